@@ -1,0 +1,289 @@
+//! The judgement on one subject by one check.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares [`Check`] and everything that is known of each check, in one table.
+macro_rules! checks {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal;)+) => {
+        /// A thing that Syncwatch judges. Its id is part of the incident key and of the runbook anchor, so an id
+        /// never changes its meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Check {
+            $($(#[doc = $doc])+ #[serde(rename = $id)] $variant,)+
+        }
+
+        impl Check {
+            /// Every check, in the order in which reports list them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable id, in kebab case.
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id),+ }
+            }
+
+            /// The id in words, for people.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+        }
+    };
+}
+
+checks! {
+    /// Census answers its API.
+    ApiReachable = "api-reachable", "Census API reachable";
+    /// Census accepts our token.
+    TokenAccepted = "token-accepted", "Census token accepted";
+    /// No sync runs in the workspace that `pipeline.toml` does not declare.
+    UndeclaredSyncs = "undeclared-syncs", "undeclared syncs";
+    /// The declared sync exists.
+    SyncExists = "sync-exists", "sync exists";
+    /// The sync is not paused.
+    SyncPaused = "sync-paused", "sync paused";
+    /// The schedule at Census is the declared one, today and after the next changes to or from daylight saving time.
+    ScheduleDrift = "schedule-drift", "schedule as declared";
+    /// The run that was due has started within its grace.
+    RunDue = "run-due", "due run happened";
+    /// A run has happened since the last slot of the pipeline's minimum schedule.
+    MinimumSchedule = "minimum-schedule", "minimum schedule kept";
+    /// No run works past its limit.
+    RunStuck = "run-stuck", "run stuck";
+    /// The last run that ended did not fail.
+    RunFailed = "run-failed", "last run failed";
+    /// Runs are not skipped one after the other.
+    RunsSkipped = "runs-skipped", "runs skipped";
+    /// The share of failed and invalid records is within its limit.
+    ErrorRate = "error-rate", "error rate";
+    /// Runs take no longer than their target.
+    Runtime = "runtime", "runtime";
+    /// The vendor's own alerts are on and no looser than ours.
+    VendorAlerts = "vendor-alerts", "vendor alerts";
+}
+
+impl Check {
+    /// Reads a stable id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|check| check.id() == id)
+    }
+
+    /// The anchor of this check in the runbook.
+    pub fn runbook_anchor(self) -> &'static str {
+        self.id()
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// How bad it is, in PagerDuty's words and order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing; nobody has to act.
+    Info,
+    /// Act within working hours.
+    Warning,
+    /// Data is late or wrong; act today.
+    Error,
+    /// Data stopped; act now.
+    Critical,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+            Self::Critical => "critical",
+        })
+    }
+}
+
+/// What was found, with nothing left to the imagination of the person who is woken by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// One sentence with the figures that matter, without a full stop at its end.
+    pub summary: String,
+    /// Named figures, in the order in which people read them.
+    pub figures: Vec<Figure>,
+}
+
+/// One named figure of the evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What it is, such as `last run`.
+    pub name: String,
+    /// Its value with its unit, such as `12.0 %` or `2026-11-24T10:00:00Z`.
+    pub value: String,
+}
+
+impl Evidence {
+    /// Evidence of one sentence.
+    pub fn new(summary: impl Into<String>) -> Self {
+        Self { summary: summary.into(), figures: Vec::new() }
+    }
+
+    /// Adds a named figure.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.figures.push(Figure { name: name.to_owned(), value: value.to_string() });
+        self
+    }
+}
+
+/// Why a check could not be judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "kebab-case")]
+pub enum WhyNot {
+    /// Another finding explains it, such as Census being down.
+    Under {
+        /// The check whose finding is the cause.
+        cause: Check,
+        /// The subject of that finding.
+        subject: String,
+    },
+    /// The figures that it needs are unknown.
+    UnknownFigures {
+        /// Which, and of what.
+        what: String,
+    },
+    /// What was read makes no sense to us.
+    Unreadable {
+        /// What was found.
+        found: String,
+    },
+    /// There is nothing to judge yet, such as the first run of a new sync.
+    NothingYet {
+        /// What is awaited.
+        awaited: String,
+    },
+    /// The pipeline declares no limit for it.
+    NotDeclared,
+}
+
+impl fmt::Display for WhyNot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Under { cause, subject } => write!(f, "held under {cause} of {subject}"),
+            Self::UnknownFigures { what } => write!(f, "{what} unknown"),
+            Self::Unreadable { found } => write!(f, "unreadable: {found}"),
+            Self::NothingYet { awaited } => write!(f, "nothing to judge yet: {awaited}"),
+            Self::NotDeclared => f.write_str("not declared in pipeline.toml"),
+        }
+    }
+}
+
+/// The outcome of a check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// All is well, and this is how we know.
+    Healthy {
+        /// What was seen.
+        evidence: Evidence,
+    },
+    /// Something is wrong.
+    Unhealthy {
+        /// How bad it is.
+        severity: Severity,
+        /// What was seen.
+        evidence: Evidence,
+        /// The likely cause, one sentence.
+        cause: String,
+    },
+    /// Neither: it could not be judged.
+    NotEvaluated {
+        /// The reason.
+        #[serde(flatten)]
+        why: WhyNot,
+    },
+}
+
+/// The judgement on one subject by one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What was judged.
+    pub check: Check,
+    /// What it was judged of: a sync's key, or `census` for the workspace.
+    pub subject: String,
+    /// The judgement.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+impl Finding {
+    /// A healthy finding.
+    pub fn healthy(check: Check, subject: &str, evidence: Evidence) -> Self {
+        Self { check, subject: subject.to_owned(), outcome: Outcome::Healthy { evidence } }
+    }
+
+    /// An unhealthy finding.
+    pub fn unhealthy(
+        check: Check,
+        subject: &str,
+        severity: Severity,
+        evidence: Evidence,
+        cause: impl Into<String>,
+    ) -> Self {
+        let outcome = Outcome::Unhealthy { severity, evidence, cause: cause.into() };
+        Self { check, subject: subject.to_owned(), outcome }
+    }
+
+    /// A finding that could not be judged.
+    pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
+        Self { check, subject: subject.to_owned(), outcome: Outcome::NotEvaluated { why } }
+    }
+
+    /// Whether it is unhealthy.
+    pub fn is_unhealthy(&self) -> bool {
+        matches!(self.outcome, Outcome::Unhealthy { .. })
+    }
+
+    /// The severity, if it is unhealthy.
+    pub fn severity(&self) -> Option<Severity> {
+        match &self.outcome {
+            Outcome::Unhealthy { severity, .. } => Some(*severity),
+            Outcome::Healthy { .. } | Outcome::NotEvaluated { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { check, subject, outcome } = self;
+        match outcome {
+            Outcome::Healthy { evidence } => write!(f, "{check} {subject}: healthy, {}", evidence.summary),
+            Outcome::Unhealthy { severity, evidence, .. } => {
+                write!(f, "{check} {subject}: {severity}, {}", evidence.summary)
+            }
+            Outcome::NotEvaluated { why } => write!(f, "{check} {subject}: not evaluated, {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_check_is_read_back_from_its_id() {
+        for check in Check::ALL {
+            assert_eq!(Check::from_id(check.id()), Some(*check));
+            assert_eq!(serde_json::to_value(check).unwrap(), check.id());
+        }
+        assert_eq!(Check::from_id("no-such-check"), None);
+    }
+
+    #[test]
+    fn severities_are_ordered_from_info_to_critical() {
+        assert!(Severity::Info < Severity::Warning);
+        assert!(Severity::Warning < Severity::Error);
+        assert!(Severity::Error < Severity::Critical);
+    }
+}

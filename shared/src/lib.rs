@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+
+// Core: pure, no I/O, no clock.
+pub mod finding;
+pub mod incident;
+pub mod judge;
+pub mod notice;
+pub mod observation;
+pub mod pipeline;
+pub mod schedule;
+
+// Clients: thin, all the I/O there is.
+pub mod aws;
+pub mod census;
+
+// Runtime: what makes a function a Lambda function.
+pub mod runtime;

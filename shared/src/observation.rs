@@ -1,0 +1,265 @@
+//! What was read from the world, with nothing decided yet.
+//!
+//! Clients produce these types and judges read them. They are lenient by design: a figure that the vendor did not
+//! send is `None`, a word that we do not know is kept as it came.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The vendor's identifier of a Census sync (an integer in API V1 and V2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SyncId(pub u64);
+
+impl fmt::Display for SyncId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The vendor's identifier of one run of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One sync as Census describes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ObservedSync {
+    /// The vendor's id.
+    pub id: SyncId,
+    /// The vendor's display name; Census allows it to be null.
+    pub label: Option<String>,
+    /// Whether the sync is paused; `None` when the answer did not say.
+    pub paused: Option<bool>,
+    /// When the sync is meant to run, as Census has it.
+    pub schedule: ObservedSchedule,
+    /// The vendor's own alerts on this sync.
+    pub alerts: VendorAlerts,
+    /// When the sync was created (UTC).
+    pub created_at: Option<Timestamp>,
+    /// When its configuration was last changed (UTC); a PATCH, so also a resume, moves it.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// A schedule as the Census API words it.
+///
+/// Census cron expressions are in UTC (Census docs, "Triggering syncs"). No source states the zone of the `hour` of
+/// `daily` and `weekly`; we read it as UTC too, and the evidence of a finding says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObservedSchedule {
+    /// `never`: runs only when somebody starts it.
+    Manual,
+    /// `continuous`: Census looks for changes about every minute.
+    Continuous,
+    /// `quarter_hourly`.
+    QuarterHourly,
+    /// `hourly`, at this minute (0 to 59) when the vendor said which.
+    Hourly {
+        /// Minute of the hour.
+        minute: Option<u8>,
+    },
+    /// `daily`.
+    Daily {
+        /// Hour of the day, 0 to 24 (the documented range; 24 is read as midnight).
+        hour: u8,
+        /// Minute of the hour, 0 to 59.
+        minute: u8,
+    },
+    /// `weekly`.
+    Weekly {
+        /// Day of the week.
+        day: jiff::civil::Weekday,
+        /// Hour of the day, 0 to 24.
+        hour: u8,
+        /// Minute of the hour, 0 to 59.
+        minute: u8,
+    },
+    /// `expression`: a five-field cron expression in UTC.
+    Cron(String),
+    /// Started by something else than a clock: a live source, dbt Cloud, Fivetran or another sync.
+    Triggered(String),
+    /// Census answered something that we cannot read as a schedule; the text says what.
+    Unreadable(String),
+}
+
+impl fmt::Display for ObservedSchedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Manual => f.write_str("never (only by hand)"),
+            Self::Continuous => f.write_str("continuous"),
+            Self::QuarterHourly => f.write_str("every 15 minutes"),
+            Self::Hourly { minute: Some(minute) } => write!(f, "hourly at minute {minute}"),
+            Self::Hourly { minute: None } => f.write_str("hourly"),
+            Self::Daily { hour, minute } => write!(f, "daily at {hour:02}:{minute:02} UTC"),
+            Self::Weekly { day, hour, minute } => write!(f, "weekly on {day:?} at {hour:02}:{minute:02} UTC"),
+            Self::Cron(expression) => write!(f, "cron {expression} UTC"),
+            Self::Triggered(by) => write!(f, "triggered by {by}"),
+            Self::Unreadable(found) => write!(f, "unreadable ({found})"),
+        }
+    }
+}
+
+/// The alerts that Census itself would send for a sync.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum VendorAlerts {
+    /// The answer listed them.
+    Known {
+        /// Whether a failed run raises an alert.
+        failed_run: bool,
+        /// The share of rejected and invalid records, in percent, that raises an alert; `None`: no such alert.
+        rejected_percent: Option<f64>,
+    },
+    /// The answer said nothing of alerts.
+    Unknown,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RunStatus {
+    /// Waiting to be executed.
+    Queued,
+    /// Being executed.
+    Working,
+    /// Ended without an error of its own; records may still have been rejected.
+    Completed,
+    /// Ended with an error.
+    Failed,
+    /// Not executed, since an earlier run of the sync was still at work.
+    Skipped,
+    /// Stopped by somebody, whatever `status` word came with it.
+    Cancelled,
+    /// A word that we do not know. It counts as still running: `preparing` once came unannounced
+    /// (dagster-io/dagster#14543), and "done" would be the dangerous guess.
+    Unknown(String),
+}
+
+impl RunStatus {
+    /// Whether the run has ended.
+    pub fn is_terminal(&self) -> bool {
+        match self {
+            Self::Completed | Self::Failed | Self::Skipped | Self::Cancelled => true,
+            Self::Queued | Self::Working | Self::Unknown(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for RunStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Working => "working",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Skipped => "skipped",
+            Self::Cancelled => "cancelled",
+            Self::Unknown(word) => word,
+        })
+    }
+}
+
+/// Record counts of a run. Each is `None` when Census did not know it, which is common for failed runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows in the source object at run time.
+    pub source: Option<u64>,
+    /// Records sent to the destination (newer API) or read as changed from the source (older API).
+    pub processed: Option<u64>,
+    /// Records that the destination accepted.
+    pub updated: Option<u64>,
+    /// Records that the destination rejected.
+    pub failed: Option<u64>,
+    /// Records that Census left out for bad data (`source_record_invalids`, formerly `records_invalid`).
+    pub invalid: Option<u64>,
+}
+
+/// What a run says of its own failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunError {
+    /// The vendor's code, such as `JSON_ARRAY_ERROR`; Census publishes no list of them.
+    pub code: Option<String>,
+    /// One sentence.
+    pub message: Option<String>,
+    /// More of it.
+    pub detail: Option<String>,
+}
+
+/// One execution of a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    /// The vendor's id.
+    pub id: RunId,
+    /// The sync that ran; `None` when the answer left it out.
+    pub sync_id: Option<SyncId>,
+    /// Its state.
+    pub status: RunStatus,
+    /// When the run came to be (UTC). Census publishes no separate start.
+    pub created_at: Timestamp,
+    /// When it ended (UTC); Census sends null for some failed runs.
+    pub completed_at: Option<Timestamp>,
+    /// The slot of the schedule that it serves (UTC); null for runs started by hand.
+    pub scheduled_for: Option<Timestamp>,
+    /// Record counts.
+    pub counts: Counts,
+    /// The error, if the run carries one.
+    pub error: Option<RunError>,
+    /// Whether it was a full sync.
+    pub full_sync: Option<bool>,
+}
+
+/// One record that did not arrive. The payload is left out on purpose: it is the customer's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRecord {
+    /// The record's sync key.
+    pub identifier: Option<String>,
+    /// `upsert` or `delete`, as Census words it.
+    pub operation: Option<String>,
+    /// `rejected`, `invalid`, `NULL` or `DUPLICATE`, as Census words it.
+    pub status: String,
+    /// The destination's error text.
+    pub message: Option<String>,
+}
+
+/// One sync that `pipeline.toml` declares, as it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SyncObservation {
+    /// What the list of syncs said.
+    pub sync: ObservedSync,
+    /// Its newest runs, newest first; or why they could not be read.
+    pub runs: Result<RunHistory, Unread>,
+}
+
+/// The newest runs of a sync.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RunHistory {
+    /// Newest first.
+    pub runs: Vec<Run>,
+    /// Whether these are all the runs that the sync ever had; if not, older ones exist.
+    pub complete: bool,
+}
+
+/// Why something could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// The service did not answer, or answered with an error of its own.
+    Unreachable(String),
+    /// The service refused our credentials.
+    Refused(String),
+    /// The service answered something that we cannot read.
+    Unreadable(String),
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(why) | Self::Refused(why) | Self::Unreadable(why) => f.write_str(why),
+        }
+    }
+}
