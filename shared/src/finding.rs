@@ -33,33 +33,33 @@ macro_rules! checks {
 
 checks! {
     /// Census answers its API.
-    ApiReachable = "api-reachable", "Census API reachable";
+    ApiReachable = "api-reachable", "Census API";
     /// Census accepts our token.
-    TokenAccepted = "token-accepted", "Census token accepted";
+    TokenAccepted = "token-accepted", "Census token";
     /// No sync runs in the workspace that `pipeline.toml` does not declare.
     UndeclaredSyncs = "undeclared-syncs", "undeclared syncs";
     /// The declared sync exists.
-    SyncExists = "sync-exists", "sync exists";
+    SyncExists = "sync-exists", "existence";
     /// The sync is not paused.
-    SyncPaused = "sync-paused", "sync paused";
+    SyncPaused = "sync-paused", "pause";
     /// The schedule at Census is the declared one, today and after the next changes to or from daylight saving time.
-    ScheduleDrift = "schedule-drift", "schedule as declared";
+    ScheduleDrift = "schedule-drift", "schedule";
     /// The run that was due has started within its grace.
-    RunDue = "run-due", "due run happened";
+    RunDue = "run-due", "due run";
     /// A run has happened since the last slot of the pipeline's minimum schedule.
-    MinimumSchedule = "minimum-schedule", "minimum schedule kept";
+    MinimumSchedule = "minimum-schedule", "minimum schedule";
     /// No run works past its limit.
-    RunStuck = "run-stuck", "run stuck";
+    RunStuck = "run-stuck", "stuck run";
     /// The last run that ended did not fail.
-    RunFailed = "run-failed", "last run failed";
+    RunFailed = "run-failed", "failed run";
     /// Runs are not skipped one after the other.
-    RunsSkipped = "runs-skipped", "runs skipped";
+    RunsSkipped = "runs-skipped", "skipped runs";
     /// The share of failed and invalid records is within its limit.
     ErrorRate = "error-rate", "error rate";
     /// Runs take no longer than their target.
     Runtime = "runtime", "runtime";
     /// The vendor's own alerts are on and no looser than ours.
-    VendorAlerts = "vendor-alerts", "vendor alerts";
+    VendorAlerts = "vendor-alerts", "alerts at Census";
 }
 
 impl Check {

@@ -1,1 +1,476 @@
-//! schedule.
+//! When a sync promises to run, and when Census would really run it.
+//!
+//! A promise is kept in its own time zone; Census keeps its schedules in UTC. Both are turned into instants here, so
+//! that they can be compared. On the day on which clocks go forward a wall-clock time may not exist: a daily or
+//! weekly slot then falls on the same distance after the gap (02:30 becomes 03:30), and a cron slot does not happen.
+//! On the day on which clocks go back a time exists twice: a daily or weekly slot is the first of the two.
+
+use std::fmt;
+
+use cronexpr::{Crontab, MakeTimestamp};
+use jiff::civil::{Date, Time, Weekday};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use crate::observation::ObservedSchedule;
+
+/// Census looks at a `continuous` sync's source about every minute (Census docs, "Triggering syncs").
+const CONTINUOUS_PERIOD: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// How far ahead two wall-clock schedules are compared, from now and from each of the next two changes of the clock.
+/// Longer than a month, so that a monthly slot is among them.
+const COMPARED: SignedDuration = SignedDuration::from_hours(40 * 24);
+/// How many slots of such a stretch are compared at the most; schedules of minutes repeat long before.
+const COMPARED_SLOTS: usize = 1_000;
+/// How many gaps of a cron expression are measured to learn whether it is regular.
+const MEASURED_GAPS: usize = 120;
+
+/// The rule by which runs come due.
+#[derive(Debug, Clone)]
+pub enum Rule {
+    /// Once in each period, wherever in the hour that falls. Judged by the time since the last run.
+    Every(SignedDuration),
+    /// Each day at a wall-clock time.
+    Daily(Time),
+    /// Each week on a day at a wall-clock time.
+    Weekly(Weekday, Time),
+    /// A five-field cron expression.
+    Cron(Cron),
+    /// Started by people or by another system; never due by the clock.
+    OnDemand,
+}
+
+/// A cron expression that was read.
+#[derive(Debug, Clone)]
+pub struct Cron {
+    expression: String,
+    crontab: Box<Crontab>,
+}
+
+impl Cron {
+    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone.
+    ///
+    /// # Errors
+    /// What is wrong with the expression, in words.
+    pub fn parse(expression: &str, time_zone: &str) -> Result<Self, String> {
+        let expression = expression.split_whitespace().collect::<Vec<_>>().join(" ");
+        if expression.split(' ').count() != 5 {
+            return Err(format!("`{expression}` does not have five fields"));
+        }
+        cronexpr::parse_crontab(&format!("{expression} {time_zone}"))
+            .map(|crontab| Self { expression: expression.clone(), crontab: Box::new(crontab) })
+            .map_err(|error| format!("`{expression}` is not a cron expression: {}", one_line(&error.to_string())))
+    }
+
+    fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
+        self.crontab.find_next(MakeTimestamp(instant)).ok().map(|slot| slot.timestamp())
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Every(period) => write!(f, "every {}", words(*period)),
+            Self::Daily(at) => write!(f, "daily at {}", at.strftime("%H:%M")),
+            Self::Weekly(day, at) => write!(f, "weekly on {day:?} at {}", at.strftime("%H:%M")),
+            Self::Cron(cron) => write!(f, "cron {}", cron.expression),
+            Self::OnDemand => f.write_str("on demand"),
+        }
+    }
+}
+
+/// A duration as people say it, such as `1h 30m`; a negative one (clocks differ) is `0s`.
+pub fn words(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (if seconds < 600 { seconds % 60 } else { 0 }, "s"),
+    ];
+    let said: Vec<String> =
+        parts.iter().filter(|(n, _)| *n > 0).take(2).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if said.is_empty() { "0s".to_owned() } else { said.join(" ") }
+}
+
+/// An instant as people read it, to the minute: `2026-11-24 10:00 UTC`.
+pub fn minute_utc(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+/// A rule in its time zone, with the grace that a run may be late by.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    /// When runs come due.
+    pub rule: Rule,
+    /// The zone in which wall-clock rules are meant.
+    pub time_zone: TimeZone,
+    /// How late a run may start before anybody is told.
+    pub grace: SignedDuration,
+}
+
+impl Schedule {
+    /// The last slot at or before an instant. `None` for rules without slots of their own (`Every`, `OnDemand`) and
+    /// for a cron expression that had no slot in the 400 days before.
+    pub fn last_slot(&self, at_or_before: Timestamp) -> Option<Timestamp> {
+        // A cron expression only looks ahead. Widening stretches keep this cheap for frequent schedules.
+        const STRETCHES: [i64; 5] = [2, 2 * 24, 9 * 24, 40 * 24, 400 * 24];
+        match &self.rule {
+            Rule::Every(_) | Rule::OnDemand => None,
+            Rule::Daily(_) | Rule::Weekly(..) => {
+                let from = at_or_before.checked_sub(DAY * 9).ok()?;
+                self.slots(from, at_or_before, usize::MAX).last().copied()
+            }
+            Rule::Cron(_) => STRETCHES.iter().find_map(|hours| {
+                let from = at_or_before.checked_sub(SignedDuration::from_hours(*hours)).ok()?;
+                self.slots(from, at_or_before, usize::MAX).last().copied()
+            }),
+        }
+    }
+
+    /// The first slot after an instant; `None` as for [`Schedule::last_slot`].
+    pub fn next_slot(&self, after: Timestamp) -> Option<Timestamp> {
+        match &self.rule {
+            Rule::Every(_) | Rule::OnDemand => None,
+            Rule::Daily(_) | Rule::Weekly(..) => {
+                let until = after.checked_add(DAY * 9).ok()?;
+                self.slots(after, until, 1).first().copied()
+            }
+            Rule::Cron(cron) => cron.next_after(after),
+        }
+    }
+
+    /// The slots after `from` up to and including `until`, in order, at the most `limit` of them.
+    fn slots(&self, from: Timestamp, until: Timestamp, limit: usize) -> Vec<Timestamp> {
+        match &self.rule {
+            Rule::Every(_) | Rule::OnDemand => Vec::new(),
+            Rule::Daily(at) => self.civil_slots(from, until, *at, |_| true).take(limit).collect(),
+            Rule::Weekly(day, at) => {
+                self.civil_slots(from, until, *at, |date| date.weekday() == *day).take(limit).collect()
+            }
+            Rule::Cron(cron) => std::iter::successors(cron.next_after(from), |slot| cron.next_after(*slot))
+                .take_while(|slot| *slot <= until)
+                .take(limit)
+                .collect(),
+        }
+    }
+
+    fn civil_slots(
+        &self,
+        from: Timestamp,
+        until: Timestamp,
+        at: Time,
+        falls_on: impl Fn(Date) -> bool,
+    ) -> impl Iterator<Item = Timestamp> {
+        let day_before = self.time_zone.to_datetime(from).date().saturating_sub(1.day());
+        std::iter::successors(Some(day_before), |date| date.tomorrow().ok())
+            .filter(move |date| falls_on(*date))
+            .map_while(move |date| date.to_datetime(at).to_zoned(self.time_zone.clone()).ok())
+            .map(|slot| slot.timestamp())
+            .skip_while(move |slot| *slot <= from)
+            .take_while(move |slot| *slot <= until)
+    }
+
+    /// Compares what was declared with what Census has.
+    pub fn compare(&self, actual: &ObservedSchedule, now: Timestamp) -> Comparison {
+        let actual_rule = match rule_at_census(actual) {
+            Ok(rule) => rule,
+            Err(found) => return Comparison::Unreadable { found },
+        };
+        match (&self.rule, actual_rule) {
+            (Rule::OnDemand, CensusRule::NotByClock) => Comparison::Same,
+            (Rule::OnDemand, _) | (_, CensusRule::NotByClock) => Comparison::Different { example: None },
+            (Rule::Every(declared), CensusRule::Period(actual)) if *declared == actual => Comparison::Same,
+            (Rule::Every(_), CensusRule::Period(_)) => Comparison::Different { example: None },
+            (Rule::Every(declared), CensusRule::Slots(actual)) => {
+                if actual.regular_period(now) == Some(*declared) {
+                    Comparison::Same
+                } else {
+                    Comparison::Different { example: None }
+                }
+            }
+            (_, CensusRule::Period(_)) => Comparison::Different { example: None },
+            (_, CensusRule::Slots(actual)) => self.compare_slots(&actual, now),
+        }
+    }
+
+    fn compare_slots(&self, actual: &Self, now: Timestamp) -> Comparison {
+        if let Some(example) = self.first_difference(actual, now) {
+            return Comparison::Different { example: Some(example) };
+        }
+        // From the day before each change of the clock, so that the first slot that differs is the one reported.
+        let drift = self.time_zone.following(now).take(2).find_map(|change| {
+            let day_before = change.timestamp().checked_sub(DAY).ok()?;
+            self.first_difference(actual, day_before)
+        });
+        drift.map_or(Comparison::Same, |from| Comparison::Drifts { from })
+    }
+
+    fn first_difference(&self, actual: &Self, from: Timestamp) -> Option<SlotDifference> {
+        let until = from.checked_add(COMPARED).ok()?;
+        let declared = self.slots(from, until, COMPARED_SLOTS);
+        let actual = actual.slots(from, until, COMPARED_SLOTS);
+        // Lists cut at their limit are compared as far as both reach.
+        let whole = declared.len() < COMPARED_SLOTS && actual.len() < COMPARED_SLOTS;
+        let length = if whole { declared.len().max(actual.len()) } else { declared.len().min(actual.len()) };
+        (0..length)
+            .map(|n| SlotDifference { declared: declared.get(n).copied(), actual: actual.get(n).copied() })
+            .find(|pair| pair.declared != pair.actual)
+    }
+
+    /// The length of the gaps between slots, if they are all alike.
+    fn regular_period(&self, now: Timestamp) -> Option<SignedDuration> {
+        let until = now.checked_add(COMPARED).ok()?;
+        let slots = self.slots(now, until, MEASURED_GAPS);
+        let mut gaps = slots.windows(2).filter_map(|pair| match pair {
+            [a, b] => Some(b.duration_since(*a)),
+            _ => None,
+        });
+        let first = gaps.next()?;
+        gaps.all(|gap| gap == first).then_some(first)
+    }
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.rule {
+            Rule::Every(_) | Rule::OnDemand => write!(f, "{}", self.rule),
+            Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_) => {
+                write!(f, "{} {}", self.rule, self.time_zone.iana_name().unwrap_or("UTC"))
+            }
+        }
+    }
+}
+
+/// How a declared schedule and the one at Census compare.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Comparison {
+    /// The same slots, also after the next two changes of the clock.
+    Same,
+    /// Different already.
+    Different {
+        /// The first slot that differs, for schedules of slots.
+        example: Option<SlotDifference>,
+    },
+    /// The same today, and different after a change to or from daylight saving time.
+    Drifts {
+        /// The first slot that will differ.
+        from: SlotDifference,
+    },
+    /// What Census has cannot be read as a schedule.
+    Unreadable {
+        /// What was found.
+        found: String,
+    },
+}
+
+/// A pair of slots that ought to be one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotDifference {
+    /// The declared slot (UTC); `None` when Census has a slot more.
+    pub declared: Option<Timestamp>,
+    /// The slot at Census (UTC); `None` when Census lacks one.
+    pub actual: Option<Timestamp>,
+}
+
+enum CensusRule {
+    Period(SignedDuration),
+    Slots(Schedule),
+    NotByClock,
+}
+
+fn rule_at_census(actual: &ObservedSchedule) -> Result<CensusRule, String> {
+    let slots = |rule| Ok(CensusRule::Slots(Schedule { rule, time_zone: TimeZone::UTC, grace: SignedDuration::ZERO }));
+    match actual {
+        ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(CensusRule::NotByClock),
+        ObservedSchedule::Continuous => Ok(CensusRule::Period(CONTINUOUS_PERIOD)),
+        ObservedSchedule::QuarterHourly => Ok(CensusRule::Period(SignedDuration::from_mins(15))),
+        ObservedSchedule::Hourly { minute: None } => Ok(CensusRule::Period(SignedDuration::from_hours(1))),
+        ObservedSchedule::Hourly { minute: Some(minute) } => slots(Rule::Cron(Cron::parse(&format!("{minute} * * * *"), "UTC")?)),
+        ObservedSchedule::Daily { hour, minute } => slots(Rule::Daily(time_at_census(*hour, *minute)?)),
+        ObservedSchedule::Weekly { day, hour, minute } => {
+            slots(Rule::Weekly(*day, time_at_census(*hour, *minute)?))
+        }
+        ObservedSchedule::Cron(expression) => slots(Rule::Cron(Cron::parse(expression, "UTC")?)),
+        ObservedSchedule::Unreadable(found) => Err(found.clone()),
+    }
+}
+
+fn time_at_census(hour: u8, minute: u8) -> Result<Time, String> {
+    // 24 is within the documented range of `schedule_hour`; midnight is the only reading that makes sense.
+    let hour = if hour == 24 { 0 } else { hour };
+    i8::try_from(hour)
+        .and_then(|hour| Ok((hour, i8::try_from(minute)?)))
+        .ok()
+        .and_then(|(hour, minute)| Time::new(hour, minute, 0, 0).ok())
+        .ok_or_else(|| format!("{hour}:{minute:02} is not a time of day"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn zone(name: &str) -> TimeZone {
+        TimeZone::get(name).unwrap()
+    }
+
+    fn los_angeles(rule: Rule) -> Schedule {
+        Schedule { rule, time_zone: zone("America/Los_Angeles"), grace: SignedDuration::from_mins(5) }
+    }
+
+    fn daily(text: &str) -> Schedule {
+        los_angeles(Rule::Daily(text.parse().unwrap()))
+    }
+
+    fn cron(expression: &str) -> Schedule {
+        los_angeles(Rule::Cron(Cron::parse(expression, "America/Los_Angeles").unwrap()))
+    }
+
+    #[test]
+    fn a_daily_slot_follows_its_zone_through_both_changes_of_the_clock() {
+        // (looked at, slot): 02:30 is missing on 2027-03-14 and exists twice on 2026-11-01 (01:30).
+        let table = [
+            ("02:30", "2027-03-13T12:00:00Z", "2027-03-13T10:30:00Z"),
+            ("02:30", "2027-03-14T12:00:00Z", "2027-03-14T10:30:00Z"),
+            ("02:30", "2027-03-15T12:00:00Z", "2027-03-15T09:30:00Z"),
+            ("01:30", "2026-10-31T12:00:00Z", "2026-10-31T08:30:00Z"),
+            ("01:30", "2026-11-01T12:00:00Z", "2026-11-01T08:30:00Z"),
+            ("01:30", "2026-11-02T12:00:00Z", "2026-11-02T09:30:00Z"),
+        ];
+        for (time, looked_at, slot) in table {
+            assert_eq!(daily(time).last_slot(at(looked_at)), Some(at(slot)), "{time} at {looked_at}");
+        }
+    }
+
+    #[test]
+    fn a_slot_counts_from_its_own_instant_on() {
+        let schedule = daily("02:00");
+        assert_eq!(schedule.last_slot(at("2026-11-24T10:00:00Z")), Some(at("2026-11-24T10:00:00Z")));
+        assert_eq!(schedule.last_slot(at("2026-11-24T09:59:59Z")), Some(at("2026-11-23T10:00:00Z")));
+        assert_eq!(schedule.next_slot(at("2026-11-24T10:00:00Z")), Some(at("2026-11-25T10:00:00Z")));
+    }
+
+    #[test]
+    fn a_weekly_slot_falls_on_its_day_in_its_zone() {
+        // Sunday 23:00 in Los Angeles is Monday in UTC.
+        let schedule = los_angeles(Rule::Weekly(Weekday::Sunday, "23:00".parse().unwrap()));
+        assert_eq!(schedule.last_slot(at("2026-11-24T00:00:00Z")), Some(at("2026-11-23T07:00:00Z")));
+        assert_eq!(schedule.next_slot(at("2026-11-24T00:00:00Z")), Some(at("2026-11-30T07:00:00Z")));
+    }
+
+    #[test]
+    fn the_last_slot_of_a_cron_expression_is_found_however_rare_it_is() {
+        let table = [
+            ("* * * * *", "2026-11-24T10:07:00Z"),
+            ("*/15 * * * *", "2026-11-24T10:00:00Z"),
+            ("0 2 * * *", "2026-11-24T10:00:00Z"),
+            ("0 2 * * 1", "2026-11-23T10:00:00Z"),
+            ("0 2 1 * *", "2026-11-01T10:00:00Z"),
+            ("0 2 1 1 *", "2026-01-01T10:00:00Z"),
+        ];
+        for (expression, slot) in table {
+            assert_eq!(cron(expression).last_slot(at("2026-11-24T10:07:30Z")), Some(at(slot)), "{expression}");
+        }
+    }
+
+    #[test]
+    fn a_cron_slot_that_the_clock_leaves_out_does_not_happen() {
+        assert_eq!(cron("30 2 * * *").last_slot(at("2027-03-14T20:00:00Z")), Some(at("2027-03-13T10:30:00Z")));
+    }
+
+    #[test]
+    fn schedules_are_compared_by_when_they_run_and_not_by_how_they_are_written() {
+        let minutes = |n| los_angeles(Rule::Every(SignedDuration::from_mins(n)));
+        let cron_utc = |text: &str| ObservedSchedule::Cron(text.to_owned());
+        let same = [
+            (minutes(15), ObservedSchedule::QuarterHourly),
+            (minutes(15), cron_utc("*/15 * * * *")),
+            (minutes(15), cron_utc("3,18,33,48 * * * *")),
+            (minutes(30), cron_utc("0,30 * * * *")),
+            (minutes(60), ObservedSchedule::Hourly { minute: Some(7) }),
+            (minutes(60), ObservedSchedule::Hourly { minute: None }),
+            (minutes(24 * 60), ObservedSchedule::Daily { hour: 10, minute: 0 }),
+            (minutes(1), ObservedSchedule::Continuous),
+            (los_angeles(Rule::OnDemand), ObservedSchedule::Manual),
+            (los_angeles(Rule::OnDemand), ObservedSchedule::Triggered("dbt Cloud".to_owned())),
+        ];
+        for (declared, actual) in same {
+            assert_eq!(declared.compare(&actual, at("2026-11-24T12:00:00Z")), Comparison::Same, "{declared} {actual}");
+        }
+        let different = [
+            (minutes(15), ObservedSchedule::Hourly { minute: Some(0) }),
+            (minutes(15), ObservedSchedule::Manual),
+            (minutes(15), ObservedSchedule::Continuous),
+            (minutes(45), cron_utc("*/45 * * * *")),
+            (minutes(30), cron_utc("0,30 8-17 * * *")),
+            (los_angeles(Rule::OnDemand), ObservedSchedule::QuarterHourly),
+            (daily("02:00"), ObservedSchedule::Daily { hour: 2, minute: 0 }),
+            (daily("02:00"), ObservedSchedule::QuarterHourly),
+            (daily("02:00"), cron_utc("0 10 * * 1-5")),
+        ];
+        for (declared, actual) in different {
+            let comparison = declared.compare(&actual, at("2026-11-24T12:00:00Z"));
+            assert!(matches!(comparison, Comparison::Different { .. }), "{declared} {actual}: {comparison:?}");
+        }
+    }
+
+    #[test]
+    fn a_local_promise_kept_by_utc_cron_drifts_at_the_next_change_of_the_clock() {
+        let comparison =
+            daily("02:00").compare(&ObservedSchedule::Cron("0 10 * * *".to_owned()), at("2026-11-24T12:00:00Z"));
+        // On 2027-03-14 itself 02:00 does not exist, and its stand-in 03:00 PDT is 10:00 UTC.
+        let from = SlotDifference {
+            declared: Some(at("2027-03-15T09:00:00Z")),
+            actual: Some(at("2027-03-15T10:00:00Z")),
+        };
+        assert_eq!(comparison, Comparison::Drifts { from });
+    }
+
+    #[test]
+    fn a_promise_in_a_zone_without_daylight_saving_time_does_not_drift() {
+        let phoenix = Schedule {
+            rule: Rule::Daily("02:00".parse().unwrap()),
+            time_zone: zone("America/Phoenix"),
+            grace: SignedDuration::ZERO,
+        };
+        let actual = ObservedSchedule::Daily { hour: 9, minute: 0 };
+        assert_eq!(phoenix.compare(&actual, at("2026-11-24T12:00:00Z")), Comparison::Same);
+    }
+
+    #[test]
+    fn hour_24_of_census_is_midnight_and_hour_25_is_unreadable() {
+        let midnight = Schedule {
+            rule: Rule::Daily("00:00".parse().unwrap()),
+            time_zone: TimeZone::UTC,
+            grace: SignedDuration::ZERO,
+        };
+        let now = at("2026-11-24T12:00:00Z");
+        assert_eq!(midnight.compare(&ObservedSchedule::Daily { hour: 24, minute: 0 }, now), Comparison::Same);
+        let unreadable = midnight.compare(&ObservedSchedule::Daily { hour: 25, minute: 0 }, now);
+        assert!(matches!(unreadable, Comparison::Unreadable { .. }), "{unreadable:?}");
+    }
+
+    #[test]
+    fn an_expression_without_five_fields_is_refused() {
+        for expression in ["", "* * * *", "* * * * * *", "61 * * * *", "nonsense"] {
+            assert!(Cron::parse(expression, "UTC").is_err(), "{expression}");
+        }
+    }
+
+    #[test]
+    fn durations_are_said_in_at_most_two_units() {
+        let table = [(0, "0s"), (59, "59s"), (60, "1m"), (90, "1m 30s"), (5_400, "1h 30m"), (90_000, "1d 1h")];
+        for (seconds, said) in table {
+            assert_eq!(words(SignedDuration::from_secs(seconds)), said);
+        }
+    }
+}

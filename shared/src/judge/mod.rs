@@ -1,0 +1,20 @@
+//! Judges that more than one function needs. Pure: observations in, findings out, `now` an argument.
+
+mod runs;
+
+pub use runs::{RUN_CHECKS, judge_runs};
+
+use crate::finding::{Check, WhyNot};
+use crate::observation::Unread;
+
+/// The subject of findings on the Census workspace as a whole.
+pub const CENSUS: &str = "census";
+
+/// Why a check is not evaluated when what it needs could not be read: under the finding that tells why.
+pub fn unread(why: &Unread) -> WhyNot {
+    match why {
+        Unread::Unreachable(_) => WhyNot::Under { cause: Check::ApiReachable, subject: CENSUS.to_owned() },
+        Unread::Refused(_) => WhyNot::Under { cause: Check::TokenAccepted, subject: CENSUS.to_owned() },
+        Unread::Unreadable(found) => WhyNot::Unreadable { found: found.clone() },
+    }
+}

@@ -1,0 +1,288 @@
+//! The judge of a sync's newest runs: what schedule-verification polls and what a webhook hints at.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::observation::{Run, RunHistory, RunStatus};
+use crate::pipeline::Sync;
+use crate::schedule::{minute_utc, words};
+
+/// The checks that [`judge_runs`] answers, each exactly once.
+pub const RUN_CHECKS: [Check; 5] =
+    [Check::RunStuck, Check::RunFailed, Check::RunsSkipped, Check::ErrorRate, Check::Runtime];
+
+/// From this many failures in a row on, data has stopped rather than stumbled.
+const FAILURES_CRITICAL: usize = 3;
+/// Below the declared number of records a share means little, but this many rejected of as many sent means much.
+const ALL_REJECTED_MIN: u64 = 3;
+/// Error texts of vendors are cut here; the whole text is one click away.
+const ERROR_TEXT_CHARS: usize = 300;
+
+/// Judges the newest runs of a sync.
+///
+/// * a run that works longer than `stuck_after`            => `run-stuck`
+/// * the newest run that ended by itself failed            => `run-failed`, with the number in a row
+/// * `skipped_runs_limit` runs skipped one after the other => `runs-skipped`, or held under `run-stuck`
+/// * failed and invalid records over processed ones        => `error-rate`; unknown counts are not evaluated
+/// * the time from creation to end over its target         => `runtime`, or held under `run-stuck`
+pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Finding> {
+    let stuck = run_stuck(history, sync, now);
+    let under_stuck = |check| {
+        let why = WhyNot::Under { cause: Check::RunStuck, subject: sync.key.clone() };
+        Finding::not_evaluated(check, &sync.key, why)
+    };
+    let (skipped, runtime) = if stuck.is_unhealthy() {
+        (under_stuck(Check::RunsSkipped), under_stuck(Check::Runtime))
+    } else {
+        (runs_skipped(history, sync), runtime(history, sync, now))
+    };
+    vec![stuck, run_failed(history, sync), skipped, error_rate(history, sync), runtime]
+}
+
+/// The runs that are at work. One that is older than a completed run is left over in the answer, not at work:
+/// Census does not let runs of a sync overlap.
+fn at_work(history: &RunHistory) -> impl Iterator<Item = &Run> {
+    history.runs.iter().take_while(|run| run.status != RunStatus::Completed).filter(|run| !run.status.is_terminal())
+}
+
+fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
+    let check = Check::RunStuck;
+    let Some(limit) = sync.stuck_after else {
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
+    };
+    let oldest = at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
+    let Some((run, age)) = oldest else {
+        return Finding::healthy(check, &sync.key, Evidence::new("no run is at work"));
+    };
+    let evidence = Evidence::new(format!("run {} is {} for {}, limit {}", run.id, run.status, words(age), words(limit)))
+        .with("run", run.id)
+        .with("status", &run.status)
+        .with("since", minute_utc(run.created_at))
+        .with("working for", words(age))
+        .with("limit", words(limit));
+    if age <= limit {
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let severity = if age > limit.saturating_mul(2) { Severity::Critical } else { Severity::Error };
+    let cause = match &run.status {
+        RunStatus::Queued => "Census has not begun the run; its queue or its workers are held up",
+        RunStatus::Unknown(_) => "Census reports a state that we do not know and count as still running",
+        _ => "The source query or the destination does not answer, and every later run is skipped behind it",
+    };
+    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+}
+
+fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
+    let check = Check::RunFailed;
+    // A skipped or cancelled run says nothing of whether the sync can succeed.
+    let mut ended = history.runs.iter().filter(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed));
+    let Some(last) = ended.next() else {
+        let awaited = "a run that completed or failed".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    };
+    if last.status == RunStatus::Completed {
+        let evidence = Evidence::new(format!("run {} of {} completed", last.id, minute_utc(last.created_at)));
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let before: Vec<&Run> = ended.take_while(|run| run.status == RunStatus::Failed).collect();
+    let in_a_row = before.len() + 1;
+    let first = before.last().copied().unwrap_or(last);
+    let nothing_better_known = !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
+    let count = if nothing_better_known { format!("at least {in_a_row}") } else { in_a_row.to_string() };
+    let error = last.error.clone().unwrap_or_default();
+    let text = error.message.or(error.detail).map(|text| cut(&text));
+    let mut evidence = Evidence::new(format!(
+        "run {} failed{}",
+        last.id,
+        if in_a_row > 1 { format!(", {count} in a row since {}", minute_utc(first.created_at)) } else { String::new() }
+    ))
+    .with("run", last.id)
+    .with("failed in a row", count)
+    .with("first failure", minute_utc(first.created_at));
+    if let Some(code) = error.code {
+        evidence = evidence.with("error code", cut(&code));
+    }
+    let cause = text.as_ref().map_or("Census gave no reason; its sync history may".to_owned(), |text| {
+        format!("Census says: {text}")
+    });
+    let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
+    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+}
+
+fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
+    let check = Check::RunsSkipped;
+    let skipped: Vec<&Run> = history
+        .runs
+        .iter()
+        .filter(|run| run.status.is_terminal())
+        .take_while(|run| run.status == RunStatus::Skipped)
+        .collect();
+    let limit = sync.skipped_runs_limit;
+    let count = skipped.len();
+    let evidence = Evidence::new(format!("{count} runs skipped in a row, limit {limit}"))
+        .with("skipped in a row", count)
+        .with("limit", limit);
+    if count < limit {
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let evidence = match skipped.last() {
+        Some(first) => evidence.with("since", minute_utc(first.created_at)),
+        None => evidence,
+    };
+    let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
+    let cause = "Runs take longer than the time between them, or one run does not end";
+    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+}
+
+/// Failed and invalid records over processed ones.
+struct Rejected {
+    bad: u64,
+    processed: u64,
+}
+
+impl Rejected {
+    /// In percent, at the most 100: newer answers do not count invalid records as processed.
+    fn percent(&self) -> f64 {
+        if self.bad == 0 {
+            return 0.0;
+        }
+        // Counts of records are far below 2^52, where a float is exact.
+        #[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
+        let share = self.bad as f64 / self.processed.max(self.bad) as f64;
+        share * 100.0
+    }
+}
+
+/// What of a run's counts is known: all of them, or only that at least so many were bad.
+enum Known {
+    All(Rejected),
+    AtLeast(Rejected),
+    Nothing,
+}
+
+fn known(run: &Run) -> Known {
+    let counts = run.counts;
+    match (counts.processed, counts.failed, counts.invalid) {
+        (Some(processed), Some(failed), Some(invalid)) => {
+            Known::All(Rejected { bad: failed.saturating_add(invalid), processed })
+        }
+        (Some(processed), Some(bad), None) | (Some(processed), None, Some(bad)) => {
+            Known::AtLeast(Rejected { bad, processed })
+        }
+        _ => Known::Nothing,
+    }
+}
+
+fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
+    let check = Check::ErrorRate;
+    let completed: Vec<&Run> = history.runs.iter().filter(|run| run.status == RunStatus::Completed).collect();
+    let Some(newest) = completed.first() else {
+        let awaited = "a completed run".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    };
+    let limit = sync.error_rate_percent;
+    let over = |rejected: &Rejected| rejected.percent() > limit;
+    match known(newest) {
+        Known::AtLeast(rejected) if rejected.processed >= sync.error_rate_min_records && over(&rejected) => {
+            return error_rate_over(sync, newest, &rejected, 1, "at least ");
+        }
+        Known::AtLeast(_) | Known::Nothing => {
+            let what = format!("the record counts of run {}", newest.id);
+            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        }
+        Known::All(_) => {}
+    }
+    // Small runs are judged together, newest first, until there are enough records to speak of a share.
+    let mut pooled = Rejected { bad: 0, processed: 0 };
+    let mut pooled_runs = 0_usize;
+    for run in &completed {
+        if let Known::All(rejected) = known(run) {
+            pooled.bad = pooled.bad.saturating_add(rejected.bad);
+            pooled.processed = pooled.processed.saturating_add(rejected.processed);
+            pooled_runs += 1;
+        }
+        if pooled.processed.max(pooled.bad) >= sync.error_rate_min_records {
+            break;
+        }
+    }
+    let records = pooled.processed.max(pooled.bad);
+    let enough = records >= sync.error_rate_min_records;
+    let all_rejected = pooled.bad == records && pooled.bad >= ALL_REJECTED_MIN;
+    if over(&pooled) && (enough || all_rejected) {
+        return error_rate_over(sync, newest, &pooled, pooled_runs, "");
+    }
+    if !enough && pooled.bad > 0 {
+        let what = format!("a share worth the name ({} of only {records} records failed)", pooled.bad);
+        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+    }
+    let evidence = Evidence::new(format!(
+        "{:.1} % of {records} records failed or were invalid, limit {limit} %",
+        pooled.percent()
+    ));
+    Finding::healthy(check, &sync.key, evidence)
+}
+
+fn error_rate_over(sync: &Sync, newest: &Run, rejected: &Rejected, runs: usize, bound: &str) -> Finding {
+    let (percent, limit) = (rejected.percent(), sync.error_rate_percent);
+    let records = rejected.processed.max(rejected.bad);
+    let evidence = Evidence::new(format!(
+        "{bound}{percent:.1} % of {records} records failed or were invalid, limit {limit} %"
+    ))
+    .with("newest run", newest.id)
+    .with("failed or invalid", rejected.bad)
+    .with("processed", rejected.processed)
+    .with("share", format!("{bound}{percent:.1} %"))
+    .with("limit", format!("{limit} %"))
+    .with("runs judged together", runs);
+    let severity = if percent >= 50.0 { Severity::Critical } else { Severity::Error };
+    let cause = "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
+                 sends bad ones; the rejected records of the run name the reason";
+    Finding::unhealthy(Check::ErrorRate, &sync.key, severity, evidence, cause)
+}
+
+fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
+    let check = Check::Runtime;
+    let Some(target) = sync.runtime_target else {
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
+    };
+    let working = at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
+    if let Some((run, age)) = working.filter(|(_, age)| *age > target) {
+        return slow(sync, run, age, target, "is still at work after");
+    }
+    let Some(last) = history.runs.iter().find(|run| run.status == RunStatus::Completed) else {
+        let awaited = "a completed run".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    };
+    let Some(ended) = last.completed_at else {
+        let what = format!("the end of run {}", last.id);
+        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+    };
+    let took = ended.duration_since(last.created_at);
+    if took > target {
+        return slow(sync, last, took, target, "took");
+    }
+    let summary = format!("run {} took {}, target {}", last.id, words(took), words(target));
+    Finding::healthy(check, &sync.key, Evidence::new(summary))
+}
+
+fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, verb: &str) -> Finding {
+    let evidence = Evidence::new(format!("run {} {verb} {}, target {}", run.id, words(took), words(target)))
+        .with("run", run.id)
+        .with("created", minute_utc(run.created_at))
+        .with("time", words(took))
+        .with("target", words(target));
+    let cause = "More records than usual, a slow source query, or a destination that limits its rate";
+    Finding::unhealthy(Check::Runtime, &sync.key, Severity::Warning, evidence, cause)
+}
+
+/// One line, of bounded length, cut between characters.
+fn cut(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(ERROR_TEXT_CHARS) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! What one `pipeline.toml` declares.
+//!
+//! The file is read in two steps: a raw form that only knows TOML ([`raw`]), and the validated form that the code
+//! uses ([`Pipeline`]). All that is wrong with a file is told at once, each with key, line and remedy.
+
+mod raw;
+mod words;
+
+use std::fmt;
+
+use jiff::SignedDuration;
+use jiff::tz::TimeZone;
+
+use crate::observation::SyncId;
+use crate::schedule::Schedule;
+
+/// The default limit of the share of failed and invalid records, in percent.
+pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
+/// The default number of records below which no error rate is judged on one run alone.
+pub const DEFAULT_ERROR_RATE_MIN_RECORDS: u64 = 20;
+/// The default number of runs skipped in a row that is too many.
+pub const DEFAULT_SKIPPED_RUNS_LIMIT: usize = 3;
+/// A run is stuck by default once it works this many times its runtime target.
+pub const DEFAULT_STUCK_FACTOR: i32 = 3;
+/// The default grace of a schedule.
+pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
+
+/// A validated `pipeline.toml`.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    /// Its name; the first part of every incident key.
+    pub name: String,
+    /// The zone in which people read times, and the default zone of schedules.
+    pub time_zone: TimeZone,
+    /// Where the runbook is; anchors are appended.
+    pub runbook_url: Option<String>,
+    /// Where and how to reach Census.
+    pub census: Census,
+    /// What the pipeline promises as a whole.
+    pub objectives: Objectives,
+    /// Whom to turn to.
+    pub contacts: Vec<Contact>,
+    /// The syncs, in the file's order; keys and ids are unique.
+    pub syncs: Vec<Sync>,
+}
+
+/// Where and how to reach Census.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Census {
+    /// The generation of the API.
+    pub api_version: ApiVersion,
+    /// Scheme and host, without a path.
+    pub base_url: String,
+    /// The Fivetran group, which V2 asks for.
+    pub group_id: Option<String>,
+    /// What to do about syncs that the workspace has and the file has not.
+    pub undeclared_syncs: Undeclared,
+    /// Syncs of the workspace that are known and not watched.
+    pub ignored_syncs: Vec<SyncId>,
+}
+
+/// The generation of the Census management API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// `/api/v1`, announced to be retired on 2027-01-15 (Census docs, "Migrate V1 to V2").
+    V1,
+    /// `/api/v2`, with a personal access token and a group.
+    V2,
+}
+
+/// What to do about syncs that nobody declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undeclared {
+    /// Tell.
+    Warn,
+    /// Say nothing.
+    Ignore,
+}
+
+/// What the pipeline promises as a whole.
+#[derive(Debug, Clone)]
+pub struct Objectives {
+    /// A run of each sync must have started since the last slot of this schedule.
+    pub minimum_schedule: Option<Schedule>,
+    /// The share of runs that must succeed, in percent.
+    pub success_rate_percent: f64,
+    /// How old a change may be before it is in the destination.
+    pub max_lag: Option<SignedDuration>,
+}
+
+/// Whom to turn to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contact {
+    /// Name of a person or team.
+    pub name: String,
+    /// What they are to this pipeline.
+    pub role: String,
+    /// Mail address.
+    pub email: Option<String>,
+    /// Telephone number.
+    pub phone: Option<String>,
+}
+
+/// One Census sync that is watched.
+#[derive(Debug, Clone)]
+pub struct Sync {
+    /// Our stable name.
+    pub key: String,
+    /// The vendor's id.
+    pub id: SyncId,
+    /// What it does to the destination.
+    pub role: Role,
+    /// When its runs come due.
+    pub schedule: Schedule,
+    /// How long a run may take, from its creation to its end.
+    pub runtime_target: Option<SignedDuration>,
+    /// From when on a run that still works counts as stuck.
+    pub stuck_after: Option<SignedDuration>,
+    /// The highest share of failed and invalid records, in percent.
+    pub error_rate_percent: f64,
+    /// The fewest records on which an error rate is judged; smaller runs are judged together.
+    pub error_rate_min_records: u64,
+    /// How many runs skipped in a row are too many.
+    pub skipped_runs_limit: usize,
+}
+
+/// What a sync does to the destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Creates records: a blind repeat may create duplicates.
+    Create,
+    /// Updates records.
+    Update,
+    /// Something else.
+    Other,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Other => "other",
+        })
+    }
+}
+
+impl Pipeline {
+    /// Reads and validates the text of a `pipeline.toml`.
+    ///
+    /// # Errors
+    /// [`Error`] with everything that is wrong, each with key, line, what was found and what is allowed.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        raw::read(text).map_err(|mut problems| {
+            problems.sort_by_key(|problem| problem.line);
+            Error { problems }
+        })
+    }
+
+    /// The declared sync with a vendor's id.
+    pub fn sync_by_id(&self, id: SyncId) -> Option<&Sync> {
+        self.syncs.iter().find(|sync| sync.id == id)
+    }
+}
+
+/// Everything that is wrong with a `pipeline.toml`. Emitted by [`Pipeline::parse`] only.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pipeline.toml cannot be used:{}", list(problems))]
+pub struct Error {
+    /// The problems, by line.
+    pub problems: Vec<Problem>,
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+/// One thing that is wrong with a `pipeline.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The line, from 1; 0 when a key is missing from the file as a whole.
+    pub line: usize,
+    /// The key, such as `syncs.schedule.every`.
+    pub key: String,
+    /// What was found.
+    pub found: String,
+    /// What is allowed, or what to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, key, found, remedy } = self;
+        if *line > 0 {
+            write!(f, "line {line}: ")?;
+        }
+        write!(f, "`{key}`: {found}; {remedy}")
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+use crate::schedule::Rule;
+
+const SEED: &str = include_str!("../../../infra/pipeline.toml");
+
+/// The seed with one line replaced; fails when the line is not there.
+fn seed_with(line: &str, replacement: &str) -> String {
+    assert!(SEED.contains(line), "the seed has no `{line}`");
+    SEED.replacen(line, replacement, 1)
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match Pipeline::parse(text) {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[test]
+fn the_seed_declares_what_was_asked_for() {
+    let pipeline = Pipeline::parse(SEED).unwrap();
+    let said: Vec<String> = pipeline
+        .syncs
+        .iter()
+        .map(|sync| format!("{} {} {} {:?} {}", sync.key, sync.id, sync.schedule, sync.runtime_target.unwrap(), sync.error_rate_percent))
+        .collect();
+    assert_eq!(said, ["properties-create 3394022 every 30m 15m 5", "properties-update 3394041 every 15m 5m 5"]);
+    let minimum = pipeline.objectives.minimum_schedule.unwrap();
+    assert_eq!(minimum.to_string(), "daily at 02:00 America/Los_Angeles");
+    assert_eq!(pipeline.objectives.max_lag, Some(SignedDuration::from_hours(2)));
+    assert!((pipeline.objectives.success_rate_percent - 95.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_pipeline_is_told_in_words() {
+    insta::assert_snapshot!(Pipeline::parse(SEED).unwrap().to_string());
+}
+
+#[test]
+fn each_mistake_is_told_with_line_key_and_remedy() {
+    let table = [
+        (r#"name = "properties""#, r#"name = "Properties!""#),
+        (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "Mars/X""#),
+        (r#"api_version = "v1""#, r#"api_version = "v3""#),
+        (r#"api_version = "v1""#, r#"api_version = "v2""#),
+        (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "http://app.getcensus.com""#),
+        (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "https://app.getcensus.com/api/v1""#),
+        (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "https://user:secret@app.getcensus.com""#),
+        ("id = 3394022", "id = 3394041"),
+        ("id = 3394022", "id = 0"),
+        ("id = 3394022", "id = \"3394022\""),
+        ("id = 3394022", ""),
+        (r#"role = "create""#, r#"role = "upsert""#),
+        (r#"every = "30m""#, r#"every = "half an hour""#),
+        (r#"every = "30m""#, r#"every = "5s""#),
+        (r#"every = "30m""#, r#"every = "30m", daily_at = "02:00""#),
+        (r#"every = "30m", "#, ""),
+        (r#"every = "30m""#, r#"weekly_on = "Funday", at = "25:00""#),
+        (r#"every = "30m""#, r#"weekly_on = "Monday""#),
+        (r#"every = "30m""#, r#"cron = "0 2 * *""#),
+        (r#"every = "30m""#, "on_demand = false"),
+        (r#"every = "30m""#, r#"evry = "30m""#),
+        (r#"runtime_target = "15m""#, "runtime_target = \"15m\"\nstuck_after = \"10m\""),
+        (r#"runtime_target = "15m""#, "runtime_target = \"-15m\""),
+        (r#"runtime_target = "15m""#, "error_rate_percent = 120"),
+        (r#"runtime_target = "15m""#, "skipped_runs_limit = 0"),
+        (r#"minimum_schedule = { daily_at = "02:00""#, r#"minimum_schedule = { every = "24h""#),
+        (r#"email = "data-operations@example.com""#, r#"email = "nobody""#),
+        (r#"email = "data-operations@example.com""#, ""),
+        ("[census]", "[census"),
+    ];
+    let said: Vec<String> = table
+        .iter()
+        .map(|(line, replacement)| {
+            let problems = problems(&seed_with(line, replacement));
+            assert!(!problems.is_empty(), "`{replacement}` was accepted");
+            format!("{replacement:?}\n    {}", problems.join("\n    "))
+        })
+        .collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let text = seed_with(r#"role = "create""#, r#"role = "upsert""#).replace("every = \"15m\"", "every = \"soon\"");
+    assert_eq!(problems(&text).len(), 2);
+}
+
+#[test]
+fn a_password_in_an_address_is_not_repeated() {
+    let text = seed_with("https://app.getcensus.com", "https://user:hunter2@app.getcensus.com");
+    assert!(!problems(&text).concat().contains("hunter2"));
+}
+
+#[test]
+fn a_file_without_syncs_is_refused() {
+    let head = SEED.split("[[syncs]]").next().unwrap();
+    assert_eq!(
+        problems(head),
+        ["`syncs`: no sync is declared; add a [[syncs]] table for each Census sync to watch"]
+    );
+}
+
+#[test]
+fn a_stuck_limit_that_is_left_out_follows_the_runtime_target() {
+    let pipeline = Pipeline::parse(SEED).unwrap();
+    assert_eq!(pipeline.syncs[0].stuck_after, Some(SignedDuration::from_mins(45)));
+}
+
+#[test]
+fn a_schedule_has_its_own_zone_or_that_of_the_pipeline() {
+    let text = seed_with(r#"every = "30m""#, r#"daily_at = "02:00""#)
+        .replace(r#"every = "15m""#, r#"cron = "0 2 * * 1-5", time_zone = "Europe/Berlin""#);
+    let pipeline = Pipeline::parse(&text).unwrap();
+    let zones: Vec<_> = pipeline.syncs.iter().map(|sync| sync.schedule.time_zone.iana_name().unwrap()).collect();
+    assert_eq!(zones, ["America/Los_Angeles", "Europe/Berlin"]);
+    assert!(matches!(pipeline.syncs[1].schedule.rule, Rule::Cron(_)));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
+        let _ = Pipeline::parse(&text);
+    }
+
+    #[test]
+    fn no_value_in_the_place_of_another_makes_the_reader_panic(
+        value in "(\"\\PC{0,20}\"|[0-9]{1,20}|-?[0-9]{1,5}\\.[0-9]|true|\\[\\]|\\{\\})",
+        place in 0_usize..20,
+    ) {
+        let mut lines: Vec<String> = SEED.lines().map(str::to_owned).collect();
+        let keyed: Vec<usize> = (0..lines.len()).filter(|n| lines[*n].contains(" = ") && !lines[*n].starts_with('#')).collect();
+        let line = keyed[place % keyed.len()];
+        let key = lines[line].split(" = ").next().unwrap().to_owned();
+        lines[line] = format!("{key} = {value}");
+        let _ = Pipeline::parse(&lines.join("\n"));
+    }
+}

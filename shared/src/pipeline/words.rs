@@ -1,0 +1,62 @@
+//! A pipeline in words: what will be watched, and what counts as wrong.
+
+use std::fmt;
+
+use super::{ApiVersion, Pipeline, Undeclared};
+use crate::schedule::{Rule, words};
+
+impl fmt::Display for Pipeline {
+    /// Says in words what will be watched.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = match self.census.api_version {
+            ApiVersion::V1 => "API V1 (announced to end on 2027-01-15)",
+            ApiVersion::V2 => "API V2",
+        };
+        let syncs = if self.syncs.len() == 1 { "sync" } else { "syncs" };
+        let zone = self.time_zone.iana_name().unwrap_or("UTC");
+        writeln!(f, "Pipeline {}: {} {syncs} watched, times of day in {zone}", self.name, self.syncs.len())?;
+        writeln!(f, "Census at {}, {version}", self.census.base_url)?;
+        for sync in &self.syncs {
+            writeln!(f, "\n{} (Census sync {}, role {})", sync.key, sync.id, sync.role)?;
+            match sync.schedule.rule {
+                Rule::OnDemand => writeln!(f, "  runs on demand; no run is ever due")?,
+                _ => writeln!(
+                    f,
+                    "  runs {}; a run is late once it is {} overdue",
+                    sync.schedule,
+                    words(sync.schedule.grace)
+                )?,
+            }
+            match (sync.runtime_target, sync.stuck_after) {
+                (Some(target), Some(stuck)) => {
+                    writeln!(f, "  a run should end within {}, and is stuck after {}", words(target), words(stuck))?;
+                }
+                (None, Some(stuck)) => writeln!(f, "  a run is stuck after {}", words(stuck))?,
+                _ => writeln!(f, "  no runtime is promised, so a slow or stuck run is not told")?,
+            }
+            writeln!(
+                f,
+                "  at most {} % of records may fail or be invalid, judged on {} records or more",
+                sync.error_rate_percent, sync.error_rate_min_records
+            )?;
+            writeln!(f, "  {} runs skipped in a row are too many", sync.skipped_runs_limit)?;
+        }
+        writeln!(f, "\nFor all of them")?;
+        if let Some(minimum) = &self.objectives.minimum_schedule {
+            writeln!(f, "  at least one run since each slot of {minimum}, told {} later", words(minimum.grace))?;
+        }
+        writeln!(f, "  {} % of runs succeed", self.objectives.success_rate_percent)?;
+        if let Some(lag) = self.objectives.max_lag {
+            writeln!(f, "  a change arrives within {}", words(lag))?;
+        }
+        match self.census.undeclared_syncs {
+            Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,
+            Undeclared::Ignore => writeln!(f, "  other syncs of the workspace are ignored")?,
+        }
+        for contact in &self.contacts {
+            let reach: Vec<&str> = [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
+            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, reach.join(", "))?;
+        }
+        Ok(())
+    }
+}
