@@ -36,6 +36,8 @@ checks! {
     ApiReachable = "api-reachable", "Census API";
     /// Census accepts our token.
     TokenAccepted = "token-accepted", "Census token";
+    /// The clock of Census agrees with ours.
+    ClockSkew = "clock-skew", "clock of Census";
     /// No sync runs in the workspace that `pipeline.toml` does not declare.
     UndeclaredSyncs = "undeclared-syncs", "undeclared syncs";
     /// The declared sync exists.

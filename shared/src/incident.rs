@@ -249,7 +249,12 @@ fn notify(
 ) -> Decision {
     incident.version += 1;
     incident.pending = Some(Pending { kind, since: now });
-    Decision::Notify { reason, incident: Box::new(incident), replaces: stored.map(|before| before.version), kind }
+    Decision::Notify {
+        reason,
+        incident: Box::new(incident),
+        replaces: stored.map(|before| before.version),
+        kind,
+    }
 }
 
 #[cfg(test)]
@@ -264,7 +269,13 @@ mod tests {
     }
 
     fn unhealthy(severity: Severity) -> Finding {
-        Finding::unhealthy(Check::SyncPaused, SUBJECT, severity, Evidence::new("paused"), "somebody paused it")
+        Finding::unhealthy(
+            Check::SyncPaused,
+            SUBJECT,
+            severity,
+            Evidence::new("paused"),
+            "somebody paused it",
+        )
     }
 
     fn healthy() -> Finding {
@@ -314,7 +325,11 @@ mod tests {
             (not_evaluated(), Some(opened()), "rest NotEvaluated"),
         ];
         for (finding, stored, expected) in table {
-            assert_eq!(said(&decide("p", &finding, stored.as_ref(), at(120))), expected, "{finding} on {stored:?}");
+            assert_eq!(
+                said(&decide("p", &finding, stored.as_ref(), at(120))),
+                expected,
+                "{finding} on {stored:?}"
+            );
         }
     }
 

@@ -7,11 +7,15 @@ pub mod judge;
 pub mod notice;
 pub mod observation;
 pub mod pipeline;
+pub mod report;
 pub mod schedule;
 
 // Clients: thin, all the I/O there is.
 pub mod aws;
 pub mod census;
+
+// Acting: findings become incidents and notices.
+pub mod act;
 
 // Runtime: what makes a function a Lambda function.
 pub mod runtime;

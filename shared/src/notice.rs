@@ -79,7 +79,9 @@ fn title(incident: &Incident, kind: NoticeKind, now: Timestamp) -> String {
     let subject = &incident.key.subject;
     let what = incident.key.check.title();
     match kind {
-        NoticeKind::Opened => format!("[{}] {subject}: {what}: {}", incident.severity, incident.evidence.summary),
+        NoticeKind::Opened => {
+            format!("[{}] {subject}: {what}: {}", incident.severity, incident.evidence.summary)
+        }
         NoticeKind::Worsened => {
             format!("[{}, worse] {subject}: {what}: {}", incident.severity, incident.evidence.summary)
         }
@@ -91,10 +93,8 @@ fn title(incident: &Incident, kind: NoticeKind, now: Timestamp) -> String {
 
 /// The title as a Subject: ASCII, one line, cut at a word where it is too long.
 fn subject(title: &str) -> String {
-    let ascii: String = title
-        .chars()
-        .map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' })
-        .collect();
+    let ascii: String =
+        title.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
     if ascii.len() <= SUBJECT_CHARS {
         return ascii;
     }
@@ -146,10 +146,19 @@ fn command(incident: &Incident, pipeline: &Pipeline) -> String {
     let declared = pipeline.syncs.iter().find(|sync| sync.key == incident.key.subject);
     let path = declared
         .map_or("syncs?per_page=5".to_owned(), |sync| format!("syncs/{}/sync_runs?per_page=5", sync.id));
-    format!("curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{}/api/{version}/{path}'", pipeline.census.base_url)
+    format!(
+        "curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{}/api/{version}/{path}'",
+        pipeline.census.base_url
+    )
 }
 
-fn mail_body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp, title: &str) -> String {
+fn mail_body(
+    incident: &Incident,
+    kind: NoticeKind,
+    pipeline: &Pipeline,
+    now: Timestamp,
+    title: &str,
+) -> String {
     let local = |instant: Timestamp| {
         let zoned = instant.to_zoned(pipeline.time_zone.clone());
         format!("{} ({})", zoned.strftime("%a %Y-%m-%d %H:%M %Z"), minute_utc(instant))
@@ -165,16 +174,21 @@ fn mail_body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Ti
     section("WHAT", &wrap(title));
     match kind {
         NoticeKind::Opened | NoticeKind::Worsened => {
-            section("SINCE", &[format!("{}, {} ago", local(incident.opened_at), words(incident.open_for(now)))]);
+            section(
+                "SINCE",
+                &[format!("{}, {} ago", local(incident.opened_at), words(incident.open_for(now)))],
+            );
         }
-        NoticeKind::Resolved => section(
-            "FROM, TO",
-            &[local(incident.opened_at), local(incident.resolved_at.unwrap_or(now))],
-        ),
+        NoticeKind::Resolved => {
+            section("FROM, TO", &[local(incident.opened_at), local(incident.resolved_at.unwrap_or(now))]);
+        }
     }
-    let widest = incident.evidence.figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or(0);
+    let widest =
+        incident.evidence.figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or(0);
     let mut figures = wrap(&incident.evidence.summary);
-    figures.extend(incident.evidence.figures.iter().map(|figure| format!("{:widest$}  {}", figure.name, figure.value)));
+    figures.extend(
+        incident.evidence.figures.iter().map(|figure| format!("{:widest$}  {}", figure.name, figure.value)),
+    );
     section("EVIDENCE", &figures);
     if kind == NoticeKind::Resolved {
         section("WHAT TO DO", &["Nothing: the check is healthy again.".to_owned()]);
@@ -191,7 +205,8 @@ fn mail_body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Ti
             .contacts
             .iter()
             .map(|contact| {
-                let reach = [&contact.email, &contact.phone].into_iter().flatten().cloned().collect::<Vec<_>>();
+                let reach =
+                    [&contact.email, &contact.phone].into_iter().flatten().cloned().collect::<Vec<_>>();
                 format!("{}, {}: {}", contact.name, contact.role, reach.join(", "))
             })
             .collect();
@@ -286,8 +301,18 @@ mod tests {
     #[test]
     fn attributes_route_by_severity_sync_and_check() {
         let message = render(&incident(), NoticeKind::Opened, &pipeline(), now());
-        let said: Vec<String> = message.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        assert_eq!(said, ["check=error-rate", "kind=opened", "pipeline=properties", "severity=error", "sync=properties-create"]);
+        let said: Vec<String> =
+            message.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            said,
+            [
+                "check=error-rate",
+                "kind=opened",
+                "pipeline=properties",
+                "severity=error",
+                "sync=properties-create"
+            ]
+        );
     }
 
     #[test]

@@ -60,7 +60,9 @@ impl Cron {
         }
         cronexpr::parse_crontab(&format!("{expression} {time_zone}"))
             .map(|crontab| Self { expression: expression.clone(), crontab: Box::new(crontab) })
-            .map_err(|error| format!("`{expression}` is not a cron expression: {}", one_line(&error.to_string())))
+            .map_err(|error| {
+                format!("`{expression}` is not a cron expression: {}", one_line(&error.to_string()))
+            })
     }
 
     fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
@@ -285,13 +287,17 @@ enum CensusRule {
 }
 
 fn rule_at_census(actual: &ObservedSchedule) -> Result<CensusRule, String> {
-    let slots = |rule| Ok(CensusRule::Slots(Schedule { rule, time_zone: TimeZone::UTC, grace: SignedDuration::ZERO }));
+    let slots = |rule| {
+        Ok(CensusRule::Slots(Schedule { rule, time_zone: TimeZone::UTC, grace: SignedDuration::ZERO }))
+    };
     match actual {
         ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(CensusRule::NotByClock),
         ObservedSchedule::Continuous => Ok(CensusRule::Period(CONTINUOUS_PERIOD)),
         ObservedSchedule::QuarterHourly => Ok(CensusRule::Period(SignedDuration::from_mins(15))),
         ObservedSchedule::Hourly { minute: None } => Ok(CensusRule::Period(SignedDuration::from_hours(1))),
-        ObservedSchedule::Hourly { minute: Some(minute) } => slots(Rule::Cron(Cron::parse(&format!("{minute} * * * *"), "UTC")?)),
+        ObservedSchedule::Hourly { minute: Some(minute) } => {
+            slots(Rule::Cron(Cron::parse(&format!("{minute} * * * *"), "UTC")?))
+        }
         ObservedSchedule::Daily { hour, minute } => slots(Rule::Daily(time_at_census(*hour, *minute)?)),
         ObservedSchedule::Weekly { day, hour, minute } => {
             slots(Rule::Weekly(*day, time_at_census(*hour, *minute)?))
@@ -378,13 +384,20 @@ mod tests {
             ("0 2 1 1 *", "2026-01-01T10:00:00Z"),
         ];
         for (expression, slot) in table {
-            assert_eq!(cron(expression).last_slot(at("2026-11-24T10:07:30Z")), Some(at(slot)), "{expression}");
+            assert_eq!(
+                cron(expression).last_slot(at("2026-11-24T10:07:30Z")),
+                Some(at(slot)),
+                "{expression}"
+            );
         }
     }
 
     #[test]
     fn a_cron_slot_that_the_clock_leaves_out_does_not_happen() {
-        assert_eq!(cron("30 2 * * *").last_slot(at("2027-03-14T20:00:00Z")), Some(at("2027-03-13T10:30:00Z")));
+        assert_eq!(
+            cron("30 2 * * *").last_slot(at("2027-03-14T20:00:00Z")),
+            Some(at("2027-03-13T10:30:00Z"))
+        );
     }
 
     #[test]
@@ -404,7 +417,11 @@ mod tests {
             (los_angeles(Rule::OnDemand), ObservedSchedule::Triggered("dbt Cloud".to_owned())),
         ];
         for (declared, actual) in same {
-            assert_eq!(declared.compare(&actual, at("2026-11-24T12:00:00Z")), Comparison::Same, "{declared} {actual}");
+            assert_eq!(
+                declared.compare(&actual, at("2026-11-24T12:00:00Z")),
+                Comparison::Same,
+                "{declared} {actual}"
+            );
         }
         let different = [
             (minutes(15), ObservedSchedule::Hourly { minute: Some(0) }),
@@ -419,14 +436,17 @@ mod tests {
         ];
         for (declared, actual) in different {
             let comparison = declared.compare(&actual, at("2026-11-24T12:00:00Z"));
-            assert!(matches!(comparison, Comparison::Different { .. }), "{declared} {actual}: {comparison:?}");
+            assert!(
+                matches!(comparison, Comparison::Different { .. }),
+                "{declared} {actual}: {comparison:?}"
+            );
         }
     }
 
     #[test]
     fn a_local_promise_kept_by_utc_cron_drifts_at_the_next_change_of_the_clock() {
-        let comparison =
-            daily("02:00").compare(&ObservedSchedule::Cron("0 10 * * *".to_owned()), at("2026-11-24T12:00:00Z"));
+        let comparison = daily("02:00")
+            .compare(&ObservedSchedule::Cron("0 10 * * *".to_owned()), at("2026-11-24T12:00:00Z"));
         // On 2027-03-14 itself 02:00 does not exist, and its stand-in 03:00 PDT is 10:00 UTC.
         let from = SlotDifference {
             declared: Some(at("2027-03-15T09:00:00Z")),
@@ -468,7 +488,8 @@ mod tests {
 
     #[test]
     fn durations_are_said_in_at_most_two_units() {
-        let table = [(0, "0s"), (59, "59s"), (60, "1m"), (90, "1m 30s"), (5_400, "1h 30m"), (90_000, "1d 1h")];
+        let table =
+            [(0, "0s"), (59, "59s"), (60, "1m"), (90, "1m 30s"), (5_400, "1h 30m"), (90_000, "1d 1h")];
         for (seconds, said) in table {
             assert_eq!(words(SignedDuration::from_secs(seconds)), said);
         }

@@ -1,1 +1,3 @@
-//! it
+//! Integration tests: the functions against the lab, and the rules of the repository.
+
+mod tidy;

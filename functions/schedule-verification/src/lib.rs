@@ -1,1 +1,151 @@
-//! Lib.
+#![doc = include_str!("../README.md")]
+
+mod config;
+pub mod judge;
+pub mod observe;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use syncwatch::act::{Round, SentNotice};
+use syncwatch::aws::Clients;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::topic::Topic;
+use syncwatch::census;
+use syncwatch::finding::Finding;
+use syncwatch::observation::Unread;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::report::Report;
+use syncwatch::runtime::{Env, pipeline_file};
+
+pub use config::Config;
+use judge::{judge_absent, judge_sync, judge_workspace, judging_time};
+use observe::{Walk, Workspace};
+
+/// What the function can be asked to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Event {
+    /// Look at every declared sync.
+    Verify,
+    /// Answer without looking at anything.
+    Ping,
+}
+
+/// Everything that outlives an event.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    pipeline: Pipeline,
+    http: reqwest::Client,
+    secrets: SecretStore,
+    store: IncidentStore,
+    topic: Topic,
+}
+
+impl App {
+    /// Reads the settings and the pipeline, and builds the clients. Does no I/O beyond reading the pipeline's file.
+    ///
+    /// # Errors
+    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
+    pub async fn new(env: &Env) -> anyhow::Result<Self> {
+        let config = Config::from_env(env)?;
+        let pipeline = pipeline_file::load(env, &config.pipeline)?;
+        let clients = Clients::connect().await?;
+        Ok(Self::with(config, pipeline, clients))
+    }
+
+    /// Puts the function together from its parts.
+    pub fn with(config: Config, pipeline: Pipeline, clients: Clients) -> Self {
+        Self {
+            secrets: SecretStore::new(clients.secrets),
+            store: IncidentStore::new(clients.dynamodb, config.incidents_table.clone()),
+            topic: Topic::new(clients.sns, config.topic_arn.clone()),
+            http: clients.http,
+            pipeline,
+            config,
+        }
+    }
+
+    /// Answers one event. `now` is when it arrived.
+    ///
+    /// # Errors
+    /// The event is unknown, or the store or the topic cannot be used: what should have been said was not.
+    pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
+        let event: Event = serde_json::from_value(event)
+            .context("the event is not one of {\"task\": \"verify\"} and {\"task\": \"ping\"}")?;
+        match event {
+            Event::Ping => Ok(serde_json::json!({ "pong": self.pipeline.name })),
+            Event::Verify => {
+                // Boxed: the compiler gives up on a future of this depth.
+                let report = Box::pin(self.verify(now)).await?;
+                tracing::info!(summary = %report.summary, "round done");
+                anyhow::ensure!(
+                    report.failures.is_empty(),
+                    "not everything was said: {}",
+                    report.failures.join("; ")
+                );
+                Ok(serde_json::to_value(report)?)
+            }
+        }
+    }
+
+    /// One round: observe a page, judge it, act on it; then the workspace as a whole.
+    async fn verify(&self, now: Timestamp) -> anyhow::Result<Report<SentNotice>> {
+        let mut round = Round::begin(&self.pipeline, &self.store, &self.topic, now).await?;
+        let mut report = Report::new(&self.pipeline.name, now);
+        let (workspace, absent) = match self.census(now).await {
+            Ok(census) => {
+                let mut walk = Walk::new(&census, &self.pipeline);
+                while let Some(page) = walk.next_page().await {
+                    let now = judging_time(now, census.clock_ahead());
+                    for found in page.found {
+                        let objectives = &self.pipeline.objectives;
+                        let findings = judge_sync(&found.observed, found.declared, objectives, now);
+                        say(&mut report, &mut round, &findings).await;
+                    }
+                    for (sync, why) in page.unreadable {
+                        say(&mut report, &mut round, &judge_absent(sync, Some(&why))).await;
+                    }
+                }
+                walk.finish()
+            }
+            Err(why) => (
+                Workspace { trouble: Some(why), ..Workspace::default() },
+                self.pipeline.syncs.iter().collect(),
+            ),
+        };
+        if matches!(workspace.trouble, Some(Unread::Refused(_))) {
+            // The next round reads the secret anew, so that a replaced token is taken up within minutes.
+            self.secrets.forget(&self.config.census_secret);
+        }
+        for sync in absent {
+            let findings = judge_absent(sync, workspace.trouble.as_ref());
+            say(&mut report, &mut round, &findings).await;
+        }
+        let findings = judge_workspace(&workspace, self.pipeline.census.undeclared_syncs);
+        say(&mut report, &mut round, &findings).await;
+        report.open_incidents = round.open();
+        report.notices = round.sent;
+        report.failures = round.failures;
+        report.conclude();
+        Ok(report)
+    }
+
+    /// A client for Census with the token of the moment. A token that cannot be had is a finding, not a failure:
+    /// people must hear of it.
+    async fn census(&self, now: Timestamp) -> Result<census::Client, Unread> {
+        let token = self.secrets.get(&self.config.census_secret, now).await;
+        let token = token.map_err(|error| Unread::Refused(error.to_string()))?;
+        let settings =
+            census::Settings::of(&self.pipeline.census, self.config.census_base_url.as_deref(), token);
+        census::Client::new(self.http.clone(), settings, now).map_err(|error| error.to_unread())
+    }
+}
+
+async fn say(report: &mut Report<SentNotice>, round: &mut Round<'_>, findings: &[Finding]) {
+    report.add(findings);
+    round.act_on(findings).await;
+}

@@ -42,7 +42,11 @@ pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Find
 /// The runs that are at work. One that is older than a completed run is left over in the answer, not at work:
 /// Census does not let runs of a sync overlap.
 fn at_work(history: &RunHistory) -> impl Iterator<Item = &Run> {
-    history.runs.iter().take_while(|run| run.status != RunStatus::Completed).filter(|run| !run.status.is_terminal())
+    history
+        .runs
+        .iter()
+        .take_while(|run| run.status != RunStatus::Completed)
+        .filter(|run| !run.status.is_terminal())
 }
 
 fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
@@ -50,16 +54,18 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     let Some(limit) = sync.stuck_after else {
         return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
     };
-    let oldest = at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
+    let oldest =
+        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
     let Some((run, age)) = oldest else {
         return Finding::healthy(check, &sync.key, Evidence::new("no run is at work"));
     };
-    let evidence = Evidence::new(format!("run {} is {} for {}, limit {}", run.id, run.status, words(age), words(limit)))
-        .with("run", run.id)
-        .with("status", &run.status)
-        .with("since", minute_utc(run.created_at))
-        .with("working for", words(age))
-        .with("limit", words(limit));
+    let evidence =
+        Evidence::new(format!("run {} is {} for {}, limit {}", run.id, run.status, words(age), words(limit)))
+            .with("run", run.id)
+            .with("status", &run.status)
+            .with("since", minute_utc(run.created_at))
+            .with("working for", words(age))
+            .with("limit", words(limit));
     if age <= limit {
         return Finding::healthy(check, &sync.key, evidence);
     }
@@ -75,7 +81,8 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
 fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let check = Check::RunFailed;
     // A skipped or cancelled run says nothing of whether the sync can succeed.
-    let mut ended = history.runs.iter().filter(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed));
+    let mut ended =
+        history.runs.iter().filter(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed));
     let Some(last) = ended.next() else {
         let awaited = "a run that completed or failed".to_owned();
         return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
@@ -87,14 +94,19 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let before: Vec<&Run> = ended.take_while(|run| run.status == RunStatus::Failed).collect();
     let in_a_row = before.len() + 1;
     let first = before.last().copied().unwrap_or(last);
-    let nothing_better_known = !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
+    let nothing_better_known =
+        !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
     let count = if nothing_better_known { format!("at least {in_a_row}") } else { in_a_row.to_string() };
     let error = last.error.clone().unwrap_or_default();
     let text = error.message.or(error.detail).map(|text| cut(&text));
     let mut evidence = Evidence::new(format!(
         "run {} failed{}",
         last.id,
-        if in_a_row > 1 { format!(", {count} in a row since {}", minute_utc(first.created_at)) } else { String::new() }
+        if in_a_row > 1 {
+            format!(", {count} in a row since {}", minute_utc(first.created_at))
+        } else {
+            String::new()
+        }
     ))
     .with("run", last.id)
     .with("failed in a row", count)
@@ -245,7 +257,8 @@ fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     let Some(target) = sync.runtime_target else {
         return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
     };
-    let working = at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
+    let working =
+        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
     if let Some((run, age)) = working.filter(|(_, age)| *age > target) {
         return slow(sync, run, age, target, "is still at work after");
     }

@@ -208,15 +208,16 @@ impl Validation<'_> {
             let remedy = "add census.group_id: API V2 is scoped to a Fivetran group";
             self.refuse(&raw.api_version, "census.group_id", "missing", remedy);
         }
-        let undeclared_syncs = raw.undeclared_syncs.map_or(Undeclared::Warn, |word| match word.get_ref().as_str() {
-            "warn" => Undeclared::Warn,
-            "ignore" => Undeclared::Ignore,
-            other => {
-                let found = format!("found \"{other}\"");
-                self.refuse(&word, "census.undeclared_syncs", found, "use \"warn\" or \"ignore\"");
-                Undeclared::Warn
-            }
-        });
+        let undeclared_syncs =
+            raw.undeclared_syncs.map_or(Undeclared::Warn, |word| match word.get_ref().as_str() {
+                "warn" => Undeclared::Warn,
+                "ignore" => Undeclared::Ignore,
+                other => {
+                    let found = format!("found \"{other}\"");
+                    self.refuse(&word, "census.undeclared_syncs", found, "use \"warn\" or \"ignore\"");
+                    Undeclared::Warn
+                }
+            });
         Census {
             api_version,
             base_url,
@@ -227,7 +228,7 @@ impl Validation<'_> {
     }
 
     fn objectives(&mut self, raw: RawObjectives, zone: &TimeZone) -> Objectives {
-        let minimum_schedule = raw.minimum_schedule.and_then(|schedule| {
+        let minimum_schedule = raw.minimum_schedule.map(|schedule| {
             let key = "objectives.minimum_schedule";
             let at = Spanned::new(schedule.span(), ());
             let schedule = self.schedule(schedule, key, zone);
@@ -235,10 +236,11 @@ impl Validation<'_> {
                 let remedy = "use daily_at, weekly_on with at, or cron";
                 self.refuse(&at, key, format!("found \"{}\", which has no slots", schedule.rule), remedy);
             }
-            Some(schedule)
+            schedule
         });
-        let success_rate_percent =
-            raw.success_rate_percent.map_or(95.0, |rate| self.percent(&rate, "objectives.success_rate_percent"));
+        let success_rate_percent = raw
+            .success_rate_percent
+            .map_or(95.0, |rate| self.percent(&rate, "objectives.success_rate_percent"));
         let max_lag = raw.max_lag.map(|lag| self.duration(&lag, "objectives.max_lag"));
         Objectives { minimum_schedule, success_rate_percent, max_lag }
     }
@@ -324,15 +326,22 @@ impl Validation<'_> {
         let span = raw.span();
         let whole = Spanned::new(span, ());
         let raw = raw.into_inner();
-        let time_zone =
-            raw.time_zone.as_ref().map_or(pipeline_zone.clone(), |zone| self.zone(zone, &at_key("time_zone")));
+        let time_zone = raw
+            .time_zone
+            .as_ref()
+            .map_or(pipeline_zone.clone(), |zone| self.zone(zone, &at_key("time_zone")));
         let grace = raw.grace.as_ref().map_or(DEFAULT_GRACE, |grace| self.duration(grace, &at_key("grace")));
         let mut rules = Vec::new();
         if let Some(every) = &raw.every {
             let period = self.duration(every, &at_key("every"));
             if period < SignedDuration::from_mins(1) {
                 let found = format!("found \"{}\"", every.get_ref());
-                self.refuse(every, &at_key("every"), found, "Census runs nothing more often than every minute");
+                self.refuse(
+                    every,
+                    &at_key("every"),
+                    found,
+                    "Census runs nothing more often than every minute",
+                );
             }
             rules.push(Rule::Every(period));
         }
@@ -344,8 +353,12 @@ impl Validation<'_> {
                 let day = self.weekday(day, &at_key("weekly_on"));
                 rules.push(Rule::Weekly(day, self.time(at, &at_key("at"))));
             }
-            (Some(day), None) => self.refuse(day, &at_key("at"), "missing", "add at = \"HH:MM\" to weekly_on"),
-            (None, Some(at)) => self.refuse(at, &at_key("at"), "without weekly_on", "add weekly_on, or use daily_at"),
+            (Some(day), None) => {
+                self.refuse(day, &at_key("at"), "missing", "add at = \"HH:MM\" to weekly_on");
+            }
+            (None, Some(at)) => {
+                self.refuse(at, &at_key("at"), "without weekly_on", "add weekly_on, or use daily_at");
+            }
             (None, None) => {}
         }
         if let Some(expression) = &raw.cron {
@@ -360,7 +373,9 @@ impl Validation<'_> {
         }
         match &raw.on_demand {
             Some(flag) if *flag.get_ref() => rules.push(Rule::OnDemand),
-            Some(flag) => self.refuse(flag, &at_key("on_demand"), "found false", "write true or leave it out"),
+            Some(flag) => {
+                self.refuse(flag, &at_key("on_demand"), "found false", "write true or leave it out");
+            }
             None => {}
         }
         if rules.len() != 1 {
@@ -409,7 +424,12 @@ impl Validation<'_> {
         let word = day.get_ref().to_ascii_lowercase();
         DAYS.iter().find(|(name, _)| *name == word).map_or_else(
             || {
-                self.refuse(day, key, format!("\"{}\" is no weekday", day.get_ref()), "use \"Monday\" to \"Sunday\"");
+                self.refuse(
+                    day,
+                    key,
+                    format!("\"{}\" is no weekday", day.get_ref()),
+                    "use \"Monday\" to \"Sunday\"",
+                );
                 Weekday::Monday
             },
             |(_, weekday)| *weekday,
@@ -418,7 +438,9 @@ impl Validation<'_> {
 
     fn duration(&mut self, text: &Spanned<String>, key: &str) -> SignedDuration {
         match text.get_ref().parse::<SignedDuration>() {
-            Ok(duration) if duration > SignedDuration::ZERO && duration <= SignedDuration::from_hours(24 * 366) => {
+            Ok(duration)
+                if duration > SignedDuration::ZERO && duration <= SignedDuration::from_hours(24 * 366) =>
+            {
                 duration
             }
             Ok(_) => {
@@ -445,7 +467,10 @@ impl Validation<'_> {
         let text = url.get_ref();
         let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
         let well_formed = host.is_some_and(|host| {
-            !host.is_empty() && !host.starts_with('/') && !host.contains('@') && !host.contains(char::is_whitespace)
+            !host.is_empty()
+                && !host.starts_with('/')
+                && !host.contains('@')
+                && !host.contains(char::is_whitespace)
         });
         if !well_formed {
             // An address may carry a password by mistake, so it is not repeated.

@@ -22,9 +22,21 @@ fn the_seed_declares_what_was_asked_for() {
     let said: Vec<String> = pipeline
         .syncs
         .iter()
-        .map(|sync| format!("{} {} {} {:?} {}", sync.key, sync.id, sync.schedule, sync.runtime_target.unwrap(), sync.error_rate_percent))
+        .map(|sync| {
+            format!(
+                "{} {} {} {:?} {}",
+                sync.key,
+                sync.id,
+                sync.schedule,
+                sync.runtime_target.unwrap(),
+                sync.error_rate_percent
+            )
+        })
         .collect();
-    assert_eq!(said, ["properties-create 3394022 every 30m 15m 5", "properties-update 3394041 every 15m 5m 5"]);
+    assert_eq!(
+        said,
+        ["properties-create 3394022 every 30m 15m 5", "properties-update 3394041 every 15m 5m 5"]
+    );
     let minimum = pipeline.objectives.minimum_schedule.unwrap();
     assert_eq!(minimum.to_string(), "daily at 02:00 America/Los_Angeles");
     assert_eq!(pipeline.objectives.max_lag, Some(SignedDuration::from_hours(2)));
@@ -45,7 +57,10 @@ fn each_mistake_is_told_with_line_key_and_remedy() {
         (r#"api_version = "v1""#, r#"api_version = "v2""#),
         (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "http://app.getcensus.com""#),
         (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "https://app.getcensus.com/api/v1""#),
-        (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "https://user:secret@app.getcensus.com""#),
+        (
+            r#"base_url = "https://app.getcensus.com""#,
+            r#"base_url = "https://user:secret@app.getcensus.com""#,
+        ),
         ("id = 3394022", "id = 3394041"),
         ("id = 3394022", "id = 0"),
         ("id = 3394022", "id = \"3394022\""),
@@ -82,7 +97,8 @@ fn each_mistake_is_told_with_line_key_and_remedy() {
 
 #[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
-    let text = seed_with(r#"role = "create""#, r#"role = "upsert""#).replace("every = \"15m\"", "every = \"soon\"");
+    let text =
+        seed_with(r#"role = "create""#, r#"role = "upsert""#).replace("every = \"15m\"", "every = \"soon\"");
     assert_eq!(problems(&text).len(), 2);
 }
 
@@ -112,7 +128,8 @@ fn a_schedule_has_its_own_zone_or_that_of_the_pipeline() {
     let text = seed_with(r#"every = "30m""#, r#"daily_at = "02:00""#)
         .replace(r#"every = "15m""#, r#"cron = "0 2 * * 1-5", time_zone = "Europe/Berlin""#);
     let pipeline = Pipeline::parse(&text).unwrap();
-    let zones: Vec<_> = pipeline.syncs.iter().map(|sync| sync.schedule.time_zone.iana_name().unwrap()).collect();
+    let zones: Vec<_> =
+        pipeline.syncs.iter().map(|sync| sync.schedule.time_zone.iana_name().unwrap()).collect();
     assert_eq!(zones, ["America/Los_Angeles", "Europe/Berlin"]);
     assert!(matches!(pipeline.syncs[1].schedule.rule, Rule::Cron(_)));
 }

@@ -29,7 +29,12 @@ impl fmt::Display for Pipeline {
             }
             match (sync.runtime_target, sync.stuck_after) {
                 (Some(target), Some(stuck)) => {
-                    writeln!(f, "  a run should end within {}, and is stuck after {}", words(target), words(stuck))?;
+                    writeln!(
+                        f,
+                        "  a run should end within {}, and is stuck after {}",
+                        words(target),
+                        words(stuck)
+                    )?;
                 }
                 (None, Some(stuck)) => writeln!(f, "  a run is stuck after {}", words(stuck))?,
                 _ => writeln!(f, "  no runtime is promised, so a slow or stuck run is not told")?,
@@ -43,7 +48,11 @@ impl fmt::Display for Pipeline {
         }
         writeln!(f, "\nFor all of them")?;
         if let Some(minimum) = &self.objectives.minimum_schedule {
-            writeln!(f, "  at least one run since each slot of {minimum}, told {} later", words(minimum.grace))?;
+            writeln!(
+                f,
+                "  at least one run since each slot of {minimum}, told {} later",
+                words(minimum.grace)
+            )?;
         }
         writeln!(f, "  {} % of runs succeed", self.objectives.success_rate_percent)?;
         if let Some(lag) = self.objectives.max_lag {
@@ -54,7 +63,8 @@ impl fmt::Display for Pipeline {
             Undeclared::Ignore => writeln!(f, "  other syncs of the workspace are ignored")?,
         }
         for contact in &self.contacts {
-            let reach: Vec<&str> = [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
+            let reach: Vec<&str> =
+                [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
             writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, reach.join(", "))?;
         }
         Ok(())

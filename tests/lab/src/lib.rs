@@ -1,1 +1,2 @@
 //! Lab.
+pub mod aws;

@@ -86,7 +86,10 @@ fn a_failure_is_told_with_how_many_came_in_a_row() {
         (vec![run(10, Failed), run(40, Completed)], "error, run 99990 failed"),
         (vec![run(1, Working), run(10, Failed), run(40, Completed)], "error, run 99990 failed"),
         (vec![run(5, Skipped), run(7, Cancelled), run(10, Failed)], "error, run 99990 failed"),
-        (vec![run(10, Failed), run(40, Failed)], "error, run 99990 failed, 2 in a row since 2026-11-24 11:20 UTC"),
+        (
+            vec![run(10, Failed), run(40, Failed)],
+            "error, run 99990 failed, 2 in a row since 2026-11-24 11:20 UTC",
+        ),
         (
             vec![run(10, Failed), run(20, Skipped), run(40, Failed), run(70, Failed), run(100, Completed)],
             "critical, run 99990 failed, 3 in a row since 2026-11-24 10:50 UTC",
@@ -107,12 +110,19 @@ fn a_row_of_failures_that_fills_the_page_is_at_least_that_long() {
 
 #[test]
 fn the_vendors_words_become_the_cause_on_one_bounded_line() {
-    let error = RunError { code: Some("X".into()), message: Some(format!("first\n{}", "ä".repeat(400))), detail: None };
+    let error = RunError {
+        code: Some("X".into()),
+        message: Some(format!("first\n{}", "ä".repeat(400))),
+        detail: None,
+    };
     let failed = Run { error: Some(error), ..run(10, RunStatus::Failed) };
     let history = RunHistory { runs: vec![failed], complete: true };
     let finding = judge_runs(&history, &sync(), now()).swap_remove(1);
     let crate::finding::Outcome::Unhealthy { cause, .. } = finding.outcome else { panic!("not unhealthy") };
-    assert!(cause.starts_with("Census says: first ä") && cause.ends_with('…') && !cause.contains('\n'), "{cause}");
+    assert!(
+        cause.starts_with("Census says: first ä") && cause.ends_with('…') && !cause.contains('\n'),
+        "{cause}"
+    );
     assert_eq!(cause.chars().count(), "Census says: ".len() + 301);
 }
 
@@ -139,13 +149,31 @@ fn an_error_rate_is_failed_and_invalid_over_processed() {
     let none = Counts::default();
     let table = [
         (vec![], "not evaluated, nothing to judge yet: a completed run"),
-        (vec![with_counts(10, counts(50, 0, 0))], "healthy, 0.0 % of 50 records failed or were invalid, limit 5 %"),
-        (vec![with_counts(10, counts(100, 5, 0))], "healthy, 5.0 % of 100 records failed or were invalid, limit 5 %"),
-        (vec![with_counts(10, counts(100, 4, 2))], "error, 6.0 % of 100 records failed or were invalid, limit 5 %"),
-        (vec![with_counts(10, counts(100, 50, 0))], "critical, 50.0 % of 100 records failed or were invalid, limit 5 %"),
+        (
+            vec![with_counts(10, counts(50, 0, 0))],
+            "healthy, 0.0 % of 50 records failed or were invalid, limit 5 %",
+        ),
+        (
+            vec![with_counts(10, counts(100, 5, 0))],
+            "healthy, 5.0 % of 100 records failed or were invalid, limit 5 %",
+        ),
+        (
+            vec![with_counts(10, counts(100, 4, 2))],
+            "error, 6.0 % of 100 records failed or were invalid, limit 5 %",
+        ),
+        (
+            vec![with_counts(10, counts(100, 50, 0))],
+            "critical, 50.0 % of 100 records failed or were invalid, limit 5 %",
+        ),
         // Newer answers do not count invalid records as processed.
-        (vec![with_counts(10, counts(0, 0, 30))], "critical, 100.0 % of 30 records failed or were invalid, limit 5 %"),
-        (vec![with_counts(10, counts(0, 0, 0))], "healthy, 0.0 % of 0 records failed or were invalid, limit 5 %"),
+        (
+            vec![with_counts(10, counts(0, 0, 30))],
+            "critical, 100.0 % of 30 records failed or were invalid, limit 5 %",
+        ),
+        (
+            vec![with_counts(10, counts(0, 0, 0))],
+            "healthy, 0.0 % of 0 records failed or were invalid, limit 5 %",
+        ),
         (vec![with_counts(10, none)], "not evaluated, the record counts of run 99990 unknown"),
         (
             vec![with_counts(10, Counts { processed: Some(50), failed: Some(0), ..none })],
@@ -200,7 +228,10 @@ fn a_runtime_over_its_target_is_told_while_the_run_works_and_after() {
     let table = [
         (vec![run(10, Completed)], "healthy, run 99990 took 5m, target 15m"),
         (vec![long], "warning, run 99970 took 20m, target 15m"),
-        (vec![run(16, Working), run(40, Completed)], "warning, run 99984 is still at work after 16m, target 15m"),
+        (
+            vec![run(16, Working), run(40, Completed)],
+            "warning, run 99984 is still at work after 16m, target 15m",
+        ),
         (vec![run(15, Working), run(40, Completed)], "healthy, run 99960 took 5m, target 15m"),
         (vec![run(60, Working)], "not evaluated, held under run-stuck of properties-create"),
         (vec![endless], "not evaluated, the end of run 99970 unknown"),

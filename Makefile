@@ -1,0 +1,117 @@
+# Everything a person or a machine does with this repository. `make` alone says what there is.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Absolute, as some recipes work in another directory.
+export CARGO_TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+PYTHON ?= python3
+VENV ?= .venv
+# The lab looks for ministack here.
+export SYNCWATCH_VENV := $(abspath $(VENV))
+
+# In CI the lock file is the truth; at a desk, cargo may complete it.
+LOCKED := $(if $(CI),--locked)
+HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
+# The names of the functions, from the one table that has them.
+FUNCTIONS = $(shell $(PYTHON) -c 'import json; print(*json.load(open("infra/functions.json"))["functions"])')
+ZIP_LIMIT := 6000000
+
+# A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
+# not by time: in CI the file is always newer than the environment that is kept.
+REQUIREMENTS := tests/requirements.txt
+VENV_STAMP := $(SYNCWATCH_VENV)/.syncwatch-$(shell sha256sum $(REQUIREMENTS) | cut -c1-16)
+
+.PHONY: help
+help: ## Say what there is (this text)
+	@echo 'make <target>:'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: demo
+demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1 leaves it running
+	@echo '==> Building the lab'
+	@cargo run $(LOCKED) --quiet -p syncwatch-lab --bin syncwatch-lab -- demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+.PHONY: test
+test: lab-zips ## Run every test, those on the lab included
+	cargo test $(LOCKED) --workspace
+
+.PHONY: ci
+ci: fmt-check lint docs test infra-check ## All that CI checks
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: fmt-check
+fmt-check: ## Fail if code is not formatted
+	cargo fmt --all --check
+
+.PHONY: lint
+lint: ## Run clippy on everything; a warning is a failure
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+
+.PHONY: docs
+docs: ## Build the API documentation; a warning is a failure
+	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
+
+.PHONY: bench
+bench: lab-zips ## Measure start, whole check and 10,000 syncs, beside the same job in Python; ONLY=cold|check|scale
+	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
+		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
+	@cargo run $(LOCKED) --quiet -p syncwatch-bench --bin syncwatch-bench -- $(ONLY)
+
+.PHONY: package
+package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64
+	@$(call build-zips,arm64)
+
+.PHONY: lab-zips
+lab-zips: $(VENV_STAMP) ## Build the zips for this machine's processor, for the lab
+	@$(call build-zips,$(HOST_ARCH))
+
+.PHONY: check-config
+check-config: ## Check a pipeline file and say in words what will be watched; FILE=infra/pipeline.toml
+	@cargo run $(LOCKED) --quiet -p syncwatch --bin syncwatch -- check-config $(or $(FILE),infra/pipeline.toml)
+
+.PHONY: infra-check
+infra-check: check-config ## Check the pipeline file, the table of functions, and the repository's own rules
+	cargo test $(LOCKED) -p syncwatch-lab --lib functions_table
+	cargo test $(LOCKED) -p syncwatch-tests --test it tidy
+
+.PHONY: setup
+setup: ## Check what this machine needs; as root on Debian, install what is missing
+	@PYTHON='$(PYTHON)' bash .ci/setup
+	@$(MAKE) venv
+
+.PHONY: venv
+venv: $(VENV_STAMP) ## Make the Python environment that has ministack and cargo-lambda
+
+.PHONY: clean
+clean: ## Remove everything that was built, the Python environment included
+	cargo clean
+	rm -rf .venv
+
+$(VENV_STAMP):
+	@PYTHON='$(PYTHON)' bash .ci/setup
+	@echo '==> Making the Python environment in $(SYNCWATCH_VENV)'
+	@$(PYTHON) -m venv --clear '$(SYNCWATCH_VENV)'
+	@'$(SYNCWATCH_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@touch '$@'
+
+# The zips are always asked for and cargo decides what is stale. cargo-lambda puts an included file at the path by which it
+# was named, so this runs in infra/ for `pipeline.toml` to lie at the root of the zip, where the functions look for it.
+define build-zips
+echo '==> Building the functions for $(1)'; \
+cd infra; \
+PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path ../Cargo.toml --release --$(1) \
+	$(addprefix --package ,$(FUNCTIONS)) --output-format zip --include pipeline.toml \
+	--lambda-dir '$(CARGO_TARGET_DIR)/lambda/$(1)'; \
+for name in $(FUNCTIONS); do \
+	zip="$(CARGO_TARGET_DIR)/lambda/$(1)/$$name/bootstrap.zip"; \
+	size=$$(stat -c %s "$$zip"); \
+	printf '    %-24s %d kB\n' "$$name" "$$((size / 1000))"; \
+	if [ "$$size" -gt $(ZIP_LIMIT) ]; then echo "$$zip is over $(ZIP_LIMIT) bytes" >&2; exit 1; fi; \
+done
+endef

@@ -1,0 +1,149 @@
+//! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt, stream};
+use jiff::SignedDuration;
+use syncwatch::census::Client;
+use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
+use syncwatch::pipeline::{Pipeline, Sync};
+
+/// How many runs of a sync are read: for one that runs every 15 minutes, the last six hours.
+const RUNS_READ: u32 = 25;
+/// Syncs on a page; the most that Census gives.
+const PAGE_SIZE: u32 = 100;
+/// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
+const CONCURRENT_READS: usize = 16;
+/// How many undeclared syncs are kept by id.
+const NAMED_UNDECLARED: usize = 10;
+
+/// What was read of the workspace as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Workspace {
+    /// Syncs that the list showed.
+    pub listed: usize,
+    /// Declared syncs whose runs could not be read.
+    pub unread_runs: usize,
+    /// What stopped the reading, if anything did.
+    pub trouble: Option<Unread>,
+    /// How far the clock of Census is ahead of ours; negative when it is behind.
+    pub vendor_clock_ahead: Option<SignedDuration>,
+    /// Ids of the first few syncs that nobody declared.
+    pub undeclared: Vec<SyncId>,
+    /// How many there are.
+    pub undeclared_count: usize,
+}
+
+/// One declared sync, as it was found.
+#[derive(Debug, Clone)]
+pub struct Found<'p> {
+    /// The declaration.
+    pub declared: &'p Sync,
+    /// The observation.
+    pub observed: SyncObservation,
+}
+
+/// What a page of the list told of declared syncs.
+#[derive(Debug, Clone, Default)]
+pub struct Page<'p> {
+    /// Syncs that were found, with their runs.
+    pub found: Vec<Found<'p>>,
+    /// Syncs that are there, but as something that we cannot read.
+    pub unreadable: Vec<(&'p Sync, Unread)>,
+}
+
+/// Walks the workspace page by page.
+#[derive(Debug)]
+pub struct Walk<'c, 'p> {
+    census: &'c Client,
+    declared: HashMap<SyncId, &'p Sync>,
+    ignored: HashSet<SyncId>,
+    seen: HashSet<SyncId>,
+    next_page: Option<u32>,
+    workspace: Workspace,
+}
+
+impl<'c, 'p> Walk<'c, 'p> {
+    /// Begins at the first page.
+    pub fn new(census: &'c Client, pipeline: &'p Pipeline) -> Self {
+        Self {
+            census,
+            declared: pipeline.syncs.iter().map(|sync| (sync.id, sync)).collect(),
+            ignored: pipeline.census.ignored_syncs.iter().copied().collect(),
+            seen: HashSet::new(),
+            next_page: Some(1),
+            workspace: Workspace::default(),
+        }
+    }
+
+    /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census
+    /// stopped answering.
+    pub async fn next_page(&mut self) -> Option<Page<'p>> {
+        let number = self.next_page.take()?;
+        let page = match self.census.list_syncs_page(number, PAGE_SIZE).await {
+            Ok(page) => page,
+            Err(error) => {
+                self.workspace.trouble = Some(error.to_unread());
+                return None;
+            }
+        };
+        self.next_page = page.next;
+        self.workspace.listed += page.syncs.len() + page.unreadable.len();
+        let mut unreadable = Vec::new();
+        for entry in page.unreadable {
+            let declared = entry.id.map(SyncId).and_then(|id| self.declared.get(&id)).copied();
+            if let Some(declared) = declared.filter(|sync| self.seen.insert(sync.id)) {
+                unreadable.push((declared, Unread::Unreadable(entry.found)));
+            }
+        }
+        let mut declared_here = Vec::new();
+        for sync in page.syncs {
+            match self.declared.get(&sync.id) {
+                // A sync that is listed twice, as when the list moves between two pages, is looked at once.
+                Some(declared) if self.seen.insert(sync.id) => declared_here.push((*declared, sync)),
+                Some(_) => {}
+                None => self.note_undeclared(sync.id),
+            }
+        }
+        let census = self.census;
+        let found: Vec<Found<'p>> = stream::iter(declared_here)
+            .map(|(declared, sync)| read_runs(census, declared, sync))
+            .buffered(CONCURRENT_READS)
+            .collect()
+            .await;
+        for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
+            self.workspace.unread_runs += 1;
+            // Nonsense about one sync is that sync's own; no answer is everybody's.
+            if !matches!(why, Unread::Unreadable(_)) {
+                self.workspace.trouble.get_or_insert_with(|| why.clone());
+                self.next_page = None;
+            }
+        }
+        Some(Page { found, unreadable })
+    }
+
+    /// What was read of the workspace, and the declared syncs that no page showed.
+    pub fn finish(mut self) -> (Workspace, Vec<&'p Sync>) {
+        self.workspace.vendor_clock_ahead = self.census.clock_ahead();
+        let seen = self.seen;
+        let mut absent: Vec<&'p Sync> =
+            self.declared.into_values().filter(|sync| !seen.contains(&sync.id)).collect();
+        absent.sort_by(|a, b| a.key.cmp(&b.key));
+        (self.workspace, absent)
+    }
+
+    fn note_undeclared(&mut self, id: SyncId) {
+        if self.ignored.contains(&id) {
+            return;
+        }
+        self.workspace.undeclared_count += 1;
+        if self.workspace.undeclared.len() < NAMED_UNDECLARED {
+            self.workspace.undeclared.push(id);
+        }
+    }
+}
+
+async fn read_runs<'p>(census: &Client, declared: &'p Sync, sync: ObservedSync) -> Found<'p> {
+    let runs = census.runs_of_sync(sync.id, RUNS_READ).await.map_err(|error| error.to_unread());
+    Found { declared, observed: SyncObservation { sync, runs } }
+}

@@ -1,0 +1,177 @@
+//! What went wrong at AWS, in terms of what a person can do about it.
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// A call to AWS that failed. Its text names the resource and the remedy.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}. {}", .0.resource, .0.fault, .0.fault.remedy(.0.permission, .0.correct))]
+pub struct AwsError(Box<Details>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Details {
+    /// What was asked of, such as `secret syncwatch/census-token`.
+    resource: String,
+    /// What went wrong.
+    fault: Fault,
+    /// The words of AWS, if it answered.
+    words: String,
+    /// The permission that the call needs.
+    permission: &'static str,
+    /// What to correct if the resource does not exist.
+    correct: &'static str,
+}
+
+/// The kinds of failure that have different remedies.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The resource does not exist in this account and region.
+    #[error("it does not exist in this account and region")]
+    Missing,
+    /// The function's role may not do this.
+    #[error("AWS denied access")]
+    Denied,
+    /// The credentials themselves were not accepted.
+    #[error("AWS did not accept the credentials ({code})")]
+    BadCredentials {
+        /// AWS's word for it.
+        code: String,
+    },
+    /// There are no credentials.
+    #[error("there are no AWS credentials")]
+    NoCredentials,
+    /// Too many requests.
+    #[error("AWS throttled the request, also after retries")]
+    Throttled,
+    /// No answer arrived.
+    #[error("AWS did not answer ({detail})")]
+    NoAnswer {
+        /// What the connection said.
+        detail: String,
+    },
+    /// Anything else that AWS answered.
+    #[error("AWS answered {code}: {message}")]
+    Other {
+        /// AWS's word for it.
+        code: String,
+        /// AWS's sentence.
+        message: String,
+    },
+}
+
+impl AwsError {
+    /// What went wrong.
+    pub fn fault(&self) -> &Fault {
+        &self.0.fault
+    }
+
+    /// Whether AWS said this.
+    pub(super) fn says(&self, words: &str) -> bool {
+        self.0.words.contains(words)
+    }
+}
+
+impl Fault {
+    /// Classifies what the SDK reported.
+    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let Some(service) = error.as_service_error() else {
+            let detail = chain(error);
+            // Without credentials nothing was sent, yet the SDK reports it like a lost connection.
+            let credentials = detail.to_ascii_lowercase().contains("credential");
+            return if credentials { Self::NoCredentials } else { Self::NoAnswer { detail } };
+        };
+        let code = service.code().unwrap_or("without a code");
+        match code {
+            "ResourceNotFoundException" | "NotFound" | "NotFoundException" => Self::Missing,
+            "AccessDeniedException"
+            | "AccessDenied"
+            | "AuthorizationError"
+            | "AuthorizationErrorException" => Self::Denied,
+            "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "ExpiredTokenException"
+            | "ExpiredToken"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "MissingAuthenticationToken"
+            | "IncompleteSignature" => Self::BadCredentials { code: code.to_owned() },
+            "ThrottlingException"
+            | "Throttling"
+            | "ThrottledException"
+            | "Throttled"
+            | "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "LimitExceededException" => Self::Throttled,
+            code => {
+                let message = service.message().unwrap_or("no message").to_owned();
+                Self::Other { code: code.to_owned(), message }
+            }
+        }
+    }
+
+    fn remedy(&self, permission: &str, correct: &str) -> String {
+        match self {
+            Self::Missing => format!("Run `terraform apply`, or correct {correct}"),
+            Self::Denied => {
+                format!("Allow {permission} on it in infra/functions.json and run `terraform apply`")
+            }
+            Self::BadCredentials { .. } | Self::NoCredentials => {
+                "Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, \
+                 AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+                    .to_owned()
+            }
+            Self::Throttled => "The next round tries again; if it lasts, look for other users of it".to_owned(),
+            Self::NoAnswer { .. } => {
+                "The next round tries again; if it lasts, check AWS_REGION, AWS_ENDPOINT_URL and, for a function in a \
+                 VPC, its way out"
+                    .to_owned()
+            }
+            Self::Other { .. } => format!("If it stays, the AWS documentation of {permission} explains this error"),
+        }
+    }
+}
+
+/// A kind of resource: what its errors say beside the fault.
+pub(super) struct Kind {
+    /// Such as `secret`.
+    pub(super) name: &'static str,
+    /// Where its name comes from.
+    pub(super) correct: &'static str,
+}
+
+impl Kind {
+    /// The error for a failed call on the resource `name`.
+    pub(super) fn failed<E>(
+        &self,
+        name: &str,
+        permission: &'static str,
+        error: &SdkError<E, HttpResponse>,
+    ) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let resource = format!("{} {name}", self.name);
+        let words =
+            error.as_service_error().and_then(|service| service.message()).unwrap_or_default().to_owned();
+        let (fault, correct) = (Fault::of(error), self.correct);
+        AwsError(Box::new(Details { resource, fault, words, permission, correct }))
+    }
+}
+
+/// The error and its causes in one line, each said once: some errors repeat their cause in their own text.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}

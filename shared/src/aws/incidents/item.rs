@@ -1,0 +1,213 @@
+//! How an incident lies in DynamoDB: one attribute for each thing that a person may look for in the console.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::str::FromStr;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{SignedDuration, Timestamp};
+use serde::de::DeserializeOwned;
+
+use crate::finding::{Check, Evidence};
+use crate::incident::{Incident, IncidentKey, NoticeKind, Pending, State};
+
+/// How long a resolved incident is kept for people to look back at; DynamoDB then deletes it, within about two days.
+pub const KEPT_AFTER_RESOLVED: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+pub(super) const PIPELINE: &str = "pipeline";
+pub(super) const STATE: &str = "state";
+pub(super) const PENDING_KIND: &str = "pending_kind";
+pub(super) const OPEN: &str = "open";
+pub(super) const RESOLVED: &str = "resolved";
+const CHECK_SUBJECT: &str = "check_subject";
+const SEVERITY: &str = "severity";
+const OPENED_AT: &str = "opened_at";
+const RESOLVED_AT: &str = "resolved_at";
+const GENERATION: &str = "generation";
+const VERSION: &str = "version";
+const SUMMARY: &str = "summary";
+const FIGURES: &str = "figures";
+const CAUSE: &str = "cause";
+const PENDING_SINCE: &str = "pending_since";
+const EXPIRES_AT: &str = "expires_at";
+const WRITE_ID: &str = "write_id";
+
+/// A stored item that is not an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The item's key as it is stored.
+    pub key: String,
+    /// The attribute that cannot be read.
+    pub attribute: &'static str,
+    /// What was found there, or that it is missing.
+    pub found: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "item {}, attribute `{}`: {}", self.key, self.attribute, self.found)
+    }
+}
+
+/// The parts of an `UpdateItem` that stores an incident whole.
+pub(super) struct Update {
+    pub(super) expression: String,
+    pub(super) names: HashMap<String, String>,
+    pub(super) values: HashMap<String, AttributeValue>,
+}
+
+pub(super) fn key(key: &IncidentKey) -> HashMap<String, AttributeValue> {
+    HashMap::from([
+        (PIPELINE.to_owned(), AttributeValue::S(key.pipeline.clone())),
+        (CHECK_SUBJECT.to_owned(), AttributeValue::S(key.check_subject())),
+    ])
+}
+
+/// Every attribute beside the key: its value, or `None` where it is to be absent.
+fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 13] {
+    let text = |value: &str| Some(AttributeValue::S(value.to_owned()));
+    let number = |value: u64| Some(AttributeValue::N(value.to_string()));
+    let state = match incident.state {
+        State::Open => OPEN,
+        State::Resolved => RESOLVED,
+    };
+    let figures = serde_json::to_string(&incident.evidence.figures).unwrap_or_else(|_| "[]".to_owned());
+    // Only what is resolved may ever be deleted.
+    let expires_at = match (incident.state, incident.resolved_at) {
+        (State::Resolved, Some(at)) => at.checked_add(KEPT_AFTER_RESOLVED).ok(),
+        _ => None,
+    };
+    [
+        (STATE, text(state)),
+        (SEVERITY, text(&incident.severity.to_string())),
+        (OPENED_AT, text(&incident.opened_at.to_string())),
+        (RESOLVED_AT, incident.resolved_at.and_then(|at| text(&at.to_string()))),
+        (GENERATION, number(incident.generation)),
+        (VERSION, number(incident.version)),
+        (SUMMARY, text(&incident.evidence.summary)),
+        (FIGURES, text(&figures)),
+        (CAUSE, text(&incident.cause)),
+        (PENDING_KIND, incident.pending.and_then(|pending| text(&pending.kind.to_string()))),
+        (PENDING_SINCE, incident.pending.and_then(|pending| text(&pending.since.to_string()))),
+        (EXPIRES_AT, expires_at.map(|at| AttributeValue::N(at.as_second().to_string()))),
+        // Part of the key, and again by itself for those who search by sync.
+        ("subject", text(&incident.key.subject)),
+    ]
+}
+
+/// An update that sets what the incident has and removes what it has not; attributes of others stay.
+///
+/// `write_id` marks the item as written by this update and no other.
+pub(super) fn update(incident: &Incident, write_id: &str) -> Update {
+    let (mut set, mut remove) = (Vec::new(), Vec::new());
+    let (mut names, mut values) = (HashMap::new(), HashMap::new());
+    let written_by = (WRITE_ID, Some(AttributeValue::S(write_id.to_owned())));
+    for (name, value) in attributes(incident).into_iter().chain([written_by]) {
+        // Several of the names are reserved words, so all of them go by placeholder.
+        names.insert(format!("#{name}"), name.to_owned());
+        match value {
+            Some(value) => {
+                set.push(format!("#{name} = :{name}"));
+                values.insert(format!(":{name}"), value);
+            }
+            None => remove.push(format!("#{name}")),
+        }
+    }
+    let mut expression = format!("SET {}", set.join(", "));
+    if !remove.is_empty() {
+        expression.push_str(" REMOVE ");
+        expression.push_str(&remove.join(", "));
+    }
+    Update { expression, names, values }
+}
+
+/// Whether this stored item is what the update with this id wrote.
+pub(super) fn was_written_by(item: &HashMap<String, AttributeValue>, write_id: &str) -> bool {
+    matches!(item.get(WRITE_ID), Some(AttributeValue::S(id)) if id == write_id)
+}
+
+/// Reads a stored item.
+pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Incident, Unreadable> {
+    let item = Item(item);
+    let check_subject = item.text(CHECK_SUBJECT)?;
+    let (check, subject) = check_subject
+        .split_once('/')
+        .and_then(|(check, subject)| Some((Check::from_id(check)?, subject)))
+        .ok_or_else(|| {
+            item.unreadable(CHECK_SUBJECT, format!("{check_subject:?}, which names no known check"))
+        })?;
+    let pending = match item.optional_text(PENDING_KIND)? {
+        None => None,
+        Some(_) => Some(Pending {
+            kind: item.word::<NoticeKind>(PENDING_KIND)?,
+            since: item.parsed(PENDING_SINCE, "an instant")?,
+        }),
+    };
+    let figures = item.text(FIGURES)?;
+    let figures = serde_json::from_str(figures)
+        .map_err(|error| item.unreadable(FIGURES, format!("not a JSON list of figures ({error})")))?;
+    let resolved_at = match item.optional_text(RESOLVED_AT)? {
+        None => None,
+        Some(_) => Some(item.parsed::<Timestamp>(RESOLVED_AT, "an instant")?),
+    };
+    Ok(Incident {
+        key: IncidentKey { pipeline: item.text(PIPELINE)?.to_owned(), check, subject: subject.to_owned() },
+        generation: item.number(GENERATION)?,
+        version: item.number(VERSION)?,
+        state: item.word(STATE)?,
+        severity: item.word(SEVERITY)?,
+        opened_at: item.parsed(OPENED_AT, "an instant")?,
+        resolved_at,
+        evidence: Evidence { summary: item.text(SUMMARY)?.to_owned(), figures },
+        cause: item.text(CAUSE)?.to_owned(),
+        pending,
+    })
+}
+
+struct Item<'a>(&'a HashMap<String, AttributeValue>);
+
+impl<'a> Item<'a> {
+    fn optional_text(&self, name: &'static str) -> Result<Option<&'a str>, Unreadable> {
+        match self.0.get(name) {
+            None | Some(AttributeValue::Null(true)) => Ok(None),
+            Some(AttributeValue::S(text)) => Ok(Some(text)),
+            Some(_) => Err(self.unreadable(name, "not a string".to_owned())),
+        }
+    }
+
+    fn text(&self, name: &'static str) -> Result<&'a str, Unreadable> {
+        self.optional_text(name)?.ok_or_else(|| self.unreadable(name, "missing".to_owned()))
+    }
+
+    fn number(&self, name: &'static str) -> Result<u64, Unreadable> {
+        match self.0.get(name) {
+            None => Err(self.unreadable(name, "missing".to_owned())),
+            Some(AttributeValue::N(digits)) => {
+                digits.parse().map_err(|_| self.unreadable(name, format!("{digits}, not a whole number")))
+            }
+            Some(_) => Err(self.unreadable(name, "not a number".to_owned())),
+        }
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str, what: &str) -> Result<T, Unreadable> {
+        let text = self.text(name)?;
+        text.parse().map_err(|_| self.unreadable(name, format!("{text:?}, not {what}")))
+    }
+
+    /// One of a closed set of words.
+    fn word<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Unreadable> {
+        let text = self.text(name)?;
+        serde_json::from_value(text.into()).map_err(|error| self.unreadable(name, error.to_string()))
+    }
+
+    fn unreadable(&self, attribute: &'static str, found: String) -> Unreadable {
+        let part = |name| match self.0.get(name) {
+            Some(AttributeValue::S(text)) => text.as_str(),
+            _ => "?",
+        };
+        Unreadable { key: format!("{}/{}", part(PIPELINE), part(CHECK_SUBJECT)), attribute, found }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::finding::{Figure, Severity};
+
+/// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
+fn stored(incident: &Incident) -> HashMap<String, AttributeValue> {
+    let mut item = key(&incident.key);
+    for leftover in [PENDING_KIND, PENDING_SINCE, RESOLVED_AT] {
+        item.insert(leftover.to_owned(), AttributeValue::S("leftover".to_owned()));
+    }
+    let Update { expression, names, values } = update(incident, "w");
+    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((&expression, ""));
+    for assignment in set.strip_prefix("SET ").unwrap().split(", ") {
+        let (name, value) = assignment.split_once(" = ").unwrap();
+        item.insert(names[name].clone(), values[value].clone());
+    }
+    for name in remove.split(", ").filter(|name| !name.is_empty()) {
+        item.remove(&names[name]);
+    }
+    item
+}
+
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (0_i64..4_000_000_000, 0_i32..1_000_000_000).prop_map(|(s, ns)| Timestamp::new(s, ns).unwrap())
+}
+
+prop_compose! {
+    fn incident()(
+        pipeline in "[a-z-]{1,20}",
+        check in proptest::sample::select(Check::ALL),
+        subject in ".{1,20}",
+        (generation, version) in (1_u64.., 1_u64..),
+        state in proptest::sample::select(vec![State::Open, State::Resolved]),
+        severity in proptest::sample::select(
+            vec![Severity::Info, Severity::Warning, Severity::Error, Severity::Critical]),
+        opened_at in instant(),
+        resolved_at in proptest::option::of(instant()),
+        (summary, cause) in (".*", ".*"),
+        figures in proptest::collection::vec((".*", ".*"), 0..4),
+        pending in proptest::option::of((
+            proptest::sample::select(vec![NoticeKind::Opened, NoticeKind::Worsened, NoticeKind::Resolved]),
+            instant(),
+        )),
+    ) -> Incident {
+        let figures = figures.into_iter().map(|(name, value)| Figure { name, value }).collect();
+        Incident {
+            key: IncidentKey { pipeline, check, subject },
+            generation, version, state, severity, opened_at, resolved_at,
+            evidence: Evidence { summary, figures },
+            cause,
+            pending: pending.map(|(kind, since)| Pending { kind, since }),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_stored_is_read_back(incident in incident()) {
+        prop_assert_eq!(read(&stored(&incident)).unwrap(), incident);
+    }
+
+    #[test]
+    fn only_a_resolved_incident_expires_and_ninety_days_later(incident in incident()) {
+        let expires_at = stored(&incident).get(EXPIRES_AT).cloned();
+        let due = incident.resolved_at.filter(|_| incident.state == State::Resolved);
+        let due = due.map(|at| AttributeValue::N((at.as_second() + 90 * 86_400).to_string()));
+        prop_assert_eq!(expires_at, due);
+    }
+
+    #[test]
+    fn a_spoiled_item_names_its_key_and_attribute(
+        incident in incident(),
+        name in proptest::sample::select(
+            vec![CHECK_SUBJECT, STATE, SEVERITY, OPENED_AT, GENERATION, VERSION, SUMMARY, FIGURES, CAUSE]),
+        spoiled in proptest::sample::select(
+            vec![None, Some(AttributeValue::Bool(true)), Some(AttributeValue::L(Vec::new()))]),
+    ) {
+        let mut item = stored(&incident);
+        item.remove(name);
+        if let Some(value) = spoiled {
+            item.insert(name.to_owned(), value);
+        }
+        let text = read(&item).unwrap_err().to_string();
+        let key = format!("item {}/", incident.key.pipeline);
+        let attribute = format!("`{name}`");
+        prop_assert!(text.starts_with(&key) && text.contains(&attribute), "{}", text);
+    }
+}

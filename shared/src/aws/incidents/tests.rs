@@ -1,0 +1,261 @@
+use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError, future};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::aws::wire::{Wire, now};
+use crate::finding::{Check, Evidence, Severity};
+use crate::incident::{NoticeKind, Pending, State};
+
+const TABLE_NAME: &str = "syncwatch-incidents";
+
+fn incident() -> Incident {
+    Incident {
+        key: IncidentKey {
+            pipeline: "properties".to_owned(),
+            check: Check::SyncPaused,
+            subject: "properties-create".to_owned(),
+        },
+        generation: 1,
+        version: 1,
+        state: State::Open,
+        severity: Severity::Error,
+        opened_at: now(),
+        resolved_at: None,
+        evidence: Evidence::new("the sync is paused").with("paused since", now()),
+        cause: "somebody paused it".to_owned(),
+        pending: Some(Pending { kind: NoticeKind::Opened, since: now() }),
+    }
+}
+
+/// The incident as DynamoDB sends it.
+fn stored() -> Value {
+    json!({
+        "pipeline": {"S": "properties"},
+        "check_subject": {"S": "sync-paused/properties-create"},
+        "subject": {"S": "properties-create"},
+        "state": {"S": "open"},
+        "severity": {"S": "error"},
+        "opened_at": {"S": "2026-11-24T10:00:00Z"},
+        "generation": {"N": "1"},
+        "version": {"N": "1"},
+        "summary": {"S": "the sync is paused"},
+        "figures": {"S": r#"[{"name":"paused since","value":"2026-11-24T10:00:00Z"}]"#},
+        "cause": {"S": "somebody paused it"},
+        "pending_kind": {"S": "opened"},
+        "pending_since": {"S": "2026-11-24T10:00:00Z"},
+    })
+}
+
+fn lost(item: Option<Value>) -> Value {
+    let mut body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+    });
+    if let Some(item) = item {
+        body["Item"] = item;
+    }
+    body
+}
+
+async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
+    let wire = Wire::answering(status, body).await;
+    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    (wire, store)
+}
+
+#[tokio::test]
+async fn one_query_reads_what_is_open_or_pending_through_all_pages() {
+    let mut second = stored();
+    second["check_subject"]["S"] = json!("run-failed/properties-update");
+    let next = json!({"pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/a"}});
+    let first_page = json!({"Items": [stored()], "LastEvaluatedKey": next}).to_string();
+    // A page that the filter left empty is not the last one.
+    let empty_page = json!({"Items": [], "LastEvaluatedKey": next}).to_string();
+    let last_page = json!({"Items": [second]}).to_string();
+    let pages = [(200, first_page.as_str()), (200, empty_page.as_str()), (200, last_page.as_str())];
+    let wire = Wire::answering_in_turn(&pages).await;
+
+    let found =
+        IncidentStore::new(wire.clients().dynamodb, TABLE_NAME).open_incidents("properties").await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0], incident());
+    assert_eq!(found[1].key.to_string(), "properties/run-failed/properties-update");
+
+    let requests = wire.requests().await;
+    assert_eq!(requests.len(), 3);
+    assert_eq!(requests[0].target(), "DynamoDB_20120810.Query");
+    let body = requests[0].json();
+    assert_eq!(body["TableName"], TABLE_NAME);
+    assert_eq!(body["ConsistentRead"], true);
+    assert_eq!(body["KeyConditionExpression"], "#pipeline = :pipeline");
+    assert_eq!(body["FilterExpression"], "#state = :open OR attribute_exists(#pending_kind)");
+    assert_eq!(body["ExpressionAttributeNames"]["#state"], "state");
+    assert_eq!(body["ExpressionAttributeValues"][":open"], json!({"S": "open"}));
+    assert_eq!(body.get("ExclusiveStartKey"), None);
+    assert_eq!(requests[2].json()["ExclusiveStartKey"], next);
+}
+
+#[tokio::test]
+async fn a_key_that_was_never_stored_has_no_incident() {
+    let (wire, store) = store(200, json!({})).await;
+    assert_eq!(store.get(&incident().key).await.unwrap(), None);
+    let request = wire.only_request().await;
+    assert_eq!(request.target(), "DynamoDB_20120810.GetItem");
+    assert_eq!(request.json()["ConsistentRead"], true);
+    assert_eq!(
+        request.json()["Key"],
+        json!({"pipeline": {"S": "properties"}, "check_subject": {"S": "sync-paused/properties-create"}})
+    );
+}
+
+#[tokio::test]
+async fn a_write_names_what_it_expects_to_replace() {
+    let expectations = [
+        (Expected::Absent, "attribute_not_exists(#pipeline)"),
+        (Expected::ResolvedOrAbsent, "attribute_not_exists(#pipeline) OR #state = :resolved"),
+        (Expected::Version(7), "#version = :expected"),
+    ];
+    for (expected, condition) in expectations {
+        let (wire, store) = store(200, json!({})).await;
+        assert_eq!(store.write(&incident(), expected).await.unwrap(), WriteOutcome::Written);
+        let request = wire.only_request().await;
+        assert_eq!(request.target(), "DynamoDB_20120810.UpdateItem");
+        let body = request.json();
+        assert_eq!(body["ConditionExpression"], condition);
+        assert_eq!(body["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+        // DynamoDB refuses placeholders that are declared and not used, and the other way round.
+        let text = format!("{} {condition}", body["UpdateExpression"].as_str().unwrap());
+        let mut used: Vec<_> = text
+            .split(|c: char| !(c.is_ascii_alphanumeric() || "_#:".contains(c)))
+            .filter(|word| word.starts_with(['#', ':']))
+            .collect();
+        used.sort_unstable();
+        used.dedup();
+        let members = |name: &str| body[name].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+        let mut declared =
+            [members("ExpressionAttributeNames"), members("ExpressionAttributeValues")].concat();
+        declared.sort_unstable();
+        assert_eq!(used, declared);
+    }
+}
+
+#[tokio::test]
+async fn a_write_sets_what_the_incident_has_and_removes_what_it_has_not() {
+    let (wire, store) = store(200, json!({})).await;
+    let _ = store.write(&incident(), Expected::Absent).await.unwrap();
+    let body = wire.only_request().await.json();
+    let stored = stored();
+    for (name, value) in stored.as_object().unwrap() {
+        if name != "pipeline" && name != "check_subject" {
+            assert_eq!(&body["ExpressionAttributeValues"][format!(":{name}")], value, "{name}");
+        }
+    }
+    let expression = body["UpdateExpression"].as_str().unwrap();
+    assert!(expression.ends_with(" REMOVE #resolved_at, #expires_at"), "{expression}");
+}
+
+#[tokio::test]
+async fn the_loser_learns_what_is_stored() {
+    let theirs = {
+        let mut item = stored();
+        item["version"]["N"] = json!("2");
+        item
+    };
+    let (_wire, store) = store(400, lost(Some(theirs))).await;
+    let outcome = store.write(&incident(), Expected::Absent).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Lost(Some(Incident { version: 2, ..incident() })));
+}
+
+#[tokio::test]
+async fn the_loser_to_a_deletion_learns_that_nothing_is_stored() {
+    let (_wire, store) = store(400, lost(None)).await;
+    let outcome = store.write(&incident(), Expected::Version(1)).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Lost(None));
+}
+
+#[tokio::test]
+async fn a_retry_that_finds_its_own_write_has_written() {
+    let mut ours = stored();
+    ours["write_id"] = json!({"S": "ours"});
+    let lost = lost(Some(ours)).to_string();
+    let wire = Wire::answering_in_turn(&[(500, "{}"), (400, &lost)]).await;
+    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    let outcome = store.write_as("ours", &incident(), Expected::Absent).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Written);
+    let requests = wire.requests().await;
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].json()["ExpressionAttributeValues"][":write_id"], json!({"S": "ours"}));
+}
+
+#[tokio::test]
+async fn the_same_incident_from_another_writer_is_not_our_write() {
+    let mut theirs = stored();
+    theirs["write_id"] = json!({"S": "theirs"});
+    let (wire, store) = store(400, lost(Some(theirs))).await;
+    for _ in 0..2 {
+        let outcome = store.write(&incident(), Expected::Absent).await.unwrap();
+        assert_eq!(outcome, WriteOutcome::Lost(Some(incident())));
+    }
+    let ids = wire.requests().await;
+    let ids: Vec<_> =
+        ids.iter().map(|asked| asked.json()["ExpressionAttributeValues"][":write_id"].clone()).collect();
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[tokio::test]
+async fn an_unreadable_item_names_table_key_and_attribute() {
+    let mut item = stored();
+    item["severity"]["S"] = json!("catastrophic");
+    let (_wire, store) = store(200, json!({"Items": [item]})).await;
+    insta::assert_snapshot!(store.open_incidents("properties").await.unwrap_err(), @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_table_and_the_remedy() {
+    let mut texts = Vec::new();
+    for code in
+        ["ResourceNotFoundException", "AccessDeniedException", "ThrottlingException", "ValidationException"]
+    {
+        let body = json!({"__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "no"});
+        let (_wire, store) = store(400, body).await;
+        texts.push(store.get(&incident().key).await.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+        table syncwatch-incidents: it does not exist in this account and region. Run `terraform apply`, or correct SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)
+        table syncwatch-incidents: AWS denied access. Allow dynamodb:GetItem on it in infra/functions.json and run `terraform apply`
+        table syncwatch-incidents: AWS throttled the request, also after retries. The next round tries again; if it lasts, look for other users of it
+        table syncwatch-incidents: AWS answered ValidationException: no. If it stays, the AWS documentation of dynamodb:GetItem explains this error
+        "#);
+}
+
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded("environment variable not set")))
+    }
+}
+
+#[tokio::test]
+async fn without_credentials_it_says_so_and_sends_nothing() {
+    let wire = Wire::answering(200, json!({})).await;
+    let clients = wire.clients();
+    let config = clients.dynamodb.config().to_builder().credentials_provider(NoCredentials).build();
+    let store = IncidentStore::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE_NAME);
+    insta::assert_snapshot!(store.get(&incident().key).await.unwrap_err(), @r#"table syncwatch-incidents: there are no AWS credentials. Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"#);
+    assert!(wire.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn without_an_answer_it_says_where_to_look() {
+    // Nothing listens on port 1 of this machine.
+    let clients = crate::aws::Clients::for_endpoint("http://127.0.0.1:1").unwrap();
+    let error = IncidentStore::new(clients.dynamodb, TABLE_NAME).get(&incident().key).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("table syncwatch-incidents: AWS did not answer"), "{text}");
+    assert!(text.contains("AWS_ENDPOINT_URL"), "{text}");
+}

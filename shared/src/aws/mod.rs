@@ -1,0 +1,116 @@
+//! The AWS clients: secrets, incidents and the topic for notices, all on one HTTP stack.
+//!
+//! [`Clients::connect`] builds everything once, without I/O: credentials and region come from the environment that
+//! Lambda sets, so none of the SDK's chains (profiles, container and instance metadata) is ever asked. The SDK's ordinary
+//! variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead it to an emulator.
+
+use std::time::Duration;
+
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+
+mod error;
+pub mod http;
+pub mod incidents;
+pub mod secrets;
+pub mod topic;
+
+#[cfg(test)]
+mod wire;
+
+pub use error::{AwsError, Fault, chain};
+
+/// How long one attempt of an AWS call may take, and one call with all its retries. Both fit several times into the
+/// shortest timeout of a function (see `infra/functions.json`).
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+const ATTEMPTS: u32 = 3;
+
+/// Every client that a function needs, on one connection pool.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Publishes notices.
+    pub sns: aws_sdk_sns::Client,
+    /// Keeps incidents.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    /// Holds secrets.
+    pub secrets: aws_sdk_secretsmanager::Client,
+    /// Speaks to everything that is not AWS.
+    pub http: reqwest::Client,
+}
+
+/// Why the clients could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Neither `AWS_REGION` nor `AWS_DEFAULT_REGION` is set.
+    #[error("the AWS region is not known: set AWS_REGION (Lambda sets it by itself)")]
+    NoRegion,
+    /// The HTTP client could not be built.
+    #[error(transparent)]
+    Http(#[from] http::HttpError),
+}
+
+impl Clients {
+    /// The clients for the account and region that the environment names.
+    pub async fn connect() -> Result<Self, ConnectError> {
+        let http = http::client()?;
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http::SdkHttp::new(http.clone()))
+            .credentials_provider(EnvironmentVariableCredentialsProvider::new())
+            .region(EnvironmentVariableRegionProvider::new())
+            // Credentials that are three environment variables need no cache, and no task that refreshes it.
+            .identity_cache(IdentityCache::no_cache())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .timeout_config(timeouts())
+            .load()
+            .await;
+        if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+            return Err(ConnectError::NoRegion);
+        }
+        Ok(Self::from_config(&config, http))
+    }
+
+    /// The clients for an emulator at `url`, with credentials that open nothing elsewhere.
+    pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
+        let http = http::client()?;
+        let credentials = Credentials::new("test", "test", None, None, "for-endpoint");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(SharedHttpClient::new(http::SdkHttp::new(http.clone())))
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .region(Region::from_static("us-east-1"))
+            .endpoint_url(url)
+            .identity_cache(IdentityCache::no_cache())
+            // An emulator on this machine needs no courtesy.
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(ATTEMPTS)
+                    .with_max_backoff(Duration::from_millis(1)),
+            )
+            .timeout_config(timeouts())
+            .build();
+        Ok(Self::from_config(&config, http))
+    }
+
+    /// The clients for any configuration of the SDK. `http` is what the SDK was given, so that all share one pool.
+    pub fn from_config(config: &SdkConfig, http: reqwest::Client) -> Self {
+        Self {
+            sns: aws_sdk_sns::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            http,
+        }
+    }
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(http::CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build()
+}

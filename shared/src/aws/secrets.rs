@@ -1,0 +1,263 @@
+//! Secrets from AWS Secrets Manager, held redacted and cached for a limited time.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_sdk_secretsmanager::error::SdkError;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::error::{AwsError, Fault, Kind};
+
+/// How long a value is used before it is read again. A rotated secret is in use everywhere after this time.
+pub const CACHED_FOR: SignedDuration = SignedDuration::from_mins(15);
+
+const SECRET: Kind =
+    Kind { name: "secret", correct: "the function's setting that names it (infra/functions.json)" };
+const GET: &str = "secretsmanager:GetSecretValue";
+
+/// The live values of one secret.
+#[derive(Debug, Clone)]
+pub struct SecretValues {
+    /// The value to use.
+    pub current: SecretString,
+    /// The value before the last rotation, which others may still use.
+    pub previous: Option<SecretString>,
+}
+
+/// Why a secret cannot be used. No variant holds any part of its value.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// AWS did not give it out.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// It holds nothing, or white space only.
+    #[error(
+        "secret {name}: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id {name}"
+    )]
+    Empty {
+        /// The secret's name.
+        name: String,
+    },
+    /// It holds bytes instead of text.
+    #[error("secret {name}: it is binary, and must be text. Put it as a SecretString")]
+    Binary {
+        /// The secret's name.
+        name: String,
+    },
+    /// It begins as JSON does, but is not JSON of a shape that we know.
+    #[error(
+        "secret {name}: it looks like JSON, but is neither {{\"token\": \"...\"}} nor {{\"current\": \"...\", \
+         \"previous\": \"...\"}}. Put one of these, or the bare text"
+    )]
+    Shape {
+        /// The secret's name.
+        name: String,
+    },
+}
+
+/// Reads secrets by name.
+#[derive(Debug)]
+pub struct SecretStore {
+    client: aws_sdk_secretsmanager::Client,
+    cache: Mutex<HashMap<String, Cached>>,
+}
+
+#[derive(Debug, Clone)]
+struct Cached {
+    values: SecretValues,
+    read_at: Timestamp,
+}
+
+impl SecretStore {
+    /// A store with an empty cache.
+    pub fn new(client: aws_sdk_secretsmanager::Client) -> Self {
+        Self { client, cache: Mutex::default() }
+    }
+
+    /// The value to use: the text itself, or the `token` (or `current`) member of JSON.
+    pub async fn get(&self, name: &str, now: Timestamp) -> Result<SecretString, SecretError> {
+        Ok(self.values(name, now).await?.current)
+    }
+
+    /// Every live value, for those who verify what others signed during a rotation.
+    pub async fn values(&self, name: &str, now: Timestamp) -> Result<SecretValues, SecretError> {
+        if let Some(values) = self.cached(name, now) {
+            return Ok(values);
+        }
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let answer = answer.map_err(|error| refused(name, &error))?;
+        let values = match (answer.secret_string, answer.secret_binary) {
+            (Some(text), _) => parse(name, &SecretString::from(text))?,
+            (None, Some(_)) => return Err(SecretError::Binary { name: name.to_owned() }),
+            (None, None) => return Err(SecretError::Empty { name: name.to_owned() }),
+        };
+        let cached = Cached { values: values.clone(), read_at: now };
+        self.lock().insert(name.to_owned(), cached);
+        Ok(values)
+    }
+
+    /// Forgets a value that was refused, so that the next use reads it again: it may just have been rotated.
+    pub fn forget(&self, name: &str) {
+        self.lock().remove(name);
+    }
+
+    fn cached(&self, name: &str, now: Timestamp) -> Option<SecretValues> {
+        let cache = self.lock();
+        let cached = cache.get(name)?;
+        // A clock that was set back must not prolong it.
+        let age = now.duration_since(cached.read_at);
+        (age >= SignedDuration::ZERO && age < CACHED_FOR).then(|| cached.values.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Cached>> {
+        // The map is whole at every moment, so a panic elsewhere while it was held does not spoil it.
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn refused(name: &str, error: &SdkError<GetSecretValueError>) -> SecretError {
+    let error = SECRET.failed(name, GET, error);
+    // A secret that Terraform made and nobody filled is refused by the same code as one that does not exist.
+    if *error.fault() == Fault::Missing && error.says("staging label") {
+        return SecretError::Empty { name: name.to_owned() };
+    }
+    error.into()
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Shape {
+    Token { token: SecretString },
+    Rotating { current: SecretString, previous: Option<SecretString> },
+}
+
+fn parse(name: &str, text: &SecretString) -> Result<SecretValues, SecretError> {
+    // A line break at the end comes from `echo` and never belongs to a token.
+    let text = text.expose_secret().trim();
+    let (current, previous) = if text.starts_with('{') {
+        // serde's error would quote what it found, so it is not kept.
+        match serde_json::from_str(text) {
+            Ok(Shape::Token { token }) => (token, None),
+            Ok(Shape::Rotating { current, previous }) => (current, previous),
+            Err(_) => return Err(SecretError::Shape { name: name.to_owned() }),
+        }
+    } else {
+        (SecretString::from(text), None)
+    };
+    let current = trimmed(&current).ok_or_else(|| SecretError::Empty { name: name.to_owned() })?;
+    Ok(SecretValues { current, previous: previous.as_ref().and_then(trimmed) })
+}
+
+/// The value without white space around it; `None` if nothing is left.
+fn trimmed(value: &SecretString) -> Option<SecretString> {
+    let value = value.expose_secret().trim();
+    (!value.is_empty()).then(|| SecretString::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::wire::{Wire, now};
+
+    const NAME: &str = "syncwatch/census-token";
+
+    async fn store(answer: serde_json::Value) -> (Wire, SecretStore) {
+        let wire = Wire::answering(200, answer).await;
+        let store = SecretStore::new(wire.clients().secrets);
+        (wire, store)
+    }
+
+    async fn text(value: &str) -> (Wire, SecretStore) {
+        store(serde_json::json!({ "Name": NAME, "SecretString": value })).await
+    }
+
+    async fn refusal(code: &str, message: &str) -> String {
+        let wire = Wire::answering(400, serde_json::json!({ "__type": code, "message": message })).await;
+        SecretStore::new(wire.clients().secrets).get(NAME, now()).await.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn plain_text_is_the_secret_without_the_line_break_at_its_end() {
+        let (wire, store) = text("s3cr3t\n").await;
+        assert_eq!(store.get(NAME, now()).await.unwrap().expose_secret(), "s3cr3t");
+        let request = wire.only_request().await;
+        assert_eq!(request.target(), "secretsmanager.GetSecretValue");
+        assert_eq!(request.json(), serde_json::json!({ "SecretId": NAME }));
+    }
+
+    #[tokio::test]
+    async fn json_may_name_the_token_or_two_live_values() {
+        let (_wire, store) = text(r#"{"token": "a", "owner": "ops"}"#).await;
+        assert_eq!(store.get(NAME, now()).await.unwrap().expose_secret(), "a");
+
+        let (_wire, store) = text(r#"{"current": "new", "previous": "old"}"#).await;
+        let values = store.values(NAME, now()).await.unwrap();
+        assert_eq!(values.current.expose_secret(), "new");
+        assert_eq!(values.previous.unwrap().expose_secret(), "old");
+
+        let (_wire, store) = text(r#"{"current": "new", "previous": ""}"#).await;
+        assert!(store.values(NAME, now()).await.unwrap().previous.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_value_is_read_once_in_fifteen_minutes_and_again_after_them() {
+        let (wire, store) = text("s3cr3t").await;
+        let almost = now() + CACHED_FOR - SignedDuration::from_secs(1);
+        for moment in [now(), now(), almost] {
+            store.get(NAME, moment).await.unwrap();
+        }
+        assert_eq!(wire.requests().await.len(), 1);
+        store.get(NAME, now() + CACHED_FOR).await.unwrap();
+        assert_eq!(wire.requests().await.len(), 2);
+        // The clock was set back, and the secret was refused: neither trusts the cache.
+        store.get(NAME, now()).await.unwrap();
+        store.forget(NAME);
+        store.get(NAME, now()).await.unwrap();
+        assert_eq!(wire.requests().await.len(), 4);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_used_says_which_secret_and_what_to_do() {
+        let (_empty, empty) = text(" \n").await;
+        let (_binary, binary) = store(serde_json::json!({ "Name": NAME, "SecretBinary": "c2VjcmV0" })).await;
+        let (_shape, shape) = text(r#"{"password": "x"}"#).await;
+        let texts = [
+            empty.get(NAME, now()).await.unwrap_err().to_string(),
+            binary.get(NAME, now()).await.unwrap_err().to_string(),
+            shape.get(NAME, now()).await.unwrap_err().to_string(),
+            refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.").await,
+            refusal(
+                "ResourceNotFoundException",
+                "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT",
+            )
+            .await,
+            refusal("AccessDeniedException", "no").await,
+        ];
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        secret syncwatch/census-token: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
+        secret syncwatch/census-token: it is binary, and must be text. Put it as a SecretString
+        secret syncwatch/census-token: it looks like JSON, but is neither {"token": "..."} nor {"current": "...", "previous": "..."}. Put one of these, or the bare text
+        secret syncwatch/census-token: it does not exist in this account and region. Run `terraform apply`, or correct the function's setting that names it (infra/functions.json)
+        secret syncwatch/census-token: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
+        secret syncwatch/census-token: AWS denied access. Allow secretsmanager:GetSecretValue on it in infra/functions.json and run `terraform apply`
+        "#);
+    }
+
+    #[tokio::test]
+    async fn no_text_of_ours_ever_shows_a_secret() {
+        for value in ["hunter2", r#"{"token": "hunter2"}"#, r#"{"tokn": "hunter2"}"#, r#"{"token": hunter2}"#]
+        {
+            let (_wire, store) = text(value).await;
+            let outcome = store.values(NAME, now()).await;
+            let shown = match &outcome {
+                Ok(values) => format!("{values:?}"),
+                Err(error) => format!("{error} {error:?}"),
+            };
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(!format!("{store:?}").contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,123 @@
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::aws::wire::Wire;
+
+const ARN: &str = "arn:aws:sns:us-east-1:123456789012:syncwatch-notices";
+
+fn message() -> Message {
+    Message {
+        subject: "[ERROR] properties-create: last run failed".to_owned(),
+        bodies: BTreeMap::from([("default", "short".to_owned()), ("sqs", r#"{"a":"ü"}"#.to_owned())]),
+        attributes: BTreeMap::from([
+            ("severity", "error".to_owned()),
+            ("sync", "properties-create".to_owned()),
+        ]),
+    }
+}
+
+#[tokio::test]
+async fn a_message_carries_one_body_for_each_protocol_and_string_attributes() {
+    let body = "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+    let wire = Wire::answering_text(200, body).await;
+    let id = Topic::new(wire.clients().sns, ARN).publish(&message()).await.unwrap();
+    assert_eq!(id, "m-1");
+
+    let form = wire.only_request().await.form();
+    assert_eq!(form["Action"], "Publish");
+    assert_eq!(form["TopicArn"], ARN);
+    assert_eq!(form["Subject"], message().subject);
+    assert_eq!(form["MessageStructure"], "json");
+    let bodies: serde_json::Value = serde_json::from_str(&form["Message"]).unwrap();
+    assert_eq!(bodies, serde_json::json!({ "default": "short", "sqs": r#"{"a":"ü"}"# }));
+    let attributes: Vec<_> = (1..=2)
+        .map(|n| {
+            let of = |member: &str| form[&format!("MessageAttributes.entry.{n}.{member}")].clone();
+            (of("Name"), of("Value.DataType"), of("Value.StringValue"))
+        })
+        .collect();
+    let attribute = |name: &str, value: &str| (name.to_owned(), "String".to_owned(), value.to_owned());
+    assert!(attributes.contains(&attribute("severity", "error")));
+    assert!(attributes.contains(&attribute("sync", "properties-create")));
+}
+
+#[tokio::test]
+async fn a_refusal_names_the_topic_and_the_remedy() {
+    let mut texts = Vec::new();
+    for (status, code) in [(404, "NotFound"), (403, "AuthorizationError"), (403, "InvalidClientTokenId")] {
+        let body =
+            format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
+        let wire = Wire::answering_text(status, &body).await;
+        let error = Topic::new(wire.clients().sns, ARN).publish(&message()).await.unwrap_err();
+        texts.push(error.to_string());
+    }
+    insta::assert_snapshot!(texts.join("\n"), @r#"
+        topic arn:aws:sns:us-east-1:123456789012:syncwatch-notices: it does not exist in this account and region. Run `terraform apply`, or correct SYNCWATCH_TOPIC_ARN (infra/functions.json)
+        topic arn:aws:sns:us-east-1:123456789012:syncwatch-notices: AWS denied access. Allow sns:Publish on it in infra/functions.json and run `terraform apply`
+        topic arn:aws:sns:us-east-1:123456789012:syncwatch-notices: AWS did not accept the credentials (InvalidClientTokenId). Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN
+        "#);
+}
+
+#[tokio::test]
+async fn a_message_beyond_the_limits_is_not_sent() {
+    let wire = Wire::answering_text(200, "").await;
+    let long = Message { subject: "x".repeat(100), ..message() };
+    let error = Topic::new(wire.clients().sns, ARN).publish(&long).await.unwrap_err();
+    assert!(error.to_string().contains(ARN), "{error}");
+    assert!(wire.requests().await.is_empty());
+}
+
+#[test]
+fn bodies_need_a_default_and_known_protocols() {
+    let without = Message { bodies: BTreeMap::from([("email", "x".to_owned())]), ..message() };
+    assert_eq!(check_limits(&without), Err(LimitError::NoDefault));
+    let mut unknown = message();
+    unknown.bodies.insert("slack", "x".to_owned());
+    assert_eq!(check_limits(&unknown), Err(LimitError::UnknownProtocol { protocol: "slack" }));
+}
+
+#[test]
+fn attributes_need_values_and_names_that_sns_allows() {
+    for name in ["", ".a", "a.", "a..b", "a b", "AWS.x", "amazon.x", "ü"] {
+        let attributes = BTreeMap::from([(name, "x".to_owned())]);
+        let result = check_limits(&Message { attributes, ..message() });
+        assert_eq!(result, Err(LimitError::Attribute { name }));
+    }
+    let empty = Message { attributes: BTreeMap::from([("sync", String::new())]), ..message() };
+    assert_eq!(check_limits(&empty), Err(LimitError::Attribute { name: "sync" }));
+    const NAMES: [&str; 11] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
+    let attributes = NAMES.into_iter().map(|name| (name, "x".to_owned())).collect();
+    let result = check_limits(&Message { attributes, ..message() });
+    assert_eq!(result, Err(LimitError::TooManyAttributes { found: 11 }));
+}
+
+proptest! {
+    #[test]
+    fn a_subject_passes_only_if_it_is_short_printable_ascii(subject in ".{0,120}") {
+        let fits = subject.len() < 100
+            && !subject.is_empty()
+            && !subject.starts_with(' ')
+            && subject.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+        let passes = check_limits(&Message { subject, ..message() }).is_ok();
+        prop_assert_eq!(passes, fits);
+    }
+
+    #[test]
+    fn printable_ascii_of_up_to_99_characters_is_a_subject(subject in "[!-~][ -~]{0,98}") {
+        let message = Message { subject, ..message() };
+        prop_assert!(check_limits(&message).is_ok());
+    }
+
+    #[test]
+    fn the_size_limit_counts_what_is_sent(length in 262_000_usize..262_300, quotes in 0_usize..200) {
+        // A quotation mark is one byte in the body, and two in the JSON that is sent.
+        let body = format!("{}{}", "x".repeat(length - quotes), "\"".repeat(quotes));
+        let bodies = BTreeMap::from([("default", body)]);
+        let attributes = BTreeMap::from([("severity", "error".to_owned())]);
+        let sent = r#"{"default":""}"#.len() + length + quotes + "severityStringerror".len();
+        let result = check_limits(&Message { bodies, attributes, ..message() });
+        prop_assert_eq!(result.is_ok(), sent <= 262_144);
+    }
+}

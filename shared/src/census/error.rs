@@ -1,0 +1,151 @@
+//! What went wrong at Census, in terms of what a person can do about it.
+
+use std::time::Duration;
+
+use crate::observation::Unread;
+
+/// A call to Census that failed. Never holds the token, an address with a query, or the body of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The token was refused. Emitted by every call; never retried.
+    #[error(
+        "{operation}: Census does not accept the token; put a valid one into the secret of the Census token"
+    )]
+    Unauthorized {
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// The token may not do this. Emitted by every call; never retried.
+    #[error("{operation}: the token may not do this; give it the rights, or use another one")]
+    Forbidden {
+        /// What was asked.
+        operation: &'static str,
+    },
+    /// There is no such thing. Emitted by every call on one sync, run or webhook.
+    #[error("{operation}: {what} does not exist in this workspace; correct its id in pipeline.toml")]
+    NotFound {
+        /// What was asked.
+        operation: &'static str,
+        /// What was not found.
+        what: String,
+    },
+    /// It existed and was deleted. Emitted by `rejected_records`, for runs whose records are no longer kept.
+    #[error("{operation}: {what} is no longer kept by Census")]
+    Gone {
+        /// What was asked.
+        operation: &'static str,
+        /// What is gone.
+        what: String,
+    },
+    /// Census asks for fewer requests, also after waiting as long as the budget allows.
+    #[error("{operation}: still rate limited after {attempts} attempts; the next round tries again")]
+    RateLimited {
+        /// What was asked.
+        operation: &'static str,
+        /// How often it was asked.
+        attempts: u32,
+        /// How long Census asked us to wait, if it said.
+        retry_after: Option<Duration>,
+    },
+    /// Any other answer that is no success.
+    #[error("{operation}: Census answered {status}{}", message.as_ref().map_or(String::new(), |m| format!(" ({m})")))]
+    Status {
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// Census's sentence, if it sent one: one line, at most 300 characters.
+        message: Option<String>,
+    },
+    /// No answer in time.
+    #[error("{operation}: Census did not answer within {seconds} s")]
+    Timeout {
+        /// What was asked.
+        operation: &'static str,
+        /// The limit, in seconds.
+        seconds: u64,
+    },
+    /// No connection, or one that broke.
+    #[error("{operation}: Census cannot be reached ({detail}); check census.base_url and the way to it")]
+    Transport {
+        /// What was asked.
+        operation: &'static str,
+        /// What the connection said.
+        detail: String,
+    },
+    /// The answer was not what we model. Carries the place, never the content.
+    #[error("{operation}: unexpected answer at {path}: {found}")]
+    Shape {
+        /// What was asked.
+        operation: &'static str,
+        /// Where in the JSON, such as `data[3].status`.
+        path: String,
+        /// What kind of thing was there.
+        found: String,
+    },
+    /// A success without a body. The vendor's own client treats this as a hard error too.
+    #[error("{operation}: Census answered {status} without a body")]
+    EmptyBody {
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+    },
+    /// A success whose body is no JSON: a proxy or a login page answers in the place of Census.
+    #[error(
+        "{operation}: the answer ({status}, {content_type}) is no JSON; does census.base_url lead to Census?"
+    )]
+    NotJson {
+        /// What was asked.
+        operation: &'static str,
+        /// The HTTP status.
+        status: u16,
+        /// The type that the answer claims.
+        content_type: String,
+    },
+    /// The base URL is none.
+    #[error("the base URL of Census is not a URL; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL")]
+    InvalidBaseUrl,
+    /// The token cannot be put into a header. Emitted when the client is built.
+    #[error(
+        "the Census token has characters that no HTTP header may have; correct the secret of the Census token"
+    )]
+    InvalidToken,
+}
+
+impl Error {
+    /// Whether the same call may well succeed a little later.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::RateLimited { .. } | Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Status { status, .. } => *status >= 500,
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Gone { .. }
+            | Self::Shape { .. }
+            | Self::EmptyBody { .. }
+            | Self::NotJson { .. }
+            | Self::InvalidBaseUrl
+            | Self::InvalidToken => false,
+        }
+    }
+
+    /// The same as an observation: what could not be read, and which of the causes that a judge tells apart it is.
+    pub fn to_unread(&self) -> Unread {
+        let text = self.to_string();
+        match self {
+            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::InvalidToken => Unread::Refused(text),
+            Self::RateLimited { .. }
+            | Self::Status { .. }
+            | Self::Timeout { .. }
+            | Self::Transport { .. }
+            | Self::InvalidBaseUrl => Unread::Unreachable(text),
+            Self::NotFound { .. }
+            | Self::Gone { .. }
+            | Self::Shape { .. }
+            | Self::EmptyBody { .. }
+            | Self::NotJson { .. } => Unread::Unreadable(text),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! What a function answers with: its JSON answer, and the same as one log line.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::finding::{Finding, Outcome};
+
+/// Findings listed in full at the most, of each outcome; beyond that they are counted only. An answer stays far below
+/// the 6 MB that Lambda allows, and memory does not grow with the number of syncs.
+const LISTED: usize = 100;
+
+/// The answer of one round.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report<N> {
+    /// One sentence for people.
+    pub summary: String,
+    /// The pipeline.
+    pub pipeline: String,
+    /// When the round began (UTC).
+    pub at: Timestamp,
+    /// How many findings there were.
+    pub counts: Counts,
+    /// The unhealthy ones, worst first as far as they are listed.
+    pub unhealthy: Vec<Finding>,
+    /// Those that could not be judged.
+    pub not_evaluated: Vec<Finding>,
+    /// Notices sent.
+    pub notices: Vec<N>,
+    /// Incidents open after this round.
+    pub open_incidents: usize,
+    /// What should have had an effect and had none.
+    pub failures: Vec<String>,
+}
+
+/// How many findings there were of each outcome.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// All is well.
+    pub healthy: usize,
+    /// Something is wrong.
+    pub unhealthy: usize,
+    /// Neither.
+    pub not_evaluated: usize,
+}
+
+impl<N> Report<N> {
+    /// An empty report.
+    pub fn new(pipeline: &str, at: Timestamp) -> Self {
+        Self {
+            summary: String::new(),
+            pipeline: pipeline.to_owned(),
+            at,
+            counts: Counts::default(),
+            unhealthy: Vec::new(),
+            not_evaluated: Vec::new(),
+            notices: Vec::new(),
+            open_incidents: 0,
+            failures: Vec::new(),
+        }
+    }
+
+    /// Counts findings, and keeps those that people will want to read.
+    pub fn add(&mut self, findings: &[Finding]) {
+        for finding in findings {
+            let (count, kept) = match finding.outcome {
+                Outcome::Healthy { .. } => {
+                    self.counts.healthy += 1;
+                    continue;
+                }
+                Outcome::Unhealthy { .. } => (&mut self.counts.unhealthy, &mut self.unhealthy),
+                Outcome::NotEvaluated { .. } => (&mut self.counts.not_evaluated, &mut self.not_evaluated),
+            };
+            *count += 1;
+            if kept.len() < LISTED {
+                kept.push(finding.clone());
+            }
+        }
+    }
+
+    /// Puts the worst first and says it all in one sentence.
+    pub fn conclude(&mut self) {
+        self.unhealthy.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
+        let Counts { healthy, unhealthy, not_evaluated } = self.counts;
+        let worst = self.unhealthy.first().map_or(String::new(), |finding| format!("; worst: {finding}"));
+        self.summary = format!(
+            "{unhealthy} unhealthy, {not_evaluated} not evaluated, {healthy} healthy; {} notices, {} open, {} failures{worst}",
+            self.notices.len(),
+            self.open_incidents,
+            self.failures.len(),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::{Check, Evidence, Severity, WhyNot};
+
+    fn at() -> Timestamp {
+        "2026-11-24T12:00:00Z".parse().unwrap()
+    }
+
+    fn unhealthy(severity: Severity) -> Finding {
+        Finding::unhealthy(Check::RunDue, "s", severity, Evidence::new("late"), "cause")
+    }
+
+    #[test]
+    fn a_report_counts_everything_and_names_the_worst() {
+        let mut report: Report<()> = Report::new("p", at());
+        report.add(&[
+            Finding::healthy(Check::SyncExists, "s", Evidence::new("there")),
+            unhealthy(Severity::Warning),
+            unhealthy(Severity::Critical),
+            Finding::not_evaluated(Check::Runtime, "s", WhyNot::NotDeclared),
+        ]);
+        report.conclude();
+        assert_eq!(
+            report.summary,
+            "2 unhealthy, 1 not evaluated, 1 healthy; 0 notices, 0 open, 0 failures; worst: run-due s: critical, late"
+        );
+    }
+
+    #[test]
+    fn a_report_lists_a_bounded_number_of_findings_and_counts_the_rest() {
+        let mut report: Report<()> = Report::new("p", at());
+        report.add(&vec![unhealthy(Severity::Error); LISTED + 50]);
+        assert_eq!((report.unhealthy.len(), report.counts.unhealthy), (LISTED, LISTED + 50));
+    }
+}

@@ -1,0 +1,81 @@
+//! The log: one JSON object per line on standard output, which is what `CloudWatch` searches best.
+//!
+//! Filters are plain targets and levels. The richer filters of `tracing-subscriber` bring a regular expression engine,
+//! which every cold start would pay for.
+
+use std::io::IsTerminal as _;
+use std::str::FromStr as _;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, fmt};
+
+use super::Env;
+
+/// Starts logging. Calling it again changes nothing.
+///
+/// `AWS_LAMBDA_LOG_LEVEL` (else `RUST_LOG`, else `info`) says how much; `AWS_LAMBDA_LOG_FORMAT=Text` turns JSON into
+/// text for people. Lambda sets the first and the last from the function's logging configuration.
+pub fn init(env: &Env) {
+    let filter = filter(env);
+    let registry = tracing_subscriber::registry();
+    let result = if wants_text(env) {
+        let ansi = std::io::stdout().is_terminal();
+        registry.with(fmt::layer().with_ansi(ansi).with_filter(filter)).try_init()
+    } else {
+        let layer = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(true);
+        registry.with(layer.with_filter(filter)).try_init()
+    };
+    // Another subscriber was there first, as in tests: it stays.
+    drop(result);
+}
+
+fn wants_text(env: &Env) -> bool {
+    env.optional("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("text"))
+}
+
+fn filter(env: &Env) -> Targets {
+    let wanted = env.optional("AWS_LAMBDA_LOG_LEVEL").or_else(|| env.optional("RUST_LOG"));
+    let Some(wanted) = wanted else { return Targets::new().with_default(LevelFilter::INFO) };
+    // Lambda has a level above errors that `tracing` lacks.
+    let wanted = if wanted.eq_ignore_ascii_case("fatal") { "error".to_owned() } else { wanted };
+    // A word that nobody understands must not silence the log.
+    Targets::from_str(&wanted).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    fn passes(variables: &[(&str, &str)], target: &str, level: Level) -> bool {
+        filter(&Env::from_map(variables.iter().copied())).would_enable(target, &level)
+    }
+
+    #[test]
+    fn information_is_logged_unless_told_otherwise() {
+        for variables in [&[][..], &[("RUST_LOG", "a=b=c")], &[("AWS_LAMBDA_LOG_LEVEL", "")]] {
+            assert!(passes(variables, "syncwatch", Level::INFO), "{variables:?}");
+            assert!(!passes(variables, "syncwatch", Level::DEBUG), "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_level_of_lambda_is_stronger_than_rust_log() {
+        let both = [("AWS_LAMBDA_LOG_LEVEL", "WARN"), ("RUST_LOG", "debug")];
+        assert!(!passes(&both, "syncwatch", Level::INFO));
+        assert!(passes(&both, "syncwatch", Level::WARN));
+        assert!(passes(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")], "syncwatch", Level::ERROR));
+        assert!(!passes(&[("AWS_LAMBDA_LOG_LEVEL", "FATAL")], "syncwatch", Level::WARN));
+    }
+
+    #[test]
+    fn levels_may_differ_by_target() {
+        let variables = [("RUST_LOG", "info,syncwatch=debug")];
+        assert!(passes(&variables, "syncwatch::aws", Level::DEBUG));
+        assert!(!passes(&variables, "hyper", Level::DEBUG));
+    }
+}

@@ -1,0 +1,113 @@
+//! The loop: wait for an event, read the clock once, answer.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde_json::Value;
+
+use super::env::{Env, Setting};
+use crate::aws::chain;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What the Lambda service sets, and its runtime library would panic without.
+const LAMBDA: [Setting; 4] = [
+    Setting { name: "AWS_LAMBDA_RUNTIME_API", holds: "the address of the Lambda Runtime API" },
+    Setting { name: "AWS_LAMBDA_FUNCTION_NAME", holds: "the function's name" },
+    Setting { name: "AWS_LAMBDA_FUNCTION_VERSION", holds: "the function's version" },
+    MEMORY,
+];
+const MEMORY: Setting =
+    Setting { name: "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", holds: "the function's memory in MB" };
+
+/// Answers events until the Lambda service ends the process.
+///
+/// `app` is what the function built from its settings. If that failed, every event is answered with the reason, so
+/// that it is seen where the function is used; a process that exits instead would be started over and over, and say
+/// less. `handler` gets the app, the event and the instant at which the event arrived: the clock is read here only.
+pub async fn serve<T, E, F, H>(env: &Env, app: Result<T, E>, handler: H) -> ExitCode
+where
+    E: Into<BoxError>,
+    F: Into<BoxError>,
+    H: AsyncFn(&T, Value, Timestamp) -> Result<Value, F>,
+{
+    if let Err(reason) = in_lambda(env) {
+        tracing::error!("{reason}");
+        return ExitCode::from(2);
+    }
+    let app = app.map_err(|error| Failure::new("Syncwatch.Startup", &*error.into()));
+    if let Err(failure) = &app {
+        tracing::error!("the function cannot start: {failure}");
+    }
+    let (app, handler) = (&app, &handler);
+    let service =
+        service_fn(async move |event: LambdaEvent<Value>| answer(app, handler, event.payload).await);
+    match lambda_runtime::run(service).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The Runtime API went away, or spoke nonsense: only a new process can help.
+            tracing::error!("the Lambda Runtime API failed: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn answer<T, F, H>(app: &Result<T, Failure>, handler: &H, event: Value) -> Result<Value, Failure>
+where
+    F: Into<BoxError>,
+    H: AsyncFn(&T, Value, Timestamp) -> Result<Value, F>,
+{
+    let app = app.as_ref().map_err(Failure::clone)?;
+    let now = Timestamp::now();
+    handler(app, event, now).await.map_err(|error| Failure::new("Syncwatch.Run", &*error.into()))
+}
+
+fn in_lambda(env: &Env) -> Result<(), String> {
+    let hint = "this program is an AWS Lambda function; `make demo` runs it on this machine";
+    let [_, _, _, memory] = env.required_all(LAMBDA).map_err(|error| {
+        let missing: Vec<_> = error.missing.iter().map(|setting| setting.name).collect();
+        format!("{hint} (not set: {})", missing.join(", "))
+    })?;
+    match memory.parse::<i32>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("{hint} ({} is {memory:?}, not a whole number)", MEMORY.name)),
+    }
+}
+
+/// An error as Lambda reports it: a stable type, and the whole chain of causes in one line.
+#[derive(Clone)]
+struct Failure {
+    kind: &'static str,
+    message: String,
+}
+
+impl Failure {
+    fn new(kind: &'static str, error: &(dyn StdError + 'static)) -> Self {
+        Self { kind, message: chain(error) }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// The runtime library logs errors by `Debug`; people read that line.
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl From<Failure> for Diagnostic {
+    fn from(failure: Failure) -> Self {
+        Self { error_type: failure.kind.to_owned(), error_message: failure.message }
+    }
+}
+
+#[cfg(test)]
+mod tests;

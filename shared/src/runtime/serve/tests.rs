@@ -1,0 +1,73 @@
+use serde_json::json;
+
+use super::*;
+
+#[derive(Debug, thiserror::Error)]
+#[error("the notice was not sent")]
+struct Outer(#[source] Inner);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0}, and no more")]
+struct Inner(#[source] Innermost);
+
+#[derive(Debug, thiserror::Error)]
+#[error("topic gone")]
+struct Innermost;
+
+struct App {
+    name: &'static str,
+}
+
+impl App {
+    async fn run(&self, event: Value, now: Timestamp) -> Result<Value, Outer> {
+        if event["task"] == "fail" {
+            return Err(Outer(Inner(Innermost)));
+        }
+        Ok(json!({ "name": self.name, "task": event["task"], "at": now }))
+    }
+}
+
+fn app() -> Result<App, Failure> {
+    Ok(App { name: "probe" })
+}
+
+#[tokio::test]
+async fn the_handler_gets_the_app_the_event_and_the_instant() {
+    let before = Timestamp::now();
+    let answer = answer(&app(), &App::run, json!({ "task": "ping" })).await.unwrap();
+    assert_eq!((&answer["name"], &answer["task"]), (&json!("probe"), &json!("ping")));
+    let at: Timestamp = answer["at"].as_str().unwrap().parse().unwrap();
+    assert!(before <= at && at <= Timestamp::now());
+}
+
+#[tokio::test]
+async fn an_error_is_told_with_each_of_its_causes_once() {
+    let failure = answer(&app(), &App::run, json!({ "task": "fail" })).await.unwrap_err();
+    let diagnostic = Diagnostic::from(failure);
+    assert_eq!(diagnostic.error_type, "Syncwatch.Run");
+    assert_eq!(diagnostic.error_message, "the notice was not sent: topic gone, and no more");
+}
+
+#[tokio::test]
+async fn a_function_that_could_not_start_answers_each_event_with_the_reason() {
+    let startup: Result<App, Failure> = Err(Failure::new("Syncwatch.Startup", &Outer(Inner(Innermost))));
+    for task in ["ping", "verify"] {
+        let diagnostic =
+            Diagnostic::from(answer(&startup, &App::run, json!({ "task": task })).await.unwrap_err());
+        assert_eq!(diagnostic.error_type, "Syncwatch.Startup");
+        assert_eq!(diagnostic.error_message, "the notice was not sent: topic gone, and no more");
+    }
+}
+
+#[tokio::test]
+async fn outside_of_lambda_the_program_says_what_it_is_and_ends() {
+    let nothing = Env::from_map::<&str, &str>([]);
+    insta::assert_snapshot!(in_lambda(&nothing).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (not set: AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE)"#);
+    let code = serve(&nothing, Ok::<_, Outer>(App { name: "probe" }), App::run).await;
+    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+
+    let variables = LAMBDA.map(|setting| (setting.name, "x"));
+    insta::assert_snapshot!(in_lambda(&Env::from_map(variables)).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (AWS_LAMBDA_FUNCTION_MEMORY_SIZE is "x", not a whole number)"#);
+    let variables = LAMBDA.map(|setting| (setting.name, "128"));
+    assert_eq!(in_lambda(&Env::from_map(variables)), Ok(()));
+}

@@ -1,0 +1,85 @@
+//! From `exec` to the first answer, for an event that does nothing.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use crate::programs;
+use crate::report::{Report, Spread, mb, ms};
+use crate::runtime_api::{Program, Start, start};
+
+/// What one program came to over all its starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured {
+    pub(crate) took_ms: Spread,
+    pub(crate) peak_mb: Spread,
+    /// Unhealthy findings in the last answer, if it counts them.
+    pub(crate) unhealthy: Option<u64>,
+}
+
+pub(crate) fn measure(report: &mut Report, runs: usize) -> Result<()> {
+    let directory = tempfile::tempdir()?;
+    let settings = programs::settings_without_world()?;
+    let function = programs::function(&directory, &settings, None)?;
+    let bare = programs::bare()?;
+    let python = programs::python(&directory, &settings, None)?;
+
+    report.part(&format!(
+        "Cold start: exec to first answer for {{\"task\":\"ping\"}}, {runs} starts each in turns"
+    ));
+    let event = json!({ "task": "ping" });
+    let [function, bare, python] =
+        in_turns(report, [&function, &bare, &python], runs, &event, Duration::from_secs(20), |_, _| Ok(()))?;
+    let start = function.took_ms.median;
+    let quicker = python.took_ms.median / start;
+    let smaller = python.peak_mb.median / function.peak_mb.median;
+    report.goal("first answer", &format!("{start:.1} ms"), "<= 12 ms", start <= 12.0);
+    report.goal("quicker than Python", &format!("{quicker:.1} x"), ">= 20 x", quicker >= 20.0);
+    report.goal("less memory than Python", &format!("{smaller:.1} x"), ">= 3 x", smaller >= 3.0);
+    report.line(&format!(
+        "over the bare handler: {:.1} ms, {:.1} MB",
+        start - bare.took_ms.median,
+        function.peak_mb.median - bare.peak_mb.median
+    ));
+    Ok(())
+}
+
+/// Starts each program `runs` times, in turns, so that whatever else the machine does hits all of them alike.
+///
+/// One start of each comes first and is not counted: it brings files into the page cache, and Python's compiled modules
+/// onto the disk. `before` sees each program before each of its starts and may prepare the world for it.
+pub(crate) fn in_turns<const N: usize>(
+    report: &mut Report,
+    programs: [&Program; N],
+    runs: usize,
+    event: &Value,
+    limit: Duration,
+    mut before: impl FnMut(&Program, usize) -> Result<()>,
+) -> Result<[Measured; N]> {
+    let mut starts: [Vec<Start>; N] = std::array::from_fn(|_| Vec::new());
+    for run in 0..=runs {
+        for (program, starts) in programs.iter().zip(&mut starts) {
+            before(program, run)?;
+            let start = start(program, event, limit)?;
+            if run > 0 {
+                starts.push(start);
+            }
+        }
+    }
+    let measured = starts.map(|starts| Measured {
+        took_ms: Spread::of(starts.iter().map(|start| ms(start.took))),
+        peak_mb: Spread::of(starts.iter().map(|start| mb(start.peak_kb))),
+        unhealthy: starts
+            .last()
+            .and_then(|start| start.answer.pointer("/counts/unhealthy"))
+            .and_then(Value::as_u64),
+    });
+    for (program, Measured { took_ms, peak_mb, .. }) in programs.iter().zip(&measured) {
+        report.line(&format!(
+            "{:<18} {:>8.2} ms (from {:.2} to {:.2})   {:>6.1} MB",
+            program.name, took_ms.median, took_ms.least, took_ms.most, peak_mb.median
+        ));
+    }
+    Ok(measured)
+}

@@ -1,0 +1,57 @@
+//! `make bench`: what a start, a whole check and 10,000 syncs cost, beside the same job in Python, in one run.
+//!
+//! Machines differ, so what counts is the ratio of two things measured in turns on the same machine in the same minute.
+
+#![expect(clippy::print_stdout, reason = "printing figures is what this program is for")]
+
+mod census;
+mod check;
+mod cold;
+mod programs;
+mod report;
+mod runtime_api;
+mod scale;
+mod world;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, ValueEnum};
+
+use report::Report;
+
+/// Measures the functions; exits with 1 if a goal is missed or a figure could not be had.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything if not given.
+    only: Option<Part>,
+    /// How often each program is started for each figure.
+    #[arg(long, default_value_t = 20)]
+    runs: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    /// Start to first answer, for an event that does nothing.
+    Cold,
+    /// Start to answer of a whole check.
+    Check,
+    /// 10,000 syncs.
+    Scale,
+}
+
+fn main() -> Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let wanted = |part| arguments.only.is_none_or(|only| only == part);
+    let mut report = Report::default();
+    if wanted(Part::Cold) {
+        cold::measure(&mut report, arguments.runs)?;
+    }
+    if wanted(Part::Check) {
+        check::measure(&mut report, arguments.runs)?;
+    }
+    if wanted(Part::Scale) {
+        scale::measure(&mut report)?;
+    }
+    Ok(report.finish())
+}

@@ -1,0 +1,94 @@
+//! The programs that are compared, each set up as Lambda would find it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use syncwatch_lab::aws::{FunctionsTable, ResourceKind, SettingSource, host_zips, venv, workspace_root};
+use tempfile::TempDir;
+
+use crate::runtime_api::Program;
+
+/// The function that is measured; its Python twin does the same job.
+pub(crate) const FUNCTION: &str = "schedule-verification";
+
+/// The settings that the table of functions gives to the function, where no resource behind them exists.
+pub(crate) fn settings_without_world() -> Result<BTreeMap<String, String>> {
+    let table = FunctionsTable::read(&FunctionsTable::default_path())?;
+    let settings = &table.function(FUNCTION)?.settings;
+    settings
+        .iter()
+        .map(|(name, source)| {
+            let value = match source {
+                SettingSource::File(path) => path.clone(),
+                SettingSource::Resource(id) if id.kind == ResourceKind::Topic => {
+                    format!("arn:aws:sns:us-east-1:000000000000:{}", table.resource_name(id)?)
+                }
+                SettingSource::Resource(id) => table.resource_name(id)?.to_owned(),
+            };
+            Ok((name.clone(), value))
+        })
+        .collect()
+}
+
+/// The function, from the very zip that is deployed, with this pipeline file in the place of the packed one if given.
+pub(crate) fn function(
+    directory: &TempDir,
+    settings: &BTreeMap<String, String>,
+    pipeline: Option<&str>,
+) -> Result<Program> {
+    let path = host_zips().join(FUNCTION).join("bootstrap.zip");
+    let file = fs::File::open(&path)
+        .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
+    let root = directory.path().join("function");
+    zip::ZipArchive::new(file)?.extract(&root)?;
+    if let Some(text) = pipeline {
+        fs::write(root.join("pipeline.toml"), text)?;
+    }
+    Ok(program("Rust function", vec![root.join("bootstrap")], root, settings))
+}
+
+/// The handler that does nothing.
+pub(crate) fn bare() -> Result<Program> {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
+    let root = target.join("lambda/bench/bare");
+    let bootstrap = root.join("bootstrap");
+    fs::metadata(&bootstrap)
+        .with_context(|| format!("no {}; `make bench` builds it", bootstrap.display()))?;
+    Ok(program("bare Rust handler", vec![bootstrap], root, &BTreeMap::new()))
+}
+
+/// The Python twin, beside this pipeline file, or the repository's.
+pub(crate) fn python(
+    directory: &TempDir,
+    settings: &BTreeMap<String, String>,
+    pipeline: Option<&str>,
+) -> Result<Program> {
+    let root = directory.path().join("python");
+    fs::create_dir_all(&root)?;
+    copy(&workspace_root().join("tests/bench/python/handler.py"), &root.join("handler.py"))?;
+    match pipeline {
+        Some(text) => fs::write(root.join("pipeline.toml"), text)?,
+        None => copy(&workspace_root().join("infra/pipeline.toml"), &root.join("pipeline.toml"))?,
+    }
+    let command = ["-m", "awslambdaric", "handler.handler"];
+    let command = std::iter::once(venv().join("bin/python")).chain(command.map(PathBuf::from)).collect();
+    Ok(program("Python twin", command, root, settings))
+}
+
+fn program(
+    name: &'static str,
+    command: Vec<PathBuf>,
+    task_root: PathBuf,
+    settings: &BTreeMap<String, String>,
+) -> Program {
+    let environment = settings.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    Program { name, command, task_root, environment }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(())
+}

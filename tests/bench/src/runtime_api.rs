@@ -1,0 +1,208 @@
+//! The Lambda Runtime API, as much of it as one invocation needs: it hands out one event and takes one answer.
+//!
+//! Plain threads and blocking sockets, so that next to nothing of what is measured is ours, even in a debug build.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde_json::Value;
+
+const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
+
+/// Something that can be started as a Lambda function.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    /// What the tables call it.
+    pub(crate) name: &'static str,
+    /// The executable, and what it is given.
+    pub(crate) command: Vec<PathBuf>,
+    /// Where it is unpacked, which is its working directory.
+    pub(crate) task_root: PathBuf,
+    /// Its settings, beyond what Lambda itself sets.
+    pub(crate) environment: Vec<(String, String)>,
+}
+
+/// What one start came to.
+#[derive(Debug)]
+pub(crate) struct Start {
+    /// From just before `exec` until the whole answer was here.
+    pub(crate) took: Duration,
+    /// The most memory that the process had in use until then.
+    pub(crate) peak_kb: u64,
+    /// The answer.
+    pub(crate) answer: Value,
+}
+
+struct Posted {
+    at: Instant,
+    path: String,
+    body: Vec<u8>,
+    peak_kb: u64,
+}
+
+/// Starts the program anew, gives it `event`, and waits for its answer.
+pub(crate) fn start(program: &Program, event: &Value, limit: Duration) -> Result<Start> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    let (executable, arguments) = program.command.split_first().context("an empty command")?;
+    let mut command = Command::new(executable);
+    command
+        .args(arguments)
+        .current_dir(&program.task_root)
+        .env_clear()
+        .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+        .env("LANG", "en_US.UTF-8")
+        .env("TZ", ":UTC")
+        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "schedule-verification")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "256")
+        .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/schedule-verification")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "bench")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .env("AWS_ACCESS_KEY_ID", "bench")
+        .env("AWS_SECRET_ACCESS_KEY", "bench")
+        .env("AWS_SESSION_TOKEN", "bench")
+        .env("LAMBDA_TASK_ROOT", &program.task_root)
+        .env("_HANDLER", "handler.handler")
+        .envs(program.environment.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+
+    let begun = Instant::now();
+    let mut child = Kill(command.spawn().with_context(|| format!("cannot start {}", executable.display()))?);
+    let pid = child.0.id();
+    let (sender, answers) = mpsc::channel();
+    let event = event.to_string();
+    std::thread::spawn(move || {
+        // Ends with the process: a broken connection ends its thread, and the listener goes with this one.
+        for stream in listener.incoming().map_while(Result::ok) {
+            let (sender, event) = (sender.clone(), event.clone());
+            std::thread::spawn(move || serve(&stream, pid, &event, &sender));
+        }
+    });
+
+    let posted = loop {
+        match answers.recv_timeout(Duration::from_millis(50)) {
+            Ok(posted) => break posted,
+            Err(RecvTimeoutError::Timeout) if begun.elapsed() < limit => {
+                if let Some(status) = child.0.try_wait()? {
+                    bail!("{} ended without an answer: {status}", program.name);
+                }
+            }
+            Err(error) => return Err(anyhow!("{}: no answer: {error}", program.name)),
+        }
+    };
+    drop(child);
+    // Wakes the accepting thread, which then finds nobody to serve.
+    drop(TcpStream::connect(address));
+    if !posted.path.ends_with("/response") {
+        bail!("{} failed: {}", program.name, String::from_utf8_lossy(&posted.body));
+    }
+    Ok(Start {
+        took: posted.at.duration_since(begun),
+        peak_kb: posted.peak_kb,
+        answer: serde_json::from_slice(&posted.body)
+            .with_context(|| format!("{} answered with something that is not JSON", program.name))?,
+    })
+}
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Answers what comes on one connection. An error means that the other side went away, which ends the conversation.
+fn serve(stream: &TcpStream, pid: u32, event: &str, answers: &Sender<Posted>) -> Option<()> {
+    stream.set_nodelay(true).ok()?;
+    let mut reader = BufReader::new(stream);
+    let mut writer = stream;
+    let mut handed_out = false;
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let mut words = line.split_whitespace().map(ToOwned::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
+        let (mut length, mut chunked, mut expects) = (0_usize, false, false);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            let header = header.trim_end().to_ascii_lowercase();
+            match header.split_once(':').map(|(name, value)| (name, value.trim())) {
+                None => break,
+                Some(("content-length", value)) => length = value.parse().ok()?,
+                Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
+                Some(("expect", value)) => expects = value == "100-continue",
+                Some(_) => {}
+            }
+        }
+        if expects {
+            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let body = if chunked { read_chunks(&mut reader)? } else { read_exactly(&mut reader, length)? };
+        if method == "GET" && path.ends_with("/runtime/invocation/next") {
+            if handed_out {
+                // Lambda, too, keeps the line open until there is a next event; here there is none.
+                std::thread::park();
+            }
+            handed_out = true;
+            let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().ok()?.as_millis() + 60_000;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {REQUEST_ID}\r\n\
+                 Lambda-Runtime-Deadline-Ms: {deadline}\r\n\
+                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:schedule-verification\r\n\
+                 Lambda-Runtime-Trace-Id: Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=0\r\n\
+                 Content-Length: {}\r\n\r\n{event}",
+                event.len()
+            );
+            writer.write_all(answer.as_bytes()).ok()?;
+        } else {
+            let at = Instant::now();
+            answers.send(Posted { at, path, body, peak_kb: peak_kb(pid).unwrap_or(0) }).ok()?;
+            writer.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").ok()?;
+        }
+    }
+}
+
+fn read_exactly(reader: &mut BufReader<&TcpStream>, length: usize) -> Option<Vec<u8>> {
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some(body)
+}
+
+fn read_chunks(reader: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size).ok()?;
+        let size = usize::from_str_radix(size.trim(), 16).ok()?;
+        body.extend(read_exactly(reader, size)?);
+        let mut end = String::new();
+        reader.read_line(&mut end).ok()?;
+        if size == 0 {
+            return Some(body);
+        }
+    }
+}
+
+/// `VmHWM`: the most memory that the process ever had resident.
+fn peak_kb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}

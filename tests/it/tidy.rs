@@ -1,0 +1,198 @@
+//! Rules of the repository that a machine can check.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn read(path: &str) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn functions() -> BTreeSet<String> {
+    fs::read_dir(root().join("functions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn rust_files(folder: &str) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![root().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    files
+}
+
+/// The code of a file without its comments and its tests.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
+    before_tests.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn is_test_file(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "tests.rs")
+        || path.components().any(|part| part.as_os_str() == "tests")
+}
+
+#[test]
+fn the_top_level_holds_only_what_the_layout_names() {
+    let allowed: BTreeSet<&str> = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "rust-toolchain.toml",
+        "LICENSE",
+        "Makefile",
+        "README.md",
+        "functions",
+        "shared",
+        "infra",
+        "tests",
+        "target",
+    ]
+    .into();
+    for entry in fs::read_dir(root()).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(name.starts_with('.') || allowed.contains(name.as_str()), "{name} is not part of the layout");
+    }
+}
+
+#[test]
+fn functions_json_and_the_functions_folder_name_the_same_set() {
+    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
+    let named: BTreeSet<String> = table["functions"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(named, functions());
+}
+
+#[test]
+fn every_function_has_a_readme_and_a_main_of_less_than_60_lines() {
+    for function in functions() {
+        let readme = read(&format!("functions/{function}/README.md"));
+        assert!(
+            readme.starts_with(&format!("# {function}\n")),
+            "{function}/README.md names another function"
+        );
+        let lines = read(&format!("functions/{function}/src/main.rs")).lines().count();
+        assert!(lines < 60, "functions/{function}/src/main.rs has {lines} lines");
+    }
+}
+
+#[test]
+fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function() {
+    let functions = functions();
+    let manifests = functions.iter().map(|name| format!("functions/{name}/Cargo.toml"));
+    for manifest in manifests.chain(["shared/Cargo.toml".to_owned()]) {
+        let parsed: toml::Table = read(&manifest).parse().unwrap();
+        for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
+            let Some(dependencies) = parsed.get(section).and_then(toml::Value::as_table) else { continue };
+            for dependency in dependencies.keys() {
+                assert!(!functions.contains(dependency), "{manifest} depends on the function {dependency}");
+                assert!(!dependency.starts_with("syncwatch-"), "{manifest} depends on {dependency}");
+            }
+        }
+    }
+}
+
+/// Modules that judge and decide: pure, so that any test can hand them any world and any moment.
+fn pure_files() -> Vec<PathBuf> {
+    let core = ["finding", "incident", "notice", "observation", "schedule"]
+        .map(|module| format!("shared/src/{module}.rs"));
+    let mut files: Vec<PathBuf> = core.iter().map(|file| root().join(file)).collect();
+    for folder in ["shared/src/judge", "shared/src/pipeline"] {
+        files.extend(rust_files(folder));
+    }
+    for function in functions() {
+        files.push(root().join(format!("functions/{function}/src/judge.rs")));
+    }
+    files.retain(|path| !is_test_file(path));
+    files
+}
+
+#[test]
+fn judging_modules_do_no_io_and_read_no_clock() {
+    const FORBIDDEN: [&str; 14] = [
+        "async fn",
+        ".await",
+        "reqwest",
+        "aws_",
+        "tokio",
+        "std::env",
+        "std::fs",
+        "std::net",
+        "std::time",
+        "Timestamp::now",
+        "Zoned::now",
+        "SystemTime",
+        "Instant::now",
+        "tracing::",
+    ];
+    let files = pure_files();
+    assert!(files.len() > 8, "the pure modules were not found: {files:?}");
+    for file in files {
+        let code = code(&file);
+        for forbidden in FORBIDDEN {
+            assert!(!code.contains(forbidden), "{} uses {forbidden}", file.display());
+        }
+    }
+}
+
+/// Files of the functions and of the shared crate that say `needle` outside comments and tests.
+fn production_files_saying(needle: &str) -> Vec<String> {
+    let mut saying: Vec<String> = ["shared/src", "functions"]
+        .into_iter()
+        .flat_map(rust_files)
+        .filter(|path| !is_test_file(path) && code(path).contains(needle))
+        .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
+        .collect();
+    saying.sort();
+    saying
+}
+
+#[test]
+fn one_module_reads_the_environment() {
+    assert_eq!(production_files_saying("env::var"), ["shared/src/runtime/env.rs"]);
+}
+
+#[test]
+fn one_module_reads_the_clock() {
+    assert_eq!(production_files_saying("Timestamp::now"), ["shared/src/runtime/serve.rs"]);
+    for other in ["Zoned::now", "SystemTime::now"] {
+        assert_eq!(production_files_saying(other), Vec::<String>::new(), "{other}");
+    }
+}
+
+#[test]
+fn every_check_is_in_its_functions_readme_and_has_its_anchor_in_the_runbook() {
+    let readmes: String =
+        functions().iter().map(|name| read(&format!("functions/{name}/README.md"))).collect();
+    let runbook = read("infra/runbook/OPERATIONS_RUNBOOK.md");
+    for check in syncwatch::finding::Check::ALL {
+        assert!(readmes.contains(&format!("| `{check}` |")), "no README of a function lists {check}");
+        let anchor = check.runbook_anchor();
+        assert!(runbook.contains(&format!("\n### {anchor}\n")), "the runbook has no section {anchor}");
+    }
+}
+
+#[test]
+fn every_section_of_the_runbook_is_reached_by_a_check() {
+    let runbook = read("infra/runbook/OPERATIONS_RUNBOOK.md");
+    for section in runbook.lines().filter_map(|line| line.strip_prefix("### ")) {
+        assert!(
+            syncwatch::finding::Check::from_id(section).is_some(),
+            "no check leads to the section {section}"
+        );
+    }
+}

@@ -1,0 +1,520 @@
+//! Deploys `infra/functions.json` into a running [`Ministack`], as Terraform does into AWS.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
+    TimeToLiveSpecification,
+};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, LogType, Runtime};
+use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use base64::Engine as _;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use syncwatch::aws::http;
+
+use super::functions_table::{
+    FunctionSpec, FunctionsTable, ResourceId, ResourceKind, ResourceSpec, ScheduleSpec, SettingSource,
+    TableSpec,
+};
+use super::ministack::{ACCOUNT, Ministack, REGION};
+
+/// How often ministack looks for schedules that are due.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// What a deployment needs beyond the table of functions.
+#[derive(Debug, Clone, Default)]
+pub struct DeploymentOptions {
+    /// Where the zips are: `<zips>/<function>/bootstrap.zip`. See [`host_zips`].
+    pub zips: PathBuf,
+    /// Values of `optional_settings`, given to each function that lists the setting.
+    pub overrides: BTreeMap<String, String>,
+    /// The value of each secret of the table.
+    pub secrets: BTreeMap<ResourceId, String>,
+    /// Whether the schedules of the table are created at once.
+    pub schedules: Schedules,
+}
+
+/// Whether a deployment creates the schedules of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Schedules {
+    /// As the table says: expression, zone and input.
+    #[default]
+    AsDeclared,
+    /// None: functions run when they are invoked, or by [`Deployment::poll_every_sweep`].
+    None,
+}
+
+/// What one invocation came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    /// The answer of the function; of a failed one, the error payload.
+    pub value: Value,
+    /// The kind of failure (`Unhandled`, ...) if the function failed.
+    pub error: Option<String>,
+    /// The last 4 KB of the function's log, when there is any.
+    pub log: Option<String>,
+}
+
+/// Everything of the table of functions, living in a ministack.
+#[derive(Debug)]
+pub struct Deployment {
+    table: FunctionsTable,
+    endpoint: String,
+    topics: BTreeMap<ResourceId, String>,
+    dynamodb: aws_sdk_dynamodb::Client,
+    lambda: aws_sdk_lambda::Client,
+    scheduler: aws_sdk_scheduler::Client,
+    secrets: aws_sdk_secretsmanager::Client,
+    sns: aws_sdk_sns::Client,
+}
+
+/// Where `make lab-zips` puts the zips for this machine's processor.
+#[must_use]
+pub fn host_zips() -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| super::workspace_root().join("target"), PathBuf::from);
+    target.join("lambda").join(match host_architecture() {
+        Architecture::Arm64 => "arm64",
+        _ => "x86-64",
+    })
+}
+
+fn host_architecture() -> Architecture {
+    if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X8664 }
+}
+
+impl Deployment {
+    /// Creates the resources, then the functions, then the schedules.
+    ///
+    /// # Errors
+    /// If a zip is missing or lacks a file that a setting names, a secret has no value, an override belongs to no
+    /// function, or ministack refuses something.
+    pub async fn apply(
+        ministack: &Ministack,
+        table: &FunctionsTable,
+        options: &DeploymentOptions,
+    ) -> Result<Self> {
+        for name in options.overrides.keys() {
+            if !table.functions.values().any(|function| function.optional_settings.contains(name)) {
+                bail!("override {name}: no function lists it in its optional_settings");
+            }
+        }
+        let config = &ministack.sdk_config()?;
+        let mut deployment = Self {
+            table: table.clone(),
+            endpoint: ministack.endpoint().to_owned(),
+            topics: BTreeMap::new(),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            lambda: aws_sdk_lambda::Client::new(config),
+            scheduler: aws_sdk_scheduler::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+        };
+        for (id, spec) in &table.resources {
+            deployment.create_resource(id, spec, options).await.with_context(|| format!("creating {id}"))?;
+        }
+        for (name, function) in &table.functions {
+            deployment
+                .create_function(name, function, options)
+                .await
+                .with_context(|| format!("creating {name}"))?;
+        }
+        if options.schedules == Schedules::AsDeclared {
+            for (name, function) in &table.functions {
+                if let Some(schedule) = &function.schedule {
+                    deployment
+                        .create_schedule(name, name, &schedule.expression, schedule)
+                        .await
+                        .with_context(|| format!("scheduling {name}"))?;
+                }
+            }
+        }
+        Ok(deployment)
+    }
+
+    async fn create_resource(
+        &mut self,
+        id: &ResourceId,
+        spec: &ResourceSpec,
+        options: &DeploymentOptions,
+    ) -> Result<()> {
+        match spec {
+            ResourceSpec::Topic(topic) => {
+                let arn = self.sns.create_topic().name(&topic.name).send().await?.topic_arn;
+                self.topics.insert(id.clone(), arn.context("SNS answered without the topic's ARN")?);
+            }
+            ResourceSpec::Table(table) => self.create_table(table).await?,
+            ResourceSpec::Secret(secret) => {
+                let value = options.secrets.get(id).with_context(|| format!("no value given for {id}"))?;
+                self.secrets.create_secret().name(&secret.name).secret_string(value).send().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_table(&self, spec: &TableSpec) -> Result<()> {
+        let mut request =
+            self.dynamodb.create_table().table_name(&spec.name).billing_mode(BillingMode::PayPerRequest);
+        let keys = std::iter::once((&spec.hash_key, KeyType::Hash))
+            .chain(spec.range_key.as_ref().map(|key| (key, KeyType::Range)));
+        for (name, kind) in keys {
+            request = request
+                .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?)
+                .attribute_definitions(
+                    AttributeDefinition::builder()
+                        .attribute_name(name)
+                        .attribute_type(ScalarAttributeType::S)
+                        .build()?,
+                );
+        }
+        request.send().await?;
+        if let Some(attribute) = &spec.ttl_attribute {
+            self.dynamodb
+                .update_time_to_live()
+                .table_name(&spec.name)
+                .time_to_live_specification(
+                    TimeToLiveSpecification::builder().attribute_name(attribute).enabled(true).build()?,
+                )
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn create_function(
+        &self,
+        name: &str,
+        spec: &FunctionSpec,
+        options: &DeploymentOptions,
+    ) -> Result<()> {
+        let path = options.zips.join(name).join("bootstrap.zip");
+        let zip = std::fs::read(&path)
+            .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
+        require_files(&path, &zip, spec)?;
+        let variables = self.environment(spec, &options.overrides)?;
+        self.lambda
+            .create_function()
+            .function_name(name)
+            .description(&spec.description)
+            .runtime(Runtime::Providedal2023)
+            .handler("bootstrap")
+            .architectures(host_architecture())
+            .role(role(name))
+            .memory_size(spec.memory_mb)
+            .timeout(spec.timeout_s)
+            .environment(Environment::builder().set_variables(Some(variables.into_iter().collect())).build())
+            .code(FunctionCode::builder().zip_file(Blob::new(zip)).build())
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// The environment that `function` gets here: its settings, resolved, and the endpoint of this ministack.
+    ///
+    /// # Errors
+    /// If a setting points at a resource that was not created.
+    pub fn environment(
+        &self,
+        spec: &FunctionSpec,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<BTreeMap<String, String>> {
+        let mut variables = BTreeMap::new();
+        for (setting, source) in &spec.settings {
+            let value = match source {
+                // Lambda starts a function in its task root, where the zip is unpacked; so does ministack.
+                SettingSource::File(path) => path.clone(),
+                SettingSource::Resource(id) if id.kind == ResourceKind::Topic => {
+                    self.topic_arn(id)?.to_owned()
+                }
+                SettingSource::Resource(id) => self.table.resource_name(id)?.to_owned(),
+            };
+            variables.insert(setting.clone(), value);
+        }
+        for setting in &spec.optional_settings {
+            if let Some(value) = overrides.get(setting) {
+                variables.insert(setting.clone(), value.clone());
+            }
+        }
+        // The SDK's ordinary variable, and all that a function can see of the lab.
+        variables.insert("AWS_ENDPOINT_URL".to_owned(), self.endpoint.clone());
+        Ok(variables)
+    }
+
+    async fn create_schedule(
+        &self,
+        name: &str,
+        function: &str,
+        expression: &str,
+        spec: &ScheduleSpec,
+    ) -> Result<()> {
+        // One-time schedules are written in UTC here, whatever the zone of the declared one.
+        let one_time = expression.starts_with("at(");
+        let zone = if one_time { "UTC" } else { &spec.time_zone };
+        let target = Target::builder()
+            .arn(function_arn(function))
+            .role_arn(role("scheduler"))
+            .input(spec.input.to_string())
+            .build()?;
+        let mut request = self
+            .scheduler
+            .create_schedule()
+            .name(name)
+            .schedule_expression(expression)
+            .schedule_expression_timezone(zone)
+            .flexible_time_window(FlexibleTimeWindow::builder().mode(FlexibleTimeWindowMode::Off).build()?)
+            .target(target);
+        if one_time {
+            request = request.action_after_completion(ActionAfterCompletion::Delete);
+        }
+        request.send().await?;
+        Ok(())
+    }
+
+    /// Lets the Scheduler fire `function` at each of its next `count` sweeps (ten seconds apart), with the input of the
+    /// table: a time-lapse of the declared schedule for demos, as one-time `at()` schedules.
+    ///
+    /// # Errors
+    /// If the function has no schedule, or ministack refuses.
+    pub async fn poll_every_sweep(&self, function: &str, count: u32) -> Result<()> {
+        let spec = self.table.function(function)?;
+        let schedule =
+            spec.schedule.as_ref().with_context(|| format!("{function} has no schedule to lapse"))?;
+        let first = Timestamp::now();
+        for index in 0..count {
+            let at = first.checked_add(SWEEP * index)?;
+            // Named by its instant, so that a second time-lapse can follow while the first still runs.
+            let name = format!("{function}-lapse-{}", at.as_millisecond());
+            let expression = format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"));
+            self.create_schedule(&name, function, &expression, schedule).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes back what is left of [`Deployment::poll_every_sweep`] for `function`; returns how many firings that were.
+    ///
+    /// # Errors
+    /// If ministack refuses.
+    pub async fn stop_polling(&self, function: &str) -> Result<usize> {
+        let prefix = format!("{function}-lapse-");
+        let mut stopped = 0;
+        let mut pages = self.scheduler.list_schedules().name_prefix(&prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for schedule in page?.schedules {
+                if let Some(name) = schedule.name.filter(|name| name.starts_with(&prefix)) {
+                    self.scheduler.delete_schedule().name(name).send().await?;
+                    stopped += 1;
+                }
+            }
+        }
+        Ok(stopped)
+    }
+
+    /// The ARN of a topic of the table.
+    ///
+    /// # Errors
+    /// If the table has no such topic.
+    pub fn topic_arn(&self, id: &ResourceId) -> Result<&str> {
+        self.topics.get(id).map(String::as_str).with_context(|| format!("no topic `{id}` was deployed"))
+    }
+
+    /// Subscribes an HTTP address to a topic, with an optional filter policy on message attributes.
+    ///
+    /// SNS then posts a `SubscriptionConfirmation` there, and nothing else until [`Deployment::confirm`] is called with
+    /// the `Token` of that message.
+    ///
+    /// # Errors
+    /// If ministack refuses.
+    pub async fn subscribe_http(&self, topic: &ResourceId, url: &str, filter: Option<&Value>) -> Result<()> {
+        let mut request =
+            self.sns.subscribe().topic_arn(self.topic_arn(topic)?).protocol("http").endpoint(url);
+        if let Some(filter) = filter {
+            request = request.attributes("FilterPolicy", filter.to_string());
+        }
+        request.send().await?;
+        Ok(())
+    }
+
+    /// Confirms a subscription with the token that was posted to its address; returns the ARN of the subscription.
+    ///
+    /// # Errors
+    /// If the token is not known.
+    pub async fn confirm(&self, topic: &ResourceId, token: &str) -> Result<String> {
+        let answer =
+            self.sns.confirm_subscription().topic_arn(self.topic_arn(topic)?).token(token).send().await?;
+        answer.subscription_arn.context("SNS answered without the subscription's ARN")
+    }
+
+    /// Runs a function once and waits for its answer.
+    ///
+    /// # Errors
+    /// If it could not be run; that it ran and failed is in [`Invocation::error`].
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Invocation> {
+        let answer = self
+            .lambda
+            .invoke()
+            .function_name(function)
+            .payload(Blob::new(event.to_string()))
+            .log_type(LogType::Tail)
+            .send()
+            .await
+            .with_context(|| format!("invoking {function}"))?;
+        let value = match answer.payload {
+            None => Value::Null,
+            Some(payload) if payload.as_ref().is_empty() => Value::Null,
+            Some(payload) => serde_json::from_slice(payload.as_ref())
+                .with_context(|| format!("{function} answered with something that is not JSON"))?,
+        };
+        let log = answer
+            .log_result
+            .and_then(|log| base64::engine::general_purpose::STANDARD.decode(log).ok())
+            .map(|log| String::from_utf8_lossy(&log).into_owned());
+        Ok(Invocation { value, error: answer.function_error, log })
+    }
+
+    /// Every item of a DynamoDB table, as plain JSON, in the order of its keys.
+    ///
+    /// # Errors
+    /// If the table is not deployed or cannot be read.
+    pub async fn items(&self, table: &ResourceId) -> Result<Vec<Value>> {
+        let Some(ResourceSpec::Table(spec)) = self.table.resources.get(table) else {
+            bail!("no table `{table}` was deployed");
+        };
+        let mut items = Vec::new();
+        let mut pages =
+            self.dynamodb.scan().table_name(&spec.name).consistent_read(true).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for item in page?.items.unwrap_or_default() {
+                items.push(Value::Object(
+                    item.iter().map(|(key, value)| (key.clone(), plain(value))).collect::<Map<_, _>>(),
+                ));
+            }
+        }
+        let text =
+            |item: &Value, key: &str| item.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        items.sort_by_key(|item| {
+            (text(item, &spec.hash_key), spec.range_key.as_ref().map(|key| text(item, key)))
+        });
+        Ok(items)
+    }
+
+    /// Removes every item of a DynamoDB table, for a fresh start of what reads it.
+    ///
+    /// # Errors
+    /// As [`Deployment::items`].
+    pub async fn clear(&self, table: &ResourceId) -> Result<()> {
+        let Some(ResourceSpec::Table(spec)) = self.table.resources.get(table) else {
+            bail!("no table `{table}` was deployed");
+        };
+        for item in self.items(table).await? {
+            let mut request = self.dynamodb.delete_item().table_name(&spec.name);
+            for key in std::iter::once(&spec.hash_key).chain(&spec.range_key) {
+                let value = item.get(key).and_then(Value::as_str).context("an item without its key")?;
+                request = request.key(key, AttributeValue::S(value.to_owned()));
+            }
+            request.send().await?;
+        }
+        Ok(())
+    }
+
+    /// The incidents, as the functions keep them.
+    ///
+    /// # Errors
+    /// As [`Deployment::items`].
+    pub async fn incidents(&self) -> Result<Vec<Value>> {
+        self.items(&ResourceId::table("incidents")).await
+    }
+
+    /// Replaces the value of a secret, as a rotation does.
+    ///
+    /// # Errors
+    /// If ministack refuses.
+    pub async fn put_secret(&self, secret: &ResourceId, value: &str) -> Result<()> {
+        let name = self.table.resource_name(secret)?;
+        self.secrets.put_secret_value().secret_id(name).secret_string(value).send().await?;
+        Ok(())
+    }
+
+    /// What a function wrote to its log (`CloudWatch` Logs), oldest first, runs by the Scheduler included.
+    ///
+    /// # Errors
+    /// If ministack does not answer as `CloudWatch` Logs does.
+    pub async fn function_log(&self, function: &str) -> Result<Vec<String>> {
+        // The only call to this API, so not worth the weight of its SDK; ministack checks no signature.
+        let answer: Value = http::client()?
+            .post(&self.endpoint)
+            .header("X-Amz-Target", "Logs_20140328.FilterLogEvents")
+            .header("Content-Type", "application/x-amz-json-1.1")
+            .header(
+                "Authorization",
+                format!("AWS4-HMAC-SHA256 Credential=lab/20260101/{REGION}/logs/aws4_request, SignedHeaders=host, Signature=0"),
+            )
+            .body(json!({ "logGroupName": format!("/aws/lambda/{function}") }).to_string())
+            .send()
+            .await?
+            .json()
+            .await?;
+        match answer.get("events").and_then(Value::as_array) {
+            Some(events) => Ok(events
+                .iter()
+                .filter_map(|event| event.get("message").and_then(Value::as_str))
+                .map(|line| line.trim_end().to_owned())
+                .collect()),
+            // The group is made by the first run.
+            None if answer.to_string().contains("ResourceNotFoundException") => Ok(Vec::new()),
+            None => Err(anyhow!("CloudWatch Logs answered {answer}")),
+        }
+    }
+
+    /// The address of this AWS, for people who want to look around with `aws --endpoint-url`.
+    #[must_use]
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+}
+
+/// A zip without the file that a setting names would only fail at the function's first run.
+fn require_files(path: &Path, zip: &[u8], spec: &FunctionSpec) -> Result<()> {
+    let archive = zip::ZipArchive::new(std::io::Cursor::new(zip))
+        .with_context(|| format!("{} is no zip archive", path.display()))?;
+    let files = spec.settings.values().filter_map(|source| match source {
+        SettingSource::File(file) => Some(file.as_str()),
+        SettingSource::Resource(_) => None,
+    });
+    for file in files.chain(std::iter::once("bootstrap")) {
+        if archive.index_for_name(file).is_none() {
+            bail!("{} has no `{file}` at its root; `make lab-zips` packs it", path.display());
+        }
+    }
+    Ok(())
+}
+
+fn function_arn(function: &str) -> String {
+    format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")
+}
+
+/// ministack wants the ARN of a role and checks nothing about it; Terraform makes the real ones.
+fn role(name: &str) -> String {
+    format!("arn:aws:iam::{ACCOUNT}:role/syncwatch-{name}")
+}
+
+fn plain(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::S(text) => json!(text),
+        // As a JSON number where it is one, so that tests compare it as they would expect.
+        AttributeValue::N(number) => serde_json::from_str(number).unwrap_or_else(|_| json!(number)),
+        AttributeValue::Bool(flag) => json!(flag),
+        AttributeValue::Ss(texts) => json!(texts),
+        AttributeValue::Ns(numbers) => json!(numbers),
+        AttributeValue::L(values) => values.iter().map(plain).collect(),
+        AttributeValue::M(map) => {
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), plain(value))).collect::<Map<_, _>>())
+        }
+        AttributeValue::Null(_) => Value::Null,
+        other => json!(format!("{other:?}")),
+    }
+}

@@ -1,0 +1,174 @@
+//! That the lab's AWS does what the functions will count on, with a small script in the place of a function.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::{Router, body::Bytes, routing::post};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use zip::write::SimpleFileOptions;
+
+use super::*;
+
+const SCRIPT: &str = r#"#!/usr/bin/env python3
+import json, os, urllib.parse, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+while True:
+    with urllib.request.urlopen(api + "next") as response:
+        event, request = json.load(response), response.headers["Lambda-Runtime-Aws-Request-Id"]
+    print("fired with", json.dumps(event), flush=True)
+    if event["task"] == "publish":
+        query = {"Action": "Publish", "TopicArn": os.environ["SYNCWATCH_TOPIC_ARN"], "Message": "a notice"}
+        urllib.request.urlopen(os.environ["AWS_ENDPOINT_URL"] + "/", urllib.parse.urlencode(query).encode())
+    answer = {"pid": os.getpid(), "env": dict(os.environ), "pipeline": open(os.environ["SYNCWATCH_PIPELINE"]).read(),
+              "at_root": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"]}
+    outcome = "error" if event["task"] == "fail" else "response"
+    if outcome == "error":
+        answer = {"errorType": "Sample", "errorMessage": "as asked"}
+    urllib.request.urlopen(urllib.request.Request(api + request + "/" + outcome, json.dumps(answer).encode()))
+"#;
+
+fn write_zip(path: &Path, files: &[(&str, &str)]) {
+    let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, text) in files {
+        zip.start_file(*name, SimpleFileOptions::default().unix_permissions(0o755)).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, zip.finish().unwrap().into_inner()).unwrap();
+}
+
+fn options(zips: &Path) -> DeploymentOptions {
+    DeploymentOptions {
+        zips: zips.to_path_buf(),
+        overrides: BTreeMap::from([("SYNCWATCH_CENSUS_BASE_URL".to_owned(), "http://census.lab".to_owned())]),
+        secrets: BTreeMap::from([(ResourceId::secret("census-token"), "a-token".to_owned())]),
+        schedules: Schedules::None,
+    }
+}
+
+/// Only what the test knows how to deploy, whatever functions the table gains.
+fn one_function() -> FunctionsTable {
+    let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
+    table.functions.retain(|name, _| name == "schedule-verification");
+    table
+}
+
+/// A receiver of SNS deliveries, and its address.
+async fn receiver() -> (String, mpsc::UnboundedReceiver<Value>) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let sender = Arc::new(sender);
+    let take = move |body: Bytes| {
+        sender.send(serde_json::from_slice(&body).unwrap()).unwrap();
+        async {}
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/sns", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/sns", post(take))).await });
+    (url, receiver)
+}
+
+async fn next(deliveries: &mut mpsc::UnboundedReceiver<Value>) -> Value {
+    tokio::time::timeout(Duration::from_secs(10), deliveries.recv()).await.expect("no delivery").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_lab() {
+    let zips = tempfile::tempdir().unwrap();
+    let zip = zips.path().join("schedule-verification/bootstrap.zip");
+    write_zip(&zip, &[("bootstrap", SCRIPT), ("pipeline.toml", "name = \"lab\"")]);
+    let ministack = Ministack::start().await.unwrap();
+    let with_schedules = DeploymentOptions { schedules: Schedules::AsDeclared, ..options(zips.path()) };
+    let deployment = Deployment::apply(&ministack, &one_function(), &with_schedules).await.unwrap();
+
+    // Three sweeps, of which the last two are then called off. The declared schedule is minutes away.
+    deployment.poll_every_sweep("schedule-verification", 3).await.unwrap();
+
+    let ran = deployment.invoke("schedule-verification", &json!({ "task": "ping" })).await.unwrap();
+    assert_eq!(ran.error, None);
+    assert_eq!(ran.value["pipeline"], json!("name = \"lab\""));
+    assert_eq!(ran.value["at_root"], json!(true));
+    let env = &ran.value["env"];
+    assert_eq!(env["SYNCWATCH_TOPIC_ARN"], json!("arn:aws:sns:us-east-1:000000000000:syncwatch-notices"));
+    assert_eq!(env["SYNCWATCH_INCIDENTS_TABLE"], json!("syncwatch-incidents"));
+    assert_eq!(env["SYNCWATCH_CENSUS_SECRET"], json!("syncwatch/census-token"));
+    assert_eq!(env["SYNCWATCH_CENSUS_BASE_URL"], json!("http://census.lab"));
+    assert_eq!(env["AWS_ENDPOINT_URL"], json!(ministack.endpoint()));
+    assert_eq!(env["AWS_REGION"], json!("us-east-1"));
+    assert_eq!(env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], json!("256"));
+    assert!(ran.log.unwrap().contains("fired with"));
+
+    let failed = deployment.invoke("schedule-verification", &json!({ "task": "fail" })).await.unwrap();
+    assert!(failed.error.is_some());
+    assert_eq!(failed.value["errorMessage"], json!("as asked"));
+
+    let topic = ResourceId::topic("notices");
+    let (url, mut deliveries) = receiver().await;
+    deployment.subscribe_http(&topic, &url, None).await.unwrap();
+    let confirmation = next(&mut deliveries).await;
+    assert_eq!(confirmation["Type"], json!("SubscriptionConfirmation"));
+    deployment.confirm(&topic, confirmation["Token"].as_str().unwrap()).await.unwrap();
+    deployment.invoke("schedule-verification", &json!({ "task": "publish" })).await.unwrap();
+    assert_eq!(next(&mut deliveries).await["Message"], json!("a notice"));
+
+    assert_eq!(deployment.incidents().await.unwrap(), Vec::<Value>::new());
+
+    // By the scheduler, with the input of the table.
+    let started = Instant::now();
+    while !deployment.function_log("schedule-verification").await.unwrap().join("\n").contains(r#""verify""#)
+    {
+        assert!(started.elapsed() < Duration::from_secs(30), "{}", ministack.log_tail(4_000));
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+
+    assert!(deployment.stop_polling("schedule-verification").await.unwrap() >= 1);
+    assert_eq!(deployment.stop_polling("schedule-verification").await.unwrap(), 0);
+
+    let function = format!("/proc/{}", ran.value["pid"]);
+    assert!(Path::new(&function).exists());
+    let directory = ministack.log_path().parent().unwrap().to_path_buf();
+    drop(ministack);
+    assert!(!directory.exists());
+    let started = Instant::now();
+    while Path::new(&function).exists() {
+        assert!(started.elapsed() < Duration::from_secs(5), "the function outlived the lab");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_deployed_says_what_to_do() {
+    let error = Ministack::start_from(Path::new("/nonexistent")).await.unwrap_err();
+    assert!(error.to_string().contains("make setup"), "{error}");
+
+    let zips = tempfile::tempdir().unwrap();
+    let zip = zips.path().join("schedule-verification/bootstrap.zip");
+    let ministack = Ministack::start().await.unwrap();
+    let table = one_function();
+
+    let unknown = DeploymentOptions {
+        overrides: BTreeMap::from([("SYNCWATCH_TYPO".to_owned(), String::new())]),
+        ..options(zips.path())
+    };
+    let error = Deployment::apply(&ministack, &table, &unknown).await.unwrap_err();
+    assert!(format!("{error:#}").contains("SYNCWATCH_TYPO"), "{error:#}");
+
+    let without_token = DeploymentOptions { secrets: BTreeMap::new(), ..options(zips.path()) };
+    let error = Deployment::apply(&ministack, &table, &without_token).await.unwrap_err();
+    assert!(format!("{error:#}").contains("secret:census-token"), "{error:#}");
+
+    // Each attempt needs a ministack of its own: what an attempt made before it failed is there.
+    drop(ministack);
+    let ministack = Ministack::start().await.unwrap();
+    let error = Deployment::apply(&ministack, &table, &options(zips.path())).await.unwrap_err();
+    assert!(format!("{error:#}").contains("make lab-zips"), "{error:#}");
+
+    drop(ministack);
+    let ministack = Ministack::start().await.unwrap();
+    write_zip(&zip, &[("bootstrap", SCRIPT)]);
+    let error = Deployment::apply(&ministack, &table, &options(zips.path())).await.unwrap_err();
+    assert!(format!("{error:#}").contains("pipeline.toml"), "{error:#}");
+}
