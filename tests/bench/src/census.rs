@@ -3,7 +3,7 @@
 //! The lab's Census keeps schedules and runs syncs, which costs time of its own; this one has its answers ready, so that
 //! what is measured is the asking.
 
-use std::fmt::Write as _;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -11,9 +11,11 @@ use std::time::Duration;
 use anyhow::Result;
 use axum::Router;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use axum::serve::ListenerExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -35,6 +37,8 @@ pub(crate) struct Census {
 #[derive(Debug)]
 struct World {
     syncs: Vec<SyncSpec>,
+    /// By id, the answer about its runs.
+    runs: HashMap<u64, Arc<RunsAnswer>>,
     delay: Duration,
     first_is_paused: AtomicBool,
     requests: AtomicUsize,
@@ -45,7 +49,16 @@ struct World {
 impl Census {
     /// Serves these syncs on a loopback port, each answer after `delay`.
     pub(crate) async fn serve(syncs: Vec<SyncSpec>, delay: Duration) -> Result<Self> {
+        let mut answers = HashMap::new();
+        let runs_of = syncs.iter().map(|sync| {
+            let answer = answers
+                .entry(sync.every_minutes)
+                .or_insert_with(|| Arc::new(RunsAnswer::of(sync.every_minutes)));
+            (sync.id, Arc::clone(answer))
+        });
+
         let world = Arc::new(World {
+            runs: runs_of.collect(),
             syncs,
             delay,
             first_is_paused: AtomicBool::new(false),
@@ -59,6 +72,8 @@ impl Census {
             .with_state(Arc::clone(&world));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
+        // Without this, some answers wait 40 ms for an acknowledgement, which no public server would do.
+        let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { url, world })
     }
@@ -121,15 +136,13 @@ async fn list(State(world): State<Arc<World>>, Query(paging): Query<Paging>) -> 
     answer(body.to_string())
 }
 
-async fn runs(
-    State(world): State<Arc<World>>,
-    Path(id): Path<u64>,
-    Query(paging): Query<Paging>,
-) -> impl IntoResponse {
+async fn runs(State(world): State<Arc<World>>, Path(id): Path<u64>) -> impl IntoResponse {
     let _busy = Busy::begin(&world);
     tokio::time::sleep(world.delay).await;
-    let every = world.syncs.iter().find(|sync| sync.id == id).map_or(30, |sync| sync.every_minutes);
-    answer(runs_json(id, every, paging.per_page.clamp(1, 100)))
+    match world.runs.get(&id) {
+        Some(prepared) => answer(prepared.about(id)).into_response(),
+        None => (StatusCode::NOT_FOUND, answer(r#"{"status":404}"#.to_owned())).into_response(),
+    }
 }
 
 fn answer(body: String) -> impl IntoResponse {
@@ -158,30 +171,45 @@ fn sync_json(sync: &SyncSpec, paused: bool) -> Value {
     })
 }
 
-fn runs_json(id: u64, every_minutes: i64, count: usize) -> String {
-    let slot = every_minutes * 60;
-    // A run takes 40 s; the newest is the newest that is over by now.
-    let newest = (Timestamp::now().as_second() - 45).div_euclid(slot) * slot;
-    let mut body = String::from(r#"{"status":"success","data":["#);
-    for (separator, at) in std::iter::once("")
-        .chain(std::iter::repeat(","))
-        .zip((0..).map(|index| newest - index * slot))
-        .take(count)
-    {
-        let Ok(due) = Timestamp::from_second(at) else { break };
-        let (began, ended) =
-            (due + SignedDuration::from_millis(1_250), due + SignedDuration::from_millis(41_250));
-        // Writing into a string cannot fail.
-        _ = write!(
-            body,
-            r#"{separator}{{"id":{at},"sync_id":{id},"source_record_count":1200,"source_record_updates":1200,"source_record_deletes":0,"source_record_invalids":0,"records_processed":1200,"records_updated":1200,"records_failed":0,"created_at":"{began}","updated_at":"{ended}","completed_at":"{ended}","scheduled_execution_time":"{due}","error_code":null,"error_message":null,"error_detail":null,"status":"completed","canceled":false,"full_sync":false}}"#
-        );
+/// The page of the newest runs of a sync, all but the id of the sync.
+#[derive(Debug)]
+struct RunsAnswer(String);
+
+impl RunsAnswer {
+    const SYNC_ID: &str = "@sync_id@";
+
+    /// As of now; it stays true for the minutes that a measurement takes.
+    fn of(every_minutes: i64) -> Self {
+        let slot = every_minutes * 60;
+        // A run takes 40 s; the newest is the newest that is over by now.
+        let newest = (Timestamp::now().as_second() - 45).div_euclid(slot) * slot;
+        let due = (0..25).filter_map(|index| Timestamp::from_second(newest - index * slot).ok());
+        let data: Vec<Value> = due
+            .map(|due| {
+                let began = due + SignedDuration::from_millis(1_250);
+                let ended = began + SignedDuration::from_secs(40);
+                json!({
+                    "id": due.as_second(), "sync_id": Self::SYNC_ID,
+                    "source_record_count": 1200, "source_record_updates": 1200, "source_record_deletes": 0,
+                    "source_record_invalids": 0, "records_processed": 1200, "records_updated": 1200,
+                    "records_failed": 0,
+                    "created_at": began, "updated_at": ended, "completed_at": ended,
+                    "scheduled_execution_time": due,
+                    "error_code": null, "error_message": null, "error_detail": null,
+                    "status": "completed", "canceled": false, "full_sync": false,
+                })
+            })
+            .collect();
+        // There are more, as there would be of a sync of that age.
+        let pagination = json!({
+            "total_records": 1000, "per_page": 25, "page": 1, "last_page": 40, "prev_page": null, "next_page": 2,
+        });
+        Self(json!({ "status": "success", "data": data, "pagination": pagination }).to_string())
     }
-    _ = write!(
-        body,
-        r#"],"pagination":{{"total_records":{count},"per_page":{count},"page":1,"last_page":1,"prev_page":null,"next_page":null}}}}"#
-    );
-    body
+
+    fn about(&self, id: u64) -> String {
+        self.0.replace(&format!("\"{}\"", Self::SYNC_ID), &id.to_string())
+    }
 }
 
 struct Busy<'a>(&'a World);

@@ -30,9 +30,10 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
         let verify = start(&function, &json!({ "task": "verify" }), Duration::from_secs(300))?;
         let requests = world.census.requests();
         report.line(&format!(
-            "{count:>6} syncs: {:>6.2} s, {:>6.1} MB ({:.1} MB once the pipeline file was read), {requests} requests, at most {} at a time",
+            "{count:>6} syncs: {:>6.2} s, {:>6.1} MB (of it the pipeline file: {:.2} s, {:.1} MB), {requests} requests, at most {} at a time",
             verify.took.as_secs_f64(),
             mb(verify.peak_kb),
+            ping.took.as_secs_f64(),
             mb(ping.peak_kb),
             world.census.most_in_flight(),
         ));

@@ -1,2 +1,7 @@
-//! Lab.
+#![doc = include_str!("../README.md")]
+
 pub mod aws;
+pub mod census;
+pub mod clock;
+pub mod destination;
+pub mod receivers;

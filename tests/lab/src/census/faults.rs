@@ -1,0 +1,286 @@
+//! What can be made to go wrong, by name.
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+use super::schedule::SimSchedule;
+use super::world::{SimSync, World};
+
+/// A fault of the world: Census itself answers, and what it says is bad news.
+///
+/// As JSON: `{"fault": "reject", "sync": 3394022, "percent": 12}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Fault {
+    /// Somebody pauses the sync.
+    Pause {
+        /// The sync.
+        sync: u64,
+    },
+    /// Somebody deletes the sync. Cannot be healed.
+    Delete {
+        /// The sync.
+        sync: u64,
+    },
+    /// Somebody changes the schedule, given in Census's words.
+    ChangeSchedule {
+        /// The sync.
+        sync: u64,
+        /// Such as `{"frequency": "hourly"}`.
+        schedule: serde_json::Value,
+    },
+    /// The run at work, or the next one, never ends.
+    Hang {
+        /// The sync.
+        sync: u64,
+    },
+    /// Runs fail.
+    Fail {
+        /// The sync.
+        sync: u64,
+        /// The vendor's error code.
+        code: String,
+        /// The vendor's message.
+        message: String,
+    },
+    /// The destination rejects a share of the records.
+    Reject {
+        /// The sync.
+        sync: u64,
+        /// The share, in percent.
+        percent: u32,
+    },
+    /// Census leaves out a share of the records as invalid.
+    Invalid {
+        /// The sync.
+        sync: u64,
+        /// The share, in percent.
+        percent: u32,
+    },
+    /// Runs carry no counts.
+    NullCounts {
+        /// The sync.
+        sync: u64,
+    },
+    /// The schedule silently does not fire.
+    HoldSchedule {
+        /// The sync.
+        sync: u64,
+    },
+    /// Runs start late.
+    LateStart {
+        /// The sync.
+        sync: u64,
+        /// By how many minutes.
+        minutes: i64,
+    },
+    /// Runs take many times as long.
+    SlowRuns {
+        /// The sync.
+        sync: u64,
+        /// How many times.
+        factor: i32,
+    },
+    /// Somebody loosens the vendor's own alert on failed records.
+    LooseAlerts {
+        /// The sync.
+        sync: u64,
+        /// The new threshold, in percent.
+        percent: u32,
+    },
+    /// Somebody turns the vendor's own alerts off.
+    AlertsOff {
+        /// The sync.
+        sync: u64,
+    },
+    /// A sync appears that nobody declared.
+    UndeclaredSync {
+        /// Its id.
+        sync: u64,
+    },
+    /// Runs at work show a status that nobody announced.
+    UnknownStatus {
+        /// The sync.
+        sync: u64,
+        /// The word.
+        word: String,
+    },
+    /// Census's clock is wrong.
+    ClockSkew {
+        /// By how many seconds it is ahead; negative when behind.
+        seconds: i64,
+    },
+}
+
+/// A fault of the way to Census, or of its front door.
+///
+/// As JSON: `{"fault": "rate-limited", "retry_after": "2", "times": 3}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum HttpFault {
+    /// Every request gets a 500 with a page of HTML.
+    Down,
+    /// So many requests get a 429.
+    RateLimited {
+        /// The `Retry-After` header: seconds or an HTTP date; none if empty.
+        #[serde(default)]
+        retry_after: String,
+        /// How many requests.
+        times: u32,
+    },
+    /// The token is refused.
+    Unauthorized,
+    /// Answers take this long, in milliseconds.
+    Slow {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Answers are JSON that breaks off.
+    MalformedJson,
+    /// Answers are empty.
+    EmptyBody,
+    /// The connection is closed without an answer.
+    Dropped,
+    /// Webhooks are never delivered.
+    WebhooksLost,
+    /// Webhooks are delivered twice.
+    WebhooksDuplicated,
+    /// Webhooks are delivered out of order.
+    WebhooksShuffled,
+}
+
+/// A fault that the lab does not know, or that it cannot do to this sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownFault(pub String);
+
+impl std::fmt::Display for UnknownFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UnknownFault {}
+
+impl Fault {
+    /// Makes it happen.
+    ///
+    /// # Errors
+    /// The fault names a sync that is not there, or a schedule that Census would refuse.
+    pub fn inject(&self, world: &mut World) -> Result<(), UnknownFault> {
+        if let Some(sync) = self.sync().filter(|id| world.sync(*id).is_none())
+            && !matches!(self, Self::UndeclaredSync { .. })
+        {
+            return Err(UnknownFault(format!("the lab has no sync {sync}")));
+        }
+        match self.clone() {
+            Self::Pause { sync } => world.configure(sync, |sync| sync.paused = true),
+            Self::Delete { sync } => {
+                world.delete(sync);
+            }
+            Self::ChangeSchedule { sync, schedule } => {
+                let schedule = SimSchedule::from_json(&schedule).map_err(UnknownFault)?;
+                world.configure(sync, |sync| {
+                    let before = std::mem::replace(&mut sync.schedule, schedule);
+                    sync.schedule_before.get_or_insert(before);
+                });
+            }
+            Self::Hang { sync } => {
+                world.ail(sync, |sync| sync.ailments.hang = true);
+                world.hang_current(sync);
+            }
+            Self::Fail { sync, code, message } => {
+                world.ail(sync, |sync| sync.ailments.fail = Some((code, message)));
+            }
+            Self::Reject { sync, percent } => world.ail(sync, |sync| sync.ailments.reject_percent = Some(percent)),
+            Self::Invalid { sync, percent } => world.ail(sync, |sync| sync.ailments.invalid_percent = Some(percent)),
+            Self::NullCounts { sync } => world.ail(sync, |sync| sync.ailments.null_counts = true),
+            Self::HoldSchedule { sync } => world.ail(sync, |sync| sync.ailments.hold = true),
+            Self::LateStart { sync, minutes } => {
+                world.ail(sync, |sync| sync.ailments.late_by = Some(SignedDuration::from_mins(minutes)));
+            }
+            Self::SlowRuns { sync, factor } => world.ail(sync, |sync| sync.ailments.slow_factor = Some(factor)),
+            Self::LooseAlerts { sync, percent } => {
+                world.configure(sync, |sync| sync.alerts.rejected_percent = Some(percent));
+            }
+            Self::AlertsOff { sync } => world.configure(sync, |sync| {
+                sync.alerts.failed_run = false;
+                sync.alerts.rejected_percent = None;
+            }),
+            Self::UndeclaredSync { sync } => {
+                let like = world.syncs().next().map(|sync| (sync.schedule.clone(), sync.traffic));
+                let Some((schedule, traffic)) = like else {
+                    return Err(UnknownFault("the lab has no sync to make another like it".to_owned()));
+                };
+                world.add_sync(sync, "Somebody's experiment", schedule, traffic);
+            }
+            Self::UnknownStatus { sync, word } => world.ail(sync, |sync| sync.ailments.status_word = Some(word)),
+            Self::ClockSkew { seconds } => world.skew = SignedDuration::from_secs(seconds),
+        }
+        Ok(())
+    }
+
+    /// Mends it, as far as it can be mended: a deleted sync stays deleted.
+    pub fn heal(&self, world: &mut World) {
+        let Some(id) = self.sync() else {
+            world.skew = SignedDuration::ZERO;
+            return;
+        };
+        match self {
+            Self::Pause { .. } => world.configure(id, |sync| sync.paused = false),
+            Self::Delete { .. } => {}
+            Self::ChangeSchedule { .. } => world.configure(id, |sync| {
+                if let Some(before) = sync.schedule_before.take() {
+                    sync.schedule = before;
+                }
+            }),
+            Self::Hang { .. } => {
+                world.ail(id, |sync| sync.ailments.hang = false);
+                world.cancel_hanging(id);
+            }
+            Self::LooseAlerts { .. } | Self::AlertsOff { .. } => world.configure(id, |sync| {
+                sync.alerts.failed_run = true;
+                sync.alerts.rejected_percent = Some(5);
+            }),
+            Self::UndeclaredSync { .. } => {
+                world.delete(id);
+            }
+            _ => world.ail(id, |sync| self.cure(sync)),
+        }
+    }
+
+    fn cure(&self, sync: &mut SimSync) {
+        let ailments = &mut sync.ailments;
+        match self {
+            Self::Fail { .. } => ailments.fail = None,
+            Self::Reject { .. } => ailments.reject_percent = None,
+            Self::Invalid { .. } => ailments.invalid_percent = None,
+            Self::NullCounts { .. } => ailments.null_counts = false,
+            Self::HoldSchedule { .. } => ailments.hold = false,
+            Self::LateStart { .. } => ailments.late_by = None,
+            Self::SlowRuns { .. } => ailments.slow_factor = None,
+            Self::UnknownStatus { .. } => ailments.status_word = None,
+            _ => {}
+        }
+    }
+
+    fn sync(&self) -> Option<u64> {
+        match self {
+            Self::Pause { sync }
+            | Self::Delete { sync }
+            | Self::ChangeSchedule { sync, .. }
+            | Self::Hang { sync }
+            | Self::Fail { sync, .. }
+            | Self::Reject { sync, .. }
+            | Self::Invalid { sync, .. }
+            | Self::NullCounts { sync }
+            | Self::HoldSchedule { sync }
+            | Self::LateStart { sync, .. }
+            | Self::SlowRuns { sync, .. }
+            | Self::LooseAlerts { sync, .. }
+            | Self::AlertsOff { sync }
+            | Self::UndeclaredSync { sync }
+            | Self::UnknownStatus { sync, .. } => Some(*sync),
+            Self::ClockSkew { .. } => None,
+        }
+    }
+}

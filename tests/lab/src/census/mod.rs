@@ -1,0 +1,25 @@
+//! A Census: syncs with schedules that really run, an API in two generations, webhooks, and faults on request.
+//!
+//! What it does follows the vendor's documentation and published clients. Where those are silent it is the lab's
+//! choice, and a comment at that place says so.
+
+mod api;
+mod deliver;
+mod faults;
+mod render;
+mod schedule;
+mod server;
+mod webhooks;
+mod world;
+
+pub use deliver::RetrySchedule;
+pub use faults::{Fault, HttpFault, UnknownFault};
+pub use render::{run_json, runs_json, sync_json, syncs_json};
+pub use schedule::SimSchedule;
+pub use server::{CensusServer, Requests, TOKEN};
+pub use webhooks::{Webhook, sign};
+pub use world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
+pub(crate) use world::SimCounts;
+
+#[cfg(test)]
+mod tests;

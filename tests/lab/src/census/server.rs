@@ -1,0 +1,409 @@
+//! The API over HTTP on loopback, with a front door that can be broken, and an admin's door under `/lab/`.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use super::api::{Request, answer};
+use super::deliver::{RetrySchedule, deliver_queued};
+use super::faults::{Fault, HttpFault};
+use super::webhooks::Delivery;
+use super::world::World;
+use crate::clock::LabClock;
+
+/// The token that the lab's Census takes, as a workspace key looks.
+pub const TOKEN: &str = "secret-token:the-lab";
+
+/// How often the world moves on when nobody asks anything, so that webhooks leave in time.
+const PULSE: Duration = Duration::from_millis(100);
+
+/// A running Census. Dropping it closes it.
+#[derive(Debug)]
+pub struct CensusServer {
+    url: String,
+    shared: Arc<Shared>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+/// What was asked of the server so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// All requests.
+    pub total: u64,
+    /// By method and path, with ids replaced by `*`.
+    pub by_path: BTreeMap<String, u64>,
+    /// The most that were being answered at one moment.
+    pub most_at_once: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    clock: LabClock,
+    base: String,
+    state: Mutex<Door>,
+    pub(super) http: reqwest::Client,
+}
+
+#[derive(Debug)]
+struct Door {
+    world: World,
+    faults: Vec<Fault>,
+    http_faults: Vec<HttpFault>,
+    delay: Duration,
+    retry: RetrySchedule,
+    requests: Requests,
+    at_once: u64,
+}
+
+impl Shared {
+    /// The state, with the world moved on to the present.
+    fn door(&self) -> MutexGuard<'_, Door> {
+        let mut door = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        door.world.advance_to(self.clock.now());
+        door
+    }
+
+    pub(super) fn retry_schedule(&self) -> RetrySchedule {
+        self.door().retry.clone()
+    }
+
+    pub(super) fn take_deliveries(&self) -> Vec<Delivery> {
+        let mut door = self.door();
+        let mut queued: Vec<Delivery> = door.world.deliveries.drain(..).collect();
+        let has = |fault: &HttpFault| door.http_faults.contains(fault);
+        if has(&HttpFault::WebhooksLost) {
+            queued.clear();
+        }
+        if has(&HttpFault::WebhooksDuplicated) {
+            queued = queued.into_iter().flat_map(|delivery| [delivery.clone(), delivery]).collect();
+        }
+        if has(&HttpFault::WebhooksShuffled) {
+            // As wrong as an order can be, and the same each time.
+            queued.reverse();
+        }
+        queued
+    }
+}
+
+impl CensusServer {
+    /// Serves a world on a free loopback port.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(world: World, clock: LabClock) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let door = Door {
+            world,
+            faults: Vec::new(),
+            http_faults: Vec::new(),
+            delay: Duration::ZERO,
+            retry: RetrySchedule::default(),
+            requests: Requests::default(),
+            at_once: 0,
+        };
+        let http = syncwatch::aws::http::client()?;
+        let shared = Arc::new(Shared { clock, base: url.clone(), state: Mutex::new(door), http });
+        let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the simulated Census ended");
+            }
+        });
+        let pulse = Arc::clone(&shared);
+        let deliverer = tokio::spawn(async move {
+            loop {
+                deliver_queued(&pulse);
+                tokio::time::sleep(PULSE).await;
+            }
+        });
+        Ok(Self { url, shared, tasks: [server, deliverer] })
+    }
+
+    /// Where it answers, such as `http://127.0.0.1:41234`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The lab's clock.
+    #[must_use]
+    pub fn clock(&self) -> &LabClock {
+        &self.shared.clock
+    }
+
+    /// Looks at, or changes, the world at the present time.
+    pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        act(&mut self.shared.door().world)
+    }
+
+    /// Makes a fault of the world happen.
+    ///
+    /// # Errors
+    /// See [`Fault::inject`].
+    pub fn inject(&self, fault: Fault) -> Result<()> {
+        let mut door = self.shared.door();
+        fault.inject(&mut door.world)?;
+        door.faults.push(fault);
+        Ok(())
+    }
+
+    /// Breaks the front door.
+    pub fn break_door(&self, fault: HttpFault) {
+        self.shared.door().http_faults.push(fault);
+    }
+
+    /// Mends everything that was broken by [`CensusServer::inject`] and [`CensusServer::break_door`].
+    pub fn heal_all(&self) {
+        heal_all(&mut self.shared.door());
+    }
+
+    /// Lets Census live through so much time in an instant.
+    pub fn jump(&self, by: SignedDuration) {
+        self.shared.clock.jump(by);
+        drop(self.shared.door());
+    }
+
+    /// Makes each answer take this long.
+    pub fn set_delay(&self, delay: Duration) {
+        self.shared.door().delay = delay;
+    }
+
+    /// When webhooks that fail are tried again.
+    pub fn set_retry_schedule(&self, schedule: RetrySchedule) {
+        self.shared.door().retry = schedule;
+    }
+
+    /// What was asked so far.
+    #[must_use]
+    pub fn requests(&self) -> Requests {
+        self.shared.door().requests.clone()
+    }
+}
+
+impl Drop for CensusServer {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+fn heal_all(door: &mut Door) {
+    for fault in std::mem::take(&mut door.faults).iter().rev() {
+        fault.heal(&mut door.world);
+    }
+    door.http_faults.clear();
+}
+
+/// Counts a request for as long as it is being answered, even if the caller goes away.
+struct BeingAnswered(Arc<Shared>);
+
+impl Drop for BeingAnswered {
+    fn drop(&mut self) {
+        self.0.door().at_once -= 1;
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(path) = uri.path().strip_prefix("/lab/") {
+        return admin(&shared, &method, path, &body);
+    }
+    let (delay, fault) = {
+        let mut door = shared.door();
+        door.requests.total += 1;
+        let path = without_ids(uri.path());
+        *door.requests.by_path.entry(format!("{method} {path}")).or_default() += 1;
+        door.at_once += 1;
+        door.requests.most_at_once = door.requests.most_at_once.max(door.at_once);
+        (door.delay, next_http_fault(&mut door))
+    };
+    let _answering = BeingAnswered(Arc::clone(&shared));
+    tokio::time::sleep(delay).await;
+    match fault {
+        None => {}
+        Some(HttpFault::Slow { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(fault) => return broken(&fault),
+    }
+    if !authorized(&headers) {
+        // Documented: an integer status and no more.
+        return json_response(401, &json!({ "status": 401 }));
+    }
+    let (v2, path) = match (uri.path().strip_prefix("/api/v1/"), uri.path().strip_prefix("/api/v2/")) {
+        (Some(path), _) => (false, path),
+        (_, Some(path)) => (true, path),
+        _ => return json_response(404, &json!({ "status": 404 })),
+    };
+    let request = Request {
+        method: method.as_str(),
+        path: path.trim_end_matches('/'),
+        query: query_pairs(&uri),
+        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        v2,
+        base: &format!("{}/api/v1", shared.base),
+    };
+    let shift = shared.clock.ahead_of_wall();
+    let mut door = shared.door();
+    let (status, answer) = answer(&mut door.world, &request, shift);
+    let ahead = door.world.skew;
+    drop(door);
+    let mut response = json_response(status, &answer);
+    set_date(&mut response, shared.clock.now(), shift, ahead);
+    response
+}
+
+/// The `Date` of the answer, by Census's clock as the functions see it.
+fn set_date(response: &mut Response, now: Timestamp, shift: SignedDuration, ahead: SignedDuration) {
+    let shown = now.saturating_sub(shift).and_then(|now| now.saturating_add(ahead)).unwrap_or(now);
+    let text = shown.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::DATE, value);
+    }
+}
+
+fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
+    let about_webhooks = |fault: &HttpFault| {
+        matches!(fault, HttpFault::WebhooksLost | HttpFault::WebhooksDuplicated | HttpFault::WebhooksShuffled)
+    };
+    let position = door.http_faults.iter().position(|fault| !about_webhooks(fault))?;
+    let fault = door.http_faults.get(position)?.clone();
+    if let Some(HttpFault::RateLimited { times, .. }) = door.http_faults.get_mut(position) {
+        if *times <= 1 {
+            door.http_faults.remove(position);
+        } else {
+            *times -= 1;
+        }
+    }
+    Some(fault)
+}
+
+fn broken(fault: &HttpFault) -> Response {
+    let raw = |status: StatusCode, kind: &'static str, body: &'static str| {
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        response
+    };
+    match fault {
+        HttpFault::RateLimited { retry_after, .. } => {
+            let mut response = json_response(429, &json!({ "status": 429 }));
+            if let Ok(value) = HeaderValue::from_str(retry_after)
+                && !retry_after.is_empty()
+            {
+                response.headers_mut().insert(header::RETRY_AFTER, value);
+            }
+            response
+        }
+        HttpFault::Unauthorized => json_response(401, &json!({ "status": 401 })),
+        HttpFault::MalformedJson => raw(StatusCode::OK, "application/json", r#"{"status":"success","data":[{"id":"#),
+        HttpFault::EmptyBody => raw(StatusCode::OK, "application/json", ""),
+        HttpFault::Dropped => {
+            // A body that fails makes the server close the connection in the middle of the answer.
+            let torn = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });
+            Response::new(Body::from_stream(torn))
+        }
+        _ => raw(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "text/html",
+            "<html><body><h1>We're sorry, but something went wrong.</h1></body></html>",
+        ),
+    }
+}
+
+fn authorized(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else { return false };
+    if let Some(token) = value.strip_prefix("Bearer ") {
+        return token == TOKEN;
+    }
+    // Basic with the user `bearer`: the token holds colons, so it is split at the first.
+    let basic = value.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
+    let basic = basic.and_then(|bytes| String::from_utf8(bytes).ok());
+    basic.as_deref().and_then(|text| text.split_once(':')).is_some_and(|pair| pair == ("bearer", TOKEN))
+}
+
+fn json_response(status: u16, body: &Value) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+}
+
+fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
+    let Ok(mut url) = reqwest::Url::parse("http://lab/") else { return Vec::new() };
+    url.set_query(uri.query());
+    url.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
+}
+
+fn without_ids(path: &str) -> String {
+    let star = |segment: &str| if segment.parse::<u64>().is_ok() { "*".to_owned() } else { segment.to_owned() };
+    path.split('/').map(star).collect::<Vec<_>>().join("/")
+}
+
+/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/jump`, `GET /lab/state`.
+fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response {
+    let asked: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+    let ok = json!({ "done": path });
+    match (method.as_str(), path) {
+        ("POST", "fault") => {
+            let mut door = shared.door();
+            if let Ok(fault) = serde_json::from_value::<HttpFault>(asked.clone()) {
+                door.http_faults.push(fault);
+                return json_response(200, &ok);
+            }
+            match serde_json::from_value::<Fault>(asked) {
+                Err(error) => json_response(400, &json!({ "error": error.to_string() })),
+                Ok(fault) => match fault.inject(&mut door.world) {
+                    Err(error) => json_response(400, &json!({ "error": error.to_string() })),
+                    Ok(()) => {
+                        door.faults.push(fault);
+                        json_response(200, &ok)
+                    }
+                },
+            }
+        }
+        ("POST", "heal") => {
+            heal_all(&mut shared.door());
+            json_response(200, &ok)
+        }
+        ("POST", "jump") => match asked.get("minutes").and_then(Value::as_i64).filter(|minutes| (1..=100_000).contains(minutes)) {
+            None => json_response(400, &json!({ "error": "give {\"minutes\": 30}, from 1 to 100000" })),
+            Some(minutes) => {
+                shared.clock.jump(SignedDuration::from_mins(minutes));
+                drop(shared.door());
+                json_response(200, &ok)
+            }
+        },
+        ("GET", "state") => {
+            let shift = shared.clock.ahead_of_wall();
+            let door = shared.door();
+            let syncs: Vec<Value> = door
+                .world
+                .syncs()
+                .take(100)
+                .map(|sync| {
+                    let last = door.world.runs(sync.id).next().map(|run| super::render::run_json(&door.world, run, shift));
+                    json!({ "id": sync.id, "label": sync.label, "paused": sync.paused, "last_run": last })
+                })
+                .collect();
+            let faults = json!({ "world": door.faults, "door": door.http_faults });
+            let destination = door.world.destination;
+            let moved = json!({ "created": destination.created, "updated": destination.updated, "rejected": destination.rejected });
+            json_response(200, &json!({ "syncs": syncs, "faults": faults, "salesforce": moved, "requests": door.requests.total }))
+        }
+        _ => json_response(404, &json!({ "error": "the lab has POST fault, heal, jump and GET state" })),
+    }
+}

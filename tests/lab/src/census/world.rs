@@ -1,0 +1,521 @@
+//! The engine: no HTTP, no tasks, deterministic from its seed. Time moves by [`World::advance_to`] only.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use jiff::{SignedDuration, Timestamp};
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use super::schedule::SimSchedule;
+use super::webhooks::{Delivery, Webhook};
+use crate::destination::Destination;
+
+/// Runs of a sync that are kept; Census's own retention is not documented.
+const RUNS_KEPT: usize = 400;
+/// The ids of the seed pipeline's syncs.
+pub(crate) const CREATE_SYNC: u64 = 3_394_022;
+pub(crate) const UPDATE_SYNC: u64 = 3_394_041;
+
+/// Which shape of JSON a sync is shown in. Both are in use; see the vendor's documentation of 2021 and of 2024.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generation {
+    /// `schedule_frequency` and notification flags.
+    Flat,
+    /// `mode.triggers.schedule` and `alert_attributes`.
+    Nested,
+}
+
+/// The vendor's own alerts on a sync.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alerts {
+    /// Whether a failed run raises one.
+    pub failed_run: bool,
+    /// The share of failed records that raises one, in percent.
+    pub rejected_percent: Option<u32>,
+}
+
+/// What a sync carries on an ordinary day.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traffic {
+    /// Mean time of a run.
+    pub runtime: SignedDuration,
+    /// Mean number of records of a run.
+    pub records: u64,
+    /// Whether its records are new to the destination.
+    pub creates: bool,
+}
+
+/// What is wrong with a sync at the moment.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Ailments {
+    pub(crate) hang: bool,
+    pub(crate) hold: bool,
+    pub(crate) fail: Option<(String, String)>,
+    pub(crate) reject_percent: Option<u32>,
+    pub(crate) reject_message: Option<String>,
+    pub(crate) invalid_percent: Option<u32>,
+    pub(crate) null_counts: bool,
+    pub(crate) late_by: Option<SignedDuration>,
+    pub(crate) slow_factor: Option<i32>,
+    pub(crate) status_word: Option<String>,
+}
+
+/// A simulated sync.
+#[derive(Debug, Clone)]
+pub struct SimSync {
+    /// Census's id.
+    pub id: u64,
+    /// Census's display name.
+    pub label: Option<String>,
+    /// `upsert`, `insert` and so on.
+    pub operation: String,
+    /// Whether it is paused.
+    pub paused: bool,
+    /// When it runs.
+    pub schedule: SimSchedule,
+    /// The vendor's own alerts.
+    pub alerts: Alerts,
+    /// The shape of its JSON.
+    pub generation: Generation,
+    /// When it was made (lab time).
+    pub created_at: Timestamp,
+    /// When its configuration was last changed (lab time).
+    pub updated_at: Timestamp,
+    /// What it carries.
+    pub traffic: Traffic,
+    pub(crate) mappings: Value,
+    pub(crate) ailments: Ailments,
+    pub(crate) open_alert: Option<u64>,
+    /// What the schedule was before somebody changed it.
+    pub(crate) schedule_before: Option<SimSchedule>,
+    next_due: Option<Timestamp>,
+    /// Oldest first.
+    runs: VecDeque<SimRun>,
+}
+
+/// How a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Completed,
+    Failed,
+    Skipped,
+}
+
+/// A simulated run. What state it is in follows from the time that is looked at.
+#[derive(Debug, Clone)]
+pub struct SimRun {
+    /// Census's id.
+    pub id: u64,
+    /// The sync.
+    pub sync_id: u64,
+    /// When it came to be (lab time).
+    pub created_at: Timestamp,
+    pub(crate) scheduled_for: Option<Timestamp>,
+    pub(crate) starts_at: Timestamp,
+    /// `None`: it never ends by itself.
+    pub(crate) ends_at: Option<Timestamp>,
+    pub(crate) outcome: Outcome,
+    pub(crate) canceled: bool,
+    pub(crate) full: bool,
+    pub(crate) counts: Option<SimCounts>,
+    pub(crate) error: Option<(String, String)>,
+    pub(crate) reject_message: String,
+    pub(crate) status_word: Option<String>,
+    told: Told,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SimCounts {
+    pub(crate) source: u64,
+    pub(crate) processed: u64,
+    pub(crate) updated: u64,
+    pub(crate) failed: u64,
+    pub(crate) invalid: u64,
+}
+
+/// How far the webhooks of a run have got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Told {
+    Nothing,
+    Triggered,
+    Started,
+    Ended,
+}
+
+impl SimRun {
+    pub(crate) fn status_at(&self, now: Timestamp) -> &str {
+        if let Some(word) = &self.status_word
+            && !self.has_ended(now)
+        {
+            return word;
+        }
+        if self.has_ended(now) {
+            match self.outcome {
+                Outcome::Completed => "completed",
+                Outcome::Failed => "failed",
+                Outcome::Skipped => "skipped",
+            }
+        } else if now < self.starts_at {
+            "queued"
+        } else {
+            "working"
+        }
+    }
+
+    pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
+}
+
+/// A whole Census workspace.
+#[derive(Debug)]
+pub struct World {
+    now: Timestamp,
+    syncs: BTreeMap<u64, SimSync>,
+    sync_of_run: HashMap<u64, u64>,
+    next_run_id: u64,
+    next_alert_id: u64,
+    next_webhook_id: u64,
+    pub(crate) webhooks: Vec<Webhook>,
+    pub(crate) deliveries: VecDeque<Delivery>,
+    /// What the syncs have moved to Salesforce.
+    pub destination: Destination,
+    /// Timestamps are shown this much later than they are: a vendor's clock that is wrong.
+    pub(crate) skew: SignedDuration,
+    rng: ChaCha8Rng,
+}
+
+impl World {
+    /// An empty workspace.
+    #[must_use]
+    pub fn new(now: Timestamp, seed: u64) -> Self {
+        Self {
+            now,
+            syncs: BTreeMap::new(),
+            sync_of_run: HashMap::new(),
+            next_run_id: 324_000_000,
+            next_alert_id: 626_000,
+            next_webhook_id: 1,
+            webhooks: Vec::new(),
+            deliveries: VecDeque::new(),
+            destination: Destination::default(),
+            skew: SignedDuration::ZERO,
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// The pipeline of `infra/pipeline.toml`, in order and with a day of history.
+    #[must_use]
+    pub fn seed_pipeline(now: Timestamp, seed: u64) -> Self {
+        let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+        let mut world = Self::new(day_ago, seed);
+        let minutes = SignedDuration::from_mins;
+        let every_30 = SimSchedule::cron("*/30 * * * *").unwrap_or(SimSchedule::Never);
+        let create = Traffic { runtime: minutes(3), records: 40, creates: true };
+        let update = Traffic { runtime: minutes(1), records: 60, creates: false };
+        world.add_sync(CREATE_SYNC, "Properties: create in Salesforce", every_30, create);
+        world.add_sync(UPDATE_SYNC, "Properties: update in Salesforce", SimSchedule::QuarterHourly, update);
+        world.advance_to(now);
+        world
+    }
+
+    /// A workspace of many syncs with two good runs each, as a benchmark wants it. Ids count from `first_id`.
+    #[must_use]
+    pub fn many(now: Timestamp, seed: u64, first_id: u64, count: u64) -> Self {
+        let start = now.saturating_sub(SignedDuration::from_mins(31)).unwrap_or(now);
+        let mut world = Self::new(start, seed);
+        let traffic = Traffic { runtime: SignedDuration::from_mins(1), records: 40, creates: false };
+        for id in first_id..first_id.saturating_add(count) {
+            world.add_sync(id, &format!("Sync {id}"), SimSchedule::QuarterHourly, traffic);
+        }
+        world.advance_to(now);
+        world
+    }
+
+    /// Adds a sync in good order.
+    pub fn add_sync(&mut self, id: u64, label: &str, schedule: SimSchedule, traffic: Traffic) {
+        let next_due = schedule.next_after(self.now);
+        let sync = SimSync {
+            id,
+            label: Some(label.to_owned()),
+            operation: if traffic.creates { "insert" } else { "update" }.to_owned(),
+            paused: false,
+            schedule,
+            alerts: Alerts { failed_run: true, rejected_percent: Some(5) },
+            generation: Generation::Nested,
+            created_at: self.now,
+            updated_at: self.now,
+            traffic,
+            mappings: json!([{ "from": { "type": "column", "data": "property_id" }, "to": "Property_Id__c",
+                               "is_primary_identifier": true }]),
+            ailments: Ailments::default(),
+            open_alert: None,
+            schedule_before: None,
+            next_due,
+            runs: VecDeque::new(),
+        };
+        self.syncs.insert(id, sync);
+    }
+
+    /// The time that the world has reached.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The syncs, by id.
+    pub fn syncs(&self) -> impl DoubleEndedIterator<Item = &SimSync> {
+        self.syncs.values()
+    }
+
+    /// One sync.
+    #[must_use]
+    pub fn sync(&self, id: u64) -> Option<&SimSync> {
+        self.syncs.get(&id)
+    }
+
+    /// Changes a sync as an ailment does: nobody's configuration changes by it.
+    pub(crate) fn ail(&mut self, id: u64, change: impl FnOnce(&mut SimSync)) {
+        if let Some(sync) = self.syncs.get_mut(&id) {
+            change(sync);
+        }
+    }
+
+    /// Changes a sync's configuration, as a person or a PATCH does. What was due before is not made up for.
+    pub fn configure(&mut self, id: u64, change: impl FnOnce(&mut SimSync)) {
+        let now = self.now;
+        if let Some(sync) = self.syncs.get_mut(&id) {
+            change(sync);
+            sync.updated_at = now;
+            sync.next_due = sync.schedule.next_after(now);
+        }
+    }
+
+    /// Deletes a sync with its runs; `false` if there was none.
+    pub fn delete(&mut self, id: u64) -> bool {
+        self.syncs.remove(&id).is_some()
+    }
+
+    /// The runs of a sync that have come to be, newest first.
+    pub fn runs(&self, sync_id: u64) -> impl Iterator<Item = &SimRun> {
+        let now = self.now;
+        let runs = self.syncs.get(&sync_id).into_iter().flat_map(|sync| sync.runs.iter().rev());
+        runs.filter(move |run| run.created_at <= now)
+    }
+
+    /// One run.
+    #[must_use]
+    pub fn run(&self, id: u64) -> Option<&SimRun> {
+        let sync = self.syncs.get(self.sync_of_run.get(&id)?)?;
+        sync.runs.iter().find(|run| run.id == id)
+    }
+
+    /// Lets time pass: schedules fire, runs work and end, webhooks are queued.
+    pub fn advance_to(&mut self, now: Timestamp) {
+        if now <= self.now {
+            return;
+        }
+        self.now = now;
+        let ids: Vec<u64> = self.syncs.keys().copied().collect();
+        for id in ids {
+            while let Some(due) = self.syncs.get(&id).and_then(|sync| sync.next_due).filter(|due| *due <= now) {
+                self.fire(id, due);
+            }
+        }
+        self.tell(now);
+    }
+
+    fn fire(&mut self, id: u64, due: Timestamp) {
+        let Some(sync) = self.syncs.get_mut(&id) else { return };
+        sync.next_due = sync.schedule.next_after(due);
+        if sync.paused || sync.ailments.hold {
+            return;
+        }
+        let delay = SignedDuration::from_secs(self.rng.random_range(1..8));
+        let late = sync.ailments.late_by.unwrap_or_default();
+        let created_at = due.saturating_add(delay).and_then(|at| at.saturating_add(late)).unwrap_or(due);
+        self.start_run(id, created_at, Some(due), false);
+    }
+
+    /// Starts a run by hand or by API at the present time; `None` for an unknown sync. That a paused sync can be
+    /// started is the lab's choice.
+    pub fn trigger(&mut self, id: u64, full: bool) -> Option<u64> {
+        let run = self.start_run(id, self.now, None, full);
+        self.tell(self.now);
+        run
+    }
+
+    fn start_run(&mut self, id: u64, created_at: Timestamp, scheduled_for: Option<Timestamp>, full: bool) -> Option<u64> {
+        let run_id = self.next_run_id;
+        let sync = self.syncs.get_mut(&id)?;
+        let ailments = sync.ailments.clone();
+        let busy = sync.runs.iter().rev().take(20).any(|run| !run.has_ended(created_at));
+        let rng = &mut self.rng;
+        let starts_at = created_at.saturating_add(SignedDuration::from_secs(rng.random_range(1..5))).unwrap_or(created_at);
+        let spread = rng.random_range(60..140_i64);
+        let took = sync.traffic.runtime.as_secs() * spread / 100 * i64::from(ailments.slow_factor.unwrap_or(1));
+        let ends = starts_at.saturating_add(SignedDuration::from_secs(took.max(1))).unwrap_or(starts_at);
+        let records = sync.traffic.records * rng.random_range(70..130) / 100;
+        let share = |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
+        // On a good day about one record in five hundred is refused, and never more than 3 % of a run.
+        let stray = u64::from(ailments.reject_percent.is_none() && records >= 34 && rng.random_bool(records as f64 / 500.0));
+        let failed = share(ailments.reject_percent).max(stray);
+        let invalid = share(ailments.invalid_percent);
+        let processed = records.saturating_sub(invalid);
+        let failed = failed.min(processed);
+        let counts = SimCounts { source: records, processed, updated: processed - failed, failed, invalid };
+        let mut run = SimRun {
+            id: run_id,
+            sync_id: id,
+            created_at,
+            scheduled_for,
+            starts_at,
+            ends_at: Some(ends),
+            outcome: Outcome::Completed,
+            canceled: false,
+            full,
+            counts: (!ailments.null_counts).then_some(counts),
+            error: None,
+            reject_message: ailments.reject_message.clone().unwrap_or_else(|| {
+                "FIELD_CUSTOM_VALIDATION_EXCEPTION: Company name is required: [Company_Name__c]".to_owned()
+            }),
+            status_word: ailments.status_word.clone(),
+            told: Told::Nothing,
+        };
+        if busy {
+            // Documented: `skipped` means that an earlier instance is still running.
+            run.outcome = Outcome::Skipped;
+            run.ends_at = Some(created_at);
+            run.counts = None;
+            run.status_word = None;
+        } else if ailments.hang {
+            run.ends_at = None;
+        } else if let Some(error) = ailments.fail {
+            run.outcome = Outcome::Failed;
+            run.error = Some(error);
+            run.counts = None;
+        } else {
+            self.destination.take(&counts, sync.traffic.creates);
+        }
+        sync.runs.push_back(run);
+        if sync.runs.len() > RUNS_KEPT
+            && let Some(old) = sync.runs.pop_front()
+        {
+            self.sync_of_run.remove(&old.id);
+        }
+        self.next_run_id += 1;
+        self.sync_of_run.insert(run_id, id);
+        Some(run_id)
+    }
+
+    /// Makes the run that is at work, if there is one, never end.
+    pub(crate) fn hang_current(&mut self, id: u64) {
+        let now = self.now;
+        if let Some(run) = self.syncs.get_mut(&id).and_then(|sync| sync.runs.iter_mut().rev().find(|run| !run.has_ended(now)))
+        {
+            run.ends_at = None;
+        }
+    }
+
+    /// Cancels a run that is at work; `false` if it is unknown or has ended. The status of a cancelled run is documented
+    /// nowhere but for its flag; that it reads `completed` is the lab's choice, made to catch who trusts the status.
+    pub fn cancel(&mut self, run_id: u64) -> bool {
+        let now = self.now;
+        let sync = self.sync_of_run.get(&run_id).and_then(|id| self.syncs.get_mut(id));
+        let run = sync.and_then(|sync| sync.runs.iter_mut().find(|run| run.id == run_id));
+        match run.filter(|run| !run.has_ended(now)) {
+            None => false,
+            Some(run) => {
+                run.ends_at = Some(now);
+                run.canceled = true;
+                run.counts = None;
+                true
+            }
+        }
+    }
+
+    /// Cancels whatever hangs.
+    pub(crate) fn cancel_hanging(&mut self, id: u64) {
+        let hanging: Vec<u64> = self.syncs.get(&id).into_iter().flat_map(|sync| &sync.runs).filter(|run| run.ends_at.is_none()).map(|run| run.id).collect();
+        for run in hanging {
+            self.cancel(run);
+        }
+    }
+
+    /// Registers a webhook and answers with it.
+    pub fn add_webhook(&mut self, name: &str, endpoint: &str, events: Vec<String>) -> &Webhook {
+        let id = self.next_webhook_id;
+        self.next_webhook_id += 1;
+        let secret: String = (0..32).map(|_| char::from(self.rng.random_range(b'a'..=b'z'))).collect();
+        self.webhooks.push(Webhook { id, name: name.to_owned(), endpoint: endpoint.to_owned(), events, secret });
+        let last = self.webhooks.len() - 1;
+        #[expect(clippy::indexing_slicing, reason = "it was pushed just above")]
+        &self.webhooks[last]
+    }
+
+    /// Queues the webhooks of everything that has happened.
+    fn tell(&mut self, now: Timestamp) {
+        if self.webhooks.is_empty() {
+            return;
+        }
+        let mut events: Vec<(Timestamp, Value)> = Vec::new();
+        let alert_ids = &mut self.next_alert_id;
+        for sync in self.syncs.values_mut() {
+            let sync_id = sync.id;
+            for run in sync.runs.iter_mut().filter(|run| run.told < Told::Ended && run.created_at <= now) {
+                let body = |event: &str| json!({ "workspace_id": 3167, "sync_id": sync_id, "sync_run_id": run.id, "event": event });
+                if run.told < Told::Triggered {
+                    events.push((run.created_at, body("sync.triggered")));
+                    run.told = Told::Triggered;
+                }
+                // There is no event for a skipped run.
+                if run.outcome == Outcome::Skipped {
+                    run.told = Told::Ended;
+                    continue;
+                }
+                if run.told < Told::Started && run.starts_at <= now {
+                    events.push((run.starts_at, body("sync.started")));
+                    run.told = Told::Started;
+                }
+                let Some(ended) = run.ends_at.filter(|end| *end <= now) else { continue };
+                run.told = Told::Ended;
+                let failed = run.outcome == Outcome::Failed;
+                let mut completed = body("sync.completed");
+                // Documented: a failed run completes too, with a status in Datadog's words.
+                if let Some(completed) = completed.as_object_mut() {
+                    completed.insert("status".to_owned(), json!(if failed { "emergency" } else { "ok" }));
+                }
+                events.push((ended, completed));
+                events.push((ended, body(if failed { "sync.failed" } else { "sync.success" })));
+                if sync.alerts.failed_run && failed != sync.open_alert.is_some() {
+                    let alert = *sync.open_alert.get_or_insert_with(|| {
+                        *alert_ids += 1;
+                        *alert_ids
+                    });
+                    let (event, message, details) = if failed {
+                        let error = run.error.as_ref().map_or("unknown", |(_, message)| message.as_str());
+                        ("sync.alert.raised", "Sync Failed", format!("Sync has failed with error: {error}"))
+                    } else {
+                        sync.open_alert = None;
+                        ("sync.alert.resolved", "Sync Recovered", "Sync has recovered".to_owned())
+                    };
+                    events.push((ended, json!({
+                        "workspace_id": 3167, "sync_id": sync_id, "sync_run_id": run.id, "alert_instance_id": alert,
+                        "alert_type": "FailureAlertConfiguration", "message": message, "details": details,
+                        "followup_url": format!("https://app.getcensus.com/workspaces/3167/syncs/{sync_id}/sync-history"),
+                        "event": event,
+                    })));
+                }
+            }
+        }
+        events.sort_by_key(|(at, _)| *at);
+        for (_, event) in events {
+            for webhook in &self.webhooks {
+                if let Some(delivery) = webhook.delivery(&event) {
+                    self.deliveries.push_back(delivery);
+                }
+            }
+        }
+    }
+}

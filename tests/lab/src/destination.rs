@@ -1,0 +1,25 @@
+//! A simulated Salesforce: what the syncs created, updated and were refused there.
+
+use crate::census::SimCounts;
+
+/// The destination's books.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Destination {
+    /// Records that were created.
+    pub created: u64,
+    /// Updates of records that were there.
+    pub updated: u64,
+    /// Records that it refused.
+    pub rejected: u64,
+}
+
+impl Destination {
+    pub(crate) fn take(&mut self, counts: &SimCounts, creates: bool) {
+        if creates {
+            self.created += counts.updated;
+        } else {
+            self.updated += counts.updated;
+        }
+        self.rejected += counts.failed;
+    }
+}

@@ -1,0 +1,144 @@
+//! The mail that SNS would have sent.
+//!
+//! ministack takes a mail subscription and delivers nothing to it, and whoever subscribes by HTTP gets another body.
+//! So a proxy stands between the functions and ministack's SNS, passes everything on unchanged, and keeps the
+//! `email` body of each message on its way through: what is shown as mail is what was published.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// One mail: what SNS was given for subscribers by `email`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mail {
+    /// The Subject of the message.
+    pub subject: String,
+    /// The text.
+    pub text: String,
+}
+
+/// The proxy. Dropping it closes it.
+#[derive(Debug)]
+pub struct MailTap {
+    url: String,
+    state: Arc<Tap>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Tap {
+    upstream: String,
+    http: reqwest::Client,
+    mails: Mutex<Vec<Mail>>,
+}
+
+impl MailTap {
+    /// Starts a proxy before the SNS at `upstream`, on a free loopback port.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(upstream: &str) -> Result<Self> {
+        let http = syncwatch::aws::http::client()?;
+        let state = Arc::new(Tap { upstream: upstream.to_owned(), http, mails: Mutex::default() });
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let router = Router::new().fallback(pass_on).with_state(Arc::clone(&state));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the mail tap ended");
+            }
+        });
+        Ok(Self { url, state, server })
+    }
+
+    /// Where it answers: the value for `AWS_ENDPOINT_URL_SNS`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The mails so far, oldest first.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.state.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for MailTap {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn pass_on(State(tap): State<Arc<Tap>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(mail) = mail_in(&body) {
+        tap.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+    }
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut request = tap.http.request(method, format!("{}{path}", tap.upstream)).body(body);
+    for (name, value) in headers.iter().filter(|(name, _)| **name != header::HOST && **name != header::CONTENT_LENGTH) {
+        request = request.header(name, value);
+    }
+    match answer_of(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = Response::new(Body::from(error.without_url().to_string()));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            response
+        }
+    }
+}
+
+async fn answer_of(request: reqwest::RequestBuilder) -> Result<Response, reqwest::Error> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut response = Response::new(Body::from(answer.bytes().await?));
+    *response.status_mut() = status;
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
+}
+
+/// The mail in a `Publish` request, which is a form.
+fn mail_in(form: &[u8]) -> Option<Mail> {
+    let form = std::str::from_utf8(form).ok()?;
+    let mut url = reqwest::Url::parse("http://form/").ok()?;
+    url.set_query(Some(form));
+    let field = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    if field("Action")? != "Publish" || field("MessageStructure")? != "json" {
+        return None;
+    }
+    let bodies: Value = serde_json::from_str(&field("Message")?).ok()?;
+    let text = bodies.get("email").or_else(|| bodies.get("default"))?.as_str()?.to_owned();
+    Some(Mail { subject: field("Subject").unwrap_or_default(), text })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mail_of_a_publish_request_is_its_email_body() {
+        let form = b"Action=Publish&Subject=%5Berror%5D+late&MessageStructure=json&Message=%7B%22default%22%3A%22d%22%2C%22email%22%3A%22caf%C3%A9+%26+tea%22%7D";
+        let mail = Mail { subject: "[error] late".to_owned(), text: "café & tea".to_owned() };
+        assert_eq!(mail_in(form), Some(mail));
+    }
+
+    #[test]
+    fn other_requests_hold_no_mail() {
+        for form in [&b"Action=Subscribe"[..], b"", b"{}", b"Action=Publish&Message=plain", b"\xff"] {
+            assert_eq!(mail_in(form), None);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! PagerDuty's Events API v2, as far as its documentation goes: fields, limits, and the life of an alert.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context as _, Result};
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::{Router, routing};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+/// The largest event (PagerDuty developer docs, Events API v2 overview).
+const LARGEST_EVENT: usize = 512 * 1024;
+
+/// An event that was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PagerDutyEvent {
+    /// `trigger`, `acknowledge` or `resolve`.
+    pub action: String,
+    /// The integration.
+    pub routing_key: String,
+    /// The alert.
+    pub dedup_key: String,
+    /// The `payload` of a trigger.
+    pub payload: Value,
+}
+
+/// The service. Dropping it closes it.
+#[derive(Debug)]
+pub struct PagerDuty {
+    url: String,
+    books: Arc<Mutex<Books>>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Books {
+    events: Vec<PagerDutyEvent>,
+    /// Open alerts by (routing key, dedup key), with how many triggers each folded in.
+    open: BTreeMap<(String, String), usize>,
+    /// Statuses to answer with before anything is taken.
+    refusals: Vec<u16>,
+    unnamed: u64,
+}
+
+impl PagerDuty {
+    /// Listens on a free loopback port.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start() -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let books = Arc::new(Mutex::new(Books::default()));
+        let router = Router::new().route("/v2/enqueue", routing::post(enqueue)).with_state(Arc::clone(&books));
+        let server = tokio::spawn(async move {
+            if let Err(error) = axum::serve(listener, router).await {
+                tracing::error!(%error, "the simulated PagerDuty ended");
+            }
+        });
+        Ok(Self { url, books, server })
+    }
+
+    /// Where it answers; the path is `/v2/enqueue`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Everything it has taken, oldest first.
+    #[must_use]
+    pub fn events(&self) -> Vec<PagerDutyEvent> {
+        lock(&self.books).events.clone()
+    }
+
+    /// The dedup keys of open alerts of an integration.
+    #[must_use]
+    pub fn open_alerts(&self, routing_key: &str) -> Vec<String> {
+        let books = lock(&self.books);
+        books.open.keys().filter(|(routing, _)| routing == routing_key).map(|(_, dedup)| dedup.clone()).collect()
+    }
+
+    /// Answers the next events with these statuses in turn, such as 429 or 500.
+    pub fn refuse_next(&self, statuses: &[u16]) {
+        lock(&self.books).refusals.extend(statuses.iter().rev());
+    }
+}
+
+impl Drop for PagerDuty {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn enqueue(State(books): State<Arc<Mutex<Books>>>, body: Bytes) -> Response {
+    let mut books = lock(&books);
+    let (status, answer) = match books.refusals.pop() {
+        Some(status) => (status, json!({ "status": "throttled or broken", "message": "scripted by the lab" })),
+        None => match read(&body) {
+            Err(errors) => {
+                (400, json!({ "status": "invalid event", "message": "Event object is invalid", "errors": errors }))
+            }
+            Ok(mut event) => {
+                if event.dedup_key.is_empty() {
+                    // Documented: PagerDuty makes a key of its own, which nobody can resolve by.
+                    books.unnamed += 1;
+                    event.dedup_key = format!("unnamed-{}", books.unnamed);
+                }
+                let dedup_key = event.dedup_key.clone();
+                books.take(event);
+                (202, json!({ "status": "success", "message": "Event processed", "dedup_key": dedup_key }))
+            }
+        },
+    };
+    let mut response = Response::new(Body::from(answer.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+impl Books {
+    fn take(&mut self, event: PagerDutyEvent) {
+        let key = (event.routing_key.clone(), event.dedup_key.clone());
+        match event.action.as_str() {
+            "trigger" => *self.open.entry(key).or_default() += 1,
+            // With no open alert of this very routing key it is dropped in silence.
+            "resolve" => {
+                self.open.remove(&key);
+            }
+            _ => {}
+        }
+        self.events.push(event);
+    }
+}
+
+fn read(body: &[u8]) -> Result<PagerDutyEvent, Vec<String>> {
+    if body.len() > LARGEST_EVENT {
+        return Err(vec!["the event is larger than 512 KB".to_owned()]);
+    }
+    let event: Value = serde_json::from_slice(body).map_err(|_| vec!["the body is not JSON".to_owned()])?;
+    let mut errors = Vec::new();
+    let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let action = text("/event_action");
+    if !matches!(action.as_str(), "trigger" | "acknowledge" | "resolve") {
+        errors.push("'event_action' must be trigger, acknowledge or resolve".to_owned());
+    }
+    let routing_key = text("/routing_key");
+    if routing_key.chars().count() != 32 {
+        errors.push("'routing_key' must have 32 characters".to_owned());
+    }
+    let dedup_key = text("/dedup_key");
+    if dedup_key.chars().count() > 255 {
+        errors.push("'dedup_key' has more than 255 characters".to_owned());
+    }
+    if action == "trigger" {
+        let summary = text("/payload/summary");
+        if summary.is_empty() || summary.chars().count() > 1_024 {
+            errors.push("'payload.summary' must have 1 to 1024 characters".to_owned());
+        }
+        if text("/payload/source").is_empty() {
+            errors.push("'payload.source' is missing".to_owned());
+        }
+        if !matches!(text("/payload/severity").as_str(), "critical" | "error" | "warning" | "info") {
+            errors.push("'payload.severity' must be critical, error, warning or info".to_owned());
+        }
+    } else if dedup_key.is_empty() {
+        errors.push("'dedup_key' is required".to_owned());
+    }
+    if errors.is_empty() {
+        let payload = event.get("payload").cloned().unwrap_or_default();
+        Ok(PagerDutyEvent { action, routing_key, dedup_key, payload })
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "0123456789abcdef0123456789abcdef";
+
+    fn event(action: &str, routing_key: &str, dedup_key: &str) -> Value {
+        json!({
+            "event_action": action, "routing_key": routing_key, "dedup_key": dedup_key,
+            "payload": { "summary": "late", "source": "census", "severity": "error" },
+        })
+    }
+
+    async fn post(service: &PagerDuty, event: &Value) -> u16 {
+        let http = syncwatch::aws::http::client().unwrap();
+        let answer = http.post(format!("{}/v2/enqueue", service.url())).body(event.to_string()).send().await.unwrap();
+        answer.status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn an_alert_folds_triggers_and_ends_only_by_the_key_that_opened_it() {
+        let service = PagerDuty::start().await.unwrap();
+        assert_eq!(post(&service, &event("trigger", KEY, "a")).await, 202);
+        assert_eq!(post(&service, &event("trigger", KEY, "a")).await, 202);
+        assert_eq!(service.open_alerts(KEY), ["a"]);
+        let other = KEY.replace('0', "f");
+        assert_eq!(post(&service, &event("resolve", &other, "a")).await, 202);
+        assert_eq!(service.open_alerts(KEY), ["a"]);
+        assert_eq!(post(&service, &event("resolve", KEY, "a")).await, 202);
+        assert_eq!(service.open_alerts(KEY), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn an_event_beyond_the_documented_fields_and_limits_is_refused() {
+        let service = PagerDuty::start().await.unwrap();
+        let mut long = event("trigger", KEY, "a");
+        long["payload"]["summary"] = json!("x".repeat(1_025));
+        let mut severe = event("trigger", KEY, "a");
+        severe["payload"]["severity"] = json!("fatal");
+        for wrong in [
+            event("open", KEY, "a"),
+            event("trigger", "short", "a"),
+            event("trigger", KEY, &"x".repeat(256)),
+            event("resolve", KEY, ""),
+            long,
+            severe,
+        ] {
+            assert_eq!(post(&service, &wrong).await, 400, "{wrong}");
+        }
+        assert_eq!(service.events(), []);
+    }
+
+    #[tokio::test]
+    async fn scripted_refusals_come_in_turn() {
+        let service = PagerDuty::start().await.unwrap();
+        service.refuse_next(&[429, 500]);
+        let trigger = event("trigger", KEY, "a");
+        let answers = [post(&service, &trigger).await, post(&service, &trigger).await, post(&service, &trigger).await];
+        assert_eq!(answers, [429, 500, 202]);
+    }
+}
