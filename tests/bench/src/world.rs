@@ -41,6 +41,7 @@ impl World {
                 .map(|id| (id.clone(), "secret-token:bench".to_owned()))
                 .collect(),
             schedules: Schedules::None,
+            ..DeploymentOptions::default()
         };
         let deployment = runtime.block_on(Deployment::apply(&ministack, &table, &options))?;
         Ok(Self { census, deployment, table, overrides, _ministack: ministack, runtime })

@@ -5,3 +5,4 @@ pub mod census;
 pub mod clock;
 pub mod destination;
 pub mod receivers;
+pub mod stage;

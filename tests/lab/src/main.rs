@@ -1,1 +1,50 @@
-fn main() {}
+//! The lab's command line: `make demo` runs it.
+#![expect(clippy::print_stdout, reason = "a command line speaks on its standard streams")]
+
+mod demo;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use syncwatch_lab::census::{CensusServer, World};
+use syncwatch_lab::clock::LabClock;
+
+/// The outside world in one process.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch real functions find faults in a simulated Census.
+    Demo {
+        /// Leave it up afterwards, to play with.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Run the simulated Census alone, for any client of Census to work against.
+    Census {
+        /// The same seed makes the same runs.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
+    match Arguments::parse().command {
+        Command::Demo { keep } => demo::play(keep).await,
+        Command::Census { seed } => census(seed).await,
+    }
+}
+
+async fn census(seed: u64) -> Result<()> {
+    let clock = LabClock::wall();
+    let server = CensusServer::start(World::seed_pipeline(clock.now(), seed), clock).await?;
+    println!("Census answers at {}; the token is {}", server.url(), syncwatch_lab::census::TOKEN);
+    println!("Ctrl-C ends it.");
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

@@ -24,7 +24,7 @@ use super::functions_table::{
 use super::ministack::{ACCOUNT, Ministack, REGION};
 
 /// How often ministack looks for schedules that are due.
-const SWEEP: Duration = Duration::from_secs(10);
+const SWEEP: Duration = super::ministack::SWEEP;
 
 /// What a deployment needs beyond the table of functions.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,8 @@ pub struct DeploymentOptions {
     pub secrets: BTreeMap<ResourceId, String>,
     /// Whether the schedules of the table are created at once.
     pub schedules: Schedules,
+    /// The SDK's variables for single services, such as `AWS_ENDPOINT_URL_SNS`, in the place of this ministack.
+    pub service_endpoints: BTreeMap<String, String>,
 }
 
 /// Whether a deployment creates the schedules of the table.
@@ -196,7 +198,8 @@ impl Deployment {
         let zip = std::fs::read(&path)
             .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
         require_files(&path, &zip, spec)?;
-        let variables = self.environment(spec, &options.overrides)?;
+        let mut variables = self.environment(spec, &options.overrides)?;
+        variables.extend(options.service_endpoints.clone());
         self.lambda
             .create_function()
             .function_name(name)
@@ -275,7 +278,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Lets the Scheduler fire `function` at each of its next `count` sweeps (ten seconds apart), with the input of the
+    /// Lets the Scheduler fire `function` at each of its next `count` sweeps (two seconds apart), with the input of the
     /// table: a time-lapse of the declared schedule for demos, as one-time `at()` schedules.
     ///
     /// # Errors

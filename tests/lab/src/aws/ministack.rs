@@ -20,6 +20,8 @@ pub const ACCOUNT: &str = "000000000000";
 /// The region of everything in the lab.
 pub const REGION: &str = "us-east-1";
 
+/// How often our ministack looks for schedules that are due; see the launcher.
+pub(super) const SWEEP: Duration = Duration::from_secs(2);
 /// How long a start may take. It takes 0.7 s warm; a first start on a slow disk compiles some Python.
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How often a start is tried when another process took the port between our looking and ministack's binding.
@@ -40,6 +42,9 @@ def end_with_the_lab():
 
 threading.Thread(target=end_with_the_lab, daemon=True).start()
 sys.argv = ['ministack']
+# Sweeps for due schedules every 10 s as it comes; a demo waits for each of them.
+from ministack.services import scheduler
+scheduler._SCHEDULE_TICK_INTERVAL = 2
 from ministack.app import main
 main()
 ";

@@ -47,6 +47,7 @@ fn options(zips: &Path) -> DeploymentOptions {
         overrides: BTreeMap::from([("SYNCWATCH_CENSUS_BASE_URL".to_owned(), "http://census.lab".to_owned())]),
         secrets: BTreeMap::from([(ResourceId::secret("census-token"), "a-token".to_owned())]),
         schedules: Schedules::None,
+        ..DeploymentOptions::default()
     }
 }
 
