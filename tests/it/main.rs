@@ -1,3 +1,4 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
+mod simulated_days;
 mod tidy;

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use super::wire;
 use crate::observation::Unread;
+
+/// Longer sentences of the vendor are cut: they may quote records, and notices are read on telephones.
+const MESSAGE_CHARS: usize = 300;
 
 /// A call to Census that failed. Never holds the token, an address with a query, or the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,17 +44,21 @@ pub enum Error {
         /// What is gone.
         what: String,
     },
-    /// Census asks for fewer requests, also after waiting as long as the budget allows.
-    #[error("{operation}: still rate limited after {attempts} attempts; the next round tries again")]
+    /// Census asks for fewer requests, also after waiting as long as the budget allows. Emitted by every call, also by
+    /// those after it while the wait lasts (then with 0 attempts). Leave it to the next round.
+    #[error(
+        "{operation}: rate limited after {attempts} attempts{}; the next round tries again",
+        retry_after.map_or(String::new(), |wait| format!(", Census asks to wait {} s", wait.as_secs()))
+    )]
     RateLimited {
         /// What was asked.
         operation: &'static str,
         /// How often it was asked.
         attempts: u32,
-        /// How long Census asked us to wait, if it said.
+        /// How long Census asked us to wait, if it said; at most a day.
         retry_after: Option<Duration>,
     },
-    /// Any other answer that is no success.
+    /// Any other answer that is no success. Emitted by every call; a 5xx was retried where that is safe.
     #[error("{operation}: Census answered {status}{}", message.as_ref().map_or(String::new(), |m| format!(" ({m})")))]
     Status {
         /// What was asked.
@@ -57,15 +68,15 @@ pub enum Error {
         /// Census's sentence, if it sent one: one line, at most 300 characters.
         message: Option<String>,
     },
-    /// No answer in time.
-    #[error("{operation}: Census did not answer within {seconds} s")]
+    /// No answer in time. Emitted by every call; a trigger may have been taken nevertheless.
+    #[error("{operation}: Census did not answer within {seconds} s; look at its status page if this goes on")]
     Timeout {
         /// What was asked.
         operation: &'static str,
         /// The limit, in seconds.
         seconds: u64,
     },
-    /// No connection, or one that broke.
+    /// No connection, or one that broke. Emitted by every call.
     #[error("{operation}: Census cannot be reached ({detail}); check census.base_url and the way to it")]
     Transport {
         /// What was asked.
@@ -73,7 +84,7 @@ pub enum Error {
         /// What the connection said.
         detail: String,
     },
-    /// The answer was not what we model. Carries the place, never the content.
+    /// The answer was not what we model: the API has changed, or it is not Census. Carries the place, never the content.
     #[error("{operation}: unexpected answer at {path}: {found}")]
     Shape {
         /// What was asked.
@@ -83,7 +94,7 @@ pub enum Error {
         /// What kind of thing was there.
         found: String,
     },
-    /// A success without a body. The vendor's own client treats this as a hard error too.
+    /// A success without a body. Emitted by every call. The vendor's own client treats this as a hard error too.
     #[error("{operation}: Census answered {status} without a body")]
     EmptyBody {
         /// What was asked.
@@ -103,8 +114,10 @@ pub enum Error {
         /// The type that the answer claims.
         content_type: String,
     },
-    /// The base URL is none.
-    #[error("the base URL of Census is not a URL; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL")]
+    /// The base URL is none, or holds credentials or a query. Emitted when the client is built.
+    #[error(
+        "the base URL of Census is not a plain URL such as https://app.getcensus.com; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL"
+    )]
     InvalidBaseUrl,
     /// The token cannot be put into a header. Emitted when the client is built.
     #[error(
@@ -131,6 +144,16 @@ impl Error {
         }
     }
 
+    /// The same, after so many attempts.
+    pub(super) fn after(self, made: u32) -> Self {
+        match self {
+            Self::RateLimited { operation, retry_after, .. } => {
+                Self::RateLimited { operation, attempts: made, retry_after }
+            }
+            other => other,
+        }
+    }
+
     /// The same as an observation: what could not be read, and which of the causes that a judge tells apart it is.
     pub fn to_unread(&self) -> Unread {
         let text = self.to_string();
@@ -148,4 +171,34 @@ impl Error {
             | Self::NotJson { .. } => Unread::Unreadable(text),
         }
     }
+}
+
+/// The error of an answer that is no success. Its body is JSON with a `status` that is a word or a number and a
+/// `message` that may be missing, or no JSON at all; only the message is kept.
+pub(super) fn refusal(
+    operation: &'static str,
+    path: &str,
+    status: StatusCode,
+    answer: Option<&Value>,
+    retry_after: Option<Duration>,
+) -> Error {
+    let what = path.to_owned();
+    match status {
+        StatusCode::UNAUTHORIZED => Error::Unauthorized { operation },
+        StatusCode::FORBIDDEN => Error::Forbidden { operation },
+        StatusCode::NOT_FOUND => Error::NotFound { operation, what },
+        StatusCode::GONE => Error::Gone { operation, what },
+        StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { operation, attempts: 1, retry_after },
+        _ => {
+            let message = answer.and_then(|answer| wire::text(answer.get("message")));
+            Error::Status { operation, status: status.as_u16(), message: message.as_deref().map(one_line) }
+        }
+    }
+}
+
+/// A sentence of the vendor as one line of limited length, without control characters that a terminal would obey.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    words.join(" ").chars().take(MESSAGE_CHARS).collect()
 }

@@ -10,11 +10,15 @@
 mod client;
 mod error;
 mod retry;
+mod settings;
+mod transport;
+mod webhook;
 pub mod wire;
 
-pub use client::{Client, CreatedWebhook, NewWebhook, Settings, Webhook};
+pub use client::Client;
 pub use error::Error;
-pub use retry::RetryBudget;
+pub use settings::Settings;
+pub use webhook::{CreatedWebhook, NewWebhook, Webhook};
 pub use wire::{SyncPage, UnreadableEntry};
 
 #[cfg(test)]

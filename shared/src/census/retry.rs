@@ -1,60 +1,122 @@
 //! When a call to Census is made again: the one place that decides so.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::BackoffBuilder as _;
 use backon::ExponentialBuilder;
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// Stands for any wait that is longer: no function lives that long, and adding a wait that a broken server made up to
+/// an instant must not overflow.
+const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 /// Attempts of one call in all.
-pub(super) const ATTEMPTS: u32 = 4;
+const ATTEMPTS: usize = 4;
 
-/// How long a client may wait between attempts, all its calls taken together, so that a function never spends its time
-/// limit asleep. Also the gate that a `429` closes for every call of the client, not only for the one that got it.
+/// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
+pub(super) trait Watch: fmt::Debug + Send + Sync {
+    /// This moment.
+    fn now(&self) -> Instant;
+    /// Sleeps until then.
+    fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()>;
+}
+
+/// The runtime's own watch.
 #[derive(Debug)]
-pub struct RetryBudget(Mutex<State>);
+pub(super) struct RuntimeWatch;
+
+impl Watch for RuntimeWatch {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep_until(then))
+    }
+}
+
+/// How long a client may be held up, all its calls taken together, so that a function never spends its time limit asleep.
+/// Also the gate that a `429` closes for every call of the client, not only for the one that got it.
+#[derive(Debug)]
+pub(super) struct RetryBudget {
+    watch: Arc<dyn Watch>,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
     left: Duration,
+    /// A `429` asks for silence until then, and somebody sits it out on the budget.
     not_before: Option<Instant>,
+    /// A `429` asks for silence until then, which is more than the budget has.
+    shut_until: Option<Instant>,
 }
 
 impl RetryBudget {
-    /// A budget of so much waiting.
-    pub fn new(budget: Duration) -> Self {
-        Self(Mutex::new(State { left: budget, not_before: None }))
+    /// A budget of so much delay.
+    pub(super) fn new(budget: Duration, watch: Arc<dyn Watch>) -> Self {
+        Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
+    }
+
+    /// This moment by the watch.
+    pub(super) fn now(&self) -> Instant {
+        self.watch.now()
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Waits until the gate that a `429` closed is open again.
-    pub(super) async fn wait_for_gate(&self) {
-        if let Some(not_before) = self.with(|state| state.not_before) {
-            tokio::time::sleep_until(not_before).await;
+    ///
+    /// # Errors
+    /// It opens later than the budget can wait; then asking would only be impolite. Says how long it stays closed.
+    pub(super) async fn pass_gate(&self) -> Result<(), Duration> {
+        loop {
+            let now = self.now();
+            let (not_before, shut_until) = self.with(|state| (state.not_before, state.shut_until));
+            if let Some(shut) = shut_until.filter(|shut| *shut > now) {
+                return Err(shut.duration_since(now));
+            }
+            // Those who wait may find that it was closed for longer meanwhile.
+            let Some(not_before) = not_before.filter(|open| *open > now) else { return Ok(()) };
+            self.watch.sleep_until(not_before).await;
         }
     }
 
-    /// Takes a wait out of the budget; `false` when there is not enough left. A wait that others already sit out costs
-    /// only what it goes beyond theirs.
-    pub(super) fn take(&self, wait: Duration, closes_gate: bool) -> bool {
-        self.with(|state| {
-            let until = Instant::now() + wait;
-            let paid = if closes_gate { state.not_before } else { None };
+    /// Sits a wait out; `false`, and at once, when the budget is too small for it. `unanswered` is the time that the
+    /// attempt before it waited for nothing: a function's time limit makes no difference between the two. With
+    /// `close_gate` the others wait as well, and a wait that they already sit out costs only what it goes beyond theirs.
+    pub(super) async fn wait(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> bool {
+        let until = self.now() + wait.min(LONGEST_ASKED);
+        let granted = self.with(|state| {
+            let paid = if close_gate { state.not_before } else { None };
             let costs = paid.map_or(wait, |paid| wait.min(until.saturating_duration_since(paid)));
-            let Some(left) = state.left.checked_sub(costs) else { return false };
-            state.left = left;
-            if closes_gate {
-                state.not_before = Some(paid.map_or(until, |paid| paid.max(until)));
+            match state.left.checked_sub(costs.saturating_add(unanswered)) {
+                Some(left) => {
+                    state.left = left;
+                    if close_gate {
+                        state.not_before = state.not_before.max(Some(until));
+                    }
+                    true
+                }
+                None => {
+                    if close_gate {
+                        state.shut_until = state.shut_until.max(Some(until));
+                    }
+                    false
+                }
             }
-            true
-        })
+        });
+        if granted {
+            self.watch.sleep_until(until).await;
+        }
+        granted
     }
 }
 
@@ -63,22 +125,24 @@ pub(super) fn waits() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
         .with_max_delay(LONGEST_WAIT)
-        .with_max_times(ATTEMPTS as usize - 1)
+        .with_max_times(ATTEMPTS - 1)
         .with_jitter()
         .build()
 }
 
 /// Reads `Retry-After`: seconds, or an HTTP date that is compared with the answer's own `Date`, so that the two clocks
-/// need not agree. `now` stands in when the answer has no `Date`.
+/// need not agree. `now` stands in when the answer has no `Date`. At most a day.
 pub(super) fn retry_after(header: Option<&str>, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let header = header?.trim();
-    if let Ok(seconds) = header.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let until = http_date(header)?;
-    let from = date.and_then(http_date).unwrap_or(now);
-    // A date that has passed asks for no wait at all.
-    Some(Duration::try_from(until.duration_since(from)).unwrap_or_default())
+    let asked = if let Ok(seconds) = header.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let until = http_date(header)?;
+        let from = date.and_then(http_date).unwrap_or(now);
+        // A date that has passed asks for no wait at all.
+        Duration::try_from(until.duration_since(from)).unwrap_or_default()
+    };
+    Some(asked.min(LONGEST_ASKED))
 }
 
 /// Reads an HTTP date.

@@ -1,0 +1,128 @@
+//! Pages of lists.
+
+use serde_json::Value;
+
+use super::value::{integer, kind, text};
+use super::{parse_run_at, parse_sync_at};
+use crate::census::error::Error;
+use crate::observation::{ObservedSync, RunHistory};
+
+/// An entry of a list that could not be read; the others of the page were.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadableEntry {
+    /// Its id, if that much could be read.
+    pub id: Option<u64>,
+    /// Where in the answer, such as `data[3].id`, and what kind of thing was there.
+    pub found: String,
+}
+
+/// One page of the list of syncs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SyncPage {
+    /// The syncs.
+    pub syncs: Vec<ObservedSync>,
+    /// Entries that could not be read.
+    pub unreadable: Vec<UnreadableEntry>,
+    /// The number of the next page, if there is one.
+    pub next: Option<u32>,
+    /// How many syncs the workspace has, if the answer said.
+    pub total: Option<u64>,
+}
+
+/// Reads a page of `GET /syncs`; `asked_for` is the number of the page, from 1.
+///
+/// # Errors
+/// The answer has no list, or names a next page that is not further on: to end there would make the syncs on the pages
+/// after it look deleted.
+pub fn parse_syncs_page(answer: &Value, asked_for: u32) -> Result<SyncPage, Error> {
+    let operation = "list syncs";
+    let (entries, next) = page(answer, operation, asked_for)?;
+    let mut page =
+        SyncPage { next, total: integer(answer.pointer("/pagination/total_records")), ..SyncPage::default() };
+    for (index, entry) in entries.iter().enumerate() {
+        match parse_sync_at(entry, operation, &format!("data[{index}]")) {
+            Ok(sync) => page.syncs.push(sync),
+            Err(error) => {
+                let id = integer(entry.get("id"));
+                page.unreadable.push(UnreadableEntry { id, found: error.to_string() });
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// Reads a page of `GET /syncs/{id}/sync_runs`, newest first whatever order it came in. The history is `complete` only
+/// if the answer says that no page follows; where a list says nothing of it, older runs may exist.
+///
+/// # Errors
+/// The answer has no list, or one of its runs cannot be read: a gap in a history would be judged as if it were none.
+pub fn parse_runs_page(answer: &Value, asked_for: u32) -> Result<RunHistory, Error> {
+    let operation = "list runs";
+    let mut runs = list(answer, operation)?
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| parse_run_at(entry, operation, &format!("data[{index}]")))
+        .collect::<Result<Vec<_>, _>>()?;
+    runs.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+    let complete = runs.is_empty() || next_page(answer, operation, asked_for) == Ok(Next::Last);
+    Ok(RunHistory { runs, complete })
+}
+
+/// What an answer says of the page after it.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Page(u32),
+    Last,
+    NotSaid,
+}
+
+/// The list below `data`, and the number of the next page.
+pub(in crate::census) fn page<'a>(
+    answer: &'a Value,
+    operation: &'static str,
+    asked_for: u32,
+) -> Result<(&'a Vec<Value>, Option<u32>), Error> {
+    let entries = list(answer, operation)?;
+    // After an empty page there is nothing, whatever the answer says: else a walk might never end.
+    if entries.is_empty() {
+        return Ok((entries, None));
+    }
+    let next = match next_page(answer, operation, asked_for)? {
+        Next::Page(next) => Some(next),
+        Next::Last | Next::NotSaid => None,
+    };
+    Ok((entries, next))
+}
+
+fn next_page(answer: &Value, operation: &'static str, asked_for: u32) -> Result<Next, Error> {
+    // Census treats page 0 as page 1.
+    let asked_for = asked_for.max(1);
+    let found = match answer.pointer("/pagination/next_page") {
+        Some(Value::Null) => return Ok(Next::Last),
+        Some(found) => found,
+        // V1's older way: the address of the next page, or null. It is not followed, only believed that it is there.
+        None => {
+            return Ok(match answer.get("next") {
+                Some(Value::Null) => Next::Last,
+                next if text(next).is_some() => Next::Page(asked_for.saturating_add(1)),
+                _ => Next::NotSaid,
+            });
+        }
+    };
+    let unexpected = |found| Error::Shape { operation, path: "pagination.next_page".to_owned(), found };
+    let next = integer(Some(found)).ok_or_else(|| unexpected(kind(Some(found)).to_owned()))?;
+    match u32::try_from(next) {
+        Ok(next) if next > asked_for => Ok(Next::Page(next)),
+        _ => Err(unexpected(format!("{next}, which does not come after page {asked_for}"))),
+    }
+}
+
+/// The list below `data`.
+pub(super) fn list<'a>(answer: &'a Value, operation: &'static str) -> Result<&'a Vec<Value>, Error> {
+    let data = answer.get("data");
+    data.and_then(Value::as_array).ok_or_else(|| Error::Shape {
+        operation,
+        path: "data".to_owned(),
+        found: kind(data).to_owned(),
+    })
+}

@@ -1,0 +1,147 @@
+//! When a sync is meant to run, in both generations of the vendor's JSON.
+//!
+//! What is not understood is `Unreadable` and never `Manual`: a sync that "only runs by hand" is never late, so reading
+//! it into nonsense would be a way to stay silent.
+
+use jiff::civil::Weekday;
+use serde_json::Value;
+
+use super::value::{integer, kept, kind, present, text};
+use crate::observation::ObservedSchedule;
+
+/// The documented range of `schedule_hour` includes 24.
+const LAST_HOUR: u8 = 24;
+const LAST_MINUTE: u8 = 59;
+
+/// Reads `mode` (the newer generation), or the flat `schedule_*` and `triggers` (the older one).
+pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
+    let mode = present(sync, "mode");
+    if let Some(unusual) = mode.and_then(unusual_mode) {
+        return unusual;
+    }
+    let triggers = mode.and_then(|mode| present(mode, "triggers")).or_else(|| present(sync, "triggers"));
+    // The frequency decides: a `cron_expression` also comes with syncs that do not follow it.
+    let by_clock = match triggers.and_then(|triggers| present(triggers, "schedule")) {
+        Some(nested) => Some(
+            clock(nested, "", sync)
+                .unwrap_or_else(|| ObservedSchedule::Unreadable("a schedule without a frequency".to_owned())),
+        ),
+        None => clock(sync, "schedule_", sync),
+    };
+    match by_clock {
+        // No clock starts it: then perhaps something else does.
+        Some(ObservedSchedule::Manual) | None => {
+            triggers.and_then(other_trigger).or(by_clock).unwrap_or_else(|| {
+                if mode.is_some() {
+                    ObservedSchedule::Manual
+                } else {
+                    ObservedSchedule::Unreadable("the answer names no schedule".to_owned())
+                }
+            })
+        }
+        Some(schedule) => schedule,
+    }
+}
+
+/// The schedule of a mode that is not `triggered`.
+fn unusual_mode(mode: &Value) -> Option<ObservedSchedule> {
+    if !mode.is_object() {
+        return Some(ObservedSchedule::Unreadable(format!("the mode is {}", kind(Some(mode)))));
+    }
+    let found = present(mode, "type")?;
+    match text(Some(found)) {
+        Some(word) if word.eq_ignore_ascii_case("triggered") => None,
+        Some(word) if word.eq_ignore_ascii_case("live") => {
+            Some(ObservedSchedule::Triggered("a live source".to_owned()))
+        }
+        Some(word) => Some(ObservedSchedule::Unreadable(format!("mode {}", kept(&word)))),
+        None => Some(ObservedSchedule::Unreadable(format!("the type of the mode is {}", kind(Some(found))))),
+    }
+}
+
+/// What starts the sync when no clock does; `None` when nothing is named.
+fn other_trigger(triggers: &Value) -> Option<ObservedSchedule> {
+    const NAMES: [(&str, &str); 3] =
+        [("dbt_cloud", "dbt Cloud"), ("fivetran", "Fivetran"), ("sync_sequence", "another sync")];
+    let Some(named) = triggers.as_object() else {
+        let empty = triggers.as_array().is_some_and(Vec::is_empty);
+        return (!empty)
+            .then(|| ObservedSchedule::Unreadable(format!("the triggers are {}", kind(Some(triggers)))));
+    };
+    if let Some((_, name)) = NAMES.iter().find(|(key, _)| present(triggers, key).is_some()) {
+        return Some(ObservedSchedule::Triggered((*name).to_owned()));
+    }
+    let says_something = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
+    };
+    let unknown = named.iter().find(|(key, value)| *key != "schedule" && says_something(value));
+    unknown.map(|(key, _)| ObservedSchedule::Unreadable(format!("triggered by {}", kept(key))))
+}
+
+/// A schedule by the clock: `{frequency, day, hour, minute, cron_expression}` below `mode`, or the same keys with a
+/// prefix on the sync itself. `None` when there is no frequency at all.
+fn clock(holder: &Value, prefix: &str, sync: &Value) -> Option<ObservedSchedule> {
+    let field = |name: &str| present(holder, &format!("{prefix}{name}"));
+    let found = field("frequency")?;
+    let Some(frequency) = text(Some(found)) else {
+        return Some(ObservedSchedule::Unreadable(format!("the frequency is {}", kind(Some(found)))));
+    };
+    let hour = up_to(field("hour"), LAST_HOUR);
+    let minute = up_to(field("minute"), LAST_MINUTE);
+    let unreadable = |what: &str| ObservedSchedule::Unreadable(format!("{} {what}", kept(&frequency)));
+    Some(match (frequency.to_ascii_lowercase().as_str(), hour, minute) {
+        ("never" | "manual", _, _) => ObservedSchedule::Manual,
+        ("continuous", _, _) => ObservedSchedule::Continuous,
+        ("quarter_hourly", _, _) => ObservedSchedule::QuarterHourly,
+        ("expression", _, _) => {
+            let nested = text(holder.get("cron_expression"));
+            match nested.or_else(|| text(sync.get("cron_expression"))) {
+                Some(expression) => ObservedSchedule::Cron(expression),
+                None => unreadable("without a cron_expression"),
+            }
+        }
+        ("hourly" | "daily" | "weekly", _, Err(())) => unreadable("at a minute that is not in 0 to 59"),
+        ("daily" | "weekly", Err(()), _) => unreadable("at an hour that is not in 0 to 24"),
+        ("hourly", _, Ok(minute)) => ObservedSchedule::Hourly { minute },
+        // The documented answer to setting just the frequency fills hour and minute in with 0.
+        ("daily", Ok(hour), Ok(minute)) => {
+            ObservedSchedule::Daily { hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) }
+        }
+        ("weekly", Ok(hour), Ok(minute)) => match weekday(field("day")) {
+            Some(day) => {
+                ObservedSchedule::Weekly { day, hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) }
+            }
+            None => unreadable("without a weekday"),
+        },
+        _ => unreadable("is no frequency that we know"),
+    })
+}
+
+/// A number of at most `last`; `Ok(None)` when there is none, `Err` when what is there is no such number.
+fn up_to(value: Option<&Value>, last: u8) -> Result<Option<u8>, ()> {
+    let Some(value) = value else { return Ok(None) };
+    let number = integer(Some(value)).and_then(|number| u8::try_from(number).ok());
+    number.filter(|number| *number <= last).map(Some).ok_or(())
+}
+
+/// A weekday by its English name, as documented; or by number, as the vendor's Terraform client types it. No source says
+/// which day is 0: we read Sunday, with which the documented list of names begins.
+fn weekday(value: Option<&Value>) -> Option<Weekday> {
+    const DAYS: [(&str, Weekday); 7] = [
+        ("sunday", Weekday::Sunday),
+        ("monday", Weekday::Monday),
+        ("tuesday", Weekday::Tuesday),
+        ("wednesday", Weekday::Wednesday),
+        ("thursday", Weekday::Thursday),
+        ("friday", Weekday::Friday),
+        ("saturday", Weekday::Saturday),
+    ];
+    if let Some(number) = integer(value) {
+        return DAYS.get(usize::try_from(number).ok()?).map(|(_, day)| *day);
+    }
+    let name = text(value)?.to_ascii_lowercase();
+    DAYS.iter().find(|(day, _)| *day == name).map(|(_, day)| *day)
+}
