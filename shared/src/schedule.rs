@@ -24,7 +24,7 @@ const COMPARED: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// How many slots of such a stretch are compared at the most; schedules of minutes repeat long before.
 const COMPARED_SLOTS: usize = 1_000;
 /// How many gaps of a cron expression are measured to learn whether it is regular.
-const MEASURED_GAPS: usize = 120;
+const MEASURED_GAPS: usize = 200;
 
 /// The rule by which runs come due.
 #[derive(Debug, Clone)]
@@ -227,8 +227,10 @@ impl Schedule {
 
     /// The length of the gaps between slots, if they are all alike.
     fn regular_period(&self, now: Timestamp) -> Option<SignedDuration> {
-        let until = now.checked_add(COMPARED).ok()?;
-        let slots = self.slots(now, until, MEASURED_GAPS);
+        let same_each_hour = matches!(&self.rule, Rule::Cron(cron) if cron.expression.ends_with(" * * * *"));
+        // Three hours hold every gap there is of an expression that says nothing of hours and days.
+        let stretch = if same_each_hour { SignedDuration::from_hours(3) } else { COMPARED };
+        let slots = self.slots(now, now.checked_add(stretch).ok()?, MEASURED_GAPS);
         let mut gaps = slots.windows(2).filter_map(|pair| match pair {
             [a, b] => Some(b.duration_since(*a)),
             _ => None,

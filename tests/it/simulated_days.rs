@@ -108,8 +108,13 @@ fn expectations() -> Vec<Expectation> {
         expectation
     };
     let nothing = |fault| Expectation { fault, found: None, allowed: Vec::new(), within: minutes(60) };
-    let fail = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "A mapped source column has been deleted".to_owned() };
-    let hourly = Fault::ChangeSchedule { sync: UPDATE, schedule: serde_json::json!({ "frequency": "hourly" }) };
+    let fail = Fault::Fail {
+        sync: UPDATE,
+        code: "X".to_owned(),
+        message: "A mapped source column has been deleted".to_owned(),
+    };
+    let hourly =
+        Fault::ChangeSchedule { sync: UPDATE, schedule: serde_json::json!({ "frequency": "hourly" }) };
     vec![
         expect(Fault::Pause { sync: CREATE }, Check::SyncPaused, create, minutes(0)),
         expect(Fault::Delete { sync: UPDATE }, Check::SyncExists, update, minutes(0)),
@@ -117,7 +122,12 @@ fn expectations() -> Vec<Expectation> {
         also(expect(hourly, Check::ScheduleDrift, update, minutes(0)), &[Check::RunDue]),
         expect(Fault::HoldSchedule { sync: CREATE }, Check::RunDue, create, minutes(30) + grace),
         expect(Fault::HoldSchedule { sync: UPDATE }, Check::RunDue, update, minutes(15) + grace),
-        expect(Fault::LateStart { sync: CREATE, minutes: 20 }, Check::RunDue, create, minutes(30) + grace + minutes(1)),
+        expect(
+            Fault::LateStart { sync: CREATE, minutes: 20 },
+            Check::RunDue,
+            create,
+            minutes(30) + grace + minutes(1),
+        ),
         also(
             expect(Fault::Hang { sync: CREATE }, Check::RunStuck, create, minutes(31) + minutes(45)),
             &[Check::Runtime],
@@ -127,7 +137,12 @@ fn expectations() -> Vec<Expectation> {
         expect(Fault::Reject { sync: UPDATE, percent: 8 }, Check::ErrorRate, update, next_update_run_ended),
         expect(Fault::Invalid { sync: CREATE, percent: 12 }, Check::ErrorRate, create, next_create_run_ended),
         also(
-            expect(Fault::SlowRuns { sync: CREATE, factor: 10 }, Check::Runtime, create, minutes(31) + minutes(15)),
+            expect(
+                Fault::SlowRuns { sync: CREATE, factor: 10 },
+                Check::Runtime,
+                create,
+                minutes(31) + minutes(15),
+            ),
             &[Check::RunsSkipped],
         ),
         expect(Fault::LooseAlerts { sync: UPDATE, percent: 75 }, Check::VendorAlerts, update, minutes(0)),
@@ -165,7 +180,10 @@ fn play(expectation: &Expectation, seed: u64, minute: i64, poll_phase_s: i64) ->
         now += POLL;
     }
     if expectation.found.is_some() {
-        prop_assert!(found_after.is_some_and(|after| after <= expectation.within), "found after {found_after:?}");
+        prop_assert!(
+            found_after.is_some_and(|after| after <= expectation.within),
+            "found after {found_after:?}"
+        );
     }
     if matches!(expectation.fault, Fault::Delete { .. }) {
         return Ok(());

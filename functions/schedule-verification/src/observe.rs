@@ -2,9 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
-use syncwatch::census::Client;
+use syncwatch::census::{Client, Error, SyncPage};
 use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 
@@ -13,7 +13,7 @@ const RUNS_READ: u32 = 25;
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
-const CONCURRENT_READS: usize = 16;
+const CONCURRENT_READS: usize = 25;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
@@ -59,7 +59,10 @@ pub struct Walk<'c, 'p> {
     declared: HashMap<SyncId, &'p Sync>,
     ignored: HashSet<SyncId>,
     seen: HashSet<SyncId>,
+    /// The first page, until it was asked for.
     next_page: Option<u32>,
+    /// The next page, read ahead.
+    listed: Option<Result<SyncPage, Error>>,
     workspace: Workspace,
 }
 
@@ -72,6 +75,7 @@ impl<'c, 'p> Walk<'c, 'p> {
             ignored: pipeline.census.ignored_syncs.iter().copied().collect(),
             seen: HashSet::new(),
             next_page: Some(1),
+            listed: None,
             workspace: Workspace::default(),
         }
     }
@@ -79,15 +83,17 @@ impl<'c, 'p> Walk<'c, 'p> {
     /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census
     /// stopped answering.
     pub async fn next_page(&mut self) -> Option<Page<'p>> {
-        let number = self.next_page.take()?;
-        let page = match self.census.list_syncs_page(number, PAGE_SIZE).await {
+        let listed = match self.listed.take() {
+            Some(ahead) => ahead,
+            None => self.census.list_syncs_page(self.next_page.take()?, PAGE_SIZE).await,
+        };
+        let page = match listed {
             Ok(page) => page,
             Err(error) => {
                 self.workspace.trouble = Some(error.to_unread());
                 return None;
             }
         };
-        self.next_page = page.next;
         self.workspace.listed += page.syncs.len() + page.unreadable.len();
         let mut unreadable = Vec::new();
         for entry in page.unreadable {
@@ -106,17 +112,25 @@ impl<'c, 'p> Walk<'c, 'p> {
             }
         }
         let census = self.census;
-        let found: Vec<Found<'p>> = stream::iter(declared_here)
+        let runs = stream::iter(declared_here)
             .map(|(declared, sync)| read_runs(census, declared, sync))
             .buffered(CONCURRENT_READS)
-            .collect()
-            .await;
+            .collect();
+        // The next page is listed while the runs of this one are read.
+        let ahead = async {
+            match page.next {
+                Some(number) => Some(census.list_syncs_page(number, PAGE_SIZE).await),
+                None => None,
+            }
+        };
+        let (found, ahead): (Vec<Found<'p>>, _) = future::join(runs, ahead).await;
+        self.listed = ahead;
         for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
             self.workspace.unread_runs += 1;
             // Nonsense about one sync is that sync's own; no answer is everybody's.
             if !matches!(why, Unread::Unreadable(_)) {
                 self.workspace.trouble.get_or_insert_with(|| why.clone());
-                self.next_page = None;
+                self.listed = None;
             }
         }
         Some(Page { found, unreadable })

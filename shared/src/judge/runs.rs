@@ -22,7 +22,8 @@ const ERROR_TEXT_CHARS: usize = 300;
 ///
 /// * a run that works longer than `stuck_after`            => `run-stuck`
 /// * the newest run that ended by itself failed            => `run-failed`, with the number in a row
-/// * `skipped_runs_limit` runs skipped one after the other => `runs-skipped`, or held under `run-stuck`
+/// * `skipped_runs_limit` runs skipped one after the other => `runs-skipped`, or held under `run-stuck`; skipped runs
+///   whose way is free again do not count
 /// * failed and invalid records over processed ones        => `error-rate`; unknown counts are not evaluated
 /// * the time from creation to end over its target         => `runtime`, or held under `run-stuck`
 pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Finding> {
@@ -123,12 +124,14 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
 
 fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
     let check = Check::RunsSkipped;
-    let skipped: Vec<&Run> = history
-        .runs
-        .iter()
-        .filter(|run| run.status.is_terminal())
-        .take_while(|run| run.status == RunStatus::Skipped)
-        .collect();
+    let ended = history.runs.iter().filter(|run| run.status.is_terminal());
+    let mut skipped: Vec<&Run> = ended.take_while(|run| run.status == RunStatus::Skipped).collect();
+    // What was skipped before the run in the way ended is over with it; what is skipped without one goes on.
+    let in_the_way =
+        history.runs.iter().find(|run| run.status.is_terminal() && run.status != RunStatus::Skipped);
+    if let Some(over) = in_the_way.and_then(|run| run.completed_at) {
+        skipped.retain(|run| run.created_at > over);
+    }
     let limit = sync.skipped_runs_limit;
     let count = skipped.len();
     let evidence = Evidence::new(format!("{count} runs skipped in a row, limit {limit}"))

@@ -96,7 +96,7 @@ struct RawSchedule {
 /// Reads the text into the validated form, or says all that is wrong with it.
 pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
     let raw: RawPipeline = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
-    let mut check = Validation { text, problems: Vec::new() };
+    let mut check = Validation { lines: Lines::of(text), problems: Vec::new() };
     let pipeline = check.pipeline(raw);
     if check.problems.is_empty() { Ok(pipeline) } else { Err(check.problems) }
 }
@@ -104,7 +104,7 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
 /// What the TOML reader itself refuses: bad syntax, unknown and missing keys, wrong types.
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().to_owned();
-    let line = error.span().map_or(0, |span| line_of(text, &span));
+    let line = error.span().map_or(0, |span| Lines::of(text).number(&span));
     let quoted = message.split('`').nth(1).map(str::to_owned);
     let remedy = if message.starts_with("unknown field") {
         "remove it or correct its name"
@@ -124,19 +124,31 @@ fn key_on_line(text: &str, line: usize) -> Option<String> {
     Some(line.split('=').next()?.trim().to_owned())
 }
 
-fn line_of(text: &str, span: &Range<usize>) -> usize {
-    text.bytes().take(span.start).filter(|byte| *byte == b'\n').count() + 1
+/// Where each line of a text begins, so that many places are found in one look at the text.
+struct Lines(Vec<usize>);
+
+impl Lines {
+    fn of(text: &str) -> Self {
+        let after_newlines =
+            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        Self(std::iter::once(0).chain(after_newlines).collect())
+    }
+
+    /// The line of a place, from 1.
+    fn number(&self, span: &Range<usize>) -> usize {
+        self.0.partition_point(|start| *start <= span.start)
+    }
 }
 
 /// Gathers problems on the way; a value that is wrong is replaced so that the rest is still looked at.
-struct Validation<'a> {
-    text: &'a str,
+struct Validation {
+    lines: Lines,
     problems: Vec<Problem>,
 }
 
-impl Validation<'_> {
+impl Validation {
     fn refuse<T>(&mut self, at: &Spanned<T>, key: &str, found: impl Into<String>, remedy: impl Into<String>) {
-        let line = line_of(self.text, &at.span());
+        let line = self.lines.number(&at.span());
         self.problems.push(Problem { line, key: key.to_owned(), found: found.into(), remedy: remedy.into() });
     }
 
@@ -179,7 +191,7 @@ impl Validation<'_> {
         let mut first_lines = HashMap::new();
         for item in items {
             let (said, at) = value(item);
-            let line = line_of(self.text, &at.span());
+            let line = self.lines.number(&at.span());
             if let Some(first) = first_lines.get(&said) {
                 self.refuse(at, key, format!("`{said}` is used on line {first} already"), "make it unique");
             } else {

@@ -77,7 +77,10 @@ fn acts() -> Vec<Act> {
         Act {
             title: "somebody changes the update sync to run hourly",
             key: "properties/schedule-drift/properties-update",
-            breaks: Break::World(Fault::ChangeSchedule { sync: UPDATE, schedule: json!({ "frequency": "hourly" }) }),
+            breaks: Break::World(Fault::ChangeSchedule {
+                sync: UPDATE,
+                schedule: json!({ "frequency": "hourly" }),
+            }),
             passes: [0, 0],
         },
         Act {
@@ -116,7 +119,10 @@ pub(crate) async fn play(keep: bool) -> Result<()> {
     incidents_are_closed(&stage, rows.len()).await?;
     table(&rows);
     println!("\nAll {} faults were found, told once, and told again when they were over.", rows.len());
-    println!("The demo took {:.0} s. Mail is not delivered by ministack: the text above is what was published for it.", started.elapsed().as_secs_f64());
+    println!(
+        "The demo took {:.0} s. Mail is not delivered by ministack: the text above is what was published for it.",
+        started.elapsed().as_secs_f64()
+    );
     if keep {
         leave_up(&stage).await?;
     }
@@ -142,13 +148,20 @@ async fn healthy_round(stage: &Stage, tell: &Teller) -> Result<()> {
     if let Some(error) = round.error {
         bail!("the first round failed ({error}): {}\n{}", round.value, stage.aws.log_tail(2_000));
     }
-    let summary = round.value.get("summary").and_then(|summary| summary.as_str()).unwrap_or_default().to_owned();
+    let summary =
+        round.value.get("summary").and_then(|summary| summary.as_str()).unwrap_or_default().to_owned();
     tell.line(&format!("First round by hand: {summary}."));
     ensure!(stage.subscriber.notifications().is_empty(), "a healthy pipeline raised a notice: {summary}");
     Ok(())
 }
 
-async fn play_act(stage: &Stage, tell: &Teller, act: &Act, heard: &mut usize, show_mail: bool) -> Result<Row> {
+async fn play_act(
+    stage: &Stage,
+    tell: &Teller,
+    act: &Act,
+    heard: &mut usize,
+    show_mail: bool,
+) -> Result<Row> {
     println!();
     tell.line(&format!("BREAK: {}", act.title));
     let [after_break, after_mending] = act.passes;
@@ -197,13 +210,18 @@ async fn hear(stage: &Stage, heard: &mut usize, key: &str, kind: &str) -> Result
     loop {
         let what = format!("the notice {kind} of {key}");
         let next = stage.subscriber.wait_for(*heard, NOTICE_LIMIT, &what, |_| true).await;
-        let (at, notification) = next.with_context(|| format!("the functions' log ends with:\n{}", stage.aws.log_tail(3_000)))?;
+        let (at, notification) =
+            next.with_context(|| format!("the functions' log ends with:\n{}", stage.aws.log_tail(3_000)))?;
         *heard = at + 1;
         ensure!(notification.text("dedup_key") == key, "waiting for {what}, heard: {}", notification.subject);
         if notification.text("kind") == kind {
             return Ok(notification);
         }
-        ensure!(notification.text("kind") == "worsened", "waiting for {what}, heard: {}", notification.subject);
+        ensure!(
+            notification.text("kind") == "worsened",
+            "waiting for {what}, heard: {}",
+            notification.subject
+        );
         println!("          NOTICE  {}", notification.subject);
     }
 }
@@ -220,21 +238,32 @@ fn show_the_mail(stage: &Stage, tell: &Teller) {
 
 /// Each act is heard of once when it begins and once when it ends; worsening is allowed.
 fn only_what_was_done(stage: &Stage, acts: usize) -> Result<()> {
-    let of_kind = |kind: &str| stage.subscriber.notifications().iter().filter(|n| n.text("kind") == kind).count();
+    let of_kind =
+        |kind: &str| stage.subscriber.notifications().iter().filter(|n| n.text("kind") == kind).count();
     let (opened, resolved) = (of_kind("opened"), of_kind("resolved"));
-    ensure!(opened == acts && resolved == acts, "{acts} faults made {opened} openings and {resolved} resolutions");
+    ensure!(
+        opened == acts && resolved == acts,
+        "{acts} faults made {opened} openings and {resolved} resolutions"
+    );
     Ok(())
 }
 
 async fn incidents_are_closed(stage: &Stage, acts: usize) -> Result<()> {
     let incidents = stage.deployment.incidents().await?;
     let open = incidents.iter().filter(|incident| incident.get("state") != Some(&json!("resolved"))).count();
-    ensure!(incidents.len() == acts && open == 0, "{} incidents are stored, {open} of them open", incidents.len());
+    ensure!(
+        incidents.len() == acts && open == 0,
+        "{} incidents are stored, {open} of them open",
+        incidents.len()
+    );
     Ok(())
 }
 
 fn table(rows: &[Row]) {
-    println!("\n{:-<84}\n{:<46} {:>11} {:>11} {:>13}", "", "fault", "found after", "noticed", "mend to notice");
+    println!(
+        "\n{:-<84}\n{:<46} {:>11} {:>11} {:>13}",
+        "", "fault", "found after", "noticed", "mend to notice"
+    );
     for row in rows {
         let title: String = row.fault.chars().take(45).collect();
         println!("{title:<46} {:>9.1} s {:>9.1} s {:>11.1} s", row.found, row.noticed, row.resolved);
@@ -246,12 +275,18 @@ async fn leave_up(stage: &Stage) -> Result<()> {
     println!("\nEverything stays up until Ctrl-C, with a round every 2 seconds. To play:");
     println!("  curl -s {census}/lab/state");
     println!("  curl -s -X POST {census}/lab/fault -d '{{\"fault\": \"pause\", \"sync\": {CREATE}}}'");
-    println!("  curl -s -X POST {census}/lab/fault -d '{{\"fault\": \"reject\", \"sync\": {UPDATE}, \"percent\": 20}}'");
+    println!(
+        "  curl -s -X POST {census}/lab/fault -d '{{\"fault\": \"reject\", \"sync\": {UPDATE}, \"percent\": 20}}'"
+    );
     println!("  curl -s -X POST {census}/lab/fault -d '{{\"fault\": \"down\"}}'");
     println!("  curl -s -X POST {census}/lab/jump -d '{{\"minutes\": 30}}'");
     println!("  curl -s -X POST {census}/lab/heal");
     println!("  curl -s -u 'bearer:{}' {census}/api/v1/syncs", syncwatch_lab::census::TOKEN);
-    println!("AWS answers at {}; its log is {}.\n", stage.deployment.endpoint(), stage.aws.log_path().display());
+    println!(
+        "AWS answers at {}; its log is {}.\n",
+        stage.deployment.endpoint(),
+        stage.aws.log_path().display()
+    );
     let mut heard = stage.subscriber.notifications().len();
     stage.deployment.poll_every_sweep(FUNCTION, ROUNDS).await?;
     loop {

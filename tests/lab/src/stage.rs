@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use crate::aws::{Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips};
+use crate::aws::{
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips,
+};
 use crate::census::{CensusServer, TOKEN, World};
 use crate::clock::LabClock;
 use crate::receivers::{MailTap, SnsReceiver};

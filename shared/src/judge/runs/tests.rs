@@ -131,12 +131,17 @@ fn skipped_runs_are_told_from_the_limit_on_unless_a_stuck_run_explains_them() {
     use RunStatus::{Completed, Skipped, Working};
     let skipped = |count| {
         let mut runs = many(count, &Skipped);
-        runs.push(run(10 + 30 * count, Completed));
+        runs.push(run(40 + 30 * count, Completed));
         runs
     };
     assert_eq!(judged(skipped(2), Check::RunsSkipped), "healthy, 2 runs skipped in a row, limit 3");
     assert_eq!(judged(skipped(3), Check::RunsSkipped), "warning, 3 runs skipped in a row, limit 3");
     assert_eq!(judged(skipped(6), Check::RunsSkipped), "error, 6 runs skipped in a row, limit 3");
+    // The run in the way took until after the last of them: the way is free again.
+    let long = Run { completed_at: Some(now() - SignedDuration::from_mins(5)), ..run(200, Completed) };
+    let mut over = many(5, &Skipped);
+    over.push(long);
+    assert_eq!(judged(over, Check::RunsSkipped), "healthy, 0 runs skipped in a row, limit 3");
     let behind_a_stuck_run = vec![run(5, Skipped), run(20, Skipped), run(35, Skipped), run(50, Working)];
     assert_eq!(
         judged(behind_a_stuck_run, Check::RunsSkipped),

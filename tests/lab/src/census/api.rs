@@ -96,16 +96,15 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, shift: SignedDura
             }
         }
         ("GET", ["webhooks"]) => {
-            let webhooks: Vec<Value> = world.webhooks.iter().rev().map(|hook| webhook_json(hook, request)).collect();
+            let webhooks: Vec<Value> =
+                world.webhooks.iter().rev().map(|hook| webhook_json(hook, request)).collect();
             list(request, "webhooks", webhooks, |hook| hook)
         }
         ("POST", ["webhooks"]) => create_webhook(world, request),
-        ("GET", ["webhooks", hook]) => {
-            match world.webhooks.iter().find(|known| Some(known.id) == id(hook)) {
-                Some(hook) => success(&webhook_json(hook, request)),
-                None => not_found(),
-            }
-        }
+        ("GET", ["webhooks", hook]) => match world.webhooks.iter().find(|known| Some(known.id) == id(hook)) {
+            Some(hook) => success(&webhook_json(hook, request)),
+            None => not_found(),
+        },
         ("PATCH", ["webhooks", hook]) => patch_webhook(world, id(hook), request),
         ("DELETE", ["webhooks", hook]) => {
             let before = world.webhooks.len();
@@ -116,9 +115,12 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, shift: SignedDura
         ("GET", ["sources", "4"]) => success(&in_group(request, source())),
         ("GET", ["destinations"]) if !request.v2 => list(request, "destinations", vec![destination()], |d| d),
         ("GET", ["destinations", "15"]) if !request.v2 => success(&destination()),
-        ("GET", ["activations"]) if request.v2 => {
-            list(request, "activations", vec![json!({ "id": "glimmering_donkey", "name": "Salesforce" })], |a| a)
-        }
+        ("GET", ["activations"]) if request.v2 => list(
+            request,
+            "activations",
+            vec![json!({ "id": "glimmering_donkey", "name": "Salesforce" })],
+            |a| a,
+        ),
         _ => not_found(),
     }
 }
@@ -209,7 +211,9 @@ fn patch_sync(world: &mut World, id: u64, request: &Request<'_>, shift: SignedDu
         }
     });
     match world.sync(id) {
-        Some(sync) => (200, json!({ "status": "updated", "data": in_group(request, sync_json(world, sync, shift)) })),
+        Some(sync) => {
+            (200, json!({ "status": "updated", "data": in_group(request, sync_json(world, sync, shift)) }))
+        }
         None => not_found(),
     }
 }
@@ -217,13 +221,19 @@ fn patch_sync(world: &mut World, id: u64, request: &Request<'_>, shift: SignedDu
 fn alerts_in(attributes: &Value) -> Result<Alerts, &'static str> {
     // The one validation message of this endpoint that was seen in the wild.
     let attributes = attributes.as_array().ok_or("sync_alert_configurations is invalid")?;
-    let of = |kind: &str| attributes.iter().find(|alert| alert.get("type").and_then(Value::as_str) == Some(kind));
-    let threshold = of("InvalidRecordPercentAlertConfiguration").map(|alert| alert.pointer("/options/threshold"));
+    let of =
+        |kind: &str| attributes.iter().find(|alert| alert.get("type").and_then(Value::as_str) == Some(kind));
+    let threshold =
+        of("InvalidRecordPercentAlertConfiguration").map(|alert| alert.pointer("/options/threshold"));
     let rejected_percent = match threshold {
         None => None,
         Some(percent) => {
             let percent = percent.and_then(Value::as_u64).filter(|percent| *percent <= 100);
-            Some(percent.and_then(|percent| u32::try_from(percent).ok()).ok_or("sync_alert_configurations is invalid")?)
+            Some(
+                percent
+                    .and_then(|percent| u32::try_from(percent).ok())
+                    .ok_or("sync_alert_configurations is invalid")?,
+            )
         }
     };
     Ok(Alerts { failed_run: of("FailureAlertConfiguration").is_some(), rejected_percent })

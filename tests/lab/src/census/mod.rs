@@ -18,8 +18,8 @@ pub use render::{run_json, runs_json, sync_json, syncs_json};
 pub use schedule::SimSchedule;
 pub use server::{CensusServer, Requests, TOKEN};
 pub use webhooks::{Webhook, sign};
-pub use world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
 pub(crate) use world::SimCounts;
+pub use world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
 
 #[cfg(test)]
 mod tests;

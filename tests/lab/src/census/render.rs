@@ -86,7 +86,9 @@ fn total_shift(world: &World, shift: SignedDuration) -> SignedDuration {
 #[must_use]
 pub fn syncs_json(world: &World, page: u64, per_page: u64, shift: SignedDuration) -> Value {
     let syncs: Vec<&SimSync> = world.syncs().rev().collect();
-    paged(syncs.into_iter(), Paging { page, per_page, ascending: false }, None, |sync| sync_json(world, sync, shift))
+    paged(syncs.into_iter(), Paging { page, per_page, ascending: false }, None, |sync| {
+        sync_json(world, sync, shift)
+    })
 }
 
 /// A page of `GET /syncs/{id}/sync_runs`, newest first, as the API has it.
@@ -156,8 +158,10 @@ fn nested(sync: &SimSync, json: &mut Map<String, Value>) {
                             "should_send_recovery": true, "options": null }));
     }
     if let Some(threshold) = sync.alerts.rejected_percent {
-        alerts.push(json!({ "id": 2, "type": "InvalidRecordPercentAlertConfiguration", "send_for": "first_time",
-                            "should_send_recovery": true, "options": { "threshold": threshold } }));
+        alerts.push(
+            json!({ "id": 2, "type": "InvalidRecordPercentAlertConfiguration", "send_for": "first_time",
+                            "should_send_recovery": true, "options": { "threshold": threshold } }),
+        );
     }
     json.insert("alert_attributes".to_owned(), json!(alerts));
 }
@@ -202,7 +206,13 @@ pub fn run_json(world: &World, run: &SimRun, shift: SignedDuration) -> Value {
 
 /// The records of a run that did not arrive, with a payload as Census has one.
 pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
-    let counts = run.counts.unwrap_or(super::world::SimCounts { source: 0, processed: 0, updated: 0, failed: 0, invalid: 0 });
+    let counts = run.counts.unwrap_or(super::world::SimCounts {
+        source: 0,
+        processed: 0,
+        updated: 0,
+        failed: 0,
+        invalid: 0,
+    });
     let record = |number: u64, status: &str, message: &str| {
         let identifier = format!("P-{:08}", run.id.wrapping_mul(1_000).wrapping_add(number) % 100_000_000);
         json!({
@@ -216,6 +226,7 @@ pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
         })
     };
     let rejected = (0..counts.failed).map(|number| record(number, "rejected", &run.reject_message));
-    let invalid = (0..counts.invalid).map(|number| record(10_000 + number, "invalid", "Invalid value in PROPERTY_ID"));
+    let invalid =
+        (0..counts.invalid).map(|number| record(10_000 + number, "invalid", "Invalid value in PROPERTY_ID"));
     rejected.chain(invalid).collect()
 }

@@ -46,7 +46,8 @@ impl SimSchedule {
     /// # Errors
     /// What is wrong with the expression.
     pub fn cron(expression: &str) -> Result<Self, String> {
-        let crontab = cronexpr::parse_crontab(&format!("{expression} UTC")).map_err(|error| error.to_string())?;
+        let crontab =
+            cronexpr::parse_crontab(&format!("{expression} UTC")).map_err(|error| error.to_string())?;
         Ok(Self::Cron(expression.to_owned(), Box::new(crontab)))
     }
 
@@ -70,7 +71,9 @@ impl SimSchedule {
                     (date.weekday() == *day && due > instant).then_some(due)
                 })
             }
-            Self::Cron(_, crontab) => crontab.find_next(MakeTimestamp(instant)).ok().map(|due| due.timestamp()),
+            Self::Cron(_, crontab) => {
+                crontab.find_next(MakeTimestamp(instant)).ok().map(|due| due.timestamp())
+            }
         }
     }
 
@@ -80,7 +83,11 @@ impl SimSchedule {
     /// What Census would refuse.
     pub fn from_json(schedule: &Value) -> Result<Self, String> {
         let small = |key: &str| {
-            schedule.get(key).and_then(Value::as_i64).and_then(|number| i8::try_from(number).ok()).unwrap_or(0)
+            schedule
+                .get(key)
+                .and_then(Value::as_i64)
+                .and_then(|number| i8::try_from(number).ok())
+                .unwrap_or(0)
         };
         // 24 is within the documented range; that it means midnight is the lab's choice.
         let (hour, minute) = (small("hour") % 24, small("minute"));

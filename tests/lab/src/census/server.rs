@@ -219,7 +219,13 @@ impl Drop for BeingAnswered {
     }
 }
 
-async fn handle(State(shared): State<Arc<Shared>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn handle(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if let Some(path) = uri.path().strip_prefix("/lab/") {
         return admin(&shared, &method, path, &body);
     }
@@ -309,11 +315,14 @@ fn broken(fault: &HttpFault) -> Response {
             response
         }
         HttpFault::Unauthorized => json_response(401, &json!({ "status": 401 })),
-        HttpFault::MalformedJson => raw(StatusCode::OK, "application/json", r#"{"status":"success","data":[{"id":"#),
+        HttpFault::MalformedJson => {
+            raw(StatusCode::OK, "application/json", r#"{"status":"success","data":[{"id":"#)
+        }
         HttpFault::EmptyBody => raw(StatusCode::OK, "application/json", ""),
         HttpFault::Dropped => {
             // A body that fails makes the server close the connection in the middle of the answer.
-            let torn = futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });
+            let torn =
+                futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });
             Response::new(Body::from_stream(torn))
         }
         _ => raw(
@@ -325,7 +334,9 @@ fn broken(fault: &HttpFault) -> Response {
 }
 
 fn authorized(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     if let Some(token) = value.strip_prefix("Bearer ") {
         return token == TOKEN;
     }
@@ -338,7 +349,9 @@ fn authorized(headers: &HeaderMap) -> bool {
 fn json_response(status: u16, body: &Value) -> Response {
     let mut response = Response::new(Body::from(body.to_string()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
     response
 }
 
@@ -349,7 +362,8 @@ fn query_pairs(uri: &Uri) -> Vec<(String, String)> {
 }
 
 fn without_ids(path: &str) -> String {
-    let star = |segment: &str| if segment.parse::<u64>().is_ok() { "*".to_owned() } else { segment.to_owned() };
+    let star =
+        |segment: &str| if segment.parse::<u64>().is_ok() { "*".to_owned() } else { segment.to_owned() };
     path.split('/').map(star).collect::<Vec<_>>().join("/")
 }
 
@@ -379,7 +393,11 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
             heal_all(&mut shared.door());
             json_response(200, &ok)
         }
-        ("POST", "jump") => match asked.get("minutes").and_then(Value::as_i64).filter(|minutes| (1..=100_000).contains(minutes)) {
+        ("POST", "jump") => match asked
+            .get("minutes")
+            .and_then(Value::as_i64)
+            .filter(|minutes| (1..=100_000).contains(minutes))
+        {
             None => json_response(400, &json!({ "error": "give {\"minutes\": 30}, from 1 to 100000" })),
             Some(minutes) => {
                 shared.clock.jump(SignedDuration::from_mins(minutes));
@@ -395,14 +413,21 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
                 .syncs()
                 .take(100)
                 .map(|sync| {
-                    let last = door.world.runs(sync.id).next().map(|run| super::render::run_json(&door.world, run, shift));
+                    let last = door
+                        .world
+                        .runs(sync.id)
+                        .next()
+                        .map(|run| super::render::run_json(&door.world, run, shift));
                     json!({ "id": sync.id, "label": sync.label, "paused": sync.paused, "last_run": last })
                 })
                 .collect();
             let faults = json!({ "world": door.faults, "door": door.http_faults });
             let destination = door.world.destination;
             let moved = json!({ "created": destination.created, "updated": destination.updated, "rejected": destination.rejected });
-            json_response(200, &json!({ "syncs": syncs, "faults": faults, "salesforce": moved, "requests": door.requests.total }))
+            json_response(
+                200,
+                &json!({ "syncs": syncs, "faults": faults, "salesforce": moved, "requests": door.requests.total }),
+            )
         }
         _ => json_response(404, &json!({ "error": "the lab has POST fault, heal, jump and GET state" })),
     }

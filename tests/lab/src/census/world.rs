@@ -319,7 +319,8 @@ impl World {
         self.now = now;
         let ids: Vec<u64> = self.syncs.keys().copied().collect();
         for id in ids {
-            while let Some(due) = self.syncs.get(&id).and_then(|sync| sync.next_due).filter(|due| *due <= now) {
+            while let Some(due) = self.syncs.get(&id).and_then(|sync| sync.next_due).filter(|due| *due <= now)
+            {
                 self.fire(id, due);
             }
         }
@@ -346,20 +347,32 @@ impl World {
         run
     }
 
-    fn start_run(&mut self, id: u64, created_at: Timestamp, scheduled_for: Option<Timestamp>, full: bool) -> Option<u64> {
+    fn start_run(
+        &mut self,
+        id: u64,
+        created_at: Timestamp,
+        scheduled_for: Option<Timestamp>,
+        full: bool,
+    ) -> Option<u64> {
         let run_id = self.next_run_id;
         let sync = self.syncs.get_mut(&id)?;
         let ailments = sync.ailments.clone();
         let busy = sync.runs.iter().rev().take(20).any(|run| !run.has_ended(created_at));
         let rng = &mut self.rng;
-        let starts_at = created_at.saturating_add(SignedDuration::from_secs(rng.random_range(1..5))).unwrap_or(created_at);
+        let starts_at = created_at
+            .saturating_add(SignedDuration::from_secs(rng.random_range(1..5)))
+            .unwrap_or(created_at);
         let spread = rng.random_range(60..140_i64);
-        let took = sync.traffic.runtime.as_secs() * spread / 100 * i64::from(ailments.slow_factor.unwrap_or(1));
+        let took =
+            sync.traffic.runtime.as_secs() * spread / 100 * i64::from(ailments.slow_factor.unwrap_or(1));
         let ends = starts_at.saturating_add(SignedDuration::from_secs(took.max(1))).unwrap_or(starts_at);
         let records = sync.traffic.records * rng.random_range(70..130) / 100;
-        let share = |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
+        let share =
+            |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
         // On a good day about one record in five hundred is refused, and never more than 3 % of a run.
-        let stray = u64::from(ailments.reject_percent.is_none() && records >= 34 && rng.random_bool(records as f64 / 500.0));
+        let stray = u64::from(
+            ailments.reject_percent.is_none() && records >= 34 && rng.random_bool(records as f64 / 500.0),
+        );
         let failed = share(ailments.reject_percent).max(stray);
         let invalid = share(ailments.invalid_percent);
         let processed = records.saturating_sub(invalid);
@@ -412,7 +425,10 @@ impl World {
     /// Makes the run that is at work, if there is one, never end.
     pub(crate) fn hang_current(&mut self, id: u64) {
         let now = self.now;
-        if let Some(run) = self.syncs.get_mut(&id).and_then(|sync| sync.runs.iter_mut().rev().find(|run| !run.has_ended(now)))
+        if let Some(run) = self
+            .syncs
+            .get_mut(&id)
+            .and_then(|sync| sync.runs.iter_mut().rev().find(|run| !run.has_ended(now)))
         {
             run.ends_at = None;
         }
@@ -437,7 +453,14 @@ impl World {
 
     /// Cancels whatever hangs.
     pub(crate) fn cancel_hanging(&mut self, id: u64) {
-        let hanging: Vec<u64> = self.syncs.get(&id).into_iter().flat_map(|sync| &sync.runs).filter(|run| run.ends_at.is_none()).map(|run| run.id).collect();
+        let hanging: Vec<u64> = self
+            .syncs
+            .get(&id)
+            .into_iter()
+            .flat_map(|sync| &sync.runs)
+            .filter(|run| run.ends_at.is_none())
+            .map(|run| run.id)
+            .collect();
         for run in hanging {
             self.cancel(run);
         }
@@ -448,7 +471,13 @@ impl World {
         let id = self.next_webhook_id;
         self.next_webhook_id += 1;
         let secret: String = (0..32).map(|_| char::from(self.rng.random_range(b'a'..=b'z'))).collect();
-        self.webhooks.push(Webhook { id, name: name.to_owned(), endpoint: endpoint.to_owned(), events, secret });
+        self.webhooks.push(Webhook {
+            id,
+            name: name.to_owned(),
+            endpoint: endpoint.to_owned(),
+            events,
+            secret,
+        });
         let last = self.webhooks.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "it was pushed just above")]
         &self.webhooks[last]

@@ -79,13 +79,21 @@ impl Drop for MailTap {
     }
 }
 
-async fn pass_on(State(tap): State<Arc<Tap>>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn pass_on(
+    State(tap): State<Arc<Tap>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if let Some(mail) = mail_in(&body) {
         tap.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let mut request = tap.http.request(method, format!("{}{path}", tap.upstream)).body(body);
-    for (name, value) in headers.iter().filter(|(name, _)| **name != header::HOST && **name != header::CONTENT_LENGTH) {
+    for (name, value) in
+        headers.iter().filter(|(name, _)| **name != header::HOST && **name != header::CONTENT_LENGTH)
+    {
         request = request.header(name, value);
     }
     match answer_of(request).await {
@@ -115,7 +123,8 @@ fn mail_in(form: &[u8]) -> Option<Mail> {
     let form = std::str::from_utf8(form).ok()?;
     let mut url = reqwest::Url::parse("http://form/").ok()?;
     url.set_query(Some(form));
-    let field = |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let field =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
     if field("Action")? != "Publish" || field("MessageStructure")? != "json" {
         return None;
     }

@@ -57,7 +57,8 @@ impl PagerDuty {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
         let url = format!("http://{}", listener.local_addr()?);
         let books = Arc::new(Mutex::new(Books::default()));
-        let router = Router::new().route("/v2/enqueue", routing::post(enqueue)).with_state(Arc::clone(&books));
+        let router =
+            Router::new().route("/v2/enqueue", routing::post(enqueue)).with_state(Arc::clone(&books));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
                 tracing::error!(%error, "the simulated PagerDuty ended");
@@ -82,7 +83,12 @@ impl PagerDuty {
     #[must_use]
     pub fn open_alerts(&self, routing_key: &str) -> Vec<String> {
         let books = lock(&self.books);
-        books.open.keys().filter(|(routing, _)| routing == routing_key).map(|(_, dedup)| dedup.clone()).collect()
+        books
+            .open
+            .keys()
+            .filter(|(routing, _)| routing == routing_key)
+            .map(|(_, dedup)| dedup.clone())
+            .collect()
     }
 
     /// Answers the next events with these statuses in turn, such as 429 or 500.
@@ -104,11 +110,14 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 async fn enqueue(State(books): State<Arc<Mutex<Books>>>, body: Bytes) -> Response {
     let mut books = lock(&books);
     let (status, answer) = match books.refusals.pop() {
-        Some(status) => (status, json!({ "status": "throttled or broken", "message": "scripted by the lab" })),
+        Some(status) => {
+            (status, json!({ "status": "throttled or broken", "message": "scripted by the lab" }))
+        }
         None => match read(&body) {
-            Err(errors) => {
-                (400, json!({ "status": "invalid event", "message": "Event object is invalid", "errors": errors }))
-            }
+            Err(errors) => (
+                400,
+                json!({ "status": "invalid event", "message": "Event object is invalid", "errors": errors }),
+            ),
             Ok(mut event) => {
                 if event.dedup_key.is_empty() {
                     // Documented: PagerDuty makes a key of its own, which nobody can resolve by.
@@ -197,7 +206,8 @@ mod tests {
 
     async fn post(service: &PagerDuty, event: &Value) -> u16 {
         let http = syncwatch::aws::http::client().unwrap();
-        let answer = http.post(format!("{}/v2/enqueue", service.url())).body(event.to_string()).send().await.unwrap();
+        let answer =
+            http.post(format!("{}/v2/enqueue", service.url())).body(event.to_string()).send().await.unwrap();
         answer.status().as_u16()
     }
 
@@ -239,7 +249,8 @@ mod tests {
         let service = PagerDuty::start().await.unwrap();
         service.refuse_next(&[429, 500]);
         let trigger = event("trigger", KEY, "a");
-        let answers = [post(&service, &trigger).await, post(&service, &trigger).await, post(&service, &trigger).await];
+        let answers =
+            [post(&service, &trigger).await, post(&service, &trigger).await, post(&service, &trigger).await];
         assert_eq!(answers, [429, 500, 202]);
     }
 }

@@ -153,8 +153,11 @@ async fn take(State(inbox): State<Arc<Inbox>>, body: Bytes) {
         "SubscriptionConfirmation" => inbox.got().tokens.push(text("Token")),
         "Notification" => {
             let attributes = envelope.get("MessageAttributes").and_then(Value::as_object);
-            let value_of = |attribute: &Value| attribute.get("Value").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let attributes = attributes.into_iter().flatten().map(|(name, attribute)| (name.clone(), value_of(attribute)));
+            let value_of = |attribute: &Value| {
+                attribute.get("Value").and_then(Value::as_str).unwrap_or_default().to_owned()
+            };
+            let attributes =
+                attributes.into_iter().flatten().map(|(name, attribute)| (name.clone(), value_of(attribute)));
             let notification = Notification {
                 received_at: Timestamp::now(),
                 subject: text("Subject"),

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use super::{World, client_with, fixture, ok, settings, status};
+use crate::census::{Client, Error};
+use crate::observation::{RunId, SyncId, Unread};
+use crate::pipeline::ApiVersion;
+
+async fn answered(answer: ResponseTemplate) -> Error {
+    World::new(vec![answer]).await.client.get_sync(SyncId(7)).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn errors_with_a_status_in_words_and_in_figures_are_both_understood() {
+    let operation = "get sync";
+    let error = answered(status(400).set_body_json(fixture!("errors/400-word.json"))).await;
+    let message = Some("sync_alert_configurations is invalid".to_owned());
+    assert_eq!(error, Error::Status { operation, status: 400, message });
+    let error = answered(status(401).set_body_json(fixture!("errors/401-integer.json"))).await;
+    assert_eq!(error, Error::Unauthorized { operation });
+    let error = answered(status(403).set_body_json(fixture!("errors/403-integer-and-message.json"))).await;
+    assert_eq!(error, Error::Forbidden { operation });
+    let error = answered(status(404).set_body_json(fixture!("errors/404-integer.json"))).await;
+    assert_eq!(error, Error::NotFound { operation, what: "syncs/7".to_owned() });
+    assert!(error.to_string().contains("syncs/7") && error.to_string().contains("pipeline.toml"));
+}
+
+#[tokio::test]
+async fn an_error_that_comes_as_a_success_is_an_error() {
+    let error = answered(ok(fixture!("errors/400-word.json"))).await;
+    assert!(matches!(error, Error::Status { status: 200, message: Some(_), .. }), "{error:?}");
+    let error = answered(ok(fixture!("errors/404-integer.json"))).await;
+    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn records_that_are_no_longer_kept_are_gone() {
+    let world = World::new(vec![status(410)]).await;
+    let error = world.client.rejected_records(RunId(94), 5).await.unwrap_err();
+    assert_eq!(error, Error::Gone { operation: "list records", what: "sync_runs/94/records".to_owned() });
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
+    let html = "<html><body>Bad gateway at 10.0.0.1</body></html>";
+    let error = answered(status(502).set_body_raw(html, "text/html")).await;
+    assert_eq!(error, Error::Status { operation: "get sync", status: 502, message: None });
+    let error = answered(status(200).set_body_raw(html, "text/html; charset=utf-8")).await;
+    let content_type = "text/html; charset=utf-8".to_owned();
+    assert_eq!(error, Error::NotJson { operation: "get sync", status: 200, content_type });
+    assert!(!error.to_string().contains("gateway"));
+}
+
+#[tokio::test]
+async fn an_empty_success_is_an_error() {
+    for code in [200, 204] {
+        let error = answered(status(code)).await;
+        assert_eq!(error, Error::EmptyBody { operation: "get sync", status: code });
+    }
+    let error = answered(status(200).set_body_string(" \n")).await;
+    assert!(matches!(error, Error::EmptyBody { .. }));
+}
+
+#[tokio::test]
+async fn an_answer_without_data_names_the_place() {
+    let error = answered(ok(json!({ "status": "success", "data": [] }))).await;
+    assert_eq!(error.to_string(), "get sync: unexpected answer at data: a list");
+}
+
+#[tokio::test]
+async fn a_message_of_the_vendor_is_one_short_line() {
+    let message = format!("first\nsecond\u{1b}[31m {}", "é".repeat(1000));
+    let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
+    let Error::Status { message: Some(message), .. } = error else { panic!("{error:?}") };
+    assert!(message.starts_with("first second [31m é"));
+    assert_eq!(message.chars().count(), 300);
+}
+
+#[tokio::test]
+async fn an_answer_larger_than_the_limit_is_not_taken_in() {
+    let huge = ok(json!({ "data": { "id": 7, "label": "x".repeat(9 * 1024 * 1024) } }));
+    let error = answered(huge).await;
+    assert!(matches!(&error, Error::Shape { found, .. } if found == "more than 8388608 bytes"), "{error:?}");
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout() {
+    let world = World::new(vec![ok(json!({})).set_delay(Duration::from_secs(30))]).await;
+    let mut settings = settings(world.server.uri(), ApiVersion::V1);
+    settings.timeout = Duration::from_millis(40);
+    settings.retry_budget = Duration::ZERO;
+    let (client, _) = client_with(&settings);
+    let error = client.get_sync(SyncId(7)).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { operation: "get sync", .. }), "{error:?}");
+    assert!(error.is_transient());
+}
+
+#[test]
+fn an_address_with_credentials_a_query_or_another_scheme_is_refused() {
+    let wrong = [
+        "",
+        "app.getcensus.com",
+        "ftp://app.getcensus.com",
+        "https://bearer:hush@app.getcensus.com",
+        "https://app.getcensus.com?token=hush",
+        "https://app.getcensus.com#here",
+    ];
+    for base_url in wrong {
+        let settings = settings(base_url.to_owned(), ApiVersion::V1);
+        let client = Client::new(crate::aws::http::client().unwrap(), settings, super::now());
+        let error = client.unwrap_err();
+        assert_eq!(error, Error::InvalidBaseUrl, "{base_url}");
+        assert!(!error.to_string().contains("hush"));
+    }
+}
+
+#[test]
+fn a_judge_is_told_whether_census_refused_was_silent_or_spoke_nonsense() {
+    let operation = "list syncs";
+    let refused = [Error::Unauthorized { operation }, Error::Forbidden { operation }, Error::InvalidToken];
+    assert!(refused.iter().all(|error| matches!(error.to_unread(), Unread::Refused(_))));
+    let unreachable = [
+        Error::RateLimited { operation, attempts: 4, retry_after: None },
+        Error::Status { operation, status: 500, message: None },
+        Error::Timeout { operation, seconds: 15 },
+        Error::Transport { operation, detail: "connection refused".to_owned() },
+    ];
+    assert!(unreachable.iter().all(|error| matches!(error.to_unread(), Unread::Unreachable(_))));
+    assert!(unreachable.iter().all(Error::is_transient));
+    let unreadable = [
+        Error::EmptyBody { operation, status: 200 },
+        Error::NotJson { operation, status: 200, content_type: "text/html".to_owned() },
+        Error::NotFound { operation, what: "syncs/7".to_owned() },
+    ];
+    assert!(unreadable.iter().all(|error| matches!(error.to_unread(), Unread::Unreadable(_))));
+    assert!(!unreadable.iter().chain(&refused).any(Error::is_transient));
+}

@@ -1,0 +1,79 @@
+use futures::TryStreamExt as _;
+use serde_json::{Value, json};
+
+use super::{World, fixture, ok};
+use crate::census::wire::{parse_runs_page, parse_syncs_page};
+use crate::census::{Error, SyncPage};
+use crate::observation::SyncId;
+
+#[tokio::test]
+async fn the_syncs_are_paged_to_the_end() {
+    let answers = vec![ok(fixture!("v1-new/syncs-page-1.json")), ok(fixture!("v1-new/syncs-page-2.json"))];
+    let world = World::new(answers).await;
+    let pages: Vec<SyncPage> = world.client.syncs().try_collect().await.unwrap();
+    let ids: Vec<u64> = pages.iter().flat_map(|page| &page.syncs).map(|sync| sync.id.0).collect();
+    assert_eq!(ids, [15135, 15136, 15139]);
+    let expected = ["GET /api/v1/syncs?page=1&per_page=100", "GET /api/v1/syncs?page=2&per_page=100"];
+    assert_eq!(world.lines().await, expected);
+}
+
+#[tokio::test]
+async fn a_next_page_that_does_not_advance_is_an_error_and_no_loop() {
+    let mut stuck = fixture!("v1-new/syncs-page-1.json");
+    stuck["pagination"]["next_page"] = json!(1);
+    let world = World::new(vec![ok(stuck)]).await;
+    let walked: Result<Vec<SyncPage>, Error> = world.client.syncs().try_collect().await;
+    let message = walked.unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "list syncs: unexpected answer at pagination.next_page: 1, which does not come after page 1"
+    );
+    assert_eq!(world.lines().await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_empty_page_ends_the_walk_whatever_it_says_of_the_next() {
+    let world = World::new(vec![ok(json!({ "data": [], "pagination": { "next_page": 2 } }))]).await;
+    let pages: Vec<SyncPage> = world.client.syncs().try_collect().await.unwrap();
+    assert_eq!(pages, [SyncPage::default()]);
+}
+
+#[test]
+fn the_older_address_of_the_next_page_counts_where_there_is_no_pagination() {
+    let mut answer = fixture!("v1-new/syncs-page-1.json");
+    answer.as_object_mut().unwrap().remove("pagination");
+    assert_eq!(parse_syncs_page(&answer, 3).unwrap().next, Some(4));
+    answer["next"] = Value::Null;
+    assert_eq!(parse_syncs_page(&answer, 3).unwrap().next, None);
+}
+
+#[test]
+fn a_history_is_complete_only_if_the_answer_says_that_nothing_follows() {
+    let last = fixture!("v1-new/runs-last-page.json");
+    assert!(parse_runs_page(&last, 1).unwrap().complete);
+    assert!(!parse_runs_page(&fixture!("v1-old/runs-page.json"), 1).unwrap().complete);
+    let silent = json!({ "data": last["data"] });
+    assert!(!parse_runs_page(&silent, 1).unwrap().complete);
+    assert!(parse_runs_page(&json!({ "data": [] }), 1).unwrap().complete);
+}
+
+#[test]
+fn runs_come_newest_first_whatever_order_they_came_in() {
+    let mut answer = fixture!("v1-old/runs-page.json");
+    answer["data"].as_array_mut().unwrap().reverse();
+    let history = parse_runs_page(&answer, 1).unwrap();
+    assert_eq!(history.runs.iter().map(|run| run.id.0).collect::<Vec<_>>(), [95, 94]);
+}
+
+#[tokio::test]
+async fn older_runs_are_on_deeper_pages() {
+    let world = World::new(vec![ok(fixture!("v1-old/runs-page.json"))]).await;
+    world.client.runs_of_sync(SyncId(61), 25).await.unwrap();
+    world.client.runs_of_sync_page(SyncId(61), 2, 1000).await.unwrap();
+    let expected = [
+        "GET /api/v1/syncs/61/sync_runs?page=1&per_page=25&order=desc",
+        // The vendor clamps to 100 without a word; asking for more would only mislead the reader of a log.
+        "GET /api/v1/syncs/61/sync_runs?page=2&per_page=100&order=desc",
+    ];
+    assert_eq!(world.lines().await, expected);
+}

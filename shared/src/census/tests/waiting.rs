@@ -1,0 +1,91 @@
+//! The budget and the gate, without HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::Skipping;
+use crate::census::retry::{RetryBudget, retry_after, waits};
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn budget(total: u64) -> (RetryBudget, Arc<Skipping>) {
+    let watch = Arc::new(Skipping::default());
+    (RetryBudget::new(seconds(total), watch.clone()), watch)
+}
+
+#[tokio::test]
+async fn a_wait_is_granted_until_the_budget_is_used_up() {
+    let (budget, watch) = budget(10);
+    assert!(budget.wait(seconds(6), Duration::ZERO, false).await);
+    assert!(!budget.wait(seconds(6), Duration::ZERO, false).await);
+    assert!(budget.wait(seconds(4), Duration::ZERO, false).await);
+    assert_eq!(watch.naps(), [seconds(6), seconds(4)]);
+}
+
+#[tokio::test]
+async fn time_without_an_answer_is_paid_for_like_sleep() {
+    // Two silent attempts of 15 s and the wait between them are all that a round of 60 s can bear.
+    let (budget, watch) = budget(20);
+    assert!(budget.wait(seconds(1), seconds(15), false).await);
+    assert!(!budget.wait(seconds(2), seconds(15), false).await);
+    assert_eq!(watch.naps(), [seconds(1)]);
+}
+
+/// As many as 16 calls of a round are under way at once; each of them is told to wait.
+#[tokio::test(start_paused = true)]
+async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
+    let watch = Arc::new(crate::census::retry::RuntimeWatch);
+    let budget = RetryBudget::new(seconds(10), watch);
+    let calls = (0..16).map(|_| budget.wait(seconds(8), Duration::ZERO, true));
+    let granted = futures::future::join_all(calls).await;
+    assert!(granted.into_iter().all(|granted| granted));
+    assert!(!budget.wait(seconds(3), Duration::ZERO, false).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_call_waits_at_the_gate_and_pays_nothing() {
+    let watch = Arc::new(crate::census::retry::RuntimeWatch);
+    let budget = RetryBudget::new(seconds(8), watch);
+    let begun = budget.now();
+    let later = async {
+        tokio::time::sleep(seconds(3)).await;
+        budget.pass_gate().await.map(|()| budget.now().duration_since(begun))
+    };
+    let (granted, passed) = futures::future::join(budget.wait(seconds(8), Duration::ZERO, true), later).await;
+    assert!(granted);
+    // The timer of the runtime counts in milliseconds and rounds up.
+    let passed = passed.unwrap();
+    assert!(passed >= seconds(8) && passed < seconds(9), "{passed:?}");
+}
+
+#[tokio::test]
+async fn an_open_gate_holds_nobody_up() {
+    let (budget, watch) = budget(10);
+    assert_eq!(budget.pass_gate().await, Ok(()));
+    assert!(budget.wait(seconds(2), Duration::ZERO, true).await);
+    assert_eq!(budget.pass_gate().await, Ok(()));
+    assert_eq!(watch.naps(), [seconds(2)]);
+}
+
+#[test]
+fn there_are_three_waits_between_four_attempts() {
+    assert_eq!(waits().count(), 3);
+}
+
+#[test]
+fn retry_after_is_read_in_both_forms() {
+    let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let date = "Tue, 24 Nov 2026 12:00:30 GMT";
+    assert_eq!(retry_after(Some(" 90 "), None, now), Some(seconds(90)));
+    assert_eq!(retry_after(Some(date), None, now), Some(seconds(30)));
+    assert_eq!(retry_after(Some(date), Some("Tue, 24 Nov 2026 12:00:20 GMT"), now), Some(seconds(10)));
+    assert_eq!(retry_after(Some(date), Some("yesterday"), now), Some(seconds(30)));
+    // A date that has passed asks for no wait.
+    assert_eq!(retry_after(Some(date), Some("Tue, 24 Nov 2026 13:00:00 GMT"), now), Some(Duration::ZERO));
+    assert_eq!(retry_after(Some("soon"), None, now), None);
+    assert_eq!(retry_after(None, Some(date), now), None);
+}

@@ -1,0 +1,236 @@
+//! The function on the lab's AWS: DynamoDB's conditions, SNS's deliveries, the real zip.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use schedule_verification::{App, Config};
+use serde_json::{Value, json};
+use syncwatch::aws::Clients;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Env;
+use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::census::{Fault, HttpFault, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::stage::Stage;
+
+const FUNCTION: &str = "schedule-verification";
+const CREATE: u64 = 3_394_022;
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// A stage at wall time, for the zip, whose clock is the machine's.
+async fn stage() -> Stage {
+    stage_by(LabClock::wall()).await
+}
+
+/// A stage whose clock stands still, for functions in this process.
+async fn stage_out_of_time() -> Stage {
+    stage_by(LabClock::set_to("2026-11-24T12:00:00Z".parse().unwrap())).await
+}
+
+async fn stage_by(clock: LabClock) -> Stage {
+    let world = World::seed_pipeline(clock.now(), 11);
+    Stage::set(world, clock, Schedules::None).await.unwrap()
+}
+
+fn config(stage: &Stage) -> Config {
+    Config {
+        pipeline: "pipeline.toml".to_owned(),
+        topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
+        incidents_table: "syncwatch-incidents".to_owned(),
+        census_secret: "syncwatch/census-token".to_owned(),
+        census_base_url: Some(stage.census.url().to_owned()),
+    }
+}
+
+/// The function in this process, so that the time can be an argument.
+fn app(stage: &Stage, config: Config) -> App {
+    let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+    App::with(config, pipeline, Clients::for_endpoint(stage.aws.endpoint()).unwrap())
+}
+
+async fn verify(app: &App, now: Timestamp) -> Value {
+    app.run(json!({ "task": "verify" }), now).await.unwrap()
+}
+
+/// The notices of an answer, as `kind key`.
+fn notices(answer: &Value) -> Vec<String> {
+    let notices = answer["notices"].as_array().unwrap().iter();
+    notices
+        .map(|notice| {
+            format!("{} {}", notice["kind"].as_str().unwrap(), notice["incident"].as_str().unwrap())
+        })
+        .collect()
+}
+
+/// The unhealthy findings of an answer, as `check subject`.
+fn unhealthy(answer: &Value) -> Vec<String> {
+    let findings = answer["unhealthy"].as_array().unwrap().iter();
+    findings
+        .map(|finding| {
+            format!("{} {}", finding["check"].as_str().unwrap(), finding["subject"].as_str().unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_zip_tells_a_fault_once_and_its_end_once_however_often_it_runs() {
+    let stage = stage().await;
+    let run = async || {
+        let answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
+        assert_eq!(answer.error, None, "{}", answer.value);
+        notices(&answer.value)
+    };
+    assert_eq!(run().await, [""; 0]);
+    stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
+    assert_eq!(run().await, ["opened properties/sync-paused/properties-create"]);
+    assert_eq!(run().await, [""; 0]);
+    stage.census.heal_all();
+    assert_eq!(run().await, ["resolved properties/sync-paused/properties-create"]);
+    assert_eq!(run().await, [""; 0]);
+
+    let (_, opened) =
+        stage.subscriber.wait_for(0, LIMIT, "a notice", |n| n.text("kind") == "opened").await.unwrap();
+    assert_eq!(opened.text("dedup_key"), "properties/sync-paused/properties-create");
+    assert!(
+        opened.attributes.contains(&("severity".to_owned(), "error".to_owned())),
+        "{:?}",
+        opened.attributes
+    );
+    let mail = stage.mail.mails();
+    assert_eq!(mail.len(), 2);
+    assert!(mail[0].text.contains("paused at Census") && mail[0].subject.starts_with("[error]"), "{mail:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_judge_at_the_same_moment_open_one_incident_and_send_one_notice() {
+    let stage = stage_out_of_time().await;
+    stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
+    let apps: Vec<App> = (0..8).map(|_| app(&stage, config(&stage))).collect();
+    for kind in ["opened", "resolved", "opened"] {
+        let now = stage.census.clock().now();
+        let answers = futures::future::join_all(apps.iter().map(|app| verify(app, now))).await;
+        let sent: Vec<String> = answers.iter().flat_map(notices).collect();
+        assert_eq!(sent, [format!("{kind} properties/sync-paused/properties-create")]);
+        match kind {
+            "opened" => stage.census.heal_all(),
+            _ => stage.census.inject(Fault::Pause { sync: CREATE }).unwrap(),
+        }
+        stage.census.jump(SignedDuration::from_mins(5));
+    }
+    let incidents = stage.deployment.incidents().await.unwrap();
+    assert_eq!(incidents.len(), 1);
+    assert_eq!((&incidents[0]["state"], &incidents[0]["generation"]), (&json!("open"), &json!(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_ended() {
+    let stage = stage_out_of_time().await;
+    stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
+    let now = stage.census.clock().now();
+    let topic_arn = config(&stage).topic_arn.replace("notices", "gone");
+    let broken = app(&stage, Config { topic_arn, ..config(&stage) });
+    let error = broken.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
+    assert!(error.contains("syncwatch-gone") && error.contains("sync-paused"), "{error}");
+
+    let mended = app(&stage, config(&stage));
+    let later = async |seconds| {
+        stage.census.jump(SignedDuration::from_secs(seconds));
+        notices(&verify(&mended, stage.census.clock().now()).await)
+    };
+    assert_eq!(later(60).await, [""; 0]);
+    assert_eq!(later(61).await, ["opened properties/sync-paused/properties-create"]);
+    assert_eq!(later(1).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else_is_judged() {
+    let stage = stage().await;
+    let app = app(&stage, config(&stage));
+    let doors = [
+        (HttpFault::Unauthorized, "token-accepted census"),
+        (HttpFault::MalformedJson, "api-reachable census"),
+        (HttpFault::EmptyBody, "api-reachable census"),
+    ];
+    for (fault, finding) in doors {
+        stage.census.break_door(fault.clone());
+        let answer = verify(&app, Timestamp::now()).await;
+        assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
+        assert!(answer["counts"]["healthy"].as_u64().unwrap() <= 2, "{fault:?}: {answer}");
+        stage.census.heal_all();
+        assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rate_limit_is_waited_for_and_is_no_finding() {
+    let stage = stage().await;
+    stage.census.break_door(HttpFault::RateLimited { retry_after: "0".to_owned(), times: 2 });
+    assert_eq!(unhealthy(&verify(&app(&stage, config(&stage)), Timestamp::now()).await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_of_census_that_is_wrong_is_one_finding_and_makes_no_run_late() {
+    let stage = stage().await;
+    stage.census.inject(Fault::ClockSkew { seconds: -2_400 }).unwrap();
+    assert_eq!(
+        unhealthy(&verify(&app(&stage, config(&stage)), Timestamp::now()).await),
+        ["clock-skew census"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_missing_is_named_with_the_remedy() {
+    let error =
+        App::new(&Env::from_map([("SYNCWATCH_PIPELINE", "pipeline.toml")])).await.unwrap_err().to_string();
+    for setting in [
+        "SYNCWATCH_TOPIC_ARN",
+        "SYNCWATCH_INCIDENTS_TABLE",
+        "SYNCWATCH_CENSUS_SECRET",
+        "infra/functions.json",
+    ] {
+        assert!(error.contains(setting), "{error}");
+    }
+
+    let stage = stage().await;
+    let now = Timestamp::now();
+    let no_table = app(&stage, Config { incidents_table: "no-table".to_owned(), ..config(&stage) });
+    let error = no_table.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
+    assert!(error.contains("no-table") && error.contains("terraform apply"), "{error}");
+
+    // A missing token must reach people, so it is a finding and a notice.
+    let no_secret = app(&stage, Config { census_secret: "no-secret".to_owned(), ..config(&stage) });
+    let answer = verify(&no_secret, now).await;
+    assert_eq!(unhealthy(&answer), ["token-accepted census"]);
+    assert!(answer["unhealthy"][0].to_string().contains("no-secret"), "{answer}");
+    assert_eq!(notices(&answer), ["opened properties/token-accepted/census"]);
+
+    let error =
+        app(&stage, config(&stage)).run(json!({ "task": "dance" }), now).await.unwrap_err().to_string();
+    assert!(error.contains("verify") && error.contains("ping"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_token_is_taken_up_by_the_round_after_the_one_that_was_refused() {
+    let stage = stage().await;
+    let secret = ResourceId::secret("census-token");
+    stage.deployment.put_secret(&secret, "secret-token:revoked").await.unwrap();
+    let app = app(&stage, config(&stage));
+    assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), ["token-accepted census"]);
+    stage.deployment.put_secret(&secret, syncwatch_lab::census::TOKEN).await.unwrap();
+    assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_is_found_in_any_answer_notice_or_log() {
+    let stage = stage().await;
+    stage.census.break_door(HttpFault::Unauthorized);
+    let answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
+    let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "a notice", |_| true).await.unwrap();
+    let log = stage.deployment.function_log(FUNCTION).await.unwrap().join("\n");
+    assert!(!log.is_empty());
+    for text in
+        [answer.value.to_string(), notice.message.to_string(), log, stage.mail.mails()[0].text.clone()]
+    {
+        assert!(!text.contains("the-lab"), "{text}");
+    }
+}
