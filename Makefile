@@ -39,7 +39,7 @@ test: lab-zips ## Run every test, those on the lab included
 	cargo test $(LOCKED) --workspace
 
 .PHONY: ci
-ci: fmt-check lint docs test infra-check ## All that CI checks
+ci: fmt-check lint docs test infra-check demo ## All that CI checks, the demo included
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -198,6 +198,7 @@ pub(super) fn refusal(
 
 /// A sentence of the vendor as one line of limited length, without control characters that a terminal would obey.
 fn one_line(text: &str) -> String {
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace()).filter(|w| !w.is_empty()).collect();
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     words.join(" ").chars().take(MESSAGE_CHARS).collect()
 }

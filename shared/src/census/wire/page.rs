@@ -1,5 +1,7 @@
 //! Pages of lists.
 
+use std::cmp::Reverse;
+
 use serde_json::Value;
 
 use super::value::{integer, kind, text};
@@ -63,7 +65,7 @@ pub fn parse_runs_page(answer: &Value, asked_for: u32) -> Result<RunHistory, Err
         .enumerate()
         .map(|(index, entry)| parse_run_at(entry, operation, &format!("data[{index}]")))
         .collect::<Result<Vec<_>, _>>()?;
-    runs.sort_by(|a, b| (b.created_at, b.id).cmp(&(a.created_at, a.id)));
+    runs.sort_by_key(|run| Reverse((run.created_at, run.id)));
     let complete = runs.is_empty() || next_page(answer, operation, asked_for) == Ok(Next::Last);
     Ok(RunHistory { runs, complete })
 }
