@@ -1,6 +1,6 @@
 //! What one `pipeline.toml` declares.
 //!
-//! The file is read in two steps: a raw form that only knows TOML ([`raw`]), and the validated form that the code
+//! The file is read in two steps: a raw form that only knows TOML (`raw`), and the validated form that the code
 //! uses ([`Pipeline`]). All that is wrong with a file is told at once, each with key, line and remedy.
 
 mod raw;

@@ -91,7 +91,7 @@ fn a_sync_that_runs_as_declared_has_no_unhealthy_finding() {
         .filter(|f| f.is_unhealthy())
         .map(ToString::to_string)
         .collect();
-    assert_eq!(unhealthy, [String::new(); 0]);
+    assert_eq!(unhealthy, [""; 0]);
 }
 
 #[test]

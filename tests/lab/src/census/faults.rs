@@ -192,10 +192,10 @@ impl Fault {
                 world.ail(sync, |sync| sync.ailments.fail = Some((code, message)));
             }
             Self::Reject { sync, percent } => {
-                world.ail(sync, |sync| sync.ailments.reject_percent = Some(percent))
+                world.ail(sync, |sync| sync.ailments.reject_percent = Some(percent));
             }
             Self::Invalid { sync, percent } => {
-                world.ail(sync, |sync| sync.ailments.invalid_percent = Some(percent))
+                world.ail(sync, |sync| sync.ailments.invalid_percent = Some(percent));
             }
             Self::NullCounts { sync } => world.ail(sync, |sync| sync.ailments.null_counts = true),
             Self::HoldSchedule { sync } => world.ail(sync, |sync| sync.ailments.hold = true),
@@ -203,7 +203,7 @@ impl Fault {
                 world.ail(sync, |sync| sync.ailments.late_by = Some(SignedDuration::from_mins(minutes)));
             }
             Self::SlowRuns { sync, factor } => {
-                world.ail(sync, |sync| sync.ailments.slow_factor = Some(factor))
+                world.ail(sync, |sync| sync.ailments.slow_factor = Some(factor));
             }
             Self::LooseAlerts { sync, percent } => {
                 world.configure(sync, |sync| sync.alerts.rejected_percent = Some(percent));
@@ -220,7 +220,7 @@ impl Fault {
                 world.add_sync(sync, "Somebody's experiment", schedule, traffic);
             }
             Self::UnknownStatus { sync, word } => {
-                world.ail(sync, |sync| sync.ailments.status_word = Some(word))
+                world.ail(sync, |sync| sync.ailments.status_word = Some(word));
             }
             Self::ClockSkew { seconds } => world.skew = SignedDuration::from_secs(seconds),
         }
