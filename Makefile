@@ -65,6 +65,7 @@ bench: lab-zips ## Measure start, whole check and 10,000 syncs, beside the same 
 
 .PHONY: package
 package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64
+	@! command -v rustup >/dev/null || rustup --quiet target add aarch64-unknown-linux-gnu
 	@$(call build-zips,arm64)
 
 .PHONY: lab-zips
