@@ -32,7 +32,8 @@ help: ## Say what there is (this text)
 .PHONY: demo
 demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1 leaves it running
 	@echo '==> Building the lab'
-	@cargo run $(LOCKED) --quiet -p syncwatch-lab --bin syncwatch-lab -- demo $(if $(filter-out 0,$(KEEP)),--keep)
+	@cargo build $(LOCKED) -p syncwatch-lab
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: test
 test: lab-zips ## Run every test, those on the lab included

@@ -1,6 +1,8 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
 #[cfg(test)]
+mod lab;
+#[cfg(test)]
 mod on_aws;
 #[cfg(test)]
 mod simulated_days;

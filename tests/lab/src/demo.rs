@@ -53,13 +53,13 @@ fn acts() -> Vec<Act> {
             passes: [0, 0],
         },
         Act {
-            title: "Salesforce rejects 12 % of the updated records; the runs still say `completed`",
+            title: "12 % of the updates are rejected; runs say `completed`",
             key: "properties/error-rate/properties-update",
             breaks: Break::World(Fault::Reject { sync: UPDATE, percent: 12 }),
             passes: [30, 30],
         },
         Act {
-            title: "the create sync silently misses its runs; Census reports nothing",
+            title: "the create sync misses its runs, silently",
             key: "properties/run-due/properties-create",
             breaks: Break::World(Fault::HoldSchedule { sync: CREATE }),
             passes: [90, 30],
@@ -75,7 +75,7 @@ fn acts() -> Vec<Act> {
             passes: [30, 30],
         },
         Act {
-            title: "somebody changes the update sync to run hourly",
+            title: "somebody makes the update sync hourly",
             key: "properties/schedule-drift/properties-update",
             breaks: Break::World(Fault::ChangeSchedule {
                 sync: UPDATE,
@@ -84,7 +84,7 @@ fn acts() -> Vec<Act> {
             passes: [0, 0],
         },
         Act {
-            title: "Census itself is down: one notice, though every check is blind",
+            title: "Census is down, and every check is blind",
             key: "properties/api-reachable/census",
             breaks: Break::Door(HttpFault::Down),
             passes: [0, 0],
@@ -176,6 +176,11 @@ async fn play_act(
     tell.line(&format!("NOTICE  {}", opened.subject));
     if show_mail {
         show_the_mail(stage, tell);
+        tell.more("the same as a subscriber by HTTP got it:");
+        let body = serde_json::to_string_pretty(&opened.message)?;
+        for line in body.lines() {
+            println!("          | {line}");
+        }
     } else {
         tell.more(&format!("likely cause: {}", opened.text("cause")));
     }
@@ -260,14 +265,13 @@ async fn incidents_are_closed(stage: &Stage, acts: usize) -> Result<()> {
 }
 
 fn table(rows: &[Row]) {
-    println!(
-        "\n{:-<84}\n{:<46} {:>11} {:>11} {:>13}",
-        "", "fault", "found after", "noticed", "mend to notice"
-    );
-    for row in rows {
-        let title: String = row.fault.chars().take(45).collect();
-        println!("{title:<46} {:>9.1} s {:>9.1} s {:>11.1} s", row.found, row.noticed, row.resolved);
+    println!("\n{:<56} {:>11} {:>9} {:>10}", "fault", "found after", "noticed", "resolved");
+    for Row { fault, found, noticed, resolved } in rows {
+        println!("{fault:<56} {found:>9.1} s {noticed:>7.1} s {resolved:>8.1} s");
     }
+    println!(
+        "(found: the round that saw it began; noticed: its notice arrived; resolved: from the mending on)"
+    );
 }
 
 async fn leave_up(stage: &Stage) -> Result<()> {

@@ -357,7 +357,9 @@ impl World {
         let run_id = self.next_run_id;
         let sync = self.syncs.get_mut(&id)?;
         let ailments = sync.ailments.clone();
-        let busy = sync.runs.iter().rev().take(20).any(|run| !run.has_ended(created_at));
+        // A run that was planned for some seconds from now is in nobody's way yet.
+        let in_the_way = |run: &SimRun| run.created_at <= created_at && !run.has_ended(created_at);
+        let busy = sync.runs.iter().rev().take(20).any(in_the_way);
         let rng = &mut self.rng;
         let starts_at = created_at
             .saturating_add(SignedDuration::from_secs(rng.random_range(1..5)))

@@ -1,0 +1,338 @@
+//! The lab's Census behaves as the vendor documents, so that what passes against it means something.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use syncwatch_lab::census::{
+    CensusServer, Fault, HttpFault, RetrySchedule, SimSchedule, TOKEN, Traffic, World, run_json, sign,
+};
+use syncwatch_lab::clock::LabClock;
+
+const CREATE: u64 = 3_394_022;
+const UPDATE: u64 = 3_394_041;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// Some minutes after a slot, when no run is at work.
+fn start() -> Timestamp {
+    at("2026-11-24T12:10:00Z")
+}
+
+fn minutes(n: i64) -> SignedDuration {
+    SignedDuration::from_mins(n)
+}
+
+/// A Census whose clock stands still until it is moved.
+async fn census() -> CensusServer {
+    CensusServer::start(World::seed_pipeline(start(), 3), LabClock::set_to(start())).await.unwrap()
+}
+
+async fn ask(census: &CensusServer, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+    let http = syncwatch::aws::http::client().unwrap();
+    let mut request =
+        http.request(method.parse().unwrap(), format!("{}/api/{path}", census.url())).bearer_auth(TOKEN);
+    if let Some(body) = body {
+        request = request.header("Content-Type", "application/json").body(body.to_string());
+    }
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
+}
+
+async fn get(census: &CensusServer, path: &str) -> Value {
+    let (status, answer) = ask(census, "GET", path, None).await;
+    assert_eq!(status, 200, "{path}: {answer}");
+    answer
+}
+
+#[test]
+fn schedules_fall_due_at_the_documented_instants() {
+    // Clocks in Los Angeles change on 2027-03-14; UTC cron does not care.
+    let cron = |text| SimSchedule::cron(text).unwrap();
+    let table = [
+        (SimSchedule::QuarterHourly, "2026-11-24T12:00:00Z", "2026-11-24T12:15:00Z"),
+        (SimSchedule::Continuous, "2026-11-24T12:00:20Z", "2026-11-24T12:01:00Z"),
+        (SimSchedule::Hourly { minute: 20 }, "2026-11-24T12:20:00Z", "2026-11-24T13:20:00Z"),
+        (SimSchedule::Daily { hour: 2, minute: 30 }, "2026-11-24T12:00:00Z", "2026-11-25T02:30:00Z"),
+        (cron("0 10 * * *"), "2027-03-14T00:00:00Z", "2027-03-14T10:00:00Z"),
+        (cron("30 6 * * 1,3"), "2026-11-24T12:00:00Z", "2026-11-25T06:30:00Z"),
+    ];
+    for (schedule, after, due) in table {
+        assert_eq!(schedule.next_after(at(after)), Some(at(due)), "{schedule:?}");
+    }
+    let weekly = json!({ "frequency": "weekly", "day": "Monday", "hour": 24, "minute": 5 });
+    assert_eq!(
+        SimSchedule::from_json(&weekly).unwrap().next_after(start()),
+        Some(at("2026-11-30T00:05:00Z"))
+    );
+    assert_eq!(SimSchedule::Never.next_after(start()), None);
+}
+
+#[test]
+fn the_same_seed_makes_the_same_runs() {
+    let runs = |seed| {
+        let world = World::seed_pipeline(start(), seed);
+        world
+            .runs(CREATE)
+            .map(|run| run_json(&world, run, SignedDuration::ZERO).to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(runs(5), runs(5));
+    assert_ne!(runs(5), runs(6));
+}
+
+#[test]
+fn a_run_that_comes_due_behind_another_is_skipped() {
+    let mut world = World::new(start(), 1);
+    let long = Traffic { runtime: minutes(40), records: 40, creates: false };
+    world.add_sync(1, "long", SimSchedule::QuarterHourly, long);
+    world.advance_to(start() + minutes(40));
+    let statuses: Vec<String> = world
+        .runs(1)
+        .map(|run| run_json(&world, run, SignedDuration::ZERO)["status"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(statuses, ["skipped", "skipped", "working"]);
+}
+
+#[test]
+fn what_a_paused_or_held_sync_misses_is_not_made_up_for() {
+    for fault in [Fault::Pause { sync: UPDATE }, Fault::HoldSchedule { sync: UPDATE }] {
+        let mut world = World::seed_pipeline(start(), 2);
+        let before = world.runs(UPDATE).count();
+        fault.inject(&mut world).unwrap();
+        world.advance_to(start() + minutes(61));
+        assert_eq!(world.runs(UPDATE).count(), before, "{fault:?}");
+        fault.heal(&mut world);
+        world.advance_to(start() + minutes(67));
+        assert_eq!(world.runs(UPDATE).count(), before + 1, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn both_ways_of_authorization_are_taken_and_no_other() {
+    let census = census().await;
+    let http = syncwatch::aws::http::client().unwrap();
+    let url = format!("{}/api/v1/syncs", census.url());
+    let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
+    assert_eq!(status(http.get(&url).bearer_auth(TOKEN)).await, 200);
+    assert_eq!(status(http.get(&url).basic_auth("bearer", Some(TOKEN))).await, 200);
+    assert_eq!(status(http.get(&url)).await, 401);
+    assert_eq!(status(http.get(&url).bearer_auth("wrong")).await, 401);
+    assert_eq!(status(http.get(&url).basic_auth("somebody", Some(TOKEN))).await, 401);
+}
+
+#[tokio::test]
+async fn pages_are_counted_and_clamped_as_documented() {
+    let world = World::many(start(), 1, 1, 130);
+    let census = CensusServer::start(world, LabClock::set_to(start())).await.unwrap();
+    let pagination = async |path: &str| get(&census, path).await["pagination"].clone();
+    let first = pagination("v1/syncs").await;
+    let expected = json!({ "total_records": 130, "per_page": 25, "prev_page": null, "page": 1, "next_page": 2, "last_page": 6 });
+    assert_eq!(first, expected);
+    assert_eq!(pagination("v1/syncs?page=0").await, first);
+    assert_eq!(pagination("v1/syncs?per_page=1000").await["per_page"], 100);
+    assert_eq!(pagination("v1/syncs?page=2&per_page=100").await["next_page"], Value::Null);
+    assert_eq!(get(&census, "v1/syncs?order=asc").await["data"][0]["id"], 1);
+    let next = get(&census, "v1/syncs").await["next"].as_str().unwrap().to_owned();
+    assert!(next.ends_with("/api/v1/syncs?page=2&per_page=25"), "{next}");
+    assert_eq!(get(&census, "v2/syncs").await.get("next"), None);
+    assert_eq!(get(&census, "v2/syncs").await["data"][0]["group_id"], "wandering_aimlessly");
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_the_documented_404() {
+    let census = census().await;
+    for path in ["v1/syncs/1", "v1/syncs/1/sync_runs", "v1/sync_runs/1", "v2/syncs/1", "v1/nonsense"] {
+        assert_eq!(ask(&census, "GET", path, None).await, (404, json!({ "status": 404 })), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_patch_changes_what_it_names_and_replaces_nested_objects_whole() {
+    let census = census().await;
+    let path = format!("v1/syncs/{CREATE}");
+    let (status, answer) = ask(&census, "PATCH", &path, Some(json!({ "paused": true }))).await;
+    assert_eq!(
+        (status, &answer["status"], &answer["data"]["paused"]),
+        (200, &json!("updated"), &json!(true))
+    );
+    assert_eq!(answer["data"]["mode"]["triggers"]["schedule"]["frequency"], "expression");
+    let (_, answer) =
+        ask(&census, "PATCH", &path, Some(json!({ "mode": { "type": "triggered", "triggers": {} } }))).await;
+    assert_eq!(answer["data"]["mode"]["triggers"]["schedule"]["frequency"], "never");
+    let (_, answer) = ask(&census, "PATCH", &path, Some(json!({ "schedule_frequency": "daily" }))).await;
+    assert_eq!(
+        answer["data"]["mode"]["triggers"]["schedule"],
+        json!({ "frequency": "daily", "hour": 0, "minute": 0 })
+    );
+    let (status, answer) = ask(&census, "PATCH", &path, Some(json!({ "alert_attributes": "none" }))).await;
+    assert_eq!((status, &answer["message"]), (400, &json!("sync_alert_configurations is invalid")));
+}
+
+#[tokio::test]
+async fn a_failed_run_has_null_counts_and_no_end_and_rejected_records_are_counted_and_sampled() {
+    let census = census().await;
+    let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
+    census.inject(fault).unwrap();
+    census.inject(Fault::Reject { sync: CREATE, percent: 25 }).unwrap();
+    census.jump(minutes(60));
+    let failed = &get(&census, &format!("v1/syncs/{UPDATE}/sync_runs?per_page=3")).await["data"][1];
+    assert_eq!(
+        (&failed["status"], &failed["records_processed"], &failed["completed_at"], &failed["error_message"]),
+        (&json!("failed"), &Value::Null, &Value::Null, &json!("gone"))
+    );
+    let runs = get(&census, &format!("v1/syncs/{CREATE}/sync_runs?per_page=3")).await;
+    let run = runs["data"].as_array().unwrap().iter().find(|run| run["status"] == "completed").unwrap();
+    let (rejected, processed) =
+        (run["records_failed"].as_u64().unwrap(), run["records_processed"].as_u64().unwrap());
+    assert_eq!(rejected, (processed * 25).div_ceil(100));
+    let path = format!("v1/sync_runs/{}/records?status=rejected&per_page=100", run["id"]);
+    assert_eq!(
+        get(&census, &path).await["data"].as_array().unwrap().len(),
+        usize::try_from(rejected).unwrap()
+    );
+}
+
+/// The requests of the published clients, and the fields that they read (reference: section "published clients").
+#[tokio::test]
+async fn public_clients_find_what_they_read() {
+    let census = census().await;
+    // Airflow: the connection test, a trigger without a body, then the run until it is terminal.
+    assert_eq!(get(&census, "v1/syncs?page=1&per_page=1").await["status"], "success");
+    let (_, triggered) = ask(&census, "POST", &format!("v1/syncs/{UPDATE}/trigger"), None).await;
+    let run = triggered["data"]["sync_run_id"].as_u64().unwrap();
+    assert!(get(&census, &format!("v1/sync_runs/{run}")).await["data"]["status"].is_string());
+    // Dagster: Basic, a versioned content type, the flag in the body; a run behind another ends skipped.
+    let http = syncwatch::aws::http::client().unwrap();
+    let answer = http
+        .post(format!("{}/api/v1/syncs/{UPDATE}/trigger", census.url()))
+        .basic_auth("bearer", Some(TOKEN))
+        .header("Content-Type", "application/json;version=2")
+        .body(json!({ "force_full_sync": true }).to_string());
+    let answer: Value = serde_json::from_slice(&answer.send().await.unwrap().bytes().await.unwrap()).unwrap();
+    let second = answer["data"]["sync_run_id"].as_u64().unwrap();
+    let second = get(&census, &format!("v1/sync_runs/{second}")).await;
+    assert_eq!((&second["data"]["status"], &second["data"]["full_sync"]), (&json!("skipped"), &json!(true)));
+    assert_eq!(get(&census, "v1/syncs").await["pagination"]["last_page"], 1);
+    // Prefect: the flag in the query. The embedded demo: the newest run only.
+    let (status, _) =
+        ask(&census, "POST", &format!("v1/syncs/{CREATE}/trigger?force_full_sync=false"), None).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        get(&census, &format!("v1/syncs/{CREATE}/sync_runs?per_page=1")).await["data"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    // Terraform: cancelling, whose answer has two l's.
+    let (_, cancelled) = ask(&census, "POST", &format!("v1/sync_runs/{run}/cancel"), None).await;
+    assert_eq!(cancelled, json!({ "status": "cancelled", "data": {} }));
+    assert_eq!(get(&census, &format!("v1/sync_runs/{run}")).await["data"]["canceled"], true);
+}
+
+#[test]
+fn a_signature_is_base64_of_hmac_sha256_over_the_raw_body() {
+    let body = br#"{"workspace_id":3167,"sync_id":3167956,"sync_run_id":324399613,"event":"sync.triggered"}"#;
+    assert_eq!(sign("my123secret", body), "lsTi/NrVX6f+SU1YcxCf9OZ0PuJgqZczdhrXT6VGmHg=");
+}
+
+#[tokio::test]
+async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
+    let inbox = wiremock::MockServer::start().await;
+    // The first try of each is refused.
+    let refuse =
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(wiremock::ResponseTemplate::new(500));
+    refuse.up_to_n_times(1).mount(&inbox).await;
+    let take =
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(wiremock::ResponseTemplate::new(200));
+    take.mount(&inbox).await;
+    let census = census().await;
+    census.set_retry_schedule(RetrySchedule { waits: vec![Duration::ZERO; 3], ..RetrySchedule::default() });
+    let hook = json!({ "name": "test", "endpoint": format!("{}/hook", inbox.uri()) });
+    let (status, created) = ask(&census, "POST", "v1/webhooks", Some(hook)).await;
+    assert_eq!(status, 201);
+    let secret = created["data"]["secret"].as_str().unwrap().to_owned();
+    assert!(!get(&census, "v1/webhooks").await.to_string().contains(&secret), "the secret is shown once");
+    let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
+    census.inject(fault).unwrap();
+    census.jump(minutes(19));
+    let wanted = ["sync.triggered", "sync.started", "sync.completed", "sync.failed", "sync.alert.raised"];
+    let arrived = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            let requests = inbox.received_requests().await.unwrap_or_default();
+            let of_update = |request: &&wiremock::Request| {
+                serde_json::from_slice::<Value>(&request.body).is_ok_and(|body| body["sync_id"] == UPDATE)
+            };
+            let all = |event: &&str| {
+                let mut texts =
+                    requests.iter().filter(of_update).map(|r| String::from_utf8_lossy(&r.body).into_owned());
+                texts.any(|text| text.contains(&format!("\"{event}\"")))
+            };
+            if wanted.iter().all(|event| all(&event)) {
+                return requests;
+            }
+            tokio::task::yield_now().await;
+        }
+    });
+    let arrived = arrived.await.unwrap();
+    for request in &arrived {
+        assert_eq!(request.headers["X-Signature"].to_str().unwrap(), sign(&secret, &request.body));
+    }
+    let refused =
+        ask(&census, "POST", "v1/webhooks", Some(json!({ "name": "n", "endpoint": "http://example.com" })))
+            .await;
+    assert_eq!(refused.0, 400);
+}
+
+#[tokio::test]
+async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
+    let clock = LabClock::wall();
+    let census = CensusServer::start(World::seed_pipeline(clock.now(), 4), clock).await.unwrap();
+    let newest = async || {
+        let runs = get(&census, &format!("v1/syncs/{UPDATE}/sync_runs?per_page=1")).await;
+        at(runs["data"][0]["created_at"].as_str().unwrap())
+    };
+    census.inject(Fault::HoldSchedule { sync: UPDATE }).unwrap();
+    let before = newest().await;
+    census.jump(minutes(60));
+    assert_eq!(before.duration_since(newest().await), minutes(60));
+}
+
+#[tokio::test]
+async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
+    let census = census().await;
+    let http = syncwatch::aws::http::client().unwrap();
+    let post = async |path: &str, body: &str| {
+        let url = format!("{}/lab/{path}", census.url());
+        let answer = http.post(url).body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap())
+    };
+    assert_eq!(post("fault", r#"{"fault": "pause", "sync": 3394022}"#).await.0, 200);
+    assert_eq!(get(&census, &format!("v1/syncs/{CREATE}")).await["data"]["paused"], true);
+    assert_eq!(post("heal", "").await.0, 200);
+    assert_eq!(get(&census, &format!("v1/syncs/{CREATE}")).await["data"]["paused"], false);
+    assert_eq!(post("fault", r#"{"fault": "down"}"#).await.0, 200);
+    assert_eq!(ask(&census, "GET", "v1/syncs", None).await.0, 500);
+    assert_eq!(post("heal", "").await.0, 200);
+    let (status, text) = post("fault", r#"{"fault": "earthquake"}"#).await;
+    assert!(status == 400 && text.contains("earthquake"), "{text}");
+    let (status, text) = post("fault", r#"{"fault": "pause", "sync": 1}"#).await;
+    assert!(status == 400 && text.contains("no sync 1"), "{text}");
+    assert_eq!(post("jump", r#"{"minutes": -5}"#).await.0, 400);
+}
+
+#[tokio::test]
+async fn a_rate_limit_ends_by_itself_and_says_how_long_to_wait() {
+    let census = census().await;
+    census.break_door(HttpFault::RateLimited { retry_after: "7".to_owned(), times: 2 });
+    let mut statuses = Vec::new();
+    for _ in 0..3 {
+        statuses.push(ask(&census, "GET", "v1/syncs", None).await.0);
+    }
+    assert_eq!(statuses, [429, 429, 200]);
+    assert_eq!(census.requests().by_path["GET /api/v1/syncs"], 3);
+}
