@@ -14,6 +14,8 @@ export SYNCWATCH_VENV := $(abspath $(VENV))
 
 # In CI the lock file is the truth; at a desk, cargo may complete it.
 LOCKED := $(if $(CI),--locked)
+# Always for the workspace as a whole: built for one package alone, its dependencies have other features and are built twice.
+BUILD = cargo build $(LOCKED) --workspace --bin
 HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 # The names of the functions, from the one table that has them.
 FUNCTIONS = $(shell $(PYTHON) -c 'import json; print(*json.load(open("infra/functions.json"))["functions"])')
@@ -32,7 +34,7 @@ help: ## Say what there is (this text)
 .PHONY: demo
 demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1 leaves it running
 	@echo '==> Building the lab'
-	@cargo build $(LOCKED) -p syncwatch-lab
+	@$(BUILD) syncwatch-lab
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: test
@@ -62,7 +64,8 @@ docs: ## Build the API documentation; a warning is a failure
 bench: lab-zips ## Measure start, whole check and 10,000 syncs, beside the same job in Python; ONLY=cold|check|scale
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
-	@cargo run $(LOCKED) --quiet -p syncwatch-bench --bin syncwatch-bench -- $(ONLY)
+	@$(BUILD) syncwatch-bench --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY)
 
 .PHONY: package
 package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64
@@ -75,12 +78,13 @@ lab-zips: $(VENV_STAMP) ## Build the zips for this machine's processor, for the 
 
 .PHONY: check-config
 check-config: ## Check a pipeline file and say in words what will be watched; FILE=infra/pipeline.toml
-	@cargo run $(LOCKED) --quiet -p syncwatch --bin syncwatch -- check-config $(or $(FILE),infra/pipeline.toml)
+	@$(BUILD) syncwatch --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch' check-config $(or $(FILE),infra/pipeline.toml)
 
 .PHONY: infra-check
 infra-check: check-config ## Check the pipeline file, the table of functions, and the repository's own rules
-	cargo test $(LOCKED) -p syncwatch-lab --lib functions_table
-	cargo test $(LOCKED) -p syncwatch-tests --test it tidy
+	cargo test $(LOCKED) --workspace --lib functions_table
+	cargo test $(LOCKED) --workspace --test it tidy
 
 .PHONY: setup
 setup: ## Check what this machine needs; as root on Debian, install what is missing
