@@ -105,6 +105,22 @@ pub fn minute_utc(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
+/// The days of the week by their English names, in lower case, from Sunday on.
+const WEEKDAYS: [(&str, Weekday); 7] = [
+    ("sunday", Weekday::Sunday),
+    ("monday", Weekday::Monday),
+    ("tuesday", Weekday::Tuesday),
+    ("wednesday", Weekday::Wednesday),
+    ("thursday", Weekday::Thursday),
+    ("friday", Weekday::Friday),
+    ("saturday", Weekday::Saturday),
+];
+
+/// Reads the English name of a weekday, in any case.
+pub fn weekday_named(name: &str) -> Option<Weekday> {
+    WEEKDAYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.trim())).map(|(_, day)| *day)
+}
+
 /// A rule in its time zone, with the grace that a run may be late by.
 #[derive(Debug, Clone)]
 pub struct Schedule {

@@ -14,7 +14,7 @@ use super::{
     DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem, Role, Sync, Undeclared,
 };
 use crate::observation::SyncId;
-use crate::schedule::{Cron, Rule, Schedule};
+use crate::schedule::{Cron, Rule, Schedule, weekday_named};
 
 const DURATION: &str = "write a length of time such as \"90s\", \"15m\" or \"2h\"";
 const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
@@ -424,28 +424,11 @@ impl Validation {
     }
 
     fn weekday(&mut self, day: &Spanned<String>, key: &str) -> Weekday {
-        const DAYS: [(&str, Weekday); 7] = [
-            ("monday", Weekday::Monday),
-            ("tuesday", Weekday::Tuesday),
-            ("wednesday", Weekday::Wednesday),
-            ("thursday", Weekday::Thursday),
-            ("friday", Weekday::Friday),
-            ("saturday", Weekday::Saturday),
-            ("sunday", Weekday::Sunday),
-        ];
-        let word = day.get_ref().to_ascii_lowercase();
-        DAYS.iter().find(|(name, _)| *name == word).map_or_else(
-            || {
-                self.refuse(
-                    day,
-                    key,
-                    format!("\"{}\" is no weekday", day.get_ref()),
-                    "use \"Monday\" to \"Sunday\"",
-                );
-                Weekday::Monday
-            },
-            |(_, weekday)| *weekday,
-        )
+        weekday_named(day.get_ref()).unwrap_or_else(|| {
+            let found = format!("\"{}\" is no weekday", day.get_ref());
+            self.refuse(day, key, found, "use \"Monday\" to \"Sunday\"");
+            Weekday::Monday
+        })
     }
 
     fn duration(&mut self, text: &Spanned<String>, key: &str) -> SignedDuration {

@@ -4,5 +4,6 @@ pub mod aws;
 pub mod census;
 pub mod clock;
 pub mod destination;
+mod loopback;
 pub mod receivers;
 pub mod stage;

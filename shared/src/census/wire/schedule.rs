@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::value::{integer, kept, kind, present, text};
 use crate::observation::ObservedSchedule;
+use crate::schedule::weekday_named;
 
 /// The documented range of `schedule_hour` includes 24.
 const LAST_HOUR: u8 = 24;
@@ -130,18 +131,8 @@ fn up_to(value: Option<&Value>, last: u8) -> Result<Option<u8>, ()> {
 /// A weekday by its English name, as documented; or by number, as the vendor's Terraform client types it. No source says
 /// which day is 0: we read Sunday, with which the documented list of names begins.
 fn weekday(value: Option<&Value>) -> Option<Weekday> {
-    const DAYS: [(&str, Weekday); 7] = [
-        ("sunday", Weekday::Sunday),
-        ("monday", Weekday::Monday),
-        ("tuesday", Weekday::Tuesday),
-        ("wednesday", Weekday::Wednesday),
-        ("thursday", Weekday::Thursday),
-        ("friday", Weekday::Friday),
-        ("saturday", Weekday::Saturday),
-    ];
-    if let Some(number) = integer(value) {
-        return DAYS.get(usize::try_from(number).ok()?).map(|(_, day)| *day);
+    match integer(value) {
+        Some(number) => i8::try_from(number).ok().and_then(|n| Weekday::from_sunday_zero_offset(n).ok()),
+        None => weekday_named(&text(value)?),
     }
-    let name = text(value)?.to_ascii_lowercase();
-    DAYS.iter().find(|(day, _)| *day == name).map(|(_, day)| *day)
 }

@@ -1,11 +1,10 @@
 //! The API over HTTP on loopback, with a front door that can be broken, and an admin's door under `/lab/`.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -15,7 +14,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use super::api::{Request, answer};
@@ -24,6 +22,7 @@ use super::faults::{Fault, HttpFault};
 use super::webhooks::Delivery;
 use super::world::World;
 use crate::clock::LabClock;
+use crate::loopback;
 
 /// The token that the lab's Census takes, as a workspace key looks.
 pub const TOKEN: &str = "secret-token:the-lab";
@@ -105,8 +104,7 @@ impl CensusServer {
     /// # Errors
     /// No port is free.
     pub async fn start(world: World, clock: LabClock) -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let (listener, url) = loopback::bind().await?;
         let door = Door {
             world,
             faults: Vec::new(),
@@ -119,11 +117,7 @@ impl CensusServer {
         let http = syncwatch::aws::http::client()?;
         let shared = Arc::new(Shared { clock, base: url.clone(), state: Mutex::new(door), http });
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the simulated Census ended");
-            }
-        });
+        let server = loopback::serve(listener, router, "the simulated Census");
         let pulse = Arc::clone(&shared);
         let deliverer = tokio::spawn(async move {
             loop {

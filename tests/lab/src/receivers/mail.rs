@@ -4,18 +4,18 @@
 //! So a proxy stands between the functions and ministack's SNS, passes everything on unchanged, and keeps the
 //! `email` body of each message on its way through: what is shown as mail is what was published.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::Response;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::loopback;
 
 /// One mail: what SNS was given for subscribers by `email`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,14 +49,9 @@ impl MailTap {
     pub async fn start(upstream: &str) -> Result<Self> {
         let http = syncwatch::aws::http::client()?;
         let state = Arc::new(Tap { upstream: upstream.to_owned(), http, mails: Mutex::default() });
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let (listener, url) = loopback::bind().await?;
         let router = Router::new().fallback(pass_on).with_state(Arc::clone(&state));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the mail tap ended");
-            }
-        });
+        let server = loopback::serve(listener, router, "the mail tap");
         Ok(Self { url, state, server })
     }
 

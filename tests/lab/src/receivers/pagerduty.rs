@@ -1,18 +1,18 @@
 //! PagerDuty's Events API v2, as far as its documentation goes: fields, limits, and the life of an alert.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Router, routing};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+
+use crate::loopback;
 
 /// The largest event (PagerDuty developer docs, Events API v2 overview).
 const LARGEST_EVENT: usize = 512 * 1024;
@@ -54,16 +54,11 @@ impl PagerDuty {
     /// # Errors
     /// No port is free.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
-        let url = format!("http://{}", listener.local_addr()?);
+        let (listener, url) = loopback::bind().await?;
         let books = Arc::new(Mutex::new(Books::default()));
         let router =
             Router::new().route("/v2/enqueue", routing::post(enqueue)).with_state(Arc::clone(&books));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the simulated PagerDuty ended");
-            }
-        });
+        let server = loopback::serve(listener, router, "the simulated PagerDuty");
         Ok(Self { url, books, server })
     }
 

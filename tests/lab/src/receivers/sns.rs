@@ -1,18 +1,18 @@
 //! A subscriber of SNS over HTTP: keeps what it is sent, and how it was told to confirm.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+
+use crate::loopback;
 
 /// One notification, as SNS posts it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +61,11 @@ impl SnsReceiver {
     /// # Errors
     /// No port is free.
     pub async fn start() -> Result<Self> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no free loopback port")?;
-        let url = format!("http://{}/sns", listener.local_addr()?);
+        let (listener, url) = loopback::bind().await?;
+        let url = format!("{url}/sns");
         let inbox = Arc::new(Inbox::default());
         let router = Router::new().fallback(take).with_state(Arc::clone(&inbox));
-        let server = tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the SNS receiver ended");
-            }
-        });
+        let server = loopback::serve(listener, router, "the SNS receiver");
         Ok(Self { url, inbox, server })
     }
 
