@@ -272,7 +272,7 @@ async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
                     requests.iter().filter(of_update).map(|r| String::from_utf8_lossy(&r.body).into_owned());
                 texts.any(|text| text.contains(&format!("\"{event}\"")))
             };
-            if wanted.iter().all(|event| all(event)) {
+            if wanted.iter().all(all) {
                 return requests;
             }
             tokio::task::yield_now().await;
