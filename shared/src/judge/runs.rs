@@ -52,12 +52,16 @@ fn at_work(history: &RunHistory) -> impl Iterator<Item = &Run> {
 
 fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     let check = Check::RunStuck;
-    let Some(limit) = sync.stuck_after else {
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
-    };
+    let limit = sync.stuck_after;
     let oldest =
         at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
     let Some((run, age)) = oldest else {
+        let only_skipped = history.runs.iter().all(|run| run.status == RunStatus::Skipped);
+        if only_skipped && !history.complete && !history.runs.is_empty() {
+            // What they wait for is older than the page: to call that healthy would resolve the very incident.
+            let what = format!("the run that the newest {} skipped ones wait for", history.runs.len());
+            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        }
         return Finding::healthy(check, &sync.key, Evidence::new("no run is at work"));
     };
     let evidence =

@@ -22,6 +22,8 @@ pub const DEFAULT_ERROR_RATE_MIN_RECORDS: u64 = 20;
 pub const DEFAULT_SKIPPED_RUNS_LIMIT: usize = 3;
 /// A run is stuck by default once it works this many times its runtime target.
 pub const DEFAULT_STUCK_FACTOR: i32 = 3;
+/// A run of a sync without a runtime target is stuck by default once it works this long.
+pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -114,8 +116,9 @@ pub struct Sync {
     pub schedule: Schedule,
     /// How long a run may take, from its creation to its end.
     pub runtime_target: Option<SignedDuration>,
-    /// From when on a run that still works counts as stuck.
-    pub stuck_after: Option<SignedDuration>,
+    /// From when on a run that still works counts as stuck. Always there: a due run waits behind one at work, so a run that
+    /// could work for ever would hide every later one.
+    pub stuck_after: SignedDuration,
     /// The highest share of failed and invalid records, in percent.
     pub error_rate_percent: f64,
     /// The fewest records on which an error rate is judged; smaller runs are judged together.

@@ -11,7 +11,8 @@ use toml::Spanned;
 
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
-    DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem, Role, Sync, Undeclared,
+    DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem,
+    Role, Sync, Undeclared,
 };
 use crate::observation::SyncId;
 use crate::schedule::{Cron, Rule, Schedule, weekday_named};
@@ -299,7 +300,9 @@ impl Validation {
             }
             stuck_after
         });
-        let stuck_after = stuck_after.or_else(|| runtime_target?.checked_mul(DEFAULT_STUCK_FACTOR));
+        let stuck_after = stuck_after
+            .or_else(|| runtime_target?.checked_mul(DEFAULT_STUCK_FACTOR))
+            .unwrap_or(DEFAULT_STUCK_AFTER);
         let schedule = self.schedule(raw.schedule, "syncs.schedule", zone);
         let error_rate_percent = raw
             .error_rate_percent

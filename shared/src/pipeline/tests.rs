@@ -118,9 +118,11 @@ fn a_file_without_syncs_is_refused() {
 }
 
 #[test]
-fn a_stuck_limit_that_is_left_out_follows_the_runtime_target() {
+fn a_stuck_limit_that_is_left_out_follows_the_runtime_target_and_is_never_absent() {
     let pipeline = Pipeline::parse(SEED).unwrap();
-    assert_eq!(pipeline.syncs[0].stuck_after, Some(SignedDuration::from_mins(45)));
+    assert_eq!(pipeline.syncs[0].stuck_after, SignedDuration::from_mins(45));
+    let pipeline = Pipeline::parse(&seed_with("runtime_target = \"15m\"", "")).unwrap();
+    assert_eq!(pipeline.syncs[0].stuck_after, DEFAULT_STUCK_AFTER);
 }
 
 #[test]

@@ -27,17 +27,12 @@ impl fmt::Display for Pipeline {
                     words(sync.schedule.grace)
                 )?,
             }
-            match (sync.runtime_target, sync.stuck_after) {
-                (Some(target), Some(stuck)) => {
-                    writeln!(
-                        f,
-                        "  a run should end within {}, and is stuck after {}",
-                        words(target),
-                        words(stuck)
-                    )?;
+            let stuck = words(sync.stuck_after);
+            match sync.runtime_target {
+                Some(target) => {
+                    writeln!(f, "  a run should end within {}, and is stuck after {stuck}", words(target))?;
                 }
-                (None, Some(stuck)) => writeln!(f, "  a run is stuck after {}", words(stuck))?,
-                _ => writeln!(f, "  no runtime is promised, so a slow or stuck run is not told")?,
+                None => writeln!(f, "  no runtime is promised; a run is stuck after {stuck}")?,
             }
             writeln!(
                 f,

@@ -109,6 +109,17 @@ fn a_row_of_failures_that_fills_the_page_is_at_least_that_long() {
 }
 
 #[test]
+fn a_page_of_skipped_runs_does_not_hide_the_stuck_run_behind_it() {
+    let history = RunHistory { runs: many(25, &RunStatus::Skipped), complete: false };
+    let findings = judge_runs(&history, &sync(), now());
+    assert_eq!(
+        findings[0].to_string(),
+        "run-stuck properties-create: not evaluated, the run that the newest 25 skipped ones wait for unknown"
+    );
+    assert_eq!(findings[2].severity(), Some(Severity::Error), "{}", findings[2]);
+}
+
+#[test]
 fn the_vendors_words_become_the_cause_on_one_bounded_line() {
     let error = RunError {
         code: Some("X".into()),
