@@ -196,3 +196,15 @@ fn every_section_of_the_runbook_is_reached_by_a_check() {
         );
     }
 }
+
+#[test]
+fn no_function_may_run_as_long_as_a_notice_may_be_on_its_way() {
+    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
+    for (name, function) in table["functions"].as_object().unwrap() {
+        let timeout = function["timeout_s"].as_i64().unwrap();
+        assert!(
+            timeout < syncwatch::incident::SENDING_LEASE.as_secs(),
+            "{name} could lose its lease while it sends"
+        );
+    }
+}

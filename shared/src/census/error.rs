@@ -114,9 +114,9 @@ pub enum Error {
         /// The type that the answer claims.
         content_type: String,
     },
-    /// The base URL is none, or holds credentials or a query. Emitted when the client is built.
+    /// The base URL is none, holds credentials or a query, or is HTTP to another machine. Emitted when the client is built.
     #[error(
-        "the base URL of Census is not a plain URL such as https://app.getcensus.com; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL"
+        "the base URL of Census is not a plain https URL such as https://app.getcensus.com; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL"
     )]
     InvalidBaseUrl,
     /// The token cannot be put into a header. Emitted when the client is built.

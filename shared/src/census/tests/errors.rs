@@ -98,11 +98,13 @@ async fn silence_is_a_timeout() {
 }
 
 #[test]
-fn an_address_with_credentials_a_query_or_another_scheme_is_refused() {
+fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
     let wrong = [
         "",
         "app.getcensus.com",
         "ftp://app.getcensus.com",
+        "http://app.getcensus.com",
+        "http://127.0.0.1.example.com",
         "https://bearer:hush@app.getcensus.com",
         "https://app.getcensus.com?token=hush",
         "https://app.getcensus.com#here",
