@@ -252,6 +252,8 @@ pub enum Unread {
     Unreachable(String),
     /// The service refused our credentials.
     Refused(String),
+    /// We have no credentials that could be sent, so the service was not asked at all.
+    NoCredentials(String),
     /// The service answered something that we cannot read.
     Unreadable(String),
 }
@@ -259,7 +261,10 @@ pub enum Unread {
 impl fmt::Display for Unread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(why) | Self::Refused(why) | Self::Unreadable(why) => f.write_str(why),
+            Self::Unreachable(why)
+            | Self::Refused(why)
+            | Self::NoCredentials(why)
+            | Self::Unreadable(why) => f.write_str(why),
         }
     }
 }

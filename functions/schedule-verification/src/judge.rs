@@ -101,7 +101,7 @@ pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
 /// Judges the workspace as a whole, once all of it was looked at.
 ///
 /// * Census does not answer, answers nonsense, or answers for some syncs only => `api-reachable`
-/// * Census refuses the token                                                 => `token-accepted`
+/// * Census refuses the token, or there is none to send                       => `token-accepted`
 /// * its clock and ours differ                                                => `clock-skew`
 /// * syncs that nobody declared                                               => `undeclared-syncs`
 pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Finding> {
@@ -127,6 +127,14 @@ pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Fin
                     CENSUS,
                     unread(&Unread::Unreachable(String::new())),
                 ),
+            ]
+        }
+        Some(why @ Unread::NoCredentials(what)) => {
+            let evidence = Evidence::new(format!("there is no token to ask Census with: {what}"));
+            let cause = "The secret is missing, empty or malformed, or the function may not read it";
+            vec![
+                Finding::not_evaluated(Check::ApiReachable, CENSUS, unread(why)),
+                Finding::unhealthy(Check::TokenAccepted, CENSUS, Severity::Critical, evidence, cause),
             ]
         }
         Some(Unread::Refused(what)) => {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use syncwatch::act::{Round, SentNotice};
 use syncwatch::aws::Clients;
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
 use syncwatch::finding::Finding;
@@ -96,7 +96,7 @@ impl App {
     async fn verify(&self, now: Timestamp) -> anyhow::Result<Report<SentNotice>> {
         let mut round = Round::begin(&self.pipeline, &self.store, &self.topic, now).await?;
         let mut report = Report::new(&self.pipeline.name, now);
-        let (workspace, absent) = match self.census(now).await {
+        let (workspace, absent) = match self.census(now).await? {
             Ok(census) => {
                 let mut walk = Walk::new(&census, &self.pipeline);
                 while let Some(page) = walk.next_page().await {
@@ -117,7 +117,7 @@ impl App {
                 self.pipeline.syncs.iter().collect(),
             ),
         };
-        if matches!(workspace.trouble, Some(Unread::Refused(_))) {
+        if matches!(workspace.trouble, Some(Unread::Refused(_) | Unread::NoCredentials(_))) {
             // The next round reads the secret anew, so that a replaced token is taken up within minutes.
             self.secrets.forget(&self.config.census_secret);
         }
@@ -134,14 +134,17 @@ impl App {
         Ok(report)
     }
 
-    /// A client for Census with the token of the moment. A token that cannot be had is a finding, not a failure:
-    /// people must hear of it.
-    async fn census(&self, now: Timestamp) -> Result<census::Client, Unread> {
-        let token = self.secrets.get(&self.config.census_secret, now).await;
-        let token = token.map_err(|error| Unread::Refused(error.to_string()))?;
+    /// A client for Census with the token of the moment. A token that cannot be had is a finding, for people must hear
+    /// of it; that AWS does not answer is a failure of this round, and the next one tries again.
+    async fn census(&self, now: Timestamp) -> anyhow::Result<Result<census::Client, Unread>> {
+        let token = match self.secrets.get(&self.config.census_secret, now).await {
+            Ok(token) => token,
+            Err(SecretError::Aws(error)) if error.fault().is_passing() => return Err(error.into()),
+            Err(error) => return Ok(Err(Unread::NoCredentials(error.to_string()))),
+        };
         let settings =
             census::Settings::of(&self.pipeline.census, self.config.census_base_url.as_deref(), token);
-        census::Client::new(self.http.clone(), settings, now).map_err(|error| error.to_unread())
+        Ok(census::Client::new(self.http.clone(), settings, now).map_err(|error| error.to_unread()))
     }
 }
 

@@ -72,6 +72,14 @@ impl AwsError {
 }
 
 impl Fault {
+    /// Whether the same call may well succeed a little later, with nothing changed.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Throttled | Self::NoAnswer { .. } | Self::Other { .. } => true,
+            Self::Missing | Self::Denied | Self::BadCredentials { .. } | Self::NoCredentials => false,
+        }
+    }
+
     /// Classifies what the SDK reported.
     pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
     where

@@ -158,7 +158,8 @@ impl Error {
     pub fn to_unread(&self) -> Unread {
         let text = self.to_string();
         match self {
-            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::InvalidToken => Unread::Refused(text),
+            Self::Unauthorized { .. } | Self::Forbidden { .. } => Unread::Refused(text),
+            Self::InvalidToken => Unread::NoCredentials(text),
             Self::RateLimited { .. }
             | Self::Status { .. }
             | Self::Timeout { .. }

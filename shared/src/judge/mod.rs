@@ -14,7 +14,9 @@ pub const CENSUS: &str = "census";
 pub fn unread(why: &Unread) -> WhyNot {
     match why {
         Unread::Unreachable(_) => WhyNot::Under { cause: Check::ApiReachable, subject: CENSUS.to_owned() },
-        Unread::Refused(_) => WhyNot::Under { cause: Check::TokenAccepted, subject: CENSUS.to_owned() },
+        Unread::Refused(_) | Unread::NoCredentials(_) => {
+            WhyNot::Under { cause: Check::TokenAccepted, subject: CENSUS.to_owned() }
+        }
         Unread::Unreadable(found) => WhyNot::Unreadable { found: found.clone() },
     }
 }

@@ -352,6 +352,17 @@ fn a_refused_token_is_one_finding_and_census_itself_is_up() {
 }
 
 #[test]
+fn a_token_that_cannot_be_had_is_one_finding_and_says_nothing_of_census() {
+    let trouble = Some(Unread::NoCredentials("secret x: it is empty".to_owned()));
+    let said = workspace_said(&Workspace { trouble, ..Workspace::default() });
+    assert_eq!(said[0], "api-reachable census: not evaluated, held under token-accepted of census");
+    assert_eq!(
+        said[1],
+        "token-accepted census: critical, there is no token to ask Census with: secret x: it is empty"
+    );
+}
+
+#[test]
 fn undeclared_syncs_are_named_up_to_a_limit() {
     let undeclared = (1..=10).map(SyncId).collect();
     let workspace = Workspace { listed: 14, undeclared, undeclared_count: 12, ..Workspace::default() };
