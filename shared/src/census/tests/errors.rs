@@ -119,10 +119,13 @@ fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
 }
 
 #[test]
-fn a_judge_is_told_whether_census_refused_was_silent_or_spoke_nonsense() {
+fn a_judge_is_told_whether_census_refused_was_not_asked_was_silent_or_spoke_nonsense() {
     let operation = "list syncs";
-    let refused = [Error::Unauthorized { operation }, Error::Forbidden { operation }, Error::InvalidToken];
+    let refused = [Error::Unauthorized { operation }, Error::Forbidden { operation }];
     assert!(refused.iter().all(|error| matches!(error.to_unread(), Unread::Refused(_))));
+    // Nothing was sent, so Census refused nothing.
+    assert!(matches!(Error::InvalidToken.to_unread(), Unread::NoCredentials(_)));
+    assert!(!Error::InvalidToken.is_transient());
     let unreachable = [
         Error::RateLimited { operation, attempts: 4, retry_after: None },
         Error::Status { operation, status: 500, message: None },
