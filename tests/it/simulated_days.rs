@@ -97,6 +97,9 @@ fn expectations() -> Vec<Expectation> {
     let next_create_run_ended = minutes(36);
     let next_update_run_ended = minutes(18);
     let grace = minutes(5);
+    // A run that was due at the very moment of the fault starts some seconds after it, and the next is due a period
+    // after that start.
+    let start_delay = minutes(1);
     let expect = |fault, check, subject, within| Expectation {
         fault,
         found: Some((check, subject)),
@@ -120,13 +123,23 @@ fn expectations() -> Vec<Expectation> {
         expect(Fault::Delete { sync: UPDATE }, Check::SyncExists, update, minutes(0)),
         // While it runs hourly it is also late by what was declared: two findings, and both are true.
         also(expect(hourly, Check::ScheduleDrift, update, minutes(0)), &[Check::RunDue]),
-        expect(Fault::HoldSchedule { sync: CREATE }, Check::RunDue, create, minutes(30) + grace),
-        expect(Fault::HoldSchedule { sync: UPDATE }, Check::RunDue, update, minutes(15) + grace),
+        expect(
+            Fault::HoldSchedule { sync: CREATE },
+            Check::RunDue,
+            create,
+            minutes(30) + start_delay + grace,
+        ),
+        expect(
+            Fault::HoldSchedule { sync: UPDATE },
+            Check::RunDue,
+            update,
+            minutes(15) + start_delay + grace,
+        ),
         expect(
             Fault::LateStart { sync: CREATE, minutes: 20 },
             Check::RunDue,
             create,
-            minutes(30) + grace + minutes(1),
+            minutes(30) + start_delay + grace,
         ),
         also(
             expect(Fault::Hang { sync: CREATE }, Check::RunStuck, create, minutes(31) + minutes(45)),

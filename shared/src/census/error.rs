@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use serde_json::Value;
 
-use super::wire;
 use crate::observation::Unread;
 
 /// Longer sentences of the vendor are cut: they may quote records, and notices are read on telephones.
@@ -175,12 +173,12 @@ impl Error {
 }
 
 /// The error of an answer that is no success. Its body is JSON with a `status` that is a word or a number and a
-/// `message` that may be missing, or no JSON at all; only the message is kept.
+/// `message` that may be missing, or no JSON at all; only the message is kept, from which the caller took the token.
 pub(super) fn refusal(
     operation: &'static str,
     path: &str,
     status: StatusCode,
-    answer: Option<&Value>,
+    message: Option<&str>,
     retry_after: Option<Duration>,
 ) -> Error {
     let what = path.to_owned();
@@ -190,10 +188,7 @@ pub(super) fn refusal(
         StatusCode::NOT_FOUND => Error::NotFound { operation, what },
         StatusCode::GONE => Error::Gone { operation, what },
         StatusCode::TOO_MANY_REQUESTS => Error::RateLimited { operation, attempts: 1, retry_after },
-        _ => {
-            let message = answer.and_then(|answer| wire::text(answer.get("message")));
-            Error::Status { operation, status: status.as_u16(), message: message.as_deref().map(one_line) }
-        }
+        _ => Error::Status { operation, status: status.as_u16(), message: message.map(one_line) },
     }
 }
 

@@ -93,8 +93,22 @@ impl RetryBudget {
     /// attempt before it waited for nothing: a function's time limit makes no difference between the two. With
     /// `close_gate` the others wait as well, and a wait that they already sit out costs only what it goes beyond theirs.
     pub(super) async fn wait(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> bool {
+        let granted = self.claim(wait, unanswered, close_gate);
+        if let Some(until) = granted {
+            self.watch.sleep_until(until).await;
+        }
+        granted.is_some()
+    }
+
+    /// Closes the gate for so long without sitting it out: for the calls after one whose attempts are used up.
+    pub(super) fn close_gate(&self, wait: Duration) {
+        self.claim(wait, Duration::ZERO, true);
+    }
+
+    /// Takes a wait from the budget, and says when it ends; `None` when too little is left for it.
+    fn claim(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> Option<Instant> {
         let until = self.now() + wait.min(LONGEST_ASKED);
-        let granted = self.with(|state| {
+        self.with(|state| {
             let paid = if close_gate { state.not_before } else { None };
             let costs = paid.map_or(wait, |paid| wait.min(until.saturating_duration_since(paid)));
             match state.left.checked_sub(costs.saturating_add(unanswered)) {
@@ -103,20 +117,16 @@ impl RetryBudget {
                     if close_gate {
                         state.not_before = state.not_before.max(Some(until));
                     }
-                    true
+                    Some(until)
                 }
                 None => {
                     if close_gate {
                         state.shut_until = state.shut_until.max(Some(until));
                     }
-                    false
+                    None
                 }
             }
-        });
-        if granted {
-            self.watch.sleep_until(until).await;
-        }
-        granted
+        })
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::error::{Error, refusal};
 use super::retry::{RetryBudget, Watch, http_date, retry_after, waits};
 use super::settings::Settings;
+use super::wire;
 use crate::pipeline::ApiVersion;
 
 /// No answer of Census is nearly as large; one that is would fill the memory of a function.
@@ -149,7 +150,12 @@ impl Transport {
                     tracing::debug!(operation, attempts, wait_ms = wait.as_millis(), "may try again");
                     self.budget.wait(wait, unanswered, limited).await
                 }
-                None => false,
+                None => {
+                    if let Some(asked_for) = failed.asked_for.filter(|_| limited) {
+                        self.budget.close_gate(asked_for);
+                    }
+                    false
+                }
             };
             if !waited {
                 return Err(failed.error.after(attempts));
@@ -177,7 +183,8 @@ impl Transport {
         let body = self.body(operation, response).await?;
         let answer: Option<Value> = serde_json::from_slice(&body).ok();
         if !status.is_success() {
-            let error = refusal(operation, &call.path, status, answer.as_ref(), asked_for);
+            let message = self.message(answer.as_ref());
+            let error = refusal(operation, &call.path, status, message.as_deref(), asked_for);
             // A 429 is the answer of a gate before the work.
             return Err(Failed { error, not_taken: limited, asked_for });
         }
@@ -186,7 +193,10 @@ impl Transport {
         }
         let answer = answer.ok_or(Error::NotJson { operation, status: status.as_u16(), content_type })?;
         match inner_status(&answer, status) {
-            Some(inner) => Err(refusal(operation, &call.path, inner, Some(&answer), None).into()),
+            Some(inner) => {
+                let message = self.message(Some(&answer));
+                Err(refusal(operation, &call.path, inner, message.as_deref(), None).into())
+            }
             None => Ok(answer),
         }
     }
@@ -206,6 +216,17 @@ impl Transport {
             request = request.json(body);
         }
         Ok(request)
+    }
+
+    /// The vendor's sentence. One that quotes our headers must not carry the token into a log.
+    fn message(&self, answer: Option<&Value>) -> Option<String> {
+        let message = wire::text(answer?.get("message"))?;
+        let bearer = self.authorization.to_str().unwrap_or_default();
+        let token = bearer.strip_prefix("Bearer ").filter(|token| !token.is_empty());
+        Some(match token {
+            Some(token) => message.replace(token, "[token]"),
+            None => message,
+        })
     }
 
     fn now(&self) -> Timestamp {

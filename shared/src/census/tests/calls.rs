@@ -1,7 +1,7 @@
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use super::{TOKEN, World, fixture, ok, status};
+use super::{TOKEN, World, client_with, fixture, ok, settings, status};
 use crate::census::{Error, NewWebhook};
 use crate::observation::{RunId, SyncId};
 use crate::pipeline::ApiVersion;
@@ -117,4 +117,56 @@ async fn the_clock_of_census_is_compared_with_ours() {
     assert_eq!(world.client.clock_ahead(), None);
     world.client.get_run(RunId(94)).await.unwrap();
     assert_eq!(world.client.clock_ahead().unwrap().as_secs(), 90);
+}
+
+#[tokio::test]
+async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_the_group() {
+    for (version, below) in [(ApiVersion::V1, "/api/v1"), (ApiVersion::V2, "/api/v2")] {
+        let answers = vec![
+            ok(fixture!("v1-new/sync.json")),
+            ok(fixture!("v1-new/runs-last-page.json")),
+            ok(fixture!("v1-new/run.json")),
+            ok(fixture!("v1-new/records.json")),
+            ok(fixture!("v1-new/sync.json")),
+            status(201).set_body_json(fixture!("v1-new/webhook-created.json")),
+        ];
+        let world = World::of(version, answers).await;
+        world.client.get_sync(SyncId(7)).await.unwrap();
+        world.client.runs_of_sync(SyncId(7), 3).await.unwrap();
+        world.client.get_run(RunId(94)).await.unwrap();
+        world.client.rejected_records(RunId(94), 1).await.unwrap();
+        world.client.set_paused(SyncId(7), true).await.unwrap();
+        world.client.create_webhook(&webhook(&[])).await.unwrap();
+        let expected = [
+            format!("GET {below}/syncs/7"),
+            format!("GET {below}/syncs/7/sync_runs?page=1&per_page=3&order=desc"),
+            format!("GET {below}/sync_runs/94"),
+            format!("GET {below}/sync_runs/94/records?page=1&per_page=1&status=rejected"),
+            format!("PATCH {below}/syncs/7"),
+            format!("POST {below}/webhooks"),
+        ];
+        assert_eq!(world.lines().await, expected);
+        for request in world.requests().await {
+            assert_eq!(request.headers["authorization"], format!("Bearer {TOKEN}").as_str());
+        }
+        assert_eq!(body(&world.requests().await[5]).get("group_id").is_some(), version == ApiVersion::V2);
+    }
+}
+
+#[tokio::test]
+async fn a_slash_after_the_base_url_changes_nothing() {
+    let world = World::new(vec![ok(fixture!("v1-new/run.json"))]).await;
+    let (client, _) = client_with(&settings(format!("{}/", world.server.uri()), ApiVersion::V1));
+    client.get_run(RunId(94)).await.unwrap();
+    assert_eq!(world.lines().await, ["GET /api/v1/sync_runs/94"]);
+}
+
+#[tokio::test]
+async fn a_clock_of_census_that_is_behind_is_negative_and_an_answer_without_a_date_says_nothing() {
+    let date = |date: &str| ok(fixture!("v1-new/run.json")).insert_header("date", date);
+    let world = World::new(vec![date("Tue, 24 Nov 2026 11:59:00 GMT"), date("today")]).await;
+    for _ in 0..2 {
+        world.client.get_run(RunId(94)).await.unwrap();
+        assert_eq!(world.client.clock_ahead().unwrap().as_secs(), -60);
+    }
 }

@@ -95,6 +95,9 @@ async fn silence_is_a_timeout() {
     let error = client.get_sync(SyncId(7)).await.unwrap_err();
     assert!(matches!(error, Error::Timeout { operation: "get sync", .. }), "{error:?}");
     assert!(error.is_transient());
+    // In whole seconds, as in the settings that a function has.
+    let error = Error::Timeout { operation: "get sync", seconds: 15 };
+    assert!(error.to_string().contains("did not answer within 15 s"));
 }
 
 #[test]

@@ -78,3 +78,24 @@ async fn older_runs_are_on_deeper_pages() {
     ];
     assert_eq!(world.lines().await, expected);
 }
+
+#[test]
+fn a_list_in_the_older_generation_is_read() {
+    let page = parse_syncs_page(&fixture!("v1-old/syncs-page.json"), 1).unwrap();
+    assert_eq!(page.syncs.iter().map(|sync| sync.id.0).collect::<Vec<_>>(), [61, 62]);
+    assert_eq!((page.unreadable.len(), page.next, page.total), (0, None, Some(2)));
+}
+
+#[tokio::test]
+async fn the_webhooks_are_paged_to_the_end() {
+    let mut first = fixture!("v2/webhooks-page.json");
+    first["pagination"]["next_page"] = json!(2);
+    let world = World::new(vec![ok(first.clone()), ok(fixture!("v2/webhooks-page.json"))]).await;
+    assert_eq!(world.client.list_webhooks().await.unwrap().len(), 2);
+    let expected = ["GET /api/v1/webhooks?page=1&per_page=100", "GET /api/v1/webhooks?page=2&per_page=100"];
+    assert_eq!(world.lines().await, expected);
+    // The second page still names page 2.
+    let world = World::new(vec![ok(first)]).await;
+    assert!(matches!(world.client.list_webhooks().await, Err(Error::Shape { .. })));
+    assert_eq!(world.lines().await.len(), 2);
+}

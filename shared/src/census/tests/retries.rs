@@ -1,3 +1,5 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde_json::json;
@@ -166,4 +168,82 @@ async fn all_calls_share_one_budget() {
     let error = world.client.clone().get_sync(SyncId(15135)).await.unwrap_err();
     assert!(matches!(error, Error::RateLimited { attempts: 1, .. }), "{error:?}");
     assert_eq!(world.watch.naps(), [seconds(12)]);
+}
+
+#[tokio::test]
+async fn a_rate_limit_that_stays_is_told_with_its_attempts() {
+    // A wait of nothing costs no budget, so the attempts run out first.
+    let world = World::new(vec![limited("0")]).await;
+    let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
+    let expected =
+        Error::RateLimited { operation: "get sync", attempts: 4, retry_after: Some(Duration::ZERO) };
+    assert_eq!(error, expected);
+    assert_eq!(world.lines().await.len(), 4);
+    // Of 20 s, two waits of 7 s can be sat out, and no third.
+    let world = World::new(vec![limited("7")]).await;
+    let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
+    assert_eq!(
+        error,
+        Error::RateLimited { operation: "get sync", attempts: 3, retry_after: Some(seconds(7)) }
+    );
+    assert_eq!(world.watch.naps(), [seconds(7), seconds(7)]);
+}
+
+#[tokio::test]
+async fn the_rate_limit_of_the_last_attempt_holds_for_the_calls_after_it() {
+    let answers = vec![limited("0"), limited("0"), limited("0"), limited("3600"), sync()];
+    let world = World::new(answers).await;
+    world.client.get_sync(SyncId(1)).await.unwrap_err();
+    let error = world.client.get_sync(SyncId(15135)).await.unwrap_err();
+    let expected =
+        Error::RateLimited { operation: "get sync", attempts: 0, retry_after: Some(seconds(3600)) };
+    assert_eq!(error, expected);
+    assert_eq!(world.lines().await.len(), 4);
+    // One that the budget can wait for is waited for.
+    let answers = vec![limited("0"), limited("0"), limited("0"), limited("5"), sync()];
+    let world = World::new(answers).await;
+    world.client.get_sync(SyncId(1)).await.unwrap_err();
+    world.client.get_sync(SyncId(15135)).await.unwrap();
+    assert_eq!(world.watch.naps().last(), Some(&seconds(5)));
+}
+
+#[tokio::test]
+async fn a_503_may_ask_for_its_wait_as_well() {
+    let world = World::new(vec![status(503).insert_header("retry-after", "7"), sync()]).await;
+    world.client.get_sync(SyncId(15135)).await.unwrap();
+    assert_eq!(world.watch.naps(), [seconds(7)]);
+}
+
+#[tokio::test]
+async fn a_read_without_an_answer_is_made_again() {
+    let world = World::new(vec![sync().set_delay(seconds(30)), sync()]).await;
+    let mut settings = settings(world.server.uri(), ApiVersion::V1);
+    settings.timeout = Duration::from_millis(50);
+    let (client, watch) = client_with(&settings);
+    client.get_sync(SyncId(15135)).await.unwrap();
+    assert!(!watch.naps().is_empty());
+}
+
+#[tokio::test]
+async fn a_trigger_whose_connection_breaks_is_never_made_again() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let base_url = format!("http://{}", listener.local_addr().unwrap());
+    let taken = Arc::new(AtomicU32::new(0));
+    let counted = taken.clone();
+    // Takes what it is sent and hangs up, as a server that dies over its work.
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.unwrap();
+            std::io::Read::read(&mut connection, &mut [0; 4096]).unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let (client, watch) = client_with(&settings(base_url, ApiVersion::V1));
+    let error = client.trigger(SyncId(61)).await.unwrap_err();
+    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+    assert_eq!(taken.load(Ordering::SeqCst), 1);
+    // Reading does no harm, so it is tried as often as it may be.
+    client.get_sync(SyncId(61)).await.unwrap_err();
+    assert_eq!(taken.load(Ordering::SeqCst), 5);
+    assert_eq!(watch.naps().len(), 3);
 }

@@ -57,3 +57,16 @@ async fn the_token_is_in_no_error() {
     assert!(matches!(error, Error::Transport { .. }), "{error:?}");
     holds_no_token(&format!("{error} {error:?}"));
 }
+
+#[tokio::test]
+async fn a_token_that_the_answer_quotes_is_in_no_error() {
+    let message = format!("{}bad header: Bearer {TOKEN}", "x".repeat(270));
+    for code in [200, 400, 500] {
+        let answer = serde_json::json!({ "status": "error", "message": message });
+        let world = World::new(vec![status(code).set_body_json(answer)]).await;
+        let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
+        assert!(matches!(error, Error::Status { message: Some(_), .. }), "{error:?}");
+        // Not even the part of it that is left where the message is cut.
+        assert!(!format!("{error} {error:?}").contains("secret-t"), "{error}");
+    }
+}
