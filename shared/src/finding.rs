@@ -214,6 +214,9 @@ pub struct Finding {
     pub check: Check,
     /// What it was judged of: a sync's key, or `census` for the workspace.
     pub subject: String,
+    /// What it has in common with findings of other subjects that come from one cause, such as `auth`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// The judgement.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -222,7 +225,7 @@ pub struct Finding {
 impl Finding {
     /// A healthy finding.
     pub fn healthy(check: Check, subject: &str, evidence: Evidence) -> Self {
-        Self { check, subject: subject.to_owned(), outcome: Outcome::Healthy { evidence } }
+        Self { check, subject: subject.to_owned(), group: None, outcome: Outcome::Healthy { evidence } }
     }
 
     /// An unhealthy finding.
@@ -234,12 +237,19 @@ impl Finding {
         cause: impl Into<String>,
     ) -> Self {
         let outcome = Outcome::Unhealthy { severity, evidence, cause: cause.into() };
-        Self { check, subject: subject.to_owned(), outcome }
+        Self { check, subject: subject.to_owned(), group: None, outcome }
     }
 
     /// A finding that could not be judged.
     pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
-        Self { check, subject: subject.to_owned(), outcome: Outcome::NotEvaluated { why } }
+        Self { check, subject: subject.to_owned(), group: None, outcome: Outcome::NotEvaluated { why } }
+    }
+
+    /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
+    #[must_use]
+    pub fn grouped(mut self, group: impl Into<String>) -> Self {
+        self.group = Some(group.into());
+        self
     }
 
     /// Whether it is unhealthy.
@@ -258,7 +268,7 @@ impl Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { check, subject, outcome } = self;
+        let Self { check, subject, outcome, .. } = self;
         match outcome {
             Outcome::Healthy { evidence } => write!(f, "{check} {subject}: healthy, {}", evidence.summary),
             Outcome::Unhealthy { severity, evidence, .. } => {
