@@ -5,17 +5,21 @@
 //! recorded as sent. A function that dies in between leaves the notice pending, and a later round sends it again: at
 //! least once, never not at all.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::incidents::{Expected, IncidentStore, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
-use crate::finding::Finding;
-use crate::incident::{Decision, Incident, IncidentKey, NoticeKind, NotifyReason, State, decide, resend};
+use crate::finding::{Check, Finding};
+use crate::incident::{
+    Circumstances, Decision, Hold, Incident, IncidentKey, NoteReason, NoticeKind, NotifyReason, State,
+    common_cause, decide, resend, unreported,
+};
 use crate::notice;
 use crate::pipeline::Pipeline;
+use crate::silence::{Silence, Tally, covering};
 
 /// Why a finding had no effect. The next round tries again.
 #[derive(Debug, thiserror::Error)]
@@ -31,12 +35,13 @@ pub enum Error {
 /// A notice that was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SentNotice {
-    /// The incident's key.
+    /// The incident's key, or that of the silence.
     pub incident: String,
     /// What the notice said.
-    pub kind: NoticeKind,
-    /// Why it was sent.
-    pub reason: NotifyReason,
+    pub kind: notice::Kind,
+    /// Why it was sent; none for what a silence held back, which its end explains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<NotifyReason>,
 }
 
 /// One round of acting on findings.
@@ -46,16 +51,26 @@ pub struct Round<'a> {
     store: &'a IncidentStore,
     topic: &'a Topic,
     now: Timestamp,
-    /// Open incidents and those with a pending notice. All others are healthy as far as anybody knows.
+    /// All but resolved incidents, and those with a pending notice. All others are healthy as far as anybody knows.
     live: HashMap<IncidentKey, Incident>,
+    /// Keys of which this round was told a finding.
+    reported: HashSet<IncidentKey>,
+    /// The silences that hold now.
+    silences: Vec<Silence>,
+    /// What past and present silences held back, as of the beginning of the round.
+    tallies: Vec<Tally>,
     /// Notices sent in this round.
     pub sent: Vec<SentNotice>,
+    /// Notices that a silence held back in this round.
+    pub held_back: usize,
     /// What failed, in words; the round goes on with the next finding.
     pub failures: Vec<String>,
 }
 
 impl<'a> Round<'a> {
-    /// Reads what is open, and sends again what an earlier round left unrecorded.
+    /// Reads what is open and what is silenced, and sends again what an earlier round left unrecorded.
+    ///
+    /// Begin before you observe: whatever is written in between then wins over what you saw.
     ///
     /// # Errors
     /// The open incidents could not be read. Without them nothing may be said: people would be told what they know.
@@ -65,10 +80,25 @@ impl<'a> Round<'a> {
         topic: &'a Topic,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let live = store.open_incidents(&pipeline.name).await?;
-        let live =
-            live.into_iter().map(|incident| (incident.key.clone(), incident)).collect::<HashMap<_, _>>();
-        let mut round = Self { pipeline, store, topic, now, live, sent: Vec::new(), failures: Vec::new() };
+        let (live, tallies) =
+            futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
+        let (live, unreadable) = live;
+        let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
+        let asked_for =
+            tallies.iter().map(|tally| &tally.silence).filter(|silence| silence.is_active(now)).cloned();
+        let mut round = Self {
+            pipeline,
+            store,
+            topic,
+            now,
+            live: live.into_iter().map(|incident| (incident.key.clone(), incident)).collect(),
+            reported: HashSet::new(),
+            silences: declared.chain(asked_for).collect(),
+            tallies,
+            sent: Vec::new(),
+            held_back: 0,
+            failures: unreadable.iter().map(ToString::to_string).collect(),
+        };
         let unrecorded: Vec<Decision> =
             round.live.values().filter_map(|incident| resend(incident, now)).collect();
         for decision in unrecorded {
@@ -80,34 +110,108 @@ impl<'a> Round<'a> {
     /// Acts on findings. What fails is kept in [`Round::failures`].
     pub async fn act_on(&mut self, findings: &[Finding]) {
         for finding in findings {
-            match self.decide(finding).await {
+            let key = IncidentKey::of(&self.pipeline.name, finding);
+            match self.decide(&key, finding).await {
                 Ok(decision) => self.carry_out(decision).await,
-                Err(error) => self.fail(&IncidentKey::of(&self.pipeline.name, finding), &error),
+                Err(error) => self.fail(&key, &error),
+            }
+            self.reported.insert(key);
+        }
+    }
+
+    /// Ends a round that has judged all of `checks` on all that the pipeline declares: an incident of which it said
+    /// nothing has stopped reporting, or is not declared any more. Then tells what silences held back that are over.
+    pub async fn conclude(&mut self, checks: &[Check]) {
+        let quiet: Vec<Decision> = self
+            .live
+            .values()
+            .filter(|incident| checks.contains(&incident.key.check) && !self.reported.contains(&incident.key))
+            .map(|incident| {
+                let key = &incident.key;
+                unreported(incident, self.pipeline.has_subject(&key.subject), &self.circumstances(key, None))
+            })
+            .collect();
+        for decision in quiet {
+            self.carry_out(decision).await;
+        }
+        for tally in std::mem::take(&mut self.tallies) {
+            if tally.is_to_be_told(self.now)
+                && let Err(error) = self.tell_held_back(&tally).await
+            {
+                tracing::error!(silence = %tally.silence.id, %error, "what a silence held back could not be told");
+                self.failures.push(format!("silence {}: {error}", tally.silence.id));
             }
         }
     }
 
-    /// How many incidents are open as far as this round knows.
+    /// How many incidents are open as far as this round knows: people know of them, or a silence or a common cause
+    /// keeps them from hearing of them.
     pub fn open(&self) -> usize {
-        self.live.values().filter(|incident| incident.state == State::Open).count()
+        self.live.values().filter(|incident| matches!(incident.state, State::Open | State::Held)).count()
     }
 
-    async fn decide(&self, finding: &Finding) -> Result<Decision, Error> {
-        let key = IncidentKey::of(&self.pipeline.name, finding);
-        if let Some(incident) = self.live.get(&key) {
-            return Ok(decide(&self.pipeline.name, finding, Some(incident), self.now));
+    /// The silences that hold in this round.
+    pub fn silences(&self) -> &[Silence] {
+        &self.silences
+    }
+
+    fn circumstances<'b>(&'b self, key: &IncidentKey, finding: Option<&Finding>) -> Circumstances<'b> {
+        Circumstances {
+            pipeline: &self.pipeline.name,
+            policy: &self.pipeline.notices,
+            silence: covering(&self.silences, key.check, &key.subject, self.now),
+            cause: finding.and_then(|finding| common_cause(finding, &self.live)),
+            now: self.now,
+        }
+    }
+
+    async fn decide(&self, key: &IncidentKey, finding: &Finding) -> Result<Decision, Error> {
+        let circumstances = self.circumstances(key, Some(finding));
+        if let Some(incident) = self.live.get(key) {
+            return Ok(decide(finding, Some(incident), &circumstances));
         }
         // What is healthy and not live needs no look at the store, which is nearly every finding of nearly every round.
-        let stored = if finding.is_unhealthy() { self.store.get(&key).await? } else { None };
-        Ok(decide(&self.pipeline.name, finding, stored.as_ref(), self.now))
+        let stored = if finding.is_unhealthy() { self.store.get(key).await? } else { None };
+        Ok(decide(finding, stored.as_ref(), &circumstances))
     }
 
     async fn carry_out(&mut self, decision: Decision) {
-        let Decision::Notify { reason, incident, replaces, kind } = decision else { return };
-        let key = incident.key.clone();
-        if let Err(error) = self.notify(reason, *incident, replaces, kind).await {
+        let (key, done) = match decision {
+            Decision::Rest(_) => return,
+            Decision::Note { reason, incident, replaces } => {
+                (incident.key.clone(), self.note(reason, *incident, replaces).await)
+            }
+            Decision::Notify { reason, incident, replaces, kind } => {
+                (incident.key.clone(), self.notify(reason, *incident, replaces, kind).await)
+            }
+        };
+        if let Err(error) = done {
             self.fail(&key, &error);
         }
+    }
+
+    async fn note(
+        &mut self,
+        reason: NoteReason,
+        incident: Incident,
+        replaces: Option<u64>,
+    ) -> Result<(), Error> {
+        let expected = replaces.map_or(Expected::Absent, Expected::Version);
+        let held_by = match (&incident.hold, reason) {
+            (Some(Hold::Silence { id }), NoteReason::Silenced) => {
+                self.silences.iter().find(|silence| silence.id == *id)
+            }
+            _ => None,
+        };
+        let outcome = match held_by {
+            Some(silence) => self.store.write_held_back(&incident, expected, silence).await?,
+            None => self.store.write(&incident, expected).await?,
+        };
+        if self.keep(incident.clone(), outcome) {
+            self.held_back += usize::from(held_by_silence(reason));
+            tracing::info!(incident = %incident.key, reason = ?reason, "noted");
+        }
+        Ok(())
     }
 
     async fn notify(
@@ -118,30 +222,64 @@ impl<'a> Round<'a> {
         kind: NoticeKind,
     ) -> Result<(), Error> {
         let expected = replaces.map_or(Expected::Absent, Expected::Version);
-        if let WriteOutcome::Lost(current) = self.store.write(&incident, expected).await? {
+        let outcome = self.store.write(&incident, expected).await?;
+        if !self.keep(incident.clone(), outcome) {
             // Another function was quicker, and it sends the notice.
-            tracing::info!(incident = %incident.key, "another round decided first");
-            if let Some(current) = current {
-                self.live.insert(current.key.clone(), current);
-            }
             return Ok(());
         }
         self.topic.publish(&notice::render(&incident, kind, self.pipeline, self.now)).await?;
         tracing::info!(incident = %incident.key, %kind, reason = ?reason, "notice sent");
-        self.sent.push(SentNotice { incident: incident.key.to_string(), kind, reason });
+        self.sent.push(SentNotice {
+            incident: incident.key.to_string(),
+            kind: kind.into(),
+            reason: Some(reason),
+        });
         let recorded = incident.with_notice_sent();
-        match self.store.write(&recorded, Expected::Version(incident.version)).await? {
-            WriteOutcome::Written => self.live.insert(recorded.key.clone(), recorded),
-            // Somebody took our lease for lost and sent the notice again; what they wrote stands.
-            WriteOutcome::Lost(current) => {
-                current.and_then(|current| self.live.insert(current.key.clone(), current))
-            }
-        };
+        // If it is lost, somebody took our lease for ended and sent the notice again; what they wrote stands.
+        let outcome = self.store.write(&recorded, Expected::Version(incident.version)).await?;
+        self.keep(recorded, outcome);
         Ok(())
+    }
+
+    /// Remembers what is stored now; whether that is what we wrote.
+    fn keep(&mut self, written: Incident, outcome: WriteOutcome) -> bool {
+        match outcome {
+            WriteOutcome::Written => {
+                self.live.insert(written.key.clone(), written);
+                true
+            }
+            WriteOutcome::Lost(current) => {
+                tracing::info!(incident = %written.key, "another round decided first");
+                match current {
+                    Some(current) => self.live.insert(current.key.clone(), current),
+                    None => self.live.remove(&written.key),
+                };
+                false
+            }
+        }
+    }
+
+    async fn tell_held_back(&mut self, tally: &Tally) -> Result<(), Error> {
+        let (pipeline, id) = (&self.pipeline.name, &tally.silence.id);
+        if !self.store.begin_telling(pipeline, id, self.now).await? {
+            return Ok(());
+        }
+        self.topic.publish(&notice::render_held_back(tally, self.pipeline, self.now)).await?;
+        tracing::info!(silence = %id, held_back = tally.held_back, "what a silence held back was told");
+        self.sent.push(SentNotice {
+            incident: format!("{pipeline}/silence/{id}"),
+            kind: notice::Kind::HeldBack,
+            reason: None,
+        });
+        Ok(self.store.record_told(pipeline, id, self.now).await?)
     }
 
     fn fail(&mut self, key: &IncidentKey, error: &Error) {
         tracing::error!(incident = %key, %error, "a finding had no effect");
         self.failures.push(format!("{key}: {error}"));
     }
+}
+
+fn held_by_silence(reason: NoteReason) -> bool {
+    reason == NoteReason::Silenced
 }

@@ -96,6 +96,15 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    /// Reads `info`, `warning`, `error` or `critical`.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Info, Self::Warning, Self::Error, Self::Critical]
+            .into_iter()
+            .find(|severity| severity.to_string() == word)
+    }
+}
+
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -217,6 +226,9 @@ pub struct Finding {
     /// What it has in common with findings of other subjects that come from one cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
+    /// The class of the vendor's error behind it, such as `deleted-column`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
     /// The judgement.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -225,7 +237,13 @@ pub struct Finding {
 impl Finding {
     /// A healthy finding.
     pub fn healthy(check: Check, subject: &str, evidence: Evidence) -> Self {
-        Self { check, subject: subject.to_owned(), group: None, outcome: Outcome::Healthy { evidence } }
+        Self {
+            check,
+            subject: subject.to_owned(),
+            group: None,
+            class: None,
+            outcome: Outcome::Healthy { evidence },
+        }
     }
 
     /// An unhealthy finding.
@@ -237,18 +255,31 @@ impl Finding {
         cause: impl Into<String>,
     ) -> Self {
         let outcome = Outcome::Unhealthy { severity, evidence, cause: cause.into() };
-        Self { check, subject: subject.to_owned(), group: None, outcome }
+        Self { check, subject: subject.to_owned(), group: None, class: None, outcome }
     }
 
     /// A finding that could not be judged.
     pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
-        Self { check, subject: subject.to_owned(), group: None, outcome: Outcome::NotEvaluated { why } }
+        Self {
+            check,
+            subject: subject.to_owned(),
+            group: None,
+            class: None,
+            outcome: Outcome::NotEvaluated { why },
+        }
     }
 
     /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
     #[must_use]
     pub fn grouped(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
+        self
+    }
+
+    /// Names the class of the vendor's error behind it.
+    #[must_use]
+    pub fn classed(mut self, class: impl Into<String>) -> Self {
+        self.class = Some(class.into());
         self
     }
 

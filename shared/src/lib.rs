@@ -9,6 +9,7 @@ pub mod observation;
 pub mod pipeline;
 pub mod report;
 pub mod schedule;
+pub mod silence;
 
 // Clients: thin, all the I/O there is.
 pub mod aws;

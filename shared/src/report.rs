@@ -26,7 +26,9 @@ pub struct Report<N> {
     pub not_evaluated: Vec<Finding>,
     /// Notices sent.
     pub notices: Vec<N>,
-    /// Incidents open after this round.
+    /// Notices that a silence held back in this round.
+    pub held_back: usize,
+    /// Incidents open after this round, those that people are not told of included.
     pub open_incidents: usize,
     /// What should have had an effect and had none.
     pub failures: Vec<String>,
@@ -54,6 +56,7 @@ impl<N> Report<N> {
             unhealthy: Vec::new(),
             not_evaluated: Vec::new(),
             notices: Vec::new(),
+            held_back: 0,
             open_incidents: 0,
             failures: Vec::new(),
         }
@@ -81,9 +84,11 @@ impl<N> Report<N> {
     pub fn conclude(&mut self) {
         self.unhealthy.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
         let Counts { healthy, unhealthy, not_evaluated } = self.counts;
+        let held_back =
+            if self.held_back > 0 { format!(" ({} more held back)", self.held_back) } else { String::new() };
         let worst = self.unhealthy.first().map_or(String::new(), |finding| format!("; worst: {finding}"));
         self.summary = format!(
-            "{unhealthy} unhealthy, {not_evaluated} not evaluated, {healthy} healthy; {} notices, {} open, {} failures{worst}",
+            "{unhealthy} unhealthy, {not_evaluated} not evaluated, {healthy} healthy; {} notices{held_back}, {} open, {} failures{worst}",
             self.notices.len(),
             self.open_incidents,
             self.failures.len(),

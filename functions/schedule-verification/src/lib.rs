@@ -14,7 +14,7 @@ use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
-use syncwatch::finding::Finding;
+use syncwatch::finding::{Check, Finding};
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::report::Report;
@@ -127,8 +127,10 @@ impl App {
         }
         let findings = judge_workspace(&workspace, self.pipeline.census.undeclared_syncs);
         say(&mut report, &mut round, &findings).await;
+        round.conclude(Check::ALL).await;
         report.open_incidents = round.open();
         report.notices = round.sent;
+        report.held_back = round.held_back;
         report.failures = round.failures;
         report.conclude();
         Ok(report)

@@ -13,6 +13,7 @@ use super::error::{AwsError, Kind};
 use crate::incident::{Incident, IncidentKey};
 
 mod item;
+mod silences;
 
 pub use item::{KEPT_AFTER_RESOLVED, Unreadable};
 
@@ -74,9 +75,14 @@ impl IncidentStore {
         Self { client, table: table.into() }
     }
 
-    /// Every incident of a pipeline that is open, or has a notice yet to be sent.
-    pub async fn open_incidents(&self, pipeline: &str) -> Result<Vec<Incident>, Error> {
-        let mut incidents = Vec::new();
+    /// Every incident of a pipeline that is not resolved, or has a notice yet to be sent.
+    ///
+    /// One item that cannot be read must not hide the others, so it is answered beside them.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
+        let (mut incidents, mut unreadable) = (Vec::new(), Vec::new());
         let mut start = None;
         loop {
             let page = self
@@ -85,23 +91,26 @@ impl IncidentStore {
                 .table_name(&self.table)
                 .consistent_read(true)
                 .key_condition_expression("#pipeline = :pipeline")
-                .filter_expression("#state = :open OR attribute_exists(#pending_kind)")
+                .filter_expression("#state <> :resolved OR attribute_exists(#pending_kind)")
                 .expression_attribute_names("#pipeline", item::PIPELINE)
                 .expression_attribute_names("#state", item::STATE)
                 .expression_attribute_names("#pending_kind", item::PENDING_KIND)
                 .expression_attribute_values(":pipeline", AttributeValue::S(pipeline.to_owned()))
-                .expression_attribute_values(":open", AttributeValue::S(item::OPEN.to_owned()))
+                .expression_attribute_values(":resolved", AttributeValue::S(item::RESOLVED.to_owned()))
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await
                 .map_err(|error| TABLE.failed(&self.table, QUERY, &error))?;
             for stored in page.items.unwrap_or_default() {
-                incidents.push(self.read(&stored)?);
+                match self.read(&stored) {
+                    Ok(incident) => incidents.push(incident),
+                    Err(error) => unreadable.push(error),
+                }
             }
             // DynamoDB says an empty key as well as none at the end.
             match page.last_evaluated_key {
                 Some(key) if !key.is_empty() => start = Some(key),
-                _ => return Ok(incidents),
+                _ => return Ok((incidents, unreadable)),
             }
         }
     }
@@ -122,9 +131,7 @@ impl IncidentStore {
 
     /// Stores `new` whole, `new.version` included, if what is stored is still as expected.
     pub async fn write(&self, new: &Incident, expected: Expected) -> Result<WriteOutcome, Error> {
-        // Random enough to tell two writers apart: every process seeds its hashers anew, every hasher differs.
-        let write_id = format!("{:016x}", RandomState::new().build_hasher().finish());
-        self.write_as(&write_id, new, expected).await
+        self.write_as(&write_id(), new, expected).await
     }
 
     /// A retry whose first attempt had been taken, its answer lost, meets its own write, known by its id: that
@@ -135,22 +142,8 @@ impl IncidentStore {
         new: &Incident,
         expected: Expected,
     ) -> Result<WriteOutcome, Error> {
-        let item::Update { expression, mut names, mut values } = item::update(new, write_id);
-        let condition = match expected {
-            Expected::Absent => {
-                names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
-                "attribute_not_exists(#pipeline)"
-            }
-            Expected::ResolvedOrAbsent => {
-                names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
-                values.insert(":resolved".to_owned(), AttributeValue::S(item::RESOLVED.to_owned()));
-                "attribute_not_exists(#pipeline) OR #state = :resolved"
-            }
-            Expected::Version(version) => {
-                values.insert(":expected".to_owned(), AttributeValue::N(version.to_string()));
-                "#version = :expected"
-            }
-        };
+        let ConditionalUpdate { expression, condition, names, values } =
+            ConditionalUpdate::of(new, expected, write_id);
         let answer = self
             .client
             .update_item()
@@ -178,7 +171,46 @@ impl IncidentStore {
     }
 
     fn read(&self, stored: &HashMap<String, AttributeValue>) -> Result<Incident, Error> {
-        item::read(stored).map_err(|unreadable| Error::Unreadable { table: self.table.clone(), unreadable })
+        item::read(stored).map_err(|unreadable| self.unreadable(unreadable))
+    }
+
+    fn unreadable(&self, unreadable: Unreadable) -> Error {
+        Error::Unreadable { table: self.table.clone(), unreadable }
+    }
+}
+
+/// Marks a write. Random enough to tell two writers apart: every process seeds its hashers anew, every hasher differs.
+fn write_id() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// The parts of an update that stores an incident whole, if what is stored is still as expected.
+struct ConditionalUpdate {
+    expression: String,
+    condition: &'static str,
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl ConditionalUpdate {
+    fn of(new: &Incident, expected: Expected, write_id: &str) -> Self {
+        let item::Update { expression, mut names, mut values } = item::update(new, write_id);
+        let condition = match expected {
+            Expected::Absent => {
+                names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
+                "attribute_not_exists(#pipeline)"
+            }
+            Expected::ResolvedOrAbsent => {
+                names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
+                values.insert(":resolved".to_owned(), AttributeValue::S(item::RESOLVED.to_owned()));
+                "attribute_not_exists(#pipeline) OR #state = :resolved"
+            }
+            Expected::Version(version) => {
+                values.insert(":expected".to_owned(), AttributeValue::N(version.to_string()));
+                "#version = :expected"
+            }
+        };
+        Self { expression, condition, names, values }
     }
 }
 

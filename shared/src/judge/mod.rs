@@ -7,8 +7,7 @@ pub use runs::{RUN_CHECKS, judge_runs};
 use crate::finding::{Check, WhyNot};
 use crate::observation::Unread;
 
-/// The subject of findings on the Census workspace as a whole.
-pub const CENSUS: &str = "census";
+pub use crate::pipeline::CENSUS;
 
 /// Why a check is not evaluated when what it needs could not be read: under the finding that tells why.
 pub fn unread(why: &Unread) -> WhyNot {

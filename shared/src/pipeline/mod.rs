@@ -11,8 +11,11 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::finding::Severity;
+use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
+use crate::silence::Declared;
 
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
@@ -42,8 +45,28 @@ pub struct Pipeline {
     pub objectives: Objectives,
     /// Whom to turn to.
     pub contacts: Vec<Contact>,
+    /// When people are told, and again.
+    pub notices: NoticePolicy,
+    /// Silences and maintenance windows; names are unique.
+    pub silences: Vec<Declared>,
+    /// Where notices go beside mail.
+    pub channels: Channels,
     /// The syncs, in the file's order; keys and ids are unique.
     pub syncs: Vec<Sync>,
+}
+
+/// The subject of findings about the workspace as a whole.
+pub const CENSUS: &str = "census";
+/// The subject of findings about Syncwatch itself.
+pub const SYNCWATCH: &str = "syncwatch";
+
+/// Where notices go beside mail, each with the lowest severity that goes there. One that is not declared is not used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Channels {
+    /// PagerDuty, by its Events API v2.
+    pub pagerduty: Option<Severity>,
+    /// A chat, by an incoming webhook.
+    pub chat: Option<Severity>,
 }
 
 /// Where and how to reach Census.
@@ -158,6 +181,11 @@ impl Pipeline {
             problems.sort_by_key(|problem| problem.line);
             Error { problems }
         })
+    }
+
+    /// Whether findings may be about this subject: a declared sync, the workspace, or Syncwatch itself.
+    pub fn has_subject(&self, subject: &str) -> bool {
+        [CENSUS, SYNCWATCH].contains(&subject) || self.syncs.iter().any(|sync| sync.key == subject)
     }
 
     /// The declared sync with a vendor's id.

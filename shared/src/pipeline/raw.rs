@@ -1,5 +1,7 @@
 //! `pipeline.toml` as TOML has it, and the way from there to the validated form.
 
+mod notices;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -9,6 +11,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::notices::{RawChannels, RawNotices, RawSilence};
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
     DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem,
@@ -34,6 +37,12 @@ struct RawPipeline {
     objectives: RawObjectives,
     #[serde(default)]
     contacts: Vec<RawContact>,
+    #[serde(default)]
+    notices: RawNotices,
+    #[serde(default)]
+    silences: Vec<RawSilence>,
+    #[serde(default)]
+    channels: RawChannels,
     #[serde(default)]
     syncs: Vec<RawSync>,
 }
@@ -179,8 +188,29 @@ impl Validation {
                 self.refuse(&ignored.id, "syncs.id", found, "remove it from one of the two");
             }
         }
+        self.unique(
+            &raw.silences,
+            |silence| (silence.name.get_ref().clone(), &silence.name),
+            "silences.name",
+        );
+        let notices = self.notices(raw.notices);
+        let subjects: Vec<String> = raw.syncs.iter().map(|sync| sync.key.get_ref().clone()).collect();
+        let silences =
+            raw.silences.into_iter().map(|silence| self.silence(silence, &subjects, &time_zone)).collect();
+        let channels = self.channels(raw.channels);
         let syncs = raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate, &time_zone)).collect();
-        Pipeline { name, time_zone, runbook_url, census, objectives, contacts, syncs }
+        Pipeline {
+            name,
+            time_zone,
+            runbook_url,
+            census,
+            objectives,
+            contacts,
+            notices,
+            silences,
+            channels,
+            syncs,
+        }
     }
 
     fn unique<'a, T, V: 'a>(

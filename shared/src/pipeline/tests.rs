@@ -1,4 +1,5 @@
 use super::*;
+use crate::finding::Check;
 use crate::schedule::Rule;
 
 const SEED: &str = include_str!("../../../infra/pipeline.toml");
@@ -46,6 +47,91 @@ fn the_seed_declares_what_was_asked_for() {
 #[test]
 fn a_pipeline_is_told_in_words() {
     insta::assert_snapshot!(Pipeline::parse(SEED).unwrap().to_string());
+}
+
+/// The seed with tables appended.
+fn seed_and(tables: &str) -> String {
+    format!("{SEED}\n{tables}")
+}
+
+const SILENCE: &str = r#"[[silences]]
+name = "release"
+owner = "Ada"
+reason = "release weekend"
+checks = ["run-failed", "error-rate"]
+subjects = ["properties-create"]
+from = "2026-11-28T22:00:00-08:00"
+until = "2026-11-29T02:00:00-08:00"
+"#;
+
+const WINDOW: &str = r#"[[silences]]
+name = "window"
+owner = "Ada"
+reason = "nightly reload"
+schedule = { daily_at = "23:00" }
+lasts = "30m"
+until = "2027-06-30T00:00:00Z"
+"#;
+
+#[test]
+fn notices_silences_and_channels_are_read_and_told_in_words() {
+    let notices = r#"[notices]
+open_after = { run-failed = "2 of 2" }
+resolve_after = { api-reachable = "3 of 4" }
+remind_after = "2h"
+remind_at_most = "48h"
+stopped_after = "1h"
+flapping = { openings = 4, within = "12h", quiet = "2h" }
+"#;
+    let text = seed_and(&format!("{SILENCE}{WINDOW}{notices}"));
+    let pipeline = Pipeline::parse(&text).unwrap();
+    let said = pipeline.to_string();
+    insta::assert_snapshot!(said.split_once("People are told").unwrap().1);
+
+    let silence = pipeline.silences[0].active_at("2026-11-29T06:30:00Z".parse().unwrap()).unwrap();
+    assert!(silence.scope.covers(Check::RunFailed, "properties-create"));
+    assert!(!silence.scope.covers(Check::RunFailed, "properties-update"));
+    // 23:00 in Los Angeles, the pipeline's zone, is 07:00 UTC in winter.
+    let window = |instant: &str| pipeline.silences[1].active_at(instant.parse().unwrap());
+    assert!(window("2026-12-01T07:29:00Z").is_some() && window("2026-12-01T07:30:00Z").is_none());
+    assert_eq!(pipeline.channels.pagerduty, Some(Severity::Critical));
+}
+
+#[test]
+fn what_is_wrong_with_silences_notices_and_channels_is_told_with_the_remedy() {
+    let silence = |line: &str, replacement: &str| {
+        assert!(SILENCE.contains(line), "{line}");
+        seed_and(&SILENCE.replacen(line, replacement, 1))
+    };
+    let window = |line: &str, replacement: &str| {
+        assert!(WINDOW.contains(line), "{line}");
+        seed_and(&WINDOW.replacen(line, replacement, 1))
+    };
+    let table = [
+        silence(r#"owner = "Ada""#, r#"owner = " ""#),
+        silence("owner = \"Ada\"\n", ""),
+        silence(r#""run-failed""#, r#""run-fails""#),
+        silence("properties-create", "properties-delete"),
+        silence("2026-11-28T22:00:00-08:00", "2026-11-30T22:00:00-08:00"),
+        silence("2026-11-28T22:00:00-08:00", "2026-10-01T22:00:00-08:00"),
+        silence("2026-11-28T22:00:00-08:00", "tomorrow"),
+        silence("from = \"2026-11-28T22:00:00-08:00\"\n", ""),
+        silence("until = \"2026-11-29T02:00:00-08:00\"\n", ""),
+        seed_and(&format!("{SILENCE}{SILENCE}")),
+        window("lasts = \"30m\"\n", ""),
+        window("schedule = { daily_at = \"23:00\" }\n", ""),
+        window(r#"daily_at = "23:00""#, r#"every = "30m""#),
+        window(r#"lasts = "30m""#, r#"lasts = "960h""#),
+        seed_and("[notices]\nopen_after = { run-failed = \"3 of 2\" }"),
+        seed_and("[notices]\nopen_after = { run-fails = \"2 of 2\" }"),
+        seed_and("[notices]\nremind_after = \"4h\"\nremind_at_most = \"1h\""),
+        seed_and("[notices]\nflapping = { openings = 1 }"),
+        seed_with(r#"min_severity = "critical""#, r#"min_severity = "fatal""#),
+        seed_with("pagerduty = {", "pagerduty = { sound = true,"),
+    ];
+    let said: Vec<String> = table.iter().map(|text| problems(text).join("\n")).collect();
+    assert!(said.iter().all(|problems| !problems.is_empty()), "{said:#?}");
+    insta::assert_snapshot!(said.join("\n"));
 }
 
 #[test]

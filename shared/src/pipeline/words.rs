@@ -57,10 +57,52 @@ impl fmt::Display for Pipeline {
             Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,
             Undeclared::Ignore => writeln!(f, "  other syncs of the workspace are ignored")?,
         }
+        self.notices_in_words(f)?;
         for contact in &self.contacts {
             let reach: Vec<&str> =
                 [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
             writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, reach.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl Pipeline {
+    fn notices_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let policy = &self.notices;
+        let flapping = policy.flapping;
+        writeln!(f, "\nPeople are told")?;
+        writeln!(
+            f,
+            "  once when it begins, when it becomes worse, again after {} and at growing gaps up to {}, and when it ends",
+            words(policy.remind_after),
+            words(policy.remind_at_most)
+        )?;
+        writeln!(
+            f,
+            "  that it flaps, once it begins {} times within {}; it then ends after {} of quiet",
+            flapping.openings,
+            words(flapping.within),
+            words(flapping.quiet)
+        )?;
+        writeln!(
+            f,
+            "  that nobody can say whether it still is, once it could not be judged for {}",
+            words(policy.stopped_after)
+        )?;
+        for (declared, what) in [(&policy.open_after, "begins"), (&policy.resolve_after, "ends")] {
+            for (check, agreement) in declared {
+                writeln!(f, "  {check} {what} once {agreement} looks agree")?;
+            }
+        }
+        for (channel, lowest) in [("PagerDuty", self.channels.pagerduty), ("the chat", self.channels.chat)] {
+            match lowest {
+                Some(severity) => writeln!(f, "  by {channel}: {severity} and worse")?,
+                None => writeln!(f, "  not by {channel}")?,
+            }
+        }
+        for silence in &self.silences {
+            writeln!(f, "  not while silenced: {silence}")?;
         }
         Ok(())
     }

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::finding::{Check, Evidence};
-use crate::incident::{Incident, IncidentKey, NoticeKind, Pending, State};
+use crate::incident::{Course, Incident, IncidentKey, NoticeKind, Pending, State};
 
 /// How long a resolved incident is kept for people to look back at; DynamoDB then deletes it, within about two days.
 pub const KEPT_AFTER_RESOLVED: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -17,9 +18,8 @@ pub const KEPT_AFTER_RESOLVED: SignedDuration = SignedDuration::from_hours(90 * 
 pub(super) const PIPELINE: &str = "pipeline";
 pub(super) const STATE: &str = "state";
 pub(super) const PENDING_KIND: &str = "pending_kind";
-pub(super) const OPEN: &str = "open";
 pub(super) const RESOLVED: &str = "resolved";
-const CHECK_SUBJECT: &str = "check_subject";
+pub(super) const CHECK_SUBJECT: &str = "check_subject";
 const SEVERITY: &str = "severity";
 const OPENED_AT: &str = "opened_at";
 const RESOLVED_AT: &str = "resolved_at";
@@ -31,6 +31,11 @@ const CAUSE: &str = "cause";
 const PENDING_SINCE: &str = "pending_since";
 const EXPIRES_AT: &str = "expires_at";
 const WRITE_ID: &str = "write_id";
+const CLASS: &str = "class";
+const GROUP: &str = "group";
+const HOLD: &str = "hold";
+const ACKNOWLEDGED: &str = "acknowledged";
+const COURSE: &str = "course";
 
 /// A stored item that is not an incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,35 +69,40 @@ pub(super) fn key(key: &IncidentKey) -> HashMap<String, AttributeValue> {
 }
 
 /// Every attribute beside the key: its value, or `None` where it is to be absent.
-fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 13] {
+fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 18] {
     let text = |value: &str| Some(AttributeValue::S(value.to_owned()));
     let number = |value: u64| Some(AttributeValue::N(value.to_string()));
-    let state = match incident.state {
-        State::Open => OPEN,
-        State::Resolved => RESOLVED,
-    };
-    let figures = serde_json::to_string(&incident.evidence.figures).unwrap_or_else(|_| "[]".to_owned());
     // Only what is resolved may ever be deleted.
     let expires_at = match (incident.state, incident.resolved_at) {
         (State::Resolved, Some(at)) => at.checked_add(KEPT_AFTER_RESOLVED).ok(),
         _ => None,
     };
     [
-        (STATE, text(state)),
+        (STATE, text(&incident.state.to_string())),
         (SEVERITY, text(&incident.severity.to_string())),
         (OPENED_AT, text(&incident.opened_at.to_string())),
         (RESOLVED_AT, incident.resolved_at.and_then(|at| text(&at.to_string()))),
         (GENERATION, number(incident.generation)),
         (VERSION, number(incident.version)),
         (SUMMARY, text(&incident.evidence.summary)),
-        (FIGURES, text(&figures)),
+        (FIGURES, json(Some(&incident.evidence.figures))),
         (CAUSE, text(&incident.cause)),
+        (CLASS, incident.class.as_deref().and_then(text)),
+        (GROUP, incident.group.as_deref().and_then(text)),
+        (HOLD, json(incident.hold.as_ref())),
+        (ACKNOWLEDGED, json(incident.acknowledged.as_ref())),
+        (COURSE, json(Some(&incident.course))),
         (PENDING_KIND, incident.pending.and_then(|pending| text(&pending.kind.to_string()))),
         (PENDING_SINCE, incident.pending.and_then(|pending| text(&pending.since.to_string()))),
         (EXPIRES_AT, expires_at.map(|at| AttributeValue::N(at.as_second().to_string()))),
         // Part of the key, and again by itself for those who search by sync.
         ("subject", text(&incident.key.subject)),
     ]
+}
+
+/// What people seldom look for, as JSON in one attribute. Structs of texts, numbers and instants have no way to fail.
+fn json<T: Serialize>(value: Option<&T>) -> Option<AttributeValue> {
+    value.and_then(|value| serde_json::to_string(value).ok()).map(AttributeValue::S)
 }
 
 /// An update that sets what the incident has and removes what it has not; attributes of others stay.
@@ -143,9 +153,9 @@ pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Incident, U
             since: item.parsed(PENDING_SINCE, "an instant")?,
         }),
     };
-    let figures = item.text(FIGURES)?;
-    let figures = serde_json::from_str(figures)
-        .map_err(|error| item.unreadable(FIGURES, format!("not a JSON list of figures ({error})")))?;
+    let figures = item.json(FIGURES, "a list of figures")?.ok_or_else(|| item.missing(FIGURES))?;
+    // Incidents of the first version have none; their beginning stands for it.
+    let course = item.json::<Course>(COURSE, "the course of an incident")?.unwrap_or_default();
     let resolved_at = match item.optional_text(RESOLVED_AT)? {
         None => None,
         Some(_) => Some(item.parsed::<Timestamp>(RESOLVED_AT, "an instant")?),
@@ -160,14 +170,19 @@ pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Incident, U
         resolved_at,
         evidence: Evidence { summary: item.text(SUMMARY)?.to_owned(), figures },
         cause: item.text(CAUSE)?.to_owned(),
+        class: item.optional_text(CLASS)?.map(str::to_owned),
+        group: item.optional_text(GROUP)?.map(str::to_owned),
         pending,
+        hold: item.json(HOLD, "a hold")?,
+        acknowledged: item.json(ACKNOWLEDGED, "who has taken it on")?,
+        course,
     })
 }
 
-struct Item<'a>(&'a HashMap<String, AttributeValue>);
+pub(super) struct Item<'a>(pub(super) &'a HashMap<String, AttributeValue>);
 
 impl<'a> Item<'a> {
-    fn optional_text(&self, name: &'static str) -> Result<Option<&'a str>, Unreadable> {
+    pub(super) fn optional_text(&self, name: &'static str) -> Result<Option<&'a str>, Unreadable> {
         match self.0.get(name) {
             None | Some(AttributeValue::Null(true)) => Ok(None),
             Some(AttributeValue::S(text)) => Ok(Some(text)),
@@ -175,13 +190,27 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn text(&self, name: &'static str) -> Result<&'a str, Unreadable> {
-        self.optional_text(name)?.ok_or_else(|| self.unreadable(name, "missing".to_owned()))
+    pub(super) fn text(&self, name: &'static str) -> Result<&'a str, Unreadable> {
+        self.optional_text(name)?.ok_or_else(|| self.missing(name))
     }
 
-    fn number(&self, name: &'static str) -> Result<u64, Unreadable> {
+    pub(super) fn json<T: DeserializeOwned>(
+        &self,
+        name: &'static str,
+        what: &str,
+    ) -> Result<Option<T>, Unreadable> {
+        let Some(text) = self.optional_text(name)? else { return Ok(None) };
+        let read = serde_json::from_str(text);
+        read.map(Some).map_err(|error| self.unreadable(name, format!("not {what} as JSON ({error})")))
+    }
+
+    pub(super) fn missing(&self, name: &'static str) -> Unreadable {
+        self.unreadable(name, "missing".to_owned())
+    }
+
+    pub(super) fn number(&self, name: &'static str) -> Result<u64, Unreadable> {
         match self.0.get(name) {
-            None => Err(self.unreadable(name, "missing".to_owned())),
+            None => Err(self.missing(name)),
             Some(AttributeValue::N(digits)) => {
                 digits.parse().map_err(|_| self.unreadable(name, format!("{digits}, not a whole number")))
             }
@@ -189,7 +218,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    fn parsed<T: FromStr>(&self, name: &'static str, what: &str) -> Result<T, Unreadable> {
+    pub(super) fn parsed<T: FromStr>(&self, name: &'static str, what: &str) -> Result<T, Unreadable> {
         let text = self.text(name)?;
         text.parse().map_err(|_| self.unreadable(name, format!("{text:?}, not {what}")))
     }

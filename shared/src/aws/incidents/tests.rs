@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::aws::wire::{Wire, now};
 use crate::finding::{Check, Evidence, Severity};
-use crate::incident::{NoticeKind, Pending, State};
+use crate::incident::{Course, NoticeKind, Pending, State};
 
 const TABLE_NAME: &str = "syncwatch-incidents";
 
@@ -23,7 +23,12 @@ fn incident() -> Incident {
         resolved_at: None,
         evidence: Evidence::new("the sync is paused").with("paused since", now()),
         cause: "somebody paused it".to_owned(),
+        class: None,
+        group: None,
         pending: Some(Pending { kind: NoticeKind::Opened, since: now() }),
+        hold: None,
+        acknowledged: None,
+        course: Course { sequence: 1, noticed_at: Some(now()), ..Course::default() },
     }
 }
 
@@ -41,6 +46,11 @@ fn stored() -> Value {
         "summary": {"S": "the sync is paused"},
         "figures": {"S": r#"[{"name":"paused since","value":"2026-11-24T10:00:00Z"}]"#},
         "cause": {"S": "somebody paused it"},
+        "course": {"S": concat!(
+            r#"{"seen":{"bits":0,"count":0},"evaluated_at":null,"healthy_since":null,"sequence":1,"reminders":0,"#,
+            r#""noticed_at":"2026-11-24T10:00:00Z","openings":[],"flapping":false,"stopped_at":null,"held_back":0,"#,
+            r#""held_severity":null}"#,
+        )},
         "pending_kind": {"S": "opened"},
         "pending_since": {"S": "2026-11-24T10:00:00Z"},
     })
@@ -64,7 +74,7 @@ async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
 }
 
 #[tokio::test]
-async fn one_query_reads_what_is_open_or_pending_through_all_pages() {
+async fn one_query_reads_what_is_not_resolved_or_pending_through_all_pages() {
     let mut second = stored();
     second["check_subject"]["S"] = json!("run-failed/properties-update");
     let next = json!({"pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/a"}});
@@ -75,8 +85,9 @@ async fn one_query_reads_what_is_open_or_pending_through_all_pages() {
     let pages = [(200, first_page.as_str()), (200, empty_page.as_str()), (200, last_page.as_str())];
     let wire = Wire::answering_in_turn(&pages).await;
 
-    let found =
-        IncidentStore::new(wire.clients().dynamodb, TABLE_NAME).open_incidents("properties").await.unwrap();
+    let (found, unreadable) =
+        IncidentStore::new(wire.clients().dynamodb, TABLE_NAME).live_incidents("properties").await.unwrap();
+    assert!(unreadable.is_empty());
     assert_eq!(found.len(), 2);
     assert_eq!(found[0], incident());
     assert_eq!(found[1].key.to_string(), "properties/run-failed/properties-update");
@@ -88,9 +99,9 @@ async fn one_query_reads_what_is_open_or_pending_through_all_pages() {
     assert_eq!(body["TableName"], TABLE_NAME);
     assert_eq!(body["ConsistentRead"], true);
     assert_eq!(body["KeyConditionExpression"], "#pipeline = :pipeline");
-    assert_eq!(body["FilterExpression"], "#state = :open OR attribute_exists(#pending_kind)");
+    assert_eq!(body["FilterExpression"], "#state <> :resolved OR attribute_exists(#pending_kind)");
     assert_eq!(body["ExpressionAttributeNames"]["#state"], "state");
-    assert_eq!(body["ExpressionAttributeValues"][":open"], json!({"S": "open"}));
+    assert_eq!(body["ExpressionAttributeValues"][":resolved"], json!({"S": "resolved"}));
     assert_eq!(body.get("ExclusiveStartKey"), None);
     assert_eq!(requests[2].json()["ExclusiveStartKey"], next);
 }
@@ -151,7 +162,10 @@ async fn a_write_sets_what_the_incident_has_and_removes_what_it_has_not() {
         }
     }
     let expression = body["UpdateExpression"].as_str().unwrap();
-    assert!(expression.ends_with(" REMOVE #resolved_at, #expires_at"), "{expression}");
+    assert!(
+        expression.ends_with(" REMOVE #resolved_at, #class, #group, #hold, #acknowledged, #expires_at"),
+        "{expression}"
+    );
 }
 
 #[tokio::test]
@@ -203,11 +217,13 @@ async fn the_same_incident_from_another_writer_is_not_our_write() {
 }
 
 #[tokio::test]
-async fn an_unreadable_item_names_table_key_and_attribute() {
+async fn an_unreadable_item_names_table_key_and_attribute_and_hides_no_other() {
     let mut item = stored();
     item["severity"]["S"] = json!("catastrophic");
-    let (_wire, store) = store(200, json!({"Items": [item]})).await;
-    insta::assert_snapshot!(store.open_incidents("properties").await.unwrap_err(), @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
+    let (_wire, store) = store(200, json!({"Items": [item, stored()]})).await;
+    let (found, unreadable) = store.live_incidents("properties").await.unwrap();
+    assert_eq!((found, unreadable.len()), (vec![incident()], 1));
+    insta::assert_snapshot!(unreadable[0], @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
 }
 
 #[tokio::test]

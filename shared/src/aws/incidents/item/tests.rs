@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::finding::{Figure, Severity};
+use crate::incident::{Acknowledged, Hold};
 
 /// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
 fn stored(incident: &Incident) -> HashMap<String, AttributeValue> {
@@ -26,12 +27,28 @@ fn instant() -> impl Strategy<Value = Timestamp> {
 }
 
 prop_compose! {
+    fn course()(
+        evaluated_at in proptest::option::of(instant()),
+        healthy_since in proptest::option::of(instant()),
+        stopped_at in proptest::option::of(instant()),
+        (sequence, reminders, held_back) in any::<(u32, u32, u32)>(),
+        openings in proptest::collection::vec(instant(), 0..4),
+        flapping in any::<bool>(),
+    ) -> Course {
+        Course {
+            evaluated_at, healthy_since, stopped_at, sequence, reminders, held_back, openings, flapping,
+            ..Course::default()
+        }
+    }
+}
+
+prop_compose! {
     fn incident()(
         pipeline in "[a-z-]{1,20}",
         check in proptest::sample::select(Check::ALL),
         subject in ".{1,20}",
         (generation, version) in (1_u64.., 1_u64..),
-        state in proptest::sample::select(vec![State::Open, State::Resolved]),
+        state in proptest::sample::select(vec![State::Watching, State::Held, State::Open, State::Resolved]),
         severity in proptest::sample::select(
             vec![Severity::Info, Severity::Warning, Severity::Error, Severity::Critical]),
         opened_at in instant(),
@@ -39,9 +56,16 @@ prop_compose! {
         (summary, cause) in (".*", ".*"),
         figures in proptest::collection::vec((".*", ".*"), 0..4),
         pending in proptest::option::of((
-            proptest::sample::select(vec![NoticeKind::Opened, NoticeKind::Worsened, NoticeKind::Resolved]),
+            proptest::sample::select(NoticeKind::ALL.to_vec()),
             instant(),
         )),
+        (class, group, silence, taken_on) in (
+            proptest::option::of(".{1,20}"),
+            proptest::option::of(".{1,20}"),
+            proptest::option::of(".{1,20}"),
+            proptest::option::of((".{1,20}", instant(), instant())),
+        ),
+        course in course(),
     ) -> Incident {
         let figures = figures.into_iter().map(|(name, value)| Figure { name, value }).collect();
         Incident {
@@ -49,7 +73,12 @@ prop_compose! {
             generation, version, state, severity, opened_at, resolved_at,
             evidence: Evidence { summary, figures },
             cause,
+            class,
+            group,
             pending: pending.map(|(kind, since)| Pending { kind, since }),
+            hold: silence.map(|id| Hold::Silence { id }),
+            acknowledged: taken_on.map(|(by, at, until)| Acknowledged { by, at, until }),
+            course,
         }
     }
 }

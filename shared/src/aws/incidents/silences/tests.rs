@@ -1,0 +1,144 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::aws::wire::{Wire, now};
+use crate::finding::{Check, Evidence, Severity};
+use crate::incident::{Course, Hold, IncidentKey, State};
+
+fn silence() -> Silence {
+    Silence {
+        id: "release".to_owned(),
+        owner: "Ada".to_owned(),
+        reason: "release weekend".to_owned(),
+        scope: Scope { checks: vec![Check::RunFailed], subjects: Vec::new() },
+        from: now(),
+        until: now() + SignedDuration::from_hours(2),
+    }
+}
+
+fn incident() -> Incident {
+    Incident {
+        key: IncidentKey::parse("properties/run-failed/properties-create").unwrap(),
+        generation: 1,
+        version: 1,
+        state: State::Held,
+        severity: Severity::Error,
+        opened_at: now(),
+        resolved_at: None,
+        evidence: Evidence::new("run 7 failed"),
+        cause: "unknown".to_owned(),
+        class: None,
+        group: None,
+        pending: None,
+        hold: Some(Hold::Silence { id: "release".to_owned() }),
+        acknowledged: None,
+        course: Course::default(),
+    }
+}
+
+fn stored() -> Value {
+    json!({
+        "pipeline": {"S": "properties/silences"},
+        "check_subject": {"S": "release"},
+        "owner": {"S": "Ada"},
+        "reason": {"S": "release weekend"},
+        "scope": {"S": r#"{"checks":["run-failed"],"subjects":[]}"#},
+        "from": {"S": "2026-11-24T10:00:00Z"},
+        "until": {"S": "2026-11-24T12:00:00Z"},
+        "held_back": {"N": "3"},
+        "incidents": {"SS": ["run-failed/b", "run-failed/a"]},
+        "expires_at": {"N": "1803556800"},
+    })
+}
+
+async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
+    let wire = Wire::answering(status, body).await;
+    let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+    (wire, store)
+}
+
+fn cancelled(codes: [&str; 2], item: Option<Value>) -> Value {
+    let mut reasons = codes.map(|code| json!({"Code": code})).to_vec();
+    if let (Some(item), Some(first)) = (item, reasons.first_mut()) {
+        first["Item"] = item;
+    }
+    json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": reasons,
+    })
+}
+
+#[tokio::test]
+async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_back() {
+    let (wire, store) = store(200, json!({"Items": [stored()]})).await;
+    let tally = Tally {
+        silence: silence(),
+        held_back: 3,
+        incidents: vec!["run-failed/a".to_owned(), "run-failed/b".to_owned()],
+        told_at: None,
+    };
+    assert_eq!(store.silences("properties").await.unwrap(), [tally]);
+    let body = wire.only_request().await.json();
+    assert_eq!(body["ExpressionAttributeValues"][":pipeline"], json!({"S": "properties/silences"}));
+    assert_eq!(body["ConsistentRead"], true);
+}
+
+#[tokio::test]
+async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_its_incident() {
+    let (wire, store) = store(200, json!({})).await;
+    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Written);
+    let request = wire.only_request().await;
+    assert_eq!(request.target(), "DynamoDB_20120810.TransactWriteItems");
+    let items = request.json()["TransactItems"].clone();
+    assert_eq!(items[0]["Update"]["ConditionExpression"], "attribute_not_exists(#pipeline)");
+    assert_eq!(items[0]["Update"]["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+    let tally = &items[1]["Update"];
+    let expression = tally["UpdateExpression"].as_str().unwrap();
+    assert!(expression.ends_with(" ADD #held_back :one, #incidents :incident"), "{expression}");
+    assert!(expression.contains("#until = if_not_exists(#until, :until)"), "{expression}");
+    assert_eq!(
+        tally["ExpressionAttributeValues"][":incident"],
+        json!({"SS": ["run-failed/properties-create"]})
+    );
+}
+
+#[tokio::test]
+async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
+    let (_wire, losing) = store(400, cancelled(["ConditionalCheckFailed", "None"], None)).await;
+    let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Lost(None));
+    let (_wire, busy) = store(400, cancelled(["TransactionConflict", "None"], None)).await;
+    let error = busy.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap_err();
+    assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
+}
+
+#[tokio::test]
+async fn one_function_takes_on_to_tell_what_was_held_back() {
+    let (wire, winning) = store(200, json!({})).await;
+    assert!(winning.begin_telling("properties", "release", now()).await.unwrap());
+    let body = wire.only_request().await.json();
+    // Instants are compared as texts, so that they need the same number of digits.
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":now"], json!({"S": "2026-11-24T10:00:00.000000000Z"}));
+    assert_eq!(values[":lease_ended"], json!({"S": "2026-11-24T09:58:00.000000000Z"}));
+    let refused = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no"
+    });
+    let (_wire, losing) = store(400, refused).await;
+    assert!(!losing.begin_telling("properties", "release", now()).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_silence_that_somebody_asks_for_is_stored_whole_and_ends_ninety_days_after_its_end() {
+    let (wire, store) = store(200, json!({})).await;
+    store.put_silence("properties", &silence()).await.unwrap();
+    let body = wire.only_request().await.json();
+    let stored = stored();
+    for name in ["owner", "reason", "scope", "from", "until"] {
+        assert_eq!(body["ExpressionAttributeValues"][format!(":{name}")], stored[name], "{name}");
+    }
+    let ends = "2027-02-22T12:00:00Z".parse::<Timestamp>().unwrap().as_second().to_string();
+    assert_eq!(body["ExpressionAttributeValues"][":expires_at"], json!({"N": ends}));
+}

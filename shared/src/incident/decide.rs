@@ -1,0 +1,556 @@
+//! What a finding means for the incident under its key, and why.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::{
+    Acknowledged, Course, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen, State,
+};
+use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
+use crate::schedule::{minute_utc, words};
+use crate::silence::Silence;
+
+/// How stale the instant of the last judgement may grow before it is written anew: a write for each round would cost
+/// more than the precision is worth.
+const STILL_REPORTING: SignedDuration = SignedDuration::from_mins(10);
+/// Openings of a key that are remembered.
+const REMEMBERED_OPENINGS: usize = 16;
+
+/// What a decision depends on besides the finding and what is stored.
+#[derive(Debug, Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// The pipeline's name.
+    pub pipeline: &'a str,
+    /// When people are told.
+    pub policy: &'a NoticePolicy,
+    /// The silence that covers the finding.
+    pub silence: Option<&'a Silence>,
+    /// The open incident of the same cause, see [`common_cause`].
+    pub cause: Option<&'a IncidentKey>,
+    /// When the finding was made.
+    pub now: Timestamp,
+}
+
+/// What is to be done about a finding, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing is to be done.
+    Rest(RestReason),
+    /// The incident is to be written over what was stored, and nobody is told.
+    Note {
+        /// Why.
+        reason: NoteReason,
+        /// The incident as it will be.
+        incident: Box<Incident>,
+        /// The version that it replaces; `None` when nothing was stored.
+        replaces: Option<u64>,
+    },
+    /// The incident is to be written over what was stored, then a notice of this kind is to be sent.
+    Notify {
+        /// Why.
+        reason: NotifyReason,
+        /// The incident as it will be, with the notice pending.
+        incident: Box<Incident>,
+        /// The version that it replaces; `None` when nothing was stored.
+        replaces: Option<u64>,
+        /// What the notice says.
+        kind: NoticeKind,
+    },
+}
+
+/// Why nothing is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestReason {
+    /// Healthy, and no incident is open.
+    NothingOpen,
+    /// Unhealthy as before; people know.
+    AlreadyKnown,
+    /// Unhealthy as before, and somebody has taken it on.
+    Acknowledged,
+    /// A notice about this incident is on its way; the next round looks again.
+    BeingSent,
+    /// Another function looked later than we did and has written what it saw.
+    Overtaken,
+    /// The check could not be judged, which neither opens nor resolves anything.
+    NotEvaluated,
+    /// Another finding explains why it could not be judged.
+    UnderCause,
+    /// A silence covers what there is to say, and has counted it.
+    Silenced,
+    /// Seen before and not often enough to be told, or healthy before and not long enough to be called over.
+    Unsettled,
+}
+
+/// Why something is written and nobody is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoteReason {
+    /// Unhealthy, and not often enough to be told.
+    FirstSight,
+    /// It passed before anybody had to be told.
+    PassedUntold,
+    /// A silence holds a notice back.
+    Silenced,
+    /// People know of another incident with the same cause.
+    UnderCause,
+    /// Healthy, and not often or not long enough to be called over.
+    SeemsOver,
+    /// Unhealthy again before it was called over.
+    NotOver,
+    /// Judged as before; written now and then, so that a check that stops reporting is noticed.
+    StillReporting,
+    /// Judged again after it had stopped reporting.
+    ReportingAgain,
+    /// Somebody has taken it on.
+    Acknowledged,
+}
+
+/// Why a notice is to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NotifyReason {
+    /// Found for the first time.
+    FirstFound,
+    /// Found again after it had been resolved.
+    FoundAgain,
+    /// Found again so often that it is told as flapping.
+    FoundTooOften,
+    /// The silence or the common cause that held it is over, and it is still there.
+    HoldEnded,
+    /// More severe than people were told.
+    MoreSevere,
+    /// Still there, and long since people heard of it.
+    StillThere,
+    /// Nobody could judge it for too long.
+    NotJudged,
+    /// Healthy again.
+    HealthyAgain,
+    /// `pipeline.toml` does not ask for it any more.
+    Withdrawn,
+    /// A notice was never recorded as sent, so its sender died: it is sent again.
+    NeverRecorded,
+}
+
+/// The open incident that people know of and that has the same cause as this finding: the same check in the same group,
+/// of another subject. Of several the first by key, so that all rounds choose the same.
+pub fn common_cause<'a, S: BuildHasher>(
+    finding: &Finding,
+    live: &'a HashMap<IncidentKey, Incident, S>,
+) -> Option<&'a IncidentKey> {
+    let group = finding.group.as_ref()?;
+    live.values()
+        .filter(|other| {
+            other.state == State::Open
+                && other.key.check == finding.check
+                && other.key.subject != finding.subject
+                && other.group.as_ref() == Some(group)
+        })
+        .map(|other| &other.key)
+        .min()
+}
+
+/// Decides what a finding means for the incident that is stored under its key.
+///
+/// * a notice that was never recorded          => that notice again, before anything else is said
+/// * somebody looked later than we did         => rest, what they saw is newer
+/// * unhealthy, not yet often enough           => noted
+/// * unhealthy, nothing open                   => opened, or flapping; noted while a silence or a common cause holds it
+/// * unhealthy, more severe than told          => worsened
+/// * unhealthy, long since people heard        => reminder, unless somebody has taken it on
+/// * unhealthy otherwise                       => rest, people know
+/// * healthy, open, often and long enough      => resolved, silence or not: who was told of it is told of its end
+/// * not judged for long, open                 => stopped reporting, which is not resolved
+/// * not declared any more, open               => resolved, for nobody asks any more
+pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'_>) -> Decision {
+    if let Some(stored) = stored {
+        if stored.is_being_sent(at.now) {
+            return Decision::Rest(RestReason::BeingSent);
+        }
+        if let Some(decision) = resend(stored, at.now) {
+            return decision;
+        }
+        if stored.written_at() > at.now {
+            return Decision::Rest(RestReason::Overtaken);
+        }
+    }
+    match &finding.outcome {
+        Outcome::NotEvaluated { why } => not_evaluated(why, stored, at),
+        Outcome::Healthy { evidence } => match stored {
+            None => Decision::Rest(RestReason::NothingOpen),
+            Some(stored) => healthy(evidence, stored, at),
+        },
+        Outcome::Unhealthy { severity, evidence, cause } => {
+            let told = Told { severity: *severity, evidence, cause, finding };
+            match stored {
+                Some(open) if open.state == State::Open => still_unhealthy(&told, open, at),
+                Some(held) if held.state == State::Held => held_unhealthy(&told, held, at),
+                _ => newly_unhealthy(IncidentKey::of(at.pipeline, finding), &told, stored, at),
+            }
+        }
+    }
+}
+
+/// The notice that a sender took and never recorded as sent, once its lease has ended.
+pub fn resend(stored: &Incident, now: Timestamp) -> Option<Decision> {
+    let pending = stored.pending?;
+    if stored.is_being_sent(now) {
+        return None;
+    }
+    let mut incident = stored.clone();
+    incident.version += 1;
+    incident.pending = Some(Pending { kind: pending.kind, since: now });
+    Some(Decision::Notify {
+        reason: NotifyReason::NeverRecorded,
+        incident: Box::new(incident),
+        replaces: Some(stored.version),
+        kind: pending.kind,
+    })
+}
+
+/// Decides about an incident of which a whole round has said nothing. `declared` is whether the pipeline still has its
+/// subject.
+pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> Decision {
+    if stored.is_being_sent(at.now) {
+        return Decision::Rest(RestReason::BeingSent);
+    }
+    if stored.written_at() > at.now {
+        return Decision::Rest(RestReason::Overtaken);
+    }
+    if !declared {
+        return not_evaluated(&WhyNot::NotDeclared, Some(stored), at);
+    }
+    let why = WhyNot::NothingYet { awaited: "a round that judges it".to_owned() };
+    not_evaluated(&why, Some(stored), at)
+}
+
+/// Somebody takes an incident on: no reminders until the given instant, unless it becomes worse.
+pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
+    if stored.state != State::Open {
+        return Decision::Rest(RestReason::NothingOpen);
+    }
+    let mut incident = stored.clone();
+    incident.acknowledged = Some(by);
+    note(NoteReason::Acknowledged, incident, Some(stored))
+}
+
+/// What an unhealthy finding says.
+struct Told<'a> {
+    severity: Severity,
+    evidence: &'a Evidence,
+    cause: &'a str,
+    finding: &'a Finding,
+}
+
+impl Told<'_> {
+    fn onto(&self, incident: &mut Incident) {
+        incident.severity = incident.severity.max(self.severity);
+        incident.evidence = self.evidence.clone();
+        self.cause.clone_into(&mut incident.cause);
+        incident.group.clone_from(&self.finding.group);
+        incident.class.clone_from(&self.finding.class);
+    }
+}
+
+fn newly_unhealthy(
+    key: IncidentKey,
+    told: &Told<'_>,
+    stored: Option<&Incident>,
+    at: &Circumstances<'_>,
+) -> Decision {
+    let watched = stored.filter(|before| before.state == State::Watching);
+    let mut incident = match watched {
+        Some(watched) => watched.clone(),
+        None => Incident {
+            key,
+            generation: stored.map_or(0, |before| before.generation),
+            version: stored.map_or(0, |before| before.version),
+            state: State::Watching,
+            severity: told.severity,
+            opened_at: at.now,
+            resolved_at: None,
+            evidence: told.evidence.clone(),
+            cause: told.cause.to_owned(),
+            class: None,
+            group: None,
+            pending: None,
+            hold: None,
+            acknowledged: None,
+            course: Course {
+                openings: stored.map(|before| before.course.openings.clone()).unwrap_or_default(),
+                ..Course::default()
+            },
+        },
+    };
+    told.onto(&mut incident);
+    incident.course.seen.push(true);
+    incident.course.evaluated_at = Some(at.now);
+    if !incident.course.seen.agrees(at.policy.opens(incident.key.check), true) {
+        return note(NoteReason::FirstSight, incident, stored);
+    }
+    incident.generation += 1;
+    incident.course.sequence = 0;
+    incident.state = State::Held;
+    if let Some(silence) = at.silence {
+        incident.hold = Some(Hold::Silence { id: silence.id.clone() });
+        incident.course.held_back = 1;
+        incident.course.held_severity = Some(told.severity);
+        return note(NoteReason::Silenced, incident, stored);
+    }
+    if let Some(cause) = at.cause {
+        incident.hold = Some(Hold::Cause { key: cause.clone() });
+        return note(NoteReason::UnderCause, incident, stored);
+    }
+    let reason = if incident.generation > 1 { NotifyReason::FoundAgain } else { NotifyReason::FirstFound };
+    open(reason, incident, stored, at)
+}
+
+/// Tells people of an incident.
+fn open(
+    reason: NotifyReason,
+    mut incident: Incident,
+    stored: Option<&Incident>,
+    at: &Circumstances<'_>,
+) -> Decision {
+    let flapping = at.policy.flapping;
+    let course = &mut incident.course;
+    course.openings.push(at.now);
+    course.openings.retain(|opening| at.now.duration_since(*opening) <= flapping.within);
+    let forgotten = course.openings.len().saturating_sub(REMEMBERED_OPENINGS.max(flapping.openings));
+    course.openings.drain(..forgotten);
+    course.flapping = course.openings.len() >= flapping.openings;
+    let (reason, kind) = if course.flapping {
+        (NotifyReason::FoundTooOften, NoticeKind::Flapping)
+    } else {
+        (reason, NoticeKind::Opened)
+    };
+    // What was healthy before it opened says nothing of whether it is over.
+    course.seen = Seen::default();
+    course.seen.push(true);
+    incident.state = State::Open;
+    incident.hold = None;
+    notify(reason, kind, incident, stored, at.now)
+}
+
+fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> Decision {
+    let mut incident = held.clone();
+    told.onto(&mut incident);
+    incident.course.seen.push(true);
+    if let Some(silence) = at.silence {
+        let same = matches!(&held.hold, Some(Hold::Silence { id }) if *id == silence.id);
+        let worse = incident.course.held_severity.is_none_or(|counted| told.severity > counted);
+        if same && !worse {
+            return still_reporting(RestReason::Silenced, incident, held, at);
+        }
+        incident.hold = Some(Hold::Silence { id: silence.id.clone() });
+        incident.course.held_back += 1;
+        incident.course.held_severity = Some(told.severity);
+        return note(NoteReason::Silenced, incident, Some(held));
+    }
+    if let Some(cause) = at.cause {
+        if matches!(&held.hold, Some(Hold::Cause { key }) if key == cause) {
+            return still_reporting(RestReason::UnderCause, incident, held, at);
+        }
+        incident.hold = Some(Hold::Cause { key: cause.clone() });
+        return note(NoteReason::UnderCause, incident, Some(held));
+    }
+    incident.course.evaluated_at = Some(at.now);
+    open(NotifyReason::HoldEnded, incident, Some(held), at)
+}
+
+fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> Decision {
+    let mut incident = open.clone();
+    incident.course.seen.push(true);
+    let not_over = incident.course.healthy_since.take().is_some();
+    let again = incident.course.stopped_at.take().is_some();
+    if told.severity > open.severity {
+        if let Some(silence) = at.silence {
+            let counted = open.course.held_severity.is_some_and(|counted| told.severity <= counted);
+            if !counted {
+                incident.hold = Some(Hold::Silence { id: silence.id.clone() });
+                incident.course.held_back += 1;
+                incident.course.held_severity = Some(told.severity);
+                return note(NoteReason::Silenced, incident, Some(open));
+            }
+        } else {
+            told.onto(&mut incident);
+            // Whoever took it on did not take this on.
+            incident.acknowledged = None;
+            incident.hold = None;
+            incident.course.held_severity = None;
+            return notify(NotifyReason::MoreSevere, NoticeKind::Worsened, incident, Some(open), at.now);
+        }
+    }
+    if not_over {
+        return note(NoteReason::NotOver, refreshed(incident, at.now), Some(open));
+    }
+    if again {
+        return note(NoteReason::ReportingAgain, refreshed(incident, at.now), Some(open));
+    }
+    if open.acknowledged.as_ref().is_some_and(|by| at.now < by.until) {
+        return still_reporting(RestReason::Acknowledged, incident, open, at);
+    }
+    let course = &open.course;
+    let due = at
+        .policy
+        .reminder_gap(open.severity, course.reminders)
+        .is_some_and(|gap| at.now.duration_since(course.noticed_at.unwrap_or(open.opened_at)) >= gap);
+    if !due {
+        return still_reporting(RestReason::AlreadyKnown, incident, open, at);
+    }
+    if at.silence.is_some() {
+        return still_reporting(RestReason::Silenced, incident, open, at);
+    }
+    told.onto(&mut incident);
+    incident.acknowledged = None;
+    notify(NotifyReason::StillThere, NoticeKind::Reminder, incident, Some(open), at.now)
+}
+
+fn healthy(evidence: &Evidence, stored: &Incident, at: &Circumstances<'_>) -> Decision {
+    let mut incident = stored.clone();
+    incident.course.seen.push(false);
+    let resolves = at.policy.resolves(stored.key.check);
+    match stored.state {
+        State::Resolved => Decision::Rest(RestReason::NothingOpen),
+        State::Watching => {
+            let opens = at.policy.opens(stored.key.check);
+            if !incident.course.seen.settled(opens.of, false) {
+                return unsettled(NoteReason::SeemsOver, incident, stored);
+            }
+            passed(incident, stored, at.now)
+        }
+        State::Held => {
+            if !incident.course.seen.agrees(resolves, false) {
+                return unsettled(NoteReason::SeemsOver, incident, stored);
+            }
+            incident.evidence = evidence.clone();
+            passed(incident, stored, at.now)
+        }
+        State::Open => {
+            let since = *incident.course.healthy_since.get_or_insert(at.now);
+            let quiet = !stored.course.flapping || at.now.duration_since(since) >= at.policy.flapping.quiet;
+            if !(quiet && incident.course.seen.agrees(resolves, false)) {
+                return unsettled(NoteReason::SeemsOver, incident, stored);
+            }
+            incident.evidence = evidence.clone();
+            resolve(NotifyReason::HealthyAgain, incident, stored, at.now)
+        }
+    }
+}
+
+fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>) -> Decision {
+    let Some(stored) = stored.filter(|stored| stored.state != State::Resolved) else {
+        return Decision::Rest(RestReason::NotEvaluated);
+    };
+    match why {
+        WhyNot::Under { .. } => still_reporting(RestReason::UnderCause, stored.clone(), stored, at),
+        WhyNot::NotDeclared if stored.state == State::Open => {
+            let mut incident = stored.clone();
+            incident.evidence = Evidence::new("pipeline.toml does not ask for this check any more");
+            resolve(NotifyReason::Withdrawn, incident, stored, at.now)
+        }
+        WhyNot::NotDeclared => passed(stored.clone(), stored, at.now),
+        WhyNot::UnknownFigures { .. } | WhyNot::Unreadable { .. } | WhyNot::NothingYet { .. } => {
+            let last = stored.course.evaluated_at.unwrap_or(stored.opened_at);
+            let silent_for = at.now.duration_since(last);
+            let told = stored.state != State::Open || stored.course.stopped_at.is_some();
+            if told || at.silence.is_some() || silent_for < at.policy.stopped_after {
+                return Decision::Rest(RestReason::NotEvaluated);
+            }
+            let mut incident = stored.clone();
+            incident.course.stopped_at = Some(last);
+            incident.evidence = Evidence::new(format!(
+                "not judged for {}, so nobody can say whether it still is: {why}",
+                words(silent_for)
+            ))
+            .with("last judged", minute_utc(last))
+            .with("what was found then", &stored.evidence.summary);
+            notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
+        }
+    }
+}
+
+/// The end of what nobody was told.
+fn passed(mut incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
+    incident.state = State::Resolved;
+    incident.resolved_at = Some(now);
+    incident.hold = None;
+    note(NoteReason::PassedUntold, incident, Some(stored))
+}
+
+fn resolve(reason: NotifyReason, mut incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
+    incident.state = State::Resolved;
+    incident.resolved_at = Some(now);
+    incident.hold = None;
+    incident.acknowledged = None;
+    // The next opening begins with no observations behind it.
+    incident.course.seen = Seen::default();
+    incident.course.healthy_since = None;
+    incident.course.stopped_at = None;
+    notify(reason, NoticeKind::Resolved, incident, Some(stored), now)
+}
+
+/// Written only where it changes what later decisions see.
+fn unsettled(reason: NoteReason, incident: Incident, stored: &Incident) -> Decision {
+    if incident.course == stored.course {
+        return Decision::Rest(RestReason::Unsettled);
+    }
+    note(reason, incident, Some(stored))
+}
+
+/// Nothing new. That it was judged is written now and then.
+fn still_reporting(
+    reason: RestReason,
+    incident: Incident,
+    stored: &Incident,
+    at: &Circumstances<'_>,
+) -> Decision {
+    let fresh = stored
+        .course
+        .evaluated_at
+        .is_some_and(|evaluated| at.now.duration_since(evaluated) < STILL_REPORTING);
+    if fresh {
+        return Decision::Rest(reason);
+    }
+    note(NoteReason::StillReporting, refreshed(incident, at.now), Some(stored))
+}
+
+fn refreshed(mut incident: Incident, now: Timestamp) -> Incident {
+    incident.course.evaluated_at = Some(now);
+    incident
+}
+
+fn note(reason: NoteReason, mut incident: Incident, stored: Option<&Incident>) -> Decision {
+    incident.version += 1;
+    Decision::Note { reason, incident: Box::new(incident), replaces: stored.map(|before| before.version) }
+}
+
+fn notify(
+    reason: NotifyReason,
+    kind: NoticeKind,
+    mut incident: Incident,
+    stored: Option<&Incident>,
+    now: Timestamp,
+) -> Decision {
+    incident.version += 1;
+    incident.pending = Some(Pending { kind, since: now });
+    let course = &mut incident.course;
+    course.sequence += 1;
+    course.noticed_at = Some(now);
+    course.reminders = if kind == NoticeKind::Reminder { course.reminders + 1 } else { 0 };
+    if kind != NoticeKind::StoppedReporting {
+        course.evaluated_at = Some(now);
+    }
+    Decision::Notify {
+        reason,
+        incident: Box::new(incident),
+        replaces: stored.map(|before| before.version),
+        kind,
+    }
+}
+
+#[cfg(test)]
+mod tests;

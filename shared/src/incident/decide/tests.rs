@@ -1,0 +1,490 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::finding::Check;
+use crate::incident::{Agreement, SENDING_LEASE};
+use crate::silence::Scope;
+
+const SUBJECT: &str = "properties-create";
+
+fn at(minutes: i64) -> Timestamp {
+    Timestamp::from_second(1_795_000_000 + minutes * 60).unwrap()
+}
+
+fn unhealthy(severity: Severity) -> Finding {
+    of(Check::SyncPaused, severity)
+}
+
+fn of(check: Check, severity: Severity) -> Finding {
+    Finding::unhealthy(check, SUBJECT, severity, Evidence::new("paused"), "somebody paused it")
+}
+
+fn healthy() -> Finding {
+    Finding::healthy(Check::SyncPaused, SUBJECT, Evidence::new("not paused"))
+}
+
+fn not_evaluated() -> Finding {
+    let what = "whether it is paused".to_owned();
+    Finding::not_evaluated(Check::SyncPaused, SUBJECT, WhyNot::UnknownFigures { what })
+}
+
+fn under() -> Finding {
+    let why = WhyNot::Under { cause: Check::ApiReachable, subject: "census".to_owned() };
+    Finding::not_evaluated(Check::SyncPaused, SUBJECT, why)
+}
+
+fn silence(id: &str, from: i64, until: i64) -> Silence {
+    Silence {
+        id: id.to_owned(),
+        owner: "Ada".to_owned(),
+        reason: "release".to_owned(),
+        scope: Scope::default(),
+        from: at(from),
+        until: at(until),
+    }
+}
+
+/// (kind of decision, reason) as text, for tables.
+fn said(decision: &Decision) -> String {
+    match decision {
+        Decision::Rest(reason) => format!("rest {reason:?}"),
+        Decision::Note { reason, .. } => format!("note {reason:?}"),
+        Decision::Notify { reason, kind, .. } => format!("{kind} {reason:?}"),
+    }
+}
+
+/// One key, its store and its circumstances; every notice is delivered at once.
+struct Life {
+    stored: Option<Incident>,
+    policy: NoticePolicy,
+    silences: Vec<Silence>,
+    cause: Option<IncidentKey>,
+}
+
+impl Life {
+    fn new() -> Self {
+        Self { stored: None, policy: NoticePolicy::default(), silences: Vec::new(), cause: None }
+    }
+
+    fn decide(&self, finding: &Finding, minute: i64) -> Decision {
+        let now = at(minute);
+        let silence = crate::silence::covering(&self.silences, finding.check, &finding.subject, now);
+        let circumstances =
+            Circumstances { pipeline: "p", policy: &self.policy, silence, cause: self.cause.as_ref(), now };
+        decide(finding, self.stored.as_ref(), &circumstances)
+    }
+
+    fn carry_out(&mut self, decision: &Decision) -> String {
+        let said = said(decision);
+        match decision {
+            Decision::Rest(_) => {}
+            Decision::Note { incident, .. } => self.stored = Some(incident.as_ref().clone()),
+            Decision::Notify { incident, .. } => self.stored = Some(incident.with_notice_sent()),
+        }
+        said
+    }
+
+    fn see(&mut self, finding: &Finding, minute: i64) -> String {
+        let decision = self.decide(finding, minute);
+        self.carry_out(&decision)
+    }
+
+    fn incident(&self) -> &Incident {
+        self.stored.as_ref().unwrap()
+    }
+}
+
+fn opened() -> Life {
+    let mut life = Life::new();
+    assert_eq!(life.see(&unhealthy(Severity::Error), 0), "opened FirstFound");
+    life
+}
+
+fn resolved() -> Life {
+    let mut life = opened();
+    assert_eq!(life.see(&healthy(), 1), "resolved HealthyAgain");
+    life
+}
+
+#[test]
+fn each_finding_and_each_stored_state_has_its_decision() {
+    let table = [
+        (unhealthy(Severity::Error), Life::new(), "opened FirstFound"),
+        (unhealthy(Severity::Error), resolved(), "opened FoundAgain"),
+        (unhealthy(Severity::Error), opened(), "rest AlreadyKnown"),
+        (unhealthy(Severity::Warning), opened(), "rest AlreadyKnown"),
+        (unhealthy(Severity::Critical), opened(), "worsened MoreSevere"),
+        (healthy(), Life::new(), "rest NothingOpen"),
+        (healthy(), resolved(), "rest NothingOpen"),
+        (healthy(), opened(), "resolved HealthyAgain"),
+        (not_evaluated(), Life::new(), "rest NotEvaluated"),
+        (not_evaluated(), opened(), "rest NotEvaluated"),
+        (under(), opened(), "rest UnderCause"),
+    ];
+    for (finding, mut life, expected) in table {
+        assert_eq!(life.see(&finding, 2), expected, "{finding}");
+    }
+}
+
+#[test]
+fn an_incident_keeps_one_key_and_counts_its_generations_and_notices() {
+    let mut life = resolved();
+    assert_eq!(life.incident().notice_id(), "p/sync-paused/properties-create#1.2");
+    life.see(&unhealthy(Severity::Error), 120);
+    let again = life.incident();
+    assert_eq!(again.notice_id(), "p/sync-paused/properties-create#2.1");
+    assert_eq!((again.opened_at, again.resolved_at), (at(120), None));
+    assert_eq!(IncidentKey::parse(&again.key.to_string()), Some(again.key.clone()));
+}
+
+#[test]
+fn every_decision_replaces_the_version_that_it_looked_at() {
+    let life = opened();
+    for finding in [healthy(), unhealthy(Severity::Critical), unhealthy(Severity::Error)] {
+        match life.decide(&finding, 300) {
+            Decision::Notify { incident, replaces, .. } | Decision::Note { incident, replaces, .. } => {
+                assert_eq!(replaces, Some(life.incident().version));
+                assert_eq!(incident.version, life.incident().version + 1);
+            }
+            Decision::Rest(reason) => panic!("{finding}: {reason:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_notice_on_its_way_is_waited_for_and_then_sent_again_under_its_name() {
+    let mut life = Life::new();
+    let Decision::Notify { incident, .. } = life.decide(&unhealthy(Severity::Error), 0) else {
+        panic!("not opened");
+    };
+    let name = incident.notice_id();
+    life.stored = Some(*incident);
+    for finding in [unhealthy(Severity::Critical), healthy(), not_evaluated()] {
+        assert_eq!(said(&life.decide(&finding, 1)), "rest BeingSent");
+        let Decision::Notify { kind, reason, incident, .. } = life.decide(&finding, 2) else {
+            panic!("not sent again");
+        };
+        assert_eq!((kind, reason), (NoticeKind::Opened, NotifyReason::NeverRecorded));
+        assert_eq!(incident.notice_id(), name);
+    }
+    let just_before = at(0).checked_add(SENDING_LEASE).unwrap() - SignedDuration::from_secs(1);
+    assert_eq!(resend(life.incident(), just_before), None);
+}
+
+#[test]
+fn an_incident_is_resolved_only_after_its_opening_was_delivered() {
+    let mut life = Life::new();
+    let Decision::Notify { incident, .. } = life.decide(&unhealthy(Severity::Error), 0) else {
+        panic!("not opened");
+    };
+    life.stored = Some(*incident);
+    assert_eq!(life.see(&healthy(), 5), "opened NeverRecorded");
+    assert_eq!(life.see(&healthy(), 7), "resolved HealthyAgain");
+}
+
+#[test]
+fn an_agreement_is_needed_on_both_edges() {
+    let down = || of(Check::ApiReachable, Severity::Critical);
+    let up = || Finding::healthy(Check::ApiReachable, SUBJECT, Evidence::new("answers"));
+    let mut life = Life::new();
+    // One bad look is watched, and forgotten after three good ones.
+    let course = [
+        (down(), "note FirstSight"),
+        (up(), "note SeemsOver"),
+        (up(), "note SeemsOver"),
+        (up(), "note PassedUntold"),
+        (up(), "rest NothingOpen"),
+        // Two of three open it, with a good look between.
+        (down(), "note FirstSight"),
+        (up(), "note SeemsOver"),
+        (down(), "opened FirstFound"),
+        // One good look does not end it, two of three do.
+        (up(), "note SeemsOver"),
+        (down(), "note NotOver"),
+        (up(), "resolved HealthyAgain"),
+    ];
+    for (round, (finding, expected)) in course.into_iter().enumerate() {
+        let minute = i64::try_from(round).unwrap() * 2;
+        assert_eq!(life.see(&finding, minute), expected, "round {round}");
+    }
+    assert_eq!(life.incident().generation, 1, "what was only watched was no incident");
+}
+
+#[test]
+fn an_incident_counts_from_the_first_sight_of_it() {
+    let mut life = Life::new();
+    life.see(&of(Check::ApiReachable, Severity::Critical), 0);
+    life.see(&of(Check::ApiReachable, Severity::Critical), 2);
+    assert_eq!((life.incident().state, life.incident().opened_at), (State::Open, at(0)));
+}
+
+#[test]
+fn reminders_come_after_growing_gaps() {
+    let mut life = opened();
+    let mut reminded = Vec::new();
+    for minute in 1..60 * 24 * 14 {
+        if life.see(&unhealthy(Severity::Error), minute) == "reminder StillThere" {
+            reminded.push(minute / 60);
+        }
+    }
+    assert_eq!(reminded, [4, 12, 28, 60, 124, 252]);
+}
+
+#[test]
+fn nobody_is_reminded_of_what_somebody_has_taken_on_until_it_worsens_or_the_time_is_up() {
+    let taken_on = |until| Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(until) };
+    let mut life = opened();
+    let decision = acknowledge(life.incident(), taken_on(600));
+    assert_eq!(life.carry_out(&decision), "note Acknowledged");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 2), "rest Acknowledged");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 599), "note StillReporting");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 600), "reminder StillThere");
+
+    let decision = acknowledge(life.incident(), taken_on(2_000));
+    life.carry_out(&decision);
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 601), "worsened MoreSevere");
+    assert_eq!(life.incident().acknowledged, None);
+
+    assert_eq!(said(&acknowledge(resolved().incident(), taken_on(9))), "rest NothingOpen");
+}
+
+#[test]
+fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() {
+    let mut life = Life::new();
+    let course = [
+        (0, unhealthy(Severity::Error), "opened FirstFound"),
+        (15, healthy(), "resolved HealthyAgain"),
+        (30, unhealthy(Severity::Error), "opened FoundAgain"),
+        (45, healthy(), "resolved HealthyAgain"),
+        (60, unhealthy(Severity::Error), "flapping FoundTooOften"),
+        (75, healthy(), "note SeemsOver"),
+        (90, unhealthy(Severity::Error), "note NotOver"),
+        (105, healthy(), "note SeemsOver"),
+        (164, healthy(), "note SeemsOver"),
+        (165, healthy(), "resolved HealthyAgain"),
+        // Six hours after all of it, it is a first time again.
+        (600, unhealthy(Severity::Error), "opened FoundAgain"),
+    ];
+    for (minute, finding, expected) in course {
+        assert_eq!(life.see(&finding, minute), expected, "minute {minute}");
+    }
+}
+
+#[test]
+fn a_silence_holds_back_and_counts_and_what_outlasts_it_is_told() {
+    let mut life = Life::new();
+    life.silences = vec![silence("release", 0, 60)];
+    let course = [
+        (1, unhealthy(Severity::Warning), "note Silenced"),
+        (2, unhealthy(Severity::Warning), "rest Silenced"),
+        (3, unhealthy(Severity::Critical), "note Silenced"),
+        (4, unhealthy(Severity::Error), "rest Silenced"),
+        (60, unhealthy(Severity::Critical), "opened HoldEnded"),
+    ];
+    for (minute, finding, expected) in course {
+        assert_eq!(life.see(&finding, minute), expected, "minute {minute}");
+    }
+    assert_eq!(life.incident().course.held_back, 2);
+    assert_eq!(
+        life.incident().opened_at,
+        at(1),
+        "it counts from when it was found, not from when it was told"
+    );
+}
+
+#[test]
+fn what_begins_and_ends_within_a_silence_is_never_told() {
+    let mut life = Life::new();
+    life.silences = vec![silence("release", 0, 60)];
+    assert_eq!(life.see(&unhealthy(Severity::Error), 1), "note Silenced");
+    assert_eq!(life.see(&healthy(), 2), "note PassedUntold");
+    assert_eq!(life.see(&healthy(), 61), "rest NothingOpen");
+}
+
+#[test]
+fn people_who_were_told_of_it_are_told_of_its_end_within_a_silence_and_not_reminded() {
+    let mut life = opened();
+    life.silences = vec![silence("release", 1, 1_000)];
+    assert_eq!(life.see(&unhealthy(Severity::Error), 500), "note StillReporting");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 501), "rest Silenced");
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 502), "note Silenced");
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 503), "rest Silenced");
+    assert_eq!(life.see(&healthy(), 504), "resolved HealthyAgain");
+}
+
+#[test]
+fn a_worsening_that_a_silence_held_back_is_told_when_it_ends() {
+    let mut life = opened();
+    life.silences = vec![silence("release", 1, 60)];
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 2), "note Silenced");
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 60), "worsened MoreSevere");
+}
+
+#[test]
+fn what_has_a_cause_that_people_know_of_is_told_only_if_it_outlasts_it() {
+    let cause =
+        IncidentKey { pipeline: "p".to_owned(), check: Check::SyncPaused, subject: "other".to_owned() };
+    let mut life = Life::new();
+    life.cause = Some(cause.clone());
+    assert_eq!(life.see(&unhealthy(Severity::Error), 0), "note UnderCause");
+    assert_eq!(life.incident().hold, Some(Hold::Cause { key: cause }));
+    assert_eq!(life.see(&unhealthy(Severity::Error), 1), "rest UnderCause");
+    life.cause = None;
+    assert_eq!(life.see(&unhealthy(Severity::Error), 2), "opened HoldEnded");
+
+    let mut life = Life::new();
+    life.cause = Some(IncidentKey::parse("p/sync-paused/other").unwrap());
+    life.see(&unhealthy(Severity::Error), 0);
+    life.cause = None;
+    assert_eq!(life.see(&healthy(), 2), "note PassedUntold");
+}
+
+#[test]
+fn the_common_cause_is_an_open_incident_of_the_same_check_and_group_of_another_subject() {
+    let finding = |subject: &str, group: &str| Finding {
+        group: Some(group.to_owned()),
+        ..Finding::unhealthy(Check::RunFailed, subject, Severity::Error, Evidence::new("failed"), "auth")
+    };
+    let mut first = Life::new();
+    first.see(&finding("a", "auth"), 0);
+    let live = HashMap::from([(first.incident().key.clone(), first.incident().clone())]);
+    let cause = |finding: &Finding| common_cause(finding, &live).map(|key| key.subject.as_str());
+    assert_eq!(cause(&finding("b", "auth")), Some("a"));
+    assert_eq!(cause(&finding("b", "duplicate")), None);
+    assert_eq!(cause(&finding("a", "auth")), None, "nothing is its own cause");
+    assert_eq!(cause(&unhealthy(Severity::Error)), None);
+    first.see(&Finding::healthy(Check::RunFailed, "a", Evidence::new("completed")), 1);
+    let live = HashMap::from([(first.incident().key.clone(), first.incident().clone())]);
+    assert_eq!(common_cause(&finding("b", "auth"), &live), None, "it is over");
+}
+
+#[test]
+fn a_check_that_stops_reporting_says_so_once_and_is_not_resolved() {
+    let mut life = opened();
+    assert_eq!(life.see(&not_evaluated(), 119), "rest NotEvaluated");
+    assert_eq!(life.see(&not_evaluated(), 120), "stopped-reporting NotJudged");
+    assert_eq!(life.incident().state, State::Open);
+    assert!(life.incident().evidence.summary.contains("whether it is paused unknown"));
+    assert_eq!(life.see(&not_evaluated(), 121), "rest NotEvaluated");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 122), "note ReportingAgain");
+    assert_eq!(life.see(&not_evaluated(), 123), "rest NotEvaluated");
+    assert_eq!(life.see(&healthy(), 124), "resolved HealthyAgain");
+}
+
+#[test]
+fn what_is_held_under_another_finding_has_not_stopped_reporting() {
+    let mut life = opened();
+    for minute in 1..1_000 {
+        let said = life.see(&under(), minute);
+        assert!(said == "rest UnderCause" || said == "note StillReporting", "{said}");
+    }
+}
+
+#[test]
+fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn() {
+    let life = opened();
+    let policy = NoticePolicy::default();
+    let decision = |declared, minute| {
+        let circumstances =
+            Circumstances { pipeline: "p", policy: &policy, silence: None, cause: None, now: at(minute) };
+        said(&unreported(life.incident(), declared, &circumstances))
+    };
+    assert_eq!(decision(true, 119), "rest NotEvaluated");
+    assert_eq!(decision(true, 120), "stopped-reporting NotJudged");
+    assert_eq!(decision(false, 1), "resolved Withdrawn");
+}
+
+#[test]
+fn that_an_incident_still_reports_is_written_every_ten_minutes_at_the_most() {
+    let mut life = opened();
+    let written = (1..=60)
+        .filter(|minute| life.see(&unhealthy(Severity::Error), *minute) == "note StillReporting")
+        .count();
+    assert_eq!(written, 6);
+}
+
+fn any_finding() -> impl Strategy<Value = Finding> {
+    prop_oneof![
+        3 => Just(healthy()),
+        1 => Just(not_evaluated()),
+        1 => Just(under()),
+        1 => Just(unhealthy(Severity::Warning)),
+        2 => Just(unhealthy(Severity::Error)),
+        1 => Just(unhealthy(Severity::Critical)),
+    ]
+}
+
+proptest! {
+    /// Any sequence of findings, policies and silences: what people hear makes sense to them.
+    #[test]
+    fn people_hear_of_beginnings_and_ends_by_turns_and_of_every_end(
+        findings in proptest::collection::vec((any_finding(), 1_i64..90), 1..120),
+        (need, of) in (1_u8..4, 0_u8..3),
+        silences in proptest::collection::vec((0_i64..5_000, 1_i64..500), 0..4),
+    ) {
+        let mut life = Life::new();
+        let agreement = Agreement { need, of: need + of };
+        life.policy.open_after.insert(Check::SyncPaused, agreement);
+        life.policy.resolve_after.insert(Check::SyncPaused, agreement);
+        life.silences = silences
+            .iter()
+            .enumerate()
+            .map(|(n, (from, lasts))| silence(&n.to_string(), *from, from + lasts))
+            .collect();
+        let (mut minute, mut open, mut worsened) = (0, false, 0);
+        let mut sequence = 0;
+        for (finding, gap) in &findings {
+            minute += gap;
+            let decision = life.decide(finding, minute);
+            if let Decision::Notify { kind, incident, .. } = &decision {
+                let silenced = life.silences.iter().any(|silence| silence.is_active(at(minute)));
+                match kind {
+                    NoticeKind::Opened | NoticeKind::Flapping => {
+                        prop_assert!(!open, "opened twice");
+                        (open, worsened, sequence) = (true, 0, 0);
+                    }
+                    NoticeKind::Resolved => {
+                        prop_assert!(open, "resolved what nobody was told of");
+                        open = false;
+                    }
+                    NoticeKind::Worsened => {
+                        worsened += 1;
+                        prop_assert!(open && worsened <= 2);
+                    }
+                    NoticeKind::Reminder | NoticeKind::StoppedReporting => prop_assert!(open),
+                }
+                prop_assert!(!silenced || *kind == NoticeKind::Resolved, "{kind} within a silence");
+                prop_assert_eq!(incident.course.sequence, sequence + 1);
+                sequence += 1;
+            }
+            life.carry_out(&decision);
+        }
+        // All well for a day, looked at every two minutes: nothing stays open, and nothing begins.
+        for round in 0..720 {
+            let said = life.see(&healthy(), minute + 2 * round);
+            prop_assert!(!said.starts_with("opened") && !said.starts_with("flapping"));
+            open &= !said.starts_with("resolved");
+        }
+        prop_assert!(!open, "people were never told of its end");
+        if let Some(stored) = &life.stored {
+            prop_assert_eq!(stored.state, State::Resolved);
+        }
+    }
+
+    /// However it comes and goes, people hear of few openings.
+    #[test]
+    fn a_key_that_flaps_for_a_day_is_heard_of_a_few_times(gaps in proptest::collection::vec(2_i64..40, 60)) {
+        let mut life = Life::new();
+        let (mut minute, mut openings) = (0, 0);
+        for (n, gap) in gaps.iter().enumerate() {
+            minute += gap;
+            let finding = if n % 2 == 0 { unhealthy(Severity::Error) } else { healthy() };
+            let said = life.see(&finding, minute);
+            openings += u32::from(said.starts_with("opened") || said.starts_with("flapping"));
+        }
+        // Two and then the one that is kept open; gaps are shorter than its quiet hour.
+        prop_assert!(openings <= 3, "{openings} openings");
+    }
+}

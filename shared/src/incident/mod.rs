@@ -1,0 +1,293 @@
+//! What is open for one (check, subject) until it is healthy again, and the decisions about it.
+//!
+//! Decisions are pure: [`decide`] looks at a finding, at what is stored and at the circumstances, and answers with a
+//! [`Decision`], whose variant is the reason. The store ([`crate::aws::incidents`]) carries them out by conditional
+//! writes.
+
+mod decide;
+mod policy;
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Check, Evidence, Finding, Severity};
+
+pub use decide::{
+    Circumstances, Decision, NoteReason, NotifyReason, RestReason, acknowledge, common_cause, decide, resend,
+    unreported,
+};
+pub use policy::{Agreement, Flapping, NoticePolicy};
+
+/// How long a notice may stay recorded as being sent before another round sends it again.
+///
+/// It is longer than any function may run (see `infra/functions.json`), so that only a sender that died is replaced.
+pub const SENDING_LEASE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The key of an incident for its whole life: `pipeline/check/subject`. It is the dedup key at PagerDuty too.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct IncidentKey {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The check.
+    pub check: Check,
+    /// What is checked.
+    pub subject: String,
+}
+
+impl IncidentKey {
+    /// The key for a finding in a pipeline.
+    pub fn of(pipeline: &str, finding: &Finding) -> Self {
+        Self { pipeline: pipeline.to_owned(), check: finding.check, subject: finding.subject.clone() }
+    }
+
+    /// The part below the pipeline: `check/subject`.
+    pub fn check_subject(&self) -> String {
+        format!("{}/{}", self.check, self.subject)
+    }
+
+    /// Reads `pipeline/check/subject`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (pipeline, check_subject) = text.split_once('/')?;
+        let (check, subject) = check_subject.split_once('/')?;
+        let key = Self {
+            pipeline: pipeline.to_owned(),
+            check: Check::from_id(check)?,
+            subject: subject.to_owned(),
+        };
+        (!pipeline.is_empty() && !subject.is_empty()).then_some(key)
+    }
+}
+
+impl fmt::Display for IncidentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.pipeline, self.check, self.subject)
+    }
+}
+
+/// How far an incident is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Seen, but not often enough to be told.
+    Watching,
+    /// It is one, and people are not told: a silence or a common cause that they know of covers it.
+    Held,
+    /// People were told, and it is not healthy yet.
+    Open,
+    /// Healthy again, or never more than watched.
+    Resolved,
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Watching => "watching",
+            Self::Held => "held",
+            Self::Open => "open",
+            Self::Resolved => "resolved",
+        })
+    }
+}
+
+/// What a notice says of its incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoticeKind {
+    /// It began.
+    Opened,
+    /// It began once more within hours: it stays open until it keeps quiet.
+    Flapping,
+    /// It became more severe.
+    Worsened,
+    /// It still is.
+    Reminder,
+    /// Nobody can say any more whether it still is.
+    StoppedReporting,
+    /// It ended.
+    Resolved,
+}
+
+impl NoticeKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Opened,
+        Self::Flapping,
+        Self::Worsened,
+        Self::Reminder,
+        Self::StoppedReporting,
+        Self::Resolved,
+    ];
+}
+
+impl fmt::Display for NoticeKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Opened => "opened",
+            Self::Flapping => "flapping",
+            Self::Worsened => "worsened",
+            Self::Reminder => "reminder",
+            Self::StoppedReporting => "stopped-reporting",
+            Self::Resolved => "resolved",
+        })
+    }
+}
+
+/// A notice that is being sent. It stays on the incident until it was published: sent, then recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// What the notice says.
+    pub kind: NoticeKind,
+    /// When a sender took it (UTC).
+    pub since: Timestamp,
+}
+
+/// Why people are not told of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "by", rename_all = "kebab-case")]
+pub enum Hold {
+    /// Another open incident has the same cause; people know of that one.
+    Cause {
+        /// Its key.
+        key: IncidentKey,
+    },
+    /// A silence covers it.
+    Silence {
+        /// The silence's id.
+        id: String,
+    },
+}
+
+/// Somebody has taken an incident on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Who.
+    pub by: String,
+    /// When (UTC).
+    pub at: Timestamp,
+    /// When reminders begin again if it is still open (UTC).
+    pub until: Timestamp,
+}
+
+/// The newest observations of a check, as bits: the lowest is the newest, and 1 is unhealthy.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seen {
+    bits: u8,
+    count: u8,
+}
+
+impl Seen {
+    fn push(&mut self, unhealthy: bool) {
+        self.bits = (self.bits << 1) | u8::from(unhealthy);
+        self.count = self.count.saturating_add(1).min(Agreement::LONGEST);
+    }
+
+    fn among(self, newest: u8, unhealthy: bool) -> u32 {
+        let newest = newest.min(self.count).min(Agreement::LONGEST);
+        let mask = u8::try_from((1_u16 << newest) - 1).unwrap_or(u8::MAX);
+        let bits = if unhealthy { self.bits } else { !self.bits };
+        (bits & mask).count_ones()
+    }
+
+    fn agrees(self, agreement: Agreement, unhealthy: bool) -> bool {
+        self.among(agreement.of, unhealthy) >= u32::from(agreement.need)
+    }
+
+    /// Whether the newest `of` observations are all the same and there are so many.
+    fn settled(self, of: u8, unhealthy: bool) -> bool {
+        self.among(of, unhealthy) >= u32::from(of)
+    }
+}
+
+/// What has happened to an incident on its way, as far as decisions need it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Course {
+    /// The newest observations.
+    pub seen: Seen,
+    /// When it was last judged, to about ten minutes (UTC).
+    pub evaluated_at: Option<Timestamp>,
+    /// Since when it is healthy without a break (UTC), while it is open.
+    pub healthy_since: Option<Timestamp>,
+    /// Notices in this generation.
+    pub sequence: u32,
+    /// Reminders since the last notice that was none.
+    pub reminders: u32,
+    /// When the last notice was decided (UTC).
+    pub noticed_at: Option<Timestamp>,
+    /// When this key was opened of late, this time included (UTC).
+    pub openings: Vec<Timestamp>,
+    /// Whether it must keep quiet before it is called resolved.
+    pub flapping: bool,
+    /// Since when nobody could judge it (UTC), if people were told so.
+    pub stopped_at: Option<Timestamp>,
+    /// Notices of this generation that a silence held back.
+    pub held_back: u32,
+    /// The severity of which a silence kept people from hearing.
+    pub held_severity: Option<Severity>,
+}
+
+/// An incident as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incident {
+    /// Its key.
+    pub key: IncidentKey,
+    /// Counts how often this key was opened, from 1; 0 while it was only ever watched.
+    pub generation: u64,
+    /// Counts writes; every write names the version that it replaces, so that of two writers one wins.
+    pub version: u64,
+    /// How far it is.
+    pub state: State,
+    /// The worst severity since it opened, as far as people were told.
+    pub severity: Severity,
+    /// When it was first found (UTC).
+    pub opened_at: Timestamp,
+    /// When it was found healthy again (UTC).
+    pub resolved_at: Option<Timestamp>,
+    /// What was found, as of the last notice.
+    pub evidence: Evidence,
+    /// The likely cause.
+    pub cause: String,
+    /// The class of the vendor's error, if the finding has one.
+    pub class: Option<String>,
+    /// What it has in common with others of the same cause.
+    pub group: Option<String>,
+    /// The notice that is yet to be recorded as sent.
+    pub pending: Option<Pending>,
+    /// Why people are not told.
+    pub hold: Option<Hold>,
+    /// Who has taken it on.
+    pub acknowledged: Option<Acknowledged>,
+    /// What has happened on the way.
+    pub course: Course,
+}
+
+impl Incident {
+    /// How long it has been, or was, open.
+    pub fn open_for(&self, now: Timestamp) -> SignedDuration {
+        self.resolved_at.unwrap_or(now).duration_since(self.opened_at)
+    }
+
+    /// Names the newest notice of it, and stays the same when that notice is sent again.
+    pub fn notice_id(&self) -> String {
+        format!("{}#{}.{}", self.key, self.generation, self.course.sequence)
+    }
+
+    /// The incident with the notice recorded as sent.
+    #[must_use]
+    pub fn with_notice_sent(&self) -> Self {
+        Self { pending: None, version: self.version + 1, ..self.clone() }
+    }
+
+    /// When the newest look that has left a trace in it was taken (UTC).
+    fn written_at(&self) -> Timestamp {
+        let seen = [self.course.evaluated_at, self.course.noticed_at, self.resolved_at];
+        seen.into_iter().flatten().max().unwrap_or(self.opened_at)
+    }
+
+    fn is_being_sent(&self, now: Timestamp) -> bool {
+        self.pending.is_some_and(|pending| now.duration_since(pending.since) < SENDING_LEASE)
+    }
+}

@@ -1,0 +1,153 @@
+//! When people are told, again, and no more: what `[notices]` of `pipeline.toml` may change, with its defaults.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::SignedDuration;
+
+use crate::finding::{Check, Severity};
+
+/// Of the newest `of` observations, `need` must agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Agreement {
+    /// How many must agree.
+    pub need: u8,
+    /// Of how many.
+    pub of: u8,
+}
+
+impl Agreement {
+    /// One look is enough.
+    pub const AT_ONCE: Self = Self { need: 1, of: 1 };
+    /// The most observations that are remembered.
+    pub const LONGEST: u8 = 8;
+
+    /// Reads `2 of 3`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (need, of) = text.split_once(" of ")?;
+        let agreement = Self { need: need.trim().parse().ok()?, of: of.trim().parse().ok()? };
+        (agreement.need >= 1 && agreement.need <= agreement.of && agreement.of <= Self::LONGEST)
+            .then_some(agreement)
+    }
+}
+
+impl fmt::Display for Agreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.need, self.of)
+    }
+}
+
+/// When an incident that comes and goes is told as one that flaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flapping {
+    /// The opening that is so many within `within` makes it flapping.
+    pub openings: usize,
+    /// The time in which openings are counted.
+    pub within: SignedDuration,
+    /// How long it must then stay healthy before it is called resolved.
+    pub quiet: SignedDuration,
+}
+
+/// When people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticePolicy {
+    /// Checks that open after another agreement than by default.
+    pub open_after: BTreeMap<Check, Agreement>,
+    /// Checks that resolve after another agreement than by default.
+    pub resolve_after: BTreeMap<Check, Agreement>,
+    /// The first reminder comes so long after the last notice; each further gap is twice the one before.
+    pub remind_after: SignedDuration,
+    /// No gap between reminders is longer.
+    pub remind_at_most: SignedDuration,
+    /// An open incident that nobody could judge for so long has stopped reporting.
+    pub stopped_after: SignedDuration,
+    /// When it is flapping.
+    pub flapping: Flapping,
+}
+
+impl Default for NoticePolicy {
+    fn default() -> Self {
+        Self {
+            open_after: BTreeMap::new(),
+            resolve_after: BTreeMap::new(),
+            remind_after: SignedDuration::from_hours(4),
+            remind_at_most: SignedDuration::from_hours(7 * 24),
+            stopped_after: SignedDuration::from_hours(2),
+            flapping: Flapping {
+                openings: 3,
+                within: SignedDuration::from_hours(6),
+                quiet: SignedDuration::from_hours(1),
+            },
+        }
+    }
+}
+
+/// What a single look may get wrong, because it is seen through a network: looked at twice before people hear of it.
+/// All else is read from what Census has stored, and is as true at the first look as at the tenth.
+fn seen_through_a_network(check: Check) -> bool {
+    matches!(check, Check::ApiReachable | Check::TokenAccepted | Check::ClockSkew)
+}
+
+impl NoticePolicy {
+    /// After which agreement of unhealthy observations an incident opens.
+    pub fn opens(&self, check: Check) -> Agreement {
+        Self::of(&self.open_after, check)
+    }
+
+    /// After which agreement of healthy observations an incident resolves.
+    pub fn resolves(&self, check: Check) -> Agreement {
+        Self::of(&self.resolve_after, check)
+    }
+
+    fn of(declared: &BTreeMap<Check, Agreement>, check: Check) -> Agreement {
+        let default =
+            if seen_through_a_network(check) { Agreement { need: 2, of: 3 } } else { Agreement::AT_ONCE };
+        declared.get(&check).copied().unwrap_or(default)
+    }
+
+    /// The time from the last notice to the next reminder, after so many reminders. `None`: never.
+    pub fn reminder_gap(&self, severity: Severity, reminders: u32) -> Option<SignedDuration> {
+        if severity == Severity::Info {
+            return None;
+        }
+        let factor = 1_i32.checked_shl(reminders.min(20)).unwrap_or(i32::MAX);
+        let gap = self.remind_after.checked_mul(factor).unwrap_or(self.remind_at_most);
+        Some(gap.min(self.remind_at_most))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_agreement_is_read_as_it_is_written() {
+        for text in ["1 of 1", "2 of 3", "8 of 8"] {
+            assert_eq!(Agreement::parse(text).unwrap().to_string(), text);
+        }
+        for text in ["", "2", "0 of 1", "3 of 2", "1 of 9", "two of three", "2/3", "-1 of 2", "1 of 1 of 1"] {
+            assert_eq!(Agreement::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn reminders_come_at_growing_gaps_up_to_a_week_and_never_for_information() {
+        let policy = NoticePolicy::default();
+        let gaps: Vec<i64> = (0..8)
+            .map(|reminders| policy.reminder_gap(Severity::Error, reminders).unwrap().as_hours())
+            .collect();
+        assert_eq!(gaps, [4, 8, 16, 32, 64, 128, 168, 168]);
+        assert_eq!(policy.reminder_gap(Severity::Critical, u32::MAX).unwrap().as_hours(), 168);
+        assert_eq!(policy.reminder_gap(Severity::Info, 0), None);
+    }
+
+    #[test]
+    fn what_is_seen_through_a_network_is_looked_at_twice_unless_declared_otherwise() {
+        let mut policy = NoticePolicy::default();
+        assert_eq!(policy.opens(Check::ApiReachable).to_string(), "2 of 3");
+        assert_eq!(policy.resolves(Check::RunFailed), Agreement::AT_ONCE);
+        policy.open_after.insert(Check::ApiReachable, Agreement { need: 3, of: 4 });
+        assert_eq!(policy.opens(Check::ApiReachable).to_string(), "3 of 4");
+        assert_eq!(policy.resolves(Check::ApiReachable).to_string(), "2 of 3");
+    }
+}

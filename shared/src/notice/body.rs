@@ -1,0 +1,145 @@
+//! The body of a notice for machines: what SNS carries as JSON to queues, functions and HTTP subscribers.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::finding::{Figure, Severity};
+use crate::incident::NoticeKind;
+
+/// The version of the JSON's shape. A change that breaks readers raises the number.
+pub const SCHEMA: &str = "syncwatch.notice/1";
+
+/// What a notice says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// An incident began.
+    Opened,
+    /// It began once more within hours, and stays open until it keeps quiet.
+    Flapping,
+    /// It became more severe.
+    Worsened,
+    /// It still is.
+    Reminder,
+    /// Nobody can say any more whether it still is.
+    StoppedReporting,
+    /// It ended.
+    Resolved,
+    /// What a silence held back, told after its end. Of no incident.
+    HeldBack,
+}
+
+impl From<NoticeKind> for Kind {
+    fn from(kind: NoticeKind) -> Self {
+        match kind {
+            NoticeKind::Opened => Self::Opened,
+            NoticeKind::Flapping => Self::Flapping,
+            NoticeKind::Worsened => Self::Worsened,
+            NoticeKind::Reminder => Self::Reminder,
+            NoticeKind::StoppedReporting => Self::StoppedReporting,
+            NoticeKind::Resolved => Self::Resolved,
+        }
+    }
+}
+
+/// The JSON of a notice. Readers ignore members that they do not know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Body {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Names this notice; the same when it is sent again.
+    pub id: String,
+    /// What it says.
+    pub kind: Kind,
+    /// The same for every notice of an incident: trigger, update and resolve with it.
+    pub dedup_key: String,
+    /// Tells a second incident of the same key from the first; counts from 1.
+    pub generation: u64,
+    /// Counts the notices of a generation, from 1. A notice with a lower (generation, sequence) than another of the same
+    /// `dedup_key` is the older one, in whatever order they arrive.
+    pub sequence: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The id of the check.
+    pub check: String,
+    /// What was judged: a sync's key, or `census` for the workspace.
+    pub subject: String,
+    /// The worst severity that people were told of since the incident opened.
+    pub severity: Severity,
+    /// One line that says it all.
+    pub title: String,
+    /// What was found, in one sentence with figures.
+    pub summary: String,
+    /// Named figures.
+    pub figures: Vec<Figure>,
+    /// The likely cause.
+    pub cause: String,
+    /// The class of the vendor's error, if there is one.
+    pub class: Option<String>,
+    /// When it was first found (UTC).
+    pub opened_at: Timestamp,
+    /// When it was found healthy again (UTC).
+    pub resolved_at: Option<Timestamp>,
+    /// How long it has been, or was, open, in seconds.
+    pub open_for_seconds: i64,
+    /// The section of the runbook.
+    pub runbook: Option<String>,
+    /// A command that only reads.
+    pub command: Option<String>,
+    /// The sync in Census.
+    pub link: Option<String>,
+    /// Whom to turn to.
+    pub contacts: Vec<Contact>,
+    /// Whether it is a marked test that nobody has to act on.
+    pub test: bool,
+}
+
+/// Whom to turn to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// Name of a person or team.
+    pub name: String,
+    /// What they are to the pipeline.
+    pub role: String,
+    /// Mail address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// Telephone number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+}
+
+/// Why a message is no notice that this version understands.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is not JSON, or lacks a member.
+    #[error("not a notice of {SCHEMA}: {0}; only notices belong on this queue, so look for its sender")]
+    Shape(String),
+    /// It is a notice of another generation.
+    #[error(
+        "a notice of {found}, where {SCHEMA} is understood; deploy the functions of one version together"
+    )]
+    Schema {
+        /// What it calls itself.
+        found: String,
+    },
+}
+
+impl Body {
+    /// Reads a body. The schema is looked at first, so that a notice of another generation is called by its name.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub fn parse(text: &str) -> Result<Self, BodyError> {
+        #[derive(Deserialize)]
+        struct Schema {
+            schema: String,
+        }
+        let shape = |error: serde_json::Error| BodyError::Shape(error.to_string());
+        let Schema { schema } = serde_json::from_str(text).map_err(shape)?;
+        if schema != SCHEMA {
+            return Err(BodyError::Schema { found: schema.chars().take(60).collect() });
+        }
+        serde_json::from_str(text).map_err(shape)
+    }
+}

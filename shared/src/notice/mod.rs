@@ -1,0 +1,323 @@
+//! One message about an incident, in a body for each kind of reader.
+//!
+//! [`render`] is pure. SNS carries one Subject and one body for each protocol: mail gets text that reads well at
+//! 3 AM, text messages get the title, and all the rest get `default`: JSON whose shape is versioned ([`Body`]). All bodies
+//! share one budget of 256 KB, so none is sent twice, and what a vendor or a person wrote is cut to a bounded length.
+
+mod body;
+mod mail;
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::finding::{Evidence, Figure, Severity};
+use crate::incident::{Incident, NoticeKind};
+use crate::pipeline::{ApiVersion, Pipeline};
+use crate::schedule::{minute_utc, words};
+use crate::silence::Tally;
+
+pub use body::{Body, BodyError, Contact, Kind, SCHEMA};
+
+/// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
+const SUBJECT_CHARS: usize = 99;
+/// A text message of more than 140 ASCII characters is sent in parts (AWS SNS API reference, `Publish`).
+const SMS_CHARS: usize = 140;
+/// Sentences and figures beyond these lengths say no more to anybody, and would eat the budget of a message.
+const SENTENCE_CHARS: usize = 1_000;
+const FIGURE_CHARS: usize = 300;
+const FIGURES: usize = 30;
+
+/// A message as SNS takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// ASCII, one line, less than 100 characters.
+    pub subject: String,
+    /// Protocol to body; `default` is always there.
+    pub bodies: BTreeMap<&'static str, String>,
+    /// Message attributes, for filter policies.
+    pub attributes: BTreeMap<&'static str, String>,
+}
+
+/// Renders the notice of an incident.
+pub fn render(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Message {
+    message(&body(incident, kind, pipeline, now), pipeline, now)
+}
+
+/// The body for machines of the notice of an incident.
+pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Body {
+    let Evidence { summary, figures } = bounded(&incident.evidence);
+    let incident_key = &incident.key;
+    let healthy = kind == NoticeKind::Resolved;
+    let mut body = Body {
+        schema: SCHEMA.to_owned(),
+        id: incident.notice_id(),
+        kind: kind.into(),
+        dedup_key: incident_key.to_string(),
+        generation: incident.generation,
+        sequence: incident.course.sequence,
+        pipeline: incident_key.pipeline.clone(),
+        check: incident_key.check.id().to_owned(),
+        subject: incident_key.subject.clone(),
+        severity: incident.severity,
+        title: String::new(),
+        summary,
+        figures,
+        cause: cut(&incident.cause, SENTENCE_CHARS),
+        class: incident.class.clone(),
+        opened_at: incident.opened_at,
+        resolved_at: incident.resolved_at,
+        open_for_seconds: incident.open_for(now).as_secs(),
+        runbook: runbook(pipeline, incident_key.check.runbook_anchor()),
+        command: (!healthy).then(|| command(pipeline, &incident_key.subject)),
+        link: link(pipeline, &incident_key.subject),
+        contacts: contacts(pipeline),
+        test: false,
+    };
+    body.title = title(&body, incident.key.check.title(), incident.course.openings.len());
+    body
+}
+
+/// Renders what a silence held back, after its end.
+pub fn render_held_back(tally: &Tally, pipeline: &Pipeline, now: Timestamp) -> Message {
+    let silence = &tally.silence;
+    let key = format!("{}/silence/{}", pipeline.name, silence.id);
+    let named = tally.incidents.len();
+    let summary = format!(
+        "the silence of {} ({}) is over; it held back {} of {named} {}",
+        silence.owner,
+        silence.reason,
+        counted(tally.held_back, "notice"),
+        if named == 1 { "incident" } else { "incidents" },
+    );
+    let mut evidence = Evidence::new(summary)
+        .with("covered", &silence.scope)
+        .with("from", minute_utc(silence.from))
+        .with("until", minute_utc(silence.until));
+    for incident in &tally.incidents {
+        evidence = evidence.with("held back", incident);
+    }
+    let Evidence { summary, figures } = bounded(&evidence);
+    let body = Body {
+        schema: SCHEMA.to_owned(),
+        id: format!("{key}#1.1"),
+        kind: Kind::HeldBack,
+        dedup_key: key,
+        generation: 1,
+        sequence: 1,
+        pipeline: pipeline.name.clone(),
+        check: "silence".to_owned(),
+        subject: silence.id.clone(),
+        severity: Severity::Info,
+        title: cut(&format!("[held back] {}: {summary}", silence.id), SENTENCE_CHARS),
+        summary,
+        figures,
+        cause: "What outlasted the silence was told as it ended; the rest was over before".to_owned(),
+        class: None,
+        opened_at: silence.from,
+        resolved_at: Some(silence.until),
+        open_for_seconds: silence.until.duration_since(silence.from).as_secs(),
+        runbook: runbook(pipeline, "silences"),
+        command: None,
+        link: None,
+        contacts: contacts(pipeline),
+        test: false,
+    };
+    message(&body, pipeline, now)
+}
+
+/// Renders a marked test, by which people see that every channel works: first `Opened`, then `Resolved`.
+pub fn render_test(
+    kind: NoticeKind,
+    pipeline: &Pipeline,
+    severity: Severity,
+    began: Timestamp,
+    now: Timestamp,
+) -> Message {
+    let key = format!("{}/alert-test/{}", pipeline.name, began.strftime("%Y%m%dT%H%M%SZ"));
+    let resolved = kind == NoticeKind::Resolved;
+    let what =
+        if resolved { "the test is over" } else { "this is a test; nothing is wrong and nobody has to act" };
+    let body = Body {
+        schema: SCHEMA.to_owned(),
+        id: format!("{key}#1.{}", if resolved { 2 } else { 1 }),
+        kind: kind.into(),
+        dedup_key: key,
+        generation: 1,
+        sequence: if resolved { 2 } else { 1 },
+        pipeline: pipeline.name.clone(),
+        check: "alert-test".to_owned(),
+        subject: "alert-test".to_owned(),
+        severity,
+        title: format!("[test, {severity}] {}: {what}", pipeline.name),
+        summary: what.to_owned(),
+        figures: vec![Figure { name: "sent at".to_owned(), value: minute_utc(now) }],
+        cause: "Somebody ran `make alert-test`".to_owned(),
+        class: None,
+        opened_at: began,
+        resolved_at: resolved.then_some(now),
+        open_for_seconds: now.duration_since(began).as_secs(),
+        runbook: runbook(pipeline, "alert-test"),
+        command: None,
+        link: None,
+        contacts: contacts(pipeline),
+        test: true,
+    };
+    message(&body, pipeline, now)
+}
+
+/// Puts a body into a message for every protocol.
+fn message(body: &Body, pipeline: &Pipeline, now: Timestamp) -> Message {
+    // A struct of texts and numbers has no way to fail; the title alone would still tell the essential.
+    let json = serde_json::to_string(body).unwrap_or_else(|_| body.title.clone());
+    let bodies = BTreeMap::from([
+        ("default", json),
+        ("email", mail::text(body, pipeline, now)),
+        ("sms", cut(&ascii(&body.title), SMS_CHARS)),
+    ]);
+    let mut attributes = BTreeMap::from([
+        ("severity", body.severity.to_string()),
+        ("kind", word(body.kind)),
+        ("check", body.check.clone()),
+        ("sync", body.subject.clone()),
+        ("pipeline", body.pipeline.clone()),
+    ]);
+    if body.test {
+        attributes.insert("test", "true".to_owned());
+    }
+    Message { subject: subject(&body.title), bodies, attributes }
+}
+
+/// The kind as its JSON has it.
+fn word(kind: Kind) -> String {
+    match kind {
+        Kind::Opened => "opened",
+        Kind::Flapping => "flapping",
+        Kind::Worsened => "worsened",
+        Kind::Reminder => "reminder",
+        Kind::StoppedReporting => "stopped-reporting",
+        Kind::Resolved => "resolved",
+        Kind::HeldBack => "held-back",
+    }
+    .to_owned()
+}
+
+fn title(body: &Body, what: &str, openings: usize) -> String {
+    let Body { severity, subject, summary, .. } = body;
+    let open_for = words(jiff::SignedDuration::from_secs(body.open_for_seconds));
+    let title = match body.kind {
+        Kind::Opened => format!("[{severity}] {subject}: {what}: {summary}"),
+        Kind::Flapping => {
+            format!(
+                "[{severity}, flapping] {subject}: {what}: for the {} time of late: {summary}",
+                ordinal(openings)
+            )
+        }
+        Kind::Worsened => format!("[{severity}, worse] {subject}: {what}: {summary}"),
+        Kind::Reminder => format!("[{severity}, still] {subject}: {what}: for {open_for}: {summary}"),
+        Kind::StoppedReporting => format!("[{severity}, unknown] {subject}: {what}: {summary}"),
+        Kind::Resolved => format!("[resolved] {subject}: {what}: over after {open_for}"),
+        Kind::HeldBack => format!("[held back] {subject}: {summary}"),
+    };
+    cut(&title, SENTENCE_CHARS)
+}
+
+fn ordinal(n: usize) -> String {
+    let suffix = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{suffix}")
+}
+
+fn counted(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// The title as a Subject: ASCII, one line, cut at a word where it is too long.
+fn subject(title: &str) -> String {
+    let ascii = ascii(title);
+    if ascii.len() <= SUBJECT_CHARS {
+        return ascii;
+    }
+    let room = ascii.get(..SUBJECT_CHARS - 3).unwrap_or(&ascii);
+    let end = room.rfind(' ').filter(|end| *end > SUBJECT_CHARS / 2).unwrap_or(room.len());
+    format!("{}...", room.get(..end).unwrap_or(room).trim_end_matches([',', ':', ' ']))
+}
+
+fn ascii(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect()
+}
+
+/// At most so many characters, in one line: never cut inside a character, and marked where it is cut.
+fn cut(text: &str, chars: usize) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.chars().count() <= chars {
+        return line;
+    }
+    let mut short: String = line.chars().take(chars.saturating_sub(3)).collect();
+    short.push_str("...");
+    short
+}
+
+/// Evidence of a length that fits a message, whatever a vendor or a person wrote.
+fn bounded(evidence: &Evidence) -> Evidence {
+    let left_out = evidence.figures.len().saturating_sub(FIGURES);
+    let mut figures: Vec<Figure> = evidence
+        .figures
+        .iter()
+        .take(FIGURES)
+        .map(|figure| Figure {
+            name: cut(&figure.name, FIGURE_CHARS),
+            value: cut(&figure.value, FIGURE_CHARS),
+        })
+        .collect();
+    if left_out > 0 {
+        figures.push(Figure { name: "left out here".to_owned(), value: left_out.to_string() });
+    }
+    Evidence { summary: cut(&evidence.summary, SENTENCE_CHARS), figures }
+}
+
+fn runbook(pipeline: &Pipeline, anchor: &str) -> Option<String> {
+    pipeline.runbook_url.as_ref().map(|url| format!("{url}#{anchor}"))
+}
+
+/// A command that only reads, so that it is safe to copy at 3 AM.
+fn command(pipeline: &Pipeline, subject: &str) -> String {
+    let version = match pipeline.census.api_version {
+        ApiVersion::V1 => "v1",
+        ApiVersion::V2 => "v2",
+    };
+    let declared = pipeline.syncs.iter().find(|sync| sync.key == subject);
+    let path = declared
+        .map_or("syncs?per_page=5".to_owned(), |sync| format!("syncs/{}/sync_runs?per_page=5", sync.id));
+    format!(
+        "curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{}/api/{version}/{path}'",
+        pipeline.census.base_url
+    )
+}
+
+/// The runs of a sync in Census's own pages, as the vendor's Airflow provider links to them.
+fn link(pipeline: &Pipeline, subject: &str) -> Option<String> {
+    let sync = pipeline.syncs.iter().find(|sync| sync.key == subject)?;
+    Some(format!("{}/syncs/{}/history", pipeline.census.base_url, sync.id))
+}
+
+fn contacts(pipeline: &Pipeline) -> Vec<Contact> {
+    pipeline
+        .contacts
+        .iter()
+        .map(|contact| Contact {
+            name: cut(&contact.name, FIGURE_CHARS),
+            role: cut(&contact.role, FIGURE_CHARS),
+            email: contact.email.as_ref().map(|email| cut(email, FIGURE_CHARS)),
+            phone: contact.phone.as_ref().map(|phone| cut(phone, FIGURE_CHARS)),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
