@@ -1,5 +1,8 @@
 //! Deploys `infra/functions.json` into a running [`Ministack`], as Terraform does into AWS.
 
+mod queues;
+mod urls;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -68,11 +71,18 @@ pub struct Deployment {
     table: FunctionsTable,
     endpoint: String,
     topics: BTreeMap<ResourceId, String>,
+    /// The URLs of the queues.
+    queues: BTreeMap<ResourceId, String>,
+    /// The loopback address of each function that has a URL, with its path.
+    urls: BTreeMap<String, String>,
+    /// The id of the event source mapping of each function that a queue fires.
+    mappings: BTreeMap<String, String>,
     dynamodb: aws_sdk_dynamodb::Client,
     lambda: aws_sdk_lambda::Client,
     scheduler: aws_sdk_scheduler::Client,
     secrets: aws_sdk_secretsmanager::Client,
     sns: aws_sdk_sns::Client,
+    sqs: aws_sdk_sqs::Client,
 }
 
 /// Where `make lab-zips` puts the zips for this machine's processor.
@@ -91,7 +101,7 @@ fn host_architecture() -> Architecture {
 }
 
 impl Deployment {
-    /// Creates the resources, then the functions, then the schedules.
+    /// Creates the resources, then the functions, then what fires them.
     ///
     /// # Errors
     /// If a zip is missing or lacks a file that a setting names, a secret has no value, an override belongs to no
@@ -102,7 +112,7 @@ impl Deployment {
         options: &DeploymentOptions,
     ) -> Result<Self> {
         for name in options.overrides.keys() {
-            if !table.functions.values().any(|function| function.optional_settings.contains(name)) {
+            if !table.takes(name) {
                 bail!("override {name}: no function lists it in its optional_settings");
             }
         }
@@ -111,20 +121,36 @@ impl Deployment {
             table: table.clone(),
             endpoint: ministack.endpoint().to_owned(),
             topics: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            urls: BTreeMap::new(),
+            mappings: BTreeMap::new(),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
             lambda: aws_sdk_lambda::Client::new(config),
             scheduler: aws_sdk_scheduler::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
         };
         for (id, spec) in &table.resources {
             deployment.create_resource(id, spec, options).await.with_context(|| format!("creating {id}"))?;
         }
+        deployment.create_queues().await?;
         for (name, function) in &table.functions {
             deployment
                 .create_function(name, function, options)
                 .await
                 .with_context(|| format!("creating {name}"))?;
+        }
+        for (name, function) in &table.functions {
+            if let Some(url) = &function.url {
+                deployment.create_url(name, url).await.with_context(|| format!("giving {name} its URL"))?;
+            }
+            if let Some(trigger) = &function.queue {
+                deployment
+                    .create_queue_trigger(name, trigger)
+                    .await
+                    .with_context(|| format!("letting {} fire {name}", trigger.source))?;
+            }
         }
         if options.schedules == Schedules::AsDeclared {
             for (name, function) in &table.functions {
@@ -155,6 +181,8 @@ impl Deployment {
                 let value = options.secrets.get(id).with_context(|| format!("no value given for {id}"))?;
                 self.secrets.create_secret().name(&secret.name).secret_string(value).send().await?;
             }
+            // After all topics are there; see `create_queues`.
+            ResourceSpec::Queue(_) => {}
         }
         Ok(())
     }
@@ -233,6 +261,9 @@ impl Deployment {
                 SettingSource::File(path) => path.clone(),
                 SettingSource::Resource(id) if id.kind == ResourceKind::Topic => {
                     self.topic_arn(id)?.to_owned()
+                }
+                SettingSource::Resource(id) if id.kind == ResourceKind::Queue => {
+                    self.queue_url(id)?.to_owned()
                 }
                 SettingSource::Resource(id) => self.table.resource_name(id)?.to_owned(),
             };

@@ -3,19 +3,20 @@
 //! Terraform reads the same file. Whatever this module refuses (an unknown key, a setting that points at no
 //! declared resource) would otherwise surface only in a deployment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The whole table: what is deployed, and the resources that it needs.
 #[derive(Debug, Clone)]
 pub struct FunctionsTable {
-    /// The functions by name; the name is also that of the package and of the directory under `functions/`.
+    /// The functions by name; the name is also that of the binary.
     pub functions: BTreeMap<String, FunctionSpec>,
     /// The resources that settings and permissions point at.
     pub resources: BTreeMap<ResourceId, ResourceSpec>,
@@ -27,9 +28,19 @@ pub struct FunctionsTable {
 pub struct FunctionSpec {
     /// What the function is for, in one sentence.
     pub description: String,
+    /// The package, and the directory under `functions/`, that the binary is built from; `None` if it has the
+    /// function's name. See [`FunctionsTable::packages`].
+    #[serde(default)]
+    pub package: Option<String>,
     /// When EventBridge Scheduler fires it; `None` for a function that something else triggers.
     #[serde(default)]
     pub schedule: Option<ScheduleSpec>,
+    /// The Function URL that fires it, if there is one.
+    #[serde(default)]
+    pub url: Option<UrlSpec>,
+    /// The queue whose messages fire it, if there is one.
+    #[serde(default)]
+    pub queue: Option<QueueTrigger>,
     /// Memory in MB.
     pub memory_mb: i32,
     /// Time limit of one invocation, in seconds.
@@ -62,6 +73,36 @@ pub struct ScheduleSpec {
     _comment: Option<IgnoredAny>,
 }
 
+/// A Function URL that anybody may call: who calls is for the function to verify.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UrlSpec {
+    /// The path that callers are told, from its `/` on. A Function URL passes on every path.
+    pub path: String,
+    /// How many invocations may run at once. More are answered 429; it is what bounds the cost of a public address.
+    pub reserved_concurrency: i32,
+    /// Room for remarks.
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
+}
+
+/// An SQS event source mapping; the function answers with the messages that failed (`ReportBatchItemFailures`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueTrigger {
+    /// The queue.
+    pub source: ResourceId,
+    /// The most messages of one invocation.
+    pub batch_size: i32,
+    /// How long Lambda may wait for a batch to fill, in seconds.
+    pub batching_window_s: i32,
+    /// How many batches may be at work at once.
+    pub max_concurrency: i32,
+    /// Room for remarks.
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
+}
+
 /// One statement of a function's role.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,7 +116,7 @@ pub struct Permission {
 /// Where the value of a setting comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingSource {
-    /// A resource of the deployment: a topic's ARN, a table's or a secret's name.
+    /// A resource of the deployment: a topic's ARN, a table's or a secret's name, a queue's URL.
     Resource(ResourceId),
     /// A file inside the function's zip, relative to its root (Lambda's working directory).
     File(String),
@@ -90,6 +131,8 @@ pub enum ResourceKind {
     Table,
     /// A secret of Secrets Manager.
     Secret,
+    /// An SQS queue.
+    Queue,
 }
 
 /// The table's own name of a resource, such as `topic:notices`.
@@ -110,6 +153,8 @@ pub enum ResourceSpec {
     Table(TableSpec),
     /// A secret; its value is never in the table.
     Secret(NamedSpec),
+    /// An SQS queue.
+    Queue(QueueSpec),
 }
 
 /// A resource that has nothing but a name.
@@ -141,6 +186,46 @@ pub struct TableSpec {
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
+
+/// A standard SQS queue.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueSpec {
+    /// Its name in AWS.
+    pub name: String,
+    /// How long a message that was received is hidden from others, in seconds.
+    pub visibility_timeout_s: i32,
+    /// How long a message is kept, in seconds.
+    pub retention_s: i32,
+    /// The queue for messages that were received too often.
+    #[serde(default)]
+    pub dead_letter: Option<ResourceId>,
+    /// How often a message may be received before it goes to `dead_letter`.
+    #[serde(default)]
+    pub max_receives: Option<i32>,
+    /// The topic whose messages it gets, in SNS's envelope.
+    #[serde(default)]
+    pub subscribes: Option<ResourceId>,
+    /// Which of them, by their message attributes; all of them without it.
+    #[serde(default)]
+    pub filter_policy: Option<Map<String, Value>>,
+    /// Room for remarks.
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
+}
+
+/// A queue hides a message for at least so many times the function's time limit, so that a batch that is retried or
+/// throttled does not come back to another worker meanwhile (AWS's advice for SQS event sources).
+const VISIBILITY_PER_TIMEOUT: i32 = 6;
+/// What SQS takes (its API reference, `SetQueueAttributes`), in seconds.
+const VISIBILITY_LIMITS: RangeInclusive<i32> = 0..=43_200;
+const RETENTION_LIMITS: RangeInclusive<i32> = 60..=1_209_600;
+/// What Lambda takes (its API reference, `CreateEventSourceMapping` and `ScalingConfig`).
+const CONCURRENCY_LIMITS: RangeInclusive<i32> = 2..=1_000;
+const BATCH_LIMITS: RangeInclusive<i32> = 1..=10_000;
+const WINDOW_LIMITS: RangeInclusive<i32> = 0..=300;
+/// A larger batch needs a window to fill in.
+const BATCH_WITHOUT_WINDOW: i32 = 10;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +267,7 @@ impl FunctionsTable {
                     ResourceKind::Topic => serde_json::from_value(value).map(ResourceSpec::Topic),
                     ResourceKind::Table => serde_json::from_value(value).map(ResourceSpec::Table),
                     ResourceKind::Secret => serde_json::from_value(value).map(ResourceSpec::Secret),
+                    ResourceKind::Queue => serde_json::from_value(value).map(ResourceSpec::Queue),
                 };
                 Ok((id.clone(), spec.with_context(|| format!("resource {id}"))?))
             })
@@ -214,11 +300,43 @@ impl FunctionsTable {
         {
             ResourceSpec::Topic(spec) | ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
+            ResourceSpec::Queue(spec) => Ok(&spec.name),
         }
     }
 
+    /// Whether some function lists this among its optional settings.
+    #[must_use]
+    pub fn takes(&self, setting: &str) -> bool {
+        self.functions.values().any(|function| function.optional_settings.iter().any(|name| name == setting))
+    }
+
+    /// The packages that the functions are built from, which are also the directories under `functions/`.
+    #[must_use]
+    pub fn packages(&self) -> BTreeSet<&str> {
+        self.functions
+            .iter()
+            .map(|(name, function)| function.package.as_ref().unwrap_or(name).as_str())
+            .collect()
+    }
+
+    /// The queues, by the table's own name.
+    pub fn queues(&self) -> impl Iterator<Item = (&ResourceId, &QueueSpec)> {
+        self.resources.iter().filter_map(|(id, spec)| match spec {
+            ResourceSpec::Queue(queue) => Some((id, queue)),
+            _ => None,
+        })
+    }
+
+    fn queue(&self, id: &ResourceId) -> Option<&QueueSpec> {
+        self.queues().find(|(other, _)| *other == id).map(|(_, spec)| spec)
+    }
+
     fn check(&self) -> Result<()> {
+        for (id, queue) in self.queues() {
+            self.check_queue(id, queue).with_context(|| format!("resource {id}"))?;
+        }
         for (name, function) in &self.functions {
+            self.check_trigger(function).with_context(|| format!("function {name}"))?;
             for (setting, source) in &function.settings {
                 if let SettingSource::Resource(id) = source
                     && !self.resources.contains_key(id)
@@ -243,6 +361,76 @@ impl FunctionsTable {
         }
         Ok(())
     }
+
+    fn check_queue(&self, id: &ResourceId, queue: &QueueSpec) -> Result<()> {
+        within("visibility_timeout_s", queue.visibility_timeout_s, &VISIBILITY_LIMITS)?;
+        within("retention_s", queue.retention_s, &RETENTION_LIMITS)?;
+        match (&queue.dead_letter, queue.max_receives) {
+            (None, None) => {}
+            (Some(dead), Some(receives)) => {
+                if dead == id || self.queue(dead).is_none() {
+                    bail!("dead_letter points at {dead}, which is no other queue of `resources`");
+                }
+                within("max_receives", receives, &(1..=1_000))?;
+            }
+            (Some(_), None) => bail!("dead_letter needs max_receives: after how many receives"),
+            (None, Some(_)) => bail!("max_receives needs dead_letter: where to"),
+        }
+        match &queue.subscribes {
+            Some(topic) if !matches!(self.resources.get(topic), Some(ResourceSpec::Topic(_))) => {
+                bail!("subscribes points at {topic}, which is no topic of `resources`");
+            }
+            None if queue.filter_policy.is_some() => bail!("filter_policy needs subscribes: what it filters"),
+            _ => Ok(()),
+        }
+    }
+
+    fn check_trigger(&self, function: &FunctionSpec) -> Result<()> {
+        let triggers: Vec<&str> = [
+            function.schedule.as_ref().map(|_| "schedule"),
+            function.url.as_ref().map(|_| "url"),
+            function.queue.as_ref().map(|_| "queue"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if triggers.len() > 1 {
+            bail!("has {}; give it one trigger", triggers.join(" and "));
+        }
+        if let Some(url) = &function.url {
+            if !url.path.starts_with('/') {
+                bail!("url.path is `{}`; write it from its `/` on", url.path);
+            }
+            within("url.reserved_concurrency", url.reserved_concurrency, &(1..=1_000))?;
+        }
+        let Some(trigger) = &function.queue else { return Ok(()) };
+        let source = &trigger.source;
+        let Some(queue) = self.queue(source) else {
+            bail!("queue.source points at {source}, which is no queue of `resources`");
+        };
+        let least = function.timeout_s.saturating_mul(VISIBILITY_PER_TIMEOUT);
+        if queue.visibility_timeout_s < least {
+            bail!(
+                "{source} hides a message for {} s; make its visibility_timeout_s at least {least}, \
+                 {VISIBILITY_PER_TIMEOUT} times the function's timeout_s",
+                queue.visibility_timeout_s
+            );
+        }
+        within("queue.max_concurrency", trigger.max_concurrency, &CONCURRENCY_LIMITS)?;
+        within("queue.batching_window_s", trigger.batching_window_s, &WINDOW_LIMITS)?;
+        within("queue.batch_size", trigger.batch_size, &BATCH_LIMITS)?;
+        if trigger.batch_size > BATCH_WITHOUT_WINDOW && trigger.batching_window_s == 0 {
+            bail!("queue.batch_size over {BATCH_WITHOUT_WINDOW} needs a batching_window_s of at least 1");
+        }
+        Ok(())
+    }
+}
+
+fn within(name: &str, value: i32, limits: &RangeInclusive<i32>) -> Result<()> {
+    if !limits.contains(&value) {
+        bail!("{name} is {value}; it must be from {} to {}", limits.start(), limits.end());
+    }
+    Ok(())
 }
 
 impl ResourceId {
@@ -264,12 +452,21 @@ impl ResourceId {
         Self { kind: ResourceKind::Secret, key: key.to_owned() }
     }
 
+    /// The queue of this key.
+    #[must_use]
+    pub fn queue(key: &str) -> Self {
+        Self { kind: ResourceKind::Queue, key: key.to_owned() }
+    }
+
     fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {
             Some(("topic", key)) => Ok(Self::topic(key)),
             Some(("table", key)) => Ok(Self::table(key)),
             Some(("secret", key)) => Ok(Self::secret(key)),
-            _ => Err(format!("`{text}` is no resource: write topic:<key>, table:<key> or secret:<key>")),
+            Some(("queue", key)) => Ok(Self::queue(key)),
+            _ => Err(format!(
+                "`{text}` is no resource: write topic:<key>, table:<key>, secret:<key> or queue:<key>"
+            )),
         }
     }
 }
@@ -280,6 +477,7 @@ impl fmt::Display for ResourceId {
             ResourceKind::Topic => "topic",
             ResourceKind::Table => "table",
             ResourceKind::Secret => "secret",
+            ResourceKind::Queue => "queue",
         };
         write!(f, "{kind}:{}", self.key)
     }
@@ -308,7 +506,12 @@ impl<'de> Deserialize<'de> for SettingSource {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    /// The table with a queue, a URL and a package of two functions.
+    const WHOLE: &str = include_str!("../../../fixtures/functions.json");
 
     #[test]
     fn the_table_of_this_repository_is_valid() {
@@ -340,5 +543,67 @@ mod tests {
         }
         let unknown = r#"{"functions": {}, "resources": {}, "extra": 1}"#;
         assert!(format!("{:#}", FunctionsTable::parse(unknown).unwrap_err()).contains("extra"));
+    }
+
+    #[test]
+    fn the_table_with_queues_and_urls_is_valid() {
+        let table = FunctionsTable::parse(WHOLE).unwrap();
+        assert_eq!(
+            table.packages().into_iter().collect::<Vec<_>>(),
+            ["alert-relay", "schedule-verification", "webhook-intake"]
+        );
+        assert_eq!(table.functions["webhook-intake"].url.as_ref().unwrap().path, "/webhooks/census");
+        assert_eq!(
+            table.functions["webhook-worker"].queue.as_ref().unwrap().source,
+            ResourceId::queue("webhook-deliveries")
+        );
+        assert_eq!(
+            table.queue(&ResourceId::queue("notices")).unwrap().subscribes,
+            Some(ResourceId::topic("notices"))
+        );
+    }
+
+    /// The whole table, with one value changed.
+    fn changed(pointer: &str, value: Value) -> String {
+        let mut table: Value = serde_json::from_str(WHOLE).unwrap();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = table.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        if value.is_null() {
+            assert!(parent.remove(key).is_some(), "{pointer}");
+        } else {
+            parent.insert(key.to_owned(), value);
+        }
+        table.to_string()
+    }
+
+    #[test]
+    fn queues_and_triggers_that_could_not_work_are_refused_with_the_remedy() {
+        let queue = "/resources/queue:notices";
+        let worker = "/functions/webhook-worker";
+        let table = [
+            (format!("{queue}/dead_letter"), json!("queue:other"), "no other queue"),
+            (format!("{queue}/dead_letter"), json!("topic:notices"), "no other queue"),
+            (format!("{queue}/dead_letter"), json!("queue:notices"), "no other queue"),
+            (format!("{queue}/dead_letter"), Value::Null, "max_receives needs dead_letter"),
+            (format!("{queue}/max_receives"), Value::Null, "dead_letter needs max_receives"),
+            (format!("{queue}/max_receives"), json!(0), "from 1"),
+            (format!("{queue}/subscribes"), json!("topic:other"), "no topic"),
+            (format!("{queue}/subscribes"), json!("queue:notices"), "no topic"),
+            (format!("{queue}/retention_s"), json!(1_209_601), "retention_s"),
+            ("/resources/queue:notices-dead/filter_policy".to_owned(), json!({}), "filter_policy needs"),
+            (format!("{worker}/queue/source"), json!("queue:other"), "no queue"),
+            (format!("{worker}/queue/batch_size"), json!(11), "batching_window_s"),
+            (format!("{worker}/queue/max_concurrency"), json!(1), "from 2"),
+            // A second more than a sixth of the time for which the queue hides a message.
+            (format!("{worker}/timeout_s"), json!(31), "at least 186"),
+            (format!("{worker}/url"), json!({ "path": "/", "reserved_concurrency": 5 }), "url and queue"),
+            ("/functions/webhook-intake/url/path".to_owned(), json!("hook"), "`hook`"),
+            ("/functions/webhook-intake/url/reserved_concurrency".to_owned(), json!(0), "from 1"),
+        ];
+        for (pointer, value, said) in table {
+            let error =
+                format!("{:#}", FunctionsTable::parse(&changed(&pointer, value.clone())).unwrap_err());
+            assert!(error.contains(said), "{pointer} = {value}: {error}");
+        }
     }
 }

@@ -45,6 +45,9 @@ sys.argv = ['ministack']
 # Sweeps for due schedules every 10 s as it comes; a demo waits for each of them.
 from ministack.services import scheduler
 scheduler._SCHEDULE_TICK_INTERVAL = 2
+# Its Runtime API writes head and body of an event apart, which Nagle's algorithm holds back for 40 ms each time.
+import socketserver
+socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 from ministack.app import main
 main()
 ";

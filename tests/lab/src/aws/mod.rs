@@ -1,8 +1,7 @@
 //! AWS on one machine: `ministack`, and the deployment of the real zips into it.
 //!
-//! What this proves is that the functions, as packed, run under the Lambda Runtime API, are fired by a Scheduler, and
-//! speak to DynamoDB, SNS and Secrets Manager. What it cannot prove: ministack checks no permission, ignores the time
-//! zone of a schedule, accepts any SNS subject, never retries an SNS delivery, and sends no mail.
+//! What this proves is that the functions, as packed, run under the Lambda Runtime API, are fired by a Scheduler, a queue
+//! or a Function URL, and speak to DynamoDB, SNS, SQS and Secrets Manager. What it cannot prove is in the lab's README.
 
 mod deploy;
 mod functions_table;
@@ -14,8 +13,8 @@ use std::path::{Path, PathBuf};
 
 pub use deploy::{Deployment, DeploymentOptions, Invocation, Schedules, host_zips};
 pub use functions_table::{
-    FunctionSpec, FunctionsTable, NamedSpec, Permission, ResourceId, ResourceKind, ResourceSpec,
-    ScheduleSpec, SettingSource, TableSpec,
+    FunctionSpec, FunctionsTable, NamedSpec, Permission, QueueSpec, QueueTrigger, ResourceId, ResourceKind,
+    ResourceSpec, ScheduleSpec, SettingSource, TableSpec, UrlSpec,
 };
 pub use ministack::{ACCOUNT, Ministack, REGION, venv};
 

@@ -31,6 +31,26 @@ while True:
     urllib.request.urlopen(urllib.request.Request(api + request + "/" + outcome, json.dumps(answer).encode()))
 "#;
 
+/// Answers a call of its URL with the event it got, and passes the body on to its queue; fails each message `bad`.
+const ENTRY_SCRIPT: &str = r#"#!/usr/bin/env python3
+import json, os, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+headers = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+while True:
+    with urllib.request.urlopen(api + "next") as response:
+        event, request = json.load(response), response.headers["Lambda-Runtime-Aws-Request-Id"]
+    print("fired with", json.dumps(event), flush=True)
+    if "Records" in event:
+        failed = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
+        answer = {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+    else:
+        message = {"QueueUrl": os.environ["SYNCWATCH_DELIVERIES_QUEUE"], "MessageBody": event["body"]}
+        url = os.environ["AWS_ENDPOINT_URL"] + "/"
+        urllib.request.urlopen(urllib.request.Request(url, json.dumps(message).encode(), headers))
+        answer = {"statusCode": 202, "headers": {"content-type": "application/json"}, "body": json.dumps(event)}
+    urllib.request.urlopen(urllib.request.Request(api + request + "/response", json.dumps(answer).encode()))
+"#;
+
 fn write_zip(path: &Path, files: &[(&str, &str)]) {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     for (name, text) in files {
@@ -138,6 +158,107 @@ async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_
         assert!(started.elapsed() < Duration::from_secs(5), "the function outlived the lab");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// The functions that a URL or a queue fires, with fewer receives before a message is given up.
+fn functions_with_queues() -> FunctionsTable {
+    let mut table = FunctionsTable::parse(include_str!("../../../fixtures/functions.json")).unwrap();
+    table.functions.retain(|name, _| name != "schedule-verification");
+    for spec in table.resources.values_mut() {
+        if let ResourceSpec::Queue(queue) = spec {
+            queue.max_receives = queue.max_receives.map(|_| 2);
+        }
+    }
+    let Some(ResourceSpec::Queue(notices)) = table.resources.get_mut(&ResourceId::queue("notices")) else {
+        panic!("the table has no queue of notices");
+    };
+    notices.filter_policy = Some(serde_json::from_value(json!({ "severity": ["critical"] })).unwrap());
+    table
+}
+
+/// Waits until the log of a function says something.
+async fn until_logged(deployment: &Deployment, function: &str, wanted: &str) -> String {
+    let started = Instant::now();
+    loop {
+        let log = deployment.function_log(function).await.unwrap();
+        if let Some(line) = log.iter().find(|line| line.contains(wanted)) {
+            return line.clone();
+        }
+        assert!(started.elapsed() < Duration::from_secs(20), "{function} never logged {wanted}: {log:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead_letter() {
+    let zips = tempfile::tempdir().unwrap();
+    let table = functions_with_queues();
+    for name in table.functions.keys() {
+        let files = [("bootstrap", ENTRY_SCRIPT), ("pipeline.toml", "")];
+        write_zip(&zips.path().join(name).join("bootstrap.zip"), &files);
+    }
+    let secrets = ["census-token", "census-webhook", "pagerduty", "chat"];
+    let options = DeploymentOptions {
+        secrets: secrets.map(|key| (ResourceId::secret(key), "a secret".to_owned())).into(),
+        overrides: BTreeMap::new(),
+        ..options(zips.path())
+    };
+    let ministack = Ministack::start().await.unwrap();
+    let deployment = Deployment::apply(&ministack, &table, &options).await.unwrap();
+    let deliveries = ResourceId::queue("webhook-deliveries");
+
+    // The queue waits while its function may not be fired.
+    deployment.let_queue_fire("webhook-worker", false).await.unwrap();
+    let url = deployment.url_of("webhook-intake").unwrap();
+    let http = syncwatch::aws::http::client().unwrap();
+    let call = http.post(&url).header("Content-Type", "application/json").header("X-Signature", "c2lnbmVk");
+    let answer = call.body(r#"{"event":"é"}"#).send().await.unwrap();
+    assert_eq!(answer.status(), 202);
+    let event: Value = answer.json().await.unwrap();
+    assert_eq!((&event["version"], &event["rawPath"]), (&json!("2.0"), &json!("/webhooks/census")));
+    assert_eq!(event["requestContext"]["http"]["method"], json!("POST"));
+    assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!(r#"{"event":"é"}"#), &json!(false)));
+    assert_eq!(event["headers"]["x-signature"], json!("c2lnbmVk"));
+    assert_eq!(deployment.queue_depth(&deliveries).await.unwrap(), (1, 0));
+
+    deployment.hide_messages_for(&deliveries, 1).await.unwrap();
+    deployment.send(&deliveries, "bad").await.unwrap();
+    deployment.let_queue_fire("webhook-worker", true).await.unwrap();
+    until_logged(&deployment, "webhook-worker", r#"{\"event\":\""#).await;
+    let dead = ResourceId::queue("webhook-deliveries-dead");
+    let started = Instant::now();
+    while deployment.queue_depth(&dead).await.unwrap() != (1, 0) {
+        assert!(started.elapsed() < Duration::from_secs(20), "{}", ministack.log_tail(4_000));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(deployment.queue_depth(&deliveries).await.unwrap(), (0, 0));
+    assert_eq!(deployment.receive(&dead).await.unwrap(), ["bad"]);
+    assert_eq!(deployment.queue_depth(&dead).await.unwrap(), (0, 0));
+
+    // From the topic, in SNS's envelope, and only what the filter lets through.
+    let sns = aws_sdk_sns::Client::new(&ministack.sdk_config().unwrap());
+    let topic = deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
+    for severity in ["info", "critical"] {
+        let attribute = aws_sdk_sns::types::MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(severity)
+            .build()
+            .unwrap();
+        let bodies = json!({ "default": "a notice", "sqs": format!("{severity} for machines") });
+        let publish = sns.publish().topic_arn(topic).message_structure("json").message(bodies.to_string());
+        publish.message_attributes("severity", attribute).send().await.unwrap();
+    }
+    let fired = until_logged(&deployment, "alert-relay", "critical for machines").await;
+    assert!(fired.contains(r#"\"Type\": \"Notification\""#), "{fired}");
+    let log = deployment.function_log("alert-relay").await.unwrap().join("\n");
+    assert!(!log.contains("info for machines"), "{log}");
+
+    deployment.let_queue_fire("webhook-worker", false).await.unwrap();
+    deployment.send(&deliveries, "unwanted").await.unwrap();
+    deployment.purge(&deliveries).await.unwrap();
+    assert_eq!(deployment.queue_depth(&deliveries).await.unwrap(), (0, 0));
+    assert!(deployment.url_of("alert-relay").is_err());
+    assert!(deployment.queue_url(&ResourceId::queue("other")).is_err());
 }
 
 #[tokio::test]
