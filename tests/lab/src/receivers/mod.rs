@@ -1,9 +1,11 @@
-//! Those who get notices: subscribers of SNS, and PagerDuty.
+//! Those who get notices: subscribers of SNS, PagerDuty, and a chat.
 
+mod chat;
 mod mail;
 mod pagerduty;
 mod sns;
 
+pub use chat::{Chat, ChatMessage, ChatRefusal};
 pub use mail::{Mail, MailTap};
-pub use pagerduty::{PagerDuty, PagerDutyEvent};
+pub use pagerduty::{PagerDuty, PagerDutyEvent, ROUTING_KEY};
 pub use sns::{Notification, SnsReceiver};

@@ -17,6 +17,9 @@ use crate::loopback;
 /// The largest event (PagerDuty developer docs, Events API v2 overview).
 const LARGEST_EVENT: usize = 512 * 1024;
 
+/// A routing key as integrations have them, for whoever needs one; the service takes any of this length.
+pub const ROUTING_KEY: &str = "1ab01ab01ab01ab01ab01ab01ab01ab0";
+
 /// An event that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PagerDutyEvent {
@@ -28,6 +31,8 @@ pub struct PagerDutyEvent {
     pub dedup_key: String,
     /// The `payload` of a trigger.
     pub payload: Value,
+    /// The whole event: its `links`, its `client`, and whatever else was sent.
+    pub body: Value,
 }
 
 /// The service. Dropping it closes it.
@@ -180,7 +185,7 @@ fn read(body: &[u8]) -> Result<PagerDutyEvent, Vec<String>> {
     }
     if errors.is_empty() {
         let payload = event.get("payload").cloned().unwrap_or_default();
-        Ok(PagerDutyEvent { action, routing_key, dedup_key, payload })
+        Ok(PagerDutyEvent { action, routing_key, dedup_key, payload, body: event })
     } else {
         Err(errors)
     }
@@ -190,7 +195,7 @@ fn read(body: &[u8]) -> Result<PagerDutyEvent, Vec<String>> {
 mod tests {
     use super::*;
 
-    const KEY: &str = "0123456789abcdef0123456789abcdef";
+    const KEY: &str = ROUTING_KEY;
 
     fn event(action: &str, routing_key: &str, dedup_key: &str) -> Value {
         json!({
@@ -217,6 +222,16 @@ mod tests {
         assert_eq!(service.open_alerts(KEY), ["a"]);
         assert_eq!(post(&service, &event("resolve", KEY, "a")).await, 202);
         assert_eq!(service.open_alerts(KEY), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn an_event_is_kept_whole() {
+        let service = PagerDuty::start().await.unwrap();
+        let mut sent = event("trigger", KEY, "a");
+        sent["links"] = json!([{ "href": "https://example.com", "text": "the sync" }]);
+        sent["payload"]["custom_details"] = json!({ "rejected": 12 });
+        assert_eq!(post(&service, &sent).await, 202);
+        assert_eq!(service.events()[0].body, sent);
     }
 
     #[tokio::test]
