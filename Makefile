@@ -17,8 +17,9 @@ LOCKED := $(if $(CI),--locked)
 # Always for the workspace as a whole: built for one package alone, its dependencies have other features and are built twice.
 BUILD = cargo build $(LOCKED) --workspace --bin
 HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
-# The names of the functions, from the one table that has them.
+# The names of the functions, and of the packages that they are built from, from the one table that has them.
 FUNCTIONS = $(shell $(PYTHON) -c 'import json; print(*json.load(open("infra/functions.json"))["functions"])')
+PACKAGES = $(shell $(PYTHON) -c 'import json; print(*sorted({function.get("package", name) for name, function in json.load(open("infra/functions.json"))["functions"].items()}))')
 ZIP_LIMIT := 6000000
 
 # A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
@@ -112,7 +113,7 @@ define build-zips
 echo '==> Building the functions for $(1)'; \
 cd infra; \
 PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path ../Cargo.toml --release --$(1) \
-	$(addprefix --package ,$(FUNCTIONS)) --output-format zip --include pipeline.toml \
+	$(addprefix --package ,$(PACKAGES)) --output-format zip --include pipeline.toml \
 	--lambda-dir '$(CARGO_TARGET_DIR)/lambda/$(1)'; \
 for name in $(FUNCTIONS); do \
 	zip="$(CARGO_TARGET_DIR)/lambda/$(1)/$$name/bootstrap.zip"; \

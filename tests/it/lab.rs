@@ -288,6 +288,62 @@ async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
     assert_eq!(refused.0, 400);
 }
 
+/// An inbox that takes everything.
+async fn inbox() -> wiremock::MockServer {
+    let inbox = wiremock::MockServer::start().await;
+    let take =
+        wiremock::Mock::given(wiremock::matchers::any()).respond_with(wiremock::ResponseTemplate::new(200));
+    take.mount(&inbox).await;
+    inbox
+}
+
+#[tokio::test]
+async fn a_new_webhook_is_told_nothing_of_the_past() {
+    let census = census().await;
+    census.break_door(HttpFault::WebhooksLost);
+    census.with_world(|world| world.add_webhook("test", "http://127.0.0.1:9/hook", Vec::new()).id);
+    assert_eq!(census.take_lost().len(), 0);
+    census.jump(minutes(9));
+    let lost = census.take_lost();
+    let last = lost.iter().map(|body| serde_json::from_slice::<Value>(body).unwrap()).next_back().unwrap();
+    assert_eq!((&last["event"], &last["sync_id"]), (&json!("sync.success"), &json!(UPDATE)));
+}
+
+#[tokio::test]
+async fn lost_webhooks_stay_lost_until_somebody_delivers_them_late() {
+    let inbox = inbox().await;
+    let census = census().await;
+    let endpoint = format!("{}/hook", inbox.uri());
+    census.with_world(|world| world.add_webhook("test", &endpoint, vec!["sync.success".to_owned()]).id);
+    census.break_door(HttpFault::WebhooksLost);
+    census.jump(minutes(9));
+    census.heal_all();
+    census.jump(minutes(15));
+    let runs: Vec<u64> = census.with_world(|world| world.runs(UPDATE).take(2).map(|run| run.id).collect());
+    // The runs of the update sync that were told of, in the order in which that was heard.
+    let heard = async |count: usize| {
+        let arrived = async {
+            loop {
+                let requests = inbox.received_requests().await.unwrap_or_default();
+                let bodies = requests.iter().map(|r| serde_json::from_slice::<Value>(&r.body).unwrap());
+                let heard: Vec<u64> = bodies
+                    .filter(|body| body["sync_id"] == UPDATE)
+                    .map(|body| body["sync_run_id"].as_u64().unwrap())
+                    .collect();
+                if heard.len() >= count {
+                    return heard;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), arrived).await.unwrap()
+    };
+    assert_eq!(heard(1).await, [runs[0]]);
+    assert_eq!(census.deliver_lost(), 1);
+    assert_eq!(heard(2).await, [runs[0], runs[1]]);
+    assert_eq!(census.deliver_lost(), 0);
+}
+
 #[tokio::test]
 async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
     let clock = LabClock::wall();
@@ -323,6 +379,8 @@ async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
     let (status, text) = post("fault", r#"{"fault": "pause", "sync": 1}"#).await;
     assert!(status == 400 && text.contains("no sync 1"), "{text}");
     assert_eq!(post("jump", r#"{"minutes": -5}"#).await.0, 400);
+    let (status, text) = post("deliver-lost", "").await;
+    assert!(status == 200 && text.contains(r#""deliveries":0"#), "{text}");
 }
 
 #[tokio::test]

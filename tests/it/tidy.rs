@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use syncwatch_lab::aws::FunctionsTable;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
 }
@@ -13,7 +15,12 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn functions() -> BTreeSet<String> {
+fn table() -> FunctionsTable {
+    FunctionsTable::read(&root().join("infra/functions.json")).unwrap()
+}
+
+/// The packages of the functions, which are the directories under `functions/`. Most have one function, of their name.
+fn packages() -> BTreeSet<String> {
     fs::read_dir(root().join("functions"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -72,27 +79,37 @@ fn the_top_level_holds_only_what_the_layout_names() {
 
 #[test]
 fn functions_json_and_the_functions_folder_name_the_same_set() {
-    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
-    let named: BTreeSet<String> = table["functions"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(named, functions());
+    let table = table();
+    let named: BTreeSet<String> = table.packages().into_iter().map(str::to_owned).collect();
+    assert_eq!(named, packages());
 }
 
 #[test]
-fn every_function_has_a_readme_and_a_main_of_less_than_60_lines() {
-    for function in functions() {
-        let readme = read(&format!("functions/{function}/README.md"));
-        assert!(
-            readme.starts_with(&format!("# {function}\n")),
-            "{function}/README.md names another function"
-        );
-        let lines = read(&format!("functions/{function}/src/main.rs")).lines().count();
-        assert!(lines < 60, "functions/{function}/src/main.rs has {lines} lines");
+fn every_package_has_a_readme_and_every_function_a_main_of_less_than_60_lines() {
+    for package in packages() {
+        let readme = read(&format!("functions/{package}/README.md"));
+        assert!(readme.starts_with(&format!("# {package}\n")), "{package}/README.md names another package");
+    }
+    let mut mains = BTreeSet::new();
+    for (name, function) in &table().functions {
+        let main = match function.package.as_ref().filter(|package| *package != name) {
+            None => format!("functions/{name}/src/main.rs"),
+            Some(package) => format!("functions/{package}/src/bin/{name}.rs"),
+        };
+        let lines = read(&main).lines().count();
+        assert!(lines < 60, "{main} has {lines} lines");
+        mains.insert(root().join(main));
+    }
+    for file in rust_files("functions") {
+        let is_main =
+            file.ends_with("src/main.rs") || file.parent().is_some_and(|folder| folder.ends_with("src/bin"));
+        assert!(!is_main || mains.contains(&file), "{} belongs to no function of the table", file.display());
     }
 }
 
 #[test]
 fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function() {
-    let functions = functions();
+    let functions = packages();
     let manifests = functions.iter().map(|name| format!("functions/{name}/Cargo.toml"));
     for manifest in manifests.chain(["shared/Cargo.toml".to_owned()]) {
         let parsed: toml::Table = read(&manifest).parse().unwrap();
@@ -106,6 +123,31 @@ fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function(
     }
 }
 
+/// What a deciding module may be called, as not every function judges observations: one verifies what it was sent and
+/// sorts it, one routes what others decided.
+const PURE_MODULES: [&str; 5] = ["judge", "verify", "triage", "delivery", "route"];
+
+/// The deciding modules that a package has: files, or folders with all that is in them.
+fn pure_files_of(package: &str) -> Vec<PathBuf> {
+    let files = rust_files(&format!("functions/{package}/src"));
+    let of_module = |file: &PathBuf| {
+        let inside = file.strip_prefix(root().join("functions").join(package).join("src")).unwrap();
+        let first = Path::new(inside.components().next().unwrap().as_os_str());
+        first.file_stem().and_then(|stem| stem.to_str()).is_some_and(|stem| PURE_MODULES.contains(&stem))
+    };
+    files.into_iter().filter(of_module).collect()
+}
+
+#[test]
+fn every_package_decides_in_a_module_of_its_own() {
+    for package in packages() {
+        assert!(
+            !pure_files_of(&package).is_empty(),
+            "functions/{package}/src has none of {PURE_MODULES:?}: what it decides cannot be told from what it does"
+        );
+    }
+}
+
 /// Modules that judge and decide: pure, so that any test can hand them any world and any moment.
 fn pure_files() -> Vec<PathBuf> {
     let core = ["finding", "observation", "schedule", "silence"]
@@ -114,8 +156,8 @@ fn pure_files() -> Vec<PathBuf> {
     for folder in ["shared/src/incident", "shared/src/judge", "shared/src/notice", "shared/src/pipeline"] {
         files.extend(rust_files(folder));
     }
-    for function in functions() {
-        files.push(root().join(format!("functions/{function}/src/judge.rs")));
+    for package in packages() {
+        files.extend(pure_files_of(&package));
     }
     files.retain(|path| !is_test_file(path));
     files
@@ -177,7 +219,7 @@ fn one_module_reads_the_clock() {
 #[test]
 fn every_check_is_in_its_functions_readme_and_has_its_anchor_in_the_runbook() {
     let readmes: String =
-        functions().iter().map(|name| read(&format!("functions/{name}/README.md"))).collect();
+        packages().iter().map(|name| read(&format!("functions/{name}/README.md"))).collect();
     let runbook = read("infra/runbook/OPERATIONS_RUNBOOK.md");
     for check in syncwatch::finding::Check::ALL {
         assert!(readmes.contains(&format!("| `{check}` |")), "no README of a function lists {check}");
@@ -199,11 +241,9 @@ fn every_section_of_the_runbook_is_reached_by_a_check() {
 
 #[test]
 fn no_function_may_run_as_long_as_a_notice_may_be_on_its_way() {
-    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
-    for (name, function) in table["functions"].as_object().unwrap() {
-        let timeout = function["timeout_s"].as_i64().unwrap();
+    for (name, function) in table().functions {
         assert!(
-            timeout < syncwatch::incident::SENDING_LEASE.as_secs(),
+            i64::from(function.timeout_s) < syncwatch::incident::SENDING_LEASE.as_secs(),
             "{name} could lose its lease while it sends"
         );
     }

@@ -5,13 +5,17 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use serde_json::json;
+
 use crate::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips,
 };
 use crate::census::{CensusServer, TOKEN, World};
 use crate::clock::LabClock;
-use crate::receivers::{MailTap, SnsReceiver};
+use crate::receivers::{Chat, MailTap, PagerDuty, ROUTING_KEY, SnsReceiver};
 
+/// The key of the secret that Census signs webhooks with.
+const WEBHOOK_SECRET: &str = "census-webhook";
 const CONFIRMATION_LIMIT: Duration = Duration::from_secs(15);
 
 /// A whole world on this machine. Dropping it ends all of it.
@@ -25,12 +29,17 @@ pub struct Stage {
     pub subscriber: SnsReceiver,
     /// The mail that SNS would have sent.
     pub mail: MailTap,
+    /// The pager, called with [`ROUTING_KEY`] once a function calls it.
+    pub pagerduty: PagerDuty,
+    /// The chat, once a function posts to it.
+    pub chat: Chat,
     /// AWS. Last but for what it serves.
     pub aws: Ministack,
 }
 
 impl Stage {
-    /// Sets it up around a world: starts AWS, deploys the zips that `make lab-zips` built, subscribes and confirms.
+    /// Sets it up around a world: starts AWS, deploys the zips that `make lab-zips` built, subscribes and confirms, and
+    /// registers Census's webhook with the function that has a URL, if there is one.
     ///
     /// # Errors
     /// Says what could not be started, and the remedy.
@@ -39,11 +48,26 @@ impl Stage {
         let subscriber = SnsReceiver::start().await?;
         let aws = Ministack::start().await?;
         let mail = MailTap::start(aws.endpoint()).await?;
+        let pagerduty = PagerDuty::start().await?;
+        let chat = Chat::start().await?;
         let table = FunctionsTable::read(&FunctionsTable::default_path())?;
+        let secrets = [
+            ("census-token", TOKEN.to_owned()),
+            // Census makes the secret when the webhook is registered, which needs the URL that is yet to be.
+            (WEBHOOK_SECRET, webhook_secret("to be replaced")),
+            ("pagerduty", ROUTING_KEY.to_owned()),
+            ("chat", chat.url().to_owned()),
+        ];
+        let overrides =
+            [("SYNCWATCH_CENSUS_BASE_URL", census.url()), ("SYNCWATCH_PAGERDUTY_URL", pagerduty.url())];
         let options = DeploymentOptions {
             zips: host_zips(),
-            overrides: BTreeMap::from([("SYNCWATCH_CENSUS_BASE_URL".to_owned(), census.url().to_owned())]),
-            secrets: BTreeMap::from([(ResourceId::secret("census-token"), TOKEN.to_owned())]),
+            overrides: overrides
+                .into_iter()
+                .filter(|(name, _)| table.takes(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            secrets: secrets.map(|(key, value)| (ResourceId::secret(key), value)).into(),
             schedules,
             service_endpoints: BTreeMap::from([("AWS_ENDPOINT_URL_SNS".to_owned(), mail.url().to_owned())]),
         };
@@ -52,6 +76,24 @@ impl Stage {
         deployment.subscribe_http(&notices, subscriber.url(), None).await?;
         let token = subscriber.token(CONFIRMATION_LIMIT).await?;
         deployment.confirm(&notices, &token).await.context("confirming the subscription")?;
-        Ok(Self { census, deployment, subscriber, mail, aws })
+        let stage = Self { census, deployment, subscriber, mail, pagerduty, chat, aws };
+        for name in
+            table.functions.iter().filter(|(_, function)| function.url.is_some()).map(|(name, _)| name)
+        {
+            stage.register_webhook(name).await.with_context(|| format!("registering {name} with Census"))?;
+        }
+        Ok(stage)
     }
+
+    async fn register_webhook(&self, function: &str) -> Result<()> {
+        let url = self.deployment.url_of(function)?;
+        let register = |world: &mut World| world.add_webhook("Syncwatch", &url, Vec::new()).secret.clone();
+        let secret = self.census.with_world(register);
+        self.deployment.put_secret(&ResourceId::secret(WEBHOOK_SECRET), &webhook_secret(&secret)).await
+    }
+}
+
+/// The webhook secret as the functions read it.
+fn webhook_secret(current: &str) -> String {
+    json!({ "current": current }).to_string()
 }

@@ -1,5 +1,6 @@
 //! Posts queued webhooks to their endpoints, again as its schedule says.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::server::Shared;
@@ -29,10 +30,15 @@ impl RetrySchedule {
     }
 }
 
-/// Delivers everything that is queued, each in a task of its own.
-pub(super) fn deliver_queued(shared: &std::sync::Arc<Shared>) {
-    for delivery in shared.take_deliveries() {
-        let shared = std::sync::Arc::clone(shared);
+/// Delivers everything that is queued.
+pub(super) fn deliver_queued(shared: &Arc<Shared>) {
+    deliver_all(shared, shared.take_deliveries());
+}
+
+/// Delivers each in a task of its own.
+pub(super) fn deliver_all(shared: &Arc<Shared>, deliveries: Vec<Delivery>) {
+    for delivery in deliveries {
+        let shared = Arc::clone(shared);
         tokio::spawn(async move { deliver(&shared, delivery).await });
     }
 }

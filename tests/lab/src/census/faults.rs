@@ -141,7 +141,7 @@ pub enum HttpFault {
     EmptyBody,
     /// The connection is closed without an answer.
     Dropped,
-    /// Webhooks are never delivered.
+    /// Webhooks are not delivered, unless somebody asks for them afterwards.
     WebhooksLost,
     /// Webhooks are delivered twice.
     WebhooksDuplicated,

@@ -9,6 +9,7 @@ mod faults;
 mod render;
 mod schedule;
 mod server;
+mod storm;
 mod webhooks;
 mod world;
 
@@ -17,6 +18,7 @@ pub use faults::{Fault, HttpFault, UnknownFault};
 pub use render::{run_json, runs_json, sync_json, syncs_json};
 pub use schedule::SimSchedule;
 pub use server::{CensusServer, Requests, TOKEN};
+pub use storm::{Fate, Storm, StormDelivery};
 pub use webhooks::{Webhook, sign};
 pub(crate) use world::SimCounts;
 pub use world::{Alerts, Generation, SimRun, SimSync, Traffic, World};

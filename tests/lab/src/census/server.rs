@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::api::{Request, answer};
-use super::deliver::{RetrySchedule, deliver_queued};
+use super::deliver::{RetrySchedule, deliver_all, deliver_queued};
 use super::faults::{Fault, HttpFault};
 use super::webhooks::Delivery;
 use super::world::World;
@@ -64,6 +64,8 @@ struct Door {
     http_faults: Vec<HttpFault>,
     delay: Duration,
     retry: RetrySchedule,
+    /// Deliveries that went missing.
+    lost: Vec<Delivery>,
     requests: Requests,
     at_once: u64,
 }
@@ -82,11 +84,9 @@ impl Shared {
 
     pub(super) fn take_deliveries(&self) -> Vec<Delivery> {
         let mut door = self.door();
+        lose_webhooks(&mut door);
         let mut queued: Vec<Delivery> = door.world.deliveries.drain(..).collect();
         let has = |fault: &HttpFault| door.http_faults.contains(fault);
-        if has(&HttpFault::WebhooksLost) {
-            queued.clear();
-        }
         if has(&HttpFault::WebhooksDuplicated) {
             queued = queued.into_iter().flat_map(|delivery| [delivery.clone(), delivery]).collect();
         }
@@ -111,6 +111,7 @@ impl CensusServer {
             http_faults: Vec::new(),
             delay: Duration::ZERO,
             retry: RetrySchedule::default(),
+            lost: Vec::new(),
             requests: Requests::default(),
             at_once: 0,
         };
@@ -172,6 +173,21 @@ impl CensusServer {
         drop(self.shared.door());
     }
 
+    /// Delivers late what `webhooks-lost` kept back, in the order in which it was lost; answers with how many that were.
+    /// To be called within a Tokio runtime, as each is posted by a task of its own.
+    pub fn deliver_lost(&self) -> usize {
+        deliver_lost(&self.shared)
+    }
+
+    /// Takes the bodies of what `webhooks-lost` kept back, for whoever delivers them in a way of his own: see
+    /// [`Storm`](super::Storm).
+    #[must_use]
+    pub fn take_lost(&self) -> Vec<Vec<u8>> {
+        let mut door = self.shared.door();
+        lose_webhooks(&mut door);
+        std::mem::take(&mut door.lost).into_iter().map(|delivery| delivery.body).collect()
+    }
+
     /// Makes each answer take this long.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.door().delay = delay;
@@ -197,7 +213,27 @@ impl Drop for CensusServer {
     }
 }
 
+/// Whatever is queued while webhooks are lost goes to the lost ones.
+fn lose_webhooks(door: &mut Door) {
+    if door.http_faults.contains(&HttpFault::WebhooksLost) {
+        door.lost.extend(door.world.deliveries.drain(..));
+    }
+}
+
+fn deliver_lost(shared: &Arc<Shared>) -> usize {
+    let lost = {
+        let mut door = shared.door();
+        lose_webhooks(&mut door);
+        std::mem::take(&mut door.lost)
+    };
+    let count = lost.len();
+    deliver_all(shared, lost);
+    count
+}
+
 fn heal_all(door: &mut Door) {
+    // What happened before the mending was lost, even if nobody came to post it yet.
+    lose_webhooks(door);
     for fault in std::mem::take(&mut door.faults).iter().rev() {
         fault.heal(&mut door.world);
     }
@@ -361,7 +397,8 @@ fn without_ids(path: &str) -> String {
     path.split('/').map(star).collect::<Vec<_>>().join("/")
 }
 
-/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/jump`, `GET /lab/state`.
+/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/jump`, `/lab/deliver-lost`,
+/// `GET /lab/state`.
 fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let ok = json!({ "done": path });
@@ -386,6 +423,9 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
         ("POST", "heal") => {
             heal_all(&mut shared.door());
             json_response(200, &ok)
+        }
+        ("POST", "deliver-lost") => {
+            json_response(200, &json!({ "done": path, "deliveries": deliver_lost(shared) }))
         }
         ("POST", "jump") => match asked
             .get("minutes")
@@ -423,6 +463,9 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
                 &json!({ "syncs": syncs, "faults": faults, "salesforce": moved, "requests": door.requests.total }),
             )
         }
-        _ => json_response(404, &json!({ "error": "the lab has POST fault, heal, jump and GET state" })),
+        _ => json_response(
+            404,
+            &json!({ "error": "the lab has POST fault, heal, jump, deliver-lost and GET state" }),
+        ),
     }
 }

@@ -468,8 +468,9 @@ impl World {
         }
     }
 
-    /// Registers a webhook and answers with it.
+    /// Registers a webhook and answers with it. What happened before is told to nobody.
     pub fn add_webhook(&mut self, name: &str, endpoint: &str, events: Vec<String>) -> &Webhook {
+        self.tell_registered(self.now);
         let id = self.next_webhook_id;
         self.next_webhook_id += 1;
         let secret: String = (0..32).map(|_| char::from(self.rng.random_range(b'a'..=b'z'))).collect();
@@ -487,9 +488,24 @@ impl World {
 
     /// Queues the webhooks of everything that has happened.
     fn tell(&mut self, now: Timestamp) {
-        if self.webhooks.is_empty() {
-            return;
+        // Without anybody to tell, what there is to tell can wait; a simulated season has no end of it.
+        if !self.webhooks.is_empty() {
+            self.tell_registered(now);
         }
+    }
+
+    fn tell_registered(&mut self, now: Timestamp) {
+        for event in self.news(now) {
+            for webhook in &self.webhooks {
+                if let Some(delivery) = webhook.delivery(&event) {
+                    self.deliveries.push_back(delivery);
+                }
+            }
+        }
+    }
+
+    /// The events of everything that has happened and was not yet told, oldest first.
+    fn news(&mut self, now: Timestamp) -> Vec<Value> {
         let mut events: Vec<(Timestamp, Value)> = Vec::new();
         let alert_ids = &mut self.next_alert_id;
         for sync in self.syncs.values_mut() {
@@ -541,12 +557,6 @@ impl World {
             }
         }
         events.sort_by_key(|(at, _)| *at);
-        for (_, event) in events {
-            for webhook in &self.webhooks {
-                if let Some(delivery) = webhook.delivery(&event) {
-                    self.deliveries.push_back(delivery);
-                }
-            }
-        }
+        events.into_iter().map(|(_, event)| event).collect()
     }
 }

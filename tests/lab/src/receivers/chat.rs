@@ -209,7 +209,9 @@ fn check_text(what: &str, text: Option<&Value>, longest: usize) -> Result<(), St
     }
     match text_at(text, "/text").unwrap_or_default().chars().count() {
         0 => Err(format!("the text of the {what} is empty")),
-        length if length > longest => Err(format!("the {what} has {length} characters; {longest} are allowed")),
+        length if length > longest => {
+            Err(format!("the {what} has {length} characters; {longest} are allowed"))
+        }
         _ => Ok(()),
     }
 }
@@ -241,8 +243,7 @@ mod tests {
         let http = syncwatch::aws::http::client().unwrap();
         let request = http.post(url).header("Content-Type", "application/json").body(message.to_string());
         let answer = request.send().await.unwrap();
-        let retry_after =
-            answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
+        let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());
         (answer.status().as_u16(), answer.text().await.unwrap(), retry_after)
     }
 
@@ -258,7 +259,8 @@ mod tests {
     async fn a_message_within_the_limits_is_taken_and_kept() {
         let chat = Chat::start().await.unwrap();
         let mut blocks = vec![json!({ "type": "divider" }); 46];
-        let context = json!({ "type": "context", "elements": vec![json!({ "type": "mrkdwn", "text": "c" }); 10] });
+        let context =
+            json!({ "type": "context", "elements": vec![json!({ "type": "mrkdwn", "text": "c" }); 10] });
         let field = json!({ "type": "mrkdwn", "text": "f".repeat(2_000) });
         let fields = json!({ "type": "section", "fields": vec![field; 10] });
         blocks.extend([heading(150), section(3_000), context, fields]);
