@@ -243,6 +243,18 @@ pub struct RunHistory {
     pub runs: Vec<Run>,
     /// Whether these are all the runs that the sync ever had; if not, older ones exist.
     pub complete: bool,
+    /// Records that did not arrive, of the one run that is worth asking for them; `None` if there is no such run, or
+    /// they could not be read.
+    pub samples: Option<Samples>,
+}
+
+/// Some of the records of a run that did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Samples {
+    /// The run.
+    pub run: RunId,
+    /// The records, without their payloads.
+    pub records: Vec<RejectedRecord>,
 }
 
 /// Why something could not be read.

@@ -177,7 +177,7 @@ async fn a_failed_run_has_null_counts_and_no_end_and_rejected_records_are_counte
     let census = census().await;
     let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
     census.inject(fault).unwrap();
-    census.inject(Fault::Reject { sync: CREATE, percent: 25 }).unwrap();
+    census.inject(Fault::Reject { sync: CREATE, percent: 25, message: None }).unwrap();
     census.jump(minutes(60));
     let failed = &get(&census, &format!("v1/syncs/{UPDATE}/sync_runs?per_page=3")).await["data"][1];
     assert_eq!(

@@ -146,8 +146,18 @@ fn expectations() -> Vec<Expectation> {
             &[Check::Runtime],
         ),
         expect(fail, Check::RunFailed, update, next_update_run_ended),
-        expect(Fault::Reject { sync: CREATE, percent: 12 }, Check::ErrorRate, create, next_create_run_ended),
-        expect(Fault::Reject { sync: UPDATE, percent: 8 }, Check::ErrorRate, update, next_update_run_ended),
+        expect(
+            Fault::Reject { sync: CREATE, percent: 12, message: None },
+            Check::ErrorRate,
+            create,
+            next_create_run_ended,
+        ),
+        expect(
+            Fault::Reject { sync: UPDATE, percent: 8, message: None },
+            Check::ErrorRate,
+            update,
+            next_update_run_ended,
+        ),
         expect(Fault::Invalid { sync: CREATE, percent: 12 }, Check::ErrorRate, create, next_create_run_ended),
         also(
             expect(

@@ -153,7 +153,13 @@ fn pure_files() -> Vec<PathBuf> {
     let core = ["finding", "observation", "schedule", "silence"]
         .map(|module| format!("shared/src/{module}.rs"));
     let mut files: Vec<PathBuf> = core.iter().map(|file| root().join(file)).collect();
-    for folder in ["shared/src/incident", "shared/src/judge", "shared/src/notice", "shared/src/pipeline"] {
+    for folder in [
+        "shared/src/classify",
+        "shared/src/incident",
+        "shared/src/judge",
+        "shared/src/notice",
+        "shared/src/pipeline",
+    ] {
         files.extend(rust_files(folder));
     }
     for package in packages() {
@@ -225,6 +231,21 @@ fn every_check_is_in_its_functions_readme_and_has_its_anchor_in_the_runbook() {
         assert!(readmes.contains(&format!("| `{check}` |")), "no README of a function lists {check}");
         let anchor = check.runbook_anchor();
         assert!(runbook.contains(&format!("\n### {anchor}\n")), "the runbook has no section {anchor}");
+    }
+}
+
+#[test]
+fn every_error_class_has_a_step_in_both_sections_of_the_runbook_that_tell_classes() {
+    let runbook = read("infra/runbook/OPERATIONS_RUNBOOK.md");
+    for section in ["run-failed", "error-rate"] {
+        let (_, rest) = runbook.split_once(&format!("\n### {section}\n")).unwrap();
+        let text = rest.split("\n### ").next().unwrap();
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with("| `")).collect();
+        let ids: BTreeSet<&str> = rows.iter().filter_map(|row| row.split('`').nth(1)).collect();
+        let classes: BTreeSet<&str> =
+            syncwatch::classify::ErrorClass::ALL.iter().map(|class| class.id()).collect();
+        assert_eq!(ids, classes, "the table of {section}");
+        assert!(rows.iter().all(|row| row.matches('|').count() == 4), "the table of {section}");
     }
 }
 

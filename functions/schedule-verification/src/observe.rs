@@ -1,15 +1,19 @@
 //! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
 use syncwatch::census::{Client, Error, SyncPage};
-use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
+use syncwatch::judge::run_to_sample;
+use syncwatch::observation::{ObservedSync, RunHistory, Samples, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 
 /// How many runs of a sync are read: for one that runs every 15 minutes, the last six hours.
 const RUNS_READ: u32 = 25;
+/// How many records that did not arrive are sampled to tell why.
+const SAMPLES: u32 = 20;
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -63,6 +67,8 @@ pub struct Walk<'c, 'p> {
     next_page: Option<u32>,
     /// The next page, read ahead.
     listed: Option<Result<SyncPage, Error>>,
+    /// Census did not give samples when it was asked; it is not asked for any more of them.
+    no_samples: AtomicBool,
     workspace: Workspace,
 }
 
@@ -76,6 +82,7 @@ impl<'c, 'p> Walk<'c, 'p> {
             seen: HashSet::new(),
             next_page: Some(1),
             listed: None,
+            no_samples: AtomicBool::new(false),
             workspace: Workspace::default(),
         }
     }
@@ -111,9 +118,9 @@ impl<'c, 'p> Walk<'c, 'p> {
                 None => self.note_undeclared(sync.id),
             }
         }
-        let census = self.census;
+        let (census, no_samples) = (self.census, &self.no_samples);
         let runs = stream::iter(declared_here)
-            .map(|(declared, sync)| read_runs(census, declared, sync))
+            .map(|(declared, sync)| read_runs(census, declared, sync, no_samples))
             .buffered(CONCURRENT_READS)
             .collect();
         // The next page is listed while the runs of this one are read.
@@ -157,7 +164,38 @@ impl<'c, 'p> Walk<'c, 'p> {
     }
 }
 
-async fn read_runs<'p>(census: &Client, declared: &'p Sync, sync: ObservedSync) -> Found<'p> {
-    let runs = census.runs_of_sync(sync.id, RUNS_READ).await.map_err(|error| error.to_unread());
+async fn read_runs<'p>(
+    census: &Client,
+    declared: &'p Sync,
+    sync: ObservedSync,
+    no_samples: &AtomicBool,
+) -> Found<'p> {
+    let mut runs = census.runs_of_sync(sync.id, RUNS_READ).await.map_err(|error| error.to_unread());
+    if let Ok(history) = &mut runs {
+        history.samples = sample(census, declared, history, no_samples).await;
+    }
     Found { declared, observed: SyncObservation { sync, runs } }
+}
+
+/// Samples the records that tell why a share of them does not arrive. They are a help, not a need: whatever goes wrong
+/// here, the finding is told without them, and a Census that does not answer is asked for no more of them, so that a
+/// round does not spend its time on waiting.
+async fn sample(
+    census: &Client,
+    declared: &Sync,
+    history: &RunHistory,
+    no_samples: &AtomicBool,
+) -> Option<Samples> {
+    let run = run_to_sample(history, declared).filter(|_| !no_samples.load(Ordering::Relaxed))?;
+    match census.rejected_records(run, SAMPLES).await {
+        Ok(records) => Some(Samples { run, records }),
+        Err(error) => {
+            // Records of one run that are gone, or make no sense, say nothing of those of others.
+            if !matches!(error.to_unread(), Unread::Unreadable(_)) {
+                no_samples.store(true, Ordering::Relaxed);
+            }
+            tracing::warn!(sync = %declared.key, %run, %error, "rejected records could not be sampled");
+            None
+        }
+    }
 }

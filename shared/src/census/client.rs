@@ -109,7 +109,8 @@ impl Client {
     }
 
     /// Samples up to `limit` records of a run (at most 100 of each kind) that the destination rejected or Census left
-    /// out as invalid. Their payloads are customers' data and are never kept.
+    /// out as invalid. Their payloads are customers' data and are never kept. Not asked for a second time if Census does
+    /// not answer: samples are a help, and waiting for them would use up what others may wait.
     ///
     /// The path in V2 could not be read; it is taken to be that of V1.
     pub async fn rejected_records(&self, id: RunId, limit: u32) -> Result<Vec<RejectedRecord>, Error> {
@@ -122,6 +123,7 @@ impl Client {
             let mut call = Call::get("list records", format!("sync_runs/{id}/records"));
             call.query = paging(1, limit);
             call.query.push(("status", status.to_owned()));
+            call.repeat = Repeat::Never;
             for record in wire::parse_rejected(&self.transport.send(call).await?)? {
                 // A server that does not heed the filter gives the same records twice.
                 if records.len() < wanted && !records.contains(&record) {

@@ -32,6 +32,8 @@ pub(super) enum Repeat {
     Safe,
     /// It starts or makes something: again only if it was surely not taken.
     OnlyIfNotTaken,
+    /// It is not worth a wait.
+    Never,
 }
 
 /// One call of the API.
@@ -140,7 +142,12 @@ impl Transport {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            let may_repeat = failed.error.is_transient() && (call.repeat == Repeat::Safe || failed.not_taken);
+            let may_repeat = failed.error.is_transient()
+                && match call.repeat {
+                    Repeat::Safe => true,
+                    Repeat::OnlyIfNotTaken => failed.not_taken,
+                    Repeat::Never => false,
+                };
             let limited = matches!(failed.error, Error::RateLimited { .. });
             let silent = matches!(failed.error, Error::Timeout { .. } | Error::Transport { .. });
             let unanswered = if silent { self.budget.now().duration_since(begun) } else { Duration::ZERO };

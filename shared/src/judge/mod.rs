@@ -1,8 +1,9 @@
 //! Judges that more than one function needs. Pure: observations in, findings out, `now` an argument.
 
+mod reason;
 mod runs;
 
-pub use runs::{RUN_CHECKS, judge_runs};
+pub use runs::{RUN_CHECKS, judge_runs, run_to_sample};
 
 use crate::finding::{Check, WhyNot};
 use crate::observation::Unread;

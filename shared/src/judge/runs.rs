@@ -2,8 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::reason;
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use crate::observation::{Run, RunHistory, RunStatus};
+use crate::observation::{Run, RunHistory, RunId, RunStatus};
 use crate::pipeline::Sync;
 use crate::schedule::{minute_utc, words};
 
@@ -15,16 +16,16 @@ pub const RUN_CHECKS: [Check; 5] =
 const FAILURES_CRITICAL: usize = 3;
 /// Below the declared number of records a share means little, but this many rejected of as many sent means much.
 const ALL_REJECTED_MIN: u64 = 3;
-/// Error texts of vendors are cut here; the whole text is one click away.
-const ERROR_TEXT_CHARS: usize = 300;
 
 /// Judges the newest runs of a sync.
 ///
 /// * a run that works longer than `stuck_after`            => `run-stuck`
-/// * the newest run that ended by itself failed            => `run-failed`, with the number in a row
+/// * the newest run that ended by itself failed            => `run-failed`, with the number in a row and the class of
+///   its error; grouped by the class where syncs have it in common
 /// * `skipped_runs_limit` runs skipped one after the other => `runs-skipped`, or held under `run-stuck`; skipped runs
 ///   whose way is free again do not count
-/// * failed and invalid records over processed ones        => `error-rate`; unknown counts are not evaluated
+/// * failed and invalid records over processed ones        => `error-rate`, with the class of the samples if there are
+///   any; unknown counts are not evaluated
 /// * the time from creation to end over its target         => `runtime`, or held under `run-stuck`
 pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Finding> {
     let stuck = run_stuck(history, sync, now);
@@ -102,9 +103,7 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let nothing_better_known =
         !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
     let count = if nothing_better_known { format!("at least {in_a_row}") } else { in_a_row.to_string() };
-    let error = last.error.clone().unwrap_or_default();
-    let text = error.message.or(error.detail).map(|text| cut(&text));
-    let mut evidence = Evidence::new(format!(
+    let evidence = Evidence::new(format!(
         "run {} failed{}",
         last.id,
         if in_a_row > 1 {
@@ -116,14 +115,13 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     .with("run", last.id)
     .with("failed in a row", count)
     .with("first failure", minute_utc(first.created_at));
-    if let Some(code) = error.code {
-        evidence = evidence.with("error code", cut(&code));
-    }
-    let cause = text.as_ref().map_or("Census gave no reason; its sync history may".to_owned(), |text| {
-        format!("Census says: {text}")
-    });
+    let reason = reason::of_run(last);
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
-    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+    let evidence =
+        reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
+    let finding = Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause);
+    // What syncs fail of together is one thing to mend, and one notice.
+    if reason.class.is_shared() { finding.grouped(reason.class.id()) } else { finding }
 }
 
 fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
@@ -192,33 +190,52 @@ fn known(run: &Run) -> Known {
     }
 }
 
-fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
-    let check = Check::ErrorRate;
+/// What the newest completed runs say of the share of records that did not arrive.
+enum Share<'h> {
+    /// No run completed yet.
+    NothingYet,
+    /// This is unknown.
+    Unknown(String),
+    /// Within the limit.
+    Within(Rejected),
+    /// Over it.
+    Over {
+        /// The newest completed run.
+        newest: &'h Run,
+        /// The newest of the runs judged together that has bad records.
+        worth_a_look: &'h Run,
+        rejected: Rejected,
+        runs_together: usize,
+        /// The share may be larger.
+        at_least: bool,
+    },
+}
+
+fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Share<'h> {
     let completed: Vec<&Run> = history.runs.iter().filter(|run| run.status == RunStatus::Completed).collect();
-    let Some(newest) = completed.first() else {
-        let awaited = "a completed run".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
-    };
-    let limit = sync.error_rate_percent;
-    let over = |rejected: &Rejected| rejected.percent() > limit;
+    let Some(newest) = completed.first().copied() else { return Share::NothingYet };
+    let over = |rejected: &Rejected| rejected.percent() > sync.error_rate_percent;
     match known(newest) {
         Known::AtLeast(rejected) if rejected.processed >= sync.error_rate_min_records && over(&rejected) => {
-            return error_rate_over(sync, newest, &rejected, 1, "at least ");
+            return Share::Over { newest, worth_a_look: newest, rejected, runs_together: 1, at_least: true };
         }
         Known::AtLeast(_) | Known::Nothing => {
-            let what = format!("the record counts of run {}", newest.id);
-            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+            return Share::Unknown(format!("the record counts of run {}", newest.id));
         }
         Known::All(_) => {}
     }
     // Small runs are judged together, newest first, until there are enough records to speak of a share.
     let mut pooled = Rejected { bad: 0, processed: 0 };
-    let mut pooled_runs = 0_usize;
+    let mut runs_together = 0_usize;
+    let mut worth_a_look = None;
     for run in &completed {
         if let Known::All(rejected) = known(run) {
             pooled.bad = pooled.bad.saturating_add(rejected.bad);
             pooled.processed = pooled.processed.saturating_add(rejected.processed);
-            pooled_runs += 1;
+            runs_together += 1;
+            if rejected.bad > 0 {
+                worth_a_look.get_or_insert(*run);
+            }
         }
         if pooled.processed.max(pooled.bad) >= sync.error_rate_min_records {
             break;
@@ -228,22 +245,49 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     let enough = records >= sync.error_rate_min_records;
     let all_rejected = pooled.bad == records && pooled.bad >= ALL_REJECTED_MIN;
     if over(&pooled) && (enough || all_rejected) {
-        return error_rate_over(sync, newest, &pooled, pooled_runs, "");
+        let worth_a_look = worth_a_look.unwrap_or(newest);
+        return Share::Over { newest, worth_a_look, rejected: pooled, runs_together, at_least: false };
     }
     if !enough && pooled.bad > 0 {
-        let what = format!("a share worth the name ({} of only {records} records failed)", pooled.bad);
-        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        let bad = pooled.bad;
+        return Share::Unknown(format!("a share worth the name ({bad} of only {records} records failed)"));
     }
-    let evidence = Evidence::new(format!(
-        "{:.1} % of {records} records failed or were invalid, limit {limit} %",
-        pooled.percent()
-    ));
-    Finding::healthy(check, &sync.key, evidence)
+    Share::Within(pooled)
 }
 
-fn error_rate_over(sync: &Sync, newest: &Run, rejected: &Rejected, runs: usize, bound: &str) -> Finding {
-    let (percent, limit) = (rejected.percent(), sync.error_rate_percent);
-    let records = rejected.processed.max(rejected.bad);
+/// The run whose rejected and invalid records are worth asking for: the newest that brings the share over the limit.
+///
+/// `None` while the share is within its limit, so that healthy traffic costs no request more.
+pub fn run_to_sample(history: &RunHistory, sync: &Sync) -> Option<RunId> {
+    match share(history, sync) {
+        Share::Over { worth_a_look, .. } => Some(worth_a_look.id),
+        Share::NothingYet | Share::Unknown(_) | Share::Within(_) => None,
+    }
+}
+
+fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
+    let check = Check::ErrorRate;
+    let limit = sync.error_rate_percent;
+    let (newest, rejected, runs_together, at_least) = match share(history, sync) {
+        Share::NothingYet => {
+            let awaited = "a completed run".to_owned();
+            return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        }
+        Share::Unknown(what) => {
+            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        }
+        Share::Within(rejected) => {
+            let (percent, records) = (rejected.percent(), rejected.processed.max(rejected.bad));
+            let summary =
+                format!("{percent:.1} % of {records} records failed or were invalid, limit {limit} %");
+            return Finding::healthy(check, &sync.key, Evidence::new(summary));
+        }
+        Share::Over { newest, rejected, runs_together, at_least, .. } => {
+            (newest, rejected, runs_together, at_least)
+        }
+    };
+    let bound = if at_least { "at least " } else { "" };
+    let (percent, records) = (rejected.percent(), rejected.processed.max(rejected.bad));
     let evidence = Evidence::new(format!(
         "{bound}{percent:.1} % of {records} records failed or were invalid, limit {limit} %"
     ))
@@ -252,11 +296,19 @@ fn error_rate_over(sync: &Sync, newest: &Run, rejected: &Rejected, runs: usize, 
     .with("processed", rejected.processed)
     .with("share", format!("{bound}{percent:.1} %"))
     .with("limit", format!("{limit} %"))
-    .with("runs judged together", runs);
+    .with("runs judged together", runs_together);
     let severity = if percent >= 50.0 { Severity::Critical } else { Severity::Error };
-    let cause = "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
-                 sends bad ones; the rejected records of the run name the reason";
-    Finding::unhealthy(Check::ErrorRate, &sync.key, severity, evidence, cause)
+    let reason = history.samples.as_ref().and_then(reason::of_samples);
+    let Some(reason) = reason else {
+        let cause = "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
+                     sends bad ones; the rejected records of the run name the reason";
+        return Finding::unhealthy(check, &sync.key, severity, evidence, cause);
+    };
+    // Not grouped, whatever the class: samples may be had in one round and not in the next, and a finding that moves
+    // between groups would be told again and again.
+    let evidence =
+        reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
+    Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause)
 }
 
 fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
@@ -293,15 +345,6 @@ fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, ve
         .with("target", words(target));
     let cause = "More records than usual, a slow source query, or a destination that limits its rate";
     Finding::unhealthy(Check::Runtime, &sync.key, Severity::Warning, evidence, cause)
-}
-
-/// One line, of bounded length, cut between characters.
-fn cut(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(ERROR_TEXT_CHARS) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line,
-    }
 }
 
 #[cfg(test)]

@@ -55,7 +55,7 @@ fn acts() -> Vec<Act> {
         Act {
             title: "12 % of the updates are rejected; runs say `completed`",
             key: "properties/error-rate/properties-update",
-            breaks: Break::World(Fault::Reject { sync: UPDATE, percent: 12 }),
+            breaks: Break::World(Fault::Reject { sync: UPDATE, percent: 12, message: None }),
             passes: [30, 30],
         },
         Act {

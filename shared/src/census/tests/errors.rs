@@ -43,6 +43,15 @@ async fn records_that_are_no_longer_kept_are_gone() {
 }
 
 #[tokio::test]
+async fn samples_are_not_asked_for_again() {
+    for code in [429, 500, 503] {
+        let world = World::new(vec![status(code)]).await;
+        world.client.rejected_records(RunId(94), 5).await.unwrap_err();
+        assert_eq!(world.lines().await.len(), 1, "{code}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
     let html = "<html><body>Bad gateway at 10.0.0.1</body></html>";
     let error = answered(status(502).set_body_raw(html, "text/html")).await;

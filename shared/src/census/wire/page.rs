@@ -67,7 +67,7 @@ pub fn parse_runs_page(answer: &Value, asked_for: u32) -> Result<RunHistory, Err
         .collect::<Result<Vec<_>, _>>()?;
     runs.sort_by_key(|run| Reverse((run.created_at, run.id)));
     let complete = runs.is_empty() || next_page(answer, operation, asked_for) == Ok(Next::Last);
-    Ok(RunHistory { runs, complete })
+    Ok(RunHistory { runs, complete, samples: None })
 }
 
 /// What an answer says of the page after it.

@@ -1,5 +1,6 @@
 use super::*;
-use crate::observation::{Counts, RunError, RunId};
+use crate::finding::Outcome;
+use crate::observation::{Counts, RejectedRecord, RunError, RunId, Samples};
 use crate::pipeline::Pipeline;
 
 const NOW: &str = "2026-11-24T12:00:00Z";
@@ -45,7 +46,7 @@ fn with_counts(minutes_ago: i64, counts: Counts) -> Run {
 }
 
 fn judged(runs: Vec<Run>, check: Check) -> String {
-    let history = RunHistory { runs, complete: true };
+    let history = RunHistory { runs, complete: true, samples: None };
     let findings = judge_runs(&history, &sync(), now());
     assert_eq!(findings.iter().map(|finding| finding.check).collect::<Vec<_>>(), RUN_CHECKS);
     let finding = findings.into_iter().find(|finding| finding.check == check).unwrap();
@@ -102,7 +103,7 @@ fn a_failure_is_told_with_how_many_came_in_a_row() {
 
 #[test]
 fn a_row_of_failures_that_fills_the_page_is_at_least_that_long() {
-    let history = RunHistory { runs: many(25, &RunStatus::Failed), complete: false };
+    let history = RunHistory { runs: many(25, &RunStatus::Failed), complete: false, samples: None };
     let findings = judge_runs(&history, &sync(), now());
     let failed = findings.iter().find(|finding| finding.check == Check::RunFailed).unwrap();
     assert!(failed.to_string().contains("at least 25 in a row"), "{failed}");
@@ -110,7 +111,7 @@ fn a_row_of_failures_that_fills_the_page_is_at_least_that_long() {
 
 #[test]
 fn a_page_of_skipped_runs_does_not_hide_the_stuck_run_behind_it() {
-    let history = RunHistory { runs: many(25, &RunStatus::Skipped), complete: false };
+    let history = RunHistory { runs: many(25, &RunStatus::Skipped), complete: false, samples: None };
     let findings = judge_runs(&history, &sync(), now());
     assert_eq!(
         findings[0].to_string(),
@@ -119,22 +120,186 @@ fn a_page_of_skipped_runs_does_not_hide_the_stuck_run_behind_it() {
     assert_eq!(findings[2].severity(), Some(Severity::Error), "{}", findings[2]);
 }
 
-#[test]
-fn the_vendors_words_become_the_cause_on_one_bounded_line() {
-    let error = RunError {
-        code: Some("X".into()),
-        message: Some(format!("first\n{}", "ä".repeat(400))),
-        detail: None,
-    };
+fn failed_with(code: Option<&str>, message: Option<&str>) -> Finding {
+    let error = RunError { code: code.map(str::to_owned), message: message.map(str::to_owned), detail: None };
     let failed = Run { error: Some(error), ..run(10, RunStatus::Failed) };
-    let history = RunHistory { runs: vec![failed], complete: true };
-    let finding = judge_runs(&history, &sync(), now()).swap_remove(1);
-    let crate::finding::Outcome::Unhealthy { cause, .. } = finding.outcome else { panic!("not unhealthy") };
+    let history = RunHistory { runs: vec![failed], complete: true, samples: None };
+    judge_runs(&history, &sync(), now()).swap_remove(1)
+}
+
+/// The cause, then the figures from the class on.
+fn told(finding: Finding) -> Vec<String> {
+    let Outcome::Unhealthy { cause, evidence, .. } = finding.outcome else { panic!("not unhealthy") };
+    let of_reason = evidence.figures.into_iter().skip_while(|figure| figure.name != "error class");
+    let figures = of_reason.map(|figure| format!("{}: {}", figure.name, figure.value));
+    [cause].into_iter().chain(figures).collect()
+}
+
+#[test]
+fn a_failure_is_told_with_its_class_the_vendors_words_and_what_helps() {
+    let column = failed_with(Some("X"), Some("A mapped source column has been deleted: email"));
+    assert_eq!(
+        told(column),
+        [
+            "A column that the sync reads is no longer in the source: somebody changed the view or the table. Census \
+             says: A mapped source column has been deleted: email. What helps: Put the column back under its old \
+             name, or take it out of the mapping. No run succeeds before.",
+            "error class: deleted-source-column",
+            "error code: X",
+        ]
+    );
+    assert_eq!(
+        told(failed_with(None, None)),
+        ["Census gave no reason; its sync history may", "error class: unknown"]
+    );
+    let code_alone = told(failed_with(Some("UNABLE_TO_LOCK_ROW"), None));
     assert!(
-        cause.starts_with("Census says: first ä") && cause.ends_with('…') && !cause.contains('\n'),
+        code_alone[0].starts_with("Something else was writing the same records at that moment. What helps")
+    );
+}
+
+#[test]
+fn failures_that_syncs_have_in_common_are_one_group() {
+    let table = [
+        ("INVALID_LOGIN: Invalid username", Some("auth")),
+        ("REQUEST_LIMIT_EXCEEDED: TotalRequests Limit exceeded.", Some("rate-limit")),
+        ("SERVER_UNAVAILABLE: Server too busy", Some("destination-down")),
+        ("QUERY_TIMEOUT: Your query request was running for too long", None),
+        ("A mapped source column has been deleted: email", None),
+        ("gone", None),
+    ];
+    for (message, group) in table {
+        assert_eq!(failed_with(None, Some(message)).group.as_deref(), group, "{message}");
+    }
+}
+
+#[test]
+fn the_vendors_words_are_one_bounded_line_without_what_they_quote_of_records() {
+    let message = format!("first ann@example.com\n\"Ann Smith\" {}", "ä".repeat(400));
+    let [cause, ..] =
+        told(failed_with(None, Some(&message))).try_into().unwrap_or([const { String::new() }; 2]);
+    assert!(
+        cause.contains("Census says: first [e-mail] \"[hidden]\" ä") && cause.contains("ä… What helps: "),
         "{cause}"
     );
-    assert_eq!(cause.chars().count(), "Census says: ".len() + 301);
+    assert!(!cause.contains('\n') && cause.chars().count() < 700, "{cause}");
+}
+
+fn rejecting(messages: &[Option<&str>]) -> RunHistory {
+    let record = |(number, message): (usize, &Option<&str>)| RejectedRecord {
+        identifier: Some(format!("P-{number}")),
+        operation: None,
+        status: "rejected".to_owned(),
+        message: message.map(str::to_owned),
+    };
+    let records = messages.iter().enumerate().map(record).collect();
+    RunHistory {
+        runs: vec![with_counts(10, counts(50, 6, 0))],
+        complete: true,
+        samples: Some(Samples { run: RunId(99_990), records }),
+    }
+}
+
+fn error_rate_of(history: &RunHistory) -> Finding {
+    judge_runs(history, &sync(), now()).swap_remove(3)
+}
+
+#[test]
+fn an_error_rate_is_told_with_the_class_of_its_samples_and_their_identifiers() {
+    let duplicate =
+        "DUPLICATE_VALUE:duplicate value found: Key__c duplicates value on record with id: 001Vr00000m4eGC";
+    let mut messages = vec![Some(duplicate); 9];
+    messages.insert(2, Some("UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record"));
+    let finding = error_rate_of(&rejecting(&messages));
+    assert_eq!(finding.group, None);
+    assert_eq!(
+        finding.to_string(),
+        "error-rate properties-create: error, 12.0 % of 50 records failed or were invalid, limit 5 %"
+    );
+    assert_eq!(
+        told(finding),
+        [
+            "The destination, or the source itself, already has a record with a value that must be unique. A record \
+             says: DUPLICATE_VALUE:duplicate value found: Key__c duplicates value on record with id: 001Vr00000m4eGC. \
+             What helps: Do not retry a create sync before its sync key is unique in the destination: it would make \
+             more duplicates. Merge the records first; never a full sync.",
+            "error class: duplicate-value",
+            "samples: 9 of 10 samples: duplicate value, 1: lock contention",
+            "sampled run: 99990",
+            "records: P-0, P-1, P-3, P-4, P-5 and 4 more",
+        ]
+    );
+}
+
+#[test]
+fn without_samples_an_error_rate_is_told_all_the_same() {
+    let mut history = rejecting(&[]);
+    let empty = told(error_rate_of(&history));
+    history.samples = None;
+    assert_eq!(told(error_rate_of(&history)), empty);
+    assert!(empty.len() == 1 && empty[0].starts_with("The destination refuses records"), "{empty:?}");
+    let wordless = told(error_rate_of(&rejecting(&[None, None])));
+    assert!(wordless[0].starts_with("The reason is none that we know. What helps: "), "{wordless:?}");
+}
+
+#[test]
+fn samples_are_wanted_of_the_newest_run_that_brings_the_share_over_its_limit_and_else_of_none() {
+    use RunStatus::{Completed, Failed, Working};
+    let wanted = |runs: Vec<Run>| {
+        let history = RunHistory { runs, complete: true, samples: None };
+        let error_rate = judge_runs(&history, &sync(), now()).swap_remove(3);
+        let run = run_to_sample(&history, &sync());
+        assert_eq!(run.is_some(), error_rate.is_unhealthy(), "{error_rate}");
+        run.map(|id| id.0)
+    };
+    assert_eq!(wanted(vec![]), None);
+    assert_eq!(wanted(vec![run(10, Failed), run(40, Working)]), None);
+    assert_eq!(wanted(vec![run(10, Completed), run(40, Completed)]), None);
+    assert_eq!(wanted(vec![with_counts(10, counts(100, 5, 0))]), None);
+    assert_eq!(wanted(vec![with_counts(10, counts(5, 1, 0))]), None);
+    assert_eq!(wanted(vec![with_counts(10, Counts::default()), with_counts(40, counts(50, 9, 0))]), None);
+    assert_eq!(
+        wanted(vec![with_counts(10, counts(100, 6, 0)), with_counts(40, counts(100, 9, 0))]),
+        Some(99_990)
+    );
+    // An idle run has no records to look at; the bad one before it has.
+    assert_eq!(
+        wanted(vec![with_counts(10, counts(0, 0, 0)), with_counts(40, counts(50, 6, 0))]),
+        Some(99_960)
+    );
+    let at_least = Counts { processed: Some(50), failed: Some(6), ..Counts::default() };
+    assert_eq!(wanted(vec![run(5, Working), with_counts(10, at_least)]), Some(99_990));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_value_of_a_record_gets_into_a_finding(
+        value in "[A-Za-z]{5,12} [A-Za-z]{5,12}",
+        local in "[a-z]{3,12}",
+        template in 0_usize..5,
+    ) {
+        let address = format!("{local}@example.com");
+        let message = [
+            format!("STRING_TOO_LONG:Company: data value too large: {value} (max length=4):Company__c --"),
+            format!("INVALID_EMAIL_ADDRESS:Email: invalid email address: {address}:Email --"),
+            format!("FIELD_CUSTOM_VALIDATION_EXCEPTION:\"{value}\" of {address} is no company"),
+            format!("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST:Type: bad value for restricted picklist field: {value}"),
+            format!("Invalid value: {value}, {address}"),
+        ]
+        [template]
+            .clone();
+        let mut history = rejecting(&[Some(&message)]);
+        if let Some(samples) = &mut history.samples {
+            samples.records[0].identifier = Some(address.clone());
+        }
+        let failed = failed_with(Some(&value.replace(' ', "@")), Some(&message));
+        for finding in [error_rate_of(&history), failed] {
+            let json = serde_json::to_string(&finding).unwrap();
+            for secret in [&value, &address] {
+                proptest::prop_assert!(!json.contains(secret.as_str()), "{json}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub enum Fault {
         sync: u64,
         /// The share, in percent.
         percent: u32,
+        /// What the destination says of each; the lab's own validation rule if not given.
+        #[serde(default)]
+        message: Option<String>,
     },
     /// Census leaves out a share of the records as invalid.
     Invalid {
@@ -191,9 +194,10 @@ impl Fault {
             Self::Fail { sync, code, message } => {
                 world.ail(sync, |sync| sync.ailments.fail = Some((code, message)));
             }
-            Self::Reject { sync, percent } => {
-                world.ail(sync, |sync| sync.ailments.reject_percent = Some(percent));
-            }
+            Self::Reject { sync, percent, message } => world.ail(sync, |sync| {
+                sync.ailments.reject_percent = Some(percent);
+                sync.ailments.reject_message = message;
+            }),
             Self::Invalid { sync, percent } => {
                 world.ail(sync, |sync| sync.ailments.invalid_percent = Some(percent));
             }
@@ -260,7 +264,10 @@ impl Fault {
         let ailments = &mut sync.ailments;
         match self {
             Self::Fail { .. } => ailments.fail = None,
-            Self::Reject { .. } => ailments.reject_percent = None,
+            Self::Reject { .. } => {
+                ailments.reject_percent = None;
+                ailments.reject_message = None;
+            }
             Self::Invalid { .. } => ailments.invalid_percent = None,
             Self::NullCounts { .. } => ailments.null_counts = false,
             Self::HoldSchedule { .. } => ailments.hold = false,

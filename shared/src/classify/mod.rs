@@ -1,0 +1,313 @@
+//! From what vendors say of a failure to its class, with the likely cause and what helps.
+//!
+//! The rules are data: see [`patterns`]. What a vendor says may quote customers' values, so nothing of it reaches
+//! people but through [`scrub`] and [`identifiers`].
+
+mod matching;
+pub mod patterns;
+mod scrub;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::observation::{RejectedRecord, RunError};
+use patterns::Pattern;
+
+pub use scrub::{identifiers, scrub};
+
+/// The figure of a finding's evidence that carries the id of the class.
+pub const CLASS_FIGURE: &str = "error class";
+
+/// Declares [`ErrorClass`] and everything that is known of each class, in one table.
+macro_rules! classes {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal, $scope:ident {
+        cause: $cause:literal,
+        remedy: $remedy:literal,
+    })+) => {
+        /// What kind of failure it is. Its id is part of notices and of the runbook, so an id never changes its
+        /// meaning.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum ErrorClass {
+            $($(#[doc = $doc])+ #[serde(rename = $id)] $variant,)+
+        }
+
+        impl ErrorClass {
+            /// Every class, in the order that breaks a tie between samples.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable id, in kebab case.
+            pub fn id(self) -> &'static str {
+                match self { $(Self::$variant => $id),+ }
+            }
+
+            /// The id in words, for people.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title),+ }
+            }
+
+            /// The likely cause: one sentence, without a full stop at its end.
+            pub fn cause(self) -> &'static str {
+                match self { $(Self::$variant => $cause),+ }
+            }
+
+            /// What helps, for a person who was woken by it: one or two sentences.
+            pub fn remedy(self) -> &'static str {
+                match self { $(Self::$variant => $remedy),+ }
+            }
+
+            /// Whether it is a cause that syncs have in common, rather than a sync's own.
+            pub fn is_shared(self) -> bool {
+                match self { $(Self::$variant => classes!(@shared $scope)),+ }
+            }
+        }
+    };
+    (@shared shared) => { true };
+    (@shared own) => { false };
+}
+
+classes! {
+    /// A login or a right is gone, at the source or at the destination.
+    Auth = "auth", "login or rights", shared {
+        cause: "The source or the destination no longer accepts the login of Census, or its user lacks a right",
+        remedy: "Reconnect it in Census, or give its user the right back. Every sync of that connection waits for it.",
+    }
+    /// The API limit of the destination is used up.
+    RateLimit = "rate-limit", "rate limit", shared {
+        cause: "The destination takes no more requests for now: its API limit is used up",
+        remedy: "Leave it for an hour; the next run catches up. If it returns, find what else uses the limit, or send \
+                 less at a time, but never a full sync.",
+    }
+    /// The destination does not answer, or says that it cannot.
+    DestinationDown = "destination-down", "destination down", shared {
+        cause: "The destination does not answer, or is under maintenance",
+        remedy: "Look at its status page and wait: the first run after it catches up. Never a full sync.",
+    }
+    /// Something took too long. A sync's own: its query, or the automation behind the object that it writes.
+    Timeout = "timeout", "timeout", own {
+        cause: "The source query or the destination took too long to answer",
+        remedy: "Wait for the next run. If it fails too, look for a slow query in the warehouse or slow automation in \
+                 the destination, or send smaller batches.",
+    }
+    /// A column that the sync reads is gone from the source.
+    DeletedSourceColumn = "deleted-source-column", "deleted source column", own {
+        cause: "A column that the sync reads is no longer in the source: somebody changed the view or the table",
+        remedy: "Put the column back under its old name, or take it out of the mapping. No run succeeds before.",
+    }
+    /// A field or an object that the sync writes is not there, or may not be written.
+    InvalidField = "invalid-field", "invalid field or changed schema", own {
+        cause: "A field or an object that the sync writes is gone from the destination, or became read-only",
+        remedy: "Compare the mapping with the destination's fields and its user's rights on them. Put the field back, \
+                 or refresh the fields in Census and change the mapping.",
+    }
+    /// The warehouse could not run the sync's query.
+    SourceQueryFailed = "source-query-failed", "source query failed", own {
+        cause: "The warehouse could not run the query of the sync",
+        remedy: "Run the query by hand in the warehouse: a table may be gone, or the warehouse stopped.",
+    }
+    /// A value that must be unique is there already.
+    DuplicateValue = "duplicate-value", "duplicate value", own {
+        cause: "The destination, or the source itself, already has a record with a value that must be unique",
+        remedy: "Do not retry a create sync before its sync key is unique in the destination: it would make more \
+                 duplicates. Merge the records first; never a full sync.",
+    }
+    /// Something else was writing the same records.
+    LockContention = "lock-contention", "lock contention", own {
+        cause: "Something else was writing the same records at that moment",
+        remedy: "Wait: Census sends these records again with the next run. If it stays, lower the batch size of the \
+                 sync, or move the other load to another hour.",
+    }
+    /// A value that must be there is missing.
+    RequiredFieldMissing = "required-field-missing", "required field missing", own {
+        cause: "Records lack a value that must be there",
+        remedy: "Fill the field in the source, or map it. Census sends the rejected records again with the next run.",
+    }
+    /// A rule, a trigger or the type of a field refuses the value.
+    ValidationRule = "validation-rule", "validation rule", own {
+        cause: "A rule, a trigger or the type of a field in the destination refuses the values",
+        remedy: "Settle with the owner of the destination whether the rule or the data is to change. Census sends \
+                 the rejected records again with the next run.",
+    }
+    /// None of the others.
+    Unknown = "unknown", "unknown", own {
+        cause: "The reason is none that we know",
+        remedy: "Read the vendor's words and the sync history in Census, and wait for one more run before you change \
+                 anything.",
+    }
+}
+
+impl ErrorClass {
+    /// Reads a stable id.
+    pub fn from_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|class| class.id() == id)
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+/// What is known of a failure.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Signs<'a> {
+    /// What the run says of its own failure.
+    pub error: Option<&'a RunError>,
+    /// Records of the run that did not arrive.
+    pub samples: &'a [RejectedRecord],
+}
+
+/// A class, and what decided on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Classification {
+    /// The class.
+    pub class: ErrorClass,
+    /// What decided.
+    pub because: Because,
+}
+
+/// The text that a pattern matched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sign {
+    /// The code of the run.
+    Code,
+    /// The message of the run, or of a record.
+    Message,
+    /// The detail of the run.
+    Detail,
+}
+
+/// What decided on a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Because {
+    /// A pattern matched one of the texts.
+    Matched {
+        /// Which text.
+        sign: Sign,
+        /// Which pattern.
+        pattern: &'static Pattern,
+    },
+    /// A record's status is a word of Census's own: `NULL` or `DUPLICATE`.
+    Status(&'static str),
+    /// Most samples are of this class.
+    Majority(Tally),
+    /// There were texts, and no pattern matched any of them.
+    NoPattern,
+    /// There was no text at all.
+    NoSigns,
+}
+
+impl fmt::Display for Because {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Matched { sign, pattern } => {
+                let sign = match sign {
+                    Sign::Code => "code",
+                    Sign::Message => "message",
+                    Sign::Detail => "detail",
+                };
+                write!(f, "the {sign} has {}", pattern.matcher)
+            }
+            Self::Status(word) => write!(f, "the status is {word}"),
+            Self::Majority(tally) => write!(f, "{tally}"),
+            Self::NoPattern => f.write_str("no pattern matches"),
+            Self::NoSigns => f.write_str("the vendor gave no reason"),
+        }
+    }
+}
+
+/// How many samples are of which class, the largest number first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally(Vec<(ErrorClass, usize)>);
+
+impl Tally {
+    fn of(classes: &[ErrorClass]) -> Self {
+        let count = |class: &ErrorClass| classes.iter().filter(|of| *of == class).count();
+        let mut counts: Vec<(ErrorClass, usize)> =
+            ErrorClass::ALL.iter().map(|class| (*class, count(class))).filter(|(_, n)| *n > 0).collect();
+        // Stable: of two classes with as many samples, the one that `ALL` names first stays first.
+        counts.sort_by(|(_, one), (_, other)| other.cmp(one));
+        Self(counts)
+    }
+
+    /// The classes with their numbers of samples.
+    pub fn counts(&self) -> &[(ErrorClass, usize)] {
+        &self.0
+    }
+
+    fn largest(&self) -> Option<ErrorClass> {
+        self.0.first().map(|(class, _)| *class)
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: usize = self.0.iter().map(|(_, count)| count).sum();
+        for (index, (class, count)) in self.0.iter().enumerate() {
+            match index {
+                0 => write!(f, "{count} of {all} samples: {}", class.title())?,
+                _ => write!(f, ", {count}: {}", class.title())?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Classifies a failure.
+///
+/// * a pattern matches the run's code, else its message, else its detail => that pattern's class
+/// * else there are samples                                             => the class of most of them
+/// * else                                                               => unknown
+pub fn classify(signs: Signs<'_>) -> Classification {
+    let texts = signs.error.map(|error| {
+        [(Sign::Code, &error.code), (Sign::Message, &error.message), (Sign::Detail, &error.detail)]
+    });
+    let texts = texts.iter().flatten().filter_map(|(sign, text)| Some((*sign, text.as_deref()?)));
+    let mut because = Because::NoSigns;
+    for (sign, text) in texts {
+        if let Some(pattern) = matching::matched(text) {
+            return Classification { class: pattern.class, because: Because::Matched { sign, pattern } };
+        }
+        because = Because::NoPattern;
+    }
+    let classes: Vec<ErrorClass> = signs.samples.iter().map(|record| classify_record(record).class).collect();
+    let tally = Tally::of(&classes);
+    match tally.largest() {
+        Some(class) => Classification { class, because: Because::Majority(tally) },
+        None => Classification { class: ErrorClass::Unknown, because },
+    }
+}
+
+/// Classifies one record that did not arrive.
+pub fn classify_record(record: &RejectedRecord) -> Classification {
+    // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
+    match record.status.as_str() {
+        "NULL" => {
+            return Classification {
+                class: ErrorClass::RequiredFieldMissing,
+                because: Because::Status("NULL"),
+            };
+        }
+        "DUPLICATE" => {
+            return Classification {
+                class: ErrorClass::DuplicateValue,
+                because: Because::Status("DUPLICATE"),
+            };
+        }
+        _ => {}
+    }
+    let Some(message) = &record.message else {
+        return Classification { class: ErrorClass::Unknown, because: Because::NoSigns };
+    };
+    match matching::matched(message) {
+        Some(pattern) => Classification {
+            class: pattern.class,
+            because: Because::Matched { sign: Sign::Message, pattern },
+        },
+        None => Classification { class: ErrorClass::Unknown, because: Because::NoPattern },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Makes a vendor's text fit for people's inboxes: what it quotes of customers' records is taken out.
+
+use super::matching::{is_word, next_quoted};
+use crate::observation::RejectedRecord;
+
+/// Texts are cut here; the whole text is one click away.
+const TEXT_CHARS: usize = 300;
+/// Only this much of a text is read, in bytes.
+const READ: usize = 4_096;
+/// A name of a field, a table or a column is no longer than this.
+const NAME_CHARS: usize = 80;
+/// A word this long, with letters and digits, is a token, a hash or a session, not a name or a record's id.
+const LONG_WORD: usize = 32;
+/// This many digits in a row are a number of somebody or something, not a count.
+const LONG_NUMBER: usize = 9;
+/// Identifiers of records that are listed.
+const IDENTIFIERS: usize = 5;
+/// An identifier is cut here.
+const IDENTIFIER_CHARS: usize = 40;
+
+const HIDDEN: &str = "[hidden]";
+const EMAIL: &str = "[e-mail]";
+
+/// Words after which a quoted text is the name of something, not somebody's value.
+const NAMING: [&str; 17] = [
+    "field",
+    "fields",
+    "column",
+    "columns",
+    "object",
+    "sobject",
+    "entity",
+    "table",
+    "view",
+    "relation",
+    "schema",
+    "catalog",
+    "database",
+    "function",
+    "warehouse",
+    "type",
+    "method",
+];
+
+/// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
+const BEFORE_VALUES: [(&str, &str); 9] = [
+    ("data value too large:", "(max length="),
+    ("bad value for restricted picklist field:", ""),
+    ("invalid email address:", ""),
+    ("value not of required type:", ""),
+    ("with value:", ""),
+    ("with value ", " is "),
+    ("invalid value:", ""),
+    ("value:", ""),
+    ("values:", ""),
+];
+
+/// A vendor's text without what it may quote of customers' records, as one line of at most 300 characters.
+///
+/// * control characters and line breaks                        => a space
+/// * an e-mail address                                         => `[e-mail]`
+/// * a text in quotes, unless it is the name of a field, table => `[hidden]` in the same quotes
+///   or column: behind such a word, custom (`__c`), or in the
+///   backticks of Databricks
+/// * what stands behind "value:", "data value too large:",     => `[hidden]`
+///   "restricted picklist field:" and the like, and behind `=`
+/// * nine digits and more in a row, phone numbers, and words of  => `[hidden]`
+///   32 characters and more with digits, such as sessions
+///
+/// Names of fields, ids of Salesforce records and codes stay: they are what a person needs to find the record.
+pub fn scrub(text: &str) -> String {
+    let line = one_line(text.get(..text.floor_char_boundary(READ)).unwrap_or(text));
+    let line = without_emails(&line);
+    let line = without_values(&line);
+    let line = without_quoted_values(&line);
+    let line = without_tokens(&line);
+    let line = without_assigned(&line);
+    let line = without_long_numbers(&line);
+    cut(&line, TEXT_CHARS)
+}
+
+/// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
+///
+/// A sync key that is an e-mail address is shown as `[e-mail]`; who may see it finds it in Census.
+pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) -> Option<String> {
+    let mut shown: Vec<String> = Vec::new();
+    let mut more = 0_usize;
+    for identifier in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
+        let identifier =
+            one_line(identifier.get(..identifier.floor_char_boundary(READ)).unwrap_or(identifier));
+        let identifier = cut(&without_emails(&identifier), IDENTIFIER_CHARS);
+        if identifier.is_empty() || shown.contains(&identifier) {
+            continue;
+        }
+        if shown.len() < IDENTIFIERS {
+            shown.push(identifier);
+        } else {
+            more += 1;
+        }
+    }
+    match (shown.is_empty(), more) {
+        (true, _) => None,
+        (false, 0) => Some(shown.join(", ")),
+        (false, more) => Some(format!("{} and {more} more", shown.join(", "))),
+    }
+}
+
+/// One line, its words a space apart. Characters that only steer how text is shown go with the control characters.
+fn one_line(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    let plain: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Cut between characters.
+fn cut(line: &str, chars: usize) -> String {
+    match line.char_indices().nth(chars) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+/// What ends a word of a vendor's text. A single quote does not: it may be an apostrophe.
+const SEPARATORS: [char; 14] = [' ', '"', '`', '<', '>', '(', ')', '[', ']', '{', '}', ',', ';', '|'];
+
+/// The words of a line, each with the separators that follow it.
+fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
+    line.split_inclusive(SEPARATORS).map(|part| {
+        let word = part.trim_end_matches(SEPARATORS);
+        (word, part.get(word.len()..).unwrap_or_default())
+    })
+}
+
+/// Everything around an `@` up to the next space or bracket is taken for an address: rather too much than too little.
+fn without_emails(line: &str) -> String {
+    let at_sign = |word: &str| {
+        word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
+    };
+    let mut out = String::with_capacity(line.len());
+    for (word, separators) in words(line) {
+        let bare = word.trim_matches('\'');
+        if at_sign(bare) && bare.chars().count() > 1 {
+            // Quotes stay, so that what else is between them is known to be quoted.
+            out.push_str(&word.replacen(bare, EMAIL, 1));
+        } else {
+            out.push_str(word);
+        }
+        out.push_str(separators);
+    }
+    // What is left of an `@` stands between two separators, and no address does that.
+    out
+}
+
+fn without_tokens(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for (word, separators) in words(line) {
+        let digits = word.chars().filter(char::is_ascii_digit).count();
+        out.push_str(if word.chars().count() >= LONG_WORD && digits >= 3 { HIDDEN } else { word });
+        out.push_str(separators);
+    }
+    out
+}
+
+fn without_values(line: &str) -> String {
+    let mut line = line.to_owned();
+    for (before, until) in BEFORE_VALUES {
+        let lower = line.to_ascii_lowercase();
+        let whole = |at: &usize| !lower.get(..*at).unwrap_or_default().ends_with(is_word);
+        let begins = lower.match_indices(before).map(|(at, _)| at).find(whole);
+        let Some(start) = begins.map(|at| at + before.len()) else { continue };
+        let rest = lower.get(start..).unwrap_or_default();
+        let end = if until.is_empty() { None } else { rest.rfind(until) };
+        let end = end.map_or(line.len(), |end| start + end);
+        let (head, tail) = (line.get(..start).unwrap_or_default(), line.get(end..).unwrap_or_default());
+        if line.get(start..end).is_some_and(|value| !value.trim().is_empty()) {
+            let (head, tail) = (head.trim_end(), tail.trim_start());
+            line = format!("{head} {HIDDEN} {tail}").trim_end().to_owned();
+        }
+    }
+    line
+}
+
+fn without_quoted_values(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(quoted) = next_quoted(rest) {
+        out.push_str(quoted.before);
+        let shown = if is_name(&out, quoted.mark, quoted.inner) { quoted.inner } else { HIDDEN };
+        out.push(quoted.mark);
+        out.push_str(if quoted.inner.is_empty() { "" } else { shown });
+        out.push(quoted.mark);
+        rest = quoted.after;
+    }
+    // A quote that never ends is a text that was cut within a value.
+    match rest.find(['"', '`']) {
+        Some(at) if rest.len() > at + 1 => {
+            out.push_str(rest.get(..=at).unwrap_or_default());
+            out.push_str(HIDDEN);
+        }
+        _ => out.push_str(rest),
+    }
+    out
+}
+
+/// Whether a quoted text is the name of something of the schema.
+fn is_name(before: &str, mark: char, inner: &str) -> bool {
+    let shaped = inner.chars().count() <= NAME_CHARS
+        && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '$'))
+        && inner.chars().any(|c| c.is_ascii_alphabetic());
+    let word = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let named = before.ends_with(' ') && NAMING.iter().any(|naming| naming.eq_ignore_ascii_case(word));
+    shaped && (named || mark == '`' || inner.ends_with("__c") || inner.ends_with("__r"))
+}
+
+/// What is assigned to something by `=`; numbers stay, for limits are told that way.
+fn without_assigned(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('=') {
+        out.push_str(before);
+        out.push('=');
+        let end = after.find([',', ']', ')', ';', '&', '}']).unwrap_or(after.len());
+        let value = after.get(..end).unwrap_or_default();
+        let harmless =
+            value.len() < LONG_NUMBER && value.trim().chars().all(|c| c.is_ascii_digit() || c == '=');
+        out.push_str(if harmless || value.trim() == HIDDEN { value } else { HIDDEN });
+        rest = after.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+fn without_long_numbers(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    for part in line.split_inclusive(|c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_')) {
+        let run = part.trim_end_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_'));
+        let digits = run.chars().filter(|c| c.is_numeric()).count();
+        let only_digits = run.chars().all(|c| c.is_numeric() || matches!(c, '+' | '-'));
+        if only_digits && (digits >= LONG_NUMBER || (run.starts_with('+') && digits > 0)) {
+            out.push_str(HIDDEN);
+            out.push_str(part.get(run.len()..).unwrap_or_default());
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
+}

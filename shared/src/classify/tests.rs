@@ -1,0 +1,368 @@
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::patterns::{Matcher, PATTERNS};
+use super::*;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixtures {
+    notes: std::collections::BTreeMap<String, String>,
+    messages: Vec<Fixture>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fixture {
+    class: ErrorClass,
+    vendor: String,
+    kind: Kind,
+    source: String,
+    code: Option<String>,
+    message: Option<String>,
+    detail: Option<String>,
+    status: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    Documentation,
+    Seen,
+}
+
+fn fixtures() -> Fixtures {
+    serde_json::from_str(include_str!("../../../tests/fixtures/errors/messages.json")).unwrap()
+}
+
+fn record(identifier: &str, status: &str, message: Option<&str>) -> RejectedRecord {
+    RejectedRecord {
+        identifier: Some(identifier.to_owned()),
+        operation: Some("upsert".to_owned()),
+        status: status.to_owned(),
+        message: message.map(str::to_owned),
+    }
+}
+
+fn rejected(message: &str) -> RejectedRecord {
+    record("P-1", "rejected", Some(message))
+}
+
+fn of_message(message: &str) -> ErrorClass {
+    let error = RunError { message: Some(message.to_owned()), ..RunError::default() };
+    let as_run = classify(Signs { error: Some(&error), samples: &[] }).class;
+    assert_eq!(classify_record(&rejected(message)).class, as_run, "{message}");
+    as_run
+}
+
+#[test]
+fn real_messages_get_their_class() {
+    for fixture in fixtures().messages {
+        let Fixture { class, code, message, detail, status, source, .. } = fixture;
+        let found = match status {
+            Some(status) => classify_record(&record("P-1", &status, message.as_deref())),
+            None => {
+                let error = RunError { code, message: message.clone(), detail };
+                classify(Signs { error: Some(&error), samples: &[] })
+            }
+        };
+        assert_eq!(found.class, class, "{source}: {message:?}, {}", found.because);
+        if let Some(message) = message {
+            assert_eq!(of_message(&message), class, "as a record's message: {source}");
+        }
+    }
+}
+
+#[test]
+fn every_class_has_real_messages_with_their_sources_and_a_note_where_none_are_censuss() {
+    let fixtures = fixtures();
+    for class in ErrorClass::ALL {
+        let of_class: Vec<&Fixture> =
+            fixtures.messages.iter().filter(|fixture| fixture.class == *class).collect();
+        assert!(of_class.len() >= 4, "{class} has {} messages", of_class.len());
+        let of_census =
+            of_class.iter().any(|fixture| fixture.vendor == "census" && fixture.kind == Kind::Documentation);
+        assert!(of_census || fixtures.notes.contains_key(class.id()), "{class} needs a note");
+    }
+    assert!(fixtures.messages.iter().all(|fixture| fixture.source.starts_with("https://github.com/")));
+    assert!(fixtures.notes.keys().all(|id| ErrorClass::from_id(id).is_some()));
+}
+
+#[test]
+fn every_class_says_what_it_is_and_what_helps() {
+    for class in ErrorClass::ALL {
+        assert_eq!(ErrorClass::from_id(class.id()), Some(*class));
+        assert_eq!(serde_json::to_value(class).unwrap(), class.id());
+        assert!(!class.cause().ends_with('.') && class.remedy().ends_with('.'), "{class}");
+        assert!(class.remedy().chars().count() < 200, "{class}: nobody reads that at 3 AM");
+        let told_to_start_a_full_sync = class.remedy().contains("full sync")
+            && !class.remedy().to_lowercase().contains("never a full sync");
+        assert!(!told_to_start_a_full_sync, "{class}");
+    }
+    assert!(
+        ErrorClass::DuplicateValue.remedy().starts_with("Do not retry a create sync before its sync key")
+    );
+    let shared: Vec<_> =
+        ErrorClass::ALL.iter().filter(|class| class.is_shared()).map(|class| class.id()).collect();
+    assert_eq!(shared, ["auth", "rate-limit", "destination-down"]);
+}
+
+#[test]
+fn no_pattern_is_there_twice_and_none_is_behind_one_that_it_contains() {
+    for (index, pattern) in PATTERNS.iter().enumerate() {
+        assert_ne!(pattern.class, ErrorClass::Unknown);
+        for earlier in &PATTERNS[..index] {
+            assert_ne!(earlier.matcher, pattern.matcher);
+            if let (Matcher::Phrase(short), Matcher::Phrase(long)) = (&earlier.matcher, &pattern.matcher) {
+                assert!(!long.to_lowercase().contains(&short.to_lowercase()), "{long} is never reached");
+            }
+        }
+    }
+}
+
+/// What messages quote may read like an error of another kind.
+#[test]
+fn names_and_values_that_a_message_quotes_do_not_decide() {
+    use ErrorClass::{
+        DeletedSourceColumn, DuplicateValue, InvalidField, RequiredFieldMissing, Unknown, ValidationRule,
+    };
+    let table = [
+        (DeletedSourceColumn, "A mapped source column has been deleted: timeout_reason"),
+        (DeletedSourceColumn, "A mapped source column has been deleted: DUPLICATE_VALUE"),
+        (
+            DeletedSourceColumn,
+            "A mapped source column has been deleted: REQUEST_LIMIT_EXCEEDED, INVALID_LOGIN: x",
+        ),
+        (DeletedSourceColumn, "[UNRESOLVED_COLUMN] A column with name `QUERY_TIMEOUT` cannot be resolved"),
+        (InvalidField, "INVALID_FIELD: No such column 'UNABLE_TO_LOCK_ROW' on entity 'Case'."),
+        (InvalidField, "No such column 'duplicate value found' on entity 'Case'."),
+        (
+            RequiredFieldMissing,
+            "REQUIRED_FIELD_MISSING: Required fields are missing: [Session_expired_or_invalid__c]",
+        ),
+        (RequiredFieldMissing, "Required fields are missing: [SERVER_UNAVAILABLE]"),
+        (
+            ValidationRule,
+            "STRING_TOO_LONG: Company: data value too large: Duplicate Value Found LLC (max length=8)",
+        ),
+        (
+            ValidationRule,
+            "FIELD_CUSTOM_VALIDATION_EXCEPTION: The offer has timed out, too many requests were made: []",
+        ),
+        (ValidationRule, "FIELD_CUSTOM_VALIDATION_EXCEPTION: Note: INVALID_LOGIN: must not be blank"),
+        (
+            DuplicateValue,
+            "DUPLICATE_VALUE: duplicate value found: Rate_limit_exceeded__c duplicates value on record",
+        ),
+        (Unknown, "The company \"Duplicate Value LLC\" is not known"),
+        (Unknown, "The company Duplicate Value LLC is not known"),
+        (Unknown, "Record 4 with reason 'request timed out' was left out"),
+        (Unknown, "Record 4 with reason \"INVALID_SESSION_ID\" was left out"),
+        (Unknown, "timeout_reason is not known"),
+        (Unknown, "the_request timed outside of hours"),
+        (Unknown, "MY_DUPLICATE_VALUE: gone"),
+        (Unknown, "The name is [TABLE_OR_VIEW_NOT_FOUNDED]"),
+        (Unknown, "table_or_view_not_found"),
+    ];
+    for (class, message) in table {
+        assert_eq!(of_message(message), class, "{message}");
+    }
+}
+
+#[test]
+fn the_code_of_a_run_decides_before_its_words_and_its_message_before_the_detail() {
+    let of = |code: &str, message: &str, detail: &str| {
+        let error = RunError {
+            code: Some(code.to_owned()),
+            message: Some(message.to_owned()),
+            detail: Some(detail.to_owned()),
+        };
+        let found = classify(Signs { error: Some(&error), samples: &[rejected("DUPLICATE_VALUE: x")] });
+        format!("{}: {}", found.class, found.because)
+    };
+    let (lock, limit, session) =
+        ("UNABLE_TO_LOCK_ROW", "TotalRequests Limit exceeded", "Session expired or invalid");
+    assert_eq!(of(lock, limit, session), "lock-contention: the code has the code UNABLE_TO_LOCK_ROW");
+    assert_eq!(
+        of("X", limit, session),
+        "rate-limit: the message has the phrase \"TotalRequests limit exceeded\""
+    );
+    assert_eq!(of("X", "gone", session), "auth: the detail has the phrase \"session expired or invalid\"");
+    assert_eq!(of("X", "gone", "gone"), "duplicate-value: 1 of 1 samples: duplicate value");
+}
+
+#[test]
+fn samples_are_classified_by_most_of_them_and_counted() {
+    let (duplicate, lock) = ("DUPLICATE_VALUE: x", "UNABLE_TO_LOCK_ROW: x");
+    let of = |messages: &[&str]| {
+        let samples: Vec<RejectedRecord> = messages.iter().map(|message| rejected(message)).collect();
+        let found = classify(Signs { error: None, samples: &samples });
+        format!("{}: {}", found.class, found.because)
+    };
+    assert_eq!(
+        of(&[duplicate, lock, duplicate, "?"]),
+        "duplicate-value: 2 of 4 samples: duplicate value, 1: lock contention, 1: unknown"
+    );
+    assert_eq!(of(&["?", lock]), "lock-contention: 1 of 2 samples: lock contention, 1: unknown");
+    assert_eq!(of(&["?", "?", lock]), "unknown: 2 of 3 samples: unknown, 1: lock contention");
+    assert_eq!(of(&[]), "unknown: the vendor gave no reason");
+    let error = RunError { message: Some("?".to_owned()), ..RunError::default() };
+    let found = classify(Signs { error: Some(&error), samples: &[] });
+    assert_eq!(
+        (found.class, found.because.to_string().as_str()),
+        (ErrorClass::Unknown, "no pattern matches")
+    );
+}
+
+#[test]
+fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
+    let table = [
+        (
+            "DUPLICATE_VALUE: duplicate value found: Email__c duplicates value on record with id: 001Vr00000m4eGCIAY",
+            "DUPLICATE_VALUE: duplicate value found: Email__c duplicates value on record with id: 001Vr00000m4eGCIAY",
+        ),
+        (
+            "Email: invalid email address: ann.o'neil+x@example.co.uk",
+            "Email: invalid email address: [hidden]",
+        ),
+        ("of ann.o'neil@example.com or 'ann o'neil@example.com'", "of [e-mail] or '[hidden]'"),
+        ("failed for <ann@example.com>, (bob@example.com).", "failed for <[e-mail]>, ([e-mail])."),
+        ("PATCH /sobjects/Lead/Email__c/legal%40omitted.com answered 400", "PATCH [e-mail] answered 400"),
+        ("first\n\tline\u{0}\u{202e}second  line", "first line second line"),
+        (
+            "STRING_TOO_LONG: Billing City: data value too large: Giugliano in Campania (max length=40)",
+            "STRING_TOO_LONG: Billing City: data value too large: [hidden] (max length=40)",
+        ),
+        (
+            "Race: bad value for restricted picklist field: Native American",
+            "Race: bad value for restricted picklist field: [hidden]",
+        ),
+        (
+            "make sure the field \"custom_field:Users\" with value \"jim\" is formatted as a JSON Array. Don't hesitate",
+            "make sure the field \"custom_field:Users\" with value [hidden] is formatted as a JSON Array. Don't hesitate",
+        ),
+        ("No such column 'Email_2__c' on entity 'Lead'.", "No such column 'Email_2__c' on entity 'Lead'."),
+        (
+            "with name `source`.`order_id` cannot be resolved. Did you mean [`id`, `some one`]?",
+            "with name `source`.`order_id` cannot be resolved. Did you mean [`id`, `[hidden]`]?",
+        ),
+        ("relation \"posts\" has no row \"Smith\"", "relation \"posts\" has no row \"[hidden]\""),
+        ("The company \"Duplicate Value LLC", "The company \"[hidden]"),
+        ("{\"LastName\":\"Smith\",\"Key__c\":\"7\"}", "{\"[hidden]\":\"[hidden]\",\"Key__c\":\"[hidden]\"}"),
+        (
+            "Unable to insert [Name=Ann Smith, RecordTypeId=0122o000000NvF9AAK]",
+            "Unable to insert [Name=[hidden], RecordTypeId=[hidden]]",
+        ),
+        ("Key (phone)=(+1 415 555) exists", "Key (phone)=[hidden]) exists"),
+        ("call 4155550123 or +14155550123, row 12345678", "call [hidden] or [hidden], row 12345678"),
+        (
+            "missing session key: 00Do0000000YN1J!P09uV2pnRxIc3ji7oixCMijejggook9q This is",
+            "missing session key: [hidden] This is",
+        ),
+    ];
+    for (said, expected) in table {
+        assert_eq!(scrub(said), expected, "{said}");
+    }
+    let long = scrub(&"ä".repeat(400));
+    assert_eq!((long.chars().count(), long.chars().last()), (301, Some('…')));
+}
+
+#[test]
+fn what_real_messages_quote_of_records_does_not_get_through() {
+    for fixture in fixtures().messages {
+        for text in [fixture.message, fixture.detail].into_iter().flatten() {
+            let told = scrub(&text);
+            for value in ["\"jim\"", "Giugliano", "@"] {
+                assert!(!told.contains(value), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn identifiers_are_few_short_and_on_one_line() {
+    let records: Vec<RejectedRecord> =
+        (1..=8).map(|number| record(&format!("P-{number}"), "rejected", None)).collect();
+    assert_eq!(identifiers(&records).unwrap(), "P-1, P-2, P-3, P-4, P-5 and 3 more");
+    assert_eq!(identifiers(&records[..2]).unwrap(), "P-1, P-2");
+    let odd = [
+        record(&format!("a\n{}", "b".repeat(90)), "rejected", None),
+        record("ann@example.com", "NULL", None),
+    ];
+    assert_eq!(identifiers(&odd).unwrap(), format!("a {}…, [e-mail]", "b".repeat(38)));
+    assert_eq!(identifiers(&[]), None);
+}
+
+fn has_address(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('@').collect();
+    parts.windows(2).any(|pair| {
+        pair[0].ends_with(|c: char| c.is_alphanumeric()) && pair[1].starts_with(|c: char| c.is_alphanumeric())
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_classified_and_scrubbed_to_one_bounded_line(text in "\\PC{0,200}", raw in any::<String>()) {
+        for text in [text, raw] {
+            of_message(&text);
+            let told = scrub(&text);
+            prop_assert!(told.chars().count() <= 301);
+            prop_assert!(!told.chars().any(char::is_control), "{told:?}");
+            prop_assert!(!has_address(&told), "{told}");
+        }
+    }
+
+    #[test]
+    fn no_address_survives(
+        before in "\\PC{0,60}",
+        local in "[A-Za-z0-9][A-Za-z0-9._%+'-]{0,20}",
+        domain in "[a-z0-9-]{1,20}(\\.[a-z]{2,6}){1,2}",
+        after in "\\PC{0,60}",
+        glue in prop::sample::select(vec![" ", "", "\"", "'", "<", ":", "="]),
+    ) {
+        let address = format!("{local}@{domain}");
+        let told = scrub(&format!("{before}{glue}{address}{glue}{after}"));
+        prop_assert!(!told.contains(&address), "{told}");
+        prop_assert!(!has_address(&told), "{told}");
+    }
+
+    #[test]
+    fn a_quoted_value_does_not_survive(
+        value in "[A-Za-z]{6,12} [A-Za-z]{6,12}",
+        mark in prop::sample::select(vec!['"', '\'']),
+        label in "[A-Z][a-z]{2,8}",
+    ) {
+        let texts = [
+            format!("The {label} of {mark}{value}{mark} is not known"),
+            format!("{label}: data value too large: {value} (max length=4)"),
+            format!("{label}: bad value for restricted picklist field: {value}"),
+            format!("the field {mark}{label}{mark} with value {mark}{value}{mark} is wrong"),
+            format!("cannot insert [{label}={value}, Other__c=1]"),
+        ];
+        for text in texts {
+            let told = scrub(&text);
+            prop_assert!(!told.contains(&value), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_class_is_told_for_any_mix_of_samples(
+        messages in prop::collection::vec(prop::option::of("\\PC{0,40}"), 0..20),
+        statuses in prop::collection::vec(prop::sample::select(vec!["rejected", "invalid", "NULL", "DUPLICATE", "?"]), 20),
+    ) {
+        let samples: Vec<RejectedRecord> =
+            messages.iter().zip(statuses).map(|(message, status)| record("P", status, message.as_deref())).collect();
+        let found = classify(Signs { error: None, samples: &samples });
+        match found.because {
+            Because::Majority(tally) => {
+                let counted: usize = tally.counts().iter().map(|(_, count)| count).sum();
+                prop_assert_eq!(counted, samples.len());
+                prop_assert_eq!(tally.counts()[0].0, found.class);
+            }
+            because => {
+                prop_assert!(samples.is_empty(), "{because}");
+                prop_assert_eq!(found.class, ErrorClass::Unknown);
+            }
+        }
+    }
+}

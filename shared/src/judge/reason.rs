@@ -1,0 +1,62 @@
+//! Why a run failed or records were refused, in words for people: by class, and with what vendors say scrubbed of
+//! customers' values.
+
+use crate::classify::{
+    Because, CLASS_FIGURE, ErrorClass, Signs, classify, classify_record, identifiers, scrub,
+};
+use crate::observation::{Run, Samples};
+
+/// The class of a failure with the evidence for it.
+pub(super) struct Reason {
+    pub(super) class: ErrorClass,
+    /// Figures for the evidence, in the order in which people read them.
+    pub(super) figures: Vec<(&'static str, String)>,
+    /// The likely cause, the vendor's words and what helps.
+    pub(super) cause: String,
+}
+
+/// Why a run failed, as far as it says.
+pub(super) fn of_run(run: &Run) -> Reason {
+    let class = classify(Signs { error: run.error.as_ref(), samples: &[] }).class;
+    let mut figures = vec![(CLASS_FIGURE, class.id().to_owned())];
+    let error = run.error.clone().unwrap_or_default();
+    let code = error.code.map(|code| scrub(&code)).filter(|code| !code.is_empty());
+    if let Some(code) = &code {
+        figures.push(("error code", code.clone()));
+    }
+    let words = error.message.or(error.detail).map(|text| scrub(&text)).filter(|words| !words.is_empty());
+    let cause = match words {
+        Some(words) => cause(class, "Census says", &words),
+        None if code.is_some() => format!("{}. What helps: {}", class.cause(), class.remedy()),
+        None => "Census gave no reason; its sync history may".to_owned(),
+    };
+    Reason { class, figures, cause }
+}
+
+/// Why records did not arrive, as far as samples say; `None` if there are none.
+pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
+    let records = &samples.records;
+    let classification = classify(Signs { error: None, samples: records });
+    let Because::Majority(tally) = &classification.because else { return None };
+    let class = classification.class;
+    let of_class = || records.iter().filter(|record| classify_record(record).class == class);
+    let mut figures = vec![
+        (CLASS_FIGURE, class.id().to_owned()),
+        ("samples", tally.to_string()),
+        ("sampled run", samples.run.to_string()),
+    ];
+    if let Some(identifiers) = identifiers(of_class()) {
+        figures.push(("records", identifiers));
+    }
+    let words = of_class().filter_map(|record| record.message.as_deref()).map(scrub);
+    let cause = match words.into_iter().find(|words| !words.is_empty()) {
+        Some(words) => cause(class, "A record says", &words),
+        None => format!("{}. What helps: {}", class.cause(), class.remedy()),
+    };
+    Some(Reason { class, figures, cause })
+}
+
+fn cause(class: ErrorClass, who: &str, words: &str) -> String {
+    let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+    format!("{}. {who}: {words}{stop} What helps: {}", class.cause(), class.remedy())
+}
