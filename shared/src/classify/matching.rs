@@ -41,6 +41,14 @@ pub(super) fn matched(text: &str) -> Option<&'static Pattern> {
         .or_else(|| first(&|matcher| matches!(matcher, Matcher::Phrase(words) if says(&unquoted, words))))
 }
 
+/// Whether a text is a code that some pattern looks for.
+pub(super) fn is_code(text: &str) -> bool {
+    PATTERNS.iter().any(|pattern| match pattern.matcher {
+        Matcher::Code(code) | Matcher::Condition(code) | Matcher::Wrapper(code) => code == text,
+        Matcher::Opening(_) | Matcher::Phrase(_) => false,
+    })
+}
+
 pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }

@@ -1,6 +1,6 @@
 //! Makes a vendor's text fit for people's inboxes: what it quotes of customers' records is taken out.
 
-use super::matching::{is_word, next_quoted};
+use super::matching::{Quoted, is_code, is_word, next_quoted};
 use crate::observation::RejectedRecord;
 
 /// Texts are cut here; the whole text is one click away.
@@ -43,14 +43,12 @@ const NAMING: [&str; 17] = [
 ];
 
 /// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
-const BEFORE_VALUES: [(&str, &str); 9] = [
+const BEFORE_VALUES: [(&str, &str); 7] = [
     ("data value too large:", "(max length="),
     ("bad value for restricted picklist field:", ""),
     ("invalid email address:", ""),
     ("value not of required type:", ""),
-    ("with value:", ""),
     ("with value ", " is "),
-    ("invalid value:", ""),
     ("value:", ""),
     ("values:", ""),
 ];
@@ -61,7 +59,7 @@ const BEFORE_VALUES: [(&str, &str); 9] = [
 /// * an e-mail address                                         => `[e-mail]`
 /// * a text in quotes, unless it is the name of a field, table => `[hidden]` in the same quotes
 ///   or column: behind such a word, custom (`__c`), or in the
-///   backticks of Databricks
+///   backticks of Databricks; a key of JSON; or a known code
 /// * what stands behind "value:", "data value too large:",     => `[hidden]`
 ///   "restricted picklist field:" and the like, and behind `=`
 /// * nine digits and more in a row, phone numbers, and words of  => `[hidden]`
@@ -188,7 +186,7 @@ fn without_quoted_values(line: &str) -> String {
     let mut rest = line;
     while let Some(quoted) = next_quoted(rest) {
         out.push_str(quoted.before);
-        let shown = if is_name(&out, quoted.mark, quoted.inner) { quoted.inner } else { HIDDEN };
+        let shown = if is_name(&out, &quoted) { quoted.inner } else { HIDDEN };
         out.push(quoted.mark);
         out.push_str(if quoted.inner.is_empty() { "" } else { shown });
         out.push(quoted.mark);
@@ -205,14 +203,17 @@ fn without_quoted_values(line: &str) -> String {
     out
 }
 
-/// Whether a quoted text is the name of something of the schema.
-fn is_name(before: &str, mark: char, inner: &str) -> bool {
+/// Whether a quoted text is the name of something of the schema, a key of JSON, or a code.
+fn is_name(before: &str, quoted: &Quoted<'_>) -> bool {
+    let inner = quoted.inner;
     let shaped = inner.chars().count() <= NAME_CHARS
         && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '$'))
         && inner.chars().any(|c| c.is_ascii_alphabetic());
     let word = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let named = before.ends_with(' ') && NAMING.iter().any(|naming| naming.eq_ignore_ascii_case(word));
-    shaped && (named || mark == '`' || inner.ends_with("__c") || inner.ends_with("__r"))
+    let key = before.trim_end().ends_with(['{', ',']) && quoted.after.trim_start().starts_with(':');
+    let custom = inner.ends_with("__c") || inner.ends_with("__r");
+    shaped && (named || key || custom || quoted.mark == '`' || is_code(inner))
 }
 
 /// What is assigned to something by `=`; numbers stay, for limits are told that way.

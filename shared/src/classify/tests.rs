@@ -248,7 +248,11 @@ fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
         ),
         ("relation \"posts\" has no row \"Smith\"", "relation \"posts\" has no row \"[hidden]\""),
         ("The company \"Duplicate Value LLC", "The company \"[hidden]"),
-        ("{\"LastName\":\"Smith\",\"Key__c\":\"7\"}", "{\"[hidden]\":\"[hidden]\",\"Key__c\":\"[hidden]\"}"),
+        ("{\"LastName\":\"Smith\",\"Key__c\":\"7\"}", "{\"LastName\":\"[hidden]\",\"Key__c\":\"[hidden]\"}"),
+        (
+            "[{\"message\":\"Ann Smith is here already\",\"errorCode\":\"DUPLICATE_VALUE\"}]",
+            "[{\"message\":\"[hidden]\",\"errorCode\":\"DUPLICATE_VALUE\"}]",
+        ),
         (
             "Unable to insert [Name=Ann Smith, RecordTypeId=0122o000000NvF9AAK]",
             "Unable to insert [Name=[hidden], RecordTypeId=[hidden]]",
