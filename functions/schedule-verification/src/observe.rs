@@ -6,14 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
 use syncwatch::census::{Client, Error, SyncPage};
-use syncwatch::judge::run_to_sample;
 use syncwatch::observation::{ObservedSync, RunHistory, Samples, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 
 /// How many runs of a sync are read: for one that runs every 15 minutes, the last six hours.
 const RUNS_READ: u32 = 25;
-/// How many records that did not arrive are sampled to tell why.
-const SAMPLES: u32 = 20;
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -186,16 +183,15 @@ async fn sample(
     history: &RunHistory,
     no_samples: &AtomicBool,
 ) -> Option<Samples> {
-    let run = run_to_sample(history, declared).filter(|_| !no_samples.load(Ordering::Relaxed))?;
-    match census.rejected_records(run, SAMPLES).await {
-        Ok(records) => Some(Samples { run, records }),
-        Err(error) => {
-            // Records of one run that are gone, or make no sense, say nothing of those of others.
-            if !matches!(error.to_unread(), Unread::Unreadable(_)) {
-                no_samples.store(true, Ordering::Relaxed);
-            }
-            tracing::warn!(sync = %declared.key, %run, %error, "rejected records could not be sampled");
-            None
-        }
+    if no_samples.load(Ordering::Relaxed) {
+        return None;
     }
+    census.samples(history, declared).await.unwrap_or_else(|error| {
+        // Records of one run that are gone, or make no sense, say nothing of those of others.
+        if !matches!(error.to_unread(), Unread::Unreadable(_)) {
+            no_samples.store(true, Ordering::Relaxed);
+        }
+        tracing::warn!(sync = %declared.key, %error, "rejected records could not be sampled");
+        None
+    })
 }
