@@ -119,7 +119,8 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
     let evidence =
         reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
-    let finding = Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause);
+    let finding =
+        Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id());
     // What syncs fail of together is one thing to mend, and one notice.
     if reason.class.is_shared() { finding.grouped(reason.class.id()) } else { finding }
 }
@@ -308,7 +309,7 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     // between groups would be told again and again.
     let evidence =
         reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
-    Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause)
+    Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id())
 }
 
 fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
