@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use schedule_verification::judge::{judge_absent, judge_sync, judge_workspace, judging_time};
+use schedule_verification::judge::{judge_absent, judge_workspace};
 use schedule_verification::observe::Workspace;
 use syncwatch::census::wire::{parse_runs_page, parse_syncs_page};
 use syncwatch::finding::{Check, Finding};

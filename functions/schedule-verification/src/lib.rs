@@ -15,13 +15,14 @@ use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
 use syncwatch::finding::{Check, Finding};
+use syncwatch::judge::{judge_sync, judging_time};
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::report::Report;
 use syncwatch::runtime::{Env, pipeline_file};
 
 pub use config::Config;
-use judge::{judge_absent, judge_sync, judge_workspace, judging_time};
+use judge::{judge_absent, judge_workspace};
 use observe::{Walk, Workspace};
 
 /// What the function can be asked to do.

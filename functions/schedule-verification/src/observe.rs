@@ -9,8 +9,6 @@ use syncwatch::census::{Client, Error, SyncPage};
 use syncwatch::observation::{ObservedSync, RunHistory, Samples, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 
-/// How many runs of a sync are read: for one that runs every 15 minutes, the last six hours.
-const RUNS_READ: u32 = 25;
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -167,7 +165,7 @@ async fn read_runs<'p>(
     sync: ObservedSync,
     no_samples: &AtomicBool,
 ) -> Found<'p> {
-    let mut runs = census.runs_of_sync(sync.id, RUNS_READ).await.map_err(|error| error.to_unread());
+    let mut runs = census.newest_runs(sync.id).await.map_err(|error| error.to_unread());
     if let Ok(history) = &mut runs {
         history.samples = sample(census, declared, history, no_samples).await;
     }

@@ -21,6 +21,8 @@ use crate::pipeline::{ApiVersion, Sync};
 const LARGEST_PAGE: u32 = 100;
 /// How many records that did not arrive are sampled to tell why.
 const SAMPLED: u32 = 20;
+/// How many runs of a sync are read to judge it: for one that runs every 15 minutes, the last six hours.
+const RUNS_JUDGED: u32 = 25;
 
 /// Speaks to one workspace of Census. Clones share one retry budget: make a client for each round of a function.
 #[derive(Debug, Clone)]
@@ -87,7 +89,12 @@ impl Client {
         wire::parse_sync(wire::object(&answer, operation)?)
     }
 
-    /// Lists the newest runs of a sync, newest first.
+    /// Lists the newest runs of a sync, newest first: as many as a judge looks at.
+    pub async fn newest_runs(&self, id: SyncId) -> Result<RunHistory, Error> {
+        self.runs_of_sync(id, RUNS_JUDGED).await
+    }
+
+    /// Lists so many of the newest runs of a sync, newest first.
     pub async fn runs_of_sync(&self, id: SyncId, count: u32) -> Result<RunHistory, Error> {
         self.runs_of_sync_page(id, 1, count).await
     }

@@ -2,8 +2,10 @@
 
 mod reason;
 mod runs;
+mod sync;
 
 pub use runs::{RUN_CHECKS, judge_runs, run_to_sample};
+pub use sync::{CLOCK_SKEW_LIMIT, SYNC_CHECKS, judge_sync, judging_time};
 
 use crate::finding::{Check, WhyNot};
 use crate::observation::Unread;

@@ -1,0 +1,327 @@
+//! The judge of one declared sync: what schedule-verification polls and what a webhook hints at.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{RUN_CHECKS, judge_runs, unread};
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::observation::{
+    ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, VendorAlerts,
+};
+use crate::pipeline::{Objectives, Sync};
+use crate::schedule::{Comparison, Rule, Schedule, minute_utc, words};
+
+/// Checks of a declared sync that [`judge_sync`] answers, each exactly once, besides those of its runs.
+pub const SYNC_CHECKS: [Check; 6] = [
+    Check::SyncExists,
+    Check::SyncPaused,
+    Check::ScheduleDrift,
+    Check::RunDue,
+    Check::MinimumSchedule,
+    Check::VendorAlerts,
+];
+
+/// How much earlier than its slot a run may have been created and still be the run of that slot: clocks differ.
+const EARLY: SignedDuration = SignedDuration::from_mins(1);
+/// A run that is overdue this long is no longer just late.
+const LATE_IS_ERROR: SignedDuration = SignedDuration::from_hours(1);
+/// A run that is overdue this long means that data stopped.
+const LATE_IS_CRITICAL: SignedDuration = SignedDuration::from_hours(24);
+/// From this many slots in a row without a run on, data stopped.
+const MISSED_IS_CRITICAL: i64 = 4;
+/// The vendor's clock may differ from ours by this much before instants of the two are compared with care.
+pub const CLOCK_SKEW_LIMIT: SignedDuration = SignedDuration::from_mins(2);
+
+/// Judges one declared sync that exists.
+///
+/// * it is paused                                             => `sync-paused`; due runs are held under it
+/// * its schedule at Census differs or will differ from ours  => `schedule-drift`
+/// * no run since the slot that is past its grace             => `run-due`: late, or slots missed
+/// * no run since the last slot of the minimum schedule       => `minimum-schedule`, or held under `run-due`
+/// * Census's own alerts are off or looser than ours          => `vendor-alerts`
+/// * its runs                                                 => see [`judge_runs`]
+pub fn judge_sync(
+    observed: &SyncObservation,
+    sync: &Sync,
+    objectives: &Objectives,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let exists = Finding::healthy(
+        Check::SyncExists,
+        &sync.key,
+        Evidence::new(format!("Census lists sync {}{}", sync.id, label(&observed.sync))),
+    );
+    let mut findings = vec![
+        exists,
+        paused(&observed.sync, sync),
+        schedule_drift(&observed.sync.schedule, sync, now),
+        vendor_alerts(observed.sync.alerts, sync),
+    ];
+    match &observed.runs {
+        Ok(history) => {
+            findings.extend(due_and_minimum(&observed.sync, history, sync, objectives, now));
+            findings.extend(judge_runs(history, sync, now));
+        }
+        Err(why) => {
+            let of_runs = [Check::RunDue, Check::MinimumSchedule].into_iter().chain(RUN_CHECKS);
+            findings.extend(of_runs.map(|check| Finding::not_evaluated(check, &sync.key, unread(why))));
+        }
+    }
+    findings
+}
+
+/// The instant by which a sync is judged: ours, unless the clock of Census, which stamps the runs, is clearly another.
+pub fn judging_time(now: Timestamp, vendor_clock_ahead: Option<SignedDuration>) -> Timestamp {
+    let ahead = vendor_clock_ahead.filter(|ahead| ahead.abs() > CLOCK_SKEW_LIMIT).unwrap_or_default();
+    now.saturating_add(ahead).unwrap_or(now)
+}
+
+fn label(sync: &ObservedSync) -> String {
+    sync.label.as_ref().map_or(String::new(), |label| format!(", \"{label}\""))
+}
+
+fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {
+    let check = Check::SyncPaused;
+    match observed.paused {
+        None => {
+            let what = "whether it is paused".to_owned();
+            Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what })
+        }
+        Some(false) => Finding::healthy(check, &sync.key, Evidence::new("not paused")),
+        Some(true) => {
+            let mut evidence = Evidence::new("paused at Census; no run starts until somebody resumes it");
+            if let Some(changed) = observed.updated_at {
+                evidence = evidence.with("last changed", minute_utc(changed));
+            }
+            let cause = "Somebody paused it in Census, or Census did after repeated failures";
+            Finding::unhealthy(check, &sync.key, Severity::Error, evidence, cause)
+        }
+    }
+}
+
+fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Finding {
+    let check = Check::ScheduleDrift;
+    let evidence =
+        |summary: String| Evidence::new(summary).with("declared", &sync.schedule).with("at Census", actual);
+    let slot = |instant: Option<Timestamp>| instant.map_or("none".to_owned(), minute_utc);
+    match sync.schedule.compare(actual, now) {
+        Comparison::Same => {
+            Finding::healthy(check, &sync.key, evidence(format!("{actual} at Census, as declared")))
+        }
+        Comparison::Different { example } => {
+            let mut evidence = evidence(format!("declared {}, at Census {actual}", sync.schedule));
+            if let Some(pair) = example {
+                evidence = evidence
+                    .with("next slot declared", slot(pair.declared))
+                    .with("next slot at Census", slot(pair.actual));
+            }
+            let cause = "Somebody changed the schedule in Census; Census keeps its times in UTC";
+            Finding::unhealthy(check, &sync.key, Severity::Error, evidence, cause)
+        }
+        Comparison::Drifts { from } => {
+            let first = from.declared.or(from.actual);
+            let evidence = evidence(format!("as declared today, but not from {} on", slot(first)))
+                .with("slot declared", slot(from.declared))
+                .with("slot at Census", slot(from.actual));
+            let cause =
+                "Census keeps its times in UTC, so a promise in local time moves when the clocks change";
+            Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+        }
+        Comparison::Unreadable { found } => Finding::not_evaluated(
+            check,
+            &sync.key,
+            WhyNot::Unreadable { found: format!("schedule {found}") },
+        ),
+    }
+}
+
+fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
+    let check = Check::VendorAlerts;
+    let VendorAlerts::Known { failed_run, rejected_percent } = alerts else {
+        let what = "the alerts of Census".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+    };
+    let limit = sync.error_rate_percent;
+    let mut faults = Vec::new();
+    if !failed_run {
+        faults.push("no alert on failed runs".to_owned());
+    }
+    match rejected_percent {
+        None => faults.push("no alert on failed records".to_owned()),
+        Some(percent) if percent > limit => {
+            faults.push(format!("failed records alert only above {percent} %, ours at {limit} %"));
+        }
+        Some(_) => {}
+    }
+    if faults.is_empty() {
+        let evidence = Evidence::new("alerts of Census are on, and no looser than ours");
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let evidence = Evidence::new(faults.join("; "))
+        .with("alert on failed runs", if failed_run { "on" } else { "off" })
+        .with(
+            "alert on failed records",
+            rejected_percent.map_or("off".to_owned(), |p| format!("above {p} %")),
+        )
+        .with("our limit", format!("{limit} %"));
+    let cause = "Census's own default is 75 %; its alerts are the second net should ours be down";
+    Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+}
+
+/// Judges whether the due run happened, and whether the minimum schedule was kept. Both look at the same runs, and
+/// the first explains the second.
+fn due_and_minimum(
+    observed: &ObservedSync,
+    history: &RunHistory,
+    sync: &Sync,
+    objectives: &Objectives,
+    now: Timestamp,
+) -> [Finding; 2] {
+    let held = |check, cause| {
+        let why = WhyNot::Under { cause, subject: sync.key.clone() };
+        Finding::not_evaluated(check, &sync.key, why)
+    };
+    if observed.paused == Some(true) {
+        return [held(Check::RunDue, Check::SyncPaused), held(Check::MinimumSchedule, Check::SyncPaused)];
+    }
+    let seen = Seen::of(observed, history);
+    let due = match sync.schedule.rule {
+        Rule::OnDemand => Finding::not_evaluated(Check::RunDue, &sync.key, WhyNot::NotDeclared),
+        Rule::Every(period) => due_by_period(&seen, period, sync, now),
+        Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_) => {
+            due_by_slot(Check::RunDue, &seen, &sync.schedule, sync, now)
+        }
+    };
+    let minimum = match (&objectives.minimum_schedule, &sync.schedule.rule) {
+        (None, _) | (_, Rule::OnDemand) => {
+            Finding::not_evaluated(Check::MinimumSchedule, &sync.key, WhyNot::NotDeclared)
+        }
+        _ if due.is_unhealthy() => held(Check::MinimumSchedule, Check::RunDue),
+        (Some(minimum), _) => due_by_slot(Check::MinimumSchedule, &seen, minimum, sync, now),
+    };
+    [due, minimum]
+}
+
+/// What there is to tell a due run by.
+struct Seen<'a> {
+    /// The newest run that was not cancelled. A skipped one counts: it shows that the schedule fires.
+    newest: Option<&'a Run>,
+    /// When the sync was last changed or resumed: what was due before that is not owed any more.
+    changed_at: Option<Timestamp>,
+}
+
+impl<'a> Seen<'a> {
+    fn of(observed: &ObservedSync, history: &'a RunHistory) -> Self {
+        Self {
+            newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
+            changed_at: observed.updated_at.max(observed.created_at),
+        }
+    }
+
+    /// The run that is at work, behind which a due one waits.
+    fn at_work(&self) -> Option<&'a Run> {
+        self.newest.filter(|run| !run.status.is_terminal())
+    }
+
+    fn counted_from(&self) -> Option<Timestamp> {
+        self.newest.map(|run| run.created_at).max(self.changed_at)
+    }
+}
+
+fn due_by_period(seen: &Seen<'_>, period: SignedDuration, sync: &Sync, now: Timestamp) -> Finding {
+    let check = Check::RunDue;
+    let Some(from) = seen.counted_from() else {
+        let awaited = "the first run".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    };
+    let since = now.duration_since(from);
+    let overdue = since - period;
+    if let (Some(run), true) = (seen.at_work(), overdue > sync.schedule.grace) {
+        let summary = format!("run {} is at work since {}", run.id, minute_utc(run.created_at));
+        return Finding::healthy(check, &sync.key, Evidence::new(summary));
+    }
+    if overdue <= sync.schedule.grace {
+        let evidence =
+            Evidence::new(format!("last run or change {} ago, due {}", words(since), sync.schedule));
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let missed = since.as_secs() / period.as_secs().max(1);
+    overdue_finding(check, seen, sync, &sync.schedule, overdue, missed)
+}
+
+fn due_by_slot(check: Check, seen: &Seen<'_>, schedule: &Schedule, sync: &Sync, now: Timestamp) -> Finding {
+    let ended_grace = now.saturating_sub(schedule.grace).ok().and_then(|instant| schedule.last_slot(instant));
+    let Some(slot) = ended_grace else {
+        let awaited = format!("the first slot of {schedule}");
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    };
+    let earliest = slot.saturating_sub(EARLY).unwrap_or(slot);
+    let healthy = |summary: String| Finding::healthy(check, &sync.key, Evidence::new(summary));
+    if let Some(run) = seen.newest.filter(|run| run.created_at >= earliest) {
+        return healthy(format!(
+            "run {} of {} covers the slot of {}",
+            run.id,
+            minute_utc(run.created_at),
+            minute_utc(slot)
+        ));
+    }
+    if let Some(run) = seen.at_work() {
+        return healthy(format!("run {} is at work since {}", run.id, minute_utc(run.created_at)));
+    }
+    if let Some(changed) = seen.changed_at.filter(|changed| *changed >= earliest) {
+        return healthy(format!("no slot has passed since the sync was changed at {}", minute_utc(changed)));
+    }
+    if seen.counted_from().is_none() {
+        let awaited = "the first run".to_owned();
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    }
+    let missed = missed_slots(schedule, slot, seen.counted_from());
+    overdue_finding(check, seen, sync, schedule, now.duration_since(slot), missed)
+}
+
+/// How many slots up to this one had no run; counting ends where it would not change the judgement.
+fn missed_slots(schedule: &Schedule, slot: Timestamp, counted_from: Option<Timestamp>) -> i64 {
+    const ENOUGH: usize = 50;
+    let uncovered = |slot: &Timestamp| counted_from.is_none_or(|from| *slot > from);
+    let earlier =
+        |slot: &Timestamp| schedule.last_slot(slot.saturating_sub(SignedDuration::from_secs(1)).ok()?);
+    let count = std::iter::successors(Some(slot), earlier).take_while(uncovered).take(ENOUGH).count();
+    i64::try_from(count).unwrap_or(1).max(1)
+}
+
+fn overdue_finding(
+    check: Check,
+    seen: &Seen<'_>,
+    sync: &Sync,
+    schedule: &Schedule,
+    overdue: SignedDuration,
+    missed: i64,
+) -> Finding {
+    let last = seen.newest.map_or("never".to_owned(), |run| minute_utc(run.created_at));
+    let summary = if missed > 1 {
+        format!("{missed} runs missed, the last was created {last}")
+    } else {
+        format!("the run is {} overdue, the last was created {last}", words(overdue))
+    };
+    let mut evidence = Evidence::new(summary)
+        .with("due", schedule)
+        .with("overdue by", words(overdue))
+        .with("grace", words(schedule.grace))
+        .with("slots missed", missed)
+        .with("last run", last);
+    if let Some(changed) = seen.changed_at {
+        evidence = evidence.with("sync last changed", minute_utc(changed));
+    }
+    let severity = if missed >= MISSED_IS_CRITICAL || overdue > LATE_IS_CRITICAL {
+        Severity::Critical
+    } else if missed > 1 || overdue > LATE_IS_ERROR || check == Check::MinimumSchedule {
+        Severity::Error
+    } else {
+        Severity::Warning
+    };
+    let cause = "The scheduler of Census does not start the sync: its schedule changed, the source connection was \
+                 lost, or Census is in trouble without saying so";
+    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,305 @@
+use super::*;
+use crate::observation::{Counts, RunId, SyncId, Unread};
+use crate::pipeline::Pipeline;
+
+const SEED: &str = include_str!("../../../../infra/pipeline.toml");
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-24T12:00:00Z")
+}
+
+/// The seed with the create sync's schedule replaced.
+fn pipeline(schedule: &str) -> Pipeline {
+    let text = SEED.replacen(r#"schedule = { every = "30m", grace = "5m" }"#, schedule, 1);
+    Pipeline::parse(&text).unwrap()
+}
+
+fn seed() -> Pipeline {
+    Pipeline::parse(SEED).unwrap()
+}
+
+fn run(created_at: Timestamp, status: RunStatus) -> Run {
+    let ended = status.is_terminal().then(|| created_at + SignedDuration::from_mins(2));
+    let counts = Counts {
+        source: Some(50),
+        processed: Some(50),
+        updated: Some(50),
+        failed: Some(0),
+        invalid: Some(0),
+    };
+    Run {
+        id: RunId(1),
+        sync_id: None,
+        status,
+        created_at,
+        completed_at: ended,
+        scheduled_for: None,
+        counts,
+        error: None,
+        full_sync: None,
+    }
+}
+
+fn observed(schedule: ObservedSchedule, runs: Vec<Run>) -> SyncObservation {
+    SyncObservation {
+        sync: ObservedSync {
+            id: SyncId(3_394_022),
+            label: Some("Properties".to_owned()),
+            paused: Some(false),
+            schedule,
+            alerts: VendorAlerts::Known { failed_run: true, rejected_percent: Some(5.0) },
+            created_at: Some(at("2026-01-01T00:00:00Z")),
+            updated_at: Some(at("2026-01-01T00:00:00Z")),
+        },
+        runs: Ok(RunHistory { runs, complete: false, samples: None }),
+    }
+}
+
+fn every_30() -> ObservedSchedule {
+    ObservedSchedule::Cron("*/30 * * * *".to_owned())
+}
+
+fn minutes_ago(minutes: i64) -> Timestamp {
+    now() - SignedDuration::from_mins(minutes)
+}
+
+fn findings(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
+    let findings = judge_sync(observation, &pipeline.syncs[0], &pipeline.objectives, now);
+    let mut answered: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
+    let mut expected: Vec<Check> = SYNC_CHECKS.into_iter().chain(RUN_CHECKS).collect();
+    answered.sort();
+    expected.sort();
+    assert_eq!(answered, expected, "each check answers exactly once");
+    findings
+}
+
+fn judged(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp, check: Check) -> String {
+    let findings = findings(observation, pipeline, now);
+    let finding = findings.iter().find(|finding| finding.check == check).unwrap();
+    finding.to_string().replacen(&format!("{check} properties-create: "), "", 1)
+}
+
+#[test]
+fn a_sync_that_runs_as_declared_has_no_unhealthy_finding() {
+    let observation = observed(every_30(), vec![run(minutes_ago(10), RunStatus::Completed)]);
+    let unhealthy: Vec<String> = findings(&observation, &seed(), now())
+        .iter()
+        .filter(|f| f.is_unhealthy())
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(unhealthy, [""; 0]);
+}
+
+#[test]
+fn a_period_is_late_after_its_grace_then_missed() {
+    let table = [
+        (35, "healthy, last run or change 35m ago, due every 30m"),
+        (36, "warning, the run is 6m overdue, the last was created 2026-11-24 11:24 UTC"),
+        (59, "warning, the run is 29m overdue, the last was created 2026-11-24 11:01 UTC"),
+        (60, "error, 2 runs missed, the last was created 2026-11-24 11:00 UTC"),
+        (125, "critical, 4 runs missed, the last was created 2026-11-24 09:55 UTC"),
+    ];
+    for (minutes, expected) in table {
+        let observation = observed(every_30(), vec![run(minutes_ago(minutes), RunStatus::Completed)]);
+        assert_eq!(judged(&observation, &seed(), now(), Check::RunDue), expected, "{minutes} minutes");
+    }
+}
+
+#[test]
+fn a_due_run_waits_behind_one_at_work_and_a_skipped_one_shows_that_the_schedule_fires() {
+    let at_work = observed(every_30(), vec![run(minutes_ago(42), RunStatus::Working)]);
+    assert_eq!(
+        judged(&at_work, &seed(), now(), Check::RunDue),
+        "healthy, run 1 is at work since 2026-11-24 11:18 UTC"
+    );
+    let skipped = observed(every_30(), vec![run(minutes_ago(5), RunStatus::Skipped)]);
+    assert!(judged(&skipped, &seed(), now(), Check::RunDue).starts_with("healthy"));
+    let cancelled = observed(
+        every_30(),
+        vec![run(minutes_ago(5), RunStatus::Cancelled), run(minutes_ago(90), RunStatus::Completed)],
+    );
+    assert!(judged(&cancelled, &seed(), now(), Check::RunDue).starts_with("error"));
+}
+
+#[test]
+fn what_was_due_before_a_sync_was_resumed_is_not_owed() {
+    let mut observation = observed(every_30(), vec![run(minutes_ago(300), RunStatus::Completed)]);
+    observation.sync.updated_at = Some(minutes_ago(3));
+    assert!(judged(&observation, &seed(), now(), Check::RunDue).starts_with("healthy"));
+    observation.sync.updated_at = Some(minutes_ago(36));
+    assert!(judged(&observation, &seed(), now(), Check::RunDue).starts_with("warning"));
+}
+
+#[test]
+fn a_new_sync_is_given_time_for_its_first_run() {
+    let mut observation = observed(every_30(), Vec::new());
+    observation.sync.created_at = Some(minutes_ago(10));
+    observation.sync.updated_at = None;
+    assert!(judged(&observation, &seed(), now(), Check::RunDue).starts_with("healthy"));
+    observation.sync.created_at = None;
+    assert_eq!(
+        judged(&observation, &seed(), now(), Check::RunDue),
+        "not evaluated, nothing to judge yet: the first run"
+    );
+}
+
+#[test]
+fn a_paused_sync_is_one_finding_and_its_due_runs_are_held_under_it() {
+    let mut observation = observed(every_30(), vec![run(minutes_ago(300), RunStatus::Completed)]);
+    observation.sync.paused = Some(true);
+    let unhealthy: Vec<Check> = findings(&observation, &seed(), now())
+        .into_iter()
+        .filter(Finding::is_unhealthy)
+        .map(|f| f.check)
+        .collect();
+    assert_eq!(unhealthy, [Check::SyncPaused]);
+    let held = "not evaluated, held under sync-paused of properties-create";
+    assert_eq!(judged(&observation, &seed(), now(), Check::RunDue), held);
+    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), held);
+    observation.sync.paused = None;
+    let unknown = "not evaluated, whether it is paused unknown";
+    assert_eq!(judged(&observation, &seed(), now(), Check::SyncPaused), unknown);
+}
+
+#[test]
+fn a_daily_slot_is_covered_by_any_run_since_it_even_on_the_days_on_which_clocks_change() {
+    let daily = pipeline(r#"schedule = { daily_at = "02:00", grace = "30m" }"#);
+    let at_census = |hour| ObservedSchedule::Daily { hour, minute: 0 };
+    // (now, newest run, expected)
+    let table = [
+        ("2026-11-24T10:29:00Z", "2026-11-23T10:00:30Z", "healthy"),
+        ("2026-11-24T10:30:00Z", "2026-11-23T10:00:30Z", "warning, the run is 30m overdue"),
+        ("2026-11-24T10:30:00Z", "2026-11-24T09:59:10Z", "healthy"),
+        ("2026-11-24T10:30:00Z", "2026-11-24T09:58:00Z", "warning"),
+        ("2026-11-24T11:30:00Z", "2026-11-23T10:00:30Z", "error, the run is 1h 30m overdue"),
+        ("2026-11-25T10:30:00Z", "2026-11-23T10:00:30Z", "error, 2 runs missed"),
+        ("2026-11-27T10:30:00Z", "2026-11-23T10:00:30Z", "critical, 4 runs missed"),
+        // Clocks go forward on 2027-03-14: 02:00 does not exist, 03:00 PDT is 10:00 UTC.
+        ("2027-03-14T10:29:00Z", "2027-03-13T10:00:30Z", "healthy"),
+        ("2027-03-14T10:31:00Z", "2027-03-13T10:00:30Z", "warning"),
+        ("2027-03-15T09:29:00Z", "2027-03-14T10:00:30Z", "healthy"),
+        ("2027-03-15T09:31:00Z", "2027-03-14T10:00:30Z", "warning"),
+        // Clocks go back on 2026-11-01 at 09:00 UTC; 02:00 PST is 10:00 UTC, 25 hours after the day before.
+        ("2026-11-01T10:29:00Z", "2026-10-31T09:00:30Z", "healthy"),
+        ("2026-11-01T10:31:00Z", "2026-10-31T09:00:30Z", "warning"),
+    ];
+    for (now, newest, expected) in table {
+        let observation = observed(at_census(10), vec![run(at(newest), RunStatus::Completed)]);
+        let said = judged(&observation, &daily, at(now), Check::RunDue);
+        assert!(said.starts_with(expected), "at {now}, newest {newest}: {said}");
+    }
+}
+
+#[test]
+fn the_minimum_schedule_is_kept_by_any_run_since_its_slot() {
+    // 02:00 Los Angeles is 10:00 UTC; its grace of an hour ends at 11:00.
+    let weekly = pipeline(r#"schedule = { weekly_on = "Monday", at = "02:00" }"#);
+    let newest = |text| observed(every_30(), vec![run(at(text), RunStatus::Completed)]);
+    let judged = |text, now| judged(&newest(text), &weekly, at(now), Check::MinimumSchedule);
+    assert!(judged("2026-11-24T10:00:20Z", "2026-11-24T11:00:00Z").starts_with("healthy"));
+    assert!(judged("2026-11-23T10:00:20Z", "2026-11-24T10:59:00Z").starts_with("healthy"));
+    assert!(
+        judged("2026-11-23T10:00:20Z", "2026-11-24T11:00:00Z").starts_with("error, the run is 1h overdue")
+    );
+}
+
+#[test]
+fn a_missed_run_is_one_finding_and_the_minimum_schedule_is_held_under_it() {
+    let observation = observed(every_30(), vec![run(minutes_ago(24 * 60), RunStatus::Completed)]);
+    let held = "not evaluated, held under run-due of properties-create";
+    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), held);
+}
+
+#[test]
+fn a_sync_on_demand_is_never_due() {
+    let on_demand = pipeline("schedule = { on_demand = true }");
+    let observation =
+        observed(ObservedSchedule::Manual, vec![run(minutes_ago(100_000), RunStatus::Completed)]);
+    for check in [Check::RunDue, Check::MinimumSchedule] {
+        assert_eq!(
+            judged(&observation, &on_demand, now(), check),
+            "not evaluated, not declared in pipeline.toml"
+        );
+    }
+}
+
+#[test]
+fn a_schedule_that_differs_or_will_differ_is_told_with_both_sides() {
+    let daily = pipeline(r#"schedule = { daily_at = "02:00" }"#);
+    let table = [
+        (seed(), every_30(), "healthy, cron */30 * * * * UTC at Census, as declared"),
+        (seed(), ObservedSchedule::Manual, "error, declared every 30m, at Census never (only by hand)"),
+        (seed(), ObservedSchedule::Hourly { minute: None }, "error, declared every 30m, at Census hourly"),
+        (
+            daily.clone(),
+            ObservedSchedule::Daily { hour: 10, minute: 0 },
+            "warning, as declared today, but not from 2027-03-15 09:00 UTC on",
+        ),
+        (
+            daily,
+            ObservedSchedule::Daily { hour: 2, minute: 0 },
+            "error, declared daily at 02:00 America/Los_Angeles, at Census daily at 02:00 UTC",
+        ),
+        (
+            seed(),
+            ObservedSchedule::Unreadable("frequency fortnightly".to_owned()),
+            "not evaluated, unreadable: schedule frequency fortnightly",
+        ),
+    ];
+    for (pipeline, actual, expected) in table {
+        let observation = observed(actual, vec![run(minutes_ago(10), RunStatus::Completed)]);
+        assert_eq!(judged(&observation, &pipeline, now(), Check::ScheduleDrift), expected);
+    }
+}
+
+#[test]
+fn the_alerts_of_census_must_be_on_and_no_looser_than_ours() {
+    let known = |failed_run, rejected_percent| VendorAlerts::Known { failed_run, rejected_percent };
+    let table = [
+        (known(true, Some(5.0)), "healthy, alerts of Census are on, and no looser than ours"),
+        (known(true, Some(1.0)), "healthy, alerts of Census are on, and no looser than ours"),
+        (known(true, Some(75.0)), "warning, failed records alert only above 75 %, ours at 5 %"),
+        (known(true, None), "warning, no alert on failed records"),
+        (known(false, Some(5.0)), "warning, no alert on failed runs"),
+        (known(false, None), "warning, no alert on failed runs; no alert on failed records"),
+        (VendorAlerts::Unknown, "not evaluated, the alerts of Census unknown"),
+    ];
+    for (alerts, expected) in table {
+        let mut observation = observed(every_30(), vec![run(minutes_ago(10), RunStatus::Completed)]);
+        observation.sync.alerts = alerts;
+        assert_eq!(judged(&observation, &seed(), now(), Check::VendorAlerts), expected);
+    }
+}
+
+#[test]
+fn runs_that_could_not_be_read_are_held_under_what_kept_them() {
+    let mut observation = observed(every_30(), Vec::new());
+    let table = [
+        (Unread::Unreachable("timeout".to_owned()), "not evaluated, held under api-reachable of census"),
+        (Unread::Refused("401".to_owned()), "not evaluated, held under token-accepted of census"),
+        (Unread::Unreadable("no list".to_owned()), "not evaluated, unreadable: no list"),
+    ];
+    for (why, expected) in table {
+        observation.runs = Err(why);
+        for check in [Check::RunDue, Check::MinimumSchedule].into_iter().chain(RUN_CHECKS) {
+            assert_eq!(judged(&observation, &seed(), now(), check), expected);
+        }
+        assert!(findings(&observation, &seed(), now()).iter().all(|finding| !finding.is_unhealthy()));
+    }
+}
+
+#[test]
+fn runs_are_judged_by_the_clock_that_stamps_them_once_it_is_clearly_another() {
+    for (ahead, judged_at) in [
+        (None, "2026-11-24T12:00:00Z"),
+        (Some(60), "2026-11-24T12:00:00Z"),
+        (Some(-600), "2026-11-24T11:50:00Z"),
+        (Some(600), "2026-11-24T12:10:00Z"),
+    ] {
+        assert_eq!(judging_time(now(), ahead.map(SignedDuration::from_secs)), at(judged_at));
+    }
+}
