@@ -93,7 +93,12 @@ impl Fault {
         };
         let code = service.code().unwrap_or("without a code");
         match code {
-            "ResourceNotFoundException" | "NotFound" | "NotFoundException" => Self::Missing,
+            "ResourceNotFoundException"
+            | "NotFound"
+            | "NotFoundException"
+            | "QueueDoesNotExist"
+            // What SQS said before it spoke JSON, and says still in a header.
+            | "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
             "AccessDeniedException"
             | "AccessDenied"
             | "AuthorizationError"
@@ -112,6 +117,7 @@ impl Fault {
             | "Throttled"
             | "ProvisionedThroughputExceededException"
             | "RequestLimitExceeded"
+            | "RequestThrottled"
             | "LimitExceededException" => Self::Throttled,
             code => {
                 let message = service.message().unwrap_or("no message").to_owned();
@@ -143,6 +149,7 @@ impl Fault {
 }
 
 /// A kind of resource: what its errors say beside the fault.
+#[derive(Debug, Clone)]
 pub(super) struct Kind {
     /// Such as `secret`.
     pub(super) name: &'static str,

@@ -1,6 +1,6 @@
-//! The AWS clients: secrets, incidents and the topic for notices, all on one HTTP stack.
+//! The AWS clients: secrets, incidents, deliveries, queues and the topic for notices, all on one HTTP stack.
 //!
-//! [`Clients::connect`] builds everything once, without I/O: credentials and region come from the environment that
+//! [`Sdk::connect`] builds what all of them share, once and without I/O; [`Clients`] has those that most functions need: credentials and region come from the environment that
 //! Lambda sets, so none of the SDK's chains (profiles, container and instance metadata) is ever asked. The SDK's ordinary
 //! variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead it to an emulator.
 
@@ -13,9 +13,11 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
+pub mod deliveries;
 mod error;
 pub mod http;
 pub mod incidents;
+pub mod queue;
 pub mod secrets;
 pub mod topic;
 
@@ -30,7 +32,15 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 3;
 
-/// Every client that a function needs, on one connection pool.
+/// What every AWS client is made from: a client that a function does not ask for is neither built nor linked in.
+#[derive(Debug, Clone)]
+pub struct Sdk {
+    config: SdkConfig,
+    /// Speaks to everything that is not AWS, on the same connection pool.
+    pub http: reqwest::Client,
+}
+
+/// The clients that most functions need, on one connection pool.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// Publishes notices.
@@ -54,8 +64,8 @@ pub enum ConnectError {
     Http(#[from] http::HttpError),
 }
 
-impl Clients {
-    /// The clients for the account and region that the environment names.
+impl Sdk {
+    /// For the account and region that the environment names.
     pub async fn connect() -> Result<Self, ConnectError> {
         let http = http::client()?;
         let config = aws_config::defaults(BehaviorVersion::latest())
@@ -71,10 +81,10 @@ impl Clients {
         if config.region().is_none_or(|region| region.as_ref().is_empty()) {
             return Err(ConnectError::NoRegion);
         }
-        Ok(Self::from_config(&config, http))
+        Ok(Self { config, http })
     }
 
-    /// The clients for an emulator at `url`, with credentials that open nothing elsewhere.
+    /// For an emulator at `url`, with credentials that open nothing elsewhere.
     pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
         let http = http::client()?;
         let credentials = Credentials::new("test", "test", None, None, "for-endpoint");
@@ -93,7 +103,34 @@ impl Clients {
             )
             .timeout_config(timeouts())
             .build();
-        Ok(Self::from_config(&config, http))
+        Ok(Self { config, http })
+    }
+
+    /// Holds secrets.
+    pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
+        aws_sdk_secretsmanager::Client::new(&self.config)
+    }
+
+    /// Keeps messages for others.
+    pub fn sqs(&self) -> aws_sdk_sqs::Client {
+        aws_sdk_sqs::Client::new(&self.config)
+    }
+
+    /// The clients that most functions need.
+    pub fn clients(&self) -> Clients {
+        Clients::from_config(&self.config, self.http.clone())
+    }
+}
+
+impl Clients {
+    /// The clients for the account and region that the environment names.
+    pub async fn connect() -> Result<Self, ConnectError> {
+        Ok(Sdk::connect().await?.clients())
+    }
+
+    /// The clients for an emulator at `url`, with credentials that open nothing elsewhere.
+    pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
+        Ok(Sdk::for_endpoint(url)?.clients())
     }
 
     /// The clients for any configuration of the SDK. `http` is what the SDK was given, so that all share one pool.

@@ -87,16 +87,21 @@ impl SecretStore {
         if let Some(values) = self.cached(name, now) {
             return Ok(values);
         }
-        let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer = answer.map_err(|error| refused(name, &error))?;
-        let values = match (answer.secret_string, answer.secret_binary) {
-            (Some(text), _) => parse(name, &SecretString::from(text))?,
-            (None, Some(_)) => return Err(SecretError::Binary { name: name.to_owned() }),
-            (None, None) => return Err(SecretError::Empty { name: name.to_owned() }),
-        };
+        let values = self.read(name).await?;
         let cached = Cached { values: values.clone(), read_at: now };
         self.lock().insert(name.to_owned(), cached);
         Ok(values)
+    }
+
+    /// Every live value as it is at this moment, past the cache, for those who keep it themselves.
+    pub async fn read(&self, name: &str) -> Result<SecretValues, SecretError> {
+        let answer = self.client.get_secret_value().secret_id(name).send().await;
+        let answer = answer.map_err(|error| refused(name, &error))?;
+        match (answer.secret_string, answer.secret_binary) {
+            (Some(text), _) => parse(name, &SecretString::from(text)),
+            (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
+            (None, None) => Err(SecretError::Empty { name: name.to_owned() }),
+        }
     }
 
     /// Forgets a value that was refused, so that the next use reads it again: it may just have been rotated.

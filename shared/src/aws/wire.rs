@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, ResponseTemplate};
 
-use super::Clients;
+use super::{Clients, Sdk};
 
 pub(super) struct Wire(MockServer);
 
@@ -32,6 +32,10 @@ impl Wire {
             mock.mount(&server).await;
         }
         Self(server)
+    }
+
+    pub(super) fn sdk(&self) -> Sdk {
+        Sdk::for_endpoint(&self.0.uri()).unwrap()
     }
 
     pub(super) fn clients(&self) -> Clients {

@@ -33,6 +33,22 @@ pub const CENSUS_SECRET: Setting = Setting {
 pub const CENSUS_BASE_URL: Setting =
     Setting { name: "SYNCWATCH_CENSUS_BASE_URL", holds: "the base URL of the Census API" };
 
+/// Where verified webhooks wait.
+pub const DELIVERIES_QUEUE: Setting = Setting {
+    name: "SYNCWATCH_DELIVERIES_QUEUE",
+    holds: "the URL of the SQS queue in which verified webhooks wait",
+};
+/// Where the signing secret of webhooks is.
+pub const WEBHOOK_SECRET: Setting = Setting {
+    name: "SYNCWATCH_WEBHOOK_SECRET",
+    holds: "the name of the secret with which Census signs webhooks",
+};
+/// Where handled webhooks are remembered.
+pub const DELIVERIES_TABLE: Setting = Setting {
+    name: "SYNCWATCH_DELIVERIES_TABLE",
+    holds: "the name of the DynamoDB table of handled webhook deliveries",
+};
+
 /// Settings that are not there, all of them at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {

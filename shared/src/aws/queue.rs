@@ -1,0 +1,75 @@
+//! An SQS queue that is written to. Lambda itself reads queues, so nothing here receives.
+
+use super::error::{AwsError, Kind};
+
+const SEND: &str = "sqs:SendMessage";
+
+/// Sends messages to one standard queue.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    client: aws_sdk_sqs::Client,
+    url: String,
+    kind: Kind,
+}
+
+impl Queue {
+    /// The queue with this URL. `correct` is the setting that holds the URL; errors name it.
+    pub fn new(client: aws_sdk_sqs::Client, url: impl Into<String>, correct: &'static str) -> Self {
+        Self { client, url: url.into(), kind: Kind { name: "queue", correct } }
+    }
+
+    /// Sends one message and answers with the id that SQS gave it. SQS takes up to 1 MiB of characters that XML allows
+    /// (AWS SQS API reference, `SendMessage`).
+    ///
+    /// # Errors
+    /// SQS did not take it, or did not say so; names the queue and the remedy.
+    pub async fn send(&self, body: &str) -> Result<String, AwsError> {
+        let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
+        let answer = answer.map_err(|error| self.kind.failed(&self.url, SEND, &error))?;
+        Ok(answer.message_id.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::wire::Wire;
+
+    const URL: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries";
+
+    fn queue(wire: &Wire) -> Queue {
+        Queue::new(wire.sdk().sqs(), URL, "SYNCWATCH_DELIVERIES_QUEUE (infra/functions.json)")
+    }
+
+    #[tokio::test]
+    async fn a_message_goes_to_the_queue_as_it_is() {
+        let body = "{\"a\":\"ü\"}\n";
+        let wire = Wire::answering(200, json!({ "MessageId": "m-1" })).await;
+        assert_eq!(queue(&wire).send(body).await.unwrap(), "m-1");
+        let request = wire.only_request().await;
+        assert_eq!(request.target(), "AmazonSQS.SendMessage");
+        assert_eq!(request.json(), json!({ "QueueUrl": URL, "MessageBody": body }));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_names_the_queue_and_the_remedy() {
+        let mut texts = Vec::new();
+        for code in [
+            "com.amazonaws.sqs#QueueDoesNotExist",
+            "AccessDeniedException",
+            "com.amazonaws.sqs#RequestThrottled",
+            "com.amazonaws.sqs#InvalidMessageContents",
+        ] {
+            let wire = Wire::answering(400, json!({ "__type": code, "message": "no" })).await;
+            texts.push(queue(&wire).send("x").await.unwrap_err().to_string());
+        }
+        insta::assert_snapshot!(texts.join("\n"), @r"
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: it does not exist in this account and region. Run `terraform apply`, or correct SYNCWATCH_DELIVERIES_QUEUE (infra/functions.json)
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS denied access. Allow sqs:SendMessage on it in infra/functions.json and run `terraform apply`
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS throttled the request, also after retries. The next round tries again; if it lasts, look for other users of it
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS answered InvalidMessageContents: no. If it stays, the AWS documentation of sqs:SendMessage explains this error
+        ");
+    }
+}
