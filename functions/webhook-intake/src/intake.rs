@@ -1,0 +1,162 @@
+//! The intake: verify, queue, answer. Holds no client for Census and no token.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::aws::queue::Queue;
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::{Env, pipeline_file};
+
+use crate::config::IntakeConfig;
+use crate::delivery::Glimpse;
+use crate::keyring::{Keyring, NoKeys};
+use crate::request::Request;
+use crate::verify::{Refusal, Verdict, admit};
+
+/// Everything of the intake that outlives an event.
+#[derive(Debug)]
+pub struct Intake {
+    pipeline: Pipeline,
+    keyring: Keyring,
+    queue: Queue,
+}
+
+/// What a request is answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    /// What was decided is done.
+    Decided(Verdict),
+    /// AWS did not do its part: Census is to try again.
+    TryAgain { about: Glimpse, why: String },
+}
+
+impl Intake {
+    /// Reads the settings, the pipeline and the secret.
+    ///
+    /// A secret that cannot be used is told in the log at once, and by every event until there is one that can: it is
+    /// put into Secrets Manager after the function exists, for Census shows it when the function's URL is registered.
+    ///
+    /// # Errors
+    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
+    pub async fn new(env: &Env) -> anyhow::Result<Self> {
+        let config = IntakeConfig::from_env(env)?;
+        let pipeline = pipeline_file::load(env, &config.pipeline)?;
+        let sdk = Sdk::connect().await?;
+        let intake = Self::with(config, pipeline, &sdk).await;
+        if let Some(why) = intake.keyring.trouble() {
+            tracing::error!(%why, "webhooks cannot be verified");
+        }
+        Ok(intake)
+    }
+
+    /// Puts the intake together from its parts, and reads the secret.
+    pub async fn with(config: IntakeConfig, pipeline: Pipeline, sdk: &Sdk) -> Self {
+        let setting = "SYNCWATCH_DELIVERIES_QUEUE (infra/functions.json)";
+        Self {
+            pipeline,
+            keyring: Keyring::open(SecretStore::new(sdk.secrets()), config.webhook_secret).await,
+            queue: Queue::new(sdk.sqs(), config.deliveries_queue, setting),
+        }
+    }
+
+    /// Answers one event. `now` is when it arrived.
+    ///
+    /// # Errors
+    /// The event is unknown, or the secret is not one to verify with; names it and the remedy.
+    pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
+        if event.get("task").is_some_and(|task| task == "ping") {
+            return Ok(json!({ "pong": self.pipeline.name }));
+        }
+        let request = Request::read(event)?;
+        let answer = self.receive(&request, now).await?;
+        answer.log(request.source_ip.as_deref());
+        Ok(answer.to_http())
+    }
+
+    async fn receive(&self, request: &Request, now: Timestamp) -> anyhow::Result<Answer> {
+        let signed = match admit(request) {
+            Ok(signed) => signed,
+            Err(refusal) => return Ok(Answer::Decided(Verdict::Refused(refusal))),
+        };
+        let keys = match self.keyring.keys(now).await {
+            Ok(keys) => keys,
+            Err(NoKeys::Passing(why)) => return Ok(Answer::TryAgain { about: Glimpse::default(), why }),
+            Err(why @ NoKeys::Unusable(_)) => return Err(why.into()),
+        };
+        let mut verdict = signed.verdict(&keys, &self.pipeline, now);
+        if verdict == Verdict::Refused(Refusal::WrongSignature)
+            && let Some(keys) = self.keyring.keys_after_refusal(now).await
+        {
+            verdict = signed.verdict(&keys, &self.pipeline, now);
+        }
+        if let Verdict::Accepted { message, about } = &verdict
+            && let Err(error) = self.queue.send(message).await
+        {
+            return Ok(Answer::TryAgain { about: about.clone(), why: error.to_string() });
+        }
+        Ok(Answer::Decided(verdict))
+    }
+}
+
+impl Answer {
+    fn status(&self) -> u16 {
+        match self {
+            Self::Decided(Verdict::Accepted { .. } | Verdict::UnknownSync { .. }) => 202,
+            Self::Decided(Verdict::Refused(refusal)) => refusal.status(),
+            Self::TryAgain { .. } => 503,
+        }
+    }
+
+    /// What counts in the log: one line for each request, by its `outcome`.
+    fn outcome(&self) -> String {
+        match self {
+            Self::Decided(Verdict::Accepted { .. }) => "accepted".to_owned(),
+            Self::Decided(Verdict::UnknownSync { .. }) => "unknown-sync".to_owned(),
+            Self::Decided(Verdict::Refused(refusal)) => refusal.to_string(),
+            Self::TryAgain { .. } => "try-again".to_owned(),
+        }
+    }
+
+    fn log(&self, source_ip: Option<&str>) {
+        let (status, outcome) = (self.status(), self.outcome());
+        let nothing = Glimpse::default();
+        let about = match self {
+            Self::Decided(Verdict::Accepted { about, .. } | Verdict::UnknownSync { about })
+            | Self::TryAgain { about, .. } => about,
+            Self::Decided(Verdict::Refused(_)) => &nothing,
+        };
+        let (sync, run) = (about.sync.map(|sync| sync.0), about.run.map(|run| run.0));
+        let event = about.event.as_deref();
+        match self {
+            Self::TryAgain { why, .. } => {
+                tracing::error!(status, outcome, sync, run, event, source_ip, %why, "webhook answered");
+            }
+            Self::Decided(_) => {
+                tracing::info!(status, outcome, sync, run, event, source_ip, "webhook answered");
+            }
+        }
+    }
+
+    /// The answer as a Function URL takes it. It tells a stranger nothing that the status does not.
+    fn to_http(&self) -> Value {
+        let said = match self.status() {
+            202 => "accepted",
+            503 => "try again",
+            _ => "refused",
+        };
+        let mut headers = json!({ "content-type": "application/json" });
+        if self.status() == Refusal::MethodNotAllowed.status() {
+            // HTTP asks for it (RFC 9110, 15.5.6).
+            headers["allow"] = "POST".into();
+        }
+        json!({
+            "statusCode": self.status(),
+            "headers": headers,
+            "body": json!({ "status": said }).to_string(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::SignedDuration;
+use sha2::Sha256;
+use wiremock::matchers::header;
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+use super::*;
+
+const BODY: &str = r#"{"workspace_id":3167,"sync_id":3394022,"sync_run_id":94,"event":"sync.failed"}"#;
+const QUEUE: &str = "http://queue/1/deliveries";
+
+fn now() -> Timestamp {
+    "2026-11-24T10:00:00Z".parse().unwrap()
+}
+
+fn after(seconds: i64) -> Timestamp {
+    now() + SignedDuration::from_secs(seconds)
+}
+
+/// AWS on the wire: a secret, and a queue.
+struct Aws(MockServer);
+
+impl Aws {
+    async fn with_secret(text: &str) -> Self {
+        let aws = Self(MockServer::start().await);
+        aws.secret(text).await;
+        aws.sqs(200, json!({ "MessageId": "m-1" })).await;
+        aws
+    }
+
+    async fn secret(&self, text: &str) {
+        self.secrets_manager(200, json!({ "Name": "s", "SecretString": text })).await;
+    }
+
+    async fn secrets_manager(&self, status: u16, body: Value) {
+        self.answer("secretsmanager.GetSecretValue", status, body).await;
+    }
+
+    async fn sqs(&self, status: u16, body: Value) {
+        self.answer("AmazonSQS.SendMessage", status, body).await;
+    }
+
+    /// The latest answer counts.
+    async fn answer(&self, target: &str, status: u16, body: Value) {
+        let before = self.0.received_requests().await.unwrap().len();
+        let priority = u8::try_from(200 - before.min(150)).unwrap();
+        let response = ResponseTemplate::new(status).set_body_json(body);
+        let mock = Mock::given(header("x-amz-target", target)).respond_with(response);
+        mock.with_priority(priority).mount(&self.0).await;
+    }
+
+    async fn asked(&self, target: &str) -> Vec<Value> {
+        let requests = self.0.received_requests().await.unwrap();
+        let of_target = |request: &&wiremock::Request| request.headers["x-amz-target"] == target;
+        requests.iter().filter(of_target).map(|request| request.body_json().unwrap()).collect()
+    }
+
+    async fn sent(&self) -> Vec<Value> {
+        self.asked("AmazonSQS.SendMessage").await
+    }
+
+    async fn secret_reads(&self) -> usize {
+        self.asked("secretsmanager.GetSecretValue").await.len()
+    }
+
+    async fn intake(&self) -> Intake {
+        let config = IntakeConfig {
+            pipeline: "pipeline.toml".to_owned(),
+            deliveries_queue: QUEUE.to_owned(),
+            webhook_secret: "syncwatch/census-webhook".to_owned(),
+        };
+        let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
+        Intake::with(config, pipeline, &Sdk::for_endpoint(&self.0.uri()).unwrap()).await
+    }
+}
+
+fn post(body: &str, secret: &str) -> Value {
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    let signature = STANDARD.encode(mac.finalize().into_bytes());
+    json!({
+        "version": "2.0",
+        "rawPath": "/webhooks/census",
+        "headers": { "content-type": "application/json", "x-signature": signature },
+        "requestContext": { "http": { "method": "POST", "path": "/webhooks/census", "sourceIp": "192.0.2.1" } },
+        "body": body,
+        "isBase64Encoded": false,
+    })
+}
+
+async fn status(intake: &Intake, event: Value, now: Timestamp) -> u64 {
+    intake.run(event, now).await.unwrap()["statusCode"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_signed_delivery_is_queued_as_it_came_and_answered_at_once() {
+    let aws = Aws::with_secret("s").await;
+    let answer = aws.intake().await.run(post(BODY, "s"), now()).await.unwrap();
+    assert_eq!(
+        answer,
+        json!({
+            "statusCode": 202,
+            "headers": { "content-type": "application/json" },
+            "body": r#"{"status":"accepted"}"#,
+        })
+    );
+    let sent = aws.sent().await;
+    assert_eq!((sent.len(), &sent[0]["QueueUrl"]), (1, &json!(QUEUE)));
+    let message: Value = serde_json::from_str(sent[0]["MessageBody"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        message,
+        json!({ "schema": "syncwatch.delivery/1", "received_at": "2026-11-24T10:00:00Z", "body": BODY })
+    );
+}
+
+#[tokio::test]
+async fn a_delivery_about_a_sync_that_nobody_declared_is_answered_well_and_not_queued() {
+    let aws = Aws::with_secret("s").await;
+    let body = BODY.replace("3394022", "1");
+    assert_eq!(status(&aws.intake().await, post(&body, "s"), now()).await, 202);
+    assert!(aws.sent().await.is_empty());
+}
+
+#[tokio::test]
+async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
+    let aws = Aws::with_secret("s").await;
+    let intake = aws.intake().await;
+    for second in 0..120 {
+        let answer = intake.run(post(BODY, "forged"), after(second)).await.unwrap();
+        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(401), &json!(r#"{"status":"refused"}"#)));
+        let mut unsigned = post(BODY, "s");
+        unsigned["headers"] = json!({});
+        assert_eq!(status(&intake, unsigned, after(second)).await, 401);
+    }
+    // One at the start, one for each minute.
+    assert_eq!(aws.secret_reads().await, 3);
+    assert!(aws.sent().await.is_empty());
+    let mut get = post(BODY, "s");
+    get["requestContext"]["http"]["method"] = json!("GET");
+    let answer = intake.run(get, now()).await.unwrap();
+    assert_eq!((&answer["statusCode"], &answer["headers"]["allow"]), (&json!(405), &json!("POST")));
+}
+
+#[tokio::test]
+async fn a_rotated_secret_is_taken_up_with_the_first_delivery_that_it_signed() {
+    let aws = Aws::with_secret("old").await;
+    let intake = aws.intake().await;
+    assert_eq!(status(&intake, post(BODY, "old"), now()).await, 202);
+    aws.secret(r#"{"current": "new", "previous": "old"}"#).await;
+    for secret in ["new", "old"] {
+        assert_eq!(status(&intake, post(BODY, secret), after(1)).await, 202, "{secret}");
+    }
+    assert_eq!((aws.sent().await.len(), aws.secret_reads().await), (3, 2));
+}
+
+#[tokio::test]
+async fn census_is_to_try_again_when_the_queue_does_not_take_a_delivery() {
+    let aws = Aws::with_secret("s").await;
+    let intake = aws.intake().await;
+    aws.sqs(400, json!({ "__type": "AccessDeniedException", "message": "no" })).await;
+    let answer = intake.run(post(BODY, "s"), now()).await.unwrap();
+    assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(503), &json!(r#"{"status":"try again"}"#)));
+    // A stranger does not reach the queue, whatever its state.
+    assert_eq!(status(&intake, post(BODY, "forged"), now()).await, 401);
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_used_is_refused_at_the_start_and_its_successor_taken_up() {
+    let empty = "secret syncwatch/census-webhook: it is empty. Put a value: aws secretsmanager put-secret-value \
+                 --secret-id syncwatch/census-webhook";
+    for text in ["", " \n", r#"{"current": ""}"#] {
+        let aws = Aws::with_secret(text).await;
+        let intake = aws.intake().await;
+        assert_eq!(intake.keyring.trouble(), Some(NoKeys::Unusable(empty.to_owned())), "{text:?}");
+        // What is signed with an empty key is signed by anybody.
+        for key in ["", " \n"] {
+            let error = intake.run(post(BODY, key), now()).await.unwrap_err();
+            assert_eq!(error.to_string(), empty);
+        }
+        assert_eq!(aws.secret_reads().await, 2, "asking again and again would help nobody");
+        aws.secret("s").await;
+        assert_eq!(status(&intake, post(BODY, "s"), after(5)).await, 202);
+    }
+}
+
+#[tokio::test]
+async fn a_secret_of_another_shape_or_kind_is_told_with_its_name() {
+    let missing = json!({ "__type": "ResourceNotFoundException", "message": "no" });
+    for (status, body, expected) in [
+        (200, json!({ "Name": "s", "SecretString": r#"{"secret": "x"}"# }), "it looks like JSON"),
+        (200, json!({ "Name": "s", "SecretBinary": "eA==" }), "it is binary"),
+        (400, missing, "it does not exist"),
+    ] {
+        let aws = Aws(MockServer::start().await);
+        aws.secrets_manager(status, body).await;
+        let error = aws.intake().await.run(post(BODY, "s"), now()).await.unwrap_err().to_string();
+        assert!(error.starts_with(&format!("secret syncwatch/census-webhook: {expected}")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn that_aws_does_not_answer_at_the_start_is_made_up_for_by_the_first_request() {
+    let aws = Aws(MockServer::start().await);
+    let throttled = json!({ "__type": "ThrottlingException", "message": "slow down" });
+    aws.secrets_manager(400, throttled).await;
+    aws.sqs(200, json!({ "MessageId": "m-1" })).await;
+    let intake = aws.intake().await;
+    assert_eq!(status(&intake, post(BODY, "s"), now()).await, 503);
+    aws.secret("s").await;
+    assert_eq!(status(&intake, post(BODY, "s"), after(5)).await, 202);
+}
+
+#[tokio::test]
+async fn an_old_secret_is_read_again_and_used_on_while_aws_does_not_answer() {
+    let aws = Aws::with_secret("s").await;
+    let intake = aws.intake().await;
+    assert_eq!(status(&intake, post(BODY, "s"), now()).await, 202);
+    aws.secrets_manager(400, json!({ "__type": "ThrottlingException", "message": "slow down" })).await;
+    let reads = aws.secret_reads().await;
+    assert_eq!(status(&intake, post(BODY, "s"), after(900)).await, 202);
+    assert!(aws.secret_reads().await > reads);
+    // What was withdrawn is not used on.
+    aws.secret(" ").await;
+    assert!(intake.run(post(BODY, "s"), after(960)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_and_any_other_event_says_what_is_missing() {
+    let aws = Aws::with_secret("s").await;
+    let intake = aws.intake().await;
+    assert_eq!(intake.run(json!({ "task": "ping" }), now()).await.unwrap(), json!({ "pong": "properties" }));
+    let error = intake.run(json!({ "Records": [] }), now()).await.unwrap_err();
+    assert!(error.to_string().contains("Function URL"), "{error}");
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+
+// The intake: what the internet reaches.
+pub mod intake;
+mod keyring;
+mod request;
+pub mod verify;
+
+// What the two hand to each other.
+pub mod delivery;
+
+// The worker: what reads Census and acts.
+mod observe;
+pub mod triage;
+pub mod worker;
+
+mod config;
+
+pub use config::{IntakeConfig, WorkerConfig};
+pub use request::{NotARequest, Request};

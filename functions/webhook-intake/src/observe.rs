@@ -1,0 +1,95 @@
+//! Reads one sync, and what became of the runs that deliveries name.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future;
+use syncwatch::census::{Client, Error};
+use syncwatch::observation::{Run, RunHistory, RunId, SyncId, SyncObservation};
+
+use crate::triage::Hint;
+
+/// What was read of a sync.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reading {
+    /// The sync with its newest runs.
+    pub(crate) observation: SyncObservation,
+    /// The runs that deliveries name.
+    pub(crate) runs: BTreeMap<RunId, Seen>,
+}
+
+/// How a run that a delivery names was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// Among the newest runs, ended.
+    Ended,
+    /// Among the newest runs, at work; or so new that the list does not show it yet.
+    AtWork,
+    /// Older than those: the delivery is late.
+    Old,
+    /// Census knows no such run.
+    Unknown,
+    /// It is a run of another sync.
+    OfAnotherSync,
+}
+
+/// Reads a sync for the deliveries about it. If one says that its run ended, and the run is still at work, the runs are
+/// read again after each of `waits`: the API may lag behind the webhook.
+///
+/// # Errors
+/// Census did not answer, refused, or answered what cannot be read.
+pub(crate) async fn read(
+    census: &Client,
+    sync_id: SyncId,
+    hints: &[Hint],
+    waits: &[Duration],
+) -> Result<Reading, Error> {
+    let (sync, mut history) = future::try_join(census.get_sync(sync_id), census.newest_runs(sync_id)).await?;
+    let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.delivery.run_id).collect();
+    let ended: Vec<RunId> = hints
+        .iter()
+        .filter(|hint| hint.delivery.event.says_ended())
+        .map(|hint| hint.delivery.run_id)
+        .collect();
+    // Runs that the page does not show, read one by one.
+    let mut others: BTreeMap<RunId, Option<Run>> = BTreeMap::new();
+    for id in named.iter().filter(|id| on_page(&history, **id).is_none()) {
+        let run = match census.get_run(*id).await {
+            Ok(run) => Some(run),
+            Err(Error::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        others.insert(*id, run);
+    }
+    let seen = |history: &RunHistory, id: RunId| match (on_page(history, id), others.get(&id)) {
+        (Some(run), _) => at_work_or(run, Seen::Ended),
+        (None, Some(Some(run))) if run.sync_id.is_some_and(|of| of != sync_id) => Seen::OfAnotherSync,
+        // One that is newer than the page is on its way there.
+        (None, Some(Some(run))) if history.runs.first().is_none_or(|newest| run.created_at > newest.created_at) => {
+            Seen::AtWork
+        }
+        (None, Some(Some(run))) => at_work_or(run, Seen::Old),
+        (None, Some(None)) => Seen::Unknown,
+        // It was on the page a moment ago.
+        (None, None) => Seen::Old,
+    };
+    for wait in waits {
+        if !ended.iter().any(|id| seen(&history, *id) == Seen::AtWork) {
+            break;
+        }
+        tokio::time::sleep(*wait).await;
+        // That Census answered just now is worth more than that it does not any more.
+        let Ok(newer) = census.newest_runs(sync_id).await else { break };
+        history = newer;
+    }
+    let runs = named.into_iter().map(|id| (id, seen(&history, id))).collect();
+    Ok(Reading { observation: SyncObservation { sync, runs: Ok(history) }, runs })
+}
+
+fn on_page(history: &RunHistory, id: RunId) -> Option<&Run> {
+    history.runs.iter().find(|run| run.id == id)
+}
+
+fn at_work_or(run: &Run, ended: Seen) -> Seen {
+    if run.status.is_terminal() { ended } else { Seen::AtWork }
+}

@@ -1,0 +1,128 @@
+//! An HTTP request as a Function URL hands it on: payload format 2.0, of which only what is needed is read.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// One HTTP request. Nothing in it has been believed yet.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The method, as it was sent.
+    pub method: String,
+    /// The path, without a query.
+    pub path: String,
+    /// The headers. Names come in lower case from Lambda, and in any case from anybody else.
+    pub headers: Vec<(String, String)>,
+    /// The body, as text or as Base64.
+    pub body: String,
+    /// Whether `body` is Base64 of the bytes that were sent. Lambda decides that by the content type.
+    pub is_base64: bool,
+    /// Where it came from.
+    pub source_ip: Option<String>,
+}
+
+/// A stranger's body and headers belong into no log, so `{:?}` says only what may be told.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("path", &self.path)
+            .field("body_length", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The event is no HTTP request: something else than the Function URL invoked the function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotARequest;
+
+impl fmt::Display for NotARequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the event is neither a request of a Function URL (payload 2.0) nor {\"task\": \"ping\"}; invoke the \
+             function through its URL",
+        )
+    }
+}
+
+impl std::error::Error for NotARequest {}
+
+impl Request {
+    /// Reads an event.
+    ///
+    /// # Errors
+    /// It has no `requestContext.http.method`, or one of its parts is of another type than documented.
+    pub fn read(event: Value) -> Result<Self, NotARequest> {
+        // serde's error may quote what it found, so it is not kept.
+        let payload: Payload = serde_json::from_value(event).map_err(|_| NotARequest)?;
+        let http = payload.request_context.http;
+        let text = |(name, value): (String, Value)| match value {
+            Value::String(value) => Some((name, value)),
+            _ => None,
+        };
+        Ok(Self {
+            method: http.method,
+            path: payload.raw_path.or(http.path).unwrap_or_default(),
+            headers: payload.headers.unwrap_or_default().into_iter().filter_map(text).collect(),
+            body: payload.body.unwrap_or_default(),
+            is_base64: payload.is_base64_encoded.unwrap_or(false),
+            source_ip: http.source_ip,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    raw_path: Option<String>,
+    request_context: Context,
+    headers: Option<Map<String, Value>>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Context {
+    http: Http,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Http {
+    method: String,
+    path: Option<String>,
+    source_ip: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_needed_of_a_payload_is_asked_of_it() {
+        let least = json!({ "requestContext": { "http": { "method": "GET" } } });
+        let request = Request::read(least).unwrap();
+        assert_eq!((request.method.as_str(), request.path.as_str(), request.body.as_str()), ("GET", "", ""));
+        let nulls = json!({
+            "requestContext": { "http": { "method": "GET", "path": "/p", "sourceIp": null } },
+            "rawPath": null, "headers": null, "body": null, "isBase64Encoded": null, "cookies": ["a"],
+        });
+        assert_eq!(Request::read(nulls).unwrap().path, "/p");
+        for other in [json!({}), json!([]), json!({ "Records": [] }), json!({ "requestContext": {} })] {
+            assert_eq!(Request::read(other), Err(NotARequest));
+        }
+    }
+
+    #[test]
+    fn a_request_is_shown_without_its_body_and_headers() {
+        let event = json!({
+            "requestContext": { "http": { "method": "POST" } },
+            "headers": { "x-signature": "hunter2" },
+            "body": "hunter2",
+        });
+        assert!(!format!("{:?}", Request::read(event).unwrap()).contains("hunter2"));
+    }
+}

@@ -1,0 +1,148 @@
+use serde_json::json;
+use syncwatch::observation::RunId;
+
+use super::*;
+use crate::delivery::queue_message;
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap()
+}
+
+fn message(id: &str, sync: u64, run: u64, event: &str) -> Message {
+    let body = json!({ "sync_id": sync, "sync_run_id": run, "event": event }).to_string();
+    let received_at = "2026-11-24T10:00:00Z".parse().unwrap();
+    Message { id: id.to_owned(), body: queue_message(body.as_bytes(), received_at), receives: 1 }
+}
+
+fn broken(id: &str) -> Message {
+    Message { id: id.to_owned(), body: "x".to_owned(), receives: 1 }
+}
+
+fn ids(settled: &[(Message, Fate)]) -> Vec<(&str, &Fate)> {
+    settled.iter().map(|(message, fate)| (message.id.as_str(), fate)).collect()
+}
+
+#[test]
+fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_once() {
+    let mut triage = Triage::of(
+        vec![
+            message("a", 3_394_022, 1, "sync.failed"),
+            message("b", 3_394_022, 1, "sync.completed"),
+            message("c", 3_394_022, 1, "sync.failed"),
+            broken("d"),
+            message("e", 7, 1, "sync.failed"),
+            message("f", 3_394_041, 2, "sync.success"),
+            message("g", 7, 1, "sync.skipped"),
+            message("h", 7, 1, "sync.skipped"),
+        ],
+        &pipeline(),
+    );
+    assert_eq!(
+        ids(&triage.settled),
+        [("d", &Fate::Poison(Poison::NotOurs)), ("e", &Fate::UnknownSync)]
+    );
+    assert_eq!(
+        triage.keys(),
+        [
+            "census/1/sync.failed/-",
+            "census/1/sync.completed/-",
+            "census/2/sync.success/-",
+            "census/1/sync.skipped/-",
+        ]
+    );
+    let copies: Vec<usize> = triage.hints.iter().map(|hint| hint.copies.len()).collect();
+    assert_eq!((copies, triage.kept[0].copies.len()), (vec![1, 0, 0], 1));
+
+    triage.settle_duplicates(&HashSet::from(["census/1/sync.failed/-".to_owned()]));
+    let duplicates: Vec<_> = ids(&triage.settled).into_iter().filter(|(_, fate)| **fate == Fate::Duplicate).collect();
+    assert_eq!(duplicates, [("a", &Fate::Duplicate), ("c", &Fate::Duplicate)]);
+
+    let seed = pipeline();
+    let groups = Triage::by_sync(triage.hints, &seed);
+    let runs: Vec<(&str, Vec<RunId>)> = groups
+        .iter()
+        .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.delivery.run_id).collect()))
+        .collect();
+    assert_eq!(runs, [("properties-create", vec![RunId(1)]), ("properties-update", vec![RunId(2)])]);
+}
+
+#[test]
+fn a_copy_is_tried_again_with_its_original_and_else_is_a_duplicate() {
+    let (first, copies) = (broken("a"), [broken("b"), broken("c")]);
+    let poison = Fate::Poison(Poison::UnknownRun);
+    let settled = settle(&first, &copies, &poison);
+    assert_eq!(ids(&settled), [("a", &poison), ("b", &poison), ("c", &poison)]);
+    let settled = settle(&first, &copies, &Fate::Late);
+    assert_eq!(ids(&settled), [("a", &Fate::Late), ("b", &Fate::Duplicate), ("c", &Fate::Duplicate)]);
+}
+
+#[test]
+fn a_delivery_whose_sync_cannot_be_read_is_tried_again_and_at_last_left_to_the_poll() {
+    for receives in 0..=6 {
+        let fate = unread(&Message { receives, ..broken("a") }, "timeout");
+        let expected = if receives < 4 {
+            Fate::Failed("timeout".to_owned())
+        } else {
+            Fate::LeftToPoll(Left::Unread("timeout".to_owned()))
+        };
+        assert_eq!(fate, expected, "receive {receives}");
+    }
+}
+
+#[test]
+fn sqs_hears_of_poison_and_failures_only() {
+    let fates = [
+        Fate::Handled,
+        Fate::Late,
+        Fate::Duplicate,
+        Fate::UnknownSync,
+        Fate::UnknownEvent,
+        Fate::LeftToPoll(Left::StillAtWork),
+        Fate::Poison(Poison::NotJson),
+        Fate::Failed("table x: AWS denied access".to_owned()),
+    ];
+    let settled: Vec<(Message, Fate)> =
+        fates.into_iter().enumerate().map(|(index, fate)| (broken(&format!("m-{index}")), fate)).collect();
+    assert_eq!(
+        answer(&settled),
+        json!({ "batchItemFailures": [{ "itemIdentifier": "m-6" }, { "itemIdentifier": "m-7" }] })
+    );
+    assert_eq!(answer(&[]), json!({ "batchItemFailures": [] }));
+    let one_of_each = Counts {
+        handled: 1,
+        late: 1,
+        duplicates: 1,
+        unknown_syncs: 1,
+        unknown_events: 1,
+        left_to_poll: 1,
+        poison: 1,
+        failed: 1,
+    };
+    assert_eq!(Counts::of(&settled), one_of_each);
+}
+
+#[test]
+fn a_batch_is_read_with_its_ids_and_counts_of_receives() {
+    let event = json!({ "Records": [
+        { "messageId": "a", "body": "x", "attributes": { "ApproximateReceiveCount": "3", "SenderId": "y" } },
+        { "messageId": "b", "body": null, "attributes": { "ApproximateReceiveCount": 4 } },
+        { "messageId": "c", "attributes": null },
+    ] });
+    let messages = Message::batch(event).unwrap();
+    let read: Vec<_> = messages.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receives)).collect();
+    assert_eq!(read, [("a", "x", 3), ("b", "", 4), ("c", "", 1)]);
+}
+
+#[test]
+fn a_batch_that_cannot_be_answered_message_by_message_fails_as_a_whole() {
+    for event in [
+        json!({}),
+        json!([]),
+        json!({ "Records": {} }),
+        json!({ "Records": [{ "body": "x" }] }),
+        json!({ "Records": [{ "messageId": "a", "body": "x" }, { "messageId": "" }] }),
+        json!({ "Records": [{ "messageId": 7 }] }),
+    ] {
+        assert_eq!(Message::batch(event.clone()), Err(NotABatch), "{event}");
+    }
+}

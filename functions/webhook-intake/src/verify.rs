@@ -1,0 +1,202 @@
+//! Decides what becomes of an HTTP request before anything is done about it. Pure: the keys and `now` are arguments.
+//!
+//! Census signs the raw body, and nothing else: no timestamp, no URL, no method (Census docs, "Sync lifecycle
+//! webhooks"). So there is no window outside of which a replay could be refused. A replay is harmless here: a delivery
+//! says only where to look, it is remembered once it was handled, and what is seen is judged as it is now.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
+use syncwatch::aws::secrets::SecretValues;
+use syncwatch::pipeline::Pipeline;
+
+use crate::delivery::{self, Glimpse};
+use crate::request::Request;
+
+/// Where Census posts to.
+pub const PATH: &str = "/webhooks/census";
+/// A documented body is well under 1 kB. What is longer is refused before its signature is computed.
+pub const BODY_LIMIT: usize = 64 * 1024;
+/// The header with the signature.
+pub const SIGNATURE_HEADER: &str = "x-signature";
+/// Bytes of an HMAC-SHA256.
+const SIGNATURE_BYTES: usize = 32;
+
+/// What becomes of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Census signed it: it goes to the queue.
+    Accepted {
+        /// The message for the queue.
+        message: String,
+        /// What it is about.
+        about: Glimpse,
+    },
+    /// Census signed it, but it is about a sync that `pipeline.toml` does not declare: counted, and no more.
+    UnknownSync {
+        /// What it is about.
+        about: Glimpse,
+    },
+    /// It is refused.
+    Refused(Refusal),
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Another path than [`PATH`].
+    UnknownPath,
+    /// Another method than POST.
+    MethodNotAllowed,
+    /// More than [`BODY_LIMIT`] bytes.
+    TooLarge,
+    /// No signature.
+    NoSignature,
+    /// More than one signature; which of them is meant is anybody's guess.
+    SeveralSignatures,
+    /// The signature is not the standard, padded Base64 of 32 bytes.
+    GarbledSignature,
+    /// The body claims to be Base64 and is not.
+    GarbledBody,
+    /// Not signed with any live secret.
+    WrongSignature,
+}
+
+impl Refusal {
+    /// Every refusal.
+    pub const ALL: [Self; 8] = [
+        Self::UnknownPath,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::NoSignature,
+        Self::SeveralSignatures,
+        Self::GarbledSignature,
+        Self::GarbledBody,
+        Self::WrongSignature,
+    ];
+
+    /// The HTTP status with which it is answered.
+    pub fn status(self) -> u16 {
+        match self {
+            Self::GarbledBody => 400,
+            Self::NoSignature | Self::SeveralSignatures | Self::GarbledSignature | Self::WrongSignature => 401,
+            Self::UnknownPath => 404,
+            Self::MethodNotAllowed => 405,
+            Self::TooLarge => 413,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownPath => "unknown-path",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::TooLarge => "too-large",
+            Self::NoSignature => "no-signature",
+            Self::SeveralSignatures => "several-signatures",
+            Self::GarbledSignature => "garbled-signature",
+            Self::GarbledBody => "garbled-body",
+            Self::WrongSignature => "wrong-signature",
+        })
+    }
+}
+
+/// Decides on a request.
+///
+/// * another path, another method, a body over the limit => refused, whatever it is signed with
+/// * no signature, several, or one that cannot be one    => refused
+/// * signed with none of the live secrets                => refused
+/// * signed, about a sync that nobody declared           => answered and counted
+/// * signed                                              => accepted, also if it makes no sense: what Census signed is
+///   never lost, and what cannot be understood ends where people look at it
+pub fn receive(request: &Request, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
+    match admit(request) {
+        Ok(signed) => signed.verdict(keys, pipeline, now),
+        Err(refusal) => Verdict::Refused(refusal),
+    }
+}
+
+/// A request that may be one of Census: all that can be told without a key was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    body: Vec<u8>,
+    signature: [u8; SIGNATURE_BYTES],
+}
+
+/// Looks at all that can be told without a key, the cheapest first.
+///
+/// # Errors
+/// Every [`Refusal`] but [`Refusal::WrongSignature`].
+pub fn admit(request: &Request) -> Result<Signed, Refusal> {
+    if request.path.strip_suffix('/').unwrap_or(&request.path) != PATH {
+        return Err(Refusal::UnknownPath);
+    }
+    if request.method != "POST" {
+        return Err(Refusal::MethodNotAllowed);
+    }
+    // Base64 has four characters for three bytes.
+    let longest = if request.is_base64 { BODY_LIMIT.div_ceil(3) * 4 } else { BODY_LIMIT };
+    if request.body.len() > longest {
+        return Err(Refusal::TooLarge);
+    }
+    let signature = signature(&request.headers)?;
+    let body = if request.is_base64 {
+        STANDARD.decode(&request.body).map_err(|_| Refusal::GarbledBody)?
+    } else {
+        request.body.clone().into_bytes()
+    };
+    if body.len() > BODY_LIMIT {
+        return Err(Refusal::TooLarge);
+    }
+    Ok(Signed { body, signature })
+}
+
+fn signature(headers: &[(String, String)]) -> Result<[u8; SIGNATURE_BYTES], Refusal> {
+    let mut values = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SIGNATURE_HEADER));
+    let (_, value) = values.next().ok_or(Refusal::NoSignature)?;
+    // Lambda joins headers of the same name by commas, which no Base64 has.
+    if values.next().is_some() || value.contains(',') {
+        return Err(Refusal::SeveralSignatures);
+    }
+    let bytes = STANDARD.decode(value.trim()).map_err(|_| Refusal::GarbledSignature)?;
+    bytes.try_into().map_err(|_| Refusal::GarbledSignature)
+}
+
+impl Signed {
+    /// Decides, now that there are keys.
+    pub fn verdict(&self, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
+        if !self.is_signed_with_any_of(keys) {
+            return Verdict::Refused(Refusal::WrongSignature);
+        }
+        let about = Glimpse::of(&self.body);
+        match about.sync {
+            Some(sync) if pipeline.sync_by_id(sync).is_none() => Verdict::UnknownSync { about },
+            _ => Verdict::Accepted { message: delivery::queue_message(&self.body, now), about },
+        }
+    }
+
+    /// Compares in constant time, with every live secret whatever the others gave, so that the time taken tells nothing
+    /// of how much was right, nor of which secret it was.
+    fn is_signed_with_any_of(&self, keys: &SecretValues) -> bool {
+        std::iter::once(&keys.current)
+            .chain(&keys.previous)
+            .fold(false, |any, key| any | self.is_signed_with(key))
+    }
+
+    fn is_signed_with(&self, key: &SecretString) -> bool {
+        // HMAC takes a key of any length, so there is no error to be told.
+        Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()).is_ok_and(|mut mac| {
+            mac.update(&self.body);
+            mac.verify_slice(&self.signature).is_ok()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,319 @@
+//! The worker: takes deliveries from the queue, looks at each sync that they hint at once, judges and acts.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use futures::{StreamExt as _, future, stream};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use syncwatch::act::Round;
+use syncwatch::aws::deliveries::DeliveryStore;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::topic::Topic;
+use syncwatch::aws::Clients;
+use syncwatch::census;
+use syncwatch::finding::Finding;
+use syncwatch::judge::{judge_sync, judging_time};
+use syncwatch::observation::Unread;
+use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::runtime::{Env, pipeline_file};
+
+use crate::config::WorkerConfig;
+use crate::delivery::{Delivery, Poison};
+use crate::observe::{self, Reading, Seen};
+use crate::triage::{Counts, Fate, Hint, Kept, Left, Message, Triage, answer, settle, unread};
+
+/// When a run that is said to have ended and is still at work is looked at again.
+const REREAD_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// How long all reading of a batch may take: more than half of the function's timeout is left for the rest.
+const READING_LIMIT: Duration = Duration::from_secs(25);
+/// Syncs that are read at the same time.
+const CONCURRENT_READS: usize = 5;
+
+/// Everything of the worker that outlives an event.
+#[derive(Debug)]
+pub struct Worker {
+    config: WorkerConfig,
+    pipeline: Pipeline,
+    http: reqwest::Client,
+    secrets: SecretStore,
+    deliveries: DeliveryStore,
+    incidents: IncidentStore,
+    topic: Topic,
+    reread_after: Vec<Duration>,
+}
+
+/// A sync that was read, and what the deliveries about it come to unless acting fails.
+struct Judged {
+    findings: Vec<Finding>,
+    hints: Vec<(Hint, Fate)>,
+}
+
+/// What acting came to.
+#[derive(Debug, Default)]
+struct Acted {
+    notices: usize,
+    failures: Vec<String>,
+}
+
+impl Worker {
+    /// Reads the settings and the pipeline, and builds the clients. Does no I/O beyond reading the pipeline's file.
+    ///
+    /// # Errors
+    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
+    pub async fn new(env: &Env) -> anyhow::Result<Self> {
+        let config = WorkerConfig::from_env(env)?;
+        let pipeline = pipeline_file::load(env, &config.pipeline)?;
+        let clients = Clients::connect().await?;
+        Ok(Self::with(config, pipeline, clients))
+    }
+
+    /// Puts the worker together from its parts.
+    pub fn with(config: WorkerConfig, pipeline: Pipeline, clients: Clients) -> Self {
+        Self {
+            secrets: SecretStore::new(clients.secrets),
+            deliveries: DeliveryStore::new(clients.dynamodb.clone(), config.deliveries_table.clone()),
+            incidents: IncidentStore::new(clients.dynamodb, config.incidents_table.clone()),
+            topic: Topic::new(clients.sns, config.topic_arn.clone()),
+            http: clients.http,
+            reread_after: REREAD_AFTER.to_vec(),
+            pipeline,
+            config,
+        }
+    }
+
+    /// The same, looking again after other waits than the usual ones.
+    #[must_use]
+    pub fn rereading_after(mut self, waits: impl Into<Vec<Duration>>) -> Self {
+        self.reread_after = waits.into();
+        self
+    }
+
+    /// Answers one event. `now` is when it arrived.
+    ///
+    /// # Errors
+    /// The event is unknown. Whatever fails for some messages only is part of the answer.
+    pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
+        if event.get("task").is_some_and(|task| task == "ping") {
+            return Ok(json!({ "pong": self.pipeline.name }));
+        }
+        let messages = Message::batch(event)?;
+        // Boxed: the compiler gives up on a future of this depth.
+        let settled = Box::pin(self.handle(messages, now)).await;
+        Ok(answer(&settled))
+    }
+
+    /// One batch: sort it, look at each sync that it hints at, judge, act, and record what was handled.
+    async fn handle(&self, messages: Vec<Message>, now: Timestamp) -> Vec<(Message, Fate)> {
+        let mut triage = Triage::of(messages, &self.pipeline);
+        let keys = triage.keys();
+        match self.deliveries.handled(keys.iter().map(String::as_str), now).await {
+            Ok(handled) => triage.settle_duplicates(&handled),
+            Err(error) => return report(fail_all(triage, &error.to_string()), 0, &Acted::default()),
+        }
+        let Triage { mut settled, hints, kept } = triage;
+
+        let groups = Triage::by_sync(hints, &self.pipeline);
+        let judged = self.judge(groups, now, &mut settled).await;
+        let findings: Vec<&[Finding]> = judged.iter().map(|judged| judged.findings.as_slice()).collect();
+        let acted = self.act(&findings, now).await;
+        let count = findings.iter().map(|findings| findings.len()).sum();
+
+        let concluded = judged.into_iter().flat_map(|judged| judged.hints).map(async |(hint, fate)| {
+            let fate = self.conclude(&hint.delivery, fate, &acted, now).await;
+            settle(&hint.message, &hint.copies, &fate)
+        });
+        let kept = kept.iter().map(async |kept| settle(&kept.message, &kept.copies, &self.keep(kept, now).await));
+        let (concluded, kept) = future::join(future::join_all(concluded), future::join_all(kept)).await;
+        settled.extend(concluded.into_iter().chain(kept).flatten());
+        report(settled, count, &acted)
+    }
+
+    /// Reads and judges each sync once. What could not be read is settled.
+    async fn judge(
+        &self,
+        groups: Vec<(&Sync, Vec<Hint>)>,
+        now: Timestamp,
+        settled: &mut Vec<(Message, Fate)>,
+    ) -> Vec<Judged> {
+        if groups.is_empty() {
+            return Vec::new();
+        }
+        let census = match self.census(now).await {
+            Ok(census) => census,
+            Err(why) => {
+                settled.extend(groups.iter().flat_map(|(_, hints)| unread_all(hints, &why)));
+                return Vec::new();
+            }
+        };
+        let deadline = tokio::time::Instant::now() + READING_LIMIT;
+        let (census, waits) = (&census, self.reread_after.as_slice());
+        let readings: Vec<_> = stream::iter(groups)
+            .map(async |(sync, hints)| {
+                let reading = observe::read(census, sync.id, &hints, waits);
+                let reading = tokio::time::timeout_at(deadline, reading).await;
+                (sync, hints, reading)
+            })
+            .buffered(CONCURRENT_READS)
+            .collect()
+            .await;
+        let now = judging_time(now, census.clock_ahead());
+        let mut judged = Vec::new();
+        for (sync, hints, reading) in readings {
+            let why = match reading {
+                Ok(Ok(reading)) => {
+                    let findings =
+                        judge_sync(&reading.observation, sync, &self.pipeline.objectives, now);
+                    let fate = |hint: Hint| {
+                        let fate = fate(&hint.delivery, &reading);
+                        (hint, fate)
+                    };
+                    judged.push(Judged { findings, hints: hints.into_iter().map(fate).collect() });
+                    continue;
+                }
+                Ok(Err(error)) => {
+                    if matches!(error.to_unread(), Unread::Refused(_) | Unread::NoCredentials(_)) {
+                        // The next batch reads the secret anew, so that a replaced token is taken up.
+                        self.secrets.forget(&self.config.census_secret);
+                    }
+                    error.to_string()
+                }
+                Err(_) => format!("Census took longer than {} s", READING_LIMIT.as_secs()),
+            };
+            settled.extend(unread_all(&hints, &why));
+        }
+        judged
+    }
+
+    /// A client for Census with the token of the moment, or why there is none.
+    async fn census(&self, now: Timestamp) -> Result<census::Client, String> {
+        let token =
+            self.secrets.get(&self.config.census_secret, now).await.map_err(|error| error.to_string())?;
+        let base_url = self.config.census_base_url.as_deref();
+        let settings = census::Settings::of(&self.pipeline.census, base_url, token);
+        census::Client::new(self.http.clone(), settings, now).map_err(|error| {
+            self.secrets.forget(&self.config.census_secret);
+            error.to_string()
+        })
+    }
+
+    /// Acts on the findings of all syncs in one round.
+    async fn act(&self, findings: &[&[Finding]], now: Timestamp) -> Acted {
+        if findings.is_empty() {
+            return Acted::default();
+        }
+        match Round::begin(&self.pipeline, &self.incidents, &self.topic, now).await {
+            Ok(mut round) => {
+                for findings in findings {
+                    round.act_on(findings).await;
+                }
+                Acted { notices: round.sent.len(), failures: round.failures }
+            }
+            Err(error) => Acted { notices: 0, failures: vec![error.to_string()] },
+        }
+    }
+
+    /// Records a delivery that was handled. One whose findings had no effect is tried again: acting twice is harmless.
+    async fn conclude(&self, delivery: &Delivery, fate: Fate, acted: &Acted, now: Timestamp) -> Fate {
+        if fate.is_failure() {
+            return fate;
+        }
+        if !acted.failures.is_empty() {
+            return Fate::Failed(acted.failures.join("; "));
+        }
+        if !matches!(fate, Fate::Handled | Fate::Late) {
+            // Not recorded: a copy that comes later may find the run ended.
+            return fate;
+        }
+        let figures = [
+            ("sync", Some(delivery.sync_id.to_string())),
+            ("run", Some(delivery.run_id.to_string())),
+            ("event", Some(delivery.event.word().to_owned())),
+            ("alert_type", delivery.alert_type.clone()),
+            ("received_at", Some(delivery.received_at.to_string())),
+        ];
+        self.record(&delivery.key(), figures, now).await.map_or_else(Fate::Failed, |()| fate)
+    }
+
+    /// Keeps an event that nobody announced.
+    async fn keep(&self, kept: &Kept, now: Timestamp) -> Fate {
+        let event = &kept.event;
+        let figures = [
+            ("sync", event.sync_id.map(|sync| sync.to_string())),
+            ("run", event.run_id.map(|run| run.to_string())),
+            ("unknown_event", Some(event.word.clone())),
+            ("received_at", Some(event.received_at.to_string())),
+        ];
+        self.record(&event.key(), figures, now).await.map_or_else(Fate::Failed, |()| Fate::UnknownEvent)
+    }
+
+    async fn record<const N: usize>(
+        &self,
+        key: &str,
+        figures: [(&'static str, Option<String>); N],
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let figures = figures.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        self.deliveries.record(key, figures, now).await.map_err(|error| error.to_string())
+    }
+}
+
+/// What a delivery comes to once its sync was read.
+fn fate(delivery: &Delivery, reading: &Reading) -> Fate {
+    match reading.runs.get(&delivery.run_id) {
+        Some(Seen::AtWork) if delivery.event.says_ended() => Fate::LeftToPoll(Left::StillAtWork),
+        Some(Seen::Ended | Seen::AtWork) => Fate::Handled,
+        Some(Seen::Old) => Fate::Late,
+        Some(Seen::OfAnotherSync) => Fate::Poison(Poison::RunOfAnotherSync),
+        Some(Seen::Unknown) | None => Fate::Poison(Poison::UnknownRun),
+    }
+}
+
+fn unread_all(hints: &[Hint], why: &str) -> Vec<(Message, Fate)> {
+    // Each message has tries of its own.
+    let messages = hints.iter().flat_map(|hint| std::iter::once(&hint.message).chain(&hint.copies));
+    messages.map(|message| (message.clone(), unread(message, why))).collect()
+}
+
+fn fail_all(triage: Triage, why: &str) -> Vec<(Message, Fate)> {
+    let Triage { mut settled, hints, kept } = triage;
+    let fate = Fate::Failed(why.to_owned());
+    settled.extend(hints.iter().flat_map(|hint| settle(&hint.message, &hint.copies, &fate)));
+    settled.extend(kept.iter().flat_map(|kept| settle(&kept.message, &kept.copies, &fate)));
+    settled
+}
+
+/// Logs what became of a batch: one line of counts, and one for each reason to look closer.
+fn report(settled: Vec<(Message, Fate)>, findings: usize, acted: &Acted) -> Vec<(Message, Fate)> {
+    let mut told = HashSet::new();
+    for (message, fate) in &settled {
+        match fate {
+            Fate::Poison(poison) => tracing::error!(message = message.id, why = %poison, "a delivery makes no sense"),
+            Fate::Failed(why) if told.insert(why) => tracing::error!(why, "deliveries are to be tried again"),
+            Fate::LeftToPoll(Left::Unread(why)) if told.insert(why) => {
+                tracing::warn!(why, "deliveries are left to the poll");
+            }
+            _ => {}
+        }
+    }
+    let Counts { handled, late, duplicates, unknown_syncs, unknown_events, left_to_poll, poison, failed } =
+        Counts::of(&settled);
+    tracing::info!(
+        handled,
+        late,
+        duplicates,
+        unknown_syncs,
+        unknown_events,
+        left_to_poll,
+        poison,
+        failed,
+        findings,
+        notices = acted.notices,
+        "batch done"
+    );
+    settled
+}
+
+#[cfg(test)]
+mod tests;
