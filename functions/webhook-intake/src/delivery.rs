@@ -261,7 +261,8 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(body: &'a Value) -> Option<Self> {
         let body = body.as_object()?;
-        let text = |name| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
+        let text =
+            |name| body.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
         let id = |name| {
             let value: &Value = body.get(name)?;
             value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())

@@ -65,7 +65,9 @@ pub(crate) async fn read(
         (Some(run), _) => at_work_or(run, Seen::Ended),
         (None, Some(Some(run))) if run.sync_id.is_some_and(|of| of != sync_id) => Seen::OfAnotherSync,
         // One that is newer than the page is on its way there.
-        (None, Some(Some(run))) if history.runs.first().is_none_or(|newest| run.created_at > newest.created_at) => {
+        (None, Some(Some(run)))
+            if history.runs.first().is_none_or(|newest| run.created_at > newest.created_at) =>
+        {
             Seen::AtWork
         }
         (None, Some(Some(run))) => at_work_or(run, Seen::Old),

@@ -84,7 +84,9 @@ impl Refusal {
     pub fn status(self) -> u16 {
         match self {
             Self::GarbledBody => 400,
-            Self::NoSignature | Self::SeveralSignatures | Self::GarbledSignature | Self::WrongSignature => 401,
+            Self::NoSignature | Self::SeveralSignatures | Self::GarbledSignature | Self::WrongSignature => {
+                401
+            }
             Self::UnknownPath => 404,
             Self::MethodNotAllowed => 405,
             Self::TooLarge => 413,

@@ -7,11 +7,11 @@ use futures::{StreamExt as _, future, stream};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use syncwatch::act::Round;
+use syncwatch::aws::Clients;
 use syncwatch::aws::deliveries::DeliveryStore;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
-use syncwatch::aws::Clients;
 use syncwatch::census;
 use syncwatch::finding::Finding;
 use syncwatch::judge::{judge_sync, judging_time};
@@ -110,24 +110,51 @@ impl Worker {
         let keys = triage.keys();
         match self.deliveries.handled(keys.iter().map(String::as_str), now).await {
             Ok(handled) => triage.settle_duplicates(&handled),
-            Err(error) => return report(fail_all(triage, &error.to_string()), 0, &Acted::default()),
+            Err(error) => {
+                let Triage { mut settled, hints, kept } = triage;
+                settled.extend(fail_all(&hints, &kept, &error.to_string()));
+                return report(settled, 0, &Acted::default());
+            }
         }
         let Triage { mut settled, hints, kept } = triage;
-
-        let groups = Triage::by_sync(hints, &self.pipeline);
-        let judged = self.judge(groups, now, &mut settled).await;
-        let findings: Vec<&[Finding]> = judged.iter().map(|judged| judged.findings.as_slice()).collect();
-        let acted = self.act(&findings, now).await;
-        let count = findings.iter().map(|findings| findings.len()).sum();
+        let (judged, acted) = self.look(hints, now, &mut settled).await;
+        let findings = judged.iter().map(|judged| judged.findings.len()).sum();
 
         let concluded = judged.into_iter().flat_map(|judged| judged.hints).map(async |(hint, fate)| {
             let fate = self.conclude(&hint.delivery, fate, &acted, now).await;
             settle(&hint.message, &hint.copies, &fate)
         });
-        let kept = kept.iter().map(async |kept| settle(&kept.message, &kept.copies, &self.keep(kept, now).await));
+        let kept =
+            kept.iter().map(async |kept| settle(&kept.message, &kept.copies, &self.keep(kept, now).await));
         let (concluded, kept) = future::join(future::join_all(concluded), future::join_all(kept)).await;
         settled.extend(concluded.into_iter().chain(kept).flatten());
-        report(settled, count, &acted)
+        report(settled, findings, &acted)
+    }
+
+    /// Looks at each sync that is hinted at, judges it and acts on it. What comes to nothing is settled.
+    async fn look(
+        &self,
+        hints: Vec<Hint>,
+        now: Timestamp,
+        settled: &mut Vec<(Message, Fate)>,
+    ) -> (Vec<Judged>, Acted) {
+        if hints.is_empty() {
+            return (Vec::new(), Acted::default());
+        }
+        // Begun before anything is read, so that what others decide on meanwhile wins over what is seen here.
+        let mut round = match Round::begin(&self.pipeline, &self.incidents, &self.topic, now).await {
+            Ok(round) => round,
+            Err(error) => {
+                settled.extend(fail_all(&hints, &[], &error.to_string()));
+                return (Vec::new(), Acted::default());
+            }
+        };
+        let groups = Triage::by_sync(hints, &self.pipeline);
+        let judged = self.judge(groups, now, settled).await;
+        for judged in &judged {
+            round.act_on(&judged.findings).await;
+        }
+        (judged, Acted { notices: round.sent.len(), failures: round.failures })
     }
 
     /// Reads and judges each sync once. What could not be read is settled.
@@ -137,9 +164,6 @@ impl Worker {
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
     ) -> Vec<Judged> {
-        if groups.is_empty() {
-            return Vec::new();
-        }
         let census = match self.census(now).await {
             Ok(census) => census,
             Err(why) => {
@@ -163,8 +187,7 @@ impl Worker {
         for (sync, hints, reading) in readings {
             let why = match reading {
                 Ok(Ok(reading)) => {
-                    let findings =
-                        judge_sync(&reading.observation, sync, &self.pipeline.objectives, now);
+                    let findings = judge_sync(&reading.observation, sync, &self.pipeline.objectives, now);
                     let fate = |hint: Hint| {
                         let fate = fate(&hint.delivery, &reading);
                         (hint, fate)
@@ -196,22 +219,6 @@ impl Worker {
             self.secrets.forget(&self.config.census_secret);
             error.to_string()
         })
-    }
-
-    /// Acts on the findings of all syncs in one round.
-    async fn act(&self, findings: &[&[Finding]], now: Timestamp) -> Acted {
-        if findings.is_empty() {
-            return Acted::default();
-        }
-        match Round::begin(&self.pipeline, &self.incidents, &self.topic, now).await {
-            Ok(mut round) => {
-                for findings in findings {
-                    round.act_on(findings).await;
-                }
-                Acted { notices: round.sent.len(), failures: round.failures }
-            }
-            Err(error) => Acted { notices: 0, failures: vec![error.to_string()] },
-        }
     }
 
     /// Records a delivery that was handled. One whose findings had no effect is tried again: acting twice is harmless.
@@ -276,12 +283,10 @@ fn unread_all(hints: &[Hint], why: &str) -> Vec<(Message, Fate)> {
     messages.map(|message| (message.clone(), unread(message, why))).collect()
 }
 
-fn fail_all(triage: Triage, why: &str) -> Vec<(Message, Fate)> {
-    let Triage { mut settled, hints, kept } = triage;
+fn fail_all(hints: &[Hint], kept: &[Kept], why: &str) -> Vec<(Message, Fate)> {
     let fate = Fate::Failed(why.to_owned());
-    settled.extend(hints.iter().flat_map(|hint| settle(&hint.message, &hint.copies, &fate)));
-    settled.extend(kept.iter().flat_map(|kept| settle(&kept.message, &kept.copies, &fate)));
-    settled
+    let hints = hints.iter().flat_map(|hint| settle(&hint.message, &hint.copies, &fate));
+    hints.chain(kept.iter().flat_map(|kept| settle(&kept.message, &kept.copies, &fate))).collect()
 }
 
 /// Logs what became of a batch: one line of counts, and one for each reason to look closer.
@@ -289,7 +294,9 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, acted: &Acted) -> Vec<
     let mut told = HashSet::new();
     for (message, fate) in &settled {
         match fate {
-            Fate::Poison(poison) => tracing::error!(message = message.id, why = %poison, "a delivery makes no sense"),
+            Fate::Poison(poison) => {
+                tracing::error!(message = message.id, why = %poison, "a delivery makes no sense")
+            }
             Fate::Failed(why) if told.insert(why) => tracing::error!(why, "deliveries are to be tried again"),
             Fate::LeftToPoll(Left::Unread(why)) if told.insert(why) => {
                 tracing::warn!(why, "deliveries are left to the poll");

@@ -129,7 +129,10 @@ async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
     let intake = aws.intake().await;
     for second in 0..120 {
         let answer = intake.run(post(BODY, "forged"), after(second)).await.unwrap();
-        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(401), &json!(r#"{"status":"refused"}"#)));
+        assert_eq!(
+            (&answer["statusCode"], &answer["body"]),
+            (&json!(401), &json!(r#"{"status":"refused"}"#))
+        );
         let mut unsigned = post(BODY, "s");
         unsigned["headers"] = json!({});
         assert_eq!(status(&intake, unsigned, after(second)).await, 401);

@@ -37,10 +37,7 @@ fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_onc
         ],
         &pipeline(),
     );
-    assert_eq!(
-        ids(&triage.settled),
-        [("d", &Fate::Poison(Poison::NotOurs)), ("e", &Fate::UnknownSync)]
-    );
+    assert_eq!(ids(&triage.settled), [("d", &Fate::Poison(Poison::NotOurs)), ("e", &Fate::UnknownSync)]);
     assert_eq!(
         triage.keys(),
         [
@@ -54,7 +51,8 @@ fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_onc
     assert_eq!((copies, triage.kept[0].copies.len()), (vec![1, 0, 0], 1));
 
     triage.settle_duplicates(&HashSet::from(["census/1/sync.failed/-".to_owned()]));
-    let duplicates: Vec<_> = ids(&triage.settled).into_iter().filter(|(_, fate)| **fate == Fate::Duplicate).collect();
+    let duplicates: Vec<_> =
+        ids(&triage.settled).into_iter().filter(|(_, fate)| **fate == Fate::Duplicate).collect();
     assert_eq!(duplicates, [("a", &Fate::Duplicate), ("c", &Fate::Duplicate)]);
 
     let seed = pipeline();

@@ -185,7 +185,8 @@ fn what_census_signed_is_never_lost_unless_it_is_about_a_sync_that_nobody_declar
 #[test]
 fn bytes_that_are_no_text_are_queued_as_base64() {
     let bytes = [0xff, 0xfe, b'{'];
-    let request = Request { body: STANDARD.encode(bytes), is_base64: true, ..post("", &sign(SECRET, &bytes)) };
+    let request =
+        Request { body: STANDARD.encode(bytes), is_base64: true, ..post("", &sign(SECRET, &bytes)) };
     let Verdict::Accepted { message, .. } = received(&request) else { panic!("refused") };
     let message: Value = serde_json::from_str(&message).unwrap();
     assert_eq!((&message["body_base64"], &message["body"]), (&json!("//57"), &Value::Null));
@@ -217,13 +218,8 @@ fn any_request() -> impl Strategy<Value = Request> {
     let headers = prop::collection::vec((name, signature), 0..4);
     let path = prop_oneof![4 => Just(PATH.to_owned()), 1 => Just(format!("{PATH}/")), 1 => ".{0,30}"];
     let method = prop_oneof![4 => Just("POST".to_owned()), 1 => ".{0,8}"];
-    (method, path, headers, body, any::<bool>()).prop_map(|(method, path, headers, body, is_base64)| Request {
-        method,
-        path,
-        headers,
-        body,
-        is_base64,
-        source_ip: None,
+    (method, path, headers, body, any::<bool>()).prop_map(|(method, path, headers, body, is_base64)| {
+        Request { method, path, headers, body, is_base64, source_ip: None }
     })
 }
 

@@ -1,0 +1,347 @@
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+
+use super::*;
+use crate::delivery::queue_message;
+
+const CREATE: u64 = 3_394_022;
+const UPDATE: u64 = 3_394_041;
+
+fn now() -> Timestamp {
+    "2026-11-24T10:00:00Z".parse().unwrap()
+}
+
+/// Census and AWS on the wire, told apart by path and header.
+struct World {
+    server: MockServer,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What each list of runs answers in turn, the last one for good.
+    lists: BTreeMap<u64, Vec<Value>>,
+    /// Runs that are found by id only: run => (sync, creation).
+    old: BTreeMap<u64, (u64, &'static str)>,
+    /// The status with which Census answers everything, if not as it should.
+    census_down: Option<u16>,
+    /// The operation of AWS that is denied.
+    denied: Option<&'static str>,
+    /// Ids of the table of deliveries.
+    recorded: HashSet<String>,
+    /// What was asked, in order.
+    asked: Vec<String>,
+}
+
+impl World {
+    /// Each sync has one run that completed: 94 of the create sync, 95 of the update sync.
+    async fn new() -> Self {
+        let mut state = State::default();
+        state.lists.insert(CREATE, vec![json!([run(94, CREATE, "completed", "2026-11-24T09:55:00Z")])]);
+        state.lists.insert(UPDATE, vec![json!([run(95, UPDATE, "completed", "2026-11-24T09:55:00Z")])]);
+        let world = Self { server: MockServer::start().await, state: Arc::new(Mutex::new(state)) };
+        let state = Arc::clone(&world.state);
+        let answer = move |request: &Request| state.lock().unwrap().answer(request);
+        Mock::given(any()).respond_with(answer).mount(&world.server).await;
+        world
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+    }
+
+    fn runs(&self, sync: u64, lists: &[Value]) {
+        self.set(|state| state.lists.extend([(sync, lists.to_vec())]));
+    }
+
+    fn old(&self, id: u64, run: (u64, &'static str)) {
+        self.set(|state| state.old.extend([(id, run)]));
+    }
+
+    /// How often something was asked that begins so.
+    fn asked(&self, what: &str) -> usize {
+        self.state.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(what)).count()
+    }
+
+    fn recorded(&self) -> Vec<String> {
+        let mut recorded: Vec<String> = self.state.lock().unwrap().recorded.iter().cloned().collect();
+        recorded.sort();
+        recorded
+    }
+
+    fn worker(&self) -> Worker {
+        let config = WorkerConfig {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: "arn:aws:sns:us-east-1:123456789012:syncwatch-notices".to_owned(),
+            incidents_table: "incidents".to_owned(),
+            deliveries_table: "deliveries".to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            census_base_url: Some(self.server.uri()),
+        };
+        let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
+        let clients = Clients::for_endpoint(&self.server.uri()).unwrap();
+        Worker::with(config, pipeline, clients).rereading_after([Duration::ZERO; 2])
+    }
+
+    /// The ids of the messages that SQS is to hand out again.
+    async fn failures(&self, records: &[Value]) -> Vec<String> {
+        let answer = self.worker().run(json!({ "Records": records }), now()).await.unwrap();
+        assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
+        let failures = answer["batchItemFailures"].as_array().unwrap();
+        failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+impl State {
+    fn answer(&mut self, request: &Request) -> ResponseTemplate {
+        let path = request.url.path();
+        if let Some(path) = path.strip_prefix("/api/v1/") {
+            self.asked.push(path.to_owned());
+            return match self.census_down {
+                Some(status) => ResponseTemplate::new(status),
+                // Runs are judged by the clock of Census, which is not that of this machine.
+                None => self.census(path).insert_header("date", "Tue, 24 Nov 2026 10:00:00 GMT"),
+            };
+        }
+        let target =
+            request.headers.get("x-amz-target").map_or("SNS.Publish", |target| target.to_str().unwrap());
+        let operation = target.rsplit('.').next().unwrap();
+        self.asked.push(operation.to_owned());
+        if self.denied == Some(operation) {
+            let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+            return ResponseTemplate::new(400).set_body_json(denied);
+        }
+        self.aws(operation, request)
+    }
+
+    fn census(&mut self, path: &str) -> ResponseTemplate {
+        let answer = |data: Value| {
+            let body = json!({ "status": "success", "data": data, "pagination": { "next_page": null } });
+            ResponseTemplate::new(200).set_body_json(body)
+        };
+        let parts: Vec<&str> = path.split('/').collect();
+        match parts.as_slice() {
+            ["syncs", id] => answer(json!({
+                "id": id.parse::<u64>().unwrap(),
+                "label": "Properties",
+                "paused": false,
+                "schedule_frequency": "expression",
+                "cron_expression": if id.ends_with("22") { "*/30 * * * *" } else { "*/15 * * * *" },
+                "failed_run_notifications_enabled": true,
+                "failed_record_notifications_enabled": true,
+                "failed_record_notifications_threshold_percent": 5,
+                "created_at": "2026-01-01T00:00:00Z",
+            })),
+            ["syncs", id, "sync_runs"] => {
+                let lists = self.lists.get_mut(&id.parse().unwrap()).unwrap();
+                answer(if lists.len() > 1 { lists.remove(0) } else { lists[0].clone() })
+            }
+            ["sync_runs", id] => match self.old.get(&id.parse().unwrap()) {
+                Some((sync, created_at)) => answer(run(id.parse().unwrap(), *sync, "completed", created_at)),
+                None => ResponseTemplate::new(404),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn aws(&mut self, operation: &str, request: &Request) -> ResponseTemplate {
+        let asked: Value = request.body_json().unwrap_or_default();
+        let ok = ResponseTemplate::new(200);
+        match operation {
+            "GetSecretValue" => ok.set_body_json(json!({ "Name": "s", "SecretString": "token" })),
+            "BatchGetItem" => {
+                let keys = asked["RequestItems"]["deliveries"]["Keys"].as_array().unwrap();
+                let known =
+                    keys.iter().filter(|key| self.recorded.contains(key["id"]["S"].as_str().unwrap()));
+                let items: Vec<&Value> = known.collect();
+                ok.set_body_json(json!({ "Responses": { "deliveries": items } }))
+            }
+            "PutItem" => {
+                assert_eq!(asked["TableName"], "deliveries");
+                self.recorded.insert(asked["Item"]["id"]["S"].as_str().unwrap().to_owned());
+                ok.set_body_json(json!({}))
+            }
+            "Query" => ok.set_body_json(json!({ "Items": [] })),
+            "Publish" => ok.set_body_string(
+                "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
+            ),
+            _ => ok.set_body_json(json!({})),
+        }
+    }
+}
+
+fn run(id: u64, sync: u64, status: &str, created_at: &str) -> Value {
+    json!({
+        "id": id, "sync_id": sync, "status": status, "created_at": created_at,
+        "completed_at": if status == "working" { Value::Null } else { json!("2026-11-24T09:56:00Z") },
+        "records_processed": 50, "records_updated": 50, "records_failed": 0, "records_invalid": 0,
+    })
+}
+
+fn record(id: &str, body: &Value, receives: u32) -> Value {
+    json!({
+        "messageId": id,
+        "body": queue_message(body.to_string().as_bytes(), now()),
+        "attributes": { "ApproximateReceiveCount": receives.to_string() },
+    })
+}
+
+fn delivery(id: &str, sync: u64, run: u64, event: &str) -> Value {
+    record(id, &json!({ "sync_id": sync, "sync_run_id": run, "event": event }), 1)
+}
+
+const NONE: [&str; 0] = [];
+
+#[tokio::test]
+async fn a_sync_is_read_once_however_many_deliveries_hint_at_it() {
+    let world = World::new().await;
+    let records: Vec<Value> = ["sync.triggered", "sync.started", "sync.completed", "sync.success"]
+        .iter()
+        .flat_map(|event| [(CREATE, 94), (UPDATE, 95)].map(|(sync, run)| (sync, run, event)))
+        .map(|(sync, run, event)| delivery(&format!("{run}-{event}"), sync, run, event))
+        .collect();
+    assert_eq!(world.failures(&records).await, NONE);
+    for once in ["syncs/3394022/", "syncs/3394041/", "GetSecretValue", "BatchGetItem", "Query"] {
+        assert_eq!(world.asked(once), 1, "{once}");
+    }
+    assert_eq!(world.asked("sync_runs/"), 0, "the page shows both runs");
+    assert_eq!((world.recorded().len(), world.asked("Publish")), (8, 0));
+}
+
+#[tokio::test]
+async fn a_failed_run_is_told_in_the_batch_that_hints_at_it() {
+    let world = World::new().await;
+    world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
+    let failed = [delivery("a", CREATE, 94, "sync.completed"), delivery("b", CREATE, 94, "sync.failed")];
+    assert_eq!(world.failures(&failed).await, NONE);
+    assert_eq!(world.asked("Publish"), 1);
+    assert_eq!(world.recorded(), ["census/94/sync.completed/-", "census/94/sync.failed/-"]);
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_handled_is_a_duplicate_in_any_later_batch_and_in_its_own() {
+    let world = World::new().await;
+    let copies = [delivery("a", CREATE, 94, "sync.success"), delivery("b", CREATE, 94, "sync.success")];
+    assert_eq!(world.failures(&copies).await, NONE);
+    assert_eq!((world.asked("syncs/3394022/"), world.asked("PutItem")), (1, 1));
+    assert_eq!(world.failures(&copies).await, NONE);
+    assert_eq!((world.asked("syncs/3394022/"), world.asked("PutItem")), (1, 1));
+}
+
+#[tokio::test]
+async fn what_nobody_declared_or_announced_is_counted_and_never_read() {
+    let world = World::new().await;
+    let records = [delivery("a", 1, 94, "sync.failed"), delivery("b", CREATE, 94, "sync.skipped")];
+    assert_eq!(world.failures(&records).await, NONE);
+    assert_eq!(world.asked("sync"), 0);
+    assert_eq!(world.recorded(), ["census/94/sync.skipped/-"]);
+}
+
+#[tokio::test]
+async fn poison_is_handed_back_and_holds_nothing_else_up() {
+    let world = World::new().await;
+    world.old(50, (UPDATE, "2026-11-20T00:00:00Z"));
+    let records = [
+        json!({ "messageId": "no delivery", "body": "x" }),
+        record("no run", &json!({ "sync_id": CREATE, "event": "sync.failed" }), 5),
+        delivery("a run that Census does not know", CREATE, 1, "sync.failed"),
+        delivery("a run of another sync", CREATE, 50, "sync.failed"),
+        delivery("good", CREATE, 94, "sync.success"),
+    ];
+    assert_eq!(
+        world.failures(&records).await,
+        ["no delivery", "no run", "a run that Census does not know", "a run of another sync"]
+    );
+    assert_eq!(world.recorded(), ["census/94/sync.success/-"]);
+}
+
+#[tokio::test]
+async fn a_late_delivery_is_handled_by_the_newest_state() {
+    let world = World::new().await;
+    world.old(50, (CREATE, "2026-11-20T00:00:00Z"));
+    assert_eq!(world.failures(&[delivery("a", CREATE, 50, "sync.failed")]).await, NONE);
+    assert_eq!((world.asked("sync_runs/50"), world.asked("Publish")), (1, 0));
+    assert_eq!(world.recorded(), ["census/50/sync.failed/-"]);
+}
+
+#[tokio::test]
+async fn a_run_that_is_said_to_have_ended_is_looked_at_again_while_the_api_lags() {
+    let world = World::new().await;
+    let list = |status| json!([run(94, CREATE, status, "2026-11-24T09:55:00Z")]);
+    let records = [delivery("a", CREATE, 94, "sync.failed")];
+    world.runs(CREATE, &[list("working"), list("working"), list("failed")]);
+    assert_eq!(world.failures(&records).await, NONE);
+    assert_eq!((world.asked("syncs/3394022/"), world.asked("Publish")), (3, 1));
+    assert_eq!(world.recorded(), ["census/94/sync.failed/-"]);
+}
+
+#[tokio::test]
+async fn a_run_that_stays_at_work_is_left_to_the_poll_and_not_remembered() {
+    let world = World::new().await;
+    world.runs(CREATE, &[json!([run(94, CREATE, "working", "2026-11-24T09:55:00Z")])]);
+    let records = [delivery("a", CREATE, 94, "sync.failed"), delivery("b", CREATE, 94, "sync.started")];
+    assert_eq!(world.failures(&records).await, NONE);
+    assert_eq!(world.asked("syncs/3394022/"), 3);
+    assert_eq!(world.recorded(), ["census/94/sync.started/-"], "a copy may find it ended");
+}
+
+#[tokio::test]
+async fn a_run_that_the_list_does_not_show_yet_is_waited_for() {
+    let world = World::new().await;
+    world.old(96, (CREATE, "2026-11-24T09:59:00Z"));
+    let newer = json!([run(96, CREATE, "failed", "2026-11-24T09:59:00Z")]);
+    world.set(|state| state.lists.get_mut(&CREATE).unwrap().push(newer));
+    assert_eq!(world.failures(&[delivery("a", CREATE, 96, "sync.failed")]).await, NONE);
+    assert_eq!(world.asked("Publish"), 1);
+}
+
+#[tokio::test]
+async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left_to_the_poll() {
+    for status in [401, 403, 404] {
+        let world = World::new().await;
+        world.set(|state| state.census_down = Some(status));
+        let body = json!({ "sync_id": CREATE, "sync_run_id": 94, "event": "sync.failed" });
+        let other = json!({ "sync_id": UPDATE, "sync_run_id": 95, "event": "sync.failed" });
+        let records = [record("first try", &body, 1), record("last try", &other, 4)];
+        assert_eq!(world.failures(&records).await, ["first try"], "{status}");
+        assert_eq!(
+            (world.asked("UpdateItem"), world.recorded().len()),
+            (0, 0),
+            "nothing is judged of nothing"
+        );
+    }
+}
+
+#[tokio::test]
+async fn without_a_token_deliveries_are_tried_again() {
+    let world = World::new().await;
+    world.set(|state| state.denied = Some("GetSecretValue"));
+    assert_eq!(world.failures(&[delivery("a", CREATE, 94, "sync.failed")]).await, ["a"]);
+    assert_eq!(world.asked("sync"), 0);
+}
+
+#[tokio::test]
+async fn whatever_fails_at_aws_is_tried_again_as_a_whole() {
+    for operation in ["BatchGetItem", "Query", "UpdateItem", "PutItem"] {
+        let world = World::new().await;
+        world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
+        let records = [delivery("a", CREATE, 94, "sync.failed"), delivery("b", CREATE, 94, "sync.failed")];
+        world.set(|state| state.denied = Some(operation));
+        assert_eq!(world.failures(&records).await, ["a", "b"], "{operation}");
+        assert!(world.recorded().is_empty(), "{operation}");
+        world.set(|state| state.denied = None);
+        assert_eq!(world.failures(&records).await, NONE, "{operation}");
+        assert_eq!(world.recorded(), ["census/94/sync.failed/-"], "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn a_ping_is_answered_and_any_other_event_fails_as_a_whole() {
+    let worker = World::new().await.worker();
+    assert_eq!(worker.run(json!({ "task": "ping" }), now()).await.unwrap(), json!({ "pong": "properties" }));
+    let error = worker.run(json!({ "Records": [{ "body": "x" }] }), now()).await.unwrap_err();
+    assert!(error.to_string().contains("messageId"), "{error}");
+}

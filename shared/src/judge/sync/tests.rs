@@ -55,7 +55,7 @@ fn observed(schedule: ObservedSchedule, runs: Vec<Run>) -> SyncObservation {
             created_at: Some(at("2026-01-01T00:00:00Z")),
             updated_at: Some(at("2026-01-01T00:00:00Z")),
         },
-        runs: Ok(RunHistory { runs, complete: false, samples: None }),
+        runs: Ok(RunHistory { runs, ..RunHistory::default() }),
     }
 }
 
