@@ -261,6 +261,35 @@ fn every_section_of_the_runbook_is_reached_by_a_check() {
 }
 
 #[test]
+fn the_worker_counts_receives_as_its_queue_does_and_reads_in_half_of_its_time() {
+    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
+    let queue = &table["resources"]["queue:webhook-deliveries"];
+    assert_eq!(queue["max_receives"], webhook_intake::triage::MAX_RECEIVES);
+    let timeout = table["functions"]["webhook-worker"]["timeout_s"].as_u64().unwrap();
+    assert!(webhook_intake::worker::READING_LIMIT.as_secs() * 2 <= timeout);
+    let visibility = queue["visibility_timeout_s"].as_u64().unwrap();
+    assert!(visibility >= 6 * timeout, "a message may be handed out again while it is still being handled");
+}
+
+#[test]
+fn the_function_that_the_internet_reaches_may_use_its_queue_and_its_secret_and_no_more() {
+    let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
+    let permissions = table["functions"]["webhook-intake"]["permissions"].as_array().unwrap();
+    let mut allowed: Vec<String> = permissions
+        .iter()
+        .map(|permission| {
+            let word = |key: &str| permission[key].as_str().unwrap();
+            format!("{} {}", word("action"), word("resource"))
+        })
+        .collect();
+    allowed.sort();
+    assert_eq!(
+        allowed,
+        ["secretsmanager:GetSecretValue secret:census-webhook", "sqs:SendMessage queue:webhook-deliveries"]
+    );
+}
+
+#[test]
 fn no_function_may_run_as_long_as_a_notice_may_be_on_its_way() {
     for (name, function) in table().functions {
         assert!(

@@ -1,6 +1,5 @@
 //! Judges what only the whole list of syncs can tell. Pure: no I/O, no clock, no failure.
 
-use jiff::SignedDuration;
 use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use syncwatch::judge::{CENSUS, CLOCK_SKEW_LIMIT, RUN_CHECKS, SYNC_CHECKS, unread};
 use syncwatch::observation::{SyncId, Unread};

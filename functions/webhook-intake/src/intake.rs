@@ -145,11 +145,13 @@ impl Answer {
             503 => "try again",
             _ => "refused",
         };
-        let mut headers = json!({ "content-type": "application/json" });
-        if self.status() == Refusal::MethodNotAllowed.status() {
-            // HTTP asks for it (RFC 9110, 15.5.6).
-            headers["allow"] = "POST".into();
-        }
+        let headers = match self {
+            // HTTP asks for the second one (RFC 9110, 15.5.6).
+            Self::Decided(Verdict::Refused(Refusal::MethodNotAllowed)) => {
+                json!({ "content-type": "application/json", "allow": "POST" })
+            }
+            _ => json!({ "content-type": "application/json" }),
+        };
         json!({
             "statusCode": self.status(),
             "headers": headers,

@@ -125,7 +125,7 @@ impl Keyring {
         match (&read, &state.keys) {
             // That AWS does not answer takes nothing from the keys at hand.
             (Err(NoKeys::Passing(why)), Ok(_)) => {
-                tracing::warn!(%why, "the webhook secret at hand is used on")
+                tracing::warn!(%why, "the webhook secret at hand is used on");
             }
             _ => {
                 state.read_at = read.is_ok().then_some(now);

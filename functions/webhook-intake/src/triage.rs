@@ -222,7 +222,7 @@ impl Triage {
     }
 
     /// The hints by the sync that they are about: each sync is looked at once, however many they are.
-    pub fn by_sync<'p>(hints: Vec<Hint>, pipeline: &'p Pipeline) -> Vec<(&'p Sync, Vec<Hint>)> {
+    pub fn by_sync(hints: Vec<Hint>, pipeline: &Pipeline) -> Vec<(&Sync, Vec<Hint>)> {
         let mut groups: BTreeMap<SyncId, Vec<Hint>> = BTreeMap::new();
         for hint in hints {
             groups.entry(hint.delivery.sync_id).or_default().push(hint);

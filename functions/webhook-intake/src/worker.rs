@@ -24,10 +24,10 @@ use crate::delivery::{Delivery, Poison};
 use crate::observe::{self, Reading, Seen};
 use crate::triage::{Counts, Fate, Hint, Kept, Left, Message, Triage, answer, settle, unread};
 
+/// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
+pub const READING_LIMIT: Duration = Duration::from_secs(15);
 /// When a run that is said to have ended and is still at work is looked at again.
 const REREAD_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// How long all reading of a batch may take: more than half of the function's timeout is left for the rest.
-const READING_LIMIT: Duration = Duration::from_secs(25);
 /// Syncs that are read at the same time.
 const CONCURRENT_READS: usize = 5;
 
@@ -41,7 +41,22 @@ pub struct Worker {
     deliveries: DeliveryStore,
     incidents: IncidentStore,
     topic: Topic,
-    reread_after: Vec<Duration>,
+    patience: Patience,
+}
+
+/// How long the worker waits for Census.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// When a run that is said to have ended and is still at work is looked at again, one wait after the other.
+    pub reread_after: Vec<Duration>,
+    /// How long all reading of a batch may take.
+    pub reading_limit: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { reread_after: REREAD_AFTER.to_vec(), reading_limit: READING_LIMIT }
+    }
 }
 
 /// A sync that was read, and what the deliveries about it come to unless acting fails.
@@ -77,16 +92,16 @@ impl Worker {
             incidents: IncidentStore::new(clients.dynamodb, config.incidents_table.clone()),
             topic: Topic::new(clients.sns, config.topic_arn.clone()),
             http: clients.http,
-            reread_after: REREAD_AFTER.to_vec(),
+            patience: Patience::default(),
             pipeline,
             config,
         }
     }
 
-    /// The same, looking again after other waits than the usual ones.
+    /// The same, with another patience than the usual one.
     #[must_use]
-    pub fn rereading_after(mut self, waits: impl Into<Vec<Duration>>) -> Self {
-        self.reread_after = waits.into();
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.patience = patience;
         self
     }
 
@@ -171,11 +186,12 @@ impl Worker {
                 return Vec::new();
             }
         };
-        let deadline = tokio::time::Instant::now() + READING_LIMIT;
-        let (census, waits) = (&census, self.reread_after.as_slice());
+        let Patience { reread_after, reading_limit } = &self.patience;
+        let deadline = tokio::time::Instant::now() + *reading_limit;
+        let census = &census;
         let readings: Vec<_> = stream::iter(groups)
             .map(async |(sync, hints)| {
-                let reading = observe::read(census, sync.id, &hints, waits);
+                let reading = observe::read(census, sync.id, &hints, reread_after);
                 let reading = tokio::time::timeout_at(deadline, reading).await;
                 (sync, hints, reading)
             })
@@ -202,7 +218,7 @@ impl Worker {
                     }
                     error.to_string()
                 }
-                Err(_) => format!("Census took longer than {} s", READING_LIMIT.as_secs()),
+                Err(_) => format!("Census took longer than {} s", reading_limit.as_secs()),
             };
             settled.extend(unread_all(&hints, &why));
         }
@@ -295,7 +311,7 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, acted: &Acted) -> Vec<
     for (message, fate) in &settled {
         match fate {
             Fate::Poison(poison) => {
-                tracing::error!(message = message.id, why = %poison, "a delivery makes no sense")
+                tracing::error!(message = message.id, why = %poison, "a delivery makes no sense");
             }
             Fate::Failed(why) if told.insert(why) => tracing::error!(why, "deliveries are to be tried again"),
             Fate::LeftToPoll(Left::Unread(why)) if told.insert(why) => {

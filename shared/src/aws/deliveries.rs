@@ -151,7 +151,7 @@ mod tests {
         let asked = &request.json()["RequestItems"][TABLE_NAME];
         assert_eq!(asked["ConsistentRead"], true);
         let mut keys: Vec<_> = asked["Keys"].as_array().unwrap().iter().map(|key| &key["id"]["S"]).collect();
-        keys.sort_by_key(|key| key.to_string());
+        keys.sort_by_key(ToString::to_string);
         assert_eq!(keys, [A, B]);
     }
 

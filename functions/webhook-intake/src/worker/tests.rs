@@ -83,7 +83,9 @@ impl World {
         };
         let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
         let clients = Clients::for_endpoint(&self.server.uri()).unwrap();
-        Worker::with(config, pipeline, clients).rereading_after([Duration::ZERO; 2])
+        let reread_after = vec![Duration::ZERO; 2];
+        Worker::with(config, pipeline, clients)
+            .with_patience(Patience { reread_after, ..Patience::default() })
     }
 
     /// The ids of the messages that SQS is to hand out again.
@@ -313,6 +315,15 @@ async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left
             "nothing is judged of nothing"
         );
     }
+}
+
+#[tokio::test]
+async fn a_census_that_takes_too_long_is_not_waited_for() {
+    let world = World::new().await;
+    let patience = Patience { reading_limit: Duration::ZERO, ..Patience::default() };
+    let records = json!({ "Records": [delivery("a", CREATE, 94, "sync.failed")] });
+    let answer = world.worker().with_patience(patience).run(records, now()).await.unwrap();
+    assert_eq!(answer, json!({ "batchItemFailures": [{ "itemIdentifier": "a" }] }));
 }
 
 #[tokio::test]
