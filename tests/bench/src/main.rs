@@ -1,4 +1,4 @@
-//! `make bench`: what a start, a whole check and 10,000 syncs cost, beside the same job in Python, in one run.
+//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, in one run.
 //!
 //! Machines differ, so what counts is the ratio of two things measured in turns on the same machine in the same minute.
 
@@ -7,6 +7,7 @@
 mod census;
 mod check;
 mod cold;
+mod intake;
 mod programs;
 mod report;
 mod runtime_api;
@@ -38,6 +39,8 @@ enum Part {
     Check,
     /// 10,000 syncs.
     Scale,
+    /// Webhooks, one after the other.
+    Intake,
 }
 
 fn main() -> Result<ExitCode> {
@@ -52,6 +55,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Scale) {
         scale::measure(&mut report)?;
+    }
+    if wanted(Part::Intake) {
+        intake::measure(&mut report)?;
     }
     Ok(report.finish())
 }

@@ -38,7 +38,17 @@ pub(crate) fn function(
     settings: &BTreeMap<String, String>,
     pipeline: Option<&str>,
 ) -> Result<Program> {
-    let path = host_zips().join(FUNCTION).join("bootstrap.zip");
+    function_named(FUNCTION, directory, settings, pipeline)
+}
+
+/// The same for any function of the table.
+pub(crate) fn function_named(
+    name: &str,
+    directory: &TempDir,
+    settings: &BTreeMap<String, String>,
+    pipeline: Option<&str>,
+) -> Result<Program> {
+    let path = host_zips().join(name).join("bootstrap.zip");
     let file = fs::File::open(&path)
         .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
     let root = directory.path().join("function");
@@ -66,15 +76,27 @@ pub(crate) fn python(
     settings: &BTreeMap<String, String>,
     pipeline: Option<&str>,
 ) -> Result<Program> {
+    python_named("handler", directory, settings, pipeline)
+}
+
+/// The same for any module of `tests/bench/python`.
+pub(crate) fn python_named(
+    module: &str,
+    directory: &TempDir,
+    settings: &BTreeMap<String, String>,
+    pipeline: Option<&str>,
+) -> Result<Program> {
     let root = directory.path().join("python");
     fs::create_dir_all(&root)?;
-    copy(&workspace_root().join("tests/bench/python/handler.py"), &root.join("handler.py"))?;
+    let file = format!("{module}.py");
+    copy(&workspace_root().join("tests/bench/python").join(&file), &root.join(&file))?;
     match pipeline {
         Some(text) => fs::write(root.join("pipeline.toml"), text)?,
         None => copy(&workspace_root().join("infra/pipeline.toml"), &root.join("pipeline.toml"))?,
     }
-    let command = ["-m", "awslambdaric", "handler.handler"];
-    let command = std::iter::once(venv().join("bin/python")).chain(command.map(PathBuf::from)).collect();
+    let handler = format!("{module}.handler");
+    let command = ["-m", "awslambdaric", &handler].map(PathBuf::from);
+    let command = std::iter::once(venv().join("bin/python")).chain(command).collect();
     Ok(program("Python twin", command, root, settings))
 }
 

@@ -1,12 +1,13 @@
-//! The Lambda Runtime API, as much of it as one invocation needs: it hands out one event and takes one answer.
+//! The Lambda Runtime API, as much of it as is needed: it hands out one event, or one after the other, and takes the answers.
 //!
 //! Plain threads and blocking sockets, so that next to nothing of what is measured is ours, even in a debug build.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -40,13 +41,92 @@ pub(crate) struct Start {
 
 struct Posted {
     at: Instant,
+    /// How long after its event was handed out.
+    took: Duration,
     path: String,
     body: Vec<u8>,
     peak_kb: u64,
 }
 
+/// Events that are yet to be handed out, and when the latest one was.
+struct Events {
+    waiting: Box<dyn Iterator<Item = String> + Send>,
+    handed_out_at: Instant,
+}
+
 /// Starts the program anew, gives it `event`, and waits for its answer.
 pub(crate) fn start(program: &Program, event: &Value, limit: Duration) -> Result<Start> {
+    let running = run(program, std::iter::once(event.to_string()))?;
+    let posted = running.next_answer(program, limit)?;
+    Ok(Start {
+        took: posted.at.duration_since(running.begun),
+        peak_kb: posted.peak_kb,
+        answer: posted.answer(program)?,
+    })
+}
+
+/// Starts the program anew, gives it the events one after the other, and answers how long it took over each, and what it
+/// answered. `limit` is for each of them.
+pub(crate) fn answer_all(
+    program: &Program,
+    events: impl IntoIterator<Item = String>,
+    limit: Duration,
+) -> Result<Vec<(Duration, Value)>> {
+    let events: Vec<String> = events.into_iter().collect();
+    let count = events.len();
+    let running = run(program, events.into_iter())?;
+    let answers = (0..count).map(|_| {
+        let posted = running.next_answer(program, limit)?;
+        Ok((posted.took, posted.answer(program)?))
+    });
+    answers.collect()
+}
+
+/// A program that was started, and is ended when this is dropped.
+struct Running {
+    child: Mutex<Kill>,
+    answers: Receiver<Posted>,
+    begun: Instant,
+    address: SocketAddr,
+}
+
+impl Running {
+    fn next_answer(&self, program: &Program, limit: Duration) -> Result<Posted> {
+        let asked = Instant::now();
+        loop {
+            match self.answers.recv_timeout(Duration::from_millis(50)) {
+                Ok(posted) => return Ok(posted),
+                Err(RecvTimeoutError::Timeout) if asked.elapsed() < limit => {
+                    let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(status) = child.0.try_wait()? {
+                        bail!("{} ended without an answer: {status}", program.name);
+                    }
+                }
+                Err(error) => return Err(anyhow!("{}: no answer: {error}", program.name)),
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner).end();
+        // Wakes the accepting thread, which then finds nobody to serve.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+impl Posted {
+    fn answer(&self, program: &Program) -> Result<Value> {
+        if !self.path.ends_with("/response") {
+            bail!("{} failed: {}", program.name, String::from_utf8_lossy(&self.body));
+        }
+        serde_json::from_slice(&self.body)
+            .with_context(|| format!("{} answered with something that is not JSON", program.name))
+    }
+}
+
+fn run(program: &Program, events: impl Iterator<Item = String> + Send + 'static) -> Result<Running> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let (executable, arguments) = program.command.split_first().context("an empty command")?;
@@ -78,89 +158,51 @@ pub(crate) fn start(program: &Program, event: &Value, limit: Duration) -> Result
         .stderr(Stdio::null());
 
     let begun = Instant::now();
-    let mut child = Kill(command.spawn().with_context(|| format!("cannot start {}", executable.display()))?);
+    let child = Kill(command.spawn().with_context(|| format!("cannot start {}", executable.display()))?);
     let pid = child.0.id();
     let (sender, answers) = mpsc::channel();
-    let event = event.to_string();
+    let events = Arc::new(Mutex::new(Events { waiting: Box::new(events), handed_out_at: begun }));
     std::thread::spawn(move || {
         // Ends with the process: a broken connection ends its thread, and the listener goes with this one.
         for stream in listener.incoming().map_while(Result::ok) {
-            let (sender, event) = (sender.clone(), event.clone());
-            std::thread::spawn(move || serve(&stream, pid, &event, &sender));
+            let (sender, events) = (sender.clone(), Arc::clone(&events));
+            std::thread::spawn(move || serve(&stream, pid, &events, &sender));
         }
     });
 
-    let posted = loop {
-        match answers.recv_timeout(Duration::from_millis(50)) {
-            Ok(posted) => break posted,
-            Err(RecvTimeoutError::Timeout) if begun.elapsed() < limit => {
-                if let Some(status) = child.0.try_wait()? {
-                    bail!("{} ended without an answer: {status}", program.name);
-                }
-            }
-            Err(error) => return Err(anyhow!("{}: no answer: {error}", program.name)),
-        }
-    };
-    drop(child);
-    // Wakes the accepting thread, which then finds nobody to serve.
-    drop(TcpStream::connect(address));
-    if !posted.path.ends_with("/response") {
-        bail!("{} failed: {}", program.name, String::from_utf8_lossy(&posted.body));
-    }
-    Ok(Start {
-        took: posted.at.duration_since(begun),
-        peak_kb: posted.peak_kb,
-        answer: serde_json::from_slice(&posted.body)
-            .with_context(|| format!("{} answered with something that is not JSON", program.name))?,
-    })
+    Ok(Running { child: Mutex::new(child), answers, begun, address })
 }
 
 struct Kill(Child);
 
-impl Drop for Kill {
-    fn drop(&mut self) {
+impl Kill {
+    fn end(&mut self) {
         // Gone already is as good.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
+impl Drop for Kill {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
 /// Answers what comes on one connection. An error means that the other side went away, which ends the conversation.
-fn serve(stream: &TcpStream, pid: u32, event: &str, answers: &Sender<Posted>) -> Option<()> {
+fn serve(stream: &TcpStream, pid: u32, events: &Mutex<Events>, answers: &Sender<Posted>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
     let mut writer = stream;
-    let mut handed_out = false;
     loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line).ok()? == 0 {
-            return None;
-        }
-        let mut words = line.split_whitespace().map(ToOwned::to_owned);
-        let (method, path) = (words.next()?, words.next()?);
-        let (mut length, mut chunked, mut expects) = (0_usize, false, false);
-        loop {
-            let mut header = String::new();
-            reader.read_line(&mut header).ok()?;
-            let header = header.trim_end().to_ascii_lowercase();
-            match header.split_once(':').map(|(name, value)| (name, value.trim())) {
-                None => break,
-                Some(("content-length", value)) => length = value.parse().ok()?,
-                Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
-                Some(("expect", value)) => expects = value == "100-continue",
-                Some(_) => {}
-            }
-        }
-        if expects {
-            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
-        }
-        let body = if chunked { read_chunks(&mut reader)? } else { read_exactly(&mut reader, length)? };
+        let Request { method, path, body, .. } = Request::read(&mut reader, writer)?;
         if method == "GET" && path.ends_with("/runtime/invocation/next") {
-            if handed_out {
+            let next = events.lock().ok()?.waiting.next();
+            let Some(event) = next else {
                 // Lambda, too, keeps the line open until there is a next event; here there is none.
                 std::thread::park();
-            }
-            handed_out = true;
+                return None;
+            };
             let deadline = std::time::SystemTime::UNIX_EPOCH.elapsed().ok()?.as_millis() + 60_000;
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nLambda-Runtime-Aws-Request-Id: {REQUEST_ID}\r\n\
@@ -170,12 +212,54 @@ fn serve(stream: &TcpStream, pid: u32, event: &str, answers: &Sender<Posted>) ->
                  Content-Length: {}\r\n\r\n{event}",
                 event.len()
             );
+            events.lock().ok()?.handed_out_at = Instant::now();
             writer.write_all(answer.as_bytes()).ok()?;
         } else {
             let at = Instant::now();
-            answers.send(Posted { at, path, body, peak_kb: peak_kb(pid).unwrap_or(0) }).ok()?;
+            let took = at.duration_since(events.lock().ok()?.handed_out_at);
+            answers.send(Posted { at, took, path, body, peak_kb: peak_kb(pid).unwrap_or(0) }).ok()?;
             writer.write_all(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n").ok()?;
         }
+    }
+}
+
+/// One request, as much of it as anybody here asks for.
+pub(crate) struct Request {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// `X-Amz-Target`: the operation that AWS is asked for, in lower case.
+    pub(crate) target: Option<String>,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Request {
+    /// Reads the next request of a connection; `None` at its end.
+    pub(crate) fn read(reader: &mut BufReader<&TcpStream>, mut writer: &TcpStream) -> Option<Self> {
+        let mut line = String::new();
+        if reader.read_line(&mut line).ok()? == 0 {
+            return None;
+        }
+        let mut words = line.split_whitespace().map(ToOwned::to_owned);
+        let (method, path) = (words.next()?, words.next()?);
+        let (mut length, mut chunked, mut expects, mut target) = (0_usize, false, false, None);
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).ok()?;
+            let header = header.trim_end().to_ascii_lowercase();
+            match header.split_once(':').map(|(name, value)| (name, value.trim())) {
+                None => break,
+                Some(("content-length", value)) => length = value.parse().ok()?,
+                Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
+                Some(("expect", value)) => expects = value == "100-continue",
+                Some(("x-amz-target", value)) => target = Some(value.to_owned()),
+                Some(_) => {}
+            }
+        }
+        if expects {
+            writer.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let body = if chunked { read_chunks(reader)? } else { read_exactly(reader, length)? };
+        Some(Self { method, path, target, body })
     }
 }
 
