@@ -59,16 +59,11 @@ impl Default for Patience {
     }
 }
 
-/// A sync that was read, and what the deliveries about it come to unless acting fails.
+/// A sync that was read and judged, and what the deliveries about it come to unless acting failed.
 struct Judged {
     findings: Vec<Finding>,
     hints: Vec<(Hint, Fate)>,
-}
-
-/// What acting came to.
-#[derive(Debug, Default)]
-struct Acted {
-    notices: usize,
+    /// Why some of the findings had no effect.
     failures: Vec<String>,
 }
 
@@ -128,48 +123,53 @@ impl Worker {
             Err(error) => {
                 let Triage { mut settled, hints, kept } = triage;
                 settled.extend(fail_all(&hints, &kept, &error.to_string()));
-                return report(settled, 0, &Acted::default());
+                return report(settled, 0, 0);
             }
         }
         let Triage { mut settled, hints, kept } = triage;
-        let (judged, acted) = self.look(hints, now, &mut settled).await;
+        let (judged, notices) = self.look(hints, now, &mut settled).await;
         let findings = judged.iter().map(|judged| judged.findings.len()).sum();
 
-        let concluded = judged.into_iter().flat_map(|judged| judged.hints).map(async |(hint, fate)| {
-            let fate = self.conclude(&hint.delivery, fate, &acted, now).await;
+        let hints = judged.iter().flat_map(|judged| judged.hints.iter().map(|hint| (hint, &judged.failures)));
+        let concluded = hints.map(async |((hint, fate), failures)| {
+            let fate = self.conclude(&hint.delivery, fate.clone(), failures, now).await;
             settle(&hint.message, &hint.copies, &fate)
         });
         let kept =
             kept.iter().map(async |kept| settle(&kept.message, &kept.copies, &self.keep(kept, now).await));
         let (concluded, kept) = future::join(future::join_all(concluded), future::join_all(kept)).await;
         settled.extend(concluded.into_iter().chain(kept).flatten());
-        report(settled, findings, &acted)
+        report(settled, findings, notices)
     }
 
-    /// Looks at each sync that is hinted at, judges it and acts on it. What comes to nothing is settled.
+    /// Looks at each sync that is hinted at, judges it and acts on it; with the number of notices that were sent. What comes
+    /// to nothing is settled.
     async fn look(
         &self,
         hints: Vec<Hint>,
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
-    ) -> (Vec<Judged>, Acted) {
+    ) -> (Vec<Judged>, usize) {
         if hints.is_empty() {
-            return (Vec::new(), Acted::default());
+            return (Vec::new(), 0);
         }
         // Begun before anything is read, so that what others decide on meanwhile wins over what is seen here.
         let mut round = match Round::begin(&self.pipeline, &self.incidents, &self.topic, now).await {
             Ok(round) => round,
             Err(error) => {
                 settled.extend(fail_all(&hints, &[], &error.to_string()));
-                return (Vec::new(), Acted::default());
+                return (Vec::new(), 0);
             }
         };
         let groups = Triage::by_sync(hints, &self.pipeline);
-        let judged = self.judge(groups, now, settled).await;
-        for judged in &judged {
+        let mut judged = self.judge(groups, now, settled).await;
+        for judged in &mut judged {
+            // What failed before is about others, and no delivery's fault: the poll tells of it.
+            let before = round.failures.len();
             round.act_on(&judged.findings).await;
+            judged.failures.extend(round.failures.iter().skip(before).cloned());
         }
-        (judged, Acted { notices: round.sent.len(), failures: round.failures })
+        (judged, round.sent.len())
     }
 
     /// Reads and judges each sync once. What could not be read is settled.
@@ -208,7 +208,8 @@ impl Worker {
                         let fate = fate(&hint.delivery, &reading);
                         (hint, fate)
                     };
-                    judged.push(Judged { findings, hints: hints.into_iter().map(fate).collect() });
+                    let hints = hints.into_iter().map(fate).collect();
+                    judged.push(Judged { findings, hints, failures: Vec::new() });
                     continue;
                 }
                 Ok(Err(error)) => {
@@ -238,12 +239,12 @@ impl Worker {
     }
 
     /// Records a delivery that was handled. One whose findings had no effect is tried again: acting twice is harmless.
-    async fn conclude(&self, delivery: &Delivery, fate: Fate, acted: &Acted, now: Timestamp) -> Fate {
+    async fn conclude(&self, delivery: &Delivery, fate: Fate, failures: &[String], now: Timestamp) -> Fate {
         if fate.is_failure() {
             return fate;
         }
-        if !acted.failures.is_empty() {
-            return Fate::Failed(acted.failures.join("; "));
+        if !failures.is_empty() {
+            return Fate::Failed(failures.join("; "));
         }
         if !matches!(fate, Fate::Handled | Fate::Late) {
             // Not recorded: a copy that comes later may find the run ended.
@@ -306,7 +307,7 @@ fn fail_all(hints: &[Hint], kept: &[Kept], why: &str) -> Vec<(Message, Fate)> {
 }
 
 /// Logs what became of a batch: one line of counts, and one for each reason to look closer.
-fn report(settled: Vec<(Message, Fate)>, findings: usize, acted: &Acted) -> Vec<(Message, Fate)> {
+fn report(settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec<(Message, Fate)> {
     let mut told = HashSet::new();
     for (message, fate) in &settled {
         match fate {
@@ -332,7 +333,7 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, acted: &Acted) -> Vec<
         poison,
         failed,
         findings,
-        notices = acted.notices,
+        notices,
         "batch done"
     );
     settled

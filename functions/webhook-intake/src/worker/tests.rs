@@ -28,6 +28,8 @@ struct State {
     old: BTreeMap<u64, (u64, &'static str)>,
     /// The status with which Census answers everything, if not as it should.
     census_down: Option<u16>,
+    /// Whether Census takes longer over each answer than anybody waits.
+    census_silent: bool,
     /// The operation of AWS that is denied.
     denied: Option<&'static str>,
     /// Ids of the table of deliveries.
@@ -104,6 +106,7 @@ impl State {
             self.asked.push(path.to_owned());
             return match self.census_down {
                 Some(status) => ResponseTemplate::new(status),
+                None if self.census_silent => ResponseTemplate::new(500).set_delay(Duration::from_secs(3600)),
                 // Runs are judged by the clock of Census, which is not that of this machine.
                 None => self.census(path).insert_header("date", "Tue, 24 Nov 2026 10:00:00 GMT"),
             };
@@ -320,6 +323,7 @@ async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left
 #[tokio::test]
 async fn a_census_that_takes_too_long_is_not_waited_for() {
     let world = World::new().await;
+    world.set(|state| state.census_silent = true);
     let patience = Patience { reading_limit: Duration::ZERO, ..Patience::default() };
     let records = json!({ "Records": [delivery("a", CREATE, 94, "sync.failed")] });
     let answer = world.worker().with_patience(patience).run(records, now()).await.unwrap();
@@ -347,6 +351,16 @@ async fn whatever_fails_at_aws_is_tried_again_as_a_whole() {
         assert_eq!(world.failures(&records).await, NONE, "{operation}");
         assert_eq!(world.recorded(), ["census/94/sync.failed/-"], "{operation}");
     }
+}
+
+#[tokio::test]
+async fn what_fails_for_one_sync_holds_no_other_up() {
+    let world = World::new().await;
+    world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
+    world.set(|state| state.denied = Some("UpdateItem"));
+    let records = [delivery("a", CREATE, 94, "sync.failed"), delivery("b", UPDATE, 95, "sync.success")];
+    assert_eq!(world.failures(&records).await, ["a"]);
+    assert_eq!(world.recorded(), ["census/95/sync.success/-"]);
 }
 
 #[tokio::test]
