@@ -150,8 +150,8 @@ fn every_package_decides_in_a_module_of_its_own() {
 
 /// Modules that judge and decide: pure, so that any test can hand them any world and any moment.
 fn pure_files() -> Vec<PathBuf> {
-    let core = ["finding", "observation", "schedule", "silence"]
-        .map(|module| format!("shared/src/{module}.rs"));
+    let core =
+        ["finding", "observation", "schedule", "silence"].map(|module| format!("shared/src/{module}.rs"));
     let mut files: Vec<PathBuf> = core.iter().map(|file| root().join(file)).collect();
     for folder in [
         "shared/src/classify",

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::future;
 use syncwatch::census::{Client, Error};
-use syncwatch::observation::{Run, RunHistory, RunId, SyncId, SyncObservation};
+use syncwatch::observation::{Run, RunHistory, RunId, SyncObservation};
+use syncwatch::pipeline::Sync;
 
 use crate::triage::Hint;
 
@@ -40,10 +41,11 @@ pub(crate) enum Seen {
 /// Census did not answer, refused, or answered what cannot be read.
 pub(crate) async fn read(
     census: &Client,
-    sync_id: SyncId,
+    declared: &Sync,
     hints: &[Hint],
     waits: &[Duration],
 ) -> Result<Reading, Error> {
+    let sync_id = declared.id;
     let (sync, mut history) = future::try_join(census.get_sync(sync_id), census.newest_runs(sync_id)).await?;
     let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.delivery.run_id).collect();
     let ended: Vec<RunId> = hints
@@ -85,6 +87,10 @@ pub(crate) async fn read(
         history = newer;
     }
     let runs = named.into_iter().map(|id| (id, seen(&history, id))).collect();
+    history.samples = census.samples(&history, declared).await.unwrap_or_else(|error| {
+        tracing::warn!(sync = %declared.key, %error, "rejected records could not be sampled");
+        None
+    });
     Ok(Reading { observation: SyncObservation { sync, runs: Ok(history) }, runs })
 }
 

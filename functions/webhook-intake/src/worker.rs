@@ -191,7 +191,7 @@ impl Worker {
         let census = &census;
         let readings: Vec<_> = stream::iter(groups)
             .map(async |(sync, hints)| {
-                let reading = observe::read(census, sync.id, &hints, reread_after);
+                let reading = observe::read(census, sync, &hints, reread_after);
                 let reading = tokio::time::timeout_at(deadline, reading).await;
                 (sync, hints, reading)
             })
