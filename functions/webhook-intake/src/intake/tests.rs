@@ -2,6 +2,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::SignedDuration;
+use proptest::prelude::*;
 use sha2::Sha256;
 use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -236,4 +237,44 @@ async fn a_ping_is_answered_and_any_other_event_says_what_is_missing() {
     assert_eq!(intake.run(json!({ "task": "ping" }), now()).await.unwrap(), json!({ "pong": "properties" }));
     let error = intake.run(json!({ "Records": [] }), now()).await.unwrap_err();
     assert!(error.to_string().contains("Function URL"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
+
+    /// Many requests for each case, for AWS is started anew with each.
+    #[test]
+    fn whatever_comes_is_answered_well_or_refused_while_aws_is_well(
+        requests in prop::collection::vec(
+            (
+                prop_oneof![3 => Just("POST".to_owned()), 1 => ".{0,8}"],
+                prop_oneof![3 => Just("/webhooks/census".to_owned()), 1 => ".{0,30}"],
+                prop::collection::hash_map("(?i)(x-signature|.{0,12})", ".{0,50}", 0..3),
+                prop::option::of(prop_oneof![Just(BODY.to_owned()), ".{0,100}"]),
+                prop::option::of(any::<bool>()),
+                prop::option::of(prop_oneof![Just("s"), Just("forged")]),
+            ),
+            1..20,
+        )
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let statuses = runtime.block_on(async {
+            let aws = Aws::with_secret("s").await;
+            let intake = aws.intake().await;
+            let mut statuses = Vec::new();
+            for (method, path, headers, body, is_base64, signed_with) in requests {
+                let mut event = post(body.as_deref().unwrap_or_default(), signed_with.unwrap_or_default());
+                event["requestContext"]["http"]["method"] = json!(method);
+                event["rawPath"] = json!(path);
+                event["body"] = json!(body);
+                event["isBase64Encoded"] = json!(is_base64);
+                if signed_with.is_none() {
+                    event["headers"] = json!(headers);
+                }
+                statuses.push(status(&intake, event, now()).await);
+            }
+            statuses
+        });
+        prop_assert!(statuses.iter().all(|status| matches!(status, 200..300 | 400..500)), "{statuses:?}");
+    }
 }
