@@ -1,12 +1,11 @@
 //! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
-use syncwatch::census::{Client, Error, SyncPage};
-use syncwatch::observation::{ObservedSync, RunHistory, Samples, SyncId, SyncObservation, Unread};
+use syncwatch::census::{Client, Error, Sampler, SyncPage};
+use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 
 /// Syncs on a page; the most that Census gives.
@@ -62,8 +61,7 @@ pub struct Walk<'c, 'p> {
     next_page: Option<u32>,
     /// The next page, read ahead.
     listed: Option<Result<SyncPage, Error>>,
-    /// Census did not give samples when it was asked; it is not asked for any more of them.
-    no_samples: AtomicBool,
+    sampler: Sampler<'c>,
     workspace: Workspace,
 }
 
@@ -77,7 +75,7 @@ impl<'c, 'p> Walk<'c, 'p> {
             seen: HashSet::new(),
             next_page: Some(1),
             listed: None,
-            no_samples: AtomicBool::new(false),
+            sampler: Sampler::new(census),
             workspace: Workspace::default(),
         }
     }
@@ -113,9 +111,9 @@ impl<'c, 'p> Walk<'c, 'p> {
                 None => self.note_undeclared(sync.id),
             }
         }
-        let (census, no_samples) = (self.census, &self.no_samples);
+        let (census, sampler) = (self.census, &self.sampler);
         let runs = stream::iter(declared_here)
-            .map(|(declared, sync)| read_runs(census, declared, sync, no_samples))
+            .map(|(declared, sync)| read_runs(census, declared, sync, sampler))
             .buffered(CONCURRENT_READS)
             .collect();
         // The next page is listed while the runs of this one are read.
@@ -163,33 +161,11 @@ async fn read_runs<'p>(
     census: &Client,
     declared: &'p Sync,
     sync: ObservedSync,
-    no_samples: &AtomicBool,
+    sampler: &Sampler<'_>,
 ) -> Found<'p> {
     let mut runs = census.newest_runs(sync.id).await.map_err(|error| error.to_unread());
     if let Ok(history) = &mut runs {
-        history.samples = sample(census, declared, history, no_samples).await;
+        history.samples = sampler.sample(history, declared).await;
     }
     Found { declared, observed: SyncObservation { sync, runs } }
-}
-
-/// Samples the records that tell why a share of them does not arrive. They are a help, not a need: whatever goes wrong
-/// here, the finding is told without them, and a Census that does not answer is asked for no more of them, so that a
-/// round does not spend its time on waiting.
-async fn sample(
-    census: &Client,
-    declared: &Sync,
-    history: &RunHistory,
-    no_samples: &AtomicBool,
-) -> Option<Samples> {
-    if no_samples.load(Ordering::Relaxed) {
-        return None;
-    }
-    census.samples(history, declared).await.unwrap_or_else(|error| {
-        // Records of one run that are gone, or make no sense, say nothing of those of others.
-        if !matches!(error.to_unread(), Unread::Unreadable(_)) {
-            no_samples.store(true, Ordering::Relaxed);
-        }
-        tracing::warn!(sync = %declared.key, %error, "rejected records could not be sampled");
-        None
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future;
-use syncwatch::census::{Client, Error};
+use syncwatch::census::{Client, Error, Sampler};
 use syncwatch::observation::{Run, RunHistory, RunId, SyncObservation};
 use syncwatch::pipeline::Sync;
 
@@ -41,6 +41,7 @@ pub(crate) enum Seen {
 /// Census did not answer, refused, or answered what cannot be read.
 pub(crate) async fn read(
     census: &Client,
+    sampler: &Sampler<'_>,
     declared: &Sync,
     hints: &[Hint],
     waits: &[Duration],
@@ -86,11 +87,8 @@ pub(crate) async fn read(
         let Ok(newer) = census.newest_runs(sync_id).await else { break };
         history = newer;
     }
+    history.samples = sampler.sample(&history, declared).await;
     let runs = named.into_iter().map(|id| (id, seen(&history, id))).collect();
-    history.samples = census.samples(&history, declared).await.unwrap_or_else(|error| {
-        tracing::warn!(sync = %declared.key, %error, "rejected records could not be sampled");
-        None
-    });
     Ok(Reading { observation: SyncObservation { sync, runs: Ok(history) }, runs })
 }
 

@@ -12,7 +12,7 @@ use syncwatch::aws::deliveries::DeliveryStore;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
-use syncwatch::census;
+use syncwatch::census::{self, Sampler};
 use syncwatch::finding::Finding;
 use syncwatch::judge::{judge_sync, judging_time};
 use syncwatch::observation::Unread;
@@ -188,10 +188,10 @@ impl Worker {
         };
         let Patience { reread_after, reading_limit } = &self.patience;
         let deadline = tokio::time::Instant::now() + *reading_limit;
-        let census = &census;
+        let (census, sampler) = (&census, &Sampler::new(&census));
         let readings: Vec<_> = stream::iter(groups)
             .map(async |(sync, hints)| {
-                let reading = observe::read(census, sync, &hints, reread_after);
+                let reading = observe::read(census, sampler, sync, &hints, reread_after);
                 let reading = tokio::time::timeout_at(deadline, reading).await;
                 (sync, hints, reading)
             })

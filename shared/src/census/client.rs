@@ -13,14 +13,11 @@ use super::settings::Settings;
 use super::transport::{Call, Repeat, Transport};
 use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
 use super::wire::{self, SyncPage};
-use crate::judge::run_to_sample;
-use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, Samples, SyncId};
-use crate::pipeline::{ApiVersion, Sync};
+use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
+use crate::pipeline::ApiVersion;
 
 /// Entries of a page at the most (Census docs, "Pagination"; more is clamped).
 const LARGEST_PAGE: u32 = 100;
-/// How many records that did not arrive are sampled to tell why.
-const SAMPLED: u32 = 20;
 /// How many runs of a sync are read to judge it: for one that runs every 15 minutes, the last six hours.
 const RUNS_JUDGED: u32 = 25;
 
@@ -142,14 +139,6 @@ impl Client {
             }
         }
         Ok(records)
-    }
-
-    /// Samples the records that tell why too many of a sync's records do not arrive; `None`, without a request, where the
-    /// judge of its runs has no use for them. They are a help, not a need: an error is no reason to leave a sync unjudged.
-    pub async fn samples(&self, history: &RunHistory, sync: &Sync) -> Result<Option<Samples>, Error> {
-        let Some(run) = run_to_sample(history, sync) else { return Ok(None) };
-        let records = self.rejected_records(run, SAMPLED).await?;
-        Ok(Some(Samples { run, records }))
     }
 
     /// Starts a run of a sync, never a full one. While another run is at work Census is documented to give the new one

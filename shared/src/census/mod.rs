@@ -10,6 +10,7 @@
 mod client;
 mod error;
 mod retry;
+mod sample;
 mod settings;
 mod transport;
 mod webhook;
@@ -17,6 +18,7 @@ pub mod wire;
 
 pub use client::Client;
 pub use error::Error;
+pub use sample::Sampler;
 pub use settings::Settings;
 pub use webhook::{CreatedWebhook, NewWebhook, Webhook};
 pub use wire::{SyncPage, UnreadableEntry};
