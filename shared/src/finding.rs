@@ -62,6 +62,8 @@ checks! {
     Runtime = "runtime", "runtime";
     /// The vendor's own alerts are on and no looser than ours.
     VendorAlerts = "vendor-alerts", "alerts at Census";
+    /// No webhook and no notice lies where what could not be handled ends.
+    DeadLetters = "dead-letters", "dead letters";
 }
 
 impl Check {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schedule_verification::{App, Config};
 use serde_json::{Value, json};
-use syncwatch::aws::Clients;
+use syncwatch::aws::Sdk;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
 use syncwatch_lab::aws::{ResourceId, Schedules};
@@ -38,14 +38,20 @@ fn config(stage: &Stage) -> Config {
         topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
         incidents_table: "syncwatch-incidents".to_owned(),
         census_secret: "syncwatch/census-token".to_owned(),
+        deliveries_dead_letters: queue_url(stage, "webhook-deliveries-dead"),
+        notices_dead_letters: queue_url(stage, "notices-dead"),
         census_base_url: Some(stage.census.url().to_owned()),
     }
+}
+
+fn queue_url(stage: &Stage, key: &str) -> String {
+    stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
 }
 
 /// The function in this process, so that the time can be an argument.
 fn app(stage: &Stage, config: Config) -> App {
     let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
-    App::with(config, pipeline, Clients::for_endpoint(stage.aws.endpoint()).unwrap())
+    App::with(config, pipeline, &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
 }
 
 async fn verify(app: &App, now: Timestamp) -> Value {

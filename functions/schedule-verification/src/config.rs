@@ -13,6 +13,10 @@ pub struct Config {
     pub incidents_table: String,
     /// `SYNCWATCH_CENSUS_SECRET`: the name of the secret that holds the Census token.
     pub census_secret: String,
+    /// `SYNCWATCH_DELIVERIES_DEAD_LETTERS`: the URL of the dead-letter queue of webhook deliveries.
+    pub deliveries_dead_letters: String,
+    /// `SYNCWATCH_NOTICES_DEAD_LETTERS`: the URL of the dead-letter queue of notices.
+    pub notices_dead_letters: String,
     /// `SYNCWATCH_CENSUS_BASE_URL`: in the place of `census.base_url` of `pipeline.toml`, for a lab or a proxy.
     pub census_base_url: Option<String>,
 }
@@ -23,9 +27,30 @@ impl Config {
     /// # Errors
     /// Names every setting that is missing.
     pub fn from_env(env: &Env) -> Result<Self, SettingsError> {
-        let [pipeline, topic_arn, incidents_table, census_secret] =
-            env.required_all([env::PIPELINE, env::TOPIC_ARN, env::INCIDENTS_TABLE, env::CENSUS_SECRET])?;
-        let census_base_url = env.optional(env::CENSUS_BASE_URL.name);
-        Ok(Self { pipeline, topic_arn, incidents_table, census_secret, census_base_url })
+        let required = [
+            env::PIPELINE,
+            env::TOPIC_ARN,
+            env::INCIDENTS_TABLE,
+            env::CENSUS_SECRET,
+            env::DELIVERIES_DEAD_LETTERS,
+            env::NOTICES_DEAD_LETTERS,
+        ];
+        let [
+            pipeline,
+            topic_arn,
+            incidents_table,
+            census_secret,
+            deliveries_dead_letters,
+            notices_dead_letters,
+        ] = env.required_all(required)?;
+        Ok(Self {
+            pipeline,
+            topic_arn,
+            incidents_table,
+            census_secret,
+            deliveries_dead_letters,
+            notices_dead_letters,
+            census_base_url: env.optional(env::CENSUS_BASE_URL.name),
+        })
     }
 }

@@ -3,10 +3,10 @@
 use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use syncwatch::judge::{CENSUS, CLOCK_SKEW_LIMIT, RUN_CHECKS, SYNC_CHECKS, unread};
 use syncwatch::observation::{SyncId, Unread};
-use syncwatch::pipeline::{Sync, Undeclared};
+use syncwatch::pipeline::{SYNCWATCH, Sync, Undeclared};
 use syncwatch::schedule::words;
 
-use crate::observe::Workspace;
+use crate::observe::{DeadLetters, Letters, Workspace};
 
 /// Judges a declared sync that was not among the listed ones.
 ///
@@ -130,6 +130,44 @@ fn undeclared_syncs(workspace: &Workspace, undeclared: Undeclared) -> Finding {
     let evidence = evidence.with("sync ids", format!("{}{more}", named.join(", ")));
     let cause = "Somebody made them; declare them, or name them in census.ignored_syncs of pipeline.toml";
     Finding::unhealthy(check, CENSUS, Severity::Info, evidence, cause)
+}
+
+/// Judges the dead-letter queues: whatever lies there could not be handled, try after try.
+///
+/// * a notice in there               => somebody was not told: error
+/// * a webhook in there              => warning: the poll sees what it hinted at
+/// * a queue that cannot be looked at => not evaluated, unless another one tells enough
+pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
+    let check = Check::DeadLetters;
+    let count = |wanted: Letters| {
+        let of_kind = queues.iter().filter(move |queue| queue.letters == wanted);
+        of_kind.filter_map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<u64>()
+    };
+    let (deliveries, notices) = (count(Letters::Deliveries), count(Letters::Notices));
+    let evidence = Evidence::new(format!("{notices} notices and {deliveries} webhooks could not be handled"))
+        .with("notices not passed on", notices)
+        .with("webhooks not understood", deliveries);
+    if notices > 0 {
+        let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
+                     alert-relay names each reason";
+        return Finding::unhealthy(check, SYNCWATCH, Severity::Error, evidence, cause);
+    }
+    if deliveries > 0 {
+        let cause = "Census sends webhooks of a shape that we do not know, or of runs that it does not know itself. The \
+                     log of webhook-worker names each reason";
+        return Finding::unhealthy(check, SYNCWATCH, Severity::Warning, evidence, cause);
+    }
+    let unknown = queues.iter().find_map(|queue| match &queue.count {
+        Ok(Some(_)) => None,
+        Ok(None) => Some(WhyNot::UnknownFigures { what: "how many dead letters there are".to_owned() }),
+        Err(why) => Some(WhyNot::Unreadable { found: why.clone() }),
+    });
+    match unknown {
+        Some(why) => Finding::not_evaluated(check, SYNCWATCH, why),
+        None => {
+            Finding::healthy(check, SYNCWATCH, Evidence::new("no notice and no webhook was left unhandled"))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use syncwatch::act::{Round, SentNotice};
-use syncwatch::aws::Clients;
+use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::queue::Queue;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
@@ -19,11 +20,11 @@ use syncwatch::judge::{judge_sync, judging_time};
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::report::Report;
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::runtime::{Env, Setting, env, pipeline_file};
 
 pub use config::Config;
-use judge::{judge_absent, judge_workspace};
-use observe::{Walk, Workspace};
+use judge::{judge_absent, judge_dead_letters, judge_workspace};
+use observe::{Letters, Walk, Workspace};
 
 /// What the function can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -44,6 +45,7 @@ pub struct App {
     secrets: SecretStore,
     store: IncidentStore,
     topic: Topic,
+    dead_letters: [(Letters, Queue); 2],
 }
 
 impl App {
@@ -54,13 +56,19 @@ impl App {
     pub async fn new(env: &Env) -> anyhow::Result<Self> {
         let config = Config::from_env(env)?;
         let pipeline = pipeline_file::load(env, &config.pipeline)?;
-        let clients = Clients::connect().await?;
-        Ok(Self::with(config, pipeline, clients))
+        let sdk = Sdk::connect().await?;
+        Ok(Self::with(config, pipeline, &sdk))
     }
 
     /// Puts the function together from its parts.
-    pub fn with(config: Config, pipeline: Pipeline, clients: Clients) -> Self {
+    pub fn with(config: Config, pipeline: Pipeline, sdk: &Sdk) -> Self {
+        let clients = sdk.clients();
+        let queue = |url: &str, setting: Setting| Queue::new(sdk.sqs(), url, setting.name);
         Self {
+            dead_letters: [
+                (Letters::Deliveries, queue(&config.deliveries_dead_letters, env::DELIVERIES_DEAD_LETTERS)),
+                (Letters::Notices, queue(&config.notices_dead_letters, env::NOTICES_DEAD_LETTERS)),
+            ],
             secrets: SecretStore::new(clients.secrets),
             store: IncidentStore::new(clients.dynamodb, config.incidents_table.clone()),
             topic: Topic::new(clients.sns, config.topic_arn.clone()),
@@ -128,6 +136,8 @@ impl App {
         }
         let findings = judge_workspace(&workspace, self.pipeline.census.undeclared_syncs);
         say(&mut report, &mut round, &findings).await;
+        let dead_letters = observe::dead_letters(&self.dead_letters).await;
+        say(&mut report, &mut round, &[judge_dead_letters(&dead_letters)]).await;
         round.conclude(Check::ALL).await;
         report.open_incidents = round.open();
         report.notices = round.sent;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
+use syncwatch::aws::queue::Queue;
 use syncwatch::census::{Client, Error, Sampler, SyncPage};
 use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
@@ -30,6 +31,33 @@ pub struct Workspace {
     pub undeclared: Vec<SyncId>,
     /// How many there are.
     pub undeclared_count: usize,
+}
+
+/// What could not be handled, and lies in a dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// Webhooks that the worker can make no sense of.
+    Deliveries,
+    /// Notices that the relay could not pass on.
+    Notices,
+}
+
+/// A dead-letter queue, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    /// What ends there.
+    pub letters: Letters,
+    /// How many there are, `None` if SQS did not say; or why it could not be looked at.
+    pub count: Result<Option<u64>, String>,
+}
+
+/// Counts what lies in the dead-letter queues.
+pub async fn dead_letters(queues: &[(Letters, Queue)]) -> Vec<DeadLetters> {
+    future::join_all(queues.iter().map(async |(letters, queue)| DeadLetters {
+        letters: *letters,
+        count: queue.depth().await.map_err(|error| error.to_string()),
+    }))
+    .await
 }
 
 /// One declared sync, as it was found.

@@ -1,10 +1,13 @@
-//! An SQS queue that is written to. Lambda itself reads queues, so nothing here receives.
+//! An SQS queue that is written to, or looked at. Lambda itself reads queues, so nothing here receives.
+
+use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::error::{AwsError, Kind};
 
 const SEND: &str = "sqs:SendMessage";
+const LOOK: &str = "sqs:GetQueueAttributes";
 
-/// Sends messages to one standard queue.
+/// Sends messages to one standard queue, or counts what lies in it.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: aws_sdk_sqs::Client,
@@ -27,6 +30,18 @@ impl Queue {
         let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
         let answer = answer.map_err(|error| self.kind.failed(&self.url, SEND, &error))?;
         Ok(answer.message_id.unwrap_or_default())
+    }
+
+    /// About how many messages lie in it, as SQS counts: those that somebody has just taken are not among them. `None` if
+    /// the answer did not say.
+    ///
+    /// # Errors
+    /// SQS did not answer, or refused; names the queue and the remedy.
+    pub async fn depth(&self) -> Result<Option<u64>, AwsError> {
+        let counted = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(counted.clone());
+        let answer = asked.send().await.map_err(|error| self.kind.failed(&self.url, LOOK, &error))?;
+        Ok(answer.attributes.and_then(|all| all.get(&counted)?.parse().ok()))
     }
 }
 
@@ -51,6 +66,22 @@ mod tests {
         let request = wire.only_request().await;
         assert_eq!(request.target(), "AmazonSQS.SendMessage");
         assert_eq!(request.json(), json!({ "QueueUrl": URL, "MessageBody": body }));
+    }
+
+    #[tokio::test]
+    async fn what_lies_in_a_queue_is_counted_and_an_answer_without_a_count_is_not_zero() {
+        let counted = json!({ "Attributes": { "ApproximateNumberOfMessages": "7" } });
+        let wire = Wire::answering(200, counted).await;
+        assert_eq!(queue(&wire).depth().await.unwrap(), Some(7));
+        let request = wire.only_request().await;
+        assert_eq!(request.target(), "AmazonSQS.GetQueueAttributes");
+        assert_eq!(request.json()["AttributeNames"], json!(["ApproximateNumberOfMessages"]));
+        for answer in [json!({}), json!({ "Attributes": { "ApproximateNumberOfMessages": "many" } })] {
+            assert_eq!(queue(&Wire::answering(200, answer).await).depth().await.unwrap(), None);
+        }
+        let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+        let error = queue(&Wire::answering(400, denied).await).depth().await.unwrap_err().to_string();
+        assert!(error.contains("sqs:GetQueueAttributes"), "{error}");
     }
 
     #[tokio::test]

@@ -49,6 +49,15 @@ pub const DELIVERIES_TABLE: Setting = Setting {
     holds: "the name of the DynamoDB table of handled webhook deliveries",
 };
 
+/// Where webhooks end that could not be handled.
+pub const DELIVERIES_DEAD_LETTERS: Setting = Setting {
+    name: "SYNCWATCH_DELIVERIES_DEAD_LETTERS",
+    holds: "the URL of the dead-letter queue of webhook deliveries",
+};
+/// Where notices end that could not be passed on.
+pub const NOTICES_DEAD_LETTERS: Setting =
+    Setting { name: "SYNCWATCH_NOTICES_DEAD_LETTERS", holds: "the URL of the dead-letter queue of notices" };
+
 /// Settings that are not there, all of them at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {

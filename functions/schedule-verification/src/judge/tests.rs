@@ -106,3 +106,26 @@ fn clocks_that_differ_by_more_than_two_minutes_are_told() {
         assert_eq!(skew.is_unhealthy(), unhealthy, "{seconds} s");
     }
 }
+
+#[test]
+fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
+    let queue = |letters, count: Result<Option<u64>, &str>| DeadLetters {
+        letters,
+        count: count.map_err(ToOwned::to_owned),
+    };
+    let table = [
+        (Ok(Some(0)), Ok(Some(0)), "healthy"),
+        (Ok(Some(2)), Ok(Some(0)), "warning"),
+        (Ok(Some(2)), Ok(Some(1)), "error"),
+        (Err("denied"), Ok(Some(1)), "error"),
+        (Ok(Some(1)), Err("denied"), "warning"),
+        (Ok(Some(0)), Err("denied"), "unreadable: denied"),
+        (Ok(None), Ok(Some(0)), "unknown"),
+    ];
+    for (deliveries, notices, expected) in table {
+        let said =
+            judge_dead_letters(&[queue(Letters::Deliveries, deliveries), queue(Letters::Notices, notices)])
+                .to_string();
+        assert!(said.contains(expected), "{deliveries:?} {notices:?}: {said}");
+    }
+}
