@@ -161,7 +161,7 @@ async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else
         stage.census.break_door(fault.clone());
         let answer = verify(&app, Timestamp::now()).await;
         assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
-        assert!(answer["counts"]["healthy"].as_u64().unwrap() <= 2, "{fault:?}: {answer}");
+        assert!(answer["counts"]["healthy"].as_u64().unwrap() <= 3, "{fault:?}: {answer}");
         stage.census.heal_all();
         assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
     }
@@ -208,6 +208,9 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
     let answer = verify(&no_secret, now).await;
     assert_eq!(unhealthy(&answer), ["token-accepted census"]);
     assert!(answer["unhealthy"][0].to_string().contains("no-secret"), "{answer}");
+    // Seen through a network, so looked at twice before people hear of it.
+    assert_eq!(notices(&answer), [""; 0]);
+    let answer = verify(&no_secret, now + SignedDuration::from_mins(2)).await;
     assert_eq!(notices(&answer), ["opened properties/token-accepted/census"]);
 
     let error =
@@ -230,7 +233,9 @@ async fn a_replaced_token_is_taken_up_by_the_round_after_the_one_that_was_refuse
 async fn no_token_is_found_in_any_answer_notice_or_log() {
     let stage = stage().await;
     stage.census.break_door(HttpFault::Unauthorized);
-    let answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
+    let mut answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
+    assert_eq!(unhealthy(&answer.value), ["token-accepted census"]);
+    answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
     let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "a notice", |_| true).await.unwrap();
     let log = stage.deployment.function_log(FUNCTION).await.unwrap().join("\n");
     assert!(!log.is_empty());

@@ -65,7 +65,9 @@ fn options(zips: &Path) -> DeploymentOptions {
     DeploymentOptions {
         zips: zips.to_path_buf(),
         overrides: BTreeMap::from([("SYNCWATCH_CENSUS_BASE_URL".to_owned(), "http://census.lab".to_owned())]),
-        secrets: BTreeMap::from([(ResourceId::secret("census-token"), "a-token".to_owned())]),
+        secrets: ["census-token", "census-webhook", "pagerduty", "chat"]
+            .map(|key| (ResourceId::secret(key), "a-token".to_owned()))
+            .into(),
         schedules: Schedules::None,
         ..DeploymentOptions::default()
     }
@@ -197,12 +199,7 @@ async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead
         let files = [("bootstrap", ENTRY_SCRIPT), ("pipeline.toml", "")];
         write_zip(&zips.path().join(name).join("bootstrap.zip"), &files);
     }
-    let secrets = ["census-token", "census-webhook", "pagerduty", "chat"];
-    let options = DeploymentOptions {
-        secrets: secrets.map(|key| (ResourceId::secret(key), "a secret".to_owned())).into(),
-        overrides: BTreeMap::new(),
-        ..options(zips.path())
-    };
+    let options = DeploymentOptions { overrides: BTreeMap::new(), ..options(zips.path()) };
     let ministack = Ministack::start().await.unwrap();
     let deployment = Deployment::apply(&ministack, &table, &options).await.unwrap();
     let deliveries = ResourceId::queue("webhook-deliveries");
