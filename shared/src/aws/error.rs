@@ -150,16 +150,16 @@ impl Fault {
 
 /// A kind of resource: what its errors say beside the fault.
 #[derive(Debug, Clone)]
-pub(super) struct Kind {
+pub struct Kind {
     /// Such as `secret`.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// Where its name comes from.
-    pub(super) correct: &'static str,
+    pub correct: &'static str,
 }
 
 impl Kind {
     /// The error for a failed call on the resource `name`.
-    pub(super) fn failed<E>(
+    pub fn failed<E>(
         &self,
         name: &str,
         permission: &'static str,

@@ -65,6 +65,14 @@ fn tls() -> Result<ClientConfig, HttpError> {
         .with_no_client_auth())
 }
 
+/// Whether what is sent to this address stays between us and its host: by HTTPS, or to a lab on this machine. The address
+/// itself must hold no credentials, for it is shown where things go wrong.
+pub fn keeps_secrets(url: &reqwest::Url) -> bool {
+    let bare = url.username().is_empty() && url.password().is_none();
+    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    bare && (url.scheme() == "https" || url.scheme() == "http" && loopback)
+}
+
 /// Lets the AWS SDK send its requests through a [`reqwest::Client`].
 #[derive(Debug, Clone)]
 pub struct SdkHttp(reqwest::Client);

@@ -24,7 +24,7 @@ pub mod topic;
 #[cfg(test)]
 mod wire;
 
-pub use error::{AwsError, Fault, chain};
+pub use error::{AwsError, Fault, Kind, chain};
 
 /// How long one attempt of an AWS call may take, and one call with all its retries. Both fit several times into the
 /// shortest timeout of a function (see `infra/functions.json`).

@@ -17,6 +17,7 @@ use super::error::{Error, refusal};
 use super::retry::{RetryBudget, Watch, http_date, retry_after, waits};
 use super::settings::Settings;
 use super::wire;
+use crate::aws::http::keeps_secrets;
 use crate::pipeline::ApiVersion;
 
 /// No answer of Census is nearly as large; one that is would fill the memory of a function.
@@ -95,14 +96,8 @@ impl Transport {
             ApiVersion::V2 => "v2",
         };
         let base = Url::parse(&settings.base_url).map_err(|_| Error::InvalidBaseUrl)?;
-        // Credentials in an address would be shown wherever the address is; a query would swallow the path.
-        let bare = base.username().is_empty()
-            && base.password().is_none()
-            && base.query().is_none()
-            && base.fragment().is_none();
-        // The token travels in the clear on HTTP, so that is for a lab on this machine only.
-        let loopback = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-        if !bare || !(base.scheme() == "https" || base.scheme() == "http" && loopback) {
+        // A query would swallow the path.
+        if !keeps_secrets(&base) || base.query().is_some() || base.fragment().is_some() {
             return Err(Error::InvalidBaseUrl);
         }
         let api = format!("{}/api/{version}/", base.as_str().trim_end_matches('/'));

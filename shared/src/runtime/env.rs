@@ -57,6 +57,24 @@ pub const DELIVERIES_DEAD_LETTERS: Setting = Setting {
 /// Where notices end that could not be passed on.
 pub const NOTICES_DEAD_LETTERS: Setting =
     Setting { name: "SYNCWATCH_NOTICES_DEAD_LETTERS", holds: "the URL of the dead-letter queue of notices" };
+/// Where it is remembered what each channel was told.
+pub const RELAY_TABLE: Setting = Setting {
+    name: "SYNCWATCH_RELAY_TABLE",
+    holds: "the name of the DynamoDB table that remembers what each channel was told",
+};
+/// Where PagerDuty's routing key is.
+pub const PAGERDUTY_SECRET: Setting = Setting {
+    name: "SYNCWATCH_PAGERDUTY_SECRET",
+    holds: "the name of the secret that holds the routing key of PagerDuty's Events API v2",
+};
+/// Where the address of the chat is.
+pub const CHAT_SECRET: Setting = Setting {
+    name: "SYNCWATCH_CHAT_SECRET",
+    holds: "the name of the secret that holds the URL of the chat's incoming webhook",
+};
+/// Another PagerDuty than the public one.
+pub const PAGERDUTY_URL: Setting =
+    Setting { name: "SYNCWATCH_PAGERDUTY_URL", holds: "the base URL of PagerDuty's Events API v2" };
 
 /// Settings that are not there, all of them at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

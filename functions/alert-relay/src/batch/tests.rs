@@ -1,0 +1,100 @@
+use proptest::prelude::*;
+use serde_json::json;
+use syncwatch::finding::Severity;
+use syncwatch::notice::Kind;
+
+use super::*;
+use crate::samples::notice;
+
+fn text(notice: &Body) -> String {
+    serde_json::to_string(notice).unwrap()
+}
+
+fn envelope(message: &str) -> String {
+    json!({
+        "Type": "Notification",
+        "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
+        "TopicArn": "arn:aws:sns:us-west-2:123456789012:syncwatch-notices",
+        "Subject": "late",
+        "Message": message,
+        "Timestamp": "2026-11-24T11:12:31.000Z",
+        "SignatureVersion": "1",
+        "MessageAttributes": { "severity": { "Type": "String", "Value": "error" } },
+    })
+    .to_string()
+}
+
+#[test]
+fn a_batch_is_read_whatever_else_its_records_hold() {
+    let record = json!({
+        "messageId": "m-1", "receiptHandle": "r", "body": "{}", "attributes": { "ApproximateReceiveCount": "1" },
+        "eventSource": "aws:sqs", "awsRegion": "us-west-2",
+    });
+    let event = read_event(json!({ "Records": [record] })).unwrap();
+    let expected = Record { message_id: "m-1".to_owned(), body: "{}".to_owned() };
+    assert_eq!(event, Event::Batch(vec![expected]));
+    assert_eq!(read_event(json!({ "task": "ping" })).unwrap(), Event::Ping);
+}
+
+#[test]
+fn a_record_without_an_id_fails_the_whole_batch() {
+    let error =
+        read_event(json!({ "Records": [{ "messageId": "a", "body": "" }, { "body": "" }] })).unwrap_err();
+    insta::assert_snapshot!(error, @"the batch holds what is no message of a queue: missing field `messageId`");
+    for event in [json!({}), json!({ "task": "verify" }), json!([1]), json!(null)] {
+        let error = read_event(event).unwrap_err().to_string();
+        assert_eq!(error, r#"the event is neither a batch of the queue (`Records`) nor {"task": "ping"}"#);
+    }
+}
+
+#[test]
+fn a_notice_is_read_within_its_envelope_and_bare() {
+    let notice = notice(Kind::Opened, Severity::Error, 1);
+    assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), notice);
+    assert_eq!(read_notice(&text(&notice)).unwrap(), notice);
+}
+
+#[test]
+fn what_holds_no_notice_says_why() {
+    let mut keyless = notice(Kind::Opened, Severity::Error, 1);
+    keyless.dedup_key = " ".to_owned();
+    let other = text(&notice(Kind::Opened, Severity::Error, 1)).replace("notice/1", "notice/2");
+    for body in [String::new(), "{}".to_owned(), envelope("hello"), envelope(&other), text(&keyless)] {
+        let told = read_notice(&body).unwrap_err().to_string();
+        assert!(told.contains("sender") || told.contains("deploy"), "{told}");
+    }
+}
+
+#[test]
+fn the_answer_has_the_shape_that_lambda_reads() {
+    let answer = serde_json::to_value(Answer::naming(["a", "b"])).unwrap();
+    assert_eq!(
+        answer,
+        json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] })
+    );
+    assert_eq!(serde_json::to_value(Answer::default()).unwrap(), json!({ "batchItemFailures": [] }));
+}
+
+#[test]
+fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
+    let of = |key: &str, generation, sequence| {
+        let mut notice = notice(Kind::Opened, Severity::Error, sequence);
+        (notice.dedup_key, notice.generation) = (key.to_owned(), generation);
+        ((key.to_owned(), generation, sequence), notice)
+    };
+    let mut notices = vec![of("b", 1, 2), of("a", 2, 1), of("b", 1, 1), of("a", 1, 3)];
+    put_in_order(&mut notices);
+    let order: Vec<_> = notices
+        .iter()
+        .map(|((key, generation, sequence), _)| (key.as_str(), *generation, *sequence))
+        .collect();
+    assert_eq!(order, [("a", 1, 3), ("a", 2, 1), ("b", 1, 1), ("b", 1, 2)]);
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_read_or_refused(body in any::<String>()) {
+        prop_assert!(read_notice(&body).is_err());
+        prop_assert!(read_notice(&envelope(&body)).is_err());
+    }
+}

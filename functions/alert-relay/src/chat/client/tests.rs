@@ -1,0 +1,84 @@
+use syncwatch::aws::http;
+use syncwatch::finding::Severity;
+use syncwatch::notice::Kind;
+use wiremock::{MockServer, ResponseTemplate};
+
+use super::*;
+use crate::chat::render;
+use crate::samples::{answering, impatient, notice, status};
+
+const SECRET: &str = "syncwatch/chat";
+const PATH: &str = "/services/T000/B000/hunter2";
+
+async fn post(base: &str) -> Result<(), PostError> {
+    let http = http::client().unwrap();
+    let address = SecretString::from(format!("{base}{PATH}"));
+    let webhook = Webhook::new(&http, &address, SECRET, impatient())?;
+    webhook.post(&render(&notice(Kind::Opened, Severity::Critical, 1))).await
+}
+
+async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, MockServer) {
+    let server = answering(answers).await;
+    (post(&server.uri()).await, server)
+}
+
+async fn requests(server: &MockServer) -> usize {
+    server.received_requests().await.unwrap().len()
+}
+
+#[tokio::test]
+async fn a_message_goes_to_the_address_in_the_secret() {
+    let (sent, server) = outcome(vec![status(200, "ok")]).await;
+    sent.unwrap();
+    let request = server.received_requests().await.unwrap().remove(0);
+    assert_eq!(request.url.path(), PATH);
+    let body: serde_json::Value = request.body_json().unwrap();
+    assert!(body["text"].is_string() && body["blocks"].is_array());
+}
+
+#[tokio::test]
+async fn what_the_chat_refuses_is_sent_once_and_told_with_the_remedy() {
+    let mut texts = Vec::new();
+    for (code, body) in [
+        (400, "invalid_payload"),
+        (403, "action_prohibited"),
+        (404, "no_service"),
+        (410, "channel_is_archived"),
+        (200, "<html>sign in at https://hooks.example.com/services/T000/B000/hunter2</html>"),
+        (302, ""),
+    ] {
+        let (sent, server) = outcome(vec![status(code, body)]).await;
+        let error = sent.unwrap_err();
+        assert!(!error.is_transient(), "{error}");
+        assert_eq!(error.is_of_the_channel(), code != 400);
+        assert_eq!(requests(&server).await, 1);
+        texts.push(error.to_string());
+    }
+    let text = texts.join("\n");
+    assert!(!text.contains("hunter2"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[tokio::test]
+async fn an_overloaded_or_broken_chat_is_asked_again() {
+    let limited = || status(429, "rate_limited").insert_header("retry-after", "0");
+    let (sent, server) = outcome(vec![limited(), status(503, ""), status(200, "ok")]).await;
+    sent.unwrap();
+    assert_eq!(requests(&server).await, 3);
+    let (sent, server) = outcome(vec![status(429, "").insert_header("retry-after", "30")]).await;
+    assert!(sent.unwrap_err().is_transient());
+    assert_eq!(requests(&server).await, 1);
+}
+
+#[tokio::test]
+async fn the_address_is_in_no_error() {
+    // Nothing listens on port 1 of this machine.
+    for base in
+        ["http://127.0.0.1:1", "http://hooks.example.com", "ftp://hooks.example.com", "hooks.example.com"]
+    {
+        let error = post(base).await.unwrap_err();
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2") && !shown.contains("B000") && !shown.contains("hooks"), "{shown}");
+        assert_eq!(error.is_transient(), base.starts_with("http://127"), "{shown}");
+    }
+}

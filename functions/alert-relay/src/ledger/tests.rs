@@ -1,0 +1,201 @@
+use serde_json::{Value, json};
+use syncwatch::aws::Clients;
+use wiremock::MockServer;
+
+use super::*;
+use crate::samples::{answering, status};
+
+const KEY: &str = "properties/run-failed/a";
+
+fn now() -> Timestamp {
+    "2026-11-24T10:00:00Z".parse().unwrap()
+}
+
+fn told() -> Told {
+    Told {
+        place: Place { opened_at: "2026-11-24T09:00:00Z".parse().unwrap(), generation: 2, sequence: 3 },
+        notice: "properties/run-failed/a#2.3".to_owned(),
+        open: true,
+        through: Some(Fingerprint::stored("f02ae380606c48d6")),
+    }
+}
+
+/// The record as DynamoDB sends it.
+fn stored() -> Value {
+    json!({
+        "id": {"S": "pagerduty/properties/run-failed/a"},
+        "opened_at": {"S": "2026-11-24T09:00:00Z"},
+        "generation": {"N": "2"},
+        "sequence": {"N": "3"},
+        "notice": {"S": "properties/run-failed/a#2.3"},
+        "open": {"BOOL": true},
+        "key_fingerprint": {"S": "f02ae380606c48d6"},
+        "expires_at": {"N": "1800000000"},
+    })
+}
+
+fn refused(item: Option<Value>) -> Value {
+    let mut body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+        "message": "The conditional request failed",
+    });
+    if let Some(item) = item {
+        body["Item"] = item;
+    }
+    body
+}
+
+async fn ledger(answers: &[(u16, Value)]) -> (MockServer, Ledger) {
+    let answers = answers.iter().map(|(code, body)| status(*code, &body.to_string())).collect();
+    let server = answering(answers).await;
+    let ledger = Ledger::new(Clients::for_endpoint(&server.uri()).unwrap().dynamodb, "syncwatch-relay");
+    (server, ledger)
+}
+
+fn lease() -> Lease {
+    Lease { id: "pagerduty/properties/run-failed/a".to_owned(), holder: "ours".to_owned() }
+}
+
+/// What was asked, in turn, with its target.
+async fn asked(server: &MockServer) -> Vec<(String, Value)> {
+    let requests = server.received_requests().await.unwrap();
+    let target = |request: &wiremock::Request| request.headers["x-amz-target"].to_str().unwrap().to_owned();
+    requests.iter().map(|request| (target(request), request.body_json().unwrap())).collect()
+}
+
+/// `DynamoDB` refuses placeholders that are declared and not used, and the other way round.
+fn assert_placeholders(body: &Value) {
+    let text = format!("{} {}", body["UpdateExpression"], body["ConditionExpression"]);
+    let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_#:".contains(c)));
+    let mut used: Vec<_> = words.filter(|word| word.starts_with(['#', ':'])).map(str::to_owned).collect();
+    used.sort_unstable();
+    used.dedup();
+    let members = |name: &str| body[name].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let mut declared = [members("ExpressionAttributeNames"), members("ExpressionAttributeValues")].concat();
+    declared.sort_unstable();
+    assert_eq!(used, declared);
+}
+
+#[tokio::test]
+async fn what_was_told_is_read_whole_and_consistently() {
+    let (server, ledger) = ledger(&[(200, json!({ "Item": stored() }))]).await;
+    assert_eq!(ledger.told(Channel::PagerDuty, KEY).await.unwrap(), Some(told()));
+    let (target, body) = asked(&server).await.remove(0);
+    assert_eq!(target, "DynamoDB_20120810.GetItem");
+    assert_eq!(body["ConsistentRead"], true);
+    assert_eq!(body["TableName"], "syncwatch-relay");
+    assert_eq!(body["Key"], json!({ "id": {"S": "pagerduty/properties/run-failed/a"} }));
+}
+
+#[tokio::test]
+async fn a_key_that_was_never_told_or_only_leased_says_nothing() {
+    let leased = json!({ "id": {"S": "chat/a"}, "leased_by": {"S": "x"}, "leased_until": {"N": "1"} });
+    for answer in [json!({}), json!({ "Item": leased })] {
+        let (_server, ledger) = ledger(&[(200, answer)]).await;
+        assert_eq!(ledger.told(Channel::Chat, KEY).await.unwrap(), None);
+    }
+}
+
+#[tokio::test]
+async fn a_claim_takes_what_nobody_holds_and_learns_what_was_told() {
+    let (server, ledger) = ledger(&[(200, json!({ "Attributes": stored() }))]).await;
+    let Claim::Granted(lease, found) = ledger.claim(Channel::PagerDuty, KEY, now()).await.unwrap() else {
+        panic!("it was free")
+    };
+    assert_eq!(found, Some(told()));
+    let (target, body) = asked(&server).await.remove(0);
+    assert_eq!(target, "DynamoDB_20120810.UpdateItem");
+    assert_placeholders(&body);
+    assert_eq!(body["ConditionExpression"], "attribute_not_exists(#leased_until) OR #leased_until < :now");
+    assert_eq!(body["ReturnValues"], "ALL_NEW");
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":holder"], json!({ "S": lease.holder }));
+    assert_eq!(values[":now"], json!({ "N": now().as_millisecond().to_string() }));
+    assert_eq!(values[":until"], json!({ "N": (now() + LEASE).as_millisecond().to_string() }));
+}
+
+#[tokio::test]
+async fn a_claim_that_somebody_holds_is_told_so() {
+    let mut theirs = stored();
+    theirs["leased_by"] = json!({"S": "theirs"});
+    let (_server, ledger) = ledger(&[(400, refused(Some(theirs)))]).await;
+    assert!(matches!(ledger.claim(Channel::PagerDuty, KEY, now()).await.unwrap(), Claim::Held));
+}
+
+#[tokio::test]
+async fn a_retried_claim_that_finds_its_own_lease_has_it() {
+    let mut ours = stored();
+    ours["leased_by"] = json!({"S": "ours"});
+    let (server, ledger) = ledger(&[(500, json!({})), (400, refused(Some(ours)))]).await;
+    let claim = ledger.claim_as("ours".to_owned(), Channel::PagerDuty, KEY, now()).await.unwrap();
+    assert!(matches!(claim, Claim::Granted(_, Some(found)) if found == told()));
+    assert_eq!(asked(&server).await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_record_stores_what_was_told_and_gives_the_lease_back() {
+    let (server, ledger) = ledger(&[(200, json!({}))]).await;
+    ledger.record(lease(), &told(), now()).await.unwrap();
+    let (_, body) = asked(&server).await.remove(0);
+    assert_placeholders(&body);
+    assert_eq!(body["ConditionExpression"], "#leased_by = :holder");
+    let expression = body["UpdateExpression"].as_str().unwrap();
+    assert!(expression.ends_with(" REMOVE #leased_by, #leased_until"), "{expression}");
+    for (name, value) in stored().as_object().unwrap() {
+        if name != "id" && name != "expires_at" {
+            assert_eq!(&body["ExpressionAttributeValues"][format!(":{name}")], value, "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_is_kept_longer_than_what_is_closed() {
+    for (open, kept) in [(true, KEPT_OPEN), (false, KEPT_CLOSED)] {
+        let (server, ledger) = ledger(&[(200, json!({}))]).await;
+        let chat = Told { open, through: None, ..told() };
+        ledger.record(lease(), &chat, now()).await.unwrap();
+        let (_, body) = asked(&server).await.remove(0);
+        assert_placeholders(&body);
+        assert!(body["UpdateExpression"].as_str().unwrap().ends_with(", #key_fingerprint"));
+        let expires = (now() + kept).as_second().to_string();
+        assert_eq!(body["ExpressionAttributeValues"][":expires_at"], json!({ "N": expires }));
+    }
+    assert!(KEPT_CLOSED > SignedDuration::from_hours(14 * 24), "a queue keeps a message for 14 days");
+}
+
+#[tokio::test]
+async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already() {
+    let (_server, there) = ledger(&[(400, refused(Some(stored())))]).await;
+    there.record(lease(), &told(), now()).await.unwrap();
+    let other = Told { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
+    let (_server, lost) = ledger(&[(400, refused(Some(stored())))]).await;
+    insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: item pagerduty/properties/run-failed/a was taken over before it was recorded; the notice may go out once more");
+    let (_server, gone) = ledger(&[(400, refused(None))]).await;
+    assert!(matches!(gone.record(lease(), &other, now()).await, Err(LedgerError::LeaseLost { .. })));
+}
+
+#[tokio::test]
+async fn giving_back_what_is_somebody_elses_changes_nothing() {
+    for (code, answer) in [(200, json!({})), (400, refused(Some(stored())))] {
+        let (server, ledger) = ledger(&[(code, answer)]).await;
+        ledger.release(lease()).await.unwrap();
+        let (_, body) = asked(&server).await.remove(0);
+        assert_placeholders(&body);
+        assert_eq!(body["UpdateExpression"], "REMOVE #leased_by, #leased_until");
+    }
+}
+
+#[tokio::test]
+async fn what_goes_wrong_names_the_table_and_the_remedy() {
+    let mut texts = Vec::new();
+    for code in ["ResourceNotFoundException", "AccessDeniedException"] {
+        let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "no" });
+        let (_server, ledger) = ledger(&[(400, body)]).await;
+        texts.push(ledger.claim(Channel::Chat, KEY, now()).await.unwrap_err().to_string());
+    }
+    let mut item = stored();
+    item["generation"] = json!({"N": "-1"});
+    let (_server, ledger) = ledger(&[(200, json!({ "Item": item }))]).await;
+    texts.push(ledger.told(Channel::PagerDuty, KEY).await.unwrap_err().to_string());
+    insta::assert_snapshot!(texts.join("\n"));
+}

@@ -1,0 +1,233 @@
+//! Telling one channel of a batch of notices: decide, claim, send, record.
+
+use anyhow::Context as _;
+use backon::BackoffBuilder as _;
+use jiff::Timestamp;
+use syncwatch::aws::secrets::{SecretError, SecretStore};
+use syncwatch::finding::Severity;
+use syncwatch::notice::Body;
+use tokio::time::Instant;
+
+use crate::chat;
+use crate::chat::client::Webhook;
+use crate::key::{self, Fingerprint, KeyError, RoutingKey};
+use crate::ledger::{Claim, Lease, Ledger, LedgerError};
+use crate::pagerduty::{self, client::PagerDuty};
+use crate::post::{Patience, PostError};
+use crate::route::{Action, Channel, Route, SendReason, SkipReason, Told, decide};
+
+/// What it takes to tell one channel.
+pub struct Relay<'a> {
+    /// The channel.
+    pub channel: Channel,
+    /// The lowest severity that goes there.
+    pub lowest: Severity,
+    /// What it was told before.
+    pub ledger: &'a Ledger,
+    /// The way there.
+    pub outlet: Outlet<'a>,
+    /// How long to try.
+    pub patience: Patience,
+    /// No notice is begun after this, so that the function ends by itself.
+    pub until: Instant,
+    /// When the batch arrived.
+    pub now: Timestamp,
+}
+
+/// The way to a channel.
+#[derive(Debug, Clone, Copy)]
+pub enum Outlet<'a> {
+    /// PagerDuty, with the name of the secret that holds the routing key.
+    PagerDuty {
+        /// The client.
+        client: &'a PagerDuty,
+        /// Where the secret is.
+        secrets: &'a SecretStore,
+        /// The secret's name.
+        secret: &'a str,
+    },
+    /// A chat, with the name of the secret that holds the webhook's address.
+    Chat {
+        /// The one HTTP client.
+        http: &'a reqwest::Client,
+        /// Where the secret is.
+        secrets: &'a SecretStore,
+        /// The secret's name.
+        secret: &'a str,
+        /// How long to try.
+        patience: Patience,
+    },
+}
+
+/// What became of a notice at a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Sent(SendReason),
+    Skipped(SkipReason),
+}
+
+/// Tells the channel of these notices, in this order, one after the other: a vendor that limits its callers is asked by
+/// one at a time. Answers which failed, by what they are named with; each was logged.
+pub async fn tell_all<'n>(relay: Relay<'_>, notices: &'n [(&'n str, Body)]) -> Vec<&'n str> {
+    let channel = relay.channel;
+    let mut failed = Vec::new();
+    // Once the channel itself is known to be in trouble, the rest of the batch is left to the next try.
+    let mut closed = false;
+    for (message, notice) in notices {
+        let outcome = if closed {
+            Err(anyhow::anyhow!("the channel failed a moment ago"))
+        } else if Instant::now() >= relay.until {
+            Err(anyhow::anyhow!("no time is left in this invocation"))
+        } else {
+            relay.tell(notice).await
+        };
+        let id = notice.id.as_str();
+        match outcome {
+            Ok(Outcome::Sent(reason)) => tracing::info!(notice = id, %channel, %reason, "sent"),
+            Ok(Outcome::Skipped(reason)) => tracing::info!(notice = id, %channel, %reason, "not sent"),
+            Err(why) => {
+                closed |= is_of_the_channel(&why);
+                let why = format!("{why:#}");
+                tracing::error!(notice = id, message = %message, %channel, why, "not sent; the queue tries again");
+                failed.push(*message);
+            }
+        }
+    }
+    failed
+}
+
+/// Whether the next notice would fare no better.
+fn is_of_the_channel(why: &anyhow::Error) -> bool {
+    why.downcast_ref::<PostError>().is_some_and(PostError::is_of_the_channel)
+        || why.is::<SecretError>()
+        || matches!(why.downcast_ref(), Some(LedgerError::Aws(_)))
+        || matches!(why.downcast_ref(), Some(KeyError::NotAKey { .. }))
+}
+
+impl Relay<'_> {
+    /// Decides on a notice and, if it is to go, claims, sends and records it: at least once, for a sender that dies
+    /// between sending and recording is replaced by one that knows nothing of it.
+    async fn tell(&self, notice: &Body) -> anyhow::Result<Outcome> {
+        let told = self.ledger.told(self.channel, &notice.dedup_key).await?;
+        if let Route::Skip(reason) = self.decide(notice, told.as_ref()) {
+            return Ok(Outcome::Skipped(reason));
+        }
+        let (lease, told) = self.claim(notice).await?;
+        // Decided again, on what nobody else can change any more.
+        let (action, reason) = match self.decide(notice, told.as_ref()) {
+            Route::Send(action, reason) => (action, reason),
+            Route::Skip(reason) => {
+                self.give_back(lease).await;
+                return Ok(Outcome::Skipped(reason));
+            }
+        };
+        let open_through = told.filter(|told| told.open).and_then(|told| told.through);
+        match self.outlet.send(notice, action, open_through.as_ref(), self.now).await {
+            Ok(through) => {
+                let told = Told::after(notice, action, through);
+                self.ledger
+                    .record(lease, &told, self.now)
+                    .await
+                    .context("it was sent, which could not be recorded")?;
+                Ok(Outcome::Sent(reason))
+            }
+            Err(why) => {
+                self.give_back(lease).await;
+                Err(why)
+            }
+        }
+    }
+
+    fn decide(&self, notice: &Body, told: Option<&Told>) -> Route {
+        decide(notice, self.channel, Some(self.lowest), told)
+    }
+
+    /// The lease of the notice's key. One who has it needs it for about a second, so it is worth a short wait.
+    async fn claim(&self, notice: &Body) -> anyhow::Result<(Lease, Option<Told>)> {
+        let mut waits = self.patience.waits().build();
+        loop {
+            match self.ledger.claim(self.channel, &notice.dedup_key, self.now).await? {
+                Claim::Granted(lease, told) => return Ok((lease, told)),
+                Claim::Held => match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => anyhow::bail!("another invocation is telling the channel about the same key"),
+                },
+            }
+        }
+    }
+
+    async fn give_back(&self, lease: Lease) {
+        if let Err(error) = self.ledger.release(lease).await {
+            tracing::warn!(%error, "a lease was not given back; it ends by itself within two minutes");
+        }
+    }
+}
+
+impl Outlet<'_> {
+    /// Sends a notice; answers through which routing key, if the channel has such. `open_through` is the one through which
+    /// something is open.
+    async fn send(
+        self,
+        notice: &Body,
+        action: Action,
+        open_through: Option<&Fingerprint>,
+        now: Timestamp,
+    ) -> anyhow::Result<Option<Fingerprint>> {
+        match self {
+            Self::PagerDuty { client, secrets, secret } => {
+                let key = routing_key(secrets, secret, action, open_through, now).await?;
+                let sent = client.enqueue(&pagerduty::render(notice, action), &key, secret).await;
+                // It may have been replaced since it was read.
+                sent.inspect_err(|error| forget_if_refused(secrets, secret, error))?;
+                Ok(Some(key.fingerprint().clone()))
+            }
+            Self::Chat { http, secrets, secret, patience } => {
+                let address = secrets.get(secret, now).await?;
+                let sent = match Webhook::new(http, &address, secret, patience) {
+                    Ok(webhook) => webhook.post(&chat::render(notice)).await,
+                    Err(error) => Err(error),
+                };
+                sent.inspect_err(|error| forget_if_refused(secrets, secret, error))?;
+                Ok(None)
+            }
+        }
+    }
+}
+
+fn forget_if_refused(secrets: &SecretStore, secret: &str, error: &PostError) {
+    if !error.is_transient() {
+        secrets.forget(secret);
+    }
+}
+
+/// The routing key for an event. If none that is cached will do, the secret is read anew: it may just have been rotated.
+async fn routing_key(
+    secrets: &SecretStore,
+    secret: &str,
+    action: Action,
+    open_through: Option<&Fingerprint>,
+    now: Timestamp,
+) -> anyhow::Result<RoutingKey> {
+    let choose = async || -> anyhow::Result<Result<RoutingKey, KeyError>> {
+        let values = secrets.values(secret, now).await?;
+        Ok(key::choose(secret, &values, action, open_through))
+    };
+    let fits = |chosen: &Result<RoutingKey, KeyError>| match (chosen, open_through) {
+        (Ok(key), Some(wanted)) => key.fingerprint() == wanted,
+        (chosen, _) => chosen.is_ok(),
+    };
+    let mut chosen = choose().await?;
+    if !fits(&chosen) {
+        secrets.forget(secret);
+        chosen = choose().await?;
+    }
+    let key = chosen?;
+    if let Some(gone) = open_through.filter(|wanted| *wanted != key.fingerprint()) {
+        tracing::warn!(
+            %secret, fingerprint = %gone,
+            "an alert is open through a routing key that is gone; a second one opens, and the first must be resolved in \
+             PagerDuty"
+        );
+    }
+    Ok(key)
+}
