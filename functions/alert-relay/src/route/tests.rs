@@ -159,6 +159,8 @@ impl PagerDuty {
 struct World {
     pagerduty: PagerDuty,
     chat: Vec<Kind>,
+    /// When the incidents opened of which somebody was paged.
+    paged: BTreeSet<Timestamp>,
     ledger: BTreeMap<&'static str, Told>,
 }
 
@@ -175,6 +177,9 @@ impl World {
                 Channel::PagerDuty => {
                     let open = told.filter(|told| told.open).and_then(|told| told.through);
                     let key = choose("pagerduty", values, action, open.as_ref()).unwrap();
+                    if action == Action::Trigger {
+                        self.paged.insert(notice.opened_at);
+                    }
                     self.pagerduty.take(action, key.value().expose_secret(), &notice.dedup_key);
                     through = Some(key.fingerprint().clone());
                 }
@@ -277,6 +282,16 @@ proptest! {
             world.deliver(notice, false, &values);
         }
         prop_assert_eq!(world.pagerduty.0, BTreeSet::new());
+    }
+
+    #[test]
+    fn in_order_every_incident_that_is_severe_enough_pages(history in history()) {
+        let (mut world, values) = (World::default(), before_rotation());
+        for notice in &history {
+            world.deliver(notice, false, &values);
+        }
+        let severe = history.iter().filter(|notice| Some(notice.severity) >= LOWEST);
+        prop_assert_eq!(world.paged, severe.map(|notice| notice.opened_at).collect());
     }
 
     #[test]
