@@ -125,7 +125,7 @@ fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function(
 
 /// What a deciding module may be called, as not every function judges observations: one verifies what it was sent and
 /// sorts it, one routes what others decided.
-const PURE_MODULES: [&str; 5] = ["judge", "verify", "triage", "delivery", "route"];
+const PURE_MODULES: [&str; 6] = ["judge", "verify", "triage", "delivery", "route", "key"];
 
 /// The deciding modules that a package has: files, or folders with all that is in them.
 fn pure_files_of(package: &str) -> Vec<PathBuf> {

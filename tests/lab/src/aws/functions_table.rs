@@ -511,7 +511,7 @@ mod tests {
     use super::*;
 
     /// The table with a queue, a URL and a package of two functions.
-    const WHOLE: &str = include_str!("../../../fixtures/functions.json");
+    const WHOLE: &str = include_str!("../../../../infra/functions.json");
 
     #[test]
     fn the_table_of_this_repository_is_valid() {

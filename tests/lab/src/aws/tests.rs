@@ -164,7 +164,7 @@ async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_
 
 /// The functions that a URL or a queue fires, with fewer receives before a message is given up.
 fn functions_with_queues() -> FunctionsTable {
-    let mut table = FunctionsTable::parse(include_str!("../../../fixtures/functions.json")).unwrap();
+    let mut table = FunctionsTable::parse(include_str!("../../../../infra/functions.json")).unwrap();
     table.functions.retain(|name, _| name != "schedule-verification");
     for spec in table.resources.values_mut() {
         if let ResourceSpec::Queue(queue) = spec {
