@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::incidents::{Expected, IncidentStore, WriteOutcome};
+use crate::aws::incidents::{Expected, IncidentStore, Speaker, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
 use crate::finding::{Check, Finding};
 use crate::incident::{
@@ -166,13 +166,28 @@ impl<'a> Round<'a> {
     }
 
     async fn decide(&self, key: &IncidentKey, finding: &Finding) -> Result<Decision, Error> {
-        let circumstances = self.circumstances(key, Some(finding));
-        if let Some(incident) = self.live.get(key) {
-            return Ok(decide(finding, Some(incident), &circumstances));
+        let mut circumstances = self.circumstances(key, Some(finding));
+        let read;
+        let stored = match self.live.get(key) {
+            Some(incident) => Some(incident),
+            // What is healthy and not live needs no look at the store, which is nearly every finding of nearly every
+            // round.
+            None if !finding.is_unhealthy() => None,
+            None => {
+                read = self.store.get(key).await?;
+                read.as_ref()
+            }
+        };
+        let decision = decide(finding, stored, &circumstances);
+        let Some(group) = finding.group.as_ref().filter(|_| decision.opens()) else { return Ok(decision) };
+        // Another function may meet the same cause in another subject at this moment.
+        match self.store.claim_cause(key, group, self.now).await? {
+            Speaker::Ours => Ok(decision),
+            Speaker::Theirs(cause) => {
+                circumstances.cause = Some(&cause);
+                Ok(decide(finding, stored, &circumstances))
+            }
         }
-        // What is healthy and not live needs no look at the store, which is nearly every finding of nearly every round.
-        let stored = if finding.is_unhealthy() { self.store.get(key).await? } else { None };
-        Ok(decide(finding, stored.as_ref(), &circumstances))
     }
 
     async fn carry_out(&mut self, decision: Decision) {

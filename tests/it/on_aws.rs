@@ -5,7 +5,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schedule_verification::{App, Config};
 use serde_json::{Value, json};
+use syncwatch::act::Round;
 use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::topic::Topic;
+use syncwatch::finding::{Check, Evidence, Finding, Severity};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
 use syncwatch_lab::aws::{ResourceId, Schedules};
@@ -244,4 +248,57 @@ async fn no_token_is_found_in_any_answer_notice_or_log() {
     {
         assert!(!text.contains("the-lab"), "{text}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_moment_tell_it_once() {
+    let stage = stage_out_of_time().await;
+    let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+    let clients = Sdk::for_endpoint(stage.aws.endpoint()).unwrap().clients();
+    let store = IncidentStore::new(clients.dynamodb, config(&stage).incidents_table);
+    let topic = Topic::new(clients.sns, config(&stage).topic_arn);
+    let now = stage.census.clock().now();
+    let failed = |sync: &str| {
+        let evidence = Evidence::new("the run failed");
+        Finding::unhealthy(Check::RunFailed, sync, Severity::Error, evidence, "expired").grouped("auth")
+    };
+    // All of them have looked at what is open before any of them acts.
+    let begin = || Round::begin(&pipeline, &store, &topic, now);
+    let rounds = futures::future::try_join_all((0..20).map(|_| begin())).await.unwrap();
+    let acted = rounds.into_iter().enumerate().map(|(n, mut round)| {
+        let sync = if n % 2 == 0 { "properties-create" } else { "properties-update" };
+        let finding = failed(sync);
+        async move {
+            round.act_on(&[finding]).await;
+            assert_eq!(round.failures, [""; 0]);
+            round.sent.len()
+        }
+    });
+    let sent: usize = futures::future::join_all(acted).await.into_iter().sum();
+    assert_eq!(sent, 1);
+    let mut states: Vec<String> = stage
+        .deployment
+        .incidents()
+        .await
+        .unwrap()
+        .iter()
+        .filter_map(|item| item.get("state"))
+        .map(|state| state.as_str().unwrap().to_owned())
+        .collect();
+    states.sort();
+    assert_eq!(states, ["held", "open"]);
+
+    // The first is over and the second is not: people hear of that one now.
+    let mut round = begin().await.unwrap();
+    let open = stage.deployment.incidents().await.unwrap();
+    let open = open.iter().find(|item| item["state"] == "open").unwrap()["subject"].as_str().unwrap();
+    let other = if open == "properties-create" { "properties-update" } else { "properties-create" };
+    let healthy = Finding::healthy(Check::RunFailed, open, Evidence::new("completed"));
+    round.act_on(&[healthy, failed(other)]).await;
+    let said: Vec<String> =
+        round.sent.iter().map(|sent| format!("{:?} {}", sent.kind, sent.incident)).collect();
+    assert_eq!(
+        said,
+        [format!("Resolved properties/run-failed/{open}"), format!("Opened properties/run-failed/{other}")]
+    );
 }

@@ -12,9 +12,11 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use super::error::{AwsError, Kind};
 use crate::incident::{Incident, IncidentKey};
 
+mod causes;
 mod item;
 mod silences;
 
+pub use causes::Speaker;
 pub use item::{KEPT_AFTER_RESOLVED, Unreadable};
 
 const TABLE: Kind = Kind { name: "table", correct: "SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)" };

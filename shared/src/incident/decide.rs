@@ -61,6 +61,20 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// Whether people hear of an incident for the first time.
+    pub fn opens(&self) -> bool {
+        match self {
+            // One that is sent again has been claimed before.
+            Self::Notify { reason, kind, .. } => {
+                *reason != NotifyReason::NeverRecorded
+                    && matches!(kind, NoticeKind::Opened | NoticeKind::Flapping)
+            }
+            Self::Rest(_) | Self::Note { .. } => false,
+        }
+    }
+}
+
 /// Why nothing is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -281,6 +281,11 @@ impl Incident {
         Self { pending: None, version: self.version + 1, ..self.clone() }
     }
 
+    /// Whether people know of it and were not told of its end.
+    pub fn is_open(&self) -> bool {
+        self.state == State::Open
+    }
+
     /// When the newest look that has left a trace in it was taken (UTC).
     fn written_at(&self) -> Timestamp {
         let seen = [self.course.evaluated_at, self.course.noticed_at, self.resolved_at];

@@ -1,0 +1,230 @@
+//! Who speaks for a cause that several subjects share: the first incident that claims it.
+//!
+//! Two functions may meet the same expired authorization in two syncs within the same second, and neither sees the other's
+//! incident yet. A claim is one conditional write, so one of them gets it; the other's incident is held under the first.
+//! Nothing releases a claim: it counts while its incident is open, or for as long as that one may be on its way.
+//!
+//! Claims lie in a partition of their own beside the pipeline's, `<pipeline>/causes`.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use jiff::{SignedDuration, Timestamp};
+
+use super::item::{self, Item};
+use super::{Error, IncidentStore, TABLE, UPDATE};
+use crate::incident::{Incident, IncidentKey, SENDING_LEASE};
+
+/// How long a claim is kept. An incident that is open longer is seen by every round, which needs no claim.
+const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Claims change hands seldom; one that changes at each try is left to whoever has it.
+const TRIES: usize = 3;
+
+const LEADER: &str = "leader";
+const CLAIMED_AT: &str = "claimed_at";
+const EXPIRES_AT: &str = "expires_at";
+
+/// Whose a cause is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Speaker {
+    /// The incident that asked: people are told of it.
+    Ours,
+    /// Another one: people are told of that.
+    Theirs(IncidentKey),
+}
+
+struct Held {
+    leader: IncidentKey,
+    claimed_at: Timestamp,
+}
+
+impl Held {
+    /// Whether the claim counts, given the incident of who has it.
+    fn counts(&self, leader: Option<&Incident>, now: Timestamp) -> bool {
+        match leader {
+            Some(leader) if leader.is_open() => true,
+            // It came and went since.
+            Some(leader) if leader.resolved_at.is_some_and(|at| at >= self.claimed_at) => false,
+            // It may be on its way.
+            _ => now.duration_since(self.claimed_at) < SENDING_LEASE,
+        }
+    }
+}
+
+impl IncidentStore {
+    /// Claims the cause `group` of a check for an incident that is about to open.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn claim_cause(
+        &self,
+        key: &IncidentKey,
+        group: &str,
+        now: Timestamp,
+    ) -> Result<Speaker, Error> {
+        let mut stale = None;
+        for _ in 0..TRIES {
+            let Some(held) = self.try_claim(key, group, stale.as_ref(), now).await? else {
+                return Ok(Speaker::Ours);
+            };
+            let leader = self.get(&held.leader).await?;
+            if held.counts(leader.as_ref(), now) {
+                return Ok(Speaker::Theirs(held.leader));
+            }
+            stale = Some(held);
+        }
+        // Others are quicker each time, so one of them speaks.
+        Ok(stale.map_or(Speaker::Ours, |held| Speaker::Theirs(held.leader)))
+    }
+
+    /// Writes a claim where there is none, or over a stale one; else who has it.
+    async fn try_claim(
+        &self,
+        key: &IncidentKey,
+        group: &str,
+        stale: Option<&Held>,
+        now: Timestamp,
+    ) -> Result<Option<Held>, Error> {
+        let text = |value: String| AttributeValue::S(value);
+        let expires = now.saturating_add(KEPT).unwrap_or(now).as_second();
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::PIPELINE, text(format!("{}/causes", key.pipeline)))
+            .key(item::CHECK_SUBJECT, text(format!("{}/{group}", key.check)))
+            .update_expression("SET #leader = :leader, #claimed_at = :now, #expires_at = :expires")
+            .expression_attribute_names("#leader", LEADER)
+            .expression_attribute_names("#claimed_at", CLAIMED_AT)
+            .expression_attribute_names("#expires_at", EXPIRES_AT)
+            .expression_attribute_values(":leader", text(key.to_string()))
+            .expression_attribute_values(":now", text(now.to_string()))
+            .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let free = "attribute_not_exists(#leader) OR #leader = :leader";
+        request = match stale {
+            None => request.condition_expression(free),
+            Some(stale) => request
+                .condition_expression(format!("{free} OR (#leader = :stale AND #claimed_at = :since)"))
+                .expression_attribute_values(":stale", text(stale.leader.to_string()))
+                .expression_attribute_values(":since", text(stale.claimed_at.to_string())),
+        };
+        let error = match request.send().await {
+            Ok(_) => return Ok(None),
+            Err(error) => error,
+        };
+        match super::lost_to(&error) {
+            None => Err(TABLE.failed(&self.table, UPDATE, &error).into()),
+            // It was deleted in between: whoever asks next claims it.
+            Some(None) => Ok(None),
+            Some(Some(stored)) => self.held(stored).map(Some),
+        }
+    }
+
+    fn held(&self, stored: &HashMap<String, AttributeValue>) -> Result<Held, Error> {
+        let item = Item(stored);
+        let read = || {
+            let leader = item.text(LEADER)?;
+            let leader = IncidentKey::parse(leader).ok_or_else(|| {
+                item.unreadable(LEADER, format!("{leader:?}, which is no key of an incident"))
+            })?;
+            Ok(Held { leader, claimed_at: item.parsed(CLAIMED_AT, "an instant")? })
+        };
+        read().map_err(|unreadable| self.unreadable(unreadable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::aws::wire::{Asked, Wire, now};
+
+    const SECOND: &str = "properties/run-failed/properties-update";
+
+    fn key(text: &str) -> IncidentKey {
+        IncidentKey::parse(text).unwrap()
+    }
+
+    fn taken(since: &str) -> String {
+        json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+            "message": "The conditional request failed",
+            "Item": {
+                "pipeline": {"S": "properties/causes"},
+                "check_subject": {"S": "run-failed/auth"},
+                "leader": {"S": "properties/run-failed/properties-create"},
+                "claimed_at": {"S": since},
+            },
+        })
+        .to_string()
+    }
+
+    fn incident(state: &str) -> String {
+        json!({"Item": {
+            "pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/properties-create"},
+            "state": {"S": state}, "severity": {"S": "error"}, "opened_at": {"S": "2026-11-24T09:00:00Z"},
+            "generation": {"N": "1"}, "version": {"N": "1"}, "summary": {"S": "failed"}, "figures": {"S": "[]"},
+            "cause": {"S": "auth"},
+        }})
+        .to_string()
+    }
+
+    async fn claim(answers: &[(u16, &str)]) -> (Speaker, Vec<Value>) {
+        let wire = Wire::answering_in_turn(answers).await;
+        let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+        let speaker = store.claim_cause(&key(SECOND), "auth", now()).await.unwrap();
+        let requests = wire.requests().await;
+        (speaker, requests.iter().map(Asked::json).collect())
+    }
+
+    #[tokio::test]
+    async fn the_first_to_claim_a_cause_speaks_for_it() {
+        let (speaker, requests) = claim(&[(200, "{}")]).await;
+        assert_eq!(speaker, Speaker::Ours);
+        assert_eq!(requests[0]["ConditionExpression"], "attribute_not_exists(#leader) OR #leader = :leader");
+        assert_eq!(requests[0]["Key"]["check_subject"], json!({"S": "run-failed/auth"}));
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_the_first_is_on_its_way_or_open_is_held_under_it() {
+        let theirs = Speaker::Theirs(key("properties/run-failed/properties-create"));
+        let on_its_way = taken("2026-11-24T09:59:00Z");
+        for leader in ["{}".to_owned(), incident("watching"), incident("resolved")] {
+            assert_eq!(claim(&[(400, &on_its_way), (200, &leader)]).await.0, theirs, "{leader}");
+        }
+        let long_ago = taken("2026-11-24T09:00:00Z");
+        assert_eq!(claim(&[(400, &long_ago), (200, &incident("open"))]).await.0, theirs);
+    }
+
+    #[tokio::test]
+    async fn a_claim_whose_incident_came_and_went_goes_to_the_next_at_once() {
+        let mut over: Value = serde_json::from_str(&incident("resolved")).unwrap();
+        over["Item"]["resolved_at"] = json!({"S": "2026-11-24T09:59:30Z"});
+        let just_now = taken("2026-11-24T09:59:00Z");
+        let (speaker, _) = claim(&[(400, &just_now), (200, &over.to_string()), (200, "{}")]).await;
+        assert_eq!(speaker, Speaker::Ours);
+    }
+
+    #[tokio::test]
+    async fn a_claim_whose_incident_is_over_goes_to_the_next() {
+        let long_ago = taken("2026-11-24T09:00:00Z");
+        for leader in [incident("resolved"), incident("held"), "{}".to_owned()] {
+            let (speaker, requests) = claim(&[(400, &long_ago), (200, &leader), (200, "{}")]).await;
+            assert_eq!(speaker, Speaker::Ours, "{leader}");
+            let condition = requests[2]["ConditionExpression"].as_str().unwrap();
+            assert!(condition.ends_with("OR (#leader = :stale AND #claimed_at = :since)"), "{condition}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_changes_hands_at_each_try_is_left_to_whoever_has_it() {
+        let long_ago = taken("2026-11-24T09:00:00Z");
+        let resolved = incident("resolved");
+        let answers = [(400, &*long_ago), (200, &*resolved)].repeat(3);
+        let (speaker, requests) = claim(&answers).await;
+        assert!(matches!(speaker, Speaker::Theirs(_)));
+        assert_eq!(requests.len(), 6);
+    }
+}
