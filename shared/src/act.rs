@@ -80,12 +80,12 @@ impl<'a> Round<'a> {
         topic: &'a Topic,
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let (live, tallies) =
+        let ((live, unreadable), (tallies, unreadable_silences)) =
             futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
-        let (live, unreadable) = live;
         let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
-        let asked_for =
-            tallies.iter().map(|tally| &tally.silence).filter(|silence| silence.is_active(now)).cloned();
+        // What is stored of a declared one says only what it held back; whether it holds is for the file to say.
+        let asked_for = tallies.iter().filter(|tally| !tally.declared && tally.silence.is_active(now));
+        let asked_for = asked_for.map(|tally| tally.silence.clone());
         let mut round = Self {
             pipeline,
             store,
@@ -97,12 +97,17 @@ impl<'a> Round<'a> {
             tallies,
             sent: Vec::new(),
             held_back: 0,
-            failures: unreadable.iter().map(ToString::to_string).collect(),
+            failures: unreadable.iter().chain(&unreadable_silences).map(ToString::to_string).collect(),
         };
         let unrecorded: Vec<Decision> =
             round.live.values().filter_map(|incident| resend(incident, now)).collect();
+        let failures = round.failures.len();
         for decision in unrecorded {
             round.carry_out(decision).await;
+            if round.failures.len() > failures {
+                // What waits for a topic that does not answer would eat the time that looking at the world needs.
+                break;
+            }
         }
         Ok(round)
     }
@@ -135,8 +140,9 @@ impl<'a> Round<'a> {
             self.carry_out(decision).await;
         }
         for tally in std::mem::take(&mut self.tallies) {
-            if tally.is_to_be_told(self.now)
-                && let Err(error) = self.tell_held_back(&tally).await
+            let count = tally.to_be_told(&self.silences, self.now);
+            if count > 0
+                && let Err(error) = self.tell_held_back(&tally, count).await
             {
                 tracing::error!(silence = %tally.silence.id, %error, "what a silence held back could not be told");
                 self.failures.push(format!("silence {}: {error}", tally.silence.id));
@@ -179,9 +185,12 @@ impl<'a> Round<'a> {
             }
         };
         let decision = decide(finding, stored, &circumstances);
-        let Some(group) = finding.group.as_ref().filter(|_| decision.opens()) else { return Ok(decision) };
+        let (true, Some(group), Some(severity)) = (decision.opens(), &finding.group, finding.severity())
+        else {
+            return Ok(decision);
+        };
         // Another function may meet the same cause in another subject at this moment.
-        match self.store.claim_cause(key, group, self.now).await? {
+        match self.store.claim_cause(key, group, severity, self.now).await? {
             Speaker::Ours => Ok(decision),
             Speaker::Theirs(cause) => {
                 circumstances.cause = Some(&cause);
@@ -219,11 +228,16 @@ impl<'a> Round<'a> {
             _ => None,
         };
         let outcome = match held_by {
-            Some(silence) => self.store.write_held_back(&incident, expected, silence).await?,
+            Some(silence) => {
+                let declared = self.pipeline.silences.iter().any(|declared| {
+                    declared.active_at(self.now).is_some_and(|declared| declared.id == silence.id)
+                });
+                self.store.write_held_back(&incident, expected, silence, declared).await?
+            }
             None => self.store.write(&incident, expected).await?,
         };
         if self.keep(incident.clone(), outcome) {
-            self.held_back += usize::from(held_by_silence(reason));
+            self.held_back += usize::from(reason == NoteReason::Silenced);
             tracing::info!(incident = %incident.key, reason = ?reason, "noted");
         }
         Ok(())
@@ -274,27 +288,23 @@ impl<'a> Round<'a> {
         }
     }
 
-    async fn tell_held_back(&mut self, tally: &Tally) -> Result<(), Error> {
+    async fn tell_held_back(&mut self, tally: &Tally, count: u64) -> Result<(), Error> {
         let (pipeline, id) = (&self.pipeline.name, &tally.silence.id);
-        if !self.store.begin_telling(pipeline, id, self.now).await? {
+        if !self.store.begin_telling(pipeline, tally, self.now).await? {
             return Ok(());
         }
-        self.topic.publish(&notice::render_held_back(tally, self.pipeline, self.now)).await?;
-        tracing::info!(silence = %id, held_back = tally.held_back, "what a silence held back was told");
+        self.topic.publish(&notice::render_held_back(tally, count, self.pipeline, self.now)).await?;
+        tracing::info!(silence = %id, held_back = count, "what a silence held back was told");
         self.sent.push(SentNotice {
             incident: format!("{pipeline}/silence/{id}"),
             kind: notice::Kind::HeldBack,
             reason: None,
         });
-        Ok(self.store.record_told(pipeline, id, self.now).await?)
+        Ok(self.store.record_told(pipeline, tally, self.now).await?)
     }
 
     fn fail(&mut self, key: &IncidentKey, error: &Error) {
         tracing::error!(incident = %key, %error, "a finding had no effect");
         self.failures.push(format!("{key}: {error}"));
     }
-}
-
-fn held_by_silence(reason: NoteReason) -> bool {
-    reason == NoteReason::Silenced
 }

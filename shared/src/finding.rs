@@ -228,7 +228,7 @@ pub struct Finding {
     /// What it has in common with findings of other subjects that come from one cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The class of the vendor's error behind it, such as `deleted-column`.
+    /// The class of the vendor's error behind it, such as `deleted-source-column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     /// The judgement.

@@ -157,18 +157,27 @@ pub fn covering<'a>(
 pub struct Tally {
     /// The silence.
     pub silence: Silence,
+    /// Whether `pipeline.toml` declares it, or did: the file then says whether it holds, not what is stored of it.
+    pub declared: bool,
     /// How many notices were not sent because of it.
     pub held_back: u64,
     /// The incidents that they were of, as `check/subject`.
     pub incidents: Vec<String>,
-    /// When people were told of this, after its end (UTC).
-    pub told_at: Option<Timestamp>,
+    /// How many of the notices people were told of, after its end. It may have been prolonged since.
+    pub told: u64,
+    /// How often people were told.
+    pub tellings: u32,
 }
 
 impl Tally {
-    /// Whether people are yet to be told what was held back.
-    pub fn is_to_be_told(&self, now: Timestamp) -> bool {
-        self.silence.is_over(now) && self.held_back > 0 && self.told_at.is_none()
+    /// How many notices people are yet to be told of; none while the silence holds. `active` are the silences that hold.
+    pub fn to_be_told(&self, active: &[Silence], now: Timestamp) -> u64 {
+        let holds = if self.declared {
+            active.iter().any(|silence| silence.id == self.silence.id)
+        } else {
+            !self.silence.is_over(now)
+        };
+        if holds { 0 } else { self.held_back.saturating_sub(self.told) }
     }
 }
 
@@ -277,16 +286,37 @@ mod tests {
 
     #[test]
     fn what_was_held_back_is_told_once_and_only_after_the_end() {
-        let tally = |held_back, told_at| Tally {
+        let tally = |held_back, told| Tally {
             silence: silence("s", Scope::default(), "2026-11-24T12:00:00Z"),
+            declared: false,
             held_back,
             incidents: Vec::new(),
-            told_at,
+            told,
+            tellings: 0,
         };
         let over = at("2026-11-24T12:00:00Z");
-        assert!(tally(1, None).is_to_be_told(over));
-        assert!(!tally(1, None).is_to_be_told(at("2026-11-24T11:59:59Z")));
-        assert!(!tally(0, None).is_to_be_told(over));
-        assert!(!tally(1, Some(over)).is_to_be_told(over));
+        assert_eq!(tally(3, 0).to_be_told(&[], over), 3);
+        assert_eq!(tally(3, 0).to_be_told(&[], at("2026-11-24T11:59:59Z")), 0);
+        assert_eq!(tally(0, 0).to_be_told(&[], over), 0);
+        assert_eq!(tally(3, 3).to_be_told(&[], over), 0);
+        // Prolonged after people were told, and held back more.
+        assert_eq!(tally(5, 3).to_be_told(&[], over), 2);
+    }
+
+    #[test]
+    fn whether_a_declared_silence_holds_is_what_the_file_says_and_not_what_was_stored() {
+        let stored = silence("s", Scope::default(), "2026-11-24T12:00:00Z");
+        let tally = Tally {
+            silence: stored.clone(),
+            declared: true,
+            held_back: 1,
+            incidents: Vec::new(),
+            told: 0,
+            tellings: 0,
+        };
+        let (within, after) = (at("2026-11-24T11:00:00Z"), at("2026-11-24T13:00:00Z"));
+        let prolonged = Silence { until: at("2026-11-24T18:00:00Z"), ..stored };
+        assert_eq!(tally.to_be_told(std::slice::from_ref(&prolonged), after), 0, "prolonged in the file");
+        assert_eq!(tally.to_be_told(&[], within), 1, "taken out of the file");
     }
 }

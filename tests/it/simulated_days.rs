@@ -251,7 +251,7 @@ proptest! {
         minute_of_day in 0_i64..24 * 60,
         poll_phase_s in 0_i64..300,
     ) {
-        // 2026-11-01 and 2027-03-14, both from 07:00 UTC (midnight in Los Angeles) on.
+        // 2026-11-01 and 2027-03-14, both from 07:00 UTC on, an hour at the most before the day begins in Los Angeles.
         let day = if spring { 145 } else { 12 };
         for expectation in expectations() {
             play(&expectation, seed, day * 24 * 60 + 7 * 60 + minute_of_day, poll_phase_s)

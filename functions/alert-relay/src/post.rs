@@ -174,6 +174,9 @@ impl Post<'_> {
             .retry(self.patience.waits().build())
             .when(PostError::is_transient)
             .adjust(|error: &PostError, wait| match error.asks_for() {
+                // Who does not say for how long means minutes (PagerDuty developer docs, Events API v2 overview), which
+                // the queue waits.
+                None if matches!(error, PostError::Limited { .. }) => None,
                 // Asking earlier than it was told to would only prolong it.
                 Some(asked_for) if asked_for > longest_wait => None,
                 asked_for => wait.map(|wait| asked_for.unwrap_or(wait)),

@@ -58,7 +58,7 @@ async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_re
 #[tokio::test]
 async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
     let world = World::start(both()).await;
-    world.pagerduty.script(vec![status(429, ""), status(429, ""), status(429, "")]).await;
+    world.pagerduty.script(vec![status(503, ""), status(503, ""), status(503, "")]).await;
     let mut other = notice(Kind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
     let batch = [notice(Kind::Opened, Severity::Critical, 1), other];

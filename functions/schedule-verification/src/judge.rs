@@ -46,11 +46,19 @@ pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Fin
     let mut findings = match &workspace.trouble {
         None => reachable(workspace),
         Some(why @ (Unread::Unreachable(what) | Unread::Unreadable(what))) => {
-            let (summary, cause) = match why {
-                Unread::Unreachable(_) => {
-                    ("Census does not answer", "Census is down, or the network on the way to it")
-                }
+            let (severity, summary, cause) = match why {
+                Unread::Unreachable(_) if workspace.read_to_end => (
+                    Severity::Error,
+                    "Census lists the syncs and does not give the runs of some",
+                    "Census is in trouble with these syncs, or slow",
+                ),
+                Unread::Unreachable(_) => (
+                    Severity::Critical,
+                    "Census does not answer",
+                    "Census is down, or the network on the way to it",
+                ),
                 _ => (
+                    Severity::Critical,
                     "Census answers what we cannot read",
                     "The API changed, or something else answers in its place",
                 ),
@@ -59,7 +67,7 @@ pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Fin
                 .with("syncs read before", workspace.listed)
                 .with("syncs whose runs are unknown", workspace.unread_runs);
             vec![
-                Finding::unhealthy(Check::ApiReachable, CENSUS, Severity::Critical, evidence, cause),
+                Finding::unhealthy(Check::ApiReachable, CENSUS, severity, evidence, cause),
                 Finding::not_evaluated(
                     Check::TokenAccepted,
                     CENSUS,
@@ -99,6 +107,9 @@ fn reachable(workspace: &Workspace) -> Vec<Finding> {
 
 fn clock_skew(workspace: &Workspace) -> Finding {
     let Some(ahead) = workspace.vendor_clock_ahead else {
+        if let Some(why) = &workspace.trouble {
+            return Finding::not_evaluated(Check::ClockSkew, CENSUS, unread(why));
+        }
         let what = "the clock of Census".to_owned();
         return Finding::not_evaluated(Check::ClockSkew, CENSUS, WhyNot::UnknownFigures { what });
     };
@@ -141,12 +152,17 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     let check = Check::DeadLetters;
     let count = |wanted: Letters| {
         let of_kind = queues.iter().filter(move |queue| queue.letters == wanted);
-        of_kind.filter_map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<u64>()
+        of_kind.map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<Option<u64>>()
     };
+    let said =
+        |count: Option<u64>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
     let (deliveries, notices) = (count(Letters::Deliveries), count(Letters::Notices));
-    let evidence = Evidence::new(format!("{notices} notices and {deliveries} webhooks could not be handled"))
-        .with("notices not passed on", notices)
-        .with("webhooks not understood", deliveries);
+    let evidence = Evidence::new(format!(
+        "{} notices and {} webhooks could not be handled",
+        said(notices),
+        said(deliveries)
+    ));
+    let (deliveries, notices) = (deliveries.unwrap_or(0), notices.unwrap_or(0));
     if notices > 0 {
         let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
                      alert-relay names each reason";

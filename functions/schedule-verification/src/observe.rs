@@ -13,6 +13,8 @@ use syncwatch::pipeline::{Pipeline, Sync};
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
 const CONCURRENT_READS: usize = 25;
+/// After so many syncs about which Census did not answer it is asked no more: it is not their fault.
+const GIVE_UP_AFTER: usize = 3;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
@@ -23,7 +25,9 @@ pub struct Workspace {
     pub listed: usize,
     /// Declared syncs whose runs could not be read.
     pub unread_runs: usize,
-    /// What stopped the reading, if anything did.
+    /// Whether the list was read to its end.
+    pub read_to_end: bool,
+    /// What Census did not answer, if anything.
     pub trouble: Option<Unread>,
     /// How far the clock of Census is ahead of ours; negative when it is behind.
     pub vendor_clock_ahead: Option<SignedDuration>,
@@ -90,6 +94,8 @@ pub struct Walk<'c, 'p> {
     /// The next page, read ahead.
     listed: Option<Result<SyncPage, Error>>,
     sampler: Sampler<'c>,
+    /// Declared syncs about which Census did not answer.
+    unanswered: usize,
     workspace: Workspace,
 }
 
@@ -104,12 +110,13 @@ impl<'c, 'p> Walk<'c, 'p> {
             next_page: Some(1),
             listed: None,
             sampler: Sampler::new(census),
+            unanswered: 0,
             workspace: Workspace::default(),
         }
     }
 
-    /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census
-    /// stopped answering.
+    /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census has
+    /// stopped answering. One sync about which it does not answer keeps no other from being looked at.
     pub async fn next_page(&mut self) -> Option<Page<'p>> {
         let listed = match self.listed.take() {
             Some(ahead) => ahead,
@@ -155,12 +162,17 @@ impl<'c, 'p> Walk<'c, 'p> {
         self.listed = ahead;
         for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
             self.workspace.unread_runs += 1;
-            // Nonsense about one sync is that sync's own; no answer is everybody's.
-            if !matches!(why, Unread::Unreadable(_)) {
-                self.workspace.trouble.get_or_insert_with(|| why.clone());
+            // Nonsense about one sync is that sync's own; no answer may be everybody's.
+            if matches!(why, Unread::Unreadable(_)) {
+                continue;
+            }
+            self.unanswered += 1;
+            self.workspace.trouble.get_or_insert_with(|| why.clone());
+            if self.unanswered >= GIVE_UP_AFTER || !matches!(why, Unread::Unreachable(_)) {
                 self.listed = None;
             }
         }
+        self.workspace.read_to_end = page.next.is_none();
         Some(Page { found, unreadable })
     }
 

@@ -29,8 +29,6 @@ const UPDATE: &str = "dynamodb:UpdateItem";
 pub enum Expected {
     /// No incident was ever stored under this key (or it has expired since).
     Absent,
-    /// There is none, or it is resolved.
-    ResolvedOrAbsent,
     /// It has this version.
     Version(u64),
 }
@@ -201,11 +199,6 @@ impl ConditionalUpdate {
             Expected::Absent => {
                 names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
                 "attribute_not_exists(#pipeline)"
-            }
-            Expected::ResolvedOrAbsent => {
-                names.insert("#pipeline".to_owned(), item::PIPELINE.to_owned());
-                values.insert(":resolved".to_owned(), AttributeValue::S(item::RESOLVED.to_owned()));
-                "attribute_not_exists(#pipeline) OR #state = :resolved"
             }
             Expected::Version(version) => {
                 values.insert(":expected".to_owned(), AttributeValue::N(version.to_string()));

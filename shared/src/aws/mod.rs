@@ -1,8 +1,9 @@
 //! The AWS clients: secrets, incidents, deliveries, queues and the topic for notices, all on one HTTP stack.
 //!
-//! [`Sdk::connect`] builds what all of them share, once and without I/O; [`Clients`] has those that most functions need: credentials and region come from the environment that
-//! Lambda sets, so none of the SDK's chains (profiles, container and instance metadata) is ever asked. The SDK's ordinary
-//! variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead it to an emulator.
+//! [`Sdk::connect`] builds what all of them share, once and without I/O; [`Clients`] has those that most functions need.
+//! Credentials and region come from the environment that Lambda sets, so none of the SDK's chains (profiles, container and
+//! instance metadata) is ever asked. The SDK's ordinary variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead
+//! it to an emulator.
 
 use std::time::Duration;
 

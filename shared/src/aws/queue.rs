@@ -32,16 +32,22 @@ impl Queue {
         Ok(answer.message_id.unwrap_or_default())
     }
 
-    /// About how many messages lie in it, as SQS counts: those that somebody has just taken are not among them. `None` if
-    /// the answer did not say.
+    /// About how many messages lie in it, those that somebody has just taken and may give back included. `None` if the
+    /// answer did not say.
     ///
     /// # Errors
     /// SQS did not answer, or refused; names the queue and the remedy.
     pub async fn depth(&self) -> Result<Option<u64>, AwsError> {
-        let counted = QueueAttributeName::ApproximateNumberOfMessages;
-        let asked = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(counted.clone());
+        let counted = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let asked = self.client.get_queue_attributes().queue_url(&self.url);
+        let asked = asked.set_attribute_names(Some(counted.to_vec()));
         let answer = asked.send().await.map_err(|error| self.kind.failed(&self.url, LOOK, &error))?;
-        Ok(answer.attributes.and_then(|all| all.get(&counted)?.parse().ok()))
+        let attributes = answer.attributes.unwrap_or_default();
+        let counts = counted.iter().map(|name| attributes.get(name)?.parse::<u64>().ok());
+        Ok(counts.sum())
     }
 }
 
@@ -70,13 +76,16 @@ mod tests {
 
     #[tokio::test]
     async fn what_lies_in_a_queue_is_counted_and_an_answer_without_a_count_is_not_zero() {
-        let counted = json!({ "Attributes": { "ApproximateNumberOfMessages": "7" } });
+        let counted = json!({ "Attributes": {
+            "ApproximateNumberOfMessages": "7", "ApproximateNumberOfMessagesNotVisible": "2",
+        } });
         let wire = Wire::answering(200, counted).await;
-        assert_eq!(queue(&wire).depth().await.unwrap(), Some(7));
+        assert_eq!(queue(&wire).depth().await.unwrap(), Some(9));
         let request = wire.only_request().await;
         assert_eq!(request.target(), "AmazonSQS.GetQueueAttributes");
-        assert_eq!(request.json()["AttributeNames"], json!(["ApproximateNumberOfMessages"]));
-        for answer in [json!({}), json!({ "Attributes": { "ApproximateNumberOfMessages": "many" } })] {
+        let asked = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        assert_eq!(request.json()["AttributeNames"], json!(asked));
+        for answer in [json!({}), json!({ "Attributes": { "ApproximateNumberOfMessages": "7" } })] {
             assert_eq!(queue(&Wire::answering(200, answer).await).depth().await.unwrap(), None);
         }
         let denied = json!({ "__type": "AccessDeniedException", "message": "no" });

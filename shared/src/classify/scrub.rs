@@ -43,11 +43,12 @@ const NAMING: [&str; 17] = [
 ];
 
 /// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
-const BEFORE_VALUES: [(&str, &str); 7] = [
+const BEFORE_VALUES: [(&str, &str); 8] = [
     ("data value too large:", "(max length="),
     ("bad value for restricted picklist field:", ""),
     ("invalid email address:", ""),
     ("value not of required type:", ""),
+    ("value of incorrect type:", ""),
     ("with value ", " is "),
     ("value:", ""),
     ("values:", ""),
@@ -73,6 +74,7 @@ pub fn scrub(text: &str) -> String {
     let line = without_quoted_values(&line);
     let line = without_tokens(&line);
     let line = without_assigned(&line);
+    let line = without_telephones(&line);
     let line = without_long_numbers(&line);
     cut(&line, TEXT_CHARS)
 }
@@ -229,6 +231,31 @@ fn without_assigned(line: &str) -> String {
             value.len() < LONG_NUMBER && value.trim().chars().all(|c| c.is_ascii_digit() || c == '=');
         out.push_str(if harmless || value.trim() == HIDDEN { value } else { HIDDEN });
         rest = after.get(end..).unwrap_or_default();
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Telephone numbers that are written in groups, such as `(415) 555-2671`.
+fn without_telephones(line: &str) -> String {
+    let of_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | '.' | '-' | ' ');
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '(')) {
+        let (before, run) = rest.split_at(start);
+        let end = run.find(|c| !of_number(c)).unwrap_or(run.len());
+        // Punctuation at its end belongs to the sentence.
+        let number = run.get(..end).unwrap_or_default().trim_end_matches(|c: char| !c.is_ascii_digit());
+        let groups: Vec<usize> =
+            number.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|digits| *digits > 0).collect();
+        let glued = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        out.push_str(before);
+        out.push_str(if !glued && groups.ends_with(&[3, 3, 4]) { HIDDEN } else { number });
+        let taken = number.len().max(run.chars().next().map_or(0, char::len_utf8));
+        if number.is_empty() {
+            out.push_str(run.get(..taken).unwrap_or_default());
+        }
+        rest = run.get(taken..).unwrap_or_default();
     }
     out.push_str(rest);
     out

@@ -9,13 +9,15 @@ use serde::Serialize;
 use super::{
     Acknowledged, Course, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen, State,
 };
-use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
+use crate::finding::{Evidence, Figure, Finding, Outcome, Severity, WhyNot};
 use crate::schedule::{minute_utc, words};
 use crate::silence::Silence;
 
 /// How stale the instant of the last judgement may grow before it is written anew: a write for each round would cost
 /// more than the precision is worth.
 const STILL_REPORTING: SignedDuration = SignedDuration::from_mins(10);
+/// The figure that keeps what was found when the check was last judged.
+const FOUND_THEN: &str = "what was found then";
 /// Openings of a key that are remembered.
 const REMEMBERED_OPENINGS: usize = 16;
 
@@ -115,8 +117,11 @@ pub enum NoteReason {
     SeemsOver,
     /// Unhealthy again before it was called over.
     NotOver,
-    /// Judged as before; written now and then, so that a check that stops reporting is noticed.
+    /// Judged as before; written where agreements hang on it, and now and then, so that a check that stops reporting is
+    /// noticed.
     StillReporting,
+    /// It fails of something else than before.
+    OtherClass,
     /// Judged again after it had stopped reporting.
     ReportingAgain,
     /// Somebody has taken it on.
@@ -149,19 +154,18 @@ pub enum NotifyReason {
     NeverRecorded,
 }
 
-/// The open incident that people know of and that has the same cause as this finding: the same check in the same group,
-/// of another subject. Of several the first by key, so that all rounds choose the same.
+/// The open incident that speaks for the cause of this finding: the same check in the same group, of another subject. Of
+/// several the first by key, so that all rounds choose the same.
 pub fn common_cause<'a, S: BuildHasher>(
     finding: &Finding,
     live: &'a HashMap<IncidentKey, Incident, S>,
 ) -> Option<&'a IncidentKey> {
-    let group = finding.group.as_ref()?;
+    let (group, severity) = (finding.group.as_ref()?, finding.severity()?);
     live.values()
         .filter(|other| {
-            other.state == State::Open
-                && other.key.check == finding.check
+            other.key.check == finding.check
                 && other.key.subject != finding.subject
-                && other.group.as_ref() == Some(group)
+                && other.speaks_for(group, severity)
         })
         .map(|other| &other.key)
         .min()
@@ -177,7 +181,8 @@ pub fn common_cause<'a, S: BuildHasher>(
 /// * unhealthy, long since people heard        => reminder, unless somebody has taken it on
 /// * unhealthy otherwise                       => rest, people know
 /// * healthy, open, often and long enough      => resolved, silence or not: who was told of it is told of its end
-/// * not judged for long, open                 => stopped reporting, which is not resolved
+/// * not judged for long, open                 => stopped reporting, which is not resolved, and so again at growing gaps
+/// * not judged, and what held it is over      => opened: nobody saw it end
 /// * not declared any more, open               => resolved, for nobody asks any more
 pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'_>) -> Decision {
     if let Some(stored) = stored {
@@ -261,7 +266,9 @@ struct Told<'a> {
 
 impl Told<'_> {
     fn onto(&self, incident: &mut Incident) {
-        incident.severity = incident.severity.max(self.severity);
+        // What people were not told of does not count against what is found now.
+        let told = if incident.state == State::Open { incident.severity } else { Severity::Info };
+        incident.severity = told.max(self.severity);
         incident.evidence = self.evidence.clone();
         self.cause.clone_into(&mut incident.cause);
         incident.group.clone_from(&self.finding.group);
@@ -350,19 +357,14 @@ fn open(
 }
 
 fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> Decision {
-    let mut incident = held.clone();
+    let mut incident = refreshed(held.clone(), at.now);
     told.onto(&mut incident);
     incident.course.seen.push(true);
     if let Some(silence) = at.silence {
-        let same = matches!(&held.hold, Some(Hold::Silence { id }) if *id == silence.id);
-        let worse = incident.course.held_severity.is_none_or(|counted| told.severity > counted);
-        if same && !worse {
-            return still_reporting(RestReason::Silenced, incident, held, at);
-        }
-        incident.hold = Some(Hold::Silence { id: silence.id.clone() });
-        incident.course.held_back += 1;
-        incident.course.held_severity = Some(told.severity);
-        return note(NoteReason::Silenced, incident, Some(held));
+        return match hold_back(&mut incident, held, silence, told.severity) {
+            true => note(NoteReason::Silenced, incident, Some(held)),
+            false => still_reporting(RestReason::Silenced, incident, held, at),
+        };
     }
     if let Some(cause) = at.cause {
         if matches!(&held.hold, Some(Hold::Cause { key }) if key == cause) {
@@ -371,22 +373,33 @@ fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> D
         incident.hold = Some(Hold::Cause { key: cause.clone() });
         return note(NoteReason::UnderCause, incident, Some(held));
     }
-    incident.course.evaluated_at = Some(at.now);
     open(NotifyReason::HoldEnded, incident, Some(held), at)
 }
 
+/// Counts a notice that a silence holds back, unless it has counted one of that severity before; whether it did.
+fn hold_back(incident: &mut Incident, before: &Incident, silence: &Silence, severity: Severity) -> bool {
+    let same = matches!(&before.hold, Some(Hold::Silence { id }) if *id == silence.id);
+    if same && before.course.held_severity.is_some_and(|counted| severity <= counted) {
+        return false;
+    }
+    incident.hold = Some(Hold::Silence { id: silence.id.clone() });
+    incident.course.held_back += 1;
+    incident.course.held_severity = Some(severity);
+    true
+}
+
 fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> Decision {
-    let mut incident = open.clone();
+    let mut incident = refreshed(open.clone(), at.now);
     incident.course.seen.push(true);
     let not_over = incident.course.healthy_since.take().is_some();
     let again = incident.course.stopped_at.take().is_some();
+    // Whether it speaks for others hangs on it, so it is not left to the next notice.
+    let other_class = incident.group != told.finding.group || incident.class != told.finding.class;
+    incident.group.clone_from(&told.finding.group);
+    incident.class.clone_from(&told.finding.class);
     if told.severity > open.severity {
         if let Some(silence) = at.silence {
-            let counted = open.course.held_severity.is_some_and(|counted| told.severity <= counted);
-            if !counted {
-                incident.hold = Some(Hold::Silence { id: silence.id.clone() });
-                incident.course.held_back += 1;
-                incident.course.held_severity = Some(told.severity);
+            if hold_back(&mut incident, open, silence, told.severity) {
                 return note(NoteReason::Silenced, incident, Some(open));
             }
         } else {
@@ -399,20 +412,18 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
         }
     }
     if not_over {
-        return note(NoteReason::NotOver, refreshed(incident, at.now), Some(open));
+        return note(NoteReason::NotOver, incident, Some(open));
     }
     if again {
-        return note(NoteReason::ReportingAgain, refreshed(incident, at.now), Some(open));
+        return note(NoteReason::ReportingAgain, incident, Some(open));
+    }
+    if other_class {
+        return note(NoteReason::OtherClass, incident, Some(open));
     }
     if open.acknowledged.as_ref().is_some_and(|by| at.now < by.until) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
     }
-    let course = &open.course;
-    let due = at
-        .policy
-        .reminder_gap(open.severity, course.reminders)
-        .is_some_and(|gap| at.now.duration_since(course.noticed_at.unwrap_or(open.opened_at)) >= gap);
-    if !due {
+    if !is_reminder_due(open, at) {
         return still_reporting(RestReason::AlreadyKnown, incident, open, at);
     }
     if at.silence.is_some() {
@@ -423,35 +434,43 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
     notify(NotifyReason::StillThere, NoticeKind::Reminder, incident, Some(open), at.now)
 }
 
+fn is_reminder_due(open: &Incident, at: &Circumstances<'_>) -> bool {
+    let since = at.now.duration_since(open.course.noticed_at.unwrap_or(open.opened_at));
+    at.policy.reminder_gap(open.severity, open.course.reminders).is_some_and(|gap| since >= gap)
+}
+
 fn healthy(evidence: &Evidence, stored: &Incident, at: &Circumstances<'_>) -> Decision {
-    let mut incident = stored.clone();
+    let mut incident = refreshed(stored.clone(), at.now);
     incident.course.seen.push(false);
-    let resolves = at.policy.resolves(stored.key.check);
-    match stored.state {
-        State::Resolved => Decision::Rest(RestReason::NothingOpen),
-        State::Watching => {
-            let opens = at.policy.opens(stored.key.check);
-            if !incident.course.seen.settled(opens.of, false) {
-                return unsettled(NoteReason::SeemsOver, incident, stored);
-            }
-            passed(incident, stored, at.now)
-        }
-        State::Held => {
-            if !incident.course.seen.agrees(resolves, false) {
-                return unsettled(NoteReason::SeemsOver, incident, stored);
-            }
-            incident.evidence = evidence.clone();
-            passed(incident, stored, at.now)
-        }
+    incident.course.stopped_at = None;
+    let policy = at.policy;
+    let settled = match stored.state {
+        State::Resolved => return Decision::Rest(RestReason::NothingOpen),
+        State::Watching => incident.course.seen.settled(policy.opens(stored.key.check).of, false),
+        State::Held => incident.course.seen.agrees(policy.resolves(stored.key.check), false),
         State::Open => {
             let since = *incident.course.healthy_since.get_or_insert(at.now);
-            let quiet = !stored.course.flapping || at.now.duration_since(since) >= at.policy.flapping.quiet;
-            if !(quiet && incident.course.seen.agrees(resolves, false)) {
-                return unsettled(NoteReason::SeemsOver, incident, stored);
-            }
-            incident.evidence = evidence.clone();
-            resolve(NotifyReason::HealthyAgain, incident, stored, at.now)
+            let quiet = !stored.course.flapping || at.now.duration_since(since) >= policy.flapping.quiet;
+            quiet && incident.course.seen.agrees(policy.resolves(stored.key.check), false)
         }
+    };
+    if !settled {
+        let looks = policy.looks(stored.key.check);
+        let (after, before) = (&incident.course, &stored.course);
+        let news = after.healthy_since != before.healthy_since
+            || after.stopped_at != before.stopped_at
+            || after.seen.newest(looks) != before.seen.newest(looks);
+        return if news {
+            note(NoteReason::SeemsOver, incident, Some(stored))
+        } else {
+            still_reporting(RestReason::Unsettled, incident, stored, at)
+        };
+    }
+    incident.evidence = evidence.clone();
+    if stored.state == State::Open {
+        resolve(NotifyReason::HealthyAgain, incident, stored, at.now)
+    } else {
+        passed(incident, stored, at.now)
     }
 }
 
@@ -468,23 +487,50 @@ fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>
         }
         WhyNot::NotDeclared => passed(stored.clone(), stored, at.now),
         WhyNot::UnknownFigures { .. } | WhyNot::Unreadable { .. } | WhyNot::NothingYet { .. } => {
-            let last = stored.course.evaluated_at.unwrap_or(stored.opened_at);
-            let silent_for = at.now.duration_since(last);
-            let told = stored.state != State::Open || stored.course.stopped_at.is_some();
-            if told || at.silence.is_some() || silent_for < at.policy.stopped_after {
-                return Decision::Rest(RestReason::NotEvaluated);
-            }
-            let mut incident = stored.clone();
-            incident.course.stopped_at = Some(last);
-            incident.evidence = Evidence::new(format!(
-                "not judged for {}, so nobody can say whether it still is: {why}",
-                words(silent_for)
-            ))
-            .with("last judged", minute_utc(last))
-            .with("what was found then", &stored.evidence.summary);
-            notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
+            not_judged(why, stored, at)
         }
     }
+}
+
+/// Nobody can say whether it still is.
+fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decision {
+    if at.silence.is_some() {
+        return Decision::Rest(RestReason::NotEvaluated);
+    }
+    let stopped_at = stored.course.stopped_at;
+    let last = stopped_at.or(stored.course.evaluated_at).unwrap_or(stored.opened_at);
+    let silent_for = at.now.duration_since(last);
+    let long = silent_for >= at.policy.stopped_after;
+    match (stored.state, &stored.hold) {
+        // What held it is over, as far as anybody can say, and it was not seen to end.
+        (State::Held, Some(Hold::Silence { .. })) => {
+            return open(NotifyReason::HoldEnded, stored.clone(), Some(stored), at);
+        }
+        (State::Held, _) if long => {
+            return open(NotifyReason::HoldEnded, stored.clone(), Some(stored), at);
+        }
+        (State::Open, _) if stopped_at.is_some() => {
+            let taken_on = stored.acknowledged.as_ref().is_some_and(|by| at.now < by.until);
+            if taken_on || !is_reminder_due(stored, at) {
+                return Decision::Rest(RestReason::NotEvaluated);
+            }
+        }
+        (State::Open, _) if long => {}
+        _ => return Decision::Rest(RestReason::NotEvaluated),
+    }
+    let found_then = match stopped_at {
+        None => Some(Figure { name: FOUND_THEN.to_owned(), value: stored.evidence.summary.clone() }),
+        Some(_) => stored.evidence.figures.iter().find(|figure| figure.name == FOUND_THEN).cloned(),
+    };
+    let mut incident = stored.clone();
+    incident.course.stopped_at = Some(last);
+    incident.evidence = Evidence::new(format!(
+        "not judged for {}, so nobody can say whether it still is: {why}",
+        words(silent_for)
+    ))
+    .with("last judged", minute_utc(last));
+    incident.evidence.figures.extend(found_then);
+    notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
 }
 
 /// The end of what nobody was told.
@@ -507,26 +553,19 @@ fn resolve(reason: NotifyReason, mut incident: Incident, stored: &Incident, now:
     notify(reason, NoticeKind::Resolved, incident, Some(stored), now)
 }
 
-/// Written only where it changes what later decisions see.
-fn unsettled(reason: NoteReason, incident: Incident, stored: &Incident) -> Decision {
-    if incident.course == stored.course {
-        return Decision::Rest(RestReason::Unsettled);
-    }
-    note(reason, incident, Some(stored))
-}
-
-/// Nothing new. That it was judged is written now and then.
+/// Nothing new. It is written where it changes what later decisions see, and now and then, so that a check that stops
+/// reporting is noticed: a write for each round would cost more than that is worth.
 fn still_reporting(
     reason: RestReason,
     incident: Incident,
     stored: &Incident,
     at: &Circumstances<'_>,
 ) -> Decision {
-    let fresh = stored
-        .course
-        .evaluated_at
-        .is_some_and(|evaluated| at.now.duration_since(evaluated) < STILL_REPORTING);
-    if fresh {
+    let looks = at.policy.looks(stored.key.check);
+    let before = &stored.course;
+    let fresh =
+        before.evaluated_at.is_some_and(|evaluated| at.now.duration_since(evaluated) < STILL_REPORTING);
+    if fresh && incident.course.seen.newest(looks) == before.seen.newest(looks) {
         return Decision::Rest(reason);
     }
     note(NoteReason::StillReporting, refreshed(incident, at.now), Some(stored))
@@ -554,7 +593,10 @@ fn notify(
     let course = &mut incident.course;
     course.sequence += 1;
     course.noticed_at = Some(now);
-    course.reminders = if kind == NoticeKind::Reminder { course.reminders + 1 } else { 0 };
+    course.reminders = match kind {
+        NoticeKind::Reminder | NoticeKind::StoppedReporting => course.reminders + 1,
+        _ => 0,
+    };
     if kind != NoticeKind::StoppedReporting {
         course.evaluated_at = Some(now);
     }

@@ -184,11 +184,20 @@ impl Seen {
         self.count = self.count.saturating_add(1).min(Agreement::LONGEST);
     }
 
+    /// The newest observations and no others: how many there are, and their bits.
+    fn newest(self, looks: u8) -> Self {
+        let count = looks.min(self.count).min(Agreement::LONGEST);
+        Self { bits: self.bits & Self::mask(count), count }
+    }
+
+    fn mask(count: u8) -> u8 {
+        u8::try_from((1_u16 << count) - 1).unwrap_or(u8::MAX)
+    }
+
     fn among(self, newest: u8, unhealthy: bool) -> u32 {
-        let newest = newest.min(self.count).min(Agreement::LONGEST);
-        let mask = u8::try_from((1_u16 << newest) - 1).unwrap_or(u8::MAX);
-        let bits = if unhealthy { self.bits } else { !self.bits };
-        (bits & mask).count_ones()
+        let Self { bits, count } = self.newest(newest);
+        let bits = if unhealthy { bits } else { !bits };
+        (bits & Self::mask(count)).count_ones()
     }
 
     fn agrees(self, agreement: Agreement, unhealthy: bool) -> bool {
@@ -281,9 +290,15 @@ impl Incident {
         Self { pending: None, version: self.version + 1, ..self.clone() }
     }
 
-    /// Whether people know of it and were not told of its end.
-    pub fn is_open(&self) -> bool {
+    /// Whether it speaks for a cause that others have in common with it, as severe as this: people know of it by that
+    /// severity, and it was seen at the last look.
+    pub fn speaks_for(&self, group: &str, severity: Severity) -> bool {
+        let course = &self.course;
         self.state == State::Open
+            && self.group.as_deref() == Some(group)
+            && self.severity >= severity
+            && course.healthy_since.is_none()
+            && course.stopped_at.is_none()
     }
 
     /// When the newest look that has left a trace in it was taken (UTC).

@@ -82,10 +82,10 @@ impl Default for NoticePolicy {
     }
 }
 
-/// What a single look may get wrong, because it is seen through a network: looked at twice before people hear of it.
+/// What a single look may get wrong, because it is seen through a network or only counted about: looked at twice before people hear of it.
 /// All else is read from what Census has stored, and is as true at the first look as at the tenth.
 fn seen_through_a_network(check: Check) -> bool {
-    matches!(check, Check::ApiReachable | Check::TokenAccepted | Check::ClockSkew)
+    matches!(check, Check::ApiReachable | Check::TokenAccepted | Check::ClockSkew | Check::DeadLetters)
 }
 
 impl NoticePolicy {
@@ -97,6 +97,11 @@ impl NoticePolicy {
     /// After which agreement of healthy observations an incident resolves.
     pub fn resolves(&self, check: Check) -> Agreement {
         Self::of(&self.resolve_after, check)
+    }
+
+    /// How many of the newest looks any agreement on this check asks for.
+    pub fn looks(&self, check: Check) -> u8 {
+        self.opens(check).of.max(self.resolves(check).of)
     }
 
     fn of(declared: &BTreeMap<Check, Agreement>, check: Check) -> Agreement {

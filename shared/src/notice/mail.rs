@@ -28,9 +28,7 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline, now: Timestamp) -> String {
     mail.section("EVIDENCE", evidence(body));
     match body.kind {
         Kind::Resolved => {
-            let well =
-                if body.test { "Nothing: the test is over." } else { "Nothing: the check is healthy again." };
-            mail.section("WHAT TO DO", vec![well.to_owned()]);
+            mail.section("WHAT TO DO", vec!["Nothing: it is over.".to_owned()]);
         }
         Kind::HeldBack => {
             mail.section("WHAT THIS MEANS", wrap(&body.cause));

@@ -78,8 +78,8 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
     body
 }
 
-/// Renders what a silence held back, after its end.
-pub fn render_held_back(tally: &Tally, pipeline: &Pipeline, now: Timestamp) -> Message {
+/// Renders what a silence held back, after its end: `count` notices that people were not told of before.
+pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Timestamp) -> Message {
     let silence = &tally.silence;
     let key = format!("{}/silence/{}", pipeline.name, silence.id);
     let named = tally.incidents.len();
@@ -87,7 +87,7 @@ pub fn render_held_back(tally: &Tally, pipeline: &Pipeline, now: Timestamp) -> M
         "the silence of {} ({}) is over; it held back {} of {named} {}",
         silence.owner,
         silence.reason,
-        counted(tally.held_back, "notice"),
+        counted(count, "notice"),
         if named == 1 { "incident" } else { "incidents" },
     );
     let mut evidence = Evidence::new(summary)
@@ -98,13 +98,14 @@ pub fn render_held_back(tally: &Tally, pipeline: &Pipeline, now: Timestamp) -> M
         evidence = evidence.with("held back", incident);
     }
     let Evidence { summary, figures } = bounded(&evidence);
+    let sequence = tally.tellings.saturating_add(1);
     let body = Body {
         schema: SCHEMA.to_owned(),
-        id: format!("{key}#1.1"),
+        id: format!("{key}#1.{sequence}"),
         kind: Kind::HeldBack,
         dedup_key: key,
         generation: 1,
-        sequence: 1,
+        sequence,
         pipeline: pipeline.name.clone(),
         check: "silence".to_owned(),
         subject: silence.id.clone(),
@@ -112,7 +113,7 @@ pub fn render_held_back(tally: &Tally, pipeline: &Pipeline, now: Timestamp) -> M
         title: cut(&format!("[held back] {}: {summary}", silence.id), SENTENCE_CHARS),
         summary,
         figures,
-        cause: "What outlasted the silence was told as it ended; the rest was over before".to_owned(),
+        cause: "Whatever of it is still there is told by itself, unless another silence or a common cause covers it".to_owned(),
         class: None,
         opened_at: silence.from,
         resolved_at: Some(silence.until),

@@ -63,7 +63,9 @@ fn tally() -> Tally {
         },
         held_back: 3,
         incidents: vec!["error-rate/properties-create".to_owned(), "run-failed/properties-create".to_owned()],
-        told_at: None,
+        declared: true,
+        told: 0,
+        tellings: 0,
     }
 }
 
@@ -87,7 +89,7 @@ fn mail_reads_well() {
         "mail_flapping",
         mail(&render(&flapping, NoticeKind::Flapping, &pipeline(), now()))
     );
-    insta::assert_snapshot!("mail_held_back", mail(&render_held_back(&tally(), &pipeline(), now())));
+    insta::assert_snapshot!("mail_held_back", mail(&render_held_back(&tally(), 3, &pipeline(), now())));
     let test = render_test(NoticeKind::Opened, &pipeline(), Severity::Critical, now(), now());
     insta::assert_snapshot!("mail_test", mail(&test));
     assert_eq!(test.attributes["test"], "true");

@@ -49,9 +49,14 @@ impl fmt::Display for Pipeline {
                 words(minimum.grace)
             )?;
         }
-        writeln!(f, "  {} % of runs succeed", self.objectives.success_rate_percent)?;
-        if let Some(lag) = self.objectives.max_lag {
-            writeln!(f, "  a change arrives within {}", words(lag))?;
+        write!(
+            f,
+            "  promised, and not watched yet: {} % of runs succeed",
+            self.objectives.success_rate_percent
+        )?;
+        match self.objectives.max_lag {
+            Some(lag) => writeln!(f, ", a change arrives within {}", words(lag))?,
+            None => writeln!(f)?,
         }
         match self.census.undeclared_syncs {
             Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,

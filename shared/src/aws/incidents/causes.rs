@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::item::{self, Item};
 use super::{Error, IncidentStore, TABLE, UPDATE};
-use crate::incident::{Incident, IncidentKey, SENDING_LEASE};
+use crate::finding::Severity;
+use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 
 /// How long a claim is kept. An incident that is open longer is seen by every round, which needs no claim.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
@@ -39,10 +40,10 @@ struct Held {
 }
 
 impl Held {
-    /// Whether the claim counts, given the incident of who has it.
-    fn counts(&self, leader: Option<&Incident>, now: Timestamp) -> bool {
+    /// Whether the claim counts for an incident of this group and severity, given the incident of who has it.
+    fn counts(&self, leader: Option<&Incident>, group: &str, severity: Severity, now: Timestamp) -> bool {
         match leader {
-            Some(leader) if leader.is_open() => true,
+            Some(leader) if leader.state == State::Open => leader.speaks_for(group, severity),
             // It came and went since.
             Some(leader) if leader.resolved_at.is_some_and(|at| at >= self.claimed_at) => false,
             // It may be on its way.
@@ -60,6 +61,7 @@ impl IncidentStore {
         &self,
         key: &IncidentKey,
         group: &str,
+        severity: Severity,
         now: Timestamp,
     ) -> Result<Speaker, Error> {
         let mut stale = None;
@@ -68,7 +70,7 @@ impl IncidentStore {
                 return Ok(Speaker::Ours);
             };
             let leader = self.get(&held.leader).await?;
-            if held.counts(leader.as_ref(), now) {
+            if held.counts(leader.as_ref(), group, severity, now) {
                 return Ok(Speaker::Theirs(held.leader));
             }
             stale = Some(held);
@@ -117,21 +119,16 @@ impl IncidentStore {
             None => Err(TABLE.failed(&self.table, UPDATE, &error).into()),
             // It was deleted in between: whoever asks next claims it.
             Some(None) => Ok(None),
-            Some(Some(stored)) => self.held(stored).map(Some),
+            // Whatever it says, somebody must be told.
+            Some(Some(stored)) => Ok(held(stored)),
         }
     }
+}
 
-    fn held(&self, stored: &HashMap<String, AttributeValue>) -> Result<Held, Error> {
-        let item = Item(stored);
-        let read = || {
-            let leader = item.text(LEADER)?;
-            let leader = IncidentKey::parse(leader).ok_or_else(|| {
-                item.unreadable(LEADER, format!("{leader:?}, which is no key of an incident"))
-            })?;
-            Ok(Held { leader, claimed_at: item.parsed(CLAIMED_AT, "an instant")? })
-        };
-        read().map_err(|unreadable| self.unreadable(unreadable))
-    }
+fn held(stored: &HashMap<String, AttributeValue>) -> Option<Held> {
+    let item = Item(stored);
+    let leader = IncidentKey::parse(item.text(LEADER).ok()?)?;
+    Some(Held { leader, claimed_at: item.parsed(CLAIMED_AT, "an instant").ok()? })
 }
 
 #[cfg(test)]
@@ -166,7 +163,7 @@ mod tests {
             "pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/properties-create"},
             "state": {"S": state}, "severity": {"S": "error"}, "opened_at": {"S": "2026-11-24T09:00:00Z"},
             "generation": {"N": "1"}, "version": {"N": "1"}, "summary": {"S": "failed"}, "figures": {"S": "[]"},
-            "cause": {"S": "auth"},
+            "cause": {"S": "expired"}, "group": {"S": "auth"},
         }})
         .to_string()
     }
@@ -174,7 +171,7 @@ mod tests {
     async fn claim(answers: &[(u16, &str)]) -> (Speaker, Vec<Value>) {
         let wire = Wire::answering_in_turn(answers).await;
         let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
-        let speaker = store.claim_cause(&key(SECOND), "auth", now()).await.unwrap();
+        let speaker = store.claim_cause(&key(SECOND), "auth", Severity::Error, now()).await.unwrap();
         let requests = wire.requests().await;
         (speaker, requests.iter().map(Asked::json).collect())
     }
@@ -196,6 +193,20 @@ mod tests {
         }
         let long_ago = taken("2026-11-24T09:00:00Z");
         assert_eq!(claim(&[(400, &long_ago), (200, &incident("open"))]).await.0, theirs);
+    }
+
+    #[tokio::test]
+    async fn a_claim_of_an_incident_that_does_not_speak_for_this_one_goes_to_this_one() {
+        let long_ago = taken("2026-11-24T09:00:00Z");
+        let spoiled = [("severity", "warning"), ("group", "rate-limit")];
+        for (attribute, value) in spoiled {
+            let mut leader: Value = serde_json::from_str(&incident("open")).unwrap();
+            leader["Item"][attribute]["S"] = json!(value);
+            let (speaker, _) = claim(&[(400, &long_ago), (200, &leader.to_string()), (200, "{}")]).await;
+            assert_eq!(speaker, Speaker::Ours, "{attribute} {value}");
+        }
+        let unreadable = long_ago.replace("properties/run-failed/properties-create", "nonsense");
+        assert_eq!(claim(&[(400, &unreadable)]).await.0, Speaker::Ours);
     }
 
     #[tokio::test]

@@ -229,7 +229,7 @@ impl<'a> Item<'a> {
         serde_json::from_value(text.into()).map_err(|error| self.unreadable(name, error.to_string()))
     }
 
-    pub(super) fn unreadable(&self, attribute: &'static str, found: String) -> Unreadable {
+    fn unreadable(&self, attribute: &'static str, found: String) -> Unreadable {
         let part = |name| match self.0.get(name) {
             Some(AttributeValue::S(text)) => text.as_str(),
             _ => "?",

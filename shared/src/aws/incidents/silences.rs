@@ -29,7 +29,10 @@ const UNTIL: &str = "until";
 const HELD_BACK: &str = "held_back";
 const INCIDENTS: &str = "incidents";
 const TELLING_SINCE: &str = "telling_since";
+const DECLARED: &str = "declared";
+const TOLD: &str = "told";
 const TOLD_AT: &str = "told_at";
+const TELLINGS: &str = "tellings";
 const EXPIRES_AT: &str = "expires_at";
 
 fn partition(pipeline: &str) -> String {
@@ -73,26 +76,31 @@ fn read(stored: &HashMap<String, AttributeValue>) -> Result<Tally, Unreadable> {
         from: item.parsed(FROM, "an instant")?,
         until: item.parsed(UNTIL, "an instant")?,
     };
-    let held_back = if stored.contains_key(HELD_BACK) { item.number(HELD_BACK)? } else { 0 };
+    let count = |name| if stored.contains_key(name) { item.number(name) } else { Ok(0) };
     let mut incidents = match stored.get(INCIDENTS) {
         Some(AttributeValue::Ss(incidents)) => incidents.clone(),
         _ => Vec::new(),
     };
     incidents.sort();
-    let told_at = match item.optional_text(TOLD_AT)? {
-        None => None,
-        Some(_) => Some(item.parsed(TOLD_AT, "an instant")?),
-    };
-    Ok(Tally { silence, held_back, incidents, told_at })
+    Ok(Tally {
+        silence,
+        declared: stored.get(DECLARED) == Some(&AttributeValue::Bool(true)),
+        held_back: count(HELD_BACK)?,
+        incidents,
+        told: count(TOLD)?,
+        tellings: count(TELLINGS)?.try_into().unwrap_or(u32::MAX),
+    })
 }
 
 impl IncidentStore {
     /// Every silence that was asked for at run time or has held something back, with what it held back.
     ///
+    /// One item that cannot be read silences nothing and must not hide the others, so it is answered beside them.
+    ///
     /// # Errors
-    /// See [`Error`].
-    pub async fn silences(&self, pipeline: &str) -> Result<Vec<Tally>, Error> {
-        let mut tallies = Vec::new();
+    /// AWS refused or did not answer.
+    pub async fn silences(&self, pipeline: &str) -> Result<(Vec<Tally>, Vec<Error>), Error> {
+        let (mut tallies, mut unreadable) = (Vec::new(), Vec::new());
         let mut pages = self
             .client
             .query()
@@ -106,9 +114,12 @@ impl IncidentStore {
             .send();
         while let Some(stored) = pages.next().await {
             let stored = stored.map_err(|error| TABLE.failed(&self.table, QUERY, &error))?;
-            tallies.push(read(&stored).map_err(|unreadable| self.unreadable(unreadable))?);
+            match read(&stored) {
+                Ok(tally) => tallies.push(tally),
+                Err(item) => unreadable.push(self.unreadable(item)),
+            }
         }
-        Ok(tallies)
+        Ok((tallies, unreadable))
     }
 
     /// Stores a silence that somebody asks for, over one of the same id; what that one held back stays counted.
@@ -122,14 +133,11 @@ impl IncidentStore {
             values.insert(format!(":{name}"), value);
             set.push(format!("#{name} = :{name}"));
         }
-        for name in [TOLD_AT, TELLING_SINCE] {
-            names.insert(format!("#{name}"), name.to_owned());
-        }
         self.client
             .update_item()
             .table_name(&self.table)
             .set_key(Some(key(pipeline, &silence.id)))
-            .update_expression(format!("SET {} REMOVE #{TOLD_AT}, #{TELLING_SINCE}", set.join(", ")))
+            .update_expression(format!("SET {}", set.join(", ")))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
             .send()
@@ -148,6 +156,7 @@ impl IncidentStore {
         new: &Incident,
         expected: Expected,
         silence: &Silence,
+        declared: bool,
     ) -> Result<WriteOutcome, Error> {
         let write_id = super::write_id();
         let incident = super::ConditionalUpdate::of(new, expected, &write_id);
@@ -160,7 +169,7 @@ impl IncidentStore {
             .set_expression_attribute_values(Some(incident.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
-        let tally = self.count_one(new, silence).build();
+        let tally = self.count_one(new, silence, declared).build();
         // The builders refuse only a missing table, key or expression, which are there.
         let (Ok(incident), Ok(tally)) = (incident, tally) else { return Ok(WriteOutcome::Lost(None)) };
         let answer = self
@@ -188,15 +197,23 @@ impl IncidentStore {
         &self,
         incident: &Incident,
         silence: &Silence,
+        declared: bool,
     ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         let (mut names, mut values, mut set) = (HashMap::new(), HashMap::new(), Vec::new());
         for (name, value) in definition(silence) {
             names.insert(format!("#{name}"), name.to_owned());
             values.insert(format!(":{name}"), value);
-            // One that somebody has ended early must not be prolonged by a function that read it before.
-            set.push(format!("#{name} = if_not_exists(#{name}, :{name})"));
+            // What the file says is stored as it says it today. A silence that was asked for, and that somebody has ended
+            // early, must not be prolonged by a function that read it before.
+            set.push(if declared {
+                format!("#{name} = :{name}")
+            } else {
+                format!("#{name} = if_not_exists(#{name}, :{name})")
+            });
         }
-        for name in [HELD_BACK, INCIDENTS] {
+        set.push(format!("#{DECLARED} = :{DECLARED}"));
+        values.insert(format!(":{DECLARED}"), AttributeValue::Bool(declared));
+        for name in [DECLARED, HELD_BACK, INCIDENTS] {
             names.insert(format!("#{name}"), name.to_owned());
         }
         values.insert(":one".to_owned(), AttributeValue::N("1".to_owned()));
@@ -212,23 +229,26 @@ impl IncidentStore {
             .set_expression_attribute_values(Some(values))
     }
 
-    /// Takes on to tell what a silence held back; `false` if another function is at it or has told it.
+    /// Takes on to tell what a silence held back beyond what was told; `false` if another function is at it or has told it.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn begin_telling(&self, pipeline: &str, id: &str, now: Timestamp) -> Result<bool, Error> {
+    pub async fn begin_telling(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<bool, Error> {
         let lease_ended = now.saturating_sub(SENDING_LEASE).unwrap_or(now);
-        let condition = "attribute_not_exists(#told_at) AND \
-                         (attribute_not_exists(#telling_since) OR #telling_since < :lease_ended)";
+        let untold =
+            if tally.told == 0 { "(attribute_not_exists(#told) OR #told = :told)" } else { "#told = :told" };
         let answer = self
             .client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(pipeline, id)))
+            .set_key(Some(key(pipeline, &tally.silence.id)))
             .update_expression("SET #telling_since = :now")
-            .condition_expression(condition)
-            .expression_attribute_names("#told_at", TOLD_AT)
+            .condition_expression(format!(
+                "{untold} AND (attribute_not_exists(#telling_since) OR #telling_since < :lease_ended)"
+            ))
+            .expression_attribute_names("#told", TOLD)
             .expression_attribute_names("#telling_since", TELLING_SINCE)
+            .expression_attribute_values(":told", AttributeValue::N(tally.told.to_string()))
             .expression_attribute_values(":now", AttributeValue::S(sortable(now)))
             .expression_attribute_values(":lease_ended", AttributeValue::S(sortable(lease_ended)))
             .send()
@@ -240,19 +260,23 @@ impl IncidentStore {
         }
     }
 
-    /// Records that people were told what a silence held back.
+    /// Records that people were told all that this tally counts.
     ///
     /// # Errors
     /// See [`Error`].
-    pub async fn record_told(&self, pipeline: &str, id: &str, now: Timestamp) -> Result<(), Error> {
+    pub async fn record_told(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<(), Error> {
         self.client
             .update_item()
             .table_name(&self.table)
-            .set_key(Some(key(pipeline, id)))
-            .update_expression("SET #told_at = :now REMOVE #telling_since")
+            .set_key(Some(key(pipeline, &tally.silence.id)))
+            .update_expression("SET #told = :told, #told_at = :now REMOVE #telling_since ADD #tellings :one")
+            .expression_attribute_names("#told", TOLD)
             .expression_attribute_names("#told_at", TOLD_AT)
+            .expression_attribute_names("#tellings", TELLINGS)
             .expression_attribute_names("#telling_since", TELLING_SINCE)
+            .expression_attribute_values(":told", AttributeValue::N(tally.held_back.to_string()))
             .expression_attribute_values(":now", AttributeValue::S(now.to_string()))
+            .expression_attribute_values(":one", AttributeValue::N("1".to_owned()))
             .send()
             .await
             .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;

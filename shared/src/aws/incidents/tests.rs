@@ -123,7 +123,6 @@ async fn a_key_that_was_never_stored_has_no_incident() {
 async fn a_write_names_what_it_expects_to_replace() {
     let expectations = [
         (Expected::Absent, "attribute_not_exists(#pipeline)"),
-        (Expected::ResolvedOrAbsent, "attribute_not_exists(#pipeline) OR #state = :resolved"),
         (Expected::Version(7), "#version = :expected"),
     ];
     for (expected, condition) in expectations {

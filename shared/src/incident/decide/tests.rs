@@ -262,7 +262,7 @@ fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() 
         (75, healthy(), "note SeemsOver"),
         (90, unhealthy(Severity::Error), "note NotOver"),
         (105, healthy(), "note SeemsOver"),
-        (164, healthy(), "note SeemsOver"),
+        (164, healthy(), "note StillReporting"),
         (165, healthy(), "resolved HealthyAgain"),
         // Six hours after all of it, it is a first time again.
         (600, unhealthy(Severity::Error), "opened FoundAgain"),
@@ -394,6 +394,117 @@ fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn()
     assert_eq!(decision(true, 119), "rest NotEvaluated");
     assert_eq!(decision(true, 120), "stopped-reporting NotJudged");
     assert_eq!(decision(false, 1), "resolved Withdrawn");
+}
+
+#[test]
+fn every_look_that_an_agreement_hangs_on_is_remembered_however_fast_they_come() {
+    let down = || of(Check::ApiReachable, Severity::Critical);
+    let up = || Finding::healthy(Check::ApiReachable, SUBJECT, Evidence::new("answers"));
+    let mut life = Life::new();
+    for (minute, finding) in [(0, down()), (2, down()), (4, up()), (6, down()), (8, down()), (10, down())] {
+        life.see(&finding, minute);
+    }
+    assert_eq!(life.see(&up(), 12), "note SeemsOver", "one good look after three bad ones ends nothing");
+    assert_eq!(life.see(&up(), 14), "resolved HealthyAgain");
+}
+
+#[test]
+fn what_people_were_not_told_does_not_make_it_worse_than_it_is() {
+    let mut life = Life::new();
+    life.silences = vec![silence("release", 0, 60)];
+    life.see(&unhealthy(Severity::Critical), 1);
+    life.see(&unhealthy(Severity::Warning), 2);
+    assert_eq!(life.see(&unhealthy(Severity::Warning), 60), "opened HoldEnded");
+    assert_eq!(life.incident().severity, Severity::Warning);
+}
+
+#[test]
+fn what_outlasts_a_silence_is_told_also_if_nobody_can_judge_it_any_more() {
+    let mut life = Life::new();
+    life.silences = vec![silence("release", 0, 60)];
+    life.see(&unhealthy(Severity::Error), 1);
+    assert_eq!(life.see(&not_evaluated(), 2), "rest NotEvaluated");
+    assert_eq!(life.see(&not_evaluated(), 60), "opened HoldEnded");
+
+    // A common cause may still be there, so it is given the time of a check that stops reporting.
+    let mut life = Life::new();
+    life.cause = Some(IncidentKey::parse("p/sync-paused/other").unwrap());
+    life.see(&unhealthy(Severity::Error), 0);
+    assert_eq!(life.see(&not_evaluated(), 119), "rest NotEvaluated");
+    assert_eq!(life.see(&not_evaluated(), 120), "opened HoldEnded");
+}
+
+#[test]
+fn each_silence_counts_what_it_holds_back_itself() {
+    let mut life = opened();
+    life.silences = vec![silence("first", 1, 10), silence("second", 20, 30)];
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 2), "note Silenced");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 11), "rest AlreadyKnown");
+    assert_eq!(life.see(&unhealthy(Severity::Critical), 21), "note Silenced");
+    assert_eq!(life.incident().hold, Some(Hold::Silence { id: "second".to_owned() }));
+}
+
+#[test]
+fn who_is_still_judged_while_it_keeps_quiet_has_not_stopped_reporting() {
+    let mut life = Life::new();
+    life.policy.flapping.quiet = SignedDuration::from_hours(5);
+    for (minute, finding) in
+        [(0, unhealthy(Severity::Error)), (1, healthy()), (2, unhealthy(Severity::Error)), (3, healthy())]
+    {
+        life.see(&finding, minute);
+    }
+    assert_eq!(life.see(&unhealthy(Severity::Error), 4), "flapping FoundTooOften");
+    for minute in 5..180 {
+        assert!(life.see(&healthy(), minute).starts_with("note") || minute > 5);
+    }
+    assert_eq!(life.see(&not_evaluated(), 181), "rest NotEvaluated");
+    assert_eq!(life.see(&healthy(), 306), "resolved HealthyAgain");
+}
+
+#[test]
+fn what_stopped_reporting_is_told_again_at_growing_gaps() {
+    let mut life = opened();
+    let mut told = Vec::new();
+    for minute in 1..60 * 24 * 3 {
+        if life.see(&not_evaluated(), minute) == "stopped-reporting NotJudged" {
+            told.push(minute / 60);
+        }
+    }
+    assert_eq!(told, [2, 10, 26, 58]);
+    assert!(life.incident().evidence.figures.iter().any(|figure| figure.value == "paused"));
+    // A good look that settles nothing yet, and then silence again: that is a second time.
+    life.policy.resolve_after.insert(Check::SyncPaused, Agreement { need: 2, of: 2 });
+    assert_eq!(life.see(&healthy(), 5_000), "note SeemsOver");
+    assert_eq!(life.see(&not_evaluated(), 5_119), "rest NotEvaluated");
+    assert_eq!(life.see(&not_evaluated(), 5_120), "stopped-reporting NotJudged");
+}
+
+#[test]
+fn an_incident_speaks_for_a_cause_only_while_it_has_it_as_severe_and_was_seen_at_the_last_look() {
+    let failing = |subject: &str, group: &str, severity| Finding {
+        group: Some(group.to_owned()),
+        ..Finding::unhealthy(Check::RunFailed, subject, severity, Evidence::new("failed"), "cause")
+    };
+    let cause_of = |life: &Life, finding: &Finding| {
+        let live = HashMap::from([(life.incident().key.clone(), life.incident().clone())]);
+        common_cause(finding, &live).is_some()
+    };
+    let mut first = Life::new();
+    first.see(&failing("a", "auth", Severity::Error), 0);
+    assert!(cause_of(&first, &failing("b", "auth", Severity::Error)));
+    assert!(!cause_of(&first, &failing("b", "auth", Severity::Critical)), "worse than people know of");
+
+    assert_eq!(first.see(&failing("a", "rate-limit", Severity::Error), 2), "note OtherClass");
+    assert!(!cause_of(&first, &failing("b", "auth", Severity::Error)), "it fails of something else now");
+    assert!(cause_of(&first, &failing("b", "rate-limit", Severity::Error)));
+
+    let unknown = WhyNot::Unreadable { found: "nonsense".to_owned() };
+    let not_judged = Finding::not_evaluated(Check::RunFailed, "a", unknown);
+    assert_eq!(first.see(&not_judged, 200), "stopped-reporting NotJudged");
+    assert!(
+        !cause_of(&first, &failing("b", "rate-limit", Severity::Error)),
+        "nobody knows whether it still is"
+    );
 }
 
 #[test]

@@ -74,20 +74,47 @@ async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_bac
     let (wire, store) = store(200, json!({"Items": [stored()]})).await;
     let tally = Tally {
         silence: silence(),
+        declared: false,
         held_back: 3,
         incidents: vec!["run-failed/a".to_owned(), "run-failed/b".to_owned()],
-        told_at: None,
+        told: 0,
+        tellings: 0,
     };
-    assert_eq!(store.silences("properties").await.unwrap(), [tally]);
+    let (found, unreadable) = store.silences("properties").await.unwrap();
+    assert_eq!((found, unreadable.len()), (vec![tally], 0));
     let body = wire.only_request().await.json();
     assert_eq!(body["ExpressionAttributeValues"][":pipeline"], json!({"S": "properties/silences"}));
     assert_eq!(body["ConsistentRead"], true);
 }
 
 #[tokio::test]
+async fn a_silence_that_cannot_be_read_silences_nothing_and_hides_no_other() {
+    let mut unknown = stored();
+    unknown["scope"]["S"] = json!(r#"{"checks":["of-a-later-version"],"subjects":[]}"#);
+    let (_wire, store) = store(200, json!({"Items": [unknown, stored()]})).await;
+    let (found, unreadable) = store.silences("properties").await.unwrap();
+    assert_eq!(found.len(), 1);
+    let text = unreadable[0].to_string();
+    assert!(text.contains("properties/silences/release") && text.contains("`scope`"), "{text}");
+}
+
+#[tokio::test]
+async fn what_the_file_declares_is_stored_as_it_declares_it_today() {
+    let (wire, store) = store(200, json!({})).await;
+    let _ = store.write_held_back(&incident(), Expected::Absent, &silence(), true).await.unwrap();
+    let tally = wire.only_request().await.json()["TransactItems"][1]["Update"].clone();
+    let expression = tally["UpdateExpression"].as_str().unwrap();
+    assert!(
+        expression.contains("#until = :until") && expression.contains("#declared = :declared"),
+        "{expression}"
+    );
+    assert_eq!(tally["ExpressionAttributeValues"][":declared"], json!({"BOOL": true}));
+}
+
+#[tokio::test]
 async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_its_incident() {
     let (wire, store) = store(200, json!({})).await;
-    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
+    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence(), false).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Written);
     let request = wire.only_request().await;
     assert_eq!(request.target(), "DynamoDB_20120810.TransactWriteItems");
@@ -107,27 +134,36 @@ async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_it
 #[tokio::test]
 async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
     let (_wire, losing) = store(400, cancelled(["ConditionalCheckFailed", "None"], None)).await;
-    let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
+    let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
     let (_wire, busy) = store(400, cancelled(["TransactionConflict", "None"], None)).await;
-    let error = busy.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap_err();
+    let error = busy.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
     assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
 }
 
 #[tokio::test]
 async fn one_function_takes_on_to_tell_what_was_held_back() {
+    let tally = |told| Tally {
+        silence: silence(),
+        declared: false,
+        held_back: 3,
+        incidents: Vec::new(),
+        told,
+        tellings: 0,
+    };
     let (wire, winning) = store(200, json!({})).await;
-    assert!(winning.begin_telling("properties", "release", now()).await.unwrap());
+    assert!(winning.begin_telling("properties", &tally(0), now()).await.unwrap());
     let body = wire.only_request().await.json();
     // Instants are compared as texts, so that they need the same number of digits.
     let values = &body["ExpressionAttributeValues"];
+    assert_eq!(values[":told"], json!({"N": "0"}));
     assert_eq!(values[":now"], json!({"S": "2026-11-24T10:00:00.000000000Z"}));
     assert_eq!(values[":lease_ended"], json!({"S": "2026-11-24T09:58:00.000000000Z"}));
     let refused = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no"
     });
     let (_wire, losing) = store(400, refused).await;
-    assert!(!losing.begin_telling("properties", "release", now()).await.unwrap());
+    assert!(!losing.begin_telling("properties", &tally(2), now()).await.unwrap());
 }
 
 #[tokio::test]
