@@ -203,6 +203,43 @@ impl Client {
         webhook::parse_created(&self.transport.send(call).await?, operation)
     }
 
+    /// Gives a webhook the name, the endpoint and the events that it has here, and answers with it as it then is. All
+    /// three are sent, as the documentation leaves open whether one that is left out is kept. Its description is.
+    pub async fn update_webhook(&self, webhook: &Webhook) -> Result<Webhook, Error> {
+        let operation = "update webhook";
+        let mut body = webhook.to_update();
+        if let (Some(group), Some(body)) = (&self.group_id, body.as_object_mut()) {
+            body.insert("group_id".to_owned(), json!(group));
+        }
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(body),
+            ..Call::get(operation, format!("webhooks/{}", webhook.id))
+        };
+        let answer = self.transport.send(call).await?;
+        webhook::parse_webhook(wire::object(&answer, operation)?, operation)
+    }
+
+    /// Deletes a webhook. One that is gone already is as good as deleted: the answer to a first attempt may have been
+    /// lost. The documentation shows no answer to this call, so one without a body is taken as well.
+    pub async fn delete_webhook(&self, id: u64) -> Result<(), Error> {
+        let call = Call {
+            method: Method::DELETE,
+            query: self.group().into_iter().collect(),
+            ..Call::get("delete webhook", format!("webhooks/{id}"))
+        };
+        match self.transport.send(call).await {
+            Ok(_) | Err(Error::EmptyBody { .. } | Error::NotFound { .. } | Error::Gone { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The address of a webhook in the API, for people; it holds no token.
+    pub fn url_of_webhook(&self, id: u64) -> String {
+        let group = self.group().map(|(name, group)| format!("?{name}={group}")).unwrap_or_default();
+        format!("{}webhooks/{id}{group}", self.transport.api())
+    }
+
     fn group(&self) -> Option<(&'static str, String)> {
         self.group_id.clone().map(|group| ("group_id", group))
     }

@@ -20,7 +20,7 @@ pub use client::Client;
 pub use error::Error;
 pub use sample::Sampler;
 pub use settings::Settings;
-pub use webhook::{CreatedWebhook, NewWebhook, Webhook};
+pub use webhook::{CreatedWebhook, EVENTS, NewWebhook, Webhook};
 pub use wire::{SyncPage, UnreadableEntry};
 
 #[cfg(test)]

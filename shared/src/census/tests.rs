@@ -11,6 +11,7 @@ mod parsing;
 mod retries;
 mod secrets;
 mod waiting;
+mod webhooks;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -117,6 +117,11 @@ impl Transport {
         })
     }
 
+    /// Where the calls go: scheme, host, `/api/` and the version, with a slash at the end.
+    pub(super) fn api(&self) -> &str {
+        self.api.as_str()
+    }
+
     pub(super) fn clock_ahead(&self) -> Option<SignedDuration> {
         let seconds = self.clock_ahead.load(Ordering::Relaxed);
         (seconds != UNKNOWN_CLOCK).then(|| SignedDuration::from_secs(seconds))

@@ -2,10 +2,21 @@
 
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::error::Error;
 use super::wire;
+
+/// Every event that Census tells of (Census docs, "Sync lifecycle webhooks").
+pub const EVENTS: [&str; 7] = [
+    "sync.alert.raised",
+    "sync.alert.resolved",
+    "sync.triggered",
+    "sync.started",
+    "sync.completed",
+    "sync.success",
+    "sync.failed",
+];
 
 /// A webhook to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,8 +41,25 @@ pub struct Webhook {
     pub name: Option<String>,
     /// Where Census posts to.
     pub endpoint: Option<String>,
-    /// The events it gets.
+    /// The events it gets; none means all of them.
     pub events: Vec<String>,
+}
+
+impl Webhook {
+    /// The events of [`EVENTS`] that it does not get.
+    pub fn missing_events(&self) -> Vec<&'static str> {
+        let gets = |event: &str| self.events.is_empty() || self.events.iter().any(|known| known == event);
+        EVENTS.into_iter().filter(|event| !gets(event)).collect()
+    }
+
+    /// What an update sends. A member that Census did not show is left out.
+    pub(super) fn to_update(&self) -> Value {
+        let texts = [("name", &self.name), ("endpoint", &self.endpoint)];
+        let texts = texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?))));
+        let mut body: Map<String, Value> = texts.collect();
+        body.insert("events".to_owned(), json!(self.events));
+        Value::Object(body)
+    }
 }
 
 /// A webhook that was just made.

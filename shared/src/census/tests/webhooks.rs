@@ -1,0 +1,69 @@
+use serde_json::{Value, json};
+
+use super::{World, fixture, ok, status};
+use crate::census::{EVENTS, Error, Webhook};
+use crate::pipeline::ApiVersion;
+
+fn webhook(events: &[&str]) -> Webhook {
+    Webhook {
+        id: 123,
+        name: Some("syncwatch".to_owned()),
+        endpoint: Some("https://example.org/hook".to_owned()),
+        events: events.iter().map(|event| (*event).to_owned()).collect(),
+    }
+}
+
+#[test]
+fn a_webhook_without_a_list_of_events_gets_all_of_them() {
+    assert_eq!(webhook(&[]).missing_events(), [""; 0]);
+    assert_eq!(webhook(&EVENTS).missing_events(), [""; 0]);
+    assert_eq!(webhook(&["sync.unheard-of"]).missing_events(), EVENTS);
+    assert_eq!(webhook(&EVENTS[1..]).missing_events(), ["sync.alert.raised"]);
+}
+
+#[tokio::test]
+async fn an_update_sends_what_the_webhook_is_to_be_and_its_group_in_v2() {
+    let updated = json!({ "status": "updated", "data": {
+        "id": 123, "name": "syncwatch", "endpoint": "https://example.org/hook", "events": EVENTS,
+    } });
+    for (version, below) in [(ApiVersion::V1, "/api/v1"), (ApiVersion::V2, "/api/v2")] {
+        let world = World::of(version, vec![ok(updated.clone())]).await;
+        assert_eq!(world.client.update_webhook(&webhook(&EVENTS)).await, Ok(webhook(&EVENTS)));
+        assert_eq!(world.lines().await, [format!("PATCH {below}/webhooks/123")]);
+        let sent: Value = serde_json::from_slice(&world.requests().await[0].body).unwrap();
+        let mut expected =
+            json!({ "name": "syncwatch", "endpoint": "https://example.org/hook", "events": EVENTS });
+        if version == ApiVersion::V2 {
+            expected["group_id"] = json!("wandering_aimlessly");
+        }
+        assert_eq!(sent, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_gone_is_deleted_whatever_says_so() {
+    let answers = [
+        ok(json!({ "status": "deleted" })),
+        status(204),
+        status(200),
+        status(404).set_body_json(fixture!("errors/404-integer.json")),
+        status(410),
+    ];
+    for answer in answers {
+        let world = World::new(vec![answer]).await;
+        assert_eq!(world.client.delete_webhook(123).await, Ok(()));
+        assert_eq!(world.lines().await, ["DELETE /api/v1/webhooks/123"]);
+    }
+    let world = World::of(ApiVersion::V2, vec![ok(json!({ "status": "deleted" }))]).await;
+    world.client.delete_webhook(7).await.unwrap();
+    assert_eq!(world.lines().await, ["DELETE /api/v2/webhooks/7?group_id=wandering_aimlessly"]);
+}
+
+#[tokio::test]
+async fn a_webhook_that_may_not_be_deleted_is_an_error_and_a_broken_answer_is_asked_for_again() {
+    let world = World::new(vec![status(403)]).await;
+    let error = world.client.delete_webhook(123).await.unwrap_err();
+    assert_eq!(error, Error::Forbidden { operation: "delete webhook" });
+    let world = World::new(vec![status(500), ok(json!({ "status": "deleted" }))]).await;
+    assert_eq!(world.client.delete_webhook(123).await, Ok(()));
+}
