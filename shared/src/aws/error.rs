@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// A call to AWS that failed. Its text names the resource and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {}. {}", .0.resource, .0.fault, .0.fault.remedy(.0.permission, .0.correct))]
+#[error("{}: {}. {}", .0.resource, .0.fault, .0.remedy())]
 pub struct AwsError(Box<Details>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,30 @@ struct Details {
     permission: &'static str,
     /// What to correct if the resource does not exist.
     correct: &'static str,
+    /// A person asked, not a function.
+    by_person: bool,
+}
+
+impl Details {
+    fn remedy(&self) -> String {
+        match &self.fault {
+            Fault::Denied if self.by_person => {
+                format!(
+                    "Your own credentials need {} on it; what functions may do does not count",
+                    self.permission
+                )
+            }
+            Fault::BadCredentials { .. } | Fault::NoCredentials if self.by_person => {
+                "Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; \
+                 `aws configure export-credentials --format env` prints all but the first"
+                    .to_owned()
+            }
+            Fault::Throttled | Fault::NoAnswer { .. } if self.by_person => {
+                "Try again; if it lasts, check AWS_REGION and AWS_ENDPOINT_URL".to_owned()
+            }
+            fault => fault.remedy(self.permission, self.correct),
+        }
+    }
 }
 
 /// The kinds of failure that have different remedies.
@@ -63,6 +87,22 @@ impl AwsError {
     /// What went wrong.
     pub fn fault(&self) -> &Fault {
         &self.0.fault
+    }
+
+    /// The same failure, told to the person who asked with credentials of their own.
+    #[must_use]
+    pub fn by_person(mut self) -> Self {
+        self.0.by_person = true;
+        self
+    }
+
+    /// The same failure without these words, should AWS have quoted what it was sent.
+    pub(super) fn without(mut self, secret: &str) -> Self {
+        if let Fault::Other { message, .. } = &mut self.0.fault {
+            *message = message.replace(secret, "[secret]");
+        }
+        self.0.words = self.0.words.replace(secret, "[secret]");
+        self
     }
 
     /// Whether AWS said this.
@@ -172,7 +212,7 @@ impl Kind {
         let words =
             error.as_service_error().and_then(|service| service.message()).unwrap_or_default().to_owned();
         let (fault, correct) = (Fault::of(error), self.correct);
-        AwsError(Box::new(Details { resource, fault, words, permission, correct }))
+        AwsError(Box::new(Details { resource, fault, words, permission, correct, by_person: false }))
     }
 }
 

@@ -17,6 +17,7 @@ pub const CACHED_FOR: SignedDuration = SignedDuration::from_mins(15);
 const SECRET: Kind =
     Kind { name: "secret", correct: "the function's setting that names it (infra/functions.json)" };
 const GET: &str = "secretsmanager:GetSecretValue";
+const PUT: &str = "secretsmanager:PutSecretValue";
 
 /// The live values of one secret.
 #[derive(Debug, Clone)]
@@ -101,6 +102,26 @@ impl SecretStore {
             (Some(text), _) => parse(name, &SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
             (None, None) => Err(SecretError::Empty { name: name.to_owned() }),
+        }
+    }
+
+    /// Stores these values in the place of what the secret holds, as the JSON that [`SecretStore::values`] reads. The
+    /// secret itself must exist. Functions may not do this; people do, with credentials of their own.
+    pub async fn put(&self, name: &str, values: &SecretValues) -> Result<(), SecretError> {
+        let SecretValues { current, previous } = values;
+        let mut members = vec![("current", current.expose_secret())];
+        members.extend(previous.iter().map(|previous| ("previous", previous.expose_secret())));
+        let text = serde_json::Value::Object(
+            members.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
+        );
+        let request = self.client.put_secret_value().secret_id(name).secret_string(text.to_string());
+        self.forget(name);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let error = SECRET.failed(name, PUT, &error).by_person();
+                Err(members.iter().fold(error, |error, (_, secret)| error.without(secret)).into())
+            }
         }
     }
 
@@ -248,6 +269,52 @@ mod tests {
         secret syncwatch/census-token: it does not exist in this account and region. Run `terraform apply`, or correct the function's setting that names it (infra/functions.json)
         secret syncwatch/census-token: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
         secret syncwatch/census-token: AWS denied access. Allow secretsmanager:GetSecretValue on it in infra/functions.json and run `terraform apply`
+        "#);
+    }
+
+    fn rotated() -> SecretValues {
+        SecretValues { current: "new-secret".into(), previous: Some("old-secret".into()) }
+    }
+
+    #[tokio::test]
+    async fn a_value_is_stored_in_the_shape_in_which_it_is_read_and_what_was_cached_is_forgotten() {
+        let (wire, store) = text("s3cr3t").await;
+        store.get(NAME, now()).await.unwrap();
+        store.put(NAME, &rotated()).await.unwrap();
+        store.put(NAME, &SecretValues { current: "only".into(), previous: None }).await.unwrap();
+        store.get(NAME, now()).await.unwrap();
+        let requests = wire.requests().await;
+        let targets: Vec<&str> = requests.iter().map(super::super::wire::Asked::target).collect();
+        let (get, put) = ("secretsmanager.GetSecretValue", "secretsmanager.PutSecretValue");
+        assert_eq!(targets, [get, put, put, get]);
+        assert_eq!(requests[1].json()["SecretId"], NAME);
+        assert_eq!(requests[1].json()["SecretString"], r#"{"current":"new-secret","previous":"old-secret"}"#);
+        assert_eq!(requests[2].json()["SecretString"], r#"{"current":"only"}"#);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_to_store_names_the_persons_own_rights_and_quotes_no_secret() {
+        let refusal = async |code: &str, message: &str| {
+            let wire = Wire::answering(400, serde_json::json!({ "__type": code, "message": message })).await;
+            let store = SecretStore::new(wire.clients().secrets);
+            let error = store.put(NAME, &rotated()).await.unwrap_err();
+            let debug = format!("{error:?}");
+            assert!(!debug.contains("new-secret") && !debug.contains("old-secret"), "{debug}");
+            error.to_string()
+        };
+        let texts = [
+            refusal("AccessDeniedException", "no").await,
+            refusal("ExpiredTokenException", "no").await,
+            refusal(
+                "ValidationException",
+                r#"Value '{"current":"new-secret","previous":"old-secret"}' is bad"#,
+            )
+            .await,
+        ];
+        insta::assert_snapshot!(texts.join("\n"), @r#"
+        secret syncwatch/census-token: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count
+        secret syncwatch/census-token: AWS did not accept the credentials (ExpiredTokenException). Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; `aws configure export-credentials --format env` prints all but the first
+        secret syncwatch/census-token: AWS answered ValidationException: Value '{"current":"[secret]","previous":"[secret]"}' is bad. If it stays, the AWS documentation of secretsmanager:PutSecretValue explains this error
         "#);
     }
 
