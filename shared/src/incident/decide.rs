@@ -246,10 +246,14 @@ pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> 
     not_evaluated(&why, Some(stored), at)
 }
 
-/// Somebody takes an incident on: no reminders until the given instant, unless it becomes worse.
+/// Somebody takes an incident on: no reminders until the given instant, unless it becomes worse. Not while a notice is
+/// on its way: its sender would find another version than it wrote, and the notice would be sent again.
 pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.state != State::Open {
         return Decision::Rest(RestReason::NothingOpen);
+    }
+    if stored.is_being_sent(by.at) {
+        return Decision::Rest(RestReason::BeingSent);
     }
     let mut incident = stored.clone();
     incident.acknowledged = Some(by);

@@ -251,6 +251,16 @@ fn nobody_is_reminded_of_what_somebody_has_taken_on_until_it_worsens_or_the_time
 }
 
 #[test]
+fn nobody_takes_an_incident_on_while_a_notice_of_it_is_on_its_way_as_it_would_be_sent_twice() {
+    let by = Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(600) };
+    let mut incident = opened().incident().clone();
+    incident.pending = Some(Pending { kind: NoticeKind::Worsened, since: at(1) });
+    assert_eq!(said(&acknowledge(&incident, by.clone())), "rest BeingSent");
+    let later = Acknowledged { at: at(1) + SENDING_LEASE, ..by };
+    assert_eq!(said(&acknowledge(&incident, later)), "note Acknowledged");
+}
+
+#[test]
 fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() {
     let mut life = Life::new();
     let course = [
