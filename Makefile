@@ -20,6 +20,8 @@ HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 # The names of the functions, and of the packages that they are built from, from the one table that has them.
 FUNCTIONS = $(shell $(PYTHON) -c 'import json; print(*json.load(open("infra/functions.json"))["functions"])')
 PACKAGES = $(shell $(PYTHON) -c 'import json; print(*sorted({function.get("package", name) for name, function in json.load(open("infra/functions.json"))["functions"].items()}))')
+# The names of the tables and secrets, as settings of the functions. What the environment sets already is kept.
+NAMES = $(shell $(PYTHON) -c 'import json; table = json.load(open("infra/functions.json")); print(*sorted({setting + "=" + table["resources"][source]["name"] for function in table["functions"].values() for setting, source in function["settings"].items() if source.startswith(("table:", "secret:"))}))')
 ZIP_LIMIT := 6000000
 
 # A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
@@ -30,7 +32,7 @@ VENV_STAMP := $(SYNCWATCH_VENV)/.syncwatch-$(shell sha256sum $(REQUIREMENTS) | c
 .PHONY: help
 help: ## Say what there is (this text)
 	@echo 'make <target>:'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1 leaves it running
@@ -82,6 +84,31 @@ check-config: ## Check a pipeline file and say in words what will be watched; FI
 	@$(BUILD) syncwatch --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch' check-config $(or $(FILE),infra/pipeline.toml)
 
+.PHONY: webhook-register
+webhook-register: ## Make or check the webhook at Census, and store its secret; URL=https://.../webhooks/census, CHECK=1, ROTATE=1
+	@$(call operate,webhook-register --url '$(URL)' $(if $(filter-out 0,$(CHECK)),--check) $(if $(filter-out 0,$(ROTATE)),--rotate))
+
+.PHONY: alert-test
+alert-test: $(if $(SYNCWATCH_TOPIC_ARN),,lab-zips) ## Send one marked test notice through every channel and tell what arrived: in the lab, or by SYNCWATCH_TOPIC_ARN
+ifneq ($(SYNCWATCH_TOPIC_ARN),)
+	@$(call operate,alert-test $(ARGS))
+else
+	@$(BUILD) syncwatch-lab --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' alert-test
+endif
+
+.PHONY: silence
+silence: ## List silences; ARGS="add --owner WHO --reason WHY --for 2h [--check C] [--subject S]", ARGS='end ID'
+	@$(call operate,silence $(or $(ARGS),list))
+
+.PHONY: acknowledge
+acknowledge: ## Take an incident on: no reminders for so long; KEY=pipeline/check/subject BY=WHO FOR=8h
+	@$(call operate,acknowledge '$(KEY)' --by '$(BY)' --for '$(FOR)')
+
+.PHONY: incidents
+incidents: ## List what is open, held or watched, and who has it
+	@$(call operate,incidents)
+
 .PHONY: infra-check
 infra-check: check-config ## Check the pipeline file, the table of functions, and the repository's own rules
 	cargo test $(LOCKED) --workspace --lib functions_table
@@ -106,6 +133,13 @@ $(VENV_STAMP):
 	@$(PYTHON) -m venv --clear '$(SYNCWATCH_VENV)'
 	@'$(SYNCWATCH_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	@touch '$@'
+
+# Runs one of the operator's commands.
+define operate
+$(BUILD) syncwatch --quiet; \
+for setting in $(NAMES); do name="$${setting%%=*}"; [ -n "$${!name:-}" ] || export "$$setting"; done; \
+'$(CARGO_TARGET_DIR)/debug/syncwatch' $(1)
+endef
 
 # The zips are always asked for and cargo decides what is stale. cargo-lambda puts an included file at the path by which it
 # was named, so this runs in infra/ for `pipeline.toml` to lie at the root of the zip, where the functions look for it.

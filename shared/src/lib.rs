@@ -21,3 +21,6 @@ pub mod act;
 
 // Runtime: what makes a function a Lambda function.
 pub mod runtime;
+
+// Operating: what people do by command. No function links any of it.
+pub mod operate;

@@ -5,6 +5,8 @@ mod lab;
 #[cfg(test)]
 mod on_aws;
 #[cfg(test)]
+mod operate;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod simulated_days;

@@ -1,49 +1,45 @@
-//! The operator's command line. `make check-config` runs it.
+//! The operator's command line. `make help` lists the targets that run it.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "a command line speaks on its standard streams"
 )]
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use syncwatch::pipeline::Pipeline;
+use syncwatch::operate::arguments::USAGE;
+use syncwatch::operate::{Command, Error, Operator, Outcome, read_pipeline};
+use syncwatch::runtime::{Env, clock};
 
-const USAGE: &str =
-    "usage: syncwatch check-config FILE\n\nValidates a pipeline.toml and says in words what will be watched.";
-
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match words.as_slice() {
-        ["check-config", path] => check_config(path),
-        ["--help" | "-h" | "help"] => {
-            println!("{USAGE}");
-            ExitCode::SUCCESS
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let command = match Command::parse(&words) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("syncwatch: {error}");
+            return ExitCode::from(2);
         }
-        _ => {
-            eprintln!("{USAGE}");
-            ExitCode::from(2)
+    };
+    match carry_out(&command).await {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::ToDo) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("syncwatch: {error}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn check_config(path: &str) -> ExitCode {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) => {
-            eprintln!("{path} cannot be read: {error}; give the path of a pipeline.toml");
-            return ExitCode::from(2);
-        }
-    };
-    match Pipeline::parse(&text) {
-        Ok(pipeline) => {
-            print!("{pipeline}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("{path}: {error}");
-            ExitCode::FAILURE
+async fn carry_out(command: &Command) -> Result<Outcome, Error> {
+    match command {
+        Command::Help => println!("{USAGE}"),
+        Command::CheckConfig { path } => print!("{}", read_pipeline(Path::new(path))?),
+        command => {
+            let operator = Operator::connect(Env::process(), clock::now()).await?;
+            return operator.carry_out(command, &mut |line| println!("{line}")).await;
         }
     }
+    Ok(Outcome::Done)
 }

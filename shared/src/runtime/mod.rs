@@ -37,6 +37,7 @@
 //! }
 //! ```
 
+pub mod clock;
 pub mod env;
 pub mod log;
 pub mod pipeline_file;

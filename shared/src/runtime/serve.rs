@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::Value;
 
+use super::clock;
 use super::env::{Env, Setting};
 use crate::aws::chain;
 
@@ -61,7 +62,7 @@ where
     H: AsyncFn(&T, Value, Timestamp) -> Result<Value, F>,
 {
     let app = app.as_ref().map_err(Failure::clone)?;
-    let now = Timestamp::now();
+    let now = clock::now();
     handler(app, event, now).await.map_err(|error| Failure::new("Syncwatch.Run", &*error.into()))
 }
 

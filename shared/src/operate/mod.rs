@@ -1,0 +1,193 @@
+//! What operators do from a command line: register the webhook, test the channels, silence, acknowledge, look.
+//!
+//! The command line is read in [`arguments`], by hand: no function must carry a parser that it never uses. What is done
+//! about the webhook is decided by a pure [`plan`], which is told before anything is done. Everything here runs with the
+//! operator's own credentials; the time is an argument.
+
+pub mod alert_test;
+pub mod arguments;
+mod endpoint;
+mod error;
+mod incidents;
+pub mod plan;
+mod registration;
+mod silences;
+mod table;
+
+use std::path::Path;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::aws::Clients;
+use crate::aws::incidents::IncidentStore;
+use crate::aws::secrets::SecretStore;
+use crate::aws::topic::Topic;
+use crate::census;
+use crate::incident::NoticeKind;
+use crate::pipeline::Pipeline;
+use crate::runtime::Env;
+use crate::runtime::env;
+
+pub use arguments::Command;
+pub use endpoint::{Endpoint, EndpointError, PATH};
+pub use error::Error;
+use plan::Plan;
+
+/// The pipeline file of the repository, where commands are run.
+const PIPELINE: &str = "infra/pipeline.toml";
+
+/// What a command came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// What was asked for is done, or is so already.
+    Done,
+    /// It was only looked, and there is something to do.
+    ToDo,
+}
+
+/// Everything that commands work with.
+#[derive(Debug)]
+pub struct Operator {
+    env: Env,
+    pipeline: Pipeline,
+    clients: Clients,
+    now: Timestamp,
+}
+
+impl Operator {
+    /// For the account and region that the environment names, and the pipeline file of the repository (or of
+    /// `SYNCWATCH_PIPELINE`).
+    ///
+    /// # Errors
+    /// The file cannot be used, or AWS's own settings are missing; names it and the remedy.
+    pub async fn connect(env: Env, now: Timestamp) -> Result<Self, Error> {
+        let path = env.optional(env::PIPELINE.name).unwrap_or_else(|| PIPELINE.to_owned());
+        let pipeline = read_pipeline(Path::new(&path))?;
+        let clients = Clients::connect().await?;
+        Ok(Self::with(env, pipeline, clients, now))
+    }
+
+    /// Puts an operator together from its parts.
+    pub fn with(env: Env, pipeline: Pipeline, clients: Clients, now: Timestamp) -> Self {
+        Self { env, pipeline, clients, now }
+    }
+
+    /// Carries a command out. What there is to say is told line by line as it happens.
+    ///
+    /// # Errors
+    /// See [`Error`]; each says what was not done, and the remedy.
+    pub async fn carry_out(&self, command: &Command, tell: &mut dyn FnMut(&str)) -> Result<Outcome, Error> {
+        match command {
+            // The binary answers these by itself: they need no AWS.
+            Command::Help | Command::CheckConfig { .. } => Ok(Outcome::Done),
+            Command::RegisterWebhook { url, wish, only_look } => {
+                let registration = self.registration(url).await?;
+                let found = registration.look().await?;
+                let plan = plan::plan(*wish, &found);
+                if let Plan::Refuse(refusal) = plan {
+                    return Err(refusal.into());
+                }
+                tell(&plan.to_string());
+                for other in &found.elsewhere {
+                    tell(&other.to_string());
+                }
+                if *only_look {
+                    return Ok(if plan.is_nothing_to_do() { Outcome::Done } else { Outcome::ToDo });
+                }
+                let done = registration.carry_out(&plan).await?;
+                tell(&done.to_string());
+                Ok(Outcome::Done)
+            }
+            Command::AlertTest { resolve_after } => self.test_alerts(*resolve_after, tell).await,
+            Command::AddSilence(wanted) => {
+                let store = self.incidents()?;
+                let silence = silences::add(wanted, &self.pipeline, &store, self.now).await?;
+                tell(&silences::added(&silence, self.now));
+                Ok(Outcome::Done)
+            }
+            Command::ListSilences { all } => {
+                let store = self.incidents()?;
+                let listed = silences::list(&self.pipeline, &store, self.now).await?;
+                tell(&silences::table(&listed, *all, self.now));
+                Ok(Outcome::Done)
+            }
+            Command::EndSilence { id } => {
+                let store = self.incidents()?;
+                let ended = silences::end(id, &self.pipeline, &store, self.now).await?;
+                tell(&silences::ended(&ended));
+                Ok(Outcome::Done)
+            }
+            Command::Acknowledge(wanted) => {
+                let store = self.incidents()?;
+                let incident = incidents::acknowledge(wanted, &self.pipeline, &store, self.now).await?;
+                tell(&incidents::acknowledged(&incident));
+                Ok(Outcome::Done)
+            }
+            Command::ListIncidents => {
+                let store = self.incidents()?;
+                let (live, unreadable) = store.live_incidents(&self.pipeline.name).await?;
+                tell(&incidents::table(&self.pipeline.name, &live, self.now));
+                match unreadable.into_iter().next() {
+                    None => Ok(Outcome::Done),
+                    Some(error) => Err(error.into()),
+                }
+            }
+        }
+    }
+
+    async fn registration(&self, url: &str) -> Result<registration::Registration, Error> {
+        let [token, secret] =
+            self.env.required_all([env::CENSUS_SECRET, env::WEBHOOK_SECRET]).map_err(Error::Settings)?;
+        let endpoint = Endpoint::parse(url)?;
+        let secrets = SecretStore::new(self.clients.secrets.clone());
+        let token = secrets.get(&token, self.now).await?;
+        let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
+        let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
+        let census = census::Client::new(self.clients.http.clone(), settings, self.now)?;
+        Ok(registration::Registration {
+            census,
+            secrets,
+            secret_name: secret,
+            endpoint,
+            pipeline: self.pipeline.name.clone(),
+        })
+    }
+
+    async fn test_alerts(
+        &self,
+        resolve_after: SignedDuration,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Outcome, Error> {
+        let arn = self.env.required(env::TOPIC_ARN).map_err(Error::Settings)?;
+        let topic = Topic::new(self.clients.sns.clone(), arn);
+        let (pipeline, began) = (&self.pipeline, self.now);
+        let opened = alert_test::publish(&topic, pipeline, NoticeKind::Opened, began, began).await?;
+        tell(&format!("Published {opened}"));
+        tell(&format!("Its end follows in {} s, so that both are seen.", resolve_after.as_secs()));
+        tokio::time::sleep(resolve_after.unsigned_abs()).await;
+        let ended = began.saturating_add(resolve_after).unwrap_or(began);
+        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, ended).await?;
+        tell(&format!("Published {resolved}\n"));
+        tell(&alert_test::what_to_look_for(&pipeline.channels, &opened, &resolved));
+        Ok(Outcome::Done)
+    }
+
+    fn incidents(&self) -> Result<IncidentStore, Error> {
+        let table = self.env.required(env::INCIDENTS_TABLE).map_err(Error::Settings)?;
+        Ok(IncidentStore::new(self.clients.dynamodb.clone(), table))
+    }
+}
+
+/// Reads a pipeline file from where commands are run.
+///
+/// # Errors
+/// It cannot be read, or is wrong.
+pub fn read_pipeline(path: &Path) -> Result<Pipeline, Error> {
+    let unread = |source| Error::PipelineUnread { path: path.to_owned(), source };
+    let text = std::fs::read_to_string(path).map_err(unread)?;
+    Pipeline::parse(&text).map_err(|source| Error::PipelineWrong { path: path.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,529 @@
+//! The commands on the wire: what Census and AWS are asked, in which order, and what is said of it.
+
+use serde_json::{Value, json};
+use wiremock::matchers::{any, body_partial_json, header, method, path};
+use wiremock::{Mock, MockBuilder, MockServer, Request, ResponseTemplate};
+
+use super::*;
+
+const NEW_SECRET: &str = "my123secret";
+const OLD_SECRET: &str = "yesterdays-secret";
+const TOKEN: &str = "secret-token:arandomstring";
+const URL: &str = "https://abc.on.aws/webhooks/census";
+
+fn now() -> Timestamp {
+    "2026-11-24T10:00:30Z".parse().unwrap()
+}
+
+/// Census and AWS, on one server: what is mounted later counts before what was mounted earlier.
+struct World {
+    server: MockServer,
+    mounted: std::cell::Cell<u8>,
+}
+
+impl World {
+    /// A Census with these webhooks; our secret is filled, and all that may be asked is granted.
+    async fn with(webhooks: Value) -> Self {
+        let world = Self { server: MockServer::start().await, mounted: std::cell::Cell::new(200) };
+        let token = json!({ "Name": "t", "SecretString": TOKEN });
+        world.secret("syncwatch/census-token", 200, token).await;
+        world.holds(&json!({ "current": OLD_SECRET, "previous": "older" }).to_string()).await;
+        world.aws("secretsmanager.PutSecretValue", 200, json!({ "Name": "s", "VersionId": "v" })).await;
+        world.aws("DynamoDB_20120810.UpdateItem", 200, json!({})).await;
+        world.lists(webhooks).await;
+        let created = json!({ "status": "created", "data": {
+            "id": 12, "name": "Syncwatch", "endpoint": URL, "events": [], "secret": NEW_SECRET,
+        } });
+        world.census("POST", "/api/v1/webhooks", 201, created).await;
+        for id in [7, 8, 12] {
+            world
+                .census("DELETE", &format!("/api/v1/webhooks/{id}"), 200, json!({ "status": "deleted" }))
+                .await;
+        }
+        world
+    }
+
+    async fn mount(&self, mock: MockBuilder, status: u16, body: Value) {
+        let priority = self.mounted.get() - 1;
+        self.mounted.set(priority);
+        let response = ResponseTemplate::new(status).set_body_json(body);
+        mock.respond_with(response).with_priority(priority).mount(&self.server).await;
+    }
+
+    async fn aws(&self, target: &str, status: u16, body: Value) {
+        self.mount(Mock::given(header("x-amz-target", target)), status, body).await;
+    }
+
+    async fn secret(&self, name: &str, status: u16, body: Value) {
+        let asked = Mock::given(header("x-amz-target", "secretsmanager.GetSecretValue"));
+        self.mount(asked.and(body_partial_json(json!({ "SecretId": name }))), status, body).await;
+    }
+
+    async fn holds(&self, text: &str) {
+        self.secret("syncwatch/census-webhook", 200, json!({ "Name": "s", "SecretString": text })).await;
+    }
+
+    async fn holds_nothing(&self) {
+        let message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT";
+        let body = json!({ "__type": "ResourceNotFoundException", "message": message });
+        self.secret("syncwatch/census-webhook", 400, body).await;
+    }
+
+    async fn census(&self, verb: &str, at: &str, status: u16, body: Value) {
+        self.mount(Mock::given(method(verb)).and(path(at)), status, body).await;
+    }
+
+    async fn lists(&self, webhooks: Value) {
+        let body = json!({ "status": "success", "data": webhooks, "pagination": { "next_page": null } });
+        self.census("GET", "/api/v1/webhooks", 200, body).await;
+    }
+
+    fn operator(&self) -> Operator {
+        let settings = [
+            ("SYNCWATCH_CENSUS_SECRET", "syncwatch/census-token"),
+            ("SYNCWATCH_WEBHOOK_SECRET", "syncwatch/census-webhook"),
+            ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+            ("SYNCWATCH_TOPIC_ARN", "arn:aws:sns:us-east-1:1:notices"),
+            ("SYNCWATCH_CENSUS_BASE_URL", &self.server.uri()),
+        ];
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let clients = Clients::for_endpoint(&self.server.uri()).unwrap();
+        Operator::with(Env::from_map(settings), pipeline, clients, now())
+    }
+
+    /// What a command comes to, and what it says. Neither it nor its error ever holds a secret.
+    async fn run(&self, line: &[&str]) -> (Result<Outcome, String>, String) {
+        let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
+        let command = Command::parse(&words).unwrap();
+        let mut lines = Vec::new();
+        let outcome = self.operator().carry_out(&command, &mut |line| lines.push(line.to_owned())).await;
+        let (said, debug) = (lines.join("\n"), format!("{outcome:?}"));
+        let outcome = outcome.map_err(|error| error.to_string());
+        for shown in [&said, &debug, &format!("{outcome:?}")] {
+            for secret in [NEW_SECRET, OLD_SECRET, TOKEN] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
+        (outcome, said)
+    }
+
+    async fn register(&self, flags: &[&str]) -> (Result<Outcome, String>, String) {
+        self.run(&[&["webhook-register", "--url", URL], flags].concat()).await
+    }
+
+    /// What was asked, but for reading our secrets.
+    async fn asked(&self) -> Vec<String> {
+        let name = |request: &Request| match request.headers.get("x-amz-target") {
+            Some(target) => target.to_str().unwrap().rsplit('.').next().unwrap().to_owned(),
+            None => format!("{} {}", request.method, request.url.path()),
+        };
+        let requests = self.server.received_requests().await.unwrap();
+        requests.iter().map(name).filter(|name| name != "GetSecretValue").collect()
+    }
+
+    async fn sent(&self, target: &str) -> Vec<Value> {
+        let requests = self.server.received_requests().await.unwrap();
+        let of_target = |request: &&Request| {
+            request.headers.get("x-amz-target").is_some_and(|value| value.to_str().unwrap().ends_with(target))
+        };
+        requests.iter().filter(of_target).map(|request| request.body_json().unwrap()).collect()
+    }
+}
+
+fn webhook(id: u64, endpoint: &str, events: &[&str]) -> Value {
+    json!({ "id": id, "name": "Syncwatch", "endpoint": endpoint, "events": events })
+}
+
+const LIST: &str = "GET /api/v1/webhooks";
+const MAKE: &str = "POST /api/v1/webhooks";
+const STORE: &str = "PutSecretValue";
+
+fn denied() -> Value {
+    json!({ "__type": "AccessDeniedException", "message": format!("you may not put {NEW_SECRET}") })
+}
+
+#[tokio::test]
+async fn a_webhook_is_made_after_the_plan_was_told_and_its_secret_is_stored_beside_the_one_we_had() {
+    let world = World::with(json!([webhook(3, "https://elsewhere.on.aws/webhooks/census", &[])])).await;
+    let (outcome, said) = world.register(&[]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said, @r#"
+    Plan: no webhook posts to this endpoint, so make one for every event and store its secret, and keep the value that we have as the previous one.
+    Note: webhook 3 (Syncwatch) posts to https://elsewhere.on.aws/webhooks/census. Delete it in Census if that is no intake of yours any more.
+    Done: webhook 12 is made, and its secret is in syncwatch/census-webhook.
+    "#);
+    assert_eq!(world.asked().await, [LIST, MAKE, STORE]);
+    let stored = world.sent(STORE).await.remove(0);
+    assert_eq!(stored["SecretId"], "syncwatch/census-webhook");
+    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET, "previous": OLD_SECRET }).to_string());
+}
+
+#[tokio::test]
+async fn the_first_secret_has_none_before_it() {
+    let world = World::with(json!([])).await;
+    world.holds_nothing().await;
+    assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
+    let stored = world.sent(STORE).await.remove(0);
+    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET }).to_string());
+}
+
+#[tokio::test]
+async fn looking_changes_nothing_and_tells_by_its_outcome_whether_there_is_something_to_do() {
+    for (webhooks, expected) in [
+        (json!([]), Outcome::ToDo),
+        (json!([webhook(7, URL, &["sync.failed"])]), Outcome::ToDo),
+        (json!([webhook(7, URL, &[])]), Outcome::Done),
+    ] {
+        let world = World::with(webhooks).await;
+        assert_eq!(world.register(&["--check"]).await.0, Ok(expected));
+        assert_eq!(world.asked().await, [LIST]);
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_as_it_should_be_is_left_alone() {
+    let world = World::with(json!([webhook(7, URL, &[])])).await;
+    let (outcome, said) = world.register(&[]).await;
+    assert_eq!((outcome, world.asked().await.len()), (Ok(Outcome::Done), 1));
+    assert!(said.contains("nothing was changed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_webhook_without_all_events_is_subscribed_to_those_that_it_lacks_and_keeps_its_others() {
+    let world = World::with(json!([webhook(7, URL, &["sync.failed", "sync.new"])])).await;
+    let updated = json!({ "status": "updated", "data": webhook(7, URL, &census::EVENTS) });
+    world.census("PATCH", "/api/v1/webhooks/7", 200, updated).await;
+    assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
+    assert_eq!(world.asked().await, [LIST, "PATCH /api/v1/webhooks/7"]);
+    let requests = world.server.received_requests().await.unwrap();
+    let sent: Value = requests.last().unwrap().body_json().unwrap();
+    assert_eq!(sent["events"].as_array().unwrap().len(), 8);
+    assert_eq!(sent["events"][1], "sync.new");
+
+    let unmoved = json!({ "status": "updated", "data": webhook(7, URL, &["sync.failed"]) });
+    world.census("PATCH", "/api/v1/webhooks/7", 200, unmoved).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("sync.success") && error.contains("--rotate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_secret_slot_that_is_not_there_is_told_before_anything_is_made() {
+    let world = World::with(json!([])).await;
+    let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
+    world.secret("syncwatch/census-webhook", 400, missing).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("syncwatch/census-webhook") && error.contains("terraform apply"), "{error}");
+    assert_eq!(world.asked().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_webhook_whose_secret_cannot_be_stored_is_deleted_again() {
+    let world = World::with(json!([])).await;
+    world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    insta::assert_snapshot!(error, @r#"the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count). The webhook is deleted again, so all is as it was before. Put that right and run this again"#);
+    assert_eq!(world.asked().await, [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/12"]);
+}
+
+#[tokio::test]
+async fn what_can_neither_be_stored_nor_undone_is_told_with_the_command_that_undoes_it() {
+    let world = World::with(json!([])).await;
+    world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
+    world.census("DELETE", "/api/v1/webhooks/12", 403, json!({ "status": 403 })).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    let error = error.replace(&world.server.uri(), "https://census");
+    insta::assert_snapshot!(error, @r#"the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count), nor could the webhook be deleted again (delete webhook: the token may not do this; give it the rights, or use another one). Its deliveries will be refused as long as it exists, for nobody has its secret. Put that right, then delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/12`"#);
+}
+
+#[tokio::test]
+async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored() {
+    let world = World::with(json!([])).await;
+    world.holds_nothing().await;
+    // Read before anything is made, and once more just before.
+    let nothing_yet = json!({ "__type": "ResourceNotFoundException", "message": "no staging label" });
+    let stored = json!({ "Name": "s", "SecretString": json!({ "current": NEW_SECRET }).to_string() });
+    let of_secret = || {
+        Mock::given(header("x-amz-target", "secretsmanager.GetSecretValue"))
+            .and(body_partial_json(json!({ "SecretId": "syncwatch/census-webhook" })))
+    };
+    let empty = of_secret().respond_with(ResponseTemplate::new(400).set_body_json(nothing_yet));
+    empty.up_to_n_times(2).with_priority(1).mount(&world.server).await;
+    let filled = of_secret().respond_with(ResponseTemplate::new(200).set_body_json(stored));
+    filled.with_priority(2).mount(&world.server).await;
+    let broken = json!({ "__type": "InternalServiceError", "message": "broken" });
+    world.aws("secretsmanager.PutSecretValue", 500, broken).await;
+    assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
+    assert!(!world.asked().await.contains(&"DELETE /api/v1/webhooks/12".to_owned()));
+}
+
+#[tokio::test]
+async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
+    let world = World::with(json!([])).await;
+    world.census("POST", "/api/v1/webhooks", 502, json!({})).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("It was not made"), "{error}");
+    assert_eq!(world.asked().await, [LIST, MAKE, LIST]);
+
+    // It was made beside the one that was to be replaced.
+    let world = World::with(json!([webhook(7, URL, &[])])).await;
+    let lists_one = json!({ "data": [webhook(7, URL, &[])], "pagination": { "next_page": null } });
+    let once = Mock::given(method("GET")).and(path("/api/v1/webhooks"));
+    let once = once.respond_with(ResponseTemplate::new(200).set_body_json(lists_one)).up_to_n_times(1);
+    world.lists(json!([webhook(7, URL, &[]), webhook(13, URL, &[])])).await;
+    once.with_priority(1).mount(&world.server).await;
+    world.census("POST", "/api/v1/webhooks", 502, json!({})).await;
+    let error = world.register(&["--rotate"]).await.0.unwrap_err();
+    assert!(error.contains("(13)") && error.contains("--rotate"), "{error}");
+    assert!(world.asked().await.iter().all(|asked| !asked.starts_with("DELETE") && asked != STORE));
+}
+
+#[tokio::test]
+async fn a_webhook_that_census_refuses_to_make_changes_nothing() {
+    let world = World::with(json!([])).await;
+    let refused = json!({ "status": "error", "message": "endpoint is not reachable" });
+    world.census("POST", "/api/v1/webhooks", 400, refused).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("endpoint is not reachable"), "{error}");
+    assert_eq!(world.asked().await, [LIST, MAKE]);
+}
+
+#[tokio::test]
+async fn a_rotation_deletes_the_old_webhooks_only_once_the_new_secret_is_stored() {
+    let world = World::with(json!([webhook(7, URL, &[]), webhook(8, URL, &[])])).await;
+    let (outcome, said) = world.register(&["--rotate"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said, @r#"
+    Plan: a new secret is asked for, so make a second webhook, store its secret, and keep the value that we have as the previous one, then delete 7, 8.
+    Done: webhook 12 is made, its secret is in syncwatch/census-webhook, and 7, 8 deleted. The intake takes both the new secret and the previous one.
+    "#);
+    let order = [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/7", "DELETE /api/v1/webhooks/8"];
+    assert_eq!(world.asked().await, order);
+
+    world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
+    world.register(&["--rotate"]).await.0.unwrap_err();
+    let asked = world.asked().await;
+    assert_eq!(asked[order.len()..], [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/12"]);
+}
+
+#[tokio::test]
+async fn an_old_webhook_that_is_left_over_is_told_with_the_command_that_deletes_it() {
+    let world = World::with(json!([webhook(7, URL, &[])])).await;
+    world.census("DELETE", "/api/v1/webhooks/7", 403, json!({ "status": 403 })).await;
+    let error = world.register(&["--rotate"]).await.0.unwrap_err();
+    let error = error.replace(&world.server.uri(), "https://census");
+    insta::assert_snapshot!(error, @r#"the new webhook 12 is made and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the token may not do this; give it the rights, or use another one). Until it is, every event comes twice, which does no harm as long as its secret is the previous one. Delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/7`"#);
+}
+
+#[tokio::test]
+async fn a_lost_secret_and_several_webhooks_wait_for_somebody_to_decide() {
+    let world = World::with(json!([webhook(7, URL, &[])])).await;
+    world.holds_nothing().await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("webhook 7") && error.contains("--rotate"), "{error}");
+    assert_eq!(world.asked().await, [LIST]);
+    let world = World::with(json!([webhook(7, URL, &[]), webhook(8, URL, &[])])).await;
+    let error = world.register(&[]).await.0.unwrap_err();
+    assert!(error.contains("webhooks 7, 8") && error.contains("--rotate"), "{error}");
+}
+
+#[tokio::test]
+async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look_for() {
+    let world = World::with(json!([])).await;
+    let answer =
+        "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+    let publish = Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string(answer));
+    publish.with_priority(1).mount(&world.server).await;
+    let (outcome, said) = world.run(&["alert-test", "--resolve-after", "0s"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    for told in
+        ["properties/alert-test/20261124T100030Z", "m-1", "PagerDuty", "chat", "mail", "the test is over"]
+    {
+        assert!(said.contains(told), "{told} in {said}");
+    }
+    let requests = world.server.received_requests().await.unwrap();
+    let kinds: Vec<bool> = requests
+        .iter()
+        .map(|request| String::from_utf8_lossy(&request.body).contains("resolved_at%5C%22%3Anull"))
+        .collect();
+    assert_eq!(kinds, [true, false]);
+    assert!(requests.iter().all(|request| String::from_utf8_lossy(&request.body).contains("critical")));
+}
+
+fn stored_silence(id: &str, until: &str) -> Value {
+    json!({
+        "pipeline": {"S": "properties/silences"},
+        "check_subject": {"S": id},
+        "owner": {"S": "Ada"},
+        "reason": {"S": "release weekend"},
+        "scope": {"S": r#"{"checks":["run-failed"],"subjects":["properties-create"]}"#},
+        "from": {"S": "2026-11-24T08:00:00Z"},
+        "until": {"S": until},
+        "held_back": {"N": "3"},
+        "incidents": {"SS": ["run-failed/properties-create"]},
+    })
+}
+
+#[tokio::test]
+async fn a_silence_is_stored_under_an_id_that_is_free_and_told_with_its_end() {
+    let world = World::with(json!([])).await;
+    let taken = stored_silence("ada-20261124T1000Z", "2026-11-24T11:00:00Z");
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [taken] })).await;
+    let line =
+        ["silence", "add", "--owner", "Ada", "--reason", "release", "--for", "2h", "--check", "run-failed"];
+    let (outcome, said) = world.run(&line).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said, @r#"
+    Silence ada-20261124T1000Z-2: run-failed of everything is held back until 2026-11-24 12:00 UTC (2h). What it held back is told when it ends.
+    To end it early: make silence ARGS='end ada-20261124T1000Z-2'
+    "#);
+    let stored = world.sent("UpdateItem").await.remove(0);
+    assert_eq!(stored["Key"]["check_subject"]["S"], "ada-20261124T1000Z-2");
+    assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T12:00:30Z");
+
+    let (outcome, _) = world.run(&[&line[..], &["--subject", "properties"]].concat()).await;
+    insta::assert_snapshot!(outcome.unwrap_err(), @r#"pipeline.toml has no "properties"; it has properties-create, properties-update, census, syncwatch"#);
+    let (outcome, _) =
+        world.run(&["silence", "add", "--owner", "Ada", "--reason", "release", "--for", "32d"]).await;
+    insta::assert_snapshot!(outcome.unwrap_err(), @r#"--for must be more than nothing and at most 31d, so that no quiet is for ever"#);
+    assert_eq!(world.sent("UpdateItem").await.len(), 1);
+}
+
+#[tokio::test]
+async fn silences_are_listed_and_ended_now_and_never_twice() {
+    let world = World::with(json!([])).await;
+    let (lasts, over) =
+        (stored_silence("ada-1", "2026-11-24T12:00:30Z"), stored_silence("ada-0", "2026-11-24T09:00:00Z"));
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [lasts, over] })).await;
+    insta::assert_snapshot!(world.run(&["silence", "list"]).await.1, @r#"
+    silence  covers                           until                 left  held back  owner  reason
+    ada-1    run-failed of properties-create  2026-11-24 12:00 UTC  2h    3          Ada    release weekend
+    1 more of the last 90 days are over: make silence ARGS='list --all'
+    "#);
+    assert!(world.run(&["silence", "list", "--all"]).await.1.contains("ada-0"));
+
+    let (outcome, said) = world.run(&["silence", "end", "ada-1"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said, @r#"Silence ada-1 is over. It held 3 notices of 1 incident back, which the next round tells."#);
+    let stored = world.sent("UpdateItem").await.remove(0);
+    assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T10:00:30Z");
+    for (id, why) in [("ada-0", "over at 2026-11-24 09:00 UTC"), ("ada-2", "make silence")] {
+        let error = world.run(&["silence", "end", id]).await.0.unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+    assert_eq!(world.sent("UpdateItem").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_silence_of_the_pipeline_file_is_listed_and_is_ended_in_the_file_only() {
+    let world = World::with(json!([])).await;
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
+    let declared = "\n[[silences]]\nname = \"move\"\nowner = \"Ada\"\nreason = \"the move\"\n\
+                    from = \"2026-11-24T00:00:00Z\"\nuntil = \"2026-11-25T00:00:00Z\"\n";
+    let text = include_str!("../../../infra/pipeline.toml").to_owned() + declared;
+    let operator = Operator { pipeline: Pipeline::parse(&text).unwrap(), ..world.operator() };
+    let mut said = Vec::new();
+    let list = Command::ListSilences { all: false };
+    let outcome = operator.carry_out(&list, &mut |line| said.push(line.to_owned())).await;
+    assert_eq!(outcome.unwrap(), Outcome::Done);
+    assert!(said[0].contains("move (pipeline.toml)"), "{said:?}");
+    for id in ["move", "move@2026-11-24T00:00Z"] {
+        let end = Command::EndSilence { id: id.to_owned() };
+        let error = operator.carry_out(&end, &mut |_| ()).await.unwrap_err().to_string();
+        assert!(error.contains("infra/pipeline.toml"), "{error}");
+    }
+}
+
+fn stored_incident(version: u64) -> Value {
+    json!({
+        "pipeline": {"S": "properties"},
+        "check_subject": {"S": "run-failed/properties-create"},
+        "subject": {"S": "properties-create"},
+        "state": {"S": "open"},
+        "severity": {"S": "error"},
+        "opened_at": {"S": "2026-11-24T08:00:00Z"},
+        "generation": {"N": "1"},
+        "version": {"N": version.to_string()},
+        "summary": {"S": "run 7 failed"},
+        "figures": {"S": "[]"},
+        "cause": {"S": "unknown"},
+        "course": {"S": "{}"},
+    })
+}
+
+#[tokio::test]
+async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
+    let world = World::with(json!([])).await;
+    let mut held = stored_incident(1);
+    held["check_subject"]["S"] = json!("run-due/properties-update");
+    held["subject"]["S"] = json!("properties-update");
+    held["state"]["S"] = json!("held");
+    held["severity"]["S"] = json!("critical");
+    held["hold"] = json!({"S": r#"{"by":"silence","id":"ada-1"}"#});
+    let mut taken = stored_incident(1);
+    taken["acknowledged"] =
+        json!({"S": r#"{"by":"Ada","at":"2026-11-24T09:00:00Z","until":"2026-11-24T17:00:00Z"}"#});
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [held, taken] })).await;
+    insta::assert_snapshot!(world.run(&["incidents"]).await.1, @r#"
+    incident                                 state  severity  since                 for  held by        acknowledged
+    properties/run-failed/properties-create  open   error     2026-11-24 08:00 UTC  2h                  Ada until 2026-11-24 17:00 UTC
+    properties/run-due/properties-update     held   critical  2026-11-24 08:00 UTC  2h   silence ada-1
+    "#);
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
+    assert_eq!(world.run(&["incidents"]).await.1, "Nothing is open in properties.");
+    let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+    world.aws("DynamoDB_20120810.Query", 400, denied).await;
+    let error = world.run(&["incidents"]).await.0.unwrap_err();
+    assert!(error.contains("Your own credentials need dynamodb:Query"), "{error}");
+}
+
+#[tokio::test]
+async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that_was_overtaken() {
+    let world = World::with(json!([])).await;
+    let key = "properties/run-failed/properties-create";
+    let line = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
+    world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored_incident(4) })).await;
+    let lost =
+        json!({ "__type": "ConditionalCheckFailedException", "message": "no", "Item": stored_incident(9) });
+    let once = Mock::given(header("x-amz-target", "DynamoDB_20120810.UpdateItem"));
+    let once = once.respond_with(ResponseTemplate::new(400).set_body_json(lost)).up_to_n_times(1);
+    once.with_priority(1).mount(&world.server).await;
+    let (outcome, said) = world.run(&line).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said, @r#"Ada has taken properties/run-failed/properties-create on: no reminders until 2026-11-24 18:00 UTC, unless it becomes worse. PagerDuty does not hear of it: acknowledge its alert there."#);
+    let expected: Vec<Value> = world.sent("UpdateItem").await;
+    let versions: Vec<&Value> =
+        expected.iter().map(|sent| &sent["ExpressionAttributeValues"][":expected"]["N"]).collect();
+    assert_eq!(versions, ["4", "9"]);
+
+    let mut sending = stored_incident(4);
+    sending["pending_kind"] = json!({"S": "worsened"});
+    sending["pending_since"] = json!({"S": "2026-11-24T10:00:00Z"});
+    let mut resolved = stored_incident(4);
+    resolved["state"]["S"] = json!("resolved");
+    for (answer, why) in [
+        (json!({ "Item": sending }), "on its way"),
+        (json!({ "Item": resolved }), "is not open"),
+        (json!({}), "is not open"),
+    ] {
+        world.aws("DynamoDB_20120810.GetItem", 200, answer).await;
+        let error = world.run(&line).await.0.unwrap_err();
+        assert!(error.contains(why), "{error}");
+    }
+    let other = ["acknowledge", "contacts/run-failed/a", "--by", "Ada", "--for", "8h"];
+    let error = world.run(&other).await.0.unwrap_err();
+    assert!(error.contains("which is properties"), "{error}");
+    assert_eq!(world.sent("UpdateItem").await.len(), 2);
+}
+
+#[tokio::test]
+async fn settings_that_are_missing_are_named_with_what_sets_them() {
+    let world = World::with(json!([])).await;
+    let operator = Operator { env: Env::from_map([("", "")]), ..world.operator() };
+    let register =
+        Command::RegisterWebhook { url: URL.to_owned(), wish: plan::Wish::Register, only_look: true };
+    let error = operator.carry_out(&register, &mut |_| ()).await.unwrap_err();
+    insta::assert_snapshot!(error, @r#"not set: SYNCWATCH_CENSUS_SECRET (the name of the secret that holds the Census API token); SYNCWATCH_WEBHOOK_SECRET (the name of the secret with which Census signs webhooks). `make` sets those that are names in infra/functions.json; give the others, such as the ARN that `aws sns list-topics` shows: SYNCWATCH_TOPIC_ARN=arn:... make ..."#);
+    let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().to_string();
+    assert!(error.contains("/nowhere/pipeline.toml") && error.contains("SYNCWATCH_PIPELINE"), "{error}");
+    assert_eq!(world.server.received_requests().await.unwrap().len(), 0);
+}

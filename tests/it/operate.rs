@@ -1,0 +1,210 @@
+//! The operator's commands against the lab: what they set up is what the functions go by.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::{Clients, Sdk};
+use syncwatch::operate::{Command, Operator, Outcome};
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Env;
+use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::census::{Fault, World, sign};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::stage::Stage;
+use webhook_intake::IntakeConfig;
+use webhook_intake::intake::Intake;
+
+const CREATE: u64 = 3_394_022;
+const LIMIT: Duration = Duration::from_secs(20);
+
+async fn stage() -> Stage {
+    let clock = LabClock::set_to("2026-11-24T12:10:00Z".parse().unwrap());
+    Stage::set(World::seed_pipeline(clock.now(), 5), clock, Schedules::None).await.unwrap()
+}
+
+fn queue_url(stage: &Stage, key: &str) -> String {
+    stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
+}
+
+/// Runs a command; what it says.
+async fn command(stage: &Stage, line: &[&str], now: Timestamp) -> Result<String, String> {
+    let topic = stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
+    let settings = [
+        ("SYNCWATCH_CENSUS_SECRET", "syncwatch/census-token"),
+        ("SYNCWATCH_WEBHOOK_SECRET", "syncwatch/census-webhook"),
+        ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+        ("SYNCWATCH_TOPIC_ARN", topic),
+        ("SYNCWATCH_CENSUS_BASE_URL", stage.census.url()),
+    ];
+    let clients = Clients::for_endpoint(stage.aws.endpoint()).unwrap();
+    let operator = Operator::with(Env::from_map(settings), pipeline(), clients, now);
+    let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
+    let mut said = Vec::new();
+    let outcome =
+        operator.carry_out(&Command::parse(&words).unwrap(), &mut |line| said.push(line.to_owned())).await;
+    match outcome {
+        Ok(Outcome::Done) => Ok(said.join("\n")),
+        Ok(Outcome::ToDo) => Err(said.join("\n")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// An inbox of webhooks, in the place of the Function URL: what arrives there is handed to the intake in this process, so
+/// that the time can be an argument.
+struct Inbox(wiremock::MockServer);
+
+impl Inbox {
+    async fn open() -> Self {
+        let server = wiremock::MockServer::start().await;
+        let take = wiremock::Mock::given(wiremock::matchers::any());
+        take.respond_with(wiremock::ResponseTemplate::new(202)).mount(&server).await;
+        Self(server)
+    }
+
+    fn url(&self) -> String {
+        format!("{}/webhooks/census", self.0.uri())
+    }
+
+    /// Waits for a webhook that is signed with this secret.
+    async fn signed_with(&self, secret: &SecretString) -> Delivered {
+        let arrived = async {
+            loop {
+                let requests = self.0.received_requests().await.unwrap_or_default();
+                let mut signed = requests.iter().filter_map(|request| {
+                    let signature = sign(secret.expose_secret(), &request.body);
+                    (request.headers["X-Signature"] == *signature).then_some((signature, &request.body))
+                });
+                if let Some((signature, body)) = signed.next() {
+                    return Delivered { signature, body: String::from_utf8(body.clone()).unwrap() };
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, arrived).await.expect("Census delivered nothing that is signed so")
+    }
+}
+
+/// A webhook as Census signed it.
+struct Delivered {
+    signature: String,
+    body: String,
+}
+
+impl Delivered {
+    fn event(&self) -> Value {
+        json!({
+            "version": "2.0",
+            "rawPath": "/webhooks/census",
+            "headers": { "content-type": "application/json", "x-signature": self.signature },
+            "requestContext": { "http": { "method": "POST", "path": "/webhooks/census", "sourceIp": "192.0.2.1" } },
+            "body": self.body,
+            "isBase64Encoded": false,
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_both_secrets_are() {
+    let stage = stage().await;
+    let inbox = Inbox::open().await;
+    let now = stage.census.clock().now();
+    let config = IntakeConfig {
+        pipeline: "pipeline.toml".to_owned(),
+        deliveries_queue: queue_url(&stage, "webhook-deliveries"),
+        webhook_secret: "syncwatch/census-webhook".to_owned(),
+    };
+    let intake = Intake::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap()).await;
+    let status = async |delivered: &Delivered, now| {
+        intake.run(delivered.event(), now).await.unwrap()["statusCode"].as_u64().unwrap()
+    };
+    let secrets = SecretStore::new(Sdk::for_endpoint(stage.aws.endpoint()).unwrap().secrets());
+    let url = inbox.url();
+    let register = ["webhook-register", "--url", &url];
+    let looked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap_err();
+    assert!(looked.contains("no webhook posts to this endpoint"), "{looked}");
+
+    command(&stage, &register, now).await.unwrap();
+    let looked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap();
+    assert!(looked.contains("nothing; webhook"), "{looked}");
+    stage.census.jump(SignedDuration::from_mins(30));
+    let registered = secrets.read("syncwatch/census-webhook").await.unwrap();
+    let first = inbox.signed_with(&registered.current).await;
+    assert_eq!(status(&first, now).await, 202);
+
+    let later = now + SignedDuration::from_mins(2);
+    let said = command(&stage, &[&register[..], &["--rotate"]].concat(), later).await.unwrap();
+    assert!(said.contains("Done"), "{said}");
+    let looked = command(&stage, &[&register[..], &["--check"]].concat(), later).await;
+    assert!(looked.is_ok(), "the old webhook is still there: {looked:?}");
+    let rotated = secrets.read("syncwatch/census-webhook").await.unwrap();
+    assert_eq!(rotated.previous.unwrap().expose_secret(), registered.current.expose_secret());
+    stage.census.jump(SignedDuration::from_mins(30));
+    let second = inbox.signed_with(&rotated.current).await;
+    assert_eq!([status(&second, later).await, status(&first, later).await], [202, 202]);
+    let forged = Delivered { signature: first.signature, body: second.body };
+    assert_eq!(status(&forged, later).await, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incident_can_be_taken_on() {
+    let stage = stage().await;
+    let function = schedule_verification::App::with(
+        schedule_verification::Config {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
+            incidents_table: "syncwatch-incidents".to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            deliveries_dead_letters: queue_url(&stage, "webhook-deliveries-dead"),
+            notices_dead_letters: queue_url(&stage, "notices-dead"),
+            census_base_url: Some(stage.census.url().to_owned()),
+        },
+        pipeline(),
+        &Sdk::for_endpoint(stage.aws.endpoint()).unwrap(),
+    );
+    let kinds = async |now: Timestamp| {
+        let answer = function.run(json!({ "task": "verify" }), now).await.unwrap();
+        let kinds = answer["notices"].as_array().unwrap().iter();
+        kinds.map(|notice| notice["kind"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let clock = stage.census.clock().clone();
+    let minutes = |n| SignedDuration::from_mins(n);
+    let add = [
+        "silence",
+        "add",
+        "--owner",
+        "Ada",
+        "--reason",
+        "repair",
+        "--for",
+        "2h",
+        "--subject",
+        "properties-create",
+    ];
+    let said = command(&stage, &add, clock.now()).await.unwrap();
+    let id = "ada-20261124T1210Z";
+    assert!(said.contains(id), "{said}");
+    stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
+    assert_eq!(kinds(clock.now()).await, [""; 0]);
+    let key = "properties/sync-paused/properties-create";
+    let listed = command(&stage, &["incidents"], clock.now()).await.unwrap();
+    assert!(listed.contains(key) && listed.contains(&format!("silence {id}")), "{listed}");
+    let take_on = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
+    let error = command(&stage, &take_on, clock.now()).await.unwrap_err();
+    assert!(error.contains("is not open"), "{error}");
+
+    stage.census.jump(minutes(5));
+    command(&stage, &["silence", "end", id], clock.now()).await.unwrap();
+    assert_eq!(kinds(clock.now()).await, ["opened", "held-back"]);
+    command(&stage, &take_on, clock.now()).await.unwrap();
+    let listed = command(&stage, &["incidents"], clock.now()).await.unwrap();
+    assert!(listed.contains("Ada until 2026-11-24 20:15 UTC"), "{listed}");
+    let silences = command(&stage, &["silence", "list"], clock.now()).await.unwrap();
+    assert!(silences.starts_with("No silence holds."), "{silences}");
+}
