@@ -1,6 +1,7 @@
-//! The lab's command line: `make demo` runs it.
+//! The lab's command line: `make demo` and `make alert-test` run it.
 #![expect(clippy::print_stdout, reason = "a command line speaks on its standard streams")]
 
+mod alert_test;
 mod demo;
 
 use anyhow::Result;
@@ -23,6 +24,8 @@ enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Send one marked test notice through every channel, and show what arrives.
+    AlertTest,
     /// Run the simulated Census alone, for any client of Census to work against.
     Census {
         /// The same seed makes the same runs.
@@ -36,6 +39,7 @@ async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
         Command::Demo { keep } => demo::play(keep).await,
+        Command::AlertTest => alert_test::run().await,
         Command::Census { seed } => census(seed).await,
     }
 }

@@ -1,0 +1,151 @@
+//! The alert test in the lab: one marked test notice through every channel, its end, and what arrives of both.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use serde_json::Value;
+use syncwatch::aws::Clients;
+use syncwatch::aws::topic::Topic;
+use syncwatch::incident::NoticeKind;
+use syncwatch::operate::alert_test::{Published, publish};
+use syncwatch::operate::read_pipeline;
+use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules, workspace_root};
+use syncwatch_lab::census::World;
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::stage::Stage;
+
+/// The function that carries notices on to PagerDuty and chat.
+const RELAY: &str = "alert-relay";
+const LIMIT: Duration = Duration::from_secs(20);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+const SEED: u64 = 20_261_124;
+
+/// Where a notice is awaited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Channel {
+    Mail,
+    Http,
+    PagerDuty,
+    Chat,
+}
+
+impl Channel {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Mail => "mail",
+            Self::Http => "a subscriber by HTTP",
+            Self::PagerDuty => "PagerDuty",
+            Self::Chat => "chat",
+        }
+    }
+}
+
+/// Sends the test and its end, and shows what arrives.
+///
+/// # Errors
+/// Something did not arrive where it ought to.
+pub(crate) async fn run() -> Result<()> {
+    println!("Starting AWS (ministack) on this machine, and deploying the real zips.");
+    let clock = LabClock::wall();
+    let world = World::seed_pipeline(clock.now(), SEED);
+    let stage = Stage::set(world, clock.clone(), Schedules::None).await?;
+    let pipeline = read_pipeline(&workspace_root().join("infra/pipeline.toml"))?;
+    let has_relay = FunctionsTable::read(&FunctionsTable::default_path())?.functions.contains_key(RELAY);
+    let mut channels = vec![Channel::Mail, Channel::Http];
+    for (channel, declared) in
+        [(Channel::PagerDuty, pipeline.channels.pagerduty), (Channel::Chat, pipeline.channels.chat)]
+    {
+        match (declared, has_relay) {
+            (Some(_), true) => channels.push(channel),
+            (Some(_), false) => println!("{}: not tested, for {RELAY} is not deployed.", channel.name()),
+            (None, _) => println!("{}: not tested, for pipeline.toml does not declare it.", channel.name()),
+        }
+    }
+    // By way of the tap, which keeps what SNS is given for mail.
+    let sns = Clients::for_endpoint(stage.mail.url())?.sns;
+    let topic = Topic::new(sns, stage.deployment.topic_arn(&ResourceId::topic("notices"))?);
+    let began = clock.now();
+    let mut missing = Vec::new();
+    // The end is sent once the beginning has arrived: a standard queue keeps no order.
+    for kind in [NoticeKind::Opened, NoticeKind::Resolved] {
+        let published = publish(&topic, &pipeline, kind, began, clock.now()).await?;
+        println!("\nPublished {published}");
+        for channel in &channels {
+            match arrives(&stage, *channel, &published).await {
+                Some(shown) => show(*channel, &shown, kind == NoticeKind::Opened),
+                None => {
+                    println!("  {}: NOTHING within {} s", channel.name(), LIMIT.as_secs());
+                    missing.push(format!("{kind} by {}", channel.name()));
+                }
+            }
+        }
+    }
+    if !missing.is_empty() {
+        bail!("did not arrive: {}; AWS's log ends with:\n{}", missing.join(", "), stage.aws.log_tail(3_000));
+    }
+    let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
+    println!("\nAll arrived, the test and its end: {}.", names.join(", "));
+    Ok(())
+}
+
+/// Waits for a notice in a channel; what arrived, as lines.
+async fn arrives(stage: &Stage, channel: Channel, published: &Published) -> Option<Vec<String>> {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let waited = tokio::time::timeout(LIMIT, async {
+        loop {
+            looks.tick().await;
+            if let Some(arrived) = look(stage, channel, published) {
+                return arrived;
+            }
+        }
+    });
+    waited.await.ok()
+}
+
+fn look(stage: &Stage, channel: Channel, published: &Published) -> Option<Vec<String>> {
+    match channel {
+        Channel::Mail => {
+            let mail = stage.mail.mails().into_iter().find(|mail| mail.subject == published.subject)?;
+            let lines = mail.text.lines().map(str::to_owned);
+            Some([format!("Subject: {}", mail.subject), String::new()].into_iter().chain(lines).collect())
+        }
+        Channel::Http => {
+            let kind = published.kind.to_string();
+            let of_test = stage.subscriber.notifications().into_iter().find(|notification| {
+                notification.text("dedup_key") == published.dedup_key && notification.text("kind") == kind
+            })?;
+            Some(json_lines(&of_test.message))
+        }
+        Channel::PagerDuty => {
+            let action = if published.kind == NoticeKind::Resolved { "resolve" } else { "trigger" };
+            let mut events = stage.pagerduty.events().into_iter();
+            let event =
+                events.find(|event| event.dedup_key == published.dedup_key && event.action == action)?;
+            let mut body = event.body;
+            if let Some(body) = body.as_object_mut() {
+                body.insert("routing_key".to_owned(), "(ours)".into());
+            }
+            Some([format!("{action} {}", event.dedup_key)].into_iter().chain(json_lines(&body)).collect())
+        }
+        Channel::Chat => {
+            // Nothing else is said in this chat: first the test, then its end.
+            let at = usize::from(published.kind == NoticeKind::Resolved);
+            let message = stage.chat.messages().into_iter().nth(at)?;
+            Some([message.text].into_iter().chain(message.blocks.iter().flat_map(json_lines)).collect())
+        }
+    }
+}
+
+fn json_lines(value: &Value) -> Vec<String> {
+    format!("{value:#}").lines().map(str::to_owned).collect()
+}
+
+/// Shows what arrived: all of the test, and of its end the first line.
+fn show(channel: Channel, lines: &[String], whole: bool) {
+    println!("  {}: arrived", channel.name());
+    if whole {
+        lines.iter().for_each(|line| println!("    | {line}"));
+    } else if let (true, Some(first)) = (channel != Channel::Http, lines.first()) {
+        println!("    | {first}");
+    }
+}
