@@ -15,13 +15,6 @@ use crate::silence::{LONGEST, Scope, Silence, Tally};
 /// The longest part of an owner's name in the id of a silence.
 const SLUG_CHARS: usize = 24;
 
-/// One silence of the list.
-#[derive(Debug, Clone)]
-pub(super) struct Listed {
-    tally: Tally,
-    declared: bool,
-}
-
 /// Stores a silence from now on.
 pub(super) async fn add(
     wanted: &NewSilence,
@@ -35,7 +28,9 @@ pub(super) async fn add(
         return Err(Error::UnknownSubject { subject: subject.clone(), known });
     }
     let until = end_of(wanted.lasts, now)?;
-    let known = store.silences(&pipeline.name).await?.into_iter().map(|tally| tally.silence.id);
+    // One that cannot be read keeps nobody from asking for another; `list` tells of it.
+    let (stored, _unreadable) = store.silences(&pipeline.name).await?;
+    let known = stored.into_iter().map(|tally| tally.silence.id);
     let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
     let silence = Silence {
         id: new_id(&wanted.owner, now, &known.chain(declared).collect()),
@@ -67,28 +62,38 @@ pub(super) async fn list(
     pipeline: &Pipeline,
     store: &IncidentStore,
     now: Timestamp,
-) -> Result<Vec<Listed>, Error> {
-    let stored = store.silences(&pipeline.name).await?;
-    let mut listed: Vec<Listed> = stored
-        .into_iter()
-        .map(|tally| Listed { declared: is_declared(pipeline, &tally.silence.id), tally })
-        .collect();
+) -> Result<Vec<Tally>, Error> {
+    let (stored, unreadable) = store.silences(&pipeline.name).await?;
+    if let Some(unreadable) = unreadable.into_iter().next() {
+        return Err(unreadable.into());
+    }
+    let mut listed = stored;
+    // Of those of the file, one that has held something back is stored as well; whether it holds is for the file to say.
+    for tally in listed.iter_mut().filter(|tally| tally.declared) {
+        tally.silence.until = tally.silence.until.min(now);
+    }
     for silence in pipeline.silences.iter().filter_map(|declared| declared.active_at(now)) {
-        // One that has held something back is stored as well.
-        if listed.iter().all(|other| other.tally.silence.id != silence.id) {
-            let tally = Tally { silence, held_back: 0, incidents: Vec::new(), told_at: None };
-            listed.push(Listed { tally, declared: true });
+        match listed.iter_mut().find(|tally| tally.silence.id == silence.id) {
+            Some(tally) => tally.silence = silence,
+            None => listed.push(Tally {
+                silence,
+                declared: true,
+                held_back: 0,
+                incidents: Vec::new(),
+                told: 0,
+                tellings: 0,
+            }),
         }
     }
-    listed.sort_by_key(|listed| std::cmp::Reverse(listed.tally.silence.until));
+    listed.sort_by_key(|tally| std::cmp::Reverse(tally.silence.until));
     Ok(listed)
 }
 
 /// The list as people read it; with those that are over, if `all`.
-pub(super) fn table(listed: &[Listed], all: bool, now: Timestamp) -> String {
-    let (over, live): (Vec<&Listed>, Vec<&Listed>) =
-        listed.iter().partition(|listed| listed.tally.silence.is_over(now));
-    let shown: Vec<&Listed> = live.iter().chain(over.iter().filter(|_| all)).copied().collect();
+pub(super) fn table(listed: &[Tally], all: bool, now: Timestamp) -> String {
+    let (over, live): (Vec<&Tally>, Vec<&Tally>) =
+        listed.iter().partition(|tally| tally.silence.is_over(now));
+    let shown: Vec<&Tally> = live.iter().chain(over.iter().filter(|_| all)).copied().collect();
     let hidden = if all { 0 } else { over.len() };
     let hint = if hidden == 0 {
         String::new()
@@ -98,15 +103,15 @@ pub(super) fn table(listed: &[Listed], all: bool, now: Timestamp) -> String {
     if shown.is_empty() {
         return format!("No silence holds.{hint}");
     }
-    let rows: Vec<[String; 7]> = shown.iter().map(|listed| row(listed, now)).collect();
+    let rows: Vec<[String; 7]> = shown.iter().map(|tally| row(tally, now)).collect();
     columns(["silence", "covers", "until", "left", "held back", "owner", "reason"], &rows) + &hint
 }
 
-fn row(listed: &Listed, now: Timestamp) -> [String; 7] {
-    let Tally { silence, held_back, .. } = &listed.tally;
+fn row(tally: &Tally, now: Timestamp) -> [String; 7] {
+    let Tally { silence, declared, held_back, .. } = tally;
     let left =
         if silence.is_over(now) { "over".to_owned() } else { words(silence.until.duration_since(now)) };
-    let declared = if listed.declared { " (pipeline.toml)" } else { "" };
+    let declared = if *declared { " (pipeline.toml)" } else { "" };
     [
         format!("{}{declared}", silence.id),
         silence.scope.to_string(),
@@ -129,7 +134,7 @@ pub(super) async fn end(
         // A function would go on to hold by the file, whatever is stored.
         return Err(Error::SilenceDeclared { id: id.to_owned() });
     }
-    let stored = store.silences(&pipeline.name).await?;
+    let (stored, _unreadable) = store.silences(&pipeline.name).await?;
     let Some(mut tally) = stored.into_iter().find(|tally| tally.silence.id == id) else {
         return Err(Error::NoSilence { id: id.to_owned() });
     };
