@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -23,6 +24,11 @@ const TABLE: Kind = Kind { name: "table", correct: "SYNCWATCH_INCIDENTS_TABLE (i
 const QUERY: &str = "dynamodb:Query";
 const GET: &str = "dynamodb:GetItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
+
+/// When a write that met another function's transaction is tried again, one wait after the other; a transaction takes some
+/// milliseconds.
+const TRANSACTION_WAITS: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
 
 /// What a writer saw, and so what must still be there when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +150,7 @@ impl IncidentStore {
     ) -> Result<WriteOutcome, Error> {
         let ConditionalUpdate { expression, condition, names, values } =
             ConditionalUpdate::of(new, expected, write_id);
-        let answer = self
+        let request = self
             .client
             .update_item()
             .table_name(&self.table)
@@ -153,9 +159,11 @@ impl IncidentStore {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let in_the_way = |error: &SdkError<UpdateItemError, _>| {
+            error.as_service_error().is_some_and(UpdateItemError::is_transaction_conflict_exception)
+        };
+        let answer = past_transactions(async || request.clone().send().await, in_the_way).await;
         let error = match answer {
             Ok(_) => return Ok(WriteOutcome::Written),
             Err(error) => error,
@@ -177,6 +185,21 @@ impl IncidentStore {
     fn unreadable(&self, unreadable: Unreadable) -> Error {
         Error::Unreadable { table: self.table.clone(), unreadable }
     }
+}
+
+/// Tries again while a transaction of another function is in the way: DynamoDB refuses what comes meanwhile, and the SDK
+/// does not try that again by itself.
+async fn past_transactions<T, E>(
+    mut attempt: impl AsyncFnMut() -> Result<T, E>,
+    in_the_way: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    for wait in TRANSACTION_WAITS {
+        match attempt().await {
+            Err(error) if in_the_way(&error) => tokio::time::sleep(wait).await,
+            answer => return answer,
+        }
+    }
+    attempt().await
 }
 
 /// Marks a write. Random enough to tell two writers apart: every process seeds its hashers anew, every hasher differs.

@@ -172,13 +172,13 @@ impl IncidentStore {
         let tally = self.count_one(new, silence, declared).build();
         // The builders refuse only a missing table, key or expression, which are there.
         let (Ok(incident), Ok(tally)) = (incident, tally) else { return Ok(WriteOutcome::Lost(None)) };
-        let answer = self
+        let request = self
             .client
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(incident).build())
-            .transact_items(TransactWriteItem::builder().update(tally).build())
-            .send()
-            .await;
+            .transact_items(TransactWriteItem::builder().update(tally).build());
+        // Of two notices that one silence holds back at the same moment, both count at the same tally.
+        let answer = super::past_transactions(async || request.clone().send().await, is_in_the_way).await;
         let error = match answer {
             Ok(_) => return Ok(WriteOutcome::Written),
             Err(error) => error,
@@ -301,6 +301,21 @@ fn lost_to<R>(
         }
         _ => None,
     }
+}
+
+/// If the only reason is that another transaction has one of the items at the moment.
+fn is_in_the_way<R>(error: &SdkError<TransactWriteItemsError, R>) -> bool {
+    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
+    else {
+        return false;
+    };
+    let mut codes = cancelled
+        .cancellation_reasons()
+        .iter()
+        .filter_map(|reason| reason.code())
+        .filter(|code| *code != "None");
+    let conflict = |code: &str| code == "TransactionConflict";
+    codes.clone().any(conflict) && codes.all(conflict)
 }
 
 #[cfg(test)]

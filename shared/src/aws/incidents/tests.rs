@@ -201,6 +201,18 @@ async fn a_retry_that_finds_its_own_write_has_written() {
 }
 
 #[tokio::test]
+async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
+    let busy = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+        "message": "Transaction is ongoing for the item",
+    });
+    let wire = Wire::answering_in_turn(&[(400, &busy.to_string()), (200, "{}")]).await;
+    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    assert_eq!(store.write(&incident(), Expected::Version(1)).await.unwrap(), WriteOutcome::Written);
+    assert_eq!(wire.requests().await.len(), 2);
+}
+
+#[tokio::test]
 async fn the_same_incident_from_another_writer_is_not_our_write() {
     let mut theirs = stored();
     theirs["write_id"] = json!({"S": "theirs"});

@@ -136,9 +136,32 @@ async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
     let (_wire, losing) = store(400, cancelled(["ConditionalCheckFailed", "None"], None)).await;
     let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
-    let (_wire, busy) = store(400, cancelled(["TransactionConflict", "None"], None)).await;
-    let error = busy.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
-    assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
+    for codes in [["ValidationError", "None"], ["TransactionConflict", "ThrottlingError"]] {
+        let (wire, failing) = store(400, cancelled(codes, None)).await;
+        let error =
+            failing.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
+        assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
+        assert_eq!(wire.requests().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for_ever() {
+    // Of its incident, or of the tally of the silence.
+    for codes in [["TransactionConflict", "None"], ["None", "TransactionConflict"]] {
+        let busy = cancelled(codes, None).to_string();
+        let wire = Wire::answering_in_turn(&[(400, &busy), (400, &busy), (200, "{}")]).await;
+        let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+        let outcome =
+            store.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap();
+        assert_eq!((outcome, wire.requests().await.len()), (WriteOutcome::Written, 3));
+
+        let (wire, store) = self::store(400, cancelled(codes, None)).await;
+        let error =
+            store.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
+        assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
+        assert_eq!(wire.requests().await.len(), 4);
+    }
 }
 
 #[tokio::test]
