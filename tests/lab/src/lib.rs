@@ -7,3 +7,4 @@ pub mod destination;
 mod loopback;
 pub mod receivers;
 pub mod stage;
+pub mod wait;

@@ -1,7 +1,7 @@
 //! Starts, watches and ends `ministack`, the emulator that is our AWS on one machine.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -29,14 +29,25 @@ const PORT_ATTEMPTS: u32 = 3;
 
 /// Runs ministack, and kills its process group when stdin ends. The lab holds the other end of that pipe: however the
 /// lab ends (return, panic, Ctrl-C, even SIGKILL), the pipe closes, and no ministack, `bootstrap` or file stays behind.
+/// A line of stdin names a function whose processes are to be killed; see [`Ministack::kill_at_work`].
 const LAUNCHER: &str = "
 import os, shutil, signal, sys, threading
 
 directory = sys.argv[1]
 
+def kill_at_work(function):
+    from ministack.core import lambda_runtime
+    with lambda_runtime._lock:
+        environments = [each for pool in lambda_runtime._workers.values() for each in pool]
+        at_work = [each._proc for each in environments if each.func_name == function and each.in_use]
+    for process in at_work:
+        if process:
+            process.kill()
+
 def end_with_the_lab():
-    while os.read(0, 4096):
-        pass
+    with open(0) as orders:
+        for order in orders:
+            kill_at_work(order.strip())
     shutil.rmtree(directory, ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
@@ -188,6 +199,16 @@ impl Ministack {
             Ok(String::from_utf8_lossy(&tail).into_owned())
         };
         read().unwrap_or_default()
+    }
+
+    /// Kills (SIGKILL) every process of a function that is at work on an event, as a crash does. What becomes of the event
+    /// is then for whoever sent it: a queue hands it out again.
+    ///
+    /// # Errors
+    /// If ministack has ended.
+    pub fn kill_at_work(&self, function: &str) -> Result<()> {
+        let mut orders = self.child.stdin.as_ref().context("ministack takes no orders")?;
+        writeln!(orders, "{function}").context("ministack has ended")
     }
 
     /// What SDK clients need to talk to it, on the HTTP stack of the functions: endpoint, region, and credentials that

@@ -12,7 +12,7 @@ use super::webhooks::{Delivery, Webhook};
 use crate::destination::Destination;
 
 /// Runs of a sync that are kept; Census's own retention is not documented.
-const RUNS_KEPT: usize = 400;
+const RUNS_KEPT: usize = 1_000;
 /// The ids of the seed pipeline's syncs.
 pub(crate) const CREATE_SYNC: u64 = 3_394_022;
 pub(crate) const UPDATE_SYNC: u64 = 3_394_041;
@@ -484,6 +484,12 @@ impl World {
         let last = self.webhooks.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "it was pushed just above")]
         &self.webhooks[last]
+    }
+
+    /// The registered webhooks, oldest first.
+    #[must_use]
+    pub fn webhooks(&self) -> &[Webhook] {
+        &self.webhooks
     }
 
     /// Queues the webhooks of everything that has happened.

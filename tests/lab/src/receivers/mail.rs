@@ -4,6 +4,7 @@
 //! So a proxy stands between the functions and ministack's SNS, passes everything on unchanged, and keeps the
 //! `email` body of each message on its way through: what is shown as mail is what was published.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
@@ -39,6 +40,7 @@ struct Tap {
     upstream: String,
     http: reqwest::Client,
     mails: Mutex<Vec<Mail>>,
+    answers_lost: AtomicBool,
 }
 
 impl MailTap {
@@ -48,7 +50,12 @@ impl MailTap {
     /// No port is free.
     pub async fn start(upstream: &str) -> Result<Self> {
         let http = syncwatch::aws::http::client()?;
-        let state = Arc::new(Tap { upstream: upstream.to_owned(), http, mails: Mutex::default() });
+        let state = Arc::new(Tap {
+            upstream: upstream.to_owned(),
+            http,
+            mails: Mutex::default(),
+            answers_lost: AtomicBool::new(false),
+        });
         let (listener, url) = loopback::bind().await?;
         let router = Router::new().fallback(pass_on).with_state(Arc::clone(&state));
         let server = loopback::serve(listener, router, "the mail tap");
@@ -66,6 +73,11 @@ impl MailTap {
     pub fn mails(&self) -> Vec<Mail> {
         self.state.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// Loses the answers of SNS, or no longer: what is published goes out, and whoever publishes waits for ever.
+    pub fn lose_answers(&self, lost: bool) {
+        self.state.answers_lost.store(lost, Ordering::Relaxed);
+    }
 }
 
 impl Drop for MailTap {
@@ -81,7 +93,9 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(mail) = mail_in(&body) {
+    let mail = mail_in(&body);
+    let published = mail.is_some();
+    if let Some(mail) = mail {
         tap.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
@@ -91,7 +105,11 @@ async fn pass_on(
     {
         request = request.header(name, value);
     }
-    match answer_of(request).await {
+    let answer = answer_of(request).await;
+    if published && tap.answers_lost.load(Ordering::Relaxed) {
+        return std::future::pending().await;
+    }
+    match answer {
         Ok(response) => response,
         Err(error) => {
             let mut response = Response::new(Body::from(error.without_url().to_string()));
