@@ -1,6 +1,12 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
 #[cfg(test)]
+mod engines;
+#[cfg(test)]
+mod flapping;
+#[cfg(test)]
+mod incidents;
+#[cfg(test)]
 mod lab;
 #[cfg(test)]
 mod on_aws;
@@ -12,3 +18,5 @@ mod samples;
 mod simulated_days;
 #[cfg(test)]
 mod tidy;
+#[cfg(test)]
+mod webhooks;

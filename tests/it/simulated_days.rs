@@ -16,22 +16,24 @@ use syncwatch::observation::{SyncId, SyncObservation};
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{Fault, World, runs_json, syncs_json};
 
-const FIRST_DAY: &str = "2026-10-20T00:00:00Z";
-const DAYS: i64 = 151;
-const POLL: SignedDuration = SignedDuration::from_mins(5);
-const CREATE: u64 = 3_394_022;
-const UPDATE: u64 = 3_394_041;
+use crate::flapping::Ledger;
 
-fn pipeline() -> Pipeline {
+pub(crate) const FIRST_DAY: &str = "2026-10-20T00:00:00Z";
+const DAYS: i64 = 151;
+pub(crate) const POLL: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const CREATE: u64 = 3_394_022;
+pub(crate) const UPDATE: u64 = 3_394_041;
+
+pub(crate) fn pipeline() -> Pipeline {
     Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
 }
 
-fn minutes(n: i64) -> SignedDuration {
+pub(crate) fn minutes(n: i64) -> SignedDuration {
     SignedDuration::from_mins(n)
 }
 
 /// One round at the present time of the world, when the vendor's clock is ahead by so much.
-fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -> Vec<Finding> {
+pub(crate) fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -> Vec<Finding> {
     let real_now = world.now();
     let now = judging_time(real_now, Some(ahead));
     let page = parse_syncs_page(&syncs_json(world, 1, 100, SignedDuration::ZERO), 1).unwrap();
@@ -67,15 +69,18 @@ fn unhealthy(findings: &[Finding]) -> Vec<&Finding> {
 }
 
 #[test]
-fn healthy_traffic_across_both_changes_of_the_clocks_has_no_unhealthy_finding() {
+fn healthy_traffic_across_both_changes_of_the_clocks_has_no_unhealthy_finding_and_no_notice() {
     let pipeline = pipeline();
+    let mut ledger = Ledger::new(&pipeline);
     let start: Timestamp = FIRST_DAY.parse().unwrap();
     let mut world = World::seed_pipeline(start, 7);
     for poll in 0..DAYS * 24 * 12 {
         world.advance_to(start + minutes(5 * poll));
         let findings = round(&world, &pipeline, SignedDuration::ZERO);
         assert_eq!(unhealthy(&findings), Vec::<&Finding>::new(), "at {}", world.now());
+        ledger.act_on(&findings, world.now());
     }
+    assert!(ledger.notices.is_empty(), "{:?}", ledger.notices);
     let moved = world.destination;
     assert!(moved.created > 200_000 && moved.updated > 600_000 && moved.rejected > 0, "{moved:?}");
 }

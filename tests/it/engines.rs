@@ -1,0 +1,203 @@
+//! The functions in this process, on the lab's AWS, so that the time can be an argument.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use schedule_verification::{App, Config};
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::pipeline::Pipeline;
+use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::census::{Fault, World, sign};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::stage::Stage;
+use syncwatch_lab::wait::until;
+use webhook_intake::intake::Intake;
+use webhook_intake::verify::PATH;
+use webhook_intake::worker::{Patience, Worker};
+use webhook_intake::{IntakeConfig, WorkerConfig};
+
+pub(crate) const CREATE: u64 = 3_394_022;
+pub(crate) const UPDATE: u64 = 3_394_041;
+pub(crate) const PIPELINE: &str = include_str!("../../infra/pipeline.toml");
+/// How long a test waits for what is to come at once, on a machine that has other things to do.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+const INCIDENTS: &str = "syncwatch-incidents";
+
+pub(crate) fn minutes(n: i64) -> SignedDuration {
+    SignedDuration::from_mins(n)
+}
+
+/// The queue of deliveries between the intake and the worker.
+pub(crate) fn deliveries_queue() -> ResourceId {
+    ResourceId::queue("webhook-deliveries")
+}
+
+/// What Census signs webhooks with.
+pub(crate) fn webhook_secret(stage: &Stage) -> String {
+    stage.census.with_world(|world| world.webhooks()[0].secret.clone())
+}
+
+/// The incidents as `state check/subject`, in the order of their keys.
+pub(crate) async fn incidents(stage: &Stage) -> Vec<String> {
+    let items = stage.deployment.incidents().await.unwrap();
+    // Silences and claims of causes lie in the same table and have no state.
+    let incidents =
+        items.iter().filter_map(|item| Some((item["state"].as_str()?, item["check_subject"].as_str()?)));
+    incidents.map(|(state, check_subject)| format!("{state} {check_subject}")).collect()
+}
+
+/// A stage whose clock stands still, and the functions on it.
+pub(crate) struct Engines {
+    pub(crate) stage: Stage,
+    pub(crate) pipeline: Pipeline,
+}
+
+impl Engines {
+    /// Sets the stage around a world. The zips are deployed and nothing fires them.
+    pub(crate) async fn set(pipeline: &str, world: World) -> Self {
+        let clock = LabClock::set_to(world.now());
+        let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
+        stage.deployment.let_queue_fire("webhook-worker", false).await.unwrap();
+        Self { stage, pipeline: Pipeline::parse(pipeline).unwrap() }
+    }
+
+    /// The pipeline of the repository at noon of a day.
+    pub(crate) async fn at_noon() -> Self {
+        Self::set(PIPELINE, World::seed_pipeline("2026-11-24T12:00:00Z".parse().unwrap(), 11)).await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.stage.census.clock().now()
+    }
+
+    /// Lets so many minutes pass.
+    pub(crate) fn pass(&self, n: i64) {
+        self.stage.census.jump(minutes(n));
+    }
+
+    pub(crate) fn inject(&self, fault: &Fault) {
+        self.stage.census.with_world(|world| fault.inject(world)).unwrap();
+    }
+
+    pub(crate) fn heal(&self, fault: &Fault) {
+        self.stage.census.with_world(|world| fault.heal(world));
+    }
+
+    /// AWS by way of the mail tap, which then has seen every notice that was said.
+    fn sdk(&self) -> Sdk {
+        Sdk::for_endpoint(self.stage.mail.url()).unwrap()
+    }
+
+    pub(crate) fn store(&self) -> IncidentStore {
+        IncidentStore::new(self.sdk().clients().dynamodb, INCIDENTS)
+    }
+
+    fn topic_arn(&self) -> String {
+        self.stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned()
+    }
+
+    fn queue_url(&self, key: &str) -> String {
+        self.stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
+    }
+
+    /// The poll.
+    pub(crate) fn poll(&self) -> App {
+        let config = Config {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: self.topic_arn(),
+            incidents_table: INCIDENTS.to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            deliveries_dead_letters: self.queue_url("webhook-deliveries-dead"),
+            notices_dead_letters: self.queue_url("notices-dead"),
+            census_base_url: Some(self.stage.census.url().to_owned()),
+        };
+        App::with(config, self.pipeline.clone(), &self.sdk())
+    }
+
+    /// One round of the poll; answers with its report.
+    pub(crate) async fn verify(&self) -> Value {
+        self.poll().run(json!({ "task": "verify" }), self.now()).await.unwrap()
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        let config = WorkerConfig {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: self.topic_arn(),
+            incidents_table: INCIDENTS.to_owned(),
+            deliveries_table: "syncwatch-deliveries".to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            census_base_url: Some(self.stage.census.url().to_owned()),
+        };
+        // Time stands still, so to look again later shows nothing new.
+        let patience = Patience { reread_after: Vec::new(), ..Patience::default() };
+        Worker::with(config, self.pipeline.clone(), self.sdk().clients()).with_patience(patience)
+    }
+
+    async fn intake(&self) -> Intake {
+        let config = IntakeConfig {
+            pipeline: "pipeline.toml".to_owned(),
+            deliveries_queue: self.queue_url("webhook-deliveries"),
+            webhook_secret: "syncwatch/census-webhook".to_owned(),
+        };
+        Intake::with(config, self.pipeline.clone(), &self.sdk()).await
+    }
+
+    /// Delivers bodies as Census signs them, through the intake and the queue to the worker, all at the present time.
+    pub(crate) async fn deliver(&self, bodies: &[Vec<u8>]) {
+        let (intake, secret) = (self.intake().await, webhook_secret(&self.stage));
+        for body in bodies {
+            let answer = intake.run(request(&secret, body), self.now()).await.unwrap();
+            assert_eq!(answer["statusCode"], 202, "{answer}");
+        }
+        let messages = self.stage.deployment.receive(&deliveries_queue()).await.unwrap();
+        let worker = self.worker();
+        for batch in messages.chunks(10) {
+            let answer = worker.run(batch_event(batch), self.now()).await.unwrap();
+            assert_eq!(answer, json!({ "batchItemFailures": [] }));
+        }
+    }
+
+    /// Delivers what Census had to tell while its webhooks were lost.
+    pub(crate) async fn deliver_lost(&self) {
+        self.deliver(&self.stage.census.take_lost()).await;
+    }
+
+    /// Every notice so far as `kind key`, in the order in which people got them. All that was said has arrived by then.
+    pub(crate) async fn notices(&self) -> Vec<String> {
+        let arrived = async || {
+            let notices = self.stage.subscriber.notifications();
+            Ok((notices.len() >= self.stage.mail.mails().len()).then_some(notices))
+        };
+        let notices = until(LIMIT, "that what was said arrives", arrived).await.unwrap();
+        notices.iter().map(|n| format!("{} {}", n.text("kind"), n.text("dedup_key"))).collect()
+    }
+
+    pub(crate) async fn incidents(&self) -> Vec<String> {
+        incidents(&self.stage).await
+    }
+}
+
+/// A request as a Function URL hands it on.
+fn request(secret: &str, body: &[u8]) -> Value {
+    json!({
+        "rawPath": PATH,
+        "requestContext": { "http": { "method": "POST", "path": PATH, "sourceIp": "127.0.0.1" } },
+        "headers": { "content-type": "application/json", "x-signature": sign(secret, body) },
+        "body": std::str::from_utf8(body).unwrap(),
+        "isBase64Encoded": false,
+    })
+}
+
+/// A batch as an SQS event source hands it on, for the first time.
+pub(crate) fn batch_event(messages: &[String]) -> Value {
+    let record = |(number, body): (usize, &String)| {
+        json!({
+            "messageId": number.to_string(),
+            "body": body,
+            "attributes": { "ApproximateReceiveCount": "1" },
+        })
+    };
+    json!({ "Records": messages.iter().enumerate().map(record).collect::<Vec<_>>() })
+}

@@ -1,0 +1,321 @@
+//! Incidents on the lab's AWS: functions that judge at the same moment, crashes, common causes and silences.
+
+use futures::future::join_all;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use syncwatch::silence::{Scope, Silence};
+use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, Traffic, World};
+use webhook_intake::delivery::queue_message;
+
+use crate::engines::{CREATE, Engines, LIMIT, PIPELINE, UPDATE, batch_event, minutes};
+
+fn failure(sync: u64, code: &str) -> Fault {
+    Fault::Fail { sync, code: code.to_owned(), message: "no".to_owned() }
+}
+
+/// So many functions at the same moment, polls and workers in turn, each worker with a delivery of its own about the create
+/// sync. Answers with how many notices the polls say that they held back.
+async fn all_at_once(engines: &Engines, functions: usize) -> u64 {
+    let now = engines.now();
+    let run = engines.stage.census.with_world(|world| world.runs(CREATE).next().unwrap().id);
+    let one = async |number: usize| {
+        if number.is_multiple_of(2) {
+            let answer = engines.poll().run(json!({ "task": "verify" }), now).await.unwrap();
+            return answer["held_back"].as_u64().unwrap();
+        }
+        // Alerts of their own make them deliveries of their own.
+        let body = json!({
+            "event": "sync.alert.raised", "sync_id": CREATE, "sync_run_id": run,
+            "alert_instance_id": now.as_second() * 100 + i64::try_from(number).unwrap(),
+        });
+        let event = batch_event(&[queue_message(body.to_string().as_bytes(), now)]);
+        let answer = engines.worker().run(event, now).await.unwrap();
+        assert_eq!(answer, json!({ "batchItemFailures": [] }));
+        0
+    };
+    join_all((0..functions).map(one)).await.iter().sum()
+}
+
+fn silence(id: &str, subject: &str, from: Timestamp, lasts: SignedDuration) -> Silence {
+    Silence {
+        id: id.to_owned(),
+        owner: "Ada".to_owned(),
+        reason: "release".to_owned(),
+        scope: Scope { checks: Vec::new(), subjects: vec![subject.to_owned()] },
+        from,
+        until: from + lasts,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_and_workers_at_the_same_moment_tell_each_turn_of_an_incident_once() {
+    for functions in [2, 20] {
+        let engines = Engines::at_noon().await;
+        let fault = failure(CREATE, "X");
+        let mut expected = Vec::new();
+        // One failed run is an error, three in a row are critical.
+        for (turn, minutes) in [("opened", 36), ("worsened", 60), ("resolved", 36)] {
+            match turn {
+                "opened" => engines.inject(&fault),
+                "resolved" => engines.heal(&fault),
+                _ => {}
+            }
+            engines.pass(minutes);
+            all_at_once(&engines, functions).await;
+            all_at_once(&engines, functions).await;
+            expected.push(format!("{turn} properties/run-failed/properties-create"));
+            assert_eq!(engines.notices().await, expected, "{functions} functions");
+        }
+        assert_eq!(engines.incidents().await, ["resolved run-failed/properties-create"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_functions_see_it() {
+    for functions in [2, 20] {
+        let engines = Engines::at_noon().await;
+        let store = engines.store();
+        let quiet = silence("release", "properties-create", engines.now(), minutes(120));
+        store.put_silence("properties", &quiet).await.unwrap();
+        let held_back = async || store.silences("properties").await.unwrap().0[0].held_back;
+
+        let fault = failure(CREATE, "X");
+        engines.inject(&fault);
+        engines.pass(36);
+        all_at_once(&engines, functions).await;
+        all_at_once(&engines, functions).await;
+        assert_eq!(held_back().await, 1, "{functions} functions");
+        engines.pass(60);
+        all_at_once(&engines, functions).await;
+        assert_eq!(held_back().await, 2, "{functions} functions: that it became worse");
+        assert_eq!(engines.notices().await, [""; 0]);
+        assert_eq!(engines.incidents().await, ["held run-failed/properties-create"]);
+
+        engines.pass(24);
+        all_at_once(&engines, functions).await;
+        all_at_once(&engines, functions).await;
+        let mut notices = engines.notices().await;
+        notices.sort();
+        let told = ["held-back properties/silence/release", "opened properties/run-failed/properties-create"];
+        assert_eq!(notices, told, "{functions} functions");
+        engines.heal(&fault);
+        engines.pass(36);
+        all_at_once(&engines, functions).await;
+        assert_eq!(engines.notices().await[2..], ["resolved properties/run-failed/properties-create"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_within_a_silence_is_counted_and_never_told_as_opened_or_resolved() {
+    let engines = Engines::at_noon().await;
+    let quiet = silence("release", "properties-update", engines.now(), minutes(60));
+    engines.store().put_silence("properties", &quiet).await.unwrap();
+    let fault = Fault::Pause { sync: UPDATE };
+    engines.inject(&fault);
+    engines.verify().await;
+    engines.heal(&fault);
+    engines.pass(10);
+    engines.verify().await;
+    assert_eq!(engines.incidents().await, ["resolved sync-paused/properties-update"]);
+    engines.pass(50);
+    engines.verify().await;
+    assert_eq!(engines.notices().await, ["held-back properties/silence/release"]);
+}
+
+/// The pipeline with a silence for the create sync until 13:20.
+fn with_a_silence() -> String {
+    let silence = r#"
+        [[silences]]
+        name = "salesforce-release"
+        owner = "Revenue operations"
+        reason = "release weekend"
+        subjects = ["properties-create"]
+        from = "2026-11-24T12:00:00Z"
+        until = "2026-11-24T13:20:00Z"
+    "#;
+    format!("{PIPELINE}\n{silence}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell_it_at_their_end() {
+    let world = World::seed_pipeline("2026-11-24T12:00:00Z".parse().unwrap(), 11);
+    let engines = Engines::set(&with_a_silence(), world).await;
+    engines.stage.census.break_door(HttpFault::WebhooksLost);
+    let quiet = silence("on-call-asked", "properties-update", engines.now(), minutes(40));
+    engines.store().put_silence("properties", &quiet).await.unwrap();
+    let (fails, loose) = (failure(CREATE, "X"), Fault::LooseAlerts { sync: CREATE, percent: 75 });
+    for fault in [&fails, &loose, &Fault::Pause { sync: UPDATE }] {
+        engines.inject(fault);
+    }
+    // Two polls at once each time, and by webhook what the runs have to tell.
+    let two_at_once = async || {
+        let answers = join_all([engines.verify(), engines.verify()]).await;
+        engines.deliver_lost().await;
+        answers
+    };
+    let counted =
+        |answers: &[Value]| answers.iter().map(|answer| answer["held_back"].as_u64().unwrap()).sum::<u64>();
+
+    // Found, counted as open, and not told.
+    let answers = two_at_once().await;
+    assert_eq!(counted(&answers), 2);
+    assert!(answers.iter().all(|answer| answer["counts"]["unhealthy"] == 2), "{answers:?}");
+    engines.pass(38);
+    assert_eq!(counted(&two_at_once().await), 1);
+    assert_eq!(
+        engines.incidents().await,
+        [
+            "held run-failed/properties-create",
+            "held sync-paused/properties-update",
+            "held vendor-alerts/properties-create",
+        ]
+    );
+    assert_eq!(engines.notices().await, [""; 0]);
+
+    // 12:40: the end of the silence that was asked for at run time, of which the paused sync outlasts.
+    engines.pass(2);
+    two_at_once().await;
+    let mut told = engines.notices().await;
+    told.sort();
+    assert_eq!(
+        told,
+        ["held-back properties/silence/on-call-asked", "opened properties/sync-paused/properties-update"]
+    );
+
+    // 13:20: the end of the one in the file, before which the failures ended.
+    engines.heal(&fails);
+    engines.pass(36);
+    assert_eq!(counted(&two_at_once().await), 0);
+    engines.pass(4);
+    two_at_once().await;
+    let mut told = engines.notices().await.split_off(2);
+    told.sort();
+    assert_eq!(
+        told,
+        [
+            "held-back properties/silence/salesforce-release",
+            "opened properties/vendor-alerts/properties-create"
+        ]
+    );
+    let (tallies, _) = engines.store().silences("properties").await.unwrap();
+    let of_the_file = tallies.iter().find(|tally| tally.silence.id == "salesforce-release").unwrap();
+    assert_eq!(of_the_file.incidents, ["run-failed/properties-create", "vendor-alerts/properties-create"]);
+    assert_eq!(of_the_file.held_back, 2);
+
+    engines.pass(2);
+    two_at_once().await;
+    assert_eq!(engines.notices().await.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_the_same_id() {
+    let engines = Engines::at_noon().await;
+    let quiet = silence("release", "properties-update", engines.now(), minutes(1));
+    engines.store().put_silence("properties", &quiet).await.unwrap();
+    engines.inject(&Fault::Pause { sync: UPDATE });
+    engines.verify().await;
+    engines.heal(&Fault::Pause { sync: UPDATE });
+    engines.verify().await;
+    engines.pass(1);
+
+    let pause = Fault::Pause { sync: CREATE };
+    let stage = &engines.stage;
+    for kind in ["held-back", "opened", "resolved"] {
+        match kind {
+            "opened" => engines.inject(&pause),
+            "resolved" => engines.heal(&pause),
+            _ => {}
+        }
+        let got = stage.subscriber.notifications().len();
+        stage.mail.lose_answers(true);
+        let died_waiting = {
+            let poll = engines.poll();
+            let round = poll.run(json!({ "task": "verify" }), engines.now());
+            let arrival = stage.subscriber.wait_for(got, LIMIT, kind, |_| true);
+            // When people have the notice, the round is dropped where it stands: no record of it is written.
+            tokio::select! {
+                answer = round => panic!("the round ended: {answer:?}"),
+                arrival = arrival => arrival.unwrap().1,
+            }
+        };
+        stage.mail.lose_answers(false);
+        engines.pass(1);
+        engines.verify().await;
+        assert_eq!(engines.notices().await.len(), got + 1, "within the lease somebody may still be at it");
+        stage.census.jump(SignedDuration::from_secs(61));
+        engines.verify().await;
+        engines.verify().await;
+        assert_eq!(engines.notices().await.len(), got + 2);
+        let again = stage.subscriber.notifications().pop().unwrap();
+        assert_eq!((again.text("kind"), again.text("id")), (kind, died_waiting.text("id")));
+    }
+}
+
+/// Two syncs more, whose runs come and go with those of the others.
+fn with_contacts() -> (String, World) {
+    let more = r#"
+        [[syncs]]
+        key = "contacts-create"
+        id = 3394100
+        role = "create"
+        schedule = { every = "15m", grace = "5m" }
+
+        [[syncs]]
+        key = "contacts-update"
+        id = 3394101
+        role = "update"
+        schedule = { every = "15m", grace = "5m" }
+    "#;
+    let mut world = World::seed_pipeline("2026-11-24T11:00:00Z".parse().unwrap(), 11);
+    for id in CONTACTS {
+        let traffic = Traffic { runtime: minutes(1), records: 60, creates: false };
+        world.add_sync(id, "Contacts", SimSchedule::QuarterHourly, traffic);
+    }
+    world.advance_to("2026-11-24T12:10:00Z".parse().unwrap());
+    (format!("{PIPELINE}\n{more}"), world)
+}
+
+const CONTACTS: [u64; 2] = [3_394_100, 3_394_101];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_fails_of_one_cause_is_one_notice_and_the_others_are_told_only_if_they_outlast_it() {
+    let (pipeline, world) = with_contacts();
+    let engines = Engines::set(&pipeline, world).await;
+    engines.stage.census.break_door(HttpFault::WebhooksLost);
+    let faults = CONTACTS.map(|sync| failure(sync, "INVALID_SESSION_ID"));
+    let both_fail = async || {
+        faults.iter().for_each(|fault| engines.inject(fault));
+        engines.pass(15);
+        engines.deliver_lost().await;
+        assert_eq!(
+            engines.incidents().await,
+            ["open run-failed/contacts-create", "held run-failed/contacts-update",]
+        );
+    };
+    let [first, second] = &faults;
+
+    both_fail().await;
+    let mut expected = vec!["opened properties/run-failed/contacts-create"];
+    assert_eq!(engines.notices().await, expected);
+    engines.heal(first);
+    engines.heal(second);
+    engines.pass(15);
+    engines.deliver_lost().await;
+    expected.push("resolved properties/run-failed/contacts-create");
+    assert_eq!(engines.notices().await, expected, "the second was over with the first");
+
+    both_fail().await;
+    engines.heal(first);
+    engines.pass(15);
+    engines.deliver_lost().await;
+    engines.heal(second);
+    engines.pass(15);
+    engines.deliver_lost().await;
+    expected.extend([
+        "opened properties/run-failed/contacts-create",
+        "resolved properties/run-failed/contacts-create",
+        "opened properties/run-failed/contacts-update",
+        "resolved properties/run-failed/contacts-update",
+    ]);
+    assert_eq!(engines.notices().await, expected, "the second outlasted the first");
+}
