@@ -345,6 +345,23 @@ async fn lost_webhooks_stay_lost_until_somebody_delivers_them_late() {
 }
 
 #[tokio::test]
+async fn who_waits_for_all_deliveries_finds_each_delivered_even_if_they_come_twice_and_out_of_order() {
+    let inbox = inbox().await;
+    let census = census().await;
+    let endpoint = format!("{}/hook", inbox.uri());
+    census.with_world(|world| world.add_webhook("test", &endpoint, vec!["sync.triggered".to_owned()]).id);
+    census.break_door(HttpFault::WebhooksDuplicated);
+    census.break_door(HttpFault::WebhooksShuffled);
+    census.jump(minutes(60));
+    tokio::time::timeout(Duration::from_secs(20), census.have_delivered_all()).await.unwrap();
+    let since = start();
+    let runs =
+        |sync| census.with_world(|world| world.runs(sync).filter(|run| run.created_at > since).count());
+    assert_eq!(inbox.received_requests().await.unwrap().len(), 2 * (runs(CREATE) + runs(UPDATE)));
+    assert_eq!((runs(CREATE), runs(UPDATE)), (2, 4));
+}
+
+#[tokio::test]
 async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
     let clock = LabClock::wall();
     let census = CensusServer::start(World::seed_pipeline(clock.now(), 4), clock).await.unwrap();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::api::{Request, answer};
-use super::deliver::{RetrySchedule, deliver_all, deliver_queued};
+use super::deliver::{RetrySchedule, Senders, deliver_all, deliver_queued};
 use super::faults::{Fault, HttpFault};
 use super::webhooks::Delivery;
 use super::world::World;
@@ -55,6 +55,7 @@ pub(super) struct Shared {
     base: String,
     state: Mutex<Door>,
     pub(super) http: reqwest::Client,
+    pub(super) senders: Senders,
 }
 
 #[derive(Debug)]
@@ -94,6 +95,7 @@ impl Shared {
             // As wrong as an order can be, and the same each time.
             queued.reverse();
         }
+        self.senders.take_on(queued.len());
         queued
     }
 }
@@ -116,7 +118,13 @@ impl CensusServer {
             at_once: 0,
         };
         let http = syncwatch::aws::http::client()?;
-        let shared = Arc::new(Shared { clock, base: url.clone(), state: Mutex::new(door), http });
+        let shared = Arc::new(Shared {
+            clock,
+            base: url.clone(),
+            state: Mutex::new(door),
+            http,
+            senders: Senders::new(),
+        });
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
         let server = loopback::serve(listener, router, "the simulated Census");
         let pulse = Arc::clone(&shared);
@@ -188,6 +196,12 @@ impl CensusServer {
         std::mem::take(&mut door.lost).into_iter().map(|delivery| delivery.body).collect()
     }
 
+    /// Waits until the webhook of everything that has happened was taken, or given up. What is lost is not waited for.
+    pub async fn have_delivered_all(&self) {
+        deliver_queued(&self.shared);
+        self.shared.senders.have_delivered_all().await;
+    }
+
     /// Makes each answer take this long.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.door().delay = delay;
@@ -224,6 +238,7 @@ fn deliver_lost(shared: &Arc<Shared>) -> usize {
     let lost = {
         let mut door = shared.door();
         lose_webhooks(&mut door);
+        shared.senders.take_on(door.lost.len());
         std::mem::take(&mut door.lost)
     };
     let count = lost.len();

@@ -163,6 +163,12 @@ impl SimRun {
         }
     }
 
+    /// When it ends (lab time), which may be yet to come; `None`: it never does by itself.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Timestamp> {
+        self.ends_at
+    }
+
     pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
         self.ends_at.is_some_and(|end| end <= now)
     }
