@@ -504,6 +504,12 @@ impl Deployment {
         }
     }
 
+    /// The table that was deployed.
+    #[must_use]
+    pub fn table(&self) -> &FunctionsTable {
+        &self.table
+    }
+
     /// The address of this AWS, for people who want to look around with `aws --endpoint-url`.
     #[must_use]
     pub fn endpoint(&self) -> &str {

@@ -1,0 +1,55 @@
+//! Somebody asks for quiet: what is held back, and what is told of it afterwards.
+
+use anyhow::{Context as _, Result};
+use jiff::{SignedDuration, Timestamp};
+use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::silence::{Scope, Silence};
+
+use syncwatch_lab::aws::ResourceId;
+use syncwatch_lab::census::Fault;
+use syncwatch_lab::wait::until;
+
+use super::{CREATE, Demo, Found, LIMIT, PIPELINE};
+
+const FAULT: &str = "12 % of the creations are rejected, in a silence";
+const KEY: &str = "properties/error-rate/properties-create";
+
+pub(super) async fn play(demo: &mut Demo) -> Result<()> {
+    let deployment = &demo.stage.deployment;
+    let table = deployment.table().resource_name(&ResourceId::table("incidents"))?;
+    let clients = Sdk::for_endpoint(deployment.endpoint())?.clients();
+    let store = IncidentStore::new(clients.dynamodb, table);
+    let since = demo.begin(FAULT).await?;
+    let silence = Silence {
+        id: "release".to_owned(),
+        owner: "Revenue operations".to_owned(),
+        reason: "Salesforce release".to_owned(),
+        scope: Scope { checks: Vec::new(), subjects: vec!["properties-create".to_owned()] },
+        from: since,
+        until: since.checked_add(SignedDuration::from_hours(1))?,
+    };
+    store.put_silence(PIPELINE, &silence).await?;
+    demo.more(&format!("SILENCE {silence}"));
+    demo.stage.census.inject(Fault::Reject { sync: CREATE, percent: 12, message: None })?;
+    demo.poll(true).await?;
+    demo.pass(60);
+    let held_back = async || {
+        let tallies = store.silences(PIPELINE).await?;
+        Ok(tallies.into_iter().find(|tally| tally.silence.id == silence.id && tally.held_back > 0))
+    };
+    let tally = until(LIMIT, "a notice that the silence holds back", held_back).await?;
+    demo.settle().await?;
+    demo.nothing_new("what a silence covers")?;
+    demo.line(&format!("HELD    {} notice of {}: nobody hears", tally.held_back, tally.incidents.join(", ")));
+
+    demo.line("The release is done, and somebody ends the silence; the records are still rejected");
+    let ended = Silence { until: Timestamp::now(), ..silence };
+    store.put_silence(PIPELINE, &ended).await?;
+    let of_silence = format!("{PIPELINE}/silence/{}", ended.id);
+    let notices = demo.hear(&[(KEY, "opened"), (&of_silence, "held-back")]).await?;
+    demo.silences += 1;
+    let notice = notices.into_iter().next().context("a notice that was heard is gone")?;
+    demo.mend(vec![Found { fault: FAULT, key: KEY, since, notice }], 60).await?;
+    demo.poll(false).await
+}

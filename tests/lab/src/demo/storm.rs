@@ -1,0 +1,111 @@
+//! A storm of webhooks through the Function URL: two causes in it, forgeries, and poison that ends as dead letters.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, ensure};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use jiff::Timestamp;
+
+use syncwatch_lab::aws::ResourceId;
+use syncwatch_lab::census::{Fate, Fault, HttpFault, Storm, StormDelivery};
+
+use super::acts::failure;
+use super::{CREATE, Demo, Found, INTAKE, SEED, UPDATE};
+
+const DELIVERIES: usize = 1_000;
+/// How long a queue hides a message from other readers: what cannot be handled is tried again so soon. Minutes on AWS.
+const TRIED_AGAIN_AFTER_S: u32 = 3;
+const CAUSES: [(&str, &str); 2] = [
+    ("a storm: the create sync fails ...", "properties/run-failed/properties-create"),
+    ("... and 20 % of the updates are rejected", "properties/error-rate/properties-update"),
+];
+const DEAD_LETTERS: (&str, &str) = ("poison among the webhooks", "properties/dead-letters/syncwatch");
+
+pub(super) async fn play(demo: &mut Demo) -> Result<()> {
+    let queue = ResourceId::queue("webhook-deliveries");
+    demo.stage.deployment.hide_messages_for(&queue, TRIED_AGAIN_AFTER_S).await?;
+    let since =
+        demo.begin("the create sync fails, and 20 % of the updates are rejected; the poll is off").await?;
+    demo.stage.census.inject(failure(CREATE))?;
+    demo.stage.census.inject(Fault::Reject { sync: UPDATE, percent: 20, message: None })?;
+    // Kept back, to come as a storm.
+    demo.stage.census.break_door(HttpFault::WebhooksLost);
+    demo.pass(26 * 60);
+    let webhook = demo.stage.census.with_world(|world| world.webhooks().first().cloned());
+    let secret = webhook.context("Census knows no webhook")?.secret;
+    let storm = Storm::new(&secret, SEED, &demo.stage.census.take_lost(), DELIVERIES);
+    let poison = storm.count(Fate::Poison);
+    send(demo, &storm).await?;
+
+    let due = CAUSES.map(|(_, key)| (key, "opened"));
+    let notices = demo.hear(&due).await?;
+    let found = CAUSES.into_iter().zip(notices);
+    let found = found.map(|((fault, key), notice)| Found { fault, key, since, notice });
+    demo.mend(found.collect(), 60).await?;
+
+    // Nothing else is in the way of the poison any more.
+    demo.stage.deployment.hide_messages_for(&queue, 1).await?;
+    demo.settle().await?;
+    demo.nothing_new("the storm")?;
+    let dead_letters = ResourceId::queue("webhook-deliveries-dead");
+    let (dead, _) = demo.stage.deployment.queue_depth(&dead_letters).await?;
+    ensure!(usize::try_from(dead)? == poison, "{poison} deliveries were poison, {dead} are dead letters");
+    demo.line(&format!(
+        "The queue is empty: one notice for each cause; {dead} dead letters, exactly the poison"
+    ));
+    dead_letters_are_told(demo, &dead_letters).await
+}
+
+/// Posts a storm, with as many clients at once as the Function URL takes, and holds each answer against its fate.
+async fn send(demo: &Demo, storm: &Storm) -> Result<()> {
+    let (http, url) = (syncwatch::aws::http::client()?, demo.stage.deployment.url_of(INTAKE)?);
+    let spec = demo.stage.deployment.table().function(INTAKE)?.url.as_ref();
+    let clients = spec.context("webhook-intake has no URL")?.reserved_concurrency;
+    let [good, forged, poison] = [Fate::Accepted, Fate::Refused, Fate::Poison].map(|fate| storm.count(fate));
+    let count = storm.deliveries.len();
+    demo.line(&format!("STORM   {count} webhooks from {clients} clients: shuffled, a third of them copies"));
+    let post = async |delivery: &StormDelivery| {
+        let mut request = http.post(&url).header("Content-Type", "application/json");
+        if let Some(signature) = &delivery.signature {
+            request = request.header("X-Signature", signature);
+        }
+        let status = request.body(delivery.body.clone()).send().await?.status().as_u16();
+        anyhow::Ok((delivery.fate, status))
+    };
+    let began = Instant::now();
+    let answers: Vec<(Fate, u16)> = stream::iter(&storm.deliveries)
+        .map(post)
+        .buffer_unordered(usize::try_from(clients)?)
+        .try_collect()
+        .await
+        .context("posting the storm")?;
+    let took = began.elapsed().as_secs_f64();
+    let mut counts: BTreeMap<(Fate, u16), usize> = BTreeMap::new();
+    for answer in answers {
+        *counts.entry(answer).or_default() += 1;
+    }
+    let expected = BTreeMap::from([
+        ((Fate::Accepted, 202), good),
+        ((Fate::Refused, 401), forged),
+        ((Fate::Poison, 202), poison),
+    ]);
+    ensure!(counts == expected, "the storm was answered {counts:?}, and not {expected:?}");
+    demo.line(&format!(
+        "All answered in {took:.1} s: {} accepted ({good} good, {poison} poison), {forged} forged ones refused",
+        good + poison
+    ));
+    Ok(())
+}
+
+/// The loop is closed: the poll tells of what could not be handled, and of the end of it once somebody has looked.
+async fn dead_letters_are_told(demo: &mut Demo, queue: &ResourceId) -> Result<()> {
+    let (fault, key) = DEAD_LETTERS;
+    let since = Timestamp::now();
+    demo.poll(true).await?;
+    let found = demo.find(fault, key, since).await?;
+    demo.line("MEND    somebody has looked at them, and purges the queue");
+    demo.stage.deployment.purge(queue).await?;
+    demo.hear_the_end(vec![found], Timestamp::now()).await?;
+    demo.poll(false).await
+}
