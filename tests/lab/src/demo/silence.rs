@@ -35,7 +35,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     demo.poll(true).await?;
     demo.pass(60);
     let held_back = async || {
-        let tallies = store.silences(PIPELINE).await?;
+        let (tallies, _) = store.silences(PIPELINE).await?;
         Ok(tallies.into_iter().find(|tally| tally.silence.id == silence.id && tally.held_back > 0))
     };
     let tally = until(LIMIT, "a notice that the silence holds back", held_back).await?;
