@@ -6,6 +6,7 @@
 pub mod client;
 
 use serde::Serialize;
+use syncwatch::classify::CLASS_FIGURE;
 use syncwatch::notice::{Body, Kind};
 
 use crate::pagerduty::is_link;
@@ -113,9 +114,12 @@ fn fields(notice: &Body) -> (Vec<Text>, usize) {
         cells.push(("until".to_owned(), at.to_string()));
     }
     if let Some(class) = &notice.class {
-        cells.push(("error class".to_owned(), class.clone()));
+        cells.push((CLASS_FIGURE.to_owned(), class.clone()));
     }
-    cells.extend(notice.figures.iter().map(|figure| (figure.name.clone(), figure.value.clone())));
+    // Evidence names the class among its figures too, for mail.
+    let figures =
+        notice.figures.iter().filter(|figure| notice.class.is_none() || figure.name != CLASS_FIGURE);
+    cells.extend(figures.map(|figure| (figure.name.clone(), figure.value.clone())));
     let left_out = cells.len().saturating_sub(FIELDS);
     let fields = cells.into_iter().take(FIELDS).map(|(name, value)| Text::Marked {
         text: format!(

@@ -63,6 +63,15 @@ fn every_kind_reads_well() {
 }
 
 #[test]
+fn the_class_of_the_error_is_shown_once_though_the_figures_name_it_too() {
+    let mut notice = notice(Kind::Opened, Severity::Error, 1);
+    notice.figures.push(figure("error class", "required-field"));
+    assert_eq!(seen(&render(&notice)).matches("*error class* required-field").count(), 1);
+    notice.class = None;
+    assert_eq!(seen(&render(&notice)).matches("*error class* required-field").count(), 1);
+}
+
+#[test]
 fn nobody_is_called_into_a_channel_by_what_a_vendor_wrote() {
     let mut notice = notice(Kind::Opened, Severity::Error, 1);
     notice.summary = "<!channel> & <@U123> failed".to_owned();
