@@ -54,9 +54,21 @@ fn census_being_down_is_one_finding() {
         [
             "api-reachable census: critical, Census does not answer: list syncs: timeout",
             "token-accepted census: not evaluated, held under api-reachable of census",
-            "clock-skew census: not evaluated, the clock of Census unknown",
+            "clock-skew census: not evaluated, held under api-reachable of census",
             "undeclared-syncs census: not evaluated, held under api-reachable of census",
         ]
+    );
+}
+
+#[test]
+fn a_sync_about_which_census_does_not_answer_is_not_census_being_down() {
+    let trouble = Some(Unread::Unreachable("list runs: Census answered 500".to_owned()));
+    let workspace =
+        Workspace { listed: 2, read_to_end: true, unread_runs: 1, trouble, ..Workspace::default() };
+    let said = workspace_said(&workspace);
+    assert_eq!(
+        said[0],
+        "api-reachable census: error, Census lists the syncs and does not give the runs of some: list runs: Census answered 500"
     );
 }
 
