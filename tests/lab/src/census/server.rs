@@ -79,6 +79,13 @@ impl Shared {
         door
     }
 
+    /// Lets so much time pass in an instant, between two answers and within none.
+    fn jump(&self, by: SignedDuration) {
+        let mut door = self.door();
+        self.clock.jump(by);
+        door.world.advance_to(self.clock.now());
+    }
+
     pub(super) fn retry_schedule(&self) -> RetrySchedule {
         self.door().retry.clone()
     }
@@ -177,8 +184,7 @@ impl CensusServer {
 
     /// Lets Census live through so much time in an instant.
     pub fn jump(&self, by: SignedDuration) {
-        self.shared.clock.jump(by);
-        drop(self.shared.door());
+        self.shared.jump(by);
     }
 
     /// Delivers late what `webhooks-lost` kept back, in the order in which it was lost; answers with how many that were.
@@ -307,13 +313,14 @@ async fn handle(
         v2,
         base: &format!("{}/api/v1", shared.base),
     };
-    let shift = shared.clock.ahead_of_wall();
     let mut door = shared.door();
+    // All of one answer is of one moment: the clock does not jump while the door is held.
+    let (now, shift) = (shared.clock.now(), shared.clock.ahead_of_wall());
     let (status, answer) = answer(&mut door.world, &request, shift);
     let ahead = door.world.skew;
     drop(door);
     let mut response = json_response(status, &answer);
-    set_date(&mut response, shared.clock.now(), shift, ahead);
+    set_date(&mut response, now, shift, ahead);
     response
 }
 
@@ -449,14 +456,13 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
         {
             None => json_response(400, &json!({ "error": "give {\"minutes\": 30}, from 1 to 100000" })),
             Some(minutes) => {
-                shared.clock.jump(SignedDuration::from_mins(minutes));
-                drop(shared.door());
+                shared.jump(SignedDuration::from_mins(minutes));
                 json_response(200, &ok)
             }
         },
         ("GET", "state") => {
-            let shift = shared.clock.ahead_of_wall();
             let door = shared.door();
+            let shift = shared.clock.ahead_of_wall();
             let syncs: Vec<Value> = door
                 .world
                 .syncs()
