@@ -9,13 +9,14 @@ use jiff::Timestamp;
 
 use syncwatch_lab::aws::ResourceId;
 use syncwatch_lab::census::{Fate, Fault, HttpFault, Storm, StormDelivery};
+use syncwatch_lab::wait::until;
 
 use super::acts::failure;
-use super::{CREATE, Demo, Found, INTAKE, SEED, UPDATE};
+use super::{CREATE, Demo, Found, INTAKE, LIMIT, SEED, UPDATE};
 
 const DELIVERIES: usize = 1_000;
 /// How long a queue hides a message from other readers: what cannot be handled is tried again so soon. Minutes on AWS.
-const TRIED_AGAIN_AFTER_S: u32 = 3;
+const TRIED_AGAIN_AFTER_S: u32 = 5;
 const CAUSES: [(&str, &str); 2] = [
     ("a storm: the create sync fails ...", "properties/run-failed/properties-create"),
     ("... and 20 % of the updates are rejected", "properties/error-rate/properties-update"),
@@ -25,8 +26,9 @@ const DEAD_LETTERS: (&str, &str) = ("poison among the webhooks", "properties/dea
 pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let queue = ResourceId::queue("webhook-deliveries");
     demo.stage.deployment.hide_messages_for(&queue, TRIED_AGAIN_AFTER_S).await?;
-    let since =
-        demo.begin("the create sync fails, and 20 % of the updates are rejected; the poll is off").await?;
+    let since = demo
+        .begin("a storm: the create sync fails, and 20 % of the updates are rejected; the poll is off")
+        .await?;
     demo.stage.census.inject(failure(CREATE))?;
     demo.stage.census.inject(Fault::Reject { sync: UPDATE, percent: 20, message: None })?;
     // Kept back, to come as a storm.
@@ -35,7 +37,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let webhook = demo.stage.census.with_world(|world| world.webhooks().first().cloned());
     let secret = webhook.context("Census knows no webhook")?.secret;
     let storm = Storm::new(&secret, SEED, &demo.stage.census.take_lost(), DELIVERIES);
-    let poison = storm.count(Fate::Poison);
+    let poison = u64::try_from(storm.count(Fate::Poison))?;
     send(demo, &storm).await?;
 
     let due = CAUSES.map(|(_, key)| (key, "opened"));
@@ -44,13 +46,19 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let found = found.map(|((fault, key), notice)| Found { fault, key, since, notice });
     demo.mend(found.collect(), 60).await?;
 
-    // Nothing else is in the way of the poison any more.
+    let only_poison = async || {
+        let (visible, in_flight) = demo.stage.deployment.queue_depth(&queue).await?;
+        Ok((visible + in_flight <= poison).then_some(()))
+    };
+    demo.stage.census.have_delivered_all().await;
+    until(LIMIT, "a queue with nothing but the poison in it", only_poison).await?;
+    // Whoever takes long over a message has it taken away, so only now.
     demo.stage.deployment.hide_messages_for(&queue, 1).await?;
     demo.settle().await?;
     demo.nothing_new("the storm")?;
     let dead_letters = ResourceId::queue("webhook-deliveries-dead");
     let (dead, _) = demo.stage.deployment.queue_depth(&dead_letters).await?;
-    ensure!(usize::try_from(dead)? == poison, "{poison} deliveries were poison, {dead} are dead letters");
+    ensure!(dead == poison, "{poison} deliveries were poison, {dead} are dead letters");
     demo.line(&format!(
         "The queue is empty: one notice for each cause; {dead} dead letters, exactly the poison"
     ));

@@ -37,7 +37,7 @@ pub(super) fn print(rows: &[Row]) {
         "(found by: the function that logged it first; found: its round began; noticed: its notice arrived;"
     );
     println!(
-        " resolved: from the mending on. Times count from the break; from the end of the run in the first row, and from \
-         the dead-letter queue for the poison.)"
+        " resolved: from the mending on. Times count from the break; of the first row from the end of the run, of the\n \
+         poison from when it lay in the dead-letter queue.)"
     );
 }
