@@ -15,6 +15,7 @@ pub mod silence;
 // Clients: thin, all the I/O there is.
 pub mod aws;
 pub mod census;
+pub mod warehouse;
 
 // Acting: findings become incidents and notices.
 pub mod act;

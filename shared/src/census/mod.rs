@@ -9,7 +9,7 @@
 
 mod client;
 mod error;
-mod retry;
+pub(crate) mod retry;
 mod sample;
 mod settings;
 mod transport;

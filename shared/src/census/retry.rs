@@ -1,4 +1,4 @@
-//! When a call to Census is made again: the one place that decides so.
+//! When a call over HTTPS is made again, to Census or to Databricks: the one place that decides so.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +19,7 @@ const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 const ATTEMPTS: usize = 4;
 
 /// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
-pub(super) trait Watch: fmt::Debug + Send + Sync {
+pub(crate) trait Watch: fmt::Debug + Send + Sync {
     /// This moment.
     fn now(&self) -> Instant;
     /// Sleeps until then.
@@ -28,7 +28,7 @@ pub(super) trait Watch: fmt::Debug + Send + Sync {
 
 /// The runtime's own watch.
 #[derive(Debug)]
-pub(super) struct RuntimeWatch;
+pub(crate) struct RuntimeWatch;
 
 impl Watch for RuntimeWatch {
     fn now(&self) -> Instant {
@@ -43,7 +43,7 @@ impl Watch for RuntimeWatch {
 /// How long a client may be held up, all its calls taken together, so that a function never spends its time limit asleep.
 /// Also the gate that a `429` closes for every call of the client, not only for the one that got it.
 #[derive(Debug)]
-pub(super) struct RetryBudget {
+pub(crate) struct RetryBudget {
     watch: Arc<dyn Watch>,
     state: Mutex<State>,
 }
@@ -59,12 +59,12 @@ struct State {
 
 impl RetryBudget {
     /// A budget of so much delay.
-    pub(super) fn new(budget: Duration, watch: Arc<dyn Watch>) -> Self {
+    pub(crate) fn new(budget: Duration, watch: Arc<dyn Watch>) -> Self {
         Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
     }
 
     /// This moment by the watch.
-    pub(super) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> Instant {
         self.watch.now()
     }
 
@@ -76,7 +76,7 @@ impl RetryBudget {
     ///
     /// # Errors
     /// It opens later than the budget can wait; then asking would only be impolite. Says how long it stays closed.
-    pub(super) async fn pass_gate(&self) -> Result<(), Duration> {
+    pub(crate) async fn pass_gate(&self) -> Result<(), Duration> {
         loop {
             let now = self.now();
             let (not_before, shut_until) = self.with(|state| (state.not_before, state.shut_until));
@@ -92,7 +92,7 @@ impl RetryBudget {
     /// Sits a wait out; `false`, and at once, when the budget is too small for it. `unanswered` is the time that the
     /// attempt before it waited for nothing: a function's time limit makes no difference between the two. With
     /// `close_gate` the others wait as well, and a wait that they already sit out costs only what it goes beyond theirs.
-    pub(super) async fn wait(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> bool {
+    pub(crate) async fn wait(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> bool {
         let granted = self.claim(wait, unanswered, close_gate);
         if let Some(until) = granted {
             self.watch.sleep_until(until).await;
@@ -101,7 +101,7 @@ impl RetryBudget {
     }
 
     /// Closes the gate for so long without sitting it out: for the calls after one whose attempts are used up.
-    pub(super) fn close_gate(&self, wait: Duration) {
+    pub(crate) fn close_gate(&self, wait: Duration) {
         self.claim(wait, Duration::ZERO, true);
     }
 
@@ -131,7 +131,7 @@ impl RetryBudget {
 }
 
 /// The waits before the second, third, ... attempt: doubling from a second, with jitter.
-pub(super) fn waits() -> impl Iterator<Item = Duration> {
+pub(crate) fn waits() -> impl Iterator<Item = Duration> {
     ExponentialBuilder::default()
         .with_min_delay(FIRST_WAIT)
         .with_max_delay(LONGEST_WAIT)
@@ -142,7 +142,7 @@ pub(super) fn waits() -> impl Iterator<Item = Duration> {
 
 /// Reads `Retry-After`: seconds, or an HTTP date that is compared with the answer's own `Date`, so that the two clocks
 /// need not agree. `now` stands in when the answer has no `Date`. At most a day.
-pub(super) fn retry_after(header: Option<&str>, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+pub(crate) fn retry_after(header: Option<&str>, date: Option<&str>, now: Timestamp) -> Option<Duration> {
     let header = header?.trim();
     let asked = if let Ok(seconds) = header.parse::<u64>() {
         Duration::from_secs(seconds)
@@ -156,6 +156,6 @@ pub(super) fn retry_after(header: Option<&str>, date: Option<&str>, now: Timesta
 }
 
 /// Reads an HTTP date.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
+pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|date| Timestamp::try_from(date).ok())
 }

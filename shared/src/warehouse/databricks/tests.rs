@@ -1,0 +1,212 @@
+//! The contract with the vendor: what is sent, what is made of the answers, and when a call is made again.
+
+// Cases read better when the JSON that they are about is written where it is handed over.
+#![allow(clippy::needless_pass_by_value)]
+
+mod answers;
+mod auth;
+mod calls;
+mod waiting;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use secrecy::SecretString;
+use serde_json::{Value as Json, json};
+use tokio::time::Instant;
+use wiremock::matchers::{path, path_regex};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+use super::Databricks;
+use crate::census::retry::Watch;
+use crate::warehouse::{DatabricksAuth, DatabricksSettings, Limits, SettingsError, Statement};
+
+const TOKEN: &str = "dapi-0123456789";
+const SECRET: &str = "dose-client-secret";
+
+/// A watch on which sleep takes no time: it is noted, and the hands are moved on.
+#[derive(Debug, Default)]
+struct Skipping {
+    naps: Mutex<Vec<Duration>>,
+    skipped: Mutex<Duration>,
+}
+
+impl Skipping {
+    fn naps(&self) -> Vec<Duration> {
+        self.naps.lock().unwrap().clone()
+    }
+
+    fn pass(&self, time: Duration) {
+        *self.skipped.lock().unwrap() += time;
+    }
+}
+
+impl Watch for Skipping {
+    fn now(&self) -> Instant {
+        // Time that really passes does not count, so that waits come out exactly.
+        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+        *START.get_or_init(Instant::now) + *self.skipped.lock().unwrap()
+    }
+
+    fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()> {
+        let nap = then.saturating_duration_since(self.now());
+        self.naps.lock().unwrap().push(nap);
+        self.pass(nap);
+        Box::pin(tokio::task::yield_now())
+    }
+}
+
+/// Gives its answers in turn, the last one for ever.
+struct InTurn(Mutex<Vec<ResponseTemplate>>);
+
+impl Respond for InTurn {
+    fn respond(&self, _: &Request) -> ResponseTemplate {
+        let mut answers = self.0.lock().unwrap();
+        if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
+    }
+}
+
+/// A workspace that gives these answers, and a client for it.
+struct World {
+    server: MockServer,
+    client: Databricks,
+    watch: Arc<Skipping>,
+}
+
+impl World {
+    async fn new(answers: Vec<ResponseTemplate>) -> Self {
+        Self::with(answers, |_| {}).await
+    }
+
+    async fn with(answers: Vec<ResponseTemplate>, alter: impl FnOnce(&mut DatabricksSettings)) -> Self {
+        let server = MockServer::start().await;
+        Mock::given(path_regex("^/api/")).respond_with(InTurn(Mutex::new(answers))).mount(&server).await;
+        let mut settings = settings(&server.uri());
+        alter(&mut settings);
+        let watch = Arc::new(Skipping::default());
+        let client =
+            Databricks::with_watch(crate::aws::http::client().unwrap(), settings, watch.clone()).unwrap();
+        Self { server, client, watch }
+    }
+
+    /// The same, with a service principal, and what the token endpoint answers.
+    async fn with_oauth(answers: Vec<ResponseTemplate>, tokens: Vec<ResponseTemplate>) -> Self {
+        let principal = DatabricksAuth::service_principal("client-1", SecretString::from(SECRET));
+        let world = Self::with(answers, |settings| settings.auth = principal).await;
+        let tokens = Mock::given(path("/oidc/v1/token")).respond_with(InTurn(Mutex::new(tokens)));
+        tokens.mount(&world.server).await;
+        world
+    }
+
+    async fn requests(&self) -> Vec<Request> {
+        self.server.received_requests().await.unwrap()
+    }
+
+    /// Method and path of each request.
+    async fn lines(&self) -> Vec<String> {
+        self.requests()
+            .await
+            .iter()
+            .map(|request| format!("{} {}", request.method, request.url.path()))
+            .collect()
+    }
+}
+
+fn settings(base_url: &str) -> DatabricksSettings {
+    let mut settings =
+        DatabricksSettings::new(base_url, "abc123", DatabricksAuth::Token(SecretString::from(TOKEN)));
+    settings.limits = Limits { time: seconds(60), rows: 3, bytes: 1_000, ..Limits::default() };
+    settings
+}
+
+fn statement() -> Statement {
+    Statement::new("coverage of properties", "SELECT 1")
+}
+
+fn seconds(number: u64) -> Duration {
+    Duration::from_secs(number)
+}
+
+fn ok(body: Json) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_json(body)
+}
+
+fn status(code: u16) -> ResponseTemplate {
+    ResponseTemplate::new(code)
+}
+
+fn in_state(state: &str) -> ResponseTemplate {
+    ok(json!({ "statement_id": "01ef-1", "status": { "state": state } }))
+}
+
+/// A done statement with columns (name, type) and rows.
+fn done(columns: &[(&str, &str)], rows: Json) -> Json {
+    let columns: Vec<Json> = columns
+        .iter()
+        .enumerate()
+        .map(|(position, (name, type_name))| {
+            json!({ "name": name, "position": position, "type_name": type_name.split('(').next(), "type_text": type_name })
+        })
+        .collect();
+    let count = rows.as_array().unwrap().len();
+    json!({
+        "statement_id": "01ef-1",
+        "status": { "state": "SUCCEEDED" },
+        "manifest": {
+            "format": "JSON_ARRAY",
+            "schema": { "column_count": columns.len(), "columns": columns },
+            "total_chunk_count": 1,
+            "total_row_count": count,
+            "truncated": false,
+        },
+        "result": { "chunk_index": 0, "row_offset": 0, "row_count": count, "data_array": rows },
+    })
+}
+
+fn one() -> ResponseTemplate {
+    ok(done(&[("n", "BIGINT")], json!([["1"]])))
+}
+
+#[test]
+fn the_token_goes_to_databricks_by_https_only() {
+    let http = crate::aws::http::client().unwrap();
+    let open = |url: &str| Databricks::new(http.clone(), settings(url)).map(|_| ());
+    for url in
+        ["https://dbc-1.cloud.databricks.com", "https://dbc-1.cloud.databricks.com/", "http://127.0.0.1:8080"]
+    {
+        assert_eq!(open(url), Ok(()), "{url}");
+    }
+    for url in [
+        "http://dbc-1.cloud.databricks.com",
+        "http://127.0.0.1.example.com",
+        "https://user:pw@dbc-1.cloud.databricks.com",
+        "https://dbc-1.cloud.databricks.com/?o=1",
+        "https://dbc-1.cloud.databricks.com/sql",
+        "dbc-1.cloud.databricks.com",
+        "",
+    ] {
+        let SettingsError { setting, problem } = open(url).unwrap_err();
+        assert!(setting == "base_url" && !problem.contains("pw@"), "{url}");
+    }
+}
+
+#[test]
+fn credentials_that_cannot_be_used_are_refused_by_the_settings_name_alone() {
+    let http = crate::aws::http::client().unwrap();
+    let principal =
+        |id: &str, secret: &str| DatabricksAuth::service_principal(id, SecretString::from(secret));
+    for auth in [
+        DatabricksAuth::Token(SecretString::from(" ")),
+        DatabricksAuth::Token(SecretString::from("s3cret\u{7}")),
+        principal("", "s3cret"),
+        principal("id", " "),
+        principal("id:s3cret", "x"),
+    ] {
+        let error = Databricks::new(http.clone(), DatabricksSettings::new("https://x.example", "abc", auth))
+            .unwrap_err();
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+    let token = DatabricksAuth::Token(SecretString::from(TOKEN));
+    assert!(Databricks::new(http, DatabricksSettings::new("https://x.example", "", token)).is_err());
+}

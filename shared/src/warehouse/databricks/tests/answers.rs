@@ -1,0 +1,246 @@
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
+
+use super::{World, done, in_state, ok, statement};
+use crate::warehouse::Decimal;
+
+#[tokio::test]
+async fn each_value_is_read_by_the_type_of_its_column() {
+    let columns = [
+        ("i", "INT"),
+        ("l", "BIGINT"),
+        ("x", "DOUBLE"),
+        ("d", "DECIMAL(10,2)"),
+        ("b", "BOOLEAN"),
+        ("day", "DATE"),
+        ("at", "TIMESTAMP"),
+        ("ntz", "TIMESTAMP_NTZ"),
+        ("s", "STRING"),
+        ("list", "ARRAY<INT>"),
+    ];
+    let row = json!([
+        "-1",
+        "9007199254740993",
+        "0.5",
+        "12.50",
+        "true",
+        "2026-03-08",
+        "2026-03-08T10:00:00.250Z",
+        "2026-03-08T10:00:00.000",
+        "Grüße 😀",
+        "[1,2]"
+    ]);
+    let nulls = json!([null, null, null, null, null, null, null, null, null, null]);
+    // The SDK's words for two of the types are other than SQL's.
+    let mut body = done(&columns, json!([row, nulls]));
+    body["manifest"]["schema"]["columns"][1]["type_name"] = json!("LONG");
+    body["manifest"]["schema"]["columns"][7]["type_name"] = Json::Null;
+    let world = World::new(vec![ok(body)]).await;
+    let answer = world.client.query(&statement()).await.unwrap();
+    let rows: Vec<_> = answer.rows().collect();
+    let row = rows[0];
+    assert_eq!(row.get::<i64>("i").unwrap(), -1);
+    assert_eq!(row.get::<i64>("l").unwrap(), 9_007_199_254_740_993);
+    assert_eq!(row.get::<f64>("x").unwrap().to_string(), "0.5");
+    assert_eq!(row.get::<Decimal>("d").unwrap().as_str(), "12.50");
+    assert!(row.get::<bool>("b").unwrap());
+    assert_eq!(row.get::<Date>("day").unwrap().to_string(), "2026-03-08");
+    assert_eq!(row.get::<Timestamp>("at").unwrap().to_string(), "2026-03-08T10:00:00.25Z");
+    assert_eq!(row.get::<Timestamp>("ntz").unwrap().to_string(), "2026-03-08T10:00:00Z");
+    assert_eq!(row.get::<String>("s").unwrap(), "Grüße 😀");
+    assert_eq!(row.get::<String>("list").unwrap(), "[1,2]");
+    assert!(columns.iter().all(|(name, _)| rows[1].get::<Option<i64>>(name).unwrap().is_none()));
+}
+
+#[tokio::test]
+async fn an_instant_without_an_offset_is_in_the_zone_of_the_warehouse_and_an_ntz_is_not() {
+    let body = done(
+        &[("at", "TIMESTAMP"), ("ntz", "TIMESTAMP_NTZ")],
+        json!([["2026-11-25 00:00:00", "2026-11-25 00:00:00"]]),
+    );
+    let world = World::with(vec![ok(body)], |settings| {
+        settings.time_zone = TimeZone::get("America/Los_Angeles").unwrap();
+    })
+    .await;
+    let answer = world.client.query(&statement()).await.unwrap();
+    let row = answer.only_row().unwrap();
+    assert_eq!(row.get::<Timestamp>("at").unwrap().to_string(), "2026-11-25T08:00:00Z");
+    assert_eq!(row.get::<Timestamp>("ntz").unwrap().to_string(), "2026-11-25T00:00:00Z");
+}
+
+#[tokio::test]
+async fn an_empty_answer_has_its_columns() {
+    let mut body = done(&[("n", "BIGINT")], json!([]));
+    body["result"] = json!({});
+    let world = World::new(vec![ok(body)]).await;
+    let answer = world.client.query(&statement()).await.unwrap();
+    assert!(answer.is_empty() && answer.columns()[0].name == "n");
+}
+
+/// A first chunk of one row that says where the next is.
+fn first_of(chunks: u64, next: u64) -> Json {
+    let mut body = done(&[("n", "BIGINT")], json!([["1"]]));
+    body["manifest"]["total_chunk_count"] = json!(chunks);
+    body["manifest"]["total_row_count"] = json!(chunks);
+    body["result"]["next_chunk_index"] = json!(next);
+    body
+}
+
+fn chunk(value: &str, next: Option<u64>) -> Json {
+    json!({ "data_array": [[value]], "next_chunk_index": next })
+}
+
+#[tokio::test]
+async fn an_answer_in_chunks_is_read_to_its_end() {
+    // Some answers tell the next chunk by its link alone.
+    let link = "/api/2.0/sql/statements/01ef-1/result/chunks/2?row_offset=2";
+    let second = json!({ "data_array": [["2"]], "next_chunk_internal_link": link });
+    let world = World::new(vec![ok(first_of(3, 1)), ok(second), ok(chunk("3", None))]).await;
+    let answer = world.client.query(&statement()).await.unwrap();
+    let numbers: Vec<i64> = answer.rows().map(|row| row.get("n").unwrap()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(
+        world.lines().await[1..],
+        [
+            "GET /api/2.0/sql/statements/01ef-1/result/chunks/1",
+            "GET /api/2.0/sql/statements/01ef-1/result/chunks/2"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_part_of_an_answer_is_no_answer() {
+    let mut truncated = done(&[("n", "BIGINT")], json!([["1"]]));
+    truncated["manifest"]["truncated"] = json!(true);
+    let long = "x".repeat(600);
+    let mut fewer = done(&[("n", "BIGINT")], json!([["1"]]));
+    fewer["manifest"]["total_row_count"] = json!(2);
+    let mut told = Vec::new();
+    for answers in [
+        vec![ok(done(&[("n", "BIGINT")], json!([["1"], ["2"], ["3"], ["4"]])))],
+        vec![ok(truncated)],
+        vec![ok(done(&[("s", "STRING")], json!([[long], [long]])))],
+        vec![ok(fewer)],
+        vec![ok(first_of(2, 1)), ok(chunk("2", Some(1)))],
+        vec![ok(first_of(3, 1)), ok(chunk("2", None))],
+        vec![in_state("CLOSED")],
+        vec![in_state("SUCCEEDED")],
+    ] {
+        told.push(World::new(answers).await.client.query(&statement()).await.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    coverage of properties: returns more than 3 rows; narrow it, or count in the warehouse
+    coverage of properties: the answer has more than 1000 bytes; select less
+    coverage of properties: the answer has more than 1000 bytes; select less
+    coverage of properties: unexpected answer at manifest.total_row_count: another number of rows than there are
+    coverage of properties: unexpected answer at next_chunk_index: a chunk that was read before
+    coverage of properties: unexpected answer at next_chunk_index: nothing, though there are more chunks
+    coverage of properties: unexpected answer at status.state: CLOSED, its result is no longer kept
+    coverage of properties: unexpected answer at manifest.schema.columns: nothing
+    ");
+}
+
+#[tokio::test]
+async fn what_is_not_of_its_type_is_told_without_the_value() {
+    let mut told = Vec::new();
+    for (type_name, value) in [
+        ("BIGINT", json!("s3cret")),
+        ("DATE", json!("s3cret")),
+        ("STRING", json!({ "a": "s3cret" })),
+        ("BOOLEAN", json!("s3cret")),
+    ] {
+        let world = World::new(vec![ok(done(&[("company", type_name)], json!([[value]])))]).await;
+        told.push(world.client.query(&statement()).await.unwrap_err().to_string());
+    }
+    let world = World::new(vec![ok(done(&[("a", "INT"), ("b", "INT")], json!([["1"]])))]).await;
+    told.push(world.client.query(&statement()).await.unwrap_err().to_string());
+    assert!(!told.concat().contains("s3cret"));
+    insta::assert_snapshot!(told.join("\n"), @r"
+    coverage of properties: column company holds a text that is none where integer is expected; correct the view or the check
+    coverage of properties: column company holds a text that is none where date is expected; correct the view or the check
+    coverage of properties: unexpected answer at result.data_array[0].company: an object
+    coverage of properties: column company holds a text that is none where boolean is expected; correct the view or the check
+    coverage of properties: unexpected answer at result.data_array[0]: 1 values for 2 columns
+    ");
+}
+
+#[tokio::test]
+async fn a_failure_inside_a_success_is_told_by_what_a_person_does_about_it() {
+    let failed = |code: &str, state: Option<&str>, message: &str| {
+        let error = json!({ "error_code": code, "message": message });
+        ok(
+            json!({ "statement_id": "1", "status": { "state": "FAILED", "error": error, "sql_state": state } }),
+        )
+    };
+    let mut told = Vec::new();
+    for (answer, passing) in [
+        (
+            failed(
+                "BAD_REQUEST",
+                Some("42P01"),
+                "[TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`gone` cannot be found.",
+            ),
+            false,
+        ),
+        (
+            failed(
+                "BAD_REQUEST",
+                None,
+                "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `nme` cannot be resolved",
+            ),
+            false,
+        ),
+        (
+            failed(
+                "BAD_REQUEST",
+                Some("42501"),
+                "[INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on table `crm`.`x`",
+            ),
+            false,
+        ),
+        (
+            failed(
+                "BAD_REQUEST",
+                Some("42601"),
+                "[PARSE_SYNTAX_ERROR] Syntax error at or near 'SELCT'. == SQL == SELCT 's3cret'",
+            ),
+            false,
+        ),
+        (
+            failed(
+                "BAD_REQUEST",
+                Some("22018"),
+                "[CAST_INVALID_INPUT] The value 's3cret' of the type \"STRING\" cannot be cast",
+            ),
+            false,
+        ),
+        (failed("TEMPORARILY_UNAVAILABLE", Some("XXKCM"), "try later"), true),
+        (failed("UNAUTHENTICATED", None, "no"), false),
+        (ok(json!({ "statement_id": "1", "status": { "state": "FAILED" } })), false),
+        (in_state("CANCELED"), true),
+    ] {
+        let error = World::new(vec![answer]).await.client.query(&statement()).await.unwrap_err();
+        assert_eq!(error.is_transient(), passing, "{error}");
+        told.push(error.to_string());
+    }
+    assert!(!told.concat().contains("s3cret"));
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    coverage of properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`gone` cannot be found); make it, or correct its name
+    coverage of properties: something is missing ([UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `nme` cannot be resolved); make it, or correct its name
+    coverage of properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on table `crm`.`x`); grant it to the account of Syncwatch
+    coverage of properties: the warehouse says 42601: [PARSE_SYNTAX_ERROR] Syntax error at or near '[hidden]'
+    coverage of properties: the warehouse says 22018: [CAST_INVALID_INPUT] The value '[hidden]' of the type "STRING" cannot be cast
+    coverage of properties: the warehouse says TEMPORARILY_UNAVAILABLE: try later
+    coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
+    coverage of properties: the warehouse says FAILED: no reason given
+    coverage of properties: stopped from outside; ask who administers the warehouse if this goes on
+    "#);
+}
+
+#[tokio::test]
+async fn a_state_that_nobody_announced_counts_as_still_running() {
+    let world = World::new(vec![in_state("REBALANCING"), super::one()]).await;
+    assert!(world.client.query(&statement()).await.is_ok());
+}

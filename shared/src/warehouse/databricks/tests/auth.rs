@@ -1,0 +1,116 @@
+use serde_json::json;
+use wiremock::ResponseTemplate;
+
+use super::{SECRET, TOKEN, World, ok, one, seconds, statement, status};
+use crate::warehouse::Error;
+
+fn token(name: &str) -> ResponseTemplate {
+    ok(json!({ "access_token": name, "token_type": "Bearer", "expires_in": 3600 }))
+}
+
+impl World {
+    /// Who each statement was sent as.
+    async fn bearers(&self) -> Vec<String> {
+        let api = self.requests().await.into_iter().filter(|request| request.url.path().starts_with("/api/"));
+        api.map(|request| request.headers["authorization"].to_str().unwrap().to_owned()).collect()
+    }
+
+    async fn tokens_fetched(&self) -> usize {
+        self.lines().await.iter().filter(|line| line.ends_with("/oidc/v1/token")).count()
+    }
+}
+
+#[tokio::test]
+async fn a_service_principal_fetches_one_token_for_many_statements() {
+    let world = World::with_oauth(vec![one()], vec![token("t1"), token("t2")]).await;
+    for _ in 0..3 {
+        world.client.clone().query(&statement()).await.unwrap();
+    }
+    assert_eq!(world.bearers().await, ["Bearer t1"; 3]);
+    let request = &world.requests().await[0];
+    assert_eq!(request.url.path(), "/oidc/v1/token");
+    // client-1 and the secret, by basic authentication.
+    assert_eq!(request.headers["authorization"], "Basic Y2xpZW50LTE6ZG9zZS1jbGllbnQtc2VjcmV0");
+    assert_eq!(request.headers["content-type"], "application/x-www-form-urlencoded");
+    assert_eq!(request.body, b"grant_type=client_credentials&scope=all-apis");
+    assert_eq!(request.url.query(), None);
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_before_it_expires() {
+    let world = World::with_oauth(vec![one()], vec![token("t1"), token("t2")]).await;
+    world.client.query(&statement()).await.unwrap();
+    world.watch.pass(seconds(3_600 - 121));
+    world.client.query(&statement()).await.unwrap();
+    world.watch.pass(seconds(2));
+    world.client.query(&statement()).await.unwrap();
+    assert_eq!(world.bearers().await, ["Bearer t1", "Bearer t1", "Bearer t2"]);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_renewed_once_also_for_a_write() {
+    let world = World::with_oauth(vec![status(401), one()], vec![token("t1"), token("t2")]).await;
+    world.client.execute(&statement()).await.unwrap();
+    assert_eq!(world.bearers().await, ["Bearer t1", "Bearer t2"]);
+
+    let world = World::with_oauth(vec![status(401)], vec![token("t1"), token("t2")]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert!(matches!(error, Error::Refused { .. }));
+    assert_eq!(world.bearers().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_personal_token_that_is_refused_is_not_tried_again() {
+    let world = World::new(vec![status(401)]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse"
+    );
+    assert_eq!(world.lines().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_is_refused_sends_no_statement() {
+    for code in [400, 401, 403] {
+        let answer =
+            status(code).set_body_json(json!({ "error": "invalid_client", "error_description": SECRET }));
+        let world = World::with_oauth(vec![one()], vec![answer]).await;
+        let error = world.client.query(&statement()).await.unwrap_err();
+        assert!(matches!(error, Error::Refused { .. }), "{code}: {error}");
+        assert_eq!((world.bearers().await.len(), world.tokens_fetched().await), (0, 1), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_is_busy_is_asked_again_also_for_a_write() {
+    let busy = status(429).insert_header("retry-after", "2");
+    let world = World::with_oauth(vec![one()], vec![busy, status(503), token("t1")]).await;
+    world.client.execute(&statement()).await.unwrap();
+    assert_eq!((world.bearers().await.len(), world.tokens_fetched().await), (1, 3));
+    assert_eq!(world.watch.naps()[0], seconds(2));
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_gives_no_token_is_told_without_what_it_gave() {
+    for body in [json!({ "access_token": 7 }), json!({ "access_token": "" }), json!([SECRET])] {
+        let world = World::with_oauth(vec![one()], vec![ok(body)]).await;
+        let error = world.client.query(&statement()).await.unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "coverage of properties: unexpected answer at access_token of the token endpoint: no token"
+        );
+    }
+}
+
+#[tokio::test]
+async fn no_error_and_no_debug_output_shows_a_credential() {
+    let quoting = || {
+        let text = format!("bad token {TOKEN} of '{SECRET}'");
+        status(400).set_body_json(json!({ "error_code": "BAD_REQUEST", "message": text }))
+    };
+    let world = World::with_oauth(vec![quoting()], vec![token(TOKEN)]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    let shown = format!("{error} {error:?} {:?}", world.client);
+    assert!(!shown.contains(SECRET) && !shown.contains(TOKEN), "{shown}");
+}

@@ -1,0 +1,171 @@
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde_json::{Value as Json, json};
+
+use super::{TOKEN, World, done, in_state, ok, one, seconds, statement, status};
+use crate::warehouse::{Decimal, Error, Statement};
+
+#[tokio::test]
+async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {
+    let world = World::with(vec![one()], |settings| {
+        settings.catalog = Some("crm".to_owned());
+        settings.limits.time = seconds(7);
+    })
+    .await;
+    let at: Timestamp = "2026-11-24T08:00:00.25Z".parse().unwrap();
+    let day: Date = "2026-11-24".parse().unwrap();
+    let statement = Statement::new("test", "SELECT :t, :i, :d, :x, :b, :day, :at, :none")
+        .bind("t", "it's; \"")
+        .bind("i", -5_i64)
+        .bind("d", Decimal::parse("-12.50").unwrap())
+        .bind("x", 0.5)
+        .bind("b", true)
+        .bind("day", day)
+        .bind("at", at)
+        .bind("none", None::<Timestamp>);
+    world.client.query(&statement).await.unwrap();
+    let requests = world.requests().await;
+    assert_eq!(requests[0].headers["authorization"], format!("Bearer {TOKEN}"));
+    assert_eq!(world.lines().await, ["POST /api/2.0/sql/statements"]);
+    let body: Json = requests[0].body_json().unwrap();
+    assert_eq!(
+        body,
+        json!({
+            "statement": "SELECT :t, :i, :d, :x, :b, :day, :at, :none",
+            "warehouse_id": "abc123",
+            "catalog": "crm",
+            "wait_timeout": "7s",
+            "on_wait_timeout": "CONTINUE",
+            "disposition": "INLINE",
+            "format": "JSON_ARRAY",
+            "row_limit": 4,
+            "byte_limit": 1000,
+            "parameters": [
+                { "name": "t", "type": "STRING", "value": "it's; \"" },
+                { "name": "i", "type": "BIGINT", "value": "-5" },
+                { "name": "d", "type": "DECIMAL(4,2)", "value": "-12.50" },
+                { "name": "x", "type": "DOUBLE", "value": "0.5" },
+                { "name": "b", "type": "BOOLEAN", "value": "true" },
+                { "name": "day", "type": "DATE", "value": "2026-11-24" },
+                { "name": "at", "type": "TIMESTAMP", "value": "2026-11-24T08:00:00.250000Z" },
+                { "name": "none", "type": "TIMESTAMP" },
+            ],
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_statement_that_does_not_fit_its_parameters_is_not_sent() {
+    let world = World::new(vec![one()]).await;
+    let error = world.client.query(&Statement::new("coverage", "SELECT :a")).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "coverage: the statement cannot be used: nothing is bound to :a; correct it"
+    );
+    assert!(world.requests().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_read_is_sent_again_and_a_write_only_if_it_was_surely_not_taken() {
+    for (code, reads, writes) in
+        [(500, 2, 1), (502, 2, 1), (503, 2, 1), (429, 2, 2), (400, 1, 1), (403, 1, 1)]
+    {
+        let world = World::new(vec![status(code), one()]).await;
+        let _ = world.client.query(&statement()).await;
+        assert_eq!(world.lines().await.len(), reads, "query, {code}");
+
+        let world = World::new(vec![status(code), one()]).await;
+        let _ = world.client.execute(&statement()).await;
+        assert_eq!(world.lines().await.len(), writes, "execute, {code}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_poll_is_asked_for_again_also_for_a_write() {
+    let world = World::new(vec![in_state("RUNNING"), status(503), one()]).await;
+    world.client.execute(&statement()).await.unwrap();
+    let lines = world.lines().await;
+    assert_eq!(lines.iter().filter(|line| line.starts_with("POST")).count(), 1);
+    assert_eq!(lines[2], "GET /api/2.0/sql/statements/01ef-1");
+}
+
+#[tokio::test]
+async fn retry_after_is_heeded_within_the_budget() {
+    let limited = || status(429).insert_header("retry-after", "7");
+    let world = World::new(vec![limited(), one()]).await;
+    world.client.query(&statement()).await.unwrap();
+    assert_eq!(world.watch.naps(), [seconds(7)]);
+
+    let world = World::new(vec![status(503).insert_header("retry-after", "3"), one()]).await;
+    world.client.query(&statement()).await.unwrap();
+    assert_eq!(world.watch.naps(), [seconds(3)]);
+
+    // 30 s are granted in all.
+    let world = World::new(vec![status(429).insert_header("retry-after", "31")]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert_eq!(
+        error,
+        Error::RateLimited { statement: "coverage of properties".to_owned(), retry_after: Some(seconds(31)) }
+    );
+    assert!(world.watch.naps().is_empty());
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_gone_is_unreachable() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let World { client, watch, .. } =
+        World::with(vec![one()], |settings| settings.base_url = format!("http://127.0.0.1:{port}")).await;
+    let error = client.query(&statement()).await.unwrap_err();
+    assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error}");
+    assert_eq!(watch.naps().len(), 3);
+    // Never connected is never taken.
+    client.execute(&statement()).await.unwrap_err();
+    assert_eq!(watch.naps().len(), 6);
+}
+
+#[tokio::test]
+async fn rejected_requests_are_told_by_what_a_person_does_about_them() {
+    let said = |code: u16, error_code: &str, message: &str| {
+        status(code).set_body_json(json!({ "error_code": error_code, "message": message }))
+    };
+    let mut told = Vec::new();
+    for answer in [
+        said(400, "BAD_REQUEST", "value 'mary@example.com' is bad"),
+        status(401),
+        said(403, "PERMISSION_DENIED", "no CAN USE on warehouse abc123"),
+        said(404, "NOT_FOUND", "SQL warehouse abc123 does not exist"),
+        status(500),
+        ok(json!("a page")),
+        status(200).set_body_raw("<html>log in", "text/html"),
+        ok(json!({ "statement_id": "../../secrets", "status": { "state": "RUNNING" } })),
+        ok(json!({ "statement_id": "1", "status": { "state": 7 } })),
+    ] {
+        let world = World::with(vec![answer], |settings| settings.retry_budget = seconds(0)).await;
+        told.push(world.client.query(&statement()).await.unwrap_err().to_string());
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+    coverage of properties: the warehouse says BAD_REQUEST: value '[hidden]' is bad
+    coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
+    coverage of properties: not permitted (no CAN USE on warehouse abc123); grant it to the account of Syncwatch
+    coverage of properties: something is missing (SQL warehouse abc123 does not exist); make it, or correct its name
+    coverage of properties: the warehouse cannot be reached (it answered 500); check its address and the way to it
+    coverage of properties: unexpected answer at status.state: nothing
+    coverage of properties: unexpected answer at the answer as a whole: something that is no JSON; does base_url lead to Databricks?
+    coverage of properties: unexpected answer at statement_id: a text
+    coverage of properties: unexpected answer at status.state: a number
+    ");
+}
+
+#[tokio::test]
+async fn the_number_of_rows_that_a_write_touched_is_told_if_the_warehouse_tells_it() {
+    let counted =
+        done(&[("num_affected_rows", "BIGINT"), ("num_inserted_rows", "BIGINT")], json!([["7", "7"]]));
+    let world = World::new(vec![ok(counted)]).await;
+    assert_eq!(world.client.execute(&statement()).await, Ok(Some(7)));
+    let world = World::new(vec![in_state("SUCCEEDED")]).await;
+    assert_eq!(world.client.execute(&statement()).await, Ok(None));
+    // Its result is gone, but it was done.
+    let world = World::new(vec![in_state("CLOSED")]).await;
+    assert_eq!(world.client.execute(&statement()).await, Ok(None));
+}

@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use wiremock::matchers::any;
+use wiremock::{Mock, MockServer};
+
+use super::{World, in_state, one, seconds, settings, statement, status};
+use crate::census::retry::Watch;
+use crate::warehouse::Error;
+use crate::warehouse::databricks::Databricks;
+
+#[tokio::test]
+async fn a_statement_that_runs_is_polled_with_growing_waits() {
+    let running = || in_state("RUNNING");
+    let world =
+        World::new(vec![running(), running(), running(), running(), running(), running(), one()]).await;
+    world.client.query(&statement()).await.unwrap();
+    let naps: Vec<u128> = world.watch.naps().iter().map(std::time::Duration::as_millis).collect();
+    assert_eq!(naps, [500, 1_000, 2_000, 4_000, 5_000, 5_000]);
+}
+
+#[tokio::test]
+async fn at_its_limit_a_statement_is_cancelled() {
+    let world = World::with(vec![in_state("RUNNING")], |settings| settings.limits.time = seconds(8)).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "coverage of properties: no answer within 8 s, waiting for the answer; look at the load of the warehouse"
+    );
+    // The last wait is cut to what is left.
+    assert_eq!(world.watch.naps().iter().sum::<std::time::Duration>(), seconds(8));
+    let lines = world.lines().await;
+    assert_eq!(
+        lines[lines.len() - 2..],
+        ["POST /api/2.0/sql/statements/01ef-1/cancel", "GET /api/2.0/sql/statements/01ef-1"]
+    );
+}
+
+#[tokio::test]
+async fn a_limit_too_short_for_the_server_to_hold_its_answer_makes_it_answer_at_once() {
+    let world = World::with(vec![one()], |settings| settings.limits.time = seconds(4)).await;
+    world.client.query(&statement()).await.unwrap();
+    let body: serde_json::Value = world.requests().await[0].body_json().unwrap();
+    assert_eq!(body["wait_timeout"], "0s");
+    assert_eq!(body.get("on_wait_timeout"), None);
+}
+
+#[tokio::test]
+async fn a_write_that_was_done_at_the_last_moment_is_not_reported_as_lost() {
+    let answers = vec![
+        in_state("RUNNING"),
+        in_state("RUNNING"),
+        in_state("RUNNING"),
+        status(200),
+        in_state("SUCCEEDED"),
+    ];
+    let world = World::with(answers, |settings| settings.limits.time = seconds(1)).await;
+    assert_eq!(world.client.execute(&statement()).await, Ok(None));
+}
+
+#[tokio::test]
+async fn a_cancellation_that_fails_leaves_the_timeout_as_the_error() {
+    let answers = vec![in_state("RUNNING"), in_state("RUNNING"), in_state("RUNNING"), status(500)];
+    let world = World::with(answers, |settings| settings.limits.time = seconds(1)).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert!(matches!(error, Error::Timeout { seconds: 1, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_warehouse_that_starts_is_waited_for_longer_than_a_statement_may_run() {
+    let mut answers = vec![in_state("PENDING"); 30];
+    answers.extend([in_state("RUNNING"), one()]);
+    let world = World::with(answers, |settings| settings.limits.time = seconds(10)).await;
+    world.client.query(&statement()).await.unwrap();
+    assert!(world.watch.naps().iter().sum::<std::time::Duration>() > seconds(120));
+}
+
+#[tokio::test]
+async fn a_warehouse_that_never_starts_is_told_as_such() {
+    let world = World::with(vec![in_state("PENDING")], |settings| settings.start_limit = seconds(120)).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "coverage of properties: no answer within 120 s, waiting for the warehouse to start; look at the load of the warehouse"
+    );
+    assert!(world.lines().await.iter().any(|line| line.ends_with("/cancel")));
+}
+
+/// A watch on which nobody ever wakes, and that tells when somebody went to sleep.
+#[derive(Debug, Default)]
+struct Asleep(Notify);
+
+impl Watch for Asleep {
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn sleep_until(&self, _: Instant) -> BoxFuture<'_, ()> {
+        self.0.notify_one();
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
+    let server = MockServer::start().await;
+    Mock::given(any()).respond_with(in_state("RUNNING")).mount(&server).await;
+    let watch = Arc::new(Asleep::default());
+    let http = crate::aws::http::client().unwrap();
+    let client = Databricks::with_watch(http, settings(&server.uri()), watch.clone()).unwrap();
+    let statement = statement();
+    tokio::select! {
+        _ = client.query(&statement) => unreachable!("nobody ever wakes"),
+        () = watch.0.notified() => {}
+    }
+    let cancelled = async {
+        loop {
+            let requests = server.received_requests().await.unwrap();
+            if requests.iter().any(|request| request.url.path().ends_with("/01ef-1/cancel")) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(seconds(10), cancelled).await.unwrap();
+}

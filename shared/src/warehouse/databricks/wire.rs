@@ -1,0 +1,365 @@
+//! The JSON of the API: what is sent, and what is made of the answers.
+
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use serde_json::{Value as Json, json};
+
+use crate::warehouse::answer::{Column, Kind, Value};
+use crate::warehouse::error::{Error, from_sql_state, sentence};
+use crate::warehouse::settings::DatabricksSettings;
+use crate::warehouse::statement::{Decimal, ParameterValue, Statement};
+
+/// The states of a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It waits for the warehouse.
+    Pending,
+    /// It runs, or is in a state that nobody announced.
+    Running,
+    /// It is done.
+    Succeeded,
+    /// It failed.
+    Failed,
+    /// Somebody stopped it.
+    Canceled,
+    /// It is done, and its result is gone.
+    Closed,
+}
+
+/// An answer about a statement.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) id: String,
+    pub(super) state: State,
+    status: Json,
+    pub(super) manifest: Json,
+    pub(super) result: Json,
+}
+
+fn shape(statement: &Statement, place: impl Into<String>, found: impl Into<String>) -> Error {
+    Error::Shape { statement: statement.label().to_owned(), place: place.into(), found: found.into() }
+}
+
+/// What kind of JSON this is, for errors.
+fn kind_of(value: Option<&Json>) -> &'static str {
+    match value {
+        None => "nothing",
+        Some(Json::Null) => "null",
+        Some(Json::Bool(_)) => "a boolean",
+        Some(Json::Number(_)) => "a number",
+        Some(Json::String(_)) => "a text",
+        Some(Json::Array(_)) => "an array",
+        Some(Json::Object(_)) => "an object",
+    }
+}
+
+/// The body that runs a statement. The limits go along, so that no more is computed and sent than we would take.
+pub(super) fn request(statement: &Statement, settings: &DatabricksSettings, hold: Duration) -> Json {
+    let mut body = json!({
+        "statement": statement.sql(),
+        "warehouse_id": settings.warehouse_id,
+        "wait_timeout": format!("{}s", hold.as_secs()),
+        "on_wait_timeout": "CONTINUE",
+        "disposition": "INLINE",
+        "format": "JSON_ARRAY",
+        // One more than we take, so that too many are told from just enough.
+        "row_limit": settings.limits.rows.saturating_add(1),
+        "byte_limit": settings.limits.bytes,
+    });
+    if hold.is_zero()
+        && let Some(body) = body.as_object_mut()
+    {
+        // Ignored then, by the documentation; so not said.
+        body.remove("on_wait_timeout");
+    }
+    let parameters: Vec<Json> = statement
+        .parameters()
+        .iter()
+        .map(|parameter| {
+            let (type_name, value) = typed(&parameter.value);
+            match value {
+                Some(value) => json!({ "name": parameter.name, "type": type_name, "value": value }),
+                None => json!({ "name": parameter.name, "type": type_name }),
+            }
+        })
+        .collect();
+    if let Some(body) = body.as_object_mut() {
+        if !parameters.is_empty() {
+            body.insert("parameters".to_owned(), Json::Array(parameters));
+        }
+        for (key, value) in [("catalog", &settings.catalog), ("schema", &settings.schema)] {
+            if let Some(value) = value {
+                body.insert(key.to_owned(), json!(value));
+            }
+        }
+    }
+    body
+}
+
+/// The type and the text of a parameter. The server reads the text by `cast`.
+fn typed(value: &ParameterValue) -> (String, Option<String>) {
+    let plain = |name: &str, value: Option<String>| (name.to_owned(), value);
+    match value {
+        ParameterValue::Text(value) => plain("STRING", value.clone()),
+        ParameterValue::Integer(value) => plain("BIGINT", value.map(|number| number.to_string())),
+        ParameterValue::Double(value) => plain("DOUBLE", value.map(|number| number.to_string())),
+        ParameterValue::Boolean(value) => plain("BOOLEAN", value.map(|value| value.to_string())),
+        ParameterValue::Date(value) => plain("DATE", value.map(|date| date.to_string())),
+        // With its `Z`, so that the zone of the session does not matter.
+        ParameterValue::Timestamp(value) => plain("TIMESTAMP", value.map(|instant| format!("{instant:.6}"))),
+        ParameterValue::Decimal(value) => {
+            let (precision, scale) = value.as_ref().map_or((1, 0), Decimal::precision_and_scale);
+            let digits = value.as_ref().map(|number| number.as_str().to_owned());
+            (format!("DECIMAL({precision},{scale})"), digits)
+        }
+    }
+}
+
+impl Outcome {
+    /// Reads an answer about a statement.
+    pub(super) fn parse(statement: &Statement, answer: &Json) -> Result<Self, Error> {
+        let id = answer.get("statement_id");
+        let id = id.and_then(Json::as_str).filter(|id| is_plain(id));
+        let status = answer.get("status").cloned().unwrap_or_default();
+        let state = status.get("state").and_then(Json::as_str);
+        let state = match state.map(str::to_ascii_uppercase).as_deref() {
+            Some("PENDING") => State::Pending,
+            Some("SUCCEEDED") => State::Succeeded,
+            Some("FAILED") => State::Failed,
+            Some("CANCELED" | "CANCELLED") => State::Canceled,
+            Some("CLOSED") => State::Closed,
+            Some(_) => State::Running,
+            None => return Err(shape(statement, "status.state", kind_of(status.get("state")))),
+        };
+        Ok(Self {
+            id: id
+                .map(str::to_owned)
+                .ok_or_else(|| shape(statement, "statement_id", kind_of(answer.get("statement_id"))))?,
+            state,
+            status,
+            manifest: answer.get("manifest").cloned().unwrap_or_default(),
+            result: answer.get("result").cloned().unwrap_or_default(),
+        })
+    }
+
+    /// Itself, if the statement was done.
+    pub(super) fn succeeded(self, statement: &Statement) -> Result<Self, Error> {
+        match self.state {
+            State::Canceled => Err(Error::Cancelled { statement: statement.label().to_owned() }),
+            State::Failed => Err(self.failure(statement)),
+            State::Pending | State::Running | State::Succeeded | State::Closed => Ok(self),
+        }
+    }
+
+    fn failure(&self, statement: &Statement) -> Error {
+        let error = self.status.get("error");
+        let text =
+            |key: &str| error.and_then(|error| error.get(key)).and_then(Json::as_str).unwrap_or_default();
+        let message = text("message");
+        let state = self.status.get("sql_state").and_then(Json::as_str).unwrap_or_default();
+        from_failure(statement, text("error_code"), state, message)
+    }
+}
+
+/// An id is put into a path, so it must not lead elsewhere.
+fn is_plain(id: &str) -> bool {
+    !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// What a failure says by its SQLSTATE, by the error class in its message, and by the code of the API.
+fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -> Error {
+    let class = message
+        .trim_start()
+        .strip_prefix('[')
+        .and_then(|rest| rest.split([']', '.']).next())
+        .unwrap_or_default();
+    let label = || statement.label().to_owned();
+    match class {
+        "TABLE_OR_VIEW_NOT_FOUND"
+        | "SCHEMA_NOT_FOUND"
+        | "CATALOG_NOT_FOUND"
+        | "UNRESOLVED_COLUMN"
+        | "UNRESOLVED_ROUTINE" => {
+            return Error::MissingObject { statement: label(), message: sentence(statement, message) };
+        }
+        "INSUFFICIENT_PERMISSIONS" | "OP_NOT_SUPPORTED_READ_ONLY" => {
+            return Error::PermissionDenied { statement: label(), message: sentence(statement, message) };
+        }
+        _ => {}
+    }
+    if code == "DEADLINE_EXCEEDED" {
+        return Error::Cancelled { statement: label() };
+    }
+    // What passes by itself is told by the code of the API alone.
+    let passing =
+        Error::Sql { statement: label(), code: code.to_owned(), message: String::new() }.is_transient();
+    let code = if state.is_empty() || passing { code } else { state };
+    from_sql_state(statement, if code.is_empty() { "FAILED" } else { code }, message)
+}
+
+/// An error that came as such: a rejected request, not a statement that failed.
+pub(super) fn refusal(
+    statement: &Statement,
+    status: u16,
+    body: Option<&Json>,
+    retry_after: Option<Duration>,
+) -> Error {
+    let label = statement.label().to_owned();
+    let text = |key: &str| body.and_then(|body| body.get(key)).and_then(Json::as_str).unwrap_or_default();
+    let message = || match text("message") {
+        "" => format!("it answered {status}"),
+        said => sentence(statement, said),
+    };
+    match status {
+        401 => Error::Refused { statement: label },
+        403 => Error::PermissionDenied { statement: label, message: message() },
+        404 => Error::MissingObject { statement: label, message: message() },
+        429 => Error::RateLimited { statement: label, retry_after },
+        500.. => Error::Unreachable { statement: label, detail: format!("it answered {status}") },
+        _ => {
+            let code = match text("error_code") {
+                "" => status.to_string(),
+                code => code.to_owned(),
+            };
+            from_sql_state(statement, &code, &message())
+        }
+    }
+}
+
+/// How to read the rows of an answer.
+#[derive(Debug)]
+pub(super) struct Manifest {
+    pub(super) columns: Vec<TypedColumn>,
+    pub(super) rows: Option<usize>,
+    pub(super) chunks: Option<u64>,
+    pub(super) truncated: bool,
+}
+
+/// A column, and whether its timestamps are in no zone.
+#[derive(Debug)]
+pub(super) struct TypedColumn {
+    pub(super) column: Column,
+    zoneless: bool,
+}
+
+impl Manifest {
+    pub(super) fn parse(statement: &Statement, outcome: &Outcome) -> Result<Self, Error> {
+        let manifest = &outcome.manifest;
+        let columns = manifest.pointer("/schema/columns");
+        let entries = columns
+            .and_then(Json::as_array)
+            .ok_or_else(|| shape(statement, "manifest.schema.columns", kind_of(columns)))?;
+        let mut columns = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let text = |key: &str| {
+                let found = entry.get(key);
+                let place = || format!("manifest.schema.columns[{index}].{key}");
+                found.and_then(Json::as_str).ok_or_else(|| shape(statement, place(), kind_of(found)))
+            };
+            // `type_text` has the types for which the enumeration of `type_name` has no word.
+            let full = text("type_text").or_else(|_| text("type_name"))?.to_ascii_uppercase();
+            let name = text("name")?.to_owned();
+            columns.push(TypedColumn {
+                column: Column { name, kind: kind(text("type_name").unwrap_or(&full), &full) },
+                zoneless: full.starts_with("TIMESTAMP_NTZ"),
+            });
+        }
+        let rows = manifest.get("total_row_count").and_then(Json::as_u64);
+        Ok(Self {
+            columns,
+            rows: rows.and_then(|rows| usize::try_from(rows).ok()),
+            chunks: manifest.get("total_chunk_count").and_then(Json::as_u64),
+            truncated: manifest.get("truncated").and_then(Json::as_bool).unwrap_or(false),
+        })
+    }
+
+    /// Reads a row, and says how many bytes its values have.
+    pub(super) fn read_row(
+        &self,
+        statement: &Statement,
+        row: &Json,
+        index: usize,
+        zone: &TimeZone,
+    ) -> Result<(Vec<Value>, usize), Error> {
+        let place = || format!("result.data_array[{index}]");
+        let cells = row.as_array().ok_or_else(|| shape(statement, place(), kind_of(Some(row))))?;
+        if cells.len() != self.columns.len() {
+            let found = format!("{} values for {} columns", cells.len(), self.columns.len());
+            return Err(shape(statement, place(), found));
+        }
+        let mut bytes = 0;
+        let mut values = Vec::with_capacity(cells.len());
+        for (cell, TypedColumn { column, zoneless }) in cells.iter().zip(&self.columns) {
+            values.push(match cell {
+                Json::Null => Value::Null,
+                Json::String(text) => {
+                    bytes += text.len();
+                    let zone = if *zoneless { &TimeZone::UTC } else { zone };
+                    Value::parse(column.kind, text, zone).ok_or_else(|| Error::WrongType {
+                        statement: statement.label().to_owned(),
+                        column: column.name.clone(),
+                        expected: column.kind.name(),
+                        found: "a text that is none",
+                    })?
+                }
+                other => {
+                    return Err(shape(
+                        statement,
+                        format!("{}.{}", place(), column.name),
+                        kind_of(Some(other)),
+                    ));
+                }
+            });
+        }
+        Ok((values, bytes))
+    }
+}
+
+/// The type of a column by the SDK's `ColumnInfoTypeName`, or by its name in SQL. Types without a place here are
+/// read as the text that they are.
+fn kind(type_name: &str, full: &str) -> Kind {
+    match type_name.to_ascii_uppercase().as_str() {
+        "BOOLEAN" => Kind::Boolean,
+        "BYTE" | "SHORT" | "INT" | "LONG" | "TINYINT" | "SMALLINT" | "INTEGER" | "BIGINT" => Kind::Integer,
+        "FLOAT" | "DOUBLE" => Kind::Double,
+        "DECIMAL" => Kind::Decimal,
+        "DATE" => Kind::Date,
+        "TIMESTAMP" => Kind::Timestamp,
+        _ if full.starts_with("DECIMAL") => Kind::Decimal,
+        _ if full.starts_with("TIMESTAMP") => Kind::Timestamp,
+        _ => Kind::Text,
+    }
+}
+
+/// The rows of a chunk. One without rows has no array of them.
+pub(super) fn rows_of<'j>(statement: &Statement, chunk: &'j Json) -> Result<&'j [Json], Error> {
+    match chunk.get("data_array") {
+        None | Some(Json::Null) => Ok(&[]),
+        Some(Json::Array(rows)) => Ok(rows),
+        other => Err(shape(statement, "result.data_array", kind_of(other))),
+    }
+}
+
+/// The number of the chunk after this one: by itself, or as the end of a link. The link is not followed as it is, for
+/// the token would go wherever it leads.
+pub(super) fn next_chunk(chunk: &Json) -> Option<u64> {
+    let linked = || {
+        let link = chunk.get("next_chunk_internal_link")?.as_str()?;
+        link.split('?').next()?.rsplit('/').next()?.parse().ok()
+    };
+    chunk.get("next_chunk_index").and_then(Json::as_u64).or_else(linked)
+}
+
+/// How many rows a statement touched: the column `num_affected_rows` of its answer. That statements which write answer
+/// so could not be read in a first-party source; without it the number is unknown.
+pub(super) fn affected_rows(outcome: &Outcome) -> Option<u64> {
+    let columns = outcome.manifest.pointer("/schema/columns")?.as_array()?;
+    let position = columns.iter().position(|column| {
+        column
+            .get("name")
+            .and_then(Json::as_str)
+            .is_some_and(|name| name.eq_ignore_ascii_case("num_affected_rows"))
+    })?;
+    outcome.result.get("data_array")?.get(0)?.get(position)?.as_str()?.parse().ok()
+}

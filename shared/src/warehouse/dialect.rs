@@ -1,0 +1,180 @@
+//! The differences between warehouses that SQL text must heed: how names are quoted, and what is no placeholder.
+
+/// Whose SQL it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Databricks SQL, which is Spark's.
+    Databricks,
+    /// PostgreSQL.
+    PostgreSql,
+    /// SQLite.
+    Sqlite,
+}
+
+/// Why a name cannot be used as the name of a table or column. Never emitted for a name of ordinary characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadName {
+    /// There is no name, or a part of one is missing.
+    #[error("a part of the name is empty")]
+    Empty,
+    /// Such characters only ever come from a mistake or an attack.
+    #[error("it has control characters")]
+    ControlCharacters,
+    /// PostgreSQL would cut it silently, and find or make something of another name.
+    #[error("a part of the name is longer than {0} bytes")]
+    TooLong(usize),
+    /// SQLite's ODBC driver looks for placeholders itself, and does not know names in backticks.
+    #[error("it has a {0}, which SQLite's driver would misread; choose another name")]
+    Misread(char),
+    /// `catalog.schema.table` is the longest that there is.
+    #[error("it has {found} parts where there are {most} at the most")]
+    TooManyParts {
+        /// How many it has.
+        found: usize,
+        /// How many it may have.
+        most: usize,
+    },
+}
+
+impl Dialect {
+    /// Quotes one name, whatever characters it is made of.
+    ///
+    /// Backticks for SQLite too: it takes a text in double quotes that names nothing for a string, so that a misspelt
+    /// column would silently be a constant.
+    ///
+    /// # Errors
+    /// See [`BadName`].
+    pub fn quote(self, name: &str) -> Result<String, BadName> {
+        if name.is_empty() {
+            return Err(BadName::Empty);
+        }
+        if name.chars().any(char::is_control) {
+            return Err(BadName::ControlCharacters);
+        }
+        if name.len() > self.longest_name() {
+            return Err(BadName::TooLong(self.longest_name()));
+        }
+        if self == Self::Sqlite
+            && let Some(misread) = name.chars().find(|c| matches!(c, '?' | '\'' | '"' | ';' | '{' | '}'))
+        {
+            return Err(BadName::Misread(misread));
+        }
+        let mark = match self {
+            Self::Databricks | Self::Sqlite => "`",
+            Self::PostgreSql => "\"",
+        };
+        Ok(format!("{mark}{}{mark}", name.replace(mark, &mark.repeat(2))))
+    }
+
+    /// Quotes a name of one, two or three parts, which are divided by points: `catalog.schema.table`. A part that has
+    /// a point of its own must be quoted by [`Self::quote_parts`].
+    ///
+    /// # Errors
+    /// See [`BadName`].
+    pub fn quote_path(self, path: &str) -> Result<String, BadName> {
+        self.quote_parts(&path.split('.').collect::<Vec<_>>())
+    }
+
+    /// Quotes the parts of a name, and joins them by points.
+    ///
+    /// # Errors
+    /// See [`BadName`].
+    pub fn quote_parts(self, parts: &[&str]) -> Result<String, BadName> {
+        let most = match self {
+            Self::Databricks | Self::PostgreSql => 3,
+            // The database that is attached, and the table.
+            Self::Sqlite => 2,
+        };
+        if parts.is_empty() {
+            return Err(BadName::Empty);
+        }
+        if parts.len() > most {
+            return Err(BadName::TooManyParts { found: parts.len(), most });
+        }
+        let quoted: Result<Vec<_>, _> = parts.iter().map(|part| self.quote(part)).collect();
+        Ok(quoted?.join("."))
+    }
+
+    fn longest_name(self) -> usize {
+        match self {
+            // `NAMEDATALEN` is 64, the terminating zero included.
+            Self::PostgreSql => 63,
+            // Neither has a limit that we could read; this one stops nonsense.
+            Self::Databricks | Self::Sqlite => 255,
+        }
+    }
+
+    /// Whether several statements can be made to happen all or none.
+    pub fn has_transactions(self) -> bool {
+        match self {
+            Self::PostgreSql | Self::Sqlite => true,
+            Self::Databricks => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
+
+    #[test]
+    fn names_are_quoted_as_each_dialect_has_it() {
+        let name = "properties \"to`create";
+        assert_eq!(Dialect::Databricks.quote(name).unwrap(), "`properties \"to``create`");
+        assert_eq!(Dialect::PostgreSql.quote(name).unwrap(), "\"properties \"\"to`create\"");
+        assert_eq!(Dialect::Sqlite.quote("properties `to create").unwrap(), "`properties ``to create`");
+    }
+
+    #[test]
+    fn each_part_of_a_path_is_quoted_by_itself() {
+        assert_eq!(
+            Dialect::Databricks.quote_path("crm.sfdc_dbx.sync_audit_log").unwrap(),
+            "`crm`.`sfdc_dbx`.`sync_audit_log`"
+        );
+        assert_eq!(Dialect::PostgreSql.quote_path("ops.t").unwrap(), "\"ops\".\"t\"");
+        assert_eq!(Dialect::Sqlite.quote_parts(&["a.b"]).unwrap(), "`a.b`");
+    }
+
+    #[test]
+    fn what_no_table_can_be_called_is_refused() {
+        let refused = |dialect: Dialect, path: &str| dialect.quote_path(path).unwrap_err();
+        for dialect in ALL {
+            for path in ["", ".", "a.", ".b"] {
+                assert_eq!(refused(dialect, path), BadName::Empty, "{path:?}");
+            }
+            for path in ["a\0", "a\n; DROP TABLE b", "\u{85}"] {
+                assert_eq!(refused(dialect, path), BadName::ControlCharacters, "{path:?}");
+            }
+            assert_eq!(dialect.quote_parts(&[]), Err(BadName::Empty));
+        }
+        assert_eq!(refused(Dialect::Databricks, "a.b.c.d"), BadName::TooManyParts { found: 4, most: 3 });
+        assert_eq!(refused(Dialect::Sqlite, "a.b.c"), BadName::TooManyParts { found: 3, most: 2 });
+        assert_eq!(refused(Dialect::PostgreSql, &"ä".repeat(32)), BadName::TooLong(63));
+        assert!(Dialect::PostgreSql.quote(&"a".repeat(63)).is_ok());
+        for misread in ['?', '\'', '"', ';', '{', '}'] {
+            assert_eq!(refused(Dialect::Sqlite, &format!("a{misread}")), BadName::Misread(misread));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_quoted_name_ends_where_its_quotes_end_and_holds_the_name(name in "[^\\p{Cc}]{1,15}") {
+            for dialect in ALL {
+                let Ok(quoted) = dialect.quote(&name) else {
+                    prop_assert_eq!(dialect, Dialect::Sqlite);
+                    continue;
+                };
+                let mark = quoted.chars().next().unwrap();
+                let inner = quoted.strip_prefix(mark).unwrap().strip_suffix(mark).unwrap();
+                // Every mark inside is one of a pair, so none of them ends the name.
+                let pair = mark.to_string().repeat(2);
+                prop_assert!(!inner.replace(&pair, "").contains(mark), "{quoted}");
+                prop_assert_eq!(inner.replace(&pair, &mark.to_string()), name.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The clients for warehouses: two drivers behind one small interface.
+//!
+//! * The **Databricks SQL Statement Execution API**, over HTTPS: nothing to package, and the default for Databricks.
+//! * **ODBC**, for every other warehouse, for SQLite, and for Databricks where REST is blocked. It is the feature `odbc`
+//!   of this crate, off by default, so that a function which does not ask for it links none of it.
+//!
+//! A [`Statement`] is written once: SQL with named placeholders, and typed values bound to them. [`Warehouse::query`]
+//! answers with all rows or an error, never with some of them; [`Row::get`] reads a value as one type, strictly. Every
+//! [`Error`] names the statement by its label, says what a person can do, and holds no value of a row, a parameter, a
+//! credential or a connection string.
+//!
+//! ```
+//! use syncwatch::warehouse::{Dialect, Statement};
+//!
+//! let table = Dialect::Databricks.quote_path("crm.salesforce.product_property")?;
+//! let since: jiff::Timestamp = "2026-11-24T08:00:00Z".parse()?;
+//! let statement = Statement::new(
+//!     "freshness of product_property",
+//!     format!("SELECT COUNT(*) AS arrived FROM {table} WHERE created_date >= :since"),
+//! )
+//! .bind("since", since);
+//! # let _ = statement;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Time
+//!
+//! Instants travel in UTC. The API gets them with their `Z`; sessions over ODBC are set to UTC when they are opened. Civil
+//! timestamps (PostgreSQL's `timestamp`, Databricks's `TIMESTAMP_NTZ`, text in SQLite) count as UTC. In SQLite an instant is text of
+//! the form `2026-11-24 08:00:00.25`: no zone, and no zeros at the end of the fraction, so that text compares as time does.
+//!
+//! # The licence of what the feature `odbc` links in
+//!
+//! `odbc-api` is MIT. Its feature `vendored-unix-odbc` compiles unixODBC's driver manager (LGPL-2.1-or-later) into the program,
+//! statically, so that a zip needs no `libodbc.so`. To run such a program in one's own account asks for nothing. Who hands the
+//! program on to others must let them exchange that part: give them this repository's source (Apache-2.0) and its lock file,
+//! by which they can build it with another unixODBC, with the LGPL's text and a note that it is in use. Or link it
+//! dynamically: without `vendored-unix-odbc` (in `shared/Cargo.toml`) the program wants `libodbc.so.2` of the system, as a container image
+//! with `unixodbc` has it. That is also the build for drivers that look for `libodbcinst.so` themselves, as those of Simba do. The drivers
+//! have licences of their own.
+
+mod answer;
+mod databricks;
+mod dialect;
+mod error;
+#[cfg(feature = "odbc")]
+mod odbc;
+mod placeholders;
+mod settings;
+mod statement;
+
+pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
+pub use databricks::Databricks;
+pub use dialect::{BadName, Dialect};
+pub use error::{Error, SettingsError};
+#[cfg(feature = "odbc")]
+pub use odbc::Odbc;
+pub use placeholders::Problem;
+pub use settings::{
+    Attribute, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, TextEncoding,
+};
+pub use statement::{Decimal, Parameter, ParameterValue, Statement};
+
+/// A warehouse. Make one for each process and keep it: connections and tokens are reused.
+#[derive(Debug)]
+pub enum Warehouse {
+    /// By the Statement Execution API.
+    Databricks(Databricks),
+    /// By an ODBC driver.
+    #[cfg(feature = "odbc")]
+    Odbc(Odbc),
+}
+
+impl Warehouse {
+    /// Opens a warehouse. Nothing is sent yet. `http` is the HTTP stack that is shared with others.
+    ///
+    /// # Errors
+    /// A setting cannot be used, or the driver is not part of this program.
+    pub fn open(settings: Settings, http: reqwest::Client) -> Result<Self, SettingsError> {
+        match settings {
+            Settings::Databricks(settings) => Ok(Self::Databricks(Databricks::new(http, settings)?)),
+            #[cfg(feature = "odbc")]
+            Settings::Odbc(settings) => Ok(Self::Odbc(Odbc::new(settings)?)),
+            #[cfg(not(feature = "odbc"))]
+            Settings::Odbc(_) => Err(SettingsError {
+                setting: "driver".to_owned(),
+                problem: "asks for ODBC, which this program was built without: build it with the feature `odbc`",
+            }),
+        }
+    }
+
+    /// Whose SQL it speaks.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Databricks(_) => Dialect::Databricks,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(odbc) => odbc.dialect(),
+        }
+    }
+
+    /// Asks a statement that only reads. It may be sent a second time if its answer was lost.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
+        match self {
+            Self::Databricks(databricks) => databricks.query(statement).await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(odbc) => odbc.query(statement).await,
+        }
+    }
+
+    /// Runs a statement that writes. It is sent again only if it was surely not taken. Answers with the number of rows
+    /// that it touched, if the engine says so.
+    ///
+    /// # Errors
+    /// See [`Error`]. After [`Error::Unreachable`] and [`Error::Timeout`] it may have been done: write by key, so that
+    /// doing it again is harmless.
+    pub async fn execute(&self, statement: &Statement) -> Result<Option<u64>, Error> {
+        let affected = self.execute_all(std::slice::from_ref(statement)).await?;
+        Ok(affected.first().copied().flatten())
+    }
+
+    /// Runs statements that write, in order: all or none of them where the engine has transactions
+    /// ([`Dialect::has_transactions`]). Databricks has none across statements: there those before the one that failed
+    /// are done, and the caller does all of them again, by key.
+    ///
+    /// # Errors
+    /// See [`Error`] and [`Warehouse::execute`].
+    pub async fn execute_all(&self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
+        // Before any of them is done.
+        for statement in statements {
+            statement.render(self.dialect())?;
+        }
+        match self {
+            Self::Databricks(databricks) => {
+                let mut affected = Vec::with_capacity(statements.len());
+                for statement in statements {
+                    affected.push(databricks.execute(statement).await?);
+                }
+                Ok(affected)
+            }
+            #[cfg(feature = "odbc")]
+            Self::Odbc(odbc) => odbc.execute_all(statements).await,
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Parameters, as ODBC takes them.
+
+use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox, WithDataType};
+use odbc_api::{Bit, DataType, IntoParameter, Nullable};
+use widestring::Utf16String;
+
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::settings::{OdbcSettings, TextEncoding};
+use crate::warehouse::statement::{Decimal, Parameter, ParameterValue};
+
+/// What stands for each `?`, with the type that the engine shall take it for.
+///
+/// SQLite has no dates and no exact numbers: there dates and instants are text that compares as time does, and a
+/// decimal is a number, for a text is greater than every number.
+pub(super) fn parameters(values: &[&Parameter], settings: &OdbcSettings) -> Vec<Box<dyn InputParameter>> {
+    values.iter().map(|parameter| parameter_of(&parameter.value, settings)).collect()
+}
+
+fn parameter_of(value: &ParameterValue, settings: &OdbcSettings) -> Box<dyn InputParameter> {
+    let sqlite = settings.dialect == Dialect::Sqlite;
+    match value {
+        ParameterValue::Text(value) => text(value.as_deref(), settings.encoding),
+        ParameterValue::Integer(value) => Box::new(value.into_parameter()),
+        ParameterValue::Double(value) => Box::new(value.into_parameter()),
+        ParameterValue::Boolean(value) => match value {
+            Some(value) => Box::new(Nullable::new(Bit::from_bool(*value))),
+            None => Box::new(Nullable::<Bit>::null()),
+        },
+        ParameterValue::Decimal(value) if sqlite => {
+            let number: Option<f64> = value.as_ref().and_then(|number| number.as_str().parse().ok());
+            Box::new(number.into_parameter())
+        }
+        ParameterValue::Decimal(value) => {
+            let (precision, scale) = value.as_ref().map_or((1, 0), Decimal::precision_and_scale);
+            let scale = i16::try_from(scale).unwrap_or(i16::MAX);
+            typed(
+                value.as_ref().map(|number| number.as_str().to_owned()),
+                DataType::Numeric { precision, scale },
+            )
+        }
+        ParameterValue::Date(value) => {
+            let date = value.map(|date| date.to_string());
+            if sqlite { text(date.as_deref(), TextEncoding::Narrow) } else { typed(date, DataType::Date) }
+        }
+        ParameterValue::Timestamp(value) => {
+            let instant = value.map(civil_text);
+            if sqlite {
+                text(instant.as_deref(), TextEncoding::Narrow)
+            } else {
+                typed(instant, DataType::Timestamp { precision: 6 })
+            }
+        }
+    }
+}
+
+fn text(value: Option<&str>, encoding: TextEncoding) -> Box<dyn InputParameter> {
+    match (value, encoding) {
+        (Some(value), TextEncoding::Narrow) => Box::new(VarCharBox::from_string(value.to_owned())),
+        (None, TextEncoding::Narrow) => Box::new(VarCharBox::null()),
+        (Some(value), TextEncoding::Wide) => {
+            Box::new(VarWCharBox::from_utf16_string(Utf16String::from_str(value)))
+        }
+        (None, TextEncoding::Wide) => Box::new(VarWCharBox::null()),
+    }
+}
+
+/// Digits and signs only, so the encoding does not matter.
+fn typed(value: Option<String>, data_type: DataType) -> Box<dyn InputParameter> {
+    let value = value.map_or_else(VarCharBox::null, VarCharBox::from_string);
+    Box::new(WithDataType::new(value, data_type))
+}
+
+/// An instant in UTC, to the microsecond, without zeros at the end of its fraction: so that text compares as time does.
+fn civil_text(instant: Timestamp) -> String {
+    let micros = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Floor);
+    // Refused for instants at the very end of time only.
+    let instant = instant.round(micros).unwrap_or(instant);
+    TimeZone::UTC.to_datetime(instant).to_string().replacen('T', " ", 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_text_that_compares_as_time_does() {
+        let instants = [
+            "1969-12-31T23:59:59.9999995Z",
+            "1970-01-01T00:00:00Z",
+            "2026-03-08T09:59:59.999999999Z",
+            "2026-03-08T10:00:00Z",
+            "2026-03-08T10:00:00.000001Z",
+            "2026-03-08T10:00:00.25Z",
+            "2026-03-08T10:00:00.5Z",
+            "2026-03-08T10:00:01Z",
+        ];
+        let texts = instants.map(|instant| civil_text(instant.parse().unwrap()));
+        assert_eq!(texts[2], "2026-03-08 09:59:59.999999");
+        assert_eq!(texts[3], "2026-03-08 10:00:00");
+        assert_eq!(texts[5], "2026-03-08 10:00:00.25");
+        assert!(texts.is_sorted(), "{texts:?}");
+    }
+}

@@ -1,0 +1,138 @@
+//! What a driver's words mean.
+
+use odbc_api::Error as OdbcError;
+use secrecy::ExposeSecret;
+
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::error::{Error, from_sql_state, sentence};
+use crate::warehouse::settings::OdbcSettings;
+use crate::warehouse::statement::Statement;
+
+/// A statement that failed, and whether its connection is still good.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) connection_lost: bool,
+}
+
+impl Failure {
+    /// A failure that is not the connection's.
+    pub(super) fn of(error: Error) -> Self {
+        Self { error, connection_lost: false }
+    }
+}
+
+/// Attributes of a connection string that are no secrets, and that people need to see in a message.
+const PLAIN: [&str; 8] = ["Server", "Host", "Port", "Database", "Schema", "HTTPPath", "SSLmode", "Fetch"];
+
+/// A driver's own words.
+struct Words {
+    state: String,
+    native: i32,
+    message: String,
+}
+
+impl Words {
+    fn of(error: &OdbcError, settings: &OdbcSettings) -> Self {
+        let (state, native, message) = match error {
+            OdbcError::Diagnostics { record, .. }
+            | OdbcError::InvalidRowArraySize { record, .. }
+            | OdbcError::UnsupportedOdbcApiVersion(record)
+            | OdbcError::UnableToRepresentNull(record)
+            | OdbcError::OracleOdbcDriverDoesNotSupport64Bit(record) => {
+                let message = String::from_utf8_lossy(&record.message).into_owned();
+                (record.state.as_str().to_owned(), record.native_error, message)
+            }
+            OdbcError::NoDiagnostics { function } => {
+                ("HY000".to_owned(), 0, format!("{function} failed and said nothing"))
+            }
+            _ => ("HY000".to_owned(), 0, "the driver manager failed".to_owned()),
+        };
+        // Some drivers show the connection string that they could not use. Shorter secrets are none.
+        let message = settings
+            .attributes
+            .iter()
+            .filter(|attribute| !PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(&attribute.key)))
+            .map(|attribute| attribute.value.expose_secret())
+            .filter(|value| value.len() > 3)
+            .fold(message, |text, secret| text.replace(secret, "[hidden]"));
+        Self { state, native, message }
+    }
+
+    fn says(&self, words: &str) -> bool {
+        self.message.contains(words)
+    }
+}
+
+/// A connection that did not come about.
+pub(super) fn connecting(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
+    let words = Words::of(error, settings);
+    let label = statement.label().to_owned();
+    let detail = || sentence(statement, &words.message);
+    let error = match words.state.as_str() {
+        // The driver manager's: no such driver; cannot be loaded; cannot be set up.
+        "IM002" | "IM003" | "IM004" | "IM005" => Error::DriverMissing { statement: label, detail: detail() },
+        "01000" if words.says("Can't open lib") => {
+            Error::DriverMissing { statement: label, detail: format!("{} cannot be loaded", settings.driver) }
+        }
+        "HYT00" | "HYT01" => Error::Timeout {
+            statement: label,
+            seconds: settings.connect_limit.as_secs(),
+            what: "the connection",
+        },
+        "28000" | "28P01" => Error::Refused { statement: label },
+        // psqlODBC says 08001 of everything, and libpq the rest in words.
+        _ if words.says("authentication failed") || words.says("no password supplied") => {
+            Error::Refused { statement: label }
+        }
+        _ if words.says("FATAL:") && words.says("does not exist") => {
+            Error::MissingObject { statement: label, message: detail() }
+        }
+        _ => Error::Unreachable { statement: label, detail: detail() },
+    };
+    Failure { error, connection_lost: true }
+}
+
+/// A statement that failed on a connection.
+pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
+    let words = Words::of(error, settings);
+    let label = || statement.label().to_owned();
+    let timeout =
+        || Error::Timeout { statement: label(), seconds: settings.limits.time.as_secs(), what: "the answer" };
+    let lost = words.state.starts_with("08")
+        || matches!(words.state.as_str(), "57P01" | "57P02" | "57P03")
+        // libpq's words for a server that went away.
+        || ["server closed the connection", "terminating connection", "no connection to the server", "could not receive data"]
+            .iter()
+            .any(|said| words.says(said));
+    if lost {
+        let detail = sentence(statement, &words.message);
+        return Failure { error: Error::Unreachable { statement: label(), detail }, connection_lost: true };
+    }
+    let error = match words.state.as_str() {
+        "HYT00" | "HYT01" => timeout(),
+        "57014" if words.says("statement timeout") => timeout(),
+        "57014" => Error::Cancelled { statement: label() },
+        _ if settings.dialect == Dialect::Sqlite => from_sqlite(statement, &words),
+        state => from_sql_state(statement, state, &words.message),
+    };
+    Failure::of(error)
+}
+
+/// SQLite's driver has one SQLSTATE for everything; its native code is SQLite's own (sqlite.org/rescode.html), and
+/// what is missing is told in words.
+fn from_sqlite(statement: &Statement, words: &Words) -> Error {
+    let code = match words.native {
+        _ if words.says("no such table") => "42S02",
+        _ if words.says("no such column") => "42S22",
+        _ if words.says("no such function") => "42883",
+        3 | 8 | 23 => "42501",
+        5 => "SQLITE_BUSY",
+        6 => "SQLITE_LOCKED",
+        11 | 26 => "SQLITE_CORRUPT",
+        13 => "SQLITE_FULL",
+        14 => "SQLITE_CANTOPEN",
+        _ => "HY000",
+    };
+    from_sql_state(statement, code, words.message.strip_prefix("[unixODBC]").unwrap_or(&words.message))
+}

@@ -1,0 +1,189 @@
+//! The thread on which a connection lives.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread;
+
+use futures::channel::oneshot;
+use odbc_api::{Connection, ConnectionOptions, environment};
+use secrecy::ExposeSecret;
+
+use super::diagnose::{self, Failure};
+use super::{bind, connection_string, fetch};
+use crate::warehouse::answer::Answer;
+use crate::warehouse::dialect::Dialect;
+use crate::warehouse::error::Error;
+use crate::warehouse::settings::OdbcSettings;
+use crate::warehouse::statement::Statement;
+
+/// What a thread is asked to do.
+pub(super) enum Job {
+    Query { statement: Statement, reply: oneshot::Sender<Result<Answer, Error>> },
+    Execute { statements: Vec<Statement>, reply: oneshot::Sender<Result<Vec<Option<u64>>, Error>> },
+}
+
+/// The way to the thread. Dropped, the thread ends as soon as it is done.
+#[derive(Debug)]
+pub(super) struct Worker {
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Worker {
+    /// Starts the thread. It connects with its first job.
+    pub(super) fn start(settings: Arc<OdbcSettings>, alive: Arc<()>) -> std::io::Result<Self> {
+        let (jobs, inbox) = mpsc::channel();
+        thread::Builder::new().name("odbc".to_owned()).spawn(move || {
+            let mut session = Session { settings: &settings, connection: None };
+            for job in inbox {
+                // Nobody may wait any more; then the answer is dropped.
+                match job {
+                    Job::Query { statement, reply } => drop(reply.send(session.query(&statement))),
+                    Job::Execute { statements, reply } => drop(reply.send(session.execute_all(&statements))),
+                }
+            }
+            drop(session);
+            drop(alive);
+        })?;
+        Ok(Self { jobs })
+    }
+
+    pub(super) fn give(&self, job: Job) -> Result<(), ()> {
+        self.jobs.send(job).map_err(|_| ())
+    }
+}
+
+/// A connection, opened when it is needed.
+struct Session<'s> {
+    settings: &'s OdbcSettings,
+    connection: Option<Connection<'static>>,
+}
+
+impl Session<'_> {
+    /// Asks. A connection that lay idle may have died meanwhile, which shows only when it is used: then once more on a new one.
+    fn query(&mut self, statement: &Statement) -> Result<Answer, Error> {
+        let was_open = self.connection.is_some();
+        let first = self.with_connection(statement, |session, connection| session.ask(connection, statement));
+        match first {
+            Err(failure) if failure.connection_lost && was_open => self
+                .with_connection(statement, |session, connection| session.ask(connection, statement))
+                .map_err(|failure| failure.error),
+            other => other.map_err(|failure| failure.error),
+        }
+    }
+
+    /// Writes, in one transaction where there are such. Never repeated; so a connection that lay idle is tried out before.
+    fn execute_all(&mut self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
+        let Some(first) = statements.first() else { return Ok(Vec::new()) };
+        if let Some(connection) = &self.connection
+            && connection.execute("SELECT 1", (), self.timeout()).is_err()
+        {
+            self.connection = None;
+        }
+        let written =
+            self.with_connection(first, |session, connection| session.write(connection, first, statements));
+        written.map_err(|failure| failure.error)
+    }
+
+    /// Lends the connection. One that broke is not kept.
+    fn with_connection<T>(
+        &mut self,
+        statement: &Statement,
+        act: impl FnOnce(&Self, &Connection<'static>) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => self.connect(statement)?,
+        };
+        let result = act(self, &connection);
+        if !result.as_ref().is_err_and(|failure| failure.connection_lost) {
+            self.connection = Some(connection);
+        }
+        result
+    }
+
+    fn connect(&self, statement: &Statement) -> Result<Connection<'static>, Failure> {
+        let settings = self.settings;
+        let failed = |error| diagnose::connecting(statement, settings, &error);
+        let text = connection_string::write(settings).map_err(|error| Failure {
+            error: Error::Unreachable { statement: statement.label().to_owned(), detail: error.to_string() },
+            connection_lost: true,
+        })?;
+        let limit = settings.connect_limit.min(settings.limits.time).as_secs().max(1);
+        let login_timeout_sec = Some(u32::try_from(limit).unwrap_or(u32::MAX));
+        let options = ConnectionOptions { login_timeout_sec, packet_size: None };
+        // Once for the process; the drivers it loads stay loaded.
+        let environment = environment().map_err(failed)?;
+        let connection =
+            environment.connect_with_connection_string(text.expose_secret(), options).map_err(failed)?;
+        // Whatever zone the server, the database or the role is set to.
+        if matches!(settings.dialect, Dialect::PostgreSql | Dialect::Databricks) {
+            connection.execute("SET TIME ZONE 'UTC'", (), self.timeout()).map_err(failed)?;
+        }
+        Ok(connection)
+    }
+
+    /// In whole seconds, which is all that ODBC has.
+    fn timeout(&self) -> Option<usize> {
+        let limit = self.settings.limits.time;
+        let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
+        usize::try_from(seconds).ok()
+    }
+
+    fn ask(&self, connection: &Connection<'static>, statement: &Statement) -> Result<Answer, Failure> {
+        let settings = self.settings;
+        let rendered = statement.render(settings.dialect).map_err(Failure::of)?;
+        let parameters = bind::parameters(&rendered.values, settings);
+        let failed = |error| diagnose::running(statement, settings, &error);
+        match connection.execute(&rendered.sql, &parameters[..], self.timeout()).map_err(failed)? {
+            Some(cursor) => fetch::all(statement, settings, cursor),
+            None => Ok(Answer::new(statement, settings.dialect, Vec::new(), Vec::new())),
+        }
+    }
+
+    fn write(
+        &self,
+        connection: &Connection<'static>,
+        first: &Statement,
+        statements: &[Statement],
+    ) -> Result<Vec<Option<u64>>, Failure> {
+        let settings = self.settings;
+        // One statement is a transaction by itself.
+        let transaction = statements.len() > 1 && settings.dialect.has_transactions();
+        let failed = |error| diagnose::running(first, settings, &error);
+        if !transaction {
+            return statements.iter().map(|statement| self.write_one(connection, statement)).collect();
+        }
+        connection.set_autocommit(false).map_err(failed)?;
+        let written: Result<Vec<_>, _> =
+            statements.iter().map(|statement| self.write_one(connection, statement)).collect();
+        let ended = if written.is_ok() { connection.commit() } else { connection.rollback() };
+        let restored = ended.and_then(|()| connection.set_autocommit(true));
+        match (written, restored) {
+            (Ok(written), Ok(())) => Ok(written),
+            (Ok(_), Err(error)) => Err(Failure { connection_lost: true, ..failed(error) }),
+            // What went wrong first is what people need; a connection in an unknown state is not kept.
+            (Err(failure), restored) => {
+                Err(Failure { connection_lost: failure.connection_lost || restored.is_err(), ..failure })
+            }
+        }
+    }
+
+    fn write_one(
+        &self,
+        connection: &Connection<'static>,
+        statement: &Statement,
+    ) -> Result<Option<u64>, Failure> {
+        let settings = self.settings;
+        let rendered = statement.render(settings.dialect).map_err(Failure::of)?;
+        let parameters = bind::parameters(&rendered.values, settings);
+        let failed = |error| diagnose::running(statement, settings, &error);
+        let mut prepared = connection.preallocate().map_err(failed)?;
+        if let Some(seconds) = self.timeout() {
+            // A driver that has no such limit says so; ours holds anyway.
+            drop(prepared.set_query_timeout_sec(seconds));
+        }
+        drop(prepared.execute(&rendered.sql, &parameters[..]).map_err(failed)?);
+        let count = prepared.row_count().map_err(failed)?;
+        Ok(count.and_then(|count| u64::try_from(count).ok()))
+    }
+}
