@@ -19,4 +19,6 @@ mod simulated_days;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
+mod warehouse;
+#[cfg(test)]
 mod webhooks;

@@ -339,3 +339,24 @@ fn no_function_may_run_as_long_as_a_notice_may_be_on_its_way() {
         );
     }
 }
+
+/// The packages that speak ODBC. Each has some 170 kB more in its zip, and a driver to bring along.
+const ODBC_PACKAGES: [&str; 0] = [];
+
+#[test]
+fn no_function_links_an_odbc_driver_manager_unless_it_asks_for_it() {
+    let asks = |dependency: &toml::Value| {
+        let features = dependency.get("features").and_then(toml::Value::as_array);
+        features.is_some_and(|features| features.iter().any(|feature| feature.as_str() == Some("odbc")))
+    };
+    for package in packages() {
+        let manifest: toml::Table = read(&format!("functions/{package}/Cargo.toml")).parse().unwrap();
+        let asked = asks(&manifest["dependencies"]["syncwatch"]);
+        assert_eq!(asked, ODBC_PACKAGES.contains(&package.as_str()), "{package}");
+    }
+    let workspace: toml::Table = read("Cargo.toml").parse().unwrap();
+    assert!(!asks(&workspace["workspace"]["dependencies"]["syncwatch"]));
+    let shared: toml::Table = read("shared/Cargo.toml").parse().unwrap();
+    assert!(shared["features"].get("default").is_none(), "every function would get the default features");
+    assert_eq!(shared["dependencies"]["odbc-api"]["optional"].as_bool(), Some(true));
+}
