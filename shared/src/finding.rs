@@ -64,6 +64,32 @@ checks! {
     VendorAlerts = "vendor-alerts", "alerts at Census";
     /// No webhook and no notice lies where what could not be handled ends.
     DeadLetters = "dead-letters", "dead letters";
+    /// The warehouse answers what the data checks ask.
+    WarehouseReachable = "warehouse-reachable", "warehouse";
+    /// The data checks were asked in their time.
+    ChecksRan = "checks-ran", "data checks";
+    /// Enough of the source's keys are in the destination.
+    Coverage = "coverage", "coverage";
+    /// No column has more values missing than allowed.
+    NullCount = "null-count", "missing values";
+    /// No column has a higher share of values missing than allowed.
+    NullRate = "null-rate", "share of missing values";
+    /// No more rows than allowed share a key.
+    Duplicates = "duplicates", "duplicates";
+    /// No change of the source waits longer than promised.
+    Freshness = "freshness", "freshness";
+    /// The queue is neither too long nor too old.
+    QueueSize = "queue-size", "queue";
+    /// The table has as many rows as expected.
+    RowCount = "row-count", "rows";
+    /// A column has none but the accepted values.
+    AcceptedValues = "accepted-values", "accepted values";
+    /// Texts have the expected form and length.
+    Pattern = "pattern", "form of texts";
+    /// What a column points at exists.
+    Referential = "referential", "references";
+    /// A number of one's own is within its limits.
+    CustomSql = "custom-sql", "own figure";
 }
 
 impl Check {

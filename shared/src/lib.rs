@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // Core: pure, no I/O, no clock.
+pub mod checks;
 pub mod classify;
 pub mod finding;
 pub mod incident;

@@ -69,7 +69,9 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         resolved_at: incident.resolved_at,
         open_for_seconds: incident.open_for(now).as_secs(),
         runbook: runbook(pipeline, incident_key.check.runbook_anchor()),
-        command: (!healthy).then(|| command(pipeline, &incident_key.subject)),
+        // Census knows nothing of what is in the warehouse.
+        command: (!healthy && !pipeline.is_about_data(&incident_key.subject))
+            .then(|| command(pipeline, &incident_key.subject)),
         link: link(pipeline, &incident_key.subject),
         contacts: contacts(pipeline),
         test: false,

@@ -11,11 +11,13 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
+use crate::checks::{DataCheck, WAREHOUSE};
 use crate::finding::Severity;
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
 use crate::silence::Declared;
+use crate::warehouse::Dialect;
 
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
@@ -53,6 +55,10 @@ pub struct Pipeline {
     pub channels: Channels,
     /// The syncs, in the file's order; keys and ids are unique.
     pub syncs: Vec<Sync>,
+    /// Where the data is; there are no checks without it.
+    pub warehouse: Option<Warehouse>,
+    /// What is to hold of the data, in the file's order; names are unique, and none is that of a sync.
+    pub checks: Vec<DataCheck>,
 }
 
 /// The subject of findings about the workspace as a whole.
@@ -67,6 +73,33 @@ pub struct Channels {
     pub pagerduty: Option<Severity>,
     /// A chat, by an incoming webhook.
     pub chat: Option<Severity>,
+}
+
+/// Where the data is. Credentials are in the secret that the environment names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warehouse {
+    /// Databricks, by its SQL Statement Execution API.
+    Databricks {
+        /// The host of the workspace.
+        host: String,
+        /// The id of the SQL warehouse.
+        warehouse_id: String,
+    },
+    /// Any database with an ODBC driver. Where it is, the secret says.
+    Odbc {
+        /// Whose SQL it speaks.
+        dialect: Dialect,
+    },
+}
+
+impl Warehouse {
+    /// Whose SQL it speaks.
+    pub fn dialect(&self) -> Dialect {
+        match self {
+            Self::Databricks { .. } => Dialect::Databricks,
+            Self::Odbc { dialect } => *dialect,
+        }
+    }
 }
 
 /// Where and how to reach Census.
@@ -183,9 +216,18 @@ impl Pipeline {
         })
     }
 
-    /// Whether findings may be about this subject: a declared sync, the workspace, or Syncwatch itself.
+    /// Whether findings may be about this subject: a declared sync or check, the workspace, the warehouse, or Syncwatch
+    /// itself.
     pub fn has_subject(&self, subject: &str) -> bool {
-        [CENSUS, SYNCWATCH].contains(&subject) || self.syncs.iter().any(|sync| sync.key == subject)
+        [CENSUS, SYNCWATCH].contains(&subject)
+            || self.syncs.iter().any(|sync| sync.key == subject)
+            || self.is_about_data(subject)
+    }
+
+    /// Whether a subject is about data: a declared check, or the warehouse as a whole.
+    pub fn is_about_data(&self, subject: &str) -> bool {
+        (subject == WAREHOUSE && !self.checks.is_empty())
+            || self.checks.iter().any(|check| check.name == subject)
     }
 
     /// The declared sync with a vendor's id.

@@ -1,5 +1,6 @@
 //! `pipeline.toml` as TOML has it, and the way from there to the validated form.
 
+mod checks;
 mod notices;
 
 use std::collections::HashMap;
@@ -11,6 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
+use self::checks::{RawCheck, RawWarehouse};
 use self::notices::{RawChannels, RawNotices, RawSilence};
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
@@ -45,6 +47,9 @@ struct RawPipeline {
     channels: RawChannels,
     #[serde(default)]
     syncs: Vec<RawSync>,
+    warehouse: Option<RawWarehouse>,
+    #[serde(default)]
+    checks: Vec<RawCheck>,
 }
 
 #[derive(Deserialize)]
@@ -194,11 +199,17 @@ impl Validation {
             "silences.name",
         );
         let notices = self.notices(raw.notices);
-        let subjects: Vec<String> = raw.syncs.iter().map(|sync| sync.key.get_ref().clone()).collect();
+        let named = raw.syncs.iter().map(|sync| &sync.key).chain(raw.checks.iter().map(|check| &check.name));
+        let named: Vec<&Spanned<String>> = named.collect();
+        // A subject is one thing: a notice about a check must not link to a sync.
+        self.unique(&named, |name| (name.get_ref().clone(), *name), "checks.name");
+        let subjects: Vec<String> = named.iter().map(|name| name.get_ref().clone()).collect();
         let silences =
             raw.silences.into_iter().map(|silence| self.silence(silence, &subjects, &time_zone)).collect();
         let channels = self.channels(raw.channels);
         let syncs = raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate, &time_zone)).collect();
+        let warehouse = raw.warehouse.and_then(|warehouse| self.warehouse(warehouse));
+        let checks = self.checks(raw.checks, warehouse.as_ref());
         Pipeline {
             name,
             time_zone,
@@ -210,6 +221,8 @@ impl Validation {
             silences,
             channels,
             syncs,
+            warehouse,
+            checks,
         }
     }
 

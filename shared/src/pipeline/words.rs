@@ -1,8 +1,9 @@
 //! A pipeline in words: what will be watched, and what counts as wrong.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ApiVersion, Pipeline, Undeclared};
+use super::{ApiVersion, Pipeline, Undeclared, Warehouse};
 use crate::schedule::{Rule, words};
 
 impl fmt::Display for Pipeline {
@@ -62,6 +63,7 @@ impl fmt::Display for Pipeline {
             Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,
             Undeclared::Ignore => writeln!(f, "  other syncs of the workspace are ignored")?,
         }
+        self.checks_in_words(f)?;
         self.notices_in_words(f)?;
         for contact in &self.contacts {
             let reach: Vec<&str> =
@@ -73,6 +75,27 @@ impl fmt::Display for Pipeline {
 }
 
 impl Pipeline {
+    fn checks_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let warehouse = match &self.warehouse {
+            Some(Warehouse::Databricks { host, warehouse_id }) => {
+                format!("Databricks at {host}, SQL warehouse {warehouse_id}")
+            }
+            Some(Warehouse::Odbc { dialect }) => format!("a warehouse behind ODBC that speaks {dialect:?}"),
+            None => return writeln!(f, "\nNo data is checked: there is no [warehouse]"),
+        };
+        let tables: BTreeSet<&str> = self.checks.iter().map(|check| check.table.as_str()).collect();
+        writeln!(f, "\nData: {} checks on {} tables of {warehouse}", self.checks.len(), tables.len())?;
+        for table in tables {
+            writeln!(f, "  {table}")?;
+            for check in self.checks.iter().filter(|check| check.table == table) {
+                let owner =
+                    check.owner.as_ref().map_or(String::new(), |owner| format!(", looked after by {owner}"));
+                writeln!(f, "    {} [{}]: {check}{owner}", check.name, check.severity)?;
+            }
+        }
+        Ok(())
+    }
+
     fn notices_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let policy = &self.notices;
         let flapping = policy.flapping;
