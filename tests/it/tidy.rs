@@ -162,6 +162,7 @@ fn pure_files() -> Vec<PathBuf> {
     .map(|module| format!("shared/src/{module}.rs"));
     let mut files: Vec<PathBuf> = core.iter().map(|file| root().join(file)).collect();
     for folder in [
+        "shared/src/checks",
         "shared/src/classify",
         "shared/src/incident",
         "shared/src/judge",

@@ -15,10 +15,11 @@ use syncwatch::aws::queue::Queue;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
-use syncwatch::finding::{Check, Finding};
+use syncwatch::checks::{DATA_CHECKS, judge_checks_ran};
+use syncwatch::finding::{Check, Finding, WhyNot};
 use syncwatch::judge::{judge_sync, judging_time};
 use syncwatch::observation::Unread;
-use syncwatch::pipeline::Pipeline;
+use syncwatch::pipeline::{Pipeline, SYNCWATCH};
 use syncwatch::report::Report;
 use syncwatch::runtime::{Env, Setting, env, pipeline_file};
 
@@ -138,7 +139,19 @@ impl App {
         say(&mut report, &mut round, &findings).await;
         let dead_letters = observe::dead_letters(&self.dead_letters).await;
         say(&mut report, &mut round, &[judge_dead_letters(&dead_letters)]).await;
-        round.conclude(Check::ALL).await;
+        let checks_ran = match self.store.last_round(&self.pipeline.name).await {
+            Ok(last) => judge_checks_ran(last.as_ref(), &self.pipeline.checks, now),
+            Err(error) => Finding::not_evaluated(
+                Check::ChecksRan,
+                SYNCWATCH,
+                WhyNot::Unreadable { found: error.to_string() },
+            ),
+        };
+        say(&mut report, &mut round, &[checks_ran]).await;
+        // Of data it knows nothing: that is for the round of data checks to conclude.
+        let own: Vec<Check> =
+            Check::ALL.iter().copied().filter(|check| !DATA_CHECKS.contains(check)).collect();
+        round.conclude(&own).await;
         report.open_incidents = round.open();
         report.notices = round.sent;
         report.held_back = round.held_back;

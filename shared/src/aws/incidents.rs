@@ -15,6 +15,7 @@ use crate::incident::{Incident, IncidentKey};
 
 mod causes;
 mod item;
+mod rounds;
 mod silences;
 
 pub use causes::Speaker;

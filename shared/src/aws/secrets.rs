@@ -96,10 +96,14 @@ impl SecretStore {
 
     /// Every live value as it is at this moment, past the cache, for those who keep it themselves.
     pub async fn read(&self, name: &str) -> Result<SecretValues, SecretError> {
+        parse(name, &self.raw(name).await?)
+    }
+
+    async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         let answer = answer.map_err(|error| refused(name, &error))?;
         match (answer.secret_string, answer.secret_binary) {
-            (Some(text), _) => parse(name, &SecretString::from(text)),
+            (Some(text), _) => Ok(SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
             (None, None) => Err(SecretError::Empty { name: name.to_owned() }),
         }
@@ -123,6 +127,13 @@ impl SecretStore {
                 Err(members.iter().fold(error, |error, (_, secret)| error.without(secret)).into())
             }
         }
+    }
+
+    /// The whole text of a secret whose form is the caller's business, without white space around it. Not cached: it is
+    /// read once a round.
+    pub async fn text(&self, name: &str) -> Result<SecretString, SecretError> {
+        let text = self.raw(name).await?;
+        trimmed(&text).ok_or_else(|| SecretError::Empty { name: name.to_owned() })
     }
 
     /// Forgets a value that was refused, so that the next use reads it again: it may just have been rotated.

@@ -76,6 +76,15 @@ pub const CHAT_SECRET: Setting = Setting {
 pub const PAGERDUTY_URL: Setting =
     Setting { name: "SYNCWATCH_PAGERDUTY_URL", holds: "the base URL of PagerDuty's Events API v2" };
 
+/// Where the credentials of the warehouse are.
+pub const WAREHOUSE_SECRET: Setting = Setting {
+    name: "SYNCWATCH_WAREHOUSE_SECRET",
+    holds: "the name of the secret that holds the credentials of the warehouse",
+};
+/// Another Databricks than the workspace's own address.
+pub const DATABRICKS_URL: Setting =
+    Setting { name: "SYNCWATCH_DATABRICKS_URL", holds: "the base URL of the Databricks workspace" };
+
 /// Settings that are not there, all of them at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {

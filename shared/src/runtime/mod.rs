@@ -41,6 +41,7 @@ pub mod clock;
 pub mod env;
 pub mod log;
 pub mod pipeline_file;
+pub mod warehouse;
 mod serve;
 
 pub use env::{Env, Setting, SettingsError};

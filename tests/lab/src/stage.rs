@@ -56,6 +56,8 @@ impl Stage {
             (WEBHOOK_SECRET, webhook_secret("to be replaced")),
             ("pagerduty", ROUTING_KEY.to_owned()),
             ("chat", chat.url().to_owned()),
+            // Opens nothing: whoever brings a warehouse puts its own.
+            ("warehouse", json!({ "token": "no warehouse yet" }).to_string()),
         ];
         let overrides =
             [("SYNCWATCH_CENSUS_BASE_URL", census.url()), ("SYNCWATCH_PAGERDUTY_URL", pagerduty.url())];

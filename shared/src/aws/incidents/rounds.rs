@@ -1,0 +1,107 @@
+//! The record of the last whole round of data checks, so that another function can tell when they stop.
+//!
+//! One item beside the pipeline's partition, `<pipeline>/rounds`: one write and one read, however many checks there are.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use super::item::{self, Item};
+use super::{Error, GET, IncidentStore, TABLE, UPDATE};
+use crate::checks::ValidatedRound;
+
+const DATA_CHECKS: &str = "data-checks";
+const BEGAN_AT: &str = "began_at";
+const CHECKS: &str = "checks";
+
+fn partition(pipeline: &str) -> AttributeValue {
+    AttributeValue::S(format!("{pipeline}/rounds"))
+}
+
+impl IncidentStore {
+    /// Records a whole round of data checks, over the one before.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
+        // Names have no way to fail.
+        let checks = serde_json::to_string(&round.checks).unwrap_or_default();
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, AttributeValue::S(DATA_CHECKS.to_owned()))
+            .update_expression("SET #began_at = :began_at, #checks = :checks")
+            .expression_attribute_names("#began_at", BEGAN_AT)
+            .expression_attribute_names("#checks", CHECKS)
+            .expression_attribute_values(":began_at", AttributeValue::S(round.at.to_string()))
+            .expression_attribute_values(":checks", AttributeValue::S(checks))
+            .send()
+            .await
+            .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
+        Ok(())
+    }
+
+    /// The last whole round of data checks; `None` if there never was one.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer, or what is stored is no such record.
+    pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, AttributeValue::S(DATA_CHECKS.to_owned()))
+            .send()
+            .await
+            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
+        let Some(stored) = answer.item.filter(|stored| !stored.is_empty()) else { return Ok(None) };
+        let item = Item(&stored);
+        let read = || {
+            let at: Timestamp = item.parsed(BEGAN_AT, "an instant")?;
+            let checks = item.json(CHECKS, "a list of names")?.ok_or_else(|| item.missing(CHECKS))?;
+            Ok(ValidatedRound { at, checks })
+        };
+        read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::aws::wire::{Wire, now};
+
+    fn store(wire: &Wire) -> IncidentStore {
+        IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents")
+    }
+
+    #[tokio::test]
+    async fn a_round_is_read_as_it_was_recorded() {
+        let wire = Wire::answering(200, json!({})).await;
+        let round = ValidatedRound { at: now(), checks: vec!["a".to_owned(), "b".to_owned()] };
+        store(&wire).record_round("properties", &round).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(written["Key"]["pipeline"], json!({"S": "properties/rounds"}));
+        let values = &written["ExpressionAttributeValues"];
+        let item = json!({ "began_at": values[":began_at"], "checks": values[":checks"] });
+
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        assert_eq!(store(&wire).last_round("properties").await.unwrap(), Some(round));
+    }
+
+    #[tokio::test]
+    async fn no_round_is_none_and_nonsense_is_an_error_that_names_the_item() {
+        let wire = Wire::answering(200, json!({})).await;
+        assert_eq!(store(&wire).last_round("properties").await.unwrap(), None);
+        let item = json!({
+            "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "data-checks"},
+            "began_at": {"S": "soon"}, "checks": {"S": "[]"},
+        });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        let error = store(&wire).last_round("properties").await.unwrap_err().to_string();
+        assert!(error.contains("began_at") && error.contains("syncwatch-incidents"), "{error}");
+    }
+}

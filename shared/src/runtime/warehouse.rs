@@ -1,0 +1,255 @@
+//! Opens the warehouse that `pipeline.toml` names, with the credentials of its secret.
+//!
+//! The secret is one JSON object of texts:
+//!
+//! * Databricks: `{"client_id", "client_secret"}` of a service principal, or `{"token"}`
+//! * ODBC, any driver: `{"connection_string": "Driver=...;..."}`
+//! * ODBC, PostgreSQL: `{"driver", "host", "port", "database", "user", "password"}`
+//! * ODBC, SQLite: `{"driver", "file"}`
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::aws::secrets::{SecretError, SecretStore};
+use crate::pipeline;
+use crate::warehouse::{
+    DatabricksAuth, DatabricksSettings, Dialect, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
+};
+
+/// Why the warehouse cannot be opened. Holds no part of the secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The secret holds something else than credentials of this driver.
+    #[error("secret {name}: {problem}. Put a JSON object of texts: {wanted}")]
+    Credentials {
+        /// The secret's name.
+        name: String,
+        /// What is wrong.
+        problem: String,
+        /// What it should be.
+        wanted: &'static str,
+    },
+    /// The driver cannot be used with these settings.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+}
+
+const DATABRICKS: &str = r#"{"client_id": "...", "client_secret": "..."}, or {"token": "..."}"#;
+const ODBC: &str = r#"{"connection_string": "Driver=...;..."}"#;
+const POSTGRESQL: &str = r#"{"driver": "...", "host": "...", "port": "5432", "database": "...", "user": "...", "password": "..."}, or {"connection_string": "Driver=...;..."}"#;
+const SQLITE: &str = r#"{"driver": "...", "file": "..."}, or {"connection_string": "Driver=...;..."}"#;
+
+type Texts = BTreeMap<String, SecretString>;
+
+/// Where the warehouse is, and how it is opened.
+#[derive(Debug, Clone)]
+pub struct Access<'a> {
+    /// What `pipeline.toml` says of it.
+    pub warehouse: &'a pipeline::Warehouse,
+    /// The name of the secret that holds its credentials.
+    pub secret: &'a str,
+    /// In the place of the workspace's own address, for a lab or a proxy.
+    pub base_url: Option<&'a str>,
+    /// How much a statement may take.
+    pub limits: Limits,
+    /// How long a statement may wait for Databricks to start the warehouse, or a driver to connect.
+    pub start_limit: Duration,
+}
+
+/// Opens the warehouse. Nothing is asked of it yet.
+///
+/// # Errors
+/// See [`Error`]: what people have to mend. That AWS does not answer is one of them, [`SecretError::Aws`].
+pub async fn open(
+    access: &Access<'_>,
+    secrets: &SecretStore,
+    http: reqwest::Client,
+) -> Result<Warehouse, Error> {
+    let text = secrets.text(access.secret).await?;
+    Ok(Warehouse::open(settings(access, &text)?, http)?)
+}
+
+fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Error> {
+    let wanted = match access.warehouse {
+        pipeline::Warehouse::Databricks { .. } => DATABRICKS,
+        pipeline::Warehouse::Odbc { dialect: Dialect::PostgreSql } => POSTGRESQL,
+        pipeline::Warehouse::Odbc { dialect: Dialect::Sqlite } => SQLITE,
+        pipeline::Warehouse::Odbc { dialect: Dialect::Databricks } => ODBC,
+    };
+    let refused = |problem: String| Error::Credentials { name: access.secret.to_owned(), problem, wanted };
+    // serde's error would quote what it found, so it is not kept.
+    let texts: Texts = serde_json::from_str(secret.expose_secret())
+        .map_err(|_| refused("it is not a JSON object of texts".to_owned()))?;
+    let needed = |key: &str| {
+        let text = texts.get(key).filter(|text| !text.expose_secret().trim().is_empty());
+        text.cloned().ok_or_else(|| refused(format!("it has no {key}")))
+    };
+    let plain = |key: &str| needed(key).map(|text| text.expose_secret().trim().to_owned());
+    match access.warehouse {
+        pipeline::Warehouse::Databricks { host, warehouse_id } => {
+            let auth = match texts.get("token") {
+                Some(_) => DatabricksAuth::Token(needed("token")?),
+                None => DatabricksAuth::service_principal(plain("client_id")?, needed("client_secret")?),
+            };
+            let url = access.base_url.map_or_else(|| format!("https://{host}"), str::to_owned);
+            let mut settings = DatabricksSettings::new(url, warehouse_id, auth);
+            settings.limits = access.limits;
+            settings.start_limit = access.start_limit;
+            Ok(Settings::Databricks(settings))
+        }
+        pipeline::Warehouse::Odbc { dialect } => {
+            let mut settings = match (dialect, texts.get("connection_string")) {
+                (_, Some(text)) => from_connection_string(*dialect, text)
+                    .ok_or_else(|| refused("its connection_string has no Driver, or is malformed".to_owned()))?,
+                (Dialect::Sqlite, None) => OdbcSettings::sqlite(plain("driver")?, plain("file")?),
+                (Dialect::PostgreSql, None) => {
+                    let port = plain("port")?;
+                    let port = port.parse().map_err(|_| refused("its port is no number".to_owned()))?;
+                    OdbcSettings::postgresql(
+                        plain("driver")?,
+                        plain("host")?,
+                        port,
+                        plain("database")?,
+                        plain("user")?,
+                        needed("password")?,
+                    )
+                }
+                (Dialect::Databricks, None) => return Err(refused("it has no connection_string".to_owned())),
+            };
+            settings.limits = access.limits;
+            settings.connect_limit = settings.connect_limit.min(access.start_limit);
+            Ok(Settings::Odbc(settings))
+        }
+    }
+}
+
+/// Takes a connection string apart: `key=value` divided by `;`, a value in braces taken as it is, `}}` a brace in it.
+fn from_connection_string(dialect: Dialect, text: &SecretString) -> Option<OdbcSettings> {
+    let (mut driver, mut attributes) = (None, Vec::new());
+    let mut rest = text.expose_secret().trim();
+    while !rest.is_empty() {
+        let (key, after) = rest.split_once('=')?;
+        let (value, after) = value(after.trim_start())?;
+        let key = key.trim();
+        if key.is_empty() {
+            return None;
+        }
+        match key.eq_ignore_ascii_case("driver") {
+            true => driver = Some(value),
+            false => attributes.push((key, value)),
+        }
+        rest = after.trim_start();
+    }
+    let driver = driver.filter(|driver| !driver.is_empty())?;
+    let settings = OdbcSettings::new(driver, dialect);
+    Some(attributes.into_iter().fold(settings, |settings, (key, value)| settings.with(key, value)))
+}
+
+/// The value that begins here, and what follows behind its `;`.
+fn value(text: &str) -> Option<(String, &str)> {
+    let Some(mut inner) = text.strip_prefix('{') else {
+        let (value, rest) = text.split_once(';').unwrap_or((text, ""));
+        return Some((value.trim().to_owned(), rest));
+    };
+    let mut value = String::new();
+    loop {
+        let (part, after) = inner.split_once('}')?;
+        value.push_str(part);
+        match after.strip_prefix('}') {
+            Some(more) => {
+                value.push('}');
+                inner = more;
+            }
+            None => {
+                let after = after.trim_start();
+                return match after.strip_prefix(';') {
+                    Some(rest) => Some((value, rest)),
+                    None => after.is_empty().then_some((value, "")),
+                };
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn databricks() -> pipeline::Warehouse {
+        pipeline::Warehouse::Databricks {
+            host: "dbc-1.cloud.databricks.com".to_owned(),
+            warehouse_id: "abc".to_owned(),
+        }
+    }
+
+    fn odbc(dialect: Dialect) -> pipeline::Warehouse {
+        pipeline::Warehouse::Odbc { dialect }
+    }
+
+    fn of(warehouse: &pipeline::Warehouse, secret: &str) -> Result<Settings, Error> {
+        let access = Access {
+            warehouse,
+            secret: "syncwatch/warehouse",
+            base_url: None,
+            limits: Limits::default(),
+            start_limit: Duration::from_secs(60),
+        };
+        settings(&access, &SecretString::from(secret))
+    }
+
+    #[test]
+    fn each_driver_takes_its_credentials() {
+        let token = of(&databricks(), r#"{"token": "hunter2"}"#).unwrap();
+        assert!(matches!(&token, Settings::Databricks(s) if matches!(s.auth, DatabricksAuth::Token(_))));
+        let principal = of(&databricks(), r#"{"client_id": "a", "client_secret": "hunter2"}"#).unwrap();
+        assert!(matches!(&principal, Settings::Databricks(s) if s.base_url == "https://dbc-1.cloud.databricks.com"));
+        let parts = r#"{"driver":"d","host":"h","port":"5432","database":"b","user":"u","password":"hunter2"}"#;
+        assert!(matches!(of(&odbc(Dialect::PostgreSql), parts), Ok(Settings::Odbc(s)) if s.driver == "d"));
+        let file = r#"{"driver": "d", "file": "f"}"#;
+        assert!(matches!(of(&odbc(Dialect::Sqlite), file), Ok(Settings::Odbc(_))));
+        for settings in [token, principal] {
+            assert!(!format!("{settings:?}").contains("hunter2"));
+        }
+    }
+
+    #[test]
+    fn a_connection_string_is_taken_apart_as_drivers_do() {
+        let taken = |text: &str| {
+            let settings = from_connection_string(Dialect::PostgreSql, &SecretString::from(text))?;
+            let attributes: Vec<String> = settings
+                .attributes
+                .iter()
+                .map(|attribute| format!("{}={}", attribute.key, attribute.value.expose_secret()))
+                .collect();
+            Some(format!("{} {}", settings.driver, attributes.join(" ")))
+        };
+        assert_eq!(taken("Driver=/a.so;Server=h;PWD={a;b}}c}; Port = 1").unwrap(), "/a.so Server=h PWD=a;b}c Port=1");
+        assert_eq!(taken("DRIVER={PostgreSQL Unicode};UID=me;").unwrap(), "PostgreSQL Unicode UID=me");
+        for malformed in ["", "Server=h", "Driver=;Server=h", "Driver", "Driver={a", "Driver={a}b;", "=x;Driver=d"] {
+            assert_eq!(taken(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_names_the_secret_and_what_to_put_and_shows_nothing_of_it() {
+        for (warehouse, secret) in [
+            (databricks(), "hunter2"),
+            (databricks(), r#"{"client_id": "hunter2"}"#),
+            (databricks(), r#"{"token": ""}"#),
+            (databricks(), r#"{"token": ["hunter2"]}"#),
+            (odbc(Dialect::PostgreSql), r#"{"connection_string": "PWD=hunter2"}"#),
+            (odbc(Dialect::PostgreSql), r#"{"driver":"d","host":"h","port":"hunter2"}"#),
+            (odbc(Dialect::Databricks), r#"{"token": "hunter2"}"#),
+        ] {
+            let error = of(&warehouse, secret).unwrap_err();
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains("syncwatch/warehouse") && shown.contains("Put a JSON object"), "{shown}");
+        }
+    }
+}
