@@ -1,6 +1,8 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
 #[cfg(test)]
+mod data_checks;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod flapping;
@@ -8,6 +10,8 @@ mod flapping;
 mod incidents;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod nightly;
 #[cfg(test)]
 mod on_aws;
 #[cfg(test)]

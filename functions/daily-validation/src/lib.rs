@@ -145,8 +145,7 @@ impl App {
             }
         }
         report.conclude();
-        let declared =
-            |finding: &Finding| checks.iter().find(|check| check.name == finding.subject).copied();
+        let declared = |finding: &Finding| checks.iter().find(|check| check.name == finding.subject).copied();
         let table = table(findings.iter().map(|finding| (declared(finding), finding)));
         Ok(Answer { report, statements, table })
     }

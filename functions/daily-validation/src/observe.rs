@@ -38,7 +38,8 @@ impl<'w> Asker<'w> {
         let mut scans = scans.into_iter();
         let Some(first) = scans.next() else { return Vec::new() };
         let first = self.look(first).await;
-        let down = matches!(&first.answer, Some(Err(error)) if Trouble::Failed(error.clone()).is_of_the_warehouse());
+        let down =
+            matches!(&first.answer, Some(Err(error)) if Trouble::Failed(error.clone()).is_of_the_warehouse());
         let mut looked = vec![first];
         if down {
             looked.extend(scans.map(|scan| Looked { scan, answer: None }));

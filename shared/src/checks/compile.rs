@@ -243,10 +243,9 @@ impl<'z> Builder<'z> {
                 let mut names = vec![self.count(&conditions, &[])];
                 if let Some((column, _)) = oldest {
                     let column = self.column("t", column)?;
-                    names.push(self.add_column(
-                        format!("MIN({})", case(&conditions, &column)),
-                        Measure::Instant,
-                    ));
+                    names.push(
+                        self.add_column(format!("MIN({})", case(&conditions, &column)), Measure::Instant),
+                    );
                 }
                 names
             }

@@ -96,7 +96,10 @@ pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
         Err(error) => Err(error.clone()),
     };
     Figures(
-        scan.columns.iter().map(|column| (column.name.clone(), figure(&column.name, column.measure))).collect(),
+        scan.columns
+            .iter()
+            .map(|column| (column.name.clone(), figure(&column.name, column.measure)))
+            .collect(),
     )
 }
 
@@ -111,7 +114,9 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
                 found,
             };
             match row.values() {
-                [value] => number(value).map_err(|found| shape(format!("{found} where there must be a number")))?,
+                [value] => {
+                    number(value).map_err(|found| shape(format!("{found} where there must be a number")))?
+                }
                 values => return Err(shape(format!("{} columns where there must be one", values.len()))),
             }
         }
@@ -157,9 +162,7 @@ fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
     }
     match verdict.wrong {
         None => Finding::healthy(check.check(), &check.name, evidence),
-        Some((severity, cause)) => {
-            Finding::unhealthy(check.check(), &check.name, severity, evidence, cause)
-        }
+        Some((severity, cause)) => Finding::unhealthy(check.check(), &check.name, severity, evidence, cause),
     }
 }
 
@@ -254,7 +257,7 @@ impl Look<'_> {
         };
         let said = percent_in_words(percent, &[warn, critical]);
         let summary = format!(
-            "{said} of the keys of {table} are in {destination} ({} of {}): {grade}",
+            "{said} ({grade}): {} of {} keys of {table} are in {destination}",
             grouped(found),
             grouped(rows)
         );
@@ -263,7 +266,12 @@ impl Look<'_> {
              the error rate of the syncs",
             grouped(missing)
         );
-        let figures = [("coverage", said), ("found", grouped(found)), ("keys", grouped(rows)), ("missing", grouped(missing))];
+        let figures = [
+            ("coverage", said),
+            ("found", grouped(found)),
+            ("keys", grouped(rows)),
+            ("missing", grouped(missing)),
+        ];
         let figures = figures.map(|(name, value)| (name.to_owned(), value)).into();
         Ok(Verdict { summary, figures, wrong: severity.map(|severity| (severity, cause)) })
     }
@@ -358,8 +366,7 @@ impl Look<'_> {
         let waits = self.now.duration_since(waiting);
         figures.push(("oldest change that waits".to_owned(), minute_utc(waiting)));
         let waits_in_words = words(waits.max(SignedDuration::ZERO));
-        let summary =
-            format!("a change in {table} waits for {waits_in_words} to arrive in {destination}");
+        let summary = format!("a change in {table} waits for {waits_in_words} to arrive in {destination}");
         let cause = match copied {
             Some(copied) if copied > waiting => {
                 "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
@@ -405,12 +412,7 @@ impl Look<'_> {
         Ok(self.verdict_of(summary, figures, waiting > limit || too_old, cause))
     }
 
-    fn violations(
-        &self,
-        limit: u64,
-        say: impl Fn(String) -> String,
-        cause: &str,
-    ) -> Result<Verdict, WhyNot> {
+    fn violations(&self, limit: u64, say: impl Fn(String) -> String, cause: &str) -> Result<Verdict, WhyNot> {
         let rows = self.rows(0, "a value")?;
         let wrong = self.count(1, "how many rows do not fit")?;
         let figures = vec![("do not fit".to_owned(), grouped(wrong)), ("of rows".to_owned(), grouped(rows))];
@@ -576,15 +578,17 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
         Some(Trouble::Failed(Error::DriverMissing { .. })) => {
             (first, "The function was built or deployed without the ODBC driver that pipeline.toml asks for")
         }
-        Some(_) => (first, "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it"),
+        Some(_) => (
+            first,
+            "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it",
+        ),
         None => (
             format!("{failed} of {statements} statements failed, so their checks are blind: {first}"),
             "A table, view or column was renamed or dropped, a permission was taken away, or a type changed",
         ),
     };
-    let mut evidence = Evidence::new(summary)
-        .with("statements", statements)
-        .with("statements that failed", failed);
+    let mut evidence =
+        Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
     for trouble in troubles.iter().skip(usize::from(down.is_none())).take(NAMED) {
         evidence = evidence.with("failed", trouble);
     }

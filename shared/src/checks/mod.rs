@@ -332,7 +332,7 @@ impl fmt::Display for DataCheck {
                 }
                 if min_length.is_some() || max_length.is_some() {
                     let length = between(min_length.as_ref(), max_length.as_ref(), " characters");
-                    write!(f, " has {length}")?;
+                    write!(f, "{} has {length}", if like.is_some() { " and" } else { "" })?;
                 }
             }
             Rule::Referential { column, references, .. } => write!(

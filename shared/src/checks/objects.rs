@@ -43,12 +43,12 @@ mod tests {
             names("crm.rds.properties"),
             ["`crm`.`rds`.`properties`", "\"rds\".\"properties\"", "`rds.properties`"]
         );
-        assert_eq!(names("rds.properties"), ["`rds`.`properties`", "\"rds\".\"properties\"", "`rds.properties`"]);
-        assert_eq!(names("properties"), ["`properties`", "\"properties\"", "`properties`"]);
         assert_eq!(
-            names("a`b.c\"d.e;--"),
-            ["`a``b`.`c\"d`.`e;--`", "\"c\"\"d\".\"e;--\"", "`c\"d.e;--`"]
+            names("rds.properties"),
+            ["`rds`.`properties`", "\"rds\".\"properties\"", "`rds.properties`"]
         );
+        assert_eq!(names("properties"), ["`properties`", "\"properties\"", "`properties`"]);
+        assert_eq!(names("a`b.c\"d.e;--"), ["`a``b`.`c\"d`.`e;--`", "\"c\"\"d\".\"e;--\"", "`c\"d.e;--`"]);
     }
 
     #[test]

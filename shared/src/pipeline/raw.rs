@@ -208,8 +208,13 @@ impl Validation {
             raw.silences.into_iter().map(|silence| self.silence(silence, &subjects, &time_zone)).collect();
         let channels = self.channels(raw.channels);
         let syncs = raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate, &time_zone)).collect();
+        if let (None, Some(first)) = (&raw.warehouse, raw.checks.first()) {
+            let remedy = "add [warehouse] with its driver: checks are asked there";
+            self.refuse(&first.name, "warehouse", "missing", remedy);
+        }
         let warehouse = raw.warehouse.and_then(|warehouse| self.warehouse(warehouse));
-        let checks = self.checks(raw.checks, warehouse.as_ref());
+        let checks = warehouse.as_ref().map(|warehouse| self.checks(raw.checks, warehouse.dialect()));
+        let checks = checks.unwrap_or_default();
         Pipeline {
             name,
             time_zone,

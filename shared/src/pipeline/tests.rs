@@ -241,3 +241,169 @@ proptest::proptest! {
         let _ = Pipeline::parse(&lines.join("\n"));
     }
 }
+
+/// The seed with its data checks replaced.
+fn with_checks(driver: &str, checks: &str) -> String {
+    let (syncs, _) = SEED.split_once("[warehouse]").unwrap();
+    format!("{syncs}\n[warehouse]\n{driver}\n{checks}")
+}
+
+const ODBC: &str = "driver = \"odbc\"\ndialect = \"postgresql\"";
+
+#[test]
+fn every_kind_of_check_is_read_and_told_in_words() {
+    let checks = r#"
+[[checks]]
+name = "rate"
+kind = "null-rate"
+table = "rds.properties"
+columns = ["city", "address"]
+limit_percent = 2.5
+window = { day = "today", column = "created_at" }
+[[checks]]
+name = "pair"
+kind = "duplicates"
+table = "rds.properties"
+key = ["company_name", "address"]
+limit = 3
+[[checks]]
+name = "waiting"
+kind = "queue-size"
+table = "sfdc_dbx.properties_to_create"
+limit = 100
+oldest_by = "created_at"
+max_age = "24h"
+severity = "error"
+[[checks]]
+name = "rows"
+kind = "row-count"
+table = "rds.properties"
+min = 20000
+max = 40000
+[[checks]]
+name = "status"
+kind = "accepted-values"
+table = "rds.properties"
+column = "status"
+values = ["active", "sold; DROP TABLE"]
+[[checks]]
+name = "ids"
+kind = "pattern"
+table = "rds.properties"
+column = "property_id"
+like = "P-%"
+min_length = 3
+max_length = 20
+[[checks]]
+name = "owners"
+kind = "referential"
+table = "rds.properties"
+column = "owner_id"
+references = { table = "rds.owners", key = "id", where = [{ column = "kind", equals = 3 }] }
+[[checks]]
+name = "own"
+kind = "custom-sql"
+table = "rds.properties"
+sql = "SELECT COUNT(*) FROM rds.properties WHERE created_at >= :from AND created_at < :to"
+window = { day = "yesterday" }
+max = 500
+"#;
+    let pipeline = Pipeline::parse(&with_checks(ODBC, checks)).unwrap();
+    let words = pipeline.to_string();
+    let (_, data) = words.split_once("\nData:").unwrap();
+    insta::assert_snapshot!(data.split_once("\n\nPeople").unwrap().0);
+    for subject in ["rate", "own", "warehouse", "census"] {
+        assert!(pipeline.has_subject(subject), "{subject}");
+    }
+    assert!(!pipeline.has_subject("company-names"));
+}
+
+#[test]
+fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
+    let head = "[[checks]]\nname = \"a\"\ntable = \"rds.properties\"\n";
+    let bad = [
+        "kind = \"regex\"",
+        "kind = \"coverage\"\nkey = \"id\"",
+        "kind = \"coverage\"\nkey = [\"a\", \"b\"]\ndestination = { table = \"t\", key = \"k\" }",
+        "kind = \"coverage\"\nkey = \"a\"\ndestination = { table = \"t\", key = \"k\" }\nwarn_below = 80\ncritical_below = 90",
+        "kind = \"coverage\"\nkey = \"a\"\ndestination = { table = \"t\" }",
+        "kind = \"null-count\"",
+        "kind = \"null-count\"\ncolumn = \"a\\n; DROP TABLE b\"",
+        "kind = \"null-count\"\ncolumn = \"a\"\nsql = \"SELECT 1\"",
+        "kind = \"null-rate\"\ncolumn = \"a\"\nlimit_percent = 101.0",
+        "kind = \"duplicates\"\nkey = []",
+        "kind = \"freshness\"\ncolumn = \"a\"\ndestination = { table = \"t\", column = \"c\" }",
+        "kind = \"queue-size\"\nlimit = 1\nmax_age = \"2h\"",
+        "kind = \"row-count\"",
+        "kind = \"row-count\"\nmin = 2\nmax = 1",
+        "kind = \"row-count\"\nmin = 1.5",
+        "kind = \"accepted-values\"\ncolumn = \"a\"\nvalues = [\"a\", 1]",
+        "kind = \"pattern\"\ncolumn = \"a\"",
+        "kind = \"pattern\"\ncolumn = \"a\"\nlike = \"a!b\"",
+        "kind = \"pattern\"\ncolumn = \"a\"\nlike = 'a\\%'",
+        "kind = \"custom-sql\"\nsql = \"DROP TABLE a\"\nmax = 1",
+        "kind = \"custom-sql\"\nsql = \"SELECT 1; DELETE FROM a\"\nmax = 1",
+        "kind = \"custom-sql\"\nsql = \"SELECT :from\"\nmax = 1",
+        "kind = \"row-count\"\nmin = 1\nseverity = \"bad\"",
+        "kind = \"row-count\"\nmin = 1\nwindow = { day = \"tomorrow\", column = \"c\" }",
+        "kind = \"row-count\"\nmin = 1\nwindow = { day = \"today\" }",
+        "kind = \"row-count\"\nmin = 1\nnonsense = 1",
+    ];
+    let first = with_checks(ODBC, "").lines().count();
+    let told: Vec<String> = bad
+        .iter()
+        .map(|check| {
+            let said = problems(&with_checks(ODBC, &format!("{head}{check}\n")));
+            assert!(!said.is_empty(), "{check} is taken");
+            // Lines count from the tables of this test.
+            let relative = said.iter().map(|problem| match problem.strip_prefix("line ") {
+                Some(rest) => {
+                    let (line, rest) = rest.split_once(':').unwrap();
+                    format!("+{}:{rest}", line.parse::<usize>().unwrap() - first)
+                }
+                None => problem.clone(),
+            });
+            relative.collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+#[test]
+fn what_is_wrong_with_the_warehouse_is_told_and_checks_need_one() {
+    let rows = "[[checks]]\nname = \"a\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n";
+    let drivers = [
+        "driver = \"jdbc\"",
+        "driver = \"databricks\"",
+        "driver = \"databricks\"\nhost = \"dbc-1.example.com\"",
+        "driver = \"databricks\"\nhost = \"https://token@dbc-1.example.com\"\nwarehouse_id = \"a\"",
+        "driver = \"databricks\"\nhost = \"dbc-1.example.com\"\nhttp_path = \"/elsewhere/a\"",
+        "driver = \"odbc\"",
+        "driver = \"odbc\"\ndialect = \"oracle\"",
+        "driver = \"odbc\"\ndialect = \"sqlite\"\nhost = \"h\"",
+    ];
+    let told: Vec<String> =
+        drivers.iter().map(|driver| problems(&with_checks(driver, rows)).join("\n")).collect();
+    assert!(!told.join("\n").contains("token@"), "an address may carry a password by mistake");
+    insta::assert_snapshot!(told.join("\n"));
+    let (without, _) = SEED.split_once("[warehouse]").unwrap();
+    assert!(problems(&format!("{without}{rows}"))[0].contains("`warehouse`: missing; add [warehouse]"));
+    let path =
+        "driver = \"databricks\"\nhost = \"dbc-1.example.com\"\nhttp_path = \"/sql/1.0/warehouses/abc\"";
+    let pipeline = Pipeline::parse(&with_checks(path, rows)).unwrap();
+    let warehouse =
+        Warehouse::Databricks { host: "dbc-1.example.com".to_owned(), warehouse_id: "abc".to_owned() };
+    assert_eq!(pipeline.warehouse, Some(warehouse));
+}
+
+#[test]
+fn the_name_of_a_check_is_its_own_and_may_be_silenced() {
+    let check =
+        |name: &str| format!("[[checks]]\nname = \"{name}\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n");
+    for taken in ["properties-create", "census", "warehouse", "Bad Name"] {
+        assert!(!problems(&with_checks(ODBC, &check(taken))).is_empty(), "{taken}");
+    }
+    assert!(!problems(&with_checks(ODBC, &format!("{}{}", check("a"), check("a")))).is_empty());
+    let silence = SILENCE.replace("properties-create", "a");
+    assert_eq!(problems(&with_checks(ODBC, &format!("{}{silence}", check("a")))), [""; 0]);
+}

@@ -41,8 +41,8 @@ pub mod clock;
 pub mod env;
 pub mod log;
 pub mod pipeline_file;
-pub mod warehouse;
 mod serve;
+pub mod warehouse;
 
 pub use env::{Env, Setting, SettingsError};
 pub use serve::serve;

@@ -104,8 +104,9 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
         }
         pipeline::Warehouse::Odbc { dialect } => {
             let mut settings = match (dialect, texts.get("connection_string")) {
-                (_, Some(text)) => from_connection_string(*dialect, text)
-                    .ok_or_else(|| refused("its connection_string has no Driver, or is malformed".to_owned()))?,
+                (_, Some(text)) => from_connection_string(*dialect, text).ok_or_else(|| {
+                    refused("its connection_string has no Driver, or is malformed".to_owned())
+                })?,
                 (Dialect::Sqlite, None) => OdbcSettings::sqlite(plain("driver")?, plain("file")?),
                 (Dialect::PostgreSql, None) => {
                     let port = plain("port")?;
@@ -207,8 +208,11 @@ mod tests {
         let token = of(&databricks(), r#"{"token": "hunter2"}"#).unwrap();
         assert!(matches!(&token, Settings::Databricks(s) if matches!(s.auth, DatabricksAuth::Token(_))));
         let principal = of(&databricks(), r#"{"client_id": "a", "client_secret": "hunter2"}"#).unwrap();
-        assert!(matches!(&principal, Settings::Databricks(s) if s.base_url == "https://dbc-1.cloud.databricks.com"));
-        let parts = r#"{"driver":"d","host":"h","port":"5432","database":"b","user":"u","password":"hunter2"}"#;
+        assert!(
+            matches!(&principal, Settings::Databricks(s) if s.base_url == "https://dbc-1.cloud.databricks.com")
+        );
+        let parts =
+            r#"{"driver":"d","host":"h","port":"5432","database":"b","user":"u","password":"hunter2"}"#;
         assert!(matches!(of(&odbc(Dialect::PostgreSql), parts), Ok(Settings::Odbc(s)) if s.driver == "d"));
         let file = r#"{"driver": "d", "file": "f"}"#;
         assert!(matches!(of(&odbc(Dialect::Sqlite), file), Ok(Settings::Odbc(_))));
@@ -228,9 +232,14 @@ mod tests {
                 .collect();
             Some(format!("{} {}", settings.driver, attributes.join(" ")))
         };
-        assert_eq!(taken("Driver=/a.so;Server=h;PWD={a;b}}c}; Port = 1").unwrap(), "/a.so Server=h PWD=a;b}c Port=1");
+        assert_eq!(
+            taken("Driver=/a.so;Server=h;PWD={a;b}}c}; Port = 1").unwrap(),
+            "/a.so Server=h PWD=a;b}c Port=1"
+        );
         assert_eq!(taken("DRIVER={PostgreSQL Unicode};UID=me;").unwrap(), "PostgreSQL Unicode UID=me");
-        for malformed in ["", "Server=h", "Driver=;Server=h", "Driver", "Driver={a", "Driver={a}b;", "=x;Driver=d"] {
+        for malformed in
+            ["", "Server=h", "Driver=;Server=h", "Driver", "Driver={a", "Driver={a}b;", "=x;Driver=d"]
+        {
             assert_eq!(taken(malformed), None, "{malformed}");
         }
     }

@@ -1,1 +1,81 @@
+use jiff::tz::TimeZone;
+use syncwatch::checks::{DATA_CHECKS, DataCheck, compile};
+use syncwatch::finding::Outcome;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::warehouse::{Dialect, Error};
+
 use super::*;
+
+fn seed() -> Vec<DataCheck> {
+    Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap().checks
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+fn scans(checks: &[DataCheck]) -> Vec<Scan<'_>> {
+    compile(checks, Dialect::Databricks, &TimeZone::UTC, now()).unwrap()
+}
+
+fn failing(checks: &[DataCheck], error: &Error) -> Vec<String> {
+    let mut answers = vec![Some(Err(error.clone())), None, None, None].into_iter();
+    let looked: Vec<Looked<'_>> =
+        scans(checks).into_iter().map(|scan| Looked { scan, answer: answers.next().unwrap() }).collect();
+    judge_round(&looked, Extent::Whole, now()).iter().map(ToString::to_string).collect()
+}
+
+fn statement() -> String {
+    "checks of crm.rds.properties".to_owned()
+}
+
+#[test]
+fn a_warehouse_that_is_down_is_one_finding_and_every_check_is_held_under_it() {
+    let checks = seed();
+    let error = Error::Unreachable { statement: statement(), detail: "connection refused".to_owned() };
+    let said = failing(&checks, &error);
+    assert_eq!(said.len(), 1 + checks.len());
+    assert!(said[0].starts_with("warehouse-reachable warehouse: error, "), "{}", said[0]);
+    for line in said.iter().skip(1) {
+        assert!(line.ends_with("not evaluated, held under warehouse-reachable of warehouse"), "{line}");
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_used_is_one_finding_too() {
+    let checks = seed();
+    let findings = judge_closed(&scans(&checks), "secret syncwatch/warehouse: it is empty");
+    assert_eq!(findings.iter().filter(|finding| finding.is_unhealthy()).count(), 1);
+    assert!(findings[0].to_string().contains("secret syncwatch/warehouse: it is empty"), "{}", findings[0]);
+    assert_eq!(findings.len(), 1 + checks.len());
+}
+
+#[test]
+fn a_view_that_is_missing_is_one_finding_that_names_it() {
+    let checks = seed();
+    let error = Error::MissingObject { statement: statement(), message: "no crm.rds.properties".to_owned() };
+    let said = failing(&checks, &error);
+    assert!(said[0].contains("1 of 4 statements failed") && said[0].contains("no crm.rds.properties"));
+    assert!(said[1].contains("coverage properties-coverage: not evaluated, unreadable"), "{}", said[1]);
+    assert!(said[2].ends_with("held under coverage of properties-coverage"), "{}", said[2]);
+}
+
+#[test]
+fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
+    let checks = seed();
+    let one = &checks[..1];
+    let answer = Err(Error::PermissionDenied { statement: statement(), message: "no SELECT".to_owned() });
+    let looked = vec![Looked { scan: scans(one).remove(0), answer: Some(answer) }];
+    let findings = judge_round(&looked, Extent::OneCheck, now());
+    assert_eq!(findings.len(), 1);
+    assert!(matches!(findings[0].outcome, Outcome::NotEvaluated { .. }));
+    let whole = judge_round(&looked, Extent::Whole, now());
+    assert_eq!(whole.iter().filter(|finding| finding.is_unhealthy()).count(), 1);
+}
+
+#[test]
+fn what_the_round_judges_is_what_it_concludes() {
+    for check in seed() {
+        assert!(DATA_CHECKS.contains(&check.check()), "{}", check.name);
+    }
+}

@@ -213,14 +213,7 @@ impl Validation {
         }
     }
 
-    pub(super) fn checks(&mut self, raw: Vec<RawCheck>, warehouse: Option<&Warehouse>) -> Vec<DataCheck> {
-        let Some(dialect) = warehouse.map(Warehouse::dialect) else {
-            if let Some(first) = raw.first() {
-                let remedy = "add [warehouse] with its driver: checks are asked there";
-                self.refuse(&first.name, "warehouse", "missing or not usable", remedy);
-            }
-            return Vec::new();
-        };
+    pub(super) fn checks(&mut self, raw: Vec<RawCheck>, dialect: Dialect) -> Vec<DataCheck> {
         if let Some(beyond) = raw.get(MOST_CHECKS) {
             let remedy = format!("declare {MOST_CHECKS} at the most, or divide the pipeline");
             self.refuse(&beyond.name, "checks", "too many checks", remedy);
@@ -301,7 +294,8 @@ impl Validation {
                 Rule::Duplicates { key: columns, limit: raw.limit.take().map_or(0, Spanned::into_inner) }
             }
             "freshness" => {
-                let column = needed!(self, raw, column, "column = \"...\", which says when a row last changed");
+                let column =
+                    needed!(self, raw, column, "column = \"...\", which says when a row last changed");
                 let column = self.column(&column, "checks.column", dialect);
                 let destination =
                     needed!(self, raw, destination, "destination = { table = \"...\", column = \"...\" }");
@@ -318,7 +312,8 @@ impl Validation {
                     }
                     (None, None) => None,
                     (Some(at), None) | (None, Some(at)) => {
-                        let remedy = "give both, or neither: oldest_by is the column, max_age the longest wait";
+                        let remedy =
+                            "give both, or neither: oldest_by is the column, max_age the longest wait";
                         self.refuse(&at, "checks.max_age", "one of oldest_by and max_age", remedy);
                         None
                     }
@@ -371,7 +366,8 @@ impl Validation {
             "custom-sql" => {
                 let sql = needed!(self, raw, sql, "sql = \"SELECT ...\", which answers one number");
                 if let Err(why) = check_read_only(sql.get_ref()) {
-                    let remedy = "write one plain SELECT without comments and `;`, of functions that only compute";
+                    let remedy =
+                        "write one plain SELECT without comments and `;`, of functions that only compute";
                     self.refuse(&sql, "checks.sql", why.to_string(), remedy);
                 }
                 let bound = [":from", ":to"].map(|name| sql.get_ref().contains(name));
@@ -498,7 +494,12 @@ impl Validation {
                 Some(Keys { table, key: column, filter })
             }
             None => {
-                self.refuse(&at, &format!("{key}.key"), "missing", "add key = \"...\", the column of its keys");
+                self.refuse(
+                    &at,
+                    &format!("{key}.key"),
+                    "missing",
+                    "add key = \"...\", the column of its keys",
+                );
                 None
             }
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{RawSchedule, Validation};
+use crate::checks::WAREHOUSE;
 use crate::finding::{Check, Severity};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
 use crate::pipeline::{CENSUS, Channels, SYNCWATCH};
@@ -145,10 +146,10 @@ impl Validation {
         }
         let checks = raw.checks.iter().filter_map(|id| self.check(id, "silences.checks")).collect();
         for subject in &raw.subjects {
-            let known = [CENSUS, SYNCWATCH].contains(&subject.get_ref().as_str());
+            let known = [CENSUS, SYNCWATCH, WAREHOUSE].contains(&subject.get_ref().as_str());
             if !known && !subjects.contains(subject.get_ref()) {
                 let found = format!("\"{}\" is no subject", subject.get_ref());
-                let remedy = "use the key of a declared sync, \"census\" or \"syncwatch\"";
+                let remedy = "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"";
                 self.refuse(subject, "silences.subjects", found, remedy);
             }
         }

@@ -1,0 +1,168 @@
+//! The nightly checks on the lab's AWS, against a Databricks that answers what a test wants.
+
+use daily_validation::{App, Config};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::pipeline::Pipeline;
+use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::census::World;
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::stage::Stage;
+use wiremock::matchers::{method, path};
+use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+
+/// 03:00 in Los Angeles.
+fn three() -> Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+/// Answers each statement with the seed's figures, column by column.
+struct Warehouse {
+    found: u32,
+}
+
+impl Respond for Warehouse {
+    fn respond(&self, request: &Request) -> ResponseTemplate {
+        let body: Value = request.body_json().unwrap();
+        let sql = body["statement"].as_str().unwrap();
+        assert_eq!(body["warehouse_id"], "0123456789abcdef");
+        let (mut columns, mut row) = (Vec::new(), Vec::new());
+        let select = sql.strip_prefix("SELECT ").unwrap().split(" FROM `crm`").next().unwrap();
+        for (index, expression) in select.split(", ").enumerate() {
+            let (expression, name) = expression.rsplit_once(" AS ").unwrap();
+            assert_eq!(name, format!("f{index}"));
+            let (kind, value) = if expression.starts_with("COUNT") {
+                let count = match expression {
+                    found if found.contains("j0.k IS NOT NULL") => self.found,
+                    nulls if nulls.contains("company_name_c` IS NULL") => 0,
+                    waiting if waiting == "COUNT(*)" => 3,
+                    _ => 20_247,
+                };
+                ("LONG", json!(count.to_string()))
+            } else if expression.starts_with("MIN") {
+                ("TIMESTAMP", Value::Null)
+            } else {
+                ("TIMESTAMP", json!("2026-11-24T10:00:00.000Z"))
+            };
+            columns.push(json!({ "name": name, "type_name": kind, "type_text": kind, "position": index }));
+            row.push(value);
+        }
+        ResponseTemplate::new(200).set_body_json(json!({
+            "statement_id": "01ef-1",
+            "status": { "state": "SUCCEEDED" },
+            "manifest": {
+                "format": "JSON_ARRAY",
+                "schema": { "column_count": columns.len(), "columns": columns },
+                "total_row_count": 1, "total_chunk_count": 1, "truncated": false,
+            },
+            "result": { "chunk_index": 0, "row_offset": 0, "row_count": 1, "data_array": [row] },
+        }))
+    }
+}
+
+async fn databricks(found: u32) -> MockServer {
+    let server = MockServer::start().await;
+    let post = Mock::given(method("POST")).and(path("/api/2.0/sql/statements"));
+    post.respond_with(Warehouse { found }).mount(&server).await;
+    server
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
+}
+
+fn topic(stage: &Stage) -> String {
+    stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned()
+}
+
+fn nightly(stage: &Stage, databricks: &str) -> App {
+    let config = Config {
+        pipeline: "pipeline.toml".to_owned(),
+        topic_arn: topic(stage),
+        incidents_table: "syncwatch-incidents".to_owned(),
+        warehouse_secret: "syncwatch/warehouse".to_owned(),
+        databricks_url: Some(databricks.to_owned()),
+    };
+    App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
+}
+
+fn watcher(stage: &Stage) -> schedule_verification::App {
+    let queue = |key| stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned();
+    let config = schedule_verification::Config {
+        pipeline: "pipeline.toml".to_owned(),
+        topic_arn: topic(stage),
+        incidents_table: "syncwatch-incidents".to_owned(),
+        census_secret: "syncwatch/census-token".to_owned(),
+        deliveries_dead_letters: queue("webhook-deliveries-dead"),
+        notices_dead_letters: queue("notices-dead"),
+        census_base_url: Some(stage.census.url().to_owned()),
+    };
+    schedule_verification::App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
+}
+
+fn notices(answer: &Value) -> Vec<String> {
+    let text = |notice: &Value, key: &str| notice[key].as_str().unwrap().to_owned();
+    let notices = answer["notices"].as_array().unwrap().iter();
+    notices.map(|notice| format!("{} {}", text(notice, "kind"), text(notice, "incident"))).collect()
+}
+
+/// The incidents about data checks in what the watcher says; of Census it says more as its clock jumps.
+fn about_data(answer: &Value) -> Vec<String> {
+    let about = |line: &String| line.contains("checks-ran") || line.contains("coverage");
+    notices(answer).into_iter().filter(about).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_nightly_round_tells_what_is_wrong_once_and_somebody_else_tells_when_it_does_not_run() {
+    let clock = LabClock::set_to(three());
+    let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
+    let watcher = watcher(&stage);
+    let watch = async |now| watcher.run(json!({ "task": "verify" }), now).await.unwrap();
+    assert_eq!(about_data(&watch(three()).await), [""; 0], "never ran is nothing to tell yet");
+
+    let poor = databricks(18_722).await;
+    let app = nightly(&stage, &poor.uri());
+    let validate = json!({ "task": "validate" });
+    let first = app.run(validate.clone(), three()).await.unwrap();
+    assert_eq!(notices(&first), ["opened properties/coverage/properties-coverage"], "{first}");
+    assert_eq!(first["statements"], 4);
+    assert_eq!(poor.received_requests().await.unwrap().len(), 4, "one statement for each table");
+    let table = first["table"].as_str().unwrap();
+    assert!(table.contains("92.47 % (good, not excellent): 18,722 of 20,247 keys"), "{table}");
+    assert_eq!(table.lines().count(), 8, "{table}");
+    assert_eq!(notices(&app.run(validate.clone(), three()).await.unwrap()), [""; 0]);
+
+    // The function that looks every two minutes knows nothing of data, so it says nothing of its incidents.
+    let hours = SignedDuration::from_hours;
+    assert_eq!(about_data(&watch(three() + hours(5)).await), [""; 0]);
+    assert_eq!(about_data(&watch(three() + hours(27)).await), ["opened properties/checks-ran/syncwatch"]);
+    assert_eq!(about_data(&watch(three() + hours(51)).await), ["worsened properties/checks-ran/syncwatch"]);
+
+    // By hand for one check: it ends its incident, and is no round.
+    let good = databricks(20_000).await;
+    let app = nightly(&stage, &good.uri());
+    let one = json!({ "task": "validate", "check": "properties-coverage" });
+    let by_hand = app.run(one, three() + hours(52)).await.unwrap();
+    assert_eq!(notices(&by_hand), ["resolved properties/coverage/properties-coverage"]);
+    assert_eq!(about_data(&watch(three() + hours(52)).await), [""; 0]);
+    app.run(validate, three() + hours(53)).await.unwrap();
+    assert_eq!(about_data(&watch(three() + hours(53)).await), ["resolved properties/checks-ran/syncwatch"]);
+    let error = app.run(json!({ "task": "validate", "check": "nonsense" }), three()).await.unwrap_err();
+    assert!(error.to_string().contains("properties-coverage"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warehouse_that_refuses_us_is_one_notice() {
+    let clock = LabClock::set_to(three());
+    let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
+    let server = MockServer::start().await;
+    let refusal = json!({ "error_code": "UNAUTHENTICATED", "message": "no" });
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(401).set_body_json(refusal))
+        .mount(&server)
+        .await;
+    let answer = nightly(&stage, &server.uri()).run(json!({ "task": "validate" }), three()).await.unwrap();
+    assert_eq!(notices(&answer), ["opened properties/warehouse-reachable/warehouse"]);
+    assert_eq!(answer["counts"]["not_evaluated"], 6);
+}
