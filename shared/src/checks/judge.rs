@@ -612,7 +612,7 @@ pub fn judge_checks_ran(
         return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
     };
     let silent = now.duration_since(last.at).max(SignedDuration::ZERO);
-    let of_round = |check: &&DataCheck| last.checks.iter().any(|name| *name == check.name);
+    let of_round = |check: &&DataCheck| last.checks.contains(&check.name);
     let missing: Vec<&str> =
         checks.iter().filter(|check| !of_round(check)).map(|check| check.name.as_str()).collect();
     let mut evidence = Evidence::new(format!("the data checks ran {} ago", words(silent)))
@@ -657,7 +657,7 @@ fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

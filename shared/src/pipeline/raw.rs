@@ -212,7 +212,7 @@ impl Validation {
             let remedy = "add [warehouse] with its driver: checks are asked there";
             self.refuse(&first.name, "warehouse", "missing", remedy);
         }
-        let warehouse = raw.warehouse.and_then(|warehouse| self.warehouse(warehouse));
+        let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
         let checks = warehouse.as_ref().map(|warehouse| self.checks(raw.checks, warehouse.dialect()));
         let checks = checks.unwrap_or_default();
         Pipeline {

@@ -141,7 +141,7 @@ macro_rules! unused {
 }
 
 impl Validation {
-    pub(super) fn warehouse(&mut self, raw: RawWarehouse) -> Option<Warehouse> {
+    pub(super) fn warehouse(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
         match raw.driver.get_ref().as_str() {
             "databricks" => {
                 if let Some(dialect) = &raw.dialect {
@@ -235,7 +235,7 @@ impl Validation {
             })
         });
         let filter = self.conditions(std::mem::take(&mut raw.filter), "checks.where", dialect);
-        let window = raw.window.take().and_then(|window| self.window(window, &raw.kind, dialect));
+        let window = raw.window.take().and_then(|window| self.window(&window, &raw.kind, dialect));
         let rule = self.rule(&mut raw, window.as_ref(), dialect)?;
         if matches!(rule, Rule::CustomSql { .. }) && !filter.is_empty() {
             let remedy = "write it into the statement";
@@ -540,7 +540,7 @@ impl Validation {
             .collect()
     }
 
-    fn window(&mut self, raw: RawWindow, kind: &Spanned<String>, dialect: Dialect) -> Option<Window> {
+    fn window(&mut self, raw: &RawWindow, kind: &Spanned<String>, dialect: Dialect) -> Option<Window> {
         let day = match raw.day.get_ref().as_str() {
             "today" => Day::Today,
             "yesterday" => Day::Yesterday,
