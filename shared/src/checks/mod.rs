@@ -1,8 +1,8 @@
 //! Checks of data: declared in `pipeline.toml`, compiled into few statements, judged from a few figures.
 //!
-//! * [`compile`] turns all checks of one table into one statement: one scan of that table, however many checks ask
+//! * [`compile()`] turns all checks of one table into one statement: one scan of that table, however many checks ask
 //!   about it. The SQL is the same for every warehouse but for how names are quoted; values are always bound.
-//! * [`judge`] turns the answer into findings. It is pure; a figure that is not there is never a pass.
+//! * [`judge()`] turns the answer into findings. It is pure; a figure that is not there is never a pass.
 //!
 //! Ratios are computed here, not in SQL: `1/2` is 0 in one engine and 0.5 in another. So are times: no engine is asked
 //! what the time or the day is.
