@@ -65,7 +65,7 @@ fn options(zips: &Path) -> DeploymentOptions {
     DeploymentOptions {
         zips: zips.to_path_buf(),
         overrides: BTreeMap::from([("SYNCWATCH_CENSUS_BASE_URL".to_owned(), "http://census.lab".to_owned())]),
-        secrets: ["census-token", "census-webhook", "pagerduty", "chat"]
+        secrets: ["census-token", "census-webhook", "pagerduty", "chat", "warehouse"]
             .map(|key| (ResourceId::secret(key), "a-token".to_owned()))
             .into(),
         schedules: Schedules::None,
