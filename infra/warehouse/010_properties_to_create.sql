@@ -1,0 +1,23 @@
+-- An example of the model that the sync `properties-create` reads: properties that are not in Salesforce yet, by the copy
+-- that Fivetran brings back. Salesforce's own answer comes late, so the same property may be here twice in a row: the
+-- sync must write by the external id.
+CREATE OR REPLACE VIEW ${crm.sfdc_dbx.properties_to_create} AS
+SELECT
+  p.property_id,
+  p.company_name AS company_name,
+  p.address,
+  p.city,
+  p.status,
+  p.created_at,
+  p.updated_at
+FROM ${crm.rds.properties} p
+LEFT JOIN (
+  SELECT sf_property_id_c
+  FROM ${crm.salesforce.product_property}
+  WHERE NOT COALESCE(_fivetran_deleted, FALSE)
+  GROUP BY sf_property_id_c
+) c ON c.sf_property_id_c = p.property_id
+WHERE NOT COALESCE(p.deleted, FALSE)
+  -- Not ready: the sales team does not want records of nobody. These count as not covered.
+  AND p.company_name IS NOT NULL
+  AND c.sf_property_id_c IS NULL;

@@ -1,0 +1,39 @@
+-- How each sync does: its last run, and the seven days up to the newest row of the audit log. By that row and not by
+-- today's date: the answer is the same whenever and wherever it is asked. A sync that has fallen silent is still here, with no runs.
+-- Differs by dialect: SQLite has no INTERVAL.
+CREATE OR REPLACE VIEW ${crm.sfdc_dbx.sync_health_monitor} AS
+SELECT
+  l.pipeline,
+  l.sync_name,
+  l.sync_type,
+  l.run_id AS last_run_id,
+  l.status AS last_status,
+  l.execution_timestamp AS last_run_at,
+  l.records_processed AS last_records_processed,
+  l.records_failed AS last_records_failed,
+  COALESCE(w.runs, 0) AS runs_7_days,
+  CAST(ROUND(100.0 * w.completed_runs / NULLIF(w.runs, 0), 2) AS DECIMAL(5, 2)) AS success_rate_7_days,
+  CAST(ROUND(100.0 * w.records_failed / NULLIF(w.records_processed, 0), 2) AS DECIMAL(5, 2)) AS error_rate_7_days
+FROM (
+  SELECT a.*, ROW_NUMBER() OVER (
+    PARTITION BY pipeline, sync_name ORDER BY execution_timestamp DESC, audit_id DESC
+  ) AS nth
+  FROM ${crm.sfdc_dbx.sync_audit_log} a
+  WHERE row_kind = 'run'
+) l
+LEFT JOIN (
+  SELECT
+    a.pipeline,
+    a.sync_name,
+    COUNT(*) AS runs,
+    COUNT(CASE WHEN a.status = 'completed' THEN 1 END) AS completed_runs,
+    SUM(a.records_processed) AS records_processed,
+    SUM(a.records_failed) AS records_failed
+  FROM ${crm.sfdc_dbx.sync_audit_log} a
+  JOIN (
+    SELECT pipeline, MAX(snapshot_date) AS newest_date FROM ${crm.sfdc_dbx.sync_audit_log} GROUP BY pipeline
+  ) n ON n.pipeline = a.pipeline
+  WHERE a.row_kind = 'run' AND a.snapshot_date > DATE(n.newest_date, '-7 days')
+  GROUP BY a.pipeline, a.sync_name
+) w ON w.pipeline = l.pipeline AND w.sync_name = l.sync_name
+WHERE l.nth = 1;
