@@ -36,8 +36,10 @@ pub enum FolderError {
         source: io::Error,
     },
     /// A file is called like none of them.
-    #[error("{0}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the dialects \
-             databricks, postgresql, sqlite; rename it")]
+    #[error(
+        "{0}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the dialects \
+             databricks, postgresql, sqlite; rename it"
+    )]
     BadFileName(String),
     /// Two files would have the same place.
     #[error("{0} and {1} have the same number; give each its own")]
@@ -129,7 +131,8 @@ fn parts(file_name: &str) -> Option<(i64, &str, Option<&str>)> {
     };
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let known = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite].map(word);
-    if name.is_empty() || !name.chars().all(plain) || variant.is_some_and(|variant| !known.contains(&variant)) {
+    if name.is_empty() || !name.chars().all(plain) || variant.is_some_and(|variant| !known.contains(&variant))
+    {
         return None;
     }
     Some((digits.parse().ok()?, name, variant))
@@ -162,6 +165,9 @@ mod tests {
         let same = select(&texts(&["001_a.sql", "001_b.sql"]), Dialect::Sqlite).unwrap_err();
         assert_eq!(same.to_string(), "001_a and 001_b have the same number; give each its own");
         let none = select(&texts(&["001_a.databricks.sql"]), Dialect::Sqlite).unwrap_err();
-        assert_eq!(none.to_string(), "001_a has variants, and none for sqlite; add 001_a.sqlite.sql or 001_a.sql");
+        assert_eq!(
+            none.to_string(),
+            "001_a has variants, and none for sqlite; add 001_a.sqlite.sql or 001_a.sql"
+        );
     }
 }

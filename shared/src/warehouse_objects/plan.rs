@@ -51,7 +51,9 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Drift {
     /// A file that ran has another text now.
-    #[error("{file} was changed after it ran: take the change back, and put it into a new file with a higher number")]
+    #[error(
+        "{file} was changed after it ran: take the change back, and put it into a new file with a higher number"
+    )]
     Changed {
         /// The file.
         file: String,
@@ -133,6 +135,9 @@ mod tests {
         let mut other = file(1, "CREATE TABLE a");
         other.name = "b".to_owned();
         let drift = plan(&[&file(1, "CREATE TABLE a")], &[record(&other, 1)]).unwrap_err();
-        assert_eq!(drift.to_string(), "001_a.sql has the number of b, which ran: give it a number of its own");
+        assert_eq!(
+            drift.to_string(),
+            "001_a.sql has the number of b, which ran: give it a number of its own"
+        );
     }
 }

@@ -183,7 +183,8 @@ fn opaque(rest: &str) -> Result<Option<Opaque>, Bad> {
             Ok(Some(Opaque { length: rest.find('\n').map_or(rest.len(), |end| end + 1), comment: true }))
         }
         '/' if rest.starts_with("/*") => {
-            let end = rest.get(2..).and_then(|inner| inner.find("*/")).ok_or(Bad::Unterminated("a comment"))?;
+            let end =
+                rest.get(2..).and_then(|inner| inner.find("*/")).ok_or(Bad::Unterminated("a comment"))?;
             if rest.get(2..2 + end).is_some_and(|inner| inner.contains("/*")) {
                 return Err(Bad::Ambiguous("a comment in a comment"));
             }
@@ -215,7 +216,10 @@ mod tests {
     fn names_become_those_of_the_dialect() {
         let text = "SELECT 1 FROM ${crm.rds.properties} p, ${crm.rds.b}";
         assert_eq!(expand(text, Dialect::Sqlite).unwrap(), "SELECT 1 FROM `rds.properties` p, `rds.b`");
-        assert_eq!(expand(text, Dialect::PostgreSql).unwrap(), "SELECT 1 FROM \"rds\".\"properties\" p, \"rds\".\"b\"");
+        assert_eq!(
+            expand(text, Dialect::PostgreSql).unwrap(),
+            "SELECT 1 FROM \"rds\".\"properties\" p, \"rds\".\"b\""
+        );
         assert_eq!(expand("${a", Dialect::Sqlite), Err(Problem::OpenName));
         assert_eq!(
             expand("${a..b}", Dialect::Sqlite).unwrap_err().to_string(),
@@ -225,7 +229,8 @@ mod tests {
 
     #[test]
     fn only_a_semicolon_that_stands_free_divides() {
-        let text = "-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;' /* ; ' */;\n\n;; SELECT 2 -- the end; really";
+        let text =
+            "-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;' /* ; ' */;\n\n;; SELECT 2 -- the end; really";
         assert_eq!(
             statements(text, Dialect::PostgreSql).unwrap(),
             ["-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;' /* ; ' */", "SELECT 2 -- the end; really"]
@@ -245,7 +250,8 @@ mod tests {
 
     #[test]
     fn sqlite_drops_a_view_before_it_makes_it() {
-        let text = "-- why\ncreate or replace\n view `a.``b` (c) AS SELECT 1; CREATE OR REPLACE VIEW v AS SELECT 2;";
+        let text =
+            "-- why\ncreate or replace\n view `a.``b` (c) AS SELECT 1; CREATE OR REPLACE VIEW v AS SELECT 2;";
         assert_eq!(
             statements(text, Dialect::Sqlite).unwrap(),
             [

@@ -3,8 +3,11 @@
 pub mod aws;
 pub mod census;
 pub mod clock;
+pub mod databricks;
 pub mod destination;
+pub mod engines;
 mod loopback;
+pub mod properties;
 pub mod receivers;
 pub mod stage;
 pub mod wait;

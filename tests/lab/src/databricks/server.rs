@@ -1,0 +1,464 @@
+//! The API over HTTP on loopback.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Result;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
+use axum::{Router, routing};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+use syncwatch::warehouse::Warehouse;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::statement::{Asked, Ended, chunk, failed, manifest};
+use crate::loopback;
+
+/// A personal access token that it takes.
+pub const TOKEN: &str = "dapi-the-lab";
+/// The service principal that it knows.
+pub const CLIENT_ID: &str = "00000000-0000-4000-8000-00000000c11e";
+/// Its secret.
+pub const CLIENT_SECRET: &str = "dose-the-lab";
+/// The one SQL warehouse that there is.
+pub const WAREHOUSE_ID: &str = "abcdef0123456789";
+
+/// Rows of a chunk, unless a test asks for other ones.
+const ROWS_A_CHUNK: usize = 1_000;
+/// The vendor's limit on a statement's text.
+const LONGEST_STATEMENT: usize = 16 << 20;
+
+/// What can be made to go wrong, by name. Those with `times` come in the order in which they were asked for.
+///
+/// As JSON: `{"fault": "starting", "looks": 3}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum DatabricksFault {
+    /// The warehouse is asleep: the next statement is `PENDING`, for so many looks at it.
+    Starting {
+        /// How many, the answer to the first request included.
+        looks: u32,
+    },
+    /// The next statement fails, inside a 200.
+    Fails {
+        /// Such as `BAD_REQUEST`.
+        error_code: String,
+        /// The sentence.
+        message: String,
+        /// The SQLSTATE, or empty.
+        sql_state: String,
+    },
+    /// So many requests get a 429.
+    RateLimited {
+        /// How many.
+        times: u32,
+        /// Seconds to wait, as the header says.
+        retry_after: u32,
+    },
+    /// So many requests get a 503.
+    Unavailable {
+        /// How many.
+        times: u32,
+        /// Seconds to wait, as the header says.
+        retry_after: u32,
+    },
+    /// Statements take so long, until this is healed.
+    Slow {
+        /// Milliseconds.
+        ms: u64,
+    },
+    /// Statements run for ever, until they are cancelled or this is healed.
+    Hangs,
+    /// No token is taken, and none is given, until this is healed.
+    Unauthorized,
+}
+
+/// A running API. Dropping it closes it.
+#[derive(Debug)]
+pub struct DatabricksServer {
+    url: String,
+    shared: Arc<Shared>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    warehouse: Warehouse,
+    books: Mutex<Books>,
+}
+
+#[derive(Debug)]
+struct Books {
+    statements: BTreeMap<String, Running>,
+    /// What was asked, oldest first.
+    asked: Vec<String>,
+    cancelled: Vec<String>,
+    tokens: BTreeSet<String>,
+    issued: u64,
+    rows_a_chunk: usize,
+    /// Statuses to refuse requests with, with the seconds to wait.
+    refusals: VecDeque<(u16, u32)>,
+    failures: VecDeque<Ended>,
+    starting: Option<u32>,
+    slow: Duration,
+    hangs: bool,
+    unauthorized: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    pending_looks: u32,
+    row_limit: usize,
+    ended: watch::Sender<Option<Ended>>,
+}
+
+impl DatabricksServer {
+    /// Listens on a free loopback port, over a database of SQLite (see [`crate::engines::sqlite`]).
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start(warehouse: Warehouse) -> Result<Self> {
+        let (listener, url) = loopback::bind().await?;
+        let books = Books {
+            statements: BTreeMap::new(),
+            asked: Vec::new(),
+            cancelled: Vec::new(),
+            tokens: BTreeSet::from([TOKEN.to_owned()]),
+            issued: 0,
+            rows_a_chunk: ROWS_A_CHUNK,
+            refusals: VecDeque::new(),
+            failures: VecDeque::new(),
+            starting: None,
+            slow: Duration::ZERO,
+            hangs: false,
+            unauthorized: false,
+        };
+        let shared = Arc::new(Shared { warehouse, books: Mutex::new(books) });
+        let router = Router::new()
+            .route("/oidc/v1/token", routing::post(token))
+            .route("/api/2.0/sql/statements", routing::post(execute))
+            .route("/api/2.0/sql/statements/{id}", routing::get(look))
+            .route("/api/2.0/sql/statements/{id}/result/chunks/{index}", routing::get(result_chunk))
+            .route("/api/2.0/sql/statements/{id}/cancel", routing::post(cancel))
+            .layer(axum::extract::DefaultBodyLimit::max(LONGEST_STATEMENT + (1 << 20)))
+            .with_state(Arc::clone(&shared));
+        let server = loopback::serve(listener, router, "the simulated Databricks");
+        Ok(Self { url, shared, server })
+    }
+
+    /// Where it answers, as `base_url` of the settings.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The texts of the statements that it took, oldest first.
+    #[must_use]
+    pub fn statements(&self) -> Vec<String> {
+        self.shared.books().asked.clone()
+    }
+
+    /// The ids of the statements that were told to stop, oldest first.
+    #[must_use]
+    pub fn cancelled(&self) -> Vec<String> {
+        self.shared.books().cancelled.clone()
+    }
+
+    /// How many tokens it has given.
+    #[must_use]
+    pub fn tokens_given(&self) -> u64 {
+        self.shared.books().issued
+    }
+
+    /// Lets every token that it has given expire.
+    pub fn expire_tokens(&self) {
+        self.shared.books().tokens.retain(|token| token == TOKEN);
+    }
+
+    /// Puts so many rows into each chunk of an answer, at least one.
+    pub fn set_rows_a_chunk(&self, rows: usize) {
+        self.shared.books().rows_a_chunk = rows.max(1);
+    }
+
+    /// Lets something go wrong.
+    pub fn inflict(&self, fault: DatabricksFault) {
+        let mut books = self.shared.books();
+        match fault {
+            DatabricksFault::Starting { looks } => books.starting = Some(looks),
+            DatabricksFault::Fails { error_code, message, sql_state } => {
+                books.failures.push_back(failed(&error_code, &sql_state, message));
+            }
+            DatabricksFault::RateLimited { times, retry_after } => {
+                books.refusals.extend((0..times).map(|_| (429, retry_after)));
+            }
+            DatabricksFault::Unavailable { times, retry_after } => {
+                books.refusals.extend((0..times).map(|_| (503, retry_after)));
+            }
+            DatabricksFault::Slow { ms } => books.slow = Duration::from_millis(ms),
+            DatabricksFault::Hangs => books.hangs = true,
+            DatabricksFault::Unauthorized => books.unauthorized = true,
+        }
+    }
+
+    /// Mends all. A statement that hangs goes on hanging.
+    pub fn heal(&self) {
+        let mut books = self.shared.books();
+        books.refusals.clear();
+        books.failures.clear();
+        books.starting = None;
+        books.slow = Duration::ZERO;
+        books.hangs = false;
+        books.unauthorized = false;
+    }
+}
+
+impl Drop for DatabricksServer {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Shared {
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The refusal that a request meets at the door, if it does.
+    fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
+        let mut books = self.books();
+        if let Some((status, seconds)) = books.refusals.pop_front() {
+            let code = if status == 429 { "RESOURCE_EXHAUSTED" } else { "TEMPORARILY_UNAVAILABLE" };
+            let mut response = refuse(status, code, "scripted by the lab");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            return Some(response);
+        }
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = given.and_then(|given| given.strip_prefix("Bearer ")).unwrap_or_default();
+        if books.unauthorized || !books.tokens.contains(token) {
+            return Some(refuse(
+                401,
+                "UNAUTHENTICATED",
+                "Credential was not sent or was of an unsupported type",
+            ));
+        }
+        None
+    }
+
+    /// A statement as a look at it shows it.
+    fn show(&self, id: &str) -> Response {
+        let mut books = self.books();
+        let size = books.rows_a_chunk;
+        let Some(running) = books.statements.get_mut(id) else { return no_such_statement(id) };
+        let ended = running.ended.borrow().clone();
+        if ended != Some(Ended::Canceled) && running.pending_looks > 0 {
+            running.pending_looks -= 1;
+            return answer(200, &json!({ "statement_id": id, "status": { "state": "PENDING" } }));
+        }
+        let Some(ended) = ended else {
+            return answer(200, &json!({ "statement_id": id, "status": { "state": "RUNNING" } }));
+        };
+        let mut body = json!({ "statement_id": id, "status": { "state": ended.state() } });
+        match &ended {
+            Ended::Succeeded { columns, rows } => {
+                let taken = rows.get(..running.row_limit).unwrap_or(rows);
+                let truncated = taken.len() < rows.len();
+                body = json!({
+                    "statement_id": id,
+                    "status": { "state": ended.state() },
+                    "manifest": manifest(columns, taken.len(), size, truncated),
+                    "result": chunk(id, taken, size, 0),
+                });
+            }
+            Ended::Failed { error_code, message, sql_state } => {
+                body = json!({
+                    "statement_id": id,
+                    "status": {
+                        "state": ended.state(),
+                        "error": { "error_code": error_code, "message": message },
+                        "sql_state": sql_state,
+                    },
+                });
+            }
+            Ended::Canceled => {}
+        }
+        answer(200, &body)
+    }
+}
+
+fn answer(status: u16, body: &Json) -> Response {
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
+
+fn refuse(status: u16, error_code: &str, message: &str) -> Response {
+    answer(status, &json!({ "error_code": error_code, "message": message }))
+}
+
+fn no_such_statement(id: &str) -> Response {
+    refuse(404, "NOT_FOUND", &format!("The statement {id} was not found."))
+}
+
+/// OAuth, machine to machine: the credentials in Basic authentication, the grant in a form.
+async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let expected = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let form = String::from_utf8_lossy(&body).into_owned();
+    let fields: BTreeSet<&str> = form.split('&').collect();
+    let has_scope =
+        fields.iter().any(|field| field.strip_prefix("scope=").is_some_and(|scope| !scope.is_empty()));
+    let mut books = shared.books();
+    if books.unauthorized || given != Some(expected.as_str()) {
+        return answer(
+            401,
+            &json!({ "error": "invalid_client", "error_description": "Client authentication failed" }),
+        );
+    }
+    if !fields.contains("grant_type=client_credentials") || !has_scope {
+        return answer(
+            400,
+            &json!({ "error": "invalid_request", "error_description": "grant_type or scope" }),
+        );
+    }
+    books.issued += 1;
+    let token = format!("eyJ-the-lab-{}", books.issued);
+    books.tokens.insert(token.clone());
+    answer(
+        200,
+        &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "all-apis" }),
+    )
+}
+
+async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    if let Some(refusal) = shared.refusal(&headers) {
+        return refusal;
+    }
+    let bad = |message: &str| refuse(400, "BAD_REQUEST", message);
+    let Ok(body) = serde_json::from_slice::<Json>(&body) else { return bad("the body is not JSON") };
+    let text = |key: &str, default: &str| body.get(key).and_then(Json::as_str).unwrap_or(default).to_owned();
+    let asked = match Asked::read(&body) {
+        Ok(asked) if asked.sql().len() <= LONGEST_STATEMENT => asked,
+        Ok(_) => return bad("the statement is longer than 16 MiB"),
+        Err(problem) => return bad(&problem),
+    };
+    if text("warehouse_id", "") != WAREHOUSE_ID {
+        return refuse(404, "NOT_FOUND", "There is no such warehouse.");
+    }
+    if text("disposition", "INLINE") != "INLINE" || text("format", "JSON_ARRAY") != "JSON_ARRAY" {
+        return bad("the lab speaks INLINE and JSON_ARRAY only");
+    }
+    let hold = text("wait_timeout", "10s").strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
+    let Some(hold) = hold.filter(|seconds| *seconds == 0 || (5..=50).contains(seconds)) else {
+        return bad("wait_timeout is 0s, or from 5s to 50s");
+    };
+    let cancels = text("on_wait_timeout", "CONTINUE") == "CANCEL";
+    let row_limit =
+        body.get("row_limit").and_then(Json::as_u64).and_then(|limit| usize::try_from(limit).ok());
+    let (ended, mut seen) = watch::channel(None);
+    let (id, pending) = {
+        let mut books = shared.books();
+        books.asked.push(asked.sql().to_owned());
+        let id = format!("01ef0000-0000-1000-8000-{:012x}", books.asked.len());
+        let pending_looks = books.starting.take().unwrap_or(0);
+        let running =
+            Running { pending_looks, row_limit: row_limit.unwrap_or(usize::MAX), ended: ended.clone() };
+        books.statements.insert(id.clone(), running);
+        (id, pending_looks > 0)
+    };
+    let task = run(Arc::clone(&shared), asked, ended);
+    tokio::spawn(task);
+    // A warehouse that wakes up is told at once, as nobody wants to wait for it in a test.
+    if hold > 0 && !pending {
+        let ended = seen.wait_for(Option::is_some);
+        if tokio::time::timeout(Duration::from_secs(hold), ended).await.is_err() && cancels {
+            end(&shared, &id, Ended::Canceled);
+        }
+    }
+    shared.show(&id)
+}
+
+/// Runs a statement to its end, unless somebody ends it before.
+async fn run(shared: Arc<Shared>, asked: Asked, ended: watch::Sender<Option<Ended>>) {
+    let (slow, hangs, scripted) = {
+        let mut books = shared.books();
+        (books.slow, books.hangs, books.failures.pop_front())
+    };
+    if hangs {
+        return;
+    }
+    if !slow.is_zero() {
+        tokio::time::sleep(slow).await;
+    }
+    // Cancelled before it began.
+    if ended.borrow().is_some() {
+        return;
+    }
+    let outcome = match scripted {
+        Some(scripted) => scripted,
+        None => asked.run(&shared.warehouse).await,
+    };
+    ended.send_if_modified(|ended| {
+        let first = ended.is_none();
+        if first {
+            *ended = Some(outcome);
+        }
+        first
+    });
+}
+
+fn end(shared: &Shared, id: &str, how: Ended) -> bool {
+    let books = shared.books();
+    let Some(running) = books.statements.get(id) else { return false };
+    running.ended.send_if_modified(|ended| {
+        let first = ended.is_none();
+        if first {
+            *ended = Some(how);
+        }
+        first
+    });
+    true
+}
+
+async fn look(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    shared.refusal(&headers).unwrap_or_else(|| shared.show(&id))
+}
+
+async fn result_chunk(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Path((id, index)): Path<(String, usize)>,
+) -> Response {
+    if let Some(refusal) = shared.refusal(&headers) {
+        return refusal;
+    }
+    let books = shared.books();
+    let Some(running) = books.statements.get(&id) else { return no_such_statement(&id) };
+    let ended = running.ended.borrow();
+    let found = match ended.as_ref() {
+        Some(Ended::Succeeded { rows, .. }) => {
+            chunk(&id, rows.get(..running.row_limit).unwrap_or(rows), books.rows_a_chunk, index)
+        }
+        _ => None,
+    };
+    found.map_or_else(|| refuse(404, "NOT_FOUND", "There is no such chunk."), |chunk| answer(200, &chunk))
+}
+
+/// An empty answer means that it was heard; the state tells what became of it.
+async fn cancel(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    if let Some(refusal) = shared.refusal(&headers) {
+        return refusal;
+    }
+    if !end(&shared, &id, Ended::Canceled) {
+        return no_such_statement(&id);
+    }
+    shared.books().cancelled.push(id);
+    answer(200, &json!({}))
+}

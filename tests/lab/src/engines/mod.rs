@@ -1,0 +1,38 @@
+//! Real SQL engines on this machine, each by its ODBC driver.
+
+mod postgres;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+use syncwatch::warehouse::{Limits, OdbcSettings, Settings, Warehouse};
+
+pub use postgres::Postgres;
+
+/// Where Debian puts ODBC drivers, for both processors.
+const DRIVER_FOLDERS: [&str; 3] =
+    ["/usr/lib/x86_64-linux-gnu/odbc", "/usr/lib/aarch64-linux-gnu/odbc", "/usr/lib/odbc"];
+
+/// The path of an ODBC driver that a package of Debian brings.
+fn driver(file: &str, package: &str) -> Result<PathBuf> {
+    let found = DRIVER_FOLDERS.iter().map(|folder| Path::new(folder).join(file)).find(|path| path.exists());
+    found.with_context(|| format!("{file} is in none of {DRIVER_FOLDERS:?}: apt-get install {package}"))
+}
+
+/// A database of SQLite in a file, which is made if it is not there.
+///
+/// # Errors
+/// The driver is missing; says how to install it.
+pub fn sqlite(file: &Path) -> Result<Warehouse> {
+    let driver = driver("libsqlite3odbc.so", "libsqliteodbc")?;
+    let settings = OdbcSettings::sqlite(driver.display().to_string(), file.display().to_string())
+        // A crash may cost the lab its data, and who reads does not wait for who writes.
+        .with("SyncPragma", "OFF")
+        .with("JournalMode", "WAL");
+    open(settings)
+}
+
+fn open(mut settings: OdbcSettings) -> Result<Warehouse> {
+    settings.limits = Limits { rows: 100_000, bytes: 64 << 20, ..settings.limits };
+    Ok(Warehouse::open(Settings::Odbc(settings), syncwatch::aws::http::client()?)?)
+}

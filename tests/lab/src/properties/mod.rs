@@ -1,0 +1,14 @@
+//! The data of the seed pipeline: properties at the source, records in a simulated Salesforce, and the copy that Fivetran
+//! brings back. [`PropertyWorld`] is pure and lives in memory; [`Tables`] writes it into a real SQL engine.
+
+mod faults;
+mod generate;
+mod tables;
+#[cfg(test)]
+mod tests;
+mod world;
+
+pub use faults::PropertyFault;
+pub use generate::Property;
+pub use tables::{Tables, sql_folder};
+pub use world::{Copy, Health, Move, PropertyWorld, Record, SYNCED_OF_SEED, Sync, TOTAL_OF_SEED};

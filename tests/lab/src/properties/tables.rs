@@ -1,0 +1,215 @@
+//! The world, written into a real SQL engine: what changed since it was last written, in one transaction.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail, ensure};
+use syncwatch::checks::objects::object_name;
+use syncwatch::warehouse::{Dialect, ParameterValue, Statement, Warehouse};
+use syncwatch::warehouse_objects::{self, ObjectFile};
+
+use super::world::PropertyWorld;
+
+const PROPERTIES: Table = Table {
+    name: "crm.rds.properties",
+    key: "property_id",
+    columns: &[
+        "property_id",
+        "company_name",
+        "address",
+        "city",
+        "status",
+        "created_at",
+        "updated_at",
+        "deleted",
+    ],
+    definition: "property_id VARCHAR(40) NOT NULL PRIMARY KEY, company_name VARCHAR(200), address VARCHAR(200), \
+                 city VARCHAR(100), status VARCHAR(20), created_at TIMESTAMP NOT NULL, \
+                 updated_at TIMESTAMP NOT NULL, deleted BOOLEAN NOT NULL",
+};
+const COPY: Table = Table {
+    name: "crm.salesforce.product_property",
+    key: "id",
+    columns: &[
+        "id",
+        "sf_property_id_c",
+        "company_name_c",
+        "created_date",
+        "last_modified_date",
+        "_fivetran_deleted",
+        "_fivetran_synced",
+    ],
+    definition: "id VARCHAR(18) NOT NULL PRIMARY KEY, sf_property_id_c VARCHAR(40), company_name_c VARCHAR(200), \
+                 created_date TIMESTAMP, last_modified_date TIMESTAMP, _fivetran_deleted BOOLEAN NOT NULL, \
+                 _fivetran_synced TIMESTAMP NOT NULL",
+};
+/// More rows a statement gain nothing, and there are limits to its parameters.
+const ROWS_A_STATEMENT: usize = 25;
+
+struct Table {
+    name: &'static str,
+    key: &'static str,
+    columns: &'static [&'static str],
+    definition: &'static str,
+}
+
+/// The folder with the SQL of the repository.
+#[must_use]
+pub fn sql_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/warehouse")
+}
+
+/// The pipeline's tables and views in an engine.
+#[derive(Debug)]
+pub struct Tables {
+    warehouse: Warehouse,
+    views: Vec<ObjectFile>,
+}
+
+impl Tables {
+    /// Makes what RDS and Fivetran would have made, applies `infra/warehouse/`, and writes the world as a whole.
+    ///
+    /// # Errors
+    /// The engine refuses; names the statement.
+    pub async fn create(warehouse: Warehouse, world: &mut PropertyWorld) -> Result<Self> {
+        let dialect = warehouse.dialect();
+        let mut statements = Vec::new();
+        for table in [&PROPERTIES, &COPY] {
+            if dialect == Dialect::PostgreSql {
+                let schema = table.name.split('.').nth(1).unwrap_or_default();
+                let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quote(schema)?);
+                statements.push(Statement::new("a schema of the lab", sql));
+            }
+            let sql = format!(
+                "CREATE TABLE IF NOT EXISTS {} ({})",
+                object_name(dialect, table.name)?,
+                table.definition
+            );
+            statements.push(Statement::new("a table of the lab", sql));
+        }
+        warehouse.execute_all(&statements).await?;
+        let files = warehouse_objects::read(&sql_folder(), dialect)?;
+        warehouse_objects::apply(&warehouse, &files, world.now()).await?;
+        let is_model =
+            |file: &ObjectFile| file.name == "properties_to_create" || file.name == "properties_to_update";
+        let views: Vec<ObjectFile> = files.into_iter().filter(is_model).collect();
+        ensure!(views.len() == 2, "infra/warehouse has not both views of the syncs");
+        let tables = Self { warehouse, views };
+        tables.write(world).await?;
+        Ok(tables)
+    }
+
+    /// The engine.
+    #[must_use]
+    pub fn warehouse(&self) -> &Warehouse {
+        &self.warehouse
+    }
+
+    /// Writes what changed since it was last written, broken views included. Nothing or all of it.
+    ///
+    /// # Errors
+    /// The engine refuses; names the statement.
+    pub async fn write(&self, world: &mut PropertyWorld) -> Result<()> {
+        let dialect = self.warehouse.dialect();
+        let mut statements = Vec::new();
+        if world.unwritten.views {
+            for file in &self.views {
+                let broken = broken(file, world)?;
+                statements.extend(warehouse_objects::script(&broken, dialect)?);
+            }
+        }
+        let properties = world.unwritten.properties.iter().filter_map(|number| world.properties.get(*number));
+        let properties = properties.map(|property| {
+            vec![
+                property.id.clone().into(),
+                property.company_name.clone().into(),
+                property.address.clone().into(),
+                property.city.clone().into(),
+                property.status.clone().into(),
+                property.created_at.into(),
+                property.updated_at.into(),
+                property.deleted.into(),
+            ]
+        });
+        PROPERTIES.write(dialect, properties.collect(), &mut statements)?;
+        let copies = world.unwritten.copies.iter().filter_map(|number| world.copies.get(*number)?.as_ref());
+        let copies = copies.map(|copy| {
+            vec![
+                copy.record.id.clone().into(),
+                copy.record.property_id.clone().into(),
+                copy.record.company_name.clone().into(),
+                copy.record.created_at.into(),
+                copy.record.modified_at.into(),
+                false.into(),
+                copy.synced_at.into(),
+            ]
+        });
+        COPY.write(dialect, copies.collect(), &mut statements)?;
+        self.warehouse.execute_all(&statements).await?;
+        world.unwritten = super::world::Unwritten::default();
+        Ok(())
+    }
+}
+
+impl Table {
+    /// Statements that write rows by their key.
+    fn write(
+        &self,
+        dialect: Dialect,
+        rows: Vec<Vec<ParameterValue>>,
+        into: &mut Vec<Statement>,
+    ) -> Result<()> {
+        let name = object_name(dialect, self.name)?;
+        let changes: Vec<String> = self
+            .columns
+            .iter()
+            .filter(|column| **column != self.key)
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        for batch in rows.chunks(ROWS_A_STATEMENT) {
+            let mut tuples = Vec::with_capacity(batch.len());
+            for row in 0..batch.len() {
+                let markers: Vec<String> =
+                    (0..self.columns.len()).map(|column| format!(":v{row}_{column}")).collect();
+                tuples.push(format!("({})", markers.join(", ")));
+            }
+            let sql = format!(
+                "INSERT INTO {name} ({}) VALUES {} ON CONFLICT ({}) DO UPDATE SET {}",
+                self.columns.join(", "),
+                tuples.join(", "),
+                self.key,
+                changes.join(", ")
+            );
+            let mut statement = Statement::new(format!("the lab's rows of {}", self.name), sql);
+            for (row, values) in batch.iter().enumerate() {
+                for (column, value) in values.iter().enumerate() {
+                    statement = statement.bind(format!("v{row}_{column}"), value.clone());
+                }
+            }
+            into.push(statement);
+        }
+        Ok(())
+    }
+}
+
+/// The file of a view as somebody broke it, or as it is if nobody did.
+fn broken(file: &ObjectFile, world: &PropertyWorld) -> Result<ObjectFile> {
+    let mut broken = file.clone();
+    let mut replace = |what: &str, by: &str| -> Result<()> {
+        if !broken.text.contains(what) {
+            bail!("{} says {what:?} no more, which the lab's faults need", file.file_name);
+        }
+        broken.text = broken.text.replacen(what, by, 1);
+        Ok(())
+    };
+    if world.ailments.view_bug {
+        replace("p.company_name AS company_name", "CAST(NULL AS VARCHAR(200)) AS company_name")?;
+    }
+    if let Some(city) = world.ailments.leak.as_deref().filter(|_| file.name == "properties_to_create") {
+        ensure!(!city.contains(['\'', '\\', '$', ':']), "the city of a leak is a plain name");
+        replace(
+            "WHERE NOT COALESCE(p.deleted, FALSE)",
+            &format!("WHERE p.city <> '{city}' AND NOT COALESCE(p.deleted, FALSE)"),
+        )?;
+    }
+    Ok(broken)
+}

@@ -1,0 +1,150 @@
+use jiff::SignedDuration;
+
+use super::*;
+
+fn start() -> jiff::Timestamp {
+    "2026-11-24T08:00:00Z".parse().unwrap()
+}
+
+fn hours(world: &mut PropertyWorld, hours: i64) {
+    world.advance_to(world.now() + SignedDuration::from_hours(hours));
+}
+
+/// A small one, for what does not depend on numbers.
+fn small(seed: u64) -> PropertyWorld {
+    PropertyWorld::with(start(), seed, 500, 500, 0)
+}
+
+#[test]
+fn the_seed_state_is_the_one_that_was_found() {
+    let health = PropertyWorld::as_found(start(), 1).health();
+    assert_eq!((health.total, health.synced), (TOTAL_OF_SEED, SYNCED_OF_SEED));
+    assert_eq!((health.create_queue, health.update_queue), (25, 0));
+    assert_eq!((health.null_companies, health.duplicates), (0, 0));
+}
+
+#[test]
+fn the_same_seed_and_faults_make_the_same_world() {
+    let play = |seed| {
+        let mut world = small(seed);
+        hours(&mut world, 10);
+        world.inflict(PropertyFault::DuplicateCreation { percent: 30 });
+        hours(&mut world, 10);
+        (world.properties().to_vec(), world.records().to_vec(), world.moves().to_vec())
+    };
+    assert_eq!(play(4), play(4));
+    assert_ne!(play(4), play(5));
+}
+
+#[test]
+fn a_healthy_pipeline_stays_healthy_for_ninety_days() {
+    let mut world = PropertyWorld::healthy(start(), 2);
+    for day in 0..90 {
+        hours(&mut world, 24);
+        let health = world.health();
+        assert!(health.synced * 1_000 > health.total * 995, "day {day}: {health:?}");
+        assert!(health.create_queue <= 100 && health.update_queue <= 1_000, "day {day}: {health:?}");
+        assert_eq!((health.null_companies, health.duplicates), (0, 0), "day {day}");
+    }
+    assert!(world.properties().len() > TOTAL_OF_SEED + 5_000);
+    assert!(world.moves().iter().all(|run| run.failed == 0));
+}
+
+#[test]
+fn what_a_sync_wrote_comes_back_with_a_lag() {
+    let mut world = small(3);
+    hours(&mut world, 12);
+    let lags: Vec<i64> =
+        world.copies().map(|copy| copy.synced_at.duration_since(copy.record.modified_at).as_mins()).collect();
+    assert!(lags.iter().all(|lag| (2..=5).contains(lag)), "{lags:?}");
+}
+
+#[test]
+fn a_view_bug_spreads_with_what_is_moved_and_stays_after_the_view_is_mended() {
+    let mut world = small(5);
+    world.inflict(PropertyFault::ViewBug);
+    hours(&mut world, 6);
+    let harmed = world.health().null_companies;
+    assert!(harmed > 20, "{harmed}");
+    world.heal();
+    hours(&mut world, 1);
+    let later = world.health().null_companies;
+    assert!(later > 0 && later <= harmed, "{harmed}, then {later}");
+}
+
+#[test]
+fn a_stalled_source_brings_nothing_and_leaves_no_queue() {
+    let mut world = small(6);
+    hours(&mut world, 2);
+    world.inflict(PropertyFault::SourceStalls);
+    let count = world.properties().len();
+    hours(&mut world, 2);
+    let health = world.health();
+    assert_eq!((world.properties().len(), health.create_queue, health.update_queue), (count, 0, 0));
+}
+
+#[test]
+fn a_stalled_copy_lets_queues_grow_though_salesforce_has_the_records() {
+    let mut world = small(7);
+    world.inflict(PropertyFault::CopyStalls);
+    hours(&mut world, 10);
+    let health = world.health();
+    assert!(health.create_queue > 20 && health.update_queue > 20, "{health:?}");
+    // Written again and again by the external id, and still once.
+    assert_eq!(health.duplicates, 0);
+    assert!(world.records().len() > health.synced);
+    world.heal();
+    hours(&mut world, 1);
+    assert!(world.health().create_queue < 20);
+}
+
+#[test]
+fn duplicates_are_never_updated_by_their_external_id() {
+    let mut world = small(8);
+    world.inflict(PropertyFault::DuplicateCreation { percent: 100 });
+    hours(&mut world, 48);
+    let health = world.health();
+    assert!(health.duplicates > 100, "{health:?}");
+    assert!(health.update_queue > 0, "{health:?}");
+    let refused: usize =
+        world.moves().iter().filter(|run| run.sync == Sync::Update).map(|run| run.failed).sum();
+    assert!(refused > 0);
+}
+
+#[test]
+fn a_coverage_leak_is_in_no_queue() {
+    let mut world = small(9);
+    world.inflict(PropertyFault::CoverageLeak { city: "Fresno".to_owned() });
+    hours(&mut world, 100);
+    let health = world.health();
+    assert!(health.total - health.synced > 30, "{health:?}");
+    assert!(health.create_queue < 20, "{health:?}");
+}
+
+#[test]
+fn a_backlog_grows_both_queues() {
+    let mut world = small(10);
+    world.inflict(PropertyFault::Backlog { per_run: 1 });
+    hours(&mut world, 100);
+    let health = world.health();
+    assert!(health.create_queue > 100 && health.update_queue > 100, "{health:?}");
+}
+
+#[test]
+fn what_salesforce_refuses_is_counted_and_tried_again() {
+    let mut world = small(11);
+    world.inflict(PropertyFault::ValidationErrors { percent: 50 });
+    hours(&mut world, 24);
+    let failed: usize = world.moves().iter().map(|run| run.failed).sum();
+    assert!(failed > 50, "{failed}");
+    world.heal();
+    hours(&mut world, 2);
+    assert!(world.moves().last().is_some_and(|run| run.failed == 0));
+}
+
+#[test]
+fn faults_are_given_as_json() {
+    let fault: PropertyFault =
+        serde_json::from_str(r#"{"fault": "duplicate-creation", "percent": 10}"#).unwrap();
+    assert_eq!(fault, PropertyFault::DuplicateCreation { percent: 10 });
+}
