@@ -22,11 +22,11 @@ CREATE TABLE IF NOT EXISTS ${crm.sfdc_dbx.sync_audit_log} (
   records_succeeded       BIGINT,
   records_failed          BIGINT,
   -- percent of the records processed; NULL if there were none
-  error_rate              DECIMAL(7,4),
+  error_rate              DOUBLE PRECISION,
   -- from here on the figures of a day
   total_properties        BIGINT,
   synced_properties       BIGINT,
-  coverage_percentage     DECIMAL(5,2),
+  coverage_percentage     DOUBLE PRECISION,
   create_queue_count      BIGINT,
   update_queue_count      BIGINT,
   -- quality of the data; what was not delivered is in records_failed

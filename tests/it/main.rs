@@ -13,11 +13,15 @@ mod lab;
 #[cfg(test)]
 mod nightly;
 #[cfg(test)]
+mod objects;
+#[cfg(test)]
 mod on_aws;
 #[cfg(test)]
 mod operate;
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod simulated_databricks;
 #[cfg(test)]
 mod simulated_days;
 #[cfg(test)]

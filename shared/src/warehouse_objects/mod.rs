@@ -23,7 +23,7 @@ use jiff::Timestamp;
 
 pub use folder::{FolderError, ObjectFile, read, select};
 pub use plan::{Drift, Reason, Recorded, Step, plan};
-pub use script::{Problem, expand, is_view, statements};
+pub use script::{Problem, expand, statements};
 
 use crate::checks::objects::object_name;
 use crate::warehouse::{self, Dialect, Statement, Warehouse};

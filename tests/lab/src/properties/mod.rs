@@ -10,5 +10,5 @@ mod world;
 
 pub use faults::PropertyFault;
 pub use generate::Property;
-pub use tables::{Tables, sql_folder};
+pub use tables::{Tables, make_sources, sql_folder};
 pub use world::{Copy, Health, Move, PropertyWorld, Record, SYNCED_OF_SEED, Sync, TOTAL_OF_SEED};

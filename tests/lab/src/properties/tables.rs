@@ -58,6 +58,30 @@ pub fn sql_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/warehouse")
 }
 
+/// Makes the tables that RDS and Fivetran would have made, empty.
+///
+/// # Errors
+/// The engine refuses; names the statement.
+pub async fn make_sources(warehouse: &Warehouse) -> Result<()> {
+    let dialect = warehouse.dialect();
+    let mut statements = Vec::new();
+    for table in [&PROPERTIES, &COPY] {
+        if dialect == Dialect::PostgreSql {
+            let schema = table.name.split('.').nth(1).unwrap_or_default();
+            let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quote(schema)?);
+            statements.push(Statement::new("a schema of the lab", sql));
+        }
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {} ({})",
+            object_name(dialect, table.name)?,
+            table.definition
+        );
+        statements.push(Statement::new("a table of the lab", sql));
+    }
+    warehouse.execute_all(&statements).await?;
+    Ok(())
+}
+
 /// The pipeline's tables and views in an engine.
 #[derive(Debug)]
 pub struct Tables {
@@ -71,31 +95,24 @@ impl Tables {
     /// # Errors
     /// The engine refuses; names the statement.
     pub async fn create(warehouse: Warehouse, world: &mut PropertyWorld) -> Result<Self> {
-        let dialect = warehouse.dialect();
-        let mut statements = Vec::new();
-        for table in [&PROPERTIES, &COPY] {
-            if dialect == Dialect::PostgreSql {
-                let schema = table.name.split('.').nth(1).unwrap_or_default();
-                let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quote(schema)?);
-                statements.push(Statement::new("a schema of the lab", sql));
-            }
-            let sql = format!(
-                "CREATE TABLE IF NOT EXISTS {} ({})",
-                object_name(dialect, table.name)?,
-                table.definition
-            );
-            statements.push(Statement::new("a table of the lab", sql));
-        }
-        warehouse.execute_all(&statements).await?;
-        let files = warehouse_objects::read(&sql_folder(), dialect)?;
-        warehouse_objects::apply(&warehouse, &files, world.now()).await?;
+        make_sources(&warehouse).await?;
+        warehouse_objects::apply_folder(&warehouse, &sql_folder(), world.now()).await?;
+        let tables = Self::over(warehouse)?;
+        tables.write(world).await?;
+        Ok(tables)
+    }
+
+    /// An engine in which all of it was made before.
+    ///
+    /// # Errors
+    /// The files of the views cannot be read.
+    pub fn over(warehouse: Warehouse) -> Result<Self> {
+        let files = warehouse_objects::read(&sql_folder(), warehouse.dialect())?;
         let is_model =
             |file: &ObjectFile| file.name == "properties_to_create" || file.name == "properties_to_update";
         let views: Vec<ObjectFile> = files.into_iter().filter(is_model).collect();
         ensure!(views.len() == 2, "infra/warehouse has not both views of the syncs");
-        let tables = Self { warehouse, views };
-        tables.write(world).await?;
-        Ok(tables)
+        Ok(Self { warehouse, views })
     }
 
     /// The engine.

@@ -1,0 +1,349 @@
+//! The warehouse's objects and the lab's pipeline, on real engines: SQLite and PostgreSQL by ODBC, and the simulated
+//! Databricks by its API. What holds on one must hold on all.
+
+use std::any::Any;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use syncwatch::checks::objects::object_name;
+use syncwatch::warehouse::{
+    Answer, DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse,
+};
+use syncwatch::warehouse_objects::{self, ObjectFile, Reason, apply, apply_folder};
+use syncwatch_lab::databricks::{CLIENT_ID, CLIENT_SECRET, DatabricksServer, WAREHOUSE_ID};
+use syncwatch_lab::engines::{self, Postgres};
+use syncwatch_lab::properties::{Health, PropertyFault, PropertyWorld, Tables, make_sources, sql_folder};
+
+fn start() -> Timestamp {
+    "2026-11-24T08:00:00Z".parse().unwrap()
+}
+
+/// An engine, as Syncwatch reaches it and as the lab does.
+struct Engine {
+    name: &'static str,
+    warehouse: Warehouse,
+    direct: Warehouse,
+    /// What must stay as long as it is used.
+    _kept: Box<dyn Any>,
+}
+
+async fn engines() -> [Engine; 3] {
+    let postgres = Postgres::start().unwrap();
+    let sqlite = tempfile::tempdir().unwrap();
+    let sqlite_file = sqlite.path().join("lab.sqlite");
+    let databricks = tempfile::tempdir().unwrap();
+    let databricks_file = databricks.path().join("lab.sqlite");
+    let server = DatabricksServer::start(engines::sqlite(&databricks_file).unwrap()).await.unwrap();
+    let auth = DatabricksAuth::service_principal(CLIENT_ID, SecretString::from(CLIENT_SECRET));
+    let settings = Settings::Databricks(DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth));
+    [
+        Engine {
+            name: "SQLite",
+            warehouse: engines::sqlite(&sqlite_file).unwrap(),
+            direct: engines::sqlite(&sqlite_file).unwrap(),
+            _kept: Box::new(sqlite),
+        },
+        Engine {
+            name: "PostgreSQL",
+            warehouse: postgres.warehouse().unwrap(),
+            direct: postgres.warehouse().unwrap(),
+            _kept: Box::new(postgres),
+        },
+        Engine {
+            name: "Databricks",
+            warehouse: Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap(),
+            direct: engines::sqlite(&databricks_file).unwrap(),
+            _kept: Box::new((server, databricks)),
+        },
+    ]
+}
+
+async fn ask(warehouse: &Warehouse, object: &str, rest: &str) -> Answer {
+    let name = object_name(warehouse.dialect(), object).unwrap();
+    warehouse.query(&Statement::new(object, format!("SELECT * FROM {name} {rest}"))).await.unwrap()
+}
+
+async fn health(warehouse: &Warehouse) -> Health {
+    let answer = ask(warehouse, "crm.sfdc_dbx.daily_health_check", "").await;
+    let row = answer.only_row().unwrap();
+    let count = |column: &str| usize::try_from(row.get::<i64>(column).unwrap()).unwrap();
+    Health {
+        total: count("total_properties"),
+        synced: count("synced_properties"),
+        create_queue: count("create_queue_count"),
+        update_queue: count("update_queue_count"),
+        null_companies: count("null_company_count"),
+        duplicates: count("duplicate_count"),
+    }
+}
+
+async fn keys(warehouse: &Warehouse, view: &str) -> Vec<String> {
+    let answer = ask(warehouse, view, "ORDER BY property_id").await;
+    answer.rows().map(|row| row.get("property_id").unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_seed_state_is_92_47_percent_and_good_not_excellent() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        let mut world = PropertyWorld::as_found(start(), 1);
+        let _tables = Tables::create(direct, &mut world).await.unwrap();
+        assert_eq!(health(&warehouse).await, world.health(), "{name}");
+        let answer = ask(&warehouse, "crm.sfdc_dbx.daily_health_check", "").await;
+        let row = answer.only_row().unwrap();
+        assert_eq!(row.get::<i64>("synced_properties").unwrap(), 18_722, "{name}");
+        assert!((row.get::<f64>("coverage_percentage").unwrap() - 92.47).abs() < 1e-9, "{name}");
+        assert_eq!(row.get::<String>("coverage_status").unwrap(), "good", "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coverage_is_called_by_its_exact_share_and_not_by_the_rounded_one() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        let tables = Tables::over(direct).unwrap();
+        for (total, synced, percentage, status) in [
+            (0, 0, None, "no data"),
+            (20, 19, Some(95.0), "excellent"),
+            (100, 94, Some(94.0), "good"),
+            // 94.9967: rounded it is as much as an excellent one.
+            (1_519, 1_443, Some(95.0), "good"),
+            (10, 9, Some(90.0), "good"),
+            (9, 8, Some(88.89), "poor"),
+        ] {
+            for table in ["crm.rds.properties", "crm.salesforce.product_property"] {
+                let direct = tables.warehouse();
+                let table = object_name(direct.dialect(), table).unwrap();
+                direct.execute(&Statement::new("clearing", format!("DELETE FROM {table}"))).await.unwrap();
+            }
+            let mut world = PropertyWorld::with(start(), 1, total, synced, 0);
+            tables.write(&mut world).await.unwrap();
+            let answer = ask(&warehouse, "crm.sfdc_dbx.daily_health_check", "").await;
+            let row = answer.only_row().unwrap();
+            let found = row.get::<Option<f64>>("coverage_percentage").unwrap();
+            assert_eq!(found.is_some(), percentage.is_some(), "{name}: {synced} of {total}");
+            if let (Some(found), Some(percentage)) = (found, percentage) {
+                assert!((found - percentage).abs() < 1e-9, "{name}: {synced} of {total}: {found}");
+            }
+            assert_eq!(row.get::<String>("coverage_status").unwrap(), status, "{name}: {synced} of {total}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        let mut world = PropertyWorld::with(start(), 7, 800, 700, 20);
+        let tables = Tables::create(direct, &mut world).await.unwrap();
+        let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
+        for fault in [
+            None,
+            Some(PropertyFault::CopyStalls),
+            Some(leak),
+            Some(PropertyFault::ViewBug),
+            Some(PropertyFault::DuplicateCreation { percent: 50 }),
+            Some(PropertyFault::Backlog { per_run: 1 }),
+        ] {
+            world.heal();
+            if let Some(fault) = fault.clone() {
+                world.inflict(fault);
+            }
+            world.advance_to(world.now() + SignedDuration::from_hours(7));
+            tables.write(&mut world).await.unwrap();
+            assert_eq!(health(&warehouse).await, world.health(), "{name}, {fault:?}");
+            let created = keys(&warehouse, "crm.sfdc_dbx.properties_to_create").await;
+            assert_eq!(created, world.to_create(), "{name}, {fault:?}");
+            let updated = keys(&warehouse, "crm.sfdc_dbx.properties_to_update").await;
+            assert_eq!(updated, world.to_update(), "{name}, {fault:?}");
+            if fault == Some(PropertyFault::ViewBug) {
+                let answer = ask(&warehouse, "crm.sfdc_dbx.properties_to_update", "").await;
+                let mut names = answer.rows().map(|row| row.get::<Option<String>>("company_name").unwrap());
+                assert!(names.all(|name| name.is_none()), "{name}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_file_is_applied_once_and_recorded() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        let first = apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        assert!(first.applied.iter().all(|(_, reason)| *reason == Reason::New), "{name}: {first}");
+        let again = apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        assert_eq!((again.applied.len(), again.unchanged), (0, first.applied.len()), "{name}: {again}");
+
+        let history = ask(&warehouse, warehouse_objects::HISTORY, "ORDER BY number").await;
+        assert_eq!(history.len(), first.applied.len(), "{name}");
+        for row in history.rows() {
+            assert_eq!(row.get::<Timestamp>("applied_at").unwrap(), start(), "{name}");
+            assert_eq!(row.get::<String>("sha256").unwrap().len(), 64, "{name}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_view_is_made_again_and_a_changed_table_is_refused_before_anything_runs() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        let files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
+        apply(&warehouse, &files, start()).await.unwrap();
+
+        let changed = |which: &str, what: &str, by: &str| -> Vec<ObjectFile> {
+            let change = |file: &ObjectFile| {
+                let mut file = file.clone();
+                if file.name == which {
+                    assert!(file.text.contains(what), "{which}");
+                    file.text = file.text.replace(what, by);
+                    file.sha256 = format!("changed {}", file.sha256);
+                    file.sha256.truncate(64);
+                }
+                file
+            };
+            files.iter().map(change).collect()
+        };
+        let better = changed("daily_health_check", "'no data'", "'nothing there'");
+        let report = apply(&warehouse, &better, start()).await.unwrap();
+        assert_eq!(
+            report.applied,
+            [("020_daily_health_check.sql".to_owned(), Reason::ViewsChanged)],
+            "{name}"
+        );
+        let answer = ask(&warehouse, "crm.sfdc_dbx.daily_health_check", "").await;
+        let status: String = answer.only_row().unwrap().get("coverage_status").unwrap();
+        assert_eq!(status, "nothing there", "{name}");
+
+        let wrong = changed("sync_audit_log", "notes", "remarks");
+        let error = apply(&warehouse, &wrong, start()).await.unwrap_err().to_string();
+        assert!(error.contains("001_sync_audit_log") && error.contains("was changed after it ran"), "{name}: {error}");
+        let history = ask(&warehouse, warehouse_objects::HISTORY, "").await;
+        assert_eq!(history.len(), files.len(), "{name}: file 000 less, and one revision more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_breaks_off_is_named_with_its_statement_not_recorded_and_run_again() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        let mut files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
+        let good = files.clone();
+        let trends = files.iter_mut().find(|file| file.name == "trends").unwrap();
+        trends.text.push_str("CREATE OR REPLACE VIEW ${crm.sfdc_dbx.wrong} AS SELECT a FROM ${crm.rds.nosuch};");
+        // SQLite looks into a view only when it is asked.
+        trends.text.push_str("DELETE FROM ${crm.rds.nosuch};");
+        let error = apply(&warehouse, &files, start()).await.unwrap_err().to_string();
+        assert!(error.starts_with("030_trends.sql, statement"), "{name}: {error}");
+        let recorded = ask(&warehouse, warehouse_objects::HISTORY, "WHERE number = 30").await;
+        assert!(recorded.is_empty(), "{name}");
+        if warehouse.dialect().has_transactions() {
+            let view = object_name(warehouse.dialect(), "crm.sfdc_dbx.coverage_by_day").unwrap();
+            let half = Statement::new("what is half made", format!("SELECT * FROM {view}"));
+            assert!(warehouse.query(&half).await.is_err(), "{name}");
+        }
+        let report = apply(&warehouse, &good, start()).await.unwrap();
+        assert_eq!(report.applied, [("030_trends.sql".to_owned(), Reason::New)], "{name}");
+    }
+}
+
+/// A row of the audit log.
+struct Logged {
+    id: &'static str,
+    kind: &'static str,
+    day: &'static str,
+    sync: Option<&'static str>,
+    status: Option<&'static str>,
+    processed: i64,
+    failed: i64,
+}
+
+async fn log(warehouse: &Warehouse, row: Logged) {
+    let name = object_name(warehouse.dialect(), "crm.sfdc_dbx.sync_audit_log").unwrap();
+    let sql = format!(
+        "INSERT INTO {name} (audit_id, pipeline, row_kind, snapshot_date, sync_name, status, execution_timestamp, \
+         records_processed, records_failed, create_queue_count, coverage_percentage, executed_by) \
+         VALUES (:id, 'properties', :kind, :day, :sync, :status, :at, :processed, :failed, 7, 92.47, 'a test')"
+    );
+    let at: Timestamp = format!("{}T12:00:00Z", row.day).parse().unwrap();
+    let statement = Statement::new("a row of the log", sql)
+        .bind("id", row.id)
+        .bind("kind", row.kind)
+        .bind("day", row.day.parse::<Date>().unwrap())
+        .bind("sync", row.sync.map(str::to_owned))
+        .bind("status", row.status.map(str::to_owned))
+        .bind("at", at)
+        .bind("processed", row.processed)
+        .bind("failed", row.failed);
+    warehouse.execute(&statement).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        let run = |id, day, sync, status, processed, failed| Logged {
+            id,
+            kind: "run",
+            day,
+            sync: Some(sync),
+            status: Some(status),
+            processed,
+            failed,
+        };
+        for row in [
+            // The newest row is of the 24th: the seven days begin with the 18th.
+            run("1", "2026-11-17", "properties-create", "failed", 100, 100),
+            run("2", "2026-11-18", "properties-create", "completed", 300, 3),
+            run("3", "2026-11-24", "properties-create", "failed", 100, 5),
+            // Silent since long.
+            run("4", "2026-10-01", "properties-update", "completed", 40, 0),
+            Logged { id: "5", kind: "day", day: "2026-11-24", sync: None, status: None, processed: 140, failed: 5 },
+        ] {
+            log(&warehouse, row).await;
+        }
+        let monitor = ask(&warehouse, "crm.sfdc_dbx.sync_health_monitor", "ORDER BY sync_name").await;
+        let rows: Vec<_> = monitor.rows().collect();
+        assert_eq!(rows.len(), 2, "{name}");
+        assert_eq!(rows[0].get::<String>("last_status").unwrap(), "failed", "{name}");
+        assert_eq!(rows[0].get::<i64>("runs_7_days").unwrap(), 2, "{name}");
+        assert!((rows[0].get::<f64>("success_rate_7_days").unwrap() - 50.0).abs() < 1e-9, "{name}");
+        assert!((rows[0].get::<f64>("error_rate_7_days").unwrap() - 2.0).abs() < 1e-9, "{name}");
+        let last: Timestamp = rows[0].get("last_run_at").unwrap();
+        assert_eq!(last.to_string(), "2026-11-24T12:00:00Z", "{name}");
+        assert_eq!(rows[1].get::<i64>("runs_7_days").unwrap(), 0, "{name}");
+        assert_eq!(rows[1].get::<Option<f64>>("success_rate_7_days").unwrap(), None, "{name}");
+
+        let coverage = ask(&warehouse, "crm.sfdc_dbx.coverage_by_day", "").await;
+        let row = coverage.only_row().unwrap();
+        assert_eq!(row.get::<Date>("snapshot_date").unwrap().to_string(), "2026-11-24", "{name}");
+        assert!((row.get::<f64>("coverage_percentage").unwrap() - 92.47).abs() < 1e-9, "{name}");
+        let errors = ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", "WHERE snapshot_date > '2026-11-18'").await;
+        let row = errors.only_row().unwrap();
+        assert_eq!(row.get::<i64>("records_failed").unwrap(), 5, "{name}");
+        assert!((row.get::<f64>("error_rate").unwrap() - 5.0).abs() < 1e-9, "{name}");
+        let queues = ask(&warehouse, "crm.sfdc_dbx.queue_sizes_by_day", "").await;
+        assert_eq!(queues.only_row().unwrap().get::<i64>("create_queue_count").unwrap(), 7, "{name}");
+        assert_eq!(ask(&warehouse, "crm.sfdc_dbx.data_quality_by_day", "").await.len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn every_file_is_plain_and_a_variant_says_why_it_differs() {
+    for dialect in [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite] {
+        for file in warehouse_objects::read(&sql_folder(), dialect).unwrap() {
+            let name = &file.file_name;
+            assert!(file.text.starts_with("-- "), "{name} does not say what it is");
+            let has_variants = name.matches('.').count() > 1;
+            assert!(!has_variants || file.text.contains("-- Differs by dialect: "), "{name} does not say why");
+            for word in ["CURRENT_DATE", "CURRENT_TIMESTAMP", "NOW()", "CREATE INDEX", "MERGE", "QUALIFY"] {
+                assert!(!file.text.to_uppercase().contains(word), "{name} says {word}");
+            }
+            for statement in warehouse_objects::script(&file, dialect).unwrap() {
+                let sql = statement.sql().to_uppercase();
+                let is_safe = ["IF NOT EXISTS", "IF EXISTS", "CREATE OR REPLACE", "CREATE VIEW"];
+                assert!(is_safe.iter().any(|words| sql.contains(words)), "{} cannot be repeated", statement.label());
+            }
+        }
+    }
+}
