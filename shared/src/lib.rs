@@ -19,7 +19,6 @@ pub mod census;
 pub mod warehouse;
 
 // The warehouse's tables and views, and the checks on its data.
-pub mod checks;
 pub mod warehouse_objects;
 
 // Acting: findings become incidents and notices.

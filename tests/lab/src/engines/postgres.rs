@@ -4,7 +4,8 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
@@ -13,48 +14,71 @@ use tempfile::TempDir;
 
 use super::{driver, open};
 
+const START_ATTEMPTS: usize = 600;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
+
 /// A running server.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
     folder: TempDir,
     port: u16,
+    child: Option<Child>,
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it. As root it runs as the user `postgres`, for it refuses to run as root.
+    /// Makes a cluster and starts it, which takes a second or two and blocks. As root it runs as the user `postgres`, for it
+    /// refuses to run as root. It ends with the thread that started it, at the latest.
     ///
     /// # Errors
     /// PostgreSQL is not installed or does not start; says what it said.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("syncwatch-postgres-").tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let server = Self { programs: programs()?, folder, port };
+        let mut server = Self { programs: programs()?, folder, port, child: None };
         if is_root()? {
             run(Command::new("chown").arg("postgres:").arg(server.folder.path()))?;
         }
-        let data = server.data();
-        run(server.command("initdb").arg("--pgdata").arg(&data).args([
+        run(server.command("initdb").arg("--pgdata").arg(server.data()).args([
             "--auth=trust",
             "--username=syncwatch",
             "--encoding=UTF8",
             "--locale=C.UTF-8",
             "--no-sync",
         ]))?;
-        // Durability is nothing to a lab; another zone than UTC shows who relies on the server's.
-        let options = format!(
-            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off \
-             -c timezone=America/Los_Angeles"
-        );
-        let log = server.folder.path().join("log");
-        run(server.command("pg_ctl").arg("--pgdata").arg(&data).arg("--log").arg(log).args([
-            "--wait",
-            "--silent",
-            "--options",
-            &options,
-            "start",
-        ]))?;
+        server.serve()?;
         Ok(server)
+    }
+
+    /// Starts it, and waits until it takes connections.
+    fn serve(&mut self) -> Result<()> {
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
+        // Durability is nothing to a lab; another zone than UTC shows who relies on the server's.
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "fsync=off",
+            "full_page_writes=off",
+            "shared_buffers=16MB",
+            "timezone=America/Los_Angeles",
+        ] {
+            command.arg("-c").arg(setting);
+        }
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let child = self.child.insert(child.context("PostgreSQL cannot be run")?);
+        for _ in 0..START_ATTEMPTS {
+            if let Some(status) = child.try_wait()? {
+                bail!("PostgreSQL ended with {status} as soon as it was started; run it by hand to see why");
+            }
+            let port = self.port.to_string();
+            let mut ready = Command::new(self.programs.join("pg_isready"));
+            if run(ready.args(["--quiet", "--host=127.0.0.1", "--port", &port])).is_ok() {
+                return Ok(());
+            }
+            std::thread::sleep(BETWEEN_ATTEMPTS);
+        }
+        bail!("PostgreSQL takes no connections after it was started; run it by hand to see why")
     }
 
     /// Its database, by ODBC.
@@ -71,33 +95,30 @@ impl Postgres {
         self.folder.path().join("data")
     }
 
+    /// A program of PostgreSQL that ends when whoever started it does, however that ends.
     fn command(&self, program: &str) -> Command {
-        let program = self.programs.join(program);
-        let mut command = if is_root().unwrap_or(false) {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
-            command
-        } else {
-            Command::new(program)
-        };
-        command.current_dir("/");
+        let mut command = Command::new("setpriv");
+        command.arg("--pdeathsig=KILL").current_dir("/");
+        if is_root().unwrap_or(false) {
+            command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+        }
+        command.arg(self.programs.join(program));
         command
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        let data = self.data();
-        let mut stop = self.command("pg_ctl");
-        stop.arg("--pgdata").arg(data).args(["--silent", "--mode=immediate", "stop"]);
-        if let Err(error) = run(&mut stop) {
-            tracing::warn!("PostgreSQL could not be stopped: {error:#}");
+        if let Some(child) = &mut self.child {
+            // Its workers end when it is gone, and its data are thrown away.
+            if let Err(error) = child.kill().and_then(|()| child.wait()) {
+                tracing::warn!("PostgreSQL could not be stopped: {error:#}");
+            }
         }
     }
 }
 
 fn run(command: &mut Command) -> Result<()> {
-    // Not piped: the server would inherit the pipe, and its end would never come.
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let status = status.with_context(|| format!("{command:?} cannot be run"))?;
     if !status.success() {
