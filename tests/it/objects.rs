@@ -6,7 +6,7 @@ use std::any::Any;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use syncwatch::checks::objects::object_name;
+use syncwatch::checks::object_name;
 use syncwatch::warehouse::{
     Answer, DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse,
 };
@@ -216,7 +216,10 @@ async fn a_changed_view_is_made_again_and_a_changed_table_is_refused_before_anyt
 
         let wrong = changed("sync_audit_log", "notes", "remarks");
         let error = apply(&warehouse, &wrong, start()).await.unwrap_err().to_string();
-        assert!(error.contains("001_sync_audit_log") && error.contains("was changed after it ran"), "{name}: {error}");
+        assert!(
+            error.contains("001_sync_audit_log") && error.contains("was changed after it ran"),
+            "{name}: {error}"
+        );
         let history = ask(&warehouse, warehouse_objects::HISTORY, "").await;
         assert_eq!(history.len(), files.len(), "{name}: file 000 less, and one revision more");
     }
@@ -229,7 +232,9 @@ async fn a_file_that_breaks_off_is_named_with_its_statement_not_recorded_and_run
         let mut files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
         let good = files.clone();
         let trends = files.iter_mut().find(|file| file.name == "trends").unwrap();
-        trends.text.push_str("CREATE OR REPLACE VIEW ${crm.sfdc_dbx.wrong} AS SELECT a FROM ${crm.rds.nosuch};");
+        trends
+            .text
+            .push_str("CREATE OR REPLACE VIEW ${crm.sfdc_dbx.wrong} AS SELECT a FROM ${crm.rds.nosuch};");
         // SQLite looks into a view only when it is asked.
         trends.text.push_str("DELETE FROM ${crm.rds.nosuch};");
         let error = apply(&warehouse, &files, start()).await.unwrap_err().to_string();
@@ -298,7 +303,15 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
             run("3", "2026-11-24", "properties-create", "failed", 100, 5),
             // Silent since long.
             run("4", "2026-10-01", "properties-update", "completed", 40, 0),
-            Logged { id: "5", kind: "day", day: "2026-11-24", sync: None, status: None, processed: 140, failed: 5 },
+            Logged {
+                id: "5",
+                kind: "day",
+                day: "2026-11-24",
+                sync: None,
+                status: None,
+                processed: 140,
+                failed: 5,
+            },
         ] {
             log(&warehouse, row).await;
         }
@@ -318,7 +331,8 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
         let row = coverage.only_row().unwrap();
         assert_eq!(row.get::<Date>("snapshot_date").unwrap().to_string(), "2026-11-24", "{name}");
         assert!((row.get::<f64>("coverage_percentage").unwrap() - 92.47).abs() < 1e-9, "{name}");
-        let errors = ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", "WHERE snapshot_date > '2026-11-18'").await;
+        let errors =
+            ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", "WHERE snapshot_date > '2026-11-18'").await;
         let row = errors.only_row().unwrap();
         assert_eq!(row.get::<i64>("records_failed").unwrap(), 5, "{name}");
         assert!((row.get::<f64>("error_rate").unwrap() - 5.0).abs() < 1e-9, "{name}");
@@ -335,14 +349,21 @@ fn every_file_is_plain_and_a_variant_says_why_it_differs() {
             let name = &file.file_name;
             assert!(file.text.starts_with("-- "), "{name} does not say what it is");
             let has_variants = name.matches('.').count() > 1;
-            assert!(!has_variants || file.text.contains("-- Differs by dialect: "), "{name} does not say why");
+            assert!(
+                !has_variants || file.text.contains("-- Differs by dialect: "),
+                "{name} does not say why"
+            );
             for word in ["CURRENT_DATE", "CURRENT_TIMESTAMP", "NOW()", "CREATE INDEX", "MERGE", "QUALIFY"] {
                 assert!(!file.text.to_uppercase().contains(word), "{name} says {word}");
             }
             for statement in warehouse_objects::script(&file, dialect).unwrap() {
                 let sql = statement.sql().to_uppercase();
                 let is_safe = ["IF NOT EXISTS", "IF EXISTS", "CREATE OR REPLACE", "CREATE VIEW"];
-                assert!(is_safe.iter().any(|words| sql.contains(words)), "{} cannot be repeated", statement.label());
+                assert!(
+                    is_safe.iter().any(|words| sql.contains(words)),
+                    "{} cannot be repeated",
+                    statement.label()
+                );
             }
         }
     }

@@ -148,7 +148,8 @@ async fn a_statement_that_hangs_is_given_up_and_told_to_stop() {
 async fn a_long_answer_comes_in_chunks_and_one_beyond_the_limit_is_an_error() {
     let (server, _folder) = server().await;
     server.set_rows_a_chunk(3);
-    let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) SELECT i FROM n";
+    let numbers =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10) SELECT i FROM n";
     let statement = Statement::new("ten", numbers);
     let answer = open(settings(&server)).query(&statement).await.unwrap();
     let read: Vec<i64> = answer.rows().map(|row| row.get("i").unwrap()).collect();

@@ -25,7 +25,7 @@ pub use folder::{FolderError, ObjectFile, read, select};
 pub use plan::{Drift, Reason, Recorded, Step, plan};
 pub use script::{Problem, expand, statements};
 
-use crate::checks::objects::object_name;
+use crate::checks::object_name;
 use crate::warehouse::{self, Dialect, Statement, Warehouse};
 
 /// Where it is recorded what ran.

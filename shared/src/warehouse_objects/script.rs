@@ -3,7 +3,7 @@
 //! What engines read in different ways, and no file needs, is refused rather than guessed: backslashes in strings,
 //! PostgreSQL's dollar quotes, comments within comments.
 
-use crate::checks::objects::object_name;
+use crate::checks::object_name;
 use crate::warehouse::{BadName, Dialect};
 
 /// Why a text cannot be used.
@@ -138,7 +138,8 @@ fn divide(text: &str) -> Result<Vec<String>, Problem> {
         }
         at += length;
     }
-    let trimmed = statements.iter().map(|statement| statement.trim()).filter(|statement| !statement.is_empty());
+    let trimmed =
+        statements.iter().map(|statement| statement.trim()).filter(|statement| !statement.is_empty());
     Ok(trimmed.map(str::to_owned).collect())
 }
 

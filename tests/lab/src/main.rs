@@ -8,6 +8,9 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::databricks::DatabricksServer;
+use syncwatch_lab::engines;
+use syncwatch_lab::properties::{PropertyWorld, Tables};
 
 /// The outside world in one process.
 #[derive(Debug, Parser)]
@@ -32,6 +35,12 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Run the simulated Databricks alone, over the pipeline's data as it was found.
+    Databricks {
+        /// The same seed makes the same data.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
 }
 
 #[tokio::main]
@@ -41,6 +50,7 @@ async fn main() -> Result<()> {
         Command::Demo { keep } => demo::play(keep).await,
         Command::AlertTest => alert_test::run().await,
         Command::Census { seed } => census(seed).await,
+        Command::Databricks { seed } => databricks(seed).await,
     }
 }
 
@@ -49,6 +59,18 @@ async fn census(seed: u64) -> Result<()> {
     let server = CensusServer::start(World::seed_pipeline(clock.now(), seed), clock).await?;
     println!("Census answers at {}; the token is {}", server.url(), syncwatch_lab::census::TOKEN);
     println!("Ctrl-C ends it.");
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
+
+async fn databricks(seed: u64) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("lab.sqlite");
+    let mut world = PropertyWorld::as_found(LabClock::wall().now(), seed);
+    let _tables = Tables::create(engines::sqlite(&file)?, &mut world).await?;
+    let server = DatabricksServer::start(engines::sqlite(&file)?).await?;
+    println!("Databricks answers at {}; the token is {}", server.url(), syncwatch_lab::databricks::TOKEN);
+    println!("The warehouse is {}. Ctrl-C ends it.", syncwatch_lab::databricks::WAREHOUSE_ID);
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

@@ -62,7 +62,7 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let tokens = tokens(sql)?;
     let words: Vec<String> = tokens.iter().filter_map(word).take(4).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    for refused in tokens.iter().filter_map(word).filter(|word| REFUSED.contains(&word.as_str())) {
+    if let Some(refused) = tokens.iter().filter_map(word).find(|word| REFUSED.contains(&word.as_str())) {
         return Err(syntax(&refused));
     }
     match words.as_slice() {

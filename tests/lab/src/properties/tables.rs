@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
-use syncwatch::checks::objects::object_name;
+use syncwatch::checks::object_name;
 use syncwatch::warehouse::{Dialect, ParameterValue, Statement, Warehouse};
 use syncwatch::warehouse_objects::{self, ObjectFile};
 
@@ -147,7 +147,7 @@ impl Tables {
                 property.deleted.into(),
             ]
         });
-        PROPERTIES.write(dialect, properties.collect(), &mut statements)?;
+        PROPERTIES.write(dialect, &properties.collect::<Vec<_>>(), &mut statements)?;
         let copies = world.unwritten.copies.iter().filter_map(|number| world.copies.get(*number)?.as_ref());
         let copies = copies.map(|copy| {
             vec![
@@ -160,7 +160,7 @@ impl Tables {
                 copy.synced_at.into(),
             ]
         });
-        COPY.write(dialect, copies.collect(), &mut statements)?;
+        COPY.write(dialect, &copies.collect::<Vec<_>>(), &mut statements)?;
         self.warehouse.execute_all(&statements).await?;
         world.unwritten = super::world::Unwritten::default();
         Ok(())
@@ -172,7 +172,7 @@ impl Table {
     fn write(
         &self,
         dialect: Dialect,
-        rows: Vec<Vec<ParameterValue>>,
+        rows: &[Vec<ParameterValue>],
         into: &mut Vec<Statement>,
     ) -> Result<()> {
         let name = object_name(dialect, self.name)?;
