@@ -109,6 +109,10 @@ acknowledge: ## Take an incident on: no reminders for so long; KEY=pipeline/chec
 incidents: ## List what is open, held or watched, and who has it
 	@$(call operate,incidents)
 
+.PHONY: warehouse-apply
+warehouse-apply: ## Make the views and tables of infra/warehouse, each file once; FOLDER=infra/warehouse
+	@$(call operate,warehouse-apply $(FOLDER))
+
 .PHONY: infra-check
 infra-check: check-config ## Check the pipeline file, the table of functions, and the repository's own rules
 	cargo test $(LOCKED) --workspace --lib functions_table

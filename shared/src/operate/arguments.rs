@@ -27,10 +27,12 @@ usage: syncwatch COMMAND
       Takes an incident on: no reminders for so long, unless it becomes worse.
   incidents
       Lists what is open, held or watched.
+  warehouse-apply [FOLDER]
+      Makes the views and tables of infra/warehouse, each file once, and records what ran.
 
 Where things are is said by the environment, which `make` sets from infra/functions.json: SYNCWATCH_TOPIC_ARN,
-SYNCWATCH_INCIDENTS_TABLE, SYNCWATCH_CENSUS_SECRET, SYNCWATCH_WEBHOOK_SECRET, SYNCWATCH_PIPELINE (infra/pipeline.toml),
-and AWS's own AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.";
+SYNCWATCH_INCIDENTS_TABLE, SYNCWATCH_CENSUS_SECRET, SYNCWATCH_WEBHOOK_SECRET, SYNCWATCH_WAREHOUSE_SECRET,
+SYNCWATCH_PIPELINE (infra/pipeline.toml), and AWS's own AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.";
 
 /// How long a test stays open, so that people see both its beginning and its end.
 const RESOLVE_AFTER: SignedDuration = SignedDuration::from_secs(30);
@@ -78,7 +80,15 @@ pub enum Command {
     Acknowledge(Acknowledgement),
     /// Incidents are listed.
     ListIncidents,
+    /// The objects of the warehouse are made.
+    ApplyWarehouse {
+        /// The folder with their files.
+        folder: String,
+    },
 }
+
+/// The folder of the repository with the warehouse's objects.
+const WAREHOUSE_FOLDER: &str = "infra/warehouse";
 
 /// A silence that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +140,15 @@ impl Command {
                 let wish = if given.has("--rotate") { Wish::Rotate } else { Wish::Register };
                 let url = given.needed("--url", "the URL of the function webhook-intake")?;
                 Ok(Self::RegisterWebhook { url, wish, only_look: given.has("--check") })
+            }
+            ["warehouse-apply", rest @ ..] => {
+                let given = Given::read("warehouse-apply", rest, &[], &[])?;
+                let folder = if rest.is_empty() {
+                    WAREHOUSE_FOLDER.to_owned()
+                } else {
+                    given.only_word("the folder with the files")?
+                };
+                Ok(Self::ApplyWarehouse { folder })
             }
             ["alert-test", rest @ ..] => {
                 let given = Given::read("alert-test", rest, &["--resolve-after"], &[])?;
@@ -317,6 +336,8 @@ mod tests {
                 vec!["alert-test", "--resolve-after", "0s"],
                 Command::AlertTest { resolve_after: SignedDuration::ZERO },
             ),
+            (vec!["warehouse-apply"], Command::ApplyWarehouse { folder: "infra/warehouse".to_owned() }),
+            (vec!["warehouse-apply", "other"], Command::ApplyWarehouse { folder: "other".to_owned() }),
             (vec!["silence", "list"], Command::ListSilences { all: false }),
             (vec!["silence", "list", "--all"], Command::ListSilences { all: true }),
             (vec!["silence", "end", "ada-1"], Command::EndSilence { id: "ada-1".to_owned() }),

@@ -54,6 +54,15 @@ pub enum Error {
     /// A stored incident cannot be read.
     #[error(transparent)]
     Incident(incidents::Error),
+    /// There is no warehouse to work on.
+    #[error("pipeline.toml declares no [warehouse]; add one")]
+    NoWarehouse,
+    /// The warehouse cannot be opened.
+    #[error(transparent)]
+    Warehouse(#[from] crate::runtime::warehouse::Error),
+    /// The warehouse's objects were not made, or not all of them.
+    #[error(transparent)]
+    WarehouseObjects(#[from] crate::warehouse_objects::Error),
     /// The notice was not sent.
     #[error(transparent)]
     Publish(PublishError),

@@ -15,6 +15,7 @@ mod silences;
 mod table;
 
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -25,8 +26,9 @@ use crate::aws::topic::Topic;
 use crate::census;
 use crate::incident::NoticeKind;
 use crate::pipeline::Pipeline;
-use crate::runtime::Env;
-use crate::runtime::env;
+use crate::runtime::{Env, env, warehouse};
+use crate::warehouse::{Limits, Warehouse};
+use crate::warehouse_objects;
 
 pub use arguments::Command;
 pub use endpoint::{Endpoint, EndpointError, PATH};
@@ -35,6 +37,9 @@ use plan::Plan;
 
 /// The pipeline file of the repository, where commands are run.
 const PIPELINE: &str = "infra/pipeline.toml";
+
+/// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
+const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +129,12 @@ impl Operator {
                 tell(&incidents::acknowledged(&incident));
                 Ok(Outcome::Done)
             }
+            Command::ApplyWarehouse { folder } => {
+                let warehouse = self.warehouse().await?;
+                let report = warehouse_objects::apply_folder(&warehouse, Path::new(folder), self.now).await?;
+                tell(&report.to_string());
+                Ok(Outcome::Done)
+            }
             Command::ListIncidents => {
                 let store = self.incidents()?;
                 let (live, unreadable) = store.live_incidents(&self.pipeline.name).await?;
@@ -134,6 +145,22 @@ impl Operator {
                 }
             }
         }
+    }
+
+    /// The warehouse that the pipeline declares.
+    async fn warehouse(&self) -> Result<Warehouse, Error> {
+        let declared = self.pipeline.warehouse.as_ref().ok_or(Error::NoWarehouse)?;
+        let secret = self.env.required(env::WAREHOUSE_SECRET).map_err(Error::Settings)?;
+        let base_url = self.env.optional(env::DATABRICKS_URL.name);
+        let access = warehouse::Access {
+            warehouse: declared,
+            secret: &secret,
+            base_url: base_url.as_deref(),
+            limits: Limits::default(),
+            start_limit: WAREHOUSE_START_LIMIT,
+        };
+        let secrets = SecretStore::new(self.clients.secrets.clone());
+        Ok(warehouse::open(&access, &secrets, self.clients.http.clone()).await?)
     }
 
     async fn registration(&self, url: &str) -> Result<registration::Registration, Error> {

@@ -169,12 +169,7 @@ impl Tables {
 
 impl Table {
     /// Statements that write rows by their key.
-    fn write(
-        &self,
-        dialect: Dialect,
-        rows: &[Vec<ParameterValue>],
-        into: &mut Vec<Statement>,
-    ) -> Result<()> {
+    fn write(&self, dialect: Dialect, rows: &[Vec<ParameterValue>], into: &mut Vec<Statement>) -> Result<()> {
         let name = object_name(dialect, self.name)?;
         let changes: Vec<String> = self
             .columns
