@@ -41,7 +41,8 @@ demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)
 
 .PHONY: test
-test: lab-zips ## Run every test, those on the lab included
+test: lab-zips ## Run every test, those on the lab and on real SQL engines included
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	cargo test $(LOCKED) --workspace
 
 .PHONY: ci
@@ -120,7 +121,7 @@ infra-check: check-config ## Check the pipeline file, the table of functions, an
 
 .PHONY: setup
 setup: ## Check what this machine needs; as root on Debian, install what is missing
-	@PYTHON='$(PYTHON)' bash .ci/setup
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@$(MAKE) venv
 
 .PHONY: venv
