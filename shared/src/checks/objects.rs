@@ -48,7 +48,11 @@ mod tests {
             ["`rds`.`properties`", "\"rds\".\"properties\"", "`rds.properties`"]
         );
         assert_eq!(names("properties"), ["`properties`", "\"properties\"", "`properties`"]);
-        assert_eq!(names("a`b.c\"d.e;--"), ["`a``b`.`c\"d`.`e;--`", "\"c\"\"d\".\"e;--\"", "`c\"d.e;--`"]);
+        assert_eq!(names("a`b.c d.e--"), ["`a``b`.`c d`.`e--`", "\"c d\".\"e--\"", "`c d.e--`"]);
+        let marks = [Dialect::Databricks, Dialect::PostgreSql]
+            .map(|dialect| object_name(dialect, "c\"d.e;").unwrap());
+        assert_eq!(marks, ["`c\"d`.`e;`", "\"c\"\"d\".\"e;\""]);
+        assert_eq!(object_name(Dialect::Sqlite, "c\"d.e;"), Err(BadName::Misread('"')));
     }
 
     #[test]

@@ -509,8 +509,12 @@ proptest! {
         for dialect in DIALECTS {
             let mark = if dialect == Dialect::PostgreSql { '"' } else { '`' };
             let Ok(scans) = compile(&checks, dialect, &zone(), now()) else {
-                // PostgreSQL cuts long names, so they are refused.
-                prop_assert!([&table, &column, &other].iter().any(|name| name.len() > 63 || name.contains('.') || name.is_empty()));
+                // PostgreSQL cuts long names, and SQLite's driver misreads some marks, so they are refused.
+                let misread = |name: &str| dialect == Dialect::Sqlite && name.contains(['?', '\'', '"', ';', '{', '}']);
+                let refused = |name: &str| {
+                    name.len() > 63 || name.contains('.') || name.is_empty() || misread(name)
+                };
+                prop_assert!([&table, &column, &other].iter().any(|name| refused(name)));
                 continue;
             };
             let samples = samples_statement(&checks[1], dialect, &zone(), now()).unwrap().unwrap();
