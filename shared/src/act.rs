@@ -84,8 +84,8 @@ impl<'a> Round<'a> {
             futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
         let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
         // What is stored of a declared one says only what it held back; whether it holds is for the file to say.
-        let asked_for = tallies.iter().filter(|tally| !tally.declared && tally.silence.is_active(now));
-        let asked_for = asked_for.map(|tally| tally.silence.clone());
+        let asked_for = tallies.iter().map(|tally| &tally.silence);
+        let asked_for = asked_for.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
         let mut round = Self {
             pipeline,
             store,
@@ -228,12 +228,7 @@ impl<'a> Round<'a> {
             _ => None,
         };
         let outcome = match held_by {
-            Some(silence) => {
-                let declared = self.pipeline.silences.iter().any(|declared| {
-                    declared.active_at(self.now).is_some_and(|declared| declared.id == silence.id)
-                });
-                self.store.write_held_back(&incident, expected, silence, declared).await?
-            }
+            Some(silence) => self.store.write_held_back(&incident, expected, silence).await?,
             None => self.store.write(&incident, expected).await?,
         };
         if self.keep(incident.clone(), outcome) {

@@ -58,6 +58,8 @@ pub struct Silence {
     pub from: Timestamp,
     /// Until when (UTC); from this instant on people are told again.
     pub until: Timestamp,
+    /// Whether `pipeline.toml` declares it, or did: the file then says whether it holds, not what is stored of it.
+    pub declared: bool,
 }
 
 impl Silence {
@@ -120,6 +122,7 @@ impl Declared {
             scope: self.scope.clone(),
             from,
             until,
+            declared: true,
         };
         silence.is_active(now).then_some(silence)
     }
@@ -157,8 +160,6 @@ pub fn covering<'a>(
 pub struct Tally {
     /// The silence.
     pub silence: Silence,
-    /// Whether `pipeline.toml` declares it, or did: the file then says whether it holds, not what is stored of it.
-    pub declared: bool,
     /// How many notices were not sent because of it.
     pub held_back: u64,
     /// The incidents that they were of, as `check/subject`.
@@ -172,7 +173,7 @@ pub struct Tally {
 impl Tally {
     /// How many notices people are yet to be told of; none while the silence holds. `active` are the silences that hold.
     pub fn to_be_told(&self, active: &[Silence], now: Timestamp) -> u64 {
-        let holds = if self.declared {
+        let holds = if self.silence.declared {
             active.iter().any(|silence| silence.id == self.silence.id)
         } else {
             !self.silence.is_over(now)
@@ -201,6 +202,7 @@ mod tests {
             scope,
             from: at("2026-11-24T10:00:00Z"),
             until: at(until),
+            declared: false,
         }
     }
 
@@ -288,7 +290,6 @@ mod tests {
     fn what_was_held_back_is_told_once_and_only_after_the_end() {
         let tally = |held_back, told| Tally {
             silence: silence("s", Scope::default(), "2026-11-24T12:00:00Z"),
-            declared: false,
             held_back,
             incidents: Vec::new(),
             told,
@@ -305,15 +306,9 @@ mod tests {
 
     #[test]
     fn whether_a_declared_silence_holds_is_what_the_file_says_and_not_what_was_stored() {
-        let stored = silence("s", Scope::default(), "2026-11-24T12:00:00Z");
-        let tally = Tally {
-            silence: stored.clone(),
-            declared: true,
-            held_back: 1,
-            incidents: Vec::new(),
-            told: 0,
-            tellings: 0,
-        };
+        let stored = Silence { declared: true, ..silence("s", Scope::default(), "2026-11-24T12:00:00Z") };
+        let tally =
+            Tally { silence: stored.clone(), held_back: 1, incidents: Vec::new(), told: 0, tellings: 0 };
         let (within, after) = (at("2026-11-24T11:00:00Z"), at("2026-11-24T13:00:00Z"));
         let prolonged = Silence { until: at("2026-11-24T18:00:00Z"), ..stored };
         assert_eq!(tally.to_be_told(std::slice::from_ref(&prolonged), after), 0, "prolonged in the file");

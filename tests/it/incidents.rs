@@ -44,6 +44,7 @@ fn silence(id: &str, subject: &str, from: Timestamp, lasts: SignedDuration) -> S
         scope: Scope { checks: Vec::new(), subjects: vec![subject.to_owned()] },
         from,
         until: from + lasts,
+        declared: false,
     }
 }
 

@@ -6,13 +6,12 @@
 //! DynamoDB deletes an item some time after its `expires_at`. One that outlives it is no harm: what it says stays true.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
-use syncwatch::aws::{AwsError, Kind};
+use syncwatch::aws::{AwsError, Kind, writer_id};
 
 use crate::key::Fingerprint;
 use crate::pagerduty::bounded_key;
@@ -132,7 +131,7 @@ impl Ledger {
         dedup_key: &str,
         now: Timestamp,
     ) -> Result<Claim, LedgerError> {
-        self.claim_as(new_holder(), channel, dedup_key, now).await
+        self.claim_as(writer_id(), channel, dedup_key, now).await
     }
 
     /// A retry whose first attempt had been taken, its answer lost, meets its own lease, known by its holder.
@@ -292,11 +291,6 @@ impl Ledger {
 
 fn id(channel: Channel, dedup_key: &str) -> String {
     format!("{}/{}", channel.id(), bounded_key(dedup_key))
-}
-
-/// Names one sender. Random enough to tell two apart: every process seeds its hashers anew, every hasher differs.
-fn new_holder() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

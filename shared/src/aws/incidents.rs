@@ -3,7 +3,6 @@
 //! Of two writers that saw the same state one wins, and the other is told what is stored now. Readers are consistent.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::error::SdkError;
@@ -11,6 +10,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 
 use super::error::{AwsError, Kind};
+use super::writer_id;
 use crate::incident::{Incident, IncidentKey};
 
 mod causes;
@@ -138,7 +138,7 @@ impl IncidentStore {
 
     /// Stores `new` whole, `new.version` included, if what is stored is still as expected.
     pub async fn write(&self, new: &Incident, expected: Expected) -> Result<WriteOutcome, Error> {
-        self.write_as(&write_id(), new, expected).await
+        self.write_as(&writer_id(), new, expected).await
     }
 
     /// A retry whose first attempt had been taken, its answer lost, meets its own write, known by its id: that
@@ -201,11 +201,6 @@ async fn past_transactions<T, E>(
         }
     }
     attempt().await
-}
-
-/// Marks a write. Random enough to tell two writers apart: every process seeds its hashers anew, every hasher differs.
-fn write_id() -> String {
-    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// The parts of an update that stores an incident whole, if what is stored is still as expected.

@@ -5,6 +5,7 @@
 //! instance metadata) is ever asked. The SDK's ordinary variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead
 //! it to an emulator.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
 
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
@@ -143,6 +144,12 @@ impl Clients {
             http,
         }
     }
+}
+
+/// Names one writer, or one write of it. Random enough to tell two apart: every process seeds its hashers anew, every
+/// hasher differs.
+pub fn writer_id() -> String {
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -60,10 +60,10 @@ fn tally() -> Tally {
             scope: Scope { checks: Vec::new(), subjects: vec!["properties-create".to_owned()] },
             from: "2026-11-24T06:00:00Z".parse().unwrap(),
             until: "2026-11-24T08:00:00Z".parse().unwrap(),
+            declared: true,
         },
         held_back: 3,
         incidents: vec!["error-rate/properties-create".to_owned(), "run-failed/properties-create".to_owned()],
-        declared: true,
         told: 0,
         tellings: 0,
     }

@@ -39,6 +39,7 @@ pub(super) async fn add(
         scope: Scope { checks: wanted.checks.clone(), subjects: wanted.subjects.clone() },
         from: now,
         until,
+        declared: false,
     };
     store.put_silence(&pipeline.name, &silence).await?;
     Ok(silence)
@@ -69,20 +70,13 @@ pub(super) async fn list(
     }
     let mut listed = stored;
     // Of those of the file, one that has held something back is stored as well; whether it holds is for the file to say.
-    for tally in listed.iter_mut().filter(|tally| tally.declared) {
+    for tally in listed.iter_mut().filter(|tally| tally.silence.declared) {
         tally.silence.until = tally.silence.until.min(now);
     }
     for silence in pipeline.silences.iter().filter_map(|declared| declared.active_at(now)) {
         match listed.iter_mut().find(|tally| tally.silence.id == silence.id) {
             Some(tally) => tally.silence = silence,
-            None => listed.push(Tally {
-                silence,
-                declared: true,
-                held_back: 0,
-                incidents: Vec::new(),
-                told: 0,
-                tellings: 0,
-            }),
+            None => listed.push(Tally { silence, held_back: 0, incidents: Vec::new(), told: 0, tellings: 0 }),
         }
     }
     listed.sort_by_key(|tally| std::cmp::Reverse(tally.silence.until));
@@ -108,10 +102,10 @@ pub(super) fn table(listed: &[Tally], all: bool, now: Timestamp) -> String {
 }
 
 fn row(tally: &Tally, now: Timestamp) -> [String; 7] {
-    let Tally { silence, declared, held_back, .. } = tally;
+    let Tally { silence, held_back, .. } = tally;
     let left =
         if silence.is_over(now) { "over".to_owned() } else { words(silence.until.duration_since(now)) };
-    let declared = if *declared { " (pipeline.toml)" } else { "" };
+    let declared = if silence.declared { " (pipeline.toml)" } else { "" };
     [
         format!("{}{declared}", silence.id),
         silence.scope.to_string(),

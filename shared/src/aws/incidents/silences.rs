@@ -75,6 +75,7 @@ fn read(stored: &HashMap<String, AttributeValue>) -> Result<Tally, Unreadable> {
         scope,
         from: item.parsed(FROM, "an instant")?,
         until: item.parsed(UNTIL, "an instant")?,
+        declared: stored.get(DECLARED) == Some(&AttributeValue::Bool(true)),
     };
     let count = |name| if stored.contains_key(name) { item.number(name) } else { Ok(0) };
     let mut incidents = match stored.get(INCIDENTS) {
@@ -84,7 +85,6 @@ fn read(stored: &HashMap<String, AttributeValue>) -> Result<Tally, Unreadable> {
     incidents.sort();
     Ok(Tally {
         silence,
-        declared: stored.get(DECLARED) == Some(&AttributeValue::Bool(true)),
         held_back: count(HELD_BACK)?,
         incidents,
         told: count(TOLD)?,
@@ -156,9 +156,8 @@ impl IncidentStore {
         new: &Incident,
         expected: Expected,
         silence: &Silence,
-        declared: bool,
     ) -> Result<WriteOutcome, Error> {
-        let write_id = super::write_id();
+        let write_id = crate::aws::writer_id();
         let incident = super::ConditionalUpdate::of(new, expected, &write_id);
         let incident = TransactUpdate::builder()
             .table_name(&self.table)
@@ -169,7 +168,7 @@ impl IncidentStore {
             .set_expression_attribute_values(Some(incident.values))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .build();
-        let tally = self.count_one(new, silence, declared).build();
+        let tally = self.count_one(new, silence).build();
         // The builders refuse only a missing table, key or expression, which are there.
         let (Ok(incident), Ok(tally)) = (incident, tally) else { return Ok(WriteOutcome::Lost(None)) };
         let request = self
@@ -197,7 +196,6 @@ impl IncidentStore {
         &self,
         incident: &Incident,
         silence: &Silence,
-        declared: bool,
     ) -> aws_sdk_dynamodb::types::builders::UpdateBuilder {
         let (mut names, mut values, mut set) = (HashMap::new(), HashMap::new(), Vec::new());
         for (name, value) in definition(silence) {
@@ -205,14 +203,14 @@ impl IncidentStore {
             values.insert(format!(":{name}"), value);
             // What the file says is stored as it says it today. A silence that was asked for, and that somebody has ended
             // early, must not be prolonged by a function that read it before.
-            set.push(if declared {
+            set.push(if silence.declared {
                 format!("#{name} = :{name}")
             } else {
                 format!("#{name} = if_not_exists(#{name}, :{name})")
             });
         }
         set.push(format!("#{DECLARED} = :{DECLARED}"));
-        values.insert(format!(":{DECLARED}"), AttributeValue::Bool(declared));
+        values.insert(format!(":{DECLARED}"), AttributeValue::Bool(silence.declared));
         for name in [DECLARED, HELD_BACK, INCIDENTS] {
             names.insert(format!("#{name}"), name.to_owned());
         }

@@ -43,6 +43,7 @@ fn silence(id: &str, from: i64, until: i64) -> Silence {
         scope: Scope::default(),
         from: at(from),
         until: at(until),
+        declared: false,
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
         scope: Scope { checks: Vec::new(), subjects: vec!["properties-create".to_owned()] },
         from: since,
         until: since.checked_add(SignedDuration::from_hours(1))?,
+        declared: false,
     };
     store.put_silence(PIPELINE, &silence).await?;
     demo.more(&format!("SILENCE {silence}"));

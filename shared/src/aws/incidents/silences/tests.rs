@@ -13,6 +13,7 @@ fn silence() -> Silence {
         scope: Scope { checks: vec![Check::RunFailed], subjects: Vec::new() },
         from: now(),
         until: now() + SignedDuration::from_hours(2),
+        declared: false,
     }
 }
 
@@ -74,7 +75,6 @@ async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_bac
     let (wire, store) = store(200, json!({"Items": [stored()]})).await;
     let tally = Tally {
         silence: silence(),
-        declared: false,
         held_back: 3,
         incidents: vec!["run-failed/a".to_owned(), "run-failed/b".to_owned()],
         told: 0,
@@ -101,7 +101,10 @@ async fn a_silence_that_cannot_be_read_silences_nothing_and_hides_no_other() {
 #[tokio::test]
 async fn what_the_file_declares_is_stored_as_it_declares_it_today() {
     let (wire, store) = store(200, json!({})).await;
-    let _ = store.write_held_back(&incident(), Expected::Absent, &silence(), true).await.unwrap();
+    let _ = store
+        .write_held_back(&incident(), Expected::Absent, &Silence { declared: true, ..silence() })
+        .await
+        .unwrap();
     let tally = wire.only_request().await.json()["TransactItems"][1]["Update"].clone();
     let expression = tally["UpdateExpression"].as_str().unwrap();
     assert!(
@@ -114,7 +117,7 @@ async fn what_the_file_declares_is_stored_as_it_declares_it_today() {
 #[tokio::test]
 async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_its_incident() {
     let (wire, store) = store(200, json!({})).await;
-    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence(), false).await.unwrap();
+    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Written);
     let request = wire.only_request().await;
     assert_eq!(request.target(), "DynamoDB_20120810.TransactWriteItems");
@@ -134,12 +137,11 @@ async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_it
 #[tokio::test]
 async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
     let (_wire, losing) = store(400, cancelled(["ConditionalCheckFailed", "None"], None)).await;
-    let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap();
+    let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
     for codes in [["ValidationError", "None"], ["TransactionConflict", "ThrottlingError"]] {
         let (wire, failing) = store(400, cancelled(codes, None)).await;
-        let error =
-            failing.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
+        let error = failing.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap_err();
         assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
         assert_eq!(wire.requests().await.len(), 1);
     }
@@ -152,13 +154,11 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
         let busy = cancelled(codes, None).to_string();
         let wire = Wire::answering_in_turn(&[(400, &busy), (400, &busy), (200, "{}")]).await;
         let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
-        let outcome =
-            store.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap();
+        let outcome = store.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
         assert_eq!((outcome, wire.requests().await.len()), (WriteOutcome::Written, 3));
 
         let (wire, store) = self::store(400, cancelled(codes, None)).await;
-        let error =
-            store.write_held_back(&incident(), Expected::Version(1), &silence(), false).await.unwrap_err();
+        let error = store.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap_err();
         assert!(error.to_string().contains("table syncwatch-incidents"), "{error}");
         assert_eq!(wire.requests().await.len(), 4);
     }
@@ -166,14 +166,7 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
 
 #[tokio::test]
 async fn one_function_takes_on_to_tell_what_was_held_back() {
-    let tally = |told| Tally {
-        silence: silence(),
-        declared: false,
-        held_back: 3,
-        incidents: Vec::new(),
-        told,
-        tellings: 0,
-    };
+    let tally = |told| Tally { silence: silence(), held_back: 3, incidents: Vec::new(), told, tellings: 0 };
     let (wire, winning) = store(200, json!({})).await;
     assert!(winning.begin_telling("properties", &tally(0), now()).await.unwrap());
     let body = wire.only_request().await.json();
