@@ -1,7 +1,5 @@
 //! The checks of data on real engines, over ODBC: the same figures, the same findings.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use daily_validation::judge::{Extent, judge_round};
@@ -10,9 +8,10 @@ use jiff::Timestamp;
 use syncwatch::checks::{DataCheck, compile, object_name, samples_statement, with_samples};
 use syncwatch::finding::{Check, Finding};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::warehouse::{Dialect, OdbcSettings, Settings, Statement, Warehouse};
+use syncwatch::warehouse::{Dialect, Statement, Warehouse};
+use syncwatch_lab::engines::{self, Postgres};
+use tempfile::TempDir;
 
-const DRIVERS: [&str; 2] = ["/usr/lib/x86_64-linux-gnu/odbc", "/usr/lib/aarch64-linux-gnu/odbc"];
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Ten in the morning of a common day in Los Angeles.
@@ -20,107 +19,8 @@ fn now() -> Timestamp {
     "2026-11-24T18:00:00Z".parse().unwrap()
 }
 
-fn driver(file: &str) -> String {
-    let found = DRIVERS.iter().map(|folder| Path::new(folder).join(file)).find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("no ODBC driver {file}: run `make setup`")).display().to_string()
-}
-
-/// A folder of its own that is gone at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn make(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("syncwatch-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A PostgreSQL of its own, on a socket in a folder of its own. It refuses to run as root, so root lends it a user.
-struct PostgreSql(Folder);
-
-impl PostgreSql {
-    fn start(name: &str) -> Self {
-        let server = Self(Folder::make(name));
-        if is_root() {
-            run(Command::new("chown").arg("postgres").arg(&server.0.0));
-        }
-        let data = server.0.0.join("data");
-        run(server
-            .tool("initdb")
-            .args(["--auth=trust", "--username=syncwatch", "--no-sync", "-D"])
-            .arg(&data));
-        let options = format!("-c listen_addresses='' -c fsync=off -k {}", server.0.0.display());
-        let log = server.0.0.join("log");
-        run(server
-            .tool("pg_ctl")
-            .args(["-w", "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(log)
-            .arg("-o")
-            .arg(options)
-            .arg("start"));
-        server
-    }
-
-    fn tool(&self, tool: &str) -> Command {
-        let mut versions: Vec<PathBuf> =
-            std::fs::read_dir("/usr/lib/postgresql").unwrap().map(|entry| entry.unwrap().path()).collect();
-        versions.sort();
-        let path = versions.pop().unwrap().join("bin").join(tool);
-        let mut command = Command::new(if is_root() { "runuser" } else { "env" });
-        if is_root() {
-            command.args(["-u", "postgres", "--"]);
-        }
-        command.arg(path).current_dir(&self.0.0);
-        command
-    }
-
-    fn settings(&self) -> OdbcSettings {
-        let socket = self.0.0.display().to_string();
-        OdbcSettings::postgresql(
-            driver("psqlodbca.so"),
-            socket,
-            5432,
-            "postgres",
-            "syncwatch",
-            String::new().into(),
-        )
-    }
-}
-
-impl Drop for PostgreSql {
-    fn drop(&mut self) {
-        let data = self.0.0.join("data");
-        let _ = self.tool("pg_ctl").args(["-m", "immediate", "-D"]).arg(data).arg("stop").output();
-    }
-}
-
-fn is_root() -> bool {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    id.stdout.trim_ascii() == b"0"
-}
-
-fn run(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-fn open(settings: OdbcSettings) -> Warehouse {
-    Warehouse::open(Settings::Odbc(settings), syncwatch::aws::http::client().unwrap()).unwrap()
-}
-
-fn sqlite(folder: &Folder) -> Warehouse {
-    let file = folder.0.join("warehouse.db").display().to_string();
-    open(OdbcSettings::sqlite(driver("libsqlite3odbc.so"), file))
+fn sqlite(folder: &TempDir) -> Warehouse {
+    engines::sqlite(&folder.path().join("warehouse.db")).unwrap()
 }
 
 /// Checks of every kind beside those of the seed.
@@ -284,9 +184,9 @@ async fn findings(warehouse: &Warehouse, pipeline: &Pipeline) -> Vec<Finding> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
-    let folder = Folder::make("checks-sqlite");
-    let server = PostgreSql::start("checks-postgresql");
-    let (sqlite, postgresql) = (sqlite(&folder), open(server.settings()));
+    let folder = TempDir::new().unwrap();
+    let server = Postgres::start().unwrap();
+    let (sqlite, postgresql) = (sqlite(&folder), server.warehouse().unwrap());
     fill(&sqlite).await;
     fill(&postgresql).await;
     let of_sqlite = findings(&sqlite, &checks("sqlite")).await;
@@ -318,7 +218,7 @@ async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_view_that_is_missing_is_one_clear_finding() {
-    let folder = Folder::make("checks-missing");
+    let folder = TempDir::new().unwrap();
     let warehouse = sqlite(&folder);
     fill(&warehouse).await;
     let view = object_name(Dialect::Sqlite, "crm.sfdc_dbx.properties_to_update").unwrap();
