@@ -63,8 +63,8 @@ impl App {
 
     /// Puts the function together from its parts.
     pub fn with(config: Config, pipeline: Pipeline, sdk: &Sdk) -> Self {
-        let clients = sdk.clients();
-        let queue = |url: &str, setting: Setting| Queue::new(sdk.sqs(), url, setting.name);
+        let (clients, sqs) = (sdk.clients(), sdk.sqs());
+        let queue = |url: &str, setting: Setting| Queue::new(sqs.clone(), url, setting.name);
         Self {
             dead_letters: [
                 (Letters::Deliveries, queue(&config.deliveries_dead_letters, env::DELIVERIES_DEAD_LETTERS)),

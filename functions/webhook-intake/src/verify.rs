@@ -109,21 +109,6 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Decides on a request.
-///
-/// * another path, another method, a body over the limit => refused, whatever it is signed with
-/// * no signature, several, or one that cannot be one    => refused
-/// * signed with none of the live secrets                => refused
-/// * signed, about a sync that nobody declared           => answered and counted
-/// * signed                                              => accepted, also if it makes no sense: what Census signed is
-///   never lost, and what cannot be understood ends where people look at it
-pub fn receive(request: &Request, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
-    match admit(request) {
-        Ok(signed) => signed.verdict(keys, pipeline, now),
-        Err(refusal) => Verdict::Refused(refusal),
-    }
-}
-
 /// A request that may be one of Census: all that can be told without a key was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
@@ -132,6 +117,9 @@ pub struct Signed {
 }
 
 /// Looks at all that can be told without a key, the cheapest first.
+///
+/// * another path, another method, a body over the limit => refused, whatever it is signed with
+/// * no signature, several, or one that cannot be one    => refused
 ///
 /// # Errors
 /// Every [`Refusal`] but [`Refusal::WrongSignature`].
@@ -172,6 +160,11 @@ fn signature(headers: &[(String, String)]) -> Result<[u8; SIGNATURE_BYTES], Refu
 
 impl Signed {
     /// Decides, now that there are keys.
+    ///
+    /// * signed with none of the live secrets      => refused
+    /// * signed, about a sync that nobody declared => answered and counted
+    /// * signed                                    => accepted, also if it makes no sense: what Census signed is never
+    ///   lost, and what cannot be understood ends where people look at it
     pub fn verdict(&self, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
         if !self.is_signed_with_any_of(keys) {
             return Verdict::Refused(Refusal::WrongSignature);

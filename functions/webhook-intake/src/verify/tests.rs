@@ -49,6 +49,14 @@ fn signed(body: &str) -> Request {
     post(body, &sign(SECRET, body.as_bytes()))
 }
 
+/// Both halves of the way that a request goes.
+fn receive(request: &Request, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
+    match admit(request) {
+        Ok(signed) => signed.verdict(keys, pipeline, now),
+        Err(refusal) => Verdict::Refused(refusal),
+    }
+}
+
 fn received(request: &Request) -> Verdict {
     receive(request, &keys(SECRET, None), &pipeline(), now())
 }
