@@ -184,7 +184,8 @@ pub enum WhyNot {
     Under {
         /// The check whose finding is the cause.
         cause: Check,
-        /// The subject of that finding.
+        /// The subject of that finding. A name of its own, as the finding that is held has a `subject` beside it.
+        #[serde(rename = "cause_subject")]
         subject: String,
     },
     /// The figures that it needs are unknown.
@@ -349,6 +350,15 @@ mod tests {
             assert_eq!(serde_json::to_value(check).unwrap(), check.id());
         }
         assert_eq!(Check::from_id("no-such-check"), None);
+    }
+
+    #[test]
+    fn a_finding_that_is_held_under_another_keeps_its_own_subject_in_json() {
+        let under = WhyNot::Under { cause: Check::WarehouseReachable, subject: "warehouse".to_owned() };
+        let held = Finding::not_evaluated(Check::Coverage, "properties-coverage", under);
+        let json = serde_json::to_value(&held).unwrap();
+        assert_eq!(json["subject"], "properties-coverage");
+        assert_eq!(serde_json::from_value::<Finding>(json).unwrap(), held);
     }
 
     #[test]
