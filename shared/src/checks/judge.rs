@@ -92,7 +92,7 @@ pub fn troubles(scan: &Scan<'_>, answer: &Result<Answer, Error>) -> Vec<Trouble>
 pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
     let row = answer.only_row();
     let figure = |name: &str, measure: Measure| match &row {
-        Ok(row) => read_one(row, scan, name, measure),
+        Ok(row) => read_one(row, scan, name, measure).map_err(|error| of_a_check(error, scan, name)),
         Err(error) => Err(error.clone()),
     };
     Figures(
@@ -103,21 +103,33 @@ pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
     )
 }
 
+/// The same error in terms of a check: people know its name, and no columns of an answer.
+fn of_a_check(error: Error, scan: &Scan<'_>, name: &str) -> Error {
+    let asks = |asked: &&Asked<'_>| asked.columns.iter().any(|column| column == name);
+    match (error, scan.asked.iter().find(asks)) {
+        (Error::WrongType { column, expected, found, .. }, Some(Asked { check, .. })) => Error::WrongType {
+            statement: format!("check {} of {}", check.name, check.table),
+            column: format!("{column} of the answer"),
+            expected,
+            found,
+        },
+        (error, _) => error,
+    }
+}
+
 fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Result<Reading, Error> {
     let reading = match measure {
         Measure::Count => row.get::<Option<i64>>(name)?.map(Reading::Count),
         Measure::Instant => row.get::<Option<Timestamp>>(name)?.map(Reading::Instant),
         Measure::Number => {
-            let shape = |found: String| Error::Shape {
+            let other = |expected, found| Error::NotTheForm {
                 statement: scan.statement.label().to_owned(),
-                place: "the answer".to_owned(),
+                expected,
                 found,
             };
             match row.values() {
-                [value] => {
-                    number(value).map_err(|found| shape(format!("{found} where there must be a number")))?
-                }
-                values => return Err(shape(format!("{} columns where there must be one", values.len()))),
+                [value] => number(value).map_err(|found| other("a number", found.to_owned()))?,
+                values => return Err(other("one column", format!("{} columns", values.len()))),
             }
         }
     };
@@ -529,6 +541,8 @@ fn is_down(error: &Error) -> bool {
         | Error::TooManyRows { .. }
         | Error::TooLarge { .. }
         | Error::WrongType { .. }
+        | Error::TypeMismatch { .. }
+        | Error::NotTheForm { .. }
         | Error::Sql { .. }
         | Error::Shape { .. }
         | Error::InvalidStatement { .. } => false,
@@ -565,8 +579,9 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
         let evidence = Evidence::new(format!("the warehouse answered all of {statements} statements"));
         return Finding::healthy(check, WAREHOUSE, evidence);
     }
-    let down = troubles.iter().find(|trouble| trouble.is_of_the_warehouse());
-    let first = down.or(troubles.first()).map(ToString::to_string).unwrap_or_default();
+    let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
+    let down = troubles.get(told).filter(|trouble| trouble.is_of_the_warehouse());
+    let first = troubles.get(told).map(ToString::to_string).unwrap_or_default();
     let (summary, cause) = match down {
         Some(Trouble::Closed(_)) => (
             format!("the warehouse cannot be asked: {first}"),
@@ -589,7 +604,8 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
     };
     let mut evidence =
         Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
-    for trouble in troubles.iter().skip(usize::from(down.is_none())).take(NAMED) {
+    let others = troubles.iter().enumerate().filter(|(index, _)| *index != told);
+    for (_, trouble) in others.take(NAMED) {
         evidence = evidence.with("failed", trouble);
     }
     Finding::unhealthy(check, WAREHOUSE, Severity::Error, evidence, cause)

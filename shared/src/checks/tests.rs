@@ -359,6 +359,11 @@ fn failures() -> Vec<(Error, bool)> {
         (Error::MissingObject { statement: statement(), message: "no such view".to_owned() }, false),
         (Error::PermissionDenied { statement: statement(), message: "no SELECT".to_owned() }, false),
         (Error::TooManyRows { statement: statement(), limit: 10_000 }, false),
+        (Error::TypeMismatch { statement: statement(), message: "text > timestamp".to_owned() }, false),
+        (
+            Error::NotTheForm { statement: statement(), expected: "one row", found: "0 rows".to_owned() },
+            false,
+        ),
         (
             Error::Sql { statement: statement(), code: "42601".to_owned(), message: "syntax".to_owned() },
             false,

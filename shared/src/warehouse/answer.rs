@@ -112,7 +112,11 @@ impl Answer {
     pub fn only_row(&self) -> Result<Row<'_>, Error> {
         match self.rows.as_slice() {
             [values] => Ok(Row { answer: self, values }),
-            rows => Err(self.shape("the answer", format!("{} rows where there must be one", rows.len()))),
+            rows => Err(Error::NotTheForm {
+                statement: self.label.clone(),
+                expected: "one row",
+                found: format!("{} rows", rows.len()),
+            }),
         }
     }
 

@@ -101,6 +101,28 @@ pub enum Error {
         /// The type that is there.
         found: &'static str,
     },
+    /// The warehouse compares or reads a value as a type that it is not of.
+    #[error(
+        "{statement}: types do not fit ({message}); correct the view, or the column that the check names"
+    )]
+    TypeMismatch {
+        /// The label of the statement.
+        statement: String,
+        /// The warehouse's sentence.
+        message: String,
+    },
+    /// A statement that is to answer one row answers none or several, or one of another form.
+    #[error(
+        "{statement}: answers {found} where there must be {expected}; correct the statement or what it reads"
+    )]
+    NotTheForm {
+        /// The label of the statement.
+        statement: String,
+        /// What there must be, such as `one row`.
+        expected: &'static str,
+        /// What is there, never its content.
+        found: String,
+    },
     /// The warehouse refused or failed the statement for any other reason.
     #[error("{statement}: the warehouse says {code}: {message}")]
     Sql {
@@ -185,6 +207,8 @@ impl Error {
             | Self::TooManyRows { .. }
             | Self::TooLarge { .. }
             | Self::WrongType { .. }
+            | Self::TypeMismatch { .. }
+            | Self::NotTheForm { .. }
             | Self::DriverMissing { .. }
             | Self::Shape { .. }
             | Self::InvalidStatement { .. } => false,
@@ -204,6 +228,8 @@ impl Error {
             | Self::TooManyRows { statement, .. }
             | Self::TooLarge { statement, .. }
             | Self::WrongType { statement, .. }
+            | Self::TypeMismatch { statement, .. }
+            | Self::NotTheForm { statement, .. }
             | Self::Sql { statement, .. }
             | Self::DriverMissing { statement, .. }
             | Self::Shape { statement, .. }
@@ -221,6 +247,13 @@ pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -
         "42501" | "42KD1" | "INSUFFICIENT_PERMISSIONS" | "PERMISSION_DENIED" => {
             Error::PermissionDenied { statement: label, message }
         }
+        // PostgreSQL has no operator for two types that do not fit; and an undefined function, by the same code.
+        "42883" if message.contains("operator does not exist") => {
+            Error::TypeMismatch { statement: label, message }
+        }
+        // PostgreSQL's "datatype mismatch", text that reads as no number or instant; Spark's DATATYPE_MISMATCH and
+        // CAST_INVALID_INPUT.
+        "42804" | "42K09" | "22P02" | "22007" | "22018" => Error::TypeMismatch { statement: label, message },
         // Table, column, function, type; catalog, schema; the same from drivers that speak ODBC's own.
         "42P01" | "42703" | "42883" | "42704" | "3D000" | "3F000" | "42S02" | "42S22" => {
             Error::MissingObject { statement: label, message }
@@ -293,6 +326,12 @@ mod tests {
         assert!(matches!(error("42KD1"), Error::PermissionDenied { .. }));
         assert!(matches!(error("42P01"), Error::MissingObject { .. }));
         assert!(matches!(error("42703"), Error::MissingObject { .. }));
+        assert!(matches!(error("22P02"), Error::TypeMismatch { .. }));
+        assert!(matches!(error("42K09"), Error::TypeMismatch { .. }));
+        let compared =
+            from_sql_state(&statement(), "42883", "ERROR: operator does not exist: text > timestamp");
+        assert!(matches!(compared, Error::TypeMismatch { .. }));
+        assert!(matches!(error("42883"), Error::MissingObject { .. }));
         assert!(matches!(error("28P01"), Error::Refused { .. }));
         assert!(matches!(error("HY008"), Error::Cancelled { .. }));
         assert!(!error("42601").is_transient());

@@ -248,7 +248,7 @@ async fn an_empty_answer_has_its_columns(engine: &Engine) {
         answer.columns().iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
         ["id", "text"]
     );
-    assert!(matches!(answer.only_row(), Err(Error::Shape { .. })));
+    assert!(matches!(answer.only_row(), Err(Error::NotTheForm { .. })));
     let deleted = engine.warehouse().execute(&statement("DELETE FROM no_rows")).await;
     assert_eq!(deleted, Ok(Some(0)));
 }

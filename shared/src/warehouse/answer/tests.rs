@@ -98,7 +98,7 @@ fn what_cannot_be_read_is_told_by_statement_column_and_types_and_never_by_value(
     coverage: column gone holds NULL where timestamp is expected; correct the view or the check
     coverage: unexpected answer at nowhere: no such column
     coverage: unexpected answer at a: two columns of that name
-    coverage: unexpected answer at the answer: 0 rows where there must be one
+    coverage: answers 0 rows where there must be one row; correct the statement or what it reads
     ");
     assert_eq!(row.get::<String>("COMPANY").unwrap(), "ACME");
     assert!(!format!("{answer:?} {row:?}").contains("ACME"));

@@ -85,6 +85,8 @@ pub(super) fn connecting(statement: &Statement, settings: &OdbcSettings, error: 
         _ if words.says("authentication failed") || words.says("no password supplied") => {
             Error::Refused { statement: label }
         }
+        // Where nobody asks for a password, a role that is gone is told as such.
+        _ if words.says("FATAL:") && words.says("role \"") => Error::Refused { statement: label },
         _ if words.says("FATAL:") && words.says("does not exist") => {
             Error::MissingObject { statement: label, message: detail() }
         }
