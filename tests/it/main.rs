@@ -29,4 +29,6 @@ mod tidy;
 #[cfg(test)]
 mod warehouse;
 #[cfg(test)]
+mod warehouse_failures;
+#[cfg(test)]
 mod webhooks;

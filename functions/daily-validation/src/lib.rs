@@ -29,10 +29,21 @@ pub use config::Config;
 use judge::{Extent, judge_closed, judge_round};
 use observe::Asker;
 
-/// How long all statements of a round may take together: the rest of the function's time is for telling people.
-pub const ASKING_LIMIT: Duration = Duration::from_secs(80);
-/// How long one statement may run. A starting warehouse has the whole [`ASKING_LIMIT`].
-const STATEMENT_LIMIT: Duration = Duration::from_secs(60);
+/// How long the warehouse is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long all statements of a round may take together, a warehouse that starts included.
+    pub round: Duration,
+    /// How long one statement may run.
+    pub statement: Duration,
+}
+
+impl Default for Patience {
+    /// 80 s and a minute: the rest of the function's time is for telling people.
+    fn default() -> Self {
+        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
+    }
+}
 
 /// What the function can be asked to do.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -69,6 +80,7 @@ pub struct App {
     secrets: SecretStore,
     store: IncidentStore,
     topic: Topic,
+    patience: Patience,
 }
 
 impl App {
@@ -93,7 +105,14 @@ impl App {
             http: clients.http,
             pipeline,
             config,
+            patience: Patience::default(),
         }
+    }
+
+    /// The same, waiting for so long.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
     }
 
     /// Answers one event. `now` is when it arrived.
@@ -177,7 +196,7 @@ impl App {
             Ok(warehouse) => warehouse,
             Err(why) => return Ok((judge_closed(&scans, &why), statements)),
         };
-        let asker = Asker::new(&warehouse, ASKING_LIMIT);
+        let asker = Asker::new(&warehouse, self.patience.round);
         let looked = asker.ask_all(scans).await;
         let mut findings = judge_round(&looked, extent, now);
         for finding in &mut findings {
@@ -199,8 +218,9 @@ impl App {
             warehouse: declared,
             secret: &self.config.warehouse_secret,
             base_url: self.config.databricks_url.as_deref(),
-            limits: Limits { time: STATEMENT_LIMIT, ..Limits::default() },
-            start_limit: ASKING_LIMIT,
+            limits: Limits { time: self.patience.statement, ..Limits::default() },
+            // A little less, so that it is told as that.
+            start_limit: self.patience.round.mul_f64(0.9),
         };
         match warehouse::open(&access, &self.secrets, self.http.clone()).await {
             Ok(warehouse) => Ok(Ok(warehouse)),

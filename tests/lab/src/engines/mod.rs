@@ -3,8 +3,10 @@
 mod postgres;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde_json::json;
 use syncwatch::warehouse::{Limits, OdbcSettings, Settings, Warehouse};
 
 pub use postgres::Postgres;
@@ -29,10 +31,23 @@ pub fn sqlite(file: &Path) -> Result<Warehouse> {
         // A crash may cost the lab its data, and who reads does not wait for who writes.
         .with("SyncPragma", "OFF")
         .with("JournalMode", "WAL");
-    open(settings)
+    open(settings, Limits::default().time)
 }
 
-fn open(mut settings: OdbcSettings) -> Result<Warehouse> {
-    settings.limits = Limits { rows: 100_000, bytes: 64 << 20, ..settings.limits };
+/// The secret by which a function finds that file; its driver is at `driver`, or where Debian has it.
+///
+/// # Errors
+/// The driver is missing; says how to install it.
+pub fn sqlite_secret(file: &Path, driver_path: Option<&str>) -> Result<String> {
+    let driver = match driver_path {
+        Some(path) => path.to_owned(),
+        None => driver("libsqlite3odbc.so", "libsqliteodbc")?.display().to_string(),
+    };
+    Ok(json!({ "driver": driver, "file": file.display().to_string() }).to_string())
+}
+
+/// Opens an engine that has this long for each statement.
+fn open(mut settings: OdbcSettings, time: Duration) -> Result<Warehouse> {
+    settings.limits = Limits { time, rows: 100_000, bytes: 64 << 20, ..settings.limits };
     Ok(Warehouse::open(Settings::Odbc(settings), syncwatch::aws::http::client()?)?)
 }

@@ -9,11 +9,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
-use syncwatch::warehouse::{OdbcSettings, Warehouse};
+use serde_json::json;
+use syncwatch::warehouse::{Limits, OdbcSettings, Warehouse};
 use tempfile::TempDir;
 
 use super::{driver, open};
 
+/// Whoever comes is let in; but who looks for it in what is written will find it.
+const PASSWORD: &str = "s3cret-of-the-lab";
 const START_ATTEMPTS: usize = 600;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
@@ -86,9 +89,56 @@ impl Postgres {
     /// # Errors
     /// The driver is missing; says how to install it.
     pub fn warehouse(&self) -> Result<Warehouse> {
+        self.warehouse_with(Limits::default().time)
+    }
+
+    /// The same with so long for each statement.
+    ///
+    /// # Errors
+    /// As [`Postgres::warehouse`].
+    pub fn warehouse_with(&self, time: Duration) -> Result<Warehouse> {
         let driver = driver("psqlodbcw.so", "odbc-postgresql")?.display().to_string();
-        let password = SecretString::from("none is asked for");
-        open(OdbcSettings::postgresql(driver, "127.0.0.1", self.port, "postgres", "syncwatch", password))
+        let password = SecretString::from(PASSWORD);
+        open(
+            OdbcSettings::postgresql(driver, "127.0.0.1", self.port, "postgres", "syncwatch", password),
+            time,
+        )
+    }
+
+    /// The secret by which a function finds it, as one of its roles.
+    ///
+    /// # Errors
+    /// The driver is missing; says how to install it.
+    pub fn secret(&self, role: &str) -> Result<String> {
+        let secret = json!({
+            "driver": driver("psqlodbcw.so", "odbc-postgresql")?.display().to_string(),
+            "host": "127.0.0.1",
+            "port": self.port.to_string(),
+            "database": "postgres",
+            "user": role,
+            "password": PASSWORD,
+        });
+        Ok(secret.to_string())
+    }
+
+    /// Ends it at once, under whatever runs, as a crash would. [`Postgres::restart`] brings it back.
+    ///
+    /// # Errors
+    /// It does not run, or cannot be told.
+    pub fn crash(&mut self) -> Result<()> {
+        let mut child = self.child.take().context("PostgreSQL does not run")?;
+        // SIGQUIT is its immediate shutdown: it ends its workers too, who would be in the way of the next start.
+        run(Command::new("kill").args(["-QUIT", &child.id().to_string()]))?;
+        child.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again, on what it had.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn restart(&mut self) -> Result<()> {
+        self.serve()
     }
 
     fn data(&self) -> PathBuf {
