@@ -23,6 +23,11 @@ PACKAGES = $(shell $(PYTHON) -c 'import json; print(*sorted({function.get("packa
 # The names of the tables and secrets, as settings of the functions. What the environment sets already is kept.
 NAMES = $(shell $(PYTHON) -c 'import json; table = json.load(open("infra/functions.json")); print(*sorted({setting + "=" + table["resources"][source]["name"] for function in table["functions"].values() for setting, source in function["settings"].items() if source.startswith(("table:", "secret:"))}))')
 ZIP_LIMIT := 6000000
+# The packages that can speak ODBC, as they have a feature of that name, and their functions.
+ODBC_PACKAGES = $(shell cargo metadata --no-deps --format-version 1 | $(PYTHON) -c 'import json, sys; print(*sorted(package["name"] for package in json.load(sys.stdin)["packages"] if "odbc" in package["features"] and "/functions/" in package["manifest_path"]))')
+ODBC_FUNCTIONS = $(shell $(PYTHON) -c 'import json, sys; print(*(name for name, function in json.load(open("infra/functions.json"))["functions"].items() if function.get("package", name) in sys.argv[1:]))' $(ODBC_PACKAGES))
+# With a driver inside: what Lambda takes when a zip is uploaded as such.
+ODBC_ZIP_LIMIT = $(if $(DRIVER),50000000,$(ZIP_LIMIT))
 
 # A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
 # not by time: in CI the file is always newer than the environment that is kept.
@@ -43,6 +48,7 @@ demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1
 .PHONY: test
 test: lab-zips ## Run every test, those on the lab and on real SQL engines included
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
+	@$(MAKE) lab-zips-odbc DRIVER="$$(compgen -G '/usr/lib/*/odbc/libsqlite3odbc.so' | head -1)"
 	cargo test $(LOCKED) --workspace
 
 .PHONY: ci
@@ -76,9 +82,18 @@ package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/ar
 	@! command -v rustup >/dev/null || rustup --quiet target add aarch64-unknown-linux-gnu
 	@$(call build-zips,arm64)
 
+.PHONY: package-odbc
+package-odbc: $(VENV_STAMP) ## The same with ODBC, of the functions that ask a warehouse, into <target>/lambda/odbc/arm64; DRIVER="driver.so and the libraries it needs"
+	@! command -v rustup >/dev/null || rustup --quiet target add aarch64-unknown-linux-gnu
+	@$(call build-odbc-zips,arm64)
+
 .PHONY: lab-zips
 lab-zips: $(VENV_STAMP) ## Build the zips for this machine's processor, for the lab
 	@$(call build-zips,$(HOST_ARCH))
+
+.PHONY: lab-zips-odbc
+lab-zips-odbc: $(VENV_STAMP) ## Build the zips with ODBC for this machine's processor, for the lab; DRIVER as above
+	@$(call build-odbc-zips,$(HOST_ARCH))
 
 .PHONY: check-config
 check-config: ## Check a pipeline file and say in words what will be watched; FILE=infra/pipeline.toml
@@ -154,10 +169,28 @@ cd infra; \
 PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path ../Cargo.toml --release --$(1) \
 	$(addprefix --package ,$(PACKAGES)) --output-format zip --include pipeline.toml \
 	--lambda-dir '$(CARGO_TARGET_DIR)/lambda/$(1)'; \
-for name in $(FUNCTIONS); do \
-	zip="$(CARGO_TARGET_DIR)/lambda/$(1)/$$name/bootstrap.zip"; \
+$(call weigh-zips,$(FUNCTIONS),$(CARGO_TARGET_DIR)/lambda/$(1),$(ZIP_LIMIT))
+endef
+
+# A call of cargo of its own: built together, all functions would share one `syncwatch`, and link ODBC. What goes into the
+# zip beside the function is put together first, the driver in lib/, where Lambda looks for libraries too.
+define build-odbc-zips
+echo '==> Building the functions with ODBC for $(1)'; \
+root='$(CURDIR)'; inside='$(CARGO_TARGET_DIR)/lambda/odbc/inside'; \
+rm -rf "$$inside"; mkdir -p "$$inside/lib"; cp -p infra/pipeline.toml "$$inside"; \
+$(if $(DRIVER),cp -Lp $(DRIVER) "$$inside/lib"; )cd "$$inside"; \
+PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path "$$root/Cargo.toml" --release --$(1) \
+	$(addprefix --package ,$(ODBC_PACKAGES)) --features odbc --output-format zip --include pipeline.toml \
+	$(if $(DRIVER),--include lib) --lambda-dir '$(CARGO_TARGET_DIR)/lambda/odbc/$(1)'; \
+$(call weigh-zips,$(ODBC_FUNCTIONS),$(CARGO_TARGET_DIR)/lambda/odbc/$(1),$(ODBC_ZIP_LIMIT))
+endef
+
+# Tells the sizes of the zips of some functions in a folder, and fails beyond the limit.
+define weigh-zips
+for name in $(1); do \
+	zip="$(2)/$$name/bootstrap.zip"; \
 	size=$$(stat -c %s "$$zip"); \
 	printf '    %-24s %d kB\n' "$$name" "$$((size / 1000))"; \
-	if [ "$$size" -gt $(ZIP_LIMIT) ]; then echo "$$zip is over $(ZIP_LIMIT) bytes" >&2; exit 1; fi; \
+	if [ "$$size" -gt $(3) ]; then echo "$$zip is over $(3) bytes" >&2; exit 1; fi; \
 done
 endef

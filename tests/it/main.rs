@@ -15,6 +15,8 @@ mod nightly;
 #[cfg(test)]
 mod objects;
 #[cfg(test)]
+mod odbc_zips;
+#[cfg(test)]
 mod on_aws;
 #[cfg(test)]
 mod operate;

@@ -1,0 +1,95 @@
+//! The zips with ODBC, as `make lab-zips-odbc` builds them: they start, load the driver that lies inside, and ask.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::json;
+use syncwatch_lab::aws::{
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceKind, Schedules, host_zips,
+    workspace_root,
+};
+use syncwatch_lab::engines;
+use syncwatch_lab::properties::{PropertyWorld, Tables};
+use tempfile::TempDir;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+/// Where the driver lies in the zip; functions start in its root.
+const DRIVER: &str = "lib/libsqlite3odbc.so";
+
+fn odbc_zip(function: &str) -> PathBuf {
+    let zips = host_zips();
+    let folder = zips.parent().unwrap().join("odbc").join(zips.file_name().unwrap());
+    folder.join(function).join("bootstrap.zip")
+}
+
+/// Whether a package can speak ODBC, by its features.
+fn has_odbc(package: &str) -> bool {
+    let manifest = workspace_root().join("functions").join(package).join("Cargo.toml");
+    let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
+    manifest.get("features").and_then(|features| features.get("odbc")).is_some()
+}
+
+/// The same zip with another pipeline file, as somebody would pack it who has such a warehouse.
+fn repack(from: &Path, to: &Path, pipeline: &str) {
+    let file = File::open(from).unwrap_or_else(|error| panic!("{}: {error}: make test", from.display()));
+    let mut packed = zip::ZipArchive::new(file).unwrap();
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let mut repacked = ZipWriter::new(File::create(to).unwrap());
+    let names: Vec<String> = packed.file_names().map(str::to_owned).collect();
+    assert!(names.iter().any(|name| name == DRIVER), "{}: {names:?}", from.display());
+    for index in 0..packed.len() {
+        let entry = packed.by_index_raw(index).unwrap();
+        if entry.name() != "pipeline.toml" {
+            repacked.raw_copy_file(entry).unwrap();
+        }
+    }
+    repacked.start_file("pipeline.toml", SimpleFileOptions::default().unix_permissions(0o644)).unwrap();
+    repacked.write_all(pipeline.as_bytes()).unwrap();
+    repacked.finish().unwrap();
+}
+
+fn pipeline() -> String {
+    let seed = include_str!("../../infra/pipeline.toml");
+    let (head, rest) = seed.split_once("[warehouse]").unwrap();
+    let (_, checks) = rest.split_once("[[checks]]").unwrap();
+    format!("{head}[warehouse]\ndriver = \"odbc\"\ndialect = \"sqlite\"\n\n[[checks]]{checks}")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_with_odbc_loads_the_driver_that_lies_in_it_and_finds_what_is_wrong_in_sqlite() {
+    let folder = TempDir::new().unwrap();
+    let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
+    table.functions.retain(|name, function| has_odbc(function.package.as_deref().unwrap_or(name)));
+    assert!(table.functions.contains_key("daily-validation"), "{:?}", table.functions.keys());
+    let zips = folder.path().join("zips");
+    for name in table.functions.keys() {
+        repack(&odbc_zip(name), &zips.join(name).join("bootstrap.zip"), &pipeline());
+    }
+
+    let file = folder.path().join("warehouse.sqlite");
+    let mut world = PropertyWorld::with(Timestamp::now(), 11, 300, 270, 5);
+    Tables::create(engines::sqlite(&file).unwrap(), &mut world).await.unwrap();
+    let secret = engines::sqlite_secret(&file, Some(DRIVER)).unwrap();
+
+    let aws = Ministack::start().await.unwrap();
+    let secrets = table.resources.keys().filter(|id| id.kind == ResourceKind::Secret);
+    let options = DeploymentOptions {
+        zips,
+        secrets: secrets.map(|id| (id.clone(), secret.clone())).collect(),
+        schedules: Schedules::None,
+        ..DeploymentOptions::default()
+    };
+    let deployment = Deployment::apply(&aws, &table, &options).await.unwrap();
+    for name in table.functions.keys() {
+        let answer = deployment.invoke(name, &json!({ "task": "ping" })).await.unwrap();
+        assert_eq!(answer.value, json!({ "pong": "properties" }), "{name}: {answer:?}");
+    }
+    let answer = deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
+    assert_eq!(answer.error, None, "{answer:?}");
+    let said = answer.value["table"].as_str().unwrap();
+    assert!(said.contains("the warehouse answered all of 4 statements"), "{said}");
+    assert!(said.contains("90.00 % (good, not excellent): 270 of 300 keys"), "{said}");
+    assert_eq!(answer.value["counts"], json!({ "healthy": 6, "unhealthy": 1, "not_evaluated": 0 }), "{said}");
+}
