@@ -1,4 +1,5 @@
-//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, in one run.
+//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, and what
+//! checks of data cost beside one query for each, in one run.
 //!
 //! Machines differ, so what counts is the ratio of two things measured in turns on the same machine in the same minute.
 
@@ -12,6 +13,7 @@ mod programs;
 mod report;
 mod runtime_api;
 mod scale;
+mod warehouse;
 mod world;
 
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum Part {
     Scale,
     /// Webhooks, one after the other.
     Intake,
+    /// Checks of data, in one statement for a table and in one for each.
+    Warehouse,
 }
 
 fn main() -> Result<ExitCode> {
@@ -58,6 +62,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Intake) {
         intake::measure(&mut report)?;
+    }
+    if wanted(Part::Warehouse) {
+        warehouse::measure(&mut report)?;
     }
     Ok(report.finish())
 }
