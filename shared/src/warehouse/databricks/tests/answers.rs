@@ -231,7 +231,7 @@ async fn a_failure_inside_a_success_is_told_by_what_a_person_does_about_it() {
     coverage of properties: something is missing ([UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `nme` cannot be resolved); make it, or correct its name
     coverage of properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on table `crm`.`x`); grant it to the account of Syncwatch
     coverage of properties: the warehouse says 42601: [PARSE_SYNTAX_ERROR] Syntax error at or near '[hidden]'
-    coverage of properties: the warehouse says 22018: [CAST_INVALID_INPUT] The value '[hidden]' of the type "STRING" cannot be cast
+    coverage of properties: types do not fit ([CAST_INVALID_INPUT] The value '[hidden]' of the type "STRING" cannot be cast); correct the view, or the column that the check names
     coverage of properties: the warehouse says TEMPORARILY_UNAVAILABLE: try later
     coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
     coverage of properties: the warehouse says FAILED: no reason given
