@@ -8,6 +8,7 @@ use syncwatch_lab::census::{
     CensusServer, Fault, HttpFault, RetrySchedule, SimSchedule, TOKEN, Traffic, World, run_json, sign,
 };
 use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::PropertyWorld;
 
 const CREATE: u64 = 3_394_022;
 const UPDATE: u64 = 3_394_041;
@@ -398,6 +399,51 @@ async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
     assert_eq!(post("jump", r#"{"minutes": -5}"#).await.0, 400);
     let (status, text) = post("deliver-lost", "").await;
     assert!(status == 200 && text.contains(r#""deliveries":0"#), "{text}");
+}
+
+#[tokio::test]
+async fn the_admins_door_takes_faults_of_the_data_if_there_are_data() {
+    let data = PropertyWorld::with(start(), 3, 300, 290, 10);
+    let world = World::seed_pipeline(start(), 3).carrying(data);
+    let with_data = CensusServer::start(world, LabClock::set_to(start())).await.unwrap();
+    let without = census().await;
+    let http = syncwatch::aws::http::client().unwrap();
+    let post = async |census: &CensusServer, path: &str, body: &str| {
+        let url = format!("{}/lab/{path}", census.url());
+        let answer = http.post(url).body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), String::from_utf8(answer.bytes().await.unwrap().to_vec()).unwrap())
+    };
+    let state = async |census: &CensusServer| -> Value {
+        let answer = http.get(format!("{}/lab/state", census.url())).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    };
+    let faults = [
+        r#"{"fault": "view-bug"}"#,
+        r#"{"fault": "source-stalls"}"#,
+        r#"{"fault": "copy-stalls"}"#,
+        r#"{"fault": "duplicate-creation", "percent": 10}"#,
+        r#"{"fault": "coverage-leak", "city": "Fresno"}"#,
+        r#"{"fault": "backlog", "per_run": 5}"#,
+        r#"{"fault": "validation-errors", "percent": 10}"#,
+    ];
+    for fault in faults {
+        assert_eq!(post(&with_data, "fault", fault).await.0, 200, "{fault}");
+        let (status, text) = post(&without, "fault", fault).await;
+        assert!(status == 400 && text.contains("moves no data"), "{text}");
+    }
+    let told = state(&with_data).await;
+    assert_eq!(told["faults"]["data"].as_array().unwrap().len(), faults.len());
+    assert_eq!((&told["data"]["total"], &told["data"]["synced"]), (&json!(300), &json!(290)));
+    assert_eq!(state(&without).await["data"], Value::Null);
+    assert_eq!(post(&with_data, "heal", "").await.0, 200);
+    assert_eq!(state(&with_data).await["faults"]["data"], json!([]));
+    assert_eq!(post(&with_data, "repair", "").await.0, 200);
+    assert_eq!(post(&without, "repair", "").await.0, 400);
+    assert_eq!(post(&with_data, "jump", r#"{"minutes": 60}"#).await.0, 200);
+    assert!(state(&with_data).await["data"]["synced"].as_u64().unwrap() > 290);
+    // Of a fault that it knows, it says what is missing.
+    let (status, text) = post(&with_data, "fault", r#"{"fault": "backlog"}"#).await;
+    assert!(status == 400 && text.contains("per_run"), "{text}");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
-use super::world::{Generation, Outcome, SimRun, SimSync, World};
+use super::world::{Generation, LeftBehind, Outcome, SimRun, SimSync, World};
 
 /// Pages hold at the most this many entries; more is clamped (Census docs, "Pagination").
 const LARGEST_PAGE: u64 = 100;
@@ -213,8 +213,13 @@ pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
         failed: 0,
         invalid: 0,
     });
-    let record = |number: u64, status: &str, message: &str| {
-        let identifier = format!("P-{:08}", run.id.wrapping_mul(1_000).wrapping_add(number) % 100_000_000);
+    let made_up =
+        |number: u64| format!("P-{:08}", run.id.wrapping_mul(1_000).wrapping_add(number) % 100_000_000);
+    let known = run.left_behind.clone().unwrap_or_else(|| LeftBehind {
+        rejected: (0..counts.failed).map(made_up).collect(),
+        invalid: (0..counts.invalid).map(|number| made_up(10_000 + number)).collect(),
+    });
+    let record = |identifier: &String, status: &str, message: &str| {
         json!({
             "record_payload": { "PROPERTY_ID": identifier, "COMPANY_NAME": null, "OWNER_EMAIL": "somebody@example.com" },
             "identifier": identifier,
@@ -225,8 +230,7 @@ pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
             "status_message": message,
         })
     };
-    let rejected = (0..counts.failed).map(|number| record(number, "rejected", &run.reject_message));
-    let invalid =
-        (0..counts.invalid).map(|number| record(10_000 + number, "invalid", "Invalid value in PROPERTY_ID"));
+    let rejected = known.rejected.iter().map(|key| record(key, "rejected", &run.reject_message));
+    let invalid = known.invalid.iter().map(|key| record(key, "invalid", "Invalid value in PROPERTY_ID"));
     rejected.chain(invalid).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
@@ -13,6 +13,7 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -23,6 +24,7 @@ use super::webhooks::Delivery;
 use super::world::World;
 use crate::clock::LabClock;
 use crate::loopback;
+use crate::properties::{PropertyFault, PropertyWorld};
 
 /// The token that the lab's Census takes, as a workspace key looks.
 pub const TOKEN: &str = "secret-token:the-lab";
@@ -36,6 +38,21 @@ pub struct CensusServer {
     url: String,
     shared: Arc<Shared>,
     tasks: [JoinHandle<()>; 2],
+}
+
+/// The data that a Census moves, for whoever keeps them in an engine. Outlives the server.
+#[derive(Debug, Clone)]
+pub struct DataFeed(Arc<Shared>);
+
+impl DataFeed {
+    /// Looks at the data as they are now, and at how far the clock is ahead of the wall at this moment; `None` if there are
+    /// no data.
+    pub fn with_data<T>(&self, act: impl FnOnce(&mut PropertyWorld, SignedDuration) -> T) -> Option<T> {
+        let mut door = self.0.door();
+        // The clock does not jump while the door is held.
+        let ahead = self.0.clock.ahead_of_wall();
+        door.world.properties_mut().map(|data| act(data, ahead))
+    }
 }
 
 /// What was asked of the server so far.
@@ -172,12 +189,35 @@ impl CensusServer {
         Ok(())
     }
 
+    /// Makes a fault of the data happen.
+    ///
+    /// # Errors
+    /// The world carries no data.
+    pub fn spoil(&self, fault: PropertyFault) -> Result<()> {
+        spoil(&mut self.shared.door(), fault)
+    }
+
+    /// Restores the data, harm done included; see [`PropertyWorld::repair`].
+    ///
+    /// # Errors
+    /// The world carries no data.
+    pub fn repair(&self) -> Result<()> {
+        data(&mut self.shared.door()).map(PropertyWorld::repair)
+    }
+
+    /// The data that it moves, for whoever keeps them in an engine.
+    #[must_use]
+    pub fn feed(&self) -> DataFeed {
+        DataFeed(Arc::clone(&self.shared))
+    }
+
     /// Breaks the front door.
     pub fn break_door(&self, fault: HttpFault) {
         self.shared.door().http_faults.push(fault);
     }
 
-    /// Mends everything that was broken by [`CensusServer::inject`] and [`CensusServer::break_door`].
+    /// Mends everything that was broken by [`CensusServer::inject`], [`CensusServer::break_door`] and
+    /// [`CensusServer::spoil`]. The harm that was done to data stays.
     pub fn heal_all(&self) {
         heal_all(&mut self.shared.door());
     }
@@ -259,6 +299,60 @@ fn heal_all(door: &mut Door) {
         fault.heal(&mut door.world);
     }
     door.http_faults.clear();
+    if let Some(data) = door.world.properties_mut() {
+        data.heal();
+    }
+}
+
+fn data(door: &mut Door) -> Result<&mut PropertyWorld> {
+    door.world
+        .properties_mut()
+        .context("this Census moves no data: the lab's stage has some, `census` alone has none")
+}
+
+fn spoil(door: &mut Door, fault: PropertyFault) -> Result<()> {
+    data(door).map(|data| data.inflict(fault))
+}
+
+/// A fault of any kind, as the admin's door takes it.
+enum AnyFault {
+    World(Fault),
+    Door(HttpFault),
+    Data(PropertyFault),
+}
+
+impl AnyFault {
+    /// Reads one. The error is of the kind that has a fault of this name.
+    fn read(asked: &Value) -> Result<Self, String> {
+        let read = [
+            Fault::deserialize(asked).map(Self::World),
+            HttpFault::deserialize(asked).map(Self::Door),
+            PropertyFault::deserialize(asked).map(Self::Data),
+        ];
+        let mut problem = None;
+        for fault in read {
+            match fault.map_err(|error| error.to_string()) {
+                Ok(fault) => return Ok(fault),
+                Err(error) if error.starts_with("unknown variant") => {
+                    problem = problem.or(Some(error));
+                }
+                Err(error) => problem = Some(error),
+            }
+        }
+        Err(problem.unwrap_or_default())
+    }
+
+    fn happen(self, door: &mut Door) -> Result<()> {
+        match self {
+            Self::World(fault) => {
+                fault.inject(&mut door.world)?;
+                door.faults.push(fault);
+            }
+            Self::Door(fault) => door.http_faults.push(fault),
+            Self::Data(fault) => spoil(door, fault)?,
+        }
+        Ok(())
+    }
 }
 
 /// Counts a request for as long as it is being answered, even if the caller goes away.
@@ -419,33 +513,28 @@ fn without_ids(path: &str) -> String {
     path.split('/').map(star).collect::<Vec<_>>().join("/")
 }
 
-/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/jump`, `/lab/deliver-lost`,
-/// `GET /lab/state`.
+/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/repair`, `/lab/jump`,
+/// `/lab/deliver-lost`, `GET /lab/state`.
 fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
     let ok = json!({ "done": path });
     match (method.as_str(), path) {
         ("POST", "fault") => {
-            let mut door = shared.door();
-            if let Ok(fault) = serde_json::from_value::<HttpFault>(asked.clone()) {
-                door.http_faults.push(fault);
-                return json_response(200, &ok);
-            }
-            match serde_json::from_value::<Fault>(asked) {
-                Err(error) => json_response(400, &json!({ "error": error.to_string() })),
-                Ok(fault) => match fault.inject(&mut door.world) {
-                    Err(error) => json_response(400, &json!({ "error": error.to_string() })),
-                    Ok(()) => {
-                        door.faults.push(fault);
-                        json_response(200, &ok)
-                    }
-                },
+            let happened = AnyFault::read(&asked)
+                .and_then(|fault| fault.happen(&mut shared.door()).map_err(|error| error.to_string()));
+            match happened {
+                Err(error) => json_response(400, &json!({ "error": error })),
+                Ok(()) => json_response(200, &ok),
             }
         }
         ("POST", "heal") => {
             heal_all(&mut shared.door());
             json_response(200, &ok)
         }
+        ("POST", "repair") => match data(&mut shared.door()).map(PropertyWorld::repair) {
+            Err(error) => json_response(400, &json!({ "error": error.to_string() })),
+            Ok(()) => json_response(200, &ok),
+        },
         ("POST", "deliver-lost") => {
             json_response(200, &json!({ "done": path, "deliveries": deliver_lost(shared) }))
         }
@@ -476,17 +565,24 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
                     json!({ "id": sync.id, "label": sync.label, "paused": sync.paused, "last_run": last })
                 })
                 .collect();
-            let faults = json!({ "world": door.faults, "door": door.http_faults });
+            let data = door.world.properties();
+            let faults = json!({
+                "world": door.faults, "door": door.http_faults, "data": data.map_or(&[][..], PropertyWorld::faults),
+            });
+            let health = data.map(PropertyWorld::health);
             let destination = door.world.destination;
             let moved = json!({ "created": destination.created, "updated": destination.updated, "rejected": destination.rejected });
             json_response(
                 200,
-                &json!({ "syncs": syncs, "faults": faults, "salesforce": moved, "requests": door.requests.total }),
+                &json!({
+                    "syncs": syncs, "faults": faults, "salesforce": moved, "data": health,
+                    "requests": door.requests.total,
+                }),
             )
         }
         _ => json_response(
             404,
-            &json!({ "error": "the lab has POST fault, heal, jump, deliver-lost and GET state" }),
+            &json!({ "error": "the lab has POST fault, heal, repair, jump, deliver-lost and GET state" }),
         ),
     }
 }

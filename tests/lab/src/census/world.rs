@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::schedule::SimSchedule;
 use super::webhooks::{Delivery, Webhook};
 use crate::destination::Destination;
+use crate::properties::{PropertyWorld, Refusals, Sync};
 
 /// Runs of a sync that are kept; Census's own retention is not documented.
 const RUNS_KEPT: usize = 1_000;
@@ -122,7 +123,24 @@ pub struct SimRun {
     pub(crate) error: Option<(String, String)>,
     pub(crate) reject_message: String,
     pub(crate) status_word: Option<String>,
+    /// The keys of what did not arrive, when it carries real data.
+    pub(crate) left_behind: Option<LeftBehind>,
     told: Told,
+}
+
+/// The keys of the records of a run that did not arrive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct LeftBehind {
+    pub(crate) rejected: Vec<String>,
+    pub(crate) invalid: Vec<String>,
+}
+
+/// What becomes of the data when a run ends.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    sync: Sync,
+    refusals: Refusals,
+    hides_counts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +205,10 @@ pub struct World {
     pub(crate) deliveries: VecDeque<Delivery>,
     /// What the syncs have moved to Salesforce.
     pub destination: Destination,
+    /// The data that the seed's syncs move; without them, runs make up their counts.
+    properties: Option<PropertyWorld>,
+    /// What the runs at work will move, by their ids.
+    loads: BTreeMap<u64, Load>,
     /// Timestamps are shown this much later than they are: a vendor's clock that is wrong.
     pub(crate) skew: SignedDuration,
     rng: ChaCha8Rng,
@@ -206,6 +228,8 @@ impl World {
             webhooks: Vec::new(),
             deliveries: VecDeque::new(),
             destination: Destination::default(),
+            properties: None,
+            loads: BTreeMap::new(),
             skew: SignedDuration::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
         }
@@ -237,6 +261,26 @@ impl World {
         }
         world.advance_to(now);
         world
+    }
+
+    /// The same workspace, but from now on the runs of the seed's two syncs move these data: a run that completes moves,
+    /// when it ends, what the views then say, and its counts are what came of it. A run that fails, hangs or is cancelled
+    /// moves nothing. That all of it moves at that one instant is the lab's choice.
+    #[must_use]
+    pub fn carrying(mut self, properties: PropertyWorld) -> Self {
+        self.properties = Some(properties.driven());
+        self
+    }
+
+    /// The data that the syncs move, if they move any.
+    #[must_use]
+    pub fn properties(&self) -> Option<&PropertyWorld> {
+        self.properties.as_ref()
+    }
+
+    /// The same, to break, to mend and to write.
+    pub fn properties_mut(&mut self) -> Option<&mut PropertyWorld> {
+        self.properties.as_mut()
     }
 
     /// Adds a sync in good order.
@@ -314,7 +358,7 @@ impl World {
     #[must_use]
     pub fn run(&self, id: u64) -> Option<&SimRun> {
         let sync = self.syncs.get(self.sync_of_run.get(&id)?)?;
-        sync.runs.iter().find(|run| run.id == id)
+        sync.runs.iter().rev().find(|run| run.id == id)
     }
 
     /// Lets time pass: schedules fire, runs work and end, webhooks are queued.
@@ -322,7 +366,26 @@ impl World {
         if now <= self.now {
             return;
         }
+        // What a run moves depends on what the runs before it moved, so with data one event comes after the other.
+        while let Some(event) = self.next_event().filter(|event| *event < now) {
+            self.step_to(event);
+        }
+        self.step_to(now);
+    }
+
+    /// When data are next concerned, if there are any: a sync is due, or a run ends that moves some.
+    fn next_event(&self) -> Option<Timestamp> {
+        self.properties.as_ref()?;
+        let dues = self.syncs.values().filter_map(|sync| sync.next_due);
+        let ends = self.loads.keys().filter_map(|run| self.run(*run)?.ends_at);
+        dues.chain(ends).min()
+    }
+
+    fn step_to(&mut self, now: Timestamp) {
         self.now = now;
+        if let Some(properties) = &mut self.properties {
+            properties.advance_to(now);
+        }
         let ids: Vec<u64> = self.syncs.keys().copied().collect();
         for id in ids {
             while let Some(due) = self.syncs.get(&id).and_then(|sync| sync.next_due).filter(|due| *due <= now)
@@ -330,7 +393,53 @@ impl World {
                 self.fire(id, due);
             }
         }
+        self.move_loads(now);
         self.tell(now);
+    }
+
+    /// Moves what the runs move that have ended.
+    fn move_loads(&mut self, now: Timestamp) {
+        let mut ended: Vec<(Timestamp, u64)> = Vec::new();
+        self.loads.retain(|id, _| {
+            let sync = self.sync_of_run.get(id).and_then(|sync| self.syncs.get(sync));
+            let run = sync.and_then(|sync| sync.runs.iter().rev().find(|run| run.id == *id));
+            // One that was cancelled, or whose sync is gone, moves nothing any more.
+            run.is_some_and(|run| {
+                ended.extend(run.ends_at.filter(|end| *end <= now && !run.canceled).map(|end| (end, *id)));
+                !run.canceled
+            })
+        });
+        ended.sort_unstable();
+        for (end, id) in ended {
+            if let Some(load) = self.loads.remove(&id) {
+                self.move_load(id, load, end);
+            }
+        }
+    }
+
+    fn move_load(&mut self, id: u64, load: Load, at: Timestamp) {
+        let Some(properties) = &mut self.properties else { return };
+        let moved = properties.run(load.sync, at, load.refusals);
+        let [updated, failed, invalid] =
+            [moved.succeeded, moved.rejected.len(), moved.invalid.len()].map(|count| count as u64);
+        let processed = updated + failed;
+        let counts = SimCounts { source: processed + invalid, processed, updated, failed, invalid };
+        self.destination.take(&counts, load.sync == Sync::Create);
+        let sync = self.sync_of_run.get(&id).and_then(|sync| self.syncs.get_mut(sync));
+        if let Some(run) = sync.and_then(|sync| sync.runs.iter_mut().rev().find(|run| run.id == id)) {
+            run.counts = (!load.hides_counts).then_some(counts);
+            run.left_behind = Some(LeftBehind { rejected: moved.rejected, invalid: moved.invalid });
+        }
+    }
+
+    /// Which of the data's syncs a sync is, if it moves data.
+    fn carried_by(&self, id: u64) -> Option<Sync> {
+        self.properties.as_ref()?;
+        match id {
+            CREATE_SYNC => Some(Sync::Create),
+            UPDATE_SYNC => Some(Sync::Update),
+            _ => None,
+        }
     }
 
     fn fire(&mut self, id: u64, due: Timestamp) {
@@ -361,6 +470,7 @@ impl World {
         full: bool,
     ) -> Option<u64> {
         let run_id = self.next_run_id;
+        let carried = self.carried_by(id);
         let sync = self.syncs.get_mut(&id)?;
         let ailments = sync.ailments.clone();
         // A run that was planned for some seconds from now is in nobody's way yet.
@@ -402,6 +512,7 @@ impl World {
                 "FIELD_CUSTOM_VALIDATION_EXCEPTION: Company name is required: [Company_Name__c]".to_owned()
             }),
             status_word: ailments.status_word.clone(),
+            left_behind: None,
             told: Told::Nothing,
         };
         if busy {
@@ -417,7 +528,19 @@ impl World {
             run.error = Some(error);
             run.counts = None;
         } else {
-            self.destination.take(&counts, sync.traffic.creates);
+            match carried {
+                None => self.destination.take(&counts, sync.traffic.creates),
+                Some(_) => run.counts = None,
+            }
+        }
+        // One that hangs may be cancelled and never moves anything; all others move what there is when they end.
+        let completes = run.outcome == Outcome::Completed;
+        if let Some(sync) = carried.filter(|_| completes) {
+            let refusals = Refusals {
+                rejected_percent: ailments.reject_percent.unwrap_or(0),
+                invalid_percent: ailments.invalid_percent.unwrap_or(0),
+            };
+            self.loads.insert(run_id, Load { sync, refusals, hides_counts: ailments.null_counts });
         }
         sync.runs.push_back(run);
         if sync.runs.len() > RUNS_KEPT

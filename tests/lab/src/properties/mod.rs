@@ -10,5 +10,7 @@ mod world;
 
 pub use faults::PropertyFault;
 pub use generate::Property;
-pub use tables::{Tables, make_sources, sql_folder};
-pub use world::{Copy, Health, Move, PropertyWorld, Record, SYNCED_OF_SEED, Sync, TOTAL_OF_SEED};
+pub use tables::{Changes, Tables, make_sources, sql_folder};
+pub use world::{
+    Copy, Health, Move, Moved, Pace, PropertyWorld, Record, Refusals, SYNCED_OF_SEED, Sync, TOTAL_OF_SEED,
+};

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
+use jiff::Timestamp;
 use syncwatch::checks::object_name;
 use syncwatch::warehouse::{Dialect, ParameterValue, Statement, Warehouse};
 use syncwatch::warehouse_objects::{self, ObjectFile};
 
-use super::world::PropertyWorld;
+use super::world::{PropertyWorld, Unwritten};
 
 const PROPERTIES: Table = Table {
     name: "crm.rds.properties",
@@ -82,6 +83,20 @@ pub async fn make_sources(warehouse: &Warehouse) -> Result<()> {
     Ok(())
 }
 
+/// What changed in a world, and the statements that write it.
+#[derive(Debug)]
+pub struct Changes {
+    statements: Vec<Statement>,
+    unwritten: Unwritten,
+}
+
+impl Changes {
+    /// Gives them back to the world that they were taken from, to be written another time.
+    pub fn put_back(self, world: &mut PropertyWorld) {
+        world.put_back(self.unwritten);
+    }
+}
+
 /// The pipeline's tables and views in an engine.
 #[derive(Debug)]
 pub struct Tables {
@@ -95,11 +110,19 @@ impl Tables {
     /// # Errors
     /// The engine refuses; names the statement.
     pub async fn create(warehouse: Warehouse, world: &mut PropertyWorld) -> Result<Self> {
-        make_sources(&warehouse).await?;
-        warehouse_objects::apply_folder(&warehouse, &sql_folder(), world.now()).await?;
-        let tables = Self::over(warehouse)?;
+        let tables = Self::empty(warehouse, world.now()).await?;
         tables.write(world).await?;
         Ok(tables)
+    }
+
+    /// Makes what RDS and Fivetran would have made and applies `infra/warehouse/` at an instant. No world is written yet.
+    ///
+    /// # Errors
+    /// The engine refuses; names the statement.
+    pub async fn empty(warehouse: Warehouse, now: Timestamp) -> Result<Self> {
+        make_sources(&warehouse).await?;
+        warehouse_objects::apply_folder(&warehouse, &sql_folder(), now).await?;
+        Self::over(warehouse)
     }
 
     /// An engine in which all of it was made before.
@@ -126,15 +149,48 @@ impl Tables {
     /// # Errors
     /// The engine refuses; names the statement.
     pub async fn write(&self, world: &mut PropertyWorld) -> Result<()> {
+        let changes = self.changes(world)?;
+        let applied = self.apply(&changes).await;
+        if applied.is_err() {
+            changes.put_back(world);
+        }
+        applied
+    }
+
+    /// Takes out of the world what changed since it was last written, for whoever cannot hold the world while it is written.
+    ///
+    /// # Errors
+    /// The files of the views say no more what the lab's faults break.
+    pub fn changes(&self, world: &mut PropertyWorld) -> Result<Changes> {
+        let unwritten = world.take_unwritten();
+        match self.statements(world, &unwritten) {
+            Ok(statements) => Ok(Changes { statements, unwritten }),
+            Err(error) => {
+                world.put_back(unwritten);
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes changes. Nothing or all of them; what was not written belongs back into the world.
+    ///
+    /// # Errors
+    /// The engine refuses; names the statement.
+    pub async fn apply(&self, changes: &Changes) -> Result<()> {
+        self.warehouse.execute_all(&changes.statements).await?;
+        Ok(())
+    }
+
+    fn statements(&self, world: &PropertyWorld, unwritten: &Unwritten) -> Result<Vec<Statement>> {
         let dialect = self.warehouse.dialect();
         let mut statements = Vec::new();
-        if world.unwritten.views {
+        if unwritten.views {
             for file in &self.views {
                 let broken = broken(file, world)?;
                 statements.extend(warehouse_objects::script(&broken, dialect)?);
             }
         }
-        let properties = world.unwritten.properties.iter().filter_map(|number| world.properties.get(*number));
+        let properties = unwritten.properties.iter().filter_map(|number| world.properties.get(*number));
         let properties = properties.map(|property| {
             vec![
                 property.id.clone().into(),
@@ -148,7 +204,7 @@ impl Tables {
             ]
         });
         PROPERTIES.write(dialect, &properties.collect::<Vec<_>>(), &mut statements)?;
-        let copies = world.unwritten.copies.iter().filter_map(|number| world.copies.get(*number)?.as_ref());
+        let copies = unwritten.copies.iter().filter_map(|number| world.copies.get(*number)?.as_ref());
         let copies = copies.map(|copy| {
             vec![
                 copy.record.id.clone().into(),
@@ -156,14 +212,12 @@ impl Tables {
                 copy.record.company_name.clone().into(),
                 copy.record.created_at.into(),
                 copy.record.modified_at.into(),
-                false.into(),
+                copy.record.deleted.into(),
                 copy.synced_at.into(),
             ]
         });
         COPY.write(dialect, &copies.collect::<Vec<_>>(), &mut statements)?;
-        self.warehouse.execute_all(&statements).await?;
-        world.unwritten = super::world::Unwritten::default();
-        Ok(())
+        Ok(statements)
     }
 }
 

@@ -143,6 +143,57 @@ fn what_salesforce_refuses_is_counted_and_tried_again() {
 }
 
 #[test]
+fn a_driven_world_moves_only_when_somebody_runs_a_sync() {
+    let mut world = small(12).driven();
+    hours(&mut world, 10);
+    let (create, update) = (world.to_create().len(), world.to_update().len());
+    assert!(world.moves().is_empty() && create > 20 && update > 20, "{create} and {update} wait");
+    let at = world.now();
+    let moved = world.run(Sync::Create, at, Refusals::default());
+    assert_eq!((moved.succeeded, moved.rejected.len(), moved.invalid.len()), (create, 0, 0));
+    assert_eq!(world.run(Sync::Update, at, Refusals::default()).succeeded, update);
+    hours(&mut world, 1);
+    assert!(world.to_create().len() < create);
+}
+
+#[test]
+fn a_refused_share_is_rounded_up_and_the_same_records_are_refused_again() {
+    let mut world = small(13).driven();
+    hours(&mut world, 10);
+    let waiting = world.to_create().len();
+    let refusals = Refusals { rejected_percent: 10, invalid_percent: 1 };
+    let moved = world.run(Sync::Create, world.now(), refusals);
+    assert_eq!((moved.rejected.len(), moved.invalid.len()), (waiting.div_ceil(10), waiting.div_ceil(100)));
+    assert_eq!(moved.succeeded, waiting - moved.rejected.len() - moved.invalid.len());
+    hours(&mut world, 1);
+    let again = world.run(Sync::Create, world.now(), refusals);
+    assert!(again.succeeded > 0 && again.invalid == moved.invalid, "{moved:?}, then {again:?}");
+    assert!(again.rejected.iter().all(|key| moved.rejected.contains(key)), "{moved:?}, then {again:?}");
+    let all = Refusals { rejected_percent: 100, invalid_percent: 100 };
+    assert_eq!(world.run(Sync::Create, world.now(), all).succeeded, 0);
+}
+
+#[test]
+fn a_repair_undoes_the_harm_once_the_copy_shows_it() {
+    let mut world = PropertyWorld::with(start(), 14, 500, 450, 10);
+    world.inflict(PropertyFault::ViewBug);
+    world.inflict(PropertyFault::DuplicateCreation { percent: 50 });
+    hours(&mut world, 24);
+    assert_eq!(world.faults().len(), 2);
+    world.heal();
+    hours(&mut world, 1);
+    let harmed = world.health();
+    assert!(world.faults().is_empty() && harmed.null_companies > 0 && harmed.duplicates > 0, "{harmed:?}");
+    assert!(harmed.total > harmed.synced, "{harmed:?}");
+    world.inflict(PropertyFault::SourceStalls);
+    world.repair();
+    hours(&mut world, 2);
+    let health = world.health();
+    assert_eq!((health.null_companies, health.duplicates), (0, 0));
+    assert_eq!((health.synced, health.create_queue, health.update_queue), (health.total, 0, 0));
+}
+
+#[test]
 fn faults_are_given_as_json() {
     let fault: PropertyFault =
         serde_json::from_str(r#"{"fault": "duplicate-creation", "percent": 10}"#).unwrap();

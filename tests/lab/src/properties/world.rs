@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::{SignedDuration, Timestamp};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde::Serialize;
 
 use super::faults::PropertyFault;
 use super::generate::{self, Property, STATUSES};
@@ -14,9 +15,22 @@ pub const TOTAL_OF_SEED: usize = 20_247;
 /// Those of them that are in Salesforce: 92.47 %.
 pub const SYNCED_OF_SEED: usize = 18_722;
 
-/// What an ordinary minute brings.
-const ARRIVALS_A_MINUTE: f64 = 0.1;
-const CHANGES_A_MINUTE: f64 = 0.7;
+/// What a minute brings on average.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// Properties that arrive at the source.
+    pub arrivals_a_minute: f64,
+    /// Properties that change there.
+    pub changes_a_minute: f64,
+}
+
+impl Pace {
+    /// A quiet company's.
+    pub const ORDINARY: Self = Self { arrivals_a_minute: 0.1, changes_a_minute: 0.7 };
+    /// What the seed's syncs carry: some 40 new records in half an hour, and 60 changes in a quarter.
+    pub const OF_SEED: Self = Self { arrivals_a_minute: 40.0 / 30.0, changes_a_minute: 4.0 };
+}
+
 /// The share of new properties that nobody has entered the company of yet, and of changes that are deletions.
 const NAMELESS: f64 = 0.01;
 const DELETIONS: f64 = 0.01;
@@ -47,6 +61,29 @@ pub struct Move {
     pub succeeded: usize,
     /// Records that it refused.
     pub failed: usize,
+    /// Records that were left out before Salesforce saw them.
+    pub invalid: usize,
+}
+
+/// What share of a run's records does not arrive, beyond what the data's own faults do. It is true of the oldest
+/// properties first, so that one which is not created is not created the next time either, as with a rule that it breaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Salesforce refuses so many of them, in percent, rounded up to whole records.
+    pub rejected_percent: u32,
+    /// So many of them are left out as invalid, in percent, rounded up to whole records.
+    pub invalid_percent: u32,
+}
+
+/// What one run did, with the keys of what did not arrive.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Records that Salesforce took.
+    pub succeeded: usize,
+    /// Keys that it refused.
+    pub rejected: Vec<String>,
+    /// Keys that were left out.
+    pub invalid: Vec<String>,
 }
 
 /// A record in Salesforce.
@@ -62,6 +99,8 @@ pub struct Record {
     pub created_at: Timestamp,
     /// When it was last written.
     pub modified_at: Timestamp,
+    /// Whether it was deleted in Salesforce.
+    pub deleted: bool,
     property: usize,
 }
 
@@ -75,7 +114,7 @@ pub struct Copy {
 }
 
 /// The figures of `daily_health_check`, reckoned without SQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Health {
     /// Properties that are not gone.
     pub total: usize,
@@ -116,6 +155,9 @@ pub(super) struct Unwritten {
 pub struct PropertyWorld {
     rng: ChaCha8Rng,
     now: Timestamp,
+    pace: Pace,
+    /// Whether somebody else runs the syncs.
+    is_driven: bool,
     pub(super) properties: Vec<Property>,
     records: Vec<Record>,
     /// Beside `records`: what Fivetran has of each.
@@ -128,6 +170,7 @@ pub struct PropertyWorld {
     missing: BTreeSet<usize>,
     behind: BTreeSet<usize>,
     moves: Vec<Move>,
+    faults: Vec<PropertyFault>,
     pub(super) ailments: Ailments,
     pub(super) unwritten: Unwritten,
 }
@@ -153,6 +196,8 @@ impl PropertyWorld {
         let mut world = Self {
             rng: ChaCha8Rng::seed_from_u64(seed),
             now,
+            pace: Pace::ORDINARY,
+            is_driven: false,
             properties: Vec::with_capacity(total),
             records: Vec::with_capacity(synced),
             copies: Vec::with_capacity(synced),
@@ -161,6 +206,7 @@ impl PropertyWorld {
             missing: BTreeSet::new(),
             behind: BTreeSet::new(),
             moves: Vec::new(),
+            faults: Vec::new(),
             ailments: Ailments::default(),
             unwritten: Unwritten { views: true, ..Unwritten::default() },
         };
@@ -183,6 +229,20 @@ impl PropertyWorld {
             world.touched(number);
         }
         world
+    }
+
+    /// The same, and from now on as much happens as a pace says.
+    #[must_use]
+    pub fn at_pace(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// The same, but its syncs have no timer any more: they run when [`PropertyWorld::run`] is called.
+    #[must_use]
+    pub fn driven(mut self) -> Self {
+        self.is_driven = true;
+        self
     }
 
     /// What time it is there.
@@ -234,23 +294,27 @@ impl PropertyWorld {
     #[must_use]
     pub fn health(&self) -> Health {
         let total = self.properties.iter().filter(|property| !property.deleted).count();
-        let copied = |records: &Vec<usize>| {
-            records.iter().filter(|record| self.copies.get(**record).is_some_and(Option::is_some)).count()
+        let is_null = |copy: &Copy| {
+            !copy.record.deleted
+                && copy.record.company_name.as_deref().is_none_or(|name| name.trim().is_empty())
         };
-        let is_null =
-            |copy: &Copy| copy.record.company_name.as_deref().is_none_or(|name| name.trim().is_empty());
         Health {
             total,
             synced: total - self.missing.len(),
             create_queue: self.to_create().len(),
             update_queue: self.behind.len(),
             null_companies: self.copies().filter(|copy| is_null(copy)).count(),
-            duplicates: self.records_of.values().filter(|records| copied(records) > 1).count(),
+            duplicates: self
+                .records_of
+                .keys()
+                .filter(|property| self.copies_of(**property).count() > 1)
+                .count(),
         }
     }
 
     /// Lets something go wrong from now on.
     pub fn inflict(&mut self, fault: PropertyFault) {
+        self.faults.push(fault.clone());
         match fault {
             PropertyFault::ViewBug => self.ailments.view_bug = true,
             PropertyFault::SourceStalls => self.ailments.source_stalls = true,
@@ -263,10 +327,51 @@ impl PropertyWorld {
         self.unwritten.views = true;
     }
 
-    /// Mends what causes harm. The harm that was done stays: people must repair data.
+    /// What was made to go wrong and is not mended.
+    #[must_use]
+    pub fn faults(&self) -> &[PropertyFault] {
+        &self.faults
+    }
+
+    /// Mends what causes harm. The harm that was done stays until [`PropertyWorld::repair`].
     pub fn heal(&mut self) {
+        self.faults.clear();
         self.ailments = Ailments::default();
         self.unwritten.views = true;
+    }
+
+    /// Undoes the harm, as people do with a data loader: companies that are missing at the source are entered there,
+    /// those that are missing in Salesforce are restored, and of records that are there twice the younger ones are deleted.
+    /// The copy shows it when Fivetran next brings it back.
+    pub fn repair(&mut self) {
+        let nameless = |(number, property): (usize, &Property)| {
+            (property.company_name.is_none() && !property.deleted).then_some(number)
+        };
+        for number in self.properties.iter().enumerate().filter_map(nameless).collect::<Vec<_>>() {
+            if let Some(property) = self.properties.get_mut(number) {
+                property.company_name = Some(generate::company_name(&mut self.rng));
+                property.updated_at = self.now;
+            }
+            self.touched(number);
+        }
+        let twice: Vec<usize> =
+            self.records_of.keys().flat_map(|property| self.live_records(*property).skip(1)).collect();
+        for number in twice {
+            if let Some(record) = self.records.get_mut(number) {
+                record.deleted = true;
+                record.modified_at = self.now;
+                self.uncopied.insert(number);
+            }
+        }
+        for (number, record) in self.records.iter_mut().enumerate() {
+            let name =
+                self.properties.get(record.property).and_then(|property| property.company_name.clone());
+            if !record.deleted && record.company_name.is_none() && name.is_some() {
+                record.company_name = name;
+                record.modified_at = self.now;
+                self.uncopied.insert(number);
+            }
+        }
     }
 
     /// Lets minutes pass.
@@ -279,10 +384,10 @@ impl PropertyWorld {
 
     fn minute(&mut self) {
         if !self.ailments.source_stalls {
-            for _ in 0..self.draw(ARRIVALS_A_MINUTE) {
+            for _ in 0..self.draw(self.pace.arrivals_a_minute) {
                 self.arrive();
             }
-            for _ in 0..self.draw(CHANGES_A_MINUTE) {
+            for _ in 0..self.draw(self.pace.changes_a_minute) {
                 self.change();
             }
         }
@@ -296,17 +401,18 @@ impl PropertyWorld {
                 self.copy(record, self.now);
             }
         }
-        if minute % CREATE_EVERY == 0 {
-            self.run_create();
+        if minute % CREATE_EVERY == 0 && !self.is_driven {
+            self.run(Sync::Create, self.now, Refusals::default());
         }
-        if minute % UPDATE_EVERY == 0 {
-            self.run_update();
+        if minute % UPDATE_EVERY == 0 && !self.is_driven {
+            self.run(Sync::Update, self.now, Refusals::default());
         }
     }
 
     /// How often something happens in a minute, on average so often.
     fn draw(&mut self, mean: f64) -> usize {
-        usize::from(self.rng.random_bool(mean.clamp(0.0, 1.0)))
+        let rest = usize::from(self.rng.random_bool(mean.fract().clamp(0.0, 1.0)));
+        rest + mean as usize
     }
 
     fn arrive(&mut self) {
@@ -337,46 +443,96 @@ impl PropertyWorld {
         self.touched(number);
     }
 
-    fn run_create(&mut self) {
+    /// Runs a sync: all that its view says moves at one instant, which [`PropertyWorld::advance_to`] has reached.
+    pub fn run(&mut self, sync: Sync, at: Timestamp, refusals: Refusals) -> Moved {
+        // Salesforce keeps whole seconds.
+        let at = at - SignedDuration::from_nanos(at.subsec_nanosecond().into());
         let limit = self.ailments.per_run.unwrap_or(usize::MAX);
-        let queue: Vec<usize> =
-            self.missing.iter().copied().filter(|index| self.is_ready(*index)).take(limit).collect();
-        let mut run = Move { sync: Sync::Create, at: self.now, succeeded: 0, failed: 0 };
-        for number in queue {
-            if self.percent(self.ailments.invalid_percent) {
-                run.failed += 1;
-                continue;
-            }
-            run.succeeded += 1;
-            // Fivetran has not brought it back yet: by the external id it is found, and written again.
-            if let Some(records) = self.records_of.get(&number).cloned().filter(|records| !records.is_empty())
-            {
-                records.into_iter().for_each(|record| self.write(record));
-                continue;
-            }
-            self.create(number, self.now);
-            if self.percent(self.ailments.duplicate_percent) {
-                self.create(number, self.now);
+        let queue: Vec<usize> = match sync {
+            Sync::Create => self.missing.iter().copied().filter(|n| self.is_ready(*n)).take(limit).collect(),
+            Sync::Update => self.behind.iter().copied().take(limit).collect(),
+        };
+        let share =
+            |percent: u32| queue.len().saturating_mul(usize::try_from(percent).unwrap_or(0)).div_ceil(100);
+        let (invalid, rest) = queue.split_at(share(refusals.invalid_percent).min(queue.len()));
+        let (rejected, rest) = rest.split_at(share(refusals.rejected_percent).min(rest.len()));
+        let keys =
+            |numbers: &[usize]| numbers.iter().filter_map(|n| self.key(*n).map(str::to_owned)).collect();
+        let mut moved = Moved { succeeded: 0, rejected: keys(rejected), invalid: keys(invalid) };
+        for number in rest {
+            let arrived = match sync {
+                Sync::Create => self.create_one(*number, at),
+                Sync::Update => self.update_one(*number, at),
+            };
+            if arrived {
+                moved.succeeded += 1;
+            } else {
+                moved.rejected.extend(self.key(*number).map(str::to_owned));
             }
         }
-        self.moves.push(run);
+        self.moves.push(Move {
+            sync,
+            at,
+            succeeded: moved.succeeded,
+            failed: moved.rejected.len(),
+            invalid: moved.invalid.len(),
+        });
+        moved
     }
 
-    fn run_update(&mut self) {
-        let limit = self.ailments.per_run.unwrap_or(usize::MAX);
-        let queue: Vec<usize> = self.behind.iter().copied().take(limit).collect();
-        let mut run = Move { sync: Sync::Update, at: self.now, succeeded: 0, failed: 0 };
-        for number in queue {
-            let records = self.records_of.get(&number).cloned().unwrap_or_default();
-            // Salesforce writes nothing by an external id that it has twice.
-            if records.len() != 1 || self.percent(self.ailments.invalid_percent) {
-                run.failed += 1;
-            } else {
-                run.succeeded += 1;
-                records.into_iter().for_each(|record| self.write(record));
-            }
+    /// Whether Salesforce took it.
+    fn create_one(&mut self, number: usize, at: Timestamp) -> bool {
+        if self.percent(self.ailments.invalid_percent) {
+            return false;
         }
-        self.moves.push(run);
+        // Fivetran has not brought it back yet: by the external id it is found, and written again.
+        let records: Vec<usize> = self.live_records(number).collect();
+        if !records.is_empty() {
+            records.into_iter().for_each(|record| self.write(record, at));
+            return true;
+        }
+        self.create(number, at);
+        if self.percent(self.ailments.duplicate_percent) {
+            self.create(number, at);
+        }
+        true
+    }
+
+    /// Whether Salesforce took it.
+    fn update_one(&mut self, number: usize, at: Timestamp) -> bool {
+        let records: Vec<usize> = self.live_records(number).collect();
+        // Salesforce writes nothing by an external id that it has twice.
+        if records.len() != 1 || self.percent(self.ailments.invalid_percent) {
+            return false;
+        }
+        records.into_iter().for_each(|record| self.write(record, at));
+        true
+    }
+
+    /// The records of a property that Salesforce has, oldest first.
+    fn live_records(&self, property: usize) -> impl Iterator<Item = usize> {
+        let records = self.records_of.get(&property).map(Vec::as_slice).unwrap_or_default();
+        let live = |record: &usize| self.records.get(*record).is_some_and(|record| !record.deleted);
+        records.iter().copied().filter(live)
+    }
+
+    /// What the copy has of a property, but for what it knows to be deleted.
+    fn copies_of(&self, property: usize) -> impl Iterator<Item = &Copy> {
+        let records = self.records_of.get(&property).map(Vec::as_slice).unwrap_or_default();
+        let copies = records.iter().filter_map(|record| self.copies.get(*record)?.as_ref());
+        copies.filter(|copy| !copy.record.deleted)
+    }
+
+    /// Takes out what was not written yet; see [`PropertyWorld::put_back`].
+    pub(super) fn take_unwritten(&mut self) -> Unwritten {
+        std::mem::take(&mut self.unwritten)
+    }
+
+    /// Puts back what could not be written.
+    pub(super) fn put_back(&mut self, unwritten: Unwritten) {
+        self.unwritten.properties.extend(unwritten.properties);
+        self.unwritten.copies.extend(unwritten.copies);
+        self.unwritten.views |= unwritten.views;
     }
 
     fn percent(&mut self, percent: u32) -> bool {
@@ -393,6 +549,7 @@ impl PropertyWorld {
             company_name: self.name_by_view(property),
             created_at: at,
             modified_at: at,
+            deleted: false,
             property,
         });
         self.copies.push(None);
@@ -401,12 +558,12 @@ impl PropertyWorld {
         number
     }
 
-    fn write(&mut self, record: usize) {
+    fn write(&mut self, record: usize, at: Timestamp) {
         let Some(property) = self.records.get(record).map(|record| record.property) else { return };
         let name = self.name_by_view(property);
         if let Some(record) = self.records.get_mut(record) {
             record.company_name = name;
-            record.modified_at = self.now;
+            record.modified_at = at;
         }
         self.uncopied.insert(record);
     }
@@ -430,9 +587,7 @@ impl PropertyWorld {
     /// Puts a property where the views' joins would find it.
     fn queue(&mut self, number: usize) {
         let Some(property) = self.properties.get(number) else { return };
-        let records = self.records_of.get(&number).map(Vec::as_slice).unwrap_or_default();
-        let copies = records.iter().filter_map(|record| self.copies.get(*record)?.as_ref());
-        let newest = copies.map(|copy| copy.record.modified_at).max();
+        let newest = self.copies_of(number).map(|copy| copy.record.modified_at).max();
         let is_missing = !property.deleted && newest.is_none();
         let is_behind = !property.deleted && newest.is_some_and(|newest| property.updated_at > newest);
         for (set, belongs) in [(&mut self.missing, is_missing), (&mut self.behind, is_behind)] {
