@@ -8,6 +8,7 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::World;
 use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::{Pace, PropertyFault, PropertyWorld};
 use syncwatch_lab::stage::Stage;
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
@@ -165,4 +166,30 @@ async fn a_warehouse_that_refuses_us_is_one_notice() {
     let answer = nightly(&stage, &server.uri()).run(json!({ "task": "validate" }), three()).await.unwrap();
     assert_eq!(notices(&answer), ["opened properties/warehouse-reachable/warehouse"]);
     assert_eq!(answer["counts"]["not_evaluated"], 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_a_broken_view_loses_are_told_until_they_are_restored_though_every_run_completes() {
+    let clock = LabClock::set_to(three());
+    let properties = PropertyWorld::with(three(), 11, 800, 790, 10).at_pace(Pace::OF_SEED);
+    let world = World::seed_pipeline(three(), 11).carrying(properties);
+    let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
+    let app = nightly(&stage, stage.warehouse.as_ref().unwrap().url());
+    let watcher = watcher(&stage);
+    let (validate, verify) = (json!({ "task": "validate" }), json!({ "task": "verify" }));
+    let now = || stage.census.clock().now();
+    let told = async || notices(&app.run(validate.clone(), now()).await.unwrap());
+    assert_eq!(told().await, [""; 0]);
+
+    stage.census.spoil(PropertyFault::ViewBug).unwrap();
+    stage.census.jump(SignedDuration::from_hours(2));
+    assert_eq!(told().await, ["opened properties/null-count/company-names"]);
+    assert_eq!(notices(&watcher.run(verify, now()).await.unwrap()), [""; 0], "no run can tell");
+    // A view that is mended restores no data.
+    stage.census.heal_all();
+    stage.census.jump(SignedDuration::from_hours(2));
+    assert_eq!(told().await, [""; 0]);
+    stage.census.repair().unwrap();
+    stage.census.jump(SignedDuration::from_mins(30));
+    assert_eq!(told().await, ["resolved properties/null-count/company-names"]);
 }

@@ -2,13 +2,22 @@
 
 use std::time::Duration;
 
+use daily_validation::judge::{Extent, judge_round};
+use daily_validation::observe::Asker;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
+use syncwatch::checks::compile;
+use syncwatch::pipeline::Pipeline;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Error, Settings, Statement, Warehouse};
+use syncwatch_lab::census::{CensusServer, World};
+use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::{
     CLIENT_ID, CLIENT_SECRET, DatabricksFault, DatabricksServer, TOKEN, WAREHOUSE_ID,
 };
 use syncwatch_lab::engines;
+use syncwatch_lab::properties::{Pace, PropertyFault, PropertyWorld};
+use syncwatch_lab::stage::LivingWarehouse;
 
 async fn server() -> (DatabricksServer, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -172,4 +181,86 @@ async fn a_statement_that_writes_says_how_many_rows_it_touched() {
     let deleted = warehouse.execute(&run("DELETE FROM crm.ops.t WHERE a = 1")).await.unwrap();
     assert_eq!(deleted, Some(1));
     assert_eq!(server.statements().len(), 4);
+}
+
+/// A Census at wall speed that moves some data, and the warehouse that lives with it.
+async fn living() -> (CensusServer, LivingWarehouse, Warehouse) {
+    let clock = LabClock::wall();
+    let properties = PropertyWorld::with(clock.now(), 9, 800, 790, 10).at_pace(Pace::OF_SEED);
+    let world = World::seed_pipeline(clock.now(), 9).carrying(properties);
+    let census = CensusServer::start(world, clock).await.unwrap();
+    let living = LivingWarehouse::start(census.feed()).await.unwrap().unwrap();
+    let warehouse = open(settings(&living.databricks));
+    (census, living, warehouse)
+}
+
+/// The checks of the pipeline file that are not healthy, as a function at wall time finds them.
+async fn unhealthy(warehouse: &Warehouse) -> Vec<String> {
+    let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+    let now = Timestamp::now();
+    let scans = compile(&pipeline.checks, warehouse.dialect(), &pipeline.time_zone, now).unwrap();
+    let looked = Asker::new(warehouse, Duration::from_secs(60)).ask_all(scans).await;
+    let findings = judge_round(&looked, Extent::Whole, now);
+    findings.iter().filter(|finding| finding.is_unhealthy()).map(|finding| finding.subject.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_live_with_census_and_show_their_instants_as_it_does() {
+    let (census, _living, warehouse) = living().await;
+    let hours = SignedDuration::from_hours;
+    let newest = Statement::new("newest", "SELECT MAX(updated_at) AS at FROM crm.rds.properties");
+    let since =
+        Statement::new("since", "SELECT COUNT(*) AS n FROM crm.rds.properties WHERE updated_at > :since");
+    for jumped in [0, 1, 26] {
+        census.jump(hours(jumped));
+        // Nothing new comes, so that what is asked is what is known.
+        census.spoil(PropertyFault::SourceStalls).unwrap();
+        let ahead = census.clock().ahead_of_wall();
+        let known: Vec<Timestamp> = census.with_world(|world| {
+            world
+                .properties()
+                .unwrap()
+                .properties()
+                .iter()
+                .map(|property| property.updated_at - ahead)
+                .collect()
+        });
+        let answer = warehouse.query(&newest).await.unwrap();
+        let shown: Timestamp = answer.only_row().unwrap().get("at").unwrap();
+        assert_eq!(Some(shown), known.iter().max().copied(), "after a jump of {jumped} h");
+        let from = Timestamp::now() - hours(2);
+        let answer = warehouse.query(&since.clone().bind("since", from)).await.unwrap();
+        let count: i64 = answer.only_row().unwrap().get("n").unwrap();
+        assert_eq!(usize::try_from(count).unwrap(), known.iter().filter(|at| **at > from).count());
+        assert_eq!(unhealthy(&warehouse).await, [""; 0], "after a jump of {jumped} h");
+        census.heal_all();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_fault_of_the_data_is_found_by_its_check_and_over_after_mending_and_repair() {
+    let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
+    for (fault, found, and_maybe) in [
+        (PropertyFault::ViewBug, "company-names", ""),
+        (PropertyFault::CopyStalls, "changes-arrive", "properties-coverage create-queue update-queue"),
+        (PropertyFault::DuplicateCreation { percent: 20 }, "unique-property-ids", ""),
+        (leak, "properties-coverage", ""),
+        (
+            PropertyFault::Backlog { per_run: 2 },
+            "create-queue",
+            "properties-coverage update-queue changes-arrive",
+        ),
+    ] {
+        let (census, _living, warehouse) = living().await;
+        census.spoil(fault.clone()).unwrap();
+        census.jump(SignedDuration::from_hours(10));
+        let harmed = unhealthy(&warehouse).await;
+        assert!(harmed.iter().any(|subject| subject == found), "{fault:?}: {harmed:?}");
+        let expected = |subject: &String| subject == found || and_maybe.contains(subject.as_str());
+        assert!(harmed.iter().all(expected), "{fault:?}: {harmed:?}");
+        census.heal_all();
+        census.repair().unwrap();
+        census.jump(SignedDuration::from_hours(2));
+        assert_eq!(unhealthy(&warehouse).await, [""; 0], "{fault:?}");
+    }
 }

@@ -1,4 +1,7 @@
-//! Everything together: a Census, AWS with the functions in it, and subscribers who get the notices.
+//! Everything together: a Census, the data that it moves, AWS with the functions in it, and subscribers who get the
+//! notices.
+
+mod living;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +14,10 @@ use crate::aws::{
 };
 use crate::census::{CensusServer, TOKEN, World};
 use crate::clock::LabClock;
+use crate::databricks;
 use crate::receivers::{Chat, MailTap, PagerDuty, ROUTING_KEY, SnsReceiver};
+
+pub use living::LivingWarehouse;
 
 /// The key of the secret that Census signs webhooks with.
 const WEBHOOK_SECRET: &str = "census-webhook";
@@ -22,6 +28,8 @@ const CONFIRMATION_LIMIT: Duration = Duration::from_secs(15);
 pub struct Stage {
     /// The simulated Census.
     pub census: CensusServer,
+    /// The warehouse with the data that Census moves, if it moves any.
+    pub warehouse: Option<LivingWarehouse>,
     /// What is deployed.
     pub deployment: Deployment,
     /// Who subscribed the topic of notices by HTTP, as a machine would.
@@ -37,15 +45,17 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets it up around a world: starts AWS, deploys the zips that `make lab-zips` built, subscribes and confirms, and
-    /// registers Census's webhook with the function that has a URL, if there is one.
+    /// Sets it up around a world: starts AWS, and a simulated Databricks if the world carries data, deploys the zips that
+    /// `make lab-zips` built, subscribes and confirms, and registers Census's webhook with the function that has a URL, if
+    /// there is one.
     ///
     /// # Errors
     /// Says what could not be started, and the remedy.
     pub async fn set(world: World, clock: LabClock, schedules: Schedules) -> Result<Self> {
         let census = CensusServer::start(world, clock).await?;
         let subscriber = SnsReceiver::start().await?;
-        let aws = Ministack::start().await?;
+        // Some 40,000 rows are written while AWS starts.
+        let (warehouse, aws) = tokio::try_join!(LivingWarehouse::start(census.feed()), Ministack::start())?;
         let mail = MailTap::start(aws.endpoint()).await?;
         let pagerduty = PagerDuty::start().await?;
         let chat = Chat::start().await?;
@@ -56,15 +66,17 @@ impl Stage {
             (WEBHOOK_SECRET, webhook_secret("to be replaced")),
             ("pagerduty", ROUTING_KEY.to_owned()),
             ("chat", chat.url().to_owned()),
-            // Opens nothing: whoever brings a warehouse puts its own.
-            ("warehouse", json!({ "token": "no warehouse yet" }).to_string()),
+            // Without data it opens nothing: whoever brings a warehouse puts its own.
+            ("warehouse", json!({ "token": databricks::TOKEN }).to_string()),
         ];
+        let databricks = warehouse.as_ref().map(|warehouse| ("SYNCWATCH_DATABRICKS_URL", warehouse.url()));
         let overrides =
-            [("SYNCWATCH_CENSUS_BASE_URL", census.url()), ("SYNCWATCH_PAGERDUTY_URL", pagerduty.url())];
+            [("SYNCWATCH_CENSUS_BASE_URL", census.url()), ("SYNCWATCH_PAGERDUTY_URL", pagerduty.url())]
+                .into_iter()
+                .chain(databricks);
         let options = DeploymentOptions {
             zips: host_zips(),
             overrides: overrides
-                .into_iter()
                 .filter(|(name, _)| table.takes(name))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
@@ -77,7 +89,7 @@ impl Stage {
         deployment.subscribe_http(&notices, subscriber.url(), None).await?;
         let token = subscriber.token(CONFIRMATION_LIMIT).await?;
         deployment.confirm(&notices, &token).await.context("confirming the subscription")?;
-        let stage = Self { census, deployment, subscriber, mail, pagerduty, chat, aws };
+        let stage = Self { census, warehouse, deployment, subscriber, mail, pagerduty, chat, aws };
         for name in
             table.functions.iter().filter(|(_, function)| function.url.is_some()).map(|(name, _)| name)
         {

@@ -10,4 +10,6 @@ mod server;
 mod statement;
 mod translate;
 
-pub use server::{CLIENT_ID, CLIENT_SECRET, DatabricksFault, DatabricksServer, TOKEN, WAREHOUSE_ID};
+pub use server::{
+    CLIENT_ID, CLIENT_SECRET, DatabricksFault, DatabricksServer, Present, TOKEN, Upkeep, WAREHOUSE_ID,
+};

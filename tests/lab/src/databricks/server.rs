@@ -1,7 +1,7 @@
 //! The API over HTTP on loopback.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,10 +12,12 @@ use axum::response::Response;
 use axum::{Router, routing};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 use syncwatch::warehouse::Warehouse;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 use tokio::task::JoinHandle;
 
 use super::statement::{Asked, Ended, chunk, failed, manifest};
@@ -27,8 +29,8 @@ pub const TOKEN: &str = "dapi-the-lab";
 pub const CLIENT_ID: &str = "00000000-0000-4000-8000-00000000c11e";
 /// Its secret.
 pub const CLIENT_SECRET: &str = "dose-the-lab";
-/// The one SQL warehouse that there is.
-pub const WAREHOUSE_ID: &str = "abcdef0123456789";
+/// The one SQL warehouse that there is: the one that `infra/pipeline.toml` names.
+pub const WAREHOUSE_ID: &str = "0123456789abcdef";
 
 /// Rows of a chunk, unless a test asks for other ones.
 const ROWS_A_CHUNK: usize = 1_000;
@@ -80,6 +82,21 @@ pub enum DatabricksFault {
     Unauthorized,
 }
 
+/// Keeps the database behind the API at the present.
+pub trait Upkeep: std::fmt::Debug + Send + Sync {
+    /// Writes whatever happened since it was last called. The database stays as it is until the answer is dropped.
+    fn keep_up(&self) -> BoxFuture<'_, Result<Present<'_>>>;
+}
+
+/// A database at the present, for one statement.
+#[derive(Debug)]
+pub struct Present<'u> {
+    /// How far the time of the data is ahead of that of whoever asks: see [`crate::clock::LabClock::ahead_of_wall`].
+    pub ahead: SignedDuration,
+    /// Held until the statement has ended.
+    pub turn: MutexGuard<'u, ()>,
+}
+
 /// A running API. Dropping it closes it.
 #[derive(Debug)]
 pub struct DatabricksServer {
@@ -91,6 +108,7 @@ pub struct DatabricksServer {
 #[derive(Debug)]
 struct Shared {
     warehouse: Warehouse,
+    upkeep: Option<Box<dyn Upkeep>>,
     books: Mutex<Books>,
 }
 
@@ -120,11 +138,23 @@ struct Running {
 }
 
 impl DatabricksServer {
-    /// Listens on a free loopback port, over a database of SQLite (see [`crate::engines::sqlite`]).
+    /// Listens on a free loopback port, over a database of SQLite (see [`crate::engines::sqlite`]) as it is.
     ///
     /// # Errors
     /// No port is free.
     pub async fn start(warehouse: Warehouse) -> Result<Self> {
+        Self::serve(warehouse, None).await
+    }
+
+    /// The same, but before each statement somebody brings the database up to date.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn start_living(warehouse: Warehouse, upkeep: impl Upkeep + 'static) -> Result<Self> {
+        Self::serve(warehouse, Some(Box::new(upkeep))).await
+    }
+
+    async fn serve(warehouse: Warehouse, upkeep: Option<Box<dyn Upkeep>>) -> Result<Self> {
         let (listener, url) = loopback::bind().await?;
         let books = Books {
             statements: BTreeMap::new(),
@@ -140,7 +170,7 @@ impl DatabricksServer {
             hangs: false,
             unauthorized: false,
         };
-        let shared = Arc::new(Shared { warehouse, books: Mutex::new(books) });
+        let shared = Arc::new(Shared { warehouse, upkeep, books: Mutex::new(books) });
         let router = Router::new()
             .route("/oidc/v1/token", routing::post(token))
             .route("/api/2.0/sql/statements", routing::post(execute))
@@ -226,8 +256,20 @@ impl Drop for DatabricksServer {
 }
 
 impl Shared {
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(&self, asked: &Asked) -> Ended {
+        let Some(upkeep) = &self.upkeep else {
+            return asked.run(&self.warehouse, SignedDuration::ZERO).await;
+        };
+        match upkeep.keep_up().await {
+            Ok(Present { ahead, turn: _turn }) => asked.run(&self.warehouse, ahead).await,
+            Err(error) => {
+                failed("INTERNAL_ERROR", "", format!("the lab could not write its data: {error:#}"))
+            }
+        }
     }
 
     /// The refusal that a request meets at the door, if it does.
@@ -403,7 +445,7 @@ async fn run(shared: Arc<Shared>, asked: Asked, ended: watch::Sender<Option<Ende
     }
     let outcome = match scripted {
         Some(scripted) => scripted,
-        None => asked.run(&shared.warehouse).await,
+        None => shared.run(&asked).await,
     };
     ended.send_if_modified(|ended| {
         let first = ended.is_none();

@@ -1,8 +1,8 @@
 //! One statement: read from a request, run on SQLite, and told as the API tells it.
 
-use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
 use syncwatch::warehouse::{Decimal, Error, Kind, ParameterValue, Statement, Value, Warehouse};
 
@@ -52,11 +52,12 @@ impl Asked {
         &self.sql
     }
 
-    /// Runs it.
-    pub(super) async fn run(&self, warehouse: &Warehouse) -> Ended {
+    /// Runs it, on data whose time is ahead of the asker's by so much: instants that it binds are moved forward, and those
+    /// of the answer back.
+    pub(super) async fn run(&self, warehouse: &Warehouse, ahead: SignedDuration) -> Ended {
         match to_sqlite(&self.sql) {
             Err(Refusal(message)) => failed("BAD_REQUEST", "42601", message),
-            Ok(Translated::Query(sql)) => match warehouse.query(&self.bound(sql)).await {
+            Ok(Translated::Query(sql)) => match warehouse.query(&self.bound(sql, ahead)).await {
                 Ok(answer) => {
                     let rows: Vec<&[Value]> = answer.rows().map(|row| row.values()).collect();
                     let columns: Vec<Column> = answer
@@ -68,8 +69,9 @@ impl Asked {
                             type_name: type_name(column.kind, rows.iter().filter_map(|row| row.get(index))),
                         })
                         .collect();
-                    let tell =
-                        |row: &[Value]| row.iter().zip(&columns).map(|(v, c)| told(v, c.type_name)).collect();
+                    let tell = |row: &[Value]| {
+                        row.iter().zip(&columns).map(|(v, c)| told(v, c.type_name, ahead)).collect()
+                    };
                     let rows = rows.into_iter().map(tell).collect();
                     Ended::Succeeded { columns, rows }
                 }
@@ -78,7 +80,7 @@ impl Asked {
             Ok(Translated::Write(statements)) => {
                 let mut affected = None;
                 for sql in statements {
-                    match warehouse.execute(&self.bound(sql)).await {
+                    match warehouse.execute(&self.bound(sql, ahead)).await {
                         Ok(count) => affected = count,
                         Err(error) => return of_error(&error),
                     }
@@ -89,11 +91,17 @@ impl Asked {
         }
     }
 
-    fn bound(&self, sql: String) -> Statement {
+    fn bound(&self, sql: String, ahead: SignedDuration) -> Statement {
+        let moved = |value: &ParameterValue| match value {
+            ParameterValue::Timestamp(Some(at)) => {
+                ParameterValue::Timestamp(Some(at.saturating_add(ahead).unwrap_or(*at)))
+            }
+            other => other.clone(),
+        };
         let statement = Statement::new("a statement", sql);
         self.parameters
             .iter()
-            .fold(statement, |statement, (name, value)| statement.bind(name.clone(), value.clone()))
+            .fold(statement, |statement, (name, value)| statement.bind(name.clone(), moved(value)))
     }
 }
 
@@ -232,11 +240,12 @@ fn is_instant(text: &str) -> bool {
 }
 
 /// A value as the API writes it: all of them are texts.
-fn told(value: &Value, type_name: &str) -> Option<String> {
+fn told(value: &Value, type_name: &str, ahead: SignedDuration) -> Option<String> {
+    let shown = |at: Timestamp| format!("{:.3}", at.saturating_sub(ahead).unwrap_or(at));
     Some(match value {
         Value::Null => return None,
         Value::Text(text) if type_name == "TIMESTAMP" => match instant(text) {
-            Some(instant) => format!("{instant:.3}"),
+            Some(instant) => shown(instant),
             None => text.clone(),
         },
         Value::Text(text) => text.clone(),
@@ -245,7 +254,7 @@ fn told(value: &Value, type_name: &str) -> Option<String> {
         Value::Decimal(number) => number.as_str().to_owned(),
         Value::Boolean(value) => value.to_string(),
         Value::Date(date) => date.to_string(),
-        Value::Timestamp(instant) => format!("{instant:.3}"),
+        Value::Timestamp(instant) => shown(*instant),
     })
 }
 
