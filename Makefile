@@ -40,7 +40,8 @@ help: ## Say what there is (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: lab-zips ## Watch real functions find faults in a simulated Census; KEEP=1 leaves it running
+demo: lab-zips ## Watch real functions find faults in a simulated Census and its data; KEEP=1 leaves it running
+	@PYTHON='$(PYTHON)' bash .ci/setup demo
 	@echo '==> Building the lab'
 	@$(BUILD) syncwatch-lab
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)

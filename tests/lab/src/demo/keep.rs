@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use syncwatch_lab::census::TOKEN;
 use syncwatch_lab::stage::Stage;
 
-use super::{CREATE, INTAKE, POLL, ROUNDS, UPDATE};
+use super::{CREATE, INTAKE, NIGHTLY, POLL, ROUNDS, UPDATE};
 
 /// How often news is looked for.
 const LOOK: Duration = Duration::from_millis(200);
@@ -48,9 +48,17 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     fault(&format!("{{\"fault\": \"reject\", \"sync\": {UPDATE}, \"percent\": 20}}"));
     fault("{\"fault\": \"down\"}");
     fault("{\"fault\": \"webhooks-lost\"}");
+    fault("{\"fault\": \"view-bug\"}");
     println!("  curl -s -X POST {census}/lab/jump -d '{{\"minutes\": 30}}'");
     println!("  curl -s -X POST {census}/lab/deliver-lost");
     println!("  curl -s -X POST {census}/lab/heal");
+    println!("  curl -s -X POST {census}/lab/repair   # the data, when what spoiled them is healed");
+    println!("To check the data, as happens every night:");
+    println!(
+        "  curl -s {}/2015-03-31/functions/{NIGHTLY}/invocations -d '{{\"task\": \"validate\"}}' \\",
+        stage.deployment.endpoint()
+    );
+    println!("    | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"table\"])'");
     println!("To look:");
     println!("  curl -s {census}/lab/state");
     println!("  curl -s -u 'bearer:{TOKEN}' {census}/api/v1/syncs");

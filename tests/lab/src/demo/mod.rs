@@ -1,6 +1,7 @@
 //! The demo: real functions find what goes wrong in a living Census, and say when it is mended.
 
 mod acts;
+mod data;
 mod keep;
 mod silence;
 mod storm;
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::World;
 use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::{Pace, PropertyWorld};
 use syncwatch_lab::receivers::Notification;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
@@ -25,6 +27,7 @@ const PIPELINE: &str = "properties";
 const POLL: &str = "schedule-verification";
 const INTAKE: &str = "webhook-intake";
 const WORKER: &str = "webhook-worker";
+const NIGHTLY: &str = "daily-validation";
 const CREATE: u64 = 3_394_022;
 const UPDATE: u64 = 3_394_041;
 /// How long anything may take before the demo has failed. On a machine with nothing else to do it takes seconds.
@@ -42,6 +45,7 @@ pub(crate) async fn play(keep: bool) -> Result<()> {
     acts::a_run_fails(&mut demo).await?;
     acts::webhooks_come_twice_and_out_of_order(&mut demo).await?;
     acts::webhooks_are_lost(&mut demo).await?;
+    data::play(&mut demo).await?;
     for act in acts::simple() {
         demo.play(&act).await?;
     }
@@ -86,15 +90,17 @@ impl Demo {
         let started = Instant::now();
         say(
             started,
-            "Starting AWS (ministack) and Census (simulated) on this machine, and deploying the real zips.",
+            "Starting AWS (ministack), Census and Databricks (simulated) on this machine, and deploying the real zips.",
         );
         let clock = LabClock::wall();
-        let world = World::seed_pipeline(clock.now(), SEED);
+        let properties = PropertyWorld::as_found(clock.now(), SEED).at_pace(Pace::OF_SEED);
+        let world = World::seed_pipeline(clock.now(), SEED).carrying(properties);
         let stage = Stage::set(world, clock, Schedules::None).await?;
         let demo = Self { stage, started, heard: 0, silences: 0, rows: Vec::new() };
         demo.line("Deployed, on provided.al2023:");
         demo.more("Census --webhook--> Function URL -> webhook-intake -> SQS -> webhook-worker --+");
         demo.more("EventBridge Scheduler -> schedule-verification (the poll) -------------------+--> SNS");
+        demo.more("EventBridge Scheduler -> daily-validation <- Databricks ----------------------+");
         demo.more("SNS -> mail, HTTP, and SQS -> alert-relay -> PagerDuty, chat");
         demo.more("On AWS the poll comes every 2 minutes; here every 2 seconds, when it is switched on.");
         let round = demo.stage.deployment.invoke(POLL, &json!({ "task": "verify" })).await?;
@@ -212,7 +218,9 @@ impl Demo {
     async fn finder(&self, key: &str, opened_at: Timestamp) -> Result<Finder> {
         let look = async || {
             let mut first: Option<(Timestamp, Finder)> = None;
-            for (function, finder) in [(POLL, Finder::Poll), (WORKER, Finder::Webhook)] {
+            for (function, finder) in
+                [(POLL, Finder::Poll), (WORKER, Finder::Webhook), (NIGHTLY, Finder::Nightly)]
+            {
                 for (at, line) in self.log_since(function, opened_at).await? {
                     let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
                     let wrote = matches!(text("message"), "noted" | "notice sent") && text("incident") == key;

@@ -7,6 +7,7 @@ use std::fmt;
 pub(super) enum Finder {
     Poll,
     Webhook,
+    Nightly,
 }
 
 impl fmt::Display for Finder {
@@ -14,6 +15,7 @@ impl fmt::Display for Finder {
         f.pad(match self {
             Self::Poll => "poll",
             Self::Webhook => "webhook",
+            Self::Nightly => "nightly",
         })
     }
 }
