@@ -29,10 +29,19 @@ ODBC_FUNCTIONS = $(shell $(PYTHON) -c 'import json, sys; print(*(name for name, 
 # With a driver inside: what Lambda takes when a zip is uploaded as such.
 ODBC_ZIP_LIMIT = $(if $(DRIVER),50000000,$(ZIP_LIMIT))
 
+TERRAFORM ?= terraform
+# What plans and tests of Terraform leave behind.
+INFRA_OUT := $(CARGO_TARGET_DIR)/infra
+# Where deployments find the zips, unless infra/terraform.tfvars says otherwise.
+export TF_VAR_zips ?= $(CARGO_TARGET_DIR)/lambda/arm64
+
 # A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
 # not by time: in CI the file is always newer than the environment that is kept.
 REQUIREMENTS := tests/requirements.txt
 VENV_STAMP := $(SYNCWATCH_VENV)/.syncwatch-$(shell sha256sum $(REQUIREMENTS) | cut -c1-16)
+# The linter of infra/ wants other versions of the same packages.
+LINT_VENV := $(SYNCWATCH_VENV)-infra
+LINT_STAMP := $(LINT_VENV)/.syncwatch-$(shell sha256sum infra/requirements.txt | cut -c1-16)
 
 .PHONY: help
 help: ## Say what there is (this text)
@@ -132,9 +141,62 @@ warehouse-apply: ## Make the views and tables of infra/warehouse, each file once
 	@$(call operate,warehouse-apply $(FOLDER))
 
 .PHONY: infra-check
-infra-check: check-config ## Check the pipeline file, the table of functions, and the repository's own rules
+infra-check: check-config terraform-check ## Check the pipeline file, the table of functions, the repository's own rules, and Terraform
 	cargo test $(LOCKED) --workspace --lib functions_table
 	cargo test $(LOCKED) --workspace --test it tidy
+
+.PHONY: terraform-check
+terraform-check: $(LINT_STAMP) $(INFRA_OUT)/zips ## Check infra/ alone: terraform fmt, validate and test, that each removal of a guard is noticed, and checkov
+	@$(need-terraform)
+	$(TERRAFORM) fmt -check -diff -recursive infra
+	@for root in infra infra/databricks; do \
+		echo "==> Testing $$root"; \
+		$(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null; \
+		$(TERRAFORM) -chdir=$$root validate; \
+		TF_VAR_zips='$(INFRA_OUT)/zips' $(TERRAFORM) -chdir=$$root test; \
+	done
+	@echo '==> Removing each alarm, dead-letter queue and permission in turn'
+	@$(PYTHON) infra/tests/removals.py --terraform '$(TERRAFORM)' --zips '$(INFRA_OUT)/zips'
+	@$(PYTHON) infra/cost.py --check
+	'$(LINT_VENV)/bin/checkov' --directory infra --config-file infra/.checkov.yaml
+
+.PHONY: cost
+cost: ## Compute what a month costs, from the published prices in infra/prices.json
+	@$(PYTHON) infra/cost.py
+
+.PHONY: plan
+plan: package ## Show what `make deploy` would change in AWS
+	@$(need-terraform)
+	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
+	@mkdir -p '$(INFRA_OUT)'
+	@$(TERRAFORM) -chdir=infra plan -out='$(INFRA_OUT)/plan'
+
+.PHONY: deploy
+deploy: package ## Bring AWS to what infra/ says; asks first, YES=1 does not
+	@$(need-terraform)
+	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
+	@$(TERRAFORM) -chdir=infra apply $(approve)
+
+.PHONY: destroy
+destroy: ## Take everything out of AWS but tables, secrets and logs; DATA=delete takes those too; asks first, YES=1 does not
+	@$(need-terraform)
+	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
+ifeq ($(DATA),delete)
+	@echo '==> Giving up the protection of tables and secrets'
+	@$(TERRAFORM) -chdir=infra apply -var=protect_data=false $(approve)
+	@$(TERRAFORM) -chdir=infra destroy -var=protect_data=false $(approve)
+else
+	@targets=$$($(TERRAFORM) -chdir=infra state list | grep -vE '^data\.|(^|\.)data\.|$(KEPT)' | sed "s/.*/-target='&'/" | tr '\n' ' '); \
+	if [ -z "$$targets" ]; then echo 'There is nothing to take out but data.'; exit 0; fi; \
+	eval "$(TERRAFORM) -chdir=infra destroy $(approve) $$targets"
+endif
+
+.PHONY: secret
+secret: ## Write a secret's value, which is read unseen; NAME=census-token|census-webhook|pagerduty|chat|warehouse|heartbeat
+	@[ -n '$(NAME)' ] || { echo 'Which one? make secret NAME=census-token' >&2; exit 1; }
+	@command -v aws >/dev/null || { echo 'Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html' >&2; exit 1; }
+	@read -rs -p 'Value of syncwatch/$(NAME): ' value; echo; \
+	aws secretsmanager put-secret-value --secret-id 'syncwatch/$(NAME)' --secret-string file:///dev/stdin <<<"$$value" >/dev/null
 
 .PHONY: setup
 setup: ## Check what this machine needs; as root on Debian, install what is missing
@@ -147,7 +209,7 @@ venv: $(VENV_STAMP) ## Make the Python environment that has ministack and cargo-
 .PHONY: clean
 clean: ## Remove everything that was built, the Python environment included
 	cargo clean
-	rm -rf .venv
+	rm -rf .venv .venv-infra
 
 $(VENV_STAMP):
 	@PYTHON='$(PYTHON)' bash .ci/setup
@@ -155,6 +217,25 @@ $(VENV_STAMP):
 	@$(PYTHON) -m venv --clear '$(SYNCWATCH_VENV)'
 	@'$(SYNCWATCH_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
 	@touch '$@'
+
+$(LINT_STAMP):
+	@echo '==> Making the Python environment of the linter in $(LINT_VENV)'
+	@$(PYTHON) -m venv --clear '$(LINT_VENV)'
+	@'$(LINT_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement infra/requirements.txt
+	@touch '$@'
+
+# Zips with nothing in them will do for plans that nobody applies.
+$(INFRA_OUT)/zips: infra/functions.json
+	@for name in $(FUNCTIONS); do mkdir -p "$@/$$name"; touch "$@/$$name/bootstrap.zip"; done
+	@touch '$@'
+
+define need-terraform
+command -v '$(TERRAFORM)' >/dev/null || { echo 'Missing: Terraform, 1.9 or newer (tried with 1.11). Install it from https://developer.hashicorp.com/terraform/install, or say where it is: TERRAFORM=/path/to/terraform' >&2; exit 1; }
+endef
+
+approve = $(if $(filter-out 0,$(YES)),-auto-approve)
+# What `make destroy` leaves: what was learned, and what was typed in by hand.
+KEPT := ^aws_dynamodb_table\.|^aws_secretsmanager_secret\.|aws_cloudwatch_log_group\.
 
 # Runs one of the operator's commands.
 define operate

@@ -36,7 +36,7 @@ pub struct DeploymentOptions {
     pub zips: PathBuf,
     /// Values of `optional_settings`, given to each function that lists the setting.
     pub overrides: BTreeMap<String, String>,
-    /// The value of each secret of the table.
+    /// The value of each secret of the table. An optional one that has none here is not deployed.
     pub secrets: BTreeMap<ResourceId, String>,
     /// Whether the schedules of the table are created at once.
     pub schedules: Schedules,
@@ -116,6 +116,7 @@ impl Deployment {
                 bail!("override {name}: no function lists it in its optional_settings");
             }
         }
+        let table = &table.with_optional(|id| options.secrets.contains_key(id));
         let config = &ministack.sdk_config()?;
         let mut deployment = Self {
             table: table.clone(),

@@ -68,6 +68,12 @@ pub struct ScheduleSpec {
     pub time_zone: String,
     /// The event that the function receives.
     pub input: Value,
+    /// How old an event may become, in seconds, before it is given up.
+    pub max_age_s: i32,
+    /// How often Lambda tries an event again that the function failed at.
+    pub retries: i32,
+    /// How long the function may not have run, in seconds, before people hear of it.
+    pub silent_after_s: i32,
     /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
@@ -152,7 +158,7 @@ pub enum ResourceSpec {
     /// A DynamoDB table.
     Table(TableSpec),
     /// A secret; its value is never in the table.
-    Secret(NamedSpec),
+    Secret(SecretSpec),
     /// An SQS queue.
     Queue(QueueSpec),
 }
@@ -163,6 +169,20 @@ pub enum ResourceSpec {
 pub struct NamedSpec {
     /// Its name in AWS.
     pub name: String,
+    /// Room for remarks.
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
+}
+
+/// A secret of Secrets Manager.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSpec {
+    /// Its name in AWS.
+    pub name: String,
+    /// Whether a deployment may do without it: see [`FunctionsTable::with_optional`].
+    #[serde(default)]
+    pub optional: bool,
     /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
@@ -203,6 +223,9 @@ pub struct QueueSpec {
     /// How often a message may be received before it goes to `dead_letter`.
     #[serde(default)]
     pub max_receives: Option<i32>,
+    /// From which age of its oldest message on people hear of it, in seconds.
+    #[serde(default)]
+    pub stale_after_s: Option<i32>,
     /// The topic whose messages it gets, in SNS's envelope.
     #[serde(default)]
     pub subscribes: Option<ResourceId>,
@@ -222,6 +245,13 @@ const VISIBILITY_LIMITS: RangeInclusive<i32> = 0..=43_200;
 const RETENTION_LIMITS: RangeInclusive<i32> = 60..=1_209_600;
 /// What Lambda takes (its API reference, `CreateEventSourceMapping` and `ScalingConfig`).
 const CONCURRENCY_LIMITS: RangeInclusive<i32> = 2..=1_000;
+/// The shortest age that EventBridge Scheduler takes (`RetryPolicy`), and the longest that Lambda takes
+/// (`PutFunctionEventInvokeConfig`), in seconds; and how often Lambda tries again.
+const AGE_LIMITS: RangeInclusive<i32> = 60..=21_600;
+const RETRY_LIMITS: RangeInclusive<i32> = 0..=2;
+/// What `CloudWatch` takes (`PutMetricAlarm`): a week. A silence of three hours and more is looked at by the hour.
+const SILENCE_LIMITS: RangeInclusive<i32> = 300..=604_800;
+const COARSE_SILENCE: i32 = 10_800;
 const BATCH_LIMITS: RangeInclusive<i32> = 1..=10_000;
 const WINDOW_LIMITS: RangeInclusive<i32> = 0..=300;
 /// A larger batch needs a window to fill in.
@@ -298,10 +328,26 @@ impl FunctionsTable {
             .get(id)
             .with_context(|| format!("no resource `{id}` in the table of functions"))?
         {
-            ResourceSpec::Topic(spec) | ResourceSpec::Secret(spec) => Ok(&spec.name),
+            ResourceSpec::Topic(spec) => Ok(&spec.name),
+            ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
         }
+    }
+
+    /// What a deployment gets that has chosen these optional resources: without the others, and without permissions on them.
+    #[must_use]
+    pub fn with_optional(&self, chosen: impl Fn(&ResourceId) -> bool) -> Self {
+        let left_out = |id: &ResourceId| {
+            let spec = self.resources.get(id);
+            matches!(spec, Some(ResourceSpec::Secret(secret)) if secret.optional) && !chosen(id)
+        };
+        let mut table = self.clone();
+        table.resources.retain(|id, _| !left_out(id));
+        for function in table.functions.values_mut() {
+            function.permissions.retain(|permission| !left_out(&permission.resource));
+        }
+        table
     }
 
     /// Whether some function lists this among its optional settings.
@@ -380,6 +426,9 @@ impl FunctionsTable {
             Some(topic) if !matches!(self.resources.get(topic), Some(ResourceSpec::Topic(_))) => {
                 bail!("subscribes points at {topic}, which is no topic of `resources`");
             }
+            Some(_) if queue.dead_letter.is_none() => {
+                bail!("subscribes needs dead_letter: where to with what the queue does not take");
+            }
             None if queue.filter_policy.is_some() => bail!("filter_policy needs subscribes: what it filters"),
             _ => Ok(()),
         }
@@ -396,6 +445,18 @@ impl FunctionsTable {
         .collect();
         if triggers.len() > 1 {
             bail!("has {}; give it one trigger", triggers.join(" and "));
+        }
+        if let Some(schedule) = &function.schedule {
+            within("schedule.max_age_s", schedule.max_age_s, &AGE_LIMITS)?;
+            within("schedule.retries", schedule.retries, &RETRY_LIMITS)?;
+            let silent = schedule.silent_after_s;
+            let step = if silent < COARSE_SILENCE { 300 } else { 3_600 };
+            if silent % step != 0 {
+                bail!(
+                    "schedule.silent_after_s is {silent}; the alarm looks in steps of {step} s, so make it a multiple"
+                );
+            }
+            within("schedule.silent_after_s", silent, &SILENCE_LIMITS)?;
         }
         if let Some(url) = &function.url {
             if !url.path.starts_with('/') {
@@ -415,6 +476,13 @@ impl FunctionsTable {
                  {VISIBILITY_PER_TIMEOUT} times the function's timeout_s",
                 queue.visibility_timeout_s
             );
+        }
+        match queue.stale_after_s {
+            Some(age) => within("stale_after_s", age, &RETENTION_LIMITS)?,
+            None => bail!("{source} needs stale_after_s: from which age of a message on people hear of it"),
+        }
+        if queue.dead_letter.is_none() {
+            bail!("{source} needs dead_letter: a message that cannot be handled would block or be lost");
         }
         within("queue.max_concurrency", trigger.max_concurrency, &CONCURRENCY_LIMITS)?;
         within("queue.batching_window_s", trigger.batching_window_s, &WINDOW_LIMITS)?;
@@ -577,14 +645,61 @@ mod tests {
     }
 
     #[test]
+    fn an_optional_resource_that_is_not_chosen_takes_the_permissions_on_it_along() {
+        let table = FunctionsTable::parse(WHOLE).unwrap();
+        let heartbeat = ResourceId::secret("heartbeat");
+        let allowed = |table: &FunctionsTable| {
+            let permissions = table.functions.values().flat_map(|function| &function.permissions);
+            permissions.filter(|permission| permission.resource == heartbeat).count()
+        };
+        assert_eq!(allowed(&table.with_optional(|id| *id == heartbeat)), 1);
+        let without = table.with_optional(|_| false);
+        assert_eq!(allowed(&without), 0);
+        assert_eq!(without.resources.len() + 1, table.resources.len());
+    }
+
+    #[test]
+    fn no_queue_that_a_function_or_a_topic_uses_is_without_dead_letters() {
+        let table = FunctionsTable::parse(WHOLE).unwrap();
+        let used = |id: &ResourceId, queue: &QueueSpec| {
+            let sources = table.functions.values().filter_map(|function| function.queue.as_ref());
+            queue.subscribes.is_some() || sources.map(|trigger| &trigger.source).any(|source| source == id)
+        };
+        let mut tried = 0;
+        for (id, _) in table.queues().filter(|(id, queue)| used(id, queue)) {
+            let mut without: Value = serde_json::from_str(WHOLE).unwrap();
+            let queue = without.pointer_mut(&format!("/resources/{id}")).unwrap().as_object_mut().unwrap();
+            queue.remove("dead_letter").unwrap();
+            queue.remove("max_receives").unwrap();
+            let error = format!("{:#}", FunctionsTable::parse(&without.to_string()).unwrap_err());
+            assert!(error.contains("needs dead_letter"), "{id}: {error}");
+            tried += 1;
+        }
+        assert_eq!(tried, 2);
+    }
+
+    #[test]
     fn queues_and_triggers_that_could_not_work_are_refused_with_the_remedy() {
         let queue = "/resources/queue:notices";
         let worker = "/functions/webhook-worker";
+        let nightly = "/functions/daily-validation/schedule";
         let table = [
             (format!("{queue}/dead_letter"), json!("queue:other"), "no other queue"),
             (format!("{queue}/dead_letter"), json!("topic:notices"), "no other queue"),
             (format!("{queue}/dead_letter"), json!("queue:notices"), "no other queue"),
             (format!("{queue}/dead_letter"), Value::Null, "max_receives needs dead_letter"),
+            (format!("{queue}/stale_after_s"), Value::Null, "needs stale_after_s"),
+            (format!("{queue}/stale_after_s"), json!(0), "from 60"),
+            (
+                "/resources/queue:webhook-deliveries/stale_after_s".to_owned(),
+                Value::Null,
+                "needs stale_after_s",
+            ),
+            (format!("{nightly}/silent_after_s"), Value::Null, "silent_after_s"),
+            (format!("{nightly}/silent_after_s"), json!(90_001), "a multiple"),
+            (format!("{nightly}/silent_after_s"), json!(8 * 86_400), "to 604800"),
+            (format!("{nightly}/max_age_s"), json!(30), "from 60"),
+            (format!("{nightly}/retries"), json!(3), "to 2"),
             (format!("{queue}/max_receives"), Value::Null, "dead_letter needs max_receives"),
             (format!("{queue}/max_receives"), json!(0), "from 1"),
             (format!("{queue}/subscribes"), json!("topic:other"), "no topic"),

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use deploy::{Deployment, DeploymentOptions, Invocation, Schedules, host_zips};
 pub use functions_table::{
     FunctionSpec, FunctionsTable, NamedSpec, Permission, QueueSpec, QueueTrigger, ResourceId, ResourceKind,
-    ResourceSpec, ScheduleSpec, SettingSource, TableSpec, UrlSpec,
+    ResourceSpec, ScheduleSpec, SecretSpec, SettingSource, TableSpec, UrlSpec,
 };
 pub use ministack::{ACCOUNT, Ministack, REGION, venv};
 

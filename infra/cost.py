@@ -1,0 +1,113 @@
+"""Computes what a month of Syncwatch costs, from functions.json and the published prices in prices.json.
+
+Prints the table of infra/README.md; with --check it compares that table instead.
+"""
+
+import json
+import pathlib
+import re
+import sys
+
+INFRA = pathlib.Path(__file__).resolve().parent
+BEGIN, END = "<!-- cost: written by `make cost` -->\n", "<!-- cost: end -->\n"
+# What costs the same however little happens.
+STANDING = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
+
+
+def rounds_a_day(expression):
+    """How often a day a schedule fires: rates by their unit, the others at most once a day."""
+    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
+    return {"minute": 1440, "hour": 24, "day": 1}[rate[2]] / int(rate[1]) if rate else 1
+
+
+def amounts(table, assumptions):
+    """How much of each priced thing a month needs."""
+    assume = {name: value["is"] if isinstance(value, dict) else value for name, value in assumptions.items()}
+    days = assume["days"]
+    functions, resources = table["functions"], table["resources"]
+    scheduled = {name: function for name, function in functions.items() if "schedule" in function}
+    queues = {name: queue for name, queue in resources.items() if name.startswith("queue:")}
+    dead_letters = {queue["dead_letter"] for queue in queues.values() if "dead_letter" in queue}
+    topics = [name for name in resources if name.startswith("topic:")]
+
+    rounds = {name: rounds_a_day(function["schedule"]["expression"]) * days for name, function in scheduled.items()}
+    webhooks = assume["sync_runs_a_day"] * assume["webhooks_a_run"] * days
+    notices = assume["incidents_a_month"] * assume["notices_an_incident"]
+
+    def seconds(name):
+        nightly = rounds[name] <= days
+        return rounds[name] * assume["seconds_a_nightly_round" if nightly else "seconds_a_round"]
+
+    def gigabytes(name):
+        return functions[name]["memory_mb"] / 1024
+
+    usual = max(gigabytes(name) for name in functions)
+    every_round = sum(rounds.values())
+    # A webhook is two invocations and one message; a notice is one of each.
+    events = 2 * webhooks + notices
+    return {
+        "lambda_requests": every_round + events,
+        "lambda_gb_seconds": sum(seconds(name) * gigabytes(name) for name in scheduled)
+        + (webhooks * assume["seconds_a_webhook"] + notices) * usual,
+        "scheduler_invocations": every_round,
+        "sqs_requests": sum("queue" in function for function in functions.values()) * assume["polls_a_queue_a_day"] * days
+        + 3 * (webhooks + notices)
+        # Each round looks into the dead-letter queues.
+        + every_round * len(dead_letters),
+        "sns_publishes": notices,
+        "sns_emails": notices * assume["mail_recipients"],
+        "dynamodb_reads": (every_round + webhooks) * assume["reads_a_round"],
+        "dynamodb_writes": (every_round + webhooks) * assume["writes_a_round"],
+        "dynamodb_recovery_gb": assume["recovery_gb"],
+        "secrets": sum(name.startswith("secret:") and not secret.get("optional") for name, secret in resources.items()),
+        "secrets_requests": assume["secret_reads_a_day"] * days,
+        "kms_keys": 1,
+        "kms_requests": 2 * notices,
+        # Errors, throttles and duration; silence; depth, of three queues of Terraform's own too; age; two topics more.
+        "alarms": 3 * len(functions) + len(scheduled) + len(dead_letters) + 3 + (len(queues) - len(dead_letters)) + len(topics) + 2,
+        "metrics": assume["metrics"],
+        "dashboards": 1,
+        "logs_gb": (every_round + events) * assume["log_kb_a_round"] / 1e6,
+    }
+
+
+def usd(price, amount):
+    return max(amount - price["free"], 0) / price["per"] * price["usd"]
+
+
+def render(table, prices):
+    needed = amounts(table, prices["assumptions"])
+    lines = ["| what | a month | free of it | USD |", "| --- | ---: | ---: | ---: |"]
+    totals = {True: 0.0, False: 0.0}
+    for standing in (False, True):
+        for name, price in prices["prices"].items():
+            if (name in STANDING) != standing:
+                continue
+            cost = usd(price, needed[name])
+            totals[standing] += cost
+            amount = needed[name]
+            shown = f"{amount:,.0f}" if amount >= 1 else f"{amount:.2f}"
+            lines.append(f"| {price['unit']} | {shown} | {price['free']:,} | {cost:.2f} |")
+        lines.append(f"| **{'for being there' if standing else 'for what happens'}** | | | **{totals[standing]:.2f}** |")
+    lines.append(f"| **together** | | | **{sum(totals.values()):.2f}** |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    table = json.loads((INFRA / "functions.json").read_text())
+    prices = json.loads((INFRA / "prices.json").read_text())
+    text = render(table, prices)
+    if "--check" not in sys.argv:
+        print(text, end="")
+        for name, assumed in prices["assumptions"].items():
+            if isinstance(assumed, dict):
+                print(f"{name} = {assumed['is']}: {assumed['why']}")
+        return
+    readme = (INFRA / "README.md").read_text()
+    written = readme.partition(BEGIN)[2].partition(END)[0]
+    if written.strip() != text.strip():
+        sys.exit(f"infra/README.md tells other costs than `make cost` computes. Put this between the marks:\n\n{text}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+locals {
+  own = jsondecode(file("${path.module}/metrics.json"))
+
+  function_names = [for name in sort(keys(local.functions)) : "${local.prefix}-${name}"]
+  queue_names    = concat(sort([for queue in values(local.work_queues) : queue.name]), sort(keys(local.failed_queues)))
+  topic_names    = sort(keys(local.every_topic))
+
+  # Title, and what is drawn: a list of metrics as a dashboard's JSON has them.
+  drawn = concat([for metric in local.own.metrics : [metric.title, [[{
+    # Every pipeline, also one that comes later.
+    expression = "SEARCH('{${local.own.namespace},${join(",", local.own.dimensions)}} MetricName=\"${metric.name}\"', '${metric.statistic}', 300)"
+    label      = ""
+    id         = "e1"
+    }]]]], [
+    ["Invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Invocations", "FunctionName", name, { stat = "Sum" }]]],
+    ["Errors and throttles", concat(
+      [for name in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum" }]],
+      [for name in local.function_names : ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum" }]],
+    )],
+    ["Duration of invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "Maximum" }]]],
+    ["Messages waiting", [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]]],
+    ["Age of the oldest message", [for name in local.queue_names : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, { stat = "Maximum" }]]],
+    ["Messages published, and not delivered", concat(
+      [for name in local.topic_names : ["AWS/SNS", "NumberOfMessagesPublished", "TopicName", name, { stat = "Sum" }]],
+      [for name in local.topic_names : ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", name, { stat = "Sum" }]],
+    )],
+  ])
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = local.prefix
+  dashboard_body = jsonencode({
+    widgets = concat(
+      [
+        {
+          type       = "alarm"
+          x          = 0
+          y          = 0
+          width      = 24
+          height     = 4
+          properties = { title = "Alarms about Syncwatch itself", alarms = sort(local.alarm_arns) }
+        },
+      ],
+      [
+        for index, tile in local.drawn : {
+          type   = "metric"
+          x      = 8 * (index % 3)
+          y      = 4 + 6 * floor(index / 3)
+          width  = 8
+          height = 6
+          properties = {
+            title   = tile[0]
+            metrics = tile[1]
+            region  = var.region
+            view    = "timeSeries"
+            period  = 300
+          }
+        }
+      ],
+    )
+  })
+}
+
+locals {
+  alarm_arns = flatten([
+    for alarms in [
+      aws_cloudwatch_metric_alarm.errors,
+      aws_cloudwatch_metric_alarm.throttles,
+      aws_cloudwatch_metric_alarm.duration,
+      aws_cloudwatch_metric_alarm.silence,
+      aws_cloudwatch_metric_alarm.failed,
+      aws_cloudwatch_metric_alarm.stale,
+      aws_cloudwatch_metric_alarm.undelivered,
+    ] : [for alarm in values(alarms) : alarm.arn]
+  ])
+}

@@ -1,0 +1,93 @@
+mock_provider "databricks" {}
+
+variables {
+  warehouse_id = "0123456789abcdef"
+}
+
+run "five_tiles_over_the_views" {
+  assert {
+    condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "sync_health"])
+    error_message = "The dashboard has not the five tiles."
+  }
+
+  assert {
+    condition = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
+      contains([for dataset in jsondecode(databricks_dashboard.this.serialized_dashboard).datasets : dataset.name], item.widget.queries[0].query.datasetName)
+    ])
+    error_message = "A tile asks a dataset that is not there."
+  }
+
+  # What is drawn must be among what is asked, or the tile stays empty.
+  assert {
+    condition = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
+      length(setsubtract(
+        regexall("\"fieldName\":\"([a-z0-9_]+)\"", jsonencode(item.widget.spec))[*][0],
+        item.widget.queries[0].query.fields[*].name,
+      )) == 0 && length(regexall("\"fieldName\"", jsonencode(item.widget.spec))) == length(item.widget.queries[0].query.fields)
+    ])
+    error_message = "A tile draws something else than it asks for."
+  }
+
+  # The bottom of each tile is at or above the top of those below it, and none is wider than the grid.
+  assert {
+    condition     = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.x + item.position.width <= 6])
+    error_message = "A tile does not fit."
+  }
+
+  assert {
+    condition     = !databricks_dashboard.this.embed_credentials
+    error_message = "People would see data that they may not read."
+  }
+}
+
+run "views_of_another_schema" {
+  variables {
+    catalog = "ops"
+    schema  = "watch"
+  }
+
+  assert {
+    condition     = strcontains(databricks_dashboard.this.serialized_dashboard, "FROM `ops`.`watch`.`coverage_by_day`") && !strcontains(databricks_dashboard.this.serialized_dashboard, "sfdc_dbx")
+    error_message = "The tiles do not ask the views of the given schema."
+  }
+}
+
+run "a_warehouse_by_name" {
+  command = plan
+
+  variables {
+    warehouse_id = "Serverless Starter Warehouse"
+  }
+
+  expect_failures = [var.warehouse_id]
+}
+
+run "a_name_that_would_end_the_quotes" {
+  command = plan
+
+  variables {
+    schema = "a`; DROP"
+  }
+
+  expect_failures = [var.schema]
+}
+
+run "a_catalog_that_would_end_the_quotes" {
+  command = plan
+
+  variables {
+    catalog = "a`b"
+  }
+
+  expect_failures = [var.catalog]
+}
+
+run "a_folder_that_is_none" {
+  command = plan
+
+  variables {
+    parent_path = "Shared"
+  }
+
+  expect_failures = [var.parent_path]
+}

@@ -1,0 +1,42 @@
+variable "warehouse_id" {
+  description = "The SQL warehouse that the dashboard asks: warehouse_id of pipeline.toml."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9a-f]{16}$", var.warehouse_id))
+    error_message = "warehouse_id must be the 16 hexadecimal digits at the end of the warehouse's HTTP path."
+  }
+}
+
+variable "parent_path" {
+  description = "The folder of the workspace that the dashboard is put into."
+  type        = string
+  default     = "/Shared"
+
+  validation {
+    condition     = startswith(var.parent_path, "/")
+    error_message = "parent_path must begin with /, such as /Shared."
+  }
+}
+
+variable "catalog" {
+  description = "The catalog of the views that `make warehouse-apply` made."
+  type        = string
+  default     = "crm"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.catalog))
+    error_message = "catalog must be a plain name of letters, digits and underscores."
+  }
+}
+
+variable "schema" {
+  description = "Their schema."
+  type        = string
+  default     = "sfdc_dbx"
+
+  validation {
+    condition     = can(regex("^[A-Za-z0-9_]+$", var.schema))
+    error_message = "schema must be a plain name of letters, digits and underscores."
+  }
+}

@@ -1,0 +1,15 @@
+# Copy to terraform.tfvars, which git does not keep. Everything else is in variables.tf.
+region = "us-west-2"
+
+# Notices about syncs and data: address -> the least severity that is sent there.
+notice_emails = {
+  "data-operations@example.com"    = "warning"
+  "revenue-operations@example.com" = "error"
+}
+
+# Alarms about Syncwatch itself.
+alarm_emails = ["data-operations@example.com"]
+
+# pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/<key>/enqueue"
+# slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
+# heartbeat                = true

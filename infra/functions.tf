@@ -1,0 +1,77 @@
+module "function" {
+  source   = "./modules/function"
+  for_each = local.functions
+
+  name               = "${local.prefix}-${each.key}"
+  description        = each.value.description
+  zip                = "${var.zips}/${each.key}/bootstrap.zip"
+  architecture       = var.architecture
+  memory_mb          = each.value.memory_mb
+  timeout_s          = each.value.timeout_s
+  log_retention_days = var.log_retention_days
+  log_group_arn      = local.log_group_arns[each.key]
+  statements         = local.statements[each.key]
+
+  environment = merge(
+    { for setting, source in each.value.settings : setting => startswith(source, "file:") ? trimprefix(source, "file:") : local.values[source] },
+    { for setting in try(each.value.optional_settings, []) : setting => local.optional_settings[setting] if can(local.optional_settings[setting]) },
+  )
+
+  # Bounds the cost of a public address: more requests at once are answered 429. -1, the default, takes from the account's pool.
+  reserved_concurrency = try(each.value.url.reserved_concurrency, -1)
+
+  # Only Scheduler invokes asynchronously. A URL answers its caller, and a queue keeps its own failures.
+  async = can(each.value.schedule) ? {
+    failures_arn = aws_sqs_queue.failures["functions"].arn
+    max_age_s    = each.value.schedule.max_age_s
+    retries      = each.value.schedule.retries
+  } : null
+}
+
+locals {
+  log_group_arns = { for name in keys(local.functions) : name => "${local.arn_root}:logs:${local.here}:log-group:/aws/lambda/${local.prefix}-${name}" }
+
+  # One statement for each resource, from the table's permissions; the lab grants by the same lines.
+  statements = {
+    for name, function in local.functions : name => concat(
+      [
+        for resource in sort(distinct(function.permissions[*].resource)) : {
+          Sid      = join("", [for word in split("-", replace(resource, ":", "-")) : title(word)])
+          Effect   = "Allow"
+          Action   = sort([for permission in function.permissions : permission.action if permission.resource == resource])
+          Resource = local.arns[resource]
+        }
+      ],
+      # An event that failed every try is kept with its reason.
+      can(function.schedule) ? [
+        {
+          Sid      = "FailedEvents"
+          Effect   = "Allow"
+          Action   = ["sqs:SendMessage"]
+          Resource = local.failure_queue_arns["functions"]
+        },
+      ] : [],
+    )
+  }
+
+  publishers = [for name, function in local.functions : name if contains(function.permissions[*].action, "sns:Publish")]
+}
+
+# SNS encrypts with the key on behalf of whoever publishes. A policy of its own, as the key's ARN is not known before it exists.
+resource "aws_iam_role_policy" "publish_encrypted" {
+  for_each = toset(local.publishers)
+
+  name = "publish-encrypted"
+  role = module.function[each.key].role_name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "NoticesKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource = aws_kms_key.topics.arn
+      },
+    ]
+  })
+}

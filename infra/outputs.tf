@@ -1,0 +1,22 @@
+output "webhook_url" {
+  description = "For `make webhook-register URL=...`."
+  value = one(concat(
+    [for name, url in aws_lambda_function_url.this : "${trimsuffix(url.function_url, "/")}${local.by_url[name].url.path}"],
+    [for name, api in aws_apigatewayv2_api.this : "${api.api_endpoint}${local.by_url[name].url.path}"],
+  ))
+}
+
+output "topic_arn" {
+  description = "SYNCWATCH_TOPIC_ARN of `make alert-test` and of other commands."
+  value       = local.arns["topic:notices"]
+}
+
+output "secrets" {
+  description = "The secrets that need a value: `make secret NAME=...`, by the last part of the name."
+  value       = sort([for secret in values(local.secrets) : secret.name])
+}
+
+output "dashboard" {
+  description = "The name of the CloudWatch dashboard."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}

@@ -1,0 +1,111 @@
+locals {
+  # Two resources, as instances of one cannot point at each other.
+  dead_letter_ids    = distinct(compact([for queue in values(local.queues) : try(queue.dead_letter, "")]))
+  dead_letter_queues = { for id, queue in local.queues : id => queue if contains(local.dead_letter_ids, id) }
+  work_queues        = { for id, queue in local.queues : id => queue if !contains(local.dead_letter_ids, id) }
+
+  # What functions and schedules themselves leave behind. Not in the table: no function knows of these.
+  failure_queues = {
+    functions = "Events that a function failed at, every time"
+    schedules = "Events that Scheduler could not hand to Lambda"
+    alarms    = "Alarms that PagerDuty did not take"
+  }
+  failure_queue_arns = { for name in keys(local.failure_queues) : name => "${local.arn_root}:sqs:${local.here}:${local.prefix}-failed-${name}" }
+}
+
+resource "aws_sqs_queue" "dead_letters" {
+  for_each = local.dead_letter_queues
+
+  name                       = each.value.name
+  visibility_timeout_seconds = each.value.visibility_timeout_s
+  # The default of 4 days does not outlast a long holiday.
+  message_retention_seconds = each.value.retention_s
+  # The default, said to detect drift. With SQS's own keys SNS and Scheduler need no grant to write here.
+  sqs_managed_sse_enabled = true
+}
+
+resource "aws_sqs_queue" "work" {
+  for_each = local.work_queues
+
+  name = each.value.name
+  # Six times the function's time limit, or a batch that is being retried is handed to a second worker.
+  visibility_timeout_seconds = each.value.visibility_timeout_s
+  message_retention_seconds  = each.value.retention_s
+  sqs_managed_sse_enabled    = true
+
+  redrive_policy = can(each.value.dead_letter) ? jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letters[each.value.dead_letter].arn
+    maxReceiveCount     = each.value.max_receives
+  }) : null
+}
+
+resource "aws_sqs_queue" "failures" {
+  for_each = local.failure_queues
+
+  name = "${local.prefix}-failed-${each.key}"
+  # 14 days, the longest that there is.
+  message_retention_seconds = 14 * 24 * 60 * 60
+  sqs_managed_sse_enabled   = true
+}
+
+# Who may write into a queue without a role of ours: the topic that it subscribes to, and nobody else.
+resource "aws_sqs_queue_policy" "from_topic" {
+  for_each = local.fed_queues
+
+  queue_url = local.values[each.key]
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "FromTopic"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["sqs:SendMessage"]
+        Resource  = local.arns[each.key]
+        Condition = { ArnEquals = { "aws:SourceArn" = local.arns[each.value] } }
+      },
+    ]
+  })
+}
+
+resource "aws_sqs_queue_policy" "undelivered_alarms" {
+  queue_url = aws_sqs_queue.failures["alarms"].url
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "FromTopic"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["sqs:SendMessage"]
+        Resource  = local.failure_queue_arns["alarms"]
+        Condition = { ArnEquals = { "aws:SourceArn" = local.alarm_topic_arns["page"] } }
+      },
+    ]
+  })
+}
+
+# SNS writes to the queue, and to its dead-letter queue what the queue would not take.
+locals {
+  subscribed_queues = { for id, queue in local.queues : id => queue if can(queue.subscribes) }
+  fed_queues = merge(
+    { for id, queue in local.subscribed_queues : id => queue.subscribes },
+    { for queue in values(local.subscribed_queues) : queue.dead_letter => queue.subscribes },
+  )
+}
+
+resource "aws_lambda_event_source_mapping" "this" {
+  for_each = local.by_queue
+
+  function_name                      = module.function[each.key].name
+  event_source_arn                   = aws_sqs_queue.work[each.value.queue.source].arn
+  batch_size                         = each.value.queue.batch_size
+  maximum_batching_window_in_seconds = each.value.queue.batching_window_s
+  # Without it one bad message makes the whole batch come again.
+  function_response_types = ["ReportBatchItemFailures"]
+
+  # Not reserved concurrency: the pollers do not know of that, and throttled messages would use up their receives.
+  scaling_config {
+    maximum_concurrency = each.value.queue.max_concurrency
+  }
+}

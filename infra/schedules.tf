@@ -1,0 +1,79 @@
+resource "aws_scheduler_schedule" "this" {
+  for_each = local.scheduled
+
+  name        = "${local.prefix}-${each.key}"
+  description = each.value.description
+  state       = var.schedules_enabled ? "ENABLED" : "DISABLED"
+
+  schedule_expression = each.value.schedule.expression
+  # The default is UTC; a nightly round must stay at its hour when the clocks change.
+  schedule_expression_timezone = each.value.schedule.time_zone
+
+  flexible_time_window {
+    mode = "OFF"
+  }
+
+  target {
+    arn      = module.function[each.key].arn
+    role_arn = aws_iam_role.scheduler.arn
+    input    = jsonencode(each.value.schedule.input)
+
+    # These count tries to hand the event to Lambda; what the function then makes of it is counted by its own configuration.
+    # The defaults are 185 tries in 24 hours.
+    retry_policy {
+      maximum_event_age_in_seconds = each.value.schedule.max_age_s
+      # 0 would give up at the first hiccup of Lambda's API.
+      maximum_retry_attempts = 5
+    }
+
+    dead_letter_config {
+      arn = aws_sqs_queue.failures["schedules"].arn
+    }
+  }
+}
+
+# One role for all schedules: it may start exactly the functions that have one.
+resource "aws_iam_role" "scheduler" {
+  name        = "${local.prefix}-scheduler"
+  description = "Lets EventBridge Scheduler start the functions"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "scheduler.amazonaws.com" }
+        # So that a schedule of another account cannot have this role used for it.
+        Condition = {
+          StringEquals = {
+            "aws:SourceAccount" = local.account
+            "aws:SourceArn"     = "${local.arn_root}:scheduler:${local.here}:schedule-group/default"
+          }
+        }
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role_policy" "scheduler" {
+  name   = "scheduler"
+  role   = aws_iam_role.scheduler.name
+  policy = jsonencode({ Version = "2012-10-17", Statement = local.scheduler_statements })
+}
+
+locals {
+  scheduler_statements = [
+    {
+      Sid      = "StartFunctions"
+      Effect   = "Allow"
+      Action   = ["lambda:InvokeFunction"]
+      Resource = [for name in sort(keys(local.scheduled)) : "${local.arn_root}:lambda:${local.here}:function:${local.prefix}-${name}"]
+    },
+    {
+      Sid      = "KeepWhatCouldNotStart"
+      Effect   = "Allow"
+      Action   = ["sqs:SendMessage"]
+      Resource = local.failure_queue_arns["schedules"]
+    },
+  ]
+}

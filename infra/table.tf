@@ -1,0 +1,48 @@
+# functions.json is the one table of functions: Terraform, the lab, the Makefile and the tests read it.
+locals {
+  prefix = "syncwatch"
+  table  = jsondecode(file("${path.module}/functions.json"))
+
+  # Resources that a deployment may do without. Permissions on one that is not chosen are left out too.
+  chosen    = var.heartbeat ? ["secret:heartbeat"] : []
+  resources = { for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }
+  functions = {
+    for name, function in local.table.functions : name => merge(function, {
+      permissions = [for permission in try(function.permissions, []) : permission if contains(keys(local.resources), permission.resource)]
+    })
+  }
+
+  # Values of optional settings: those given, and the one that follows from a choice.
+  optional_settings = merge(var.optional_settings, var.heartbeat ? { SYNCWATCH_HEARTBEAT_SECRET = local.table.resources["secret:heartbeat"].name } : {})
+
+  topics  = { for id, resource in local.resources : id => resource if startswith(id, "topic:") }
+  queues  = { for id, resource in local.resources : id => resource if startswith(id, "queue:") }
+  tables  = { for id, resource in local.resources : id => resource if startswith(id, "table:") }
+  secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
+
+  scheduled = { for name, function in local.functions : name => function if can(function.schedule) }
+  by_url    = { for name, function in local.functions : name => function if can(function.url) }
+  by_queue  = { for name, function in local.functions : name => function if can(function.queue) }
+
+  # ARNs are made from names and not taken from the resources, so that a plan shows each policy whole before anything is
+  # there, and policies of things that point at each other make no cycle.
+  account  = data.aws_caller_identity.current.account_id
+  arn_root = "arn:${data.aws_partition.current.partition}"
+  here     = "${var.region}:${local.account}"
+  arns = merge(
+    { for id, topic in local.topics : id => "${local.arn_root}:sns:${local.here}:${topic.name}" },
+    { for id, queue in local.queues : id => "${local.arn_root}:sqs:${local.here}:${queue.name}" },
+    { for id, table in local.tables : id => "${local.arn_root}:dynamodb:${local.here}:table/${table.name}" },
+    # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
+    { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
+  )
+
+  # What a setting that points at a resource holds.
+  values = merge(
+    { for id in keys(local.topics) : id => aws_sns_topic.notices[id].arn },
+    { for id in keys(local.dead_letter_queues) : id => aws_sqs_queue.dead_letters[id].url },
+    { for id in keys(local.work_queues) : id => aws_sqs_queue.work[id].url },
+    { for id in keys(local.tables) : id => aws_dynamodb_table.state[id].name },
+    { for id in keys(local.secrets) : id => aws_secretsmanager_secret.this[id].name },
+  )
+}

@@ -1,0 +1,39 @@
+resource "aws_dynamodb_table" "state" {
+  for_each = local.tables
+
+  name      = each.value.name
+  hash_key  = each.value.hash_key
+  range_key = try(each.value.range_key, null)
+  # The default needs capacities, and throttles what goes over them; a pipeline has minutes of work and hours of rest.
+  billing_mode = "PAY_PER_REQUEST"
+
+  dynamic "attribute" {
+    for_each = compact([each.value.hash_key, try(each.value.range_key, null)])
+
+    content {
+      name = attribute.value
+      type = "S"
+    }
+  }
+
+  dynamic "ttl" {
+    for_each = compact([try(each.value.ttl_attribute, null)])
+
+    content {
+      attribute_name = ttl.value
+      enabled        = true
+    }
+  }
+
+  # Which incidents are open is known nowhere else.
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  # The key that AWS keeps for this account, so that its use is logged; the default is one of AWS's own.
+  server_side_encryption {
+    enabled = true
+  }
+
+  deletion_protection_enabled = var.protect_data
+}

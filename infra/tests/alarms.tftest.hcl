@@ -1,0 +1,195 @@
+# Whatever of Syncwatch fails, people hear of it by a way that Syncwatch has no part in.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+# By name, as a mocked topic has a made-up ARN, and it matters which of the two an alarm goes to.
+override_resource {
+  target = aws_sns_topic.alarms["alarms"]
+  values = { arn = "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms" }
+}
+
+override_resource {
+  target = aws_sns_topic.alarms["page"]
+  values = { arn = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" }
+}
+
+variables {
+  notice_emails = {}
+  alarm_emails  = ["data-operations@example.com"]
+}
+
+run "each_function" {
+  assert {
+    condition = alltrue([for alarms in [aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration] :
+      toset(keys(alarms)) == toset(keys(local.table.functions)) &&
+      alltrue([for name, alarm in alarms : alarm.dimensions == tomap({ FunctionName = "syncwatch-${name}" }) && alarm.namespace == "AWS/Lambda" && alarm.comparison_operator == "GreaterThanThreshold" && alarm.treat_missing_data == "notBreaching"])
+    ])
+    error_message = "A function has no alarm on its errors, its throttles or its duration."
+  }
+
+  assert {
+    condition = (
+      alltrue([for alarm in values(aws_cloudwatch_metric_alarm.errors) : alarm.metric_name == "Errors" && alarm.statistic == "Sum" && alarm.threshold == 0]) &&
+      alltrue([for alarm in values(aws_cloudwatch_metric_alarm.throttles) : alarm.metric_name == "Throttles" && alarm.statistic == "Sum" && alarm.threshold == 0]) &&
+      alltrue([for name, alarm in aws_cloudwatch_metric_alarm.duration : alarm.metric_name == "Duration" && alarm.statistic == "Maximum" && alarm.threshold == 800 * local.table.functions[name].timeout_s])
+    )
+    error_message = "An alarm of a function looks at something else than it says."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.errors["schedule-verification"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.errors["daily-validation"].evaluation_periods == 1
+    error_message = "A nightly failure must be told at once, a failure every few minutes when it comes again."
+  }
+}
+
+run "silence" {
+  assert {
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.silence)) == toset([for name, function in local.table.functions : name if can(function.schedule)])
+    error_message = "A scheduled function could stop without anybody hearing of it."
+  }
+
+  assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.silence :
+      alarm.namespace == "AWS/Lambda" && alarm.metric_name == "Invocations" && alarm.statistic == "Sum" &&
+      alarm.comparison_operator == "LessThanThreshold" && alarm.threshold == 1 &&
+      alarm.treat_missing_data == "breaching" &&
+      alarm.dimensions == tomap({ FunctionName = "syncwatch-${name}" }) &&
+      alarm.period * alarm.evaluation_periods == local.table.functions[name].schedule.silent_after_s
+    ])
+    error_message = "An alarm on silence would not notice that there are no invocations in its time."
+  }
+
+  # A day if the period is under an hour, else a week: CloudWatch takes no more.
+  assert {
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.silence) : alarm.period * alarm.evaluation_periods <= (alarm.period < 3600 ? 86400 : 604800)])
+    error_message = "CloudWatch would refuse the window of an alarm on silence."
+  }
+
+  # Two of a day's 23 to 25 hours when the clocks change.
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.silence["daily-validation"].period == 3600 && aws_cloudwatch_metric_alarm.silence["daily-validation"].evaluation_periods == 26
+    error_message = "A nightly function is missed after 26 hours: 25 is a whole day in autumn."
+  }
+}
+
+run "queues_and_topics" {
+  assert {
+    condition = toset(keys(aws_cloudwatch_metric_alarm.failed)) == toset(concat(
+      [for queue in values(aws_sqs_queue.dead_letters) : queue.name],
+      ["syncwatch-failed-functions", "syncwatch-failed-schedules", "syncwatch-failed-alarms"],
+    ))
+    error_message = "A dead-letter queue could fill without anybody hearing of it."
+  }
+
+  assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.failed :
+      alarm.namespace == "AWS/SQS" && alarm.metric_name == "ApproximateNumberOfMessagesVisible" && alarm.statistic == "Maximum" &&
+      alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ QueueName = name })
+    ])
+    error_message = "An alarm on a dead-letter queue looks at something else than its depth."
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_cloudwatch_metric_alarm.stale)) == toset([for function in values(local.table.functions) : local.table.resources[function.queue.source].name if can(function.queue)]) &&
+      alltrue([for name, alarm in aws_cloudwatch_metric_alarm.stale :
+        alarm.namespace == "AWS/SQS" && alarm.metric_name == "ApproximateAgeOfOldestMessage" && alarm.statistic == "Maximum" &&
+        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold > 0 && alarm.dimensions == tomap({ QueueName = name })
+      ])
+    )
+    error_message = "A queue could stand still without anybody hearing of it."
+  }
+
+  assert {
+    condition = (
+      toset(keys(aws_cloudwatch_metric_alarm.undelivered)) == toset(["syncwatch-notices", "syncwatch-alarms", "syncwatch-page"]) &&
+      alltrue([for name, alarm in aws_cloudwatch_metric_alarm.undelivered :
+        alarm.namespace == "AWS/SNS" && alarm.metric_name == "NumberOfNotificationsFailed" && alarm.statistic == "Sum" &&
+        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ TopicName = name })
+      ])
+    )
+    error_message = "SNS could fail to deliver without anybody hearing of it."
+  }
+}
+
+run "who_hears" {
+  variables {
+    alarm_emails             = ["a@example.com", "b@example.com"]
+    pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
+    slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
+  }
+
+  assert {
+    condition = alltrue(flatten([for alarms in [
+      aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
+      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered,
+      ] : [for alarm in values(alarms) :
+      contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms") &&
+      alarm.ok_actions == alarm.alarm_actions &&
+      alarm.actions_enabled != false &&
+      length(alarm.alarm_description) > 60
+    ]]))
+    error_message = "An alarm tells nobody, or never says that it is over, or does not say what to do."
+  }
+
+  assert {
+    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.silence, aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale] : [
+      for alarm in values(alarms) : contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-page")
+    ]]))
+    error_message = "Nobody gets up for a function that stopped, or for messages that are stuck."
+  }
+
+  assert {
+    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration] : [
+      for alarm in values(alarms) : alarm.alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms"])
+    ]]))
+    error_message = "PagerDuty must get critical alarms only."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.undelivered["syncwatch-notices"].alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms", "arn:aws:sns:us-west-2:123456789012:syncwatch-page"]) && aws_cloudwatch_metric_alarm.undelivered["syncwatch-alarms"].alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms"])
+    error_message = "Lost notices are critical; lost alarm mails are a warning."
+  }
+
+  assert {
+    condition = (
+      toset([for subscription in values(aws_sns_topic_subscription.alarm_emails) : subscription.endpoint]) == toset(["a@example.com", "b@example.com"]) &&
+      alltrue([for subscription in values(aws_sns_topic_subscription.alarm_emails) : subscription.protocol == "email" && subscription.topic_arn == "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms" && subscription.filter_policy == null])
+    )
+    error_message = "Somebody does not get every alarm by mail."
+  }
+
+  assert {
+    condition = (
+      length(aws_sns_topic_subscription.pagerduty) == 1 &&
+      aws_sns_topic_subscription.pagerduty[0].topic_arn == "arn:aws:sns:us-west-2:123456789012:syncwatch-page" &&
+      aws_sns_topic_subscription.pagerduty[0].protocol == "https" &&
+      aws_sns_topic_subscription.pagerduty[0].endpoint_auto_confirms &&
+      !aws_sns_topic_subscription.pagerduty[0].raw_message_delivery &&
+      try(jsondecode(aws_sns_topic_subscription.pagerduty[0].redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.failures["alarms"].arn
+    )
+    error_message = "PagerDuty does not get critical alarms in the form that it reads, or what it did not take is lost."
+  }
+
+  assert {
+    condition     = issensitive(aws_sns_topic_subscription.pagerduty[0].endpoint)
+    error_message = "The integration URL, which holds a key, would be shown in a plan."
+  }
+
+  assert {
+    condition = (
+      tolist(aws_chatbot_slack_channel_configuration.alarms[0].sns_topic_arns) == tolist(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms"]) &&
+      tolist(aws_chatbot_slack_channel_configuration.alarms[0].guardrail_policy_arns) == tolist(["arn:aws:iam::aws:policy/AWSDenyAll"])
+    )
+    error_message = "Slack does not show the alarms, or lets people do more than read them."
+  }
+}
+
+run "without_pagerduty_and_slack_there_is_mail" {
+  assert {
+    condition     = length(aws_sns_topic_subscription.pagerduty) == 0 && length(aws_chatbot_slack_channel_configuration.alarms) == 0 && length(aws_sns_topic_subscription.alarm_emails) == 1
+    error_message = "Mail alone is not possible."
+  }
+}

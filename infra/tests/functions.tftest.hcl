@@ -1,0 +1,251 @@
+# Each function of functions.json, with all that makes it safe to leave alone.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  notice_emails = { "data-operations@example.com" = "warning" }
+  alarm_emails  = ["data-operations@example.com"]
+}
+
+run "made_from_the_table" {
+  assert {
+    condition     = toset(keys(module.function)) == toset(keys(local.table.functions))
+    error_message = "The functions made are not those of functions.json."
+  }
+
+  assert {
+    condition = alltrue([for name, function in local.table.functions :
+      module.function[name].made.function.function_name == "syncwatch-${name}" &&
+      module.function[name].made.function.memory_size == function.memory_mb &&
+      module.function[name].made.function.timeout == function.timeout_s &&
+      module.function[name].made.function.runtime == "provided.al2023" &&
+      tolist(module.function[name].made.function.architectures) == tolist(["arm64"])
+    ])
+    error_message = "A function has not the name, memory, time limit, runtime and processor of the table."
+  }
+
+  assert {
+    condition     = alltrue([for name in keys(local.table.functions) : module.function[name].made.function.source_code_hash == filebase64sha256("${var.zips}/${name}/bootstrap.zip")])
+    error_message = "A function would not be replaced when its zip changes."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(local.table.functions) :
+      module.function[name].made.log_group.name == "/aws/lambda/syncwatch-${name}" &&
+      module.function[name].made.log_group.retention_in_days == 30 &&
+      module.function[name].made.function.logging_config[0].log_group == "/aws/lambda/syncwatch-${name}"
+    ])
+    error_message = "A function has no log group of its own with a retention."
+  }
+
+  assert {
+    condition     = length(distinct([for function in values(module.function) : function.made.role.name])) == length(local.table.functions)
+    error_message = "Two functions share a role."
+  }
+
+  assert {
+    condition     = alltrue([for function in values(module.function) : function.made.role.assume_role_policy == jsonencode({ Version = "2012-10-17", Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "lambda.amazonaws.com" } }] })])
+    error_message = "Something else than Lambda may take the role of a function."
+  }
+
+  assert {
+    condition = alltrue([for name, function in local.table.functions :
+      toset(keys(module.function[name].made.function.environment[0].variables)) == toset(keys(function.settings))
+    ])
+    error_message = "A function has other environment variables than its settings."
+  }
+
+  assert {
+    condition = alltrue(flatten([for name, function in local.table.functions : [
+      for setting, source in function.settings : module.function[name].made.function.environment[0].variables[setting] == (
+        startswith(source, "file:") ? trimprefix(source, "file:") :
+        startswith(source, "topic:") ? "arn:aws:sns:us-west-2:123456789012:mocked" :
+        startswith(source, "queue:") ? "https://sqs.us-west-2.amazonaws.com/123456789012/mocked" :
+        local.table.resources[source].name
+      )
+    ]]))
+    error_message = "A setting does not hold a file's path, a topic's ARN, a queue's URL, or the name of a table or secret."
+  }
+}
+
+run "schedules" {
+  assert {
+    condition     = toset(keys(aws_scheduler_schedule.this)) == toset([for name, function in local.table.functions : name if can(function.schedule)])
+    error_message = "Not exactly the functions with a schedule have one."
+  }
+
+  assert {
+    condition = alltrue([for name, schedule in aws_scheduler_schedule.this :
+      schedule.schedule_expression == local.table.functions[name].schedule.expression &&
+      schedule.schedule_expression_timezone == local.table.functions[name].schedule.time_zone &&
+      schedule.state == "ENABLED" &&
+      schedule.name == "syncwatch-${name}" &&
+      schedule.flexible_time_window[0].mode == "OFF"
+    ])
+    error_message = "A schedule is not enabled, or has not the expression and zone of the table."
+  }
+
+  assert {
+    condition = alltrue([for name, schedule in aws_scheduler_schedule.this :
+      schedule.target[0].arn == module.function[name].arn &&
+      jsondecode(schedule.target[0].input) == local.table.functions[name].schedule.input &&
+      schedule.target[0].retry_policy[0].maximum_event_age_in_seconds == local.table.functions[name].schedule.max_age_s &&
+      schedule.target[0].retry_policy[0].maximum_retry_attempts == 5 &&
+      schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.failures["schedules"].arn
+    ])
+    error_message = "A schedule has not its target, its retries and its dead-letter queue."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(aws_scheduler_schedule.this) :
+      module.function[name].made.async[0].maximum_event_age_in_seconds == local.table.functions[name].schedule.max_age_s &&
+      module.function[name].made.async[0].maximum_retry_attempts == local.table.functions[name].schedule.retries &&
+      module.function[name].made.async[0].destination_config[0].on_failure[0].destination == aws_sqs_queue.failures["functions"].arn
+    ])
+    error_message = "A scheduled function loses the events that it fails at."
+  }
+}
+
+run "schedules_can_be_turned_off" {
+  variables {
+    schedules_enabled = false
+  }
+
+  assert {
+    condition     = alltrue([for schedule in values(aws_scheduler_schedule.this) : schedule.state == "DISABLED"])
+    error_message = "A schedule stays enabled."
+  }
+}
+
+run "queues" {
+  assert {
+    condition     = toset(concat(keys(aws_sqs_queue.work), keys(aws_sqs_queue.dead_letters))) == toset([for id in keys(local.table.resources) : id if startswith(id, "queue:")])
+    error_message = "The queues made are not those of functions.json."
+  }
+
+  assert {
+    condition = alltrue([for id, queue in merge(aws_sqs_queue.work, aws_sqs_queue.dead_letters) :
+      queue.name == local.table.resources[id].name &&
+      queue.visibility_timeout_seconds == local.table.resources[id].visibility_timeout_s &&
+      queue.message_retention_seconds == local.table.resources[id].retention_s &&
+      queue.sqs_managed_sse_enabled
+    ])
+    error_message = "A queue has not the name, times and encryption of the table."
+  }
+
+  assert {
+    condition = alltrue([for id, queue in aws_sqs_queue.work :
+      try(jsondecode(queue.redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.dead_letters[local.table.resources[id].dead_letter].arn &&
+      try(jsondecode(queue.redrive_policy).maxReceiveCount, "none") == local.table.resources[id].max_receives
+    ])
+    error_message = "A queue has no dead-letter queue."
+  }
+
+  assert {
+    condition     = toset(keys(aws_sqs_queue.failures)) == toset(["functions", "schedules", "alarms"])
+    error_message = "A queue for what functions, schedules or alarms left behind is missing."
+  }
+
+  assert {
+    condition     = alltrue([for queue in concat(values(aws_sqs_queue.dead_letters), values(aws_sqs_queue.failures)) : queue.message_retention_seconds == 1209600])
+    error_message = "What failed is not kept for 14 days."
+  }
+
+  assert {
+    condition = alltrue([for name, mapping in aws_lambda_event_source_mapping.this :
+      mapping.function_name == "syncwatch-${name}" &&
+      mapping.event_source_arn == aws_sqs_queue.work[local.table.functions[name].queue.source].arn &&
+      mapping.batch_size == local.table.functions[name].queue.batch_size &&
+      mapping.maximum_batching_window_in_seconds == local.table.functions[name].queue.batching_window_s &&
+      tolist(mapping.function_response_types) == tolist(["ReportBatchItemFailures"]) &&
+      mapping.scaling_config[0].maximum_concurrency == local.table.functions[name].queue.max_concurrency
+    ])
+    error_message = "A queue is not worked off as the table says, or a bad message takes its whole batch with it."
+  }
+
+  assert {
+    condition     = toset(keys(aws_lambda_event_source_mapping.this)) == toset([for name, function in local.table.functions : name if can(function.queue)])
+    error_message = "Not exactly the functions with a queue work one off."
+  }
+}
+
+run "tables_and_secrets" {
+  assert {
+    condition = alltrue([for id, table in aws_dynamodb_table.state :
+      table.name == local.table.resources[id].name &&
+      table.hash_key == local.table.resources[id].hash_key &&
+      table.ttl[0].attribute_name == local.table.resources[id].ttl_attribute && table.ttl[0].enabled &&
+      table.point_in_time_recovery[0].enabled &&
+      table.server_side_encryption[0].enabled &&
+      table.deletion_protection_enabled &&
+      table.billing_mode == "PAY_PER_REQUEST"
+    ])
+    error_message = "A table has not its keys, its end of life for items, its recovery, its encryption or its protection."
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table.state) == length([for id in keys(local.table.resources) : id if startswith(id, "table:")])
+    error_message = "The tables made are not those of functions.json."
+  }
+
+  assert {
+    condition     = toset(keys(aws_secretsmanager_secret.this)) == toset([for id, resource in local.table.resources : id if startswith(id, "secret:") && !try(resource.optional, false)])
+    error_message = "The secrets made are not those of functions.json that every deployment has."
+  }
+
+  assert {
+    condition     = alltrue([for secret in values(aws_secretsmanager_secret.this) : secret.recovery_window_in_days == 30])
+    error_message = "A deleted secret could not be restored."
+  }
+}
+
+run "data_can_be_given_up" {
+  variables {
+    protect_data = false
+  }
+
+  assert {
+    condition     = alltrue([for table in values(aws_dynamodb_table.state) : !table.deletion_protection_enabled])
+    error_message = "A table would refuse to be deleted."
+  }
+
+  assert {
+    condition     = alltrue([for secret in values(aws_secretsmanager_secret.this) : secret.recovery_window_in_days == 0])
+    error_message = "The name of a deleted secret could not be used again at once."
+  }
+}
+
+run "a_heartbeat_brings_its_secret_its_setting_and_its_permission" {
+  variables {
+    heartbeat = true
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret.this["secret:heartbeat"].name == "syncwatch/heartbeat"
+    error_message = "There is no secret for the ping URL."
+  }
+
+  assert {
+    condition = alltrue([for name, function in local.table.functions :
+      (try(module.function[name].made.function.environment[0].variables["SYNCWATCH_HEARTBEAT_SECRET"], "") == "syncwatch/heartbeat") == contains(try(function.optional_settings, []), "SYNCWATCH_HEARTBEAT_SECRET") &&
+      contains(module.function[name].made.policy.Statement[*].Resource, "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/heartbeat-??????") == contains(try(function.optional_settings, []), "SYNCWATCH_HEARTBEAT_SECRET")
+    ])
+    error_message = "Not exactly the functions that ping know where the URL is and may read it."
+  }
+}
+
+run "optional_settings_reach_the_functions_that_list_them" {
+  variables {
+    optional_settings = { SYNCWATCH_PAGERDUTY_URL = "https://events.eu.pagerduty.com" }
+  }
+
+  assert {
+    condition = alltrue([for name, function in local.table.functions :
+      try(module.function[name].made.function.environment[0].variables["SYNCWATCH_PAGERDUTY_URL"], "") ==
+      (contains(try(function.optional_settings, []), "SYNCWATCH_PAGERDUTY_URL") ? "https://events.eu.pagerduty.com" : "")
+    ])
+    error_message = "An optional setting is with a function that does not list it, or is missing where it is listed."
+  }
+}

@@ -1,0 +1,232 @@
+# Who may do what: exactly this and nothing else.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  notice_emails            = { "data-operations@example.com" = "warning" }
+  alarm_emails             = ["data-operations@example.com"]
+  pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
+  heartbeat                = true
+}
+
+run "functions_may_do_what_the_table_says_and_write_their_own_log" {
+  assert {
+    condition = alltrue([for name, function in local.table.functions :
+      toset(flatten([for statement in module.function[name].made.policy.Statement : [for action in statement.Action : "${action} ${statement.Resource}"]])) ==
+      toset(concat(
+        [for permission in function.permissions : "${permission.action} ${local.arns[permission.resource]}"],
+        [for action in ["logs:CreateLogStream", "logs:PutLogEvents"] : "${action} arn:aws:logs:us-west-2:123456789012:log-group:/aws/lambda/syncwatch-${name}:*"],
+        can(function.schedule) ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
+      ))
+    ])
+    error_message = "A function may do more or less than functions.json says."
+  }
+
+  assert {
+    condition     = alltrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : statement.Effect == "Allow" && length(keys(statement)) == 4]]))
+    error_message = "A statement of a function has more in it than an action and a resource."
+  }
+
+  assert {
+    condition = (
+      local.arns["topic:notices"] == "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" &&
+      local.arns["queue:notices"] == "arn:aws:sqs:us-west-2:123456789012:syncwatch-notices-relay" &&
+      local.arns["table:incidents"] == "arn:aws:dynamodb:us-west-2:123456789012:table/syncwatch-incidents" &&
+      local.arns["secret:census-token"] == "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/census-token-??????"
+    )
+    error_message = "An ARN is not that of the resource."
+  }
+
+  assert {
+    condition     = length(distinct(values(local.arns))) == length(local.table.resources)
+    error_message = "Two resources have one ARN, or one has none."
+  }
+
+  assert {
+    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && statement.Sid != "Log")]]))
+    error_message = "A function may do something on more than one resource."
+  }
+}
+
+run "publishers_may_use_the_key_of_the_topics" {
+  assert {
+    condition     = toset(keys(aws_iam_role_policy.publish_encrypted)) == toset([for name, function in local.table.functions : name if contains(function.permissions[*].action, "sns:Publish")])
+    error_message = "Not exactly the functions that publish may use the key."
+  }
+
+  assert {
+    condition = alltrue([for name, policy in aws_iam_role_policy.publish_encrypted :
+      policy.role == module.function[name].made.role.name &&
+      [for statement in jsondecode(policy.policy).Statement : [statement.Action, statement.Resource]] == [[["kms:Decrypt", "kms:GenerateDataKey*"], aws_kms_key.topics.arn]]
+    ])
+    error_message = "A function that publishes cannot use the key: its notices would be refused."
+  }
+
+  assert {
+    condition     = aws_kms_key.topics.enable_key_rotation && aws_kms_alias.topics.name == "alias/syncwatch-topics"
+    error_message = "The key is not rotated."
+  }
+
+  assert {
+    condition = jsondecode(aws_kms_key.topics.policy).Statement == [
+      {
+        Sid       = "ByIam"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::123456789012:root" }
+        Action    = ["kms:*"]
+        Resource  = "*"
+      },
+      {
+        Sid       = "AlarmsPublish"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource  = "*"
+        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      },
+    ]
+    error_message = "The key is open to others than this account and its alarms, or to fewer: alarms would be lost."
+  }
+}
+
+run "the_scheduler_may_start_scheduled_functions_and_keep_what_failed" {
+  assert {
+    condition = jsondecode(aws_iam_role_policy.scheduler.policy).Statement == [
+      {
+        Sid      = "StartFunctions"
+        Effect   = "Allow"
+        Action   = ["lambda:InvokeFunction"]
+        Resource = [for name in sort([for name, function in local.table.functions : name if can(function.schedule)]) : "arn:aws:lambda:us-west-2:123456789012:function:syncwatch-${name}"]
+      },
+      {
+        Sid      = "KeepWhatCouldNotStart"
+        Effect   = "Allow"
+        Action   = ["sqs:SendMessage"]
+        Resource = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-schedules"
+      },
+    ]
+    error_message = "The scheduler's role may do more or less than start scheduled functions and keep what it could not start."
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.scheduler.role == aws_iam_role.scheduler.name && alltrue([for schedule in values(aws_scheduler_schedule.this) : schedule.target[0].role_arn == aws_iam_role.scheduler.arn])
+    error_message = "A schedule does not have the scheduler's role."
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.scheduler.assume_role_policy).Statement[0].Condition.StringEquals == { "aws:SourceAccount" = "123456789012", "aws:SourceArn" = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/default" }
+    error_message = "A schedule of another account could use the scheduler's role."
+  }
+}
+
+run "topics_take_from_roles_and_alarms" {
+  assert {
+    condition = alltrue([for id, topic in aws_sns_topic.notices :
+      topic.kms_master_key_id == aws_kms_key.topics.arn &&
+      jsondecode(aws_sns_topic_policy.notices[id].policy).Statement == [{
+        Sid       = "ByRole"
+        Effect    = "Allow"
+        Principal = { AWS = "arn:aws:iam::123456789012:root" }
+        Action    = ["sns:Publish"]
+        Resource  = local.arns[id]
+      }]
+    ])
+    error_message = "A topic of notices is not encrypted, or takes messages from others than roles that say so."
+  }
+
+  assert {
+    condition = alltrue([for name in ["alarms", "page"] :
+      aws_sns_topic.alarms[name].kms_master_key_id == aws_kms_key.topics.arn &&
+      jsondecode(aws_sns_topic_policy.alarms[name].policy).Statement == [{
+        Sid       = "FromAlarms"
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = ["sns:Publish"]
+        Resource  = "arn:aws:sns:us-west-2:123456789012:syncwatch-${name}"
+        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      }]
+    ])
+    error_message = "A topic of alarms is not encrypted, or takes something else than this account's alarms."
+  }
+}
+
+run "queues_take_from_their_topic" {
+  assert {
+    condition = toset([for policy in values(aws_sqs_queue_policy.from_topic) : jsonencode(jsondecode(policy.policy).Statement)]) == toset([for name in ["syncwatch-notices-relay", "syncwatch-notices-relay-dead"] : jsonencode([{
+      Action    = ["sqs:SendMessage"]
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" } }
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Resource  = "arn:aws:sqs:us-west-2:123456789012:${name}"
+      Sid       = "FromTopic"
+    }])])
+    error_message = "The relay's queues do not take notices from their topic, or take from others."
+  }
+
+  assert {
+    condition     = jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement[0].Resource == "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms" && jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement[0].Condition.ArnEquals == { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" }
+    error_message = "What PagerDuty did not take is not kept."
+  }
+}
+
+run "the_url_answers_and_the_function_has_no_other_door" {
+  assert {
+    condition = (
+      toset(keys(aws_lambda_function_url.this)) == toset([for name, function in local.table.functions : name if can(function.url)]) &&
+      alltrue([for name, url in aws_lambda_function_url.this : url.authorization_type == "NONE" && module.function[name].made.function.reserved_concurrent_executions == local.table.functions[name].url.reserved_concurrency])
+    )
+    error_message = "The address for webhooks is missing, or nothing bounds how much it may cost."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(aws_lambda_function_url.this) :
+      aws_lambda_permission.url[name].action == "lambda:InvokeFunctionUrl" && aws_lambda_permission.url[name].function_url_auth_type == "NONE" && aws_lambda_permission.url[name].principal == "*" &&
+      aws_lambda_permission.url_invokes[name].action == "lambda:InvokeFunction" && aws_lambda_permission.url_invokes[name].invoked_via_function_url && aws_lambda_permission.url_invokes[name].principal == "*"
+    ])
+    error_message = "A URL needs both permissions, or it answers 403; and invoking must be bound to the URL."
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_api.this) == 0 && output.webhook_url == "https://mocked.lambda-url.us-west-2.on.aws/webhooks/census"
+    error_message = "The webhook's address is not that of the URL."
+  }
+}
+
+run "an_http_api_takes_the_place_of_the_url" {
+  variables {
+    webhook_front = "http-api"
+    webhook_rate  = 7
+  }
+
+  assert {
+    condition     = length(aws_lambda_function_url.this) == 0 && length(aws_lambda_permission.url) == 0 && length(aws_lambda_permission.url_invokes) == 0
+    error_message = "There is still a URL, which is a way around the throttle."
+  }
+
+  assert {
+    condition = alltrue([for name, stage in aws_apigatewayv2_stage.this :
+      stage.default_route_settings[0].throttling_rate_limit == 7 && stage.default_route_settings[0].throttling_burst_limit == 14 &&
+      stage.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.http_api[name].arn &&
+      aws_cloudwatch_log_group.http_api[name].retention_in_days == 30
+    ])
+    error_message = "The API is not throttled, or keeps no log of who called."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(aws_apigatewayv2_api.this) :
+      aws_apigatewayv2_route.this[name].route_key == "POST /webhooks/census" &&
+      aws_apigatewayv2_integration.this[name].payload_format_version == "2.0" &&
+      aws_lambda_permission.http_api[name].principal == "apigateway.amazonaws.com" &&
+      aws_lambda_permission.http_api[name].action == "lambda:InvokeFunction" &&
+      aws_lambda_permission.http_api[name].source_arn == "arn:aws:execute-api:us-west-2:123456789012:mocked/$default/POST/webhooks/census"
+    ])
+    error_message = "The API does not reach the function by the one route that there is."
+  }
+
+  assert {
+    condition     = output.webhook_url == "https://mocked.execute-api.us-west-2.amazonaws.com/webhooks/census"
+    error_message = "The webhook's address is not that of the API."
+  }
+}

@@ -1,0 +1,167 @@
+"""Removes each alarm, dead-letter queue and permission from a copy of infra/, one at a time: `terraform test` must fail.
+
+What functions.json declares is removed in the same way by tests/it/permissions.rs and by the table's own tests.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+INFRA = pathlib.Path(__file__).resolve().parent.parent
+
+# Resources without which something goes wrong unheard, or does not go at all; and the tests that are about them.
+GUARDS = {
+    "aws_cloudwatch_metric_alarm": "alarms",
+    "aws_iam_role_policy": "permissions",
+    "aws_lambda_function_event_invoke_config": "functions",
+    "aws_lambda_permission": "permissions",
+    "aws_sns_topic_policy": "permissions",
+    "aws_sns_topic_subscription": "alarms",
+    "aws_sqs_queue": "functions",
+    "aws_sqs_queue_policy": "permissions",
+}
+# Where a message goes that could not be handled, as blocks and as attributes.
+DEAD_LETTER_BLOCKS = ("dead_letter_config", "destination_config")
+
+# How terraform says that something is missed: by a test, or by what points at it.
+NOTICED = ("Test assertion failed", "Reference to undeclared resource", "Invalid index", "Unsupported attribute")
+
+
+def blocks(text):
+    """The resources of a file: type, name, and where each begins and ends."""
+    for found in re.finditer(r'^resource "(\w+)" "(\w+)" \{\n(?:.*\n)*?\}\n', text, re.MULTILINE):
+        yield found[1], found[2], found.start(), found.end()
+
+
+def without(text, start, end, put=""):
+    return text[:start] + put + text[end:]
+
+
+def one_instance_less(block):
+    """The resource, but with one of its instances missing; None if it has but one."""
+    each = re.search(r"^  for_each = (.*)$", block, re.MULTILINE)
+    if each:
+        of = each[1]
+        is_set = of.startswith("toset(") or of in ("var.alarm_emails", "local.alarm_topics")
+        less = (
+            f"toset([for key in {of} : key if key != sort({of})[0]])"
+            if is_set
+            else f"{{ for key, value in {of} : key => value if key != sort(keys({of}))[0] }}"
+        )
+        return without(block, each.start(1), each.end(1), less)
+    count = re.search(r"^  count = (.*)$", block, re.MULTILINE)
+    return without(block, count.start(1), count.end(1), "0") if count else None
+
+
+def removals(path, text):
+    """Each text of the file with one thing removed: what it was, which tests are about it, and the text."""
+    for kind, name, start, end in blocks(text):
+        if kind in GUARDS:
+            less = one_instance_less(text[start:end])
+            tests = "notices" if name in ("notice_emails", "queues") else GUARDS[kind]
+            yield f"{'an instance of ' if less else ''}{kind}.{name}", tests, without(text, start, end, less or "")
+        block = text[start:end]
+        for inner in DEAD_LETTER_BLOCKS:
+            for found in re.finditer(rf"^( +){inner} \{{\n(?:.*\n)*?\1\}}\n", block, re.MULTILINE):
+                yield f"{inner} of {kind}.{name}", "functions", without(text, start + found.start(), start + found.end())
+        for found in re.finditer(r"^  redrive_policy\s+= (?:.*\{\n(?:.*\n)*?  \}.*|.*)\n", block, re.MULTILINE):
+            tests = {"work": "functions", "queues": "notices", "pagerduty": "alarms"}[name]
+            yield f"redrive_policy of {kind}.{name}", tests, without(text, start + found.start(), start + found.end())
+    # Statements of policies are objects with an Sid, on lines of their own.
+    for found in re.finditer(r"^( +)\{\n(?:\1 .*\n)*?\1\},?\n", text, re.MULTILINE):
+        sid = re.search(r'^ +Sid +?= "(\w+)"', found[0], re.MULTILINE)
+        less = without(text, found.start(), found.end())
+        # Of a policy of one statement, the policy itself is removed above.
+        if sid and not re.search(r"= \[\n *\]", less):
+            yield f"statement {sid[1]} of {path}", "permissions", less
+    failed = re.search(r"^  failure_queues = \{\n((?:    .*\n)*)", text, re.MULTILINE)
+    for found in re.finditer(r"^ +(\w+) += .*\n", failed[1] if failed else "", re.MULTILINE):
+        start = failed.start(1)
+        yield f"the queue for failed {found[1]}", "functions", without(text, start + found.start(), start + found.end())
+
+
+def all_removals():
+    for path in sorted([*INFRA.glob("*.tf"), *INFRA.glob("modules/*/*.tf")]):
+        path = path.relative_to(INFRA)
+        for what, tests, text in removals(path, (INFRA / path).read_text()):
+            yield what, path, tests, text
+
+
+class Copy:
+    """A copy of infra/ in which files are changed and put back."""
+
+    def __init__(self, folder, terraform, zips):
+        self.folder, self.terraform = pathlib.Path(folder), terraform
+        self.environment = {**os.environ, "TF_VAR_zips": str(zips)}
+        ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfvars", "databricks", "runbook", "warehouse")
+        shutil.copytree(INFRA, self.folder, ignore=ignore)
+        # The providers of infra/ itself will do, if it was initialized: they are large.
+        if (INFRA / ".terraform").exists():
+            self.environment["TF_DATA_DIR"] = str(INFRA / ".terraform")
+        else:
+            self.run("init", "-backend=false", "-input=false", "-no-color", check=True)
+
+    def run(self, *arguments, check=False):
+        return subprocess.run(
+            [self.terraform, f"-chdir={self.folder}", *arguments],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=check, env=self.environment,
+        )
+
+    def test(self, name):
+        return self.run("test", "-no-color", f"-filter=tests/{name}.tftest.hcl")
+
+    def test_without(self, path, name, text):
+        (self.folder / path).write_text(text)
+        try:
+            return self.test(name)
+        finally:
+            shutil.copyfile(INFRA / path, self.folder / path)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--terraform", default="terraform")
+    parser.add_argument("--zips", required=True, type=pathlib.Path, help="a folder with <function>/bootstrap.zip")
+    parser.add_argument("--only", default="", help="what the names of the removals tried must contain")
+    options = parser.parse_args()
+    planned = [removal for removal in all_removals() if options.only in removal[0]]
+
+    with tempfile.TemporaryDirectory() as folder:
+        count = min(os.cpu_count() or 1, 4)
+        copies = [Copy(f"{folder}/{number}", options.terraform, options.zips.resolve()) for number in range(count)]
+        idle = list(copies)
+
+        def survives(removal):
+            what, path, tests, text = removal
+            copy = idle.pop()
+            try:
+                result = copy.test_without(path, tests, text)
+            finally:
+                idle.append(copy)
+            if result.returncode == 0:
+                return what
+            # Any other error would be of this program's making, such as broken syntax, and would prove nothing.
+            if not any(reason in result.stdout for reason in NOTICED):
+                return f"{what}, which could not be tried:\n{result.stdout}"
+            return None
+
+        # Otherwise a test that always fails would pass here.
+        for tests in sorted({tests for _, _, tests, _ in planned}):
+            whole = copies[0].test(tests)
+            if whole.returncode != 0:
+                sys.exit(f"tests/{tests}.tftest.hcl fails with nothing removed:\n{whole.stdout}")
+        with concurrent.futures.ThreadPoolExecutor(count) as workers:
+            survivors = [what for what in workers.map(survives, planned) if what]
+    if survivors:
+        sys.exit("No test of infra/tests notices the removal of:\n  " + "\n  ".join(survivors))
+    print(f"{len(planned)} removals, each noticed by a test")
+
+
+if __name__ == "__main__":
+    main()
