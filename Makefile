@@ -178,15 +178,16 @@ deploy: package ## Bring AWS to what infra/ says; asks first, YES=1 does not
 	@$(TERRAFORM) -chdir=infra apply $(approve)
 
 .PHONY: destroy
-destroy: ## Take everything out of AWS but tables, secrets and logs; DATA=delete takes those too; asks first, YES=1 does not
+destroy: export TF_VAR_zips := $(INFRA_OUT)/zips
+destroy: $(INFRA_OUT)/zips ## Take everything out of AWS but tables, secrets and logs; DATA=delete takes those too; asks first, YES=1 does not
 	@$(need-terraform)
 	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
 ifeq ($(DATA),delete)
 	@echo '==> Giving up the protection of tables and secrets'
-	@$(TERRAFORM) -chdir=infra apply -var=protect_data=false $(approve)
+	@$(TERRAFORM) -chdir=infra apply -var=protect_data=false -target=aws_dynamodb_table.state -target=aws_secretsmanager_secret.this $(approve)
 	@$(TERRAFORM) -chdir=infra destroy -var=protect_data=false $(approve)
 else
-	@targets=$$($(TERRAFORM) -chdir=infra state list | grep -vE '^data\.|(^|\.)data\.|$(KEPT)' | sed "s/.*/-target='&'/" | tr '\n' ' '); \
+	@targets=$$($(TERRAFORM) -chdir=infra state list | { grep -vE '^data\.|$(KEPT)' || true; } | sed "s/.*/-target='&'/" | tr '\n' ' '); \
 	if [ -z "$$targets" ]; then echo 'There is nothing to take out but data.'; exit 0; fi; \
 	eval "$(TERRAFORM) -chdir=infra destroy $(approve) $$targets"
 endif

@@ -78,7 +78,7 @@ def removals(path, text):
         sid = re.search(r'^ +Sid +?= "(\w+)"', found[0], re.MULTILINE)
         less = without(text, found.start(), found.end())
         # Of a policy of one statement, the policy itself is removed above.
-        if sid and not re.search(r"= \[\n *\]", less):
+        if sid and not re.search(r" Statement = \[\n *\]", less):
             yield f"statement {sid[1]} of {path}", "permissions", less
     failed = re.search(r"^  failure_queues = \{\n((?:    .*\n)*)", text, re.MULTILINE)
     for found in re.finditer(r"^ +(\w+) += .*\n", failed[1] if failed else "", re.MULTILINE):

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod data_checks;
 #[cfg(test)]
+mod deployed;
+#[cfg(test)]
 mod engines;
 #[cfg(test)]
 mod flapping;

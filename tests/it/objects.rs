@@ -2,10 +2,12 @@
 //! Databricks by its API. What holds on one must hold on all.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use serde_json::Value;
 use syncwatch::checks::object_name;
 use syncwatch::warehouse::{
     Answer, DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse,
@@ -161,6 +163,30 @@ async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
                 let mut names = answer.rows().map(|row| row.get::<Option<String>>("company_name").unwrap());
                 assert!(names.all(|name| name.is_none()), "{name}");
             }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_tile_of_the_dashboard_asks_what_its_view_has_and_draws_all_of_it() {
+    let tiles: Value = serde_json::from_str(include_str!("../../infra/databricks/tiles.json")).unwrap();
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        for tile in tiles["tiles"].as_array().unwrap() {
+            let text = |key: &str| tile[key].as_str().map(str::to_owned);
+            let mut sql = text("sql").unwrap();
+            while let Some((before, rest)) = sql.split_once("${") {
+                let (object, after) = rest.split_once('}').unwrap();
+                sql = format!("{before}{}{after}", object_name(warehouse.dialect(), object).unwrap());
+            }
+            let answer = warehouse.query(&Statement::new(text("name").unwrap(), sql)).await;
+            let answer = answer.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let asked: BTreeSet<String> = answer.columns().iter().map(|column| column.name.clone()).collect();
+            let columns = tile["columns"].as_array().into_iter().flatten();
+            let columns = columns.map(|column| column["field"].as_str().unwrap().to_owned());
+            let drawn = ["x", "y", "color"].into_iter().filter_map(text).chain(columns);
+            assert_eq!(asked, drawn.collect(), "{name}: {}", tile["name"]);
         }
     }
 }

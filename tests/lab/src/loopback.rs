@@ -4,6 +4,9 @@ use std::net::Ipv4Addr;
 
 use anyhow::{Context as _, Result};
 use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -24,4 +27,40 @@ pub(crate) fn serve(listener: TcpListener, router: Router, what: &'static str) -
             tracing::error!(%error, "{what} ended");
         }
     })
+}
+
+/// Passes a request on and its answer back. What is not answered is a `502`.
+pub(crate) async fn pass_on(
+    http: &reqwest::Client,
+    method: Method,
+    url: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Response {
+    let mut request = http.request(method, url).body(body);
+    for (name, value) in
+        headers.iter().filter(|(name, _)| **name != header::HOST && **name != header::CONTENT_LENGTH)
+    {
+        request = request.header(name, value);
+    }
+    match answer_of(request).await {
+        Ok(response) => response,
+        Err(error) => {
+            let mut response = Response::new(Body::from(error.without_url().to_string()));
+            *response.status_mut() = StatusCode::BAD_GATEWAY;
+            response
+        }
+    }
+}
+
+async fn answer_of(request: reqwest::RequestBuilder) -> Result<Response, reqwest::Error> {
+    let answer = request.send().await?;
+    let status = answer.status();
+    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
+    let mut response = Response::new(Body::from(answer.bytes().await?));
+    *response.status_mut() = status;
+    if let Some(kind) = kind {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    Ok(response)
 }

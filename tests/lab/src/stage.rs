@@ -3,7 +3,6 @@
 
 mod living;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -82,7 +81,7 @@ impl Stage {
                 .collect(),
             secrets: secrets.map(|(key, value)| (ResourceId::secret(key), value)).into(),
             schedules,
-            service_endpoints: BTreeMap::from([("AWS_ENDPOINT_URL_SNS".to_owned(), mail.url().to_owned())]),
+            sns: Some(mail.url().to_owned()),
         };
         let deployment = Deployment::apply(&aws, &table, &options).await?;
         let notices = ResourceId::topic("notices");

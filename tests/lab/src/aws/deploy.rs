@@ -3,7 +3,7 @@
 mod queues;
 mod urls;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use syncwatch::aws::http;
 
+use super::access::{Call, Gate};
 use super::functions_table::{
     FunctionSpec, FunctionsTable, ResourceId, ResourceKind, ResourceSpec, ScheduleSpec, SettingSource,
     TableSpec,
@@ -40,8 +41,8 @@ pub struct DeploymentOptions {
     pub secrets: BTreeMap<ResourceId, String>,
     /// Whether the schedules of the table are created at once.
     pub schedules: Schedules,
-    /// The SDK's variables for single services, such as `AWS_ENDPOINT_URL_SNS`, in the place of this ministack.
-    pub service_endpoints: BTreeMap<String, String>,
+    /// Where functions find SNS, in the place of this ministack.
+    pub sns: Option<String>,
 }
 
 /// Whether a deployment creates the schedules of the table.
@@ -70,6 +71,7 @@ pub struct Invocation {
 pub struct Deployment {
     table: FunctionsTable,
     endpoint: String,
+    gate: Gate,
     topics: BTreeMap<ResourceId, String>,
     /// The URLs of the queues.
     queues: BTreeMap<ResourceId, String>,
@@ -118,9 +120,11 @@ impl Deployment {
         }
         let table = &table.with_optional(|id| options.secrets.contains_key(id));
         let config = &ministack.sdk_config()?;
+        let sns = options.sns.as_deref().unwrap_or(ministack.endpoint());
         let mut deployment = Self {
             table: table.clone(),
             endpoint: ministack.endpoint().to_owned(),
+            gate: Gate::start(table, ministack.endpoint(), sns).await?,
             topics: BTreeMap::new(),
             queues: BTreeMap::new(),
             urls: BTreeMap::new(),
@@ -228,7 +232,8 @@ impl Deployment {
             .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
         require_files(&path, &zip, spec)?;
         let mut variables = self.environment(spec, &options.overrides)?;
-        variables.extend(options.service_endpoints.clone());
+        // All that a function asks of AWS goes by what its role allows.
+        variables.insert("AWS_ENDPOINT_URL".to_owned(), self.gate.url_for(name));
         self.lambda
             .create_function()
             .function_name(name)
@@ -503,6 +508,18 @@ impl Deployment {
             None if answer.to_string().contains("ResourceNotFoundException") => Ok(Vec::new()),
             None => Err(anyhow!("CloudWatch Logs answered {answer}")),
         }
+    }
+
+    /// What each function used so far of what its role allows.
+    #[must_use]
+    pub fn used(&self) -> BTreeMap<String, BTreeSet<Call>> {
+        self.gate.used()
+    }
+
+    /// What each function asked for so far and was refused, as its role does not allow it.
+    #[must_use]
+    pub fn refused(&self) -> BTreeMap<String, BTreeSet<Call>> {
+        self.gate.refused()
     }
 
     /// The table that was deployed.

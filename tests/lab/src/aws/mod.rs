@@ -3,6 +3,7 @@
 //! What this proves is that the functions, as packed, run under the Lambda Runtime API, are fired by a Scheduler, a queue
 //! or a Function URL, and speak to DynamoDB, SNS, SQS and Secrets Manager. What it cannot prove is in the lab's README.
 
+mod access;
 mod deploy;
 mod functions_table;
 mod ministack;
@@ -11,6 +12,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+pub use access::Call;
 pub use deploy::{Deployment, DeploymentOptions, Invocation, Schedules, host_zips};
 pub use functions_table::{
     FunctionSpec, FunctionsTable, NamedSpec, Permission, QueueSpec, QueueTrigger, ResourceId, ResourceKind,

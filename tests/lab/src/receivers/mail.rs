@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -99,36 +99,12 @@ async fn pass_on(
         tap.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut request = tap.http.request(method, format!("{}{path}", tap.upstream)).body(body);
-    for (name, value) in
-        headers.iter().filter(|(name, _)| **name != header::HOST && **name != header::CONTENT_LENGTH)
-    {
-        request = request.header(name, value);
-    }
-    let answer = answer_of(request).await;
+    let answer =
+        loopback::pass_on(&tap.http, method, &format!("{}{path}", tap.upstream), &headers, body).await;
     if published && tap.answers_lost.load(Ordering::Relaxed) {
         return std::future::pending().await;
     }
-    match answer {
-        Ok(response) => response,
-        Err(error) => {
-            let mut response = Response::new(Body::from(error.without_url().to_string()));
-            *response.status_mut() = StatusCode::BAD_GATEWAY;
-            response
-        }
-    }
-}
-
-async fn answer_of(request: reqwest::RequestBuilder) -> Result<Response, reqwest::Error> {
-    let answer = request.send().await?;
-    let status = answer.status();
-    let kind = answer.headers().get(header::CONTENT_TYPE).cloned();
-    let mut response = Response::new(Body::from(answer.bytes().await?));
-    *response.status_mut() = status;
-    if let Some(kind) = kind {
-        response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    }
-    Ok(response)
+    answer
 }
 
 /// The mail in a `Publish` request, which is a form.

@@ -1,0 +1,207 @@
+//! What Terraform and the lab deploy is what the code asks for, no less and no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde_json::json;
+use syncwatch::finding::Severity;
+use syncwatch::pipeline::Pipeline;
+use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
+use syncwatch_lab::census::{Fault, HttpFault, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::stage::Stage;
+use syncwatch_lab::wait::until;
+
+use crate::engines::{LIMIT, PIPELINE, UPDATE, minutes};
+use crate::tidy::{code, is_test_file, read, root, rust_files, table};
+
+/// What Lambda itself asks of a queue that fires a function, with that function's role (Lambda Developer Guide, "Using
+/// Lambda with Amazon SQS").
+const EVENT_SOURCE: [&str; 3] = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
+
+/// What Lambda uses of a function's permissions.
+fn by_lambda(table: &FunctionsTable, function: &FunctionSpec) -> BTreeSet<Call> {
+    let Some(trigger) = &function.queue else { return BTreeSet::new() };
+    let resource = table.resource_name(&trigger.source).unwrap();
+    EVENT_SOURCE.map(|action| Call { action: action.to_owned(), resource: resource.to_owned() }).into()
+}
+
+fn granted(table: &FunctionsTable, function: &FunctionSpec) -> BTreeSet<Call> {
+    let call = |permission: &Permission| Call {
+        action: permission.action.clone(),
+        resource: table.resource_name(&permission.resource).unwrap().to_owned(),
+    };
+    function.permissions.iter().map(call).collect()
+}
+
+/// What is granted and was not used so far, by function.
+fn unused(stage: &Stage) -> BTreeMap<String, BTreeSet<Call>> {
+    let (table, used) = (stage.deployment.table(), stage.deployment.used());
+    let mut unused = BTreeMap::new();
+    for (name, function) in &table.functions {
+        let mut left = granted(table, function);
+        let by_lambda = by_lambda(table, function);
+        left.retain(|call| {
+            !by_lambda.contains(call) && !used.get(name).is_some_and(|used| used.contains(call))
+        });
+        if !left.is_empty() {
+            unused.insert(name.clone(), left);
+        }
+    }
+    unused
+}
+
+/// The lab lets a function do what the table grants it, and nothing else. Take any line of `permissions` away, or add one, and
+/// this fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_function_uses_every_permission_that_it_has_and_asks_for_no_other() {
+    let (clock, now) = (LabClock::wall(), Timestamp::now());
+    // A fifth of the data is missing, which the nightly checks find.
+    let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
+    let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
+
+    stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
+    // A webhook to the intake, the worker, and the relay.
+    stage.census.inject(Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "no".to_owned() }).unwrap();
+    stage.census.jump(minutes(30));
+    let chatted = async || Ok((!stage.chat.messages().is_empty()).then_some(()));
+    until(LIMIT, "a message in the chat", chatted).await.unwrap();
+    // A finding that pages.
+    stage.census.break_door(HttpFault::Unauthorized);
+    for _ in 0..2 {
+        stage.deployment.invoke("schedule-verification", &json!({ "task": "verify" })).await.unwrap();
+    }
+    let paged = async || Ok((!stage.pagerduty.events().is_empty()).then_some(()));
+    until(LIMIT, "an event at PagerDuty", paged).await.unwrap();
+
+    let done = async || Ok(unused(&stage).is_empty().then_some(()));
+    let waited = until(LIMIT, "that every permission is used", done).await;
+    assert_eq!(unused(&stage), BTreeMap::new(), "granted and never used: {waited:?}");
+    assert_eq!(stage.deployment.refused(), BTreeMap::new(), "asked for and not granted");
+}
+
+#[test]
+fn lambda_may_work_off_the_queue_of_each_function_that_has_one() {
+    let table = table();
+    for (name, function) in &table.functions {
+        let missing: Vec<_> =
+            by_lambda(&table, function).difference(&granted(&table, function)).cloned().collect();
+        assert_eq!(missing, [], "{name}");
+    }
+}
+
+/// The constants of `runtime/env.rs`, and the variables that they name.
+fn settings() -> BTreeMap<String, String> {
+    let text = read("shared/src/runtime/env.rs");
+    let constants = text.split("pub const ").skip(1);
+    constants
+        .filter_map(|text| {
+            let (constant, rest) = text.split_once(": Setting")?;
+            let variable = rest.split_once("name: \"")?.1.split('"').next()?;
+            Some((constant.to_owned(), variable.to_owned()))
+        })
+        .collect()
+}
+
+/// The variables that the code of a package reads.
+fn read_by(package: &str, settings: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let files = rust_files(&format!("functions/{package}/src"));
+    let files = files.iter().filter(|file| !is_test_file(file));
+    let code: String = files.map(|file| code(file)).collect();
+    let says = |constant: &str| {
+        code.match_indices(&format!("env::{constant}")).any(|(at, found)| {
+            let next = code.as_bytes().get(at + found.len());
+            !next.is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_')
+        })
+    };
+    settings.iter().filter(|(constant, _)| says(constant)).map(|(_, variable)| variable.clone()).collect()
+}
+
+/// Set before the code that reads it is there; to be taken out with its coming.
+const AWAITED: [&str; 1] = ["SYNCWATCH_HEARTBEAT_SECRET"];
+
+#[test]
+fn every_variable_that_a_package_reads_is_set_for_it_and_the_reverse() {
+    let (table, settings) = (table(), settings());
+    assert!(settings.len() > 10, "the settings were not found: {settings:?}");
+    for package in table.packages() {
+        let functions = table
+            .functions
+            .iter()
+            .filter(|(name, function)| function.package.as_ref().unwrap_or(name) == package);
+        let set: BTreeSet<String> = functions
+            .flat_map(|(_, function)| function.settings.keys().chain(&function.optional_settings))
+            .filter(|name| !AWAITED.contains(&name.as_str()))
+            .cloned()
+            .collect();
+        assert_eq!(read_by(package, &settings), set, "{package}");
+    }
+}
+
+#[test]
+fn every_resource_that_a_setting_names_may_be_used_and_the_reverse() {
+    for (name, function) in &table().functions {
+        let named: BTreeSet<String> = function
+            .settings
+            .values()
+            .filter_map(|source| match source {
+                SettingSource::Resource(id) => Some(id.to_string()),
+                SettingSource::File(_) => None,
+            })
+            .chain(function.queue.as_ref().map(|trigger| trigger.source.to_string()))
+            .collect();
+        let granted: BTreeSet<String> = function
+            .permissions
+            .iter()
+            .map(|permission| permission.resource.to_string())
+            // Its setting is an optional one.
+            .filter(|resource| resource != "secret:heartbeat")
+            .collect();
+        assert_eq!(named, granted, "{name}");
+    }
+}
+
+fn terraform_files() -> Vec<PathBuf> {
+    fn within(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with(".terraform") {
+                within(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "tf") {
+                files.push(path);
+            }
+        }
+    }
+    let mut files = Vec::new();
+    within(&root().join("infra"), &mut files);
+    files
+}
+
+#[test]
+fn terraform_makes_and_reads_no_value_of_a_secret_which_would_be_in_its_state() {
+    const FORBIDDEN: [&str; 6] = [
+        "aws_secretsmanager_secret_version",
+        "secret_string",
+        "aws_ssm_parameter",
+        "random_password",
+        "local_sensitive_file",
+        "aws_iam_access_key",
+    ];
+    let files = terraform_files();
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for forbidden in FORBIDDEN {
+            assert!(!text.contains(forbidden), "{} uses {forbidden}", file.display());
+        }
+    }
+}
+
+#[test]
+fn pagerduty_is_told_of_critical_incidents_only() {
+    let channels = Pipeline::parse(PIPELINE).unwrap().channels;
+    assert_eq!(channels.pagerduty, Some(Severity::Critical));
+}

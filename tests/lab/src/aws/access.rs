@@ -1,0 +1,280 @@
+//! What the roles of the functions allow.
+//!
+//! ministack asks nobody for permission. So a gate stands between the functions and it: what the permissions of the table of
+//! functions allow passes, the rest is answered as AWS answers it, and what was used is remembered. Terraform grants by
+//! the same lines of the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Result;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::Response;
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::functions_table::FunctionsTable;
+use crate::loopback;
+
+/// Something that was asked of AWS, as a policy has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The IAM action, such as `sns:Publish`.
+    pub action: String,
+    /// The name in AWS of what it was asked of.
+    pub resource: String,
+}
+
+/// The gate. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Gate {
+    url: String,
+    state: Arc<Rules>,
+    server: JoinHandle<()>,
+}
+
+#[derive(Debug)]
+struct Rules {
+    /// Where calls go that may pass.
+    upstream: String,
+    /// Where those of SNS go.
+    sns: String,
+    http: reqwest::Client,
+    allowed: Calls,
+    used: Mutex<Calls>,
+    refused: Mutex<Calls>,
+}
+
+/// By function.
+pub(super) type Calls = BTreeMap<String, BTreeSet<Call>>;
+
+impl Gate {
+    /// Starts it before the AWS at `upstream`, with an SNS that may be elsewhere.
+    pub(super) async fn start(table: &FunctionsTable, upstream: &str, sns: &str) -> Result<Self> {
+        let mut allowed = BTreeMap::new();
+        for (name, function) in &table.functions {
+            let mut calls = BTreeSet::new();
+            for permission in &function.permissions {
+                let resource = table.resource_name(&permission.resource)?.to_owned();
+                calls.insert(Call { action: permission.action.clone(), resource });
+            }
+            allowed.insert(name.clone(), calls);
+        }
+        let state = Arc::new(Rules {
+            upstream: upstream.to_owned(),
+            sns: sns.to_owned(),
+            http: syncwatch::aws::http::client()?,
+            allowed,
+            used: Mutex::default(),
+            refused: Mutex::default(),
+        });
+        let (listener, url) = loopback::bind().await?;
+        let router = Router::new().fallback(judge).with_state(Arc::clone(&state));
+        let server = loopback::serve(listener, router, "the gate before AWS");
+        Ok(Self { url, state, server })
+    }
+
+    /// Where this function finds AWS.
+    pub(super) fn url_for(&self, function: &str) -> String {
+        format!("{}/{function}", self.url)
+    }
+
+    /// What each function used so far of what it may do.
+    pub(super) fn used(&self) -> Calls {
+        self.state.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What each function asked for so far and may not do.
+    pub(super) fn refused(&self) -> Calls {
+        self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn judge(
+    State(rules): State<Arc<Rules>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    // The first part of the path says who asks; the SDK puts its own path behind it.
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = path.strip_prefix('/').unwrap_or(path);
+    let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
+    let calls = calls(&headers, &body);
+    let allowed = rules.allowed.get(function);
+    let refused = calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)));
+    if let Some(call) = refused {
+        remember(&rules.refused, function, [call.clone()]);
+        return denied(function, call);
+    }
+    let Some(first) = calls.first() else {
+        return answer(StatusCode::BAD_REQUEST, "text/plain", "the gate does not know this call".to_owned());
+    };
+    let upstream = if first.action.starts_with("sns:") { &rules.sns } else { &rules.upstream };
+    let slash = if rest.starts_with('/') { "" } else { "/" };
+    let url = format!("{upstream}{slash}{rest}");
+    let passed = loopback::pass_on(&rules.http, method, &url, &headers, body).await;
+    remember(&rules.used, function, calls);
+    passed
+}
+
+fn remember(book: &Mutex<Calls>, function: &str, calls: impl IntoIterator<Item = Call>) {
+    let mut book = book.lock().unwrap_or_else(PoisonError::into_inner);
+    book.entry(function.to_owned()).or_default().extend(calls);
+}
+
+/// What a request asks for; nothing if that cannot be told.
+fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
+        return publish(body).into_iter().collect();
+    };
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |key: &str| request.get(key).and_then(Value::as_str).map(str::to_owned);
+    let (service, resources) = match service {
+        "secretsmanager" => ("secretsmanager", text("SecretId").into_iter().collect()),
+        "AmazonSQS" => ("sqs", text("QueueUrl").as_deref().and_then(last_part).into_iter().collect()),
+        service if service.starts_with("DynamoDB_") => {
+            let batch = request.get("RequestItems").and_then(Value::as_object);
+            let tables: Vec<String> = batch.map_or_else(
+                || text("TableName").into_iter().collect(),
+                |tables| tables.keys().cloned().collect(),
+            );
+            ("dynamodb", tables)
+        }
+        _ => return Vec::new(),
+    };
+    let action = format!("{service}:{operation}");
+    resources.into_iter().map(|resource| Call { action: action.clone(), resource }).collect()
+}
+
+/// SNS alone is asked by a form.
+fn publish(form: &[u8]) -> Option<Call> {
+    let mut url = reqwest::Url::parse("http://form/").ok()?;
+    url.set_query(Some(std::str::from_utf8(form).ok()?));
+    let field =
+        |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
+    let arn = field("TopicArn")?;
+    Some(Call { action: format!("sns:{}", field("Action")?), resource: arn.rsplit(':').next()?.to_owned() })
+}
+
+fn last_part(url: &str) -> Option<String> {
+    url.rsplit('/').next().map(str::to_owned)
+}
+
+/// As AWS says it, in the form of the protocol that was spoken.
+fn denied(function: &str, call: &Call) -> Response {
+    let Call { action, resource } = call;
+    let words = format!(
+        "User: arn:aws:sts::000000000000:assumed-role/syncwatch-{function}/lab is not authorized to perform: {action} \
+         on resource: {resource} because no identity-based policy allows the {action} action"
+    );
+    if action.starts_with("sns:") {
+        let xml = format!(
+            "<ErrorResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><Error><Type>Sender</Type>\
+             <Code>AuthorizationError</Code><Message>{words}</Message></Error><RequestId>lab</RequestId></ErrorResponse>"
+        );
+        return answer(StatusCode::FORBIDDEN, "text/xml", xml);
+    }
+    let body = json!({ "__type": "AccessDeniedException", "message": words, "Message": words });
+    answer(StatusCode::BAD_REQUEST, "application/x-amz-json-1.1", body.to_string())
+}
+
+fn answer(status: StatusCode, kind: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(target: Option<&str>, body: &str) -> Vec<String> {
+        let mut headers = HeaderMap::new();
+        if let Some(target) = target {
+            headers.insert("x-amz-target", target.parse().unwrap());
+        }
+        let calls = calls(&headers, body.as_bytes());
+        calls.into_iter().map(|call| format!("{} {}", call.action, call.resource)).collect()
+    }
+
+    #[test]
+    fn a_call_is_told_by_its_protocol() {
+        let table = [
+            (Some("DynamoDB_20120810.GetItem"), r#"{"TableName":"t"}"#, vec!["dynamodb:GetItem t"]),
+            (
+                Some("DynamoDB_20120810.BatchGetItem"),
+                r#"{"RequestItems":{"t":{},"u":{}}}"#,
+                vec!["dynamodb:BatchGetItem t", "dynamodb:BatchGetItem u"],
+            ),
+            (
+                Some("secretsmanager.GetSecretValue"),
+                r#"{"SecretId":"syncwatch/census-token"}"#,
+                vec!["secretsmanager:GetSecretValue syncwatch/census-token"],
+            ),
+            (
+                Some("AmazonSQS.SendMessage"),
+                r#"{"QueueUrl":"http://127.0.0.1:1/000000000000/q"}"#,
+                vec!["sqs:SendMessage q"],
+            ),
+            (
+                None,
+                "Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3At",
+                vec!["sns:Publish t"],
+            ),
+            (Some("DynamoDB_20120810.GetItem"), "no JSON", vec![]),
+            (Some("Logs_20140328.PutLogEvents"), "{}", vec![]),
+            (None, "Action=Publish", vec![]),
+        ];
+        for (target, body, expected) in table {
+            assert_eq!(asked(target, body), expected, "{target:?} {body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_table_grants_passes_and_the_rest_is_refused_as_aws_refuses_it() {
+        let (listener, upstream) = loopback::bind().await.unwrap();
+        let passed = Router::new().fallback(|uri: Uri| async move { format!("passed {uri}") });
+        let _upstream = loopback::serve(listener, passed, "what lies behind the gate");
+        let table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
+        let gate = Gate::start(&table, &upstream, &upstream).await.unwrap();
+        let ask = async |function: &str, target: &str, body: &str| {
+            let request = syncwatch::aws::http::client().unwrap().post(gate.url_for(function) + "/");
+            let request = if target.is_empty() { request } else { request.header("X-Amz-Target", target) };
+            let answer = request.body(body.to_owned()).send().await.unwrap();
+            (answer.status().as_u16(), answer.text().await.unwrap())
+        };
+        let get = ("DynamoDB_20120810.GetItem", r#"{"TableName":"syncwatch-incidents"}"#);
+        let publish = "Action=Publish&TopicArn=arn:aws:sns:us-east-1:000000000000:syncwatch-notices";
+
+        assert_eq!(ask("webhook-worker", get.0, get.1).await, (200, "passed /".to_owned()));
+        for (function, status, said) in
+            [("webhook-intake", 400, "AccessDeniedException"), ("nobody", 400, "AccessDeniedException")]
+        {
+            let (found, text) = ask(function, get.0, get.1).await;
+            assert_eq!(found, status, "{function}");
+            assert!(text.contains(said) && text.contains("dynamodb:GetItem"), "{function}: {text}");
+        }
+        let (status, text) = ask("webhook-intake", "", publish).await;
+        assert_eq!(status, 403);
+        assert!(text.contains("<Code>AuthorizationError</Code>") && text.contains("sns:Publish"), "{text}");
+        assert_eq!(ask("webhook-worker", "Other_1.Thing", "{}").await.0, 400);
+
+        let call = Call { action: "dynamodb:GetItem".to_owned(), resource: "syncwatch-incidents".to_owned() };
+        assert_eq!(gate.used(), BTreeMap::from([("webhook-worker".to_owned(), BTreeSet::from([call]))]));
+        assert_eq!(gate.refused().keys().collect::<Vec<_>>(), ["nobody", "webhook-intake"]);
+        assert_eq!(gate.refused()["webhook-intake"].len(), 2);
+    }
+}
