@@ -178,7 +178,6 @@ deploy: package ## Bring AWS to what infra/ says; asks first, YES=1 does not
 	@$(TERRAFORM) -chdir=infra apply $(approve)
 
 .PHONY: destroy
-destroy: export TF_VAR_zips := $(INFRA_OUT)/zips
 destroy: $(INFRA_OUT)/zips ## Take everything out of AWS but tables, secrets and logs; DATA=delete takes those too; asks first, YES=1 does not
 	@$(need-terraform)
 	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
@@ -191,6 +190,7 @@ else
 	if [ -z "$$targets" ]; then echo 'There is nothing to take out but data.'; exit 0; fi; \
 	eval "$(TERRAFORM) -chdir=infra destroy $(approve) $$targets"
 endif
+destroy: export TF_VAR_zips := $(INFRA_OUT)/zips
 
 .PHONY: secret
 secret: ## Write a secret's value, which is read unseen; NAME=census-token|census-webhook|pagerduty|chat|warehouse|heartbeat
