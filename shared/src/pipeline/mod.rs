@@ -29,6 +29,8 @@ pub const DEFAULT_SKIPPED_RUNS_LIMIT: usize = 3;
 pub const DEFAULT_STUCK_FACTOR: i32 = 3;
 /// A run of a sync without a runtime target is stuck by default once it works this long.
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
+/// The table of runs and days that `make warehouse-apply` makes.
+pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -59,6 +61,18 @@ pub struct Pipeline {
     pub warehouse: Option<Warehouse>,
     /// What is to hold of the data, in the file's order; names are unique, and none is that of a sync.
     pub checks: Vec<DataCheck>,
+    /// Where each night's figures are kept; none are taken without it, and it needs a warehouse.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// Where the figures of runs and days are kept, each as `[catalog.][schema.]table`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The table of runs and days, in the form of `sync_audit_log` of `infra/warehouse`.
+    pub audit_log: String,
+    /// The view that has the state of the data in one row, in the form of `daily_health_check`; without it the figures of
+    /// the data are missing, and all others are taken.
+    pub health_view: Option<String>,
 }
 
 /// The subject of findings about the workspace as a whole.
@@ -142,7 +156,7 @@ pub struct Objectives {
     pub minimum_schedule: Option<Schedule>,
     /// The share of runs that must succeed, in percent.
     pub success_rate_percent: f64,
-    /// How old a change may be before it is in the destination.
+    /// How old a change may be before it is in the destination: what freshness checks hold to that say nothing else.
     pub max_lag: Option<SignedDuration>,
 }
 
@@ -226,7 +240,7 @@ impl Pipeline {
 
     /// Whether a subject is about data: a declared check, or the warehouse as a whole.
     pub fn is_about_data(&self, subject: &str) -> bool {
-        (subject == WAREHOUSE && !self.checks.is_empty())
+        (subject == WAREHOUSE && (!self.checks.is_empty() || self.snapshot.is_some()))
             || self.checks.iter().any(|check| check.name == subject)
     }
 

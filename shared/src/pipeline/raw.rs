@@ -12,7 +12,7 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use toml::Spanned;
 
-use self::checks::{RawCheck, RawWarehouse};
+use self::checks::{RawCheck, RawSnapshot, RawWarehouse};
 use self::notices::{RawChannels, RawNotices, RawSilence};
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
@@ -50,6 +50,7 @@ struct RawPipeline {
     warehouse: Option<RawWarehouse>,
     #[serde(default)]
     checks: Vec<RawCheck>,
+    snapshot: Option<Spanned<RawSnapshot>>,
 }
 
 #[derive(Deserialize)]
@@ -213,8 +214,17 @@ impl Validation {
             self.refuse(&first.name, "warehouse", "missing", remedy);
         }
         let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
-        let checks = warehouse.as_ref().map(|warehouse| self.checks(raw.checks, warehouse.dialect()));
+        let max_lag = objectives.max_lag;
+        let checks =
+            warehouse.as_ref().map(|warehouse| self.checks(raw.checks, warehouse.dialect(), max_lag));
         let checks = checks.unwrap_or_default();
+        if let (None, Some(snapshot)) = (&raw.warehouse, &raw.snapshot) {
+            let remedy = "add [warehouse] with its driver: snapshots are kept there";
+            self.refuse(snapshot, "warehouse", "missing", remedy);
+        }
+        let snapshot = warehouse.as_ref().zip(raw.snapshot);
+        let snapshot =
+            snapshot.map(|(warehouse, snapshot)| self.snapshot(&snapshot.into_inner(), warehouse.dialect()));
         Pipeline {
             name,
             time_zone,
@@ -228,6 +238,7 @@ impl Validation {
             syncs,
             warehouse,
             checks,
+            snapshot,
         }
     }
 

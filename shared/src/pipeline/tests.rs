@@ -332,7 +332,6 @@ fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
         "kind = \"null-count\"\ncolumn = \"a\"\nsql = \"SELECT 1\"",
         "kind = \"null-rate\"\ncolumn = \"a\"\nlimit_percent = 101.0",
         "kind = \"duplicates\"\nkey = []",
-        "kind = \"freshness\"\ncolumn = \"a\"\ndestination = { table = \"t\", column = \"c\" }",
         "kind = \"queue-size\"\nlimit = 1\nmax_age = \"2h\"",
         "kind = \"row-count\"",
         "kind = \"row-count\"\nmin = 2\nmax = 1",
@@ -406,4 +405,64 @@ fn the_name_of_a_check_is_its_own_and_may_be_silenced() {
     assert!(!problems(&with_checks(ODBC, &format!("{}{}", check("a"), check("a")))).is_empty());
     let silence = SILENCE.replace("properties-create", "a");
     assert_eq!(problems(&with_checks(ODBC, &format!("{}{silence}", check("a")))), [""; 0]);
+}
+
+#[test]
+fn a_freshness_check_that_says_nothing_holds_to_what_the_pipeline_promises() {
+    let freshness = "[[checks]]\nname = \"a\"\nkind = \"freshness\"\ntable = \"t\"\ncolumn = \"c\"\n\
+                     destination = { table = \"d\", column = \"c\" }\n";
+    let lag = |text: &str| match &Pipeline::parse(text).unwrap().checks[0].rule {
+        crate::checks::Rule::Freshness { max_lag, .. } => *max_lag,
+        other => panic!("{other:?}"),
+    };
+    let promised = with_checks(ODBC, freshness);
+    assert_eq!(lag(&promised), SignedDuration::from_hours(2));
+    let own = freshness.replace("column = \"c\"\nd", "column = \"c\"\nmax_lag = \"15m\"\nd");
+    assert_eq!(lag(&with_checks(ODBC, &own)), SignedDuration::from_mins(15));
+    let nothing = promised.replacen("max_lag = \"2h\"\n", "", 1);
+    let said = problems(&nothing);
+    assert!(said[0].contains("`checks.max_lag`") && said[0].contains("[objectives]"), "{said:?}");
+}
+
+#[test]
+fn a_snapshot_says_where_figures_are_kept_and_a_pipeline_may_have_no_view() {
+    let snapshot = |keys: &str| {
+        let pipeline = Pipeline::parse(&with_checks(ODBC, &format!("[snapshot]\n{keys}"))).unwrap();
+        (pipeline.snapshot.clone().unwrap(), pipeline.to_string())
+    };
+    let (named, words) = snapshot("audit_log = \"ops.log\"\nhealth_view = \"ops.health\"\n");
+    assert_eq!((named.audit_log.as_str(), named.health_view.as_deref()), ("ops.log", Some("ops.health")));
+    assert!(words.contains("each night runs and the figures of ops.health are kept in ops.log"), "{words}");
+    let (plain, words) = snapshot("");
+    assert_eq!((plain.audit_log.as_str(), plain.health_view), (DEFAULT_AUDIT_LOG, None));
+    assert!(words.contains("no health_view"), "{words}");
+    let without = Pipeline::parse(&with_checks(ODBC, "")).unwrap();
+    assert_eq!(without.snapshot, None);
+    let words = without.to_string();
+    assert!(words.contains("not watched without [snapshot]: 95 % of the runs"), "{words}");
+    assert!(words.contains("no snapshot is kept"), "{words}");
+}
+
+#[test]
+fn what_is_wrong_with_a_snapshot_is_told_with_line_key_and_remedy() {
+    let bad = [
+        "audit_log = \"a.b.c.d\"",
+        "audit_log = \"\"",
+        "health_view = \"a\\n; DROP TABLE b\"",
+        "audit_log = \"ops.log\"\nhealth_view = \"ops.log\"",
+        "audit_table = \"ops.log\"",
+        "audit_log = 1",
+    ];
+    let first = with_checks(ODBC, "").lines().count();
+    let mut told = String::new();
+    for keys in bad {
+        for problem in problems(&with_checks(ODBC, &format!("[snapshot]\n{keys}\n"))) {
+            let (line, rest) = problem.strip_prefix("line ").unwrap().split_once(':').unwrap();
+            told.push_str(&format!("+{}:{rest}\n", line.parse::<usize>().unwrap() - first));
+        }
+    }
+    insta::assert_snapshot!(told);
+    let (without, _) = SEED.split_once("[warehouse]").unwrap();
+    let said = problems(&format!("{without}[snapshot]\n"));
+    assert!(said[0].contains("`warehouse`: missing; add [warehouse]"), "{said:?}");
 }

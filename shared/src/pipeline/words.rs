@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ApiVersion, Pipeline, Undeclared, Warehouse};
+use super::{ApiVersion, Pipeline, Snapshot, Undeclared, Warehouse};
 use crate::schedule::{Rule, words};
 
 impl fmt::Display for Pipeline {
@@ -50,14 +50,17 @@ impl fmt::Display for Pipeline {
                 words(minimum.grace)
             )?;
         }
-        write!(
-            f,
-            "  promised, and not watched yet: {} % of runs succeed",
-            self.objectives.success_rate_percent
-        )?;
-        match self.objectives.max_lag {
-            Some(lag) => writeln!(f, ", a change arrives within {}", words(lag))?,
-            None => writeln!(f)?,
+        let rate = self.objectives.success_rate_percent;
+        match &self.snapshot {
+            Some(_) => writeln!(f, "  {rate} % of the runs of seven days succeed, judged at each snapshot")?,
+            None => writeln!(
+                f,
+                "  promised, and not watched without [snapshot]: {rate} % of the runs of seven days succeed"
+            )?,
+        }
+        if let Some(lag) = self.objectives.max_lag {
+            let lag = words(lag);
+            writeln!(f, "  a change arrives within {lag}, where a freshness check says nothing else")?;
         }
         match self.census.undeclared_syncs {
             Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,
@@ -93,7 +96,18 @@ impl Pipeline {
                 writeln!(f, "    {} [{}]: {check}{owner}", check.name, check.severity)?;
             }
         }
-        Ok(())
+        match &self.snapshot {
+            Some(Snapshot { audit_log, health_view: Some(view) }) => {
+                writeln!(f, "  each night runs and the figures of {view} are kept in {audit_log}")
+            }
+            Some(Snapshot { audit_log, health_view: None }) => {
+                writeln!(
+                    f,
+                    "  each night runs are kept in {audit_log}, and no figures of the data: no health_view"
+                )
+            }
+            None => writeln!(f, "  no snapshot is kept: there is no [snapshot]"),
+        }
     }
 
     fn notices_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,5 +1,6 @@
-//! `[warehouse]` and `[[checks]]`: where the data is, and what is to hold of it.
+//! `[warehouse]`, `[[checks]]` and `[snapshot]`: where the data is, what is to hold of it, and where its figures are kept.
 
+use jiff::SignedDuration;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -8,7 +9,7 @@ use crate::checks::{
     Arrivals, Condition, DataCheck, Day, Keys, Literal, Rule, Window, check_read_only, object_name,
 };
 use crate::finding::Severity;
-use crate::pipeline::Warehouse;
+use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
 use crate::warehouse::Dialect;
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
@@ -30,6 +31,13 @@ pub(super) struct RawWarehouse {
     host: Option<Spanned<String>>,
     warehouse_id: Option<Spanned<String>>,
     http_path: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSnapshot {
+    audit_log: Option<Spanned<String>>,
+    health_view: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -213,15 +221,41 @@ impl Validation {
         }
     }
 
-    pub(super) fn checks(&mut self, raw: Vec<RawCheck>, dialect: Dialect) -> Vec<DataCheck> {
+    /// Where snapshots are kept. The view has no default: whoever does not name one has none.
+    pub(super) fn snapshot(&mut self, raw: &RawSnapshot, dialect: Dialect) -> Snapshot {
+        let audit_log = raw.audit_log.as_ref();
+        let audit_log = audit_log.map(|table| self.object(table, "snapshot.audit_log", dialect));
+        let health_view = raw.health_view.as_ref();
+        let health_view = health_view.map(|view| self.object(view, "snapshot.health_view", dialect));
+        if let (Some(log), Some(at)) = (&audit_log, &raw.health_view)
+            && health_view.as_ref() == Some(log)
+        {
+            let remedy = "name the view that has the state of the data in one row, or leave it out";
+            self.refuse(at, "snapshot.health_view", "the audit log itself", remedy);
+        }
+        Snapshot { audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()), health_view }
+    }
+
+    /// `max_lag` is what the pipeline promises as a whole, for checks that say nothing else.
+    pub(super) fn checks(
+        &mut self,
+        raw: Vec<RawCheck>,
+        dialect: Dialect,
+        max_lag: Option<SignedDuration>,
+    ) -> Vec<DataCheck> {
         if let Some(beyond) = raw.get(MOST_CHECKS) {
             let remedy = format!("declare {MOST_CHECKS} at the most, or divide the pipeline");
             self.refuse(&beyond.name, "checks", "too many checks", remedy);
         }
-        raw.into_iter().filter_map(|check| self.data_check(check, dialect)).collect()
+        raw.into_iter().filter_map(|check| self.data_check(check, dialect, max_lag)).collect()
     }
 
-    fn data_check(&mut self, mut raw: RawCheck, dialect: Dialect) -> Option<DataCheck> {
+    fn data_check(
+        &mut self,
+        mut raw: RawCheck,
+        dialect: Dialect,
+        max_lag: Option<SignedDuration>,
+    ) -> Option<DataCheck> {
         let name = self.name(&raw.name, "checks.name");
         if ["census", "syncwatch", "warehouse"].contains(&name.as_str()) {
             self.refuse(&raw.name, "checks.name", format!("\"{name}\" has a meaning of its own"), NAME);
@@ -236,7 +270,7 @@ impl Validation {
         });
         let filter = self.conditions(std::mem::take(&mut raw.filter), "checks.where", dialect);
         let window = raw.window.take().and_then(|window| self.window(&window, &raw.kind, dialect));
-        let rule = self.rule(&mut raw, window.as_ref(), dialect)?;
+        let rule = self.rule(&mut raw, window.as_ref(), dialect, max_lag)?;
         if matches!(rule, Rule::CustomSql { .. }) && !filter.is_empty() {
             let remedy = "write it into the statement";
             self.refuse(&raw.kind, "checks.where", "has no meaning for kind \"custom-sql\"", remedy);
@@ -247,7 +281,13 @@ impl Validation {
         Some(DataCheck { name, table, filter, window, severity, owner, rule })
     }
 
-    fn rule(&mut self, raw: &mut RawCheck, window: Option<&Window>, dialect: Dialect) -> Option<Rule> {
+    fn rule(
+        &mut self,
+        raw: &mut RawCheck,
+        window: Option<&Window>,
+        dialect: Dialect,
+        max_lag: Option<SignedDuration>,
+    ) -> Option<Rule> {
         Some(match raw.kind.get_ref().as_str() {
             "coverage" => {
                 let key = needed!(self, raw, key, "key = \"...\", the column of the table's keys");
@@ -300,8 +340,16 @@ impl Validation {
                 let destination =
                     needed!(self, raw, destination, "destination = { table = \"...\", column = \"...\" }");
                 let destination = self.arrivals(destination, dialect)?;
-                let lag = needed!(self, raw, max_lag, "max_lag, how long a change may wait, such as \"2h\"");
-                Rule::Freshness { column, destination, max_lag: self.duration(&lag, "checks.max_lag") }
+                let max_lag = match (raw.max_lag.take(), max_lag) {
+                    (Some(lag), _) => self.duration(&lag, "checks.max_lag"),
+                    (None, Some(promised)) => promised,
+                    (None, None) => {
+                        let remedy = "add max_lag, how long a change may wait, such as \"2h\", here or to [objectives]";
+                        self.refuse(&raw.kind, "checks.max_lag", "missing for kind \"freshness\"", remedy);
+                        return None;
+                    }
+                };
+                Rule::Freshness { column, destination, max_lag }
             }
             "queue-size" => {
                 let limit = needed!(self, raw, limit, "limit, the most rows that may wait");
