@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Declares [`Check`] and everything that is known of each check, in one table.
@@ -151,6 +152,9 @@ pub struct Evidence {
     pub summary: String,
     /// Named figures, in the order in which people read them.
     pub figures: Vec<Figure>,
+    /// Since when it is so (UTC), if that can be told. Not shown: what people are to read is a figure.
+    #[serde(skip)]
+    pub since: Option<Timestamp>,
 }
 
 /// One named figure of the evidence.
@@ -165,7 +169,14 @@ pub struct Figure {
 impl Evidence {
     /// Evidence of one sentence.
     pub fn new(summary: impl Into<String>) -> Self {
-        Self { summary: summary.into(), figures: Vec::new() }
+        Self { summary: summary.into(), figures: Vec::new(), since: None }
+    }
+
+    /// Says since when it is so.
+    #[must_use]
+    pub fn since(mut self, begin: Timestamp) -> Self {
+        self.since = Some(begin);
+        self
     }
 
     /// Adds a named figure.

@@ -69,6 +69,15 @@ pub enum Error {
     },
 }
 
+/// Which incidents of a pipeline are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// Those that are not resolved, or have a notice yet to be sent.
+    Live,
+    /// All that are kept.
+    All,
+}
+
 /// Reads and writes incidents.
 #[derive(Debug, Clone)]
 pub struct IncidentStore {
@@ -89,21 +98,37 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer.
     pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
+        self.incidents_of(pipeline, Which::Live).await
+    }
+
+    /// Every incident of a pipeline, those that are resolved and not deleted yet included.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn all_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
+        self.incidents_of(pipeline, Which::All).await
+    }
+
+    async fn incidents_of(&self, pipeline: &str, which: Which) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         let (mut incidents, mut unreadable) = (Vec::new(), Vec::new());
         let mut start = None;
         loop {
-            let page = self
+            let mut query = self
                 .client
                 .query()
                 .table_name(&self.table)
                 .consistent_read(true)
                 .key_condition_expression("#pipeline = :pipeline")
-                .filter_expression("#state <> :resolved OR attribute_exists(#pending_kind)")
                 .expression_attribute_names("#pipeline", item::PIPELINE)
-                .expression_attribute_names("#state", item::STATE)
-                .expression_attribute_names("#pending_kind", item::PENDING_KIND)
-                .expression_attribute_values(":pipeline", AttributeValue::S(pipeline.to_owned()))
-                .expression_attribute_values(":resolved", AttributeValue::S(item::RESOLVED.to_owned()))
+                .expression_attribute_values(":pipeline", AttributeValue::S(pipeline.to_owned()));
+            if which == Which::Live {
+                query = query
+                    .filter_expression("#state <> :resolved OR attribute_exists(#pending_kind)")
+                    .expression_attribute_names("#state", item::STATE)
+                    .expression_attribute_names("#pending_kind", item::PENDING_KIND)
+                    .expression_attribute_values(":resolved", AttributeValue::S(item::RESOLVED.to_owned()));
+            }
+            let page = query
                 .set_exclusive_start_key(start.take())
                 .send()
                 .await

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Acknowledged, Course, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen, State,
+    Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen,
+    State,
 };
 use crate::finding::{Evidence, Figure, Finding, Outcome, Severity, WhyNot};
 use crate::schedule::{minute_utc, words};
@@ -20,6 +21,8 @@ const STILL_REPORTING: SignedDuration = SignedDuration::from_mins(10);
 const FOUND_THEN: &str = "what was found then";
 /// Openings of a key that are remembered.
 const REMEMBERED_OPENINGS: usize = 16;
+/// Times that an incident was open of which beginning and end are remembered: some 3 kB at the most.
+const REMEMBERED_EPISODES: usize = 24;
 
 /// What a decision depends on besides the finding and what is stored.
 #[derive(Debug, Clone, Copy)]
@@ -304,13 +307,21 @@ fn newly_unhealthy(
             pending: None,
             hold: None,
             acknowledged: None,
-            course: Course {
-                openings: stored.map(|before| before.course.openings.clone()).unwrap_or_default(),
-                ..Course::default()
-            },
+            course: stored.map_or_else(Course::default, |before| {
+                let history = before.history();
+                Course {
+                    openings: before.course.openings.clone(),
+                    episodes: history.episodes,
+                    forgotten_until: history.forgotten_until,
+                    ..Course::default()
+                }
+            }),
         },
     };
     told.onto(&mut incident);
+    let begin = told.evidence.since.filter(|since| *since <= at.now);
+    let began_at = incident.course.began_at.get_or_insert(incident.opened_at);
+    *began_at = begin.map_or(*began_at, |begin| begin.min(*began_at));
     incident.course.seen.push(true);
     incident.course.evaluated_at = Some(at.now);
     if !incident.course.seen.agrees(at.policy.opens(incident.key.check), true) {
@@ -347,6 +358,14 @@ fn open(
     let forgotten = course.openings.len().saturating_sub(REMEMBERED_OPENINGS.max(flapping.openings));
     course.openings.drain(..forgotten);
     course.flapping = course.openings.len() >= flapping.openings;
+    let began_at = course.began_at.unwrap_or(incident.opened_at).min(at.now);
+    course.episodes.push(Episode { began_at, told_at: at.now, resolved_at: None });
+    let beyond = course.episodes.len().saturating_sub(REMEMBERED_EPISODES);
+    for forgotten in course.episodes.drain(..beyond) {
+        // One that was never seen to end was over when the next one began.
+        let end = forgotten.resolved_at.unwrap_or(forgotten.told_at);
+        course.forgotten_until = course.forgotten_until.max(Some(end));
+    }
     let (reason, kind) = if course.flapping {
         (NotifyReason::FoundTooOften, NoticeKind::Flapping)
     } else {
@@ -554,6 +573,12 @@ fn resolve(reason: NotifyReason, mut incident: Incident, stored: &Incident, now:
     incident.course.seen = Seen::default();
     incident.course.healthy_since = None;
     incident.course.stopped_at = None;
+    let known = stored.history();
+    incident.course.episodes = known.episodes;
+    incident.course.forgotten_until = known.forgotten_until;
+    if let Some(last) = incident.course.episodes.last_mut() {
+        last.resolved_at.get_or_insert(now);
+    }
     notify(reason, NoticeKind::Resolved, incident, Some(stored), now)
 }
 

@@ -210,7 +210,28 @@ impl Seen {
     }
 }
 
-/// What has happened to an incident on its way, as far as decisions need it.
+/// One time that an incident was open: from its beginning until it was found healthy again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Episode {
+    /// Since when it was, as far as the evidence said; when it was first found if that said nothing (UTC).
+    pub began_at: Timestamp,
+    /// When people were told (UTC).
+    pub told_at: Timestamp,
+    /// When it was found healthy again (UTC).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_at: Option<Timestamp>,
+}
+
+/// The times that an incident was open of late, and how far back they are known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// Oldest first.
+    pub episodes: Vec<Episode>,
+    /// What was over before this instant is not known any more (UTC); `None` if all of them are known.
+    pub forgotten_until: Option<Timestamp>,
+}
+
+/// What has happened to an incident on its way, as far as decisions and the figures of a day need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Course {
@@ -236,6 +257,15 @@ pub struct Course {
     pub held_back: u32,
     /// The severity of which a silence kept people from hearing.
     pub held_severity: Option<Severity>,
+    /// Since when it is, as far as the evidence says (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<Timestamp>,
+    /// The newest times that people were told of it, this one included: an opening keeps those before it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub episodes: Vec<Episode>,
+    /// The end of the newest one that there was no room for (UTC).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forgotten_until: Option<Timestamp>,
 }
 
 /// An incident as it is stored.
@@ -277,6 +307,23 @@ impl Incident {
     /// How long it has been, or was, open.
     pub fn open_for(&self, now: Timestamp) -> SignedDuration {
         self.resolved_at.unwrap_or(now).duration_since(self.opened_at)
+    }
+
+    /// When it was open, as far as that is kept. Of one that was written before episodes were kept, only the last is known.
+    pub fn history(&self) -> History {
+        let course = &self.course;
+        if !course.episodes.is_empty() || self.generation == 0 {
+            let episodes = course.episodes.clone();
+            return History { episodes, forgotten_until: course.forgotten_until };
+        }
+        let told = course.openings.last().copied().unwrap_or(self.opened_at);
+        let was_told = matches!(self.state, State::Open) || !course.openings.is_empty();
+        let episode =
+            Episode { began_at: self.opened_at.min(told), told_at: told, resolved_at: self.resolved_at };
+        History {
+            episodes: if was_told { vec![episode] } else { Vec::new() },
+            forgotten_until: (self.generation > 1).then_some(self.opened_at),
+        }
     }
 
     /// Names the newest notice of it, and stays the same when that notice is sent again.

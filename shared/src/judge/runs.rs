@@ -71,7 +71,8 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
             .with("status", &run.status)
             .with("since", minute_utc(run.created_at))
             .with("working for", words(age))
-            .with("limit", words(limit));
+            .with("limit", words(limit))
+            .since(run.created_at);
     if age <= limit {
         return Finding::healthy(check, &sync.key, evidence);
     }
@@ -114,7 +115,8 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     ))
     .with("run", last.id)
     .with("failed in a row", count)
-    .with("first failure", minute_utc(first.created_at));
+    .with("first failure", minute_utc(first.created_at))
+    .since(first.created_at);
     let reason = reason::of_run(last);
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
     let evidence =
@@ -144,7 +146,7 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
         return Finding::healthy(check, &sync.key, evidence);
     }
     let evidence = match skipped.last() {
-        Some(first) => evidence.with("since", minute_utc(first.created_at)),
+        Some(first) => evidence.with("since", minute_utc(first.created_at)).since(first.created_at),
         None => evidence,
     };
     let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
@@ -297,7 +299,8 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     .with("processed", rejected.processed)
     .with("share", format!("{bound}{percent:.1} %"))
     .with("limit", format!("{limit} %"))
-    .with("runs judged together", runs_together);
+    .with("runs judged together", runs_together)
+    .since(newest.created_at);
     let severity = if percent >= 50.0 { Severity::Critical } else { Severity::Error };
     let reason = history.samples.as_ref().and_then(reason::of_samples);
     let Some(reason) = reason else {

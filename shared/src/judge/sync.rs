@@ -245,7 +245,7 @@ fn due_by_period(seen: &Seen<'_>, period: SignedDuration, sync: &Sync, now: Time
         return Finding::healthy(check, &sync.key, evidence);
     }
     let missed = since.as_secs() / period.as_secs().max(1);
-    overdue_finding(check, seen, sync, &sync.schedule, overdue, missed)
+    overdue_finding(check, seen, sync, &sync.schedule, overdue, missed, now)
 }
 
 fn due_by_slot(check: Check, seen: &Seen<'_>, schedule: &Schedule, sync: &Sync, now: Timestamp) -> Finding {
@@ -275,7 +275,7 @@ fn due_by_slot(check: Check, seen: &Seen<'_>, schedule: &Schedule, sync: &Sync, 
         return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
     }
     let missed = missed_slots(schedule, slot, seen.counted_from());
-    overdue_finding(check, seen, sync, schedule, now.duration_since(slot), missed)
+    overdue_finding(check, seen, sync, schedule, now.duration_since(slot), missed, now)
 }
 
 /// How many slots up to this one had no run; counting ends where it would not change the judgement.
@@ -295,6 +295,7 @@ fn overdue_finding(
     schedule: &Schedule,
     overdue: SignedDuration,
     missed: i64,
+    now: Timestamp,
 ) -> Finding {
     let last = seen.newest.map_or("never".to_owned(), |run| minute_utc(run.created_at));
     let summary = if missed > 1 {
@@ -308,6 +309,7 @@ fn overdue_finding(
         .with("grace", words(schedule.grace))
         .with("slots missed", missed)
         .with("last run", last);
+    evidence.since = now.checked_sub(overdue).ok();
     if let Some(changed) = seen.changed_at {
         evidence = evidence.with("sync last changed", minute_utc(changed));
     }

@@ -46,7 +46,7 @@ pub fn render(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: T
 
 /// The body for machines of the notice of an incident.
 pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Body {
-    let Evidence { summary, figures } = bounded(&incident.evidence);
+    let Evidence { summary, figures, .. } = bounded(&incident.evidence);
     let incident_key = &incident.key;
     let healthy = kind == NoticeKind::Resolved;
     let mut body = Body {
@@ -99,7 +99,7 @@ pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Tim
     for incident in &tally.incidents {
         evidence = evidence.with("held back", incident);
     }
-    let Evidence { summary, figures } = bounded(&evidence);
+    let Evidence { summary, figures, .. } = bounded(&evidence);
     let sequence = tally.tellings.saturating_add(1);
     let body = Body {
         schema: SCHEMA.to_owned(),
@@ -281,7 +281,7 @@ fn bounded(evidence: &Evidence) -> Evidence {
     if left_out > 0 {
         figures.push(Figure { name: "left out here".to_owned(), value: left_out.to_string() });
     }
-    Evidence { summary: cut(&evidence.summary, SENTENCE_CHARS), figures }
+    Evidence { summary: cut(&evidence.summary, SENTENCE_CHARS), figures, since: evidence.since }
 }
 
 fn runbook(pipeline: &Pipeline, anchor: &str) -> Option<String> {

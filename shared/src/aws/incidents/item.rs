@@ -168,7 +168,7 @@ pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Incident, U
         severity: item.word(SEVERITY)?,
         opened_at: item.parsed(OPENED_AT, "an instant")?,
         resolved_at,
-        evidence: Evidence { summary: item.text(SUMMARY)?.to_owned(), figures },
+        evidence: Evidence { summary: item.text(SUMMARY)?.to_owned(), figures, since: None },
         cause: item.text(CAUSE)?.to_owned(),
         class: item.optional_text(CLASS)?.map(str::to_owned),
         group: item.optional_text(GROUP)?.map(str::to_owned),

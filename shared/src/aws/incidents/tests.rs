@@ -286,3 +286,15 @@ async fn without_an_answer_it_says_where_to_look() {
     assert!(text.starts_with("table syncwatch-incidents: AWS did not answer"), "{text}");
     assert!(text.contains("AWS_ENDPOINT_URL"), "{text}");
 }
+
+#[tokio::test]
+async fn all_incidents_are_asked_for_without_a_filter_and_live_ones_with_one() {
+    let (wire, everything) = store(200, json!({ "Items": [] })).await;
+    everything.all_incidents("properties").await.unwrap();
+    let asked = wire.only_request().await.json();
+    assert_eq!(asked.get("FilterExpression"), None, "{asked}");
+    assert_eq!(asked["ExpressionAttributeNames"], json!({ "#pipeline": "pipeline" }));
+    let (wire, live) = store(200, json!({ "Items": [] })).await;
+    live.live_incidents("properties").await.unwrap();
+    assert!(wire.only_request().await.json()["FilterExpression"].is_string());
+}

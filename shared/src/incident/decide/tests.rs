@@ -610,3 +610,69 @@ proptest! {
         prop_assert!(openings <= 3, "{openings} openings");
     }
 }
+
+#[test]
+fn an_opening_keeps_when_the_incident_was_open_before() {
+    let mut life = Life::new();
+    let failing = |since: i64| {
+        let evidence = Evidence::new("failed").since(at(since));
+        Finding::unhealthy(Check::SyncPaused, SUBJECT, Severity::Error, evidence, "cause")
+    };
+    life.see(&failing(-30), 0);
+    life.see(&healthy(), 10);
+    // Resolved and opened again on the same day: neither is lost.
+    life.see(&failing(100), 120);
+    let episode = |began: i64, told: i64, resolved: Option<i64>| Episode {
+        began_at: at(began),
+        told_at: at(told),
+        resolved_at: resolved.map(at),
+    };
+    let history = life.incident().history();
+    assert_eq!(history.episodes, [episode(-30, 0, Some(10)), episode(100, 120, None)]);
+    assert_eq!(history.forgotten_until, None);
+    // Evidence of the future, or none: it began when it was found.
+    let mut life = Life::new();
+    life.see(&failing(5), 0);
+    assert_eq!(life.incident().history().episodes, [episode(0, 0, None)]);
+}
+
+#[test]
+fn what_was_held_is_an_episode_once_it_is_told_and_begins_when_it_began() {
+    let mut life = Life::new();
+    life.silences = vec![silence("s", 0, 60)];
+    life.see(&unhealthy(Severity::Error), 1);
+    assert_eq!(life.incident().history().episodes, []);
+    life.see(&unhealthy(Severity::Error), 61);
+    let history = life.incident().history();
+    assert_eq!(history.episodes, [Episode { began_at: at(1), told_at: at(61), resolved_at: None }]);
+}
+
+#[test]
+fn no_more_than_some_episodes_are_kept_and_it_is_kept_which_are_not() {
+    let mut life = Life::new();
+    let days = i64::try_from(REMEMBERED_EPISODES).unwrap() + 3;
+    for day in 0..days {
+        life.see(&unhealthy(Severity::Error), day * 2_880);
+        life.see(&healthy(), day * 2_880 + 5);
+    }
+    let history = life.incident().history();
+    assert_eq!(history.episodes.len(), REMEMBERED_EPISODES);
+    assert_eq!(history.forgotten_until, Some(at(2 * 2_880 + 5)));
+    assert!(history.episodes.iter().all(|episode| episode.resolved_at.is_some()));
+}
+
+#[test]
+fn of_an_incident_from_before_episodes_were_kept_the_last_one_is_known() {
+    let mut life = resolved();
+    life.see(&unhealthy(Severity::Error), 2_880);
+    let mut incident = life.incident().clone();
+    incident.course.episodes.clear();
+    incident.course.began_at = None;
+    let last = Episode { began_at: at(2_880), told_at: at(2_880), resolved_at: None };
+    let known = crate::incident::History { episodes: vec![last], forgotten_until: Some(at(2_880)) };
+    assert_eq!(incident.history(), known);
+    life.stored = Some(incident);
+    life.see(&healthy(), 2_890);
+    let ended = Episode { resolved_at: Some(at(2_890)), ..last };
+    assert_eq!(life.incident().history(), crate::incident::History { episodes: vec![ended], ..known });
+}

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::finding::{Figure, Severity};
-use crate::incident::{Acknowledged, Hold};
+use crate::incident::{Acknowledged, Episode, Hold};
 
 /// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
 fn stored(incident: &Incident) -> HashMap<String, AttributeValue> {
@@ -34,9 +34,13 @@ prop_compose! {
         (sequence, reminders, held_back) in any::<(u32, u32, u32)>(),
         openings in proptest::collection::vec(instant(), 0..4),
         flapping in any::<bool>(),
+        (began_at, forgotten_until) in (proptest::option::of(instant()), proptest::option::of(instant())),
+        episodes in proptest::collection::vec((instant(), instant(), proptest::option::of(instant())), 0..3),
     ) -> Course {
+        let episode = |(began_at, told_at, resolved_at)| Episode { began_at, told_at, resolved_at };
         Course {
-            evaluated_at, healthy_since, stopped_at, sequence, reminders, held_back, openings, flapping,
+            evaluated_at, healthy_since, stopped_at, sequence, reminders, held_back, openings, flapping, began_at,
+            forgotten_until, episodes: episodes.into_iter().map(episode).collect(),
             ..Course::default()
         }
     }
@@ -71,7 +75,7 @@ prop_compose! {
         Incident {
             key: IncidentKey { pipeline, check, subject },
             generation, version, state, severity, opened_at, resolved_at,
-            evidence: Evidence { summary, figures },
+            evidence: Evidence { summary, figures, since: None },
             cause,
             class,
             group,
