@@ -69,6 +69,10 @@ checks! {
     WarehouseReachable = "warehouse-reachable", "warehouse";
     /// The data checks were asked in their time.
     ChecksRan = "checks-ran", "data checks";
+    /// The figures of each night were written.
+    SnapshotWritten = "snapshot-written", "snapshot";
+    /// Enough runs of a week succeed.
+    SuccessRate = "success-rate", "success rate";
     /// Enough of the source's keys are in the destination.
     Coverage = "coverage", "coverage";
     /// No column has more values missing than allowed.

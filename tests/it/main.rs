@@ -29,6 +29,8 @@ mod simulated_databricks;
 #[cfg(test)]
 mod simulated_days;
 #[cfg(test)]
+mod snapshot;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod warehouse;

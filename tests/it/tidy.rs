@@ -124,8 +124,9 @@ fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function(
 }
 
 /// What a deciding module may be called, as not every function judges observations: one verifies what it was sent and
-/// sorts it, one routes what others decided.
-const PURE_MODULES: [&str; 6] = ["judge", "verify", "triage", "delivery", "route", "key"];
+/// sorts it, one routes what others decided, one plans rows.
+const PURE_MODULES: [&str; 11] =
+    ["judge", "verify", "triage", "delivery", "route", "key", "plan", "days", "rows", "statements", "table"];
 
 /// The deciding modules that a package has: files, or folders with all that is in them.
 fn pure_files_of(package: &str) -> Vec<PathBuf> {

@@ -17,7 +17,7 @@ use syncwatch::aws::topic::Topic;
 use syncwatch::census;
 use syncwatch::checks::{DATA_CHECKS, judge_checks_ran};
 use syncwatch::finding::{Check, Finding, WhyNot};
-use syncwatch::judge::{judge_sync, judging_time};
+use syncwatch::judge::{SNAPSHOT_CHECKS, judge_snapshot_written, judge_sync, judging_time};
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, SYNCWATCH};
 use syncwatch::report::Report;
@@ -148,9 +148,18 @@ impl App {
             ),
         };
         say(&mut report, &mut round, &[checks_ran]).await;
-        // Of data it knows nothing: that is for the round of data checks to conclude.
-        let own: Vec<Check> =
-            Check::ALL.iter().copied().filter(|check| !DATA_CHECKS.contains(check)).collect();
+        let written = match self.store.last_snapshot(&self.pipeline.name).await {
+            Ok(record) => judge_snapshot_written(record.as_ref(), &self.pipeline, now),
+            Err(error) => Finding::not_evaluated(
+                Check::SnapshotWritten,
+                SYNCWATCH,
+                WhyNot::Unreadable { found: error.to_string() },
+            ),
+        };
+        say(&mut report, &mut round, &[written]).await;
+        // Of data and of whole weeks it knows nothing: that is for those to conclude who judge them.
+        let others = |check: &Check| DATA_CHECKS.contains(check) || SNAPSHOT_CHECKS.contains(check);
+        let own: Vec<Check> = Check::ALL.iter().copied().filter(|check| !others(check)).collect();
         round.conclude(&own).await;
         report.open_incidents = round.open();
         report.notices = round.sent;

@@ -1,6 +1,7 @@
-//! The record of the last whole round of data checks, so that another function can tell when they stop.
+//! The records of the last whole round of data checks and of the last snapshot, so that another function can tell when they
+//! stop.
 //!
-//! One item beside the pipeline's partition, `<pipeline>/rounds`: one write and one read, however many checks there are.
+//! One item each beside the pipeline's partition, `<pipeline>/rounds`: one write and one read, however many checks there are.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
@@ -8,10 +9,16 @@ use jiff::Timestamp;
 use super::item::{self, Item};
 use super::{Error, GET, IncidentStore, TABLE, UPDATE};
 use crate::checks::ValidatedRound;
+use crate::judge::{SnapshotFailure, SnapshotRecord};
 
 const DATA_CHECKS: &str = "data-checks";
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
+const SNAPSHOT: &str = "snapshot";
+const WRITTEN_AT: &str = "written_at";
+const FAILED_AT: &str = "failed_at";
+const FAILURE: &str = "failure";
+const OF_WAREHOUSE: &str = "of_warehouse";
 
 fn partition(pipeline: &str) -> AttributeValue {
     AttributeValue::S(format!("{pipeline}/rounds"))
@@ -65,6 +72,76 @@ impl IncidentStore {
         };
         read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
     }
+
+    /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
+    /// when the last one was written.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn record_snapshot(
+        &self,
+        pipeline: &str,
+        outcome: &Result<Timestamp, SnapshotFailure>,
+    ) -> Result<(), Error> {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, text(SNAPSHOT))
+            .expression_attribute_names("#failed_at", FAILED_AT)
+            .expression_attribute_names("#failure", FAILURE)
+            .expression_attribute_names("#of_warehouse", OF_WAREHOUSE);
+        let update = match outcome {
+            Ok(at) => update
+                .update_expression("SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse")
+                .expression_attribute_names("#written_at", WRITTEN_AT)
+                .expression_attribute_values(":at", text(&at.to_string())),
+            Err(failure) => update
+                .update_expression("SET #failed_at = :at, #failure = :failure, #of_warehouse = :of_warehouse")
+                .expression_attribute_values(":at", text(&failure.at.to_string()))
+                .expression_attribute_values(":failure", text(&failure.what))
+                .expression_attribute_values(":of_warehouse", text(&failure.of_warehouse.to_string())),
+        };
+        update.send().await.map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
+        Ok(())
+    }
+
+    /// What is recorded of snapshots; `None` if none was ever tried.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer, or what is stored is no such record.
+    pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, AttributeValue::S(SNAPSHOT.to_owned()))
+            .send()
+            .await
+            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
+        let Some(stored) = answer.item.filter(|stored| !stored.is_empty()) else { return Ok(None) };
+        let item = Item(&stored);
+        let read = || {
+            let written_at = match item.optional_text(WRITTEN_AT)? {
+                Some(_) => Some(item.parsed(WRITTEN_AT, "an instant")?),
+                None => None,
+            };
+            let failure = match item.optional_text(FAILED_AT)? {
+                Some(_) => Some(SnapshotFailure {
+                    at: item.parsed(FAILED_AT, "an instant")?,
+                    what: item.text(FAILURE)?.to_owned(),
+                    of_warehouse: item.parsed(OF_WAREHOUSE, "true or false")?,
+                }),
+                None => None,
+            };
+            Ok(SnapshotRecord { written_at, failure })
+        };
+        read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
+    }
 }
 
 #[cfg(test)]
@@ -90,6 +167,32 @@ mod tests {
 
         let wire = Wire::answering(200, json!({ "Item": item })).await;
         assert_eq!(store(&wire).last_round("properties").await.unwrap(), Some(round));
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_that_failed_is_recorded_beside_the_last_one_that_was_written() {
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_snapshot("properties", &Ok(now())).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(written["Key"]["check_subject"], json!({"S": "snapshot"}));
+        assert!(written["UpdateExpression"].as_str().unwrap().contains("REMOVE #failed_at"), "{written}");
+
+        let failure =
+            SnapshotFailure { at: now(), what: "something is missing".to_owned(), of_warehouse: false };
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_snapshot("properties", &Err(failure.clone())).await.unwrap();
+        let failed = wire.only_request().await.json();
+        assert!(!failed["UpdateExpression"].as_str().unwrap().contains("written_at"), "{failed}");
+        let values = &failed["ExpressionAttributeValues"];
+        let item = json!({
+            "written_at": written["ExpressionAttributeValues"][":at"], "failed_at": values[":at"],
+            "failure": values[":failure"], "of_warehouse": values[":of_warehouse"],
+        });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        let record = SnapshotRecord { written_at: Some(now()), failure: Some(failure) };
+        assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), Some(record));
+        let wire = Wire::answering(200, json!({})).await;
+        assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), None);
     }
 
     #[tokio::test]

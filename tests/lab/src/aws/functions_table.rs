@@ -618,7 +618,13 @@ mod tests {
         let table = FunctionsTable::parse(WHOLE).unwrap();
         assert_eq!(
             table.packages().into_iter().collect::<Vec<_>>(),
-            ["alert-relay", "daily-validation", "schedule-verification", "webhook-intake"]
+            [
+                "alert-relay",
+                "daily-validation",
+                "nightly-snapshot",
+                "schedule-verification",
+                "webhook-intake"
+            ]
         );
         assert_eq!(table.functions["webhook-intake"].url.as_ref().unwrap().path, "/webhooks/census");
         assert_eq!(

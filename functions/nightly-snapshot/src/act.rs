@@ -1,0 +1,53 @@
+//! Writes what was planned, day by day.
+
+use jiff::civil::Date;
+use syncwatch::warehouse::{Error, Statement};
+
+use crate::observe::Asker;
+use crate::plan::{DayPlan, DayRow};
+use crate::rows::Kind;
+use crate::statements::{ROWS_A_STATEMENT, Statements};
+
+/// What was written.
+#[derive(Debug, Default)]
+pub struct Written {
+    /// Days of which all rows are there now.
+    pub days: Vec<Date>,
+    /// Rows that were inserted.
+    pub inserted: usize,
+    /// Rows that were written over what was there.
+    pub updated: usize,
+    /// Why it ended before all days were written.
+    pub failure: Option<Error>,
+}
+
+/// Writes days in their order, each as a whole where the warehouse has transactions, and its own row after those of its
+/// runs: a day whose row is there has them all. Ends at the first failure; the next round writes what is left.
+pub async fn write(asker: Asker<'_>, statements: &Statements<'_>, plans: &[DayPlan]) -> Written {
+    let mut written = Written::default();
+    for plan in plans {
+        let of_day = of_day(statements, plan);
+        if !of_day.is_empty()
+            && let Err(error) = asker.write(&of_day).await
+        {
+            written.failure = Some(error);
+            break;
+        }
+        written.days.push(plan.day.snapshot_date);
+        written.inserted += plan.insert.len() + usize::from(plan.day_row == DayRow::Insert);
+        written.updated += plan.update.len() + usize::from(plan.day_row == DayRow::Update);
+    }
+    written
+}
+
+fn of_day(statements: &Statements<'_>, plan: &DayPlan) -> Vec<Statement> {
+    let fresh: Vec<_> = plan.insert.iter().collect();
+    let inserts = fresh.chunks(ROWS_A_STATEMENT).map(|rows| statements.insert(Kind::Run, rows));
+    let updates = plan.update.iter().map(|row| statements.update(row));
+    let day = match plan.day_row {
+        DayRow::Insert => Some(statements.insert(Kind::Day, &[&plan.day])),
+        DayRow::Update => Some(statements.update(&plan.day)),
+        DayRow::Unchanged => None,
+    };
+    inserts.chain(updates).chain(day).collect()
+}

@@ -1,0 +1,184 @@
+//! Which days a snapshot is about. Pure: the time is an argument.
+//!
+//! A day begins and ends at midnight in the pipeline's zone: it has 23 or 25 hours when the clocks change.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan};
+
+use crate::rows::{Row, must_be_looked_at_again};
+
+/// How long after midnight a snapshot still is the one of the day before: the figures of the data are then taken for
+/// that day, and the row says when.
+pub const LATE: SignedDuration = SignedDuration::from_hours(3);
+/// How many days back gaps are filled.
+pub const LONGEST_GAP: i64 = 31;
+
+/// What a snapshot is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The day that ends, the one before, and what earlier nights missed.
+    Night,
+    /// One day.
+    Day(Date),
+}
+
+/// What the audit log has of days.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StoredDays {
+    /// The first day that there is.
+    pub first: Option<Date>,
+    /// The newest one.
+    pub newest: Option<Date>,
+    /// Those of the last [`LONGEST_GAP`] days, and the one that is asked for.
+    pub rows: Vec<Row>,
+}
+
+/// The days that are to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concerned {
+    /// Newest first: when time runs out, the oldest are left for the next night.
+    pub days: Vec<Date>,
+    /// Days that are missing and too long ago, first and last.
+    pub beyond: Option<(Date, Date)>,
+}
+
+/// The day on which an instant is.
+pub fn day_of(instant: Timestamp, zone: &TimeZone) -> Date {
+    instant.to_zoned(zone.clone()).date()
+}
+
+/// The first instant of a day, and the first one after it.
+pub fn bounds(day: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
+    // Where midnight does not exist this is the first instant that does. Refused at the ends of time only.
+    let start =
+        |day: Date, otherwise| day.to_zoned(zone.clone()).map_or(otherwise, |midnight| midnight.timestamp());
+    let from = start(day, Timestamp::MIN);
+    (from, day.tomorrow().map_or(Timestamp::MAX, |next| start(next, Timestamp::MAX)))
+}
+
+/// The day that a snapshot of this instant closes: the day that it is, or in the first [`LATE`] hours the one before.
+pub fn closing_day(zone: &TimeZone, now: Timestamp) -> Date {
+    let today = day_of(now, zone);
+    let (from, _) = bounds(today, zone);
+    if now.duration_since(from) <= LATE { days_before(today, 1) } else { today }
+}
+
+/// So many days before a day.
+pub fn days_before(day: Date, count: i64) -> Date {
+    day.saturating_sub(count.days())
+}
+
+/// The first day that is looked at for gaps.
+pub fn first_looked_at(closing: Date) -> Date {
+    days_before(closing, LONGEST_GAP)
+}
+
+/// The days that a snapshot writes: the one that ends, the one before, and each since the first one of the log that has no
+/// row, or one of which runs are still to come.
+pub fn concerned(stored: &StoredDays, scope: Scope, closing: Date) -> Concerned {
+    if let Scope::Day(day) = scope {
+        return Concerned { days: vec![day], beyond: None };
+    }
+    let mut days = vec![closing, days_before(closing, 1)];
+    let earliest = first_looked_at(closing);
+    let Some(first) = stored.first else { return Concerned { days, beyond: None } };
+    let mut day = days_before(closing, 2);
+    while day >= first.max(earliest) {
+        let row = stored.rows.iter().find(|row| row.snapshot_date == day);
+        if row.is_none_or(must_be_looked_at_again) {
+            days.push(day);
+        }
+        day = days_before(day, 1);
+    }
+    let last_beyond = days_before(earliest, 1);
+    let beyond = stored.newest.map(|newest| newest.saturating_add(1.day()));
+    let beyond = beyond.filter(|first| *first <= last_beyond).map(|first| (first, last_beyond));
+    Concerned { days, beyond }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::tests::day_row;
+
+    fn date(text: &str) -> Date {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_day_is_as_long_as_the_clocks_of_the_zone_have_it() {
+        // zone, day => begins, hours
+        let table = [
+            ("America/Los_Angeles", "2026-11-24", "2026-11-24T08:00:00Z", 24),
+            ("America/Los_Angeles", "2027-03-14", "2027-03-14T08:00:00Z", 23),
+            ("America/Los_Angeles", "2027-03-15", "2027-03-15T07:00:00Z", 24),
+            ("America/Los_Angeles", "2026-11-01", "2026-11-01T07:00:00Z", 25),
+            ("America/Los_Angeles", "2026-11-02", "2026-11-02T08:00:00Z", 24),
+            ("America/Santiago", "2026-09-06", "2026-09-06T04:00:00Z", 23),
+            ("UTC", "2026-02-28", "2026-02-28T00:00:00Z", 24),
+        ];
+        for (zone, day, begins, hours) in table {
+            let zone = TimeZone::get(zone).unwrap();
+            let (from, to) = bounds(date(day), &zone);
+            assert_eq!(from, begins.parse::<Timestamp>().unwrap(), "{day}");
+            assert_eq!(to.duration_since(from), SignedDuration::from_hours(hours), "{day}");
+            let just_before = |instant: Timestamp| instant - SignedDuration::from_nanos(1);
+            assert_eq!((day_of(from, &zone), day_of(just_before(to), &zone)), (date(day), date(day)));
+            assert_eq!(day_of(just_before(from), &zone), date(day).yesterday().unwrap());
+        }
+    }
+
+    #[test]
+    fn a_late_snapshot_closes_the_day_that_has_just_ended() {
+        let zone = TimeZone::get("America/Los_Angeles").unwrap();
+        for (now, day) in [
+            ("2026-11-25T07:59:00Z", "2026-11-24"),
+            ("2026-11-25T08:00:00Z", "2026-11-24"),
+            ("2026-11-25T11:00:00Z", "2026-11-24"),
+            ("2026-11-25T11:00:01Z", "2026-11-25"),
+            // 23:59 of the day of 23 hours, and of the one of 25.
+            ("2027-03-15T06:59:00Z", "2027-03-14"),
+            ("2026-11-02T07:59:00Z", "2026-11-01"),
+            // Three hours after midnight are two by the clock when an hour comes twice.
+            ("2026-11-01T10:00:00Z", "2026-10-31"),
+            ("2026-11-01T10:00:01Z", "2026-11-01"),
+        ] {
+            assert_eq!(closing_day(&zone, now.parse().unwrap()), date(day), "{now}");
+        }
+    }
+
+    #[test]
+    fn gaps_are_filled_from_the_first_day_on_and_no_further_back_than_the_limit() {
+        let closing = date("2026-11-24");
+        let stored = |days: &[&str], first: &str, newest: &str| StoredDays {
+            first: Some(date(first)),
+            newest: Some(date(newest)),
+            rows: days.iter().map(|day| day_row(date(day))).collect(),
+        };
+        let days = |stored: &StoredDays| {
+            let found = concerned(stored, Scope::Night, closing);
+            let days: Vec<String> = found.days.iter().map(ToString::to_string).collect();
+            (days, found.beyond.map(|(from, to)| format!("{from} {to}")))
+        };
+        let two = vec!["2026-11-24".to_owned(), "2026-11-23".to_owned()];
+        assert_eq!(days(&StoredDays::default()), (two.clone(), None), "the first night");
+        let whole = stored(&["2026-11-23", "2026-11-22", "2026-11-21"], "2026-11-21", "2026-11-23");
+        assert_eq!(days(&whole), (two.clone(), None));
+        let gap = stored(&["2026-11-19", "2026-11-21"], "2026-11-19", "2026-11-21");
+        let mut three = two.clone();
+        three.extend(["2026-11-22".to_owned(), "2026-11-20".to_owned()]);
+        assert_eq!(days(&gap), (three, None));
+        let (long, beyond) = days(&stored(&[], "2026-01-01", "2026-10-01"));
+        assert_eq!((long.len(), long.last().unwrap().as_str()), (32, "2026-10-24"));
+        assert_eq!(beyond.as_deref(), Some("2026-10-02 2026-10-23"));
+
+        let mut open = stored(&["2026-11-23", "2026-11-22", "2026-11-21"], "2026-11-21", "2026-11-23");
+        open.rows[2].figures_missing = Some("data: no view; runs: 1 is at work".to_owned());
+        let mut with_open = two;
+        with_open.push("2026-11-21".to_owned());
+        assert_eq!(days(&open), (with_open, None));
+        let one = concerned(&open, Scope::Day(date("2026-01-02")), closing);
+        assert_eq!(one, Concerned { days: vec![date("2026-01-02")], beyond: None });
+    }
+}

@@ -1,0 +1,118 @@
+//! Judges whether enough runs succeed. Pure: no I/O, no clock, no failure.
+
+use std::collections::BTreeMap;
+
+use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use syncwatch::judge::unread;
+use syncwatch::pipeline::Sync;
+
+use crate::plan::{HistoryEnd, SyncRuns};
+
+/// Days that are judged together.
+pub const JUDGED_DAYS: i64 = 7;
+/// Fewer runs say little of a rate.
+pub const FEWEST_RUNS: u64 = 5;
+
+/// How many runs of a sync ended in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Ended without an error of their own.
+    pub completed: u64,
+    /// Ended with an error. Skipped and cancelled ones say nothing of whether the sync can succeed.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Counts runs of a status, in the audit log's word.
+    pub fn count(&mut self, status: &str, runs: u64) {
+        match status {
+            "completed" => self.completed += runs,
+            "failed" => self.failed += runs,
+            _ => {}
+        }
+    }
+}
+
+/// Judges each sync by the runs of the last [`JUDGED_DAYS`] days: those of the audit log, and those that Census has just
+/// told of.
+///
+/// * a lower share of them completed than `objectives.success_rate_percent` => warning
+/// * fewer than [`FEWEST_RUNS`], or Census does not tell the newest ones     => not evaluated
+pub fn judge_success(
+    census: &[SyncRuns<'_>],
+    tallies: &BTreeMap<String, Tally>,
+    target_percent: f64,
+) -> Vec<Finding> {
+    census.iter().map(|of| success(of.sync, &of.end, tallies.get(&of.sync.key), target_percent)).collect()
+}
+
+fn success(sync: &Sync, end: &HistoryEnd, tally: Option<&Tally>, target_percent: f64) -> Finding {
+    let check = Check::SuccessRate;
+    if let HistoryEnd::Unread(why) = end {
+        return Finding::not_evaluated(check, &sync.key, unread(why));
+    }
+    let Tally { completed, failed } = tally.copied().unwrap_or_default();
+    let runs = completed.saturating_add(failed);
+    if runs < FEWEST_RUNS {
+        let awaited = format!(
+            "{FEWEST_RUNS} runs that completed or failed within {JUDGED_DAYS} days; there are {runs}"
+        );
+        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+    }
+    #[expect(clippy::cast_precision_loss, reason = "runs are far fewer than 2^52")]
+    let percent = 100.0 * completed as f64 / runs as f64;
+    let summary =
+        format!("{percent:.1} % of {runs} runs of {JUDGED_DAYS} days completed, promised {target_percent} %");
+    let evidence = Evidence::new(summary)
+        .with("completed", completed)
+        .with("failed", failed)
+        .with("promised", format!("{target_percent} %"));
+    if percent >= target_percent {
+        return Finding::healthy(check, &sync.key, evidence);
+    }
+    let cause =
+        "Runs fail again and again, or failed for long: each failure has its own notice with its class";
+    Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use syncwatch::observation::Unread;
+    use syncwatch::pipeline::Pipeline;
+
+    use super::*;
+
+    #[test]
+    fn a_sync_is_judged_by_its_week_and_by_none_that_has_too_few_runs() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let sync = &pipeline.syncs[0];
+        let whole = HistoryEnd::Whole;
+        let refused = HistoryEnd::Unread(Unread::Refused("401".to_owned()));
+        // completed, failed, history => outcome
+        let table = [
+            (95, 5, &whole, "healthy"),
+            (94, 6, &whole, "warning"),
+            (5, 0, &whole, "healthy"),
+            (4, 0, &whole, "not evaluated"),
+            (0, 5, &whole, "warning"),
+            (0, 0, &whole, "not evaluated"),
+            (0, 100, &refused, "held under token-accepted"),
+        ];
+        for (completed, failed, end, expected) in table {
+            let finding = success(sync, end, Some(&Tally { completed, failed }), 95.0);
+            assert!(finding.to_string().contains(expected), "{completed} and {failed}: {finding}");
+        }
+        assert!(success(sync, &whole, None, 95.0).to_string().contains("not evaluated"));
+    }
+
+    #[test]
+    fn skipped_and_cancelled_runs_say_nothing() {
+        let mut tally = Tally::default();
+        for (status, runs) in
+            [("completed", 3), ("skipped", 50), ("cancelled", 2), ("failed", 1), ("working", 1)]
+        {
+            tally.count(status, runs);
+        }
+        assert_eq!(tally, Tally { completed: 3, failed: 1 });
+    }
+}

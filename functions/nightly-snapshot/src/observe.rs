@@ -1,0 +1,239 @@
+//! Reads what a snapshot is made of: the audit log, Census, the health view and the store of incidents.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use futures::{StreamExt, stream};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::census::Client;
+use syncwatch::incident::Incident;
+use syncwatch::observation::Unread;
+use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::warehouse::{Answer, Error, Row as Answered, Statement, Warehouse};
+use tokio::time::{Instant, timeout_at};
+
+use crate::days::{Scope, StoredDays, first_looked_at};
+use crate::judge::Tally;
+use crate::plan::{DataLook, HistoryEnd, IncidentLook, SyncRuns};
+use crate::rows::{DataFigures, Row};
+use crate::statements::Statements;
+
+/// Syncs whose runs are read at the same time.
+const CONCURRENT_READS: usize = 10;
+/// Runs on a page; the most that Census gives.
+const PAGE_SIZE: u32 = 100;
+/// How long Census may take for all of it: the warehouse has its own time, and people are to be told within the function's.
+const CENSUS_LIMIT: Duration = Duration::from_secs(40);
+/// Pages of one sync at the most: a month of runs every ten minutes.
+const MOST_PAGES: u32 = 45;
+
+/// What is waited for when the time of a round is up.
+const ALL_STATEMENTS: &str = "all statements of the round";
+
+/// Asks the warehouse, and lets it write, by a deadline.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'w> {
+    warehouse: &'w Warehouse,
+    deadline: Instant,
+    budget: Duration,
+}
+
+impl<'w> Asker<'w> {
+    /// Whatever is not done within `budget` from now on is a time-out.
+    pub fn new(warehouse: &'w Warehouse, budget: Duration) -> Self {
+        Self { warehouse, deadline: Instant::now() + budget, budget }
+    }
+
+    /// Asks one statement.
+    ///
+    /// # Errors
+    /// See [`Error`]; a statement beyond the deadline is dropped, which cancels it.
+    pub async fn ask(self, statement: &Statement) -> Result<Answer, Error> {
+        timeout_at(self.deadline, self.warehouse.query(statement))
+            .await
+            .unwrap_or_else(|_| Err(self.too_late(statement.label())))
+    }
+
+    /// Writes statements in order, all or none of them where the warehouse has transactions.
+    ///
+    /// # Errors
+    /// See [`Error`]. Some of them may have been done; each by itself is done or not.
+    pub async fn write(self, statements: &[Statement]) -> Result<(), Error> {
+        let label = statements.first().map_or("nothing", Statement::label);
+        match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
+            Ok(done) => done.map(|_| ()),
+            Err(_) => Err(self.too_late(label)),
+        }
+    }
+
+    fn too_late(self, label: &str) -> Error {
+        Error::Timeout { statement: label.to_owned(), seconds: self.budget.as_secs(), what: ALL_STATEMENTS }
+    }
+}
+
+/// Whether the time of the round was up, and not that of one statement.
+pub fn is_out_of_time(error: &Error) -> bool {
+    matches!(error, Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
+}
+
+/// The days that the audit log has.
+///
+/// # Errors
+/// The audit log cannot be read: without it nothing may be written.
+pub async fn stored_days(
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    scope: Scope,
+    closing: Date,
+) -> Result<StoredDays, Error> {
+    let span = asker.ask(&statements.span()).await?;
+    let also = match scope {
+        Scope::Night => None,
+        Scope::Day(day) => Some(day),
+    };
+    let days = asker.ask(&statements.days(first_looked_at(closing), also)).await?;
+    let span = span.only_row()?;
+    Ok(StoredDays {
+        first: span.get("first_day")?,
+        newest: span.get("newest_day")?,
+        rows: days.rows().map(|row| Row::read_day(&row)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// The runs that the audit log has of these days.
+///
+/// # Errors
+/// The audit log cannot be read.
+pub async fn stored_runs(
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    days: &[Date],
+) -> Result<Vec<Row>, Error> {
+    let answer = asker.ask(&statements.runs(days)).await?;
+    answer.rows().map(|row| Row::read_run(&row)).collect()
+}
+
+/// How the runs from one day to another ended, by sync, without those of some days.
+///
+/// # Errors
+/// The audit log cannot be read.
+pub async fn outcomes(
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    (from, to): (Date, Date),
+    without: &[Date],
+) -> Result<BTreeMap<String, Tally>, Error> {
+    let answer = asker.ask(&statements.outcomes(from, to)).await?;
+    let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
+    for row in answer.rows() {
+        if without.contains(&row.get("snapshot_date")?) {
+            continue;
+        }
+        let (sync, status): (Option<String>, Option<String>) = (row.get("sync_name")?, row.get("status")?);
+        if let (Some(sync), Some(status)) = (sync, status) {
+            let runs = u64::try_from(row.get::<i64>("runs")?).unwrap_or(0);
+            tallies.entry(sync).or_default().count(&status, runs);
+        }
+    }
+    Ok(tallies)
+}
+
+/// The state of the data.
+pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
+    let Some(statement) = statements.health() else { return DataLook::NotDeclared };
+    let answer = asker.ask(&statement).await;
+    let row = match &answer {
+        Ok(answer) => answer.only_row(),
+        Err(error) => return DataLook::Failed(error.to_string()),
+    };
+    match row {
+        Ok(row) => figures(&row),
+        Err(error) => DataLook::Failed(error.to_string()),
+    }
+}
+
+fn figures(row: &Answered<'_>) -> DataLook {
+    let mut unknown = Vec::new();
+    let mut count = |column: &str| match row.get::<Option<i64>>(column) {
+        Ok(Some(count)) => Some(count),
+        Ok(None) => {
+            unknown.push(format!("{column} is NULL in the view"));
+            None
+        }
+        Err(error) => {
+            unknown.push(format!("{column}, {error}"));
+            None
+        }
+    };
+    let mut figures = DataFigures {
+        total: count("total_properties"),
+        synced: count("synced_properties"),
+        coverage: None,
+        create_queue: count("create_queue_count"),
+        update_queue: count("update_queue_count"),
+        null_companies: count("null_company_count"),
+        duplicates: count("duplicate_count"),
+    };
+    match row.get("coverage_percentage") {
+        // Of nothing there is no share.
+        Ok(coverage) => figures.coverage = coverage,
+        Err(error) => unknown.push(format!("coverage_percentage, {error}")),
+    }
+    DataLook::Taken { figures, unknown }
+}
+
+/// When each incident was open.
+pub async fn incidents(store: &IncidentStore, pipeline: &str) -> IncidentLook {
+    match store.all_incidents(pipeline).await {
+        Ok((incidents, unreadable)) => IncidentLook::Read {
+            histories: incidents.iter().map(Incident::history).collect(),
+            unreadable: unreadable.len(),
+        },
+        Err(error) => IncidentLook::Failed(error.to_string()),
+    }
+}
+
+/// The runs of each declared sync from an instant on; `census` is why there is nobody to ask.
+pub async fn runs<'p>(
+    census: &Result<Client, Unread>,
+    pipeline: &'p Pipeline,
+    from: Timestamp,
+) -> Vec<SyncRuns<'p>> {
+    let deadline = Instant::now() + CENSUS_LIMIT;
+    let read = |sync: &'p Sync| async move {
+        match census {
+            Ok(client) => runs_of(client, sync, from, deadline).await,
+            Err(why) => SyncRuns { sync, runs: Vec::new(), end: HistoryEnd::Unread(why.clone()) },
+        }
+    };
+    stream::iter(&pipeline.syncs).map(read).buffered(CONCURRENT_READS).collect().await
+}
+
+/// Newest first, page by page. While it is read new runs come in front, so that the end of a page comes again as the
+/// beginning of the next.
+async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline: Instant) -> SyncRuns<'p> {
+    let (mut runs, mut seen) = (Vec::new(), HashSet::new());
+    let mut end = HistoryEnd::TooLong;
+    for page in 1..=MOST_PAGES {
+        let history = match timeout_at(deadline, client.runs_of_sync_page(sync.id, page, PAGE_SIZE)).await {
+            Ok(Ok(history)) => history,
+            Ok(Err(error)) => {
+                end = HistoryEnd::Unread(error.to_unread());
+                break;
+            }
+            Err(_) => {
+                let why = format!("not read to their end within {} s", CENSUS_LIMIT.as_secs());
+                end = HistoryEnd::Unread(Unread::Unreachable(why));
+                break;
+            }
+        };
+        runs.extend(history.runs.into_iter().filter(|run| seen.insert(run.id)));
+        if history.complete || runs.last().is_some_and(|oldest| oldest.created_at < from) {
+            end = HistoryEnd::Whole;
+            break;
+        }
+    }
+    SyncRuns { sync, runs, end }
+}

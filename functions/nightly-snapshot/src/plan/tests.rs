@@ -1,0 +1,441 @@
+use proptest::prelude::*;
+use syncwatch::incident::Episode;
+use syncwatch::observation::{Counts, RunError, RunId};
+use syncwatch::pipeline::Pipeline;
+
+use super::*;
+use crate::days::{Scope, closing_day, concerned};
+
+const DAY: &str = "2026-11-24";
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap()
+}
+
+fn instant(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// 23:59 in Los Angeles.
+fn night() -> Timestamp {
+    instant("2026-11-25T07:59:00Z")
+}
+
+fn run(id: u64, created: &str, status: RunStatus) -> Run {
+    let created_at = instant(created);
+    let ended = status.is_terminal();
+    Run {
+        id: RunId(id),
+        sync_id: None,
+        completed_at: ended.then(|| created_at + SignedDuration::from_secs(90)),
+        scheduled_for: None,
+        counts: Counts {
+            source: None,
+            processed: Some(100),
+            updated: Some(97),
+            failed: Some(2),
+            invalid: Some(1),
+        },
+        error: (status == RunStatus::Failed)
+            .then(|| RunError { message: Some("401 Unauthorized".to_owned()), ..RunError::default() }),
+        full_sync: None,
+        status,
+        created_at,
+    }
+}
+
+fn figures() -> DataFigures {
+    DataFigures {
+        total: Some(20_247),
+        synced: Some(18_722),
+        coverage: Some(92.47),
+        create_queue: Some(1_525),
+        update_queue: Some(7),
+        null_companies: Some(3),
+        duplicates: Some(2),
+    }
+}
+
+fn taken() -> DataLook {
+    DataLook::Taken { figures: figures(), unknown: Vec::new() }
+}
+
+/// Everything in its place: one sync with these runs, the other with none.
+fn seen<'p>(pipeline: &'p Pipeline, runs: Vec<Run>, end: HistoryEnd) -> Observation<'p> {
+    let mut runs = runs;
+    runs.sort_by_key(|run| std::cmp::Reverse(run.created_at));
+    let mut syncs = pipeline.syncs.iter();
+    let (first, second) = (syncs.next().unwrap(), syncs.next().unwrap());
+    Observation {
+        days: StoredDays::default(),
+        runs: Vec::new(),
+        census: vec![
+            SyncRuns { sync: first, runs, end },
+            SyncRuns { sync: second, runs: Vec::new(), end: HistoryEnd::Whole },
+        ],
+        data: taken(),
+        incidents: IncidentLook::Read { histories: Vec::new(), unreadable: 0 },
+    }
+}
+
+fn plan_at(seen: &Observation<'_>, days: &[&str], now: Timestamp) -> Vec<DayPlan> {
+    let days: Vec<Date> = days.iter().map(|day| day.parse().unwrap()).collect();
+    plan(seen, &days, "properties", &pipeline().time_zone, now)
+}
+
+/// What the audit log has once these plans are carried out.
+fn carried_out(seen: &mut Observation<'_>, plans: &[DayPlan]) {
+    for plan in plans {
+        for row in plan.insert.iter().chain(&plan.update) {
+            seen.runs.retain(|there| there.audit_id != row.audit_id);
+            seen.runs.push(row.clone());
+        }
+        if plan.day_row != DayRow::Unchanged {
+            seen.days.rows.retain(|there| there.audit_id != plan.day.audit_id);
+            seen.days.rows.push(plan.day.clone());
+        }
+    }
+    seen.days.first = seen.days.rows.iter().map(|row| row.snapshot_date).min();
+    seen.days.newest = seen.days.rows.iter().map(|row| row.snapshot_date).max();
+}
+
+fn writes(plans: &[DayPlan]) -> usize {
+    plans.iter().map(DayPlan::writes).sum()
+}
+
+fn missing(plan: &DayPlan) -> &str {
+    plan.day.figures_missing.as_deref().unwrap_or_default()
+}
+
+#[test]
+fn a_run_becomes_a_row_and_a_day_sums_its_runs_and_the_second_time_nothing_is_written() {
+    let pipeline = pipeline();
+    let runs = vec![
+        run(1, "2026-11-24T08:00:00Z", RunStatus::Completed),
+        run(2, "2026-11-24T20:00:00Z", RunStatus::Failed),
+        run(3, "2026-11-25T07:30:00Z", RunStatus::Skipped),
+    ];
+    let mut seen = seen(&pipeline, runs, HistoryEnd::Whole);
+    let plans = plan_at(&seen, &[DAY], night());
+    let [plan] = plans.as_slice() else { panic!("{plans:?}") };
+    let ids: Vec<&str> = plan.insert.iter().map(|row| row.audit_id.as_str()).collect();
+    assert_eq!(ids, ["run/properties-create/1", "run/properties-create/2", "run/properties-create/3"]);
+    assert_eq!(
+        plan.insert[0].records,
+        Records { processed: Some(100), succeeded: Some(97), failed: Some(3), error_rate: Some(3.0) }
+    );
+    assert_eq!(plan.insert[0].sync_type.as_deref(), Some("create"));
+    assert!(plan.insert[1].notes.as_deref().unwrap().starts_with("error class "), "{:?}", plan.insert[1]);
+    // Skipped runs deliver nothing, so they are in no sum.
+    assert_eq!(plan.day.records.processed, Some(200));
+    assert_eq!((plan.day.records.failed, plan.day.duration_seconds), (Some(6), Some(180)));
+    assert_eq!(plan.day.notes.as_deref(), Some("3 runs: 1 completed, 1 failed, 1 skipped"));
+    assert_eq!((plan.day.data, missing(plan)), (figures(), ""));
+    assert_eq!(plan.day.audit_id, "day/properties/2026-11-24");
+
+    carried_out(&mut seen, &plans);
+    let again = plan_at(&seen, &[DAY], night());
+    assert_eq!((writes(&again), again[0].unchanged), (0, 4));
+    let a_minute_later = plan_at(&seen, &[DAY], night() + SignedDuration::from_secs(59));
+    assert_eq!(writes(&a_minute_later), 0, "the same figures at another moment are no news");
+}
+
+#[test]
+fn delivery_failures_and_the_quality_of_data_stay_apart() {
+    let pipeline = pipeline();
+    let mut all_refused = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
+    all_refused.counts.failed = Some(100);
+    all_refused.counts.updated = Some(0);
+    let mut seen = seen(&pipeline, vec![all_refused], HistoryEnd::Whole);
+    let clean = DataFigures { null_companies: Some(0), duplicates: Some(0), ..figures() };
+    seen.data = DataLook::Taken { figures: clean, unknown: Vec::new() };
+    let refused = plan_at(&seen, &[DAY], night());
+    assert_eq!(refused[0].day.records.failed, Some(101));
+    assert_eq!((refused[0].day.data.null_companies, refused[0].day.data.duplicates), (Some(0), Some(0)));
+
+    let mut good = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
+    good.counts.failed = Some(0);
+    good.counts.invalid = Some(0);
+    seen.census[0].runs = vec![good];
+    seen.data = taken();
+    let dirty = plan_at(&seen, &[DAY], night());
+    assert_eq!((dirty[0].day.records.failed, dirty[0].day.records.error_rate), (Some(0), Some(0.0)));
+    assert_eq!((dirty[0].day.data.null_companies, dirty[0].day.data.duplicates), (Some(3), Some(2)));
+}
+
+#[test]
+fn a_run_counts_for_the_day_on_which_it_began_on_both_days_when_the_clocks_change() {
+    let pipeline = pipeline();
+    // day, first instant, last second
+    for (day, first, last) in [
+        ("2026-11-24", "2026-11-24T08:00:00Z", "2026-11-25T07:59:59Z"),
+        ("2027-03-14", "2027-03-14T08:00:00Z", "2027-03-15T06:59:59Z"),
+        ("2026-11-01", "2026-11-01T07:00:00Z", "2026-11-02T07:59:59Z"),
+    ] {
+        let second = SignedDuration::from_secs(1);
+        let outside = [instant(first) - second, instant(last) + second];
+        let runs = vec![
+            run(1, &outside[0].to_string(), RunStatus::Completed),
+            run(2, first, RunStatus::Completed),
+            run(3, last, RunStatus::Completed),
+            run(4, &outside[1].to_string(), RunStatus::Completed),
+        ];
+        let seen = seen(&pipeline, runs, HistoryEnd::Whole);
+        let plans = plan_at(&seen, &[day], instant(last));
+        let ids: Vec<&str> = plans[0].insert.iter().filter_map(|row| row.run_id.as_deref()).collect();
+        assert_eq!(ids, ["2", "3"], "{day}");
+    }
+}
+
+#[test]
+fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended() {
+    let pipeline = pipeline();
+    let mut seen =
+        seen(&pipeline, vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Working)], HistoryEnd::Whole);
+    let plans = plan_at(&seen, &[DAY], night());
+    assert_eq!(plans[0].insert[0].records, Records::default(), "counts on their way are no counts");
+    assert_eq!((plans[0].day.records.processed, missing(&plans[0])), (None, "runs: 1 of 1 still at work"));
+    carried_out(&mut seen, &plans);
+    // Two nights are missed. The third one looks at that day again.
+    let third = instant("2026-11-28T07:59:00Z");
+    let zone = &pipeline.time_zone;
+    let days = concerned(&seen.days, Scope::Night, closing_day(zone, third)).days;
+    assert!(days.contains(&DAY.parse().unwrap()), "{days:?}");
+    seen.census[0].runs = vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Completed)];
+    let plans = plan(&seen, &days, "properties", zone, third);
+    let of_day = plans.iter().find(|plan| plan.day.snapshot_date.to_string() == DAY).unwrap();
+    assert_eq!((of_day.insert.len(), of_day.update.len(), of_day.day_row), (0, 1, DayRow::Update));
+    assert_eq!((of_day.day.records.processed, missing(of_day)), (Some(100), ""));
+    assert_eq!(
+        (of_day.day.data, of_day.day.execution_timestamp),
+        (figures(), night()),
+        "what was taken stays"
+    );
+    carried_out(&mut seen, &plans);
+    let settled = concerned(&seen.days, Scope::Night, closing_day(zone, third)).days;
+    assert_eq!(settled.len(), 2, "{settled:?}");
+}
+
+#[test]
+fn the_state_of_the_data_is_never_that_of_another_day() {
+    let pipeline = pipeline();
+    let hours = SignedDuration::from_hours;
+    let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
+    // Late: it is taken for the day that has just ended, and the row says when.
+    let late = plan_at(&seen, &[DAY, "2026-11-23"], night() + hours(1));
+    assert_eq!((late[0].day.data, late[0].day.execution_timestamp), (figures(), night() + hours(1)));
+    assert!(late[0].day.notes.as_deref().unwrap().contains("59m after the day"), "{:?}", late[0].day.notes);
+    assert_eq!(
+        (late[1].day.data, missing(&late[1])),
+        (DataFigures::default(), "data: cannot be had any more")
+    );
+    // Too late.
+    let too_late = plan_at(&seen, &[DAY], night() + hours(4));
+    assert_eq!((too_late[0].day.data.total, missing(&too_late[0])), (None, "data: cannot be had any more"));
+    // While the day lasts the newest look counts; once it has ended, what was taken stays.
+    let noon = plan_at(&seen, &[DAY], night() - hours(12));
+    carried_out(&mut seen, &noon);
+    let evening = DataFigures { duplicates: Some(9), ..figures() };
+    seen.data = DataLook::Taken { figures: evening, unknown: Vec::new() };
+    let plans = plan_at(&seen, &[DAY], night());
+    assert_eq!((plans[0].day.data, plans[0].day_row), (evening, DayRow::Update));
+    carried_out(&mut seen, &plans);
+    seen.data =
+        DataLook::Taken { figures: DataFigures { duplicates: Some(0), ..figures() }, unknown: Vec::new() };
+    let after = plan_at(&seen, &[DAY], night() + hours(1));
+    assert_eq!((after[0].day.data, writes(&after)), (evening, 0));
+}
+
+#[test]
+fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_was() {
+    let pipeline = pipeline();
+    let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
+    let looks = [
+        (DataLook::NotDeclared, "data: pipeline.toml names no health_view"),
+        (DataLook::Failed("the view; is gone".to_owned()), "data: the view, is gone"),
+        (
+            DataLook::Taken {
+                figures: DataFigures { duplicates: None, ..figures() },
+                unknown: vec!["duplicate_count is NULL in the view".to_owned()],
+            },
+            "data: duplicate_count is NULL in the view",
+        ),
+    ];
+    for (look, expected) in looks {
+        seen.days = StoredDays::default();
+        seen.data = look;
+        let plans = plan_at(&seen, &[DAY], night());
+        assert_eq!(missing(&plans[0]), expected);
+        assert_eq!(plans[0].day.records.processed, Some(0), "no run is nothing processed, and known");
+        carried_out(&mut seen, &plans);
+        seen.data = DataLook::NotAsked;
+        let later = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
+        assert_eq!(
+            missing(&later[0]),
+            expected,
+            "why it could not be had then says more than that it is too late"
+        );
+        assert_eq!(writes(&later), 0);
+    }
+    // Figures of the same day from an earlier look stay, and it is said that they are not new.
+    seen.days = StoredDays::default();
+    seen.data = taken();
+    let noon = plan_at(&seen, &[DAY], night() - SignedDuration::from_hours(12));
+    carried_out(&mut seen, &noon);
+    seen.data = DataLook::Failed("gone".to_owned());
+    let plans = plan_at(&seen, &[DAY], night());
+    assert_eq!((plans[0].day.data, missing(&plans[0])), (figures(), "data: not taken again, gone"));
+}
+
+#[test]
+fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
+    let pipeline = pipeline();
+    let unread = HistoryEnd::Unread(Unread::Unreachable("no answer".to_owned()));
+    let newest = || vec![run(7, "2026-11-24T21:00:00Z", RunStatus::Completed)];
+    for end in [HistoryEnd::TooLong, unread.clone()] {
+        let seen = seen(&pipeline, newest(), end);
+        let plans = plan_at(&seen, &[DAY], night());
+        assert_eq!(plans[0].insert.len(), 1, "what is known is written");
+        assert_eq!(plans[0].day.records, Records::default());
+        assert!(missing(&plans[0]).starts_with("runs: "), "{}", missing(&plans[0]));
+        assert!(
+            plans[0].day.notes.as_deref().unwrap().starts_with("at least 1 run"),
+            "{:?}",
+            plans[0].day.notes
+        );
+    }
+    // A run from before the day shows that all of the day was read, whatever came after it.
+    let mut older = newest();
+    older.push(run(1, "2026-11-24T07:00:00Z", RunStatus::Completed));
+    let plans = plan_at(&seen(&pipeline, older, unread.clone()), &[DAY], night());
+    assert_eq!((plans[0].day.records.processed, missing(&plans[0])), (Some(100), ""));
+
+    // What was reckoned before stands, the runs that Census has forgotten included.
+    let mut seen = seen(&pipeline, newest(), HistoryEnd::Whole);
+    let plans = plan_at(&seen, &[DAY], night());
+    carried_out(&mut seen, &plans);
+    seen.census[0].runs.clear();
+    seen.census[0].end = unread;
+    let later = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
+    assert_eq!(later[0].day.records, plans[0].day.records);
+    assert_eq!(later[0].all_runs.len(), 1);
+    assert!(missing(&later[0]).contains("runs: Census does not tell those of properties-create: no answer"));
+}
+
+#[test]
+fn counts_that_runs_do_not_say_are_named_and_never_0() {
+    let pipeline = pipeline();
+    let mut silent = run(1, "2026-11-24T09:00:00Z", RunStatus::Failed);
+    silent.counts = Counts::default();
+    silent.completed_at = None;
+    let one_silent = seen(&pipeline, vec![silent.clone()], HistoryEnd::Whole);
+    let plans = plan_at(&one_silent, &[DAY], night());
+    assert_eq!((plans[0].day.records, plans[0].day.duration_seconds), (Records::default(), None));
+    let expected = "records: 1 of 1 runs do not say theirs; duration: 1 of 1 runs do not say when they ended";
+    assert_eq!(missing(&plans[0]), expected);
+    let runs = vec![silent, run(2, "2026-11-24T10:00:00Z", RunStatus::Completed)];
+    let plans = plan_at(&seen(&pipeline, runs, HistoryEnd::Whole), &[DAY], night());
+    assert_eq!(plans[0].day.records.processed, Some(100));
+    assert!(missing(&plans[0]).contains("1 of 2 runs"), "{}", missing(&plans[0]));
+}
+
+#[test]
+fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
+    let pipeline = pipeline();
+    let episode = |began: &str, told: &str, resolved: Option<&str>| Episode {
+        began_at: instant(began),
+        told_at: instant(told),
+        resolved_at: resolved.map(instant),
+    };
+    let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };
+    let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
+    let read = |histories: Vec<History>| IncidentLook::Read { histories, unreadable: 0 };
+    seen.incidents = read(vec![
+        // Twice on the same day, as one key.
+        history(vec![
+            episode("2026-11-24T10:00:00Z", "2026-11-24T10:01:00Z", Some("2026-11-24T11:00:00Z")),
+            episode("2026-11-24T12:00:00Z", "2026-11-24T12:05:00Z", Some("2026-11-24T12:30:00Z")),
+        ]),
+        // Of the day before, resolved today; and one that is still open; and one of tomorrow.
+        history(vec![episode("2026-11-24T07:00:00Z", "2026-11-24T07:10:00Z", Some("2026-11-24T08:30:00Z"))]),
+        history(vec![episode("2026-11-25T07:50:00Z", "2026-11-25T07:59:00Z", None)]),
+        history(vec![episode("2026-11-25T07:50:00Z", "2026-11-25T08:00:00Z", None)]),
+    ]);
+    let plans = plan_at(&seen, &[DAY, "2026-11-23"], night());
+    let counted = |opened, resolved, detect, recover| IncidentFigures {
+        opened: Some(opened),
+        resolved: Some(resolved),
+        time_to_detect: detect,
+        time_to_recover: recover,
+    };
+    // (1 + 5 + 9) / 3 minutes; (60 + 30 + 90) / 3 minutes.
+    assert_eq!(plans[0].day.incidents, counted(3, 3, Some(300), Some(3_600)));
+    assert_eq!(plans[1].day.incidents, counted(1, 0, Some(600), None));
+
+    // What is not kept any more is missing, and what was counted once stays.
+    let forgetful =
+        || vec![History { episodes: Vec::new(), forgotten_until: Some(instant("2026-11-24T12:00:00Z")) }];
+    seen.incidents = read(forgetful());
+    let unknown = plan_at(&seen, &[DAY], night());
+    assert_eq!(unknown[0].day.incidents, IncidentFigures::default());
+    assert!(missing(&unknown[0]).starts_with("incidents: "), "{}", missing(&unknown[0]));
+    carried_out(&mut seen, &plans);
+    let kept = plan_at(&seen, &[DAY], night());
+    assert_eq!(kept[0].day.incidents, plans[0].day.incidents);
+    seen.incidents = read(Vec::new());
+    seen.days = StoredDays::default();
+    let long_ago = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(100 * 24));
+    assert_eq!(long_ago[0].day.incidents.opened, None);
+    seen.incidents = IncidentLook::Failed("no answer".to_owned());
+    assert!(missing(&plan_at(&seen, &[DAY], night())[0]).contains("incidents: no answer"));
+}
+
+prop_compose! {
+    fn any_run()(
+        id in 1_u64..60,
+        minutes in 0_i64..(4 * 24 * 60),
+        status in proptest::sample::select(vec![
+            RunStatus::Completed, RunStatus::Failed, RunStatus::Skipped, RunStatus::Working, RunStatus::Cancelled,
+        ]),
+        counts in (proptest::option::of(0_u64..1_000), proptest::option::of(0_u64..1_000), proptest::option::of(0_u64..9)),
+    ) -> Run {
+        let created = instant("2026-11-22T00:00:00Z") + SignedDuration::from_mins(minutes);
+        let mut run = run(id, &created.to_string(), status);
+        (run.counts.processed, run.counts.failed, run.counts.invalid) = counts;
+        run
+    }
+}
+
+proptest! {
+    #[test]
+    fn carrying_out_a_plan_twice_is_as_good_as_once(
+        runs in proptest::collection::vec(any_run(), 0..30),
+        end in proptest::sample::select(vec![
+            HistoryEnd::Whole,
+            HistoryEnd::TooLong,
+            HistoryEnd::Unread(Unread::Unreachable("no; answer\n".repeat(40))),
+        ]),
+        data in proptest::sample::select(vec![
+            taken(), DataLook::NotDeclared, DataLook::Failed("x".repeat(900)),
+        ]),
+        minutes in -(60 * 30)..(60 * 30_i64),
+    ) {
+        let pipeline = pipeline();
+        let zone = &pipeline.time_zone;
+        let mut unique: Vec<Run> = Vec::new();
+        for run in runs {
+            if unique.iter().all(|other| other.id != run.id) {
+                unique.push(run);
+            }
+        }
+        let mut seen = seen(&pipeline, unique, end);
+        seen.data = data;
+        let now = night() + SignedDuration::from_mins(minutes);
+        let days = |seen: &Observation<'_>| concerned(&seen.days, Scope::Night, closing_day(zone, now)).days;
+        let plans = plan(&seen, &days(&seen), "properties", zone, now);
+        prop_assert_eq!(plans.iter().filter(|plan| plan.day_row == DayRow::Insert).count(), 2);
+        carried_out(&mut seen, &plans);
+        let again = plan(&seen, &days(&seen), "properties", zone, now);
+        prop_assert_eq!(writes(&again), 0, "{:?}", again);
+    }
+}

@@ -1,0 +1,178 @@
+//! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes. Pure.
+//!
+//! Rows are written by their key without `MERGE`, which is not portable: what is there is updated, what is not is inserted
+//! where no row has its key. Each row is whole within one statement, so none is ever half written.
+
+use jiff::civil::Date;
+use syncwatch::checks::object_name;
+use syncwatch::pipeline::Snapshot;
+use syncwatch::warehouse::{BadName, Dialect, Statement};
+
+use crate::rows::{DAY_COLUMNS, Kind, RUN_COLUMNS, Row};
+
+/// Rows of one `INSERT`: more bound values than some 200 are not taken for granted of an engine.
+pub const ROWS_A_STATEMENT: usize = 10;
+
+/// The statements of one pipeline.
+#[derive(Debug, Clone)]
+pub struct Statements<'p> {
+    pipeline: &'p str,
+    log: String,
+    view: Option<String>,
+}
+
+impl<'p> Statements<'p> {
+    /// Quotes the names.
+    ///
+    /// # Errors
+    /// A name cannot be one of a table; never for names of a validated `pipeline.toml`.
+    pub fn new(pipeline: &'p str, snapshot: &Snapshot, dialect: Dialect) -> Result<Self, BadName> {
+        let view = snapshot.health_view.as_deref();
+        Ok(Self {
+            pipeline,
+            log: object_name(dialect, &snapshot.audit_log)?,
+            view: view.map(|view| object_name(dialect, view)).transpose()?,
+        })
+    }
+
+    /// The first and the newest day that there is a row of, as `first_day` and `newest_day`.
+    pub fn span(&self) -> Statement {
+        let sql = format!(
+            "SELECT MIN(snapshot_date) AS first_day, MAX(snapshot_date) AS newest_day FROM {} \
+             WHERE pipeline = :pipeline AND row_kind = 'day'",
+            self.log
+        );
+        Statement::new("the days of the audit log", sql).bind("pipeline", self.pipeline)
+    }
+
+    /// The rows of days from one day on, and of one more day.
+    pub fn days(&self, from: Date, also: Option<Date>) -> Statement {
+        let also_it = if also.is_some() { " OR snapshot_date = :also" } else { "" };
+        let sql = format!(
+            "SELECT {} FROM {} WHERE pipeline = :pipeline AND row_kind = 'day' AND (snapshot_date >= :from{also_it})",
+            DAY_COLUMNS.join(", "),
+            self.log
+        );
+        let statement = Statement::new("day rows of the audit log", sql);
+        let statement = statement.bind("pipeline", self.pipeline).bind("from", from);
+        match also {
+            Some(also) => statement.bind("also", also),
+            None => statement,
+        }
+    }
+
+    /// The rows of the runs of these days.
+    pub fn runs(&self, days: &[Date]) -> Statement {
+        let markers: Vec<String> = (0..days.len()).map(|index| format!(":d{index}")).collect();
+        let sql = format!(
+            "SELECT {} FROM {} WHERE pipeline = :pipeline AND row_kind = 'run' AND snapshot_date IN ({})",
+            RUN_COLUMNS.join(", "),
+            self.log,
+            markers.join(", ")
+        );
+        let statement = Statement::new("run rows of the audit log", sql).bind("pipeline", self.pipeline);
+        days.iter()
+            .enumerate()
+            .fold(statement, |statement, (index, day)| statement.bind(format!("d{index}"), *day))
+    }
+
+    /// How the runs of each day of a span ended, by sync: `snapshot_date`, `sync_name`, `status`, `runs`.
+    pub fn outcomes(&self, from: Date, to: Date) -> Statement {
+        let sql = format!(
+            "SELECT snapshot_date, sync_name, status, COUNT(*) AS runs FROM {} WHERE pipeline = :pipeline \
+             AND row_kind = 'run' AND snapshot_date >= :from AND snapshot_date <= :to \
+             GROUP BY snapshot_date, sync_name, status",
+            self.log
+        );
+        let statement = Statement::new("outcomes of runs in the audit log", sql);
+        statement.bind("pipeline", self.pipeline).bind("from", from).bind("to", to)
+    }
+
+    /// The one row of the health view; `None` if there is no view. All of its columns: one that a view of one's own has not
+    /// is a missing figure, not a failed statement.
+    pub fn health(&self) -> Option<Statement> {
+        let view = self.view.as_ref()?;
+        Some(Statement::new("the health view", format!("SELECT * FROM {view}")))
+    }
+
+    /// Writes one row over the one that is there.
+    pub fn update(&self, row: &Row) -> Statement {
+        let changes: Vec<String> =
+            columns(row.kind).iter().skip(1).map(|column| format!("{column} = :{column}")).collect();
+        let sql = format!("UPDATE {} SET {} WHERE audit_id = :audit_id", self.log, changes.join(", "));
+        let statement = Statement::new(format!("the row {}", row.audit_id), sql);
+        let values = columns(row.kind).iter().zip(row.values(self.pipeline));
+        values.fold(statement, |statement, (column, value)| statement.bind(*column, value))
+    }
+
+    /// Inserts rows of one kind, each unless there is one of its key. The empty part of the table in front gives the bound
+    /// values their types, which PostgreSQL does not guess.
+    pub fn insert(&self, kind: Kind, rows: &[&Row]) -> Statement {
+        let (log, columns) = (&self.log, columns(kind));
+        let list = columns.join(", ");
+        let mut sql =
+            format!("INSERT INTO {log} ({list}) SELECT {list} FROM (SELECT {list} FROM {log} WHERE 1 = 0");
+        for index in 0..rows.len() {
+            let markers: Vec<String> =
+                (0..columns.len()).map(|column| format!(":v{index}_{column}")).collect();
+            sql.push_str(&format!(" UNION ALL SELECT {}", markers.join(", ")));
+        }
+        sql.push_str(&format!(
+            ") fresh WHERE NOT EXISTS (SELECT 1 FROM {log} present WHERE present.audit_id = fresh.audit_id)"
+        ));
+        let label = match rows {
+            [row] => format!("the row {}", row.audit_id),
+            rows => format!("{} rows of runs", rows.len()),
+        };
+        let mut statement = Statement::new(label, sql);
+        for (index, row) in rows.iter().enumerate() {
+            for (column, value) in row.values(self.pipeline).into_iter().enumerate() {
+                statement = statement.bind(format!("v{index}_{column}"), value);
+            }
+        }
+        statement
+    }
+}
+
+fn columns(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Run => &RUN_COLUMNS,
+        Kind::Day => &DAY_COLUMNS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::tests::day_row;
+
+    #[test]
+    fn a_statement_binds_a_bounded_number_of_values_and_quotes_names_by_dialect() {
+        let snapshot =
+            Snapshot { audit_log: "crm.ops.a`log".to_owned(), health_view: Some("crm.ops.h".to_owned()) };
+        for (dialect, log) in [
+            (Dialect::Databricks, "`crm`.`ops`.`a``log`"),
+            (Dialect::PostgreSql, "\"ops\".\"a`log\""),
+            (Dialect::Sqlite, "`ops.a``log`"),
+        ] {
+            let statements = Statements::new("properties", &snapshot, dialect).unwrap();
+            let run = Row { kind: Kind::Run, ..day_row("2026-11-24".parse().unwrap()) };
+            let insert = statements.insert(Kind::Run, &[&run; ROWS_A_STATEMENT]);
+            assert!(insert.parameters().len() <= 200, "{}", insert.parameters().len());
+            assert_eq!(insert.sql().matches(log).count(), 3, "{}", insert.sql());
+            let update = statements.update(&run);
+            assert!(
+                update.sql().starts_with(&format!("UPDATE {log} SET pipeline = :pipeline, ")),
+                "{}",
+                update.sql()
+            );
+            assert!(update.sql().ends_with(" WHERE audit_id = :audit_id"), "{}", update.sql());
+        }
+    }
+
+    #[test]
+    fn a_pipeline_without_a_view_asks_none() {
+        let snapshot = Snapshot { audit_log: "ops.log".to_owned(), health_view: None };
+        assert_eq!(Statements::new("p", &snapshot, Dialect::Sqlite).unwrap().health(), None);
+    }
+}

@@ -1,0 +1,59 @@
+//! A snapshot as a table that a person can read. Pure.
+
+use crate::plan::DayPlan;
+use crate::rows::cut;
+
+const HEAD: [&str; 10] = [
+    "day",
+    "runs",
+    "processed",
+    "failed",
+    "error rate",
+    "coverage",
+    "queues",
+    "null / dup",
+    "incidents",
+    "missing",
+];
+/// Characters of a cell at the most.
+const CELL_CHARS: usize = 80;
+
+/// A line for each day: delivery, then the state of the data, then incidents, then what is missing.
+pub(crate) fn table(days: &[&DayPlan]) -> String {
+    let mut lines = vec![HEAD.map(str::to_owned)];
+    lines.extend(days.iter().map(|day| line(day)));
+    let mut widths = [0; HEAD.len()];
+    for line in &lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for line in &lines {
+        let cells: Vec<String> =
+            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn line(plan: &DayPlan) -> [String; 10] {
+    let row = &plan.day;
+    let count = |count: Option<i64>| count.map_or("?".to_owned(), |count| count.to_string());
+    let pair = |a, b| format!("{} / {}", count(a), count(b));
+    let percent = |percent: Option<f64>| percent.map_or("?".to_owned(), |percent| format!("{percent:.2} %"));
+    let none_to_deliver = row.records.processed == Some(0) && row.records.error_rate.is_none();
+    [
+        row.snapshot_date.to_string(),
+        plan.all_runs.len().to_string(),
+        count(row.records.processed),
+        count(row.records.failed),
+        if none_to_deliver { "none".to_owned() } else { percent(row.records.error_rate) },
+        percent(row.data.coverage),
+        pair(row.data.create_queue, row.data.update_queue),
+        pair(row.data.null_companies, row.data.duplicates),
+        pair(row.incidents.opened, row.incidents.resolved),
+        row.figures_missing.as_deref().map_or("nothing".to_owned(), |missing| cut(missing, CELL_CHARS)),
+    ]
+}

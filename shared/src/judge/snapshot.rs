@@ -1,0 +1,143 @@
+//! The judge of whether the nightly snapshots are written: by the record that they leave.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::checks::WAREHOUSE;
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::pipeline::{Pipeline, SYNCWATCH};
+use crate::schedule::{minute_utc, words};
+
+/// The checks that only a snapshot judges.
+pub const SNAPSHOT_CHECKS: [Check; 1] = [Check::SuccessRate];
+
+/// A snapshot is missed after so long: a day of 25 hours, and an hour for late ones.
+const SILENT: SignedDuration = SignedDuration::from_hours(26);
+/// From here on two of them are.
+const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
+
+/// What is recorded of the snapshots of a pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SnapshotRecord {
+    /// When the last whole one began that was written (UTC); `None` if none ever was.
+    pub written_at: Option<Timestamp>,
+    /// Why the one after it was not.
+    pub failure: Option<SnapshotFailure>,
+}
+
+/// A snapshot that was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFailure {
+    /// When it began (UTC).
+    pub at: Timestamp,
+    /// What failed, in words.
+    pub what: String,
+    /// Whether it is the warehouse as a whole, which has a finding of its own.
+    pub of_warehouse: bool,
+}
+
+/// Judges whether snapshots are written.
+///
+/// * the last was not written                          => warning; held under the warehouse if that was the reason
+/// * none was written for 26 hours, whatever the reason => warning, after 50 an error
+pub fn judge_snapshot_written(
+    record: Option<&SnapshotRecord>,
+    pipeline: &Pipeline,
+    now: Timestamp,
+) -> Finding {
+    let check = Check::SnapshotWritten;
+    if pipeline.snapshot.is_none() {
+        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
+    }
+    let record = record.filter(|record| record.written_at.is_some() || record.failure.is_some());
+    let Some(SnapshotRecord { written_at, failure }) = record else {
+        let awaited = "the first snapshot".to_owned();
+        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
+    };
+    let silent = written_at.map(|at| now.duration_since(at).max(SignedDuration::ZERO));
+    let overdue = silent.is_some_and(|silent| silent > SILENT);
+    let summary = match (silent, overdue) {
+        (Some(silent), true) => format!("no snapshot was written for {}", words(silent)),
+        (Some(silent), false) => format!("the last snapshot was written {} ago", words(silent)),
+        (None, _) => "no snapshot was ever written".to_owned(),
+    };
+    let mut evidence = Evidence::new(summary);
+    if let Some(at) = written_at {
+        evidence = evidence.with("last snapshot", minute_utc(*at));
+    }
+    let Some(failure) = failure else {
+        if !overdue {
+            return Finding::healthy(check, SYNCWATCH, evidence);
+        }
+        let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
+                     log and its schedule. The next one fills the gap as far as the figures can still be had";
+        return Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence, cause);
+    };
+    if failure.of_warehouse && !overdue {
+        let why = WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
+        return Finding::not_evaluated(check, SYNCWATCH, why);
+    }
+    let mut evidence = evidence.with("last attempt", minute_utc(failure.at)).with("failed of", &failure.what);
+    if !overdue {
+        evidence.summary =
+            format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);
+    }
+    let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
+    Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence.since(failure.at), cause)
+}
+
+fn severity(silent: Option<SignedDuration>) -> Severity {
+    if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-11-25T07:59:00Z".parse().unwrap()
+    }
+
+    fn record(written: Option<i64>, failure: Option<(i64, bool)>) -> SnapshotRecord {
+        let ago = |hours: i64| now() - SignedDuration::from_hours(hours);
+        let failure = failure.map(|(hours, of_warehouse)| SnapshotFailure {
+            at: ago(hours),
+            what: "something is missing".to_owned(),
+            of_warehouse,
+        });
+        SnapshotRecord { written_at: written.map(ago), failure }
+    }
+
+    #[test]
+    fn a_night_without_a_snapshot_is_found_and_a_warehouse_that_is_down_is_one_cause() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let table = [
+            (None, "not evaluated"),
+            (Some(record(Some(0), None)), "healthy"),
+            // The day of 25 hours.
+            (Some(record(Some(25), None)), "healthy"),
+            (Some(record(Some(27), None)), "warning"),
+            (Some(record(Some(51), None)), "error"),
+            (Some(record(Some(24), Some((0, false)))), "warning"),
+            (Some(record(Some(24), Some((0, true)))), "not evaluated"),
+            // Whatever the reason, a night is missing then.
+            (Some(record(Some(48), Some((24, true)))), "warning"),
+            (Some(record(Some(72), Some((0, true)))), "error"),
+            (Some(record(None, Some((0, false)))), "warning"),
+            (Some(record(None, Some((0, true)))), "not evaluated"),
+        ];
+        for (record, expected) in table {
+            let finding = judge_snapshot_written(record.as_ref(), &pipeline, now());
+            assert!(finding.to_string().contains(expected), "{record:?}: {finding}");
+        }
+        let failed = judge_snapshot_written(Some(&record(Some(24), Some((0, false)))), &pipeline, now());
+        assert!(failed.to_string().contains("something is missing"), "{failed}");
+    }
+
+    #[test]
+    fn a_pipeline_that_declares_no_snapshot_misses_none() {
+        let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        pipeline.snapshot = None;
+        let finding = judge_snapshot_written(Some(&record(Some(99), None)), &pipeline, now());
+        assert!(finding.to_string().contains("not declared"), "{finding}");
+    }
+}

@@ -1,0 +1,459 @@
+//! The nightly snapshot: its writes on real engines, and the function as a whole on the lab's AWS and Census.
+
+use std::any::Any;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+use nightly_snapshot::days::{LONGEST_GAP, Scope};
+use nightly_snapshot::observe::{self, Asker};
+use nightly_snapshot::plan::{DayPlan, DayRow};
+use nightly_snapshot::rows::{DataFigures, IncidentFigures, Kind, Records, Row};
+use nightly_snapshot::statements::Statements;
+use nightly_snapshot::{App, Config, act};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::checks::object_name;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Statement, Warehouse};
+use syncwatch::warehouse_objects::apply_folder;
+use syncwatch_lab::aws::{ResourceId, Schedules};
+use syncwatch_lab::census::{Fault, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::databricks::{DatabricksFault, DatabricksServer, TOKEN, WAREHOUSE_ID};
+use syncwatch_lab::engines::{self, Postgres};
+use syncwatch_lab::properties::{PropertyWorld, Tables, make_sources, sql_folder};
+use syncwatch_lab::stage::Stage;
+
+const LIMIT: Duration = Duration::from_secs(120);
+const LOG: &str = "crm.sfdc_dbx.sync_audit_log";
+const CREATE: u64 = 3_394_022;
+const UPDATE: u64 = 3_394_041;
+
+fn day() -> Date {
+    "2026-11-24".parse().unwrap()
+}
+
+/// 23:59 in Los Angeles.
+fn night() -> Timestamp {
+    "2026-11-25T07:59:00Z".parse().unwrap()
+}
+
+fn hours(n: i64) -> SignedDuration {
+    SignedDuration::from_hours(n)
+}
+
+/// The repository's pipeline, on the lab's warehouse.
+fn pipeline() -> Pipeline {
+    let seed = include_str!("../../infra/pipeline.toml");
+    let id = "warehouse_id = \"0123456789abcdef\"";
+    assert!(seed.contains(id));
+    Pipeline::parse(&seed.replacen(id, &format!("warehouse_id = \"{WAREHOUSE_ID}\""), 1)).unwrap()
+}
+
+fn run_row(id: u64, text: &str) -> Row {
+    Row {
+        audit_id: format!("run/properties-create/{id}"),
+        kind: Kind::Run,
+        snapshot_date: day(),
+        sync_name: Some("properties-create".to_owned()),
+        sync_type: Some("create".to_owned()),
+        run_id: Some(id.to_string()),
+        status: Some("completed".to_owned()),
+        execution_timestamp: "2026-11-24T10:00:00.123Z".parse().unwrap(),
+        duration_seconds: Some(90),
+        // Some engines take the type of a column from its first row.
+        records: Records {
+            processed: (id != 1).then_some(100),
+            succeeded: Some(97),
+            failed: Some(3),
+            error_rate: (id != 1).then_some(3.0),
+        },
+        data: DataFigures::default(),
+        incidents: IncidentFigures::default(),
+        figures_missing: None,
+        notes: Some(text.to_owned()),
+    }
+}
+
+fn day_row() -> Row {
+    Row {
+        audit_id: format!("day/properties/{}", day()),
+        kind: Kind::Day,
+        sync_name: None,
+        sync_type: None,
+        run_id: None,
+        status: None,
+        execution_timestamp: night(),
+        data: DataFigures {
+            total: Some(20_247),
+            coverage: Some(92.47),
+            duplicates: Some(0),
+            ..DataFigures::default()
+        },
+        incidents: IncidentFigures { opened: Some(2), ..IncidentFigures::default() },
+        figures_missing: Some("data: half of it".to_owned()),
+        ..run_row(0, "25 runs")
+    }
+}
+
+fn plan(rows: Vec<Row>, day: Row) -> DayPlan {
+    DayPlan {
+        day,
+        all_runs: rows.clone(),
+        insert: rows,
+        update: Vec::new(),
+        day_row: DayRow::Insert,
+        unchanged: 0,
+    }
+}
+
+struct Engine {
+    name: &'static str,
+    warehouse: Warehouse,
+    /// The same data, past any API.
+    direct: Warehouse,
+    /// What must stay as long as it is used.
+    _kept: Box<dyn Any>,
+}
+
+/// SQLite and PostgreSQL by ODBC, and the simulated Databricks, with the repository's tables.
+async fn engines() -> [Engine; 3] {
+    let (postgres, sqlite, databricks) =
+        (Postgres::start().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let server = DatabricksServer::start(engines::sqlite(&databricks.path().join("lab.sqlite")).unwrap())
+        .await
+        .unwrap();
+    let auth = DatabricksAuth::Token(SecretString::from(TOKEN));
+    let settings = Settings::Databricks(DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth));
+    let made = [
+        Engine {
+            name: "SQLite",
+            warehouse: engines::sqlite(&sqlite.path().join("lab.sqlite")).unwrap(),
+            direct: engines::sqlite(&sqlite.path().join("lab.sqlite")).unwrap(),
+            _kept: Box::new(sqlite),
+        },
+        Engine {
+            name: "PostgreSQL",
+            warehouse: postgres.warehouse().unwrap(),
+            direct: postgres.warehouse().unwrap(),
+            _kept: Box::new(postgres),
+        },
+        Engine {
+            name: "Databricks",
+            warehouse: Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap(),
+            direct: engines::sqlite(&databricks.path().join("lab.sqlite")).unwrap(),
+            _kept: Box::new((server, databricks)),
+        },
+    ];
+    for engine in &made {
+        make_sources(&engine.direct).await.unwrap();
+        apply_folder(&engine.warehouse, &sql_folder(), night()).await.unwrap();
+    }
+    made
+}
+
+async fn stored(warehouse: &Warehouse, statements: &Statements<'_>) -> (Vec<Row>, Vec<Row>) {
+    let asker = Asker::new(warehouse, LIMIT);
+    let mut runs = observe::stored_runs(asker, statements, &[day()]).await.unwrap();
+    runs.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
+    let days = observe::stored_days(asker, statements, Scope::Night, day()).await.unwrap();
+    assert_eq!(
+        (days.first, days.newest),
+        days.rows.first().map_or((None, None), |_| (Some(day()), Some(day())))
+    );
+    (runs, days.rows)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_every_engine() {
+    let pipeline = pipeline();
+    let snapshot = pipeline.snapshot.clone().unwrap();
+    for Engine { name, warehouse, direct: _, _kept } in engines().await {
+        let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
+        assert_eq!(stored(&warehouse, &statements).await, (Vec::new(), Vec::new()), "{name}");
+        // More than one statement of them, in the order of their keys; the texts would break a statement if they were pasted.
+        let rows: Vec<Row> =
+            (1..=25).map(|id| run_row(id + 100, "it's a \"note\"; -- ünïcode \\ :v0_1 ?")).collect();
+        let mut rows = rows;
+        rows.insert(0, run_row(1, "the first has no counts"));
+        rows.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
+        let asker = Asker::new(&warehouse, LIMIT);
+        let first = plan(rows.clone(), day_row());
+        let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
+        assert_eq!((done.failure, done.inserted, done.updated), (None, 27, 0), "{name}");
+        let (read, days) = stored(&warehouse, &statements).await;
+        assert_eq!((&read, &days), (&rows, &vec![day_row()]), "{name}");
+
+        // A second writer who planned the same: no row twice.
+        let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
+        assert_eq!(done.failure, None, "{name}");
+        let (read, days) = stored(&warehouse, &statements).await;
+        assert_eq!((read.len(), days.len()), (26, 1), "{name}");
+
+        let mut changed = run_row(1, "now it has");
+        changed.records =
+            Records { processed: Some(7), succeeded: None, failed: Some(0), error_rate: Some(0.0) };
+        let mut later = day_row();
+        later.figures_missing = None;
+        later.data.null_companies = Some(3);
+        let update = DayPlan {
+            update: vec![changed.clone()],
+            day_row: DayRow::Update,
+            ..plan(Vec::new(), later.clone())
+        };
+        let done = act::write(asker, &statements, &[update]).await;
+        assert_eq!((done.failure, done.inserted, done.updated), (None, 0, 2), "{name}");
+        let (read, days) = stored(&warehouse, &statements).await;
+        assert_eq!((read.len(), days), (26, vec![later]), "{name}");
+        assert_eq!(read.iter().find(|row| row.audit_id == changed.audit_id), Some(&changed), "{name}");
+
+        let tallies = observe::outcomes(asker, &statements, (day(), day()), &[]).await.unwrap();
+        assert_eq!(tallies["properties-create"].completed, 26, "{name}");
+        let none = observe::outcomes(asker, &statements, (day(), day()), &[day()]).await.unwrap();
+        assert!(none.is_empty(), "{name}");
+    }
+}
+
+/// A stage whose warehouse is a simulated Databricks over the lab's properties, and the function on it.
+struct Night {
+    stage: Stage,
+    databricks: DatabricksServer,
+    /// The same data, past the API.
+    direct: Warehouse,
+    app: App,
+    _folder: tempfile::TempDir,
+}
+
+impl Night {
+    /// The day begins at midnight in Los Angeles, and it is 23:59 now.
+    async fn set() -> Self {
+        let midnight = night() - hours(24) + SignedDuration::from_mins(1);
+        let clock = LabClock::set_to(midnight);
+        let stage = Stage::set(World::seed_pipeline(midnight, 11), clock, Schedules::None).await.unwrap();
+        stage.deployment.let_queue_fire("webhook-worker", false).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.sqlite");
+        let mut world = PropertyWorld::with(midnight, 7, 100, 92, 3);
+        Tables::create(engines::sqlite(&file).unwrap(), &mut world).await.unwrap();
+        let databricks = DatabricksServer::start(engines::sqlite(&file).unwrap()).await.unwrap();
+        let secret = json!({ "token": TOKEN }).to_string();
+        stage.deployment.put_secret(&ResourceId::secret("warehouse"), &secret).await.unwrap();
+        let config = Config {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
+            incidents_table: "syncwatch-incidents".to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            warehouse_secret: "syncwatch/warehouse".to_owned(),
+            census_base_url: Some(stage.census.url().to_owned()),
+            databricks_url: Some(databricks.url().to_owned()),
+        };
+        let app = App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap());
+        stage.census.jump(night().duration_since(midnight));
+        Self { stage, databricks, direct: engines::sqlite(&file).unwrap(), app, _folder: folder }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.stage.census.clock().now()
+    }
+
+    async fn run(&self) -> Value {
+        self.app.run(json!({ "task": "snapshot" }), self.now()).await.unwrap()
+    }
+
+    /// All of the audit log, in the order of its keys, as texts.
+    async fn log(&self) -> Vec<String> {
+        let name = object_name(self.direct.dialect(), LOG).unwrap();
+        let statement = Statement::new("the log", format!("SELECT * FROM {name} ORDER BY audit_id"));
+        let answer = self.direct.query(&statement).await.unwrap();
+        answer.rows().map(|row| format!("{:?}", row.values())).collect()
+    }
+
+    async fn day(&self, date: &str) -> Row {
+        let name = object_name(self.direct.dialect(), LOG).unwrap();
+        let sql = format!("SELECT * FROM {name} WHERE audit_id = :id");
+        let statement = Statement::new("a day", sql).bind("id", format!("day/properties/{date}"));
+        let answer = self.direct.query(&statement).await.unwrap();
+        Row::read_day(&answer.only_row().unwrap()).unwrap()
+    }
+
+    /// Runs of both syncs that began on the day.
+    fn runs_of_day(&self) -> usize {
+        let from = night() - hours(24) + SignedDuration::from_mins(1);
+        self.stage.census.with_world(|world| {
+            [CREATE, UPDATE]
+                .iter()
+                .flat_map(|sync| world.runs(*sync).collect::<Vec<_>>())
+                .filter(|run| run.created_at >= from && run.created_at < from + hours(24))
+                .count()
+        })
+    }
+
+    async fn on_file(&self, sql: &str) {
+        self.direct.execute(&Statement::new("the test's own", sql)).await.unwrap();
+    }
+}
+
+fn notices(answer: &Value) -> Vec<String> {
+    let text = |notice: &Value, key: &str| notice[key].as_str().unwrap().to_owned();
+    let notices = answer["notices"].as_array().unwrap().iter();
+    notices.map(|notice| format!("{} {}", text(notice, "kind"), text(notice, "incident"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights_are_filled() {
+    let night = Night::set().await;
+    let first = night.run().await;
+    let snapshot = &first["snapshot"];
+    assert_eq!(snapshot["days"], json!(["2026-11-24", "2026-11-23"]), "{first}");
+    assert_eq!(snapshot["updated"], 0);
+    let table = first["table"].as_str().unwrap();
+    assert!(table.contains("92.00 %") && table.lines().count() == 3, "{table}");
+    let of_day = night.runs_of_day();
+    assert!(of_day > 140, "{of_day}");
+    let log = night.log().await;
+    assert_eq!(snapshot["inserted"], log.len());
+    let today = night.day("2026-11-24").await;
+    assert_eq!((today.data.total, today.data.synced), (Some(100), Some(92)));
+    assert_eq!(today.execution_timestamp, night.now());
+    assert!(today.notes.as_deref().unwrap().starts_with(&format!("{of_day} runs: ")), "{today:?}");
+    assert!(today.records.processed.unwrap() > 0 && today.records.error_rate.is_some(), "{today:?}");
+    let yesterday = night.day("2026-11-23").await;
+    assert_eq!(yesterday.figures_missing.as_deref(), Some("data: cannot be had any more"));
+
+    // Again, and late.
+    let again = night.run().await;
+    assert_eq!(
+        (&again["snapshot"]["inserted"], &again["snapshot"]["updated"]),
+        (&json!(0), &json!(0)),
+        "{again}"
+    );
+    assert_eq!(night.log().await, log);
+    night.stage.census.jump(SignedDuration::from_mins(40));
+    let late = night.run().await;
+    assert_eq!(late["snapshot"]["days"], json!(["2026-11-24", "2026-11-23"]), "{late}");
+    assert_eq!(late["snapshot"]["inserted"], 0, "the day that has begun is not its own");
+    assert_eq!(night.log().await.len(), log.len());
+    assert_eq!(night.day("2026-11-24").await.data, today.data);
+
+    // Two nights are missed.
+    night.stage.census.jump(hours(72) - SignedDuration::from_mins(40));
+    let fourth = night.run().await;
+    let days = json!(["2026-11-27", "2026-11-26", "2026-11-25"]);
+    assert_eq!(fourth["snapshot"]["days"], days, "{fourth}");
+    let gap = night.day("2026-11-25").await;
+    assert!(gap.records.processed.unwrap() > 0, "{gap:?}");
+    assert_eq!(
+        (gap.data, gap.figures_missing.as_deref()),
+        (DataFigures::default(), Some("data: cannot be had any more"))
+    );
+    assert_eq!((gap.incidents.opened, gap.incidents.resolved), (Some(0), Some(0)));
+    let missing = fourth["snapshot"]["missing"].as_array().unwrap();
+    assert!(missing.contains(&json!("2026-11-25: data: cannot be had any more")), "{missing:?}");
+
+    // By hand, one day; and days that cannot be.
+    let one = json!({ "task": "snapshot", "date": "2026-11-24" });
+    let by_hand = night.app.run(one, night.now()).await.unwrap();
+    assert_eq!(
+        (&by_hand["snapshot"]["days"], &by_hand["snapshot"]["updated"]),
+        (&json!(["2026-11-24"]), &json!(0))
+    );
+    let future = json!({ "task": "snapshot", "date": "2026-11-29" });
+    let error = night.app.run(future, night.now()).await.unwrap_err().to_string();
+    assert!(error.contains("has not begun yet"), "{error}");
+    assert_eq!(LONGEST_GAP, 31);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warehouse_that_fails_between_writes_leaves_no_half_row_and_the_next_round_completes() {
+    let night = Night::set().await;
+    let run = night.stage.census.with_world(|world| world.runs(UPDATE).next().unwrap().id);
+    // The statement with the newest run fails, and later the one with the day.
+    night
+        .on_file(&format!(
+            "CREATE TRIGGER broken BEFORE INSERT ON `sfdc_dbx.sync_audit_log` WHEN NEW.run_id = '{run}' \
+             BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        ))
+        .await;
+    let failed = night.run().await;
+    assert_eq!(failed["snapshot"]["days"], json!([]), "{failed}");
+    assert_eq!(failed["snapshot"]["left"], json!(["2026-11-24", "2026-11-23"]));
+    assert_eq!(notices(&failed), ["opened properties/snapshot-written/syncwatch"]);
+    let half = night.log().await;
+    assert!(
+        !half.is_empty() && half.len() < night.runs_of_day(),
+        "some statements were done: {}",
+        half.len()
+    );
+    assert!(!half.iter().any(|row| row.contains("day/properties")), "no day before its runs");
+    night.on_file("DROP TRIGGER broken").await;
+
+    night.databricks.inflict(DatabricksFault::Unauthorized);
+    let refused = night.run().await;
+    assert_eq!(notices(&refused), ["opened properties/warehouse-reachable/warehouse"], "{refused}");
+    assert_eq!(night.log().await, half);
+    night.databricks.heal();
+
+    let whole = night.run().await;
+    assert_eq!(notices(&whole), ["resolved properties/snapshot-written/syncwatch"], "{whole}");
+    let log = night.log().await;
+    assert!(half.iter().all(|row| log.contains(row)), "what was there is as it was");
+    assert_eq!(whole["snapshot"]["inserted"], log.len() - half.len());
+    // What this night itself told and resolved is in the figures of the day from the next look on.
+    night.run().await;
+    let again = night.run().await;
+    assert_eq!(
+        (&again["snapshot"]["inserted"], &again["snapshot"]["updated"]),
+        (&json!(0), &json!(0)),
+        "{again}"
+    );
+    let day = night.day("2026-11-24").await;
+    assert_eq!((day.incidents.opened, day.incidents.resolved), (Some(2), Some(1)), "{day:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_data() {
+    let night = Night::set().await;
+    night.run().await;
+    let before = night.day("2026-11-24").await;
+    night
+        .stage
+        .census
+        .inject(Fault::Fail {
+            sync: CREATE,
+            code: "INTERNAL_ERROR".to_owned(),
+            message: "the source does not answer".to_owned(),
+        })
+        .unwrap();
+    night.stage.census.inject(Fault::Reject { sync: UPDATE, percent: 50, message: None }).unwrap();
+    night.stage.census.jump(hours(24));
+    let answer = night.run().await;
+    assert_eq!(notices(&answer), ["opened properties/success-rate/properties-create"], "{answer}");
+    let after = night.day("2026-11-25").await;
+    assert!(after.records.failed.unwrap() > before.records.failed.unwrap() + 1_000, "{after:?}");
+    assert!(after.records.error_rate.unwrap() > 40.0, "{after:?}");
+    assert_eq!(
+        (after.data.null_companies, after.data.duplicates),
+        (before.data.null_companies, before.data.duplicates),
+        "nothing of that is in the data"
+    );
+
+    // Census refuses us: the day is written without its runs, which are had the night after.
+    night.stage.census.break_door(syncwatch_lab::census::HttpFault::Unauthorized);
+    night.stage.census.jump(hours(24));
+    let blind = night.run().await;
+    assert_eq!(blind["snapshot"]["failure"], Value::Null, "{blind}");
+    let day = night.day("2026-11-26").await;
+    assert_eq!((day.records, day.data.total), (Records::default(), Some(100)), "{day:?}");
+    assert!(
+        day.figures_missing.unwrap().starts_with("runs: Census does not tell those of properties-create")
+    );
+    night.stage.census.heal_all();
+    night.stage.census.jump(hours(24));
+    night.run().await;
+    let day = night.day("2026-11-26").await;
+    // The runs that failed say no counts; that is all that is missing.
+    let missing = day.figures_missing.as_deref().unwrap();
+    assert!(day.records.processed.unwrap() > 0 && missing.starts_with("records: 48 of 144"), "{day:?}");
+}
