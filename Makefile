@@ -111,6 +111,15 @@ check-config: ## Check a pipeline file and say in words what will be watched; FI
 	@$(BUILD) syncwatch --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch' check-config $(or $(FILE),infra/pipeline.toml)
 
+.PHONY: explain
+explain: ## Print cause, evidence to gather and steps of a finding; FINDING=run-failed, an incident's key or a class of error
+	@$(BUILD) syncwatch --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch' explain '$(FINDING)'
+
+.PHONY: stakeholder-notice
+stakeholder-notice: ## Write a notice for those who use the data, with the figures of this moment; KIND=launch|incident|all-clear KEY=... HTML=file
+	@$(call operate,stakeholder-notice '$(KIND)' --key '$(KEY)' --html '$(HTML)')
+
 .PHONY: webhook-register
 webhook-register: ## Make or check the webhook at Census, and store its secret; URL=https://.../webhooks/census, CHECK=1, ROTATE=1
 	@$(call operate,webhook-register --url '$(URL)' $(if $(filter-out 0,$(CHECK)),--check) $(if $(filter-out 0,$(ROTATE)),--rotate))
@@ -198,6 +207,11 @@ secret: ## Write a secret's value, which is read unseen; NAME=census-token|censu
 	@command -v aws >/dev/null || { echo 'Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html' >&2; exit 1; }
 	@read -rs -p 'Value of syncwatch/$(NAME): ' value; echo; \
 	aws secretsmanager put-secret-value --secret-id 'syncwatch/$(NAME)' --secret-string file:///dev/stdin <<<"$$value" >/dev/null
+
+.PHONY: runbook-check
+runbook-check: lab-zips ## Check the runbook alone: every anchor, and every command and SQL statement in the lab
+	cargo test $(LOCKED) --workspace --lib runbook::
+	cargo test $(LOCKED) --workspace --test it runbook::
 
 .PHONY: setup
 setup: ## Check what this machine needs; as root on Debian, install what is missing

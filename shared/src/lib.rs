@@ -10,8 +10,10 @@ pub mod notice;
 pub mod observation;
 pub mod pipeline;
 pub mod report;
+pub mod runbook;
 pub mod schedule;
 pub mod silence;
+pub mod stakeholders;
 
 // Clients: thin, all the I/O there is.
 pub mod aws;

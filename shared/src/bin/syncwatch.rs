@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use syncwatch::operate::arguments::USAGE;
 use syncwatch::operate::{Command, Error, Operator, Outcome, read_pipeline};
+use syncwatch::runbook;
 use syncwatch::runtime::{Env, clock};
 
 #[tokio::main(flavor = "current_thread")]
@@ -36,6 +37,8 @@ async fn carry_out(command: &Command) -> Result<Outcome, Error> {
     match command {
         Command::Help => println!("{USAGE}"),
         Command::CheckConfig { path } => print!("{}", read_pipeline(Path::new(path))?),
+        Command::Explain { finding: Some(finding) } => print!("{}", runbook::explain(finding)?),
+        Command::Explain { finding: None } => println!("{}", runbook::contents()),
         command => {
             let operator = Operator::connect(Env::process(), clock::now()).await?;
             return operator.carry_out(command, &mut |line| println!("{line}")).await;

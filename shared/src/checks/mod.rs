@@ -23,6 +23,7 @@ use crate::schedule::words;
 use crate::warehouse::ParameterValue;
 
 pub use compile::{Asked, Column, Measure, Scan, compile, samples_statement};
+pub(crate) use judge::grouped;
 pub use judge::{
     Figures, Reading, SAMPLED, Trouble, judge, judge_checks_ran, judge_figures, judge_warehouse, read,
     troubles, unasked, with_samples,

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::plan::Wish;
 use crate::finding::Check;
 use crate::incident::IncidentKey;
+use crate::stakeholders::Kind;
 
 /// What the command line takes.
 pub const USAGE: &str = "\
@@ -27,6 +28,10 @@ usage: syncwatch COMMAND
       Takes an incident on: no reminders for so long, unless it becomes worse.
   incidents
       Lists what is open, held or watched.
+  explain [FINDING]
+      Prints the runbook's section of a check, an incident's key or a class of error; without one, the names that there are.
+  stakeholder-notice launch|incident|all-clear [--key INCIDENT] [--html FILE]
+      Writes a notice for those who use the data, with the figures of this moment: as text, and with --html as a page too.
   warehouse-apply [FOLDER]
       Makes the views and tables of infra/warehouse, each file once, and records what ran.
 
@@ -49,6 +54,11 @@ pub enum Command {
     CheckConfig {
         /// The file.
         path: String,
+    },
+    /// The runbook's section of a finding is printed, or the names that it has.
+    Explain {
+        /// A check, an incident's key, a class of error, or another section.
+        finding: Option<String>,
     },
     /// The webhook is made or checked.
     RegisterWebhook {
@@ -78,6 +88,15 @@ pub enum Command {
     },
     /// An incident is taken on.
     Acknowledge(Acknowledgement),
+    /// A notice for those who use the data is written.
+    TellStakeholders {
+        /// What it is about.
+        kind: Kind,
+        /// The incident that it is about; all that are open if there is none.
+        key: Option<IncidentKey>,
+        /// The file for the page of HTML.
+        html: Option<String>,
+    },
     /// Incidents are listed.
     ListIncidents,
     /// The objects of the warehouse are made.
@@ -134,6 +153,14 @@ impl Command {
                 let given = Given::read("check-config", rest, &[], &[])?;
                 Ok(Self::CheckConfig { path: given.only_word("the path of a pipeline.toml")? })
             }
+            ["explain", rest @ ..] => {
+                let given = Given::read("explain", rest, &[], &[])?;
+                // `make explain` without a finding hands on an empty word.
+                let nothing = given.words.iter().all(|word| word.is_empty());
+                let what = "a check, an incident's key or a class of error";
+                let finding = if nothing { None } else { Some(given.only_word(what)?) };
+                Ok(Self::Explain { finding })
+            }
             ["webhook-register", rest @ ..] => {
                 let given = Given::read("webhook-register", rest, &["--url"], &["--check", "--rotate"])?;
                 given.no_words()?;
@@ -168,6 +195,7 @@ impl Command {
                 })
             }
             ["silence", ..] => Err(UsageError("silence is followed by add, list or end".to_owned())),
+            ["stakeholder-notice", rest @ ..] => Self::stakeholder_notice(rest),
             ["acknowledge", rest @ ..] => Self::acknowledge(rest),
             ["incidents", rest @ ..] => {
                 Given::read("incidents", rest, &[], &[])?.no_words()?;
@@ -194,6 +222,23 @@ impl Command {
             checks: given.all("--check").map(check).collect::<Result<_, _>>()?,
             subjects: given.all("--subject").map(str::to_owned).collect(),
         }))
+    }
+
+    fn stakeholder_notice(rest: &[&str]) -> Result<Self, UsageError> {
+        let given = Given::read("stakeholder-notice", rest, &["--key", "--html"], &[])?;
+        let what = "what it is about: launch, incident or all-clear";
+        let kind = given.only_word(what)?;
+        let kind = Kind::parse(&kind).ok_or_else(|| UsageError(format!("{kind:?} is not {what}")))?;
+        let key = match given.optional("--key")? {
+            None => None,
+            Some(key) => {
+                let refused = || {
+                    UsageError(format!("{key:?} is not the key of an incident (`make incidents` lists them)"))
+                };
+                Some(IncidentKey::parse(key).ok_or_else(refused)?)
+            }
+        };
+        Ok(Self::TellStakeholders { kind, key, html: given.optional("--html")?.map(str::to_owned) })
     }
 
     fn acknowledge(rest: &[&str]) -> Result<Self, UsageError> {
@@ -275,13 +320,17 @@ impl<'a> Given<'a> {
         self.options.iter().filter_map(of_option)
     }
 
-    fn needed(&self, option: &str, what: &str) -> Result<String, UsageError> {
+    fn optional(&self, option: &str) -> Result<Option<&'a str>, UsageError> {
         let mut values = self.all(option);
         match (values.next(), values.next()) {
-            (Some(value), None) => Ok(value.to_owned()),
             (Some(_), Some(_)) => Err(UsageError(format!("{option} is given twice"))),
-            (None, _) => Err(UsageError(format!("{} needs {option}: {what}", self.command))),
+            (value, _) => Ok(value),
         }
+    }
+
+    fn needed(&self, option: &str, what: &str) -> Result<String, UsageError> {
+        let needs = || UsageError(format!("{} needs {option}: {what}", self.command));
+        self.optional(option)?.map(str::to_owned).ok_or_else(needs)
     }
 
     fn only_word(&self, what: &str) -> Result<String, UsageError> {
@@ -329,6 +378,9 @@ mod tests {
             (vec![], Command::Help),
             (vec!["help"], Command::Help),
             (vec!["check-config", "a.toml"], Command::CheckConfig { path: "a.toml".to_owned() }),
+            (vec!["explain"], Command::Explain { finding: None }),
+            (vec!["explain", ""], Command::Explain { finding: None }),
+            (vec!["explain", "run-due"], Command::Explain { finding: Some("run-due".to_owned()) }),
             (vec!["webhook-register", "--url", &url], register(Wish::Register, false)),
             (vec!["webhook-register", "--check", "--rotate", "--url", &url], register(Wish::Rotate, true)),
             (vec!["alert-test"], Command::AlertTest { resolve_after: RESOLVE_AFTER }),
@@ -364,6 +416,18 @@ mod tests {
                 Command::Acknowledge(taken_on),
             ),
             (vec!["incidents"], Command::ListIncidents),
+            (
+                vec!["stakeholder-notice", "launch", "--key", "", "--html", ""],
+                Command::TellStakeholders { kind: Kind::Launch, key: None, html: None },
+            ),
+            (
+                vec!["stakeholder-notice", "--html", "a.html", "all-clear", "--key=properties/run-failed/a"],
+                Command::TellStakeholders {
+                    kind: Kind::AllClear,
+                    key: IncidentKey::parse("properties/run-failed/a"),
+                    html: Some("a.html".to_owned()),
+                },
+            ),
         ];
         for (line, expected) in table {
             assert_eq!(parse(&line), Ok(expected), "{line:?}");
@@ -389,6 +453,8 @@ mod tests {
             refusal(&["silence", "add", "--owner", "Ada", "--for", "2h"]),
             refusal(&["acknowledge", "run-failed/a", "--by", "Ada", "--for", "8h"]),
             refusal(&["incidents", "all"]),
+            refusal(&["stakeholder-notice", "party"]),
+            refusal(&["stakeholder-notice", "incident", "--key", "a"]),
         ];
         insta::assert_snapshot!(said.join("\n"), @r#"
         there is no command "dance"; `syncwatch help` says what there is
@@ -407,6 +473,8 @@ mod tests {
         silence add needs --reason: why; `syncwatch help` says what there is
         "run-failed/a" is not the key of an incident, pipeline/check/subject (`make incidents` lists them); `syncwatch help` says what there is
         incidents has no use for "all"; `syncwatch help` says what there is
+        "party" is not what it is about: launch, incident or all-clear; `syncwatch help` says what there is
+        "a" is not the key of an incident (`make incidents` lists them); `syncwatch help` says what there is
         "#);
         let no_check =
             refusal(&["silence", "add", "--owner", "A", "--reason", "r", "--for", "2h", "--check", "x"]);

@@ -11,7 +11,7 @@ use crate::incident::IncidentKey;
 use crate::runtime::SettingsError;
 use crate::schedule::words;
 use crate::silence::LONGEST;
-use crate::{census, pipeline};
+use crate::{census, pipeline, stakeholders};
 
 /// A command that failed. None holds a secret, or a part of one.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,9 @@ pub enum Error {
         /// What is wrong with it.
         source: pipeline::Error,
     },
+    /// The runbook has no such section.
+    #[error(transparent)]
+    Unexplained(#[from] crate::runbook::UnknownFinding),
     /// AWS cannot be spoken to.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -134,6 +137,20 @@ pub enum Error {
         /// What it does not get.
         missing: Vec<&'static str>,
     },
+    /// A notice to stakeholders would not be true.
+    #[error(transparent)]
+    Untrue(#[from] stakeholders::Refusal),
+    /// The page of a notice cannot be written.
+    #[error("{} cannot be written: {source}", path.display())]
+    NoticeUnwritten {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// The warehouse did not answer a question.
+    #[error(transparent)]
+    Unanswered(#[from] crate::warehouse::Error),
     /// A length of time is out of bounds.
     #[error("--for must be more than nothing and at most {}, so that no quiet is for ever", words(LONGEST))]
     TooLong,

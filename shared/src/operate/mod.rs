@@ -8,6 +8,7 @@ pub mod alert_test;
 pub mod arguments;
 mod endpoint;
 mod error;
+mod figures;
 mod incidents;
 pub mod plan;
 mod registration;
@@ -27,6 +28,7 @@ use crate::census;
 use crate::incident::NoticeKind;
 use crate::pipeline::Pipeline;
 use crate::runtime::{Env, env, warehouse};
+use crate::stakeholders;
 use crate::warehouse::{Limits, Warehouse};
 use crate::warehouse_objects;
 
@@ -85,7 +87,7 @@ impl Operator {
     pub async fn carry_out(&self, command: &Command, tell: &mut dyn FnMut(&str)) -> Result<Outcome, Error> {
         match command {
             // The binary answers these by itself: they need no AWS.
-            Command::Help | Command::CheckConfig { .. } => Ok(Outcome::Done),
+            Command::Help | Command::CheckConfig { .. } | Command::Explain { .. } => Ok(Outcome::Done),
             Command::RegisterWebhook { url, wish, only_look } => {
                 let registration = self.registration(url).await?;
                 let found = registration.look().await?;
@@ -133,6 +135,22 @@ impl Operator {
                 let warehouse = self.warehouse().await?;
                 let report = warehouse_objects::apply_folder(&warehouse, Path::new(folder), self.now).await?;
                 tell(&report.to_string());
+                Ok(Outcome::Done)
+            }
+            Command::TellStakeholders { kind, key, html } => {
+                if let Some(other) = key.as_ref().filter(|key| key.pipeline != self.pipeline.name) {
+                    return Err(Error::OtherPipeline {
+                        key: other.clone(),
+                        pipeline: self.pipeline.name.clone(),
+                    });
+                }
+                let figures = self.figures(key.as_ref()).await;
+                let notice = stakeholders::render(*kind, &figures, &self.pipeline, self.now)?;
+                tell(&notice.text);
+                if let Some(path) = html {
+                    let unwritten = |source| Error::NoticeUnwritten { path: path.into(), source };
+                    std::fs::write(path, &notice.html).map_err(unwritten)?;
+                }
                 Ok(Outcome::Done)
             }
             Command::ListIncidents => {

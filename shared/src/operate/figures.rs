@@ -1,0 +1,115 @@
+//! Looks up the figures of a notice to stakeholders. What cannot be had is a reason in its place, and hides nothing else.
+
+use super::Operator;
+use super::error::Error;
+use crate::aws::incidents::IncidentStore;
+use crate::aws::secrets::SecretStore;
+use crate::census;
+use crate::checks::object_name;
+use crate::incident::{IncidentKey, State};
+use crate::observation::Run;
+use crate::pipeline::Sync;
+use crate::runtime::env;
+use crate::stakeholders::{Figures, Health, Known};
+use crate::warehouse::{self, Row, Statement, Warehouse};
+
+/// The view that has the state of the data in one row.
+const HEALTH_VIEW: &str = "crm.sfdc_dbx.daily_health_check";
+/// The newest run is all that is told; Census may answer with more.
+const RUNS: u32 = 1;
+
+impl Operator {
+    /// Asks the warehouse, the store of incidents and Census.
+    pub(super) async fn figures(&self, key: Option<&IncidentKey>) -> Figures {
+        let store = self.incidents();
+        Figures {
+            health: self.health().await.map_err(|error| error.to_string()),
+            open: match &store {
+                Ok(store) => self.open(store).await,
+                Err(error) => Err(error.to_string()),
+            },
+            last_runs: self.last_runs().await,
+            incident: match key {
+                None => None,
+                Some(key) => Some((
+                    key.clone(),
+                    match &store {
+                        Ok(store) => store.get(key).await.map_err(|error| Error::from(error).to_string()),
+                        Err(error) => Err(error.to_string()),
+                    },
+                )),
+            },
+        }
+    }
+
+    async fn health(&self) -> Result<Health, Error> {
+        let warehouse = self.warehouse().await?;
+        Ok(health(&warehouse).await?)
+    }
+
+    async fn open(&self, store: &IncidentStore) -> Known<Vec<crate::incident::Incident>> {
+        let said = |error| Error::from(error).to_string();
+        let (live, unreadable) = store.live_incidents(&self.pipeline.name).await.map_err(said)?;
+        match unreadable.into_iter().next() {
+            // Some are known, but "nothing is open" could not be said of them.
+            Some(error) => Err(said(error)),
+            None => Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect()),
+        }
+    }
+
+    async fn last_runs(&self) -> Vec<Known<Option<Run>>> {
+        let census = self.census().await.map_err(|error| error.to_string());
+        let mut last_runs = Vec::new();
+        for sync in &self.pipeline.syncs {
+            last_runs.push(match &census {
+                Ok(census) => last_run(census, sync).await,
+                Err(why) => Err(why.clone()),
+            });
+        }
+        last_runs
+    }
+
+    async fn census(&self) -> Result<census::Client, Error> {
+        let secret = self.env.required(env::CENSUS_SECRET).map_err(Error::Settings)?;
+        let token = SecretStore::new(self.clients.secrets.clone()).get(&secret, self.now).await?;
+        let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
+        let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
+        Ok(census::Client::new(self.clients.http.clone(), settings, self.now)?)
+    }
+}
+
+async fn last_run(census: &census::Client, sync: &Sync) -> Known<Option<Run>> {
+    let history = census.runs_of_sync(sync.id, RUNS).await.map_err(|error| error.to_string())?;
+    Ok(history.runs.into_iter().next())
+}
+
+async fn health(warehouse: &Warehouse) -> Result<Health, warehouse::Error> {
+    let label = "the daily health check";
+    let name = object_name(warehouse.dialect(), HEALTH_VIEW).map_err(|error| warehouse::Error::Shape {
+        statement: label.to_owned(),
+        place: HEALTH_VIEW.to_owned(),
+        found: error.to_string(),
+    })?;
+    let answer = warehouse.query(&Statement::new(label, format!("SELECT * FROM {name}"))).await?;
+    let row = answer.only_row()?;
+    let count = |column| count(&row, column);
+    Ok(Health {
+        total: count("total_properties")?,
+        synced: count("synced_properties")?,
+        coverage_percent: row.get("coverage_percentage")?,
+        coverage_status: row.get("coverage_status")?,
+        to_create: count("create_queue_count")?,
+        to_update: count("update_queue_count")?,
+        null_companies: count("null_company_count")?,
+        duplicates: count("duplicate_count")?,
+    })
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u64, warehouse::Error> {
+    let counted: i64 = row.get(column)?;
+    u64::try_from(counted).map_err(|_| warehouse::Error::Shape {
+        statement: "the daily health check".to_owned(),
+        place: column.to_owned(),
+        found: "a count below zero".to_owned(),
+    })
+}

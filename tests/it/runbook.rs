@@ -1,0 +1,625 @@
+//! The runbook holds what it says: its anchors and contacts, and each command and statement in it.
+//!
+//! How each kind is checked:
+//!
+//! * `sql` blocks: by the simulated Databricks, over SQLite by ODBC, on the lab's data; those that are to show a fault are
+//!   held against a healthy world and one with that fault
+//! * `make`: the target exists, takes the variables that are given, and `make -n` accepts it. What it would have the binary
+//!   do is read from there and carried out: in the lab, against the emulator, Census and Databricks
+//! * `census` (the function that the runbook itself declares) and `curl`: run by bash against the lab's Census
+//! * `aws`: service, operation and options are those of AWS's command line, and names are those of the table of functions
+//! * `export`, `eval` and `date`: that they are these, for they only prepare the shell
+//!
+//! Any other kind of block or program fails.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+
+use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use syncwatch::aws::{Clients, Sdk};
+use syncwatch::classify::ErrorClass;
+use syncwatch::finding::Check;
+use syncwatch::operate::{Command, Operator, read_pipeline};
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runbook::{self, TEXT, anchor, sections};
+use syncwatch::runtime::Env;
+use syncwatch::stakeholders::Kind;
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Statement, Warehouse};
+use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules};
+use syncwatch_lab::census::{Fault, HttpFault, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::databricks::{self, DatabricksFault, DatabricksServer, WAREHOUSE_ID};
+use syncwatch_lab::engines;
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, make_sources};
+use syncwatch_lab::stage::Stage;
+
+const CREATE: u64 = 3_394_022;
+const CLASSES: &str = "When a sync fails, by class";
+const SCENARIOS: &str = "Scenarios";
+/// Sections that notices about no check link to, and those that people look up.
+const OPERATORS_OWN: [&str; 4] = ["incidents", "silences", "alert-test", "webhooks"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
+}
+
+fn pipeline_text() -> String {
+    fs::read_to_string(root().join("infra/pipeline.toml")).unwrap()
+}
+
+/// The chapters, each with its heading and its text.
+fn chapters() -> Vec<(&'static str, &'static str)> {
+    TEXT.split("\n## ").skip(1).map(|chapter| chapter.split_once('\n').unwrap()).collect()
+}
+
+fn chapter(heading: &str) -> &'static str {
+    let found = chapters().into_iter().find(|(name, _)| *name == heading);
+    found.unwrap_or_else(|| panic!("the runbook has no chapter {heading:?}")).1
+}
+
+/// A block between fences: its kind, its text, and the heading that it stands under.
+struct Block {
+    under: String,
+    kind: String,
+    text: String,
+}
+
+/// The blocks of the runbook, and its text without them.
+fn blocks() -> (Vec<Block>, String) {
+    let (mut blocks, mut prose, mut under) = (Vec::new(), String::new(), String::new());
+    let mut open: Option<Block> = None;
+    for line in TEXT.lines() {
+        match (&mut open, line.trim_start().strip_prefix("```")) {
+            (Some(_), Some(rest)) => {
+                assert_eq!(rest, "", "a block in a block under {under}");
+                blocks.extend(open.take());
+            }
+            (Some(block), None) => block.text.push_str(&format!("{line}\n")),
+            (None, Some(kind)) => {
+                open = Some(Block { under: under.clone(), kind: kind.to_owned(), text: String::new() });
+            }
+            (None, None) => {
+                if let Some(heading) = line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")) {
+                    under = anchor(heading);
+                }
+                prose.push_str(&format!("{line}\n"));
+            }
+        }
+    }
+    assert!(open.is_none(), "the last block has no end");
+    (blocks, prose)
+}
+
+/// The programs that the runbook calls.
+const PROGRAMS: [&str; 8] = ["make", "census", "aws", "curl", "export", "eval", "date", "census()"];
+
+fn program(command: &str) -> &str {
+    command.split_whitespace().next().unwrap_or_default()
+}
+
+/// Every command: the lines of `sh` blocks, and what stands as code within the text and begins with a program.
+fn commands() -> Vec<String> {
+    let (blocks, prose) = blocks();
+    let mut commands = Vec::new();
+    for block in blocks.iter().filter(|block| block.kind == "sh") {
+        let joined = block.text.replace("\\\n", " ");
+        for line in joined.lines() {
+            let line =
+                line.split("  # ").next().unwrap_or_default().split("   #").next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            assert!(
+                PROGRAMS.contains(&program(line)),
+                "under {}, no kind that is checked: {line}",
+                block.under
+            );
+            commands.push(line.to_owned());
+        }
+    }
+    let spans = prose.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
+    commands.extend(spans.filter(|span| PROGRAMS.contains(&program(span))));
+    commands
+}
+
+fn commands_of(program_name: &str) -> Vec<String> {
+    let commands: Vec<String> =
+        commands().into_iter().filter(|command| program(command) == program_name).collect();
+    assert!(!commands.is_empty(), "the runbook never calls {program_name}");
+    commands
+}
+
+/// The anchors that a text links to.
+fn links(text: &str) -> BTreeSet<&str> {
+    text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect()
+}
+
+#[test]
+fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is_the_operators_own() {
+    let mut expected: BTreeSet<String> =
+        Check::ALL.iter().map(|check| check.runbook_anchor().to_owned()).collect();
+    expected.extend(ErrorClass::ALL.iter().map(|class| class.id().to_owned()));
+    assert_eq!(expected.len(), Check::ALL.len() + ErrorClass::ALL.len(), "a class has the name of a check");
+    expected.extend(OPERATORS_OWN.map(str::to_owned));
+    let (mut found, mut scenarios) = (BTreeSet::new(), BTreeSet::new());
+    for section in sections(TEXT) {
+        if section.chapter == SCENARIOS {
+            scenarios.insert(section.anchor);
+            continue;
+        }
+        let class = ErrorClass::from_id(&section.anchor).is_some();
+        assert_eq!(class, section.chapter == CLASSES, "{} is in the wrong chapter", section.anchor);
+        assert!(found.insert(section.anchor.clone()), "{} is there twice", section.anchor);
+    }
+    assert_eq!(found, expected);
+
+    // Whoever has a finding gets to its scenarios, for each of them names what people see of it.
+    let of_the_seed =
+        ["a-sync-fails", "quality-or-coverage-drops", "duplicates-appear", "the-view-has-a-bug"];
+    assert!(of_the_seed.iter().all(|anchor| scenarios.contains(*anchor)), "{scenarios:?}");
+    for scenario in &scenarios {
+        let leads =
+            |check: &&Check| runbook::explain(check.id()).unwrap().contains(&format!("FINDING={scenario}\n"));
+        assert!(Check::ALL.iter().any(|check| leads(&check)), "no check leads to the scenario {scenario}");
+    }
+}
+
+#[test]
+fn every_link_of_the_runbook_leads_somewhere() {
+    let (_, prose) = blocks();
+    let headings =
+        prose.lines().filter_map(|line| line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")));
+    let anchors: BTreeSet<String> = headings.map(anchor).collect();
+    for link in links(TEXT) {
+        assert!(anchors.contains(link), "nothing is at #{link}");
+    }
+}
+
+#[test]
+fn the_contacts_of_the_runbook_are_those_of_the_pipeline_file() {
+    let pipeline = Pipeline::parse(&pipeline_text()).unwrap();
+    let rows: Vec<Vec<&str>> = chapter("Escalation")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix('|'))
+        .skip(2)
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect();
+    let declared: Vec<Vec<&str>> = pipeline
+        .contacts
+        .iter()
+        .map(|contact| {
+            let (mail, phone) = (contact.email.as_deref(), contact.phone.as_deref());
+            vec![contact.name.as_str(), contact.role.as_str(), mail.unwrap_or(""), phone.unwrap_or("")]
+        })
+        .collect();
+    assert_eq!(rows, declared);
+}
+
+#[test]
+fn what_is_done_regularly_is_a_checklist_and_what_is_done_in_need_is_numbered() {
+    for heading in ["Daily, five minutes", "Weekly, fifteen minutes", "Monthly review", "Quarterly review"] {
+        assert!(chapter(heading).matches("\n- [ ] ").count() >= 3, "{heading}");
+    }
+    for heading in ["The first ten minutes", "Rollback"] {
+        assert!(chapter(heading).contains("\n3. "), "{heading}");
+    }
+    for section in sections(TEXT) {
+        let in_need =
+            Check::from_id(&section.anchor).is_some() || [CLASSES, SCENARIOS].contains(&section.chapter);
+        assert!(!in_need || section.steps.starts_with("1. "), "{} has no steps", section.anchor);
+    }
+}
+
+#[test]
+fn every_block_is_of_a_kind_that_is_run() {
+    let (blocks, _) = blocks();
+    for block in &blocks {
+        assert!(
+            ["sh", "sql"].contains(&block.kind.as_str()),
+            "a block of kind {:?} under {}",
+            block.kind,
+            block.under
+        );
+    }
+    assert!(commands().len() > 20, "the commands were not found");
+}
+
+/// What a statement answers, cell by cell.
+async fn answer(warehouse: &Warehouse, sql: &str) -> String {
+    let answer = warehouse.query(&Statement::new("a statement of the runbook", sql)).await;
+    let answer = answer.unwrap_or_else(|error| panic!("{error}: {sql}"));
+    assert!(!answer.columns().is_empty());
+    answer.rows().map(|row| format!("{:?}\n", row.values())).collect()
+}
+
+/// A world of the lab in a simulated Databricks.
+struct Lab {
+    world: PropertyWorld,
+    tables: Tables,
+    server: DatabricksServer,
+    _folder: tempfile::TempDir,
+}
+
+impl Lab {
+    async fn set(mut world: PropertyWorld) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.sqlite");
+        let tables = Tables::create(engines::sqlite(&file).unwrap(), &mut world).await.unwrap();
+        let server = DatabricksServer::start(engines::sqlite(&file).unwrap()).await.unwrap();
+        Self { world, tables, server, _folder: folder }
+    }
+
+    fn warehouse(&self) -> Warehouse {
+        let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
+        let settings = Settings::Databricks(DatabricksSettings::new(self.server.url(), WAREHOUSE_ID, auth));
+        Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap()
+    }
+
+    async fn live(&mut self, hours: i64) {
+        self.world.advance_to(self.world.now() + SignedDuration::from_hours(hours));
+        self.tables.write(&mut self.world).await.unwrap();
+    }
+}
+
+/// A simulated Databricks that has what RDS and Fivetran make, and nothing of ours.
+struct NewWarehouse {
+    server: DatabricksServer,
+    _folder: tempfile::TempDir,
+}
+
+impl NewWarehouse {
+    async fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("lab.sqlite");
+        make_sources(&engines::sqlite(&file).unwrap()).await.unwrap();
+        let server = DatabricksServer::start(engines::sqlite(&file).unwrap()).await.unwrap();
+        Self { server, _folder: folder }
+    }
+}
+
+/// Statements that are to show a fault: a word of theirs, and what is wrong where they show something else than in a
+/// healthy world.
+fn shown_by() -> [(&'static str, PropertyFault); 5] {
+    [
+        ("without_company", PropertyFault::CoverageLeak { city: "Fresno".to_owned() }),
+        ("HAVING COUNT(*) > 1", PropertyFault::DuplicateCreation { percent: 50 }),
+        ("lost_in_the_view", PropertyFault::ViewBug),
+        ("lost_on_the_way", PropertyFault::ViewBug),
+        ("newest_copy", PropertyFault::CopyStalls),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_statement_of_the_runbook_runs_and_shows_the_fault_that_it_is_there_for() {
+    let (blocks, _) = blocks();
+    let statements: Vec<&str> =
+        blocks.iter().filter(|block| block.kind == "sql").map(|block| block.text.as_str()).collect();
+    assert!(statements.len() >= 10, "the statements were not found");
+    let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+    let mut healthy = Lab::set(PropertyWorld::with(start, 7, 800, 700, 20)).await;
+    healthy.live(7).await;
+    let mut answers = BTreeMap::new();
+    for sql in &statements {
+        answers.insert(*sql, answer(&healthy.warehouse(), sql).await);
+    }
+    for (word, fault) in shown_by() {
+        let mut ill = Lab::set(PropertyWorld::with(start, 7, 800, 700, 20)).await;
+        ill.world.inflict(fault.clone());
+        ill.live(7).await;
+        let mut found = statements.iter().filter(|sql| sql.contains(word)).peekable();
+        assert!(found.peek().is_some(), "no statement has {word}");
+        for sql in found {
+            assert_ne!(
+                answer(&ill.warehouse(), sql).await,
+                answers[sql],
+                "{fault:?} does not show in: {sql}"
+            );
+        }
+    }
+}
+
+/// The rule of a target in the Makefile, up to the next blank line.
+fn rule(target: &str) -> String {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let begins = format!("\n{target}:");
+    let (_, rest) = makefile.split_once(&begins).unwrap_or_else(|| panic!("make has no target {target}"));
+    rest.split("\n\n").next().unwrap().to_owned()
+}
+
+/// What bash prints.
+fn bash(script: &str, variables: &[(&str, &str)]) -> Result<String, String> {
+    let mut process = Process::new("bash");
+    // Of a `make` around this test nothing must reach the one within; a topic would make `alert-test` speak to AWS.
+    for inherited in ["MAKEFLAGS", "MFLAGS", "MAKELEVEL", "SYNCWATCH_TOPIC_ARN"] {
+        process.env_remove(inherited);
+    }
+    let output =
+        process.arg("-euc").arg(script).envs(variables.iter().copied()).current_dir(root()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        Ok(said)
+    } else {
+        Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+    }
+}
+
+/// The words of a line, as the shell sees them.
+fn words(line: &str) -> Vec<String> {
+    let said = bash(&format!("printf '%s\\0' {line}"), &[]).unwrap();
+    said.split_terminator('\0').map(str::to_owned).collect()
+}
+
+/// Targets that call no command of the binary; what they do is tested by itself, or is what runs this.
+const TARGETS_OF_THEIR_OWN: [&str; 3] = ["alert-test", "package", "runbook-check"];
+
+/// The command of the binary that a call of `make` comes to; `None` for the targets of their own.
+fn operators_command(command: &str) -> Option<Command> {
+    let given = words(command.strip_prefix("make").unwrap());
+    let (variables, targets): (Vec<&String>, Vec<&String>) =
+        given.iter().partition(|word| word.contains('='));
+    let [target] = targets.as_slice() else { panic!("{command} names not one target") };
+    let rule = rule(target);
+    for variable in variables {
+        let name = variable.split('=').next().unwrap();
+        assert!(
+            rule.contains(&format!("$({name})")) || rule.contains(&format!(",$({name}))")),
+            "{target} takes no {name}"
+        );
+    }
+    let shown = bash(&format!("make -n {}", command.strip_prefix("make").unwrap()), &[]);
+    let shown = shown.unwrap_or_else(|error| panic!("{command}: {error}"));
+    let Some((_, line)) = shown.rsplit_once("/debug/syncwatch' ") else {
+        assert!(TARGETS_OF_THEIR_OWN.contains(&target.as_str()), "{command} is run by no test");
+        return None;
+    };
+    let line = line.lines().next().unwrap();
+    Some(Command::parse(&words(line)).unwrap_or_else(|error| panic!("{command}: {error}")))
+}
+
+/// A Census, AWS and a warehouse, with an operator at them.
+struct Desk {
+    stage: Stage,
+    lab: Lab,
+    watcher: schedule_verification::App,
+}
+
+impl Desk {
+    async fn set() -> Self {
+        let now: Timestamp = "2026-11-24T12:10:00Z".parse().unwrap();
+        let clock = LabClock::set_to(now);
+        let stage = Stage::set(World::seed_pipeline(now, 5), clock, Schedules::None).await.unwrap();
+        // Nobody but the test's own function looks at Census.
+        stage.census.break_door(HttpFault::WebhooksLost);
+        let secret = json!({ "token": databricks::TOKEN }).to_string();
+        stage.deployment.put_secret(&ResourceId::secret("warehouse"), &secret).await.unwrap();
+        let queue = |key| stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned();
+        let config = schedule_verification::Config {
+            pipeline: "pipeline.toml".to_owned(),
+            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
+            incidents_table: "syncwatch-incidents".to_owned(),
+            census_secret: "syncwatch/census-token".to_owned(),
+            deliveries_dead_letters: queue("webhook-deliveries-dead"),
+            notices_dead_letters: queue("notices-dead"),
+            census_base_url: Some(stage.census.url().to_owned()),
+        };
+        let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+        let watcher = schedule_verification::App::with(config, pipeline(), &sdk);
+        let lab = Lab::set(PropertyWorld::as_found(now, 5)).await;
+        Self { stage, lab, watcher }
+    }
+
+    /// Census lives on, and the function looks.
+    async fn live(&self) {
+        self.stage.census.jump(SignedDuration::from_mins(60));
+        self.watcher.run(json!({ "task": "verify" }), self.stage.census.clock().now()).await.unwrap();
+    }
+
+    async fn carry_out(&self, command: &Command) -> Result<String, String> {
+        self.carry_out_at(self.lab.server.url(), command).await
+    }
+
+    async fn carry_out_at(&self, databricks: &str, command: &Command) -> Result<String, String> {
+        let topic = self.stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
+        let settings = [
+            ("SYNCWATCH_CENSUS_SECRET", "syncwatch/census-token"),
+            ("SYNCWATCH_WEBHOOK_SECRET", "syncwatch/census-webhook"),
+            ("SYNCWATCH_WAREHOUSE_SECRET", "syncwatch/warehouse"),
+            ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
+            ("SYNCWATCH_TOPIC_ARN", topic),
+            ("SYNCWATCH_CENSUS_BASE_URL", self.stage.census.url()),
+            ("SYNCWATCH_DATABRICKS_URL", databricks),
+        ];
+        let clients = Clients::for_endpoint(self.stage.aws.endpoint()).unwrap();
+        let now = self.stage.census.clock().now();
+        let operator = Operator::with(Env::from_map(settings), pipeline(), clients, now);
+        let mut said = Vec::new();
+        let outcome = operator.carry_out(command, &mut |line| said.push(line.to_owned())).await;
+        outcome.map(|_| said.join("\n")).map_err(|error| error.to_string())
+    }
+}
+
+/// The pipeline of the repository, with the lab's SQL warehouse.
+fn pipeline() -> Pipeline {
+    let text = pipeline_text();
+    assert!(text.contains("0123456789abcdef"));
+    Pipeline::parse(&text.replace("0123456789abcdef", WAREHOUSE_ID)).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_make_command_of_the_runbook_does_in_the_lab_what_it_is_there_for() {
+    let desk = Desk::set().await;
+    let fault = Fault::Fail { sync: CREATE, code: "X".to_owned(), message: "no".to_owned() };
+    desk.stage.census.inject(fault).unwrap();
+    desk.live().await;
+    let silence =
+        ["silence", "add", "--owner", "Grace", "--reason", "repair", "--for", "2h", "--check", "runtime"];
+    desk.carry_out(&Command::parse(&silence.map(str::to_owned)).unwrap()).await.unwrap();
+
+    let mut later = Vec::new();
+    for line in commands_of("make") {
+        let Some(command) = operators_command(&line) else { continue };
+        match command {
+            Command::CheckConfig { path } => {
+                read_pipeline(&root().join(path)).unwrap();
+            }
+            Command::Explain { finding } => {
+                runbook::explain(&finding.unwrap()).unwrap();
+            }
+            Command::ApplyWarehouse { folder } => {
+                let folder = root().join(folder).display().to_string();
+                let new = NewWarehouse::set().await;
+                let command = Command::ApplyWarehouse { folder };
+                desk.carry_out_at(new.server.url(), &command)
+                    .await
+                    .unwrap_or_else(|error| panic!("{line}: {error}"));
+            }
+            Command::EndSilence { id } => {
+                assert_eq!(id, "ID", "the runbook cannot know a silence");
+                let id = "grace-20261124T1310Z".to_owned();
+                desk.carry_out(&Command::EndSilence { id }).await.unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+            // Told once it is so, below.
+            Command::TellStakeholders { kind: Kind::AllClear, .. } => later.push(command),
+            command => {
+                let said = desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(!said.is_empty(), "{line} says nothing");
+            }
+        }
+    }
+    let all_clear = later.pop().expect("the runbook tells nobody that it is over");
+    let refused = desk.carry_out(&all_clear).await.unwrap_err();
+    assert!(refused.contains("no all-clear yet"), "{refused}");
+    desk.stage.census.heal_all();
+    desk.live().await;
+    let said = desk.carry_out(&all_clear).await.unwrap();
+    assert!(said.contains("\nIncident        properties/run-failed/properties-create\n"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_to_stakeholders_has_the_figures_of_the_moment_and_names_those_that_nobody_has() {
+    let desk = Desk::set().await;
+    let fault = Fault::Fail { sync: CREATE, code: "X".to_owned(), message: "no".to_owned() };
+    desk.stage.census.inject(fault).unwrap();
+    desk.live().await;
+    let page = tempfile::NamedTempFile::new().unwrap();
+    let path = page.path().display().to_string();
+    let line = [
+        "stakeholder-notice",
+        "incident",
+        "--key",
+        "properties/run-failed/properties-create",
+        "--html",
+        &path,
+    ];
+    let command = Command::parse(&line.map(str::to_owned)).unwrap();
+    let said = desk.carry_out(&command).await.unwrap();
+    let html = fs::read_to_string(page.path()).unwrap();
+    for figure in [
+        "92.47 % (good, not excellent): 18,722 of 20,247 properties",
+        "25 to be created, 0 to be updated",
+        "failed run of properties-create",
+        "completed 2026-11-24 13:0",
+        "nobody yet",
+    ] {
+        assert!(said.contains(figure) && html.contains(figure), "{figure}: {said}");
+    }
+    assert!(
+        said.contains("properties-create (creates records): failed, begun 2026-11-24 13:00 UTC"),
+        "{said}"
+    );
+
+    // The warehouse and Census refuse: what is known is told, and what is not is named.
+    desk.lab.server.inflict(DatabricksFault::Unauthorized);
+    desk.stage.census.break_door(HttpFault::Unauthorized);
+    let said = desk.carry_out(&command).await.unwrap();
+    assert!(said.contains("Coverage     not available: ") && said.contains("Severity        "), "{said}");
+    assert_eq!(said.matches("records): not available: ").count(), 2, "{said}");
+    for secret in [databricks::TOKEN, syncwatch_lab::census::TOKEN] {
+        assert!(!said.contains(secret), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_question_to_census_is_answered_by_the_labs() {
+    let now: Timestamp = "2026-11-24T12:10:00Z".parse().unwrap();
+    let census =
+        syncwatch_lab::census::CensusServer::start(World::seed_pipeline(now, 5), LabClock::set_to(now)).await;
+    let census = census.unwrap();
+    census.inject(Fault::Reject { sync: CREATE, percent: 25, message: None }).unwrap();
+    census.jump(SignedDuration::from_hours(2));
+    let run = census.with_world(|world| world.runs(CREATE).next().unwrap().id.to_string());
+    let declared = commands_of("census()").remove(0);
+    assert!(declared.contains("https://app.getcensus.com/api/v1/"), "{declared}");
+    let variables = [("CENSUS_TOKEN", syncwatch_lab::census::TOKEN), ("SYNC", "3394022"), ("RUN", &run)];
+    for command in commands_of("census") {
+        let script = format!("{declared}\n{command}").replace("https://app.getcensus.com", census.url());
+        let said = bash(&script, &variables).unwrap_or_else(|error| panic!("{command}: {error}"));
+        let answer: Value =
+            serde_json::from_str(&said).unwrap_or_else(|error| panic!("{command}: {error}: {said}"));
+        assert!(!answer["data"].is_null(), "{command}: {answer}");
+    }
+    for command in commands_of("curl") {
+        let said = bash(&command.replace("https://app.getcensus.com", census.url()), &[]).unwrap();
+        assert!(said.to_lowercase().contains("\ndate: "), "{command}: {said}");
+    }
+}
+
+/// Of AWS's command line: service, operation, and the options that the runbook may use, by AWS CLI's own reference.
+const AWS: [(&str, &str, &[&str]); 4] = [
+    ("lambda", "invoke", &["--function-name", "--cli-binary-format", "--payload"]),
+    ("logs", "tail", &["--since"]),
+    ("sns", "list-subscriptions-by-topic", &["--topic-arn"]),
+    ("configure", "export-credentials", &["--format"]),
+];
+
+#[test]
+fn every_call_of_aws_is_one_that_there_is_and_names_what_is_deployed() {
+    let table = FunctionsTable::read(&root().join("infra/functions.json")).unwrap();
+    let is_function =
+        |name: &str| table.functions.keys().any(|function| format!("syncwatch-{function}") == name);
+    let mut calls = commands_of("aws");
+    for eval in commands_of("eval") {
+        let inner = eval.strip_prefix("eval \"$(").and_then(|rest| rest.strip_suffix(")\""));
+        calls.push(inner.unwrap_or_else(|| panic!("{eval}")).to_owned());
+    }
+    for call in calls {
+        let given = words(&call.replace('$', ""));
+        let known = AWS.iter().find(|(service, operation, _)| given[1] == *service && given[2] == *operation);
+        let (_, _, options) = known.unwrap_or_else(|| panic!("{call} is no call that is known here"));
+        for option in given.iter().filter(|word| word.starts_with("--")) {
+            assert!(options.contains(&option.as_str()), "{call}: {option}");
+        }
+        let value = |option| given.iter().skip_while(|word| *word != option).nth(1);
+        if let Some(function) = value("--function-name") {
+            assert!(is_function(function), "{call}");
+        }
+        if given[1] == "logs" {
+            assert!(given[3].strip_prefix("/aws/lambda/").is_some_and(is_function), "{call}");
+        }
+        if let Some(payload) = value("--payload") {
+            let event: Value =
+                serde_json::from_str(payload).unwrap_or_else(|error| panic!("{call}: {error}"));
+            let named = value("--function-name").and_then(|name| name.strip_prefix("syncwatch-")).unwrap();
+            let schedule = table.functions[named].schedule.as_ref().unwrap();
+            assert_eq!(event["task"], schedule.input["task"], "{call}: not the task of {named}");
+            let asked = event["check"].as_str();
+            assert!(
+                asked.is_none_or(|name| pipeline().checks.iter().any(|check| check.name == name)),
+                "{call}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_prepares_the_shell_does_no_more_than_that() {
+    for command in commands_of("export") {
+        let name = command.strip_prefix("export ").unwrap().split('=').next().unwrap();
+        assert!(["AWS_REGION", "CENSUS_TOKEN", "SYNC"].contains(&name), "{command}");
+    }
+    assert_eq!(commands_of("date"), ["date -u"]);
+}
