@@ -208,6 +208,10 @@ secret: ## Write a secret's value, which is read unseen; NAME=census-token|censu
 	@read -rs -p 'Value of syncwatch/$(NAME): ' value; echo; \
 	aws secretsmanager put-secret-value --secret-id 'syncwatch/$(NAME)' --secret-string file:///dev/stdin <<<"$$value" >/dev/null
 
+.PHONY: docs-tables
+docs-tables: ## Write the tables of README.md that come from the code
+	SYNCWATCH_REWRITE_TABLES=1 cargo test $(LOCKED) --workspace --test it readme::
+
 .PHONY: runbook-check
 runbook-check: lab-zips ## Check the runbook alone: every anchor, and every command and SQL statement in the lab
 	cargo test $(LOCKED) --workspace --lib runbook::

@@ -28,6 +28,11 @@ macro_rules! checks {
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
             }
+
+            /// What must hold, in one sentence.
+            pub fn rule(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
+            }
         }
     };
 }

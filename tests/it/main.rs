@@ -23,6 +23,8 @@ mod on_aws;
 #[cfg(test)]
 mod operate;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod samples;
