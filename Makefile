@@ -145,6 +145,10 @@ acknowledge: ## Take an incident on: no reminders for so long; KEY=pipeline/chec
 incidents: ## List what is open, held or watched, and who has it
 	@$(call operate,incidents)
 
+.PHONY: doctor
+doctor: ## Look at the live deployment from the outside, and say what to do about each red row; URL=<another address of the intake>
+	@$(call operate,doctor --url '$(URL)')
+
 .PHONY: warehouse-apply
 warehouse-apply: ## Make the views and tables of infra/warehouse, each file once; FOLDER=infra/warehouse
 	@$(call operate,warehouse-apply $(FOLDER))

@@ -6,6 +6,7 @@ pub mod classify;
 pub mod finding;
 pub mod incident;
 pub mod judge;
+pub mod metrics;
 pub mod notice;
 pub mod observation;
 pub mod pipeline;

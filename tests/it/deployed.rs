@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::json;
 use syncwatch::finding::Severity;
+use syncwatch::metrics;
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -63,7 +64,9 @@ async fn each_function_uses_every_permission_that_it_has_and_asks_for_no_other()
     let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
     let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
 
-    stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
+    for (function, task) in [("daily-validation", "validate"), ("nightly-snapshot", "snapshot")] {
+        stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
+    }
     // A webhook to the intake, the worker, and the relay.
     stage
         .census
@@ -122,9 +125,6 @@ fn read_by(package: &str, settings: &BTreeMap<String, String>) -> BTreeSet<Strin
     settings.iter().filter(|(constant, _)| says(constant)).map(|(_, variable)| variable.clone()).collect()
 }
 
-/// Set before the code that reads it is there; to be taken out with its coming.
-const AWAITED: [&str; 1] = ["SYNCWATCH_HEARTBEAT_SECRET"];
-
 #[test]
 fn every_variable_that_a_package_reads_is_set_for_it_and_the_reverse() {
     let (table, settings) = (table(), settings());
@@ -136,7 +136,6 @@ fn every_variable_that_a_package_reads_is_set_for_it_and_the_reverse() {
             .filter(|(name, function)| function.package.as_ref().unwrap_or(name) == package);
         let set: BTreeSet<String> = functions
             .flat_map(|(_, function)| function.settings.keys().chain(&function.optional_settings))
-            .filter(|name| !AWAITED.contains(&name.as_str()))
             .cloned()
             .collect();
         assert_eq!(read_by(package, &settings), set, "{package}");
@@ -206,4 +205,19 @@ fn terraform_makes_and_reads_no_value_of_a_secret_which_would_be_in_its_state() 
 fn pagerduty_is_told_of_critical_incidents_only() {
     let channels = Pipeline::parse(PIPELINE).unwrap().channels;
     assert_eq!(channels.pagerduty, Some(Severity::Critical));
+}
+
+#[test]
+fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
+    let file: serde_json::Value = serde_json::from_str(&read("infra/metrics.json")).unwrap();
+    assert_eq!(file["namespace"], json!(metrics::NAMESPACE));
+    assert_eq!(file["dimensions"], json!([metrics::DIMENSION]));
+    let shown: BTreeSet<&str> = file["metrics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|metric| metric["name"].as_str().unwrap())
+        .collect();
+    let written: BTreeSet<&str> = metrics::Metric::ALL.iter().map(|metric| metric.name()).collect();
+    assert_eq!(shown, written);
 }

@@ -112,6 +112,7 @@ impl Engines {
             deliveries_dead_letters: self.queue_url("webhook-deliveries-dead"),
             notices_dead_letters: self.queue_url("notices-dead"),
             census_base_url: Some(self.stage.census.url().to_owned()),
+            heartbeat_secret: None,
         };
         App::with(config, self.pipeline.clone(), &self.sdk())
     }

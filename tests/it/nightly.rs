@@ -98,6 +98,7 @@ fn watcher(stage: &Stage) -> schedule_verification::App {
         deliveries_dead_letters: queue("webhook-deliveries-dead"),
         notices_dead_letters: queue("notices-dead"),
         census_base_url: Some(stage.census.url().to_owned()),
+        heartbeat_secret: None,
     };
     schedule_verification::App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
 }

@@ -45,6 +45,7 @@ fn config(stage: &Stage) -> Config {
         deliveries_dead_letters: queue_url(stage, "webhook-deliveries-dead"),
         notices_dead_letters: queue_url(stage, "notices-dead"),
         census_base_url: Some(stage.census.url().to_owned()),
+        heartbeat_secret: None,
     }
 }
 

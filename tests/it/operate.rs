@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
 use syncwatch::aws::secrets::SecretStore;
-use syncwatch::aws::{Clients, Sdk};
 use syncwatch::operate::{Command, Operator, Outcome};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
@@ -43,8 +43,8 @@ async fn command(stage: &Stage, line: &[&str], now: Timestamp) -> Result<String,
         ("SYNCWATCH_TOPIC_ARN", topic),
         ("SYNCWATCH_CENSUS_BASE_URL", stage.census.url()),
     ];
-    let clients = Clients::for_endpoint(stage.aws.endpoint()).unwrap();
-    let operator = Operator::with(Env::from_map(settings), pipeline(), clients, now);
+    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, now);
     let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
     let mut said = Vec::new();
     let outcome =
@@ -164,6 +164,7 @@ async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incide
             deliveries_dead_letters: queue_url(&stage, "webhook-deliveries-dead"),
             notices_dead_letters: queue_url(&stage, "notices-dead"),
             census_base_url: Some(stage.census.url().to_owned()),
+            heartbeat_secret: None,
         },
         pipeline(),
         &Sdk::for_endpoint(stage.aws.endpoint()).unwrap(),

@@ -19,10 +19,11 @@ use syncwatch::checks::{
     DATA_CHECKS, DataCheck, ValidatedRound, compile, samples_statement, table, with_samples,
 };
 use syncwatch::finding::{Check, Finding};
+use syncwatch::metrics::Metric;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::report::Report;
 use syncwatch::runtime::warehouse::{self, Access};
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};
 
 pub use config::Config;
@@ -130,6 +131,10 @@ impl App {
                 // Boxed: the compiler gives up on a future of this depth.
                 let answer = Box::pin(self.validate(check.as_deref(), now)).await?;
                 tracing::info!(summary = %answer.report.summary, "round done");
+                let asked = [(Metric::Statements, answer.statements)];
+                let figures: Vec<(Metric, usize)> =
+                    metrics::of_round(&answer.report).into_iter().chain(asked).collect();
+                metrics::emit(&self.pipeline.name, now, &figures);
                 let failures = &answer.report.failures;
                 anyhow::ensure!(failures.is_empty(), "not everything was said: {}", failures.join("; "));
                 Ok(serde_json::to_value(answer)?)

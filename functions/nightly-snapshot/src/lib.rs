@@ -30,7 +30,7 @@ use syncwatch::observation::Unread;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::report::Report;
 use syncwatch::runtime::warehouse::{self, Access};
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};
 
 use act::Written;
@@ -156,6 +156,7 @@ impl App {
                 // Boxed: the compiler gives up on a future of this depth.
                 let answer = Box::pin(self.snapshot(scope, now)).await?;
                 tracing::info!(summary = %answer.report.summary, snapshot = ?answer.snapshot, "round done");
+                metrics::emit(&self.pipeline.name, now, &metrics::of_round(&answer.report));
                 let failures = &answer.report.failures;
                 anyhow::ensure!(failures.is_empty(), "not everything was said: {}", failures.join("; "));
                 Ok(serde_json::to_value(answer)?)

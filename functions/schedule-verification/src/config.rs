@@ -19,6 +19,9 @@ pub struct Config {
     pub notices_dead_letters: String,
     /// `SYNCWATCH_CENSUS_BASE_URL`: in the place of `census.base_url` of `pipeline.toml`, for a lab or a proxy.
     pub census_base_url: Option<String>,
+    /// `SYNCWATCH_HEARTBEAT_SECRET`: the name of the secret that holds the ping URL of a watch outside of AWS, if there
+    /// is one.
+    pub heartbeat_secret: Option<String>,
 }
 
 impl Config {
@@ -51,6 +54,7 @@ impl Config {
             deliveries_dead_letters,
             notices_dead_letters,
             census_base_url: env.optional(env::CENSUS_BASE_URL.name),
+            heartbeat_secret: env.optional(env::HEARTBEAT_SECRET.name),
         })
     }
 }

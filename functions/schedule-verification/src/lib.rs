@@ -18,14 +18,18 @@ use syncwatch::census;
 use syncwatch::checks::{DATA_CHECKS, judge_checks_ran};
 use syncwatch::finding::{Check, Finding, WhyNot};
 use syncwatch::judge::{SNAPSHOT_CHECKS, judge_snapshot_written, judge_sync, judging_time};
+use syncwatch::metrics::Metric;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, SYNCWATCH};
 use syncwatch::report::Report;
-use syncwatch::runtime::{Env, Setting, env, pipeline_file};
+use syncwatch::runtime::{Env, Setting, env, heartbeat, metrics, pipeline_file};
 
 pub use config::Config;
 use judge::{judge_absent, judge_dead_letters, judge_workspace};
 use observe::{Letters, Walk, Workspace};
+
+/// Under which name its rounds are recorded.
+const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// What the function can be asked to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -92,13 +96,26 @@ impl App {
                 // Boxed: the compiler gives up on a future of this depth.
                 let report = Box::pin(self.verify(now)).await?;
                 tracing::info!(summary = %report.summary, "round done");
+                let good = usize::from(report.failures.is_empty());
+                let figures: Vec<(Metric, usize)> =
+                    metrics::of_round(&report).into_iter().chain([(Metric::Rounds, good)]).collect();
+                metrics::emit(&self.pipeline.name, now, &figures);
                 anyhow::ensure!(
                     report.failures.is_empty(),
                     "not everything was said: {}",
                     report.failures.join("; ")
                 );
+                self.tell_the_watch(now).await;
                 Ok(serde_json::to_value(report)?)
             }
+        }
+    }
+
+    /// Lets a watch outside of AWS know that this round was good, if there is one.
+    async fn tell_the_watch(&self, now: Timestamp) {
+        let Some(secret) = &self.config.heartbeat_secret else { return };
+        if let Err(error) = heartbeat::beat(&self.http, &self.secrets, secret, now).await {
+            tracing::error!(%error, "the watch outside was not told");
         }
     }
 
@@ -165,6 +182,11 @@ impl App {
         report.notices = round.sent;
         report.held_back = round.held_back;
         report.failures = round.failures;
+        if report.failures.is_empty()
+            && let Err(error) = self.store.record_plain_round(&self.pipeline.name, NAME, now).await
+        {
+            report.failures.push(format!("that the round ran is not recorded: {error}"));
+        }
         report.conclude();
         Ok(report)
     }

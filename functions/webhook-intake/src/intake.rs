@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::queue::Queue;
 use syncwatch::aws::secrets::SecretStore;
+use syncwatch::metrics::Metric;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::runtime::{Env, metrics, pipeline_file};
 
 use crate::config::IntakeConfig;
 use crate::delivery::Glimpse;
@@ -71,6 +72,7 @@ impl Intake {
         let request = Request::read(event)?;
         let answer = self.receive(&request, now).await?;
         answer.log(request.source_ip.as_deref());
+        metrics::emit(&self.pipeline.name, now, &[(answer.metric(), 1)]);
         Ok(answer.to_http())
     }
 
@@ -105,6 +107,13 @@ impl Answer {
             Self::Decided(Verdict::Accepted { .. } | Verdict::UnknownSync { .. }) => 202,
             Self::Decided(Verdict::Refused(refusal)) => refusal.status(),
             Self::TryAgain { .. } => 503,
+        }
+    }
+
+    fn metric(&self) -> Metric {
+        match self {
+            Self::Decided(Verdict::Refused(_)) => Metric::RefusedWebhooks,
+            Self::Decided(_) | Self::TryAgain { .. } => Metric::Webhooks,
         }
     }
 

@@ -15,9 +15,10 @@ use syncwatch::aws::topic::Topic;
 use syncwatch::census::{self, Sampler};
 use syncwatch::finding::Finding;
 use syncwatch::judge::{judge_sync, judging_time};
+use syncwatch::metrics::Metric;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, Sync};
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::runtime::{Env, metrics, pipeline_file};
 
 use crate::config::WorkerConfig;
 use crate::delivery::{Delivery, Poison};
@@ -128,6 +129,9 @@ impl Worker {
         }
         let Triage { mut settled, hints, kept } = triage;
         let (judged, notices) = self.look(hints, now, &mut settled).await;
+        if notices > 0 {
+            metrics::emit(&self.pipeline.name, now, &[(Metric::Notices, notices)]);
+        }
         let findings = judged.iter().map(|judged| judged.findings.len()).sum();
 
         let hints = judged.iter().flat_map(|judged| judged.hints.iter().map(|hint| (hint, &judged.failures)));

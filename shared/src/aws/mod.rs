@@ -118,6 +118,18 @@ impl Sdk {
         aws_sdk_sqs::Client::new(&self.config)
     }
 
+    /// Tells how functions are set up, for `syncwatch doctor`.
+    #[cfg(feature = "doctor")]
+    pub fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(&self.config)
+    }
+
+    /// Tells how schedules are set up, for `syncwatch doctor`.
+    #[cfg(feature = "doctor")]
+    pub fn scheduler(&self) -> aws_sdk_scheduler::Client {
+        aws_sdk_scheduler::Client::new(&self.config)
+    }
+
     /// The clients that most functions need.
     pub fn clients(&self) -> Clients {
         Clients::from_config(&self.config, self.http.clone())

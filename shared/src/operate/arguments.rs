@@ -32,6 +32,9 @@ usage: syncwatch COMMAND
       Prints the runbook's section of a check, an incident's key or a class of error; without one, the names that there are.
   stakeholder-notice launch|incident|all-clear [--key INCIDENT] [--html FILE]
       Writes a notice for those who use the data, with the figures of this moment: as text, and with --html as a page too.
+  doctor [--url URL] [--bare-names]
+      Looks at the live deployment from the outside, and says what to do about each thing that is not well. URL is where
+      the intake answers, if it is not the function's own URL; with --bare-names functions are not called syncwatch-...
   warehouse-apply [FOLDER]
       Makes the views and tables of infra/warehouse, each file once, and records what ran.
 
@@ -99,12 +102,22 @@ pub enum Command {
     },
     /// Incidents are listed.
     ListIncidents,
+    /// The live deployment is looked at.
+    Doctor {
+        /// Where the intake answers, if it is not the function's own URL.
+        url: Option<String>,
+        /// What stands before the names of functions and schedules in AWS.
+        prefix: &'static str,
+    },
     /// The objects of the warehouse are made.
     ApplyWarehouse {
         /// The folder with their files.
         folder: String,
     },
 }
+
+/// What Terraform puts before the names of functions and schedules.
+const PREFIX: &str = "syncwatch-";
 
 /// The folder of the repository with the warehouse's objects.
 const WAREHOUSE_FOLDER: &str = "infra/warehouse";
@@ -176,6 +189,14 @@ impl Command {
                     given.only_word("the folder with the files")?
                 };
                 Ok(Self::ApplyWarehouse { folder })
+            }
+            ["doctor", rest @ ..] => {
+                let given = Given::read("doctor", rest, &["--url"], &["--bare-names"])?;
+                given.no_words()?;
+                Ok(Self::Doctor {
+                    url: given.all("--url").next().map(str::to_owned),
+                    prefix: if given.has("--bare-names") { "" } else { PREFIX },
+                })
             }
             ["alert-test", rest @ ..] => {
                 let given = Given::read("alert-test", rest, &["--resolve-after"], &[])?;
@@ -387,6 +408,11 @@ mod tests {
             (
                 vec!["alert-test", "--resolve-after", "0s"],
                 Command::AlertTest { resolve_after: SignedDuration::ZERO },
+            ),
+            (vec!["doctor"], Command::Doctor { url: None, prefix: "syncwatch-" }),
+            (
+                vec!["doctor", "--bare-names", "--url", &url],
+                Command::Doctor { url: Some(url.clone()), prefix: "" },
             ),
             (vec!["warehouse-apply"], Command::ApplyWarehouse { folder: "infra/warehouse".to_owned() }),
             (vec!["warehouse-apply", "other"], Command::ApplyWarehouse { folder: "other".to_owned() }),

@@ -57,6 +57,12 @@ pub enum Error {
     /// A stored incident cannot be read.
     #[error(transparent)]
     Incident(incidents::Error),
+    /// The table of functions of this version cannot be read.
+    #[error("infra/functions.json, as this program was built with it, cannot be read: {0}")]
+    Declared(serde_json::Error),
+    /// This program was built without the doctor.
+    #[error("this program was built without the feature `doctor`: run `make doctor`")]
+    NoDoctor,
     /// There is no warehouse to work on.
     #[error("pipeline.toml declares no [warehouse]; add one")]
     NoWarehouse,

@@ -6,6 +6,8 @@
 
 pub mod alert_test;
 pub mod arguments;
+#[cfg(feature = "doctor")]
+pub mod doctor;
 mod endpoint;
 mod error;
 mod figures;
@@ -20,10 +22,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::aws::Clients;
 use crate::aws::incidents::IncidentStore;
 use crate::aws::secrets::SecretStore;
 use crate::aws::topic::Topic;
+use crate::aws::{Clients, Sdk};
 use crate::census;
 use crate::incident::NoticeKind;
 use crate::pipeline::Pipeline;
@@ -58,6 +60,7 @@ pub enum Outcome {
 pub struct Operator {
     env: Env,
     pipeline: Pipeline,
+    sdk: Sdk,
     clients: Clients,
     now: Timestamp,
 }
@@ -71,13 +74,14 @@ impl Operator {
     pub async fn connect(env: Env, now: Timestamp) -> Result<Self, Error> {
         let path = env.optional(env::PIPELINE.name).unwrap_or_else(|| PIPELINE.to_owned());
         let pipeline = read_pipeline(Path::new(&path))?;
-        let clients = Clients::connect().await?;
-        Ok(Self::with(env, pipeline, clients, now))
+        let sdk = Sdk::connect().await?;
+        Ok(Self::with(env, pipeline, sdk, now))
     }
 
     /// Puts an operator together from its parts.
-    pub fn with(env: Env, pipeline: Pipeline, clients: Clients, now: Timestamp) -> Self {
-        Self { env, pipeline, clients, now }
+    pub fn with(env: Env, pipeline: Pipeline, sdk: Sdk, now: Timestamp) -> Self {
+        let clients = sdk.clients();
+        Self { env, pipeline, sdk, clients, now }
     }
 
     /// Carries a command out. What there is to say is told line by line as it happens.
@@ -153,6 +157,25 @@ impl Operator {
                 }
                 Ok(Outcome::Done)
             }
+            #[cfg(feature = "doctor")]
+            Command::Doctor { url, prefix } => {
+                let declared = doctor::Declared::of_this_version().map_err(Error::Declared)?;
+                let source = doctor::Source {
+                    sdk: &self.sdk,
+                    declared: &declared,
+                    pipeline: &self.pipeline,
+                    prefix,
+                    url: url.as_deref(),
+                    now: self.now,
+                };
+                // Boxed: the future of so many calls is large.
+                let observed = Box::pin(doctor::observe(&source)).await;
+                let diagnosis = doctor::Diagnosis(doctor::judge(&observed, &self.pipeline.channels));
+                tell(&diagnosis.to_string());
+                Ok(if diagnosis.is_good() { Outcome::Done } else { Outcome::ToDo })
+            }
+            #[cfg(not(feature = "doctor"))]
+            Command::Doctor { .. } => Err(Error::NoDoctor),
             Command::ListIncidents => {
                 let store = self.incidents()?;
                 let (live, unreadable) = store.live_incidents(&self.pipeline.name).await?;
@@ -177,19 +200,19 @@ impl Operator {
             limits: Limits::default(),
             start_limit: WAREHOUSE_START_LIMIT,
         };
-        let secrets = SecretStore::new(self.clients.secrets.clone());
-        Ok(warehouse::open(&access, &secrets, self.clients.http.clone()).await?)
+        let secrets = SecretStore::new(self.sdk.secrets());
+        Ok(warehouse::open(&access, &secrets, self.sdk.http.clone()).await?)
     }
 
     async fn registration(&self, url: &str) -> Result<registration::Registration, Error> {
         let [token, secret] =
             self.env.required_all([env::CENSUS_SECRET, env::WEBHOOK_SECRET]).map_err(Error::Settings)?;
         let endpoint = Endpoint::parse(url)?;
-        let secrets = SecretStore::new(self.clients.secrets.clone());
+        let secrets = SecretStore::new(self.sdk.secrets());
         let token = secrets.get(&token, self.now).await?;
         let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
         let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
-        let census = census::Client::new(self.clients.http.clone(), settings, self.now)?;
+        let census = census::Client::new(self.sdk.http.clone(), settings, self.now)?;
         Ok(registration::Registration {
             census,
             secrets,

@@ -87,8 +87,8 @@ impl World {
             ("SYNCWATCH_CENSUS_BASE_URL", &self.server.uri()),
         ];
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
-        let clients = Clients::for_endpoint(&self.server.uri()).unwrap();
-        Operator::with(Env::from_map(settings), pipeline, clients, now())
+        let sdk = Sdk::for_endpoint(&self.server.uri()).unwrap();
+        Operator::with(Env::from_map(settings), pipeline, sdk, now())
     }
 
     /// What a command comes to, and what it says. Neither it nor its error ever holds a secret.

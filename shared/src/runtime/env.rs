@@ -76,6 +76,12 @@ pub const CHAT_SECRET: Setting = Setting {
 pub const PAGERDUTY_URL: Setting =
     Setting { name: "SYNCWATCH_PAGERDUTY_URL", holds: "the base URL of PagerDuty's Events API v2" };
 
+/// Where the address of the watch outside of AWS is.
+pub const HEARTBEAT_SECRET: Setting = Setting {
+    name: "SYNCWATCH_HEARTBEAT_SECRET",
+    holds: "the name of the secret that holds the ping URL of a watch outside of AWS",
+};
+
 /// Where the credentials of the warehouse are.
 pub const WAREHOUSE_SECRET: Setting = Setting {
     name: "SYNCWATCH_WAREHOUSE_SECRET",

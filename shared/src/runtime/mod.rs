@@ -39,7 +39,9 @@
 
 pub mod clock;
 pub mod env;
+pub mod heartbeat;
 pub mod log;
+pub mod metrics;
 pub mod pipeline_file;
 mod serve;
 pub mod warehouse;

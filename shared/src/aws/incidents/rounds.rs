@@ -1,20 +1,22 @@
-//! The records of the last whole round of data checks and of the last snapshot, so that another function can tell when they
-//! stop.
+//! The records of the last whole rounds of functions, so that others can tell when they stop.
 //!
-//! One item each beside the pipeline's partition, `<pipeline>/rounds`: one write and one read, however many checks there are.
+//! One item for each function beside the pipeline's partition, in `<pipeline>/rounds`: one write and one read, however
+//! many checks there are.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::{self, Item};
-use super::{Error, GET, IncidentStore, TABLE, UPDATE};
+use super::{Error, GET, IncidentStore, QUERY, TABLE, UPDATE};
 use crate::checks::ValidatedRound;
 use crate::judge::{SnapshotFailure, SnapshotRecord};
 
-const DATA_CHECKS: &str = "data-checks";
+const DATA_CHECKS: &str = "daily-validation";
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
-const SNAPSHOT: &str = "snapshot";
+const SNAPSHOT: &str = "nightly-snapshot";
 const WRITTEN_AT: &str = "written_at";
 const FAILED_AT: &str = "failed_at";
 const FAILURE: &str = "failure";
@@ -46,6 +48,66 @@ impl IncidentStore {
             .await
             .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
         Ok(())
+    }
+
+    /// Records a whole round of a function that has nothing more to say of it, over the one before.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn record_plain_round(
+        &self,
+        pipeline: &str,
+        function: &str,
+        began_at: Timestamp,
+    ) -> Result<(), Error> {
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, AttributeValue::S(function.to_owned()))
+            .update_expression("SET #began_at = :began_at")
+            .expression_attribute_names("#began_at", BEGAN_AT)
+            .expression_attribute_values(":began_at", AttributeValue::S(began_at.to_string()))
+            .send()
+            .await
+            .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
+        Ok(())
+    }
+
+    /// When the last whole round of each function that records its rounds began (UTC), by the function's name.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer, or what is stored is no such record.
+    pub async fn rounds(&self, pipeline: &str) -> Result<BTreeMap<String, Timestamp>, Error> {
+        let mut rounds = BTreeMap::new();
+        let mut pages = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key_condition_expression("#pipeline = :pipeline")
+            .expression_attribute_names("#pipeline", item::PIPELINE)
+            .expression_attribute_values(":pipeline", partition(pipeline))
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| TABLE.failed(&self.table, QUERY, &error))?;
+            for stored in page.items.unwrap_or_default() {
+                let item = Item(&stored);
+                let read = || {
+                    let name = item.text(item::CHECK_SUBJECT)?.to_owned();
+                    // A snapshot that was only ever tried and failed has neither.
+                    for attribute in [BEGAN_AT, WRITTEN_AT] {
+                        if item.optional_text(attribute)?.is_some() {
+                            return Ok(Some((name, item.parsed(attribute, "an instant")?)));
+                        }
+                    }
+                    Ok(None)
+                };
+                rounds.extend(read().map_err(|unreadable| self.unreadable(unreadable))?);
+            }
+        }
+        Ok(rounds)
     }
 
     /// The last whole round of data checks; `None` if there never was one.
@@ -200,11 +262,36 @@ mod tests {
         let wire = Wire::answering(200, json!({})).await;
         assert_eq!(store(&wire).last_round("properties").await.unwrap(), None);
         let item = json!({
-            "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "data-checks"},
+            "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "daily-validation"},
             "began_at": {"S": "soon"}, "checks": {"S": "[]"},
         });
         let wire = Wire::answering(200, json!({ "Item": item })).await;
         let error = store(&wire).last_round("properties").await.unwrap_err().to_string();
         assert!(error.contains("began_at") && error.contains("syncwatch-incidents"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn rounds_are_listed_by_function_and_one_that_cannot_be_read_is_named() {
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_plain_round("properties", "schedule-verification", now()).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(written["Key"]["check_subject"], json!({"S": "schedule-verification"}));
+        let at = &written["ExpressionAttributeValues"][":began_at"];
+
+        let item = |at: &serde_json::Value| {
+            json!({
+                "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "schedule-verification"},
+                "began_at": at,
+            })
+        };
+        let wire = Wire::answering(200, json!({ "Items": [item(at)] })).await;
+        let rounds = store(&wire).rounds("properties").await.unwrap();
+        assert_eq!(rounds, BTreeMap::from([("schedule-verification".to_owned(), now())]));
+        let asked = wire.only_request().await.json();
+        assert_eq!(asked["ExpressionAttributeValues"][":pipeline"], json!({"S": "properties/rounds"}));
+
+        let wire = Wire::answering(200, json!({ "Items": [item(&json!({"S": "soon"}))] })).await;
+        let error = store(&wire).rounds("properties").await.unwrap_err().to_string();
+        assert!(error.contains("began_at"), "{error}");
     }
 }

@@ -1,0 +1,126 @@
+//! What functions measure of themselves, in CloudWatch's embedded metric format. Pure.
+//!
+//! One line of JSON on standard output holds the figures and says what they are; CloudWatch makes metrics of it, and no call
+//! is made (CloudWatch's "Embedded metric format specification"). Every metric has the pipeline as its only dimension: a
+//! metric is paid for by name and dimension, and the first ten of an account are free.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+/// Under which namespace the metrics are found.
+pub const NAMESPACE: &str = "Syncwatch";
+/// The only dimension.
+pub const DIMENSION: &str = "Pipeline";
+
+/// One thing that is measured. All are counted; what a dashboard shows is their sum or, of the first three, their maximum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Metric {
+    /// Findings of a round that say that something is wrong.
+    UnhealthyFindings,
+    /// Findings of a round that could not be judged.
+    UnjudgedFindings,
+    /// Incidents open after a round.
+    OpenIncidents,
+    /// Notices sent.
+    Notices,
+    /// Rounds of schedule-verification that came to their end: none for minutes means that nobody watches.
+    Rounds,
+    /// Webhooks that were accepted.
+    Webhooks,
+    /// Webhooks that were refused: not signed, malformed, too large.
+    RefusedWebhooks,
+    /// Statements asked of the warehouse, which bills for the time it is awake.
+    Statements,
+}
+
+impl Metric {
+    /// Every metric.
+    pub const ALL: [Self; 8] = [
+        Self::UnhealthyFindings,
+        Self::UnjudgedFindings,
+        Self::OpenIncidents,
+        Self::Notices,
+        Self::Rounds,
+        Self::Webhooks,
+        Self::RefusedWebhooks,
+        Self::Statements,
+    ];
+
+    /// Its name in CloudWatch.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnhealthyFindings => "UnhealthyFindings",
+            Self::UnjudgedFindings => "UnjudgedFindings",
+            Self::OpenIncidents => "OpenIncidents",
+            Self::Notices => "Notices",
+            Self::Rounds => "Rounds",
+            Self::Webhooks => "Webhooks",
+            Self::RefusedWebhooks => "RefusedWebhooks",
+            Self::Statements => "Statements",
+        }
+    }
+}
+
+/// The line that gives CloudWatch these figures.
+pub fn line(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) -> String {
+    let declared: Vec<Value> =
+        figures.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": "Count" })).collect();
+    let mut line = Map::new();
+    line.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": at.as_millisecond(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [[DIMENSION]],
+                "Metrics": declared,
+            }],
+        }),
+    );
+    line.insert(DIMENSION.to_owned(), json!(pipeline));
+    line.extend(figures.iter().map(|(metric, figure)| (metric.name().to_owned(), json!(figure))));
+    Value::Object(line).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_line_is_one_object_that_declares_each_figure_which_it_holds_and_no_other() {
+        let at: Timestamp = "2026-11-25T12:00:00.250Z".parse().unwrap();
+        let figures: Vec<(Metric, usize)> = Metric::ALL.into_iter().zip(1..).collect();
+        let line = line("properties", at, &figures);
+        assert!(!line.contains('\n'));
+        let read: Value = serde_json::from_str(&line).unwrap();
+        let head = &read["_aws"];
+        assert_eq!(head["Timestamp"], json!(1_795_608_000_250_i64));
+        let directive = &head["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], json!("Syncwatch"));
+        assert_eq!(directive["Dimensions"], json!([["Pipeline"]]));
+        assert_eq!(read["Pipeline"], json!("properties"));
+        for (metric, figure) in figures {
+            assert_eq!(read[metric.name()], json!(figure));
+        }
+        let declared: BTreeSet<&str> = directive["Metrics"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|metric| {
+                assert_eq!(metric["Unit"], "Count");
+                metric["Name"].as_str().unwrap()
+            })
+            .collect();
+        let held: BTreeSet<&str> = read.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(held.difference(&declared).copied().collect::<Vec<_>>(), ["Pipeline", "_aws"]);
+    }
+
+    #[test]
+    fn every_metric_has_a_name_of_its_own_and_they_are_no_more_than_the_free_ones() {
+        let names: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
+        assert_eq!(names.len(), Metric::ALL.len());
+        assert!(names.len() <= 10);
+    }
+}

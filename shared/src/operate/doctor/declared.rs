@@ -1,0 +1,101 @@
+//! What `infra/functions.json` says should be there: as much of it as is looked at from the outside.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// The table that this program was built with.
+const TABLE: &str = include_str!("../../../../infra/functions.json");
+
+/// The functions and the resources that should be there.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Declared {
+    /// By name.
+    pub functions: BTreeMap<String, DeclaredFunction>,
+    resources: BTreeMap<String, Resource>,
+}
+
+/// One function.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DeclaredFunction {
+    /// When it is to run by itself.
+    pub schedule: Option<DeclaredSchedule>,
+    url: Option<Url>,
+    queue: Option<Queue>,
+    settings: BTreeMap<String, String>,
+}
+
+/// When a function runs, as EventBridge Scheduler has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct DeclaredSchedule {
+    /// `rate(..)` or `cron(..)`.
+    pub expression: String,
+    /// The IANA name of the zone in which the expression is read.
+    pub time_zone: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Url {
+    path: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Queue {
+    source: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Resource {
+    name: String,
+}
+
+impl Declared {
+    /// The table of this version.
+    ///
+    /// # Errors
+    /// It cannot be read, which the repository's tests rule out.
+    pub fn of_this_version() -> Result<Self, serde_json::Error> {
+        serde_json::from_str(TABLE)
+    }
+
+    /// The name of a resource such as `queue:notices`.
+    pub fn name_of(&self, id: &str) -> Option<&str> {
+        self.resources.get(id).map(|resource| resource.name.as_str())
+    }
+
+    /// The function that has a URL, and the path under which it answers.
+    pub fn intake(&self) -> Option<(&str, &str)> {
+        self.functions
+            .iter()
+            .find_map(|(name, function)| Some((name.as_str(), function.url.as_ref()?.path.as_str())))
+    }
+}
+
+impl DeclaredFunction {
+    /// The queue that fires it, such as `queue:notices`.
+    pub fn fired_by(&self) -> Option<&str> {
+        self.queue.as_ref().map(|queue| queue.source.as_str())
+    }
+
+    /// The environment variables that it needs.
+    pub fn settings(&self) -> impl Iterator<Item = &str> {
+        self.settings.keys().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_of_this_version_can_be_read_and_names_what_is_looked_at() {
+        let declared = Declared::of_this_version().unwrap();
+        assert_eq!(declared.intake(), Some(("webhook-intake", "/webhooks/census")));
+        assert_eq!(declared.name_of("topic:notices"), Some("syncwatch-notices"));
+        let verification = &declared.functions["schedule-verification"];
+        assert!(verification.schedule.is_some() && verification.fired_by().is_none());
+        assert!(verification.settings().any(|name| name == "SYNCWATCH_TOPIC_ARN"));
+        let relay = &declared.functions["alert-relay"];
+        assert_eq!((&relay.schedule, relay.fired_by()), (&None, Some("queue:notices")));
+    }
+}

@@ -1,0 +1,122 @@
+//! The ping after a good round, by which a watch outside of AWS knows that somebody still watches.
+//!
+//! Whoever holds the address can keep the watch quiet, so it is a secret. It is only ever told that a round was good: that
+//! one was not is silence, and silence is what the watch waits for.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::Url;
+use secrecy::ExposeSecret as _;
+
+use crate::aws::http::keeps_secrets;
+use crate::aws::secrets::SecretStore;
+
+/// A watch that is slow must not hold up the function.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the watch was not told. Holds no part of the address.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The secret cannot be read.
+    #[error(transparent)]
+    Secret(#[from] crate::aws::secrets::SecretError),
+    /// The secret holds no address.
+    #[error("secret {name}: it holds no https URL. Put the ping URL of the watch")]
+    Address {
+        /// The secret's name.
+        name: String,
+    },
+    /// The watch did not answer.
+    #[error("the watch did not answer: {0}")]
+    Silent(String),
+    /// The watch refused.
+    #[error("the watch answered {status}: check the ping URL in secret {name}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The secret's name.
+        name: String,
+    },
+}
+
+/// Tells the watch that a round was good.
+///
+/// # Errors
+/// See [`Error`]. The round was good all the same, so callers log it: the watch will complain by itself.
+pub async fn beat(
+    http: &reqwest::Client,
+    secrets: &SecretStore,
+    secret: &str,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let address = secrets.get(secret, now).await?;
+    let url = Url::parse(address.expose_secret()).ok().filter(keeps_secrets);
+    let url = url.ok_or_else(|| Error::Address { name: secret.to_owned() })?;
+    let answer = http.get(url).timeout(LIMIT).send().await;
+    // Its text would hold the address.
+    let answer = answer.map_err(|error| Error::Silent(crate::aws::chain(&error.without_url())))?;
+    let status = answer.status();
+    if status.is_success() {
+        Ok(())
+    } else {
+        Err(Error::Refused { status: status.as_u16(), name: secret.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::matchers::{any, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+    use crate::aws::{Sdk, http};
+
+    const NAME: &str = "syncwatch/heartbeat";
+
+    fn now() -> Timestamp {
+        "2026-11-25T12:00:00Z".parse().unwrap()
+    }
+
+    async fn beat_with(address: &str) -> Result<(), Error> {
+        let aws = MockServer::start().await;
+        let secret = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": address }));
+        Mock::given(any()).respond_with(secret).mount(&aws).await;
+        let secrets = SecretStore::new(Sdk::for_endpoint(&aws.uri()).unwrap().secrets());
+        beat(&http::client().unwrap(), &secrets, NAME, now()).await
+    }
+
+    #[tokio::test]
+    async fn the_watch_is_told_by_one_get() {
+        let watch = MockServer::start().await;
+        let taken = Mock::given(method("GET")).and(path("/ping/0f-key"));
+        taken.respond_with(ResponseTemplate::new(200)).expect(1).mount(&watch).await;
+        beat_with(&format!("{}/ping/0f-key\n", watch.uri())).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn whatever_goes_wrong_names_the_secret_and_shows_no_part_of_the_address() {
+        let watch = MockServer::start().await;
+        Mock::given(any()).respond_with(ResponseTemplate::new(404)).mount(&watch).await;
+        let mut told = Vec::new();
+        for address in [
+            format!("{}/ping/0f-key", watch.uri()),
+            "http://watch.example/0f-key".to_owned(),
+            "0f-key".to_owned(),
+        ] {
+            let error = beat_with(&address).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("0f-key"), "{error:?}");
+            told.push(error.to_string());
+        }
+        insta::assert_snapshot!(told.join("\n"), @r"
+        the watch answered 404: check the ping URL in secret syncwatch/heartbeat
+        secret syncwatch/heartbeat: it holds no https URL. Put the ping URL of the watch
+        secret syncwatch/heartbeat: it holds no https URL. Put the ping URL of the watch
+        ");
+        // Nobody listens there.
+        let error = beat_with("http://127.0.0.1:1/0f-key").await.unwrap_err();
+        assert!(matches!(error, Error::Silent(_)), "{error}");
+        assert!(!format!("{error} {error:?}").contains("0f-key"), "{error:?}");
+    }
+}
