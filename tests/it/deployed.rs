@@ -212,12 +212,8 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
     let file: serde_json::Value = serde_json::from_str(&read("infra/metrics.json")).unwrap();
     assert_eq!(file["namespace"], json!(metrics::NAMESPACE));
     assert_eq!(file["dimensions"], json!([metrics::DIMENSION]));
-    let shown: BTreeSet<&str> = file["metrics"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|metric| metric["name"].as_str().unwrap())
-        .collect();
+    let shown: BTreeSet<&str> =
+        file["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
     let written: BTreeSet<&str> = metrics::Metric::ALL.iter().map(|metric| metric.name()).collect();
     assert_eq!(shown, written);
 }

@@ -20,7 +20,7 @@ use std::process::Command as Process;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use syncwatch::aws::{Clients, Sdk};
+use syncwatch::aws::Sdk;
 use syncwatch::classify::ErrorClass;
 use syncwatch::finding::Check;
 use syncwatch::operate::{Command, Operator, read_pipeline};
@@ -405,6 +405,7 @@ impl Desk {
             deliveries_dead_letters: queue("webhook-deliveries-dead"),
             notices_dead_letters: queue("notices-dead"),
             census_base_url: Some(stage.census.url().to_owned()),
+            heartbeat_secret: None,
         };
         let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
         let watcher = schedule_verification::App::with(config, pipeline(), &sdk);
@@ -433,9 +434,9 @@ impl Desk {
             ("SYNCWATCH_CENSUS_BASE_URL", self.stage.census.url()),
             ("SYNCWATCH_DATABRICKS_URL", databricks),
         ];
-        let clients = Clients::for_endpoint(self.stage.aws.endpoint()).unwrap();
+        let sdk = Sdk::for_endpoint(self.stage.aws.endpoint()).unwrap();
         let now = self.stage.census.clock().now();
-        let operator = Operator::with(Env::from_map(settings), pipeline(), clients, now);
+        let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, now);
         let mut said = Vec::new();
         let outcome = operator.carry_out(command, &mut |line| said.push(line.to_owned())).await;
         outcome.map(|_| said.join("\n")).map_err(|error| error.to_string())

@@ -105,7 +105,7 @@ impl App {
                     "not everything was said: {}",
                     report.failures.join("; ")
                 );
-                self.tell_the_watch(now).await;
+                Box::pin(self.tell_the_watch(now)).await;
                 Ok(serde_json::to_value(report)?)
             }
         }
