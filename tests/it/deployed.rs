@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::json;
+use syncwatch::checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::metrics;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::warehouse::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;
@@ -64,9 +66,13 @@ async fn each_function_uses_every_permission_that_it_has_and_asks_for_no_other()
     let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
     let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
 
-    for (function, task) in [("daily-validation", "validate"), ("nightly-snapshot", "snapshot")] {
-        stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
-    }
+    stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
+    stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
+    // Now its table is gone, which it tells.
+    let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());
+    let warehouse = stage.warehouse.as_ref().unwrap().direct();
+    warehouse.execute(&Statement::new("the audit log", drop)).await.unwrap();
+    stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
     // A webhook to the intake, the worker, and the relay.
     stage
         .census

@@ -11,9 +11,11 @@ use syncwatch::operate::{Command, Operator, Outcome};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
 use syncwatch_lab::aws::{ResourceId, Schedules};
-use syncwatch_lab::census::{Fault, World, sign};
+use syncwatch_lab::census::{Fault, HttpFault, World, sign};
 use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::properties::PropertyWorld;
 use syncwatch_lab::stage::Stage;
+use syncwatch_lab::wait::until;
 use webhook_intake::IntakeConfig;
 use webhook_intake::intake::Intake;
 
@@ -208,4 +210,43 @@ async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incide
     assert!(listed.contains("Ada until 2026-11-24 20:15 UTC"), "{listed}");
     let silences = command(&stage, &["silence", "list"], clock.now()).await.unwrap();
     assert!(silences.starts_with("No silence holds."), "{silences}");
+}
+
+/// What the doctor has to say against a deployment, without the addresses that differ each time.
+async fn red(stage: &Stage, now: Timestamp) -> Vec<String> {
+    let url = stage.deployment.url_of("webhook-intake").unwrap();
+    let said = match command(stage, &["doctor", "--bare-names", "--url", &url], now).await {
+        Ok(_) => return Vec::new(),
+        Err(said) => said,
+    };
+    let rows = said.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
+    rows.map(|(what, _)| what.to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_sees_a_deployment_as_it_is_and_each_thing_that_is_taken_from_it() {
+    let (clock, now) = (LabClock::wall(), Timestamp::now());
+    let world = World::seed_pipeline(now, 5).carrying(PropertyWorld::with(now, 1, 300, 300, 0));
+    let stage = Stage::set(world, clock, Schedules::AsDeclared).await.unwrap();
+    // Nothing has run yet.
+    let rounds = ["daily-validation", "nightly-snapshot", "schedule-verification"];
+    let never = rounds.map(|function| format!("last round of {function}"));
+    let settled = async || Ok((red(&stage, now).await == never).then_some(()));
+    until(LIMIT, "that all functions are made", settled).await.unwrap();
+    for (function, task) in rounds.into_iter().zip(["validate", "snapshot", "verify"]) {
+        let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
+        assert_eq!(answer.error, None, "{}", answer.value);
+    }
+    assert_eq!(red(&stage, Timestamp::now()).await, [""; 0]);
+
+    // Hours later nobody has looked again.
+    let later = Timestamp::now() + SignedDuration::from_hours(1);
+    assert_eq!(red(&stage, later).await, ["clock", "last round of schedule-verification"]);
+    for (secret, value) in [("warehouse", r#"{"token": "no more"}"#), ("chat", " ")] {
+        stage.deployment.put_secret(&ResourceId::secret(secret), value).await.unwrap();
+    }
+    stage.census.break_door(HttpFault::Unauthorized);
+    let broken =
+        ["secret syncwatch/chat", "Census", "clock", "warehouse", "webhook at Census"].map(str::to_owned);
+    assert_eq!(red(&stage, Timestamp::now()).await, broken);
 }

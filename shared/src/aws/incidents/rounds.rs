@@ -236,7 +236,7 @@ mod tests {
         let wire = Wire::answering(200, json!({})).await;
         store(&wire).record_snapshot("properties", &Ok(now())).await.unwrap();
         let written = wire.only_request().await.json();
-        assert_eq!(written["Key"]["check_subject"], json!({"S": "snapshot"}));
+        assert_eq!(written["Key"]["check_subject"], json!({"S": "nightly-snapshot"}));
         assert!(written["UpdateExpression"].as_str().unwrap().contains("REMOVE #failed_at"), "{written}");
 
         let failure =
