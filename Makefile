@@ -55,6 +55,12 @@ demo: lab-zips ## Watch real functions find faults in a simulated Census and its
 	@$(BUILD) syncwatch-lab
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)
 
+.PHONY: drill
+drill: $(if $(NAME)$(PLAY),$(VENV_STAMP)) ## Train on scripted incidents: alone it lists them; NAME=..., or PLAY=model|wrong without a trainee
+	@$(if $(NAME)$(PLAY),PYTHON='$(PYTHON)' bash .ci/setup demo)
+	@$(BUILD) syncwatch-drill --quiet
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-drill' $(NAME) $(if $(PLAY),--play $(PLAY))
+
 .PHONY: test
 test: lab-zips ## Run every test, those on the lab and on real SQL engines included
 	@PYTHON='$(PYTHON)' bash .ci/setup tests

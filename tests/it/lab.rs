@@ -289,6 +289,27 @@ async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
     assert_eq!(refused.0, 400);
 }
 
+#[tokio::test]
+async fn what_the_front_door_answers_has_the_date_of_the_labs_clock_and_is_mended_one_fault_at_a_time() {
+    let census = census().await;
+    census.break_door(HttpFault::Unauthorized);
+    census.break_door(HttpFault::WebhooksLost);
+    let http = syncwatch::aws::http::client().unwrap();
+    let ask = async |token: &str| {
+        let request = http.get(format!("{}/api/v1/syncs", census.url())).bearer_auth(token);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.headers()["Date"].to_str().unwrap().to_owned())
+    };
+    let date = "Tue, 24 Nov 2026 12:10:00 GMT".to_owned();
+    assert_eq!(ask(TOKEN).await, (401, date.clone()));
+    census.mend_door(&HttpFault::Unauthorized);
+    assert_eq!(ask(TOKEN).await, (200, date.clone()));
+    assert_eq!(ask("another").await, (401, date));
+    census.with_world(|world| world.add_webhook("test", "http://127.0.0.1:1/hook", Vec::new()).id);
+    census.jump(minutes(30));
+    assert!(!census.take_lost().is_empty(), "the other fault was mended too");
+}
+
 /// An inbox that takes everything.
 async fn inbox() -> wiremock::MockServer {
     let inbox = wiremock::MockServer::start().await;

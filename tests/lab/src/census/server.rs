@@ -216,6 +216,13 @@ impl CensusServer {
         self.shared.door().http_faults.push(fault);
     }
 
+    /// Mends what [`CensusServer::break_door`] broke in this one way. What webhooks lost before stays lost.
+    pub fn mend_door(&self, fault: &HttpFault) {
+        let mut door = self.shared.door();
+        lose_webhooks(&mut door);
+        door.http_faults.retain(|known| known != fault);
+    }
+
     /// Mends everything that was broken by [`CensusServer::inject`], [`CensusServer::break_door`] and
     /// [`CensusServer::spoil`]. The harm that was done to data stays.
     pub fn heal_all(&self) {
@@ -374,6 +381,25 @@ async fn handle(
     if let Some(path) = uri.path().strip_prefix("/lab/") {
         return admin(&shared, &method, path, &body);
     }
+    let mut response = outside(&shared, &method, &uri, &headers, &body).await;
+    // An answer of the front door has its date too, though it may be no answer of Census.
+    if !response.headers().contains_key(header::DATE) {
+        let door = shared.door();
+        let (now, shift, ahead) = (shared.clock.now(), shared.clock.ahead_of_wall(), door.world.skew);
+        drop(door);
+        set_date(&mut response, now, shift, ahead);
+    }
+    response
+}
+
+/// Answers whoever knows nothing of the lab.
+async fn outside(
+    shared: &Arc<Shared>,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &Bytes,
+) -> Response {
     let (delay, fault) = {
         let mut door = shared.door();
         door.requests.total += 1;
@@ -383,14 +409,14 @@ async fn handle(
         door.requests.most_at_once = door.requests.most_at_once.max(door.at_once);
         (door.delay, next_http_fault(&mut door))
     };
-    let _answering = BeingAnswered(Arc::clone(&shared));
+    let _answering = BeingAnswered(Arc::clone(shared));
     tokio::time::sleep(delay).await;
     match fault {
         None => {}
         Some(HttpFault::Slow { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
         Some(fault) => return broken(&fault),
     }
-    if !authorized(&headers) {
+    if !authorized(headers) {
         // Documented: an integer status and no more.
         return json_response(401, &json!({ "status": 401 }));
     }
@@ -402,8 +428,8 @@ async fn handle(
     let request = Request {
         method: method.as_str(),
         path: path.trim_end_matches('/'),
-        query: query_pairs(&uri),
-        body: serde_json::from_slice(&body).unwrap_or(Value::Null),
+        query: query_pairs(uri),
+        body: serde_json::from_slice(body).unwrap_or(Value::Null),
         v2,
         base: &format!("{}/api/v1", shared.base),
     };

@@ -161,3 +161,26 @@ fn a_sync_that_nobody_declared_moves_none_of_the_data() {
         counted(&world, CREATE_SYNC).len() + counted(&world, UPDATE_SYNC).len()
     );
 }
+
+#[test]
+fn a_full_run_moves_everything_and_counts_it() {
+    let mut world = carrying(7);
+    world.advance_to(start() + minutes(1));
+    world.trigger(UPDATE_SYNC, true).unwrap();
+    world.advance_to(start() + minutes(4));
+    let (full, moves) = (counted(&world, UPDATE_SYNC), data(&world).moves());
+    assert!(moves.len() == 1 && moves[0].full && moves[0].succeeded >= 690, "{moves:?}");
+    assert_eq!(full, moved(&world, Sync::Update));
+}
+
+#[test]
+fn a_webhook_that_is_deleted_is_told_what_happened_before_and_nothing_after() {
+    let mut world = carrying(8);
+    world.add_webhook("test", "http://127.0.0.1:1/hook", Vec::new());
+    world.advance_to(start() + minutes(10));
+    world.delete_webhooks();
+    let told = world.deliveries.len();
+    assert!(told > 0 && world.webhooks().is_empty());
+    world.advance_to(start() + minutes(60));
+    assert_eq!(world.deliveries.len(), told);
+}

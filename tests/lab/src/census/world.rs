@@ -141,6 +141,7 @@ struct Load {
     sync: Sync,
     refusals: Refusals,
     hides_counts: bool,
+    full: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -419,7 +420,11 @@ impl World {
 
     fn move_load(&mut self, id: u64, load: Load, at: Timestamp) {
         let Some(properties) = &mut self.properties else { return };
-        let moved = properties.run(load.sync, at, load.refusals);
+        let moved = if load.full {
+            properties.run_full(load.sync, at, load.refusals)
+        } else {
+            properties.run(load.sync, at, load.refusals)
+        };
         let [updated, failed, invalid] =
             [moved.succeeded, moved.rejected.len(), moved.invalid.len()].map(|count| count as u64);
         let processed = updated + failed;
@@ -540,7 +545,8 @@ impl World {
                 rejected_percent: ailments.reject_percent.unwrap_or(0),
                 invalid_percent: ailments.invalid_percent.unwrap_or(0),
             };
-            self.loads.insert(run_id, Load { sync, refusals, hides_counts: ailments.null_counts });
+            let hides_counts = ailments.null_counts;
+            self.loads.insert(run_id, Load { sync, refusals, hides_counts, full });
         }
         sync.runs.push_back(run);
         if sync.runs.len() > RUNS_KEPT
@@ -613,6 +619,12 @@ impl World {
         let last = self.webhooks.len() - 1;
         #[expect(clippy::indexing_slicing, reason = "it was pushed just above")]
         &self.webhooks[last]
+    }
+
+    /// Deletes the webhooks, as somebody does who tidies up in Census. What was queued for them is still posted.
+    pub fn delete_webhooks(&mut self) {
+        self.tell(self.now);
+        self.webhooks.clear();
     }
 
     /// The registered webhooks, oldest first.

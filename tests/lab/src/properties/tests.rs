@@ -194,6 +194,41 @@ fn a_repair_undoes_the_harm_once_the_copy_shows_it() {
 }
 
 #[test]
+fn one_fault_is_mended_and_the_others_stay() {
+    let mut world = small(15);
+    let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
+    world.inflict(PropertyFault::ViewBug);
+    world.inflict(leak.clone());
+    assert!(!world.mend(&PropertyFault::CopyStalls));
+    assert!(world.mend(&PropertyFault::ViewBug));
+    assert_eq!(world.faults(), std::slice::from_ref(&leak));
+    hours(&mut world, 100);
+    let health = world.health();
+    assert!(health.null_companies == 0 && health.total - health.synced > 30, "{health:?}");
+}
+
+#[test]
+fn a_full_run_sends_everything_with_whatever_is_wrong_at_that_moment() {
+    let mut world = PropertyWorld::with(start(), 16, 500, 450, 10).driven();
+    let at = world.now();
+    let moved = world.run_full(Sync::Update, at, Refusals::default());
+    assert_eq!((moved.succeeded, world.records().len()), (450, 450));
+    // The 40 of nobody are not ready.
+    assert_eq!(world.run_full(Sync::Create, at, Refusals::default()).succeeded, 460);
+    assert_eq!(world.records().len(), 460, "by a unique key nothing is there twice");
+    world.inflict(PropertyFault::DuplicateCreation { percent: 100 });
+    world.run_full(Sync::Create, at, Refusals::default());
+    assert_eq!(world.records().len(), 920);
+    world.heal();
+    world.delete_duplicates();
+    world.inflict(PropertyFault::ViewBug);
+    world.run_full(Sync::Update, at, Refusals::default());
+    let nameless = world.records().iter().filter(|record| !record.deleted && record.company_name.is_none());
+    assert_eq!(nameless.count(), 460);
+    assert!(world.moves().iter().all(|run| run.full));
+}
+
+#[test]
 fn faults_are_given_as_json() {
     let fault: PropertyFault =
         serde_json::from_str(r#"{"fault": "duplicate-creation", "percent": 10}"#).unwrap();

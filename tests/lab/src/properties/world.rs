@@ -63,6 +63,8 @@ pub struct Move {
     pub failed: usize,
     /// Records that were left out before Salesforce saw them.
     pub invalid: usize,
+    /// Whether it was a full run, which sends everything.
+    pub full: bool,
 }
 
 /// What share of a run's records does not arrive, beyond what the data's own faults do. It is true of the oldest
@@ -340,10 +342,29 @@ impl PropertyWorld {
         self.unwritten.views = true;
     }
 
+    /// Mends one cause of harm; `false` if nobody inflicted it. The others stay.
+    pub fn mend(&mut self, fault: &PropertyFault) -> bool {
+        let before = self.faults.len();
+        let left: Vec<PropertyFault> = self.faults.iter().filter(|known| *known != fault).cloned().collect();
+        let is_mended = left.len() < before;
+        self.heal();
+        for fault in left {
+            self.inflict(fault);
+        }
+        is_mended
+    }
+
     /// Undoes the harm, as people do with a data loader: companies that are missing at the source are entered there,
     /// those that are missing in Salesforce are restored, and of records that are there twice the younger ones are deleted.
     /// The copy shows it when Fivetran next brings it back.
     pub fn repair(&mut self) {
+        self.enter_companies();
+        self.delete_duplicates();
+        self.restore_companies();
+    }
+
+    /// Enters the companies that are missing at the source.
+    pub fn enter_companies(&mut self) {
         let nameless = |(number, property): (usize, &Property)| {
             (property.company_name.is_none() && !property.deleted).then_some(number)
         };
@@ -354,6 +375,10 @@ impl PropertyWorld {
             }
             self.touched(number);
         }
+    }
+
+    /// Deletes the younger ones of records that Salesforce has twice.
+    pub fn delete_duplicates(&mut self) {
         let twice: Vec<usize> =
             self.records_of.keys().flat_map(|property| self.live_records(*property).skip(1)).collect();
         for number in twice {
@@ -363,6 +388,10 @@ impl PropertyWorld {
                 self.uncopied.insert(number);
             }
         }
+    }
+
+    /// Restores the companies that are missing in Salesforce and are known at the source.
+    pub fn restore_companies(&mut self) {
         for (number, record) in self.records.iter_mut().enumerate() {
             let name =
                 self.properties.get(record.property).and_then(|property| property.company_name.clone());
@@ -445,13 +474,33 @@ impl PropertyWorld {
 
     /// Runs a sync: all that its view says moves at one instant, which [`PropertyWorld::advance_to`] has reached.
     pub fn run(&mut self, sync: Sync, at: Timestamp, refusals: Refusals) -> Moved {
-        // Salesforce keeps whole seconds.
-        let at = at - SignedDuration::from_nanos(at.subsec_nanosecond().into());
         let limit = self.ailments.per_run.unwrap_or(usize::MAX);
         let queue: Vec<usize> = match sync {
             Sync::Create => self.missing.iter().copied().filter(|n| self.is_ready(*n)).take(limit).collect(),
             Sync::Update => self.behind.iter().copied().take(limit).collect(),
         };
+        self.send(sync, &queue, at, refusals, false)
+    }
+
+    /// Runs a sync in full: it sends every property as if it had never sent one, whatever Salesforce has. What is there
+    /// already is written over; while records are created twice, it is created again.
+    pub fn run_full(&mut self, sync: Sync, at: Timestamp, refusals: Refusals) -> Moved {
+        let all = 0..self.properties.len();
+        let is_there =
+            |number: &usize| self.properties.get(*number).is_some_and(|property| !property.deleted);
+        let queue: Vec<usize> = match sync {
+            Sync::Create => all.filter(is_there).filter(|n| self.is_ready(*n)).collect(),
+            Sync::Update => {
+                let has_records = |number: &usize| self.live_records(*number).next().is_some();
+                all.filter(is_there).filter(has_records).collect()
+            }
+        };
+        self.send(sync, &queue, at, refusals, true)
+    }
+
+    fn send(&mut self, sync: Sync, queue: &[usize], at: Timestamp, refusals: Refusals, full: bool) -> Moved {
+        // Salesforce keeps whole seconds.
+        let at = at - SignedDuration::from_nanos(at.subsec_nanosecond().into());
         let share =
             |percent: u32| queue.len().saturating_mul(usize::try_from(percent).unwrap_or(0)).div_ceil(100);
         let (invalid, rest) = queue.split_at(share(refusals.invalid_percent).min(queue.len()));
@@ -461,7 +510,7 @@ impl PropertyWorld {
         let mut moved = Moved { succeeded: 0, rejected: keys(rejected), invalid: keys(invalid) };
         for number in rest {
             let arrived = match sync {
-                Sync::Create => self.create_one(*number, at),
+                Sync::Create => self.create_one(*number, at, full),
                 Sync::Update => self.update_one(*number, at),
             };
             if arrived {
@@ -476,18 +525,22 @@ impl PropertyWorld {
             succeeded: moved.succeeded,
             failed: moved.rejected.len(),
             invalid: moved.invalid.len(),
+            full,
         });
         moved
     }
 
     /// Whether Salesforce took it.
-    fn create_one(&mut self, number: usize, at: Timestamp) -> bool {
+    fn create_one(&mut self, number: usize, at: Timestamp, full: bool) -> bool {
         if self.percent(self.ailments.invalid_percent) {
             return false;
         }
         // Fivetran has not brought it back yet: by the external id it is found, and written again.
         let records: Vec<usize> = self.live_records(number).collect();
         if !records.is_empty() {
+            if full && self.percent(self.ailments.duplicate_percent) {
+                self.create(number, at);
+            }
             records.into_iter().for_each(|record| self.write(record, at));
             return true;
         }

@@ -1,0 +1,132 @@
+//! What a trainee can look at: the tools that people on call have, at the lab's addresses and in its time.
+
+use anyhow::{Context as _, Result, bail};
+use secrecy::SecretString;
+use serde_json::Value;
+use syncwatch::checks::check_read_only;
+use syncwatch::warehouse::{
+    DatabricksAuth, DatabricksSettings, Settings, Statement, Value as Cell, Warehouse,
+};
+use syncwatch_lab::census::TOKEN;
+use syncwatch_lab::databricks;
+
+use crate::scene::Scene;
+
+const RUNBOOK: &str = include_str!("../../../infra/runbook/OPERATIONS_RUNBOOK.md");
+/// Lines of one answer that are shown; a person reads no more.
+const SHOWN: usize = 80;
+
+/// What can be looked at, as the prompt lists it.
+pub(crate) const LOOKS: &str = "\
+  look notices             the mails so far, whole
+  look incidents           what is open            (make incidents)
+  look explain CHECK       its runbook section     (make explain FINDING=...)
+  look config              what is declared        (make check-config)
+  look validate [CHECK]    ask the data checks now (the function daily-validation, by hand)
+  look sql SELECT ...      the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
+  look census PATH         the API of Census, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
+  look webhook             whether Census posts to us (make webhook-register ... CHECK=1)
+  look addresses           the same by curl, from another shell";
+
+/// The section of the runbook with an anchor.
+#[must_use]
+pub fn section(anchor: &str) -> Option<&'static str> {
+    let (_, rest) = RUNBOOK.split_once(&format!("\n### {anchor}\n"))?;
+    let end = ["\n### ", "\n## "].iter().filter_map(|next| rest.find(next)).min().unwrap_or(rest.len());
+    rest.get(..end).map(str::trim)
+}
+
+impl Scene {
+    /// Looks at one thing.
+    ///
+    /// # Errors
+    /// There is no such thing, or whoever was asked refuses: that is an answer too.
+    pub async fn look(&self, what: &str) -> Result<String> {
+        let (tool, rest) = what.split_once(' ').unwrap_or((what, ""));
+        let rest = rest.trim();
+        match (tool, rest) {
+            ("notices", _) => {
+                let mails = self.mails();
+                let mails = mails.iter().map(|mail| format!("Subject: {}\n\n{}", mail.subject, mail.text));
+                Ok(mails.collect::<Vec<_>>().join("\n----\n"))
+            }
+            ("incidents", _) => Ok(self.operate(&["incidents"]).await?.0),
+            ("explain", check) => {
+                let text = section(check).with_context(|| format!("the runbook has no section {check:?}"))?;
+                Ok(format!("### {check}\n\n{text}"))
+            }
+            ("config", _) => Ok(self.pipeline.to_string()),
+            ("validate", "") => self.validate(None).await,
+            ("validate", check) => self.validate(Some(check)).await,
+            ("sql", "") => bail!("give a statement: look sql SELECT * FROM crm.sfdc_dbx.daily_health_check"),
+            ("sql", sql) => self.sql(sql).await,
+            ("census", path) => self.ask_census(path).await,
+            ("webhook", _) => match self.webhook_url() {
+                None => Ok("In this drill no webhook is registered: the poll finds everything.".to_owned()),
+                Some(url) => Ok(self.operate(&["webhook-register", "--url", url, "--check"]).await?.0),
+            },
+            ("addresses", _) => Ok(self.addresses()),
+            _ => bail!("there is to look at:\n{LOOKS}"),
+        }
+    }
+
+    async fn sql(&self, sql: &str) -> Result<String> {
+        let sql = sql.trim_end_matches(';');
+        check_read_only(sql).context("the account of Syncwatch may only read")?;
+        let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
+        let settings = DatabricksSettings::new(self.warehouse.url(), databricks::WAREHOUSE_ID, auth);
+        let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::aws::http::client()?)?;
+        let answer = warehouse.query(&Statement::new("your statement", sql)).await?;
+        let heads = answer.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>();
+        let rows = answer.rows().map(|row| row.values().iter().map(cell).collect::<Vec<_>>().join(" | "));
+        Ok(shortened(std::iter::once(heads.join(" | ")).chain(rows)))
+    }
+
+    async fn ask_census(&self, path: &str) -> Result<String> {
+        let url = format!("{}/api/v1/{}", self.census.url(), path.trim_start_matches('/'));
+        let http = syncwatch::aws::http::client()?;
+        let answer = http.get(url).bearer_auth(TOKEN).send().await.context("Census does not answer")?;
+        let status = answer.status();
+        let text = answer.text().await.context("Census breaks off")?;
+        let text = serde_json::from_str::<Value>(&text).map_or(text, |json| format!("{json:#}"));
+        Ok(format!("{status}\n{}", shortened(text.lines().map(str::to_owned))))
+    }
+
+    /// How to ask from another shell. Census and Databricks show the lab's time, which stands still between two commands of
+    /// the drill.
+    fn addresses(&self) -> String {
+        let (census, warehouse) = (self.census.url(), self.warehouse.url());
+        format!(
+            "census() {{ curl -sS -H 'Authorization: Bearer {TOKEN}' \"{census}/api/v1/$1\"; }}\n\
+             census syncs\n\
+             census 'syncs/3394022/sync_runs?per_page=5'\n\
+             curl -sS -H 'Authorization: Bearer {}' {warehouse}/api/2.0/sql/statements \\\n  \
+             -d '{{\"warehouse_id\": \"{}\", \"statement\": \"SELECT * FROM crm.sfdc_dbx.daily_health_check\"}}'\n\
+             What the trainee does to the lab, the drill must do: it counts the steps.",
+            databricks::TOKEN,
+            databricks::WAREHOUSE_ID,
+        )
+    }
+}
+
+fn shortened(lines: impl Iterator<Item = String>) -> String {
+    let lines: Vec<String> = lines.collect();
+    let mut shown = lines.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
+    if lines.len() > SHOWN {
+        shown.push_str(&format!("\n... and {} lines more", lines.len() - SHOWN));
+    }
+    shown
+}
+
+fn cell(value: &Cell) -> String {
+    match value {
+        Cell::Null => "NULL".to_owned(),
+        Cell::Text(text) => text.clone(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Double(number) => number.to_string(),
+        Cell::Decimal(number) => number.as_str().to_owned(),
+        Cell::Boolean(truth) => truth.to_string(),
+        Cell::Date(date) => date.to_string(),
+        Cell::Timestamp(instant) => instant.to_string(),
+    }
+}

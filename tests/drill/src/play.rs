@@ -1,0 +1,56 @@
+//! Drills without a trainee: each model answer, or a wrong one, is played on the lab.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use syncwatch_lab::aws::Ministack;
+
+use crate::drill::{Drill, Fix};
+use crate::scene::Scene;
+use crate::score::{Figures, Outcome, Performance, Score, score};
+
+/// Which answer is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The drill's own.
+    Model,
+    /// A cause that it was not, and everything that does harm.
+    Wrong,
+}
+
+/// How a drill went.
+#[derive(Debug, Clone)]
+pub struct Played {
+    /// The subjects of all mails, in order.
+    pub told: Vec<String>,
+    /// The harm that each step did within the minutes that it took.
+    pub harm: Vec<(Fix, Figures)>,
+    /// How the world stands at the end.
+    pub outcome: Outcome,
+    /// The score.
+    pub score: Score,
+}
+
+/// Plays a drill. What is played needs no time of its own, so nothing is lost for time.
+///
+/// # Errors
+/// The lab fails.
+pub async fn play(aws: &Ministack, suffix: &str, drill: &Drill, answer: Answer) -> Result<Played> {
+    let mut scene = Scene::set(aws, suffix, drill).await?;
+    scene.play_beats(drill.beats).await?;
+    let (causes, fixes) = match answer {
+        Answer::Model => drill.model(),
+        Answer::Wrong => drill.wrong(),
+    };
+    let mut harm = Vec::new();
+    for fix in &fixes {
+        let before = scene.figures().await?;
+        scene.apply(*fix).await?;
+        harm.push((*fix, scene.figures().await?.since(before)));
+    }
+    let outcome = scene.settle().await?;
+    let performance =
+        Performance { causes, diagnosed_after: Some(Duration::ZERO), fixes, ..Performance::default() };
+    let score = score(drill, &performance, &outcome);
+    Ok(Played { told: scene.mails().into_iter().map(|mail| mail.subject).collect(), harm, outcome, score })
+}

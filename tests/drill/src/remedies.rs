@@ -1,0 +1,197 @@
+//! What a step does to the lab's world, for good or ill.
+
+use anyhow::{Context as _, Result};
+use jiff::SignedDuration;
+use serde_json::json;
+use syncwatch::checks::Rule;
+use syncwatch_lab::census::{Fault, HttpFault, SimSchedule};
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
+
+use crate::drill::{Fix, Trouble, Which};
+use crate::scene::Scene;
+
+/// How long a step takes those who do it, in minutes: a run that is started by hand has ended by then.
+const STEP: i64 = 6;
+/// How long vendors take to mend themselves, in minutes.
+const VENDOR: i64 = 60;
+impl Scene {
+    /// Lets something go wrong.
+    pub(crate) async fn inflict(&mut self, trouble: Trouble) -> Result<()> {
+        self.troubles.push(trouble);
+        if let Some(faults) = trouble.of_world() {
+            return self.census.with_world(|world| {
+                faults.iter().try_for_each(|fault| fault.inject(world).map_err(anyhow::Error::from))
+            });
+        }
+        match trouble {
+            Trouble::DailyInUtc => self.run_daily_at(13),
+            Trouble::WebhooksGone => self.census.with_world(syncwatch_lab::census::World::delete_webhooks),
+            _ => {}
+        }
+        if let Some(fault) = trouble.of_door() {
+            self.census.break_door(fault);
+        }
+        if let Some(fault) = trouble.of_data() {
+            self.with_data(|data| data.inflict(fault))?;
+        }
+        Ok(())
+    }
+
+    /// Does a step, lets the time pass that it takes, and ends what it mends.
+    ///
+    /// # Errors
+    /// The lab fails; that a step is of no use is no error.
+    pub async fn apply(&mut self, fix: Fix) -> Result<()> {
+        match fix {
+            Fix::ResumeCreate => self.set_paused(Which::Create, false),
+            Fix::ResumeUpdate => self.set_paused(Which::Update, false),
+            Fix::PauseCreate => self.set_paused(Which::Create, true),
+            Fix::RunCreate => self.run_by_hand(Which::Create, false),
+            Fix::RunUpdate => self.run_by_hand(Which::Update, false),
+            Fix::FullSyncCreate => self.run_by_hand(Which::Create, true),
+            Fix::FullSyncUpdate => self.run_by_hand(Which::Update, true),
+            Fix::RestoreSchedule if self.troubles.contains(&Trouble::DailyInUtc) => self.run_daily_at(12),
+            Fix::EveryHalfHour => self.every_half_hour()?,
+            // Nothing is told that was not told before, and nothing is done.
+            Fix::WaitForVendor => self.census.jump(SignedDuration::from_mins(VENDOR)),
+            Fix::MergeDuplicates => self.with_data(PropertyWorld::delete_duplicates)?,
+            Fix::RestoreNames => self.with_data(PropertyWorld::restore_companies)?,
+            Fix::RegisterWebhook => self.register_webhook().await?,
+            Fix::LoosenLimits => self.loosen_limits(),
+            Fix::SilenceAll => {
+                let who = ["silence", "add", "--owner", "trainee", "--reason", "drill", "--for", "24h"];
+                self.operate(&who).await.map(drop)?;
+            }
+            Fix::RestoreSchedule
+            | Fix::CallCensus
+            | Fix::ReconnectSalesforce
+            | Fix::RenewCensusToken
+            | Fix::SettleRule
+            | Fix::UniqueKey
+            | Fix::MendNamesView
+            | Fix::MendCreateView
+            | Fix::ResumeCopy => {}
+        }
+        let mended: Vec<Trouble> =
+            self.troubles.iter().copied().filter(|trouble| trouble.mended_by() == fix).collect();
+        for trouble in mended {
+            self.mend(trouble)?;
+        }
+        self.live(STEP).await
+    }
+
+    fn mend(&mut self, trouble: Trouble) -> Result<()> {
+        self.troubles.retain(|known| *known != trouble);
+        if let Some(faults) = trouble.of_world() {
+            self.census.with_world(|world| faults.iter().for_each(|fault| fault.heal(world)));
+        }
+        if let Some(fault) = trouble.of_door() {
+            self.census.mend_door(&fault);
+        }
+        if let Some(fault) = trouble.of_data() {
+            self.with_data(|data| data.mend(&fault))?;
+        }
+        Ok(())
+    }
+
+    fn with_data<T>(&self, act: impl FnOnce(&mut PropertyWorld) -> T) -> Result<T> {
+        self.census.with_world(|world| world.properties_mut().map(act)).context("the data are gone")
+    }
+
+    fn set_paused(&mut self, which: Which, paused: bool) {
+        self.census.with_world(|world| {
+            if world.sync(which.id()).is_some_and(|sync| sync.paused != paused) {
+                world.configure(which.id(), |sync| sync.paused = paused);
+            }
+        });
+        if paused && !self.troubles.contains(&Trouble::Paused(which)) {
+            self.troubles.push(Trouble::Paused(which));
+        }
+    }
+
+    fn run_by_hand(&self, which: Which, full: bool) {
+        self.census.with_world(|world| world.trigger(which.id(), full));
+    }
+
+    fn run_daily_at(&self, hour: i8) {
+        let schedule = SimSchedule::Daily { hour, minute: 0 };
+        self.census.with_world(|world| world.configure(Which::Create.id(), |sync| sync.schedule = schedule));
+    }
+
+    /// As somebody edits pipeline.toml who wants to see no incident any more.
+    fn loosen_limits(&mut self) {
+        for sync in &mut self.pipeline.syncs {
+            sync.error_rate_percent = 100.0;
+        }
+        for check in &mut self.pipeline.checks {
+            match &mut check.rule {
+                Rule::Coverage { warn_below, critical_below, .. } => {
+                    (*warn_below, *critical_below) = (0.0, 0.0);
+                }
+                Rule::NullCount { limit, .. }
+                | Rule::Duplicates { limit, .. }
+                | Rule::QueueSize { limit, .. } => *limit = u64::MAX,
+                _ => {}
+            }
+        }
+    }
+
+    fn every_half_hour(&mut self) -> Result<()> {
+        let schedule = SimSchedule::cron("*/30 * * * *").map_err(anyhow::Error::msg)?;
+        self.census.with_world(|world| world.configure(Which::Create.id(), |sync| sync.schedule = schedule));
+        self.redeclare(&[])
+    }
+}
+
+impl Trouble {
+    /// As faults of Census's world, if it is some.
+    fn of_world(self) -> Option<Vec<Fault>> {
+        let both = |code: &str, message: &str| {
+            [Which::Create, Which::Update]
+                .map(|sync| Fault::Fail {
+                    sync: sync.id(),
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                })
+                .to_vec()
+        };
+        Some(match self {
+            Self::Paused(which) => vec![Fault::Pause { sync: which.id() }],
+            Self::Hourly => {
+                let schedule = json!({ "frequency": "hourly" });
+                vec![Fault::ChangeSchedule { sync: Which::Update.id(), schedule }]
+            }
+            Self::SchedulerStuck(which) => vec![Fault::HoldSchedule { sync: which.id() }],
+            Self::LoginExpired => {
+                both("INVALID_SESSION_ID", "INVALID_SESSION_ID: Session expired or invalid")
+            }
+            Self::SalesforceDown => {
+                both("SERVER_UNAVAILABLE", "SERVER_UNAVAILABLE: The server is currently unavailable")
+            }
+            Self::Rejected(percent) => {
+                vec![Fault::Reject { sync: Which::Update.id(), percent, message: None }]
+            }
+            _ => return None,
+        })
+    }
+
+    /// As a fault of Census's front door, if it is one.
+    fn of_door(self) -> Option<HttpFault> {
+        match self {
+            Self::CensusDown => Some(HttpFault::Down),
+            Self::TokenRefused => Some(HttpFault::Unauthorized),
+            _ => None,
+        }
+    }
+
+    /// As a fault of the data, if it is one.
+    fn of_data(self) -> Option<PropertyFault> {
+        match self {
+            Self::Duplicates(percent) => Some(PropertyFault::DuplicateCreation { percent }),
+            Self::NamesView => Some(PropertyFault::ViewBug),
+            Self::CreateView(city) => Some(PropertyFault::CoverageLeak { city: city.to_owned() }),
+            Self::CopyStalled => Some(PropertyFault::CopyStalls),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! The lab of one drill: its world with a fault hidden in it, and the real functions in this process, so that the time is
+//! an argument and jumps cost nothing. AWS is a ministack that many scenes may share: each has names of its own.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::incident::{Incident, State};
+use syncwatch::operate::{self, Command, Operator};
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Env;
+use syncwatch::silence::{Silence, covering};
+use syncwatch_lab::aws::{
+    Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec,
+    Schedules,
+};
+use syncwatch_lab::census::{CensusServer, TOKEN, World};
+use syncwatch_lab::clock::LabClock;
+use syncwatch_lab::databricks;
+use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::receivers::{Mail, MailTap};
+use syncwatch_lab::stage::LivingWarehouse;
+
+use crate::doorbell::Doorbell;
+use crate::drill::{Beat, Drill, Trouble};
+use crate::score::{Figures, Outcome};
+
+const PIPELINE: &str = include_str!("../../../infra/pipeline.toml");
+const SEED: u64 = 20_261_124;
+/// The poll looks this often in the lab's life: on AWS every two minutes, which would tell the same a little sooner.
+const LOOK_EVERY: i64 = 10;
+/// Once the trainee is done, the lab lives on for so long at the most: by then all that is mended has been told.
+const SETTLING: [i64; 4] = [35, 35, 30, 30];
+const NIGHTLY: &str = "daily-validation";
+
+/// A drill that is being played.
+#[derive(Debug)]
+pub struct Scene {
+    pub(crate) census: CensusServer,
+    pub(crate) warehouse: LivingWarehouse,
+    pub(crate) mail: MailTap,
+    pub(crate) deployment: Deployment,
+    pub(crate) table: FunctionsTable,
+    pub(crate) pipeline: Pipeline,
+    /// What goes wrong at the moment.
+    pub(crate) troubles: Vec<Trouble>,
+    doorbell: Option<Doorbell>,
+    settings: BTreeMap<String, String>,
+    /// The figures when the trainee was called, and the worst harm since.
+    before: Figures,
+    worst: Figures,
+}
+
+impl Scene {
+    /// Sets the scene on a ministack: everything is well. `suffix` is part of all names, so that scenes do not meet.
+    ///
+    /// # Errors
+    /// Says what could not be started, or what is unhealthy before anything was broken.
+    pub async fn set(aws: &Ministack, suffix: &str, drill: &Drill) -> Result<Self> {
+        let starts: Timestamp = drill.starts.parse().with_context(|| format!("starts of {}", drill.name))?;
+        let pipeline = Pipeline::parse(&edited(drill)?).context("the pipeline of the drill")?;
+        let extent = drill.extent;
+        let waiting = extent.total.saturating_sub(extent.synced);
+        let properties = PropertyWorld::with(starts, SEED, extent.total, extent.synced, waiting);
+        let world = World::seed_pipeline(starts, SEED).carrying(properties.at_pace(extent.pace));
+        let census = CensusServer::start(world, LabClock::set_to(starts)).await?;
+        let warehouse =
+            LivingWarehouse::start(census.feed()).await?.context("the lab's Census moves no data")?;
+        let mail = MailTap::start(aws.endpoint()).await?;
+        let table = named(FunctionsTable::read(&FunctionsTable::default_path())?, suffix);
+        let deployment = deploy(aws, &table).await?;
+        let overrides: BTreeMap<String, String> =
+            [("SYNCWATCH_CENSUS_BASE_URL", census.url()), ("SYNCWATCH_DATABRICKS_URL", warehouse.url())]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into();
+        let mut settings = BTreeMap::new();
+        for function in table.functions.values() {
+            settings.extend(deployment.environment(function, &overrides)?);
+        }
+        settings.extend(overrides);
+        let mut scene = Self {
+            census,
+            warehouse,
+            mail,
+            deployment,
+            table,
+            pipeline,
+            troubles: Vec::new(),
+            doorbell: None,
+            settings,
+            before: Figures::default(),
+            worst: Figures::default(),
+        };
+        if drill.webhooks {
+            scene.doorbell = Some(Doorbell::hang(&scene).await?);
+            scene.register_webhook().await?;
+        }
+        scene.validate(None).await?;
+        scene.poll().await?;
+        let open = scene.live_incidents().await?;
+        let declared_late = drill.beats.contains(&Beat::Inflict(Trouble::DailyInUtc));
+        ensure!(open.is_empty() || declared_late, "before anything broke: {open:?}");
+        Ok(scene)
+    }
+
+    /// Plays what happens before the trainee is called; from here on harm is counted.
+    ///
+    /// # Errors
+    /// Something of the lab fails, or the drill tells of nothing.
+    pub async fn play_beats(&mut self, beats: &[Beat]) -> Result<()> {
+        for beat in beats {
+            match beat {
+                Beat::Inflict(trouble) => self.inflict(*trouble).await?,
+                Beat::Live(minutes) => self.live(*minutes).await?,
+                Beat::Brew(minutes) => self.census.jump(SignedDuration::from_mins(*minutes)),
+            }
+        }
+        self.before = self.figures().await?;
+        self.worst = Figures::default();
+        Ok(())
+    }
+
+    /// The time in the lab.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.census.clock().now()
+    }
+
+    /// Every mail so far.
+    #[must_use]
+    pub fn mails(&self) -> Vec<Mail> {
+        self.mail.mails()
+    }
+
+    /// Lets so many minutes pass, while the functions look as they always do.
+    ///
+    /// # Errors
+    /// A function fails.
+    pub async fn live(&mut self, minutes: i64) -> Result<()> {
+        let mut left = minutes;
+        while left > 0 {
+            let step = left.min(LOOK_EVERY);
+            let began = self.now();
+            self.census.jump(SignedDuration::from_mins(step));
+            left -= step;
+            if let Some(doorbell) = &self.doorbell {
+                doorbell.let_in(self).await?;
+            }
+            if self.is_nightly_due(began)? {
+                self.validate(None).await?;
+            }
+            self.poll().await?;
+        }
+        self.note_harm().await
+    }
+
+    /// Whether the nightly checks were due since an instant.
+    fn is_nightly_due(&self, since: Timestamp) -> Result<bool> {
+        let schedule = self.table.function(NIGHTLY)?.schedule.as_ref().context("no schedule")?;
+        let zone = TimeZone::get(&schedule.time_zone)?;
+        // `cron(minute hour ...)`, daily.
+        let mut fields = schedule.expression.trim_start_matches("cron(").split(' ');
+        let mut field = || fields.next().and_then(|field| field.parse::<i8>().ok());
+        let (Some(minute), Some(hour)) = (field(), field()) else {
+            bail!("the schedule of {NIGHTLY} is not at a time of the day: {}", schedule.expression);
+        };
+        let today = self.now().to_zoned(zone.clone()).date();
+        let due = today.to_datetime(Time::new(hour, minute, 0, 0)?).to_zoned(zone)?.timestamp();
+        Ok(since < due && due <= self.now())
+    }
+
+    /// One round of the poll.
+    ///
+    /// # Errors
+    /// The function fails.
+    pub async fn poll(&self) -> Result<Value> {
+        let config = schedule_verification::Config::from_env(&self.env())?;
+        let function = schedule_verification::App::with(config, self.pipeline.clone(), &self.sdk()?);
+        function.run(json!({ "task": "verify" }), self.now()).await
+    }
+
+    /// One round of the nightly checks, or of one of them; the table that people read.
+    ///
+    /// # Errors
+    /// The function fails, or there is no such check.
+    pub async fn validate(&self, check: Option<&str>) -> Result<String> {
+        let config = daily_validation::Config::from_env(&self.env())?;
+        let function = daily_validation::App::with(config, self.pipeline.clone(), &self.sdk()?);
+        let event = match check {
+            None => json!({ "task": "validate" }),
+            Some(check) => json!({ "task": "validate", "check": check }),
+        };
+        let answer = function.run(event, self.now()).await?;
+        let table = answer.get("table").and_then(Value::as_str);
+        table.map(str::to_owned).context("the nightly checks answered without a table")
+    }
+
+    /// Runs one of the operator's commands, as `make` does; what it says, and whether there is something left to do.
+    ///
+    /// # Errors
+    /// What the command says.
+    pub async fn operate(&self, words: &[&str]) -> Result<(String, operate::Outcome)> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        let command = Command::parse(&words)?;
+        let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?.clients(), self.now());
+        let mut said = Vec::new();
+        let outcome = operator.carry_out(&command, &mut |line| said.push(line.to_owned())).await?;
+        Ok((said.join("\n"), outcome))
+    }
+
+    /// The webhook of the pipeline at Census, made or put right.
+    pub(crate) async fn register_webhook(&self) -> Result<()> {
+        let Some(doorbell) = &self.doorbell else { return Ok(()) };
+        self.operate(&["webhook-register", "--url", doorbell.url()]).await.map(drop)
+    }
+
+    async fn is_webhook_registered(&self) -> Result<bool> {
+        let Some(doorbell) = &self.doorbell else { return Ok(true) };
+        let (_, outcome) = self.operate(&["webhook-register", "--url", doorbell.url(), "--check"]).await?;
+        Ok(outcome == operate::Outcome::Done)
+    }
+
+    /// Where webhooks arrive, if they do in this drill.
+    #[must_use]
+    pub fn webhook_url(&self) -> Option<&str> {
+        self.doorbell.as_ref().map(Doorbell::url)
+    }
+
+    /// Lets the lab live on after the last step until all is resolved, and says how it stands then.
+    ///
+    /// # Errors
+    /// A function fails.
+    pub async fn settle(&mut self) -> Result<Outcome> {
+        // What still goes wrong is not resolved by waiting.
+        let times = if self.troubles.is_empty() { &SETTLING[..] } else { &[] };
+        for minutes in times.iter().copied() {
+            self.live(minutes).await?;
+            if self
+                .live_incidents()
+                .await?
+                .iter()
+                .any(|incident| self.pipeline.is_about_data(&incident.key.subject))
+            {
+                self.validate(None).await?;
+            }
+            if self.live_incidents().await?.is_empty() {
+                break;
+            }
+        }
+        self.note_harm().await?;
+        let now = self.figures().await?;
+        let open = self.live_incidents().await?;
+        Ok(Outcome {
+            open: open.iter().map(|incident| incident.key.check_subject()).collect(),
+            healed: self.troubles.is_empty() && self.is_webhook_registered().await?,
+            left: Figures { rejected: 0, rewritten: 0, ..now },
+            harm: self.worst,
+        })
+    }
+
+    /// What is open, or held so that people do not hear of it.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn live_incidents(&self) -> Result<Vec<Incident>> {
+        let (mut live, unreadable) = self.store()?.live_incidents(&self.pipeline.name).await?;
+        ensure!(unreadable.is_empty(), "incidents that cannot be read: {unreadable:?}");
+        live.retain(|incident| matches!(incident.state, State::Open | State::Held));
+        Ok(live)
+    }
+
+    fn store(&self) -> Result<IncidentStore> {
+        let incidents_table = self.table.resource_name(&ResourceId::table("incidents"))?;
+        Ok(IncidentStore::new(self.sdk()?.clients().dynamodb, incidents_table))
+    }
+
+    /// The figures of the world that harm is counted by.
+    pub(crate) async fn figures(&self) -> Result<Figures> {
+        let (silences, _) = self.store()?.silences(&self.pipeline.name).await?;
+        let silences: Vec<Silence> = silences.into_iter().map(|tally| tally.silence).collect();
+        let live = self.live_incidents().await?;
+        let is_silenced = |incident: &&Incident| {
+            covering(&silences, incident.key.check, &incident.key.subject, self.now()).is_some()
+        };
+        let unheard = live.iter().filter(is_silenced).count() as u64;
+        let counted = self.census.with_world(|world| world.properties().map(count));
+        let counted = counted.context("the data are gone")?;
+        Ok(Figures { unheard, ..counted })
+    }
+
+    /// Keeps the worst that was seen since the trainee was called.
+    pub(crate) async fn note_harm(&mut self) -> Result<()> {
+        self.worst = self.worst.worst(self.figures().await?.since(self.before));
+        Ok(())
+    }
+
+    pub(crate) fn env(&self) -> Env {
+        Env::from_map(self.settings.clone())
+    }
+
+    /// AWS by way of the mail tap, which then has seen every notice that was said.
+    pub(crate) fn sdk(&self) -> Result<Sdk> {
+        Ok(Sdk::for_endpoint(self.mail.url())?)
+    }
+
+    /// Replaces the pipeline, as an edited and deployed `pipeline.toml` does.
+    pub(crate) fn redeclare(&mut self, edits: &[(&str, &str)]) -> Result<()> {
+        self.pipeline = Pipeline::parse(&edit(PIPELINE, edits)?).context("the edited pipeline")?;
+        Ok(())
+    }
+}
+
+fn count(data: &PropertyWorld) -> Figures {
+    let live = data.records().iter().filter(|record| !record.deleted);
+    let mut keys: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut names_lost = 0;
+    for record in live {
+        names_lost += u64::from(record.company_name.is_none());
+        *keys.entry(&record.property_id).or_default() += 1;
+    }
+    let moved = |full: bool| data.moves().iter().filter(move |run| run.full == full);
+    Figures {
+        names_lost,
+        duplicated: keys.values().map(|count| count - 1).sum(),
+        rewritten: moved(true).map(|run| run.succeeded as u64).sum(),
+        rejected: data.moves().iter().map(|run| run.failed as u64).sum(),
+        unheard: 0,
+    }
+}
+
+fn edited(drill: &Drill) -> Result<String> {
+    edit(PIPELINE, drill.edits)
+}
+
+fn edit(text: &str, edits: &[(&str, &str)]) -> Result<String> {
+    let mut text = text.to_owned();
+    for (what, by) in edits {
+        ensure!(text.contains(what), "infra/pipeline.toml says {what:?} no more, which a drill changes");
+        text = text.replacen(what, by, 1);
+    }
+    Ok(text)
+}
+
+/// The table with names of a scene's own.
+fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
+    for spec in table.resources.values_mut() {
+        let name = match spec {
+            ResourceSpec::Topic(spec) => &mut spec.name,
+            ResourceSpec::Secret(spec) => &mut spec.name,
+            ResourceSpec::Table(spec) => &mut spec.name,
+            ResourceSpec::Queue(spec) => &mut spec.name,
+        };
+        name.push('-');
+        name.push_str(suffix);
+    }
+    table
+}
+
+/// The resources without the functions, which run in this process.
+async fn deploy(aws: &Ministack, table: &FunctionsTable) -> Result<Deployment> {
+    let secrets = table.resources.keys().filter(|id| id.kind == ResourceKind::Secret).map(|id| {
+        let value = match id.key.as_str() {
+            "census-token" => TOKEN.to_owned(),
+            "census-webhook" => json!({ "current": "to be replaced" }).to_string(),
+            "warehouse" => json!({ "token": databricks::TOKEN }).to_string(),
+            _ => "not used in drills".to_owned(),
+        };
+        (id.clone(), value)
+    });
+    let options = DeploymentOptions {
+        secrets: secrets.collect(),
+        schedules: Schedules::None,
+        ..DeploymentOptions::default()
+    };
+    let resources = FunctionsTable { functions: BTreeMap::new(), resources: table.resources.clone() };
+    Deployment::apply(aws, &resources, &options).await
+}

@@ -1,0 +1,229 @@
+//! The score. Pure: what was said and done and what became of the world, in points.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::drill::{Cause, Drill, Fix, Hurt};
+
+const POINTS_FOR_CAUSE: u32 = 35;
+const POINTS_FOR_STEPS: u32 = 35;
+const POINTS_FOR_TIME: u32 = 15;
+const POINTS_FOR_NO_HARM: u32 = 15;
+/// What a hint, and a diagnosis that was taken back, cost.
+const COST_OF_HINT: u32 = 5;
+const COST_OF_GUESS: u32 = 5;
+/// After so many times the par time there are no points for time.
+const LATE: u32 = 3;
+/// Up to so much harm there are so many points. Some is nobody's fault: it is done while people think.
+const HARM: [(u64, u32); 3] = [(60, POINTS_FOR_NO_HARM), (200, 10), (500, 5)];
+
+/// Figures of the lab's world. As harm: by how much they became worse since the trainee was called.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    /// Records in Salesforce without the name of a company.
+    pub names_lost: u64,
+    /// Surplus records in Salesforce.
+    pub duplicated: u64,
+    /// Records that full syncs wrote.
+    pub rewritten: u64,
+    /// Records that Salesforce refused, run after run.
+    pub rejected: u64,
+    /// Incidents that a silence keeps people from hearing of.
+    pub unheard: u64,
+}
+
+impl Figures {
+    /// What became worse since `before`.
+    #[must_use]
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            names_lost: self.names_lost.saturating_sub(before.names_lost),
+            duplicated: self.duplicated.saturating_sub(before.duplicated),
+            rewritten: self.rewritten.saturating_sub(before.rewritten),
+            rejected: self.rejected.saturating_sub(before.rejected),
+            unheard: self.unheard.saturating_sub(before.unheard),
+        }
+    }
+
+    /// The worse of two, figure by figure: harm that was repaired was done all the same.
+    #[must_use]
+    pub fn worst(self, other: Self) -> Self {
+        Self {
+            names_lost: self.names_lost.max(other.names_lost),
+            duplicated: self.duplicated.max(other.duplicated),
+            rewritten: self.rewritten.max(other.rewritten),
+            rejected: self.rejected.max(other.rejected),
+            unheard: self.unheard.max(other.unheard),
+        }
+    }
+
+    /// How many records came to harm, and how many incidents nobody heard of.
+    #[must_use]
+    pub fn sum(self) -> u64 {
+        self.names_lost + self.duplicated + self.rewritten + self.rejected + self.unheard
+    }
+
+    /// Whether this harm was done. That time is lost shows in no figure.
+    #[must_use]
+    pub fn shows(self, hurt: Hurt) -> bool {
+        match hurt {
+            Hurt::NamesLost => self.names_lost > 0,
+            Hurt::Duplicated => self.duplicated > 0,
+            Hurt::Rewritten => self.rewritten > 0,
+            Hurt::Rejected => self.rejected > 0,
+            Hurt::Unheard => self.unheard > 0,
+            Hurt::TimeLost => true,
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let figures = [
+            (self.names_lost, "names lost in Salesforce"),
+            (self.duplicated, "records created twice"),
+            (self.rewritten, "records rewritten by full syncs"),
+            (self.rejected, "records refused"),
+            (self.unheard, "incidents held back"),
+        ];
+        let told: Vec<String> = figures
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if told.is_empty() { f.write_str("none") } else { f.write_str(&told.join(", ")) }
+    }
+}
+
+/// How the lab's world stands at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Incidents that are not resolved, as `check/subject`.
+    pub open: Vec<String>,
+    /// Whether nothing goes wrong any more, whatever is told.
+    pub healed: bool,
+    /// What of the data is still spoiled.
+    pub left: Figures,
+    /// What became worse since the trainee was called, at its worst.
+    pub harm: Figures,
+}
+
+/// What a trainee did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Performance {
+    /// The last diagnosis.
+    pub causes: Vec<Cause>,
+    /// How long it took, of the trainee's own time.
+    pub diagnosed_after: Option<Duration>,
+    /// How often a diagnosis was taken back.
+    pub guesses: u32,
+    /// What was done, in order.
+    pub fixes: Vec<Fix>,
+    /// How many hints were taken.
+    pub hints: u32,
+    /// Whether the trainee gave up.
+    pub gave_up: bool,
+}
+
+/// The score, with its reasons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Score {
+    /// Whether the incident is over and understood, by no harmful step.
+    pub passed: bool,
+    /// Of 100.
+    pub points: u32,
+    /// The reasons, for people.
+    pub reasons: Vec<String>,
+}
+
+/// Scores a performance.
+#[must_use]
+pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Score {
+    let mut reasons = Vec::new();
+    let named = drill.causes.iter().filter(|cause| performance.causes.contains(cause)).count();
+    let invented = performance.causes.iter().filter(|cause| !drill.causes.contains(cause)).count();
+    let right_cause = named == drill.causes.len() && invented == 0;
+    let for_cause = share(POINTS_FOR_CAUSE, named.saturating_sub(invented), drill.causes.len());
+    reasons.push(format!(
+        "cause: {for_cause} of {POINTS_FOR_CAUSE} ({named} of {} named{})",
+        drill.causes.len(),
+        if invented > 0 { format!(", {invented} that it was not") } else { String::new() },
+    ));
+
+    let done = drill.fixes.iter().filter(|fix| performance.fixes.contains(fix)).count();
+    let harmful: Vec<Fix> = performance.fixes.iter().copied().filter(|fix| does_harm(drill, *fix)).collect();
+    let right_steps = done == drill.fixes.len() && harmful.is_empty();
+    let for_steps = share(POINTS_FOR_STEPS, done.saturating_sub(harmful.len()), drill.fixes.len());
+    reasons.push(format!("steps: {for_steps} of {POINTS_FOR_STEPS} ({done} of {} done)", drill.fixes.len()));
+    for fix in &harmful {
+        reasons.push(format!("  {fix} does harm here"));
+    }
+
+    let for_time = performance.diagnosed_after.map_or(0, |after| time_points(drill, after));
+    let for_time = if right_cause { for_time } else { 0 };
+    reasons.push(match performance.diagnosed_after {
+        Some(after) => format!(
+            "time to diagnose: {for_time} of {POINTS_FOR_TIME} ({} min {} s, par {} min)",
+            after.as_secs() / 60,
+            after.as_secs() % 60,
+            drill.level.par_minutes()
+        ),
+        None => format!("time to diagnose: 0 of {POINTS_FOR_TIME} (no diagnosis)"),
+    });
+
+    let healed = outcome.healed && outcome.open.is_empty() && outcome.left == Figures::default();
+    let for_harm = if healed { harm_points(outcome.harm) } else { 0 };
+    reasons.push(format!("harm done meanwhile: {for_harm} of {POINTS_FOR_NO_HARM} ({})", outcome.harm));
+    if !outcome.healed {
+        reasons.push("what went wrong still goes wrong".to_owned());
+    }
+    if outcome.left != Figures::default() {
+        reasons.push(format!("data are still spoiled: {}", outcome.left));
+    }
+    if !outcome.open.is_empty() {
+        reasons.push(format!("not resolved: {}", outcome.open.join(", ")));
+    }
+
+    let cost = performance.hints * COST_OF_HINT + performance.guesses * COST_OF_GUESS;
+    if cost > 0 {
+        reasons.push(format!(
+            "less {cost} for {} hints and {} diagnoses taken back",
+            performance.hints, performance.guesses
+        ));
+    }
+    let points = (for_cause + for_steps + for_time + for_harm).saturating_sub(cost);
+    let passed = right_cause && right_steps && healed && !performance.gave_up;
+    Score { passed, points: if performance.gave_up { 0 } else { points }, reasons }
+}
+
+fn does_harm(drill: &Drill, fix: Fix) -> bool {
+    fix.is_never_right() || drill.wrong_fixes.iter().any(|wrong| wrong.fix == fix)
+}
+
+fn share(points: u32, part: usize, whole: usize) -> u32 {
+    let (part, whole) = (u32::try_from(part).unwrap_or(0), u32::try_from(whole.max(1)).unwrap_or(1));
+    points * part.min(whole) / whole
+}
+
+/// All points up to par, none from three times par on, in between in proportion.
+fn time_points(drill: &Drill, after: Duration) -> u32 {
+    let par = Duration::from_secs(drill.level.par_minutes() * 60);
+    let late = par * LATE;
+    let left = late.saturating_sub(after).min(late - par);
+    let share = left.as_secs_f64() / (late - par).as_secs_f64();
+    (f64::from(POINTS_FOR_TIME) * share).round() as u32
+}
+
+fn harm_points(harm: Figures) -> u32 {
+    HARM.iter().find(|(limit, _)| harm.sum() <= *limit).map_or(0, |(_, points)| *points)
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} of 100", if self.passed { "PASSED" } else { "NOT PASSED" }, self.points)?;
+        for reason in &self.reasons {
+            writeln!(f, "  {reason}")?;
+        }
+        Ok(())
+    }
+}

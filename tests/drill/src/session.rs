@@ -1,0 +1,284 @@
+//! The trainee's prompt: a line in, an answer out. The time is an argument; lines come from any reader.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use anyhow::Result;
+use syncwatch_lab::aws::Ministack;
+
+use crate::drill::{Cause, Drill, Fix};
+use crate::look::LOOKS;
+use crate::scene::Scene;
+use crate::score::{Performance, Score, score};
+
+/// The longest that the lab lives on at one command, in minutes.
+const LONGEST_WAIT: i64 = 12 * 60;
+
+/// A drill with a trainee at it.
+#[derive(Debug)]
+pub struct Session<'d> {
+    drill: &'d Drill,
+    scene: Scene,
+    performance: Performance,
+    /// How many mails were shown.
+    shown: usize,
+    /// Up to which of the trainee's minutes the lab has lived on.
+    lived: i64,
+    score: Option<Score>,
+}
+
+/// What a line asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// What there is to type.
+    Help,
+    /// The causes that can be named.
+    Causes,
+    /// The steps that can be taken.
+    Fixes,
+    /// To look at something.
+    Look(String),
+    /// To let so many minutes pass.
+    Wait(i64),
+    /// A diagnosis.
+    Diagnose(Vec<Cause>),
+    /// Steps, in this order.
+    Apply(Vec<Fix>),
+    /// A hint.
+    Hint,
+    /// Done: the lab lives on until all is resolved, then the score is told.
+    Done,
+    /// The model answer, and no score.
+    GiveUp,
+}
+
+impl Request {
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// It is none of these; says what is wrong and what there is.
+    pub fn parse(line: &str) -> Result<Self, String> {
+        let line = line.trim();
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let rest = rest.trim();
+        match (word, rest) {
+            ("help" | "?", _) => Ok(Self::Help),
+            ("causes", _) | ("cause", "") => Ok(Self::Causes),
+            ("fixes", _) | ("fix", "") => Ok(Self::Fixes),
+            ("look", "") => Err(format!("look at what?\n{LOOKS}")),
+            ("look", what) => Ok(Self::Look(what.to_owned())),
+            ("wait", time) => minutes(time).map(Self::Wait),
+            ("cause", ids) => read_all(ids, Cause::from_id, "cause", "causes").map(Self::Diagnose),
+            ("fix", ids) => read_all(ids, Fix::from_id, "fix", "fixes").map(Self::Apply),
+            ("hint", "") => Ok(Self::Hint),
+            ("done", "") => Ok(Self::Done),
+            ("give-up", "") => Ok(Self::GiveUp),
+            _ => Err(format!(
+                "{line:?} is none of: look, wait, causes, cause, fixes, fix, hint, done, give-up, help"
+            )),
+        }
+    }
+}
+
+fn read_all<T>(ids: &str, read: fn(&str) -> Option<T>, what: &str, list: &str) -> Result<Vec<T>, String> {
+    let read_one = |id| read(id).ok_or_else(|| format!("there is no {what} {id:?}; `{list}` lists them"));
+    ids.split([' ', ',']).filter(|id| !id.is_empty()).map(read_one).collect()
+}
+
+/// Reads `30m` or `2h`.
+fn minutes(time: &str) -> Result<i64, String> {
+    let wrong =
+        || format!("wait for how long? Such as `wait 30m` or `wait 2h`, up to {} h", LONGEST_WAIT / 60);
+    let (number, factor) = match (time.strip_suffix('m'), time.strip_suffix('h')) {
+        (Some(number), _) => (number, 1),
+        (_, Some(number)) => (number, 60),
+        _ => return Err(wrong()),
+    };
+    let number: i64 = number.trim().parse().map_err(|_| wrong())?;
+    let minutes = number.saturating_mul(factor);
+    (1..=LONGEST_WAIT).contains(&minutes).then_some(minutes).ok_or_else(wrong)
+}
+
+impl<'d> Session<'d> {
+    /// Sets the scene, and lets the drill's fault happen. From here on the trainee is on call.
+    ///
+    /// # Errors
+    /// The lab cannot be set up.
+    pub async fn begin(aws: &Ministack, suffix: &str, drill: &'d Drill) -> Result<Self> {
+        let mut scene = Scene::set(aws, suffix, drill).await?;
+        scene.play_beats(drill.beats).await?;
+        Ok(Self { drill, scene, performance: Performance::default(), shown: 0, lived: 0, score: None })
+    }
+
+    /// The lab.
+    #[must_use]
+    pub fn scene(&self) -> &Scene {
+        &self.scene
+    }
+
+    /// The score, once the drill is over.
+    #[must_use]
+    pub fn score(&self) -> Option<&Score> {
+        self.score.as_ref()
+    }
+
+    /// What the trainee is told first.
+    pub fn opening(&mut self) -> String {
+        let news = self.news();
+        format!(
+            "{} ({}): {}\n\n{}\n\n{news}\n`help` says what there is to type.",
+            self.drill.name, self.drill.level, self.drill.title, self.drill.story
+        )
+    }
+
+    /// Answers a line. `elapsed` is the trainee's time since the drill began; the lab lives on by as much, minute by minute.
+    ///
+    /// # Errors
+    /// The lab fails. What the trainee got wrong is an answer.
+    pub async fn hear(&mut self, line: &str, elapsed: Duration) -> Result<String> {
+        if line.trim().is_empty() || self.score.is_some() {
+            return Ok(String::new());
+        }
+        let request = match Request::parse(line) {
+            Ok(request) => request,
+            Err(problem) => return Ok(problem),
+        };
+        let thought = i64::try_from(elapsed.as_secs() / 60).unwrap_or(0) - self.lived;
+        self.lived += thought.max(0);
+        self.scene.live(thought.clamp(0, LONGEST_WAIT)).await?;
+        let mut said = self.answer(request, elapsed).await?;
+        // After a score nobody reads mail.
+        let news = if self.score.is_some() { String::new() } else { self.news() };
+        if !news.is_empty() {
+            said = format!("{said}\n\n{news}");
+        }
+        Ok(said)
+    }
+
+    async fn answer(&mut self, request: Request, elapsed: Duration) -> Result<String> {
+        Ok(match request {
+            Request::Help => format!(
+                "{LOOKS}\n  wait 30m                 let time pass\n  causes, fixes            what can be named, what can be done\n  \
+                 cause ID [ID]            your diagnosis; the last one counts\n  fix ID [ID]              do it, in this order\n  \
+                 hint                     costs points\n  done                     the lab lives on, then the score\n  give-up                  the model answer"
+            ),
+            Request::Causes => list(Cause::ALL.iter().map(|cause| (cause.id(), cause.words()))),
+            Request::Fixes => list(Fix::ALL.iter().map(|fix| (fix.id(), fix.words()))),
+            Request::Look(what) => match self.scene.look(&what).await {
+                Ok(seen) => seen,
+                Err(error) => format!("{error:#}"),
+            },
+            Request::Wait(minutes) => {
+                self.scene.live(minutes).await?;
+                format!("It is {} in the lab.", self.scene.now())
+            }
+            Request::Diagnose(causes) => {
+                self.performance.guesses += u32::from(!self.performance.causes.is_empty());
+                self.performance.causes = causes;
+                self.performance.diagnosed_after = Some(elapsed);
+                "Noted.".to_owned()
+            }
+            Request::Apply(fixes) => {
+                let mut done = Vec::new();
+                for fix in fixes {
+                    self.scene.apply(fix).await?;
+                    self.performance.fixes.push(fix);
+                    done.push(format!("Done: {}.", fix.words()));
+                }
+                done.push(format!("It is {} in the lab.", self.scene.now()));
+                done.join("\n")
+            }
+            Request::Hint => {
+                let hint =
+                    self.drill.hints.get(usize::try_from(self.performance.hints).unwrap_or(usize::MAX));
+                match hint {
+                    None => "There are no more hints.".to_owned(),
+                    Some(hint) => {
+                        self.performance.hints += 1;
+                        (*hint).to_owned()
+                    }
+                }
+            }
+            Request::Done => self.end().await?,
+            Request::GiveUp => {
+                self.performance.gave_up = true;
+                self.end().await?
+            }
+        })
+    }
+
+    /// Lets the lab live on, scores, and tells the model answer.
+    async fn end(&mut self) -> Result<String> {
+        let outcome = self.scene.settle().await?;
+        let score = score(self.drill, &self.performance, &outcome);
+        let said = format!("{score}\n{}", model_answer(self.drill));
+        self.score = Some(score);
+        Ok(said)
+    }
+
+    /// The mails that were not shown yet: the last one whole, of more only the subjects.
+    fn news(&mut self) -> String {
+        let mails = self.scene.mails();
+        let new = mails.get(self.shown..).unwrap_or_default();
+        let mut lines: Vec<String> = new.iter().map(|mail| format!("MAIL  {}", mail.subject)).collect();
+        match new {
+            [only] => lines.extend(only.text.lines().map(|line| format!("    | {line}"))),
+            [_, ..] => lines.push("      (`look notices` shows them whole)".to_owned()),
+            [] => {}
+        }
+        self.shown = mails.len();
+        lines.join("\n")
+    }
+}
+
+fn list<'w>(choices: impl Iterator<Item = (&'w str, &'w str)>) -> String {
+    choices.map(|(id, words)| format!("  {id:<20} {words}")).collect::<Vec<_>>().join("\n")
+}
+
+/// The model answer, with where the runbook says it.
+#[must_use]
+pub fn model_answer(drill: &Drill) -> String {
+    let ids = |ids: Vec<&str>| ids.join(" ");
+    let mut lines = vec![
+        "The model answer:".to_owned(),
+        format!("  cause {}", ids(drill.causes.iter().map(|cause| cause.id()).collect())),
+        format!("  fix {}", ids(drill.fixes.iter().map(|fix| fix.id()).collect())),
+        String::new(),
+        drill.model_answer.to_owned(),
+        String::new(),
+    ];
+    for wrong in drill.wrong_fixes {
+        lines.push(format!("Not {}: {}", wrong.fix, wrong.why));
+    }
+    for anchor in drill.anchors {
+        lines.push(format!("Runbook: infra/runbook/OPERATIONS_RUNBOOK.md#{anchor}"));
+    }
+    lines.join("\n")
+}
+
+/// Plays a drill with whoever types, until it is over or there are no more lines, which is to give up. `elapsed` says how
+/// long it lasts so far.
+///
+/// # Errors
+/// The lab fails, or nobody can be spoken to.
+pub async fn converse(
+    session: &mut Session<'_>,
+    mut lines: impl BufRead,
+    mut out: impl Write,
+    elapsed: impl Fn() -> Duration,
+) -> Result<()> {
+    writeln!(out, "{}", session.opening())?;
+    while session.score().is_none() {
+        write!(out, "\n> ")?;
+        out.flush()?;
+        let mut line = String::new();
+        if lines.read_line(&mut line)? == 0 {
+            "give-up".clone_into(&mut line);
+        }
+        let said = session.hear(&line, elapsed()).await?;
+        if !said.is_empty() {
+            writeln!(out, "{said}")?;
+        }
+    }
+    Ok(())
+}
