@@ -290,7 +290,7 @@ pub struct Drill {
     pub beats: &'static [Beat],
     /// The causes: all of them have to be named, and no other.
     pub causes: &'static [Cause],
-    /// What has to be done, in this order.
+    /// What has to be done; the model answer does it in this order.
     pub fixes: &'static [Fix],
     /// What does harm here.
     pub wrong_fixes: &'static [WrongFix],

@@ -102,9 +102,13 @@ impl Scene {
              census 'syncs/3394022/sync_runs?per_page=5'\n\
              curl -sS -H 'Authorization: Bearer {}' {warehouse}/api/2.0/sql/statements \\\n  \
              -d '{{\"warehouse_id\": \"{}\", \"statement\": \"SELECT * FROM crm.sfdc_dbx.daily_health_check\"}}'\n\
-             What the trainee does to the lab, the drill must do: it counts the steps.",
+             export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
+             make incidents       # how long each is open is reckoned by the wall clock there\n\
+             make check-config\n\
+             Steps are taken by `fix`: the drill does them, and counts them.",
             databricks::TOKEN,
             databricks::WAREHOUSE_ID,
+            self.mail.url(),
         )
     }
 }

@@ -47,7 +47,7 @@ async fn main() -> Result<ExitCode> {
 async fn train(drill: &Drill) -> Result<ExitCode> {
     println!("Starting the lab on this machine.\n");
     let aws = Ministack::start().await?;
-    let mut session = Session::begin(&aws, "drill", drill).await?;
+    let mut session = Session::begin(&aws, "", drill).await?;
     let began = Instant::now();
     converse(&mut session, stdin().lock(), stdout().lock(), || began.elapsed()).await?;
     // Who does not pass has used the command all right.

@@ -57,7 +57,8 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets the scene on a ministack: everything is well. `suffix` is part of all names, so that scenes do not meet.
+    /// Sets the scene on a ministack: everything is well. `suffix` is part of all names, so that scenes do not meet; one that
+    /// is empty leaves them as `infra/functions.json` has them, which is where the operator's commands look.
     ///
     /// # Errors
     /// Says what could not be started, or what is unhealthy before anything was broken.
@@ -355,8 +356,10 @@ fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
             ResourceSpec::Table(spec) => &mut spec.name,
             ResourceSpec::Queue(spec) => &mut spec.name,
         };
-        name.push('-');
-        name.push_str(suffix);
+        if !suffix.is_empty() {
+            name.push('-');
+            name.push_str(suffix);
+        }
     }
     table
 }

@@ -187,7 +187,7 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     let cost = performance.hints * COST_OF_HINT + performance.guesses * COST_OF_GUESS;
     if cost > 0 {
         reasons.push(format!(
-            "less {cost} for {} hints and {} diagnoses taken back",
+            "less {cost}: hints {}, diagnoses taken back {}",
             performance.hints, performance.guesses
         ));
     }

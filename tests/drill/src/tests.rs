@@ -89,6 +89,18 @@ fn every_anchor_is_a_section_of_the_runbook_with_something_in_it() {
 }
 
 #[test]
+fn the_training_notes_name_every_drill_and_none_that_is_not_there() {
+    let notes = include_str!("../../../infra/runbook/TRAINING.md");
+    let named: BTreeSet<&str> = notes
+        .split("make drill NAME=")
+        .skip(1)
+        .map(|rest| rest.split(|letter: char| letter != '-' && !letter.is_ascii_lowercase()).next().unwrap())
+        .collect();
+    assert_eq!(named, DRILLS.iter().map(|drill| drill.name).collect());
+    assert!(notes.contains("```mermaid\nflowchart"));
+}
+
+#[test]
 fn every_id_is_read_back_and_is_one_word() {
     for cause in Cause::ALL {
         assert_eq!(Cause::from_id(cause.id()), Some(*cause));
@@ -190,6 +202,27 @@ fn nobody_passes_who_did_not_understand_it_or_did_not_mend_it() {
 }
 
 #[test]
+fn in_no_drill_a_wrong_cause_or_a_wrong_step_beside_the_right_ones_passes() {
+    for drill in DRILLS {
+        let (wrong_causes, wrong_fixes) = drill.wrong();
+        let performance = Performance { causes: wrong_causes.clone(), ..model(drill) };
+        assert!(!score(drill, &performance, &healed()).passed, "{}: another cause", drill.name);
+        let performance = Performance { causes: [drill.causes, &wrong_causes].concat(), ..model(drill) };
+        assert!(!score(drill, &performance, &healed()).passed, "{}: one cause more", drill.name);
+        for fix in wrong_fixes {
+            let mut performance = model(drill);
+            performance.fixes.insert(0, fix);
+            assert!(!score(drill, &performance, &healed()).passed, "{}: {fix}", drill.name);
+        }
+        for left_out in drill.fixes {
+            let mut performance = model(drill);
+            performance.fixes.retain(|fix| fix != left_out);
+            assert!(!score(drill, &performance, &healed()).passed, "{}: without {left_out}", drill.name);
+        }
+    }
+}
+
+#[test]
 fn what_is_of_no_use_and_does_no_harm_costs_nothing_and_two_causes_are_half_each() {
     let drill = find("two-at-once").unwrap();
     let mut performance = model(drill);
@@ -220,7 +253,7 @@ fn harm_hints_and_guesses_cost_points_and_the_score_says_for_what() {
     let performance = Performance { hints: 2, guesses: 1, ..model(drill) };
     let score = score(drill, &performance, &healed());
     assert_eq!((score.passed, score.points), (true, 85));
-    assert!(score.to_string().contains("less 15 for 2 hints and 1 diagnoses taken back"), "{score}");
+    assert!(score.to_string().contains("less 15: hints 2, diagnoses taken back 1"), "{score}");
 }
 
 #[test]
