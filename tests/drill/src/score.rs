@@ -12,6 +12,8 @@ const POINTS_FOR_NO_HARM: u32 = 15;
 /// What a hint, and a diagnosis that was taken back, cost.
 const COST_OF_HINT: u32 = 5;
 const COST_OF_GUESS: u32 = 5;
+/// What a step costs that is of no use here.
+const COST_OF_DETOUR: u32 = 5;
 /// After so many times the par time there are no points for time.
 const LATE: u32 = 3;
 /// Up to so much harm there are so many points. Some is nobody's fault: it is done while people think.
@@ -151,12 +153,18 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     ));
 
     let done = drill.fixes.iter().filter(|fix| performance.fixes.contains(fix)).count();
-    let harmful: Vec<Fix> = performance.fixes.iter().copied().filter(|fix| does_harm(drill, *fix)).collect();
+    let of_effect =
+        |wanted: Effect| performance.fixes.iter().filter(move |fix| effect(drill, **fix) == wanted);
+    let harmful: Vec<Fix> = of_effect(Effect::Harm).copied().collect();
+    let detours: Vec<Fix> = of_effect(Effect::Detour).copied().collect();
     let right_steps = done == drill.fixes.len() && harmful.is_empty();
     let for_steps = share(POINTS_FOR_STEPS, done.saturating_sub(harmful.len()), drill.fixes.len());
     reasons.push(format!("steps: {for_steps} of {POINTS_FOR_STEPS} ({done} of {} done)", drill.fixes.len()));
     for fix in &harmful {
         reasons.push(format!("  {fix} does harm here"));
+    }
+    for fix in &detours {
+        reasons.push(format!("  {fix} is of no use here"));
     }
 
     let for_time = performance.diagnosed_after.map_or(0, |after| time_points(drill, after));
@@ -184,10 +192,13 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
         reasons.push(format!("not resolved: {}", outcome.open.join(", ")));
     }
 
-    let cost = performance.hints * COST_OF_HINT + performance.guesses * COST_OF_GUESS;
+    let detours = u32::try_from(detours.len()).unwrap_or(u32::MAX);
+    let costs =
+        [(performance.hints, COST_OF_HINT), (performance.guesses, COST_OF_GUESS), (detours, COST_OF_DETOUR)];
+    let cost = costs.iter().fold(0_u32, |sum, (count, cost)| sum.saturating_add(count.saturating_mul(*cost)));
     if cost > 0 {
         reasons.push(format!(
-            "less {cost}: hints {}, diagnoses taken back {}",
+            "less {cost}: hints {}, diagnoses taken back {}, steps of no use {detours}",
             performance.hints, performance.guesses
         ));
     }
@@ -196,8 +207,25 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     Score { passed, points: if performance.gave_up { 0 } else { points }, reasons }
 }
 
-fn does_harm(drill: &Drill, fix: Fix) -> bool {
-    fix.is_never_right() || drill.wrong_fixes.iter().any(|wrong| wrong.fix == fix)
+/// What a step comes to in a drill, beside the right ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing worth a word.
+    None,
+    /// Time is lost by what somebody is bound to try.
+    Detour,
+    /// People or data come to harm.
+    Harm,
+}
+
+fn effect(drill: &Drill, fix: Fix) -> Effect {
+    let wrong = drill.wrong_fixes.iter().find(|wrong| wrong.fix == fix);
+    match wrong.map(|wrong| wrong.hurt) {
+        _ if fix.is_never_right() => Effect::Harm,
+        None => Effect::None,
+        Some(Hurt::TimeLost) => Effect::Detour,
+        Some(_) => Effect::Harm,
+    }
 }
 
 fn share(points: u32, part: usize, whole: usize) -> u32 {
