@@ -1,6 +1,7 @@
 //! Where webhooks arrive: the real intake behind an address on loopback, and the real worker behind its queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, Result, ensure};
 use axum::Router;
@@ -25,6 +26,7 @@ use crate::scene::Scene;
 pub(crate) struct Doorbell {
     url: String,
     server: JoinHandle<()>,
+    handled: AtomicUsize,
 }
 
 struct Door {
@@ -49,11 +51,16 @@ impl Doorbell {
                 tracing::error!(%error, "the address of webhooks ended");
             }
         });
-        Ok(Self { url, server })
+        Ok(Self { url, server, handled: AtomicUsize::new(0) })
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
+    }
+
+    /// How many webhooks the worker has handled.
+    pub(crate) fn handled(&self) -> usize {
+        self.handled.load(Ordering::Relaxed)
     }
 
     /// Waits for what Census has to post, and hands what the intake queued to the worker.
@@ -72,6 +79,7 @@ impl Doorbell {
             let answer = worker.run(batch_event(batch), scene.now()).await?;
             let failed = answer.get("batchItemFailures").and_then(Value::as_array).map_or(0, Vec::len);
             ensure!(failed == 0, "the worker could not handle {failed} webhooks: {answer}");
+            self.handled.fetch_add(batch.len(), Ordering::Relaxed);
         }
         Ok(())
     }

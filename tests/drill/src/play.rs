@@ -23,6 +23,8 @@ pub enum Answer {
 pub struct Played {
     /// The subjects of all mails, in order.
     pub told: Vec<String>,
+    /// How many webhooks were handled after the last step.
+    pub webhooks: usize,
     /// The harm that each step did within the minutes that it took.
     pub harm: Vec<(Fix, Figures)>,
     /// How the world stands at the end.
@@ -48,9 +50,12 @@ pub async fn play(aws: &Ministack, suffix: &str, drill: &Drill, answer: Answer) 
         scene.apply(*fix).await?;
         harm.push((*fix, scene.figures().await?.since(before)));
     }
+    let webhooks_before = scene.webhooks_handled();
     let outcome = scene.settle().await?;
+    let webhooks = scene.webhooks_handled() - webhooks_before;
     let performance =
         Performance { causes, diagnosed_after: Some(Duration::ZERO), fixes, ..Performance::default() };
     let score = score(drill, &performance, &outcome);
-    Ok(Played { told: scene.mails().into_iter().map(|mail| mail.subject).collect(), harm, outcome, score })
+    let told = scene.mails().into_iter().map(|mail| mail.subject).collect();
+    Ok(Played { told, webhooks, harm, outcome, score })
 }

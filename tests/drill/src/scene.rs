@@ -232,6 +232,12 @@ impl Scene {
         self.doorbell.as_ref().map(Doorbell::url)
     }
 
+    /// How many webhooks were verified, queued and handled so far.
+    #[must_use]
+    pub fn webhooks_handled(&self) -> usize {
+        self.doorbell.as_ref().map_or(0, Doorbell::handled)
+    }
+
     /// Lets the lab live on after the last step until all is resolved, and says how it stands then.
     ///
     /// # Errors

@@ -280,7 +280,7 @@ fn figures_are_told_in_words_and_the_worst_of_them_is_kept() {
 
 /// What is not as it must be after an answer was played.
 fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
-    let Played { told, harm, outcome, score } = played;
+    let Played { told, webhooks, harm, outcome, score } = played;
     let mut problems = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
@@ -294,6 +294,7 @@ fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
             must(score.passed, "the model answer does not pass".to_owned());
             must(outcome.open.is_empty() && outcome.healed, format!("not healed: {outcome:?}"));
             must(ends > 0, "nobody is told that it is over".to_owned());
+            must((*webhooks > 0) == drill.webhooks, format!("{webhooks} webhooks came"));
         }
         Answer::Wrong => {
             must(!score.passed, "a wrong answer passes".to_owned());
