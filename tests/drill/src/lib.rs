@@ -22,7 +22,6 @@ use anyhow::{Context as _, Result};
 
 pub use catalog::DRILLS;
 pub use drill::Drill;
-pub use look::section;
 pub use scene::Scene;
 pub use session::{Request, Session, converse, model_answer};
 

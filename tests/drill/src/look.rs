@@ -4,6 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
 use serde_json::Value;
 use syncwatch::checks::check_read_only;
+use syncwatch::runbook;
 use syncwatch::warehouse::{
     DatabricksAuth, DatabricksSettings, Settings, Statement, Value as Cell, Warehouse,
 };
@@ -12,7 +13,6 @@ use syncwatch_lab::databricks;
 
 use crate::scene::Scene;
 
-const RUNBOOK: &str = include_str!("../../../infra/runbook/OPERATIONS_RUNBOOK.md");
 /// Lines of one answer that are shown; a person reads no more.
 const SHOWN: usize = 80;
 
@@ -20,21 +20,13 @@ const SHOWN: usize = 80;
 pub(crate) const LOOKS: &str = "\
   look notices             the mails so far, whole
   look incidents           what is open            (make incidents)
-  look explain CHECK       its runbook section     (make explain FINDING=...)
+  look explain FINDING     its runbook section     (make explain FINDING=...)
   look config              what is declared        (make check-config)
   look validate [CHECK]    ask the data checks now (the function daily-validation, by hand)
   look sql SELECT ...      the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
   look census PATH         the API of Census, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
   look webhook             whether Census posts to us (make webhook-register ... CHECK=1)
   look addresses           the same by curl, from another shell";
-
-/// The section of the runbook with an anchor.
-#[must_use]
-pub fn section(anchor: &str) -> Option<&'static str> {
-    let (_, rest) = RUNBOOK.split_once(&format!("\n### {anchor}\n"))?;
-    let end = ["\n### ", "\n## "].iter().filter_map(|next| rest.find(next)).min().unwrap_or(rest.len());
-    rest.get(..end).map(str::trim)
-}
 
 impl Scene {
     /// Looks at one thing.
@@ -51,10 +43,8 @@ impl Scene {
                 Ok(mails.collect::<Vec<_>>().join("\n----\n"))
             }
             ("incidents", _) => Ok(self.operate(&["incidents"]).await?.0),
-            ("explain", check) => {
-                let text = section(check).with_context(|| format!("the runbook has no section {check:?}"))?;
-                Ok(format!("### {check}\n\n{text}"))
-            }
+            ("explain", "") => Ok(runbook::contents()),
+            ("explain", finding) => Ok(runbook::explain(finding)?),
             ("config", _) => Ok(self.pipeline.to_string()),
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,

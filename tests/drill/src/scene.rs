@@ -208,7 +208,7 @@ impl Scene {
     pub async fn operate(&self, words: &[&str]) -> Result<(String, operate::Outcome)> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let command = Command::parse(&words)?;
-        let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?.clients(), self.now());
+        let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?, self.now());
         let mut said = Vec::new();
         let outcome = operator.carry_out(&command, &mut |line| said.push(line.to_owned())).await?;
         Ok((said.join("\n"), outcome))
