@@ -144,6 +144,9 @@ fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     let (service, resources) = match service {
         "secretsmanager" => ("secretsmanager", text("SecretId").into_iter().collect()),
         "AmazonSQS" => ("sqs", text("QueueUrl").as_deref().and_then(last_part).into_iter().collect()),
+        service if service.starts_with("DynamoDB_") && operation == "TransactWriteItems" => {
+            return transaction(&request);
+        }
         service if service.starts_with("DynamoDB_") => {
             let batch = request.get("RequestItems").and_then(Value::as_object);
             let tables: Vec<String> = batch.map_or_else(
@@ -156,6 +159,25 @@ fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     };
     let action = format!("{service}:{operation}");
     resources.into_iter().map(|resource| Call { action: action.clone(), resource }).collect()
+}
+
+/// A transaction needs the permission of each of its parts, and none of its own (DynamoDB Developer Guide, "Using IAM with
+/// DynamoDB transactions").
+fn transaction(request: &Value) -> Vec<Call> {
+    let parts = request.get("TransactItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let parts = parts.iter().filter_map(Value::as_object).flatten();
+    let calls = parts.filter_map(|(kind, part)| {
+        let action = match kind.as_str() {
+            "ConditionCheck" => "dynamodb:ConditionCheckItem",
+            "Delete" => "dynamodb:DeleteItem",
+            "Put" => "dynamodb:PutItem",
+            "Update" => "dynamodb:UpdateItem",
+            _ => return None,
+        };
+        let resource = part.get("TableName")?.as_str()?.to_owned();
+        Some(Call { action: action.to_owned(), resource })
+    });
+    calls.collect()
 }
 
 /// SNS alone is asked by a form.
@@ -218,6 +240,11 @@ mod tests {
                 Some("DynamoDB_20120810.BatchGetItem"),
                 r#"{"RequestItems":{"t":{},"u":{}}}"#,
                 vec!["dynamodb:BatchGetItem t", "dynamodb:BatchGetItem u"],
+            ),
+            (
+                Some("DynamoDB_20120810.TransactWriteItems"),
+                r#"{"TransactItems":[{"Update":{"TableName":"t"}},{"Put":{"TableName":"u"}}]}"#,
+                vec!["dynamodb:UpdateItem t", "dynamodb:PutItem u"],
             ),
             (
                 Some("secretsmanager.GetSecretValue"),

@@ -158,16 +158,24 @@ impl Deployment {
             }
         }
         if options.schedules == Schedules::AsDeclared {
-            for (name, function) in &table.functions {
-                if let Some(schedule) = &function.schedule {
-                    deployment
-                        .create_schedule(name, name, &schedule.expression, schedule)
-                        .await
-                        .with_context(|| format!("scheduling {name}"))?;
-                }
-            }
+            deployment.schedule_as_declared().await?;
         }
         Ok(deployment)
+    }
+
+    /// Creates the schedules of the table: expression, zone and input.
+    ///
+    /// # Errors
+    /// If ministack refuses one, as it does one that exists.
+    pub async fn schedule_as_declared(&self) -> Result<()> {
+        for (name, function) in &self.table.functions {
+            if let Some(schedule) = &function.schedule {
+                self.create_schedule(name, name, &schedule.expression, schedule)
+                    .await
+                    .with_context(|| format!("scheduling {name}"))?;
+            }
+        }
+        Ok(())
     }
 
     async fn create_resource(

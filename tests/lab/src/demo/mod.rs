@@ -2,8 +2,10 @@
 
 mod acts;
 mod data;
+mod doctor;
 mod keep;
 mod silence;
+mod snapshot;
 mod storm;
 mod table;
 
@@ -28,6 +30,7 @@ const POLL: &str = "schedule-verification";
 const INTAKE: &str = "webhook-intake";
 const WORKER: &str = "webhook-worker";
 const NIGHTLY: &str = "daily-validation";
+const SNAPSHOT: &str = "nightly-snapshot";
 const CREATE: u64 = 3_394_022;
 const UPDATE: u64 = 3_394_041;
 /// How long anything may take before the demo has failed. On a machine with nothing else to do it takes seconds.
@@ -46,6 +49,7 @@ pub(crate) async fn play(keep: bool) -> Result<()> {
     acts::webhooks_come_twice_and_out_of_order(&mut demo).await?;
     acts::webhooks_are_lost(&mut demo).await?;
     data::play(&mut demo).await?;
+    snapshot::play(&mut demo).await?;
     for act in acts::simple() {
         demo.play(&act).await?;
     }
@@ -53,6 +57,7 @@ pub(crate) async fn play(keep: bool) -> Result<()> {
     silence::play(&mut demo).await?;
     demo.play(&acts::census_is_down()).await?;
     demo.only_what_was_done().await?;
+    doctor::play(&demo).await?;
     table::print(&demo.rows);
     println!("\nAll {} faults were found, told once, and told again when they were over.", demo.rows.len());
     println!(
@@ -101,6 +106,7 @@ impl Demo {
         demo.more("Census --webhook--> Function URL -> webhook-intake -> SQS -> webhook-worker --+");
         demo.more("EventBridge Scheduler -> schedule-verification (the poll) -------------------+--> SNS");
         demo.more("EventBridge Scheduler -> daily-validation <- Databricks ----------------------+");
+        demo.more("EventBridge Scheduler -> nightly-snapshot -> Databricks ----------------------+");
         demo.more("SNS -> mail, HTTP, and SQS -> alert-relay -> PagerDuty, chat");
         demo.more("On AWS the poll comes every 2 minutes; here every 2 seconds, when it is switched on.");
         let round = demo.stage.deployment.invoke(POLL, &json!({ "task": "verify" })).await?;

@@ -20,6 +20,8 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let table = deployment.table().resource_name(&ResourceId::table("incidents"))?;
     let clients = Sdk::for_endpoint(deployment.endpoint())?.clients();
     let store = IncidentStore::new(clients.dynamodb, table);
+    // Small runs are judged together with those before them, of which the one after the storm moved a day's records.
+    demo.pass(120);
     let since = demo.begin(FAULT).await?;
     let silence = Silence {
         id: "release".to_owned(),
