@@ -49,11 +49,11 @@ help: ## Say what there is (this text)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
-demo: lab-zips ## Watch real functions find faults in a simulated Census and its data; KEEP=1 leaves it running
+demo: lab-zips ## Watch real functions find faults in a simulated Census and its data; KEEP=1 leaves it running, EXCERPT=1 writes what README shows of it
 	@PYTHON='$(PYTHON)' bash .ci/setup demo
 	@echo '==> Building the lab'
 	@$(BUILD) syncwatch-lab
-	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep)
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' demo $(if $(filter-out 0,$(KEEP)),--keep) $(if $(filter-out 0,$(EXCERPT)),--excerpt)
 
 .PHONY: drill
 drill: $(if $(NAME)$(PLAY),$(VENV_STAMP)) ## Train on scripted incidents: alone it lists them; NAME=..., or PLAY=model|wrong without a trainee
@@ -156,8 +156,8 @@ doctor: ## Look at the live deployment from the outside, and say what to do abou
 	@$(call operate,doctor --url '$(URL)')
 
 .PHONY: warehouse-apply
-warehouse-apply: ## Make the views and tables of infra/warehouse, each file once; FOLDER=infra/warehouse
-	@$(call operate,warehouse-apply $(FOLDER))
+warehouse-apply: ## Make the views and tables of infra/warehouse, each file once; VIEWS=1 puts every view back; FOLDER=infra/warehouse
+	@$(call operate,warehouse-apply $(FOLDER) $(if $(filter-out 0,$(VIEWS)),--views))
 
 .PHONY: infra-check
 infra-check: check-config terraform-check ## Check the pipeline file, the table of functions, the repository's own rules, and Terraform

@@ -125,6 +125,12 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
+    /// Whether anything is watched cannot be known.
+    #[error("no word of a launch, for nobody can say whether the pipeline is watched: {why}")]
+    Unwatched {
+        /// Why not.
+        why: String,
+    },
     /// A template is wrong.
     #[error("the template {0}")]
     Template(String),
@@ -154,7 +160,9 @@ pub fn render(kind: Kind, figures: &Figures, pipeline: &Pipeline, now: Timestamp
 /// Whether what the notice would say is so.
 fn judge(kind: Kind, figures: &Figures) -> Result<(), Refusal> {
     match (kind, &figures.incident, &figures.open) {
-        (Kind::Launch, ..) => Ok(()),
+        (Kind::Launch, _, Ok(_)) => Ok(()),
+        // It would promise that somebody watches.
+        (Kind::Launch, _, Err(why)) => Err(Refusal::Unwatched { why: in_one_line(why) }),
         (_, Some((key, Ok(None))), _) => Err(Refusal::NoSuchIncident { key: key.clone() }),
         (Kind::Incident, Some((key, Ok(Some(incident)))), _) if incident.state != State::Open => {
             Err(Refusal::NotOpen { key: key.clone() })
@@ -168,9 +176,11 @@ fn judge(kind: Kind, figures: &Figures) -> Result<(), Refusal> {
         (Kind::AllClear, Some((key, Ok(Some(incident)))), _) if incident.state != State::Resolved => {
             Err(Refusal::StillOpen { open: vec![key.clone()] })
         }
-        (Kind::AllClear, None, Ok(open)) if !open.is_empty() => {
+        (Kind::AllClear, _, Ok(open)) if !open.is_empty() => {
             Err(Refusal::StillOpen { open: open.iter().map(|incident| incident.key.clone()).collect() })
         }
+        // Whoever reads that all is clear takes it to be all, whatever it is about.
+        (Kind::AllClear, Some(_), Err(why)) => Err(Refusal::Unknown { why: in_one_line(why) }),
         (Kind::AllClear, ..) => Ok(()),
     }
 }

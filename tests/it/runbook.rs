@@ -470,10 +470,10 @@ async fn every_make_command_of_the_runbook_does_in_the_lab_what_it_is_there_for(
             Command::Explain { finding } => {
                 runbook::explain(&finding.unwrap()).unwrap();
             }
-            Command::ApplyWarehouse { folder } => {
+            Command::ApplyWarehouse { folder, views_again } => {
                 let folder = root().join(folder).display().to_string();
                 let new = NewWarehouse::set().await;
-                let command = Command::ApplyWarehouse { folder };
+                let command = Command::ApplyWarehouse { folder, views_again };
                 desk.carry_out_at(new.server.url(), &command)
                     .await
                     .unwrap_or_else(|error| panic!("{line}: {error}"));

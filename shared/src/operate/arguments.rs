@@ -35,8 +35,9 @@ usage: syncwatch COMMAND
   doctor [--url URL] [--bare-names]
       Looks at the live deployment from the outside, and says what to do about each thing that is not well. URL is where
       the intake answers, if it is not the function's own URL; with --bare-names functions are not called syncwatch-...
-  warehouse-apply [FOLDER]
-      Makes the views and tables of infra/warehouse, each file once, and records what ran.
+  warehouse-apply [FOLDER] [--views]
+      Makes the views and tables of infra/warehouse, each file once, and records what ran. --views puts every view back as
+      it is written there, whoever changed it in the warehouse.
 
 Where things are is said by the environment, which `make` sets from infra/functions.json: SYNCWATCH_TOPIC_ARN,
 SYNCWATCH_INCIDENTS_TABLE, SYNCWATCH_CENSUS_SECRET, SYNCWATCH_WEBHOOK_SECRET, SYNCWATCH_WAREHOUSE_SECRET,
@@ -113,6 +114,8 @@ pub enum Command {
     ApplyWarehouse {
         /// The folder with their files.
         folder: String,
+        /// Every view is put back as it is written.
+        views_again: bool,
     },
 }
 
@@ -182,13 +185,13 @@ impl Command {
                 Ok(Self::RegisterWebhook { url, wish, only_look: given.has("--check") })
             }
             ["warehouse-apply", rest @ ..] => {
-                let given = Given::read("warehouse-apply", rest, &[], &[])?;
-                let folder = if rest.is_empty() {
+                let given = Given::read("warehouse-apply", rest, &[], &["--views"])?;
+                let folder = if given.words.is_empty() {
                     WAREHOUSE_FOLDER.to_owned()
                 } else {
                     given.only_word("the folder with the files")?
                 };
-                Ok(Self::ApplyWarehouse { folder })
+                Ok(Self::ApplyWarehouse { folder, views_again: given.has("--views") })
             }
             ["doctor", rest @ ..] => {
                 let given = Given::read("doctor", rest, &["--url"], &["--bare-names"])?;
@@ -414,8 +417,18 @@ mod tests {
                 vec!["doctor", "--bare-names", "--url", &url],
                 Command::Doctor { url: Some(url.clone()), prefix: "" },
             ),
-            (vec!["warehouse-apply"], Command::ApplyWarehouse { folder: "infra/warehouse".to_owned() }),
-            (vec!["warehouse-apply", "other"], Command::ApplyWarehouse { folder: "other".to_owned() }),
+            (
+                vec!["warehouse-apply", "--views"],
+                Command::ApplyWarehouse { folder: "infra/warehouse".to_owned(), views_again: true },
+            ),
+            (
+                vec!["warehouse-apply"],
+                Command::ApplyWarehouse { folder: "infra/warehouse".to_owned(), views_again: false },
+            ),
+            (
+                vec!["warehouse-apply", "other"],
+                Command::ApplyWarehouse { folder: "other".to_owned(), views_again: false },
+            ),
             (vec!["silence", "list"], Command::ListSilences { all: false }),
             (vec!["silence", "list", "--all"], Command::ListSilences { all: true }),
             (vec!["silence", "end", "ada-1"], Command::EndSilence { id: "ada-1".to_owned() }),

@@ -63,6 +63,9 @@ pub enum Error {
     /// This program was built without the doctor.
     #[error("this program was built without the feature `doctor`: run `make doctor`")]
     NoDoctor,
+    /// Nothing says where the state of the data is.
+    #[error("pipeline.toml declares no health_view in [snapshot]; add one")]
+    NoHealthView,
     /// There is no warehouse to work on.
     #[error("pipeline.toml declares no [warehouse]; add one")]
     NoWarehouse,

@@ -13,8 +13,6 @@ use crate::runtime::env;
 use crate::stakeholders::{Figures, Health, Known};
 use crate::warehouse::{self, Row, Statement, Warehouse};
 
-/// The view that has the state of the data in one row.
-const HEALTH_VIEW: &str = "crm.sfdc_dbx.daily_health_check";
 /// The newest run is all that is told; Census may answer with more.
 const RUNS: u32 = 1;
 
@@ -43,8 +41,10 @@ impl Operator {
     }
 
     async fn health(&self) -> Result<Health, Error> {
+        let declared = self.pipeline.snapshot.as_ref().and_then(|snapshot| snapshot.health_view.as_deref());
+        let view = declared.ok_or(Error::NoHealthView)?;
         let warehouse = self.warehouse().await?;
-        Ok(health(&warehouse).await?)
+        Ok(health(&warehouse, view).await?)
     }
 
     async fn open(&self, store: &IncidentStore) -> Known<Vec<crate::incident::Incident>> {
@@ -83,11 +83,11 @@ async fn last_run(census: &census::Client, sync: &Sync) -> Known<Option<Run>> {
     Ok(history.runs.into_iter().next())
 }
 
-async fn health(warehouse: &Warehouse) -> Result<Health, warehouse::Error> {
+async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, warehouse::Error> {
     let label = "the daily health check";
-    let name = object_name(warehouse.dialect(), HEALTH_VIEW).map_err(|error| warehouse::Error::Shape {
+    let name = object_name(warehouse.dialect(), view).map_err(|error| warehouse::Error::Shape {
         statement: label.to_owned(),
-        place: HEALTH_VIEW.to_owned(),
+        place: view.to_owned(),
         found: error.to_string(),
     })?;
     let answer = warehouse.query(&Statement::new(label, format!("SELECT * FROM {name}"))).await?;

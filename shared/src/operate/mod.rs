@@ -135,9 +135,13 @@ impl Operator {
                 tell(&incidents::acknowledged(&incident));
                 Ok(Outcome::Done)
             }
-            Command::ApplyWarehouse { folder } => {
-                let warehouse = self.warehouse().await?;
-                let report = warehouse_objects::apply_folder(&warehouse, Path::new(folder), self.now).await?;
+            Command::ApplyWarehouse { folder, views_again } => {
+                let (warehouse, folder) = (self.warehouse().await?, Path::new(folder));
+                let report = if *views_again {
+                    warehouse_objects::restore_folder(&warehouse, folder, self.now).await?
+                } else {
+                    warehouse_objects::apply_folder(&warehouse, folder, self.now).await?
+                };
                 tell(&report.to_string());
                 Ok(Outcome::Done)
             }

@@ -224,6 +224,8 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
         refused(Kind::AllClear, &nothing_known()),
         refused(Kind::AllClear, &about(Err("no answer".to_owned()), known())),
         refused(Kind::AllClear, &of(State::Resolved)),
+        refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), nothing_known())),
+        refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known())),
         refused(Kind::Launch, &nothing_known()),
     ];
     insta::assert_snapshot!(said.join("\n"), @"
@@ -237,8 +239,10 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
     no all-clear yet, for this is still open: properties/run-failed/properties-create
     no all-clear, for nobody can say whether it is over: the lab is dark
     no all-clear, for nobody can say whether it is over: no answer
+    no all-clear yet, for this is still open: properties/run-failed/properties-create
+    no all-clear, for nobody can say whether it is over: the lab is dark
     written
-    written
+    no word of a launch, for nobody can say whether the pipeline is watched: the lab is dark
     ");
 }
 

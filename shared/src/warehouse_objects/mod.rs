@@ -22,7 +22,7 @@ use std::path::Path;
 use jiff::Timestamp;
 
 pub use folder::{FolderError, ObjectFile, read, select};
-pub use plan::{Drift, Reason, Recorded, Step, plan};
+pub use plan::{Drift, Reason, Recorded, Step, plan, restore};
 pub use script::{Problem, expand, statements};
 
 use crate::checks::object_name;
@@ -86,6 +86,27 @@ pub async fn apply_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) 
 /// # Errors
 /// See [`Error`]. Files before the one that failed are applied and recorded.
 pub async fn apply(warehouse: &Warehouse, files: &[ObjectFile], now: Timestamp) -> Result<Report, Error> {
+    run(warehouse, files, now, plan).await
+}
+
+/// The same for a folder, and puts every view back as it is written, whoever changed it in the warehouse.
+///
+/// # Errors
+/// See [`Error`]. Files before the one that failed are applied and recorded.
+pub async fn restore_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
+    let files = read(folder, warehouse.dialect())?;
+    run(warehouse, &files, now, restore).await
+}
+
+/// What is to be run of files, by what was recorded.
+type Planner = for<'f> fn(&[&'f ObjectFile], &[Recorded]) -> Result<Vec<Step<'f>>, Drift>;
+
+async fn run(
+    warehouse: &Warehouse,
+    files: &[ObjectFile],
+    now: Timestamp,
+    plan: Planner,
+) -> Result<Report, Error> {
     let dialect = warehouse.dialect();
     // All of them first: a file that cannot be read must not stop us half way.
     let mut scripts = Vec::with_capacity(files.len());

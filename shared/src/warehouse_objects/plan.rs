@@ -36,6 +36,8 @@ pub enum Reason {
     New,
     /// It holds views, and their definitions changed.
     ViewsChanged,
+    /// It holds views, and they are to be as they are written, whoever changed them in the warehouse.
+    Restored,
 }
 
 impl fmt::Display for Reason {
@@ -43,6 +45,7 @@ impl fmt::Display for Reason {
         f.write_str(match self {
             Self::New => "new",
             Self::ViewsChanged => "its views changed",
+            Self::Restored => "its views put back",
         })
     }
 }
@@ -91,6 +94,22 @@ pub fn plan<'f>(files: &[&'f ObjectFile], recorded: &[Recorded]) -> Result<Vec<S
     Ok(steps)
 }
 
+/// The same, and every file of views besides: somebody may have changed one in the warehouse, which no record tells.
+///
+/// # Errors
+/// See [`Drift`].
+pub fn restore<'f>(files: &[&'f ObjectFile], recorded: &[Recorded]) -> Result<Vec<Step<'f>>, Drift> {
+    let mut steps = plan(files, recorded)?;
+    for file in files.iter().copied().filter(|file| script::has_only_views(&file.text)) {
+        if steps.iter().all(|step| step.file.number != file.number) {
+            let last = recorded.iter().filter(|r| r.number == file.number).map(|r| r.revision).max();
+            steps.push(Step { file, revision: last.unwrap_or(0) + 1, reason: Reason::Restored });
+        }
+    }
+    steps.sort_by_key(|step| step.file.number);
+    Ok(steps)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,6 +147,21 @@ mod tests {
         let mixed = file(1, &format!("{view} CREATE TABLE t (a INTEGER);"));
         let drift = plan(&[&mixed], &[record(&old, 1)]).unwrap_err();
         assert_eq!(drift, Drift::Changed { file: "001_a.sql".to_owned() });
+    }
+
+    #[test]
+    fn views_are_put_back_though_nothing_changed_and_nothing_else_is_run() {
+        let (table, view) = (file(1, "CREATE TABLE a"), file(2, "CREATE OR REPLACE VIEW v AS SELECT 1;"));
+        let new = file(3, "CREATE TABLE b");
+        let recorded = [record(&table, 1), record(&view, 4)];
+        let steps = restore(&[&table, &view, &new], &recorded).unwrap();
+        assert_eq!(
+            steps,
+            [
+                Step { file: &view, revision: 5, reason: Reason::Restored },
+                Step { file: &new, revision: 1, reason: Reason::New },
+            ]
+        );
     }
 
     #[test]

@@ -26,6 +26,9 @@ enum Command {
         /// Leave it up afterwards, to play with.
         #[arg(long)]
         keep: bool,
+        /// Write the excerpt that README shows.
+        #[arg(long)]
+        excerpt: bool,
     },
     /// Send one marked test notice through every channel, and show what arrives.
     AlertTest,
@@ -47,7 +50,7 @@ enum Command {
 async fn main() -> Result<()> {
     tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_writer(std::io::stderr).init();
     match Arguments::parse().command {
-        Command::Demo { keep } => demo::play(keep).await,
+        Command::Demo { keep, excerpt } => demo::play(keep, excerpt).await,
         Command::AlertTest => alert_test::run().await,
         Command::Census { seed } => census(seed).await,
         Command::Databricks { seed } => databricks(seed).await,

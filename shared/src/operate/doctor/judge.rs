@@ -29,6 +29,7 @@ pub fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     rows.push(clock(&observed.census));
     rows.extend(observed.warehouse.as_ref().map(warehouse));
     rows.push(topic(&observed.subscriptions, channels));
+    rows.extend(observed.alarms.iter().map(alarms));
     rows.push(webhook(observed));
     rows.push(intake(&observed.intake));
     rows.extend(observed.dead_letters.iter().map(dead_letters));
@@ -165,7 +166,7 @@ fn topic(seen: &Seen<Vec<Subscription>>, channels: &Channels) -> Row {
         return Row::wrong(
             what,
             found,
-            "subscribe somebody (the variable `emails`), who then clicks the link in AWS's mail within two days; after \
+            "subscribe somebody (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
              that, deploy again for another mail",
         );
     }
@@ -182,6 +183,40 @@ fn topic(seen: &Seen<Vec<Subscription>>, channels: &Channels) -> Row {
         .map(|subscription| format!("{} {}", subscription.protocol, subscription.reaches))
         .collect();
     Row::good(what, format!("reaches {}", reached.join(", ")))
+}
+
+/// Alarms go to whoever hears when nothing of ours works. That of pages may be empty: PagerDuty is optional there.
+fn alarms((name, seen): &(String, Seen<Vec<Subscription>>)) -> Row {
+    let what = format!("topic {name}");
+    let subscriptions = match seen {
+        Err(why) => return Row::unknown(what, "cannot be looked at", why),
+        Ok(subscriptions) => subscriptions,
+    };
+    let reach = |confirmed: bool| -> Vec<&str> {
+        let those = subscriptions.iter().filter(|subscription| subscription.confirmed == confirmed);
+        those.map(|subscription| subscription.reaches.as_str()).collect()
+    };
+    let (reached, pending) = (reach(true), reach(false));
+    if !pending.is_empty() {
+        return Row::wrong(
+            what,
+            format!("waits for {}", pending.join(", ")),
+            "they click the link in AWS's mail, which holds for two days; after that, subscribe them again",
+        );
+    }
+    if reached.is_empty() && name.ends_with("alarms") {
+        return Row::wrong(
+            what,
+            "has no subscriber",
+            "nobody would hear that Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
+        );
+    }
+    let found = if reached.is_empty() {
+        "nobody, by choice".to_owned()
+    } else {
+        format!("reaches {}", reached.join(", "))
+    };
+    Row::good(what, found)
 }
 
 fn webhook(observed: &Observed) -> Row {
@@ -247,7 +282,7 @@ fn dead_letters((name, seen): &(String, Seen<Option<u64>>)) -> Row {
 
 /// When a function last came to the end of a whole round, if it is recorded.
 fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
-    let (wanted, _) = seen.schedule.as_ref()?;
+    let (wanted, _) = seen.schedule.as_ref().filter(|_| seen.has_work)?;
     let what = format!("last round of {}", seen.name);
     let rounds: &BTreeMap<String, Timestamp> = match &observed.rounds {
         Err(why) => return Some(Row::unknown(what, "cannot be looked at", why)),
@@ -322,6 +357,7 @@ mod tests {
             schedule: Some((every_two_minutes(), Ok(seen))),
             trigger: None,
             ping: Some(Ok(())),
+            has_work: true,
         }
     }
 
@@ -346,6 +382,10 @@ mod tests {
             census: Ok(Some(SignedDuration::from_secs(1))),
             warehouse: Some(Ok(())),
             subscriptions: Ok(vec![subscription("sqs", true), subscription("email", true)]),
+            alarms: vec![
+                ("syncwatch-alarms".to_owned(), Ok(vec![subscription("email", true)])),
+                ("syncwatch-page".to_owned(), Ok(Vec::new())),
+            ],
             webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), slot: Slot::Filled }),
             intake: Ok((401, "https://abc.on.aws/webhooks/census".to_owned())),
             dead_letters: vec![("syncwatch-notices-relay-dead".to_owned(), Ok(Some(0)))],
@@ -412,6 +452,8 @@ mod tests {
             ("topic of notices", |seen| {
                 seen.subscriptions = Ok(vec![subscription("sqs", true), subscription("email", false)]);
             }),
+            ("topic syncwatch-alarms", |seen| seen.alarms[0].1 = Ok(Vec::new())),
+            ("topic syncwatch-page", |seen| seen.alarms[1].1 = Ok(vec![subscription("https", false)])),
             ("webhook at Census", |seen| {
                 seen.webhook = Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), slot: Slot::Empty });
             }),
@@ -439,6 +481,15 @@ mod tests {
         // A Census that cannot be used hides its clock too.
         let rows = wrong(|seen| seen.census = Err(refused()));
         assert_eq!(rows.iter().map(|row| row.what.as_str()).collect::<Vec<_>>(), ["Census", "clock"]);
+    }
+
+    #[test]
+    fn a_function_that_has_nothing_to_do_owes_no_round() {
+        let rows = wrong(|seen| {
+            seen.functions[1].has_work = false;
+            seen.rounds = Ok(BTreeMap::new());
+        });
+        assert_eq!(rows, []);
     }
 
     #[test]

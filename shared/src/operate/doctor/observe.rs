@@ -10,7 +10,7 @@ use super::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::aws::incidents::IncidentStore;
 use crate::aws::queue::Queue;
 use crate::aws::secrets::{SecretError, SecretStore};
-use crate::aws::{Kind, Sdk};
+use crate::aws::{Fault, Kind, Sdk};
 use crate::census;
 use crate::operate::Error;
 use crate::operate::endpoint::Endpoint;
@@ -61,6 +61,8 @@ pub struct Observed {
     pub warehouse: Option<Seen<()>>,
     /// Who gets notices.
     pub subscriptions: Seen<Vec<Subscription>>,
+    /// Who hears of CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
+    pub alarms: Vec<(String, Seen<Vec<Subscription>>)>,
     /// The webhook at Census.
     pub webhook: Seen<Found>,
     /// The status with which the intake answers a request that nobody signed, and its address.
@@ -86,6 +88,8 @@ pub struct FunctionSeen {
     pub trigger: Option<Seen<Vec<String>>>,
     /// Whether it answers a ping.
     pub ping: Option<Seen<()>>,
+    /// Whether the pipeline declares what its rounds are for.
+    pub has_work: bool,
 }
 
 /// How a function is set up.
@@ -129,10 +133,11 @@ pub async fn observe(source: &Source<'_>) -> Observed {
         environment.get(name).cloned().ok_or_else(unset)
     };
     let store = SecretStore::new(source.sdk.secrets());
+    let used = |setting: &str| is_used(source.pipeline, setting);
     let census = census_client(source, &store, &setting).await;
     Observed {
         functions,
-        secrets: secrets(&store, &environment).await,
+        secrets: secrets(&store, &environment, used).await,
         census: match &census {
             Ok(census) => match census.list_syncs_page(1, 1).await {
                 Ok(_) => Ok(census.clock_ahead()),
@@ -147,6 +152,10 @@ pub async fn observe(source: &Source<'_>) -> Observed {
         subscriptions: match setting(env::TOPIC_ARN.name) {
             Ok(arn) => subscriptions(source, &arn).await,
             Err(why) => Err(why),
+        },
+        alarms: match setting(env::TOPIC_ARN.name) {
+            Ok(arn) if !source.prefix.is_empty() => alarms(source, &arn).await,
+            _ => Vec::new(),
         },
         webhook: webhook(source, census, &setting).await,
         intake: intake(source).await,
@@ -197,7 +206,12 @@ async fn function(
         _ => None,
     };
     let ping = if there { Some(ping(source, &full).await) } else { None };
-    FunctionSeen { name: name.to_owned(), configuration, schedule, trigger, ping }
+    let has_work = match name {
+        "daily-validation" => !source.pipeline.checks.is_empty(),
+        "nightly-snapshot" => source.pipeline.snapshot.is_some(),
+        _ => true,
+    };
+    FunctionSeen { name: name.to_owned(), configuration, schedule, trigger, ping, has_work }
 }
 
 async fn schedule(source: &Source<'_>, name: &str) -> Seen<ScheduleSeen> {
@@ -238,9 +252,27 @@ async fn ping(source: &Source<'_>, name: &str) -> Seen<()> {
     Err(message.unwrap_or("it failed and did not say why; its log has more").to_owned())
 }
 
-async fn secrets(store: &SecretStore, environment: &BTreeMap<String, String>) -> Vec<(String, Seen<()>)> {
+/// Whether the pipeline has a use for the secret that a setting names.
+fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
+    if setting == env::PAGERDUTY_SECRET.name {
+        pipeline.channels.pagerduty.is_some()
+    } else if setting == env::CHAT_SECRET.name {
+        pipeline.channels.chat.is_some()
+    } else if setting == env::WAREHOUSE_SECRET.name {
+        pipeline.warehouse.is_some()
+    } else {
+        true
+    }
+}
+
+async fn secrets(
+    store: &SecretStore,
+    environment: &BTreeMap<String, String>,
+    is_used: impl Fn(&str) -> bool,
+) -> Vec<(String, Seen<()>)> {
     let mut seen = BTreeMap::new();
-    for (_, name) in environment.iter().filter(|(setting, _)| setting.ends_with("_SECRET")) {
+    let secrets = environment.iter().filter(|(setting, _)| setting.ends_with("_SECRET") && is_used(setting));
+    for (_, name) in secrets {
         if !seen.contains_key(name) {
             let state = store.text(name).await.map(drop).map_err(secret_error);
             seen.insert(name.clone(), state);
@@ -307,6 +339,20 @@ async fn subscriptions(source: &Source<'_>, arn: &str) -> Seen<Vec<Subscription>
     Ok(seen)
 }
 
+/// The topics of alarms, which Terraform makes beside that of notices.
+const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
+
+async fn alarms(source: &Source<'_>, notices: &str) -> Vec<(String, Seen<Vec<Subscription>>)> {
+    let account = notices.rsplit_once(':').map_or(notices, |(account, _)| account);
+    let mut seen = Vec::new();
+    for topic in ALARM_TOPICS {
+        let name = format!("{}{topic}", source.prefix);
+        let found = subscriptions(source, &format!("{account}:{name}")).await;
+        seen.push((name, found));
+    }
+    seen
+}
+
 /// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
 fn reaches(protocol: &str, endpoint: &str) -> String {
     match protocol {
@@ -342,7 +388,14 @@ async fn intake_url(source: &Source<'_>) -> Seen<String> {
     let full = format!("{}{name}", source.prefix);
     let answer = source.sdk.lambda().get_function_url_config().function_name(&full).send().await;
     let answer = answer.map_err(|error| {
-        FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error).by_person().to_string()
+        let error = FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error).by_person();
+        match error.fault() {
+            Fault::Missing => format!(
+                "{full} has no URL of its own. With an HTTP API in front, say where it answers: make doctor \
+                 URL=$(terraform -chdir=infra output -raw webhook_url)"
+            ),
+            _ => error.to_string(),
+        }
     })?;
     Ok(format!("{}{path}", answer.function_url.trim_end_matches('/')))
 }

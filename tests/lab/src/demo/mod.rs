@@ -3,12 +3,14 @@
 mod acts;
 mod data;
 mod doctor;
+mod excerpt;
 mod keep;
 mod silence;
 mod snapshot;
 mod storm;
 mod table;
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -39,11 +41,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ROUNDS: u32 = 40;
 const SEED: u64 = 20_261_124;
 
-/// Plays the demo, and tells it on standard output. With `keep`, leaves it up until Ctrl-C.
+/// Plays the demo, and tells it on standard output. With `keep`, leaves it up until Ctrl-C. With `excerpt`, writes what
+/// README shows of it.
 ///
 /// # Errors
 /// Something that ought to be heard was not, or something was heard that nobody did.
-pub(crate) async fn play(keep: bool) -> Result<()> {
+pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
     let mut demo = Demo::start().await?;
     acts::a_run_fails(&mut demo).await?;
     acts::webhooks_come_twice_and_out_of_order(&mut demo).await?;
@@ -64,6 +67,7 @@ pub(crate) async fn play(keep: bool) -> Result<()> {
         "The demo took {:.0} s. Mail is not delivered by ministack: the text above is what was published for it.",
         demo.started.elapsed().as_secs_f64()
     );
+    excerpt::settle(&demo.told.borrow(), excerpt)?;
     if keep {
         keep::leave_up(&demo.stage).await?;
     }
@@ -79,6 +83,8 @@ struct Demo {
     /// How many silences ended with something to tell.
     silences: usize,
     rows: Vec<Row>,
+    /// Every line that was told as something that happened.
+    told: RefCell<Vec<String>>,
 }
 
 /// A fault that was told, and is not mended yet.
@@ -101,7 +107,7 @@ impl Demo {
         let properties = PropertyWorld::as_found(clock.now(), SEED).at_pace(Pace::OF_SEED);
         let world = World::seed_pipeline(clock.now(), SEED).carrying(properties);
         let stage = Stage::set(world, clock, Schedules::None).await?;
-        let demo = Self { stage, started, heard: 0, silences: 0, rows: Vec::new() };
+        let demo = Self { stage, started, heard: 0, silences: 0, rows: Vec::new(), told: RefCell::default() };
         demo.line("Deployed, on provided.al2023:");
         demo.more("Census --webhook--> Function URL -> webhook-intake -> SQS -> webhook-worker --+");
         demo.more("EventBridge Scheduler -> schedule-verification (the poll) -------------------+--> SNS");
@@ -120,6 +126,7 @@ impl Demo {
     }
 
     fn line(&self, text: &str) {
+        self.told.borrow_mut().push(text.to_owned());
         say(self.started, text);
     }
 
