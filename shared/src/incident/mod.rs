@@ -322,7 +322,10 @@ impl Incident {
             Episode { began_at: self.opened_at.min(told), told_at: told, resolved_at: self.resolved_at };
         History {
             episodes: if was_told { vec![episode] } else { Vec::new() },
-            forgotten_until: (self.generation > 1).then_some(self.opened_at),
+            // One that was only ever held has nothing to forget.
+            forgotten_until: (was_told && self.generation > 1)
+                .then_some(self.opened_at)
+                .max(course.forgotten_until),
         }
     }
 

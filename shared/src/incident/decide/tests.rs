@@ -648,6 +648,23 @@ fn what_was_held_is_an_episode_once_it_is_told_and_begins_when_it_began() {
 }
 
 #[test]
+fn what_was_held_twice_and_never_told_has_no_episode_and_nothing_is_forgotten_of_it() {
+    let mut life = Life::new();
+    life.silences = vec![silence("s", 0, 600)];
+    let nothing = crate::incident::History { episodes: Vec::new(), forgotten_until: None };
+    life.see(&unhealthy(Severity::Error), 1);
+    life.see(&healthy(), 10);
+    assert_eq!(life.incident().history(), nothing);
+    life.see(&unhealthy(Severity::Error), 20);
+    assert_eq!((life.incident().state, life.incident().generation), (State::Held, 2));
+    assert_eq!(life.incident().history(), nothing);
+    // Told at last, it has one episode, and still nothing is forgotten.
+    life.see(&unhealthy(Severity::Error), 601);
+    let history = life.incident().history();
+    assert_eq!((history.episodes.len(), history.forgotten_until), (1, None));
+}
+
+#[test]
 fn no_more_than_some_episodes_are_kept_and_it_is_kept_which_are_not() {
     let mut life = Life::new();
     let days = i64::try_from(REMEMBERED_EPISODES).unwrap() + 3;
