@@ -170,6 +170,43 @@ async fn a_warehouse_that_refuses_us_is_one_notice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_without_checks_of_data_says_nothing_of_a_warehouse_that_only_its_snapshot_asks() {
+    let clock = LabClock::set_to(three());
+    let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
+    let mut without_checks = pipeline();
+    without_checks.checks.clear();
+    assert!(without_checks.snapshot.is_some());
+    let nobody = "http://127.0.0.1:9";
+    let snapshot = nightly_snapshot::Config {
+        pipeline: "pipeline.toml".to_owned(),
+        topic_arn: topic(&stage),
+        incidents_table: "syncwatch-incidents".to_owned(),
+        census_secret: "syncwatch/census-token".to_owned(),
+        warehouse_secret: "syncwatch/warehouse".to_owned(),
+        census_base_url: Some(stage.census.url().to_owned()),
+        databricks_url: Some(nobody.to_owned()),
+    };
+    let sdk = || Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    // Its secret is taken away, which is found without a look at the network.
+    stage.deployment.put_secret(&ResourceId::secret("warehouse"), "{}").await.unwrap();
+    let snapshot = nightly_snapshot::App::with(snapshot, without_checks.clone(), &sdk());
+    let answer = snapshot.run(json!({ "task": "snapshot" }), three()).await.unwrap();
+    assert_eq!(notices(&answer), ["opened properties/warehouse-reachable/warehouse"], "{answer}");
+
+    let config = Config {
+        pipeline: "pipeline.toml".to_owned(),
+        topic_arn: topic(&stage),
+        incidents_table: "syncwatch-incidents".to_owned(),
+        warehouse_secret: "syncwatch/warehouse".to_owned(),
+        databricks_url: Some(nobody.to_owned()),
+    };
+    let checks = App::with(config, without_checks, &sdk());
+    let answer = checks.run(json!({ "task": "validate" }), three()).await.unwrap();
+    assert_eq!(notices(&answer), [""; 0], "{answer}");
+    assert_eq!((&answer["statements"], &answer["open_incidents"]), (&json!(0), &json!(1)), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn names_that_a_broken_view_loses_are_told_until_they_are_restored_though_every_run_completes() {
     let clock = LabClock::set_to(three());
     let properties = PropertyWorld::with(three(), 11, 800, 790, 10).at_pace(Pace::OF_SEED);

@@ -27,7 +27,9 @@ pub fn judge_round(looked: &[Looked<'_>], extent: Extent, now: Timestamp) -> Vec
         }
     }
     let mut findings = Vec::new();
-    if extent == Extent::Whole || found.iter().any(Trouble::is_of_the_warehouse) {
+    // Of a warehouse that was not asked there is nothing to say.
+    let asked = extent == Extent::Whole && !looked.is_empty();
+    if asked || found.iter().any(Trouble::is_of_the_warehouse) {
         findings.push(judge_warehouse(looked.len(), &found));
     }
     for Looked { scan, answer } in looked {

@@ -74,6 +74,11 @@ fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
 }
 
 #[test]
+fn of_a_warehouse_that_was_not_asked_nothing_is_said() {
+    assert_eq!(judge_round(&[], Extent::Whole, now()), []);
+}
+
+#[test]
 fn what_the_round_judges_is_what_it_concludes() {
     for check in seed() {
         assert!(DATA_CHECKS.contains(&check.check()), "{}", check.name);
