@@ -1,5 +1,6 @@
 -- How each sync does: its last run, and the seven days up to the newest row of the audit log. By that row and not by
 -- today's date: the answer is the same whenever and wherever it is asked. A sync that has fallen silent is still here, with no runs.
+-- success_rate_7_days is that of the check `success-rate`: skipped and cancelled runs do not count. error_rate_7_days is as in `error_rate_by_day`.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.sync_health_monitor} AS
 SELECT
   l.pipeline,
@@ -11,8 +12,9 @@ SELECT
   l.records_processed AS last_records_processed,
   l.records_failed AS last_records_failed,
   COALESCE(w.runs, 0) AS runs_7_days,
-  CAST(ROUND(100.0 * w.completed_runs / NULLIF(w.runs, 0), 2) AS DECIMAL(5, 2)) AS success_rate_7_days,
-  CAST(ROUND(100.0 * w.records_failed / NULLIF(w.records_processed, 0), 2) AS DECIMAL(5, 2)) AS error_rate_7_days
+  CAST(ROUND(100.0 * w.completed_runs / NULLIF(w.completed_runs + w.failed_runs, 0), 2) AS DECIMAL(5, 2))
+    AS success_rate_7_days,
+  CAST(ROUND(100.0 * w.records_failed / NULLIF(w.records_to_deliver, 0), 2) AS DECIMAL(5, 2)) AS error_rate_7_days
 FROM (
   SELECT a.*, ROW_NUMBER() OVER (
     PARTITION BY pipeline, sync_name ORDER BY execution_timestamp DESC, audit_id DESC
@@ -24,10 +26,16 @@ LEFT JOIN (
   SELECT
     a.pipeline,
     a.sync_name,
-    COUNT(*) AS runs,
-    COUNT(CASE WHEN a.status = 'completed' THEN 1 END) AS completed_runs,
-    SUM(a.records_processed) AS records_processed,
-    SUM(a.records_failed) AS records_failed
+    COUNT(DISTINCT a.audit_id) AS runs,
+    COUNT(DISTINCT CASE WHEN a.status = 'completed' THEN a.audit_id END) AS completed_runs,
+    COUNT(DISTINCT CASE WHEN a.status = 'failed' THEN a.audit_id END) AS failed_runs,
+    SUM(CASE WHEN a.records_processed IS NOT NULL THEN a.records_failed END) AS records_failed,
+    SUM(CASE
+      WHEN a.records_failed IS NULL THEN NULL
+      WHEN COALESCE(a.records_succeeded, 0) + a.records_failed > a.records_processed
+        THEN COALESCE(a.records_succeeded, 0) + a.records_failed
+      ELSE a.records_processed
+    END) AS records_to_deliver
   FROM ${crm.sfdc_dbx.sync_audit_log} a
   JOIN (
     SELECT pipeline, MAX(snapshot_date) AS newest_date FROM ${crm.sfdc_dbx.sync_audit_log} GROUP BY pipeline

@@ -4,17 +4,26 @@ SELECT pipeline, snapshot_date, total_properties, synced_properties, coverage_pe
 FROM ${crm.sfdc_dbx.sync_audit_log}
 WHERE row_kind = 'day';
 
--- Of runs, so that a day is here as soon as it has one.
+-- Of runs, so that a day is here as soon as it has one. A row that is there twice is one run: Databricks does not enforce keys.
+-- error_rate is that of the runs of which both counts are known, over all that they were to deliver: what was processed, or what is known
+-- to have arrived or failed where that is more, as newer answers of Census do not count invalid records as processed. So it is 100 at the most.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.error_rate_by_day} AS
 SELECT
   pipeline,
   snapshot_date,
   sync_name,
-  COUNT(*) AS runs,
-  COUNT(CASE WHEN status = 'completed' THEN 1 END) AS completed_runs,
+  COUNT(DISTINCT audit_id) AS runs,
+  COUNT(DISTINCT CASE WHEN status = 'completed' THEN audit_id END) AS completed_runs,
   CAST(SUM(records_processed) AS BIGINT) AS records_processed,
   CAST(SUM(records_failed) AS BIGINT) AS records_failed,
-  CAST(ROUND(100.0 * SUM(records_failed) / NULLIF(SUM(records_processed), 0), 2) AS DECIMAL(5, 2)) AS error_rate
+  CAST(ROUND(
+    100.0 * SUM(CASE WHEN records_processed IS NOT NULL THEN records_failed END)
+    / NULLIF(SUM(CASE
+      WHEN records_failed IS NULL THEN NULL
+      WHEN COALESCE(records_succeeded, 0) + records_failed > records_processed
+        THEN COALESCE(records_succeeded, 0) + records_failed
+      ELSE records_processed
+    END), 0), 2) AS DECIMAL(5, 2)) AS error_rate
 FROM ${crm.sfdc_dbx.sync_audit_log}
 WHERE row_kind = 'run'
 GROUP BY pipeline, snapshot_date, sync_name;

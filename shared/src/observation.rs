@@ -180,6 +180,23 @@ pub struct Counts {
     pub invalid: Option<u64>,
 }
 
+/// How many records there were to deliver: those processed, or those of which it is known what became of them where that
+/// is more. `rejected` are the failed and the invalid ones: the newer API does not count invalid records as processed,
+/// the older one did.
+pub fn records_to_deliver(processed: u64, updated: Option<u64>, rejected: u64) -> u64 {
+    processed.max(updated.unwrap_or(0).saturating_add(rejected))
+}
+
+/// The share of records that did not arrive, in percent; `None` if there were none to deliver.
+pub fn error_percent(rejected: u64, to_deliver: u64) -> Option<f64> {
+    if to_deliver == 0 {
+        return None;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
+    let percent = 100.0 * rejected as f64 / to_deliver as f64;
+    Some(percent)
+}
+
 /// What a run says of its own failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunError {

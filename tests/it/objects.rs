@@ -314,14 +314,15 @@ struct Logged {
     status: Option<&'static str>,
     processed: i64,
     failed: i64,
+    succeeded: Option<i64>,
 }
 
 async fn log(warehouse: &Warehouse, row: Logged) {
     let name = object_name(warehouse.dialect(), "crm.sfdc_dbx.sync_audit_log").unwrap();
     let sql = format!(
         "INSERT INTO {name} (audit_id, pipeline, row_kind, snapshot_date, sync_name, status, execution_timestamp, \
-         records_processed, records_failed, create_queue_count, coverage_percentage, executed_by) \
-         VALUES (:id, 'properties', :kind, :day, :sync, :status, :at, :processed, :failed, 7, 92.47, 'a test')"
+         records_processed, records_failed, records_succeeded, create_queue_count, coverage_percentage, executed_by) \
+         VALUES (:id, 'properties', :kind, :day, :sync, :status, :at, :processed, :failed, :succeeded, 7, 92.47, 'a test')"
     );
     let at: Timestamp = format!("{}T12:00:00Z", row.day).parse().unwrap();
     let statement = Statement::new("a row of the log", sql)
@@ -332,7 +333,8 @@ async fn log(warehouse: &Warehouse, row: Logged) {
         .bind("status", row.status.map(str::to_owned))
         .bind("at", at)
         .bind("processed", row.processed)
-        .bind("failed", row.failed);
+        .bind("failed", row.failed)
+        .bind("succeeded", row.succeeded);
     warehouse.execute(&statement).await.unwrap();
 }
 
@@ -349,6 +351,7 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
             status: Some(status),
             processed,
             failed,
+            succeeded: None,
         };
         for row in [
             // The newest row is of the 24th: the seven days begin with the 18th.
@@ -365,13 +368,24 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
                 status: None,
                 processed: 140,
                 failed: 5,
+                succeeded: None,
             },
+            // Invalid records beside those processed: a share of more than all is none.
+            run("6", "2026-11-17", "others", "completed", 1, 12),
+            Logged { succeeded: Some(95), ..run("7", "2026-11-18", "others", "completed", 100, 25) },
+            // Neither skipped nor cancelled runs are failures.
+            run("8", "2026-11-19", "others", "skipped", 0, 0),
+            run("9", "2026-11-19", "others", "cancelled", 0, 0),
         ] {
             log(&warehouse, row).await;
         }
         let monitor = ask(&warehouse, "crm.sfdc_dbx.sync_health_monitor", "ORDER BY sync_name").await;
         let rows: Vec<_> = monitor.rows().collect();
-        assert_eq!(rows.len(), 2, "{name}");
+        assert_eq!(rows.len(), 3, "{name}");
+        let (others, rows) = rows.split_first().unwrap();
+        assert_eq!(others.get::<i64>("runs_7_days").unwrap(), 3, "{name}");
+        assert!((others.get::<f64>("success_rate_7_days").unwrap() - 100.0).abs() < 1e-9, "{name}");
+        assert!((others.get::<f64>("error_rate_7_days").unwrap() - 20.83).abs() < 1e-9, "{name}");
         assert_eq!(rows[0].get::<String>("last_status").unwrap(), "failed", "{name}");
         assert_eq!(rows[0].get::<i64>("runs_7_days").unwrap(), 2, "{name}");
         assert!((rows[0].get::<f64>("success_rate_7_days").unwrap() - 50.0).abs() < 1e-9, "{name}");
@@ -386,10 +400,14 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
         assert_eq!(row.get::<Date>("snapshot_date").unwrap().to_string(), "2026-11-24", "{name}");
         assert!((row.get::<f64>("coverage_percentage").unwrap() - 92.47).abs() < 1e-9, "{name}");
         let errors =
-            ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", "WHERE snapshot_date > '2026-11-18'").await;
+            ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", "WHERE snapshot_date > '2026-11-19'").await;
         let row = errors.only_row().unwrap();
         assert_eq!(row.get::<i64>("records_failed").unwrap(), 5, "{name}");
         assert!((row.get::<f64>("error_rate").unwrap() - 5.0).abs() < 1e-9, "{name}");
+        let of_others = "WHERE sync_name = 'others' ORDER BY snapshot_date";
+        let errors = ask(&warehouse, "crm.sfdc_dbx.error_rate_by_day", of_others).await;
+        let rates: Vec<_> = errors.rows().map(|row| row.get::<Option<f64>>("error_rate").unwrap()).collect();
+        assert_eq!(rates, [Some(100.0), Some(20.83), None], "{name}");
         let queues = ask(&warehouse, "crm.sfdc_dbx.queue_sizes_by_day", "").await;
         assert_eq!(queues.only_row().unwrap().get::<i64>("create_queue_count").unwrap(), 7, "{name}");
         assert_eq!(ask(&warehouse, "crm.sfdc_dbx.data_quality_by_day", "").await.len(), 1, "{name}");

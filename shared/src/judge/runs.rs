@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use crate::observation::{Run, RunHistory, RunId, RunStatus};
+use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
 use crate::schedule::{minute_utc, words};
 
@@ -24,7 +24,7 @@ const ALL_REJECTED_MIN: u64 = 3;
 ///   its error; grouped by the class where syncs have it in common
 /// * `skipped_runs_limit` runs skipped one after the other => `runs-skipped`, or held under `run-stuck`; skipped runs
 ///   whose way is free again do not count
-/// * failed and invalid records over processed ones        => `error-rate`, with the class of the samples if there are
+/// * failed and invalid records over those to deliver      => `error-rate`, with the class of the samples if there are
 ///   any; unknown counts are not evaluated
 /// * the time from creation to end over its target         => `runtime`, or held under `run-stuck`
 pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Finding> {
@@ -154,22 +154,31 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
     Finding::unhealthy(check, &sync.key, severity, evidence, cause)
 }
 
-/// Failed and invalid records over processed ones.
+/// Failed and invalid records over those to deliver.
+#[derive(Default)]
 struct Rejected {
     bad: u64,
     processed: u64,
+    /// See [`records_to_deliver`].
+    records: u64,
 }
 
 impl Rejected {
-    /// In percent, at the most 100: newer answers do not count invalid records as processed.
-    fn percent(&self) -> f64 {
-        if self.bad == 0 {
-            return 0.0;
+    fn of(counts: &Counts, processed: u64, bad: u64) -> Self {
+        Self { bad, processed, records: records_to_deliver(processed, counts.updated, bad) }
+    }
+
+    fn and(self, other: &Self) -> Self {
+        Self {
+            bad: self.bad.saturating_add(other.bad),
+            processed: self.processed.saturating_add(other.processed),
+            records: self.records.saturating_add(other.records),
         }
-        // Counts of records are far below 2^52, where a float is exact.
-        #[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
-        let share = self.bad as f64 / self.processed.max(self.bad) as f64;
-        share * 100.0
+    }
+
+    /// In percent, at the most 100.
+    fn percent(&self) -> f64 {
+        error_percent(self.bad, self.records).unwrap_or_default()
     }
 }
 
@@ -184,10 +193,10 @@ fn known(run: &Run) -> Known {
     let counts = run.counts;
     match (counts.processed, counts.failed, counts.invalid) {
         (Some(processed), Some(failed), Some(invalid)) => {
-            Known::All(Rejected { bad: failed.saturating_add(invalid), processed })
+            Known::All(Rejected::of(&counts, processed, failed.saturating_add(invalid)))
         }
         (Some(processed), Some(bad), None) | (Some(processed), None, Some(bad)) => {
-            Known::AtLeast(Rejected { bad, processed })
+            Known::AtLeast(Rejected::of(&counts, processed, bad))
         }
         _ => Known::Nothing,
     }
@@ -219,7 +228,7 @@ fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Share<'h> {
     let Some(newest) = completed.first().copied() else { return Share::NothingYet };
     let over = |rejected: &Rejected| rejected.percent() > sync.error_rate_percent;
     match known(newest) {
-        Known::AtLeast(rejected) if rejected.processed >= sync.error_rate_min_records && over(&rejected) => {
+        Known::AtLeast(rejected) if rejected.records >= sync.error_rate_min_records && over(&rejected) => {
             return Share::Over { newest, worth_a_look: newest, rejected, runs_together: 1, at_least: true };
         }
         Known::AtLeast(_) | Known::Nothing => {
@@ -228,23 +237,22 @@ fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Share<'h> {
         Known::All(_) => {}
     }
     // Small runs are judged together, newest first, until there are enough records to speak of a share.
-    let mut pooled = Rejected { bad: 0, processed: 0 };
+    let mut pooled = Rejected::default();
     let mut runs_together = 0_usize;
     let mut worth_a_look = None;
     for run in &completed {
         if let Known::All(rejected) = known(run) {
-            pooled.bad = pooled.bad.saturating_add(rejected.bad);
-            pooled.processed = pooled.processed.saturating_add(rejected.processed);
+            pooled = pooled.and(&rejected);
             runs_together += 1;
             if rejected.bad > 0 {
                 worth_a_look.get_or_insert(*run);
             }
         }
-        if pooled.processed.max(pooled.bad) >= sync.error_rate_min_records {
+        if pooled.records >= sync.error_rate_min_records {
             break;
         }
     }
-    let records = pooled.processed.max(pooled.bad);
+    let records = pooled.records;
     let enough = records >= sync.error_rate_min_records;
     let all_rejected = pooled.bad == records && pooled.bad >= ALL_REJECTED_MIN;
     if over(&pooled) && (enough || all_rejected) {
@@ -280,7 +288,7 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
             return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
         }
         Share::Within(rejected) => {
-            let (percent, records) = (rejected.percent(), rejected.processed.max(rejected.bad));
+            let (percent, records) = (rejected.percent(), rejected.records);
             let summary =
                 format!("{percent:.1} % of {records} records failed or were invalid, limit {limit} %");
             return Finding::healthy(check, &sync.key, Evidence::new(summary));
@@ -290,7 +298,7 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
         }
     };
     let bound = if at_least { "at least " } else { "" };
-    let (percent, records) = (rejected.percent(), rejected.processed.max(rejected.bad));
+    let (percent, records) = (rejected.percent(), rejected.records);
     let evidence = Evidence::new(format!(
         "{bound}{percent:.1} % of {records} records failed or were invalid, limit {limit} %"
     ))

@@ -326,7 +326,7 @@ fn skipped_runs_are_told_from_the_limit_on_unless_a_stuck_run_explains_them() {
 }
 
 #[test]
-fn an_error_rate_is_failed_and_invalid_over_processed() {
+fn an_error_rate_is_failed_and_invalid_over_all_that_were_to_be_delivered() {
     let none = Counts::default();
     let table = [
         (vec![], "not evaluated, nothing to judge yet: a completed run"),
@@ -340,6 +340,15 @@ fn an_error_rate_is_failed_and_invalid_over_processed() {
         ),
         (
             vec![with_counts(10, counts(100, 4, 2))],
+            "error, 5.9 % of 102 records failed or were invalid, limit 5 %",
+        ),
+        // Older answers count invalid records as processed.
+        (
+            vec![with_counts(10, Counts { updated: Some(80), ..counts(100, 15, 5) })],
+            "error, 20.0 % of 100 records failed or were invalid, limit 5 %",
+        ),
+        (
+            vec![with_counts(10, Counts { updated: None, ..counts(100, 4, 2) })],
             "error, 6.0 % of 100 records failed or were invalid, limit 5 %",
         ),
         (
