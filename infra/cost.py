@@ -15,9 +15,13 @@ STANDING = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
 
 
 def rounds_a_day(expression):
-    """How often a day a schedule fires: rates by their unit, the others at most once a day."""
-    rate = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression)
-    return {"minute": 1440, "hour": 24, "day": 1}[rate[2]] / int(rate[1]) if rate else 1
+    """How often a day a schedule fires: rates by their unit, the others once for each minute and hour that they list."""
+    if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
+        return {"minute": 1440, "hour": 24, "day": 1}[rate[2]] / int(rate[1])
+    at = re.fullmatch(r"cron\(([\d,]+) ([\d,]+) \* \* \? \*\)", expression)
+    if not at:
+        sys.exit(f"infra/cost.py cannot tell how often {expression} fires: teach it")
+    return len(at[1].split(",")) * len(at[2].split(","))
 
 
 def amounts(table, assumptions):
@@ -35,7 +39,7 @@ def amounts(table, assumptions):
     notices = assume["incidents_a_month"] * assume["notices_an_incident"]
 
     def seconds(name):
-        nightly = rounds[name] <= days
+        nightly = functions[name]["schedule"]["expression"].startswith("cron(")
         return rounds[name] * assume["seconds_a_nightly_round" if nightly else "seconds_a_round"]
 
     def gigabytes(name):
