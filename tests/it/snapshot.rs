@@ -317,6 +317,7 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     let today = night.day("2026-11-24").await;
     assert_eq!((today.data.total, today.data.synced), (Some(100), Some(92)));
     assert_eq!(today.execution_timestamp, night.now());
+    assert_eq!(today.figures_missing.as_deref(), Some("runs: the day had not ended"));
     assert!(today.notes.as_deref().unwrap().starts_with(&format!("{of_day} runs: ")), "{today:?}");
     assert!(today.records.processed.unwrap() > 0 && today.records.error_rate.is_some(), "{today:?}");
     let yesterday = night.day("2026-11-23").await;
@@ -335,7 +336,8 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     assert_eq!(late["snapshot"]["days"], json!(["2026-11-24", "2026-11-23"]), "{late}");
     assert_eq!(late["snapshot"]["inserted"], 0, "the day that has begun is not its own");
     assert_eq!(night.log().await.len(), log.len());
-    assert_eq!(night.day("2026-11-24").await.data, today.data);
+    let ended = night.day("2026-11-24").await;
+    assert_eq!((ended.data, ended.figures_missing), (today.data, None));
 
     // Two nights are missed.
     night.stage.census.jump(hours(72) - SignedDuration::from_mins(40));
@@ -439,6 +441,12 @@ async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_dat
         "nothing of that is in the data"
     );
 
+    // A night without the warehouse is one notice: it does not say that nobody looks at the week any more.
+    night.databricks.inflict(DatabricksFault::Unauthorized);
+    let down = night.run().await;
+    assert_eq!(notices(&down), ["opened properties/warehouse-reachable/warehouse"], "{down}");
+    night.databricks.heal();
+
     // Census refuses us: the day is written without its runs, which are had the night after.
     night.stage.census.break_door(syncwatch_lab::census::HttpFault::Unauthorized);
     night.stage.census.jump(hours(24));
@@ -446,9 +454,7 @@ async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_dat
     assert_eq!(blind["snapshot"]["failure"], Value::Null, "{blind}");
     let day = night.day("2026-11-26").await;
     assert_eq!((day.records, day.data.total), (Records::default(), Some(100)), "{day:?}");
-    assert!(
-        day.figures_missing.unwrap().starts_with("runs: Census does not tell those of properties-create")
-    );
+    assert!(day.figures_missing.unwrap().contains("runs: Census does not tell those of properties-create"));
     night.stage.census.heal_all();
     night.stage.census.jump(hours(24));
     night.run().await;
@@ -456,4 +462,32 @@ async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_dat
     // The runs that failed say no counts; that is all that is missing.
     let missing = day.figures_missing.as_deref().unwrap();
     assert!(day.records.processed.unwrap() > 0 && missing.starts_with("records: 48 of 144"), "{day:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_view_that_is_gone_is_told_and_the_runs_are_written_all_the_same() {
+    let night = Night::set().await;
+    night.on_file("DROP VIEW `sfdc_dbx.daily_health_check`").await;
+    let blind = night.run().await;
+    assert_eq!(notices(&blind), ["opened properties/snapshot-written/syncwatch"], "{blind}");
+    let text = blind["notices"][0].to_string();
+    let unhealthy = blind["unhealthy"].to_string();
+    assert!((text + &unhealthy).contains("without the state of the data"), "{blind}");
+    assert_eq!(blind["snapshot"]["failure"], Value::Null);
+    let day = night.day("2026-11-24").await;
+    assert_eq!((day.data, day.records.processed.is_some()), (DataFigures::default(), true), "{day:?}");
+
+    // 01:59: it is mended, and the day has its figures all the same.
+    night
+        .on_file(
+            "CREATE VIEW `sfdc_dbx.daily_health_check` AS SELECT 7 AS total_properties, 7 AS synced_properties, \
+             100.0 AS coverage_percentage, 0 AS create_queue_count, 0 AS update_queue_count, \
+             0 AS null_company_count, 0 AS duplicate_count",
+        )
+        .await;
+    night.stage.census.jump(hours(2));
+    let mended = night.run().await;
+    assert_eq!(notices(&mended), ["resolved properties/snapshot-written/syncwatch"], "{mended}");
+    let day = night.day("2026-11-24").await;
+    assert_eq!((day.data.total, day.figures_missing), (Some(7), None));
 }

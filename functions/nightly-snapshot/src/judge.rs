@@ -46,6 +46,13 @@ pub fn judge_success(
     census.iter().map(|of| success(of.sync, &of.end, tallies.get(&of.sync.key), target_percent)).collect()
 }
 
+/// The same of a round that did not come to judge them: under the finding, and its subject, that tells why. An incident that is
+/// open stays open, and nobody is told that it had stopped reporting.
+pub fn unjudged(syncs: &[Sync], (cause, subject): (Check, &str)) -> Vec<Finding> {
+    let under = || WhyNot::Under { cause, subject: subject.to_owned() };
+    syncs.iter().map(|sync| Finding::not_evaluated(Check::SuccessRate, &sync.key, under())).collect()
+}
+
 fn success(sync: &Sync, end: &HistoryEnd, tally: Option<&Tally>, target_percent: f64) -> Finding {
     let check = Check::SuccessRate;
     if let HistoryEnd::Unread(why) = end {
@@ -103,6 +110,20 @@ mod tests {
             assert!(finding.to_string().contains(expected), "{completed} and {failed}: {finding}");
         }
         assert!(success(sync, &whole, None, 95.0).to_string().contains("not evaluated"));
+    }
+
+    #[test]
+    fn what_was_not_judged_is_held_under_what_kept_it_from_that() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let findings = unjudged(&pipeline.syncs, (Check::SnapshotWritten, "syncwatch"));
+        let said: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "success-rate properties-create: not evaluated, held under snapshot-written of syncwatch",
+                "success-rate properties-update: not evaluated, held under snapshot-written of syncwatch",
+            ]
+        );
     }
 
     #[test]

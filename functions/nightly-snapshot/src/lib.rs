@@ -23,11 +23,13 @@ use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
-use syncwatch::checks::{Trouble, judge_warehouse};
-use syncwatch::finding::Finding;
-use syncwatch::judge::{SNAPSHOT_CHECKS, SnapshotFailure, SnapshotRecord, judge_snapshot_written};
+use syncwatch::checks::{Trouble, WAREHOUSE, judge_warehouse};
+use syncwatch::finding::{Check, Finding};
+use syncwatch::judge::{
+    SNAPSHOT_CHECKS, SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, judge_snapshot_written,
+};
 use syncwatch::observation::Unread;
-use syncwatch::pipeline::{self, Pipeline};
+use syncwatch::pipeline::{self, Pipeline, SYNCWATCH};
 use syncwatch::report::Report;
 use syncwatch::runtime::warehouse::{self, Access};
 use syncwatch::runtime::{Env, metrics, pipeline_file};
@@ -36,15 +38,18 @@ use syncwatch::warehouse::{Limits, Warehouse};
 use act::Written;
 pub use config::Config;
 use days::{Concerned, Scope};
-use judge::{JUDGED_DAYS, Tally, judge_success};
+use judge::{JUDGED_DAYS, Tally, judge_success, unjudged};
 use observe::Asker;
-use plan::{DataLook, DayPlan, Observation, may_take_data};
+use plan::{DataLook, DayPlan, Observation, wants_data};
+use rows::cut;
 use statements::Statements;
 
 /// How long all statements of a round may take together: the rest of the function's time is for telling people.
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 /// How long one statement may run. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
+/// How much of the reasons for figures of the data that are missing is told.
+const WHY_CHARS: usize = 300;
 /// Rows that one question may answer: a month of runs of a large pipeline.
 const MOST_ROWS: usize = 50_000;
 
@@ -100,8 +105,33 @@ struct Outcome {
     table: String,
     /// What went wrong, if anything.
     trouble: Option<Trouble>,
-    /// What the runs of a week say.
+    /// What became of the figures of the data.
+    data: SnapshotData,
+    /// What the runs of a week say; none if the round did not come to judge them.
     findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// What keeps the warehouse as a whole from answering, if that is the trouble.
+    fn down(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|trouble| observe::is_of_the_warehouse(trouble))
+    }
+
+    fn is_out_of_time(&self) -> bool {
+        matches!(&self.trouble, Some(Trouble::Failed(error)) if observe::is_out_of_time(error))
+    }
+
+    /// What is recorded of it.
+    fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
+        match &self.trouble {
+            None => SnapshotOutcome::Written { at: now, data: self.data.clone() },
+            Some(trouble) => SnapshotOutcome::Failed(SnapshotFailure {
+                at: now,
+                what: trouble.to_string(),
+                of_warehouse: self.down().is_some(),
+            }),
+        }
+    }
 }
 
 /// Everything that outlives an event.
@@ -187,23 +217,22 @@ impl App {
         let mut unrecorded = None;
         let (summary, table) = match outcome {
             Some(outcome) => {
-                let trouble = outcome.trouble.as_ref().filter(|trouble| trouble.is_of_the_warehouse());
+                let down = outcome.down();
                 // Of the statements of data checks it knows nothing, so it must not end an incident about them.
-                if trouble.is_some() || self.pipeline.checks.is_empty() {
-                    let troubles = trouble.map(std::slice::from_ref).unwrap_or_default();
-                    findings.push(judge_warehouse(1, troubles));
+                if down.is_some() || (self.pipeline.checks.is_empty() && !outcome.is_out_of_time()) {
+                    findings.push(judge_warehouse(1, down.map(std::slice::from_ref).unwrap_or_default()));
                 }
-                findings.extend(outcome.findings);
+                let judged = !outcome.findings.is_empty();
+                findings.extend(outcome.findings.iter().cloned());
                 if scope == Scope::Night {
-                    let done = match &outcome.trouble {
-                        None => Ok(now),
-                        Some(trouble) => Err(SnapshotFailure {
-                            at: now,
-                            what: trouble.to_string(),
-                            of_warehouse: trouble.is_of_the_warehouse(),
-                        }),
-                    };
-                    match self.record(done).await {
+                    if !judged {
+                        let cause = match down {
+                            Some(_) => (Check::WarehouseReachable, WAREHOUSE),
+                            None => (Check::SnapshotWritten, SYNCWATCH),
+                        };
+                        findings.extend(unjudged(&self.pipeline.syncs, cause));
+                    }
+                    match self.record(&outcome.recorded(now)).await {
                         Ok(record) => {
                             findings.push(judge_snapshot_written(Some(&record), &self.pipeline, now));
                         }
@@ -236,9 +265,9 @@ impl App {
     /// Records what became of a snapshot, and answers with all that is recorded then.
     async fn record(
         &self,
-        done: Result<Timestamp, SnapshotFailure>,
+        done: &SnapshotOutcome,
     ) -> Result<SnapshotRecord, syncwatch::aws::incidents::Error> {
-        self.store.record_snapshot(&self.pipeline.name, &done).await?;
+        self.store.record_snapshot(&self.pipeline.name, done).await?;
         Ok(self.store.last_snapshot(&self.pipeline.name).await?.unwrap_or_default())
     }
 
@@ -272,7 +301,7 @@ impl App {
         let census = self.census(now).await?;
         let data = async {
             // Asked only where it can be told for a day: a view over all tables is no small question.
-            if days.iter().any(|day| may_take_data(*day, zone, now)) || snapshot.health_view.is_none() {
+            if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || snapshot.health_view.is_none() {
                 observe::data(asker, &statements).await
             } else {
                 DataLook::NotAsked
@@ -284,6 +313,7 @@ impl App {
             observe::incidents(&self.store, &self.pipeline.name)
         );
         let seen = Observation { days: stored, runs, census, data, incidents };
+        let data = data_outcome(&seen.data, days::bounds(closing, zone).1 <= now);
         let plans = plan::plan(&seen, &days, &self.pipeline.name, zone, now);
         let week = (days::days_before(closing, JUDGED_DAYS - 1), closing);
         let findings = match scope {
@@ -295,7 +325,7 @@ impl App {
             Err(error) => return Ok(failed(Trouble::Failed(error))),
         };
         let written = act::write(asker, &statements, &plans).await;
-        Ok(told(written, &plans, beyond, findings))
+        Ok(told(written, &plans, beyond, data, findings))
     }
 
     /// Judges the runs of a week: those of the days that are being written as they were planned, the others as they are stored.
@@ -340,7 +370,8 @@ impl App {
             secret: &self.config.warehouse_secret,
             base_url: self.config.databricks_url.as_deref(),
             limits: Limits { time: STATEMENT_LIMIT, rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() },
-            start_limit: WAREHOUSE_LIMIT,
+            // A little less, so that it is told as that.
+            start_limit: WAREHOUSE_LIMIT.mul_f64(0.9),
         };
         match warehouse::open(&access, &self.secrets, self.http.clone()).await {
             Ok(warehouse) => Ok(Ok(warehouse)),
@@ -352,6 +383,19 @@ impl App {
     }
 }
 
+/// What became of the figures of the data. While the day lasts, that the warehouse did not answer for a moment is nothing
+/// to tell: the second snapshot of the night asks again.
+fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
+    match look {
+        DataLook::Failed { passing: true, .. } if !day_has_ended => SnapshotData::AsBefore,
+        DataLook::Failed { why, .. } => SnapshotData::Missing(why.clone()),
+        DataLook::Taken { figures, unknown } if !figures.any() => {
+            SnapshotData::Missing(cut(&unknown.join("; "), WHY_CHARS))
+        }
+        DataLook::Taken { .. } | DataLook::NotDeclared | DataLook::NotAsked => SnapshotData::There,
+    }
+}
+
 /// What came of a round that wrote nothing.
 fn failed(trouble: Trouble) -> Outcome {
     let why = trouble.to_string();
@@ -359,6 +403,7 @@ fn failed(trouble: Trouble) -> Outcome {
         table: format!("nothing was written: {why}\n"),
         summary: Summary { failure: Some(why), ..Summary::default() },
         trouble: Some(trouble),
+        data: SnapshotData::AsBefore,
         findings: Vec::new(),
     }
 }
@@ -368,6 +413,7 @@ fn told(
     written: Written,
     plans: &[DayPlan],
     beyond: Option<(Date, Date)>,
+    data: SnapshotData,
     findings: Vec<Finding>,
 ) -> Outcome {
     let (done, left): (Vec<&DayPlan>, Vec<&DayPlan>) =
@@ -403,6 +449,38 @@ fn told(
             failure,
         },
         trouble,
+        data,
         findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plan::DataLook::{Failed, NotAsked, NotDeclared, Taken};
+    use rows::DataFigures;
+
+    use super::*;
+
+    #[test]
+    fn a_view_that_fails_is_told_at_once_and_a_warehouse_that_did_not_answer_it_after_the_second_try() {
+        let failed = |passing| Failed { why: "no".to_owned(), passing };
+        let missing = || SnapshotData::Missing("no".to_owned());
+        let some = DataFigures { total: Some(1), ..DataFigures::default() };
+        let taken = |figures| Taken { figures, unknown: vec!["no".to_owned()] };
+        // the look, whether the day has ended => what is recorded
+        let table = [
+            (failed(false), false, missing()),
+            (failed(false), true, missing()),
+            (failed(true), false, SnapshotData::AsBefore),
+            (failed(true), true, missing()),
+            // A view of that name that is another one.
+            (taken(DataFigures::default()), false, missing()),
+            (taken(some), true, SnapshotData::There),
+            (NotDeclared, true, SnapshotData::There),
+            (NotAsked, true, SnapshotData::There),
+        ];
+        for (look, day_has_ended, expected) in table {
+            assert_eq!(data_outcome(&look, day_has_ended), expected, "{look:?}");
+        }
     }
 }

@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::KEPT_AFTER_RESOLVED;
 use syncwatch::classify::{Signs, classify};
 use syncwatch::incident::History;
-use syncwatch::observation::{Run, RunStatus, Unread};
+use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
 use syncwatch::schedule::{minute_utc, words};
 
-use crate::days::{LATE, StoredDays, bounds};
+use crate::days::{LATE, StoredDays, bounds, day_of};
 use crate::rows::{DataFigures, IncidentFigures, Kind, Missing, Records, Row, cut};
 
 /// What the column `notes` holds at the most.
@@ -28,7 +28,7 @@ const NOTE_CHARS: usize = 2_000;
 pub struct Observation<'p> {
     /// The days that the audit log has.
     pub days: StoredDays,
-    /// The runs that it has of the days concerned.
+    /// The runs that it has of the days concerned, and of those beside them.
     pub runs: Vec<Row>,
     /// What Census has, for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
@@ -89,10 +89,15 @@ pub enum DataLook {
         unknown: Vec<String>,
     },
     /// It was asked and failed.
-    Failed(String),
+    Failed {
+        /// In words.
+        why: String,
+        /// Whether it is the warehouse that did not answer in that moment, and not this view.
+        passing: bool,
+    },
     /// `pipeline.toml` names no view.
     NotDeclared,
-    /// It was not asked, as no day concerned is so recent.
+    /// It was not asked, as no day concerned is so recent, or all of it was taken before.
     NotAsked,
 }
 
@@ -151,6 +156,51 @@ pub fn may_take_data(day: Date, zone: &TimeZone, now: Timestamp) -> bool {
     now >= from && now.duration_since(to) <= LATE
 }
 
+/// Whether the state of the data is to be looked at for a day: once the day has ended, what was taken of it stays.
+pub fn wants_data(day: Date, stored: &StoredDays, zone: &TimeZone, now: Timestamp) -> bool {
+    let (_, to) = bounds(day, zone);
+    let is_whole = |row: &Row| row.data.any() && said_of_data(row).is_empty();
+    let taken = to <= now && stored.rows.iter().any(|row| row.snapshot_date == day && is_whole(row));
+    may_take_data(day, zone, now) && !taken
+}
+
+/// Where the row of a run is, or will be.
+#[derive(Debug, Clone)]
+struct Home {
+    audit_id: String,
+    day: Date,
+}
+
+/// The home of each run that Census tells, by its id. A run that is stored keeps its row, whatever the sync is called now and
+/// wherever midnight is now: else it would be written, and summed, twice.
+fn homes(seen: &Observation<'_>, zone: &TimeZone) -> BTreeMap<String, Home> {
+    let mut stored: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+    for row in &seen.runs {
+        if let Some(id) = &row.run_id {
+            stored.entry(id).or_default().push(row);
+        }
+    }
+    let mut homes = BTreeMap::new();
+    for (sync, run) in seen.census.iter().flat_map(|of| of.runs.iter().map(move |run| (of.sync, run))) {
+        let id = run.id.to_string();
+        let audit_id = audit_id_of_run(sync, run);
+        let rows = stored.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+        // Where there are two of them from before, that of today's key.
+        let row = rows.iter().find(|row| row.audit_id == audit_id);
+        let row = row.or_else(|| rows.iter().min_by_key(|row| &row.audit_id));
+        let home = match row {
+            Some(row) => Home { audit_id: row.audit_id.clone(), day: row.snapshot_date },
+            None => Home { audit_id, day: day_of(run.created_at, zone) },
+        };
+        homes.insert(id, home);
+    }
+    homes
+}
+
+fn audit_id_of_run(sync: &Sync, run: &Run) -> String {
+    format!("run/{}/{}", sync.key, run.id)
+}
+
 /// Plans the rows of each of these days, in their order.
 pub fn plan(
     seen: &Observation<'_>,
@@ -160,11 +210,13 @@ pub fn plan(
     now: Timestamp,
 ) -> Vec<DayPlan> {
     let data_day = days.iter().copied().filter(|day| may_take_data(*day, zone, now)).max();
-    days.iter().map(|day| plan_day(seen, *day, data_day == Some(*day), pipeline, zone, now)).collect()
+    let homes = homes(seen, zone);
+    days.iter().map(|day| plan_day(seen, &homes, *day, data_day == Some(*day), pipeline, zone, now)).collect()
 }
 
 fn plan_day(
     seen: &Observation<'_>,
+    homes: &BTreeMap<String, Home>,
     day: Date,
     data_is_of_this_day: bool,
     pipeline: &str,
@@ -182,8 +234,9 @@ fn plan_day(
         .census
         .iter()
         .flat_map(|of| of.runs.iter().map(move |run| (of.sync, run)))
-        .filter(|(_, run)| run.created_at >= from && run.created_at < to)
-        .map(|(sync, run)| run_row(sync, run, day))
+        .filter_map(|(sync, run)| Some((sync, run, homes.get(&run.id.to_string())?)))
+        .filter(|(_, _, home)| home.day == day)
+        .map(|(sync, run, home)| run_row(sync, run, home))
         .map(|row| (row.audit_id.clone(), row))
         .collect();
     let (mut insert, mut update, mut unchanged) = (Vec::new(), Vec::new(), 0);
@@ -195,7 +248,8 @@ fn plan_day(
         }
     }
     // Runs that Census does not give any more are still in the log, and still of this day.
-    let only_stored = stored.iter().filter(|(id, _)| !wanted.contains_key(**id)).map(|(_, row)| *row);
+    let told = |row: &Row| row.run_id.as_ref().is_some_and(|id| homes.contains_key(id));
+    let only_stored = stored.values().copied().filter(|row| !told(row));
     let all: Vec<&Row> = wanted.values().chain(only_stored).collect();
     let before = seen.days.rows.iter().find(|row| row.snapshot_date == day);
     let look = Look { seen, from, to, now, before };
@@ -211,7 +265,7 @@ fn plan_day(
 }
 
 /// The row of a run. Counts are taken once it has ended: those of a run at work are on their way.
-fn run_row(sync: &Sync, run: &Run, day: Date) -> Row {
+fn run_row(sync: &Sync, run: &Run, home: &Home) -> Row {
     let ended = run.status.is_terminal();
     let end = run.completed_at.filter(|_| ended);
     let took = end.map(|end| end.duration_since(run.created_at).as_secs().max(0));
@@ -219,23 +273,27 @@ fn run_row(sync: &Sync, run: &Run, day: Date) -> Row {
     let known = |count: Option<u64>| count.filter(|_| ended).and_then(|count| i64::try_from(count).ok());
     // One of the two alone is not all that failed.
     let failed = known(counts.failed).zip(known(counts.invalid)).map(|(a, b)| a.saturating_add(b));
-    let processed = known(counts.processed);
-    let error_rate = processed.zip(failed).and_then(|(processed, failed)| error_rate(processed, failed));
+    let records = Records {
+        processed: known(counts.processed),
+        succeeded: known(counts.updated),
+        failed,
+        error_rate: None,
+    };
     let notes = run.error.as_ref().filter(|_| run.status == RunStatus::Failed).map(|error| {
         let class = classify(Signs { error: Some(error), samples: &[] }).class;
         format!("error class {}", class.id())
     });
     Row {
-        audit_id: format!("run/{}/{}", sync.key, run.id),
+        audit_id: home.audit_id.clone(),
         kind: Kind::Run,
-        snapshot_date: day,
+        snapshot_date: home.day,
         sync_name: Some(sync.key.clone()),
         sync_type: Some(sync.role.to_string()),
         run_id: Some(run.id.to_string()),
         status: Some(cut(&run.status.to_string(), 20)),
         execution_timestamp: run.created_at,
         duration_seconds: took,
-        records: Records { processed, succeeded: known(counts.updated), failed, error_rate },
+        records: Records { error_rate: error_rate(&[&records]), ..records },
         data: DataFigures::default(),
         incidents: IncidentFigures::default(),
         figures_missing: None,
@@ -243,15 +301,24 @@ fn run_row(sync: &Sync, run: &Run, day: Date) -> Row {
     }
 }
 
-/// In percent, to four places; `None` if there were no records. Some answers do not count invalid records as processed.
-fn error_rate(processed: i64, failed: i64) -> Option<f64> {
-    let all = processed.max(failed);
-    if all <= 0 {
-        return None;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
-    let percent = 100.0 * failed as f64 / all as f64;
-    Some((percent * 10_000.0).round() / 10_000.0)
+/// Of runs together, in percent, to four places; `None` if nothing was to be delivered. Only runs of which both counts are
+/// known say anything of it.
+fn error_rate(runs: &[&Records]) -> Option<f64> {
+    let count = |count: i64| u64::try_from(count).unwrap_or(0);
+    let of_run = |records: &&Records| {
+        let (processed, failed) = (count(records.processed?), count(records.failed?));
+        Some((failed, records_to_deliver(processed, records.succeeded.map(count), failed)))
+    };
+    let (failed, to_deliver) = runs
+        .iter()
+        .filter_map(of_run)
+        .fold((0_u64, 0_u64), |sum, run| (sum.0.saturating_add(run.0), sum.1.saturating_add(run.1)));
+    error_percent(failed, to_deliver).map(|percent| (percent * 10_000.0).round() / 10_000.0)
+}
+
+/// Whether a run says of its records what a day's sums need: sums of different runs say nothing of each other.
+fn says_its_records(run: &Row) -> bool {
+    run.records.processed.is_some() && run.records.failed.is_some()
 }
 
 /// One day, and what there is to say of it.
@@ -302,6 +369,10 @@ impl Look<'_> {
             .filter(|of| !of.reaches_back_to(self.from))
             .map(SyncRuns::why_not)
             .collect();
+        if self.now < self.to {
+            // So that the next look completes it, whenever that is: more runs may begin until midnight.
+            missing.of_runs("the day had not ended");
+        }
         for why in &unknown {
             missing.of_runs(why);
         }
@@ -317,16 +388,15 @@ impl Look<'_> {
         if at_work > 0 {
             missing.of_runs(&format!("{at_work} of {} still at work", runs.len()));
         }
-        let delivered: Vec<&&Row> = runs
+        let delivered: Vec<&Row> = runs
             .iter()
+            .copied()
             .filter(|run| {
                 matches!(status(run), Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled))
             })
             .collect();
-        let silent = delivered
-            .iter()
-            .filter(|run| run.records.processed.is_none() || run.records.failed.is_none())
-            .count();
+        let telling: Vec<&Row> = delivered.iter().copied().filter(|run| says_its_records(run)).collect();
+        let silent = delivered.len() - telling.len();
         if silent > 0 {
             missing.of("records", &format!("{silent} of {} runs do not say theirs", delivered.len()));
         }
@@ -335,21 +405,19 @@ impl Look<'_> {
             missing
                 .of("duration", &format!("{endless} of {} runs do not say when they ended", delivered.len()));
         }
-        let sum = |figure: fn(&Row) -> Option<i64>| {
-            let known: Vec<i64> = delivered.iter().filter_map(|run| figure(run)).collect();
+        let sum = |of: &[&Row], figure: fn(&Row) -> Option<i64>| {
+            let known: Vec<i64> = of.iter().filter_map(|run| figure(run)).collect();
             // No run at all is nothing processed; runs of which none says anything are unknown.
             let any = !known.is_empty() || (delivered.is_empty() && at_work == 0);
             any.then(|| known.iter().fold(0_i64, |sum, count| sum.saturating_add(*count)))
         };
-        let processed = sum(|run| run.records.processed);
-        let failed = sum(|run| run.records.failed);
         let records = Records {
-            processed,
-            succeeded: sum(|run| run.records.succeeded),
-            failed,
-            error_rate: processed.zip(failed).and_then(|(processed, failed)| error_rate(processed, failed)),
+            processed: sum(&telling, |run| run.records.processed),
+            succeeded: sum(&telling, |run| run.records.succeeded),
+            failed: sum(&telling, |run| run.records.failed),
+            error_rate: error_rate(&telling.iter().map(|run| &run.records).collect::<Vec<_>>()),
         };
-        (records, sum(|run| run.duration_seconds), notes)
+        (records, sum(&delivered, |run| run.duration_seconds), notes)
     }
 
     /// The figures of the data, and when they were taken.
@@ -376,7 +444,7 @@ impl Look<'_> {
                 return (*figures, self.now);
             }
             (_, DataLook::NotDeclared) => "pipeline.toml names no health_view".to_owned(),
-            (DataLook::Failed(why), _) => why.clone(),
+            (DataLook::Failed { why, .. }, _) => why.clone(),
             (DataLook::NotAsked | DataLook::NotDeclared, _) => "cannot be had any more".to_owned(),
         };
         if let Some(kept) = kept {

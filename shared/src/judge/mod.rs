@@ -6,7 +6,9 @@ mod snapshot;
 mod sync;
 
 pub use runs::{RUN_CHECKS, judge_runs, run_to_sample};
-pub use snapshot::{SNAPSHOT_CHECKS, SnapshotFailure, SnapshotRecord, judge_snapshot_written};
+pub use snapshot::{
+    SNAPSHOT_CHECKS, SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, judge_snapshot_written,
+};
 pub use sync::{CLOCK_SKEW_LIMIT, SYNC_CHECKS, judge_sync, judging_time};
 
 use crate::finding::{Check, WhyNot};

@@ -22,6 +22,34 @@ pub struct SnapshotRecord {
     pub written_at: Option<Timestamp>,
     /// Why the one after it was not.
     pub failure: Option<SnapshotFailure>,
+    /// Why the last one that was written has not the state of the data, in words; `None` if it has.
+    pub without_data: Option<String>,
+}
+
+/// What became of a whole snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotOutcome {
+    /// Its rows were written.
+    Written {
+        /// When it began (UTC).
+        at: Timestamp,
+        /// What became of the figures of the data.
+        data: SnapshotData,
+    },
+    /// They were not.
+    Failed(SnapshotFailure),
+}
+
+/// What became of the figures of the data in a snapshot that was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotData {
+    /// They are there, or `pipeline.toml` names no view of them.
+    There,
+    /// They are not, in words why.
+    Missing(String),
+    /// The warehouse did not answer in that moment, and the next snapshot of the same day asks again: what was known
+    /// before stands.
+    AsBefore,
 }
 
 /// A snapshot that was not written.
@@ -39,17 +67,18 @@ pub struct SnapshotFailure {
 ///
 /// * the last was not written                          => warning; held under the warehouse if that was the reason
 /// * none was written for 26 hours, whatever the reason => warning, after 50 an error
+/// * written, but without the state of the data         => warning
 pub fn judge_snapshot_written(
     record: Option<&SnapshotRecord>,
     pipeline: &Pipeline,
     now: Timestamp,
 ) -> Finding {
     let check = Check::SnapshotWritten;
-    if pipeline.snapshot.is_none() {
+    let Some(declared) = &pipeline.snapshot else {
         return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
-    }
+    };
     let record = record.filter(|record| record.written_at.is_some() || record.failure.is_some());
-    let Some(SnapshotRecord { written_at, failure }) = record else {
+    let Some(SnapshotRecord { written_at, failure, without_data }) = record else {
         let awaited = "the first snapshot".to_owned();
         return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
     };
@@ -66,7 +95,11 @@ pub fn judge_snapshot_written(
     }
     let Some(failure) = failure else {
         if !overdue {
-            return Finding::healthy(check, SYNCWATCH, evidence);
+            let without_data = without_data.as_ref().filter(|_| declared.health_view.is_some());
+            return match (written_at, without_data) {
+                (Some(at), Some(why)) => blind(*at, why, evidence),
+                _ => Finding::healthy(check, SYNCWATCH, evidence),
+            };
         }
         let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
                      log and its schedule. The next one fills the gap as far as the figures can still be had";
@@ -83,6 +116,23 @@ pub fn judge_snapshot_written(
     }
     let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
     Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence.since(failure.at), cause)
+}
+
+/// The runs of a day are kept, and what its data was like is not.
+fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
+    evidence.summary = format!(
+        "the snapshot of {} was written, but without the state of the data: {why}",
+        minute_utc(written_at)
+    );
+    let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
+                 data of a day that has ended cannot be had any more: each night that passes lacks them";
+    Finding::unhealthy(
+        Check::SnapshotWritten,
+        SYNCWATCH,
+        Severity::Warning,
+        evidence.since(written_at),
+        cause,
+    )
 }
 
 fn severity(silent: Option<SignedDuration>) -> Severity {
@@ -104,7 +154,7 @@ mod tests {
             what: "something is missing".to_owned(),
             of_warehouse,
         });
-        SnapshotRecord { written_at: written.map(ago), failure }
+        SnapshotRecord { written_at: written.map(ago), failure, without_data: None }
     }
 
     #[test]
@@ -131,6 +181,33 @@ mod tests {
         }
         let failed = judge_snapshot_written(Some(&record(Some(24), Some((0, false)))), &pipeline, now());
         assert!(failed.to_string().contains("something is missing"), "{failed}");
+    }
+
+    #[test]
+    fn a_snapshot_without_the_state_of_the_data_is_found_where_a_view_is_declared() {
+        let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let blind = |record: SnapshotRecord| SnapshotRecord {
+            without_data: Some("no view crm.sfdc_dbx.daily_health_check".to_owned()),
+            ..record
+        };
+        let said = |pipeline: &Pipeline, record| {
+            judge_snapshot_written(Some(&blind(record)), pipeline, now()).to_string()
+        };
+        let written = said(&pipeline, record(Some(1), None));
+        assert!(
+            written.contains(
+                "warning, the snapshot of 2026-11-25 06:59 UTC was written, but without the state of the data: no view"
+            ),
+            "{written}"
+        );
+        // What is worse is told first.
+        assert!(said(&pipeline, record(Some(51), None)).contains("error, no snapshot was written for"));
+        assert!(said(&pipeline, record(Some(24), Some((0, false)))).contains("was not written: something"));
+        assert!(
+            said(&pipeline, record(Some(24), Some((0, true)))).contains("held under warehouse-reachable")
+        );
+        pipeline.snapshot.as_mut().unwrap().health_view = None;
+        assert!(said(&pipeline, record(Some(1), None)).contains("healthy"));
     }
 
     #[test]

@@ -56,6 +56,10 @@ fn figures() -> DataFigures {
     }
 }
 
+fn failed(why: &str) -> DataLook {
+    DataLook::Failed { why: why.to_owned(), passing: false }
+}
+
 fn taken() -> DataLook {
     DataLook::Taken { figures: figures(), unknown: Vec::new() }
 }
@@ -103,8 +107,16 @@ fn writes(plans: &[DayPlan]) -> usize {
     plans.iter().map(DayPlan::writes).sum()
 }
 
+const NOT_ENDED: &str = "runs: the day had not ended";
+
+/// What is missing besides: at 23:59 the day has not ended.
 fn missing(plan: &DayPlan) -> &str {
-    plan.day.figures_missing.as_deref().unwrap_or_default()
+    let all = plan.day.figures_missing.as_deref().unwrap_or_default();
+    all.strip_prefix(NOT_ENDED).map_or(all, |rest| rest.trim_start_matches("; "))
+}
+
+fn of_day<'p>(plans: &'p [DayPlan], day: &str) -> &'p DayPlan {
+    plans.iter().find(|plan| plan.day.snapshot_date.to_string() == day).unwrap()
 }
 
 #[test]
@@ -203,7 +215,7 @@ fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended()
     assert!(days.contains(&DAY.parse().unwrap()), "{days:?}");
     seen.census[0].runs = vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Completed)];
     let plans = plan(&seen, &days, "properties", zone, third);
-    let of_day = plans.iter().find(|plan| plan.day.snapshot_date.to_string() == DAY).unwrap();
+    let of_day = of_day(&plans, DAY);
     assert_eq!((of_day.insert.len(), of_day.update.len(), of_day.day_row), (0, 1, DayRow::Update));
     assert_eq!((of_day.day.records.processed, missing(of_day)), (Some(100), ""));
     assert_eq!(
@@ -214,6 +226,137 @@ fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended()
     carried_out(&mut seen, &plans);
     let settled = concerned(&seen.days, Scope::Night, closing_day(zone, third)).days;
     assert_eq!(settled.len(), 2, "{settled:?}");
+}
+
+#[test]
+fn a_run_of_the_last_half_minute_is_not_lost_though_the_next_night_is_missed() {
+    let pipeline = pipeline();
+    let zone = &pipeline.time_zone;
+    let first = || run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
+    let last = || run(2, "2026-11-25T07:59:30Z", RunStatus::Completed);
+    // By hand at noon, or at 23:59 itself.
+    for written in [night() - SignedDuration::from_hours(12), night()] {
+        let mut seen = seen(&pipeline, vec![first()], HistoryEnd::Whole);
+        let plans = plan_at(&seen, &[DAY, "2026-11-23"], written);
+        assert_eq!(plans[0].day.figures_missing.as_deref(), Some(NOT_ENDED));
+        assert!(!plans[1].day.figures_missing.as_deref().unwrap().contains(NOT_ENDED), "{:?}", plans[1].day);
+        carried_out(&mut seen, &plans);
+        seen.census[0].runs = vec![last(), first()];
+        // The night of the 25th is missed.
+        let later = instant("2026-11-27T07:59:00Z");
+        let days = concerned(&seen.days, Scope::Night, closing_day(zone, later)).days;
+        let plans = plan(&seen, &days, "properties", zone, later);
+        let whole = of_day(&plans, DAY);
+        assert_eq!((whole.insert.len(), whole.day.records.processed), (1, Some(200)));
+        assert_eq!(whole.day.figures_missing, None);
+        carried_out(&mut seen, &plans);
+        let settled = concerned(&seen.days, Scope::Night, closing_day(zone, later)).days;
+        assert!(!settled.contains(&DAY.parse().unwrap()), "{settled:?}");
+    }
+}
+
+#[test]
+fn a_run_is_one_row_though_its_sync_is_called_otherwise_now() {
+    let pipeline = pipeline();
+    let mut renamed = pipeline.clone();
+    renamed.syncs[0].key = "creations".to_owned();
+    let runs = || vec![run(1, "2026-11-24T09:00:00Z", RunStatus::Completed)];
+    let mut before = seen(&pipeline, runs(), HistoryEnd::Whole);
+    let plans = plan_at(&before, &[DAY], night());
+    carried_out(&mut before, &plans);
+    let mut seen = seen(&renamed, runs(), HistoryEnd::Whole);
+    (seen.runs, seen.days) = (before.runs, before.days);
+    let plans = plan_at(&seen, &[DAY], night());
+    assert_eq!((plans[0].insert.len(), plans[0].all_runs.len()), (0, 1));
+    assert_eq!(plans[0].update[0].audit_id, "run/properties-create/1");
+    assert_eq!(plans[0].update[0].sync_name.as_deref(), Some("creations"));
+    assert_eq!(plans[0].day.records.processed, Some(100));
+    carried_out(&mut seen, &plans);
+    assert_eq!(writes(&plan_at(&seen, &[DAY], night())), 0);
+    // Two rows of it, from before this was looked at, are one run too.
+    let twice = Row { audit_id: "run/creations/1".to_owned(), ..seen.runs[0].clone() };
+    seen.runs.push(twice);
+    let plans = plan_at(&seen, &[DAY], night());
+    assert_eq!((plans[0].all_runs.len(), plans[0].day.records.processed), (1, Some(100)));
+}
+
+#[test]
+fn a_run_stays_on_the_day_where_it_is_though_midnight_is_elsewhere_now() {
+    let pipeline = pipeline();
+    let days: [Date; 2] = ["2026-11-25".parse().unwrap(), DAY.parse().unwrap()];
+    // The 24th in Los Angeles, the 25th in UTC.
+    let mut seen =
+        seen(&pipeline, vec![run(1, "2026-11-25T03:00:00Z", RunStatus::Completed)], HistoryEnd::Whole);
+    let plans = plan_at(&seen, &[DAY], night());
+    carried_out(&mut seen, &plans);
+    let later = instant("2026-11-25T23:59:00Z");
+    let plans = plan(&seen, &days, "properties", &TimeZone::UTC, later);
+    assert_eq!(plans.iter().map(|plan| plan.insert.len()).sum::<usize>(), 0);
+    assert_eq!(plans.iter().map(|plan| plan.all_runs.len()).collect::<Vec<_>>(), [0, 1]);
+    let processed: Vec<_> = plans.iter().map(|plan| plan.day.records.processed).collect();
+    assert_eq!(processed, [Some(0), Some(100)]);
+}
+
+#[test]
+fn a_rate_is_of_all_records_that_were_to_be_delivered_whichever_way_census_counts() {
+    let pipeline = pipeline();
+    // processed, updated, failed, invalid => percent
+    let table = [
+        // Newer answers do not count invalid records as processed, older ones did.
+        ((100, Some(95), 5, 20), 20.8333),
+        ((100, Some(80), 15, 5), 20.0),
+        ((100, None, 15, 5), 20.0),
+        ((1, None, 12, 0), 100.0),
+        ((0, Some(0), 0, 30), 100.0),
+    ];
+    for ((processed, updated, failed, invalid), percent) in table {
+        let mut one = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
+        one.counts = Counts {
+            source: None,
+            processed: Some(processed),
+            updated,
+            failed: Some(failed),
+            invalid: Some(invalid),
+        };
+        let plans = plan_at(&seen(&pipeline, vec![one], HistoryEnd::Whole), &[DAY], night());
+        let rates = (plans[0].insert[0].records.error_rate, plans[0].day.records.error_rate);
+        assert_eq!(rates, (Some(percent), Some(percent)), "{processed} {updated:?} {failed} {invalid}");
+    }
+}
+
+#[test]
+fn the_sums_of_a_day_are_of_the_same_runs() {
+    let pipeline = pipeline();
+    let mut half = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
+    half.counts = Counts { processed: Some(5_000), updated: Some(5_000), ..Counts::default() };
+    let mut other_half = run(2, "2026-11-24T09:30:00Z", RunStatus::Completed);
+    other_half.counts = Counts { failed: Some(70), invalid: Some(0), ..Counts::default() };
+    let runs = vec![half, other_half, run(3, "2026-11-24T10:00:00Z", RunStatus::Completed)];
+    let plans = plan_at(&seen(&pipeline, runs, HistoryEnd::Whole), &[DAY], night());
+    let expected =
+        Records { processed: Some(100), succeeded: Some(97), failed: Some(3), error_rate: Some(3.0) };
+    assert_eq!(plans[0].day.records, expected);
+    assert_eq!(missing(&plans[0]), "records: 2 of 3 runs do not say theirs");
+}
+
+#[test]
+fn the_view_is_looked_at_until_a_day_that_has_ended_has_all_of_its_figures() {
+    let pipeline = pipeline();
+    let zone = &pipeline.time_zone;
+    let day: Date = DAY.parse().unwrap();
+    let hours = SignedDuration::from_hours;
+    let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
+    let wants = |seen: &Observation<'_>, now| wants_data(day, &seen.days, zone, now);
+    assert!(wants(&seen, night()) && wants(&seen, night() + hours(2)) && !wants(&seen, night() + hours(4)));
+    seen.data = failed("no answer");
+    let plans = plan_at(&seen, &[DAY], night());
+    carried_out(&mut seen, &plans);
+    assert!(wants(&seen, night() + hours(2)), "the second look of the night has what the first one missed");
+    seen.data = taken();
+    let plans = plan_at(&seen, &[DAY], night() + hours(2));
+    carried_out(&mut seen, &plans);
+    assert_eq!(seen.days.rows[0].data, figures());
+    assert!(wants(&seen, night()) && !wants(&seen, night() + hours(2)));
 }
 
 #[test]
@@ -243,7 +386,9 @@ fn the_state_of_the_data_is_never_that_of_another_day() {
     seen.data =
         DataLook::Taken { figures: DataFigures { duplicates: Some(0), ..figures() }, unknown: Vec::new() };
     let after = plan_at(&seen, &[DAY], night() + hours(1));
-    assert_eq!((after[0].day.data, writes(&after)), (evening, 0));
+    assert_eq!((after[0].day.data, missing(&after[0])), (evening, ""));
+    carried_out(&mut seen, &after);
+    assert_eq!(writes(&plan_at(&seen, &[DAY], night() + hours(2))), 0);
 }
 
 #[test]
@@ -252,7 +397,7 @@ fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_w
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
     let looks = [
         (DataLook::NotDeclared, "data: pipeline.toml names no health_view"),
-        (DataLook::Failed("the view; is gone".to_owned()), "data: the view, is gone"),
+        (failed("the view; is gone"), "data: the view, is gone"),
         (
             DataLook::Taken {
                 figures: DataFigures { duplicates: None, ..figures() },
@@ -275,14 +420,16 @@ fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_w
             expected,
             "why it could not be had then says more than that it is too late"
         );
-        assert_eq!(writes(&later), 0);
+        carried_out(&mut seen, &later);
+        let again = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
+        assert_eq!(writes(&again), 0);
     }
     // Figures of the same day from an earlier look stay, and it is said that they are not new.
     seen.days = StoredDays::default();
     seen.data = taken();
     let noon = plan_at(&seen, &[DAY], night() - SignedDuration::from_hours(12));
     carried_out(&mut seen, &noon);
-    seen.data = DataLook::Failed("gone".to_owned());
+    seen.data = failed("gone");
     let plans = plan_at(&seen, &[DAY], night());
     assert_eq!((plans[0].day.data, missing(&plans[0])), (figures(), "data: not taken again, gone"));
 }
@@ -416,7 +563,7 @@ proptest! {
             HistoryEnd::Unread(Unread::Unreachable("no; answer\n".repeat(40))),
         ]),
         data in proptest::sample::select(vec![
-            taken(), DataLook::NotDeclared, DataLook::Failed("x".repeat(900)),
+            taken(), DataLook::NotDeclared, failed(&"x".repeat(900)),
         ]),
         minutes in -(60 * 30)..(60 * 30_i64),
     ) {

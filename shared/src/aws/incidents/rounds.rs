@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::item::{self, Item};
 use super::{Error, GET, IncidentStore, QUERY, TABLE, UPDATE};
 use crate::checks::ValidatedRound;
-use crate::judge::{SnapshotFailure, SnapshotRecord};
+use crate::judge::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 
 const DATA_CHECKS: &str = "daily-validation";
 const BEGAN_AT: &str = "began_at";
@@ -21,6 +22,7 @@ const WRITTEN_AT: &str = "written_at";
 const FAILED_AT: &str = "failed_at";
 const FAILURE: &str = "failure";
 const OF_WAREHOUSE: &str = "of_warehouse";
+const WITHOUT_DATA: &str = "without_data";
 
 fn partition(pipeline: &str) -> AttributeValue {
     AttributeValue::S(format!("{pipeline}/rounds"))
@@ -140,11 +142,7 @@ impl IncidentStore {
     ///
     /// # Errors
     /// AWS refused or did not answer.
-    pub async fn record_snapshot(
-        &self,
-        pipeline: &str,
-        outcome: &Result<Timestamp, SnapshotFailure>,
-    ) -> Result<(), Error> {
+    pub async fn record_snapshot(&self, pipeline: &str, outcome: &SnapshotOutcome) -> Result<(), Error> {
         let text = |text: &str| AttributeValue::S(text.to_owned());
         let update = self
             .client
@@ -156,11 +154,27 @@ impl IncidentStore {
             .expression_attribute_names("#failure", FAILURE)
             .expression_attribute_names("#of_warehouse", OF_WAREHOUSE);
         let update = match outcome {
-            Ok(at) => update
-                .update_expression("SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse")
-                .expression_attribute_names("#written_at", WRITTEN_AT)
-                .expression_attribute_values(":at", text(&at.to_string())),
-            Err(failure) => update
+            SnapshotOutcome::Written { at, data } => {
+                let update = update
+                    .expression_attribute_names("#written_at", WRITTEN_AT)
+                    .expression_attribute_values(":at", text(&at.to_string()));
+                let named = |update: UpdateItemFluentBuilder| {
+                    update.expression_attribute_names("#without_data", WITHOUT_DATA)
+                };
+                match data {
+                    SnapshotData::There => named(update).update_expression(
+                        "SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse, #without_data",
+                    ),
+                    SnapshotData::Missing(why) => named(update)
+                        .update_expression(
+                            "SET #written_at = :at, #without_data = :why REMOVE #failed_at, #failure, #of_warehouse",
+                        )
+                        .expression_attribute_values(":why", text(why)),
+                    SnapshotData::AsBefore => update
+                        .update_expression("SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse"),
+                }
+            }
+            SnapshotOutcome::Failed(failure) => update
                 .update_expression("SET #failed_at = :at, #failure = :failure, #of_warehouse = :of_warehouse")
                 .expression_attribute_values(":at", text(&failure.at.to_string()))
                 .expression_attribute_values(":failure", text(&failure.what))
@@ -200,7 +214,8 @@ impl IncidentStore {
                 }),
                 None => None,
             };
-            Ok(SnapshotRecord { written_at, failure })
+            let without_data = item.optional_text(WITHOUT_DATA)?.map(str::to_owned);
+            Ok(SnapshotRecord { written_at, failure, without_data })
         };
         read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
     }
@@ -234,7 +249,8 @@ mod tests {
     #[tokio::test]
     async fn a_snapshot_that_failed_is_recorded_beside_the_last_one_that_was_written() {
         let wire = Wire::answering(200, json!({})).await;
-        store(&wire).record_snapshot("properties", &Ok(now())).await.unwrap();
+        let done = SnapshotOutcome::Written { at: now(), data: SnapshotData::There };
+        store(&wire).record_snapshot("properties", &done).await.unwrap();
         let written = wire.only_request().await.json();
         assert_eq!(written["Key"]["check_subject"], json!({"S": "nightly-snapshot"}));
         assert!(written["UpdateExpression"].as_str().unwrap().contains("REMOVE #failed_at"), "{written}");
@@ -242,7 +258,7 @@ mod tests {
         let failure =
             SnapshotFailure { at: now(), what: "something is missing".to_owned(), of_warehouse: false };
         let wire = Wire::answering(200, json!({})).await;
-        store(&wire).record_snapshot("properties", &Err(failure.clone())).await.unwrap();
+        store(&wire).record_snapshot("properties", &SnapshotOutcome::Failed(failure.clone())).await.unwrap();
         let failed = wire.only_request().await.json();
         assert!(!failed["UpdateExpression"].as_str().unwrap().contains("written_at"), "{failed}");
         let values = &failed["ExpressionAttributeValues"];
@@ -251,10 +267,36 @@ mod tests {
             "failure": values[":failure"], "of_warehouse": values[":of_warehouse"],
         });
         let wire = Wire::answering(200, json!({ "Item": item })).await;
-        let record = SnapshotRecord { written_at: Some(now()), failure: Some(failure) };
+        let record = SnapshotRecord { written_at: Some(now()), failure: Some(failure), without_data: None };
         assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), Some(record));
         let wire = Wire::answering(200, json!({})).await;
         assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn that_a_snapshot_lacks_the_state_of_the_data_stands_until_one_has_it() {
+        let written = async |data: SnapshotData| {
+            let wire = Wire::answering(200, json!({})).await;
+            let done = SnapshotOutcome::Written { at: now(), data };
+            store(&wire).record_snapshot("properties", &done).await.unwrap();
+            let request = wire.only_request().await.json();
+            let expression = request["UpdateExpression"].as_str().unwrap().to_owned();
+            (expression, request["ExpressionAttributeValues"].clone())
+        };
+        let (expression, values) = written(SnapshotData::Missing("no such view".to_owned())).await;
+        assert!(expression.contains("SET #written_at = :at, #without_data = :why REMOVE"), "{expression}");
+        let item = json!({ "written_at": values[":at"], "without_data": values[":why"] });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        let record = SnapshotRecord {
+            written_at: Some(now()),
+            failure: None,
+            without_data: Some("no such view".to_owned()),
+        };
+        assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), Some(record));
+        let (expression, _) = written(SnapshotData::AsBefore).await;
+        assert!(!expression.contains("without_data"), "{expression}");
+        let (expression, _) = written(SnapshotData::There).await;
+        assert!(expression.ends_with("#without_data"), "{expression}");
     }
 
     #[tokio::test]
