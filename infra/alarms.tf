@@ -5,13 +5,17 @@ locals {
     critical = [aws_sns_topic.alarms["alarms"].arn, aws_sns_topic.alarms["page"].arn]
   }
 
-  # Every queue in which only what failed ends up, with what it means there.
+  # Every queue in which only what failed ends up, with what it means there and what to do. Only what came from a queue can be
+  # moved back.
   failed_queues = merge(
-    { for id, queue in local.dead_letter_queues : queue.name => "Messages that were handled without success, again and again" },
-    { for name, meaning in local.failure_queues : "${local.prefix}-failed-${name}" => meaning },
+    { for id, queue in local.dead_letter_queues : queue.name => {
+      meaning = "Messages that were handled without success, again and again"
+      remedy  = "Look at them, mend the cause, then move them back (SQS, start DLQ redrive) or delete them."
+    } },
+    { for name, failure in local.failure_queues : "${local.prefix}-failed-${name}" => failure },
   )
 
-  # Every queue that a function works off, with the age in seconds from which it is not being worked off.
+  # Every queue that a function works off, with the time in seconds after which it should have been empty once.
   watched_queues = { for id, queue in local.work_queues : queue.name => queue.stale_after_s }
 
   # A silence shorter than three hours is looked at in steps of five minutes, a longer one in hours: CloudWatch allows a day
@@ -22,6 +26,11 @@ locals {
       period_s = function.schedule.silent_after_s < 3 * 60 * 60 ? 300 : 3600
     }
   }
+
+  # The function that writes the metric Rounds, and the dimension that it writes it under: the pipeline's name, which is above
+  # the first table of pipeline.toml.
+  rounds_by = "schedule-verification"
+  pipeline  = regex("(?m)^[ \t]*name[ \t]*=[ \t]*[\"']([a-z0-9-]+)[\"']", split("\n[", file("${path.module}/pipeline.toml"))[0])[0]
 
   every_topic = merge({ for id, topic in local.topics : topic.name => "critical" }, { for name in local.alarm_topics : "${local.prefix}-${name}" => "warning" })
 }
@@ -103,11 +112,28 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
   ok_actions         = local.alarm_actions.critical
 }
 
+# That a function was started does not say that it came to its end, nor that it said all that it had to.
+resource "aws_cloudwatch_metric_alarm" "rounds" {
+  alarm_name          = "${local.prefix}-${local.rounds_by}-rounds"
+  alarm_description   = "${local.rounds_by} has had no good round for ${local.silences[local.rounds_by].after_s / 60} minutes: it fails, is cut off, or could not tell people what it found. Look into its log, /aws/lambda/${local.prefix}-${local.rounds_by}. If it has good rounds, the name in pipeline.toml is not that of what runs: deploy again."
+  namespace           = local.own.namespace
+  metric_name         = "Rounds"
+  dimensions          = { Pipeline = local.pipeline }
+  statistic           = "Sum"
+  period              = local.silences[local.rounds_by].period_s
+  evaluation_periods  = local.silences[local.rounds_by].after_s / local.silences[local.rounds_by].period_s
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = local.alarm_actions.critical
+  ok_actions          = local.alarm_actions.critical
+}
+
 resource "aws_cloudwatch_metric_alarm" "failed" {
   for_each = local.failed_queues
 
   alarm_name          = "${each.key}-depth"
-  alarm_description   = "${each.value}: look at them in the queue ${each.key}, mend the cause, then move them back (SQS, start DLQ redrive) or delete them."
+  alarm_description   = "${each.value.meaning}, in the queue ${each.key}. ${each.value.remedy}"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"
   dimensions          = { QueueName = each.key }
@@ -122,23 +148,60 @@ resource "aws_cloudwatch_metric_alarm" "failed" {
   ok_actions         = local.alarm_actions.critical
 }
 
+# Not the age of the oldest message: SQS leaves out of it what was received three times, which is all that a failing function has.
 resource "aws_cloudwatch_metric_alarm" "stale" {
   for_each = local.watched_queues
 
-  alarm_name          = "${each.key}-age"
-  alarm_description   = "The oldest message of ${each.key} waits for more than ${each.value / 60} minutes. The function that works it off fails, is throttled, or cannot reach what it sends to: look into its log."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = each.key }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
+  alarm_name        = "${each.key}-stale"
+  alarm_description = "${each.key} was not empty once in ${each.value / 60} minutes. The function that works it off fails, is throttled, or cannot reach what it sends to: look into its log."
+
+  metric_query {
+    id = "messages"
+    # Not FILL: the newest minute is late, and filled with 0 it would always look empty.
+    expression  = "waiting + handled"
+    label       = "Messages waiting or being handled"
+    return_data = true
+  }
+
+  metric_query {
+    id = "waiting"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesVisible"
+      dimensions  = { QueueName = each.key }
+      stat        = "Maximum"
+      period      = 60
+    }
+  }
+
+  # A message that a function failed at is hidden until its next try.
+  metric_query {
+    id = "handled"
+
+    metric {
+      namespace   = "AWS/SQS"
+      metric_name = "ApproximateNumberOfMessagesNotVisible"
+      dimensions  = { QueueName = each.key }
+      stat        = "Maximum"
+      period      = 60
+    }
+  }
+
+  # In every minute of it.
+  evaluation_periods  = each.value / 60
   comparison_operator = "GreaterThanThreshold"
-  # In seconds.
-  threshold          = each.value
-  treat_missing_data = "notBreaching"
-  alarm_actions      = local.alarm_actions.critical
-  ok_actions         = local.alarm_actions.critical
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions.critical
+  ok_actions          = local.alarm_actions.critical
+
+  lifecycle {
+    precondition {
+      condition     = each.value % 60 == 0 && each.value >= 60 && each.value <= 86400
+      error_message = "stale_after_s of ${each.key} in functions.json is ${each.value}: CloudWatch looks in steps of 60 seconds over a day at most."
+    }
+  }
 }
 
 resource "aws_cloudwatch_metric_alarm" "undelivered" {

@@ -1,6 +1,6 @@
 """Computes what a month of Syncwatch costs, from functions.json and the published prices in prices.json.
 
-Prints the table of infra/README.md; with --check it compares that table instead.
+Writes the table of infra/README.md and says what was assumed; with --check it compares that table instead.
 """
 
 import json
@@ -67,8 +67,16 @@ def amounts(table, assumptions):
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,
-        # Errors, throttles and duration; silence; depth, of three queues of Terraform's own too; age; two topics more.
-        "alarms": 3 * len(functions) + len(scheduled) + len(dead_letters) + 3 + (len(queues) - len(dead_letters)) + len(topics) + 2,
+        # By the metrics that they look at: errors, throttles and duration; silence; rounds; depth, of three queues of
+        # Terraform's own too; stale, which adds two; undelivered, of two topics more.
+        "alarms": 3 * len(functions)
+        + len(scheduled)
+        + 1
+        + len(dead_letters)
+        + 3
+        + 2 * (len(queues) - len(dead_letters))
+        + len(topics)
+        + 2,
         "metrics": assume["metrics"],
         "dashboards": 1,
         "logs_gb": (every_round + events) * assume["log_kb_a_round"] / 1e6,
@@ -101,16 +109,21 @@ def main():
     table = json.loads((INFRA / "functions.json").read_text())
     prices = json.loads((INFRA / "prices.json").read_text())
     text = render(table, prices)
+    path = INFRA / "README.md"
+    readme = path.read_text()
+    before, begin, rest = readme.partition(BEGIN)
+    written, end, after = rest.partition(END)
+    if not end:
+        sys.exit(f"{path} has no table between {BEGIN.strip()} and {END.strip()}")
     if "--check" not in sys.argv:
+        path.write_text(before + begin + text + end + after)
         print(text, end="")
         for name, assumed in prices["assumptions"].items():
             if isinstance(assumed, dict):
                 print(f"{name} = {assumed['is']}: {assumed['why']}")
         return
-    readme = (INFRA / "README.md").read_text()
-    written = readme.partition(BEGIN)[2].partition(END)[0]
     if written.strip() != text.strip():
-        sys.exit(f"infra/README.md tells other costs than `make cost` computes. Put this between the marks:\n\n{text}")
+        sys.exit(f"infra/README.md tells other costs than are computed; `make cost` writes these:\n\n{text}")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@ locals {
   own = jsondecode(file("${path.module}/metrics.json"))
 
   function_names = [for name in sort(keys(local.functions)) : "${local.prefix}-${name}"]
-  queue_names    = concat(sort([for queue in values(local.work_queues) : queue.name]), sort(keys(local.failed_queues)))
+  queue_names    = concat(sort(keys(local.watched_queues)), sort(keys(local.failed_queues)))
   topic_names    = sort(keys(local.every_topic))
 
-  # Title, and what is drawn: a list of metrics as a dashboard's JSON has them.
+  # Title, and what is drawn: a list of metrics as a dashboard's JSON has them. A dashboard of up to 50 metrics is free, so
+  # what an alarm tells as well, and seldom rings, is left out.
   drawn = concat([for metric in local.own.metrics : [metric.title, [[{
     # Every pipeline, also one that comes later.
     expression = "SEARCH('{${local.own.namespace},${join(",", local.own.dimensions)}} MetricName=\"${metric.name}\"', '${metric.statistic}', 300)"
@@ -15,11 +16,12 @@ locals {
     ["Invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Invocations", "FunctionName", name, { stat = "Sum" }]]],
     ["Errors and throttles", concat(
       [for name in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum" }]],
-      [for name in local.function_names : ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum" }]],
+      # Of those that others call.
+      [for name in sort(keys(local.by_url)) : ["AWS/Lambda", "Throttles", "FunctionName", "${local.prefix}-${name}", { stat = "Sum" }]],
     )],
     ["Duration of invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "Maximum" }]]],
     ["Messages waiting", [for name in local.queue_names : ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]]],
-    ["Age of the oldest message", [for name in local.queue_names : ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name, { stat = "Maximum" }]]],
+    ["Messages being handled, or waiting for their next try", [for name in sort(keys(local.watched_queues)) : ["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "QueueName", name, { stat = "Maximum" }]]],
     ["Messages published, and not delivered", concat(
       [for name in local.topic_names : ["AWS/SNS", "NumberOfMessagesPublished", "TopicName", name, { stat = "Sum" }]],
       [for name in local.topic_names : ["AWS/SNS", "NumberOfNotificationsFailed", "TopicName", name, { stat = "Sum" }]],
@@ -62,7 +64,7 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  alarm_arns = flatten([
+  alarm_arns = flatten([aws_cloudwatch_metric_alarm.rounds.arn, [
     for alarms in [
       aws_cloudwatch_metric_alarm.errors,
       aws_cloudwatch_metric_alarm.throttles,
@@ -72,5 +74,5 @@ locals {
       aws_cloudwatch_metric_alarm.stale,
       aws_cloudwatch_metric_alarm.undelivered,
     ] : [for alarm in values(alarms) : alarm.arn]
-  ])
+  ]])
 }

@@ -18,11 +18,11 @@ module "function" {
   )
 
   # Bounds the cost of a public address: more requests at once are answered 429. -1, the default, takes from the account's pool.
-  reserved_concurrency = try(each.value.url.reserved_concurrency, -1)
+  reserved_concurrency = can(each.value.url) ? coalesce(var.webhook_reserved_concurrency, each.value.url.reserved_concurrency) : -1
 
   # Only Scheduler invokes asynchronously. A URL answers its caller, and a queue keeps its own failures.
   async = can(each.value.schedule) ? {
-    failures_arn = aws_sqs_queue.failures["functions"].arn
+    failures_arn = each.value.schedule.retries > 0 ? aws_sqs_queue.failures["functions"].arn : null
     max_age_s    = each.value.schedule.max_age_s
     retries      = each.value.schedule.retries
   } : null
@@ -42,8 +42,9 @@ locals {
           Resource = local.arns[resource]
         }
       ],
-      # An event that failed every try is kept with its reason.
-      can(function.schedule) ? [
+      # An event that failed every try is kept with its reason. Of one that is tried once the next is as good, and soon there:
+      # kept, it would have the alarm ring for one short failure and hide those that follow.
+      try(function.schedule.retries, 0) > 0 ? [
         {
           Sid      = "FailedEvents"
           Effect   = "Allow"

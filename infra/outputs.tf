@@ -6,6 +6,11 @@ output "webhook_url" {
   ))
 }
 
+output "region" {
+  description = "AWS_REGION of the AWS CLI and of `make`'s commands."
+  value       = var.region
+}
+
 output "topic_arn" {
   description = "SYNCWATCH_TOPIC_ARN of `make alert-test` and of other commands."
   value       = local.arns["topic:notices"]

@@ -6,10 +6,11 @@ locals {
 
   # What functions and schedules themselves leave behind. Not in the table: no function knows of these.
   failure_queues = {
-    functions = "Events that a function failed at, every time"
-    schedules = "Events that Scheduler could not hand to Lambda"
-    alarms    = "Alarms that PagerDuty did not take"
+    functions = { meaning = "Events that a function failed at, every time", remedy = "${local.after_reading}, mend it, run the function once by hand, purge the queue." }
+    schedules = { meaning = "Events that Scheduler could not hand to Lambda", remedy = "${local.after_reading}, mend it, run the function once by hand, purge the queue." }
+    alarms    = { meaning = "Alarms that PagerDuty did not take", remedy = "${local.after_reading} and which alarm it was, mend the subscription of ${local.prefix}-page, look whether the alarm still rings, purge the queue." }
   }
+  after_reading      = "They cannot be moved back. Read the reason"
   failure_queue_arns = { for name in keys(local.failure_queues) : name => "${local.arn_root}:sqs:${local.here}:${local.prefix}-failed-${name}" }
 }
 
@@ -108,4 +109,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   scaling_config {
     maximum_concurrency = each.value.queue.max_concurrency
   }
+
+  # Lambda makes one only for a function that may read the queue already.
+  depends_on = [module.function]
 }

@@ -30,6 +30,9 @@ resource "aws_scheduler_schedule" "this" {
       arn = aws_sqs_queue.failures["schedules"].arn
     }
   }
+
+  # Nothing is to run before it may do what it does: the first round would fail, and people be called.
+  depends_on = [module.function, aws_iam_role_policy.publish_encrypted, aws_iam_role_policy.scheduler]
 }
 
 # One role for all schedules: it may start exactly the functions that have one.
@@ -40,6 +43,7 @@ resource "aws_iam_role" "scheduler" {
     Version = "2012-10-17"
     Statement = [
       {
+        Sid       = "ByScheduler"
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
         Principal = { Service = "scheduler.amazonaws.com" }

@@ -45,8 +45,12 @@ resource "aws_sns_topic_subscription" "notice_emails" {
   topic_arn = aws_sns_topic.notices["topic:notices"].arn
   protocol  = "email"
   endpoint  = each.key
-  # The end of an incident has the severity of its worst time, so whoever heard of it hears that it is over.
-  filter_policy = jsonencode({ severity = slice(local.severities, index(local.severities, each.value), length(local.severities)) })
+  # The end of an incident has the severity of its worst time, so whoever heard of it hears that it is over. What a silence
+  # held back is told to all, as it may have been of any severity. All keys of a policy must match but for those under "$or".
+  filter_policy = jsonencode({ "$or" = [
+    { severity = slice(local.severities, index(local.severities, each.value), length(local.severities)) },
+    { kind = ["held-back"] },
+  ] })
 }
 
 resource "aws_sns_topic_subscription" "queues" {
@@ -133,6 +137,7 @@ resource "aws_iam_role" "slack" {
     Version = "2012-10-17"
     Statement = [
       {
+        Sid       = "BySlack"
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
         Principal = { Service = "chatbot.amazonaws.com" }

@@ -90,6 +90,22 @@ variable "webhook_rate" {
   }
 }
 
+variable "webhook_reserved_concurrency" {
+  description = "How many webhooks may be taken at once; more are answered 429, and Census tries again. AWS refuses it if the account's quota is too small (README.md). null: as functions.json says. -1: no limit of its own, with webhook_front = \"http-api\" alone."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.webhook_reserved_concurrency == null || try(var.webhook_reserved_concurrency == -1 || (var.webhook_reserved_concurrency >= 1 && floor(var.webhook_reserved_concurrency) == var.webhook_reserved_concurrency), false)
+    error_message = "webhook_reserved_concurrency must be a whole number from 1, or -1 for none; with 0 no webhook would be taken."
+  }
+
+  validation {
+    condition     = var.webhook_reserved_concurrency != -1 || var.webhook_front == "http-api"
+    error_message = "webhook_reserved_concurrency = -1 needs webhook_front = \"http-api\", which has a throttle of its own: nothing else bounds what a public Function URL may cost."
+  }
+}
+
 variable "schedules_enabled" {
   description = "Whether EventBridge Scheduler fires the functions. Turned off, nothing is watched, and the alarms on silence say so."
   type        = bool

@@ -24,7 +24,10 @@ run "each_function" {
   assert {
     condition = alltrue([for alarms in [aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration] :
       toset(keys(alarms)) == toset(keys(local.table.functions)) &&
-      alltrue([for name, alarm in alarms : alarm.dimensions == tomap({ FunctionName = "syncwatch-${name}" }) && alarm.namespace == "AWS/Lambda" && alarm.comparison_operator == "GreaterThanThreshold" && alarm.treat_missing_data == "notBreaching"])
+      alltrue([for name, alarm in alarms :
+        alarm.dimensions == tomap({ FunctionName = "syncwatch-${name}" }) && alarm.namespace == "AWS/Lambda" && alarm.comparison_operator == "GreaterThanThreshold" &&
+        alarm.period == 300 && alarm.treat_missing_data == "notBreaching"
+      ])
     ])
     error_message = "A function has no alarm on its errors, its throttles or its duration."
   }
@@ -39,8 +42,20 @@ run "each_function" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.errors["schedule-verification"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.errors["daily-validation"].evaluation_periods == 1
+    condition = { for name, alarm in aws_cloudwatch_metric_alarm.errors : name => alarm.evaluation_periods } == {
+      for name, function in local.table.functions : name => startswith(try(function.schedule.expression, ""), "rate(") ? 2 : 1
+    }
     error_message = "A nightly failure must be told at once, a failure every few minutes when it comes again."
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.errors["schedule-verification"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.errors["daily-validation"].evaluation_periods == 1
+    error_message = "The table's schedules are no longer told apart."
+  }
+
+  assert {
+    condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.throttles), values(aws_cloudwatch_metric_alarm.duration)) : alarm.evaluation_periods == 1])
+    error_message = "A throttled or slow function is told of late."
   }
 }
 
@@ -74,6 +89,33 @@ run "silence" {
   }
 }
 
+run "rounds" {
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.rounds.namespace == jsondecode(file("metrics.json")).namespace &&
+      contains(jsondecode(file("metrics.json")).metrics[*].name, aws_cloudwatch_metric_alarm.rounds.metric_name) &&
+      aws_cloudwatch_metric_alarm.rounds.metric_name == "Rounds" &&
+      aws_cloudwatch_metric_alarm.rounds.statistic == "Sum" &&
+      aws_cloudwatch_metric_alarm.rounds.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.rounds.threshold == 1 &&
+      aws_cloudwatch_metric_alarm.rounds.treat_missing_data == "breaching"
+    )
+    error_message = "schedule-verification could fail in every round without anybody hearing of it."
+  }
+
+  assert {
+    condition     = length(regexall("(?m)^name = \"${aws_cloudwatch_metric_alarm.rounds.dimensions.Pipeline}\"$", file("pipeline.toml"))) == 1 && keys(aws_cloudwatch_metric_alarm.rounds.dimensions) == tolist(jsondecode(file("metrics.json")).dimensions)
+    error_message = "The alarm on good rounds looks at another pipeline than that of pipeline.toml."
+  }
+
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.rounds.period == aws_cloudwatch_metric_alarm.silence["schedule-verification"].period &&
+      aws_cloudwatch_metric_alarm.rounds.evaluation_periods == aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods
+    )
+    error_message = "The lack of good rounds is told at another time than the lack of any."
+  }
+}
+
 run "queues_and_topics" {
   assert {
     condition = toset(keys(aws_cloudwatch_metric_alarm.failed)) == toset(concat(
@@ -86,20 +128,47 @@ run "queues_and_topics" {
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.failed :
       alarm.namespace == "AWS/SQS" && alarm.metric_name == "ApproximateNumberOfMessagesVisible" && alarm.statistic == "Maximum" &&
-      alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ QueueName = name })
+      alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ QueueName = name }) &&
+      alarm.period == 300 && alarm.evaluation_periods == 1 && alarm.treat_missing_data == "notBreaching"
     ])
     error_message = "An alarm on a dead-letter queue looks at something else than its depth."
+  }
+
+  assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.failed :
+      strcontains(alarm.alarm_description, name) &&
+      strcontains(alarm.alarm_description, "redrive") == !startswith(name, "syncwatch-failed-") &&
+      strcontains(alarm.alarm_description, "purge the queue") == startswith(name, "syncwatch-failed-")
+    ])
+    error_message = "An alarm asks to move messages back where there is no queue to move them to, or does not where there is one."
   }
 
   assert {
     condition = (
       toset(keys(aws_cloudwatch_metric_alarm.stale)) == toset([for function in values(local.table.functions) : local.table.resources[function.queue.source].name if can(function.queue)]) &&
       alltrue([for name, alarm in aws_cloudwatch_metric_alarm.stale :
-        alarm.namespace == "AWS/SQS" && alarm.metric_name == "ApproximateAgeOfOldestMessage" && alarm.statistic == "Maximum" &&
-        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold > 0 && alarm.dimensions == tomap({ QueueName = name })
+        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching" &&
+        alarm.metric_name == null && alarm.datapoints_to_alarm == null
       ])
     )
     error_message = "A queue could stand still without anybody hearing of it."
+  }
+
+  # What a function failed at is hidden most of the time, and SQS leaves it out of the age of the oldest message.
+  assert {
+    condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.stale :
+      { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { messages = "waiting + handled" } &&
+      { for query in alarm.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat, metric.period, metric.dimensions]] if query.return_data != true } == {
+        waiting = [["AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", 60, tomap({ QueueName = name })]]
+        handled = [["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum", 60, tomap({ QueueName = name })]]
+      }
+    ])
+    error_message = "An alarm on a queue that stands still does not count both the messages that wait and those that are being handled."
+  }
+
+  assert {
+    condition     = { for name, alarm in aws_cloudwatch_metric_alarm.stale : name => 60 * alarm.evaluation_periods } == { for resource in values(local.table.resources) : resource.name => resource.stale_after_s if can(resource.stale_after_s) }
+    error_message = "A queue that stands still is not told of when the table says."
   }
 
   assert {
@@ -107,7 +176,8 @@ run "queues_and_topics" {
       toset(keys(aws_cloudwatch_metric_alarm.undelivered)) == toset(["syncwatch-notices", "syncwatch-alarms", "syncwatch-page"]) &&
       alltrue([for name, alarm in aws_cloudwatch_metric_alarm.undelivered :
         alarm.namespace == "AWS/SNS" && alarm.metric_name == "NumberOfNotificationsFailed" && alarm.statistic == "Sum" &&
-        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ TopicName = name })
+        alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ TopicName = name }) &&
+        alarm.period == 300 && alarm.evaluation_periods == 1 && alarm.treat_missing_data == "notBreaching"
       ])
     )
     error_message = "SNS could fail to deliver without anybody hearing of it."
@@ -124,7 +194,7 @@ run "who_hears" {
   assert {
     condition = alltrue(flatten([for alarms in [
       aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
-      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered,
+      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds },
       ] : [for alarm in values(alarms) :
       contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms") &&
       alarm.ok_actions == alarm.alarm_actions &&
@@ -135,7 +205,7 @@ run "who_hears" {
   }
 
   assert {
-    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.silence, aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale] : [
+    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.silence, { rounds = aws_cloudwatch_metric_alarm.rounds }, aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale] : [
       for alarm in values(alarms) : contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-page")
     ]]))
     error_message = "Nobody gets up for a function that stopped, or for messages that are stuck."

@@ -11,12 +11,17 @@ variables {
 
 run "mail_by_severity" {
   assert {
-    condition = { for address, subscription in aws_sns_topic_subscription.notice_emails : address => jsondecode(subscription.filter_policy).severity } == {
-      "everything@example.com" = ["info", "warning", "error", "critical"]
-      "today@example.com"      = ["error", "critical"]
-      "now@example.com"        = ["critical"]
+    condition = { for address, subscription in aws_sns_topic_subscription.notice_emails : address => jsondecode(subscription.filter_policy) } == {
+      "everything@example.com" = { "$or" = [{ severity = ["info", "warning", "error", "critical"] }, { kind = ["held-back"] }] }
+      "today@example.com"      = { "$or" = [{ severity = ["error", "critical"] }, { kind = ["held-back"] }] }
+      "now@example.com"        = { "$or" = [{ severity = ["critical"] }, { kind = ["held-back"] }] }
     }
-    error_message = "Somebody gets other severities than asked for."
+    error_message = "Somebody gets other severities than asked for, or does not hear what a silence held back."
+  }
+
+  assert {
+    condition     = alltrue([for subscription in values(aws_sns_topic_subscription.notice_emails) : subscription.filter_policy_scope != "MessageBody"])
+    error_message = "The body of a notice has other keys than its attributes."
   }
 
   assert {
@@ -59,5 +64,16 @@ run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 6
     error_message = "The dashboard has other tiles than it should."
+  }
+
+  # The metrics of the first tiles are searched for: one for each pipeline.
+  assert {
+    condition     = sum([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : length(try(widget.properties.metrics, []))]) <= 50
+    error_message = "A dashboard of more than 50 metrics is not free: leave some out, or split it (three are free)."
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == length(local.alarm_arns) && contains(local.alarm_arns, aws_cloudwatch_metric_alarm.rounds.arn)
+    error_message = "The dashboard leaves out an alarm."
   }
 }

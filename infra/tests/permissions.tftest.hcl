@@ -4,11 +4,71 @@ mock_provider "aws" {
   source = "./tests/mocks"
 }
 
+# By name, as mocked queues all have one URL, and it matters which of them a policy is of.
+override_resource {
+  target = aws_sqs_queue.work["queue:notices"]
+  values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-notices-relay", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-notices-relay" }
+}
+
+override_resource {
+  target = aws_sqs_queue.dead_letters["queue:notices-dead"]
+  values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-notices-relay-dead", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-notices-relay-dead" }
+}
+
+override_resource {
+  target = aws_sqs_queue.failures["alarms"]
+  values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-alarms", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms" }
+}
+
 variables {
   notice_emails            = { "data-operations@example.com" = "warning" }
   alarm_emails             = ["data-operations@example.com"]
   pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
+  slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
   heartbeat                = true
+}
+
+run "nobody_else_may_take_a_role" {
+  assert {
+    condition = alltrue([for function in values(module.function) : jsondecode(function.made.role.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "ByLambda"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "lambda.amazonaws.com" }
+      }]
+    }])
+    error_message = "Something else than Lambda may take the role of a function."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.scheduler.assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "ByScheduler"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "scheduler.amazonaws.com" }
+        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012", "aws:SourceArn" = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/default" } }
+      }]
+    }
+    error_message = "Something else than this account's schedules may take the scheduler's role."
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.slack[0].assume_role_policy) == {
+      Version = "2012-10-17"
+      Statement = [{
+        Sid       = "BySlack"
+        Effect    = "Allow"
+        Action    = "sts:AssumeRole"
+        Principal = { Service = "chatbot.amazonaws.com" }
+        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
+      }]
+    }
+    error_message = "Something else than this account's chat configurations may take the role of the Slack channel."
+  }
 }
 
 run "functions_may_do_what_the_table_says_and_write_their_own_log" {
@@ -18,7 +78,7 @@ run "functions_may_do_what_the_table_says_and_write_their_own_log" {
       toset(concat(
         [for permission in function.permissions : "${permission.action} ${local.arns[permission.resource]}"],
         [for action in ["logs:CreateLogStream", "logs:PutLogEvents"] : "${action} arn:aws:logs:us-west-2:123456789012:log-group:/aws/lambda/syncwatch-${name}:*"],
-        can(function.schedule) ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
+        try(function.schedule.retries, 0) > 0 ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
       ))
     ])
     error_message = "A function may do more or less than functions.json says."
@@ -59,7 +119,12 @@ run "publishers_may_use_the_key_of_the_topics" {
   assert {
     condition = alltrue([for name, policy in aws_iam_role_policy.publish_encrypted :
       policy.role == module.function[name].made.role.name &&
-      [for statement in jsondecode(policy.policy).Statement : [statement.Action, statement.Resource]] == [[["kms:Decrypt", "kms:GenerateDataKey*"], aws_kms_key.topics.arn]]
+      jsondecode(policy.policy).Statement == [{
+        Sid      = "NoticesKey"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey*"]
+        Resource = aws_kms_key.topics.arn
+      }]
     ])
     error_message = "A function that publishes cannot use the key: its notices would be refused."
   }
@@ -114,11 +179,6 @@ run "the_scheduler_may_start_scheduled_functions_and_keep_what_failed" {
     condition     = aws_iam_role_policy.scheduler.role == aws_iam_role.scheduler.name && alltrue([for schedule in values(aws_scheduler_schedule.this) : schedule.target[0].role_arn == aws_iam_role.scheduler.arn])
     error_message = "A schedule does not have the scheduler's role."
   }
-
-  assert {
-    condition     = jsondecode(aws_iam_role.scheduler.assume_role_policy).Statement[0].Condition.StringEquals == { "aws:SourceAccount" = "123456789012", "aws:SourceArn" = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/default" }
-    error_message = "A schedule of another account could use the scheduler's role."
-  }
 }
 
 run "topics_take_from_roles_and_alarms" {
@@ -154,20 +214,32 @@ run "topics_take_from_roles_and_alarms" {
 
 run "queues_take_from_their_topic" {
   assert {
-    condition = toset([for policy in values(aws_sqs_queue_policy.from_topic) : jsonencode(jsondecode(policy.policy).Statement)]) == toset([for name in ["syncwatch-notices-relay", "syncwatch-notices-relay-dead"] : jsonencode([{
-      Action    = ["sqs:SendMessage"]
-      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" } }
-      Effect    = "Allow"
-      Principal = { Service = "sns.amazonaws.com" }
-      Resource  = "arn:aws:sqs:us-west-2:123456789012:${name}"
-      Sid       = "FromTopic"
-    }])])
+    condition = { for policy in values(aws_sqs_queue_policy.from_topic) : policy.queue_url => jsondecode(policy.policy).Statement } == {
+      for name in ["syncwatch-notices-relay", "syncwatch-notices-relay-dead"] : "https://sqs.us-west-2.amazonaws.com/123456789012/${name}" => [{
+        Sid       = "FromTopic"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["sqs:SendMessage"]
+        Resource  = "arn:aws:sqs:us-west-2:123456789012:${name}"
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" } }
+      }]
+    }
     error_message = "The relay's queues do not take notices from their topic, or take from others."
   }
 
   assert {
-    condition     = jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement[0].Resource == "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms" && jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement[0].Condition.ArnEquals == { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" }
-    error_message = "What PagerDuty did not take is not kept."
+    condition = (
+      aws_sqs_queue_policy.undelivered_alarms.queue_url == "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-failed-alarms" &&
+      jsondecode(aws_sqs_queue_policy.undelivered_alarms.policy).Statement == [{
+        Sid       = "FromTopic"
+        Effect    = "Allow"
+        Principal = { Service = "sns.amazonaws.com" }
+        Action    = ["sqs:SendMessage"]
+        Resource  = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-alarms"
+        Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" } }
+      }]
+    )
+    error_message = "What PagerDuty did not take is not kept, or others may write there."
   }
 }
 
@@ -226,7 +298,35 @@ run "an_http_api_takes_the_place_of_the_url" {
   }
 
   assert {
+    condition     = alltrue([for name, function in local.table.functions : module.function[name].made.function.reserved_concurrent_executions == try(function.url.reserved_concurrency, -1)])
+    error_message = "The API brings other limits than those of the table."
+  }
+
+  assert {
     condition     = output.webhook_url == "https://mocked.execute-api.us-west-2.amazonaws.com/webhooks/census"
     error_message = "The webhook's address is not that of the API."
+  }
+}
+
+run "a_small_account_may_reserve_less" {
+  variables {
+    webhook_reserved_concurrency = 2
+  }
+
+  assert {
+    condition     = { for name, function in module.function : name => function.made.function.reserved_concurrent_executions } == { for name, function in local.table.functions : name => can(function.url) ? 2 : -1 }
+    error_message = "Not exactly the functions behind the webhook's address may run twice at once."
+  }
+}
+
+run "behind_an_http_api_nothing_need_be_reserved" {
+  variables {
+    webhook_front                = "http-api"
+    webhook_reserved_concurrency = -1
+  }
+
+  assert {
+    condition     = alltrue([for function in values(module.function) : function.made.function.reserved_concurrent_executions == -1])
+    error_message = "An account with AWS's smallest quota could not deploy: something is reserved still."
   }
 }

@@ -1,6 +1,7 @@
 """Removes each alarm, dead-letter queue and permission from a copy of infra/, one at a time: `terraform test` must fail.
 
-What functions.json declares is removed in the same way by tests/it/permissions.rs and by the table's own tests.
+What functions.json grants is held to what functions use by tests/it/deployed.rs; the rest of it has tests of its own in
+tests/lab/src/aws/functions_table.rs.
 """
 
 import argparse
@@ -68,7 +69,7 @@ def removals(path, text):
             yield f"{'an instance of ' if less else ''}{kind}.{name}", tests, without(text, start, end, less or "")
         block = text[start:end]
         for inner in DEAD_LETTER_BLOCKS:
-            for found in re.finditer(rf"^( +){inner} \{{\n(?:.*\n)*?\1\}}\n", block, re.MULTILINE):
+            for found in re.finditer(rf'^( +)(?:dynamic ")?{inner}"? \{{\n(?:.*\n)*?\1\}}\n', block, re.MULTILINE):
                 yield f"{inner} of {kind}.{name}", "functions", without(text, start + found.start(), start + found.end())
         for found in re.finditer(r"^  redrive_policy\s+= (?:.*\{\n(?:.*\n)*?  \}.*|.*)\n", block, re.MULTILINE):
             tests = {"work": "functions", "queues": "notices", "pagerduty": "alarms"}[name]
@@ -77,8 +78,10 @@ def removals(path, text):
     for found in re.finditer(r"^( +)\{\n(?:\1 .*\n)*?\1\},?\n", text, re.MULTILINE):
         sid = re.search(r'^ +Sid +?= "(\w+)"', found[0], re.MULTILINE)
         less = without(text, found.start(), found.end())
-        # Of a policy of one statement, the policy itself is removed above.
-        if sid and not re.search(r" Statement = \[\n *\]", less):
+        if sid and re.search(r" Statement = \[\n *\]", less):
+            # The only one of its policy, and a policy needs one: it forbids instead.
+            less = without(text, found.start(), found.end(), found[0].replace('"Allow"', '"Deny"'))
+        if sid:
             yield f"statement {sid[1]} of {path}", "permissions", less
     failed = re.search(r"^  failure_queues = \{\n((?:    .*\n)*)", text, re.MULTILINE)
     for found in re.finditer(r"^ +(\w+) += .*\n", failed[1] if failed else "", re.MULTILINE):

@@ -138,3 +138,23 @@ run "a_setting_that_no_function_takes" {
 
   expect_failures = [var.optional_settings]
 }
+
+run "a_url_that_nothing_bounds" {
+  command = plan
+
+  variables {
+    webhook_reserved_concurrency = -1
+  }
+
+  expect_failures = [var.webhook_reserved_concurrency]
+}
+
+run "no_webhook_at_all" {
+  command = plan
+
+  variables {
+    webhook_reserved_concurrency = 0
+  }
+
+  expect_failures = [var.webhook_reserved_concurrency]
+}

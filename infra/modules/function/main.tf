@@ -44,11 +44,18 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   maximum_event_age_in_seconds = var.async.max_age_s
   maximum_retry_attempts       = var.async.retries
 
-  destination_config {
-    on_failure {
-      destination = var.async.failures_arn
+  dynamic "destination_config" {
+    for_each = var.async.failures_arn[*]
+
+    content {
+      on_failure {
+        destination = destination_config.value
+      }
     }
   }
+
+  # Lambda takes a destination only if the function may already write there.
+  depends_on = [aws_iam_role_policy.this]
 }
 
 resource "aws_iam_role" "this" {
@@ -58,6 +65,7 @@ resource "aws_iam_role" "this" {
     Version = "2012-10-17"
     Statement = [
       {
+        Sid       = "ByLambda"
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
         Principal = { Service = "lambda.amazonaws.com" }

@@ -54,6 +54,6 @@ variable "reserved_concurrency" {
 }
 
 variable "async" {
-  description = "For a function that is invoked asynchronously: how long and how often an event is tried, and the queue for one that failed. null for others."
+  description = "For a function that is invoked asynchronously: how long and how often an event is tried, and the queue for one that failed every try, or null to forget it. null for others."
   type        = object({ failures_arn = string, max_age_s = number, retries = number })
 }

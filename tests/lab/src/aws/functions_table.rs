@@ -223,7 +223,7 @@ pub struct QueueSpec {
     /// How often a message may be received before it goes to `dead_letter`.
     #[serde(default)]
     pub max_receives: Option<i32>,
-    /// From which age of its oldest message on people hear of it, in seconds.
+    /// People hear of it once it has not been empty for so long, in seconds.
     #[serde(default)]
     pub stale_after_s: Option<i32>,
     /// The topic whose messages it gets, in SNS's envelope.
