@@ -168,6 +168,7 @@ infra-check: check-config terraform-check ## Check the pipeline file, the table 
 terraform-check: $(LINT_STAMP) $(INFRA_OUT)/zips ## Check infra/ alone: terraform fmt, validate and test, that each removal of a guard is noticed, and checkov
 	@$(need-terraform)
 	$(TERRAFORM) fmt -check -diff -recursive infra
+	@$(PYTHON) infra/cost.py --check
 	@for root in infra infra/databricks; do \
 		echo "==> Testing $$root"; \
 		$(TERRAFORM) -chdir=$$root init -backend=false -input=false >/dev/null; \
@@ -176,11 +177,10 @@ terraform-check: $(LINT_STAMP) $(INFRA_OUT)/zips ## Check infra/ alone: terrafor
 	done
 	@echo '==> Removing each alarm, dead-letter queue and permission in turn'
 	@$(PYTHON) infra/tests/removals.py --terraform '$(TERRAFORM)' --zips '$(INFRA_OUT)/zips'
-	@$(PYTHON) infra/cost.py --check
 	'$(LINT_VENV)/bin/checkov' --directory infra --config-file infra/.checkov.yaml
 
 .PHONY: cost
-cost: ## Compute what a month costs, from the published prices in infra/prices.json
+cost: ## Compute what a month costs, from the published prices in infra/prices.json, and write it into infra/README.md
 	@$(PYTHON) infra/cost.py
 
 .PHONY: plan
