@@ -297,10 +297,11 @@ PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --manifest-path
 $(call weigh-zips,$(ODBC_FUNCTIONS),$(CARGO_TARGET_DIR)/lambda/odbc/$(1),$(ODBC_ZIP_LIMIT))
 endef
 
-# Tells the sizes of the zips of some functions in a folder, and fails beyond the limit.
+# Makes the same bytes of the same files, tells the sizes of the zips of some functions in a folder, and fails beyond the limit.
 define weigh-zips
 for name in $(1); do \
 	zip="$(2)/$$name/bootstrap.zip"; \
+	$(PYTHON) '$(CURDIR)/.ci/settle-zips.py' "$$zip"; \
 	size=$$(stat -c %s "$$zip"); \
 	printf '    %-24s %d kB\n' "$$name" "$$((size / 1000))"; \
 	if [ "$$size" -gt $(3) ]; then echo "$$zip is over $(3) bytes" >&2; exit 1; fi; \

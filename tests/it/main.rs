@@ -22,6 +22,7 @@ mod odbc_zips;
 mod on_aws;
 #[cfg(test)]
 mod operate;
+mod packages;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

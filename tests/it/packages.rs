@@ -1,0 +1,42 @@
+//! What is packed for AWS.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::process::Command;
+
+use syncwatch_lab::aws::workspace_root;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+/// A zip of these files, each with its permissions, packed in that order in this year.
+fn pack(path: &std::path::Path, year: u16, files: &[(&str, u32)]) {
+    let mut packed = ZipWriter::new(File::create(path).unwrap());
+    for (name, permissions) in files {
+        let moment = zip::DateTime::from_date_and_time(year, 11, 25, 12, 0, 0).unwrap();
+        let options = SimpleFileOptions::default().unix_permissions(*permissions).last_modified_time(moment);
+        packed.start_file(*name, options).unwrap();
+        packed.write_all(name.as_bytes()).unwrap();
+    }
+    packed.finish().unwrap();
+}
+
+#[test]
+fn the_same_files_make_the_same_zip_whenever_they_were_built_and_stay_executable() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, other) = (folder.path().join("one.zip"), folder.path().join("other.zip"));
+    pack(&one, 2025, &[("bootstrap", 0o755), ("pipeline.toml", 0o644)]);
+    pack(&other, 2026, &[("pipeline.toml", 0o644), ("bootstrap", 0o755)]);
+    assert_ne!(fs::read(&one).unwrap(), fs::read(&other).unwrap());
+    let script = workspace_root().join(".ci/settle-zips.py");
+    let ended = Command::new("python3").arg(script).args([&one, &other]).status().unwrap();
+    assert!(ended.success());
+    assert_eq!(fs::read(&one).unwrap(), fs::read(&other).unwrap());
+
+    let mut settled = zip::ZipArchive::new(File::open(&one).unwrap()).unwrap();
+    let entries: Vec<(String, Option<u32>)> = (0..settled.len())
+        .map(|index| {
+            let entry = settled.by_index(index).unwrap();
+            (entry.name().to_owned(), entry.unix_mode().map(|mode| mode & 0o777))
+        })
+        .collect();
+    assert_eq!(entries, [("bootstrap".to_owned(), Some(0o755)), ("pipeline.toml".to_owned(), Some(0o644))]);
+}
