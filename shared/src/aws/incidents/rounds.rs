@@ -3,7 +3,7 @@
 //! One item for each function beside the pipeline's partition, in `<pipeline>/rounds`: one write and one read, however
 //! many checks there are.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -117,17 +117,7 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, AttributeValue::S(DATA_CHECKS.to_owned()))
-            .send()
-            .await
-            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
-        let Some(stored) = answer.item.filter(|stored| !stored.is_empty()) else { return Ok(None) };
+        let Some(stored) = self.record_of(pipeline, DATA_CHECKS).await? else { return Ok(None) };
         let item = Item(&stored);
         let read = || {
             let at: Timestamp = item.parsed(BEGAN_AT, "an instant")?;
@@ -135,6 +125,25 @@ impl IncidentStore {
             Ok(ValidatedRound { at, checks })
         };
         read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
+    }
+
+    /// What is recorded of a function's rounds.
+    async fn record_of(
+        &self,
+        pipeline: &str,
+        function: &str,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, Error> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .consistent_read(true)
+            .key(item::PIPELINE, partition(pipeline))
+            .key(item::CHECK_SUBJECT, AttributeValue::S(function.to_owned()))
+            .send()
+            .await
+            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
+        Ok(answer.item.filter(|stored| !stored.is_empty()))
     }
 
     /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
@@ -189,17 +198,7 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, AttributeValue::S(SNAPSHOT.to_owned()))
-            .send()
-            .await
-            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
-        let Some(stored) = answer.item.filter(|stored| !stored.is_empty()) else { return Ok(None) };
+        let Some(stored) = self.record_of(pipeline, SNAPSHOT).await? else { return Ok(None) };
         let item = Item(&stored);
         let read = || {
             let written_at = match item.optional_text(WRITTEN_AT)? {
