@@ -22,6 +22,7 @@ mod odbc_zips;
 mod on_aws;
 #[cfg(test)]
 mod operate;
+#[cfg(test)]
 mod packages;
 #[cfg(test)]
 mod readme;

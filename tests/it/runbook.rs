@@ -571,7 +571,7 @@ async fn every_question_to_census_is_answered_by_the_labs() {
 
 /// Of AWS's command line: service, operation, and the options that the runbook may use, by AWS CLI's own reference.
 const AWS: [(&str, &str, &[&str]); 4] = [
-    ("lambda", "invoke", &["--function-name", "--cli-binary-format", "--payload"]),
+    ("lambda", "invoke", &["--function-name", "--cli-binary-format", "--cli-read-timeout", "--payload"]),
     ("logs", "tail", &["--since"]),
     ("sns", "list-subscriptions-by-topic", &["--topic-arn"]),
     ("configure", "export-credentials", &["--format"]),
