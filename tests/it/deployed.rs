@@ -9,6 +9,7 @@ use serde_json::json;
 use syncwatch::checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::metrics;
+use syncwatch::notice::Kind;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::warehouse::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
@@ -222,4 +223,10 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
         file["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
     let written: BTreeSet<&str> = metrics::Metric::ALL.iter().map(|metric| metric.name()).collect();
     assert_eq!(shown, written);
+}
+
+#[test]
+fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
+    let kind = serde_json::to_string(&Kind::HeldBack).unwrap();
+    assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
 }
