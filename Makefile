@@ -12,6 +12,9 @@ VENV ?= .venv
 # The lab looks for ministack here.
 export SYNCWATCH_VENV := $(abspath $(VENV))
 
+# PostgreSQL's ODBC driver reads and writes text by the locale, and a bare machine has none that knows more than ASCII.
+export LANG := $(or $(LANG),C.UTF-8)
+
 # In CI the lock file is the truth; at a desk, cargo may complete it.
 LOCKED := $(if $(CI),--locked)
 # Always for the workspace as a whole: built for one package alone, its dependencies have other features and are built twice.

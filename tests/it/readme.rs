@@ -62,3 +62,14 @@ fn the_picture_of_the_data_flow_names_every_function() {
         assert!(picture.contains(&format!("[{function}]")), "the picture has no {function}");
     }
 }
+
+#[test]
+fn the_way_from_clone_to_guarded_is_the_same_wherever_it_is_told() {
+    let way = |text: &str, heading: &str| {
+        let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("there is no {heading}"));
+        let (_, rest) = section.split_once("```sh\n").unwrap();
+        rest.split("```").next().unwrap().to_owned()
+    };
+    let infra = fs::read_to_string(root().join("infra/README.md")).unwrap();
+    assert_eq!(way(&readme(), "\n## Deploy\n"), way(&infra, "\n## From clone to guarded\n"));
+}
