@@ -92,6 +92,14 @@ async fn the_zip_tells_a_fault_once_and_its_end_once_however_often_it_runs() {
         notices(&answer.value)
     };
     assert_eq!(run().await, [""; 0]);
+    let log = stage.deployment.function_log(FUNCTION).await.unwrap();
+    let metrics: Vec<Value> = log
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line.get("_aws").is_some())
+        .collect();
+    assert_eq!(metrics.len(), 1, "one line of metrics for a round: {log:#?}");
+    assert_eq!((&metrics[0]["Rounds"], &metrics[0]["Pipeline"]), (&json!(1), &json!("properties")));
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     assert_eq!(run().await, ["opened properties/sync-paused/properties-create"]);
     assert_eq!(run().await, [""; 0]);

@@ -14,11 +14,12 @@ use tracing_subscriber::{Layer as _, fmt};
 
 use super::Env;
 
-/// Starts logging. Calling it again changes nothing.
+/// Starts logging, and the metrics that go the same way. Calling it again changes nothing.
 ///
 /// `AWS_LAMBDA_LOG_LEVEL` (else `RUST_LOG`, else `info`) says how much; `AWS_LAMBDA_LOG_FORMAT=Text` turns JSON into
 /// text for people. Lambda sets the first and the last from the function's logging configuration.
 pub fn init(env: &Env) {
+    super::metrics::begin();
     let filter = filter(env);
     let registry = tracing_subscriber::registry();
     let result = if wants_text(env) {
