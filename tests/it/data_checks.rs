@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use daily_validation::judge::{Extent, judge_round};
-use daily_validation::observe::Asker;
+use daily_validation::observe::ask_all;
 use jiff::Timestamp;
 use syncwatch::checks::{DataCheck, compile, object_name, samples_statement, with_samples};
 use syncwatch::finding::{Check, Finding};
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::warehouse::{Dialect, Statement, Warehouse};
 use syncwatch_lab::engines::{self, Postgres};
 use tempfile::TempDir;
@@ -172,7 +173,7 @@ async fn findings(warehouse: &Warehouse, pipeline: &Pipeline) -> Vec<Finding> {
     let scans = compile(&pipeline.checks, dialect, zone, now()).unwrap();
     assert_eq!(scans.len(), 4);
     let asker = Asker::new(warehouse, LIMIT);
-    let mut findings = judge_round(&asker.ask_all(scans).await, Extent::Whole, now());
+    let mut findings = judge_round(&ask_all(asker, scans).await, Extent::Whole, now());
     for finding in findings.iter_mut().filter(|finding| finding.check == Check::Duplicates) {
         let of_name = |check: &&DataCheck| check.name == finding.subject;
         let check = pipeline.checks.iter().find(of_name).unwrap();

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use daily_validation::judge::{Extent, judge_round};
-use daily_validation::observe::Asker;
+use daily_validation::observe::ask_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use syncwatch::checks::compile;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Error, Settings, Statement, Warehouse};
 use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
@@ -199,7 +200,7 @@ async fn unhealthy(warehouse: &Warehouse) -> Vec<String> {
     let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
     let now = Timestamp::now();
     let scans = compile(&pipeline.checks, warehouse.dialect(), &pipeline.time_zone, now).unwrap();
-    let looked = Asker::new(warehouse, Duration::from_secs(60)).ask_all(scans).await;
+    let looked = ask_all(Asker::new(warehouse, Duration::from_secs(60)), scans).await;
     let findings = judge_round(&looked, Extent::Whole, now);
     findings.iter().filter(|finding| finding.is_unhealthy()).map(|finding| finding.subject.clone()).collect()
 }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use syncwatch::act::{Round, SentNotice};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::aws::secrets::{SecretError, SecretStore};
+use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::checks::{
     DATA_CHECKS, DataCheck, ValidatedRound, compile, samples_statement, table, with_samples,
@@ -22,13 +22,13 @@ use syncwatch::finding::{Check, Finding};
 use syncwatch::metrics::Metric;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::report::Report;
-use syncwatch::runtime::warehouse::{self, Access};
+use syncwatch::runtime::warehouse::{self, Access, Asker};
 use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};
 
 pub use config::Config;
 use judge::{Extent, judge_closed, judge_round};
-use observe::Asker;
+use observe::ask_all;
 
 /// How long the warehouse is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -212,7 +212,7 @@ impl App {
             Err(why) => return Ok((judge_closed(&scans, &why), statements)),
         };
         let asker = Asker::new(&warehouse, self.patience.round);
-        let looked = asker.ask_all(scans).await;
+        let looked = ask_all(asker, scans).await;
         let mut findings = judge_round(&looked, extent, now);
         for finding in &mut findings {
             if finding.check != Check::Duplicates || !finding.is_unhealthy() {
@@ -237,12 +237,6 @@ impl App {
             // A little less, so that it is told as that.
             start_limit: self.patience.round.mul_f64(0.9),
         };
-        match warehouse::open(&access, &self.secrets, self.http.clone()).await {
-            Ok(warehouse) => Ok(Ok(warehouse)),
-            Err(warehouse::Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => {
-                Err(error.into())
-            }
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        Ok(warehouse::open_for_round(&access, &self.secrets, self.http.clone()).await?)
     }
 }

@@ -1,9 +1,9 @@
 //! Writes what was planned, day by day.
 
 use jiff::civil::Date;
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::warehouse::{Error, Statement};
 
-use crate::observe::Asker;
 use crate::plan::{DayPlan, DayRow};
 use crate::rows::Kind;
 use crate::statements::{ROWS_A_STATEMENT, Statements};

@@ -31,7 +31,7 @@ use syncwatch::judge::{
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{self, Pipeline, SYNCWATCH};
 use syncwatch::report::Report;
-use syncwatch::runtime::warehouse::{self, Access};
+use syncwatch::runtime::warehouse::{self, Access, Asker, is_out_of_time};
 use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};
 
@@ -39,7 +39,6 @@ use act::Written;
 pub use config::Config;
 use days::{Concerned, Scope};
 use judge::{JUDGED_DAYS, Tally, judge_success, unjudged};
-use observe::Asker;
 use plan::{DataLook, DayPlan, Observation, wants_data};
 use rows::cut;
 use statements::Statements;
@@ -118,7 +117,7 @@ impl Outcome {
     }
 
     fn is_out_of_time(&self) -> bool {
-        matches!(&self.trouble, Some(Trouble::Failed(error)) if observe::is_out_of_time(error))
+        matches!(&self.trouble, Some(Trouble::Failed(error)) if is_out_of_time(error))
     }
 
     /// What is recorded of it.
@@ -373,13 +372,7 @@ impl App {
             // A little less, so that it is told as that.
             start_limit: WAREHOUSE_LIMIT.mul_f64(0.9),
         };
-        match warehouse::open(&access, &self.secrets, self.http.clone()).await {
-            Ok(warehouse) => Ok(Ok(warehouse)),
-            Err(warehouse::Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => {
-                Err(error.into())
-            }
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        Ok(warehouse::open_for_round(&access, &self.secrets, self.http.clone()).await?)
     }
 }
 
@@ -430,8 +423,7 @@ fn told(
     }
     let failure = written.failure.as_ref().map(ToString::to_string);
     // A gap that was too long for one night is no trouble of the warehouse, and the night itself is written.
-    let out_of_time =
-        !written.days.is_empty() && written.failure.as_ref().is_some_and(observe::is_out_of_time);
+    let out_of_time = !written.days.is_empty() && written.failure.as_ref().is_some_and(is_out_of_time);
     let trouble = written.failure.filter(|_| !out_of_time).map(Trouble::Failed);
     let mut table = table::table(&done);
     if let Some(why) = &failure {

@@ -12,7 +12,8 @@ use syncwatch::checks::Trouble;
 use syncwatch::incident::Incident;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, Sync};
-use syncwatch::warehouse::{Answer, Error, Row as Answered, Statement, Warehouse};
+use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
+use syncwatch::warehouse::{Error, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
@@ -29,55 +30,6 @@ const PAGE_SIZE: u32 = 100;
 const CENSUS_LIMIT: Duration = Duration::from_secs(20);
 /// Pages of one sync at the most: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
-
-/// What is waited for when the time of a round is up.
-const ALL_STATEMENTS: &str = "all statements of the round";
-
-/// Asks the warehouse, and lets it write, by a deadline.
-#[derive(Debug, Clone, Copy)]
-pub struct Asker<'w> {
-    warehouse: &'w Warehouse,
-    deadline: Instant,
-    budget: Duration,
-}
-
-impl<'w> Asker<'w> {
-    /// Whatever is not done within `budget` from now on is a time-out.
-    pub fn new(warehouse: &'w Warehouse, budget: Duration) -> Self {
-        Self { warehouse, deadline: Instant::now() + budget, budget }
-    }
-
-    /// Asks one statement.
-    ///
-    /// # Errors
-    /// See [`Error`]; a statement beyond the deadline is dropped, which cancels it.
-    pub async fn ask(self, statement: &Statement) -> Result<Answer, Error> {
-        timeout_at(self.deadline, self.warehouse.query(statement))
-            .await
-            .unwrap_or_else(|_| Err(self.too_late(statement.label())))
-    }
-
-    /// Writes statements in order, all or none of them where the warehouse has transactions.
-    ///
-    /// # Errors
-    /// See [`Error`]. Some of them may have been done; each by itself is done or not.
-    pub async fn write(self, statements: &[Statement]) -> Result<(), Error> {
-        let label = statements.first().map_or("nothing", Statement::label);
-        match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
-            Ok(done) => done.map(|_| ()),
-            Err(_) => Err(self.too_late(label)),
-        }
-    }
-
-    fn too_late(self, label: &str) -> Error {
-        Error::Timeout { statement: label.to_owned(), seconds: self.budget.as_secs(), what: ALL_STATEMENTS }
-    }
-}
-
-/// Whether the time of the round was up, and not that of one statement.
-pub fn is_out_of_time(error: &Error) -> bool {
-    matches!(error, Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
-}
 
 /// Whether the warehouse as a whole is what fails. That the time of the round was up is our own failure: each statement was
 /// answered in the time that one has, and there were too many.
@@ -253,6 +205,8 @@ async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline:
 
 #[cfg(test)]
 mod tests {
+    use syncwatch::runtime::warehouse::ALL_STATEMENTS;
+
     use super::*;
 
     #[test]

@@ -11,11 +11,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Instant, timeout_at};
 
+use crate::aws::AwsError;
 use crate::aws::secrets::{SecretError, SecretStore};
 use crate::pipeline;
 use crate::warehouse::{
-    DatabricksAuth, DatabricksSettings, Dialect, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
+    self, Answer, DatabricksAuth, DatabricksSettings, Dialect, Limits, OdbcSettings, Settings, SettingsError,
+    Statement, Warehouse,
 };
 
 /// Why the warehouse cannot be opened. Holds no part of the secret.
@@ -72,6 +75,76 @@ pub async fn open(
 ) -> Result<Warehouse, Error> {
     let text = secrets.text(access.secret).await?;
     Ok(Warehouse::open(settings(access, &text)?, http)?)
+}
+
+/// Opens the warehouse for a round of a function. That it cannot be opened is the inner error, which people must hear of;
+/// the outer one is a failure of this round.
+///
+/// # Errors
+/// AWS does not answer for the moment.
+pub async fn open_for_round(
+    access: &Access<'_>,
+    secrets: &SecretStore,
+    http: reqwest::Client,
+) -> Result<Result<Warehouse, String>, AwsError> {
+    match open(access, secrets, http).await {
+        Ok(warehouse) => Ok(Ok(warehouse)),
+        Err(Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => Err(error),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+/// What is waited for when the time of a round is up.
+pub const ALL_STATEMENTS: &str = "all statements of the round";
+
+/// Asks the warehouse, and lets it write, by the deadline of a round.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker<'w> {
+    warehouse: &'w Warehouse,
+    deadline: Instant,
+    budget: Duration,
+}
+
+impl<'w> Asker<'w> {
+    /// Whatever is not done within `budget` from now on is a time-out.
+    pub fn new(warehouse: &'w Warehouse, budget: Duration) -> Self {
+        Self { warehouse, deadline: Instant::now() + budget, budget }
+    }
+
+    /// Asks one statement.
+    ///
+    /// # Errors
+    /// See [`warehouse::Error`]; a statement beyond the deadline is dropped, which cancels it.
+    pub async fn ask(self, statement: &Statement) -> Result<Answer, warehouse::Error> {
+        timeout_at(self.deadline, self.warehouse.query(statement))
+            .await
+            .unwrap_or_else(|_| Err(self.too_late(statement.label())))
+    }
+
+    /// Writes statements in order, all or none of them where the warehouse has transactions.
+    ///
+    /// # Errors
+    /// See [`warehouse::Error`]. Some of them may have been done; each by itself is done or not.
+    pub async fn write(self, statements: &[Statement]) -> Result<(), warehouse::Error> {
+        let label = statements.first().map_or("nothing", Statement::label);
+        match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
+            Ok(done) => done.map(|_| ()),
+            Err(_) => Err(self.too_late(label)),
+        }
+    }
+
+    fn too_late(self, label: &str) -> warehouse::Error {
+        warehouse::Error::Timeout {
+            statement: label.to_owned(),
+            seconds: self.budget.as_secs(),
+            what: ALL_STATEMENTS,
+        }
+    }
+}
+
+/// Whether the time of the round was up, and not that of one statement.
+pub fn is_out_of_time(error: &warehouse::Error) -> bool {
+    matches!(error, warehouse::Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
 }
 
 fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Error> {

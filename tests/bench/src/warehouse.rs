@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use daily_validation::judge::{Extent, judge_round};
-use daily_validation::observe::{Asker, Looked};
+use daily_validation::observe::{Looked, ask_all};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use syncwatch::checks::{WAREHOUSE, compile, object_name};
 use syncwatch::finding::{Finding, Outcome};
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse};
 use syncwatch_lab::aws::workspace_root;
 use syncwatch_lab::databricks::{DatabricksServer, TOKEN, WAREHOUSE_ID};
@@ -97,7 +98,7 @@ async fn by_table(
 ) -> Result<(Vec<Finding>, Duration)> {
     let scans = compile(&pipeline.checks, warehouse.dialect(), &pipeline.time_zone, now)?;
     let begun = Instant::now();
-    let looked = Asker::new(warehouse, LIMIT).ask_all(scans).await;
+    let looked = ask_all(Asker::new(warehouse, LIMIT), scans).await;
     let took = begun.elapsed();
     Ok((judged(&looked, now)?, took))
 }
@@ -113,7 +114,7 @@ async fn by_check(
         scans.extend(compile(std::iter::once(check), warehouse.dialect(), &pipeline.time_zone, now)?);
     }
     let begun = Instant::now();
-    let looked = Asker::new(warehouse, LIMIT).ask_all(scans).await;
+    let looked = ask_all(Asker::new(warehouse, LIMIT), scans).await;
     let took = begun.elapsed();
     Ok((judged(&looked, now)?, took))
 }
