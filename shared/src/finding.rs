@@ -5,6 +5,13 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// The subject of findings about the workspace as a whole.
+pub const CENSUS: &str = "census";
+/// The subject of findings about Syncwatch itself.
+pub const SYNCWATCH: &str = "syncwatch";
+/// The subject of findings about the warehouse as a whole.
+pub const WAREHOUSE: &str = "warehouse";
+
 /// Declares [`Check`] and everything that is known of each check, in one table.
 macro_rules! checks {
     ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal;)+) => {

@@ -13,6 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::observation::ObservedSchedule;
+use crate::text::words;
 
 /// Census looks at a `continuous` sync's source about every minute (Census docs, "Triggering syncs").
 const CONTINUOUS_PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -84,25 +85,6 @@ impl fmt::Display for Rule {
             Self::OnDemand => f.write_str("on demand"),
         }
     }
-}
-
-/// A duration as people say it, such as `1h 30m`; a negative one (clocks differ) is `0s`.
-pub fn words(duration: SignedDuration) -> String {
-    let seconds = duration.as_secs().max(0);
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (if seconds < 600 { seconds % 60 } else { 0 }, "s"),
-    ];
-    let said: Vec<String> =
-        parts.iter().filter(|(n, _)| *n > 0).take(2).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if said.is_empty() { "0s".to_owned() } else { said.join(" ") }
-}
-
-/// An instant as people read it, to the minute: `2026-11-24 10:00 UTC`.
-pub fn minute_utc(instant: Timestamp) -> String {
-    instant.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 /// The days of the week by their English names, in lower case, from Sunday on.

@@ -9,7 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::finding::Check;
-use crate::schedule::{Schedule, minute_utc, words};
+use crate::schedule::Schedule;
+use crate::text::{minute_utc, words};
 
 /// The longest time for which notices may be held back at one stretch. Quiet without an end is how outages go unseen.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);

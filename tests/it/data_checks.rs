@@ -5,11 +5,13 @@ use std::time::Duration;
 use daily_validation::judge::{Extent, judge_round};
 use daily_validation::observe::ask_all;
 use jiff::Timestamp;
-use syncwatch::checks::{DataCheck, compile, object_name, samples_statement, with_samples};
+use syncwatch::data_checks::{DataCheck, compile, object_name, samples_statement};
 use syncwatch::finding::{Check, Finding};
+use syncwatch::judge::data::with_samples;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{Dialect, Statement, Warehouse};
+use syncwatch::sql::{Dialect, Statement};
+use syncwatch::warehouse::Warehouse;
 use syncwatch_lab::engines::{self, Postgres};
 use tempfile::TempDir;
 

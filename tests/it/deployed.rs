@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde_json::json;
-use syncwatch::checks::object_name;
+use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::metrics;
 use syncwatch::notice::Kind;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::warehouse::{Dialect, Statement};
+use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;

@@ -32,7 +32,7 @@ async fn census() -> CensusServer {
 }
 
 async fn ask(census: &CensusServer, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let mut request =
         http.request(method.parse().unwrap(), format!("{}/api/{path}", census.url())).bearer_auth(TOKEN);
     if let Some(body) = body {
@@ -115,7 +115,7 @@ fn what_a_paused_or_held_sync_misses_is_not_made_up_for() {
 #[tokio::test]
 async fn both_ways_of_authorization_are_taken_and_no_other() {
     let census = census().await;
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let url = format!("{}/api/v1/syncs", census.url());
     let status = async |request: reqwest::RequestBuilder| request.send().await.unwrap().status().as_u16();
     assert_eq!(status(http.get(&url).bearer_auth(TOKEN)).await, 200);
@@ -207,7 +207,7 @@ async fn public_clients_find_what_they_read() {
     let run = triggered["data"]["sync_run_id"].as_u64().unwrap();
     assert!(get(&census, &format!("v1/sync_runs/{run}")).await["data"]["status"].is_string());
     // Dagster: Basic, a versioned content type, the flag in the body; a run behind another ends skipped.
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let answer = http
         .post(format!("{}/api/v1/syncs/{UPDATE}/trigger", census.url()))
         .basic_auth("bearer", Some(TOKEN))
@@ -294,7 +294,7 @@ async fn what_the_front_door_answers_has_the_date_of_the_labs_clock_and_is_mende
     let census = census().await;
     census.break_door(HttpFault::Unauthorized);
     census.break_door(HttpFault::WebhooksLost);
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let ask = async |token: &str| {
         let request = http.get(format!("{}/api/v1/syncs", census.url())).bearer_auth(token);
         let answer = request.send().await.unwrap();
@@ -400,7 +400,7 @@ async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
 #[tokio::test]
 async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
     let census = census().await;
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let post = async |path: &str, body: &str| {
         let url = format!("{}/lab/{path}", census.url());
         let answer = http.post(url).body(body.to_owned()).send().await.unwrap();
@@ -428,7 +428,7 @@ async fn the_admins_door_takes_faults_of_the_data_if_there_are_data() {
     let world = World::seed_pipeline(start(), 3).carrying(data);
     let with_data = CensusServer::start(world, LabClock::set_to(start())).await.unwrap();
     let without = census().await;
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let post = async |census: &CensusServer, path: &str, body: &str| {
         let url = format!("{}/lab/{path}", census.url());
         let answer = http.post(url).body(body.to_owned()).send().await.unwrap();

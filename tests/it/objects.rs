@@ -8,11 +8,10 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::Value;
-use syncwatch::checks::object_name;
-use syncwatch::warehouse::{
-    Answer, DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse,
-};
-use syncwatch::warehouse_objects::{self, ObjectFile, Reason, apply, apply_folder, restore_folder};
+use syncwatch::data_checks::object_name;
+use syncwatch::sql::{Answer, Dialect, Statement};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch_cli::warehouse_objects::{self, ObjectFile, Reason, apply, apply_folder, restore_folder};
 use syncwatch_lab::databricks::{CLIENT_ID, CLIENT_SECRET, DatabricksServer, WAREHOUSE_ID};
 use syncwatch_lab::engines::{self, Postgres};
 use syncwatch_lab::properties::{Health, PropertyFault, PropertyWorld, Tables, make_sources, sql_folder};
@@ -54,7 +53,7 @@ async fn engines() -> [Engine; 3] {
         },
         Engine {
             name: "Databricks",
-            warehouse: Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap(),
+            warehouse: Warehouse::open(settings, syncwatch::http::client().unwrap()).unwrap(),
             direct: engines::sqlite(&databricks_file).unwrap(),
             _kept: Box::new((server, databricks)),
         },

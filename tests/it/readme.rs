@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use syncwatch::finding::Check;
-use syncwatch::runbook::{TEXT, sections};
+use syncwatch_cli::runbook::{TEXT, sections};
 use syncwatch_lab::aws::FunctionsTable;
 
 const BEGIN: &str = "<!-- checks -->\n";

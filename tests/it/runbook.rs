@@ -23,12 +23,13 @@ use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::classify::ErrorClass;
 use syncwatch::finding::Check;
-use syncwatch::operate::{Command, Operator, read_pipeline};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runbook::{self, TEXT, anchor, sections};
 use syncwatch::runtime::Env;
-use syncwatch::stakeholders::Kind;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Statement, Warehouse};
+use syncwatch::sql::Statement;
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch_cli::runbook::{self, TEXT, anchor, sections};
+use syncwatch_cli::stakeholders::Kind;
+use syncwatch_cli::{Command, Operator, read_pipeline};
 use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;
@@ -256,7 +257,7 @@ impl Lab {
     fn warehouse(&self) -> Warehouse {
         let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
         let settings = Settings::Databricks(DatabricksSettings::new(self.server.url(), WAREHOUSE_ID, auth));
-        Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap()
+        Warehouse::open(settings, syncwatch::http::client().unwrap()).unwrap()
     }
 
     async fn live(&mut self, hours: i64) {

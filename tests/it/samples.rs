@@ -29,7 +29,7 @@ fn pipeline() -> Pipeline {
 
 fn client(pipeline: &Pipeline, url: &str) -> Client {
     let settings = Settings::of(&pipeline.census, Some(url), TOKEN.to_owned().into());
-    Client::new(syncwatch::aws::http::client().unwrap(), settings, start()).unwrap()
+    Client::new(syncwatch::http::client().unwrap(), settings, start()).unwrap()
 }
 
 /// What a round finds of the declared syncs, and of the workspace.

@@ -7,10 +7,11 @@ use daily_validation::observe::ask_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
-use syncwatch::checks::compile;
+use syncwatch::data_checks::compile;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Error, Settings, Statement, Warehouse};
+use syncwatch::sql::{Error, Statement};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::{
@@ -32,7 +33,7 @@ fn settings(server: &DatabricksServer) -> DatabricksSettings {
 }
 
 fn open(settings: DatabricksSettings) -> Warehouse {
-    Warehouse::open(Settings::Databricks(settings), syncwatch::aws::http::client().unwrap()).unwrap()
+    Warehouse::open(Settings::Databricks(settings), syncwatch::http::client().unwrap()).unwrap()
 }
 
 fn one() -> Statement {
@@ -40,7 +41,7 @@ fn one() -> Statement {
 }
 
 async fn post(server: &DatabricksServer, path: &str, body: &Json) -> (u16, Json) {
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let request = http.post(format!("{}{path}", server.url())).bearer_auth(TOKEN).body(body.to_string());
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();

@@ -14,11 +14,12 @@ use nightly_snapshot::{App, Config, act};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
-use syncwatch::checks::object_name;
+use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Statement, Warehouse};
-use syncwatch::warehouse_objects::apply_folder;
+use syncwatch::sql::Statement;
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch_cli::warehouse_objects::apply_folder;
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, World};
 use syncwatch_lab::clock::LabClock;
@@ -143,7 +144,7 @@ async fn engines() -> [Engine; 3] {
         },
         Engine {
             name: "Databricks",
-            warehouse: Warehouse::open(settings, syncwatch::aws::http::client().unwrap()).unwrap(),
+            warehouse: Warehouse::open(settings, syncwatch::http::client().unwrap()).unwrap(),
             direct: engines::sqlite(&databricks.path().join("lab.sqlite")).unwrap(),
             _kept: Box::new((server, databricks)),
         },

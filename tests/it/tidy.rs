@@ -1,6 +1,6 @@
 //! Rules of the repository that a machine can check.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -149,36 +149,190 @@ fn every_package_decides_in_a_module_of_its_own() {
     }
 }
 
+/// The layers of the shared crate: a module imports only from modules above it, or beside it in its own layer.
+const LAYERS: [(&str, &[&str]); 5] = [
+    ("ground", &["text", "finding", "observation"]),
+    ("tools", &["http", "sql"]),
+    (
+        "core",
+        &[
+            "schedule",
+            "silence",
+            "classify",
+            "incident",
+            "data_checks",
+            "pipeline",
+            "rounds",
+            "judge",
+            "notice",
+            "metrics",
+            "report",
+        ],
+    ),
+    ("clients", &["census", "warehouse", "aws"]),
+    ("shell", &["observe", "round", "runtime"]),
+];
+
+/// The layers whose modules do no I/O and read no clock.
+const PURE_LAYERS: [&str; 2] = ["ground", "core"];
+
 /// Modules that judge and decide: pure, so that any test can hand them any world and any moment.
 fn pure_files() -> Vec<PathBuf> {
-    let core = [
-        "finding",
-        "observation",
-        "operate/arguments",
-        "operate/plan",
-        "operate/table",
-        "runbook",
-        "schedule",
-        "silence",
-        "stakeholders",
-    ]
-    .map(|module| format!("shared/src/{module}.rs"));
-    let mut files: Vec<PathBuf> = core.iter().map(|file| root().join(file)).collect();
-    for folder in [
-        "shared/src/checks",
-        "shared/src/classify",
-        "shared/src/incident",
-        "shared/src/judge",
-        "shared/src/notice",
-        "shared/src/pipeline",
-    ] {
-        files.extend(rust_files(folder));
-    }
+    let pure =
+        LAYERS.iter().filter(|(layer, _)| PURE_LAYERS.contains(layer)).flat_map(|(_, modules)| *modules);
+    let rooms: BTreeSet<&str> = pure.copied().chain(["sql"]).collect();
+    let in_room = |path: &PathBuf| rooms.contains(module_path(path).first().map_or("", String::as_str));
+    let mut files: Vec<PathBuf> = rust_files("shared/src").into_iter().filter(in_room).collect();
+    files.extend(
+        ["plan", "table", "runbook", "stakeholders"]
+            .map(|file| root().join(format!("shared/cli/src/{file}.rs"))),
+    );
     for package in packages() {
         files.extend(pure_files_of(&package));
     }
     files.retain(|path| !is_test_file(path));
     files
+}
+
+/// The module that a file of the shared crate is, such as `["aws", "incidents", "item"]`.
+fn module_path(file: &Path) -> Vec<String> {
+    let inside = file.strip_prefix(root().join("shared/src")).unwrap().with_extension("");
+    let mut path: Vec<String> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    path.pop_if(|last| last == "mod");
+    path
+}
+
+/// The modules that a file of the shared crate imports, by their paths; items are left off.
+fn imports(file: &Path, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
+    let mut found = BTreeSet::new();
+    let here = module_path(file);
+    let code = code(file);
+    for (root, base) in [("crate::", Vec::new()), ("super::", here[..here.len().saturating_sub(1)].to_vec())]
+    {
+        for (at, _) in code.match_indices(root) {
+            if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let rest = &code[at + root.len()..];
+            let first: Vec<&str> = match rest.strip_prefix('{') {
+                Some(list) => list.split('}').next().unwrap().split(',').collect(),
+                None => {
+                    vec![rest.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).next().unwrap()]
+                }
+            };
+            for path in first {
+                let mut target = base.clone();
+                for part in path.trim().split("::") {
+                    target.push(part.to_owned());
+                    if !modules.contains(&target) {
+                        target.pop();
+                        break;
+                    }
+                }
+                found.insert(target);
+            }
+        }
+    }
+    found
+}
+
+/// Who imports whom among the modules of one folder; the crate itself is the folder `[]`.
+type Graph = BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>>;
+
+fn import_graph() -> Graph {
+    let files: Vec<PathBuf> = rust_files("shared/src")
+        .into_iter()
+        .filter(|file| !is_test_file(file) && !file.ends_with("lib.rs"))
+        .collect();
+    let modules: BTreeSet<Vec<String>> = files.iter().map(|file| module_path(file)).collect();
+    let mut graph = Graph::new();
+    for file in &files {
+        let here = module_path(file);
+        for there in imports(file, &modules) {
+            let common = here.iter().zip(&there).take_while(|(a, b)| a == b).count();
+            if let (Some(from), Some(to)) = (here.get(common), there.get(common)) {
+                let folder = graph.entry(here[..common].to_vec()).or_default();
+                folder.entry(from.clone()).or_default().insert(to.clone());
+            }
+        }
+    }
+    graph
+}
+
+/// A way from a module back to itself, if there is one.
+fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(edges: &BTreeMap<String, BTreeSet<String>>, way: &mut Vec<String>) -> Option<Vec<String>> {
+        for next in edges.get(way.last()?).into_iter().flatten() {
+            if let Some(at) = way.iter().position(|module| module == next) {
+                return Some(way[at..].to_vec());
+            }
+            way.push(next.clone());
+            if let Some(found) = walk(edges, way) {
+                return Some(found);
+            }
+            way.pop();
+        }
+        None
+    }
+    edges.keys().find_map(|module| walk(edges, &mut vec![module.clone()]))
+}
+
+#[test]
+fn shared_modules_import_each_other_in_no_circle() {
+    let graph = import_graph();
+    assert!(graph[&Vec::new()].len() > 10, "the imports were not found: {graph:?}");
+    for (folder, edges) in &graph {
+        assert_eq!(circle(edges), None, "in shared/src/{}", folder.join("/"));
+    }
+}
+
+#[test]
+fn circle_search_finds_one_that_is_there() {
+    let edges = |pairs: &[(&str, &str)]| {
+        let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (from, to) in pairs {
+            edges.entry((*from).to_owned()).or_default().insert((*to).to_owned());
+        }
+        edges
+    };
+    assert_eq!(circle(&edges(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    let found = circle(&edges(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap();
+    assert_eq!(found, ["b", "c"]);
+}
+
+#[test]
+fn shared_modules_import_only_from_their_layer_or_above() {
+    let layer_of = |module: &str| {
+        let found = LAYERS.iter().position(|(_, modules)| modules.contains(&module));
+        found.unwrap_or_else(|| {
+            panic!("{module} is in no layer: put it into LAYERS and into shared/README.md")
+        })
+    };
+    for (from, imported) in &import_graph()[&Vec::new()] {
+        for to in imported {
+            assert!(layer_of(to) <= layer_of(from), "{from} imports {to}, which is in a layer below it");
+        }
+    }
+}
+
+#[test]
+fn shared_readme_shows_every_layer_with_its_modules() {
+    let readme = read("shared/README.md");
+    for (layer, modules) in LAYERS {
+        let line = readme.lines().find(|line| line.trim_start().starts_with(layer));
+        let line = line.unwrap_or_else(|| panic!("shared/README.md has no line of the layer {layer}"));
+        let shown: BTreeSet<&str> = line
+            .split(|c: char| !(c.is_alphanumeric() || c == '_'))
+            .filter(|word| LAYERS.iter().any(|(_, modules)| modules.contains(word)))
+            .collect();
+        assert_eq!(shown, modules.iter().copied().collect(), "{layer}");
+    }
+    let declared: BTreeSet<String> = read("shared/src/lib.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';').map(str::to_owned))
+        .collect();
+    let layered = LAYERS.iter().flat_map(|(_, modules)| *modules).map(|module| (*module).to_owned());
+    assert_eq!(declared, layered.collect());
 }
 
 #[test]
@@ -202,7 +356,8 @@ fn judging_modules_do_no_io_and_read_no_clock() {
     let files = pure_files();
     assert!(files.len() > 8, "the pure modules were not found: {files:?}");
     for file in files {
-        let code = code(&file);
+        // A length of time is no clock.
+        let code = code(&file).replace("std::time::Duration", "");
         for forbidden in FORBIDDEN {
             assert!(!code.contains(forbidden), "{} uses {forbidden}", file.display());
         }
@@ -211,7 +366,7 @@ fn judging_modules_do_no_io_and_read_no_clock() {
 
 /// Files of the functions and of the shared crate that say `needle` outside comments and tests.
 fn production_files_saying(needle: &str) -> Vec<String> {
-    let mut saying: Vec<String> = ["shared/src", "functions"]
+    let mut saying: Vec<String> = ["shared/src", "shared/cli/src", "functions"]
         .into_iter()
         .flat_map(rust_files)
         .filter(|path| !is_test_file(path) && code(path).contains(needle))
@@ -232,7 +387,7 @@ fn one_module_reads_the_clock() {
     // Once for each event of a function, once for each command of an operator: from there on the time is an argument.
     assert_eq!(
         production_files_saying("clock::now()"),
-        ["shared/src/bin/syncwatch.rs", "shared/src/runtime/serve.rs"]
+        ["shared/cli/src/main.rs", "shared/src/runtime/serve.rs"]
     );
     for other in ["Zoned::now", "SystemTime::now"] {
         assert_eq!(production_files_saying(other), Vec::<String>::new(), "{other}");
@@ -252,8 +407,8 @@ fn every_check_is_in_its_functions_readme() {
 fn the_operators_webhook_has_the_path_of_the_table_and_of_the_intake_and_every_event_that_it_knows() {
     let table = table();
     let url = table.function("webhook-intake").unwrap().url.as_ref().unwrap();
-    assert_eq!(url.path, syncwatch::operate::PATH);
-    assert_eq!(webhook_intake::verify::PATH, syncwatch::operate::PATH);
+    assert_eq!(url.path, syncwatch_cli::PATH);
+    assert_eq!(webhook_intake::verify::PATH, syncwatch_cli::PATH);
     for event in syncwatch::census::EVENTS {
         let body = format!(r#"{{"sync_id":1,"sync_run_id":2,"event":"{event}"}}"#);
         let message = webhook_intake::delivery::queue_message(body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);

@@ -8,10 +8,11 @@ use daily_validation::{App, Config, Patience};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
-use syncwatch::checks::object_name;
+use syncwatch::data_checks::object_name;
 use syncwatch::finding::{Finding, Outcome};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::warehouse::{Dialect, Statement, Warehouse};
+use syncwatch::sql::{Dialect, Statement};
+use syncwatch::warehouse::Warehouse;
 use syncwatch_lab::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, Schedules,
 };

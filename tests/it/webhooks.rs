@@ -35,7 +35,7 @@ fn failure(sync: u64) -> Fault {
 
 /// Posts deliveries to the Function URL; answers with each and the status of its answer.
 async fn post<'d>(stage: &Stage, deliveries: &'d [StormDelivery]) -> Vec<(&'d StormDelivery, u16)> {
-    let (http, url) = (syncwatch::aws::http::client().unwrap(), stage.deployment.url_of(INTAKE).unwrap());
+    let (http, url) = (syncwatch::http::client().unwrap(), stage.deployment.url_of(INTAKE).unwrap());
     let post_one = async |delivery: &'d StormDelivery| {
         let mut request = http.post(&url).header("Content-Type", "application/json");
         if let Some(signature) = &delivery.signature {

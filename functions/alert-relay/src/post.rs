@@ -6,7 +6,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder, Retryable as _};
 use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use syncwatch::aws::chain;
+use syncwatch::http::chain;
 
 use crate::route::Channel;
 

@@ -1,8 +1,9 @@
 //! Judges a round of data checks. Pure: no I/O, no clock, no failure.
 
 use jiff::Timestamp;
-use syncwatch::checks::{Scan, Trouble, judge, judge_warehouse, troubles, unasked};
+use syncwatch::data_checks::Scan;
 use syncwatch::finding::Finding;
+use syncwatch::judge::data::{Trouble, judge, judge_warehouse, troubles, unasked};
 
 use crate::observe::Looked;
 

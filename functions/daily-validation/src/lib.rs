@@ -10,18 +10,18 @@ use anyhow::Context;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use syncwatch::act::{Round, SentNotice};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
-use syncwatch::checks::{
-    DATA_CHECKS, DataCheck, ValidatedRound, compile, samples_statement, table, with_samples,
-};
+use syncwatch::data_checks::{DATA_CHECKS, DataCheck, compile, samples_statement, table};
 use syncwatch::finding::{Check, Finding};
+use syncwatch::judge::data::with_samples;
 use syncwatch::metrics::Metric;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::report::Report;
+use syncwatch::round::{Round, SentNotice};
+use syncwatch::rounds::ValidatedRound;
 use syncwatch::runtime::warehouse::{self, Access, Asker};
 use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};

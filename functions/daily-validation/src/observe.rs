@@ -1,9 +1,10 @@
 //! Asks the warehouse: one statement for each table, within the time that the function has.
 
 use futures::{StreamExt, stream};
-use syncwatch::checks::{Scan, Trouble};
+use syncwatch::data_checks::Scan;
+use syncwatch::judge::data::Trouble;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{Answer, Error};
+use syncwatch::sql::{Answer, Error};
 
 /// Statements that are asked at the same time. A small warehouse runs some ten at once, and others want it too.
 const CONCURRENT_STATEMENTS: usize = 4;

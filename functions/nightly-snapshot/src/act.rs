@@ -2,7 +2,7 @@
 
 use jiff::civil::Date;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{Error, Statement};
+use syncwatch::sql::{Error, Statement};
 
 use crate::plan::{DayPlan, DayRow};
 use crate::rows::Kind;

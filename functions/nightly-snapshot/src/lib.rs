@@ -17,20 +17,21 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use syncwatch::act::{Round, SentNotice};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::aws::topic::Topic;
 use syncwatch::census;
-use syncwatch::checks::{Trouble, WAREHOUSE, judge_warehouse};
+use syncwatch::finding::SYNCWATCH;
+use syncwatch::finding::WAREHOUSE;
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::{
-    SNAPSHOT_CHECKS, SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, judge_snapshot_written,
-};
+use syncwatch::judge::data::{Trouble, judge_warehouse};
+use syncwatch::judge::{SNAPSHOT_CHECKS, judge_snapshot_written};
 use syncwatch::observation::Unread;
-use syncwatch::pipeline::{self, Pipeline, SYNCWATCH};
+use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::report::Report;
+use syncwatch::round::{Round, SentNotice};
+use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::warehouse::{self, Access, Asker, is_out_of_time};
 use syncwatch::runtime::{Env, metrics, pipeline_file};
 use syncwatch::warehouse::{Limits, Warehouse};
@@ -335,7 +336,7 @@ impl App {
         week: (Date, Date),
         seen: &Observation<'_>,
         plans: &[DayPlan],
-    ) -> Result<Vec<Finding>, syncwatch::warehouse::Error> {
+    ) -> Result<Vec<Finding>, syncwatch::sql::Error> {
         let planned: Vec<Date> = plans.iter().map(|plan| plan.day.snapshot_date).collect();
         let mut tallies = observe::outcomes(asker, statements, week, &planned).await?;
         for plan in plans.iter().filter(|plan| plan.day.snapshot_date >= week.0) {

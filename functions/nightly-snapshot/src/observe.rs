@@ -8,12 +8,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
-use syncwatch::checks::Trouble;
 use syncwatch::incident::Incident;
+use syncwatch::judge::data::Trouble;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
-use syncwatch::warehouse::{Error, Row as Answered};
+use syncwatch::sql::{Error, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};

@@ -15,7 +15,7 @@ use syncwatch::classify::{Signs, classify};
 use syncwatch::incident::History;
 use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
-use syncwatch::schedule::{minute_utc, words};
+use syncwatch::text::{minute_utc, words};
 
 use crate::days::{LATE, StoredDays, bounds, day_of};
 use crate::rows::{DataFigures, IncidentFigures, Kind, Missing, Records, Row, cut};

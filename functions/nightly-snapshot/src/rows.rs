@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use syncwatch::warehouse::{self, ParameterValue, Row as Answered};
+use syncwatch::sql::{self, ParameterValue, Row as Answered};
 
 /// Who writes the rows.
 pub const EXECUTED_BY: &str = "nightly-snapshot";
@@ -216,7 +216,7 @@ impl Row {
     ///
     /// # Errors
     /// A column is missing or holds another type: the table is not that of `infra/warehouse`.
-    pub fn read_run(row: &Answered<'_>) -> Result<Self, warehouse::Error> {
+    pub fn read_run(row: &Answered<'_>) -> Result<Self, sql::Error> {
         Ok(Self {
             sync_name: row.get("sync_name")?,
             sync_type: row.get("sync_type")?,
@@ -230,7 +230,7 @@ impl Row {
     ///
     /// # Errors
     /// See [`Row::read_run`].
-    pub fn read_day(row: &Answered<'_>) -> Result<Self, warehouse::Error> {
+    pub fn read_day(row: &Answered<'_>) -> Result<Self, sql::Error> {
         Ok(Self {
             data: DataFigures {
                 total: row.get("total_properties")?,
@@ -252,7 +252,7 @@ impl Row {
         })
     }
 
-    fn read(row: &Answered<'_>, kind: Kind) -> Result<Self, warehouse::Error> {
+    fn read(row: &Answered<'_>, kind: Kind) -> Result<Self, sql::Error> {
         Ok(Self {
             audit_id: row.get("audit_id")?,
             kind,

@@ -4,9 +4,9 @@
 //! where no row has its key. Each row is whole within one statement, so none is ever half written.
 
 use jiff::civil::Date;
-use syncwatch::checks::object_name;
+use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Snapshot;
-use syncwatch::warehouse::{BadName, Dialect, Statement};
+use syncwatch::sql::{BadName, Dialect, Statement};
 
 use crate::rows::{DAY_COLUMNS, Kind, RUN_COLUMNS, Row};
 

@@ -1,10 +1,12 @@
 //! Judges what only the whole list of syncs can tell. Pure: no I/O, no clock, no failure.
 
+use syncwatch::finding::CENSUS;
+use syncwatch::finding::SYNCWATCH;
 use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use syncwatch::judge::{CENSUS, CLOCK_SKEW_LIMIT, RUN_CHECKS, SYNC_CHECKS, unread};
+use syncwatch::judge::{CLOCK_SKEW_LIMIT, RUN_CHECKS, SYNC_CHECKS, unread};
 use syncwatch::observation::{SyncId, Unread};
-use syncwatch::pipeline::{SYNCWATCH, Sync, Undeclared};
-use syncwatch::schedule::words;
+use syncwatch::pipeline::{Sync, Undeclared};
+use syncwatch::text::words;
 
 use crate::observe::{DeadLetters, Letters, Workspace};
 

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use futures::{StreamExt, future, stream};
 use jiff::SignedDuration;
 use syncwatch::aws::queue::Queue;
-use syncwatch::census::{Client, Error, Sampler, SyncPage};
+use syncwatch::census::{Client, Error, SyncPage};
 use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
+use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
 
 /// Syncs on a page; the most that Census gives.

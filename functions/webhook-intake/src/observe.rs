@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future;
-use syncwatch::census::{Client, Error, Sampler};
+use syncwatch::census::{Client, Error};
 use syncwatch::observation::{Run, RunHistory, RunId, SyncObservation};
+use syncwatch::observe::Sampler;
 use syncwatch::pipeline::Sync;
 
 use crate::triage::Hint;

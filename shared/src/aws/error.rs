@@ -3,6 +3,8 @@
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::http::chain;
+
 /// A call to AWS that failed. Its text names the resource and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}. {}", .0.resource, .0.fault, .0.remedy())]
@@ -214,19 +216,4 @@ impl Kind {
         let (fault, correct) = (Fault::of(error), self.correct);
         AwsError(Box::new(Details { resource, fault, words, permission, correct, by_person: false }))
     }
-}
-
-/// The error and its causes in one line, each said once: some errors repeat their cause in their own text.
-pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }

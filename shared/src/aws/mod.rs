@@ -15,9 +15,9 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
+mod connector;
 pub mod deliveries;
 mod error;
-pub mod http;
 pub mod incidents;
 pub mod queue;
 pub mod secrets;
@@ -26,7 +26,8 @@ pub mod topic;
 #[cfg(test)]
 mod wire;
 
-pub use error::{AwsError, Fault, Kind, chain};
+pub use connector::SdkHttp;
+pub use error::{AwsError, Fault, Kind};
 
 /// How long one attempt of an AWS call may take, and one call with all its retries. Both fit several times into the
 /// shortest timeout of a function (see `infra/functions.json`).
@@ -63,15 +64,15 @@ pub enum ConnectError {
     NoRegion,
     /// The HTTP client could not be built.
     #[error(transparent)]
-    Http(#[from] http::HttpError),
+    Http(#[from] crate::http::HttpError),
 }
 
 impl Sdk {
     /// For the account and region that the environment names.
     pub async fn connect() -> Result<Self, ConnectError> {
-        let http = http::client()?;
+        let http = crate::http::client()?;
         let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(http::SdkHttp::new(http.clone()))
+            .http_client(connector::SdkHttp::new(http.clone()))
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .region(EnvironmentVariableRegionProvider::new())
             // Credentials that are three environment variables need no cache, and no task that refreshes it.
@@ -88,11 +89,11 @@ impl Sdk {
 
     /// For an emulator at `url`, with credentials that open nothing elsewhere.
     pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
-        let http = http::client()?;
+        let http = crate::http::client()?;
         let credentials = Credentials::new("test", "test", None, None, "for-endpoint");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(SharedHttpClient::new(http::SdkHttp::new(http.clone())))
+            .http_client(SharedHttpClient::new(connector::SdkHttp::new(http.clone())))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::from_static("us-east-1"))
             .endpoint_url(url)
@@ -118,16 +119,9 @@ impl Sdk {
         aws_sdk_sqs::Client::new(&self.config)
     }
 
-    /// Tells how functions are set up, for `syncwatch doctor`.
-    #[cfg(feature = "doctor")]
-    pub fn lambda(&self) -> aws_sdk_lambda::Client {
-        aws_sdk_lambda::Client::new(&self.config)
-    }
-
-    /// Tells how schedules are set up, for `syncwatch doctor`.
-    #[cfg(feature = "doctor")]
-    pub fn scheduler(&self) -> aws_sdk_scheduler::Client {
-        aws_sdk_scheduler::Client::new(&self.config)
+    /// The configuration that every client of the SDK is made from.
+    pub fn config(&self) -> &SdkConfig {
+        &self.config
     }
 
     /// The clients that most functions need.
@@ -166,7 +160,7 @@ pub fn writer_id() -> String {
 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
-        .connect_timeout(http::CONNECT_TIMEOUT)
+        .connect_timeout(crate::http::CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
         .operation_timeout(OPERATION_TIMEOUT)
         .build()

@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::error::Error;
-use super::retry::{RuntimeWatch, Watch};
 use super::settings::Settings;
 use super::transport::{Call, Repeat, Transport};
 use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
 use super::wire::{self, SyncPage};
+use crate::http::retry::{RuntimeWatch, Watch};
 use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
 use crate::pipeline::ApiVersion;
 

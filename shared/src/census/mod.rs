@@ -9,8 +9,6 @@
 
 mod client;
 mod error;
-pub(crate) mod retry;
-mod sample;
 mod settings;
 mod transport;
 mod webhook;
@@ -18,7 +16,6 @@ pub mod wire;
 
 pub use client::Client;
 pub use error::Error;
-pub use sample::Sampler;
 pub use settings::Settings;
 pub use webhook::{CreatedWebhook, EVENTS, NewWebhook, Webhook};
 pub use wire::{SyncPage, UnreadableEntry};

@@ -24,8 +24,8 @@ use tokio::time::Instant;
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
-use super::retry::Watch;
 use super::{Client, Settings};
+use crate::http::retry::Watch;
 use crate::pipeline::ApiVersion;
 
 const TOKEN: &str = "secret-token:arandomstring";
@@ -93,7 +93,7 @@ fn now() -> Timestamp {
 
 fn client_with(settings: &Settings) -> (Client, Arc<Skipping>) {
     let watch = Arc::new(Skipping::default());
-    let http = crate::aws::http::client().unwrap();
+    let http = crate::http::client().unwrap();
     (Client::with_watch(http, settings, now(), watch.clone()).unwrap(), watch)
 }
 

@@ -14,10 +14,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::error::{Error, refusal};
-use super::retry::{RetryBudget, Watch, http_date, retry_after, waits};
 use super::settings::Settings;
 use super::wire;
-use crate::aws::http::keeps_secrets;
+use crate::http::keeps_secrets;
+use crate::http::retry::{RetryBudget, Watch, http_date, retry_after, waits};
 use crate::pipeline::ApiVersion;
 
 /// No answer of Census is nearly as large; one that is would fill the memory of a function.
@@ -254,7 +254,7 @@ impl Transport {
             return Error::Timeout { operation, seconds: self.timeout.as_secs() };
         }
         // The address is in pipeline.toml; without it no query and no password can slip into a log.
-        Error::Transport { operation, detail: crate::aws::chain(&error.without_url()) }
+        Error::Transport { operation, detail: crate::http::chain(&error.without_url()) }
     }
 
     /// Reads the body by chunks, for the size that an answer declares need not be the one that it has.

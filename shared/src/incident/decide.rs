@@ -11,8 +11,8 @@ use super::{
     State,
 };
 use crate::finding::{Evidence, Figure, Finding, Outcome, Severity, WhyNot};
-use crate::schedule::{minute_utc, words};
 use crate::silence::Silence;
+use crate::text::{minute_utc, words};
 
 /// How stale the instant of the last judgement may grow before it is written anew: a write for each round would cost
 /// more than the precision is worth.

@@ -6,7 +6,7 @@ use super::reason;
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
-use crate::schedule::{minute_utc, words};
+use crate::text::{minute_utc, words};
 
 /// The checks that [`judge_runs`] answers, each exactly once.
 pub const RUN_CHECKS: [Check; 5] =

@@ -2,10 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::checks::WAREHOUSE;
+use crate::finding::SYNCWATCH;
+use crate::finding::WAREHOUSE;
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use crate::pipeline::{Pipeline, SYNCWATCH};
-use crate::schedule::{minute_utc, words};
+use crate::pipeline::Pipeline;
+use crate::rounds::SnapshotRecord;
+use crate::text::{minute_utc, words};
 
 /// The checks that only a snapshot judges.
 pub const SNAPSHOT_CHECKS: [Check; 1] = [Check::SuccessRate];
@@ -14,54 +16,6 @@ pub const SNAPSHOT_CHECKS: [Check; 1] = [Check::SuccessRate];
 const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// From here on two of them are.
 const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
-
-/// What is recorded of the snapshots of a pipeline.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SnapshotRecord {
-    /// When the last whole one began that was written (UTC); `None` if none ever was.
-    pub written_at: Option<Timestamp>,
-    /// Why the one after it was not.
-    pub failure: Option<SnapshotFailure>,
-    /// Why the last one that was written has not the state of the data, in words; `None` if it has.
-    pub without_data: Option<String>,
-}
-
-/// What became of a whole snapshot.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotOutcome {
-    /// Its rows were written.
-    Written {
-        /// When it began (UTC).
-        at: Timestamp,
-        /// What became of the figures of the data.
-        data: SnapshotData,
-    },
-    /// They were not.
-    Failed(SnapshotFailure),
-}
-
-/// What became of the figures of the data in a snapshot that was written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SnapshotData {
-    /// They are there, or `pipeline.toml` names no view of them.
-    There,
-    /// They are not, in words why.
-    Missing(String),
-    /// The warehouse did not answer in that moment, and the next snapshot of the same day asks again: what was known
-    /// before stands.
-    AsBefore,
-}
-
-/// A snapshot that was not written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SnapshotFailure {
-    /// When it began (UTC).
-    pub at: Timestamp,
-    /// What failed, in words.
-    pub what: String,
-    /// Whether it is the warehouse as a whole, which has a finding of its own.
-    pub of_warehouse: bool,
-}
 
 /// Judges whether snapshots are written.
 ///
@@ -142,6 +96,7 @@ fn severity(silent: Option<SignedDuration>) -> Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rounds::SnapshotFailure;
 
     fn now() -> Timestamp {
         "2026-11-25T07:59:00Z".parse().unwrap()

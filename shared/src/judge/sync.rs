@@ -8,7 +8,8 @@ use crate::observation::{
     ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, VendorAlerts,
 };
 use crate::pipeline::{Objectives, Sync};
-use crate::schedule::{Comparison, Rule, Schedule, minute_utc, words};
+use crate::schedule::{Comparison, Rule, Schedule};
+use crate::text::{minute_utc, words};
 
 /// Checks of a declared sync that [`judge_sync`] answers, each exactly once, besides those of its runs.
 pub const SYNC_CHECKS: [Check; 6] = [

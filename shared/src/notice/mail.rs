@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Body, Kind};
 use crate::pipeline::Pipeline;
-use crate::schedule::{minute_utc, words};
+use crate::text::{minute_utc, words};
 
 const WIDTH: usize = 76;
 

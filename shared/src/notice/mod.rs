@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use crate::finding::{Evidence, Figure, Severity};
 use crate::incident::{Incident, NoticeKind};
 use crate::pipeline::{ApiVersion, Pipeline};
-use crate::schedule::{minute_utc, words};
 use crate::silence::Tally;
+use crate::text::{minute_utc, words};
 
 pub use body::{Body, BodyError, Contact, Kind, SCHEMA};
 

@@ -11,13 +11,14 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
-use crate::checks::{DataCheck, WAREHOUSE};
-use crate::finding::Severity;
+use crate::data_checks::DataCheck;
+use crate::finding::WAREHOUSE;
+use crate::finding::{CENSUS, SYNCWATCH, Severity};
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
 use crate::silence::Declared;
-use crate::warehouse::Dialect;
+use crate::sql::Dialect;
 
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
@@ -74,11 +75,6 @@ pub struct Snapshot {
     /// the data are missing, and all others are taken.
     pub health_view: Option<String>,
 }
-
-/// The subject of findings about the workspace as a whole.
-pub const CENSUS: &str = "census";
-/// The subject of findings about Syncwatch itself.
-pub const SYNCWATCH: &str = "syncwatch";
 
 /// Where notices go beside mail, each with the lowest severity that goes there. One that is not declared is not used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -412,7 +412,7 @@ fn a_freshness_check_that_says_nothing_holds_to_what_the_pipeline_promises() {
     let freshness = "[[checks]]\nname = \"a\"\nkind = \"freshness\"\ntable = \"t\"\ncolumn = \"c\"\n\
                      destination = { table = \"d\", column = \"c\" }\n";
     let lag = |text: &str| match &Pipeline::parse(text).unwrap().checks[0].rule {
-        crate::checks::Rule::Freshness { max_lag, .. } => *max_lag,
+        crate::data_checks::Rule::Freshness { max_lag, .. } => *max_lag,
         other => panic!("{other:?}"),
     };
     let promised = with_checks(ODBC, freshness);

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{ApiVersion, Pipeline, Snapshot, Undeclared, Warehouse};
-use crate::schedule::{Rule, words};
+use crate::schedule::Rule;
+use crate::text::words;
 
 impl fmt::Display for Pipeline {
     /// Says in words what will be watched.

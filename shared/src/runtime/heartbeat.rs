@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
-use crate::aws::http::keeps_secrets;
 use crate::aws::secrets::SecretStore;
+use crate::http::keeps_secrets;
 
 /// A watch that is slow must not hold up the function.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -55,7 +55,7 @@ pub async fn beat(
     let url = url.ok_or_else(|| Error::Address { name: secret.to_owned() })?;
     let answer = http.get(url).timeout(LIMIT).send().await;
     // Its text would hold the address.
-    let answer = answer.map_err(|error| Error::Silent(crate::aws::chain(&error.without_url())))?;
+    let answer = answer.map_err(|error| Error::Silent(crate::http::chain(&error.without_url())))?;
     let status = answer.status();
     if status.is_success() {
         Ok(())
@@ -71,7 +71,8 @@ mod tests {
     use wiremock::{Mock, MockServer, ResponseTemplate};
 
     use super::*;
-    use crate::aws::{Sdk, http};
+    use crate::aws::Sdk;
+    use crate::http;
 
     const NAME: &str = "syncwatch/heartbeat";
 

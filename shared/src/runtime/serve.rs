@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::clock;
 use super::env::{Env, Setting};
-use crate::aws::chain;
+use crate::http::chain;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

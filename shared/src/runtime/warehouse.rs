@@ -16,9 +16,9 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws::AwsError;
 use crate::aws::secrets::{SecretError, SecretStore};
 use crate::pipeline;
+use crate::sql::{self, Answer, Dialect, Statement};
 use crate::warehouse::{
-    self, Answer, DatabricksAuth, DatabricksSettings, Dialect, Limits, OdbcSettings, Settings, SettingsError,
-    Statement, Warehouse,
+    DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
 };
 
 /// Why the warehouse cannot be opened. Holds no part of the secret.
@@ -114,8 +114,8 @@ impl<'w> Asker<'w> {
     /// Asks one statement.
     ///
     /// # Errors
-    /// See [`warehouse::Error`]; a statement beyond the deadline is dropped, which cancels it.
-    pub async fn ask(self, statement: &Statement) -> Result<Answer, warehouse::Error> {
+    /// See [`sql::Error`]; a statement beyond the deadline is dropped, which cancels it.
+    pub async fn ask(self, statement: &Statement) -> Result<Answer, sql::Error> {
         timeout_at(self.deadline, self.warehouse.query(statement))
             .await
             .unwrap_or_else(|_| Err(self.too_late(statement.label())))
@@ -124,8 +124,8 @@ impl<'w> Asker<'w> {
     /// Writes statements in order, all or none of them where the warehouse has transactions.
     ///
     /// # Errors
-    /// See [`warehouse::Error`]. Some of them may have been done; each by itself is done or not.
-    pub async fn write(self, statements: &[Statement]) -> Result<(), warehouse::Error> {
+    /// See [`sql::Error`]. Some of them may have been done; each by itself is done or not.
+    pub async fn write(self, statements: &[Statement]) -> Result<(), sql::Error> {
         let label = statements.first().map_or("nothing", Statement::label);
         match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
             Ok(done) => done.map(|_| ()),
@@ -133,8 +133,8 @@ impl<'w> Asker<'w> {
         }
     }
 
-    fn too_late(self, label: &str) -> warehouse::Error {
-        warehouse::Error::Timeout {
+    fn too_late(self, label: &str) -> sql::Error {
+        sql::Error::Timeout {
             statement: label.to_owned(),
             seconds: self.budget.as_secs(),
             what: ALL_STATEMENTS,
@@ -143,8 +143,8 @@ impl<'w> Asker<'w> {
 }
 
 /// Whether the time of the round was up, and not that of one statement.
-pub fn is_out_of_time(error: &warehouse::Error) -> bool {
-    matches!(error, warehouse::Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
+pub fn is_out_of_time(error: &sql::Error) -> bool {
+    matches!(error, sql::Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
 }
 
 fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Error> {

@@ -4,24 +4,8 @@
 //! * **ODBC**, for every other warehouse, for SQLite, and for Databricks where REST is blocked. It is the feature `odbc`
 //!   of this crate, off by default, so that a function which does not ask for it links none of it.
 //!
-//! A [`Statement`] is written once: SQL with named placeholders, and typed values bound to them. [`Warehouse::query`]
-//! answers with all rows or an error, never with some of them; [`Row::get`] reads a value as one type, strictly. Every
-//! [`Error`] names the statement by its label, says what a person can do, and holds no value of a row, a parameter, a
-//! credential or a connection string.
-//!
-//! ```
-//! use syncwatch::warehouse::{Dialect, Statement};
-//!
-//! let table = Dialect::Databricks.quote_path("crm.salesforce.product_property")?;
-//! let since: jiff::Timestamp = "2026-11-24T08:00:00Z".parse()?;
-//! let statement = Statement::new(
-//!     "freshness of product_property",
-//!     format!("SELECT COUNT(*) AS arrived FROM {table} WHERE created_date >= :since"),
-//! )
-//! .bind("since", since);
-//! # let _ = statement;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
-//! ```
+//! [`Warehouse::query`] answers with all rows or an error, never with some of them. Statements, answers and errors are
+//! those of [`crate::sql`].
 //!
 //! # Time
 //!
@@ -39,27 +23,21 @@
 //! with `unixodbc` has it. That is also the build for drivers that look for `libodbcinst.so` themselves, as those of Simba do. The drivers
 //! have licences of their own.
 
-mod answer;
 mod databricks;
-mod dialect;
-mod error;
 #[cfg(feature = "odbc")]
 mod odbc;
-mod placeholders;
+mod sentence;
 mod settings;
-mod statement;
 
-pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
+use crate::sql::{Answer, Dialect, Error, Statement, render};
+
 pub use databricks::Databricks;
-pub use dialect::{BadName, Dialect};
-pub use error::{Error, SettingsError};
 #[cfg(feature = "odbc")]
 pub use odbc::Odbc;
-pub use placeholders::Problem;
 pub use settings::{
-    Attribute, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, TextEncoding,
+    Attribute, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError,
+    TextEncoding,
 };
-pub use statement::{Decimal, Parameter, ParameterValue, Statement};
 
 /// A warehouse. Make one for each process and keep it: connections and tokens are reused.
 #[derive(Debug)]
@@ -130,7 +108,7 @@ impl Warehouse {
     pub async fn execute_all(&self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
         // Before any of them is done.
         for statement in statements {
-            statement.render(self.dialect())?;
+            render(statement, self.dialect())?;
         }
         match self {
             Self::Databricks(databricks) => {

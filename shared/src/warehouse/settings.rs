@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use secrecy::SecretString;
 
-use super::dialect::Dialect;
+use crate::sql::Dialect;
 
 /// A warehouse, by one of the two ways to it.
 #[derive(Debug, Clone)]
@@ -223,6 +223,16 @@ impl OdbcSettings {
         }
         self
     }
+}
+
+/// Why a warehouse cannot be opened with these settings. Never holds the setting's value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the setting {setting} of the warehouse {problem}")]
+pub struct SettingsError {
+    /// Which setting.
+    pub setting: String,
+    /// What is wrong with it, and the remedy.
+    pub problem: &'static str,
 }
 
 #[cfg(test)]

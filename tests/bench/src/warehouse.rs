@@ -9,11 +9,13 @@ use daily_validation::judge::{Extent, judge_round};
 use daily_validation::observe::{Looked, ask_all};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
-use syncwatch::checks::{WAREHOUSE, compile, object_name};
+use syncwatch::data_checks::{compile, object_name};
+use syncwatch::finding::WAREHOUSE;
 use syncwatch::finding::{Finding, Outcome};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Dialect, Settings, Statement, Warehouse};
+use syncwatch::sql::{Dialect, Statement};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_lab::aws::workspace_root;
 use syncwatch_lab::databricks::{DatabricksServer, TOKEN, WAREHOUSE_ID};
 use syncwatch_lab::engines::{self, Postgres};
@@ -49,7 +51,7 @@ async fn count(report: &mut Report) -> Result<()> {
     let server = DatabricksServer::start(database).await?;
     let auth = DatabricksAuth::Token(SecretString::from(TOKEN));
     let settings = DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth);
-    let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::aws::http::client()?)?;
+    let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::http::client()?)?;
 
     let pipeline = pipeline(Dialect::Databricks, TABLES)?;
     let (findings, _) = by_table(&warehouse, &pipeline, now).await?;

@@ -3,11 +3,10 @@
 use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
 use serde_json::Value;
-use syncwatch::checks::check_read_only;
-use syncwatch::runbook;
-use syncwatch::warehouse::{
-    DatabricksAuth, DatabricksSettings, Settings, Statement, Value as Cell, Warehouse,
-};
+use syncwatch::data_checks::check_read_only;
+use syncwatch::sql::{Statement, Value as Cell};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch_cli::runbook;
 use syncwatch_lab::census::TOKEN;
 use syncwatch_lab::databricks;
 
@@ -65,7 +64,7 @@ impl Scene {
         check_read_only(sql).context("the account of Syncwatch may only read")?;
         let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
         let settings = DatabricksSettings::new(self.warehouse.url(), databricks::WAREHOUSE_ID, auth);
-        let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::aws::http::client()?)?;
+        let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::http::client()?)?;
         let answer = warehouse.query(&Statement::new("your statement", sql)).await?;
         let heads = answer.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let rows = answer.rows().map(|row| row.values().iter().map(cell).collect::<Vec<_>>().join(" | "));
@@ -74,7 +73,7 @@ impl Scene {
 
     async fn ask_census(&self, path: &str) -> Result<String> {
         let url = format!("{}/api/v1/{}", self.census.url(), path.trim_start_matches('/'));
-        let http = syncwatch::aws::http::client()?;
+        let http = syncwatch::http::client()?;
         let answer = http.get(url).bearer_auth(TOKEN).send().await.context("Census does not answer")?;
         let status = answer.status();
         let text = answer.text().await.context("Census breaks off")?;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
 use serde_json::json;
-use syncwatch::checks::Rule;
+use syncwatch::data_checks::Rule;
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule};
 use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
 

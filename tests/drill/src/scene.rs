@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::incident::{Incident, State};
-use syncwatch::operate::{self, Command, Operator};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
 use syncwatch::silence::{Silence, covering};
+use syncwatch_cli::{self, Command, Operator};
 use syncwatch_lab::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec,
     Schedules,
@@ -205,7 +205,7 @@ impl Scene {
     ///
     /// # Errors
     /// What the command says.
-    pub async fn operate(&self, words: &[&str]) -> Result<(String, operate::Outcome)> {
+    pub async fn operate(&self, words: &[&str]) -> Result<(String, syncwatch_cli::Outcome)> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
         let command = Command::parse(&words)?;
         let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?, self.now());
@@ -223,7 +223,7 @@ impl Scene {
     async fn is_webhook_registered(&self) -> Result<bool> {
         let Some(doorbell) = &self.doorbell else { return Ok(true) };
         let (_, outcome) = self.operate(&["webhook-register", "--url", doorbell.url(), "--check"]).await?;
-        Ok(outcome == operate::Outcome::Done)
+        Ok(outcome == syncwatch_cli::Outcome::Done)
     }
 
     /// Where webhooks arrive, if they do in this drill.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use jiff::civil::{Date, date};
 use jiff::{Timestamp, Zoned};
-use syncwatch::warehouse::{Answer, Decimal, Dialect, Error, Limits, Statement, TextEncoding, Warehouse};
+use syncwatch::sql::{Answer, Decimal, Dialect, Error, Statement};
+use syncwatch::warehouse::{Limits, TextEncoding, Warehouse};
 
 use super::engines::Engine;
 

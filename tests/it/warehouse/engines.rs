@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use syncwatch::aws::http;
-use syncwatch::warehouse::{Dialect, OdbcSettings, Settings, Statement, Warehouse};
+use syncwatch::http;
+use syncwatch::sql::{Dialect, Statement};
+use syncwatch::warehouse::{OdbcSettings, Settings, Warehouse};
 use tempfile::TempDir;
 
 use super::postgres::{PASSWORD, Postgres};

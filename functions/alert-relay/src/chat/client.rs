@@ -2,7 +2,7 @@
 
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use syncwatch::aws::http::keeps_secrets;
+use syncwatch::http::keeps_secrets;
 
 use super::Message;
 use crate::post::{Patience, Post, PostError};

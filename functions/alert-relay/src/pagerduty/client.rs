@@ -3,7 +3,7 @@
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
-use syncwatch::aws::http::keeps_secrets;
+use syncwatch::http::keeps_secrets;
 
 use super::{EVENT_LIMIT, Event};
 use crate::key::RoutingKey;

@@ -1,8 +1,8 @@
 use jiff::tz::TimeZone;
-use syncwatch::checks::{DATA_CHECKS, DataCheck, compile};
+use syncwatch::data_checks::{DATA_CHECKS, DataCheck, compile};
 use syncwatch::finding::Outcome;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::warehouse::{Dialect, Error};
+use syncwatch::sql::{Dialect, Error};
 
 use super::*;
 

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 
 use super::item::{self, Item};
 use super::{Error, GET, IncidentStore, QUERY, TABLE, UPDATE};
-use crate::checks::ValidatedRound;
-use crate::judge::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
+use crate::rounds::ValidatedRound;
+use crate::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 
 const DATA_CHECKS: &str = "daily-validation";
 const BEGAN_AT: &str = "began_at";

@@ -123,7 +123,7 @@ fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
     ];
     for base_url in wrong {
         let settings = settings(base_url.to_owned(), ApiVersion::V1);
-        let client = Client::new(crate::aws::http::client().unwrap(), settings, super::now());
+        let client = Client::new(crate::http::client().unwrap(), settings, super::now());
         let error = client.unwrap_err();
         assert_eq!(error, Error::InvalidBaseUrl, "{base_url}");
         assert!(!error.to_string().contains("hush"));

@@ -27,7 +27,7 @@ fn the_secret_of_a_webhook_is_in_no_debug_text() {
 fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
     let mut settings = settings("https://app.getcensus.com".to_owned(), ApiVersion::V1);
     settings.token = SecretString::from(format!("{TOKEN}\nX-Evil: 1"));
-    let error = Client::new(crate::aws::http::client().unwrap(), settings, now()).unwrap_err();
+    let error = Client::new(crate::http::client().unwrap(), settings, now()).unwrap_err();
     assert_eq!(error, Error::InvalidToken);
     holds_no_token(&format!("{error} {error:?}"));
 }

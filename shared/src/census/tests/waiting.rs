@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Skipping;
-use crate::census::retry::{RetryBudget, retry_after, waits};
+use crate::http::retry::{RetryBudget, retry_after, waits};
 
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
@@ -38,7 +38,7 @@ async fn time_without_an_answer_is_paid_for_like_sleep() {
 /// As many as 16 calls of a round are under way at once; each of them is told to wait.
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
-    let watch = Arc::new(crate::census::retry::RuntimeWatch);
+    let watch = Arc::new(crate::http::retry::RuntimeWatch);
     let budget = RetryBudget::new(seconds(10), watch);
     let calls = (0..16).map(|_| budget.wait(seconds(8), Duration::ZERO, true));
     let granted = futures::future::join_all(calls).await;
@@ -48,7 +48,7 @@ async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_later_call_waits_at_the_gate_and_pays_nothing() {
-    let watch = Arc::new(crate::census::retry::RuntimeWatch);
+    let watch = Arc::new(crate::http::retry::RuntimeWatch);
     let budget = RetryBudget::new(seconds(8), watch);
     let begun = budget.now();
     let later = async {

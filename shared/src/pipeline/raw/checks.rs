@@ -5,12 +5,12 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{NAME, Validation};
-use crate::checks::{
+use crate::data_checks::{
     Arrivals, Condition, DataCheck, Day, Keys, Literal, Rule, Window, check_read_only, object_name,
 };
 use crate::finding::Severity;
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
-use crate::warehouse::Dialect;
+use crate::sql::Dialect;
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
 const COLUMN: &str = "use the name of a column, without quotes";

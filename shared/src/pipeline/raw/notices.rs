@@ -7,10 +7,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{RawSchedule, Validation};
-use crate::checks::WAREHOUSE;
+use crate::finding::WAREHOUSE;
+use crate::finding::{CENSUS, SYNCWATCH};
 use crate::finding::{Check, Severity};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
-use crate::pipeline::{CENSUS, Channels, SYNCWATCH};
+use crate::pipeline::Channels;
 use crate::schedule::Rule;
 use crate::silence::{Declared, LONGEST, Scope};
 

@@ -11,11 +11,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::transport::{ATTEMPT, Failed, answer};
-use crate::census::retry::Watch;
-use crate::warehouse::error::{Error, SettingsError};
+use super::attempt::{ATTEMPT, Failed, answer};
+use crate::http::retry::Watch;
+use crate::sql::Error;
+use crate::sql::Statement;
 use crate::warehouse::settings::DatabricksAuth;
-use crate::warehouse::statement::Statement;
+use crate::warehouse::settings::SettingsError;
 
 /// Where tokens are fetched (the vendor's SDK, `oauth.py`).
 const TOKEN_PATH: &str = "/oidc/v1/token";

@@ -9,6 +9,7 @@
 //! Facts by the vendor's SDK for Python (`databricks/sdk/service/sql.py`, 0.162.0); nothing here was run against a real
 //! workspace.
 
+mod attempt;
 mod auth;
 mod transport;
 mod wire;
@@ -23,12 +24,13 @@ use reqwest::Method;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::answer::{Answer, Value};
-use super::dialect::Dialect;
-use super::error::{Error, SettingsError};
 use super::settings::{DatabricksSettings, Limits};
-use super::statement::Statement;
-use crate::census::retry::{RetryBudget, RuntimeWatch, Watch};
+use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
+use crate::sql::Dialect;
+use crate::sql::Error;
+use crate::sql::Statement;
+use crate::sql::{Answer, Value};
+use crate::warehouse::settings::SettingsError;
 use transport::{Call, Repeat, Transport};
 use wire::{Outcome, State};
 
@@ -95,7 +97,7 @@ impl Databricks {
         budget: &RetryBudget,
     ) -> Result<Outcome, Error> {
         // For the check only: the server finds the placeholders itself.
-        statement.render(Dialect::Databricks)?;
+        crate::sql::render(statement, Dialect::Databricks)?;
         let limits = self.settings.limits;
         let begun = self.watch.now();
         let hold = hold(limits);
@@ -104,7 +106,7 @@ impl Databricks {
             path: STATEMENTS.to_owned(),
             body: Some(wire::request(statement, &self.settings, hold)),
             repeat,
-            timeout: hold + transport::ATTEMPT,
+            timeout: hold + attempt::ATTEMPT,
         };
         let answer = self.transport.send(statement, &call, budget).await?;
         let mut outcome = Outcome::parse(statement, &answer)?;

@@ -19,8 +19,9 @@ use wiremock::matchers::{path, path_regex};
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
 use super::Databricks;
-use crate::census::retry::Watch;
-use crate::warehouse::{DatabricksAuth, DatabricksSettings, Limits, SettingsError, Statement};
+use crate::http::retry::Watch;
+use crate::sql::Statement;
+use crate::warehouse::{DatabricksAuth, DatabricksSettings, Limits, SettingsError};
 
 const TOKEN: &str = "dapi-0123456789";
 const SECRET: &str = "dose-client-secret";
@@ -85,8 +86,7 @@ impl World {
         let mut settings = settings(&server.uri());
         alter(&mut settings);
         let watch = Arc::new(Skipping::default());
-        let client =
-            Databricks::with_watch(crate::aws::http::client().unwrap(), settings, watch.clone()).unwrap();
+        let client = Databricks::with_watch(crate::http::client().unwrap(), settings, watch.clone()).unwrap();
         Self { server, client, watch }
     }
 
@@ -170,7 +170,7 @@ fn one() -> ResponseTemplate {
 
 #[test]
 fn the_token_goes_to_databricks_by_https_only() {
-    let http = crate::aws::http::client().unwrap();
+    let http = crate::http::client().unwrap();
     let open = |url: &str| Databricks::new(http.clone(), settings(url)).map(|_| ());
     for url in
         ["https://dbc-1.cloud.databricks.com", "https://dbc-1.cloud.databricks.com/", "http://127.0.0.1:8080"]
@@ -193,7 +193,7 @@ fn the_token_goes_to_databricks_by_https_only() {
 
 #[test]
 fn credentials_that_cannot_be_used_are_refused_by_the_settings_name_alone() {
-    let http = crate::aws::http::client().unwrap();
+    let http = crate::http::client().unwrap();
     let principal =
         |id: &str, secret: &str| DatabricksAuth::service_principal(id, SecretString::from(secret));
     for auth in [

@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use crate::warehouse::answer::{Column, Kind, Value};
-use crate::warehouse::error::{Error, from_sql_state, sentence};
+use crate::sql::Error;
+use crate::sql::{Column, Kind, Value};
+use crate::sql::{Decimal, ParameterValue, Statement};
+use crate::warehouse::sentence::{from_sql_state, sentence};
 use crate::warehouse::settings::DatabricksSettings;
-use crate::warehouse::statement::{Decimal, ParameterValue, Statement};
 
 /// The states of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

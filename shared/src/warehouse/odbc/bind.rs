@@ -6,9 +6,9 @@ use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox, WithDataType}
 use odbc_api::{Bit, DataType, IntoParameter, Nullable};
 use widestring::Utf16String;
 
-use crate::warehouse::dialect::Dialect;
+use crate::sql::Dialect;
+use crate::sql::{Decimal, Parameter, ParameterValue};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
-use crate::warehouse::statement::{Decimal, Parameter, ParameterValue};
 
 /// What stands for each `?`, with the type that the engine shall take it for.
 ///

@@ -3,9 +3,9 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::warehouse::dialect::Dialect;
-use crate::warehouse::error::SettingsError;
+use crate::sql::Dialect;
 use crate::warehouse::settings::OdbcSettings;
+use crate::warehouse::settings::SettingsError;
 
 /// Writes the connection string.
 ///

@@ -3,10 +3,11 @@
 use odbc_api::Error as OdbcError;
 use secrecy::ExposeSecret;
 
-use crate::warehouse::dialect::Dialect;
-use crate::warehouse::error::{Error, from_sql_state, sentence};
+use crate::sql::Dialect;
+use crate::sql::Error;
+use crate::sql::Statement;
+use crate::warehouse::sentence::{from_sql_state, sentence};
 use crate::warehouse::settings::OdbcSettings;
-use crate::warehouse::statement::Statement;
 
 /// A statement that failed, and whether its connection is still good.
 #[derive(Debug)]

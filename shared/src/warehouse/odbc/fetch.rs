@@ -6,11 +6,11 @@ use odbc_api::sys::SqlDataType;
 use odbc_api::{Cursor, DataType};
 
 use super::diagnose::{self, Failure};
-use crate::warehouse::answer::{Answer, Column, Kind, Value};
-use crate::warehouse::dialect::Dialect;
-use crate::warehouse::error::Error;
+use crate::sql::Dialect;
+use crate::sql::Error;
+use crate::sql::Statement;
+use crate::sql::{Answer, Column, Kind, Value};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
-use crate::warehouse::statement::Statement;
 
 /// Bytes of all buffers of an answer together, about.
 const BUFFER_BYTES: usize = 1 << 20;

@@ -19,11 +19,12 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::lock::Mutex;
 
-use super::answer::Answer;
-use super::dialect::Dialect;
-use super::error::{Error, SettingsError};
 use super::settings::OdbcSettings;
-use super::statement::Statement;
+use crate::sql::Answer;
+use crate::sql::Dialect;
+use crate::sql::Error;
+use crate::sql::Statement;
+use crate::warehouse::settings::SettingsError;
 use worker::{Job, Worker};
 
 /// How much longer than a statement's limit we wait, for a driver that heeds the limit itself and has more to tell.

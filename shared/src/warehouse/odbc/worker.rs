@@ -10,11 +10,11 @@ use secrecy::ExposeSecret;
 
 use super::diagnose::{self, Failure};
 use super::{bind, connection_string, fetch};
-use crate::warehouse::answer::Answer;
-use crate::warehouse::dialect::Dialect;
-use crate::warehouse::error::Error;
+use crate::sql::Answer;
+use crate::sql::Dialect;
+use crate::sql::Error;
+use crate::sql::Statement;
 use crate::warehouse::settings::OdbcSettings;
-use crate::warehouse::statement::Statement;
 
 /// What a thread is asked to do.
 pub(super) enum Job {
@@ -131,7 +131,7 @@ impl Session<'_> {
 
     fn ask(&self, connection: &Connection<'static>, statement: &Statement) -> Result<Answer, Failure> {
         let settings = self.settings;
-        let rendered = statement.render(settings.dialect).map_err(Failure::of)?;
+        let rendered = crate::sql::render(statement, settings.dialect).map_err(Failure::of)?;
         let parameters = bind::parameters(&rendered.values, settings);
         let failed = |error| diagnose::running(statement, settings, &error);
         match connection.execute(&rendered.sql, &parameters[..], self.timeout()).map_err(failed)? {
@@ -174,7 +174,7 @@ impl Session<'_> {
         statement: &Statement,
     ) -> Result<Option<u64>, Failure> {
         let settings = self.settings;
-        let rendered = statement.render(settings.dialect).map_err(Failure::of)?;
+        let rendered = crate::sql::render(statement, settings.dialect).map_err(Failure::of)?;
         let parameters = bind::parameters(&rendered.values, settings);
         let failed = |error| diagnose::running(statement, settings, &error);
         let mut prepared = connection.preallocate().map_err(failed)?;

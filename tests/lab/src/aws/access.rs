@@ -66,7 +66,7 @@ impl Gate {
         let state = Arc::new(Rules {
             upstream: upstream.to_owned(),
             sns: sns.to_owned(),
-            http: syncwatch::aws::http::client()?,
+            http: syncwatch::http::client()?,
             allowed,
             used: Mutex::default(),
             refused: Mutex::default(),
@@ -278,7 +278,7 @@ mod tests {
         let table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
         let gate = Gate::start(&table, &upstream, &upstream).await.unwrap();
         let ask = async |function: &str, target: &str, body: &str| {
-            let request = syncwatch::aws::http::client().unwrap().post(gate.url_for(function) + "/");
+            let request = syncwatch::http::client().unwrap().post(gate.url_for(function) + "/");
             let request = if target.is_empty() { request } else { request.header("X-Amz-Target", target) };
             let answer = request.body(body.to_owned()).send().await.unwrap();
             (answer.status().as_u16(), answer.text().await.unwrap())

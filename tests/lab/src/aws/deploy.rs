@@ -18,7 +18,7 @@ use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, Flexib
 use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use syncwatch::aws::http;
+use syncwatch::http;
 
 use super::access::{Call, Gate};
 use super::functions_table::{

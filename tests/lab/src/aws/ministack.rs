@@ -12,7 +12,8 @@ use anyhow::{Context as _, Result, bail};
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
-use syncwatch::aws::http::{self, SdkHttp};
+use syncwatch::aws::SdkHttp;
+use syncwatch::http;
 use tempfile::TempDir;
 
 /// The account that ministack plays when nobody says otherwise.

@@ -210,7 +210,7 @@ async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead
     // The queue waits while its function may not be fired.
     deployment.let_queue_fire("webhook-worker", false).await.unwrap();
     let url = deployment.url_of("webhook-intake").unwrap();
-    let http = syncwatch::aws::http::client().unwrap();
+    let http = syncwatch::http::client().unwrap();
     let call = http.post(&url).header("Content-Type", "application/json").header("X-Signature", "c2lnbmVk");
     let answer = call.body(r#"{"event":"é"}"#).send().await.unwrap();
     assert_eq!(answer.status(), 202);

@@ -141,7 +141,7 @@ impl CensusServer {
             requests: Requests::default(),
             at_once: 0,
         };
-        let http = syncwatch::aws::http::client()?;
+        let http = syncwatch::http::client()?;
         let shared = Arc::new(Shared {
             clock,
             base: url.clone(),

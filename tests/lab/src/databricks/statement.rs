@@ -4,7 +4,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
-use syncwatch::warehouse::{Decimal, Error, Kind, ParameterValue, Statement, Value, Warehouse};
+use syncwatch::sql::{Decimal, Error, Kind, ParameterValue, Statement, Value};
+use syncwatch::warehouse::Warehouse;
 
 use super::translate::{Refusal, Translated, to_sqlite};
 

@@ -3,8 +3,8 @@
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use syncwatch::aws::Sdk;
-use syncwatch::operate::{Command, Operator, Outcome, read_pipeline};
 use syncwatch::runtime::Env;
+use syncwatch_cli::{Command, Operator, Outcome, read_pipeline};
 
 use syncwatch_lab::aws::workspace_root;
 

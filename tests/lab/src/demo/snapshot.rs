@@ -2,9 +2,10 @@
 
 use anyhow::{Context as _, Result, ensure};
 use secrecy::SecretString;
-use syncwatch::aws::http;
-use syncwatch::checks::object_name;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Row, Settings, Statement, Warehouse};
+use syncwatch::data_checks::object_name;
+use syncwatch::http;
+use syncwatch::sql::{Row, Statement};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 
 use syncwatch_lab::databricks::{TOKEN, WAREHOUSE_ID};
 use syncwatch_lab::wait::until;
@@ -95,7 +96,7 @@ async fn ask(
     demo: &Demo,
     columns: &str,
     which: &str,
-    text: impl Fn(&Row<'_>) -> Result<String, syncwatch::warehouse::Error>,
+    text: impl Fn(&Row<'_>) -> Result<String, syncwatch::sql::Error>,
 ) -> Result<Vec<String>> {
     // As the functions ask, so that times are what they were to them.
     let url = demo.stage.warehouse.as_ref().context("the stage has no warehouse")?.url();

@@ -67,7 +67,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
 
 /// Posts a storm, with as many clients at once as the Function URL takes, and holds each answer against its fate.
 async fn send(demo: &Demo, storm: &Storm) -> Result<()> {
-    let (http, url) = (syncwatch::aws::http::client()?, demo.stage.deployment.url_of(INTAKE)?);
+    let (http, url) = (syncwatch::http::client()?, demo.stage.deployment.url_of(INTAKE)?);
     let spec = demo.stage.deployment.table().function(INTAKE)?.url.as_ref();
     let clients = spec.context("webhook-intake has no URL")?.reserved_concurrency;
     let [good, forged, poison] = [Fate::Accepted, Fate::Refused, Fate::Poison].map(|fate| storm.count(fate));

@@ -49,5 +49,5 @@ pub fn sqlite_secret(file: &Path, driver_path: Option<&str>) -> Result<String> {
 /// Opens an engine that has this long for each statement.
 fn open(mut settings: OdbcSettings, time: Duration) -> Result<Warehouse> {
     settings.limits = Limits { time, rows: 100_000, bytes: 64 << 20, ..settings.limits };
-    Ok(Warehouse::open(Settings::Odbc(settings), syncwatch::aws::http::client()?)?)
+    Ok(Warehouse::open(Settings::Odbc(settings), syncwatch::http::client()?)?)
 }

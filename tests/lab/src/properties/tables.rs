@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
-use syncwatch::checks::object_name;
-use syncwatch::warehouse::{Dialect, ParameterValue, Statement, Warehouse};
-use syncwatch::warehouse_objects::{self, ObjectFile};
+use syncwatch::data_checks::object_name;
+use syncwatch::sql::{Dialect, ParameterValue, Statement};
+use syncwatch::warehouse::Warehouse;
+use syncwatch_cli::warehouse_objects::{self, ObjectFile};
 
 use super::world::{PropertyWorld, Unwritten};
 

@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     async fn post(url: &str, message: &Value) -> (u16, String, Option<String>) {
-        let http = syncwatch::aws::http::client().unwrap();
+        let http = syncwatch::http::client().unwrap();
         let request = http.post(url).header("Content-Type", "application/json").body(message.to_string());
         let answer = request.send().await.unwrap();
         let retry_after = answer.headers().get("retry-after").map(|value| value.to_str().unwrap().to_owned());

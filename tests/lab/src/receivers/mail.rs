@@ -49,7 +49,7 @@ impl MailTap {
     /// # Errors
     /// No port is free.
     pub async fn start(upstream: &str) -> Result<Self> {
-        let http = syncwatch::aws::http::client()?;
+        let http = syncwatch::http::client()?;
         let state = Arc::new(Tap {
             upstream: upstream.to_owned(),
             http,

@@ -205,7 +205,7 @@ mod tests {
     }
 
     async fn post(service: &PagerDuty, event: &Value) -> u16 {
-        let http = syncwatch::aws::http::client().unwrap();
+        let http = syncwatch::http::client().unwrap();
         let answer =
             http.post(format!("{}/v2/enqueue", service.url())).body(event.to_string()).send().await.unwrap();
         answer.status().as_u16()

@@ -1,5 +1,5 @@
-use syncwatch::aws::http;
 use syncwatch::finding::Severity;
+use syncwatch::http;
 use syncwatch::notice::Kind;
 use wiremock::{MockServer, ResponseTemplate};
 

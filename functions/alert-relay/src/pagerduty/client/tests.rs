@@ -1,7 +1,7 @@
 use serde_json::json;
-use syncwatch::aws::http;
 use syncwatch::aws::secrets::SecretValues;
 use syncwatch::finding::Severity;
+use syncwatch::http;
 use syncwatch::notice::Kind;
 use wiremock::{MockServer, ResponseTemplate};
 

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
 use super::{World, done, in_state, ok, statement};
-use crate::warehouse::Decimal;
+use crate::sql::Decimal;
 
 #[tokio::test]
 async fn each_value_is_read_by_the_type_of_its_column() {

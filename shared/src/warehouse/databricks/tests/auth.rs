@@ -2,7 +2,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use super::{SECRET, TOKEN, World, ok, one, seconds, statement, status};
-use crate::warehouse::Error;
+use crate::sql::Error;
 
 fn token(name: &str) -> ResponseTemplate {
     ok(json!({ "access_token": name, "token_type": "Bearer", "expires_in": 3600 }))

@@ -3,7 +3,7 @@ use jiff::civil::Date;
 use serde_json::{Value as Json, json};
 
 use super::{TOKEN, World, done, in_state, ok, one, seconds, statement, status};
-use crate::warehouse::{Decimal, Error, Statement};
+use crate::sql::{Decimal, Error, Statement};
 
 #[tokio::test]
 async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {

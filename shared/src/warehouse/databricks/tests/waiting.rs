@@ -7,8 +7,8 @@ use wiremock::matchers::any;
 use wiremock::{Mock, MockServer};
 
 use super::{World, in_state, one, seconds, settings, statement, status};
-use crate::census::retry::Watch;
-use crate::warehouse::Error;
+use crate::http::retry::Watch;
+use crate::sql::Error;
 use crate::warehouse::databricks::Databricks;
 
 #[tokio::test]
@@ -108,7 +108,7 @@ async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(in_state("RUNNING")).mount(&server).await;
     let watch = Arc::new(Asleep::default());
-    let http = crate::aws::http::client().unwrap();
+    let http = crate::http::client().unwrap();
     let client = Databricks::with_watch(http, settings(&server.uri()), watch.clone()).unwrap();
     let statement = statement();
     tokio::select! {

@@ -1,0 +1,116 @@
+//! Looks up the figures of a notice to stakeholders. What cannot be had is a reason in its place, and hides nothing else.
+
+use super::Operator;
+use super::error::Error;
+use crate::stakeholders::{Figures, Health, Known};
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::census;
+use syncwatch::data_checks::object_name;
+use syncwatch::incident::{IncidentKey, State};
+use syncwatch::observation::Run;
+use syncwatch::pipeline::Sync;
+use syncwatch::runtime::env;
+use syncwatch::sql::{self, Row, Statement};
+use syncwatch::warehouse::Warehouse;
+
+/// The newest run is all that is told; Census may answer with more.
+const RUNS: u32 = 1;
+
+impl Operator {
+    /// Asks the warehouse, the store of incidents and Census.
+    pub(super) async fn figures(&self, key: Option<&IncidentKey>) -> Figures {
+        let store = self.incidents();
+        Figures {
+            health: self.health().await.map_err(|error| error.to_string()),
+            open: match &store {
+                Ok(store) => self.open(store).await,
+                Err(error) => Err(error.to_string()),
+            },
+            last_runs: self.last_runs().await,
+            incident: match key {
+                None => None,
+                Some(key) => Some((
+                    key.clone(),
+                    match &store {
+                        Ok(store) => store.get(key).await.map_err(|error| Error::from(error).to_string()),
+                        Err(error) => Err(error.to_string()),
+                    },
+                )),
+            },
+        }
+    }
+
+    async fn health(&self) -> Result<Health, Error> {
+        let declared = self.pipeline.snapshot.as_ref().and_then(|snapshot| snapshot.health_view.as_deref());
+        let view = declared.ok_or(Error::NoHealthView)?;
+        let warehouse = self.warehouse().await?;
+        Ok(health(&warehouse, view).await?)
+    }
+
+    async fn open(&self, store: &IncidentStore) -> Known<Vec<syncwatch::incident::Incident>> {
+        let said = |error| Error::from(error).to_string();
+        let (live, unreadable) = store.live_incidents(&self.pipeline.name).await.map_err(said)?;
+        match unreadable.into_iter().next() {
+            // Some are known, but "nothing is open" could not be said of them.
+            Some(error) => Err(said(error)),
+            None => Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect()),
+        }
+    }
+
+    async fn last_runs(&self) -> Vec<Known<Option<Run>>> {
+        let census = self.census().await.map_err(|error| error.to_string());
+        let mut last_runs = Vec::new();
+        for sync in &self.pipeline.syncs {
+            last_runs.push(match &census {
+                Ok(census) => last_run(census, sync).await,
+                Err(why) => Err(why.clone()),
+            });
+        }
+        last_runs
+    }
+
+    async fn census(&self) -> Result<census::Client, Error> {
+        let secret = self.env.required(env::CENSUS_SECRET).map_err(Error::Settings)?;
+        let token = SecretStore::new(self.clients.secrets.clone()).get(&secret, self.now).await?;
+        let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
+        let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
+        Ok(census::Client::new(self.clients.http.clone(), settings, self.now)?)
+    }
+}
+
+async fn last_run(census: &census::Client, sync: &Sync) -> Known<Option<Run>> {
+    let history = census.runs_of_sync(sync.id, RUNS).await.map_err(|error| error.to_string())?;
+    Ok(history.runs.into_iter().next())
+}
+
+async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error> {
+    let label = "the daily health check";
+    let name = object_name(warehouse.dialect(), view).map_err(|error| sql::Error::Shape {
+        statement: label.to_owned(),
+        place: view.to_owned(),
+        found: error.to_string(),
+    })?;
+    let answer = warehouse.query(&Statement::new(label, format!("SELECT * FROM {name}"))).await?;
+    let row = answer.only_row()?;
+    let count = |column| count(&row, column);
+    Ok(Health {
+        total: count("total_properties")?,
+        synced: count("synced_properties")?,
+        coverage_percent: row.get("coverage_percentage")?,
+        coverage_status: row.get("coverage_status")?,
+        to_create: count("create_queue_count")?,
+        to_update: count("update_queue_count")?,
+        null_companies: count("null_company_count")?,
+        duplicates: count("duplicate_count")?,
+    })
+}
+
+fn count(row: &Row<'_>, column: &str) -> Result<u64, sql::Error> {
+    let counted: i64 = row.get(column)?;
+    u64::try_from(counted).map_err(|_| sql::Error::Shape {
+        statement: "the daily health check".to_owned(),
+        place: column.to_owned(),
+        found: "a count below zero".to_owned(),
+    })
+}

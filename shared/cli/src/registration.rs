@@ -1,0 +1,175 @@
+//! The webhook at Census and its secret at ours, looked at and put right.
+//!
+//! The order is look, make, store, delete. Our secret is read before anything is made, so that one that does not exist or
+//! may not be reached is told while nothing has been done yet. What cannot be finished is undone, or said.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
+use syncwatch::census::{self, CreatedWebhook, NewWebhook, Webhook};
+
+use super::endpoint::Endpoint;
+use super::error::Error;
+use super::plan::{Elsewhere, Found, Plan, Slot};
+
+/// What our webhooks are called at Census.
+const NAME: &str = "Syncwatch";
+
+/// Both sides of a registration.
+#[derive(Debug)]
+pub(super) struct Registration {
+    pub(super) census: census::Client,
+    pub(super) secrets: SecretStore,
+    pub(super) secret_name: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) pipeline: String,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Done {
+    Kept,
+    Created { id: u64, secret_name: String },
+    Subscribed { id: u64 },
+    Replaced { id: u64, old: Vec<u64>, secret_name: String },
+}
+
+impl Registration {
+    /// Looks at both sides.
+    pub(super) async fn look(&self) -> Result<Found, Error> {
+        let slot = if self.current().await?.is_some() { Slot::Filled } else { Slot::Empty };
+        let (ours, others): (Vec<Webhook>, Vec<Webhook>) =
+            self.census.list_webhooks().await?.into_iter().partition(|webhook| self.is_ours(webhook));
+        let by_our_name = |webhook: &Webhook| webhook.name.as_deref() == Some(NAME);
+        let elsewhere = others.into_iter().filter(by_our_name).map(Elsewhere).collect();
+        Ok(Found { ours, elsewhere, slot })
+    }
+
+    /// Does what was planned, or undoes it.
+    pub(super) async fn carry_out(&self, plan: &Plan) -> Result<Done, Error> {
+        let secret_name = self.secret_name.clone();
+        match plan {
+            Plan::Keep { .. } => Ok(Done::Kept),
+            Plan::Create { .. } => Ok(Done::Created { id: self.create(&[]).await?, secret_name }),
+            Plan::Subscribe { webhook, missing } => {
+                let mut wanted = webhook.clone();
+                wanted.events.extend(missing.iter().map(|event| (*event).to_owned()));
+                let missing = self.census.update_webhook(&wanted).await?.missing_events();
+                if !missing.is_empty() {
+                    return Err(Error::EventsLeft { id: webhook.id, missing });
+                }
+                Ok(Done::Subscribed { id: webhook.id })
+            }
+            Plan::Replace { old, .. } => {
+                let id = self.create(old).await?;
+                for old in old {
+                    if let Err(why) = self.census.delete_webhook(*old).await {
+                        return Err(Error::OldLeft { new: id, old: *old, url: self.url_of(*old), why });
+                    }
+                }
+                Ok(Done::Replaced { id, old: old.clone(), secret_name })
+            }
+            Plan::Refuse(refusal) => Err(refusal.clone().into()),
+        }
+    }
+
+    /// Makes a webhook and stores its secret, both or neither. `before` are those that post to our endpoint already.
+    async fn create(&self, before: &[u64]) -> Result<u64, Error> {
+        // Read anew: between the look and this moment somebody may have put a value.
+        let previous = self.current().await?;
+        let wanted = NewWebhook {
+            name: NAME.to_owned(),
+            description: format!("Wakes Syncwatch of the pipeline {}", self.pipeline),
+            endpoint: self.endpoint.to_string(),
+            // All of them, those that Census invents later included: the intake keeps and counts what it does not know.
+            events: Vec::new(),
+        };
+        let CreatedWebhook { id, secret } = match self.census.create_webhook(&wanted).await {
+            Ok(created) => created,
+            Err(error) if may_have_been_taken(&error) => {
+                return Err(Error::AnswerLost { why: error, new: self.new_beside(before).await });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let values = SecretValues { current: secret, previous };
+        let Err(why) = self.secrets.put(&self.secret_name, &values).await else { return Ok(id) };
+        if self.is_stored(&values.current).await {
+            // It was taken, and only the answer was lost.
+            return Ok(id);
+        }
+        match self.census.delete_webhook(id).await {
+            Ok(()) => Err(Error::NotStored { id, why }),
+            Err(undo) => Err(Error::NotUndone { id, url: self.url_of(id), why, undo: Box::new(undo) }),
+        }
+    }
+
+    /// The value of our secret; none if it exists and is empty.
+    async fn current(&self) -> Result<Option<SecretString>, Error> {
+        match self.secrets.read(&self.secret_name).await {
+            Ok(values) => Ok(Some(values.current)),
+            Err(SecretError::Empty { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn is_stored(&self, secret: &SecretString) -> bool {
+        let stored = self.current().await.ok().flatten();
+        stored.is_some_and(|stored| stored.expose_secret() == secret.expose_secret())
+    }
+
+    /// The webhooks with our endpoint that are none of these.
+    async fn new_beside(&self, before: &[u64]) -> Option<Vec<u64>> {
+        let webhooks = self.census.list_webhooks().await.ok()?;
+        let ours = webhooks.iter().filter(|webhook| self.is_ours(webhook)).map(|webhook| webhook.id);
+        Some(ours.filter(|id| !before.contains(id)).collect())
+    }
+
+    fn is_ours(&self, webhook: &Webhook) -> bool {
+        webhook.endpoint.as_deref().is_some_and(|endpoint| self.endpoint.is(endpoint))
+    }
+
+    fn url_of(&self, id: u64) -> String {
+        self.census.url_of_webhook(id)
+    }
+}
+
+/// Whether Census may have done what was asked although the answer was an error.
+fn may_have_been_taken(error: &census::Error) -> bool {
+    match error {
+        census::Error::Timeout { .. }
+        | census::Error::Transport { .. }
+        | census::Error::Shape { .. }
+        | census::Error::EmptyBody { .. }
+        | census::Error::NotJson { .. } => true,
+        census::Error::Status { status, .. } => *status >= 500,
+        census::Error::Unauthorized { .. }
+        | census::Error::Forbidden { .. }
+        | census::Error::NotFound { .. }
+        | census::Error::Gone { .. }
+        | census::Error::RateLimited { .. }
+        | census::Error::InvalidBaseUrl
+        | census::Error::InvalidToken => false,
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kept => f.write_str("All is well; nothing was changed."),
+            Self::Created { id, secret_name } => {
+                write!(f, "Done: webhook {id} is made, and its secret is in {secret_name}.")
+            }
+            Self::Subscribed { id } => write!(f, "Done: webhook {id} gets every event."),
+            Self::Replaced { id, old, secret_name } => {
+                let old: Vec<String> = old.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "Done: webhook {id} is made, its secret is in {secret_name}, and {} deleted. The intake takes both the \
+                     new secret and the previous one.",
+                    old.join(", ")
+                )
+            }
+        }
+    }
+}

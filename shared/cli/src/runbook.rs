@@ -1,0 +1,303 @@
+//! The operators' runbook: the section that belongs to a finding, for people who read it in a terminal.
+//!
+//! The text is the file of the repository itself, embedded when the binary is built, so that a notice's link and
+//! `syncwatch explain` say the same.
+
+use std::fmt;
+
+use syncwatch::classify::ErrorClass;
+use syncwatch::finding::Check;
+use syncwatch::incident::IncidentKey;
+
+/// The whole runbook.
+pub const TEXT: &str = include_str!("../../../infra/runbook/OPERATIONS_RUNBOOK.md");
+
+/// The chapter of what may go wrong as a whole; each names the findings that people see of it.
+const SCENARIOS: &str = "Scenarios";
+/// How many near names are shown for one that is not known.
+const NEAR: usize = 5;
+/// From this likeness on (0 to 1, normalized Damerau-Levenshtein) a name is near.
+const NEAR_FROM: f64 = 0.4;
+
+/// One section: what stands under a heading of the third level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section<'t> {
+    /// The heading.
+    pub heading: &'t str,
+    /// Its anchor, as GitHub makes it of the heading.
+    pub anchor: String,
+    /// The heading of the second level that it stands under.
+    pub chapter: &'t str,
+    /// What it means, and the likely cause: all before the evidence, or before the steps if there is none.
+    pub cause: &'t str,
+    /// What to gather, without the word "Evidence"; `None` if the section says nothing of it.
+    pub evidence: Option<&'t str>,
+    /// What to do: from the first numbered step on; empty if there is none.
+    pub steps: &'t str,
+}
+
+/// The sections of a runbook, in the order of its text.
+pub fn sections(text: &str) -> Vec<Section<'_>> {
+    // A heading begins a line; the first of all may begin the text.
+    let chapters = text.split("\n## ").skip(1);
+    let of_chapter = |chapter| {
+        let (chapter, rest) = first_line(chapter);
+        rest.split("\n### ").skip(1).map(move |section| of_text(chapter, section))
+    };
+    chapters.flat_map(of_chapter).collect()
+}
+
+fn of_text<'t>(chapter: &'t str, text: &'t str) -> Section<'t> {
+    let (heading, body) = first_line(text);
+    let (before, steps) = match body.find("\n1. ").and_then(|at| body.split_at_checked(at)) {
+        Some((before, steps)) => (before, steps.trim()),
+        None => (body, ""),
+    };
+    let (cause, evidence) = match before.split_once("\nEvidence: ") {
+        Some((cause, evidence)) => (cause, Some(evidence.trim())),
+        None => (before, None),
+    };
+    Section { heading, anchor: anchor(heading), chapter, cause: cause.trim(), evidence, steps }
+}
+
+fn first_line(text: &str) -> (&str, &str) {
+    // The rest keeps its first line break, so that what begins a line is found there too.
+    match text.find('\n').and_then(|at| text.split_at_checked(at)) {
+        Some((line, rest)) => (line.trim(), rest),
+        None => (text.trim(), ""),
+    }
+}
+
+/// The anchor that GitHub gives a heading: in lower case, blanks as hyphens, and no other marks.
+pub fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// A name that the runbook does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownFinding {
+    /// What was asked for.
+    pub asked: String,
+    /// Names that are like it, the nearest first.
+    pub near: Vec<String>,
+}
+
+impl fmt::Display for UnknownFinding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { asked, near } = self;
+        write!(f, "the runbook has nothing on {asked:?}")?;
+        if !near.is_empty() {
+            write!(f, " (near: {})", near.join(", "))?;
+        }
+        f.write_str("; `make explain` lists all that there is")
+    }
+}
+
+impl std::error::Error for UnknownFinding {}
+
+/// The section of a finding, for a terminal. `asked` is a check's id, an incident's key (`pipeline/check/subject`), a
+/// class of error, or the anchor of any other section.
+///
+/// # Errors
+/// There is no such section; names those that are near.
+pub fn explain(asked: &str) -> Result<String, UnknownFinding> {
+    let asked = asked.trim();
+    let of_incident = asked.split('/').nth(1).filter(|_| asked.split('/').count() >= 3);
+    let name = match of_incident {
+        // Of the silences there is a section, and of each a notice; its key is no incident's.
+        Some("silence") => "silences".to_owned(),
+        Some(check) => check.to_owned(),
+        None => asked.to_lowercase(),
+    };
+    let sections = sections(TEXT);
+    let Some(section) = sections.iter().find(|section| section.anchor == name) else {
+        return Err(UnknownFinding { asked: asked.to_owned(), near: near(&name, &sections) });
+    };
+    let mut said = render(section, IncidentKey::parse(asked).as_ref());
+    let seen_in = |scenario: &&Section<'_>| {
+        scenario.chapter == SCENARIOS && scenario.cause.contains(&format!("](#{})", section.anchor))
+    };
+    let scenarios: Vec<String> = sections
+        .iter()
+        .filter(seen_in)
+        .map(|scenario| format!("{}: make explain FINDING={}\n", scenario.heading, scenario.anchor))
+        .collect();
+    said.push('\n');
+    if !scenarios.is_empty() {
+        said.push_str(&format!("\n{}", scenarios.concat()));
+    }
+    Ok(said)
+}
+
+/// All names that can be asked for, by chapter.
+pub fn contents() -> String {
+    let mut said = String::from("make explain FINDING=... takes an incident's key, or one of these:");
+    let mut chapter = "";
+    for section in sections(TEXT) {
+        if section.chapter != chapter {
+            chapter = section.chapter;
+            said.push_str(&format!("\n\n{chapter}\n"));
+        }
+        said.push_str(&format!("  {}", section.anchor));
+    }
+    said
+}
+
+fn near(name: &str, sections: &[Section<'_>]) -> Vec<String> {
+    let likeness = |other: &str| {
+        let part_of = name.len() > 2 && (other.contains(name) || name.contains(other));
+        if part_of { 1.0 } else { strsim::normalized_damerau_levenshtein(name, other) }
+    };
+    let mut likely: Vec<(f64, &str)> =
+        sections.iter().map(|section| (likeness(&section.anchor), section.anchor.as_str())).collect();
+    likely.retain(|(likeness, _)| *likeness >= NEAR_FROM);
+    likely.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    likely.into_iter().take(NEAR).map(|(_, name)| name.to_owned()).collect()
+}
+
+fn render(section: &Section<'_>, incident: Option<&IncidentKey>) -> String {
+    let Section { anchor, heading, chapter, cause, evidence, steps } = section;
+    let title = match (Check::from_id(anchor), ErrorClass::from_id(anchor)) {
+        (Some(check), _) => format!("{anchor} (check: {})", check.title()),
+        (None, Some(class)) => format!("{anchor} (class of error: {})", class.title()),
+        (None, None) => format!("{heading} ({chapter})"),
+    };
+    let mut said = vec![title];
+    if let Some(IncidentKey { pipeline, subject, .. }) = incident {
+        said.push(format!("Of {subject} in the pipeline {pipeline}."));
+    }
+    let parts = [("CAUSE", Some(*cause)), ("EVIDENCE TO GATHER", *evidence), ("STEPS", Some(*steps))];
+    for (name, text) in parts {
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            said.push(format!("{name}\n{}", plain(text)));
+        }
+    }
+    said.join("\n\n")
+}
+
+/// Markdown without its links, which a terminal cannot follow: their anchors are names to ask for.
+fn plain(text: &str) -> String {
+    let mut said = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        said.push_str(before);
+        let link = after.split_once("](#").filter(|(words, _)| !words.contains(['[', ']']));
+        match link.and_then(|(words, after)| Some((words, after.split_once(')')?))) {
+            Some((words, (anchor, after))) => {
+                said.push_str(words);
+                if words != anchor {
+                    said.push_str(&format!(" (#{anchor})"));
+                }
+                rest = after;
+            }
+            None => {
+                said.push('[');
+                rest = after;
+            }
+        }
+    }
+    said + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_is_taken_apart_into_cause_evidence_and_steps() {
+        let text = "# Book\n\n## Part\n\nHello.\n\n### Its name, one\n\nA cause.\n\nEvidence: look\nhere.\n\n1. Do.\n2. Go.\n\n### two\n\nOnly words.\n## Other\n### three";
+        let read = sections(text);
+        let parts: Vec<_> =
+            read.iter().map(|s| (s.anchor.as_str(), s.chapter, s.cause, s.evidence, s.steps)).collect();
+        assert_eq!(
+            parts,
+            [
+                ("its-name-one", "Part", "A cause.", Some("look\nhere."), "1. Do.\n2. Go."),
+                ("two", "Part", "Only words.", None, ""),
+                ("three", "Other", "", None, ""),
+            ]
+        );
+        assert_eq!(sections(""), []);
+    }
+
+    #[test]
+    fn every_check_and_class_is_explained_with_cause_evidence_and_steps() {
+        let checks = Check::ALL.iter().map(|check| check.runbook_anchor());
+        for name in checks.chain(ErrorClass::ALL.iter().map(|class| class.id())) {
+            let said = explain(name).unwrap();
+            assert!(said.starts_with(&format!("{name} (")), "{said}");
+            for part in ["\n\nCAUSE\n", "\n\nEVIDENCE TO GATHER\n", "\n\nSTEPS\n1. "] {
+                assert!(said.contains(part), "{name} has no {}: {said}", part.trim());
+            }
+            assert!(!said.contains("](#"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_class_is_explained_by_the_cause_that_notices_tell() {
+        for class in ErrorClass::ALL {
+            let sections = sections(TEXT);
+            let section = sections.iter().find(|section| section.anchor == class.id()).unwrap();
+            assert_eq!(section.cause, format!("{}.", class.cause()), "{class}");
+        }
+    }
+
+    #[test]
+    fn an_incident_is_explained_by_its_check_and_other_notices_by_their_sections() {
+        let said = explain(" properties/clock-skew/census ").unwrap();
+        insta::assert_snapshot!(said, @"
+        clock-skew (check: clock of Census)
+
+        Of census in the pipeline properties.
+
+        CAUSE
+        The clock of Census, by its own answers, and the function's are more than two minutes apart. Runs are judged by the
+        clock of Census until they agree, so nothing is missed; all the same one of the two is wrong.
+
+        EVIDENCE TO GATHER
+        the `Date` header of any answer (`curl -sSI https://app.getcensus.com`) beside `date -u`.
+
+        STEPS
+        1. If it is Census's, tell their support.
+        2. Lambda's own clock has never been the cause as far as we know.
+
+        Syncwatch itself is ill: make explain FINDING=syncwatch-itself-is-ill
+        ");
+        assert!(explain("properties/silence/ada-1").unwrap().starts_with("silences ("));
+        assert!(explain("properties/alert-test/20261124T120000Z").unwrap().starts_with("alert-test ("));
+        assert!(explain("Duplicates").unwrap().starts_with("duplicates (check"));
+        assert!(explain("a-sync-fails").unwrap().starts_with("A sync fails (Scenarios)"));
+    }
+
+    #[test]
+    fn an_unknown_name_gets_the_near_ones() {
+        let refused = |name| explain(name).unwrap_err().to_string();
+        let said = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
+        insta::assert_snapshot!(said.join("\n"), @r#"
+        the runbook has nothing on "run-fialed" (near: run-failed, runs-skipped, run-due, runtime, source-query-failed); `make explain` lists all that there is
+        the runbook has nothing on "dupes" (near: duplicates); `make explain` lists all that there is
+        the runbook has nothing on "properties/run_due/a" (near: run-due, runtime, run-stuck, run-failed); `make explain` lists all that there is
+        the runbook has nothing on "???"; `make explain` lists all that there is
+        the runbook has nothing on ""; `make explain` lists all that there is
+        "#);
+    }
+
+    #[test]
+    fn all_names_are_listed() {
+        let said = contents();
+        for section in sections(TEXT) {
+            assert!(said.contains(&format!("  {}", section.anchor)), "{}", section.anchor);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "([#\\[\\]()a-z1. \n]|## |\n### |\n1\\. |Evidence: |\\PC){0,60}") {
+            for section in sections(&text) {
+                let _ = render(&section, None);
+            }
+            let _ = explain(&text);
+        }
+    }
+}

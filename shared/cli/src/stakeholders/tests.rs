@@ -1,0 +1,257 @@
+use super::*;
+use syncwatch::finding::{Check, Evidence, Severity};
+use syncwatch::incident::{Acknowledged, Course};
+use syncwatch::observation::{Counts, RunId};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn now() -> Timestamp {
+    at("2026-11-24T18:00:00Z")
+}
+
+fn pipeline() -> Pipeline {
+    Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap()
+}
+
+fn run(status: RunStatus, completed_at: Option<&str>, counts: Counts) -> Run {
+    Run {
+        id: RunId(7),
+        sync_id: None,
+        status,
+        created_at: at("2026-11-24T17:30:00Z"),
+        completed_at: completed_at.map(at),
+        scheduled_for: None,
+        counts,
+        error: None,
+        full_sync: None,
+    }
+}
+
+fn incident(state: State) -> Incident {
+    Incident {
+        key: IncidentKey::parse("properties/run-failed/properties-create").unwrap(),
+        generation: 1,
+        version: 3,
+        state,
+        severity: Severity::Error,
+        opened_at: at("2026-11-24T16:30:00Z"),
+        resolved_at: (state == State::Resolved).then(|| at("2026-11-24T17:45:00Z")),
+        evidence: Evidence::new("2 runs in a row failed: <b>Address__c</b> & others"),
+        cause: "A field is gone".to_owned(),
+        class: None,
+        group: None,
+        pending: None,
+        hold: None,
+        acknowledged: Some(Acknowledged {
+            by: "Ada".to_owned(),
+            at: at("2026-11-24T16:40:00Z"),
+            until: at("2026-11-24T20:40:00Z"),
+        }),
+        course: Course::default(),
+    }
+}
+
+fn known() -> Figures {
+    let counts = Counts { updated: Some(1_200), failed: Some(3), ..Counts::default() };
+    Figures {
+        health: Ok(Health {
+            total: 20_247,
+            synced: 18_722,
+            coverage_percent: Some(92.47),
+            coverage_status: "good".to_owned(),
+            to_create: 25,
+            to_update: 0,
+            null_companies: 0,
+            duplicates: 0,
+        }),
+        open: Ok(Vec::new()),
+        last_runs: vec![
+            Ok(Some(run(RunStatus::Completed, Some("2026-11-24T17:34:00Z"), counts))),
+            Ok(Some(run(RunStatus::Failed, None, Counts::default()))),
+        ],
+        incident: None,
+    }
+}
+
+fn nothing_known() -> Figures {
+    let why = || "the lab\nis dark".to_owned();
+    Figures { health: Err(why()), open: Err(why()), last_runs: vec![Err(why()), Err(why())], incident: None }
+}
+
+fn about(incident: Known<Option<Incident>>, figures: Figures) -> Figures {
+    let key = IncidentKey::parse("properties/run-failed/properties-create").unwrap();
+    Figures { incident: Some((key, incident)), ..figures }
+}
+
+fn text(kind: Kind, figures: &Figures) -> String {
+    render(kind, figures, &pipeline(), now()).unwrap().text
+}
+
+#[test]
+fn the_launch_is_told_with_the_figures_of_the_moment() {
+    insta::assert_snapshot!(text(Kind::Launch, &known()), @r#"
+    Subject: The pipeline properties is live, and watched
+
+    The pipeline properties is live. From now on it is watched day and night: 2 syncs and 6 checks of its data.
+    If something is wrong you hear of it, and you hear again when it is over.
+
+    How it is at 2026-11-24 10:00 PST (2026-11-24 18:00 UTC)
+      Coverage     92.47 % (good, not excellent): 18,722 of 20,247 properties
+      Waiting      25 to be created, 0 to be updated
+      Quality      0 without a company, 0 there more than once
+      Open         nothing
+      Last run     properties-create (creates records): completed 2026-11-24 17:34 UTC, 26m ago; 1,200 records accepted, 3 rejected
+      Last run     properties-update (updates records): failed, begun 2026-11-24 17:30 UTC, 30m ago; records: not available: Census did not count them
+
+    "Good, not excellent" means just that: from 95 % on coverage is excellent, below 90 % it is poor.
+
+    Whom to ask
+      Data operations (first responder): data-operations@example.com
+      Revenue operations (owner of the Salesforce data): revenue-operations@example.com
+    "#);
+}
+
+#[test]
+fn an_incident_is_told_with_what_since_when_and_who_has_it() {
+    let open = Figures { open: Ok(vec![incident(State::Open)]), ..known() };
+    let said = text(Kind::Incident, &about(Ok(Some(incident(State::Open))), open.clone()));
+    let before = said.split("\n\nHow it is").next().unwrap();
+    insta::assert_snapshot!(before, @"
+    Subject: The data of properties may be late or wrong
+
+    What happened   failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
+    Severity        error
+    Since           2026-11-24 08:30 PST (for 1h 30m)
+    Likely cause    A field is gone
+    Who has it      Ada
+    Incident        properties/run-failed/properties-create
+    ");
+    let all = text(Kind::Incident, &open);
+    assert!(all.contains("\n  [error] failed run of properties-create: 2 runs in a row"), "{all}");
+}
+
+#[test]
+fn an_all_clear_says_when_it_was_over() {
+    let said = text(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known()));
+    let before = said.split("\n\nHow it is").next().unwrap();
+    insta::assert_snapshot!(before, @"
+    Subject: The pipeline properties is well again
+
+    What happened   failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
+    Since           2026-11-24 08:30 PST
+    Over            2026-11-24 09:45 PST (it took 1h 15m)
+    Likely cause    A field is gone
+    Incident        properties/run-failed/properties-create
+    ");
+    assert!(text(Kind::AllClear, &known()).contains("\nNothing is open any more.\n"));
+}
+
+#[test]
+fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
+    for figures in [nothing_known(), about(Err("the table is gone".to_owned()), nothing_known())] {
+        let notice = render(Kind::Incident, &figures, &pipeline(), now()).unwrap();
+        for form in [&notice.text, &notice.html] {
+            assert!(form.matches("not available: the lab is dark").count() >= 5, "{form}");
+            assert!(!form.contains("0 %") && !form.contains("None") && !form.contains("undefined"), "{form}");
+        }
+        let blank =
+            notice.text.lines().find(|line| line.trim_end().ends_with(':') || *line == "  Coverage     ");
+        assert_eq!(blank, None, "{}", notice.text);
+    }
+    let about_one = text(Kind::Incident, &about(Err("the table is gone".to_owned()), nothing_known()));
+    assert!(about_one.contains("Severity        not available: the table is gone"), "{about_one}");
+    let few = Figures { last_runs: Vec::new(), ..known() };
+    assert!(
+        text(Kind::Launch, &few)
+            .contains("properties-create (creates records): not available: nobody looked")
+    );
+}
+
+#[test]
+fn the_word_for_the_coverage_is_that_of_the_view() {
+    for (share, status, expected) in [
+        (Some(95.0), "excellent", "95.00 % (excellent)"),
+        // The exact share is below 95, and the view knows.
+        (Some(95.0), "good", "95.00 % (good, not excellent)"),
+        (Some(12.5), "poor", "12.50 % (poor)"),
+        (None, "no data", "none (no data)"),
+    ] {
+        let health = known().health.map(|health| Health {
+            coverage_percent: share,
+            coverage_status: status.to_owned(),
+            ..health
+        });
+        let said = text(Kind::Launch, &Figures { health, ..known() });
+        assert!(said.contains(&format!("Coverage     {expected}: ")), "{said}");
+    }
+}
+
+#[test]
+fn html_is_whole_and_everything_in_it_is_escaped() {
+    let open = Figures { open: Ok(vec![incident(State::Open)]), ..known() };
+    for figures in [open.clone(), about(Ok(Some(incident(State::Open))), open)] {
+        let html = render(Kind::Incident, &figures, &pipeline(), now()).unwrap().html;
+        assert!(html.starts_with("<!doctype html>") && html.trim_end().ends_with("</html>"), "{html}");
+        assert!(html.contains("&lt;b&gt;Address__c&lt;&#x2f;b&gt; &amp; others"), "{html}");
+        assert!(!html.contains("<b>") && !html.contains("{{") && !html.contains("{%"), "{html}");
+        for tag in ["html", "head", "body", "table", "tr", "th", "td", "h1", "h2", "ul", "li", "p"] {
+            let opened =
+                html.matches(&format!("<{tag}>")).count() + html.matches(&format!("<{tag} ")).count();
+            assert_eq!(opened, html.matches(&format!("</{tag}>")).count(), "{tag}: {html}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
+    let open = || Figures { open: Ok(vec![incident(State::Open)]), ..known() };
+    let of = |state| about(Ok(Some(incident(state))), open());
+    let refused = |kind, figures: &Figures| match render(kind, figures, &pipeline(), now()) {
+        Ok(_) => "written".to_owned(),
+        Err(refusal) => refusal.to_string(),
+    };
+    let said = [
+        refused(Kind::Incident, &known()),
+        refused(Kind::Incident, &of(State::Resolved)),
+        refused(Kind::Incident, &of(State::Watching)),
+        refused(Kind::Incident, &about(Ok(None), open())),
+        refused(Kind::AllClear, &about(Ok(None), open())),
+        refused(Kind::AllClear, &open()),
+        refused(Kind::AllClear, &of(State::Open)),
+        refused(Kind::AllClear, &of(State::Held)),
+        refused(Kind::AllClear, &nothing_known()),
+        refused(Kind::AllClear, &about(Err("no answer".to_owned()), known())),
+        refused(Kind::AllClear, &of(State::Resolved)),
+        refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), nothing_known())),
+        refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known())),
+        refused(Kind::Launch, &nothing_known()),
+    ];
+    insta::assert_snapshot!(said.join("\n"), @"
+    nothing is open, so there is no incident to tell of
+    properties/run-failed/properties-create is not open, so there is nothing to tell; `make incidents` lists what is
+    properties/run-failed/properties-create is not open, so there is nothing to tell; `make incidents` lists what is
+    there is no incident properties/run-failed/properties-create; `make incidents` lists what is open
+    there is no incident properties/run-failed/properties-create; `make incidents` lists what is open
+    no all-clear yet, for this is still open: properties/run-failed/properties-create
+    no all-clear yet, for this is still open: properties/run-failed/properties-create
+    no all-clear yet, for this is still open: properties/run-failed/properties-create
+    no all-clear, for nobody can say whether it is over: the lab is dark
+    no all-clear, for nobody can say whether it is over: no answer
+    no all-clear yet, for this is still open: properties/run-failed/properties-create
+    no all-clear, for nobody can say whether it is over: the lab is dark
+    written
+    no word of a launch, for nobody can say whether the pipeline is watched: the lab is dark
+    ");
+}
+
+#[test]
+fn every_incident_can_be_told() {
+    for check in Check::ALL {
+        let mut told = incident(State::Open);
+        told.key.check = *check;
+        let figures = Figures { open: Ok(vec![told]), ..known() };
+        assert!(text(Kind::Incident, &figures).contains(check.title()), "{check}");
+    }
+}

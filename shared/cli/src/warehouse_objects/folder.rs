@@ -1,0 +1,173 @@
+//! The files: which there are, and which of them are for a dialect.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use syncwatch::sql::Dialect;
+
+/// A file, in the variant for one dialect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectFile {
+    /// Its place in the order.
+    pub number: i64,
+    /// What it is called without number, dialect and ending.
+    pub name: String,
+    /// What it is called as a whole, for errors.
+    pub file_name: String,
+    /// Its text, as it is written.
+    pub text: String,
+    /// The SHA-256 of the text, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The folder or a file cannot be read.
+    #[error("{} cannot be read ({source}); give the path of the folder with the SQL files", path.display())]
+    Unread {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A file is called like none of them.
+    #[error(
+        "{0}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the dialects \
+             databricks, postgresql, sqlite; rename it"
+    )]
+    BadFileName(String),
+    /// Two files would have the same place.
+    #[error("{0} and {1} have the same number; give each its own")]
+    SameNumber(String, String),
+    /// Nothing for this dialect.
+    #[error("{name} has variants, and none for {dialect}; add {name}.{dialect}.sql or {name}.sql")]
+    NoVariant {
+        /// The file, without its ending.
+        name: String,
+        /// The dialect.
+        dialect: &'static str,
+    },
+    /// A folder without files would make nothing and say that all is well.
+    #[error("{} has no SQL files; give the path of the folder with them", .0.display())]
+    Empty(PathBuf),
+}
+
+/// The word for a dialect in names of files.
+fn word(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Databricks => "databricks",
+        Dialect::PostgreSql => "postgresql",
+        Dialect::Sqlite => "sqlite",
+    }
+}
+
+/// Reads the files of a folder that end in `.sql`, in the variants for a dialect, in order.
+///
+/// # Errors
+/// See [`FolderError`].
+pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, FolderError> {
+    let unread = |path: &Path| {
+        let path = path.to_owned();
+        move |source| FolderError::Unread { path, source }
+    };
+    let mut texts = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(unread(folder))? {
+        let path = entry.map_err(unread(folder))?.path();
+        let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+        if path.extension().is_some_and(|extension| extension == "sql") {
+            texts.insert(name.to_owned(), fs::read_to_string(&path).map_err(unread(&path))?);
+        }
+    }
+    if texts.is_empty() {
+        return Err(FolderError::Empty(folder.to_owned()));
+    }
+    select(&texts, dialect)
+}
+
+/// Chooses the variants for a dialect: its own file before the common one. Takes texts by the names of their files.
+///
+/// # Errors
+/// A name says nothing, two files have the same place, or one has no variant for the dialect.
+pub fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, FolderError> {
+    // By number: the name, and the variants by dialect; `None` is the common one.
+    let mut files: BTreeMap<i64, (String, BTreeMap<Option<&str>, &str>)> = BTreeMap::new();
+    for file_name in texts.keys() {
+        let (number, name, variant) =
+            parts(file_name).ok_or_else(|| FolderError::BadFileName(file_name.clone()))?;
+        let stem = format!("{number:03}_{name}");
+        let (known, variants) = files.entry(number).or_insert_with(|| (stem.clone(), BTreeMap::new()));
+        if *known != stem {
+            return Err(FolderError::SameNumber(known.clone(), stem));
+        }
+        variants.insert(variant, file_name);
+    }
+    let mut selected = Vec::with_capacity(files.len());
+    for (number, (stem, variants)) in files {
+        let file_name = variants
+            .get(&Some(word(dialect)))
+            .or_else(|| variants.get(&None))
+            .ok_or_else(|| FolderError::NoVariant { name: stem.clone(), dialect: word(dialect) })?;
+        let text = texts.get(*file_name).cloned().unwrap_or_default();
+        let name = stem.split_once('_').map(|(_, name)| name.to_owned()).unwrap_or_default();
+        let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        selected.push(ObjectFile { number, name, file_name: (*file_name).to_owned(), text, sha256 });
+    }
+    Ok(selected)
+}
+
+fn parts(file_name: &str) -> Option<(i64, &str, Option<&str>)> {
+    let (digits, rest) = file_name.strip_suffix(".sql")?.split_once('_')?;
+    if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (name, variant) = match rest.split_once('.') {
+        Some((name, variant)) => (name, Some(variant)),
+        None => (rest, None),
+    };
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let known = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite].map(word);
+    if name.is_empty() || !name.chars().all(plain) || variant.is_some_and(|variant| !known.contains(&variant))
+    {
+        return None;
+    }
+    Some((digits.parse().ok()?, name, variant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(names: &[&str]) -> BTreeMap<String, String> {
+        names.iter().map(|name| ((*name).to_owned(), format!("-- {name}"))).collect()
+    }
+
+    #[test]
+    fn a_dialect_takes_its_own_file_before_the_common_one() {
+        let texts = texts(&["010_b.sql", "002_a.sql", "002_a.databricks.sql"]);
+        let names = |dialect| -> Vec<String> {
+            select(&texts, dialect).unwrap().into_iter().map(|file| file.file_name).collect()
+        };
+        assert_eq!(names(Dialect::Databricks), ["002_a.databricks.sql", "010_b.sql"]);
+        assert_eq!(names(Dialect::Sqlite), ["002_a.sql", "010_b.sql"]);
+    }
+
+    #[test]
+    fn what_has_no_clear_place_is_refused() {
+        for name in ["a.sql", "01_a.sql", "001_.sql", "001_A.sql", "001_a.oracle.sql", "001_a b.sql"] {
+            let refused = select(&texts(&[name]), Dialect::Sqlite).unwrap_err();
+            assert!(matches!(refused, FolderError::BadFileName(_)), "{name}");
+        }
+        let same = select(&texts(&["001_a.sql", "001_b.sql"]), Dialect::Sqlite).unwrap_err();
+        assert_eq!(same.to_string(), "001_a and 001_b have the same number; give each its own");
+        let none = select(&texts(&["001_a.databricks.sql"]), Dialect::Sqlite).unwrap_err();
+        assert_eq!(
+            none.to_string(),
+            "001_a has variants, and none for sqlite; add 001_a.sqlite.sql or 001_a.sql"
+        );
+    }
+}

@@ -1,0 +1,273 @@
+//! The text of a file: names are put in, and it is divided into statements.
+//!
+//! What engines read in different ways, and no file needs, is refused rather than guessed: backslashes in strings,
+//! PostgreSQL's dollar quotes, comments within comments.
+
+use syncwatch::data_checks::object_name;
+use syncwatch::sql::{BadName, Dialect};
+
+/// Why a text cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The name of an object cannot be one.
+    #[error("${{{name}}} cannot be the name of an object: {source}; correct it")]
+    BadName {
+        /// The name.
+        name: String,
+        /// Why not.
+        source: BadName,
+    },
+    /// `${` without its `}`.
+    #[error("it has a ${{ without its }}; close it")]
+    OpenName,
+    /// Something that begins and does not end.
+    #[error("line {line}: {what} does not end; end it")]
+    Unterminated {
+        /// Where it begins.
+        line: usize,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Something that engines read in different ways.
+    #[error("line {line}: {what}, which engines read in different ways; write it without")]
+    Ambiguous {
+        /// Where it is.
+        line: usize,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Nothing to run.
+    #[error("it has no statement; write one, or take the file out")]
+    Empty,
+}
+
+/// Replaces `${crm.sfdc_dbx.sync_audit_log}` by the name that the object has in a dialect, quoted.
+///
+/// # Errors
+/// A name cannot be one, or is not closed.
+pub fn expand(text: &str, dialect: Dialect) -> Result<String, Problem> {
+    let mut expanded = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("${") {
+        let (name, behind) = behind.split_once('}').ok_or(Problem::OpenName)?;
+        let quoted = object_name(dialect, name)
+            .map_err(|source| Problem::BadName { name: name.to_owned(), source })?;
+        expanded.push_str(before);
+        expanded.push_str(&quoted);
+        rest = behind;
+    }
+    expanded.push_str(rest);
+    Ok(expanded)
+}
+
+/// Divides a text into statements, at the semicolons that are in no string, quoted name or comment. Comments are for people
+/// and left out: SQLite's ODBC driver takes a semicolon in one for the end of the statement. SQLite has no `CREATE OR
+/// REPLACE VIEW`: there it becomes two statements.
+///
+/// # Errors
+/// See [`Problem`].
+pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
+    let mut statements = Vec::new();
+    for statement in divide(text)? {
+        match View::of(&statement).filter(|_| dialect == Dialect::Sqlite) {
+            Some(View { name, behind }) => {
+                statements.push(format!("DROP VIEW IF EXISTS {name}"));
+                statements.push(format!("CREATE VIEW {behind}"));
+            }
+            None => statements.push(statement),
+        }
+    }
+    if statements.is_empty() { Err(Problem::Empty) } else { Ok(statements) }
+}
+
+/// Whether a text has views and nothing else, so that running it again changes nothing but definitions.
+pub(super) fn has_only_views(text: &str) -> bool {
+    // In any dialect: only the names differ.
+    let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text));
+    found.is_ok_and(|found| !found.is_empty() && found.iter().all(|one| View::of(one).is_some()))
+}
+
+/// A `CREATE OR REPLACE VIEW`, in parts.
+struct View<'s> {
+    name: &'s str,
+    /// All that follows `VIEW`, the name included.
+    behind: &'s str,
+}
+
+impl<'s> View<'s> {
+    fn of(statement: &'s str) -> Option<Self> {
+        let mut behind = statement;
+        for word in ["CREATE", "OR", "REPLACE", "VIEW"] {
+            let (found, rest) = behind.trim_start().split_at_checked(word.len())?;
+            if !found.eq_ignore_ascii_case(word) || !rest.starts_with(char::is_whitespace) {
+                return None;
+            }
+            behind = rest;
+        }
+        let behind = behind.trim_start();
+        let length = match opaque(behind) {
+            Ok(Some(Opaque { length, .. })) => length,
+            Ok(None) => behind.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(behind.len()),
+            Err(_) => return None,
+        };
+        Some(Self { name: behind.get(..length)?, behind })
+    }
+}
+
+/// The statements of a text, without comments and semicolons.
+fn divide(text: &str) -> Result<Vec<String>, Problem> {
+    let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    let mut statements = vec![String::new()];
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let c = rest.chars().next().unwrap_or_default();
+        let (length, kept) = match opaque(rest) {
+            Err(Bad::Unterminated(what)) => return Err(Problem::Unterminated { line: line_of(at), what }),
+            Err(Bad::Ambiguous(what)) => return Err(Problem::Ambiguous { line: line_of(at), what }),
+            // What stood on both sides of a comment are two words.
+            Ok(Some(Opaque { length, comment: true })) => (length, "\n"),
+            Ok(Some(Opaque { length, comment: false })) => (length, rest.get(..length).unwrap_or_default()),
+            Ok(None) if c == ';' => {
+                statements.push(String::new());
+                (1, "")
+            }
+            Ok(None) => (c.len_utf8(), rest.get(..c.len_utf8()).unwrap_or_default()),
+        };
+        if let Some(statement) = statements.last_mut() {
+            statement.push_str(kept);
+        }
+        at += length;
+    }
+    let trimmed =
+        statements.iter().map(|statement| statement.trim()).filter(|statement| !statement.is_empty());
+    Ok(trimmed.map(str::to_owned).collect())
+}
+
+/// Something in which a semicolon divides nothing.
+struct Opaque {
+    length: usize,
+    comment: bool,
+}
+
+enum Bad {
+    Unterminated(&'static str),
+    Ambiguous(&'static str),
+}
+
+/// What begins here, if it is a string, a quoted name or a comment.
+fn opaque(rest: &str) -> Result<Option<Opaque>, Bad> {
+    let mark = rest.chars().next().unwrap_or_default();
+    match mark {
+        '\'' | '"' | '`' => {
+            let length = quoted(rest, mark).ok_or(Bad::Unterminated("what is quoted"))?;
+            if mark != '`' && rest.get(..length).is_some_and(|text| text.contains('\\')) {
+                return Err(Bad::Ambiguous("a backslash in quotes"));
+            }
+            Ok(Some(Opaque { length, comment: false }))
+        }
+        '-' if rest.starts_with("--") => {
+            Ok(Some(Opaque { length: rest.find('\n').map_or(rest.len(), |end| end + 1), comment: true }))
+        }
+        '/' if rest.starts_with("/*") => {
+            let end =
+                rest.get(2..).and_then(|inner| inner.find("*/")).ok_or(Bad::Unterminated("a comment"))?;
+            if rest.get(2..2 + end).is_some_and(|inner| inner.contains("/*")) {
+                return Err(Bad::Ambiguous("a comment in a comment"));
+            }
+            Ok(Some(Opaque { length: end + 4, comment: true }))
+        }
+        '$' => Err(Bad::Ambiguous("a dollar sign outside of quotes")),
+        _ => Ok(None),
+    }
+}
+
+/// The length of what is quoted; a doubled mark stays within it.
+fn quoted(rest: &str, mark: char) -> Option<usize> {
+    let mut chars = rest.char_indices().skip(1).peekable();
+    while let Some((at, c)) = chars.next() {
+        if c == mark && chars.next_if(|(_, next)| *next == mark).is_none() {
+            return Some(at + mark.len_utf8());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names_become_those_of_the_dialect() {
+        let text = "SELECT 1 FROM ${crm.rds.properties} p, ${crm.rds.b}";
+        assert_eq!(expand(text, Dialect::Sqlite).unwrap(), "SELECT 1 FROM `rds.properties` p, `rds.b`");
+        assert_eq!(
+            expand(text, Dialect::PostgreSql).unwrap(),
+            "SELECT 1 FROM \"rds\".\"properties\" p, \"rds\".\"b\""
+        );
+        assert_eq!(expand("${a", Dialect::Sqlite), Err(Problem::OpenName));
+        assert_eq!(
+            expand("${a..b}", Dialect::Sqlite).unwrap_err().to_string(),
+            "${a..b} cannot be the name of an object: a part of the name is empty; correct it"
+        );
+    }
+
+    #[test]
+    fn only_a_semicolon_that_stands_free_divides() {
+        let text = "-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;'/* ; ' */AS e;\n\n;; SELECT 2 -- the end; really";
+        assert_eq!(
+            statements(text, Dialect::PostgreSql).unwrap(),
+            ["SELECT ';', \"a;b\", `c;d`, 'it''s;'\nAS e", "SELECT 2"]
+        );
+    }
+
+    #[test]
+    fn what_does_not_end_or_is_read_in_two_ways_is_refused_with_its_line() {
+        let refused = |text| statements(text, Dialect::Databricks).unwrap_err().to_string();
+        assert_eq!(refused("SELECT 1;\nSELECT 'a;"), "line 2: what is quoted does not end; end it");
+        assert_eq!(refused("/* a"), "line 1: a comment does not end; end it");
+        for text in ["SELECT 'a\\';", "SELECT /* a /* b */ 1 */ 2;", "DO $$ BEGIN; END $$;"] {
+            assert!(refused(text).contains("which engines read in different ways"), "{text}");
+        }
+        assert_eq!(refused(" -- nothing\n;;"), "it has no statement; write one, or take the file out");
+    }
+
+    #[test]
+    fn sqlite_drops_a_view_before_it_makes_it() {
+        let text =
+            "-- why\ncreate or replace\n view `a.``b` (c) AS SELECT 1; CREATE OR REPLACE VIEW v AS SELECT 2;";
+        assert_eq!(
+            statements(text, Dialect::Sqlite).unwrap(),
+            [
+                "DROP VIEW IF EXISTS `a.``b`",
+                "CREATE VIEW `a.``b` (c) AS SELECT 1",
+                "DROP VIEW IF EXISTS v",
+                "CREATE VIEW v AS SELECT 2"
+            ]
+        );
+        assert_eq!(statements(text, Dialect::PostgreSql).unwrap().len(), 2);
+        assert!(has_only_views("-- why\nCREATE OR REPLACE VIEW ${a.b} AS SELECT 1;"));
+        assert!(!has_only_views("-- CREATE OR REPLACE VIEW v\nCREATE TABLE t (a INTEGER)"));
+        assert!(!has_only_views("-- nothing"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_what_is_no_comment_is_kept(text in "[a-z;'\"`/* \n\\\\$é]{0,40}") {
+            if let Ok(found) = statements(&text, Dialect::PostgreSql)
+                && !text.contains("/*")
+            {
+                let squeezed =
+                    |text: &str| text.chars().filter(|c| !c.is_whitespace() && *c != ';').collect::<String>();
+                prop_assert_eq!(squeezed(&found.concat()), squeezed(&text));
+            }
+        }
+
+        #[test]
+        fn a_quoted_semicolon_never_divides(inner in "[a-z;\" ]{0,10}", count in 1_usize..4) {
+            let text = vec![format!("SELECT '{inner}'"); count].join(";");
+            prop_assert_eq!(statements(&text, Dialect::Sqlite).unwrap().len(), count);
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Checks of data: declared in `pipeline.toml`, compiled into few statements, judged from a few figures.
+//!
+//! * [`compile()`] turns all checks of one table into one statement: one scan of that table, however many checks ask
+//!   about it. The SQL is the same for every warehouse but for how names are quoted; values are always bound.
+//! * [`judge()`] turns the answer into findings. It is pure; a figure that is not there is never a pass.
+//!
+//! Ratios are computed here, not in SQL: `1/2` is 0 in one engine and 0.5 in another. So are times: no engine is asked
+//! what the time or the day is.
+
+mod compile;
+mod objects;
+mod read_only;
+mod table;
+mod window;
+
+use std::fmt;
+
+use jiff::SignedDuration;
+
+use crate::finding::{Check, Severity};
+use crate::sql::ParameterValue;
+use crate::text::words;
+
+pub use compile::{Asked, Column, Measure, Scan, compile, samples_statement};
+pub use objects::object_name;
+pub use read_only::{NotReadOnly, check_read_only};
+pub use table::table;
+pub use window::{Day, Window};
+
+/// The checks that only a round of data checks judges.
+pub const DATA_CHECKS: [Check; 12] = [
+    Check::WarehouseReachable,
+    Check::Coverage,
+    Check::NullCount,
+    Check::NullRate,
+    Check::Duplicates,
+    Check::Freshness,
+    Check::QueueSize,
+    Check::RowCount,
+    Check::AcceptedValues,
+    Check::Pattern,
+    Check::Referential,
+    Check::CustomSql,
+];
+
+/// One declared check of data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataCheck {
+    /// Its name; the subject of its findings.
+    pub name: String,
+    /// The table or view that it is about, as `catalog.schema.table`.
+    pub table: String,
+    /// Only rows for which all of these hold count.
+    pub filter: Vec<Condition>,
+    /// Only rows of this day count.
+    pub window: Option<Window>,
+    /// How bad it is when it does not hold.
+    pub severity: Severity,
+    /// Who looks after it.
+    pub owner: Option<String>,
+    /// What is to hold.
+    pub rule: Rule,
+}
+
+/// A column has a value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Condition {
+    /// The column.
+    pub column: String,
+    /// Its value.
+    pub equals: Literal,
+}
+
+/// A value that is declared in `pipeline.toml`; always bound, never pasted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Literal {
+    /// Text.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// True or false.
+    Boolean(bool),
+}
+
+impl From<&Literal> for ParameterValue {
+    fn from(literal: &Literal) -> Self {
+        match literal {
+            Literal::Text(text) => Self::from(text.as_str()),
+            Literal::Integer(number) => Self::from(*number),
+            Literal::Boolean(value) => Self::from(*value),
+        }
+    }
+}
+
+impl fmt::Display for Literal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "\"{text}\""),
+            Self::Integer(number) => number.fmt(f),
+            Self::Boolean(value) => value.fmt(f),
+        }
+    }
+}
+
+/// The keys of another table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Keys {
+    /// The table.
+    pub table: String,
+    /// The column of its keys.
+    pub key: String,
+    /// Only rows for which all of these hold count.
+    pub filter: Vec<Condition>,
+}
+
+/// Where changes arrive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Arrivals {
+    /// The table.
+    pub table: String,
+    /// The column that says when a record last changed in the destination.
+    pub column: String,
+    /// The column that says when a copy of the destination last took the row up, if the table is such a copy.
+    pub synced: Option<String>,
+    /// Only rows for which all of these hold count.
+    pub filter: Vec<Condition>,
+}
+
+/// What is to hold.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rule {
+    /// Keys of the table are in the destination.
+    Coverage {
+        /// The column of the table's keys.
+        key: String,
+        /// Where they should be.
+        destination: Keys,
+        /// Below this share, in percent, it is told with the check's severity.
+        warn_below: f64,
+        /// Below this share, in percent, it is critical.
+        critical_below: f64,
+    },
+    /// Few enough values are missing in each of these columns.
+    NullCount {
+        /// The columns.
+        columns: Vec<String>,
+        /// The most missing values of one column.
+        limit: u64,
+    },
+    /// A small enough share of values is missing in each of these columns.
+    NullRate {
+        /// The columns.
+        columns: Vec<String>,
+        /// The highest share of one column, in percent.
+        limit_percent: f64,
+    },
+    /// Few enough rows have a key that an earlier row has.
+    Duplicates {
+        /// The columns that make up the key. Rows where one of them is missing do not count.
+        key: Vec<String>,
+        /// The most rows beyond the first of their key.
+        limit: u64,
+    },
+    /// No change of the table waits longer than this for its arrival.
+    Freshness {
+        /// The column that says when a row last changed.
+        column: String,
+        /// Where changes arrive.
+        destination: Arrivals,
+        /// How long a change may wait.
+        max_lag: SignedDuration,
+    },
+    /// The rows of a view that lists what waits.
+    QueueSize {
+        /// The most rows.
+        limit: u64,
+        /// The column that says since when a row waits, and the longest that one may.
+        oldest: Option<(String, SignedDuration)>,
+    },
+    /// The table has this many rows.
+    RowCount {
+        /// The fewest.
+        min: Option<u64>,
+        /// The most.
+        max: Option<u64>,
+    },
+    /// A column has none but these values; missing ones do not count.
+    AcceptedValues {
+        /// The column.
+        column: String,
+        /// The values.
+        values: Vec<Literal>,
+        /// The most rows with another value.
+        limit: u64,
+    },
+    /// Texts of a column have this form; missing ones do not count.
+    Pattern {
+        /// The column.
+        column: String,
+        /// A pattern of SQL's `LIKE`; `!` takes the meaning of a `%`, `_` or `!` behind it.
+        like: Option<String>,
+        /// The fewest characters.
+        min_length: Option<u32>,
+        /// The most characters.
+        max_length: Option<u32>,
+        /// The most rows of another form.
+        limit: u64,
+    },
+    /// What a column points at exists; missing values do not count.
+    Referential {
+        /// The column.
+        column: String,
+        /// What it points at.
+        references: Keys,
+        /// The most rows that point at nothing.
+        limit: u64,
+    },
+    /// The one number that a statement answers.
+    CustomSql {
+        /// The statement, which only reads ([`check_read_only`]). `:from` and `:to` are the bounds of the window.
+        sql: String,
+        /// The lowest.
+        min: Option<f64>,
+        /// The highest.
+        max: Option<f64>,
+    },
+}
+
+impl DataCheck {
+    /// The kind of check that its findings are of.
+    pub fn check(&self) -> Check {
+        match self.rule {
+            Rule::Coverage { .. } => Check::Coverage,
+            Rule::NullCount { .. } => Check::NullCount,
+            Rule::NullRate { .. } => Check::NullRate,
+            Rule::Duplicates { .. } => Check::Duplicates,
+            Rule::Freshness { .. } => Check::Freshness,
+            Rule::QueueSize { .. } => Check::QueueSize,
+            Rule::RowCount { .. } => Check::RowCount,
+            Rule::AcceptedValues { .. } => Check::AcceptedValues,
+            Rule::Pattern { .. } => Check::Pattern,
+            Rule::Referential { .. } => Check::Referential,
+            Rule::CustomSql { .. } => Check::CustomSql,
+        }
+    }
+
+    /// Its limits in a few words, such as `at most 100 rows`.
+    pub fn limit_in_words(&self) -> String {
+        match &self.rule {
+            Rule::Coverage { warn_below, critical_below, .. } => {
+                format!("{warn_below} %, critical below {critical_below} %")
+            }
+            Rule::NullCount { limit, .. } => format!("at most {limit} missing"),
+            Rule::NullRate { limit_percent, .. } => format!("at most {limit_percent} % missing"),
+            Rule::Duplicates { limit, .. } => format!("at most {limit} duplicates"),
+            Rule::Freshness { max_lag, .. } => format!("arrives within {}", words(*max_lag)),
+            Rule::QueueSize { limit, oldest: None } => format!("at most {limit} waiting"),
+            Rule::QueueSize { limit, oldest: Some((_, longest)) } => {
+                format!("at most {limit} waiting, none longer than {}", words(*longest))
+            }
+            Rule::RowCount { min, max } => between(min.as_ref(), max.as_ref(), " rows"),
+            Rule::AcceptedValues { limit, .. } => format!("at most {limit} others"),
+            Rule::Pattern { limit, .. } => format!("at most {limit} of another form"),
+            Rule::Referential { limit, .. } => format!("at most {limit} pointing at nothing"),
+            Rule::CustomSql { min, max, .. } => between(min.as_ref(), max.as_ref(), ""),
+        }
+    }
+}
+
+fn between(min: Option<&impl fmt::Display>, max: Option<&impl fmt::Display>, unit: &str) -> String {
+    match (min, max) {
+        (Some(min), Some(max)) => format!("{min} to {max}{unit}"),
+        (Some(min), None) => format!("at least {min}{unit}"),
+        (None, Some(max)) => format!("at most {max}{unit}"),
+        (None, None) => "none".to_owned(),
+    }
+}
+
+impl fmt::Display for DataCheck {
+    /// Says in words what is checked.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |columns: &[String]| columns.join(", ");
+        match &self.rule {
+            Rule::Coverage { key, destination, .. } => write!(
+                f,
+                "each {key} is a {} of {}{}",
+                destination.key,
+                destination.table,
+                where_in_words(" where", &destination.filter)
+            )?,
+            Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => {
+                write!(f, "{} is not missing", list(columns))?;
+            }
+            Rule::Duplicates { key, .. } => write!(f, "no two rows have the same {}", list(key))?,
+            Rule::Freshness { column, destination, .. } => write!(
+                f,
+                "what changed by {column} arrives by {} of {}{}",
+                destination.column,
+                destination.table,
+                where_in_words(" where", &destination.filter)
+            )?,
+            Rule::QueueSize { oldest, .. } => match oldest {
+                Some((column, _)) => write!(f, "few rows wait, since {column}")?,
+                None => write!(f, "few rows wait")?,
+            },
+            Rule::RowCount { .. } => write!(f, "the number of rows")?,
+            Rule::AcceptedValues { column, values, .. } => {
+                let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+                write!(f, "{column} is one of {}", values.join(", "))?;
+            }
+            Rule::Pattern { column, like, min_length, max_length, .. } => {
+                write!(f, "{column}")?;
+                if let Some(like) = like {
+                    write!(f, " is like \"{like}\"")?;
+                }
+                if min_length.is_some() || max_length.is_some() {
+                    let length = between(min_length.as_ref(), max_length.as_ref(), " characters");
+                    write!(f, "{} has {length}", if like.is_some() { " and" } else { "" })?;
+                }
+            }
+            Rule::Referential { column, references, .. } => write!(
+                f,
+                "each {column} is a {} of {}{}",
+                references.key,
+                references.table,
+                where_in_words(" where", &references.filter)
+            )?,
+            Rule::CustomSql { .. } => write!(f, "the number that its own statement answers")?,
+        }
+        write!(f, " ({})", self.limit_in_words())?;
+        f.write_str(&where_in_words(", of rows where", &self.filter))?;
+        if let Some(window) = &self.window {
+            write!(f, ", {window}")?;
+        }
+        Ok(())
+    }
+}
+
+fn where_in_words(lead: &str, filter: &[Condition]) -> String {
+    let conditions: Vec<String> =
+        filter.iter().map(|condition| format!("{} = {}", condition.column, condition.equals)).collect();
+    if conditions.is_empty() { String::new() } else { format!("{lead} {}", conditions.join(" and ")) }
+}
+
+#[cfg(test)]
+mod tests;

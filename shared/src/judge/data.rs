@@ -1,0 +1,664 @@
+//! Judges the figures of a statement. Pure: no I/O, no clock, no failure.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
+use crate::finding::{Check, Evidence, Finding, Outcome, SYNCWATCH, Severity, WAREHOUSE, WhyNot};
+use crate::rounds::ValidatedRound;
+use crate::sql::{Answer, Decimal, Error, Row, Value};
+use crate::text::{grouped, minute_utc, words};
+
+/// The figure that shows keys which occur more than once.
+pub const SAMPLED: &str = "sample keys";
+/// A key is shown up to this length.
+const KEY_CHARS: usize = 40;
+/// The daily round is told as silent after so long: a day, and the hour that a change of the clocks may add, and one more.
+const SILENT: SignedDuration = SignedDuration::from_hours(26);
+/// Two days, likewise.
+const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
+/// Statements that failed are named up to this number.
+const NAMED: usize = 5;
+
+/// One figure of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Reading {
+    /// There is none.
+    Null,
+    /// A number of rows.
+    Count(i64),
+    /// An instant.
+    Instant(Timestamp),
+    /// Any number.
+    Number(f64),
+}
+
+/// The figures of an answer, by column. One that cannot be read does not spoil the others.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Figures(pub HashMap<String, Result<Reading, Error>>);
+
+/// Something that kept checks from being judged.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Trouble {
+    /// The warehouse could not be asked at all: no credentials, or settings that cannot be used. Holds why.
+    Closed(String),
+    /// A statement failed, or its answer cannot be read.
+    Failed(Error),
+}
+
+/// Judges every check of a statement by its answer.
+///
+/// * answered                                                       => each check by its figures
+/// * the warehouse cannot be reached, refuses us, or takes too long => held under `warehouse-reachable`
+/// * the statement fails otherwise                                  => the first check says why, the rest is held under it
+pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) -> Vec<Finding> {
+    match answer {
+        Ok(answer) => judge_figures(scan, &read(scan, answer), now),
+        Err(error) if is_down(error) => unasked(scan),
+        Err(error) => {
+            let mut checks = scan.asked.iter().map(|asked| asked.check);
+            let Some(first) = checks.next() else { return Vec::new() };
+            let found = WhyNot::Unreadable { found: error.to_string() };
+            let under = || WhyNot::Under { cause: first.check(), subject: first.name.clone() };
+            std::iter::once(not_evaluated(first, found))
+                .chain(checks.map(|check| not_evaluated(check, under())))
+                .collect()
+        }
+    }
+}
+
+/// The checks of a statement that was not asked, since the warehouse does not answer.
+pub fn unasked(scan: &Scan<'_>) -> Vec<Finding> {
+    let under = || WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
+    scan.asked.iter().map(|asked| not_evaluated(asked.check, under())).collect()
+}
+
+/// What of an answer keeps checks from being judged.
+pub fn troubles(scan: &Scan<'_>, answer: &Result<Answer, Error>) -> Vec<Trouble> {
+    match answer {
+        Err(error) => vec![Trouble::Failed(error.clone())],
+        Ok(answer) => {
+            let figures = read(scan, answer);
+            let named = scan.columns.iter().filter_map(|column| figures.0.get(&column.name));
+            // One for each statement: the others are most likely of the same cause.
+            named.filter_map(|figure| figure.as_ref().err()).take(1).cloned().map(Trouble::Failed).collect()
+        }
+    }
+}
+
+/// Reads the figures of an answer.
+pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
+    let row = answer.only_row();
+    let figure = |name: &str, measure: Measure| match &row {
+        Ok(row) => read_one(row, scan, name, measure).map_err(|error| of_a_check(error, scan, name)),
+        Err(error) => Err(error.clone()),
+    };
+    Figures(
+        scan.columns
+            .iter()
+            .map(|column| (column.name.clone(), figure(&column.name, column.measure)))
+            .collect(),
+    )
+}
+
+/// The same error in terms of a check: people know its name, and no columns of an answer.
+fn of_a_check(error: Error, scan: &Scan<'_>, name: &str) -> Error {
+    let asks = |asked: &&Asked<'_>| asked.columns.iter().any(|column| column == name);
+    match (error, scan.asked.iter().find(asks)) {
+        (Error::WrongType { column, expected, found, .. }, Some(Asked { check, .. })) => Error::WrongType {
+            statement: format!("check {} of {}", check.name, check.table),
+            column: format!("{column} of the answer"),
+            expected,
+            found,
+        },
+        (error, _) => error,
+    }
+}
+
+fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Result<Reading, Error> {
+    let reading = match measure {
+        Measure::Count => row.get::<Option<i64>>(name)?.map(Reading::Count),
+        Measure::Instant => row.get::<Option<Timestamp>>(name)?.map(Reading::Instant),
+        Measure::Number => {
+            let other = |expected, found| Error::NotTheForm {
+                statement: scan.statement.label().to_owned(),
+                expected,
+                found,
+            };
+            match row.values() {
+                [value] => number(value).map_err(|found| other("a number", found.to_owned()))?,
+                values => return Err(other("one column", format!("{} columns", values.len()))),
+            }
+        }
+    };
+    Ok(reading.unwrap_or(Reading::Null))
+}
+
+/// The number that a value is; else the name of its type.
+fn number(value: &Value) -> Result<Option<Reading>, &'static str> {
+    let parsed = |number: &Decimal| number.as_str().parse().ok();
+    Ok(Some(Reading::Number(match value {
+        Value::Null => return Ok(None),
+        #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
+        Value::Integer(number) => *number as f64,
+        Value::Double(number) => *number,
+        Value::Decimal(number) => parsed(number).ok_or("decimal")?,
+        other => return Err(other.type_name()),
+    })))
+}
+
+/// Judges every check of a statement by figures that were read.
+pub fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
+    scan.asked.iter().map(|asked| judge_one(asked, figures, now)).collect()
+}
+
+fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
+    let check = asked.check;
+    let look = Look { asked, figures, now };
+    let verdict = match look.verdict() {
+        Ok(verdict) => verdict,
+        Err(why) => return not_evaluated(check, why),
+    };
+    let mut evidence = Evidence::new(verdict.summary);
+    for (name, value) in verdict.figures {
+        evidence = evidence.with(&name, value);
+    }
+    evidence = evidence.with("limit", check.limit_in_words()).with("table", &check.table);
+    if let Some(window) = &check.window {
+        evidence = evidence.with("rows", window);
+    }
+    if let Some(owner) = &check.owner {
+        evidence = evidence.with("owner", owner);
+    }
+    match verdict.wrong {
+        None => Finding::healthy(check.check(), &check.name, evidence),
+        Some((severity, cause)) => Finding::unhealthy(check.check(), &check.name, severity, evidence, cause),
+    }
+}
+
+fn not_evaluated(check: &DataCheck, why: WhyNot) -> Finding {
+    Finding::not_evaluated(check.check(), &check.name, why)
+}
+
+/// What the figures say.
+struct Verdict {
+    summary: String,
+    figures: Vec<(String, String)>,
+    /// How bad it is, and the likely cause.
+    wrong: Option<(Severity, String)>,
+}
+
+/// One check and the figures that it is judged by.
+struct Look<'l> {
+    asked: &'l Asked<'l>,
+    figures: &'l Figures,
+    now: Timestamp,
+}
+
+impl Look<'_> {
+    fn verdict(&self) -> Result<Verdict, WhyNot> {
+        let check = self.asked.check;
+        let table = &check.table;
+        match &check.rule {
+            Rule::Coverage { destination, warn_below, critical_below, .. } => {
+                self.coverage(&destination.table, *warn_below, *critical_below)
+            }
+            Rule::NullCount { columns, limit } => self.nulls(columns, |nulls, _| nulls > *limit),
+            Rule::NullRate { columns, limit_percent } => {
+                self.nulls(columns, |nulls, rows| percent_of(nulls, rows) > *limit_percent)
+            }
+            Rule::Duplicates { key, limit } => self.duplicates(key, *limit),
+            Rule::Freshness { destination, max_lag, .. } => {
+                self.freshness(&destination.table, destination.synced.is_some(), *max_lag)
+            }
+            Rule::QueueSize { limit, oldest } => self.queue(*limit, oldest.as_ref().map(|(_, longest)| *longest)),
+            Rule::RowCount { min, max } => {
+                let rows = self.count(0, "the number of rows")?;
+                let too_few = min.is_some_and(|min| rows < min);
+                let wrong = too_few || max.is_some_and(|max| rows > max);
+                let cause = if too_few {
+                    "Rows are missing: a load failed or was cut short, or a view lost them"
+                } else {
+                    "There are more rows than ever expected: a load ran twice, or a join multiplies them"
+                };
+                Ok(self.verdict_of(format!("{table} has {} rows", grouped(rows)), Vec::new(), wrong, cause))
+            }
+            Rule::AcceptedValues { column, limit, .. } => self.violations(
+                *limit,
+                |n| format!("{n} values of {column} in {table} are none of the accepted ones"),
+                "The source writes a value that nobody told the destination about, or the view maps it wrongly",
+            ),
+            Rule::Pattern { column, limit, .. } => self.violations(
+                *limit,
+                |n| format!("{n} values of {column} in {table} have another form"),
+                "The source writes what it did not write before, or the view cuts or joins texts wrongly",
+            ),
+            Rule::Referential { column, references, limit } => self.violations(
+                *limit,
+                |n| format!("{n} values of {column} in {table} point at nothing in {}", references.table),
+                "What they point at was deleted, or has not arrived yet",
+            ),
+            Rule::CustomSql { min, max, .. } => {
+                let value = match self.reading(0, "the number that the statement answers")? {
+                    Reading::Number(value) => value,
+                    _ => return Err(unknown("the number that the statement answers")),
+                };
+                let wrong = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
+                // What is no number is within no limits.
+                let wrong = wrong || !value.is_finite();
+                let cause = "The number that the check's own statement answers is outside of its limits";
+                Ok(self.verdict_of(format!("the statement answers {value}"), Vec::new(), wrong, cause))
+            }
+        }
+    }
+
+    fn coverage(&self, destination: &str, warn: f64, critical: f64) -> Result<Verdict, WhyNot> {
+        let table = &self.asked.check.table;
+        let rows = self.rows(0, "a key")?;
+        let found = self.count(1, "how many keys were found")?.min(rows);
+        let percent = percent_of(found, rows);
+        let missing = rows - found;
+        let (grade, severity) = if percent < critical {
+            ("poor", Some(Severity::Critical))
+        } else if percent < warn {
+            ("good, not excellent", Some(self.asked.check.severity))
+        } else {
+            ("excellent", None)
+        };
+        let said = percent_in_words(percent, &[warn, critical]);
+        let summary = format!(
+            "{said} ({grade}): {} of {} keys of {table} are in {destination}",
+            grouped(found),
+            grouped(rows)
+        );
+        let cause = format!(
+            "{} records were rejected, left out by a view, not sent yet, or not copied back yet: compare the queues and \
+             the error rate of the syncs",
+            grouped(missing)
+        );
+        let figures = [
+            ("coverage", said),
+            ("found", grouped(found)),
+            ("keys", grouped(rows)),
+            ("missing", grouped(missing)),
+        ];
+        let figures = figures.map(|(name, value)| (name.to_owned(), value)).into();
+        Ok(Verdict { summary, figures, wrong: severity.map(|severity| (severity, cause)) })
+    }
+
+    fn nulls(&self, columns: &[String], too_many: impl Fn(u64, u64) -> bool) -> Result<Verdict, WhyNot> {
+        let table = &self.asked.check.table;
+        let rows = self.rows(0, "rows")?;
+        let (mut figures, mut said, mut wrong) = (Vec::new(), Vec::new(), false);
+        for (index, column) in columns.iter().enumerate() {
+            let nulls = self.count(index + 1, &format!("missing values of {column}"))?;
+            let words = format!("{} ({})", grouped(nulls), percent_in_words(percent_of(nulls, rows), &[]));
+            figures.push((format!("missing {column}"), words.clone()));
+            if too_many(nulls, rows) {
+                wrong = true;
+                said.insert(0, format!("{words} of {column}"));
+            } else if nulls > 0 {
+                said.push(format!("{words} of {column}"));
+            }
+        }
+        said.truncate(NAMED);
+        let summary = if said.is_empty() {
+            format!("no value is missing in {table}")
+        } else {
+            format!("{} missing in {table}", said.join(", "))
+        };
+        figures.push(("of rows".to_owned(), grouped(rows)));
+        let cause = "The source has no value, or the view lost the column: a join that finds nothing, a column that was \
+                     renamed. Compare with the source";
+        Ok(self.verdict_of(summary, figures, wrong, cause))
+    }
+
+    fn duplicates(&self, key: &[String], limit: u64) -> Result<Verdict, WhyNot> {
+        let table = &self.asked.check.table;
+        let rows = self.rows(0, "a key")?;
+        let keys = self.count(1, "the number of keys")?;
+        let more = rows.saturating_sub(keys);
+        let key = key.join(", ");
+        let summary = if more == 0 {
+            format!("each {key} in {table} is there once")
+        } else {
+            format!("{} rows in {table} have a {key} that another row has", grouped(more))
+        };
+        let figures = vec![
+            ("duplicates".to_owned(), grouped(more)),
+            ("keys".to_owned(), grouped(keys)),
+            ("of rows".to_owned(), grouped(rows)),
+        ];
+        let cause = "A create sync ran again for records that were there already, or somebody made them by hand. Do not \
+                     retry the create sync before the key is unique";
+        Ok(self.verdict_of(summary, figures, more > limit, cause))
+    }
+
+    /// * every change of the source has arrived     => healthy, and if nothing changed of late that is said
+    /// * the oldest one that has not waits too long => unhealthy; whether the copy moved since tells who is to blame
+    fn freshness(
+        &self,
+        destination: &str,
+        is_copy: bool,
+        max_lag: SignedDuration,
+    ) -> Result<Verdict, WhyNot> {
+        let table = &self.asked.check.table;
+        let Some(newest) = self.instant(0, "the newest change")? else {
+            return Err(WhyNot::NothingYet { awaited: format!("the first change in {table}") });
+        };
+        let waiting = self.instant(1, "the oldest change that waits")?;
+        let arrived = self.instant(2, "the newest arrival")?;
+        let copied = if is_copy { self.instant(3, "the last move of the copy")? } else { None };
+        let said = |instant: Option<Timestamp>| instant.map_or("never".to_owned(), minute_utc);
+        let mut figures = vec![
+            ("newest change".to_owned(), minute_utc(newest)),
+            ("newest arrival".to_owned(), said(arrived)),
+        ];
+        if is_copy {
+            figures.push(("copy last moved".to_owned(), said(copied)));
+            if let (Some(copied), Some(arrived)) = (copied, arrived) {
+                let lag = copied.duration_since(arrived).max(SignedDuration::ZERO);
+                figures.push(("copy behind its newest arrival".to_owned(), words(lag)));
+            }
+        }
+        let quiet = self.now.duration_since(newest);
+        let Some(waiting) = waiting else {
+            let summary = if quiet > max_lag {
+                format!(
+                    "nothing changed in {table} for {}, and all that changed before is in {destination}",
+                    words(quiet)
+                )
+            } else {
+                format!("what changed in {table} is in {destination}")
+            };
+            return Ok(self.verdict_of(summary, figures, false, ""));
+        };
+        let waits = self.now.duration_since(waiting);
+        figures.push(("oldest change that waits".to_owned(), minute_utc(waiting)));
+        let waits_in_words = words(waits.max(SignedDuration::ZERO));
+        let summary = format!("a change in {table} waits for {waits_in_words} to arrive in {destination}");
+        let cause = match copied {
+            Some(copied) if copied > waiting => {
+                "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
+            }
+            _ if is_copy => {
+                "The copy has not moved since either: look at the connector that copies the destination first, then at \
+                 the sync"
+            }
+            _ => "The sync that should have sent it did not run, rejected it, or does not see it",
+        };
+        Ok(self.verdict_of(summary, figures, waits > max_lag, cause))
+    }
+
+    fn queue(&self, limit: u64, longest: Option<SignedDuration>) -> Result<Verdict, WhyNot> {
+        let table = &self.asked.check.table;
+        let waiting = self.count(0, "how many rows wait")?;
+        let mut figures = vec![("waiting".to_owned(), grouped(waiting))];
+        let mut summary = match waiting {
+            0 => format!("nothing waits in {table}"),
+            _ => format!("{} rows wait in {table}", grouped(waiting)),
+        };
+        let mut too_old = false;
+        if let Some(longest) = longest {
+            match self.instant(1, "since when the oldest row waits")? {
+                Some(since) => {
+                    let age = self.now.duration_since(since).max(SignedDuration::ZERO);
+                    too_old = age > longest;
+                    summary = format!("{summary}, the oldest for {}", words(age));
+                    figures.push(("oldest".to_owned(), minute_utc(since)));
+                }
+                // That it is short is no comfort while nobody knows how old it is.
+                None if waiting > 0 && waiting <= limit => {
+                    return Err(unknown("since when the oldest row waits"));
+                }
+                None => {}
+            }
+        }
+        let cause = if waiting > limit {
+            "More waits than the sync clears: it stands still, is rejected, or the source changed in bulk"
+        } else {
+            "Some rows are never taken: the sync rejects them run after run, or does not see them"
+        };
+        Ok(self.verdict_of(summary, figures, waiting > limit || too_old, cause))
+    }
+
+    fn violations(&self, limit: u64, say: impl Fn(String) -> String, cause: &str) -> Result<Verdict, WhyNot> {
+        let rows = self.rows(0, "a value")?;
+        let wrong = self.count(1, "how many rows do not fit")?;
+        let figures = vec![("do not fit".to_owned(), grouped(wrong)), ("of rows".to_owned(), grouped(rows))];
+        let n = if wrong == 0 { "no".to_owned() } else { grouped(wrong) };
+        Ok(self.verdict_of(say(n), figures, wrong > limit, cause))
+    }
+
+    fn verdict_of(
+        &self,
+        summary: String,
+        figures: Vec<(String, String)>,
+        wrong: bool,
+        cause: &str,
+    ) -> Verdict {
+        let wrong = wrong.then(|| (self.asked.check.severity, cause.to_owned()));
+        Verdict { summary, figures, wrong }
+    }
+
+    fn reading(&self, index: usize, what: &str) -> Result<Reading, WhyNot> {
+        let column = self.asked.columns.get(index).ok_or_else(|| unknown(what))?;
+        match self.figures.0.get(column) {
+            Some(Ok(reading)) => Ok(*reading),
+            Some(Err(error)) => Err(WhyNot::Unreadable { found: error.to_string() }),
+            None => Err(unknown(what)),
+        }
+    }
+
+    fn count(&self, index: usize, what: &str) -> Result<u64, WhyNot> {
+        match self.reading(index, what)? {
+            Reading::Count(count) => u64::try_from(count).map_err(|_| unknown(what)),
+            _ => Err(unknown(what)),
+        }
+    }
+
+    /// The number of rows that can be judged at all; none is nothing to judge, not a pass.
+    fn rows(&self, index: usize, with: &str) -> Result<u64, WhyNot> {
+        let check = self.asked.check;
+        match self.count(index, "the number of rows")? {
+            0 => {
+                let when = check.window.as_ref().map_or(String::new(), |window| format!(", {window}"));
+                let with = if with == "rows" { String::new() } else { format!(" with {with}") };
+                Err(WhyNot::NothingYet { awaited: format!("a row{with} in {}{when}", check.table) })
+            }
+            rows => Ok(rows),
+        }
+    }
+
+    fn instant(&self, index: usize, what: &str) -> Result<Option<Timestamp>, WhyNot> {
+        match self.reading(index, what)? {
+            Reading::Instant(instant) => Ok(Some(instant)),
+            Reading::Null => Ok(None),
+            Reading::Count(_) | Reading::Number(_) => Err(unknown(what)),
+        }
+    }
+}
+
+fn unknown(what: &str) -> WhyNot {
+    WhyNot::UnknownFigures { what: what.to_owned() }
+}
+
+/// Adds keys that occur more than once to a finding of duplicates, or why they could not be read.
+pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Finding {
+    let said = match answer {
+        Ok(answer) => answer.rows().map(|row| sample(&row)).collect::<Vec<_>>().join(", "),
+        Err(error) => format!("unknown: {error}"),
+    };
+    if let Outcome::Unhealthy { evidence, .. } = &mut finding.outcome
+        && !said.is_empty()
+    {
+        *evidence = std::mem::replace(evidence, Evidence::new("")).with(SAMPLED, said);
+    }
+    finding
+}
+
+/// A key and how often it occurs, such as `P-00017 (3 times)`.
+fn sample(row: &Row<'_>) -> String {
+    let (copies, keys) = match row.values().split_last() {
+        Some((Value::Integer(copies), keys)) => (copies.to_string(), keys),
+        Some((_, keys)) => ("several".to_owned(), keys),
+        None => return String::new(),
+    };
+    let shown: Vec<String> = keys.iter().map(shown).collect();
+    format!("{} ({copies} times)", shown.join("/"))
+}
+
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Decimal(number) => number.as_str().to_owned(),
+        Value::Date(date) => date.to_string(),
+        Value::Timestamp(instant) => instant.to_string(),
+        other => other.type_name().to_owned(),
+    };
+    let mut cut: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(KEY_CHARS).collect();
+    if text.chars().count() > KEY_CHARS {
+        cut.push('…');
+    }
+    cut
+}
+
+/// Whether it is the warehouse that fails, and not this statement.
+fn is_down(error: &Error) -> bool {
+    match error {
+        Error::Unreachable { .. }
+        | Error::Refused { .. }
+        | Error::Timeout { .. }
+        | Error::RateLimited { .. }
+        | Error::Cancelled { .. }
+        | Error::DriverMissing { .. } => true,
+        Error::PermissionDenied { .. }
+        | Error::MissingObject { .. }
+        | Error::TooManyRows { .. }
+        | Error::TooLarge { .. }
+        | Error::WrongType { .. }
+        | Error::TypeMismatch { .. }
+        | Error::NotTheForm { .. }
+        | Error::Sql { .. }
+        | Error::Shape { .. }
+        | Error::InvalidStatement { .. } => false,
+    }
+}
+
+impl Trouble {
+    /// Whether there is no sense in asking anything else.
+    pub fn is_of_the_warehouse(&self) -> bool {
+        match self {
+            Self::Closed(_) => true,
+            Self::Failed(error) => is_down(error),
+        }
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed(why) => f.write_str(why),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Judges the warehouse by all that was asked of it in a round: one finding, whatever failed and however often.
+///
+/// * it cannot be asked, reached, or does not answer in time => error; all else is held under it
+/// * it answers, and some statement fails                    => error, which names them: checks are blind meanwhile
+pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
+    let check = Check::WarehouseReachable;
+    let failed = troubles.len();
+    if failed == 0 {
+        let evidence = Evidence::new(format!("the warehouse answered all of {statements} statements"));
+        return Finding::healthy(check, WAREHOUSE, evidence);
+    }
+    let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
+    let down = troubles.get(told).filter(|trouble| trouble.is_of_the_warehouse());
+    let first = troubles.get(told).map(ToString::to_string).unwrap_or_default();
+    let (summary, cause) = match down {
+        Some(Trouble::Closed(_)) => (
+            format!("the warehouse cannot be asked: {first}"),
+            "The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used",
+        ),
+        Some(Trouble::Failed(Error::Refused { .. })) => {
+            (first, "The credentials were revoked or replaced, or are those of another workspace")
+        }
+        Some(Trouble::Failed(Error::DriverMissing { .. })) => {
+            (first, "The function was built or deployed without the ODBC driver that pipeline.toml asks for")
+        }
+        Some(_) => (
+            first,
+            "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it",
+        ),
+        None => (
+            format!("{failed} of {statements} statements failed, so their checks are blind: {first}"),
+            "A table, view or column was renamed or dropped, a permission was taken away, or a type changed",
+        ),
+    };
+    let mut evidence =
+        Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
+    let others = troubles.iter().enumerate().filter(|(index, _)| *index != told);
+    for (_, trouble) in others.take(NAMED) {
+        evidence = evidence.with("failed", trouble);
+    }
+    Finding::unhealthy(check, WAREHOUSE, Severity::Error, evidence, cause)
+}
+
+/// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
+///
+/// `checks` are the names of the declared ones.
+pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
+    let check = Check::ChecksRan;
+    if checks.is_empty() {
+        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
+    }
+    let Some(last) = last else {
+        let awaited = "the first whole round of daily-validation".to_owned();
+        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
+    };
+    let silent = now.duration_since(last.at).max(SignedDuration::ZERO);
+    let of_round = |check: &&DataCheck| last.checks.contains(&check.name);
+    let missing: Vec<&str> =
+        checks.iter().filter(|check| !of_round(check)).map(|check| check.name.as_str()).collect();
+    let mut evidence = Evidence::new(format!("the data checks ran {} ago", words(silent)))
+        .with("last whole round", minute_utc(last.at))
+        .with("checks in it", last.checks.len())
+        .with("checks declared", checks.len());
+    if !missing.is_empty() {
+        let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
+        let more = missing.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        evidence = evidence.with("not run yet", format!("{named}{more}"));
+    }
+    if silent <= SILENT {
+        return Finding::healthy(check, SYNCWATCH, evidence);
+    }
+    let severity = if silent > LONG_SILENT { Severity::Error } else { Severity::Warning };
+    let cause = "daily-validation is not fired, fails before it has judged, or runs into its time limit: look at its log \
+                 and its schedule. Nobody knows how the data is meanwhile";
+    evidence.summary = format!("the data checks have not run for {}", words(silent));
+    Finding::unhealthy(check, SYNCWATCH, severity, evidence, cause)
+}
+
+/// A share in percent. No rows at all is no share; callers judge that first.
+#[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
+fn percent_of(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
+/// A percentage with as many decimals as it takes not to look like it were on the other side of a limit.
+fn percent_in_words(percent: f64, limits: &[f64]) -> String {
+    let shown = |decimals: usize| format!("{percent:.decimals$}");
+    let honest = |text: &String| {
+        let read: f64 = text.parse().unwrap_or(percent);
+        limits.iter().all(|limit| (read < *limit) == (percent < *limit))
+    };
+    let text = (2..=6).map(shown).find(honest).unwrap_or_else(|| shown(9));
+    format!("{text} %")
+}

@@ -1,0 +1,384 @@
+//! What a warehouse answers: typed rows, read strictly.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+
+use super::dialect::Dialect;
+use super::error::Error;
+use super::statement::{Decimal, Statement};
+
+/// One value of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// `NULL`.
+    Null,
+    /// Text, and every type that has no other place here (arrays, structures, binary), as the warehouse writes it.
+    Text(String),
+    /// A whole number.
+    Integer(i64),
+    /// An approximate number.
+    Double(f64),
+    /// An exact number.
+    Decimal(Decimal),
+    /// True or false.
+    Boolean(bool),
+    /// A day, in no time zone.
+    Date(Date),
+    /// An instant.
+    Timestamp(Timestamp),
+}
+
+/// The type of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text, and what has no other place here.
+    Text,
+    /// A whole number.
+    Integer,
+    /// An approximate number.
+    Double,
+    /// An exact number.
+    Decimal,
+    /// True or false.
+    Boolean,
+    /// A day.
+    Date,
+    /// An instant.
+    Timestamp,
+}
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name, as the warehouse writes it.
+    pub name: String,
+    /// Its type. SQLite types values, not columns: there it is what the first row has.
+    pub kind: Kind,
+}
+
+/// The whole answer to a statement: never a part of it, for what is beyond the limits is an error.
+#[derive(Clone, PartialEq)]
+pub struct Answer {
+    label: String,
+    dialect: Dialect,
+    columns: Vec<Column>,
+    rows: Vec<Vec<Value>>,
+}
+
+/// One row of an answer.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    answer: &'a Answer,
+    values: &'a [Value],
+}
+
+impl Answer {
+    pub(crate) fn new(
+        statement: &Statement,
+        dialect: Dialect,
+        columns: Vec<Column>,
+        rows: Vec<Vec<Value>>,
+    ) -> Self {
+        Self { label: statement.label().to_owned(), dialect, columns, rows }
+    }
+
+    /// The columns, in order.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().map(|values| Row { answer: self, values })
+    }
+
+    /// The row of a statement that has exactly one, such as one that counts.
+    ///
+    /// # Errors
+    /// [`Error::Shape`]: there are more or fewer.
+    pub fn only_row(&self) -> Result<Row<'_>, Error> {
+        match self.rows.as_slice() {
+            [values] => Ok(Row { answer: self, values }),
+            rows => Err(Error::NotTheForm {
+                statement: self.label.clone(),
+                expected: "one row",
+                found: format!("{} rows", rows.len()),
+            }),
+        }
+    }
+
+    fn shape(&self, place: &str, found: String) -> Error {
+        Error::Shape { statement: self.label.clone(), place: place.to_owned(), found }
+    }
+}
+
+/// Shows the columns and the number of rows: the rows may be somebody's data.
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("label", &self.label)
+            .field("columns", &self.columns)
+            .field("rows", &self.rows.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Row<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a row of {}", self.answer.label)
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The values, in order.
+    pub fn values(&self) -> &'a [Value] {
+        self.values
+    }
+
+    /// Reads the value of a column as the type that the caller expects, without loss; `Option` for one that may be
+    /// `NULL`. Names of columns are compared without case, for engines fold it differently.
+    ///
+    /// * `i64`       => a whole number, also one that is typed as decimal (a sum of PostgreSQL)
+    /// * `f64`       => any number
+    /// * [`Decimal`] => an exact number
+    /// * `bool`, [`Date`], [`Timestamp`], `String` => just these
+    ///
+    /// SQLite has no dates, no booleans and no exact numbers, and types each value by itself: there a text is read as
+    /// what it says, and a number as what it is.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`], which names statement, column and both types, never the value; [`Error::Shape`] if there
+    /// is no such column, or if there are two.
+    pub fn get<T: FromValue>(&self, column: &str) -> Result<T, Error> {
+        let mut found =
+            self.answer.columns.iter().zip(self.values).filter(|(c, _)| c.name.eq_ignore_ascii_case(column));
+        let Some((named, value)) = found.next() else {
+            return Err(self.answer.shape(column, "no such column".to_owned()));
+        };
+        if found.next().is_some() {
+            return Err(self.answer.shape(column, "two columns of that name".to_owned()));
+        }
+        T::from_value(value, self.answer.dialect).ok_or_else(|| Error::WrongType {
+            statement: self.answer.label.clone(),
+            column: named.name.clone(),
+            expected: T::EXPECTED,
+            found: value.type_name(),
+        })
+    }
+}
+
+impl Value {
+    /// The name of its type.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+            Self::Text(_) => "text",
+            Self::Integer(_) => "integer",
+            Self::Double(_) => "double",
+            Self::Decimal(_) => "decimal",
+            Self::Boolean(_) => "boolean",
+            Self::Date(_) => "date",
+            Self::Timestamp(_) => "timestamp",
+        }
+    }
+
+    /// Reads what an engine wrote, by the type of the column. `None` if it is not of that type.
+    pub(crate) fn parse(kind: Kind, text: &str, zone: &TimeZone) -> Option<Self> {
+        Some(match kind {
+            Kind::Text => Self::Text(text.to_owned()),
+            Kind::Integer => Self::Integer(text.trim().parse().ok()?),
+            Kind::Double => Self::Double(text.trim().parse().ok()?),
+            Kind::Decimal => Self::Decimal(Decimal::parse(text)?),
+            Kind::Boolean => Self::Boolean(parse_boolean(text)?),
+            Kind::Date => Self::Date(text.trim().parse().ok()?),
+            Kind::Timestamp => Self::Timestamp(parse_timestamp(text, zone)?),
+        })
+    }
+}
+
+impl Kind {
+    /// The name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Double => "double",
+            Self::Decimal => "decimal",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+        }
+    }
+}
+
+fn parse_boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        "1" => Some(true),
+        "0" => Some(false),
+        word if word.eq_ignore_ascii_case("true") => Some(true),
+        word if word.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+/// An instant with its offset from UTC, or civil time in this zone. Civil time that the zone never shows, or shows
+/// twice, is no instant: which one it was cannot be told any more.
+fn parse_timestamp(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let text = text.trim();
+    if let Ok(instant) = text.parse::<Timestamp>() {
+        return Some(instant);
+    }
+    let civil: DateTime = text.parse().ok()?;
+    zone.to_ambiguous_timestamp(civil).unambiguous().ok()
+}
+
+/// What a value can be read as.
+pub trait FromValue: Sized {
+    /// What errors call it.
+    const EXPECTED: &'static str;
+
+    /// Reads it, if it is that without loss.
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self>;
+}
+
+impl<T: FromValue> FromValue for Option<T> {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        if *value == Value::Null { Some(None) } else { T::from_value(value, dialect).map(Some) }
+    }
+}
+
+/// The value as another type, where the engine has no types that would tell.
+fn reread(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
+    match value {
+        Value::Text(text) if dialect == Dialect::Sqlite => Value::parse(kind, text, &TimeZone::UTC),
+        _ => None,
+    }
+}
+
+/// Beyond this, not every whole number is a double.
+const EXACT_DOUBLE: i64 = 1 << 53;
+
+impl FromValue for i64 {
+    const EXPECTED: &'static str = "integer";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Integer(number) => Some(*number),
+            Value::Decimal(number) => number.to_integer(),
+            // A sum of SQLite turns to double with the first one in it.
+            Value::Double(number) if dialect == Dialect::Sqlite => {
+                Decimal::parse(&number.to_string())?.to_integer()
+            }
+            other => match reread(other, Kind::Decimal, dialect)? {
+                Value::Decimal(number) => number.to_integer(),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for f64 {
+    const EXPECTED: &'static str = "number";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Double(number) => Some(*number),
+            // Lossless within these bounds.
+            #[allow(clippy::cast_precision_loss)]
+            Value::Integer(number) => (number.abs() <= EXACT_DOUBLE).then_some(*number as Self),
+            Value::Decimal(number) => number.as_str().parse().ok(),
+            other => match reread(other, Kind::Double, dialect)? {
+                Value::Double(number) => Some(number),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for Decimal {
+    const EXPECTED: &'static str = "decimal";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Decimal(number) => Some(number.clone()),
+            Value::Integer(number) => Self::parse(&number.to_string()),
+            Value::Double(number) if dialect == Dialect::Sqlite => Self::parse(&number.to_string()),
+            other => match reread(other, Kind::Decimal, dialect)? {
+                Value::Decimal(number) => Some(number),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for bool {
+    const EXPECTED: &'static str = "boolean";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Boolean(value) => Some(*value),
+            Value::Integer(number @ (0 | 1)) if dialect == Dialect::Sqlite => Some(*number == 1),
+            other => match reread(other, Kind::Boolean, dialect)? {
+                Value::Boolean(value) => Some(value),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for Date {
+    const EXPECTED: &'static str = "date";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Date(date) => Some(*date),
+            other => match reread(other, Kind::Date, dialect)? {
+                Value::Date(date) => Some(date),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for Timestamp {
+    const EXPECTED: &'static str = "timestamp";
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        match value {
+            Value::Timestamp(instant) => Some(*instant),
+            other => match reread(other, Kind::Timestamp, dialect)? {
+                Value::Timestamp(instant) => Some(instant),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl FromValue for String {
+    const EXPECTED: &'static str = "text";
+
+    fn from_value(value: &Value, _: Dialect) -> Option<Self> {
+        match value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! SQL as values: statements with named placeholders, answers with typed values, names quoted for each dialect. Pure.
+//!
+//! A [`Statement`] is written once: SQL with named placeholders, and typed values bound to them. [`Row::get`] reads a
+//! value as one type, strictly. Every [`Error`] names the statement by its label, says what a person can do, and holds no
+//! value of a row, a parameter, a credential or a connection string.
+//!
+//! ```
+//! use syncwatch::sql::{Dialect, Statement};
+//!
+//! let table = Dialect::Databricks.quote_path("crm.salesforce.product_property")?;
+//! let since: jiff::Timestamp = "2026-11-24T08:00:00Z".parse()?;
+//! let statement = Statement::new(
+//!     "freshness of product_property",
+//!     format!("SELECT COUNT(*) AS arrived FROM {table} WHERE created_date >= :since"),
+//! )
+//! .bind("since", since);
+//! # let _ = statement;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod answer;
+mod dialect;
+mod error;
+mod placeholders;
+mod statement;
+
+pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
+pub use dialect::{BadName, Dialect};
+pub use error::{Error, render};
+pub use placeholders::{Problem, Rendered};
+pub use statement::{Decimal, Parameter, ParameterValue, Statement};

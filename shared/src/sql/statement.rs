@@ -1,0 +1,226 @@
+//! What is asked of a warehouse: SQL with named placeholders, and the values bound to them.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+/// One statement. Its SQL is written once for all warehouses, with placeholders such as `:since`; values are always
+/// bound, never pasted.
+#[derive(Clone, PartialEq)]
+pub struct Statement {
+    label: String,
+    sql: String,
+    parameters: Vec<Parameter>,
+}
+
+/// A value bound to a placeholder.
+#[derive(Clone, PartialEq)]
+pub struct Parameter {
+    /// The placeholder's name, without its colon.
+    pub name: String,
+    /// What stands for it.
+    pub value: ParameterValue,
+}
+
+/// A typed value, or a typed `NULL`: engines want to know of what type a `NULL` is.
+#[derive(Clone, PartialEq)]
+pub enum ParameterValue {
+    /// Text.
+    Text(Option<String>),
+    /// A whole number.
+    Integer(Option<i64>),
+    /// An exact number.
+    Decimal(Option<Decimal>),
+    /// An approximate number.
+    Double(Option<f64>),
+    /// True or false.
+    Boolean(Option<bool>),
+    /// A day, in no time zone.
+    Date(Option<Date>),
+    /// An instant. Bound in UTC to the microsecond, which is as exact as Databricks and PostgreSQL are; what is finer
+    /// is cut off.
+    Timestamp(Option<Timestamp>),
+}
+
+/// An exact number, kept as its digits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decimal(String);
+
+impl Statement {
+    /// A statement. The label is what it serves, such as `coverage of properties_to_create`: errors name it.
+    pub fn new(label: impl Into<String>, sql: impl Into<String>) -> Self {
+        Self { label: label.into(), sql: sql.into(), parameters: Vec::new() }
+    }
+
+    /// Binds a value to a placeholder.
+    #[must_use]
+    pub fn bind(mut self, name: impl Into<String>, value: impl Into<ParameterValue>) -> Self {
+        self.parameters.push(Parameter { name: name.into(), value: value.into() });
+        self
+    }
+
+    /// What it serves.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// The SQL, with named placeholders.
+    pub fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// The values, in the order in which they were bound.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+}
+
+/// Shows no value: what is bound may be somebody's data.
+impl fmt::Debug for Statement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Statement")
+            .field("label", &self.label)
+            .field("sql", &self.sql)
+            .field("parameters", &self.parameters)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ":{} {:?}", self.name, self.value)
+    }
+}
+
+impl fmt::Debug for ParameterValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.type_name(), if self.is_null() { "NULL" } else { "[bound]" })
+    }
+}
+
+impl ParameterValue {
+    /// Whether it is `NULL`.
+    pub fn is_null(&self) -> bool {
+        match self {
+            Self::Text(value) => value.is_none(),
+            Self::Integer(value) => value.is_none(),
+            Self::Decimal(value) => value.is_none(),
+            Self::Double(value) => value.is_none(),
+            Self::Boolean(value) => value.is_none(),
+            Self::Date(value) => value.is_none(),
+            Self::Timestamp(value) => value.is_none(),
+        }
+    }
+
+    fn type_name(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "text",
+            Self::Integer(_) => "integer",
+            Self::Decimal(_) => "decimal",
+            Self::Double(_) => "double",
+            Self::Boolean(_) => "boolean",
+            Self::Date(_) => "date",
+            Self::Timestamp(_) => "timestamp",
+        }
+    }
+}
+
+impl Decimal {
+    /// Reads digits with at most one point, such as `-12.50`; no exponent.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let (sign, digits) = match text.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let only_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.len() + fraction.len() == 0 || !only_digits(whole) || !only_digits(fraction) {
+            return None;
+        }
+        let whole = if whole.is_empty() { "0" } else { whole };
+        let point = if fraction.is_empty() { "" } else { "." };
+        Some(Self(format!("{sign}{whole}{point}{fraction}")))
+    }
+
+    /// Its digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// How many digits it has, and how many of them behind the point.
+    pub(crate) fn precision_and_scale(&self) -> (usize, usize) {
+        let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
+        let scale = self.0.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        (digits, scale)
+    }
+
+    /// The whole number that it is, if it is one.
+    pub(crate) fn to_integer(&self) -> Option<i64> {
+        let (whole, fraction) = self.0.split_once('.').unwrap_or((&self.0, ""));
+        if fraction.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }
+    }
+}
+
+macro_rules! bound {
+    ($($from:ty => $variant:ident by $convert:expr),* $(,)?) => {$(
+        impl From<$from> for ParameterValue {
+            fn from(value: $from) -> Self {
+                Self::from(Some(value))
+            }
+        }
+
+        impl From<Option<$from>> for ParameterValue {
+            fn from(value: Option<$from>) -> Self {
+                Self::$variant(value.map($convert))
+            }
+        }
+    )*};
+}
+
+bound! {
+    &str => Text by str::to_owned,
+    String => Text by |text| text,
+    i64 => Integer by |number| number,
+    u32 => Integer by i64::from,
+    Decimal => Decimal by |number| number,
+    f64 => Double by |number| number,
+    bool => Boolean by |value| value,
+    Date => Date by |date| date,
+    Timestamp => Timestamp by |instant| instant,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_is_digits_with_at_most_one_point() {
+        for (text, read) in [("12.50", "12.50"), ("-.5", "-0.5"), ("+7", "7"), (" 3. ", "3"), ("007", "007")]
+        {
+            assert_eq!(Decimal::parse(text).unwrap().as_str(), read, "{text}");
+        }
+        for text in ["", ".", "-", "1e5", "1,5", "1.2.3", "NaN", "--1", "١"] {
+            assert_eq!(Decimal::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_a_whole_decimal_that_fits_is_an_integer() {
+        let integer = |text| Decimal::parse(text).unwrap().to_integer();
+        assert_eq!(integer("42"), Some(42));
+        assert_eq!(integer("-42.00"), Some(-42));
+        assert_eq!(integer("42.01"), None);
+        assert_eq!(integer("92233720368547758070"), None);
+    }
+
+    #[test]
+    fn no_bound_value_is_shown() {
+        let statement =
+            Statement::new("coverage", "SELECT :a, :b").bind("a", "mary@example.com").bind("b", 4711_i64);
+        let shown = format!("{statement:?}");
+        assert!(!shown.contains("mary") && !shown.contains("4711"), "{shown}");
+        assert!(shown.contains(":a text [bound]"), "{shown}");
+    }
+}

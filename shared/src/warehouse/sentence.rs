@@ -1,0 +1,106 @@
+//! What the vendors' codes and sentences say of a statement that failed.
+
+use crate::classify::scrub;
+use crate::sql::{Error, ParameterValue, Statement};
+
+/// What a vendor's SQLSTATE or code and its sentence say.
+pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -> Error {
+    let label = statement.label().to_owned();
+    let message = sentence(statement, message);
+    match code {
+        // 42KD1: the token is for reading only (Databricks docs, "API scopes").
+        "42501" | "42KD1" | "INSUFFICIENT_PERMISSIONS" | "PERMISSION_DENIED" => {
+            Error::PermissionDenied { statement: label, message }
+        }
+        // PostgreSQL has no operator for two types that do not fit; and an undefined function, by the same code.
+        "42883" if message.contains("operator does not exist") => {
+            Error::TypeMismatch { statement: label, message }
+        }
+        // PostgreSQL's "datatype mismatch", text that reads as no number or instant; Spark's DATATYPE_MISMATCH and
+        // CAST_INVALID_INPUT.
+        "42804" | "42K09" | "22P02" | "22007" | "22018" => Error::TypeMismatch { statement: label, message },
+        // Table, column, function, type; catalog, schema; the same from drivers that speak ODBC's own.
+        "42P01" | "42703" | "42883" | "42704" | "3D000" | "3F000" | "42S02" | "42S22" => {
+            Error::MissingObject { statement: label, message }
+        }
+        "28000" | "28P01" | "UNAUTHENTICATED" => Error::Refused { statement: label },
+        "HY008" | "CANCELLED" => Error::Cancelled { statement: label },
+        _ => Error::Sql { statement: label, code: code.to_owned(), message },
+    }
+}
+
+/// Shorter texts are everywhere, and say nothing of anybody.
+const TELLING_CHARS: usize = 3;
+
+/// A vendor's sentence, without its details and without what it quotes of data.
+pub(super) fn sentence(statement: &Statement, message: &str) -> String {
+    // Behind these, PostgreSQL and Spark show the row that failed, the SQL and the plan.
+    const DETAILS: [&str; 7] =
+        ["DETAIL:", "CONTEXT:", "HINT:", "QUERY:", "== SQL", "== DataFrame", "Error while executing"];
+    let end = DETAILS.iter().filter_map(|mark| message.find(mark)).min().unwrap_or(message.len());
+    let mut text = message.get(..end).unwrap_or_default().to_owned();
+    for parameter in statement.parameters() {
+        if let ParameterValue::Text(Some(value)) = &parameter.value
+            && value.chars().count() >= TELLING_CHARS
+        {
+            text = text.replace(value.as_str(), "[hidden]");
+        }
+    }
+    match scrub(&text).trim_end_matches([';', ' ', '.']) {
+        "" => "no reason given".to_owned(),
+        text => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn statement() -> Statement {
+        Statement::new("coverage of properties", "SELECT :name").bind("name", "Mary Miller")
+    }
+
+    #[test]
+    fn a_vendors_sentence_keeps_names_of_objects_and_loses_data() {
+        let sentence = |message| sentence(&statement(), message);
+        assert_eq!(
+            sentence("ERROR: relation \"ops.nosuch\" does not exist;\nError while executing the query"),
+            "ERROR: relation \"ops.nosuch\" does not exist"
+        );
+        assert_eq!(
+            sentence("ERROR: invalid input syntax for type integer: \"4711-secret\""),
+            "ERROR: invalid input syntax for type integer: \"[hidden]\""
+        );
+        assert_eq!(
+            sentence("ERROR: duplicate key\nDETAIL: Failing row contains (1, Ann Other)"),
+            "ERROR: duplicate key"
+        );
+        assert_eq!(sentence("no value Mary Miller here"), "no value [hidden] here");
+        assert_eq!(
+            sentence(
+                "[TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`x` cannot be found. == SQL == SELECT 'secret'"
+            ),
+            "[TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`x` cannot be found"
+        );
+    }
+
+    #[test]
+    fn each_code_becomes_what_a_person_does_about_it() {
+        let error = |code| from_sql_state(&statement(), code, "message");
+        assert!(matches!(error("42501"), Error::PermissionDenied { .. }));
+        assert!(matches!(error("42KD1"), Error::PermissionDenied { .. }));
+        assert!(matches!(error("42P01"), Error::MissingObject { .. }));
+        assert!(matches!(error("42703"), Error::MissingObject { .. }));
+        assert!(matches!(error("22P02"), Error::TypeMismatch { .. }));
+        assert!(matches!(error("42K09"), Error::TypeMismatch { .. }));
+        let compared =
+            from_sql_state(&statement(), "42883", "ERROR: operator does not exist: text > timestamp");
+        assert!(matches!(compared, Error::TypeMismatch { .. }));
+        assert!(matches!(error("42883"), Error::MissingObject { .. }));
+        assert!(matches!(error("28P01"), Error::Refused { .. }));
+        assert!(matches!(error("HY008"), Error::Cancelled { .. }));
+        assert!(!error("42601").is_transient());
+        assert!(error("TEMPORARILY_UNAVAILABLE").is_transient());
+        assert_eq!(error("42601").to_string(), "coverage of properties: the warehouse says 42601: message");
+    }
+}
