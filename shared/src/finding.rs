@@ -216,20 +216,11 @@ pub enum WhyNot {
         subject: String,
     },
     /// The figures that it needs are unknown.
-    UnknownFigures {
-        /// Which, and of what.
-        what: String,
-    },
+    UnknownFigures { what: String },
     /// What was read makes no sense to us.
-    Unreadable {
-        /// What was found.
-        found: String,
-    },
+    Unreadable { found: String },
     /// There is nothing to judge yet, such as the first run of a new sync.
-    NothingYet {
-        /// What is awaited.
-        awaited: String,
-    },
+    NothingYet { awaited: String },
     /// The pipeline declares no limit for it.
     NotDeclared,
 }
@@ -252,21 +243,15 @@ impl fmt::Display for WhyNot {
 pub enum Outcome {
     /// All is well, and this is how we know.
     Healthy {
-        /// What was seen.
         evidence: Evidence,
     },
-    /// Something is wrong.
     Unhealthy {
-        /// How bad it is.
         severity: Severity,
-        /// What was seen.
         evidence: Evidence,
-        /// The likely cause, one sentence.
         cause: String,
     },
     /// Neither: it could not be judged.
     NotEvaluated {
-        /// The reason.
         #[serde(flatten)]
         why: WhyNot,
     },
@@ -275,7 +260,6 @@ pub enum Outcome {
 /// The judgement on one subject by one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
-    /// What was judged.
     pub check: Check,
     /// What it was judged of: a sync's key, or `census` for the workspace.
     pub subject: String,
@@ -285,7 +269,6 @@ pub struct Finding {
     /// The class of the vendor's error behind it, such as `deleted-source-column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
-    /// The judgement.
     #[serde(flatten)]
     pub outcome: Outcome,
 }

@@ -19,13 +19,10 @@ pub enum Metric {
     UnhealthyFindings,
     /// Findings of a round that could not be judged.
     UnjudgedFindings,
-    /// Incidents open after a round.
     OpenIncidents,
-    /// Notices sent.
     Notices,
     /// Rounds of schedule-verification that came to their end: none for minutes means that nobody watches.
     Rounds,
-    /// Webhooks that were accepted.
     Webhooks,
     /// Webhooks that were refused: not signed, malformed, too large.
     RefusedWebhooks,

@@ -33,7 +33,6 @@ impl fmt::Display for RunId {
 /// One sync as Census describes it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObservedSync {
-    /// The vendor's id.
     pub id: SyncId,
     /// The vendor's display name; Census allows it to be null.
     pub label: Option<String>,
@@ -75,7 +74,6 @@ pub enum ObservedSchedule {
     },
     /// `weekly`.
     Weekly {
-        /// Day of the week.
         day: jiff::civil::Weekday,
         /// Hour of the day, 0 to 24.
         hour: u8,
@@ -110,27 +108,22 @@ impl fmt::Display for ObservedSchedule {
 /// The alerts that Census itself would send for a sync.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum VendorAlerts {
-    /// The answer listed them.
     Known {
         /// Whether a failed run raises an alert.
         failed_run: bool,
         /// The share of rejected and invalid records, in percent, that raises an alert; `None`: no such alert.
         rejected_percent: Option<f64>,
     },
-    /// The answer said nothing of alerts.
     Unknown,
 }
 
 /// The state of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunStatus {
-    /// Waiting to be executed.
     Queued,
-    /// Being executed.
     Working,
     /// Ended without an error of its own; records may still have been rejected.
     Completed,
-    /// Ended with an error.
     Failed,
     /// Not executed, since an earlier run of the sync was still at work.
     Skipped,
@@ -172,9 +165,7 @@ pub struct Counts {
     pub source: Option<u64>,
     /// Records sent to the destination (newer API) or read as changed from the source (older API).
     pub processed: Option<u64>,
-    /// Records that the destination accepted.
     pub updated: Option<u64>,
-    /// Records that the destination rejected.
     pub failed: Option<u64>,
     /// Records that Census left out for bad data (`source_record_invalids`, formerly `records_invalid`).
     pub invalid: Option<u64>,
@@ -202,20 +193,16 @@ pub fn error_percent(rejected: u64, to_deliver: u64) -> Option<f64> {
 pub struct RunError {
     /// The vendor's code, such as `JSON_ARRAY_ERROR`; Census publishes no list of them.
     pub code: Option<String>,
-    /// One sentence.
     pub message: Option<String>,
-    /// More of it.
     pub detail: Option<String>,
 }
 
 /// One execution of a sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
-    /// The vendor's id.
     pub id: RunId,
     /// The sync that ran; `None` when the answer left it out.
     pub sync_id: Option<SyncId>,
-    /// Its state.
     pub status: RunStatus,
     /// When the run came to be (UTC). Census publishes no separate start.
     pub created_at: Timestamp,
@@ -223,31 +210,26 @@ pub struct Run {
     pub completed_at: Option<Timestamp>,
     /// The slot of the schedule that it serves (UTC); null for runs started by hand.
     pub scheduled_for: Option<Timestamp>,
-    /// Record counts.
     pub counts: Counts,
     /// The error, if the run carries one.
     pub error: Option<RunError>,
-    /// Whether it was a full sync.
     pub full_sync: Option<bool>,
 }
 
 /// One record that did not arrive. The payload is left out on purpose: it is the customer's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRecord {
-    /// The record's sync key.
     pub identifier: Option<String>,
     /// `upsert` or `delete`, as Census words it.
     pub operation: Option<String>,
     /// `rejected`, `invalid`, `NULL` or `DUPLICATE`, as Census words it.
     pub status: String,
-    /// The destination's error text.
     pub message: Option<String>,
 }
 
 /// One sync that `pipeline.toml` declares, as it was found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncObservation {
-    /// What the list of syncs said.
     pub sync: ObservedSync,
     /// Its newest runs, newest first; or why they could not be read.
     pub runs: Result<RunHistory, Unread>,
@@ -268,7 +250,6 @@ pub struct RunHistory {
 /// Some of the records of a run that did not arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {
-    /// The run.
     pub run: RunId,
     /// The records, without their payloads.
     pub records: Vec<RejectedRecord>,
@@ -279,7 +260,6 @@ pub struct Samples {
 pub enum Unread {
     /// The service did not answer, or answered with an error of its own.
     Unreachable(String),
-    /// The service refused our credentials.
     Refused(String),
     /// We have no credentials that could be sent, so the service was not asked at all.
     NoCredentials(String),

@@ -12,19 +12,15 @@ const LISTED: usize = 100;
 /// The answer of one round.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report<N> {
-    /// One sentence for people.
     pub summary: String,
-    /// The pipeline.
     pub pipeline: String,
     /// When the round began (UTC).
     pub at: Timestamp,
-    /// How many findings there were.
     pub counts: Counts,
     /// The unhealthy ones, worst first as far as they are listed.
     pub unhealthy: Vec<Finding>,
     /// Those that could not be judged.
     pub not_evaluated: Vec<Finding>,
-    /// Notices sent.
     pub notices: Vec<N>,
     /// Notices that a silence held back in this round.
     pub held_back: usize,
@@ -37,11 +33,8 @@ pub struct Report<N> {
 /// How many findings there were of each outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// All is well.
     pub healthy: usize,
-    /// Something is wrong.
     pub unhealthy: usize,
-    /// Neither.
     pub not_evaluated: usize,
 }
 

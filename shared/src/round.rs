@@ -37,7 +37,6 @@ pub enum Error {
 pub struct SentNotice {
     /// The incident's key, or that of the silence.
     pub incident: String,
-    /// What the notice said.
     pub kind: notice::Kind,
     /// Why it was sent; none for what a silence held back, which its end explains.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,11 +54,9 @@ pub struct Round<'a> {
     live: HashMap<IncidentKey, Incident>,
     /// Keys of which this round was told a finding.
     reported: HashSet<IncidentKey>,
-    /// The silences that hold now.
     silences: Vec<Silence>,
     /// What past and present silences held back, as of the beginning of the round.
     tallies: Vec<Tally>,
-    /// Notices sent in this round.
     pub sent: Vec<SentNotice>,
     /// Notices that a silence held back in this round.
     pub held_back: usize,

@@ -25,7 +25,6 @@ pub struct SnapshotRecord {
 /// What became of a whole snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotOutcome {
-    /// Its rows were written.
     Written {
         /// When it began (UTC).
         at: Timestamp,
@@ -53,7 +52,6 @@ pub enum SnapshotData {
 pub struct SnapshotFailure {
     /// When it began (UTC).
     pub at: Timestamp,
-    /// What failed, in words.
     pub what: String,
     /// Whether it is the warehouse as a whole, which has a finding of its own.
     pub of_warehouse: bool,

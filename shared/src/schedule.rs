@@ -36,7 +36,6 @@ pub enum Rule {
     Daily(Time),
     /// Each week on a day at a wall-clock time.
     Weekly(Weekday, Time),
-    /// A five-field cron expression.
     Cron(Cron),
     /// Started by people or by another system; never due by the clock.
     OnDemand,
@@ -106,7 +105,6 @@ pub fn weekday_named(name: &str) -> Option<Weekday> {
 /// A rule in its time zone, with the grace that a run may be late by.
 #[derive(Debug, Clone)]
 pub struct Schedule {
-    /// When runs come due.
     pub rule: Rule,
     /// The zone in which wall-clock rules are meant.
     pub time_zone: TimeZone,
@@ -254,7 +252,6 @@ impl fmt::Display for Schedule {
 pub enum Comparison {
     /// The same slots, also after the next two changes of the clock.
     Same,
-    /// Different already.
     Different {
         /// The first slot that differs, for schedules of slots.
         example: Option<SlotDifference>,
@@ -265,10 +262,7 @@ pub enum Comparison {
         from: SlotDifference,
     },
     /// What Census has cannot be read as a schedule.
-    Unreadable {
-        /// What was found.
-        found: String,
-    },
+    Unreadable { found: String },
 }
 
 /// A pair of slots that ought to be one.

@@ -18,7 +18,6 @@ pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 /// What a silence covers. An empty list means all of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// The checks.
     pub checks: Vec<Check>,
     /// The subjects: keys of syncs, or `census`.
     pub subjects: Vec<String>,
@@ -49,11 +48,8 @@ impl fmt::Display for Scope {
 pub struct Silence {
     /// Its name; one that returns has the instant of its beginning in it, so that each stretch is counted by itself.
     pub id: String,
-    /// Who asked for it.
     pub owner: String,
-    /// Why.
     pub reason: String,
-    /// What it covers.
     pub scope: Scope,
     /// From when on (UTC).
     pub from: Timestamp,
@@ -85,13 +81,9 @@ impl fmt::Display for Silence {
 /// Quiet that `pipeline.toml` declares: once, or each time that a schedule has a slot.
 #[derive(Debug, Clone)]
 pub struct Declared {
-    /// Its name, unique in the file.
     pub name: String,
-    /// Who asked for it.
     pub owner: String,
-    /// Why.
     pub reason: String,
-    /// What it covers.
     pub scope: Scope,
     /// From when on (UTC); `None` means always until its end.
     pub from: Option<Timestamp>,
@@ -159,7 +151,6 @@ pub fn covering<'a>(
 /// What a silence held back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// The silence.
     pub silence: Silence,
     /// How many notices were not sent because of it.
     pub held_back: u64,
@@ -167,7 +158,6 @@ pub struct Tally {
     pub incidents: Vec<String>,
     /// How many of the notices people were told of, after its end. It may have been prolonged since.
     pub told: u64,
-    /// How often people were told.
     pub tellings: u32,
 }
 

@@ -22,7 +22,6 @@ pub(crate) struct Notice {
 pub(crate) struct Ledger<'p> {
     pipeline: &'p Pipeline,
     store: HashMap<IncidentKey, Incident>,
-    /// Everything that was said.
     pub(crate) notices: Vec<Notice>,
 }
 

@@ -114,7 +114,6 @@ fn plan(rows: Vec<Row>, day: Row) -> DayPlan {
 struct Engine {
     name: &'static str,
     warehouse: Warehouse,
-    /// The same data, past any API.
     direct: Warehouse,
     /// What must stay as long as it is used.
     _kept: Box<dyn Any>,
@@ -222,7 +221,6 @@ async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_eve
 struct Night {
     stage: Stage,
     databricks: DatabricksServer,
-    /// The same data, past the API.
     direct: Warehouse,
     app: App,
     _folder: tempfile::TempDir,

@@ -209,11 +209,12 @@ fn imports(file: &Path, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>
     let code = code(file);
     for (root, base) in [("crate::", Vec::new()), ("super::", here[..here.len().saturating_sub(1)].to_vec())]
     {
-        for (at, _) in code.match_indices(root) {
-            if code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
+        let pieces: Vec<&str> = code.split(root).collect();
+        for pair in pieces.windows(2) {
+            let [before, rest] = pair else { continue };
+            if before.ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':') {
                 continue;
             }
-            let rest = &code[at + root.len()..];
             let first: Vec<&str> = match rest.strip_prefix('{') {
                 Some(list) => list.split('}').next().unwrap().split(',').collect(),
                 None => {
@@ -485,4 +486,43 @@ fn no_function_links_an_odbc_driver_manager_unless_it_asks_for_it() {
     let shared: toml::Table = read("shared/Cargo.toml").parse().unwrap();
     assert!(shared["features"].get("default").is_none(), "every function would get the default features");
     assert_eq!(shared["dependencies"]["odbc-api"]["optional"].as_bool(), Some(true));
+}
+
+/// Public types, functions, traits and modules have a doc comment. Fields and variants whose name says it need none, which
+/// is why the compiler's own `missing_docs` is off.
+#[test]
+fn public_items_have_a_doc_comment() {
+    const ITEMS: [&str; 8] = [
+        "pub fn ",
+        "pub async fn ",
+        "pub const ",
+        "pub static ",
+        "pub struct ",
+        "pub enum ",
+        "pub trait ",
+        "pub type ",
+    ];
+    let mut without = Vec::new();
+    for file in ["shared/src", "shared/cli/src", "functions"].into_iter().flat_map(rust_files) {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.split("#[cfg(test)]").next().unwrap().lines().map(str::trim).collect();
+        for (number, line) in lines.iter().enumerate() {
+            let is_item = ITEMS.iter().any(|item| line.starts_with(item));
+            let is_attribute = |line: &&&str| {
+                line.starts_with("#[")
+                    || line.starts_with("// ")
+                    || line.ends_with(']')
+                    || line.ends_with(',')
+            };
+            let above = lines.iter().take(number).rev().find(|line| !is_attribute(line));
+            if is_item && !above.is_some_and(|line| line.starts_with("///")) {
+                without.push(format!("{}:{}: {line}", file.display(), number + 1));
+            }
+        }
+        let is_module = !is_test_file(&file) && !file.ends_with("main.rs");
+        if is_module && !text.starts_with("//!") && !text.starts_with("#![doc") {
+            without.push(format!("{}: the module has no doc comment", file.display()));
+        }
+    }
+    assert!(without.is_empty(), "without a doc comment:\n{}", without.join("\n"));
 }

@@ -9,7 +9,6 @@ use crate::route::Place;
 /// What the function is called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Messages of the queue.
     Batch(Vec<Record>),
     /// Answer without looking at anything.
     Ping,
@@ -19,9 +18,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Names it in the answer.
     pub message_id: String,
-    /// What was sent.
     pub body: String,
 }
 
@@ -38,7 +35,6 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
-    /// The id of the message.
     pub item_identifier: String,
 }
 
@@ -53,7 +49,6 @@ impl Answer {
 /// Why an event is none of ours.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// It is neither.
     #[error("the event is neither a batch of the queue (`Records`) nor {{\"task\": \"ping\"}}")]
     Unknown,
     /// A record lacks what every message of a queue has. Without its id nobody could ask for it again, so all of them fail.

@@ -29,7 +29,6 @@ const LINK_LIMIT: usize = 600;
 pub struct Message {
     /// What a notification on a telephone shows.
     pub text: String,
-    /// What the channel shows.
     pub blocks: Vec<Block>,
 }
 
@@ -37,23 +36,18 @@ pub struct Message {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub enum Block {
-    /// The headline.
     Header {
-        /// Plain text.
         text: Text,
     },
     /// A paragraph, or a table of two columns.
     Section {
-        /// The paragraph.
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<Text>,
-        /// The cells.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         fields: Vec<Text>,
     },
     /// Small print.
     Context {
-        /// One after the other.
         elements: Vec<Text>,
     },
 }
@@ -62,18 +56,11 @@ pub enum Block {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "type")]
 pub enum Text {
-    /// As it is.
     #[serde(rename = "plain_text")]
-    Plain {
-        /// The text.
-        text: String,
-    },
+    Plain { text: String },
     /// With Slack's marks; `&`, `<` and `>` of ours are entities.
     #[serde(rename = "mrkdwn")]
-    Marked {
-        /// The text.
-        text: String,
-    },
+    Marked { text: String },
 }
 
 impl Block {

@@ -54,7 +54,6 @@ pub enum KeyError {
          integration key of an \"Events API v2\" integration of the PagerDuty service"
     )]
     NotAKey {
-        /// The secret's name.
         secret: String,
         /// `current` or `previous`.
         which: &'static str,
@@ -65,12 +64,7 @@ pub enum KeyError {
          more, and only that key can resolve it. Put it back as \"previous\" beside \"current\", or resolve the alert in \
          PagerDuty"
     )]
-    Gone {
-        /// The secret's name.
-        secret: String,
-        /// Of the key that is gone.
-        fingerprint: Fingerprint,
-    },
+    Gone { secret: String, fingerprint: Fingerprint },
 }
 
 impl RoutingKey {

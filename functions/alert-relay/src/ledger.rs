@@ -53,24 +53,12 @@ pub enum LedgerError {
         "table {table}: item {id}, attribute `{attribute}` is missing or of another kind. Delete the item: what it said \
          is then decided by severity alone"
     )]
-    Unreadable {
-        /// The table.
-        table: String,
-        /// Which item.
-        id: String,
-        /// What of it.
-        attribute: &'static str,
-    },
+    Unreadable { table: String, id: String, attribute: &'static str },
     /// The lease ended before the record was made.
     #[error(
         "table {table}: item {id} was taken over before it was recorded; the notice may go out once more"
     )]
-    LeaseLost {
-        /// The table.
-        table: String,
-        /// Which item.
-        id: String,
-    },
+    LeaseLost { table: String, id: String },
 }
 
 /// What became of a wish to send.
@@ -79,7 +67,6 @@ pub enum LedgerError {
 pub enum Claim {
     /// Nobody else may send until the lease is given back. With it comes what was told last.
     Granted(Lease, Option<Told>),
-    /// Somebody else is sending.
     Held,
 }
 

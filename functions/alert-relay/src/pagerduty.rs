@@ -32,15 +32,12 @@ const DIGEST_BYTES: usize = 16;
 pub struct Event {
     /// What is to become of the alert.
     pub event_action: EventAction,
-    /// The alert.
     pub dedup_key: String,
     /// What people see of it; none when it resolves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
-    /// Where to go from there.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
-    /// Who says so.
     pub client: &'static str,
 }
 
@@ -48,9 +45,7 @@ pub struct Event {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EventAction {
-    /// It opens, or is added to.
     Trigger,
-    /// It closes.
     Resolve,
 }
 
@@ -65,37 +60,27 @@ pub struct Payload {
     pub severity: Severity,
     /// When the incident opened (UTC).
     pub timestamp: String,
-    /// What was judged.
     pub component: String,
-    /// The pipeline.
     pub group: String,
-    /// The check.
     pub class: String,
-    /// What else is known.
     pub custom_details: Details,
 }
 
 /// What else is known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Details {
-    /// What was found.
     pub finding: String,
-    /// Named figures.
     pub figures: BTreeMap<String, String>,
-    /// The likely cause.
     pub cause: String,
-    /// The class of the vendor's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error_class: Option<String>,
     /// Since when (UTC).
     pub since: String,
-    /// The section of the runbook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
     /// A command that only reads.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The notice.
     pub notice: String,
     /// Its number among the notices of the incident.
     pub sequence: u32,
@@ -104,9 +89,7 @@ pub struct Details {
 /// Where to go from an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
-    /// The address.
     pub href: String,
-    /// What is there.
     pub text: &'static str,
 }
 

@@ -18,7 +18,6 @@ const ATTEMPTS: usize = 3;
 /// How long a channel is waited for. All of it fits several times into the function's timeout (`infra/functions.json`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// For one answer.
     pub attempt: Duration,
     /// Before the second attempt; doubles, with jitter.
     pub first_wait: Duration,
@@ -58,68 +57,23 @@ impl Patience {
 pub enum PostError {
     /// The address is none that a secret may be sent to.
     #[error("{place} is not a plain https URL; correct {correct}")]
-    Address {
-        /// What was read.
-        place: &'static str,
-        /// Where to correct it.
-        correct: String,
-    },
+    Address { place: &'static str, correct: String },
     /// The notice is beyond the vendor's limit, so it was not sent.
     #[error("{bytes} bytes are more than {channel} takes. This is a defect of Syncwatch: please report it")]
-    TooLarge {
-        /// The channel.
-        channel: Channel,
-        /// What there is.
-        bytes: usize,
-    },
+    TooLarge { channel: Channel, bytes: usize },
     /// The vendor read it and refuses it: the same again would be refused again.
     #[error("{channel} refused it with {status}: {words}. {remedy}")]
-    Refused {
-        /// The channel.
-        channel: Channel,
-        /// The status.
-        status: u16,
-        /// The vendor's own words, cut.
-        words: String,
-        /// What to do.
-        remedy: String,
-    },
+    Refused { channel: Channel, status: u16, words: String, remedy: String },
     /// Nothing that is sent there will arrive.
     #[error("{channel} answered {status} ({words}): {remedy}")]
-    Closed {
-        /// The channel.
-        channel: Channel,
-        /// The status.
-        status: u16,
-        /// The vendor's own words, cut.
-        words: String,
-        /// What to do.
-        remedy: String,
-    },
-    /// Too many requests.
+    Closed { channel: Channel, status: u16, words: String, remedy: String },
     #[error("{channel} asks for less (429); the queue tries again in some minutes")]
-    Limited {
-        /// The channel.
-        channel: Channel,
-        /// How long it asks to wait.
-        asked_for: Option<Duration>,
-    },
-    /// The vendor is in trouble.
+    Limited { channel: Channel, asked_for: Option<Duration> },
     #[error("{channel} answered {status}; the queue tries again in some minutes")]
-    Unavailable {
-        /// The channel.
-        channel: Channel,
-        /// The status.
-        status: u16,
-    },
+    Unavailable { channel: Channel, status: u16 },
     /// No answer, so it may have arrived or not.
     #[error("{channel} did not answer ({detail}); the queue tries again in some minutes")]
-    NoAnswer {
-        /// The channel.
-        channel: Channel,
-        /// What the connection said.
-        detail: String,
-    },
+    NoAnswer { channel: Channel, detail: String },
 }
 
 impl PostError {
@@ -148,15 +102,12 @@ impl PostError {
 
 /// A POST that is ready to go, as often as it takes.
 pub struct Post<'a> {
-    /// The one HTTP client.
     pub http: &'a reqwest::Client,
-    /// The channel.
     pub channel: Channel,
     /// Where to; may be a secret.
     pub url: &'a Url,
     /// JSON; may hold a secret.
     pub body: &'a SecretString,
-    /// How long to try.
     pub patience: Patience,
 }
 

@@ -18,19 +18,13 @@ use crate::route::{Action, Channel, Route, SendReason, SkipReason, Told, decide}
 
 /// What it takes to tell one channel.
 pub struct Relay<'a> {
-    /// The channel.
     pub channel: Channel,
-    /// The lowest severity that goes there.
     pub lowest: Severity,
-    /// What it was told before.
     pub ledger: &'a Ledger,
-    /// The way there.
     pub outlet: Outlet<'a>,
-    /// How long to try.
     pub patience: Patience,
     /// No notice is begun after this, so that the function ends by itself.
     pub until: Instant,
-    /// When the batch arrived.
     pub now: Timestamp,
 }
 
@@ -38,25 +32,9 @@ pub struct Relay<'a> {
 #[derive(Debug, Clone, Copy)]
 pub enum Outlet<'a> {
     /// PagerDuty, with the name of the secret that holds the routing key.
-    PagerDuty {
-        /// The client.
-        client: &'a PagerDuty,
-        /// Where the secret is.
-        secrets: &'a SecretStore,
-        /// The secret's name.
-        secret: &'a str,
-    },
+    PagerDuty { client: &'a PagerDuty, secrets: &'a SecretStore, secret: &'a str },
     /// A chat, with the name of the secret that holds the webhook's address.
-    Chat {
-        /// The one HTTP client.
-        http: &'a reqwest::Client,
-        /// Where the secret is.
-        secrets: &'a SecretStore,
-        /// The secret's name.
-        secret: &'a str,
-        /// How long to try.
-        patience: Patience,
-    },
+    Chat { http: &'a reqwest::Client, secrets: &'a SecretStore, secret: &'a str, patience: Patience },
 }
 
 /// What became of a notice at a channel.

@@ -17,7 +17,6 @@ use crate::key::Fingerprint;
 pub enum Channel {
     /// PagerDuty, by its Events API v2.
     PagerDuty,
-    /// A chat, by an incoming webhook.
     Chat,
 }
 
@@ -59,9 +58,7 @@ impl fmt::Display for Channel {
 pub struct Place {
     /// When the incident opened (UTC).
     pub opened_at: Timestamp,
-    /// Counts the incidents of a key.
     pub generation: u64,
-    /// Counts the notices of an incident.
     pub sequence: u32,
 }
 
@@ -76,9 +73,7 @@ impl Place {
 /// What a channel was told last under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// The place of that notice.
     pub place: Place,
-    /// Its id.
     pub notice: String,
     /// Whether it left something open at the channel.
     pub open: bool,
@@ -99,7 +94,6 @@ impl Told {
 pub enum Action {
     /// It opens something, or adds to what is open.
     Trigger,
-    /// It closes what is open.
     Resolve,
     /// It only informs.
     Inform,
@@ -108,7 +102,6 @@ pub enum Action {
 /// Whether a notice goes to a channel, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
-    /// It goes.
     Send(Action, SendReason),
     /// It does not, and never will.
     Skip(SkipReason),
@@ -117,7 +110,6 @@ pub enum Route {
 /// Why a notice goes to a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SendReason {
-    /// It is severe enough.
     SevereEnough,
     /// It is a marked test, which goes everywhere.
     Test,
@@ -140,7 +132,6 @@ pub enum SkipReason {
     PagerDutyEscalates,
     /// It is about no incident, so PagerDuty could never resolve it.
     NoIncident,
-    /// It went out before.
     AlreadySent,
     /// A later notice of the same key went out before it.
     Overtaken,

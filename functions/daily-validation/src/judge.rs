@@ -10,9 +10,7 @@ use crate::observe::Looked;
 /// How much of the pipeline a round is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// All that it declares.
     Whole,
-    /// One check that somebody asked for.
     OneCheck,
 }
 

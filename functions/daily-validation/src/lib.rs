@@ -35,7 +35,6 @@ use observe::ask_all;
 pub struct Patience {
     /// How long all statements of a round may take together, a warehouse that starts included.
     pub round: Duration,
-    /// How long one statement may run.
     pub statement: Duration,
 }
 
@@ -63,7 +62,6 @@ pub enum Event {
 /// What a round answers.
 #[derive(Debug, Clone, Serialize)]
 pub struct Answer {
-    /// Counts, findings and notices.
     #[serde(flatten)]
     pub report: Report<SentNotice>,
     /// How many statements the checks were compiled into.

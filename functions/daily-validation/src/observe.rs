@@ -12,7 +12,6 @@ const CONCURRENT_STATEMENTS: usize = 4;
 /// A statement, and what came of it.
 #[derive(Debug)]
 pub struct Looked<'c> {
-    /// The statement and its checks.
     pub scan: Scan<'c>,
     /// The answer; `None` if it was not asked, since the warehouse does not answer.
     pub answer: Option<Result<Answer, Error>>,

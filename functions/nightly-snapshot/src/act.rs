@@ -13,7 +13,6 @@ use crate::statements::{ROWS_A_STATEMENT, Statements};
 pub struct Written {
     /// Days of which all rows are there now.
     pub days: Vec<Date>,
-    /// Rows that were inserted.
     pub inserted: usize,
     /// Rows that were written over what was there.
     pub updated: usize,

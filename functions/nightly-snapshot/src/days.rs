@@ -19,7 +19,6 @@ pub const LONGEST_GAP: i64 = 31;
 pub enum Scope {
     /// The day that ends, the one before, and what earlier nights missed.
     Night,
-    /// One day.
     Day(Date),
 }
 

@@ -70,10 +70,8 @@ pub enum Event {
 /// What a round answers.
 #[derive(Debug, Clone, Serialize)]
 pub struct Answer {
-    /// Counts, findings and notices.
     #[serde(flatten)]
     pub report: Report<SentNotice>,
-    /// What was written.
     pub snapshot: Summary,
     /// All of it for people, in aligned columns.
     pub table: String,
@@ -84,7 +82,6 @@ pub struct Answer {
 pub struct Summary {
     /// Days of which all rows are in the audit log now, newest first.
     pub days: Vec<Date>,
-    /// Rows that were inserted.
     pub inserted: usize,
     /// Rows that were written over what was there.
     pub updated: usize,

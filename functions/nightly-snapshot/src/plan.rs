@@ -32,16 +32,13 @@ pub struct Observation<'p> {
     pub runs: Vec<Row>,
     /// What Census has, for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
-    /// The state of the data.
     pub data: DataLook,
-    /// Incidents.
     pub incidents: IncidentLook,
 }
 
 /// The runs of one sync, as far back as they were read.
 #[derive(Debug, Clone)]
 pub struct SyncRuns<'p> {
-    /// The declared sync.
     pub sync: &'p Sync,
     /// Newest first, each once.
     pub runs: Vec<Run>,
@@ -83,14 +80,11 @@ impl SyncRuns<'_> {
 pub enum DataLook {
     /// Its one row; and the columns that were not there or not what they should be.
     Taken {
-        /// The figures.
         figures: DataFigures,
         /// Which of them are unknown, and why.
         unknown: Vec<String>,
     },
-    /// It was asked and failed.
     Failed {
-        /// In words.
         why: String,
         /// Whether it is the warehouse that did not answer in that moment, and not this view.
         passing: bool,
@@ -137,7 +131,6 @@ pub struct DayPlan {
 pub enum DayRow {
     /// It is not there yet.
     Insert,
-    /// It says something else.
     Update,
     /// It is there as it should be.
     Unchanged,

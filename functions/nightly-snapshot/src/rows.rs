@@ -16,9 +16,7 @@ const RUNS: &str = "runs: ";
 /// What a row is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// One run of one sync.
     Run,
-    /// A whole day.
     Day,
 }
 
@@ -35,9 +33,7 @@ impl Kind {
 /// Records that were to be delivered, of a run or of all runs of a day. What is not known is `None`, never 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Records {
-    /// All of them.
     pub processed: Option<i64>,
-    /// Those that the destination took.
     pub succeeded: Option<i64>,
     /// Those that it refused, and those that Census left out for bad data.
     pub failed: Option<i64>,
@@ -89,15 +85,12 @@ pub struct IncidentFigures {
 pub struct Row {
     /// The key: `run/<sync>/<run>` or `day/<pipeline>/<date>`.
     pub audit_id: String,
-    /// What it is about.
     pub kind: Kind,
     /// The day in the pipeline's zone; a run counts for the day on which it began.
     pub snapshot_date: Date,
-    /// The sync's key, of a run.
     pub sync_name: Option<String>,
     /// `create`, `update` or `other`, of a run.
     pub sync_type: Option<String>,
-    /// The vendor's id, of a run.
     pub run_id: Option<String>,
     /// How a run ended, in Census's word; or how it is.
     pub status: Option<String>,
@@ -105,15 +98,12 @@ pub struct Row {
     pub execution_timestamp: Timestamp,
     /// How long the run took, or all runs of the day together that ended, in seconds.
     pub duration_seconds: Option<i64>,
-    /// What was delivered.
     pub records: Records,
     /// The state of the data, of a day.
     pub data: DataFigures,
-    /// Incidents, of a day.
     pub incidents: IncidentFigures,
     /// Which figures of a day are missing, and why.
     pub figures_missing: Option<String>,
-    /// What else there is to say.
     pub notes: Option<String>,
 }
 

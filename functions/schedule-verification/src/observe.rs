@@ -22,7 +22,6 @@ const NAMED_UNDECLARED: usize = 10;
 /// What was read of the workspace as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Workspace {
-    /// Syncs that the list showed.
     pub listed: usize,
     /// Declared syncs whose runs could not be read.
     pub unread_runs: usize,
@@ -34,7 +33,6 @@ pub struct Workspace {
     pub vendor_clock_ahead: Option<SignedDuration>,
     /// Ids of the first few syncs that nobody declared.
     pub undeclared: Vec<SyncId>,
-    /// How many there are.
     pub undeclared_count: usize,
 }
 
@@ -50,7 +48,6 @@ pub enum Letters {
 /// A dead-letter queue, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// What ends there.
     pub letters: Letters,
     /// How many there are, `None` if SQS did not say; or why it could not be looked at.
     pub count: Result<Option<u64>, String>,
@@ -68,9 +65,7 @@ pub async fn dead_letters(queues: &[(Letters, Queue)]) -> Vec<DeadLetters> {
 /// One declared sync, as it was found.
 #[derive(Debug, Clone)]
 pub struct Found<'p> {
-    /// The declaration.
     pub declared: &'p Sync,
-    /// The observation.
     pub observed: SyncObservation,
 }
 
@@ -92,7 +87,6 @@ pub struct Walk<'c, 'p> {
     seen: HashSet<SyncId>,
     /// The first page, until it was asked for.
     next_page: Option<u32>,
-    /// The next page, read ahead.
     listed: Option<Result<SyncPage, Error>>,
     sampler: Sampler<'c>,
     /// Declared syncs about which Census did not answer.

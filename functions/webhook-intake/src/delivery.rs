@@ -23,15 +23,12 @@ pub struct AlertId(pub u64);
 /// What Census tells of (Census docs, "Sync lifecycle webhooks": all seven).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Event {
-    /// A run was asked for.
     Triggered,
-    /// A run began.
     Started,
     /// A run ended, well or not: a failed run fires this as well as [`Event::Failed`].
     Completed(Completed),
     /// A run ended well, though records of it may have been rejected.
     Success,
-    /// A run failed.
     Failed,
     /// An alert of Census was raised by this run.
     AlertRaised,
@@ -93,11 +90,8 @@ impl Event {
 /// A delivery that is understood: a hint at where to look, and no more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// What Census tells of.
     pub event: Event,
-    /// The sync.
     pub sync_id: SyncId,
-    /// The run.
     pub run_id: RunId,
     /// The alert, of an event about one.
     pub alert: Option<AlertId>,
@@ -125,9 +119,7 @@ pub struct UnknownEvent {
 /// A delivery, understood or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
-    /// One of the seven events.
     Known(Delivery),
-    /// Another one.
     Unknown(UnknownEvent),
 }
 
@@ -228,9 +220,7 @@ fn key(run: Option<RunId>, event: &str, alert: Option<AlertId>) -> String {
 /// What the intake sees of a body at a glance: enough for a log line and to know the sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Glimpse {
-    /// The sync.
     pub sync: Option<SyncId>,
-    /// The run.
     pub run: Option<RunId>,
     /// The event, as Census words it: one short line.
     pub event: Option<String>,

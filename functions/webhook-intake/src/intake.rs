@@ -26,10 +26,12 @@ pub struct Intake {
 /// What a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Answer {
-    /// What was decided is done.
     Decided(Verdict),
     /// AWS did not do its part: Census is to try again.
-    TryAgain { about: Glimpse, why: String },
+    TryAgain {
+        about: Glimpse,
+        why: String,
+    },
 }
 
 impl Intake {

@@ -36,7 +36,6 @@ enum Wanted {
 enum Asking {
     /// There is none at hand.
     NoneHeld,
-    /// The one at hand is old.
     Old,
     /// The one at hand did not fit.
     Refused,

@@ -16,7 +16,6 @@ use crate::triage::Hint;
 pub(crate) struct Reading {
     /// The sync with its newest runs.
     pub(crate) observation: SyncObservation,
-    /// The runs that deliveries name.
     pub(crate) runs: BTreeMap<RunId, Seen>,
 }
 

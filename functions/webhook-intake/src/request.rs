@@ -8,7 +8,6 @@ use serde_json::{Map, Value};
 /// One HTTP request. Nothing in it has been believed yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The method, as it was sent.
     pub method: String,
     /// The path, without a query.
     pub path: String,
@@ -18,7 +17,6 @@ pub struct Request {
     pub body: String,
     /// Whether `body` is Base64 of the bytes that were sent. Lambda decides that by the content type.
     pub is_base64: bool,
-    /// Where it came from.
     pub source_ip: Option<String>,
 }
 

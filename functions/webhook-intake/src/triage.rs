@@ -18,7 +18,6 @@ pub const MAX_RECEIVES: u32 = 5;
 pub struct Message {
     /// The id by which SQS is told of failures.
     pub id: String,
-    /// The text.
     pub body: String,
     /// How often it was handed out, this time included.
     pub receives: u32,
@@ -107,7 +106,6 @@ pub enum Fate {
     /// It can never be handled. It is tried again all the same, for Census may know the run a little later, and ends in
     /// the dead-letter queue.
     Poison(Poison),
-    /// It is to be tried again.
     Failed(String),
 }
 
@@ -130,29 +128,24 @@ impl Fate {
 /// A delivery that has to be looked at, with every message of the batch that is a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint {
-    /// What it says.
     pub delivery: Delivery,
     /// The first of the messages that say it.
     pub message: Message,
-    /// The others.
     pub copies: Vec<Message>,
 }
 
 /// An event that nobody announced, with every message of the batch that is a copy of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
-    /// What it says.
     pub event: UnknownEvent,
     /// The first of the messages that say it.
     pub message: Message,
-    /// The others.
     pub copies: Vec<Message>,
 }
 
 /// A sorted batch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Triage {
-    /// Messages whose fate is known.
     pub settled: Vec<(Message, Fate)>,
     /// Deliveries to be looked at, each once.
     pub hints: Vec<Hint>,

@@ -32,17 +32,13 @@ const SIGNATURE_BYTES: usize = 32;
 pub enum Verdict {
     /// Census signed it: it goes to the queue.
     Accepted {
-        /// The message for the queue.
         message: String,
-        /// What it is about.
         about: Glimpse,
     },
     /// Census signed it, but it is about a sync that `pipeline.toml` does not declare: counted, and no more.
     UnknownSync {
-        /// What it is about.
         about: Glimpse,
     },
-    /// It is refused.
     Refused(Refusal),
 }
 
@@ -51,11 +47,9 @@ pub enum Verdict {
 pub enum Refusal {
     /// Another path than [`PATH`].
     UnknownPath,
-    /// Another method than POST.
     MethodNotAllowed,
     /// More than [`BODY_LIMIT`] bytes.
     TooLarge,
-    /// No signature.
     NoSignature,
     /// More than one signature; which of them is meant is anybody's guess.
     SeveralSignatures,
@@ -63,7 +57,6 @@ pub enum Refusal {
     GarbledSignature,
     /// The body claims to be Base64 and is not.
     GarbledBody,
-    /// Not signed with any live secret.
     WrongSignature,
 }
 

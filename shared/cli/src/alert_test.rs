@@ -15,15 +15,11 @@ use syncwatch::pipeline::{Channels, Pipeline};
 /// A test notice that was published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// What it says.
     pub kind: NoticeKind,
-    /// The Subject of its mail.
     pub subject: String,
-    /// Its title, which chats show.
     pub title: String,
     /// The key of the alert at PagerDuty.
     pub dedup_key: String,
-    /// The id that SNS gave it.
     pub message_id: String,
 }
 

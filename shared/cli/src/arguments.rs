@@ -52,11 +52,8 @@ const LENGTH: &str = "a length of time such as 90s, 30m, 8h or 3d";
 /// What an operator asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// The usage.
     Help,
-    /// A pipeline file is checked.
     CheckConfig {
-        /// The file.
         path: String,
     },
     /// The runbook's section of a finding is printed, or the names that it has.
@@ -64,46 +61,31 @@ pub enum Command {
         /// A check, an incident's key, a class of error, or another section.
         finding: Option<String>,
     },
-    /// The webhook is made or checked.
     RegisterWebhook {
-        /// Where it posts to.
         url: String,
-        /// Whether a new secret is wanted.
         wish: Wish,
-        /// Nothing is changed.
         only_look: bool,
     },
-    /// The channels are tested.
     AlertTest {
-        /// How long the test stays open.
         resolve_after: SignedDuration,
     },
-    /// A silence is asked for.
     AddSilence(NewSilence),
-    /// Silences are listed.
     ListSilences {
-        /// Those that are over as well.
         all: bool,
     },
-    /// A silence is ended early.
     EndSilence {
-        /// Its id.
         id: String,
     },
-    /// An incident is taken on.
     Acknowledge(Acknowledgement),
     /// A notice for those who use the data is written.
     TellStakeholders {
-        /// What it is about.
         kind: Kind,
         /// The incident that it is about; all that are open if there is none.
         key: Option<IncidentKey>,
         /// The file for the page of HTML.
         html: Option<String>,
     },
-    /// Incidents are listed.
     ListIncidents,
-    /// The live deployment is looked at.
     Doctor {
         /// Where the intake answers, if it is not the function's own URL.
         url: Option<String>,
@@ -112,7 +94,6 @@ pub enum Command {
     },
     /// The objects of the warehouse are made.
     ApplyWarehouse {
-        /// The folder with their files.
         folder: String,
         /// Every view is put back as it is written.
         views_again: bool,
@@ -128,9 +109,7 @@ const WAREHOUSE_FOLDER: &str = "infra/warehouse";
 /// A silence that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewSilence {
-    /// Who asks for it.
     pub owner: String,
-    /// Why.
     pub reason: String,
     /// How long it is to last.
     pub lasts: SignedDuration,
@@ -143,11 +122,8 @@ pub struct NewSilence {
 /// An incident that somebody takes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acknowledgement {
-    /// Its key.
     pub key: IncidentKey,
-    /// Who.
     pub by: String,
-    /// For how long.
     pub lasts: SignedDuration,
 }
 

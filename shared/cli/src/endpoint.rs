@@ -15,10 +15,7 @@ pub enum EndpointError {
         "{given:?} is no https URL without credentials and query; give the URL of the function webhook-intake, \
          such as https://abc.lambda-url.us-east-1.on.aws{PATH}"
     )]
-    NotHttps {
-        /// What was given.
-        given: String,
-    },
+    NotHttps { given: String },
     /// It has another path than the intake's.
     #[error("the intake answers under {PATH} only; did you mean {meant}?")]
     OtherPath {

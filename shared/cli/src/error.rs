@@ -29,20 +29,9 @@ pub enum Error {
         "{} cannot be read ({source}): run this at the top of the repository, or say where the file is in \
          SYNCWATCH_PIPELINE", path.display()
     )]
-    PipelineUnread {
-        /// Where it was looked for.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// The pipeline file is wrong.
+    PipelineUnread { path: PathBuf, source: std::io::Error },
     #[error("{}: {source}", path.display())]
-    PipelineWrong {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: pipeline::Error,
-    },
+    PipelineWrong { path: PathBuf, source: pipeline::Error },
     /// The runbook has no such section.
     #[error(transparent)]
     Unexplained(#[from] crate::runbook::UnknownFinding),
@@ -91,7 +80,6 @@ pub enum Error {
          was before. Put that right and run this again"
     )]
     NotStored {
-        /// The webhook that was made.
         id: u64,
         /// Why its secret could not be stored.
         why: SecretError,
@@ -103,9 +91,7 @@ pub enum Error {
          delete it: `curl -X DELETE -H \"Authorization: Bearer $CENSUS_TOKEN\" {url}`"
     )]
     NotUndone {
-        /// The webhook that was made.
         id: u64,
-        /// Its address in the API.
         url: String,
         /// Why its secret could not be stored.
         why: SecretError,
@@ -115,7 +101,6 @@ pub enum Error {
     /// Nobody knows whether a webhook was made: Census's answer was lost.
     #[error("Census's answer to the new webhook was lost or made no sense ({why}). {}", lost(new))]
     AnswerLost {
-        /// What happened to the answer.
         why: census::Error,
         /// Webhooks with our endpoint that were not there before; `None` if Census would not list them.
         new: Option<Vec<u64>>,
@@ -127,11 +112,8 @@ pub enum Error {
          `curl -X DELETE -H \"Authorization: Bearer $CENSUS_TOKEN\" {url}`"
     )]
     OldLeft {
-        /// The webhook that is in use.
         new: u64,
-        /// The webhook that is left over.
         old: u64,
-        /// Its address in the API.
         url: String,
         /// Why it could not be deleted.
         why: census::Error,
@@ -139,7 +121,6 @@ pub enum Error {
     /// Census took an update of the events, and does not send all of them all the same.
     #[error("Census took the update of webhook {id}, but it still does not send {}. Run this with --rotate", missing.join(", "))]
     EventsLeft {
-        /// The webhook.
         id: u64,
         /// What it does not get.
         missing: Vec<&'static str>,
@@ -149,12 +130,7 @@ pub enum Error {
     Untrue(#[from] stakeholders::Refusal),
     /// The page of a notice cannot be written.
     #[error("{} cannot be written: {source}", path.display())]
-    NoticeUnwritten {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
+    NoticeUnwritten { path: PathBuf, source: std::io::Error },
     /// The warehouse did not answer a question.
     #[error(transparent)]
     Unanswered(#[from] syncwatch::sql::Error),
@@ -163,58 +139,23 @@ pub enum Error {
     TooLong,
     /// A subject that the pipeline does not have.
     #[error("pipeline.toml has no {subject:?}; it has {}", known.join(", "))]
-    UnknownSubject {
-        /// What was asked for.
-        subject: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// No silence has this id.
+    UnknownSubject { subject: String, known: Vec<String> },
     #[error("there is no silence {id:?}; `make silence` lists them")]
-    NoSilence {
-        /// What was asked for.
-        id: String,
-    },
-    /// The silence is over.
+    NoSilence { id: String },
     #[error("silence {id} was over at {until} already; nothing is held back by it any more")]
-    SilenceOver {
-        /// The silence.
-        id: String,
-        /// When it ended.
-        until: String,
-    },
-    /// The silence is declared.
+    SilenceOver { id: String, until: String },
     #[error("silence {id} is declared in infra/pipeline.toml: take it out there, and deploy")]
-    SilenceDeclared {
-        /// The silence.
-        id: String,
-    },
-    /// The incident is of another pipeline.
+    SilenceDeclared { id: String },
     #[error("{key} is not of this pipeline, which is {pipeline}")]
-    OtherPipeline {
-        /// What was asked for.
-        key: IncidentKey,
-        /// This pipeline.
-        pipeline: String,
-    },
-    /// There is nothing open to acknowledge.
+    OtherPipeline { key: IncidentKey, pipeline: String },
     #[error("{key} is not open, so there are no reminders to stop; `make incidents` lists what is")]
-    NotOpen {
-        /// What was asked for.
-        key: IncidentKey,
-    },
+    NotOpen { key: IncidentKey },
     /// A notice is being sent at this moment.
     #[error("a notice about {key} is on its way at this moment; run this again in two minutes")]
-    BeingSent {
-        /// What was asked for.
-        key: IncidentKey,
-    },
+    BeingSent { key: IncidentKey },
     /// Functions kept writing the incident while it was to be acknowledged.
     #[error("{key} changed again and again while it was to be acknowledged; run this again")]
-    Overtaken {
-        /// What was asked for.
-        key: IncidentKey,
-    },
+    Overtaken { key: IncidentKey },
 }
 
 impl From<SecretError> for Error {

@@ -12,7 +12,6 @@ use syncwatch::census::Webhook;
 pub enum Wish {
     /// That the webhook exists and its secret is stored.
     Register,
-    /// That it has a new secret.
     Rotate,
 }
 
@@ -21,7 +20,6 @@ pub enum Wish {
 pub enum Slot {
     /// It exists, and nobody has put a value into it.
     Empty,
-    /// It has a value.
     Filled,
 }
 
@@ -36,7 +34,6 @@ pub struct Found {
     pub ours: Vec<Webhook>,
     /// Webhooks by our name that post elsewhere, perhaps to where the intake was before.
     pub elsewhere: Vec<Elsewhere>,
-    /// What our secret holds.
     pub slot: Slot,
 }
 
@@ -48,14 +45,11 @@ pub enum Plan {
         /// Our secret has a value, which stays as the previous one.
         keeps_previous: bool,
     },
-    /// All is as it should be.
     Keep {
-        /// The webhook.
         id: u64,
     },
     /// The webhook is ours and does not get every event: it is to get them.
     Subscribe {
-        /// The webhook, as it is.
         webhook: Webhook,
         /// The events that it does not get.
         missing: Vec<&'static str>,
@@ -67,7 +61,6 @@ pub enum Plan {
         /// Our secret has a value, which stays as the previous one.
         keeps_previous: bool,
     },
-    /// Nothing, before somebody decides.
     Refuse(Refusal),
 }
 
@@ -80,10 +73,7 @@ pub enum Refusal {
          cannot show it again. Put it into our secret if you have it, or run this with --rotate (make webhook-register \
          ROTATE=1), which makes a second webhook and then deletes this one"
     )]
-    SecretLost {
-        /// The webhook.
-        id: u64,
-    },
+    SecretLost { id: u64 },
     /// Several webhooks post to our endpoint.
     #[error(
         "webhooks {} all post to this endpoint, each with a secret of its own, so every event comes several times and all \
@@ -91,10 +81,7 @@ pub enum Refusal {
          in the place of all of them",
         listed(ids)
     )]
-    Several {
-        /// The webhooks.
-        ids: Vec<u64>,
-    },
+    Several { ids: Vec<u64> },
 }
 
 /// Decides what is to be done.

@@ -22,7 +22,6 @@ const NEAR_FROM: f64 = 0.4;
 /// One section: what stands under a heading of the third level.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section<'t> {
-    /// The heading.
     pub heading: &'t str,
     /// Its anchor, as GitHub makes it of the heading.
     pub anchor: String,
@@ -77,7 +76,6 @@ pub fn anchor(heading: &str) -> String {
 /// A name that the runbook does not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownFinding {
-    /// What was asked for.
     pub asked: String,
     /// Names that are like it, the nearest first.
     pub near: Vec<String>,

@@ -21,11 +21,8 @@ use syncwatch::text::{minute_utc, words};
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The pipeline is live.
     Launch,
-    /// Something is wrong.
     Incident,
-    /// It is over.
     AllClear,
 }
 
@@ -63,9 +60,7 @@ pub struct Health {
     pub coverage_percent: Option<f64>,
     /// The view's word for it: `excellent`, `good`, `poor` or `no data`.
     pub coverage_status: String,
-    /// Records that wait to be created.
     pub to_create: u64,
-    /// Records that wait to be updated.
     pub to_update: u64,
     /// Records without a company.
     pub null_companies: u64,
@@ -76,7 +71,6 @@ pub struct Health {
 /// What a notice is made of.
 #[derive(Debug, Clone)]
 pub struct Figures {
-    /// How the data is.
     pub health: Known<Health>,
     /// The incidents that people were told of and that are not over.
     pub open: Known<Vec<Incident>>,
@@ -100,25 +94,16 @@ pub struct Notice {
 pub enum Refusal {
     /// The incident is not open.
     #[error("{key} is not open, so there is nothing to tell; `make incidents` lists what is")]
-    NotOpen {
-        /// The incident.
-        key: IncidentKey,
-    },
+    NotOpen { key: IncidentKey },
     /// No incident is open at all.
     #[error("nothing is open, so there is no incident to tell of")]
     NothingOpen,
     /// An all-clear was asked for too early.
     #[error("no all-clear yet, for this is still open: {}", list(open))]
-    StillOpen {
-        /// What is.
-        open: Vec<IncidentKey>,
-    },
+    StillOpen { open: Vec<IncidentKey> },
     /// There never was such an incident.
     #[error("there is no incident {key}; `make incidents` lists what is open")]
-    NoSuchIncident {
-        /// What was asked for.
-        key: IncidentKey,
-    },
+    NoSuchIncident { key: IncidentKey },
     /// Whether it is over cannot be known.
     #[error("no all-clear, for nobody can say whether it is over: {why}")]
     Unknown {
@@ -131,7 +116,6 @@ pub enum Refusal {
         /// Why not.
         why: String,
     },
-    /// A template is wrong.
     #[error("the template {0}")]
     Template(String),
 }

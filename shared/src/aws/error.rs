@@ -14,7 +14,6 @@ pub struct AwsError(Box<Details>);
 struct Details {
     /// What was asked of, such as `secret syncwatch/census-token`.
     resource: String,
-    /// What went wrong.
     fault: Fault,
     /// The words of AWS, if it answered.
     words: String,
@@ -59,30 +58,16 @@ pub enum Fault {
     Denied,
     /// The credentials themselves were not accepted.
     #[error("AWS did not accept the credentials ({code})")]
-    BadCredentials {
-        /// AWS's word for it.
-        code: String,
-    },
+    BadCredentials { code: String },
     /// There are no credentials.
     #[error("there are no AWS credentials")]
     NoCredentials,
-    /// Too many requests.
     #[error("AWS throttled the request, also after retries")]
     Throttled,
-    /// No answer arrived.
     #[error("AWS did not answer ({detail})")]
-    NoAnswer {
-        /// What the connection said.
-        detail: String,
-    },
-    /// Anything else that AWS answered.
+    NoAnswer { detail: String },
     #[error("AWS answered {code}: {message}")]
-    Other {
-        /// AWS's word for it.
-        code: String,
-        /// AWS's sentence.
-        message: String,
-    },
+    Other { code: String, message: String },
 }
 
 impl AwsError {
@@ -195,7 +180,6 @@ impl Fault {
 pub struct Kind {
     /// Such as `secret`.
     pub name: &'static str,
-    /// Where its name comes from.
     pub correct: &'static str,
 }
 

@@ -36,7 +36,6 @@ const TRANSACTION_WAITS: [Duration; 3] =
 pub enum Expected {
     /// No incident was ever stored under this key (or it has expired since).
     Absent,
-    /// It has this version.
     Version(u64),
 }
 
@@ -45,7 +44,6 @@ pub enum Expected {
 #[must_use]
 #[expect(clippy::large_enum_variant, reason = "it is matched where it is made, never kept in numbers")]
 pub enum WriteOutcome {
-    /// It is stored.
     Written,
     /// Another writer was quicker; this is what is stored now (`None`: nothing).
     Lost(Option<Incident>),
@@ -61,12 +59,7 @@ pub enum Error {
     #[error(
         "table {table}: {unreadable}. Correct the item, or delete it: an incident that still exists opens anew"
     )]
-    Unreadable {
-        /// The table.
-        table: String,
-        /// Which item, and what of it.
-        unreadable: Unreadable,
-    },
+    Unreadable { table: String, unreadable: Unreadable },
 }
 
 /// Which incidents of a pipeline are asked for.
@@ -74,7 +67,6 @@ pub enum Error {
 enum Which {
     /// Those that are not resolved, or have a notice yet to be sent.
     Live,
-    /// All that are kept.
     All,
 }
 

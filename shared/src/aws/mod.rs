@@ -46,11 +46,8 @@ pub struct Sdk {
 /// The clients that most functions need, on one connection pool.
 #[derive(Debug, Clone)]
 pub struct Clients {
-    /// Publishes notices.
     pub sns: aws_sdk_sns::Client,
-    /// Keeps incidents.
     pub dynamodb: aws_sdk_dynamodb::Client,
-    /// Holds secrets.
     pub secrets: aws_sdk_secretsmanager::Client,
     /// Speaks to everything that is not AWS.
     pub http: reqwest::Client,

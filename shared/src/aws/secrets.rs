@@ -22,7 +22,6 @@ const PUT: &str = "secretsmanager:PutSecretValue";
 /// The live values of one secret.
 #[derive(Debug, Clone)]
 pub struct SecretValues {
-    /// The value to use.
     pub current: SecretString,
     /// The value before the last rotation, which others may still use.
     pub previous: Option<SecretString>,
@@ -38,25 +37,16 @@ pub enum SecretError {
     #[error(
         "secret {name}: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id {name}"
     )]
-    Empty {
-        /// The secret's name.
-        name: String,
-    },
+    Empty { name: String },
     /// It holds bytes instead of text.
     #[error("secret {name}: it is binary, and must be text. Put it as a SecretString")]
-    Binary {
-        /// The secret's name.
-        name: String,
-    },
+    Binary { name: String },
     /// It begins as JSON does, but is not JSON of a shape that we know.
     #[error(
         "secret {name}: it looks like JSON, but is neither {{\"token\": \"...\"}} nor {{\"current\": \"...\", \
          \"previous\": \"...\"}}. Put one of these, or the bare text"
     )]
-    Shape {
-        /// The secret's name.
-        name: String,
-    },
+    Shape { name: String },
 }
 
 /// Reads secrets by name.

@@ -27,31 +27,18 @@ pub enum LimitError {
     #[error(
         "the Subject {subject:?} must be 1 to 99 printable ASCII characters that do not begin with a space"
     )]
-    Subject {
-        /// What was found.
-        subject: String,
-    },
+    Subject { subject: String },
     /// The body `default` is missing.
     #[error("the body `default` is missing")]
     NoDefault,
     /// A body for a protocol that SNS does not know.
     #[error("SNS knows no protocol {protocol:?}")]
-    UnknownProtocol {
-        /// What was found.
-        protocol: &'static str,
-    },
+    UnknownProtocol { protocol: &'static str },
     /// An attribute's name is not as SNS allows, or its value is empty.
     #[error("the attribute {name:?} needs a value, and a name of letters, digits, `_`, `-` and single `.`")]
-    Attribute {
-        /// Its name.
-        name: &'static str,
-    },
-    /// Too many attributes.
+    Attribute { name: &'static str },
     #[error("{found} attributes are more than {ATTRIBUTES_LIMIT}")]
-    TooManyAttributes {
-        /// How many there are.
-        found: usize,
-    },
+    TooManyAttributes { found: usize },
     /// The bodies and attributes together are too large.
     #[error("{found} bytes of bodies and attributes are more than {TOTAL_LIMIT}")]
     TooLarge {
@@ -67,12 +54,7 @@ pub enum PublishError {
     #[error(
         "topic {arn}: the message was not sent, for {limit}. This is a defect of Syncwatch: please report it"
     )]
-    Limit {
-        /// The topic.
-        arn: String,
-        /// The limit.
-        limit: LimitError,
-    },
+    Limit { arn: String, limit: LimitError },
     /// AWS did not take it.
     #[error(transparent)]
     Aws(#[from] AwsError),

@@ -16,32 +16,20 @@ pub enum Error {
     #[error(
         "{operation}: Census does not accept the token; put a valid one into the secret of the Census token"
     )]
-    Unauthorized {
-        /// What was asked.
-        operation: &'static str,
-    },
+    Unauthorized { operation: &'static str },
     /// The token may not do this. Emitted by every call; never retried.
     #[error("{operation}: the token may not do this; give it the rights, or use another one")]
-    Forbidden {
-        /// What was asked.
-        operation: &'static str,
-    },
+    Forbidden { operation: &'static str },
     /// There is no such thing. Emitted by every call on one sync, run or webhook.
     #[error("{operation}: {what} does not exist in this workspace; correct its id in pipeline.toml")]
     NotFound {
-        /// What was asked.
         operation: &'static str,
         /// What was not found.
         what: String,
     },
     /// It existed and was deleted. Emitted by `rejected_records`, for runs whose records are no longer kept.
     #[error("{operation}: {what} is no longer kept by Census")]
-    Gone {
-        /// What was asked.
-        operation: &'static str,
-        /// What is gone.
-        what: String,
-    },
+    Gone { operation: &'static str, what: String },
     /// Census asks for fewer requests, also after waiting as long as the budget allows. Emitted by every call, also by
     /// those after it while the wait lasts (then with 0 attempts). Leave it to the next round.
     #[error(
@@ -49,9 +37,7 @@ pub enum Error {
         retry_after.map_or(String::new(), |wait| format!(", Census asks to wait {} s", wait.as_secs()))
     )]
     RateLimited {
-        /// What was asked.
         operation: &'static str,
-        /// How often it was asked.
         attempts: u32,
         /// How long Census asked us to wait, if it said; at most a day.
         retry_after: Option<Duration>,
@@ -59,9 +45,7 @@ pub enum Error {
     /// Any other answer that is no success. Emitted by every call; a 5xx was retried where that is safe.
     #[error("{operation}: Census answered {status}{}", message.as_ref().map_or(String::new(), |m| format!(" ({m})")))]
     Status {
-        /// What was asked.
         operation: &'static str,
-        /// The HTTP status.
         status: u16,
         /// Census's sentence, if it sent one: one line, at most 300 characters.
         message: Option<String>,
@@ -69,49 +53,29 @@ pub enum Error {
     /// No answer in time. Emitted by every call; a trigger may have been taken nevertheless.
     #[error("{operation}: Census did not answer within {seconds} s; look at its status page if this goes on")]
     Timeout {
-        /// What was asked.
         operation: &'static str,
         /// The limit, in seconds.
         seconds: u64,
     },
     /// No connection, or one that broke. Emitted by every call.
     #[error("{operation}: Census cannot be reached ({detail}); check census.base_url and the way to it")]
-    Transport {
-        /// What was asked.
-        operation: &'static str,
-        /// What the connection said.
-        detail: String,
-    },
+    Transport { operation: &'static str, detail: String },
     /// The answer was not what we model: the API has changed, or it is not Census. Carries the place, never the content.
     #[error("{operation}: unexpected answer at {path}: {found}")]
     Shape {
-        /// What was asked.
         operation: &'static str,
         /// Where in the JSON, such as `data[3].status`.
         path: String,
-        /// What kind of thing was there.
         found: String,
     },
     /// A success without a body. Emitted by every call. The vendor's own client treats this as a hard error too.
     #[error("{operation}: Census answered {status} without a body")]
-    EmptyBody {
-        /// What was asked.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-    },
+    EmptyBody { operation: &'static str, status: u16 },
     /// A success whose body is no JSON: a proxy or a login page answers in the place of Census.
     #[error(
         "{operation}: the answer ({status}, {content_type}) is no JSON; does census.base_url lead to Census?"
     )]
-    NotJson {
-        /// What was asked.
-        operation: &'static str,
-        /// The HTTP status.
-        status: u16,
-        /// The type that the answer claims.
-        content_type: String,
-    },
+    NotJson { operation: &'static str, status: u16, content_type: String },
     /// The base URL is none, holds credentials or a query, or is HTTP to another machine. Emitted when the client is built.
     #[error(
         "the base URL of Census is not a plain https URL such as https://app.getcensus.com; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL"

@@ -17,7 +17,6 @@ const RETRY_BUDGET: Duration = Duration::from_secs(20);
 pub struct Settings {
     /// Scheme and host, such as `https://app.getcensus.com`; no `/api`, no credentials, no query.
     pub base_url: String,
-    /// The generation of the API.
     pub version: ApiVersion,
     /// The Fivetran group, which V2 asks for.
     pub group_id: Option<String>,

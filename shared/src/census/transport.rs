@@ -60,7 +60,6 @@ struct Failed {
     error: Error,
     /// The call was surely not taken.
     not_taken: bool,
-    /// Census asked for this wait.
     asked_for: Option<Duration>,
 }
 

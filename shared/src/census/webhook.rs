@@ -21,9 +21,7 @@ pub const EVENTS: [&str; 7] = [
 /// A webhook to be made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewWebhook {
-    /// Its name.
     pub name: String,
-    /// What it is for.
     pub description: String,
     /// Where Census posts to; Census asks for HTTPS.
     pub endpoint: String,
@@ -35,11 +33,8 @@ pub struct NewWebhook {
 /// A webhook as Census lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// The vendor's id.
     pub id: u64,
-    /// Its name.
     pub name: Option<String>,
-    /// Where Census posts to.
     pub endpoint: Option<String>,
     /// The events it gets; none means all of them.
     pub events: Vec<String>,
@@ -65,7 +60,6 @@ impl Webhook {
 /// A webhook that was just made.
 #[derive(Debug, Clone)]
 pub struct CreatedWebhook {
-    /// The vendor's id.
     pub id: u64,
     /// The signing secret. Census shows it this once.
     pub secret: SecretString,

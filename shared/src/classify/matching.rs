@@ -114,13 +114,10 @@ fn without_quoted(text: &str) -> String {
 
 /// A text in quotes and what is around it.
 pub(super) struct Quoted<'t> {
-    /// What stands before the quote.
     pub(super) before: &'t str,
     /// The quote itself: `"`, `'` or a backtick.
     pub(super) mark: char,
-    /// What is in quotes.
     pub(super) inner: &'t str,
-    /// What stands after them.
     pub(super) after: &'t str,
 }
 

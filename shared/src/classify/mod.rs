@@ -161,20 +161,16 @@ pub struct Signs<'a> {
 /// A class, and what decided on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Classification {
-    /// The class.
     pub class: ErrorClass,
-    /// What decided.
     pub because: Because,
 }
 
 /// The text that a pattern matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
-    /// The code of the run.
     Code,
     /// The message of the run, or of a record.
     Message,
-    /// The detail of the run.
     Detail,
 }
 
@@ -183,14 +179,11 @@ pub enum Sign {
 pub enum Because {
     /// A pattern matched one of the texts.
     Matched {
-        /// Which text.
         sign: Sign,
-        /// Which pattern.
         pattern: &'static Pattern,
     },
     /// A record's status is a word of Census's own: `NULL` or `DUPLICATE`.
     Status(&'static str),
-    /// Most samples are of this class.
     Majority(Tally),
     /// There were texts, and no pattern matched any of them.
     NoPattern,

@@ -16,9 +16,7 @@ use Matcher::{Code, Condition, Opening, Phrase, Wrapper};
 /// What a class is known by.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pattern {
-    /// The class.
     pub class: ErrorClass,
-    /// What to look for.
     pub matcher: Matcher,
 }
 

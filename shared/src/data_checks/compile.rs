@@ -25,20 +25,16 @@ const SAMPLE_KEYS: usize = 5;
 /// What a column of an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// A number of rows.
     Count,
     /// An instant, or `NULL` if there is none.
     Instant,
-    /// Any number.
     Number,
 }
 
 /// A column of the one row that a statement answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub measure: Measure,
 }
 
@@ -49,16 +45,13 @@ pub struct Scan<'c> {
     pub table: &'c str,
     /// The statement; it answers one row.
     pub statement: Statement,
-    /// The columns of that row.
     pub columns: Vec<Column>,
-    /// Whose figures these are.
     pub asked: Vec<Asked<'c>>,
 }
 
 /// A check within a statement.
 #[derive(Debug, Clone)]
 pub struct Asked<'c> {
-    /// The check.
     pub check: &'c DataCheck,
     /// The columns that it is judged by, in the order that its rule has them.
     pub columns: Vec<String>,

@@ -2,7 +2,7 @@
 //!
 //! * [`compile()`] turns all checks of one table into one statement: one scan of that table, however many checks ask
 //!   about it. The SQL is the same for every warehouse but for how names are quoted; values are always bound.
-//! * [`judge()`] turns the answer into findings. It is pure; a figure that is not there is never a pass.
+//! * [`judge::data`](crate::judge::data) turns the answer into findings. It is pure; a figure that is not there is never a pass.
 //!
 //! Ratios are computed here, not in SQL: `1/2` is 0 in one engine and 0.5 in another. So are times: no engine is asked
 //! what the time or the day is.
@@ -52,33 +52,25 @@ pub struct DataCheck {
     pub table: String,
     /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
-    /// Only rows of this day count.
     pub window: Option<Window>,
     /// How bad it is when it does not hold.
     pub severity: Severity,
-    /// Who looks after it.
     pub owner: Option<String>,
-    /// What is to hold.
     pub rule: Rule,
 }
 
 /// A column has a value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Condition {
-    /// The column.
     pub column: String,
-    /// Its value.
     pub equals: Literal,
 }
 
 /// A value that is declared in `pipeline.toml`; always bound, never pasted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Literal {
-    /// Text.
     Text(String),
-    /// A whole number.
     Integer(i64),
-    /// True or false.
     Boolean(bool),
 }
 
@@ -105,9 +97,7 @@ impl fmt::Display for Literal {
 /// The keys of another table.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keys {
-    /// The table.
     pub table: String,
-    /// The column of its keys.
     pub key: String,
     /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
@@ -116,7 +106,6 @@ pub struct Keys {
 /// Where changes arrive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrivals {
-    /// The table.
     pub table: String,
     /// The column that says when a record last changed in the destination.
     pub column: String,
@@ -131,9 +120,7 @@ pub struct Arrivals {
 pub enum Rule {
     /// Keys of the table are in the destination.
     Coverage {
-        /// The column of the table's keys.
         key: String,
-        /// Where they should be.
         destination: Keys,
         /// Below this share, in percent, it is told with the check's severity.
         warn_below: f64,
@@ -142,14 +129,12 @@ pub enum Rule {
     },
     /// Few enough values are missing in each of these columns.
     NullCount {
-        /// The columns.
         columns: Vec<String>,
         /// The most missing values of one column.
         limit: u64,
     },
     /// A small enough share of values is missing in each of these columns.
     NullRate {
-        /// The columns.
         columns: Vec<String>,
         /// The highest share of one column, in percent.
         limit_percent: f64,
@@ -165,9 +150,7 @@ pub enum Rule {
     Freshness {
         /// The column that says when a row last changed.
         column: String,
-        /// Where changes arrive.
         destination: Arrivals,
-        /// How long a change may wait.
         max_lag: SignedDuration,
     },
     /// The rows of a view that lists what waits.
@@ -177,29 +160,23 @@ pub enum Rule {
         /// The column that says since when a row waits, and the longest that one may.
         oldest: Option<(String, SignedDuration)>,
     },
-    /// The table has this many rows.
     RowCount {
-        /// The fewest.
         min: Option<u64>,
         /// The most.
         max: Option<u64>,
     },
     /// A column has none but these values; missing ones do not count.
     AcceptedValues {
-        /// The column.
         column: String,
-        /// The values.
         values: Vec<Literal>,
         /// The most rows with another value.
         limit: u64,
     },
     /// Texts of a column have this form; missing ones do not count.
     Pattern {
-        /// The column.
         column: String,
         /// A pattern of SQL's `LIKE`; `!` takes the meaning of a `%`, `_` or `!` behind it.
         like: Option<String>,
-        /// The fewest characters.
         min_length: Option<u32>,
         /// The most characters.
         max_length: Option<u32>,
@@ -208,9 +185,7 @@ pub enum Rule {
     },
     /// What a column points at exists; missing values do not count.
     Referential {
-        /// The column.
         column: String,
-        /// What it points at.
         references: Keys,
         /// The most rows that point at nothing.
         limit: u64,
@@ -219,9 +194,7 @@ pub enum Rule {
     CustomSql {
         /// The statement, which only reads ([`check_read_only`]). `:from` and `:to` are the bounds of the window.
         sql: String,
-        /// The lowest.
         min: Option<f64>,
-        /// The highest.
         max: Option<f64>,
     },
 }

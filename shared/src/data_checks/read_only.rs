@@ -8,7 +8,6 @@ use super::compile::{FROM, TO};
 /// Why a statement is not taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReadOnly {
-    /// It begins with something else.
     #[error("it does not begin with SELECT or WITH")]
     NoSelect,
     /// Statements that change something have such a word, wherever it stands.

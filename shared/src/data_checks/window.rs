@@ -8,16 +8,13 @@ use jiff::tz::TimeZone;
 /// A day in the zone of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Day {
-    /// The day that it is.
     Today,
-    /// The day before.
     Yesterday,
 }
 
 /// Only rows whose column lies within this day count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
-    /// The day.
     pub day: Day,
     /// The column that says when; empty for a statement of one's own, which has the bounds as `:from` and `:to`.
     pub column: String,

@@ -25,7 +25,6 @@ pub enum HttpError {
     /// The TLS library refused its own defaults.
     #[error("the TLS configuration was refused")]
     Tls(#[from] rustls::Error),
-    /// The HTTP client refused its configuration.
     #[error("the HTTP client could not be built")]
     Client(#[from] reqwest::Error),
 }

@@ -27,41 +27,32 @@ const REMEMBERED_EPISODES: usize = 24;
 /// What a decision depends on besides the finding and what is stored.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// The pipeline's name.
     pub pipeline: &'a str,
-    /// When people are told.
     pub policy: &'a NoticePolicy,
-    /// The silence that covers the finding.
     pub silence: Option<&'a Silence>,
     /// The open incident of the same cause, see [`common_cause`].
     pub cause: Option<&'a IncidentKey>,
-    /// When the finding was made.
     pub now: Timestamp,
 }
 
 /// What is to be done about a finding, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing is to be done.
     Rest(RestReason),
     /// The incident is to be written over what was stored, and nobody is told.
     Note {
-        /// Why.
         reason: NoteReason,
-        /// The incident as it will be.
         incident: Box<Incident>,
         /// The version that it replaces; `None` when nothing was stored.
         replaces: Option<u64>,
     },
     /// The incident is to be written over what was stored, then a notice of this kind is to be sent.
     Notify {
-        /// Why.
         reason: NotifyReason,
         /// The incident as it will be, with the notice pending.
         incident: Box<Incident>,
         /// The version that it replaces; `None` when nothing was stored.
         replaces: Option<u64>,
-        /// What the notice says.
         kind: NoticeKind,
     },
 }
@@ -112,7 +103,6 @@ pub enum NoteReason {
     FirstSight,
     /// It passed before anybody had to be told.
     PassedUntold,
-    /// A silence holds a notice back.
     Silenced,
     /// People know of another incident with the same cause.
     UnderCause,
@@ -127,7 +117,6 @@ pub enum NoteReason {
     OtherClass,
     /// Judged again after it had stopped reporting.
     ReportingAgain,
-    /// Somebody has taken it on.
     Acknowledged,
 }
 
@@ -143,13 +132,11 @@ pub enum NotifyReason {
     FoundTooOften,
     /// The silence or the common cause that held it is over, and it is still there.
     HoldEnded,
-    /// More severe than people were told.
     MoreSevere,
     /// Still there, and long since people heard of it.
     StillThere,
     /// Nobody could judge it for too long.
     NotJudged,
-    /// Healthy again.
     HealthyAgain,
     /// `pipeline.toml` does not ask for it any more.
     Withdrawn,

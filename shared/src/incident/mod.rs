@@ -28,11 +28,8 @@ pub const SENDING_LEASE: SignedDuration = SignedDuration::from_mins(2);
 /// The key of an incident for its whole life: `pipeline/check/subject`. It is the dedup key at PagerDuty too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentKey {
-    /// The pipeline's name.
     pub pipeline: String,
-    /// The check.
     pub check: Check,
-    /// What is checked.
     pub subject: String,
 }
 
@@ -95,17 +92,13 @@ impl fmt::Display for State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeKind {
-    /// It began.
     Opened,
     /// It began once more within hours: it stays open until it keeps quiet.
     Flapping,
-    /// It became more severe.
     Worsened,
-    /// It still is.
     Reminder,
     /// Nobody can say any more whether it still is.
     StoppedReporting,
-    /// It ended.
     Resolved,
 }
 
@@ -137,7 +130,6 @@ impl fmt::Display for NoticeKind {
 /// A notice that is being sent. It stays on the incident until it was published: sent, then recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
-    /// What the notice says.
     pub kind: NoticeKind,
     /// When a sender took it (UTC).
     pub since: Timestamp,
@@ -149,12 +141,9 @@ pub struct Pending {
 pub enum Hold {
     /// Another open incident has the same cause; people know of that one.
     Cause {
-        /// Its key.
         key: IncidentKey,
     },
-    /// A silence covers it.
     Silence {
-        /// The silence's id.
         id: String,
     },
 }
@@ -162,7 +151,6 @@ pub enum Hold {
 /// Somebody has taken an incident on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
-    /// Who.
     pub by: String,
     /// When (UTC).
     pub at: Timestamp,
@@ -241,7 +229,6 @@ pub struct Course {
     pub evaluated_at: Option<Timestamp>,
     /// Since when it is healthy without a break (UTC), while it is open.
     pub healthy_since: Option<Timestamp>,
-    /// Notices in this generation.
     pub sequence: u32,
     /// Reminders since the last notice that was none.
     pub reminders: u32,
@@ -271,13 +258,11 @@ pub struct Course {
 /// An incident as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
-    /// Its key.
     pub key: IncidentKey,
     /// Counts how often this key was opened, from 1; 0 while it was only ever watched.
     pub generation: u64,
     /// Counts writes; every write names the version that it replaces, so that of two writers one wins.
     pub version: u64,
-    /// How far it is.
     pub state: State,
     /// The worst severity since it opened, as far as people were told.
     pub severity: Severity,
@@ -287,7 +272,6 @@ pub struct Incident {
     pub resolved_at: Option<Timestamp>,
     /// What was found, as of the last notice.
     pub evidence: Evidence,
-    /// The likely cause.
     pub cause: String,
     /// The class of the vendor's error, if the finding has one.
     pub class: Option<String>,
@@ -297,9 +281,7 @@ pub struct Incident {
     pub pending: Option<Pending>,
     /// Why people are not told.
     pub hold: Option<Hold>,
-    /// Who has taken it on.
     pub acknowledged: Option<Acknowledged>,
-    /// What has happened on the way.
     pub course: Course,
 }
 

@@ -10,9 +10,7 @@ use crate::finding::{Check, Severity};
 /// Of the newest `of` observations, `need` must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
-    /// How many must agree.
     pub need: u8,
-    /// Of how many.
     pub of: u8,
 }
 
@@ -57,11 +55,9 @@ pub struct NoticePolicy {
     pub resolve_after: BTreeMap<Check, Agreement>,
     /// The first reminder comes so long after the last notice; each further gap is twice the one before.
     pub remind_after: SignedDuration,
-    /// No gap between reminders is longer.
     pub remind_at_most: SignedDuration,
     /// An open incident that nobody could judge for so long has stopped reporting.
     pub stopped_after: SignedDuration,
-    /// When it is flapping.
     pub flapping: Flapping,
 }
 

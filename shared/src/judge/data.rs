@@ -26,11 +26,8 @@ const NAMED: usize = 5;
 pub enum Reading {
     /// There is none.
     Null,
-    /// A number of rows.
     Count(i64),
-    /// An instant.
     Instant(Timestamp),
-    /// Any number.
     Number(f64),
 }
 

@@ -204,13 +204,9 @@ fn known(run: &Run) -> Known {
 
 /// What the newest completed runs say of the share of records that did not arrive.
 enum Share<'h> {
-    /// No run completed yet.
     NothingYet,
-    /// This is unknown.
     Unknown(String),
-    /// Within the limit.
     Within(Rejected),
-    /// Over it.
     Over {
         /// The newest completed run.
         newest: &'h Run,
@@ -218,7 +214,6 @@ enum Share<'h> {
         worth_a_look: &'h Run,
         rejected: Rejected,
         runs_together: usize,
-        /// The share may be larger.
         at_least: bool,
     },
 }

@@ -13,17 +13,13 @@ pub const SCHEMA: &str = "syncwatch.notice/1";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// An incident began.
     Opened,
     /// It began once more within hours, and stays open until it keeps quiet.
     Flapping,
-    /// It became more severe.
     Worsened,
-    /// It still is.
     Reminder,
     /// Nobody can say any more whether it still is.
     StoppedReporting,
-    /// It ended.
     Resolved,
     /// What a silence held back, told after its end. Of no incident.
     HeldBack,
@@ -49,7 +45,6 @@ pub struct Body {
     pub schema: String,
     /// Names this notice; the same when it is sent again.
     pub id: String,
-    /// What it says.
     pub kind: Kind,
     /// The same for every notice of an incident: trigger, update and resolve with it.
     pub dedup_key: String,
@@ -58,9 +53,7 @@ pub struct Body {
     /// Counts the notices of a generation, from 1. A notice with a lower (generation, sequence) than another of the same
     /// `dedup_key` is the older one, in whatever order they arrive.
     pub sequence: u32,
-    /// The pipeline's name.
     pub pipeline: String,
-    /// The id of the check.
     pub check: String,
     /// What was judged: a sync's key, or `census` for the workspace.
     pub subject: String,
@@ -70,9 +63,7 @@ pub struct Body {
     pub title: String,
     /// What was found, in one sentence with figures.
     pub summary: String,
-    /// Named figures.
     pub figures: Vec<Figure>,
-    /// The likely cause.
     pub cause: String,
     /// The class of the vendor's error, if there is one.
     pub class: Option<String>,
@@ -82,13 +73,10 @@ pub struct Body {
     pub resolved_at: Option<Timestamp>,
     /// How long it has been, or was, open, in seconds.
     pub open_for_seconds: i64,
-    /// The section of the runbook.
     pub runbook: Option<String>,
     /// A command that only reads.
     pub command: Option<String>,
-    /// The sync in Census.
     pub link: Option<String>,
-    /// Whom to turn to.
     pub contacts: Vec<Contact>,
     /// Whether it is a marked test that nobody has to act on.
     pub test: bool,
@@ -97,14 +85,10 @@ pub struct Body {
 /// Whom to turn to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// Name of a person or team.
     pub name: String,
-    /// What they are to the pipeline.
     pub role: String,
-    /// Mail address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
-    /// Telephone number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
 }
@@ -119,10 +103,7 @@ pub enum BodyError {
     #[error(
         "a notice of {found}, where {SCHEMA} is understood; deploy the functions of one version together"
     )]
-    Schema {
-        /// What it calls itself.
-        found: String,
-    },
+    Schema { found: String },
 }
 
 impl Body {

@@ -35,7 +35,6 @@ pub struct Message {
     pub subject: String,
     /// Protocol to body; `default` is always there.
     pub bodies: BTreeMap<&'static str, String>,
-    /// Message attributes, for filter policies.
     pub attributes: BTreeMap<&'static str, String>,
 }
 

@@ -48,13 +48,10 @@ pub struct Pipeline {
     pub census: Census,
     /// What the pipeline promises as a whole.
     pub objectives: Objectives,
-    /// Whom to turn to.
     pub contacts: Vec<Contact>,
-    /// When people are told, and again.
     pub notices: NoticePolicy,
     /// Silences and maintenance windows; names are unique.
     pub silences: Vec<Declared>,
-    /// Where notices go beside mail.
     pub channels: Channels,
     /// The syncs, in the file's order; keys and ids are unique.
     pub syncs: Vec<Sync>,
@@ -81,7 +78,6 @@ pub struct Snapshot {
 pub struct Channels {
     /// PagerDuty, by its Events API v2.
     pub pagerduty: Option<Severity>,
-    /// A chat, by an incoming webhook.
     pub chat: Option<Severity>,
 }
 
@@ -89,17 +85,9 @@ pub struct Channels {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warehouse {
     /// Databricks, by its SQL Statement Execution API.
-    Databricks {
-        /// The host of the workspace.
-        host: String,
-        /// The id of the SQL warehouse.
-        warehouse_id: String,
-    },
+    Databricks { host: String, warehouse_id: String },
     /// Any database with an ODBC driver. Where it is, the secret says.
-    Odbc {
-        /// Whose SQL it speaks.
-        dialect: Dialect,
-    },
+    Odbc { dialect: Dialect },
 }
 
 impl Warehouse {
@@ -115,7 +103,6 @@ impl Warehouse {
 /// Where and how to reach Census.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Census {
-    /// The generation of the API.
     pub api_version: ApiVersion,
     /// Scheme and host, without a path.
     pub base_url: String,
@@ -139,9 +126,7 @@ pub enum ApiVersion {
 /// What to do about syncs that nobody declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undeclared {
-    /// Tell.
     Warn,
-    /// Say nothing.
     Ignore,
 }
 
@@ -159,26 +144,18 @@ pub struct Objectives {
 /// Whom to turn to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contact {
-    /// Name of a person or team.
     pub name: String,
-    /// What they are to this pipeline.
     pub role: String,
-    /// Mail address.
     pub email: Option<String>,
-    /// Telephone number.
     pub phone: Option<String>,
 }
 
 /// One Census sync that is watched.
 #[derive(Debug, Clone)]
 pub struct Sync {
-    /// Our stable name.
     pub key: String,
-    /// The vendor's id.
     pub id: SyncId,
-    /// What it does to the destination.
     pub role: Role,
-    /// When its runs come due.
     pub schedule: Schedule,
     /// How long a run may take, from its creation to its end.
     pub runtime_target: Option<SignedDuration>,
@@ -198,9 +175,7 @@ pub struct Sync {
 pub enum Role {
     /// Creates records: a blind repeat may create duplicates.
     Create,
-    /// Updates records.
     Update,
-    /// Something else.
     Other,
 }
 
@@ -250,7 +225,6 @@ impl Pipeline {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("pipeline.toml cannot be used:{}", list(problems))]
 pub struct Error {
-    /// The problems, by line.
     pub problems: Vec<Problem>,
 }
 
@@ -265,7 +239,6 @@ pub struct Problem {
     pub line: usize,
     /// The key, such as `syncs.schedule.every`.
     pub key: String,
-    /// What was found.
     pub found: String,
     /// What is allowed, or what to do.
     pub remedy: String,

@@ -9,7 +9,6 @@ use std::fmt;
 /// One variable, and what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
-    /// The variable's name.
     pub name: &'static str,
     /// What it holds, such as `the ARN of the SNS topic for notices`.
     pub holds: &'static str,
@@ -94,7 +93,6 @@ pub const DATABRICKS_URL: Setting =
 /// Settings that are not there, all of them at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SettingsError {
-    /// What is missing.
     pub missing: Vec<Setting>,
 }
 

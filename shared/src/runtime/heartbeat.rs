@@ -23,21 +23,12 @@ pub enum Error {
     Secret(#[from] crate::aws::secrets::SecretError),
     /// The secret holds no address.
     #[error("secret {name}: it holds no https URL. Put the ping URL of the watch")]
-    Address {
-        /// The secret's name.
-        name: String,
-    },
+    Address { name: String },
     /// The watch did not answer.
     #[error("the watch did not answer: {0}")]
     Silent(String),
-    /// The watch refused.
     #[error("the watch answered {status}: check the ping URL in secret {name}")]
-    Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The secret's name.
-        name: String,
-    },
+    Refused { status: u16, name: String },
 }
 
 /// Tells the watch that a round was good.

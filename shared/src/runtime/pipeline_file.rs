@@ -16,10 +16,8 @@ pub enum Error {
     Unread {
         /// The path that was tried.
         path: PathBuf,
-        /// What the system says.
         source: std::io::Error,
     },
-    /// The file is wrong.
     #[error(transparent)]
     Invalid(#[from] pipeline::Error),
 }

@@ -29,14 +29,7 @@ pub enum Error {
     Secret(#[from] SecretError),
     /// The secret holds something else than credentials of this driver.
     #[error("secret {name}: {problem}. Put a JSON object of texts: {wanted}")]
-    Credentials {
-        /// The secret's name.
-        name: String,
-        /// What is wrong.
-        problem: String,
-        /// What it should be.
-        wanted: &'static str,
-    },
+    Credentials { name: String, problem: String, wanted: &'static str },
     /// The driver cannot be used with these settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -58,7 +51,6 @@ pub struct Access<'a> {
     pub secret: &'a str,
     /// In the place of the workspace's own address, for a lab or a proxy.
     pub base_url: Option<&'a str>,
-    /// How much a statement may take.
     pub limits: Limits,
     /// How long a statement may wait for Databricks to start the warehouse, or a driver to connect.
     pub start_limit: Duration,

@@ -17,17 +17,12 @@ pub enum Value {
     Null,
     /// Text, and every type that has no other place here (arrays, structures, binary), as the warehouse writes it.
     Text(String),
-    /// A whole number.
     Integer(i64),
-    /// An approximate number.
     Double(f64),
-    /// An exact number.
     Decimal(Decimal),
-    /// True or false.
     Boolean(bool),
     /// A day, in no time zone.
     Date(Date),
-    /// An instant.
     Timestamp(Timestamp),
 }
 
@@ -36,17 +31,11 @@ pub enum Value {
 pub enum Kind {
     /// Text, and what has no other place here.
     Text,
-    /// A whole number.
     Integer,
-    /// An approximate number.
     Double,
-    /// An exact number.
     Decimal,
-    /// True or false.
     Boolean,
-    /// A day.
     Date,
-    /// An instant.
     Timestamp,
 }
 

@@ -3,11 +3,8 @@
 /// Whose SQL it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// Databricks SQL, which is Spark's.
     Databricks,
-    /// PostgreSQL.
     PostgreSql,
-    /// SQLite.
     Sqlite,
 }
 
@@ -28,12 +25,7 @@ pub enum BadName {
     Misread(char),
     /// `catalog.schema.table` is the longest that there is.
     #[error("it has {found} parts where there are {most} at the most")]
-    TooManyParts {
-        /// How many it has.
-        found: usize,
-        /// How many it may have.
-        most: usize,
-    },
+    TooManyParts { found: usize, most: usize },
 }
 
 impl Dialect {

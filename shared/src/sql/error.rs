@@ -12,111 +12,59 @@ use super::statement::Statement;
 pub enum Error {
     /// No connection, one that broke, or a service that is down. A statement that writes may have been taken.
     #[error("{statement}: the warehouse cannot be reached ({detail}); check its address and the way to it")]
-    Unreachable {
-        /// The label of the statement.
-        statement: String,
-        /// What the connection said.
-        detail: String,
-    },
+    Unreachable { statement: String, detail: String },
     /// The credentials were not accepted.
     #[error("{statement}: the warehouse does not accept the credentials; renew the secret of the warehouse")]
-    Refused {
-        /// The label of the statement.
-        statement: String,
-    },
+    Refused { statement: String },
     /// The account may not do this.
     #[error("{statement}: not permitted ({message}); grant it to the account of Syncwatch")]
-    PermissionDenied {
-        /// The label of the statement.
-        statement: String,
-        /// The warehouse's sentence.
-        message: String,
-    },
+    PermissionDenied { statement: String, message: String },
     /// A table, view, column, schema, catalog or warehouse does not exist.
     #[error("{statement}: something is missing ({message}); make it, or correct its name")]
-    MissingObject {
-        /// The label of the statement.
-        statement: String,
-        /// The warehouse's sentence.
-        message: String,
-    },
+    MissingObject { statement: String, message: String },
     /// No answer in time. The statement was told to stop; one that writes may have been done nevertheless.
     #[error(
         "{statement}: no answer within {seconds} s, waiting for {what}; look at the load of the warehouse"
     )]
     Timeout {
-        /// The label of the statement.
         statement: String,
         /// The limit, in seconds.
         seconds: u64,
-        /// What was waited for.
         what: &'static str,
     },
-    /// Somebody else stopped it.
     #[error("{statement}: stopped from outside; ask who administers the warehouse if this goes on")]
-    Cancelled {
-        /// The label of the statement.
-        statement: String,
-    },
+    Cancelled { statement: String },
     /// The warehouse asks for fewer requests, also after waiting as long as the budget allows.
     #[error(
         "{statement}: rate limited{}; the next round tries again",
         retry_after.map_or(String::new(), |wait| format!(", the warehouse asks to wait {} s", wait.as_secs()))
     )]
     RateLimited {
-        /// The label of the statement.
         statement: String,
         /// How long the warehouse asked us to wait, if it said.
         retry_after: Option<Duration>,
     },
     /// More rows than a check can sensibly want.
     #[error("{statement}: returns more than {limit} rows; narrow it, or count in the warehouse")]
-    TooManyRows {
-        /// The label of the statement.
-        statement: String,
-        /// The limit.
-        limit: usize,
-    },
+    TooManyRows { statement: String, limit: usize },
     /// More bytes than a function should hold.
     #[error("{statement}: {what} has more than {limit} bytes; select less")]
-    TooLarge {
-        /// The label of the statement.
-        statement: String,
-        /// What is too large.
-        what: String,
-        /// The limit.
-        limit: usize,
-    },
+    TooLarge { statement: String, what: String, limit: usize },
     /// A value is of another type than the check reads it as.
     #[error(
         "{statement}: column {column} holds {found} where {expected} is expected; correct the view or the check"
     )]
-    WrongType {
-        /// The label of the statement.
-        statement: String,
-        /// The column.
-        column: String,
-        /// The type that is read.
-        expected: &'static str,
-        /// The type that is there.
-        found: &'static str,
-    },
+    WrongType { statement: String, column: String, expected: &'static str, found: &'static str },
     /// The warehouse compares or reads a value as a type that it is not of.
     #[error(
         "{statement}: types do not fit ({message}); correct the view, or the column that the check names"
     )]
-    TypeMismatch {
-        /// The label of the statement.
-        statement: String,
-        /// The warehouse's sentence.
-        message: String,
-    },
+    TypeMismatch { statement: String, message: String },
     /// A statement that is to answer one row answers none or several, or one of another form.
     #[error(
         "{statement}: answers {found} where there must be {expected}; correct the statement or what it reads"
     )]
     NotTheForm {
-        /// The label of the statement.
         statement: String,
         /// What there must be, such as `one row`.
         expected: &'static str,
@@ -126,7 +74,6 @@ pub enum Error {
     /// The warehouse refused or failed the statement for any other reason.
     #[error("{statement}: the warehouse says {code}: {message}")]
     Sql {
-        /// The label of the statement.
         statement: String,
         /// The SQLSTATE, or the vendor's own code.
         code: String,
@@ -135,30 +82,18 @@ pub enum Error {
     },
     /// The ODBC driver is not there, or not in this program.
     #[error("{statement}: the ODBC driver is missing ({detail}); install it, or correct its path")]
-    DriverMissing {
-        /// The label of the statement.
-        statement: String,
-        /// What is missing.
-        detail: String,
-    },
+    DriverMissing { statement: String, detail: String },
     /// The answer was not what we model, or not what the check expects. Carries the place, never the content.
     #[error("{statement}: unexpected answer at {place}: {found}")]
     Shape {
-        /// The label of the statement.
         statement: String,
         /// Where, such as `result.data_array[3]`.
         place: String,
-        /// What kind of thing was there.
         found: String,
     },
     /// The text of the statement and its parameters do not fit. Emitted before anything is sent.
     #[error("{statement}: the statement cannot be used: {problem}; correct it")]
-    InvalidStatement {
-        /// The label of the statement.
-        statement: String,
-        /// What is wrong with it.
-        problem: Problem,
-    },
+    InvalidStatement { statement: String, problem: Problem },
 }
 
 /// Codes of the vendors for "not now".

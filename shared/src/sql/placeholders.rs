@@ -21,7 +21,6 @@ pub enum Problem {
     /// A value without a placeholder: most likely a misspelt one.
     #[error("the SQL has no placeholder :{0}")]
     Unused(String),
-    /// Two values for one placeholder.
     #[error(":{0} is bound twice")]
     BoundTwice(String),
     /// A `?` would be taken for a placeholder by one driver and not by the other.
@@ -33,7 +32,6 @@ pub enum Problem {
     /// C libraries would read up to there only.
     #[error("it has a zero character")]
     Zero,
-    /// Nothing to do.
     #[error("it is empty")]
     Empty,
 }

@@ -19,22 +19,16 @@ pub struct Statement {
 pub struct Parameter {
     /// The placeholder's name, without its colon.
     pub name: String,
-    /// What stands for it.
     pub value: ParameterValue,
 }
 
 /// A typed value, or a typed `NULL`: engines want to know of what type a `NULL` is.
 #[derive(Clone, PartialEq)]
 pub enum ParameterValue {
-    /// Text.
     Text(Option<String>),
-    /// A whole number.
     Integer(Option<i64>),
-    /// An exact number.
     Decimal(Option<Decimal>),
-    /// An approximate number.
     Double(Option<f64>),
-    /// True or false.
     Boolean(Option<bool>),
     /// A day, in no time zone.
     Date(Option<Date>),

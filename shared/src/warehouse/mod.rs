@@ -42,9 +42,7 @@ pub use settings::{
 /// A warehouse. Make one for each process and keep it: connections and tokens are reused.
 #[derive(Debug)]
 pub enum Warehouse {
-    /// By the Statement Execution API.
     Databricks(Databricks),
-    /// By an ODBC driver.
     #[cfg(feature = "odbc")]
     Odbc(Odbc),
 }

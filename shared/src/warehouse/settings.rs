@@ -11,7 +11,6 @@ use crate::sql::Dialect;
 /// A warehouse, by one of the two ways to it.
 #[derive(Debug, Clone)]
 pub enum Settings {
-    /// The Databricks SQL Statement Execution API.
     Databricks(DatabricksSettings),
     /// An ODBC driver. Needs the feature `odbc`.
     Odbc(OdbcSettings),
@@ -20,9 +19,7 @@ pub enum Settings {
 /// How much a statement may take. What is beyond is an error, never a part of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long a statement may run.
     pub time: Duration,
-    /// Rows of an answer.
     pub rows: usize,
     /// Bytes of all values of an answer.
     pub bytes: usize,
@@ -42,13 +39,11 @@ impl Default for Limits {
 pub struct DatabricksSettings {
     /// Scheme and host of the workspace, such as `https://dbc-1.cloud.databricks.com`; no path, no credentials, no query.
     pub base_url: String,
-    /// The warehouse's id.
     pub warehouse_id: String,
     /// The catalog of names that have none.
     pub catalog: Option<String>,
     /// The schema of names that have none.
     pub schema: Option<String>,
-    /// How Syncwatch shows who it is.
     pub auth: DatabricksAuth,
     /// The zone of `TIMESTAMP` values that come without an offset: the `TIMEZONE` of the warehouse, which is UTC unless
     /// somebody set another. `TIMESTAMP_NTZ` is always read as UTC.
@@ -64,13 +59,10 @@ pub struct DatabricksSettings {
 /// How Syncwatch shows Databricks who it is.
 #[derive(Debug, Clone)]
 pub enum DatabricksAuth {
-    /// A personal access token.
     Token(SecretString),
     /// A service principal, by OAuth (machine to machine).
     ServicePrincipal {
-        /// The application's id.
         client_id: String,
-        /// One of its secrets.
         client_secret: SecretString,
         /// The scope that is asked for. `all-apis` is the usual one; `sql` is enough.
         scope: String,
@@ -115,24 +107,19 @@ pub enum TextEncoding {
 pub struct OdbcSettings {
     /// The path of the driver's library, or its name in `odbcinst.ini`.
     pub driver: String,
-    /// Whose SQL it speaks.
     pub dialect: Dialect,
     /// The attributes of the connection string, in order.
     pub attributes: Vec<Attribute>,
-    /// How text is handed over.
     pub encoding: TextEncoding,
     /// What a statement may take, connecting included.
     pub limits: Limits,
-    /// How long connecting may take.
     pub connect_limit: Duration,
 }
 
 /// An attribute of a connection string. Its value is never shown: which of them are secret, only the driver knows.
 #[derive(Clone)]
 pub struct Attribute {
-    /// Its keyword.
     pub key: String,
-    /// Its value.
     pub value: SecretString,
 }
 
@@ -229,7 +216,6 @@ impl OdbcSettings {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the setting {setting} of the warehouse {problem}")]
 pub struct SettingsError {
-    /// Which setting.
     pub setting: String,
     /// What is wrong with it, and the remedy.
     pub problem: &'static str,

@@ -29,7 +29,6 @@ pub(crate) struct SyncSpec {
 /// A running Census.
 #[derive(Debug)]
 pub(crate) struct Census {
-    /// Where it answers.
     pub(crate) url: String,
     world: Arc<World>,
 }

@@ -41,7 +41,6 @@ enum Part {
     Check,
     /// 10,000 syncs.
     Scale,
-    /// Webhooks, one after the other.
     Intake,
     /// Checks of data, in one statement for a table and in one for each.
     Warehouse,

@@ -35,7 +35,6 @@ pub(crate) struct Start {
     pub(crate) took: Duration,
     /// The most memory that the process had in use until then.
     pub(crate) peak_kb: u64,
-    /// The answer.
     pub(crate) answer: Value,
 }
 

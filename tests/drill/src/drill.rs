@@ -107,7 +107,6 @@ impl Fix {
 /// How hard a drill is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// The notice names the cause.
     Easy,
     /// The cause has to be looked for, and the harm that it did remains.
     Medium,
@@ -144,9 +143,7 @@ impl fmt::Display for Level {
 /// One of the pipeline's two syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// The one that creates.
     Create,
-    /// The one that updates.
     Update,
 }
 
@@ -164,7 +161,6 @@ impl Which {
 /// Something that goes wrong in the lab, and goes on until it is mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// Somebody pauses the sync.
     Paused(Which),
     /// Somebody makes the update sync hourly.
     Hourly,
@@ -184,13 +180,9 @@ pub enum Trouble {
     NamesView,
     /// The view of what is to be created leaves out a city.
     CreateView(&'static str),
-    /// Fivetran copies nothing.
     CopyStalled,
-    /// Census answers nothing but errors.
     CensusDown,
-    /// Census refuses the token.
     TokenRefused,
-    /// Somebody deletes the webhook in Census.
     WebhooksGone,
 }
 
@@ -220,7 +212,6 @@ impl Trouble {
 /// What happens before the trainee is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
-    /// Something begins to go wrong.
     Inflict(Trouble),
     /// So many minutes pass, while the functions look as they always do.
     Live(i64),
@@ -233,11 +224,9 @@ pub enum Beat {
 pub enum Hurt {
     /// Names of companies were lost in Salesforce.
     NamesLost,
-    /// Records were created twice.
     Duplicated,
     /// Records were written again by a full sync.
     Rewritten,
-    /// Records were refused.
     Rejected,
     /// Incidents are held back, so that nobody hears of them.
     Unheard,
@@ -248,9 +237,7 @@ pub enum Hurt {
 /// Something that somebody might do, and what it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrongFix {
-    /// What is done.
     pub fix: Fix,
-    /// The harm.
     pub hurt: Hurt,
     /// Why it is wrong, for the model answer.
     pub why: &'static str,
@@ -259,11 +246,9 @@ pub struct WrongFix {
 /// The size of the pipeline, and how much happens in it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extent {
-    /// Properties at the source.
     pub total: usize,
     /// Those of them that are in Salesforce.
     pub synced: usize,
-    /// How much happens.
     pub pace: Pace,
 }
 
@@ -272,7 +257,6 @@ pub struct Extent {
 pub struct Drill {
     /// What it is started by. Gives nothing away.
     pub name: &'static str,
-    /// How hard it is.
     pub level: Level,
     /// One line for the list. Gives nothing away.
     pub title: &'static str,
@@ -280,7 +264,6 @@ pub struct Drill {
     pub story: &'static str,
     /// When it begins in the lab (UTC).
     pub starts: &'static str,
-    /// The pipeline.
     pub extent: Extent,
     /// Texts of `infra/pipeline.toml` that are other ones in this drill.
     pub edits: &'static [(&'static str, &'static str)],
@@ -292,7 +275,6 @@ pub struct Drill {
     pub causes: &'static [Cause],
     /// What has to be done; the model answer does it in this order.
     pub fixes: &'static [Fix],
-    /// What does harm here.
     pub wrong_fixes: &'static [WrongFix],
     /// What a person says who is asked for help, one after the other.
     pub hints: &'static [&'static str],

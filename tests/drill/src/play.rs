@@ -12,7 +12,6 @@ use crate::score::{Figures, Outcome, Performance, Score, score};
 /// Which answer is played.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// The drill's own.
     Model,
     /// A cause that it was not, and everything that does harm.
     Wrong,
@@ -29,7 +28,6 @@ pub struct Played {
     pub harm: Vec<(Fix, Figures)>,
     /// How the world stands at the end.
     pub outcome: Outcome,
-    /// The score.
     pub score: Score,
 }
 

@@ -47,7 +47,6 @@ pub struct Scene {
     pub(crate) deployment: Deployment,
     pub(crate) table: FunctionsTable,
     pub(crate) pipeline: Pipeline,
-    /// What goes wrong at the moment.
     pub(crate) troubles: Vec<Trouble>,
     doorbell: Option<Doorbell>,
     settings: BTreeMap<String, String>,

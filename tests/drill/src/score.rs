@@ -24,9 +24,7 @@ const HARM: [(u64, u32); 3] = [(60, POINTS_FOR_NO_HARM), (200, 10), (500, 5)];
 pub struct Figures {
     /// Records in Salesforce without the name of a company.
     pub names_lost: u64,
-    /// Surplus records in Salesforce.
     pub duplicated: u64,
-    /// Records that full syncs wrote.
     pub rewritten: u64,
     /// Records that Salesforce refused, run after run.
     pub rejected: u64,
@@ -121,9 +119,7 @@ pub struct Performance {
     pub guesses: u32,
     /// What was done, in order.
     pub fixes: Vec<Fix>,
-    /// How many hints were taken.
     pub hints: u32,
-    /// Whether the trainee gave up.
     pub gave_up: bool,
 }
 
@@ -134,7 +130,6 @@ pub struct Score {
     pub passed: bool,
     /// Of 100.
     pub points: u32,
-    /// The reasons, for people.
     pub reasons: Vec<String>,
 }
 
@@ -210,11 +205,9 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
 /// What a step comes to in a drill, beside the right ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
-    /// Nothing worth a word.
     None,
     /// Time is lost by what somebody is bound to try.
     Detour,
-    /// People or data come to harm.
     Harm,
 }
 

@@ -20,7 +20,6 @@ pub struct Session<'d> {
     drill: &'d Drill,
     scene: Scene,
     performance: Performance,
-    /// How many mails were shown.
     shown: usize,
     /// Up to which of the trainee's minutes the lab has lived on.
     lived: i64,
@@ -30,21 +29,15 @@ pub struct Session<'d> {
 /// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    /// What there is to type.
     Help,
-    /// The causes that can be named.
     Causes,
-    /// The steps that can be taken.
     Fixes,
-    /// To look at something.
     Look(String),
     /// To let so many minutes pass.
     Wait(i64),
-    /// A diagnosis.
     Diagnose(Vec<Cause>),
     /// Steps, in this order.
     Apply(Vec<Fix>),
-    /// A hint.
     Hint,
     /// Done: the lab lives on until all is resolved, then the score is told.
     Done,

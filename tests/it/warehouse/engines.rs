@@ -15,7 +15,6 @@ use super::postgres::{PASSWORD, Postgres};
 pub(super) struct Engine {
     pub(super) name: &'static str,
     pub(super) settings: OdbcSettings,
-    /// The type of an instant.
     pub(super) instant: &'static str,
     server: Option<Postgres>,
     _directory: Option<TempDir>,

@@ -5,11 +5,8 @@ use crate::census::SimCounts;
 /// The destination's books.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Destination {
-    /// Records that were created.
     pub created: u64,
-    /// Updates of records that were there.
     pub updated: u64,
-    /// Records that it refused.
     pub rejected: u64,
 }
 

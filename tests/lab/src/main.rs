@@ -26,7 +26,6 @@ enum Command {
         /// Leave it up afterwards, to play with.
         #[arg(long)]
         keep: bool,
-        /// Write the excerpt that README shows.
         #[arg(long)]
         excerpt: bool,
     },

@@ -25,11 +25,9 @@ const CONFIRMATION_LIMIT: Duration = Duration::from_secs(15);
 /// A whole world on this machine. Dropping it ends all of it.
 #[derive(Debug)]
 pub struct Stage {
-    /// The simulated Census.
     pub census: CensusServer,
     /// The warehouse with the data that Census moves, if it moves any.
     pub warehouse: Option<LivingWarehouse>,
-    /// What is deployed.
     pub deployment: Deployment,
     /// Who subscribed the topic of notices by HTTP, as a machine would.
     pub subscriber: SnsReceiver,

@@ -32,7 +32,6 @@ struct State {
     census_silent: bool,
     /// The operation of AWS that is denied.
     denied: Option<&'static str>,
-    /// Ids of the table of deliveries.
     recorded: HashSet<String>,
     /// What was asked, in order.
     asked: Vec<String>,

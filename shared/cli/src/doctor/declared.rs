@@ -10,7 +10,6 @@ const TABLE: &str = include_str!("../../../../infra/functions.json");
 /// The functions and the resources that should be there.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Declared {
-    /// By name.
     pub functions: BTreeMap<String, DeclaredFunction>,
     resources: BTreeMap<String, Resource>,
 }

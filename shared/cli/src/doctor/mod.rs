@@ -19,7 +19,6 @@ pub use observe::{Observed, Source, observe};
 /// How a thing is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
-    /// As it should be.
     Good,
     /// Wrong; the text says what to do.
     Wrong(String),
@@ -32,7 +31,6 @@ pub enum State {
 pub struct Row {
     /// Such as `schedule daily-validation`.
     pub what: String,
-    /// How it is.
     pub state: State,
     /// What was found, in a few words.
     pub found: String,

@@ -35,11 +35,8 @@ const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
 /// Where to look.
 #[derive(Debug)]
 pub struct Source<'a> {
-    /// AWS, with the operator's credentials.
     pub sdk: &'a Sdk,
-    /// What should be there.
     pub declared: &'a Declared,
-    /// What is watched.
     pub pipeline: &'a Pipeline,
     /// What stands before the names of functions and schedules in AWS.
     pub prefix: &'a str,
@@ -52,7 +49,6 @@ pub struct Source<'a> {
 /// Everything that was seen.
 #[derive(Debug)]
 pub struct Observed {
-    /// The functions that should be there.
     pub functions: Vec<FunctionSeen>,
     /// The secrets that functions read: their names, and whether they hold something.
     pub secrets: Vec<(String, Seen<()>)>,
@@ -60,11 +56,9 @@ pub struct Observed {
     pub census: Seen<Option<SignedDuration>>,
     /// Whether the warehouse answers; `None` if the pipeline declares none.
     pub warehouse: Option<Seen<()>>,
-    /// Who gets notices.
     pub subscriptions: Seen<Vec<Subscription>>,
     /// Who hears of CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
     pub alarms: Vec<(String, Seen<Vec<Subscription>>)>,
-    /// The webhook at Census.
     pub webhook: Seen<Found>,
     /// The status with which the intake answers a request that nobody signed, and its address.
     pub intake: Seen<(u16, String)>,
@@ -79,7 +73,6 @@ pub struct Observed {
 /// A function that should be there.
 #[derive(Debug)]
 pub struct FunctionSeen {
-    /// Its name in the table.
     pub name: String,
     /// Its state in Lambda's word, and the settings that it lacks.
     pub configuration: Seen<Configuration>,
@@ -87,7 +80,6 @@ pub struct FunctionSeen {
     pub schedule: Option<(DeclaredSchedule, Seen<ScheduleSeen>)>,
     /// Whether the queue that is to fire it does, by the states of the mappings.
     pub trigger: Option<Seen<Vec<String>>>,
-    /// Whether it answers a ping.
     pub ping: Option<Seen<()>>,
     /// Whether the pipeline declares what its rounds are for.
     pub has_work: bool,
@@ -107,7 +99,6 @@ pub struct Configuration {
 pub struct ScheduleSeen {
     /// `ENABLED` or `DISABLED`.
     pub state: String,
-    /// When it fires.
     pub fires: DeclaredSchedule,
 }
 
@@ -118,7 +109,6 @@ pub struct Subscription {
     pub protocol: String,
     /// Whom it reaches; of an `https` one the host alone, as the rest may be a key.
     pub reaches: String,
-    /// Whether it was confirmed.
     pub confirmed: bool,
 }
 

@@ -18,7 +18,6 @@ pub struct ObjectFile {
     pub name: String,
     /// What it is called as a whole, for errors.
     pub file_name: String,
-    /// Its text, as it is written.
     pub text: String,
     /// The SHA-256 of the text, in hexadecimal digits.
     pub sha256: String,
@@ -29,12 +28,7 @@ pub struct ObjectFile {
 pub enum FolderError {
     /// The folder or a file cannot be read.
     #[error("{} cannot be read ({source}); give the path of the folder with the SQL files", path.display())]
-    Unread {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    Unread { path: PathBuf, source: io::Error },
     /// A file is called like none of them.
     #[error(
         "{0}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the dialects \
@@ -44,12 +38,10 @@ pub enum FolderError {
     /// Two files would have the same place.
     #[error("{0} and {1} have the same number; give each its own")]
     SameNumber(String, String),
-    /// Nothing for this dialect.
     #[error("{name} has variants, and none for {dialect}; add {name}.{dialect}.sql or {name}.sql")]
     NoVariant {
         /// The file, without its ending.
         name: String,
-        /// The dialect.
         dialect: &'static str,
     },
     /// A folder without files would make nothing and say that all is well.

@@ -45,7 +45,6 @@ pub enum Error {
     /// The text of a file cannot be used.
     #[error("{file}: {problem}")]
     Script {
-        /// The file.
         file: String,
         /// What is wrong with it, and the remedy.
         problem: Problem,
@@ -60,7 +59,6 @@ pub enum Error {
 pub struct Report {
     /// Files that were run, in order, and why.
     pub applied: Vec<(String, Reason)>,
-    /// How many were left alone.
     pub unchanged: usize,
 }
 

@@ -8,11 +8,9 @@ use super::script;
 /// A record of a file that ran.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// The file's number.
     pub number: i64,
     /// How often it had run, this time included.
     pub revision: i64,
-    /// Its name then.
     pub name: String,
     /// The SHA-256 of its text then.
     pub sha256: String,
@@ -21,11 +19,9 @@ pub struct Recorded {
 /// A file to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Step<'f> {
-    /// The file.
     pub file: &'f ObjectFile,
     /// The number that its record is to have.
     pub revision: i64,
-    /// Why it is to be run.
     pub reason: Reason,
 }
 
@@ -57,18 +53,9 @@ pub enum Drift {
     #[error(
         "{file} was changed after it ran: take the change back, and put it into a new file with a higher number"
     )]
-    Changed {
-        /// The file.
-        file: String,
-    },
-    /// Another file has the number now.
+    Changed { file: String },
     #[error("{file} has the number of {recorded}, which ran: give it a number of its own")]
-    Renumbered {
-        /// The file.
-        file: String,
-        /// The name that was recorded.
-        recorded: String,
-    },
+    Renumbered { file: String, recorded: String },
 }
 
 /// Decides what is to be run, in order. `recorded` may have several records of a file; the one of the highest revision counts.

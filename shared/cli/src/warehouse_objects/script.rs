@@ -12,7 +12,6 @@ pub enum Problem {
     /// The name of an object cannot be one.
     #[error("${{{name}}} cannot be the name of an object: {source}; correct it")]
     BadName {
-        /// The name.
         name: String,
         /// Why not.
         source: BadName,
@@ -22,21 +21,10 @@ pub enum Problem {
     OpenName,
     /// Something that begins and does not end.
     #[error("line {line}: {what} does not end; end it")]
-    Unterminated {
-        /// Where it begins.
-        line: usize,
-        /// What it is.
-        what: &'static str,
-    },
+    Unterminated { line: usize, what: &'static str },
     /// Something that engines read in different ways.
     #[error("line {line}: {what}, which engines read in different ways; write it without")]
-    Ambiguous {
-        /// Where it is.
-        line: usize,
-        /// What it is.
-        what: &'static str,
-    },
-    /// Nothing to run.
+    Ambiguous { line: usize, what: &'static str },
     #[error("it has no statement; write one, or take the file out")]
     Empty,
 }

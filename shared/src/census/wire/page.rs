@@ -21,7 +21,6 @@ pub struct UnreadableEntry {
 /// One page of the list of syncs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SyncPage {
-    /// The syncs.
     pub syncs: Vec<ObservedSync>,
     /// Entries that could not be read.
     pub unreadable: Vec<UnreadableEntry>,

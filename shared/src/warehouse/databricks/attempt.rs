@@ -21,7 +21,6 @@ pub(super) struct Failed {
     pub(super) error: Error,
     /// The call was surely not taken.
     pub(super) not_taken: bool,
-    /// The server asked for this wait.
     pub(super) asked_for: Option<Duration>,
     /// The token was not accepted.
     pub(super) unauthorized: bool,

@@ -14,15 +14,11 @@ use crate::warehouse::settings::DatabricksSettings;
 /// The states of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// It waits for the warehouse.
     Pending,
     /// It runs, or is in a state that nobody announced.
     Running,
-    /// It is done.
     Succeeded,
-    /// It failed.
     Failed,
-    /// Somebody stopped it.
     Canceled,
     /// It is done, and its result is gone.
     Closed,

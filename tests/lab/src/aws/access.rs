@@ -38,9 +38,7 @@ pub(super) struct Gate {
 
 #[derive(Debug)]
 struct Rules {
-    /// Where calls go that may pass.
     upstream: String,
-    /// Where those of SNS go.
     sns: String,
     http: reqwest::Client,
     allowed: Calls,

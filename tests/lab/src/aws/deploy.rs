@@ -73,7 +73,6 @@ pub struct Deployment {
     endpoint: String,
     gate: Gate,
     topics: BTreeMap<ResourceId, String>,
-    /// The URLs of the queues.
     queues: BTreeMap<ResourceId, String>,
     /// The loopback address of each function that has a URL, with its path.
     urls: BTreeMap<String, String>,

@@ -41,7 +41,6 @@ pub struct FunctionSpec {
     /// The queue whose messages fire it, if there is one.
     #[serde(default)]
     pub queue: Option<QueueTrigger>,
-    /// Memory in MB.
     pub memory_mb: i32,
     /// Time limit of one invocation, in seconds.
     pub timeout_s: i32,
@@ -50,7 +49,6 @@ pub struct FunctionSpec {
     /// Environment variables that a deployment may set.
     #[serde(default)]
     pub optional_settings: Vec<String>,
-    /// What the function's role may do.
     #[serde(default)]
     pub permissions: Vec<Permission>,
     /// Room for remarks, as JSON has no comments.
@@ -66,7 +64,6 @@ pub struct ScheduleSpec {
     pub expression: String,
     /// The IANA zone in which a `cron` expression is meant.
     pub time_zone: String,
-    /// The event that the function receives.
     pub input: Value,
     /// How old an event may become, in seconds, before it is given up.
     pub max_age_s: i32,
@@ -74,7 +71,6 @@ pub struct ScheduleSpec {
     pub retries: i32,
     /// How long the function may not have run, in seconds, before people hear of it.
     pub silent_after_s: i32,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -87,7 +83,6 @@ pub struct UrlSpec {
     pub path: String,
     /// How many invocations may run at once. More are answered 429; it is what bounds the cost of a public address.
     pub reserved_concurrency: i32,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -96,7 +91,6 @@ pub struct UrlSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueTrigger {
-    /// The queue.
     pub source: ResourceId,
     /// The most messages of one invocation.
     pub batch_size: i32,
@@ -104,7 +98,6 @@ pub struct QueueTrigger {
     pub batching_window_s: i32,
     /// How many batches may be at work at once.
     pub max_concurrency: i32,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -115,7 +108,6 @@ pub struct QueueTrigger {
 pub struct Permission {
     /// The IAM action, such as `sns:Publish`.
     pub action: String,
-    /// What it is allowed on.
     pub resource: ResourceId,
 }
 
@@ -131,35 +123,26 @@ pub enum SettingSource {
 /// The kinds of resource that the table knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceKind {
-    /// An SNS topic.
     Topic,
-    /// A DynamoDB table.
     Table,
-    /// A secret of Secrets Manager.
     Secret,
-    /// An SQS queue.
     Queue,
 }
 
 /// The table's own name of a resource, such as `topic:notices`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResourceId {
-    /// What it is.
     pub kind: ResourceKind,
-    /// Which one.
     pub key: String,
 }
 
 /// What the table says about one resource.
 #[derive(Debug, Clone)]
 pub enum ResourceSpec {
-    /// An SNS topic.
     Topic(NamedSpec),
-    /// A DynamoDB table.
     Table(TableSpec),
     /// A secret; its value is never in the table.
     Secret(SecretSpec),
-    /// An SQS queue.
     Queue(QueueSpec),
 }
 
@@ -167,9 +150,7 @@ pub enum ResourceSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedSpec {
-    /// Its name in AWS.
     pub name: String,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -178,12 +159,10 @@ pub struct NamedSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSpec {
-    /// Its name in AWS.
     pub name: String,
     /// Whether a deployment may do without it: see [`FunctionsTable::with_optional`].
     #[serde(default)]
     pub optional: bool,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -192,7 +171,6 @@ pub struct SecretSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TableSpec {
-    /// Its name in AWS.
     pub name: String,
     /// The attribute that is the partition key.
     pub hash_key: String,
@@ -202,7 +180,6 @@ pub struct TableSpec {
     /// The attribute whose instant (seconds since 1970) ends an item's life.
     #[serde(default)]
     pub ttl_attribute: Option<String>,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -211,7 +188,6 @@ pub struct TableSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueSpec {
-    /// Its name in AWS.
     pub name: String,
     /// How long a message that was received is hidden from others, in seconds.
     pub visibility_timeout_s: i32,
@@ -232,7 +208,6 @@ pub struct QueueSpec {
     /// Which of them, by their message attributes; all of them without it.
     #[serde(default)]
     pub filter_policy: Option<Map<String, Value>>,
-    /// Room for remarks.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }

@@ -17,7 +17,6 @@ const SENDERS: usize = 4;
 pub struct RetrySchedule {
     /// The waits before the second, third, ... try.
     pub waits: Vec<Duration>,
-    /// How long an endpoint may take.
     pub timeout: Duration,
 }
 

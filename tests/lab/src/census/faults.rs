@@ -12,40 +12,30 @@ use super::world::{SimSync, World};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
-    /// Somebody pauses the sync.
     Pause {
-        /// The sync.
         sync: u64,
     },
     /// Somebody deletes the sync. Cannot be healed.
     Delete {
-        /// The sync.
         sync: u64,
     },
     /// Somebody changes the schedule, given in Census's words.
     ChangeSchedule {
-        /// The sync.
         sync: u64,
         /// Such as `{"frequency": "hourly"}`.
         schedule: serde_json::Value,
     },
     /// The run at work, or the next one, never ends.
     Hang {
-        /// The sync.
         sync: u64,
     },
-    /// Runs fail.
     Fail {
-        /// The sync.
         sync: u64,
-        /// The vendor's error code.
         code: String,
-        /// The vendor's message.
         message: String,
     },
     /// The destination rejects a share of the records.
     Reject {
-        /// The sync.
         sync: u64,
         /// The share, in percent.
         percent: u32,
@@ -55,60 +45,45 @@ pub enum Fault {
     },
     /// Census leaves out a share of the records as invalid.
     Invalid {
-        /// The sync.
         sync: u64,
         /// The share, in percent.
         percent: u32,
     },
     /// Runs carry no counts.
     NullCounts {
-        /// The sync.
         sync: u64,
     },
     /// The schedule silently does not fire.
     HoldSchedule {
-        /// The sync.
         sync: u64,
     },
-    /// Runs start late.
     LateStart {
-        /// The sync.
         sync: u64,
         /// By how many minutes.
         minutes: i64,
     },
-    /// Runs take many times as long.
     SlowRuns {
-        /// The sync.
         sync: u64,
-        /// How many times.
         factor: i32,
     },
     /// Somebody loosens the vendor's own alert on failed records.
     LooseAlerts {
-        /// The sync.
         sync: u64,
         /// The new threshold, in percent.
         percent: u32,
     },
     /// Somebody turns the vendor's own alerts off.
     AlertsOff {
-        /// The sync.
         sync: u64,
     },
-    /// A sync appears that nobody declared.
     UndeclaredSync {
-        /// Its id.
         sync: u64,
     },
     /// Runs at work show a status that nobody announced.
     UnknownStatus {
-        /// The sync.
         sync: u64,
-        /// The word.
         word: String,
     },
-    /// Census's clock is wrong.
     ClockSkew {
         /// By how many seconds it is ahead; negative when behind.
         seconds: i64,
@@ -128,10 +103,8 @@ pub enum HttpFault {
         /// The `Retry-After` header: seconds or an HTTP date; none if empty.
         #[serde(default)]
         retry_after: String,
-        /// How many requests.
         times: u32,
     },
-    /// The token is refused.
     Unauthorized,
     /// Answers take this long, in milliseconds.
     Slow {
@@ -140,13 +113,11 @@ pub enum HttpFault {
     },
     /// Answers are JSON that breaks off.
     MalformedJson,
-    /// Answers are empty.
     EmptyBody,
     /// The connection is closed without an answer.
     Dropped,
     /// Webhooks are not delivered, unless somebody asks for them afterwards.
     WebhooksLost,
-    /// Webhooks are delivered twice.
     WebhooksDuplicated,
     /// Webhooks are delivered out of order.
     WebhooksShuffled,

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 /// A schedule of the simulated Census.
 #[derive(Debug, Clone)]
 pub enum SimSchedule {
-    /// Only by hand.
     Never,
     /// About every minute, as documented.
     Continuous,
@@ -27,16 +26,13 @@ pub enum SimSchedule {
         /// 0 to 59.
         minute: i8,
     },
-    /// Each week.
     Weekly {
-        /// Day of the week.
         day: Weekday,
         /// 0 to 23.
         hour: i8,
         /// 0 to 59.
         minute: i8,
     },
-    /// A five-field cron expression.
     Cron(String, Box<Crontab>),
 }
 

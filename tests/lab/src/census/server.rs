@@ -58,7 +58,6 @@ impl DataFeed {
 /// What was asked of the server so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requests {
-    /// All requests.
     pub total: u64,
     /// By method and path, with ids replaced by `*`.
     pub by_path: BTreeMap<String, u64>,
@@ -82,7 +81,6 @@ struct Door {
     http_faults: Vec<HttpFault>,
     delay: Duration,
     retry: RetrySchedule,
-    /// Deliveries that went missing.
     lost: Vec<Delivery>,
     requests: Requests,
     at_once: u64,

@@ -29,18 +29,15 @@ pub enum Fate {
 /// One delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StormDelivery {
-    /// The raw body.
     pub body: Vec<u8>,
     /// The value of `X-Signature`; `None`: without the header.
     pub signature: Option<String>,
-    /// What must become of it.
     pub fate: Fate,
 }
 
 /// Deliveries in the order in which they are to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storm {
-    /// All of them.
     pub deliveries: Vec<StormDelivery>,
 }
 

@@ -9,15 +9,11 @@ use sha2::Sha256;
 /// A registered webhook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
-    /// Census's id.
     pub id: u64,
-    /// Its name.
     pub name: String,
-    /// Where to.
     pub endpoint: String,
     /// The events it wants; none means all.
     pub events: Vec<String>,
-    /// The signing secret.
     pub secret: String,
 }
 

@@ -30,7 +30,6 @@ pub enum Generation {
 /// The vendor's own alerts on a sync.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alerts {
-    /// Whether a failed run raises one.
     pub failed_run: bool,
     /// The share of failed records that raises one, in percent.
     pub rejected_percent: Option<u32>,
@@ -39,7 +38,6 @@ pub struct Alerts {
 /// What a sync carries on an ordinary day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Traffic {
-    /// Mean time of a run.
     pub runtime: SignedDuration,
     /// Mean number of records of a run.
     pub records: u64,
@@ -65,17 +63,12 @@ pub(crate) struct Ailments {
 /// A simulated sync.
 #[derive(Debug, Clone)]
 pub struct SimSync {
-    /// Census's id.
     pub id: u64,
-    /// Census's display name.
     pub label: Option<String>,
     /// `upsert`, `insert` and so on.
     pub operation: String,
-    /// Whether it is paused.
     pub paused: bool,
-    /// When it runs.
     pub schedule: SimSchedule,
-    /// The vendor's own alerts.
     pub alerts: Alerts,
     /// The shape of its JSON.
     pub generation: Generation,
@@ -83,7 +76,6 @@ pub struct SimSync {
     pub created_at: Timestamp,
     /// When its configuration was last changed (lab time).
     pub updated_at: Timestamp,
-    /// What it carries.
     pub traffic: Traffic,
     pub(crate) mappings: Value,
     pub(crate) ailments: Ailments,
@@ -106,9 +98,7 @@ pub(crate) enum Outcome {
 /// A simulated run. What state it is in follows from the time that is looked at.
 #[derive(Debug, Clone)]
 pub struct SimRun {
-    /// Census's id.
     pub id: u64,
-    /// The sync.
     pub sync_id: u64,
     /// When it came to be (lab time).
     pub created_at: Timestamp,

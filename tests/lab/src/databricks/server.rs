@@ -52,21 +52,17 @@ pub enum DatabricksFault {
     Fails {
         /// Such as `BAD_REQUEST`.
         error_code: String,
-        /// The sentence.
         message: String,
-        /// The SQLSTATE, or empty.
         sql_state: String,
     },
     /// So many requests get a 429.
     RateLimited {
-        /// How many.
         times: u32,
         /// Seconds to wait, as the header says.
         retry_after: u32,
     },
     /// So many requests get a 503.
     Unavailable {
-        /// How many.
         times: u32,
         /// Seconds to wait, as the header says.
         retry_after: u32,

@@ -7,7 +7,6 @@ pub(super) struct Refusal(pub(super) String);
 /// What kind of statement it is, and what SQLite is to run for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Translated {
-    /// It answers with rows.
     Query(String),
     /// It writes, or makes objects; nothing to run if SQLite has no such objects.
     Write(Vec<String>),
@@ -43,11 +42,8 @@ const REFUSED: [&str; 22] = [
 enum Token {
     /// A word, a name, or a name of several parts.
     Path(Vec<String>),
-    /// A string literal.
     Text(String),
-    /// Blanks and comments.
     Blank(String),
-    /// One character.
     Mark(char),
 }
 

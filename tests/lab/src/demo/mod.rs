@@ -78,7 +78,6 @@ pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
 struct Demo {
     stage: Stage,
     started: Instant,
-    /// How many notices were heard.
     heard: usize,
     /// How many silences ended with something to tell.
     silences: usize,

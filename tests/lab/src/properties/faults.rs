@@ -12,7 +12,6 @@ pub enum PropertyFault {
     ViewBug,
     /// Nothing new arrives from the source, and nothing changes there.
     SourceStalls,
-    /// Fivetran stops copying.
     CopyStalls,
     /// Salesforce gets a share of new records twice.
     DuplicateCreation {
@@ -21,12 +20,10 @@ pub enum PropertyFault {
     },
     /// Somebody breaks the view of what is to be created: properties of a city are in no queue and never arrive.
     CoverageLeak {
-        /// The city.
         city: String,
     },
     /// Syncs move so few records a run that queues grow.
     Backlog {
-        /// How many.
         per_run: usize,
     },
     /// Salesforce refuses a share of the records.

@@ -32,21 +32,15 @@ pub(crate) const STATUSES: [&str; 4] = ["available", "leased", "maintenance", "s
 /// A property at the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Property {
-    /// Its key.
     pub id: String,
     /// Whose it is; `None` until somebody enters it.
     pub company_name: Option<String>,
-    /// Where it is.
     pub address: String,
-    /// The city.
     pub city: String,
-    /// What becomes of it.
     pub status: String,
-    /// When it arrived.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
-    /// Whether it is gone.
     pub deleted: bool,
 }
 

@@ -18,9 +18,7 @@ pub const SYNCED_OF_SEED: usize = 18_722;
 /// What a minute brings on average.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
-    /// Properties that arrive at the source.
     pub arrivals_a_minute: f64,
-    /// Properties that change there.
     pub changes_a_minute: f64,
 }
 
@@ -44,22 +42,16 @@ const COPY_LAG: SignedDuration = SignedDuration::from_mins(2);
 /// One of the two syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
-    /// Creates records.
     Create,
-    /// Updates records.
     Update,
 }
 
 /// What one run of a sync did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
-    /// The sync.
     pub sync: Sync,
-    /// When.
     pub at: Timestamp,
-    /// Records that Salesforce took.
     pub succeeded: usize,
-    /// Records that it refused.
     pub failed: usize,
     /// Records that were left out before Salesforce saw them.
     pub invalid: usize,
@@ -80,28 +72,22 @@ pub struct Refusals {
 /// What one run did, with the keys of what did not arrive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moved {
-    /// Records that Salesforce took.
     pub succeeded: usize,
-    /// Keys that it refused.
     pub rejected: Vec<String>,
-    /// Keys that were left out.
     pub invalid: Vec<String>,
 }
 
 /// A record in Salesforce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Salesforce's own id.
     pub id: String,
     /// The external id: the property's key.
     pub property_id: String,
     /// The company's name, as it was moved.
     pub company_name: Option<String>,
-    /// When it was created.
     pub created_at: Timestamp,
     /// When it was last written.
     pub modified_at: Timestamp,
-    /// Whether it was deleted in Salesforce.
     pub deleted: bool,
     property: usize,
 }
@@ -109,9 +95,7 @@ pub struct Record {
 /// A record in the copy that Fivetran keeps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
-    /// The record as it was.
     pub record: Record,
-    /// When it was copied.
     pub synced_at: Timestamp,
 }
 
@@ -122,9 +106,7 @@ pub struct Health {
     pub total: usize,
     /// Those of them that are in the copy.
     pub synced: usize,
-    /// Properties that wait to be created.
     pub create_queue: usize,
-    /// Properties that wait to be updated.
     pub update_queue: usize,
     /// Records without a company.
     pub null_companies: usize,
@@ -158,13 +140,11 @@ pub struct PropertyWorld {
     rng: ChaCha8Rng,
     now: Timestamp,
     pace: Pace,
-    /// Whether somebody else runs the syncs.
     is_driven: bool,
     pub(super) properties: Vec<Property>,
     records: Vec<Record>,
     /// Beside `records`: what Fivetran has of each.
     pub(super) copies: Vec<Option<Copy>>,
-    /// The records of a property.
     records_of: HashMap<usize, Vec<usize>>,
     /// Records that changed since they were copied.
     uncopied: BTreeSet<usize>,

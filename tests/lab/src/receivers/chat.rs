@@ -35,7 +35,6 @@ pub struct ChatMessage {
     pub text: String,
     /// The blocks; none if it has only text.
     pub blocks: Vec<Value>,
-    /// The whole request.
     pub body: Value,
 }
 
@@ -45,10 +44,7 @@ pub enum ChatRefusal {
     /// 404 `no_service`: somebody revoked the webhook.
     NoService,
     /// 429 with `Retry-After`, in seconds.
-    RateLimited {
-        /// Seconds to wait.
-        retry_after: u32,
-    },
+    RateLimited { retry_after: u32 },
     /// 500.
     Broken,
 }

@@ -21,9 +21,7 @@ use crate::loopback;
 /// One mail: what SNS was given for subscribers by `email`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// The Subject of the message.
     pub subject: String,
-    /// The text.
     pub text: String,
 }
 

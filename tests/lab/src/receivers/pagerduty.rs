@@ -25,9 +25,7 @@ pub const ROUTING_KEY: &str = "1ab01ab01ab01ab01ab01ab01ab01ab0";
 pub struct PagerDutyEvent {
     /// `trigger`, `acknowledge` or `resolve`.
     pub action: String,
-    /// The integration.
     pub routing_key: String,
-    /// The alert.
     pub dedup_key: String,
     /// The `payload` of a trigger.
     pub payload: Value,

@@ -19,11 +19,9 @@ use crate::loopback;
 pub struct Notification {
     /// When it arrived (wall time).
     pub received_at: Timestamp,
-    /// The Subject.
     pub subject: String,
     /// The body for this protocol, read as JSON.
     pub message: Value,
-    /// Message attributes.
     pub attributes: Vec<(String, String)>,
 }
 

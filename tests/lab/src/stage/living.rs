@@ -17,10 +17,8 @@ use crate::properties::Tables;
 /// back by what was jumped, and takes those that are bound as its own.
 #[derive(Debug)]
 pub struct LivingWarehouse {
-    /// The API.
     pub databricks: DatabricksServer,
     direct: Warehouse,
-    /// Holds the database.
     _folder: TempDir,
 }
 
