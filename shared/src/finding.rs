@@ -5,6 +5,8 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::figure::{Figure, Value};
+
 /// The subject of findings about the workspace as a whole.
 pub const CENSUS: &str = "census";
 /// The subject of findings about Syncwatch itself.
@@ -12,9 +14,44 @@ pub const SYNCWATCH: &str = "syncwatch";
 /// The subject of findings about the warehouse as a whole.
 pub const WAREHOUSE: &str = "warehouse";
 
-/// Declares [`Check`] and everything that is known of each check, in one table.
+/// A function that judges, by its name in `infra/functions.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Judge {
+    ScheduleVerification,
+    DailyValidation,
+    NightlySnapshot,
+}
+
+/// The kind of thing that a check judges. It says what the subject of its findings names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SubjectKind {
+    /// The workspace of Census: [`CENSUS`].
+    Workspace,
+    /// A declared sync: its key.
+    Sync,
+    /// The runs of a declared sync: its key.
+    Runs,
+    /// Syncwatch itself: [`SYNCWATCH`].
+    Itself,
+    /// The warehouse: [`WAREHOUSE`].
+    Warehouse,
+    /// The data, by a declared check: that check's name.
+    Data,
+}
+
+/// How many looks it takes before people are alerted, unless `[notices]` of `pipeline.toml` says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Looks {
+    /// One: it is read from what is stored, and is as true at the first look as at the tenth.
+    One,
+    /// Two of three: a single look may be wrong, because it goes through a network or counts approximately.
+    TwoOfThree,
+}
+
+/// Declares [`Check`] and everything that is known of each check, in one table: rule, id, title, who judges it (and so who
+/// concludes when it stops being reported), kind of subject, looks.
 macro_rules! checks {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal;)+) => {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal, $judge:ident, $kind:ident, $looks:ident;)+) => {
         /// A thing that Syncwatch judges. Its id is part of the incident key and of the runbook anchor, so an id
         /// never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,7 +63,7 @@ macro_rules! checks {
             /// Every check, in the order in which reports list them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The stable id, in kebab case.
+            /// The stable id, in kebab case. Also the anchor of its section in the runbook.
             pub fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id),+ }
             }
@@ -40,73 +77,88 @@ macro_rules! checks {
             pub fn rule(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
             }
+
+            /// The function that judges it in each of its rounds. Others may judge it too, on a part of the subjects.
+            pub fn judged_by(self) -> Judge {
+                match self { $(Self::$variant => Judge::$judge),+ }
+            }
+
+            /// What its findings are about.
+            pub fn subject_kind(self) -> SubjectKind {
+                match self { $(Self::$variant => SubjectKind::$kind),+ }
+            }
+
+            /// How many looks it takes by default.
+            pub fn looks(self) -> Looks {
+                match self { $(Self::$variant => Looks::$looks),+ }
+            }
         }
     };
 }
 
 checks! {
     /// Census answers its API.
-    ApiReachable = "api-reachable", "Census API";
+    ApiReachable = "api-reachable", "Census API", ScheduleVerification, Workspace, TwoOfThree;
     /// Census accepts our token.
-    TokenAccepted = "token-accepted", "Census token";
+    TokenAccepted = "token-accepted", "Census token", ScheduleVerification, Workspace, TwoOfThree;
     /// The clock of Census agrees with ours.
-    ClockSkew = "clock-skew", "clock of Census";
+    ClockSkew = "clock-skew", "clock of Census", ScheduleVerification, Workspace, TwoOfThree;
     /// No sync runs in the workspace that `pipeline.toml` does not declare.
-    UndeclaredSyncs = "undeclared-syncs", "undeclared syncs";
+    UndeclaredSyncs = "undeclared-syncs", "undeclared syncs", ScheduleVerification, Workspace, One;
     /// The declared sync exists.
-    SyncExists = "sync-exists", "existence";
+    SyncExists = "sync-exists", "existence", ScheduleVerification, Sync, One;
     /// The sync is not paused.
-    SyncPaused = "sync-paused", "pause";
+    SyncPaused = "sync-paused", "pause", ScheduleVerification, Sync, One;
     /// The schedule at Census is the declared one, today and after the next changes to or from daylight saving time.
-    ScheduleDrift = "schedule-drift", "schedule";
+    ScheduleDrift = "schedule-drift", "schedule", ScheduleVerification, Sync, One;
     /// The run that was due has started within its grace.
-    RunDue = "run-due", "due run";
+    RunDue = "run-due", "due run", ScheduleVerification, Runs, One;
     /// A run has happened since the last slot of the pipeline's minimum schedule.
-    MinimumSchedule = "minimum-schedule", "minimum schedule";
+    MinimumSchedule = "minimum-schedule", "minimum schedule", ScheduleVerification, Runs, One;
     /// No run works past its limit.
-    RunStuck = "run-stuck", "stuck run";
+    RunStuck = "run-stuck", "stuck run", ScheduleVerification, Runs, One;
     /// The last run that ended did not fail.
-    RunFailed = "run-failed", "failed run";
+    RunFailed = "run-failed", "failed run", ScheduleVerification, Runs, One;
     /// Runs are not skipped one after the other.
-    RunsSkipped = "runs-skipped", "skipped runs";
+    RunsSkipped = "runs-skipped", "skipped runs", ScheduleVerification, Runs, One;
     /// The share of failed and invalid records is within its limit.
-    ErrorRate = "error-rate", "error rate";
+    ErrorRate = "error-rate", "error rate", ScheduleVerification, Runs, One;
     /// Runs take no longer than their target.
-    Runtime = "runtime", "runtime";
+    Runtime = "runtime", "runtime", ScheduleVerification, Runs, One;
     /// The vendor's own alerts are on and no looser than ours.
-    VendorAlerts = "vendor-alerts", "alerts at Census";
+    VendorAlerts = "vendor-alerts", "alerts at Census", ScheduleVerification, Sync, One;
     /// No webhook and no notice lies where what could not be handled ends.
-    DeadLetters = "dead-letters", "dead letters";
+    DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
     /// The warehouse answers what the data checks ask.
-    WarehouseReachable = "warehouse-reachable", "warehouse";
+    WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
     /// The data checks were asked in their time.
-    ChecksRan = "checks-ran", "data checks";
+    ChecksRan = "checks-ran", "data checks", ScheduleVerification, Itself, One;
     /// The figures of each night were written.
-    SnapshotWritten = "snapshot-written", "snapshot";
+    SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
     /// Enough runs of a week succeed.
-    SuccessRate = "success-rate", "success rate";
+    SuccessRate = "success-rate", "success rate", NightlySnapshot, Runs, One;
     /// Enough of the source's keys are in the destination.
-    Coverage = "coverage", "coverage";
+    Coverage = "coverage", "coverage", DailyValidation, Data, One;
     /// No column has more values missing than allowed.
-    NullCount = "null-count", "missing values";
+    NullCount = "null-count", "missing values", DailyValidation, Data, One;
     /// No column has a higher share of values missing than allowed.
-    NullRate = "null-rate", "share of missing values";
+    NullRate = "null-rate", "share of missing values", DailyValidation, Data, One;
     /// No more rows than allowed share a key.
-    Duplicates = "duplicates", "duplicates";
+    Duplicates = "duplicates", "duplicates", DailyValidation, Data, One;
     /// No change of the source waits longer than promised.
-    Freshness = "freshness", "freshness";
+    Freshness = "freshness", "freshness", DailyValidation, Data, One;
     /// The queue is neither too long nor too old.
-    QueueSize = "queue-size", "queue";
+    QueueSize = "queue-size", "queue", DailyValidation, Data, One;
     /// The table has as many rows as expected.
-    RowCount = "row-count", "rows";
+    RowCount = "row-count", "rows", DailyValidation, Data, One;
     /// A column has none but the accepted values.
-    AcceptedValues = "accepted-values", "accepted values";
+    AcceptedValues = "accepted-values", "accepted values", DailyValidation, Data, One;
     /// Texts have the expected form and length.
-    Pattern = "pattern", "form of texts";
+    Pattern = "pattern", "form of texts", DailyValidation, Data, One;
     /// What a column points at exists.
-    Referential = "referential", "references";
+    Referential = "referential", "references", DailyValidation, Data, One;
     /// A number of one's own is within its limits.
-    CustomSql = "custom-sql", "own figure";
+    CustomSql = "custom-sql", "own figure", DailyValidation, Data, One;
 }
 
 impl Check {
@@ -115,9 +167,14 @@ impl Check {
         Self::ALL.iter().copied().find(|check| check.id() == id)
     }
 
-    /// The anchor of this check in the runbook.
-    pub fn runbook_anchor(self) -> &'static str {
-        self.id()
+    /// The checks that a function judges in each of its rounds.
+    pub fn judged_by_function(judge: Judge) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
+    }
+
+    /// The checks of a kind of subject that a function judges.
+    pub fn of(judge: Judge, kind: SubjectKind) -> impl Iterator<Item = Self> {
+        Self::judged_by_function(judge).filter(move |check| check.subject_kind() == kind)
     }
 }
 
@@ -161,7 +218,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// What was found, with nothing left to the imagination of the person who is woken by it.
+/// What was found, with nothing left to the imagination of the person who is paged for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// One sentence with the figures that matter, without a full stop at its end.
@@ -171,15 +228,6 @@ pub struct Evidence {
     /// Since when it is so (UTC), if that can be told. Not shown: what people are to read is a figure.
     #[serde(skip)]
     pub since: Option<Timestamp>,
-}
-
-/// One named figure of the evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Figure {
-    /// What it is, such as `last run`.
-    pub name: String,
-    /// Its value with its unit, such as `12.0 %` or `2026-11-24T10:00:00Z`.
-    pub value: String,
 }
 
 impl Evidence {
@@ -197,8 +245,15 @@ impl Evidence {
 
     /// Adds a named figure.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
-        self.figures.push(Figure { name: name.to_owned(), value: value.to_string() });
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.figures.push(Figure::new(name, value));
+        self
+    }
+
+    /// Adds a figure.
+    #[must_use]
+    pub fn with_figure(mut self, figure: Figure) -> Self {
+        self.figures.push(figure);
         self
     }
 }

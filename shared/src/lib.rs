@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // Ground: what everything else speaks of.
+pub mod figure;
 pub mod finding;
 pub mod observation;
 pub mod text;
@@ -17,7 +18,6 @@ pub mod judge;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;
-pub mod report;
 pub mod rounds;
 pub mod schedule;
 pub mod silence;

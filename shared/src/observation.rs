@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The vendor's identifier of a Census sync (an integer in API V1 and V2).
@@ -276,4 +276,38 @@ impl fmt::Display for Unread {
             | Self::Unreadable(why) => f.write_str(why),
         }
     }
+}
+
+/// What was read of the workspace as a whole.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Workspace {
+    pub listed: usize,
+    /// Declared syncs whose runs could not be read.
+    pub unread_runs: usize,
+    /// Whether the list was read to its end.
+    pub read_to_end: bool,
+    /// What Census did not answer, if anything.
+    pub trouble: Option<Unread>,
+    /// How far the clock of Census is ahead of ours; negative when it is behind.
+    pub vendor_clock_ahead: Option<SignedDuration>,
+    /// Ids of the first few syncs that nobody declared.
+    pub undeclared: Vec<SyncId>,
+    pub undeclared_count: usize,
+}
+
+/// What could not be handled, and lies in a dead-letter queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetterKind {
+    /// Webhooks that the worker can make no sense of.
+    Deliveries,
+    /// Notices that the relay could not pass on.
+    Notices,
+}
+
+/// A dead-letter queue, as it was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    pub kind: DeadLetterKind,
+    /// How many there are, `None` if SQS did not say; or why it could not be looked at.
+    pub count: Result<Option<u64>, String>,
 }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::observation::DeadLetters;
+
 /// The record of the last whole round of data checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ValidatedRound {
@@ -55,4 +57,14 @@ pub struct SnapshotFailure {
     pub what: String,
     /// Whether it is the warehouse as a whole, which has a finding of its own.
     pub of_warehouse: bool,
+}
+
+/// What Syncwatch left behind of itself; or why that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Itself {
+    pub dead_letters: Vec<DeadLetters>,
+    /// The last whole round of data checks, if there was one.
+    pub validated: Result<Option<ValidatedRound>, String>,
+    /// What is recorded of snapshots, if anything.
+    pub snapshot: Result<Option<SnapshotRecord>, String>,
 }

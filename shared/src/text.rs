@@ -33,3 +33,15 @@ pub fn grouped(number: u64) -> String {
     }
     text
 }
+
+/// A share with so many decimals, or with as many more as it takes not to look as if it were on the other side of a limit.
+pub fn rounded(share: f64, decimals: usize, limits: &[f64]) -> f64 {
+    let to = |decimals: usize| format!("{share:.decimals$}").parse::<f64>().unwrap_or(share);
+    let honest = |read: &f64| limits.iter().all(|limit| (*read < *limit) == (share < *limit));
+    (decimals..=6).map(to).find(honest).unwrap_or_else(|| to(9))
+}
+
+/// A share in percent, as short as it is exact: `12%`, `92.47%`.
+pub fn percent(share: f64) -> String {
+    format!("{share}%")
+}

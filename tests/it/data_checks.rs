@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use daily_validation::judge::{Extent, judge_round};
 use daily_validation::observe::ask_all;
 use jiff::Timestamp;
 use syncwatch::data_checks::{DataCheck, compile, object_name, samples_statement};
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::data::with_samples;
+use syncwatch::judge::data::{Extent, judge_round, with_samples};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Dialect, Statement};
@@ -200,8 +199,8 @@ async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
     let told = said(&of_sqlite);
     for part in [
         "warehouse-reachable warehouse: healthy",
-        "92.47 % (good, not excellent): 18,722 of 20,247 keys of crm.rds.properties are in crm.salesforce.product_property",
-        "company-names: warning, 3 (0.02 %) of company_name_c missing",
+        "92.47% (good, not excellent): 18,722 of 20,247 keys of crm.rds.properties are in crm.salesforce.product_property",
+        "company-names: warning, 3 (0.02%) of company_name_c missing",
         "unique-property-ids: error, 2 rows in",
         "changes-arrive: error, a change in crm.rds.properties waits for 6h",
         "create-queue: warning, 1,525 rows wait",
@@ -210,7 +209,7 @@ async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
         "ids: healthy, no values",
         "statuses: warning, 1 values of status",
         "back: warning, 1 values of sf_property_id_c",
-        "name-rate: healthy, 3 (0.02 %) of company_name_c",
+        "name-rate: healthy, 3 (0.02%) of company_name_c",
         "old-queue: healthy, 1,525 rows wait in crm.sfdc_dbx.properties_to_create, the oldest for 10h",
     ] {
         assert!(told.iter().any(|line| line.contains(part)), "no `{part}` in {told:#?}");

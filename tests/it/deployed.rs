@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde_json::json;
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
+use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
-use syncwatch::notice::Kind;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
@@ -227,6 +227,6 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
 
 #[test]
 fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
-    let kind = serde_json::to_string(&Kind::HeldBack).unwrap();
+    let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
     assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
 }

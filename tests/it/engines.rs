@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use schedule_verification::{App, Config};
+use schedule_verification::App;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Site;
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, World, sign};
 use syncwatch_lab::clock::LabClock;
@@ -16,7 +17,6 @@ use syncwatch_lab::wait::until;
 use webhook_intake::intake::Intake;
 use webhook_intake::verify::PATH;
 use webhook_intake::worker::{Patience, Worker};
-use webhook_intake::{IntakeConfig, WorkerConfig};
 
 pub(crate) const CREATE: u64 = 3_394_022;
 pub(crate) const UPDATE: u64 = 3_394_041;
@@ -94,27 +94,14 @@ impl Engines {
         IncidentStore::new(self.sdk().clients().dynamodb, INCIDENTS)
     }
 
-    fn topic_arn(&self) -> String {
-        self.stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned()
-    }
-
-    fn queue_url(&self, key: &str) -> String {
-        self.stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
+    fn site(&self, function: &str) -> Site {
+        let (deployment, pipeline) = (&self.stage.deployment, self.pipeline.clone());
+        deployment.site(function, pipeline, self.stage.mail.url(), &[]).unwrap()
     }
 
     /// The poll.
     pub(crate) fn poll(&self) -> App {
-        let config = Config {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: self.topic_arn(),
-            incidents_table: INCIDENTS.to_owned(),
-            census_secret: "syncwatch/census-token".to_owned(),
-            deliveries_dead_letters: self.queue_url("webhook-deliveries-dead"),
-            notices_dead_letters: self.queue_url("notices-dead"),
-            census_base_url: Some(self.stage.census.url().to_owned()),
-            heartbeat_secret: None,
-        };
-        App::with(config, self.pipeline.clone(), &self.sdk())
+        App(self.site("schedule-verification"))
     }
 
     /// One round of the poll; answers with its report.
@@ -123,26 +110,13 @@ impl Engines {
     }
 
     pub(crate) fn worker(&self) -> Worker {
-        let config = WorkerConfig {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: self.topic_arn(),
-            incidents_table: INCIDENTS.to_owned(),
-            deliveries_table: "syncwatch-deliveries".to_owned(),
-            census_secret: "syncwatch/census-token".to_owned(),
-            census_base_url: Some(self.stage.census.url().to_owned()),
-        };
         // Time stands still, so to look again later shows nothing new.
         let patience = Patience { reread_after: Vec::new(), ..Patience::default() };
-        Worker::with(config, self.pipeline.clone(), self.sdk().clients()).with_patience(patience)
+        Worker::new(self.site("webhook-worker")).with_patience(patience)
     }
 
     async fn intake(&self) -> Intake {
-        let config = IntakeConfig {
-            pipeline: "pipeline.toml".to_owned(),
-            deliveries_queue: self.queue_url("webhook-deliveries"),
-            webhook_secret: "syncwatch/census-webhook".to_owned(),
-        };
-        Intake::with(config, self.pipeline.clone(), &self.sdk()).await
+        Intake::new(self.site("webhook-intake")).await
     }
 
     /// Delivers bodies as Census signs them, through the intake and the queue to the worker, all at the present time.

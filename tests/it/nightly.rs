@@ -1,10 +1,10 @@
 //! The nightly checks on the lab's AWS, against a Databricks that answers what a test wants.
 
-use daily_validation::{App, Config};
+use daily_validation::App;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use syncwatch::aws::Sdk;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::{Site, env};
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::World;
 use syncwatch_lab::clock::LabClock;
@@ -73,34 +73,17 @@ fn pipeline() -> Pipeline {
     Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
 }
 
-fn topic(stage: &Stage) -> String {
-    stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned()
-}
-
 fn nightly(stage: &Stage, databricks: &str) -> App {
-    let config = Config {
-        pipeline: "pipeline.toml".to_owned(),
-        topic_arn: topic(stage),
-        incidents_table: "syncwatch-incidents".to_owned(),
-        warehouse_secret: "syncwatch/warehouse".to_owned(),
-        databricks_url: Some(databricks.to_owned()),
-    };
-    App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
+    App::new(site(stage, "daily-validation", pipeline(), databricks))
 }
 
 fn watcher(stage: &Stage) -> schedule_verification::App {
-    let queue = |key| stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned();
-    let config = schedule_verification::Config {
-        pipeline: "pipeline.toml".to_owned(),
-        topic_arn: topic(stage),
-        incidents_table: "syncwatch-incidents".to_owned(),
-        census_secret: "syncwatch/census-token".to_owned(),
-        deliveries_dead_letters: queue("webhook-deliveries-dead"),
-        notices_dead_letters: queue("notices-dead"),
-        census_base_url: Some(stage.census.url().to_owned()),
-        heartbeat_secret: None,
-    };
-    schedule_verification::App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
+    schedule_verification::App(stage.site("schedule-verification", pipeline()).unwrap())
+}
+
+fn site(stage: &Stage, function: &str, pipeline: Pipeline, databricks: &str) -> Site {
+    let changed = [(env::DATABRICKS_URL.name, databricks)];
+    stage.deployment.site(function, pipeline, stage.aws.endpoint(), &changed).unwrap()
 }
 
 fn notices(answer: &Value) -> Vec<String> {
@@ -131,7 +114,7 @@ async fn the_nightly_round_tells_what_is_wrong_once_and_somebody_else_tells_when
     assert_eq!(first["statements"], 4);
     assert_eq!(poor.received_requests().await.unwrap().len(), 4, "one statement for each table");
     let table = first["table"].as_str().unwrap();
-    assert!(table.contains("92.47 % (good, not excellent): 18,722 of 20,247 keys"), "{table}");
+    assert!(table.contains("92.47% (good, not excellent): 18,722 of 20,247 keys"), "{table}");
     assert_eq!(table.lines().count(), 8, "{table}");
     assert_eq!(notices(&app.run(validate.clone(), three()).await.unwrap()), [""; 0]);
 
@@ -177,30 +160,13 @@ async fn a_pipeline_without_checks_of_data_says_nothing_of_a_warehouse_that_only
     without_checks.checks.clear();
     assert!(without_checks.snapshot.is_some());
     let nobody = "http://127.0.0.1:9";
-    let snapshot = nightly_snapshot::Config {
-        pipeline: "pipeline.toml".to_owned(),
-        topic_arn: topic(&stage),
-        incidents_table: "syncwatch-incidents".to_owned(),
-        census_secret: "syncwatch/census-token".to_owned(),
-        warehouse_secret: "syncwatch/warehouse".to_owned(),
-        census_base_url: Some(stage.census.url().to_owned()),
-        databricks_url: Some(nobody.to_owned()),
-    };
-    let sdk = || Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
     // Its secret is taken away, which is found without a look at the network.
     stage.deployment.put_secret(&ResourceId::secret("warehouse"), "{}").await.unwrap();
-    let snapshot = nightly_snapshot::App::with(snapshot, without_checks.clone(), &sdk());
+    let snapshot = nightly_snapshot::App(site(&stage, "nightly-snapshot", without_checks.clone(), nobody));
     let answer = snapshot.run(json!({ "task": "snapshot" }), three()).await.unwrap();
     assert_eq!(notices(&answer), ["opened properties/warehouse-reachable/warehouse"], "{answer}");
 
-    let config = Config {
-        pipeline: "pipeline.toml".to_owned(),
-        topic_arn: topic(&stage),
-        incidents_table: "syncwatch-incidents".to_owned(),
-        warehouse_secret: "syncwatch/warehouse".to_owned(),
-        databricks_url: Some(nobody.to_owned()),
-    };
-    let checks = App::with(config, without_checks, &sdk());
+    let checks = App::new(site(&stage, "daily-validation", without_checks, nobody));
     let later = three() + SignedDuration::from_hours(25);
     let answer = checks.run(json!({ "task": "validate" }), later).await.unwrap();
     let said = notices(&answer);

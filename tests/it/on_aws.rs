@@ -3,15 +3,12 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use schedule_verification::{App, Config};
+use schedule_verification::App;
 use serde_json::{Value, json};
-use syncwatch::aws::Sdk;
-use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::aws::topic::Topic;
-use syncwatch::finding::{Check, Evidence, Finding, Severity};
+use syncwatch::finding::{Check, Evidence, Finding, Judge, Severity};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::round::Round;
-use syncwatch::runtime::Env;
+use syncwatch::runtime::{Env, Site, env};
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;
@@ -36,27 +33,15 @@ async fn stage_by(clock: LabClock) -> Stage {
     Stage::set(world, clock, Schedules::None).await.unwrap()
 }
 
-fn config(stage: &Stage) -> Config {
-    Config {
-        pipeline: "pipeline.toml".to_owned(),
-        topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
-        incidents_table: "syncwatch-incidents".to_owned(),
-        census_secret: "syncwatch/census-token".to_owned(),
-        deliveries_dead_letters: queue_url(stage, "webhook-deliveries-dead"),
-        notices_dead_letters: queue_url(stage, "notices-dead"),
-        census_base_url: Some(stage.census.url().to_owned()),
-        heartbeat_secret: None,
-    }
-}
-
-fn queue_url(stage: &Stage, key: &str) -> String {
-    stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
-}
-
 /// The function in this process, so that the time can be an argument.
-fn app(stage: &Stage, config: Config) -> App {
+fn app(stage: &Stage) -> App {
+    app_with(stage, &[])
+}
+
+/// The same with other settings than those of the deployment.
+fn app_with(stage: &Stage, changed: &[(&str, &str)]) -> App {
     let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
-    App::with(config, pipeline, &Sdk::for_endpoint(stage.aws.endpoint()).unwrap())
+    App(stage.deployment.site("schedule-verification", pipeline, stage.aws.endpoint(), changed).unwrap())
 }
 
 async fn verify(app: &App, now: Timestamp) -> Value {
@@ -126,7 +111,7 @@ async fn functions_that_judge_at_the_same_moment_open_one_incident_and_send_one_
     // The deployed worker would judge too, at some moment of its own.
     stage.census.break_door(HttpFault::WebhooksLost);
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
-    let apps: Vec<App> = (0..8).map(|_| app(&stage, config(&stage))).collect();
+    let apps: Vec<App> = (0..8).map(|_| app(&stage)).collect();
     for kind in ["opened", "resolved", "opened"] {
         let now = stage.census.clock().now();
         let answers = futures::future::join_all(apps.iter().map(|app| verify(app, now))).await;
@@ -152,12 +137,13 @@ async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_e
     let stage = stage_out_of_time().await;
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     let now = stage.census.clock().now();
-    let topic_arn = config(&stage).topic_arn.replace("notices", "gone");
-    let broken = app(&stage, Config { topic_arn, ..config(&stage) });
+    let topic_arn =
+        stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().replace("notices", "gone");
+    let broken = app_with(&stage, &[(env::TOPIC_ARN.name, &topic_arn)]);
     let error = broken.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
     assert!(error.contains("syncwatch-gone") && error.contains("sync-paused"), "{error}");
 
-    let mended = app(&stage, config(&stage));
+    let mended = app(&stage);
     let later = async |seconds| {
         stage.census.jump(SignedDuration::from_secs(seconds));
         notices(&verify(&mended, stage.census.clock().now()).await)
@@ -170,7 +156,7 @@ async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_e
 #[tokio::test(flavor = "multi_thread")]
 async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else_is_judged() {
     let stage = stage().await;
-    let app = app(&stage, config(&stage));
+    let app = app(&stage);
     let doors = [
         (HttpFault::Unauthorized, "token-accepted census"),
         (HttpFault::MalformedJson, "api-reachable census"),
@@ -190,23 +176,20 @@ async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else
 async fn a_rate_limit_is_waited_for_and_is_no_finding() {
     let stage = stage().await;
     stage.census.break_door(HttpFault::RateLimited { retry_after: "0".to_owned(), times: 2 });
-    assert_eq!(unhealthy(&verify(&app(&stage, config(&stage)), Timestamp::now()).await), [""; 0]);
+    assert_eq!(unhealthy(&verify(&app(&stage), Timestamp::now()).await), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_of_census_that_is_wrong_is_one_finding_and_makes_no_run_late() {
     let stage = stage().await;
     stage.census.inject(Fault::ClockSkew { seconds: -2_400 }).unwrap();
-    assert_eq!(
-        unhealthy(&verify(&app(&stage, config(&stage)), Timestamp::now()).await),
-        ["clock-skew census"]
-    );
+    assert_eq!(unhealthy(&verify(&app(&stage), Timestamp::now()).await), ["clock-skew census"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn whatever_is_missing_is_named_with_the_remedy() {
-    let error =
-        App::new(&Env::from_map([("SYNCWATCH_PIPELINE", "pipeline.toml")])).await.unwrap_err().to_string();
+    let little = Env::from_map([("SYNCWATCH_PIPELINE", "pipeline.toml")]);
+    let error = Site::connect(&little, schedule_verification::NEEDS).await.unwrap_err().to_string();
     for setting in [
         "SYNCWATCH_TOPIC_ARN",
         "SYNCWATCH_INCIDENTS_TABLE",
@@ -218,12 +201,12 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
 
     let stage = stage().await;
     let now = Timestamp::now();
-    let no_table = app(&stage, Config { incidents_table: "no-table".to_owned(), ..config(&stage) });
+    let no_table = app_with(&stage, &[(env::INCIDENTS_TABLE.name, "no-table")]);
     let error = no_table.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
     assert!(error.contains("no-table") && error.contains("terraform apply"), "{error}");
 
     // A missing token must reach people, so it is a finding and a notice.
-    let no_secret = app(&stage, Config { census_secret: "no-secret".to_owned(), ..config(&stage) });
+    let no_secret = app_with(&stage, &[(env::CENSUS_SECRET.name, "no-secret")]);
     let answer = verify(&no_secret, now).await;
     assert_eq!(unhealthy(&answer), ["token-accepted census"]);
     assert!(answer["unhealthy"][0].to_string().contains("no-secret"), "{answer}");
@@ -232,8 +215,7 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
     let answer = verify(&no_secret, now + SignedDuration::from_mins(2)).await;
     assert_eq!(notices(&answer), ["opened properties/token-accepted/census"]);
 
-    let error =
-        app(&stage, config(&stage)).run(json!({ "task": "dance" }), now).await.unwrap_err().to_string();
+    let error = app(&stage).run(json!({ "task": "dance" }), now).await.unwrap_err().to_string();
     assert!(error.contains("verify") && error.contains("ping"), "{error}");
 }
 
@@ -242,7 +224,7 @@ async fn a_replaced_token_is_taken_up_by_the_round_after_the_one_that_was_refuse
     let stage = stage().await;
     let secret = ResourceId::secret("census-token");
     stage.deployment.put_secret(&secret, "secret-token:revoked").await.unwrap();
-    let app = app(&stage, config(&stage));
+    let app = app(&stage);
     assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), ["token-accepted census"]);
     stage.deployment.put_secret(&secret, syncwatch_lab::census::TOKEN).await.unwrap();
     assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0]);
@@ -268,25 +250,22 @@ async fn no_token_is_found_in_any_answer_notice_or_log() {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_moment_tell_it_once() {
     let stage = stage_out_of_time().await;
-    let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
-    let clients = Sdk::for_endpoint(stage.aws.endpoint()).unwrap().clients();
-    let store = IncidentStore::new(clients.dynamodb, config(&stage).incidents_table);
-    let topic = Topic::new(clients.sns, config(&stage).topic_arn);
+    let site = app(&stage).0;
     let now = stage.census.clock().now();
     let failed = |sync: &str| {
         let evidence = Evidence::new("the run failed");
         Finding::unhealthy(Check::RunFailed, sync, Severity::Error, evidence, "expired").grouped("auth")
     };
     // All of them have looked at what is open before any of them acts.
-    let begin = || Round::begin(&pipeline, &store, &topic, now);
+    let begin = || Round::begin(&site, Judge::ScheduleVerification, now);
     let rounds = futures::future::try_join_all((0..20).map(|_| begin())).await.unwrap();
     let acted = rounds.into_iter().enumerate().map(|(n, mut round)| {
         let sync = if n % 2 == 0 { "properties-create" } else { "properties-update" };
         let finding = failed(sync);
         async move {
             round.act_on(&[finding]).await;
-            assert_eq!(round.failures, [""; 0]);
-            round.sent.len()
+            assert_eq!(round.failures(), [""; 0]);
+            round.notices().len()
         }
     });
     let sent: usize = futures::future::join_all(acted).await.into_iter().sum();
@@ -311,7 +290,7 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
     let healthy = Finding::healthy(Check::RunFailed, open, Evidence::new("completed"));
     round.act_on(&[healthy, failed(other)]).await;
     let said: Vec<String> =
-        round.sent.iter().map(|sent| format!("{:?} {}", sent.kind, sent.incident)).collect();
+        round.notices().iter().map(|sent| format!("{:?} {}", sent.kind, sent.incident)).collect();
     assert_eq!(
         said,
         [format!("Resolved properties/run-failed/{open}"), format!("Opened properties/run-failed/{other}")]

@@ -16,7 +16,6 @@ use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::PropertyWorld;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
-use webhook_intake::IntakeConfig;
 use webhook_intake::intake::Intake;
 
 const CREATE: u64 = 3_394_022;
@@ -25,10 +24,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 async fn stage() -> Stage {
     let clock = LabClock::set_to("2026-11-24T12:10:00Z".parse().unwrap());
     Stage::set(World::seed_pipeline(clock.now(), 5), clock, Schedules::None).await.unwrap()
-}
-
-fn queue_url(stage: &Stage, key: &str) -> String {
-    stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned()
 }
 
 fn pipeline() -> Pipeline {
@@ -117,12 +112,7 @@ async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_bot
     let stage = stage().await;
     let inbox = Inbox::open().await;
     let now = stage.census.clock().now();
-    let config = IntakeConfig {
-        pipeline: "pipeline.toml".to_owned(),
-        deliveries_queue: queue_url(&stage, "webhook-deliveries"),
-        webhook_secret: "syncwatch/census-webhook".to_owned(),
-    };
-    let intake = Intake::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap()).await;
+    let intake = Intake::new(stage.site("webhook-intake", pipeline()).unwrap()).await;
     let status = async |delivered: &Delivered, now| {
         intake.run(delivered.event(), now).await.unwrap()["statusCode"].as_u64().unwrap()
     };
@@ -157,20 +147,7 @@ async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_bot
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incident_can_be_taken_on() {
     let stage = stage().await;
-    let function = schedule_verification::App::with(
-        schedule_verification::Config {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
-            incidents_table: "syncwatch-incidents".to_owned(),
-            census_secret: "syncwatch/census-token".to_owned(),
-            deliveries_dead_letters: queue_url(&stage, "webhook-deliveries-dead"),
-            notices_dead_letters: queue_url(&stage, "notices-dead"),
-            census_base_url: Some(stage.census.url().to_owned()),
-            heartbeat_secret: None,
-        },
-        pipeline(),
-        &Sdk::for_endpoint(stage.aws.endpoint()).unwrap(),
-    );
+    let function = schedule_verification::App(stage.site("schedule-verification", pipeline()).unwrap());
     let kinds = async |now: Timestamp| {
         let answer = function.run(json!({ "task": "verify" }), now).await.unwrap();
         let kinds = answer["notices"].as_array().unwrap().iter();

@@ -141,8 +141,7 @@ fn links(text: &str) -> BTreeSet<&str> {
 
 #[test]
 fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is_the_operators_own() {
-    let mut expected: BTreeSet<String> =
-        Check::ALL.iter().map(|check| check.runbook_anchor().to_owned()).collect();
+    let mut expected: BTreeSet<String> = Check::ALL.iter().map(|check| check.id().to_owned()).collect();
     expected.extend(ErrorClass::ALL.iter().map(|class| class.id().to_owned()));
     assert_eq!(expected.len(), Check::ALL.len() + ErrorClass::ALL.len(), "a class has the name of a check");
     expected.extend(OPERATORS_OWN.map(str::to_owned));
@@ -397,19 +396,7 @@ impl Desk {
         stage.census.break_door(HttpFault::WebhooksLost);
         let secret = json!({ "token": databricks::TOKEN }).to_string();
         stage.deployment.put_secret(&ResourceId::secret("warehouse"), &secret).await.unwrap();
-        let queue = |key| stage.deployment.queue_url(&ResourceId::queue(key)).unwrap().to_owned();
-        let config = schedule_verification::Config {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
-            incidents_table: "syncwatch-incidents".to_owned(),
-            census_secret: "syncwatch/census-token".to_owned(),
-            deliveries_dead_letters: queue("webhook-deliveries-dead"),
-            notices_dead_letters: queue("notices-dead"),
-            census_base_url: Some(stage.census.url().to_owned()),
-            heartbeat_secret: None,
-        };
-        let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
-        let watcher = schedule_verification::App::with(config, pipeline(), &sdk);
+        let watcher = schedule_verification::App(stage.site("schedule-verification", pipeline()).unwrap());
         let lab = Lab::set(PropertyWorld::as_found(now, 5)).await;
         Self { stage, lab, watcher }
     }
@@ -521,7 +508,7 @@ async fn a_notice_to_stakeholders_has_the_figures_of_the_moment_and_names_those_
     let said = desk.carry_out(&command).await.unwrap();
     let html = fs::read_to_string(page.path()).unwrap();
     for figure in [
-        "92.47 % (good, not excellent): 18,722 of 20,247 properties",
+        "92.47% (good, not excellent): 18,722 of 20,247 properties",
         "25 to be created, 0 to be updated",
         "failed run of properties-create",
         "completed 2026-11-24 13:0",

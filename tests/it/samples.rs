@@ -1,11 +1,12 @@
 //! Rejected records are sampled where they tell why, nowhere else, and never to anybody's harm.
 
 use jiff::{SignedDuration, Timestamp};
-use schedule_verification::observe::{Found, Walk, Workspace};
+use schedule_verification::observe::{Found, Walk};
 use serde_json::json;
 use syncwatch::census::{Client, Settings};
 use syncwatch::finding::{Check, Finding};
 use syncwatch::judge::judge_sync;
+use syncwatch::observation::Workspace;
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World, runs_json, syncs_json};
 use syncwatch_lab::clock::LabClock;

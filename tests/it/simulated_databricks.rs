@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use daily_validation::judge::{Extent, judge_round};
 use daily_validation::observe::ask_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
 use syncwatch::data_checks::compile;
+use syncwatch::judge::data::{Extent, judge_round};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Error, Statement};

@@ -7,12 +7,10 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use schedule_verification::judge::{judge_absent, judge_workspace};
-use schedule_verification::observe::Workspace;
 use syncwatch::census::wire::{parse_runs_page, parse_syncs_page};
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::{judge_sync, judging_time};
-use syncwatch::observation::{SyncId, SyncObservation};
+use syncwatch::judge::{judge_absent, judge_sync, judge_workspace, judging_time};
+use syncwatch::observation::{SyncId, SyncObservation, Workspace};
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{Fault, World, runs_json, syncs_json};
 

@@ -10,12 +10,12 @@ use nightly_snapshot::observe;
 use nightly_snapshot::plan::{DayPlan, DayRow};
 use nightly_snapshot::rows::{DataFigures, IncidentFigures, Kind, Records, Row};
 use nightly_snapshot::statements::Statements;
-use nightly_snapshot::{App, Config, act};
+use nightly_snapshot::{App, act};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use syncwatch::aws::Sdk;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::env;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
@@ -240,16 +240,9 @@ impl Night {
         let databricks = DatabricksServer::start(engines::sqlite(&file).unwrap()).await.unwrap();
         let secret = json!({ "token": TOKEN }).to_string();
         stage.deployment.put_secret(&ResourceId::secret("warehouse"), &secret).await.unwrap();
-        let config = Config {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
-            incidents_table: "syncwatch-incidents".to_owned(),
-            census_secret: "syncwatch/census-token".to_owned(),
-            warehouse_secret: "syncwatch/warehouse".to_owned(),
-            census_base_url: Some(stage.census.url().to_owned()),
-            databricks_url: Some(databricks.url().to_owned()),
-        };
-        let app = App::with(config, pipeline(), &Sdk::for_endpoint(stage.aws.endpoint()).unwrap());
+        let changed = [(env::DATABRICKS_URL.name, databricks.url())];
+        let site = stage.deployment.site("nightly-snapshot", pipeline(), stage.aws.endpoint(), &changed);
+        let app = App(site.unwrap());
         stage.census.jump(night().duration_since(midnight));
         Self { stage, databricks, direct: engines::sqlite(&file).unwrap(), app, _folder: folder }
     }
@@ -309,7 +302,7 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     assert_eq!(snapshot["days"], json!(["2026-11-24", "2026-11-23"]), "{first}");
     assert_eq!(snapshot["updated"], 0);
     let table = first["table"].as_str().unwrap();
-    assert!(table.contains("92.00 %") && table.lines().count() == 3, "{table}");
+    assert!(table.contains("92%") && table.lines().count() == 3, "{table}");
     let of_day = night.runs_of_day();
     assert!(of_day > 140, "{of_day}");
     let log = night.log().await;

@@ -4,13 +4,13 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use daily_validation::{App, Config, Patience};
+use daily_validation::{App, Patience};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use syncwatch::aws::Sdk;
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::{Finding, Outcome};
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::env;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Warehouse;
 use syncwatch_lab::aws::{
@@ -65,15 +65,11 @@ impl House {
 
     /// A whole round, by a function that has just started, with these checks beside those of the seed.
     async fn round_with(&self, checks: &str) -> Value {
-        let config = Config {
-            pipeline: "pipeline.toml".to_owned(),
-            topic_arn: self.deployment.topic_arn(&ResourceId::topic("notices")).unwrap().to_owned(),
-            incidents_table: "syncwatch-incidents".to_owned(),
-            warehouse_secret: "syncwatch/warehouse".to_owned(),
-            databricks_url: self.databricks.clone(),
-        };
         let pipeline = Pipeline::parse(&format!("{}{checks}", self.pipeline)).unwrap();
-        let app = App::with(config, pipeline, &Sdk::for_endpoint(self.aws.endpoint()).unwrap());
+        let databricks = self.databricks.as_deref().map(|url| (env::DATABRICKS_URL.name, url));
+        let changed: Vec<(&str, &str)> = databricks.into_iter().collect();
+        let site = self.deployment.site("daily-validation", pipeline, self.aws.endpoint(), &changed);
+        let app = App::new(site.unwrap());
         app.with_patience(self.patience).run(json!({ "task": "validate" }), three()).await.unwrap()
     }
 
@@ -112,7 +108,7 @@ fn told(answer: &Value) -> String {
         let Outcome::Unhealthy { evidence, cause, .. } = &finding.outcome else { panic!("{finding}") };
         writeln!(told, "{finding}").unwrap();
         for also in evidence.figures.iter().filter(|figure| figure.name == "failed") {
-            writeln!(told, "also: {}", also.value).unwrap();
+            writeln!(told, "also: {}", also.text()).unwrap();
         }
         writeln!(told, "likely: {cause}").unwrap();
     }

@@ -6,14 +6,6 @@ use syncwatch::notice::{Body, BodyError};
 
 use crate::route::Place;
 
-/// What the function is called with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    Batch(Vec<Record>),
-    /// Answer without looking at anything.
-    Ping,
-}
-
 /// A message of the queue, as Lambda's event source hands it over.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -73,14 +65,9 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// See [`EventError`].
-pub fn read_event(mut event: Value) -> Result<Event, EventError> {
-    if let Some(records) = event.get_mut("Records").map(Value::take) {
-        return serde_json::from_value(records).map(Event::Batch).map_err(EventError::NoMessage);
-    }
-    match event.get("task").and_then(Value::as_str) {
-        Some("ping") => Ok(Event::Ping),
-        _ => Err(EventError::Unknown),
-    }
+pub fn read_event(mut event: Value) -> Result<Vec<Record>, EventError> {
+    let records = event.get_mut("Records").map(Value::take).ok_or(EventError::Unknown)?;
+    serde_json::from_value(records).map_err(EventError::NoMessage)
 }
 
 /// Reads the notice in a message: within the envelope of SNS, or bare if the subscription delivers it raw.

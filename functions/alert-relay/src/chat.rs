@@ -7,7 +7,8 @@ pub mod client;
 
 use serde::Serialize;
 use syncwatch::classify::CLASS_FIGURE;
-use syncwatch::notice::{Body, Kind};
+use syncwatch::incident::NoticeKind;
+use syncwatch::notice::Body;
 
 use crate::pagerduty::is_link;
 use crate::text::{cut, cut_mrkdwn, first_of};
@@ -86,9 +87,9 @@ pub fn render(notice: &Body) -> Message {
 fn finding(notice: &Body) -> String {
     let summary = first_of([notice.summary.as_str(), &notice.title, &notice.dedup_key]);
     let mut text = cut_mrkdwn(summary, SENTENCE_LIMIT);
-    let over = notice.kind == Kind::Resolved;
+    let over = notice.kind == NoticeKind::Resolved;
     if !over && !notice.cause.trim().is_empty() {
-        let label = if notice.kind == Kind::HeldBack || notice.test { "Why" } else { "Likely cause" };
+        let label = if notice.kind == NoticeKind::HeldBack || notice.test { "Why" } else { "Likely cause" };
         text.push_str(&format!("\n*{label}:* {}", cut_mrkdwn(&notice.cause, SENTENCE_LIMIT)));
     }
     text
@@ -106,7 +107,7 @@ fn fields(notice: &Body) -> (Vec<Text>, usize) {
     // Evidence names the class among its figures too, for mail.
     let figures =
         notice.figures.iter().filter(|figure| notice.class.is_none() || figure.name != CLASS_FIGURE);
-    cells.extend(figures.map(|figure| (figure.name.clone(), figure.value.clone())));
+    cells.extend(figures.map(|figure| (figure.name.clone(), figure.text())));
     let left_out = cells.len().saturating_sub(FIELDS);
     let fields = cells.into_iter().take(FIELDS).map(|(name, value)| Text::Marked {
         text: format!(
@@ -150,7 +151,7 @@ fn small_print(notice: &Body, left_out: usize) -> Vec<Text> {
     if left_out > 0 {
         lines.push(format!("{left_out} more {}", if left_out == 1 { "figure" } else { "figures" }));
     }
-    if notice.kind != Kind::Resolved && !notice.test {
+    if notice.kind != NoticeKind::Resolved && !notice.test {
         for contact in notice.contacts.iter().take(CONTACTS) {
             let ways = [&contact.email, &contact.phone].into_iter().flatten();
             let ways: String = ways.map(|way| format!(", {way}")).collect();

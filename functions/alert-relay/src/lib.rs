@@ -2,7 +2,6 @@
 
 pub mod batch;
 pub mod chat;
-mod config;
 pub mod key;
 pub mod ledger;
 pub mod pagerduty;
@@ -21,61 +20,47 @@ use std::collections::BTreeSet;
 use futures::future;
 use jiff::Timestamp;
 use serde_json::Value;
-use syncwatch::aws::Clients;
-use syncwatch::aws::secrets::SecretStore;
 use syncwatch::notice::Body;
-use syncwatch::pipeline::{Channels, Pipeline};
-use syncwatch::runtime::{Env, pipeline_file};
+use syncwatch::pipeline::Channels;
+use syncwatch::runtime::Site;
+use syncwatch::runtime::env::{self, Needs};
 
-use batch::{Answer, Event, Record, put_in_order, read_event, read_notice};
-pub use config::Config;
+use batch::{Answer, Record, put_in_order, read_event, read_notice};
 use ledger::Ledger;
 use pagerduty::client::PagerDuty;
 use post::Patience;
 use relay::{Outlet, Relay, tell_all};
 use route::Channel;
 
-/// Everything that outlives an event.
+/// PagerDuty's own address (PagerDuty developer docs, Events API v2 overview).
+const PAGERDUTY: &str = "https://events.pagerduty.com";
+
+/// The settings of the function. The secrets are read only if their channel is declared.
+pub const NEEDS: Needs = Needs {
+    required: &[env::PIPELINE, env::RELAY_TABLE, env::PAGERDUTY_SECRET, env::CHAT_SECRET],
+    optional: &[env::PAGERDUTY_URL],
+};
+
+/// The function.
 #[derive(Debug)]
 pub struct App {
-    config: Config,
-    pipeline: Pipeline,
-    http: reqwest::Client,
-    secrets: SecretStore,
+    site: Site,
     ledger: Ledger,
     pagerduty: PagerDuty,
     patience: Patience,
 }
 
 impl App {
-    /// Reads the settings and the pipeline, and builds the clients. Does no I/O beyond reading the pipeline's file.
-    ///
-    /// # Errors
-    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
-    pub async fn new(env: &Env) -> anyhow::Result<Self> {
-        let config = Config::from_env(env)?;
-        let pipeline = pipeline_file::load(env, &config.pipeline)?;
-        let clients = Clients::connect().await?;
-        Self::with(config, pipeline, clients, Patience::default())
-    }
-
-    /// Puts the function together from its parts.
+    /// The function, with so much patience for its channels.
     ///
     /// # Errors
     /// PagerDuty's base URL is not one that a routing key may be sent to.
-    pub fn with(
-        config: Config,
-        pipeline: Pipeline,
-        clients: Clients,
-        patience: Patience,
-    ) -> anyhow::Result<Self> {
+    pub fn new(site: Site, patience: Patience) -> anyhow::Result<Self> {
+        let url = site.optional(env::PAGERDUTY_URL).unwrap_or(PAGERDUTY);
         Ok(Self {
-            secrets: SecretStore::new(clients.secrets),
-            ledger: Ledger::new(clients.dynamodb, config.relay_table.clone()),
-            pagerduty: PagerDuty::new(clients.http.clone(), &config.pagerduty_url, patience)?,
-            http: clients.http,
-            pipeline,
-            config,
+            ledger: Ledger::new(site.sdk().dynamodb(), site.setting(env::RELAY_TABLE)),
+            pagerduty: PagerDuty::new(site.sdk().http.clone(), url, patience)?,
+            site,
             patience,
         })
     }
@@ -86,15 +71,12 @@ impl App {
     /// The event is none of ours. That a notice did not reach a channel is no error here but a part of the answer, so
     /// that the queue tries that message again and no other.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        match read_event(event)? {
-            Event::Ping => Ok(serde_json::json!({ "pong": self.pipeline.name })),
-            Event::Batch(records) => Ok(serde_json::to_value(self.relay(&records, now).await)?),
-        }
+        Ok(serde_json::to_value(self.relay(&read_event(event)?, now).await)?)
     }
 
     /// Tells every declared channel of every notice that it has not been told of.
     async fn relay(&self, records: &[Record], now: Timestamp) -> Answer {
-        let channels = self.pipeline.channels;
+        let channels = self.site.pipeline.channels;
         if channels == Channels::default() {
             tracing::info!(
                 messages = records.len(),
@@ -137,13 +119,15 @@ impl App {
     }
 
     fn outlet(&self, channel: Channel) -> Outlet<'_> {
-        let (secrets, patience) = (&self.secrets, self.patience);
+        let (secrets, patience) = (&self.site.secrets, self.patience);
         match channel {
             Channel::PagerDuty => {
-                Outlet::PagerDuty { client: &self.pagerduty, secrets, secret: &self.config.pagerduty_secret }
+                let secret = self.site.setting(env::PAGERDUTY_SECRET);
+                Outlet::PagerDuty { client: &self.pagerduty, secrets, secret }
             }
             Channel::Chat => {
-                Outlet::Chat { http: &self.http, secrets, secret: &self.config.chat_secret, patience }
+                let secret = self.site.setting(env::CHAT_SECRET);
+                Outlet::Chat { http: &self.site.sdk().http, secrets, secret, patience }
             }
         }
     }

@@ -2,13 +2,11 @@
 
 use std::process::ExitCode;
 
-use alert_relay::App;
-use syncwatch::runtime::{self, Env};
+use alert_relay::post::Patience;
+use alert_relay::{App, NEEDS};
+use syncwatch::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let env = Env::process();
-    runtime::log::init(&env);
-    let app = App::new(&env).await;
-    runtime::serve(&env, app, App::run).await
+    runtime::run(NEEDS, async |site| App::new(site, Patience::default()), App::run).await
 }

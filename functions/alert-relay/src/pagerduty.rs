@@ -153,7 +153,7 @@ fn figures(notice: &Body) -> BTreeMap<String, String> {
         if !told.is_empty() {
             told.push_str(", ");
         }
-        told.push_str(&figure.value);
+        told.push_str(&figure.text());
     }
     for told in figures.values_mut() {
         *told = cut(told, TEXT_LIMIT);

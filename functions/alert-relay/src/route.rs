@@ -7,7 +7,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 use syncwatch::finding::Severity;
-use syncwatch::notice::{Body, Kind};
+use syncwatch::incident::NoticeKind;
+use syncwatch::notice::Body;
 use syncwatch::pipeline::Channels;
 
 use crate::key::Fingerprint;
@@ -175,7 +176,7 @@ impl fmt::Display for SkipReason {
 /// * else                                      => as the severity says
 pub fn decide(notice: &Body, channel: Channel, lowest: Option<Severity>, told: Option<&Told>) -> Route {
     let Some(lowest) = lowest else { return Route::Skip(SkipReason::NotDeclared) };
-    if notice.kind == Kind::HeldBack && channel == Channel::PagerDuty {
+    if notice.kind == NoticeKind::HeldBack && channel == Channel::PagerDuty {
         return Route::Skip(SkipReason::NoIncident);
     }
     let place = Place::of(notice);
@@ -188,18 +189,20 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Option<Severity>, told: O
     // Not `told.open` alone: what is open may be an earlier incident of the key whose end was lost.
     let open_now = told.is_some_and(|told| told.open && told.place.opened_at == place.opened_at);
     let action = match notice.kind {
-        Kind::Resolved => Action::Resolve,
-        Kind::HeldBack => Action::Inform,
-        Kind::Opened | Kind::Flapping | Kind::Worsened | Kind::Reminder | Kind::StoppedReporting => {
-            Action::Trigger
-        }
+        NoticeKind::Resolved => Action::Resolve,
+        NoticeKind::HeldBack => Action::Inform,
+        NoticeKind::Opened
+        | NoticeKind::Flapping
+        | NoticeKind::Worsened
+        | NoticeKind::Reminder
+        | NoticeKind::StoppedReporting => Action::Trigger,
     };
     let reason = match notice.kind {
         _ if notice.test => SendReason::Test,
-        Kind::HeldBack => SendReason::SilenceEnded,
-        Kind::Resolved if open => SendReason::WasTold,
+        NoticeKind::HeldBack => SendReason::SilenceEnded,
+        NoticeKind::Resolved if open => SendReason::WasTold,
         _ if notice.severity < lowest => return Route::Skip(SkipReason::BelowLowest),
-        Kind::Reminder if channel == Channel::PagerDuty => {
+        NoticeKind::Reminder if channel == Channel::PagerDuty => {
             if open_now {
                 return Route::Skip(SkipReason::PagerDutyEscalates);
             }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use syncwatch::finding::{Figure, Severity};
-use syncwatch::notice::{Body, Contact, Kind, SCHEMA};
+use syncwatch::figure::Figure;
+use syncwatch::finding::Severity;
+use syncwatch::incident::NoticeKind;
+use syncwatch::notice::{Body, Contact, SCHEMA};
 
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -38,27 +40,27 @@ pub(crate) fn status(status: u16, body: &str) -> ResponseTemplate {
 }
 
 /// Every kind.
-pub(crate) const KINDS: [Kind; 7] = [
-    Kind::Opened,
-    Kind::Flapping,
-    Kind::Worsened,
-    Kind::Reminder,
-    Kind::StoppedReporting,
-    Kind::Resolved,
-    Kind::HeldBack,
+pub(crate) const KINDS: [NoticeKind; 7] = [
+    NoticeKind::Opened,
+    NoticeKind::Flapping,
+    NoticeKind::Worsened,
+    NoticeKind::Reminder,
+    NoticeKind::StoppedReporting,
+    NoticeKind::Resolved,
+    NoticeKind::HeldBack,
 ];
 
 /// A notice of the first incident of a key. Tests change what they are about.
-pub(crate) fn notice(kind: Kind, severity: Severity, sequence: u32) -> Body {
-    let resolved = kind == Kind::Resolved;
+pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Body {
+    let resolved = kind == NoticeKind::Resolved;
     let word = match kind {
-        Kind::Opened => severity.to_string(),
-        Kind::Flapping => format!("{severity}, flapping"),
-        Kind::Worsened => format!("{severity}, worse"),
-        Kind::Reminder => format!("{severity}, still"),
-        Kind::StoppedReporting => format!("{severity}, unknown"),
-        Kind::Resolved => "resolved".to_owned(),
-        Kind::HeldBack => "held back".to_owned(),
+        NoticeKind::Opened => severity.to_string(),
+        NoticeKind::Flapping => format!("{severity}, flapping"),
+        NoticeKind::Worsened => format!("{severity}, worse"),
+        NoticeKind::Reminder => format!("{severity}, still"),
+        NoticeKind::StoppedReporting => format!("{severity}, unknown"),
+        NoticeKind::Resolved => "resolved".to_owned(),
+        NoticeKind::HeldBack => "held back".to_owned(),
     };
     Body {
         schema: SCHEMA.to_owned(),
@@ -71,8 +73,8 @@ pub(crate) fn notice(kind: Kind, severity: Severity, sequence: u32) -> Body {
         check: "error-rate".to_owned(),
         subject: "properties-create".to_owned(),
         severity,
-        title: format!("[{word}] properties-create: error rate: 12.0 % of 50 records failed, limit 5 %"),
-        summary: "12.0 % of 50 records failed or were invalid, limit 5 %".to_owned(),
+        title: format!("[{word}] properties-create: error rate: 12% of 50 records failed, limit 5%"),
+        summary: "12% of 50 records failed or were invalid, limit 5%".to_owned(),
         figures: vec![figure("newest run", "4711"), figure("failed & invalid", "6"), figure("processed", "50")],
         cause: "a required field <Phone__c> is missing".to_owned(),
         class: Some("required-field".to_owned()),
@@ -95,7 +97,7 @@ pub(crate) fn notice(kind: Kind, severity: Severity, sequence: u32) -> Body {
 }
 
 pub(crate) fn figure(name: &str, value: &str) -> Figure {
-    Figure { name: name.to_owned(), value: value.to_owned() }
+    Figure::new(name, value)
 }
 
 /// Makes every text of a notice out of the given ones, in turn.
@@ -117,7 +119,7 @@ pub(crate) fn stuffed(mut notice: Body, texts: &[String]) -> Body {
     for text in [&mut notice.class, &mut notice.runbook, &mut notice.command, &mut notice.link] {
         *text = Some(next());
     }
-    notice.figures = (0..60).map(|_| Figure { name: next(), value: next() }).collect();
+    notice.figures = (0..60).map(|_| Figure::new(&next(), next())).collect();
     for contact in &mut notice.contacts {
         *contact = Contact { name: next(), role: next(), email: Some(next()), phone: Some(next()) };
     }

@@ -4,7 +4,7 @@ mod world;
 
 use serde_json::json;
 use syncwatch::finding::Severity;
-use syncwatch::notice::Kind;
+use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Channels;
 
 use crate::samples::{notice, status};
@@ -13,8 +13,12 @@ use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 #[tokio::test]
 async fn an_incident_is_told_from_its_begin_to_its_end() {
     let world = World::start(both()).await;
-    for (kind, sequence) in [(Kind::Opened, 1), (Kind::Worsened, 2), (Kind::Reminder, 3), (Kind::Resolved, 4)]
-    {
+    for (kind, sequence) in [
+        (NoticeKind::Opened, 1),
+        (NoticeKind::Worsened, 2),
+        (NoticeKind::Reminder, 3),
+        (NoticeKind::Resolved, 4),
+    ] {
         let answer = world.relay(&[notice(kind, Severity::Critical, sequence)]).await;
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
@@ -27,8 +31,8 @@ async fn an_incident_is_told_from_its_begin_to_its_end() {
 #[tokio::test]
 async fn a_batch_in_any_order_is_told_in_the_right_one_and_once() {
     let world = World::start(both()).await;
-    let opened = notice(Kind::Opened, Severity::Critical, 1);
-    let resolved = notice(Kind::Resolved, Severity::Critical, 2);
+    let opened = notice(NoticeKind::Opened, Severity::Critical, 1);
+    let resolved = notice(NoticeKind::Resolved, Severity::Critical, 2);
     let batch = [resolved.clone(), opened.clone(), resolved, opened];
     assert_eq!(failures(&world.relay(&batch).await), [""; 0]);
     assert_eq!(world.pagerduty.actions().await, ["trigger", "resolve"]);
@@ -38,7 +42,7 @@ async fn a_batch_in_any_order_is_told_in_the_right_one_and_once() {
 #[tokio::test]
 async fn a_notice_below_the_limit_of_a_channel_goes_to_the_other() {
     let world = World::start(both()).await;
-    assert_eq!(failures(&world.relay(&[notice(Kind::Opened, Severity::Warning, 1)]).await), [""; 0]);
+    assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Warning, 1)]).await), [""; 0]);
     assert_eq!(world.pagerduty.requests().await.len(), 0);
     assert_eq!(world.chat.requests().await.len(), 1);
 }
@@ -47,7 +51,7 @@ async fn a_notice_below_the_limit_of_a_channel_goes_to_the_other() {
 async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_retry_tells_it_only() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![status(503, ""), status(503, ""), status(503, "")]).await;
-    let opened = [notice(Kind::Opened, Severity::Critical, 1)];
+    let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
     assert_eq!(world.chat.requests().await.len(), 1);
     assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
@@ -59,9 +63,9 @@ async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_re
 async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![status(503, ""), status(503, ""), status(503, "")]).await;
-    let mut other = notice(Kind::Opened, Severity::Critical, 1);
+    let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
-    let batch = [notice(Kind::Opened, Severity::Critical, 1), other];
+    let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
     assert_eq!(failures(&world.relay(&batch).await), ["message-0", "message-1"]);
     assert_eq!(world.pagerduty.requests().await.len(), 3);
     assert_eq!(world.chat.requests().await.len(), 2);
@@ -73,9 +77,9 @@ async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
 async fn a_notice_that_pagerduty_refuses_fails_alone() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![status(400, r#"{"message":"Event object is invalid"}"#)]).await;
-    let mut other = notice(Kind::Opened, Severity::Critical, 1);
+    let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
-    let batch = [notice(Kind::Opened, Severity::Critical, 1), other];
+    let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
     assert_eq!(failures(&world.relay(&batch).await), ["message-0"]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
 }
@@ -83,18 +87,18 @@ async fn a_notice_that_pagerduty_refuses_fails_alone() {
 #[tokio::test]
 async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
     let world = World::start(both()).await;
-    world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await;
+    world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
     world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string());
     // Within the time for which a secret is cached, and after it.
     for (sequence, minutes) in [(2, 1), (3, 20)] {
-        let worsened = notice(Kind::Worsened, Severity::Critical, sequence);
+        let worsened = notice(NoticeKind::Worsened, Severity::Critical, sequence);
         let at = now() + jiff::SignedDuration::from_mins(minutes);
         assert_eq!(failures(&world.relay_at(&[worsened], at).await), [""; 0]);
     }
     let later = now() + jiff::SignedDuration::from_mins(21);
-    let mut other = notice(Kind::Opened, Severity::Critical, 1);
+    let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
-    world.relay_at(&[notice(Kind::Resolved, Severity::Critical, 4), other], later).await;
+    world.relay_at(&[notice(NoticeKind::Resolved, Severity::Critical, 4), other], later).await;
     let keys: Vec<_> =
         world.pagerduty.requests().await.iter().map(|event| event["routing_key"].clone()).collect();
     assert_eq!(keys, [OLD_KEY, OLD_KEY, OLD_KEY, OLD_KEY, NEW_KEY]);
@@ -107,10 +111,10 @@ async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
 #[tokio::test]
 async fn a_resolve_whose_key_is_gone_waits_for_it_to_be_put_back() {
     let world = World::start(both()).await;
-    world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await;
+    world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
     world.put_secret("pagerduty", NEW_KEY);
     let later = now() + jiff::SignedDuration::from_mins(20);
-    let resolved = [notice(Kind::Resolved, Severity::Critical, 2)];
+    let resolved = [notice(NoticeKind::Resolved, Severity::Critical, 2)];
     assert_eq!(failures(&world.relay_at(&resolved, later).await), ["message-0"]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
     world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string());
@@ -124,7 +128,7 @@ async fn a_resolve_whose_key_is_gone_waits_for_it_to_be_put_back() {
 #[tokio::test]
 async fn what_is_being_told_by_another_invocation_is_tried_again_later() {
     let world = World::start(both()).await;
-    let opened = [notice(Kind::Opened, Severity::Critical, 1)];
+    let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     let id = "pagerduty/properties/error-rate/properties-create";
     let until = (now() + jiff::SignedDuration::from_mins(1)).as_millisecond().to_string();
     world.put_item(id, &json!({ "leased_by": {"S": "another"}, "leased_until": {"N": until} }));
@@ -139,7 +143,7 @@ async fn what_is_being_told_by_another_invocation_is_tried_again_later() {
 #[tokio::test]
 async fn two_invocations_with_the_same_notice_tell_it_once() {
     let world = World::start(both()).await;
-    let opened = [notice(Kind::Opened, Severity::Critical, 1)];
+    let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     let (one, two) = futures::future::join(world.relay(&opened), world.relay(&opened)).await;
     // One of them may have found the other at it; the queue then brings the message again.
     if !(failures(&one).is_empty() && failures(&two).is_empty()) {
@@ -152,7 +156,7 @@ async fn two_invocations_with_the_same_notice_tell_it_once() {
 #[tokio::test]
 async fn what_is_no_notice_fails_and_the_rest_goes_out() {
     let world = World::start(both()).await;
-    let good = serde_json::to_string(&notice(Kind::Opened, Severity::Critical, 1)).unwrap();
+    let good = serde_json::to_string(&notice(NoticeKind::Opened, Severity::Critical, 1)).unwrap();
     let event = json!({ "Records": [
         { "messageId": "bad", "body": "hello" },
         { "messageId": "good", "body": good },
@@ -165,14 +169,14 @@ async fn what_is_no_notice_fails_and_the_rest_goes_out() {
 #[tokio::test]
 async fn with_no_channel_declared_messages_are_done_and_nothing_is_asked() {
     let world = World::start(Channels::default()).await;
-    assert_eq!(failures(&world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await), [""; 0]);
+    assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
     assert_eq!(world.aws_calls().await, [""; 0]);
 }
 
 #[tokio::test]
 async fn only_the_secret_of_a_declared_channel_is_read() {
     let world = World::start(Channels { pagerduty: None, ..both() }).await;
-    assert_eq!(failures(&world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await), [""; 0]);
+    assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
     let read: Vec<_> = world.aws_calls().await.into_iter().filter(|call| call.contains("Secret")).collect();
     assert_eq!(read, ["secretsmanager.GetSecretValue chat"]);
 }
@@ -181,29 +185,23 @@ async fn only_the_secret_of_a_declared_channel_is_read() {
 async fn a_secret_that_cannot_be_used_fails_its_channel_only() {
     let world = World::start(both()).await;
     world.put_secret("pagerduty", "too-short");
-    assert_eq!(failures(&world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await), ["message-0"]);
+    assert_eq!(
+        failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await),
+        ["message-0"]
+    );
     assert_eq!(world.chat.requests().await.len(), 1);
     world.put_secret("pagerduty", NEW_KEY);
-    assert_eq!(failures(&world.relay(&[notice(Kind::Opened, Severity::Critical, 1)]).await), [""; 0]);
+    assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_revoked_webhook_is_read_anew_at_the_next_try() {
     let world = World::start(both()).await;
     world.chat.script(vec![status(404, "no_service")]).await;
-    let opened = [notice(Kind::Opened, Severity::Critical, 1)];
+    let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
     world.put_secret("chat", &format!("{}{CHAT_PATH}/new", world.chat.uri()));
     assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
     assert_eq!(world.chat.paths().await, [CHAT_PATH.to_owned(), format!("{CHAT_PATH}/new")]);
     assert_eq!(world.pagerduty.actions().await, ["trigger"]);
-}
-
-#[tokio::test]
-async fn a_ping_is_answered_without_looking_at_anything() {
-    let world = World::start(both()).await;
-    let answer = world.run(json!({ "task": "ping" }), now()).await.unwrap();
-    assert_eq!(answer, json!({ "pong": "properties" }));
-    assert!(world.run(json!({ "Records": [{ "body": "" }] }), now()).await.is_err());
-    assert_eq!(world.aws_calls().await, [""; 0]);
 }

@@ -2,13 +2,10 @@
 
 use std::process::ExitCode;
 
-use daily_validation::App;
-use syncwatch::runtime::{self, Env};
+use daily_validation::{App, NEEDS};
+use syncwatch::runtime;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let env = Env::process();
-    runtime::log::init(&env);
-    let app = App::new(&env).await;
-    runtime::serve(&env, app, App::run).await
+    runtime::run(NEEDS, async |site| Ok::<_, anyhow::Error>(App::new(site)), App::run).await
 }

@@ -1,20 +1,87 @@
 //! Asks the warehouse: one statement for each table, within the time that the function has.
 
+use std::time::Duration;
+
+use anyhow::Context;
 use futures::{StreamExt, stream};
-use syncwatch::data_checks::Scan;
-use syncwatch::judge::data::Trouble;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use syncwatch::data_checks::{DataCheck, Scan, compile, samples_statement};
+use syncwatch::finding::{Check, Finding};
+use syncwatch::judge::data::{Extent, Looked, Trouble, judge_closed, judge_round, with_samples};
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::sql::{Answer, Error};
+use syncwatch::sql::{BadName, Dialect};
+use syncwatch::warehouse::Limits;
 
 /// Statements that are asked at the same time. A small warehouse runs some ten at once, and others want it too.
 const CONCURRENT_STATEMENTS: usize = 4;
 
-/// A statement, and what came of it.
-#[derive(Debug)]
-pub struct Looked<'c> {
-    pub scan: Scan<'c>,
-    /// The answer; `None` if it was not asked, since the warehouse does not answer.
-    pub answer: Option<Result<Answer, Error>>,
+/// How long the warehouse is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// How long all statements of a round may take together, a warehouse that starts included.
+    pub round: Duration,
+    /// How long one statement may run.
+    pub statement: Duration,
+}
+
+impl Default for Patience {
+    /// 80 s and a minute: the rest of the function's time is for acting.
+    fn default() -> Self {
+        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
+    }
+}
+
+/// The checks that an event asks for.
+///
+/// # Errors
+/// `pipeline.toml` has no check of that name.
+pub fn asked_for<'p>(
+    pipeline: &'p Pipeline,
+    only: Option<&str>,
+) -> anyhow::Result<(Vec<&'p DataCheck>, Extent)> {
+    let all = &pipeline.checks;
+    let Some(name) = only else { return Ok((all.iter().collect(), Extent::Whole)) };
+    let check = all.iter().find(|check| check.name == name).with_context(|| {
+        let names: Vec<&str> = all.iter().take(20).map(|check| check.name.as_str()).collect();
+        format!("pipeline.toml has no check {name:?}; it has {}", names.join(", "))
+    })?;
+    Ok((vec![check], Extent::OneCheck))
+}
+
+/// Asks the warehouse and judges what it answers; and how many statements that took.
+///
+/// # Errors
+/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+pub async fn findings(
+    site: &Site,
+    patience: Patience,
+    checks: &[&DataCheck],
+    extent: Extent,
+    now: Timestamp,
+) -> anyhow::Result<(Vec<Finding>, usize)> {
+    let pipeline = &site.pipeline;
+    let Some(declared) = &pipeline.warehouse else { return Ok((Vec::new(), 0)) };
+    let scans = compile(checks.iter().copied(), declared.dialect(), &pipeline.time_zone, now)
+        .context("a name in pipeline.toml cannot be used")?;
+    let statements = scans.len();
+    if scans.is_empty() {
+        return Ok((Vec::new(), statements));
+    }
+    let limits = Limits { time: patience.statement, ..Limits::default() };
+    // A little less than the round has, so that a warehouse which does not start is reported as that.
+    let start_limit = patience.round.mul_f64(0.9);
+    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+        Ok(warehouse) => warehouse,
+        Err(why) => return Ok((judge_closed(&scans, &why), statements)),
+    };
+    let asker = Asker::new(&warehouse, patience.round);
+    let looked = ask_all(asker, scans).await;
+    let findings = judge_round(&looked, extent, now);
+    let findings = with_sample_keys(asker, findings, checks, declared.dialect(), &pipeline.time_zone, now);
+    Ok((findings.await?, statements))
 }
 
 /// Asks every statement. The first one goes alone: if the warehouse does not answer it, the others are not asked.
@@ -37,4 +104,28 @@ pub async fn ask_all<'c>(asker: Asker<'_>, scans: Vec<Scan<'c>>) -> Vec<Looked<'
 async fn look<'c>(asker: Asker<'_>, scan: Scan<'c>) -> Looked<'c> {
     let answer = asker.ask(&scan.statement).await;
     Looked { scan, answer: Some(answer) }
+}
+
+/// Adds sample keys to findings of duplicates.
+///
+/// # Errors
+/// A name in `pipeline.toml` cannot be used in SQL.
+async fn with_sample_keys(
+    asker: Asker<'_>,
+    mut findings: Vec<Finding>,
+    checks: &[&DataCheck],
+    dialect: Dialect,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Result<Vec<Finding>, BadName> {
+    for finding in &mut findings {
+        if finding.check != Check::Duplicates || !finding.is_unhealthy() {
+            continue;
+        }
+        let Some(check) = checks.iter().find(|check| check.name == finding.subject) else { continue };
+        if let Some(statement) = samples_statement(check, dialect, zone, now)? {
+            *finding = with_samples(finding.clone(), &asker.ask(&statement).await);
+        }
+    }
+    Ok(findings)
 }

@@ -22,6 +22,21 @@ pub enum Scope {
     Day(Date),
 }
 
+/// What an event asks for: a night, or one day that may still be had.
+///
+/// # Errors
+/// The day has not begun, or its runs are too old to be had.
+pub fn scope(date: Option<Date>, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Scope> {
+    let Some(day) = date else { return Ok(Scope::Night) };
+    let today = day_of(now, zone);
+    anyhow::ensure!(day <= today, "{day} has not begun yet: name a day up to {today}");
+    anyhow::ensure!(
+        day >= days_before(today, 366),
+        "{day} is more than a year ago: its runs cannot be had any more"
+    );
+    Ok(Scope::Day(day))
+}
+
 /// What the audit log has of days.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredDays {

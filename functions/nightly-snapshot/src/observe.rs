@@ -10,6 +10,7 @@ use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::Trouble;
+use syncwatch::judge::success::Tally;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
@@ -17,7 +18,6 @@ use syncwatch::sql::{Error, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
-use crate::judge::Tally;
 use crate::plan::{DataLook, HistoryEnd, IncidentLook, SyncRuns};
 use crate::rows::{DataFigures, Row};
 use crate::statements::Statements;

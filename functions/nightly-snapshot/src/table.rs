@@ -1,5 +1,7 @@
 //! A snapshot as a table that a person can read. Pure.
 
+use syncwatch::text;
+
 use crate::plan::DayPlan;
 use crate::rows::cut;
 
@@ -42,7 +44,9 @@ fn line(plan: &DayPlan) -> [String; 10] {
     let row = &plan.day;
     let count = |count: Option<i64>| count.map_or("?".to_owned(), |count| count.to_string());
     let pair = |a, b| format!("{} / {}", count(a), count(b));
-    let percent = |percent: Option<f64>| percent.map_or("?".to_owned(), |percent| format!("{percent:.2} %"));
+    let percent = |percent: Option<f64>| {
+        percent.map_or("?".to_owned(), |percent| text::percent(text::rounded(percent, 2, &[])))
+    };
     let none_to_deliver = row.records.processed == Some(0) && row.records.error_rate.is_none();
     [
         row.snapshot_date.to_string(),

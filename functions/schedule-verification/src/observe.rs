@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, future, stream};
-use jiff::SignedDuration;
-use syncwatch::aws::queue::Queue;
+use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::{Client, Error, SyncPage};
-use syncwatch::observation::{ObservedSync, SyncId, SyncObservation, Unread};
+use syncwatch::observation::{
+    DeadLetterKind, DeadLetters, ObservedSync, SyncId, SyncObservation, Unread, Workspace,
+};
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::rounds::Itself;
+use syncwatch::runtime::{Site, env};
 
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
@@ -19,47 +22,25 @@ const GIVE_UP_AFTER: usize = 3;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
-/// What was read of the workspace as a whole.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Workspace {
-    pub listed: usize,
-    /// Declared syncs whose runs could not be read.
-    pub unread_runs: usize,
-    /// Whether the list was read to its end.
-    pub read_to_end: bool,
-    /// What Census did not answer, if anything.
-    pub trouble: Option<Unread>,
-    /// How far the clock of Census is ahead of ours; negative when it is behind.
-    pub vendor_clock_ahead: Option<SignedDuration>,
-    /// Ids of the first few syncs that nobody declared.
-    pub undeclared: Vec<SyncId>,
-    pub undeclared_count: usize,
-}
-
-/// What could not be handled, and lies in a dead-letter queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Letters {
-    /// Webhooks that the worker can make no sense of.
-    Deliveries,
-    /// Notices that the relay could not pass on.
-    Notices,
-}
-
-/// A dead-letter queue, as it was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeadLetters {
-    pub letters: Letters,
-    /// How many there are, `None` if SQS did not say; or why it could not be looked at.
-    pub count: Result<Option<u64>, String>,
-}
-
-/// Counts what lies in the dead-letter queues.
-pub async fn dead_letters(queues: &[(Letters, Queue)]) -> Vec<DeadLetters> {
-    future::join_all(queues.iter().map(async |(letters, queue)| DeadLetters {
-        letters: *letters,
-        count: queue.depth().await.map_err(|error| error.to_string()),
-    }))
-    .await
+/// Looks at Syncwatch itself: its dead-letter queues, and the records of the functions that run at night.
+pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
+    let queues = [
+        (DeadLetterKind::Deliveries, env::DELIVERIES_DEAD_LETTERS),
+        (DeadLetterKind::Notices, env::NOTICES_DEAD_LETTERS),
+    ];
+    let dead_letters = queues.map(async |(kind, setting)| DeadLetters {
+        kind,
+        count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
+    });
+    let name = &site.pipeline.name;
+    let (dead_letters, validated, snapshot) =
+        future::join3(future::join_all(dead_letters), store.last_round(name), store.last_snapshot(name))
+            .await;
+    Itself {
+        dead_letters,
+        validated: validated.map_err(|error| error.to_string()),
+        snapshot: snapshot.map_err(|error| error.to_string()),
+    }
 }
 
 /// One declared sync, as it was found.

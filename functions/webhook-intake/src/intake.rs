@@ -2,20 +2,22 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use syncwatch::aws::Sdk;
 use syncwatch::aws::queue::Queue;
-use syncwatch::aws::secrets::SecretStore;
 use syncwatch::metrics::Metric;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::{Env, metrics, pipeline_file};
+use syncwatch::runtime::env::{self, Needs};
+use syncwatch::runtime::{Site, metrics};
 
-use crate::config::IntakeConfig;
 use crate::delivery::Glimpse;
 use crate::keyring::{Keyring, NoKeys};
 use crate::request::Request;
 use crate::verify::{Refusal, Verdict, admit};
 
-/// Everything of the intake that outlives an event.
+/// The settings of the intake.
+pub const NEEDS: Needs =
+    Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
+
+/// The intake.
 #[derive(Debug)]
 pub struct Intake {
     pipeline: Pipeline,
@@ -35,32 +37,18 @@ enum Answer {
 }
 
 impl Intake {
-    /// Reads the settings, the pipeline and the secret.
+    /// The intake, with the secret read.
     ///
-    /// A secret that cannot be used is told in the log at once, and by every event until there is one that can: it is
-    /// put into Secrets Manager after the function exists, for Census shows it when the function's URL is registered.
-    ///
-    /// # Errors
-    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
-    pub async fn new(env: &Env) -> anyhow::Result<Self> {
-        let config = IntakeConfig::from_env(env)?;
-        let pipeline = pipeline_file::load(env, &config.pipeline)?;
-        let sdk = Sdk::connect().await?;
-        let intake = Self::with(config, pipeline, &sdk).await;
-        if let Some(why) = intake.keyring.trouble() {
+    /// A secret that cannot be used is logged at once, and reported by every event until there is one that can: it is put
+    /// into Secrets Manager after the function exists, for Census shows it when the function's URL is registered.
+    pub async fn new(site: Site) -> Self {
+        let (queue, secret) =
+            (site.queue(env::DELIVERIES_QUEUE), site.setting(env::WEBHOOK_SECRET).to_owned());
+        let keyring = Keyring::open(site.secrets, secret).await;
+        if let Some(why) = keyring.trouble() {
             tracing::error!(%why, "webhooks cannot be verified");
         }
-        Ok(intake)
-    }
-
-    /// Puts the intake together from its parts, and reads the secret.
-    pub async fn with(config: IntakeConfig, pipeline: Pipeline, sdk: &Sdk) -> Self {
-        let setting = "SYNCWATCH_DELIVERIES_QUEUE (infra/functions.json)";
-        Self {
-            pipeline,
-            keyring: Keyring::open(SecretStore::new(sdk.secrets()), config.webhook_secret).await,
-            queue: Queue::new(sdk.sqs(), config.deliveries_queue, setting),
-        }
+        Self { pipeline: site.pipeline, keyring, queue }
     }
 
     /// Answers one event. `now` is when it arrived.
@@ -68,9 +56,6 @@ impl Intake {
     /// # Errors
     /// The event is unknown, or the secret is not one to verify with; names it and the remedy.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        if event.get("task").is_some_and(|task| task == "ping") {
-            return Ok(json!({ "pong": self.pipeline.name }));
-        }
         let request = Request::read(event)?;
         let answer = self.receive(&request, now).await?;
         answer.log(request.source_ip.as_deref());

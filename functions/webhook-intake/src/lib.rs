@@ -14,7 +14,4 @@ mod observe;
 pub mod triage;
 pub mod worker;
 
-mod config;
-
-pub use config::{IntakeConfig, WorkerConfig};
 pub use request::{NotARequest, Request};

@@ -1,14 +1,12 @@
-//! The Lambda function behind the Function URL: wiring only.
+//! The Lambda function: wiring only.
 
 use std::process::ExitCode;
 
-use syncwatch::runtime::{self, Env};
-use webhook_intake::intake::Intake;
+use syncwatch::runtime;
+use webhook_intake::intake::{self, Intake};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let env = Env::process();
-    runtime::log::init(&env);
-    let app = Intake::new(&env).await;
-    runtime::serve(&env, app, Intake::run).await
+    runtime::run(intake::NEEDS, async |site| Ok::<_, anyhow::Error>(Intake::new(site).await), Intake::run)
+        .await
 }

@@ -5,23 +5,18 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, future, stream};
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use syncwatch::aws::Clients;
+use serde_json::Value;
 use syncwatch::aws::deliveries::DeliveryStore;
-use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::aws::secrets::SecretStore;
-use syncwatch::aws::topic::Topic;
-use syncwatch::census;
-use syncwatch::finding::Finding;
+use syncwatch::finding::{Finding, Judge};
 use syncwatch::judge::{judge_sync, judging_time};
 use syncwatch::metrics::Metric;
 use syncwatch::observation::Unread;
 use syncwatch::observe::Sampler;
-use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::pipeline::Sync;
 use syncwatch::round::Round;
-use syncwatch::runtime::{Env, metrics, pipeline_file};
+use syncwatch::runtime::env::{self, Needs};
+use syncwatch::runtime::{Site, metrics};
 
-use crate::config::WorkerConfig;
 use crate::delivery::{Delivery, Poison};
 use crate::observe::{self, Reading, Seen};
 use crate::triage::{Counts, Fate, Hint, Kept, Left, Message, Triage, answer, settle, unread};
@@ -33,16 +28,23 @@ const REREAD_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs
 /// Syncs that are read at the same time.
 const CONCURRENT_READS: usize = 5;
 
-/// Everything of the worker that outlives an event.
+/// The settings of the worker.
+pub const NEEDS: Needs = Needs {
+    required: &[
+        env::PIPELINE,
+        env::TOPIC_ARN,
+        env::INCIDENTS_TABLE,
+        env::DELIVERIES_TABLE,
+        env::CENSUS_SECRET,
+    ],
+    optional: &[env::CENSUS_BASE_URL],
+};
+
+/// The worker.
 #[derive(Debug)]
 pub struct Worker {
-    config: WorkerConfig,
-    pipeline: Pipeline,
-    http: reqwest::Client,
-    secrets: SecretStore,
+    site: Site,
     deliveries: DeliveryStore,
-    incidents: IncidentStore,
-    topic: Topic,
     patience: Patience,
 }
 
@@ -70,29 +72,10 @@ struct Judged {
 }
 
 impl Worker {
-    /// Reads the settings and the pipeline, and builds the clients. Does no I/O beyond reading the pipeline's file.
-    ///
-    /// # Errors
-    /// Names the setting, or the line of `pipeline.toml`, and the remedy.
-    pub async fn new(env: &Env) -> anyhow::Result<Self> {
-        let config = WorkerConfig::from_env(env)?;
-        let pipeline = pipeline_file::load(env, &config.pipeline)?;
-        let clients = Clients::connect().await?;
-        Ok(Self::with(config, pipeline, clients))
-    }
-
-    /// Puts the worker together from its parts.
-    pub fn with(config: WorkerConfig, pipeline: Pipeline, clients: Clients) -> Self {
-        Self {
-            secrets: SecretStore::new(clients.secrets),
-            deliveries: DeliveryStore::new(clients.dynamodb.clone(), config.deliveries_table.clone()),
-            incidents: IncidentStore::new(clients.dynamodb, config.incidents_table.clone()),
-            topic: Topic::new(clients.sns, config.topic_arn.clone()),
-            http: clients.http,
-            patience: Patience::default(),
-            pipeline,
-            config,
-        }
+    /// The worker with its usual patience.
+    pub fn new(site: Site) -> Self {
+        let deliveries = DeliveryStore::new(site.sdk().dynamodb(), site.setting(env::DELIVERIES_TABLE));
+        Self { site, deliveries, patience: Patience::default() }
     }
 
     /// The same, with another patience than the usual one.
@@ -107,9 +90,6 @@ impl Worker {
     /// # Errors
     /// The event is unknown. Whatever fails for some messages only is part of the answer.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        if event.get("task").is_some_and(|task| task == "ping") {
-            return Ok(json!({ "pong": self.pipeline.name }));
-        }
         let messages = Message::batch(event)?;
         // Boxed: the compiler gives up on a future of this depth.
         let settled = Box::pin(self.handle(messages, now)).await;
@@ -118,7 +98,7 @@ impl Worker {
 
     /// One batch: sort it, look at each sync that it hints at, judge, act, and record what was handled.
     async fn handle(&self, messages: Vec<Message>, now: Timestamp) -> Vec<(Message, Fate)> {
-        let mut triage = Triage::of(messages, &self.pipeline);
+        let mut triage = Triage::of(messages, &self.site.pipeline);
         let keys = triage.keys();
         match self.deliveries.handled(keys.iter().map(String::as_str), now).await {
             Ok(handled) => triage.settle_duplicates(&handled),
@@ -131,7 +111,7 @@ impl Worker {
         let Triage { mut settled, hints, kept } = triage;
         let (judged, notices) = self.look(hints, now, &mut settled).await;
         if notices > 0 {
-            metrics::emit(&self.pipeline.name, now, &[(Metric::Notices, notices)]);
+            metrics::emit(&self.site.pipeline.name, now, &[(Metric::Notices, notices)]);
         }
         let findings = judged.iter().map(|judged| judged.findings.len()).sum();
 
@@ -159,22 +139,22 @@ impl Worker {
             return (Vec::new(), 0);
         }
         // Begun before anything is read, so that what others decide on meanwhile wins over what is seen here.
-        let mut round = match Round::begin(&self.pipeline, &self.incidents, &self.topic, now).await {
+        let mut round = match Round::begin(&self.site, Judge::ScheduleVerification, now).await {
             Ok(round) => round,
             Err(error) => {
                 settled.extend(fail_all(&hints, &[], &error.to_string()));
                 return (Vec::new(), 0);
             }
         };
-        let groups = Triage::by_sync(hints, &self.pipeline);
+        let groups = Triage::by_sync(hints, &self.site.pipeline);
         let mut judged = self.judge(groups, now, settled).await;
         for judged in &mut judged {
             // What failed before is about others, and no delivery's fault: the poll tells of it.
-            let before = round.failures.len();
+            let before = round.failures().len();
             round.act_on(&judged.findings).await;
-            judged.failures.extend(round.failures.iter().skip(before).cloned());
+            judged.failures.extend(round.failures().iter().skip(before).cloned());
         }
-        (judged, round.sent.len())
+        (judged, round.notices().len())
     }
 
     /// Reads and judges each sync once. What could not be read is settled.
@@ -184,7 +164,8 @@ impl Worker {
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
     ) -> Vec<Judged> {
-        let census = match self.census(now).await {
+        let census = self.site.census(now).await.map_err(|error| error.to_string());
+        let census = match census.and_then(|census| census.map_err(|why| why.to_string())) {
             Ok(census) => census,
             Err(why) => {
                 settled.extend(groups.iter().flat_map(|(_, hints)| unread_all(hints, &why)));
@@ -208,7 +189,8 @@ impl Worker {
         for (sync, hints, reading) in readings {
             let why = match reading {
                 Ok(Ok(reading)) => {
-                    let findings = judge_sync(&reading.observation, sync, &self.pipeline.objectives, now);
+                    let findings =
+                        judge_sync(&reading.observation, sync, &self.site.pipeline.objectives, now);
                     let fate = |hint: Hint| {
                         let fate = fate(&hint.delivery, &reading);
                         (hint, fate)
@@ -220,7 +202,7 @@ impl Worker {
                 Ok(Err(error)) => {
                     if matches!(error.to_unread(), Unread::Refused(_) | Unread::NoCredentials(_)) {
                         // The next batch reads the secret anew, so that a replaced token is taken up.
-                        self.secrets.forget(&self.config.census_secret);
+                        self.site.forget_token();
                     }
                     error.to_string()
                 }
@@ -229,18 +211,6 @@ impl Worker {
             settled.extend(unread_all(&hints, &why));
         }
         judged
-    }
-
-    /// A client for Census with the token of the moment, or why there is none.
-    async fn census(&self, now: Timestamp) -> Result<census::Client, String> {
-        let token =
-            self.secrets.get(&self.config.census_secret, now).await.map_err(|error| error.to_string())?;
-        let base_url = self.config.census_base_url.as_deref();
-        let settings = census::Settings::of(&self.pipeline.census, base_url, token);
-        census::Client::new(self.http.clone(), settings, now).map_err(|error| {
-            self.secrets.forget(&self.config.census_secret);
-            error.to_string()
-        })
     }
 
     /// Records a delivery that was handled. One whose findings had no effect is tried again: acting twice is harmless.

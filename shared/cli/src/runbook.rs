@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn every_check_and_class_is_explained_with_cause_evidence_and_steps() {
-        let checks = Check::ALL.iter().map(|check| check.runbook_anchor());
+        let checks = Check::ALL.iter().map(|check| check.id());
         for name in checks.chain(ErrorClass::ALL.iter().map(|class| class.id())) {
             let said = explain(name).unwrap();
             assert!(said.starts_with(&format!("{name} (")), "{said}");

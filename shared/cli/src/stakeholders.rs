@@ -15,7 +15,7 @@ use serde::Serialize;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
 use syncwatch::pipeline::{Contact, Pipeline};
-use syncwatch::text::grouped;
+use syncwatch::text::{self, grouped};
 use syncwatch::text::{minute_utc, words};
 
 /// What a notice is about.
@@ -302,14 +302,15 @@ impl Said {
 }
 
 impl Health {
-    /// The view's word decides: 92.47 % is good, and not excellent.
+    /// The view's word decides: 92.47% is good, and not excellent.
     fn coverage(&self) -> String {
         let word = match self.coverage_status.as_str() {
             "good" => "good, not excellent",
             other => other,
         };
-        let share =
-            self.coverage_percent.map_or_else(|| "none".to_owned(), |percent| format!("{percent:.2} %"));
+        let share = self
+            .coverage_percent
+            .map_or_else(|| "none".to_owned(), |percent| text::percent(text::rounded(percent, 2, &[])));
         format!("{share} ({word}): {} of {} properties", grouped(self.synced), grouped(self.total))
     }
 }

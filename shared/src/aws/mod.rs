@@ -111,6 +111,16 @@ impl Sdk {
         aws_sdk_secretsmanager::Client::new(&self.config)
     }
 
+    /// Keeps incidents and what is remembered beside them.
+    pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
+        aws_sdk_dynamodb::Client::new(&self.config)
+    }
+
+    /// Publishes notices.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        aws_sdk_sns::Client::new(&self.config)
+    }
+
     /// Keeps messages for others.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)

@@ -27,22 +27,6 @@ pub use read_only::{NotReadOnly, check_read_only};
 pub use table::table;
 pub use window::{Day, Window};
 
-/// The checks that only a round of data checks judges.
-pub const DATA_CHECKS: [Check; 12] = [
-    Check::WarehouseReachable,
-    Check::Coverage,
-    Check::NullCount,
-    Check::NullRate,
-    Check::Duplicates,
-    Check::Freshness,
-    Check::QueueSize,
-    Check::RowCount,
-    Check::AcceptedValues,
-    Check::Pattern,
-    Check::Referential,
-    Check::CustomSql,
-];
-
 /// One declared check of data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataCheck {
@@ -221,10 +205,10 @@ impl DataCheck {
     pub fn limit_in_words(&self) -> String {
         match &self.rule {
             Rule::Coverage { warn_below, critical_below, .. } => {
-                format!("{warn_below} %, critical below {critical_below} %")
+                format!("{warn_below}%, critical below {critical_below}%")
             }
             Rule::NullCount { limit, .. } => format!("at most {limit} missing"),
-            Rule::NullRate { limit_percent, .. } => format!("at most {limit_percent} % missing"),
+            Rule::NullRate { limit_percent, .. } => format!("at most {limit_percent}% missing"),
             Rule::Duplicates { limit, .. } => format!("at most {limit} duplicates"),
             Rule::Freshness { max_lag, .. } => format!("arrives within {}", words(*max_lag)),
             Rule::QueueSize { limit, oldest: None } => format!("at most {limit} waiting"),

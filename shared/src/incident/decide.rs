@@ -10,9 +10,10 @@ use super::{
     Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen,
     State,
 };
-use crate::finding::{Evidence, Figure, Finding, Outcome, Severity, WhyNot};
+use crate::figure::Figure;
+use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
 use crate::silence::Silence;
-use crate::text::{minute_utc, words};
+use crate::text::words;
 
 /// How stale the instant of the last judgement may grow before it is written anew: a write for each round would cost
 /// more than the precision is worth.
@@ -529,7 +530,7 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
         _ => return Decision::Rest(RestReason::NotEvaluated),
     }
     let found_then = match stopped_at {
-        None => Some(Figure { name: FOUND_THEN.to_owned(), value: stored.evidence.summary.clone() }),
+        None => Some(Figure::new(FOUND_THEN, &stored.evidence.summary)),
         Some(_) => stored.evidence.figures.iter().find(|figure| figure.name == FOUND_THEN).cloned(),
     };
     let mut incident = stored.clone();
@@ -538,7 +539,7 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
         "not judged for {}, so nobody can say whether it still is: {why}",
         words(silent_for)
     ))
-    .with("last judged", minute_utc(last));
+    .with("last judged", last);
     incident.evidence.figures.extend(found_then);
     notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
 }

@@ -97,20 +97,23 @@ pub enum NoticeKind {
     Flapping,
     Worsened,
     Reminder,
-    /// Nobody can say any more whether it still is.
+    /// It cannot be judged any more.
     StoppedReporting,
     Resolved,
+    /// What a silence suppressed, sent after its end. About no incident, so no decision makes it.
+    HeldBack,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Opened,
         Self::Flapping,
         Self::Worsened,
         Self::Reminder,
         Self::StoppedReporting,
         Self::Resolved,
+        Self::HeldBack,
     ];
 }
 
@@ -123,6 +126,7 @@ impl fmt::Display for NoticeKind {
             Self::Reminder => "reminder",
             Self::StoppedReporting => "stopped-reporting",
             Self::Resolved => "resolved",
+            Self::HeldBack => "held-back",
         })
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use crate::finding::{Check, Severity};
+use crate::finding::{Check, Looks, Severity};
 
 /// Of the newest `of` observations, `need` must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +78,6 @@ impl Default for NoticePolicy {
     }
 }
 
-/// What a single look may get wrong, because it is seen through a network or only counted about: looked at twice before people hear of it.
-/// All else is read from what Census has stored, and is as true at the first look as at the tenth.
-fn seen_through_a_network(check: Check) -> bool {
-    matches!(check, Check::ApiReachable | Check::TokenAccepted | Check::ClockSkew | Check::DeadLetters)
-}
-
 impl NoticePolicy {
     /// After which agreement of unhealthy observations an incident opens.
     pub fn opens(&self, check: Check) -> Agreement {
@@ -101,8 +95,10 @@ impl NoticePolicy {
     }
 
     fn of(declared: &BTreeMap<Check, Agreement>, check: Check) -> Agreement {
-        let default =
-            if seen_through_a_network(check) { Agreement { need: 2, of: 3 } } else { Agreement::AT_ONCE };
+        let default = match check.looks() {
+            Looks::One => Agreement::AT_ONCE,
+            Looks::TwoOfThree => Agreement { need: 2, of: 3 },
+        };
         declared.get(&check).copied().unwrap_or(default)
     }
 

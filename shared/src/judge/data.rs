@@ -5,19 +5,15 @@ use std::collections::HashMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
-use crate::finding::{Check, Evidence, Finding, Outcome, SYNCWATCH, Severity, WAREHOUSE, WhyNot};
-use crate::rounds::ValidatedRound;
-use crate::sql::{Answer, Decimal, Error, Row, Value};
-use crate::text::{grouped, minute_utc, words};
+use crate::figure::{Figure, Value};
+use crate::finding::{Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
+use crate::sql::{self, Answer, Decimal, Error, Row};
+use crate::text::{self, grouped, rounded, words};
 
 /// The figure that shows keys which occur more than once.
 pub const SAMPLED: &str = "sample keys";
 /// A key is shown up to this length.
 const KEY_CHARS: usize = 40;
-/// The daily round is told as silent after so long: a day, and the hour that a change of the clocks may add, and one more.
-const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// Two days, likewise.
-const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 /// Statements that failed are named up to this number.
 const NAMED: usize = 5;
 
@@ -133,14 +129,14 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
 }
 
 /// The number that a value is; else the name of its type.
-fn number(value: &Value) -> Result<Option<Reading>, &'static str> {
+fn number(value: &sql::Value) -> Result<Option<Reading>, &'static str> {
     let parsed = |number: &Decimal| number.as_str().parse().ok();
     Ok(Some(Reading::Number(match value {
-        Value::Null => return Ok(None),
+        sql::Value::Null => return Ok(None),
         #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
-        Value::Integer(number) => *number as f64,
-        Value::Double(number) => *number,
-        Value::Decimal(number) => parsed(number).ok_or("decimal")?,
+        sql::Value::Integer(number) => *number as f64,
+        sql::Value::Double(number) => *number,
+        sql::Value::Decimal(number) => parsed(number).ok_or("decimal")?,
         other => return Err(other.type_name()),
     })))
 }
@@ -158,12 +154,10 @@ fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
         Err(why) => return not_evaluated(check, why),
     };
     let mut evidence = Evidence::new(verdict.summary);
-    for (name, value) in verdict.figures {
-        evidence = evidence.with(&name, value);
-    }
+    evidence.figures = verdict.figures;
     evidence = evidence.with("limit", check.limit_in_words()).with("table", &check.table);
     if let Some(window) = &check.window {
-        evidence = evidence.with("rows", window);
+        evidence = evidence.with("rows", window.to_string());
     }
     if let Some(owner) = &check.owner {
         evidence = evidence.with("owner", owner);
@@ -181,7 +175,7 @@ fn not_evaluated(check: &DataCheck, why: WhyNot) -> Finding {
 /// What the figures say.
 struct Verdict {
     summary: String,
-    figures: Vec<(String, String)>,
+    figures: Vec<Figure>,
     /// How bad it is, and the likely cause.
     wrong: Option<(Severity, String)>,
 }
@@ -263,7 +257,8 @@ impl Look<'_> {
         } else {
             ("excellent", None)
         };
-        let said = percent_in_words(percent, &[warn, critical]);
+        let percent = rounded(percent, 2, &[warn, critical]);
+        let said = text::percent(percent);
         let summary = format!(
             "{said} ({grade}): {} of {} keys of {table} are in {destination}",
             grouped(found),
@@ -274,13 +269,12 @@ impl Look<'_> {
              the error rate of the syncs",
             grouped(missing)
         );
-        let figures = [
-            ("coverage", said),
-            ("found", grouped(found)),
-            ("keys", grouped(rows)),
-            ("missing", grouped(missing)),
+        let figures = vec![
+            Figure::new("coverage", Value::Percent(percent)),
+            Figure::new("found", found),
+            Figure::new("keys", rows),
+            Figure::new("missing", missing),
         ];
-        let figures = figures.map(|(name, value)| (name.to_owned(), value)).into();
         Ok(Verdict { summary, figures, wrong: severity.map(|severity| (severity, cause)) })
     }
 
@@ -290,8 +284,10 @@ impl Look<'_> {
         let (mut figures, mut said, mut wrong) = (Vec::new(), Vec::new(), false);
         for (index, column) in columns.iter().enumerate() {
             let nulls = self.count(index + 1, &format!("missing values of {column}"))?;
-            let words = format!("{} ({})", grouped(nulls), percent_in_words(percent_of(nulls, rows), &[]));
-            figures.push((format!("missing {column}"), words.clone()));
+            let share = rounded(percent_of(nulls, rows), 2, &[]);
+            let words = format!("{} ({})", grouped(nulls), text::percent(share));
+            figures.push(Figure::new(&format!("missing {column}"), nulls));
+            figures.push(Figure::new(&format!("share of missing {column}"), Value::Percent(share)));
             if too_many(nulls, rows) {
                 wrong = true;
                 said.insert(0, format!("{words} of {column}"));
@@ -305,7 +301,7 @@ impl Look<'_> {
         } else {
             format!("{} missing in {table}", said.join(", "))
         };
-        figures.push(("of rows".to_owned(), grouped(rows)));
+        figures.push(Figure::new("of rows", rows));
         let cause = "The source has no value, or the view lost the column: a join that finds nothing, a column that was \
                      renamed. Compare with the source";
         Ok(self.verdict_of(summary, figures, wrong, cause))
@@ -322,11 +318,8 @@ impl Look<'_> {
         } else {
             format!("{} rows in {table} have a {key} that another row has", grouped(more))
         };
-        let figures = vec![
-            ("duplicates".to_owned(), grouped(more)),
-            ("keys".to_owned(), grouped(keys)),
-            ("of rows".to_owned(), grouped(rows)),
-        ];
+        let figures =
+            vec![Figure::new("duplicates", more), Figure::new("keys", keys), Figure::new("of rows", rows)];
         let cause = "A create sync ran again for records that were there already, or somebody made them by hand. Do not \
                      retry the create sync before the key is unique";
         Ok(self.verdict_of(summary, figures, more > limit, cause))
@@ -347,16 +340,14 @@ impl Look<'_> {
         let waiting = self.instant(1, "the oldest change that waits")?;
         let arrived = self.instant(2, "the newest arrival")?;
         let copied = if is_copy { self.instant(3, "the last move of the copy")? } else { None };
-        let said = |instant: Option<Timestamp>| instant.map_or("never".to_owned(), minute_utc);
-        let mut figures = vec![
-            ("newest change".to_owned(), minute_utc(newest)),
-            ("newest arrival".to_owned(), said(arrived)),
-        ];
+        let or_never = |instant: Option<Timestamp>| instant.map_or(Value::from("never"), Value::Instant);
+        let mut figures =
+            vec![Figure::new("newest change", newest), Figure::new("newest arrival", or_never(arrived))];
         if is_copy {
-            figures.push(("copy last moved".to_owned(), said(copied)));
+            figures.push(Figure::new("copy last moved", or_never(copied)));
             if let (Some(copied), Some(arrived)) = (copied, arrived) {
                 let lag = copied.duration_since(arrived).max(SignedDuration::ZERO);
-                figures.push(("copy behind its newest arrival".to_owned(), words(lag)));
+                figures.push(Figure::new("copy behind its newest arrival", lag));
             }
         }
         let quiet = self.now.duration_since(newest);
@@ -372,7 +363,7 @@ impl Look<'_> {
             return Ok(self.verdict_of(summary, figures, false, ""));
         };
         let waits = self.now.duration_since(waiting);
-        figures.push(("oldest change that waits".to_owned(), minute_utc(waiting)));
+        figures.push(Figure::new("oldest change that waits", waiting));
         let waits_in_words = words(waits.max(SignedDuration::ZERO));
         let summary = format!("a change in {table} waits for {waits_in_words} to arrive in {destination}");
         let cause = match copied {
@@ -391,7 +382,7 @@ impl Look<'_> {
     fn queue(&self, limit: u64, longest: Option<SignedDuration>) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let waiting = self.count(0, "how many rows wait")?;
-        let mut figures = vec![("waiting".to_owned(), grouped(waiting))];
+        let mut figures = vec![Figure::new("waiting", waiting)];
         let mut summary = match waiting {
             0 => format!("nothing waits in {table}"),
             _ => format!("{} rows wait in {table}", grouped(waiting)),
@@ -403,7 +394,7 @@ impl Look<'_> {
                     let age = self.now.duration_since(since).max(SignedDuration::ZERO);
                     too_old = age > longest;
                     summary = format!("{summary}, the oldest for {}", words(age));
-                    figures.push(("oldest".to_owned(), minute_utc(since)));
+                    figures.push(Figure::new("oldest", since));
                 }
                 // That it is short is no comfort while nobody knows how old it is.
                 None if waiting > 0 && waiting <= limit => {
@@ -423,18 +414,12 @@ impl Look<'_> {
     fn violations(&self, limit: u64, say: impl Fn(String) -> String, cause: &str) -> Result<Verdict, WhyNot> {
         let rows = self.rows(0, "a value")?;
         let wrong = self.count(1, "how many rows do not fit")?;
-        let figures = vec![("do not fit".to_owned(), grouped(wrong)), ("of rows".to_owned(), grouped(rows))];
+        let figures = vec![Figure::new("do not fit", wrong), Figure::new("of rows", rows)];
         let n = if wrong == 0 { "no".to_owned() } else { grouped(wrong) };
         Ok(self.verdict_of(say(n), figures, wrong > limit, cause))
     }
 
-    fn verdict_of(
-        &self,
-        summary: String,
-        figures: Vec<(String, String)>,
-        wrong: bool,
-        cause: &str,
-    ) -> Verdict {
+    fn verdict_of(&self, summary: String, figures: Vec<Figure>, wrong: bool, cause: &str) -> Verdict {
         let wrong = wrong.then(|| (self.asked.check.severity, cause.to_owned()));
         Verdict { summary, figures, wrong }
     }
@@ -498,7 +483,7 @@ pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Fin
 /// A key and how often it occurs, such as `P-00017 (3 times)`.
 fn sample(row: &Row<'_>) -> String {
     let (copies, keys) = match row.values().split_last() {
-        Some((Value::Integer(copies), keys)) => (copies.to_string(), keys),
+        Some((sql::Value::Integer(copies), keys)) => (copies.to_string(), keys),
         Some((_, keys)) => ("several".to_owned(), keys),
         None => return String::new(),
     };
@@ -506,13 +491,13 @@ fn sample(row: &Row<'_>) -> String {
     format!("{} ({copies} times)", shown.join("/"))
 }
 
-fn shown(value: &Value) -> String {
+fn shown(value: &sql::Value) -> String {
     let text = match value {
-        Value::Text(text) => text.clone(),
-        Value::Integer(number) => number.to_string(),
-        Value::Decimal(number) => number.as_str().to_owned(),
-        Value::Date(date) => date.to_string(),
-        Value::Timestamp(instant) => instant.to_string(),
+        sql::Value::Text(text) => text.clone(),
+        sql::Value::Integer(number) => number.to_string(),
+        sql::Value::Decimal(number) => number.as_str().to_owned(),
+        sql::Value::Date(date) => date.to_string(),
+        sql::Value::Timestamp(instant) => instant.to_string(),
         other => other.type_name().to_owned(),
     };
     let mut cut: String =
@@ -564,6 +549,53 @@ impl std::fmt::Display for Trouble {
     }
 }
 
+/// A statement, and what came of it.
+#[derive(Debug)]
+pub struct Looked<'c> {
+    pub scan: Scan<'c>,
+    /// The answer; `None` if it was not asked, since the warehouse does not answer.
+    pub answer: Option<Result<Answer, Error>>,
+}
+
+/// How much of the pipeline a round is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    OneCheck,
+}
+
+/// Judges what the warehouse answered: the warehouse itself first, then each check.
+///
+/// A round of one check says of the warehouse only that it is down: of other statements it knows nothing, so it must not
+/// end an incident about them.
+pub fn judge_round(looked: &[Looked<'_>], extent: Extent, now: Timestamp) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for Looked { scan, answer } in looked {
+        if let Some(answer) = answer {
+            found.extend(troubles(scan, answer));
+        }
+    }
+    let mut findings = Vec::new();
+    // Of a warehouse that was not asked there is nothing to say.
+    let asked = extent == Extent::Whole && !looked.is_empty();
+    if asked || found.iter().any(Trouble::is_of_the_warehouse) {
+        findings.push(judge_warehouse(looked.len(), &found));
+    }
+    for Looked { scan, answer } in looked {
+        match answer {
+            Some(answer) => findings.extend(judge(scan, answer, now)),
+            None => findings.extend(unasked(scan)),
+        }
+    }
+    findings
+}
+
+/// Judges a round in which the warehouse could not even be asked.
+pub fn judge_closed(scans: &[Scan<'_>], why: &str) -> Vec<Finding> {
+    let warehouse = judge_warehouse(scans.len(), &[Trouble::Closed(why.to_owned())]);
+    std::iter::once(warehouse).chain(scans.iter().flat_map(unasked)).collect()
+}
+
 /// Judges the warehouse by all that was asked of it in a round: one finding, whatever failed and however often.
 ///
 /// * it cannot be asked, reached, or does not answer in time => error; all else is held under it
@@ -602,45 +634,9 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
         Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
     let others = troubles.iter().enumerate().filter(|(index, _)| *index != told);
     for (_, trouble) in others.take(NAMED) {
-        evidence = evidence.with("failed", trouble);
+        evidence = evidence.with("failed", trouble.to_string());
     }
     Finding::unhealthy(check, WAREHOUSE, Severity::Error, evidence, cause)
-}
-
-/// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
-///
-/// `checks` are the names of the declared ones.
-pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
-    let check = Check::ChecksRan;
-    if checks.is_empty() {
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
-    }
-    let Some(last) = last else {
-        let awaited = "the first whole round of daily-validation".to_owned();
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
-    };
-    let silent = now.duration_since(last.at).max(SignedDuration::ZERO);
-    let of_round = |check: &&DataCheck| last.checks.contains(&check.name);
-    let missing: Vec<&str> =
-        checks.iter().filter(|check| !of_round(check)).map(|check| check.name.as_str()).collect();
-    let mut evidence = Evidence::new(format!("the data checks ran {} ago", words(silent)))
-        .with("last whole round", minute_utc(last.at))
-        .with("checks in it", last.checks.len())
-        .with("checks declared", checks.len());
-    if !missing.is_empty() {
-        let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        let more = missing.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        evidence = evidence.with("not run yet", format!("{named}{more}"));
-    }
-    if silent <= SILENT {
-        return Finding::healthy(check, SYNCWATCH, evidence);
-    }
-    let severity = if silent > LONG_SILENT { Severity::Error } else { Severity::Warning };
-    let cause = "daily-validation is not fired, fails before it has judged, or runs into its time limit: look at its log \
-                 and its schedule. Nobody knows how the data is meanwhile";
-    evidence.summary = format!("the data checks have not run for {}", words(silent));
-    Finding::unhealthy(check, SYNCWATCH, severity, evidence, cause)
 }
 
 /// A share in percent. No rows at all is no share; callers judge that first.
@@ -649,13 +645,5 @@ fn percent_of(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 
-/// A percentage with as many decimals as it takes not to look like it were on the other side of a limit.
-fn percent_in_words(percent: f64, limits: &[f64]) -> String {
-    let shown = |decimals: usize| format!("{percent:.decimals$}");
-    let honest = |text: &String| {
-        let read: f64 = text.parse().unwrap_or(percent);
-        limits.iter().all(|limit| (read < *limit) == (percent < *limit))
-    };
-    let text = (2..=6).map(shown).find(honest).unwrap_or_else(|| shown(9));
-    format!("{text} %")
-}
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,19 @@
-//! Judges that more than one function needs. Pure: observations in, findings out, `now` an argument.
+//! Every judge. Pure and total: observations in, findings out, `now` an argument.
 
 pub mod data;
+mod itself;
 mod reason;
 mod runs;
 mod snapshot;
+pub mod success;
 mod sync;
+mod workspace;
 
-pub use runs::{RUN_CHECKS, judge_runs, run_to_sample};
-pub use snapshot::{SNAPSHOT_CHECKS, judge_snapshot_written};
-pub use sync::{CLOCK_SKEW_LIMIT, SYNC_CHECKS, judge_sync, judging_time};
+pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself};
+pub use runs::{judge_runs, run_to_sample};
+pub use snapshot::judge_snapshot_written;
+pub use sync::{CLOCK_SKEW_LIMIT, judge_absent, judge_sync, judging_time};
+pub use workspace::judge_workspace;
 
 use crate::finding::{CENSUS, Check, WhyNot};
 use crate::observation::Unread;

@@ -4,13 +4,14 @@
 use crate::classify::{
     Because, CLASS_FIGURE, ErrorClass, Signs, classify, classify_record, identifiers, scrub,
 };
+use crate::figure::Figure;
 use crate::observation::{Run, Samples};
 
 /// The class of a failure with the evidence for it.
 pub(super) struct Reason {
     pub(super) class: ErrorClass,
     /// Figures for the evidence, in the order in which people read them.
-    pub(super) figures: Vec<(&'static str, String)>,
+    pub(super) figures: Vec<Figure>,
     /// The likely cause, the vendor's words and what helps.
     pub(super) cause: String,
 }
@@ -18,11 +19,11 @@ pub(super) struct Reason {
 /// Why a run failed, as far as it says.
 pub(super) fn of_run(run: &Run) -> Reason {
     let class = classify(Signs { error: run.error.as_ref(), samples: &[] }).class;
-    let mut figures = vec![(CLASS_FIGURE, class.id().to_owned())];
+    let mut figures = vec![Figure::new(CLASS_FIGURE, class.id())];
     let error = run.error.clone().unwrap_or_default();
     let code = error.code.map(|code| scrub(&code)).filter(|code| !code.is_empty());
     if let Some(code) = &code {
-        figures.push(("error code", code.clone()));
+        figures.push(Figure::new("error code", code));
     }
     let words = error.message.or(error.detail).map(|text| scrub(&text)).filter(|words| !words.is_empty());
     let cause = match words {
@@ -41,12 +42,12 @@ pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     let class = classification.class;
     let of_class = || records.iter().filter(|record| classify_record(record).class == class);
     let mut figures = vec![
-        (CLASS_FIGURE, class.id().to_owned()),
-        ("samples", tally.to_string()),
-        ("sampled run", samples.run.to_string()),
+        Figure::new(CLASS_FIGURE, class.id()),
+        Figure::new("samples", tally.to_string()),
+        Figure::new("sampled run", samples.run.to_string()),
     ];
     if let Some(identifiers) = identifiers(of_class()) {
-        figures.push(("records", identifiers));
+        figures.push(Figure::new("records", identifiers));
     }
     let words = of_class().filter_map(|record| record.message.as_deref()).map(scrub);
     let cause = match words.into_iter().find(|words| !words.is_empty()) {

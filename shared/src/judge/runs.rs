@@ -3,14 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
+use crate::figure::{Figure, Value};
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
-use crate::text::{minute_utc, words};
-
-/// The checks that [`judge_runs`] answers, each exactly once.
-pub const RUN_CHECKS: [Check; 5] =
-    [Check::RunStuck, Check::RunFailed, Check::RunsSkipped, Check::ErrorRate, Check::Runtime];
+use crate::text::{self, minute_utc, rounded, words};
 
 /// From this many failures in a row on, data has stopped rather than stumbled.
 const FAILURES_CRITICAL: usize = 3;
@@ -67,11 +64,11 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     };
     let evidence =
         Evidence::new(format!("run {} is {} for {}, limit {}", run.id, run.status, words(age), words(limit)))
-            .with("run", run.id)
-            .with("status", &run.status)
-            .with("since", minute_utc(run.created_at))
-            .with("working for", words(age))
-            .with("limit", words(limit))
+            .with("run", run.id.to_string())
+            .with("status", run.status.to_string())
+            .with("since", run.created_at)
+            .with("working for", age)
+            .with("limit", limit)
             .since(run.created_at);
     if age <= limit {
         return Finding::healthy(check, &sync.key, evidence);
@@ -103,24 +100,23 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let first = before.last().copied().unwrap_or(last);
     let nothing_better_known =
         !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
-    let count = if nothing_better_known { format!("at least {in_a_row}") } else { in_a_row.to_string() };
+    let count = Figure::new("failed in a row", in_a_row).at_least(nothing_better_known);
     let evidence = Evidence::new(format!(
         "run {} failed{}",
         last.id,
         if in_a_row > 1 {
-            format!(", {count} in a row since {}", minute_utc(first.created_at))
+            format!(", {} in a row since {}", count.text(), minute_utc(first.created_at))
         } else {
             String::new()
         }
     ))
-    .with("run", last.id)
-    .with("failed in a row", count)
-    .with("first failure", minute_utc(first.created_at))
+    .with("run", last.id.to_string())
+    .with_figure(count)
+    .with("first failure", first.created_at)
     .since(first.created_at);
     let reason = reason::of_run(last);
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
-    let evidence =
-        reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
+    let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
     let finding =
         Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id());
     // What syncs fail of together is one thing to mend, and one notice.
@@ -146,7 +142,7 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
         return Finding::healthy(check, &sync.key, evidence);
     }
     let evidence = match skipped.last() {
-        Some(first) => evidence.with("since", minute_utc(first.created_at)).since(first.created_at),
+        Some(first) => evidence.with("since", first.created_at).since(first.created_at),
         None => evidence,
     };
     let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
@@ -283,25 +279,26 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
             return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
         }
         Share::Within(rejected) => {
-            let (percent, records) = (rejected.percent(), rejected.records);
-            let summary =
-                format!("{percent:.1} % of {records} records failed or were invalid, limit {limit} %");
+            let share = text::percent(rounded(rejected.percent(), 1, &[limit]));
+            let records = rejected.records;
+            let summary = format!("{share} of {records} records failed or were invalid, limit {limit}%");
             return Finding::healthy(check, &sync.key, Evidence::new(summary));
         }
         Share::Over { newest, rejected, runs_together, at_least, .. } => {
             (newest, rejected, runs_together, at_least)
         }
     };
-    let bound = if at_least { "at least " } else { "" };
     let (percent, records) = (rejected.percent(), rejected.records);
+    let share = Figure::new("share", Value::Percent(rounded(percent, 1, &[limit]))).at_least(at_least);
     let evidence = Evidence::new(format!(
-        "{bound}{percent:.1} % of {records} records failed or were invalid, limit {limit} %"
+        "{} of {records} records failed or were invalid, limit {limit}%",
+        share.text()
     ))
-    .with("newest run", newest.id)
+    .with("newest run", newest.id.to_string())
     .with("failed or invalid", rejected.bad)
     .with("processed", rejected.processed)
-    .with("share", format!("{bound}{percent:.1} %"))
-    .with("limit", format!("{limit} %"))
+    .with_figure(share)
+    .with("limit", Value::Percent(limit))
     .with("runs judged together", runs_together)
     .since(newest.created_at);
     let severity = if percent >= 50.0 { Severity::Critical } else { Severity::Error };
@@ -313,8 +310,7 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     };
     // Not grouped, whatever the class: samples may be had in one round and not in the next, and a finding that moves
     // between groups would be told again and again.
-    let evidence =
-        reason.figures.into_iter().fold(evidence, |evidence, (name, value)| evidence.with(name, value));
+    let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
     Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id())
 }
 
@@ -346,10 +342,10 @@ fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
 
 fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, verb: &str) -> Finding {
     let evidence = Evidence::new(format!("run {} {verb} {}, target {}", run.id, words(took), words(target)))
-        .with("run", run.id)
-        .with("created", minute_utc(run.created_at))
-        .with("time", words(took))
-        .with("target", words(target));
+        .with("run", run.id.to_string())
+        .with("created", run.created_at)
+        .with("time", took)
+        .with("target", target);
     let cause = "More records than usual, a slow source query, or a destination that limits its rate";
     Finding::unhealthy(Check::Runtime, &sync.key, Severity::Warning, evidence, cause)
 }

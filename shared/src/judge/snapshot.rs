@@ -9,9 +9,6 @@ use crate::pipeline::Pipeline;
 use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
 
-/// The checks that only a snapshot judges.
-pub const SNAPSHOT_CHECKS: [Check; 1] = [Check::SuccessRate];
-
 /// A snapshot is missed after so long: a day of 25 hours, and an hour for late ones.
 const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// From here on two of them are.
@@ -45,7 +42,7 @@ pub fn judge_snapshot_written(
     };
     let mut evidence = Evidence::new(summary);
     if let Some(at) = written_at {
-        evidence = evidence.with("last snapshot", minute_utc(*at));
+        evidence = evidence.with("last snapshot", *at);
     }
     let Some(failure) = failure else {
         if !overdue {
@@ -63,7 +60,7 @@ pub fn judge_snapshot_written(
         let why = WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
         return Finding::not_evaluated(check, SYNCWATCH, why);
     }
-    let mut evidence = evidence.with("last attempt", minute_utc(failure.at)).with("failed of", &failure.what);
+    let mut evidence = evidence.with("last attempt", failure.at).with("failed of", &failure.what);
     if !overdue {
         evidence.summary =
             format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);

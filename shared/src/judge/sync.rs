@@ -2,24 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{RUN_CHECKS, judge_runs, unread};
-use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use super::{judge_runs, unread};
+use crate::figure::Value;
+use crate::finding::{Check, Evidence, Finding, Judge, Severity, SubjectKind, WhyNot};
 use crate::observation::{
-    ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, VendorAlerts,
+    ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, Unread, VendorAlerts,
 };
 use crate::pipeline::{Objectives, Sync};
 use crate::schedule::{Comparison, Rule, Schedule};
-use crate::text::{minute_utc, words};
-
-/// Checks of a declared sync that [`judge_sync`] answers, each exactly once, besides those of its runs.
-pub const SYNC_CHECKS: [Check; 6] = [
-    Check::SyncExists,
-    Check::SyncPaused,
-    Check::ScheduleDrift,
-    Check::RunDue,
-    Check::MinimumSchedule,
-    Check::VendorAlerts,
-];
+use crate::text::{minute_utc, percent, words};
 
 /// How much earlier than its slot a run may have been created and still be the run of that slot: clocks differ.
 const EARLY: SignedDuration = SignedDuration::from_mins(1);
@@ -63,11 +54,42 @@ pub fn judge_sync(
             findings.extend(judge_runs(history, sync, now));
         }
         Err(why) => {
-            let of_runs = [Check::RunDue, Check::MinimumSchedule].into_iter().chain(RUN_CHECKS);
+            let of_runs = Check::of(Judge::ScheduleVerification, SubjectKind::Runs);
             findings.extend(of_runs.map(|check| Finding::not_evaluated(check, &sync.key, unread(why))));
         }
     }
     findings
+}
+
+/// Judges a declared sync that was not among the listed ones.
+///
+/// A list that could not be read to its end says nothing of what it does not show.
+pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
+    let others = [SubjectKind::Sync, SubjectKind::Runs]
+        .into_iter()
+        .flat_map(|kind| Check::of(Judge::ScheduleVerification, kind))
+        .filter(|check| *check != Check::SyncExists);
+    match trouble {
+        None => {
+            let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
+                .with("sync id", sync.id.to_string());
+            let cause = "It was deleted, it moved to another workspace, or the token is of another workspace";
+            let why = || WhyNot::Under { cause: Check::SyncExists, subject: sync.key.clone() };
+            std::iter::once(Finding::unhealthy(
+                Check::SyncExists,
+                &sync.key,
+                Severity::Critical,
+                evidence,
+                cause,
+            ))
+            .chain(others.map(|check| Finding::not_evaluated(check, &sync.key, why())))
+            .collect()
+        }
+        Some(why) => std::iter::once(Check::SyncExists)
+            .chain(others)
+            .map(|check| Finding::not_evaluated(check, &sync.key, unread(why)))
+            .collect(),
+    }
 }
 
 /// The instant by which a sync is judged: ours, unless the clock of Census, which stamps the runs, is clearly another.
@@ -91,7 +113,7 @@ fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {
         Some(true) => {
             let mut evidence = Evidence::new("paused at Census; no run starts until somebody resumes it");
             if let Some(changed) = observed.updated_at {
-                evidence = evidence.with("last changed", minute_utc(changed));
+                evidence = evidence.with("last changed", changed);
             }
             let cause = "Somebody paused it in Census, or Census did after repeated failures";
             Finding::unhealthy(check, &sync.key, Severity::Error, evidence, cause)
@@ -101,9 +123,12 @@ fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {
 
 fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Finding {
     let check = Check::ScheduleDrift;
-    let evidence =
-        |summary: String| Evidence::new(summary).with("declared", &sync.schedule).with("at Census", actual);
-    let slot = |instant: Option<Timestamp>| instant.map_or("none".to_owned(), minute_utc);
+    let evidence = |summary: String| {
+        Evidence::new(summary)
+            .with("declared", sync.schedule.to_string())
+            .with("at Census", actual.to_string())
+    };
+    let slot = |instant: Option<Timestamp>| instant.map_or(Value::from("none"), Value::Instant);
     match sync.schedule.compare(actual, now) {
         Comparison::Same => {
             Finding::healthy(check, &sync.key, evidence(format!("{actual} at Census, as declared")))
@@ -120,9 +145,12 @@ fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Fin
         }
         Comparison::Drifts { from } => {
             let first = from.declared.or(from.actual);
-            let evidence = evidence(format!("as declared today, but not from {} on", slot(first)))
-                .with("slot declared", slot(from.declared))
-                .with("slot at Census", slot(from.actual));
+            let evidence = evidence(format!(
+                "as declared today, but not from {} on",
+                first.map_or("none".to_owned(), minute_utc)
+            ))
+            .with("slot declared", slot(from.declared))
+            .with("slot at Census", slot(from.actual));
             let cause =
                 "Census keeps its times in UTC, so a promise in local time moves when the clocks change";
             Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
@@ -149,7 +177,7 @@ fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
     match rejected_percent {
         None => faults.push("no alert on failed records".to_owned()),
         Some(percent) if percent > limit => {
-            faults.push(format!("failed records alert only above {percent} %, ours at {limit} %"));
+            faults.push(format!("failed records alert only above {percent}%, ours at {limit}%"));
         }
         Some(_) => {}
     }
@@ -161,10 +189,10 @@ fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
         .with("alert on failed runs", if failed_run { "on" } else { "off" })
         .with(
             "alert on failed records",
-            rejected_percent.map_or("off".to_owned(), |p| format!("above {p} %")),
+            rejected_percent.map_or("off".to_owned(), |share| format!("above {}", percent(share))),
         )
-        .with("our limit", format!("{limit} %"));
-    let cause = "Census's own default is 75 %; its alerts are the second net should ours be down";
+        .with("our limit", Value::Percent(limit));
+    let cause = "Census's own default is 75%; its alerts are the second net should ours be down";
     Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
 }
 
@@ -305,14 +333,14 @@ fn overdue_finding(
         format!("the run is {} overdue, the last was created {last}", words(overdue))
     };
     let mut evidence = Evidence::new(summary)
-        .with("due", schedule)
-        .with("overdue by", words(overdue))
-        .with("grace", words(schedule.grace))
-        .with("slots missed", missed)
-        .with("last run", last);
+        .with("due", schedule.to_string())
+        .with("overdue by", overdue)
+        .with("grace", schedule.grace)
+        .with("slots missed", missed.unsigned_abs())
+        .with("last run", seen.newest.map_or(Value::from("never"), |run| Value::Instant(run.created_at)));
     evidence.since = now.checked_sub(overdue).ok();
     if let Some(changed) = seen.changed_at {
-        evidence = evidence.with("sync last changed", minute_utc(changed));
+        evidence = evidence.with("sync last changed", changed);
     }
     let severity = if missed >= MISSED_IS_CRITICAL || overdue > LATE_IS_CRITICAL {
         Severity::Critical

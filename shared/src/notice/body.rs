@@ -3,49 +3,23 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Figure, Severity};
+use crate::figure::Figure;
+use crate::finding::Severity;
 use crate::incident::NoticeKind;
 
 /// The version of the JSON's shape. A change that breaks readers raises the number.
-pub const SCHEMA: &str = "syncwatch.notice/1";
+pub const SCHEMA: &str = "syncwatch.notice/2";
+/// The shape before, whose figures are texts alone. It is still read, so that no notice is lost on the way of an upgrade.
+const SCHEMA_BEFORE: &str = "syncwatch.notice/1";
 
-/// What a notice says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    Opened,
-    /// It began once more within hours, and stays open until it keeps quiet.
-    Flapping,
-    Worsened,
-    Reminder,
-    /// Nobody can say any more whether it still is.
-    StoppedReporting,
-    Resolved,
-    /// What a silence held back, told after its end. Of no incident.
-    HeldBack,
-}
-
-impl From<NoticeKind> for Kind {
-    fn from(kind: NoticeKind) -> Self {
-        match kind {
-            NoticeKind::Opened => Self::Opened,
-            NoticeKind::Flapping => Self::Flapping,
-            NoticeKind::Worsened => Self::Worsened,
-            NoticeKind::Reminder => Self::Reminder,
-            NoticeKind::StoppedReporting => Self::StoppedReporting,
-            NoticeKind::Resolved => Self::Resolved,
-        }
-    }
-}
-
-/// The JSON of a notice. Readers ignore members that they do not know.
+/// The JSON of a notice; `notice.schema.json` beside this file describes it. Readers ignore members that they do not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Body {
     /// [`SCHEMA`].
     pub schema: String,
     /// Names this notice; the same when it is sent again.
     pub id: String,
-    pub kind: Kind,
+    pub kind: NoticeKind,
     /// The same for every notice of an incident: trigger, update and resolve with it.
     pub dedup_key: String,
     /// Tells a second incident of the same key from the first; counts from 1.
@@ -118,7 +92,7 @@ impl Body {
         }
         let shape = |error: serde_json::Error| BodyError::Shape(error.to_string());
         let Schema { schema } = serde_json::from_str(text).map_err(shape)?;
-        if schema != SCHEMA {
+        if ![SCHEMA, SCHEMA_BEFORE].contains(&schema.as_str()) {
             return Err(BodyError::Schema { found: schema.chars().take(60).collect() });
         }
         serde_json::from_str(text).map_err(shape)

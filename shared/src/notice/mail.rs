@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Body, Kind};
+use super::Body;
+use crate::incident::NoticeKind;
 use crate::pipeline::Pipeline;
 use crate::text::{minute_utc, words};
 
@@ -20,32 +21,32 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline, now: Timestamp) -> String {
     mail.section("WHAT", wrap(&body.title));
     let open_for = words(SignedDuration::from_secs(body.open_for_seconds));
     match (body.kind, body.resolved_at) {
-        (Kind::Resolved | Kind::HeldBack, end) => {
+        (NoticeKind::Resolved | NoticeKind::HeldBack, end) => {
             mail.section("FROM, TO", vec![local(body.opened_at), local(end.unwrap_or(now))]);
         }
         _ => mail.section("SINCE", vec![format!("{}, {open_for} ago", local(body.opened_at))]),
     }
     mail.section("EVIDENCE", evidence(body));
     match body.kind {
-        Kind::Resolved => {
+        NoticeKind::Resolved => {
             mail.section("WHAT TO DO", vec!["Nothing: it is over.".to_owned()]);
         }
-        Kind::HeldBack => {
+        NoticeKind::HeldBack => {
             mail.section("WHAT THIS MEANS", wrap(&body.cause));
             mail.section("WHAT TO DO", runbook(body));
         }
-        Kind::StoppedReporting => {
+        NoticeKind::StoppedReporting => {
             mail.section("WHAT THIS MEANS", wrap("It is not resolved, and nobody can say whether it still is. It stays open until it is judged again."));
             mail.section("WHAT TO DO", steps(body));
             mail.section("WHOM TO ASK", contacts(body));
         }
-        Kind::Opened | Kind::Flapping | Kind::Worsened | Kind::Reminder => {
+        NoticeKind::Opened | NoticeKind::Flapping | NoticeKind::Worsened | NoticeKind::Reminder => {
             mail.section("LIKELY CAUSE", wrap(&body.cause));
             mail.section("WHAT TO DO", steps(body));
             mail.section("WHOM TO ASK", contacts(body));
         }
     }
-    if body.kind == Kind::Flapping {
+    if body.kind == NoticeKind::Flapping {
         mail.section("NOTE", wrap("It comes and goes, so you hear of it once: it is called over only after it has kept quiet for a while."));
     }
     mail.sign(body)
@@ -67,7 +68,7 @@ impl Mail {
     }
 
     fn sign(mut self, body: &Body) -> String {
-        let what = if body.kind == Kind::HeldBack { "silence" } else { "incident" };
+        let what = if body.kind == NoticeKind::HeldBack { "silence" } else { "incident" };
         let _ = writeln!(
             self.0,
             "\n-- \nSyncwatch, {what} {}, number {}, notice {}",
@@ -80,7 +81,7 @@ impl Mail {
 fn evidence(body: &Body) -> Vec<String> {
     let widest = body.figures.iter().map(|figure| figure.name.chars().count()).max().unwrap_or(0);
     let mut lines = wrap(&body.summary);
-    lines.extend(body.figures.iter().map(|figure| format!("{:widest$}  {}", figure.name, figure.value)));
+    lines.extend(body.figures.iter().map(|figure| format!("{:widest$}  {}", figure.name, figure.text())));
     lines
 }
 

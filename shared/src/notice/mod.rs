@@ -11,13 +11,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::finding::{Evidence, Figure, Severity};
+use crate::figure::{Figure, Value};
+use crate::finding::{Evidence, Severity};
 use crate::incident::{Incident, NoticeKind};
 use crate::pipeline::{ApiVersion, Pipeline};
 use crate::silence::Tally;
-use crate::text::{minute_utc, words};
+use crate::text::words;
 
-pub use body::{Body, BodyError, Contact, Kind, SCHEMA};
+pub use body::{Body, BodyError, Contact, SCHEMA};
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
@@ -51,7 +52,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
     let mut body = Body {
         schema: SCHEMA.to_owned(),
         id: incident.notice_id(),
-        kind: kind.into(),
+        kind,
         dedup_key: incident_key.to_string(),
         generation: incident.generation,
         sequence: incident.course.sequence,
@@ -67,7 +68,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         opened_at: incident.opened_at,
         resolved_at: incident.resolved_at,
         open_for_seconds: incident.open_for(now).as_secs(),
-        runbook: runbook(pipeline, incident_key.check.runbook_anchor()),
+        runbook: runbook(pipeline, incident_key.check.id()),
         // Census knows nothing of what is in the warehouse.
         command: (!healthy && !pipeline.is_about_data(&incident_key.subject))
             .then(|| command(pipeline, &incident_key.subject)),
@@ -92,9 +93,9 @@ pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Tim
         if named == 1 { "incident" } else { "incidents" },
     );
     let mut evidence = Evidence::new(summary)
-        .with("covered", &silence.scope)
-        .with("from", minute_utc(silence.from))
-        .with("until", minute_utc(silence.until));
+        .with("covered", silence.scope.to_string())
+        .with("from", silence.from)
+        .with("until", silence.until);
     for incident in &tally.incidents {
         evidence = evidence.with("held back", incident);
     }
@@ -103,7 +104,7 @@ pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Tim
     let body = Body {
         schema: SCHEMA.to_owned(),
         id: format!("{key}#1.{sequence}"),
-        kind: Kind::HeldBack,
+        kind: NoticeKind::HeldBack,
         dedup_key: key,
         generation: 1,
         sequence,
@@ -143,7 +144,7 @@ pub fn render_test(
     let body = Body {
         schema: SCHEMA.to_owned(),
         id: format!("{key}#1.{}", if resolved { 2 } else { 1 }),
-        kind: kind.into(),
+        kind,
         dedup_key: key,
         generation: 1,
         sequence: if resolved { 2 } else { 1 },
@@ -153,7 +154,7 @@ pub fn render_test(
         severity,
         title: format!("[test, {severity}] {}: {what}", pipeline.name),
         summary: what.to_owned(),
-        figures: vec![Figure { name: "sent at".to_owned(), value: minute_utc(now) }],
+        figures: vec![Figure::new("sent at", now)],
         cause: "Somebody ran `make alert-test`".to_owned(),
         class: None,
         opened_at: began,
@@ -179,7 +180,7 @@ fn message(body: &Body, pipeline: &Pipeline, now: Timestamp) -> Message {
     ]);
     let mut attributes = BTreeMap::from([
         ("severity", body.severity.to_string()),
-        ("kind", word(body.kind)),
+        ("kind", body.kind.to_string()),
         ("check", body.check.clone()),
         ("sync", body.subject.clone()),
         ("pipeline", body.pipeline.clone()),
@@ -190,36 +191,22 @@ fn message(body: &Body, pipeline: &Pipeline, now: Timestamp) -> Message {
     Message { subject: subject(&body.title), bodies, attributes }
 }
 
-/// The kind as its JSON has it.
-fn word(kind: Kind) -> String {
-    match kind {
-        Kind::Opened => "opened",
-        Kind::Flapping => "flapping",
-        Kind::Worsened => "worsened",
-        Kind::Reminder => "reminder",
-        Kind::StoppedReporting => "stopped-reporting",
-        Kind::Resolved => "resolved",
-        Kind::HeldBack => "held-back",
-    }
-    .to_owned()
-}
-
 fn title(body: &Body, what: &str, openings: usize) -> String {
     let Body { severity, subject, summary, .. } = body;
     let open_for = words(jiff::SignedDuration::from_secs(body.open_for_seconds));
     let title = match body.kind {
-        Kind::Opened => format!("[{severity}] {subject}: {what}: {summary}"),
-        Kind::Flapping => {
+        NoticeKind::Opened => format!("[{severity}] {subject}: {what}: {summary}"),
+        NoticeKind::Flapping => {
             format!(
                 "[{severity}, flapping] {subject}: {what}: for the {} time of late: {summary}",
                 ordinal(openings)
             )
         }
-        Kind::Worsened => format!("[{severity}, worse] {subject}: {what}: {summary}"),
-        Kind::Reminder => format!("[{severity}, still] {subject}: {what}: for {open_for}: {summary}"),
-        Kind::StoppedReporting => format!("[{severity}, unknown] {subject}: {what}: {summary}"),
-        Kind::Resolved => format!("[resolved] {subject}: {what}: over after {open_for}"),
-        Kind::HeldBack => format!("[held back] {subject}: {summary}"),
+        NoticeKind::Worsened => format!("[{severity}, worse] {subject}: {what}: {summary}"),
+        NoticeKind::Reminder => format!("[{severity}, still] {subject}: {what}: for {open_for}: {summary}"),
+        NoticeKind::StoppedReporting => format!("[{severity}, unknown] {subject}: {what}: {summary}"),
+        NoticeKind::Resolved => format!("[resolved] {subject}: {what}: over after {open_for}"),
+        NoticeKind::HeldBack => format!("[held back] {subject}: {summary}"),
     };
     cut(&title, SENTENCE_CHARS)
 }
@@ -274,11 +261,15 @@ fn bounded(evidence: &Evidence) -> Evidence {
         .take(FIGURES)
         .map(|figure| Figure {
             name: cut(&figure.name, FIGURE_CHARS),
-            value: cut(&figure.value, FIGURE_CHARS),
+            value: match &figure.value {
+                Value::Text(text) => Value::Text(cut(text, FIGURE_CHARS)),
+                other => other.clone(),
+            },
+            at_least: figure.at_least,
         })
         .collect();
     if left_out > 0 {
-        figures.push(Figure { name: "left out here".to_owned(), value: left_out.to_string() });
+        figures.push(Figure::new("left out here", left_out));
     }
     Evidence { summary: cut(&evidence.summary, SENTENCE_CHARS), figures, since: evidence.since }
 }

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use super::*;
 use crate::aws::topic::check_limits;
 use crate::finding::Check;
@@ -21,10 +23,10 @@ fn incident() -> Incident {
         severity: Severity::Error,
         opened_at: "2026-11-24T11:12:30Z".parse().unwrap(),
         resolved_at: None,
-        evidence: Evidence::new("12.0 % of 50 records failed or were invalid, limit 5 %")
-            .with("newest run", 4_711)
-            .with("failed or invalid", 6)
-            .with("processed", 50),
+        evidence: Evidence::new("12% of 50 records failed or were invalid, limit 5%")
+            .with("newest run", "4711")
+            .with("failed or invalid", 6_u32)
+            .with("processed", 50_u32),
         cause:
             "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
                 sends bad ones; the rejected records of the run name the reason"
@@ -46,7 +48,7 @@ fn resolved() -> Incident {
     Incident {
         state: State::Resolved,
         resolved_at: Some(now()),
-        evidence: Evidence::new("0.0 % of 48 records failed or were invalid, limit 5 %"),
+        evidence: Evidence::new("0% of 48 records failed or were invalid, limit 5%"),
         ..incident()
     }
 }
@@ -106,11 +108,69 @@ fn machines_get_the_documented_shape() {
 fn a_body_is_read_back_as_it_was_written_and_another_schema_is_called_by_its_name() {
     let body = body(&incident(), NoticeKind::Flapping, &pipeline(), now());
     assert_eq!(Body::parse(&serde_json::to_string(&body).unwrap()), Ok(body));
+    let error = Body::parse(r#"{"schema": "syncwatch.notice/3"}"#).unwrap_err().to_string();
+    assert!(error.contains("syncwatch.notice/3") && error.contains("syncwatch.notice/2"), "{error}");
     let error = Body::parse(r#"{"schema": "syncwatch.notice/2"}"#).unwrap_err().to_string();
-    assert!(error.contains("syncwatch.notice/2") && error.contains("syncwatch.notice/1"), "{error}");
-    let error = Body::parse(r#"{"schema": "syncwatch.notice/1"}"#).unwrap_err().to_string();
     assert!(error.contains("missing field `id`"), "{error}");
     assert!(Body::parse("no JSON").is_err());
+}
+
+#[test]
+fn notice_of_the_version_before_is_read_with_its_figures_as_texts() {
+    let mut before = serde_json::to_value(body(&incident(), NoticeKind::Opened, &pipeline(), now())).unwrap();
+    before["schema"] = "syncwatch.notice/1".into();
+    before["figures"] = serde_json::json!([{ "name": "share", "value": "12.0 %" }]);
+    let read = Body::parse(&before.to_string()).unwrap();
+    assert_eq!(read.figures, [Figure::new("share", "12.0 %")]);
+}
+
+/// What the published schema says of a body that was rendered.
+pub(crate) fn schema_errors(body: &str) -> Vec<String> {
+    static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(include_str!("notice.schema.json")).unwrap();
+        jsonschema::options().should_validate_formats(true).build(&schema).unwrap()
+    });
+    let body = serde_json::from_str(body).unwrap();
+    VALIDATOR.iter_errors(&body).map(|error| format!("{}: {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn every_kind_of_notice_fits_the_published_schema() {
+    let mut incident = incident();
+    incident.evidence = incident
+        .evidence
+        .with("share", Value::Percent(12.5))
+        .with("working for", jiff::SignedDuration::from_mins(90))
+        .with("since", now())
+        .with("cost", Value::Money { cents: 123, currency: "USD".to_owned() })
+        .with_figure(Figure::new("failed in a row", 3_u32).at_least(true));
+    let tests = [NoticeKind::Opened, NoticeKind::Resolved]
+        .map(|kind| render_test(kind, &pipeline(), Severity::Info, now(), now()));
+    let all = NoticeKind::ALL.map(|kind| render(&incident, kind, &pipeline(), now()));
+    for message in all.iter().chain(&tests).chain([&render_held_back(&tally(), 3, &pipeline(), now())]) {
+        assert_eq!(schema_errors(&message.bodies["default"]), [""; 0], "{}", message.subject);
+    }
+}
+
+#[test]
+fn schema_refuses_bodies_that_are_no_notices() {
+    let good: serde_json::Value =
+        serde_json::from_str(&render(&incident(), NoticeKind::Opened, &pipeline(), now()).bodies["default"])
+            .unwrap();
+    assert_eq!(schema_errors(&good.to_string()), [""; 0]);
+    let broken: [(&str, serde_json::Value); 6] = [
+        ("schema", "syncwatch.notice/1".into()),
+        ("kind", "over".into()),
+        ("severity", "bad".into()),
+        ("opened_at", "yesterday".into()),
+        ("figures", serde_json::json!([{ "name": "n", "value": "6", "unit": "count", "text": "6" }])),
+        ("figures", serde_json::json!([{ "name": "n", "value": 6, "text": "6" }])),
+    ];
+    for (member, value) in broken {
+        let mut body = good.clone();
+        body[member] = value.clone();
+        assert_ne!(schema_errors(&body.to_string()), [""; 0], "{member}: {value}");
+    }
 }
 
 #[test]
@@ -158,12 +218,13 @@ proptest::proptest! {
         incident.evidence.summary = summary;
         incident.key.subject = subject;
         incident.evidence.figures =
-            figures.into_iter().map(|(name, value)| Figure { name, value }).collect();
+            figures.into_iter().map(|(name, value)| Figure::new(&name, value)).collect();
         for kind in NoticeKind::ALL {
             let message = render(&incident, kind, &pipeline(), now());
             proptest::prop_assert_eq!(check_limits(&message), Ok(()));
+            proptest::prop_assert_eq!(schema_errors(&message.bodies["default"]), Vec::<String>::new());
             let body = Body::parse(&message.bodies["default"]).unwrap();
-            proptest::prop_assert_eq!(body.kind, Kind::from(kind));
+            proptest::prop_assert_eq!(body.kind, kind);
         }
     }
 

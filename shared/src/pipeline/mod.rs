@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 
 use crate::data_checks::DataCheck;
 use crate::finding::WAREHOUSE;
-use crate::finding::{CENSUS, SYNCWATCH, Severity};
+use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind};
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
@@ -201,12 +201,30 @@ impl Pipeline {
         })
     }
 
-    /// Whether findings may be about this subject: a declared sync or check, the workspace, the warehouse, or Syncwatch
-    /// itself.
+    /// Whether a check of this subject is declared: an incident about one that is not any more is withdrawn.
+    pub fn declares(&self, check: Check, subject: &str) -> bool {
+        match check.subject_kind() {
+            SubjectKind::Workspace => subject == CENSUS,
+            SubjectKind::Itself => subject == SYNCWATCH,
+            SubjectKind::Sync | SubjectKind::Runs => self.syncs.iter().any(|sync| sync.key == subject),
+            SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
+            SubjectKind::Data => {
+                self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
+            }
+        }
+    }
+
+    /// Whether it is for this function to say that a check has stopped reporting. Where no check of data is declared, the
+    /// snapshot alone asks the warehouse, and it is not asked by every snapshot: then no function says so.
+    pub fn concludes(&self, judge: Judge, check: Check) -> bool {
+        let asked_now_and_then =
+            check == Check::WarehouseReachable && self.checks.is_empty() && self.snapshot.is_some();
+        check.judged_by() == judge && !asked_now_and_then
+    }
+
+    /// Whether findings of any check may be about this subject.
     pub fn has_subject(&self, subject: &str) -> bool {
-        [CENSUS, SYNCWATCH].contains(&subject)
-            || self.syncs.iter().any(|sync| sync.key == subject)
-            || self.is_about_data(subject)
+        Check::ALL.iter().any(|check| self.declares(*check, subject))
     }
 
     /// Whether a subject is about data: a declared check, or the warehouse as a whole.

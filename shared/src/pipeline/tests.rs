@@ -439,7 +439,7 @@ fn a_snapshot_says_where_figures_are_kept_and_a_pipeline_may_have_no_view() {
     let without = Pipeline::parse(&with_checks(ODBC, "")).unwrap();
     assert_eq!(without.snapshot, None);
     let words = without.to_string();
-    assert!(words.contains("not watched without [snapshot]: 95 % of the runs"), "{words}");
+    assert!(words.contains("not watched without [snapshot]: 95% of the runs"), "{words}");
     assert!(words.contains("no snapshot is kept"), "{words}");
 }
 

@@ -38,7 +38,7 @@ impl fmt::Display for Pipeline {
             }
             writeln!(
                 f,
-                "  at most {} % of records may fail or be invalid, judged on {} records or more",
+                "  at most {}% of records may fail or be invalid, judged on {} records or more",
                 sync.error_rate_percent, sync.error_rate_min_records
             )?;
             writeln!(f, "  {} runs skipped in a row are too many", sync.skipped_runs_limit)?;
@@ -53,10 +53,10 @@ impl fmt::Display for Pipeline {
         }
         let rate = self.objectives.success_rate_percent;
         match &self.snapshot {
-            Some(_) => writeln!(f, "  {rate} % of the runs of seven days succeed, judged at each snapshot")?,
+            Some(_) => writeln!(f, "  {rate}% of the runs of seven days succeed, judged at each snapshot")?,
             None => writeln!(
                 f,
-                "  promised, and not watched without [snapshot]: {rate} % of the runs of seven days succeed"
+                "  promised, and not watched without [snapshot]: {rate}% of the runs of seven days succeed"
             )?,
         }
         if let Some(lag) = self.objectives.max_lag {

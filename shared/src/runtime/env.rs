@@ -14,6 +14,14 @@ pub struct Setting {
     pub holds: &'static str,
 }
 
+/// The settings that a function reads; `infra/functions.json` sets the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// Without any of these it cannot start.
+    pub required: &'static [Setting],
+    pub optional: &'static [Setting],
+}
+
 /// Where the pipeline file is.
 pub const PIPELINE: Setting =
     Setting { name: "SYNCWATCH_PIPELINE", holds: "the path of pipeline.toml within the function's package" };
@@ -148,6 +156,20 @@ impl Env {
     /// The value of a setting that must be there.
     pub fn required(&self, setting: Setting) -> Result<String, SettingsError> {
         self.optional(setting.name).ok_or_else(|| SettingsError { missing: vec![setting] })
+    }
+
+    /// The values of these settings by name, read once.
+    ///
+    /// # Errors
+    /// Names every required one that is missing.
+    pub fn read(&self, needs: Needs) -> Result<BTreeMap<String, String>, SettingsError> {
+        let value = |setting: &Setting| Some((setting.name.to_owned(), self.optional(setting.name)?));
+        let is_missing = |setting: &&Setting| self.optional(setting.name).is_none();
+        let missing: Vec<Setting> = needs.required.iter().filter(is_missing).copied().collect();
+        if !missing.is_empty() {
+            return Err(SettingsError { missing });
+        }
+        Ok(needs.required.iter().chain(needs.optional).filter_map(value).collect())
     }
 
     /// The values of settings that must all be there, in the same order; or every one that is missing.

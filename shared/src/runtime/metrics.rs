@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use crate::metrics::{Metric, line};
-use crate::report::Report;
 
 /// Whether standard output is CloudWatch's: it is where a function runs as such, and not where a lab runs it.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
@@ -21,14 +20,4 @@ pub fn emit(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) {
     if WRITTEN.load(Ordering::Relaxed) {
         println!("{}", line(pipeline, at, figures));
     }
-}
-
-/// The figures of a round, whoever ran it.
-pub fn of_round<N>(report: &Report<N>) -> [(Metric, usize); 4] {
-    [
-        (Metric::UnhealthyFindings, report.counts.unhealthy),
-        (Metric::UnjudgedFindings, report.counts.not_evaluated),
-        (Metric::OpenIncidents, report.open_incidents),
-        (Metric::Notices, report.notices.len()),
-    ]
 }

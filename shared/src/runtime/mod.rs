@@ -7,33 +7,24 @@
 //!
 //! use jiff::Timestamp;
 //! use serde_json::Value;
-//! use syncwatch::aws::Clients;
-//! use syncwatch::runtime::{self, Env, env};
+//! use syncwatch::runtime::env::{self, Needs};
+//! use syncwatch::runtime::{self, Site};
 //!
-//! struct App {
-//!     clients: Clients,
-//!     topic: String,
-//! }
+//! const NEEDS: Needs = Needs { required: &[env::PIPELINE, env::TOPIC_ARN], optional: &[] };
+//!
+//! struct App(Site);
 //!
 //! type Error = Box<dyn std::error::Error + Send + Sync>;
 //!
 //! impl App {
-//!     async fn new(env: &Env) -> Result<Self, Error> {
-//!         let [topic, _table] = env.required_all([env::TOPIC_ARN, env::INCIDENTS_TABLE])?;
-//!         Ok(Self { clients: Clients::connect().await?, topic })
-//!     }
-//!
 //!     async fn run(&self, event: Value, now: Timestamp) -> Result<Value, Error> {
-//!         Ok(serde_json::json!({ "seen": event, "at": now, "topic": self.topic }))
+//!         Ok(serde_json::json!({ "seen": event, "at": now, "by": self.0.pipeline.name }))
 //!     }
 //! }
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> ExitCode {
-//!     let env = Env::process();
-//!     runtime::log::init(&env);
-//!     let app = App::new(&env).await;
-//!     runtime::serve(&env, app, App::run).await
+//!     runtime::run(NEEDS, async |site| Ok::<_, Error>(App(site)), App::run).await
 //! }
 //! ```
 
@@ -44,7 +35,9 @@ pub mod log;
 pub mod metrics;
 pub mod pipeline_file;
 mod serve;
+mod site;
 pub mod warehouse;
 
-pub use env::{Env, Setting, SettingsError};
-pub use serve::serve;
+pub use env::{Env, Needs, Setting, SettingsError};
+pub use serve::{UnknownEvent, read_event, run};
+pub use site::{Site, StartError};

@@ -6,10 +6,12 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
-use super::clock;
-use super::env::{Env, Setting};
+use super::env::{Env, Needs, Setting};
+use super::site::Site;
+use super::{clock, log};
 use crate::http::chain;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -24,22 +26,36 @@ const LAMBDA: [Setting; 4] = [
 const MEMORY: Setting =
     Setting { name: "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", holds: "the function's memory in MB" };
 
-/// Answers events until the Lambda service ends the process.
+/// Runs a function: reads its settings, builds it, and answers events until the Lambda service ends the process.
 ///
-/// `app` is what the function built from its settings. If that failed, every event is answered with the reason, so
-/// that it is seen where the function is used; a process that exits instead would be started over and over, and say
-/// less. `handler` gets the app, the event and the instant at which the event arrived: the clock is read here only.
-pub async fn serve<T, E, F, H>(env: &Env, app: Result<T, E>, handler: H) -> ExitCode
+/// `build` makes the function from its site. If that fails, or the site cannot be had, every event is answered with the
+/// reason, so that it is seen where the function is used; a process that exits instead would be started over and over, and
+/// say less. `handler` gets the function, the event and the instant at which the event arrived: the clock is read here
+/// only. `{"task": "ping"}` is answered here, without looking at anything.
+pub async fn run<T, E, F, H>(
+    needs: Needs,
+    build: impl AsyncFnOnce(Site) -> Result<T, E>,
+    handler: H,
+) -> ExitCode
 where
     E: Into<BoxError>,
     F: Into<BoxError>,
     H: AsyncFn(&T, Value, Timestamp) -> Result<Value, F>,
 {
-    if let Err(reason) = in_lambda(env) {
+    let env = Env::process();
+    log::init(&env);
+    if let Err(reason) = in_lambda(&env) {
         tracing::error!("{reason}");
         return ExitCode::from(2);
     }
-    let app = app.map_err(|error| Failure::new("Syncwatch.Startup", &*error.into()));
+    let app = match Site::connect(&env, needs).await {
+        Ok(site) => {
+            let pipeline = site.pipeline.name.clone();
+            build(site).await.map(|app| (app, pipeline)).map_err(Into::into)
+        }
+        Err(error) => Err(error.into()),
+    };
+    let app = app.map_err(|error: BoxError| Failure::new("Syncwatch.Startup", &*error));
     if let Err(failure) = &app {
         tracing::error!("the function cannot start: {failure}");
     }
@@ -56,14 +72,38 @@ where
     }
 }
 
-async fn answer<T, F, H>(app: &Result<T, Failure>, handler: &H, event: Value) -> Result<Value, Failure>
+async fn answer<T, F, H>(
+    app: &Result<(T, String), Failure>,
+    handler: &H,
+    event: Value,
+) -> Result<Value, Failure>
 where
     F: Into<BoxError>,
     H: AsyncFn(&T, Value, Timestamp) -> Result<Value, F>,
 {
-    let app = app.as_ref().map_err(Failure::clone)?;
+    let (app, pipeline) = app.as_ref().map_err(Failure::clone)?;
+    if event.get("task").is_some_and(|task| task == "ping") {
+        return Ok(json!({ "pong": pipeline }));
+    }
     let now = clock::now();
     handler(app, event, now).await.map_err(|error| Failure::new("Syncwatch.Run", &*error.into()))
+}
+
+/// An event that a function does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("the event is not one of {known} and {{\"task\": \"ping\"}}")]
+pub struct UnknownEvent {
+    known: &'static str,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Reads an event. `known` shows those that the function knows, for the error.
+///
+/// # Errors
+/// The event is another one.
+pub fn read_event<E: DeserializeOwned>(event: Value, known: &'static str) -> Result<E, UnknownEvent> {
+    serde_json::from_value(event).map_err(|source| UnknownEvent { known, source })
 }
 
 fn in_lambda(env: &Env) -> Result<(), String> {

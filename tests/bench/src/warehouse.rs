@@ -5,13 +5,13 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use daily_validation::judge::{Extent, judge_round};
-use daily_validation::observe::{Looked, ask_all};
+use daily_validation::observe::ask_all;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use syncwatch::data_checks::{compile, object_name};
 use syncwatch::finding::WAREHOUSE;
 use syncwatch::finding::{Finding, Outcome};
+use syncwatch::judge::data::{Extent, Looked, judge_round};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Dialect, Statement};

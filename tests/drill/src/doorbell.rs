@@ -17,7 +17,6 @@ use tokio::task::JoinHandle;
 use webhook_intake::intake::Intake;
 use webhook_intake::verify::PATH;
 use webhook_intake::worker::{Patience, Worker};
-use webhook_intake::{IntakeConfig, WorkerConfig};
 
 use crate::scene::Scene;
 
@@ -40,8 +39,7 @@ impl Doorbell {
     /// # Errors
     /// No port is free.
     pub(crate) async fn hang(scene: &Scene) -> Result<Self> {
-        let config = IntakeConfig::from_env(&scene.env())?;
-        let intake = Intake::with(config, scene.pipeline.clone(), &scene.sdk()?).await;
+        let intake = Intake::new(scene.site()?).await;
         let door = Door { intake, clock: scene.census.clock().clone() };
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.context("no free loopback port")?;
         let url = format!("http://{}{PATH}", listener.local_addr()?);
@@ -70,11 +68,9 @@ impl Doorbell {
     pub(crate) async fn let_in(&self, scene: &Scene) -> Result<()> {
         scene.census.have_delivered_all().await;
         let messages = scene.deployment.receive(&ResourceId::queue("webhook-deliveries")).await?;
-        let config = WorkerConfig::from_env(&scene.env())?;
         // Time stands still, so to look again later shows nothing new.
         let patience = Patience { reread_after: Vec::new(), ..Patience::default() };
-        let worker =
-            Worker::with(config, scene.pipeline.clone(), scene.sdk()?.clients()).with_patience(patience);
+        let worker = Worker::new(scene.site()?).with_patience(patience);
         for batch in messages.chunks(10) {
             let answer = worker.run(batch_event(batch), scene.now()).await?;
             let failed = answer.get("batchItemFailures").and_then(Value::as_array).map_or(0, Vec::len);

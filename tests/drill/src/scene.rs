@@ -12,7 +12,7 @@ use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::incident::{Incident, State};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::Env;
+use syncwatch::runtime::{Env, Site};
 use syncwatch::silence::{Silence, covering};
 use syncwatch_cli::{self, Command, Operator};
 use syncwatch_lab::aws::{
@@ -179,8 +179,7 @@ impl Scene {
     /// # Errors
     /// The function fails.
     pub async fn poll(&self) -> Result<Value> {
-        let config = schedule_verification::Config::from_env(&self.env())?;
-        let function = schedule_verification::App::with(config, self.pipeline.clone(), &self.sdk()?);
+        let function = schedule_verification::App(self.site()?);
         function.run(json!({ "task": "verify" }), self.now()).await
     }
 
@@ -189,8 +188,7 @@ impl Scene {
     /// # Errors
     /// The function fails, or there is no such check.
     pub async fn validate(&self, check: Option<&str>) -> Result<String> {
-        let config = daily_validation::Config::from_env(&self.env())?;
-        let function = daily_validation::App::with(config, self.pipeline.clone(), &self.sdk()?);
+        let function = daily_validation::App::new(self.site()?);
         let event = match check {
             None => json!({ "task": "validate" }),
             Some(check) => json!({ "task": "validate", "check": check }),
@@ -307,6 +305,11 @@ impl Scene {
 
     pub(crate) fn env(&self) -> Env {
         Env::from_map(self.settings.clone())
+    }
+
+    /// What the functions are made of, with the settings of all of them.
+    pub(crate) fn site(&self) -> Result<Site> {
+        Ok(Site::with(self.settings.clone(), self.pipeline.clone(), self.sdk()?))
     }
 
     /// AWS by way of the mail tap, which then has seen every notice that was said.

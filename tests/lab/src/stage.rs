@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Site;
 
 use crate::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips,
@@ -93,6 +95,14 @@ impl Stage {
             stage.register_webhook(name).await.with_context(|| format!("registering {name} with Census"))?;
         }
         Ok(stage)
+    }
+
+    /// What a function is made of in this process; see [`Deployment::site`].
+    ///
+    /// # Errors
+    /// The function is not in the table.
+    pub fn site(&self, function: &str, pipeline: Pipeline) -> Result<Site> {
+        self.deployment.site(function, pipeline, self.aws.endpoint(), &[])
     }
 
     async fn register_webhook(&self, function: &str) -> Result<()> {

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 use syncwatch::finding::Severity;
-use syncwatch::notice::Kind;
+use syncwatch::incident::NoticeKind;
 
 use super::*;
 use crate::samples::notice;
@@ -32,8 +32,7 @@ fn a_batch_is_read_whatever_else_its_records_hold() {
     });
     let event = read_event(json!({ "Records": [record] })).unwrap();
     let expected = Record { message_id: "m-1".to_owned(), body: "{}".to_owned() };
-    assert_eq!(event, Event::Batch(vec![expected]));
-    assert_eq!(read_event(json!({ "task": "ping" })).unwrap(), Event::Ping);
+    assert_eq!(event, vec![expected]);
 }
 
 #[test]
@@ -49,16 +48,16 @@ fn a_record_without_an_id_fails_the_whole_batch() {
 
 #[test]
 fn a_notice_is_read_within_its_envelope_and_bare() {
-    let notice = notice(Kind::Opened, Severity::Error, 1);
+    let notice = notice(NoticeKind::Opened, Severity::Error, 1);
     assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), notice);
     assert_eq!(read_notice(&text(&notice)).unwrap(), notice);
 }
 
 #[test]
 fn what_holds_no_notice_says_why() {
-    let mut keyless = notice(Kind::Opened, Severity::Error, 1);
+    let mut keyless = notice(NoticeKind::Opened, Severity::Error, 1);
     keyless.dedup_key = " ".to_owned();
-    let other = text(&notice(Kind::Opened, Severity::Error, 1)).replace("notice/1", "notice/2");
+    let other = text(&notice(NoticeKind::Opened, Severity::Error, 1)).replace("notice/1", "notice/2");
     for body in [String::new(), "{}".to_owned(), envelope("hello"), envelope(&other), text(&keyless)] {
         let told = read_notice(&body).unwrap_err().to_string();
         assert!(told.contains("sender") || told.contains("deploy"), "{told}");
@@ -78,7 +77,7 @@ fn the_answer_has_the_shape_that_lambda_reads() {
 #[test]
 fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
     let of = |key: &str, generation, sequence| {
-        let mut notice = notice(Kind::Opened, Severity::Error, sequence);
+        let mut notice = notice(NoticeKind::Opened, Severity::Error, sequence);
         (notice.dedup_key, notice.generation) = (key.to_owned(), generation);
         ((key.to_owned(), generation, sequence), notice)
     };

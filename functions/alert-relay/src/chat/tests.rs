@@ -11,12 +11,12 @@ fn json(message: &Message) -> Value {
 
 #[test]
 fn what_is_open_says_what_since_when_why_and_what_to_do() {
-    insta::assert_json_snapshot!(json(&render(&notice(Kind::Opened, Severity::Critical, 1))));
+    insta::assert_json_snapshot!(json(&render(&notice(NoticeKind::Opened, Severity::Critical, 1))));
 }
 
 #[test]
 fn what_is_over_says_so_and_asks_for_nothing() {
-    let resolved = notice(Kind::Resolved, Severity::Critical, 2);
+    let resolved = notice(NoticeKind::Resolved, Severity::Critical, 2);
     insta::assert_json_snapshot!(json(&render(&resolved)));
 }
 
@@ -47,14 +47,14 @@ fn every_kind_reads_well() {
     let mut texts = Vec::new();
     for kind in KINDS {
         let mut notice = notice(kind, Severity::Error, 1);
-        if kind == Kind::HeldBack {
+        if kind == NoticeKind::HeldBack {
             notice.title = "[held back] deploy: the silence of Ada (deploy) is over".to_owned();
             notice.figures = (1..=12).map(|n| figure("held back", &format!("run-failed/{n}"))).collect();
             (notice.command, notice.link, notice.class) = (None, None, None);
         }
         texts.push(format!("== {kind:?}\n{}", seen(&render(&notice))));
     }
-    let mut test = notice(Kind::Opened, Severity::Info, 1);
+    let mut test = notice(NoticeKind::Opened, Severity::Info, 1);
     (test.test, test.command, test.link, test.class) = (true, None, None, None);
     test.title = "[test, info] properties: this is a test; nothing is wrong and nobody has to act".to_owned();
     test.cause = "Somebody ran `make alert-test`".to_owned();
@@ -64,7 +64,7 @@ fn every_kind_reads_well() {
 
 #[test]
 fn the_class_of_the_error_is_shown_once_though_the_figures_name_it_too() {
-    let mut notice = notice(Kind::Opened, Severity::Error, 1);
+    let mut notice = notice(NoticeKind::Opened, Severity::Error, 1);
     notice.figures.push(figure("error class", "required-field"));
     assert_eq!(seen(&render(&notice)).matches("*error class* required-field").count(), 1);
     notice.class = None;
@@ -73,7 +73,7 @@ fn the_class_of_the_error_is_shown_once_though_the_figures_name_it_too() {
 
 #[test]
 fn nobody_is_called_into_a_channel_by_what_a_vendor_wrote() {
-    let mut notice = notice(Kind::Opened, Severity::Error, 1);
+    let mut notice = notice(NoticeKind::Opened, Severity::Error, 1);
     notice.summary = "<!channel> & <@U123> failed".to_owned();
     notice.figures = vec![figure("<!here>", "<https://example.com|click>")];
     let seen = seen(&render(&notice));
@@ -86,7 +86,7 @@ fn nobody_is_called_into_a_channel_by_what_a_vendor_wrote() {
 
 #[test]
 fn half_a_command_and_half_an_address_are_not_shown() {
-    let mut notice = notice(Kind::Opened, Severity::Error, 1);
+    let mut notice = notice(NoticeKind::Opened, Severity::Error, 1);
     notice.command = Some(format!("curl {}", "x".repeat(2_000)));
     notice.runbook = Some(format!("https://example.com/{}", "&".repeat(200)));
     notice.link = Some("https://example.com/a|b".to_owned());

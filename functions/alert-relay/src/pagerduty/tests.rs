@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use serde_json::Value;
-use syncwatch::notice::Kind;
+use syncwatch::incident::NoticeKind;
 
 use super::*;
 use crate::samples::{KINDS, any_texts, figure, notice, stuffed};
@@ -11,7 +11,7 @@ fn json(event: &Event) -> Value {
 
 #[test]
 fn a_trigger_fills_every_field_that_pagerduty_documents() {
-    let mut worsened = notice(Kind::Worsened, Severity::Critical, 2);
+    let mut worsened = notice(NoticeKind::Worsened, Severity::Critical, 2);
     worsened.figures.push(figure("held back", "run-failed/a"));
     worsened.figures.push(figure("held back", "run-failed/b"));
     insta::assert_json_snapshot!(json(&render(&worsened, Action::Trigger)));
@@ -19,7 +19,7 @@ fn a_trigger_fills_every_field_that_pagerduty_documents() {
 
 #[test]
 fn a_resolve_says_the_key_and_no_more() {
-    let resolved = notice(Kind::Resolved, Severity::Critical, 3);
+    let resolved = notice(NoticeKind::Resolved, Severity::Critical, 3);
     insta::assert_json_snapshot!(json(&render(&resolved, Action::Resolve)), @r#"
     {
       "client": "Syncwatch",
@@ -32,7 +32,7 @@ fn a_resolve_says_the_key_and_no_more() {
 #[test]
 fn severities_keep_their_names() {
     for severity in ["info", "warning", "error", "critical"] {
-        let notice = notice(Kind::Opened, Severity::parse(severity).unwrap(), 1);
+        let notice = notice(NoticeKind::Opened, Severity::parse(severity).unwrap(), 1);
         assert_eq!(json(&render(&notice, Action::Trigger))["payload"]["severity"], severity);
     }
 }
@@ -47,7 +47,7 @@ fn triggers_and_resolves_of_an_incident_share_their_key() {
         .map(|(index, kind)| {
             let mut notice = notice(*kind, Severity::Error, u32::try_from(index).unwrap());
             notice.dedup_key.clone_from(&key);
-            let action = if *kind == Kind::Resolved { Action::Resolve } else { Action::Trigger };
+            let action = if *kind == NoticeKind::Resolved { Action::Resolve } else { Action::Trigger };
             render(&notice, action).dedup_key
         })
         .collect();
@@ -66,7 +66,7 @@ fn long_keys_that_differ_at_their_end_stay_apart() {
 
 #[test]
 fn what_is_no_address_for_a_browser_is_no_link() {
-    let mut notice = notice(Kind::Opened, Severity::Error, 1);
+    let mut notice = notice(NoticeKind::Opened, Severity::Error, 1);
     for href in ["javascript:alert(1)", "runbook.md", "https://example.com/a b", ""] {
         notice.runbook = Some(href.to_owned());
         let links = render(&notice, Action::Trigger).links;

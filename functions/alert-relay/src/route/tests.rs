@@ -23,7 +23,7 @@ fn words(route: Route) -> String {
 #[test]
 fn every_kind_has_its_route_at_every_channel() {
     let mut rows = Vec::new();
-    let before = notice(Kind::Opened, Severity::Critical, 1);
+    let before = notice(NoticeKind::Opened, Severity::Critical, 1);
     for (name, told) in [
         ("not told", None),
         ("told, open", Some(told(&before, true))),
@@ -59,8 +59,9 @@ fn a_channel_that_is_not_declared_hears_nothing_not_even_a_test() {
 #[test]
 fn the_lowest_severity_of_a_channel_goes_there() {
     for channel in Channel::ALL {
-        let route =
-            |severity| decide(&notice(Kind::Opened, severity, 1), channel, Some(Severity::Warning), None);
+        let route = |severity| {
+            decide(&notice(NoticeKind::Opened, severity, 1), channel, Some(Severity::Warning), None)
+        };
         assert_eq!(route(Severity::Info), Route::Skip(SkipReason::BelowLowest));
         assert_eq!(route(Severity::Warning), Route::Send(Action::Trigger, SendReason::SevereEnough));
     }
@@ -69,7 +70,8 @@ fn the_lowest_severity_of_a_channel_goes_there() {
 #[test]
 fn a_marked_test_goes_to_every_declared_channel_whatever_its_severity() {
     for channel in Channel::ALL {
-        for (kind, action) in [(Kind::Opened, Action::Trigger), (Kind::Resolved, Action::Resolve)] {
+        for (kind, action) in [(NoticeKind::Opened, Action::Trigger), (NoticeKind::Resolved, Action::Resolve)]
+        {
             let mut notice = notice(kind, Severity::Info, 1);
             notice.test = true;
             let route = decide(&notice, channel, Some(Severity::Critical), None);
@@ -80,8 +82,8 @@ fn a_marked_test_goes_to_every_declared_channel_whatever_its_severity() {
 
 #[test]
 fn what_was_told_is_resolved_also_after_the_limit_was_raised() {
-    let before = told(&notice(Kind::Opened, Severity::Warning, 1), true);
-    let resolved = notice(Kind::Resolved, Severity::Warning, 2);
+    let before = told(&notice(NoticeKind::Opened, Severity::Warning, 1), true);
+    let resolved = notice(NoticeKind::Resolved, Severity::Warning, 2);
     for channel in Channel::ALL {
         let route = decide(&resolved, channel, Some(Severity::Critical), Some(&before));
         assert_eq!(route, Route::Send(Action::Resolve, SendReason::WasTold));
@@ -90,8 +92,9 @@ fn what_was_told_is_resolved_also_after_the_limit_was_raised() {
 
 #[test]
 fn a_late_trigger_opens_nothing_that_was_resolved() {
-    let resolved = told(&notice(Kind::Resolved, Severity::Critical, 3), false);
-    for kind in [Kind::Opened, Kind::Worsened, Kind::Reminder, Kind::StoppedReporting] {
+    let resolved = told(&notice(NoticeKind::Resolved, Severity::Critical, 3), false);
+    for kind in [NoticeKind::Opened, NoticeKind::Worsened, NoticeKind::Reminder, NoticeKind::StoppedReporting]
+    {
         for channel in Channel::ALL {
             let route = decide(&notice(kind, Severity::Critical, 2), channel, LOWEST, Some(&resolved));
             assert_eq!(route, Route::Skip(SkipReason::Overtaken));
@@ -101,10 +104,10 @@ fn a_late_trigger_opens_nothing_that_was_resolved() {
 
 #[test]
 fn the_late_end_of_one_incident_does_not_close_the_next() {
-    let mut next = notice(Kind::Opened, Severity::Critical, 1);
+    let mut next = notice(NoticeKind::Opened, Severity::Critical, 1);
     next.generation = 2;
     next.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
-    let late = notice(Kind::Resolved, Severity::Critical, 2);
+    let late = notice(NoticeKind::Resolved, Severity::Critical, 2);
     for channel in Channel::ALL {
         let route = decide(&late, channel, LOWEST, Some(&told(&next, true)));
         assert_eq!(route, Route::Skip(SkipReason::Overtaken));
@@ -114,11 +117,11 @@ fn the_late_end_of_one_incident_does_not_close_the_next() {
 #[test]
 fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
     // The record of an incident is deleted 90 days after its end; generations and ids then begin anew.
-    let mut before = notice(Kind::Resolved, Severity::Critical, 1);
+    let mut before = notice(NoticeKind::Resolved, Severity::Critical, 1);
     before.generation = 3;
-    let mut anew = notice(Kind::Opened, Severity::Critical, 1);
+    let mut anew = notice(NoticeKind::Opened, Severity::Critical, 1);
     anew.opened_at = "2027-02-27T09:00:00Z".parse().unwrap();
-    for before in [before, notice(Kind::Opened, Severity::Critical, 1)] {
+    for before in [before, notice(NoticeKind::Opened, Severity::Critical, 1)] {
         for channel in Channel::ALL {
             let route = decide(&anew, channel, LOWEST, Some(&told(&before, false)));
             assert_eq!(route, Route::Send(Action::Trigger, SendReason::SevereEnough));
@@ -129,8 +132,8 @@ fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
 #[test]
 fn a_reminder_pages_if_the_notice_that_should_have_was_lost() {
     // What is open is an earlier incident, whose end was lost too.
-    let earlier = told(&notice(Kind::Opened, Severity::Critical, 1), true);
-    let mut reminder = notice(Kind::Reminder, Severity::Critical, 3);
+    let earlier = told(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
+    let mut reminder = notice(NoticeKind::Reminder, Severity::Critical, 3);
     reminder.generation = 2;
     reminder.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
     for told in [None, Some(&earlier)] {
@@ -158,7 +161,7 @@ impl PagerDuty {
 #[derive(Default)]
 struct World {
     pagerduty: PagerDuty,
-    chat: Vec<Kind>,
+    chat: Vec<NoticeKind>,
     /// When the incidents opened of which somebody was paged.
     paged: BTreeSet<Timestamp>,
     ledger: BTreeMap<&'static str, Told>,
@@ -198,9 +201,9 @@ fn severity() -> impl Strategy<Value = Severity> {
 
 /// The notices of one key: up to four incidents, each opened, told a few times and resolved, with a severity that only grows.
 fn history() -> impl Strategy<Value = Vec<Body>> {
-    let between = vec![Kind::Worsened, Kind::Reminder, Kind::StoppedReporting];
+    let between = vec![NoticeKind::Worsened, NoticeKind::Reminder, NoticeKind::StoppedReporting];
     let incident = (
-        prop::sample::select(vec![Kind::Opened, Kind::Flapping]),
+        prop::sample::select(vec![NoticeKind::Opened, NoticeKind::Flapping]),
         severity(),
         prop::collection::vec((prop::sample::select(between), severity()), 0..4),
         any::<bool>(),
@@ -212,7 +215,7 @@ fn history() -> impl Strategy<Value = Vec<Body>> {
             // A key that was forgotten counts from 1 again.
             generation = if forgotten { 1 } else { generation + 1 };
             opened_at += jiff::SignedDuration::from_hours(1);
-            let kinds = [(first, worst)].into_iter().chain(between).chain([(Kind::Resolved, worst)]);
+            let kinds = [(first, worst)].into_iter().chain(between).chain([(NoticeKind::Resolved, worst)]);
             for (index, (kind, severity)) in kinds.enumerate() {
                 worst = worst.max(severity);
                 let mut notice = notice(kind, worst, u32::try_from(index).unwrap() + 1);
@@ -259,7 +262,7 @@ proptest! {
         prop_assert_eq!(world.pagerduty.0, BTreeSet::new());
         // Whoever heard of something in the chat hears of its end last.
         if let Some(last) = world.chat.last() {
-            prop_assert_eq!(*last, Kind::Resolved);
+            prop_assert_eq!(*last, NoticeKind::Resolved);
         }
     }
 

@@ -5,15 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
-use syncwatch::aws::Clients;
+use syncwatch::aws::Sdk;
 use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::{Channels, Pipeline};
+use syncwatch::runtime::{Site, env};
 use wiremock::matchers::any;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
 
+use crate::App;
 use crate::samples::{impatient, status};
-use crate::{App, Config};
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";
@@ -47,17 +48,17 @@ impl World {
         Mock::given(any()).respond_with(account.clone()).mount(&aws).await;
         let pagerduty = Receiver::answering(status(202, r#"{"status":"success"}"#)).await;
         let chat = Receiver::answering(status(200, "ok")).await;
-        let config = Config {
-            pipeline: "pipeline.toml".to_owned(),
-            relay_table: "syncwatch-relay".to_owned(),
-            pagerduty_secret: "pagerduty".to_owned(),
-            chat_secret: "chat".to_owned(),
-            pagerduty_url: pagerduty.uri(),
-        };
+        let settings = [
+            (env::RELAY_TABLE, "syncwatch-relay".to_owned()),
+            (env::PAGERDUTY_SECRET, "pagerduty".to_owned()),
+            (env::CHAT_SECRET, "chat".to_owned()),
+            (env::PAGERDUTY_URL, pagerduty.uri()),
+        ];
+        let settings = settings.map(|(setting, value)| (setting.name.to_owned(), value)).into();
         let mut pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
         pipeline.channels = channels;
-        let app =
-            App::with(config, pipeline, Clients::for_endpoint(&aws.uri()).unwrap(), impatient()).unwrap();
+        let site = Site::with(settings, pipeline, Sdk::for_endpoint(&aws.uri()).unwrap());
+        let app = App::new(site, impatient()).unwrap();
         let world = Self { app, aws, account, pagerduty, chat };
         world.put_secret("pagerduty", OLD_KEY);
         world.put_secret("chat", &format!("{}{CHAT_PATH}\n", world.chat.uri()));

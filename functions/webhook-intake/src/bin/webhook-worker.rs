@@ -1,14 +1,11 @@
-//! The Lambda function behind the queue: wiring only.
+//! The Lambda function: wiring only.
 
 use std::process::ExitCode;
 
-use syncwatch::runtime::{self, Env};
-use webhook_intake::worker::Worker;
+use syncwatch::runtime;
+use webhook_intake::worker::{self, Worker};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let env = Env::process();
-    runtime::log::init(&env);
-    let app = Worker::new(&env).await;
-    runtime::serve(&env, app, Worker::run).await
+    runtime::run(worker::NEEDS, async |site| Ok::<_, anyhow::Error>(Worker::new(site)), Worker::run).await
 }

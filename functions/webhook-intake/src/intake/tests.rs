@@ -7,6 +7,8 @@ use sha2::Sha256;
 use wiremock::matchers::header;
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+use syncwatch::aws::Sdk;
+
 use super::*;
 
 const BODY: &str = r#"{"workspace_id":3167,"sync_id":3394022,"sync_run_id":94,"event":"sync.failed"}"#;
@@ -67,13 +69,10 @@ impl Aws {
     }
 
     async fn intake(&self) -> Intake {
-        let config = IntakeConfig {
-            pipeline: "pipeline.toml".to_owned(),
-            deliveries_queue: QUEUE.to_owned(),
-            webhook_secret: "syncwatch/census-webhook".to_owned(),
-        };
+        let settings = [(env::DELIVERIES_QUEUE, QUEUE), (env::WEBHOOK_SECRET, "syncwatch/census-webhook")];
+        let settings = settings.map(|(setting, value)| (setting.name.to_owned(), value.to_owned())).into();
         let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
-        Intake::with(config, pipeline, &Sdk::for_endpoint(&self.0.uri()).unwrap()).await
+        Intake::new(Site::with(settings, pipeline, Sdk::for_endpoint(&self.0.uri()).unwrap())).await
     }
 }
 

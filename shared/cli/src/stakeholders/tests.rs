@@ -105,7 +105,7 @@ fn the_launch_is_told_with_the_figures_of_the_moment() {
       Last run     properties-create (creates records): completed 2026-11-24 17:34 UTC, 26m ago; 1,200 records accepted, 3 rejected
       Last run     properties-update (updates records): failed, begun 2026-11-24 17:30 UTC, 30m ago; records: not available: Census did not count them
 
-    "Good, not excellent" means just that: from 95 % on coverage is excellent, below 90 % it is poor.
+    "Good, not excellent" means just that: from 95% on coverage is excellent, below 90% it is poor.
 
     Whom to ask
       Data operations (first responder): data-operations@example.com
@@ -154,7 +154,7 @@ fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
         let notice = render(Kind::Incident, &figures, &pipeline(), now()).unwrap();
         for form in [&notice.text, &notice.html] {
             assert!(form.matches("not available: the lab is dark").count() >= 5, "{form}");
-            assert!(!form.contains("0 %") && !form.contains("None") && !form.contains("undefined"), "{form}");
+            assert!(!form.contains("0%") && !form.contains("None") && !form.contains("undefined"), "{form}");
         }
         let blank =
             notice.text.lines().find(|line| line.trim_end().ends_with(':') || *line == "  Coverage     ");
@@ -172,10 +172,10 @@ fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
 #[test]
 fn the_word_for_the_coverage_is_that_of_the_view() {
     for (share, status, expected) in [
-        (Some(95.0), "excellent", "95.00 % (excellent)"),
+        (Some(95.0), "excellent", "95% (excellent)"),
         // The exact share is below 95, and the view knows.
-        (Some(95.0), "good", "95.00 % (good, not excellent)"),
-        (Some(12.5), "poor", "12.50 % (poor)"),
+        (Some(95.0), "good", "95% (good, not excellent)"),
+        (Some(12.5), "poor", "12.5% (poor)"),
         (None, "no data", "none (no data)"),
     ] {
         let health = known().health.map(|health| Health {

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::figure::{Figure, StoredFigure};
 use crate::finding::{Check, Evidence};
 use crate::incident::{Course, Incident, IncidentKey, NoticeKind, Pending, State};
 
@@ -85,7 +86,7 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
         (GENERATION, number(incident.generation)),
         (VERSION, number(incident.version)),
         (SUMMARY, text(&incident.evidence.summary)),
-        (FIGURES, json(Some(&incident.evidence.figures))),
+        (FIGURES, json(Some(&stored_figures(&incident.evidence)))),
         (CAUSE, text(&incident.cause)),
         (CLASS, incident.class.as_deref().and_then(text)),
         (GROUP, incident.group.as_deref().and_then(text)),
@@ -98,6 +99,10 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
         // Part of the key, and again by itself for those who search by sync.
         ("subject", text(&incident.key.subject)),
     ]
+}
+
+fn stored_figures(evidence: &Evidence) -> Vec<StoredFigure> {
+    evidence.figures.iter().map(StoredFigure::from).collect()
 }
 
 /// What people seldom look for, as JSON in one attribute. Structs of texts, numbers and instants have no way to fail.
@@ -153,7 +158,9 @@ pub(super) fn read(item: &HashMap<String, AttributeValue>) -> Result<Incident, U
             since: item.parsed(PENDING_SINCE, "an instant")?,
         }),
     };
-    let figures = item.json(FIGURES, "a list of figures")?.ok_or_else(|| item.missing(FIGURES))?;
+    let figures: Vec<StoredFigure> =
+        item.json(FIGURES, "a list of figures")?.ok_or_else(|| item.missing(FIGURES))?;
+    let figures = figures.into_iter().map(Figure::from).collect();
     // Incidents of the first version have none; their beginning stands for it.
     let course = item.json::<Course>(COURSE, "the course of an incident")?.unwrap_or_default();
     let resolved_at = match item.optional_text(RESOLVED_AT)? {

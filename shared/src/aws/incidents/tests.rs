@@ -21,7 +21,7 @@ fn incident() -> Incident {
         severity: Severity::Error,
         opened_at: now(),
         resolved_at: None,
-        evidence: Evidence::new("the sync is paused").with("paused since", now()),
+        evidence: Evidence::new("the sync is paused").with("paused since", now().to_string()),
         cause: "somebody paused it".to_owned(),
         class: None,
         group: None,

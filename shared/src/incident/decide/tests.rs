@@ -482,7 +482,7 @@ fn what_stopped_reporting_is_told_again_at_growing_gaps() {
         }
     }
     assert_eq!(told, [2, 10, 26, 58]);
-    assert!(life.incident().evidence.figures.iter().any(|figure| figure.value == "paused"));
+    assert!(life.incident().evidence.figures.iter().any(|figure| figure.text() == "paused"));
     // A good look that settles nothing yet, and then silence again: that is a second time.
     life.policy.resolve_after.insert(Check::SyncPaused, Agreement { need: 2, of: 2 });
     assert_eq!(life.see(&healthy(), 5_000), "note SeemsOver");
@@ -576,6 +576,7 @@ proptest! {
                         prop_assert!(open && worsened <= 2);
                     }
                     NoticeKind::Reminder | NoticeKind::StoppedReporting => prop_assert!(open),
+                    NoticeKind::HeldBack => prop_assert!(false, "it is of no incident"),
                 }
                 prop_assert!(!silenced || *kind == NoticeKind::Resolved, "{kind} within a silence");
                 prop_assert_eq!(incident.course.sequence, sequence + 1);

@@ -70,7 +70,9 @@ fn minutes_ago(minutes: i64) -> Timestamp {
 fn findings(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
     let findings = judge_sync(observation, &pipeline.syncs[0], &pipeline.objectives, now);
     let mut answered: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
-    let mut expected: Vec<Check> = SYNC_CHECKS.into_iter().chain(RUN_CHECKS).collect();
+    let kinds = [SubjectKind::Sync, SubjectKind::Runs];
+    let mut expected: Vec<Check> =
+        kinds.into_iter().flat_map(|kind| Check::of(Judge::ScheduleVerification, kind)).collect();
     answered.sort();
     expected.sort();
     assert_eq!(answered, expected, "each check answers exactly once");
@@ -262,7 +264,7 @@ fn the_alerts_of_census_must_be_on_and_no_looser_than_ours() {
     let table = [
         (known(true, Some(5.0)), "healthy, alerts of Census are on, and no looser than ours"),
         (known(true, Some(1.0)), "healthy, alerts of Census are on, and no looser than ours"),
-        (known(true, Some(75.0)), "warning, failed records alert only above 75 %, ours at 5 %"),
+        (known(true, Some(75.0)), "warning, failed records alert only above 75%, ours at 5%"),
         (known(true, None), "warning, no alert on failed records"),
         (known(false, Some(5.0)), "warning, no alert on failed runs"),
         (known(false, None), "warning, no alert on failed runs; no alert on failed records"),
@@ -285,7 +287,7 @@ fn runs_that_could_not_be_read_are_held_under_what_kept_them() {
     ];
     for (why, expected) in table {
         observation.runs = Err(why);
-        for check in [Check::RunDue, Check::MinimumSchedule].into_iter().chain(RUN_CHECKS) {
+        for check in Check::of(Judge::ScheduleVerification, SubjectKind::Runs) {
             assert_eq!(judged(&observation, &seed(), now(), check), expected);
         }
         assert!(findings(&observation, &seed(), now()).iter().all(|finding| !finding.is_unhealthy()));

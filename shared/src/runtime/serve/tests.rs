@@ -27,15 +27,15 @@ impl App {
     }
 }
 
-fn app() -> Result<App, Failure> {
-    Ok(App { name: "probe" })
+fn app() -> Result<(App, String), Failure> {
+    Ok((App { name: "probe" }, "properties".to_owned()))
 }
 
 #[tokio::test]
 async fn the_handler_gets_the_app_the_event_and_the_instant() {
     let before = Timestamp::now();
-    let answer = answer(&app(), &App::run, json!({ "task": "ping" })).await.unwrap();
-    assert_eq!((&answer["name"], &answer["task"]), (&json!("probe"), &json!("ping")));
+    let answer = answer(&app(), &App::run, json!({ "task": "verify" })).await.unwrap();
+    assert_eq!((&answer["name"], &answer["task"]), (&json!("probe"), &json!("verify")));
     let at: Timestamp = answer["at"].as_str().unwrap().parse().unwrap();
     assert!(before <= at && at <= Timestamp::now());
 }
@@ -50,7 +50,8 @@ async fn an_error_is_told_with_each_of_its_causes_once() {
 
 #[tokio::test]
 async fn a_function_that_could_not_start_answers_each_event_with_the_reason() {
-    let startup: Result<App, Failure> = Err(Failure::new("Syncwatch.Startup", &Outer(Inner(Innermost))));
+    let startup: Result<(App, String), Failure> =
+        Err(Failure::new("Syncwatch.Startup", &Outer(Inner(Innermost))));
     for task in ["ping", "verify"] {
         let diagnostic =
             Diagnostic::from(answer(&startup, &App::run, json!({ "task": task })).await.unwrap_err());
@@ -60,11 +61,28 @@ async fn a_function_that_could_not_start_answers_each_event_with_the_reason() {
 }
 
 #[tokio::test]
+async fn ping_is_answered_with_the_pipeline_and_reaches_no_handler() {
+    let answer = answer(&app(), &App::run, json!({ "task": "ping" })).await.unwrap();
+    assert_eq!(answer, json!({ "pong": "properties" }));
+}
+
+#[test]
+fn unknown_event_is_refused_with_the_known_ones() {
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
+    enum Event {
+        Verify,
+    }
+    let known = r#"{"task": "verify"}"#;
+    assert!(matches!(read_event(json!({ "task": "verify" }), known), Ok(Event::Verify)));
+    let error = read_event::<Event>(json!({ "task": "dance" }), known).unwrap_err();
+    assert_eq!(error.to_string(), r#"the event is not one of {"task": "verify"} and {"task": "ping"}"#);
+}
+
+#[tokio::test]
 async fn outside_of_lambda_the_program_says_what_it_is_and_ends() {
     let nothing = Env::from_map::<&str, &str>([]);
     insta::assert_snapshot!(in_lambda(&nothing).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (not set: AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE)"#);
-    let code = serve(&nothing, Ok::<_, Outer>(App { name: "probe" }), App::run).await;
-    assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
 
     let variables = LAMBDA.map(|setting| (setting.name, "x"));
     insta::assert_snapshot!(in_lambda(&Env::from_map(variables)).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (AWS_LAMBDA_FUNCTION_MEMORY_SIZE is "x", not a whole number)"#);

@@ -18,7 +18,10 @@ use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, Flexib
 use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use syncwatch::aws::Sdk;
 use syncwatch::http;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::Site;
 
 use super::access::{Call, Gate};
 use super::functions_table::{
@@ -70,6 +73,8 @@ pub struct Invocation {
 #[derive(Debug)]
 pub struct Deployment {
     table: FunctionsTable,
+    /// Values of optional settings.
+    overrides: BTreeMap<String, String>,
     endpoint: String,
     gate: Gate,
     topics: BTreeMap<ResourceId, String>,
@@ -122,6 +127,7 @@ impl Deployment {
         let sns = options.sns.as_deref().unwrap_or(ministack.endpoint());
         let mut deployment = Self {
             table: table.clone(),
+            overrides: options.overrides.clone(),
             endpoint: ministack.endpoint().to_owned(),
             gate: Gate::start(table, ministack.endpoint(), sns).await?,
             topics: BTreeMap::new(),
@@ -256,6 +262,25 @@ impl Deployment {
             .send()
             .await?;
         Ok(())
+    }
+
+    /// What a function is made of in this process, so that time can be an argument: the settings that it gets here as a
+    /// deployed one, but for those that `changed` names, and AWS at `endpoint`.
+    ///
+    /// # Errors
+    /// The function is not in the table, or a setting points at a resource that was not created.
+    pub fn site(
+        &self,
+        function: &str,
+        pipeline: Pipeline,
+        endpoint: &str,
+        changed: &[(&str, &str)],
+    ) -> Result<Site> {
+        // A deployment may hold back the functions themselves.
+        let table = FunctionsTable::read(&FunctionsTable::default_path())?;
+        let mut settings = self.environment(table.function(function)?, &self.overrides)?;
+        settings.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Ok(Site::with(settings, pipeline, Sdk::for_endpoint(endpoint)?))
     }
 
     /// The environment that `function` gets here: its settings, resolved, and the endpoint of this ministack.

@@ -45,9 +45,9 @@ impl Storm {
     /// Makes a storm of `count` deliveries around true bodies, which `secret` signs; the same seed makes the same storm.
     ///
     /// * each true body comes at least once, so there are more than `count` deliveries if there are so many bodies
-    /// * at least 30 % are duplicates of true ones
-    /// * 5 % are forged: signed by another secret, with the signature of another body, unsigned, or with half a signature
-    /// * 1 % are poison, rightly signed: cut off, not JSON, no event, or of a run that does not exist
+    /// * at least 30% are duplicates of true ones
+    /// * 5% are forged: signed by another secret, with the signature of another body, unsigned, or with half a signature
+    /// * 1% are poison, rightly signed: cut off, not JSON, no event, or of a run that does not exist
     /// * all are shuffled
     ///
     /// Bodies are UTF-8, as Census's are, and as ministack's Function URL takes for granted of JSON.

@@ -482,7 +482,7 @@ impl World {
         let records = sync.traffic.records * rng.random_range(70..130) / 100;
         let share =
             |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
-        // On a good day about one record in five hundred is refused, and never more than 3 % of a run.
+        // On a good day about one record in five hundred is refused, and never more than 3% of a run.
         let stray = u64::from(
             ailments.reject_percent.is_none() && records >= 34 && rng.random_bool(records as f64 / 500.0),
         );

@@ -36,7 +36,7 @@ pub(super) fn simple() -> Vec<Act> {
             passes: [0, 0],
         },
         Act {
-            title: "12 % of the updates are rejected; runs say `completed`",
+            title: "12% of the updates are rejected; runs say `completed`",
             key: "properties/error-rate/properties-update",
             breaks: Break::World(Fault::Reject { sync: UPDATE, percent: 12, message: None }),
             passes: [30, 30],

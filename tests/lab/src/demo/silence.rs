@@ -12,7 +12,7 @@ use syncwatch_lab::wait::until;
 
 use super::{CREATE, Demo, Found, LIMIT, PIPELINE};
 
-const FAULT: &str = "12 % of the creations are rejected, in a silence";
+const FAULT: &str = "12% of the creations are rejected, in a silence";
 const KEY: &str = "properties/error-rate/properties-create";
 
 pub(super) async fn play(demo: &mut Demo) -> Result<()> {

@@ -19,7 +19,7 @@ const DELIVERIES: usize = 1_000;
 const TRIED_AGAIN_AFTER_S: u32 = 5;
 const CAUSES: [(&str, &str); 2] = [
     ("a storm: the create sync fails ...", "properties/run-failed/properties-create"),
-    ("... and 20 % of the updates are rejected", "properties/error-rate/properties-update"),
+    ("... and 20% of the updates are rejected", "properties/error-rate/properties-update"),
 ];
 const DEAD_LETTERS: (&str, &str) = ("poison among the webhooks", "properties/dead-letters/syncwatch");
 
@@ -27,7 +27,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let queue = ResourceId::queue("webhook-deliveries");
     demo.stage.deployment.hide_messages_for(&queue, TRIED_AGAIN_AFTER_S).await?;
     let since = demo
-        .begin("a storm: the create sync fails, and 20 % of the updates are rejected; the poll is off")
+        .begin("a storm: the create sync fails, and 20% of the updates are rejected; the poll is off")
         .await?;
     demo.stage.census.inject(failure(CREATE))?;
     demo.stage.census.inject(Fault::Reject { sync: UPDATE, percent: 20, message: None })?;

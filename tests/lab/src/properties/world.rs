@@ -12,7 +12,7 @@ use super::generate::{self, Property, STATUSES};
 
 /// The properties of the seed state.
 pub const TOTAL_OF_SEED: usize = 20_247;
-/// Those of them that are in Salesforce: 92.47 %.
+/// Those of them that are in Salesforce: 92.47%.
 pub const SYNCED_OF_SEED: usize = 18_722;
 
 /// What a minute brings on average.

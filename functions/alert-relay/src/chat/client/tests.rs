@@ -1,6 +1,6 @@
 use syncwatch::finding::Severity;
 use syncwatch::http;
-use syncwatch::notice::Kind;
+use syncwatch::incident::NoticeKind;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::*;
@@ -14,7 +14,7 @@ async fn post(base: &str) -> Result<(), PostError> {
     let http = http::client().unwrap();
     let address = SecretString::from(format!("{base}{PATH}"));
     let webhook = Webhook::new(&http, &address, SECRET, impatient())?;
-    webhook.post(&render(&notice(Kind::Opened, Severity::Critical, 1))).await
+    webhook.post(&render(&notice(NoticeKind::Opened, Severity::Critical, 1))).await
 }
 
 async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, MockServer) {

@@ -2,7 +2,7 @@ use serde_json::json;
 use syncwatch::aws::secrets::SecretValues;
 use syncwatch::finding::Severity;
 use syncwatch::http;
-use syncwatch::notice::Kind;
+use syncwatch::incident::NoticeKind;
 use wiremock::{MockServer, ResponseTemplate};
 
 use super::*;
@@ -24,7 +24,7 @@ fn key() -> RoutingKey {
 async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, MockServer) {
     let server = answering(answers).await;
     let client = PagerDuty::new(http::client().unwrap(), &server.uri(), impatient()).unwrap();
-    let event = render(&notice(Kind::Opened, Severity::Critical, 1), Action::Trigger);
+    let event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     (client.enqueue(&event, &key(), SECRET).await, server)
 }
 
@@ -101,18 +101,18 @@ async fn an_answer_that_pagerduty_does_not_document_is_no_success() {
 async fn silence_is_transient_and_tells_nothing_of_the_event() {
     // Nothing listens on port 1 of this machine.
     let client = PagerDuty::new(http::client().unwrap(), "http://127.0.0.1:1", impatient()).unwrap();
-    let event = render(&notice(Kind::Opened, Severity::Critical, 1), Action::Trigger);
+    let event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     let error = client.enqueue(&event, &key(), SECRET).await.unwrap_err();
     assert!(matches!(error, PostError::NoAnswer { .. }) && error.is_transient(), "{error}");
     let shown = format!("{error} {error:?} {:?}", key());
-    assert!(!shown.contains(KEY) && !shown.contains("12.0 %"), "{shown}");
+    assert!(!shown.contains(KEY) && !shown.contains("12%"), "{shown}");
 }
 
 #[tokio::test]
 async fn an_event_beyond_the_limit_is_not_sent() {
     let server = answering(vec![status(202, TAKEN)]).await;
     let client = PagerDuty::new(http::client().unwrap(), &server.uri(), impatient()).unwrap();
-    let mut event = render(&notice(Kind::Opened, Severity::Critical, 1), Action::Trigger);
+    let mut event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     event.dedup_key = "x".repeat(EVENT_LIMIT);
     let error = client.enqueue(&event, &key(), SECRET).await.unwrap_err();
     assert!(matches!(error, PostError::TooLarge { .. }), "{error}");

@@ -1,7 +1,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::finding::{Figure, Severity};
+use crate::figure::Figure;
+use crate::finding::Severity;
 use crate::incident::{Acknowledged, Episode, Hold};
 
 /// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
@@ -71,7 +72,7 @@ prop_compose! {
         ),
         course in course(),
     ) -> Incident {
-        let figures = figures.into_iter().map(|(name, value)| Figure { name, value }).collect();
+        let figures = figures.into_iter().map(|(name, value)| Figure::new(&name, value)).collect();
         Incident {
             key: IncidentKey { pipeline, check, subject },
             generation, version, state, severity, opened_at, resolved_at,

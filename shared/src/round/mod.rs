@@ -5,6 +5,8 @@
 //! recorded as sent. A function that dies in between leaves the notice pending, and a later round sends it again: at
 //! least once, never not at all.
 
+mod report;
+
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -12,14 +14,18 @@ use serde::Serialize;
 
 use crate::aws::incidents::{Expected, IncidentStore, Speaker, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
-use crate::finding::{Check, Finding};
+use crate::finding::{Finding, Judge};
 use crate::incident::{
     Circumstances, Decision, Hold, Incident, IncidentKey, NoteReason, NoticeKind, NotifyReason, State,
     common_cause, decide, resend, unreported,
 };
+use crate::metrics::Metric;
 use crate::notice;
 use crate::pipeline::Pipeline;
+use crate::runtime::{Site, metrics};
 use crate::silence::{Silence, Tally, covering};
+
+pub use report::{Counts, Report};
 
 /// Why a finding had no effect. The next round tries again.
 #[derive(Debug, thiserror::Error)]
@@ -37,18 +43,24 @@ pub enum Error {
 pub struct SentNotice {
     /// The incident's key, or that of the silence.
     pub incident: String,
-    pub kind: notice::Kind,
+    pub kind: NoticeKind,
     /// Why it was sent; none for what a silence held back, which its end explains.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<NotifyReason>,
 }
 
-/// One round of acting on findings.
+/// What a round did not do: not everything that it found could be recorded or sent. The next round tries again.
+#[derive(Debug, thiserror::Error)]
+#[error("{} findings could not be recorded or sent: {}", .0.len(), .0.join("; "))]
+pub struct Unfinished(Vec<String>);
+
+/// One round of a function: begun before it observes, then acting on what it finds, then finished.
 #[derive(Debug)]
 pub struct Round<'a> {
     pipeline: &'a Pipeline,
-    store: &'a IncidentStore,
-    topic: &'a Topic,
+    judge: Judge,
+    store: IncidentStore,
+    topic: Topic,
     now: Timestamp,
     /// All but resolved incidents, and those with a pending notice. All others are healthy as far as anybody knows.
     live: HashMap<IncidentKey, Incident>,
@@ -57,11 +69,7 @@ pub struct Round<'a> {
     silences: Vec<Silence>,
     /// What past and present silences held back, as of the beginning of the round.
     tallies: Vec<Tally>,
-    pub sent: Vec<SentNotice>,
-    /// Notices that a silence held back in this round.
-    pub held_back: usize,
-    /// What failed, in words; the round goes on with the next finding.
-    pub failures: Vec<String>,
+    report: Report,
 }
 
 impl<'a> Round<'a> {
@@ -71,37 +79,34 @@ impl<'a> Round<'a> {
     ///
     /// # Errors
     /// The open incidents could not be read. Without them nothing may be said: people would be told what they know.
-    pub async fn begin(
-        pipeline: &'a Pipeline,
-        store: &'a IncidentStore,
-        topic: &'a Topic,
-        now: Timestamp,
-    ) -> Result<Self, Error> {
+    pub async fn begin(site: &'a Site, judge: Judge, now: Timestamp) -> Result<Self, Error> {
+        let (pipeline, store) = (&site.pipeline, site.incidents());
         let ((live, unreadable), (tallies, unreadable_silences)) =
             futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
         let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
         // What is stored of a declared one says only what it held back; whether it holds is for the file to say.
         let asked_for = tallies.iter().map(|tally| &tally.silence);
         let asked_for = asked_for.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
+        let mut report = Report::new(&pipeline.name, now);
+        report.failures.extend(unreadable.iter().chain(&unreadable_silences).map(ToString::to_string));
         let mut round = Self {
             pipeline,
+            judge,
             store,
-            topic,
+            topic: site.topic(),
             now,
             live: live.into_iter().map(|incident| (incident.key.clone(), incident)).collect(),
             reported: HashSet::new(),
             silences: declared.chain(asked_for).collect(),
             tallies,
-            sent: Vec::new(),
-            held_back: 0,
-            failures: unreadable.iter().chain(&unreadable_silences).map(ToString::to_string).collect(),
+            report,
         };
         let unrecorded: Vec<Decision> =
             round.live.values().filter_map(|incident| resend(incident, now)).collect();
-        let failures = round.failures.len();
+        let failures = round.report.failures.len();
         for decision in unrecorded {
             round.carry_out(decision).await;
-            if round.failures.len() > failures {
+            if round.report.failures.len() > failures {
                 // What waits for a topic that does not answer would eat the time that looking at the world needs.
                 break;
             }
@@ -109,8 +114,29 @@ impl<'a> Round<'a> {
         Ok(round)
     }
 
-    /// Acts on findings. What fails is kept in [`Round::failures`].
+    /// The store of incidents, and of the records that rounds leave.
+    pub fn store(&self) -> &IncidentStore {
+        &self.store
+    }
+
+    /// What should have had an effect and had none so far; the round goes on with the next finding.
+    pub fn failures(&self) -> &[String] {
+        &self.report.failures
+    }
+
+    /// Keeps what else went wrong in this round.
+    pub fn add_failure(&mut self, failure: String) {
+        self.report.failures.push(failure);
+    }
+
+    /// The notices that it has sent so far.
+    pub fn notices(&self) -> &[SentNotice] {
+        &self.report.notices
+    }
+
+    /// Reports findings and acts on them. What fails is kept in [`Round::failures`].
     pub async fn act_on(&mut self, findings: &[Finding]) {
+        self.report.add(findings);
         for finding in findings {
             let key = IncidentKey::of(&self.pipeline.name, finding);
             match self.decide(&key, finding).await {
@@ -121,16 +147,21 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Ends a round that has judged all of `checks` on all that the pipeline declares: an incident of which it said
-    /// nothing has stopped reporting, or is not declared any more. Then tells what silences held back that are over.
-    pub async fn conclude(&mut self, checks: &[Check]) {
+    /// Ends a round of a function that has judged all of its checks on all that the pipeline declares: an incident of such
+    /// a check of which the round said nothing has stopped reporting, or is not declared any more. Then reports what
+    /// silences suppressed that have ended.
+    pub async fn conclude(&mut self) {
+        let own = |incident: &&Incident| {
+            self.pipeline.concludes(self.judge, incident.key.check) && !self.reported.contains(&incident.key)
+        };
         let quiet: Vec<Decision> = self
             .live
             .values()
-            .filter(|incident| checks.contains(&incident.key.check) && !self.reported.contains(&incident.key))
+            .filter(own)
             .map(|incident| {
                 let key = &incident.key;
-                unreported(incident, self.pipeline.has_subject(&key.subject), &self.circumstances(key, None))
+                let declared = self.pipeline.declares(key.check, &key.subject);
+                unreported(incident, declared, &self.circumstances(key, None))
             })
             .collect();
         for decision in quiet {
@@ -142,20 +173,34 @@ impl<'a> Round<'a> {
                 && let Err(error) = self.tell_held_back(&tally, count).await
             {
                 tracing::error!(silence = %tally.silence.id, %error, "what a silence held back could not be told");
-                self.failures.push(format!("silence {}: {error}", tally.silence.id));
+                self.report.failures.push(format!("silence {}: {error}", tally.silence.id));
             }
         }
     }
 
-    /// How many incidents are open as far as this round knows: people know of them, or a silence or a common cause
-    /// keeps them from hearing of them.
-    pub fn open(&self) -> usize {
-        self.live.values().filter(|incident| matches!(incident.state, State::Open | State::Held)).count()
+    /// Records under a function's name that the round came to its end with nothing left undone.
+    pub async fn record_if_good(&mut self, function: &str) {
+        if self.report.failures.is_empty()
+            && let Err(error) = self.store.record_plain_round(&self.pipeline.name, function, self.now).await
+        {
+            self.report.failures.push(format!("the round could not be recorded: {error}"));
+        }
     }
 
-    /// The silences that hold in this round.
-    pub fn silences(&self) -> &[Silence] {
-        &self.silences
+    /// Ends the round: its report, logged and counted as metrics, with `figures` that the function adds.
+    ///
+    /// # Errors
+    /// Not everything could be recorded or sent.
+    pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
+        let open = |incident: &&Incident| matches!(incident.state, State::Open | State::Held);
+        self.report.open_incidents = self.live.values().filter(open).count();
+        self.report.conclude();
+        let report = self.report;
+        tracing::info!(summary = %report.summary, "round done");
+        let figures: Vec<(Metric, usize)> =
+            report.metrics().into_iter().chain(figures.iter().copied()).collect();
+        metrics::emit(&report.pipeline, report.at, &figures);
+        if report.failures.is_empty() { Ok(report) } else { Err(Unfinished(report.failures)) }
     }
 
     fn circumstances<'b>(&'b self, key: &IncidentKey, finding: Option<&Finding>) -> Circumstances<'b> {
@@ -229,7 +274,7 @@ impl<'a> Round<'a> {
             None => self.store.write(&incident, expected).await?,
         };
         if self.keep(incident.clone(), outcome) {
-            self.held_back += usize::from(reason == NoteReason::Silenced);
+            self.report.held_back += usize::from(reason == NoteReason::Silenced);
             tracing::info!(incident = %incident.key, reason = ?reason, "noted");
         }
         Ok(())
@@ -250,9 +295,9 @@ impl<'a> Round<'a> {
         }
         self.topic.publish(&notice::render(&incident, kind, self.pipeline, self.now)).await?;
         tracing::info!(incident = %incident.key, %kind, reason = ?reason, "notice sent");
-        self.sent.push(SentNotice {
+        self.report.notices.push(SentNotice {
             incident: incident.key.to_string(),
-            kind: kind.into(),
+            kind,
             reason: Some(reason),
         });
         let recorded = incident.with_notice_sent();
@@ -287,9 +332,9 @@ impl<'a> Round<'a> {
         }
         self.topic.publish(&notice::render_held_back(tally, count, self.pipeline, self.now)).await?;
         tracing::info!(silence = %id, held_back = count, "what a silence held back was told");
-        self.sent.push(SentNotice {
+        self.report.notices.push(SentNotice {
             incident: format!("{pipeline}/silence/{id}"),
-            kind: notice::Kind::HeldBack,
+            kind: NoticeKind::HeldBack,
             reason: None,
         });
         Ok(self.store.record_told(pipeline, tally, self.now).await?)
@@ -297,6 +342,6 @@ impl<'a> Round<'a> {
 
     fn fail(&mut self, key: &IncidentKey, error: &Error) {
         tracing::error!(incident = %key, %error, "a finding had no effect");
-        self.failures.push(format!("{key}: {error}"));
+        self.report.failures.push(format!("{key}: {error}"));
     }
 }

@@ -1,7 +1,10 @@
 use jiff::SignedDuration;
 
 use super::*;
-use syncwatch::pipeline::Pipeline;
+use crate::finding::{Judge, SubjectKind};
+use crate::judge::{judge_absent, judge_dead_letters};
+use crate::observation::{DeadLetterKind, DeadLetters};
+use crate::pipeline::Pipeline;
 
 const SEED: &str = include_str!("../../../../infra/pipeline.toml");
 
@@ -19,7 +22,9 @@ fn a_sync_that_the_whole_list_does_not_show_is_gone_and_one_that_a_broken_list_d
     assert!(broken.iter().all(|finding| !finding.is_unhealthy()));
     for findings in [gone, broken] {
         let mut checks: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
-        let mut expected: Vec<Check> = SYNC_CHECKS.into_iter().chain(RUN_CHECKS).collect();
+        let kinds = [SubjectKind::Sync, SubjectKind::Runs];
+        let mut expected: Vec<Check> =
+            kinds.into_iter().flat_map(|kind| Check::of(Judge::ScheduleVerification, kind)).collect();
         checks.sort();
         expected.sort();
         assert_eq!(checks, expected);
@@ -100,10 +105,10 @@ fn undeclared_syncs_are_named_up_to_a_limit() {
         finding.to_string(),
         "undeclared-syncs census: info, 12 syncs of the workspace are not declared"
     );
-    let syncwatch::finding::Outcome::Unhealthy { evidence, .. } = finding.outcome else {
+    let crate::finding::Outcome::Unhealthy { evidence, .. } = finding.outcome else {
         panic!("not unhealthy")
     };
-    assert_eq!(evidence.figures[0].value, "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
+    assert_eq!(evidence.figures[0].text(), "1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more");
     let ignored = judge_workspace(&workspace, Undeclared::Ignore).pop().unwrap();
     assert!(!ignored.is_unhealthy());
 }
@@ -121,8 +126,8 @@ fn clocks_that_differ_by_more_than_two_minutes_are_told() {
 
 #[test]
 fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
-    let queue = |letters, count: Result<Option<u64>, &str>| DeadLetters {
-        letters,
+    let queue = |kind, count: Result<Option<u64>, &str>| DeadLetters {
+        kind,
         count: count.map_err(ToOwned::to_owned),
     };
     let table = [
@@ -135,9 +140,11 @@ fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
         (Ok(None), Ok(Some(0)), "unknown"),
     ];
     for (deliveries, notices, expected) in table {
-        let said =
-            judge_dead_letters(&[queue(Letters::Deliveries, deliveries), queue(Letters::Notices, notices)])
-                .to_string();
+        let said = judge_dead_letters(&[
+            queue(DeadLetterKind::Deliveries, deliveries),
+            queue(DeadLetterKind::Notices, notices),
+        ])
+        .to_string();
         assert!(said.contains(expected), "{deliveries:?} {notices:?}: {said}");
     }
 }

@@ -1,17 +1,20 @@
-//! What a function answers with: its JSON answer, and the same as one log line.
+//! What a round answers: its JSON answer, and the same as one log line.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::SentNotice;
 use crate::finding::{Finding, Outcome};
+use crate::metrics::Metric;
 
-/// Findings listed in full at the most, of each outcome; beyond that they are counted only. An answer stays far below
-/// the 6 MB that Lambda allows, and memory does not grow with the number of syncs.
+/// Findings listed in full at most, of each outcome; beyond that they are counted only. An answer stays far below the
+/// 6 MB that Lambda allows, and memory does not grow with the number of syncs.
 const LISTED: usize = 100;
 
 /// The answer of one round.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report<N> {
+pub struct Report {
+    /// One sentence for people.
     pub summary: String,
     pub pipeline: String,
     /// When the round began (UTC).
@@ -19,13 +22,15 @@ pub struct Report<N> {
     pub counts: Counts,
     /// The unhealthy ones, worst first as far as they are listed.
     pub unhealthy: Vec<Finding>,
-    /// Those that could not be judged.
     pub not_evaluated: Vec<Finding>,
-    pub notices: Vec<N>,
-    /// Notices that a silence held back in this round.
+    /// Notices sent.
+    pub notices: Vec<SentNotice>,
+    /// Notices that a silence suppressed in this round.
     pub held_back: usize,
     /// Incidents open after this round, those that people are not told of included.
     pub open_incidents: usize,
+    /// Incidents of checks that this version does not know, and leaves as they are.
+    pub unknown_incidents: usize,
     /// What should have had an effect and had none.
     pub failures: Vec<String>,
 }
@@ -38,9 +43,9 @@ pub struct Counts {
     pub not_evaluated: usize,
 }
 
-impl<N> Report<N> {
+impl Report {
     /// An empty report.
-    pub fn new(pipeline: &str, at: Timestamp) -> Self {
+    pub(super) fn new(pipeline: &str, at: Timestamp) -> Self {
         Self {
             summary: String::new(),
             pipeline: pipeline.to_owned(),
@@ -51,12 +56,13 @@ impl<N> Report<N> {
             notices: Vec::new(),
             held_back: 0,
             open_incidents: 0,
+            unknown_incidents: 0,
             failures: Vec::new(),
         }
     }
 
     /// Counts findings, and keeps those that people will want to read.
-    pub fn add(&mut self, findings: &[Finding]) {
+    pub(super) fn add(&mut self, findings: &[Finding]) {
         for finding in findings {
             let (count, kept) = match finding.outcome {
                 Outcome::Healthy { .. } => {
@@ -73,8 +79,18 @@ impl<N> Report<N> {
         }
     }
 
+    /// The figures of it that become metrics.
+    pub(super) fn metrics(&self) -> [(Metric, usize); 4] {
+        [
+            (Metric::UnhealthyFindings, self.counts.unhealthy),
+            (Metric::UnjudgedFindings, self.counts.not_evaluated),
+            (Metric::OpenIncidents, self.open_incidents),
+            (Metric::Notices, self.notices.len()),
+        ]
+    }
+
     /// Puts the worst first and says it all in one sentence.
-    pub fn conclude(&mut self) {
+    pub(super) fn conclude(&mut self) {
         self.unhealthy.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
         let Counts { healthy, unhealthy, not_evaluated } = self.counts;
         let held_back =
@@ -104,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_report_counts_everything_and_names_the_worst() {
-        let mut report: Report<()> = Report::new("p", at());
+        let mut report = Report::new("p", at());
         report.add(&[
             Finding::healthy(Check::SyncExists, "s", Evidence::new("there")),
             unhealthy(Severity::Warning),
@@ -120,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_report_lists_a_bounded_number_of_findings_and_counts_the_rest() {
-        let mut report: Report<()> = Report::new("p", at());
+        let mut report = Report::new("p", at());
         report.add(&vec![unhealthy(Severity::Error); LISTED + 50]);
         assert_eq!((report.unhealthy.len(), report.counts.unhealthy), (LISTED, LISTED + 50));
     }

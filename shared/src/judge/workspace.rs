@@ -1,42 +1,10 @@
-//! Judges what only the whole list of syncs can tell. Pure: no I/O, no clock, no failure.
+//! Judges the workspace of Census as a whole.
 
-use syncwatch::finding::CENSUS;
-use syncwatch::finding::SYNCWATCH;
-use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use syncwatch::judge::{CLOCK_SKEW_LIMIT, RUN_CHECKS, SYNC_CHECKS, unread};
-use syncwatch::observation::{SyncId, Unread};
-use syncwatch::pipeline::{Sync, Undeclared};
-use syncwatch::text::words;
-
-use crate::observe::{DeadLetters, Letters, Workspace};
-
-/// Judges a declared sync that was not among the listed ones.
-///
-/// A list that could not be read to its end says nothing of what it does not show.
-pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
-    let others = SYNC_CHECKS.into_iter().skip(1).chain(RUN_CHECKS);
-    match trouble {
-        None => {
-            let evidence =
-                Evidence::new(format!("Census does not list sync {}", sync.id)).with("sync id", sync.id);
-            let cause = "It was deleted, it moved to another workspace, or the token is of another workspace";
-            let why = || WhyNot::Under { cause: Check::SyncExists, subject: sync.key.clone() };
-            std::iter::once(Finding::unhealthy(
-                Check::SyncExists,
-                &sync.key,
-                Severity::Critical,
-                evidence,
-                cause,
-            ))
-            .chain(others.map(|check| Finding::not_evaluated(check, &sync.key, why())))
-            .collect()
-        }
-        Some(why) => std::iter::once(Check::SyncExists)
-            .chain(others)
-            .map(|check| Finding::not_evaluated(check, &sync.key, unread(why)))
-            .collect(),
-    }
-}
+use super::{CLOCK_SKEW_LIMIT, unread};
+use crate::finding::{CENSUS, Check, Evidence, Finding, Severity, WhyNot};
+use crate::observation::{SyncId, Unread, Workspace};
+use crate::pipeline::Undeclared;
+use crate::text::words;
 
 /// Judges the workspace as a whole, once all of it was looked at.
 ///
@@ -143,49 +111,6 @@ fn undeclared_syncs(workspace: &Workspace, undeclared: Undeclared) -> Finding {
     let evidence = evidence.with("sync ids", format!("{}{more}", named.join(", ")));
     let cause = "Somebody made them; declare them, or name them in census.ignored_syncs of pipeline.toml";
     Finding::unhealthy(check, CENSUS, Severity::Info, evidence, cause)
-}
-
-/// Judges the dead-letter queues: whatever lies there could not be handled, try after try.
-///
-/// * a notice in there               => somebody was not told: error
-/// * a webhook in there              => warning: the poll sees what it hinted at
-/// * a queue that cannot be looked at => not evaluated, unless another one tells enough
-pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
-    let check = Check::DeadLetters;
-    let count = |wanted: Letters| {
-        let of_kind = queues.iter().filter(move |queue| queue.letters == wanted);
-        of_kind.map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<Option<u64>>()
-    };
-    let said =
-        |count: Option<u64>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
-    let (deliveries, notices) = (count(Letters::Deliveries), count(Letters::Notices));
-    let evidence = Evidence::new(format!(
-        "{} notices and {} webhooks could not be handled",
-        said(notices),
-        said(deliveries)
-    ));
-    let (deliveries, notices) = (deliveries.unwrap_or(0), notices.unwrap_or(0));
-    if notices > 0 {
-        let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
-                     alert-relay names each reason";
-        return Finding::unhealthy(check, SYNCWATCH, Severity::Error, evidence, cause);
-    }
-    if deliveries > 0 {
-        let cause = "Census sends webhooks of a shape that we do not know, or of runs that it does not know itself. The \
-                     log of webhook-worker names each reason";
-        return Finding::unhealthy(check, SYNCWATCH, Severity::Warning, evidence, cause);
-    }
-    let unknown = queues.iter().find_map(|queue| match &queue.count {
-        Ok(Some(_)) => None,
-        Ok(None) => Some(WhyNot::UnknownFigures { what: "how many dead letters there are".to_owned() }),
-        Err(why) => Some(WhyNot::Unreadable { found: why.clone() }),
-    });
-    match unknown {
-        Some(why) => Finding::not_evaluated(check, SYNCWATCH, why),
-        None => {
-            Finding::healthy(check, SYNCWATCH, Evidence::new("no notice and no webhook was left unhandled"))
-        }
-    }
 }
 
 #[cfg(test)]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use syncwatch::finding::{Check, Evidence, Finding, Severity, WhyNot};
-use syncwatch::judge::unread;
-use syncwatch::pipeline::Sync;
-
-use crate::plan::{HistoryEnd, SyncRuns};
+use super::unread;
+use crate::figure::Value;
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::observation::Unread;
+use crate::pipeline::Sync;
+use crate::text::{percent, rounded};
 
 /// Days that are judged together.
 pub const JUDGED_DAYS: i64 = 7;
@@ -33,17 +34,20 @@ impl Tally {
     }
 }
 
-/// Judges each sync by the runs of the last [`JUDGED_DAYS`] days: those of the audit log, and those that Census has just
+/// Judges each sync (with why Census does not tell its newest runs, if so) by the runs of the last [`JUDGED_DAYS`] days: those of the audit log, and those that Census has just
 /// told of.
 ///
 /// * a lower share of them completed than `objectives.success_rate_percent` => warning
 /// * fewer than [`FEWEST_RUNS`], or Census does not tell the newest ones     => not evaluated
-pub fn judge_success(
-    census: &[SyncRuns<'_>],
+pub fn judge_success<'s>(
+    census: impl IntoIterator<Item = (&'s Sync, Option<&'s Unread>)>,
     tallies: &BTreeMap<String, Tally>,
     target_percent: f64,
 ) -> Vec<Finding> {
-    census.iter().map(|of| success(of.sync, &of.end, tallies.get(&of.sync.key), target_percent)).collect()
+    census
+        .into_iter()
+        .map(|(sync, unread)| success(sync, unread, tallies.get(&sync.key), target_percent))
+        .collect()
 }
 
 /// The same of a round that did not come to judge them: under the finding, and its subject, that tells why. An incident that is
@@ -53,9 +57,9 @@ pub fn unjudged(syncs: &[Sync], (cause, subject): (Check, &str)) -> Vec<Finding>
     syncs.iter().map(|sync| Finding::not_evaluated(Check::SuccessRate, &sync.key, under())).collect()
 }
 
-fn success(sync: &Sync, end: &HistoryEnd, tally: Option<&Tally>, target_percent: f64) -> Finding {
+fn success(sync: &Sync, untold: Option<&Unread>, tally: Option<&Tally>, target_percent: f64) -> Finding {
     let check = Check::SuccessRate;
-    if let HistoryEnd::Unread(why) = end {
+    if let Some(why) = untold {
         return Finding::not_evaluated(check, &sync.key, unread(why));
     }
     let Tally { completed, failed } = tally.copied().unwrap_or_default();
@@ -67,14 +71,17 @@ fn success(sync: &Sync, end: &HistoryEnd, tally: Option<&Tally>, target_percent:
         return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
     }
     #[expect(clippy::cast_precision_loss, reason = "runs are far fewer than 2^52")]
-    let percent = 100.0 * completed as f64 / runs as f64;
-    let summary =
-        format!("{percent:.1} % of {runs} runs of {JUDGED_DAYS} days completed, promised {target_percent} %");
+    let share = 100.0 * completed as f64 / runs as f64;
+    let said = percent(rounded(share, 1, &[target_percent]));
+    let summary = format!(
+        "{said} of {runs} runs of {JUDGED_DAYS} days completed, promised {}",
+        percent(target_percent)
+    );
     let evidence = Evidence::new(summary)
         .with("completed", completed)
         .with("failed", failed)
-        .with("promised", format!("{target_percent} %"));
-    if percent >= target_percent {
+        .with("promised", Value::Percent(target_percent));
+    if share >= target_percent {
         return Finding::healthy(check, &sync.key, evidence);
     }
     let cause =
@@ -84,32 +91,29 @@ fn success(sync: &Sync, end: &HistoryEnd, tally: Option<&Tally>, target_percent:
 
 #[cfg(test)]
 mod tests {
-    use syncwatch::observation::Unread;
-    use syncwatch::pipeline::Pipeline;
-
     use super::*;
+    use crate::pipeline::Pipeline;
 
     #[test]
     fn a_sync_is_judged_by_its_week_and_by_none_that_has_too_few_runs() {
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let sync = &pipeline.syncs[0];
-        let whole = HistoryEnd::Whole;
-        let refused = HistoryEnd::Unread(Unread::Refused("401".to_owned()));
+        let refused = Unread::Refused("401".to_owned());
         // completed, failed, history => outcome
         let table = [
-            (95, 5, &whole, "healthy"),
-            (94, 6, &whole, "warning"),
-            (5, 0, &whole, "healthy"),
-            (4, 0, &whole, "not evaluated"),
-            (0, 5, &whole, "warning"),
-            (0, 0, &whole, "not evaluated"),
-            (0, 100, &refused, "held under token-accepted"),
+            (95, 5, None, "healthy"),
+            (94, 6, None, "warning"),
+            (5, 0, None, "healthy"),
+            (4, 0, None, "not evaluated"),
+            (0, 5, None, "warning"),
+            (0, 0, None, "not evaluated"),
+            (0, 100, Some(&refused), "held under token-accepted"),
         ];
-        for (completed, failed, end, expected) in table {
-            let finding = success(sync, end, Some(&Tally { completed, failed }), 95.0);
+        for (completed, failed, untold, expected) in table {
+            let finding = success(sync, untold, Some(&Tally { completed, failed }), 95.0);
             assert!(finding.to_string().contains(expected), "{completed} and {failed}: {finding}");
         }
-        assert!(success(sync, &whole, None, 95.0).to_string().contains("not evaluated"));
+        assert!(success(sync, None, None, 95.0).to_string().contains("not evaluated"));
     }
 
     #[test]

@@ -1,0 +1,343 @@
+//! One night at the warehouse: observe, plan, write; and what came of it.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE};
+use syncwatch::judge::data::{Trouble, judge_warehouse};
+use syncwatch::judge::judge_snapshot_written;
+use syncwatch::judge::success::{JUDGED_DAYS, Tally, judge_success, unjudged};
+use syncwatch::pipeline::{self, Pipeline};
+use syncwatch::round::Round;
+use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
+use syncwatch::runtime::Site;
+use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
+use syncwatch::sql::Error;
+use syncwatch::warehouse::Limits;
+
+use crate::act::{self, Written};
+use crate::days::{self, Concerned, Scope};
+use crate::observe;
+use crate::plan::{self, DataLook, DayPlan, HistoryEnd, Observation, wants_data};
+use crate::rows::cut;
+use crate::statements::Statements;
+use crate::table;
+
+/// How long all statements of a round may take together: the rest of the function's time is for telling people.
+pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
+/// How long one statement may run. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
+const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
+/// How much of the reasons for figures of the data that are missing is told.
+const WHY_CHARS: usize = 300;
+/// Rows that one question may answer: a month of runs of a large pipeline.
+const MOST_ROWS: usize = 50_000;
+
+/// What a snapshot wrote, and what it could not.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Days of which all rows are in the audit log now, newest first.
+    pub days: Vec<Date>,
+    pub inserted: usize,
+    /// Rows that were written over what was there.
+    pub updated: usize,
+    /// Rows that were there as they should be.
+    pub unchanged: usize,
+    /// Figures that could not be had, by day, with the reason.
+    pub missing: Vec<String>,
+    /// Days that were to be written and were not: the next round does it.
+    pub left: Vec<Date>,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// What came of a round at the warehouse.
+pub(crate) struct Outcome {
+    pub(crate) summary: Summary,
+    pub(crate) table: String,
+    /// What went wrong, if anything.
+    trouble: Option<Trouble>,
+    /// What became of the figures of the data.
+    data: SnapshotData,
+    /// What the runs of a week say; none if the round did not come to judge them.
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// What keeps the warehouse as a whole from answering, if that is the trouble.
+    pub(crate) fn down(&self) -> Option<&Trouble> {
+        self.trouble.as_ref().filter(|trouble| observe::is_of_the_warehouse(trouble))
+    }
+
+    pub(crate) fn is_out_of_time(&self) -> bool {
+        matches!(&self.trouble, Some(Trouble::Failed(error)) if is_out_of_time(error))
+    }
+
+    /// What came of a round of a pipeline that declares no snapshot.
+    pub(crate) fn not_declared() -> Self {
+        Self {
+            summary: Summary::default(),
+            table: "pipeline.toml declares no [snapshot]: nothing is written\n".to_owned(),
+            trouble: None,
+            data: SnapshotData::AsBefore,
+            findings: Vec::new(),
+        }
+    }
+
+    /// Everything that a round finds: the warehouse as far as it knows of it, the runs of the week, and by the record
+    /// that was just written, whether snapshots are written.
+    pub(crate) fn judged(
+        &self,
+        pipeline: &Pipeline,
+        scope: Scope,
+        record: Option<&SnapshotRecord>,
+        now: Timestamp,
+    ) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let down = self.down();
+        // Of the statements of data checks it knows nothing, so it must not end an incident about them.
+        if down.is_some() || (pipeline.checks.is_empty() && !self.is_out_of_time()) {
+            findings.push(judge_warehouse(1, down.map(std::slice::from_ref).unwrap_or_default()));
+        }
+        findings.extend(self.findings.iter().cloned());
+        if scope == Scope::Night && self.findings.is_empty() {
+            let cause = match down {
+                Some(_) => (Check::WarehouseReachable, WAREHOUSE),
+                None => (Check::SnapshotWritten, SYNCWATCH),
+            };
+            findings.extend(unjudged(&pipeline.syncs, cause));
+        }
+        findings.extend(record.map(|record| judge_snapshot_written(Some(record), pipeline, now)));
+        findings
+    }
+
+    /// What is recorded of it.
+    pub(crate) fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
+        match &self.trouble {
+            None => SnapshotOutcome::Written { at: now, data: self.data.clone() },
+            Some(trouble) => SnapshotOutcome::Failed(SnapshotFailure {
+                at: now,
+                what: trouble.to_string(),
+                of_warehouse: self.down().is_some(),
+            }),
+        }
+    }
+}
+
+/// Observes all, plans the rows and writes what differs.
+///
+/// # Errors
+/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+pub(crate) async fn write(
+    site: &Site,
+    store: &IncidentStore,
+    declared: &pipeline::Warehouse,
+    snapshot: &pipeline::Snapshot,
+    scope: Scope,
+    now: Timestamp,
+) -> anyhow::Result<Outcome> {
+    let statements = Statements::new(&site.pipeline.name, snapshot, declared.dialect())
+        .context("a name in pipeline.toml cannot be used")?;
+    let limits = Limits { time: STATEMENT_LIMIT, rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
+    // A little less than the round has, so that a warehouse which does not start is reported as that.
+    let start_limit = WAREHOUSE_LIMIT.mul_f64(0.9);
+    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+        Ok(warehouse) => warehouse,
+        Err(why) => return Ok(failed(Trouble::Closed(why))),
+    };
+    let asker = Asker::new(&warehouse, WAREHOUSE_LIMIT);
+    let zone = &site.pipeline.time_zone;
+    let closing = days::closing_day(zone, now);
+    let stored = match observe::stored_days(asker, &statements, scope, closing).await {
+        Ok(stored) => stored,
+        Err(error) => return Ok(failed(Trouble::Failed(error))),
+    };
+    let Concerned { days, beyond } = days::concerned(&stored, scope, closing);
+    let runs = match observe::stored_runs(asker, &statements, &days).await {
+        Ok(runs) => runs,
+        Err(error) => return Ok(failed(Trouble::Failed(error))),
+    };
+    let from = days.iter().map(|day| days::bounds(*day, zone).0).min().unwrap_or(now);
+    let census = site.census(now).await?;
+    let data = async {
+        // Asked only where it can be told for a day: a view over all tables is no small question.
+        if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || snapshot.health_view.is_none() {
+            observe::data(asker, &statements).await
+        } else {
+            DataLook::NotAsked
+        }
+    };
+    let (census, data, incidents) = futures::join!(
+        observe::runs(&census, &site.pipeline, from),
+        data,
+        observe::incidents(store, &site.pipeline.name)
+    );
+    let seen = Observation { days: stored, runs, census, data, incidents };
+    let data = data_outcome(&seen.data, days::bounds(closing, zone).1 <= now);
+    let plans = plan::plan(&seen, &days, &site.pipeline.name, zone, now);
+    let week = (days::days_before(closing, JUDGED_DAYS - 1), closing);
+    let findings = match scope {
+        Scope::Night => {
+            success(site.pipeline.objectives.success_rate_percent, asker, &statements, week, &seen, &plans)
+                .await
+        }
+        Scope::Day(_) => Ok(Vec::new()),
+    };
+    let findings = match findings {
+        Ok(findings) => findings,
+        Err(error) => return Ok(failed(Trouble::Failed(error))),
+    };
+    let written = act::write(asker, &statements, &plans).await;
+    Ok(told(written, &plans, beyond, data, findings))
+}
+
+/// Records what became of a snapshot, and answers with all that is recorded then; `None` if that failed, which the round
+/// keeps.
+pub(crate) async fn record(
+    round: &mut Round<'_>,
+    pipeline: &str,
+    done: &SnapshotOutcome,
+) -> Option<SnapshotRecord> {
+    let store = round.store();
+    let recorded = async {
+        store.record_snapshot(pipeline, done).await?;
+        store.last_snapshot(pipeline).await
+    };
+    match recorded.await {
+        Ok(record) => Some(record.unwrap_or_default()),
+        Err(error) => {
+            round.add_failure(format!("the outcome of the snapshot could not be recorded: {error}"));
+            None
+        }
+    }
+}
+
+/// Judges the runs of a week: those of the days that are being written as they were planned, the others as they are stored.
+async fn success(
+    target_percent: f64,
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    week: (Date, Date),
+    seen: &Observation<'_>,
+    plans: &[DayPlan],
+) -> Result<Vec<Finding>, Error> {
+    let planned: Vec<Date> = plans.iter().map(|plan| plan.day.snapshot_date).collect();
+    let mut tallies = observe::outcomes(asker, statements, week, &planned).await?;
+    for plan in plans.iter().filter(|plan| plan.day.snapshot_date >= week.0) {
+        for run in &plan.all_runs {
+            if let (Some(sync), Some(status)) = (&run.sync_name, &run.status) {
+                tallies.entry(sync.clone()).or_insert_with(Tally::default).count(status, 1);
+            }
+        }
+    }
+    let told = seen.census.iter().map(|of| match &of.end {
+        HistoryEnd::Unread(why) => (of.sync, Some(why)),
+        HistoryEnd::Whole | HistoryEnd::TooLong => (of.sync, None),
+    });
+    Ok(judge_success(told, &tallies, target_percent))
+}
+
+/// What became of the figures of the data. While the day lasts, that the warehouse did not answer for a moment is nothing
+/// to tell: the second snapshot of the night asks again.
+fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
+    match look {
+        DataLook::Failed { passing: true, .. } if !day_has_ended => SnapshotData::AsBefore,
+        DataLook::Failed { why, .. } => SnapshotData::Missing(why.clone()),
+        DataLook::Taken { figures, unknown } if !figures.any() => {
+            SnapshotData::Missing(cut(&unknown.join("; "), WHY_CHARS))
+        }
+        DataLook::Taken { .. } | DataLook::NotDeclared | DataLook::NotAsked => SnapshotData::There,
+    }
+}
+
+/// What came of a round that wrote nothing.
+fn failed(trouble: Trouble) -> Outcome {
+    let why = trouble.to_string();
+    Outcome {
+        table: format!("nothing was written: {why}\n"),
+        summary: Summary { failure: Some(why), ..Summary::default() },
+        trouble: Some(trouble),
+        data: SnapshotData::AsBefore,
+        findings: Vec::new(),
+    }
+}
+
+/// What came of a round that wrote.
+fn told(
+    written: Written,
+    plans: &[DayPlan],
+    beyond: Option<(Date, Date)>,
+    data: SnapshotData,
+    findings: Vec<Finding>,
+) -> Outcome {
+    let (done, left): (Vec<&DayPlan>, Vec<&DayPlan>) =
+        plans.iter().partition(|plan| written.days.contains(&plan.day.snapshot_date));
+    let mut missing: Vec<String> = done
+        .iter()
+        .filter_map(|plan| {
+            Some(format!("{}: {}", plan.day.snapshot_date, plan.day.figures_missing.as_ref()?))
+        })
+        .collect();
+    if let Some((from, to)) = beyond {
+        let days = days::LONGEST_GAP;
+        missing.push(format!("{from} to {to}: no more than {days} days are filled; by hand each one can be"));
+    }
+    let failure = written.failure.as_ref().map(ToString::to_string);
+    // A gap that was too long for one night is no trouble of the warehouse, and the night itself is written.
+    let out_of_time = !written.days.is_empty() && written.failure.as_ref().is_some_and(is_out_of_time);
+    let trouble = written.failure.filter(|_| !out_of_time).map(Trouble::Failed);
+    let mut table = table::table(&done);
+    if let Some(why) = &failure {
+        table.push_str(&format!("{} days were not written: {why}\n", left.len()));
+    }
+    Outcome {
+        table,
+        summary: Summary {
+            days: written.days,
+            inserted: written.inserted,
+            updated: written.updated,
+            unchanged: done.iter().map(|plan| plan.unchanged).sum(),
+            missing,
+            left: left.iter().map(|plan| plan.day.snapshot_date).collect(),
+            failure,
+        },
+        trouble,
+        data,
+        findings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::DataLook::{Failed, NotAsked, NotDeclared, Taken};
+    use crate::rows::DataFigures;
+
+    use super::*;
+
+    #[test]
+    fn a_view_that_fails_is_told_at_once_and_a_warehouse_that_did_not_answer_it_after_the_second_try() {
+        let failed = |passing| Failed { why: "no".to_owned(), passing };
+        let missing = || SnapshotData::Missing("no".to_owned());
+        let some = DataFigures { total: Some(1), ..DataFigures::default() };
+        let taken = |figures| Taken { figures, unknown: vec!["no".to_owned()] };
+        // the look, whether the day has ended => what is recorded
+        let table = [
+            (failed(false), false, missing()),
+            (failed(false), true, missing()),
+            (failed(true), false, SnapshotData::AsBefore),
+            (failed(true), true, missing()),
+            // A view of that name that is another one.
+            (taken(DataFigures::default()), false, missing()),
+            (taken(some), true, SnapshotData::There),
+            (NotDeclared, true, SnapshotData::There),
+            (NotAsked, true, SnapshotData::There),
+        ];
+        for (look, day_has_ended, expected) in table {
+            assert_eq!(data_outcome(&look, day_has_ended), expected, "{look:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What a function is made of: settings, pipeline and clients, built once when it starts.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::env::{self, Env, Needs, Setting, SettingsError};
+use super::warehouse::{self, Access};
+use super::{heartbeat, pipeline_file};
+use crate::aws::incidents::IncidentStore;
+use crate::aws::queue::Queue;
+use crate::aws::secrets::{SecretError, SecretStore};
+use crate::aws::topic::Topic;
+use crate::aws::{AwsError, ConnectError, Sdk};
+use crate::census;
+use crate::observation::Unread;
+use crate::pipeline::{self, Pipeline};
+use crate::warehouse::{Limits, Warehouse};
+
+/// Why a function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Pipeline(#[from] pipeline_file::Error),
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+/// Everything of a function that outlives an event.
+///
+/// A client is made when it is asked for, from the one HTTP stack: a function that never asks for DynamoDB or SNS links
+/// neither, and making one is cheap.
+#[derive(Debug)]
+pub struct Site {
+    settings: BTreeMap<String, String>,
+    sdk: Sdk,
+    pub pipeline: Pipeline,
+    /// Values are cached for a limited time.
+    pub secrets: SecretStore,
+}
+
+impl Site {
+    /// Reads the settings and the pipeline. Does no I/O beyond reading the pipeline's file.
+    ///
+    /// # Errors
+    /// See [`StartError`]; every setting that is missing is named at once.
+    pub async fn connect(env: &Env, needs: Needs) -> Result<Self, StartError> {
+        let settings = env.read(needs)?;
+        let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
+        let pipeline = pipeline_file::load(env, path)?;
+        Ok(Self::with(settings, pipeline, Sdk::connect().await?))
+    }
+
+    /// Puts a site together from its parts; `settings` are the environment's variables by name.
+    pub fn with(settings: BTreeMap<String, String>, pipeline: Pipeline, sdk: Sdk) -> Self {
+        Self { secrets: SecretStore::new(sdk.secrets()), settings, sdk, pipeline }
+    }
+
+    /// A setting that the function needs, so it was there when it started.
+    pub fn setting(&self, setting: Setting) -> &str {
+        self.optional(setting).unwrap_or_default()
+    }
+
+    /// A setting that the function can do without.
+    pub fn optional(&self, setting: Setting) -> Option<&str> {
+        self.settings.get(setting.name).map(String::as_str)
+    }
+
+    /// What AWS clients are made from.
+    pub fn sdk(&self) -> &Sdk {
+        &self.sdk
+    }
+
+    /// The store of incidents.
+    pub fn incidents(&self) -> IncidentStore {
+        IncidentStore::new(self.sdk.dynamodb(), self.setting(env::INCIDENTS_TABLE))
+    }
+
+    /// The topic of notices.
+    pub fn topic(&self) -> Topic {
+        Topic::new(self.sdk.sns(), self.setting(env::TOPIC_ARN))
+    }
+
+    /// The queue whose URL a setting holds.
+    pub fn queue(&self, setting: Setting) -> Queue {
+        Queue::new(self.sdk.sqs(), self.setting(setting), setting.name)
+    }
+
+    /// A client for Census with the token of the moment. That it cannot be had is the inner error, which is a finding; the
+    /// outer one is a failure of this round.
+    ///
+    /// # Errors
+    /// AWS does not answer for the moment.
+    pub async fn census(&self, now: Timestamp) -> Result<Result<census::Client, Unread>, AwsError> {
+        let token = match self.secrets.get(self.setting(env::CENSUS_SECRET), now).await {
+            Ok(token) => token,
+            Err(SecretError::Aws(error)) if error.fault().is_passing() => return Err(error),
+            Err(error) => return Ok(Err(Unread::NoCredentials(error.to_string()))),
+        };
+        let settings =
+            census::Settings::of(&self.pipeline.census, self.optional(env::CENSUS_BASE_URL), token);
+        Ok(census::Client::new(self.sdk.http.clone(), settings, now).map_err(|error| {
+            self.forget_token();
+            error.to_unread()
+        }))
+    }
+
+    /// Reads the Census token anew next time, so that a replaced one is used within minutes.
+    pub fn forget_token(&self) {
+        self.secrets.forget(self.setting(env::CENSUS_SECRET));
+    }
+
+    /// The warehouse with the credentials of the moment. That it cannot be opened is the inner error, which is a finding;
+    /// the outer one is a failure of this round. `start_limit` is how long a starting warehouse is waited for.
+    ///
+    /// # Errors
+    /// AWS does not answer for the moment.
+    pub async fn warehouse(
+        &self,
+        declared: &pipeline::Warehouse,
+        limits: Limits,
+        start_limit: Duration,
+    ) -> Result<Result<Warehouse, String>, AwsError> {
+        let (secret, base_url) = (self.setting(env::WAREHOUSE_SECRET), self.optional(env::DATABRICKS_URL));
+        let access = Access { warehouse: declared, secret, base_url, limits, start_limit };
+        warehouse::open_for_round(&access, &self.secrets, self.sdk.http.clone()).await
+    }
+
+    /// Pings a watchdog outside of AWS after a good round, if there is one. That this fails is logged: the watchdog alerts
+    /// by itself.
+    pub async fn ping_heartbeat(&self, now: Timestamp) {
+        let Some(secret) = self.optional(env::HEARTBEAT_SECRET) else { return };
+        if let Err(error) = heartbeat::beat(&self.sdk.http, &self.secrets, secret, now).await {
+            tracing::error!(%error, "heartbeat ping failed");
+        }
+    }
+}
