@@ -57,7 +57,7 @@ fn a_notice_is_read_within_its_envelope_and_bare() {
 fn what_holds_no_notice_says_why() {
     let mut keyless = notice(NoticeKind::Opened, Severity::Error, 1);
     keyless.dedup_key = " ".to_owned();
-    let other = text(&notice(NoticeKind::Opened, Severity::Error, 1)).replace("notice/1", "notice/2");
+    let other = text(&notice(NoticeKind::Opened, Severity::Error, 1)).replace("notice/2", "notice/3");
     for body in [String::new(), "{}".to_owned(), envelope("hello"), envelope(&other), text(&keyless)] {
         let told = read_notice(&body).unwrap_err().to_string();
         assert!(told.contains("sender") || told.contains("deploy"), "{told}");

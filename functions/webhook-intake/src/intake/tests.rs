@@ -230,10 +230,9 @@ async fn an_old_secret_is_read_again_and_used_on_while_aws_does_not_answer() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_any_other_event_says_what_is_missing() {
+async fn an_event_of_another_kind_says_what_is_missing() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
-    assert_eq!(intake.run(json!({ "task": "ping" }), now()).await.unwrap(), json!({ "pong": "properties" }));
     let error = intake.run(json!({ "Records": [] }), now()).await.unwrap_err();
     assert!(error.to_string().contains("Function URL"), "{error}");
 }

@@ -98,7 +98,7 @@ fn the_launch_is_told_with_the_figures_of_the_moment() {
     If something is wrong you hear of it, and you hear again when it is over.
 
     How it is at 2026-11-24 10:00 PST (2026-11-24 18:00 UTC)
-      Coverage     92.47 % (good, not excellent): 18,722 of 20,247 properties
+      Coverage     92.47% (good, not excellent): 18,722 of 20,247 properties
       Waiting      25 to be created, 0 to be updated
       Quality      0 without a company, 0 there more than once
       Open         nothing
