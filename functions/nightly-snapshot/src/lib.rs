@@ -4,6 +4,7 @@ pub mod act;
 mod config;
 pub mod days;
 pub mod judge;
+pub mod missing;
 pub mod observe;
 pub mod plan;
 pub mod rows;
@@ -40,8 +41,8 @@ use act::Written;
 pub use config::Config;
 use days::{Concerned, Scope};
 use judge::{JUDGED_DAYS, Tally, judge_success, unjudged};
-use plan::{DataLook, DayPlan, Observation, wants_data};
-use rows::cut;
+use missing::cut;
+use plan::{Change, DataLook, DayPlan, Observation, wants_data};
 use statements::Statements;
 
 /// How long all statements of a round may take together: the rest of the function's time is for telling people.
@@ -337,7 +338,7 @@ impl App {
         let planned: Vec<Date> = plans.iter().map(|plan| plan.day.snapshot_date).collect();
         let mut tallies = observe::outcomes(asker, statements, week, &planned).await?;
         for plan in plans.iter().filter(|plan| plan.day.snapshot_date >= week.0) {
-            for run in &plan.all_runs {
+            for (run, _) in &plan.runs {
                 if let (Some(sync), Some(status)) = (&run.sync_name, &run.status) {
                     tallies.entry(sync.clone()).or_insert_with(Tally::default).count(status, 1);
                 }
@@ -411,9 +412,7 @@ fn told(
         plans.iter().partition(|plan| written.days.contains(&plan.day.snapshot_date));
     let mut missing: Vec<String> = done
         .iter()
-        .filter_map(|plan| {
-            Some(format!("{}: {}", plan.day.snapshot_date, plan.day.figures_missing.as_ref()?))
-        })
+        .filter_map(|plan| Some(format!("{}: {}", plan.day.snapshot_date, plan.day.figures_missing.text()?)))
         .collect();
     if let Some((from, to)) = beyond {
         let days = days::LONGEST_GAP;
@@ -433,7 +432,7 @@ fn told(
             days: written.days,
             inserted: written.inserted,
             updated: written.updated,
-            unchanged: done.iter().map(|plan| plan.unchanged).sum(),
+            unchanged: done.iter().map(|plan| plan.count(Change::Unchanged)).sum(),
             missing,
             left: left.iter().map(|plan| plan.day.snapshot_date).collect(),
             failure,

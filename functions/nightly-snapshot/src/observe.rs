@@ -13,13 +13,13 @@ use syncwatch::judge::data::Trouble;
 use syncwatch::observation::Unread;
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
-use syncwatch::sql::{Error, Row as Answered};
+use syncwatch::sql::{Answer, Error, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
 use crate::judge::Tally;
 use crate::plan::{DataLook, HistoryEnd, IncidentLook, SyncRuns};
-use crate::rows::{DataFigures, Row};
+use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
 use crate::statements::Statements;
 
 /// Syncs whose runs are read at the same time.
@@ -58,7 +58,7 @@ pub async fn stored_days(
     Ok(StoredDays {
         first: span.get("first_day")?,
         newest: span.get("newest_day")?,
-        rows: days.rows().map(|row| Row::read_day(&row)).collect::<Result<_, _>>()?,
+        rows: days.rows().map(|row| DayRow::read_whole(&row)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -71,11 +71,11 @@ pub async fn stored_runs(
     asker: Asker<'_>,
     statements: &Statements<'_>,
     days: &[Date],
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<RunRow>, Error> {
     let beside = days.iter().flat_map(|day| (-1..=1).map(|days| days_before(*day, days)));
     let days: Vec<Date> = beside.collect::<BTreeSet<_>>().into_iter().collect();
     let answer = asker.ask(&statements.runs(&days)).await?;
-    answer.rows().map(|row| Row::read_run(&row)).collect()
+    answer.rows().map(|row| RunRow::read_whole(&row)).collect()
 }
 
 /// How the runs from one day to another ended, by sync, without those of some days.
@@ -107,11 +107,7 @@ pub async fn outcomes(
 pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
     let Some(statement) = statements.health() else { return DataLook::NotDeclared };
     let answer = asker.ask(&statement).await;
-    let row = match &answer {
-        Ok(answer) => answer.only_row(),
-        Err(error) => Err(error.clone()),
-    };
-    match row {
+    match answer.as_ref().map_err(Clone::clone).and_then(Answer::only_row) {
         Ok(row) => figures(&row),
         Err(error) => {
             DataLook::Failed { why: error.to_string(), passing: Trouble::Failed(error).is_of_the_warehouse() }
@@ -120,32 +116,19 @@ pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
 }
 
 fn figures(row: &Answered<'_>) -> DataLook {
-    let mut unknown = Vec::new();
-    let mut count = |column: &str| match row.get::<Option<i64>>(column) {
-        Ok(Some(count)) => Some(count),
-        Ok(None) => {
-            unknown.push(format!("{column} is NULL in the view"));
-            None
-        }
-        Err(error) => {
-            unknown.push(format!("{column}, {error}"));
-            None
+    let mut unreadable = Unreadable::new();
+    let figures = DataFigures::read("", row, &mut unreadable);
+    let why = |(column, value): (&str, ParameterValue)| {
+        match unreadable.iter().find(|(of, _)| *of == column) {
+            Some((_, error)) => Some(format!("{column}, {error}")),
+            // Nothing has no coverage.
+            None if value.is_null() && column != "coverage_percentage" => {
+                Some(format!("{column} is NULL in the view"))
+            }
+            None => None,
         }
     };
-    let mut figures = DataFigures {
-        total: count("total_properties"),
-        synced: count("synced_properties"),
-        coverage: None,
-        create_queue: count("create_queue_count"),
-        update_queue: count("update_queue_count"),
-        null_companies: count("null_company_count"),
-        duplicates: count("duplicate_count"),
-    };
-    match row.get("coverage_percentage") {
-        // Of nothing there is no share.
-        Ok(coverage) => figures.coverage = coverage,
-        Err(error) => unknown.push(format!("coverage_percentage, {error}")),
-    }
+    let unknown = DataFigures::names("").into_iter().zip(figures.values()).filter_map(why).collect();
     DataLook::Taken { figures, unknown }
 }
 
