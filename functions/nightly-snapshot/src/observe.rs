@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
-use syncwatch::incident::Incident;
+use syncwatch::incident::{History, Incident};
 use syncwatch::judge::data::Trouble;
-use syncwatch::observation::Unread;
+use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
 use syncwatch::sql::{Answer, Error, ParameterValue, Row as Answered};
@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
 use crate::judge::Tally;
-use crate::plan::{DataLook, HistoryEnd, IncidentLook, SyncRuns};
+use crate::plan::{DataLook, HistoryEnd, SyncRuns};
 use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
 use crate::statements::Statements;
 
@@ -132,15 +132,10 @@ fn figures(row: &Answered<'_>) -> DataLook {
     DataLook::Taken { figures, unknown }
 }
 
-/// When each incident was open.
-pub async fn incidents(store: &IncidentStore, pipeline: &str) -> IncidentLook {
-    match store.all_incidents(pipeline).await {
-        Ok((incidents, unreadable)) => IncidentLook::Read {
-            histories: incidents.iter().map(Incident::history).collect(),
-            unreadable: unreadable.len(),
-        },
-        Err(error) => IncidentLook::Failed(error.to_string()),
-    }
+/// When each incident was open, and how many items of the store cannot be read.
+pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<History>, usize), String> {
+    let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
+    Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
 }
 
 /// The runs of each declared sync from an instant on; `census` is why there is nobody to ask.
@@ -162,27 +157,25 @@ pub async fn runs<'p>(
 /// Newest first, page by page. While it is read new runs come in front, so that the end of a page comes again as the
 /// beginning of the next.
 async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline: Instant) -> SyncRuns<'p> {
-    let (mut runs, mut seen) = (Vec::new(), HashSet::new());
-    let mut end = HistoryEnd::TooLong;
-    for page in 1..=MOST_PAGES {
+    let (mut runs, mut seen, mut page) = (Vec::new(), HashSet::new(), 1);
+    let end = loop {
         let history = match timeout_at(deadline, client.runs_of_sync_page(sync.id, page, PAGE_SIZE)).await {
             Ok(Ok(history)) => history,
-            Ok(Err(error)) => {
-                end = HistoryEnd::Unread(error.to_unread());
-                break;
-            }
+            Ok(Err(error)) => break HistoryEnd::Unread(error.to_unread()),
             Err(_) => {
                 let why = format!("not read to their end within {} s", CENSUS_LIMIT.as_secs());
-                end = HistoryEnd::Unread(Unread::Unreachable(why));
-                break;
+                break HistoryEnd::Unread(Unread::Unreachable(why));
             }
         };
         runs.extend(history.runs.into_iter().filter(|run| seen.insert(run.id)));
-        if history.complete || runs.last().is_some_and(|oldest| oldest.created_at < from) {
-            end = HistoryEnd::Whole;
-            break;
+        if history.complete || runs.last().is_some_and(|oldest: &Run| oldest.created_at < from) {
+            break HistoryEnd::Whole;
         }
-    }
+        if page == MOST_PAGES {
+            break HistoryEnd::TooLong;
+        }
+        page += 1;
+    };
     SyncRuns { sync, runs, end }
 }
 

@@ -34,7 +34,8 @@ pub struct Observation<'p> {
     /// What Census has, for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
     pub data: DataLook,
-    pub incidents: IncidentLook,
+    /// When each incident was open, and how many stored items could not be read; or why the store could not.
+    pub incidents: Result<(Vec<History>, usize), String>,
 }
 
 /// The runs of one sync, as far back as they were read.
@@ -94,20 +95,6 @@ pub enum DataLook {
     NotDeclared,
     /// It was not asked, as no day concerned is so recent, or all of it was taken before.
     NotAsked,
-}
-
-/// What the store of incidents has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IncidentLook {
-    /// When each incident was open, and how many items could not be read.
-    Read {
-        /// One of each incident.
-        histories: Vec<History>,
-        /// Items that are no incidents.
-        unreadable: usize,
-    },
-    /// It could not be read.
-    Failed(String),
 }
 
 /// What a snapshot does with a row.
@@ -395,17 +382,14 @@ impl Look<'_> {
 
     /// The incidents of the day, or why they cannot be counted.
     fn of_incidents(&self, missing: &mut Missing) -> Result<IncidentFigures, String> {
-        let (histories, unreadable) = match &self.seen.incidents {
-            IncidentLook::Failed(why) => return Err(why.clone()),
-            IncidentLook::Read { histories, unreadable } => (histories, *unreadable),
-        };
+        let (histories, unreadable) = self.seen.incidents.as_ref().map_err(Clone::clone)?;
         if self.to.saturating_add(KEPT_AFTER_RESOLVED).is_ok_and(|kept_until| kept_until < self.now) {
             return Err("they are kept for 90 days".to_owned());
         }
         if histories.iter().any(|history| history.forgotten_until.is_some_and(|until| until >= self.from)) {
             return Err("one was open so often since that not all of it is kept".to_owned());
         }
-        if unreadable > 0 {
+        if *unreadable > 0 {
             missing.add(Figures::Incidents, &format!("{unreadable} stored items cannot be read"));
         }
         let since_began = |end: fn(&Episode) -> Option<Timestamp>| -> Vec<SignedDuration> {

@@ -78,7 +78,7 @@ fn seen<'p>(pipeline: &'p Pipeline, runs: Vec<Run>, end: HistoryEnd) -> Observat
             SyncRuns { sync: second, runs: Vec::new(), end: HistoryEnd::Whole },
         ],
         data: taken(),
-        incidents: IncidentLook::Read { histories: Vec::new(), unreadable: 0 },
+        incidents: Ok((Vec::new(), 0)),
     }
 }
 
@@ -464,7 +464,7 @@ fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
         let plans = plan_at(&seen, &[DAY], night());
         assert_eq!(inserted(&plans[0]).len(), 1, "what is known is written");
         assert_eq!(plans[0].day.records, Records::default());
-        assert!(missing(&plans[0]).starts_with("runs: "), "{}", missing(&plans[0]).as_str());
+        assert!(missing(&plans[0]).starts_with("runs: "), "{}", missing(&plans[0]));
         assert!(
             plans[0].day.notes.as_deref().unwrap().starts_with("at least 1 run"),
             "{:?}",
@@ -503,7 +503,7 @@ fn counts_that_runs_do_not_say_are_named_and_never_0() {
     let runs = vec![silent, run(2, "2026-11-24T10:00:00Z", RunStatus::Completed)];
     let plans = plan_at(&seen(&pipeline, runs, HistoryEnd::Whole), &[DAY], night());
     assert_eq!(plans[0].day.records.processed, Some(100));
-    assert!(missing(&plans[0]).contains("1 of 2 runs"), "{}", missing(&plans[0]).as_str());
+    assert!(missing(&plans[0]).contains("1 of 2 runs"), "{}", missing(&plans[0]));
 }
 
 #[test]
@@ -516,7 +516,7 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     };
     let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
-    let read = |histories: Vec<History>| IncidentLook::Read { histories, unreadable: 0 };
+    let read = |histories: Vec<History>| Ok((histories, 0));
     seen.incidents = read(vec![
         // Twice on the same day, as one key.
         history(vec![
@@ -545,7 +545,7 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     seen.incidents = read(forgetful());
     let unknown = plan_at(&seen, &[DAY], night());
     assert_eq!(unknown[0].day.incidents, IncidentFigures::default());
-    assert!(missing(&unknown[0]).starts_with("incidents: "), "{}", missing(&unknown[0]).as_str());
+    assert!(missing(&unknown[0]).starts_with("incidents: "), "{}", missing(&unknown[0]));
     carried_out(&mut seen, &plans);
     let kept = plan_at(&seen, &[DAY], night());
     assert_eq!(kept[0].day.incidents, plans[0].day.incidents);
@@ -553,7 +553,7 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     seen.days = StoredDays::default();
     let long_ago = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(100 * 24));
     assert_eq!(long_ago[0].day.incidents.opened, None);
-    seen.incidents = IncidentLook::Failed("no answer".to_owned());
+    seen.incidents = Err("no answer".to_owned());
     assert!(missing(&plan_at(&seen, &[DAY], night())[0]).contains("incidents: no answer"));
 }
 
