@@ -1,4 +1,4 @@
-//! Writes what was planned, day by day.
+//! Writes the planned rows, day by day.
 
 use jiff::civil::Date;
 use syncwatch::runtime::warehouse::Asker;
@@ -7,13 +7,12 @@ use syncwatch::sql::{Error, Statement};
 use crate::plan::{Change, DayPlan};
 use crate::statements::{ROWS_A_STATEMENT, Statements};
 
-/// What was written.
+/// The outcome of the writes.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Days of which all rows are there now.
+    /// Days whose rows are all stored now.
     pub days: Vec<Date>,
     pub inserted: usize,
-    /// Rows that were written over what was there.
     pub updated: usize,
     /// Why it ended before all days were written.
     pub failure: Option<Error>,

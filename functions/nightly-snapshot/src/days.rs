@@ -15,7 +15,7 @@ pub const LATE: SignedDuration = SignedDuration::from_hours(3);
 /// How many days back gaps are filled.
 pub const LONGEST_GAP: i64 = 31;
 
-/// What a snapshot is asked for.
+/// The days that a snapshot is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The day that ends, the one before, and what earlier nights missed.
@@ -23,14 +23,12 @@ pub enum Scope {
     Day(Date),
 }
 
-/// What the audit log has of days.
+/// The days in the audit log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredDays {
-    /// The first day that there is.
     pub first: Option<Date>,
-    /// The newest one.
     pub newest: Option<Date>,
-    /// Those of the last [`LONGEST_GAP`] days, and the one that is asked for.
+    /// The rows of the last [`LONGEST_GAP`] days, and the one that is asked for.
     pub rows: Vec<DayRow>,
 }
 

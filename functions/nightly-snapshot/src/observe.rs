@@ -31,8 +31,8 @@ const CENSUS_LIMIT: Duration = Duration::from_secs(20);
 /// Pages of one sync at the most: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
 
-/// Whether the warehouse as a whole is what fails. That the time of the round was up is our own failure: each statement was
-/// answered in the time that one has, and there were too many.
+/// Whether the warehouse as a whole fails. Running out of the round's time is our own failure: each statement was answered in
+/// time, and there were too many.
 pub fn is_of_the_warehouse(trouble: &Trouble) -> bool {
     let out_of_time = matches!(trouble, Trouble::Failed(error) if is_out_of_time(error));
     trouble.is_of_the_warehouse() && !out_of_time
@@ -138,7 +138,7 @@ pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<His
     Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
 }
 
-/// The runs of each declared sync from an instant on; `census` is why there is nobody to ask.
+/// The runs of each declared sync from an instant on. Without a client, `census` says why.
 pub async fn runs<'p>(
     census: &Result<Client, Unread>,
     pipeline: &'p Pipeline,

@@ -1,9 +1,8 @@
-//! Decides which rows a snapshot writes: from what was observed to the difference with what is stored. Pure.
+//! Decides which rows a snapshot writes: compares the observation with the stored rows. Pure.
 //!
-//! * what comes from runs is reckoned anew each time: a run that still worked at midnight ends later
-//! * the state of the data is that of one moment: of a day that has ended, the figures that were taken of it stay, and none is
-//!   ever taken for it from a later look at the present
-//! * what is not known is missing and named, never 0
+//! * figures of runs are computed again each time: a run that is still running at midnight ends later
+//! * figures of the data are those of one moment: once a day has ended they stay, and no later state is recorded for it
+//! * unknown figures are listed as missing, never 0
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,17 +20,16 @@ use crate::days::{LATE, StoredDays, bounds, day_of};
 use crate::missing::{Figures, Missing, cut};
 use crate::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow};
 
-/// What the column `notes` holds at the most.
+/// The size of the column `notes`.
 const NOTE_CHARS: usize = 2_000;
 
-/// Everything that a snapshot looked at.
+/// Everything that a snapshot read.
 #[derive(Debug, Clone)]
 pub struct Observation<'p> {
-    /// The days that the audit log has.
     pub days: StoredDays,
-    /// The runs that it has of the days concerned, and of those beside them.
+    /// Stored runs of the days concerned, and of the days before and after each.
     pub runs: Vec<RunRow>,
-    /// What Census has, for each declared sync.
+    /// One for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
     pub data: DataLook,
     /// When each incident was open, and how many stored items could not be read; or why the store could not.
@@ -44,7 +42,6 @@ pub struct SyncRuns<'p> {
     pub sync: &'p Sync,
     /// Newest first, each once.
     pub runs: Vec<Run>,
-    /// Why there are no more.
     pub end: HistoryEnd,
 }
 
@@ -53,9 +50,8 @@ pub struct SyncRuns<'p> {
 pub enum HistoryEnd {
     /// A run from before the days concerned was seen, or there are no older ones.
     Whole,
-    /// Census keeps or gives no older ones, and says that there were.
+    /// Census has older runs and does not return them.
     TooLong,
-    /// Census did not answer any more.
     Unread(Unread),
 }
 
@@ -77,23 +73,16 @@ impl SyncRuns<'_> {
     }
 }
 
-/// What the health view answered.
+/// The answer of the health view.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataLook {
-    /// Its one row; and the columns that were not there or not what they should be.
-    Taken {
-        figures: DataFigures,
-        /// Which of them are unknown, and why.
-        unknown: Vec<String>,
-    },
-    Failed {
-        why: String,
-        /// Whether it is the warehouse that did not answer in that moment, and not this view.
-        passing: bool,
-    },
+    /// Its one row, and why each unknown column is unknown.
+    Taken { figures: DataFigures, unknown: Vec<String> },
+    /// `passing`: the warehouse did not answer at that moment, and the view may be fine.
+    Failed { why: String, passing: bool },
     /// `pipeline.toml` names no view.
     NotDeclared,
-    /// It was not asked, as no day concerned is so recent, or all of it was taken before.
+    /// Not queried: no day concerned is recent enough, or its figures were taken before.
     NotAsked,
 }
 
@@ -223,8 +212,8 @@ fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     }
 }
 
-/// Of runs together, in percent, to four places; `None` if nothing was to be delivered. Only runs of which both counts are
-/// known say anything of it.
+/// The error rate of runs together, in percent to four places; `None` if nothing was to be delivered. Runs without both counts
+/// are left out.
 fn error_rate<'r>(runs: impl IntoIterator<Item = &'r Records>) -> Option<f64> {
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
     let of_run = |records: &Records| {
@@ -302,7 +291,7 @@ impl Look<'_> {
     /// The sums of the runs, their duration, and a note.
     fn of_runs(&self, runs: &[&RunRow], missing: &mut Missing) -> (Records, Option<i64>, String) {
         if self.now < self.to {
-            // So that the next look completes it, whenever that is: more runs may begin until midnight.
+            // More runs may begin until midnight: the next snapshot, whenever that is, completes the day.
             missing.add(Figures::Runs, "the day had not ended");
         }
         let census = self.seen.census.iter();

@@ -44,13 +44,13 @@ impl<T: FromValue + Into<ParameterValue> + Clone + Default> Columns for T {
 macro_rules! columns {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $column:literal) => { $column };
-    ($(#[$meta:meta])* $name:ident { $(
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $(
         $(@ $constant:ident = $value:expr,)*
         $(#[$doc:meta])* $field:ident $($column:literal)?: $type:ty,
     )* }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq)]
-        pub struct $name { $($(#[$doc])* pub $field: $type,)* }
+        $vis struct $name { $($(#[$doc])* pub $field: $type,)* }
 
         impl Columns for $name {
             fn names(_: &'static str) -> Vec<&'static str> {
@@ -74,7 +74,7 @@ macro_rules! columns {
 columns! {
     /// Records that were to be delivered, of a run or of all runs of a day. An unknown count is `None`, never 0.
     #[derive(Copy)]
-    Records {
+    pub struct Records {
         processed "records_processed": Option<i64>,
         succeeded "records_succeeded": Option<i64>,
         /// Records that the destination refused, and those that Census left out for bad data.
@@ -87,7 +87,7 @@ columns! {
 columns! {
     /// The state of the data at one moment, by the names of the health view. It says nothing about delivery.
     #[derive(Copy)]
-    DataFigures {
+    pub struct DataFigures {
         total "total_properties": Option<i64>,
         synced "synced_properties": Option<i64>,
         /// `None` if there is nothing to cover.
@@ -102,7 +102,7 @@ columns! {
 columns! {
     /// Incidents of a day. The times are means in seconds, `None` if there was no such incident.
     #[derive(Copy)]
-    IncidentFigures {
+    pub struct IncidentFigures {
         /// Incidents whose first notice was sent on the day.
         opened "incidents_opened": Option<i64>,
         resolved "incidents_resolved": Option<i64>,
@@ -115,7 +115,7 @@ columns! {
 
 columns! {
     /// One run of one sync.
-    RunRow {
+    pub struct RunRow {
         /// The key: `run/<sync>/<run>`.
         audit_id: String,
         pipeline: String,
@@ -139,7 +139,7 @@ columns! {
 
 columns! {
     /// The figures of one day.
-    DayRow {
+    pub struct DayRow {
         /// The key: `day/<pipeline>/<date>`.
         audit_id: String,
         pipeline: String,

@@ -1,7 +1,7 @@
 //! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes. Pure.
 //!
-//! Rows are written by their key without `MERGE`, which is not portable: what is there is updated, what is not is inserted
-//! where no row has its key. Each row is whole within one statement, so none is ever half written.
+//! Rows are written by their key without `MERGE`, which is not portable: stored rows are updated, the others inserted where no
+//! row has their key. One statement writes whole rows, so none is ever half written.
 
 use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
@@ -76,8 +76,8 @@ impl<'p> Statements<'p> {
         statement.bind("from", from).bind("to", to)
     }
 
-    /// The one row of the health view; `None` if there is no view. All of its columns: one that a view of one's own has not
-    /// is a missing figure, not a failed statement.
+    /// The one row of the health view, if there is a view. Selects all columns: one that a custom view lacks is a missing figure,
+    /// not a failed statement.
     pub fn health(&self) -> Option<Statement> {
         let view = self.view.as_ref()?;
         Some(Statement::new("the health view", format!("SELECT * FROM {view}")))
