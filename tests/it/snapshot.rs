@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use nightly_snapshot::days::{LONGEST_GAP, Scope};
+use nightly_snapshot::missing::Missing;
 use nightly_snapshot::observe;
-use nightly_snapshot::plan::{DayPlan, DayRow};
-use nightly_snapshot::rows::{DataFigures, IncidentFigures, Kind, Records, Row};
+use nightly_snapshot::plan::{Change, DayPlan};
+use nightly_snapshot::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow};
 use nightly_snapshot::statements::Statements;
 use nightly_snapshot::{App, act};
 use secrecy::SecretString;
@@ -54,10 +55,10 @@ fn pipeline() -> Pipeline {
     Pipeline::parse(&seed.replacen(id, &format!("warehouse_id = \"{WAREHOUSE_ID}\""), 1)).unwrap()
 }
 
-fn run_row(id: u64, text: &str) -> Row {
-    Row {
+fn run_row(id: u64, text: &str) -> RunRow {
+    RunRow {
         audit_id: format!("run/properties-create/{id}"),
-        kind: Kind::Run,
+        pipeline: "properties".to_owned(),
         snapshot_date: day(),
         sync_name: Some("properties-create".to_owned()),
         sync_type: Some("create".to_owned()),
@@ -72,22 +73,19 @@ fn run_row(id: u64, text: &str) -> Row {
             failed: Some(3),
             error_rate: (id != 1).then_some(3.0),
         },
-        data: DataFigures::default(),
-        incidents: IncidentFigures::default(),
-        figures_missing: None,
         notes: Some(text.to_owned()),
     }
 }
 
-fn day_row() -> Row {
-    Row {
+fn day_row() -> DayRow {
+    let run = run_row(0, "25 runs");
+    DayRow {
         audit_id: format!("day/properties/{}", day()),
-        kind: Kind::Day,
-        sync_name: None,
-        sync_type: None,
-        run_id: None,
-        status: None,
+        pipeline: run.pipeline,
+        snapshot_date: run.snapshot_date,
         execution_timestamp: night(),
+        duration_seconds: run.duration_seconds,
+        records: run.records,
         data: DataFigures {
             total: Some(20_247),
             coverage: Some(92.47),
@@ -95,20 +93,13 @@ fn day_row() -> Row {
             ..DataFigures::default()
         },
         incidents: IncidentFigures { opened: Some(2), ..IncidentFigures::default() },
-        figures_missing: Some("data: half of it".to_owned()),
-        ..run_row(0, "25 runs")
+        figures_missing: Missing::parse("data: half of it"),
+        notes: run.notes,
     }
 }
 
-fn plan(rows: Vec<Row>, day: Row) -> DayPlan {
-    DayPlan {
-        day,
-        all_runs: rows.clone(),
-        insert: rows,
-        update: Vec::new(),
-        day_row: DayRow::Insert,
-        unchanged: 0,
-    }
+fn plan(runs: Vec<(RunRow, Change)>, day: DayRow, day_change: Change) -> DayPlan {
+    DayPlan { day, day_change, runs }
 }
 
 struct Engine {
@@ -155,7 +146,7 @@ async fn engines() -> [Engine; 3] {
     made
 }
 
-async fn stored(warehouse: &Warehouse, statements: &Statements<'_>) -> (Vec<Row>, Vec<Row>) {
+async fn stored(warehouse: &Warehouse, statements: &Statements<'_>) -> (Vec<RunRow>, Vec<DayRow>) {
     let asker = Asker::new(warehouse, LIMIT);
     let mut runs = observe::stored_runs(asker, statements, &[day()]).await.unwrap();
     runs.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
@@ -175,13 +166,14 @@ async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_eve
         let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
         assert_eq!(stored(&warehouse, &statements).await, (Vec::new(), Vec::new()), "{name}");
         // More than one statement of them, in the order of their keys; the texts would break a statement if they were pasted.
-        let rows: Vec<Row> =
+        let rows: Vec<RunRow> =
             (1..=25).map(|id| run_row(id + 100, "it's a \"note\"; -- ünïcode \\ :v0_1 ?")).collect();
         let mut rows = rows;
         rows.insert(0, run_row(1, "the first has no counts"));
         rows.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
         let asker = Asker::new(&warehouse, LIMIT);
-        let first = plan(rows.clone(), day_row());
+        let inserts = rows.iter().map(|row| (row.clone(), Change::Insert)).collect();
+        let first = plan(inserts, day_row(), Change::Insert);
         let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
         assert_eq!((done.failure, done.inserted, done.updated), (None, 27, 0), "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
@@ -197,13 +189,9 @@ async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_eve
         changed.records =
             Records { processed: Some(7), succeeded: None, failed: Some(0), error_rate: Some(0.0) };
         let mut later = day_row();
-        later.figures_missing = None;
+        later.figures_missing = Missing::default();
         later.data.null_companies = Some(3);
-        let update = DayPlan {
-            update: vec![changed.clone()],
-            day_row: DayRow::Update,
-            ..plan(Vec::new(), later.clone())
-        };
+        let update = plan(vec![(changed.clone(), Change::Update)], later.clone(), Change::Update);
         let done = act::write(asker, &statements, &[update]).await;
         assert_eq!((done.failure, done.inserted, done.updated), (None, 0, 2), "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
@@ -263,12 +251,12 @@ impl Night {
         answer.rows().map(|row| format!("{:?}", row.values())).collect()
     }
 
-    async fn day(&self, date: &str) -> Row {
+    async fn day(&self, date: &str) -> DayRow {
         let name = object_name(self.direct.dialect(), LOG).unwrap();
         let sql = format!("SELECT * FROM {name} WHERE audit_id = :id");
         let statement = Statement::new("a day", sql).bind("id", format!("day/properties/{date}"));
         let answer = self.direct.query(&statement).await.unwrap();
-        Row::read_day(&answer.only_row().unwrap()).unwrap()
+        DayRow::read_whole(&answer.only_row().unwrap()).unwrap()
     }
 
     /// Runs of both syncs that began on the day.
@@ -310,11 +298,11 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     let today = night.day("2026-11-24").await;
     assert_eq!((today.data.total, today.data.synced), (Some(100), Some(92)));
     assert_eq!(today.execution_timestamp, night.now());
-    assert_eq!(today.figures_missing.as_deref(), Some("runs: the day had not ended"));
+    assert_eq!(today.figures_missing.text().as_deref(), Some("runs: the day had not ended"));
     assert!(today.notes.as_deref().unwrap().starts_with(&format!("{of_day} runs: ")), "{today:?}");
     assert!(today.records.processed.unwrap() > 0 && today.records.error_rate.is_some(), "{today:?}");
     let yesterday = night.day("2026-11-23").await;
-    assert_eq!(yesterday.figures_missing.as_deref(), Some("data: cannot be had any more"));
+    assert_eq!(yesterday.figures_missing.text().as_deref(), Some("data: cannot be had any more"));
 
     // Again, and late.
     let again = night.run().await;
@@ -330,7 +318,7 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     assert_eq!(late["snapshot"]["inserted"], 0, "the day that has begun is not its own");
     assert_eq!(night.log().await.len(), log.len());
     let ended = night.day("2026-11-24").await;
-    assert_eq!((ended.data, ended.figures_missing), (today.data, None));
+    assert_eq!((ended.data, ended.figures_missing), (today.data, Missing::default()));
 
     // Two nights are missed.
     night.stage.census.jump(hours(72) - SignedDuration::from_mins(40));
@@ -340,7 +328,7 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     let gap = night.day("2026-11-25").await;
     assert!(gap.records.processed.unwrap() > 0, "{gap:?}");
     assert_eq!(
-        (gap.data, gap.figures_missing.as_deref()),
+        (gap.data, gap.figures_missing.text().as_deref()),
         (DataFigures::default(), Some("data: cannot be had any more"))
     );
     assert_eq!((gap.incidents.opened, gap.incidents.resolved), (Some(0), Some(0)));
@@ -447,13 +435,15 @@ async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_dat
     assert_eq!(blind["snapshot"]["failure"], Value::Null, "{blind}");
     let day = night.day("2026-11-26").await;
     assert_eq!((day.records, day.data.total), (Records::default(), Some(100)), "{day:?}");
-    assert!(day.figures_missing.unwrap().contains("runs: Census does not tell those of properties-create"));
+    assert!(
+        day.figures_missing.text().unwrap().contains("runs: Census does not tell those of properties-create")
+    );
     night.stage.census.heal_all();
     night.stage.census.jump(hours(24));
     night.run().await;
     let day = night.day("2026-11-26").await;
     // The runs that failed say no counts; that is all that is missing.
-    let missing = day.figures_missing.as_deref().unwrap();
+    let missing = day.figures_missing.text().unwrap();
     assert!(day.records.processed.unwrap() > 0 && missing.starts_with("records: 48 of 144"), "{day:?}");
 }
 
@@ -482,5 +472,5 @@ async fn a_health_view_that_is_gone_is_told_and_the_runs_are_written_all_the_sam
     let mended = night.run().await;
     assert_eq!(notices(&mended), ["resolved properties/snapshot-written/syncwatch"], "{mended}");
     let day = night.day("2026-11-24").await;
-    assert_eq!((day.data.total, day.figures_missing), (Some(7), None));
+    assert_eq!((day.data.total, day.figures_missing), (Some(7), Missing::default()));
 }

@@ -10,11 +10,6 @@ pub mod relay;
 pub mod route;
 pub mod text;
 
-#[cfg(test)]
-mod samples;
-#[cfg(test)]
-mod tests;
-
 use std::collections::BTreeSet;
 
 use futures::future;
@@ -132,3 +127,8 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod tests;

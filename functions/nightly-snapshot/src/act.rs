@@ -1,20 +1,18 @@
-//! Writes what was planned, day by day.
+//! Writes the planned rows, day by day.
 
 use jiff::civil::Date;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Error, Statement};
 
-use crate::plan::{DayPlan, DayRow};
-use crate::rows::Kind;
+use crate::plan::{Change, DayPlan};
 use crate::statements::{ROWS_A_STATEMENT, Statements};
 
-/// What was written.
+/// The outcome of the writes.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Days of which all rows are there now.
+    /// Days whose rows are all stored now.
     pub days: Vec<Date>,
     pub inserted: usize,
-    /// Rows that were written over what was there.
     pub updated: usize,
     /// Why it ended before all days were written.
     pub failure: Option<Error>,
@@ -33,20 +31,20 @@ pub async fn write(asker: Asker<'_>, statements: &Statements<'_>, plans: &[DayPl
             break;
         }
         written.days.push(plan.day.snapshot_date);
-        written.inserted += plan.insert.len() + usize::from(plan.day_row == DayRow::Insert);
-        written.updated += plan.update.len() + usize::from(plan.day_row == DayRow::Update);
+        written.inserted += plan.count(Change::Insert);
+        written.updated += plan.count(Change::Update);
     }
     written
 }
 
 fn of_day(statements: &Statements<'_>, plan: &DayPlan) -> Vec<Statement> {
-    let fresh: Vec<_> = plan.insert.iter().collect();
-    let inserts = fresh.chunks(ROWS_A_STATEMENT).map(|rows| statements.insert(Kind::Run, rows));
-    let updates = plan.update.iter().map(|row| statements.update(row));
-    let day = match plan.day_row {
-        DayRow::Insert => Some(statements.insert(Kind::Day, &[&plan.day])),
-        DayRow::Update => Some(statements.update(&plan.day)),
-        DayRow::Unchanged => None,
+    let fresh: Vec<_> = plan.runs_to(Change::Insert).collect();
+    let inserts = fresh.chunks(ROWS_A_STATEMENT).map(|rows| statements.insert(rows));
+    let updates = plan.runs_to(Change::Update).map(|row| statements.update(row));
+    let day = match plan.day_change {
+        Change::Insert => Some(statements.insert(&[&plan.day])),
+        Change::Update => Some(statements.update(&plan.day)),
+        Change::Unchanged | Change::Kept => None,
     };
     inserts.chain(updates).chain(day).collect()
 }

@@ -6,7 +6,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use crate::rows::{Row, must_be_looked_at_again};
+use crate::missing::Figures;
+use crate::rows::DayRow;
 
 /// How long after midnight a snapshot still is the one of the day before: the figures of the data are then taken for
 /// that day, and the row says when.
@@ -14,7 +15,7 @@ pub const LATE: SignedDuration = SignedDuration::from_hours(3);
 /// How many days back gaps are filled.
 pub const LONGEST_GAP: i64 = 31;
 
-/// What a snapshot is asked for.
+/// The days that a snapshot is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The day that ends, the one before, and what earlier nights missed.
@@ -37,15 +38,20 @@ pub fn scope(date: Option<Date>, zone: &TimeZone, now: Timestamp) -> anyhow::Res
     Ok(Scope::Day(day))
 }
 
-/// What the audit log has of days.
+/// The days in the audit log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredDays {
-    /// The first day that there is.
     pub first: Option<Date>,
-    /// The newest one.
     pub newest: Option<Date>,
-    /// Those of the last [`LONGEST_GAP`] days, and the one that is asked for.
-    pub rows: Vec<Row>,
+    /// The rows of the last [`LONGEST_GAP`] days, and the one that is asked for.
+    pub rows: Vec<DayRow>,
+}
+
+impl StoredDays {
+    /// The row of a day.
+    pub fn row(&self, day: Date) -> Option<&DayRow> {
+        self.rows.iter().find(|row| row.snapshot_date == day)
+    }
 }
 
 /// The days that are to be written.
@@ -99,8 +105,7 @@ pub fn concerned(stored: &StoredDays, scope: Scope, closing: Date) -> Concerned 
     let Some(first) = stored.first else { return Concerned { days, beyond: None } };
     let mut day = days_before(closing, 2);
     while day >= first.max(earliest) {
-        let row = stored.rows.iter().find(|row| row.snapshot_date == day);
-        if row.is_none_or(must_be_looked_at_again) {
+        if stored.row(day).is_none_or(|row| row.figures_missing.has(Figures::Runs)) {
             days.push(day);
         }
         day = days_before(day, 1);
@@ -114,6 +119,7 @@ pub fn concerned(stored: &StoredDays, scope: Scope, closing: Date) -> Concerned 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::missing::Missing;
     use crate::rows::tests::day_row;
 
     fn date(text: &str) -> Date {
@@ -188,7 +194,7 @@ mod tests {
         assert_eq!(beyond.as_deref(), Some("2026-10-02 2026-10-23"));
 
         let mut open = stored(&["2026-11-23", "2026-11-22", "2026-11-21"], "2026-11-21", "2026-11-23");
-        open.rows[2].figures_missing = Some("data: no view; runs: 1 is at work".to_owned());
+        open.rows[2].figures_missing = Missing::parse("data: no view; runs: 1 is at work");
         let mut with_open = two;
         with_open.push("2026-11-21".to_owned());
         assert_eq!(days(&open), (with_open, None));

@@ -2,6 +2,7 @@
 
 pub mod act;
 pub mod days;
+pub mod missing;
 mod night;
 pub mod observe;
 pub mod plan;

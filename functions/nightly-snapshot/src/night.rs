@@ -21,9 +21,9 @@ use syncwatch::warehouse::Limits;
 
 use crate::act::{self, Written};
 use crate::days::{self, Concerned, Scope};
+use crate::missing::cut;
 use crate::observe;
-use crate::plan::{self, DataLook, DayPlan, HistoryEnd, Observation, wants_data};
-use crate::rows::cut;
+use crate::plan::{self, Change, DataLook, DayPlan, HistoryEnd, Observation, wants_data};
 use crate::statements::Statements;
 use crate::table;
 
@@ -228,7 +228,7 @@ async fn success(
     let planned: Vec<Date> = plans.iter().map(|plan| plan.day.snapshot_date).collect();
     let mut tallies = observe::outcomes(asker, statements, week, &planned).await?;
     for plan in plans.iter().filter(|plan| plan.day.snapshot_date >= week.0) {
-        for run in &plan.all_runs {
+        for (run, _) in &plan.runs {
             if let (Some(sync), Some(status)) = (&run.sync_name, &run.status) {
                 tallies.entry(sync.clone()).or_insert_with(Tally::default).count(status, 1);
             }
@@ -278,9 +278,7 @@ fn told(
         plans.iter().partition(|plan| written.days.contains(&plan.day.snapshot_date));
     let mut missing: Vec<String> = done
         .iter()
-        .filter_map(|plan| {
-            Some(format!("{}: {}", plan.day.snapshot_date, plan.day.figures_missing.as_ref()?))
-        })
+        .filter_map(|plan| Some(format!("{}: {}", plan.day.snapshot_date, plan.day.figures_missing.text()?)))
         .collect();
     if let Some((from, to)) = beyond {
         let days = days::LONGEST_GAP;
@@ -300,7 +298,7 @@ fn told(
             days: written.days,
             inserted: written.inserted,
             updated: written.updated,
-            unchanged: done.iter().map(|plan| plan.unchanged).sum(),
+            unchanged: done.iter().map(|plan| plan.count(Change::Unchanged)).sum(),
             missing,
             left: left.iter().map(|plan| plan.day.snapshot_date).collect(),
             failure,

@@ -8,18 +8,18 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
-use syncwatch::incident::Incident;
+use syncwatch::incident::{History, Incident};
 use syncwatch::judge::data::Trouble;
 use syncwatch::judge::success::Tally;
-use syncwatch::observation::Unread;
+use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
-use syncwatch::sql::{Error, Row as Answered};
+use syncwatch::sql::{Answer, Error, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
-use crate::plan::{DataLook, HistoryEnd, IncidentLook, SyncRuns};
-use crate::rows::{DataFigures, Row};
+use crate::plan::{DataLook, HistoryEnd, SyncRuns};
+use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
 use crate::statements::Statements;
 
 /// Syncs whose runs are read at the same time.
@@ -31,8 +31,8 @@ const CENSUS_LIMIT: Duration = Duration::from_secs(20);
 /// Pages of one sync at the most: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
 
-/// Whether the warehouse as a whole is what fails. That the time of the round was up is our own failure: each statement was
-/// answered in the time that one has, and there were too many.
+/// Whether the warehouse as a whole fails. Running out of the round's time is our own failure: each statement was answered in
+/// time, and there were too many.
 pub fn is_of_the_warehouse(trouble: &Trouble) -> bool {
     let out_of_time = matches!(trouble, Trouble::Failed(error) if is_out_of_time(error));
     trouble.is_of_the_warehouse() && !out_of_time
@@ -58,7 +58,7 @@ pub async fn stored_days(
     Ok(StoredDays {
         first: span.get("first_day")?,
         newest: span.get("newest_day")?,
-        rows: days.rows().map(|row| Row::read_day(&row)).collect::<Result<_, _>>()?,
+        rows: days.rows().map(|row| DayRow::read_whole(&row)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -71,11 +71,11 @@ pub async fn stored_runs(
     asker: Asker<'_>,
     statements: &Statements<'_>,
     days: &[Date],
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<RunRow>, Error> {
     let beside = days.iter().flat_map(|day| (-1..=1).map(|days| days_before(*day, days)));
     let days: Vec<Date> = beside.collect::<BTreeSet<_>>().into_iter().collect();
     let answer = asker.ask(&statements.runs(&days)).await?;
-    answer.rows().map(|row| Row::read_run(&row)).collect()
+    answer.rows().map(|row| RunRow::read_whole(&row)).collect()
 }
 
 /// How the runs from one day to another ended, by sync, without those of some days.
@@ -107,11 +107,7 @@ pub async fn outcomes(
 pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
     let Some(statement) = statements.health() else { return DataLook::NotDeclared };
     let answer = asker.ask(&statement).await;
-    let row = match &answer {
-        Ok(answer) => answer.only_row(),
-        Err(error) => Err(error.clone()),
-    };
-    match row {
+    match answer.as_ref().map_err(Clone::clone).and_then(Answer::only_row) {
         Ok(row) => figures(&row),
         Err(error) => {
             DataLook::Failed { why: error.to_string(), passing: Trouble::Failed(error).is_of_the_warehouse() }
@@ -120,47 +116,29 @@ pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
 }
 
 fn figures(row: &Answered<'_>) -> DataLook {
-    let mut unknown = Vec::new();
-    let mut count = |column: &str| match row.get::<Option<i64>>(column) {
-        Ok(Some(count)) => Some(count),
-        Ok(None) => {
-            unknown.push(format!("{column} is NULL in the view"));
-            None
-        }
-        Err(error) => {
-            unknown.push(format!("{column}, {error}"));
-            None
+    let mut unreadable = Unreadable::new();
+    let figures = DataFigures::read("", row, &mut unreadable);
+    let why = |(column, value): (&str, ParameterValue)| {
+        match unreadable.iter().find(|(of, _)| *of == column) {
+            Some((_, error)) => Some(format!("{column}, {error}")),
+            // Nothing has no coverage.
+            None if value.is_null() && column != "coverage_percentage" => {
+                Some(format!("{column} is NULL in the view"))
+            }
+            None => None,
         }
     };
-    let mut figures = DataFigures {
-        total: count("total_properties"),
-        synced: count("synced_properties"),
-        coverage: None,
-        create_queue: count("create_queue_count"),
-        update_queue: count("update_queue_count"),
-        null_companies: count("null_company_count"),
-        duplicates: count("duplicate_count"),
-    };
-    match row.get("coverage_percentage") {
-        // Of nothing there is no share.
-        Ok(coverage) => figures.coverage = coverage,
-        Err(error) => unknown.push(format!("coverage_percentage, {error}")),
-    }
+    let unknown = DataFigures::names("").into_iter().zip(figures.values()).filter_map(why).collect();
     DataLook::Taken { figures, unknown }
 }
 
-/// When each incident was open.
-pub async fn incidents(store: &IncidentStore, pipeline: &str) -> IncidentLook {
-    match store.all_incidents(pipeline).await {
-        Ok((incidents, unreadable)) => IncidentLook::Read {
-            histories: incidents.iter().map(Incident::history).collect(),
-            unreadable: unreadable.len(),
-        },
-        Err(error) => IncidentLook::Failed(error.to_string()),
-    }
+/// When each incident was open, and how many items of the store cannot be read.
+pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<History>, usize), String> {
+    let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
+    Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
 }
 
-/// The runs of each declared sync from an instant on; `census` is why there is nobody to ask.
+/// The runs of each declared sync from an instant on. Without a client, `census` says why.
 pub async fn runs<'p>(
     census: &Result<Client, Unread>,
     pipeline: &'p Pipeline,
@@ -179,27 +157,25 @@ pub async fn runs<'p>(
 /// Newest first, page by page. While it is read new runs come in front, so that the end of a page comes again as the
 /// beginning of the next.
 async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline: Instant) -> SyncRuns<'p> {
-    let (mut runs, mut seen) = (Vec::new(), HashSet::new());
-    let mut end = HistoryEnd::TooLong;
-    for page in 1..=MOST_PAGES {
+    let (mut runs, mut seen, mut page) = (Vec::new(), HashSet::new(), 1);
+    let end = loop {
         let history = match timeout_at(deadline, client.runs_of_sync_page(sync.id, page, PAGE_SIZE)).await {
             Ok(Ok(history)) => history,
-            Ok(Err(error)) => {
-                end = HistoryEnd::Unread(error.to_unread());
-                break;
-            }
+            Ok(Err(error)) => break HistoryEnd::Unread(error.to_unread()),
             Err(_) => {
                 let why = format!("not read to their end within {} s", CENSUS_LIMIT.as_secs());
-                end = HistoryEnd::Unread(Unread::Unreachable(why));
-                break;
+                break HistoryEnd::Unread(Unread::Unreachable(why));
             }
         };
         runs.extend(history.runs.into_iter().filter(|run| seen.insert(run.id)));
-        if history.complete || runs.last().is_some_and(|oldest| oldest.created_at < from) {
-            end = HistoryEnd::Whole;
-            break;
+        if history.complete || runs.last().is_some_and(|oldest: &Run| oldest.created_at < from) {
+            break HistoryEnd::Whole;
         }
-    }
+        if page == MOST_PAGES {
+            break HistoryEnd::TooLong;
+        }
+        page += 1;
+    };
     SyncRuns { sync, runs, end }
 }
 

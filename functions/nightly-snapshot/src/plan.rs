@@ -1,9 +1,8 @@
-//! Decides which rows a snapshot writes: from what was observed to the difference with what is stored. Pure.
+//! Decides which rows a snapshot writes: compares the observation with the stored rows. Pure.
 //!
-//! * what comes from runs is reckoned anew each time: a run that still worked at midnight ends later
-//! * the state of the data is that of one moment: of a day that has ended, the figures that were taken of it stay, and none is
-//!   ever taken for it from a later look at the present
-//! * what is not known is missing and named, never 0
+//! * figures of runs are computed again each time: a run that is still running at midnight ends later
+//! * figures of the data are those of one moment: once a day has ended they stay, and no later state is recorded for it
+//! * unknown figures are listed as missing, never 0
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,28 +11,29 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::KEPT_AFTER_RESOLVED;
 use syncwatch::classify::{Signs, classify};
-use syncwatch::incident::History;
+use syncwatch::incident::{Episode, History};
 use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
 use syncwatch::text::{minute_utc, words};
 
 use crate::days::{LATE, StoredDays, bounds, day_of};
-use crate::rows::{DataFigures, IncidentFigures, Kind, Missing, Records, Row, cut};
+use crate::missing::{Figures, Missing, cut};
+use crate::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow};
 
-/// What the column `notes` holds at the most.
+/// The size of the column `notes`.
 const NOTE_CHARS: usize = 2_000;
 
-/// Everything that a snapshot looked at.
+/// Everything that a snapshot read.
 #[derive(Debug, Clone)]
 pub struct Observation<'p> {
-    /// The days that the audit log has.
     pub days: StoredDays,
-    /// The runs that it has of the days concerned, and of those beside them.
-    pub runs: Vec<Row>,
-    /// What Census has, for each declared sync.
+    /// Stored runs of the days concerned, and of the days before and after each.
+    pub runs: Vec<RunRow>,
+    /// One for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
     pub data: DataLook,
-    pub incidents: IncidentLook,
+    /// When each incident was open, and how many stored items could not be read; or why the store could not.
+    pub incidents: Result<(Vec<History>, usize), String>,
 }
 
 /// The runs of one sync, as far back as they were read.
@@ -42,7 +42,6 @@ pub struct SyncRuns<'p> {
     pub sync: &'p Sync,
     /// Newest first, each once.
     pub runs: Vec<Run>,
-    /// Why there are no more.
     pub end: HistoryEnd,
 }
 
@@ -51,9 +50,8 @@ pub struct SyncRuns<'p> {
 pub enum HistoryEnd {
     /// A run from before the days concerned was seen, or there are no older ones.
     Whole,
-    /// Census keeps or gives no older ones, and says that there were.
+    /// Census has older runs and does not return them.
     TooLong,
-    /// Census did not answer any more.
     Unread(Unread),
 }
 
@@ -75,71 +73,58 @@ impl SyncRuns<'_> {
     }
 }
 
-/// What the health view answered.
+/// The answer of the health view.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataLook {
-    /// Its one row; and the columns that were not there or not what they should be.
-    Taken {
-        figures: DataFigures,
-        /// Which of them are unknown, and why.
-        unknown: Vec<String>,
-    },
-    Failed {
-        why: String,
-        /// Whether it is the warehouse that did not answer in that moment, and not this view.
-        passing: bool,
-    },
+    /// Its one row, and why each unknown column is unknown.
+    Taken { figures: DataFigures, unknown: Vec<String> },
+    /// `passing`: the warehouse did not answer at that moment, and the view may be fine.
+    Failed { why: String, passing: bool },
     /// `pipeline.toml` names no view.
     NotDeclared,
-    /// It was not asked, as no day concerned is so recent, or all of it was taken before.
+    /// Not queried: no day concerned is recent enough, or its figures were taken before.
     NotAsked,
 }
 
-/// What the store of incidents has.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IncidentLook {
-    /// When each incident was open, and how many items could not be read.
-    Read {
-        /// One of each incident.
-        histories: Vec<History>,
-        /// Items that are no incidents.
-        unreadable: usize,
-    },
-    /// It could not be read.
-    Failed(String),
-}
-
-/// What is to be written of one day.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DayPlan {
-    /// The row of the day, as it will be.
-    pub day: Row,
-    /// Rows of runs that are not there.
-    pub insert: Vec<Row>,
-    /// Rows of runs that say something else than what is there.
-    pub update: Vec<Row>,
-    /// What becomes of the row of the day.
-    pub day_row: DayRow,
-    /// Rows that are there as they should be.
-    pub unchanged: usize,
-    /// All runs of the day, as they will be.
-    pub all_runs: Vec<Row>,
-}
-
-/// What becomes of the row of a day.
+/// What a snapshot does with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DayRow {
-    /// It is not there yet.
+pub enum Change {
     Insert,
     Update,
-    /// It is there as it should be.
+    /// It is stored as it should be.
     Unchanged,
+    /// It is stored, and Census does not return the run any more.
+    Kept,
+}
+
+impl Change {
+    fn of<R: LogRow>(row: &R, stored: Option<&R>) -> Self {
+        match stored {
+            None => Self::Insert,
+            Some(stored) if row.says_the_same(stored) => Self::Unchanged,
+            Some(_) => Self::Update,
+        }
+    }
+}
+
+/// The rows of one day, as they will be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DayPlan {
+    pub day: DayRow,
+    pub day_change: Change,
+    /// All runs of the day.
+    pub runs: Vec<(RunRow, Change)>,
 }
 
 impl DayPlan {
-    /// How many rows it writes.
-    pub fn writes(&self) -> usize {
-        self.insert.len() + self.update.len() + usize::from(self.day_row != DayRow::Unchanged)
+    /// The runs with this change.
+    pub fn runs_to(&self, change: Change) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().filter(move |(_, of)| *of == change).map(|(run, _)| run)
+    }
+
+    /// How many rows have this change, the row of the day included.
+    pub fn count(&self, change: Change) -> usize {
+        self.runs_to(change).count() + usize::from(self.day_change == change)
     }
 }
 
@@ -149,49 +134,11 @@ pub fn may_take_data(day: Date, zone: &TimeZone, now: Timestamp) -> bool {
     now >= from && now.duration_since(to) <= LATE
 }
 
-/// Whether the state of the data is to be looked at for a day: once the day has ended, what was taken of it stays.
+/// Whether to query the state of the data for a day: once the day has ended, complete figures of it stay.
 pub fn wants_data(day: Date, stored: &StoredDays, zone: &TimeZone, now: Timestamp) -> bool {
     let (_, to) = bounds(day, zone);
-    let is_whole = |row: &Row| row.data.any() && said_of_data(row).is_empty();
-    let taken = to <= now && stored.rows.iter().any(|row| row.snapshot_date == day && is_whole(row));
-    may_take_data(day, zone, now) && !taken
-}
-
-/// Where the row of a run is, or will be.
-#[derive(Debug, Clone)]
-struct Home {
-    audit_id: String,
-    day: Date,
-}
-
-/// The home of each run that Census tells, by its id. A run that is stored keeps its row, whatever the sync is called now and
-/// wherever midnight is now: else it would be written, and summed, twice.
-fn homes(seen: &Observation<'_>, zone: &TimeZone) -> BTreeMap<String, Home> {
-    let mut stored: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for row in &seen.runs {
-        if let Some(id) = &row.run_id {
-            stored.entry(id).or_default().push(row);
-        }
-    }
-    let mut homes = BTreeMap::new();
-    for (sync, run) in seen.census.iter().flat_map(|of| of.runs.iter().map(move |run| (of.sync, run))) {
-        let id = run.id.to_string();
-        let audit_id = audit_id_of_run(sync, run);
-        let rows = stored.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
-        // Where there are two of them from before, that of today's key.
-        let row = rows.iter().find(|row| row.audit_id == audit_id);
-        let row = row.or_else(|| rows.iter().min_by_key(|row| &row.audit_id));
-        let home = match row {
-            Some(row) => Home { audit_id: row.audit_id.clone(), day: row.snapshot_date },
-            None => Home { audit_id, day: day_of(run.created_at, zone) },
-        };
-        homes.insert(id, home);
-    }
-    homes
-}
-
-fn audit_id_of_run(sync: &Sync, run: &Run) -> String {
-    format!("run/{}/{}", sync.key, run.id)
+    let is_whole = |row: &DayRow| row.data.any() && !row.figures_missing.has(Figures::Data);
+    may_take_data(day, zone, now) && !(to <= now && stored.row(day).is_some_and(is_whole))
 }
 
 /// Plans the rows of each of these days, in their order.
@@ -203,300 +150,253 @@ pub fn plan(
     now: Timestamp,
 ) -> Vec<DayPlan> {
     let data_day = days.iter().copied().filter(|day| may_take_data(*day, zone, now)).max();
-    let homes = homes(seen, zone);
-    days.iter().map(|day| plan_day(seen, &homes, *day, data_day == Some(*day), pipeline, zone, now)).collect()
+    let runs = runs_of_census(seen, pipeline, zone);
+    let of_day = |day: &Date| {
+        let (from, to) = bounds(*day, zone);
+        let before = seen.days.row(*day);
+        let look = Look { seen, day: *day, from, to, now, before, takes_data: data_day == Some(*day) };
+        look.plan(&runs, pipeline)
+    };
+    days.iter().map(of_day).collect()
 }
 
-fn plan_day(
-    seen: &Observation<'_>,
-    homes: &BTreeMap<String, Home>,
-    day: Date,
-    data_is_of_this_day: bool,
-    pipeline: &str,
-    zone: &TimeZone,
-    now: Timestamp,
-) -> DayPlan {
-    let (from, to) = bounds(day, zone);
-    let stored: BTreeMap<&str, &Row> = seen
-        .runs
-        .iter()
-        .filter(|row| row.snapshot_date == day)
-        .map(|row| (row.audit_id.as_str(), row))
-        .collect();
-    let wanted: BTreeMap<String, Row> = seen
-        .census
-        .iter()
-        .flat_map(|of| of.runs.iter().map(move |run| (of.sync, run)))
-        .filter_map(|(sync, run)| Some((sync, run, homes.get(&run.id.to_string())?)))
-        .filter(|(_, _, home)| home.day == day)
-        .map(|(sync, run, home)| run_row(sync, run, home))
-        .map(|row| (row.audit_id.clone(), row))
-        .collect();
-    let (mut insert, mut update, mut unchanged) = (Vec::new(), Vec::new(), 0);
-    for (id, row) in &wanted {
-        match stored.get(id.as_str()) {
-            None => insert.push(row.clone()),
-            Some(there) if row.says_the_same(there) => unchanged += 1,
-            Some(_) => update.push(row.clone()),
+/// The row of each run that Census returns, by the run's id. A stored run keeps its key and its day when the sync is renamed or
+/// the time zone changes: otherwise it would be written, and summed, twice.
+fn runs_of_census(seen: &Observation<'_>, pipeline: &str, zone: &TimeZone) -> BTreeMap<String, RunRow> {
+    let mut stored: BTreeMap<&str, Vec<&RunRow>> = BTreeMap::new();
+    for row in &seen.runs {
+        if let Some(id) = &row.run_id {
+            stored.entry(id).or_default().push(row);
         }
     }
-    // Runs that Census does not give any more are still in the log, and still of this day.
-    let told = |row: &Row| row.run_id.as_ref().is_some_and(|id| homes.contains_key(id));
-    let only_stored = stored.values().copied().filter(|row| !told(row));
-    let all: Vec<&Row> = wanted.values().chain(only_stored).collect();
-    let before = seen.days.rows.iter().find(|row| row.snapshot_date == day);
-    let look = Look { seen, from, to, now, before };
-    let day_row = look.day_row(day, &all, data_is_of_this_day, pipeline);
-    let outcome = match before {
-        None => DayRow::Insert,
-        Some(there) if day_row.says_the_same(there) => DayRow::Unchanged,
-        Some(_) => DayRow::Update,
-    };
-    unchanged += usize::from(outcome == DayRow::Unchanged);
-    let all_runs = all.into_iter().cloned().collect();
-    DayPlan { all_runs, day: day_row, insert, update, day_row: outcome, unchanged }
+    let runs = seen.census.iter().flat_map(|of| of.runs.iter().map(move |run| (of.sync, run)));
+    let with_id = runs.map(|(sync, run)| {
+        let (id, mut row) = (run.id.to_string(), run_row(sync, run, pipeline, zone));
+        let there = stored.get(id.as_str()).into_iter().flatten();
+        // Of two rows from before, the one with today's key.
+        if let Some(there) = there.min_by_key(|there| (there.audit_id != row.audit_id, &there.audit_id)) {
+            row.audit_id.clone_from(&there.audit_id);
+            row.snapshot_date = there.snapshot_date;
+        }
+        (id, row)
+    });
+    with_id.collect()
 }
 
-/// The row of a run. Counts are taken once it has ended: those of a run at work are on their way.
-fn run_row(sync: &Sync, run: &Run, home: &Home) -> Row {
+/// The row of a run. Counts are taken once it has ended: those of a running one are not final.
+fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     let ended = run.status.is_terminal();
     let end = run.completed_at.filter(|_| ended);
-    let took = end.map(|end| end.duration_since(run.created_at).as_secs().max(0));
     let counts = run.counts;
     let known = |count: Option<u64>| count.filter(|_| ended).and_then(|count| i64::try_from(count).ok());
     // One of the two alone is not all that failed.
     let failed = known(counts.failed).zip(known(counts.invalid)).map(|(a, b)| a.saturating_add(b));
-    let records = Records {
-        processed: known(counts.processed),
-        succeeded: known(counts.updated),
-        failed,
-        error_rate: None,
-    };
+    let (processed, succeeded) = (known(counts.processed), known(counts.updated));
+    let records = Records { processed, succeeded, failed, error_rate: None };
     let notes = run.error.as_ref().filter(|_| run.status == RunStatus::Failed).map(|error| {
         let class = classify(Signs { error: Some(error), samples: &[] }).class;
         format!("error class {}", class.id())
     });
-    Row {
-        audit_id: home.audit_id.clone(),
-        kind: Kind::Run,
-        snapshot_date: home.day,
+    RunRow {
+        audit_id: format!("run/{}/{}", sync.key, run.id),
+        pipeline: pipeline.to_owned(),
+        snapshot_date: day_of(run.created_at, zone),
         sync_name: Some(sync.key.clone()),
         sync_type: Some(sync.role.to_string()),
         run_id: Some(run.id.to_string()),
         status: Some(cut(&run.status.to_string(), 20)),
         execution_timestamp: run.created_at,
-        duration_seconds: took,
-        records: Records { error_rate: error_rate(&[&records]), ..records },
-        data: DataFigures::default(),
-        incidents: IncidentFigures::default(),
-        figures_missing: None,
+        duration_seconds: end.map(|end| end.duration_since(run.created_at).as_secs().max(0)),
+        records: Records { error_rate: error_rate([&records]), ..records },
         notes,
     }
 }
 
-/// Of runs together, in percent, to four places; `None` if nothing was to be delivered. Only runs of which both counts are
-/// known say anything of it.
-fn error_rate(runs: &[&Records]) -> Option<f64> {
+/// The error rate of runs together, in percent to four places; `None` if nothing was to be delivered. Runs without both counts
+/// are left out.
+fn error_rate<'r>(runs: impl IntoIterator<Item = &'r Records>) -> Option<f64> {
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
-    let of_run = |records: &&Records| {
+    let of_run = |records: &Records| {
         let (processed, failed) = (count(records.processed?), count(records.failed?));
         Some((failed, records_to_deliver(processed, records.succeeded.map(count), failed)))
     };
     let (failed, to_deliver) = runs
-        .iter()
+        .into_iter()
         .filter_map(of_run)
         .fold((0_u64, 0_u64), |sum, run| (sum.0.saturating_add(run.0), sum.1.saturating_add(run.1)));
     error_percent(failed, to_deliver).map(|percent| (percent * 10_000.0).round() / 10_000.0)
 }
 
-/// Whether a run says of its records what a day's sums need: sums of different runs say nothing of each other.
-fn says_its_records(run: &Row) -> bool {
-    run.records.processed.is_some() && run.records.failed.is_some()
+/// Statuses of runs that delivered records, all or some.
+const DELIVERED: [RunStatus; 3] = [RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled];
+
+fn is_one_of(run: &RunRow, statuses: &[RunStatus]) -> bool {
+    run.status.as_deref().is_some_and(|word| statuses.iter().any(|status| status.to_string() == word))
 }
 
-/// One day, and what there is to say of it.
+/// One day, and what is known of it.
 struct Look<'a> {
     seen: &'a Observation<'a>,
+    day: Date,
     from: Timestamp,
     to: Timestamp,
     now: Timestamp,
-    before: Option<&'a Row>,
+    before: Option<&'a DayRow>,
+    /// Whether the figures of the data that were just taken are of this day.
+    takes_data: bool,
 }
 
 impl Look<'_> {
-    fn day_row(&self, day: Date, runs: &[&Row], data_is_of_this_day: bool, pipeline: &str) -> Row {
+    fn plan(&self, census: &BTreeMap<String, RunRow>, pipeline: &str) -> DayPlan {
+        let stored = self.seen.runs.iter().filter(|row| row.snapshot_date == self.day);
+        let stored: BTreeMap<&str, &RunRow> = stored.map(|row| (row.audit_id.as_str(), row)).collect();
+        let mut rows: Vec<&RunRow> = census.values().filter(|row| row.snapshot_date == self.day).collect();
+        rows.sort_by_key(|row| &row.audit_id);
+        let with_change =
+            |row: &RunRow| (row.clone(), Change::of(row, stored.get(row.audit_id.as_str()).copied()));
+        let mut runs: Vec<(RunRow, Change)> = rows.into_iter().map(with_change).collect();
+        // Runs that Census does not return any more are still in the log, and still of this day.
+        let forgotten = |row: &&&RunRow| row.run_id.as_ref().is_none_or(|id| !census.contains_key(id));
+        runs.extend(stored.values().filter(forgotten).map(|row| ((*row).clone(), Change::Kept)));
+        let day = self.day_row(&runs.iter().map(|(run, _)| run).collect::<Vec<_>>(), pipeline);
+        DayPlan { day_change: Change::of(&day, self.before), day, runs }
+    }
+
+    fn day_row(&self, runs: &[&RunRow], pipeline: &str) -> DayRow {
         let mut missing = Missing::default();
-        let (records, duration_seconds, notes) = self.of_runs(runs, &mut missing);
-        let (data, taken_at) = self.of_data(data_is_of_this_day, &mut missing);
-        let incidents = self.of_incidents(&mut missing);
-        let mut notes = vec![notes];
+        let (records, duration_seconds, mut notes) = self.of_runs(runs, &mut missing);
+        let (data, taken_at) = self.of_data(&mut missing);
+        let incidents = self.of_incidents(&mut missing).unwrap_or_else(|why| {
+            missing.add(Figures::Incidents, &why);
+            self.before.map(|before| before.incidents).unwrap_or_default()
+        });
         if data.any() && taken_at >= self.to {
-            notes.push(format!(
-                "the state of the data is that of {} after the day",
-                words(taken_at.duration_since(self.to))
-            ));
+            let late = words(taken_at.duration_since(self.to));
+            notes = format!("{notes}; the state of the data is that of {late} after the day");
         }
-        Row {
-            audit_id: format!("day/{pipeline}/{day}"),
-            kind: Kind::Day,
-            snapshot_date: day,
-            sync_name: None,
-            sync_type: None,
-            run_id: None,
-            status: None,
+        DayRow {
+            audit_id: format!("day/{pipeline}/{}", self.day),
+            pipeline: pipeline.to_owned(),
+            snapshot_date: self.day,
             execution_timestamp: taken_at,
             duration_seconds,
             records,
             data,
             incidents,
-            figures_missing: missing.text(),
-            notes: Some(cut(&notes.join("; "), NOTE_CHARS)),
+            figures_missing: missing,
+            notes: Some(cut(&notes, NOTE_CHARS)),
         }
     }
 
-    fn of_runs(&self, runs: &[&Row], missing: &mut Missing) -> (Records, Option<i64>, String) {
-        let unknown: BTreeSet<String> = self
-            .seen
-            .census
-            .iter()
-            .filter(|of| !of.reaches_back_to(self.from))
-            .map(SyncRuns::why_not)
-            .collect();
+    /// The sums of the runs, their duration, and a note.
+    fn of_runs(&self, runs: &[&RunRow], missing: &mut Missing) -> (Records, Option<i64>, String) {
         if self.now < self.to {
-            // So that the next look completes it, whenever that is: more runs may begin until midnight.
-            missing.of_runs("the day had not ended");
+            // More runs may begin until midnight: the next snapshot, whenever that is, completes the day.
+            missing.add(Figures::Runs, "the day had not ended");
         }
-        for why in &unknown {
-            missing.of_runs(why);
+        let census = self.seen.census.iter();
+        let unread: BTreeSet<String> =
+            census.filter(|of| !of.reaches_back_to(self.from)).map(SyncRuns::why_not).collect();
+        if !unread.is_empty() {
+            unread.iter().for_each(|why| missing.add(Figures::Runs, why));
+            // Sums from when all runs were known stand; otherwise there is nothing to sum.
+            let before = self.before.map(|before| (before.records, before.duration_seconds));
+            let (records, duration) = before.unwrap_or_default();
+            return (records, duration, format!("at least {}", in_words(runs)));
         }
-        let notes = if unknown.is_empty() { in_words(runs) } else { format!("at least {}", in_words(runs)) };
-        if !unknown.is_empty() {
-            // What was reckoned when all runs were known stands; else there is nothing to reckon a sum from.
-            let records = self.before.map(|before| before.records).unwrap_or_default();
-            let duration = self.before.and_then(|before| before.duration_seconds);
-            return (records, duration, notes);
-        }
-        let ended = |run: &&&Row| status(run).is_some_and(|status| status.is_terminal());
-        let at_work = runs.len() - runs.iter().filter(ended).count();
+        let delivered: Vec<&RunRow> = runs.iter().copied().filter(|run| is_one_of(run, &DELIVERED)).collect();
+        let skipped = runs.iter().filter(|run| is_one_of(run, &[RunStatus::Skipped])).count();
+        let at_work = runs.len() - delivered.len() - skipped;
         if at_work > 0 {
-            missing.of_runs(&format!("{at_work} of {} still at work", runs.len()));
+            missing.add(Figures::Runs, &format!("{at_work} of {} still at work", runs.len()));
         }
-        let delivered: Vec<&Row> = runs
-            .iter()
-            .copied()
-            .filter(|run| {
-                matches!(status(run), Some(RunStatus::Completed | RunStatus::Failed | RunStatus::Cancelled))
-            })
-            .collect();
-        let telling: Vec<&Row> = delivered.iter().copied().filter(|run| says_its_records(run)).collect();
-        let silent = delivered.len() - telling.len();
-        if silent > 0 {
-            missing.of("records", &format!("{silent} of {} runs do not say theirs", delivered.len()));
-        }
+        // Only runs with both counts are summed: sums of different runs cannot be compared.
+        let has_records = |run: &&RunRow| run.records.processed.is_some() && run.records.failed.is_some();
+        let counted: Vec<&RunRow> = delivered.iter().copied().filter(has_records).collect();
         let endless = delivered.iter().filter(|run| run.duration_seconds.is_none()).count();
-        if endless > 0 {
-            missing
-                .of("duration", &format!("{endless} of {} runs do not say when they ended", delivered.len()));
+        for (silent, of, about) in [
+            (delivered.len() - counted.len(), Figures::Records, "theirs"),
+            (endless, Figures::Duration, "when they ended"),
+        ] {
+            if silent > 0 {
+                missing.add(of, &format!("{silent} of {} runs do not say {about}", delivered.len()));
+            }
         }
-        let sum = |of: &[&Row], figure: fn(&Row) -> Option<i64>| {
+        let sum = |of: &[&RunRow], figure: fn(&RunRow) -> Option<i64>| {
             let known: Vec<i64> = of.iter().filter_map(|run| figure(run)).collect();
-            // No run at all is nothing processed; runs of which none says anything are unknown.
+            // No run at all is nothing processed; runs without any figure are unknown.
             let any = !known.is_empty() || (delivered.is_empty() && at_work == 0);
             any.then(|| known.iter().fold(0_i64, |sum, count| sum.saturating_add(*count)))
         };
         let records = Records {
-            processed: sum(&telling, |run| run.records.processed),
-            succeeded: sum(&telling, |run| run.records.succeeded),
-            failed: sum(&telling, |run| run.records.failed),
-            error_rate: error_rate(&telling.iter().map(|run| &run.records).collect::<Vec<_>>()),
+            processed: sum(&counted, |run| run.records.processed),
+            succeeded: sum(&counted, |run| run.records.succeeded),
+            failed: sum(&counted, |run| run.records.failed),
+            error_rate: error_rate(counted.iter().map(|run| &run.records)),
         };
-        (records, sum(&delivered, |run| run.duration_seconds), notes)
+        (records, sum(&delivered, |run| run.duration_seconds), in_words(runs))
     }
 
     /// The figures of the data, and when they were taken.
-    fn of_data(&self, data_is_of_this_day: bool, missing: &mut Missing) -> (DataFigures, Timestamp) {
+    fn of_data(&self, missing: &mut Missing) -> (DataFigures, Timestamp) {
         let ended = self.to <= self.now;
-        let kept = self.before.filter(|before| before.data.any());
-        let stored_at = self.before.map_or(self.now, |before| before.execution_timestamp);
-        if let Some(kept) = kept.filter(|_| ended || !data_is_of_this_day) {
-            said_of_data(kept).iter().for_each(|why| missing.of(DATA, why));
-            return (kept.data, kept.execution_timestamp);
+        if let Some(before) = self.before {
+            let reasons = || before.figures_missing.reasons(Figures::Data);
+            // Without figures, the reason from then is worth more than that it is too late now.
+            let stands = if before.data.any() {
+                ended || !self.takes_data
+            } else {
+                ended && !self.takes_data && reasons().next().is_some()
+            };
+            if stands {
+                reasons().for_each(|why| missing.add(Figures::Data, why));
+                return (before.data, before.execution_timestamp);
+            }
         }
-        let said: Vec<&str> = self.before.map(said_of_data).unwrap_or_default();
-        if ended && !data_is_of_this_day && !said.is_empty() {
-            // Why it could not be had then says more than that it is too late now.
-            said.iter().for_each(|why| missing.of(DATA, why));
-            return (DataFigures::default(), stored_at);
-        }
-        let look = if data_is_of_this_day { &self.seen.data } else { &DataLook::NotAsked };
-        let why = match (look, &self.seen.data) {
-            (DataLook::Taken { figures, unknown }, _) => {
-                for why in unknown {
-                    missing.of(DATA, why);
-                }
+        let why = match &self.seen.data {
+            DataLook::Taken { figures, unknown } if self.takes_data => {
+                unknown.iter().for_each(|why| missing.add(Figures::Data, why));
                 return (*figures, self.now);
             }
-            (_, DataLook::NotDeclared) => "pipeline.toml names no health_view".to_owned(),
-            (DataLook::Failed { why, .. }, _) => why.clone(),
-            (DataLook::NotAsked | DataLook::NotDeclared, _) => "cannot be had any more".to_owned(),
+            DataLook::Failed { why, .. } if self.takes_data => why,
+            DataLook::NotDeclared => "pipeline.toml names no health_view",
+            DataLook::Taken { .. } | DataLook::Failed { .. } | DataLook::NotAsked => "cannot be had any more",
         };
-        if let Some(kept) = kept {
-            missing.of(DATA, &format!("not taken again, {why}"));
-            return (kept.data, kept.execution_timestamp);
-        }
-        missing.of(DATA, &why);
-        (DataFigures::default(), stored_at)
+        let again =
+            if self.before.is_some_and(|before| before.data.any()) { "not taken again, " } else { "" };
+        missing.add(Figures::Data, &format!("{again}{why}"));
+        self.before
+            .map_or((DataFigures::default(), self.now), |there| (there.data, there.execution_timestamp))
     }
 
-    fn of_incidents(&self, missing: &mut Missing) -> IncidentFigures {
-        let before = self.before.map(|before| before.incidents).unwrap_or_default();
-        let (histories, unreadable) = match &self.seen.incidents {
-            IncidentLook::Failed(why) => {
-                missing.of(INCIDENTS, why);
-                return before;
-            }
-            IncidentLook::Read { histories, unreadable } => (histories, *unreadable),
-        };
+    /// The incidents of the day, or why they cannot be counted.
+    fn of_incidents(&self, missing: &mut Missing) -> Result<IncidentFigures, String> {
+        let (histories, unreadable) = self.seen.incidents.as_ref().map_err(Clone::clone)?;
         if self.to.saturating_add(KEPT_AFTER_RESOLVED).is_ok_and(|kept_until| kept_until < self.now) {
-            missing.of(INCIDENTS, "they are kept for 90 days");
-            return before;
+            return Err("they are kept for 90 days".to_owned());
         }
-        let forgotten = |history: &&History| history.forgotten_until.is_some_and(|until| until >= self.from);
-        if histories.iter().any(|history| forgotten(&history)) {
-            missing.of(INCIDENTS, "one was open so often since that not all of it is kept");
-            return before;
+        if histories.iter().any(|history| history.forgotten_until.is_some_and(|until| until >= self.from)) {
+            return Err("one was open so often since that not all of it is kept".to_owned());
         }
-        if unreadable > 0 {
-            missing.of(INCIDENTS, &format!("{unreadable} stored items cannot be read"));
+        if *unreadable > 0 {
+            missing.add(Figures::Incidents, &format!("{unreadable} stored items cannot be read"));
         }
-        let here = |instant: Timestamp| instant >= self.from && instant < self.to;
-        let episodes = || histories.iter().flat_map(|history| &history.episodes);
-        let detected: Vec<SignedDuration> = episodes()
-            .filter(|episode| here(episode.told_at))
-            .map(|episode| episode.told_at.duration_since(episode.began_at))
-            .collect();
-        let recovered: Vec<SignedDuration> = episodes()
-            .filter_map(|episode| Some((episode.began_at, episode.resolved_at.filter(|at| here(*at))?)))
-            .map(|(began_at, resolved_at)| resolved_at.duration_since(began_at))
-            .collect();
+        let since_began = |end: fn(&Episode) -> Option<Timestamp>| -> Vec<SignedDuration> {
+            let episodes = histories.iter().flat_map(|history| &history.episodes);
+            let ends = episodes.filter_map(|episode| Some((episode.began_at, end(episode)?)));
+            let here = ends.filter(|(_, end)| (self.from..self.to).contains(end));
+            here.map(|(began_at, end)| end.duration_since(began_at)).collect()
+        };
+        let detected = since_began(|episode| Some(episode.told_at));
+        let recovered = since_began(|episode| episode.resolved_at);
         let count = |of: &[SignedDuration]| i64::try_from(of.len()).ok();
-        IncidentFigures {
+        Ok(IncidentFigures {
             opened: count(&detected),
             resolved: count(&recovered),
             time_to_detect: mean_seconds(&detected),
             time_to_recover: mean_seconds(&recovered),
-        }
+        })
     }
-}
-
-const DATA: &str = "data";
-const DATA_LEAD: &str = "data: ";
-const INCIDENTS: &str = "incidents";
-
-/// What a row says of missing figures of the data.
-fn said_of_data(row: &Row) -> Vec<&str> {
-    let entries = row.figures_missing.iter().flat_map(|missing| missing.split("; "));
-    entries.filter_map(|entry| entry.strip_prefix(DATA_LEAD)).collect()
 }
 
 fn mean_seconds(durations: &[SignedDuration]) -> Option<i64> {
@@ -505,23 +405,8 @@ fn mean_seconds(durations: &[SignedDuration]) -> Option<i64> {
     Some(sum / count)
 }
 
-/// The status of a stored or wanted run.
-fn status(run: &Row) -> Option<RunStatus> {
-    let word = run.status.as_deref()?;
-    let known = [
-        RunStatus::Queued,
-        RunStatus::Working,
-        RunStatus::Completed,
-        RunStatus::Failed,
-        RunStatus::Skipped,
-        RunStatus::Cancelled,
-    ];
-    let named = known.into_iter().find(|status| status.to_string() == word);
-    Some(named.unwrap_or_else(|| RunStatus::Unknown(word.to_owned())))
-}
-
 /// `48 runs: 46 completed, 2 failed`.
-fn in_words(runs: &[&Row]) -> String {
+fn in_words(runs: &[&RunRow]) -> String {
     let mut by_status: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs {
         *by_status.entry(run.status.as_deref().unwrap_or("of unknown status")).or_default() += 1;

@@ -1,375 +1,261 @@
-//! The rows of the audit log, as `infra/warehouse` has them. Pure.
+//! The rows of the audit log, as `infra/warehouse` has them: each column is one line here. Pure.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use syncwatch::sql::{self, ParameterValue, Row as Answered};
+use syncwatch::sql::{self, FromValue, ParameterValue, Row as Answered};
 
-/// Who writes the rows.
+use crate::missing::Missing;
+
+/// The value of the column `executed_by`.
 pub const EXECUTED_BY: &str = "nightly-snapshot";
-/// What the column holds at the most.
-const MISSING_CHARS: usize = 1_000;
-/// A single one of the missing figures, with its reason.
-const ONE_MISSING_CHARS: usize = 300;
-/// Begins what is missing of runs. It may be had later: the day is looked at again.
-const RUNS: &str = "runs: ";
 
-/// What a row is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Run,
-    Day,
+/// Columns that could not be read, with the error of each.
+pub type Unreadable = Vec<(&'static str, sql::Error)>;
+
+/// One column, or several that belong together.
+pub trait Columns: Sized {
+    /// The names, in the order of the table. A single column is called `name`.
+    fn names(name: &'static str) -> Vec<&'static str>;
+    /// The values, in the same order.
+    fn values(&self) -> Vec<ParameterValue>;
+    /// Reads the columns. One that cannot be read has its default, and its error is added to `unreadable`.
+    fn read(name: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self;
 }
 
-impl Kind {
-    /// The word in the column `row_kind`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Run => "run",
-            Self::Day => "day",
-        }
+impl<T: FromValue + Into<ParameterValue> + Clone + Default> Columns for T {
+    fn names(name: &'static str) -> Vec<&'static str> {
+        vec![name]
+    }
+
+    fn values(&self) -> Vec<ParameterValue> {
+        vec![self.clone().into()]
+    }
+
+    fn read(name: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self {
+        row.get(name).unwrap_or_else(|error| {
+            unreadable.push((name, error));
+            Self::default()
+        })
     }
 }
 
-/// Records that were to be delivered, of a run or of all runs of a day. What is not known is `None`, never 0.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Records {
-    pub processed: Option<i64>,
-    pub succeeded: Option<i64>,
-    /// Those that it refused, and those that Census left out for bad data.
-    pub failed: Option<i64>,
-    /// Those that failed, in percent; `None` if there were none to deliver.
-    pub error_rate: Option<f64>,
+/// A struct of columns. A line is `field: Type` or `field "column": Type`, in the order of the table; a line `@column = value`
+/// is a constant column, which is written and not read back.
+macro_rules! columns {
+    (@name $field:ident) => { stringify!($field) };
+    (@name $field:ident $column:literal) => { $column };
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $(
+        $(@ $constant:ident = $value:expr,)*
+        $(#[$doc:meta])* $field:ident $($column:literal)?: $type:ty,
+    )* }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Default, PartialEq)]
+        $vis struct $name { $($(#[$doc])* pub $field: $type,)* }
+
+        impl Columns for $name {
+            fn names(_: &'static str) -> Vec<&'static str> {
+                [$(
+                    $(vec![stringify!($constant)],)*
+                    <$type>::names(columns!(@name $field $($column)?)),
+                )*].concat()
+            }
+
+            fn values(&self) -> Vec<ParameterValue> {
+                [$($(vec![$value.into()],)* self.$field.values(),)*].concat()
+            }
+
+            fn read(_: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self {
+                Self { $($field: Columns::read(columns!(@name $field $($column)?), row, unreadable),)* }
+            }
+        }
+    };
 }
 
-/// The state of the data at one moment, as the health view has it. Nothing of it is about delivery.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct DataFigures {
-    /// `total_properties`.
-    pub total: Option<i64>,
-    /// `synced_properties`.
-    pub synced: Option<i64>,
-    /// `coverage_percentage`; `None` if there is nothing to cover.
-    pub coverage: Option<f64>,
-    /// `create_queue_count`.
-    pub create_queue: Option<i64>,
-    /// `update_queue_count`.
-    pub update_queue: Option<i64>,
-    /// `null_company_count`.
-    pub null_companies: Option<i64>,
-    /// `duplicate_count`.
-    pub duplicates: Option<i64>,
+columns! {
+    /// Records that were to be delivered, of a run or of all runs of a day. An unknown count is `None`, never 0.
+    #[derive(Copy)]
+    pub struct Records {
+        processed "records_processed": Option<i64>,
+        succeeded "records_succeeded": Option<i64>,
+        /// Records that the destination refused, and those that Census left out for bad data.
+        failed "records_failed": Option<i64>,
+        /// Percent of the records that were to be delivered; `None` if there were none.
+        error_rate: Option<f64>,
+    }
+}
+
+columns! {
+    /// The state of the data at one moment, by the names of the health view. It says nothing about delivery.
+    #[derive(Copy)]
+    pub struct DataFigures {
+        total "total_properties": Option<i64>,
+        synced "synced_properties": Option<i64>,
+        /// `None` if there is nothing to cover.
+        coverage "coverage_percentage": Option<f64>,
+        create_queue "create_queue_count": Option<i64>,
+        update_queue "update_queue_count": Option<i64>,
+        null_companies "null_company_count": Option<i64>,
+        duplicates "duplicate_count": Option<i64>,
+    }
+}
+
+columns! {
+    /// Incidents of a day. The times are means in seconds, `None` if there was no such incident.
+    #[derive(Copy)]
+    pub struct IncidentFigures {
+        /// Incidents whose first notice was sent on the day.
+        opened "incidents_opened": Option<i64>,
+        resolved "incidents_resolved": Option<i64>,
+        /// From the beginning until the first notice, over those opened.
+        time_to_detect "time_to_detect_seconds": Option<i64>,
+        /// From the beginning until the recovery, over those resolved.
+        time_to_recover "time_to_recover_seconds": Option<i64>,
+    }
+}
+
+columns! {
+    /// One run of one sync.
+    pub struct RunRow {
+        /// The key: `run/<sync>/<run>`.
+        audit_id: String,
+        pipeline: String,
+        @row_kind = "run",
+        /// The day on which the run began, in the pipeline's zone.
+        snapshot_date: Date,
+        sync_name: Option<String>,
+        /// `create`, `update` or `other`.
+        sync_type: Option<String>,
+        run_id: Option<String>,
+        /// How the run ended, in Census's word; or how it is.
+        status: Option<String>,
+        /// When the run began (UTC).
+        execution_timestamp: Timestamp,
+        duration_seconds: Option<i64>,
+        records: Records,
+        @executed_by = EXECUTED_BY,
+        notes: Option<String>,
+    }
+}
+
+columns! {
+    /// The figures of one day.
+    pub struct DayRow {
+        /// The key: `day/<pipeline>/<date>`.
+        audit_id: String,
+        pipeline: String,
+        @row_kind = "day",
+        /// The day in the pipeline's zone.
+        snapshot_date: Date,
+        /// When the figures of the data were taken (UTC).
+        execution_timestamp: Timestamp,
+        /// All runs of the day that ended, together.
+        duration_seconds: Option<i64>,
+        records: Records,
+        data: DataFigures,
+        incidents: IncidentFigures,
+        figures_missing: Missing,
+        @executed_by = EXECUTED_BY,
+        notes: Option<String>,
+    }
 }
 
 impl DataFigures {
-    /// Whether any of them is known.
+    /// Whether any figure is known.
     pub fn any(&self) -> bool {
         *self != Self::default()
     }
 }
 
-/// Incidents of a day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct IncidentFigures {
-    /// Of which people were told on the day.
-    pub opened: Option<i64>,
-    /// Which were found healthy again on the day.
-    pub resolved: Option<i64>,
-    /// From the beginning until people were told, mean over those opened, in seconds; `None` if there were none.
-    pub time_to_detect: Option<i64>,
-    /// From the beginning until it was healthy again, mean over those resolved, in seconds; `None` if there were none.
-    pub time_to_recover: Option<i64>,
-}
+/// A row of the audit log.
+pub trait LogRow: Columns {
+    /// Whether two rows differ when only their `execution_timestamp` does.
+    const MOMENT_MATTERS: bool;
 
-/// One row.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Row {
-    /// The key: `run/<sync>/<run>` or `day/<pipeline>/<date>`.
-    pub audit_id: String,
-    pub kind: Kind,
-    /// The day in the pipeline's zone; a run counts for the day on which it began.
-    pub snapshot_date: Date,
-    pub sync_name: Option<String>,
-    /// `create`, `update` or `other`, of a run.
-    pub sync_type: Option<String>,
-    pub run_id: Option<String>,
-    /// How a run ended, in Census's word; or how it is.
-    pub status: Option<String>,
-    /// When the run began, or when the figures of the day were taken (UTC).
-    pub execution_timestamp: Timestamp,
-    /// How long the run took, or all runs of the day together that ended, in seconds.
-    pub duration_seconds: Option<i64>,
-    pub records: Records,
-    /// The state of the data, of a day.
-    pub data: DataFigures,
-    pub incidents: IncidentFigures,
-    /// Which figures of a day are missing, and why.
-    pub figures_missing: Option<String>,
-    pub notes: Option<String>,
-}
+    /// The key.
+    fn audit_id(&self) -> &str;
 
-/// The columns that a run fills, the key first.
-pub const RUN_COLUMNS: [&str; 16] = [
-    "audit_id",
-    "pipeline",
-    "row_kind",
-    "snapshot_date",
-    "sync_name",
-    "sync_type",
-    "run_id",
-    "status",
-    "execution_timestamp",
-    "duration_seconds",
-    "records_processed",
-    "records_succeeded",
-    "records_failed",
-    "error_rate",
-    "executed_by",
-    "notes",
-];
-
-/// The columns that a day fills, the key first.
-pub const DAY_COLUMNS: [&str; 24] = [
-    "audit_id",
-    "pipeline",
-    "row_kind",
-    "snapshot_date",
-    "execution_timestamp",
-    "duration_seconds",
-    "records_processed",
-    "records_succeeded",
-    "records_failed",
-    "error_rate",
-    "total_properties",
-    "synced_properties",
-    "coverage_percentage",
-    "create_queue_count",
-    "update_queue_count",
-    "null_company_count",
-    "duplicate_count",
-    "incidents_opened",
-    "incidents_resolved",
-    "time_to_detect_seconds",
-    "time_to_recover_seconds",
-    "figures_missing",
-    "executed_by",
-    "notes",
-];
-
-impl Row {
-    /// The values of its columns, in the order of [`RUN_COLUMNS`] or [`DAY_COLUMNS`].
-    pub fn values(&self, pipeline: &str) -> Vec<ParameterValue> {
-        let head: [ParameterValue; 4] = [
-            self.audit_id.clone().into(),
-            pipeline.into(),
-            self.kind.word().into(),
-            self.snapshot_date.into(),
-        ];
-        let figures: [ParameterValue; 6] = [
-            self.execution_timestamp.into(),
-            self.duration_seconds.into(),
-            self.records.processed.into(),
-            self.records.succeeded.into(),
-            self.records.failed.into(),
-            self.records.error_rate.into(),
-        ];
-        let tail: [ParameterValue; 2] = [EXECUTED_BY.into(), self.notes.clone().into()];
-        let middle: Vec<ParameterValue> = match self.kind {
-            Kind::Run => vec![
-                self.sync_name.clone().into(),
-                self.sync_type.clone().into(),
-                self.run_id.clone().into(),
-                self.status.clone().into(),
-            ],
-            Kind::Day => Vec::new(),
-        };
-        let of_day: Vec<ParameterValue> = match self.kind {
-            Kind::Run => Vec::new(),
-            Kind::Day => vec![
-                self.data.total.into(),
-                self.data.synced.into(),
-                self.data.coverage.into(),
-                self.data.create_queue.into(),
-                self.data.update_queue.into(),
-                self.data.null_companies.into(),
-                self.data.duplicates.into(),
-                self.incidents.opened.into(),
-                self.incidents.resolved.into(),
-                self.incidents.time_to_detect.into(),
-                self.incidents.time_to_recover.into(),
-                self.figures_missing.clone().into(),
-            ],
-        };
-        head.into_iter().chain(middle).chain(figures).chain(of_day).chain(tail).collect()
-    }
-
-    /// Reads a row of a run.
+    /// Reads a row.
     ///
     /// # Errors
     /// A column is missing or holds another type: the table is not that of `infra/warehouse`.
-    pub fn read_run(row: &Answered<'_>) -> Result<Self, sql::Error> {
-        Ok(Self {
-            sync_name: row.get("sync_name")?,
-            sync_type: row.get("sync_type")?,
-            run_id: row.get("run_id")?,
-            status: row.get("status")?,
-            ..Self::read(row, Kind::Run)?
-        })
+    fn read_whole(row: &Answered<'_>) -> Result<Self, sql::Error> {
+        let mut unreadable = Unreadable::new();
+        let read = Self::read("", row, &mut unreadable);
+        unreadable.into_iter().next().map_or(Ok(read), |(_, error)| Err(error))
     }
 
-    /// Reads a row of a day.
-    ///
-    /// # Errors
-    /// See [`Row::read_run`].
-    pub fn read_day(row: &Answered<'_>) -> Result<Self, sql::Error> {
-        Ok(Self {
-            data: DataFigures {
-                total: row.get("total_properties")?,
-                synced: row.get("synced_properties")?,
-                coverage: row.get("coverage_percentage")?,
-                create_queue: row.get("create_queue_count")?,
-                update_queue: row.get("update_queue_count")?,
-                null_companies: row.get("null_company_count")?,
-                duplicates: row.get("duplicate_count")?,
-            },
-            incidents: IncidentFigures {
-                opened: row.get("incidents_opened")?,
-                resolved: row.get("incidents_resolved")?,
-                time_to_detect: row.get("time_to_detect_seconds")?,
-                time_to_recover: row.get("time_to_recover_seconds")?,
-            },
-            figures_missing: row.get("figures_missing")?,
-            ..Self::read(row, Kind::Day)?
-        })
-    }
-
-    fn read(row: &Answered<'_>, kind: Kind) -> Result<Self, sql::Error> {
-        Ok(Self {
-            audit_id: row.get("audit_id")?,
-            kind,
-            snapshot_date: row.get("snapshot_date")?,
-            sync_name: None,
-            sync_type: None,
-            run_id: None,
-            status: None,
-            execution_timestamp: row.get("execution_timestamp")?,
-            duration_seconds: row.get("duration_seconds")?,
-            records: Records {
-                processed: row.get("records_processed")?,
-                succeeded: row.get("records_succeeded")?,
-                failed: row.get("records_failed")?,
-                error_rate: row.get("error_rate")?,
-            },
-            data: DataFigures::default(),
-            incidents: IncidentFigures::default(),
-            figures_missing: None,
-            notes: row.get("notes")?,
-        })
-    }
-
-    /// Whether a stored row says the same. When figures were taken is no difference by itself: the first look that found
-    /// them so stands, or each look would write the row anew.
-    pub fn says_the_same(&self, stored: &Self) -> bool {
-        let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
-            (Some(a), Some(b)) => (a - b).abs() < 1e-6,
-            (a, b) => a.is_none() && b.is_none(),
-        };
-        let same_moment = match self.kind {
-            Kind::Run => {
-                self.execution_timestamp.as_millisecond() == stored.execution_timestamp.as_millisecond()
+    /// Whether a stored row holds the same values, up to the exactness of engines.
+    fn says_the_same(&self, stored: &Self) -> bool {
+        let mut pairs = self.values().into_iter().zip(stored.values());
+        pairs.all(|pair| match pair {
+            (ParameterValue::Double(Some(a)), ParameterValue::Double(Some(b))) => (a - b).abs() < 1e-6,
+            (ParameterValue::Timestamp(Some(a)), ParameterValue::Timestamp(Some(b))) => {
+                !Self::MOMENT_MATTERS || a.as_millisecond() == b.as_millisecond()
             }
-            Kind::Day => true,
-        };
-        let level = |row: &Self| {
-            let mut row = row.clone();
-            row.execution_timestamp = Timestamp::UNIX_EPOCH;
-            row.records.error_rate = None;
-            row.data.coverage = None;
-            row
-        };
-        same_moment
-            && close(self.records.error_rate, stored.records.error_rate)
-            && close(self.data.coverage, stored.data.coverage)
-            && level(self) == level(stored)
+            (a, b) => a == b,
+        })
     }
 }
 
-/// Whether something of the runs of this day is yet to come, or could not be had when it was written.
-pub fn must_be_looked_at_again(day: &Row) -> bool {
-    day.figures_missing.as_deref().is_some_and(|missing| missing.split("; ").any(|one| one.starts_with(RUNS)))
-}
+impl LogRow for RunRow {
+    const MOMENT_MATTERS: bool = true;
 
-/// What is missing of a day, as the column has it: `<figures>: <why>; ...`.
-#[derive(Debug, Default)]
-pub struct Missing(Vec<String>);
-
-impl Missing {
-    /// Something of the runs: the day is looked at again.
-    pub fn of_runs(&mut self, why: &str) {
-        self.push(RUNS, why);
-    }
-
-    /// Anything else.
-    pub fn of(&mut self, figures: &str, why: &str) {
-        self.push(&format!("{figures}: "), why);
-    }
-
-    fn push(&mut self, lead: &str, why: &str) {
-        // The divider stands between entries only, and vendors' sentences may have lines.
-        let why: String = why.chars().map(|c| if c == ';' || c.is_control() { ',' } else { c }).collect();
-        let entry = cut(&format!("{lead}{why}"), ONE_MISSING_CHARS);
-        if !self.0.contains(&entry) {
-            self.0.push(entry);
-        }
-    }
-
-    /// The text of the column; `None` if nothing is missing.
-    pub fn text(&self) -> Option<String> {
-        (!self.0.is_empty()).then(|| cut(&self.0.join("; "), MISSING_CHARS))
+    fn audit_id(&self) -> &str {
+        &self.audit_id
     }
 }
 
-/// The first characters of a text, with a mark where some are left out.
-pub fn cut(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
+impl LogRow for DayRow {
+    /// The first look that found these figures stands, or each look would write the row anew.
+    const MOMENT_MATTERS: bool = false;
+
+    fn audit_id(&self) -> &str {
+        &self.audit_id
     }
-    text.chars().take(most - 1).chain(std::iter::once('…')).collect()
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
 
-    /// A row of a day that has nothing.
-    pub(crate) fn day_row(day: Date) -> Row {
-        Row {
-            audit_id: format!("day/properties/{day}"),
-            kind: Kind::Day,
-            snapshot_date: day,
-            sync_name: None,
-            sync_type: None,
-            run_id: None,
-            status: None,
-            execution_timestamp: Timestamp::UNIX_EPOCH,
-            duration_seconds: None,
-            records: Records::default(),
-            data: DataFigures::default(),
-            incidents: IncidentFigures::default(),
-            figures_missing: None,
-            notes: None,
+    /// A row of a day without figures.
+    pub(crate) fn day_row(day: Date) -> DayRow {
+        DayRow { audit_id: format!("day/properties/{day}"), snapshot_date: day, ..DayRow::default() }
+    }
+
+    #[test]
+    fn columns_are_those_of_the_table_in_its_order() {
+        for sql in [
+            include_str!("../../../infra/warehouse/001_sync_audit_log.sql"),
+            include_str!("../../../infra/warehouse/001_sync_audit_log.databricks.sql"),
+        ] {
+            let words = sql.lines().filter_map(|line| line.strip_prefix("  ")?.split(' ').next());
+            let table: Vec<&str> = words.filter(|word| *word != "--" && *word != "PRIMARY").collect();
+            let (run, day) = (RunRow::names(""), DayRow::names(""));
+            let of_table = |names: &[&str]| -> Vec<&str> {
+                table.iter().copied().filter(|column| names.contains(column)).collect()
+            };
+            assert_eq!((run.len(), day.len()), (16, 24));
+            assert_eq!((of_table(&run), of_table(&day)), (run.clone(), day.clone()));
+            assert!(table.iter().all(|column| run.contains(column) || day.contains(column)), "{table:?}");
         }
     }
 
     #[test]
-    fn a_row_has_a_value_for_each_column_of_its_kind() {
-        let mut row = day_row("2026-11-24".parse().unwrap());
-        assert_eq!(row.values("p").len(), DAY_COLUMNS.len());
-        row.kind = Kind::Run;
-        assert_eq!(row.values("p").len(), RUN_COLUMNS.len());
+    fn row_has_one_value_for_each_column() {
+        assert_eq!(RunRow::default().values().len(), RunRow::names("").len());
+        let row = day_row("2026-11-24".parse().unwrap());
+        let value_of = |column| {
+            let values = DayRow::names("").into_iter().zip(row.values());
+            values.filter(|(name, _)| *name == column).map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(row.values().len(), DayRow::names("").len());
+        assert!(value_of("row_kind") == ["day".into()] && value_of("executed_by") == [EXECUTED_BY.into()]);
+        assert!(value_of("snapshot_date") == [row.snapshot_date.into()]);
     }
 
     #[test]
-    fn rows_say_the_same_whenever_the_figures_of_a_day_were_taken() {
+    fn moment_distinguishes_rows_of_runs_but_not_of_days() {
         let day = day_row("2026-11-24".parse().unwrap());
         let mut later = day.clone();
         later.execution_timestamp = "2026-11-25T07:59:00Z".parse().unwrap();
@@ -379,29 +265,8 @@ pub(crate) mod tests {
         let mut read = later.clone();
         read.data.coverage = Some(92.470_000_001);
         assert!(later.says_the_same(&read));
-        let run = |at: &str| Row { kind: Kind::Run, execution_timestamp: at.parse().unwrap(), ..day.clone() };
+        let run = |at: &str| RunRow { execution_timestamp: at.parse().unwrap(), ..RunRow::default() };
         assert!(run("2026-11-25T07:59:00.123456Z").says_the_same(&run("2026-11-25T07:59:00.123Z")));
         assert!(!run("2026-11-25T07:59:00Z").says_the_same(&run("2026-11-25T07:59:01Z")));
-    }
-
-    #[test]
-    fn what_is_missing_fits_its_column_and_tells_whether_to_look_again() {
-        let mut missing = Missing::default();
-        assert_eq!(missing.text(), None);
-        missing.of("data", "no view; none\nat all");
-        assert_eq!(missing.text().unwrap(), "data: no view, none,at all");
-        let mut row = day_row("2026-11-24".parse().unwrap());
-        row.figures_missing = missing.text();
-        assert!(!must_be_looked_at_again(&row));
-        for n in 0..9 {
-            missing.of("incidents", &format!("{n}{}", "ä".repeat(400)));
-        }
-        assert_eq!(missing.text().unwrap().chars().count(), MISSING_CHARS);
-        let mut missing = Missing::default();
-        missing.of_runs("1 is at work");
-        missing.of_runs("1 is at work");
-        row.figures_missing = missing.text();
-        assert_eq!(row.figures_missing.as_deref(), Some("runs: 1 is at work"));
-        assert!(must_be_looked_at_again(&row));
     }
 }

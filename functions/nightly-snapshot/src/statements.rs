@@ -1,14 +1,14 @@
 //! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes. Pure.
 //!
-//! Rows are written by their key without `MERGE`, which is not portable: what is there is updated, what is not is inserted
-//! where no row has its key. Each row is whole within one statement, so none is ever half written.
+//! Rows are written by their key without `MERGE`, which is not portable: stored rows are updated, the others inserted where no
+//! row has their key. One statement writes whole rows, so none is ever half written.
 
 use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Snapshot;
 use syncwatch::sql::{BadName, Dialect, Statement};
 
-use crate::rows::{DAY_COLUMNS, Kind, RUN_COLUMNS, Row};
+use crate::rows::{Columns, DayRow, LogRow, RunRow};
 
 /// Rows of one `INSERT`: more bound values than some 200 are not taken for granted of an engine.
 pub const ROWS_A_STATEMENT: usize = 10;
@@ -35,116 +35,93 @@ impl<'p> Statements<'p> {
         })
     }
 
-    /// The first and the newest day that there is a row of, as `first_day` and `newest_day`.
+    /// Rows of one kind of this pipeline.
+    fn select(&self, label: &str, columns: &str, kind: &str, and: &str) -> Statement {
+        let log = &self.log;
+        let sql =
+            format!("SELECT {columns} FROM {log} WHERE pipeline = :pipeline AND row_kind = '{kind}'{and}");
+        Statement::new(label, sql).bind("pipeline", self.pipeline)
+    }
+
+    /// The first and the newest day that has a row, as `first_day` and `newest_day`.
     pub fn span(&self) -> Statement {
-        let sql = format!(
-            "SELECT MIN(snapshot_date) AS first_day, MAX(snapshot_date) AS newest_day FROM {} \
-             WHERE pipeline = :pipeline AND row_kind = 'day'",
-            self.log
-        );
-        Statement::new("the days of the audit log", sql).bind("pipeline", self.pipeline)
+        let columns = "MIN(snapshot_date) AS first_day, MAX(snapshot_date) AS newest_day";
+        self.select("the days of the audit log", columns, "day", "")
     }
 
     /// The rows of days from one day on, and of one more day.
     pub fn days(&self, from: Date, also: Option<Date>) -> Statement {
-        let also_it = if also.is_some() { " OR snapshot_date = :also" } else { "" };
-        let sql = format!(
-            "SELECT {} FROM {} WHERE pipeline = :pipeline AND row_kind = 'day' AND (snapshot_date >= :from{also_it})",
-            DAY_COLUMNS.join(", "),
-            self.log
-        );
-        let statement = Statement::new("day rows of the audit log", sql);
-        let statement = statement.bind("pipeline", self.pipeline).bind("from", from);
-        match also {
-            Some(also) => statement.bind("also", also),
-            None => statement,
-        }
+        let or = if also.is_some() { " OR snapshot_date = :also" } else { "" };
+        let and = format!(" AND (snapshot_date >= :from{or})");
+        let columns = DayRow::names("").join(", ");
+        let statement = self.select("day rows of the audit log", &columns, "day", &and).bind("from", from);
+        also.into_iter().fold(statement, |statement, also| statement.bind("also", also))
     }
 
     /// The rows of the runs of these days.
     pub fn runs(&self, days: &[Date]) -> Statement {
         let markers: Vec<String> = (0..days.len()).map(|index| format!(":d{index}")).collect();
-        let sql = format!(
-            "SELECT {} FROM {} WHERE pipeline = :pipeline AND row_kind = 'run' AND snapshot_date IN ({})",
-            RUN_COLUMNS.join(", "),
-            self.log,
-            markers.join(", ")
-        );
-        let statement = Statement::new("run rows of the audit log", sql).bind("pipeline", self.pipeline);
-        days.iter()
-            .enumerate()
-            .fold(statement, |statement, (index, day)| statement.bind(format!("d{index}"), *day))
+        let and = format!(" AND snapshot_date IN ({})", markers.join(", "));
+        let statement = self.select("run rows of the audit log", &RunRow::names("").join(", "), "run", &and);
+        let numbered = days.iter().enumerate();
+        numbered.fold(statement, |statement, (index, day)| statement.bind(format!("d{index}"), *day))
     }
 
     /// How the runs of each day of a span ended, by sync: `snapshot_date`, `sync_name`, `status`, `runs`.
     pub fn outcomes(&self, from: Date, to: Date) -> Statement {
-        let sql = format!(
-            "SELECT snapshot_date, sync_name, status, COUNT(*) AS runs FROM {} WHERE pipeline = :pipeline \
-             AND row_kind = 'run' AND snapshot_date >= :from AND snapshot_date <= :to \
-             GROUP BY snapshot_date, sync_name, status",
-            self.log
-        );
-        let statement = Statement::new("outcomes of runs in the audit log", sql);
-        statement.bind("pipeline", self.pipeline).bind("from", from).bind("to", to)
+        let columns = "snapshot_date, sync_name, status, COUNT(*) AS runs";
+        let and =
+            " AND snapshot_date >= :from AND snapshot_date <= :to GROUP BY snapshot_date, sync_name, status";
+        let statement = self.select("outcomes of runs in the audit log", columns, "run", and);
+        statement.bind("from", from).bind("to", to)
     }
 
-    /// The one row of the health view; `None` if there is no view. All of its columns: one that a view of one's own has not
-    /// is a missing figure, not a failed statement.
+    /// The one row of the health view, if there is a view. Selects all columns: one that a custom view lacks is a missing figure,
+    /// not a failed statement.
     pub fn health(&self) -> Option<Statement> {
         let view = self.view.as_ref()?;
         Some(Statement::new("the health view", format!("SELECT * FROM {view}")))
     }
 
-    /// Writes one row over the one that is there.
-    pub fn update(&self, row: &Row) -> Statement {
+    /// Writes one row over the stored one.
+    pub fn update<R: LogRow>(&self, row: &R) -> Statement {
+        let columns = R::names("");
         let changes: Vec<String> =
-            columns(row.kind).iter().skip(1).map(|column| format!("{column} = :{column}")).collect();
+            columns.iter().skip(1).map(|column| format!("{column} = :{column}")).collect();
         let sql = format!("UPDATE {} SET {} WHERE audit_id = :audit_id", self.log, changes.join(", "));
-        let statement = Statement::new(format!("the row {}", row.audit_id), sql);
-        let values = columns(row.kind).iter().zip(row.values(self.pipeline));
-        values.fold(statement, |statement, (column, value)| statement.bind(*column, value))
+        let statement = Statement::new(format!("the row {}", row.audit_id()), sql);
+        let values = columns.into_iter().zip(row.values());
+        values.fold(statement, |statement, (column, value)| statement.bind(column, value))
     }
 
-    /// Inserts rows of one kind, each unless there is one of its key. The empty part of the table in front gives the bound
-    /// values their types, which PostgreSQL does not guess.
-    pub fn insert(&self, kind: Kind, rows: &[&Row]) -> Statement {
-        let (log, columns) = (&self.log, columns(kind));
-        let list = columns.join(", ");
-        let mut sql =
-            format!("INSERT INTO {log} ({list}) SELECT {list} FROM (SELECT {list} FROM {log} WHERE 1 = 0");
-        for index in 0..rows.len() {
-            let markers: Vec<String> =
-                (0..columns.len()).map(|column| format!(":v{index}_{column}")).collect();
-            sql.push_str(&format!(" UNION ALL SELECT {}", markers.join(", ")));
+    /// Inserts rows, each unless its key is stored. The empty part of the table in front gives the bound values their types,
+    /// which PostgreSQL does not guess.
+    pub fn insert<R: LogRow>(&self, rows: &[&R]) -> Statement {
+        let (log, list) = (&self.log, R::names("").join(", "));
+        let (mut selects, mut bound) = (String::new(), Vec::new());
+        for (index, row) in rows.iter().enumerate() {
+            let values = row.values().into_iter().enumerate();
+            let named: Vec<_> = values.map(|(column, value)| (format!("v{index}_{column}"), value)).collect();
+            let markers: Vec<String> = named.iter().map(|(name, _)| format!(":{name}")).collect();
+            selects.push_str(&format!(" UNION ALL SELECT {}", markers.join(", ")));
+            bound.extend(named);
         }
-        sql.push_str(&format!(
-            ") fresh WHERE NOT EXISTS (SELECT 1 FROM {log} present WHERE present.audit_id = fresh.audit_id)"
-        ));
+        let sql = format!(
+            "INSERT INTO {log} ({list}) SELECT {list} FROM (SELECT {list} FROM {log} WHERE 1 = 0{selects}) fresh \
+             WHERE NOT EXISTS (SELECT 1 FROM {log} present WHERE present.audit_id = fresh.audit_id)"
+        );
         let label = match rows {
-            [row] => format!("the row {}", row.audit_id),
+            [row] => format!("the row {}", row.audit_id()),
             rows => format!("{} rows of runs", rows.len()),
         };
-        let mut statement = Statement::new(label, sql);
-        for (index, row) in rows.iter().enumerate() {
-            for (column, value) in row.values(self.pipeline).into_iter().enumerate() {
-                statement = statement.bind(format!("v{index}_{column}"), value);
-            }
-        }
-        statement
-    }
-}
-
-fn columns(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Run => &RUN_COLUMNS,
-        Kind::Day => &DAY_COLUMNS,
+        let statement = Statement::new(label, sql);
+        bound.into_iter().fold(statement, |statement, (name, value)| statement.bind(name, value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::tests::day_row;
 
     #[test]
     fn a_statement_binds_a_bounded_number_of_values_and_quotes_names_by_dialect() {
@@ -156,8 +133,8 @@ mod tests {
             (Dialect::Sqlite, "`ops.a``log`"),
         ] {
             let statements = Statements::new("properties", &snapshot, dialect).unwrap();
-            let run = Row { kind: Kind::Run, ..day_row("2026-11-24".parse().unwrap()) };
-            let insert = statements.insert(Kind::Run, &[&run; ROWS_A_STATEMENT]);
+            let run = RunRow::default();
+            let insert = statements.insert(&[&run; ROWS_A_STATEMENT]);
             assert!(insert.parameters().len() <= 200, "{}", insert.parameters().len());
             assert_eq!(insert.sql().matches(log).count(), 3, "{}", insert.sql());
             let update = statements.update(&run);

@@ -2,8 +2,8 @@
 
 use syncwatch::text;
 
+use crate::missing::cut;
 use crate::plan::DayPlan;
-use crate::rows::cut;
 
 const HEAD: [&str; 10] = [
     "day",
@@ -50,7 +50,7 @@ fn line(plan: &DayPlan) -> [String; 10] {
     let none_to_deliver = row.records.processed == Some(0) && row.records.error_rate.is_none();
     [
         row.snapshot_date.to_string(),
-        plan.all_runs.len().to_string(),
+        plan.runs.len().to_string(),
         count(row.records.processed),
         count(row.records.failed),
         if none_to_deliver { "none".to_owned() } else { percent(row.records.error_rate) },
@@ -58,6 +58,6 @@ fn line(plan: &DayPlan) -> [String; 10] {
         pair(row.data.create_queue, row.data.update_queue),
         pair(row.data.null_companies, row.data.duplicates),
         pair(row.incidents.opened, row.incidents.resolved),
-        row.figures_missing.as_deref().map_or("nothing".to_owned(), |missing| cut(missing, CELL_CHARS)),
+        row.figures_missing.text().map_or("nothing".to_owned(), |missing| cut(&missing, CELL_CHARS)),
     ]
 }

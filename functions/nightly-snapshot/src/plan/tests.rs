@@ -78,7 +78,7 @@ fn seen<'p>(pipeline: &'p Pipeline, runs: Vec<Run>, end: HistoryEnd) -> Observat
             SyncRuns { sync: second, runs: Vec::new(), end: HistoryEnd::Whole },
         ],
         data: taken(),
-        incidents: IncidentLook::Read { histories: Vec::new(), unreadable: 0 },
+        incidents: Ok((Vec::new(), 0)),
     }
 }
 
@@ -87,16 +87,18 @@ fn plan_at(seen: &Observation<'_>, days: &[&str], now: Timestamp) -> Vec<DayPlan
     plan(seen, &days, "properties", &pipeline().time_zone, now)
 }
 
-/// What the audit log has once these plans are carried out.
+/// What the audit log has once these plans are carried out, with the missing figures as their column has them.
 fn carried_out(seen: &mut Observation<'_>, plans: &[DayPlan]) {
     for plan in plans {
-        for row in plan.insert.iter().chain(&plan.update) {
+        for row in plan.runs_to(Change::Insert).chain(plan.runs_to(Change::Update)) {
             seen.runs.retain(|there| there.audit_id != row.audit_id);
             seen.runs.push(row.clone());
         }
-        if plan.day_row != DayRow::Unchanged {
+        if plan.day_change != Change::Unchanged {
+            let missing = plan.day.figures_missing.text();
+            let figures_missing = missing.as_deref().map(Missing::parse).unwrap_or_default();
             seen.days.rows.retain(|there| there.audit_id != plan.day.audit_id);
-            seen.days.rows.push(plan.day.clone());
+            seen.days.rows.push(DayRow { figures_missing, ..plan.day.clone() });
         }
     }
     seen.days.first = seen.days.rows.iter().map(|row| row.snapshot_date).min();
@@ -104,15 +106,23 @@ fn carried_out(seen: &mut Observation<'_>, plans: &[DayPlan]) {
 }
 
 fn writes(plans: &[DayPlan]) -> usize {
-    plans.iter().map(DayPlan::writes).sum()
+    plans.iter().map(|plan| plan.count(Change::Insert) + plan.count(Change::Update)).sum()
+}
+
+fn inserted(plan: &DayPlan) -> Vec<&RunRow> {
+    plan.runs_to(Change::Insert).collect()
+}
+
+fn updated(plan: &DayPlan) -> Vec<&RunRow> {
+    plan.runs_to(Change::Update).collect()
 }
 
 const NOT_ENDED: &str = "runs: the day had not ended";
 
 /// What is missing besides: at 23:59 the day has not ended.
-fn missing(plan: &DayPlan) -> &str {
-    let all = plan.day.figures_missing.as_deref().unwrap_or_default();
-    all.strip_prefix(NOT_ENDED).map_or(all, |rest| rest.trim_start_matches("; "))
+fn missing(plan: &DayPlan) -> String {
+    let all = plan.day.figures_missing.text().unwrap_or_default();
+    all.strip_prefix(NOT_ENDED).map_or(all.as_str(), |rest| rest.trim_start_matches("; ")).to_owned()
 }
 
 fn of_day<'p>(plans: &'p [DayPlan], day: &str) -> &'p DayPlan {
@@ -130,24 +140,28 @@ fn a_run_becomes_a_row_and_a_day_sums_its_runs_and_the_second_time_nothing_is_wr
     let mut seen = seen(&pipeline, runs, HistoryEnd::Whole);
     let plans = plan_at(&seen, &[DAY], night());
     let [plan] = plans.as_slice() else { panic!("{plans:?}") };
-    let ids: Vec<&str> = plan.insert.iter().map(|row| row.audit_id.as_str()).collect();
+    let ids: Vec<&str> = inserted(plan).iter().map(|row| row.audit_id.as_str()).collect();
     assert_eq!(ids, ["run/properties-create/1", "run/properties-create/2", "run/properties-create/3"]);
     assert_eq!(
-        plan.insert[0].records,
+        inserted(plan)[0].records,
         Records { processed: Some(100), succeeded: Some(97), failed: Some(3), error_rate: Some(3.0) }
     );
-    assert_eq!(plan.insert[0].sync_type.as_deref(), Some("create"));
-    assert!(plan.insert[1].notes.as_deref().unwrap().starts_with("error class "), "{:?}", plan.insert[1]);
+    assert_eq!(inserted(plan)[0].sync_type.as_deref(), Some("create"));
+    assert!(
+        inserted(plan)[1].notes.as_deref().unwrap().starts_with("error class "),
+        "{:?}",
+        inserted(plan)[1]
+    );
     // Skipped runs deliver nothing, so they are in no sum.
     assert_eq!(plan.day.records.processed, Some(200));
     assert_eq!((plan.day.records.failed, plan.day.duration_seconds), (Some(6), Some(180)));
     assert_eq!(plan.day.notes.as_deref(), Some("3 runs: 1 completed, 1 failed, 1 skipped"));
-    assert_eq!((plan.day.data, missing(plan)), (figures(), ""));
+    assert_eq!((plan.day.data, missing(plan).as_str()), (figures(), ""));
     assert_eq!(plan.day.audit_id, "day/properties/2026-11-24");
 
     carried_out(&mut seen, &plans);
     let again = plan_at(&seen, &[DAY], night());
-    assert_eq!((writes(&again), again[0].unchanged), (0, 4));
+    assert_eq!((writes(&again), again[0].count(Change::Unchanged)), (0, 4));
     let a_minute_later = plan_at(&seen, &[DAY], night() + SignedDuration::from_secs(59));
     assert_eq!(writes(&a_minute_later), 0, "the same figures at another moment are no news");
 }
@@ -194,7 +208,7 @@ fn a_run_counts_for_the_day_on_which_it_began_on_both_days_when_the_clocks_chang
         ];
         let seen = seen(&pipeline, runs, HistoryEnd::Whole);
         let plans = plan_at(&seen, &[day], instant(last));
-        let ids: Vec<&str> = plans[0].insert.iter().filter_map(|row| row.run_id.as_deref()).collect();
+        let ids: Vec<&str> = inserted(&plans[0]).iter().filter_map(|row| row.run_id.as_deref()).collect();
         assert_eq!(ids, ["2", "3"], "{day}");
     }
 }
@@ -205,8 +219,11 @@ fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended()
     let mut seen =
         seen(&pipeline, vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Working)], HistoryEnd::Whole);
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!(plans[0].insert[0].records, Records::default(), "counts on their way are no counts");
-    assert_eq!((plans[0].day.records.processed, missing(&plans[0])), (None, "runs: 1 of 1 still at work"));
+    assert_eq!(inserted(&plans[0])[0].records, Records::default(), "counts on their way are no counts");
+    assert_eq!(
+        (plans[0].day.records.processed, missing(&plans[0]).as_str()),
+        (None, "runs: 1 of 1 still at work")
+    );
     carried_out(&mut seen, &plans);
     // Two nights are missed. The third one looks at that day again.
     let third = instant("2026-11-28T07:59:00Z");
@@ -216,8 +233,8 @@ fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended()
     seen.census[0].runs = vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Completed)];
     let plans = plan(&seen, &days, "properties", zone, third);
     let of_day = of_day(&plans, DAY);
-    assert_eq!((of_day.insert.len(), of_day.update.len(), of_day.day_row), (0, 1, DayRow::Update));
-    assert_eq!((of_day.day.records.processed, missing(of_day)), (Some(100), ""));
+    assert_eq!((inserted(of_day).len(), updated(of_day).len(), of_day.day_change), (0, 1, Change::Update));
+    assert_eq!((of_day.day.records.processed, missing(of_day).as_str()), (Some(100), ""));
     assert_eq!(
         (of_day.day.data, of_day.day.execution_timestamp),
         (figures(), night()),
@@ -238,8 +255,8 @@ fn a_run_of_the_last_half_minute_is_not_lost_though_the_next_night_is_missed() {
     for written in [night() - SignedDuration::from_hours(12), night()] {
         let mut seen = seen(&pipeline, vec![first()], HistoryEnd::Whole);
         let plans = plan_at(&seen, &[DAY, "2026-11-23"], written);
-        assert_eq!(plans[0].day.figures_missing.as_deref(), Some(NOT_ENDED));
-        assert!(!plans[1].day.figures_missing.as_deref().unwrap().contains(NOT_ENDED), "{:?}", plans[1].day);
+        assert_eq!(plans[0].day.figures_missing.text().as_deref(), Some(NOT_ENDED));
+        assert!(!plans[1].day.figures_missing.text().unwrap().contains(NOT_ENDED), "{:?}", plans[1].day);
         carried_out(&mut seen, &plans);
         seen.census[0].runs = vec![last(), first()];
         // The night of the 25th is missed.
@@ -247,8 +264,8 @@ fn a_run_of_the_last_half_minute_is_not_lost_though_the_next_night_is_missed() {
         let days = concerned(&seen.days, Scope::Night, closing_day(zone, later)).days;
         let plans = plan(&seen, &days, "properties", zone, later);
         let whole = of_day(&plans, DAY);
-        assert_eq!((whole.insert.len(), whole.day.records.processed), (1, Some(200)));
-        assert_eq!(whole.day.figures_missing, None);
+        assert_eq!((inserted(whole).len(), whole.day.records.processed), (1, Some(200)));
+        assert_eq!(whole.day.figures_missing, Missing::default());
         carried_out(&mut seen, &plans);
         let settled = concerned(&seen.days, Scope::Night, closing_day(zone, later)).days;
         assert!(!settled.contains(&DAY.parse().unwrap()), "{settled:?}");
@@ -267,17 +284,17 @@ fn a_run_is_one_row_though_its_sync_is_called_otherwise_now() {
     let mut seen = seen(&renamed, runs(), HistoryEnd::Whole);
     (seen.runs, seen.days) = (before.runs, before.days);
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!((plans[0].insert.len(), plans[0].all_runs.len()), (0, 1));
-    assert_eq!(plans[0].update[0].audit_id, "run/properties-create/1");
-    assert_eq!(plans[0].update[0].sync_name.as_deref(), Some("creations"));
+    assert_eq!((inserted(&plans[0]).len(), plans[0].runs.len()), (0, 1));
+    assert_eq!(updated(&plans[0])[0].audit_id, "run/properties-create/1");
+    assert_eq!(updated(&plans[0])[0].sync_name.as_deref(), Some("creations"));
     assert_eq!(plans[0].day.records.processed, Some(100));
     carried_out(&mut seen, &plans);
     assert_eq!(writes(&plan_at(&seen, &[DAY], night())), 0);
     // Two rows of it, from before this was looked at, are one run too.
-    let twice = Row { audit_id: "run/creations/1".to_owned(), ..seen.runs[0].clone() };
+    let twice = RunRow { audit_id: "run/creations/1".to_owned(), ..seen.runs[0].clone() };
     seen.runs.push(twice);
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!((plans[0].all_runs.len(), plans[0].day.records.processed), (1, Some(100)));
+    assert_eq!((plans[0].runs.len(), plans[0].day.records.processed), (1, Some(100)));
 }
 
 #[test]
@@ -291,8 +308,8 @@ fn a_run_stays_on_the_day_where_it_is_though_midnight_is_elsewhere_now() {
     carried_out(&mut seen, &plans);
     let later = instant("2026-11-25T23:59:00Z");
     let plans = plan(&seen, &days, "properties", &TimeZone::UTC, later);
-    assert_eq!(plans.iter().map(|plan| plan.insert.len()).sum::<usize>(), 0);
-    assert_eq!(plans.iter().map(|plan| plan.all_runs.len()).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(plans.iter().map(|plan| inserted(plan).len()).sum::<usize>(), 0);
+    assert_eq!(plans.iter().map(|plan| plan.runs.len()).collect::<Vec<_>>(), [0, 1]);
     let processed: Vec<_> = plans.iter().map(|plan| plan.day.records.processed).collect();
     assert_eq!(processed, [Some(0), Some(100)]);
 }
@@ -319,7 +336,7 @@ fn a_rate_is_of_all_records_that_were_to_be_delivered_whichever_way_census_count
             invalid: Some(invalid),
         };
         let plans = plan_at(&seen(&pipeline, vec![one], HistoryEnd::Whole), &[DAY], night());
-        let rates = (plans[0].insert[0].records.error_rate, plans[0].day.records.error_rate);
+        let rates = (inserted(&plans[0])[0].records.error_rate, plans[0].day.records.error_rate);
         assert_eq!(rates, (Some(percent), Some(percent)), "{processed} {updated:?} {failed} {invalid}");
     }
 }
@@ -369,24 +386,27 @@ fn the_state_of_the_data_is_never_that_of_another_day() {
     assert_eq!((late[0].day.data, late[0].day.execution_timestamp), (figures(), night() + hours(1)));
     assert!(late[0].day.notes.as_deref().unwrap().contains("59m after the day"), "{:?}", late[0].day.notes);
     assert_eq!(
-        (late[1].day.data, missing(&late[1])),
+        (late[1].day.data, missing(&late[1]).as_str()),
         (DataFigures::default(), "data: cannot be had any more")
     );
     // Too late.
     let too_late = plan_at(&seen, &[DAY], night() + hours(4));
-    assert_eq!((too_late[0].day.data.total, missing(&too_late[0])), (None, "data: cannot be had any more"));
+    assert_eq!(
+        (too_late[0].day.data.total, missing(&too_late[0]).as_str()),
+        (None, "data: cannot be had any more")
+    );
     // While the day lasts the newest look counts; once it has ended, what was taken stays.
     let noon = plan_at(&seen, &[DAY], night() - hours(12));
     carried_out(&mut seen, &noon);
     let evening = DataFigures { duplicates: Some(9), ..figures() };
     seen.data = DataLook::Taken { figures: evening, unknown: Vec::new() };
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!((plans[0].day.data, plans[0].day_row), (evening, DayRow::Update));
+    assert_eq!((plans[0].day.data, plans[0].day_change), (evening, Change::Update));
     carried_out(&mut seen, &plans);
     seen.data =
         DataLook::Taken { figures: DataFigures { duplicates: Some(0), ..figures() }, unknown: Vec::new() };
     let after = plan_at(&seen, &[DAY], night() + hours(1));
-    assert_eq!((after[0].day.data, missing(&after[0])), (evening, ""));
+    assert_eq!((after[0].day.data, missing(&after[0]).as_str()), (evening, ""));
     carried_out(&mut seen, &after);
     assert_eq!(writes(&plan_at(&seen, &[DAY], night() + hours(2))), 0);
 }
@@ -431,7 +451,7 @@ fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_w
     carried_out(&mut seen, &noon);
     seen.data = failed("gone");
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!((plans[0].day.data, missing(&plans[0])), (figures(), "data: not taken again, gone"));
+    assert_eq!((plans[0].day.data, missing(&plans[0]).as_str()), (figures(), "data: not taken again, gone"));
 }
 
 #[test]
@@ -442,7 +462,7 @@ fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
     for end in [HistoryEnd::TooLong, unread.clone()] {
         let seen = seen(&pipeline, newest(), end);
         let plans = plan_at(&seen, &[DAY], night());
-        assert_eq!(plans[0].insert.len(), 1, "what is known is written");
+        assert_eq!(inserted(&plans[0]).len(), 1, "what is known is written");
         assert_eq!(plans[0].day.records, Records::default());
         assert!(missing(&plans[0]).starts_with("runs: "), "{}", missing(&plans[0]));
         assert!(
@@ -455,7 +475,7 @@ fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
     let mut older = newest();
     older.push(run(1, "2026-11-24T07:00:00Z", RunStatus::Completed));
     let plans = plan_at(&seen(&pipeline, older, unread.clone()), &[DAY], night());
-    assert_eq!((plans[0].day.records.processed, missing(&plans[0])), (Some(100), ""));
+    assert_eq!((plans[0].day.records.processed, missing(&plans[0]).as_str()), (Some(100), ""));
 
     // What was reckoned before stands, the runs that Census has forgotten included.
     let mut seen = seen(&pipeline, newest(), HistoryEnd::Whole);
@@ -465,7 +485,7 @@ fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
     seen.census[0].end = unread;
     let later = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
     assert_eq!(later[0].day.records, plans[0].day.records);
-    assert_eq!(later[0].all_runs.len(), 1);
+    assert_eq!(later[0].runs.len(), 1);
     assert!(missing(&later[0]).contains("runs: Census does not tell those of properties-create: no answer"));
 }
 
@@ -496,7 +516,7 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     };
     let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
-    let read = |histories: Vec<History>| IncidentLook::Read { histories, unreadable: 0 };
+    let read = |histories: Vec<History>| Ok((histories, 0));
     seen.incidents = read(vec![
         // Twice on the same day, as one key.
         history(vec![
@@ -533,7 +553,7 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     seen.days = StoredDays::default();
     let long_ago = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(100 * 24));
     assert_eq!(long_ago[0].day.incidents.opened, None);
-    seen.incidents = IncidentLook::Failed("no answer".to_owned());
+    seen.incidents = Err("no answer".to_owned());
     assert!(missing(&plan_at(&seen, &[DAY], night())[0]).contains("incidents: no answer"));
 }
 
@@ -580,7 +600,7 @@ proptest! {
         let now = night() + SignedDuration::from_mins(minutes);
         let days = |seen: &Observation<'_>| concerned(&seen.days, Scope::Night, closing_day(zone, now)).days;
         let plans = plan(&seen, &days(&seen), "properties", zone, now);
-        prop_assert_eq!(plans.iter().filter(|plan| plan.day_row == DayRow::Insert).count(), 2);
+        prop_assert_eq!(plans.iter().filter(|plan| plan.day_change == Change::Insert).count(), 2);
         carried_out(&mut seen, &plans);
         let again = plan(&seen, &days(&seen), "properties", zone, now);
         prop_assert_eq!(writes(&again), 0, "{:?}", again);

@@ -1,0 +1,209 @@
+//! The figures of a day that are missing, and the text of the column `figures_missing`. Pure.
+//!
+//! The text is for people and is read back: `runs: 1 of 48 still at work; data: cannot be had any more`.
+
+use syncwatch::sql::{Dialect, FromValue, ParameterValue, Value};
+
+/// The size of the column.
+const MOST_CHARS: usize = 1_000;
+/// Characters of one entry at most, its figures included.
+const ENTRY_CHARS: usize = 300;
+const BETWEEN: &str = "; ";
+
+/// Figures that can be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    /// The runs themselves, or their end. A later snapshot may find them: it processes the day again.
+    Runs,
+    Records,
+    Duration,
+    Data,
+    Incidents,
+}
+
+impl Figures {
+    const ALL: [Self; 5] = [Self::Runs, Self::Records, Self::Duration, Self::Data, Self::Incidents];
+
+    /// How an entry begins in the column.
+    fn lead(self) -> &'static str {
+        match self {
+            Self::Runs => "runs: ",
+            Self::Records => "records: ",
+            Self::Duration => "duration: ",
+            Self::Data => "data: ",
+            Self::Incidents => "incidents: ",
+        }
+    }
+}
+
+/// Missing figures, each with the reason. `None` is an entry of a stored row that has no known figures: it was cut off, or
+/// written by hand.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missing(Vec<(Option<Figures>, String)>);
+
+impl Missing {
+    /// Adds a reason, once.
+    pub fn add(&mut self, figures: Figures, why: &str) {
+        // `;` separates entries, and errors of vendors may have several lines.
+        let why: String = why.chars().map(|c| if c == ';' || c.is_control() { ',' } else { c }).collect();
+        let entry = (Some(figures), cut(&why, ENTRY_CHARS - figures.lead().len()));
+        if !self.0.contains(&entry) {
+            self.0.push(entry);
+        }
+    }
+
+    /// The reasons why these figures are missing.
+    pub fn reasons(&self, figures: Figures) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(of, _)| *of == Some(figures)).map(|(_, why)| why.as_str())
+    }
+
+    /// Whether any of these figures are missing.
+    pub fn has(&self, figures: Figures) -> bool {
+        self.reasons(figures).next().is_some()
+    }
+
+    /// The text of the column; `None` if nothing is missing.
+    pub fn text(&self) -> Option<String> {
+        let entries = self.0.iter().map(|(of, why)| format!("{}{why}", of.map_or("", Figures::lead)));
+        let entries: Vec<String> = entries.collect();
+        (!entries.is_empty()).then(|| cut(&entries.join(BETWEEN), MOST_CHARS))
+    }
+
+    /// Reads the text of the column.
+    pub fn parse(text: &str) -> Self {
+        let entry = |entry: &str| {
+            let known = Figures::ALL.into_iter().find_map(|of| Some((of, entry.strip_prefix(of.lead())?)));
+            known.map_or((None, entry.to_owned()), |(of, why)| (Some(of), why.to_owned()))
+        };
+        Self(text.split(BETWEEN).map(entry).collect())
+    }
+}
+
+impl FromValue for Missing {
+    const EXPECTED: &'static str = String::EXPECTED;
+
+    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+        let text = Option::<String>::from_value(value, dialect)?;
+        Some(text.as_deref().map(Self::parse).unwrap_or_default())
+    }
+}
+
+impl From<Missing> for ParameterValue {
+    fn from(missing: Missing) -> Self {
+        missing.text().into()
+    }
+}
+
+/// The first characters of a text, with `…` in place of the rest.
+pub fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most - 1).chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn any_missing() -> impl Strategy<Value = Missing> {
+        let entry = (proptest::sample::select(Figures::ALL.to_vec()), ".{0,40}|[a-z;: \n]{0,400}");
+        proptest::collection::vec(entry, 0..6).prop_map(|entries| {
+            let mut missing = Missing::default();
+            entries.iter().for_each(|(of, why)| missing.add(*of, why));
+            missing
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn entries_survive_the_column(missing in any_missing()) {
+            let text = missing.text().unwrap_or_default();
+            prop_assert!(text.chars().count() <= MOST_CHARS);
+            if text.chars().count() < MOST_CHARS && !text.is_empty() {
+                prop_assert_eq!(Missing::parse(&text), missing);
+            }
+        }
+
+        #[test]
+        fn any_stored_text_is_written_back_unchanged(
+            text in "(runs: |data: |records: |.{0,20}|; |;|ä){0,12}",
+        ) {
+            prop_assert_eq!(Missing::parse(&text).text(), Some(text));
+        }
+
+        #[test]
+        fn adding_a_stored_reason_again_changes_nothing(missing in any_missing()) {
+            let mut again = missing.clone();
+            for of in Figures::ALL {
+                missing.reasons(of).for_each(|why| again.add(of, why));
+            }
+            prop_assert_eq!(again, missing);
+        }
+    }
+
+    #[test]
+    fn old_rows_lead_to_the_same_decisions() {
+        // figures_missing as stored => whether the day is processed again, reasons for missing data
+        let table: [(&str, bool, &[&str]); 11] = [
+            ("runs: the day had not ended", true, &[]),
+            ("data: cannot be had any more", false, &["cannot be had any more"]),
+            ("data: no view; runs: 1 is at work", true, &["no view"]),
+            (
+                "runs: Census does not tell those of properties-create: no answer; data: not taken again, gone",
+                true,
+                &["not taken again, gone"],
+            ),
+            ("records: 48 of 144 runs do not say theirs", false, &[]),
+            (
+                "duration: 1 of 1 runs do not say when they ended; incidents: they are kept for 90 days",
+                false,
+                &[],
+            ),
+            (
+                "data: total_properties is NULL in the view; data: duplicate_count, no such column",
+                false,
+                &["total_properties is NULL in the view", "duplicate_count, no such column"],
+            ),
+            // Cut off where the column ended.
+            ("data: a; run…", false, &["a"]),
+            ("data: a; runs:…", false, &["a"]),
+            // By hand.
+            ("the runs: and the data: both", false, &[]),
+            ("", false, &[]),
+        ];
+        for (stored, again, data) in table {
+            let missing = Missing::parse(stored);
+            assert_eq!(missing.has(Figures::Runs), again, "{stored}");
+            assert_eq!(missing.reasons(Figures::Data).collect::<Vec<_>>(), data, "{stored}");
+        }
+    }
+
+    #[test]
+    fn text_fits_the_column_and_names_each_reason_once() {
+        let mut missing = Missing::default();
+        assert_eq!(missing.text(), None);
+        missing.add(Figures::Data, "no view; none\nat all");
+        missing.add(Figures::Runs, "1 is at work");
+        missing.add(Figures::Runs, "1 is at work");
+        assert_eq!(missing.text().unwrap(), "data: no view, none,at all; runs: 1 is at work");
+        for n in 0..9 {
+            missing.add(Figures::Incidents, &format!("{n}{}", "ä".repeat(400)));
+        }
+        let text = missing.text().unwrap();
+        assert_eq!((text.chars().count(), text.chars().last()), (MOST_CHARS, Some('…')));
+        let longest = text.split(BETWEEN).map(|entry| entry.chars().count()).max();
+        assert_eq!(longest, Some(ENTRY_CHARS));
+        assert!(Missing::parse(&text).has(Figures::Runs));
+    }
+
+    #[test]
+    fn null_reads_as_nothing_missing_and_other_types_are_refused() {
+        let read = |value: Value| Missing::from_value(&value, Dialect::PostgreSql);
+        assert_eq!(read(Value::Null), Some(Missing::default()));
+        assert_eq!(read(Value::Text("data: gone".to_owned())), Some(Missing::parse("data: gone")));
+        assert_eq!(read(Value::Integer(1)), None);
+    }
+}
