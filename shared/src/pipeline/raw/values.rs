@@ -1,0 +1,145 @@
+//! Single values: each is read, or refused with what was found and what is allowed.
+
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use toml::Spanned;
+
+use super::{Text, Validation};
+use crate::schedule::weekday_named;
+
+pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
+const DURATION: &str = "write a length of time such as \"90s\", \"15m\" or \"2h\"";
+const ZONE: &str = "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"";
+const TIME: &str = "use a 24-hour time of day such as \"02:00\"";
+const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// A value that the file names by one of a few words. All that is said of the words derives from the list.
+pub(in crate::pipeline) trait Words: Copy + 'static {
+    /// Every word, with its value.
+    const ALL: &'static [(&'static str, Self)];
+}
+
+/// The word of a value.
+pub(in crate::pipeline) fn word_of<T: Words + PartialEq>(value: T) -> &'static str {
+    T::ALL.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// Names all words that are allowed, and the one that was probably meant: the one that begins most alike.
+pub(super) fn allowed<T: Words>(found: &str) -> String {
+    // A long list reads better without quotes.
+    let quote = if T::ALL.len() > 4 { "" } else { "\"" };
+    let words: Vec<String> = T::ALL.iter().map(|(word, _)| format!("{quote}{word}{quote}")).collect();
+    let (last, others) = words.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let alike =
+        |word: &str| word.chars().zip(found.chars()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    let nearest = T::ALL.iter().map(|(word, _)| (alike(word), word)).max_by_key(|(alike, _)| *alike);
+    let hint = nearest.filter(|(alike, _)| *alike > 2).map(|(_, word)| format!("; did you mean \"{word}\"?"));
+    format!("use {} or {last}{}", others.join(", "), hint.unwrap_or_default())
+}
+
+impl Validation {
+    pub(super) fn word<T: Words>(&mut self, text: &Text, key: &str) -> Option<T> {
+        let word = text.get_ref();
+        let value = T::ALL.iter().find(|(known, _)| known == word).map(|(_, value)| *value);
+        if value.is_none() {
+            self.refuse(text, key, format!("found \"{word}\""), allowed::<T>(word));
+        }
+        value
+    }
+
+    /// A value that was read from a text, or the refusal of the text.
+    pub(super) fn read<T>(
+        &mut self,
+        value: Option<T>,
+        text: &Text,
+        key: &str,
+        what: &str,
+        remedy: &str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.refuse(text, key, format!("\"{}\" is no {what}", text.get_ref()), remedy);
+        }
+        value
+    }
+
+    pub(super) fn name(&mut self, name: &Text, key: &str) -> String {
+        let text = name.get_ref();
+        let valid = (1..=64).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !valid {
+            self.refuse(name, key, format!("found \"{text}\""), NAME);
+        }
+        text.clone()
+    }
+
+    pub(super) fn zone(&mut self, zone: &Text, key: &str) -> TimeZone {
+        let value = TimeZone::get(zone.get_ref()).ok();
+        self.read(value, zone, key, "time zone", ZONE).unwrap_or(TimeZone::UTC)
+    }
+
+    pub(super) fn time(&mut self, time: &Text, key: &str) -> Time {
+        let value = Time::strptime("%H:%M", time.get_ref()).ok();
+        self.read(value, time, key, "time of day", TIME).unwrap_or_default()
+    }
+
+    pub(super) fn weekday(&mut self, day: &Text, key: &str) -> Weekday {
+        let value = weekday_named(day.get_ref());
+        self.read(value, day, key, "weekday", "use \"Monday\" to \"Sunday\"").unwrap_or(Weekday::Monday)
+    }
+
+    pub(super) fn duration(&mut self, text: &Text, key: &str) -> SignedDuration {
+        let value = text.get_ref().parse::<SignedDuration>().ok();
+        match self.read(value, text, key, "length of time", DURATION) {
+            Some(value) if value > SignedDuration::ZERO && value <= LONGEST_DURATION => return value,
+            Some(_) => {
+                let found = format!("\"{}\" is not between a second and a year", text.get_ref());
+                self.refuse(text, key, found, DURATION);
+            }
+            None => {}
+        }
+        SignedDuration::from_mins(1)
+    }
+
+    pub(super) fn percent(&mut self, percent: &Spanned<f64>, key: &str) -> f64 {
+        let value = *percent.get_ref();
+        if !(0.0..=100.0).contains(&value) {
+            self.refuse(percent, key, format!("found {value}"), "use a number from 0 to 100");
+        }
+        value
+    }
+
+    pub(super) fn count(
+        &mut self,
+        number: &Spanned<u64>,
+        key: &str,
+        allowed: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let value = usize::try_from(*number.get_ref()).ok().filter(|value| allowed.contains(value));
+        if value.is_none() {
+            let remedy = format!("use a number from {} to {}", allowed.start(), allowed.end());
+            self.refuse(number, key, format!("found {}", number.get_ref()), remedy);
+        }
+        value
+    }
+
+    pub(super) fn url(&mut self, url: &Text, key: &str, schemes: &[&str]) -> String {
+        let text = url.get_ref();
+        let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+        let well_formed = host.is_some_and(|host| {
+            !host.is_empty()
+                && !host.starts_with('/')
+                && !host.contains(|c: char| c == '@' || c.is_whitespace())
+        });
+        if !well_formed {
+            let schemes = schemes.join(" or ");
+            let remedy = format!("begin with {schemes} and name a host, without user or password");
+            // An address may carry a password by mistake, so it is not repeated.
+            self.refuse(url, key, "not an address of the allowed form", remedy);
+        }
+        text.clone()
+    }
+}
