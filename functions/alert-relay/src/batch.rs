@@ -1,60 +1,9 @@
-//! What the queue hands over: messages, each with a notice in it.
+//! The notices in the messages of the queue.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use syncwatch::notice::{Body, BodyError};
 
 use crate::route::Place;
-
-/// What the function is called with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    Batch(Vec<Record>),
-    /// Answer without looking at anything.
-    Ping,
-}
-
-/// A message of the queue, as Lambda's event source hands it over.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    pub message_id: String,
-    pub body: String,
-}
-
-/// What Lambda's event source reads: the messages that are to be tried again. It asks for `ReportBatchItemFailures` in
-/// the event source mapping, without which Lambda deletes the whole batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The messages that are to be tried again.
-    pub batch_item_failures: Vec<Failure>,
-}
-
-/// A message that is to be tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    pub item_identifier: String,
-}
-
-impl Answer {
-    /// The answer that names these messages.
-    pub fn naming<'a>(failed: impl IntoIterator<Item = &'a str>) -> Self {
-        let name = |id: &str| Failure { item_identifier: id.to_owned() };
-        Self { batch_item_failures: failed.into_iter().map(name).collect() }
-    }
-}
-
-/// Why an event is none of ours.
-#[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    #[error("the event is neither a batch of the queue (`Records`) nor {{\"task\": \"ping\"}}")]
-    Unknown,
-    /// A record lacks what every message of a queue has. Without its id nobody could ask for it again, so all of them fail.
-    #[error("the batch holds what is no message of a queue: {0}")]
-    NoMessage(#[source] serde_json::Error),
-}
 
 /// Why a message holds no notice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,20 +16,6 @@ pub enum Unreadable {
         "the notice has no dedup_key; only notices of Syncwatch belong on this queue, so look for its sender"
     )]
     NoKey,
-}
-
-/// Reads what the function was called with.
-///
-/// # Errors
-/// See [`EventError`].
-pub fn read_event(mut event: Value) -> Result<Event, EventError> {
-    if let Some(records) = event.get_mut("Records").map(Value::take) {
-        return serde_json::from_value(records).map(Event::Batch).map_err(EventError::NoMessage);
-    }
-    match event.get("task").and_then(Value::as_str) {
-        Some("ping") => Ok(Event::Ping),
-        _ => Err(EventError::Unknown),
-    }
 }
 
 /// Reads the notice in a message: within the envelope of SNS, or bare if the subscription delivers it raw.

@@ -20,14 +20,15 @@ use std::collections::BTreeSet;
 
 use futures::future;
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Value, json};
 use syncwatch::aws::Clients;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::{Channels, Pipeline};
+use syncwatch::runtime::batch::{Message, failures, read};
 use syncwatch::runtime::{Env, pipeline_file};
 
-use batch::{Answer, Event, Record, put_in_order, read_event, read_notice};
+use batch::{put_in_order, read_notice};
 pub use config::Config;
 use ledger::Ledger;
 use pagerduty::client::PagerDuty;
@@ -86,30 +87,32 @@ impl App {
     /// The event is none of ours. That a notice did not reach a channel is no error here but a part of the answer, so
     /// that the queue tries that message again and no other.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        match read_event(event)? {
-            Event::Ping => Ok(serde_json::json!({ "pong": self.pipeline.name })),
-            Event::Batch(records) => Ok(serde_json::to_value(self.relay(&records, now).await)?),
+        if event.get("task").is_some_and(|task| task == "ping") {
+            return Ok(json!({ "pong": self.pipeline.name }));
         }
+        let messages = read(event)?;
+        Ok(failures(self.relay(&messages, now).await))
     }
 
-    /// Tells every declared channel of every notice that it has not been told of.
-    async fn relay(&self, records: &[Record], now: Timestamp) -> Answer {
+    /// Tells every declared channel of every notice that it has not been told of. Answers with the messages to be tried
+    /// again.
+    async fn relay<'m>(&self, messages: &'m [Message], now: Timestamp) -> BTreeSet<&'m str> {
         let channels = self.pipeline.channels;
         if channels == Channels::default() {
             tracing::info!(
-                messages = records.len(),
+                messages = messages.len(),
                 "no channel declared: pipeline.toml has neither channels.pagerduty nor channels.chat"
             );
-            return Answer::default();
+            return BTreeSet::new();
         }
         let mut failed = BTreeSet::new();
         let mut notices: Vec<(&str, Body)> = Vec::new();
-        for Record { message_id, body } in records {
+        for Message { id, body, .. } in messages {
             match read_notice(body) {
-                Ok(notice) => notices.push((message_id, notice)),
+                Ok(notice) => notices.push((id, notice)),
                 Err(why) => {
-                    tracing::error!(message = %message_id, "no notice, so it will end as a dead letter: {why}");
-                    failed.insert(message_id.as_str());
+                    tracing::error!(message = %id, "no notice, so it will end as a dead letter: {why}");
+                    failed.insert(id.as_str());
                 }
             }
         }
@@ -130,10 +133,8 @@ impl App {
             Some(tell_all(relay, &notices))
         }));
         failed.extend(told.await.into_iter().flatten());
-        let answer = Answer::naming(failed);
-        let failed = answer.batch_item_failures.len();
-        tracing::info!(messages = records.len(), failed, "batch done");
-        answer
+        tracing::info!(messages = messages.len(), failed = failed.len(), "batch done");
+        failed
     }
 
     fn outlet(&self, channel: Channel) -> Outlet<'_> {

@@ -46,7 +46,7 @@ enum Outcome {
 
 /// Tells the channel of these notices, in this order, one after the other: a vendor that limits its callers is asked by
 /// one at a time. Answers which failed, by what they are named with; each was logged.
-pub async fn tell_all<'n>(relay: Relay<'_>, notices: &'n [(&'n str, Body)]) -> Vec<&'n str> {
+pub async fn tell_all<'n>(relay: Relay<'_>, notices: &[(&'n str, Body)]) -> Vec<&'n str> {
     let channel = relay.channel;
     let mut failed = Vec::new();
     // Once the channel itself is known to be in trouble, the rest of the batch is left to the next try.

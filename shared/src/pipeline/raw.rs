@@ -14,7 +14,6 @@ use toml::Spanned;
 
 use self::checks::{RawCheck, RawSnapshot, RawWarehouse};
 use self::notices::{RawChannels, RawNotices, RawSilence};
-use self::values::Words;
 pub(super) use self::values::word_of;
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
@@ -174,19 +173,6 @@ struct Validation {
     max_lag: Option<SignedDuration>,
 }
 
-impl Words for ApiVersion {
-    const ALL: &'static [(&'static str, Self)] = &[("v1", Self::V1), ("v2", Self::V2)];
-}
-
-impl Words for Undeclared {
-    const ALL: &'static [(&'static str, Self)] = &[("warn", Self::Warn), ("ignore", Self::Ignore)];
-}
-
-impl Words for Role {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("create", Self::Create), ("update", Self::Update), ("other", Self::Other)];
-}
-
 impl Validation {
     fn refuse<T>(&mut self, at: &Spanned<T>, key: &str, found: impl Into<String>, remedy: impl Into<String>) {
         let line = self.lines.number(&at.span());
@@ -194,42 +180,35 @@ impl Validation {
     }
 
     fn pipeline(&mut self, raw: RawPipeline) -> Pipeline {
-        let name = self.name(&raw.name, "name");
         if let Some(zone) = &raw.time_zone {
             self.zone = self.zone(zone, "time_zone");
         }
-        let runbook_url = raw.runbook_url.map(|url| self.url(&url, "runbook_url", &["https://", "http://"]));
         let census = self.census(raw.census);
         let default_rate = raw.objectives.error_rate_percent.as_ref();
         let default_rate = default_rate
             .map_or(DEFAULT_ERROR_RATE_PERCENT, |rate| self.percent(rate, "objectives.error_rate_percent"));
         let objectives = self.objectives(raw.objectives);
-        let contacts = raw.contacts.into_iter().map(|contact| self.contact(contact)).collect();
         self.declared(&raw.syncs, &census);
         self.unique(
             &raw.silences,
             |silence| (silence.name.get_ref().clone(), &silence.name),
             "silences.name",
         );
-        let notices = self.notices(raw.notices);
         let named = raw.syncs.iter().map(|sync| &sync.key).chain(raw.checks.iter().map(|check| &check.name));
         let named: Vec<&Text> = named.collect();
         // A subject is one thing: a notice about a check must not link to a sync.
         self.unique(&named, |name| (name.get_ref().clone(), *name), "checks.name");
         let subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
-        let channels = self.channels(raw.channels);
-        if raw.warehouse.is_none() {
-            if let Some(first) = raw.checks.first() {
-                let remedy = "add [warehouse] with its driver: checks are asked there";
-                self.refuse(&first.name, "warehouse", "missing", remedy);
-            }
-            if let Some(snapshot) = &raw.snapshot {
-                let remedy = "add [warehouse] with its driver: snapshots are kept there";
-                self.refuse(snapshot, "warehouse", "missing", remedy);
+        let (check, snapshot) = (raw.checks.first().map(|check| check.name.span()), &raw.snapshot);
+        let places =
+            [(check, "checks are asked"), (snapshot.as_ref().map(Spanned::span), "snapshots are kept")];
+        for (place, what) in places {
+            if let (None, Some(place)) = (&raw.warehouse, place) {
+                let remedy = format!("add [warehouse] with its driver: {what} there");
+                self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
             }
         }
-        let syncs = raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate)).collect();
         let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
         let (checks, snapshot) = match &warehouse {
             Some(warehouse) => {
@@ -239,16 +218,16 @@ impl Validation {
             None => (Vec::new(), None),
         };
         Pipeline {
-            name,
+            name: self.name(&raw.name, "name"),
             time_zone: self.zone.clone(),
-            runbook_url,
+            runbook_url: raw.runbook_url.map(|url| self.url(&url, "runbook_url", &["https://", "http://"])),
             census,
             objectives,
-            contacts,
-            notices,
+            contacts: raw.contacts.into_iter().map(|contact| self.contact(contact)).collect(),
+            notices: self.notices(raw.notices),
             silences,
-            channels,
-            syncs,
+            channels: self.channels(raw.channels),
+            syncs: raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate)).collect(),
             warehouse,
             checks,
             snapshot,
@@ -318,14 +297,14 @@ impl Validation {
     }
 
     fn objectives(&mut self, raw: RawObjectives) -> Objectives {
-        let minimum_schedule = raw.minimum_schedule;
-        let minimum_schedule =
-            minimum_schedule.map(|schedule| self.slots(&schedule, "objectives.minimum_schedule"));
-        let rate = raw.success_rate_percent;
-        let success_rate_percent =
-            rate.map_or(95.0, |rate| self.percent(&rate, "objectives.success_rate_percent"));
         self.max_lag = raw.max_lag.map(|lag| self.duration(&lag, "objectives.max_lag"));
-        Objectives { minimum_schedule, success_rate_percent, max_lag: self.max_lag }
+        let (minimum, rate) = (raw.minimum_schedule, raw.success_rate_percent);
+        Objectives {
+            minimum_schedule: minimum.map(|minimum| self.slots(&minimum, "objectives.minimum_schedule")),
+            success_rate_percent: rate
+                .map_or(95.0, |rate| self.percent(&rate, "objectives.success_rate_percent")),
+            max_lag: self.max_lag,
+        }
     }
 
     fn contact(&mut self, raw: RawContact) -> Contact {
@@ -350,8 +329,6 @@ impl Validation {
     }
 
     fn sync(&mut self, raw: RawSync, default_rate: f64) -> Sync {
-        let key = self.name(&raw.key, "syncs.key");
-        let role = self.word(&raw.role, "syncs.role").unwrap_or(Role::Other);
         let runtime_target = raw.runtime_target.map(|target| self.duration(&target, "syncs.runtime_target"));
         let stuck_after = raw.stuck_after.map(|limit| {
             let stuck_after = self.duration(&limit, "syncs.stuck_after");
@@ -364,25 +341,22 @@ impl Validation {
         let stuck_after = stuck_after
             .or_else(|| runtime_target?.checked_mul(DEFAULT_STUCK_FACTOR))
             .unwrap_or(DEFAULT_STUCK_AFTER);
-        let schedule = self.schedule(&raw.schedule, "syncs.schedule");
-        let rate = raw.error_rate_percent;
-        let error_rate_percent =
-            rate.map_or(default_rate, |rate| self.percent(&rate, "syncs.error_rate_percent"));
+        let rate = raw.error_rate_percent.map(|rate| self.percent(&rate, "syncs.error_rate_percent"));
+        let least = raw.error_rate_min_records.map(Spanned::into_inner);
         // Judged on the newest page of runs, so a limit beyond it could never be reached.
         let skipped = raw.skipped_runs_limit;
         let skipped = skipped.and_then(|limit| self.count(&limit, "syncs.skipped_runs_limit", 1..=20));
         if *raw.id.get_ref() == 0 {
             self.refuse(&raw.id, "syncs.id", "found 0", "use the id that Census shows in the sync's URL");
         }
-        let least = raw.error_rate_min_records.map(Spanned::into_inner);
         Sync {
-            key,
+            key: self.name(&raw.key, "syncs.key"),
             id: SyncId(*raw.id.get_ref()),
-            role,
-            schedule,
+            role: self.word(&raw.role, "syncs.role").unwrap_or(Role::Other),
+            schedule: self.schedule(&raw.schedule, "syncs.schedule"),
             runtime_target,
             stuck_after,
-            error_rate_percent,
+            error_rate_percent: rate.unwrap_or(default_rate),
             error_rate_min_records: least.unwrap_or(DEFAULT_ERROR_RATE_MIN_RECORDS),
             skipped_runs_limit: skipped.unwrap_or(DEFAULT_SKIPPED_RUNS_LIMIT),
         }

@@ -25,29 +25,6 @@ fn envelope(message: &str) -> String {
 }
 
 #[test]
-fn a_batch_is_read_whatever_else_its_records_hold() {
-    let record = json!({
-        "messageId": "m-1", "receiptHandle": "r", "body": "{}", "attributes": { "ApproximateReceiveCount": "1" },
-        "eventSource": "aws:sqs", "awsRegion": "us-west-2",
-    });
-    let event = read_event(json!({ "Records": [record] })).unwrap();
-    let expected = Record { message_id: "m-1".to_owned(), body: "{}".to_owned() };
-    assert_eq!(event, Event::Batch(vec![expected]));
-    assert_eq!(read_event(json!({ "task": "ping" })).unwrap(), Event::Ping);
-}
-
-#[test]
-fn a_record_without_an_id_fails_the_whole_batch() {
-    let error =
-        read_event(json!({ "Records": [{ "messageId": "a", "body": "" }, { "body": "" }] })).unwrap_err();
-    insta::assert_snapshot!(error, @"the batch holds what is no message of a queue: missing field `messageId`");
-    for event in [json!({}), json!({ "task": "verify" }), json!([1]), json!(null)] {
-        let error = read_event(event).unwrap_err().to_string();
-        assert_eq!(error, r#"the event is neither a batch of the queue (`Records`) nor {"task": "ping"}"#);
-    }
-}
-
-#[test]
 fn a_notice_is_read_within_its_envelope_and_bare() {
     let notice = notice(Kind::Opened, Severity::Error, 1);
     assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), notice);
@@ -63,16 +40,6 @@ fn what_holds_no_notice_says_why() {
         let told = read_notice(&body).unwrap_err().to_string();
         assert!(told.contains("sender") || told.contains("deploy"), "{told}");
     }
-}
-
-#[test]
-fn the_answer_has_the_shape_that_lambda_reads() {
-    let answer = serde_json::to_value(Answer::naming(["a", "b"])).unwrap();
-    assert_eq!(
-        answer,
-        json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] })
-    );
-    assert_eq!(serde_json::to_value(Answer::default()).unwrap(), json!({ "batchItemFailures": [] }));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::values::{NAME, Words, allowed};
 use super::{Text, Validation};
 use crate::data_checks::{
-    Arrivals, Condition, DataCheck, Day, Keys, Literal, Rule, Window, check_read_only, object_name,
+    Arrivals, Condition, DataCheck, Keys, Literal, Rule, Window, check_read_only, object_name,
 };
 use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
@@ -123,24 +123,6 @@ impl Words for Driver {
         &[("databricks", Self(Validation::databricks)), ("odbc", Self(Validation::odbc))];
 }
 
-impl Words for Dialect {
-    const ALL: &'static [(&'static str, Self)] =
-        &[("postgresql", Self::PostgreSql), ("sqlite", Self::Sqlite), ("databricks", Self::Databricks)];
-}
-
-impl Words for Day {
-    const ALL: &'static [(&'static str, Self)] = &[("today", Self::Today), ("yesterday", Self::Yesterday)];
-}
-
-impl Words for Severity {
-    const ALL: &'static [(&'static str, Self)] = &[
-        ("info", Self::Info),
-        ("warning", Self::Warning),
-        ("error", Self::Error),
-        ("critical", Self::Critical),
-    ];
-}
-
 /// A kind of check: how its keys become a rule. A reader takes the keys that it knows; the others are refused.
 #[derive(Clone, Copy)]
 struct Kind(fn(&mut Validation, &mut RawCheck) -> Option<Rule>);
@@ -178,11 +160,8 @@ impl Validation {
         if let Some(dialect) = &raw.dialect {
             self.refuse(dialect, "warehouse.dialect", "has no meaning for databricks", "remove it");
         }
-        let Some(host) = &raw.host else {
-            let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
-            self.refuse(&raw.driver, "warehouse.host", "missing", remedy);
-            return None;
-        };
+        let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
+        let host = self.required(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
         let name = host.get_ref();
         if !name.contains('.') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') {
             let remedy = "write the host only, such as \"dbc-1.cloud.databricks.com\"";
@@ -215,10 +194,8 @@ impl Validation {
                 self.refuse(given, &format!("warehouse.{key}"), "has no meaning for odbc", remedy);
             }
         }
-        let Some(dialect) = &raw.dialect else {
-            self.refuse(&raw.driver, "warehouse.dialect", "missing", allowed::<Dialect>(""));
-            return None;
-        };
+        let (dialect, remedy) = (raw.dialect.as_ref(), allowed::<Dialect>(""));
+        let dialect = self.required(dialect, &raw.driver, "warehouse.dialect", &remedy)?;
         Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
     }
 
@@ -324,7 +301,7 @@ impl Validation {
         let column = self.needed_column(raw, ", which says when a row last changed")?;
         let remedy = "destination = { table = \"...\", column = \"...\" }";
         let destination = self.needed(raw.destination.take(), raw, "destination", remedy)?;
-        let destination = self.arrivals(&destination, "checks.destination")?;
+        let destination = self.arrivals(&destination)?;
         let own = raw.max_lag.take().map(|lag| self.duration(&lag, "checks.max_lag"));
         let remedy = "max_lag, how long a change may wait, such as \"2h\", here or to [objectives]";
         let max_lag = self.needed(own.or(self.max_lag), raw, "max_lag", remedy)?;
@@ -401,7 +378,11 @@ impl Validation {
             self.refuse(&raw.kind, "checks.like", "nothing to hold a text against", remedy);
             return None;
         }
-        self.ordered(&min_length, &max_length, "min_length", "max_length");
+        if let (Some(min), Some(max)) = (&min_length, &max_length)
+            && min.get_ref() > max.get_ref()
+        {
+            self.refuse(min, "checks.min_length", "above max_length", "lower it");
+        }
         Some(Rule::Pattern {
             column,
             like: like.map(Spanned::into_inner),
@@ -441,27 +422,17 @@ impl Validation {
             self.refuse(&raw.kind, "checks.min", "neither min nor max", "add one of them, or both");
             return None;
         }
-        self.ordered(&min, &max, "min", "max");
+        if let (Some(min), Some(max)) = (&min, &max)
+            && min.get_ref() > max.get_ref()
+        {
+            self.refuse(min, "checks.min", "above max", "lower it");
+        }
         for limit in [&min, &max].into_iter().flatten() {
             if !limit.get_ref().is_finite() {
                 self.refuse(limit, "checks.min", format!("found {}", limit.get_ref()), "use a number");
             }
         }
         Some((min.map(Spanned::into_inner), max.map(Spanned::into_inner)))
-    }
-
-    fn ordered<T: PartialOrd>(
-        &mut self,
-        min: &Option<Spanned<T>>,
-        max: &Option<Spanned<T>>,
-        key: &str,
-        other: &str,
-    ) {
-        if let (Some(min), Some(max)) = (min, max)
-            && min.get_ref() > max.get_ref()
-        {
-            self.refuse(min, &format!("checks.{key}"), format!("above {other}"), "lower it");
-        }
     }
 
     fn columns(&mut self, raw: &mut RawCheck) -> Option<Vec<String>> {
@@ -477,8 +448,7 @@ impl Validation {
             }
             (None, None) => {
                 let remedy = "add column = \"...\" or columns = [\"...\"]";
-                self.refuse(&raw.kind, "checks.columns", "missing", remedy);
-                None
+                self.required(None, &raw.kind, "checks.columns", remedy)
             }
             (Some(column), Some(_)) => {
                 self.refuse(&column, "checks.column", "found beside columns", "use one of the two");
@@ -499,43 +469,31 @@ impl Validation {
     }
 
     fn keys(&mut self, other: &Spanned<RawOther>, at: &str) -> Option<Keys> {
-        let raw = other.get_ref();
-        for unused in [&raw.column, &raw.synced].into_iter().flatten() {
+        let RawOther { table, key, column, synced, filter } = other.get_ref();
+        for unused in [column, synced].into_iter().flatten() {
             self.refuse(unused, at, "has a column of instants", "name its key instead");
         }
-        let remedy = "add key = \"...\", the column of its keys";
-        let (table, filter, key) = self.other(other, &raw.key, at, "key", remedy)?;
-        Some(Keys { table, key, filter })
+        let table = self.object(table, &format!("{at}.table"));
+        let filter = self.conditions(filter, &format!("{at}.where"));
+        let (at, remedy) = (format!("{at}.key"), "add key = \"...\", the column of its keys");
+        let key = self.required(key.as_ref(), other, &at, remedy)?;
+        Some(Keys { table, key: self.column(key, &at), filter })
     }
 
-    fn arrivals(&mut self, other: &Spanned<RawOther>, at: &str) -> Option<Arrivals> {
-        let raw = other.get_ref();
-        if let Some(unused) = &raw.key {
-            self.refuse(unused, &format!("{at}.key"), "has no meaning for freshness", "name its column");
+    fn arrivals(&mut self, other: &Spanned<RawOther>) -> Option<Arrivals> {
+        let RawOther { table, key, column, synced, filter } = other.get_ref();
+        if let Some(unused) = key {
+            self.refuse(unused, "checks.destination.key", "has no meaning for freshness", "name its column");
         }
-        let synced = raw.synced.as_ref().map(|column| self.column(column, &format!("{at}.synced")));
-        let remedy = "add column = \"...\", which says when a record last changed there";
-        let (table, filter, column) = self.other(other, &raw.column, at, "column", remedy)?;
-        Some(Arrivals { table, column, synced, filter })
-    }
-
-    /// The table, the conditions and the column of another table.
-    fn other(
-        &mut self,
-        other: &Spanned<RawOther>,
-        column: &Option<Text>,
-        at: &str,
-        key: &str,
-        remedy: &str,
-    ) -> Option<(String, Vec<Condition>, String)> {
-        let table = self.object(&other.get_ref().table, &format!("{at}.table"));
-        let filter = self.conditions(&other.get_ref().filter, &format!("{at}.where"));
-        let key = format!("{at}.{key}");
-        let Some(column) = column else {
-            self.refuse(other, &key, "missing", remedy);
-            return None;
-        };
-        Some((table, filter, self.column(column, &key)))
+        let table = self.object(table, "checks.destination.table");
+        let synced = synced.as_ref().map(|column| self.column(column, "checks.destination.synced"));
+        let filter = self.conditions(filter, "checks.destination.where");
+        let (at, remedy) = (
+            "checks.destination.column",
+            "add column = \"...\", which says when a record last changed there",
+        );
+        let column = self.required(column.as_ref(), other, at, remedy)?;
+        Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
 
     fn conditions(&mut self, raw: &[RawCondition], key: &str) -> Vec<Condition> {
@@ -552,22 +510,17 @@ impl Validation {
 
     fn window(&mut self, raw: &RawWindow, kind: &Text) -> Option<Window> {
         let day = self.word(&raw.day, "checks.window.day")?;
-        match (&raw.column, kind.get_ref() == CUSTOM_SQL) {
-            (Some(column), false) => {
-                Some(Window { day, column: self.column(column, "checks.window.column") })
-            }
-            (None, true) => Some(Window { day, column: String::new() }),
-            (None, false) => {
-                let remedy = "add column = \"...\", which says when";
-                self.refuse(&raw.day, "checks.window.column", "missing", remedy);
-                None
-            }
-            (Some(column), true) => {
-                let remedy = "remove it, and use :from and :to in the statement";
-                self.refuse(column, "checks.window.column", "has no meaning for custom-sql", remedy);
-                None
-            }
+        let at = "checks.window.column";
+        if kind.get_ref() != CUSTOM_SQL {
+            let remedy = "add column = \"...\", which says when";
+            let column = self.required(raw.column.as_ref(), &raw.day, at, remedy)?;
+            return Some(Window { day, column: self.column(column, at) });
         }
+        if let Some(column) = &raw.column {
+            let remedy = "remove it, and use :from and :to in the statement";
+            self.refuse(column, at, "has no meaning for custom-sql", remedy);
+        }
+        Some(Window { day, column: String::new() })
     }
 
     fn object(&mut self, name: &Text, key: &str) -> String {

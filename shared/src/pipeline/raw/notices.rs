@@ -136,12 +136,10 @@ impl Validation {
             self.refuse(&raw.until, "silences.until", "not after `from`", "let it end after it begins");
         }
         let recurring = match (&raw.schedule, &raw.lasts) {
-            (Some(schedule), Some(lasts)) => {
-                Some((self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
-            }
-            (Some(schedule), None) => {
-                self.refuse(schedule, "silences.lasts", "missing", "say how long each window lasts");
-                None
+            (Some(schedule), lasts) => {
+                let remedy = "say how long each window lasts";
+                let lasts = self.required(lasts.as_ref(), schedule, "silences.lasts", remedy);
+                lasts.map(|lasts| (self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
             }
             (None, Some(lasts)) => {
                 let remedy = "add a schedule, or use from and until for quiet that does not return";
@@ -149,25 +147,16 @@ impl Validation {
                 None
             }
             (None, None) => {
-                self.bounded(from, until, &raw.until);
+                let remedy = "add `from`: quiet that does not return has a beginning and an end";
+                let from = self.required(from, &raw.until, "silences.from", remedy);
+                if from.is_some_and(|from| until.duration_since(from) > LONGEST) {
+                    self.refuse(&raw.until, "silences.until", "more than 31 days after `from`", SHORTER);
+                }
                 None
             }
         };
         let (owner, reason) = (raw.owner.into_inner(), raw.reason.into_inner());
         Declared { name, owner, reason, scope, from, until, recurring }
-    }
-
-    fn bounded(&mut self, from: Option<Timestamp>, until: Timestamp, at: &Text) {
-        match from {
-            None => {
-                let remedy = "add `from`: quiet that does not return has a beginning and an end";
-                self.refuse(at, "silences.from", "missing", remedy);
-            }
-            Some(from) if until.duration_since(from) > LONGEST => {
-                self.refuse(at, "silences.until", "more than 31 days after `from`", SHORTER);
-            }
-            Some(_) => {}
-        }
     }
 
     fn quiet_for(&mut self, lasts: &Text) -> SignedDuration {

@@ -8,7 +8,11 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 
 use super::{Text, Validation};
+use crate::data_checks::Day;
+use crate::finding::Severity;
+use crate::pipeline::{ApiVersion, Role, Undeclared};
 use crate::schedule::weekday_named;
+use crate::sql::Dialect;
 
 pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
 const DURATION: &str = "write a length of time such as \"90s\", \"15m\" or \"2h\"";
@@ -20,6 +24,23 @@ const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
 pub(in crate::pipeline) trait Words: Copy + 'static {
     /// Every word, with its value.
     const ALL: &'static [(&'static str, Self)];
+}
+
+macro_rules! words {
+    ($($values:ty: $($word:literal => $value:ident),+;)+) => {
+        $(impl Words for $values {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),+];
+        })+
+    };
+}
+
+words! {
+    ApiVersion: "v1" => V1, "v2" => V2;
+    Undeclared: "warn" => Warn, "ignore" => Ignore;
+    Role: "create" => Create, "update" => Update, "other" => Other;
+    Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
+    Day: "today" => Today, "yesterday" => Yesterday;
+    Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
 }
 
 /// The word of a value.
@@ -61,6 +82,20 @@ impl Validation {
     ) -> Option<T> {
         if value.is_none() {
             self.refuse(text, key, format!("\"{}\" is no {what}", text.get_ref()), remedy);
+        }
+        value
+    }
+
+    /// A value that has to be there; its place is that of what asks for it.
+    pub(super) fn required<T, A>(
+        &mut self,
+        value: Option<T>,
+        at: &Spanned<A>,
+        key: &str,
+        remedy: &str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.refuse(at, key, "missing", remedy);
         }
         value
     }
