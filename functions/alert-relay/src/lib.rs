@@ -90,7 +90,7 @@ impl App {
         if event.get("task").is_some_and(|task| task == "ping") {
             return Ok(json!({ "pong": self.pipeline.name }));
         }
-        let messages = read(event)?;
+        let messages = read(&event)?;
         Ok(failures(self.relay(&messages, now).await))
     }
 

@@ -111,7 +111,7 @@ impl Worker {
         if event.get("task").is_some_and(|task| task == "ping") {
             return Ok(json!({ "pong": self.pipeline.name }));
         }
-        let messages = batch::read(event)?;
+        let messages = batch::read(&event)?;
         // Boxed: the compiler gives up on a future of this depth.
         let settled = Box::pin(self.handle(messages, now)).await;
         Ok(answer(&settled))

@@ -1,8 +1,5 @@
 //! The envelope of an SQS event source: a batch of messages in, the messages that are to be tried again out.
 
-use std::collections::HashMap;
-
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// One message of a queue.
@@ -24,29 +21,23 @@ pub struct Message {
 )]
 pub struct NotABatch;
 
-#[derive(Deserialize)]
-struct Batch {
-    #[serde(rename = "Records")]
-    records: Vec<Record>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    message_id: String,
-    body: Option<String>,
-    attributes: Option<HashMap<String, Value>>,
-}
-
 /// Reads the event of an SQS event source.
 ///
 /// # Errors
 /// It is not one, or a record has no id: SQS takes an answer with a wrong id for a failure of all messages, and an answer
 /// without the id for a success.
-pub fn read(event: Value) -> Result<Vec<Message>, NotABatch> {
-    // serde's error may quote what it found, so it is not kept.
-    let batch: Batch = serde_json::from_value(event).map_err(|_| NotABatch)?;
-    batch.records.into_iter().map(Record::message).collect()
+pub fn read(event: &Value) -> Result<Vec<Message>, NotABatch> {
+    event.get("Records").and_then(Value::as_array).ok_or(NotABatch)?.iter().map(message).collect()
+}
+
+fn message(record: &Value) -> Result<Message, NotABatch> {
+    let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let id = Some(text("messageId")).filter(|id| !id.is_empty()).ok_or(NotABatch)?;
+    // SQS sends the number as a text.
+    let count = |value: &Value| value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
+    let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(count);
+    let receives = receives.and_then(|count| count.try_into().ok()).unwrap_or(1);
+    Ok(Message { id, body: text("body"), receives })
 }
 
 /// The answer that names the messages to be tried again. It needs `ReportBatchItemFailures` on the event source: without
@@ -54,23 +45,6 @@ pub fn read(event: Value) -> Result<Vec<Message>, NotABatch> {
 pub fn failures<'a>(ids: impl IntoIterator<Item = &'a str>) -> Value {
     let items: Vec<Value> = ids.into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
     json!({ "batchItemFailures": items })
-}
-
-impl Record {
-    fn message(self) -> Result<Message, NotABatch> {
-        if self.message_id.is_empty() {
-            return Err(NotABatch);
-        }
-        // SQS sends the number as a text.
-        let count = |value: &Value| value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
-        let receives =
-            self.attributes.as_ref().and_then(|all| all.get("ApproximateReceiveCount")).and_then(count);
-        Ok(Message {
-            id: self.message_id,
-            body: self.body.unwrap_or_default(),
-            receives: receives.and_then(|count| count.try_into().ok()).unwrap_or(1),
-        })
-    }
 }
 
 #[cfg(test)]
@@ -84,7 +58,7 @@ mod tests {
             { "messageId": "b", "body": null, "attributes": { "ApproximateReceiveCount": 4 } },
             { "messageId": "c", "attributes": null, "receiptHandle": "r", "eventSource": "aws:sqs" },
         ] });
-        let messages = read(event).unwrap();
+        let messages = read(&event).unwrap();
         let read: Vec<_> = messages.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receives)).collect();
         assert_eq!(read, [("a", "x", 3), ("b", "", 4), ("c", "", 1)]);
     }
@@ -103,7 +77,7 @@ mod tests {
             json!({ "Records": [{ "messageId": "a", "body": "x" }, { "messageId": "" }] }),
             json!({ "Records": [{ "messageId": 7 }] }),
         ] {
-            assert_eq!(read(event.clone()), Err(NotABatch), "{event}");
+            assert_eq!(read(&event), Err(NotABatch), "{event}");
         }
         insta::assert_snapshot!(NotABatch, @r#"the event is neither a batch of SQS with a `messageId` in each record nor {"task": "ping"}; invoke the function through its queue"#);
     }
