@@ -5,6 +5,7 @@ mod notices;
 mod values;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 
 use jiff::SignedDuration;
@@ -112,7 +113,7 @@ struct RawSchedule {
 pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
     let raw: RawPipeline = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
     let mut check = Validation {
-        lines: Lines::of(text),
+        text: text.to_owned(),
         problems: Vec::new(),
         zone: TimeZone::UTC,
         dialect: Dialect::Databricks,
@@ -125,7 +126,7 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
 /// What the TOML reader itself refuses: bad syntax, unknown and missing keys, wrong types.
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().to_owned();
-    let line = error.span().map_or(0, |span| Lines::of(text).number(&span));
+    let line = error.span().map_or(0, |span| line_of(text, &span));
     let quoted = message.split('`').nth(1).map(str::to_owned);
     let remedy = if message.starts_with("unknown field") {
         "remove it or correct its name"
@@ -145,25 +146,14 @@ fn key_on_line(text: &str, line: usize) -> Option<String> {
     Some(line.split('=').next()?.trim().to_owned())
 }
 
-/// Where each line of a text begins, so that many places are found in one look at the text.
-struct Lines(Vec<usize>);
-
-impl Lines {
-    fn of(text: &str) -> Self {
-        let after_newlines =
-            text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
-        Self(std::iter::once(0).chain(after_newlines).collect())
-    }
-
-    /// The line of a place, from 1.
-    fn number(&self, span: &Range<usize>) -> usize {
-        self.0.partition_point(|start| *start <= span.start)
-    }
+/// The line of a place, from 1.
+fn line_of(text: &str, place: &Range<usize>) -> usize {
+    1 + text.bytes().take(place.start).filter(|byte| *byte == b'\n').count()
 }
 
 /// Gathers problems on the way; a value that is wrong is replaced so that the rest is still looked at.
 struct Validation {
-    lines: Lines,
+    text: String,
     problems: Vec<Problem>,
     /// The zone of schedules that name none.
     zone: TimeZone,
@@ -175,7 +165,7 @@ struct Validation {
 
 impl Validation {
     fn refuse<T>(&mut self, at: &Spanned<T>, key: &str, found: impl Into<String>, remedy: impl Into<String>) {
-        let line = self.lines.number(&at.span());
+        let line = line_of(&self.text, &at.span());
         self.problems.push(Problem { line, key: key.to_owned(), found: found.into(), remedy: remedy.into() });
     }
 
@@ -189,15 +179,11 @@ impl Validation {
             .map_or(DEFAULT_ERROR_RATE_PERCENT, |rate| self.percent(rate, "objectives.error_rate_percent"));
         let objectives = self.objectives(raw.objectives);
         self.declared(&raw.syncs, &census);
-        self.unique(
-            &raw.silences,
-            |silence| (silence.name.get_ref().clone(), &silence.name),
-            "silences.name",
-        );
+        self.unique(raw.silences.iter().map(|silence| &silence.name), "silences.name");
         let named = raw.syncs.iter().map(|sync| &sync.key).chain(raw.checks.iter().map(|check| &check.name));
         let named: Vec<&Text> = named.collect();
         // A subject is one thing: a notice about a check must not link to a sync.
-        self.unique(&named, |name| (name.get_ref().clone(), *name), "checks.name");
+        self.unique(named.iter().copied(), "checks.name");
         let subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
         let (check, snapshot) = (raw.checks.first().map(|check| check.name.span()), &raw.snapshot);
@@ -244,8 +230,8 @@ impl Validation {
                 remedy: "add a [[syncs]] table for each Census sync to watch".to_owned(),
             });
         }
-        self.unique(syncs, |sync| (sync.key.get_ref().clone(), &sync.key), "syncs.key");
-        self.unique(syncs, |sync| (sync.id.get_ref().to_string(), &sync.id), "syncs.id");
+        self.unique(syncs.iter().map(|sync| &sync.key), "syncs.key");
+        self.unique(syncs.iter().map(|sync| &sync.id), "syncs.id");
         for RawSync { id, .. } in syncs {
             if census.ignored_syncs.contains(&SyncId(*id.get_ref())) {
                 let found = format!("{} is declared and also in census.ignored_syncs", id.get_ref());
@@ -254,20 +240,17 @@ impl Validation {
         }
     }
 
-    fn unique<'a, T, V: 'a>(
-        &mut self,
-        items: &'a [T],
-        value: impl Fn(&'a T) -> (String, &'a Spanned<V>),
-        key: &str,
-    ) {
-        let mut first_lines = HashMap::new();
-        for item in items {
-            let (said, at) = value(item);
-            let line = self.lines.number(&at.span());
-            if let Some(first) = first_lines.get(&said) {
-                self.refuse(at, key, format!("`{said}` is used on line {first} already"), "make it unique");
-            } else {
-                first_lines.insert(said, line);
+    fn unique<'a, V: ToString + 'a>(&mut self, values: impl Iterator<Item = &'a Spanned<V>>, key: &str) {
+        let mut first = HashMap::new();
+        for at in values {
+            let said = at.get_ref().to_string();
+            match first.entry(said) {
+                Entry::Vacant(place) => _ = place.insert(at.span()),
+                Entry::Occupied(first) => {
+                    let (said, line) = (first.key(), line_of(&self.text, first.get()));
+                    let found = format!("`{said}` is used on line {line} already");
+                    self.refuse(at, key, found, "make it unique");
+                }
             }
         }
     }

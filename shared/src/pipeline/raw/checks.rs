@@ -161,7 +161,7 @@ impl Validation {
             self.refuse(dialect, "warehouse.dialect", "has no meaning for databricks", "remove it");
         }
         let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
-        let host = self.required(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
+        let host = self.given(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
         let name = host.get_ref();
         if !name.contains('.') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') {
             let remedy = "write the host only, such as \"dbc-1.cloud.databricks.com\"";
@@ -195,7 +195,7 @@ impl Validation {
             }
         }
         let (dialect, remedy) = (raw.dialect.as_ref(), allowed::<Dialect>(""));
-        let dialect = self.required(dialect, &raw.driver, "warehouse.dialect", &remedy)?;
+        let dialect = self.given(dialect, &raw.driver, "warehouse.dialect", &remedy)?;
         Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
     }
 
@@ -448,7 +448,7 @@ impl Validation {
             }
             (None, None) => {
                 let remedy = "add column = \"...\" or columns = [\"...\"]";
-                self.required(None, &raw.kind, "checks.columns", remedy)
+                self.given(None, &raw.kind, "checks.columns", remedy)
             }
             (Some(column), Some(_)) => {
                 self.refuse(&column, "checks.column", "found beside columns", "use one of the two");
@@ -476,7 +476,7 @@ impl Validation {
         let table = self.object(table, &format!("{at}.table"));
         let filter = self.conditions(filter, &format!("{at}.where"));
         let (at, remedy) = (format!("{at}.key"), "add key = \"...\", the column of its keys");
-        let key = self.required(key.as_ref(), other, &at, remedy)?;
+        let key = self.given(key.as_ref(), other, &at, remedy)?;
         Some(Keys { table, key: self.column(key, &at), filter })
     }
 
@@ -492,7 +492,7 @@ impl Validation {
             "checks.destination.column",
             "add column = \"...\", which says when a record last changed there",
         );
-        let column = self.required(column.as_ref(), other, at, remedy)?;
+        let column = self.given(column.as_ref(), other, at, remedy)?;
         Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
 
@@ -513,7 +513,7 @@ impl Validation {
         let at = "checks.window.column";
         if kind.get_ref() != CUSTOM_SQL {
             let remedy = "add column = \"...\", which says when";
-            let column = self.required(raw.column.as_ref(), &raw.day, at, remedy)?;
+            let column = self.given(raw.column.as_ref(), &raw.day, at, remedy)?;
             return Some(Window { day, column: self.column(column, at) });
         }
         if let Some(column) = &raw.column {

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::values::Form;
 use super::{RawSchedule, Text, Validation};
 use crate::finding::{CENSUS, Check, SYNCWATCH, Severity, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
@@ -13,9 +14,13 @@ use crate::pipeline::Channels;
 use crate::silence::{Declared, LONGEST, Scope};
 
 const AGREEMENT: &str = "write how many of the newest looks must agree, such as \"2 of 3\", at most 8";
-const INSTANT: &str = "write an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"";
+const INSTANT: Form = ("instant", "write an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"");
 const SHORTER: &str = "quiet so long hides outages; end it sooner";
-const CHECK: &str = "use the id of a check, as in the README of its function";
+const CHECK: Form = ("check", "use the id of a check, as in the README of its function");
+const SUBJECT: Form = (
+    "subject",
+    "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"",
+);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
@@ -126,8 +131,7 @@ impl Validation {
         for subject in &raw.subjects {
             let text = subject.get_ref().as_str();
             let known = [CENSUS, SYNCWATCH, WAREHOUSE].contains(&text) || subjects.contains(&text);
-            let remedy = "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"";
-            self.read(known.then_some(()), subject, "silences.subjects", "subject", remedy);
+            self.read(known.then_some(()), subject, "silences.subjects", SUBJECT);
         }
         let scope = Scope { checks, subjects: raw.subjects.into_iter().map(Spanned::into_inner).collect() };
         let from = raw.from.as_ref().map(|from| self.instant(from, "silences.from"));
@@ -138,7 +142,7 @@ impl Validation {
         let recurring = match (&raw.schedule, &raw.lasts) {
             (Some(schedule), lasts) => {
                 let remedy = "say how long each window lasts";
-                let lasts = self.required(lasts.as_ref(), schedule, "silences.lasts", remedy);
+                let lasts = self.given(lasts.as_ref(), schedule, "silences.lasts", remedy);
                 lasts.map(|lasts| (self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
             }
             (None, Some(lasts)) => {
@@ -148,7 +152,7 @@ impl Validation {
             }
             (None, None) => {
                 let remedy = "add `from`: quiet that does not return has a beginning and an end";
-                let from = self.required(from, &raw.until, "silences.from", remedy);
+                let from = self.given(from, &raw.until, "silences.from", remedy);
                 if from.is_some_and(|from| until.duration_since(from) > LONGEST) {
                     self.refuse(&raw.until, "silences.until", "more than 31 days after `from`", SHORTER);
                 }
@@ -179,10 +183,10 @@ impl Validation {
     }
 
     fn check(&mut self, id: &Text, key: &str) -> Option<Check> {
-        self.read(Check::from_id(id.get_ref()), id, key, "check", CHECK)
+        self.read(Check::from_id(id.get_ref()), id, key, CHECK)
     }
 
     fn instant(&mut self, text: &Text, key: &str) -> Timestamp {
-        self.read(text.get_ref().parse().ok(), text, key, "instant", INSTANT).unwrap_or_default()
+        self.read(text.get_ref().parse().ok(), text, key, INSTANT).unwrap_or_default()
     }
 }

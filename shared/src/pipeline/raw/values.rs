@@ -14,10 +14,14 @@ use crate::pipeline::{ApiVersion, Role, Undeclared};
 use crate::schedule::weekday_named;
 use crate::sql::Dialect;
 
+/// What a text is to be, and how such is written.
+pub(super) type Form = (&'static str, &'static str);
+
 pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
-const DURATION: &str = "write a length of time such as \"90s\", \"15m\" or \"2h\"";
-const ZONE: &str = "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"";
-const TIME: &str = "use a 24-hour time of day such as \"02:00\"";
+const DURATION: Form = ("length of time", "write a length of time such as \"90s\", \"15m\" or \"2h\"");
+const ZONE: Form = ("time zone", "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"");
+const TIME: Form = ("time of day", "use a 24-hour time of day such as \"02:00\"");
+const WEEKDAY: Form = ("weekday", "use \"Monday\" to \"Sunday\"");
 const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// A value that the file names by one of a few words. All that is said of the words derives from the list.
@@ -72,22 +76,15 @@ impl Validation {
     }
 
     /// A value that was read from a text, or the refusal of the text.
-    pub(super) fn read<T>(
-        &mut self,
-        value: Option<T>,
-        text: &Text,
-        key: &str,
-        what: &str,
-        remedy: &str,
-    ) -> Option<T> {
+    pub(super) fn read<T>(&mut self, value: Option<T>, text: &Text, key: &str, form: Form) -> Option<T> {
         if value.is_none() {
-            self.refuse(text, key, format!("\"{}\" is no {what}", text.get_ref()), remedy);
+            self.refuse(text, key, format!("\"{}\" is no {}", text.get_ref(), form.0), form.1);
         }
         value
     }
 
     /// A value that has to be there; its place is that of what asks for it.
-    pub(super) fn required<T, A>(
+    pub(super) fn given<T, A>(
         &mut self,
         value: Option<T>,
         at: &Spanned<A>,
@@ -113,26 +110,26 @@ impl Validation {
 
     pub(super) fn zone(&mut self, zone: &Text, key: &str) -> TimeZone {
         let value = TimeZone::get(zone.get_ref()).ok();
-        self.read(value, zone, key, "time zone", ZONE).unwrap_or(TimeZone::UTC)
+        self.read(value, zone, key, ZONE).unwrap_or(TimeZone::UTC)
     }
 
     pub(super) fn time(&mut self, time: &Text, key: &str) -> Time {
         let value = Time::strptime("%H:%M", time.get_ref()).ok();
-        self.read(value, time, key, "time of day", TIME).unwrap_or_default()
+        self.read(value, time, key, TIME).unwrap_or_default()
     }
 
     pub(super) fn weekday(&mut self, day: &Text, key: &str) -> Weekday {
         let value = weekday_named(day.get_ref());
-        self.read(value, day, key, "weekday", "use \"Monday\" to \"Sunday\"").unwrap_or(Weekday::Monday)
+        self.read(value, day, key, WEEKDAY).unwrap_or(Weekday::Monday)
     }
 
     pub(super) fn duration(&mut self, text: &Text, key: &str) -> SignedDuration {
         let value = text.get_ref().parse::<SignedDuration>().ok();
-        match self.read(value, text, key, "length of time", DURATION) {
+        match self.read(value, text, key, DURATION) {
             Some(value) if value > SignedDuration::ZERO && value <= LONGEST_DURATION => return value,
             Some(_) => {
                 let found = format!("\"{}\" is not between a second and a year", text.get_ref());
-                self.refuse(text, key, found, DURATION);
+                self.refuse(text, key, found, DURATION.1);
             }
             None => {}
         }
@@ -149,14 +146,14 @@ impl Validation {
 
     pub(super) fn count(
         &mut self,
-        number: &Spanned<u64>,
+        at: &Spanned<u64>,
         key: &str,
-        allowed: RangeInclusive<usize>,
+        range: RangeInclusive<usize>,
     ) -> Option<usize> {
-        let value = usize::try_from(*number.get_ref()).ok().filter(|value| allowed.contains(value));
+        let value = usize::try_from(*at.get_ref()).ok().filter(|value| range.contains(value));
         if value.is_none() {
-            let remedy = format!("use a number from {} to {}", allowed.start(), allowed.end());
-            self.refuse(number, key, format!("found {}", number.get_ref()), remedy);
+            let remedy = format!("use a number from {} to {}", range.start(), range.end());
+            self.refuse(at, key, format!("found {}", at.get_ref()), remedy);
         }
         value
     }
