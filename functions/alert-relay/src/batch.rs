@@ -1,52 +1,10 @@
-//! What the queue hands over: messages, each with a notice in it.
+//! The notices in the messages of the queue.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Deserialize;
 use syncwatch::notice::{Body, BodyError};
+use syncwatch::runtime::batch::Message;
 
 use crate::route::Place;
-
-/// A message of the queue, as Lambda's event source hands it over.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Record {
-    pub message_id: String,
-    pub body: String,
-}
-
-/// What Lambda's event source reads: the messages that are to be tried again. It asks for `ReportBatchItemFailures` in
-/// the event source mapping, without which Lambda deletes the whole batch.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Answer {
-    /// The messages that are to be tried again.
-    pub batch_item_failures: Vec<Failure>,
-}
-
-/// A message that is to be tried again.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Failure {
-    pub item_identifier: String,
-}
-
-impl Answer {
-    /// The answer that names these messages.
-    pub fn naming<'a>(failed: impl IntoIterator<Item = &'a str>) -> Self {
-        let name = |id: &str| Failure { item_identifier: id.to_owned() };
-        Self { batch_item_failures: failed.into_iter().map(name).collect() }
-    }
-}
-
-/// Why an event is none of ours.
-#[derive(Debug, thiserror::Error)]
-pub enum EventError {
-    #[error("the event is neither a batch of the queue (`Records`) nor {{\"task\": \"ping\"}}")]
-    Unknown,
-    /// A record lacks what every message of a queue has. Without its id nobody could ask for it again, so all of them fail.
-    #[error("the batch holds what is no message of a queue: {0}")]
-    NoMessage(#[source] serde_json::Error),
-}
 
 /// Why a message holds no notice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -61,20 +19,11 @@ pub enum Unreadable {
     NoKey,
 }
 
-/// Reads what the function was called with.
-///
-/// # Errors
-/// See [`EventError`].
-pub fn read_event(mut event: Value) -> Result<Vec<Record>, EventError> {
-    let records = event.get_mut("Records").map(Value::take).ok_or(EventError::Unknown)?;
-    serde_json::from_value(records).map_err(EventError::NoMessage)
-}
-
 /// Reads the notice in a message: within the envelope of SNS, or bare if the subscription delivers it raw.
 ///
 /// # Errors
 /// See [`Unreadable`].
-pub fn read_notice(body: &str) -> Result<Body, Unreadable> {
+fn read_notice(body: &str) -> Result<Body, Unreadable> {
     #[derive(Deserialize)]
     struct Envelope {
         #[serde(rename = "Type")]
@@ -94,9 +43,33 @@ pub fn read_notice(body: &str) -> Result<Body, Unreadable> {
     Ok(notice)
 }
 
-/// Puts notices in the order in which they are to be told: those of one key side by side, the oldest first.
-pub fn put_in_order<T>(notices: &mut [(T, Body)]) {
-    notices.sort_by(|(_, a), (_, b)| (&a.dedup_key, Place::of(a)).cmp(&(&b.dedup_key, Place::of(b))));
+/// The notices of a batch, in the order in which they are to be sent.
+#[derive(Debug)]
+pub struct Batch<'m> {
+    /// By the id of their message. Those of one key side by side, the oldest first.
+    pub notices: Vec<(&'m str, Body)>,
+    /// Messages that hold no notice. They are logged, and end as dead letters.
+    pub unreadable: Vec<&'m str>,
+}
+
+impl<'m> Batch<'m> {
+    /// Reads the messages of a batch.
+    pub fn of(messages: &'m [Message]) -> Self {
+        let mut batch = Self { notices: Vec::new(), unreadable: Vec::new() };
+        for Message { id, body, .. } in messages {
+            match read_notice(body) {
+                Ok(notice) => batch.notices.push((id, notice)),
+                Err(why) => {
+                    tracing::error!(message = %id, "not a notice, so it will end as a dead letter: {why}");
+                    batch.unreadable.push(id);
+                }
+            }
+        }
+        batch
+            .notices
+            .sort_by(|(_, a), (_, b)| (&a.dedup_key, Place::of(a)).cmp(&(&b.dedup_key, Place::of(b))));
+        batch
+    }
 }
 
 #[cfg(test)]

@@ -12,20 +12,17 @@ pub mod text;
 
 use std::collections::BTreeSet;
 
-use futures::future;
 use jiff::Timestamp;
 use serde_json::Value;
-use syncwatch::notice::Body;
-use syncwatch::pipeline::Channels;
 use syncwatch::runtime::Site;
+use syncwatch::runtime::batch::{failures, read};
 use syncwatch::runtime::env::{self, Needs};
 
-use batch::{Answer, Record, put_in_order, read_event, read_notice};
+use batch::Batch;
 use ledger::Ledger;
 use pagerduty::client::PagerDuty;
 use post::Patience;
-use relay::{Outlet, Relay, tell_all};
-use route::Channel;
+use relay::Channels;
 
 /// PagerDuty's own address (PagerDuty developer docs, Events API v2 overview).
 const PAGERDUTY: &str = "https://events.pagerduty.com";
@@ -66,65 +63,18 @@ impl App {
     /// The event is none of ours. That a notice did not reach a channel is no error here but a part of the answer, so
     /// that the queue tries that message again and no other.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        Ok(serde_json::to_value(self.relay(&read_event(event)?, now).await)?)
-    }
-
-    /// Tells every declared channel of every notice that it has not been told of.
-    async fn relay(&self, records: &[Record], now: Timestamp) -> Answer {
-        let channels = self.site.pipeline.channels;
-        if channels == Channels::default() {
-            tracing::info!(
-                messages = records.len(),
-                "no channel declared: pipeline.toml has neither channels.pagerduty nor channels.chat"
-            );
-            return Answer::default();
-        }
-        let mut failed = BTreeSet::new();
-        let mut notices: Vec<(&str, Body)> = Vec::new();
-        for Record { message_id, body } in records {
-            match read_notice(body) {
-                Ok(notice) => notices.push((message_id, notice)),
-                Err(why) => {
-                    tracing::error!(message = %message_id, "no notice, so it will end as a dead letter: {why}");
-                    failed.insert(message_id.as_str());
-                }
-            }
-        }
-        put_in_order(&mut notices);
-        let begun = tokio::time::Instant::now();
-        // Channels do not wait for each other: what is wrong with one keeps nobody from being told by the other.
-        let told = future::join_all(Channel::ALL.into_iter().filter_map(|channel| {
-            let lowest = channel.lowest(channels)?;
-            let relay = Relay {
-                channel,
-                lowest,
-                ledger: &self.ledger,
-                outlet: self.outlet(channel),
-                patience: self.patience,
-                until: begun + self.patience.batch,
-                now,
-            };
-            Some(tell_all(relay, &notices))
-        }));
-        failed.extend(told.await.into_iter().flatten());
-        let answer = Answer::naming(failed);
-        let failed = answer.batch_item_failures.len();
-        tracing::info!(messages = records.len(), failed, "batch done");
-        answer
-    }
-
-    fn outlet(&self, channel: Channel) -> Outlet<'_> {
-        let (secrets, patience) = (&self.site.secrets, self.patience);
-        match channel {
-            Channel::PagerDuty => {
-                let secret = self.site.setting(env::PAGERDUTY_SECRET);
-                Outlet::PagerDuty { client: &self.pagerduty, secrets, secret }
-            }
-            Channel::Chat => {
-                let secret = self.site.setting(env::CHAT_SECRET);
-                Outlet::Chat { http: &self.site.sdk().http, secrets, secret, patience }
-            }
-        }
+        let messages = read(&event)?;
+        let batch = Batch::of(&messages);
+        let channels = Channels {
+            site: &self.site,
+            ledger: &self.ledger,
+            pagerduty: &self.pagerduty,
+            patience: self.patience,
+        };
+        let sent = channels.send(&batch, now).await;
+        let failed: BTreeSet<&str> = batch.unreadable.into_iter().chain(sent).collect();
+        tracing::info!(messages = messages.len(), failed = failed.len(), "batch done");
+        Ok(failures(failed))
     }
 }
 

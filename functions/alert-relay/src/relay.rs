@@ -2,12 +2,16 @@
 
 use anyhow::Context as _;
 use backon::BackoffBuilder as _;
+use futures::future;
 use jiff::Timestamp;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
 use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
+use syncwatch::pipeline;
+use syncwatch::runtime::{Site, env};
 use tokio::time::Instant;
 
+use crate::batch::Batch;
 use crate::chat;
 use crate::chat::client::Webhook;
 use crate::key::{self, Fingerprint, KeyError, RoutingKey};
@@ -37,6 +41,57 @@ pub enum Outlet<'a> {
     Chat { http: &'a reqwest::Client, secrets: &'a SecretStore, secret: &'a str, patience: Patience },
 }
 
+/// The channels that a pipeline may declare, and what they are reached by.
+#[derive(Debug)]
+pub struct Channels<'a> {
+    pub site: &'a Site,
+    pub ledger: &'a Ledger,
+    pub pagerduty: &'a PagerDuty,
+    pub patience: Patience,
+}
+
+impl<'a> Channels<'a> {
+    /// Sends every notice through every declared channel that has not had it. Answers with the messages to be tried again.
+    pub async fn send<'m>(&self, batch: &Batch<'m>, now: Timestamp) -> Vec<&'m str> {
+        let begun = Instant::now();
+        let declared = self.site.pipeline.channels;
+        if declared == pipeline::Channels::default() {
+            tracing::info!(
+                "no channel declared: pipeline.toml has neither channels.pagerduty nor channels.chat"
+            );
+        }
+        // Channels do not wait for each other: one that fails does not hold back the other.
+        let sent = Channel::ALL.into_iter().filter_map(|channel| {
+            let relay = Relay {
+                channel,
+                lowest: channel.lowest(declared)?,
+                ledger: self.ledger,
+                outlet: self.outlet(channel),
+                patience: self.patience,
+                until: begun + self.patience.batch,
+                now,
+            };
+            Some(tell_all(relay, &batch.notices))
+        });
+        future::join_all(sent).await.into_iter().flatten().collect()
+    }
+
+    fn outlet(&self, channel: Channel) -> Outlet<'a> {
+        let (site, patience) = (self.site, self.patience);
+        let secrets = &site.secrets;
+        match channel {
+            Channel::PagerDuty => {
+                let secret = site.setting(env::PAGERDUTY_SECRET);
+                Outlet::PagerDuty { client: self.pagerduty, secrets, secret }
+            }
+            Channel::Chat => {
+                let secret = site.setting(env::CHAT_SECRET);
+                Outlet::Chat { http: &site.sdk().http, secrets, secret, patience }
+            }
+        }
+    }
+}
+
 /// What became of a notice at a channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outcome {
@@ -46,7 +101,7 @@ enum Outcome {
 
 /// Tells the channel of these notices, in this order, one after the other: a vendor that limits its callers is asked by
 /// one at a time. Answers which failed, by what they are named with; each was logged.
-pub async fn tell_all<'n>(relay: Relay<'_>, notices: &'n [(&'n str, Body)]) -> Vec<&'n str> {
+pub async fn tell_all<'n>(relay: Relay<'_>, notices: &[(&'n str, Body)]) -> Vec<&'n str> {
     let channel = relay.channel;
     let mut failed = Vec::new();
     // Once the channel itself is known to be in trouble, the rest of the batch is left to the next try.

@@ -3,7 +3,7 @@
 //! Read leniently: unknown fields are ignored, ids may be numbers or texts, events that nobody announced are kept.
 //! `message` and `details` of an alert quote records and are never kept.
 
-use std::fmt;
+use std::mem::discriminant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -48,34 +48,30 @@ pub enum Completed {
 }
 
 impl Event {
+    /// Census's words, each with its event.
+    const WORDS: [(&'static str, Self); 7] = [
+        ("sync.triggered", Self::Triggered),
+        ("sync.started", Self::Started),
+        ("sync.completed", Self::Completed(Completed::Unsaid)),
+        ("sync.success", Self::Success),
+        ("sync.failed", Self::Failed),
+        ("sync.alert.raised", Self::AlertRaised),
+        ("sync.alert.resolved", Self::AlertResolved),
+    ];
+
     fn read(word: &str, status: Option<&str>) -> Option<Self> {
-        Some(match word {
-            "sync.triggered" => Self::Triggered,
-            "sync.started" => Self::Started,
-            "sync.completed" => Self::Completed(match status {
-                Some("ok") => Completed::Ok,
-                Some("emergency") => Completed::Emergency,
-                _ => Completed::Unsaid,
-            }),
-            "sync.success" => Self::Success,
-            "sync.failed" => Self::Failed,
-            "sync.alert.raised" => Self::AlertRaised,
-            "sync.alert.resolved" => Self::AlertResolved,
-            _ => return None,
+        let (_, event) = Self::WORDS.into_iter().find(|(known, _)| *known == word)?;
+        Some(match (event, status) {
+            (Self::Completed(_), Some("ok")) => Self::Completed(Completed::Ok),
+            (Self::Completed(_), Some("emergency")) => Self::Completed(Completed::Emergency),
+            _ => event,
         })
     }
 
     /// Census's word for it.
     pub fn word(self) -> &'static str {
-        match self {
-            Self::Triggered => "sync.triggered",
-            Self::Started => "sync.started",
-            Self::Completed(_) => "sync.completed",
-            Self::Success => "sync.success",
-            Self::Failed => "sync.failed",
-            Self::AlertRaised => "sync.alert.raised",
-            Self::AlertResolved => "sync.alert.resolved",
-        }
+        let is_it = |event: &Self| discriminant(event) == discriminant(&self);
+        Self::WORDS.iter().find(|(_, event)| is_it(event)).map_or("", |(word, _)| word)
     }
 
     /// Whether it says that the run has ended. An alert may be raised while a run still works.
@@ -124,30 +120,20 @@ pub enum Parsed {
 }
 
 /// Why a message can never be handled. Holds nothing of its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Poison {
     /// It is not what the intake writes: somebody else wrote to the queue, or the two are of different versions.
+    #[error("not a {SCHEMA} of webhook-intake")]
     NotOurs,
-    /// Census signed it, but it is no JSON object.
+    #[error("the body is no JSON object")]
     NotJson,
-    /// Census signed it, but this field is missing, or is not what it is documented to be.
+    /// This field is missing, or is not what it is documented to be.
+    #[error("the body has no usable `{0}`")]
     Lacks(&'static str),
-    /// Census signed it, but knows no such run.
+    #[error("Census knows no such run")]
     UnknownRun,
-    /// Census signed it, but the run is one of another sync.
+    #[error("the run is one of another sync")]
     RunOfAnotherSync,
-}
-
-impl fmt::Display for Poison {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotOurs => write!(f, "not a {SCHEMA} of webhook-intake"),
-            Self::NotJson => f.write_str("the body is no JSON object"),
-            Self::Lacks(field) => write!(f, "the body has no usable `{field}`"),
-            Self::UnknownRun => f.write_str("Census knows no such run"),
-            Self::RunOfAnotherSync => f.write_str("the run is one of another sync"),
-        }
-    }
 }
 
 /// The message for the queue: the body as it was signed, and when it came.

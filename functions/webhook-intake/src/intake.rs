@@ -56,10 +56,10 @@ impl Intake {
     /// # Errors
     /// The event is unknown, or the secret is not one to verify with; names it and the remedy.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        let request = Request::read(event)?;
+        let request = Request::read(&event)?;
         let answer = self.receive(&request, now).await?;
         answer.log(request.source_ip.as_deref());
-        metrics::emit(&self.pipeline.name, now, &[(answer.metric(), 1)]);
+        metrics::emit(&self.pipeline.name, now, &[(answer.summary().1, 1)]);
         Ok(answer.to_http())
     }
 
@@ -89,33 +89,22 @@ impl Intake {
 }
 
 impl Answer {
-    fn status(&self) -> u16 {
+    /// The status, the metric that counts it, and what it is called in the log.
+    fn summary(&self) -> (u16, Metric, &'static str) {
         match self {
-            Self::Decided(Verdict::Accepted { .. } | Verdict::UnknownSync { .. }) => 202,
-            Self::Decided(Verdict::Refused(refusal)) => refusal.status(),
-            Self::TryAgain { .. } => 503,
+            Self::Decided(Verdict::Accepted { .. }) => (202, Metric::Webhooks, "accepted"),
+            Self::Decided(Verdict::UnknownSync { .. }) => (202, Metric::Webhooks, "unknown-sync"),
+            Self::Decided(Verdict::Refused(refusal)) => {
+                let (status, name) = refusal.status_and_name();
+                (status, Metric::RefusedWebhooks, name)
+            }
+            Self::TryAgain { .. } => (503, Metric::Webhooks, "try-again"),
         }
     }
 
-    fn metric(&self) -> Metric {
-        match self {
-            Self::Decided(Verdict::Refused(_)) => Metric::RefusedWebhooks,
-            Self::Decided(_) | Self::TryAgain { .. } => Metric::Webhooks,
-        }
-    }
-
-    /// What counts in the log: one line for each request, by its `outcome`.
-    fn outcome(&self) -> String {
-        match self {
-            Self::Decided(Verdict::Accepted { .. }) => "accepted".to_owned(),
-            Self::Decided(Verdict::UnknownSync { .. }) => "unknown-sync".to_owned(),
-            Self::Decided(Verdict::Refused(refusal)) => refusal.to_string(),
-            Self::TryAgain { .. } => "try-again".to_owned(),
-        }
-    }
-
+    /// One line for each request, counted by its `outcome`.
     fn log(&self, source_ip: Option<&str>) {
-        let (status, outcome) = (self.status(), self.outcome());
+        let (status, _, outcome) = self.summary();
         let nothing = Glimpse::default();
         let about = match self {
             Self::Decided(Verdict::Accepted { about, .. } | Verdict::UnknownSync { about })
@@ -136,7 +125,8 @@ impl Answer {
 
     /// The answer as a Function URL takes it. It tells a stranger nothing that the status does not.
     fn to_http(&self) -> Value {
-        let said = match self.status() {
+        let (status, ..) = self.summary();
+        let said = match status {
             202 => "accepted",
             503 => "try again",
             _ => "refused",
@@ -149,7 +139,7 @@ impl Answer {
             _ => json!({ "content-type": "application/json" }),
         };
         json!({
-            "statusCode": self.status(),
+            "statusCode": status,
             "headers": headers,
             "body": json!({ "status": said }).to_string(),
         })

@@ -9,6 +9,7 @@ use syncwatch::observation::{Run, RunHistory, RunId, SyncObservation};
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::Sync;
 
+use crate::delivery::Delivery;
 use crate::triage::Hint;
 
 /// What was read of a sync.
@@ -43,17 +44,14 @@ pub(crate) async fn read(
     census: &Client,
     sampler: &Sampler<'_>,
     declared: &Sync,
-    hints: &[Hint],
+    hints: &[Hint<Delivery>],
     waits: &[Duration],
 ) -> Result<Reading, Error> {
     let sync_id = declared.id;
     let (sync, mut history) = future::try_join(census.get_sync(sync_id), census.newest_runs(sync_id)).await?;
-    let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.delivery.run_id).collect();
-    let ended: Vec<RunId> = hints
-        .iter()
-        .filter(|hint| hint.delivery.event.says_ended())
-        .map(|hint| hint.delivery.run_id)
-        .collect();
+    let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.says.run_id).collect();
+    let ended: Vec<RunId> =
+        hints.iter().filter(|hint| hint.says.event.says_ended()).map(|hint| hint.says.run_id).collect();
     // Runs that the page does not show, read one by one.
     let mut others: BTreeMap<RunId, Option<Run>> = BTreeMap::new();
     for id in named.iter().filter(|id| on_page(&history, **id).is_none()) {

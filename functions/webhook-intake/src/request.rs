@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// One HTTP request. Nothing in it has been believed yet.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,65 +31,35 @@ impl fmt::Debug for Request {
 }
 
 /// The event is no HTTP request: something else than the Function URL invoked the function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the event is neither a request of a Function URL (payload 2.0) nor {{\"task\": \"ping\"}}; invoke the function \
+     through its URL"
+)]
 pub struct NotARequest;
-
-impl fmt::Display for NotARequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the event is neither a request of a Function URL (payload 2.0) nor {\"task\": \"ping\"}; invoke the \
-             function through its URL",
-        )
-    }
-}
-
-impl std::error::Error for NotARequest {}
 
 impl Request {
     /// Reads an event.
     ///
     /// # Errors
     /// It has no `requestContext.http.method`, or one of its parts is of another type than documented.
-    pub fn read(event: Value) -> Result<Self, NotARequest> {
-        // serde's error may quote what it found, so it is not kept.
-        let payload: Payload = serde_json::from_value(event).map_err(|_| NotARequest)?;
-        let http = payload.request_context.http;
-        let text = |(name, value): (String, Value)| match value {
-            Value::String(value) => Some((name, value)),
-            _ => None,
+    pub fn read(event: &Value) -> Result<Self, NotARequest> {
+        let at = |path: &str| event.pointer(path).filter(|value| !value.is_null());
+        let text = |path: &str| {
+            let text = at(path).map(|value| value.as_str().map(str::to_owned).ok_or(NotARequest));
+            text.transpose()
         };
+        let headers = at("/headers").map(|headers| headers.as_object().ok_or(NotARequest)).transpose()?;
+        let header = |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
         Ok(Self {
-            method: http.method,
-            path: payload.raw_path.or(http.path).unwrap_or_default(),
-            headers: payload.headers.unwrap_or_default().into_iter().filter_map(text).collect(),
-            body: payload.body.unwrap_or_default(),
-            is_base64: payload.is_base64_encoded.unwrap_or(false),
-            source_ip: http.source_ip,
+            method: text("/requestContext/http/method")?.ok_or(NotARequest)?,
+            path: text("/rawPath")?.or(text("/requestContext/http/path")?).unwrap_or_default(),
+            headers: headers.into_iter().flatten().filter_map(header).collect(),
+            body: text("/body")?.unwrap_or_default(),
+            is_base64: at("/isBase64Encoded").map_or(Ok(false), |flag| flag.as_bool().ok_or(NotARequest))?,
+            source_ip: text("/requestContext/http/sourceIp")?,
         })
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Payload {
-    raw_path: Option<String>,
-    request_context: Context,
-    headers: Option<Map<String, Value>>,
-    body: Option<String>,
-    is_base64_encoded: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Context {
-    http: Http,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Http {
-    method: String,
-    path: Option<String>,
-    source_ip: Option<String>,
 }
 
 #[cfg(test)]
@@ -102,15 +71,21 @@ mod tests {
     #[test]
     fn only_what_is_needed_of_a_payload_is_asked_of_it() {
         let least = json!({ "requestContext": { "http": { "method": "GET" } } });
-        let request = Request::read(least).unwrap();
+        let request = Request::read(&least).unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str(), request.body.as_str()), ("GET", "", ""));
         let nulls = json!({
             "requestContext": { "http": { "method": "GET", "path": "/p", "sourceIp": null } },
             "rawPath": null, "headers": null, "body": null, "isBase64Encoded": null, "cookies": ["a"],
         });
-        assert_eq!(Request::read(nulls).unwrap().path, "/p");
-        for other in [json!({}), json!([]), json!({ "Records": [] }), json!({ "requestContext": {} })] {
-            assert_eq!(Request::read(other), Err(NotARequest));
+        assert_eq!(Request::read(&nulls).unwrap().path, "/p");
+        for other in [
+            json!({}),
+            json!([]),
+            json!({ "Records": [] }),
+            json!({ "requestContext": {} }),
+            json!({ "requestContext": { "http": { "method": "GET" } }, "body": 1 }),
+        ] {
+            assert_eq!(Request::read(&other), Err(NotARequest));
         }
     }
 
@@ -121,6 +96,6 @@ mod tests {
             "headers": { "x-signature": "hunter2" },
             "body": "hunter2",
         });
-        assert!(!format!("{:?}", Request::read(event).unwrap()).contains("hunter2"));
+        assert!(!format!("{:?}", Request::read(&event).unwrap()).contains("hunter2"));
     }
 }

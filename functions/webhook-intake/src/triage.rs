@@ -1,92 +1,16 @@
 //! Sorts a batch of messages: what can be settled at once, and what has to be looked at, sync by sync. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use syncwatch::observation::SyncId;
 use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::runtime::batch::{self, Message};
 
 use crate::delivery::{Delivery, Parsed, Poison, UnknownEvent, parse};
 
 /// How often SQS hands out a message before it goes to the dead-letter queue; `max_receives` of `infra/functions.json`.
 pub const MAX_RECEIVES: u32 = 5;
-
-/// One message of the queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
-    /// The id by which SQS is told of failures.
-    pub id: String,
-    pub body: String,
-    /// How often it was handed out, this time included.
-    pub receives: u32,
-}
-
-/// The event cannot be answered message by message, so all of it has to be tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotABatch;
-
-impl fmt::Display for NotABatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the event is neither a batch of SQS with a `messageId` in each record nor {\"task\": \"ping\"}; invoke the \
-             function through its queue",
-        )
-    }
-}
-
-impl std::error::Error for NotABatch {}
-
-impl Message {
-    /// Reads the event of an SQS event source.
-    ///
-    /// # Errors
-    /// It is none, or a record has no id: to SQS an answer with a wrong id is a failure of all, and one without it a
-    /// success.
-    pub fn batch(event: Value) -> Result<Vec<Self>, NotABatch> {
-        // serde's error may quote what it found, so it is not kept.
-        let batch: Batch = serde_json::from_value(event).map_err(|_| NotABatch)?;
-        batch.records.into_iter().map(Record::message).collect()
-    }
-
-    /// Whether this is the last time but one at the most that the message is handed out. The one is kept in hand for a
-    /// crash.
-    pub fn is_on_its_last_try(&self) -> bool {
-        self.receives >= MAX_RECEIVES - 1
-    }
-}
-
-#[derive(Deserialize)]
-struct Batch {
-    #[serde(rename = "Records")]
-    records: Vec<Record>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    message_id: String,
-    body: Option<String>,
-    attributes: Option<HashMap<String, Value>>,
-}
-
-impl Record {
-    fn message(self) -> Result<Message, NotABatch> {
-        if self.message_id.is_empty() {
-            return Err(NotABatch);
-        }
-        // SQS sends the number as a text.
-        let count = |value: &Value| value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
-        let receives =
-            self.attributes.as_ref().and_then(|all| all.get("ApproximateReceiveCount")).and_then(count);
-        Ok(Message {
-            id: self.message_id,
-            body: self.body.unwrap_or_default(),
-            receives: receives.and_then(|count| count.try_into().ok()).unwrap_or(1),
-        })
-    }
-}
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,22 +49,38 @@ impl Fate {
     }
 }
 
-/// A delivery that has to be looked at, with every message of the batch that is a copy of it.
+/// A delivery that has to be looked at or an event that is only kept, with every message of the batch that is a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hint {
-    pub delivery: Delivery,
+pub struct Hint<T> {
+    pub says: T,
+    /// What is the same in every copy.
+    pub key: String,
     /// The first of the messages that say it.
     pub message: Message,
     pub copies: Vec<Message>,
 }
 
-/// An event that nobody announced, with every message of the batch that is a copy of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Kept {
-    pub event: UnknownEvent,
-    /// The first of the messages that say it.
-    pub message: Message,
-    pub copies: Vec<Message>,
+impl<T> Hint<T> {
+    fn add(hints: &mut Vec<Self>, seen: &mut HashMap<String, usize>, key: String, says: T, message: Message) {
+        let place = *seen.entry(key.clone()).or_insert(hints.len());
+        match hints.get_mut(place) {
+            Some(hint) => hint.copies.push(message),
+            None => hints.push(Self { says, key, message, copies: Vec::new() }),
+        }
+    }
+
+    fn take_duplicates(hints: &mut Vec<Self>, handled: &HashSet<String>) -> Vec<(Message, Fate)> {
+        let duplicates = hints.extract_if(.., |hint| handled.contains(&hint.key));
+        duplicates.flat_map(|hint| hint.settle(&Fate::Duplicate)).collect()
+    }
+
+    /// The fates of the message and its copies. A copy of what has to be tried again is tried again with it; a copy of
+    /// what is done is a duplicate.
+    pub fn settle(&self, fate: &Fate) -> Vec<(Message, Fate)> {
+        let of_copy = if fate.is_failure() { fate } else { &Fate::Duplicate };
+        let copies = self.copies.iter().map(|copy| (copy.clone(), of_copy.clone()));
+        std::iter::once((self.message.clone(), fate.clone())).chain(copies).collect()
+    }
 }
 
 /// A sorted batch.
@@ -148,9 +88,9 @@ pub struct Kept {
 pub struct Triage {
     pub settled: Vec<(Message, Fate)>,
     /// Deliveries to be looked at, each once.
-    pub hints: Vec<Hint>,
+    pub hints: Vec<Hint<Delivery>>,
     /// Events that are only to be kept, each once.
-    pub kept: Vec<Kept>,
+    pub kept: Vec<Hint<UnknownEvent>>,
 }
 
 impl Triage {
@@ -170,18 +110,10 @@ impl Triage {
                     triage.settled.push((message, Fate::UnknownSync));
                 }
                 Ok(Parsed::Known(delivery)) => {
-                    let place = *seen.entry(delivery.key()).or_insert(triage.hints.len());
-                    match triage.hints.get_mut(place) {
-                        Some(hint) => hint.copies.push(message),
-                        None => triage.hints.push(Hint { delivery, message, copies: Vec::new() }),
-                    }
+                    Hint::add(&mut triage.hints, &mut seen, delivery.key(), delivery, message);
                 }
                 Ok(Parsed::Unknown(event)) => {
-                    let place = *seen.entry(event.key()).or_insert(triage.kept.len());
-                    match triage.kept.get_mut(place) {
-                        Some(kept) => kept.copies.push(message),
-                        None => triage.kept.push(Kept { event, message, copies: Vec::new() }),
-                    }
+                    Hint::add(&mut triage.kept, &mut seen, event.key(), event, message);
                 }
             }
         }
@@ -190,51 +122,30 @@ impl Triage {
 
     /// The keys of all that is not settled.
     pub fn keys(&self) -> Vec<String> {
-        let hints = self.hints.iter().map(|hint| hint.delivery.key());
-        hints.chain(self.kept.iter().map(|kept| kept.event.key())).collect()
+        let hints = self.hints.iter().map(|hint| &hint.key);
+        hints.chain(self.kept.iter().map(|kept| &kept.key)).cloned().collect()
     }
 
     /// Settles what was handled before.
     pub fn settle_duplicates(&mut self, handled: &HashSet<String>) {
-        let mut settled = Vec::new();
-        self.hints.retain(|hint| {
-            let duplicate = handled.contains(&hint.delivery.key());
-            if duplicate {
-                settled.push(settle(&hint.message, &hint.copies, &Fate::Duplicate));
-            }
-            !duplicate
-        });
-        self.kept.retain(|kept| {
-            let duplicate = handled.contains(&kept.event.key());
-            if duplicate {
-                settled.push(settle(&kept.message, &kept.copies, &Fate::Duplicate));
-            }
-            !duplicate
-        });
-        self.settled.extend(settled.into_iter().flatten());
+        self.settled.extend(Hint::take_duplicates(&mut self.hints, handled));
+        self.settled.extend(Hint::take_duplicates(&mut self.kept, handled));
     }
 
     /// The hints by the sync that they are about: each sync is looked at once, however many they are.
-    pub fn by_sync(hints: Vec<Hint>, pipeline: &Pipeline) -> Vec<(&Sync, Vec<Hint>)> {
-        let mut groups: BTreeMap<SyncId, Vec<Hint>> = BTreeMap::new();
+    pub fn by_sync(hints: Vec<Hint<Delivery>>, pipeline: &Pipeline) -> Vec<(&Sync, Vec<Hint<Delivery>>)> {
+        let mut groups: BTreeMap<SyncId, Vec<Hint<Delivery>>> = BTreeMap::new();
         for hint in hints {
-            groups.entry(hint.delivery.sync_id).or_default().push(hint);
+            groups.entry(hint.says.sync_id).or_default().push(hint);
         }
         groups.into_iter().filter_map(|(id, hints)| Some((pipeline.sync_by_id(id)?, hints))).collect()
     }
 }
 
-/// The fates of a message and its copies. A copy of what has to be tried again is tried again with it; a copy of what is
-/// done is a duplicate.
-pub fn settle(message: &Message, copies: &[Message], fate: &Fate) -> Vec<(Message, Fate)> {
-    let of_copy = if fate.is_failure() { fate.clone() } else { Fate::Duplicate };
-    let copies = copies.iter().map(|copy| (copy.clone(), of_copy.clone()));
-    std::iter::once((message.clone(), fate.clone())).chain(copies).collect()
-}
-
 /// The fate of a message whose sync could not be read.
 pub fn unread(message: &Message, why: &str) -> Fate {
-    if message.is_on_its_last_try() {
+    // The last try but one at the latest: one is kept in hand for a crash.
+    if message.receives >= MAX_RECEIVES - 1 {
         Fate::LeftToPoll(Left::Unread(why.to_owned()))
     } else {
         Fate::Failed(why.to_owned())
@@ -244,21 +155,13 @@ pub fn unread(message: &Message, why: &str) -> Fate {
 /// How many messages met which fate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// See [`Fate::Handled`].
     pub handled: usize,
-    /// See [`Fate::Late`].
     pub late: usize,
-    /// See [`Fate::Duplicate`].
     pub duplicates: usize,
-    /// See [`Fate::UnknownSync`].
     pub unknown_syncs: usize,
-    /// See [`Fate::UnknownEvent`].
     pub unknown_events: usize,
-    /// See [`Fate::LeftToPoll`].
     pub left_to_poll: usize,
-    /// See [`Fate::Poison`].
     pub poison: usize,
-    /// See [`Fate::Failed`].
     pub failed: usize,
 }
 
@@ -282,12 +185,10 @@ impl Counts {
     }
 }
 
-/// The answer for SQS: which messages it is to hand out again. Needs `ReportBatchItemFailures` on the event source; without
-/// it, SQS takes any answer for a success of all.
+/// The answer for SQS: which messages it is to hand out again.
 pub fn answer(settled: &[(Message, Fate)]) -> Value {
     let failed = settled.iter().filter(|(_, fate)| fate.is_failure());
-    let items: Vec<Value> = failed.map(|(message, _)| json!({ "itemIdentifier": message.id })).collect();
-    json!({ "batchItemFailures": items })
+    batch::failures(failed.map(|(message, _)| message.id.as_str()))
 }
 
 #[cfg(test)]

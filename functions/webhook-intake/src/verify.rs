@@ -4,8 +4,6 @@
 //! webhooks"). So there is no window outside of which a replay could be refused. A replay is harmless here: a delivery
 //! says only where to look, it is remembered once it was handled, and what is seen is judged as it is now.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -73,32 +71,18 @@ impl Refusal {
         Self::WrongSignature,
     ];
 
-    /// The HTTP status with which it is answered.
-    pub fn status(self) -> u16 {
+    /// The HTTP status with which it is answered, and its name in the log.
+    pub fn status_and_name(self) -> (u16, &'static str) {
         match self {
-            Self::GarbledBody => 400,
-            Self::NoSignature | Self::SeveralSignatures | Self::GarbledSignature | Self::WrongSignature => {
-                401
-            }
-            Self::UnknownPath => 404,
-            Self::MethodNotAllowed => 405,
-            Self::TooLarge => 413,
+            Self::UnknownPath => (404, "unknown-path"),
+            Self::MethodNotAllowed => (405, "method-not-allowed"),
+            Self::TooLarge => (413, "too-large"),
+            Self::NoSignature => (401, "no-signature"),
+            Self::SeveralSignatures => (401, "several-signatures"),
+            Self::GarbledSignature => (401, "garbled-signature"),
+            Self::GarbledBody => (400, "garbled-body"),
+            Self::WrongSignature => (401, "wrong-signature"),
         }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::UnknownPath => "unknown-path",
-            Self::MethodNotAllowed => "method-not-allowed",
-            Self::TooLarge => "too-large",
-            Self::NoSignature => "no-signature",
-            Self::SeveralSignatures => "several-signatures",
-            Self::GarbledSignature => "garbled-signature",
-            Self::GarbledBody => "garbled-body",
-            Self::WrongSignature => "wrong-signature",
-        })
     }
 }
 

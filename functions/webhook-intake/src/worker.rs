@@ -14,12 +14,13 @@ use syncwatch::observation::Unread;
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::Sync;
 use syncwatch::round::Round;
+use syncwatch::runtime::batch::{self, Message};
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, metrics};
 
-use crate::delivery::{Delivery, Poison};
+use crate::delivery::{Delivery, Poison, UnknownEvent};
 use crate::observe::{self, Reading, Seen};
-use crate::triage::{Counts, Fate, Hint, Kept, Left, Message, Triage, answer, settle, unread};
+use crate::triage::{Counts, Fate, Hint, Left, Triage, answer, unread};
 
 /// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
 pub const READING_LIMIT: Duration = Duration::from_secs(15);
@@ -66,7 +67,7 @@ impl Default for Patience {
 /// A sync that was read and judged, and what the deliveries about it come to unless acting failed.
 struct Judged {
     findings: Vec<Finding>,
-    hints: Vec<(Hint, Fate)>,
+    hints: Vec<(Hint<Delivery>, Fate)>,
     /// Why some of the findings had no effect.
     failures: Vec<String>,
 }
@@ -90,7 +91,7 @@ impl Worker {
     /// # Errors
     /// The event is unknown. Whatever fails for some messages only is part of the answer.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        let messages = Message::batch(event)?;
+        let messages = batch::read(&event)?;
         // Boxed: the compiler gives up on a future of this depth.
         let settled = Box::pin(self.handle(messages, now)).await;
         Ok(answer(&settled))
@@ -117,11 +118,10 @@ impl Worker {
 
         let hints = judged.iter().flat_map(|judged| judged.hints.iter().map(|hint| (hint, &judged.failures)));
         let concluded = hints.map(async |((hint, fate), failures)| {
-            let fate = self.conclude(&hint.delivery, fate.clone(), failures, now).await;
-            settle(&hint.message, &hint.copies, &fate)
+            let fate = self.conclude(&hint.says, fate.clone(), failures, now).await;
+            hint.settle(&fate)
         });
-        let kept =
-            kept.iter().map(async |kept| settle(&kept.message, &kept.copies, &self.keep(kept, now).await));
+        let kept = kept.iter().map(async |kept| kept.settle(&self.keep(kept, now).await));
         let (concluded, kept) = future::join(future::join_all(concluded), future::join_all(kept)).await;
         settled.extend(concluded.into_iter().chain(kept).flatten());
         report(settled, findings, notices)
@@ -131,7 +131,7 @@ impl Worker {
     /// to nothing is settled.
     async fn look(
         &self,
-        hints: Vec<Hint>,
+        hints: Vec<Hint<Delivery>>,
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
     ) -> (Vec<Judged>, usize) {
@@ -160,7 +160,7 @@ impl Worker {
     /// Reads and judges each sync once. What could not be read is settled.
     async fn judge(
         &self,
-        groups: Vec<(&Sync, Vec<Hint>)>,
+        groups: Vec<(&Sync, Vec<Hint<Delivery>>)>,
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
     ) -> Vec<Judged> {
@@ -191,8 +191,8 @@ impl Worker {
                 Ok(Ok(reading)) => {
                     let findings =
                         judge_sync(&reading.observation, sync, &self.site.pipeline.objectives, now);
-                    let fate = |hint: Hint| {
-                        let fate = fate(&hint.delivery, &reading);
+                    let fate = |hint: Hint<Delivery>| {
+                        let fate = fate(&hint.says, &reading);
                         (hint, fate)
                     };
                     let hints = hints.into_iter().map(fate).collect();
@@ -236,15 +236,15 @@ impl Worker {
     }
 
     /// Keeps an event that nobody announced.
-    async fn keep(&self, kept: &Kept, now: Timestamp) -> Fate {
-        let event = &kept.event;
+    async fn keep(&self, kept: &Hint<UnknownEvent>, now: Timestamp) -> Fate {
+        let event = &kept.says;
         let figures = [
             ("sync", event.sync_id.map(|sync| sync.to_string())),
             ("run", event.run_id.map(|run| run.to_string())),
             ("unknown_event", Some(event.word.clone())),
             ("received_at", Some(event.received_at.to_string())),
         ];
-        self.record(&event.key(), figures, now).await.map_or_else(Fate::Failed, |()| Fate::UnknownEvent)
+        self.record(&kept.key, figures, now).await.map_or_else(Fate::Failed, |()| Fate::UnknownEvent)
     }
 
     async fn record<const N: usize>(
@@ -269,16 +269,16 @@ fn fate(delivery: &Delivery, reading: &Reading) -> Fate {
     }
 }
 
-fn unread_all(hints: &[Hint], why: &str) -> Vec<(Message, Fate)> {
+fn unread_all(hints: &[Hint<Delivery>], why: &str) -> Vec<(Message, Fate)> {
     // Each message has tries of its own.
     let messages = hints.iter().flat_map(|hint| std::iter::once(&hint.message).chain(&hint.copies));
     messages.map(|message| (message.clone(), unread(message, why))).collect()
 }
 
-fn fail_all(hints: &[Hint], kept: &[Kept], why: &str) -> Vec<(Message, Fate)> {
+fn fail_all(hints: &[Hint<Delivery>], kept: &[Hint<UnknownEvent>], why: &str) -> Vec<(Message, Fate)> {
     let fate = Fate::Failed(why.to_owned());
-    let hints = hints.iter().flat_map(|hint| settle(&hint.message, &hint.copies, &fate));
-    hints.chain(kept.iter().flat_map(|kept| settle(&kept.message, &kept.copies, &fate))).collect()
+    let hints = hints.iter().flat_map(|hint| hint.settle(&fate));
+    hints.chain(kept.iter().flat_map(|kept| kept.settle(&fate))).collect()
 }
 
 /// Logs what became of a batch: one line of counts, and one for each reason to look closer.

@@ -16,6 +16,7 @@ mod window;
 use std::fmt;
 
 use jiff::SignedDuration;
+use serde::Deserialize;
 
 use crate::finding::{Check, Severity};
 use crate::sql::ParameterValue;
@@ -51,7 +52,8 @@ pub struct Condition {
 }
 
 /// A value that is declared in `pipeline.toml`; always bound, never pasted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
 pub enum Literal {
     Text(String),
     Integer(i64),

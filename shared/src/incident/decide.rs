@@ -319,9 +319,7 @@ fn newly_unhealthy(
     incident.course.sequence = 0;
     incident.state = State::Held;
     if let Some(silence) = at.silence {
-        incident.hold = Some(Hold::Silence { id: silence.id.clone() });
-        incident.course.held_back = 1;
-        incident.course.held_severity = Some(told.severity);
+        hold_back(&mut incident, silence, told.severity);
         return note(NoteReason::Silenced, incident, stored);
     }
     if let Some(cause) = at.cause {
@@ -372,7 +370,7 @@ fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> D
     told.onto(&mut incident);
     incident.course.seen.push(true);
     if let Some(silence) = at.silence {
-        return match hold_back(&mut incident, held, silence, told.severity) {
+        return match hold_back(&mut incident, silence, told.severity) {
             true => note(NoteReason::Silenced, incident, Some(held)),
             false => still_reporting(RestReason::Silenced, incident, held, at),
         };
@@ -388,9 +386,9 @@ fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> D
 }
 
 /// Counts a notice that a silence holds back, unless it has counted one of that severity before; whether it did.
-fn hold_back(incident: &mut Incident, before: &Incident, silence: &Silence, severity: Severity) -> bool {
-    let same = matches!(&before.hold, Some(Hold::Silence { id }) if *id == silence.id);
-    if same && before.course.held_severity.is_some_and(|counted| severity <= counted) {
+fn hold_back(incident: &mut Incident, silence: &Silence, severity: Severity) -> bool {
+    let same = matches!(&incident.hold, Some(Hold::Silence { id }) if *id == silence.id);
+    if same && incident.course.held_severity.is_some_and(|counted| severity <= counted) {
         return false;
     }
     incident.hold = Some(Hold::Silence { id: silence.id.clone() });
@@ -410,7 +408,7 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
     incident.class.clone_from(&told.finding.class);
     if told.severity > open.severity {
         if let Some(silence) = at.silence {
-            if hold_back(&mut incident, open, silence, told.severity) {
+            if hold_back(&mut incident, silence, told.severity) {
                 return note(NoteReason::Silenced, incident, Some(open));
             }
         } else {
@@ -431,7 +429,7 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
     if other_class {
         return note(NoteReason::OtherClass, incident, Some(open));
     }
-    if open.acknowledged.as_ref().is_some_and(|by| at.now < by.until) {
+    if open.is_taken_on(at.now) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
     }
     if !is_reminder_due(open, at) {
@@ -514,15 +512,11 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     let long = silent_for >= at.policy.stopped_after;
     match (stored.state, &stored.hold) {
         // What held it is over, as far as anybody can say, and it was not seen to end.
-        (State::Held, Some(Hold::Silence { .. })) => {
-            return open(NotifyReason::HoldEnded, stored.clone(), Some(stored), at);
-        }
-        (State::Held, _) if long => {
+        (State::Held, hold) if long || matches!(hold, Some(Hold::Silence { .. })) => {
             return open(NotifyReason::HoldEnded, stored.clone(), Some(stored), at);
         }
         (State::Open, _) if stopped_at.is_some() => {
-            let taken_on = stored.acknowledged.as_ref().is_some_and(|by| at.now < by.until);
-            if taken_on || !is_reminder_due(stored, at) {
+            if stored.is_taken_on(at.now) || !is_reminder_due(stored, at) {
                 return Decision::Rest(RestReason::NotEvaluated);
             }
         }
@@ -545,17 +539,16 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
 }
 
 /// The end of what nobody was told.
-fn passed(mut incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
-    incident.state = State::Resolved;
-    incident.resolved_at = Some(now);
-    incident.hold = None;
-    note(NoteReason::PassedUntold, incident, Some(stored))
+fn passed(incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
+    note(NoteReason::PassedUntold, ended(incident, now), Some(stored))
 }
 
-fn resolve(reason: NotifyReason, mut incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
-    incident.state = State::Resolved;
-    incident.resolved_at = Some(now);
-    incident.hold = None;
+fn ended(incident: Incident, now: Timestamp) -> Incident {
+    Incident { state: State::Resolved, resolved_at: Some(now), hold: None, ..incident }
+}
+
+fn resolve(reason: NotifyReason, incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
+    let mut incident = ended(incident, now);
     incident.acknowledged = None;
     // The next opening begins with no observations behind it.
     incident.course.seen = Seen::default();

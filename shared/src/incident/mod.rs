@@ -77,14 +77,10 @@ pub enum State {
     Resolved,
 }
 
+/// The word by which it is stored.
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Watching => "watching",
-            Self::Held => "held",
-            Self::Open => "open",
-            Self::Resolved => "resolved",
-        })
+        self.serialize(f)
     }
 }
 
@@ -117,17 +113,10 @@ impl NoticeKind {
     ];
 }
 
+/// The word by which it is stored.
 impl fmt::Display for NoticeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Opened => "opened",
-            Self::Flapping => "flapping",
-            Self::Worsened => "worsened",
-            Self::Reminder => "reminder",
-            Self::StoppedReporting => "stopped-reporting",
-            Self::Resolved => "resolved",
-            Self::HeldBack => "held-back",
-        })
+        self.serialize(f)
     }
 }
 
@@ -341,6 +330,11 @@ impl Incident {
     fn written_at(&self) -> Timestamp {
         let seen = [self.course.evaluated_at, self.course.noticed_at, self.resolved_at];
         seen.into_iter().flatten().max().unwrap_or(self.opened_at)
+    }
+
+    /// Whether somebody has taken it on, so that there are no reminders.
+    fn is_taken_on(&self, now: Timestamp) -> bool {
+        self.acknowledged.as_ref().is_some_and(|by| now < by.until)
     }
 
     fn is_being_sent(&self, now: Timestamp) -> bool {

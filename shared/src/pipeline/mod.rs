@@ -12,8 +12,7 @@ use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 
 use crate::data_checks::DataCheck;
-use crate::finding::WAREHOUSE;
-use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind};
+use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE};
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
@@ -181,11 +180,7 @@ pub enum Role {
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Create => "create",
-            Self::Update => "update",
-            Self::Other => "other",
-        })
+        f.write_str(raw::word_of(*self))
     }
 }
 

@@ -466,3 +466,14 @@ fn what_is_wrong_with_a_snapshot_is_told_with_line_key_and_remedy() {
     let said = problems(&format!("{without}[snapshot]\n"));
     assert!(said[0].contains("`warehouse`: missing; add [warehouse]"), "{said:?}");
 }
+
+#[test]
+fn near_miss_of_a_word_is_named_beside_all_that_are_allowed() {
+    let rows = "[[checks]]\nname = \"a\"\nkind = \"row-cuont\"\ntable = \"t\"\nmin = 1\n";
+    let kind = &problems(&with_checks(ODBC, rows))[0];
+    assert!(kind.ends_with("referential or custom-sql; did you mean \"row-count\"?"), "{kind}");
+    let dialect = &problems(&with_checks("driver = \"odbc\"\ndialect = \"postgres\"", ""))[0];
+    let hint =
+        "found \"postgres\"; use \"postgresql\", \"sqlite\" or \"databricks\"; did you mean \"postgresql\"?";
+    assert!(dialect.ends_with(hint), "{dialect}");
+}

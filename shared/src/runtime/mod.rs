@@ -28,6 +28,7 @@
 //! }
 //! ```
 
+pub mod batch;
 pub mod clock;
 pub mod env;
 pub mod heartbeat;

@@ -25,28 +25,6 @@ fn envelope(message: &str) -> String {
 }
 
 #[test]
-fn a_batch_is_read_whatever_else_its_records_hold() {
-    let record = json!({
-        "messageId": "m-1", "receiptHandle": "r", "body": "{}", "attributes": { "ApproximateReceiveCount": "1" },
-        "eventSource": "aws:sqs", "awsRegion": "us-west-2",
-    });
-    let event = read_event(json!({ "Records": [record] })).unwrap();
-    let expected = Record { message_id: "m-1".to_owned(), body: "{}".to_owned() };
-    assert_eq!(event, vec![expected]);
-}
-
-#[test]
-fn a_record_without_an_id_fails_the_whole_batch() {
-    let error =
-        read_event(json!({ "Records": [{ "messageId": "a", "body": "" }, { "body": "" }] })).unwrap_err();
-    insta::assert_snapshot!(error, @"the batch holds what is no message of a queue: missing field `messageId`");
-    for event in [json!({}), json!({ "task": "verify" }), json!([1]), json!(null)] {
-        let error = read_event(event).unwrap_err().to_string();
-        assert_eq!(error, r#"the event is neither a batch of the queue (`Records`) nor {"task": "ping"}"#);
-    }
-}
-
-#[test]
 fn a_notice_is_read_within_its_envelope_and_bare() {
     let notice = notice(NoticeKind::Opened, Severity::Error, 1);
     assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), notice);
@@ -65,29 +43,19 @@ fn what_holds_no_notice_says_why() {
 }
 
 #[test]
-fn the_answer_has_the_shape_that_lambda_reads() {
-    let answer = serde_json::to_value(Answer::naming(["a", "b"])).unwrap();
-    assert_eq!(
-        answer,
-        json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] })
-    );
-    assert_eq!(serde_json::to_value(Answer::default()).unwrap(), json!({ "batchItemFailures": [] }));
-}
-
-#[test]
 fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
-    let of = |key: &str, generation, sequence| {
+    let message = |key: &str, generation, sequence| {
         let mut notice = notice(NoticeKind::Opened, Severity::Error, sequence);
         (notice.dedup_key, notice.generation) = (key.to_owned(), generation);
-        ((key.to_owned(), generation, sequence), notice)
+        let id = format!("{key} {generation} {sequence}");
+        Message { id, body: text(&notice), receives: 1 }
     };
-    let mut notices = vec![of("b", 1, 2), of("a", 2, 1), of("b", 1, 1), of("a", 1, 3)];
-    put_in_order(&mut notices);
-    let order: Vec<_> = notices
-        .iter()
-        .map(|((key, generation, sequence), _)| (key.as_str(), *generation, *sequence))
-        .collect();
-    assert_eq!(order, [("a", 1, 3), ("a", 2, 1), ("b", 1, 1), ("b", 1, 2)]);
+    let mut messages = vec![message("b", 1, 2), message("a", 2, 1), message("b", 1, 1), message("a", 1, 3)];
+    messages.push(Message { id: "broken".to_owned(), body: "{}".to_owned(), receives: 1 });
+    let batch = Batch::of(&messages);
+    let order: Vec<&str> = batch.notices.iter().map(|(id, _)| *id).collect();
+    assert_eq!(order, ["a 1 3", "a 2 1", "b 1 1", "b 1 2"]);
+    assert_eq!(batch.unreadable, ["broken"]);
 }
 
 proptest! {

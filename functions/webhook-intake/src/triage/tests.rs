@@ -59,18 +59,19 @@ fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_onc
     let groups = Triage::by_sync(triage.hints, &seed);
     let runs: Vec<(&str, Vec<RunId>)> = groups
         .iter()
-        .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.delivery.run_id).collect()))
+        .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.says.run_id).collect()))
         .collect();
     assert_eq!(runs, [("properties-create", vec![RunId(1)]), ("properties-update", vec![RunId(2)])]);
 }
 
 #[test]
 fn a_copy_is_tried_again_with_its_original_and_else_is_a_duplicate() {
-    let (first, copies) = (broken("a"), [broken("b"), broken("c")]);
+    let (message, copies) = (broken("a"), vec![broken("b"), broken("c")]);
+    let hint = Hint { says: (), key: String::new(), message, copies };
     let poison = Fate::Poison(Poison::UnknownRun);
-    let settled = settle(&first, &copies, &poison);
+    let settled = hint.settle(&poison);
     assert_eq!(ids(&settled), [("a", &poison), ("b", &poison), ("c", &poison)]);
-    let settled = settle(&first, &copies, &Fate::Late);
+    let settled = hint.settle(&Fate::Late);
     assert_eq!(ids(&settled), [("a", &Fate::Late), ("b", &Fate::Duplicate), ("c", &Fate::Duplicate)]);
 }
 
@@ -117,30 +118,4 @@ fn sqs_hears_of_poison_and_failures_only() {
         failed: 1,
     };
     assert_eq!(Counts::of(&settled), one_of_each);
-}
-
-#[test]
-fn a_batch_is_read_with_its_ids_and_counts_of_receives() {
-    let event = json!({ "Records": [
-        { "messageId": "a", "body": "x", "attributes": { "ApproximateReceiveCount": "3", "SenderId": "y" } },
-        { "messageId": "b", "body": null, "attributes": { "ApproximateReceiveCount": 4 } },
-        { "messageId": "c", "attributes": null },
-    ] });
-    let messages = Message::batch(event).unwrap();
-    let read: Vec<_> = messages.iter().map(|m| (m.id.as_str(), m.body.as_str(), m.receives)).collect();
-    assert_eq!(read, [("a", "x", 3), ("b", "", 4), ("c", "", 1)]);
-}
-
-#[test]
-fn a_batch_that_cannot_be_answered_message_by_message_fails_as_a_whole() {
-    for event in [
-        json!({}),
-        json!([]),
-        json!({ "Records": {} }),
-        json!({ "Records": [{ "body": "x" }] }),
-        json!({ "Records": [{ "messageId": "a", "body": "x" }, { "messageId": "" }] }),
-        json!({ "Records": [{ "messageId": 7 }] }),
-    ] {
-        assert_eq!(Message::batch(event.clone()), Err(NotABatch), "{event}");
-    }
 }

@@ -142,7 +142,7 @@ fn every_refusal_has_its_reason_and_its_status() {
     let mut met = BTreeSet::new();
     for (what, request, refusal, status) in table {
         assert_eq!(refused(&request), Some(refusal), "{what}");
-        assert_eq!(refusal.status(), status, "{what}");
+        assert_eq!(refusal.status_and_name().0, status, "{what}");
         met.insert(refusal);
     }
     assert_eq!(met, Refusal::ALL.into(), "every refusal has its row");
@@ -236,7 +236,7 @@ proptest! {
     fn only_what_is_signed_with_a_live_secret_is_accepted(request in any_request()) {
         let verdict = received(&request);
         if let Verdict::Refused(refusal) = verdict {
-            prop_assert!((400..500).contains(&refusal.status()));
+            prop_assert!((400..500).contains(&refusal.status_and_name().0));
         } else {
             let raw = if request.is_base64 { STANDARD.decode(&request.body).unwrap() } else { request.body.into_bytes() };
             let right = sign(SECRET, &raw);

@@ -1,23 +1,22 @@
 //! `[warehouse]`, `[[checks]]` and `[snapshot]`: where the data is, what is to hold of it, and where its figures are kept.
 
-use jiff::SignedDuration;
+use std::collections::HashSet;
+
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{NAME, Validation};
+use super::values::{NAME, Words, allowed};
+use super::{Text, Validation};
 use crate::data_checks::{
-    Arrivals, Condition, DataCheck, Day, Keys, Literal, Rule, Window, check_read_only, object_name,
+    Arrivals, Condition, DataCheck, Keys, Literal, Rule, Window, check_read_only, object_name,
 };
-use crate::finding::Severity;
+use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
 use crate::sql::Dialect;
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
 const COLUMN: &str = "use the name of a column, without quotes";
-const DAY: &str = "use \"today\" or \"yesterday\"";
-const KIND: &str = "use coverage, null-count, null-rate, duplicates, freshness, queue-size, row-count, accepted-values, \
-                    pattern, referential or custom-sql";
-const SEVERITY: &str = "use \"info\", \"warning\", \"error\" or \"critical\"";
+const CUSTOM_SQL: &str = "custom-sql";
 /// Beyond these, a check is a mistake; they also bound what a statement may hold.
 const MOST_COLUMNS: usize = 100;
 const MOST_VALUES: usize = 200;
@@ -26,33 +25,33 @@ const MOST_CHECKS: usize = 2_000;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawWarehouse {
-    driver: Spanned<String>,
-    dialect: Option<Spanned<String>>,
-    host: Option<Spanned<String>>,
-    warehouse_id: Option<Spanned<String>>,
-    http_path: Option<Spanned<String>>,
+    driver: Text,
+    dialect: Option<Text>,
+    host: Option<Text>,
+    warehouse_id: Option<Text>,
+    http_path: Option<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSnapshot {
-    audit_log: Option<Spanned<String>>,
-    health_view: Option<Spanned<String>>,
+    audit_log: Option<Text>,
+    health_view: Option<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawCheck {
-    pub(super) name: Spanned<String>,
-    kind: Spanned<String>,
-    table: Spanned<String>,
-    severity: Option<Spanned<String>>,
-    owner: Option<Spanned<String>>,
+    pub(super) name: Text,
+    kind: Text,
+    table: Text,
+    severity: Option<Text>,
+    owner: Option<Text>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
     window: Option<RawWindow>,
-    column: Option<Spanned<String>>,
-    columns: Option<Spanned<Vec<Spanned<String>>>>,
+    column: Option<Text>,
+    columns: Option<Spanned<Vec<Text>>>,
     key: Option<Spanned<RawKey>>,
     destination: Option<Spanned<RawOther>>,
     references: Option<Spanned<RawOther>>,
@@ -60,16 +59,16 @@ pub(super) struct RawCheck {
     critical_below: Option<Spanned<f64>>,
     limit: Option<Spanned<u64>>,
     limit_percent: Option<Spanned<f64>>,
-    max_lag: Option<Spanned<String>>,
-    oldest_by: Option<Spanned<String>>,
-    max_age: Option<Spanned<String>>,
+    max_lag: Option<Text>,
+    oldest_by: Option<Text>,
+    max_age: Option<Text>,
     min: Option<Spanned<f64>>,
     max: Option<Spanned<f64>>,
-    values: Option<Spanned<Vec<RawLiteral>>>,
-    like: Option<Spanned<String>>,
+    values: Option<Spanned<Vec<Literal>>>,
+    like: Option<Text>,
     min_length: Option<Spanned<u32>>,
     max_length: Option<Spanned<u32>>,
-    sql: Option<Spanned<String>>,
+    sql: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -82,60 +81,27 @@ enum RawKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawCondition {
-    column: Spanned<String>,
-    equals: RawLiteral,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum RawLiteral {
-    Boolean(bool),
-    Integer(i64),
-    Text(String),
+    column: Text,
+    equals: Literal,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawWindow {
-    day: Spanned<String>,
-    column: Option<Spanned<String>>,
+    day: Text,
+    column: Option<Text>,
 }
 
 /// Another table: its `key`, or its `column` of instants.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOther {
-    table: Spanned<String>,
-    key: Option<Spanned<String>>,
-    column: Option<Spanned<String>>,
-    synced: Option<Spanned<String>>,
+    table: Text,
+    key: Option<Text>,
+    column: Option<Text>,
+    synced: Option<Text>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
-}
-
-impl From<RawLiteral> for Literal {
-    fn from(raw: RawLiteral) -> Self {
-        match raw {
-            RawLiteral::Boolean(value) => Self::Boolean(value),
-            RawLiteral::Integer(number) => Self::Integer(number),
-            RawLiteral::Text(text) => Self::Text(text),
-        }
-    }
-}
-
-/// Takes a key that the kind of check needs.
-macro_rules! needed {
-    ($validation:ident, $raw:ident, $key:ident, $remedy:literal) => {
-        match $raw.$key.take() {
-            Some(value) => value,
-            None => {
-                let key = concat!("checks.", stringify!($key));
-                let found = format!("missing for kind \"{}\"", $raw.kind.get_ref());
-                $validation.refuse(&$raw.kind, key, found, concat!("add ", $remedy));
-                return None;
-            }
-        }
-    };
 }
 
 /// Refuses keys that the kind of check has no use for: they would promise what nobody checks.
@@ -148,295 +114,251 @@ macro_rules! unused {
     };
 }
 
+/// A driver: how its keys become a warehouse.
+#[derive(Clone, Copy)]
+struct Driver(fn(&mut Validation, &RawWarehouse) -> Option<Warehouse>);
+
+impl Words for Driver {
+    const ALL: &'static [(&'static str, Self)] =
+        &[("databricks", Self(Validation::databricks)), ("odbc", Self(Validation::odbc))];
+}
+
+/// A kind of check: how its keys become a rule. A reader takes the keys that it knows; the others are refused.
+#[derive(Clone, Copy)]
+struct Kind(fn(&mut Validation, &mut RawCheck) -> Option<Rule>);
+
+impl Words for Kind {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("coverage", Self(Validation::coverage)),
+        ("null-count", Self(Validation::null_count)),
+        ("null-rate", Self(Validation::null_rate)),
+        ("duplicates", Self(Validation::duplicates)),
+        ("freshness", Self(Validation::freshness)),
+        ("queue-size", Self(Validation::queue_size)),
+        ("row-count", Self(Validation::row_count)),
+        ("accepted-values", Self(Validation::accepted_values)),
+        ("pattern", Self(Validation::pattern)),
+        ("referential", Self(Validation::referential)),
+        (CUSTOM_SQL, Self(Validation::custom_sql)),
+    ];
+}
+
+impl RawCheck {
+    /// The most rows that may break the rule.
+    fn limit(&mut self) -> u64 {
+        self.limit.take().map_or(0, Spanned::into_inner)
+    }
+}
+
 impl Validation {
     pub(super) fn warehouse(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
-        match raw.driver.get_ref().as_str() {
-            "databricks" => {
-                if let Some(dialect) = &raw.dialect {
-                    self.refuse(dialect, "warehouse.dialect", "has no meaning for databricks", "remove it");
-                }
-                let Some(host) = &raw.host else {
-                    let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
-                    self.refuse(&raw.driver, "warehouse.host", "missing", remedy);
-                    return None;
-                };
-                let name = host.get_ref();
-                let valid = name.contains('.')
-                    && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-');
-                if !valid {
-                    let remedy = "write the host only, such as \"dbc-1.cloud.databricks.com\"";
-                    self.refuse(host, "warehouse.host", "not the name of a host", remedy);
-                }
-                let (id, at, key) = match (&raw.warehouse_id, &raw.http_path) {
-                    (Some(id), None) => (id.get_ref().as_str(), id, "warehouse.warehouse_id"),
-                    (None, Some(path)) => {
-                        let id = path.get_ref().strip_prefix("/sql/1.0/warehouses/");
-                        (id.unwrap_or_default(), path, "warehouse.http_path")
-                    }
-                    _ => {
-                        let remedy = "give one of warehouse_id and http_path";
-                        self.refuse(&raw.driver, "warehouse.warehouse_id", "neither or both", remedy);
-                        return None;
-                    }
-                };
-                if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-                    let found = format!("found \"{}\"", at.get_ref());
-                    let remedy = "use the warehouse's id, or its path \"/sql/1.0/warehouses/<id>\"";
-                    self.refuse(at, key, found, remedy);
-                }
-                Some(Warehouse::Databricks { host: name.clone(), warehouse_id: id.to_owned() })
+        let Driver(read) = self.word(&raw.driver, "warehouse.driver")?;
+        read(self, raw)
+    }
+
+    fn databricks(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
+        if let Some(dialect) = &raw.dialect {
+            self.refuse(dialect, "warehouse.dialect", "has no meaning for databricks", "remove it");
+        }
+        let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
+        let host = self.given(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
+        let name = host.get_ref();
+        if !name.contains('.') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') {
+            let remedy = "write the host only, such as \"dbc-1.cloud.databricks.com\"";
+            self.refuse(host, "warehouse.host", "not the name of a host", remedy);
+        }
+        let (id, at, key) = match (&raw.warehouse_id, &raw.http_path) {
+            (Some(id), None) => (id.get_ref().as_str(), id, "warehouse.warehouse_id"),
+            (None, Some(path)) => {
+                let id = path.get_ref().strip_prefix("/sql/1.0/warehouses/");
+                (id.unwrap_or_default(), path, "warehouse.http_path")
             }
-            "odbc" => {
-                for (given, key) in [
-                    (&raw.host, "warehouse.host"),
-                    (&raw.warehouse_id, "warehouse.warehouse_id"),
-                    (&raw.http_path, "warehouse.http_path"),
-                ] {
-                    if let Some(given) = given {
-                        let remedy = "put it into the secret of the warehouse, as part of the connection";
-                        self.refuse(given, key, "has no meaning for odbc", remedy);
-                    }
-                }
-                let remedy = "use \"postgresql\", \"sqlite\" or \"databricks\"";
-                let Some(dialect) = &raw.dialect else {
-                    self.refuse(&raw.driver, "warehouse.dialect", "missing", remedy);
-                    return None;
-                };
-                let dialect = match dialect.get_ref().as_str() {
-                    "postgresql" => Dialect::PostgreSql,
-                    "sqlite" => Dialect::Sqlite,
-                    "databricks" => Dialect::Databricks,
-                    other => {
-                        self.refuse(dialect, "warehouse.dialect", format!("found \"{other}\""), remedy);
-                        return None;
-                    }
-                };
-                Some(Warehouse::Odbc { dialect })
+            _ => {
+                let remedy = "give one of warehouse_id and http_path";
+                self.refuse(&raw.driver, "warehouse.warehouse_id", "neither or both", remedy);
+                return None;
             }
-            other => {
-                let remedy = "use \"databricks\" or \"odbc\"";
-                self.refuse(&raw.driver, "warehouse.driver", format!("found \"{other}\""), remedy);
-                None
+        };
+        if id.is_empty() || !id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+            let remedy = "use the warehouse's id, or its path \"/sql/1.0/warehouses/<id>\"";
+            self.refuse(at, key, format!("found \"{}\"", at.get_ref()), remedy);
+        }
+        Some(Warehouse::Databricks { host: name.clone(), warehouse_id: id.to_owned() })
+    }
+
+    fn odbc(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
+        let RawWarehouse { host, warehouse_id, http_path, .. } = raw;
+        for (given, key) in [(host, "host"), (warehouse_id, "warehouse_id"), (http_path, "http_path")] {
+            if let Some(given) = given {
+                let remedy = "put it into the secret of the warehouse, as part of the connection";
+                self.refuse(given, &format!("warehouse.{key}"), "has no meaning for odbc", remedy);
             }
         }
+        let (dialect, remedy) = (raw.dialect.as_ref(), allowed::<Dialect>(""));
+        let dialect = self.given(dialect, &raw.driver, "warehouse.dialect", &remedy)?;
+        Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
     }
 
     /// Where snapshots are kept. The view has no default: whoever does not name one has none.
-    pub(super) fn snapshot(&mut self, raw: &RawSnapshot, dialect: Dialect) -> Snapshot {
-        let audit_log = raw.audit_log.as_ref();
-        let audit_log = audit_log.map(|table| self.object(table, "snapshot.audit_log", dialect));
-        let health_view = raw.health_view.as_ref();
-        let health_view = health_view.map(|view| self.object(view, "snapshot.health_view", dialect));
-        if let (Some(log), Some(at)) = (&audit_log, &raw.health_view)
-            && health_view.as_ref() == Some(log)
-        {
+    pub(super) fn snapshot(&mut self, raw: &RawSnapshot) -> Snapshot {
+        let audit_log = raw.audit_log.as_ref().map(|table| self.object(table, "snapshot.audit_log"));
+        let health_view = raw.health_view.as_ref().map(|view| self.object(view, "snapshot.health_view"));
+        if let (Some(at), true) = (&raw.health_view, audit_log.is_some() && health_view == audit_log) {
             let remedy = "name the view that has the state of the data in one row, or leave it out";
             self.refuse(at, "snapshot.health_view", "the audit log itself", remedy);
         }
         Snapshot { audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()), health_view }
     }
 
-    /// `max_lag` is what the pipeline promises as a whole, for checks that say nothing else.
-    pub(super) fn checks(
-        &mut self,
-        raw: Vec<RawCheck>,
-        dialect: Dialect,
-        max_lag: Option<SignedDuration>,
-    ) -> Vec<DataCheck> {
+    pub(super) fn checks(&mut self, raw: Vec<RawCheck>) -> Vec<DataCheck> {
         if let Some(beyond) = raw.get(MOST_CHECKS) {
             let remedy = format!("declare {MOST_CHECKS} at the most, or divide the pipeline");
             self.refuse(&beyond.name, "checks", "too many checks", remedy);
         }
-        raw.into_iter().filter_map(|check| self.data_check(check, dialect, max_lag)).collect()
+        raw.into_iter().filter_map(|check| self.data_check(check)).collect()
     }
 
-    fn data_check(
-        &mut self,
-        mut raw: RawCheck,
-        dialect: Dialect,
-        max_lag: Option<SignedDuration>,
-    ) -> Option<DataCheck> {
+    fn data_check(&mut self, mut raw: RawCheck) -> Option<DataCheck> {
         let name = self.name(&raw.name, "checks.name");
-        if ["census", "syncwatch", "warehouse"].contains(&name.as_str()) {
+        if [CENSUS, SYNCWATCH, WAREHOUSE].contains(&name.as_str()) {
             self.refuse(&raw.name, "checks.name", format!("\"{name}\" has a meaning of its own"), NAME);
         }
-        let table = self.object(&raw.table, "checks.table", dialect);
-        let severity = raw.severity.take().map_or(Severity::Warning, |word| {
-            Severity::parse(word.get_ref()).unwrap_or_else(|| {
-                let found = format!("found \"{}\"", word.get_ref());
-                self.refuse(&word, "checks.severity", found, SEVERITY);
-                Severity::Warning
-            })
-        });
-        let filter = self.conditions(std::mem::take(&mut raw.filter), "checks.where", dialect);
-        let window = raw.window.take().and_then(|window| self.window(&window, &raw.kind, dialect));
-        let rule = self.rule(&mut raw, window.as_ref(), dialect, max_lag)?;
+        let table = self.object(&raw.table, "checks.table");
+        let severity = raw.severity.as_ref().and_then(|word| self.word(word, "checks.severity"));
+        let filter = self.conditions(&raw.filter, "checks.where");
+        let window = raw.window.as_ref().and_then(|window| self.window(window, &raw.kind));
+        let Kind(read) = self.word(&raw.kind, "checks.kind")?;
+        let rule = read(self, &mut raw)?;
         if matches!(rule, Rule::CustomSql { .. }) && !filter.is_empty() {
             let remedy = "write it into the statement";
             self.refuse(&raw.kind, "checks.where", "has no meaning for kind \"custom-sql\"", remedy);
         }
         unused!(self, raw: column, columns, key, destination, references, warn_below, critical_below, limit,
             limit_percent, max_lag, oldest_by, max_age, min, max, values, like, min_length, max_length, sql);
-        let owner = raw.owner.take().map(Spanned::into_inner);
+        let owner = raw.owner.map(Spanned::into_inner);
+        let severity = severity.unwrap_or(Severity::Warning);
         Some(DataCheck { name, table, filter, window, severity, owner, rule })
     }
 
-    fn rule(
-        &mut self,
-        raw: &mut RawCheck,
-        window: Option<&Window>,
-        dialect: Dialect,
-        max_lag: Option<SignedDuration>,
-    ) -> Option<Rule> {
-        Some(match raw.kind.get_ref().as_str() {
-            "coverage" => {
-                let key = needed!(self, raw, key, "key = \"...\", the column of the table's keys");
-                let key = self.single_key(&key, dialect);
-                let destination =
-                    needed!(self, raw, destination, "destination = { table = \"...\", key = \"...\" }");
-                let destination = self.keys(destination, "checks.destination", dialect)?;
-                let warn_below = raw.warn_below.take();
-                let critical_below = raw.critical_below.take();
-                let mut percent = |given: Option<&Spanned<f64>>, key: &str, default: f64| {
-                    given.map_or(default, |percent| self.percent(percent, key))
-                };
-                let warn = percent(warn_below.as_ref(), "checks.warn_below", 95.0);
-                let critical = percent(critical_below.as_ref(), "checks.critical_below", 90.0);
-                if critical > warn {
-                    let remedy = "what is critical is worse than what is worth a warning; lower it";
-                    let found = format!("{critical} is above warn_below, {warn}");
-                    self.refuse(&raw.kind, "checks.critical_below", found, remedy);
-                }
-                Rule::Coverage { key, destination, warn_below: warn, critical_below: critical }
-            }
-            "null-count" => {
-                let columns = self.columns(raw, dialect)?;
-                Rule::NullCount { columns, limit: raw.limit.take().map_or(0, Spanned::into_inner) }
-            }
-            "null-rate" => {
-                let columns = self.columns(raw, dialect)?;
-                let limit = needed!(self, raw, limit_percent, "limit_percent, the highest share in percent");
-                Rule::NullRate { columns, limit_percent: self.percent(&limit, "checks.limit_percent") }
-            }
-            "duplicates" => {
-                let key = needed!(self, raw, key, "key = \"...\" or key = [\"...\", \"...\"]");
-                let columns = match key.get_ref() {
-                    RawKey::One(column) => vec![column.clone()],
-                    RawKey::Several(columns) => columns.clone(),
-                };
-                if columns.is_empty() || columns.len() > 8 {
-                    let found = format!("found {} columns", columns.len());
-                    self.refuse(&key, "checks.key", found, "name 1 to 8 columns");
-                }
-                for column in &columns {
-                    self.column_name(column, &key, "checks.key", dialect);
-                }
-                Rule::Duplicates { key: columns, limit: raw.limit.take().map_or(0, Spanned::into_inner) }
-            }
-            "freshness" => {
-                let column =
-                    needed!(self, raw, column, "column = \"...\", which says when a row last changed");
-                let column = self.column(&column, "checks.column", dialect);
-                let destination =
-                    needed!(self, raw, destination, "destination = { table = \"...\", column = \"...\" }");
-                let destination = self.arrivals(destination, dialect)?;
-                let max_lag = match (raw.max_lag.take(), max_lag) {
-                    (Some(lag), _) => self.duration(&lag, "checks.max_lag"),
-                    (None, Some(promised)) => promised,
-                    (None, None) => {
-                        let remedy = "add max_lag, how long a change may wait, such as \"2h\", here or to [objectives]";
-                        self.refuse(&raw.kind, "checks.max_lag", "missing for kind \"freshness\"", remedy);
-                        return None;
-                    }
-                };
-                Rule::Freshness { column, destination, max_lag }
-            }
-            "queue-size" => {
-                let limit = needed!(self, raw, limit, "limit, the most rows that may wait");
-                let oldest = match (raw.oldest_by.take(), raw.max_age.take()) {
-                    (Some(column), Some(age)) => {
-                        let column = self.column(&column, "checks.oldest_by", dialect);
-                        Some((column, self.duration(&age, "checks.max_age")))
-                    }
-                    (None, None) => None,
-                    (Some(at), None) | (None, Some(at)) => {
-                        let remedy =
-                            "give both, or neither: oldest_by is the column, max_age the longest wait";
-                        self.refuse(&at, "checks.max_age", "one of oldest_by and max_age", remedy);
-                        None
-                    }
-                };
-                Rule::QueueSize { limit: limit.into_inner(), oldest }
-            }
-            "row-count" => {
-                let (min, max) = self.limits(raw)?;
-                let mut whole = |limit: Option<f64>, key: &str| {
-                    let limit = limit?;
-                    if limit < 0.0 || limit.fract() != 0.0 || limit > 1e15 {
-                        let remedy = "use a whole number of rows";
-                        self.refuse(&raw.kind, key, format!("found {limit}"), remedy);
-                    }
-                    // Checked above; what is refused is never used.
-                    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
-                    let rows = limit as u64;
-                    Some(rows)
-                };
-                Rule::RowCount { min: whole(min, "checks.min"), max: whole(max, "checks.max") }
-            }
-            "accepted-values" => {
-                let column = needed!(self, raw, column, "column = \"...\"");
-                let column = self.column(&column, "checks.column", dialect);
-                let values = needed!(self, raw, values, "values = [...], all that may be there");
-                let count = values.get_ref().len();
-                if !(1..=MOST_VALUES).contains(&count) {
-                    let remedy = format!("list 1 to {MOST_VALUES} values");
-                    self.refuse(&values, "checks.values", format!("found {count}"), remedy);
-                }
-                let kinds = values.get_ref().iter().map(std::mem::discriminant);
-                if kinds.collect::<std::collections::HashSet<_>>().len() > 1 {
-                    let remedy = "list values of one type, that of the column";
-                    self.refuse(&values, "checks.values", "values of several types", remedy);
-                }
-                let values = values.into_inner().into_iter().map(Literal::from).collect();
-                let limit = raw.limit.take().map_or(0, Spanned::into_inner);
-                Rule::AcceptedValues { column, values, limit }
-            }
-            "pattern" => self.pattern(raw, dialect)?,
-            "referential" => {
-                let column = needed!(self, raw, column, "column = \"...\", which points at something");
-                let column = self.column(&column, "checks.column", dialect);
-                let references =
-                    needed!(self, raw, references, "references = { table = \"...\", key = \"...\" }");
-                let references = self.keys(references, "checks.references", dialect)?;
-                let limit = raw.limit.take().map_or(0, Spanned::into_inner);
-                Rule::Referential { column, references, limit }
-            }
-            "custom-sql" => {
-                let sql = needed!(self, raw, sql, "sql = \"SELECT ...\", which answers one number");
-                if let Err(why) = check_read_only(sql.get_ref()) {
-                    let remedy =
-                        "write one plain SELECT without comments and `;`, of functions that only compute";
-                    self.refuse(&sql, "checks.sql", why.to_string(), remedy);
-                }
-                let bound = [":from", ":to"].map(|name| sql.get_ref().contains(name));
-                if bound != [window.is_some(); 2] {
-                    let remedy = "use both :from and :to with a window, and neither without";
-                    self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
-                }
-                let (min, max) = self.limits(raw)?;
-                Rule::CustomSql { sql: sql.into_inner(), min, max }
-            }
-            kind => {
-                let found = format!("found \"{kind}\"");
-                self.refuse(&raw.kind, "checks.kind", found, KIND);
-                return None;
-            }
-        })
+    /// A key that the kind of check needs.
+    fn needed<T>(&mut self, value: Option<T>, raw: &RawCheck, key: &str, remedy: &str) -> Option<T> {
+        if value.is_none() {
+            let found = format!("missing for kind \"{}\"", raw.kind.get_ref());
+            self.refuse(&raw.kind, &format!("checks.{key}"), found, format!("add {remedy}"));
+        }
+        value
     }
 
-    fn pattern(&mut self, raw: &mut RawCheck, dialect: Dialect) -> Option<Rule> {
-        let column = needed!(self, raw, column, "column = \"...\"");
-        let column = self.column(&column, "checks.column", dialect);
+    fn needed_column(&mut self, raw: &mut RawCheck, which: &str) -> Option<String> {
+        let column = self.needed(raw.column.take(), raw, "column", &format!("column = \"...\"{which}"))?;
+        Some(self.column(&column, "checks.column"))
+    }
+
+    fn coverage(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let key = self.needed(raw.key.take(), raw, "key", "key = \"...\", the column of the table's keys")?;
+        let columns = self.key_columns(&key);
+        if matches!(key.get_ref(), RawKey::Several(_)) {
+            self.refuse(&key, "checks.key", "found several columns", "coverage is of one column of keys");
+        }
+        let remedy = "destination = { table = \"...\", key = \"...\" }";
+        let destination = self.needed(raw.destination.take(), raw, "destination", remedy)?;
+        let destination = self.keys(&destination, "checks.destination")?;
+        let (warn, critical) = (raw.warn_below.take(), raw.critical_below.take());
+        let warn_below = warn.map_or(95.0, |warn| self.percent(&warn, "checks.warn_below"));
+        let critical_below =
+            critical.map_or(90.0, |critical| self.percent(&critical, "checks.critical_below"));
+        if critical_below > warn_below {
+            let found = format!("{critical_below} is above warn_below, {warn_below}");
+            let remedy = "what is critical is worse than what is worth a warning; lower it";
+            self.refuse(&raw.kind, "checks.critical_below", found, remedy);
+        }
+        let key = columns.into_iter().next().unwrap_or_default();
+        Some(Rule::Coverage { key, destination, warn_below, critical_below })
+    }
+
+    fn null_count(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        Some(Rule::NullCount { columns: self.columns(raw)?, limit: raw.limit() })
+    }
+
+    fn null_rate(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let columns = self.columns(raw)?;
+        let remedy = "limit_percent, the highest share in percent";
+        let limit = self.needed(raw.limit_percent.take(), raw, "limit_percent", remedy)?;
+        Some(Rule::NullRate { columns, limit_percent: self.percent(&limit, "checks.limit_percent") })
+    }
+
+    fn duplicates(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let key = self.needed(raw.key.take(), raw, "key", "key = \"...\" or key = [\"...\", \"...\"]")?;
+        let columns = self.key_columns(&key);
+        if !(1..=8).contains(&columns.len()) {
+            let found = format!("found {} columns", columns.len());
+            self.refuse(&key, "checks.key", found, "name 1 to 8 columns");
+        }
+        Some(Rule::Duplicates { key: columns, limit: raw.limit() })
+    }
+
+    fn freshness(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let column = self.needed_column(raw, ", which says when a row last changed")?;
+        let remedy = "destination = { table = \"...\", column = \"...\" }";
+        let destination = self.needed(raw.destination.take(), raw, "destination", remedy)?;
+        let destination = self.arrivals(&destination)?;
+        let own = raw.max_lag.take().map(|lag| self.duration(&lag, "checks.max_lag"));
+        let remedy = "max_lag, how long a change may wait, such as \"2h\", here or to [objectives]";
+        let max_lag = self.needed(own.or(self.max_lag), raw, "max_lag", remedy)?;
+        Some(Rule::Freshness { column, destination, max_lag })
+    }
+
+    fn queue_size(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let limit = self.needed(raw.limit.take(), raw, "limit", "limit, the most rows that may wait")?;
+        let oldest = match (raw.oldest_by.take(), raw.max_age.take()) {
+            (Some(column), Some(age)) => {
+                let column = self.column(&column, "checks.oldest_by");
+                Some((column, self.duration(&age, "checks.max_age")))
+            }
+            (None, None) => None,
+            (Some(at), None) | (None, Some(at)) => {
+                let remedy = "give both, or neither: oldest_by is the column, max_age the longest wait";
+                self.refuse(&at, "checks.max_age", "one of oldest_by and max_age", remedy);
+                None
+            }
+        };
+        Some(Rule::QueueSize { limit: limit.into_inner(), oldest })
+    }
+
+    fn row_count(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let (min, max) = self.limits(raw)?;
+        let mut whole = |limit: Option<f64>, key: &str| {
+            let limit = limit?;
+            if limit < 0.0 || limit.fract() != 0.0 || limit > 1e15 {
+                self.refuse(&raw.kind, key, format!("found {limit}"), "use a whole number of rows");
+            }
+            // Checked above; what is refused is never used.
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
+            let rows = limit as u64;
+            Some(rows)
+        };
+        Some(Rule::RowCount { min: whole(min, "checks.min"), max: whole(max, "checks.max") })
+    }
+
+    fn accepted_values(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let column = self.needed_column(raw, "")?;
+        let remedy = "values = [...], all that may be there";
+        let values = self.needed(raw.values.take(), raw, "values", remedy)?;
+        let count = values.get_ref().len();
+        if !(1..=MOST_VALUES).contains(&count) {
+            let remedy = format!("list 1 to {MOST_VALUES} values");
+            self.refuse(&values, "checks.values", format!("found {count}"), remedy);
+        }
+        let kinds: HashSet<_> = values.get_ref().iter().map(std::mem::discriminant).collect();
+        if kinds.len() > 1 {
+            let remedy = "list values of one type, that of the column";
+            self.refuse(&values, "checks.values", "values of several types", remedy);
+        }
+        Some(Rule::AcceptedValues { column, values: values.into_inner(), limit: raw.limit() })
+    }
+
+    fn pattern(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let column = self.needed_column(raw, "")?;
         let like = raw.like.take();
         if let Some(like) = &like {
             let mut chars = like.get_ref().chars();
@@ -461,27 +383,49 @@ impl Validation {
         {
             self.refuse(min, "checks.min_length", "above max_length", "lower it");
         }
-        let limit = raw.limit.take().map_or(0, Spanned::into_inner);
         Some(Rule::Pattern {
             column,
             like: like.map(Spanned::into_inner),
             min_length: min_length.map(Spanned::into_inner),
             max_length: max_length.map(Spanned::into_inner),
-            limit,
+            limit: raw.limit(),
         })
+    }
+
+    fn referential(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let column = self.needed_column(raw, ", which points at something")?;
+        let remedy = "references = { table = \"...\", key = \"...\" }";
+        let references = self.needed(raw.references.take(), raw, "references", remedy)?;
+        let references = self.keys(&references, "checks.references")?;
+        Some(Rule::Referential { column, references, limit: raw.limit() })
+    }
+
+    fn custom_sql(&mut self, raw: &mut RawCheck) -> Option<Rule> {
+        let remedy = "sql = \"SELECT ...\", which answers one number";
+        let sql = self.needed(raw.sql.take(), raw, "sql", remedy)?;
+        if let Err(why) = check_read_only(sql.get_ref()) {
+            let remedy = "write one plain SELECT without comments and `;`, of functions that only compute";
+            self.refuse(&sql, "checks.sql", why.to_string(), remedy);
+        }
+        let bound = [":from", ":to"].map(|name| sql.get_ref().contains(name));
+        if bound != [raw.window.is_some(); 2] {
+            let remedy = "use both :from and :to with a window, and neither without";
+            self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+        }
+        let (min, max) = self.limits(raw)?;
+        Some(Rule::CustomSql { sql: sql.into_inner(), min, max })
     }
 
     fn limits(&mut self, raw: &mut RawCheck) -> Option<(Option<f64>, Option<f64>)> {
         let (min, max) = (raw.min.take(), raw.max.take());
-        match (&min, &max) {
-            (None, None) => {
-                self.refuse(&raw.kind, "checks.min", "neither min nor max", "add one of them, or both");
-                return None;
-            }
-            (Some(min), Some(max)) if min.get_ref() > max.get_ref() => {
-                self.refuse(min, "checks.min", "above max", "lower it");
-            }
-            _ => {}
+        if min.is_none() && max.is_none() {
+            self.refuse(&raw.kind, "checks.min", "neither min nor max", "add one of them, or both");
+            return None;
+        }
+        if let (Some(min), Some(max)) = (&min, &max)
+            && min.get_ref() > max.get_ref()
+        {
+            self.refuse(min, "checks.min", "above max", "lower it");
         }
         for limit in [&min, &max].into_iter().flatten() {
             if !limit.get_ref().is_finite() {
@@ -491,22 +435,20 @@ impl Validation {
         Some((min.map(Spanned::into_inner), max.map(Spanned::into_inner)))
     }
 
-    fn columns(&mut self, raw: &mut RawCheck, dialect: Dialect) -> Option<Vec<String>> {
-        let remedy = "add column = \"...\" or columns = [\"...\"]";
+    fn columns(&mut self, raw: &mut RawCheck) -> Option<Vec<String>> {
         match (raw.column.take(), raw.columns.take()) {
-            (Some(column), None) => Some(vec![self.column(&column, "checks.column", dialect)]),
+            (Some(column), None) => Some(vec![self.column(&column, "checks.column")]),
             (None, Some(columns)) => {
                 let count = columns.get_ref().len();
                 if !(1..=MOST_COLUMNS).contains(&count) {
                     let remedy = format!("name 1 to {MOST_COLUMNS} columns");
                     self.refuse(&columns, "checks.columns", format!("found {count}"), remedy);
                 }
-                let columns = columns.into_inner();
-                Some(columns.iter().map(|column| self.column(column, "checks.columns", dialect)).collect())
+                Some(columns.get_ref().iter().map(|column| self.column(column, "checks.columns")).collect())
             }
             (None, None) => {
-                self.refuse(&raw.kind, "checks.columns", "missing", remedy);
-                None
+                let remedy = "add column = \"...\" or columns = [\"...\"]";
+                self.given(None, &raw.kind, "checks.columns", remedy)
             }
             (Some(column), Some(_)) => {
                 self.refuse(&column, "checks.column", "found beside columns", "use one of the two");
@@ -515,123 +457,88 @@ impl Validation {
         }
     }
 
-    fn single_key(&mut self, key: &Spanned<RawKey>, dialect: Dialect) -> String {
-        match key.get_ref() {
-            RawKey::One(column) => {
-                self.column_name(column, key, "checks.key", dialect);
-                column.clone()
-            }
-            RawKey::Several(columns) => {
-                self.refuse(key, "checks.key", "found several columns", "coverage is of one column of keys");
-                columns.first().cloned().unwrap_or_default()
-            }
+    fn key_columns(&mut self, key: &Spanned<RawKey>) -> Vec<String> {
+        let columns = match key.get_ref() {
+            RawKey::One(column) => vec![column.clone()],
+            RawKey::Several(columns) => columns.clone(),
+        };
+        for column in &columns {
+            self.column_name(column, key, "checks.key");
         }
+        columns
     }
 
-    fn keys(&mut self, raw: Spanned<RawOther>, key: &str, dialect: Dialect) -> Option<Keys> {
-        let at = Spanned::new(raw.span(), ());
-        let raw = raw.into_inner();
-        for unused in [&raw.column, &raw.synced].into_iter().flatten() {
-            self.refuse(unused, key, "has a column of instants", "name its key instead");
+    fn keys(&mut self, other: &Spanned<RawOther>, at: &str) -> Option<Keys> {
+        let RawOther { table, key, column, synced, filter } = other.get_ref();
+        for unused in [column, synced].into_iter().flatten() {
+            self.refuse(unused, at, "has a column of instants", "name its key instead");
         }
-        let table = self.object(&raw.table, &format!("{key}.table"), dialect);
-        let filter = self.conditions(raw.filter, &format!("{key}.where"), dialect);
-        match raw.key {
-            Some(column) => {
-                let column = self.column(&column, &format!("{key}.key"), dialect);
-                Some(Keys { table, key: column, filter })
-            }
-            None => {
-                self.refuse(
-                    &at,
-                    &format!("{key}.key"),
-                    "missing",
-                    "add key = \"...\", the column of its keys",
-                );
-                None
-            }
-        }
+        let table = self.object(table, &format!("{at}.table"));
+        let filter = self.conditions(filter, &format!("{at}.where"));
+        let (at, remedy) = (format!("{at}.key"), "add key = \"...\", the column of its keys");
+        let key = self.given(key.as_ref(), other, &at, remedy)?;
+        Some(Keys { table, key: self.column(key, &at), filter })
     }
 
-    fn arrivals(&mut self, raw: Spanned<RawOther>, dialect: Dialect) -> Option<Arrivals> {
-        let at = Spanned::new(raw.span(), ());
-        let raw = raw.into_inner();
-        if let Some(unused) = &raw.key {
+    fn arrivals(&mut self, other: &Spanned<RawOther>) -> Option<Arrivals> {
+        let RawOther { table, key, column, synced, filter } = other.get_ref();
+        if let Some(unused) = key {
             self.refuse(unused, "checks.destination.key", "has no meaning for freshness", "name its column");
         }
-        let table = self.object(&raw.table, "checks.destination.table", dialect);
-        let synced =
-            raw.synced.as_ref().map(|column| self.column(column, "checks.destination.synced", dialect));
-        let filter = self.conditions(raw.filter, "checks.destination.where", dialect);
-        match raw.column {
-            Some(column) => {
-                let column = self.column(&column, "checks.destination.column", dialect);
-                Some(Arrivals { table, column, synced, filter })
-            }
-            None => {
-                let remedy = "add column = \"...\", which says when a record last changed there";
-                self.refuse(&at, "checks.destination.column", "missing", remedy);
-                None
-            }
-        }
+        let table = self.object(table, "checks.destination.table");
+        let synced = synced.as_ref().map(|column| self.column(column, "checks.destination.synced"));
+        let filter = self.conditions(filter, "checks.destination.where");
+        let (at, remedy) = (
+            "checks.destination.column",
+            "add column = \"...\", which says when a record last changed there",
+        );
+        let column = self.given(column.as_ref(), other, at, remedy)?;
+        Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
 
-    fn conditions(&mut self, raw: Vec<RawCondition>, key: &str, dialect: Dialect) -> Vec<Condition> {
+    fn conditions(&mut self, raw: &[RawCondition], key: &str) -> Vec<Condition> {
         if let Some(beyond) = raw.get(20) {
             self.refuse(&beyond.column, key, "too many conditions", "use 20 at the most");
         }
-        raw.into_iter()
-            .map(|condition| Condition {
-                column: self.column(&condition.column, key, dialect),
-                equals: condition.equals.into(),
+        raw.iter()
+            .map(|RawCondition { column, equals }| Condition {
+                column: self.column(column, key),
+                equals: equals.clone(),
             })
             .collect()
     }
 
-    fn window(&mut self, raw: &RawWindow, kind: &Spanned<String>, dialect: Dialect) -> Option<Window> {
-        let day = match raw.day.get_ref().as_str() {
-            "today" => Day::Today,
-            "yesterday" => Day::Yesterday,
-            other => {
-                self.refuse(&raw.day, "checks.window.day", format!("found \"{other}\""), DAY);
-                return None;
-            }
-        };
-        let own = kind.get_ref() == "custom-sql";
-        match (&raw.column, own) {
-            (Some(column), false) => {
-                Some(Window { day, column: self.column(column, "checks.window.column", dialect) })
-            }
-            (None, true) => Some(Window { day, column: String::new() }),
-            (None, false) => {
-                let remedy = "add column = \"...\", which says when";
-                self.refuse(&raw.day, "checks.window.column", "missing", remedy);
-                None
-            }
-            (Some(column), true) => {
-                let remedy = "remove it, and use :from and :to in the statement";
-                self.refuse(column, "checks.window.column", "has no meaning for custom-sql", remedy);
-                None
-            }
+    fn window(&mut self, raw: &RawWindow, kind: &Text) -> Option<Window> {
+        let day = self.word(&raw.day, "checks.window.day")?;
+        let at = "checks.window.column";
+        if kind.get_ref() != CUSTOM_SQL {
+            let remedy = "add column = \"...\", which says when";
+            let column = self.given(raw.column.as_ref(), &raw.day, at, remedy)?;
+            return Some(Window { day, column: self.column(column, at) });
         }
+        if let Some(column) = &raw.column {
+            let remedy = "remove it, and use :from and :to in the statement";
+            self.refuse(column, at, "has no meaning for custom-sql", remedy);
+        }
+        Some(Window { day, column: String::new() })
     }
 
-    fn object(&mut self, name: &Spanned<String>, key: &str, dialect: Dialect) -> String {
+    fn object(&mut self, name: &Text, key: &str) -> String {
         let text = name.get_ref();
-        if let Err(why) = object_name(dialect, text) {
+        if let Err(why) = object_name(self.dialect, text) {
             // Control characters would be shown as they are.
             self.refuse(name, key, format!("{text:?} cannot be used: {why}"), OBJECT);
         }
         text.clone()
     }
 
-    fn column(&mut self, name: &Spanned<String>, key: &str, dialect: Dialect) -> String {
-        self.column_name(name.get_ref(), name, key, dialect);
+    fn column(&mut self, name: &Text, key: &str) -> String {
+        self.column_name(name.get_ref(), name, key);
         name.get_ref().clone()
     }
 
-    fn column_name<T>(&mut self, name: &str, at: &Spanned<T>, key: &str, dialect: Dialect) {
-        if let Err(why) = dialect.quote(name) {
+    fn column_name<T>(&mut self, name: &str, at: &Spanned<T>, key: &str) {
+        if let Err(why) = self.dialect.quote(name) {
             self.refuse(at, key, format!("{name:?} cannot be used: {why}"), COLUMN);
         }
     }

@@ -6,30 +6,32 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{RawSchedule, Validation};
-use crate::finding::WAREHOUSE;
-use crate::finding::{CENSUS, SYNCWATCH};
-use crate::finding::{Check, Severity};
+use super::values::Form;
+use super::{RawSchedule, Text, Validation};
+use crate::finding::{CENSUS, Check, SYNCWATCH, Severity, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
 use crate::pipeline::Channels;
-use crate::schedule::Rule;
 use crate::silence::{Declared, LONGEST, Scope};
 
 const AGREEMENT: &str = "write how many of the newest looks must agree, such as \"2 of 3\", at most 8";
-const INSTANT: &str = "write an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"";
-const SEVERITY: &str = "use \"info\", \"warning\", \"error\" or \"critical\"";
-const CHECK: &str = "use the id of a check, as in the README of its function";
+const INSTANT: Form = ("instant", "write an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"");
+const SHORTER: &str = "quiet so long hides outages; end it sooner";
+const CHECK: Form = ("check", "use the id of a check, as in the README of its function");
+const SUBJECT: Form = (
+    "subject",
+    "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"",
+);
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawNotices {
     #[serde(default)]
-    open_after: BTreeMap<Spanned<String>, Spanned<String>>,
+    open_after: BTreeMap<Text, Text>,
     #[serde(default)]
-    resolve_after: BTreeMap<Spanned<String>, Spanned<String>>,
-    remind_after: Option<Spanned<String>>,
-    remind_at_most: Option<Spanned<String>>,
-    stopped_after: Option<Spanned<String>>,
+    resolve_after: BTreeMap<Text, Text>,
+    remind_after: Option<Text>,
+    remind_at_most: Option<Text>,
+    stopped_after: Option<Text>,
     flapping: Option<RawFlapping>,
 }
 
@@ -37,24 +39,24 @@ pub(super) struct RawNotices {
 #[serde(deny_unknown_fields)]
 struct RawFlapping {
     openings: Option<Spanned<u64>>,
-    within: Option<Spanned<String>>,
-    quiet: Option<Spanned<String>>,
+    within: Option<Text>,
+    quiet: Option<Text>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSilence {
-    pub(super) name: Spanned<String>,
-    owner: Spanned<String>,
-    reason: Spanned<String>,
+    pub(super) name: Text,
+    owner: Text,
+    reason: Text,
     #[serde(default)]
-    checks: Vec<Spanned<String>>,
+    checks: Vec<Text>,
     #[serde(default)]
-    subjects: Vec<Spanned<String>>,
-    from: Option<Spanned<String>>,
-    until: Spanned<String>,
+    subjects: Vec<Text>,
+    from: Option<Text>,
+    until: Text,
     schedule: Option<Spanned<RawSchedule>>,
-    lasts: Option<Spanned<String>>,
+    lasts: Option<Text>,
 }
 
 #[derive(Deserialize, Default)]
@@ -67,7 +69,7 @@ pub(super) struct RawChannels {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawChannel {
-    min_severity: Option<Spanned<String>>,
+    min_severity: Option<Text>,
 }
 
 impl Validation {
@@ -77,49 +79,34 @@ impl Validation {
             resolve_after: self.agreements(raw.resolve_after, "notices.resolve_after"),
             ..NoticePolicy::default()
         };
-        if let Some(text) = &raw.remind_after {
-            policy.remind_after = self.duration(text, "notices.remind_after");
+        self.replace(&mut policy.remind_after, raw.remind_after.as_ref(), "notices.remind_after");
+        self.replace(&mut policy.remind_at_most, raw.remind_at_most.as_ref(), "notices.remind_at_most");
+        if let Some(text) = &raw.remind_at_most
+            && policy.remind_at_most < policy.remind_after
+        {
+            let remedy = "gaps between reminders only grow; raise it, or lower notices.remind_after";
+            self.refuse(text, "notices.remind_at_most", "shorter than the first gap", remedy);
         }
-        if let Some(text) = &raw.remind_at_most {
-            policy.remind_at_most = self.duration(text, "notices.remind_at_most");
-            if policy.remind_at_most < policy.remind_after {
-                let remedy = "gaps between reminders only grow; raise it, or lower notices.remind_after";
-                self.refuse(text, "notices.remind_at_most", "shorter than the first gap", remedy);
-            }
-        }
-        if let Some(text) = &raw.stopped_after {
-            policy.stopped_after = self.duration(text, "notices.stopped_after");
-        }
+        self.replace(&mut policy.stopped_after, raw.stopped_after.as_ref(), "notices.stopped_after");
         if let Some(raw) = raw.flapping {
-            policy.flapping = self.flapping(&raw, policy.flapping);
+            let Flapping { openings, within, quiet } = &mut policy.flapping;
+            let count =
+                raw.openings.and_then(|count| self.count(&count, "notices.flapping.openings", 2..=10));
+            *openings = count.unwrap_or(*openings);
+            self.replace(within, raw.within.as_ref(), "notices.flapping.within");
+            self.replace(quiet, raw.quiet.as_ref(), "notices.flapping.quiet");
         }
         policy
     }
 
-    fn flapping(&mut self, raw: &RawFlapping, mut flapping: Flapping) -> Flapping {
-        if let Some(openings) = &raw.openings {
-            match usize::try_from(*openings.get_ref()) {
-                Ok(count @ 2..=10) => flapping.openings = count,
-                _ => {
-                    let found = format!("found {}", openings.get_ref());
-                    self.refuse(openings, "notices.flapping.openings", found, "use a number from 2 to 10");
-                }
-            }
+    /// Replaces a default by what the file says, if it says something.
+    fn replace(&mut self, default: &mut SignedDuration, text: Option<&Text>, key: &str) {
+        if let Some(text) = text {
+            *default = self.duration(text, key);
         }
-        if let Some(text) = &raw.within {
-            flapping.within = self.duration(text, "notices.flapping.within");
-        }
-        if let Some(text) = &raw.quiet {
-            flapping.quiet = self.duration(text, "notices.flapping.quiet");
-        }
-        flapping
     }
 
-    fn agreements(
-        &mut self,
-        raw: BTreeMap<Spanned<String>, Spanned<String>>,
-        key: &str,
-    ) -> BTreeMap<Check, Agreement> {
+    fn agreements(&mut self, raw: BTreeMap<Text, Text>, key: &str) -> BTreeMap<Check, Agreement> {
         let mut agreements = BTreeMap::new();
         for (id, text) in raw {
             let check = self.check(&id, key);
@@ -133,12 +120,7 @@ impl Validation {
         agreements
     }
 
-    pub(super) fn silence(
-        &mut self,
-        raw: RawSilence,
-        subjects: &[String],
-        zone: &jiff::tz::TimeZone,
-    ) -> Declared {
+    pub(super) fn silence(&mut self, raw: RawSilence, subjects: &[&str]) -> Declared {
         let name = self.name(&raw.name, "silences.name");
         for (text, key) in [(&raw.owner, "silences.owner"), (&raw.reason, "silences.reason")] {
             if text.get_ref().trim().is_empty() {
@@ -147,12 +129,9 @@ impl Validation {
         }
         let checks = raw.checks.iter().filter_map(|id| self.check(id, "silences.checks")).collect();
         for subject in &raw.subjects {
-            let known = [CENSUS, SYNCWATCH, WAREHOUSE].contains(&subject.get_ref().as_str());
-            if !known && !subjects.contains(subject.get_ref()) {
-                let found = format!("\"{}\" is no subject", subject.get_ref());
-                let remedy = "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"";
-                self.refuse(subject, "silences.subjects", found, remedy);
-            }
+            let text = subject.get_ref().as_str();
+            let known = [CENSUS, SYNCWATCH, WAREHOUSE].contains(&text) || subjects.contains(&text);
+            self.read(known.then_some(()), subject, "silences.subjects", SUBJECT);
         }
         let scope = Scope { checks, subjects: raw.subjects.into_iter().map(Spanned::into_inner).collect() };
         let from = raw.from.as_ref().map(|from| self.instant(from, "silences.from"));
@@ -160,19 +139,11 @@ impl Validation {
         if from.is_some_and(|from| from >= until) {
             self.refuse(&raw.until, "silences.until", "not after `from`", "let it end after it begins");
         }
-        let recurring = match (raw.schedule, &raw.lasts) {
-            (Some(schedule), Some(lasts)) => {
-                let at = Spanned::new(schedule.span(), ());
-                let schedule = self.schedule(schedule, "silences.schedule", zone);
-                if matches!(schedule.rule, Rule::Every(_) | Rule::OnDemand) {
-                    let found = format!("found \"{}\", which has no slots", schedule.rule);
-                    self.refuse(&at, "silences.schedule", found, "use daily_at, weekly_on with at, or cron");
-                }
-                Some((schedule, self.quiet_for(lasts)))
-            }
-            (Some(schedule), None) => {
-                self.refuse(&schedule, "silences.lasts", "missing", "say how long each window lasts");
-                None
+        let recurring = match (&raw.schedule, &raw.lasts) {
+            (Some(schedule), lasts) => {
+                let remedy = "say how long each window lasts";
+                let lasts = self.given(lasts.as_ref(), schedule, "silences.lasts", remedy);
+                lasts.map(|lasts| (self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
             }
             (None, Some(lasts)) => {
                 let remedy = "add a schedule, or use from and until for quiet that does not return";
@@ -180,55 +151,30 @@ impl Validation {
                 None
             }
             (None, None) => {
-                self.bounded(from, until, &raw.until);
+                let remedy = "add `from`: quiet that does not return has a beginning and an end";
+                let from = self.given(from, &raw.until, "silences.from", remedy);
+                if from.is_some_and(|from| until.duration_since(from) > LONGEST) {
+                    self.refuse(&raw.until, "silences.until", "more than 31 days after `from`", SHORTER);
+                }
                 None
             }
         };
-        Declared {
-            name,
-            owner: raw.owner.into_inner(),
-            reason: raw.reason.into_inner(),
-            scope,
-            from,
-            until,
-            recurring,
-        }
+        let (owner, reason) = (raw.owner.into_inner(), raw.reason.into_inner());
+        Declared { name, owner, reason, scope, from, until, recurring }
     }
 
-    fn bounded(&mut self, from: Option<Timestamp>, until: Timestamp, at: &Spanned<String>) {
-        let Some(from) = from else {
-            let remedy = "add `from`: quiet that does not return has a beginning and an end";
-            self.refuse(at, "silences.from", "missing", remedy);
-            return;
-        };
-        if until.duration_since(from) > LONGEST {
-            self.refuse(
-                at,
-                "silences.until",
-                "more than 31 days after `from`",
-                "quiet so long hides outages; end it sooner",
-            );
-        }
-    }
-
-    fn quiet_for(&mut self, lasts: &Spanned<String>) -> SignedDuration {
+    fn quiet_for(&mut self, lasts: &Text) -> SignedDuration {
         let duration = self.duration(lasts, "silences.lasts");
         if duration > LONGEST {
-            self.refuse(
-                lasts,
-                "silences.lasts",
-                "more than 31 days",
-                "quiet so long hides outages; end it sooner",
-            );
+            self.refuse(lasts, "silences.lasts", "more than 31 days", SHORTER);
         }
         duration
     }
 
     pub(super) fn channels(&mut self, raw: RawChannels) -> Channels {
         let mut of = |channel: Option<RawChannel>, key: &str, default: Severity| {
-            channel.map(|channel| {
-                channel.min_severity.map_or(default, |text| self.severity(&text, key, default))
-            })
+            let word = channel?.min_severity;
+            Some(word.and_then(|word| self.word(&word, key)).unwrap_or(default))
         };
         Channels {
             pagerduty: of(raw.pagerduty, "channels.pagerduty.min_severity", Severity::Critical),
@@ -236,25 +182,11 @@ impl Validation {
         }
     }
 
-    fn severity(&mut self, text: &Spanned<String>, key: &str, default: Severity) -> Severity {
-        Severity::parse(text.get_ref()).unwrap_or_else(|| {
-            self.refuse(text, key, format!("found \"{}\"", text.get_ref()), SEVERITY);
-            default
-        })
+    fn check(&mut self, id: &Text, key: &str) -> Option<Check> {
+        self.read(Check::from_id(id.get_ref()), id, key, CHECK)
     }
 
-    fn check(&mut self, id: &Spanned<String>, key: &str) -> Option<Check> {
-        let check = Check::from_id(id.get_ref());
-        if check.is_none() {
-            self.refuse(id, key, format!("\"{}\" is no check", id.get_ref()), CHECK);
-        }
-        check
-    }
-
-    fn instant(&mut self, text: &Spanned<String>, key: &str) -> Timestamp {
-        text.get_ref().parse().unwrap_or_else(|_| {
-            self.refuse(text, key, format!("\"{}\" is no instant", text.get_ref()), INSTANT);
-            Timestamp::UNIX_EPOCH
-        })
+    fn instant(&mut self, text: &Text, key: &str) -> Timestamp {
+        self.read(text.get_ref().parse().ok(), text, key, INSTANT).unwrap_or_default()
     }
 }

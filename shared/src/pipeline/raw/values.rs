@@ -1,0 +1,177 @@
+//! Single values: each is read, or refused with what was found and what is allowed.
+
+use std::ops::RangeInclusive;
+
+use jiff::SignedDuration;
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
+use toml::Spanned;
+
+use super::{Text, Validation};
+use crate::data_checks::Day;
+use crate::finding::Severity;
+use crate::pipeline::{ApiVersion, Role, Undeclared};
+use crate::schedule::weekday_named;
+use crate::sql::Dialect;
+
+/// What a text is to be, and how such is written.
+pub(super) type Form = (&'static str, &'static str);
+
+pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
+const DURATION: Form = ("length of time", "write a length of time such as \"90s\", \"15m\" or \"2h\"");
+const ZONE: Form = ("time zone", "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"");
+const TIME: Form = ("time of day", "use a 24-hour time of day such as \"02:00\"");
+const WEEKDAY: Form = ("weekday", "use \"Monday\" to \"Sunday\"");
+const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
+
+/// A value that the file names by one of a few words. All that is said of the words derives from the list.
+pub(in crate::pipeline) trait Words: Copy + 'static {
+    /// Every word, with its value.
+    const ALL: &'static [(&'static str, Self)];
+}
+
+macro_rules! words {
+    ($($values:ty: $($word:literal => $value:ident),+;)+) => {
+        $(impl Words for $values {
+            const ALL: &'static [(&'static str, Self)] = &[$(($word, Self::$value)),+];
+        })+
+    };
+}
+
+words! {
+    ApiVersion: "v1" => V1, "v2" => V2;
+    Undeclared: "warn" => Warn, "ignore" => Ignore;
+    Role: "create" => Create, "update" => Update, "other" => Other;
+    Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
+    Day: "today" => Today, "yesterday" => Yesterday;
+    Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
+}
+
+/// The word of a value.
+pub(in crate::pipeline) fn word_of<T: Words + PartialEq>(value: T) -> &'static str {
+    T::ALL.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}
+
+/// Names all words that are allowed, and the one that was probably meant: the one that begins most alike.
+pub(super) fn allowed<T: Words>(found: &str) -> String {
+    // A long list reads better without quotes.
+    let quote = if T::ALL.len() > 4 { "" } else { "\"" };
+    let words: Vec<String> = T::ALL.iter().map(|(word, _)| format!("{quote}{word}{quote}")).collect();
+    let (last, others) = words.split_last().map_or(("", &[][..]), |(last, others)| (last.as_str(), others));
+    let alike =
+        |word: &str| word.chars().zip(found.chars()).take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
+    let nearest = T::ALL.iter().map(|(word, _)| (alike(word), word)).max_by_key(|(alike, _)| *alike);
+    let hint = nearest.filter(|(alike, _)| *alike > 2).map(|(_, word)| format!("; did you mean \"{word}\"?"));
+    format!("use {} or {last}{}", others.join(", "), hint.unwrap_or_default())
+}
+
+impl Validation {
+    pub(super) fn word<T: Words>(&mut self, text: &Text, key: &str) -> Option<T> {
+        let word = text.get_ref();
+        let value = T::ALL.iter().find(|(known, _)| known == word).map(|(_, value)| *value);
+        if value.is_none() {
+            self.refuse(text, key, format!("found \"{word}\""), allowed::<T>(word));
+        }
+        value
+    }
+
+    /// A value that was read from a text, or the refusal of the text.
+    pub(super) fn read<T>(&mut self, value: Option<T>, text: &Text, key: &str, form: Form) -> Option<T> {
+        if value.is_none() {
+            self.refuse(text, key, format!("\"{}\" is no {}", text.get_ref(), form.0), form.1);
+        }
+        value
+    }
+
+    /// A value that has to be there; its place is that of what asks for it.
+    pub(super) fn given<T, A>(
+        &mut self,
+        value: Option<T>,
+        at: &Spanned<A>,
+        key: &str,
+        remedy: &str,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.refuse(at, key, "missing", remedy);
+        }
+        value
+    }
+
+    pub(super) fn name(&mut self, name: &Text, key: &str) -> String {
+        let text = name.get_ref();
+        let valid = (1..=64).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !valid {
+            self.refuse(name, key, format!("found \"{text}\""), NAME);
+        }
+        text.clone()
+    }
+
+    pub(super) fn zone(&mut self, zone: &Text, key: &str) -> TimeZone {
+        let value = TimeZone::get(zone.get_ref()).ok();
+        self.read(value, zone, key, ZONE).unwrap_or(TimeZone::UTC)
+    }
+
+    pub(super) fn time(&mut self, time: &Text, key: &str) -> Time {
+        let value = Time::strptime("%H:%M", time.get_ref()).ok();
+        self.read(value, time, key, TIME).unwrap_or_default()
+    }
+
+    pub(super) fn weekday(&mut self, day: &Text, key: &str) -> Weekday {
+        let value = weekday_named(day.get_ref());
+        self.read(value, day, key, WEEKDAY).unwrap_or(Weekday::Monday)
+    }
+
+    pub(super) fn duration(&mut self, text: &Text, key: &str) -> SignedDuration {
+        let value = text.get_ref().parse::<SignedDuration>().ok();
+        match self.read(value, text, key, DURATION) {
+            Some(value) if value > SignedDuration::ZERO && value <= LONGEST_DURATION => return value,
+            Some(_) => {
+                let found = format!("\"{}\" is not between a second and a year", text.get_ref());
+                self.refuse(text, key, found, DURATION.1);
+            }
+            None => {}
+        }
+        SignedDuration::from_mins(1)
+    }
+
+    pub(super) fn percent(&mut self, percent: &Spanned<f64>, key: &str) -> f64 {
+        let value = *percent.get_ref();
+        if !(0.0..=100.0).contains(&value) {
+            self.refuse(percent, key, format!("found {value}"), "use a number from 0 to 100");
+        }
+        value
+    }
+
+    pub(super) fn count(
+        &mut self,
+        at: &Spanned<u64>,
+        key: &str,
+        range: RangeInclusive<usize>,
+    ) -> Option<usize> {
+        let value = usize::try_from(*at.get_ref()).ok().filter(|value| range.contains(value));
+        if value.is_none() {
+            let remedy = format!("use a number from {} to {}", range.start(), range.end());
+            self.refuse(at, key, format!("found {}", at.get_ref()), remedy);
+        }
+        value
+    }
+
+    pub(super) fn url(&mut self, url: &Text, key: &str, schemes: &[&str]) -> String {
+        let text = url.get_ref();
+        let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+        let well_formed = host.is_some_and(|host| {
+            !host.is_empty()
+                && !host.starts_with('/')
+                && !host.contains(|c: char| c == '@' || c.is_whitespace())
+        });
+        if !well_formed {
+            let schemes = schemes.join(" or ");
+            let remedy = format!("begin with {schemes} and name a host, without user or password");
+            // An address may carry a password by mistake, so it is not repeated.
+            self.refuse(url, key, "not an address of the allowed form", remedy);
+        }
+        text.clone()
+    }
+}
