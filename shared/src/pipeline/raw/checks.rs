@@ -6,11 +6,11 @@ use toml::Spanned;
 
 use super::{NAME, Validation};
 use crate::data_checks::{
-    Arrivals, Condition, DataCheck, Day, Keys, Literal, Rule, Window, check_read_only, object_name,
+    Arrivals, Condition, DataCheck, Day, FROM, Keys, Literal, Rule, TO, Window, object_name,
 };
 use crate::finding::Severity;
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
-use crate::sql::Dialect;
+use crate::sql::{Dialect, check_read_only};
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
 const COLUMN: &str = "use the name of a column, without quotes";
@@ -413,15 +413,13 @@ impl Validation {
             }
             "custom-sql" => {
                 let sql = needed!(self, raw, sql, "sql = \"SELECT ...\", which answers one number");
-                if let Err(why) = check_read_only(sql.get_ref()) {
-                    let remedy =
-                        "write one plain SELECT without comments and `;`, of functions that only compute";
-                    self.refuse(&sql, "checks.sql", why.to_string(), remedy);
-                }
-                let bound = [":from", ":to"].map(|name| sql.get_ref().contains(name));
-                if bound != [window.is_some(); 2] {
-                    let remedy = "use both :from and :to with a window, and neither without";
-                    self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+                match check_read_only(sql.get_ref(), dialect, &[FROM, TO]) {
+                    Err(why) => self.refuse(&sql, "checks.sql", why.to_string(), why.remedy()),
+                    Ok(used) if [FROM, TO].map(|name| used.contains(&name)) != [window.is_some(); 2] => {
+                        let remedy = "use both :from and :to with a window, and neither without";
+                        self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+                    }
+                    Ok(_) => {}
                 }
                 let (min, max) = self.limits(raw)?;
                 Rule::CustomSql { sql: sql.into_inner(), min, max }
