@@ -20,8 +20,8 @@ use crate::finding::{Check, Severity};
 use crate::sql::ParameterValue;
 use crate::text::words;
 
-pub(crate) use compile::{FROM, TO};
 pub use compile::{Asked, Column, Measure, Scan, compile, samples_statement};
+pub(crate) use compile::{FROM, TO};
 pub use objects::object_name;
 pub use table::table;
 pub use window::{Day, Window};

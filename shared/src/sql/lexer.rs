@@ -65,8 +65,7 @@ pub fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, Unterminated> 
     let (mut rest, mut before) = (sql, None);
     while let Some(first) = rest.chars().next() {
         let at = sql.len() - rest.len();
-        let (kind, length) =
-            next(rest, first, before, dialect).map_err(|what| Unterminated { what, at })?;
+        let (kind, length) = next(rest, first, before, dialect).map_err(|what| Unterminated { what, at })?;
         let (text, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
         tokens.push(Token { kind, text, at });
         (rest, before) = (behind, text.chars().next_back());
@@ -91,7 +90,8 @@ fn next(
             let length = run(is_word);
             let (word, behind) = rest.split_at_checked(length).unwrap_or((rest, ""));
             match (dialect, word, behind.chars().next()) {
-                (Databricks, "r" | "R", Some(mark @ ('\'' | '"'))) | (PostgreSql, "e" | "E", Some(mark @ '\'')) => {
+                (Databricks, "r" | "R", Some(mark @ ('\'' | '"')))
+                | (PostgreSql, "e" | "E", Some(mark @ '\'')) => {
                     (Text, length + quoted(behind, mark, dialect == PostgreSql).ok_or("string literal")?)
                 }
                 _ => (Word, length),

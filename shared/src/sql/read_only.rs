@@ -82,13 +82,19 @@ pub fn check_read_only<'s>(
 ) -> Result<Vec<&'s str>, NotReadOnly> {
     let tokens = lex(sql, dialect)?;
     // Drivers are in C, and read up to a zero; other spaces than those of ASCII are part of a word in PostgreSQL.
-    let spaces = tokens.iter().filter(|token| token.kind == TokenKind::Space).flat_map(|space| space.text.chars());
+    let spaces =
+        tokens.iter().filter(|token| token.kind == TokenKind::Space).flat_map(|space| space.text.chars());
     let zero = sql.chars().filter(|c| *c == '\0');
     if let Some(c) = spaces.filter(|c| !c.is_ascii()).chain(zero).next() {
         return Err(NotReadOnly::Character(c));
     }
+    // Spark goes on with the comment on the next line, others do not.
+    if tokens.iter().any(|token| token.kind == TokenKind::Comment && token.text.contains("\\\n")) {
+        return Err(NotReadOnly::Character('\\'));
+    }
     let tokens: Vec<_> = tokens.into_iter().filter(|token| !token.is_blank()).collect();
-    if !tokens.first().is_some_and(|first| first.is_word("SELECT") || first.is_word("WITH")) {
+    let first = tokens.iter().find(|token| !token.is_mark("("));
+    if !first.is_some_and(|first| first.is_word("SELECT") || first.is_word("WITH")) {
         return Err(NotReadOnly::NoSelect);
     }
     let mut found = Vec::new();

@@ -72,7 +72,9 @@ pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> 
 pub(super) fn has_only_views(text: &str) -> bool {
     // In any dialect: only the names differ.
     let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text, Dialect::Databricks));
-    found.is_ok_and(|found| !found.is_empty() && found.iter().all(|one| View::of(one, Dialect::Databricks).is_some()))
+    found.is_ok_and(|found| {
+        !found.is_empty() && found.iter().all(|one| View::of(one, Dialect::Databricks).is_some())
+    })
 }
 
 /// A `CREATE OR REPLACE VIEW`, in parts.
@@ -121,15 +123,16 @@ fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
 
 /// What engines read in different ways, if it is that.
 fn ambiguous(token: &Token<'_>) -> Option<&'static str> {
-    let is_quoted = token.text.starts_with(['\'', '"']);
+    let text = token.text;
     match token.kind {
-        TokenKind::Comment if token.text.get(2..)?.contains("/*") && token.text.starts_with("/*") => {
+        TokenKind::Comment if text.starts_with("/*") && text.get(2..)?.contains("/*") => {
             Some("a comment in a comment")
         }
-        _ if is_quoted && token.text.contains('\\') => Some("a backslash in quotes"),
-        TokenKind::Text | TokenKind::Word | TokenKind::Mark if !is_quoted && token.text.contains('$') => {
-            Some("a dollar sign outside of quotes")
+        TokenKind::Text | TokenKind::Name if text.contains('\\') && !text.starts_with('`') => {
+            Some("a backslash in quotes")
         }
+        TokenKind::Text if text.starts_with('$') => Some("a dollar sign outside of quotes"),
+        TokenKind::Word | TokenKind::Mark if text.contains('$') => Some("a dollar sign outside of quotes"),
         _ => None,
     }
 }

@@ -36,8 +36,8 @@ fn each_kind_of_token_is_told_from_the_others() {
 
 #[test]
 fn prefixes_and_dollar_quotes_belong_to_their_text() {
-    use TokenKind::{Mark, Name, Number, Text, Word};
     use Dialect::{Databricks, PostgreSql, Sqlite};
+    use TokenKind::{Mark, Name, Number, Text, Word};
     assert_eq!(kinds(r"r'\' R'x'", Databricks), [(Text, r"r'\'"), (Text, "R'x'")]);
     assert_eq!(kinds(r"E'\''", PostgreSql), [(Text, r"E'\''")]);
     assert_eq!(kinds(r"see'\'", PostgreSql), [(Word, "see"), (Text, r"'\'")]);
@@ -60,7 +60,9 @@ fn line_comment_ends_where_its_dialect_ends_it() {
 /// Long texts of what could make a lexer go over the rest again and again.
 #[test]
 fn time_is_linear_in_the_length() {
-    for part in ["'", "\"a", "$", "$a", "$a$", "/*", "*/", "--", "-- a\\\n", ":", "::a", "[", "1$$", "E'\\", "a "] {
+    for part in
+        ["'", "\"a", "$", "$a", "$a$", "/*", "*/", "--", "-- a\\\n", ":", "::a", "[", "1$$", "E'\\", "a "]
+    {
         let sql = part.repeat(200_000);
         let begin = std::time::Instant::now();
         for dialect in ALL {
@@ -70,12 +72,21 @@ fn time_is_linear_in_the_length() {
     }
 }
 
+/// A public query, whole or cut anywhere.
+fn query() -> impl Strategy<Value = String> {
+    let fixture = include_str!("../../../../tests/fixtures/sql/queries.json");
+    let known: Vec<serde_json::Value> = serde_json::from_str(fixture).unwrap();
+    let known: Vec<String> = known.iter().map(|known| known["sql"].as_str().unwrap().to_owned()).collect();
+    (prop::sample::select(known), any::<prop::sample::Index>())
+        .prop_map(|(sql, end)| sql.chars().take(end.index(2 * sql.len())).collect())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     #[test]
     fn tokens_one_after_the_other_are_the_text(
-        sql in prop_oneof![any::<String>(), "[a-e1$:'\"`\\[\\]\\\\\\-/*;? \n\ré]{0,30}"]
+        sql in prop_oneof![any::<String>(), query(), "[a-e1$:'\"`\\[\\]\\\\\\-/*;? \n\ré]{0,30}"]
     ) {
         for dialect in ALL {
             match lex(&sql, dialect) {

@@ -54,7 +54,8 @@ fn public_queries_are_accepted_and_writes_refused() {
         .collect();
     assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), known.len(), wrong.join("\n\n"));
     for dialect in ALL {
-        let reads = |reads| known.iter().filter(move |known| known.dialect() == dialect && known.reads == reads);
+        let reads =
+            |reads| known.iter().filter(move |known| known.dialect() == dialect && known.reads == reads);
         assert!(reads(true).count() >= 20 && reads(false).count() >= 10, "{dialect:?}");
     }
 }
@@ -68,11 +69,12 @@ fn functions_that_people_write_are_accepted() {
         "WITH late AS (SELECT id FROM a WHERE note = 'drop; table -- it''s' ) SELECT COUNT(*) FROM late",
         "SELECT COUNT(*)\nFROM a\nWHERE x NOT IN ('a', 'Ünïcode') AND y <> 'x' || 'y'",
         "SELECT comment, share, replace(load, 'a', 'b') FROM a FOR",
+        "(SELECT a FROM b) UNION ALL (SELECT 1)",
         "SELECT \"update\", 'DELETE' FROM a WHERE b ~ '^\\d+$'",
     ] {
         for dialect in ALL {
             let found = check(sql, dialect);
-            assert!(found.is_ok() || sql.contains("~") && dialect == Dialect::Databricks, "{sql}: {found:?}");
+            assert!(found.is_ok(), "{dialect:?} {sql}: {found:?}");
         }
     }
     assert_eq!(check("SELECT :to, :from, ':from'", Dialect::Sqlite), Ok(vec!["to", "from"]));
@@ -88,7 +90,8 @@ fn what_may_do_more_than_read_is_refused_in_every_dialect() {
         ("  ", Why::NoSelect),
         ("-- SELECT", Why::NoSelect),
         ("DELETE FROM a", Why::NoSelect),
-        ("(SELECT 1)", Why::NoSelect),
+        ("(", Why::NoSelect),
+        ("(DELETE FROM a)", Why::NoSelect),
         ("EXPLAIN ANALYZE SELECT 1", Why::NoSelect),
         ("SELECT 1;", Why::Character(';')),
         ("SELECT 1; DROP TABLE a", Why::Character(';')),
@@ -148,7 +151,8 @@ fn what_each_dialect_reads_in_its_own_way_is_refused_there() {
         (Sqlite, r"SELECT '\''; DROP TABLE a; --'", Why::Backslash),
         (Databricks, r"SELECT 'it\'s'", Why::Backslash),
         (Databricks, r#"SELECT r"a\"; DROP TABLE b; "#, Why::Backslash),
-        (Databricks, "SELECT 1 -- \\\n ' \n; DROP TABLE a --'", Why::Character(';')),
+        (Databricks, "SELECT 1 -- \\\n ' \n; DROP TABLE a --'", Why::Character('\\')),
+        (Databricks, "SELECT 1 -- \\\n; DROP TABLE a", Why::Character('\\')),
         (PostgreSql, "SELECT 1 -- a\r; DROP TABLE a", Why::Character(';')),
         (PostgreSql, "SELECT /* /* */ */; DROP TABLE a", Why::Character(';')),
         (Sqlite, "SELECT /* /* */ 1; DROP TABLE a", Why::Character(';')),
@@ -206,7 +210,9 @@ fn judged(sql: &str, dialect: Dialect) -> Option<Result<(), String>> {
         Dialect::Sqlite => Parser::parse_sql(&SQLiteDialect {}, sql),
     };
     let statements = parsed.ok()?;
-    let [Statement::Query(query)] = statements.as_slice() else { return Some(Err(format!("{statements:?}"))) };
+    let [Statement::Query(query)] = statements.as_slice() else {
+        return Some(Err(format!("{statements:?}")));
+    };
     let mut writes = Writes::default();
     let _ = query.visit(&mut writes);
     Some(if writes.0.is_empty() { Ok(()) } else { Err(writes.0.join(", ")) })
@@ -233,11 +239,56 @@ fn dialects() -> impl Strategy<Value = Dialect> {
 fn fragment() -> impl Strategy<Value = String> {
     let known: Vec<String> = Known::all().into_iter().map(|known| known.sql).collect();
     let parts = [
-        ";", "; DROP TABLE a", "; DELETE FROM a; --", "INTO b", "FOR UPDATE", "FOR SHARE", "UPDATE a SET b = 1",
-        "DELETE FROM a", "INSERT INTO a VALUES (1)", "WITH d AS (DELETE FROM a RETURNING 1) ", "SELECT 1", "FROM a",
-        "UNION ALL", "--", "-- x\n", "-- \\\n", "\r", "\n", "/*", "*/", "/* ' */", "'", "''", "\"", "`", "\\", "\\'",
-        "E'", "r'", "1e'", "$$", "$x$", "$1", "[", "]", "(", ")", "a", "1", "1.", ":from", "::int", ":", ",", "U&\"",
-        "REPLACE INTO a VALUES (1)", "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE", "AS", "\u{a0}", "é",
+        ";",
+        "; DROP TABLE a",
+        "; DELETE FROM a; --",
+        "INTO b",
+        "FOR UPDATE",
+        "FOR SHARE",
+        "UPDATE a SET b = 1",
+        "DELETE FROM a",
+        "INSERT INTO a VALUES (1)",
+        "WITH d AS (DELETE FROM a RETURNING 1) ",
+        "SELECT 1",
+        "FROM a",
+        "UNION ALL",
+        "--",
+        "-- x\n",
+        "-- \\\n",
+        "\r",
+        "\n",
+        "/*",
+        "*/",
+        "/* ' */",
+        "'",
+        "''",
+        "\"",
+        "`",
+        "\\",
+        "\\'",
+        "E'",
+        "r'",
+        "1e'",
+        "$$",
+        "$x$",
+        "$1",
+        "[",
+        "]",
+        "(",
+        ")",
+        "a",
+        "1",
+        "1.",
+        ":from",
+        "::int",
+        ":",
+        ",",
+        "U&\"",
+        "REPLACE INTO a VALUES (1)",
+        "MERGE INTO a USING b ON a.c = b.c WHEN MATCHED THEN DELETE",
+        "AS",
+        "\u{a0}",
+        "é",
     ];
     prop_oneof![
         1 => prop::sample::select(known),
@@ -262,7 +313,8 @@ fn mutated() -> impl Strategy<Value = (Dialect, String)> {
 
 fn soup() -> impl Strategy<Value = (Dialect, String)> {
     let parts = prop::collection::vec(fragment(), 0..8);
-    (dialects(), parts, "[ \n]?").prop_map(|(dialect, parts, between)| (dialect, format!("SELECT {}", parts.join(&between))))
+    (dialects(), parts, "[ \n]?")
+        .prop_map(|(dialect, parts, between)| (dialect, format!("SELECT {}", parts.join(&between))))
 }
 
 proptest! {

@@ -153,7 +153,8 @@ fn render(pieces: &[Piece]) -> String {
 
 /// A name of three parts is that of an object; what is behind them is a column of it.
 fn name(parts: &[&str]) -> String {
-    let bare = |part: &str| part.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(part).to_owned();
+    let bare =
+        |part: &str| part.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(part).to_owned();
     match parts {
         [_, schema, table, columns @ ..] if !table.is_empty() => {
             let object = format!("`{}.{}`", bare(schema), bare(table));
