@@ -527,13 +527,14 @@ fn public_items_have_a_doc_comment() {
         let lines: Vec<&str> = text.split("#[cfg(test)]").next().unwrap().lines().map(str::trim).collect();
         for (number, line) in lines.iter().enumerate() {
             let is_item = ITEMS.iter().any(|item| line.starts_with(item));
-            let is_attribute = |line: &&&str| {
-                line.starts_with("#[")
-                    || line.starts_with("// ")
-                    || line.ends_with(']')
-                    || line.ends_with(',')
-            };
-            let above = lines.iter().take(number).rev().find(|line| !is_attribute(line));
+            // Attributes may have several lines, of which the last ends with a bracket.
+            let mut inside = false;
+            let above = lines.iter().take(number).rev().find(|line| {
+                let (begins, ends) = (line.starts_with("#["), line.ends_with(']'));
+                let skipped = inside || begins || ends || line.starts_with("// ");
+                inside = (inside || ends) && !begins;
+                !skipped
+            });
             if is_item && !above.is_some_and(|line| line.starts_with("///")) {
                 without.push(format!("{}:{}: {line}", file.display(), number + 1));
             }

@@ -16,9 +16,6 @@ use syncwatch::runtime::{Site, read_event};
 
 use observe::Walk;
 
-/// Under which name its rounds are recorded.
-const NAME: &str = env!("CARGO_PKG_NAME");
-
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {
     required: &[
@@ -47,7 +44,7 @@ impl App {
     /// Answers one event. `now` is when it arrived.
     ///
     /// # Errors
-    /// The event is unknown, or the store or the topic cannot be used: not everything was recorded or sent.
+    /// The event is unknown, or not everything could be recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
         // Boxed: the compiler gives up on a future of this depth.
@@ -67,7 +64,7 @@ impl App {
         let itself = observe::itself(&self.0, round.store()).await;
         round.act_on(&judge_itself(&itself, &self.0.pipeline, now)).await;
         round.conclude().await;
-        round.record_if_good(NAME).await;
+        round.record_if_good(env!("CARGO_PKG_NAME")).await;
         let good = usize::from(round.failures().is_empty());
         Ok(round.finish(&[(Metric::Rounds, good)])?)
     }

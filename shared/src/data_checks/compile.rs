@@ -12,8 +12,8 @@ use super::{Arrivals, Condition, DataCheck, Keys, Rule, Window, object_name};
 use crate::sql::{BadName, Dialect, ParameterValue, Statement};
 
 /// The bounds of a window in a statement of one's own.
-pub(super) const FROM: &str = "from";
-pub(super) const TO: &str = "to";
+pub(crate) const FROM: &str = "from";
+pub(crate) const TO: &str = "to";
 
 /// Engines limit how much one statement may hold: PostgreSQL 1,664 columns (its `MaxTupleAttributeNumber`), SQLite 64
 /// tables (its documentation, "Limits"). Beyond this a table's checks make a second statement.

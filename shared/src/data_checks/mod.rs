@@ -9,7 +9,6 @@
 
 mod compile;
 mod objects;
-mod read_only;
 mod table;
 mod window;
 
@@ -23,8 +22,8 @@ use crate::sql::ParameterValue;
 use crate::text::words;
 
 pub use compile::{Asked, Column, Measure, Scan, compile, samples_statement};
+pub(crate) use compile::{FROM, TO};
 pub use objects::object_name;
-pub use read_only::{NotReadOnly, check_read_only};
 pub use table::table;
 pub use window::{Day, Window};
 
@@ -178,7 +177,7 @@ pub enum Rule {
     },
     /// The one number that a statement answers.
     CustomSql {
-        /// The statement, which only reads ([`check_read_only`]). `:from` and `:to` are the bounds of the window.
+        /// The statement, which only reads ([`check_read_only`](crate::sql::check_read_only)). `:from` and `:to` are the bounds of the window.
         sql: String,
         min: Option<f64>,
         max: Option<f64>,

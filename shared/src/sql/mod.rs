@@ -21,11 +21,15 @@
 mod answer;
 mod dialect;
 mod error;
+mod lexer;
 mod placeholders;
+mod read_only;
 mod statement;
 
 pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
 pub use dialect::{BadName, Dialect};
 pub use error::{Error, render};
+pub use lexer::{Token, TokenKind, Unterminated, lex};
 pub use placeholders::{Problem, Rendered};
+pub use read_only::{NotReadOnly, check_read_only};
 pub use statement::{Decimal, Parameter, ParameterValue, Statement};

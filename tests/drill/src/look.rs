@@ -3,8 +3,7 @@
 use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
 use serde_json::Value;
-use syncwatch::data_checks::check_read_only;
-use syncwatch::sql::{Statement, Value as Cell};
+use syncwatch::sql::{Dialect, Statement, Value as Cell, check_read_only};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::runbook;
 use syncwatch_lab::census::TOKEN;
@@ -61,7 +60,7 @@ impl Scene {
 
     async fn sql(&self, sql: &str) -> Result<String> {
         let sql = sql.trim_end_matches(';');
-        check_read_only(sql).context("the account of Syncwatch may only read")?;
+        check_read_only(sql, Dialect::Databricks, &[]).context("the account of Syncwatch may only read")?;
         let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
         let settings = DatabricksSettings::new(self.warehouse.url(), databricks::WAREHOUSE_ID, auth);
         let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::http::client()?)?;

@@ -4,7 +4,7 @@
 //! PostgreSQL's dollar quotes, comments within comments.
 
 use syncwatch::data_checks::object_name;
-use syncwatch::sql::{BadName, Dialect};
+use syncwatch::sql::{BadName, Dialect, Token, TokenKind, lex};
 
 /// Why a text cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,7 +20,7 @@ pub enum Problem {
     #[error("it has a ${{ without its }}; close it")]
     OpenName,
     /// Something that begins and does not end.
-    #[error("line {line}: {what} does not end; end it")]
+    #[error("line {line}: unterminated {what}; close it")]
     Unterminated { line: usize, what: &'static str },
     /// Something that engines read in different ways.
     #[error("line {line}: {what}, which engines read in different ways; write it without")]
@@ -56,8 +56,8 @@ pub fn expand(text: &str, dialect: Dialect) -> Result<String, Problem> {
 /// See [`Problem`].
 pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
     let mut statements = Vec::new();
-    for statement in divide(text)? {
-        match View::of(&statement).filter(|_| dialect == Dialect::Sqlite) {
+    for statement in divide(text, dialect)? {
+        match View::of(&statement, dialect).filter(|_| dialect == Dialect::Sqlite) {
             Some(View { name, behind }) => {
                 statements.push(format!("DROP VIEW IF EXISTS {name}"));
                 statements.push(format!("CREATE VIEW {behind}"));
@@ -71,8 +71,10 @@ pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> 
 /// Whether a text has views and nothing else, so that running it again changes nothing but definitions.
 pub(super) fn has_only_views(text: &str) -> bool {
     // In any dialect: only the names differ.
-    let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text));
-    found.is_ok_and(|found| !found.is_empty() && found.iter().all(|one| View::of(one).is_some()))
+    let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text, Dialect::Databricks));
+    found.is_ok_and(|found| {
+        !found.is_empty() && found.iter().all(|one| View::of(one, Dialect::Databricks).is_some())
+    })
 }
 
 /// A `CREATE OR REPLACE VIEW`, in parts.
@@ -83,101 +85,56 @@ struct View<'s> {
 }
 
 impl<'s> View<'s> {
-    fn of(statement: &'s str) -> Option<Self> {
-        let mut behind = statement;
+    fn of(statement: &'s str, dialect: Dialect) -> Option<Self> {
+        let tokens = lex(statement, dialect).ok()?;
+        let mut solid = tokens.iter().enumerate().filter(|(_, token)| !token.is_blank());
         for word in ["CREATE", "OR", "REPLACE", "VIEW"] {
-            let (found, rest) = behind.trim_start().split_at_checked(word.len())?;
-            if !found.eq_ignore_ascii_case(word) || !rest.starts_with(char::is_whitespace) {
-                return None;
-            }
-            behind = rest;
+            solid.next().filter(|(_, token)| token.is_word(word))?;
         }
-        let behind = behind.trim_start();
-        let length = match opaque(behind) {
-            Ok(Some(Opaque { length, .. })) => length,
-            Ok(None) => behind.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(behind.len()),
-            Err(_) => return None,
-        };
+        let (index, first) = solid.next()?;
+        let behind = statement.get(first.at..)?;
+        let name = tokens.iter().skip(index).take_while(|token| !token.is_blank() && !token.is_mark("("));
+        let length = name.map(|token| token.text.len()).sum();
         Some(Self { name: behind.get(..length)?, behind })
     }
 }
 
 /// The statements of a text, without comments and semicolons.
-fn divide(text: &str) -> Result<Vec<String>, Problem> {
+fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
     let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+    let tokens = lex(text, dialect)
+        .map_err(|error| Problem::Unterminated { line: line_of(error.at), what: error.what })?;
     let mut statements = vec![String::new()];
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let c = rest.chars().next().unwrap_or_default();
-        let (length, kept) = match opaque(rest) {
-            Err(Bad::Unterminated(what)) => return Err(Problem::Unterminated { line: line_of(at), what }),
-            Err(Bad::Ambiguous(what)) => return Err(Problem::Ambiguous { line: line_of(at), what }),
-            // What stood on both sides of a comment are two words.
-            Ok(Some(Opaque { length, comment: true })) => (length, "\n"),
-            Ok(Some(Opaque { length, comment: false })) => (length, rest.get(..length).unwrap_or_default()),
-            Ok(None) if c == ';' => {
-                statements.push(String::new());
-                (1, "")
-            }
-            Ok(None) => (c.len_utf8(), rest.get(..c.len_utf8()).unwrap_or_default()),
-        };
-        if let Some(statement) = statements.last_mut() {
-            statement.push_str(kept);
+    for token in tokens {
+        if let Some(what) = ambiguous(&token) {
+            return Err(Problem::Ambiguous { line: line_of(token.at), what });
         }
-        at += length;
+        if token.is_mark(";") {
+            statements.push(String::new());
+        } else if let Some(statement) = statements.last_mut() {
+            // What stood on both sides of a comment are two words.
+            statement.push_str(if token.kind == TokenKind::Comment { "\n" } else { token.text });
+        }
     }
     let trimmed =
         statements.iter().map(|statement| statement.trim()).filter(|statement| !statement.is_empty());
     Ok(trimmed.map(str::to_owned).collect())
 }
 
-/// Something in which a semicolon divides nothing.
-struct Opaque {
-    length: usize,
-    comment: bool,
-}
-
-enum Bad {
-    Unterminated(&'static str),
-    Ambiguous(&'static str),
-}
-
-/// What begins here, if it is a string, a quoted name or a comment.
-fn opaque(rest: &str) -> Result<Option<Opaque>, Bad> {
-    let mark = rest.chars().next().unwrap_or_default();
-    match mark {
-        '\'' | '"' | '`' => {
-            let length = quoted(rest, mark).ok_or(Bad::Unterminated("what is quoted"))?;
-            if mark != '`' && rest.get(..length).is_some_and(|text| text.contains('\\')) {
-                return Err(Bad::Ambiguous("a backslash in quotes"));
-            }
-            Ok(Some(Opaque { length, comment: false }))
+/// What engines read in different ways, if it is that.
+fn ambiguous(token: &Token<'_>) -> Option<&'static str> {
+    let text = token.text;
+    match token.kind {
+        TokenKind::Comment if text.starts_with("/*") && text.get(2..)?.contains("/*") => {
+            Some("a comment in a comment")
         }
-        '-' if rest.starts_with("--") => {
-            Ok(Some(Opaque { length: rest.find('\n').map_or(rest.len(), |end| end + 1), comment: true }))
+        TokenKind::Text | TokenKind::Name if text.contains('\\') && !text.starts_with('`') => {
+            Some("a backslash in quotes")
         }
-        '/' if rest.starts_with("/*") => {
-            let end =
-                rest.get(2..).and_then(|inner| inner.find("*/")).ok_or(Bad::Unterminated("a comment"))?;
-            if rest.get(2..2 + end).is_some_and(|inner| inner.contains("/*")) {
-                return Err(Bad::Ambiguous("a comment in a comment"));
-            }
-            Ok(Some(Opaque { length: end + 4, comment: true }))
-        }
-        '$' => Err(Bad::Ambiguous("a dollar sign outside of quotes")),
-        _ => Ok(None),
+        TokenKind::Text if text.starts_with('$') => Some("a dollar sign outside of quotes"),
+        TokenKind::Word | TokenKind::Mark if text.contains('$') => Some("a dollar sign outside of quotes"),
+        _ => None,
     }
-}
-
-/// The length of what is quoted; a doubled mark stays within it.
-fn quoted(rest: &str, mark: char) -> Option<usize> {
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if c == mark && chars.next_if(|(_, next)| *next == mark).is_none() {
-            return Some(at + mark.len_utf8());
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -205,7 +162,7 @@ mod tests {
     fn only_a_semicolon_that_stands_free_divides() {
         let text = "-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;'/* ; ' */AS e;\n\n;; SELECT 2 -- the end; really";
         assert_eq!(
-            statements(text, Dialect::PostgreSql).unwrap(),
+            statements(text, Dialect::Sqlite).unwrap(),
             ["SELECT ';', \"a;b\", `c;d`, 'it''s;'\nAS e", "SELECT 2"]
         );
     }
@@ -213,10 +170,20 @@ mod tests {
     #[test]
     fn what_does_not_end_or_is_read_in_two_ways_is_refused_with_its_line() {
         let refused = |text| statements(text, Dialect::Databricks).unwrap_err().to_string();
-        assert_eq!(refused("SELECT 1;\nSELECT 'a;"), "line 2: what is quoted does not end; end it");
-        assert_eq!(refused("/* a"), "line 1: a comment does not end; end it");
-        for text in ["SELECT 'a\\';", "SELECT /* a /* b */ 1 */ 2;", "DO $$ BEGIN; END $$;"] {
-            assert!(refused(text).contains("which engines read in different ways"), "{text}");
+        assert_eq!(refused("SELECT 1;\nSELECT 'a;"), "line 2: unterminated string literal; close it");
+        assert_eq!(refused("/* a"), "line 1: unterminated comment; close it");
+        for (dialect, text) in [
+            (Dialect::PostgreSql, "SELECT 'a\\';"),
+            (Dialect::Databricks, "SELECT 'a\\b';"),
+            (Dialect::Databricks, "SELECT r'a\\b';"),
+            (Dialect::Databricks, "SELECT /* a /* b */ 1 */ 2;"),
+            (Dialect::Sqlite, "SELECT /* a /* b */ 2;"),
+            (Dialect::PostgreSql, "DO $$ BEGIN; END $$;"),
+            (Dialect::Databricks, "DO $$ BEGIN; END $$;"),
+            (Dialect::Sqlite, "SELECT a$b"),
+        ] {
+            let problem = statements(text, dialect).unwrap_err();
+            assert!(matches!(problem, Problem::Ambiguous { line: 1, .. }), "{text}: {problem}");
         }
         assert_eq!(refused(" -- nothing\n;;"), "it has no statement; write one, or take the file out");
     }

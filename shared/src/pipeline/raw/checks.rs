@@ -8,11 +8,11 @@ use toml::Spanned;
 use super::values::{NAME, Words, allowed};
 use super::{Text, Validation};
 use crate::data_checks::{
-    Arrivals, Condition, DataCheck, Keys, Literal, Rule, Window, check_read_only, object_name,
+    Arrivals, Condition, DataCheck, FROM, Keys, Literal, Rule, TO, Window, object_name,
 };
 use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
-use crate::sql::Dialect;
+use crate::sql::{Dialect, check_read_only};
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
 const COLUMN: &str = "use the name of a column, without quotes";
@@ -403,14 +403,14 @@ impl Validation {
     fn custom_sql(&mut self, raw: &mut RawCheck) -> Option<Rule> {
         let remedy = "sql = \"SELECT ...\", which answers one number";
         let sql = self.needed(raw.sql.take(), raw, "sql", remedy)?;
-        if let Err(why) = check_read_only(sql.get_ref()) {
-            let remedy = "write one plain SELECT without comments and `;`, of functions that only compute";
-            self.refuse(&sql, "checks.sql", why.to_string(), remedy);
-        }
-        let bound = [":from", ":to"].map(|name| sql.get_ref().contains(name));
-        if bound != [raw.window.is_some(); 2] {
-            let remedy = "use both :from and :to with a window, and neither without";
-            self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+        let windowed = [raw.window.is_some(); 2];
+        match check_read_only(sql.get_ref(), self.dialect, &[FROM, TO]) {
+            Err(why) => self.refuse(&sql, "checks.sql", why.to_string(), why.remedy()),
+            Ok(used) if [FROM, TO].map(|name| used.contains(&name)) != windowed => {
+                let remedy = "use both :from and :to with a window, and neither without";
+                self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+            }
+            Ok(_) => {}
         }
         let (min, max) = self.limits(raw)?;
         Some(Rule::CustomSql { sql: sql.into_inner(), min, max })

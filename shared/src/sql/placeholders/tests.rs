@@ -69,12 +69,12 @@ fn literals_names_and_comments_end_where_their_dialect_ends_them() {
         (PostgreSql, "SELECT /* /* */ :a */ :a", Ok("SELECT /* /* */ :a */ ?")),
         (Databricks, "SELECT /* /* */ :a */ :a", Ok("SELECT /* /* */ :a */ ?")),
         (Sqlite, "SELECT /* /* */ :a", Ok("SELECT   ?")),
-        (PostgreSql, "SELECT 'open :a", Err(Problem::Unterminated("a string literal"))),
-        (Databricks, r"SELECT 'open\', :a", Err(Problem::Unterminated("a string literal"))),
-        (Databricks, "SELECT `open :a", Err(Problem::Unterminated("a quoted name"))),
-        (Sqlite, "SELECT [open :a", Err(Problem::Unterminated("a quoted name"))),
-        (PostgreSql, "SELECT /* /* */ :a", Err(Problem::Unterminated("a comment"))),
-        (PostgreSql, "SELECT $$ :a", Err(Problem::Unterminated("a dollar-quoted string"))),
+        (PostgreSql, "SELECT 'open :a", Err(Problem::Unterminated("string literal"))),
+        (Databricks, r"SELECT 'open\', :a", Err(Problem::Unterminated("string literal"))),
+        (Databricks, "SELECT `open :a", Err(Problem::Unterminated("quoted name"))),
+        (Sqlite, "SELECT [open :a", Err(Problem::Unterminated("quoted name"))),
+        (PostgreSql, "SELECT /* /* */ :a", Err(Problem::Unterminated("comment"))),
+        (PostgreSql, "SELECT $$ :a", Err(Problem::Unterminated("dollar-quoted string"))),
     ] {
         let found = rendered(dialect, sql, &["a"]).map(|(sql, _)| sql);
         assert_eq!(found, expected.map(str::to_owned), "{dialect:?} {sql}");

@@ -1,5 +1,9 @@
 //! From the SQL of Databricks to that of SQLite, as far as the two must differ, and refusals of the rest.
 
+use std::ops::Range;
+
+use syncwatch::sql::{Dialect, Token, TokenKind, lex};
+
 /// Why a statement is refused, as Spark would word it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) String);
@@ -13,38 +17,15 @@ pub(super) enum Translated {
 }
 
 /// What SQLite takes and Spark does not, or what the lab does not know.
-const REFUSED: [&str; 22] = [
-    "CONFLICT",
-    "PRAGMA",
-    "AUTOINCREMENT",
-    "STRFTIME",
-    "JULIANDAY",
-    "DATETIME",
-    "GLOB",
-    "ROWID",
-    "ATTACH",
-    "VACUUM",
-    "RETURNING",
-    "IFNULL",
-    "PRINTF",
-    "GROUP_CONCAT",
-    "TOTAL",
-    "MERGE",
-    "OPTIMIZE",
-    "QUALIFY",
-    "ILIKE",
-    "TRY_CAST",
-    "PRIMARY",
-    "INDEX",
-];
+const REFUSED: &str = "CONFLICT PRAGMA AUTOINCREMENT STRFTIME JULIANDAY DATETIME GLOB ROWID ATTACH VACUUM RETURNING IFNULL PRINTF \
+    GROUP_CONCAT TOTAL MERGE OPTIMIZE QUALIFY ILIKE TRY_CAST PRIMARY INDEX";
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
-    /// A word, a name, or a name of several parts.
-    Path(Vec<String>),
-    Text(String),
-    Blank(String),
-    Mark(char),
+/// A token as SQLite gets it; a name of several parts is one.
+struct Piece {
+    kind: TokenKind,
+    sql: String,
+    /// A word that stands alone, in capitals.
+    word: Option<String>,
 }
 
 /// Translates a statement.
@@ -55,28 +36,27 @@ enum Token {
 /// * `CREATE OR REPLACE VIEW` => dropped and made
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
-    let tokens = tokens(sql)?;
-    let words: Vec<String> = tokens.iter().filter_map(word).take(4).collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    if let Some(refused) = tokens.iter().filter_map(word).find(|word| REFUSED.contains(&word.as_str())) {
-        return Err(syntax(&refused));
+    let pieces = pieces(sql)?;
+    let words = || pieces.iter().filter_map(|piece| piece.word.as_deref());
+    if let Some(refused) = words().find(|word| REFUSED.split_whitespace().any(|refused| refused == *word)) {
+        return Err(syntax(refused));
     }
+    let words: Vec<String> = words().take(4).map(str::to_owned).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["SELECT" | "WITH", ..] => Ok(Translated::Query(render(&intervals(tokens)))),
+        ["SELECT" | "WITH", ..] => Ok(Translated::Query(render(&intervals(pieces)))),
         ["INSERT", "INTO", ..] | ["DELETE", "FROM", ..] | ["UPDATE", ..] => {
-            Ok(Translated::Write(vec![render(&intervals(tokens))]))
+            Ok(Translated::Write(vec![render(&intervals(pieces))]))
         }
-        ["DROP", "TABLE" | "VIEW", ..] => Ok(Translated::Write(vec![render(&tokens)])),
+        ["DROP", "TABLE" | "VIEW", ..] => Ok(Translated::Write(vec![render(&pieces)])),
         ["CREATE", "SCHEMA", ..] => Ok(Translated::Write(Vec::new())),
-        ["CREATE", "TABLE", ..] => Ok(Translated::Write(vec![render(without_clustering(&tokens))])),
+        ["CREATE", "TABLE", ..] => Ok(Translated::Write(vec![render(without_clustering(&pieces))])),
         ["CREATE", "OR", "REPLACE", "VIEW"] => {
-            let tokens = intervals(tokens);
-            let solid = |(_, token): &(usize, &Token)| !matches!(token, Token::Blank(_));
-            // The name is the fifth of what is no blank.
-            let (at, name) =
-                tokens.iter().enumerate().filter(solid).nth(4).ok_or_else(|| syntax("end of input"))?;
-            let name = render(std::slice::from_ref(name));
-            let behind = render(tokens.get(at + 1..).unwrap_or_default());
+            let pieces = intervals(pieces);
+            // The name is the fifth of what is not blank.
+            let at = solid(&pieces, 0..pieces.len()).nth(4).ok_or_else(|| syntax("end of input"))?;
+            let (_, behind) = pieces.split_at_checked(at + 1).unwrap_or_default();
+            let (name, behind) = (pieces.get(at).map_or("", |name| &name.sql), render(behind));
             Ok(Translated::Write(vec![
                 format!("DROP VIEW IF EXISTS {name}"),
                 format!("CREATE VIEW {name}{behind}"),
@@ -93,166 +73,92 @@ fn syntax(near: &str) -> Refusal {
     ))
 }
 
-/// A word that stands alone, in capitals.
-fn word(token: &Token) -> Option<String> {
-    match token {
-        Token::Path(parts) => match parts.as_slice() {
-            [only] if !only.starts_with('`') => Some(only.to_ascii_uppercase()),
-            _ => None,
-        },
+fn pieces(sql: &str) -> Result<Vec<Piece>, Refusal> {
+    let tokens = lex(sql, Dialect::Databricks).map_err(|error| syntax(error.what))?;
+    let is_part = |token: &&Token<'_>| matches!(token.kind, TokenKind::Word | TokenKind::Name);
+    let mut pieces = Vec::new();
+    let mut rest = tokens.iter().peekable();
+    while let Some(token) = rest.next() {
+        if let Some(refused) = refused(token) {
+            return Err(Refusal(refused.to_owned()));
+        }
+        let mut parts = vec![token.text];
+        while is_part(&token) && rest.next_if(|next| next.is_mark(".")).is_some() {
+            parts.push(rest.next_if(is_part).map_or("", |part| part.text));
+        }
+        let alone = parts.len() == 1 && token.kind == TokenKind::Word;
+        pieces.push(Piece {
+            kind: token.kind,
+            sql: name(&parts),
+            word: alone.then(|| token.text.to_ascii_uppercase()),
+        });
+    }
+    Ok(pieces)
+}
+
+/// What Spark reads in another way than SQLite.
+fn refused(token: &Token<'_>) -> Option<&'static str> {
+    match token.kind {
+        TokenKind::Text if token.text.contains('\\') => {
+            Some("a backslash in a string escapes in Spark; the lab takes none")
+        }
+        TokenKind::Text if !token.text.starts_with('\'') => {
+            Some("a text in double quotes is a string in Spark; quote names in backticks")
+        }
+        TokenKind::Mark if token.text == "?" => {
+            Some("[PARSE_SYNTAX_ERROR] '?' is not a parameter of this API; name it")
+        }
         _ => None,
     }
 }
 
-fn tokens(sql: &str) -> Result<Vec<Token>, Refusal> {
-    let mut tokens = Vec::new();
-    let mut rest = sql;
-    while let Some(c) = rest.chars().next() {
-        let length = match c {
-            '"' => {
-                return Err(Refusal(
-                    "a text in double quotes is a string in Spark; quote names in backticks".to_owned(),
-                ));
-            }
-            '?' => {
-                return Err(Refusal(
-                    "[PARSE_SYNTAX_ERROR] '?' is no parameter of this API; name it".to_owned(),
-                ));
-            }
-            '\'' => {
-                let length = quoted(rest, '\'').ok_or_else(|| syntax("'"))?;
-                let text = rest.get(..length).unwrap_or_default();
-                if text.contains('\\') {
-                    return Err(Refusal(
-                        "a backslash in a string escapes in Spark; the lab takes none".to_owned(),
-                    ));
-                }
-                tokens.push(Token::Text(text.to_owned()));
-                length
-            }
-            '-' if rest.starts_with("--") => {
-                blank(&mut tokens, rest, rest.find('\n').map_or(rest.len(), |end| end + 1))
-            }
-            '/' if rest.starts_with("/*") => {
-                blank(&mut tokens, rest, rest.find("*/").map_or(rest.len(), |end| end + 2))
-            }
-            c if c.is_whitespace() => blank(&mut tokens, rest, c.len_utf8()),
-            ':' => {
-                // A parameter: its name is no word of SQL.
-                let length = 1 + rest.get(1..).map_or(0, word_length);
-                tokens.extend(rest.get(..length).unwrap_or_default().chars().map(Token::Mark));
-                length
-            }
-            c if c == '`' || is_word(c) => {
-                let (parts, length) = path(rest)?;
-                tokens.push(Token::Path(parts));
-                length
-            }
-            c => {
-                tokens.push(Token::Mark(c));
-                c.len_utf8()
-            }
-        };
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    Ok(tokens)
-}
-
-fn blank(tokens: &mut Vec<Token>, rest: &str, length: usize) -> usize {
-    tokens.push(Token::Blank(rest.get(..length).unwrap_or_default().to_owned()));
-    length
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-fn word_length(rest: &str) -> usize {
-    rest.find(|c: char| !is_word(c)).unwrap_or(rest.len())
-}
-
-fn quoted(rest: &str, mark: char) -> Option<usize> {
-    let mut chars = rest.char_indices().skip(1).peekable();
-    while let Some((at, c)) = chars.next() {
-        if c == mark && chars.next_if(|(_, next)| *next == mark).is_none() {
-            return Some(at + mark.len_utf8());
-        }
-    }
-    None
-}
-
-/// A name with its parts, and how long it is. Numbers are read as such a name too: `1.5` has two parts.
-fn path(rest: &str) -> Result<(Vec<String>, usize), Refusal> {
-    let (mut parts, mut at) = (Vec::new(), 0);
-    loop {
-        let here = rest.get(at..).unwrap_or_default();
-        let length = if here.starts_with('`') {
-            quoted(here, '`').ok_or_else(|| syntax("`"))?
-        } else {
-            word_length(here)
-        };
-        parts.push(here.get(..length).unwrap_or_default().to_owned());
-        at += length;
-        let next = rest.get(at..).unwrap_or_default();
-        if !next.strip_prefix('.').is_some_and(|n| n.starts_with(|c: char| c == '`' || is_word(c))) {
-            return Ok((parts, at));
-        }
-        at += 1;
-    }
+/// The places of the pieces that are not blank.
+fn solid(pieces: &[Piece], within: Range<usize>) -> impl DoubleEndedIterator<Item = usize> {
+    let is_blank = |at: &usize| {
+        pieces.get(*at).is_none_or(|piece| matches!(piece.kind, TokenKind::Space | TokenKind::Comment))
+    };
+    within.filter(move |at| !is_blank(at))
 }
 
 /// `day - INTERVAL '7' DAY` => `DATE(day, '-7 days')`.
-fn intervals(mut tokens: Vec<Token>) -> Vec<Token> {
-    let is = |token: &Token, wanted: &str| word(token).is_some_and(|word| word == wanted);
-    while let Some(begin) = tokens.iter().position(|token| is(token, "INTERVAL")) {
-        let solid = |index: &usize| !matches!(tokens.get(*index), Some(Token::Blank(_)) | None);
-        let before: Vec<usize> = (0..begin).rev().filter(solid).take(2).collect();
-        let behind: Vec<usize> = (begin + 1..tokens.len()).filter(solid).take(2).collect();
+fn intervals(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    let is = |piece: &Piece, wanted: &str| piece.word.as_deref() == Some(wanted);
+    while let Some(begin) = pieces.iter().position(|piece| is(piece, "INTERVAL")) {
+        let before: Vec<usize> = solid(&pieces, 0..begin).rev().take(2).collect();
+        let behind: Vec<usize> = solid(&pieces, begin + 1..pieces.len()).take(2).collect();
         let (&[minus, day], &[number, unit]) = (before.as_slice(), behind.as_slice()) else { break };
-        let (
-            Some(Token::Mark('-')),
-            Some(Token::Path(day_parts)),
-            Some(Token::Text(number)),
-            Some(unit_token),
-        ) = (tokens.get(minus), tokens.get(day), tokens.get(number), tokens.get(unit))
+        let [Some(minus), Some(from), Some(number), Some(unit_piece)] =
+            [minus, day, number, unit].map(|at| pieces.get(at))
         else {
             break;
         };
-        if !is(unit_token, "DAY") {
+        if minus.sql != "-" || number.kind != TokenKind::Text || !is(unit_piece, "DAY") {
             break;
         }
-        let date = format!("DATE({}, '-{} days')", day_parts.join("."), number.trim_matches('\''));
-        tokens.splice(day..=unit, [Token::Blank(date)]);
+        let sql = format!("DATE({}, '-{} days')", from.sql, number.sql.trim_matches('\''));
+        pieces.splice(day..=unit, [Piece { kind: TokenKind::Mark, sql, word: None }]);
     }
-    tokens
+    pieces
 }
 
-fn without_clustering(tokens: &[Token]) -> &[Token] {
-    let clustering = |token: &Token| word(token).is_some_and(|word| word == "CLUSTER");
-    let end = tokens.iter().position(clustering).unwrap_or(tokens.len());
-    tokens.get(..end).unwrap_or_default()
+fn without_clustering(pieces: &[Piece]) -> &[Piece] {
+    let clustering = |piece: &Piece| piece.word.as_deref() == Some("CLUSTER");
+    let end = pieces.iter().position(clustering).unwrap_or(pieces.len());
+    pieces.get(..end).unwrap_or_default()
 }
 
-fn render(tokens: &[Token]) -> String {
-    let mut sql = String::new();
-    for token in tokens {
-        match token {
-            Token::Text(text) | Token::Blank(text) => sql.push_str(text),
-            Token::Mark(mark) => sql.push(*mark),
-            Token::Path(parts) => sql.push_str(&name(parts)),
-        }
-    }
-    sql
+fn render(pieces: &[Piece]) -> String {
+    pieces.iter().map(|piece| piece.sql.as_str()).collect()
 }
 
 /// A name of three parts is that of an object; what is behind them is a column of it.
-fn name(parts: &[String]) -> String {
+fn name(parts: &[&str]) -> String {
     let bare =
-        |part: &String| part.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(part).to_owned();
+        |part: &str| part.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(part).to_owned();
     match parts {
-        [_, schema, table, columns @ ..] => {
+        [_, schema, table, columns @ ..] if !table.is_empty() => {
             let object = format!("`{}.{}`", bare(schema), bare(table));
-            std::iter::once(object).chain(columns.iter().cloned()).collect::<Vec<_>>().join(".")
+            std::iter::once(object.as_str()).chain(columns.iter().copied()).collect::<Vec<_>>().join(".")
         }
         parts => parts.join("."),
     }
