@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod chat;
 mod config;
+pub mod fingerprint;
 pub mod key;
 pub mod ledger;
 pub mod pagerduty;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::chat;
 use crate::chat::client::Webhook;
-use crate::key::{self, Fingerprint, KeyError, RoutingKey};
+use crate::fingerprint::Fingerprint;
+use crate::key::{self, KeyError, RoutingKey};
 use crate::ledger::{Claim, Lease, Ledger, LedgerError};
 use crate::pagerduty::{self, client::PagerDuty};
 use crate::post::{Patience, PostError};

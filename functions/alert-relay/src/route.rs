@@ -10,7 +10,7 @@ use syncwatch::finding::Severity;
 use syncwatch::notice::{Body, Kind};
 use syncwatch::pipeline::Channels;
 
-use crate::key::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// Where notices go beside mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
