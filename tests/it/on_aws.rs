@@ -296,3 +296,56 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
         [format!("Resolved properties/run-failed/{open}"), format!("Opened properties/run-failed/{other}")]
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incident_of_a_check_of_another_version_is_kept_and_fails_no_round() {
+    let stage = stage_out_of_time().await;
+    let item = [
+        ("pipeline", "properties"),
+        ("check_subject", "check-of-tomorrow/properties-create"),
+        ("state", "open"),
+        ("shape", "of tomorrow"),
+    ];
+    let incidents = ResourceId::table("incidents");
+    stage.deployment.put_item(&incidents, &item).await.unwrap();
+    for minutes in [0, 5, 180] {
+        stage.census.jump(SignedDuration::from_mins(minutes));
+        let answer = verify(&app(&stage), stage.census.clock().now()).await;
+        assert_eq!((&answer["unknown_incidents"], notices(&answer).len()), (&json!(1), 0), "{answer}");
+    }
+    let kept = stage.deployment.incidents().await.unwrap();
+    assert!(kept.iter().any(|item| item["shape"] == "of tomorrow"), "{kept:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
+    let stage = stage_out_of_time().await;
+    let now = stage.census.clock().now();
+    let site = |edit: fn(&mut Pipeline)| {
+        let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+        edit(&mut pipeline);
+        stage.deployment.site("daily-validation", pipeline, stage.aws.endpoint(), &[]).unwrap()
+    };
+    let declared = site(|_| {});
+    let coverage = declared.pipeline.checks.iter().find(|check| check.check() == Check::Coverage).unwrap();
+    let evidence = Evidence::new("80% are there");
+    let finding = Finding::unhealthy(Check::Coverage, &coverage.name, Severity::Error, evidence, "a view");
+    let open = async |site: &Site, findings: &[Finding], at| {
+        let mut round = Round::begin(site, Judge::DailyValidation, at).await.unwrap();
+        round.act_on(findings).await;
+        round.conclude().await;
+        let report = round.finish(&[]).unwrap();
+        report.notices.iter().map(|sent| format!("{} {:?}", sent.kind, sent.reason)).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&declared, &[finding], now).await, ["opened Some(FirstFound)"]);
+    // Still declared and not judged in this round: nothing is said yet.
+    assert_eq!(open(&declared, &[], now + SignedDuration::from_mins(1)).await, [""; 0]);
+    // Of the same name, and another check now.
+    let another = site(|pipeline| {
+        for check in &mut pipeline.checks {
+            check.rule = syncwatch::data_checks::Rule::RowCount { min: Some(1), max: None };
+        }
+    });
+    let withdrawn = open(&another, &[], now + SignedDuration::from_mins(2)).await;
+    assert_eq!(withdrawn, ["resolved Some(Withdrawn)"]);
+}

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod chat;
+pub mod fingerprint;
 pub mod key;
 pub mod ledger;
 pub mod pagerduty;

@@ -11,7 +11,7 @@ use syncwatch::incident::NoticeKind;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::Channels;
 
-use crate::key::Fingerprint;
+use crate::fingerprint::Fingerprint;
 
 /// Where notices go beside mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,39 +4,35 @@
 //! idempotent. The table forgets a delivery by DynamoDB's own expiry, which may come days late: an item past its expiry
 //! counts as absent.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use jiff::{SignedDuration, Timestamp};
 
-use super::error::{AwsError, Kind};
+use super::error::AwsError;
+use super::table::{Client, Item, Spec, Table, attribute};
 
 /// How long a delivery is remembered: longer than the 14 days for which SQS may keep a copy of it.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(15 * 24);
 
-/// `BatchGetItem` takes this many keys (AWS DynamoDB API reference).
-const KEYS_AT_ONCE: usize = 100;
-/// How often keys that DynamoDB left unread are asked for again, on top of the SDK's own retries.
-const ROUNDS: usize = 5;
-
 const ID: &str = "id";
 const EXPIRES_AT: &str = "expires_at";
 
-const TABLE: Kind = Kind { name: "table", correct: "SYNCWATCH_DELIVERIES_TABLE (infra/functions.json)" };
-const READ: &str = "dynamodb:BatchGetItem";
-const PUT: &str = "dynamodb:PutItem";
+static SPEC: Spec = Spec {
+    setting: "SYNCWATCH_DELIVERIES_TABLE (infra/functions.json)",
+    key: &[ID],
+    unreadable: "Delete the item: the delivery is then handled again",
+};
 
 /// Remembers which deliveries were handled.
 #[derive(Debug, Clone)]
 pub struct DeliveryStore {
-    client: aws_sdk_dynamodb::Client,
-    table: String,
+    table: Table,
 }
 
 impl DeliveryStore {
     /// The store in this table.
-    pub fn new(client: aws_sdk_dynamodb::Client, table: impl Into<String>) -> Self {
-        Self { client, table: table.into() }
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { table: Table::new(client, table, &SPEC) }
     }
 
     /// Which of these ids were handled. An id that DynamoDB would not read, also after asking again, is not among them:
@@ -49,22 +45,11 @@ impl DeliveryStore {
         ids: impl IntoIterator<Item = &str>,
         now: Timestamp,
     ) -> Result<HashSet<String>, AwsError> {
-        let mut handled = HashSet::new();
         // The same key twice in one call is an error to DynamoDB.
         let ids: HashSet<&str> = ids.into_iter().collect();
-        let keys: Vec<_> = ids.into_iter().map(key).collect();
-        for chunk in keys.chunks(KEYS_AT_ONCE) {
-            let mut unread = chunk.to_vec();
-            for _ in 0..ROUNDS {
-                if unread.is_empty() {
-                    break;
-                }
-                let (items, left) = self.read(unread).await?;
-                handled.extend(items.iter().filter_map(|item| unexpired(item, now)));
-                unread = left;
-            }
-        }
-        Ok(handled)
+        let keys: Vec<_> = ids.into_iter().map(|id| SPEC.key(&[id])).collect();
+        let items = self.table.get_all(&keys, "#id, #expires_at").await?;
+        Ok(items.iter().filter_map(|item| self.unexpired(item, now)).collect())
     }
 
     /// Records that a delivery was handled. `figures` are kept beside its id for people to look at, such as the event.
@@ -78,47 +63,19 @@ impl DeliveryStore {
         now: Timestamp,
     ) -> Result<(), AwsError> {
         let expires_at = now.saturating_add(REMEMBERED_FOR).unwrap_or(now).as_second();
-        let mut item = key(id);
-        item.extend(figures.into_iter().map(|(name, value)| (name.to_owned(), AttributeValue::S(value))));
-        item.insert("handled_at".to_owned(), AttributeValue::S(now.to_string()));
-        item.insert(EXPIRES_AT.to_owned(), AttributeValue::N(expires_at.to_string()));
-        let request = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        request.send().await.map_err(|error| TABLE.failed(&self.table, PUT, &error))?;
-        Ok(())
+        let figures = figures.into_iter().map(|(name, value)| (name, attribute(value)));
+        let fixed = [("handled_at", attribute(now)), (EXPIRES_AT, attribute(expires_at))];
+        let mut item = SPEC.key(&[id]);
+        item.extend(figures.chain(fixed).filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        self.table.put(item).await
     }
 
-    /// Reads some keys: the items that are there, and the keys that DynamoDB did not get to.
-    async fn read(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), AwsError> {
-        let wanted = KeysAndAttributes::builder()
-            .set_keys(Some(keys))
-            .projection_expression("#id, #expires_at")
-            .expression_attribute_names("#id", ID)
-            .expression_attribute_names("#expires_at", EXPIRES_AT)
-            // A duplicate may come within the second.
-            .consistent_read(true)
-            .build();
-        // The builder refuses only missing keys, which are there.
-        let Ok(wanted) = wanted else { return Ok((Vec::new(), Vec::new())) };
-        let request = self.client.batch_get_item().request_items(&self.table, wanted);
-        let answer = request.send().await.map_err(|error| TABLE.failed(&self.table, READ, &error))?;
-        let of_table = |(_, items): (String, Vec<Item>)| items;
-        let items = answer.responses.unwrap_or_default().into_iter().flat_map(of_table).collect();
-        let left = answer.unprocessed_keys.unwrap_or_default().into_values().flat_map(|keys| keys.keys);
-        Ok((items, left.collect()))
+    /// The id of a stored item that has not expired. One without an expiry that can be read never does.
+    fn unexpired(&self, item: &Item, now: Timestamp) -> Option<String> {
+        let item = self.table.reader(item);
+        let expired = item.read::<i64>(EXPIRES_AT).is_ok_and(|at| at <= now.as_second());
+        item.read(ID).ok().filter(|_| !expired)
     }
-}
-
-type Item = HashMap<String, AttributeValue>;
-
-fn key(id: &str) -> Item {
-    HashMap::from([(ID.to_owned(), AttributeValue::S(id.to_owned()))])
-}
-
-/// The id of a stored item that has not expired. One without an expiry that can be read never does.
-fn unexpired(item: &Item, now: Timestamp) -> Option<String> {
-    let id = item.get(ID)?.as_s().ok()?;
-    let expires_at = item.get(EXPIRES_AT).and_then(|value| value.as_n().ok()).and_then(|n| n.parse().ok());
-    expires_at.is_none_or(|at: i64| at > now.as_second()).then(|| id.clone())
 }
 
 #[cfg(test)]
@@ -126,6 +83,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::aws::table;
     use crate::aws::wire::{Wire, now};
 
     const TABLE_NAME: &str = "syncwatch-deliveries";
@@ -184,7 +142,7 @@ mod tests {
 
         let wire = Wire::answering(200, json!({ "UnprocessedKeys": left })).await;
         assert!(store(&wire).handled([B], now()).await.unwrap().is_empty());
-        assert_eq!(wire.requests().await.len(), ROUNDS);
+        assert_eq!(wire.requests().await.len(), table::BATCH_ROUNDS);
     }
 
     #[tokio::test]

@@ -21,6 +21,7 @@ mod error;
 pub mod incidents;
 pub mod queue;
 pub mod secrets;
+pub mod table;
 pub mod topic;
 
 #[cfg(test)]

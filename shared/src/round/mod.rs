@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::incidents::{Expected, IncidentStore, Speaker, WriteOutcome};
+use crate::aws::incidents::{Error as StoreError, Expected, IncidentStore, Speaker, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
 use crate::finding::{Finding, Judge};
 use crate::incident::{
@@ -88,7 +88,14 @@ impl<'a> Round<'a> {
         let asked_for = tallies.iter().map(|tally| &tally.silence);
         let asked_for = asked_for.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
         let mut report = Report::new(&pipeline.name, now);
-        report.failures.extend(unreadable.iter().chain(&unreadable_silences).map(ToString::to_string));
+        for error in unreadable.iter().chain(&unreadable_silences) {
+            if let StoreError::UnknownCheck { .. } = error {
+                tracing::warn!(%error, "incident of an unknown check kept");
+                report.unknown_incidents += 1;
+            } else {
+                report.failures.push(error.to_string());
+            }
+        }
         let mut round = Self {
             pipeline,
             judge,

@@ -6,13 +6,10 @@
 //!
 //! Claims lie in a partition of their own beside the pipeline's, `<pipeline>/causes`.
 
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use jiff::{SignedDuration, Timestamp};
 
-use super::item::{self, Item};
-use super::{Error, IncidentStore, TABLE, UPDATE};
+use super::{Error, IncidentStore, SPEC};
+use crate::aws::table::{Claim, Reader, Update};
 use crate::finding::Severity;
 use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 
@@ -23,7 +20,6 @@ const TRIES: usize = 3;
 
 const LEADER: &str = "leader";
 const CLAIMED_AT: &str = "claimed_at";
-const EXPIRES_AT: &str = "expires_at";
 
 /// Whose a cause is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,48 +83,31 @@ impl IncidentStore {
         stale: Option<&Held>,
         now: Timestamp,
     ) -> Result<Option<Held>, Error> {
-        let text = |value: String| AttributeValue::S(value);
+        let place = SPEC.key(&[&format!("{}/causes", key.pipeline), &format!("{}/{group}", key.check)]);
         let expires = now.saturating_add(KEPT).unwrap_or(now).as_second();
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(item::PIPELINE, text(format!("{}/causes", key.pipeline)))
-            .key(item::CHECK_SUBJECT, text(format!("{}/{group}", key.check)))
-            .update_expression("SET #leader = :leader, #claimed_at = :now, #expires_at = :expires")
-            .expression_attribute_names("#leader", LEADER)
-            .expression_attribute_names("#claimed_at", CLAIMED_AT)
-            .expression_attribute_names("#expires_at", EXPIRES_AT)
-            .expression_attribute_values(":leader", text(key.to_string()))
-            .expression_attribute_values(":now", text(now.to_string()))
-            .expression_attribute_values(":expires", AttributeValue::N(expires.to_string()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        let free = "attribute_not_exists(#leader) OR #leader = :leader";
-        request = match stale {
-            None => request.condition_expression(free),
-            Some(stale) => request
-                .condition_expression(format!("{free} OR (#leader = :stale AND #claimed_at = :since)"))
-                .expression_attribute_values(":stale", text(stale.leader.to_string()))
-                .expression_attribute_values(":since", text(stale.claimed_at.to_string())),
-        };
-        let error = match request.send().await {
-            Ok(_) => return Ok(None),
-            Err(error) => error,
-        };
-        match super::lost_to(&error) {
-            None => Err(TABLE.failed(&self.table, UPDATE, &error).into()),
-            // It was deleted in between: whoever asks next claims it.
-            Some(None) => Ok(None),
-            // Whatever it says, somebody must be told.
-            Some(Some(stored)) => Ok(held(stored)),
+        let mut claim =
+            Update::new(place, "SET #leader = :leader, #claimed_at = :now, #expires_at = :expires")
+                .when("attribute_not_exists(#leader) OR #leader = :leader")
+                .value(":leader", key.to_string())
+                .value(":now", now)
+                .value(":expires", expires);
+        if let Some(Held { leader, claimed_at }) = stale {
+            let named =
+                [(LEADER, ":stale", leader.to_string()), (CLAIMED_AT, ":since", claimed_at.to_string())];
+            claim = claim.or_replacing(named);
         }
+        Ok(match self.table.claim(claim).await? {
+            // If it was deleted in between, the next one that asks claims it.
+            Claim::Granted(_) | Claim::Held(None) => None,
+            // Whatever it says, people must be told by one of the two.
+            Claim::Held(Some(stored)) => held(&self.table.reader(&stored)),
+        })
     }
 }
 
-fn held(stored: &HashMap<String, AttributeValue>) -> Option<Held> {
-    let item = Item(stored);
-    let leader = IncidentKey::parse(item.text(LEADER).ok()?)?;
-    Some(Held { leader, claimed_at: item.parsed(CLAIMED_AT, "an instant").ok()? })
+fn held(item: &Reader<'_>) -> Option<Held> {
+    let leader = IncidentKey::parse(&item.read::<String>(LEADER).ok()?)?;
+    Some(Held { leader, claimed_at: item.read(CLAIMED_AT).ok()? })
 }
 
 #[cfg(test)]

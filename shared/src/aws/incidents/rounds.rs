@@ -3,16 +3,13 @@
 //! One item for each function beside the pipeline's partition, in `<pipeline>/rounds`: one write and one read, however
 //! many checks there are.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use super::item::{self, Item};
-use super::{Error, GET, IncidentStore, QUERY, TABLE, UPDATE};
-use crate::rounds::ValidatedRound;
-use crate::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
+use super::{Error, IncidentStore, SPEC, item};
+use crate::aws::table::{Item, Reader, Update, attribute, json};
+use crate::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound};
 
 const DATA_CHECKS: &str = "daily-validation";
 const BEGAN_AT: &str = "began_at";
@@ -24,8 +21,12 @@ const FAILURE: &str = "failure";
 const OF_WAREHOUSE: &str = "of_warehouse";
 const WITHOUT_DATA: &str = "without_data";
 
-fn partition(pipeline: &str) -> AttributeValue {
-    AttributeValue::S(format!("{pipeline}/rounds"))
+fn partition(pipeline: &str) -> String {
+    format!("{pipeline}/rounds")
+}
+
+fn key(pipeline: &str, function: &str) -> Item {
+    SPEC.key(&[&partition(pipeline), function])
 }
 
 impl IncidentStore {
@@ -34,22 +35,8 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer.
     pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
-        // Names have no way to fail.
-        let checks = serde_json::to_string(&round.checks).unwrap_or_default();
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, AttributeValue::S(DATA_CHECKS.to_owned()))
-            .update_expression("SET #began_at = :began_at, #checks = :checks")
-            .expression_attribute_names("#began_at", BEGAN_AT)
-            .expression_attribute_names("#checks", CHECKS)
-            .expression_attribute_values(":began_at", AttributeValue::S(round.at.to_string()))
-            .expression_attribute_values(":checks", AttributeValue::S(checks))
-            .send()
-            .await
-            .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
-        Ok(())
+        let attributes = [(BEGAN_AT, attribute(round.at)), (CHECKS, json(&round.checks))];
+        Ok(self.table.update(Update::storing(key(pipeline, DATA_CHECKS), attributes)).await?)
     }
 
     /// Records a whole round of a function that has nothing more to say of it, over the one before.
@@ -62,18 +49,8 @@ impl IncidentStore {
         function: &str,
         began_at: Timestamp,
     ) -> Result<(), Error> {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, AttributeValue::S(function.to_owned()))
-            .update_expression("SET #began_at = :began_at")
-            .expression_attribute_names("#began_at", BEGAN_AT)
-            .expression_attribute_values(":began_at", AttributeValue::S(began_at.to_string()))
-            .send()
-            .await
-            .map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
-        Ok(())
+        let attributes = [(BEGAN_AT, attribute(began_at))];
+        Ok(self.table.update(Update::storing(key(pipeline, function), attributes)).await?)
     }
 
     /// When the last whole round of each function that records its rounds began (UTC), by the function's name.
@@ -81,35 +58,18 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn rounds(&self, pipeline: &str) -> Result<BTreeMap<String, Timestamp>, Error> {
-        let mut rounds = BTreeMap::new();
-        let mut pages = self
-            .client
-            .query()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key_condition_expression("#pipeline = :pipeline")
-            .expression_attribute_names("#pipeline", item::PIPELINE)
-            .expression_attribute_values(":pipeline", partition(pipeline))
-            .into_paginator()
-            .send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| TABLE.failed(&self.table, QUERY, &error))?;
-            for stored in page.items.unwrap_or_default() {
-                let item = Item(&stored);
-                let read = || {
-                    let name = item.text(item::CHECK_SUBJECT)?.to_owned();
-                    // A snapshot that was only ever tried and failed has neither.
-                    for attribute in [BEGAN_AT, WRITTEN_AT] {
-                        if item.optional_text(attribute)?.is_some() {
-                            return Ok(Some((name, item.parsed(attribute, "an instant")?)));
-                        }
-                    }
-                    Ok(None)
-                };
-                rounds.extend(read().map_err(|unreadable| self.unreadable(unreadable))?);
+        let read = |item: &Reader<'_>| {
+            let mut at: Option<Timestamp> = item.read(BEGAN_AT)?;
+            if at.is_none() {
+                at = item.read(WRITTEN_AT)?;
             }
-        }
-        Ok(rounds)
+            let function: String = item.read(item::CHECK_SUBJECT)?;
+            // A snapshot that was only ever tried and failed has neither.
+            Ok(at.map(|at| (function, at)))
+        };
+        let (rounds, unreadable) = self.table.query(&partition(pipeline), None, read).await?;
+        unreadable.into_iter().next().map_or(Ok(()), Err)?;
+        Ok(rounds.into_iter().flatten().collect())
     }
 
     /// The last whole round of data checks; `None` if there never was one.
@@ -117,33 +77,9 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
-        let Some(stored) = self.record_of(pipeline, DATA_CHECKS).await? else { return Ok(None) };
-        let item = Item(&stored);
-        let read = || {
-            let at: Timestamp = item.parsed(BEGAN_AT, "an instant")?;
-            let checks = item.json(CHECKS, "a list of names")?.ok_or_else(|| item.missing(CHECKS))?;
-            Ok(ValidatedRound { at, checks })
-        };
-        read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
-    }
-
-    /// What is recorded of a function's rounds.
-    async fn record_of(
-        &self,
-        pipeline: &str,
-        function: &str,
-    ) -> Result<Option<HashMap<String, AttributeValue>>, Error> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.table)
-            .consistent_read(true)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, AttributeValue::S(function.to_owned()))
-            .send()
-            .await
-            .map_err(|error| TABLE.failed(&self.table, GET, &error))?;
-        Ok(answer.item.filter(|stored| !stored.is_empty()))
+        let read =
+            |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
+        self.table.get(key(pipeline, DATA_CHECKS), read).await
     }
 
     /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
@@ -152,45 +88,25 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer.
     pub async fn record_snapshot(&self, pipeline: &str, outcome: &SnapshotOutcome) -> Result<(), Error> {
-        let text = |text: &str| AttributeValue::S(text.to_owned());
-        let update = self
-            .client
-            .update_item()
-            .table_name(&self.table)
-            .key(item::PIPELINE, partition(pipeline))
-            .key(item::CHECK_SUBJECT, text(SNAPSHOT))
-            .expression_attribute_names("#failed_at", FAILED_AT)
-            .expression_attribute_names("#failure", FAILURE)
-            .expression_attribute_names("#of_warehouse", OF_WAREHOUSE);
-        let update = match outcome {
+        let attributes = match outcome {
             SnapshotOutcome::Written { at, data } => {
-                let update = update
-                    .expression_attribute_names("#written_at", WRITTEN_AT)
-                    .expression_attribute_values(":at", text(&at.to_string()));
-                let named = |update: UpdateItemFluentBuilder| {
-                    update.expression_attribute_names("#without_data", WITHOUT_DATA)
+                let without_data = match data {
+                    SnapshotData::There => Some((WITHOUT_DATA, None)),
+                    SnapshotData::Missing(why) => Some((WITHOUT_DATA, attribute(why))),
+                    SnapshotData::AsBefore => None,
                 };
-                match data {
-                    SnapshotData::There => named(update).update_expression(
-                        "SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse, #without_data",
-                    ),
-                    SnapshotData::Missing(why) => named(update)
-                        .update_expression(
-                            "SET #written_at = :at, #without_data = :why REMOVE #failed_at, #failure, #of_warehouse",
-                        )
-                        .expression_attribute_values(":why", text(why)),
-                    SnapshotData::AsBefore => update
-                        .update_expression("SET #written_at = :at REMOVE #failed_at, #failure, #of_warehouse"),
-                }
+                let mut attributes = vec![(WRITTEN_AT, attribute(at))];
+                attributes.extend([FAILED_AT, FAILURE, OF_WAREHOUSE].map(|name| (name, None)));
+                attributes.extend(without_data);
+                attributes
             }
-            SnapshotOutcome::Failed(failure) => update
-                .update_expression("SET #failed_at = :at, #failure = :failure, #of_warehouse = :of_warehouse")
-                .expression_attribute_values(":at", text(&failure.at.to_string()))
-                .expression_attribute_values(":failure", text(&failure.what))
-                .expression_attribute_values(":of_warehouse", text(&failure.of_warehouse.to_string())),
+            SnapshotOutcome::Failed(SnapshotFailure { at, what, of_warehouse }) => vec![
+                (FAILED_AT, attribute(at)),
+                (FAILURE, attribute(what)),
+                (OF_WAREHOUSE, json(of_warehouse)),
+            ],
         };
-        update.send().await.map_err(|error| TABLE.failed(&self.table, UPDATE, &error))?;
-        Ok(())
+        Ok(self.table.update(Update::storing(key(pipeline, SNAPSHOT), attributes)).await?)
     }
 
     /// What is recorded of snapshots; `None` if none was ever tried.
@@ -198,25 +114,18 @@ impl IncidentStore {
     /// # Errors
     /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
-        let Some(stored) = self.record_of(pipeline, SNAPSHOT).await? else { return Ok(None) };
-        let item = Item(&stored);
-        let read = || {
-            let written_at = match item.optional_text(WRITTEN_AT)? {
-                Some(_) => Some(item.parsed(WRITTEN_AT, "an instant")?),
+        let read = |item: &Reader<'_>| {
+            let failure = match item.read(FAILED_AT)? {
                 None => None,
+                Some(at) => {
+                    let (what, of_warehouse) = (item.read(FAILURE)?, item.json(OF_WAREHOUSE)?);
+                    Some(SnapshotFailure { at, what, of_warehouse })
+                }
             };
-            let failure = match item.optional_text(FAILED_AT)? {
-                Some(_) => Some(SnapshotFailure {
-                    at: item.parsed(FAILED_AT, "an instant")?,
-                    what: item.text(FAILURE)?.to_owned(),
-                    of_warehouse: item.parsed(OF_WAREHOUSE, "true or false")?,
-                }),
-                None => None,
-            };
-            let without_data = item.optional_text(WITHOUT_DATA)?.map(str::to_owned);
+            let (written_at, without_data) = (item.read(WRITTEN_AT)?, item.read(WITHOUT_DATA)?);
             Ok(SnapshotRecord { written_at, failure, without_data })
         };
-        read().map(Some).map_err(|unreadable| self.unreadable(unreadable))
+        self.table.get(key(pipeline, SNAPSHOT), read).await
     }
 }
 
@@ -262,7 +171,7 @@ mod tests {
         assert!(!failed["UpdateExpression"].as_str().unwrap().contains("written_at"), "{failed}");
         let values = &failed["ExpressionAttributeValues"];
         let item = json!({
-            "written_at": written["ExpressionAttributeValues"][":at"], "failed_at": values[":at"],
+            "written_at": written["ExpressionAttributeValues"][":written_at"], "failed_at": values[":failed_at"],
             "failure": values[":failure"], "of_warehouse": values[":of_warehouse"],
         });
         let wire = Wire::answering(200, json!({ "Item": item })).await;
@@ -283,8 +192,11 @@ mod tests {
             (expression, request["ExpressionAttributeValues"].clone())
         };
         let (expression, values) = written(SnapshotData::Missing("no such view".to_owned())).await;
-        assert!(expression.contains("SET #written_at = :at, #without_data = :why REMOVE"), "{expression}");
-        let item = json!({ "written_at": values[":at"], "without_data": values[":why"] });
+        assert!(
+            expression.ends_with("#without_data = :without_data REMOVE #failed_at, #failure, #of_warehouse"),
+            "{expression}"
+        );
+        let item = json!({ "written_at": values[":written_at"], "without_data": values[":without_data"] });
         let wire = Wire::answering(200, json!({ "Item": item })).await;
         let record = SnapshotRecord {
             written_at: Some(now()),
@@ -334,5 +246,42 @@ mod tests {
         let wire = Wire::answering(200, json!({ "Items": [item(&json!({"S": "soon"}))] })).await;
         let error = store(&wire).rounds("properties").await.unwrap_err().to_string();
         assert!(error.contains("began_at"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn records_of_an_earlier_release_are_read_whole() {
+        let round = json!({
+            "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "daily-validation"},
+            "began_at": {"S": "2026-11-24T10:00:00Z"}, "checks": {"S": r#"["a","b"]"#},
+        });
+        let wire = Wire::answering(200, json!({ "Item": round })).await;
+        let read = store(&wire).last_round("properties").await.unwrap();
+        assert_eq!(read, Some(ValidatedRound { at: now(), checks: vec!["a".to_owned(), "b".to_owned()] }));
+
+        let snapshot = json!({
+            "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "nightly-snapshot"},
+            "written_at": {"S": "2026-11-24T10:00:00Z"}, "failed_at": {"S": "2026-11-24T10:00:00Z"},
+            "failure": {"S": "the warehouse did not answer"}, "of_warehouse": {"S": "true"},
+            "without_data": {"S": "no such view"},
+        });
+        let wire = Wire::answering(200, json!({ "Item": snapshot })).await;
+        let failure = SnapshotFailure {
+            at: now(),
+            what: "the warehouse did not answer".to_owned(),
+            of_warehouse: true,
+        };
+        let record = SnapshotRecord {
+            written_at: Some(now()),
+            failure: Some(failure.clone()),
+            without_data: Some("no such view".to_owned()),
+        };
+        assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), Some(record));
+
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_snapshot("properties", &SnapshotOutcome::Failed(failure)).await.unwrap();
+        let values = wire.only_request().await.json()["ExpressionAttributeValues"].clone();
+        for name in ["failed_at", "failure", "of_warehouse"] {
+            assert_eq!(values[format!(":{name}")], snapshot[name], "{name}");
+        }
     }
 }

@@ -193,8 +193,8 @@ async fn a_retry_that_finds_its_own_write_has_written() {
     let lost = lost(Some(ours)).to_string();
     let wire = Wire::answering_in_turn(&[(500, "{}"), (400, &lost)]).await;
     let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
-    let outcome = store.write_as("ours", &incident(), Expected::Absent).await.unwrap();
-    assert_eq!(outcome, WriteOutcome::Written);
+    let update = item::update(&incident(), Expected::Absent, "ours");
+    assert_eq!(store.table.put_if(update).await.unwrap(), Outcome::Written);
     let requests = wire.requests().await;
     assert_eq!(requests.len(), 2);
     assert_eq!(requests[0].json()["ExpressionAttributeValues"][":write_id"], json!({"S": "ours"}));
@@ -235,6 +235,17 @@ async fn an_unreadable_item_names_table_key_and_attribute_and_hides_no_other() {
     let (found, unreadable) = store.live_incidents("properties").await.unwrap();
     assert_eq!((found, unreadable.len()), (vec![incident()], 1));
     insta::assert_snapshot!(unreadable[0], @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
+}
+
+#[tokio::test]
+async fn incident_of_an_unknown_check_is_told_apart_and_hides_no_other() {
+    let mut item = stored();
+    item["check_subject"]["S"] = json!("check-of-tomorrow/properties-create");
+    let (_wire, store) = store(200, json!({"Items": [item, stored()]})).await;
+    let (found, unknown) = store.live_incidents("properties").await.unwrap();
+    assert_eq!(found, [incident()]);
+    assert!(matches!(unknown[..], [Error::UnknownCheck { .. }]), "{unknown:?}");
+    insta::assert_snapshot!(unknown[0], @"table syncwatch-incidents: item properties/check-of-tomorrow/properties-create is of a check that this version does not know; it is left as it is");
 }
 
 #[tokio::test]
@@ -297,4 +308,44 @@ async fn all_incidents_are_asked_for_without_a_filter_and_live_ones_with_one() {
     let (wire, live) = store(200, json!({ "Items": [] })).await;
     live.live_incidents("properties").await.unwrap();
     assert!(wire.only_request().await.json()["FilterExpression"].is_string());
+}
+
+/// An incident with every attribute that the first releases wrote, as DynamoDB sends it.
+fn stored_with_everything() -> Value {
+    let mut item = stored();
+    item["state"]["S"] = json!("held");
+    for (name, value) in [
+        ("write_id", "00000000deadbeef"),
+        ("resolved_at", "2026-11-24T09:30:00.5Z"),
+        ("class", "required-field"),
+        ("group", "auth"),
+        ("hold", r#"{"by":"cause","key":{"pipeline":"p","check":"run-failed","subject":"s"}}"#),
+        ("acknowledged", r#"{"by":"Ada","at":"2026-11-24T10:00:00Z","until":"2026-11-24T22:00:00Z"}"#),
+    ] {
+        item[name] = json!({ "S": value });
+    }
+    item
+}
+
+#[tokio::test]
+async fn incident_of_an_earlier_release_is_written_back_as_it_was() {
+    for old in [stored(), stored_with_everything()] {
+        let (_wire, before) = store(200, json!({ "Item": old })).await;
+        let incident = before.get(&incident().key).await.unwrap().unwrap();
+        let (wire, after) = store(200, json!({})).await;
+        let _ = after.write(&incident, Expected::Version(1)).await.unwrap();
+        let body = wire.only_request().await.json();
+        let mut written = body["Key"].clone();
+        let set = body["UpdateExpression"].as_str().unwrap().split(" REMOVE ").next().unwrap().to_owned();
+        for assignment in set.trim_start_matches("SET ").split(", ") {
+            let (name, value) = assignment.split_once(" = ").unwrap();
+            let name = body["ExpressionAttributeNames"][name].as_str().unwrap();
+            written[name] = body["ExpressionAttributeValues"][value].clone();
+        }
+        // The one attribute that each write has of its own.
+        written["write_id"] = old["write_id"].clone();
+        let mut old = old.clone();
+        old["write_id"] = written["write_id"].clone();
+        assert_eq!(written, old);
+    }
 }

@@ -493,6 +493,18 @@ impl Deployment {
         Ok(())
     }
 
+    /// Puts an item of texts into a table, as another version of the functions may have left it.
+    ///
+    /// # Errors
+    /// If the table was not deployed, or ministack refuses.
+    pub async fn put_item(&self, table: &ResourceId, item: &[(&str, &str)]) -> Result<()> {
+        let item =
+            item.iter().map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned())));
+        let request = self.dynamodb.put_item().table_name(self.table.resource_name(table)?);
+        request.set_item(Some(item.collect())).send().await?;
+        Ok(())
+    }
+
     /// The incidents, as the functions keep them.
     ///
     /// # Errors

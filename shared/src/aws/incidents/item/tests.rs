@@ -6,21 +6,17 @@ use crate::finding::Severity;
 use crate::incident::{Acknowledged, Episode, Hold};
 
 /// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
-fn stored(incident: &Incident) -> HashMap<String, AttributeValue> {
+fn stored(incident: &Incident) -> Item {
     let mut item = key(&incident.key);
     for leftover in [PENDING_KIND, PENDING_SINCE, RESOLVED_AT] {
         item.insert(leftover.to_owned(), AttributeValue::S("leftover".to_owned()));
     }
-    let Update { expression, names, values } = update(incident, "w");
-    let (set, remove) = expression.split_once(" REMOVE ").unwrap_or((&expression, ""));
-    for assignment in set.strip_prefix("SET ").unwrap().split(", ") {
-        let (name, value) = assignment.split_once(" = ").unwrap();
-        item.insert(names[name].clone(), values[value].clone());
-    }
-    for name in remove.split(", ").filter(|name| !name.is_empty()) {
-        item.remove(&names[name]);
-    }
+    update(incident, Expected::Absent, "w").apply(&mut item);
     item
+}
+
+fn read(item: &Item) -> Result<Incident, Error> {
+    super::read(&Reader::new(item, "t", &SPEC))
 }
 
 fn instant() -> impl Strategy<Value = Timestamp> {
@@ -116,7 +112,7 @@ proptest! {
             item.insert(name.to_owned(), value);
         }
         let text = read(&item).unwrap_err().to_string();
-        let key = format!("item {}/", incident.key.pipeline);
+        let key = format!("table t: item {}/", incident.key.pipeline);
         let attribute = format!("`{name}`");
         prop_assert!(text.starts_with(&key) && text.contains(&attribute), "{}", text);
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::aws::wire::{Wire, now};
 use crate::finding::{Check, Evidence, Severity};
 use crate::incident::{Course, Hold, IncidentKey, State};
+use crate::silence::Scope;
 
 fn silence() -> Silence {
     Silence {
@@ -193,4 +194,23 @@ async fn a_silence_that_somebody_asks_for_is_stored_whole_and_ends_ninety_days_a
     }
     let ends = "2027-02-22T12:00:00Z".parse::<Timestamp>().unwrap().as_second().to_string();
     assert_eq!(body["ExpressionAttributeValues"][":expires_at"], json!({"N": ends}));
+}
+
+#[tokio::test]
+async fn silence_that_was_told_of_is_read_with_all_its_counts() {
+    let mut told = stored();
+    for (name, value) in [
+        ("declared", json!({"BOOL": true})),
+        ("told", json!({"N": "2"})),
+        ("tellings", json!({"N": "1"})),
+        ("told_at", json!({"S": "2026-11-24T11:00:00Z"})),
+        ("telling_since", json!({"S": "2026-11-24T10:00:00.000000000Z"})),
+    ] {
+        told[name] = value;
+    }
+    let (_wire, store) = store(200, json!({"Items": [told]})).await;
+    let (found, _) = store.silences("properties").await.unwrap();
+    let tally = &found[0];
+    assert_eq!((tally.held_back, tally.told, tally.tellings), (3, 2, 1));
+    assert_eq!(tally.silence, Silence { declared: true, ..silence() });
 }

@@ -1,0 +1,374 @@
+//! One DynamoDB table, as every store speaks to it: typed reads, conditional writes, transactions and leases.
+//!
+//! Reads are consistent. A write that names a condition is either `Written` or `Lost` to what is stored instead, so that
+//! of two writers that saw the same state one wins. An update's expressions are DynamoDB's own, and `#name` in them always
+//! stands for the attribute `name` (several names are reserved words), so no store declares names.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+};
+
+use super::error::{AwsError, Kind};
+
+mod lease;
+mod reader;
+mod update;
+
+pub use aws_sdk_dynamodb::Client;
+pub use lease::{Claim, Lease, ended};
+pub use reader::{Reader, attribute, json};
+pub use update::Update;
+
+/// An item, or the key of one, as DynamoDB has it.
+pub type Item = HashMap<String, AttributeValue>;
+
+/// When a write that met another function's transaction is tried again, one wait after the other; a transaction takes some
+/// milliseconds.
+const TRANSACTION_WAITS: [Duration; 3] =
+    [Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
+/// `BatchGetItem` takes this many keys (AWS DynamoDB API reference).
+const KEYS_AT_ONCE: usize = 100;
+/// How often keys that DynamoDB left unread are asked for again, on top of the SDK's own retries.
+pub(super) const BATCH_ROUNDS: usize = 5;
+
+const GET: &str = "dynamodb:GetItem";
+const BATCH_GET: &str = "dynamodb:BatchGetItem";
+const QUERY: &str = "dynamodb:Query";
+const PUT: &str = "dynamodb:PutItem";
+const UPDATE: &str = "dynamodb:UpdateItem";
+
+/// What is fixed for a table.
+#[derive(Debug)]
+pub struct Spec {
+    /// The setting that names the table, and its file.
+    pub setting: &'static str,
+    /// The attributes of its key; an item's name in errors is their values.
+    pub key: &'static [&'static str],
+    /// What to do about an item that cannot be read.
+    pub unreadable: &'static str,
+}
+
+impl Spec {
+    /// The key of an item, or what begins it.
+    pub fn key(&self, values: &[&str]) -> Item {
+        let parts = self.key.iter().zip(values);
+        parts.map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()))).collect()
+    }
+}
+
+/// Which items of a partition are asked for.
+#[derive(Debug)]
+pub struct Filter {
+    pub expression: &'static str,
+    /// The placeholders in it and their texts.
+    pub values: &'static [(&'static str, &'static str)],
+}
+
+/// One table.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+    spec: &'static Spec,
+}
+
+/// Why a table could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// AWS refused or did not answer.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// A stored item makes no sense.
+    #[error("table {table}: item {item}, attribute `{attribute}`: {found}. {advice}")]
+    Unreadable { table: String, item: String, attribute: &'static str, found: String, advice: &'static str },
+    /// A newer version wrote the item, or an older one: this one leaves it as it is.
+    #[error("table {table}: item {item} is of a check that this version does not know; it is left as it is")]
+    UnknownCheck { table: String, item: String },
+    /// A lease ended, and another holder took it, before the work under it was recorded.
+    #[error(
+        "table {table}: item {item} was taken over before it was recorded; the notice may go out once more"
+    )]
+    LeaseLost { table: String, item: String },
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome<T> {
+    Written,
+    /// The condition did not hold; this is what is stored now (`None`: nothing).
+    Lost(Option<T>),
+}
+
+/// Why DynamoDB refused a write.
+enum Refusal {
+    Condition(Option<Item>),
+    /// Another transaction has one of the items at the moment.
+    Busy,
+}
+
+impl Table {
+    /// The table of this name.
+    pub fn new(client: Client, name: impl Into<String>, spec: &'static Spec) -> Self {
+        Self { client, name: name.into(), spec }
+    }
+
+    /// One item, as `read` takes it.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn get<T>(
+        &self,
+        key: Item,
+        read: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let request = self.client.get_item().table_name(&self.name).consistent_read(true).set_key(Some(key));
+        let answer = request.send().await.map_err(|error| self.failed(GET, &error))?;
+        let stored = answer.item.filter(|stored| !stored.is_empty());
+        stored.map(|stored| read(&self.reader(&stored))).transpose()
+    }
+
+    /// Every item of a partition, through all pages. One that cannot be read must not hide the others, so it is answered
+    /// beside them.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn query<T>(
+        &self,
+        partition: &str,
+        filter: Option<&Filter>,
+        read: impl Fn(&Reader<'_>) -> Result<T, Error>,
+    ) -> Result<(Vec<T>, Vec<Error>), AwsError> {
+        let by = self.spec.key.first().copied().unwrap_or_default();
+        let condition = format!("#{by} = :{by}");
+        let filtered = filter.map_or("", |filter| filter.expression);
+        let mut query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .set_expression_attribute_names(Some(update::names(&[&condition, filtered])))
+            .expression_attribute_values(format!(":{by}"), AttributeValue::S(partition.to_owned()))
+            .key_condition_expression(condition)
+            .set_filter_expression(filter.map(|filter| filter.expression.to_owned()));
+        for (placeholder, value) in filter.map_or(&[][..], |filter| filter.values) {
+            query = query.expression_attribute_values(*placeholder, AttributeValue::S((*value).to_owned()));
+        }
+        let mut pages = query.into_paginator().stop_on_duplicate_token(false).items().send();
+        let (mut found, mut unreadable) = (Vec::new(), Vec::new());
+        while let Some(stored) = pages.next().await {
+            match read(&self.reader(&stored.map_err(|error| self.failed(QUERY, &error))?)) {
+                Ok(item) => found.push(item),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        Ok((found, unreadable))
+    }
+
+    /// The items of these keys, which all differ, with these attributes only. One that DynamoDB would not read, also after
+    /// asking again, is not among them.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn get_all(&self, keys: &[Item], attributes: &str) -> Result<Vec<Item>, AwsError> {
+        let mut found = Vec::new();
+        for chunk in keys.chunks(KEYS_AT_ONCE) {
+            let mut unread = chunk.to_vec();
+            for _ in 0..BATCH_ROUNDS {
+                let wanted = KeysAndAttributes::builder()
+                    .set_keys(Some(std::mem::take(&mut unread)))
+                    .projection_expression(attributes)
+                    .set_expression_attribute_names(Some(update::names(&[attributes])))
+                    .consistent_read(true)
+                    .build();
+                // The builder refuses only missing keys, which are there.
+                let Ok(wanted) = wanted else { break };
+                let request = self.client.batch_get_item().request_items(&self.name, wanted);
+                let answer = request.send().await.map_err(|error| self.failed(BATCH_GET, &error))?;
+                found.extend(answer.responses.unwrap_or_default().into_values().flatten());
+                let left = answer.unprocessed_keys.unwrap_or_default().into_values();
+                unread = left.flat_map(|keys| keys.keys).collect();
+                if unread.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stores an item whole, over one of the same key.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn put(&self, item: Item) -> Result<(), AwsError> {
+        let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
+        request.send().await.map_err(|error| self.failed(PUT, &error))?;
+        Ok(())
+    }
+
+    /// Makes an update that has no condition.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn update(&self, update: Update) -> Result<(), AwsError> {
+        self.send(update, None).await.map(drop)
+    }
+
+    /// Makes an update if its condition holds.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn put_if(&self, update: Update) -> Result<Outcome<Item>, AwsError> {
+        Ok(self.send(update, None).await?.into())
+    }
+
+    /// Makes both updates or neither; the first one's condition decides.
+    ///
+    /// # Errors
+    /// AWS refused or did not answer.
+    pub async fn transact(&self, first: Update, second: Update) -> Result<Outcome<Item>, AwsError> {
+        let known_by = first.known_by.clone();
+        let updates = [first, second].map(|update| update.in_transaction(&self.name));
+        let updates: Result<Vec<_>, _> = updates.into_iter().collect();
+        // The builder refuses only a missing table, key or expression, which are there.
+        let Ok(updates) = updates else { return Ok(Outcome::Lost(None)) };
+        let items = updates.into_iter().map(|update| TransactWriteItem::builder().update(update).build());
+        let request = self.client.transact_write_items().set_transact_items(Some(items.collect()));
+        let attempt = async || request.clone().send().await.map(|_| Item::new());
+        Ok(self.settle(attempt, refused_transaction, known_by).await?.into())
+    }
+
+    /// The item as the store that reads it sees it.
+    pub fn reader<'a>(&'a self, item: &'a Item) -> Reader<'a> {
+        Reader::new(item, &self.name, self.spec)
+    }
+
+    /// The error for a lease that another holder has taken over.
+    pub fn lease_lost(&self, lease: &Lease) -> Error {
+        Error::LeaseLost { table: self.name.clone(), item: self.reader(&lease.key).key() }
+    }
+
+    async fn send(&self, update: Update, answer: Option<ReturnValue>) -> Result<Claim, AwsError> {
+        let names = update.names();
+        let on_failure = update.condition.is_some().then_some(ReturnValuesOnConditionCheckFailure::AllOld);
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .set_key(Some(update.key))
+            .update_expression(update.expression)
+            .set_condition_expression(update.condition)
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(update.values).filter(|values| !values.is_empty()))
+            .set_return_values(answer)
+            .set_return_values_on_condition_check_failure(on_failure);
+        let attempt = async || {
+            let answer = request.clone().send().await?;
+            Ok(answer.attributes.unwrap_or_default())
+        };
+        self.settle(attempt, refused_update, update.known_by).await
+    }
+
+    /// Tries again while a transaction of another function is in the way: DynamoDB refuses what comes meanwhile, and the
+    /// SDK does not try that again by itself.
+    ///
+    /// A retry whose first attempt had been taken, its answer lost, meets its own write, known by its mark: that counts as
+    /// written. Otherwise no writer would act on it.
+    async fn settle<E>(
+        &self,
+        attempt: impl AsyncFn() -> Result<Item, SdkError<E, HttpResponse>>,
+        refusal: impl Fn(&E) -> Option<Refusal>,
+        known_by: Option<(&'static str, String)>,
+    ) -> Result<Claim, AwsError>
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut waits = TRANSACTION_WAITS.into_iter();
+        loop {
+            let error = match attempt().await {
+                Ok(item) => return Ok(Claim::Granted(item)),
+                Err(error) => error,
+            };
+            match error.as_service_error().and_then(&refusal) {
+                Some(Refusal::Condition(stored)) => {
+                    let is_mark = |stored: &Item| {
+                        known_by.as_ref().is_some_and(|(name, mark)| {
+                            matches!(stored.get(*name), Some(AttributeValue::S(text)) if text == mark)
+                        })
+                    };
+                    return Ok(match stored.filter(|stored| !stored.is_empty()) {
+                        Some(ours) if is_mark(&ours) => Claim::Granted(ours),
+                        theirs => Claim::Held(theirs),
+                    });
+                }
+                Some(Refusal::Busy) => match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(self.failed(UPDATE, &error)),
+                },
+                None => return Err(self.failed(UPDATE, &error)),
+            }
+        }
+    }
+
+    fn failed<E>(&self, permission: &'static str, error: &SdkError<E, HttpResponse>) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        Kind { name: "table", correct: self.spec.setting }.failed(&self.name, permission, error)
+    }
+}
+
+impl<T> Outcome<T> {
+    /// The same, with what is stored now read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Result<Outcome<U>, Error> {
+        Ok(match self {
+            Self::Written => Outcome::Written,
+            Self::Lost(stored) => Outcome::Lost(stored.map(read).transpose()?),
+        })
+    }
+}
+
+impl From<Claim> for Outcome<Item> {
+    fn from(claim: Claim) -> Self {
+        match claim {
+            Claim::Granted(_) => Self::Written,
+            Claim::Held(stored) => Self::Lost(stored),
+        }
+    }
+}
+
+fn refused_update(error: &UpdateItemError) -> Option<Refusal> {
+    match error {
+        UpdateItemError::ConditionalCheckFailedException(failed) => {
+            Some(Refusal::Condition(failed.item().cloned()))
+        }
+        UpdateItemError::TransactionConflictException(_) => Some(Refusal::Busy),
+        _ => None,
+    }
+}
+
+/// It is busy if that is the only reason.
+fn refused_transaction(error: &TransactWriteItemsError) -> Option<Refusal> {
+    let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return None };
+    let reasons = cancelled.cancellation_reasons();
+    if let Some(first) = reasons.first().filter(|first| first.code() == Some("ConditionalCheckFailed")) {
+        return Some(Refusal::Condition(first.item().cloned()));
+    }
+    let mut codes =
+        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").peekable();
+    let any = codes.peek().is_some();
+    (any && codes.all(|code| code == "TransactionConflict")).then_some(Refusal::Busy)
+}
+
+#[cfg(test)]
+mod tests;
