@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use syncwatch::finding::{Figure, Severity};
+use syncwatch::http::retry::Backoff;
 use syncwatch::notice::{Body, Contact, Kind, SCHEMA};
 
 use wiremock::matchers::any;
@@ -13,8 +14,7 @@ use crate::post::Patience;
 /// For servers on this machine, which need no courtesy.
 pub(crate) fn impatient() -> Patience {
     Patience {
-        first_wait: Duration::from_millis(1),
-        longest_wait: Duration::from_millis(2),
+        backoff: Backoff { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
         attempt: Duration::from_secs(30),
         notice: Duration::from_secs(60),
         batch: Duration::from_secs(60),

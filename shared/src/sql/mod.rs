@@ -26,6 +26,6 @@ mod statement;
 
 pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
 pub use dialect::{BadName, Dialect};
-pub use error::{Error, render};
+pub use error::{Error, ErrorKind, render};
 pub use placeholders::{Problem, Rendered};
 pub use statement::{Decimal, Parameter, ParameterValue, Statement};
