@@ -143,7 +143,10 @@ impl Vendor for Transport {
             }
             Some(status) => {
                 let message = json.as_ref().and_then(|json| wire::text(json.get("message")));
-                return Err(ErrorKind::Status { status: status.as_u16(), message: message.map(one_line) });
+                return Err(ErrorKind::Status {
+                    status: status.as_u16(),
+                    message: message.as_deref().map(one_line),
+                });
             }
         }
         let status = status.as_u16();
@@ -174,7 +177,7 @@ fn inner_status(answer: &Value, status: StatusCode) -> Option<StatusCode> {
 }
 
 /// A sentence of the vendor as one line of limited length, without control characters that a terminal would obey.
-fn one_line(text: String) -> String {
+fn one_line(text: &str) -> String {
     let words: Vec<&str> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
     words.join(" ").chars().take(MESSAGE_CHARS).collect()

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 
 use super::client::chain;
@@ -265,7 +265,7 @@ fn header<'r>(response: &'r Response, name: &HeaderName) -> Option<&'r str> {
 fn hide(json: &mut Json, secrets: &[SecretString], hidden: &str) {
     match json {
         Json::String(text) => {
-            for secret in secrets.iter().map(|secret| secret.expose_secret()) {
+            for secret in secrets.iter().map(ExposeSecret::expose_secret) {
                 if !secret.is_empty() && text.contains(secret) {
                     *text = text.replace(secret, hidden);
                 }
