@@ -530,7 +530,8 @@ fn public_items_have_a_doc_comment() {
             // Attributes may have several lines, of which the last ends with a bracket.
             let mut inside = false;
             let above = lines.iter().take(number).rev().find(|line| {
-                let (begins, ends) = (line.starts_with("#["), line.ends_with(']'));
+                let begins = line.starts_with("#[");
+                let ends = line.ends_with(']') && !line.starts_with("///");
                 let skipped = inside || begins || ends || line.starts_with("// ");
                 inside = (inside || ends) && !begins;
                 !skipped

@@ -1,7 +1,6 @@
 //! Telling one channel of a batch of notices: decide, claim, send, record.
 
 use anyhow::Context as _;
-use backon::BackoffBuilder as _;
 use futures::future;
 use jiff::Timestamp;
 use syncwatch::aws::secrets::{SecretError, SecretStore};
@@ -178,7 +177,7 @@ impl Relay<'_> {
 
     /// The lease of the notice's key. One who has it needs it for about a second, so it is worth a short wait.
     async fn claim(&self, notice: &Body) -> anyhow::Result<(Lease, Option<Told>)> {
-        let mut waits = self.patience.waits().build();
+        let mut waits = self.patience.backoff.waits();
         loop {
             match self.ledger.claim(self.channel, &notice.dedup_key, self.now).await? {
                 Claim::Granted(lease, told) => return Ok((lease, told)),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use syncwatch::figure::Figure;
 use syncwatch::finding::Severity;
+use syncwatch::http::retry::Backoff;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{Body, Contact, SCHEMA};
 
@@ -15,8 +16,7 @@ use crate::post::Patience;
 /// For servers on this machine, which need no courtesy.
 pub(crate) fn impatient() -> Patience {
     Patience {
-        first_wait: Duration::from_millis(1),
-        longest_wait: Duration::from_millis(2),
+        backoff: Backoff { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
         attempt: Duration::from_secs(30),
         notice: Duration::from_secs(60),
         batch: Duration::from_secs(60),

@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn that_the_time_of_the_round_is_up_is_no_trouble_of_the_warehouse() {
         let late = |what| {
-            Trouble::Failed(Error::Timeout { statement: "10 rows of runs".to_owned(), seconds: 80, what })
+            let kind = syncwatch::sql::ErrorKind::Timeout { seconds: 80, what };
+            Trouble::Failed(kind.of("10 rows of runs"))
         };
         assert!(!is_of_the_warehouse(&late(ALL_STATEMENTS)));
         assert!(is_of_the_warehouse(&late("the statement")));

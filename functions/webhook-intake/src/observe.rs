@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future;
-use syncwatch::census::{Client, Error};
+use syncwatch::census::{Client, Error, ErrorKind};
 use syncwatch::observation::{Run, RunHistory, RunId, SyncObservation};
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::Sync;
@@ -57,7 +57,7 @@ pub(crate) async fn read(
     for id in named.iter().filter(|id| on_page(&history, **id).is_none()) {
         let run = match census.get_run(*id).await {
             Ok(run) => Some(run),
-            Err(Error::NotFound { .. }) => None,
+            Err(Error { kind: ErrorKind::NotFound { .. }, .. }) => None,
             Err(error) => return Err(error),
         };
         others.insert(*id, run);

@@ -86,10 +86,8 @@ async fn last_run(census: &census::Client, sync: &Sync) -> Known<Option<Run>> {
 
 async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error> {
     let label = "the daily health check";
-    let name = object_name(warehouse.dialect(), view).map_err(|error| sql::Error::Shape {
-        statement: label.to_owned(),
-        place: view.to_owned(),
-        found: error.to_string(),
+    let name = object_name(warehouse.dialect(), view).map_err(|error| {
+        sql::ErrorKind::Shape { place: view.to_owned(), found: error.to_string() }.of(label)
     })?;
     let answer = warehouse.query(&Statement::new(label, format!("SELECT * FROM {name}"))).await?;
     let row = answer.only_row()?;
@@ -108,9 +106,8 @@ async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error>
 
 fn count(row: &Row<'_>, column: &str) -> Result<u64, sql::Error> {
     let counted: i64 = row.get(column)?;
-    u64::try_from(counted).map_err(|_| sql::Error::Shape {
-        statement: "the daily health check".to_owned(),
-        place: column.to_owned(),
-        found: "a count below zero".to_owned(),
+    u64::try_from(counted).map_err(|_| {
+        let (place, found) = (column.to_owned(), "a count below zero".to_owned());
+        sql::ErrorKind::Shape { place, found }.of("the daily health check")
     })
 }

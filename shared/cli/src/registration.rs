@@ -7,7 +7,7 @@ use std::fmt;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
-use syncwatch::census::{self, CreatedWebhook, NewWebhook, Webhook};
+use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook};
 
 use super::endpoint::Endpoint;
 use super::error::Error;
@@ -136,20 +136,20 @@ impl Registration {
 
 /// Whether Census may have done what was asked although the answer was an error.
 fn may_have_been_taken(error: &census::Error) -> bool {
-    match error {
-        census::Error::Timeout { .. }
-        | census::Error::Transport { .. }
-        | census::Error::Shape { .. }
-        | census::Error::EmptyBody { .. }
-        | census::Error::NotJson { .. } => true,
-        census::Error::Status { status, .. } => *status >= 500,
-        census::Error::Unauthorized { .. }
-        | census::Error::Forbidden { .. }
-        | census::Error::NotFound { .. }
-        | census::Error::Gone { .. }
-        | census::Error::RateLimited { .. }
-        | census::Error::InvalidBaseUrl
-        | census::Error::InvalidToken => false,
+    match &error.kind {
+        ErrorKind::Timeout { .. }
+        | ErrorKind::Transport { .. }
+        | ErrorKind::Shape { .. }
+        | ErrorKind::EmptyBody { .. }
+        | ErrorKind::NotJson { .. } => true,
+        ErrorKind::Status { status, .. } => *status >= 500,
+        ErrorKind::Unauthorized
+        | ErrorKind::Forbidden
+        | ErrorKind::NotFound { .. }
+        | ErrorKind::Gone { .. }
+        | ErrorKind::RateLimited { .. }
+        | ErrorKind::InvalidBaseUrl
+        | ErrorKind::InvalidToken => false,
     }
 }
 

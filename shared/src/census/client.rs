@@ -7,12 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::json;
 
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use super::settings::Settings;
-use super::transport::{Call, Repeat, Transport};
+use super::transport::Transport;
 use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
 use super::wire::{self, SyncPage};
 use crate::http::retry::{RuntimeWatch, Watch};
+use crate::http::{Call, Repeat};
 use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
@@ -32,7 +33,7 @@ impl Client {
     /// A client on an HTTP stack that is shared with others. `now` is our clock's time, for comparing it with Census's.
     ///
     /// # Errors
-    /// [`Error::InvalidBaseUrl`] and [`Error::InvalidToken`].
+    /// [`ErrorKind::InvalidBaseUrl`] and [`ErrorKind::InvalidToken`].
     // By value: nobody needs the settings, which hold the token, any longer.
     #[allow(clippy::needless_pass_by_value)]
     pub fn new(http: reqwest::Client, settings: Settings, now: Timestamp) -> Result<Self, Error> {
@@ -46,8 +47,9 @@ impl Client {
         now: Timestamp,
         watch: Arc<dyn Watch>,
     ) -> Result<Self, Error> {
+        let transport = Transport::new(http, settings, now, watch);
         Ok(Self {
-            transport: Transport::new(http, settings, now, watch)?,
+            transport: transport.map_err(|kind| kind.of("connect to Census"))?,
             // V1 has workspaces in the place of groups, and the token already says which.
             group_id: settings.group_id.clone().filter(|_| settings.version == ApiVersion::V2),
         })
@@ -61,12 +63,12 @@ impl Client {
 
     /// Lists a page of the workspace's syncs; pages count from 1.
     pub async fn list_syncs_page(&self, page: u32, per_page: u32) -> Result<SyncPage, Error> {
-        let mut call = Call::get("list syncs", "syncs".to_owned());
+        let mut call = Call::get("syncs");
         call.query = paging(page, per_page);
         // Which requests of V2 need the group could be read for webhooks only. That a list needs it, and as a query, is
         // our reading; a query that is not needed is ignored.
         call.query.extend(self.group());
-        wire::parse_syncs_page(&self.transport.send(call).await?, page)
+        wire::parse_syncs_page(&self.transport.send("list syncs", call).await?, page)
     }
 
     /// All syncs of the workspace, a page at a time: no more than one page is held. Ends after the first error.
@@ -82,7 +84,7 @@ impl Client {
     /// Reads one sync.
     pub async fn get_sync(&self, id: SyncId) -> Result<ObservedSync, Error> {
         let operation = "get sync";
-        let answer = self.transport.send(Call::get(operation, format!("syncs/{id}"))).await?;
+        let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
         wire::parse_sync(wire::object(&answer, operation)?)
     }
 
@@ -100,10 +102,10 @@ impl Client {
     ///
     /// The path in V2 could not be read; it is taken to be that of V1.
     pub async fn runs_of_sync_page(&self, id: SyncId, page: u32, per_page: u32) -> Result<RunHistory, Error> {
-        let mut call = Call::get("list runs", format!("syncs/{id}/sync_runs"));
+        let mut call = Call::get(format!("syncs/{id}/sync_runs"));
         call.query = paging(page, per_page);
         call.query.push(("order", "desc".to_owned()));
-        wire::parse_runs_page(&self.transport.send(call).await?, page)
+        wire::parse_runs_page(&self.transport.send("list runs", call).await?, page)
     }
 
     /// Reads one run.
@@ -111,7 +113,7 @@ impl Client {
     /// The path in V2 could not be read; it is taken to be that of V1.
     pub async fn get_run(&self, id: RunId) -> Result<Run, Error> {
         let operation = "get run";
-        let answer = self.transport.send(Call::get(operation, format!("sync_runs/{id}"))).await?;
+        let answer = self.transport.send(operation, Call::get(format!("sync_runs/{id}"))).await?;
         wire::parse_run(wire::object(&answer, operation)?)
     }
 
@@ -127,11 +129,11 @@ impl Client {
             if records.len() >= wanted {
                 break;
             }
-            let mut call = Call::get("list records", format!("sync_runs/{id}/records"));
+            let mut call = Call::get(format!("sync_runs/{id}/records"));
             call.query = paging(1, limit);
             call.query.push(("status", status.to_owned()));
             call.repeat = Repeat::Never;
-            for record in wire::parse_rejected(&self.transport.send(call).await?)? {
+            for record in wire::parse_rejected(&self.transport.send("list records", call).await?)? {
                 // A server that does not heed the filter gives the same records twice.
                 if records.len() < wanted && !records.contains(&record) {
                     records.push(record);
@@ -149,9 +151,9 @@ impl Client {
             method: Method::POST,
             query: vec![("force_full_sync", "false".to_owned())],
             repeat: Repeat::OnlyIfNotTaken,
-            ..Call::get(operation, format!("syncs/{id}/trigger"))
+            ..Call::get(format!("syncs/{id}/trigger"))
         };
-        let answer = self.transport.send(call).await?;
+        let answer = self.transport.send(operation, call).await?;
         wire::id_at(wire::object(&answer, operation)?, "sync_run_id", operation).map(RunId)
     }
 
@@ -162,9 +164,9 @@ impl Client {
         let call = Call {
             method: Method::PATCH,
             body: Some(json!({ "paused": paused })),
-            ..Call::get(operation, format!("syncs/{id}"))
+            ..Call::get(format!("syncs/{id}"))
         };
-        let answer = self.transport.send(call).await?;
+        let answer = self.transport.send(operation, call).await?;
         wire::parse_sync(wire::object(&answer, operation)?)
     }
 
@@ -174,10 +176,10 @@ impl Client {
         let mut webhooks = Vec::new();
         let mut next = Some(1);
         while let Some(page) = next {
-            let mut call = Call::get(operation, "webhooks".to_owned());
+            let mut call = Call::get("webhooks");
             call.query = paging(page, LARGEST_PAGE);
             call.query.extend(self.group());
-            let answer = self.transport.send(call).await?;
+            let answer = self.transport.send(operation, call).await?;
             let (entries, following) = wire::page(&answer, operation, page)?;
             for entry in entries {
                 webhooks.push(webhook::parse_webhook(entry, operation)?);
@@ -198,9 +200,9 @@ impl Client {
             method: Method::POST,
             body: Some(body),
             repeat: Repeat::OnlyIfNotTaken,
-            ..Call::get(operation, "webhooks".to_owned())
+            ..Call::get("webhooks")
         };
-        webhook::parse_created(&self.transport.send(call).await?, operation)
+        webhook::parse_created(&self.transport.send(operation, call).await?, operation)
     }
 
     /// Gives a webhook the name, the endpoint and the events that it has here, and answers with it as it then is. All
@@ -211,12 +213,9 @@ impl Client {
         if let (Some(group), Some(body)) = (&self.group_id, body.as_object_mut()) {
             body.insert("group_id".to_owned(), json!(group));
         }
-        let call = Call {
-            method: Method::PATCH,
-            body: Some(body),
-            ..Call::get(operation, format!("webhooks/{}", webhook.id))
-        };
-        let answer = self.transport.send(call).await?;
+        let call =
+            Call { method: Method::PATCH, body: Some(body), ..Call::get(format!("webhooks/{}", webhook.id)) };
+        let answer = self.transport.send(operation, call).await?;
         webhook::parse_webhook(wire::object(&answer, operation)?, operation)
     }
 
@@ -226,11 +225,14 @@ impl Client {
         let call = Call {
             method: Method::DELETE,
             query: self.group().into_iter().collect(),
-            ..Call::get("delete webhook", format!("webhooks/{id}"))
+            ..Call::get(format!("webhooks/{id}"))
         };
-        match self.transport.send(call).await {
-            Ok(_) | Err(Error::EmptyBody { .. } | Error::NotFound { .. } | Error::Gone { .. }) => Ok(()),
-            Err(error) => Err(error),
+        match self.transport.send("delete webhook", call).await {
+            Err(error) => match error.kind {
+                ErrorKind::EmptyBody { .. } | ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } => Ok(()),
+                _ => Err(error),
+            },
+            Ok(_) => Ok(()),
         }
     }
 

@@ -15,7 +15,7 @@ mod webhook;
 pub mod wire;
 
 pub use client::Client;
-pub use error::Error;
+pub use error::{Error, ErrorKind};
 pub use settings::Settings;
 pub use webhook::{CreatedWebhook, EVENTS, NewWebhook, Webhook};
 pub use wire::{SyncPage, UnreadableEntry};

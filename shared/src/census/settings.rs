@@ -4,11 +4,9 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::http::ATTEMPT;
 use crate::pipeline::{self, ApiVersion};
 
-/// How long one attempt may take: half of what the vendor's own V1 client allows itself (its Terraform provider, 30 s),
-/// for a round of a function has 60 s in all, and must still tell of it when Census is silent.
-const TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a client may be held up, all its calls together: enough for one more attempt after a silent one.
 const RETRY_BUDGET: Duration = Duration::from_secs(20);
 
@@ -36,7 +34,7 @@ impl Settings {
             version: census.api_version,
             group_id: census.group_id.clone(),
             token,
-            timeout: TIMEOUT,
+            timeout: ATTEMPT,
             retry_budget: RETRY_BUDGET,
         }
     }

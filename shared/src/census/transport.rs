@@ -1,80 +1,35 @@
-//! How a call is made: its headers, its limits, and its repetition where that is safe.
+//! The way to Census: how a call is authorized, and what an answer means.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-};
-use reqwest::{Method, Response, StatusCode, Url};
-use secrecy::ExposeSecret;
+use reqwest::header::ACCEPT;
+use reqwest::{RequestBuilder, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::error::{Error, refusal};
+use super::error::{Error, ErrorKind};
 use super::settings::Settings;
 use super::wire;
-use crate::http::keeps_secrets;
-use crate::http::retry::{RetryBudget, Watch, http_date, retry_after, waits};
+use crate::http::retry::{RetryBudget, Watch};
+use crate::http::{self, Answer, Authorized, Call, Failed, NoAnswer, Vendor};
 use crate::pipeline::ApiVersion;
 
-/// No answer of Census is nearly as large; one that is would fill the memory of a function.
-const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 const CONTENT_TYPE_CHARS: usize = 80;
+/// Longer sentences of the vendor are cut: they may quote records, and notices are read on telephones.
+const MESSAGE_CHARS: usize = 300;
 /// Stands for "no answer carried a date yet".
 const UNKNOWN_CLOCK: i64 = i64::MIN;
-
-/// Whether a call may be made again when nobody knows whether it was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// It reads, or sets what it would set again.
-    Safe,
-    /// It starts or makes something: again only if it was surely not taken.
-    OnlyIfNotTaken,
-    /// It is not worth a wait.
-    Never,
-}
-
-/// One call of the API.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) operation: &'static str,
-    pub(super) method: Method,
-    /// Below the version, without a leading slash.
-    pub(super) path: String,
-    pub(super) query: Vec<(&'static str, String)>,
-    pub(super) body: Option<Value>,
-    pub(super) repeat: Repeat,
-}
-
-impl Call {
-    pub(super) fn get(operation: &'static str, path: String) -> Self {
-        Self { operation, method: Method::GET, path, query: Vec::new(), body: None, repeat: Repeat::Safe }
-    }
-}
-
-/// How an attempt failed, and what that says of the next one.
-struct Failed {
-    error: Error,
-    /// The call was surely not taken.
-    not_taken: bool,
-    asked_for: Option<Duration>,
-}
-
-impl From<Error> for Failed {
-    fn from(error: Error) -> Self {
-        Self { error, not_taken: false, asked_for: None }
-    }
-}
 
 /// The way to one workspace of Census. Clones share the budget of waiting and what is known of the vendor's clock.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
     api: Url,
-    authorization: HeaderValue,
+    token: SecretString,
     timeout: Duration,
     budget: Arc<RetryBudget>,
     /// Seconds by which the clock of Census is ahead.
@@ -89,28 +44,20 @@ impl Transport {
         settings: &Settings,
         now: Timestamp,
         watch: Arc<dyn Watch>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, ErrorKind> {
         let version = match settings.version {
             ApiVersion::V1 => "v1",
             ApiVersion::V2 => "v2",
         };
-        let base = Url::parse(&settings.base_url).map_err(|_| Error::InvalidBaseUrl)?;
-        // A query would swallow the path.
-        if !keeps_secrets(&base) || base.query().is_some() || base.fragment().is_some() {
-            return Err(Error::InvalidBaseUrl);
-        }
+        let base = http::base_url(&settings.base_url).ok_or(ErrorKind::InvalidBaseUrl)?;
         let api = format!("{}/api/{version}/", base.as_str().trim_end_matches('/'));
-        let api = Url::parse(&api).map_err(|_| Error::InvalidBaseUrl)?;
-        let bearer = format!("Bearer {}", settings.token.expose_secret().trim());
-        let mut authorization = HeaderValue::from_str(&bearer).map_err(|_| Error::InvalidToken)?;
-        authorization.set_sensitive(true);
         let begun = watch.now();
         Ok(Self {
             http,
-            api,
-            authorization,
+            api: Url::parse(&api).map_err(|_| ErrorKind::InvalidBaseUrl)?,
+            token: http::token(settings.token.expose_secret()).ok_or(ErrorKind::InvalidToken)?,
             timeout: settings.timeout,
-            budget: Arc::new(RetryBudget::new(settings.retry_budget, watch)),
+            budget: Arc::new(RetryBudget::with_watch(settings.retry_budget, watch)),
             clock_ahead: Arc::new(AtomicI64::new(UNKNOWN_CLOCK)),
             made_at: (now, begun),
         })
@@ -127,146 +74,92 @@ impl Transport {
     }
 
     /// Makes a call, again where that is safe, likely to help and within the budget.
-    pub(super) async fn send(&self, call: Call) -> Result<Value, Error> {
-        let operation = call.operation;
-        let mut waits = waits();
-        let mut attempts = 0;
-        loop {
-            if let Err(closed) = self.budget.pass_gate().await {
-                return Err(Error::RateLimited { operation, attempts, retry_after: Some(closed) });
-            }
-            attempts += 1;
-            let begun = self.budget.now();
-            let failed = match self.attempt(&call).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            let may_repeat = failed.error.is_transient()
-                && match call.repeat {
-                    Repeat::Safe => true,
-                    Repeat::OnlyIfNotTaken => failed.not_taken,
-                    Repeat::Never => false,
-                };
-            let limited = matches!(failed.error, Error::RateLimited { .. });
-            let silent = matches!(failed.error, Error::Timeout { .. } | Error::Transport { .. });
-            let unanswered = if silent { self.budget.now().duration_since(begun) } else { Duration::ZERO };
-            let wait = waits.next().filter(|_| may_repeat).map(|wait| failed.asked_for.unwrap_or(wait));
-            let waited = match wait {
-                Some(wait) => {
-                    tracing::debug!(operation, attempts, wait_ms = wait.as_millis(), "may try again");
-                    self.budget.wait(wait, unanswered, limited).await
-                }
-                None => {
-                    if let Some(asked_for) = failed.asked_for.filter(|_| limited) {
-                        self.budget.close_gate(asked_for);
-                    }
-                    false
-                }
-            };
-            if !waited {
-                return Err(failed.error.after(attempts));
-            }
-        }
+    pub(super) async fn send(&self, operation: &'static str, call: Call) -> Result<Value, Error> {
+        let call = Call { timeout: self.timeout, ..call };
+        http::send(&self.http, &self.budget, self, &call).await.map_err(|kind| kind.of(operation))
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Value, Failed> {
-        let operation = call.operation;
-        let response = self.request(call)?.send().await.map_err(|error| {
-            let not_taken = error.is_connect();
-            Failed { not_taken, ..self.unreachable(operation, error).into() }
-        })?;
-        self.note_clock(response.headers());
-        let status = response.status();
-        let limited = status == StatusCode::TOO_MANY_REQUESTS;
-        let asked_for = if limited || status == StatusCode::SERVICE_UNAVAILABLE {
-            let headers = response.headers();
-            retry_after(header(headers, &RETRY_AFTER), header(headers, &DATE), self.now())
-        } else {
-            None
-        };
-        let content_type = header(response.headers(), &CONTENT_TYPE).unwrap_or("no content type");
-        let content_type: String = content_type.chars().take(CONTENT_TYPE_CHARS).collect();
-        let body = self.body(operation, response).await?;
-        let answer: Option<Value> = serde_json::from_slice(&body).ok();
-        if !status.is_success() {
-            let message = self.message(answer.as_ref());
-            let error = refusal(operation, &call.path, status, message.as_deref(), asked_for);
-            // A 429 is the answer of a gate before the work.
-            return Err(Failed { error, not_taken: limited, asked_for });
-        }
-        if body.iter().all(u8::is_ascii_whitespace) {
-            return Err(Error::EmptyBody { operation, status: status.as_u16() }.into());
-        }
-        let answer = answer.ok_or(Error::NotJson { operation, status: status.as_u16(), content_type })?;
-        match inner_status(&answer, status) {
-            Some(inner) => {
-                let message = self.message(Some(&answer));
-                Err(refusal(operation, &call.path, inner, message.as_deref(), None).into())
-            }
-            None => Ok(answer),
-        }
-    }
-
-    fn request(&self, call: &Call) -> Result<reqwest::RequestBuilder, Error> {
-        let url = self.api.join(&call.path).map_err(|_| Error::InvalidBaseUrl)?;
-        let mut request = self
-            .http
-            .request(call.method.clone(), url)
-            .header(AUTHORIZATION, self.authorization.clone())
-            .header(ACCEPT, "application/json")
-            .timeout(self.timeout);
-        if !call.query.is_empty() {
-            request = request.query(&call.query);
-        }
-        if let Some(body) = &call.body {
-            request = request.json(body);
-        }
-        Ok(request)
-    }
-
-    /// The vendor's sentence. One that quotes our headers must not carry the token into a log.
-    fn message(&self, answer: Option<&Value>) -> Option<String> {
-        let message = wire::text(answer?.get("message"))?;
-        let bearer = self.authorization.to_str().unwrap_or_default();
-        let token = bearer.strip_prefix("Bearer ").filter(|token| !token.is_empty());
-        Some(match token {
-            Some(token) => message.replace(token, "[token]"),
-            None => message,
-        })
-    }
-
-    fn now(&self) -> Timestamp {
+    fn note_clock(&self, theirs: Timestamp) {
         let (made_at, begun) = self.made_at;
         let since = SignedDuration::try_from(self.budget.now().duration_since(begun));
-        since.map_or(made_at, |since| made_at.saturating_add(since).unwrap_or(made_at))
+        let now = since.map_or(made_at, |since| made_at.saturating_add(since).unwrap_or(made_at));
+        self.clock_ahead.store(theirs.duration_since(now).as_secs(), Ordering::Relaxed);
+    }
+}
+
+impl Vendor for Transport {
+    type Value = Value;
+    type Error = ErrorKind;
+    /// No answer of Census is nearly as large; one that is would fill the memory of a function.
+    const LARGEST_ANSWER: usize = 8 << 20;
+    const HIDDEN: &'static str = "[token]";
+
+    fn address(&self) -> &Url {
+        &self.api
     }
 
-    fn note_clock(&self, headers: &HeaderMap) {
-        if let Some(theirs) = header(headers, &DATE).and_then(http_date) {
-            self.clock_ahead.store(theirs.duration_since(self.now()).as_secs(), Ordering::Relaxed);
+    async fn authorize(&self, request: RequestBuilder) -> Result<Authorized, Failed<ErrorKind>> {
+        let request = request.bearer_auth(self.token.expose_secret()).header(ACCEPT, "application/json");
+        Ok((request, vec![self.token.clone()]))
+    }
+
+    fn may_repeat(&self, error: &ErrorKind) -> bool {
+        error.is_transient()
+    }
+
+    fn read(
+        &self,
+        call: &Call,
+        attempts: u32,
+        outcome: Result<Answer, NoAnswer>,
+    ) -> Result<Value, ErrorKind> {
+        let answer = outcome.map_err(|why| match why {
+            NoAnswer::Gate(closed) => ErrorKind::RateLimited { attempts, retry_after: Some(closed) },
+            NoAnswer::Lost { timed_out: true, .. } => ErrorKind::Timeout { seconds: call.timeout.as_secs() },
+            NoAnswer::Lost { detail, .. } => ErrorKind::Transport { detail },
+        })?;
+        if let Some(theirs) = answer.date {
+            self.note_clock(theirs);
         }
-    }
-
-    fn unreachable(&self, operation: &'static str, error: reqwest::Error) -> Error {
-        // A connection that does not come about in time has a limit of its own, so it is not told as our timeout.
-        if error.is_timeout() && !error.is_connect() {
-            return Error::Timeout { operation, seconds: self.timeout.as_secs() };
+        if answer.cut {
+            let found = format!("more than {} bytes", Self::LARGEST_ANSWER);
+            return Err(ErrorKind::Shape { path: "the answer as a whole".to_owned(), found });
         }
-        // The address is in pipeline.toml; without it no query and no password can slip into a log.
-        Error::Transport { operation, detail: crate::http::chain(&error.without_url()) }
-    }
-
-    /// Reads the body by chunks, for the size that an answer declares need not be the one that it has.
-    async fn body(&self, operation: &'static str, mut response: Response) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| self.unreachable(operation, error))? {
-            if body.len() + chunk.len() > LARGEST_ANSWER {
-                let found = format!("more than {LARGEST_ANSWER} bytes");
-                return Err(Error::Shape { operation, path: "the answer as a whole".to_owned(), found });
+        let Answer { status, asked_for, json, .. } = answer;
+        let refused = match &json {
+            _ if !status.is_success() => Some(status),
+            Some(json) => inner_status(json, status),
+            None => None,
+        };
+        let what = || call.path.clone();
+        match refused {
+            None => {}
+            Some(StatusCode::UNAUTHORIZED) => return Err(ErrorKind::Unauthorized),
+            Some(StatusCode::FORBIDDEN) => return Err(ErrorKind::Forbidden),
+            Some(StatusCode::NOT_FOUND) => return Err(ErrorKind::NotFound { what: what() }),
+            Some(StatusCode::GONE) => return Err(ErrorKind::Gone { what: what() }),
+            Some(StatusCode::TOO_MANY_REQUESTS) => {
+                return Err(ErrorKind::RateLimited { attempts, retry_after: asked_for });
             }
-            body.extend_from_slice(&chunk);
+            Some(status) => {
+                let message = json.as_ref().and_then(|json| wire::text(json.get("message")));
+                return Err(ErrorKind::Status {
+                    status: status.as_u16(),
+                    message: message.as_deref().map(one_line),
+                });
+            }
         }
-        Ok(body)
+        let status = status.as_u16();
+        if answer.body.iter().all(u8::is_ascii_whitespace) {
+            return Err(ErrorKind::EmptyBody { status });
+        }
+        json.ok_or_else(|| {
+            let content_type = answer.content_type.as_deref().unwrap_or("no content type");
+            ErrorKind::NotJson {
+                status,
+                content_type: content_type.chars().take(CONTENT_TYPE_CHARS).collect(),
+            }
+        })
     }
 }
 
@@ -283,6 +176,9 @@ fn inner_status(answer: &Value, status: StatusCode) -> Option<StatusCode> {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok()
+/// A sentence of the vendor as one line of limited length, without control characters that a terminal would obey.
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
+    words.join(" ").chars().take(MESSAGE_CHARS).collect()
 }

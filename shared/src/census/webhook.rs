@@ -4,7 +4,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use super::wire;
 
 /// Every event that Census tells of (Census docs, "Sync lifecycle webhooks").
@@ -79,10 +79,9 @@ pub(super) fn parse_webhook(entry: &Value, operation: &'static str) -> Result<We
 /// Reads the answer to the making of a webhook, the only one that ever shows its secret.
 pub(super) fn parse_created(answer: &Value, operation: &'static str) -> Result<CreatedWebhook, Error> {
     let data = wire::object(answer, operation)?;
-    let secret = wire::text(data.get("secret")).ok_or_else(|| Error::Shape {
-        operation,
-        path: "data.secret".to_owned(),
-        found: "nothing, or an empty text".to_owned(),
+    let secret = wire::text(data.get("secret")).ok_or_else(|| {
+        let (path, found) = ("data.secret".to_owned(), "nothing, or an empty text".to_owned());
+        ErrorKind::Shape { path, found }.of(operation)
     })?;
     Ok(CreatedWebhook { id: wire::id_at(data, "id", operation)?, secret: SecretString::from(secret) })
 }

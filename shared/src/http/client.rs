@@ -7,7 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::Url;
+use reqwest::header::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
+use secrecy::SecretString;
 
 /// How long it may take to open a connection, TLS included.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,12 +60,25 @@ fn tls() -> Result<ClientConfig, HttpError> {
         .with_no_client_auth())
 }
 
-/// Whether what is sent to this address stays between us and its host: by HTTPS, or to a lab on this machine. The address
-/// itself must hold no credentials, for it is shown where things go wrong.
-pub fn keeps_secrets(url: &reqwest::Url) -> bool {
-    let bare = url.username().is_empty() && url.password().is_none();
-    let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
-    bare && (url.scheme() == "https" || url.scheme() == "http" && loopback)
+/// Reads an address that a secret may be sent to, or that is one: HTTPS, or HTTP to a lab on this machine. It holds no
+/// credentials, for it is shown where things go wrong.
+pub fn private_url(text: &str) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| {
+        let bare = url.username().is_empty() && url.password().is_none();
+        let loopback = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+        bare && (url.scheme() == "https" || url.scheme() == "http" && loopback)
+    })
+}
+
+/// The same, for an address that paths are put below: a query would swallow them.
+pub fn base_url(text: &str) -> Option<Url> {
+    private_url(text).filter(|url| url.query().is_none() && url.fragment().is_none())
+}
+
+/// Reads a token that fits into a header, without the white space around it.
+pub fn token(text: &str) -> Option<SecretString> {
+    let token = text.trim();
+    HeaderValue::from_str(token).is_ok().then(|| SecretString::from(token))
 }
 
 /// The error and its causes in one line, each said once: some errors repeat their cause in their own text.

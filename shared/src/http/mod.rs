@@ -1,6 +1,8 @@
-//! HTTP, for every vendor alike: the client, and when a call is made again.
+//! HTTP, for every vendor alike: the client, one call of it, and when a call is made again.
 
+mod call;
 mod client;
 pub mod retry;
 
-pub use client::{CONNECT_TIMEOUT, HttpError, chain, client, keeps_secrets};
+pub use call::{ATTEMPT, Answer, Authorized, Call, Failed, NoAnswer, Repeat, Vendor, attempt, send};
+pub use client::{CONNECT_TIMEOUT, HttpError, base_url, chain, client, private_url, token};

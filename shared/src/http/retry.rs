@@ -1,4 +1,4 @@
-//! When a call over HTTPS is made again, to Census or to Databricks: the one place that decides so.
+//! How long a call over HTTPS may be waited for before it is made again: the one place that decides so.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,38 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// Stands for any wait that is longer: no function lives that long, and adding a wait that a broken server made up to
 /// an instant must not overflow.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
-/// Attempts of one call in all.
-const ATTEMPTS: usize = 4;
+
+/// The waits between the attempts of a call: doubling, with jitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Attempts of one call in all.
+    pub attempts: usize,
+    /// Before the second attempt.
+    pub first: Duration,
+    /// A vendor that asks for a longer wait is not asked again.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self { attempts: 4, first: Duration::from_secs(1), longest: Duration::from_secs(30) }
+    }
+}
+
+impl Backoff {
+    /// The waits before the second, third, ... attempt.
+    pub fn waits(self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::default()
+            .with_min_delay(self.first)
+            .with_max_delay(self.longest)
+            .with_max_times(self.attempts.saturating_sub(1))
+            .with_jitter()
+            .build()
+    }
+}
 
 /// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
 pub(crate) trait Watch: fmt::Debug + Send + Sync {
@@ -43,7 +68,7 @@ impl Watch for RuntimeWatch {
 /// How long a client may be held up, all its calls taken together, so that a function never spends its time limit asleep.
 /// Also the gate that a `429` closes for every call of the client, not only for the one that got it.
 #[derive(Debug)]
-pub(crate) struct RetryBudget {
+pub struct RetryBudget {
     watch: Arc<dyn Watch>,
     state: Mutex<State>,
 }
@@ -59,7 +84,12 @@ struct State {
 
 impl RetryBudget {
     /// A budget of so much delay.
-    pub(crate) fn new(budget: Duration, watch: Arc<dyn Watch>) -> Self {
+    pub fn new(budget: Duration) -> Self {
+        Self::with_watch(budget, Arc::new(RuntimeWatch))
+    }
+
+    /// The same, with a watch of the caller's for all waiting.
+    pub(crate) fn with_watch(budget: Duration, watch: Arc<dyn Watch>) -> Self {
         Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
     }
 
@@ -130,27 +160,14 @@ impl RetryBudget {
     }
 }
 
-/// The waits before the second, third, ... attempt: doubling from a second, with jitter.
-pub(crate) fn waits() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(FIRST_WAIT)
-        .with_max_delay(LONGEST_WAIT)
-        .with_max_times(ATTEMPTS - 1)
-        .with_jitter()
-        .build()
-}
-
 /// Reads `Retry-After`: seconds, or an HTTP date that is compared with the answer's own `Date`, so that the two clocks
-/// need not agree. `now` stands in when the answer has no `Date`. At most a day.
-pub(crate) fn retry_after(header: Option<&str>, date: Option<&str>, now: Timestamp) -> Option<Duration> {
+/// need not agree. At most a day.
+pub(crate) fn retry_after(header: Option<&str>, date: Option<Timestamp>) -> Option<Duration> {
     let header = header?.trim();
-    let asked = if let Ok(seconds) = header.parse::<u64>() {
-        Duration::from_secs(seconds)
-    } else {
-        let until = http_date(header)?;
-        let from = date.and_then(http_date).unwrap_or(now);
+    let asked = match header.parse::<u64>() {
+        Ok(seconds) => Duration::from_secs(seconds),
         // A date that has passed asks for no wait at all.
-        Duration::try_from(until.duration_since(from)).unwrap_or_default()
+        Err(_) => Duration::try_from(http_date(header)?.duration_since(date?)).unwrap_or_default(),
     };
     Some(asked.min(LONGEST_ASKED))
 }

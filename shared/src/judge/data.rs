@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
 use crate::figure::{Figure, Value};
 use crate::finding::{Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
-use crate::sql::{self, Answer, Decimal, Error, Row};
+use crate::sql::{self, Answer, Decimal, Error, ErrorKind, Row};
 use crate::text::{self, grouped, rounded, words};
 
 /// The figure that shows keys which occur more than once.
@@ -98,14 +98,13 @@ pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
 /// The same error in terms of a check: people know its name, and no columns of an answer.
 fn of_a_check(error: Error, scan: &Scan<'_>, name: &str) -> Error {
     let asks = |asked: &&Asked<'_>| asked.columns.iter().any(|column| column == name);
-    match (error, scan.asked.iter().find(asks)) {
-        (Error::WrongType { column, expected, found, .. }, Some(Asked { check, .. })) => Error::WrongType {
-            statement: format!("check {} of {}", check.name, check.table),
-            column: format!("{column} of the answer"),
-            expected,
-            found,
-        },
-        (error, _) => error,
+    match (error.kind, scan.asked.iter().find(asks)) {
+        (ErrorKind::WrongType { column, expected, found }, Some(Asked { check, .. })) => {
+            let column = format!("{column} of the answer");
+            let statement = format!("check {} of {}", check.name, check.table);
+            ErrorKind::WrongType { column, expected, found }.of(&statement)
+        }
+        (kind, _) => Error { kind, ..error },
     }
 }
 
@@ -114,11 +113,8 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
         Measure::Count => row.get::<Option<i64>>(name)?.map(Reading::Count),
         Measure::Instant => row.get::<Option<Timestamp>>(name)?.map(Reading::Instant),
         Measure::Number => {
-            let other = |expected, found| Error::NotTheForm {
-                statement: scan.statement.label().to_owned(),
-                expected,
-                found,
-            };
+            let other =
+                |expected, found| ErrorKind::NotTheForm { expected, found }.of(scan.statement.label());
             match row.values() {
                 [value] => number(value).map_err(|found| other("a number", found.to_owned()))?,
                 values => return Err(other("one column", format!("{} columns", values.len()))),
@@ -510,23 +506,23 @@ fn shown(value: &sql::Value) -> String {
 
 /// Whether it is the warehouse that fails, and not this statement.
 fn is_down(error: &Error) -> bool {
-    match error {
-        Error::Unreachable { .. }
-        | Error::Refused { .. }
-        | Error::Timeout { .. }
-        | Error::RateLimited { .. }
-        | Error::Cancelled { .. }
-        | Error::DriverMissing { .. } => true,
-        Error::PermissionDenied { .. }
-        | Error::MissingObject { .. }
-        | Error::TooManyRows { .. }
-        | Error::TooLarge { .. }
-        | Error::WrongType { .. }
-        | Error::TypeMismatch { .. }
-        | Error::NotTheForm { .. }
-        | Error::Sql { .. }
-        | Error::Shape { .. }
-        | Error::InvalidStatement { .. } => false,
+    match error.kind {
+        ErrorKind::Unreachable { .. }
+        | ErrorKind::Refused
+        | ErrorKind::Timeout { .. }
+        | ErrorKind::RateLimited { .. }
+        | ErrorKind::Cancelled
+        | ErrorKind::DriverMissing { .. } => true,
+        ErrorKind::PermissionDenied { .. }
+        | ErrorKind::MissingObject { .. }
+        | ErrorKind::TooManyRows { .. }
+        | ErrorKind::TooLarge { .. }
+        | ErrorKind::WrongType { .. }
+        | ErrorKind::TypeMismatch { .. }
+        | ErrorKind::NotTheForm { .. }
+        | ErrorKind::Sql { .. }
+        | ErrorKind::Shape { .. }
+        | ErrorKind::InvalidStatement { .. } => false,
     }
 }
 
@@ -615,10 +611,10 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
             format!("the warehouse cannot be asked: {first}"),
             "The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used",
         ),
-        Some(Trouble::Failed(Error::Refused { .. })) => {
+        Some(Trouble::Failed(Error { kind: ErrorKind::Refused, .. })) => {
             (first, "The credentials were revoked or replaced, or are those of another workspace")
         }
-        Some(Trouble::Failed(Error::DriverMissing { .. })) => {
+        Some(Trouble::Failed(Error { kind: ErrorKind::DriverMissing { .. }, .. })) => {
             (first, "The function was built or deployed without the ODBC driver that pipeline.toml asks for")
         }
         Some(_) => (

@@ -6,14 +6,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::Url;
 use secrecy::ExposeSecret as _;
 
 use crate::aws::secrets::SecretStore;
-use crate::http::keeps_secrets;
+use crate::http::{attempt, private_url};
 
 /// A watch that is slow must not hold up the function.
 const LIMIT: Duration = Duration::from_secs(5);
+/// Only the status counts.
+const LARGEST_ANSWER: usize = 16 << 10;
 
 /// Why the watch was not told. Holds no part of the address.
 #[derive(Debug, thiserror::Error)]
@@ -42,16 +43,12 @@ pub async fn beat(
     now: Timestamp,
 ) -> Result<(), Error> {
     let address = secrets.get(secret, now).await?;
-    let url = Url::parse(address.expose_secret()).ok().filter(keeps_secrets);
-    let url = url.ok_or_else(|| Error::Address { name: secret.to_owned() })?;
-    let answer = http.get(url).timeout(LIMIT).send().await;
-    // Its text would hold the address.
-    let answer = answer.map_err(|error| Error::Silent(crate::http::chain(&error.without_url())))?;
-    let status = answer.status();
-    if status.is_success() {
-        Ok(())
-    } else {
-        Err(Error::Refused { status: status.as_u16(), name: secret.to_owned() })
+    let name = || secret.to_owned();
+    let url = private_url(address.expose_secret()).ok_or_else(|| Error::Address { name: name() })?;
+    match attempt(http.get(url).timeout(LIMIT), LARGEST_ANSWER, &[], "").await {
+        Ok(answer) if answer.status.is_success() => Ok(()),
+        Ok(answer) => Err(Error::Refused { status: answer.status.as_u16(), name: name() }),
+        Err(why) => Err(Error::Silent(why.to_string())),
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::aws::AwsError;
 use crate::aws::secrets::{SecretError, SecretStore};
 use crate::pipeline;
-use crate::sql::{self, Answer, Dialect, Statement};
+use crate::sql::{self, Answer, Dialect, ErrorKind, Statement};
 use crate::warehouse::{
     DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
 };
@@ -126,17 +126,13 @@ impl<'w> Asker<'w> {
     }
 
     fn too_late(self, label: &str) -> sql::Error {
-        sql::Error::Timeout {
-            statement: label.to_owned(),
-            seconds: self.budget.as_secs(),
-            what: ALL_STATEMENTS,
-        }
+        ErrorKind::Timeout { seconds: self.budget.as_secs(), what: ALL_STATEMENTS }.of(label)
     }
 }
 
 /// Whether the time of the round was up, and not that of one statement.
 pub fn is_out_of_time(error: &sql::Error) -> bool {
-    matches!(error, sql::Error::Timeout { what, .. } if *what == ALL_STATEMENTS)
+    matches!(error.kind, ErrorKind::Timeout { what, .. } if what == ALL_STATEMENTS)
 }
 
 fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Error> {

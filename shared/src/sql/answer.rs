@@ -7,7 +7,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 
 use super::dialect::Dialect;
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use super::statement::{Decimal, Statement};
 
 /// One value of an answer.
@@ -97,20 +97,19 @@ impl Answer {
     /// The row of a statement that has exactly one, such as one that counts.
     ///
     /// # Errors
-    /// [`Error::Shape`]: there are more or fewer.
+    /// [`ErrorKind::Shape`]: there are more or fewer.
     pub fn only_row(&self) -> Result<Row<'_>, Error> {
         match self.rows.as_slice() {
             [values] => Ok(Row { answer: self, values }),
-            rows => Err(Error::NotTheForm {
-                statement: self.label.clone(),
-                expected: "one row",
-                found: format!("{} rows", rows.len()),
-            }),
+            rows => {
+                let found = format!("{} rows", rows.len());
+                Err(ErrorKind::NotTheForm { expected: "one row", found }.of(&self.label))
+            }
         }
     }
 
     fn shape(&self, place: &str, found: String) -> Error {
-        Error::Shape { statement: self.label.clone(), place: place.to_owned(), found }
+        ErrorKind::Shape { place: place.to_owned(), found }.of(&self.label)
     }
 }
 
@@ -149,7 +148,7 @@ impl<'a> Row<'a> {
     /// what it says, and a number as what it is.
     ///
     /// # Errors
-    /// [`Error::WrongType`], which names statement, column and both types, never the value; [`Error::Shape`] if there
+    /// [`ErrorKind::WrongType`], which names statement, column and both types, never the value; [`ErrorKind::Shape`] if there
     /// is no such column, or if there are two.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T, Error> {
         let mut found =
@@ -160,11 +159,9 @@ impl<'a> Row<'a> {
         if found.next().is_some() {
             return Err(self.answer.shape(column, "two columns of that name".to_owned()));
         }
-        T::from_value(value, self.answer.dialect).ok_or_else(|| Error::WrongType {
-            statement: self.answer.label.clone(),
-            column: named.name.clone(),
-            expected: T::EXPECTED,
-            found: value.type_name(),
+        T::from_value(value, self.answer.dialect).ok_or_else(|| {
+            let (column, expected, found) = (named.name.clone(), T::EXPECTED, value.type_name());
+            ErrorKind::WrongType { column, expected, found }.of(&self.answer.label)
         })
     }
 }

@@ -6,94 +6,89 @@ use super::dialect::Dialect;
 use super::placeholders::{self, Problem, Rendered};
 use super::statement::Statement;
 
-/// A statement that failed. Names the statement by its label; never holds a value of a row or a parameter, a
-/// credential or a connection string.
+/// A statement that failed, by its label. Never holds a value of a row or a parameter, a credential or a connection
+/// string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Error {
+#[error("{statement}: {kind}")]
+pub struct Error {
+    pub statement: String,
+    pub kind: ErrorKind,
+}
+
+/// How a statement failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ErrorKind {
     /// No connection, one that broke, or a service that is down. A statement that writes may have been taken.
-    #[error("{statement}: the warehouse cannot be reached ({detail}); check its address and the way to it")]
-    Unreachable { statement: String, detail: String },
+    #[error("the warehouse cannot be reached ({detail}); check its address and the way to it")]
+    Unreachable { detail: String },
     /// The credentials were not accepted.
-    #[error("{statement}: the warehouse does not accept the credentials; renew the secret of the warehouse")]
-    Refused { statement: String },
+    #[error("the warehouse does not accept the credentials; renew the secret of the warehouse")]
+    Refused,
     /// The account may not do this.
-    #[error("{statement}: not permitted ({message}); grant it to the account of Syncwatch")]
-    PermissionDenied { statement: String, message: String },
+    #[error("not permitted ({message}); grant it to the account of Syncwatch")]
+    PermissionDenied { message: String },
     /// A table, view, column, schema, catalog or warehouse does not exist.
-    #[error("{statement}: something is missing ({message}); make it, or correct its name")]
-    MissingObject { statement: String, message: String },
+    #[error("something is missing ({message}); make it, or correct its name")]
+    MissingObject { message: String },
     /// No answer in time. The statement was told to stop; one that writes may have been done nevertheless.
-    #[error(
-        "{statement}: no answer within {seconds} s, waiting for {what}; look at the load of the warehouse"
-    )]
+    #[error("no answer within {seconds} s, waiting for {what}; look at the load of the warehouse")]
     Timeout {
-        statement: String,
         /// The limit, in seconds.
         seconds: u64,
         what: &'static str,
     },
-    #[error("{statement}: stopped from outside; ask who administers the warehouse if this goes on")]
-    Cancelled { statement: String },
+    #[error("stopped from outside; ask who administers the warehouse if this goes on")]
+    Cancelled,
     /// The warehouse asks for fewer requests, also after waiting as long as the budget allows.
     #[error(
-        "{statement}: rate limited{}; the next round tries again",
+        "rate limited{}; the next round tries again",
         retry_after.map_or(String::new(), |wait| format!(", the warehouse asks to wait {} s", wait.as_secs()))
     )]
     RateLimited {
-        statement: String,
         /// How long the warehouse asked us to wait, if it said.
         retry_after: Option<Duration>,
     },
     /// More rows than a check can sensibly want.
-    #[error("{statement}: returns more than {limit} rows; narrow it, or count in the warehouse")]
-    TooManyRows { statement: String, limit: usize },
+    #[error("returns more than {limit} rows; narrow it, or count in the warehouse")]
+    TooManyRows { limit: usize },
     /// More bytes than a function should hold.
-    #[error("{statement}: {what} has more than {limit} bytes; select less")]
-    TooLarge { statement: String, what: String, limit: usize },
+    #[error("{what} has more than {limit} bytes; select less")]
+    TooLarge { what: String, limit: usize },
     /// A value is of another type than the check reads it as.
-    #[error(
-        "{statement}: column {column} holds {found} where {expected} is expected; correct the view or the check"
-    )]
-    WrongType { statement: String, column: String, expected: &'static str, found: &'static str },
+    #[error("column {column} holds {found} where {expected} is expected; correct the view or the check")]
+    WrongType { column: String, expected: &'static str, found: &'static str },
     /// The warehouse compares or reads a value as a type that it is not of.
-    #[error(
-        "{statement}: types do not fit ({message}); correct the view, or the column that the check names"
-    )]
-    TypeMismatch { statement: String, message: String },
+    #[error("types do not fit ({message}); correct the view, or the column that the check names")]
+    TypeMismatch { message: String },
     /// A statement that is to answer one row answers none or several, or one of another form.
-    #[error(
-        "{statement}: answers {found} where there must be {expected}; correct the statement or what it reads"
-    )]
+    #[error("answers {found} where there must be {expected}; correct the statement or what it reads")]
     NotTheForm {
-        statement: String,
         /// What there must be, such as `one row`.
         expected: &'static str,
         /// What is there, never its content.
         found: String,
     },
     /// The warehouse refused or failed the statement for any other reason.
-    #[error("{statement}: the warehouse says {code}: {message}")]
+    #[error("the warehouse says {code}: {message}")]
     Sql {
-        statement: String,
         /// The SQLSTATE, or the vendor's own code.
         code: String,
         /// The vendor's sentence, without what it quotes of data.
         message: String,
     },
     /// The ODBC driver is not there, or not in this program.
-    #[error("{statement}: the ODBC driver is missing ({detail}); install it, or correct its path")]
-    DriverMissing { statement: String, detail: String },
+    #[error("the ODBC driver is missing ({detail}); install it, or correct its path")]
+    DriverMissing { detail: String },
     /// The answer was not what we model, or not what the check expects. Carries the place, never the content.
-    #[error("{statement}: unexpected answer at {place}: {found}")]
+    #[error("unexpected answer at {place}: {found}")]
     Shape {
-        statement: String,
         /// Where, such as `result.data_array[3]`.
         place: String,
         found: String,
     },
     /// The text of the statement and its parameters do not fit. Emitted before anything is sent.
-    #[error("{statement}: the statement cannot be used: {problem}; correct it")]
-    InvalidStatement { statement: String, problem: Problem },
+    #[error("the statement cannot be used: {problem}; correct it")]
+    InvalidStatement { problem: Problem },
 }
 
 /// Codes of the vendors for "not now".
@@ -120,13 +115,24 @@ impl Error {
     /// Whether the same statement may well succeed a little later, with nothing changed. That it may be sent again is
     /// another question: one that writes may have been done.
     pub fn is_transient(&self) -> bool {
+        self.kind.is_transient()
+    }
+}
+
+impl ErrorKind {
+    /// The error of the statement with this label.
+    pub fn of(self, statement: &str) -> Error {
+        Error { statement: statement.to_owned(), kind: self }
+    }
+
+    /// See [`Error::is_transient`].
+    pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. }
-            | Self::Timeout { .. }
-            | Self::Cancelled { .. }
-            | Self::RateLimited { .. } => true,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::Cancelled | Self::RateLimited { .. } => {
+                true
+            }
             Self::Sql { code, .. } => PASSING.contains(&code.as_str()),
-            Self::Refused { .. }
+            Self::Refused
             | Self::PermissionDenied { .. }
             | Self::MissingObject { .. }
             | Self::TooManyRows { .. }
@@ -139,35 +145,13 @@ impl Error {
             | Self::InvalidStatement { .. } => false,
         }
     }
-
-    /// The label of the statement that failed.
-    pub fn statement(&self) -> &str {
-        match self {
-            Self::Unreachable { statement, .. }
-            | Self::Refused { statement }
-            | Self::PermissionDenied { statement, .. }
-            | Self::MissingObject { statement, .. }
-            | Self::Timeout { statement, .. }
-            | Self::Cancelled { statement }
-            | Self::RateLimited { statement, .. }
-            | Self::TooManyRows { statement, .. }
-            | Self::TooLarge { statement, .. }
-            | Self::WrongType { statement, .. }
-            | Self::TypeMismatch { statement, .. }
-            | Self::NotTheForm { statement, .. }
-            | Self::Sql { statement, .. }
-            | Self::DriverMissing { statement, .. }
-            | Self::Shape { statement, .. }
-            | Self::InvalidStatement { statement, .. } => statement,
-        }
-    }
 }
 
 /// Checks placeholders against parameters, and writes the SQL with positional placeholders.
 ///
 /// # Errors
-/// [`Error::InvalidStatement`], with the problem.
+/// [`ErrorKind::InvalidStatement`], with the problem.
 pub fn render(statement: &Statement, dialect: Dialect) -> Result<Rendered<'_>, Error> {
     placeholders::render(statement, dialect)
-        .map_err(|problem| Error::InvalidStatement { statement: statement.label().to_owned(), problem })
+        .map_err(|problem| ErrorKind::InvalidStatement { problem }.of(statement.label()))
 }

@@ -28,7 +28,7 @@ mod statement;
 
 pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
 pub use dialect::{BadName, Dialect};
-pub use error::{Error, render};
+pub use error::{Error, ErrorKind, render};
 pub use lexer::{Token, TokenKind, Unterminated, lex};
 pub use placeholders::{Problem, Rendered};
 pub use read_only::{NotReadOnly, check_read_only};

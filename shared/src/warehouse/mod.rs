@@ -90,7 +90,7 @@ impl Warehouse {
     /// that it touched, if the engine says so.
     ///
     /// # Errors
-    /// See [`Error`]. After [`Error::Unreachable`] and [`Error::Timeout`] it may have been done: write by key, so that
+    /// See [`Error`]. After `Unreachable` and `Timeout` it may have been done: write by key, so that
     /// doing it again is harmless.
     pub async fn execute(&self, statement: &Statement) -> Result<Option<u64>, Error> {
         let affected = self.execute_all(std::slice::from_ref(statement)).await?;

@@ -1,31 +1,28 @@
 //! What the vendors' codes and sentences say of a statement that failed.
 
 use crate::classify::scrub;
-use crate::sql::{Error, ParameterValue, Statement};
+use crate::sql::{ErrorKind, ParameterValue, Statement};
 
 /// What a vendor's SQLSTATE or code and its sentence say.
-pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -> Error {
-    let label = statement.label().to_owned();
+pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -> ErrorKind {
     let message = sentence(statement, message);
     match code {
         // 42KD1: the token is for reading only (Databricks docs, "API scopes").
         "42501" | "42KD1" | "INSUFFICIENT_PERMISSIONS" | "PERMISSION_DENIED" => {
-            Error::PermissionDenied { statement: label, message }
+            ErrorKind::PermissionDenied { message }
         }
         // PostgreSQL has no operator for two types that do not fit; and an undefined function, by the same code.
-        "42883" if message.contains("operator does not exist") => {
-            Error::TypeMismatch { statement: label, message }
-        }
+        "42883" if message.contains("operator does not exist") => ErrorKind::TypeMismatch { message },
         // PostgreSQL's "datatype mismatch", text that reads as no number or instant; Spark's DATATYPE_MISMATCH and
         // CAST_INVALID_INPUT.
-        "42804" | "42K09" | "22P02" | "22007" | "22018" => Error::TypeMismatch { statement: label, message },
+        "42804" | "42K09" | "22P02" | "22007" | "22018" => ErrorKind::TypeMismatch { message },
         // Table, column, function, type; catalog, schema; the same from drivers that speak ODBC's own.
         "42P01" | "42703" | "42883" | "42704" | "3D000" | "3F000" | "42S02" | "42S22" => {
-            Error::MissingObject { statement: label, message }
+            ErrorKind::MissingObject { message }
         }
-        "28000" | "28P01" | "UNAUTHENTICATED" => Error::Refused { statement: label },
-        "HY008" | "CANCELLED" => Error::Cancelled { statement: label },
-        _ => Error::Sql { statement: label, code: code.to_owned(), message },
+        "28000" | "28P01" | "UNAUTHENTICATED" => ErrorKind::Refused,
+        "HY008" | "CANCELLED" => ErrorKind::Cancelled,
+        _ => ErrorKind::Sql { code: code.to_owned(), message },
     }
 }
 
@@ -87,20 +84,20 @@ mod tests {
     #[test]
     fn each_code_becomes_what_a_person_does_about_it() {
         let error = |code| from_sql_state(&statement(), code, "message");
-        assert!(matches!(error("42501"), Error::PermissionDenied { .. }));
-        assert!(matches!(error("42KD1"), Error::PermissionDenied { .. }));
-        assert!(matches!(error("42P01"), Error::MissingObject { .. }));
-        assert!(matches!(error("42703"), Error::MissingObject { .. }));
-        assert!(matches!(error("22P02"), Error::TypeMismatch { .. }));
-        assert!(matches!(error("42K09"), Error::TypeMismatch { .. }));
+        assert!(matches!(error("42501"), ErrorKind::PermissionDenied { .. }));
+        assert!(matches!(error("42KD1"), ErrorKind::PermissionDenied { .. }));
+        assert!(matches!(error("42P01"), ErrorKind::MissingObject { .. }));
+        assert!(matches!(error("42703"), ErrorKind::MissingObject { .. }));
+        assert!(matches!(error("22P02"), ErrorKind::TypeMismatch { .. }));
+        assert!(matches!(error("42K09"), ErrorKind::TypeMismatch { .. }));
         let compared =
             from_sql_state(&statement(), "42883", "ERROR: operator does not exist: text > timestamp");
-        assert!(matches!(compared, Error::TypeMismatch { .. }));
-        assert!(matches!(error("42883"), Error::MissingObject { .. }));
-        assert!(matches!(error("28P01"), Error::Refused { .. }));
-        assert!(matches!(error("HY008"), Error::Cancelled { .. }));
+        assert!(matches!(compared, ErrorKind::TypeMismatch { .. }));
+        assert!(matches!(error("42883"), ErrorKind::MissingObject { .. }));
+        assert!(matches!(error("28P01"), ErrorKind::Refused));
+        assert!(matches!(error("HY008"), ErrorKind::Cancelled));
         assert!(!error("42601").is_transient());
         assert!(error("TEMPORARILY_UNAVAILABLE").is_transient());
-        assert_eq!(error("42601").to_string(), "coverage of properties: the warehouse says 42601: message");
+        assert_eq!(error("42601").to_string(), "the warehouse says 42601: message");
     }
 }

@@ -2,10 +2,11 @@
 
 use reqwest::{StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
-use syncwatch::http::keeps_secrets;
+use serde_json::json;
+use syncwatch::http::{Answer, private_url};
 
 use super::Message;
-use crate::post::{Patience, Post, PostError};
+use crate::post::{ErrorKind, Patience, Post, PostError};
 use crate::route::Channel;
 
 const CHANNEL: Channel = Channel::Chat;
@@ -31,10 +32,9 @@ impl<'a> Webhook<'a> {
         secret: &'a str,
         patience: Patience,
     ) -> Result<Self, PostError> {
-        let url = Url::parse(address.expose_secret()).ok().filter(keeps_secrets);
-        let url = url.ok_or_else(|| PostError::Address {
-            place: "the address of the chat's webhook",
-            correct: format!("the secret {secret}: put the incoming webhook's URL as bare text"),
+        let url = private_url(address.expose_secret()).ok_or_else(|| {
+            let correct = format!("the secret {secret}: put the incoming webhook's URL as bare text");
+            ErrorKind::Address { place: "a webhook address", correct }.of(CHANNEL)
         })?;
         Ok(Self { http, url, secret, patience })
     }
@@ -44,40 +44,27 @@ impl<'a> Webhook<'a> {
     /// # Errors
     /// See [`PostError`]. 429, 5xx and silence are sent again, within the patience.
     pub async fn post(&self, message: &Message) -> Result<(), PostError> {
-        // A struct of texts has no way to fail.
-        let body = SecretString::from(serde_json::to_string(message).unwrap_or_default());
-        let (http, url, patience) = (self.http, &self.url, self.patience);
-        Post { http, channel: CHANNEL, url, body: &body, patience }
-            .send(|status, answer| judge(status, answer, self.secret))
-            .await
+        let judge = |answer| judge(&answer, self.secret);
+        let (url, patience) = (&self.url, self.patience);
+        Post { channel: CHANNEL, url, key: None, patience, judge }.send(self.http, json!(message)).await
     }
 }
 
-fn judge(status: StatusCode, answer: &str, secret: &str) -> Result<(), PostError> {
-    let (channel, code, words) = (CHANNEL, status.as_u16(), word(answer));
-    match status {
-        StatusCode::OK if answer.trim() == "ok" => Ok(()),
-        StatusCode::BAD_REQUEST => Err(PostError::Refused {
-            channel,
-            status: code,
-            words,
-            remedy: "This is a defect of Syncwatch: please report it".to_owned(),
-        }),
-        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => Err(PostError::Closed {
-            channel,
-            status: code,
-            words,
-            remedy: format!(
-                "the webhook is revoked or its channel is closed; put a new URL into the secret {secret}"
-            ),
-        }),
-        _ => Err(PostError::Closed {
-            channel,
-            status: code,
-            words,
-            remedy: format!("that is no incoming webhook; correct the URL in the secret {secret}"),
-        }),
-    }
+fn judge(answer: &Answer, secret: &str) -> Result<(), ErrorKind> {
+    let text = String::from_utf8_lossy(&answer.body);
+    let (status, words) = (answer.status.as_u16(), word(&text));
+    let remedy = match answer.status {
+        StatusCode::OK if text.trim() == "ok" => return Ok(()),
+        StatusCode::BAD_REQUEST => {
+            let remedy = "This is a defect of Syncwatch: please report it".to_owned();
+            return Err(ErrorKind::Refused { status, words, remedy });
+        }
+        StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
+            format!("the webhook is revoked or its channel is closed; put a new URL into the secret {secret}")
+        }
+        _ => format!("that is no incoming webhook; correct the URL in the secret {secret}"),
+    };
+    Err(ErrorKind::Closed { status, words, remedy })
 }
 
 /// The answer if it is a word of Slack's. Any other text may quote the address.

@@ -1,13 +1,14 @@
 //! PagerDuty's Events API v2, as far as we use it: one event at a time.
 
 use reqwest::{StatusCode, Url};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
-use syncwatch::http::keeps_secrets;
+use serde_json::json;
+use syncwatch::http::{Answer, base_url};
 
 use super::{EVENT_LIMIT, Event};
 use crate::key::RoutingKey;
-use crate::post::{Patience, Post, PostError};
+use crate::post::{ErrorKind, Patience, Post, PostError};
 use crate::route::Channel;
 use crate::text::cut;
 
@@ -43,12 +44,9 @@ impl PagerDuty {
     /// # Errors
     /// The address is not one that a routing key may be sent to.
     pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, PostError> {
-        let url = Url::parse(&format!("{}/v2/enqueue", base.trim_end_matches('/')));
-        let url =
-            url.ok().filter(|url| keeps_secrets(url) && url.query().is_none() && url.fragment().is_none());
-        let enqueue = url.ok_or(PostError::Address {
-            place: "the base URL of PagerDuty",
-            correct: "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned(),
+        let enqueue = base_url(&format!("{}/v2/enqueue", base.trim_end_matches('/'))).ok_or_else(|| {
+            let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
+            ErrorKind::Address { place: "a base URL", correct }.of(CHANNEL)
         })?;
         Ok(Self { http, enqueue, patience })
     }
@@ -59,52 +57,48 @@ impl PagerDuty {
     /// # Errors
     /// See [`PostError`]. A 400 is never sent again; 429, 5xx and silence are, within the patience.
     pub async fn enqueue(&self, event: &Event, key: &RoutingKey, secret: &str) -> Result<(), PostError> {
-        let routing_key = key.value().expose_secret();
-        // A struct of texts and numbers has no way to fail.
-        let body = serde_json::to_string(&Enqueued { routing_key, event }).unwrap_or_default();
-        if body.len() >= EVENT_LIMIT {
-            return Err(PostError::TooLarge { channel: CHANNEL, bytes: body.len() });
+        let body = json!(Enqueued { routing_key: key.value().expose_secret(), event });
+        let bytes = body.to_string().len();
+        if bytes >= EVENT_LIMIT {
+            return Err(ErrorKind::TooLarge { bytes }.of(CHANNEL));
         }
-        let body = SecretString::from(body);
-        let (http, url, patience) = (&self.http, &self.enqueue, self.patience);
-        Post { http, channel: CHANNEL, url, body: &body, patience }
-            .send(|status, answer| judge(status, answer, routing_key, secret))
-            .await
+        let judge = |answer| judge(answer, secret);
+        let (url, key, patience) = (&self.enqueue, Some(key.value()), self.patience);
+        Post { channel: CHANNEL, url, key, patience, judge }.send(&self.http, body).await
     }
 }
 
-fn judge(status: StatusCode, answer: &str, routing_key: &str, secret: &str) -> Result<(), PostError> {
-    let (channel, code) = (CHANNEL, status.as_u16());
-    match status {
+fn judge(answer: Answer, secret: &str) -> Result<(), ErrorKind> {
+    let status = answer.status.as_u16();
+    match answer.status {
         StatusCode::ACCEPTED => Ok(()),
-        StatusCode::BAD_REQUEST => Err(PostError::Refused {
-            channel,
-            status: code,
-            words: words(answer, routing_key),
+        StatusCode::BAD_REQUEST => Err(ErrorKind::Refused {
+            status,
+            words: words(answer),
             remedy: format!(
                 "If it names the routing key, correct the secret {secret}; else please report it"
             ),
         }),
-        // Documented are 202, 400, 429 and 5xx: who answers otherwise is hardly PagerDuty.
-        _ => Err(PostError::Closed {
-            channel,
-            status: code,
-            words: words(answer, routing_key),
+        // Documented are 202, 400, 429 and 5xx: any other answer is hardly PagerDuty's.
+        _ => Err(ErrorKind::Closed {
+            status,
+            words: words(answer),
             remedy: format!("correct SYNCWATCH_PAGERDUTY_URL, or the routing key in the secret {secret}"),
         }),
     }
 }
 
-/// What PagerDuty says, without the routing key if it quotes it.
-fn words(answer: &str, routing_key: &str) -> String {
-    let Ok(Refusal { message, errors }) = serde_json::from_str(answer) else {
+/// PagerDuty's reasons.
+fn words(answer: Answer) -> String {
+    let refusal = answer.json.and_then(|json| serde_json::from_value(json).ok());
+    let Some(Refusal { message, errors }) = refusal else {
         return "no JSON that says why".to_owned();
     };
     let words: Vec<_> = message.into_iter().chain(errors).collect();
     if words.is_empty() {
         return "no reason given".to_owned();
     }
-    cut(&words.join(", ").replace(routing_key, "[routing key]"), WORDS_LIMIT)
+    cut(&words.join(", "), WORDS_LIMIT)
 }
 
 #[cfg(test)]

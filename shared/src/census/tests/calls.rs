@@ -2,7 +2,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use super::{TOKEN, World, client_with, fixture, ok, settings, status};
-use crate::census::{Error, NewWebhook};
+use crate::census::{ErrorKind, NewWebhook};
 use crate::observation::{RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
@@ -105,7 +105,7 @@ async fn a_webhook_for_all_events_leaves_the_list_out_and_one_without_a_secret_i
     answer["data"]["secret"] = Value::Null;
     let world = World::new(vec![status(201).set_body_json(answer)]).await;
     let error = world.client.create_webhook(&webhook(&[])).await.unwrap_err();
-    assert!(matches!(error, Error::Shape { path, .. } if path == "data.secret"));
+    assert!(matches!(error.kind, ErrorKind::Shape { path, .. } if path == "data.secret"));
     let sent = body(&world.requests().await[0]);
     assert!(sent.get("events").is_none() && sent.get("group_id").is_none());
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use super::{World, client_with, fixture, ok, settings, status};
-use crate::census::{Client, Error};
+use crate::census::{Client, Error, ErrorKind};
 use crate::observation::{RunId, SyncId, Unread};
 use crate::pipeline::ApiVersion;
 
@@ -17,29 +17,29 @@ async fn errors_with_a_status_in_words_and_in_figures_are_both_understood() {
     let operation = "get sync";
     let error = answered(status(400).set_body_json(fixture!("errors/400-word.json"))).await;
     let message = Some("sync_alert_configurations is invalid".to_owned());
-    assert_eq!(error, Error::Status { operation, status: 400, message });
+    assert_eq!(error, ErrorKind::Status { status: 400, message }.of(operation));
     let error = answered(status(401).set_body_json(fixture!("errors/401-integer.json"))).await;
-    assert_eq!(error, Error::Unauthorized { operation });
+    assert_eq!(error, ErrorKind::Unauthorized.of(operation));
     let error = answered(status(403).set_body_json(fixture!("errors/403-integer-and-message.json"))).await;
-    assert_eq!(error, Error::Forbidden { operation });
+    assert_eq!(error, ErrorKind::Forbidden.of(operation));
     let error = answered(status(404).set_body_json(fixture!("errors/404-integer.json"))).await;
-    assert_eq!(error, Error::NotFound { operation, what: "syncs/7".to_owned() });
+    assert_eq!(error, ErrorKind::NotFound { what: "syncs/7".to_owned() }.of(operation));
     assert!(error.to_string().contains("syncs/7") && error.to_string().contains("pipeline.toml"));
 }
 
 #[tokio::test]
 async fn an_error_that_comes_as_a_success_is_an_error() {
     let error = answered(ok(fixture!("errors/400-word.json"))).await;
-    assert!(matches!(error, Error::Status { status: 200, message: Some(_), .. }), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::Status { status: 200, message: Some(_), .. }), "{error:?}");
     let error = answered(ok(fixture!("errors/404-integer.json"))).await;
-    assert!(matches!(error, Error::NotFound { .. }), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::NotFound { .. }), "{error:?}");
 }
 
 #[tokio::test]
 async fn records_that_are_no_longer_kept_are_gone() {
     let world = World::new(vec![status(410)]).await;
     let error = world.client.rejected_records(RunId(94), 5).await.unwrap_err();
-    assert_eq!(error, Error::Gone { operation: "list records", what: "sync_runs/94/records".to_owned() });
+    assert_eq!(error, ErrorKind::Gone { what: "sync_runs/94/records".to_owned() }.of("list records"));
 }
 
 #[tokio::test]
@@ -55,10 +55,10 @@ async fn samples_are_not_asked_for_again() {
 async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
     let html = "<html><body>Bad gateway at 10.0.0.1</body></html>";
     let error = answered(status(502).set_body_raw(html, "text/html")).await;
-    assert_eq!(error, Error::Status { operation: "get sync", status: 502, message: None });
+    assert_eq!(error, ErrorKind::Status { status: 502, message: None }.of("get sync"));
     let error = answered(status(200).set_body_raw(html, "text/html; charset=utf-8")).await;
     let content_type = "text/html; charset=utf-8".to_owned();
-    assert_eq!(error, Error::NotJson { operation: "get sync", status: 200, content_type });
+    assert_eq!(error, ErrorKind::NotJson { status: 200, content_type }.of("get sync"));
     assert!(!error.to_string().contains("gateway"));
 }
 
@@ -66,10 +66,10 @@ async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
 async fn an_empty_success_is_an_error() {
     for code in [200, 204] {
         let error = answered(status(code)).await;
-        assert_eq!(error, Error::EmptyBody { operation: "get sync", status: code });
+        assert_eq!(error, ErrorKind::EmptyBody { status: code }.of("get sync"));
     }
     let error = answered(status(200).set_body_string(" \n")).await;
-    assert!(matches!(error, Error::EmptyBody { .. }));
+    assert!(matches!(error.kind, ErrorKind::EmptyBody { .. }));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn an_answer_without_data_names_the_place() {
 async fn a_message_of_the_vendor_is_one_short_line() {
     let message = format!("first\nsecond\u{1b}[31m {}", "é".repeat(1000));
     let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
-    let Error::Status { message: Some(message), .. } = error else { panic!("{error:?}") };
+    let ErrorKind::Status { message: Some(message), .. } = error.kind else { panic!("{error:?}") };
     assert!(message.starts_with("first second [31m é"));
     assert_eq!(message.chars().count(), 300);
 }
@@ -91,7 +91,10 @@ async fn a_message_of_the_vendor_is_one_short_line() {
 async fn an_answer_larger_than_the_limit_is_not_taken_in() {
     let huge = ok(json!({ "data": { "id": 7, "label": "x".repeat(9 * 1024 * 1024) } }));
     let error = answered(huge).await;
-    assert!(matches!(&error, Error::Shape { found, .. } if found == "more than 8388608 bytes"), "{error:?}");
+    assert!(
+        matches!(&error.kind, ErrorKind::Shape { found, .. } if found == "more than 8388608 bytes"),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -102,10 +105,10 @@ async fn silence_is_a_timeout() {
     settings.retry_budget = Duration::ZERO;
     let (client, _) = client_with(&settings);
     let error = client.get_sync(SyncId(7)).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { operation: "get sync", .. }), "{error:?}");
+    assert!(error.operation == "get sync" && matches!(error.kind, ErrorKind::Timeout { .. }), "{error:?}");
     assert!(error.is_transient());
     // In whole seconds, as in the settings that a function has.
-    let error = Error::Timeout { operation: "get sync", seconds: 15 };
+    let error = ErrorKind::Timeout { seconds: 15 }.of("get sync");
     assert!(error.to_string().contains("did not answer within 15 s"));
 }
 
@@ -125,7 +128,7 @@ fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
         let settings = settings(base_url.to_owned(), ApiVersion::V1);
         let client = Client::new(crate::http::client().unwrap(), settings, super::now());
         let error = client.unwrap_err();
-        assert_eq!(error, Error::InvalidBaseUrl, "{base_url}");
+        assert_eq!(error, ErrorKind::InvalidBaseUrl.of("connect to Census"), "{base_url}");
         assert!(!error.to_string().contains("hush"));
     }
 }
@@ -133,23 +136,23 @@ fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
 #[test]
 fn a_judge_is_told_whether_census_refused_was_not_asked_was_silent_or_spoke_nonsense() {
     let operation = "list syncs";
-    let refused = [Error::Unauthorized { operation }, Error::Forbidden { operation }];
+    let refused = [ErrorKind::Unauthorized.of(operation), ErrorKind::Forbidden.of(operation)];
     assert!(refused.iter().all(|error| matches!(error.to_unread(), Unread::Refused(_))));
     // Nothing was sent, so Census refused nothing.
-    assert!(matches!(Error::InvalidToken.to_unread(), Unread::NoCredentials(_)));
-    assert!(!Error::InvalidToken.is_transient());
+    let unusable = ErrorKind::InvalidToken.of(operation);
+    assert!(matches!(unusable.to_unread(), Unread::NoCredentials(_)) && !unusable.is_transient());
     let unreachable = [
-        Error::RateLimited { operation, attempts: 4, retry_after: None },
-        Error::Status { operation, status: 500, message: None },
-        Error::Timeout { operation, seconds: 15 },
-        Error::Transport { operation, detail: "connection refused".to_owned() },
+        ErrorKind::RateLimited { attempts: 4, retry_after: None }.of(operation),
+        ErrorKind::Status { status: 500, message: None }.of(operation),
+        ErrorKind::Timeout { seconds: 15 }.of(operation),
+        ErrorKind::Transport { detail: "connection refused".to_owned() }.of(operation),
     ];
     assert!(unreachable.iter().all(|error| matches!(error.to_unread(), Unread::Unreachable(_))));
     assert!(unreachable.iter().all(Error::is_transient));
     let unreadable = [
-        Error::EmptyBody { operation, status: 200 },
-        Error::NotJson { operation, status: 200, content_type: "text/html".to_owned() },
-        Error::NotFound { operation, what: "syncs/7".to_owned() },
+        ErrorKind::EmptyBody { status: 200 }.of(operation),
+        ErrorKind::NotJson { status: 200, content_type: "text/html".to_owned() }.of(operation),
+        ErrorKind::NotFound { what: "syncs/7".to_owned() }.of(operation),
     ];
     assert!(unreadable.iter().all(|error| matches!(error.to_unread(), Unread::Unreadable(_))));
     assert!(!unreadable.iter().chain(&refused).any(Error::is_transient));

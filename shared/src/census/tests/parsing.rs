@@ -2,7 +2,7 @@ use jiff::civil::Weekday;
 use serde_json::{Value, json};
 
 use super::fixture;
-use crate::census::Error;
+use crate::census::ErrorKind;
 use crate::census::wire::{parse_rejected, parse_run, parse_runs_page, parse_sync, parse_syncs_page};
 use crate::observation::{Counts, ObservedSchedule, RunId, RunStatus, SyncId, VendorAlerts};
 
@@ -243,12 +243,8 @@ fn ids_may_be_texts_and_timestamps_may_have_offsets() {
 #[test]
 fn an_error_names_the_place_and_never_the_content() {
     let error = parse_run(&run_with(json!({ "created_at": "confidential" }))).unwrap_err();
-    let expected = Error::Shape {
-        operation: "get run",
-        path: "data.created_at".to_owned(),
-        found: "a text of the wrong kind".to_owned(),
-    };
-    assert_eq!(error, expected);
+    let (path, found) = ("data.created_at".to_owned(), "a text of the wrong kind".to_owned());
+    assert_eq!(error, ErrorKind::Shape { path, found }.of("get run"));
     assert!(!error.to_string().contains("confidential"));
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use super::{World, client_with, fixture, ok, settings, status};
-use crate::census::{Error, NewWebhook};
+use crate::census::{ErrorKind, NewWebhook};
 use crate::observation::{RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
@@ -37,7 +37,7 @@ async fn a_read_is_made_again_after_a_5xx_with_growing_waits() {
 async fn a_read_is_given_up_after_four_attempts() {
     let world = World::new(vec![status(500)]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
-    assert!(matches!(error, Error::Status { status: 500, .. }));
+    assert!(matches!(error.kind, ErrorKind::Status { status: 500, .. }));
     assert_eq!(world.lines().await.len(), 4);
 }
 
@@ -79,7 +79,7 @@ async fn a_trigger_without_an_answer_is_never_made_again() {
     settings.timeout = Duration::from_millis(60);
     let (client, watch) = client_with(&settings);
     let error = client.trigger(SyncId(61)).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { .. }), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::Timeout { .. }), "{error:?}");
     assert!(watch.naps().is_empty());
 }
 
@@ -130,8 +130,7 @@ async fn retry_after_as_a_date_is_measured_from_the_answers_own_date() {
 async fn a_rate_limit_that_outlasts_the_budget_is_told_at_once() {
     let world = World::new(vec![limited("3600")]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
-    let expected =
-        Error::RateLimited { operation: "get sync", attempts: 1, retry_after: Some(seconds(3600)) };
+    let expected = ErrorKind::RateLimited { attempts: 1, retry_after: Some(seconds(3600)) }.of("get sync");
     assert_eq!(error, expected);
     assert!(world.watch.naps().is_empty());
 }
@@ -142,7 +141,7 @@ async fn while_such_a_rate_limit_lasts_nobody_asks_again_and_afterwards_they_do(
     world.client.get_sync(SyncId(1)).await.unwrap_err();
     world.watch.pass(seconds(600));
     let error = world.client.get_run(RunId(94)).await.unwrap_err();
-    let expected = Error::RateLimited { operation: "get run", attempts: 0, retry_after: Some(seconds(3000)) };
+    let expected = ErrorKind::RateLimited { attempts: 0, retry_after: Some(seconds(3000)) }.of("get run");
     assert_eq!(error, expected);
     assert_eq!(world.lines().await.len(), 1);
     world.watch.pass(seconds(3000));
@@ -156,7 +155,7 @@ async fn an_absurd_retry_after_is_no_panic() {
     {
         let world = World::new(vec![limited(&absurd)]).await;
         let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
-        assert!(matches!(error, Error::RateLimited { .. }), "{absurd}: {error:?}");
+        assert!(matches!(error.kind, ErrorKind::RateLimited { .. }), "{absurd}: {error:?}");
     }
 }
 
@@ -166,7 +165,7 @@ async fn all_calls_share_one_budget() {
     world.client.get_sync(SyncId(15135)).await.unwrap();
     // 8 of the 20 s are left, also for a clone.
     let error = world.client.clone().get_sync(SyncId(15135)).await.unwrap_err();
-    assert!(matches!(error, Error::RateLimited { attempts: 1, .. }), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::RateLimited { attempts: 1, .. }), "{error:?}");
     assert_eq!(world.watch.naps(), [seconds(12)]);
 }
 
@@ -175,17 +174,13 @@ async fn a_rate_limit_that_stays_is_told_with_its_attempts() {
     // A wait of nothing costs no budget, so the attempts run out first.
     let world = World::new(vec![limited("0")]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
-    let expected =
-        Error::RateLimited { operation: "get sync", attempts: 4, retry_after: Some(Duration::ZERO) };
+    let expected = ErrorKind::RateLimited { attempts: 4, retry_after: Some(Duration::ZERO) }.of("get sync");
     assert_eq!(error, expected);
     assert_eq!(world.lines().await.len(), 4);
     // Of 20 s, two waits of 7 s can be sat out, and no third.
     let world = World::new(vec![limited("7")]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
-    assert_eq!(
-        error,
-        Error::RateLimited { operation: "get sync", attempts: 3, retry_after: Some(seconds(7)) }
-    );
+    assert_eq!(error, ErrorKind::RateLimited { attempts: 3, retry_after: Some(seconds(7)) }.of("get sync"));
     assert_eq!(world.watch.naps(), [seconds(7), seconds(7)]);
 }
 
@@ -195,8 +190,7 @@ async fn the_rate_limit_of_the_last_attempt_holds_for_the_calls_after_it() {
     let world = World::new(answers).await;
     world.client.get_sync(SyncId(1)).await.unwrap_err();
     let error = world.client.get_sync(SyncId(15135)).await.unwrap_err();
-    let expected =
-        Error::RateLimited { operation: "get sync", attempts: 0, retry_after: Some(seconds(3600)) };
+    let expected = ErrorKind::RateLimited { attempts: 0, retry_after: Some(seconds(3600)) }.of("get sync");
     assert_eq!(error, expected);
     assert_eq!(world.lines().await.len(), 4);
     // One that the budget can wait for is waited for.
@@ -240,7 +234,7 @@ async fn a_trigger_whose_connection_breaks_is_never_made_again() {
     });
     let (client, watch) = client_with(&settings(base_url, ApiVersion::V1));
     let error = client.trigger(SyncId(61)).await.unwrap_err();
-    assert!(matches!(error, Error::Transport { .. }), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::Transport { .. }), "{error:?}");
     assert_eq!(taken.load(Ordering::SeqCst), 1);
     // Reading does no harm, so it is tried as often as it may be.
     client.get_sync(SyncId(61)).await.unwrap_err();

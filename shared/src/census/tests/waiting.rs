@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::Skipping;
-use crate::http::retry::{RetryBudget, retry_after, waits};
+use crate::http::retry::{Backoff, RetryBudget, http_date, retry_after};
 
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
@@ -14,7 +12,7 @@ fn seconds(number: u64) -> Duration {
 
 fn budget(total: u64) -> (RetryBudget, Arc<Skipping>) {
     let watch = Arc::new(Skipping::default());
-    (RetryBudget::new(seconds(total), watch.clone()), watch)
+    (RetryBudget::with_watch(seconds(total), watch.clone()), watch)
 }
 
 #[tokio::test]
@@ -38,8 +36,7 @@ async fn time_without_an_answer_is_paid_for_like_sleep() {
 /// As many as 16 calls of a round are under way at once; each of them is told to wait.
 #[tokio::test(start_paused = true)]
 async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
-    let watch = Arc::new(crate::http::retry::RuntimeWatch);
-    let budget = RetryBudget::new(seconds(10), watch);
+    let budget = RetryBudget::new(seconds(10));
     let calls = (0..16).map(|_| budget.wait(seconds(8), Duration::ZERO, true));
     let granted = futures::future::join_all(calls).await;
     assert!(granted.into_iter().all(|granted| granted));
@@ -48,8 +45,7 @@ async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_later_call_waits_at_the_gate_and_pays_nothing() {
-    let watch = Arc::new(crate::http::retry::RuntimeWatch);
-    let budget = RetryBudget::new(seconds(8), watch);
+    let budget = RetryBudget::new(seconds(8));
     let begun = budget.now();
     let later = async {
         tokio::time::sleep(seconds(3)).await;
@@ -73,19 +69,19 @@ async fn an_open_gate_holds_nobody_up() {
 
 #[test]
 fn there_are_three_waits_between_four_attempts() {
-    assert_eq!(waits().count(), 3);
+    assert_eq!(Backoff::default().waits().count(), 3);
 }
 
 #[test]
 fn retry_after_is_read_in_both_forms() {
-    let now: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    let asked = |after: &str, date: &str| retry_after(Some(after), http_date(date));
     let date = "Tue, 24 Nov 2026 12:00:30 GMT";
-    assert_eq!(retry_after(Some(" 90 "), None, now), Some(seconds(90)));
-    assert_eq!(retry_after(Some(date), None, now), Some(seconds(30)));
-    assert_eq!(retry_after(Some(date), Some("Tue, 24 Nov 2026 12:00:20 GMT"), now), Some(seconds(10)));
-    assert_eq!(retry_after(Some(date), Some("yesterday"), now), Some(seconds(30)));
+    assert_eq!(asked(" 90 ", "yesterday"), Some(seconds(90)));
+    assert_eq!(asked(date, "Tue, 24 Nov 2026 12:00:20 GMT"), Some(seconds(10)));
     // A date that has passed asks for no wait.
-    assert_eq!(retry_after(Some(date), Some("Tue, 24 Nov 2026 13:00:00 GMT"), now), Some(Duration::ZERO));
-    assert_eq!(retry_after(Some("soon"), None, now), None);
-    assert_eq!(retry_after(None, Some(date), now), None);
+    assert_eq!(asked(date, "Tue, 24 Nov 2026 13:00:00 GMT"), Some(Duration::ZERO));
+    // Without the answer's own date, a date says nothing.
+    assert_eq!(asked(date, "yesterday"), None);
+    assert_eq!(asked("soon", date), None);
+    assert_eq!(retry_after(None, http_date(date)), None);
 }

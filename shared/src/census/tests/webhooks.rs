@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{World, fixture, ok, status};
-use crate::census::{EVENTS, Error, Webhook};
+use crate::census::{EVENTS, ErrorKind, Webhook};
 use crate::pipeline::ApiVersion;
 
 fn webhook(events: &[&str]) -> Webhook {
@@ -63,7 +63,7 @@ async fn a_webhook_that_is_gone_is_deleted_whatever_says_so() {
 async fn a_webhook_that_may_not_be_deleted_is_an_error_and_a_broken_answer_is_asked_for_again() {
     let world = World::new(vec![status(403)]).await;
     let error = world.client.delete_webhook(123).await.unwrap_err();
-    assert_eq!(error, Error::Forbidden { operation: "delete webhook" });
+    assert_eq!(error, ErrorKind::Forbidden.of("delete webhook"));
     let world = World::new(vec![status(500), ok(json!({ "status": "deleted" }))]).await;
     assert_eq!(world.client.delete_webhook(123).await, Ok(()));
 }

@@ -8,7 +8,7 @@ mod value;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::error::Error;
+use super::error::{Error, ErrorKind};
 use crate::observation::{ObservedSync, SyncId, VendorAlerts};
 use value::{instant, integer, kind, number};
 
@@ -30,7 +30,7 @@ struct Place<'a> {
 impl Place<'_> {
     fn unexpected(&self, key: &str, value: Option<&Value>) -> Error {
         let path = if key.is_empty() { self.path.to_owned() } else { format!("{}.{key}", self.path) };
-        Error::Shape { operation: self.operation, path, found: kind(value).to_owned() }
+        ErrorKind::Shape { path, found: kind(value).to_owned() }.of(self.operation)
     }
 
     fn id(&self, object: &Value, key: &str) -> Result<u64, Error> {
@@ -94,11 +94,7 @@ fn alerts(sync: &Value) -> VendorAlerts {
 /// The object below `data`.
 pub(super) fn object<'a>(answer: &'a Value, operation: &'static str) -> Result<&'a Value, Error> {
     let data = answer.get("data");
-    data.filter(|data| data.is_object()).ok_or_else(|| Error::Shape {
-        operation,
-        path: "data".to_owned(),
-        found: kind(data).to_owned(),
-    })
+    data.filter(|data| data.is_object()).ok_or_else(|| Place { operation, path: "data" }.unexpected("", data))
 }
 
 /// An id below an object of the answer.

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use serde_json::Value;
 
 use super::value::{integer, kind, text};
-use super::{parse_run_at, parse_sync_at};
-use crate::census::error::Error;
+use super::{Place, parse_run_at, parse_sync_at};
+use crate::census::error::{Error, ErrorKind};
 use crate::observation::{ObservedSync, RunHistory};
 
 /// An entry of a list that could not be read; the others of the page were.
@@ -110,7 +110,8 @@ fn next_page(answer: &Value, operation: &'static str, asked_for: u32) -> Result<
             });
         }
     };
-    let unexpected = |found| Error::Shape { operation, path: "pagination.next_page".to_owned(), found };
+    let unexpected =
+        |found| ErrorKind::Shape { path: "pagination.next_page".to_owned(), found }.of(operation);
     let next = integer(Some(found)).ok_or_else(|| unexpected(kind(Some(found)).to_owned()))?;
     match u32::try_from(next) {
         Ok(next) if next > asked_for => Ok(Next::Page(next)),
@@ -121,9 +122,5 @@ fn next_page(answer: &Value, operation: &'static str, asked_for: u32) -> Result<
 /// The list below `data`.
 pub(super) fn list<'a>(answer: &'a Value, operation: &'static str) -> Result<&'a Vec<Value>, Error> {
     let data = answer.get("data");
-    data.and_then(Value::as_array).ok_or_else(|| Error::Shape {
-        operation,
-        path: "data".to_owned(),
-        found: kind(data).to_owned(),
-    })
+    data.and_then(Value::as_array).ok_or_else(|| Place { operation, path: "data" }.unexpected("", data))
 }

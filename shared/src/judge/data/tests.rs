@@ -2,7 +2,7 @@ use crate::data_checks::{DataCheck, compile};
 use crate::finding::Outcome;
 use crate::finding::{Judge, SubjectKind};
 use crate::pipeline::Pipeline;
-use crate::sql::{Dialect, Error};
+use crate::sql::{Dialect, Error, ErrorKind};
 use jiff::tz::TimeZone;
 
 use super::*;
@@ -26,14 +26,12 @@ fn failing(checks: &[DataCheck], error: &Error) -> Vec<String> {
     judge_round(&looked, Extent::Whole, now()).iter().map(ToString::to_string).collect()
 }
 
-fn statement() -> String {
-    "checks of crm.rds.properties".to_owned()
-}
+const STATEMENT: &str = "checks of crm.rds.properties";
 
 #[test]
 fn a_warehouse_that_is_down_is_one_finding_and_every_check_is_held_under_it() {
     let checks = seed();
-    let error = Error::Unreachable { statement: statement(), detail: "connection refused".to_owned() };
+    let error = ErrorKind::Unreachable { detail: "connection refused".to_owned() }.of(STATEMENT);
     let said = failing(&checks, &error);
     assert_eq!(said.len(), 1 + checks.len());
     assert!(said[0].starts_with("warehouse-reachable warehouse: error, "), "{}", said[0]);
@@ -54,7 +52,7 @@ fn a_secret_that_cannot_be_used_is_one_finding_too() {
 #[test]
 fn a_view_that_is_missing_is_one_finding_that_names_it() {
     let checks = seed();
-    let error = Error::MissingObject { statement: statement(), message: "no crm.rds.properties".to_owned() };
+    let error = ErrorKind::MissingObject { message: "no crm.rds.properties".to_owned() }.of(STATEMENT);
     let said = failing(&checks, &error);
     assert!(said[0].contains("1 of 4 statements failed") && said[0].contains("no crm.rds.properties"));
     assert!(said[1].contains("coverage properties-coverage: not evaluated, unreadable"), "{}", said[1]);
@@ -65,7 +63,7 @@ fn a_view_that_is_missing_is_one_finding_that_names_it() {
 fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
     let checks = seed();
     let one = &checks[..1];
-    let answer = Err(Error::PermissionDenied { statement: statement(), message: "no SELECT".to_owned() });
+    let answer = Err(ErrorKind::PermissionDenied { message: "no SELECT".to_owned() }.of(STATEMENT));
     let looked = vec![Looked { scan: scans(one).remove(0), answer: Some(answer) }];
     let findings = judge_round(&looked, Extent::OneCheck, now());
     assert_eq!(findings.len(), 1);

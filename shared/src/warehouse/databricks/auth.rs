@@ -1,22 +1,20 @@
 //! The token: one that was given, or one that is fetched by OAuth (machine to machine) and kept until shortly before it expires.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::lock::Mutex;
 use reqwest::Url;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::attempt::{ATTEMPT, Failed, answer};
+use super::wire::{LARGEST_ANSWER, read};
 use crate::http::retry::Watch;
-use crate::sql::Error;
-use crate::sql::Statement;
-use crate::warehouse::settings::DatabricksAuth;
-use crate::warehouse::settings::SettingsError;
+use crate::http::{self, ATTEMPT, Failed};
+use crate::sql::{ErrorKind, Statement};
+use crate::warehouse::settings::{DatabricksAuth, SettingsError};
 
 /// Where tokens are fetched (the vendor's SDK, `oauth.py`).
 const TOKEN_PATH: &str = "/oidc/v1/token";
@@ -29,12 +27,14 @@ const UNTOLD_LIFETIME: Duration = Duration::from_secs(5 * 60);
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Shows Databricks who we are.
+#[derive(Debug)]
 pub(super) enum Auth {
-    Token(HeaderValue),
+    Token(SecretString),
     ServicePrincipal(Box<ServicePrincipal>),
 }
 
 /// An application that fetches its tokens.
+#[derive(Debug)]
 pub(super) struct ServicePrincipal {
     client_id: String,
     client_secret: SecretString,
@@ -44,19 +44,10 @@ pub(super) struct ServicePrincipal {
     cached: Mutex<Option<Cached>>,
 }
 
-pub(super) struct Cached {
-    authorization: HeaderValue,
+#[derive(Debug)]
+struct Cached {
+    token: SecretString,
     until: Instant,
-}
-
-/// Shows nothing of what it holds.
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Token(_) => "Token",
-            Self::ServicePrincipal(_) => "ServicePrincipal",
-        })
-    }
 }
 
 impl Auth {
@@ -99,26 +90,24 @@ impl Auth {
         }
     }
 
-    /// The header that a call needs.
-    pub(super) async fn authorization(
+    /// The token that a call needs.
+    pub(super) async fn token(
         &self,
         http: &reqwest::Client,
         statement: &Statement,
-    ) -> Result<HeaderValue, Failed> {
+    ) -> Result<SecretString, Failed<ErrorKind>> {
         match self {
-            Self::Token(header) => Ok(header.clone()),
-            Self::ServicePrincipal(principal) => principal.authorization(http, statement).await,
+            Self::Token(token) => Ok(token.clone()),
+            Self::ServicePrincipal(principal) => principal.token(http, statement).await,
         }
     }
 
-    /// What must be in no error: the token of a call, and the secret that it was fetched with.
-    pub(super) fn secrets<'s>(&'s self, authorization: &'s HeaderValue) -> Vec<&'s str> {
-        let token = authorization.to_str().ok().and_then(|header| header.strip_prefix("Bearer "));
-        let secret = match self {
+    /// The secret that tokens are fetched with.
+    pub(super) fn secret(&self) -> Option<&SecretString> {
+        match self {
             Self::Token(_) => None,
-            Self::ServicePrincipal(principal) => Some(principal.client_secret.expose_secret()),
-        };
-        token.into_iter().chain(secret).collect()
+            Self::ServicePrincipal(principal) => Some(&principal.client_secret),
+        }
     }
 
     /// Drops the cached token, so that the next call fetches another. `false` if there is no other to be had.
@@ -133,55 +122,46 @@ impl Auth {
 
 impl ServicePrincipal {
     /// The cached token, or a new one.
-    async fn authorization(
+    async fn token(
         &self,
         http: &reqwest::Client,
         statement: &Statement,
-    ) -> Result<HeaderValue, Failed> {
+    ) -> Result<SecretString, Failed<ErrorKind>> {
         // Held while the token is fetched: the others want the same one.
         let mut cached = self.cached.lock().await;
         if let Some(cached) = cached.as_ref().filter(|cached| cached.until > self.watch.now()) {
-            return Ok(cached.authorization.clone());
+            return Ok(cached.token.clone());
         }
         let begun = self.watch.now();
-        let secret = self.client_secret.expose_secret();
         let request = http
             .post(self.token_url.clone())
-            .basic_auth(&self.client_id, Some(secret))
+            .basic_auth(&self.client_id, Some(self.client_secret.expose_secret()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(self.form.clone())
             .timeout(ATTEMPT);
-        let body =
-            answer(statement, request, &[secret]).await.map_err(|failed| refused(statement, failed))?;
+        let secrets = [self.client_secret.clone()];
+        let outcome = http::attempt(request, LARGEST_ANSWER, &secrets, "[hidden]").await;
+        let asked_for = outcome.as_ref().ok().and_then(|answer| answer.asked_for);
+        // Nothing of the statement was sent yet, so it was surely not taken.
+        let failed = |error| Failed { error, status: None, not_taken: true, asked_for };
+        let body = read(statement, outcome).map_err(|error| match error {
+            // OAuth answers 400 to a client that it does not know, and Databricks 403 or 401.
+            ErrorKind::Sql { .. } | ErrorKind::PermissionDenied { .. } => failed(ErrorKind::Refused),
+            error => failed(error),
+        })?;
         let token = body.get("access_token").and_then(Json::as_str).and_then(bearer);
-        let authorization = token.ok_or_else(|| Error::Shape {
-            statement: statement.label().to_owned(),
-            place: "access_token of the token endpoint".to_owned(),
-            found: "no token".to_owned(),
+        let token = token.ok_or_else(|| {
+            let place = "access_token of the token endpoint".to_owned();
+            failed(ErrorKind::Shape { place, found: "no token".to_owned() })
         })?;
         let lifetime = body.get("expires_in").and_then(Json::as_u64).map(Duration::from_secs);
         let lifetime = lifetime.unwrap_or(UNTOLD_LIFETIME).min(LONGEST_LIFETIME);
         let until = begun + lifetime.saturating_sub(MARGIN);
-        *cached = Some(Cached { authorization: authorization.clone(), until });
-        Ok(authorization)
+        *cached = Some(Cached { token: token.clone(), until });
+        Ok(token)
     }
 }
 
-/// A failure of the token endpoint. Nothing of the statement was sent yet, so it was surely not taken.
-fn refused(statement: &Statement, failed: Failed) -> Failed {
-    let error = match failed.error {
-        // OAuth answers 400 to a client that it does not know, and Databricks 403 or 401.
-        Error::Sql { .. } | Error::PermissionDenied { .. } | Error::Refused { .. } => {
-            Error::Refused { statement: statement.label().to_owned() }
-        }
-        other => other,
-    };
-    Failed { error, not_taken: true, unauthorized: false, asked_for: failed.asked_for }
-}
-
-fn bearer(token: &str) -> Option<HeaderValue> {
-    let token = token.trim();
-    let mut header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| !token.is_empty())?;
-    header.set_sensitive(true);
-    Some(header)
+fn bearer(token: &str) -> Option<SecretString> {
+    http::token(token).filter(|token| !token.expose_secret().is_empty())
 }

@@ -9,7 +9,6 @@
 //! Facts by the vendor's SDK for Python (`databricks/sdk/service/sql.py`, 0.162.0); nothing here was run against a real
 //! workspace.
 
-mod attempt;
 mod auth;
 mod transport;
 mod wire;
@@ -26,13 +25,11 @@ use tokio::time::Instant;
 
 use super::settings::{DatabricksSettings, Limits};
 use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
-use crate::sql::Dialect;
-use crate::sql::Error;
-use crate::sql::Statement;
-use crate::sql::{Answer, Value};
+use crate::http::{ATTEMPT, Call, Repeat};
+use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement, Value};
 use crate::warehouse::settings::SettingsError;
-use transport::{Call, Repeat, Transport};
-use wire::{Outcome, State};
+use transport::{Transport, cancel};
+use wire::{Outcome, State, shape};
 
 /// How long the server may hold the first answer back. It allows 5 to 50 s; our HTTP stack gives up on a server that
 /// is silent for 30 s.
@@ -74,19 +71,23 @@ impl Databricks {
 
     /// Asks a statement that only reads.
     pub(super) async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
-        let budget = self.budget();
-        let outcome = self.run(statement, Repeat::Safe, &budget).await?;
-        self.answer(statement, outcome, &budget).await
+        let budget = self.budget(self.settings.retry_budget);
+        let answer = async {
+            let outcome = self.run(statement, Repeat::Safe, &budget).await?;
+            self.answer(statement, outcome, &budget).await
+        };
+        answer.await.map_err(|kind| kind.of(statement.label()))
     }
 
     /// Runs a statement that writes.
     pub(super) async fn execute(&self, statement: &Statement) -> Result<Option<u64>, Error> {
-        let outcome = self.run(statement, Repeat::OnlyIfNotTaken, &self.budget()).await?;
-        Ok(wire::affected_rows(&outcome))
+        let budget = self.budget(self.settings.retry_budget);
+        let outcome = self.run(statement, Repeat::OnlyIfNotTaken, &budget).await;
+        outcome.map(|outcome| wire::affected_rows(&outcome)).map_err(|kind| kind.of(statement.label()))
     }
 
-    fn budget(&self) -> RetryBudget {
-        RetryBudget::new(self.settings.retry_budget, self.watch.clone())
+    fn budget(&self, total: Duration) -> RetryBudget {
+        RetryBudget::with_watch(total, self.watch.clone())
     }
 
     /// Posts the statement and waits for its end.
@@ -95,21 +96,21 @@ impl Databricks {
         statement: &Statement,
         repeat: Repeat,
         budget: &RetryBudget,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome, ErrorKind> {
         // For the check only: the server finds the placeholders itself.
-        crate::sql::render(statement, Dialect::Databricks)?;
+        sql::render(statement, Dialect::Databricks).map_err(|error| error.kind)?;
         let limits = self.settings.limits;
         let begun = self.watch.now();
         let hold = hold(limits);
         let call = Call {
             method: Method::POST,
-            path: STATEMENTS.to_owned(),
             body: Some(wire::request(statement, &self.settings, hold)),
             repeat,
-            timeout: hold + attempt::ATTEMPT,
+            timeout: hold + ATTEMPT,
+            ..Call::get(STATEMENTS)
         };
         let answer = self.transport.send(statement, &call, budget).await?;
-        let mut outcome = Outcome::parse(statement, &answer)?;
+        let mut outcome = Outcome::parse(&answer)?;
         let mut guard = CancelOnDrop { id: Some(outcome.id.clone()), databricks: self.clone() };
         let mut clock = Clock::new(limits.time, self.settings.start_limit, begun);
         let mut wait = FIRST_POLL;
@@ -122,7 +123,7 @@ impl Databricks {
             self.watch.sleep_until(now + wait.min(left)).await;
             wait = (wait * 2).min(LONGEST_POLL);
             let poll = Call::get(format!("{STATEMENTS}/{}", outcome.id));
-            outcome = Outcome::parse(statement, &self.transport.send(statement, &poll, budget).await?)?;
+            outcome = Outcome::parse(&self.transport.send(statement, &poll, budget).await?)?;
         }
         guard.disarm();
         outcome.succeeded(statement)
@@ -134,9 +135,8 @@ impl Databricks {
         statement: &Statement,
         outcome: &Outcome,
         clock: &Clock,
-    ) -> Result<Outcome, Error> {
-        let timed_out = Error::Timeout {
-            statement: statement.label().to_owned(),
+    ) -> Result<Outcome, ErrorKind> {
+        let timed_out = ErrorKind::Timeout {
             seconds: clock.limit(outcome.state).as_secs(),
             what: match outcome.state {
                 State::Pending => "the warehouse to start",
@@ -144,16 +144,19 @@ impl Databricks {
             },
         };
         // None of the two may fail louder than the timeout itself.
-        let nothing_left = RetryBudget::new(Duration::ZERO, self.watch.clone());
-        if let Err(error) = self.transport.send(statement, &Call::cancel(&outcome.id), &nothing_left).await {
-            tracing::warn!(statement = statement.label(), "could not be cancelled: {error}");
-        }
-        let mut last = Call::get(format!("{STATEMENTS}/{}", outcome.id));
-        last.timeout = LAST_WORDS;
-        let last = self.transport.send(statement, &last, &nothing_left).await;
-        match last.and_then(|answer| Outcome::parse(statement, &answer)) {
+        self.cancel(statement, &outcome.id).await;
+        let last = Call { timeout: LAST_WORDS, ..Call::get(format!("{STATEMENTS}/{}", outcome.id)) };
+        let last = self.transport.send(statement, &last, &self.budget(Duration::ZERO)).await;
+        match last.and_then(|answer| Outcome::parse(&answer)) {
             Ok(outcome) if outcome.state == State::Succeeded => Ok(outcome),
             _ => Err(timed_out),
+        }
+    }
+
+    async fn cancel(&self, statement: &Statement, id: &str) {
+        let cancelled = self.transport.send(statement, &cancel(id), &self.budget(Duration::ZERO)).await;
+        if let Err(error) = cancelled {
+            tracing::warn!(statement = statement.label(), "could not be cancelled: {error}");
         }
     }
 
@@ -163,25 +166,14 @@ impl Databricks {
         statement: &Statement,
         outcome: Outcome,
         budget: &RetryBudget,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, ErrorKind> {
         let limits = self.settings.limits;
-        let shape = |place: &str, found: String| Error::Shape {
-            statement: statement.label().to_owned(),
-            place: place.to_owned(),
-            found,
-        };
         if outcome.state == State::Closed {
-            return Err(shape("status.state", "CLOSED, its result is no longer kept".to_owned()));
+            return Err(shape("status.state", "CLOSED, its result is no longer kept"));
         }
-        let manifest = wire::Manifest::parse(statement, &outcome)?;
-        let mut rows = Rows {
-            statement,
-            limits,
-            manifest: &manifest,
-            settings: &self.settings,
-            rows: Vec::new(),
-            bytes: 0,
-        };
+        let manifest = wire::Manifest::parse(&outcome)?;
+        let settings = &self.settings;
+        let mut rows = Rows { limits, manifest: &manifest, settings, rows: Vec::new(), bytes: 0 };
         let mut next = rows.take_chunk(&outcome.result)?;
         let mut chunks = 1;
         while let Some(chunk) = next {
@@ -191,26 +183,18 @@ impl Databricks {
             chunks += 1;
             // A server that leads back would keep us for ever.
             if next.is_some_and(|next| next <= chunk) {
-                return Err(shape("next_chunk_index", "a chunk that was read before".to_owned()));
+                return Err(shape("next_chunk_index", "a chunk that was read before"));
             }
         }
         if manifest.truncated {
-            let what = "the answer".to_owned();
-            return Err(Error::TooLarge {
-                statement: statement.label().to_owned(),
-                what,
-                limit: limits.bytes,
-            });
+            return Err(ErrorKind::TooLarge { what: "the answer".to_owned(), limit: limits.bytes });
         }
         if manifest.chunks.is_some_and(|said| said > chunks) {
-            return Err(shape("next_chunk_index", "nothing, though there are more chunks".to_owned()));
+            return Err(shape("next_chunk_index", "nothing, though there are more chunks"));
         }
         let Rows { rows, .. } = rows;
         if manifest.rows.is_some_and(|said| said != rows.len()) {
-            return Err(shape(
-                "manifest.total_row_count",
-                "another number of rows than there are".to_owned(),
-            ));
+            return Err(shape("manifest.total_row_count", "another number of rows than there are"));
         }
         Ok(Answer::new(
             statement,
@@ -259,7 +243,6 @@ impl Clock {
 
 /// The rows of an answer, taken chunk by chunk within the limits.
 struct Rows<'r> {
-    statement: &'r Statement,
     limits: Limits,
     manifest: &'r wire::Manifest,
     settings: &'r DatabricksSettings,
@@ -269,18 +252,16 @@ struct Rows<'r> {
 
 impl Rows<'_> {
     /// Takes the rows of a chunk, and says which one is next.
-    fn take_chunk(&mut self, chunk: &Json) -> Result<Option<u64>, Error> {
-        for row in wire::rows_of(self.statement, chunk)? {
+    fn take_chunk(&mut self, chunk: &Json) -> Result<Option<u64>, ErrorKind> {
+        for row in wire::rows_of(chunk)? {
             if self.rows.len() >= self.limits.rows {
-                let statement = self.statement.label().to_owned();
-                return Err(Error::TooManyRows { statement, limit: self.limits.rows });
+                return Err(ErrorKind::TooManyRows { limit: self.limits.rows });
             }
-            let (values, bytes) =
-                self.manifest.read_row(self.statement, row, self.rows.len(), &self.settings.time_zone)?;
+            let (values, bytes) = self.manifest.read_row(row, self.rows.len(), &self.settings.time_zone)?;
             self.bytes += bytes;
             if self.bytes > self.limits.bytes {
-                let (statement, what) = (self.statement.label().to_owned(), "the answer".to_owned());
-                return Err(Error::TooLarge { statement, what, limit: self.limits.bytes });
+                let what = "the answer".to_owned();
+                return Err(ErrorKind::TooLarge { what, limit: self.limits.bytes });
             }
             self.rows.push(values);
         }
@@ -308,11 +289,7 @@ impl Drop for CancelOnDrop {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let statement = Statement::new("a statement that nobody waits for", "-");
-                let nothing_left = RetryBudget::new(Duration::ZERO, databricks.watch.clone());
-                let call = Call::cancel(&id);
-                if let Err(error) = databricks.transport.send(&statement, &call, &nothing_left).await {
-                    tracing::warn!("could not be cancelled: {error}");
-                }
+                databricks.cancel(&statement, &id).await;
             });
         }
     }

@@ -5,11 +5,13 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
-use crate::sql::Error;
-use crate::sql::{Column, Kind, Value};
-use crate::sql::{Decimal, ParameterValue, Statement};
+use crate::http::{Answer, NoAnswer};
+use crate::sql::{Column, Decimal, ErrorKind, Kind, ParameterValue, Statement, Value};
 use crate::warehouse::sentence::{from_sql_state, sentence};
 use crate::warehouse::settings::DatabricksSettings;
+
+/// The server stops at 25 MiB of values in one answer; JSON writes some of them longer.
+pub(super) const LARGEST_ANSWER: usize = 40 << 20;
 
 /// The states of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,8 +36,8 @@ pub(super) struct Outcome {
     pub(super) result: Json,
 }
 
-fn shape(statement: &Statement, place: impl Into<String>, found: impl Into<String>) -> Error {
-    Error::Shape { statement: statement.label().to_owned(), place: place.into(), found: found.into() }
+pub(super) fn shape(place: impl Into<String>, found: impl Into<String>) -> ErrorKind {
+    ErrorKind::Shape { place: place.into(), found: found.into() }
 }
 
 /// What kind of JSON this is, for errors.
@@ -115,7 +117,7 @@ fn typed(value: &ParameterValue) -> (String, Option<String>) {
 
 impl Outcome {
     /// Reads an answer about a statement.
-    pub(super) fn parse(statement: &Statement, answer: &Json) -> Result<Self, Error> {
+    pub(super) fn parse(answer: &Json) -> Result<Self, ErrorKind> {
         let id = answer.get("statement_id");
         let id = id.and_then(Json::as_str).filter(|id| is_plain(id));
         let status = answer.get("status").cloned().unwrap_or_default();
@@ -127,12 +129,12 @@ impl Outcome {
             Some("CANCELED" | "CANCELLED") => State::Canceled,
             Some("CLOSED") => State::Closed,
             Some(_) => State::Running,
-            None => return Err(shape(statement, "status.state", kind_of(status.get("state")))),
+            None => return Err(shape("status.state", kind_of(status.get("state")))),
         };
         Ok(Self {
             id: id
                 .map(str::to_owned)
-                .ok_or_else(|| shape(statement, "statement_id", kind_of(answer.get("statement_id"))))?,
+                .ok_or_else(|| shape("statement_id", kind_of(answer.get("statement_id"))))?,
             state,
             status,
             manifest: answer.get("manifest").cloned().unwrap_or_default(),
@@ -141,15 +143,15 @@ impl Outcome {
     }
 
     /// Itself, if the statement was done.
-    pub(super) fn succeeded(self, statement: &Statement) -> Result<Self, Error> {
+    pub(super) fn succeeded(self, statement: &Statement) -> Result<Self, ErrorKind> {
         match self.state {
-            State::Canceled => Err(Error::Cancelled { statement: statement.label().to_owned() }),
+            State::Canceled => Err(ErrorKind::Cancelled),
             State::Failed => Err(self.failure(statement)),
             State::Pending | State::Running | State::Succeeded | State::Closed => Ok(self),
         }
     }
 
-    fn failure(&self, statement: &Statement) -> Error {
+    fn failure(&self, statement: &Statement) -> ErrorKind {
         let error = self.status.get("error");
         let text =
             |key: &str| error.and_then(|error| error.get(key)).and_then(Json::as_str).unwrap_or_default();
@@ -165,55 +167,71 @@ fn is_plain(id: &str) -> bool {
 }
 
 /// What a failure says by its SQLSTATE, by the error class in its message, and by the code of the API.
-fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -> Error {
+fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -> ErrorKind {
     let class = message
         .trim_start()
         .strip_prefix('[')
         .and_then(|rest| rest.split([']', '.']).next())
         .unwrap_or_default();
-    let label = || statement.label().to_owned();
     match class {
         "TABLE_OR_VIEW_NOT_FOUND"
         | "SCHEMA_NOT_FOUND"
         | "CATALOG_NOT_FOUND"
         | "UNRESOLVED_COLUMN"
         | "UNRESOLVED_ROUTINE" => {
-            return Error::MissingObject { statement: label(), message: sentence(statement, message) };
+            return ErrorKind::MissingObject { message: sentence(statement, message) };
         }
         "INSUFFICIENT_PERMISSIONS" | "OP_NOT_SUPPORTED_READ_ONLY" => {
-            return Error::PermissionDenied { statement: label(), message: sentence(statement, message) };
+            return ErrorKind::PermissionDenied { message: sentence(statement, message) };
         }
         _ => {}
     }
     if code == "DEADLINE_EXCEEDED" {
-        return Error::Cancelled { statement: label() };
+        return ErrorKind::Cancelled;
     }
     // What passes by itself is told by the code of the API alone.
-    let passing =
-        Error::Sql { statement: label(), code: code.to_owned(), message: String::new() }.is_transient();
+    let passing = ErrorKind::Sql { code: code.to_owned(), message: String::new() }.is_transient();
     let code = if state.is_empty() || passing { code } else { state };
     from_sql_state(statement, if code.is_empty() { "FAILED" } else { code }, message)
 }
 
+/// The JSON of an answer. An empty body is an empty object: cancelling answers with nothing.
+pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> Result<Json, ErrorKind> {
+    let answer = outcome.map_err(|why| match why {
+        NoAnswer::Gate(closed) => ErrorKind::RateLimited { retry_after: Some(closed) },
+        NoAnswer::Lost { detail, .. } => ErrorKind::Unreachable { detail },
+    })?;
+    if answer.cut {
+        return Err(ErrorKind::TooLarge { what: "the answer".to_owned(), limit: LARGEST_ANSWER });
+    }
+    let json = if answer.body.is_empty() { Some(json!({})) } else { answer.json };
+    if !answer.status.is_success() {
+        return Err(refusal(statement, answer.status.as_u16(), json.as_ref(), answer.asked_for));
+    }
+    json.ok_or_else(|| ErrorKind::Shape {
+        place: "the answer as a whole".to_owned(),
+        found: "something that is no JSON; does base_url lead to Databricks?".to_owned(),
+    })
+}
+
 /// An error that came as such: a rejected request, not a statement that failed.
-pub(super) fn refusal(
+fn refusal(
     statement: &Statement,
     status: u16,
     body: Option<&Json>,
     retry_after: Option<Duration>,
-) -> Error {
-    let label = statement.label().to_owned();
+) -> ErrorKind {
     let text = |key: &str| body.and_then(|body| body.get(key)).and_then(Json::as_str).unwrap_or_default();
     let message = || match text("message") {
         "" => format!("it answered {status}"),
         said => sentence(statement, said),
     };
     match status {
-        401 => Error::Refused { statement: label },
-        403 => Error::PermissionDenied { statement: label, message: message() },
-        404 => Error::MissingObject { statement: label, message: message() },
-        429 => Error::RateLimited { statement: label, retry_after },
-        500.. => Error::Unreachable { statement: label, detail: format!("it answered {status}") },
+        401 => ErrorKind::Refused,
+        403 => ErrorKind::PermissionDenied { message: message() },
+        404 => ErrorKind::MissingObject { message: message() },
+        429 => ErrorKind::RateLimited { retry_after },
+        500.. => ErrorKind::Unreachable { detail: format!("it answered {status}") },
         _ => {
             let code = match text("error_code") {
                 "" => status.to_string(),
@@ -241,18 +259,18 @@ pub(super) struct TypedColumn {
 }
 
 impl Manifest {
-    pub(super) fn parse(statement: &Statement, outcome: &Outcome) -> Result<Self, Error> {
+    pub(super) fn parse(outcome: &Outcome) -> Result<Self, ErrorKind> {
         let manifest = &outcome.manifest;
         let columns = manifest.pointer("/schema/columns");
         let entries = columns
             .and_then(Json::as_array)
-            .ok_or_else(|| shape(statement, "manifest.schema.columns", kind_of(columns)))?;
+            .ok_or_else(|| shape("manifest.schema.columns", kind_of(columns)))?;
         let mut columns = Vec::with_capacity(entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let text = |key: &str| {
                 let found = entry.get(key);
                 let place = || format!("manifest.schema.columns[{index}].{key}");
-                found.and_then(Json::as_str).ok_or_else(|| shape(statement, place(), kind_of(found)))
+                found.and_then(Json::as_str).ok_or_else(|| shape(place(), kind_of(found)))
             };
             // `type_text` has the types for which the enumeration of `type_name` has no word.
             let full = text("type_text").or_else(|_| text("type_name"))?.to_ascii_uppercase();
@@ -274,16 +292,15 @@ impl Manifest {
     /// Reads a row, and says how many bytes its values have.
     pub(super) fn read_row(
         &self,
-        statement: &Statement,
         row: &Json,
         index: usize,
         zone: &TimeZone,
-    ) -> Result<(Vec<Value>, usize), Error> {
+    ) -> Result<(Vec<Value>, usize), ErrorKind> {
         let place = || format!("result.data_array[{index}]");
-        let cells = row.as_array().ok_or_else(|| shape(statement, place(), kind_of(Some(row))))?;
+        let cells = row.as_array().ok_or_else(|| shape(place(), kind_of(Some(row))))?;
         if cells.len() != self.columns.len() {
             let found = format!("{} values for {} columns", cells.len(), self.columns.len());
-            return Err(shape(statement, place(), found));
+            return Err(shape(place(), found));
         }
         let mut bytes = 0;
         let mut values = Vec::with_capacity(cells.len());
@@ -293,19 +310,14 @@ impl Manifest {
                 Json::String(text) => {
                     bytes += text.len();
                     let zone = if *zoneless { &TimeZone::UTC } else { zone };
-                    Value::parse(column.kind, text, zone).ok_or_else(|| Error::WrongType {
-                        statement: statement.label().to_owned(),
+                    Value::parse(column.kind, text, zone).ok_or_else(|| ErrorKind::WrongType {
                         column: column.name.clone(),
                         expected: column.kind.name(),
                         found: "a text that is none",
                     })?
                 }
                 other => {
-                    return Err(shape(
-                        statement,
-                        format!("{}.{}", place(), column.name),
-                        kind_of(Some(other)),
-                    ));
+                    return Err(shape(format!("{}.{}", place(), column.name), kind_of(Some(other))));
                 }
             });
         }
@@ -330,11 +342,11 @@ fn kind(type_name: &str, full: &str) -> Kind {
 }
 
 /// The rows of a chunk. One without rows has no array of them.
-pub(super) fn rows_of<'j>(statement: &Statement, chunk: &'j Json) -> Result<&'j [Json], Error> {
+pub(super) fn rows_of(chunk: &Json) -> Result<&[Json], ErrorKind> {
     match chunk.get("data_array") {
         None | Some(Json::Null) => Ok(&[]),
         Some(Json::Array(rows)) => Ok(rows),
-        other => Err(shape(statement, "result.data_array", kind_of(other))),
+        other => Err(shape("result.data_array", kind_of(other))),
     }
 }
 

@@ -3,9 +3,7 @@
 use odbc_api::Error as OdbcError;
 use secrecy::ExposeSecret;
 
-use crate::sql::Dialect;
-use crate::sql::Error;
-use crate::sql::Statement;
+use crate::sql::{Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::sentence::{from_sql_state, sentence};
 use crate::warehouse::settings::OdbcSettings;
 
@@ -16,10 +14,16 @@ pub(super) struct Failure {
     pub(super) connection_lost: bool,
 }
 
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, connection_lost: false }
+    }
+}
+
 impl Failure {
     /// A failure that is not the connection's.
-    pub(super) fn of(error: Error) -> Self {
-        Self { error, connection_lost: false }
+    pub(super) fn of(statement: &Statement, kind: ErrorKind) -> Self {
+        kind.of(statement.label()).into()
     }
 }
 
@@ -68,40 +72,33 @@ impl Words {
 /// A connection that did not come about.
 pub(super) fn connecting(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
     let words = Words::of(error, settings);
-    let label = statement.label().to_owned();
     let detail = || sentence(statement, &words.message);
-    let error = match words.state.as_str() {
+    let kind = match words.state.as_str() {
         // The driver manager's: no such driver; cannot be loaded; cannot be set up.
-        "IM002" | "IM003" | "IM004" | "IM005" => Error::DriverMissing { statement: label, detail: detail() },
+        "IM002" | "IM003" | "IM004" | "IM005" => ErrorKind::DriverMissing { detail: detail() },
         "01000" if words.says("Can't open lib") => {
-            Error::DriverMissing { statement: label, detail: format!("{} cannot be loaded", settings.driver) }
+            ErrorKind::DriverMissing { detail: format!("{} cannot be loaded", settings.driver) }
         }
-        "HYT00" | "HYT01" => Error::Timeout {
-            statement: label,
-            seconds: settings.connect_limit.as_secs(),
-            what: "the connection",
-        },
-        "28000" | "28P01" => Error::Refused { statement: label },
+        "HYT00" | "HYT01" => {
+            ErrorKind::Timeout { seconds: settings.connect_limit.as_secs(), what: "the connection" }
+        }
+        "28000" | "28P01" => ErrorKind::Refused,
         // psqlODBC says 08001 of everything, and libpq the rest in words.
-        _ if words.says("authentication failed") || words.says("no password supplied") => {
-            Error::Refused { statement: label }
-        }
+        _ if words.says("authentication failed") || words.says("no password supplied") => ErrorKind::Refused,
         // Where nobody asks for a password, a role that is gone is told as such.
-        _ if words.says("FATAL:") && words.says("role \"") => Error::Refused { statement: label },
+        _ if words.says("FATAL:") && words.says("role \"") => ErrorKind::Refused,
         _ if words.says("FATAL:") && words.says("does not exist") => {
-            Error::MissingObject { statement: label, message: detail() }
+            ErrorKind::MissingObject { message: detail() }
         }
-        _ => Error::Unreachable { statement: label, detail: detail() },
+        _ => ErrorKind::Unreachable { detail: detail() },
     };
-    Failure { error, connection_lost: true }
+    Failure { error: kind.of(statement.label()), connection_lost: true }
 }
 
 /// A statement that failed on a connection.
 pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
     let words = Words::of(error, settings);
-    let label = || statement.label().to_owned();
-    let timeout =
-        || Error::Timeout { statement: label(), seconds: settings.limits.time.as_secs(), what: "the answer" };
+    let timeout = || ErrorKind::Timeout { seconds: settings.limits.time.as_secs(), what: "the answer" };
     let lost = words.state.starts_with("08")
         || matches!(words.state.as_str(), "57P01" | "57P02" | "57P03")
         // libpq's words for a server that went away.
@@ -110,21 +107,22 @@ pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &Od
             .any(|said| words.says(said));
     if lost {
         let detail = sentence(statement, &words.message);
-        return Failure { error: Error::Unreachable { statement: label(), detail }, connection_lost: true };
+        let error = ErrorKind::Unreachable { detail }.of(statement.label());
+        return Failure { error, connection_lost: true };
     }
-    let error = match words.state.as_str() {
+    let kind = match words.state.as_str() {
         "HYT00" | "HYT01" => timeout(),
         "57014" if words.says("statement timeout") => timeout(),
-        "57014" => Error::Cancelled { statement: label() },
+        "57014" => ErrorKind::Cancelled,
         _ if settings.dialect == Dialect::Sqlite => from_sqlite(statement, &words),
         state => from_sql_state(statement, state, &words.message),
     };
-    Failure::of(error)
+    Failure::of(statement, kind)
 }
 
 /// SQLite's driver has one SQLSTATE for everything; its native code is SQLite's own (sqlite.org/rescode.html), and
 /// what is missing is told in words.
-fn from_sqlite(statement: &Statement, words: &Words) -> Error {
+fn from_sqlite(statement: &Statement, words: &Words) -> ErrorKind {
     let code = match words.native {
         _ if words.says("no such table") => "42S02",
         _ if words.says("no such column") => "42S22",

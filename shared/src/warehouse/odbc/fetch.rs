@@ -6,10 +6,7 @@ use odbc_api::sys::SqlDataType;
 use odbc_api::{Cursor, DataType};
 
 use super::diagnose::{self, Failure};
-use crate::sql::Dialect;
-use crate::sql::Error;
-use crate::sql::Statement;
-use crate::sql::{Answer, Column, Kind, Value};
+use crate::sql::{Answer, Column, Dialect, ErrorKind, Kind, Statement, Value};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
 
 /// Bytes of all buffers of an answer together, about.
@@ -49,14 +46,11 @@ pub(super) fn all(
 
     let mut rows: Vec<Vec<Value>> = Vec::new();
     let mut bytes = 0;
-    let too_large = |what: String, limit| {
-        Failure::of(Error::TooLarge { statement: statement.label().to_owned(), what, limit })
-    };
+    let too_large = |what: String, limit| Failure::of(statement, ErrorKind::TooLarge { what, limit });
     while let Some(batch) = cursor.fetch().map_err(failed)? {
         let fetched = batch.num_rows();
         if rows.len() + fetched > limits.rows {
-            let statement = statement.label().to_owned();
-            return Err(Failure::of(Error::TooManyRows { statement, limit: limits.rows }));
+            return Err(Failure::of(statement, ErrorKind::TooManyRows { limit: limits.rows }));
         }
         let begin = rows.len();
         rows.resize_with(begin + fetched, || Vec::with_capacity(columns.len()));
@@ -98,12 +92,11 @@ fn read(statement: &Statement, dialect: Dialect, column: &Column, text: String) 
     match Value::parse(column.kind, &text, &TimeZone::UTC) {
         Some(value) => Ok(value),
         None if dialect == Dialect::Sqlite => Ok(of_itself(text)),
-        None => Err(Failure::of(Error::WrongType {
-            statement: statement.label().to_owned(),
-            column: column.name.clone(),
-            expected: column.kind.name(),
-            found: "a text that is none",
-        })),
+        None => {
+            let (column, expected) = (column.name.clone(), column.kind.name());
+            let found = "a text that is none";
+            Err(Failure::of(statement, ErrorKind::WrongType { column, expected, found }))
+        }
     }
 }
 

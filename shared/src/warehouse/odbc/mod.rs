@@ -20,10 +20,7 @@ use futures::channel::oneshot;
 use futures::lock::Mutex;
 
 use super::settings::OdbcSettings;
-use crate::sql::Answer;
-use crate::sql::Dialect;
-use crate::sql::Error;
-use crate::sql::Statement;
+use crate::sql::{Answer, Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::settings::SettingsError;
 use worker::{Job, Worker};
 
@@ -79,9 +76,9 @@ impl Odbc {
             None => self.start(label)?,
         };
         let (reply, answer) = oneshot::channel();
-        let ended = || Error::Unreachable {
-            statement: label.to_owned(),
-            detail: "the thread of the ODBC driver ended unexpectedly".to_owned(),
+        let ended = || {
+            let detail = "the thread of the ODBC driver ended unexpectedly".to_owned();
+            ErrorKind::Unreachable { detail }.of(label)
         };
         worker.give(job(reply)).map_err(|()| ended())?;
         let limit = self.settings.limits.time;
@@ -91,16 +88,15 @@ impl Odbc {
                 result
             }
             Ok(Err(oneshot::Canceled)) => Err(ended()),
-            Err(_) => Err(Error::Timeout {
-                statement: label.to_owned(),
-                seconds: limit.as_secs(),
-                what: "the driver, which was left alone",
-            }),
+            Err(_) => {
+                let what = "the driver, which was left alone";
+                Err(ErrorKind::Timeout { seconds: limit.as_secs(), what }.of(label))
+            }
         }
     }
 
     fn start(&self, label: &str) -> Result<Worker, Error> {
-        let unreachable = |detail: String| Error::Unreachable { statement: label.to_owned(), detail };
+        let unreachable = |detail: String| ErrorKind::Unreachable { detail }.of(label);
         // One of them is our own.
         let hanging = Arc::strong_count(&self.threads) - 1;
         if hanging >= MOST_LEFT_HANGING {

@@ -10,10 +10,7 @@ use secrecy::ExposeSecret;
 
 use super::diagnose::{self, Failure};
 use super::{bind, connection_string, fetch};
-use crate::sql::Answer;
-use crate::sql::Dialect;
-use crate::sql::Error;
-use crate::sql::Statement;
+use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::settings::OdbcSettings;
 
 /// What a thread is asked to do.
@@ -105,7 +102,7 @@ impl Session<'_> {
         let settings = self.settings;
         let failed = |error| diagnose::connecting(statement, settings, &error);
         let text = connection_string::write(settings).map_err(|error| Failure {
-            error: Error::Unreachable { statement: statement.label().to_owned(), detail: error.to_string() },
+            error: ErrorKind::Unreachable { detail: error.to_string() }.of(statement.label()),
             connection_lost: true,
         })?;
         let limit = settings.connect_limit.min(settings.limits.time).as_secs().max(1);
@@ -131,7 +128,7 @@ impl Session<'_> {
 
     fn ask(&self, connection: &Connection<'static>, statement: &Statement) -> Result<Answer, Failure> {
         let settings = self.settings;
-        let rendered = crate::sql::render(statement, settings.dialect).map_err(Failure::of)?;
+        let rendered = sql::render(statement, settings.dialect)?;
         let parameters = bind::parameters(&rendered.values, settings);
         let failed = |error| diagnose::running(statement, settings, &error);
         match connection.execute(&rendered.sql, &parameters[..], self.timeout()).map_err(failed)? {
@@ -174,7 +171,7 @@ impl Session<'_> {
         statement: &Statement,
     ) -> Result<Option<u64>, Failure> {
         let settings = self.settings;
-        let rendered = crate::sql::render(statement, settings.dialect).map_err(Failure::of)?;
+        let rendered = sql::render(statement, settings.dialect)?;
         let parameters = bind::parameters(&rendered.values, settings);
         let failed = |error| diagnose::running(statement, settings, &error);
         let mut prepared = connection.preallocate().map_err(failed)?;

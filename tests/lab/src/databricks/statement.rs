@@ -4,7 +4,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value as Json, json};
-use syncwatch::sql::{Decimal, Error, Kind, ParameterValue, Statement, Value};
+use syncwatch::sql::{Decimal, Error, ErrorKind, Kind, ParameterValue, Statement, Value};
 use syncwatch::warehouse::Warehouse;
 
 use super::translate::{Refusal, Translated, to_sqlite};
@@ -126,20 +126,20 @@ pub(super) fn failed(error_code: &str, sql_state: &str, message: impl Into<Strin
 }
 
 fn of_error(error: &Error) -> Ended {
-    match error {
-        Error::MissingObject { message, .. } if message.contains("column") => {
+    match &error.kind {
+        ErrorKind::MissingObject { message, .. } if message.contains("column") => {
             failed("BAD_REQUEST", "42703", format!("[UNRESOLVED_COLUMN.WITHOUT_SUGGESTION] {message}"))
         }
-        Error::MissingObject { message, .. } => {
+        ErrorKind::MissingObject { message, .. } => {
             failed("BAD_REQUEST", "42P01", format!("[TABLE_OR_VIEW_NOT_FOUND] {message}"))
         }
-        Error::InvalidStatement { problem, .. } => {
+        ErrorKind::InvalidStatement { problem, .. } => {
             failed("BAD_REQUEST", "42P02", format!("[UNBOUND_SQL_PARAMETER] {problem}"))
         }
-        Error::Sql { message, .. } => {
+        ErrorKind::Sql { message, .. } => {
             failed("BAD_REQUEST", "42601", format!("[PARSE_SYNTAX_ERROR] {message}"))
         }
-        other => failed("INTERNAL_ERROR", "", other.to_string()),
+        _ => failed("INTERNAL_ERROR", "", error.to_string()),
     }
 }
 

@@ -3,7 +3,7 @@ use jiff::civil::Date;
 use serde_json::{Value as Json, json};
 
 use super::{TOKEN, World, done, in_state, ok, one, seconds, statement, status};
-use crate::sql::{Decimal, Error, Statement};
+use crate::sql::{Decimal, ErrorKind, Statement};
 
 #[tokio::test]
 async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {
@@ -103,10 +103,7 @@ async fn retry_after_is_heeded_within_the_budget() {
     // 30 s are granted in all.
     let world = World::new(vec![status(429).insert_header("retry-after", "31")]).await;
     let error = world.client.query(&statement()).await.unwrap_err();
-    assert_eq!(
-        error,
-        Error::RateLimited { statement: "coverage of properties".to_owned(), retry_after: Some(seconds(31)) }
-    );
+    assert_eq!(error, ErrorKind::RateLimited { retry_after: Some(seconds(31)) }.of("coverage of properties"));
     assert!(world.watch.naps().is_empty());
 }
 
@@ -117,7 +114,7 @@ async fn a_workspace_that_is_gone_is_unreachable() {
     let World { client, watch, .. } =
         World::with(vec![one()], |settings| settings.base_url = format!("http://127.0.0.1:{port}")).await;
     let error = client.query(&statement()).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }) && error.is_transient(), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.is_transient(), "{error}");
     assert_eq!(watch.naps().len(), 3);
     // Never connected is never taken.
     client.execute(&statement()).await.unwrap_err();

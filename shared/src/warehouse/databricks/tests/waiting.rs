@@ -8,7 +8,7 @@ use wiremock::{Mock, MockServer};
 
 use super::{World, in_state, one, seconds, settings, statement, status};
 use crate::http::retry::Watch;
-use crate::sql::Error;
+use crate::sql::ErrorKind;
 use crate::warehouse::databricks::Databricks;
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_cancellation_that_fails_leaves_the_timeout_as_the_error() {
     let answers = vec![in_state("RUNNING"), in_state("RUNNING"), in_state("RUNNING"), status(500)];
     let world = World::with(answers, |settings| settings.limits.time = seconds(1)).await;
     let error = world.client.query(&statement()).await.unwrap_err();
-    assert!(matches!(error, Error::Timeout { seconds: 1, .. }), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Timeout { seconds: 1, .. }), "{error}");
 }
 
 #[tokio::test]
