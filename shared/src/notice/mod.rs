@@ -154,7 +154,7 @@ pub fn render_test(
         title: format!("[test, {severity}] {}: {what}", pipeline.name),
         summary: what.to_owned(),
         figures: vec![Figure { name: "sent at".to_owned(), value: minute_utc(now) }],
-        cause: "Somebody ran `make alert-test`".to_owned(),
+        cause: "Somebody ran `syncwatch alert-test`".to_owned(),
         class: None,
         opened_at: began,
         resolved_at: resolved.then_some(now),
