@@ -35,8 +35,13 @@ const GROUPS: [(&str, &[&str]); 4] = [
     disable_help_subcommand = true
 )]
 pub struct Arguments {
-    /// The pipeline file [default: SYNCWATCH_PIPELINE, infra/pipeline.toml or pipeline.toml]
-    #[arg(long, global = true, value_name = "FILE", value_parser = path())]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_parser = path(),
+        help = "The pipeline file [default: SYNCWATCH_PIPELINE, infra/pipeline.toml or pipeline.toml]"
+    )]
     pub pipeline: Option<PathBuf>,
     /// Print the answer as JSON
     #[arg(long, global = true)]
