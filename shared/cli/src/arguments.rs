@@ -13,6 +13,7 @@ use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 use syncwatch::silence::LONGEST;
 
+const ABOUT: &str = "Operates a pipeline that Syncwatch guards.";
 const LENGTH: &str = "a length of time such as 90s, 30m, 8h or 3d";
 const KEY: &str = "pipeline/check/subject (`syncwatch incidents` lists them)";
 /// The longest that anybody waits for the end of a test.
@@ -28,12 +29,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
 
 /// Everything that a command line says.
 #[derive(Debug, Clone, PartialEq, Eq, Parser)]
-#[command(
-    name = "syncwatch",
-    version,
-    about = "Operates a pipeline that Syncwatch guards.",
-    disable_help_subcommand = true
-)]
+#[command(name = "syncwatch", version, about = ABOUT, disable_help_subcommand = true)]
 pub struct Arguments {
     #[arg(
         long,
