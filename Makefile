@@ -23,8 +23,6 @@ HOST_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 # The names of the functions, and of the packages that they are built from, from the one table that has them.
 FUNCTIONS = $(shell $(PYTHON) -c 'import json; print(*json.load(open("infra/functions.json"))["functions"])')
 PACKAGES = $(shell $(PYTHON) -c 'import json; print(*sorted({function.get("package", name) for name, function in json.load(open("infra/functions.json"))["functions"].items()}))')
-# The names of the tables and secrets, as settings of the functions. What the environment sets already is kept.
-NAMES = $(shell $(PYTHON) -c 'import json; table = json.load(open("infra/functions.json")); print(*sorted({setting + "=" + table["resources"][source]["name"] for function in table["functions"].values() for setting, source in function["settings"].items() if source.startswith(("table:", "secret:"))}))')
 ZIP_LIMIT := 6000000
 # The packages that can speak ODBC, as they have a feature of that name, and their functions.
 ODBC_PACKAGES = $(shell cargo metadata --no-deps --format-version 1 | $(PYTHON) -c 'import json, sys; print(*sorted(package["name"] for package in json.load(sys.stdin)["packages"] if "odbc" in package["features"] and "/functions/" in package["manifest_path"]))')
@@ -115,55 +113,19 @@ lab-zips: $(VENV_STAMP) ## Build the zips for this machine's processor, for the 
 lab-zips-odbc: $(VENV_STAMP) ## Build the zips with ODBC for this machine's processor, for the lab; DRIVER as above
 	@$(call build-odbc-zips,$(HOST_ARCH))
 
-.PHONY: check-config
-check-config: ## Check a pipeline file and say in words what will be watched; FILE=infra/pipeline.toml
-	@$(BUILD) syncwatch --quiet
-	@'$(CARGO_TARGET_DIR)/debug/syncwatch' check-config $(or $(FILE),infra/pipeline.toml)
-
-.PHONY: explain
-explain: ## Print cause, evidence to gather and steps of a finding; FINDING=run-failed, an incident's key or a class of error
-	@$(BUILD) syncwatch --quiet
-	@'$(CARGO_TARGET_DIR)/debug/syncwatch' explain '$(FINDING)'
-
-.PHONY: stakeholder-notice
-stakeholder-notice: ## Write a notice for those who use the data, with the figures of this moment; KIND=launch|incident|all-clear KEY=... HTML=file
-	@$(call operate,stakeholder-notice '$(KIND)' --key '$(KEY)' --html '$(HTML)')
-
-.PHONY: webhook-register
-webhook-register: ## Make or check the webhook at Census, and store its secret; URL=https://.../webhooks/census, CHECK=1, ROTATE=1
-	@$(call operate,webhook-register --url '$(URL)' $(if $(filter-out 0,$(CHECK)),--check) $(if $(filter-out 0,$(ROTATE)),--rotate))
-
 .PHONY: alert-test
-alert-test: $(if $(SYNCWATCH_TOPIC_ARN),,lab-zips) ## Send one marked test notice through every channel and tell what arrived: in the lab, or by SYNCWATCH_TOPIC_ARN
-ifneq ($(SYNCWATCH_TOPIC_ARN),)
-	@$(call operate,alert-test $(ARGS))
-else
+alert-test: lab-zips ## Send one marked test notice through every channel of the lab, and show what arrived; in AWS: syncwatch alert-test
 	@$(BUILD) syncwatch-lab --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-lab' alert-test
-endif
 
-.PHONY: silence
-silence: ## List silences; ARGS="add --owner WHO --reason WHY --for 2h [--check C] [--subject S]", ARGS='end ID'
-	@$(call operate,silence $(or $(ARGS),list))
-
-.PHONY: acknowledge
-acknowledge: ## Take an incident on: no reminders for so long; KEY=pipeline/check/subject BY=WHO FOR=8h
-	@$(call operate,acknowledge '$(KEY)' --by '$(BY)' --for '$(FOR)')
-
-.PHONY: incidents
-incidents: ## List what is open, held or watched, and who has it
-	@$(call operate,incidents)
-
-.PHONY: doctor
-doctor: ## Look at the live deployment from the outside, and say what to do about each red row; URL=<another address of the intake>
-	@$(call operate,doctor --url '$(URL)')
-
-.PHONY: warehouse-apply
-warehouse-apply: ## Make the views and tables of infra/warehouse, each file once; VIEWS=1 puts every view back; FOLDER=infra/warehouse
-	@$(call operate,warehouse-apply $(FOLDER) $(if $(filter-out 0,$(VIEWS)),--views))
+.PHONY: cli
+cli: ## Build the operator's command, syncwatch, and print where it is; RELEASE=1 optimized
+	@$(BUILD) syncwatch --quiet $(if $(filter-out 0,$(RELEASE)),--release)
+	@echo '$(CARGO_TARGET_DIR)/$(if $(filter-out 0,$(RELEASE)),release,debug)/syncwatch'
 
 .PHONY: infra-check
-infra-check: check-config terraform-check ## Check the pipeline file, the table of functions, the repository's own rules, and Terraform
+infra-check: cli terraform-check ## Check the pipeline file, the table of functions, the repository's own rules, and Terraform
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch' check-config infra/pipeline.toml
 	cargo test $(LOCKED) --workspace --lib functions_table
 	cargo test $(LOCKED) --workspace --test it tidy
 
@@ -268,13 +230,6 @@ endef
 approve = $(if $(filter-out 0,$(YES)),-auto-approve)
 # What `make destroy` leaves: what was learned, and what was typed in by hand.
 KEPT := ^aws_dynamodb_table\.|^aws_secretsmanager_secret\.|aws_cloudwatch_log_group\.
-
-# Runs one of the operator's commands.
-define operate
-$(BUILD) syncwatch --quiet; \
-for setting in $(NAMES); do name="$${setting%%=*}"; [ -n "$${!name:-}" ] || export "$$setting"; done; \
-'$(CARGO_TARGET_DIR)/debug/syncwatch' $(1)
-endef
 
 # The zips are always asked for and cargo decides what is stale. cargo-lambda puts an included file at the path by which it
 # was named, so this runs in infra/ for `pipeline.toml` to lie at the root of the zip, where the functions look for it.

@@ -1,5 +1,5 @@
 output "webhook_url" {
-  description = "For `make webhook-register URL=...`."
+  description = "For `syncwatch webhook-register --url ...`."
   value = one(concat(
     [for name, url in aws_lambda_function_url.this : "${trimsuffix(url.function_url, "/")}${local.by_url[name].url.path}"],
     [for name, api in aws_apigatewayv2_api.this : "${api.api_endpoint}${local.by_url[name].url.path}"],
@@ -12,7 +12,7 @@ output "region" {
 }
 
 output "topic_arn" {
-  description = "SYNCWATCH_TOPIC_ARN of `make alert-test` and of other commands."
+  description = "The topic of notices; SYNCWATCH_TOPIC_ARN of `syncwatch alert-test` if functions have other names."
   value       = local.arns["topic:notices"]
 }
 

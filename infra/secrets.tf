@@ -1,4 +1,4 @@
-# Names only: `make secret NAME=...` and `make webhook-register` write the values, which are in no plan and no state.
+# Names only: `make secret NAME=...` and `syncwatch webhook-register` write the values, which are in no plan and no state.
 resource "aws_secretsmanager_secret" "this" {
   for_each = local.secrets
 

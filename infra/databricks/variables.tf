@@ -20,7 +20,7 @@ variable "parent_path" {
 }
 
 variable "catalog" {
-  description = "The catalog of the views that `make warehouse-apply` made."
+  description = "The catalog of the views that `syncwatch warehouse-apply` created."
   type        = string
   default     = "crm"
 

@@ -45,3 +45,48 @@ pub fn rounded(share: f64, decimals: usize, limits: &[f64]) -> f64 {
 pub fn percent(share: f64) -> String {
     format!("{share}%")
 }
+
+/// Rows under their headings, in columns as wide as their widest cell.
+pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
+    let width_of = |text: &str| text.chars().count();
+    let mut widths = headings.map(width_of);
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(width_of(cell));
+        }
+    }
+    let line = |cells: &[String; N]| {
+        let padded: Vec<String> =
+            cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        padded.join("  ").trim_end().to_owned()
+    };
+    let lines: Vec<String> = std::iter::once(&headings.map(str::to_owned)).chain(rows).map(line).collect();
+    lines.join("\n")
+}
+
+/// The first so many characters in one line, with a mark if there were more.
+pub fn bounded(text: &str, chars: usize) -> String {
+    let one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    if text.chars().count() <= chars {
+        return one_line.collect();
+    }
+    one_line.take(chars.saturating_sub(1)).chain(std::iter::once('…')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_columns_are_as_wide_as_their_widest_cell_in_characters() {
+        let rows = [["ä".to_owned(), "long cell".to_owned()], ["abc".to_owned(), String::new()]];
+        assert_eq!(table(["a", "b"], &rows), "a    b\nä    long cell\nabc");
+        assert_eq!(table(["a"], &[]), "a");
+    }
+
+    #[test]
+    fn bounded_text_is_one_line_and_marks_the_cut() {
+        assert_eq!(bounded("ab\ncd", 5), "ab cd");
+        assert_eq!(bounded("äbcdef", 5), "äbcd…");
+    }
+}

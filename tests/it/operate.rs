@@ -42,13 +42,9 @@ async fn command(stage: &Stage, line: &[&str], now: Timestamp) -> Result<String,
     ];
     let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
     let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, now);
-    let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
-    let mut said = Vec::new();
-    let outcome =
-        operator.carry_out(&Command::parse(&words).unwrap(), &mut |line| said.push(line.to_owned())).await;
-    match outcome {
-        Ok(Outcome::Done) => Ok(said.join("\n")),
-        Ok(Outcome::ToDo) => Err(said.join("\n")),
+    match operator.say(&Command::parse(line).unwrap()).await {
+        Ok((Outcome::Done, said)) => Ok(said),
+        Ok((Outcome::ToDo, said)) => Err(said),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -186,7 +182,7 @@ async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incide
     let listed = command(&stage, &["incidents"], clock.now()).await.unwrap();
     assert!(listed.contains("Ada until 2026-11-24 20:15 UTC"), "{listed}");
     let silences = command(&stage, &["silence", "list"], clock.now()).await.unwrap();
-    assert!(silences.starts_with("No silence holds."), "{silences}");
+    assert!(silences.starts_with("No active silences."), "{silences}");
 }
 
 /// What the doctor has to say against a deployment, without the addresses that differ each time.

@@ -203,7 +203,7 @@ fn pure_files() -> Vec<PathBuf> {
     let in_room = |path: &PathBuf| rooms.contains(module_path(path).first().map_or("", String::as_str));
     let mut files: Vec<PathBuf> = rust_files("shared/src").into_iter().filter(in_room).collect();
     files.extend(
-        ["plan", "table", "runbook", "stakeholders"]
+        ["arguments", "plan", "runbook", "stakeholders"]
             .map(|file| root().join(format!("shared/cli/src/{file}.rs"))),
     );
     for package in packages() {
@@ -427,8 +427,10 @@ fn every_check_is_in_its_functions_readme() {
 fn the_operators_webhook_has_the_path_of_the_table_and_of_the_intake_and_every_event_that_it_knows() {
     let table = table();
     let url = table.function("webhook-intake").unwrap().url.as_ref().unwrap();
-    assert_eq!(url.path, syncwatch_cli::PATH);
-    assert_eq!(webhook_intake::verify::PATH, syncwatch_cli::PATH);
+    // The operator's commands take it from the table that they embed.
+    let declared = syncwatch_cli::declared::Declared::of_this_version().unwrap();
+    assert_eq!(declared.intake(), Some(("webhook-intake", url.path.as_str())));
+    assert_eq!(webhook_intake::verify::PATH, url.path);
     for event in syncwatch::census::EVENTS {
         let body = format!(r#"{{"sync_id":1,"sync_run_id":2,"event":"{event}"}}"#);
         let message = webhook_intake::delivery::queue_message(body.as_bytes(), jiff::Timestamp::UNIX_EPOCH);

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use syncwatch::aws::topic::{PublishError, Topic};
 use syncwatch::finding::Severity;
@@ -13,7 +14,8 @@ use syncwatch::notice::{Body, render_test};
 use syncwatch::pipeline::{Channels, Pipeline};
 
 /// A test notice that was published.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Published {
     pub kind: NoticeKind,
     pub subject: String,
@@ -48,30 +50,50 @@ pub async fn publish(
     Ok(Published { kind, subject: message.subject, title, dedup_key, message_id })
 }
 
-/// What people find in each channel if all is well.
-pub fn what_to_look_for(channels: &Channels, opened: &Published, resolved: &Published) -> String {
-    let mut said = vec![
-        "Within a minute there should be:".to_owned(),
-        "  mail, for everybody who confirmed a subscription of the topic: two, with the Subjects".to_owned(),
-        format!("    {}", opened.subject),
-        format!("    {}", resolved.subject),
-    ];
-    if channels.pagerduty.is_some() {
-        said.push("  PagerDuty, in the service whose routing key we have: one alert, triggered and then resolved, with the key".to_owned());
-        said.push(format!("    {}", opened.dedup_key));
+/// A test that was sent, and where it should arrive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AlertTest {
+    pub opened: Published,
+    pub resolved: Published,
+    /// Each channel, and whether pipeline.toml declares it; mail needs no declaration.
+    pub mail: bool,
+    pub pagerduty: bool,
+    pub chat: bool,
+}
+
+impl AlertTest {
+    pub(crate) fn of(opened: Published, resolved: Published, channels: &Channels) -> Self {
+        let (pagerduty, chat) = (channels.pagerduty.is_some(), channels.chat.is_some());
+        Self { opened, resolved, mail: true, pagerduty, chat }
     }
-    if channels.chat.is_some() {
-        said.push("  chat, in the channel of the incoming webhook: two messages, about".to_owned());
-        said.push(format!("    {}", opened.title));
-        said.push(format!("    {}", resolved.title));
-    }
-    for (name, declared) in [("PagerDuty", channels.pagerduty), ("chat", channels.chat)] {
-        if declared.is_none() {
-            said.push(format!("  {name}: nothing; [channels] of pipeline.toml does not declare it"));
+}
+
+/// Lists what should be in each channel if all is well.
+impl fmt::Display for AlertTest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { opened, resolved, .. } = self;
+        writeln!(f, "Expected within a minute:")?;
+        writeln!(f, "  mail, to every confirmed subscriber of the topic: two, with the subjects")?;
+        writeln!(f, "    {}\n    {}", opened.subject, resolved.subject)?;
+        if self.pagerduty {
+            writeln!(
+                f,
+                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key"
+            )?;
+            writeln!(f, "    {}", opened.dedup_key)?;
         }
+        if self.chat {
+            writeln!(f, "  chat, in the channel of the incoming webhook: two messages, about")?;
+            writeln!(f, "    {}\n    {}", opened.title, resolved.title)?;
+        }
+        for (name, declared) in [("PagerDuty", self.pagerduty), ("chat", self.chat)] {
+            if !declared {
+                writeln!(f, "  {name}: nothing; [channels] of pipeline.toml does not declare it")?;
+            }
+        }
+        f.write_str("Something is missing? syncwatch explain alert-test")
     }
-    said.push("What is missing: see the section alert-test of the runbook.".to_owned());
-    said.join("\n")
 }
 
 #[cfg(test)]
@@ -89,30 +111,32 @@ mod tests {
     }
 
     #[test]
-    fn each_declared_channel_is_told_with_what_to_look_for_and_the_others_with_why_not() {
+    fn declared_channels_have_what_to_expect_and_others_why_nothing() {
         let opened = published(NoticeKind::Opened, "this is a test");
         let resolved = published(NoticeKind::Resolved, "the test is over");
+        let text =
+            |channels: &Channels| AlertTest::of(opened.clone(), resolved.clone(), channels).to_string();
         let both = Channels { pagerduty: Some(Severity::Critical), chat: Some(Severity::Warning) };
-        insta::assert_snapshot!(what_to_look_for(&both, &opened, &resolved), @r#"
-        Within a minute there should be:
-          mail, for everybody who confirmed a subscription of the topic: two, with the Subjects
+        insta::assert_snapshot!(text(&both), @r#"
+        Expected within a minute:
+          mail, to every confirmed subscriber of the topic: two, with the subjects
             [test, critical] properties: this is a test
             [test, critical] properties: the test is over
-          PagerDuty, in the service whose routing key we have: one alert, triggered and then resolved, with the key
+          PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key
             properties/alert-test/20261124T100000Z
           chat, in the channel of the incoming webhook: two messages, about
             [test, critical] properties: this is a test
             [test, critical] properties: the test is over
-        What is missing: see the section alert-test of the runbook.
+        Something is missing? syncwatch explain alert-test
         "#);
-        insta::assert_snapshot!(what_to_look_for(&Channels::default(), &opened, &resolved), @r#"
-        Within a minute there should be:
-          mail, for everybody who confirmed a subscription of the topic: two, with the Subjects
+        insta::assert_snapshot!(text(&Channels::default()), @r#"
+        Expected within a minute:
+          mail, to every confirmed subscriber of the topic: two, with the subjects
             [test, critical] properties: this is a test
             [test, critical] properties: the test is over
           PagerDuty: nothing; [channels] of pipeline.toml does not declare it
           chat: nothing; [channels] of pipeline.toml does not declare it
-        What is missing: see the section alert-test of the runbook.
+        Something is missing? syncwatch explain alert-test
         "#);
     }
 }

@@ -1,372 +1,386 @@
-//! The command line, read by hand. Pure.
+//! The command line. Pure; with `main.rs` the only module that knows its parser.
 
+use std::path::PathBuf;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use jiff::SignedDuration;
 
-use super::plan::Wish;
+use crate::error::Error;
 use crate::stakeholders::Kind;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
+use syncwatch::silence::LONGEST;
 
-/// What the command line takes.
-pub const USAGE: &str = "\
-usage: syncwatch COMMAND
-
-  check-config FILE
-      Validates a pipeline.toml and says in words what will be watched.
-  webhook-register --url URL [--check] [--rotate]
-      Makes or checks the webhook at Census that posts to URL, and stores its secret. --check only looks.
-      --rotate makes another one with a new secret, then deletes the old one.
-  alert-test [--resolve-after 30s]
-      Sends one marked test notice through every channel, then its end, and says what to look for.
-  silence list [--all]
-      Lists the silences that hold, and with --all those that are over.
-  silence add --owner WHO --reason WHY --for 2h [--check CHECK]... [--subject SYNC]...
-      Holds notices back: of these checks and subjects, or of all of them.
-  silence end ID
-      Ends a silence now.
-  acknowledge INCIDENT --by WHO --for 8h
-      Takes an incident on: no reminders for so long, unless it becomes worse.
-  incidents
-      Lists what is open, held or watched.
-  explain [FINDING]
-      Prints the runbook's section of a check, an incident's key or a class of error; without one, the names that there are.
-  stakeholder-notice launch|incident|all-clear [--key INCIDENT] [--html FILE]
-      Writes a notice for those who use the data, with the figures of this moment: as text, and with --html as a page too.
-  doctor [--url URL] [--bare-names]
-      Looks at the live deployment from the outside, and says what to do about each thing that is not well. URL is where
-      the intake answers, if it is not the function's own URL; with --bare-names functions are not called syncwatch-...
-  warehouse-apply [FOLDER] [--views]
-      Makes the views and tables of infra/warehouse, each file once, and records what ran. --views puts every view back as
-      it is written there, whoever changed it in the warehouse.
-
-Where things are is said by the environment, which `make` sets from infra/functions.json: SYNCWATCH_TOPIC_ARN,
-SYNCWATCH_INCIDENTS_TABLE, SYNCWATCH_CENSUS_SECRET, SYNCWATCH_WEBHOOK_SECRET, SYNCWATCH_WAREHOUSE_SECRET,
-SYNCWATCH_PIPELINE (infra/pipeline.toml), and AWS's own AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.";
-
-/// How long a test stays open, so that people see both its beginning and its end.
-const RESOLVE_AFTER: SignedDuration = SignedDuration::from_secs(30);
+const ABOUT: &str = "Operates a pipeline that Syncwatch guards.";
+const LENGTH: &str = "a length of time such as 90s, 30m, 8h or 3d";
+const KEY: &str = "pipeline/check/subject (`syncwatch incidents` lists them)";
 /// The longest that anybody waits for the end of a test.
 const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
-const LENGTH: &str = "a length of time such as 90s, 30m, 8h or 3d";
+
+/// Commands by what they are for, as the help lists them.
+const GROUPS: [(&str, &[&str]); 4] = [
+    ("Look", &["status", "incidents", "runs", "doctor"]),
+    ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
+    ("Set up", &["check-config", "webhook-register", "warehouse-apply", "alert-test"]),
+    ("Learn", &["explain", "completions"]),
+];
+
+/// Everything that a command line says.
+#[derive(Debug, Clone, PartialEq, Eq, Parser)]
+#[command(name = "syncwatch", version, about = ABOUT, disable_help_subcommand = true)]
+pub struct Arguments {
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        value_parser = path(),
+        help = "The pipeline file [default: SYNCWATCH_PIPELINE, infra/pipeline.toml or pipeline.toml]"
+    )]
+    pub pipeline: Option<PathBuf>,
+    /// Print the answer as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
 
 /// What an operator asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
-    Help,
+    /// Show syncs, open incidents and the last rounds of the functions on one screen
+    Status,
+    /// List incidents that are open, held or watched
+    Incidents,
+    /// List the last runs of a sync
+    Runs {
+        /// The sync's key in pipeline.toml
+        #[arg(value_parser = text())]
+        sync: String,
+        /// How many runs
+        #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
+        last: u32,
+    },
+    /// Check the live deployment; each problem comes with its remedy
+    Doctor {
+        /// Where the intake answers, if not at the function's own URL
+        #[arg(long, value_parser = text())]
+        url: Option<String>,
+        /// The functions are not called syncwatch-...
+        #[arg(long)]
+        bare_names: bool,
+    },
+    /// Acknowledge an incident: no reminders for a while, unless it becomes worse
+    Acknowledge(Acknowledgement),
+    /// List, add or end silences
+    #[command(subcommand)]
+    Silence(Silencing),
+    /// Write a notice for the people who use the data, with current figures
+    StakeholderNotice {
+        /// What it announces
+        #[arg(value_parser = kind())]
+        kind: Kind,
+        /// The incident that it is about [default: every open incident]
+        #[arg(long, value_name = "INCIDENT", value_parser = incident_key)]
+        key: Option<IncidentKey>,
+        /// Write it as a page of HTML, too
+        #[arg(long, value_name = "FILE", value_parser = path())]
+        html: Option<PathBuf>,
+    },
+    /// Check a pipeline file and list what will be watched
     CheckConfig {
-        path: String,
+        /// The file [default: the pipeline file]
+        #[arg(value_parser = path())]
+        file: Option<PathBuf>,
     },
-    /// The runbook's section of a finding is printed, or the names that it has.
-    Explain {
-        /// A check, an incident's key, a class of error, or another section.
-        finding: Option<String>,
-    },
-    RegisterWebhook {
+    /// Create or check the webhook at Census, and store its secret
+    WebhookRegister {
+        /// The URL of the function webhook-intake
+        #[arg(long, value_parser = text())]
         url: String,
-        wish: Wish,
-        only_look: bool,
+        /// Only compare; exit code 1 if there is something to do
+        #[arg(long)]
+        check: bool,
+        /// Create another webhook with a new secret, then delete the old one
+        #[arg(long)]
+        rotate: bool,
     },
+    /// Create the tables and views of infra/warehouse, each file once
+    WarehouseApply {
+        /// The folder with the SQL files
+        #[arg(default_value = "infra/warehouse", value_parser = path())]
+        folder: PathBuf,
+        /// Restore every view as its file defines it
+        #[arg(long)]
+        views: bool,
+    },
+    /// Send one marked test notice through every channel, then its end
     AlertTest {
+        /// How long the test stays open, at most 10m
+        #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = test_length)]
         resolve_after: SignedDuration,
     },
-    AddSilence(NewSilence),
-    ListSilences {
+    /// Print the runbook's section of a check, an incident or a class of error
+    Explain {
+        /// A check, an incident's key or a class of error [default: list the names]
+        #[arg(value_parser = text())]
+        finding: Option<String>,
+    },
+    /// Print a script that completes commands in a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// What is asked about silences.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Silencing {
+    /// List active silences
+    List {
+        /// Include those that expired
+        #[arg(long)]
         all: bool,
     },
-    EndSilence {
+    /// Suppress notices for a while
+    Add(NewSilence),
+    /// End a silence now
+    End {
+        /// The silence's id (`syncwatch silence list` lists them)
+        #[arg(value_parser = text())]
         id: String,
-    },
-    Acknowledge(Acknowledgement),
-    /// A notice for those who use the data is written.
-    TellStakeholders {
-        kind: Kind,
-        /// The incident that it is about; all that are open if there is none.
-        key: Option<IncidentKey>,
-        /// The file for the page of HTML.
-        html: Option<String>,
-    },
-    ListIncidents,
-    Doctor {
-        /// Where the intake answers, if it is not the function's own URL.
-        url: Option<String>,
-        /// What stands before the names of functions and schedules in AWS.
-        prefix: &'static str,
-    },
-    /// The objects of the warehouse are made.
-    ApplyWarehouse {
-        folder: String,
-        /// Every view is put back as it is written.
-        views_again: bool,
     },
 }
 
-/// What Terraform puts before the names of functions and schedules.
-const PREFIX: &str = "syncwatch-";
-
-/// The folder of the repository with the warehouse's objects.
-const WAREHOUSE_FOLDER: &str = "infra/warehouse";
-
 /// A silence that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct NewSilence {
+    /// Who asks for it
+    #[arg(long, value_name = "WHO", value_parser = text())]
     pub owner: String,
+    /// Why
+    #[arg(long, value_name = "WHY", value_parser = text())]
     pub reason: String,
-    /// How long it is to last.
+    /// How long, such as 2h or 3d; at most 31d
+    #[arg(long = "for", value_name = "LENGTH", value_parser = quiet_length)]
     pub lasts: SignedDuration,
-    /// The checks that it covers; none means all.
+    /// Only this check; can be repeated
+    #[arg(long = "check", value_name = "CHECK", value_parser = check(), hide_possible_values = true)]
     pub checks: Vec<Check>,
-    /// The subjects that it covers; none means all.
+    /// Only this sync, data check or system; can be repeated
+    #[arg(long = "subject", value_name = "SUBJECT", value_parser = text())]
     pub subjects: Vec<String>,
 }
 
-/// An incident that somebody takes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An incident that somebody acknowledges.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Acknowledgement {
+    /// The incident's key: pipeline/check/subject
+    #[arg(value_name = "INCIDENT", value_parser = incident_key)]
     pub key: IncidentKey,
+    /// Who
+    #[arg(long, value_name = "WHO", value_parser = text())]
     pub by: String,
+    /// How long without reminders, such as 8h; at most 31d
+    #[arg(long = "for", value_name = "LENGTH", value_parser = quiet_length)]
     pub lasts: SignedDuration,
 }
 
-/// Why a command line is not understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; `syncwatch help` says what there is")]
-pub struct UsageError(String);
+/// Why a command line comes to no command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoCommand {
+    /// Help or the version was asked for: this text.
+    Shown(String),
+    /// It is not understood.
+    Usage(Error),
+}
 
-impl Command {
+impl Arguments {
     /// Reads the words after the program's name.
     ///
     /// # Errors
-    /// Says which word is not understood or missing, and what is.
-    pub fn parse(words: &[String]) -> Result<Self, UsageError> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match words.as_slice() {
-            [] | ["help" | "--help" | "-h"] => Ok(Self::Help),
-            ["check-config", rest @ ..] => {
-                let given = Given::read("check-config", rest, &[], &[])?;
-                Ok(Self::CheckConfig { path: given.only_word("the path of a pipeline.toml")? })
-            }
-            ["explain", rest @ ..] => {
-                let given = Given::read("explain", rest, &[], &[])?;
-                // `make explain` without a finding hands on an empty word.
-                let nothing = given.words.iter().all(|word| word.is_empty());
-                let what = "a check, an incident's key or a class of error";
-                let finding = if nothing { None } else { Some(given.only_word(what)?) };
-                Ok(Self::Explain { finding })
-            }
-            ["webhook-register", rest @ ..] => {
-                let given = Given::read("webhook-register", rest, &["--url"], &["--check", "--rotate"])?;
-                given.no_words()?;
-                let wish = if given.has("--rotate") { Wish::Rotate } else { Wish::Register };
-                let url = given.needed("--url", "the URL of the function webhook-intake")?;
-                Ok(Self::RegisterWebhook { url, wish, only_look: given.has("--check") })
-            }
-            ["warehouse-apply", rest @ ..] => {
-                let given = Given::read("warehouse-apply", rest, &[], &["--views"])?;
-                let folder = if given.words.is_empty() {
-                    WAREHOUSE_FOLDER.to_owned()
-                } else {
-                    given.only_word("the folder with the files")?
-                };
-                Ok(Self::ApplyWarehouse { folder, views_again: given.has("--views") })
-            }
-            ["doctor", rest @ ..] => {
-                let given = Given::read("doctor", rest, &["--url"], &["--bare-names"])?;
-                given.no_words()?;
-                Ok(Self::Doctor {
-                    url: given.all("--url").next().map(str::to_owned),
-                    prefix: if given.has("--bare-names") { "" } else { PREFIX },
-                })
-            }
-            ["alert-test", rest @ ..] => {
-                let given = Given::read("alert-test", rest, &["--resolve-after"], &[])?;
-                given.no_words()?;
-                Ok(Self::AlertTest { resolve_after: resolve_after(&given)? })
-            }
-            ["silence", "add", rest @ ..] => Self::add_silence(rest),
-            ["silence", "list", rest @ ..] => {
-                let given = Given::read("silence list", rest, &[], &["--all"])?;
-                given.no_words()?;
-                Ok(Self::ListSilences { all: given.has("--all") })
-            }
-            ["silence", "end", rest @ ..] => {
-                let given = Given::read("silence end", rest, &[], &[])?;
-                Ok(Self::EndSilence {
-                    id: given.only_word("the id of a silence (`make silence` lists them)")?,
-                })
-            }
-            ["silence", ..] => Err(UsageError("silence is followed by add, list or end".to_owned())),
-            ["stakeholder-notice", rest @ ..] => Self::stakeholder_notice(rest),
-            ["acknowledge", rest @ ..] => Self::acknowledge(rest),
-            ["incidents", rest @ ..] => {
-                Given::read("incidents", rest, &[], &[])?.no_words()?;
-                Ok(Self::ListIncidents)
-            }
-            [other, ..] => Err(UsageError(format!("there is no command {other:?}"))),
+    /// Help was asked for, or a word is not understood or missing; names it and the remedy.
+    pub fn read<W: AsRef<str>>(words: &[W]) -> Result<Self, NoCommand> {
+        let line = std::iter::once("syncwatch").chain(words.iter().map(AsRef::as_ref));
+        let matches = parser().try_get_matches_from(line);
+        matches
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| no_command(&error, words))
+    }
+}
+
+impl Command {
+    /// Reads the words after the program's name, for callers that have a pipeline file and print text.
+    ///
+    /// # Errors
+    /// They are not understood.
+    pub fn parse<W: AsRef<str>>(words: &[W]) -> Result<Self, Error> {
+        match Arguments::read(words) {
+            Ok(arguments) => Ok(arguments.command),
+            Err(NoCommand::Usage(error)) => Err(error),
+            Err(NoCommand::Shown(_)) => Err(Error::new("no command", "syncwatch --help")),
         }
     }
-
-    fn add_silence(rest: &[&str]) -> Result<Self, UsageError> {
-        let options = ["--owner", "--reason", "--for", "--check", "--subject"];
-        let given = Given::read("silence add", rest, &options, &[])?;
-        given.no_words()?;
-        let check = |id: &str| {
-            Check::from_id(id).ok_or_else(|| {
-                let known: Vec<&str> = Check::ALL.iter().map(|check| check.id()).collect();
-                UsageError(format!("there is no check {id:?}; there are {}", known.join(", ")))
-            })
-        };
-        Ok(Self::AddSilence(NewSilence {
-            owner: given.needed("--owner", "who asks for it")?,
-            reason: given.needed("--reason", "why")?,
-            lasts: length("--for", &given.needed("--for", LENGTH)?)?,
-            checks: given.all("--check").map(check).collect::<Result<_, _>>()?,
-            subjects: given.all("--subject").map(str::to_owned).collect(),
-        }))
-    }
-
-    fn stakeholder_notice(rest: &[&str]) -> Result<Self, UsageError> {
-        let given = Given::read("stakeholder-notice", rest, &["--key", "--html"], &[])?;
-        let what = "what it is about: launch, incident or all-clear";
-        let kind = given.only_word(what)?;
-        let kind = Kind::parse(&kind).ok_or_else(|| UsageError(format!("{kind:?} is not {what}")))?;
-        let key = match given.optional("--key")? {
-            None => None,
-            Some(key) => {
-                let refused = || {
-                    UsageError(format!("{key:?} is not the key of an incident (`make incidents` lists them)"))
-                };
-                Some(IncidentKey::parse(key).ok_or_else(refused)?)
-            }
-        };
-        Ok(Self::TellStakeholders { kind, key, html: given.optional("--html")?.map(str::to_owned) })
-    }
-
-    fn acknowledge(rest: &[&str]) -> Result<Self, UsageError> {
-        let given = Given::read("acknowledge", rest, &["--by", "--for"], &[])?;
-        let what = "the key of an incident, pipeline/check/subject (`make incidents` lists them)";
-        let key = given.only_word(what)?;
-        let key = IncidentKey::parse(&key).ok_or_else(|| UsageError(format!("{key:?} is not {what}")))?;
-        let by = given.needed("--by", "who takes it on")?;
-        let lasts = length("--for", &given.needed("--for", LENGTH)?)?;
-        Ok(Self::Acknowledge(Acknowledgement { key, by, lasts }))
-    }
 }
 
-fn resolve_after(given: &Given<'_>) -> Result<SignedDuration, UsageError> {
-    let Some(text) = given.all("--resolve-after").next() else { return Ok(RESOLVE_AFTER) };
-    let wait = length("--resolve-after", text)?;
-    if wait > LONGEST_TEST {
-        return Err(UsageError("--resolve-after is at most 10m".to_owned()));
-    }
-    Ok(wait)
+/// The script that completes commands in a shell.
+pub fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut parser(), "syncwatch", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
 }
 
-/// Reads a length of time. Days have 24 hours here: what is asked for is a distance, not a date.
-fn length(option: &str, text: &str) -> Result<SignedDuration, UsageError> {
+/// The parser, with its commands listed by [`GROUPS`].
+fn parser() -> clap::Command {
+    let parser = Arguments::command();
+    let line = |name: &&str| {
+        let about = parser.find_subcommand(name).and_then(clap::Command::get_about);
+        format!("  {name:<20}{}\n", about.map(ToString::to_string).unwrap_or_default())
+    };
+    let groups: String = GROUPS
+        .iter()
+        .map(|(title, names)| format!("{title}:\n{}\n", names.iter().map(line).collect::<String>()))
+        .collect();
+    let template =
+        format!("{{about}}\n\n{{usage-heading}} {{usage}}\n\n{groups}Options:\n{{options}}{{after-help}}");
+    parser.help_template(template).subcommand_required(true).arg_required_else_help(true).after_help(
+        "Exit codes: 0 healthy or done, 1 something needs attention, 2 usage.\n\
+         Credentials and region are those of the AWS CLI (AWS_PROFILE, SSO). Names come from infra/functions.json;\n\
+         SYNCWATCH_... variables override them.",
+    )
+}
+
+/// Reduces what the parser says to a fault and a remedy.
+fn no_command<W: AsRef<str>>(error: &clap::Error, words: &[W]) -> NoCommand {
+    use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    let shown = error.render().to_string();
+    let is_bare = words.is_empty();
+    match error.kind() {
+        DisplayHelp | DisplayVersion => return NoCommand::Shown(shown),
+        DisplayHelpOnMissingArgumentOrSubcommand if is_bare => return NoCommand::Shown(shown),
+        _ => {}
+    }
+    let first =
+        words.iter().map(AsRef::as_ref).find(|word| GROUPS.iter().any(|(_, names)| names.contains(word)));
+    let help = format!("syncwatch {}--help", first.map(|name| format!("{name} ")).unwrap_or_default());
+    let named = |kind| match error.get(kind) {
+        Some(ContextValue::String(word)) => Some(word.clone()),
+        Some(ContextValue::Strings(words)) => words.first().cloned(),
+        _ => None,
+    };
+    let near = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    let hint = match near.into_iter().find_map(named) {
+        Some(near) => format!("did you mean `{near}`? {help}"),
+        None => help,
+    };
+    let what = match (error.kind(), named(ContextKind::InvalidSubcommand), named(ContextKind::InvalidArg)) {
+        (ErrorKind::InvalidSubcommand, Some(word), _) => format!("unknown command `{word}`"),
+        (ErrorKind::UnknownArgument, _, Some(word)) => format!("unexpected argument `{word}`"),
+        (DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand, ..) => {
+            let name = first.unwrap_or("syncwatch");
+            format!("`{name}` needs a subcommand")
+        }
+        _ => in_one_line(&shown),
+    };
+    NoCommand::Usage(Error::new(what, hint))
+}
+
+/// The parser's own words up to the first blank line.
+fn in_one_line(shown: &str) -> String {
+    let lines: Vec<&str> = shown.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    line.strip_prefix("error: ").unwrap_or(&line).to_owned()
+}
+
+fn text() -> impl TypedValueParser<Value = String> {
+    NonEmptyStringValueParser::new().try_map(|text| {
+        let text = text.trim();
+        if text.is_empty() { Err("it is empty") } else { Ok(text.to_owned()) }
+    })
+}
+
+fn path() -> impl TypedValueParser<Value = PathBuf> {
+    text().map(PathBuf::from)
+}
+
+fn check() -> impl TypedValueParser<Value = Check> {
+    let ids = Check::ALL.iter().map(|check| check.id());
+    PossibleValuesParser::new(ids).try_map(|id| Check::from_id(&id).ok_or("unknown check"))
+}
+
+fn kind() -> impl TypedValueParser<Value = Kind> {
+    let kind = |word: String| Kind::ALL.into_iter().find(|kind| kind.word() == word);
+    PossibleValuesParser::new(Kind::ALL.map(Kind::word)).try_map(move |word| kind(word).ok_or("unknown kind"))
+}
+
+fn incident_key(text: &str) -> Result<IncidentKey, String> {
+    IncidentKey::parse(text.trim()).ok_or_else(|| format!("an incident's key is {KEY}"))
+}
+
+fn quiet_length(text: &str) -> Result<SignedDuration, String> {
+    let bounds = SignedDuration::from_secs(1)..=LONGEST;
+    let lasts = length(text)?;
+    if bounds.contains(&lasts) { Ok(lasts) } else { Err("it must be between 1s and 31d".to_owned()) }
+}
+
+fn test_length(text: &str) -> Result<SignedDuration, String> {
+    let lasts = length(text)?;
+    if lasts <= LONGEST_TEST { Ok(lasts) } else { Err("it must be at most 10m".to_owned()) }
+}
+
+/// Reads a length of time. Days have 24 hours here: it is a distance, not a date.
+fn length(text: &str) -> Result<SignedDuration, String> {
+    let text = text.trim();
     let days = text.strip_suffix('d').and_then(|days| days.trim_end().parse::<u32>().ok());
     let read = match days {
         Some(days) => Some(SignedDuration::from_hours(24 * i64::from(days))),
         None => text.parse::<SignedDuration>().ok(),
     };
-    read.filter(|length| !length.is_negative())
-        .ok_or_else(|| UsageError(format!("{option} {text:?} is not {LENGTH}")))
-}
-
-/// The words after a command, told apart.
-struct Given<'a> {
-    command: &'static str,
-    options: Vec<(&'a str, &'a str)>,
-    flags: Vec<&'a str>,
-    words: Vec<&'a str>,
-}
-
-impl<'a> Given<'a> {
-    fn read(
-        command: &'static str,
-        rest: &[&'a str],
-        options: &[&str],
-        flags: &[&str],
-    ) -> Result<Self, UsageError> {
-        let mut given = Self { command, options: Vec::new(), flags: Vec::new(), words: Vec::new() };
-        let mut rest = rest.iter().copied();
-        while let Some(word) = rest.next() {
-            let (name, attached) = match word.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (word, None),
-            };
-            if options.contains(&name) {
-                let value = attached.or_else(|| rest.next());
-                let value = value.ok_or_else(|| UsageError(format!("{name} needs a value")))?;
-                given.options.push((name, value.trim()));
-            } else if flags.contains(&word) {
-                given.flags.push(word);
-            } else if word.starts_with('-') {
-                return Err(UsageError(format!("{command} has no option {word:?}")));
-            } else {
-                given.words.push(word.trim());
-            }
-        }
-        Ok(given)
-    }
-
-    fn has(&self, flag: &str) -> bool {
-        self.flags.contains(&flag)
-    }
-
-    /// The values of an option; an empty one is what `make` hands on of a variable that nobody set.
-    fn all(&self, option: &str) -> impl Iterator<Item = &'a str> {
-        let of_option =
-            move |(name, value): &(&str, &'a str)| (*name == option && !value.is_empty()).then_some(*value);
-        self.options.iter().filter_map(of_option)
-    }
-
-    fn optional(&self, option: &str) -> Result<Option<&'a str>, UsageError> {
-        let mut values = self.all(option);
-        match (values.next(), values.next()) {
-            (Some(_), Some(_)) => Err(UsageError(format!("{option} is given twice"))),
-            (value, _) => Ok(value),
-        }
-    }
-
-    fn needed(&self, option: &str, what: &str) -> Result<String, UsageError> {
-        let needs = || UsageError(format!("{} needs {option}: {what}", self.command));
-        self.optional(option)?.map(str::to_owned).ok_or_else(needs)
-    }
-
-    fn only_word(&self, what: &str) -> Result<String, UsageError> {
-        match self.words.as_slice() {
-            [word] if !word.is_empty() => Ok((*word).to_owned()),
-            [] | [_] => Err(UsageError(format!("{} needs {what}", self.command))),
-            [_, second, ..] => Err(UsageError(format!("{} has no use for {second:?}", self.command))),
-        }
-    }
-
-    fn no_words(&self) -> Result<(), UsageError> {
-        match self.words.first() {
-            None => Ok(()),
-            Some(word) => Err(UsageError(format!("{} has no use for {word:?}", self.command))),
-        }
-    }
+    read.filter(|length| !length.is_negative()).ok_or_else(|| format!("it is not {LENGTH}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(line: &[&str]) -> Result<Command, UsageError> {
-        Command::parse(&line.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
+    const URL: &str = "https://abc.on.aws/webhooks/census";
+
+    fn read(line: &str) -> Result<Arguments, NoCommand> {
+        Arguments::read(&words(line))
     }
 
-    fn refusal(line: &[&str]) -> String {
-        parse(line).unwrap_err().to_string()
+    /// Words between blanks; an underscore stands for a blank within one.
+    fn words(line: &str) -> Vec<String> {
+        line.split_whitespace().map(|word| word.replace('_', " ")).collect()
+    }
+
+    fn refusal(line: &str) -> String {
+        match read(line).unwrap_err() {
+            NoCommand::Usage(error) => error.lines(),
+            NoCommand::Shown(shown) => panic!("{line}: {shown}"),
+        }
     }
 
     #[test]
-    fn commands_are_read_with_their_options_in_any_order_and_either_spelling() {
-        let url = "https://abc.on.aws/webhooks/census".to_owned();
-        let register = |wish, only_look| Command::RegisterWebhook { url: url.clone(), wish, only_look };
-        let key = IncidentKey::parse("properties/run-failed/a").unwrap();
-        let taken_on = Acknowledgement { key, by: "Ada".to_owned(), lasts: SignedDuration::from_hours(8) };
+    fn commands_take_options_in_any_order_and_either_spelling() {
+        let url = URL.to_owned();
+        let register = |check, rotate| Command::WebhookRegister { url: url.clone(), check, rotate };
+        let apply = |folder: &str, views| Command::WarehouseApply { folder: folder.into(), views };
+        let notice = |kind, key: Option<&str>, html: Option<&str>| Command::StakeholderNotice {
+            kind,
+            key: key.and_then(IncidentKey::parse),
+            html: html.map(PathBuf::from),
+        };
+        let doctor =
+            |url: Option<&str>, bare_names| Command::Doctor { url: url.map(str::to_owned), bare_names };
+        let explain = |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned) };
+        let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
+        let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
+        let test = |seconds| Command::AlertTest { resolve_after: SignedDuration::from_secs(seconds) };
+        let key = "properties/run-failed/a";
+        let acknowledgement = Acknowledgement {
+            key: IncidentKey::parse(key).unwrap(),
+            by: "Ada".to_owned(),
+            lasts: SignedDuration::from_hours(8),
+        };
         let silence = NewSilence {
             owner: "Ada".to_owned(),
             reason: "release weekend".to_owned(),
@@ -374,132 +388,143 @@ mod tests {
             checks: vec![Check::RunFailed, Check::RunDue],
             subjects: vec!["properties-create".to_owned()],
         };
+        let end = Silencing::End { id: "ada-1".to_owned() };
         let table = [
-            (vec![], Command::Help),
-            (vec!["help"], Command::Help),
-            (vec!["check-config", "a.toml"], Command::CheckConfig { path: "a.toml".to_owned() }),
-            (vec!["explain"], Command::Explain { finding: None }),
-            (vec!["explain", ""], Command::Explain { finding: None }),
-            (vec!["explain", "run-due"], Command::Explain { finding: Some("run-due".to_owned()) }),
-            (vec!["webhook-register", "--url", &url], register(Wish::Register, false)),
-            (vec!["webhook-register", "--check", "--rotate", "--url", &url], register(Wish::Rotate, true)),
-            (vec!["alert-test"], Command::AlertTest { resolve_after: RESOLVE_AFTER }),
+            ("status", Command::Status),
+            ("incidents", Command::Incidents),
+            ("runs properties-create", runs(10)),
+            ("runs --last=100 properties-create", runs(100)),
+            ("check-config", config(None)),
+            ("check-config a.toml", config(Some("a.toml"))),
+            ("explain", explain(None)),
+            ("explain run-due", explain(Some("run-due"))),
+            ("webhook-register --url https://abc.on.aws/webhooks/census", register(false, false)),
             (
-                vec!["alert-test", "--resolve-after", "0s"],
-                Command::AlertTest { resolve_after: SignedDuration::ZERO },
+                "webhook-register --check --rotate --url=https://abc.on.aws/webhooks/census",
+                register(true, true),
             ),
-            (vec!["doctor"], Command::Doctor { url: None, prefix: "syncwatch-" }),
+            ("alert-test", test(30)),
+            ("alert-test --resolve-after 0s", test(0)),
+            ("alert-test --resolve-after 10m", test(600)),
+            ("doctor", doctor(None, false)),
+            ("doctor --bare-names --url https://abc.on.aws/webhooks/census", doctor(Some(URL), true)),
+            ("warehouse-apply", apply("infra/warehouse", false)),
+            ("warehouse-apply --views", apply("infra/warehouse", true)),
+            ("warehouse-apply other", apply("other", false)),
+            ("silence list", Command::Silence(Silencing::List { all: false })),
+            ("silence list --all", Command::Silence(Silencing::List { all: true })),
+            ("silence end ada-1", Command::Silence(end)),
             (
-                vec!["doctor", "--bare-names", "--url", &url],
-                Command::Doctor { url: Some(url.clone()), prefix: "" },
+                "silence add --check=run-failed --for 2d --owner _Ada_ --reason release_weekend --check run-due \
+                 --subject properties-create",
+                Command::Silence(Silencing::Add(silence)),
             ),
+            ("acknowledge properties/run-failed/a --by Ada --for 8h", Command::Acknowledge(acknowledgement)),
+            ("stakeholder-notice launch", notice(Kind::Launch, None, None)),
             (
-                vec!["warehouse-apply", "--views"],
-                Command::ApplyWarehouse { folder: "infra/warehouse".to_owned(), views_again: true },
+                "stakeholder-notice --html a.html all-clear --key=properties/run-failed/a",
+                notice(Kind::AllClear, Some(key), Some("a.html")),
             ),
-            (
-                vec!["warehouse-apply"],
-                Command::ApplyWarehouse { folder: "infra/warehouse".to_owned(), views_again: false },
-            ),
-            (
-                vec!["warehouse-apply", "other"],
-                Command::ApplyWarehouse { folder: "other".to_owned(), views_again: false },
-            ),
-            (vec!["silence", "list"], Command::ListSilences { all: false }),
-            (vec!["silence", "list", "--all"], Command::ListSilences { all: true }),
-            (vec!["silence", "end", "ada-1"], Command::EndSilence { id: "ada-1".to_owned() }),
-            (
-                vec![
-                    "silence",
-                    "add",
-                    "--check=run-failed",
-                    "--for",
-                    "2d",
-                    "--owner",
-                    " Ada ",
-                    "--reason",
-                    "release weekend",
-                    "--check",
-                    "run-due",
-                    "--subject",
-                    "properties-create",
-                ],
-                Command::AddSilence(silence),
-            ),
-            (
-                vec!["acknowledge", "properties/run-failed/a", "--by", "Ada", "--for", "8h"],
-                Command::Acknowledge(taken_on),
-            ),
-            (vec!["incidents"], Command::ListIncidents),
-            (
-                vec!["stakeholder-notice", "launch", "--key", "", "--html", ""],
-                Command::TellStakeholders { kind: Kind::Launch, key: None, html: None },
-            ),
-            (
-                vec!["stakeholder-notice", "--html", "a.html", "all-clear", "--key=properties/run-failed/a"],
-                Command::TellStakeholders {
-                    kind: Kind::AllClear,
-                    key: IncidentKey::parse("properties/run-failed/a"),
-                    html: Some("a.html".to_owned()),
-                },
-            ),
+            ("completions bash", Command::Completions { shell: clap_complete::Shell::Bash }),
         ];
-        for (line, expected) in table {
-            assert_eq!(parse(&line), Ok(expected), "{line:?}");
+        for (line, command) in table {
+            for (json, words) in
+                [(false, line.to_owned()), (true, format!("--json {line}")), (true, format!("{line} --json"))]
+            {
+                assert_eq!(
+                    read(&words),
+                    Ok(Arguments { pipeline: None, json, command: command.clone() }),
+                    "{words}"
+                );
+            }
+        }
+        assert_eq!(read("status --pipeline a.toml").unwrap().pipeline, Some(PathBuf::from("a.toml")));
+        assert_eq!(Command::parse(&["incidents"]), Ok(Command::Incidents));
+    }
+
+    #[test]
+    fn refusals_name_the_fault_and_the_remedy() {
+        let lines = [
+            "dance",
+            "incident",
+            "sillence list",
+            "check-config a b",
+            "webhook-register",
+            "webhook-register --url",
+            "webhook-register --url a --url b",
+            "webhook-register --url a --chek",
+            "webhook-register --url _",
+            "alert-test --resolve-after 1h",
+            "runs",
+            "runs a --last 0",
+            "runs a --last 101",
+            "silence",
+            "silence ad",
+            "silence end",
+            "silence add --owner Ada --reason r --for soon",
+            "silence add --owner Ada --reason r --for -2h",
+            "silence add --owner Ada --reason r --for 0s",
+            "silence add --owner Ada --reason r --for 32d",
+            "silence add --owner Ada --for 2h",
+            "silence add --owner Ada --reason _ --for 2h",
+            "silence add --owner Ada --reason r --for 2h --check run-fialed",
+            "acknowledge run-failed/a --by Ada --for 8h",
+            "acknowledge properties/run-failed/a --by Ada --for 32d",
+            "acknowledge properties/run-failed/a --for 8h",
+            "incidents all",
+            "stakeholder-notice party",
+            "stakeholder-notice incident --key a",
+            "completions clam",
+        ];
+        let said: Vec<String> = lines.iter().map(|line| format!("$ {line}\n{}", refusal(line))).collect();
+        insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn silence_lengths_are_between_a_second_and_31_days() {
+        for (text, seconds) in [("1s", 1), ("31d", 31 * 86_400), (" 90m ", 5_400), ("744h", 744 * 3_600)] {
+            assert_eq!(quiet_length(text), Ok(SignedDuration::from_secs(seconds)), "{text}");
+        }
+        for text in ["0s", "-1s", "31d 1s", "745h", "99999999999d", "", "d"] {
+            assert!(quiet_length(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_not_understood_is_named_with_what_would_be() {
-        let said = [
-            refusal(&["dance"]),
-            refusal(&["check-config"]),
-            refusal(&["check-config", "a", "b"]),
-            refusal(&["webhook-register"]),
-            refusal(&["webhook-register", "--url", ""]),
-            refusal(&["webhook-register", "--url"]),
-            refusal(&["webhook-register", "--url", "a", "--url", "b"]),
-            refusal(&["webhook-register", "--secret", "a"]),
-            refusal(&["alert-test", "--resolve-after", "1h"]),
-            refusal(&["silence"]),
-            refusal(&["silence", "end"]),
-            refusal(&["silence", "add", "--owner", "Ada", "--reason", "r", "--for", "soon"]),
-            refusal(&["silence", "add", "--owner", "Ada", "--reason", "r", "--for", "-2h"]),
-            refusal(&["silence", "add", "--owner", "Ada", "--for", "2h"]),
-            refusal(&["acknowledge", "run-failed/a", "--by", "Ada", "--for", "8h"]),
-            refusal(&["incidents", "all"]),
-            refusal(&["stakeholder-notice", "party"]),
-            refusal(&["stakeholder-notice", "incident", "--key", "a"]),
-        ];
-        insta::assert_snapshot!(said.join("\n"), @r#"
-        there is no command "dance"; `syncwatch help` says what there is
-        check-config needs the path of a pipeline.toml; `syncwatch help` says what there is
-        check-config has no use for "b"; `syncwatch help` says what there is
-        webhook-register needs --url: the URL of the function webhook-intake; `syncwatch help` says what there is
-        webhook-register needs --url: the URL of the function webhook-intake; `syncwatch help` says what there is
-        --url needs a value; `syncwatch help` says what there is
-        --url is given twice; `syncwatch help` says what there is
-        webhook-register has no option "--secret"; `syncwatch help` says what there is
-        --resolve-after is at most 10m; `syncwatch help` says what there is
-        silence is followed by add, list or end; `syncwatch help` says what there is
-        silence end needs the id of a silence (`make silence` lists them); `syncwatch help` says what there is
-        --for "soon" is not a length of time such as 90s, 30m, 8h or 3d; `syncwatch help` says what there is
-        --for "-2h" is not a length of time such as 90s, 30m, 8h or 3d; `syncwatch help` says what there is
-        silence add needs --reason: why; `syncwatch help` says what there is
-        "run-failed/a" is not the key of an incident, pipeline/check/subject (`make incidents` lists them); `syncwatch help` says what there is
-        incidents has no use for "all"; `syncwatch help` says what there is
-        "party" is not what it is about: launch, incident or all-clear; `syncwatch help` says what there is
-        "a" is not the key of an incident (`make incidents` lists them); `syncwatch help` says what there is
-        "#);
-        let no_check =
-            refusal(&["silence", "add", "--owner", "A", "--reason", "r", "--for", "2h", "--check", "x"]);
-        assert!(no_check.starts_with("there is no check \"x\"; there are api-reachable, "), "{no_check}");
+    fn help_lists_every_command_once_in_its_group() {
+        let NoCommand::Shown(help) = read("--help").unwrap_err() else { panic!("help is an error") };
+        insta::assert_snapshot!(help);
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        let mut commands: Vec<String> =
+            Arguments::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        grouped.sort_unstable();
+        commands.sort_unstable();
+        assert_eq!(grouped, commands);
+        for name in commands {
+            let of_command = read(&format!("{name} --help")).unwrap_err();
+            assert!(
+                matches!(of_command, NoCommand::Shown(help) if help.contains("Usage: syncwatch")),
+                "{name}"
+            );
+        }
+        assert!(matches!(read("").unwrap_err(), NoCommand::Shown(shown) if shown == help));
+        let version = concat!("syncwatch ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(read("--version"), Err(NoCommand::Shown(version.to_owned())));
+    }
+
+    #[test]
+    fn completions_know_every_command() {
+        for shell in [clap_complete::Shell::Bash, clap_complete::Shell::Zsh, clap_complete::Shell::Fish] {
+            let script = completions(shell);
+            let missing = GROUPS.iter().flat_map(|(_, names)| *names).find(|name| !script.contains(**name));
+            assert_eq!(missing, None, "{shell}");
+        }
     }
 
     proptest::proptest! {
         #[test]
-        fn no_words_make_it_panic(words in proptest::collection::vec("(silence|add|--for|--for=|[-=a-z0-9 ]{0,6}|\\PC{0,4})", 0..8)) {
-            let _ = Command::parse(&words);
+        fn no_words_make_it_panic(words in proptest::collection::vec("(silence|add|runs|--for|--for=|[-=a-z0-9 ]{0,6}|\\PC{0,4})", 0..8)) {
+            let _ = Arguments::read(&words);
         }
     }
 }

@@ -4,21 +4,19 @@ use std::fmt;
 
 use reqwest::Url;
 
-/// The path under which the intake answers; it refuses any other (`infra/functions.json`, `webhook-intake`).
-pub const PATH: &str = "/webhooks/census";
-
-/// Why a URL is none to post webhooks to.
+/// Why webhooks cannot be posted to a URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// It is no URL, or not one that Census takes.
+    /// It is not a URL, or not one that Census takes.
     #[error(
-        "{given:?} is no https URL without credentials and query; give the URL of the function webhook-intake, \
-         such as https://abc.lambda-url.us-east-1.on.aws{PATH}"
+        "{given:?} is not an https URL without credentials and query; give the URL of the function webhook-intake, \
+         such as https://abc.lambda-url.us-east-1.on.aws{path}"
     )]
-    NotHttps { given: String },
+    NotHttps { given: String, path: String },
     /// It has another path than the intake's.
-    #[error("the intake answers under {PATH} only; did you mean {meant}?")]
+    #[error("the intake answers under {path} only; did you mean {meant}?")]
     OtherPath {
+        path: String,
         /// The same with the intake's path.
         meant: String,
     },
@@ -29,12 +27,12 @@ pub enum EndpointError {
 pub struct Endpoint(Url);
 
 impl Endpoint {
-    /// Reads a URL: HTTPS, as Census asks for, or HTTP to a lab on this machine.
+    /// Reads a URL with the intake's path: HTTPS, as Census asks for, or HTTP to a lab on this machine.
     ///
     /// # Errors
     /// See [`EndpointError`].
-    pub fn parse(given: &str) -> Result<Self, EndpointError> {
-        let not_https = || EndpointError::NotHttps { given: given.to_owned() };
+    pub fn parse(given: &str, path: &str) -> Result<Self, EndpointError> {
+        let not_https = || EndpointError::NotHttps { given: given.to_owned(), path: path.to_owned() };
         let mut url = Url::parse(given.trim()).map_err(|_| not_https())?;
         let bare = url.username().is_empty()
             && url.password().is_none()
@@ -45,11 +43,11 @@ impl Endpoint {
             return Err(not_https());
         }
         // The lab's AWS has a path of its own before the function's.
-        if url.path() == PATH || loopback && url.path().ends_with(PATH) {
+        if url.path() == path || loopback && url.path().ends_with(path) {
             return Ok(Self(url));
         }
-        url.set_path(PATH);
-        Err(EndpointError::OtherPath { meant: url.to_string() })
+        url.set_path(path);
+        Err(EndpointError::OtherPath { path: path.to_owned(), meant: url.to_string() })
     }
 
     /// Whether a webhook with this endpoint posts to the same place: the intake takes a slash at the end as well.
@@ -68,6 +66,8 @@ impl fmt::Display for Endpoint {
 mod tests {
     use super::*;
 
+    const PATH: &str = "/webhooks/census";
+
     #[test]
     fn only_the_intake_s_own_url_is_taken_and_a_bare_one_is_completed() {
         let taken = [
@@ -76,7 +76,7 @@ mod tests {
             "http://127.0.0.1:4566/_aws/lambda-url/abc/webhooks/census",
         ];
         for url in taken {
-            assert!(Endpoint::parse(url).is_ok(), "{url}");
+            assert!(Endpoint::parse(url, PATH).is_ok(), "{url}");
         }
         let refused = [
             "",
@@ -87,17 +87,18 @@ mod tests {
             "ftp://example.com/webhooks/census",
         ];
         for url in refused {
-            assert!(matches!(Endpoint::parse(url), Err(EndpointError::NotHttps { .. })), "{url}");
+            assert!(matches!(Endpoint::parse(url, PATH), Err(EndpointError::NotHttps { .. })), "{url}");
         }
         for url in ["https://abc.on.aws", "https://abc.on.aws/", "https://abc.on.aws/hook"] {
             let meant = "https://abc.on.aws/webhooks/census".to_owned();
-            assert_eq!(Endpoint::parse(url), Err(EndpointError::OtherPath { meant }), "{url}");
+            let path = PATH.to_owned();
+            assert_eq!(Endpoint::parse(url, PATH), Err(EndpointError::OtherPath { path, meant }), "{url}");
         }
     }
 
     #[test]
     fn the_same_place_is_the_same_however_it_is_written() {
-        let endpoint = Endpoint::parse("https://abc.on.aws/webhooks/census").unwrap();
+        let endpoint = Endpoint::parse("https://abc.on.aws/webhooks/census", PATH).unwrap();
         for same in ["https://ABC.on.aws:443/webhooks/census", "https://abc.on.aws/webhooks/census/"] {
             assert!(endpoint.is(same), "{same}");
         }

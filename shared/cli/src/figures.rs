@@ -4,13 +4,11 @@ use super::Operator;
 use super::error::Error;
 use crate::stakeholders::{Figures, Health, Known};
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::aws::secrets::SecretStore;
 use syncwatch::census;
 use syncwatch::data_checks::object_name;
 use syncwatch::incident::{IncidentKey, State};
 use syncwatch::observation::Run;
 use syncwatch::pipeline::Sync;
-use syncwatch::runtime::env;
 use syncwatch::sql::{self, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
@@ -43,12 +41,13 @@ impl Operator {
 
     async fn health(&self) -> Result<Health, Error> {
         let declared = self.pipeline.snapshot.as_ref().and_then(|snapshot| snapshot.health_view.as_deref());
-        let view = declared.ok_or(Error::NoHealthView)?;
+        let none = || Error::new("pipeline.toml declares no health_view in [snapshot]", "add one");
+        let view = declared.ok_or_else(none)?;
         let warehouse = self.warehouse().await?;
         Ok(health(&warehouse, view).await?)
     }
 
-    async fn open(&self, store: &IncidentStore) -> Known<Vec<syncwatch::incident::Incident>> {
+    pub(super) async fn open(&self, store: &IncidentStore) -> Known<Vec<syncwatch::incident::Incident>> {
         let said = |error| Error::from(error).to_string();
         let (live, unreadable) = store.live_incidents(&self.pipeline.name).await.map_err(said)?;
         match unreadable.into_iter().next() {
@@ -68,14 +67,6 @@ impl Operator {
             });
         }
         last_runs
-    }
-
-    async fn census(&self) -> Result<census::Client, Error> {
-        let secret = self.env.required(env::CENSUS_SECRET).map_err(Error::Settings)?;
-        let token = SecretStore::new(self.clients.secrets.clone()).get(&secret, self.now).await?;
-        let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
-        let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
-        Ok(census::Client::new(self.clients.http.clone(), settings, self.now)?)
     }
 }
 

@@ -1,97 +1,164 @@
-//! Incidents as operators see them, and taking one on.
+//! Incidents as operators see them, and acknowledging one.
 
-use jiff::Timestamp;
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::arguments::Acknowledgement;
 use super::error::Error;
-use super::silences::end_of;
-use super::table::columns;
 use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
+use syncwatch::finding::Severity;
 use syncwatch::incident::{Acknowledged, Decision, Hold, Incident, RestReason, State, acknowledge as decide};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::text::{minute_utc, words};
+use syncwatch::text::{minute_utc, table, words};
 
-/// How often an incident is taken on anew after a function wrote it in between.
+/// How often an acknowledgement is repeated after a function wrote the incident in between.
 const ATTEMPTS: usize = 3;
+const LIST: &str = "`syncwatch incidents` lists what is open";
 
-/// What is live as people read it, worst first.
-pub(super) fn table(pipeline: &str, live: &[Incident], now: Timestamp) -> String {
-    if live.is_empty() {
-        return format!("Nothing is open in {pipeline}.");
+/// What is open, held or watched, worst first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IncidentList {
+    pub pipeline: String,
+    pub incidents: Vec<IncidentLine>,
+}
+
+/// One incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IncidentLine {
+    /// Its key, `pipeline/check/subject`.
+    pub incident: String,
+    pub state: State,
+    /// A notice about it is being sent.
+    pub sending: bool,
+    pub severity: Severity,
+    pub summary: String,
+    /// When it was first found (UTC).
+    pub since: Timestamp,
+    pub open_seconds: i64,
+    /// The silence or cause that suppresses its notices.
+    pub held_by: Option<String>,
+    /// Who acknowledged it, while that lasts.
+    pub acknowledged: Option<Acknowledged>,
+}
+
+impl IncidentList {
+    pub(crate) fn of(pipeline: &str, live: &[Incident], now: Timestamp) -> Self {
+        let mut live: Vec<&Incident> = live.iter().collect();
+        live.sort_by(|a, b| {
+            let worst = |incident: &Incident| (incident.state == State::Open, incident.severity);
+            worst(b).cmp(&worst(a)).then_with(|| a.key.cmp(&b.key))
+        });
+        let incidents = live.into_iter().map(|incident| IncidentLine::of(incident, now)).collect();
+        Self { pipeline: pipeline.to_owned(), incidents }
     }
-    let mut live: Vec<&Incident> = live.iter().collect();
-    live.sort_by(|a, b| {
-        let worst = |incident: &Incident| (incident.state == State::Open, incident.severity);
-        worst(b).cmp(&worst(a)).then_with(|| a.key.cmp(&b.key))
-    });
-    let rows: Vec<[String; 7]> = live.into_iter().map(|incident| row(incident, now)).collect();
-    columns(["incident", "state", "severity", "since", "for", "held by", "acknowledged"], &rows)
 }
 
-fn row(incident: &Incident, now: Timestamp) -> [String; 7] {
-    let held_by = match &incident.hold {
-        None => String::new(),
-        Some(Hold::Silence { id }) => format!("silence {id}"),
-        Some(Hold::Cause { key }) => format!("cause {}", key.check_subject()),
-    };
-    let acknowledged = match &incident.acknowledged {
-        Some(by) if by.until > now => format!("{} until {}", by.by, minute_utc(by.until)),
-        _ => String::new(),
-    };
-    let state = if incident.pending.is_some() {
-        format!("{}, notice on its way", incident.state)
-    } else {
-        incident.state.to_string()
-    };
-    [
-        incident.key.to_string(),
-        state,
-        incident.severity.to_string(),
-        minute_utc(incident.opened_at),
-        words(incident.open_for(now)),
-        held_by,
-        acknowledged,
-    ]
+impl IncidentLine {
+    pub(crate) fn of(incident: &Incident, now: Timestamp) -> Self {
+        Self {
+            incident: incident.key.to_string(),
+            state: incident.state,
+            sending: incident.pending.is_some(),
+            severity: incident.severity,
+            summary: incident.evidence.summary.clone(),
+            since: incident.opened_at,
+            open_seconds: incident.open_for(now).as_secs(),
+            held_by: incident.hold.as_ref().map(|hold| match hold {
+                Hold::Silence { id } => format!("silence {id}"),
+                Hold::Cause { key } => format!("cause {}", key.check_subject()),
+            }),
+            acknowledged: incident.acknowledged.clone().filter(|by| by.until > now),
+        }
+    }
+
+    pub(crate) fn open_for(&self) -> SignedDuration {
+        SignedDuration::from_secs(self.open_seconds)
+    }
+
+    fn row(&self) -> [String; 7] {
+        let sending = if self.sending { ", notice on its way" } else { "" };
+        let acknowledged =
+            self.acknowledged.as_ref().map(|by| format!("{} until {}", by.by, minute_utc(by.until)));
+        [
+            self.incident.clone(),
+            format!("{}{sending}", self.state),
+            self.severity.to_string(),
+            minute_utc(self.since),
+            words(self.open_for()),
+            self.held_by.clone().unwrap_or_default(),
+            acknowledged.unwrap_or_default(),
+        ]
+    }
 }
 
-/// Takes an incident on: no reminders until then, unless it becomes worse.
+impl fmt::Display for IncidentList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.incidents.is_empty() {
+            return write!(f, "No open incidents in {}.", self.pipeline);
+        }
+        let rows: Vec<[String; 7]> = self.incidents.iter().map(IncidentLine::row).collect();
+        let head = ["incident", "state", "severity", "since", "for", "held by", "acknowledged"];
+        f.write_str(&table(head, &rows))
+    }
+}
+
+/// Acknowledges an incident: no reminders until then, unless it becomes worse.
 pub(super) async fn acknowledge(
     wanted: &Acknowledgement,
     pipeline: &Pipeline,
     store: &IncidentStore,
     now: Timestamp,
 ) -> Result<Incident, Error> {
-    let key = wanted.key.clone();
-    if key.pipeline != pipeline.name {
-        return Err(Error::OtherPipeline { key, pipeline: pipeline.name.clone() });
-    }
-    let by = Acknowledged { by: wanted.by.clone(), at: now, until: end_of(wanted.lasts, now)? };
-    let mut stored = store.get(&key).await?;
+    let key = &wanted.key;
+    of_pipeline(key, pipeline)?;
+    let not_open = || Error::new(format!("{key} is not open, so it has no reminders to pause"), LIST);
+    let until = now.saturating_add(wanted.lasts).unwrap_or(now);
+    let by = Acknowledged { by: wanted.by.clone(), at: now, until };
+    let mut stored = store.get(key).await?;
     for _ in 0..ATTEMPTS {
         let Some(known) = stored else { break };
         let (incident, replaces) = match decide(&known, by.clone()) {
-            Decision::Rest(RestReason::BeingSent) => return Err(Error::BeingSent { key }),
-            Decision::Rest(_) => return Err(Error::NotOpen { key }),
+            Decision::Rest(RestReason::BeingSent) => {
+                let what = format!("a notice about {key} is on its way at this moment");
+                return Err(Error::new(what, "run this again in two minutes"));
+            }
+            Decision::Rest(_) => return Err(not_open()),
             Decision::Note { incident, .. } | Decision::Notify { incident, .. } => (*incident, known.version),
         };
         match store.write(&incident, Expected::Version(replaces)).await? {
             WriteOutcome::Written => return Ok(incident),
-            WriteOutcome::Lost(None) => return Err(Error::NotOpen { key }),
+            WriteOutcome::Lost(None) => return Err(not_open()),
             WriteOutcome::Lost(Some(current)) => stored = Some(current),
         }
     }
     // Either there never was one, or others were quicker each time.
-    match store.get(&key).await? {
-        Some(open) if open.state == State::Open => Err(Error::Overtaken { key }),
-        _ => Err(Error::NotOpen { key }),
+    match store.get(key).await? {
+        Some(open) if open.state == State::Open => {
+            Err(Error::new(format!("functions kept changing {key} meanwhile"), "run this again"))
+        }
+        _ => Err(not_open()),
     }
 }
 
-/// What is said of an incident that was taken on.
+/// Refuses an incident of another pipeline.
+pub(super) fn of_pipeline(key: &syncwatch::incident::IncidentKey, pipeline: &Pipeline) -> Result<(), Error> {
+    if key.pipeline == pipeline.name {
+        return Ok(());
+    }
+    let what = format!("{key} does not belong to this pipeline, which is {}", pipeline.name);
+    Err(Error::new(what, "give that pipeline's file: --pipeline FILE"))
+}
+
+/// The answer to an acknowledgement.
 pub(super) fn acknowledged(incident: &Incident) -> String {
     let Some(Acknowledged { by, until, .. }) = &incident.acknowledged else { return String::new() };
     format!(
-        "{by} has taken {} on: no reminders until {}, unless it becomes worse. PagerDuty does not hear of it: acknowledge its alert there.",
+        "{} acknowledged by {by} until {}. Reminders are paused; a worse severity still alerts. PagerDuty does not know: \
+         acknowledge its alert there.",
         incident.key,
         minute_utc(*until)
     )

@@ -1,48 +1,68 @@
-//! The operator's command line. `make help` lists the targets that run it.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a command line speaks on its standard streams"
-)]
+//! The `syncwatch` command.
 
-use std::path::Path;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use syncwatch::runtime::{Env, clock};
-use syncwatch_cli::arguments::USAGE;
-use syncwatch_cli::runbook;
-use syncwatch_cli::{Command, Error, Operator, Outcome, read_pipeline};
+use syncwatch_cli::arguments::{Arguments, NoCommand};
+use syncwatch_cli::{Outcome, progress, run};
+
+/// Clears the line of progress.
+const CLEAR: &str = "\r\x1b[2K";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let command = match Command::parse(&words) {
-        Ok(command) => command,
-        Err(error) => {
-            eprintln!("syncwatch: {error}");
-            return ExitCode::from(2);
+    match Arguments::read(&words) {
+        Ok(arguments) => carry_out(&arguments).await,
+        Err(NoCommand::Shown(text)) => {
+            print(text.trim_end());
+            ExitCode::SUCCESS
+        }
+        Err(NoCommand::Usage(error)) => {
+            complain(&error.lines());
+            ExitCode::from(2)
+        }
+    }
+}
+
+async fn carry_out(arguments: &Arguments) -> ExitCode {
+    let is_terminal = io::stderr().is_terminal();
+    let mut is_shown = false;
+    let mut tell = |line: &str| {
+        if !arguments.json {
+            print(line);
         }
     };
-    match carry_out(&command).await {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::ToDo) => ExitCode::FAILURE,
+    let work = run(arguments, Env::process(), clock::now(), &mut tell);
+    let answer = progress::shown(work, &mut |waited| {
+        if is_terminal {
+            is_shown = true;
+            let _ = write!(io::stderr(), "{CLEAR}{}", progress::line(&arguments.command, waited));
+        }
+    })
+    .await;
+    if is_shown {
+        let _ = write!(io::stderr(), "{CLEAR}");
+    }
+    match answer {
+        Ok(answer) => {
+            let is_json = arguments.json;
+            print(&if is_json { format!("{:#}", answer.json) } else { answer.text });
+            ExitCode::from(u8::from(answer.outcome == Outcome::ToDo))
+        }
         Err(error) => {
-            eprintln!("syncwatch: {error}");
+            complain(&error.lines());
             ExitCode::FAILURE
         }
     }
 }
 
-async fn carry_out(command: &Command) -> Result<Outcome, Error> {
-    match command {
-        Command::Help => println!("{USAGE}"),
-        Command::CheckConfig { path } => print!("{}", read_pipeline(Path::new(path))?),
-        Command::Explain { finding: Some(finding) } => print!("{}", runbook::explain(finding)?),
-        Command::Explain { finding: None } => println!("{}", runbook::contents()),
-        command => {
-            let operator = Operator::connect(Env::process(), clock::now()).await?;
-            return operator.carry_out(command, &mut |line| println!("{line}")).await;
-        }
-    }
-    Ok(Outcome::Done)
+/// A reader that has seen enough, such as `head`, is not a failure.
+fn print(line: &str) {
+    let _ = writeln!(io::stdout(), "{line}");
+}
+
+fn complain(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

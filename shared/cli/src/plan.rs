@@ -70,15 +70,15 @@ pub enum Refusal {
     /// The webhook exists and our secret is empty.
     #[error(
         "webhook {id} posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and \
-         cannot show it again. Put it into our secret if you have it, or run this with --rotate (make webhook-register \
-         ROTATE=1), which makes a second webhook and then deletes this one"
+         cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook \
+         and then deletes this one"
     )]
     SecretLost { id: u64 },
     /// Several webhooks post to our endpoint.
     #[error(
-        "webhooks {} all post to this endpoint, each with a secret of its own, so every event comes several times and all \
-         but two of them at the most are refused. Run this with --rotate (make webhook-register ROTATE=1), which makes one \
-         in the place of all of them",
+        "webhooks {} all post to this endpoint, each with its own secret, so every event comes several times and all \
+         but at most two of them are refused. Run this with --rotate, which creates one that \
+         replaces all of them",
         listed(ids)
     )]
     Several { ids: Vec<u64> },
@@ -160,7 +160,7 @@ impl fmt::Display for Elsewhere {
         let Webhook { id, name, endpoint, .. } = &self.0;
         write!(
             f,
-            "Note: webhook {id} ({}) posts to {}. Delete it in Census if that is no intake of yours any more.",
+            "Note: webhook {id} ({}) posts to {}. Delete it in Census if that is not your intake any more.",
             name.as_deref().unwrap_or("without a name"),
             endpoint.as_deref().unwrap_or("nowhere that Census shows")
         )
@@ -230,8 +230,8 @@ mod tests {
         Plan: webhook 7 posts to this endpoint, and we have a secret, but it does not get sync.alert.raised, sync.alert.resolved: subscribe it to them.
         Plan: a new secret is asked for, so make a second webhook, store its secret, then delete 7, 8.
         "#);
-        insta::assert_snapshot!(Refusal::Several { ids: vec![7, 8] }, @r#"webhooks 7, 8 all post to this endpoint, each with a secret of its own, so every event comes several times and all but two of them at the most are refused. Run this with --rotate (make webhook-register ROTATE=1), which makes one in the place of all of them"#);
-        insta::assert_snapshot!(Refusal::SecretLost { id: 7 }, @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate (make webhook-register ROTATE=1), which makes a second webhook and then deletes this one"#);
-        insta::assert_snapshot!(Elsewhere(webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is no intake of yours any more."#);
+        insta::assert_snapshot!(Refusal::Several { ids: vec![7, 8] }, @r#"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event comes several times and all but at most two of them are refused. Run this with --rotate, which creates one that replaces all of them"#);
+        insta::assert_snapshot!(Refusal::SecretLost { id: 7 }, @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook and then deletes this one"#);
+        insta::assert_snapshot!(Elsewhere(webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is not your intake any more."#);
     }
 }

@@ -1,7 +1,7 @@
-//! The webhook at Census and its secret at ours, looked at and put right.
+//! The webhook at Census and its stored secret, compared and corrected.
 //!
-//! The order is look, make, store, delete. Our secret is read before anything is made, so that one that does not exist or
-//! may not be reached is told while nothing has been done yet. What cannot be finished is undone, or said.
+//! The order is look, create, store, delete. Our secret is read before anything is created, so that a missing or denied one
+//! is reported before any change. A step that cannot be finished is undone, or reported.
 
 use std::fmt;
 
@@ -57,7 +57,10 @@ impl Registration {
                 wanted.events.extend(missing.iter().map(|event| (*event).to_owned()));
                 let missing = self.census.update_webhook(&wanted).await?.missing_events();
                 if !missing.is_empty() {
-                    return Err(Error::EventsLeft { id: webhook.id, missing });
+                    let (id, missing) = (webhook.id, missing.join(", "));
+                    let what =
+                        format!("Census took the update of webhook {id}, but still does not send {missing}");
+                    return Err(Error::new(what, "run this with --rotate"));
                 }
                 Ok(Done::Subscribed { id: webhook.id })
             }
@@ -65,7 +68,14 @@ impl Registration {
                 let id = self.create(old).await?;
                 for old in old {
                     if let Err(why) = self.census.delete_webhook(*old).await {
-                        return Err(Error::OldLeft { new: id, old: *old, url: self.url_of(*old), why });
+                        return Err(Error::new(
+                            format!(
+                                "the new webhook {id} is created and its secret stored, but the old webhook {old} could not \
+                                 be deleted ({why}). Until then every event comes twice, which is harmless as long as its \
+                                 secret is the previous one"
+                            ),
+                            self.deletion_of(*old),
+                        ));
                     }
                 }
                 Ok(Done::Replaced { id, old: old.clone(), secret_name })
@@ -88,7 +98,10 @@ impl Registration {
         let CreatedWebhook { id, secret } = match self.census.create_webhook(&wanted).await {
             Ok(created) => created,
             Err(error) if may_have_been_taken(&error) => {
-                return Err(Error::AnswerLost { why: error, new: self.new_beside(before).await });
+                let (found, hint) = lost(self.new_beside(before).await.as_deref());
+                let what =
+                    format!("Census's answer to the new webhook was lost or unreadable ({error}). {found}");
+                return Err(Error::new(what, hint));
             }
             Err(error) => return Err(error.into()),
         };
@@ -99,8 +112,22 @@ impl Registration {
             return Ok(id);
         }
         match self.census.delete_webhook(id).await {
-            Ok(()) => Err(Error::NotStored { id, why }),
-            Err(undo) => Err(Error::NotUndone { id, url: self.url_of(id), why, undo: Box::new(undo) }),
+            Ok(()) => Err(Error::new(
+                format!(
+                    "the secret of the new webhook {id} could not be stored ({}). The webhook is deleted again, so nothing \
+                     has changed",
+                    Error::from(why)
+                ),
+                "fix that, and run this again",
+            )),
+            Err(undo) => Err(Error::new(
+                format!(
+                    "the secret of the new webhook {id} could not be stored ({}), nor could the webhook be deleted again \
+                     ({undo}). Its deliveries are refused as long as it exists, because its secret is lost",
+                    Error::from(why)
+                ),
+                format!("fix that, then {}", self.deletion_of(id)),
+            )),
         }
     }
 
@@ -129,8 +156,30 @@ impl Registration {
         webhook.endpoint.as_deref().is_some_and(|endpoint| self.endpoint.is(endpoint))
     }
 
-    fn url_of(&self, id: u64) -> String {
-        self.census.url_of_webhook(id)
+    fn deletion_of(&self, id: u64) -> String {
+        let url = self.census.url_of_webhook(id);
+        format!("delete it: `curl -X DELETE -H \"Authorization: Bearer $CENSUS_TOKEN\" {url}`")
+    }
+}
+
+/// What became of a webhook whose creation Census did not confirm, and what to do. `new` are those that were not there
+/// before; none if they could not be listed.
+fn lost(new: Option<&[u64]>) -> (String, &'static str) {
+    match new {
+        Some([]) => ("It was not created: this endpoint has no new webhook".to_owned(), "run this again"),
+        Some(new) => {
+            let ids: Vec<String> = new.iter().map(ToString::to_string).collect();
+            let found = format!(
+                "This endpoint has a new one all the same ({}), and its secret is lost",
+                ids.join(", ")
+            );
+            (found, "run this with --rotate")
+        }
+        None => (
+            "Whether it was created is unknown".to_owned(),
+            "once Census answers, run this with --check; the secret of a webhook that was not there before is lost, so \
+             then run it with --rotate",
+        ),
     }
 }
 
@@ -156,7 +205,7 @@ fn may_have_been_taken(error: &census::Error) -> bool {
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Kept => f.write_str("All is well; nothing was changed."),
+            Self::Kept => f.write_str("Nothing to do; nothing was changed."),
             Self::Created { id, secret_name } => {
                 write!(f, "Done: webhook {id} is made, and its secret is in {secret_name}.")
             }

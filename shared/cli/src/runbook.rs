@@ -5,9 +5,12 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use syncwatch::classify::ErrorClass;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
+
+use crate::error::Error;
 
 /// The whole runbook.
 pub const TEXT: &str = include_str!("../../../infra/runbook/OPERATIONS_RUNBOOK.md");
@@ -73,73 +76,98 @@ pub fn anchor(heading: &str) -> String {
     kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// A name that the runbook does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownFinding {
-    pub asked: String,
-    /// Names that are like it, the nearest first.
-    pub near: Vec<String>,
+/// A section of the runbook, for a terminal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explanation {
+    pub name: String,
+    pub title: String,
+    /// The incident that was asked about.
+    pub incident: Option<IncidentKey>,
+    pub cause: String,
+    pub evidence: Option<String>,
+    pub steps: String,
+    /// The scenarios that it is seen in.
+    pub scenarios: Vec<Scenario>,
 }
 
-impl fmt::Display for UnknownFinding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { asked, near } = self;
-        write!(f, "the runbook has nothing on {asked:?}")?;
-        if !near.is_empty() {
-            write!(f, " (near: {})", near.join(", "))?;
-        }
-        f.write_str("; `make explain` lists all that there is")
-    }
+/// A section on what may go wrong as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    pub title: String,
 }
 
-impl std::error::Error for UnknownFinding {}
-
-/// The section of a finding, for a terminal. `asked` is a check's id, an incident's key (`pipeline/check/subject`), a
-/// class of error, or the anchor of any other section.
+/// The section of a finding. `asked` is a check's id, an incident's key (`pipeline/check/subject`), a class of error, or
+/// the anchor of any other section.
 ///
 /// # Errors
 /// There is no such section; names those that are near.
-pub fn explain(asked: &str) -> Result<String, UnknownFinding> {
+pub fn explain(asked: &str) -> Result<Explanation, Error> {
     let asked = asked.trim();
     let of_incident = asked.split('/').nth(1).filter(|_| asked.split('/').count() >= 3);
     let name = match of_incident {
-        // Of the silences there is a section, and of each a notice; its key is no incident's.
+        // Of the silences there is a section, and of each a notice; its key is not an incident's.
         Some("silence") => "silences".to_owned(),
         Some(check) => check.to_owned(),
         None => asked.to_lowercase(),
     };
     let sections = sections(TEXT);
     let Some(section) = sections.iter().find(|section| section.anchor == name) else {
-        return Err(UnknownFinding { asked: asked.to_owned(), near: near(&name, &sections) });
+        let near = match near(&name, &sections) {
+            near if near.is_empty() => String::new(),
+            near => format!("did you mean {}? ", near.join(", ")),
+        };
+        let what = format!("the runbook has no section `{asked}`");
+        return Err(Error::new(what, format!("{near}`syncwatch explain` lists all names")));
     };
-    let mut said = render(section, IncidentKey::parse(asked).as_ref());
     let seen_in = |scenario: &&Section<'_>| {
         scenario.chapter == SCENARIOS && scenario.cause.contains(&format!("](#{})", section.anchor))
     };
-    let scenarios: Vec<String> = sections
-        .iter()
-        .filter(seen_in)
-        .map(|scenario| format!("{}: make explain FINDING={}\n", scenario.heading, scenario.anchor))
-        .collect();
-    said.push('\n');
-    if !scenarios.is_empty() {
-        said.push_str(&format!("\n{}", scenarios.concat()));
-    }
-    Ok(said)
+    let scenario = |scenario: &Section<'_>| Scenario {
+        name: scenario.anchor.clone(),
+        title: scenario.heading.to_owned(),
+    };
+    Ok(Explanation {
+        scenarios: sections.iter().filter(seen_in).map(scenario).collect(),
+        ..explanation(section, IncidentKey::parse(asked))
+    })
 }
 
-/// All names that can be asked for, by chapter.
-pub fn contents() -> String {
-    let mut said = String::from("make explain FINDING=... takes an incident's key, or one of these:");
-    let mut chapter = "";
+/// The names that can be asked for, by chapter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contents {
+    pub chapters: Vec<Chapter>,
+}
+
+/// A chapter with the names of its sections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chapter {
+    pub title: String,
+    pub names: Vec<String>,
+}
+
+/// All names that can be asked for.
+pub fn contents() -> Contents {
+    let mut chapters: Vec<Chapter> = Vec::new();
     for section in sections(TEXT) {
-        if section.chapter != chapter {
-            chapter = section.chapter;
-            said.push_str(&format!("\n\n{chapter}\n"));
+        match chapters.last_mut() {
+            Some(chapter) if chapter.title == section.chapter => chapter.names.push(section.anchor),
+            _ => chapters.push(Chapter { title: section.chapter.to_owned(), names: vec![section.anchor] }),
         }
-        said.push_str(&format!("  {}", section.anchor));
     }
-    said
+    Contents { chapters }
+}
+
+impl fmt::Display for Contents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("`syncwatch explain NAME` takes an incident's key, or one of these:")?;
+        let mut chapters = self.chapters.iter();
+        chapters.try_for_each(|chapter| write!(f, "\n\n{}\n  {}", chapter.title, chapter.names.join("  ")))
+    }
 }
 
 fn near(name: &str, sections: &[Section<'_>]) -> Vec<String> {
@@ -154,24 +182,42 @@ fn near(name: &str, sections: &[Section<'_>]) -> Vec<String> {
     likely.into_iter().take(NEAR).map(|(_, name)| name.to_owned()).collect()
 }
 
-fn render(section: &Section<'_>, incident: Option<&IncidentKey>) -> String {
+fn explanation(section: &Section<'_>, incident: Option<IncidentKey>) -> Explanation {
     let Section { anchor, heading, chapter, cause, evidence, steps } = section;
     let title = match (Check::from_id(anchor), ErrorClass::from_id(anchor)) {
         (Some(check), _) => format!("{anchor} (check: {})", check.title()),
         (None, Some(class)) => format!("{anchor} (class of error: {})", class.title()),
         (None, None) => format!("{heading} ({chapter})"),
     };
-    let mut said = vec![title];
-    if let Some(IncidentKey { pipeline, subject, .. }) = incident {
-        said.push(format!("Of {subject} in the pipeline {pipeline}."));
+    Explanation {
+        name: anchor.clone(),
+        title,
+        incident,
+        cause: plain(cause),
+        evidence: evidence.map(plain),
+        steps: plain(steps),
+        scenarios: Vec::new(),
     }
-    let parts = [("CAUSE", Some(*cause)), ("EVIDENCE TO GATHER", *evidence), ("STEPS", Some(*steps))];
-    for (name, text) in parts {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            said.push(format!("{name}\n{}", plain(text)));
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.title)?;
+        if let Some(IncidentKey { pipeline, subject, .. }) = &self.incident {
+            write!(f, "\n\nOf {subject} in the pipeline {pipeline}.")?;
         }
+        let evidence = self.evidence.as_deref().unwrap_or_default();
+        let parts =
+            [("CAUSE", self.cause.as_str()), ("EVIDENCE TO GATHER", evidence), ("STEPS", &self.steps)];
+        for (name, text) in parts.into_iter().filter(|(_, text)| !text.is_empty()) {
+            write!(f, "\n\n{name}\n{text}")?;
+        }
+        if !self.scenarios.is_empty() {
+            f.write_str("\n")?;
+        }
+        let mut scenarios = self.scenarios.iter();
+        scenarios.try_for_each(|Scenario { name, title }| write!(f, "\n{title}: syncwatch explain {name}"))
     }
-    said.join("\n\n")
 }
 
 /// Markdown without its links, which a terminal cannot follow: their anchors are names to ask for.
@@ -203,7 +249,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_section_is_taken_apart_into_cause_evidence_and_steps() {
+    fn section_is_split_into_cause_evidence_and_steps() {
         let text = "# Book\n\n## Part\n\nHello.\n\n### Its name, one\n\nA cause.\n\nEvidence: look\nhere.\n\n1. Do.\n2. Go.\n\n### two\n\nOnly words.\n## Other\n### three";
         let read = sections(text);
         let parts: Vec<_> =
@@ -220,10 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn every_check_and_class_is_explained_with_cause_evidence_and_steps() {
+    fn every_check_and_class_has_cause_evidence_and_steps() {
         let checks = Check::ALL.iter().map(|check| check.id());
         for name in checks.chain(ErrorClass::ALL.iter().map(|class| class.id())) {
-            let said = explain(name).unwrap();
+            let said = explain(name).unwrap().to_string();
             assert!(said.starts_with(&format!("{name} (")), "{said}");
             for part in ["\n\nCAUSE\n", "\n\nEVIDENCE TO GATHER\n", "\n\nSTEPS\n1. "] {
                 assert!(said.contains(part), "{name} has no {}: {said}", part.trim());
@@ -233,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_class_is_explained_by_the_cause_that_notices_tell() {
+    fn class_section_has_the_cause_of_notices() {
         for class in ErrorClass::ALL {
             let sections = sections(TEXT);
             let section = sections.iter().find(|section| section.anchor == class.id()).unwrap();
@@ -242,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_incident_is_explained_by_its_check_and_other_notices_by_their_sections() {
+    fn incident_is_explained_by_its_check() {
         let said = explain(" properties/clock-skew/census ").unwrap();
         insta::assert_snapshot!(said, @"
         clock-skew (check: clock of Census)
@@ -260,30 +306,30 @@ mod tests {
         1. If it is Census's, tell their support.
         2. Lambda's own clock has never been the cause as far as we know.
 
-        Syncwatch itself is ill: make explain FINDING=syncwatch-itself-is-ill
+        Syncwatch itself is ill: syncwatch explain syncwatch-itself-is-ill
         ");
-        assert!(explain("properties/silence/ada-1").unwrap().starts_with("silences ("));
-        assert!(explain("properties/alert-test/20261124T120000Z").unwrap().starts_with("alert-test ("));
-        assert!(explain("Duplicates").unwrap().starts_with("duplicates (check"));
-        assert!(explain("a-sync-fails").unwrap().starts_with("A sync fails (Scenarios)"));
+        assert!(explain("properties/silence/ada-1").unwrap().title.starts_with("silences ("));
+        assert!(explain("properties/alert-test/20261124T120000Z").unwrap().title.starts_with("alert-test ("));
+        assert!(explain("Duplicates").unwrap().title.starts_with("duplicates (check"));
+        assert!(explain("a-sync-fails").unwrap().title.starts_with("A sync fails (Scenarios)"));
     }
 
     #[test]
-    fn an_unknown_name_gets_the_near_ones() {
+    fn unknown_name_lists_near_ones() {
         let refused = |name| explain(name).unwrap_err().to_string();
         let said = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
-        insta::assert_snapshot!(said.join("\n"), @r#"
-        the runbook has nothing on "run-fialed" (near: run-failed, runs-skipped, run-due, runtime, source-query-failed); `make explain` lists all that there is
-        the runbook has nothing on "dupes" (near: duplicates); `make explain` lists all that there is
-        the runbook has nothing on "properties/run_due/a" (near: run-due, runtime, run-stuck, run-failed); `make explain` lists all that there is
-        the runbook has nothing on "???"; `make explain` lists all that there is
-        the runbook has nothing on ""; `make explain` lists all that there is
-        "#);
+        insta::assert_snapshot!(said.join("\n"), @r"
+        the runbook has no section `run-fialed`; did you mean run-failed, runs-skipped, run-due, runtime, source-query-failed? `syncwatch explain` lists all names
+        the runbook has no section `dupes`; did you mean duplicates? `syncwatch explain` lists all names
+        the runbook has no section `properties/run_due/a`; did you mean run-due, runtime, run-stuck, run-failed? `syncwatch explain` lists all names
+        the runbook has no section `???`; `syncwatch explain` lists all names
+        the runbook has no section ``; `syncwatch explain` lists all names
+        ");
     }
 
     #[test]
     fn all_names_are_listed() {
-        let said = contents();
+        let said = contents().to_string();
         for section in sections(TEXT) {
             assert!(said.contains(&format!("  {}", section.anchor)), "{}", section.anchor);
         }
@@ -293,7 +339,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "([#\\[\\]()a-z1. \n]|## |\n### |\n1\\. |Evidence: |\\PC){0,60}") {
             for section in sections(&text) {
-                let _ = render(&section, None);
+                let _ = explanation(&section, None).to_string();
             }
             let _ = explain(&text);
         }

@@ -1,20 +1,102 @@
 //! Silences at run time: asked for, listed, ended early.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::arguments::NewSilence;
 use super::error::Error;
-use super::table::columns;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::finding::{CENSUS, SYNCWATCH};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::silence::{LONGEST, Scope, Silence, Tally};
-use syncwatch::text::{minute_utc, words};
+use syncwatch::silence::{Scope, Silence, Tally};
+use syncwatch::text::{minute_utc, table, words};
 
 /// The longest part of an owner's name in the id of a silence.
 const SLUG_CHARS: usize = 24;
+
+/// Silences, the one that lasts longest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceList {
+    /// When they were listed (UTC).
+    pub at: Timestamp,
+    pub silences: Vec<SilenceLine>,
+    /// How many expired ones of the last 90 days are left out.
+    pub expired_hidden: usize,
+}
+
+/// One silence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SilenceLine {
+    pub id: String,
+    pub owner: String,
+    pub reason: String,
+    pub scope: Scope,
+    pub from: Timestamp,
+    pub until: Timestamp,
+    /// pipeline.toml declares it.
+    pub declared: bool,
+    /// How many notices it suppressed.
+    pub suppressed: u64,
+    /// The incidents that they were about, as `check/subject`.
+    pub incidents: Vec<String>,
+}
+
+impl SilenceList {
+    /// Those that are active, and with `all` those that expired.
+    pub(crate) fn of(listed: &[Tally], all: bool, at: Timestamp) -> Self {
+        let (expired, active): (Vec<&Tally>, Vec<&Tally>) =
+            listed.iter().partition(|tally| tally.silence.is_over(at));
+        let shown = active.into_iter().chain(expired.iter().copied().filter(|_| all));
+        Self {
+            at,
+            silences: shown.map(SilenceLine::of).collect(),
+            expired_hidden: if all { 0 } else { expired.len() },
+        }
+    }
+}
+
+impl SilenceLine {
+    pub(crate) fn of(tally: &Tally) -> Self {
+        let Silence { id, owner, reason, scope, from, until, declared } = tally.silence.clone();
+        let (suppressed, incidents) = (tally.held_back, tally.incidents.clone());
+        Self { id, owner, reason, scope, from, until, declared, suppressed, incidents }
+    }
+
+    fn row(&self, at: Timestamp) -> [String; 7] {
+        let declared = if self.declared { " (pipeline.toml)" } else { "" };
+        let left = self.until.duration_since(at);
+        [
+            format!("{}{declared}", self.id),
+            self.scope.to_string(),
+            minute_utc(self.until),
+            if left.is_positive() { words(left) } else { "expired".to_owned() },
+            self.suppressed.to_string(),
+            self.owner.clone(),
+            self.reason.clone(),
+        ]
+    }
+}
+
+impl fmt::Display for SilenceList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.silences.is_empty() {
+            f.write_str("No active silences.")?;
+        } else {
+            let rows: Vec<[String; 7]> = self.silences.iter().map(|silence| silence.row(self.at)).collect();
+            let head = ["silence", "covers", "until", "left", "suppressed", "owner", "reason"];
+            f.write_str(&table(head, &rows))?;
+        }
+        match self.expired_hidden {
+            0 => Ok(()),
+            hidden => write!(f, "\n{hidden} expired in the last 90 days: syncwatch silence list --all"),
+        }
+    }
+}
 
 /// Stores a silence from now on.
 pub(super) async fn add(
@@ -24,12 +106,12 @@ pub(super) async fn add(
     now: Timestamp,
 ) -> Result<Silence, Error> {
     if let Some(subject) = wanted.subjects.iter().find(|subject| !pipeline.has_subject(subject)) {
-        let syncs = pipeline.syncs.iter().map(|sync| sync.key.clone());
-        let known = syncs.chain([CENSUS.to_owned(), SYNCWATCH.to_owned()]).collect();
-        return Err(Error::UnknownSubject { subject: subject.clone(), known });
+        let syncs = pipeline.syncs.iter().map(|sync| sync.key.as_str());
+        let known: Vec<&str> = syncs.chain([CENSUS, SYNCWATCH]).collect();
+        let what = format!("pipeline.toml has no subject `{subject}`");
+        return Err(Error::new(what, format!("use one of {}", known.join(", "))));
     }
-    let until = end_of(wanted.lasts, now)?;
-    // One that cannot be read keeps nobody from asking for another; `list` tells of it.
+    // One that cannot be read keeps nobody from asking for another; `list` reports it.
     let (stored, _unreadable) = store.silences(&pipeline.name).await?;
     let known = stored.into_iter().map(|tally| tally.silence.id);
     let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
@@ -39,18 +121,18 @@ pub(super) async fn add(
         reason: wanted.reason.clone(),
         scope: Scope { checks: wanted.checks.clone(), subjects: wanted.subjects.clone() },
         from: now,
-        until,
+        until: now.saturating_add(wanted.lasts).unwrap_or(now),
         declared: false,
     };
     store.put_silence(&pipeline.name, &silence).await?;
     Ok(silence)
 }
 
-/// What is said of a silence that was stored.
+/// The answer to a silence that was stored.
 pub(super) fn added(silence: &Silence, now: Timestamp) -> String {
     format!(
-        "Silence {}: {} is held back until {} ({}). What it held back is told when it ends.\n\
-         To end it early: make silence ARGS='end {}'",
+        "Silence {}: {} is suppressed until {} ({}). When it ends, you get the number of suppressed notices.\n\
+         To end it early: syncwatch silence end {}",
         silence.id,
         silence.scope,
         minute_utc(silence.until),
@@ -59,7 +141,7 @@ pub(super) fn added(silence: &Silence, now: Timestamp) -> String {
     )
 }
 
-/// Every silence that is stored, and those of the pipeline file that hold now.
+/// Every silence that is stored, and those of the pipeline file that are active now.
 pub(super) async fn list(
     pipeline: &Pipeline,
     store: &IncidentStore,
@@ -70,55 +152,26 @@ pub(super) async fn list(
         return Err(unreadable.into());
     }
     let mut listed = stored;
-    // Of those of the file, one that has held something back is stored as well; whether it holds is for the file to say.
+    // One of the file that suppressed something is stored as well; whether it is active, the file says.
     for tally in listed.iter_mut().filter(|tally| tally.silence.declared) {
         tally.silence.until = tally.silence.until.min(now);
     }
     for silence in pipeline.silences.iter().filter_map(|declared| declared.active_at(now)) {
         match listed.iter_mut().find(|tally| tally.silence.id == silence.id) {
             Some(tally) => tally.silence = silence,
-            None => listed.push(Tally { silence, held_back: 0, incidents: Vec::new(), told: 0, tellings: 0 }),
+            None => listed.push(unused(silence)),
         }
     }
     listed.sort_by_key(|tally| std::cmp::Reverse(tally.silence.until));
     Ok(listed)
 }
 
-/// The list as people read it; with those that are over, if `all`.
-pub(super) fn table(listed: &[Tally], all: bool, now: Timestamp) -> String {
-    let (over, live): (Vec<&Tally>, Vec<&Tally>) =
-        listed.iter().partition(|tally| tally.silence.is_over(now));
-    let shown: Vec<&Tally> = live.iter().chain(over.iter().filter(|_| all)).copied().collect();
-    let hidden = if all { 0 } else { over.len() };
-    let hint = if hidden == 0 {
-        String::new()
-    } else {
-        format!("\n{hidden} more of the last 90 days are over: make silence ARGS='list --all'")
-    };
-    if shown.is_empty() {
-        return format!("No silence holds.{hint}");
-    }
-    let rows: Vec<[String; 7]> = shown.iter().map(|tally| row(tally, now)).collect();
-    columns(["silence", "covers", "until", "left", "held back", "owner", "reason"], &rows) + &hint
+/// A silence that has suppressed nothing yet.
+pub(super) fn unused(silence: Silence) -> Tally {
+    Tally { silence, held_back: 0, incidents: Vec::new(), told: 0, tellings: 0 }
 }
 
-fn row(tally: &Tally, now: Timestamp) -> [String; 7] {
-    let Tally { silence, held_back, .. } = tally;
-    let left =
-        if silence.is_over(now) { "over".to_owned() } else { words(silence.until.duration_since(now)) };
-    let declared = if silence.declared { " (pipeline.toml)" } else { "" };
-    [
-        format!("{}{declared}", silence.id),
-        silence.scope.to_string(),
-        minute_utc(silence.until),
-        left,
-        held_back.to_string(),
-        silence.owner.clone(),
-        silence.reason.clone(),
-    ]
-}
-
-/// Ends a silence at this moment; answers with it, and what it held back.
+/// Ends a silence at this moment; answers with it, and what it suppressed.
 pub(super) async fn end(
     id: &str,
     pipeline: &Pipeline,
@@ -126,43 +179,35 @@ pub(super) async fn end(
     now: Timestamp,
 ) -> Result<Tally, Error> {
     if is_declared(pipeline, id) {
-        // A function would go on to hold by the file, whatever is stored.
-        return Err(Error::SilenceDeclared { id: id.to_owned() });
+        // A function would go on by the file, whatever is stored.
+        let what = format!("silence {id} is declared in infra/pipeline.toml");
+        return Err(Error::new(what, "remove it there, and deploy"));
     }
     let (stored, _unreadable) = store.silences(&pipeline.name).await?;
     let Some(mut tally) = stored.into_iter().find(|tally| tally.silence.id == id) else {
-        return Err(Error::NoSilence { id: id.to_owned() });
+        return Err(Error::new(format!("unknown silence `{id}`"), "`syncwatch silence list` lists them"));
     };
     if tally.silence.is_over(now) {
-        return Err(Error::SilenceOver { id: id.to_owned(), until: minute_utc(tally.silence.until) });
+        let until = minute_utc(tally.silence.until);
+        return Err(Error::plain(format!("silence {id} already expired at {until}")));
     }
     tally.silence.until = now;
     store.put_silence(&pipeline.name, &tally.silence).await?;
     Ok(tally)
 }
 
-/// What is said of a silence that was ended.
+/// The answer to a silence that was ended.
 pub(super) fn ended(tally: &Tally) -> String {
-    let Tally { silence, held_back, incidents, .. } = tally;
-    let what = match (held_back, incidents.len()) {
-        (0, _) => "It held nothing back.".to_owned(),
-        (1, _) => "It held 1 notice back, which the next round tells.".to_owned(),
-        (notices, 1) => {
-            format!("It held {notices} notices of 1 incident back, which the next round tells.")
-        }
-        (notices, incidents) => {
-            format!("It held {notices} notices of {incidents} incidents back, which the next round tells.")
-        }
+    let counted = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let suppressed = match tally.held_back {
+        0 => "It suppressed nothing.".to_owned(),
+        notices => format!(
+            "It suppressed {} of {}, which the next round sends.",
+            counted(notices, "notice"),
+            counted(tally.incidents.len().try_into().unwrap_or_default(), "incident")
+        ),
     };
-    format!("Silence {} is over. {what}", silence.id)
-}
-
-/// When something ends that lasts so long from now on.
-pub(super) fn end_of(lasts: SignedDuration, now: Timestamp) -> Result<Timestamp, Error> {
-    if lasts <= SignedDuration::ZERO || lasts > LONGEST {
-        return Err(Error::TooLong);
-    }
-    now.checked_add(lasts).map_err(|_| Error::TooLong)
+    format!("Silence {} ended. {suppressed}", tally.silence.id)
 }
 
 /// Whether the id is that of a silence of the pipeline file, or of one stretch of it.
@@ -196,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_says_who_and_when_and_is_nobody_else_s() {
+    fn silence_id_names_owner_and_time_and_is_unique() {
         let mut taken = BTreeSet::new();
         for expected in ["ada-20261124T1000Z", "ada-20261124T1000Z-2", "ada-20261124T1000Z-3"] {
             let id = new_id("Ada", now(), &taken);
@@ -209,14 +254,5 @@ mod tests {
             slugs.map(slug),
             ["ada-lovelace-ada-example", "rztin", "silence", "silence", "a-b", "revenue-operations-of-em"]
         );
-    }
-
-    #[test]
-    fn quiet_has_an_end_within_a_month() {
-        assert_eq!(end_of(LONGEST, now()).unwrap(), now() + LONGEST);
-        let second = SignedDuration::from_secs(1);
-        for lasts in [SignedDuration::ZERO, -second, LONGEST + second, SignedDuration::MAX] {
-            assert!(matches!(end_of(lasts, now()), Err(Error::TooLong)), "{lasts}");
-        }
     }
 }

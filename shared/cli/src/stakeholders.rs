@@ -30,19 +30,19 @@ impl Kind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::Launch, Self::Incident, Self::AllClear];
 
-    /// Reads `launch`, `incident` or `all-clear`.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.to_string() == word)
+    /// `launch`, `incident` or `all-clear`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::Incident => "incident",
+            Self::AllClear => "all-clear",
+        }
     }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Launch => "launch",
-            Self::Incident => "incident",
-            Self::AllClear => "all-clear",
-        })
+        f.write_str(self.word())
     }
 }
 
@@ -93,7 +93,7 @@ pub struct Notice {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The incident is not open.
-    #[error("{key} is not open, so there is nothing to tell; `make incidents` lists what is")]
+    #[error("{key} is not open, so there is nothing to tell; `syncwatch incidents` lists what is")]
     NotOpen { key: IncidentKey },
     /// No incident is open at all.
     #[error("nothing is open, so there is no incident to tell of")]
@@ -102,7 +102,7 @@ pub enum Refusal {
     #[error("no all-clear yet, for this is still open: {}", list(open))]
     StillOpen { open: Vec<IncidentKey> },
     /// There never was such an incident.
-    #[error("there is no incident {key}; `make incidents` lists what is open")]
+    #[error("there is no incident {key}; `syncwatch incidents` lists what is open")]
     NoSuchIncident { key: IncidentKey },
     /// Whether it is over cannot be known.
     #[error("no all-clear, for nobody can say whether it is over: {why}")]

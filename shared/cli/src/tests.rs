@@ -93,12 +93,18 @@ impl World {
 
     /// What a command comes to, and what it says. Neither it nor its error ever holds a secret.
     async fn run(&self, line: &[&str]) -> (Result<Outcome, String>, String) {
-        let words: Vec<String> = line.iter().map(|word| (*word).to_owned()).collect();
-        let command = Command::parse(&words).unwrap();
+        let command = Command::parse(line).unwrap();
         let mut lines = Vec::new();
-        let outcome = self.operator().carry_out(&command, &mut |line| lines.push(line.to_owned())).await;
-        let (said, debug) = (lines.join("\n"), format!("{outcome:?}"));
-        let outcome = outcome.map_err(|error| error.to_string());
+        let answer = self.operator().carry_out(&command, &mut |line| lines.push(line.to_owned())).await;
+        let debug = format!("{answer:?}");
+        let outcome = match answer {
+            Ok(answer) => {
+                lines.push(answer.text);
+                Ok(answer.outcome)
+            }
+            Err(error) => Err(error.lines()),
+        };
+        let said = lines.join("\n");
         for shown in [&said, &debug, &format!("{outcome:?}")] {
             for secret in [NEW_SECRET, OLD_SECRET, TOKEN] {
                 assert!(!shown.contains(secret), "{shown}");
@@ -147,11 +153,11 @@ async fn a_webhook_is_made_after_the_plan_was_told_and_its_secret_is_stored_besi
     let world = World::with(json!([webhook(3, "https://elsewhere.on.aws/webhooks/census", &[])])).await;
     let (outcome, said) = world.register(&[]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r#"
+    insta::assert_snapshot!(said, @r"
     Plan: no webhook posts to this endpoint, so make one for every event and store its secret, and keep the value that we have as the previous one.
-    Note: webhook 3 (Syncwatch) posts to https://elsewhere.on.aws/webhooks/census. Delete it in Census if that is no intake of yours any more.
+    Note: webhook 3 (Syncwatch) posts to https://elsewhere.on.aws/webhooks/census. Delete it in Census if that is not your intake any more.
     Done: webhook 12 is made, and its secret is in syncwatch/census-webhook.
-    "#);
+    ");
     assert_eq!(world.asked().await, [LIST, MAKE, STORE]);
     let stored = world.sent(STORE).await.remove(0);
     assert_eq!(stored["SecretId"], "syncwatch/census-webhook");
@@ -221,7 +227,10 @@ async fn a_webhook_whose_secret_cannot_be_stored_is_deleted_again() {
     let world = World::with(json!([])).await;
     world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
     let error = world.register(&[]).await.0.unwrap_err();
-    insta::assert_snapshot!(error, @r#"the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count). The webhook is deleted again, so all is as it was before. Put that right and run this again"#);
+    insta::assert_snapshot!(error, @r"
+    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count). The webhook is deleted again, so nothing has changed
+    hint: fix that, and run this again
+    ");
     assert_eq!(world.asked().await, [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/12"]);
 }
 
@@ -232,7 +241,10 @@ async fn what_can_neither_be_stored_nor_undone_is_told_with_the_command_that_und
     world.census("DELETE", "/api/v1/webhooks/12", 403, json!({ "status": 403 })).await;
     let error = world.register(&[]).await.0.unwrap_err();
     let error = error.replace(&world.server.uri(), "https://census");
-    insta::assert_snapshot!(error, @r#"the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count), nor could the webhook be deleted again (delete webhook: the token may not do this; give it the rights, or use another one). Its deliveries will be refused as long as it exists, for nobody has its secret. Put that right, then delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/12`"#);
+    insta::assert_snapshot!(error, @r#"
+    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count), nor could the webhook be deleted again (delete webhook: the token may not do this; give it the rights, or use another one). Its deliveries are refused as long as it exists, because its secret is lost
+    hint: fix that, then delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/12`
+    "#);
 }
 
 #[tokio::test]
@@ -261,7 +273,7 @@ async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
     let world = World::with(json!([])).await;
     world.census("POST", "/api/v1/webhooks", 502, json!({})).await;
     let error = world.register(&[]).await.0.unwrap_err();
-    assert!(error.contains("It was not made"), "{error}");
+    assert!(error.contains("It was not created"), "{error}");
     assert_eq!(world.asked().await, [LIST, MAKE, LIST]);
 
     // It was made beside the one that was to be replaced.
@@ -311,7 +323,10 @@ async fn an_old_webhook_that_is_left_over_is_told_with_the_command_that_deletes_
     world.census("DELETE", "/api/v1/webhooks/7", 403, json!({ "status": 403 })).await;
     let error = world.register(&["--rotate"]).await.0.unwrap_err();
     let error = error.replace(&world.server.uri(), "https://census");
-    insta::assert_snapshot!(error, @r#"the new webhook 12 is made and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the token may not do this; give it the rights, or use another one). Until it is, every event comes twice, which does no harm as long as its secret is the previous one. Delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/7`"#);
+    insta::assert_snapshot!(error, @r#"
+    error: the new webhook 12 is created and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the token may not do this; give it the rights, or use another one). Until then every event comes twice, which is harmless as long as its secret is the previous one
+    hint: delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/7`
+    "#);
 }
 
 #[tokio::test]
@@ -372,19 +387,19 @@ async fn a_silence_is_stored_under_an_id_that_is_free_and_told_with_its_end() {
         ["silence", "add", "--owner", "Ada", "--reason", "release", "--for", "2h", "--check", "run-failed"];
     let (outcome, said) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r#"
-    Silence ada-20261124T1000Z-2: run-failed of everything is held back until 2026-11-24 12:00 UTC (2h). What it held back is told when it ends.
-    To end it early: make silence ARGS='end ada-20261124T1000Z-2'
-    "#);
+    insta::assert_snapshot!(said, @r"
+    Silence ada-20261124T1000Z-2: run-failed of everything is suppressed until 2026-11-24 12:00 UTC (2h). When it ends, you get the number of suppressed notices.
+    To end it early: syncwatch silence end ada-20261124T1000Z-2
+    ");
     let stored = world.sent("UpdateItem").await.remove(0);
     assert_eq!(stored["Key"]["check_subject"]["S"], "ada-20261124T1000Z-2");
     assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T12:00:30Z");
 
     let (outcome, _) = world.run(&[&line[..], &["--subject", "properties"]].concat()).await;
-    insta::assert_snapshot!(outcome.unwrap_err(), @r#"pipeline.toml has no "properties"; it has properties-create, properties-update, census, syncwatch"#);
-    let (outcome, _) =
-        world.run(&["silence", "add", "--owner", "Ada", "--reason", "release", "--for", "32d"]).await;
-    insta::assert_snapshot!(outcome.unwrap_err(), @r#"--for must be more than nothing and at most 31d, so that no quiet is for ever"#);
+    insta::assert_snapshot!(outcome.unwrap_err(), @r"
+    error: pipeline.toml has no subject `properties`
+    hint: use one of properties-create, properties-update, census, syncwatch
+    ");
     assert_eq!(world.sent("UpdateItem").await.len(), 1);
 }
 
@@ -394,19 +409,21 @@ async fn silences_are_listed_and_ended_now_and_never_twice() {
     let (lasts, over) =
         (stored_silence("ada-1", "2026-11-24T12:00:30Z"), stored_silence("ada-0", "2026-11-24T09:00:00Z"));
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [lasts, over] })).await;
-    insta::assert_snapshot!(world.run(&["silence", "list"]).await.1, @r#"
-    silence  covers                           until                 left  held back  owner  reason
-    ada-1    run-failed of properties-create  2026-11-24 12:00 UTC  2h    3          Ada    release weekend
-    1 more of the last 90 days are over: make silence ARGS='list --all'
-    "#);
+    insta::assert_snapshot!(world.run(&["silence", "list"]).await.1, @r"
+    silence  covers                           until                 left  suppressed  owner  reason
+    ada-1    run-failed of properties-create  2026-11-24 12:00 UTC  2h    3           Ada    release weekend
+    1 expired in the last 90 days: syncwatch silence list --all
+    ");
     assert!(world.run(&["silence", "list", "--all"]).await.1.contains("ada-0"));
 
     let (outcome, said) = world.run(&["silence", "end", "ada-1"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r#"Silence ada-1 is over. It held 3 notices of 1 incident back, which the next round tells."#);
+    insta::assert_snapshot!(said, @r"Silence ada-1 ended. It suppressed 3 notices of 1 incident, which the next round sends.");
     let stored = world.sent("UpdateItem").await.remove(0);
     assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T10:00:30Z");
-    for (id, why) in [("ada-0", "over at 2026-11-24 09:00 UTC"), ("ada-2", "make silence")] {
+    for (id, why) in
+        [("ada-0", "already expired at 2026-11-24 09:00 UTC"), ("ada-2", "syncwatch silence list")]
+    {
         let error = world.run(&["silence", "end", id]).await.0.unwrap_err();
         assert!(error.contains(why), "{error}");
     }
@@ -421,14 +438,13 @@ async fn a_silence_of_the_pipeline_file_is_listed_and_is_ended_in_the_file_only(
                     from = \"2026-11-24T00:00:00Z\"\nuntil = \"2026-11-25T00:00:00Z\"\n";
     let text = include_str!("../../../infra/pipeline.toml").to_owned() + declared;
     let operator = Operator { pipeline: Pipeline::parse(&text).unwrap(), ..world.operator() };
-    let mut said = Vec::new();
-    let list = Command::ListSilences { all: false };
-    let outcome = operator.carry_out(&list, &mut |line| said.push(line.to_owned())).await;
-    assert_eq!(outcome.unwrap(), Outcome::Done);
-    assert!(said[0].contains("move (pipeline.toml)"), "{said:?}");
+    let list = Command::parse(&["silence", "list"]).unwrap();
+    let (outcome, said) = operator.say(&list).await.unwrap();
+    assert_eq!(outcome, Outcome::Done);
+    assert!(said.contains("move (pipeline.toml)"), "{said:?}");
     for id in ["move", "move@2026-11-24T00:00Z"] {
-        let end = Command::EndSilence { id: id.to_owned() };
-        let error = operator.carry_out(&end, &mut |_| ()).await.unwrap_err().to_string();
+        let end = Command::parse(&["silence", "end", id]).unwrap();
+        let error = operator.say(&end).await.unwrap_err().to_string();
         assert!(error.contains("infra/pipeline.toml"), "{error}");
     }
 }
@@ -469,7 +485,7 @@ async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
     properties/run-due/properties-update     held   critical  2026-11-24 08:00 UTC  2h   silence ada-1
     "#);
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
-    assert_eq!(world.run(&["incidents"]).await.1, "Nothing is open in properties.");
+    assert_eq!(world.run(&["incidents"]).await.1, "No open incidents in properties.");
     let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
     world.aws("DynamoDB_20120810.Query", 400, denied).await;
     let error = world.run(&["incidents"]).await.0.unwrap_err();
@@ -489,7 +505,7 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     once.with_priority(1).mount(&world.server).await;
     let (outcome, said) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r#"Ada has taken properties/run-failed/properties-create on: no reminders until 2026-11-24 18:00 UTC, unless it becomes worse. PagerDuty does not hear of it: acknowledge its alert there."#);
+    insta::assert_snapshot!(said, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. PagerDuty does not know: acknowledge its alert there.");
     let expected: Vec<Value> = world.sent("UpdateItem").await;
     let versions: Vec<&Value> =
         expected.iter().map(|sent| &sent["ExpressionAttributeValues"][":expected"]["N"]).collect();
@@ -516,14 +532,240 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
 }
 
 #[tokio::test]
-async fn settings_that_are_missing_are_named_with_what_sets_them() {
+async fn names_come_from_the_table_of_functions_and_the_environment_wins() {
+    let world = World::with(json!([webhook(7, URL, &[])])).await;
+    let census = world.server.uri();
+    let bare = Operator { env: Env::from_map([("SYNCWATCH_CENSUS_BASE_URL", &census)]), ..world.operator() };
+    let register = Command::parse(&["webhook-register", "--url", URL, "--check"]).unwrap();
+    assert_eq!(bare.say(&register).await.unwrap().0, Outcome::Done);
+    let other =
+        [("SYNCWATCH_CENSUS_BASE_URL", census.as_str()), ("SYNCWATCH_WEBHOOK_SECRET", "other/secret")];
+    let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
+    world.secret("other/secret", 400, missing).await;
+    let other = Operator { env: Env::from_map(other), ..world.operator() };
+    let error = other.say(&register).await.unwrap_err().to_string();
+    assert!(error.contains("other/secret"), "{error}");
+}
+
+#[tokio::test]
+async fn topic_is_that_of_a_deployed_function_unless_the_environment_names_one() {
     let world = World::with(json!([])).await;
-    let operator = Operator { env: Env::from_map([("", "")]), ..world.operator() };
-    let register =
-        Command::RegisterWebhook { url: URL.to_owned(), wish: plan::Wish::Register, only_look: true };
-    let error = operator.carry_out(&register, &mut |_| ()).await.unwrap_err();
-    insta::assert_snapshot!(error, @r#"not set: SYNCWATCH_CENSUS_SECRET (the name of the secret that holds the Census API token); SYNCWATCH_WEBHOOK_SECRET (the name of the secret with which Census signs webhooks). `make` sets those that are names in infra/functions.json; give the others, such as the ARN that `aws sns list-topics` shows: SYNCWATCH_TOPIC_ARN=arn:... make ..."#);
-    let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().to_string();
+    let bare = Operator { env: Env::from_map([("", "")]), ..world.operator() };
+    let test = Command::parse(&["alert-test", "--resolve-after", "0s"]).unwrap();
+    let function = |variables: Value| json!({ "State": "Active", "Environment": { "Variables": variables } });
+    let configuration = || {
+        let asked = "/2015-03-31/functions/syncwatch-[a-z-]+/configuration";
+        Mock::given(method("GET")).and(wiremock::matchers::path_regex(asked))
+    };
+    world.mount(configuration(), 200, function(json!({}))).await;
+    let error = bare.say(&test).await.unwrap_err();
+    assert!(error.what.contains("has no SYNCWATCH_TOPIC_ARN") && error.hint.is_some(), "{error}");
+
+    let arn = "arn:aws:sns:us-east-1:1:deployed";
+    world.mount(configuration(), 200, function(json!({ "SYNCWATCH_TOPIC_ARN": arn }))).await;
+    let answer =
+        "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
+    let publish =
+        Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string(answer));
+    publish.with_priority(1).mount(&world.server).await;
+    assert_eq!(bare.say(&test).await.unwrap().0, Outcome::Done);
+    let requests = world.server.received_requests().await.unwrap();
+    let published = String::from_utf8_lossy(&requests.last().unwrap().body).into_owned();
+    assert!(published.contains("deployed"), "{published}");
+}
+
+fn run(id: u64, status: &str, created: &str, completed: Option<&str>, counts: [Option<u64>; 3]) -> Value {
+    let [processed, updated, failed] = counts;
+    let error = (status == "failed").then(|| format!("session expired or invalid: {TOKEN}"));
+    json!({
+        "id": id, "sync_id": 3_394_022, "status": status, "created_at": created, "completed_at": completed,
+        "records_processed": processed, "records_updated": updated, "records_failed": failed, "records_invalid": 0,
+        "error_message": error,
+    })
+}
+
+const SYNCS: [u64; 2] = [3_394_022, 3_394_041];
+
+impl World {
+    async fn ran(&self, sync: u64, runs: Value) {
+        let body = json!({ "status": "success", "data": runs, "pagination": { "next_page": null } });
+        self.census("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, body).await;
+    }
+
+    /// A pipeline in which one sync is paused, one incident open and two functions have finished a round.
+    async fn alive() -> Self {
+        let world = Self::with(json!([])).await;
+        for (sync, paused) in SYNCS.into_iter().zip([false, true]) {
+            let data = json!({ "id": sync, "label": "Properties of the CRM", "paused": paused });
+            let body = json!({ "status": "success", "data": data });
+            world.census("GET", &format!("/api/v1/syncs/{sync}"), 200, body).await;
+            let counts = [Some(1_250), Some(1_250), Some(0)];
+            let runs = [run(1, "completed", "2026-11-24T09:30:00Z", Some("2026-11-24T09:32:05Z"), counts)];
+            world.ran(sync, json!(runs)).await;
+        }
+        let round = |function: &str, at: &str| json!({ "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": function}, "began_at": {"S": at} });
+        let rounds = json!([
+            round("daily-validation", "2026-11-24T08:00:00Z"),
+            round("schedule-verification", "2026-11-24T09:59:00Z"),
+        ]);
+        world.stored(json!([stored_incident(1)]), rounds).await;
+        world
+    }
+
+    /// What a query finds: of incidents, and of the records of rounds.
+    async fn stored(&self, incidents: Value, rounds: Value) {
+        self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": incidents })).await;
+        let of_rounds = json!({ "ExpressionAttributeValues": { ":pipeline": { "S": "properties/rounds" } } });
+        let asked = Mock::given(header("x-amz-target", "DynamoDB_20120810.Query"));
+        self.mount(asked.and(body_partial_json(of_rounds)), 200, json!({ "Items": rounds })).await;
+    }
+}
+
+#[tokio::test]
+async fn runs_are_listed_with_length_counts_and_class_in_the_pipelines_zone() {
+    let world = World::with(json!([])).await;
+    let counts = [Some(1_250), Some(1_200), Some(50)];
+    let runs = json!([
+        run(4, "working", "2026-11-24T10:00:00Z", None, [None, None, None]),
+        run(3, "failed", "2026-11-24T09:30:00Z", Some("2026-11-24T09:31:00Z"), [None, None, None]),
+        run(2, "completed", "2026-11-24T09:00:00Z", Some("2026-11-24T09:02:05Z"), counts),
+        run(
+            1,
+            "completed",
+            "2026-11-24T08:30:00Z",
+            Some("2026-11-24T08:30:07Z"),
+            [Some(0), Some(0), Some(0)]
+        ),
+    ]);
+    world.ran(SYNCS[0], runs).await;
+    let (outcome, said) = world.run(&["runs", "properties-create"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(said);
+    let (_, said) = world.run(&["runs", "3394022", "--last", "2"]).await;
+    assert_eq!(said.lines().count(), 3, "{said}");
+    world.ran(SYNCS[0], json!([])).await;
+    assert_eq!(world.run(&["runs", "properties-create"]).await.1, "properties-create has never run.");
+    for (key, hint) in
+        [("properties-craete", "did you mean `properties-create`?"), ("x", "properties-update")]
+    {
+        let error = world.run(&["runs", key]).await.0.unwrap_err();
+        assert!(
+            error.starts_with(&format!("error: unknown sync `{key}`\nhint: ")) && error.contains(hint),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn status_shows_syncs_incidents_and_rounds_on_one_screen() {
+    let world = World::alive().await;
+    let (outcome, said) = world.run(&["status"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    insta::assert_snapshot!(said);
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    world.stored(json!([]), json!([])).await;
+    let (outcome, said) = world.run(&["status"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done), "{said}");
+}
+
+#[tokio::test]
+async fn status_without_census_or_aws_names_what_is_unknown_and_shows_the_rest() {
+    let world = World::alive().await;
+    for sync in SYNCS {
+        world.census("GET", &format!("/api/v1/syncs/{sync}"), 401, json!({ "status": "unauthorized" })).await;
+    }
+    let (outcome, said) = world.run(&["status"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    insta::assert_snapshot!("status_without_census", said);
+
+    let world = World::alive().await;
+    let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+    world.aws("DynamoDB_20120810.Query", 400, denied.clone()).await;
+    let (outcome, said) = world.run(&["status"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    insta::assert_snapshot!("status_without_incidents", said);
+
+    let world = World::alive().await;
+    world.secret("syncwatch/census-token", 400, denied).await;
+    let (_, said) = world.run(&["status"]).await;
+    assert!(said.contains("Unknown: syncs: ") && said.contains("run-failed/properties-create"), "{said}");
+    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+}
+
+/// The JSON examples of the README, by the command under whose heading each stands.
+fn examples() -> std::collections::BTreeMap<&'static str, Value> {
+    let (_, shapes) = include_str!("../README.md").split_once("\n## JSON\n").unwrap();
+    let example = |section: &'static str| {
+        let (heading, rest) = section.split_once('\n').unwrap();
+        let json = rest.split_once("```json\n").unwrap().1.split_once("```").unwrap().0;
+        (heading.trim_matches('`'), serde_json::from_str(json).unwrap())
+    };
+    shapes.split("\n### ").skip(1).map(example).collect()
+}
+
+#[test]
+fn json_shapes_of_the_readme_are_those_of_the_answers() {
+    fn is<T: Serialize + serde::de::DeserializeOwned>(example: &Value) -> Result<(), String> {
+        let shape: T = serde_json::from_value(example.clone()).map_err(|error| error.to_string())?;
+        let json = serde_json::to_value(shape).unwrap();
+        if json == *example { Ok(()) } else { Err(format!("{json:#}")) }
+    }
+    let examples = examples();
+    for (command, example) in &examples {
+        let result = match *command {
+            "status" => is::<status::Status>(example),
+            "incidents" => is::<IncidentList>(example),
+            "runs" => is::<runs::RunList>(example),
+            "doctor" => is::<doctor::Diagnosis>(example),
+            "silence list" => is::<SilenceList>(example),
+            "check-config" => is::<config::ConfigCheck>(example),
+            "webhook-register" => is::<WebhookAnswer>(example),
+            "warehouse-apply" => is::<Applied>(example),
+            "alert-test" => is::<alert_test::AlertTest>(example),
+            "explain" => is::<runbook::Explanation>(example),
+            other => panic!("no command has the shape {other}"),
+        };
+        result.unwrap_or_else(|error| panic!("{command}: {error}"));
+    }
+    assert_eq!(examples.len(), 10);
+}
+
+#[tokio::test]
+async fn json_answers_say_the_same_as_the_text() {
+    let world = World::alive().await;
+    let json = async |line: &[&str]| {
+        let command = Command::parse(line).unwrap();
+        world.operator().carry_out(&command, &mut |_| ()).await.unwrap().json
+    };
+    assert_eq!(
+        json(&["incidents"]).await["incidents"][0]["incident"],
+        "properties/run-failed/properties-create"
+    );
+    assert_eq!(json(&["runs", "properties-create"]).await["runs"][0]["duration_seconds"], 125);
+    let status = json(&["status"]).await;
+    assert_eq!((&status["syncs"][1]["paused"], &status["unknown"]), (&json!(true), &json!([])));
+    assert_eq!(json(&["webhook-register", "--url", URL, "--check"]).await["todo"], true);
+    assert_eq!(json(&["explain", "run-due"]).await["name"], "run-due");
+}
+
+#[tokio::test]
+async fn commands_without_aws_need_neither_credentials_nor_a_region() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra");
+    let (valid, invalid) = (format!("{folder}/pipeline.toml"), format!("{folder}/functions.json"));
+    let table = [
+        (vec!["check-config", &valid], Outcome::Done, "Pipeline properties"),
+        (vec!["check-config", &invalid], Outcome::ToDo, "error: "),
+        (vec!["check-config", "--pipeline", &valid], Outcome::Done, "Pipeline properties"),
+        (vec!["explain"], Outcome::Done, "run-failed"),
+        (vec!["explain", "run-failed"], Outcome::Done, "STEPS"),
+        (vec!["completions", "fish"], Outcome::Done, "syncwatch"),
+    ];
+    for (line, outcome, said) in table {
+        let (arguments, nothing) = (Arguments::read(&line).unwrap(), Env::from_map([("", "")]));
+        let answer = super::run(&arguments, nothing, now(), &mut |_| ()).await.unwrap();
+        assert_eq!(answer.outcome, outcome, "{line:?}");
+        assert!(answer.text.contains(said), "{}", answer.text);
+    }
+    let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().lines();
     assert!(error.contains("/nowhere/pipeline.toml") && error.contains("SYNCWATCH_PIPELINE"), "{error}");
-    assert_eq!(world.server.received_requests().await.unwrap().len(), 0);
 }

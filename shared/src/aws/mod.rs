@@ -12,7 +12,7 @@ use aws_config::environment::{EnvironmentVariableCredentialsProvider, Environmen
 use aws_config::identity::IdentityCache;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 
 mod connector;
@@ -68,13 +68,19 @@ pub enum ConnectError {
 impl Sdk {
     /// For the account and region that the environment names.
     pub async fn connect() -> Result<Self, ConnectError> {
-        let http = crate::http::client()?;
-        let config = aws_config::defaults(BehaviorVersion::latest())
-            .http_client(connector::SdkHttp::new(http.clone()))
+        let loader = aws_config::defaults(BehaviorVersion::latest())
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .region(EnvironmentVariableRegionProvider::new())
             // Credentials that are three environment variables need no cache, and no task that refreshes it.
-            .identity_cache(IdentityCache::no_cache())
+            .identity_cache(IdentityCache::no_cache());
+        Self::load(loader).await
+    }
+
+    /// For the account and region that a loader of the SDK's finds, over the shared HTTP client.
+    pub async fn load(loader: ConfigLoader) -> Result<Self, ConnectError> {
+        let http = crate::http::client()?;
+        let config = loader
+            .http_client(connector::SdkHttp::new(http.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts())
             .load()

@@ -2,6 +2,7 @@
 
 use super::DataCheck;
 use crate::finding::{Finding, Outcome};
+use crate::text::{self, bounded};
 
 /// Lines at the most; the worst come first.
 const LINES: usize = 100;
@@ -18,21 +19,9 @@ pub fn table<'f>(rows: impl IntoIterator<Item = (Option<&'f DataCheck>, &'f Find
         Outcome::Healthy { .. } => (2, std::cmp::Reverse(None)),
     });
     let more = rows.len().saturating_sub(LINES);
-    let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(rows.into_iter().take(LINES).map(|(check, finding)| line(check, finding)));
-    let mut widths = [0; HEAD.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
+    let lines: Vec<[String; 5]> =
+        rows.into_iter().take(LINES).map(|(check, finding)| line(check, finding)).collect();
+    let mut text = text::table(HEAD, &lines) + "\n";
     if more > 0 {
         text.push_str(&format!("and {more} more\n"));
     }
@@ -47,13 +36,5 @@ fn line(check: Option<&DataCheck>, finding: &Finding) -> [String; 5] {
     };
     let table = check.map_or(String::new(), |check| check.table.clone());
     let limit = check.map_or(String::new(), DataCheck::limit_in_words);
-    [finding.subject.clone(), table, outcome, figures, limit].map(|cell| bounded(&cell))
-}
-
-fn bounded(cell: &str) -> String {
-    let one_line = cell.chars().map(|c| if c.is_control() { ' ' } else { c });
-    if cell.chars().count() <= CELL_CHARS {
-        return one_line.collect();
-    }
-    one_line.take(CELL_CHARS - 1).chain(std::iter::once('…')).collect()
+    [finding.subject.clone(), table, outcome, figures, limit].map(|cell| bounded(&cell, CELL_CHARS))
 }

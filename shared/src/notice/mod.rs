@@ -155,7 +155,7 @@ pub fn render_test(
         title: format!("[test, {severity}] {}: {what}", pipeline.name),
         summary: what.to_owned(),
         figures: vec![Figure::new("sent at", now)],
-        cause: "Somebody ran `make alert-test`".to_owned(),
+        cause: "Somebody ran `syncwatch alert-test`".to_owned(),
         class: None,
         opened_at: began,
         resolved_at: resolved.then_some(now),

@@ -29,7 +29,7 @@ pub const DEFAULT_SKIPPED_RUNS_LIMIT: usize = 3;
 pub const DEFAULT_STUCK_FACTOR: i32 = 3;
 /// A run of a sync without a runtime target is stuck by default once it works this long.
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
-/// The table of runs and days that `make warehouse-apply` makes.
+/// The table of runs and days that `syncwatch warehouse-apply` creates.
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);

@@ -83,7 +83,7 @@ choices! {
         WaitForVendor = "wait-for-vendor", "look at the vendor's status page, touch nothing, and wait for an hour";
         ReconnectSalesforce = "reconnect-salesforce", "reconnect Salesforce in Census";
         RenewCensusToken = "renew-census-token", "put a valid key of the workspace into the secret syncwatch/census-token";
-        RegisterWebhook = "register-webhook", "register the webhook again: make webhook-register";
+        RegisterWebhook = "register-webhook", "register the webhook again: syncwatch webhook-register";
         SettleRule = "settle-rule", "settle with the owner of Salesforce that the rule lets these records in";
         UniqueKey = "unique-key", "make the sync key a unique external id in Salesforce";
         MergeDuplicates = "merge-duplicates", "delete the younger ones of the duplicates in Salesforce";
@@ -92,7 +92,7 @@ choices! {
         RestoreNames = "restore-names", "restore the lost names in Salesforce by its data loader";
         ResumeCopy = "resume-copy", "resume the connector of Fivetran that copies Salesforce";
         LoosenLimits = "loosen-limits", "raise the limits in pipeline.toml until nothing is unhealthy";
-        SilenceAll = "silence-all", "silence everything for a day: make silence";
+        SilenceAll = "silence-all", "silence everything for a day: syncwatch silence add";
     }
 }
 

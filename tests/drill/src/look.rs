@@ -17,13 +17,13 @@ const SHOWN: usize = 80;
 /// What can be looked at, as the prompt lists it.
 pub(crate) const LOOKS: &str = "\
   look notices             the mails so far, whole
-  look incidents           what is open            (make incidents)
-  look explain FINDING     its runbook section     (make explain FINDING=...)
-  look config              what is declared        (make check-config)
+  look incidents           what is open            (syncwatch incidents)
+  look explain FINDING     its runbook section     (syncwatch explain FINDING)
+  look config              what is declared        (syncwatch check-config)
   look validate [CHECK]    ask the data checks now (the function daily-validation, by hand)
   look sql SELECT ...      the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
   look census PATH         the API of Census, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
-  look webhook             whether Census posts to us (make webhook-register ... CHECK=1)
+  look webhook             whether Census posts to us (syncwatch webhook-register --check)
   look addresses           the same by curl, from another shell";
 
 impl Scene {
@@ -41,8 +41,8 @@ impl Scene {
                 Ok(mails.collect::<Vec<_>>().join("\n----\n"))
             }
             ("incidents", _) => Ok(self.operate(&["incidents"]).await?.0),
-            ("explain", "") => Ok(runbook::contents()),
-            ("explain", finding) => Ok(runbook::explain(finding)?),
+            ("explain", "") => Ok(runbook::contents().to_string()),
+            ("explain", finding) => Ok(runbook::explain(finding)?.to_string()),
             ("config", _) => Ok(self.pipeline.to_string()),
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,
@@ -91,8 +91,8 @@ impl Scene {
              curl -sS -H 'Authorization: Bearer {}' {warehouse}/api/2.0/sql/statements \\\n  \
              -d '{{\"warehouse_id\": \"{}\", \"statement\": \"SELECT * FROM crm.sfdc_dbx.daily_health_check\"}}'\n\
              export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
-             make incidents       # how long each is open is reckoned by the wall clock there\n\
-             make check-config\n\
+             syncwatch incidents  # computes how long each is open by the wall clock\n\
+             syncwatch check-config\n\
              Steps are taken by `fix`: the drill does them, and counts them.",
             databricks::TOKEN,
             databricks::WAREHOUSE_ID,

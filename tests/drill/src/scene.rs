@@ -198,17 +198,15 @@ impl Scene {
         table.map(str::to_owned).context("the nightly checks answered without a table")
     }
 
-    /// Runs one of the operator's commands, as `make` does; what it says, and whether there is something left to do.
+    /// Runs one of the operator's commands; what it says, and whether there is something left to do.
     ///
     /// # Errors
     /// What the command says.
     pub async fn operate(&self, words: &[&str]) -> Result<(String, syncwatch_cli::Outcome)> {
-        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        let command = Command::parse(&words)?;
+        let command = Command::parse(words)?;
         let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?, self.now());
-        let mut said = Vec::new();
-        let outcome = operator.carry_out(&command, &mut |line| said.push(line.to_owned())).await?;
-        Ok((said.join("\n"), outcome))
+        let (outcome, said) = operator.say(&command).await?;
+        Ok((said, outcome))
     }
 
     /// The webhook of the pipeline at Census, made or put right.

@@ -57,7 +57,7 @@ fn every_kind_reads_well() {
     let mut test = notice(NoticeKind::Opened, Severity::Info, 1);
     (test.test, test.command, test.link, test.class) = (true, None, None, None);
     test.title = "[test, info] properties: this is a test; nothing is wrong and nobody has to act".to_owned();
-    test.cause = "Somebody ran `make alert-test`".to_owned();
+    test.cause = "Somebody ran `syncwatch alert-test`".to_owned();
     texts.push(format!("== test\n{}", seen(&render(&test))));
     insta::assert_snapshot!(texts.join("\n\n"));
 }

@@ -1,11 +1,12 @@
-//! What was seen, as rows with a remedy each. Pure.
+//! Turns observations into rows, each with its remedy. Pure.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Row;
 use super::observe::{FunctionSeen, Observed, ScheduleSeen, Seen, Subscription};
-use super::{DeclaredSchedule, Row};
+use crate::declared::DeclaredSchedule;
 use crate::plan::{Plan, Wish, plan};
 use syncwatch::judge::CLOCK_SKEW_LIMIT;
 use syncwatch::pipeline::Channels;
@@ -17,10 +18,9 @@ const NIGHTLY_AGE: SignedDuration = SignedDuration::from_hours(26);
 const PERIODS: i32 = 5;
 
 const DEPLOY: &str = "deploy again: make deploy";
+const REGISTER: &str = "syncwatch webhook-register --url <the address of webhook-intake>";
 
-/// One row for each thing, in the order in which people would look.
-///
-/// What could not be looked at is unknown, and never a pass.
+/// One row for each thing, in the order in which people would look. What could not be checked is unknown, never a pass.
 pub fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     let mut rows: Vec<Row> = Vec::new();
     rows.extend(observed.functions.iter().flat_map(function));
@@ -41,9 +41,9 @@ fn function(seen: &FunctionSeen) -> Vec<Row> {
     let what = format!("function {}", seen.name);
     let mut rows = Vec::new();
     rows.push(match (&seen.configuration, &seen.ping) {
-        (Err(why), _) => Row::unknown(what, "cannot be looked at", why),
+        (Err(why), _) => Row::unknown(what, "cannot be checked", why),
         (Ok(set), _) if set.state == "Pending" => {
-            Row::unknown(what, "is being made", "run this again in a minute")
+            Row::unknown(what, "is being created", "run this again in a minute")
         }
         // Lambda calls one inactive that nobody called for weeks; the next event wakes it.
         (Ok(set), _) if !matches!(set.state.as_str(), "Active" | "Inactive") => Row::wrong(
@@ -64,13 +64,13 @@ fn function(seen: &FunctionSeen) -> Vec<Row> {
     if let Some(trigger) = &seen.trigger {
         let what = format!("trigger of {}", seen.name);
         rows.push(match trigger {
-            Err(why) => Row::unknown(what, "cannot be looked at", why),
+            Err(why) => Row::unknown(what, "cannot be checked", why),
             Ok(states) if states.iter().any(|state| state == "Enabled") => Row::good(what, "enabled"),
             Ok(states) if states.is_empty() => Row::wrong(what, "no queue fires it", DEPLOY),
             Ok(states) => Row::wrong(
                 what,
                 format!("is {}", states.join(", ")),
-                "nothing that its queue gets is handled. If nobody turned it off on purpose, deploy again: make deploy",
+                "messages of its queue are not handled. If this is not on purpose, deploy again: make deploy",
             ),
         });
     }
@@ -81,16 +81,16 @@ fn schedule(name: &str, wanted: &DeclaredSchedule, seen: &Seen<ScheduleSeen>) ->
     let what = format!("schedule {name}");
     let said = |fires: &DeclaredSchedule| format!("{} {}", fires.expression, fires.time_zone);
     match seen {
-        Err(why) => Row::unknown(what, "cannot be looked at", why),
+        Err(why) => Row::unknown(what, "cannot be checked", why),
         Ok(seen) if seen.state != "ENABLED" => Row::wrong(
             what,
             format!("is {}", seen.state),
-            "it fires nothing. If nobody turned it off on purpose, deploy again: make deploy",
+            "it starts no rounds. If this is not on purpose, deploy again: make deploy",
         ),
         Ok(seen) if seen.fires != *wanted => Row::wrong(
             what,
-            format!("{}, in the place of {}", said(&seen.fires), said(wanted)),
-            "somebody changed it by hand, or an older version is deployed: make deploy",
+            format!("{}, expected {}", said(&seen.fires), said(wanted)),
+            "it was changed by hand, or an older version is deployed: make deploy",
         ),
         Ok(seen) => Row::good(what, format!("{}, enabled", said(&seen.fires))),
     }
@@ -99,7 +99,7 @@ fn schedule(name: &str, wanted: &DeclaredSchedule, seen: &Seen<ScheduleSeen>) ->
 fn secret((name, seen): &(String, Seen<()>)) -> Row {
     let what = format!("secret {name}");
     match seen {
-        Ok(()) => Row::good(what, "holds something"),
+        Ok(()) => Row::good(what, "has a value"),
         Err(why) => Row::wrong(what, "cannot be used", why),
     }
 }
@@ -107,7 +107,7 @@ fn secret((name, seen): &(String, Seen<()>)) -> Row {
 fn token(census: &Seen<Option<SignedDuration>>) -> Row {
     let what = "Census";
     match census {
-        Ok(_) => Row::good(what, "answers, and takes the token"),
+        Ok(_) => Row::good(what, "answers, and accepts the token"),
         Err(why) => Row::wrong(what, "cannot be used", why),
     }
 }
@@ -116,7 +116,7 @@ fn clock(census: &Seen<Option<SignedDuration>>) -> Row {
     let what = "clock";
     let ahead = match census {
         Ok(Some(ahead)) => *ahead,
-        Ok(None) => return Row::unknown(what, "Census did not say its time", "run this again"),
+        Ok(None) => return Row::unknown(what, "Census sent no time", "run this again"),
         Err(_) => return Row::unknown(what, "Census did not answer", "see Census"),
     };
     if ahead.abs() <= CLOCK_SKEW_LIMIT {
@@ -126,14 +126,14 @@ fn clock(census: &Seen<Option<SignedDuration>>) -> Row {
     Row::wrong(
         what,
         format!("Census is {} {direction} this machine", words(ahead.abs())),
-        "set this machine's clock; if it is right, tell Census: functions judge by their own clock meanwhile",
+        "set this machine's clock; if it is right, report it to Census's support",
     )
 }
 
 fn warehouse(seen: &Seen<()>) -> Row {
     match seen {
         Ok(()) => Row::good("warehouse", "answers"),
-        Err(why) => Row::wrong("warehouse", "cannot be asked", why),
+        Err(why) => Row::wrong("warehouse", "cannot be queried", why),
     }
 }
 
@@ -141,7 +141,7 @@ fn warehouse(seen: &Seen<()>) -> Row {
 fn topic(seen: &Seen<Vec<Subscription>>, channels: &Channels) -> Row {
     let what = "topic of notices";
     let subscriptions = match seen {
-        Err(why) => return Row::unknown(what, "cannot be looked at", why),
+        Err(why) => return Row::unknown(what, "cannot be checked", why),
         Ok(subscriptions) => subscriptions,
     };
     let pending: Vec<&str> = subscriptions
@@ -189,7 +189,7 @@ fn topic(seen: &Seen<Vec<Subscription>>, channels: &Channels) -> Row {
 fn alarms((name, seen): &(String, Seen<Vec<Subscription>>)) -> Row {
     let what = format!("topic {name}");
     let subscriptions = match seen {
-        Err(why) => return Row::unknown(what, "cannot be looked at", why),
+        Err(why) => return Row::unknown(what, "cannot be checked", why),
         Ok(subscriptions) => subscriptions,
     };
     let reach = |confirmed: bool| -> Vec<&str> {
@@ -208,11 +208,11 @@ fn alarms((name, seen): &(String, Seen<Vec<Subscription>>)) -> Row {
         return Row::wrong(
             what,
             "has no subscriber",
-            "nobody would hear that Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
+            "no one would be alerted when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
         );
     }
     let found = if reached.is_empty() {
-        "nobody, by choice".to_owned()
+        "no subscriber, which is optional".to_owned()
     } else {
         format!("reaches {}", reached.join(", "))
     };
@@ -222,18 +222,16 @@ fn alarms((name, seen): &(String, Seen<Vec<Subscription>>)) -> Row {
 fn webhook(observed: &Observed) -> Row {
     let what = "webhook at Census";
     let found = match &observed.webhook {
-        Err(why) => return Row::unknown(what, "cannot be looked at", why),
+        Err(why) => return Row::unknown(what, "cannot be checked", why),
         Ok(found) => found,
     };
     match plan(Wish::Register, found) {
         Plan::Keep { id } => Row::good(what, format!("{id} posts every event here")),
-        Plan::Create { .. } => Row::wrong(
-            what,
-            "none posts here, so that failures are told by the next look only",
-            "make webhook-register URL=<the address of webhook-intake>",
-        ),
+        Plan::Create { .. } => {
+            Row::wrong(what, "none posts here, so failures are only found by the next poll", REGISTER)
+        }
         plan @ (Plan::Subscribe { .. } | Plan::Replace { .. }) => {
-            Row::wrong(what, plan.to_string(), "make webhook-register URL=<the address of webhook-intake>")
+            Row::wrong(what, plan.to_string(), REGISTER)
         }
         Plan::Refuse(refusal) => Row::wrong(what, "needs a decision", refusal.to_string()),
     }
@@ -244,14 +242,14 @@ fn intake(seen: &Seen<(u16, String)>) -> Row {
     let what = "intake of webhooks";
     match seen {
         Err(why) => Row::wrong(what, "does not answer", why),
-        Ok((401, url)) => Row::good(what, format!("{url} refuses what nobody signed")),
+        Ok((401, url)) => Row::good(what, format!("{url} refuses unsigned requests")),
         Ok((status @ (200..=299), url)) => Row::wrong(
             what,
-            format!("{url} answers {status} to what nobody signed"),
+            format!("{url} answers {status} to an unsigned request"),
             "that is not the intake, or not this version of it; compare the address, and deploy again: make deploy",
         ),
         Ok((429, url)) => {
-            Row::unknown(what, format!("{url} has too much to do"), "run this again in a minute")
+            Row::unknown(what, format!("{url} is throttled (429)"), "run this again in a minute")
         }
         Ok((403, url)) => Row::wrong(
             what,
@@ -261,7 +259,7 @@ fn intake(seen: &Seen<(u16, String)>) -> Row {
         Ok((status, url)) => Row::wrong(
             what,
             format!("{url} answers {status}"),
-            "the log of webhook-intake says why, most often that its secret is empty: make webhook-register",
+            "the log of webhook-intake says why, most often that its secret is empty: syncwatch webhook-register",
         ),
     }
 }
@@ -269,14 +267,10 @@ fn intake(seen: &Seen<(u16, String)>) -> Row {
 fn dead_letters((name, seen): &(String, Seen<Option<u64>>)) -> Row {
     let what = format!("dead letters {name}");
     match seen {
-        Err(why) => Row::unknown(what, "cannot be looked at", why),
-        Ok(None) => Row::unknown(what, "SQS did not count them", "run this again"),
+        Err(why) => Row::unknown(what, "cannot be checked", why),
+        Ok(None) => Row::unknown(what, "SQS sent no count", "run this again"),
         Ok(Some(0)) => Row::good(what, "none"),
-        Ok(Some(count)) => Row::wrong(
-            what,
-            format!("{count} lie there"),
-            "the runbook has the steps under `dead-letters`: make explain FINDING=dead-letters",
-        ),
+        Ok(Some(count)) => Row::wrong(what, format!("{count} messages"), "syncwatch explain dead-letters"),
     }
 }
 
@@ -285,15 +279,18 @@ fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
     let (wanted, _) = seen.schedule.as_ref().filter(|_| seen.has_work)?;
     let what = format!("last round of {}", seen.name);
     let rounds: &BTreeMap<String, Timestamp> = match &observed.rounds {
-        Err(why) => return Some(Row::unknown(what, "cannot be looked at", why)),
+        Err(why) => return Some(Row::unknown(what, "cannot be checked", why)),
         Ok(rounds) => rounds,
     };
     let limit = age_limit(&wanted.expression);
     Some(match rounds.get(&seen.name) {
         None => Row::wrong(
             what,
-            "there was none",
-            format!("new here? It is due within {}. Else its log says why it fails", words(limit)),
+            "none",
+            format!(
+                "after a first deployment, the first is due within {}; otherwise check its log",
+                words(limit)
+            ),
         ),
         Some(at) => {
             let age = observed.now.duration_since(*at);
@@ -301,11 +298,7 @@ fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
             if age <= limit {
                 Row::good(what, found)
             } else {
-                Row::wrong(
-                    what,
-                    found,
-                    "see its schedule above and its log; invoke it by hand to see it fail",
-                )
+                Row::wrong(what, found, "check its schedule above and its log, or invoke it by hand")
             }
         }
     })
@@ -395,8 +388,8 @@ mod tests {
     }
 
     #[test]
-    fn a_deployment_that_is_well_has_no_red_row() {
-        let diagnosis = Diagnosis(judge(&well(), &RELAYED));
+    fn healthy_deployment_has_no_red_row() {
+        let diagnosis = Diagnosis { rows: judge(&well(), &RELAYED) };
         insta::assert_snapshot!(diagnosis);
         assert!(diagnosis.is_good());
     }
@@ -406,11 +399,11 @@ mod tests {
         let mut observed = well();
         change(&mut observed);
         let rows = judge(&observed, &RELAYED).into_iter();
-        rows.filter(|row| row.state != State::Good).collect()
+        rows.filter(|row| row.state != State::Ok).collect()
     }
 
     #[test]
-    fn each_thing_that_is_wrong_is_one_red_row_with_a_remedy_and_reddens_no_other() {
+    fn each_fault_is_one_red_row_with_a_remedy() {
         type Change = fn(&mut Observed);
         let refused = || "AWS denied access. Your own credentials need it".to_owned();
         let table: Vec<(&str, Change)> = vec![
@@ -475,7 +468,7 @@ mod tests {
             let rows = wrong(change);
             assert_eq!(rows.len(), 1, "{index} {what}: {rows:?}");
             assert_eq!(rows[0].what, what, "{index}");
-            told.push(Diagnosis(rows).to_string());
+            told.push(Diagnosis { rows }.to_string());
         }
         insta::assert_snapshot!(told.join("\n\n"));
         // A Census that cannot be used hides its clock too.
@@ -484,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_that_has_nothing_to_do_owes_no_round() {
+    fn function_without_work_owes_no_round() {
         let rows = wrong(|seen| {
             seen.functions[1].has_work = false;
             seen.rounds = Ok(BTreeMap::new());
@@ -493,9 +486,9 @@ mod tests {
     }
 
     #[test]
-    fn somebody_must_be_reached_and_nobody_may_wait_for_a_link() {
+    fn topic_needs_a_confirmed_subscriber_and_no_pending_one() {
         let verdict = |subscriptions: &[Subscription], channels: &Channels| {
-            topic(&Ok(subscriptions.to_vec()), channels).state == State::Good
+            topic(&Ok(subscriptions.to_vec()), channels).state == State::Ok
         };
         let (relay, mail) = (subscription("sqs", true), subscription("email", true));
         let waiting = subscription("email", false);
@@ -516,7 +509,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_may_be_as_old_as_five_periods_or_a_long_day() {
+    fn round_age_limit_is_five_periods_or_a_long_day() {
         let minutes = SignedDuration::from_mins;
         let table = [
             ("rate(2 minutes)", minutes(10)),

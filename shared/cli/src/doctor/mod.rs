@@ -1,94 +1,89 @@
-//! Looks at a live deployment from the outside: is everything there, on, accepted and answering?
+//! Checks a live deployment from the outside: does everything exist, is it on, accepted and answering?
 //!
 //! Observe ([`observe`]) asks AWS, Census and the warehouse, with the operator's own credentials and the settings that the
-//! deployed functions really have; judge ([`judge`]) is pure and makes one row of each thing that was looked at. It changes
-//! nothing, but for one unsigned request to the intake, which refuses it.
+//! deployed functions really have; judge ([`judge`]) is pure and makes one row of each. It changes nothing, but for one
+//! unsigned request to the intake, which refuses it.
 
-mod declared;
 mod judge;
 mod observe;
 
 use std::fmt;
 
-use super::table::columns;
+use serde::{Deserialize, Serialize};
+use syncwatch::text::table;
 
-pub use declared::{Declared, DeclaredFunction, DeclaredSchedule};
 pub use judge::judge;
+pub(crate) use observe::FUNCTION;
 pub use observe::{Observed, Source, observe};
 
 /// How a thing is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
-    Good,
-    /// Wrong; the text says what to do.
-    Wrong(String),
-    /// It could not be looked at; the text says what to do. Never a pass.
-    Unknown(String),
+    Ok,
+    Wrong,
+    /// It could not be checked. Never a pass.
+    Unknown,
 }
 
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// One thing that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Row {
     /// Such as `schedule daily-validation`.
     pub what: String,
     pub state: State,
     /// What was found, in a few words.
     pub found: String,
+    /// What to do, unless it is ok.
+    pub remedy: Option<String>,
 }
 
 impl Row {
     fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Good, found: found.into() }
+        Self { what: what.into(), state: State::Ok, found: found.into(), remedy: None }
     }
 
     fn wrong(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Wrong(remedy.into()), found: found.into() }
+        Self { state: State::Wrong, remedy: Some(remedy.into()), ..Self::good(what, found) }
     }
 
     fn unknown(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Unknown(remedy.into()), found: found.into() }
+        Self { state: State::Unknown, ..Self::wrong(what, found, remedy) }
     }
 }
 
-/// Everything that was looked at, as people read it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Diagnosis(pub Vec<Row>);
+/// Everything that was checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Diagnosis {
+    pub rows: Vec<Row>,
+}
 
 impl Diagnosis {
     /// Whether nothing is left to do.
     pub fn is_good(&self) -> bool {
-        self.0.iter().all(|row| row.state == State::Good)
+        self.rows.iter().all(|row| row.state == State::Ok)
     }
 }
 
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = |state: &State| match state {
-            State::Good => "ok",
-            State::Wrong(_) => "WRONG",
-            State::Unknown(_) => "UNKNOWN",
+        let word = |state: State| match state {
+            State::Ok => "ok",
+            State::Wrong => "WRONG",
+            State::Unknown => "UNKNOWN",
         };
-        let rows: Vec<[String; 3]> = self
-            .0
-            .iter()
-            .map(|row| [row.what.clone(), word(&row.state).to_owned(), row.found.clone()])
-            .collect();
-        writeln!(f, "{}", columns(["what", "is", "found"], &rows))?;
-        if self.is_good() {
-            return write!(f, "\nAll {} are well.", self.0.len());
+        let row = |row: &Row| [row.what.clone(), word(row.state).to_owned(), row.found.clone()];
+        let rows: Vec<[String; 3]> = self.rows.iter().map(row).collect();
+        writeln!(f, "{}", table(["what", "is", "found"], &rows))?;
+        let remedies: Vec<(&str, &str)> =
+            self.rows.iter().filter_map(|row| Some((row.what.as_str(), row.remedy.as_deref()?))).collect();
+        match remedies.len() {
+            0 => return write!(f, "\nAll {} are ok.", rows.len()),
+            1 => write!(f, "\n1 problem:")?,
+            problems => write!(f, "\n{problems} problems:")?,
         }
-        let remedies: Vec<(&str, &str)> = self
-            .0
-            .iter()
-            .filter_map(|row| match &row.state {
-                State::Good => None,
-                State::Wrong(remedy) | State::Unknown(remedy) => Some((row.what.as_str(), remedy.as_str())),
-            })
-            .collect();
-        write!(f, "\n{} of {} to see to:", remedies.len(), self.0.len())?;
-        for (what, remedy) in remedies {
-            write!(f, "\n- {what}: {remedy}")?;
-        }
-        Ok(())
+        remedies.into_iter().try_for_each(|(what, remedy)| write!(f, "\n- {what}: {remedy}"))
     }
 }

@@ -1,4 +1,4 @@
-//! Asks AWS, Census and the warehouse how they are. Nothing is decided here, and nothing that fails ends the look.
+//! Asks AWS, Census and the warehouse. Decides nothing, and goes on after a failure.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use aws_sdk_lambda::primitives::Blob;
 use jiff::{SignedDuration, Timestamp};
 
-use super::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::Error;
+use crate::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::endpoint::Endpoint;
 use crate::plan::Found;
 use crate::registration::Registration;
@@ -28,7 +28,8 @@ pub(super) type Seen<T> = Result<T, String>;
 const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
 const INTAKE_LIMIT: Duration = Duration::from_secs(15);
 
-const FUNCTION: Kind = Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
+pub(crate) const FUNCTION: Kind =
+    Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
 const SCHEDULE: Kind = Kind { name: "schedule", correct: "AWS_REGION, the region of the deployment" };
 const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
 
@@ -373,7 +374,8 @@ async fn webhook(
 ) -> Seen<Found> {
     let census = census?;
     let secrets = SecretStore::new(source.sdk.secrets());
-    let endpoint = Endpoint::parse(&intake_url(source).await?).map_err(|error| error.to_string())?;
+    let path = source.declared.intake().map_or("/", |(_, path)| path);
+    let endpoint = Endpoint::parse(&intake_url(source).await?, path).map_err(|error| error.to_string())?;
     let secret_name = setting(env::WEBHOOK_SECRET.name)?;
     let pipeline = source.pipeline.name.clone();
     let registration = Registration { census, secrets, secret_name, endpoint, pipeline };
@@ -396,8 +398,8 @@ async fn intake_url(source: &Source<'_>) -> Seen<String> {
         let error = FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error).by_person();
         match error.fault() {
             Fault::Missing => format!(
-                "{full} has no URL of its own. With an HTTP API in front, say where it answers: make doctor \
-                 URL=$(terraform -chdir=infra output -raw webhook_url)"
+                "{full} has no URL of its own. With an HTTP API in front, say where it answers: syncwatch doctor \
+                 --url $(terraform -chdir=infra output -raw webhook_url)"
             ),
             _ => error.to_string(),
         }

@@ -230,10 +230,10 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
     ];
     insta::assert_snapshot!(said.join("\n"), @"
     nothing is open, so there is no incident to tell of
-    properties/run-failed/properties-create is not open, so there is nothing to tell; `make incidents` lists what is
-    properties/run-failed/properties-create is not open, so there is nothing to tell; `make incidents` lists what is
-    there is no incident properties/run-failed/properties-create; `make incidents` lists what is open
-    there is no incident properties/run-failed/properties-create; `make incidents` lists what is open
+    properties/run-failed/properties-create is not open, so there is nothing to tell; `syncwatch incidents` lists what is
+    properties/run-failed/properties-create is not open, so there is nothing to tell; `syncwatch incidents` lists what is
+    there is no incident properties/run-failed/properties-create; `syncwatch incidents` lists what is open
+    there is no incident properties/run-failed/properties-create; `syncwatch incidents` lists what is open
     no all-clear yet, for this is still open: properties/run-failed/properties-create
     no all-clear yet, for this is still open: properties/run-failed/properties-create
     no all-clear yet, for this is still open: properties/run-failed/properties-create

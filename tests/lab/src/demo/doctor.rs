@@ -1,4 +1,4 @@
-//! The doctor's look at all of it, as `make doctor` looks at a deployment in AWS.
+//! The doctor's look at all of it, as `syncwatch doctor` looks at a deployment in AWS.
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
@@ -12,7 +12,9 @@ use super::{Demo, INTAKE};
 
 pub(super) async fn play(demo: &Demo) -> Result<()> {
     println!();
-    demo.line("DOCTOR  the schedules are switched on as declared, and `make doctor` looks at the deployment");
+    demo.line(
+        "DOCTOR  the schedules are switched on as declared, and `syncwatch doctor` checks the deployment",
+    );
     demo.stage.deployment.schedule_as_declared().await?;
     let pipeline = read_pipeline(&workspace_root().join("infra/pipeline.toml"))?;
     let sdk = Sdk::for_endpoint(demo.stage.deployment.endpoint())?;
@@ -20,11 +22,9 @@ pub(super) async fn play(demo: &Demo) -> Result<()> {
     let nothing = Env::from_map(std::iter::empty::<(String, String)>());
     let operator = Operator::with(nothing, pipeline, sdk, Timestamp::now());
     let url = Some(demo.stage.deployment.url_of(INTAKE)?);
-    let mut said = Vec::new();
     // The lab's functions have the bare names of the table.
-    let doctor = Command::Doctor { url, prefix: "" };
-    let outcome = operator.carry_out(&doctor, &mut |line| said.push(line.to_owned())).await?;
-    demo.quote("it says:", &said.join("\n"));
+    let (outcome, said) = operator.say(&Command::Doctor { url, bare_names: true }).await?;
+    demo.quote("it says:", &said);
     ensure!(outcome == Outcome::Done, "the doctor found something to do");
     Ok(())
 }

@@ -1,11 +1,13 @@
-//! What `infra/functions.json` says should be there: as much of it as is looked at from the outside.
+//! The functions and resources that `infra/functions.json` declares, as far as operators need them.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::error::Error;
+
 /// The table that this program was built with.
-const TABLE: &str = include_str!("../../../../infra/functions.json");
+const TABLE: &str = include_str!("../../../infra/functions.json");
 
 /// The functions and the resources that should be there.
 #[derive(Debug, Clone, Deserialize)]
@@ -53,8 +55,23 @@ impl Declared {
     ///
     /// # Errors
     /// It cannot be read, which the repository's tests rule out.
-    pub fn of_this_version() -> Result<Self, serde_json::Error> {
-        serde_json::from_str(TABLE)
+    pub fn of_this_version() -> Result<Self, Error> {
+        let unread = |error| Error::plain(format!("invalid infra/functions.json in this program: {error}"));
+        serde_json::from_str(TABLE).map_err(unread)
+    }
+
+    /// The name of the table or secret that a setting of the functions has; none for a setting that is not a name.
+    pub fn name_for(&self, setting: &str) -> Option<&str> {
+        let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
+        let is_name = source.starts_with("table:") || source.starts_with("secret:");
+        self.name_of(source).filter(|_| is_name)
+    }
+
+    /// A function that has a setting.
+    pub fn function_with(&self, setting: &str) -> Option<&str> {
+        let mut functions = self.functions.iter();
+        let (name, _) = functions.find(|(_, function)| function.settings.contains_key(setting))?;
+        Some(name)
     }
 
     /// The name of a resource such as `queue:notices`.
@@ -87,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_of_this_version_can_be_read_and_names_what_is_looked_at() {
+    fn embedded_table_is_read() {
         let declared = Declared::of_this_version().unwrap();
         assert_eq!(declared.intake(), Some(("webhook-intake", "/webhooks/census")));
         assert_eq!(declared.name_of("topic:notices"), Some("syncwatch-notices"));
@@ -95,6 +112,10 @@ mod tests {
         assert!(verification.schedule.is_some() && verification.fired_by().is_none());
         assert!(verification.settings().any(|name| name == "SYNCWATCH_TOPIC_ARN"));
         let relay = &declared.functions["alert-relay"];
+        assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("syncwatch/census-token"));
+        assert_eq!(declared.name_for("SYNCWATCH_INCIDENTS_TABLE"), Some("syncwatch-incidents"));
+        assert_eq!(declared.name_for("SYNCWATCH_TOPIC_ARN"), None);
+        assert!(declared.function_with("SYNCWATCH_TOPIC_ARN").is_some());
         assert_eq!((&relay.schedule, relay.fired_by()), (&None, Some("queue:notices")));
     }
 }

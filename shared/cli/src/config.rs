@@ -1,0 +1,139 @@
+//! The pipeline file: where it is, and whether it is valid.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::{Env, env};
+
+/// Where the file is if nothing names it, from the working directory.
+const PLACES: [&str; 2] = ["infra/pipeline.toml", "pipeline.toml"];
+
+/// Finds the pipeline file: `SYNCWATCH_PIPELINE`, else the option's, else the first of the usual places.
+pub(crate) fn place(
+    env: &Env,
+    option: Option<&Path>,
+    exists: impl Fn(&Path) -> bool,
+) -> Result<PathBuf, Error> {
+    let variable = env.optional(env::PIPELINE.name).map(PathBuf::from);
+    match (variable, option) {
+        (Some(variable), Some(option)) if variable != option => Err(Error::new(
+            format!("SYNCWATCH_PIPELINE is {}, --pipeline is {}", variable.display(), option.display()),
+            "give one of them",
+        )),
+        (Some(file), _) => Ok(file),
+        (None, Some(file)) => Ok(file.to_owned()),
+        (None, None) => PLACES.map(PathBuf::from).into_iter().find(|place| exists(place)).ok_or_else(|| {
+            Error::new(
+                format!("no pipeline file: neither {} exists here", PLACES.join(" nor ")),
+                "run this at the top of the repository, or give --pipeline FILE or SYNCWATCH_PIPELINE",
+            )
+        }),
+    }
+}
+
+/// Reads a pipeline file.
+///
+/// # Errors
+/// It cannot be read, or is invalid.
+pub fn read_pipeline(path: &Path) -> Result<Pipeline, Error> {
+    let invalid = |error| Error::plain(format!("{}: {error}", path.display()));
+    Pipeline::parse(&text(path)?).map_err(invalid)
+}
+
+fn text(path: &Path) -> Result<String, Error> {
+    std::fs::read_to_string(path).map_err(|error| {
+        Error::new(
+            format!("{} cannot be read: {error}", path.display()),
+            "give the pipeline file: --pipeline FILE or SYNCWATCH_PIPELINE",
+        )
+    })
+}
+
+/// Whether a pipeline file is valid, and what it declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConfigCheck {
+    pub file: PathBuf,
+    pub valid: bool,
+    /// What is wrong, each with its line and remedy.
+    pub problems: Vec<String>,
+    pub pipeline: Option<String>,
+    /// The keys of the syncs.
+    pub syncs: Vec<String>,
+    /// The names of the data checks.
+    pub checks: Vec<String>,
+    /// What will be watched, in words.
+    #[serde(skip)]
+    words: String,
+}
+
+impl ConfigCheck {
+    pub(crate) fn of(file: &Path) -> Result<Self, Error> {
+        match Pipeline::parse(&text(file)?) {
+            Ok(pipeline) => Ok(Self::valid(file, &pipeline)),
+            Err(error) => Ok(Self {
+                file: file.to_owned(),
+                valid: false,
+                problems: error.problems.iter().map(ToString::to_string).collect(),
+                pipeline: None,
+                syncs: Vec::new(),
+                checks: Vec::new(),
+                words: format!("error: {}: {error}", file.display()),
+            }),
+        }
+    }
+
+    pub(crate) fn valid(file: &Path, pipeline: &Pipeline) -> Self {
+        Self {
+            file: file.to_owned(),
+            valid: true,
+            problems: Vec::new(),
+            pipeline: Some(pipeline.name.clone()),
+            syncs: pipeline.syncs.iter().map(|sync| sync.key.clone()).collect(),
+            checks: pipeline.checks.iter().map(|check| check.name.clone()).collect(),
+            words: pipeline.to_string().trim_end().to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.words)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pipeline_file_is_the_variables_then_the_options_then_a_usual_one() {
+        let set = Env::from_map([("SYNCWATCH_PIPELINE", "a.toml")]);
+        let unset = Env::from_map([("", "")]);
+        let (a, b) = (Some(Path::new("a.toml")), Some(Path::new("b.toml")));
+        let all = |_: &Path| true;
+        let table = [
+            (&set, None, "a.toml"),
+            (&set, a, "a.toml"),
+            (&unset, b, "b.toml"),
+            (&unset, None, "infra/pipeline.toml"),
+        ];
+        for (env, option, expected) in table {
+            assert_eq!(place(env, option, all), Ok(PathBuf::from(expected)));
+        }
+        let one = place(&unset, None, |place| place == Path::new("pipeline.toml"));
+        assert_eq!(one, Ok(PathBuf::from("pipeline.toml")));
+        insta::assert_snapshot!(place(&unset, None, |_| false).unwrap_err().lines(), @r"
+        error: no pipeline file: neither infra/pipeline.toml nor pipeline.toml exists here
+        hint: run this at the top of the repository, or give --pipeline FILE or SYNCWATCH_PIPELINE
+        ");
+        insta::assert_snapshot!(place(&set, b, all).unwrap_err().lines(), @r"
+        error: SYNCWATCH_PIPELINE is a.toml, --pipeline is b.toml
+        hint: give one of them
+        ");
+    }
+}

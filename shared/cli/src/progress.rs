@@ -1,0 +1,53 @@
+//! Progress of long waits, for a terminal.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at};
+
+use crate::arguments::Command;
+
+/// Quicker commands show none.
+const FIRST: Duration = Duration::from_secs(2);
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Does work, and shows every second how long it has taken.
+pub async fn shown<F: Future>(work: F, show: &mut dyn FnMut(Duration)) -> F::Output {
+    let began = Instant::now();
+    let mut ticks = interval_at(began + FIRST, EVERY);
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            done = &mut work => return done,
+            now = ticks.tick() => show(now.duration_since(began)),
+        }
+    }
+}
+
+/// The line that a terminal shows meanwhile.
+pub fn line(command: &Command, waited: Duration) -> String {
+    let what = match command {
+        Command::WarehouseApply { .. } | Command::StakeholderNotice { .. } => {
+            "waiting for the warehouse; a stopped one takes minutes to start"
+        }
+        Command::Doctor { .. } => "checking the deployment",
+        Command::AlertTest { .. } => "the test is open",
+        _ => "waiting for AWS and Census",
+    };
+    format!("{what} ({} s)", waited.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn long_wait_is_shown_every_second_and_a_short_one_never() {
+        let mut seconds = Vec::new();
+        for wait in [1_500, 4_500] {
+            let work = tokio::time::sleep(Duration::from_millis(wait));
+            shown(work, &mut |waited| seconds.push(waited.as_secs())).await;
+        }
+        assert_eq!(seconds, [2, 3, 4]);
+        assert_eq!(line(&Command::Status, FIRST), "waiting for AWS and Census (2 s)");
+    }
+}

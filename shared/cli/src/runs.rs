@@ -1,0 +1,124 @@
+//! The last runs of a sync.
+
+use std::fmt;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Operator;
+use super::error::Error;
+use syncwatch::classify::{Signs, classify};
+use syncwatch::observation::{Run, RunStatus, records_to_deliver};
+use syncwatch::pipeline::{Pipeline, Sync};
+use syncwatch::text::{grouped, table, words};
+
+/// From this likeness on (0 to 1) another key may be meant.
+const NEAR_FROM: f64 = 0.5;
+
+/// The last runs of a sync, newest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunList {
+    pub pipeline: String,
+    pub sync: String,
+    /// The IANA name of the pipeline's zone, in which people read the starts.
+    pub time_zone: String,
+    pub runs: Vec<RunLine>,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunLine {
+    /// Census's id of the run.
+    pub run: u64,
+    /// Census's word, such as `completed`.
+    pub state: String,
+    /// When it was created (UTC).
+    pub started_at: Timestamp,
+    /// How long it took; nothing while it works.
+    pub duration_seconds: Option<i64>,
+    /// Records to deliver, as far as Census counted them.
+    pub records: Option<u64>,
+    /// Records that were rejected or invalid.
+    pub failed: Option<u64>,
+    /// The class of its error.
+    pub class: Option<String>,
+}
+
+impl RunLine {
+    pub(crate) fn of(run: &Run) -> Self {
+        let counts = run.counts;
+        // Of a run that Census did not count it often still sends 0 invalid records.
+        let counted = counts.failed.map(|failed| failed.saturating_add(counts.invalid.unwrap_or(0)));
+        let failed = counted.or(counts.invalid.filter(|invalid| *invalid > 0));
+        let has_failed = run.status == RunStatus::Failed || run.error.is_some();
+        // As the judge of runs classifies it.
+        let class = || classify(Signs { error: run.error.as_ref(), samples: &[] }).class.id().to_owned();
+        Self {
+            run: run.id.0,
+            state: run.status.to_string(),
+            started_at: run.created_at,
+            duration_seconds: run.completed_at.map(|at| at.duration_since(run.created_at).as_secs()),
+            records: counts
+                .processed
+                .map(|processed| records_to_deliver(processed, counts.updated, failed.unwrap_or(0))),
+            failed,
+            class: has_failed.then(class),
+        }
+    }
+
+    fn row(&self, zone: &TimeZone) -> [String; 6] {
+        let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), grouped);
+        let duration = self.duration_seconds.map(|seconds| words(SignedDuration::from_secs(seconds)));
+        [
+            self.started_at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string(),
+            self.state.clone(),
+            duration.unwrap_or_default(),
+            count(self.records),
+            count(self.failed),
+            self.class.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+impl fmt::Display for RunList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.runs.is_empty() {
+            return write!(f, "{} has never run.", self.sync);
+        }
+        let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
+        let rows: Vec<[String; 6]> = self.runs.iter().map(|run| run.row(&zone)).collect();
+        f.write_str(&table(["start", "state", "duration", "records", "failed", "class"], &rows))
+    }
+}
+
+impl Operator {
+    pub(super) async fn runs(&self, sync: &str, last: u32) -> Result<RunList, Error> {
+        let sync = declared(&self.pipeline, sync)?;
+        let history = self.census().await?.runs_of_sync(sync.id, last).await?;
+        // Census may answer with more than it was asked for.
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        Ok(RunList {
+            pipeline: self.pipeline.name.clone(),
+            sync: sync.key.clone(),
+            time_zone: self.pipeline.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            runs: history.runs.iter().take(last).map(RunLine::of).collect(),
+        })
+    }
+}
+
+fn declared<'p>(pipeline: &'p Pipeline, key: &str) -> Result<&'p Sync, Error> {
+    let sync = pipeline.syncs.iter().find(|sync| sync.key == key || sync.id.to_string() == key);
+    sync.ok_or_else(|| {
+        let keys = pipeline.syncs.iter().map(|sync| sync.key.as_str());
+        let likeness = |other: &str| strsim::normalized_damerau_levenshtein(key, other);
+        let near = keys.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+        let hint = match near.filter(|near| likeness(near) >= NEAR_FROM) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("pipeline.toml has {}", keys.collect::<Vec<_>>().join(", ")),
+        };
+        Error::new(format!("unknown sync `{key}`"), hint)
+    })
+}

@@ -1,0 +1,215 @@
+//! The pipeline on one screen: syncs, open incidents, the last rounds of the functions.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use futures::StreamExt as _;
+use futures::stream;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::Operator;
+use super::incidents::{IncidentLine, IncidentList};
+use super::runs::RunLine;
+use syncwatch::census;
+use syncwatch::pipeline::Sync;
+use syncwatch::schedule::Rule;
+use syncwatch::text::{bounded, table, words};
+
+/// The width of a terminal that nobody resized.
+const WIDTH: usize = 80;
+/// Of each kind of line; more are counted.
+const LINES: usize = 10;
+/// How many syncs are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// How the pipeline is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    pub pipeline: String,
+    /// When it was read (UTC).
+    pub at: Timestamp,
+    pub time_zone: String,
+    pub syncs: Vec<SyncLine>,
+    /// Open incidents, worst first.
+    pub incidents: Vec<IncidentLine>,
+    /// When the last round of each function began (UTC).
+    pub rounds: BTreeMap<String, Timestamp>,
+    /// What could not be read, and why. Nothing in it is known to be healthy.
+    pub unknown: Vec<Unknown>,
+}
+
+/// One sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SyncLine {
+    pub sync: String,
+    /// Its name at Census.
+    pub label: Option<String>,
+    pub paused: Option<bool>,
+    pub last_run: Option<RunLine>,
+    /// When its next run is due by pipeline.toml (UTC); nothing if none is.
+    pub next_run: Option<Timestamp>,
+}
+
+/// Something that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unknown {
+    pub what: String,
+    pub why: String,
+}
+
+impl Status {
+    /// Whether nothing is open, and all of it is known.
+    pub fn is_good(&self) -> bool {
+        self.incidents.is_empty() && self.unknown.is_empty()
+    }
+}
+
+impl Operator {
+    pub(super) async fn status(&self) -> Status {
+        let (pipeline, now) = (&self.pipeline, self.now);
+        let mut unknown = Vec::new();
+        let mut missing = |what: &str, why: String| unknown.push(Unknown { what: what.to_owned(), why });
+        let census = self.census().await;
+        if let Err(error) = &census {
+            missing("syncs", error.to_string());
+        }
+        let read = pipeline.syncs.iter().map(|sync| line(census.as_ref().ok(), sync, now));
+        let read: Vec<(SyncLine, Option<String>)> = stream::iter(read).buffered(AT_ONCE).collect().await;
+        for (line, why) in &read {
+            why.iter().for_each(|why| missing(&line.sync, why.clone()));
+        }
+        let open = match self.incidents() {
+            Ok(store) => self.open(&store).await,
+            Err(error) => Err(error.to_string()),
+        };
+        let rounds = match self.incidents() {
+            Ok(store) => {
+                store.rounds(&pipeline.name).await.map_err(|error| super::Error::from(error).to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let open = open.unwrap_or_else(|why| {
+            missing("incidents", why);
+            Vec::new()
+        });
+        let rounds = rounds.unwrap_or_else(|why| {
+            missing("rounds", why);
+            BTreeMap::new()
+        });
+        Status {
+            pipeline: pipeline.name.clone(),
+            at: now,
+            time_zone: pipeline.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            syncs: read.into_iter().map(|(line, _)| line).collect(),
+            incidents: IncidentList::of(&pipeline.name, &open, now).incidents,
+            rounds,
+            unknown,
+        }
+    }
+}
+
+/// What is known of a sync, and why the rest is not. Without a client nothing is, for a reason that is told once.
+async fn line(census: Option<&census::Client>, sync: &Sync, now: Timestamp) -> (SyncLine, Option<String>) {
+    let mut line =
+        SyncLine { sync: sync.key.clone(), label: None, paused: None, last_run: None, next_run: None };
+    let mut why = None;
+    if let Some(census) = census {
+        match census.get_sync(sync.id).await {
+            Ok(found) => (line.label, line.paused) = (found.label, found.paused),
+            Err(error) => why = Some(error.to_string()),
+        }
+        match census.runs_of_sync(sync.id, 1).await {
+            Ok(history) => line.last_run = history.runs.first().map(RunLine::of),
+            Err(error) => why = Some(error.to_string()),
+        }
+    }
+    line.next_run = match (&sync.schedule.rule, &line.last_run) {
+        (Rule::Every(period), Some(last)) => last.started_at.checked_add(*period).ok(),
+        _ => sync.schedule.next_slot(now),
+    };
+    (line, why)
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
+        let at = self.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z");
+        let is_unknown = |what: &str| self.unknown.iter().any(|unknown| unknown.what == what);
+        writeln!(f, "{} at {at}\n", self.pipeline)?;
+        let rows: Vec<[String; 5]> = self.syncs.iter().map(|sync| sync.row(&zone, self.at)).collect();
+        section(f, &table(["sync", "label", "state", "last run", "next run"], &rows))?;
+        let rows: Vec<[String; 4]> = self.incidents.iter().map(incident_row).collect();
+        match rows.is_empty() {
+            true if is_unknown("incidents") => writeln!(f, "\nOpen incidents: unknown")?,
+            true => writeln!(f, "\nNo open incidents.")?,
+            false => {
+                writeln!(f)?;
+                section(f, &table(["open incident", "severity", "for", "acknowledged"], &rows))?;
+            }
+        }
+        let row = |(name, at): (&String, &Timestamp)| [name.clone(), self.ago(*at)];
+        let rows: Vec<[String; 2]> = self.rounds.iter().map(row).collect();
+        match rows.is_empty() {
+            true if is_unknown("rounds") => writeln!(f, "\nLast rounds: unknown")?,
+            true => writeln!(f, "\nNo function has finished a round.")?,
+            false => {
+                writeln!(f)?;
+                section(f, &table(["function", "last round"], &rows))?;
+            }
+        }
+        if self.unknown.is_empty() {
+            return Ok(());
+        }
+        writeln!(f)?;
+        let unknown = self.unknown.iter().map(|Unknown { what, why }| format!("Unknown: {what}: {why}"));
+        section(f, &unknown.collect::<Vec<_>>().join("\n"))?;
+        write!(f, "`syncwatch doctor` has the whole reasons and their remedies.")
+    }
+}
+
+impl Status {
+    fn ago(&self, at: Timestamp) -> String {
+        format!("{} ago", words(self.at.duration_since(at)))
+    }
+}
+
+impl SyncLine {
+    fn row(&self, zone: &TimeZone, now: Timestamp) -> [String; 5] {
+        let last_run = self
+            .last_run
+            .as_ref()
+            .map(|run| format!("{} {} ago", run.state, words(now.duration_since(run.started_at))));
+        let next = self.next_run.map(|at| at.to_zoned(zone.clone()).strftime("%a %H:%M %Z").to_string());
+        let state = self.paused.map_or("unknown", |paused| if paused { "paused" } else { "active" });
+        [
+            bounded(&self.sync, 20),
+            bounded(self.label.as_deref().unwrap_or_default(), 12),
+            state.to_owned(),
+            bounded(&last_run.unwrap_or_else(|| "unknown or never".to_owned()), 20),
+            next.unwrap_or_default(),
+        ]
+    }
+}
+
+fn incident_row(incident: &IncidentLine) -> [String; 4] {
+    let by = incident.acknowledged.as_ref().map(|by| by.by.clone()).unwrap_or_default();
+    let (key, open_for) = (bounded(&incident.incident, 46), words(incident.open_for()));
+    [key, incident.severity.to_string(), open_for, bounded(&by, 12)]
+}
+
+/// Lines that fit the screen.
+fn section(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    let lines = text.lines().count();
+    for line in text.lines().take(LINES + 1) {
+        writeln!(f, "{}", bounded(line, WIDTH).trim_end())?;
+    }
+    match lines.saturating_sub(LINES + 1) {
+        0 => Ok(()),
+        more => writeln!(f, "and {more} more"),
+    }
+}
