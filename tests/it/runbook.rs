@@ -125,7 +125,8 @@ fn commands() -> Vec<String> {
         }
     }
     let spans = prose.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
-    commands.extend(spans.filter(|span| PROGRAMS.contains(&program(span))));
+    // A program's name alone speaks of it and calls nothing.
+    commands.extend(spans.filter(|span| PROGRAMS.contains(&program(span)) && program(span) != span));
     commands
 }
 

@@ -388,7 +388,7 @@ async fn a_trainee_gets_the_real_mail_looks_with_the_real_tools_and_is_scored_by
         "look sql SELECT",
         "properties/sync-paused/properties-create",
         "a pause is often somebody's repair in progress",
-        "the runbook has nothing on \"nothing\"",
+        "the runbook has no section `nothing`",
         "\"paused\": true",
         "coverage_status | create_queue_count\nexcellent | ",
         "may only read",
