@@ -59,6 +59,16 @@ fn how_to_play(stage: &Stage) -> Result<()> {
         stage.deployment.endpoint()
     );
     println!("    | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"table\"])'");
+    println!(
+        "To operate it as the person on call does (`make cli` builds the command and prints where it is):"
+    );
+    println!(
+        "  export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \\",
+        stage.deployment.endpoint()
+    );
+    println!("    SYNCWATCH_CENSUS_BASE_URL={census}");
+    println!("  syncwatch status; syncwatch incidents; syncwatch runs properties-update; syncwatch --help");
+    println!("  syncwatch doctor --bare-names --url {url}");
     println!("To look:");
     println!("  curl -s {census}/lab/state");
     println!("  curl -s -u 'bearer:{TOKEN}' {census}/api/v1/syncs");
