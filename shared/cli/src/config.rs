@@ -55,7 +55,6 @@ fn text(path: &Path) -> Result<String, Error> {
 
 /// Whether a pipeline file is valid, and what it declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ConfigCheck {
     pub file: PathBuf,
     pub valid: bool,

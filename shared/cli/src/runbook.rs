@@ -78,7 +78,6 @@ pub fn anchor(heading: &str) -> String {
 
 /// A section of the runbook, for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Explanation {
     pub name: String,
     pub title: String,
@@ -93,7 +92,6 @@ pub struct Explanation {
 
 /// A section on what may go wrong as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Scenario {
     pub name: String,
     pub title: String,
@@ -137,14 +135,12 @@ pub fn explain(asked: &str) -> Result<Explanation, Error> {
 
 /// The names that can be asked for, by chapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Contents {
     pub chapters: Vec<Chapter>,
 }
 
 /// A chapter with the names of its sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Chapter {
     pub title: String,
     pub names: Vec<String>,
