@@ -35,7 +35,7 @@ use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::aws::{Clients, Sdk};
-use syncwatch::census;
+use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::Setting;
@@ -48,6 +48,7 @@ use declared::Declared;
 use endpoint::Endpoint;
 pub use error::Error;
 use plan::{Plan, Wish};
+use registration::Registration;
 
 /// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
@@ -93,9 +94,6 @@ impl Answer {
 }
 
 /// Carries out a command line. `tell` gets what is said before a command ends.
-///
-/// # Errors
-/// As those of [`Operator::carry_out`].
 pub async fn run(
     arguments: &Arguments,
     env: Env,
@@ -104,7 +102,7 @@ pub async fn run(
 ) -> Result<Answer, Error> {
     let file = || config::place(&env, arguments.pipeline.as_deref(), Path::exists);
     if let Command::CheckConfig { file: None } = &arguments.command {
-        return check_config(&file()?);
+        return config::ConfigCheck::of(&file()?);
     }
     if let Some(answer) = without_aws(&arguments.command) {
         return answer;
@@ -117,7 +115,7 @@ pub async fn run(
 /// The answer to a command that needs neither AWS nor a pipeline.
 fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
     match command {
-        Command::CheckConfig { file: Some(file) } => Some(check_config(file)),
+        Command::CheckConfig { file: Some(file) } => Some(config::ConfigCheck::of(file)),
         Command::Explain { finding: Some(finding) } => {
             Some(runbook::explain(finding).map(|section| Answer::done(&section)))
         }
@@ -128,11 +126,6 @@ fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
         }
         _ => None,
     }
-}
-
-fn check_config(file: &Path) -> Result<Answer, Error> {
-    let check = config::ConfigCheck::of(file)?;
-    Ok(Answer::new(Outcome::done_if(check.valid), &check, &check))
 }
 
 /// Everything that commands work with.
@@ -153,9 +146,6 @@ impl Operator {
     }
 
     /// Carries a command out and collects all that it says; the last line may be its answer.
-    ///
-    /// # Errors
-    /// See [`Operator::carry_out`].
     pub async fn say(&self, command: &Command) -> Result<(Outcome, String), Error> {
         let mut said = Vec::new();
         let answer = self.carry_out(command, &mut |line| said.push(line.to_owned())).await?;
@@ -188,8 +178,7 @@ impl Operator {
             Command::WarehouseApply { folder, views } => self.apply_warehouse(folder, *views).await,
             Command::AlertTest { resolve_after } => self.test_alerts(*resolve_after, tell).await,
             _ => without_aws(command).unwrap_or_else(|| {
-                let shape = config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline);
-                Ok(Answer::done(&shape))
+                Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))
             }),
         }
     }
@@ -280,17 +269,16 @@ impl Operator {
         Ok(Answer::new(Outcome::Done, &done, &WebhookAnswer { todo: false, ..shape(Some(done.clone())) }))
     }
 
-    async fn registration(&self, url: &str) -> Result<registration::Registration, Error> {
+    async fn registration(&self, url: &str) -> Result<Registration, Error> {
         let declared = Declared::of_this_version()?;
         let (_, path) = declared.intake()?;
         let endpoint = Endpoint::parse(url, path)?;
-        Ok(registration::Registration {
-            census: self.census().await?,
-            secrets: SecretStore::new(self.sdk.secrets()),
-            secret_name: self.setting(env::WEBHOOK_SECRET)?,
-            endpoint,
-            pipeline: self.pipeline.name.clone(),
-        })
+        Ok(self.registration_by(self.census().await?, self.setting(env::WEBHOOK_SECRET)?, endpoint))
+    }
+
+    fn registration_by(&self, census: Client, secret_name: String, endpoint: Endpoint) -> Registration {
+        let secrets = SecretStore::new(self.sdk.secrets());
+        Registration { census, secrets, secret_name, endpoint, pipeline: self.pipeline.name.clone() }
     }
 
     async fn test_alerts(
@@ -314,15 +302,15 @@ impl Operator {
         Ok(IncidentStore::new(self.clients.dynamodb.clone(), self.setting(env::INCIDENTS_TABLE)?))
     }
 
-    async fn census(&self) -> Result<census::Client, Error> {
+    async fn census(&self) -> Result<Client, Error> {
         let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
         self.census_by(&self.setting(env::CENSUS_SECRET)?, base_url).await
     }
 
-    async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<census::Client, Error> {
+    async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
         let token = SecretStore::new(self.clients.secrets.clone()).get(secret, self.now).await?;
         let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
-        Ok(census::Client::new(self.clients.http.clone(), settings, self.now)?)
+        Ok(Client::new(self.clients.http.clone(), settings, self.now)?)
     }
 
     /// The name of a table or secret: the environment's, or that of `infra/functions.json`.

@@ -268,9 +268,7 @@ fn about(
 ) -> Value {
     let none = Error::plain("there is none");
     let found = found.as_ref().and_then(|incident| incident.as_ref().ok_or(&none));
-    let word = |words: &dyn Fn(&Incident) -> String| {
-        found.map_or_else(|why| not_available(why), |incident| words(incident))
-    };
+    let word = |words: &dyn Fn(&Incident) -> String| found.map_or_else(not_available, words);
     let summary = word(&|incident| incident.evidence.summary.clone());
     json!({
         "key": key.to_string(),
@@ -317,7 +315,7 @@ fn local(at: Timestamp, pipeline: &Pipeline) -> String {
 
 /// A figure in words, or in its place why it cannot be had.
 fn known<T>(figure: &Result<T, Error>, words: impl FnOnce(&T) -> String) -> String {
-    figure.as_ref().map_or_else(|why| not_available(why), words)
+    figure.as_ref().map_or_else(not_available, words)
 }
 
 fn not_available(why: impl fmt::Display) -> String {

@@ -42,11 +42,11 @@ impl Row {
         Self { what: String::new(), state: State::Ok, found: found.into(), remedy: None }
     }
 
-    fn wrong(found: impl Into<String>, remedy: impl ToString) -> Self {
+    fn wrong(found: impl Into<String>, remedy: impl fmt::Display) -> Self {
         Self { state: State::Wrong, remedy: Some(remedy.to_string()), ..Self::good(found) }
     }
 
-    fn unknown(found: impl Into<String>, remedy: impl ToString) -> Self {
+    fn unknown(found: impl Into<String>, remedy: impl fmt::Display) -> Self {
         Self { state: State::Unknown, ..Self::wrong(found, remedy) }
     }
 

@@ -9,7 +9,6 @@ use jiff::{SignedDuration, Timestamp};
 use crate::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::endpoint::Endpoint;
 use crate::plan::Found;
-use crate::registration::Registration;
 use crate::{Error, Operator};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::queue::Queue;
@@ -334,13 +333,11 @@ impl Deployed<'_> {
     }
 
     async fn webhook(&self, census: Probe<census::Client>) -> Probe<Found> {
-        let (operator, census) = (self.source.operator, census?);
+        let census = census?;
         let path = self.source.declared.intake().map_or("/", |(_, path)| path);
         let endpoint = Endpoint::parse(&self.source.intake_url().await?, path)?;
-        let secrets = SecretStore::new(operator.sdk.secrets());
         let secret_name = self.setting(env::WEBHOOK_SECRET)?;
-        let pipeline = operator.pipeline.name.clone();
-        Registration { census, secrets, secret_name, endpoint, pipeline }.look().await
+        self.source.operator.registration_by(census, secret_name, endpoint).look().await
     }
 
     async fn dead_letters(&self) -> Vec<(String, Probe<Option<u64>>)> {

@@ -59,9 +59,6 @@ impl fmt::Display for Report {
 }
 
 /// Reads the files of a folder and applies them to a warehouse: what `syncwatch warehouse-apply` does.
-///
-/// # Errors
-/// See [`apply`].
 pub async fn apply_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
     apply(warehouse, &read(folder, warehouse.dialect())?, now).await
 }
@@ -76,9 +73,6 @@ pub async fn apply(warehouse: &Warehouse, files: &[ObjectFile], now: Timestamp) 
 }
 
 /// The same for a folder, and puts every view back as it is written, whoever changed it in the warehouse.
-///
-/// # Errors
-/// See [`apply`].
 pub async fn restore_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
     run(warehouse, &read(folder, warehouse.dialect())?, now, true).await
 }
