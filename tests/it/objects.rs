@@ -11,7 +11,9 @@ use serde_json::Value;
 use syncwatch::data_checks::object_name;
 use syncwatch::sql::{Answer, Dialect, Statement};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
-use syncwatch_cli::warehouse_objects::{self, ObjectFile, Reason, apply, apply_folder, restore_folder};
+use syncwatch_cli::warehouse_objects::{
+    self, Applied, ObjectFile, Reason, apply, apply_folder, restore_folder,
+};
 use syncwatch_lab::databricks::{CLIENT_ID, CLIENT_SECRET, DatabricksServer, WAREHOUSE_ID};
 use syncwatch_lab::engines::{self, Postgres};
 use syncwatch_lab::properties::{Health, PropertyFault, PropertyWorld, Tables, make_sources, sql_folder};
@@ -230,7 +232,10 @@ async fn a_view_that_somebody_changed_in_the_warehouse_is_put_back_when_asked_fo
         let again = apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
         assert_eq!((again.applied.len(), waiting().await), (0, 0), "{name}");
         let restored = restore_folder(&warehouse, &sql_folder(), start()).await.unwrap();
-        assert!(restored.applied.iter().all(|(_, reason)| *reason == Reason::Restored), "{name}: {restored}");
+        assert!(
+            restored.applied.iter().all(|applied| applied.reason == Reason::Restored),
+            "{name}: {restored}"
+        );
         assert!(restored.unchanged > 0, "{name}: {restored}");
         assert_eq!(waiting().await, 10, "{name}");
     }
@@ -260,7 +265,7 @@ async fn a_changed_view_is_made_again_and_a_changed_table_is_refused_before_anyt
         let report = apply(&warehouse, &better, start()).await.unwrap();
         assert_eq!(
             report.applied,
-            [("020_daily_health_check.sql".to_owned(), Reason::ViewsChanged)],
+            [Applied { file: "020_daily_health_check.sql".to_owned(), reason: Reason::ViewsChanged }],
             "{name}"
         );
         let answer = ask(&warehouse, "crm.sfdc_dbx.daily_health_check", "").await;

@@ -429,7 +429,7 @@ fn the_operators_webhook_has_the_path_of_the_table_and_of_the_intake_and_every_e
     let url = table.function("webhook-intake").unwrap().url.as_ref().unwrap();
     // The operator's commands take it from the table that they embed.
     let declared = syncwatch_cli::declared::Declared::of_this_version().unwrap();
-    assert_eq!(declared.intake(), Some(("webhook-intake", url.path.as_str())));
+    assert_eq!(declared.intake(), Ok(("webhook-intake", url.path.as_str())));
     assert_eq!(webhook_intake::verify::PATH, url.path);
     for event in syncwatch::census::EVENTS {
         let body = format!(r#"{{"sync_id":1,"sync_run_id":2,"event":"{event}"}}"#);

@@ -15,7 +15,6 @@ use syncwatch::pipeline::{Channels, Pipeline};
 
 /// A test notice that was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Published {
     pub kind: NoticeKind,
     pub subject: String,
@@ -52,7 +51,6 @@ pub async fn publish(
 
 /// A test that was sent, and where it should arrive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct AlertTest {
     pub opened: Published,
     pub resolved: Published,

@@ -1,11 +1,11 @@
 //! The pipeline file: where it is, and whether it is valid.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use crate::{Answer, Outcome};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
 
@@ -55,7 +55,6 @@ fn text(path: &Path) -> Result<String, Error> {
 
 /// Whether a pipeline file is valid, and what it declares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ConfigCheck {
     pub file: PathBuf,
     pub valid: bool,
@@ -66,43 +65,36 @@ pub struct ConfigCheck {
     pub syncs: Vec<String>,
     /// The names of the data checks.
     pub checks: Vec<String>,
-    /// What will be watched, in words.
-    #[serde(skip)]
-    words: String,
 }
 
 impl ConfigCheck {
-    pub(crate) fn of(file: &Path) -> Result<Self, Error> {
-        match Pipeline::parse(&text(file)?) {
-            Ok(pipeline) => Ok(Self::valid(file, &pipeline)),
-            Err(error) => Ok(Self {
-                file: file.to_owned(),
-                valid: false,
-                problems: error.problems.iter().map(ToString::to_string).collect(),
-                pipeline: None,
-                syncs: Vec::new(),
-                checks: Vec::new(),
-                words: format!("error: {}: {error}", file.display()),
-            }),
-        }
+    pub(crate) fn of(file: &Path) -> Result<Answer, Error> {
+        let error = match Pipeline::parse(&text(file)?) {
+            Ok(pipeline) => return Ok(Self::valid(file, &pipeline)),
+            Err(error) => error,
+        };
+        let check = Self {
+            file: file.to_owned(),
+            valid: false,
+            problems: error.problems.iter().map(ToString::to_string).collect(),
+            pipeline: None,
+            syncs: Vec::new(),
+            checks: Vec::new(),
+        };
+        Ok(Answer::new(Outcome::ToDo, format!("error: {}: {error}", file.display()), &check))
     }
 
-    pub(crate) fn valid(file: &Path, pipeline: &Pipeline) -> Self {
-        Self {
+    /// The answer for a valid file: what will be watched, in words.
+    pub(crate) fn valid(file: &Path, pipeline: &Pipeline) -> Answer {
+        let check = Self {
             file: file.to_owned(),
             valid: true,
             problems: Vec::new(),
             pipeline: Some(pipeline.name.clone()),
             syncs: pipeline.syncs.iter().map(|sync| sync.key.clone()).collect(),
             checks: pipeline.checks.iter().map(|check| check.name.clone()).collect(),
-            words: pipeline.to_string().trim_end().to_owned(),
-        }
-    }
-}
-
-impl fmt::Display for ConfigCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.words)
+        };
+        Answer::new(Outcome::Done, pipeline.to_string().trim_end(), &check)
     }
 }
 

@@ -12,37 +12,33 @@ const TABLE: &str = include_str!("../../../infra/functions.json");
 /// The functions and the resources that should be there.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Declared {
-    pub functions: BTreeMap<String, DeclaredFunction>,
+    pub(crate) functions: BTreeMap<String, DeclaredFunction>,
     resources: BTreeMap<String, Resource>,
 }
 
-/// One function.
 #[derive(Debug, Clone, Deserialize)]
-pub struct DeclaredFunction {
+pub(crate) struct DeclaredFunction {
     /// When it is to run by itself.
-    pub schedule: Option<DeclaredSchedule>,
+    pub(crate) schedule: Option<DeclaredSchedule>,
     url: Option<Url>,
-    queue: Option<Queue>,
-    settings: BTreeMap<String, String>,
+    /// The queue that fires it.
+    pub(crate) queue: Option<serde_json::Value>,
+    /// The environment variables that it needs, each with its source.
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 /// When a function runs, as EventBridge Scheduler has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct DeclaredSchedule {
+pub(crate) struct DeclaredSchedule {
     /// `rate(..)` or `cron(..)`.
-    pub expression: String,
+    pub(crate) expression: String,
     /// The IANA name of the zone in which the expression is read.
-    pub time_zone: String,
+    pub(crate) time_zone: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 struct Url {
     path: String,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Queue {
-    source: String,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -61,41 +57,28 @@ impl Declared {
     }
 
     /// The name of the table or secret that a setting of the functions has; none for a setting that is not a name.
-    pub fn name_for(&self, setting: &str) -> Option<&str> {
+    pub(crate) fn name_for(&self, setting: &str) -> Option<&str> {
         let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
         let is_name = source.starts_with("table:") || source.starts_with("secret:");
-        self.name_of(source).filter(|_| is_name)
+        self.resources.get(source).filter(|_| is_name).map(|resource| resource.name.as_str())
     }
 
     /// A function that has a setting.
-    pub fn function_with(&self, setting: &str) -> Option<&str> {
+    pub(crate) fn function_with(&self, setting: &str) -> Option<&str> {
         let mut functions = self.functions.iter();
         let (name, _) = functions.find(|(_, function)| function.settings.contains_key(setting))?;
         Some(name)
     }
 
-    /// The name of a resource such as `queue:notices`.
-    pub fn name_of(&self, id: &str) -> Option<&str> {
-        self.resources.get(id).map(|resource| resource.name.as_str())
-    }
-
     /// The function that has a URL, and the path under which it answers.
-    pub fn intake(&self) -> Option<(&str, &str)> {
-        self.functions
-            .iter()
+    ///
+    /// # Errors
+    /// None has one.
+    pub fn intake(&self) -> Result<(&str, &str), Error> {
+        let mut functions = self.functions.iter();
+        functions
             .find_map(|(name, function)| Some((name.as_str(), function.url.as_ref()?.path.as_str())))
-    }
-}
-
-impl DeclaredFunction {
-    /// The queue that fires it, such as `queue:notices`.
-    pub fn fired_by(&self) -> Option<&str> {
-        self.queue.as_ref().map(|queue| queue.source.as_str())
-    }
-
-    /// The environment variables that it needs.
-    pub fn settings(&self) -> impl Iterator<Item = &str> {
-        self.settings.keys().map(String::as_str)
+            .ok_or_else(|| Error::plain("infra/functions.json has no function with a url"))
     }
 }
 
@@ -106,16 +89,17 @@ mod tests {
     #[test]
     fn embedded_table_is_read() {
         let declared = Declared::of_this_version().unwrap();
-        assert_eq!(declared.intake(), Some(("webhook-intake", "/webhooks/census")));
-        assert_eq!(declared.name_of("topic:notices"), Some("syncwatch-notices"));
+        assert_eq!(declared.intake(), Ok(("webhook-intake", "/webhooks/census")));
+        assert_eq!(declared.resources["topic:notices"].name, "syncwatch-notices");
         let verification = &declared.functions["schedule-verification"];
-        assert!(verification.schedule.is_some() && verification.fired_by().is_none());
-        assert!(verification.settings().any(|name| name == "SYNCWATCH_TOPIC_ARN"));
+        assert!(verification.schedule.is_some() && verification.queue.is_none());
+        assert!(verification.settings.contains_key("SYNCWATCH_TOPIC_ARN"));
         let relay = &declared.functions["alert-relay"];
         assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("syncwatch/census-token"));
         assert_eq!(declared.name_for("SYNCWATCH_INCIDENTS_TABLE"), Some("syncwatch-incidents"));
         assert_eq!(declared.name_for("SYNCWATCH_TOPIC_ARN"), None);
         assert!(declared.function_with("SYNCWATCH_TOPIC_ARN").is_some());
-        assert_eq!((&relay.schedule, relay.fired_by()), (&None, Some("queue:notices")));
+        assert_eq!(relay.schedule, None);
+        assert_eq!(relay.queue.as_ref().unwrap()["source"], "queue:notices");
     }
 }

@@ -4,35 +4,21 @@ use std::fmt;
 
 use reqwest::Url;
 
-/// Why webhooks cannot be posted to a URL.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// It is not a URL, or not one that Census takes.
-    #[error(
-        "{given:?} is not an https URL without credentials and query; give the URL of the function webhook-intake, \
-         such as https://abc.lambda-url.us-east-1.on.aws{path}"
-    )]
-    NotHttps { given: String, path: String },
-    /// It has another path than the intake's.
-    #[error("the intake answers under {path} only; did you mean {meant}?")]
-    OtherPath {
-        path: String,
-        /// The same with the intake's path.
-        meant: String,
-    },
-}
+use crate::error::Error;
 
 /// The address of the intake.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint(Url);
+pub(crate) struct Endpoint(Url);
 
 impl Endpoint {
     /// Reads a URL with the intake's path: HTTPS, as Census asks for, or HTTP to a lab on this machine.
-    ///
-    /// # Errors
-    /// See [`EndpointError`].
-    pub fn parse(given: &str, path: &str) -> Result<Self, EndpointError> {
-        let not_https = || EndpointError::NotHttps { given: given.to_owned(), path: path.to_owned() };
+    pub(crate) fn parse(given: &str, path: &str) -> Result<Self, Error> {
+        let not_https = || {
+            Error::plain(format!(
+                "{given:?} is not an https URL without credentials and query; give the URL of the function webhook-intake, \
+                 such as https://abc.lambda-url.us-east-1.on.aws{path}"
+            ))
+        };
         let mut url = Url::parse(given.trim()).map_err(|_| not_https())?;
         let bare = url.username().is_empty()
             && url.password().is_none()
@@ -47,11 +33,11 @@ impl Endpoint {
             return Ok(Self(url));
         }
         url.set_path(path);
-        Err(EndpointError::OtherPath { path: path.to_owned(), meant: url.to_string() })
+        Err(Error::plain(format!("the intake answers under {path} only; did you mean {url}?")))
     }
 
     /// Whether a webhook with this endpoint posts to the same place: the intake takes a slash at the end as well.
-    pub fn is(&self, endpoint: &str) -> bool {
+    pub(crate) fn is(&self, endpoint: &str) -> bool {
         Url::parse(endpoint.trim().trim_end_matches('/')).is_ok_and(|url| url == self.0)
     }
 }
@@ -87,12 +73,15 @@ mod tests {
             "ftp://example.com/webhooks/census",
         ];
         for url in refused {
-            assert!(matches!(Endpoint::parse(url, PATH), Err(EndpointError::NotHttps { .. })), "{url}");
+            let refused = Endpoint::parse(url, PATH).unwrap_err().what;
+            assert!(refused.starts_with(&format!("{url:?} is not an https URL")), "{refused}");
         }
         for url in ["https://abc.on.aws", "https://abc.on.aws/", "https://abc.on.aws/hook"] {
-            let meant = "https://abc.on.aws/webhooks/census".to_owned();
-            let path = PATH.to_owned();
-            assert_eq!(Endpoint::parse(url, PATH), Err(EndpointError::OtherPath { path, meant }), "{url}");
+            let refused = Endpoint::parse(url, PATH).unwrap_err().what;
+            assert_eq!(
+                refused,
+                "the intake answers under /webhooks/census only; did you mean https://abc.on.aws/webhooks/census?"
+            );
         }
     }
 

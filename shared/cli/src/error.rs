@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use syncwatch::aws::incidents::Error as StoreError;
 use syncwatch::aws::secrets::SecretError;
 use syncwatch::aws::topic::PublishError;
-use syncwatch::aws::{AwsError, ConnectError, incidents};
+use syncwatch::aws::{AwsError, ConnectError};
 
 /// A command that failed. It never holds a secret, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,15 +55,33 @@ macro_rules! plain {
 }
 
 plain!(
-    crate::endpoint::EndpointError,
-    crate::plan::Refusal,
-    crate::stakeholders::Refusal,
-    crate::warehouse_objects::Error,
     syncwatch::census::Error,
     syncwatch::http::HttpError,
     syncwatch::runtime::warehouse::Error,
     syncwatch::sql::Error,
 );
+
+/// Errors of which AWS's are a part.
+macro_rules! with_aws {
+    ($($error:ident),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                match error {
+                    $error::Aws(error) => error.into(),
+                    other => Self::plain(other),
+                }
+            }
+        })*
+    };
+}
+
+with_aws!(StoreError, SecretError, PublishError);
+
+impl From<AwsError> for Error {
+    fn from(error: AwsError) -> Self {
+        Self::plain(error.by_person())
+    }
+}
 
 impl From<ConnectError> for Error {
     fn from(error: ConnectError) -> Self {
@@ -72,39 +91,6 @@ impl From<ConnectError> for Error {
                 "set AWS_REGION, or `region` in the profile of AWS_PROFILE",
             ),
             ConnectError::Http(error) => error.into(),
-        }
-    }
-}
-
-impl From<AwsError> for Error {
-    fn from(error: AwsError) -> Self {
-        Self::plain(error.by_person())
-    }
-}
-
-impl From<SecretError> for Error {
-    fn from(error: SecretError) -> Self {
-        match error {
-            SecretError::Aws(error) => error.into(),
-            other => Self::plain(other),
-        }
-    }
-}
-
-impl From<incidents::Error> for Error {
-    fn from(error: incidents::Error) -> Self {
-        match error {
-            incidents::Error::Aws(error) => error.into(),
-            other => Self::plain(other),
-        }
-    }
-}
-
-impl From<PublishError> for Error {
-    fn from(error: PublishError) -> Self {
-        match error {
-            PublishError::Aws(error) => error.into(),
-            other => Self::plain(other),
         }
     }
 }

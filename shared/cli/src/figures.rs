@@ -2,11 +2,10 @@
 
 use super::Operator;
 use super::error::Error;
-use crate::stakeholders::{Figures, Health, Known};
-use syncwatch::aws::incidents::IncidentStore;
+use crate::stakeholders::{Figures, Health};
 use syncwatch::census;
 use syncwatch::data_checks::object_name;
-use syncwatch::incident::{IncidentKey, State};
+use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::Run;
 use syncwatch::pipeline::Sync;
 use syncwatch::sql::{self, Row, Statement};
@@ -18,25 +17,16 @@ const RUNS: u32 = 1;
 impl Operator {
     /// Asks the warehouse, the store of incidents and Census.
     pub(super) async fn figures(&self, key: Option<&IncidentKey>) -> Figures {
-        let store = self.incidents();
-        Figures {
-            health: self.health().await.map_err(|error| error.to_string()),
-            open: match &store {
-                Ok(store) => self.open(store).await,
-                Err(error) => Err(error.to_string()),
-            },
-            last_runs: self.last_runs().await,
-            incident: match key {
-                None => None,
-                Some(key) => Some((
-                    key.clone(),
-                    match &store {
-                        Ok(store) => store.get(key).await.map_err(|error| Error::from(error).to_string()),
-                        Err(error) => Err(error.to_string()),
-                    },
-                )),
-            },
-        }
+        let incident = match key {
+            None => None,
+            Some(key) => Some((key.clone(), self.incident(key).await)),
+        };
+        let (health, open, last_runs) = (self.health().await, self.open().await, self.last_runs().await);
+        Figures { health, open, last_runs, incident }
+    }
+
+    async fn incident(&self, key: &IncidentKey) -> Result<Option<Incident>, Error> {
+        Ok(self.incidents()?.get(key).await?)
     }
 
     async fn health(&self) -> Result<Health, Error> {
@@ -47,22 +37,21 @@ impl Operator {
         Ok(health(&warehouse, view).await?)
     }
 
-    pub(super) async fn open(&self, store: &IncidentStore) -> Known<Vec<syncwatch::incident::Incident>> {
-        let said = |error| Error::from(error).to_string();
-        let (live, unreadable) = store.live_incidents(&self.pipeline.name).await.map_err(said)?;
+    /// The open incidents. Some that cannot be read are an error: "nothing is open" could not be said.
+    pub(super) async fn open(&self) -> Result<Vec<Incident>, Error> {
+        let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
         match unreadable.into_iter().next() {
-            // Some are known, but "nothing is open" could not be said of them.
-            Some(error) => Err(said(error)),
+            Some(error) => Err(error.into()),
             None => Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect()),
         }
     }
 
-    async fn last_runs(&self) -> Vec<Known<Option<Run>>> {
-        let census = self.census().await.map_err(|error| error.to_string());
+    async fn last_runs(&self) -> Vec<Result<Option<Run>, Error>> {
+        let census = self.census().await;
         let mut last_runs = Vec::new();
         for sync in &self.pipeline.syncs {
             last_runs.push(match &census {
-                Ok(census) => last_run(census, sync).await,
+                Ok(census) => last_run(census, sync).await.map_err(Error::from),
                 Err(why) => Err(why.clone()),
             });
         }
@@ -70,9 +59,8 @@ impl Operator {
     }
 }
 
-async fn last_run(census: &census::Client, sync: &Sync) -> Known<Option<Run>> {
-    let history = census.runs_of_sync(sync.id, RUNS).await.map_err(|error| error.to_string())?;
-    Ok(history.runs.into_iter().next())
+async fn last_run(census: &census::Client, sync: &Sync) -> Result<Option<Run>, census::Error> {
+    Ok(census.runs_of_sync(sync.id, RUNS).await?.runs.into_iter().next())
 }
 
 async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error> {

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Acknowledgement;
 use super::error::Error;
-use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
+use super::{Answer, Operator, Outcome};
+use syncwatch::aws::incidents::{Expected, WriteOutcome};
 use syncwatch::finding::Severity;
-use syncwatch::incident::{Acknowledged, Decision, Hold, Incident, RestReason, State, acknowledge as decide};
+use syncwatch::incident::{
+    Acknowledged, Decision, Hold, Incident, IncidentKey, RestReason, State, acknowledge as decide,
+};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::text::{minute_utc, table, words};
 
@@ -19,7 +22,6 @@ const LIST: &str = "`syncwatch incidents` lists what is open";
 
 /// What is open, held or watched, worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct IncidentList {
     pub pipeline: String,
     pub incidents: Vec<IncidentLine>,
@@ -27,7 +29,6 @@ pub struct IncidentList {
 
 /// One incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct IncidentLine {
     /// Its key, `pipeline/check/subject`.
     pub incident: String,
@@ -45,16 +46,11 @@ pub struct IncidentLine {
     pub acknowledged: Option<Acknowledged>,
 }
 
-impl IncidentList {
-    pub(crate) fn of(pipeline: &str, live: &[Incident], now: Timestamp) -> Self {
-        let mut live: Vec<&Incident> = live.iter().collect();
-        live.sort_by(|a, b| {
-            let worst = |incident: &Incident| (incident.state == State::Open, incident.severity);
-            worst(b).cmp(&worst(a)).then_with(|| a.key.cmp(&b.key))
-        });
-        let incidents = live.into_iter().map(|incident| IncidentLine::of(incident, now)).collect();
-        Self { pipeline: pipeline.to_owned(), incidents }
-    }
+/// Incidents as operators see them, worst first.
+pub(crate) fn lines(mut incidents: Vec<Incident>, now: Timestamp) -> Vec<IncidentLine> {
+    let worst = |incident: &Incident| (incident.state == State::Open, incident.severity);
+    incidents.sort_by(|a, b| worst(b).cmp(&worst(a)).then_with(|| a.key.cmp(&b.key)));
+    incidents.iter().map(|incident| IncidentLine::of(incident, now)).collect()
 }
 
 impl IncidentLine {
@@ -106,60 +102,71 @@ impl fmt::Display for IncidentList {
     }
 }
 
-/// Acknowledges an incident: no reminders until then, unless it becomes worse.
-pub(super) async fn acknowledge(
-    wanted: &Acknowledgement,
-    pipeline: &Pipeline,
-    store: &IncidentStore,
-    now: Timestamp,
-) -> Result<Incident, Error> {
-    let key = &wanted.key;
-    of_pipeline(key, pipeline)?;
-    let not_open = || Error::new(format!("{key} is not open, so it has no reminders to pause"), LIST);
-    let until = now.saturating_add(wanted.lasts).unwrap_or(now);
-    let by = Acknowledged { by: wanted.by.clone(), at: now, until };
-    let mut stored = store.get(key).await?;
-    for _ in 0..ATTEMPTS {
-        let Some(known) = stored else { break };
-        let (incident, replaces) = match decide(&known, by.clone()) {
-            Decision::Rest(RestReason::BeingSent) => {
-                let what = format!("a notice about {key} is on its way at this moment");
-                return Err(Error::new(what, "run this again in two minutes"));
+impl Operator {
+    pub(super) async fn list_incidents(&self, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
+        let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
+        let list = IncidentList { pipeline: self.pipeline.name.clone(), incidents: lines(live, self.now) };
+        match unreadable.into_iter().next() {
+            None => Ok(Answer::done(&list)),
+            Some(error) => {
+                tell(&list.to_string());
+                Err(error.into())
             }
-            Decision::Rest(_) => return Err(not_open()),
-            Decision::Note { incident, .. } | Decision::Notify { incident, .. } => (*incident, known.version),
-        };
-        match store.write(&incident, Expected::Version(replaces)).await? {
-            WriteOutcome::Written => return Ok(incident),
-            WriteOutcome::Lost(None) => return Err(not_open()),
-            WriteOutcome::Lost(Some(current)) => stored = Some(current),
         }
     }
-    // Either there never was one, or others were quicker each time.
-    match store.get(key).await? {
-        Some(open) if open.state == State::Open => {
-            Err(Error::new(format!("functions kept changing {key} meanwhile"), "run this again"))
+
+    /// Acknowledges an incident: no reminders until then, unless it becomes worse.
+    pub(super) async fn acknowledge(&self, wanted: &Acknowledgement) -> Result<Answer, Error> {
+        let incident = self.acknowledged(wanted).await?;
+        let until = incident.acknowledged.as_ref().map(|by| minute_utc(by.until)).unwrap_or_default();
+        let text = format!(
+            "{} acknowledged by {} until {until}. Reminders are paused; a worse severity still alerts. PagerDuty does not \
+             know: acknowledge its alert there.",
+            incident.key, wanted.by
+        );
+        Ok(Answer::new(Outcome::Done, text, &IncidentLine::of(&incident, self.now)))
+    }
+
+    async fn acknowledged(&self, wanted: &Acknowledgement) -> Result<Incident, Error> {
+        let (key, now, store) = (&wanted.key, self.now, self.incidents()?);
+        of_pipeline(key, &self.pipeline)?;
+        let not_open = || Error::new(format!("{key} is not open, so it has no reminders to pause"), LIST);
+        let until = now.saturating_add(wanted.lasts).unwrap_or(now);
+        let by = Acknowledged { by: wanted.by.clone(), at: now, until };
+        let mut stored = store.get(key).await?;
+        for _ in 0..ATTEMPTS {
+            let Some(known) = stored else { break };
+            let (incident, replaces) = match decide(&known, by.clone()) {
+                Decision::Rest(RestReason::BeingSent) => {
+                    let what = format!("a notice about {key} is on its way at this moment");
+                    return Err(Error::new(what, "run this again in two minutes"));
+                }
+                Decision::Rest(_) => return Err(not_open()),
+                Decision::Note { incident, .. } | Decision::Notify { incident, .. } => {
+                    (*incident, known.version)
+                }
+            };
+            match store.write(&incident, Expected::Version(replaces)).await? {
+                WriteOutcome::Written => return Ok(incident),
+                WriteOutcome::Lost(None) => return Err(not_open()),
+                WriteOutcome::Lost(Some(current)) => stored = Some(current),
+            }
         }
-        _ => Err(not_open()),
+        // Either there never was one, or others were quicker each time.
+        match store.get(key).await? {
+            Some(open) if open.state == State::Open => {
+                Err(Error::new(format!("functions kept changing {key} meanwhile"), "run this again"))
+            }
+            _ => Err(not_open()),
+        }
     }
 }
 
 /// Refuses an incident of another pipeline.
-pub(super) fn of_pipeline(key: &syncwatch::incident::IncidentKey, pipeline: &Pipeline) -> Result<(), Error> {
+pub(super) fn of_pipeline(key: &IncidentKey, pipeline: &Pipeline) -> Result<(), Error> {
     if key.pipeline == pipeline.name {
         return Ok(());
     }
     let what = format!("{key} does not belong to this pipeline, which is {}", pipeline.name);
     Err(Error::new(what, "give that pipeline's file: --pipeline FILE"))
-}
-
-/// The answer to an acknowledgement.
-pub(super) fn acknowledged(incident: &Incident) -> String {
-    let Some(Acknowledged { by, until, .. }) = &incident.acknowledged else { return String::new() };
-    format!(
-        "{} acknowledged by {by} until {}. Reminders are paused; a worse severity still alerts. PagerDuty does not know: \
-         acknowledge its alert there.",
-        incident.key,
-        minute_utc(*until)
-    )
 }

@@ -13,7 +13,7 @@ mod endpoint;
 mod error;
 mod figures;
 pub mod incidents;
-pub mod plan;
+mod plan;
 pub mod progress;
 mod registration;
 pub mod runbook;
@@ -35,22 +35,20 @@ use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::aws::{Clients, Sdk};
-use syncwatch::census;
+use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
 use syncwatch::warehouse::{Limits, Warehouse};
 
-use arguments::Silencing;
 pub use arguments::{Arguments, Command};
 pub use config::read_pipeline;
 use declared::Declared;
-pub use endpoint::{Endpoint, EndpointError};
+use endpoint::Endpoint;
 pub use error::Error;
-use incidents::{IncidentLine, IncidentList};
 use plan::{Plan, Wish};
-use silences::{SilenceLine, SilenceList};
+use registration::Registration;
 
 /// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
@@ -96,9 +94,6 @@ impl Answer {
 }
 
 /// Carries out a command line. `tell` gets what is said before a command ends.
-///
-/// # Errors
-/// See [`Operator::carry_out`].
 pub async fn run(
     arguments: &Arguments,
     env: Env,
@@ -106,33 +101,31 @@ pub async fn run(
     tell: &mut dyn FnMut(&str),
 ) -> Result<Answer, Error> {
     let file = || config::place(&env, arguments.pipeline.as_deref(), Path::exists);
-    match &arguments.command {
-        Command::CheckConfig { file: None } => return check_config(&file()?),
-        Command::CheckConfig { file: Some(file) } => return check_config(file),
-        Command::Explain { finding } => return explain(finding.as_deref()),
-        Command::Completions { shell } => return Ok(completions(*shell)),
-        _ => {}
+    if let Command::CheckConfig { file: None } = &arguments.command {
+        return config::ConfigCheck::of(&file()?);
+    }
+    if let Some(answer) = without_aws(&arguments.command) {
+        return answer;
     }
     let pipeline = read_pipeline(&file()?)?;
     let sdk = connect::sdk(&env).await?;
     Operator::with(env, pipeline, sdk, now).carry_out(&arguments.command, tell).await
 }
 
-fn check_config(file: &Path) -> Result<Answer, Error> {
-    let check = config::ConfigCheck::of(file)?;
-    Ok(Answer::new(Outcome::done_if(check.valid), &check, &check))
-}
-
-fn explain(finding: Option<&str>) -> Result<Answer, Error> {
-    match finding {
-        Some(finding) => Ok(Answer::done(&runbook::explain(finding)?)),
-        None => Ok(Answer::done(&runbook::contents())),
+/// The answer to a command that needs neither AWS nor a pipeline.
+fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
+    match command {
+        Command::CheckConfig { file: Some(file) } => Some(config::ConfigCheck::of(file)),
+        Command::Explain { finding: Some(finding) } => {
+            Some(runbook::explain(finding).map(|section| Answer::done(&section)))
+        }
+        Command::Explain { finding: None } => Some(Ok(Answer::done(&runbook::contents()))),
+        Command::Completions { shell } => {
+            let script = arguments::completions(*shell);
+            Some(Ok(Answer::new(Outcome::Done, &script, &json!({ "script": script }))))
+        }
+        _ => None,
     }
-}
-
-fn completions(shell: clap_complete::Shell) -> Answer {
-    let script = arguments::completions(shell);
-    Answer::new(Outcome::Done, &script, &json!({ "script": script }))
 }
 
 /// Everything that commands work with.
@@ -153,9 +146,6 @@ impl Operator {
     }
 
     /// Carries a command out and collects all that it says; the last line may be its answer.
-    ///
-    /// # Errors
-    /// See [`Operator::carry_out`].
     pub async fn say(&self, command: &Command) -> Result<(Outcome, String), Error> {
         let mut said = Vec::new();
         let answer = self.carry_out(command, &mut |line| said.push(line.to_owned())).await?;
@@ -173,30 +163,13 @@ impl Operator {
                 let status = self.status().await;
                 Ok(Answer::new(Outcome::done_if(status.is_good()), &status, &status))
             }
-            Command::Incidents => {
-                let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
-                let list = IncidentList::of(&self.pipeline.name, &live, self.now);
-                match unreadable.into_iter().next() {
-                    None => Ok(Answer::done(&list)),
-                    Some(error) => {
-                        tell(&list.to_string());
-                        Err(error.into())
-                    }
-                }
-            }
+            Command::Incidents => self.list_incidents(tell).await,
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
-            Command::Acknowledge(wanted) => {
-                let store = self.incidents()?;
-                let incident = incidents::acknowledge(wanted, &self.pipeline, &store, self.now).await?;
-                let line = IncidentLine::of(&incident, self.now);
-                Ok(Answer::new(Outcome::Done, incidents::acknowledged(&incident), &line))
-            }
+            Command::Acknowledge(wanted) => self.acknowledge(wanted).await,
             Command::Silence(asked) => self.silence(asked).await,
             Command::StakeholderNotice { kind, key, html } => {
-                let notice = self.stakeholder_notice(*kind, key.as_ref(), html.as_deref()).await?;
-                let shape = json!({ "text": notice.text, "html": notice.html });
-                Ok(Answer::new(Outcome::Done, notice.text, &shape))
+                self.stakeholder_notice(*kind, key.as_ref(), html.as_deref()).await
             }
             Command::WebhookRegister { url, check, rotate } => {
                 let wish = if *rotate { Wish::Rotate } else { Wish::Register };
@@ -204,32 +177,9 @@ impl Operator {
             }
             Command::WarehouseApply { folder, views } => self.apply_warehouse(folder, *views).await,
             Command::AlertTest { resolve_after } => self.test_alerts(*resolve_after, tell).await,
-            Command::CheckConfig { file: Some(file) } => check_config(file),
-            Command::CheckConfig { file: None } => {
-                let shape = config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline);
-                Ok(Answer::done(&shape))
-            }
-            Command::Explain { finding } => explain(finding.as_deref()),
-            Command::Completions { shell } => Ok(completions(*shell)),
-        }
-    }
-
-    async fn silence(&self, asked: &Silencing) -> Result<Answer, Error> {
-        let (store, pipeline, now) = (self.incidents()?, &self.pipeline, self.now);
-        match asked {
-            Silencing::Add(wanted) => {
-                let silence = silences::add(wanted, pipeline, &store, now).await?;
-                let text = silences::added(&silence, now);
-                Ok(Answer::new(Outcome::Done, text, &SilenceLine::of(&silences::unused(silence))))
-            }
-            Silencing::List { all } => {
-                let listed = silences::list(pipeline, &store, now).await?;
-                Ok(Answer::done(&SilenceList::of(&listed, *all, now)))
-            }
-            Silencing::End { id } => {
-                let ended = silences::end(id, pipeline, &store, now).await?;
-                Ok(Answer::new(Outcome::Done, silences::ended(&ended), &SilenceLine::of(&ended)))
-            }
+            _ => without_aws(command).unwrap_or_else(|| {
+                Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))
+            }),
         }
     }
 
@@ -238,29 +188,24 @@ impl Operator {
         kind: stakeholders::Kind,
         key: Option<&syncwatch::incident::IncidentKey>,
         html: Option<&Path>,
-    ) -> Result<stakeholders::Notice, Error> {
+    ) -> Result<Answer, Error> {
         if let Some(key) = key {
             incidents::of_pipeline(key, &self.pipeline)?;
         }
         let figures = self.figures(key).await;
-        let notice = stakeholders::render(kind, &figures, &self.pipeline, self.now)?;
+        let stakeholders::Notice { text, html: page } =
+            stakeholders::render(kind, &figures, &self.pipeline, self.now)?;
         if let Some(path) = html {
             let unwritten = |error| Error::plain(format!("{} cannot be written: {error}", path.display()));
-            std::fs::write(path, &notice.html).map_err(unwritten)?;
+            std::fs::write(path, &page).map_err(unwritten)?;
         }
-        Ok(notice)
+        Ok(Answer::new(Outcome::Done, &text, &json!({ "text": text, "html": page })))
     }
 
     async fn diagnose(&self, url: Option<&str>, bare_names: bool) -> Result<Answer, Error> {
         let declared = Declared::of_this_version()?;
-        let source = doctor::Source {
-            sdk: &self.sdk,
-            declared: &declared,
-            pipeline: &self.pipeline,
-            prefix: if bare_names { "" } else { PREFIX },
-            url,
-            now: self.now,
-        };
+        let prefix = if bare_names { "" } else { PREFIX };
+        let source = doctor::Source { operator: self, declared: &declared, prefix, url };
         // Boxed: the future of so many calls is large.
         let observed = Box::pin(doctor::observe(&source)).await;
         let diagnosis = doctor::Diagnosis { rows: doctor::judge(&observed, &self.pipeline.channels) };
@@ -274,22 +219,27 @@ impl Operator {
         } else {
             warehouse_objects::apply_folder(&warehouse, folder, self.now).await?
         };
-        Ok(Answer::new(Outcome::Done, report.to_string().trim_end(), &Applied::of(&report)))
+        Ok(Answer::done(&report))
     }
 
     /// The warehouse that the pipeline declares.
     async fn warehouse(&self) -> Result<Warehouse, Error> {
-        let none = || Error::new("pipeline.toml declares no [warehouse]", "add one");
-        let declared = self.pipeline.warehouse.as_ref().ok_or_else(none)?;
-        let secret = self.setting(env::WAREHOUSE_SECRET)?;
+        let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        let access = warehouse::Access {
-            warehouse: declared,
-            secret: &secret,
-            base_url: base_url.as_deref(),
-            limits: Limits::default(),
-            start_limit: WAREHOUSE_START_LIMIT,
-        };
+        self.warehouse_by(secret, base_url, Limits::default(), WAREHOUSE_START_LIMIT).await
+    }
+
+    async fn warehouse_by(
+        &self,
+        secret: impl FnOnce() -> Result<String, Error>,
+        base_url: Option<String>,
+        limits: Limits,
+        start_limit: Duration,
+    ) -> Result<Warehouse, Error> {
+        let none = || Error::new("pipeline.toml declares no [warehouse]", "add one");
+        let warehouse = self.pipeline.warehouse.as_ref().ok_or_else(none)?;
+        let (secret, base_url) = (&secret()?, base_url.as_deref());
+        let access = warehouse::Access { warehouse, secret, base_url, limits, start_limit };
         let secrets = SecretStore::new(self.sdk.secrets());
         Ok(warehouse::open(&access, &secrets, self.sdk.http.clone()).await?)
     }
@@ -304,33 +254,31 @@ impl Operator {
         let registration = self.registration(url).await?;
         let found = registration.look().await?;
         let plan = plan::plan(wish, &found);
-        if let Plan::Refuse(refusal) = plan {
-            return Err(refusal.into());
+        if let Plan::Refuse(why) = plan {
+            return Err(Error::plain(why));
         }
         let mut planned = vec![plan.to_string()];
-        planned.extend(found.elsewhere.iter().map(ToString::to_string));
+        planned.extend(found.elsewhere.iter().map(plan::note));
         let planned = planned.join("\n");
         let shape = |done| WebhookAnswer { todo: !plan.is_nothing_to_do(), plan: planned.clone(), done };
         if only_check {
             return Ok(Answer::new(Outcome::done_if(plan.is_nothing_to_do()), &planned, &shape(None)));
         }
         tell(&planned);
-        let done = registration.carry_out(&plan).await?.to_string();
+        let done = registration.carry_out(&plan).await?;
         Ok(Answer::new(Outcome::Done, &done, &WebhookAnswer { todo: false, ..shape(Some(done.clone())) }))
     }
 
-    async fn registration(&self, url: &str) -> Result<registration::Registration, Error> {
+    async fn registration(&self, url: &str) -> Result<Registration, Error> {
         let declared = Declared::of_this_version()?;
-        let no_intake = || Error::plain("infra/functions.json has no function with a url");
-        let (_, path) = declared.intake().ok_or_else(no_intake)?;
+        let (_, path) = declared.intake()?;
         let endpoint = Endpoint::parse(url, path)?;
-        Ok(registration::Registration {
-            census: self.census().await?,
-            secrets: SecretStore::new(self.sdk.secrets()),
-            secret_name: self.setting(env::WEBHOOK_SECRET)?,
-            endpoint,
-            pipeline: self.pipeline.name.clone(),
-        })
+        Ok(self.registration_by(self.census().await?, self.setting(env::WEBHOOK_SECRET)?, endpoint))
+    }
+
+    fn registration_by(&self, census: Client, secret_name: String, endpoint: Endpoint) -> Registration {
+        let secrets = SecretStore::new(self.sdk.secrets());
+        Registration { census, secrets, secret_name, endpoint, pipeline: self.pipeline.name.clone() }
     }
 
     async fn test_alerts(
@@ -354,12 +302,15 @@ impl Operator {
         Ok(IncidentStore::new(self.clients.dynamodb.clone(), self.setting(env::INCIDENTS_TABLE)?))
     }
 
-    async fn census(&self) -> Result<census::Client, Error> {
-        let secret = self.setting(env::CENSUS_SECRET)?;
-        let token = SecretStore::new(self.clients.secrets.clone()).get(&secret, self.now).await?;
+    async fn census(&self) -> Result<Client, Error> {
         let base_url = self.env.optional(env::CENSUS_BASE_URL.name);
+        self.census_by(&self.setting(env::CENSUS_SECRET)?, base_url).await
+    }
+
+    async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
+        let token = SecretStore::new(self.clients.secrets.clone()).get(secret, self.now).await?;
         let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
-        Ok(census::Client::new(self.clients.http.clone(), settings, self.now)?)
+        Ok(Client::new(self.clients.http.clone(), settings, self.now)?)
     }
 
     /// The name of a table or secret: the environment's, or that of `infra/functions.json`.
@@ -393,39 +344,12 @@ impl Operator {
 
 /// A registration of the webhook.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct WebhookAnswer {
     /// Whether the webhook is missing or differs.
     pub todo: bool,
     pub plan: String,
     /// What was done; nothing with `--check`.
     pub done: Option<String>,
-}
-
-/// The files that were applied to the warehouse.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Applied {
-    pub applied: Vec<AppliedFile>,
-    pub unchanged: usize,
-}
-
-/// A file that was applied, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AppliedFile {
-    pub file: String,
-    pub reason: String,
-}
-
-impl Applied {
-    fn of(report: &warehouse_objects::Report) -> Self {
-        let file = |(file, reason): &(String, warehouse_objects::Reason)| AppliedFile {
-            file: file.clone(),
-            reason: reason.to_string(),
-        };
-        Self { applied: report.applied.iter().map(file).collect(), unchanged: report.unchanged }
-    }
 }
 
 #[cfg(test)]

@@ -9,79 +9,45 @@ use syncwatch::census::Webhook;
 
 /// What an operator asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// That the webhook exists and its secret is stored.
     Register,
     Rotate,
 }
 
-/// What our own secret holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
-    /// It exists, and nobody has put a value into it.
-    Empty,
-    Filled,
-}
-
-/// A webhook by our name that posts elsewhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Elsewhere(pub Webhook);
-
 /// What is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The webhooks that post to our endpoint.
-    pub ours: Vec<Webhook>,
+    pub(crate) ours: Vec<Webhook>,
     /// Webhooks by our name that post elsewhere, perhaps to where the intake was before.
-    pub elsewhere: Vec<Elsewhere>,
-    pub slot: Slot,
+    pub(crate) elsewhere: Vec<Webhook>,
+    /// Our secret has a value.
+    pub(crate) has_secret: bool,
 }
 
 /// What is to be done, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Plan {
-    /// No webhook posts to our endpoint: one is to be made, and its secret stored.
+pub(crate) enum Plan {
+    /// No webhook posts to our endpoint: one is to be made, and its secret stored beside the value that we have.
     Create {
-        /// Our secret has a value, which stays as the previous one.
         keeps_previous: bool,
     },
     Keep {
         id: u64,
     },
-    /// The webhook is ours and does not get every event: it is to get them.
+    /// The webhook is ours and does not get these events: it is to get them.
     Subscribe {
         webhook: Webhook,
-        /// The events that it does not get.
         missing: Vec<&'static str>,
     },
-    /// A new secret was asked for: a second webhook is to be made, its secret stored, and then these are to be deleted.
+    /// A new secret was asked for: a second webhook is to be made, its secret stored, and then the old ones are to be deleted.
     Replace {
-        /// The webhooks that post to our endpoint now.
         old: Vec<u64>,
-        /// Our secret has a value, which stays as the previous one.
         keeps_previous: bool,
     },
-    Refuse(Refusal),
-}
-
-/// Why nothing is done before somebody decides.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The webhook exists and our secret is empty.
-    #[error(
-        "webhook {id} posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and \
-         cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook \
-         and then deletes this one"
-    )]
-    SecretLost { id: u64 },
-    /// Several webhooks post to our endpoint.
-    #[error(
-        "webhooks {} all post to this endpoint, each with its own secret, so every event comes several times and all \
-         but at most two of them are refused. Run this with --rotate, which creates one that \
-         replaces all of them",
-        listed(ids)
-    )]
-    Several { ids: Vec<u64> },
+    /// Somebody must decide first, for this reason.
+    Refuse(String),
 }
 
 /// Decides what is to be done.
@@ -91,27 +57,40 @@ pub enum Refusal {
 /// * one does, and we have a secret             => keep it, or subscribe it to the events that it does not get
 /// * one does, and we have no secret            => refuse: it cannot be had again
 /// * several do                                 => refuse: we cannot know whose secret we have
-pub fn plan(wish: Wish, found: &Found) -> Plan {
-    let keeps_previous = found.slot == Slot::Filled;
-    match (found.ours.as_slice(), wish, found.slot) {
-        ([], _, _) => Plan::Create { keeps_previous },
-        (ours, Wish::Rotate, _) => Plan::Replace { old: ids(ours), keeps_previous },
-        ([only], Wish::Register, Slot::Empty) => Plan::Refuse(Refusal::SecretLost { id: only.id }),
-        ([only], Wish::Register, Slot::Filled) => {
-            let missing = only.missing_events();
-            if missing.is_empty() {
-                Plan::Keep { id: only.id }
-            } else {
-                Plan::Subscribe { webhook: only.clone(), missing }
-            }
-        }
-        (several, Wish::Register, _) => Plan::Refuse(Refusal::Several { ids: ids(several) }),
+pub(crate) fn plan(wish: Wish, found: &Found) -> Plan {
+    let keeps_previous = found.has_secret;
+    match (found.ours.as_slice(), wish) {
+        ([], _) => Plan::Create { keeps_previous },
+        (ours, Wish::Rotate) => Plan::Replace { old: ids(ours), keeps_previous },
+        ([only], Wish::Register) if !found.has_secret => Plan::Refuse(secret_lost(only.id)),
+        ([only], Wish::Register) => match only.missing_events() {
+            missing if missing.is_empty() => Plan::Keep { id: only.id },
+            missing => Plan::Subscribe { webhook: only.clone(), missing },
+        },
+        (several, Wish::Register) => Plan::Refuse(too_many(&ids(several))),
     }
+}
+
+fn secret_lost(id: u64) -> String {
+    format!(
+        "webhook {id} posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and \
+         cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook \
+         and then deletes this one"
+    )
+}
+
+fn too_many(ids: &[u64]) -> String {
+    format!(
+        "webhooks {} all post to this endpoint, each with its own secret, so every event comes several times and all \
+         but at most two of them are refused. Run this with --rotate, which creates one that \
+         replaces all of them",
+        listed(ids)
+    )
 }
 
 impl Plan {
     /// Whether all is as it should be.
-    pub fn is_nothing_to_do(&self) -> bool {
+    pub(crate) fn is_nothing_to_do(&self) -> bool {
         matches!(self, Self::Keep { .. })
     }
 }
@@ -120,7 +99,7 @@ fn ids(webhooks: &[Webhook]) -> Vec<u64> {
     webhooks.iter().map(|webhook| webhook.id).collect()
 }
 
-fn listed(ids: &[u64]) -> String {
+pub(crate) fn listed(ids: &[u64]) -> String {
     ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
@@ -150,21 +129,19 @@ impl fmt::Display for Plan {
                 previous(*keeps_previous),
                 listed(old)
             ),
-            Self::Refuse(refusal) => write!(f, "nothing, before somebody decides: {refusal}"),
+            Self::Refuse(why) => write!(f, "nothing, before somebody decides: {why}"),
         }
     }
 }
 
-impl fmt::Display for Elsewhere {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Webhook { id, name, endpoint, .. } = &self.0;
-        write!(
-            f,
-            "Note: webhook {id} ({}) posts to {}. Delete it in Census if that is not your intake any more.",
-            name.as_deref().unwrap_or("without a name"),
-            endpoint.as_deref().unwrap_or("nowhere that Census shows")
-        )
-    }
+/// What people should know of a webhook by our name that posts elsewhere.
+pub(crate) fn note(elsewhere: &Webhook) -> String {
+    format!(
+        "Note: webhook {} ({}) posts to {}. Delete it in Census if that is not your intake any more.",
+        elsewhere.id,
+        elsewhere.name.as_deref().unwrap_or("without a name"),
+        elsewhere.endpoint.as_deref().unwrap_or("nowhere that Census shows")
+    )
 }
 
 #[cfg(test)]
@@ -190,26 +167,26 @@ mod tests {
         let missing = EVENTS[..2].to_vec();
         let create = |keeps_previous| Plan::Create { keeps_previous };
         let replace = |old: &[u64], keeps_previous| Plan::Replace { old: old.to_vec(), keeps_previous };
-        let lost = Plan::Refuse(Refusal::SecretLost { id: 7 });
-        let several = Plan::Refuse(Refusal::Several { ids: vec![7, 8] });
+        let lost = Plan::Refuse(secret_lost(7));
+        let several = Plan::Refuse(too_many(&[7, 8]));
         let table = [
-            (register, vec![], Slot::Empty, create(false)),
-            (register, vec![], Slot::Filled, create(true)),
-            (rotate, vec![], Slot::Empty, create(false)),
-            (rotate, vec![], Slot::Filled, create(true)),
-            (register, vec![all()], Slot::Filled, Plan::Keep { id: 7 }),
-            (register, vec![each()], Slot::Filled, Plan::Keep { id: 7 }),
-            (register, vec![few()], Slot::Filled, Plan::Subscribe { webhook: few(), missing }),
-            (register, vec![all()], Slot::Empty, lost.clone()),
-            (register, vec![few()], Slot::Empty, lost),
-            (rotate, vec![all()], Slot::Empty, replace(&[7], false)),
-            (rotate, vec![few()], Slot::Filled, replace(&[7], true)),
-            (register, vec![all(), webhook(8, &[])], Slot::Empty, several.clone()),
-            (register, vec![all(), webhook(8, &[])], Slot::Filled, several),
-            (rotate, vec![all(), webhook(8, &[])], Slot::Filled, replace(&[7, 8], true)),
+            (register, vec![], false, create(false)),
+            (register, vec![], true, create(true)),
+            (rotate, vec![], false, create(false)),
+            (rotate, vec![], true, create(true)),
+            (register, vec![all()], true, Plan::Keep { id: 7 }),
+            (register, vec![each()], true, Plan::Keep { id: 7 }),
+            (register, vec![few()], true, Plan::Subscribe { webhook: few(), missing }),
+            (register, vec![all()], false, lost.clone()),
+            (register, vec![few()], false, lost),
+            (rotate, vec![all()], false, replace(&[7], false)),
+            (rotate, vec![few()], true, replace(&[7], true)),
+            (register, vec![all(), webhook(8, &[])], false, several.clone()),
+            (register, vec![all(), webhook(8, &[])], true, several),
+            (rotate, vec![all(), webhook(8, &[])], true, replace(&[7, 8], true)),
         ];
-        for (wish, ours, slot, expected) in table {
-            let found = Found { ours, elsewhere: Vec::new(), slot };
+        for (wish, ours, has_secret, expected) in table {
+            let found = Found { ours, elsewhere: Vec::new(), has_secret };
             assert_eq!(plan(wish, &found), expected, "{wish:?} of {found:?}");
         }
     }
@@ -230,8 +207,8 @@ mod tests {
         Plan: webhook 7 posts to this endpoint, and we have a secret, but it does not get sync.alert.raised, sync.alert.resolved: subscribe it to them.
         Plan: a new secret is asked for, so make a second webhook, store its secret, then delete 7, 8.
         "#);
-        insta::assert_snapshot!(Refusal::Several { ids: vec![7, 8] }, @r#"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event comes several times and all but at most two of them are refused. Run this with --rotate, which creates one that replaces all of them"#);
-        insta::assert_snapshot!(Refusal::SecretLost { id: 7 }, @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook and then deletes this one"#);
-        insta::assert_snapshot!(Elsewhere(webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is not your intake any more."#);
+        insta::assert_snapshot!(too_many(&[7, 8]), @r#"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event comes several times and all but at most two of them are refused. Run this with --rotate, which creates one that replaces all of them"#);
+        insta::assert_snapshot!(secret_lost(7), @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook and then deletes this one"#);
+        insta::assert_snapshot!(note(&webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is not your intake any more."#);
     }
 }

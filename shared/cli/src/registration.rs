@@ -3,15 +3,13 @@
 //! The order is look, create, store, delete. Our secret is read before anything is created, so that a missing or denied one
 //! is reported before any change. A step that cannot be finished is undone, or reported.
 
-use std::fmt;
-
 use secrecy::{ExposeSecret as _, SecretString};
 use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
 use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook};
 
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::plan::{Elsewhere, Found, Plan, Slot};
+use super::plan::{Found, Plan, listed};
 
 /// What our webhooks are called at Census.
 const NAME: &str = "Syncwatch";
@@ -26,32 +24,26 @@ pub(super) struct Registration {
     pub(super) pipeline: String,
 }
 
-/// What was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Done {
-    Kept,
-    Created { id: u64, secret_name: String },
-    Subscribed { id: u64 },
-    Replaced { id: u64, old: Vec<u64>, secret_name: String },
-}
-
 impl Registration {
     /// Looks at both sides.
     pub(super) async fn look(&self) -> Result<Found, Error> {
-        let slot = if self.current().await?.is_some() { Slot::Filled } else { Slot::Empty };
+        let has_secret = self.current().await?.is_some();
         let (ours, others): (Vec<Webhook>, Vec<Webhook>) =
             self.census.list_webhooks().await?.into_iter().partition(|webhook| self.is_ours(webhook));
         let by_our_name = |webhook: &Webhook| webhook.name.as_deref() == Some(NAME);
-        let elsewhere = others.into_iter().filter(by_our_name).map(Elsewhere).collect();
-        Ok(Found { ours, elsewhere, slot })
+        let elsewhere = others.into_iter().filter(by_our_name).collect();
+        Ok(Found { ours, elsewhere, has_secret })
     }
 
-    /// Does what was planned, or undoes it.
-    pub(super) async fn carry_out(&self, plan: &Plan) -> Result<Done, Error> {
-        let secret_name = self.secret_name.clone();
+    /// Does what was planned, or undoes it. Answers with what was done.
+    pub(super) async fn carry_out(&self, plan: &Plan) -> Result<String, Error> {
+        let secret_name = &self.secret_name;
         match plan {
-            Plan::Keep { .. } => Ok(Done::Kept),
-            Plan::Create { .. } => Ok(Done::Created { id: self.create(&[]).await?, secret_name }),
+            Plan::Keep { .. } => Ok("Nothing to do; nothing was changed.".to_owned()),
+            Plan::Create { .. } => {
+                let id = self.create(&[]).await?;
+                Ok(format!("Done: webhook {id} is made, and its secret is in {secret_name}."))
+            }
             Plan::Subscribe { webhook, missing } => {
                 let mut wanted = webhook.clone();
                 wanted.events.extend(missing.iter().map(|event| (*event).to_owned()));
@@ -62,7 +54,7 @@ impl Registration {
                         format!("Census took the update of webhook {id}, but still does not send {missing}");
                     return Err(Error::new(what, "run this with --rotate"));
                 }
-                Ok(Done::Subscribed { id: webhook.id })
+                Ok(format!("Done: webhook {} gets every event.", webhook.id))
             }
             Plan::Replace { old, .. } => {
                 let id = self.create(old).await?;
@@ -78,9 +70,13 @@ impl Registration {
                         ));
                     }
                 }
-                Ok(Done::Replaced { id, old: old.clone(), secret_name })
+                Ok(format!(
+                    "Done: webhook {id} is made, its secret is in {secret_name}, and {} deleted. The intake takes both the \
+                     new secret and the previous one.",
+                    listed(old)
+                ))
             }
-            Plan::Refuse(refusal) => Err(refusal.clone().into()),
+            Plan::Refuse(why) => Err(Error::plain(why)),
         }
     }
 
@@ -168,11 +164,8 @@ fn lost(new: Option<&[u64]>) -> (String, &'static str) {
     match new {
         Some([]) => ("It was not created: this endpoint has no new webhook".to_owned(), "run this again"),
         Some(new) => {
-            let ids: Vec<String> = new.iter().map(ToString::to_string).collect();
-            let found = format!(
-                "This endpoint has a new one all the same ({}), and its secret is lost",
-                ids.join(", ")
-            );
+            let ids = listed(new);
+            let found = format!("This endpoint has a new one all the same ({ids}), and its secret is lost");
             (found, "run this with --rotate")
         }
         None => (
@@ -186,39 +179,14 @@ fn lost(new: Option<&[u64]>) -> (String, &'static str) {
 /// Whether Census may have done what was asked although the answer was an error.
 fn may_have_been_taken(error: &census::Error) -> bool {
     match &error.kind {
-        ErrorKind::Timeout { .. }
-        | ErrorKind::Transport { .. }
-        | ErrorKind::Shape { .. }
-        | ErrorKind::EmptyBody { .. }
-        | ErrorKind::NotJson { .. } => true,
         ErrorKind::Status { status, .. } => *status >= 500,
-        ErrorKind::Unauthorized
-        | ErrorKind::Forbidden
-        | ErrorKind::NotFound { .. }
-        | ErrorKind::Gone { .. }
-        | ErrorKind::RateLimited { .. }
-        | ErrorKind::InvalidBaseUrl
-        | ErrorKind::InvalidToken => false,
-    }
-}
-
-impl fmt::Display for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Kept => f.write_str("Nothing to do; nothing was changed."),
-            Self::Created { id, secret_name } => {
-                write!(f, "Done: webhook {id} is made, and its secret is in {secret_name}.")
-            }
-            Self::Subscribed { id } => write!(f, "Done: webhook {id} gets every event."),
-            Self::Replaced { id, old, secret_name } => {
-                let old: Vec<String> = old.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "Done: webhook {id} is made, its secret is in {secret_name}, and {} deleted. The intake takes both the \
-                     new secret and the previous one.",
-                    old.join(", ")
-                )
-            }
-        }
+        kind => matches!(
+            kind,
+            ErrorKind::Timeout { .. }
+                | ErrorKind::Transport { .. }
+                | ErrorKind::Shape { .. }
+                | ErrorKind::EmptyBody { .. }
+                | ErrorKind::NotJson { .. }
+        ),
     }
 }

@@ -51,15 +51,13 @@ pub fn sections(text: &str) -> Vec<Section<'_>> {
 
 fn of_text<'t>(chapter: &'t str, text: &'t str) -> Section<'t> {
     let (heading, body) = first_line(text);
-    let (before, steps) = match body.find("\n1. ").and_then(|at| body.split_at_checked(at)) {
-        Some((before, steps)) => (before, steps.trim()),
-        None => (body, ""),
-    };
+    let (before, steps) = body.find("\n1. ").and_then(|at| body.split_at_checked(at)).unwrap_or((body, ""));
     let (cause, evidence) = match before.split_once("\nEvidence: ") {
         Some((cause, evidence)) => (cause, Some(evidence.trim())),
         None => (before, None),
     };
-    Section { heading, anchor: anchor(heading), chapter, cause: cause.trim(), evidence, steps }
+    let (anchor, cause, steps) = (anchor(heading), cause.trim(), steps.trim());
+    Section { heading, anchor, chapter, cause, evidence, steps }
 }
 
 fn first_line(text: &str) -> (&str, &str) {
@@ -78,7 +76,6 @@ pub fn anchor(heading: &str) -> String {
 
 /// A section of the runbook, for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Explanation {
     pub name: String,
     pub title: String,
@@ -93,7 +90,6 @@ pub struct Explanation {
 
 /// A section on what may go wrong as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Scenario {
     pub name: String,
     pub title: String,
@@ -129,22 +125,18 @@ pub fn explain(asked: &str) -> Result<Explanation, Error> {
         name: scenario.anchor.clone(),
         title: scenario.heading.to_owned(),
     };
-    Ok(Explanation {
-        scenarios: sections.iter().filter(seen_in).map(scenario).collect(),
-        ..explanation(section, IncidentKey::parse(asked))
-    })
+    let scenarios = sections.iter().filter(seen_in).map(scenario).collect();
+    Ok(Explanation { incident: IncidentKey::parse(asked), scenarios, ..explanation(section) })
 }
 
 /// The names that can be asked for, by chapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Contents {
     pub chapters: Vec<Chapter>,
 }
 
 /// A chapter with the names of its sections.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Chapter {
     pub title: String,
     pub names: Vec<String>,
@@ -182,7 +174,7 @@ fn near(name: &str, sections: &[Section<'_>]) -> Vec<String> {
     likely.into_iter().take(NEAR).map(|(_, name)| name.to_owned()).collect()
 }
 
-fn explanation(section: &Section<'_>, incident: Option<IncidentKey>) -> Explanation {
+fn explanation(section: &Section<'_>) -> Explanation {
     let Section { anchor, heading, chapter, cause, evidence, steps } = section;
     let title = match (Check::from_id(anchor), ErrorClass::from_id(anchor)) {
         (Some(check), _) => format!("{anchor} (check: {})", check.title()),
@@ -192,7 +184,7 @@ fn explanation(section: &Section<'_>, incident: Option<IncidentKey>) -> Explanat
     Explanation {
         name: anchor.clone(),
         title,
-        incident,
+        incident: None,
         cause: plain(cause),
         evidence: evidence.map(plain),
         steps: plain(steps),
@@ -339,7 +331,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "([#\\[\\]()a-z1. \n]|## |\n### |\n1\\. |Evidence: |\\PC){0,60}") {
             for section in sections(&text) {
-                let _ = explanation(&section, None).to_string();
+                let _ = explanation(&section).to_string();
             }
             let _ = explain(&text);
         }

@@ -18,7 +18,6 @@ const NEAR_FROM: f64 = 0.5;
 
 /// The last runs of a sync, newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunList {
     pub pipeline: String,
     pub sync: String,
@@ -29,7 +28,6 @@ pub struct RunList {
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RunLine {
     /// Census's id of the run.
     pub run: u64,

@@ -6,9 +6,9 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::arguments::NewSilence;
+use super::arguments::{NewSilence, Silencing};
 use super::error::Error;
-use syncwatch::aws::incidents::IncidentStore;
+use super::{Answer, Operator, Outcome};
 use syncwatch::finding::{CENSUS, SYNCWATCH};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::silence::{Scope, Silence, Tally};
@@ -19,7 +19,6 @@ const SLUG_CHARS: usize = 24;
 
 /// Silences, the one that lasts longest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SilenceList {
     /// When they were listed (UTC).
     pub at: Timestamp,
@@ -30,54 +29,40 @@ pub struct SilenceList {
 
 /// One silence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SilenceLine {
-    pub id: String,
-    pub owner: String,
-    pub reason: String,
-    pub scope: Scope,
-    pub from: Timestamp,
-    pub until: Timestamp,
-    /// pipeline.toml declares it.
-    pub declared: bool,
+    #[serde(flatten)]
+    pub silence: Silence,
     /// How many notices it suppressed.
     pub suppressed: u64,
     /// The incidents that they were about, as `check/subject`.
     pub incidents: Vec<String>,
 }
 
-impl SilenceList {
-    /// Those that are active, and with `all` those that expired.
-    pub(crate) fn of(listed: &[Tally], all: bool, at: Timestamp) -> Self {
-        let (expired, active): (Vec<&Tally>, Vec<&Tally>) =
-            listed.iter().partition(|tally| tally.silence.is_over(at));
-        let shown = active.into_iter().chain(expired.iter().copied().filter(|_| all));
-        Self {
-            at,
-            silences: shown.map(SilenceLine::of).collect(),
-            expired_hidden: if all { 0 } else { expired.len() },
-        }
+impl From<Tally> for SilenceLine {
+    fn from(tally: Tally) -> Self {
+        Self { silence: tally.silence, suppressed: tally.held_back, incidents: tally.incidents }
+    }
+}
+
+/// One that has suppressed nothing yet.
+impl From<Silence> for SilenceLine {
+    fn from(silence: Silence) -> Self {
+        Self { silence, suppressed: 0, incidents: Vec::new() }
     }
 }
 
 impl SilenceLine {
-    pub(crate) fn of(tally: &Tally) -> Self {
-        let Silence { id, owner, reason, scope, from, until, declared } = tally.silence.clone();
-        let (suppressed, incidents) = (tally.held_back, tally.incidents.clone());
-        Self { id, owner, reason, scope, from, until, declared, suppressed, incidents }
-    }
-
     fn row(&self, at: Timestamp) -> [String; 7] {
-        let declared = if self.declared { " (pipeline.toml)" } else { "" };
-        let left = self.until.duration_since(at);
+        let Silence { id, owner, reason, scope, until, declared, .. } = &self.silence;
+        let left = until.duration_since(at);
         [
-            format!("{}{declared}", self.id),
-            self.scope.to_string(),
-            minute_utc(self.until),
+            format!("{id}{}", if *declared { " (pipeline.toml)" } else { "" }),
+            scope.to_string(),
+            minute_utc(*until),
             if left.is_positive() { words(left) } else { "expired".to_owned() },
             self.suppressed.to_string(),
-            self.owner.clone(),
-            self.reason.clone(),
+            owner.clone(),
+            reason.clone(),
         ]
     }
 }
@@ -98,116 +83,104 @@ impl fmt::Display for SilenceList {
     }
 }
 
-/// Stores a silence from now on.
-pub(super) async fn add(
-    wanted: &NewSilence,
-    pipeline: &Pipeline,
-    store: &IncidentStore,
-    now: Timestamp,
-) -> Result<Silence, Error> {
-    if let Some(subject) = wanted.subjects.iter().find(|subject| !pipeline.has_subject(subject)) {
-        let syncs = pipeline.syncs.iter().map(|sync| sync.key.as_str());
-        let known: Vec<&str> = syncs.chain([CENSUS, SYNCWATCH]).collect();
-        let what = format!("pipeline.toml has no subject `{subject}`");
-        return Err(Error::new(what, format!("use one of {}", known.join(", "))));
-    }
-    // One that cannot be read keeps nobody from asking for another; `list` reports it.
-    let (stored, _unreadable) = store.silences(&pipeline.name).await?;
-    let known = stored.into_iter().map(|tally| tally.silence.id);
-    let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
-    let silence = Silence {
-        id: new_id(&wanted.owner, now, &known.chain(declared).collect()),
-        owner: wanted.owner.clone(),
-        reason: wanted.reason.clone(),
-        scope: Scope { checks: wanted.checks.clone(), subjects: wanted.subjects.clone() },
-        from: now,
-        until: now.saturating_add(wanted.lasts).unwrap_or(now),
-        declared: false,
-    };
-    store.put_silence(&pipeline.name, &silence).await?;
-    Ok(silence)
-}
-
-/// The answer to a silence that was stored.
-pub(super) fn added(silence: &Silence, now: Timestamp) -> String {
-    format!(
-        "Silence {}: {} is suppressed until {} ({}). When it ends, you get the number of suppressed notices.\n\
-         To end it early: syncwatch silence end {}",
-        silence.id,
-        silence.scope,
-        minute_utc(silence.until),
-        words(silence.until.duration_since(now)),
-        silence.id
-    )
-}
-
-/// Every silence that is stored, and those of the pipeline file that are active now.
-pub(super) async fn list(
-    pipeline: &Pipeline,
-    store: &IncidentStore,
-    now: Timestamp,
-) -> Result<Vec<Tally>, Error> {
-    let (stored, unreadable) = store.silences(&pipeline.name).await?;
-    if let Some(unreadable) = unreadable.into_iter().next() {
-        return Err(unreadable.into());
-    }
-    let mut listed = stored;
-    // One of the file that suppressed something is stored as well; whether it is active, the file says.
-    for tally in listed.iter_mut().filter(|tally| tally.silence.declared) {
-        tally.silence.until = tally.silence.until.min(now);
-    }
-    for silence in pipeline.silences.iter().filter_map(|declared| declared.active_at(now)) {
-        match listed.iter_mut().find(|tally| tally.silence.id == silence.id) {
-            Some(tally) => tally.silence = silence,
-            None => listed.push(unused(silence)),
+impl Operator {
+    /// Adds, lists or ends silences.
+    pub(super) async fn silence(&self, asked: &Silencing) -> Result<Answer, Error> {
+        match asked {
+            Silencing::Add(wanted) => self.add_silence(wanted).await,
+            Silencing::List { all } => self.list_silences(*all).await,
+            Silencing::End { id } => self.end_silence(id).await,
         }
     }
-    listed.sort_by_key(|tally| std::cmp::Reverse(tally.silence.until));
-    Ok(listed)
-}
 
-/// A silence that has suppressed nothing yet.
-pub(super) fn unused(silence: Silence) -> Tally {
-    Tally { silence, held_back: 0, incidents: Vec::new(), told: 0, tellings: 0 }
-}
-
-/// Ends a silence at this moment; answers with it, and what it suppressed.
-pub(super) async fn end(
-    id: &str,
-    pipeline: &Pipeline,
-    store: &IncidentStore,
-    now: Timestamp,
-) -> Result<Tally, Error> {
-    if is_declared(pipeline, id) {
-        // A function would go on by the file, whatever is stored.
-        let what = format!("silence {id} is declared in infra/pipeline.toml");
-        return Err(Error::new(what, "remove it there, and deploy"));
+    async fn add_silence(&self, wanted: &NewSilence) -> Result<Answer, Error> {
+        let (pipeline, store, now) = (&self.pipeline, self.incidents()?, self.now);
+        if let Some(subject) = wanted.subjects.iter().find(|subject| !pipeline.has_subject(subject)) {
+            let syncs = pipeline.syncs.iter().map(|sync| sync.key.as_str());
+            let known: Vec<&str> = syncs.chain([CENSUS, SYNCWATCH]).collect();
+            let what = format!("pipeline.toml has no subject `{subject}`");
+            return Err(Error::new(what, format!("use one of {}", known.join(", "))));
+        }
+        // One that cannot be read keeps nobody from asking for another; the list reports it.
+        let (stored, _unreadable) = store.silences(&pipeline.name).await?;
+        let known = stored.into_iter().map(|tally| tally.silence.id);
+        let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
+        let silence = Silence {
+            id: new_id(&wanted.owner, now, &known.chain(declared).collect()),
+            owner: wanted.owner.clone(),
+            reason: wanted.reason.clone(),
+            scope: Scope { checks: wanted.checks.clone(), subjects: wanted.subjects.clone() },
+            from: now,
+            until: now.saturating_add(wanted.lasts).unwrap_or(now),
+            declared: false,
+        };
+        store.put_silence(&pipeline.name, &silence).await?;
+        let Silence { id, scope, until, .. } = &silence;
+        let text = format!(
+            "Silence {id}: {scope} is suppressed until {} ({}). When it ends, you get the number of suppressed notices.\n\
+             To end it early: syncwatch silence end {id}",
+            minute_utc(*until),
+            words(until.duration_since(now)),
+        );
+        Ok(Answer::new(Outcome::Done, text, &SilenceLine::from(silence)))
     }
-    let (stored, _unreadable) = store.silences(&pipeline.name).await?;
-    let Some(mut tally) = stored.into_iter().find(|tally| tally.silence.id == id) else {
-        return Err(Error::new(format!("unknown silence `{id}`"), "`syncwatch silence list` lists them"));
-    };
-    if tally.silence.is_over(now) {
-        let until = minute_utc(tally.silence.until);
-        return Err(Error::plain(format!("silence {id} already expired at {until}")));
-    }
-    tally.silence.until = now;
-    store.put_silence(&pipeline.name, &tally.silence).await?;
-    Ok(tally)
-}
 
-/// The answer to a silence that was ended.
-pub(super) fn ended(tally: &Tally) -> String {
-    let counted = |n: u64, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let suppressed = match tally.held_back {
-        0 => "It suppressed nothing.".to_owned(),
-        notices => format!(
-            "It suppressed {} of {}, which the next round sends.",
-            counted(notices, "notice"),
-            counted(tally.incidents.len().try_into().unwrap_or_default(), "incident")
-        ),
-    };
-    format!("Silence {} ended. {suppressed}", tally.silence.id)
+    /// Lists silences that are stored, and those of the pipeline file that are active now.
+    async fn list_silences(&self, all: bool) -> Result<Answer, Error> {
+        let (pipeline, at) = (&self.pipeline, self.now);
+        let (stored, unreadable) = self.incidents()?.silences(&pipeline.name).await?;
+        if let Some(unreadable) = unreadable.into_iter().next() {
+            return Err(unreadable.into());
+        }
+        let mut listed: Vec<SilenceLine> = stored.into_iter().map(SilenceLine::from).collect();
+        // One of the file that suppressed something is stored as well; whether it is active, the file says.
+        for line in listed.iter_mut().filter(|line| line.silence.declared) {
+            line.silence.until = line.silence.until.min(at);
+        }
+        for silence in pipeline.silences.iter().filter_map(|declared| declared.active_at(at)) {
+            match listed.iter_mut().find(|line| line.silence.id == silence.id) {
+                Some(line) => line.silence = silence,
+                None => listed.push(silence.into()),
+            }
+        }
+        listed.sort_by_key(|line| std::cmp::Reverse(line.silence.until));
+        let (expired, mut silences): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|line| line.silence.is_over(at));
+        let expired_hidden = if all { 0 } else { expired.len() };
+        silences.extend(expired.into_iter().filter(|_| all));
+        Ok(Answer::done(&SilenceList { at, silences, expired_hidden }))
+    }
+
+    /// Ends a silence at this moment; answers with it, and what it suppressed.
+    async fn end_silence(&self, id: &str) -> Result<Answer, Error> {
+        let (pipeline, store, now) = (&self.pipeline, self.incidents()?, self.now);
+        if is_declared(pipeline, id) {
+            // A function would go on by the file, whatever is stored.
+            let what = format!("silence {id} is declared in infra/pipeline.toml");
+            return Err(Error::new(what, "remove it there, and deploy"));
+        }
+        let (stored, _unreadable) = store.silences(&pipeline.name).await?;
+        let Some(mut tally) = stored.into_iter().find(|tally| tally.silence.id == id) else {
+            return Err(Error::new(format!("unknown silence `{id}`"), "`syncwatch silence list` lists them"));
+        };
+        if tally.silence.is_over(now) {
+            let until = minute_utc(tally.silence.until);
+            return Err(Error::plain(format!("silence {id} already expired at {until}")));
+        }
+        tally.silence.until = now;
+        store.put_silence(&pipeline.name, &tally.silence).await?;
+        let plural = |count: bool| if count { "s" } else { "" };
+        let suppressed = match (tally.held_back, tally.incidents.len()) {
+            (0, _) => "It suppressed nothing.".to_owned(),
+            (notices, incidents) => format!(
+                "It suppressed {notices} notice{} of {incidents} incident{}, which the next round sends.",
+                plural(notices != 1),
+                plural(incidents != 1)
+            ),
+        };
+        let text = format!("Silence {id} ended. {suppressed}");
+        Ok(Answer::new(Outcome::Done, text, &SilenceLine::from(tally)))
+    }
 }
 
 /// Whether the id is that of a silence of the pipeline file, or of one stretch of it.

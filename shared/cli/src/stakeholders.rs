@@ -2,7 +2,7 @@
 //!
 //! Figures in, text out: [`Figures`] are looked up by whoever calls ([`crate`]), and no figure is typed. One that
 //! could not be had says so and why, in the place where it would stand; a notice is never blank, and never claims what
-//! nobody knows ([`Refusal`]). Texts are templates in `infra/runbook`, embedded when the binary is built.
+//! nobody knows ([`judge`]). Texts are templates in `infra/runbook`, embedded when the binary is built.
 
 use std::fmt;
 
@@ -11,7 +11,9 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::error::Error;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
 use syncwatch::pipeline::{Contact, Pipeline};
@@ -46,14 +48,11 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A figure, or the reason why it cannot be had.
-pub type Known<T> = Result<T, String>;
-
 /// The row of the view `daily_health_check`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Health {
+pub(crate) struct Health {
     /// Properties that are not gone.
-    pub total: u64,
+    pub(crate) total: u64,
     /// Those of them that are in the destination.
     pub synced: u64,
     /// The share, in percent to two digits; `None` when there is no property at all.
@@ -68,103 +67,81 @@ pub struct Health {
     pub duplicates: u64,
 }
 
-/// What a notice is made of.
+/// What a notice is made of; of a figure that cannot be had, the reason.
 #[derive(Debug, Clone)]
-pub struct Figures {
-    pub health: Known<Health>,
+pub(crate) struct Figures {
+    pub(crate) health: Result<Health, Error>,
     /// The incidents that people were told of and that are not over.
-    pub open: Known<Vec<Incident>>,
+    pub(crate) open: Result<Vec<Incident>, Error>,
     /// The newest run of each declared sync, in the pipeline's order; `None` if it has never run.
-    pub last_runs: Vec<Known<Option<Run>>>,
+    pub(crate) last_runs: Vec<Result<Option<Run>, Error>>,
     /// The incident that the notice is about, if one was named; `None` if there never was one.
-    pub incident: Option<(IncidentKey, Known<Option<Incident>>)>,
+    pub(crate) incident: Option<(IncidentKey, Result<Option<Incident>, Error>)>,
 }
 
 /// A notice in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// Text, its first line the subject.
-    pub text: String,
+    pub(crate) text: String,
     /// A whole page of HTML, with everything in it escaped.
-    pub html: String,
+    pub(crate) html: String,
 }
 
-/// Why no notice is written: it would say what is not so, or what nobody knows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// The incident is not open.
-    #[error("{key} is not open, so there is nothing to tell; `syncwatch incidents` lists what is")]
-    NotOpen { key: IncidentKey },
-    /// No incident is open at all.
-    #[error("nothing is open, so there is no incident to tell of")]
-    NothingOpen,
-    /// An all-clear was asked for too early.
-    #[error("no all-clear yet, for this is still open: {}", list(open))]
-    StillOpen { open: Vec<IncidentKey> },
-    /// There never was such an incident.
-    #[error("there is no incident {key}; `syncwatch incidents` lists what is open")]
-    NoSuchIncident { key: IncidentKey },
-    /// Whether it is over cannot be known.
-    #[error("no all-clear, for nobody can say whether it is over: {why}")]
-    Unknown {
-        /// Why not.
-        why: String,
-    },
-    /// Whether anything is watched cannot be known.
-    #[error("no word of a launch, for nobody can say whether the pipeline is watched: {why}")]
-    Unwatched {
-        /// Why not.
-        why: String,
-    },
-    #[error("the template {0}")]
-    Template(String),
-}
-
-fn list(keys: &[IncidentKey]) -> String {
-    keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Writes a notice. `now` is when the figures were looked up.
-///
-/// # Errors
-/// See [`Refusal`].
-pub fn render(kind: Kind, figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Result<Notice, Refusal> {
-    judge(kind, figures)?;
-    let said = Said::of(figures, pipeline, now);
-    let templates = templates().map_err(|error| Refusal::Template(error.to_string()))?;
+/// Writes a notice, unless it would say what is not so, or what nobody knows. `now` is when the figures were looked up.
+pub(crate) fn render(
+    kind: Kind,
+    figures: &Figures,
+    pipeline: &Pipeline,
+    now: Timestamp,
+) -> Result<Notice, Error> {
+    judge(kind, figures).map_err(Error::plain)?;
+    let context = TemplateContext::of(figures, pipeline, now);
+    let templates = templates().map_err(|error| Error::plain(format!("the template {error}")))?;
     let written = |form: &str| {
         let name = format!("{kind}.{form}");
         let template = templates.get_template(&name);
-        let text = template.and_then(|template| template.render(Serde(&said)));
-        text.map_err(|error| Refusal::Template(format!("{name}: {error}")))
+        let text = template.and_then(|template| template.render(Serde(&context)));
+        text.map_err(|error| Error::plain(format!("the template {name}: {error}")))
     };
     Ok(Notice { text: written("txt")?, html: written("html")? })
 }
 
-/// Whether what the notice would say is so.
-fn judge(kind: Kind, figures: &Figures) -> Result<(), Refusal> {
+/// Whether what the notice would say is so; why not, if it is not.
+fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
+    const LIST: &str = "`syncwatch incidents` lists what is";
+    let unsure = |why: &Error| {
+        Err(format!("no all-clear, for nobody can say whether it is over: {}", in_one_line(why)))
+    };
+    let still_open = |open: &[&IncidentKey]| {
+        let open: Vec<String> = open.iter().map(ToString::to_string).collect();
+        Err(format!("no all-clear yet, for this is still open: {}", open.join(", ")))
+    };
     match (kind, &figures.incident, &figures.open) {
         (Kind::Launch, _, Ok(_)) => Ok(()),
         // It would promise that somebody watches.
-        (Kind::Launch, _, Err(why)) => Err(Refusal::Unwatched { why: in_one_line(why) }),
-        (_, Some((key, Ok(None))), _) => Err(Refusal::NoSuchIncident { key: key.clone() }),
+        (Kind::Launch, _, Err(why)) => Err(format!(
+            "no word of a launch, for nobody can say whether the pipeline is watched: {}",
+            in_one_line(why)
+        )),
+        (_, Some((key, Ok(None))), _) => Err(format!("there is no incident {key}; {LIST} open")),
         (Kind::Incident, Some((key, Ok(Some(incident)))), _) if incident.state != State::Open => {
-            Err(Refusal::NotOpen { key: key.clone() })
+            Err(format!("{key} is not open, so there is nothing to tell; {LIST}"))
         }
-        (Kind::Incident, None, Ok(open)) if open.is_empty() => Err(Refusal::NothingOpen),
+        (Kind::Incident, None, Ok(open)) if open.is_empty() => {
+            Err("nothing is open, so there is no incident to tell of".to_owned())
+        }
         // That something is wrong can be told without knowing all of it; that nothing is, cannot.
         (Kind::Incident, ..) => Ok(()),
-        (Kind::AllClear, Some((_, Err(why))), _) | (Kind::AllClear, None, Err(why)) => {
-            Err(Refusal::Unknown { why: in_one_line(why) })
-        }
+        (Kind::AllClear, Some((_, Err(why))), _) | (Kind::AllClear, None, Err(why)) => unsure(why),
         (Kind::AllClear, Some((key, Ok(Some(incident)))), _) if incident.state != State::Resolved => {
-            Err(Refusal::StillOpen { open: vec![key.clone()] })
+            still_open(&[key])
         }
         (Kind::AllClear, _, Ok(open)) if !open.is_empty() => {
-            Err(Refusal::StillOpen { open: open.iter().map(|incident| incident.key.clone()).collect() })
+            still_open(&open.iter().map(|incident| &incident.key).collect::<Vec<_>>())
         }
         // Whoever reads that all is clear takes it to be all, whatever it is about.
-        (Kind::AllClear, Some(_), Err(why)) => Err(Refusal::Unknown { why: in_one_line(why) }),
+        (Kind::AllClear, Some(_), Err(why)) => unsure(why),
         (Kind::AllClear, ..) => Ok(()),
     }
 }
@@ -196,7 +173,7 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
 
 /// What templates may name, all of it in words.
 #[derive(Debug, Serialize)]
-struct Said {
+struct TemplateContext {
     pipeline: String,
     at: String,
     watches: String,
@@ -205,98 +182,56 @@ struct Said {
     quality: String,
     open: String,
     open_list: Vec<String>,
-    syncs: Vec<SaidSync>,
-    contacts: Vec<SaidContact>,
-    incident: Option<SaidIncident>,
+    /// Of each sync its `key`, `role` and `last_run`.
+    syncs: Vec<Value>,
+    /// Of each contact its `name`, `role` and `reach`.
+    contacts: Vec<Value>,
+    incident: Option<Value>,
 }
 
-#[derive(Debug, Serialize)]
-struct SaidSync {
-    key: String,
-    role: String,
-    last_run: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SaidContact {
-    name: String,
-    role: String,
-    reach: String,
-}
-
-#[derive(Debug, Serialize)]
-struct SaidIncident {
-    key: String,
-    what: String,
-    severity: String,
-    since: String,
-    ended: String,
-    lasts: String,
-    cause: String,
-    taken_on_by: String,
-}
-
-impl Said {
+impl TemplateContext {
     fn of(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Self {
-        let health = figures.health.as_ref();
+        let health = |words: fn(&Health) -> String| known(&figures.health, words);
         let mut open: Vec<&Incident> = figures.open.iter().flatten().collect();
         open.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.key.cmp(&b.key)));
-        let open_list = match &figures.open {
-            Ok(_) => open.iter().map(|incident| in_a_line(incident)).collect(),
-            Err(why) => vec![not_available(why)],
-        };
-        let syncs = pipeline.syncs.iter().enumerate().map(|(index, sync)| SaidSync {
-            key: sync.key.clone(),
-            role: sync.role.to_string(),
-            last_run: match figures.last_runs.get(index) {
-                Some(Ok(run)) => {
+        let syncs = pipeline.syncs.iter().enumerate().map(|(index, sync)| {
+            let last_run = match figures.last_runs.get(index) {
+                Some(run) => known(run, |run| {
                     run.as_ref().map_or_else(|| "it has never run".to_owned(), |run| last_run(run, now))
-                }
-                Some(Err(why)) => not_available(why),
+                }),
                 None => not_available("nobody looked"),
-            },
+            };
+            json!({ "key": sync.key, "role": sync.role.to_string(), "last_run": last_run })
         });
+        let (syncs_watched, checks) = (pipeline.syncs.len(), pipeline.checks.len());
         Self {
             pipeline: pipeline.name.clone(),
             at: format!("{} ({})", local(now, pipeline), minute_utc(now)),
             watches: format!(
                 "{} and {} of its data",
-                counted(pipeline.syncs.len(), "sync"),
-                counted(pipeline.checks.len(), "check")
+                counted(syncs_watched, "sync"),
+                counted(checks, "check")
             ),
-            coverage: health.map_or_else(|why| not_available(why), Health::coverage),
-            waiting: health.map_or_else(
-                |why| not_available(why),
-                |health| {
-                    format!(
-                        "{} to be created, {} to be updated",
-                        grouped(health.to_create),
-                        grouped(health.to_update)
-                    )
-                },
-            ),
-            quality: health.map_or_else(
-                |why| not_available(why),
-                |health| {
-                    format!(
-                        "{} without a company, {} there more than once",
-                        grouped(health.null_companies),
-                        grouped(health.duplicates)
-                    )
-                },
-            ),
-            open: match &figures.open {
-                Ok(open) if open.is_empty() => "nothing".to_owned(),
-                Ok(open) => counted(open.len(), "incident"),
-                Err(why) => not_available(why),
+            coverage: health(Health::coverage),
+            waiting: health(|health| {
+                let (create, update) = (grouped(health.to_create), grouped(health.to_update));
+                format!("{create} to be created, {update} to be updated")
+            }),
+            quality: health(|health| {
+                let (companies, twice) = (grouped(health.null_companies), grouped(health.duplicates));
+                format!("{companies} without a company, {twice} there more than once")
+            }),
+            open: known(&figures.open, |open| match open.len() {
+                0 => "nothing".to_owned(),
+                open => counted(open, "incident"),
+            }),
+            open_list: match &figures.open {
+                Ok(_) => open.into_iter().map(in_a_line).collect(),
+                Err(why) => vec![not_available(why)],
             },
-            open_list,
             syncs: syncs.collect(),
-            contacts: pipeline.contacts.iter().map(SaidContact::of).collect(),
-            incident: figures
-                .incident
-                .as_ref()
-                .map(|(key, incident)| SaidIncident::of(key, incident, pipeline, now)),
+            contacts: pipeline.contacts.iter().map(contact).collect(),
+            incident: figures.incident.as_ref().map(|(key, found)| about(key, found, pipeline, now)),
         }
     }
 }
@@ -315,62 +250,41 @@ impl Health {
     }
 }
 
-impl SaidContact {
-    fn of(contact: &Contact) -> Self {
-        let reach: Vec<&str> =
-            [&contact.email, &contact.phone].into_iter().filter_map(|way| way.as_deref()).collect();
-        Self {
-            name: contact.name.clone(),
-            role: contact.role.clone(),
-            reach: if reach.is_empty() {
-                not_available("pipeline.toml has no way to reach them")
-            } else {
-                reach.join(", ")
-            },
-        }
-    }
+fn contact(contact: &Contact) -> Value {
+    let ways = [&contact.email, &contact.phone].into_iter().flatten();
+    let reach = match ways.map(String::as_str).collect::<Vec<_>>() {
+        ways if ways.is_empty() => not_available("pipeline.toml has no way to reach them"),
+        ways => ways.join(", "),
+    };
+    json!({ "name": contact.name, "role": contact.role, "reach": reach })
 }
 
-impl SaidIncident {
-    fn of(
-        key: &IncidentKey,
-        incident: &Known<Option<Incident>>,
-        pipeline: &Pipeline,
-        now: Timestamp,
-    ) -> Self {
-        let title = format!("{} of {}", key.check.title(), key.subject);
-        let key = key.to_string();
-        let known = match incident {
-            Ok(Some(incident)) => incident,
-            Ok(None) | Err(_) => {
-                let why = incident.as_ref().err().map_or("there is none", String::as_str);
-                let missing = || not_available(why);
-                return Self {
-                    what: format!("{title}: {}", missing()),
-                    key,
-                    severity: missing(),
-                    since: missing(),
-                    ended: missing(),
-                    lasts: missing(),
-                    cause: missing(),
-                    taken_on_by: missing(),
-                };
-            }
-        };
-        Self {
-            key,
-            what: format!("{title}: {}", known.evidence.summary),
-            severity: known.severity.to_string(),
-            since: local(known.opened_at, pipeline),
-            ended: known.resolved_at.map_or_else(|| "it is not over".to_owned(), |at| local(at, pipeline)),
-            lasts: words(known.open_for(now)),
-            cause: known.cause.clone(),
-            taken_on_by: match &known.acknowledged {
-                Some(by) if by.until > now => by.by.clone(),
-                _ => "nobody yet".to_owned(),
-            },
-        }
-    }
+/// The incident that a notice is about.
+fn about(
+    key: &IncidentKey,
+    found: &Result<Option<Incident>, Error>,
+    pipeline: &Pipeline,
+    now: Timestamp,
+) -> Value {
+    let none = Error::plain("there is none");
+    let found = found.as_ref().and_then(|incident| incident.as_ref().ok_or(&none));
+    let word = |words: &dyn Fn(&Incident) -> String| found.map_or_else(not_available, words);
+    let summary = word(&|incident| incident.evidence.summary.clone());
+    json!({
+        "key": key.to_string(),
+        "what": format!("{} of {}: {summary}", key.check.title(), key.subject),
+        "severity": word(&|incident| incident.severity.to_string()),
+        "since": word(&|incident| local(incident.opened_at, pipeline)),
+        "ended": word(&|incident| {
+            incident.resolved_at.map_or_else(|| "it is not over".to_owned(), |at| local(at, pipeline))
+        }),
+        "lasts": word(&|incident| words(incident.open_for(now))),
+        "cause": word(&|incident| incident.cause.clone()),
+        "taken_on_by": word(&|incident| match &incident.acknowledged {
+            Some(by) if by.until > now => by.by.clone(),
+            _ => "nobody yet".to_owned(),
+        }),
+    })
 }
 
 fn in_a_line(incident: &Incident) -> String {
@@ -399,13 +313,18 @@ fn local(at: Timestamp, pipeline: &Pipeline) -> String {
     at.to_zoned(pipeline.time_zone.clone()).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
 
-/// In the place of a figure that cannot be had.
-fn not_available(why: &str) -> String {
+/// A figure in words, or in its place why it cannot be had.
+fn known<T>(figure: &Result<T, Error>, words: impl FnOnce(&T) -> String) -> String {
+    figure.as_ref().map_or_else(not_available, words)
+}
+
+fn not_available(why: impl fmt::Display) -> String {
     format!("not available: {}", in_one_line(why))
 }
 
-fn in_one_line(why: &str) -> String {
+fn in_one_line(why: impl fmt::Display) -> String {
     const LONGEST: usize = 200;
+    let why = why.to_string();
     let line: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
     let cut = if why.chars().count() > LONGEST { "..." } else { "" };
     format!("{}{cut}", line.trim())

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use super::Operator;
-use super::incidents::{IncidentLine, IncidentList};
+use super::incidents::{self, IncidentLine};
 use super::runs::RunLine;
+use super::{Error, Operator};
 use syncwatch::census;
 use syncwatch::pipeline::Sync;
 use syncwatch::schedule::Rule;
@@ -26,7 +26,6 @@ const AT_ONCE: usize = 8;
 
 /// How the pipeline is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Status {
     pub pipeline: String,
     /// When it was read (UTC).
@@ -43,7 +42,6 @@ pub struct Status {
 
 /// One sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct SyncLine {
     pub sync: String,
     /// Its name at Census.
@@ -56,7 +54,6 @@ pub struct SyncLine {
 
 /// Something that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Unknown {
     pub what: String,
     pub why: String,
@@ -83,22 +80,12 @@ impl Operator {
         for (line, why) in &read {
             why.iter().for_each(|why| missing(&line.sync, why.clone()));
         }
-        let open = match self.incidents() {
-            Ok(store) => self.open(&store).await,
-            Err(error) => Err(error.to_string()),
-        };
-        let rounds = match self.incidents() {
-            Ok(store) => {
-                store.rounds(&pipeline.name).await.map_err(|error| super::Error::from(error).to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        let open = open.unwrap_or_else(|why| {
-            missing("incidents", why);
+        let open = self.open().await.unwrap_or_else(|why| {
+            missing("incidents", why.to_string());
             Vec::new()
         });
-        let rounds = rounds.unwrap_or_else(|why| {
-            missing("rounds", why);
+        let rounds = self.rounds().await.unwrap_or_else(|why| {
+            missing("rounds", why.to_string());
             BTreeMap::new()
         });
         Status {
@@ -106,10 +93,14 @@ impl Operator {
             at: now,
             time_zone: pipeline.time_zone.iana_name().unwrap_or("UTC").to_owned(),
             syncs: read.into_iter().map(|(line, _)| line).collect(),
-            incidents: IncidentList::of(&pipeline.name, &open, now).incidents,
+            incidents: incidents::lines(open, now),
             rounds,
             unknown,
         }
+    }
+
+    async fn rounds(&self) -> Result<BTreeMap<String, Timestamp>, Error> {
+        Ok(self.incidents()?.rounds(&self.pipeline.name).await?)
     }
 }
 
@@ -141,9 +132,9 @@ impl fmt::Display for Status {
         let at = self.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z");
         let is_unknown = |what: &str| self.unknown.iter().any(|unknown| unknown.what == what);
         writeln!(f, "{} at {at}\n", self.pipeline)?;
-        let rows: Vec<[String; 5]> = self.syncs.iter().map(|sync| sync.row(&zone, self.at)).collect();
+        let rows: Vec<_> = self.syncs.iter().map(|sync| sync.row(&zone, self.at)).collect();
         section(f, &table(["sync", "label", "state", "last run", "next run"], &rows))?;
-        let rows: Vec<[String; 4]> = self.incidents.iter().map(incident_row).collect();
+        let rows: Vec<_> = self.incidents.iter().map(incident_row).collect();
         match rows.is_empty() {
             true if is_unknown("incidents") => writeln!(f, "\nOpen incidents: unknown")?,
             true => writeln!(f, "\nNo open incidents.")?,
@@ -152,8 +143,8 @@ impl fmt::Display for Status {
                 section(f, &table(["open incident", "severity", "for", "acknowledged"], &rows))?;
             }
         }
-        let row = |(name, at): (&String, &Timestamp)| [name.clone(), self.ago(*at)];
-        let rows: Vec<[String; 2]> = self.rounds.iter().map(row).collect();
+        let ago = |at: Timestamp| format!("{} ago", words(self.at.duration_since(at)));
+        let rows: Vec<_> = self.rounds.iter().map(|(name, at)| [name.clone(), ago(*at)]).collect();
         match rows.is_empty() {
             true if is_unknown("rounds") => writeln!(f, "\nLast rounds: unknown")?,
             true => writeln!(f, "\nNo function has finished a round.")?,
@@ -169,12 +160,6 @@ impl fmt::Display for Status {
         let unknown = self.unknown.iter().map(|Unknown { what, why }| format!("Unknown: {what}: {why}"));
         section(f, &unknown.collect::<Vec<_>>().join("\n"))?;
         write!(f, "`syncwatch doctor` has the whole reasons and their remedies.")
-    }
-}
-
-impl Status {
-    fn ago(&self, at: Timestamp) -> String {
-        format!("{} ago", words(self.at.duration_since(at)))
     }
 }
 

@@ -714,13 +714,13 @@ fn json_shapes_of_the_readme_are_those_of_the_answers() {
     for (command, example) in &examples {
         let result = match *command {
             "status" => is::<status::Status>(example),
-            "incidents" => is::<IncidentList>(example),
+            "incidents" => is::<incidents::IncidentList>(example),
             "runs" => is::<runs::RunList>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
-            "silence list" => is::<SilenceList>(example),
+            "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
             "webhook-register" => is::<WebhookAnswer>(example),
-            "warehouse-apply" => is::<Applied>(example),
+            "warehouse-apply" => is::<warehouse_objects::Report>(example),
             "alert-test" => is::<alert_test::AlertTest>(example),
             "explain" => is::<runbook::Explanation>(example),
             other => panic!("no command has the shape {other}"),

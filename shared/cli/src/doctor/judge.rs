@@ -1,13 +1,11 @@
 //! Turns observations into rows, each with its remedy. Pure.
 
-use std::collections::BTreeMap;
-
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::Row;
-use super::observe::{FunctionSeen, Observed, ScheduleSeen, Seen, Subscription};
+use super::observe::{FunctionSeen, Observed, Probe, ScheduleSeen, Subscription};
 use crate::declared::DeclaredSchedule;
-use crate::plan::{Plan, Wish, plan};
+use crate::plan::{Found, Plan, Wish, plan};
 use syncwatch::judge::CLOCK_SKEW_LIMIT;
 use syncwatch::pipeline::Channels;
 use syncwatch::text::{minute_utc, words};
@@ -19,289 +17,219 @@ const PERIODS: i32 = 5;
 
 const DEPLOY: &str = "deploy again: make deploy";
 const REGISTER: &str = "syncwatch webhook-register --url <the address of webhook-intake>";
+const CONFIRM: &str =
+    "they click the link in AWS's mail, which holds for two days; after that, subscribe them again";
 
 /// One row for each thing, in the order in which people would look. What could not be checked is unknown, never a pass.
-pub fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
-    let mut rows: Vec<Row> = Vec::new();
-    rows.extend(observed.functions.iter().flat_map(function));
-    rows.extend(observed.secrets.iter().map(secret));
-    rows.push(token(&observed.census));
-    rows.push(clock(&observed.census));
-    rows.extend(observed.warehouse.as_ref().map(warehouse));
-    rows.push(topic(&observed.subscriptions, channels));
-    rows.extend(observed.alarms.iter().map(alarms));
-    rows.push(webhook(observed));
-    rows.push(intake(&observed.intake));
-    rows.extend(observed.dead_letters.iter().map(dead_letters));
+pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
+    let mut rows: Vec<Row> = observed.functions.iter().flat_map(function).collect();
+    for (name, secret) in &observed.secrets {
+        rows.push(usable(secret, "has a value", "cannot be used").of(format!("secret {name}")));
+    }
+    rows.push(usable(&observed.census, "answers, and accepts the token", "cannot be used").of("Census"));
+    rows.push(clock(&observed.census).of("clock"));
+    if let Some(warehouse) = &observed.warehouse {
+        rows.push(usable(warehouse, "answers", "cannot be queried").of("warehouse"));
+    }
+    rows.push(checked(&observed.subscriptions, |found| topic(found, channels)).of("topic of notices"));
+    for (name, found) in &observed.alarms {
+        rows.push(checked(found, |found| alarms(name, found)).of(format!("topic {name}")));
+    }
+    rows.push(checked(&observed.webhook, webhook).of("webhook at Census"));
+    rows.push(intake(&observed.intake).of("intake of webhooks"));
+    for (name, depth) in &observed.dead_letters {
+        rows.push(checked(depth, |depth| dead_letters(*depth)).of(format!("dead letters {name}")));
+    }
     rows.extend(observed.functions.iter().filter_map(|function| round(function, observed)));
     rows
 }
 
+/// Judges what was seen; what was not is unknown.
+fn checked<T>(probe: &Probe<T>, judge: impl FnOnce(&T) -> Row) -> Row {
+    probe.as_ref().map_or_else(|why| Row::unknown("cannot be checked", why), judge)
+}
+
+/// For things of which the attempt to use them is the check.
+fn usable<T>(probe: &Probe<T>, good: &str, wrong: &str) -> Row {
+    probe.as_ref().map_or_else(|why| Row::wrong(wrong, why), |_| Row::good(good))
+}
+
 fn function(seen: &FunctionSeen) -> Vec<Row> {
-    let what = format!("function {}", seen.name);
-    let mut rows = Vec::new();
-    rows.push(match (&seen.configuration, &seen.ping) {
-        (Err(why), _) => Row::unknown(what, "cannot be checked", why),
-        (Ok(set), _) if set.state == "Pending" => {
-            Row::unknown(what, "is being created", "run this again in a minute")
-        }
+    let configured = checked(&seen.configuration, |set| match (set.state.as_str(), &seen.ping) {
+        ("Pending", _) => Row::unknown("is being created", "run this again in a minute"),
         // Lambda calls one inactive that nobody called for weeks; the next event wakes it.
-        (Ok(set), _) if !matches!(set.state.as_str(), "Active" | "Inactive") => Row::wrong(
-            what,
-            format!("is {}", set.state),
-            "Lambda cannot run it as it is; deploy again: make deploy",
-        ),
-        (Ok(set), _) if !set.missing.is_empty() => {
-            Row::wrong(what, format!("lacks {}", set.missing.join(", ")), DEPLOY)
+        (state, _) if !matches!(state, "Active" | "Inactive") => {
+            Row::wrong(format!("is {state}"), "Lambda cannot run it as it is; deploy again: make deploy")
         }
-        (Ok(_), Some(Err(why))) => Row::wrong(what, "does not start, or fails", why),
-        (Ok(_), Some(Ok(()))) => Row::good(what, "active, answers"),
-        (Ok(_), None) => Row::good(what, "active"),
+        _ if !set.missing.is_empty() => Row::wrong(format!("lacks {}", set.missing.join(", ")), DEPLOY),
+        (_, Some(ping)) => usable(ping, "active, answers", "does not start, or fails"),
+        (_, None) => Row::good("active"),
     });
-    if let Some((wanted, seen_schedule)) = &seen.schedule {
-        rows.push(schedule(&seen.name, wanted, seen_schedule));
+    let mut rows = vec![configured.of(format!("function {}", seen.name))];
+    if let Some((wanted, found)) = &seen.schedule {
+        let row = checked(found, |found| schedule(wanted, found));
+        rows.push(row.of(format!("schedule {}", seen.name)));
     }
-    if let Some(trigger) = &seen.trigger {
-        let what = format!("trigger of {}", seen.name);
-        rows.push(match trigger {
-            Err(why) => Row::unknown(what, "cannot be checked", why),
-            Ok(states) if states.iter().any(|state| state == "Enabled") => Row::good(what, "enabled"),
-            Ok(states) if states.is_empty() => Row::wrong(what, "no queue fires it", DEPLOY),
-            Ok(states) => Row::wrong(
-                what,
-                format!("is {}", states.join(", ")),
-                "messages of its queue are not handled. If this is not on purpose, deploy again: make deploy",
-            ),
-        });
+    if let Some(states) = &seen.trigger {
+        rows.push(checked(states, |states| trigger(states)).of(format!("trigger of {}", seen.name)));
     }
     rows
 }
 
-fn schedule(name: &str, wanted: &DeclaredSchedule, seen: &Seen<ScheduleSeen>) -> Row {
-    let what = format!("schedule {name}");
+fn trigger(states: &[String]) -> Row {
+    if states.is_empty() {
+        return Row::wrong("no queue fires it", DEPLOY);
+    }
+    if states.iter().any(|state| state == "Enabled") {
+        return Row::good("enabled");
+    }
+    Row::wrong(
+        format!("is {}", states.join(", ")),
+        "messages of its queue are not handled. If this is not on purpose, deploy again: make deploy",
+    )
+}
+
+fn schedule(wanted: &DeclaredSchedule, seen: &ScheduleSeen) -> Row {
     let said = |fires: &DeclaredSchedule| format!("{} {}", fires.expression, fires.time_zone);
-    match seen {
-        Err(why) => Row::unknown(what, "cannot be checked", why),
-        Ok(seen) if seen.state != "ENABLED" => Row::wrong(
-            what,
-            format!("is {}", seen.state),
-            "it starts no rounds. If this is not on purpose, deploy again: make deploy",
-        ),
-        Ok(seen) if seen.fires != *wanted => Row::wrong(
-            what,
+    if seen.state != "ENABLED" {
+        let remedy = "it starts no rounds. If this is not on purpose, deploy again: make deploy";
+        return Row::wrong(format!("is {}", seen.state), remedy);
+    }
+    if seen.fires != *wanted {
+        return Row::wrong(
             format!("{}, expected {}", said(&seen.fires), said(wanted)),
             "it was changed by hand, or an older version is deployed: make deploy",
-        ),
-        Ok(seen) => Row::good(what, format!("{}, enabled", said(&seen.fires))),
+        );
     }
+    Row::good(format!("{}, enabled", said(&seen.fires)))
 }
 
-fn secret((name, seen): &(String, Seen<()>)) -> Row {
-    let what = format!("secret {name}");
-    match seen {
-        Ok(()) => Row::good(what, "has a value"),
-        Err(why) => Row::wrong(what, "cannot be used", why),
-    }
-}
-
-fn token(census: &Seen<Option<SignedDuration>>) -> Row {
-    let what = "Census";
-    match census {
-        Ok(_) => Row::good(what, "answers, and accepts the token"),
-        Err(why) => Row::wrong(what, "cannot be used", why),
-    }
-}
-
-fn clock(census: &Seen<Option<SignedDuration>>) -> Row {
-    let what = "clock";
+fn clock(census: &Probe<Option<SignedDuration>>) -> Row {
     let ahead = match census {
         Ok(Some(ahead)) => *ahead,
-        Ok(None) => return Row::unknown(what, "Census sent no time", "run this again"),
-        Err(_) => return Row::unknown(what, "Census did not answer", "see Census"),
+        Ok(None) => return Row::unknown("Census sent no time", "run this again"),
+        Err(_) => return Row::unknown("Census did not answer", "see Census"),
     };
     if ahead.abs() <= CLOCK_SKEW_LIMIT {
-        return Row::good(what, "this machine and Census agree");
+        return Row::good("this machine and Census agree");
     }
     let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
     Row::wrong(
-        what,
         format!("Census is {} {direction} this machine", words(ahead.abs())),
         "set this machine's clock; if it is right, report it to Census's support",
     )
 }
 
-fn warehouse(seen: &Seen<()>) -> Row {
-    match seen {
-        Ok(()) => Row::good("warehouse", "answers"),
-        Err(why) => Row::wrong("warehouse", "cannot be queried", why),
-    }
+/// Whom the confirmed subscriptions reach, or the unconfirmed ones.
+fn reach(subscriptions: &[Subscription], confirmed: bool) -> String {
+    let those = subscriptions.iter().filter(|subscription| subscription.confirmed == confirmed);
+    those.map(|subscription| subscription.reaches.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Somebody must be told: a person who confirmed, or the queue of the relay if the pipeline has a channel.
-fn topic(seen: &Seen<Vec<Subscription>>, channels: &Channels) -> Row {
-    let what = "topic of notices";
-    let subscriptions = match seen {
-        Err(why) => return Row::unknown(what, "cannot be checked", why),
-        Ok(subscriptions) => subscriptions,
-    };
-    let pending: Vec<&str> = subscriptions
-        .iter()
-        .filter(|subscription| !subscription.confirmed)
-        .map(|subscription| subscription.reaches.as_str())
-        .collect();
+fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
+    let pending = reach(subscriptions, false);
     let (relays, others): (Vec<&Subscription>, Vec<&Subscription>) = subscriptions
         .iter()
         .filter(|subscription| subscription.confirmed)
         .partition(|subscription| subscription.protocol == "sqs");
     let has_channel = channels.pagerduty.is_some() || channels.chat.is_some();
     if has_channel && relays.is_empty() {
-        return Row::wrong(what, "does not reach the relay, so neither PagerDuty nor the chat", DEPLOY);
+        return Row::wrong("does not reach the relay, so neither PagerDuty nor the chat", DEPLOY);
     }
+    let waits = format!("waits for {pending}");
     if others.is_empty() && (!has_channel || !pending.is_empty()) {
-        let found = if pending.is_empty() {
-            "has no subscriber".to_owned()
-        } else {
-            format!("waits for {}", pending.join(", "))
-        };
         return Row::wrong(
-            what,
-            found,
+            if pending.is_empty() { "has no subscriber" } else { &waits },
             "subscribe somebody (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
              that, deploy again for another mail",
         );
     }
     if !pending.is_empty() {
-        return Row::wrong(
-            what,
-            format!("waits for {}", pending.join(", ")),
-            "they click the link in AWS's mail, which holds for two days; after that, subscribe them again",
-        );
+        return Row::wrong(waits, CONFIRM);
     }
-    let reached: Vec<String> = relays
-        .iter()
-        .chain(&others)
-        .map(|subscription| format!("{} {}", subscription.protocol, subscription.reaches))
-        .collect();
-    Row::good(what, format!("reaches {}", reached.join(", ")))
+    let reached = relays.iter().chain(&others).map(|other| format!("{} {}", other.protocol, other.reaches));
+    Row::good(format!("reaches {}", reached.collect::<Vec<_>>().join(", ")))
 }
 
 /// Alarms go to whoever hears when nothing of ours works. That of pages may be empty: PagerDuty is optional there.
-fn alarms((name, seen): &(String, Seen<Vec<Subscription>>)) -> Row {
-    let what = format!("topic {name}");
-    let subscriptions = match seen {
-        Err(why) => return Row::unknown(what, "cannot be checked", why),
-        Ok(subscriptions) => subscriptions,
-    };
-    let reach = |confirmed: bool| -> Vec<&str> {
-        let those = subscriptions.iter().filter(|subscription| subscription.confirmed == confirmed);
-        those.map(|subscription| subscription.reaches.as_str()).collect()
-    };
-    let (reached, pending) = (reach(true), reach(false));
+fn alarms(name: &str, subscriptions: &[Subscription]) -> Row {
+    let (reached, pending) = (reach(subscriptions, true), reach(subscriptions, false));
     if !pending.is_empty() {
-        return Row::wrong(
-            what,
-            format!("waits for {}", pending.join(", ")),
-            "they click the link in AWS's mail, which holds for two days; after that, subscribe them again",
-        );
+        return Row::wrong(format!("waits for {pending}"), CONFIRM);
     }
-    if reached.is_empty() && name.ends_with("alarms") {
-        return Row::wrong(
-            what,
+    match reached.as_str() {
+        "" if name.ends_with("alarms") => Row::wrong(
             "has no subscriber",
             "no one would be alerted when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
-        );
+        ),
+        "" => Row::good("no subscriber, which is optional"),
+        reached => Row::good(format!("reaches {reached}")),
     }
-    let found = if reached.is_empty() {
-        "no subscriber, which is optional".to_owned()
-    } else {
-        format!("reaches {}", reached.join(", "))
-    };
-    Row::good(what, found)
 }
 
-fn webhook(observed: &Observed) -> Row {
-    let what = "webhook at Census";
-    let found = match &observed.webhook {
-        Err(why) => return Row::unknown(what, "cannot be checked", why),
-        Ok(found) => found,
-    };
+fn webhook(found: &Found) -> Row {
     match plan(Wish::Register, found) {
-        Plan::Keep { id } => Row::good(what, format!("{id} posts every event here")),
+        Plan::Keep { id } => Row::good(format!("{id} posts every event here")),
         Plan::Create { .. } => {
-            Row::wrong(what, "none posts here, so failures are only found by the next poll", REGISTER)
+            Row::wrong("none posts here, so failures are only found by the next poll", REGISTER)
         }
-        plan @ (Plan::Subscribe { .. } | Plan::Replace { .. }) => {
-            Row::wrong(what, plan.to_string(), REGISTER)
-        }
-        Plan::Refuse(refusal) => Row::wrong(what, "needs a decision", refusal.to_string()),
+        plan @ (Plan::Subscribe { .. } | Plan::Replace { .. }) => Row::wrong(plan.to_string(), REGISTER),
+        Plan::Refuse(why) => Row::wrong("needs a decision", why),
     }
 }
 
 /// The intake is there if it refuses what nobody signed.
-fn intake(seen: &Seen<(u16, String)>) -> Row {
-    let what = "intake of webhooks";
-    match seen {
-        Err(why) => Row::wrong(what, "does not answer", why),
-        Ok((401, url)) => Row::good(what, format!("{url} refuses unsigned requests")),
-        Ok((status @ (200..=299), url)) => Row::wrong(
-            what,
+fn intake(probe: &Probe<(u16, String)>) -> Row {
+    let (status, url) = match probe {
+        Err(why) => return Row::wrong("does not answer", why),
+        Ok((status, url)) => (*status, url),
+    };
+    match status {
+        401 => Row::good(format!("{url} refuses unsigned requests")),
+        200..=299 => Row::wrong(
             format!("{url} answers {status} to an unsigned request"),
             "that is not the intake, or not this version of it; compare the address, and deploy again: make deploy",
         ),
-        Ok((429, url)) => {
-            Row::unknown(what, format!("{url} is throttled (429)"), "run this again in a minute")
-        }
-        Ok((403, url)) => Row::wrong(
-            what,
+        429 => Row::unknown(format!("{url} is throttled (429)"), "run this again in a minute"),
+        403 => Row::wrong(
             format!("{url} may not be called"),
             "Lambda wants two permissions for a public Function URL; deploy again: make deploy",
         ),
-        Ok((status, url)) => Row::wrong(
-            what,
+        _ => Row::wrong(
             format!("{url} answers {status}"),
             "the log of webhook-intake says why, most often that its secret is empty: syncwatch webhook-register",
         ),
     }
 }
 
-fn dead_letters((name, seen): &(String, Seen<Option<u64>>)) -> Row {
-    let what = format!("dead letters {name}");
-    match seen {
-        Err(why) => Row::unknown(what, "cannot be checked", why),
-        Ok(None) => Row::unknown(what, "SQS sent no count", "run this again"),
-        Ok(Some(0)) => Row::good(what, "none"),
-        Ok(Some(count)) => Row::wrong(what, format!("{count} messages"), "syncwatch explain dead-letters"),
+fn dead_letters(depth: Option<u64>) -> Row {
+    match depth {
+        None => Row::unknown("SQS sent no count", "run this again"),
+        Some(0) => Row::good("none"),
+        Some(count) => Row::wrong(format!("{count} messages"), "syncwatch explain dead-letters"),
     }
 }
 
 /// When a function last came to the end of a whole round, if it is recorded.
 fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
     let (wanted, _) = seen.schedule.as_ref().filter(|_| seen.has_work)?;
-    let what = format!("last round of {}", seen.name);
-    let rounds: &BTreeMap<String, Timestamp> = match &observed.rounds {
-        Err(why) => return Some(Row::unknown(what, "cannot be checked", why)),
-        Ok(rounds) => rounds,
-    };
     let limit = age_limit(&wanted.expression);
-    Some(match rounds.get(&seen.name) {
-        None => Row::wrong(
-            what,
-            "none",
-            format!(
-                "after a first deployment, the first is due within {}; otherwise check its log",
-                words(limit)
-            ),
-        ),
-        Some(at) => {
-            let age = observed.now.duration_since(*at);
-            let found = format!("{}, {} ago", minute_utc(*at), words(age));
-            if age <= limit {
-                Row::good(what, found)
-            } else {
-                Row::wrong(what, found, "check its schedule above and its log, or invoke it by hand")
-            }
+    let row = checked(&observed.rounds, |rounds| {
+        let Some(at) = rounds.get(&seen.name) else {
+            let due = words(limit);
+            let remedy =
+                format!("after a first deployment, the first is due within {due}; otherwise check its log");
+            return Row::wrong("none", remedy);
+        };
+        let age = observed.now.duration_since(*at);
+        let found = format!("{}, {} ago", minute_utc(*at), words(age));
+        if age <= limit {
+            return Row::good(found);
         }
-    })
+        Row::wrong(found, "check its schedule above and its log, or invoke it by hand")
+    });
+    Some(row.of(format!("last round of {}", seen.name)))
 }
 
 /// How old the last round of a schedule may be.
@@ -324,10 +252,14 @@ fn rate(expression: &str) -> Option<SignedDuration> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::Error;
     use crate::doctor::observe::Configuration;
     use crate::doctor::{Diagnosis, State};
-    use crate::plan::{Found, Slot};
     use syncwatch::census::Webhook;
     use syncwatch::finding::Severity;
 
@@ -379,7 +311,7 @@ mod tests {
                 ("syncwatch-alarms".to_owned(), Ok(vec![subscription("email", true)])),
                 ("syncwatch-page".to_owned(), Ok(Vec::new())),
             ],
-            webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), slot: Slot::Filled }),
+            webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), has_secret: true }),
             intake: Ok((401, "https://abc.on.aws/webhooks/census".to_owned())),
             dead_letters: vec![("syncwatch-notices-relay-dead".to_owned(), Ok(Some(0)))],
             rounds: Ok([("schedule-verification".to_owned(), now() - SignedDuration::from_secs(90))].into()),
@@ -405,9 +337,9 @@ mod tests {
     #[test]
     fn each_fault_is_one_red_row_with_a_remedy() {
         type Change = fn(&mut Observed);
-        let refused = || "AWS denied access. Your own credentials need it".to_owned();
+        let refused = || Error::plain("AWS denied access. Your own credentials need it");
         let table: Vec<(&str, Change)> = vec![
-            ("function alert-relay", |seen| seen.functions[0].configuration = Err("denied".to_owned())),
+            ("function alert-relay", |seen| seen.functions[0].configuration = Err(Error::plain("denied"))),
             ("function alert-relay", |seen| {
                 seen.functions[0].configuration =
                     Ok(Configuration { state: "Failed".to_owned(), missing: Vec::new() });
@@ -417,7 +349,7 @@ mod tests {
                 seen.functions[0].configuration = Ok(Configuration { state: "Active".to_owned(), missing });
             }),
             ("function schedule-verification", |seen| {
-                seen.functions[1].ping = Some(Err("pipeline.toml: line 3".to_owned()));
+                seen.functions[1].ping = Some(Err(Error::plain("pipeline.toml: line 3")));
             }),
             ("schedule schedule-verification", |seen| {
                 let fires = every_two_minutes();
@@ -431,16 +363,17 @@ mod tests {
                 seen.functions[1].schedule = Some((every_two_minutes(), Ok(changed)));
             }),
             ("schedule schedule-verification", |seen| {
-                seen.functions[1].schedule = Some((every_two_minutes(), Err("it does not exist".to_owned())));
+                seen.functions[1].schedule =
+                    Some((every_two_minutes(), Err(Error::plain("it does not exist"))));
             }),
             ("trigger of alert-relay", |seen| seen.functions[0].trigger = Some(Ok(Vec::new()))),
             ("trigger of alert-relay", |seen| {
                 seen.functions[0].trigger = Some(Ok(vec!["Disabled".to_owned()]));
             }),
-            ("secret syncwatch/census-token", |seen| seen.secrets[0].1 = Err("it is empty".to_owned())),
+            ("secret syncwatch/census-token", |seen| seen.secrets[0].1 = Err(Error::plain("it is empty"))),
             ("clock", |seen| seen.census = Ok(Some(SignedDuration::from_mins(-10)))),
             ("clock", |seen| seen.census = Ok(None)),
-            ("warehouse", |seen| seen.warehouse = Some(Err("no answer in 60 s".to_owned()))),
+            ("warehouse", |seen| seen.warehouse = Some(Err(Error::plain("no answer in 60 s")))),
             ("topic of notices", |seen| seen.subscriptions = Ok(vec![subscription("email", true)])),
             ("topic of notices", |seen| {
                 seen.subscriptions = Ok(vec![subscription("sqs", true), subscription("email", false)]);
@@ -448,12 +381,12 @@ mod tests {
             ("topic syncwatch-alarms", |seen| seen.alarms[0].1 = Ok(Vec::new())),
             ("topic syncwatch-page", |seen| seen.alarms[1].1 = Ok(vec![subscription("https", false)])),
             ("webhook at Census", |seen| {
-                seen.webhook = Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), slot: Slot::Empty });
+                seen.webhook = Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), has_secret: false });
             }),
-            ("webhook at Census", |seen| seen.webhook = Err("Census refuses the token".to_owned())),
+            ("webhook at Census", |seen| seen.webhook = Err(Error::plain("Census refuses the token"))),
             ("intake of webhooks", |seen| seen.intake = Ok((202, "https://abc.on.aws".to_owned()))),
             ("intake of webhooks", |seen| seen.intake = Ok((403, "https://abc.on.aws".to_owned()))),
-            ("intake of webhooks", |seen| seen.intake = Err("does not answer".to_owned())),
+            ("intake of webhooks", |seen| seen.intake = Err(Error::plain("does not answer"))),
             ("dead letters syncwatch-notices-relay-dead", |seen| seen.dead_letters[0].1 = Ok(Some(3))),
             ("dead letters syncwatch-notices-relay-dead", |seen| seen.dead_letters[0].1 = Ok(None)),
             ("last round of schedule-verification", |seen| seen.rounds = Ok(BTreeMap::new())),
@@ -461,7 +394,7 @@ mod tests {
                 let late = now() - SignedDuration::from_mins(11);
                 seen.rounds = Ok([("schedule-verification".to_owned(), late)].into());
             }),
-            ("last round of schedule-verification", |seen| seen.rounds = Err("denied".to_owned())),
+            ("last round of schedule-verification", |seen| seen.rounds = Err(Error::plain("denied"))),
         ];
         let mut told = vec![];
         for (index, (what, change)) in table.into_iter().enumerate() {
@@ -488,7 +421,7 @@ mod tests {
     #[test]
     fn topic_needs_a_confirmed_subscriber_and_no_pending_one() {
         let verdict = |subscriptions: &[Subscription], channels: &Channels| {
-            topic(&Ok(subscriptions.to_vec()), channels).state == State::Ok
+            topic(subscriptions, channels).state == State::Ok
         };
         let (relay, mail) = (subscription("sqs", true), subscription("email", true));
         let waiting = subscription("email", false);

@@ -12,9 +12,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use syncwatch::text::table;
 
-pub use judge::judge;
-pub(crate) use observe::FUNCTION;
-pub use observe::{Observed, Source, observe};
+pub(crate) use judge::judge;
+pub(crate) use observe::{FUNCTION, Source, observe};
 
 /// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,7 +27,6 @@ pub enum State {
 
 /// One thing that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Row {
     /// Such as `schedule daily-validation`.
     pub what: String,
@@ -40,22 +38,25 @@ pub struct Row {
 }
 
 impl Row {
-    fn good(what: impl Into<String>, found: impl Into<String>) -> Self {
-        Self { what: what.into(), state: State::Ok, found: found.into(), remedy: None }
+    fn good(found: impl Into<String>) -> Self {
+        Self { what: String::new(), state: State::Ok, found: found.into(), remedy: None }
     }
 
-    fn wrong(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: State::Wrong, remedy: Some(remedy.into()), ..Self::good(what, found) }
+    fn wrong(found: impl Into<String>, remedy: impl fmt::Display) -> Self {
+        Self { state: State::Wrong, remedy: Some(remedy.to_string()), ..Self::good(found) }
     }
 
-    fn unknown(what: impl Into<String>, found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { state: State::Unknown, ..Self::wrong(what, found, remedy) }
+    fn unknown(found: impl Into<String>, remedy: impl fmt::Display) -> Self {
+        Self { state: State::Unknown, ..Self::wrong(found, remedy) }
+    }
+
+    fn of(self, what: impl Into<String>) -> Self {
+        Self { what: what.into(), ..self }
     }
 }
 
 /// Everything that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Diagnosis {
     pub rows: Vec<Row>,
 }
@@ -75,7 +76,7 @@ impl fmt::Display for Diagnosis {
             State::Unknown => "UNKNOWN",
         };
         let row = |row: &Row| [row.what.clone(), word(row.state).to_owned(), row.found.clone()];
-        let rows: Vec<[String; 3]> = self.rows.iter().map(row).collect();
+        let rows: Vec<_> = self.rows.iter().map(row).collect();
         writeln!(f, "{}", table(["what", "is", "found"], &rows))?;
         let remedies: Vec<(&str, &str)> =
             self.rows.iter().filter_map(|row| Some((row.what.as_str(), row.remedy.as_deref()?))).collect();

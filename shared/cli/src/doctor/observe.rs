@@ -6,23 +6,22 @@ use std::time::Duration;
 use aws_sdk_lambda::primitives::Blob;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::Error;
 use crate::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::endpoint::Endpoint;
 use crate::plan::Found;
-use crate::registration::Registration;
+use crate::{Error, Operator};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::queue::Queue;
-use syncwatch::aws::secrets::{SecretError, SecretStore};
-use syncwatch::aws::{Fault, Kind, Sdk};
+use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::{Fault, Kind};
 use syncwatch::census;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::{env, warehouse};
+use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::Limits;
 
 /// What was seen, or why it could not be, remedy included.
-pub(super) type Seen<T> = Result<T, String>;
+pub(super) type Probe<T> = Result<T, Error>;
 
 /// How long the warehouse may take to start; a person waits for the table.
 const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
@@ -32,327 +31,341 @@ pub(crate) const FUNCTION: Kind =
     Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
 const SCHEDULE: Kind = Kind { name: "schedule", correct: "AWS_REGION, the region of the deployment" };
 const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
+/// The topics of alarms, which Terraform makes beside that of notices.
+const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
 
 /// Where to look.
-#[derive(Debug)]
-pub struct Source<'a> {
-    pub sdk: &'a Sdk,
-    pub declared: &'a Declared,
-    pub pipeline: &'a Pipeline,
+pub(crate) struct Source<'a> {
+    pub(crate) operator: &'a Operator,
+    pub(crate) declared: &'a Declared,
     /// What stands before the names of functions and schedules in AWS.
-    pub prefix: &'a str,
+    pub(crate) prefix: &'a str,
     /// The address of the intake, if it is not the one that Lambda gave it.
-    pub url: Option<&'a str>,
-    /// The moment (UTC).
-    pub now: Timestamp,
+    pub(crate) url: Option<&'a str>,
 }
 
 /// Everything that was seen.
 #[derive(Debug)]
-pub struct Observed {
-    pub functions: Vec<FunctionSeen>,
+pub(crate) struct Observed {
+    pub(super) functions: Vec<FunctionSeen>,
     /// The secrets that functions read: their names, and whether they hold something.
-    pub secrets: Vec<(String, Seen<()>)>,
+    pub(super) secrets: Vec<(String, Probe<()>)>,
     /// Whether Census takes the token, and how far its clock is ahead of this machine's.
-    pub census: Seen<Option<SignedDuration>>,
+    pub(super) census: Probe<Option<SignedDuration>>,
     /// Whether the warehouse answers; `None` if the pipeline declares none.
-    pub warehouse: Option<Seen<()>>,
-    pub subscriptions: Seen<Vec<Subscription>>,
+    pub(super) warehouse: Option<Probe<()>>,
+    pub(super) subscriptions: Probe<Vec<Subscription>>,
     /// Who hears of CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
-    pub alarms: Vec<(String, Seen<Vec<Subscription>>)>,
-    pub webhook: Seen<Found>,
+    pub(super) alarms: Vec<(String, Probe<Vec<Subscription>>)>,
+    pub(super) webhook: Probe<Found>,
     /// The status with which the intake answers a request that nobody signed, and its address.
-    pub intake: Seen<(u16, String)>,
+    pub(super) intake: Probe<(u16, String)>,
     /// The queues of dead letters: their names, and about how many messages lie there.
-    pub dead_letters: Vec<(String, Seen<Option<u64>>)>,
+    pub(super) dead_letters: Vec<(String, Probe<Option<u64>>)>,
     /// When the last whole rounds began (UTC), by what they are recorded as.
-    pub rounds: Seen<BTreeMap<String, Timestamp>>,
+    pub(super) rounds: Probe<BTreeMap<String, Timestamp>>,
     /// The moment (UTC).
-    pub now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 /// A function that should be there.
 #[derive(Debug)]
-pub struct FunctionSeen {
-    pub name: String,
-    /// Its state in Lambda's word, and the settings that it lacks.
-    pub configuration: Seen<Configuration>,
+pub(super) struct FunctionSeen {
+    pub(super) name: String,
+    pub(super) configuration: Probe<Configuration>,
     /// The schedule that it should have, and the one that it has.
-    pub schedule: Option<(DeclaredSchedule, Seen<ScheduleSeen>)>,
+    pub(super) schedule: Option<(DeclaredSchedule, Probe<ScheduleSeen>)>,
     /// Whether the queue that is to fire it does, by the states of the mappings.
-    pub trigger: Option<Seen<Vec<String>>>,
-    pub ping: Option<Seen<()>>,
+    pub(super) trigger: Option<Probe<Vec<String>>>,
+    pub(super) ping: Option<Probe<()>>,
     /// Whether the pipeline declares what its rounds are for.
-    pub has_work: bool,
+    pub(super) has_work: bool,
 }
 
-/// How a function is set up.
 #[derive(Debug)]
-pub struct Configuration {
+pub(super) struct Configuration {
     /// `Active`, or what else Lambda says.
-    pub state: String,
+    pub(super) state: String,
     /// The settings of the table that it was not given.
-    pub missing: Vec<String>,
+    pub(super) missing: Vec<String>,
 }
 
-/// How a schedule is set up.
 #[derive(Debug)]
-pub struct ScheduleSeen {
+pub(super) struct ScheduleSeen {
     /// `ENABLED` or `DISABLED`.
-    pub state: String,
-    pub fires: DeclaredSchedule,
+    pub(super) state: String,
+    pub(super) fires: DeclaredSchedule,
 }
 
-/// One subscription of the topic of notices.
+/// One subscription of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subscription {
+pub(super) struct Subscription {
     /// Such as `email` or `sqs`.
-    pub protocol: String,
+    pub(super) protocol: String,
     /// Whom it reaches; of an `https` one the host alone, as the rest may be a key.
-    pub reaches: String,
-    pub confirmed: bool,
+    pub(super) reaches: String,
+    pub(super) confirmed: bool,
 }
 
 /// Looks at everything.
-pub async fn observe(source: &Source<'_>) -> Observed {
+pub(crate) async fn observe(source: &Source<'_>) -> Observed {
     let mut functions = Vec::new();
     let mut environment = BTreeMap::new();
     for (name, declared) in &source.declared.functions {
-        functions.push(function(source, name, declared, &mut environment).await);
+        functions.push(source.function(name, declared, &mut environment).await);
     }
-    let setting = |name: &str| {
-        let unset = || format!("no deployed function has the setting {name}. Deploy again: make deploy");
-        environment.get(name).cloned().ok_or_else(unset)
+    let deployed = Deployed { source, environment };
+    let census = deployed.census().await;
+    let warehouse = match source.operator.pipeline.warehouse {
+        None => None,
+        Some(_) => Some(deployed.warehouse().await),
     };
-    let store = SecretStore::new(source.sdk.secrets());
-    let used = |setting: &str| is_used(source.pipeline, setting);
-    let census = census_client(source, &store, &setting).await;
     Observed {
         functions,
-        secrets: secrets(&store, &environment, used).await,
+        secrets: deployed.secrets().await,
         census: match &census {
-            Ok(census) => match census.list_syncs_page(1, 1).await {
-                Ok(_) => Ok(census.clock_ahead()),
-                Err(error) => Err(error.to_string()),
-            },
+            Ok(census) => {
+                census.list_syncs_page(1, 1).await.map(|_| census.clock_ahead()).map_err(Into::into)
+            }
             Err(why) => Err(why.clone()),
         },
-        warehouse: match &source.pipeline.warehouse {
+        warehouse,
+        subscriptions: deployed.notices().await,
+        alarms: deployed.alarms().await,
+        webhook: deployed.webhook(census).await,
+        intake: source.intake().await,
+        dead_letters: deployed.dead_letters().await,
+        rounds: deployed.rounds().await,
+        now: source.operator.now,
+    }
+}
+
+impl Source<'_> {
+    async fn function(
+        &self,
+        name: &str,
+        declared: &DeclaredFunction,
+        environment: &mut BTreeMap<String, String>,
+    ) -> FunctionSeen {
+        let full = format!("{}{name}", self.prefix);
+        let configuration = self.configuration(&full, declared, environment).await;
+        let there = configuration.is_ok();
+        let schedule = match &declared.schedule {
             None => None,
-            Some(declared) => Some(warehouse_answers(source, declared, &store, &setting).await),
-        },
-        subscriptions: match setting(env::TOPIC_ARN.name) {
-            Ok(arn) => subscriptions(source, &arn).await,
-            Err(why) => Err(why),
-        },
-        alarms: match setting(env::TOPIC_ARN.name) {
-            Ok(arn) if !source.prefix.is_empty() => alarms(source, &arn).await,
-            _ => Vec::new(),
-        },
-        webhook: webhook(source, census, &setting).await,
-        intake: intake(source).await,
-        dead_letters: dead_letters(source, &environment).await,
-        rounds: match setting(env::INCIDENTS_TABLE.name) {
-            Ok(table) => IncidentStore::new(source.sdk.clients().dynamodb, table)
-                .rounds(&source.pipeline.name)
-                .await
-                .map_err(|error| Error::from(error).to_string()),
-            Err(why) => Err(why),
-        },
-        now: source.now,
+            Some(wanted) => Some((wanted.clone(), self.schedule(&full).await)),
+        };
+        let trigger = if there && declared.queue.is_some() { Some(self.trigger(&full).await) } else { None };
+        let ping = if there { Some(self.ping(&full).await) } else { None };
+        let has_work = match name {
+            "daily-validation" => !self.operator.pipeline.checks.is_empty(),
+            "nightly-snapshot" => self.operator.pipeline.snapshot.is_some(),
+            _ => true,
+        };
+        FunctionSeen { name: name.to_owned(), configuration, schedule, trigger, ping, has_work }
+    }
+
+    fn lambda(&self) -> aws_sdk_lambda::Client {
+        aws_sdk_lambda::Client::new(self.operator.sdk.config())
+    }
+
+    async fn configuration(
+        &self,
+        name: &str,
+        declared: &DeclaredFunction,
+        environment: &mut BTreeMap<String, String>,
+    ) -> Probe<Configuration> {
+        let answer = self.lambda().get_function_configuration().function_name(name).send().await;
+        let answer =
+            answer.map_err(|error| FUNCTION.failed(name, "lambda:GetFunctionConfiguration", &error))?;
+        let variables = answer.environment.and_then(|set| set.variables).unwrap_or_default();
+        let is_missing = |name: &&String| variables.get(*name).is_none_or(|value| value.trim().is_empty());
+        let missing = declared.settings.keys().filter(is_missing).cloned().collect();
+        environment.extend(variables);
+        // Lambda leaves it out of some answers about functions that are well.
+        let state = answer.state.map_or_else(|| "Active".to_owned(), |state| state.as_str().to_owned());
+        Ok(Configuration { state, missing })
+    }
+
+    async fn schedule(&self, name: &str) -> Probe<ScheduleSeen> {
+        let scheduler = aws_sdk_scheduler::Client::new(self.operator.sdk.config());
+        let answer = scheduler.get_schedule().name(name).send().await;
+        let answer = answer.map_err(|error| SCHEDULE.failed(name, "scheduler:GetSchedule", &error))?;
+        Ok(ScheduleSeen {
+            state: answer.state.map_or_else(|| "ENABLED".to_owned(), |state| state.as_str().to_owned()),
+            fires: DeclaredSchedule {
+                expression: answer.schedule_expression.unwrap_or_default(),
+                // AWS's own default.
+                time_zone: answer.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
+            },
+        })
+    }
+
+    async fn trigger(&self, name: &str) -> Probe<Vec<String>> {
+        let answer = self.lambda().list_event_source_mappings().function_name(name).send().await;
+        let answer =
+            answer.map_err(|error| FUNCTION.failed(name, "lambda:ListEventSourceMappings", &error))?;
+        let mappings = answer.event_source_mappings.unwrap_or_default();
+        Ok(mappings.into_iter().map(|mapping| mapping.state.unwrap_or_default()).collect())
+    }
+
+    async fn ping(&self, name: &str) -> Probe<()> {
+        let event = Blob::new(r#"{"task":"ping"}"#);
+        let answer = self.lambda().invoke().function_name(name).payload(event).send().await;
+        let answer = answer.map_err(|error| FUNCTION.failed(name, "lambda:InvokeFunction", &error))?;
+        if answer.function_error.is_none() {
+            return Ok(());
+        }
+        // The functions' own errors name the thing and the remedy, and hold no secret.
+        let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
+        let message = said.get("errorMessage").and_then(serde_json::Value::as_str);
+        Err(Error::plain(message.unwrap_or("it failed and did not say why; its log has more")))
+    }
+
+    /// The address of the intake: the given one, or the one that Lambda gave it.
+    async fn intake_url(&self) -> Probe<String> {
+        if let Some(url) = self.url {
+            return Ok(url.to_owned());
+        }
+        let (name, path) = self.declared.intake()?;
+        let full = format!("{}{name}", self.prefix);
+        let answer = self.lambda().get_function_url_config().function_name(&full).send().await;
+        let answer = answer.map_err(|error| {
+            let error = FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error);
+            match error.fault() {
+                Fault::Missing => Error::plain(format!(
+                    "{full} has no URL of its own. With an HTTP API in front, say where it answers: syncwatch doctor \
+                     --url $(terraform -chdir=infra output -raw webhook_url)"
+                )),
+                _ => error.into(),
+            }
+        })?;
+        Ok(format!("{}{path}", answer.function_url.trim_end_matches('/')))
+    }
+
+    /// Posts a body that nobody signed; the intake is to refuse it.
+    async fn intake(&self) -> Probe<(u16, String)> {
+        let url = self.intake_url().await?;
+        let request = self.operator.sdk.http.post(&url).timeout(INTAKE_LIMIT);
+        match request.header("content-type", "application/json").body("{}").send().await {
+            Ok(answer) => Ok((answer.status().as_u16(), url)),
+            Err(error) => {
+                let why = syncwatch::http::chain(&error.without_url());
+                Err(Error::plain(format!("{url} does not answer: {why}")))
+            }
+        }
+    }
+
+    async fn subscriptions(&self, arn: &str) -> Probe<Vec<Subscription>> {
+        let mut seen = Vec::new();
+        let pages = self.operator.clients.sns.list_subscriptions_by_topic().topic_arn(arn);
+        let mut pages = pages.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.map_err(|error| TOPIC.failed(arn, "sns:ListSubscriptionsByTopic", &error))?;
+            seen.extend(page.subscriptions.unwrap_or_default().into_iter().map(|subscription| {
+                let protocol = subscription.protocol.unwrap_or_default();
+                Subscription {
+                    reaches: reaches(&protocol, &subscription.endpoint.unwrap_or_default()),
+                    // SNS says `PendingConfirmation` in the place of an ARN.
+                    confirmed: subscription.subscription_arn.is_some_and(|arn| arn.starts_with("arn:")),
+                    protocol,
+                }
+            }));
+        }
+        Ok(seen)
     }
 }
 
-async fn function(
-    source: &Source<'_>,
-    name: &str,
-    declared: &DeclaredFunction,
-    environment: &mut BTreeMap<String, String>,
-) -> FunctionSeen {
-    let (lambda, full) =
-        (aws_sdk_lambda::Client::new(source.sdk.config()), format!("{}{name}", source.prefix));
-    let answer = lambda.get_function_configuration().function_name(&full).send().await;
-    let configuration = match answer {
-        Ok(answer) => {
-            let variables = answer.environment.and_then(|set| set.variables).unwrap_or_default();
-            let missing = declared
-                .settings()
-                .filter(|name| variables.get(*name).is_none_or(|value| value.trim().is_empty()))
-                .map(str::to_owned)
-                .collect();
-            environment.extend(variables);
-            // Lambda leaves it out of some answers about functions that are well.
-            let state = answer.state.map_or_else(|| "Active".to_owned(), |state| state.as_str().to_owned());
-            Ok(Configuration { state, missing })
-        }
-        Err(error) => {
-            Err(FUNCTION.failed(&full, "lambda:GetFunctionConfiguration", &error).by_person().to_string())
-        }
-    };
-    let there = configuration.is_ok();
-    let schedule = match &declared.schedule {
-        None => None,
-        Some(wanted) => Some((wanted.clone(), schedule(source, &full).await)),
-    };
-    let trigger = match declared.fired_by() {
-        Some(_) if there => Some(trigger(source, &full).await),
-        _ => None,
-    };
-    let ping = if there { Some(ping(source, &full).await) } else { None };
-    let has_work = match name {
-        "daily-validation" => !source.pipeline.checks.is_empty(),
-        "nightly-snapshot" => source.pipeline.snapshot.is_some(),
-        _ => true,
-    };
-    FunctionSeen { name: name.to_owned(), configuration, schedule, trigger, ping, has_work }
+/// What is deployed, with the settings that its functions really have.
+struct Deployed<'a> {
+    source: &'a Source<'a>,
+    environment: BTreeMap<String, String>,
 }
 
-async fn schedule(source: &Source<'_>, name: &str) -> Seen<ScheduleSeen> {
-    let answer = aws_sdk_scheduler::Client::new(source.sdk.config()).get_schedule().name(name).send().await;
-    let answer = answer
-        .map_err(|error| SCHEDULE.failed(name, "scheduler:GetSchedule", &error).by_person().to_string())?;
-    Ok(ScheduleSeen {
-        state: answer.state.map_or_else(|| "ENABLED".to_owned(), |state| state.as_str().to_owned()),
-        fires: DeclaredSchedule {
-            expression: answer.schedule_expression.unwrap_or_default(),
-            // AWS's own default.
-            time_zone: answer.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
-        },
-    })
-}
-
-async fn trigger(source: &Source<'_>, name: &str) -> Seen<Vec<String>> {
-    let answer = aws_sdk_lambda::Client::new(source.sdk.config())
-        .list_event_source_mappings()
-        .function_name(name)
-        .send()
-        .await;
-    let answer = answer.map_err(|error| {
-        FUNCTION.failed(name, "lambda:ListEventSourceMappings", &error).by_person().to_string()
-    })?;
-    let mappings = answer.event_source_mappings.unwrap_or_default();
-    Ok(mappings.into_iter().map(|mapping| mapping.state.unwrap_or_default()).collect())
-}
-
-async fn ping(source: &Source<'_>, name: &str) -> Seen<()> {
-    let event = Blob::new(r#"{"task":"ping"}"#);
-    let answer = aws_sdk_lambda::Client::new(source.sdk.config())
-        .invoke()
-        .function_name(name)
-        .payload(event)
-        .send()
-        .await;
-    let answer = answer
-        .map_err(|error| FUNCTION.failed(name, "lambda:InvokeFunction", &error).by_person().to_string())?;
-    if answer.function_error.is_none() {
-        return Ok(());
+impl Deployed<'_> {
+    fn setting(&self, Setting { name, .. }: Setting) -> Probe<String> {
+        let unset = || {
+            Error::plain(format!("no deployed function has the setting {name}. Deploy again: make deploy"))
+        };
+        self.environment.get(name).cloned().ok_or_else(unset)
     }
-    // The functions' own errors name the thing and the remedy, and hold no secret.
-    let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
-    let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
-    let message = said.get("errorMessage").and_then(serde_json::Value::as_str);
-    Err(message.unwrap_or("it failed and did not say why; its log has more").to_owned())
+
+    async fn secrets(&self) -> Vec<(String, Probe<()>)> {
+        let store = SecretStore::new(self.source.operator.sdk.secrets());
+        let mut seen = BTreeMap::new();
+        for (setting, name) in &self.environment {
+            let used = setting.ends_with("_SECRET") && is_used(&self.source.operator.pipeline, setting);
+            if used && !seen.contains_key(name) {
+                seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
+            }
+        }
+        seen.into_iter().collect()
+    }
+
+    async fn census(&self) -> Probe<census::Client> {
+        let base_url = self.setting(env::CENSUS_BASE_URL).ok();
+        self.source.operator.census_by(&self.setting(env::CENSUS_SECRET)?, base_url).await
+    }
+
+    async fn warehouse(&self) -> Probe<()> {
+        let secret = || self.setting(env::WAREHOUSE_SECRET);
+        let base_url = self.setting(env::DATABRICKS_URL).ok();
+        let limits = Limits { time: WAREHOUSE_LIMIT, ..Limits::default() };
+        let warehouse = self.source.operator.warehouse_by(secret, base_url, limits, WAREHOUSE_LIMIT).await?;
+        let statement = Statement::new("whether the warehouse answers", "SELECT 1 AS answers");
+        Ok(warehouse.query(&statement).await.map(drop)?)
+    }
+
+    async fn notices(&self) -> Probe<Vec<Subscription>> {
+        self.source.subscriptions(&self.setting(env::TOPIC_ARN)?).await
+    }
+
+    async fn alarms(&self) -> Vec<(String, Probe<Vec<Subscription>>)> {
+        let mut seen = Vec::new();
+        let Ok(notices) = self.setting(env::TOPIC_ARN) else { return seen };
+        let account = notices.rsplit_once(':').map_or(notices.as_str(), |(account, _)| account);
+        for topic in ALARM_TOPICS.iter().filter(|_| !self.source.prefix.is_empty()) {
+            let name = format!("{}{topic}", self.source.prefix);
+            let found = self.source.subscriptions(&format!("{account}:{name}")).await;
+            seen.push((name, found));
+        }
+        seen
+    }
+
+    async fn webhook(&self, census: Probe<census::Client>) -> Probe<Found> {
+        let census = census?;
+        let path = self.source.declared.intake().map_or("/", |(_, path)| path);
+        let endpoint = Endpoint::parse(&self.source.intake_url().await?, path)?;
+        let secret_name = self.setting(env::WEBHOOK_SECRET)?;
+        self.source.operator.registration_by(census, secret_name, endpoint).look().await
+    }
+
+    async fn dead_letters(&self) -> Vec<(String, Probe<Option<u64>>)> {
+        let mut seen = Vec::new();
+        for setting in [env::DELIVERIES_DEAD_LETTERS, env::NOTICES_DEAD_LETTERS] {
+            let Some(url) = self.environment.get(setting.name) else { continue };
+            let name = url.rsplit('/').next().unwrap_or(url).to_owned();
+            let queue = Queue::new(self.source.operator.sdk.sqs(), url.clone(), setting.name);
+            seen.push((name, queue.depth().await.map_err(Into::into)));
+        }
+        seen
+    }
+
+    async fn rounds(&self) -> Probe<BTreeMap<String, Timestamp>> {
+        let Operator { clients, pipeline, .. } = self.source.operator;
+        let store = IncidentStore::new(clients.dynamodb.clone(), self.setting(env::INCIDENTS_TABLE)?);
+        Ok(store.rounds(&pipeline.name).await?)
+    }
 }
 
 /// Whether the pipeline has a use for the secret that a setting names.
 fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
-    if setting == env::PAGERDUTY_SECRET.name {
-        pipeline.channels.pagerduty.is_some()
-    } else if setting == env::CHAT_SECRET.name {
-        pipeline.channels.chat.is_some()
-    } else if setting == env::WAREHOUSE_SECRET.name {
-        pipeline.warehouse.is_some()
-    } else {
-        true
+    match setting {
+        _ if setting == env::PAGERDUTY_SECRET.name => pipeline.channels.pagerduty.is_some(),
+        _ if setting == env::CHAT_SECRET.name => pipeline.channels.chat.is_some(),
+        _ if setting == env::WAREHOUSE_SECRET.name => pipeline.warehouse.is_some(),
+        _ => true,
     }
-}
-
-async fn secrets(
-    store: &SecretStore,
-    environment: &BTreeMap<String, String>,
-    is_used: impl Fn(&str) -> bool,
-) -> Vec<(String, Seen<()>)> {
-    let mut seen = BTreeMap::new();
-    let secrets = environment.iter().filter(|(setting, _)| setting.ends_with("_SECRET") && is_used(setting));
-    for (_, name) in secrets {
-        if !seen.contains_key(name) {
-            let state = store.text(name).await.map(drop).map_err(secret_error);
-            seen.insert(name.clone(), state);
-        }
-    }
-    seen.into_iter().collect()
-}
-
-fn secret_error(error: SecretError) -> String {
-    Error::from(error).to_string()
-}
-
-async fn census_client(
-    source: &Source<'_>,
-    secrets: &SecretStore,
-    setting: &impl Fn(&str) -> Seen<String>,
-) -> Seen<census::Client> {
-    let name = setting(env::CENSUS_SECRET.name)?;
-    let token = secrets.get(&name, source.now).await.map_err(secret_error)?;
-    let base_url = setting(env::CENSUS_BASE_URL.name).ok();
-    let settings = census::Settings::of(&source.pipeline.census, base_url.as_deref(), token);
-    census::Client::new(source.sdk.http.clone(), settings, source.now).map_err(|error| error.to_string())
-}
-
-async fn warehouse_answers(
-    source: &Source<'_>,
-    declared: &syncwatch::pipeline::Warehouse,
-    secrets: &SecretStore,
-    setting: &impl Fn(&str) -> Seen<String>,
-) -> Seen<()> {
-    let secret = setting(env::WAREHOUSE_SECRET.name)?;
-    let base_url = setting(env::DATABRICKS_URL.name).ok();
-    let access = warehouse::Access {
-        warehouse: declared,
-        secret: &secret,
-        base_url: base_url.as_deref(),
-        limits: Limits { time: WAREHOUSE_LIMIT, ..Limits::default() },
-        start_limit: WAREHOUSE_LIMIT,
-    };
-    let warehouse = warehouse::open(&access, secrets, source.sdk.http.clone());
-    let warehouse = warehouse.await.map_err(|error| error.to_string())?;
-    let statement = Statement::new("whether the warehouse answers", "SELECT 1 AS answers");
-    warehouse.query(&statement).await.map(drop).map_err(|error| error.to_string())
-}
-
-async fn subscriptions(source: &Source<'_>, arn: &str) -> Seen<Vec<Subscription>> {
-    let mut seen = Vec::new();
-    let mut pages =
-        source.sdk.clients().sns.list_subscriptions_by_topic().topic_arn(arn).into_paginator().send();
-    while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| {
-            TOPIC.failed(arn, "sns:ListSubscriptionsByTopic", &error).by_person().to_string()
-        })?;
-        seen.extend(page.subscriptions.unwrap_or_default().into_iter().map(|subscription| {
-            let protocol = subscription.protocol.unwrap_or_default();
-            Subscription {
-                reaches: reaches(&protocol, &subscription.endpoint.unwrap_or_default()),
-                // SNS says `PendingConfirmation` in the place of an ARN.
-                confirmed: subscription.subscription_arn.is_some_and(|arn| arn.starts_with("arn:")),
-                protocol,
-            }
-        }));
-    }
-    Ok(seen)
-}
-
-/// The topics of alarms, which Terraform makes beside that of notices.
-const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
-
-async fn alarms(source: &Source<'_>, notices: &str) -> Vec<(String, Seen<Vec<Subscription>>)> {
-    let account = notices.rsplit_once(':').map_or(notices, |(account, _)| account);
-    let mut seen = Vec::new();
-    for topic in ALARM_TOPICS {
-        let name = format!("{}{topic}", source.prefix);
-        let found = subscriptions(source, &format!("{account}:{name}")).await;
-        seen.push((name, found));
-    }
-    seen
 }
 
 /// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
@@ -365,71 +378,6 @@ fn reaches(protocol: &str, endpoint: &str) -> String {
         "sqs" | "lambda" => endpoint.rsplit(':').next().unwrap_or_default().to_owned(),
         _ => endpoint.to_owned(),
     }
-}
-
-async fn webhook(
-    source: &Source<'_>,
-    census: Seen<census::Client>,
-    setting: &impl Fn(&str) -> Seen<String>,
-) -> Seen<Found> {
-    let census = census?;
-    let secrets = SecretStore::new(source.sdk.secrets());
-    let path = source.declared.intake().map_or("/", |(_, path)| path);
-    let endpoint = Endpoint::parse(&intake_url(source).await?, path).map_err(|error| error.to_string())?;
-    let secret_name = setting(env::WEBHOOK_SECRET.name)?;
-    let pipeline = source.pipeline.name.clone();
-    let registration = Registration { census, secrets, secret_name, endpoint, pipeline };
-    registration.look().await.map_err(|error| error.to_string())
-}
-
-/// The address of the intake: the given one, or the one that Lambda gave it.
-async fn intake_url(source: &Source<'_>) -> Seen<String> {
-    if let Some(url) = source.url {
-        return Ok(url.to_owned());
-    }
-    let (name, path) = source.declared.intake().ok_or("infra/functions.json has no function with a url")?;
-    let full = format!("{}{name}", source.prefix);
-    let answer = aws_sdk_lambda::Client::new(source.sdk.config())
-        .get_function_url_config()
-        .function_name(&full)
-        .send()
-        .await;
-    let answer = answer.map_err(|error| {
-        let error = FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error).by_person();
-        match error.fault() {
-            Fault::Missing => format!(
-                "{full} has no URL of its own. With an HTTP API in front, say where it answers: syncwatch doctor \
-                 --url $(terraform -chdir=infra output -raw webhook_url)"
-            ),
-            _ => error.to_string(),
-        }
-    })?;
-    Ok(format!("{}{path}", answer.function_url.trim_end_matches('/')))
-}
-
-/// Posts a body that nobody signed; the intake is to refuse it.
-async fn intake(source: &Source<'_>) -> Seen<(u16, String)> {
-    let url = intake_url(source).await?;
-    let request = source.sdk.http.post(&url).timeout(INTAKE_LIMIT);
-    let answer = request.header("content-type", "application/json").body("{}").send().await;
-    match answer {
-        Ok(answer) => Ok((answer.status().as_u16(), url)),
-        Err(error) => Err(format!("{url} does not answer: {}", syncwatch::http::chain(&error.without_url()))),
-    }
-}
-
-async fn dead_letters(
-    source: &Source<'_>,
-    environment: &BTreeMap<String, String>,
-) -> Vec<(String, Seen<Option<u64>>)> {
-    let mut seen = Vec::new();
-    for setting in [env::DELIVERIES_DEAD_LETTERS, env::NOTICES_DEAD_LETTERS] {
-        let Some(url) = environment.get(setting.name) else { continue };
-        let name = url.rsplit('/').next().unwrap_or(url).to_owned();
-        let depth = Queue::new(source.sdk.sqs(), url.clone(), setting.name).depth().await;
-        seen.push((name, depth.map_err(|error| error.by_person().to_string())));
-    }
-    seen
 }
 
 #[cfg(test)]

@@ -76,11 +76,11 @@ fn known() -> Figures {
 }
 
 fn nothing_known() -> Figures {
-    let why = || "the lab\nis dark".to_owned();
+    let why = || Error::plain("the lab\nis dark");
     Figures { health: Err(why()), open: Err(why()), last_runs: vec![Err(why()), Err(why())], incident: None }
 }
 
-fn about(incident: Known<Option<Incident>>, figures: Figures) -> Figures {
+fn about(incident: Result<Option<Incident>, Error>, figures: Figures) -> Figures {
     let key = IncidentKey::parse("properties/run-failed/properties-create").unwrap();
     Figures { incident: Some((key, incident)), ..figures }
 }
@@ -150,7 +150,7 @@ fn an_all_clear_says_when_it_was_over() {
 
 #[test]
 fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
-    for figures in [nothing_known(), about(Err("the table is gone".to_owned()), nothing_known())] {
+    for figures in [nothing_known(), about(Err(Error::plain("the table is gone")), nothing_known())] {
         let notice = render(Kind::Incident, &figures, &pipeline(), now()).unwrap();
         for form in [&notice.text, &notice.html] {
             assert!(form.matches("not available: the lab is dark").count() >= 5, "{form}");
@@ -160,7 +160,7 @@ fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
             notice.text.lines().find(|line| line.trim_end().ends_with(':') || *line == "  Coverage     ");
         assert_eq!(blank, None, "{}", notice.text);
     }
-    let about_one = text(Kind::Incident, &about(Err("the table is gone".to_owned()), nothing_known()));
+    let about_one = text(Kind::Incident, &about(Err(Error::plain("the table is gone")), nothing_known()));
     assert!(about_one.contains("Severity        not available: the table is gone"), "{about_one}");
     let few = Figures { last_runs: Vec::new(), ..known() };
     assert!(
@@ -222,7 +222,7 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
         refused(Kind::AllClear, &of(State::Open)),
         refused(Kind::AllClear, &of(State::Held)),
         refused(Kind::AllClear, &nothing_known()),
-        refused(Kind::AllClear, &about(Err("no answer".to_owned()), known())),
+        refused(Kind::AllClear, &about(Err(Error::plain("no answer")), known())),
         refused(Kind::AllClear, &of(State::Resolved)),
         refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), nothing_known())),
         refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known())),

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::error::Error;
 use syncwatch::sql::Dialect;
 
 /// A file, in the variant for one dialect.
@@ -23,32 +24,6 @@ pub struct ObjectFile {
     pub sha256: String,
 }
 
-/// Why the files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum FolderError {
-    /// The folder or a file cannot be read.
-    #[error("{} cannot be read ({source}); give the path of the folder with the SQL files", path.display())]
-    Unread { path: PathBuf, source: io::Error },
-    /// A file is called like none of them.
-    #[error(
-        "{0}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the dialects \
-             databricks, postgresql, sqlite; rename it"
-    )]
-    BadFileName(String),
-    /// Two files would have the same place.
-    #[error("{0} and {1} have the same number; give each its own")]
-    SameNumber(String, String),
-    #[error("{name} has variants, and none for {dialect}; add {name}.{dialect}.sql or {name}.sql")]
-    NoVariant {
-        /// The file, without its ending.
-        name: String,
-        dialect: &'static str,
-    },
-    /// A folder without files would make nothing and say that all is well.
-    #[error("{} has no SQL files; give the path of the folder with them", .0.display())]
-    Empty(PathBuf),
-}
-
 /// The word for a dialect in names of files.
 fn word(dialect: Dialect) -> &'static str {
     match dialect {
@@ -61,49 +36,59 @@ fn word(dialect: Dialect) -> &'static str {
 /// Reads the files of a folder that end in `.sql`, in the variants for a dialect, in order.
 ///
 /// # Errors
-/// See [`FolderError`].
-pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, FolderError> {
-    let unread = |path: &Path| {
-        let path = path.to_owned();
-        move |source| FolderError::Unread { path, source }
+/// The folder or a file cannot be read, or their names give no order.
+pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
+    let unread = |path: &Path, error: io::Error| {
+        let path = path.display();
+        Error::plain(format!(
+            "{path} cannot be read ({error}); give the path of the folder with the SQL files"
+        ))
     };
     let mut texts = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(unread(folder))? {
-        let path = entry.map_err(unread(folder))?.path();
+    for entry in fs::read_dir(folder).map_err(|error| unread(folder, error))? {
+        let path = entry.map_err(|error| unread(folder, error))?.path();
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
         if path.extension().is_some_and(|extension| extension == "sql") {
-            texts.insert(name.to_owned(), fs::read_to_string(&path).map_err(unread(&path))?);
+            let text = fs::read_to_string(&path).map_err(|error| unread(&path, error))?;
+            texts.insert(name.to_owned(), text);
         }
     }
+    // Without files it would make nothing and say that all is well.
     if texts.is_empty() {
-        return Err(FolderError::Empty(folder.to_owned()));
+        let folder = folder.display();
+        return Err(Error::plain(format!(
+            "{folder} has no SQL files; give the path of the folder with them"
+        )));
     }
     select(&texts, dialect)
 }
 
 /// Chooses the variants for a dialect: its own file before the common one. Takes texts by the names of their files.
-///
-/// # Errors
-/// A name says nothing, two files have the same place, or one has no variant for the dialect.
-pub fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, FolderError> {
+fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
     // By number: the name, and the variants by dialect; `None` is the common one.
     let mut files: BTreeMap<i64, (String, BTreeMap<Option<&str>, &str>)> = BTreeMap::new();
     for file_name in texts.keys() {
-        let (number, name, variant) =
-            parts(file_name).ok_or_else(|| FolderError::BadFileName(file_name.clone()))?;
+        let (number, name, variant) = parts(file_name).ok_or_else(|| {
+            Error::plain(format!(
+                "{file_name}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the \
+                 dialects databricks, postgresql, sqlite; rename it"
+            ))
+        })?;
         let stem = format!("{number:03}_{name}");
         let (known, variants) = files.entry(number).or_insert_with(|| (stem.clone(), BTreeMap::new()));
         if *known != stem {
-            return Err(FolderError::SameNumber(known.clone(), stem));
+            return Err(Error::plain(format!("{known} and {stem} have the same number; give each its own")));
         }
         variants.insert(variant, file_name);
     }
+    let dialect = word(dialect);
     let mut selected = Vec::with_capacity(files.len());
     for (number, (stem, variants)) in files {
-        let file_name = variants
-            .get(&Some(word(dialect)))
-            .or_else(|| variants.get(&None))
-            .ok_or_else(|| FolderError::NoVariant { name: stem.clone(), dialect: word(dialect) })?;
+        let file_name = variants.get(&Some(dialect)).or_else(|| variants.get(&None)).ok_or_else(|| {
+            Error::plain(format!(
+                "{stem} has variants, and none for {dialect}; add {stem}.{dialect}.sql or {stem}.sql"
+            ))
+        })?;
         let text = texts.get(*file_name).cloned().unwrap_or_default();
         let name = stem.split_once('_').map(|(_, name)| name.to_owned()).unwrap_or_default();
         let sha256 = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -152,7 +137,7 @@ mod tests {
     fn what_has_no_clear_place_is_refused() {
         for name in ["a.sql", "01_a.sql", "001_.sql", "001_A.sql", "001_a.oracle.sql", "001_a b.sql"] {
             let refused = select(&texts(&[name]), Dialect::Sqlite).unwrap_err();
-            assert!(matches!(refused, FolderError::BadFileName(_)), "{name}");
+            assert!(refused.what.starts_with(&format!("{name}: a file is called ")), "{refused}");
         }
         let same = select(&texts(&["001_a.sql", "001_b.sql"]), Dialect::Sqlite).unwrap_err();
         assert_eq!(same.to_string(), "001_a and 001_b have the same number; give each its own");

@@ -20,92 +20,68 @@ use std::fmt;
 use std::path::Path;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-pub use folder::{FolderError, ObjectFile, read, select};
-pub use plan::{Drift, Reason, Recorded, Step, plan, restore};
-pub use script::{Problem, expand, statements};
+pub use folder::{ObjectFile, read};
+pub use plan::Reason;
+use plan::{Recorded, Step};
 
-use syncwatch::data_checks::object_name;
-use syncwatch::sql;
+use crate::error::Error;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Warehouse;
 
 /// Where it is recorded what ran.
 pub const HISTORY: &str = "crm.sfdc_dbx.schema_history";
 
-/// Why the objects could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The files cannot be used.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// What ran and what is there now do not fit.
-    #[error(transparent)]
-    Drift(#[from] Drift),
-    /// The text of a file cannot be used.
-    #[error("{file}: {problem}")]
-    Script {
-        file: String,
-        /// What is wrong with it, and the remedy.
-        problem: Problem,
-    },
-    /// The warehouse refused. The statement is named by its file and its place in it.
-    #[error(transparent)]
-    Warehouse(#[from] sql::Error),
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Files that were run, in order.
+    pub applied: Vec<Applied>,
+    pub unchanged: usize,
 }
 
-/// What was done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Files that were run, in order, and why.
-    pub applied: Vec<(String, Reason)>,
-    pub unchanged: usize,
+/// A file that was run, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Applied {
+    pub file: String,
+    pub reason: Reason,
 }
 
 /// One line for each file that was run, and one for the others.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (file, reason) in &self.applied {
+        for Applied { file, reason } in &self.applied {
             writeln!(f, "{file}: applied, {reason}")?;
         }
-        writeln!(f, "{} unchanged", self.unchanged)
+        write!(f, "{} unchanged", self.unchanged)
     }
 }
 
 /// Reads the files of a folder and applies them to a warehouse: what `syncwatch warehouse-apply` does.
-///
-/// # Errors
-/// See [`Error`]. Files before the one that failed are applied and recorded.
 pub async fn apply_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
-    let files = read(folder, warehouse.dialect())?;
-    apply(warehouse, &files, now).await
+    apply(warehouse, &read(folder, warehouse.dialect())?, now).await
 }
 
 /// Applies files, in order.
 ///
 /// # Errors
-/// See [`Error`]. Files before the one that failed are applied and recorded.
+/// The files cannot be used, what ran and what is there now do not fit, or the warehouse refused. Files before the one
+/// that failed are applied and recorded.
 pub async fn apply(warehouse: &Warehouse, files: &[ObjectFile], now: Timestamp) -> Result<Report, Error> {
-    run(warehouse, files, now, plan).await
+    run(warehouse, files, now, false).await
 }
 
 /// The same for a folder, and puts every view back as it is written, whoever changed it in the warehouse.
-///
-/// # Errors
-/// See [`Error`]. Files before the one that failed are applied and recorded.
 pub async fn restore_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
-    let files = read(folder, warehouse.dialect())?;
-    run(warehouse, &files, now, restore).await
+    run(warehouse, &read(folder, warehouse.dialect())?, now, true).await
 }
-
-/// What is to be run of files, by what was recorded.
-type Planner = for<'f> fn(&[&'f ObjectFile], &[Recorded]) -> Result<Vec<Step<'f>>, Drift>;
 
 async fn run(
     warehouse: &Warehouse,
     files: &[ObjectFile],
     now: Timestamp,
-    plan: Planner,
+    restores: bool,
 ) -> Result<Report, Error> {
     let dialect = warehouse.dialect();
     // All of them first: a file that cannot be read must not stop us half way.
@@ -117,15 +93,14 @@ async fn run(
         warehouse.execute_all(statements).await?;
     }
     let numbered: Vec<&ObjectFile> = files.iter().filter(|file| file.number > 0).collect();
-    let recorded = recorded(warehouse).await?;
-    let steps = plan(&numbered, &recorded)?;
+    let steps = plan::plan(&numbered, &recorded(warehouse).await?, restores)?;
     let mut report = Report { applied: Vec::new(), unchanged: numbered.len() - steps.len() };
     for step in steps {
         let statements = scripts.iter().find(|(file, _)| file.number == step.file.number);
         let mut statements = statements.map(|(_, statements)| statements.clone()).unwrap_or_default();
         statements.push(record(&step, dialect, now)?);
         warehouse.execute_all(&statements).await?;
-        report.applied.push((step.file.file_name.clone(), step.reason));
+        report.applied.push(Applied { file: step.file.file_name.clone(), reason: step.reason });
     }
     Ok(report)
 }
@@ -135,19 +110,17 @@ async fn run(
 /// # Errors
 /// The text cannot be used.
 pub fn script(file: &ObjectFile, dialect: Dialect) -> Result<Vec<Statement>, Error> {
-    let problem = |problem| Error::Script { file: file.file_name.clone(), problem };
-    let expanded = expand(&file.text, dialect).map_err(problem)?;
-    let statements = statements(&expanded, dialect).map_err(problem)?;
-    Ok(statements
-        .into_iter()
-        .enumerate()
-        .map(|(index, sql)| Statement::new(format!("{}, statement {}", file.file_name, index + 1), sql))
-        .collect())
+    let name = &file.file_name;
+    let expanded = script::expand(&file.text, dialect);
+    let statements = expanded.and_then(|text| script::statements(&text, dialect));
+    let statements = statements.map_err(|problem| Error::plain(format!("{name}: {problem}")))?;
+    let numbered = statements.into_iter().enumerate();
+    Ok(numbered.map(|(index, sql)| Statement::new(format!("{name}, statement {}", index + 1), sql)).collect())
 }
 
 async fn recorded(warehouse: &Warehouse) -> Result<Vec<Recorded>, Error> {
-    let history = history(warehouse.dialect())?;
-    let sql = format!("SELECT number, revision, name, sha256 FROM {history} ORDER BY number, revision");
+    let sql = format!("SELECT number, revision, name, sha256 FROM ${{{HISTORY}}} ORDER BY number, revision");
+    let sql = script::expand(&sql, warehouse.dialect())?;
     let answer = warehouse.query(&Statement::new("what was applied", sql)).await?;
     let mut recorded = Vec::with_capacity(answer.len());
     for row in answer.rows() {
@@ -162,22 +135,15 @@ async fn recorded(warehouse: &Warehouse) -> Result<Vec<Recorded>, Error> {
 }
 
 fn record(step: &Step<'_>, dialect: Dialect, now: Timestamp) -> Result<Statement, Error> {
-    let history = history(dialect)?;
     let sql = format!(
-        "INSERT INTO {history} (number, revision, name, sha256, applied_at) \
+        "INSERT INTO ${{{HISTORY}}} (number, revision, name, sha256, applied_at) \
          VALUES (:number, :revision, :name, :sha256, :applied_at)"
     );
+    let sql = script::expand(&sql, dialect)?;
     Ok(Statement::new(format!("{}, its record", step.file.file_name), sql)
         .bind("number", step.file.number)
         .bind("revision", step.revision)
         .bind("name", step.file.name.clone())
         .bind("sha256", step.file.sha256.clone())
         .bind("applied_at", now))
-}
-
-fn history(dialect: Dialect) -> Result<String, Error> {
-    object_name(dialect, HISTORY).map_err(|source| Error::Script {
-        file: HISTORY.to_owned(),
-        problem: Problem::BadName { name: HISTORY.to_owned(), source },
-    })
 }

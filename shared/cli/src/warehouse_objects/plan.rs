@@ -2,98 +2,80 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use super::folder::ObjectFile;
-use super::script;
+use super::script::has_only_views;
+use crate::error::Error;
 
 /// A record of a file that ran.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
-    pub number: i64,
+pub(super) struct Recorded {
+    pub(super) number: i64,
     /// How often it had run, this time included.
-    pub revision: i64,
-    pub name: String,
+    pub(super) revision: i64,
+    pub(super) name: String,
     /// The SHA-256 of its text then.
-    pub sha256: String,
+    pub(super) sha256: String,
 }
 
 /// A file to be run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Step<'f> {
-    pub file: &'f ObjectFile,
+pub(super) struct Step<'f> {
+    pub(super) file: &'f ObjectFile,
     /// The number that its record is to have.
-    pub revision: i64,
-    pub reason: Reason,
+    pub(super) revision: i64,
+    pub(super) reason: Reason,
 }
 
 /// Why a file is run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reason {
-    /// It never was.
+    #[serde(rename = "new")]
     New,
-    /// It holds views, and their definitions changed.
+    #[serde(rename = "its views changed")]
     ViewsChanged,
-    /// It holds views, and they are to be as they are written, whoever changed them in the warehouse.
+    /// Its views are to be as they are written, whoever changed them in the warehouse.
+    #[serde(rename = "its views put back")]
     Restored,
 }
 
+/// The same words as in JSON.
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::New => "new",
-            Self::ViewsChanged => "its views changed",
-            Self::Restored => "its views put back",
-        })
+        self.serialize(f)
     }
-}
-
-/// What ran and what is there now do not fit.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Drift {
-    /// A file that ran has another text now.
-    #[error(
-        "{file} was changed after it ran: take the change back, and put it into a new file with a higher number"
-    )]
-    Changed { file: String },
-    #[error("{file} has the number of {recorded}, which ran: give it a number of its own")]
-    Renumbered { file: String, recorded: String },
 }
 
 /// Decides what is to be run, in order. `recorded` may have several records of a file; the one of the highest revision counts.
-///
-/// # Errors
-/// See [`Drift`].
-pub fn plan<'f>(files: &[&'f ObjectFile], recorded: &[Recorded]) -> Result<Vec<Step<'f>>, Drift> {
+/// `restores` adds every file of views: somebody may have changed one in the warehouse, which no record tells.
+pub(super) fn plan<'f>(
+    files: &[&'f ObjectFile],
+    recorded: &[Recorded],
+    restores: bool,
+) -> Result<Vec<Step<'f>>, Error> {
     let mut steps = Vec::new();
     for file in files.iter().copied() {
+        let ObjectFile { file_name, text, .. } = file;
         let last = recorded.iter().filter(|r| r.number == file.number).max_by_key(|r| r.revision);
-        match last {
-            None => steps.push(Step { file, revision: 1, reason: Reason::New }),
-            Some(last) if last.name != file.name => {
-                return Err(Drift::Renumbered { file: file.file_name.clone(), recorded: last.name.clone() });
+        let reason = match last {
+            None => Reason::New,
+            Some(Recorded { name, .. }) if *name != file.name => {
+                return Err(Error::plain(format!(
+                    "{file_name} has the number of {name}, which ran: give it a number of its own"
+                )));
             }
-            Some(last) if last.sha256 == file.sha256 => {}
-            Some(last) if script::has_only_views(&file.text) => {
-                steps.push(Step { file, revision: last.revision + 1, reason: Reason::ViewsChanged });
+            Some(last) if last.sha256 == file.sha256 && !(restores && has_only_views(text)) => continue,
+            Some(last) if last.sha256 == file.sha256 => Reason::Restored,
+            Some(_) if has_only_views(text) => Reason::ViewsChanged,
+            Some(_) => {
+                return Err(Error::plain(format!(
+                    "{file_name} was changed after it ran: take the change back, and put it into a new file with a higher \
+                     number"
+                )));
             }
-            Some(_) => return Err(Drift::Changed { file: file.file_name.clone() }),
-        }
+        };
+        steps.push(Step { file, revision: last.map_or(1, |last| last.revision + 1), reason });
     }
-    Ok(steps)
-}
-
-/// The same, and every file of views besides: somebody may have changed one in the warehouse, which no record tells.
-///
-/// # Errors
-/// See [`Drift`].
-pub fn restore<'f>(files: &[&'f ObjectFile], recorded: &[Recorded]) -> Result<Vec<Step<'f>>, Drift> {
-    let mut steps = plan(files, recorded)?;
-    for file in files.iter().copied().filter(|file| script::has_only_views(&file.text)) {
-        if steps.iter().all(|step| step.file.number != file.number) {
-            let last = recorded.iter().filter(|r| r.number == file.number).map(|r| r.revision).max();
-            steps.push(Step { file, revision: last.unwrap_or(0) + 1, reason: Reason::Restored });
-        }
-    }
-    steps.sort_by_key(|step| step.file.number);
     Ok(steps)
 }
 
@@ -119,9 +101,9 @@ mod tests {
     #[test]
     fn only_what_is_new_is_run() {
         let (first, second) = (file(1, "CREATE TABLE a"), file(2, "CREATE TABLE b"));
-        let steps = plan(&[&first, &second], &[record(&first, 1)]).unwrap();
+        let steps = plan(&[&first, &second], &[record(&first, 1)], false).unwrap();
         assert_eq!(steps, [Step { file: &second, revision: 1, reason: Reason::New }]);
-        assert_eq!(plan(&[&first, &second], &[record(&first, 1), record(&second, 1)]).unwrap(), []);
+        assert_eq!(plan(&[&first, &second], &[record(&first, 1), record(&second, 1)], false).unwrap(), []);
     }
 
     #[test]
@@ -129,11 +111,11 @@ mod tests {
         let view = "CREATE OR REPLACE VIEW v AS SELECT 1;";
         let (old, new) = (file(1, view), file(1, &view.replace('1', "2")));
         // The older record, which has the same text, is not the one that counts.
-        let steps = plan(&[&new], &[record(&new, 1), record(&old, 2)]).unwrap();
+        let steps = plan(&[&new], &[record(&new, 1), record(&old, 2)], false).unwrap();
         assert_eq!(steps, [Step { file: &new, revision: 3, reason: Reason::ViewsChanged }]);
         let mixed = file(1, &format!("{view} CREATE TABLE t (a INTEGER);"));
-        let drift = plan(&[&mixed], &[record(&old, 1)]).unwrap_err();
-        assert_eq!(drift, Drift::Changed { file: "001_a.sql".to_owned() });
+        let drift = plan(&[&mixed], &[record(&old, 1)], false).unwrap_err();
+        assert!(drift.what.starts_with("001_a.sql was changed after it ran: "), "{drift}");
     }
 
     #[test]
@@ -141,7 +123,7 @@ mod tests {
         let (table, view) = (file(1, "CREATE TABLE a"), file(2, "CREATE OR REPLACE VIEW v AS SELECT 1;"));
         let new = file(3, "CREATE TABLE b");
         let recorded = [record(&table, 1), record(&view, 4)];
-        let steps = restore(&[&table, &view, &new], &recorded).unwrap();
+        let steps = plan(&[&table, &view, &new], &recorded, true).unwrap();
         assert_eq!(
             steps,
             [
@@ -155,7 +137,7 @@ mod tests {
     fn a_number_belongs_to_one_file_for_ever() {
         let mut other = file(1, "CREATE TABLE a");
         other.name = "b".to_owned();
-        let drift = plan(&[&file(1, "CREATE TABLE a")], &[record(&other, 1)]).unwrap_err();
+        let drift = plan(&[&file(1, "CREATE TABLE a")], &[record(&other, 1)], false).unwrap_err();
         assert_eq!(
             drift.to_string(),
             "001_a.sql has the number of b, which ran: give it a number of its own"

@@ -3,43 +3,20 @@
 //! What engines read in different ways, and no file needs, is refused rather than guessed: backslashes in strings,
 //! PostgreSQL's dollar quotes, comments within comments.
 
+use crate::error::Error;
 use syncwatch::data_checks::object_name;
-use syncwatch::sql::{BadName, Dialect, Token, TokenKind, lex};
-
-/// Why a text cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Problem {
-    /// The name of an object cannot be one.
-    #[error("${{{name}}} cannot be the name of an object: {source}; correct it")]
-    BadName {
-        name: String,
-        /// Why not.
-        source: BadName,
-    },
-    /// `${` without its `}`.
-    #[error("it has a ${{ without its }}; close it")]
-    OpenName,
-    /// Something that begins and does not end.
-    #[error("line {line}: unterminated {what}; close it")]
-    Unterminated { line: usize, what: &'static str },
-    /// Something that engines read in different ways.
-    #[error("line {line}: {what}, which engines read in different ways; write it without")]
-    Ambiguous { line: usize, what: &'static str },
-    #[error("it has no statement; write one, or take the file out")]
-    Empty,
-}
+use syncwatch::sql::{Dialect, Token, TokenKind, lex};
 
 /// Replaces `${crm.sfdc_dbx.sync_audit_log}` by the name that the object has in a dialect, quoted.
-///
-/// # Errors
-/// A name cannot be one, or is not closed.
-pub fn expand(text: &str, dialect: Dialect) -> Result<String, Problem> {
+pub(super) fn expand(text: &str, dialect: Dialect) -> Result<String, Error> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("${") {
-        let (name, behind) = behind.split_once('}').ok_or(Problem::OpenName)?;
-        let quoted = object_name(dialect, name)
-            .map_err(|source| Problem::BadName { name: name.to_owned(), source })?;
+        let open = || Error::plain("it has a ${ without its }; close it");
+        let (name, behind) = behind.split_once('}').ok_or_else(open)?;
+        let quoted = object_name(dialect, name).map_err(|why| {
+            Error::plain(format!("${{{name}}} cannot be the name of an object: {why}; correct it"))
+        })?;
         expanded.push_str(before);
         expanded.push_str(&quoted);
         rest = behind;
@@ -51,10 +28,7 @@ pub fn expand(text: &str, dialect: Dialect) -> Result<String, Problem> {
 /// Divides a text into statements, at the semicolons that are in no string, quoted name or comment. Comments are for people
 /// and left out: SQLite's ODBC driver takes a semicolon in one for the end of the statement. SQLite has no `CREATE OR
 /// REPLACE VIEW`: there it becomes two statements.
-///
-/// # Errors
-/// See [`Problem`].
-pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
+pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
     let mut statements = Vec::new();
     for statement in divide(text, dialect)? {
         match View::of(&statement, dialect).filter(|_| dialect == Dialect::Sqlite) {
@@ -65,7 +39,10 @@ pub fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> 
             None => statements.push(statement),
         }
     }
-    if statements.is_empty() { Err(Problem::Empty) } else { Ok(statements) }
+    if statements.is_empty() {
+        return Err(Error::plain("it has no statement; write one, or take the file out"));
+    }
+    Ok(statements)
 }
 
 /// Whether a text has views and nothing else, so that running it again changes nothing but definitions.
@@ -100,14 +77,18 @@ impl<'s> View<'s> {
 }
 
 /// The statements of a text, without comments and semicolons.
-fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Problem> {
-    let line_of = |at: usize| text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
+    let refused = |at: usize, why: String| {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        Error::plain(format!("line {line}: {why}"))
+    };
     let tokens = lex(text, dialect)
-        .map_err(|error| Problem::Unterminated { line: line_of(error.at), what: error.what })?;
+        .map_err(|error| refused(error.at, format!("unterminated {}; close it", error.what)))?;
     let mut statements = vec![String::new()];
     for token in tokens {
         if let Some(what) = ambiguous(&token) {
-            return Err(Problem::Ambiguous { line: line_of(token.at), what });
+            let why = format!("{what}, which engines read in different ways; write it without");
+            return Err(refused(token.at, why));
         }
         if token.is_mark(";") {
             statements.push(String::new());
@@ -151,7 +132,8 @@ mod tests {
             expand(text, Dialect::PostgreSql).unwrap(),
             "SELECT 1 FROM \"rds\".\"properties\" p, \"rds\".\"b\""
         );
-        assert_eq!(expand("${a", Dialect::Sqlite), Err(Problem::OpenName));
+        let open = expand("${a", Dialect::Sqlite).unwrap_err().to_string();
+        assert_eq!(open, "it has a ${ without its }; close it");
         assert_eq!(
             expand("${a..b}", Dialect::Sqlite).unwrap_err().to_string(),
             "${a..b} cannot be the name of an object: a part of the name is empty; correct it"
@@ -183,7 +165,8 @@ mod tests {
             (Dialect::Sqlite, "SELECT a$b"),
         ] {
             let problem = statements(text, dialect).unwrap_err();
-            assert!(matches!(problem, Problem::Ambiguous { line: 1, .. }), "{text}: {problem}");
+            assert!(problem.what.starts_with("line 1: "), "{text}: {problem}");
+            assert!(problem.what.contains("engines read in different ways"), "{text}: {problem}");
         }
         assert_eq!(refused(" -- nothing\n;;"), "it has no statement; write one, or take the file out");
     }
