@@ -23,9 +23,6 @@ pub enum Error {
 }
 
 /// Reads the pipeline file. A relative path counts from the folder that Lambda unpacked the zip to.
-///
-/// # Errors
-/// See [`Error`].
 pub fn load(env: &Env, path: &str) -> Result<Pipeline, Error> {
     let path =
         env.optional("LAMBDA_TASK_ROOT").map_or(PathBuf::from(path), |root| Path::new(&root).join(path));

@@ -33,9 +33,6 @@ impl Dialect {
     ///
     /// Backticks for SQLite too: it takes a text in double quotes that names nothing for a string, so that a misspelt
     /// column would silently be a constant.
-    ///
-    /// # Errors
-    /// See [`BadName`].
     pub fn quote(self, name: &str) -> Result<String, BadName> {
         if name.is_empty() {
             return Err(BadName::Empty);
@@ -60,17 +57,11 @@ impl Dialect {
 
     /// Quotes a name of one, two or three parts, which are divided by points: `catalog.schema.table`. A part that has
     /// a point of its own must be quoted by [`Self::quote_parts`].
-    ///
-    /// # Errors
-    /// See [`BadName`].
     pub fn quote_path(self, path: &str) -> Result<String, BadName> {
         self.quote_parts(&path.split('.').collect::<Vec<_>>())
     }
 
     /// Quotes the parts of a name, and joins them by points.
-    ///
-    /// # Errors
-    /// See [`BadName`].
     pub fn quote_parts(self, parts: &[&str]) -> Result<String, BadName> {
         let most = match self {
             Self::Databricks | Self::PostgreSql => 3,
