@@ -274,31 +274,16 @@ pub fn classify(signs: Signs<'_>) -> Classification {
 
 /// Classifies one record that did not arrive.
 pub fn classify_record(record: &RejectedRecord) -> Classification {
-    // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
-    match record.status.as_str() {
-        "NULL" => {
-            return Classification {
-                class: ErrorClass::RequiredFieldMissing,
-                because: Because::Status("NULL"),
-            };
-        }
-        "DUPLICATE" => {
-            return Classification {
-                class: ErrorClass::DuplicateValue,
-                because: Because::Status("DUPLICATE"),
-            };
-        }
-        _ => {}
-    }
-    let Some(message) = &record.message else {
-        return Classification { class: ErrorClass::Unknown, because: Because::NoSigns };
-    };
-    match matching::matched(message) {
-        Some(pattern) => Classification {
-            class: pattern.class,
-            because: Because::Matched { sign: Sign::Message, pattern },
+    let of = |class, because| Classification { class, because };
+    match (record.status.as_str(), &record.message) {
+        // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
+        ("NULL", _) => of(ErrorClass::RequiredFieldMissing, Because::Status("NULL")),
+        ("DUPLICATE", _) => of(ErrorClass::DuplicateValue, Because::Status("DUPLICATE")),
+        (_, None) => of(ErrorClass::Unknown, Because::NoSigns),
+        (_, Some(message)) => match matching::matched(message) {
+            Some(pattern) => of(pattern.class, Because::Matched { sign: Sign::Message, pattern }),
+            None => of(ErrorClass::Unknown, Because::NoPattern),
         },
-        None => Classification { class: ErrorClass::Unknown, because: Because::NoPattern },
     }
 }
 
