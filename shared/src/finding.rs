@@ -14,12 +14,26 @@ pub const SYNCWATCH: &str = "syncwatch";
 /// The subject of findings about the warehouse as a whole.
 pub const WAREHOUSE: &str = "warehouse";
 
-/// A function that judges, by its name in `infra/functions.json`.
+/// A function that judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+}
+
+impl Judge {
+    /// Every function that judges.
+    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+
+    /// Its name in `infra/functions.json`, under which its rounds are recorded too.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::ScheduleVerification => "schedule-verification",
+            Self::DailyValidation => "daily-validation",
+            Self::NightlySnapshot => "nightly-snapshot",
+        }
+    }
 }
 
 /// The kind of thing that a check judges. It says what the subject of its findings names.
@@ -167,6 +181,11 @@ impl Check {
         Self::ALL.iter().copied().find(|check| check.id() == id)
     }
 
+    /// The judgement on this subject, yet to be said.
+    pub fn about(self, subject: &str) -> About<'_> {
+        About { check: self, subject }
+    }
+
     /// The checks that a function judges in each of its rounds.
     pub fn judged_by_function(judge: Judge) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
@@ -198,23 +217,10 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
-    /// Reads `info`, `warning`, `error` or `critical`.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::Error, Self::Critical]
-            .into_iter()
-            .find(|severity| severity.to_string() == word)
-    }
-}
-
+/// The word by which it is stored.
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Critical => "critical",
-        })
+        self.serialize(f)
     }
 }
 
@@ -258,6 +264,12 @@ impl Evidence {
     }
 }
 
+impl<T: Into<String>> From<T> for Evidence {
+    fn from(summary: T) -> Self {
+        Self::new(summary)
+    }
+}
+
 /// Why a check could not be judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
@@ -289,6 +301,13 @@ impl fmt::Display for WhyNot {
             Self::NothingYet { awaited } => write!(f, "nothing to judge yet: {awaited}"),
             Self::NotDeclared => f.write_str("not declared in pipeline.toml"),
         }
+    }
+}
+
+impl WhyNot {
+    /// It is held under the finding of another check and subject.
+    pub fn under(cause: Check, subject: &str) -> Self {
+        Self::Under { cause, subject: subject.to_owned() }
     }
 }
 
@@ -329,15 +348,13 @@ pub struct Finding {
 }
 
 impl Finding {
+    fn of(check: Check, subject: &str, outcome: Outcome) -> Self {
+        Self { check, subject: subject.to_owned(), group: None, class: None, outcome }
+    }
+
     /// A healthy finding.
-    pub fn healthy(check: Check, subject: &str, evidence: Evidence) -> Self {
-        Self {
-            check,
-            subject: subject.to_owned(),
-            group: None,
-            class: None,
-            outcome: Outcome::Healthy { evidence },
-        }
+    pub fn healthy(check: Check, subject: &str, evidence: impl Into<Evidence>) -> Self {
+        Self::of(check, subject, Outcome::Healthy { evidence: evidence.into() })
     }
 
     /// An unhealthy finding.
@@ -345,22 +362,16 @@ impl Finding {
         check: Check,
         subject: &str,
         severity: Severity,
-        evidence: Evidence,
+        evidence: impl Into<Evidence>,
         cause: impl Into<String>,
     ) -> Self {
-        let outcome = Outcome::Unhealthy { severity, evidence, cause: cause.into() };
-        Self { check, subject: subject.to_owned(), group: None, class: None, outcome }
+        let (evidence, cause) = (evidence.into(), cause.into());
+        Self::of(check, subject, Outcome::Unhealthy { severity, evidence, cause })
     }
 
     /// A finding that could not be judged.
     pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
-        Self {
-            check,
-            subject: subject.to_owned(),
-            group: None,
-            class: None,
-            outcome: Outcome::NotEvaluated { why },
-        }
+        Self::of(check, subject, Outcome::NotEvaluated { why })
     }
 
     /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
@@ -388,6 +399,60 @@ impl Finding {
             Outcome::Unhealthy { severity, .. } => Some(*severity),
             Outcome::Healthy { .. } | Outcome::NotEvaluated { .. } => None,
         }
+    }
+}
+
+/// A check of one subject, from which its finding is made.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'s> {
+    pub check: Check,
+    pub subject: &'s str,
+}
+
+impl About<'_> {
+    /// All is well.
+    pub fn healthy(self, evidence: impl Into<Evidence>) -> Finding {
+        Finding::healthy(self.check, self.subject, evidence)
+    }
+
+    /// Something is wrong.
+    pub fn unhealthy(
+        self,
+        severity: Severity,
+        evidence: impl Into<Evidence>,
+        cause: impl Into<String>,
+    ) -> Finding {
+        Finding::unhealthy(self.check, self.subject, severity, evidence, cause)
+    }
+
+    /// It could not be judged.
+    pub fn not_evaluated(self, why: WhyNot) -> Finding {
+        Finding::not_evaluated(self.check, self.subject, why)
+    }
+
+    /// It is held under the finding of another check of the same subject.
+    pub fn under(self, cause: Check) -> Finding {
+        self.not_evaluated(WhyNot::under(cause, self.subject))
+    }
+
+    /// These figures are unknown.
+    pub fn unknown(self, what: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::UnknownFigures { what: what.into() })
+    }
+
+    /// What was found makes no sense.
+    pub fn unreadable(self, found: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::Unreadable { found: found.into() })
+    }
+
+    /// There is nothing to judge before this has come.
+    pub fn nothing_yet(self, awaited: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::NothingYet { awaited: awaited.into() })
+    }
+
+    /// The pipeline declares no limit for it.
+    pub fn not_declared(self) -> Finding {
+        self.not_evaluated(WhyNot::NotDeclared)
     }
 }
 

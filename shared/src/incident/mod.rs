@@ -154,12 +154,12 @@ pub struct Acknowledged {
 /// The newest observations of a check, as bits: the lowest is the newest, and 1 is unhealthy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Seen {
+pub struct RecentLooks {
     bits: u8,
     count: u8,
 }
 
-impl Seen {
+impl RecentLooks {
     fn push(&mut self, unhealthy: bool) {
         self.bits = (self.bits << 1) | u8::from(unhealthy);
         self.count = self.count.saturating_add(1).min(Agreement::LONGEST);
@@ -217,7 +217,7 @@ pub struct History {
 #[serde(default)]
 pub struct Course {
     /// The newest observations.
-    pub seen: Seen,
+    pub seen: RecentLooks,
     /// When it was last judged, to about ten minutes (UTC).
     pub evaluated_at: Option<Timestamp>,
     /// Since when it is healthy without a break (UTC), while it is open.

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
 use crate::figure::{Figure, Value};
-use crate::finding::{Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
+use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
 use crate::sql::{self, Answer, Decimal, Error, ErrorKind, Row};
 use crate::text::{self, grouped, rounded, words};
 
@@ -52,10 +52,9 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
         Err(error) => {
             let mut checks = scan.asked.iter().map(|asked| asked.check);
             let Some(first) = checks.next() else { return Vec::new() };
-            let found = WhyNot::Unreadable { found: error.to_string() };
-            let under = || WhyNot::Under { cause: first.check(), subject: first.name.clone() };
-            std::iter::once(not_evaluated(first, found))
-                .chain(checks.map(|check| not_evaluated(check, under())))
+            let under = || WhyNot::under(first.check(), &first.name);
+            std::iter::once(about(first).unreadable(error.to_string()))
+                .chain(checks.map(|check| about(check).not_evaluated(under())))
                 .collect()
         }
     }
@@ -63,8 +62,8 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
 
 /// The checks of a statement that was not asked, since the warehouse does not answer.
 pub fn unasked(scan: &Scan<'_>) -> Vec<Finding> {
-    let under = || WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
-    scan.asked.iter().map(|asked| not_evaluated(asked.check, under())).collect()
+    let under = || WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
+    scan.asked.iter().map(|asked| about(asked.check).not_evaluated(under())).collect()
 }
 
 /// What of an answer keeps checks from being judged.
@@ -144,10 +143,10 @@ pub fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<
 
 fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
     let check = asked.check;
-    let look = Look { asked, figures, now };
+    let look = ScanJudgement { asked, figures, now };
     let verdict = match look.verdict() {
         Ok(verdict) => verdict,
-        Err(why) => return not_evaluated(check, why),
+        Err(why) => return about(check).not_evaluated(why),
     };
     let mut evidence = Evidence::new(verdict.summary);
     evidence.figures = verdict.figures;
@@ -159,13 +158,13 @@ fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
         evidence = evidence.with("owner", owner);
     }
     match verdict.wrong {
-        None => Finding::healthy(check.check(), &check.name, evidence),
-        Some((severity, cause)) => Finding::unhealthy(check.check(), &check.name, severity, evidence, cause),
+        None => about(check).healthy(evidence),
+        Some((severity, cause)) => about(check).unhealthy(severity, evidence, cause),
     }
 }
 
-fn not_evaluated(check: &DataCheck, why: WhyNot) -> Finding {
-    Finding::not_evaluated(check.check(), &check.name, why)
+fn about(check: &DataCheck) -> About<'_> {
+    check.check().about(&check.name)
 }
 
 /// What the figures say.
@@ -177,13 +176,13 @@ struct Verdict {
 }
 
 /// One check and the figures that it is judged by.
-struct Look<'l> {
+struct ScanJudgement<'l> {
     asked: &'l Asked<'l>,
     figures: &'l Figures,
     now: Timestamp,
 }
 
-impl Look<'_> {
+impl ScanJudgement<'_> {
     fn verdict(&self) -> Result<Verdict, WhyNot> {
         let check = self.asked.check;
         let table = &check.table;
@@ -597,11 +596,10 @@ pub fn judge_closed(scans: &[Scan<'_>], why: &str) -> Vec<Finding> {
 /// * it cannot be asked, reached, or does not answer in time => error; all else is held under it
 /// * it answers, and some statement fails                    => error, which names them: checks are blind meanwhile
 pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
-    let check = Check::WarehouseReachable;
+    let about = Check::WarehouseReachable.about(WAREHOUSE);
     let failed = troubles.len();
     if failed == 0 {
-        let evidence = Evidence::new(format!("the warehouse answered all of {statements} statements"));
-        return Finding::healthy(check, WAREHOUSE, evidence);
+        return about.healthy(format!("the warehouse answered all of {statements} statements"));
     }
     let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
     let down = troubles.get(told).filter(|trouble| trouble.is_of_the_warehouse());
@@ -632,7 +630,7 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
     for (_, trouble) in others.take(NAMED) {
         evidence = evidence.with("failed", trouble.to_string());
     }
-    Finding::unhealthy(check, WAREHOUSE, Severity::Error, evidence, cause)
+    about.unhealthy(Severity::Error, evidence, cause)
 }
 
 /// A share in percent. No rows at all is no share; callers judge that first.

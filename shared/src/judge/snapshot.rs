@@ -24,14 +24,13 @@ pub fn judge_snapshot_written(
     pipeline: &Pipeline,
     now: Timestamp,
 ) -> Finding {
-    let check = Check::SnapshotWritten;
+    let about = Check::SnapshotWritten.about(SYNCWATCH);
     let Some(declared) = &pipeline.snapshot else {
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
+        return about.not_declared();
     };
     let record = record.filter(|record| record.written_at.is_some() || record.failure.is_some());
     let Some(SnapshotRecord { written_at, failure, without_data }) = record else {
-        let awaited = "the first snapshot".to_owned();
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("the first snapshot");
     };
     let silent = written_at.map(|at| now.duration_since(at).max(SignedDuration::ZERO));
     let overdue = silent.is_some_and(|silent| silent > SILENT);
@@ -49,16 +48,16 @@ pub fn judge_snapshot_written(
             let without_data = without_data.as_ref().filter(|_| declared.health_view.is_some());
             return match (written_at, without_data) {
                 (Some(at), Some(why)) => blind(*at, why, evidence),
-                _ => Finding::healthy(check, SYNCWATCH, evidence),
+                _ => about.healthy(evidence),
             };
         }
         let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
                      log and its schedule. The next one fills the gap as far as the figures can still be had";
-        return Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence, cause);
+        return about.unhealthy(severity(silent), evidence, cause);
     };
     if failure.of_warehouse && !overdue {
-        let why = WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
-        return Finding::not_evaluated(check, SYNCWATCH, why);
+        let why = WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
+        return about.not_evaluated(why);
     }
     let mut evidence = evidence.with("last attempt", failure.at).with("failed of", &failure.what);
     if !overdue {
@@ -66,7 +65,7 @@ pub fn judge_snapshot_written(
             format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);
     }
     let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
-    Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence.since(failure.at), cause)
+    about.unhealthy(severity(silent), evidence.since(failure.at), cause)
 }
 
 /// The runs of a day are kept, and what its data was like is not.
@@ -77,13 +76,7 @@ fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
     );
     let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
                  data of a day that has ended cannot be had any more: each night that passes lacks them";
-    Finding::unhealthy(
-        Check::SnapshotWritten,
-        SYNCWATCH,
-        Severity::Warning,
-        evidence.since(written_at),
-        cause,
-    )
+    Check::SnapshotWritten.about(SYNCWATCH).unhealthy(Severity::Warning, evidence.since(written_at), cause)
 }
 
 fn severity(silent: Option<SignedDuration>) -> Severity {
