@@ -177,7 +177,6 @@ pub enum Sign {
 /// What decided on a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
-    /// A pattern matched one of the texts.
     Matched {
         sign: Sign,
         pattern: &'static Pattern,
@@ -185,9 +184,7 @@ pub enum Because {
     /// A record's status is a word of Census's own: `NULL` or `DUPLICATE`.
     Status(&'static str),
     Majority(Tally),
-    /// There were texts, and no pattern matched any of them.
     NoPattern,
-    /// There was no text at all.
     NoSigns,
 }
 
@@ -222,11 +219,6 @@ impl Tally {
         // Stable: of two classes with as many samples, the one that `ALL` names first stays first.
         counts.sort_by(|(_, one), (_, other)| other.cmp(one));
         Self(counts)
-    }
-
-    /// The classes with their numbers of samples.
-    pub fn counts(&self) -> &[(ErrorClass, usize)] {
-        &self.0
     }
 
     fn largest(&self) -> Option<ErrorClass> {

@@ -79,34 +79,28 @@ impl fmt::Display for SettingsError {
 
 impl std::error::Error for SettingsError {}
 
-/// The variables that a function sees.
+/// The variables that a function sees: those of its process, unless a test gives others.
 #[derive(Debug, Clone)]
-pub struct Env(Source);
-
-#[derive(Debug, Clone)]
-enum Source {
-    Process,
-    Map(BTreeMap<String, String>),
-}
+pub struct Env(Option<BTreeMap<String, String>>);
 
 impl Env {
     /// The environment of this process.
     pub fn process() -> Self {
-        Self(Source::Process)
+        Self(None)
     }
 
     /// These variables and no other.
     pub fn from_map<K: Into<String>, V: Into<String>>(variables: impl IntoIterator<Item = (K, V)>) -> Self {
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into()));
-        Self(Source::Map(variables.collect()))
+        Self(Some(variables.collect()))
     }
 
     /// The value of a variable. White space around it is dropped; an empty one is as good as none.
     pub fn optional(&self, name: &str) -> Option<String> {
         let value = match &self.0 {
             // Text that is not UTF-8 can be none of our settings.
-            Source::Process => std::env::var(name).ok()?,
-            Source::Map(variables) => variables.get(name)?.clone(),
+            None => std::env::var(name).ok()?,
+            Some(variables) => variables.get(name)?.clone(),
         };
         let value = value.trim();
         (!value.is_empty()).then(|| value.to_owned())

@@ -8,16 +8,11 @@ use crate::pipeline::{self, Pipeline};
 /// Why there is no pipeline. Emitted when a function starts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error(
         "{path} cannot be read ({source}): pack pipeline.toml into the zip (`make package`), or correct {}",
         PIPELINE.name
     )]
-    Unread {
-        /// The path that was tried.
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unread { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Invalid(#[from] pipeline::Error),
 }

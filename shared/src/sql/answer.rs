@@ -13,7 +13,6 @@ use super::statement::{Decimal, Statement};
 /// One value of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// `NULL`.
     Null,
     /// Text, and every type that has no other place here (arrays, structures, binary), as the warehouse writes it.
     Text(String),
