@@ -217,12 +217,19 @@ pub enum Severity {
     Critical,
 }
 
-/// The word by which it is stored.
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
+/// Shows values by the word by which they are stored.
+macro_rules! show_as_stored {
+    ($($word:ty),+) => {$(
+        impl std::fmt::Display for $word {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                serde::Serialize::serialize(self, f)
+            }
+        }
+    )+};
 }
+pub(crate) use show_as_stored;
+
+show_as_stored!(Severity);
 
 /// What was found, with nothing left to the imagination of the person who is paged for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -251,9 +258,8 @@ impl Evidence {
 
     /// Adds a named figure.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.figures.push(Figure::new(name, value));
-        self
+    pub fn with(self, name: &str, value: impl Into<Value>) -> Self {
+        self.with_figure(Figure::new(name, value))
     }
 
     /// Adds a figure.
@@ -348,32 +354,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    fn of(check: Check, subject: &str, outcome: Outcome) -> Self {
-        Self { check, subject: subject.to_owned(), group: None, class: None, outcome }
-    }
-
-    /// A healthy finding.
-    pub fn healthy(check: Check, subject: &str, evidence: impl Into<Evidence>) -> Self {
-        Self::of(check, subject, Outcome::Healthy { evidence: evidence.into() })
-    }
-
-    /// An unhealthy finding.
-    pub fn unhealthy(
-        check: Check,
-        subject: &str,
-        severity: Severity,
-        evidence: impl Into<Evidence>,
-        cause: impl Into<String>,
-    ) -> Self {
-        let (evidence, cause) = (evidence.into(), cause.into());
-        Self::of(check, subject, Outcome::Unhealthy { severity, evidence, cause })
-    }
-
-    /// A finding that could not be judged.
-    pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
-        Self::of(check, subject, Outcome::NotEvaluated { why })
-    }
-
     /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
     #[must_use]
     pub fn grouped(mut self, group: impl Into<String>) -> Self {
@@ -406,13 +386,18 @@ impl Finding {
 #[derive(Debug, Clone, Copy)]
 pub struct About<'s> {
     pub check: Check,
-    pub subject: &'s str,
+    subject: &'s str,
 }
 
 impl About<'_> {
+    fn found(self, outcome: Outcome) -> Finding {
+        let Self { check, subject } = self;
+        Finding { check, subject: subject.to_owned(), group: None, class: None, outcome }
+    }
+
     /// All is well.
     pub fn healthy(self, evidence: impl Into<Evidence>) -> Finding {
-        Finding::healthy(self.check, self.subject, evidence)
+        self.found(Outcome::Healthy { evidence: evidence.into() })
     }
 
     /// Something is wrong.
@@ -422,12 +407,13 @@ impl About<'_> {
         evidence: impl Into<Evidence>,
         cause: impl Into<String>,
     ) -> Finding {
-        Finding::unhealthy(self.check, self.subject, severity, evidence, cause)
+        let (evidence, cause) = (evidence.into(), cause.into());
+        self.found(Outcome::Unhealthy { severity, evidence, cause })
     }
 
     /// It could not be judged.
     pub fn not_evaluated(self, why: WhyNot) -> Finding {
-        Finding::not_evaluated(self.check, self.subject, why)
+        self.found(Outcome::NotEvaluated { why })
     }
 
     /// It is held under the finding of another check of the same subject.
@@ -485,7 +471,7 @@ mod tests {
     #[test]
     fn a_finding_that_is_held_under_another_keeps_its_own_subject_in_json() {
         let under = WhyNot::Under { cause: Check::WarehouseReachable, subject: "warehouse".to_owned() };
-        let held = Finding::not_evaluated(Check::Coverage, "properties-coverage", under);
+        let held = Check::Coverage.about("properties-coverage").not_evaluated(under);
         let json = serde_json::to_value(&held).unwrap();
         assert_eq!(json["subject"], "properties-coverage");
         assert_eq!(serde_json::from_value::<Finding>(json).unwrap(), held);

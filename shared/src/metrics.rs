@@ -35,9 +35,7 @@ macro_rules! metrics {
 }
 
 metrics! {
-    /// Findings of a round that say that something is wrong.
     UnhealthyFindings,
-    /// Findings of a round that could not be judged.
     UnjudgedFindings,
     OpenIncidents,
     Notices,

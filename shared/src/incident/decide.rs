@@ -52,7 +52,6 @@ pub enum Decision {
         reason: NotifyReason,
         /// The incident as it will be, with the notice pending.
         incident: Box<Incident>,
-        /// The version that it replaces; `None` when nothing was stored.
         replaces: Option<u64>,
         kind: NoticeKind,
     },
@@ -63,10 +62,8 @@ impl Decision {
     pub fn opens(&self) -> bool {
         match self {
             // One that is sent again has been claimed before.
-            Self::Notify { reason, kind, .. } => {
-                *reason != NotifyReason::NeverRecorded
-                    && matches!(kind, NoticeKind::Opened | NoticeKind::Flapping)
-            }
+            Self::Notify { reason: NotifyReason::NeverRecorded, .. } => false,
+            Self::Notify { kind, .. } => matches!(kind, NoticeKind::Opened | NoticeKind::Flapping),
             Self::Rest(_) | Self::Note { .. } => false,
         }
     }
@@ -116,7 +113,6 @@ pub enum NoteReason {
     StillReporting,
     /// It fails of something else than before.
     OtherClass,
-    /// Judged again after it had stopped reporting.
     ReportingAgain,
     Acknowledged,
 }
@@ -125,7 +121,6 @@ pub enum NoteReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotifyReason {
-    /// Found for the first time.
     FirstFound,
     /// Found again after it had been resolved.
     FoundAgain,
@@ -230,10 +225,10 @@ pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> 
     if stored.written_at() > at.now {
         return Decision::Rest(RestReason::Overtaken);
     }
-    if !declared {
-        return not_evaluated(&WhyNot::NotDeclared, Some(stored), at);
-    }
-    let why = WhyNot::NothingYet { awaited: "a round that judges it".to_owned() };
+    let why = match declared {
+        true => WhyNot::NothingYet { awaited: "a round that judges it".to_owned() },
+        false => WhyNot::NotDeclared,
+    };
     not_evaluated(&why, Some(stored), at)
 }
 
@@ -330,7 +325,6 @@ fn newly_unhealthy(
     open(reason, incident, stored, at)
 }
 
-/// Tells people of an incident.
 fn open(
     reason: NotifyReason,
     mut incident: Incident,
@@ -420,14 +414,13 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
             return notify(NotifyReason::MoreSevere, NoticeKind::Worsened, incident, Some(open), at.now);
         }
     }
-    if not_over {
-        return note(NoteReason::NotOver, incident, Some(open));
-    }
-    if again {
-        return note(NoteReason::ReportingAgain, incident, Some(open));
-    }
-    if other_class {
-        return note(NoteReason::OtherClass, incident, Some(open));
+    let news = [
+        (not_over, NoteReason::NotOver),
+        (again, NoteReason::ReportingAgain),
+        (other_class, NoteReason::OtherClass),
+    ];
+    if let Some((_, reason)) = news.into_iter().find(|(is_so, _)| *is_so) {
+        return note(reason, incident, Some(open));
     }
     if open.is_taken_on(at.now) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
@@ -501,7 +494,6 @@ fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>
     }
 }
 
-/// Nobody can say whether it still is.
 fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decision {
     if at.silence.is_some() {
         return Decision::Rest(RestReason::NotEvaluated);

@@ -32,11 +32,13 @@ pub enum Reading {
 pub struct Figures(pub HashMap<String, Result<Reading, Error>>);
 
 /// Something that kept checks from being judged.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Trouble {
     /// The warehouse could not be asked at all: no credentials, or settings that cannot be used. Holds why.
+    #[error("{0}")]
     Closed(String),
     /// A statement failed, or its answer cannot be read.
+    #[error(transparent)]
     Failed(Error),
 }
 
@@ -167,7 +169,6 @@ fn about(check: &DataCheck) -> About<'_> {
     check.check().about(&check.name)
 }
 
-/// What the figures say.
 struct Verdict {
     summary: String,
     figures: Vec<Figure>,
@@ -470,7 +471,7 @@ pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Fin
     if let Outcome::Unhealthy { evidence, .. } = &mut finding.outcome
         && !said.is_empty()
     {
-        *evidence = std::mem::replace(evidence, Evidence::new("")).with(SAMPLED, said);
+        evidence.figures.push(Figure::new(SAMPLED, said));
     }
     finding
 }
@@ -505,24 +506,15 @@ fn shown(value: &sql::Value) -> String {
 
 /// Whether it is the warehouse that fails, and not this statement.
 fn is_down(error: &Error) -> bool {
-    match error.kind {
+    matches!(
+        error.kind,
         ErrorKind::Unreachable { .. }
-        | ErrorKind::Refused
-        | ErrorKind::Timeout { .. }
-        | ErrorKind::RateLimited { .. }
-        | ErrorKind::Cancelled
-        | ErrorKind::DriverMissing { .. } => true,
-        ErrorKind::PermissionDenied { .. }
-        | ErrorKind::MissingObject { .. }
-        | ErrorKind::TooManyRows { .. }
-        | ErrorKind::TooLarge { .. }
-        | ErrorKind::WrongType { .. }
-        | ErrorKind::TypeMismatch { .. }
-        | ErrorKind::NotTheForm { .. }
-        | ErrorKind::Sql { .. }
-        | ErrorKind::Shape { .. }
-        | ErrorKind::InvalidStatement { .. } => false,
-    }
+            | ErrorKind::Refused
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::RateLimited { .. }
+            | ErrorKind::Cancelled
+            | ErrorKind::DriverMissing { .. }
+    )
 }
 
 impl Trouble {
@@ -531,15 +523,6 @@ impl Trouble {
         match self {
             Self::Closed(_) => true,
             Self::Failed(error) => is_down(error),
-        }
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closed(why) => f.write_str(why),
-            Self::Failed(error) => error.fmt(f),
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound};
 use crate::text::words;
 
-/// The daily round is told as silent after so long: a day, and the hour that a change of the clocks may add, and one more.
-const SILENT: SignedDuration = SignedDuration::from_hours(26);
+/// A daily round or snapshot is missed after so long: a day, the hour that a change of the clocks may add, and one more.
+pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// Two days, likewise.
 const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 /// Checks that did not run are named up to this number.
@@ -99,9 +99,13 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
     if silent <= SILENT {
         return about.healthy(evidence);
     }
-    let severity = if silent > LONG_SILENT { Severity::Error } else { Severity::Warning };
     let cause = "daily-validation is not fired, fails before it has judged, or runs into its time limit: look at its log \
                  and its schedule. Nobody knows how the data is meanwhile";
     evidence.summary = format!("the data checks have not run for {}", words(silent));
-    about.unhealthy(severity, evidence, cause)
+    about.unhealthy(silence_severity(Some(silent)), evidence, cause)
+}
+
+/// How bad it is that something daily has been silent for so long; `None` if it never happened.
+pub(super) fn silence_severity(silent: Option<SignedDuration>) -> Severity {
+    if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }

@@ -35,22 +35,20 @@ pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Find
     vec![stuck, run_failed(history, sync), skipped, error_rate(history, sync), runtime]
 }
 
-/// The runs that are at work. One that is older than a completed run is left over in the answer, not at work:
+/// The oldest run at work, and its age. One that is older than a completed run is left over in the answer, not at work:
 /// Census does not let runs of a sync overlap.
-fn at_work(history: &RunHistory) -> impl Iterator<Item = &Run> {
-    history
-        .runs
-        .iter()
-        .take_while(|run| run.status != RunStatus::Completed)
+fn oldest_at_work(history: &RunHistory, now: Timestamp) -> Option<(&Run, SignedDuration)> {
+    let newer = history.runs.iter().take_while(|run| run.status != RunStatus::Completed);
+    newer
         .filter(|run| !run.status.is_terminal())
+        .map(|run| (run, now.duration_since(run.created_at)))
+        .max_by_key(|(_, age)| *age)
 }
 
 fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     let about = Check::RunStuck.about(&sync.key);
     let limit = sync.stuck_after;
-    let oldest =
-        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
-    let Some((run, age)) = oldest else {
+    let Some((run, age)) = oldest_at_work(history, now) else {
         let only_skipped = history.runs.iter().all(|run| run.status == RunStatus::Skipped);
         if only_skipped && !history.complete && !history.runs.is_empty() {
             // What they wait for is older than the page: to call that healthy would resolve the very incident.
@@ -312,9 +310,7 @@ fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     let Some(target) = sync.runtime_target else {
         return about.not_declared();
     };
-    let working =
-        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
-    if let Some((run, age)) = working.filter(|(_, age)| *age > target) {
+    if let Some((run, age)) = oldest_at_work(history, now).filter(|(_, age)| *age > target) {
         return slow(sync, run, age, target, "is still at work after");
     }
     let Some(last) = history.runs.iter().find(|run| run.status == RunStatus::Completed) else {

@@ -2,17 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::finding::SYNCWATCH;
-use crate::finding::WAREHOUSE;
-use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use super::itself::{SILENT, silence_severity};
+use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity, WAREHOUSE, WhyNot};
 use crate::pipeline::Pipeline;
 use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
-
-/// A snapshot is missed after so long: a day of 25 hours, and an hour for late ones.
-const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// From here on two of them are.
-const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 
 /// Judges whether snapshots are written.
 ///
@@ -53,11 +47,10 @@ pub fn judge_snapshot_written(
         }
         let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
                      log and its schedule. The next one fills the gap as far as the figures can still be had";
-        return about.unhealthy(severity(silent), evidence, cause);
+        return about.unhealthy(silence_severity(silent), evidence, cause);
     };
     if failure.of_warehouse && !overdue {
-        let why = WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
-        return about.not_evaluated(why);
+        return about.not_evaluated(WhyNot::under(Check::WarehouseReachable, WAREHOUSE));
     }
     let mut evidence = evidence.with("last attempt", failure.at).with("failed of", &failure.what);
     if !overdue {
@@ -65,7 +58,7 @@ pub fn judge_snapshot_written(
             format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);
     }
     let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
-    about.unhealthy(severity(silent), evidence.since(failure.at), cause)
+    about.unhealthy(silence_severity(silent), evidence.since(failure.at), cause)
 }
 
 /// The runs of a day are kept, and what its data was like is not.
@@ -77,10 +70,6 @@ fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
     let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
                  data of a day that has ended cannot be had any more: each night that passes lacks them";
     Check::SnapshotWritten.about(SYNCWATCH).unhealthy(Severity::Warning, evidence.since(written_at), cause)
-}
-
-fn severity(silent: Option<SignedDuration>) -> Severity {
-    if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }
 
 #[cfg(test)]

@@ -37,13 +37,8 @@ pub fn judge_sync(
     objectives: &Objectives,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let exists = Check::SyncExists.about(&sync.key).healthy(Evidence::new(format!(
-        "Census lists sync {}{}",
-        sync.id,
-        label(&observed.sync)
-    )));
     let mut findings = vec![
-        exists,
+        exists(&observed.sync, sync),
         paused(&observed.sync, sync),
         schedule_drift(&observed.sync.schedule, sync, now),
         vendor_alerts(observed.sync.alerts, sync),
@@ -65,24 +60,22 @@ pub fn judge_sync(
 ///
 /// A list that could not be read to its end says nothing of what it does not show.
 pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
-    let others = [SubjectKind::Sync, SubjectKind::Runs]
-        .into_iter()
-        .flat_map(|kind| Check::of(Judge::ScheduleVerification, kind))
-        .filter(|check| *check != Check::SyncExists);
-    match trouble {
-        None => {
-            let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
-                .with("sync id", sync.id.to_string());
-            let cause = "It was deleted, it moved to another workspace, or the token is of another workspace";
-            std::iter::once(Check::SyncExists.about(&sync.key).unhealthy(Severity::Critical, evidence, cause))
-                .chain(others.map(|check| check.about(&sync.key).under(Check::SyncExists)))
-                .collect()
+    let judge = |check: Check| {
+        let about = check.about(&sync.key);
+        match trouble {
+            Some(why) => about.not_evaluated(unread(why)),
+            None if check != Check::SyncExists => about.under(Check::SyncExists),
+            None => {
+                let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
+                    .with("sync id", sync.id.to_string());
+                let cause =
+                    "It was deleted, it moved to another workspace, or the token is of another workspace";
+                about.unhealthy(Severity::Critical, evidence, cause)
+            }
         }
-        Some(why) => std::iter::once(Check::SyncExists)
-            .chain(others)
-            .map(|check| check.about(&sync.key).not_evaluated(unread(why)))
-            .collect(),
-    }
+    };
+    let kinds = [SubjectKind::Sync, SubjectKind::Runs].into_iter();
+    kinds.flat_map(|kind| Check::of(Judge::ScheduleVerification, kind)).map(judge).collect()
 }
 
 /// The instant by which a sync is judged: ours, unless the clock of Census, which stamps the runs, is clearly another.
@@ -91,8 +84,9 @@ pub fn judging_time(now: Timestamp, vendor_clock_ahead: Option<SignedDuration>) 
     now.saturating_add(ahead).unwrap_or(now)
 }
 
-fn label(sync: &ObservedSync) -> String {
-    sync.label.as_ref().map_or(String::new(), |label| format!(", \"{label}\""))
+fn exists(observed: &ObservedSync, sync: &Sync) -> Finding {
+    let label = observed.label.as_ref().map_or(String::new(), |label| format!(", \"{label}\""));
+    Check::SyncExists.about(&sync.key).healthy(format!("Census lists sync {}{label}", sync.id))
 }
 
 fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {

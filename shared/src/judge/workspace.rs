@@ -13,8 +13,12 @@ use crate::text::words;
 /// * its clock and ours differ                                                => `clock-skew`
 /// * syncs that nobody declared                                               => `undeclared-syncs`
 pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Finding> {
-    let mut findings = match &workspace.trouble {
-        None => reachable(workspace),
+    let (reachable, accepted) = (Check::ApiReachable.about(CENSUS), Check::TokenAccepted.about(CENSUS));
+    let (reachable, accepted) = match &workspace.trouble {
+        None => (
+            reachable.healthy(format!("Census lists {} syncs", workspace.listed)),
+            accepted.healthy("Census accepts our token"),
+        ),
         Some(why @ (Unread::Unreachable(what) | Unread::Unreadable(what))) => {
             let (severity, summary, cause) = match why {
                 Unread::Unreachable(_) if workspace.read_to_end => (
@@ -36,55 +40,36 @@ pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Fin
             let evidence = Evidence::new(format!("{summary}: {what}"))
                 .with("syncs read before", workspace.listed)
                 .with("syncs whose runs are unknown", workspace.unread_runs);
-            vec![
-                Check::ApiReachable.about(CENSUS).unhealthy(severity, evidence, cause),
-                Check::TokenAccepted.about(CENSUS).not_evaluated(unread(&Unread::Unreachable(String::new()))),
-            ]
+            (reachable.unhealthy(severity, evidence, cause), accepted.under(Check::ApiReachable))
         }
         Some(why @ Unread::NoCredentials(what)) => {
-            let evidence = Evidence::new(format!("there is no token to ask Census with: {what}"));
+            let evidence = format!("there is no token to ask Census with: {what}");
             let cause = "The secret is missing, empty or malformed, or the function may not read it";
-            vec![
-                Check::ApiReachable.about(CENSUS).not_evaluated(unread(why)),
-                Check::TokenAccepted.about(CENSUS).unhealthy(Severity::Critical, evidence, cause),
-            ]
+            (reachable.not_evaluated(unread(why)), accepted.unhealthy(Severity::Critical, evidence, cause))
         }
         Some(Unread::Refused(what)) => {
-            let evidence = Evidence::new(format!("Census refuses our token: {what}"));
+            let evidence = format!("Census refuses our token: {what}");
             let cause = "The token was revoked or replaced, or the secret holds that of another workspace";
-            vec![
-                Check::ApiReachable.about(CENSUS).healthy("Census answers"),
-                Check::TokenAccepted.about(CENSUS).unhealthy(Severity::Critical, evidence, cause),
-            ]
+            (reachable.healthy("Census answers"), accepted.unhealthy(Severity::Critical, evidence, cause))
         }
     };
-    findings.push(clock_skew(workspace));
-    findings.push(undeclared_syncs(workspace, undeclared));
-    findings
-}
-
-fn reachable(workspace: &Workspace) -> Vec<Finding> {
-    let evidence = Evidence::new(format!("Census lists {} syncs", workspace.listed));
-    vec![
-        Check::ApiReachable.about(CENSUS).healthy(evidence),
-        Check::TokenAccepted.about(CENSUS).healthy("Census accepts our token"),
-    ]
+    vec![reachable, accepted, clock_skew(workspace), undeclared_syncs(workspace, undeclared)]
 }
 
 fn clock_skew(workspace: &Workspace) -> Finding {
-    let Some(ahead) = workspace.vendor_clock_ahead else {
-        if let Some(why) = &workspace.trouble {
-            return Check::ClockSkew.about(CENSUS).not_evaluated(unread(why));
-        }
-        return Check::ClockSkew.about(CENSUS).unknown("the clock of Census");
+    let about = Check::ClockSkew.about(CENSUS);
+    let ahead = match (workspace.vendor_clock_ahead, &workspace.trouble) {
+        (Some(ahead), _) => ahead,
+        (None, Some(why)) => return about.not_evaluated(unread(why)),
+        (None, None) => return about.unknown("the clock of Census"),
     };
     let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
-    let evidence = Evidence::new(format!("the clock of Census is {} {direction} ours", words(ahead.abs())));
+    let evidence = format!("the clock of Census is {} {direction} ours", words(ahead.abs()));
     if ahead.abs() <= CLOCK_SKEW_LIMIT {
-        return Check::ClockSkew.about(CENSUS).healthy(evidence);
+        return about.healthy(evidence);
     }
     let cause = "One of the two clocks is wrong; runs are judged by the clock of Census until they agree";
-    Check::ClockSkew.about(CENSUS).unhealthy(Severity::Warning, evidence, cause)
+    about.unhealthy(Severity::Warning, evidence, cause)
 }
 
 fn undeclared_syncs(workspace: &Workspace, undeclared: Undeclared) -> Finding {
