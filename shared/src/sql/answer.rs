@@ -265,8 +265,9 @@ fn retyped(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
 
 /// The same number as a double, which not every whole number is beyond 2^53.
 fn exact_double(number: i64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "lossless within these bounds")]
-    (number.abs() <= 1 << 53).then_some(number as f64)
+    #[expect(clippy::cast_precision_loss, reason = "given back within the bounds only where nothing is lost")]
+    let double = number as f64;
+    (number.abs() <= 1 << 53).then_some(double)
 }
 
 /// Declares what each type is read from: its name in errors, the kind as which SQLite's values are read, and the values
