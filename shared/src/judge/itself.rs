@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::snapshot::judge_snapshot_written;
+use super::snapshot::{SILENT, judge_snapshot_written, silence_severity};
 use crate::data_checks::DataCheck;
 use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
 use crate::observation::{DeadLetterKind, DeadLetters};
@@ -10,10 +10,6 @@ use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound};
 use crate::text::words;
 
-/// A daily round or snapshot is missed after so long: a day, the hour that a change of the clocks may add, and one more.
-pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// Two days, likewise.
-const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 /// Checks that did not run are named up to this number.
 const NAMED: usize = 5;
 
@@ -103,9 +99,4 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
                  and its schedule. Nobody knows how the data is meanwhile";
     evidence.summary = format!("the data checks have not run for {}", words(silent));
     about.unhealthy(silence_severity(Some(silent)), evidence, cause)
-}
-
-/// How bad it is that something daily has been silent for so long; `None` if it never happened.
-pub(super) fn silence_severity(silent: Option<SignedDuration>) -> Severity {
-    if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }

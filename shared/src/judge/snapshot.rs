@@ -2,12 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::itself::{SILENT, silence_severity};
 use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity, WAREHOUSE, WhyNot};
 use crate::pipeline::Pipeline;
 use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
 
+/// A daily round or snapshot is missed after so long: a day, the hour that a change of the clocks may add, and one more.
+pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
+/// Two days, likewise.
+const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 /// Judges whether snapshots are written.
 ///
 /// * the last was not written                          => warning; held under the warehouse if that was the reason
@@ -70,6 +73,11 @@ fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
     let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
                  data of a day that has ended cannot be had any more: each night that passes lacks them";
     Check::SnapshotWritten.about(SYNCWATCH).unhealthy(Severity::Warning, evidence.since(written_at), cause)
+}
+
+/// How bad it is that something daily has been silent for so long; `None` if it never happened.
+pub(super) fn silence_severity(silent: Option<SignedDuration>) -> Severity {
+    if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }
 
 #[cfg(test)]
