@@ -14,12 +14,26 @@ pub const SYNCWATCH: &str = "syncwatch";
 /// The subject of findings about the warehouse as a whole.
 pub const WAREHOUSE: &str = "warehouse";
 
-/// A function that judges, by its name in `infra/functions.json`.
+/// A function that judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+}
+
+impl Judge {
+    /// Every function that judges.
+    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+
+    /// Its name in `infra/functions.json`, under which its rounds are recorded too.
+    pub fn function(self) -> &'static str {
+        match self {
+            Self::ScheduleVerification => "schedule-verification",
+            Self::DailyValidation => "daily-validation",
+            Self::NightlySnapshot => "nightly-snapshot",
+        }
+    }
 }
 
 /// The kind of thing that a check judges. It says what the subject of its findings names.
@@ -167,6 +181,11 @@ impl Check {
         Self::ALL.iter().copied().find(|check| check.id() == id)
     }
 
+    /// The judgement on this subject, yet to be said.
+    pub fn about(self, subject: &str) -> About<'_> {
+        About { check: self, subject }
+    }
+
     /// The checks that a function judges in each of its rounds.
     pub fn judged_by_function(judge: Judge) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
@@ -198,25 +217,19 @@ pub enum Severity {
     Critical,
 }
 
-impl Severity {
-    /// Reads `info`, `warning`, `error` or `critical`.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Info, Self::Warning, Self::Error, Self::Critical]
-            .into_iter()
-            .find(|severity| severity.to_string() == word)
-    }
+/// Shows values by the word by which they are stored.
+macro_rules! show_as_stored {
+    ($($word:ty),+) => {$(
+        impl std::fmt::Display for $word {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                serde::Serialize::serialize(self, f)
+            }
+        }
+    )+};
 }
+pub(crate) use show_as_stored;
 
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Error => "error",
-            Self::Critical => "critical",
-        })
-    }
-}
+show_as_stored!(Severity);
 
 /// What was found, with nothing left to the imagination of the person who is paged for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,9 +258,8 @@ impl Evidence {
 
     /// Adds a named figure.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.figures.push(Figure::new(name, value));
-        self
+    pub fn with(self, name: &str, value: impl Into<Value>) -> Self {
+        self.with_figure(Figure::new(name, value))
     }
 
     /// Adds a figure.
@@ -255,6 +267,12 @@ impl Evidence {
     pub fn with_figure(mut self, figure: Figure) -> Self {
         self.figures.push(figure);
         self
+    }
+}
+
+impl<T: Into<String>> From<T> for Evidence {
+    fn from(summary: T) -> Self {
+        Self::new(summary)
     }
 }
 
@@ -289,6 +307,13 @@ impl fmt::Display for WhyNot {
             Self::NothingYet { awaited } => write!(f, "nothing to judge yet: {awaited}"),
             Self::NotDeclared => f.write_str("not declared in pipeline.toml"),
         }
+    }
+}
+
+impl WhyNot {
+    /// It is held under the finding of another check and subject.
+    pub fn under(cause: Check, subject: &str) -> Self {
+        Self::Under { cause, subject: subject.to_owned() }
     }
 }
 
@@ -329,40 +354,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A healthy finding.
-    pub fn healthy(check: Check, subject: &str, evidence: Evidence) -> Self {
-        Self {
-            check,
-            subject: subject.to_owned(),
-            group: None,
-            class: None,
-            outcome: Outcome::Healthy { evidence },
-        }
-    }
-
-    /// An unhealthy finding.
-    pub fn unhealthy(
-        check: Check,
-        subject: &str,
-        severity: Severity,
-        evidence: Evidence,
-        cause: impl Into<String>,
-    ) -> Self {
-        let outcome = Outcome::Unhealthy { severity, evidence, cause: cause.into() };
-        Self { check, subject: subject.to_owned(), group: None, class: None, outcome }
-    }
-
-    /// A finding that could not be judged.
-    pub fn not_evaluated(check: Check, subject: &str, why: WhyNot) -> Self {
-        Self {
-            check,
-            subject: subject.to_owned(),
-            group: None,
-            class: None,
-            outcome: Outcome::NotEvaluated { why },
-        }
-    }
-
     /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
     #[must_use]
     pub fn grouped(mut self, group: impl Into<String>) -> Self {
@@ -388,6 +379,66 @@ impl Finding {
             Outcome::Unhealthy { severity, .. } => Some(*severity),
             Outcome::Healthy { .. } | Outcome::NotEvaluated { .. } => None,
         }
+    }
+}
+
+/// A check of one subject, from which its finding is made.
+#[derive(Debug, Clone, Copy)]
+pub struct About<'s> {
+    pub check: Check,
+    subject: &'s str,
+}
+
+impl About<'_> {
+    fn found(self, outcome: Outcome) -> Finding {
+        let Self { check, subject } = self;
+        Finding { check, subject: subject.to_owned(), group: None, class: None, outcome }
+    }
+
+    /// All is well.
+    pub fn healthy(self, evidence: impl Into<Evidence>) -> Finding {
+        self.found(Outcome::Healthy { evidence: evidence.into() })
+    }
+
+    /// Something is wrong.
+    pub fn unhealthy(
+        self,
+        severity: Severity,
+        evidence: impl Into<Evidence>,
+        cause: impl Into<String>,
+    ) -> Finding {
+        let (evidence, cause) = (evidence.into(), cause.into());
+        self.found(Outcome::Unhealthy { severity, evidence, cause })
+    }
+
+    /// It could not be judged.
+    pub fn not_evaluated(self, why: WhyNot) -> Finding {
+        self.found(Outcome::NotEvaluated { why })
+    }
+
+    /// It is held under the finding of another check of the same subject.
+    pub fn under(self, cause: Check) -> Finding {
+        self.not_evaluated(WhyNot::under(cause, self.subject))
+    }
+
+    /// These figures are unknown.
+    pub fn unknown(self, what: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::UnknownFigures { what: what.into() })
+    }
+
+    /// What was found makes no sense.
+    pub fn unreadable(self, found: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::Unreadable { found: found.into() })
+    }
+
+    /// There is nothing to judge before this has come.
+    pub fn nothing_yet(self, awaited: impl Into<String>) -> Finding {
+        self.not_evaluated(WhyNot::NothingYet { awaited: awaited.into() })
+    }
+
+    /// The pipeline declares no limit for it.
+    pub fn not_declared(self) -> Finding {
+        self.not_evaluated(WhyNot::NotDeclared)
     }
 }
 
@@ -420,7 +471,7 @@ mod tests {
     #[test]
     fn a_finding_that_is_held_under_another_keeps_its_own_subject_in_json() {
         let under = WhyNot::Under { cause: Check::WarehouseReachable, subject: "warehouse".to_owned() };
-        let held = Finding::not_evaluated(Check::Coverage, "properties-coverage", under);
+        let held = Check::Coverage.about("properties-coverage").not_evaluated(under);
         let json = serde_json::to_value(&held).unwrap();
         assert_eq!(json["subject"], "properties-coverage");
         assert_eq!(serde_json::from_value::<Finding>(json).unwrap(), held);

@@ -12,12 +12,30 @@ pub const NAMESPACE: &str = "Syncwatch";
 /// The only dimension.
 pub const DIMENSION: &str = "Pipeline";
 
-/// One thing that is measured. All are counted; what a dashboard shows is their sum or, of the first three, their maximum.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Metric {
-    /// Findings of a round that say that something is wrong.
+/// Declares [`Metric`]; the name of a variant is its name in CloudWatch.
+macro_rules! metrics {
+    ($($(#[doc = $doc:literal])* $name:ident,)+) => {
+        /// One thing that is measured. All are counted; what a dashboard shows is their sum or, of the first three, their
+        /// maximum.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric {
+            $($(#[doc = $doc])* $name,)+
+        }
+
+        impl Metric {
+            /// Every metric.
+            pub const ALL: [Self; [$(Self::$name),+].len()] = [$(Self::$name),+];
+
+            /// Its name in CloudWatch.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+        }
+    };
+}
+
+metrics! {
     UnhealthyFindings,
-    /// Findings of a round that could not be judged.
     UnjudgedFindings,
     OpenIncidents,
     Notices,
@@ -28,34 +46,6 @@ pub enum Metric {
     RefusedWebhooks,
     /// Statements asked of the warehouse, which bills for the time it is awake.
     Statements,
-}
-
-impl Metric {
-    /// Every metric.
-    pub const ALL: [Self; 8] = [
-        Self::UnhealthyFindings,
-        Self::UnjudgedFindings,
-        Self::OpenIncidents,
-        Self::Notices,
-        Self::Rounds,
-        Self::Webhooks,
-        Self::RefusedWebhooks,
-        Self::Statements,
-    ];
-
-    /// Its name in CloudWatch.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::UnhealthyFindings => "UnhealthyFindings",
-            Self::UnjudgedFindings => "UnjudgedFindings",
-            Self::OpenIncidents => "OpenIncidents",
-            Self::Notices => "Notices",
-            Self::Rounds => "Rounds",
-            Self::Webhooks => "Webhooks",
-            Self::RefusedWebhooks => "RefusedWebhooks",
-            Self::Statements => "Statements",
-        }
-    }
 }
 
 /// The line that gives CloudWatch these figures.

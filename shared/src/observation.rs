@@ -40,7 +40,6 @@ pub struct ObservedSync {
     pub paused: Option<bool>,
     /// When the sync is meant to run, as Census has it.
     pub schedule: ObservedSchedule,
-    /// The vendor's own alerts on this sync.
     pub alerts: VendorAlerts,
     /// When the sync was created (UTC).
     pub created_at: Option<Timestamp>,
@@ -58,11 +57,9 @@ pub enum ObservedSchedule {
     Manual,
     /// `continuous`: Census looks for changes about every minute.
     Continuous,
-    /// `quarter_hourly`.
     QuarterHourly,
     /// `hourly`, at this minute (0 to 59) when the vendor said which.
     Hourly {
-        /// Minute of the hour.
         minute: Option<u8>,
     },
     /// `daily`.
@@ -109,7 +106,6 @@ impl fmt::Display for ObservedSchedule {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum VendorAlerts {
     Known {
-        /// Whether a failed run raises an alert.
         failed_run: bool,
         /// The share of rejected and invalid records, in percent, that raises an alert; `None`: no such alert.
         rejected_percent: Option<f64>,
@@ -211,7 +207,6 @@ pub struct Run {
     /// The slot of the schedule that it serves (UTC); null for runs started by hand.
     pub scheduled_for: Option<Timestamp>,
     pub counts: Counts,
-    /// The error, if the run carries one.
     pub error: Option<RunError>,
     pub full_sync: Option<bool>,
 }
@@ -251,31 +246,22 @@ pub struct RunHistory {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Samples {
     pub run: RunId,
-    /// The records, without their payloads.
     pub records: Vec<RejectedRecord>,
 }
 
 /// Why something could not be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
     /// The service did not answer, or answered with an error of its own.
+    #[error("{0}")]
     Unreachable(String),
+    #[error("{0}")]
     Refused(String),
     /// We have no credentials that could be sent, so the service was not asked at all.
+    #[error("{0}")]
     NoCredentials(String),
-    /// The service answered something that we cannot read.
+    #[error("{0}")]
     Unreadable(String),
-}
-
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreachable(why)
-            | Self::Refused(why)
-            | Self::NoCredentials(why)
-            | Self::Unreadable(why) => f.write_str(why),
-        }
-    }
 }
 
 /// What was read of the workspace as a whole.
@@ -284,7 +270,6 @@ pub struct Workspace {
     pub listed: usize,
     /// Declared syncs whose runs could not be read.
     pub unread_runs: usize,
-    /// Whether the list was read to its end.
     pub read_to_end: bool,
     /// What Census did not answer, if anything.
     pub trouble: Option<Unread>,

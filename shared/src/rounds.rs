@@ -9,7 +9,6 @@ use crate::observation::DeadLetters;
 pub struct ValidatedRound {
     /// When it began (UTC).
     pub at: Timestamp,
-    /// The names of the checks in it.
     pub checks: Vec<String>,
 }
 
@@ -33,7 +32,6 @@ pub enum SnapshotOutcome {
         /// What became of the figures of the data.
         data: SnapshotData,
     },
-    /// They were not.
     Failed(SnapshotFailure),
 }
 

@@ -86,20 +86,10 @@ impl fmt::Display for Rule {
     }
 }
 
-/// The days of the week by their English names, in lower case, from Sunday on.
-const WEEKDAYS: [(&str, Weekday); 7] = [
-    ("sunday", Weekday::Sunday),
-    ("monday", Weekday::Monday),
-    ("tuesday", Weekday::Tuesday),
-    ("wednesday", Weekday::Wednesday),
-    ("thursday", Weekday::Thursday),
-    ("friday", Weekday::Friday),
-    ("saturday", Weekday::Saturday),
-];
-
 /// Reads the English name of a weekday, in any case.
 pub fn weekday_named(name: &str) -> Option<Weekday> {
-    WEEKDAYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name.trim())).map(|(_, day)| *day)
+    let name = name.trim();
+    Weekday::Sunday.cycle_forward().take(7).find(|day| format!("{day:?}").eq_ignore_ascii_case(name))
 }
 
 /// A rule in its time zone, with the grace that a run may be late by.
@@ -118,17 +108,10 @@ impl Schedule {
     pub fn last_slot(&self, at_or_before: Timestamp) -> Option<Timestamp> {
         // A cron expression only looks ahead. Widening stretches keep this cheap for frequent schedules.
         const STRETCHES: [i64; 5] = [2, 2 * 24, 9 * 24, 40 * 24, 400 * 24];
-        match &self.rule {
-            Rule::Every(_) | Rule::OnDemand => None,
-            Rule::Daily(_) | Rule::Weekly(..) => {
-                let from = at_or_before.checked_sub(DAY * 9).ok()?;
-                self.slots(from, at_or_before, usize::MAX).last().copied()
-            }
-            Rule::Cron(_) => STRETCHES.iter().find_map(|hours| {
-                let from = at_or_before.checked_sub(SignedDuration::from_hours(*hours)).ok()?;
-                self.slots(from, at_or_before, usize::MAX).last().copied()
-            }),
-        }
+        STRETCHES.iter().find_map(|hours| {
+            let from = at_or_before.checked_sub(SignedDuration::from_hours(*hours)).ok()?;
+            self.slots(from, at_or_before, usize::MAX).last().copied()
+        })
     }
 
     /// The first slot after an instant; `None` as for [`Schedule::last_slot`].
@@ -182,18 +165,16 @@ impl Schedule {
         };
         match (&self.rule, actual_rule) {
             (Rule::OnDemand, CensusRule::NotByClock) => Comparison::Same,
-            (Rule::OnDemand, _) | (_, CensusRule::NotByClock) => Comparison::Different { example: None },
             (Rule::Every(declared), CensusRule::Period(actual)) if *declared == actual => Comparison::Same,
-            (Rule::Every(_), CensusRule::Period(_)) => Comparison::Different { example: None },
-            (Rule::Every(declared), CensusRule::Slots(actual)) => {
-                if actual.regular_period(now) == Some(*declared) {
-                    Comparison::Same
-                } else {
-                    Comparison::Different { example: None }
-                }
+            (Rule::Every(declared), CensusRule::Slots(actual))
+                if actual.regular_period(now) == Some(*declared) =>
+            {
+                Comparison::Same
             }
-            (_, CensusRule::Period(_)) => Comparison::Different { example: None },
-            (_, CensusRule::Slots(actual)) => self.compare_slots(&actual, now),
+            (Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_), CensusRule::Slots(actual)) => {
+                self.compare_slots(&actual, now)
+            }
+            _ => Comparison::Different { example: None },
         }
     }
 

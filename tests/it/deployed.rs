@@ -11,6 +11,7 @@ use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runtime::env;
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -107,15 +108,8 @@ fn lambda_may_work_off_the_queue_of_each_function_that_has_one() {
 
 /// The constants of `runtime/env.rs`, and the variables that they name.
 fn settings() -> BTreeMap<String, String> {
-    let text = read("shared/src/runtime/env.rs");
-    let constants = text.split("pub const ").skip(1);
-    constants
-        .filter_map(|text| {
-            let (constant, rest) = text.split_once(": Setting")?;
-            let variable = rest.split_once("name: \"")?.1.split('"').next()?;
-            Some((constant.to_owned(), variable.to_owned()))
-        })
-        .collect()
+    let constant = |variable: &str| variable.strip_prefix("SYNCWATCH_").unwrap().to_owned();
+    env::ALL.iter().map(|setting| (constant(setting.name), setting.name.to_owned())).collect()
 }
 
 /// The variables that the code of a package reads.

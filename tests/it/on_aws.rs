@@ -254,7 +254,7 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
     let now = stage.census.clock().now();
     let failed = |sync: &str| {
         let evidence = Evidence::new("the run failed");
-        Finding::unhealthy(Check::RunFailed, sync, Severity::Error, evidence, "expired").grouped("auth")
+        Check::RunFailed.about(sync).unhealthy(Severity::Error, evidence, "expired").grouped("auth")
     };
     // All of them have looked at what is open before any of them acts.
     let begin = || Round::begin(&site, Judge::ScheduleVerification, now);
@@ -287,7 +287,7 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
     let open = stage.deployment.incidents().await.unwrap();
     let open = open.iter().find(|item| item["state"] == "open").unwrap()["subject"].as_str().unwrap();
     let other = if open == "properties-create" { "properties-update" } else { "properties-create" };
-    let healthy = Finding::healthy(Check::RunFailed, open, Evidence::new("completed"));
+    let healthy = Check::RunFailed.about(open).healthy(Evidence::new("completed"));
     round.act_on(&[healthy, failed(other)]).await;
     let said: Vec<String> =
         round.notices().iter().map(|sent| format!("{:?} {}", sent.kind, sent.incident)).collect();
@@ -329,7 +329,7 @@ async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
     let declared = site(|_| {});
     let coverage = declared.pipeline.checks.iter().find(|check| check.check() == Check::Coverage).unwrap();
     let evidence = Evidence::new("80% are there");
-    let finding = Finding::unhealthy(Check::Coverage, &coverage.name, Severity::Error, evidence, "a view");
+    let finding = Check::Coverage.about(&coverage.name).unhealthy(Severity::Error, evidence, "a view");
     let open = async |site: &Site, findings: &[Finding], at| {
         let mut round = Round::begin(site, Judge::DailyValidation, at).await.unwrap();
         round.act_on(findings).await;

@@ -177,7 +177,6 @@ pub enum Sign {
 /// What decided on a class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Because {
-    /// A pattern matched one of the texts.
     Matched {
         sign: Sign,
         pattern: &'static Pattern,
@@ -185,9 +184,7 @@ pub enum Because {
     /// A record's status is a word of Census's own: `NULL` or `DUPLICATE`.
     Status(&'static str),
     Majority(Tally),
-    /// There were texts, and no pattern matched any of them.
     NoPattern,
-    /// There was no text at all.
     NoSigns,
 }
 
@@ -222,11 +219,6 @@ impl Tally {
         // Stable: of two classes with as many samples, the one that `ALL` names first stays first.
         counts.sort_by(|(_, one), (_, other)| other.cmp(one));
         Self(counts)
-    }
-
-    /// The classes with their numbers of samples.
-    pub fn counts(&self) -> &[(ErrorClass, usize)] {
-        &self.0
     }
 
     fn largest(&self) -> Option<ErrorClass> {
@@ -274,31 +266,16 @@ pub fn classify(signs: Signs<'_>) -> Classification {
 
 /// Classifies one record that did not arrive.
 pub fn classify_record(record: &RejectedRecord) -> Classification {
-    // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
-    match record.status.as_str() {
-        "NULL" => {
-            return Classification {
-                class: ErrorClass::RequiredFieldMissing,
-                because: Because::Status("NULL"),
-            };
-        }
-        "DUPLICATE" => {
-            return Classification {
-                class: ErrorClass::DuplicateValue,
-                because: Because::Status("DUPLICATE"),
-            };
-        }
-        _ => {}
-    }
-    let Some(message) = &record.message else {
-        return Classification { class: ErrorClass::Unknown, because: Because::NoSigns };
-    };
-    match matching::matched(message) {
-        Some(pattern) => Classification {
-            class: pattern.class,
-            because: Because::Matched { sign: Sign::Message, pattern },
+    let of = |class, because| Classification { class, because };
+    match (record.status.as_str(), &record.message) {
+        // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
+        ("NULL", _) => of(ErrorClass::RequiredFieldMissing, Because::Status("NULL")),
+        ("DUPLICATE", _) => of(ErrorClass::DuplicateValue, Because::Status("DUPLICATE")),
+        (_, None) => of(ErrorClass::Unknown, Because::NoSigns),
+        (_, Some(message)) => match matching::matched(message) {
+            Some(pattern) => of(pattern.class, Because::Matched { sign: Sign::Message, pattern }),
+            None => of(ErrorClass::Unknown, Because::NoPattern),
         },
-        None => Classification { class: ErrorClass::Unknown, because: Because::NoPattern },
     }
 }
 

@@ -13,34 +13,15 @@ const NAME_CHARS: usize = 80;
 const LONG_WORD: usize = 32;
 /// This many digits in a row are a number of somebody or something, not a count.
 const LONG_NUMBER: usize = 9;
-/// Identifiers of records that are listed.
 const IDENTIFIERS: usize = 5;
-/// An identifier is cut here.
 const IDENTIFIER_CHARS: usize = 40;
 
 const HIDDEN: &str = "[hidden]";
 const EMAIL: &str = "[e-mail]";
 
 /// Words after which a quoted text is the name of something, not somebody's value.
-const NAMING: [&str; 17] = [
-    "field",
-    "fields",
-    "column",
-    "columns",
-    "object",
-    "sobject",
-    "entity",
-    "table",
-    "view",
-    "relation",
-    "schema",
-    "catalog",
-    "database",
-    "function",
-    "warehouse",
-    "type",
-    "method",
-];
+const NAMING: &str = "field fields column columns object sobject entity table view relation schema catalog database \
+                      function warehouse type method";
 
 /// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
 const BEFORE_VALUES: [(&str, &str); 8] = [
@@ -115,7 +96,6 @@ fn one_line(text: &str) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Cut between characters.
 fn cut(line: &str, chars: usize) -> String {
     match line.char_indices().nth(chars) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
@@ -212,7 +192,7 @@ fn is_name(before: &str, quoted: &Quoted<'_>) -> bool {
         && inner.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '$'))
         && inner.chars().any(|c| c.is_ascii_alphabetic());
     let word = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
-    let named = before.ends_with(' ') && NAMING.iter().any(|naming| naming.eq_ignore_ascii_case(word));
+    let named = before.ends_with(' ') && NAMING.split(' ').any(|naming| naming.eq_ignore_ascii_case(word));
     let key = before.trim_end().ends_with(['{', ',']) && quoted.after.trim_start().starts_with(':');
     let custom = inner.ends_with("__c") || inner.ends_with("__r");
     shaped && (named || key || custom || quoted.mark == '`' || is_code(inner))

@@ -359,9 +359,9 @@ proptest! {
         let found = classify(Signs { error: None, samples: &samples });
         match found.because {
             Because::Majority(tally) => {
-                let counted: usize = tally.counts().iter().map(|(_, count)| count).sum();
+                let counted: usize = tally.0.iter().map(|(_, count)| count).sum();
                 prop_assert_eq!(counted, samples.len());
-                prop_assert_eq!(tally.counts()[0].0, found.class);
+                prop_assert_eq!(tally.0[0].0, found.class);
             }
             because => {
                 prop_assert!(samples.is_empty(), "{because}");

@@ -3,8 +3,6 @@
 //! What one check counts is one `COUNT(CASE WHEN ... THEN 1 END)` among many. Another table that is needed beside it is
 //! joined as a derived table of distinct keys, or of one row, so that no join multiplies rows.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -69,19 +67,15 @@ pub fn compile<'c>(
     now: Timestamp,
 ) -> Result<Vec<Scan<'c>>, BadName> {
     let mut tables: Vec<(&str, Vec<&DataCheck>)> = Vec::new();
-    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut own = Vec::new();
     for check in checks {
         if let Rule::CustomSql { sql, .. } = &check.rule {
             own.push(own_statement(check, sql, zone, now));
             continue;
         }
-        let place = *places.entry(&check.table).or_insert_with(|| {
-            tables.push((&check.table, Vec::new()));
-            tables.len() - 1
-        });
-        if let Some((_, of_table)) = tables.get_mut(place) {
-            of_table.push(check);
+        match tables.iter_mut().find(|(table, _)| *table == check.table) {
+            Some((_, of_table)) => of_table.push(check),
+            None => tables.push((&check.table, vec![check])),
         }
     }
     let mut scans = Vec::new();
@@ -132,12 +126,8 @@ pub fn samples_statement(
     let Rule::Duplicates { key, .. } = &check.rule else { return Ok(None) };
     let mut builder = Builder::new(dialect, zone, now);
     let mut conditions = builder.conditions(check)?;
-    let mut keys = Vec::new();
-    for column in key {
-        let column = builder.column("t", column)?;
-        conditions.push(format!("{column} IS NOT NULL"));
-        keys.push(column);
-    }
+    let keys = builder.columns(key)?;
+    conditions.extend(keys.iter().map(|key| known(key)));
     let named: Vec<String> =
         keys.iter().enumerate().map(|(index, key)| format!("{key} AS k{index}")).collect();
     let keys = keys.join(", ");
@@ -213,17 +203,14 @@ impl<'z> Builder<'z> {
         let conditions = self.conditions(check)?;
         Ok(match &check.rule {
             Rule::Coverage { key, destination, .. } => {
-                let (known, found) = self.known_and_found(&conditions, key, destination, "IS NOT NULL")?;
-                vec![known, found]
+                self.known_and_found(&conditions, key, destination, "IS NOT NULL")?
             }
             Rule::Referential { column, references, .. } => {
-                let (known, lost) = self.known_and_found(&conditions, column, references, "IS NULL")?;
-                vec![known, lost]
+                self.known_and_found(&conditions, column, references, "IS NULL")?
             }
             Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => {
                 let mut names = vec![self.count(&conditions, &[])];
-                for column in columns {
-                    let column = self.column("t", column)?;
+                for column in self.columns(columns)? {
                     names.push(self.count(&conditions, &[format!("{column} IS NULL")]));
                 }
                 names
@@ -246,9 +233,8 @@ impl<'z> Builder<'z> {
             Rule::AcceptedValues { column, values, .. } => {
                 let column = self.column("t", column)?;
                 let values: Vec<String> = values.iter().map(|value| self.bind(value.into())).collect();
-                let known = format!("{column} IS NOT NULL");
                 let other = format!("{column} NOT IN ({})", values.join(", "));
-                vec![self.count(&conditions, std::slice::from_ref(&known)), self.count(&conditions, &[other])]
+                vec![self.count(&conditions, &[known(&column)]), self.count(&conditions, &[other])]
             }
             Rule::Pattern { column, like, min_length, max_length, .. } => {
                 let column = self.column("t", column)?;
@@ -263,9 +249,8 @@ impl<'z> Builder<'z> {
                         wrong.push(format!("LENGTH({column}) {wrong_way} {length}"));
                     }
                 }
-                let known = format!("{column} IS NOT NULL");
                 let other = format!("({})", wrong.join(" OR "));
-                vec![self.count(&conditions, std::slice::from_ref(&known)), self.count(&conditions, &[other])]
+                vec![self.count(&conditions, &[known(&column)]), self.count(&conditions, &[other])]
             }
             // It has a statement of its own.
             Rule::CustomSql { .. } => Vec::new(),
@@ -279,17 +264,16 @@ impl<'z> Builder<'z> {
         column: &str,
         keys: &Keys,
         joined: &str,
-    ) -> Result<(String, String), BadName> {
+    ) -> Result<Vec<String>, BadName> {
         let column = self.column("t", column)?;
         let key = self.column("d", &keys.key)?;
-        let mut within = vec![format!("{key} IS NOT NULL")];
+        let mut within = vec![known(&key)];
         within.extend(self.filter("d", &keys.filter)?);
         let table = object_name(self.dialect, &keys.table)?;
         let table = format!("(SELECT DISTINCT {key} AS k FROM {table} AS d WHERE {})", within.join(" AND "));
         let join = self.join(table, Some(column.clone()));
-        let known = format!("{column} IS NOT NULL");
-        let names = self.count(conditions, std::slice::from_ref(&known));
-        Ok((names, self.count(conditions, &[known, format!("{join}.k {joined}")])))
+        let found = [known(&column), format!("{join}.k {joined}")];
+        Ok(vec![self.count(conditions, &[known(&column)]), self.count(conditions, &found)])
     }
 
     /// Counts rows that have a key, and the keys. Keys of several columns are counted in a subquery, as `COUNT(DISTINCT
@@ -300,27 +284,20 @@ impl<'z> Builder<'z> {
         conditions: &[String],
         key: &[String],
     ) -> Result<Vec<String>, BadName> {
-        let mut known = Vec::new();
-        for column in key {
-            known.push(format!("{} IS NOT NULL", self.column("t", column)?));
-        }
+        let columns = self.columns(key)?;
+        let known: Vec<String> = columns.iter().map(|column| known(column)).collect();
         let rows = self.count(conditions, &known);
-        let keys = match key {
+        let keys = match columns.as_slice() {
             [column] => {
-                let column = self.column("t", column)?;
-                self.add_column(format!("COUNT(DISTINCT {})", case(conditions, &column)), Measure::Count)
+                self.add_column(format!("COUNT(DISTINCT {})", case(conditions, column)), Measure::Count)
             }
             columns => {
-                let mut quoted = Vec::new();
-                for column in columns {
-                    quoted.push(self.column("t", column)?);
-                }
                 let within: Vec<String> = conditions.iter().chain(&known).cloned().collect();
                 let table = format!(
                     "(SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM {} AS t WHERE {} GROUP BY {}) AS g)",
                     object_name(self.dialect, &check.table)?,
                     within.join(" AND "),
-                    quoted.join(", ")
+                    columns.join(", ")
                 );
                 let join = self.join(table, None);
                 self.add_column(format!("MAX({join}.n)"), Measure::Count)
@@ -384,6 +361,10 @@ impl<'z> Builder<'z> {
         Ok(format!("{alias}.{}", self.dialect.quote(name)?))
     }
 
+    fn columns(&self, names: &[String]) -> Result<Vec<String>, BadName> {
+        names.iter().map(|name| self.column("t", name)).collect()
+    }
+
     /// The placeholder of a value.
     fn bind(&mut self, value: ParameterValue) -> String {
         let index = self.values.iter().position(|other| *other == value).unwrap_or_else(|| {
@@ -417,6 +398,10 @@ impl<'z> Builder<'z> {
         });
         format!("j{index}")
     }
+}
+
+fn known(column: &str) -> String {
+    format!("{column} IS NOT NULL")
 }
 
 /// The value where all of these hold, else `NULL`, which no aggregate counts.

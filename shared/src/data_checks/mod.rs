@@ -37,7 +37,6 @@ pub struct DataCheck {
     /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
     pub window: Option<Window>,
-    /// How bad it is when it does not hold.
     pub severity: Severity,
     pub owner: Option<String>,
     pub rule: Rule,
@@ -140,14 +139,12 @@ pub enum Rule {
     },
     /// The rows of a view that lists what waits.
     QueueSize {
-        /// The most rows.
         limit: u64,
         /// The column that says since when a row waits, and the longest that one may.
         oldest: Option<(String, SignedDuration)>,
     },
     RowCount {
         min: Option<u64>,
-        /// The most.
         max: Option<u64>,
     },
     /// A column has none but these values; missing ones do not count.
@@ -163,7 +160,6 @@ pub enum Rule {
         /// A pattern of SQL's `LIKE`; `!` takes the meaning of a `%`, `_` or `!` behind it.
         like: Option<String>,
         min_length: Option<u32>,
-        /// The most characters.
         max_length: Option<u32>,
         /// The most rows of another form.
         limit: u64,
@@ -235,16 +231,16 @@ fn between(min: Option<&impl fmt::Display>, max: Option<&impl fmt::Display>, uni
 }
 
 impl fmt::Display for DataCheck {
-    /// Says in words what is checked.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |columns: &[String]| columns.join(", ");
         match &self.rule {
-            Rule::Coverage { key, destination, .. } => write!(
+            Rule::Coverage { key: column, destination: keys, .. }
+            | Rule::Referential { column, references: keys, .. } => write!(
                 f,
-                "each {key} is a {} of {}{}",
-                destination.key,
-                destination.table,
-                where_in_words(" where", &destination.filter)
+                "each {column} is a {} of {}{}",
+                keys.key,
+                keys.table,
+                where_in_words(" where", &keys.filter)
             )?,
             Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => {
                 write!(f, "{} is not missing", list(columns))?;
@@ -276,13 +272,6 @@ impl fmt::Display for DataCheck {
                     write!(f, "{} has {length}", if like.is_some() { " and" } else { "" })?;
                 }
             }
-            Rule::Referential { column, references, .. } => write!(
-                f,
-                "each {column} is a {} of {}{}",
-                references.key,
-                references.table,
-                where_in_words(" where", &references.filter)
-            )?,
             Rule::CustomSql { .. } => write!(f, "the number that its own statement answers")?,
         }
         write!(f, " ({})", self.limit_in_words())?;

@@ -7,9 +7,6 @@ use crate::sql::{BadName, Dialect};
 /// * Databricks => as it is
 /// * PostgreSQL => without the catalog, for a connection has one database: `schema.table`
 /// * SQLite     => schema and table become one name that has a point in it, for it has no schemas
-///
-/// # Errors
-/// See [`BadName`].
 pub fn object_name(dialect: Dialect, path: &str) -> Result<String, BadName> {
     let parts: Vec<&str> = path.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending, Seen,
-    State,
+    Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
+    RecentLooks, State,
 };
 use crate::figure::Figure;
 use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
@@ -52,7 +52,6 @@ pub enum Decision {
         reason: NotifyReason,
         /// The incident as it will be, with the notice pending.
         incident: Box<Incident>,
-        /// The version that it replaces; `None` when nothing was stored.
         replaces: Option<u64>,
         kind: NoticeKind,
     },
@@ -63,10 +62,8 @@ impl Decision {
     pub fn opens(&self) -> bool {
         match self {
             // One that is sent again has been claimed before.
-            Self::Notify { reason, kind, .. } => {
-                *reason != NotifyReason::NeverRecorded
-                    && matches!(kind, NoticeKind::Opened | NoticeKind::Flapping)
-            }
+            Self::Notify { reason: NotifyReason::NeverRecorded, .. } => false,
+            Self::Notify { kind, .. } => matches!(kind, NoticeKind::Opened | NoticeKind::Flapping),
             Self::Rest(_) | Self::Note { .. } => false,
         }
     }
@@ -116,7 +113,6 @@ pub enum NoteReason {
     StillReporting,
     /// It fails of something else than before.
     OtherClass,
-    /// Judged again after it had stopped reporting.
     ReportingAgain,
     Acknowledged,
 }
@@ -125,7 +121,6 @@ pub enum NoteReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotifyReason {
-    /// Found for the first time.
     FirstFound,
     /// Found again after it had been resolved.
     FoundAgain,
@@ -194,11 +189,11 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
             Some(stored) => healthy(evidence, stored, at),
         },
         Outcome::Unhealthy { severity, evidence, cause } => {
-            let told = Told { severity: *severity, evidence, cause, finding };
+            let symptoms = Symptoms { severity: *severity, evidence, cause, finding };
             match stored {
-                Some(open) if open.state == State::Open => still_unhealthy(&told, open, at),
-                Some(held) if held.state == State::Held => held_unhealthy(&told, held, at),
-                _ => newly_unhealthy(IncidentKey::of(at.pipeline, finding), &told, stored, at),
+                Some(open) if open.state == State::Open => still_unhealthy(&symptoms, open, at),
+                Some(held) if held.state == State::Held => held_unhealthy(&symptoms, held, at),
+                _ => newly_unhealthy(IncidentKey::of(at.pipeline, finding), &symptoms, stored, at),
             }
         }
     }
@@ -230,10 +225,10 @@ pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> 
     if stored.written_at() > at.now {
         return Decision::Rest(RestReason::Overtaken);
     }
-    if !declared {
-        return not_evaluated(&WhyNot::NotDeclared, Some(stored), at);
-    }
-    let why = WhyNot::NothingYet { awaited: "a round that judges it".to_owned() };
+    let why = match declared {
+        true => WhyNot::NothingYet { awaited: "a round that judges it".to_owned() },
+        false => WhyNot::NotDeclared,
+    };
     not_evaluated(&why, Some(stored), at)
 }
 
@@ -252,14 +247,14 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
 }
 
 /// What an unhealthy finding says.
-struct Told<'a> {
+struct Symptoms<'a> {
     severity: Severity,
     evidence: &'a Evidence,
     cause: &'a str,
     finding: &'a Finding,
 }
 
-impl Told<'_> {
+impl Symptoms<'_> {
     fn onto(&self, incident: &mut Incident) {
         // What people were not told of does not count against what is found now.
         let told = if incident.state == State::Open { incident.severity } else { Severity::Info };
@@ -273,7 +268,7 @@ impl Told<'_> {
 
 fn newly_unhealthy(
     key: IncidentKey,
-    told: &Told<'_>,
+    symptoms: &Symptoms<'_>,
     stored: Option<&Incident>,
     at: &Circumstances<'_>,
 ) -> Decision {
@@ -285,11 +280,11 @@ fn newly_unhealthy(
             generation: stored.map_or(0, |before| before.generation),
             version: stored.map_or(0, |before| before.version),
             state: State::Watching,
-            severity: told.severity,
+            severity: symptoms.severity,
             opened_at: at.now,
             resolved_at: None,
-            evidence: told.evidence.clone(),
-            cause: told.cause.to_owned(),
+            evidence: symptoms.evidence.clone(),
+            cause: symptoms.cause.to_owned(),
             class: None,
             group: None,
             pending: None,
@@ -306,8 +301,8 @@ fn newly_unhealthy(
             }),
         },
     };
-    told.onto(&mut incident);
-    let begin = told.evidence.since.filter(|since| *since <= at.now);
+    symptoms.onto(&mut incident);
+    let begin = symptoms.evidence.since.filter(|since| *since <= at.now);
     let began_at = incident.course.began_at.get_or_insert(incident.opened_at);
     *began_at = begin.map_or(*began_at, |begin| begin.min(*began_at));
     incident.course.seen.push(true);
@@ -319,7 +314,7 @@ fn newly_unhealthy(
     incident.course.sequence = 0;
     incident.state = State::Held;
     if let Some(silence) = at.silence {
-        hold_back(&mut incident, silence, told.severity);
+        hold_back(&mut incident, silence, symptoms.severity);
         return note(NoteReason::Silenced, incident, stored);
     }
     if let Some(cause) = at.cause {
@@ -330,7 +325,6 @@ fn newly_unhealthy(
     open(reason, incident, stored, at)
 }
 
-/// Tells people of an incident.
 fn open(
     reason: NotifyReason,
     mut incident: Incident,
@@ -358,19 +352,19 @@ fn open(
         (reason, NoticeKind::Opened)
     };
     // What was healthy before it opened says nothing of whether it is over.
-    course.seen = Seen::default();
+    course.seen = RecentLooks::default();
     course.seen.push(true);
     incident.state = State::Open;
     incident.hold = None;
     notify(reason, kind, incident, stored, at.now)
 }
 
-fn held_unhealthy(told: &Told<'_>, held: &Incident, at: &Circumstances<'_>) -> Decision {
+fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'_>) -> Decision {
     let mut incident = refreshed(held.clone(), at.now);
-    told.onto(&mut incident);
+    symptoms.onto(&mut incident);
     incident.course.seen.push(true);
     if let Some(silence) = at.silence {
-        return match hold_back(&mut incident, silence, told.severity) {
+        return match hold_back(&mut incident, silence, symptoms.severity) {
             true => note(NoteReason::Silenced, incident, Some(held)),
             false => still_reporting(RestReason::Silenced, incident, held, at),
         };
@@ -397,22 +391,22 @@ fn hold_back(incident: &mut Incident, silence: &Silence, severity: Severity) -> 
     true
 }
 
-fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> Decision {
+fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<'_>) -> Decision {
     let mut incident = refreshed(open.clone(), at.now);
     incident.course.seen.push(true);
     let not_over = incident.course.healthy_since.take().is_some();
     let again = incident.course.stopped_at.take().is_some();
     // Whether it speaks for others hangs on it, so it is not left to the next notice.
-    let other_class = incident.group != told.finding.group || incident.class != told.finding.class;
-    incident.group.clone_from(&told.finding.group);
-    incident.class.clone_from(&told.finding.class);
-    if told.severity > open.severity {
+    let other_class = incident.group != symptoms.finding.group || incident.class != symptoms.finding.class;
+    incident.group.clone_from(&symptoms.finding.group);
+    incident.class.clone_from(&symptoms.finding.class);
+    if symptoms.severity > open.severity {
         if let Some(silence) = at.silence {
-            if hold_back(&mut incident, silence, told.severity) {
+            if hold_back(&mut incident, silence, symptoms.severity) {
                 return note(NoteReason::Silenced, incident, Some(open));
             }
         } else {
-            told.onto(&mut incident);
+            symptoms.onto(&mut incident);
             // Whoever took it on did not take this on.
             incident.acknowledged = None;
             incident.hold = None;
@@ -420,14 +414,13 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
             return notify(NotifyReason::MoreSevere, NoticeKind::Worsened, incident, Some(open), at.now);
         }
     }
-    if not_over {
-        return note(NoteReason::NotOver, incident, Some(open));
-    }
-    if again {
-        return note(NoteReason::ReportingAgain, incident, Some(open));
-    }
-    if other_class {
-        return note(NoteReason::OtherClass, incident, Some(open));
+    let news = [
+        (not_over, NoteReason::NotOver),
+        (again, NoteReason::ReportingAgain),
+        (other_class, NoteReason::OtherClass),
+    ];
+    if let Some((_, reason)) = news.into_iter().find(|(is_so, _)| *is_so) {
+        return note(reason, incident, Some(open));
     }
     if open.is_taken_on(at.now) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
@@ -438,7 +431,7 @@ fn still_unhealthy(told: &Told<'_>, open: &Incident, at: &Circumstances<'_>) -> 
     if at.silence.is_some() {
         return still_reporting(RestReason::Silenced, incident, open, at);
     }
-    told.onto(&mut incident);
+    symptoms.onto(&mut incident);
     incident.acknowledged = None;
     notify(NotifyReason::StillThere, NoticeKind::Reminder, incident, Some(open), at.now)
 }
@@ -501,7 +494,6 @@ fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>
     }
 }
 
-/// Nobody can say whether it still is.
 fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decision {
     if at.silence.is_some() {
         return Decision::Rest(RestReason::NotEvaluated);
@@ -551,7 +543,7 @@ fn resolve(reason: NotifyReason, incident: Incident, stored: &Incident, now: Tim
     let mut incident = ended(incident, now);
     incident.acknowledged = None;
     // The next opening begins with no observations behind it.
-    incident.course.seen = Seen::default();
+    incident.course.seen = RecentLooks::default();
     incident.course.healthy_since = None;
     incident.course.stopped_at = None;
     let known = stored.history();

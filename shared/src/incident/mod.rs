@@ -12,7 +12,7 @@ use std::fmt;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Check, Evidence, Finding, Severity};
+use crate::finding::{Check, Evidence, Finding, Severity, show_as_stored};
 
 pub use decide::{
     Circumstances, Decision, NoteReason, NotifyReason, RestReason, acknowledge, common_cause, decide, resend,
@@ -77,13 +77,6 @@ pub enum State {
     Resolved,
 }
 
-/// The word by which it is stored.
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
-
 /// What a notice says of its incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -113,12 +106,7 @@ impl NoticeKind {
     ];
 }
 
-/// The word by which it is stored.
-impl fmt::Display for NoticeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
-    }
-}
+show_as_stored!(State, NoticeKind);
 
 /// A notice that is being sent. It stays on the incident until it was published: sent, then recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,7 +133,6 @@ pub enum Hold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
     pub by: String,
-    /// When (UTC).
     pub at: Timestamp,
     /// When reminders begin again if it is still open (UTC).
     pub until: Timestamp,
@@ -154,12 +141,12 @@ pub struct Acknowledged {
 /// The newest observations of a check, as bits: the lowest is the newest, and 1 is unhealthy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Seen {
+pub struct RecentLooks {
     bits: u8,
     count: u8,
 }
 
-impl Seen {
+impl RecentLooks {
     fn push(&mut self, unhealthy: bool) {
         self.bits = (self.bits << 1) | u8::from(unhealthy);
         self.count = self.count.saturating_add(1).min(Agreement::LONGEST);
@@ -216,8 +203,7 @@ pub struct History {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Course {
-    /// The newest observations.
-    pub seen: Seen,
+    pub seen: RecentLooks,
     /// When it was last judged, to about ten minutes (UTC).
     pub evaluated_at: Option<Timestamp>,
     /// Since when it is healthy without a break (UTC), while it is open.
@@ -272,7 +258,6 @@ pub struct Incident {
     pub group: Option<String>,
     /// The notice that is yet to be recorded as sent.
     pub pending: Option<Pending>,
-    /// Why people are not told.
     pub hold: Option<Hold>,
     pub acknowledged: Option<Acknowledged>,
     pub course: Course,

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
 use crate::figure::{Figure, Value};
-use crate::finding::{Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
+use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
 use crate::sql::{self, Answer, Decimal, Error, ErrorKind, Row};
 use crate::text::{self, grouped, rounded, words};
 
@@ -32,11 +32,13 @@ pub enum Reading {
 pub struct Figures(pub HashMap<String, Result<Reading, Error>>);
 
 /// Something that kept checks from being judged.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Trouble {
     /// The warehouse could not be asked at all: no credentials, or settings that cannot be used. Holds why.
+    #[error("{0}")]
     Closed(String),
     /// A statement failed, or its answer cannot be read.
+    #[error(transparent)]
     Failed(Error),
 }
 
@@ -52,10 +54,9 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
         Err(error) => {
             let mut checks = scan.asked.iter().map(|asked| asked.check);
             let Some(first) = checks.next() else { return Vec::new() };
-            let found = WhyNot::Unreadable { found: error.to_string() };
-            let under = || WhyNot::Under { cause: first.check(), subject: first.name.clone() };
-            std::iter::once(not_evaluated(first, found))
-                .chain(checks.map(|check| not_evaluated(check, under())))
+            let under = || WhyNot::under(first.check(), &first.name);
+            std::iter::once(about(first).unreadable(error.to_string()))
+                .chain(checks.map(|check| about(check).not_evaluated(under())))
                 .collect()
         }
     }
@@ -63,8 +64,8 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
 
 /// The checks of a statement that was not asked, since the warehouse does not answer.
 pub fn unasked(scan: &Scan<'_>) -> Vec<Finding> {
-    let under = || WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
-    scan.asked.iter().map(|asked| not_evaluated(asked.check, under())).collect()
+    let under = || WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
+    scan.asked.iter().map(|asked| about(asked.check).not_evaluated(under())).collect()
 }
 
 /// What of an answer keeps checks from being judged.
@@ -144,10 +145,10 @@ pub fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<
 
 fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
     let check = asked.check;
-    let look = Look { asked, figures, now };
+    let look = ScanJudgement { asked, figures, now };
     let verdict = match look.verdict() {
         Ok(verdict) => verdict,
-        Err(why) => return not_evaluated(check, why),
+        Err(why) => return about(check).not_evaluated(why),
     };
     let mut evidence = Evidence::new(verdict.summary);
     evidence.figures = verdict.figures;
@@ -159,16 +160,15 @@ fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
         evidence = evidence.with("owner", owner);
     }
     match verdict.wrong {
-        None => Finding::healthy(check.check(), &check.name, evidence),
-        Some((severity, cause)) => Finding::unhealthy(check.check(), &check.name, severity, evidence, cause),
+        None => about(check).healthy(evidence),
+        Some((severity, cause)) => about(check).unhealthy(severity, evidence, cause),
     }
 }
 
-fn not_evaluated(check: &DataCheck, why: WhyNot) -> Finding {
-    Finding::not_evaluated(check.check(), &check.name, why)
+fn about(check: &DataCheck) -> About<'_> {
+    check.check().about(&check.name)
 }
 
-/// What the figures say.
 struct Verdict {
     summary: String,
     figures: Vec<Figure>,
@@ -177,13 +177,13 @@ struct Verdict {
 }
 
 /// One check and the figures that it is judged by.
-struct Look<'l> {
+struct ScanJudgement<'l> {
     asked: &'l Asked<'l>,
     figures: &'l Figures,
     now: Timestamp,
 }
 
-impl Look<'_> {
+impl ScanJudgement<'_> {
     fn verdict(&self) -> Result<Verdict, WhyNot> {
         let check = self.asked.check;
         let table = &check.table;
@@ -471,7 +471,7 @@ pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Fin
     if let Outcome::Unhealthy { evidence, .. } = &mut finding.outcome
         && !said.is_empty()
     {
-        *evidence = std::mem::replace(evidence, Evidence::new("")).with(SAMPLED, said);
+        evidence.figures.push(Figure::new(SAMPLED, said));
     }
     finding
 }
@@ -506,24 +506,15 @@ fn shown(value: &sql::Value) -> String {
 
 /// Whether it is the warehouse that fails, and not this statement.
 fn is_down(error: &Error) -> bool {
-    match error.kind {
+    matches!(
+        error.kind,
         ErrorKind::Unreachable { .. }
-        | ErrorKind::Refused
-        | ErrorKind::Timeout { .. }
-        | ErrorKind::RateLimited { .. }
-        | ErrorKind::Cancelled
-        | ErrorKind::DriverMissing { .. } => true,
-        ErrorKind::PermissionDenied { .. }
-        | ErrorKind::MissingObject { .. }
-        | ErrorKind::TooManyRows { .. }
-        | ErrorKind::TooLarge { .. }
-        | ErrorKind::WrongType { .. }
-        | ErrorKind::TypeMismatch { .. }
-        | ErrorKind::NotTheForm { .. }
-        | ErrorKind::Sql { .. }
-        | ErrorKind::Shape { .. }
-        | ErrorKind::InvalidStatement { .. } => false,
-    }
+            | ErrorKind::Refused
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::RateLimited { .. }
+            | ErrorKind::Cancelled
+            | ErrorKind::DriverMissing { .. }
+    )
 }
 
 impl Trouble {
@@ -532,15 +523,6 @@ impl Trouble {
         match self {
             Self::Closed(_) => true,
             Self::Failed(error) => is_down(error),
-        }
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Closed(why) => f.write_str(why),
-            Self::Failed(error) => error.fmt(f),
         }
     }
 }
@@ -597,11 +579,10 @@ pub fn judge_closed(scans: &[Scan<'_>], why: &str) -> Vec<Finding> {
 /// * it cannot be asked, reached, or does not answer in time => error; all else is held under it
 /// * it answers, and some statement fails                    => error, which names them: checks are blind meanwhile
 pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
-    let check = Check::WarehouseReachable;
+    let about = Check::WarehouseReachable.about(WAREHOUSE);
     let failed = troubles.len();
     if failed == 0 {
-        let evidence = Evidence::new(format!("the warehouse answered all of {statements} statements"));
-        return Finding::healthy(check, WAREHOUSE, evidence);
+        return about.healthy(format!("the warehouse answered all of {statements} statements"));
     }
     let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
     let down = troubles.get(told).filter(|trouble| trouble.is_of_the_warehouse());
@@ -632,7 +613,7 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
     for (_, trouble) in others.take(NAMED) {
         evidence = evidence.with("failed", trouble.to_string());
     }
-    Finding::unhealthy(check, WAREHOUSE, Severity::Error, evidence, cause)
+    about.unhealthy(Severity::Error, evidence, cause)
 }
 
 /// A share in percent. No rows at all is no share; callers judge that first.

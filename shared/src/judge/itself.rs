@@ -2,26 +2,20 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::snapshot::judge_snapshot_written;
+use super::snapshot::{SILENT, judge_snapshot_written, silence_severity};
 use crate::data_checks::DataCheck;
-use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity, WhyNot};
+use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
 use crate::observation::{DeadLetterKind, DeadLetters};
 use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound};
 use crate::text::words;
 
-/// The daily round is told as silent after so long: a day, and the hour that a change of the clocks may add, and one more.
-const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// Two days, likewise.
-const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 /// Checks that did not run are named up to this number.
 const NAMED: usize = 5;
 
 /// Judges Syncwatch itself by what it left behind. A record that cannot be read is judged as that.
 pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
-    let unreadable = |check, found: &String| {
-        Finding::not_evaluated(check, SYNCWATCH, WhyNot::Unreadable { found: found.clone() })
-    };
+    let unreadable = |check: Check, found: &String| check.about(SYNCWATCH).unreadable(found);
     vec![
         judge_dead_letters(&itself.dead_letters),
         match &itself.validated {
@@ -41,7 +35,7 @@ pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec
 /// * a webhook in there              => warning: the poll sees what it hinted at
 /// * a queue that cannot be looked at => not evaluated, unless another one tells enough
 pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
-    let check = Check::DeadLetters;
+    let about = Check::DeadLetters.about(SYNCWATCH);
     let count = |wanted: DeadLetterKind| {
         let of_kind = queues.iter().filter(move |queue| queue.kind == wanted);
         of_kind.map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<Option<u64>>()
@@ -58,37 +52,31 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     if notices > 0 {
         let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
                      alert-relay names each reason";
-        return Finding::unhealthy(check, SYNCWATCH, Severity::Error, evidence, cause);
+        return about.unhealthy(Severity::Error, evidence, cause);
     }
     if deliveries > 0 {
         let cause = "Census sends webhooks of a shape that we do not know, or of runs that it does not know itself. The \
                      log of webhook-worker names each reason";
-        return Finding::unhealthy(check, SYNCWATCH, Severity::Warning, evidence, cause);
+        return about.unhealthy(Severity::Warning, evidence, cause);
     }
     let unknown = queues.iter().find_map(|queue| match &queue.count {
         Ok(Some(_)) => None,
-        Ok(None) => Some(WhyNot::UnknownFigures { what: "how many dead letters there are".to_owned() }),
-        Err(why) => Some(WhyNot::Unreadable { found: why.clone() }),
+        Ok(None) => Some(about.unknown("how many dead letters there are")),
+        Err(why) => Some(about.unreadable(why)),
     });
-    match unknown {
-        Some(why) => Finding::not_evaluated(check, SYNCWATCH, why),
-        None => {
-            Finding::healthy(check, SYNCWATCH, Evidence::new("no notice and no webhook was left unhandled"))
-        }
-    }
+    unknown.unwrap_or_else(|| about.healthy("no notice and no webhook was left unhandled"))
 }
 
 /// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
 ///
 /// `checks` are the names of the declared ones.
 pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
-    let check = Check::ChecksRan;
+    let about = Check::ChecksRan.about(SYNCWATCH);
     if checks.is_empty() {
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
+        return about.not_declared();
     }
     let Some(last) = last else {
-        let awaited = "the first whole round of daily-validation".to_owned();
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("the first whole round of daily-validation");
     };
     let silent = now.duration_since(last.at).max(SignedDuration::ZERO);
     let of_round = |check: &&DataCheck| last.checks.contains(&check.name);
@@ -105,11 +93,10 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
         evidence = evidence.with("not run yet", format!("{named}{more}"));
     }
     if silent <= SILENT {
-        return Finding::healthy(check, SYNCWATCH, evidence);
+        return about.healthy(evidence);
     }
-    let severity = if silent > LONG_SILENT { Severity::Error } else { Severity::Warning };
     let cause = "daily-validation is not fired, fails before it has judged, or runs into its time limit: look at its log \
                  and its schedule. Nobody knows how the data is meanwhile";
     evidence.summary = format!("the data checks have not run for {}", words(silent));
-    Finding::unhealthy(check, SYNCWATCH, severity, evidence, cause)
+    about.unhealthy(silence_severity(Some(silent)), evidence, cause)
 }

@@ -21,10 +21,8 @@ use crate::observation::Unread;
 /// Why a check is not evaluated when what it needs could not be read: under the finding that tells why.
 pub fn unread(why: &Unread) -> WhyNot {
     match why {
-        Unread::Unreachable(_) => WhyNot::Under { cause: Check::ApiReachable, subject: CENSUS.to_owned() },
-        Unread::Refused(_) | Unread::NoCredentials(_) => {
-            WhyNot::Under { cause: Check::TokenAccepted, subject: CENSUS.to_owned() }
-        }
+        Unread::Unreachable(_) => WhyNot::under(Check::ApiReachable, CENSUS),
+        Unread::Refused(_) | Unread::NoCredentials(_) => WhyNot::under(Check::TokenAccepted, CENSUS),
         Unread::Unreadable(found) => WhyNot::Unreadable { found: found.clone() },
     }
 }

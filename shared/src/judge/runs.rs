@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
 use crate::figure::{Figure, Value};
-use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::finding::{Check, Evidence, Finding, Severity};
 use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
 use crate::text::{self, minute_utc, rounded, words};
@@ -26,10 +26,7 @@ const ALL_REJECTED_MIN: u64 = 3;
 /// * the time from creation to end over its target         => `runtime`, or held under `run-stuck`
 pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Finding> {
     let stuck = run_stuck(history, sync, now);
-    let under_stuck = |check| {
-        let why = WhyNot::Under { cause: Check::RunStuck, subject: sync.key.clone() };
-        Finding::not_evaluated(check, &sync.key, why)
-    };
+    let under_stuck = |check: Check| check.about(&sync.key).under(Check::RunStuck);
     let (skipped, runtime) = if stuck.is_unhealthy() {
         (under_stuck(Check::RunsSkipped), under_stuck(Check::Runtime))
     } else {
@@ -38,29 +35,27 @@ pub fn judge_runs(history: &RunHistory, sync: &Sync, now: Timestamp) -> Vec<Find
     vec![stuck, run_failed(history, sync), skipped, error_rate(history, sync), runtime]
 }
 
-/// The runs that are at work. One that is older than a completed run is left over in the answer, not at work:
+/// The oldest run at work, and its age. One that is older than a completed run is left over in the answer, not at work:
 /// Census does not let runs of a sync overlap.
-fn at_work(history: &RunHistory) -> impl Iterator<Item = &Run> {
-    history
-        .runs
-        .iter()
-        .take_while(|run| run.status != RunStatus::Completed)
+fn oldest_at_work(history: &RunHistory, now: Timestamp) -> Option<(&Run, SignedDuration)> {
+    let newer = history.runs.iter().take_while(|run| run.status != RunStatus::Completed);
+    newer
         .filter(|run| !run.status.is_terminal())
+        .map(|run| (run, now.duration_since(run.created_at)))
+        .max_by_key(|(_, age)| *age)
 }
 
 fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
-    let check = Check::RunStuck;
+    let about = Check::RunStuck.about(&sync.key);
     let limit = sync.stuck_after;
-    let oldest =
-        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
-    let Some((run, age)) = oldest else {
+    let Some((run, age)) = oldest_at_work(history, now) else {
         let only_skipped = history.runs.iter().all(|run| run.status == RunStatus::Skipped);
         if only_skipped && !history.complete && !history.runs.is_empty() {
             // What they wait for is older than the page: to call that healthy would resolve the very incident.
-            let what = format!("the run that the newest {} skipped ones wait for", history.runs.len());
-            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+            return about
+                .unknown(format!("the run that the newest {} skipped ones wait for", history.runs.len()));
         }
-        return Finding::healthy(check, &sync.key, Evidence::new("no run is at work"));
+        return about.healthy("no run is at work");
     };
     let evidence =
         Evidence::new(format!("run {} is {} for {}, limit {}", run.id, run.status, words(age), words(limit)))
@@ -71,7 +66,7 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
             .with("limit", limit)
             .since(run.created_at);
     if age <= limit {
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy(evidence);
     }
     let severity = if age > limit.saturating_mul(2) { Severity::Critical } else { Severity::Error };
     let cause = match &run.status {
@@ -79,21 +74,19 @@ fn run_stuck(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
         RunStatus::Unknown(_) => "Census reports a state that we do not know and count as still running",
         _ => "The source query or the destination does not answer, and every later run is skipped behind it",
     };
-    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+    about.unhealthy(severity, evidence, cause)
 }
 
 fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
-    let check = Check::RunFailed;
+    let about = Check::RunFailed.about(&sync.key);
     // A skipped or cancelled run says nothing of whether the sync can succeed.
     let mut ended =
         history.runs.iter().filter(|run| matches!(run.status, RunStatus::Completed | RunStatus::Failed));
     let Some(last) = ended.next() else {
-        let awaited = "a run that completed or failed".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("a run that completed or failed");
     };
     if last.status == RunStatus::Completed {
-        let evidence = Evidence::new(format!("run {} of {} completed", last.id, minute_utc(last.created_at)));
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy(format!("run {} of {} completed", last.id, minute_utc(last.created_at)));
     }
     let before: Vec<&Run> = ended.take_while(|run| run.status == RunStatus::Failed).collect();
     let in_a_row = before.len() + 1;
@@ -117,14 +110,13 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let reason = reason::of_run(last);
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
     let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
-    let finding =
-        Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id());
+    let finding = about.unhealthy(severity, evidence, reason.cause).classed(reason.class.id());
     // What syncs fail of together is one thing to mend, and one notice.
     if reason.class.is_shared() { finding.grouped(reason.class.id()) } else { finding }
 }
 
 fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
-    let check = Check::RunsSkipped;
+    let about = Check::RunsSkipped.about(&sync.key);
     let ended = history.runs.iter().filter(|run| run.status.is_terminal());
     let mut skipped: Vec<&Run> = ended.take_while(|run| run.status == RunStatus::Skipped).collect();
     // What was skipped before the run in the way ended is over with it; what is skipped without one goes on.
@@ -139,7 +131,7 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
         .with("skipped in a row", count)
         .with("limit", limit);
     if count < limit {
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy(evidence);
     }
     let evidence = match skipped.last() {
         Some(first) => evidence.with("since", first.created_at).since(first.created_at),
@@ -147,7 +139,7 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
     };
     let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
     let cause = "Runs take longer than the time between them, or one run does not end";
-    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+    about.unhealthy(severity, evidence, cause)
 }
 
 /// Failed and invalid records over those to deliver.
@@ -268,21 +260,20 @@ pub fn run_to_sample(history: &RunHistory, sync: &Sync) -> Option<RunId> {
 }
 
 fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
-    let check = Check::ErrorRate;
+    let about = Check::ErrorRate.about(&sync.key);
     let limit = sync.error_rate_percent;
     let (newest, rejected, runs_together, at_least) = match share(history, sync) {
         Share::NothingYet => {
-            let awaited = "a completed run".to_owned();
-            return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+            return about.nothing_yet("a completed run");
         }
         Share::Unknown(what) => {
-            return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+            return about.unknown(what);
         }
         Share::Within(rejected) => {
             let share = text::percent(rounded(rejected.percent(), 1, &[limit]));
             let records = rejected.records;
             let summary = format!("{share} of {records} records failed or were invalid, limit {limit}%");
-            return Finding::healthy(check, &sync.key, Evidence::new(summary));
+            return about.healthy(summary);
         }
         Share::Over { newest, rejected, runs_together, at_least, .. } => {
             (newest, rejected, runs_together, at_least)
@@ -306,38 +297,34 @@ fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     let Some(reason) = reason else {
         let cause = "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
                      sends bad ones; the rejected records of the run name the reason";
-        return Finding::unhealthy(check, &sync.key, severity, evidence, cause);
+        return about.unhealthy(severity, evidence, cause);
     };
     // Not grouped, whatever the class: samples may be had in one round and not in the next, and a finding that moves
     // between groups would be told again and again.
     let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
-    Finding::unhealthy(check, &sync.key, severity, evidence, reason.cause).classed(reason.class.id())
+    about.unhealthy(severity, evidence, reason.cause).classed(reason.class.id())
 }
 
 fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
-    let check = Check::Runtime;
+    let about = Check::Runtime.about(&sync.key);
     let Some(target) = sync.runtime_target else {
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NotDeclared);
+        return about.not_declared();
     };
-    let working =
-        at_work(history).map(|run| (run, now.duration_since(run.created_at))).max_by_key(|(_, age)| *age);
-    if let Some((run, age)) = working.filter(|(_, age)| *age > target) {
+    if let Some((run, age)) = oldest_at_work(history, now).filter(|(_, age)| *age > target) {
         return slow(sync, run, age, target, "is still at work after");
     }
     let Some(last) = history.runs.iter().find(|run| run.status == RunStatus::Completed) else {
-        let awaited = "a completed run".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("a completed run");
     };
     let Some(ended) = last.completed_at else {
-        let what = format!("the end of run {}", last.id);
-        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        return about.unknown(format!("the end of run {}", last.id));
     };
     let took = ended.duration_since(last.created_at);
     if took > target {
         return slow(sync, last, took, target, "took");
     }
     let summary = format!("run {} took {}, target {}", last.id, words(took), words(target));
-    Finding::healthy(check, &sync.key, Evidence::new(summary))
+    about.healthy(summary)
 }
 
 fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, verb: &str) -> Finding {
@@ -347,7 +334,7 @@ fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, ve
         .with("time", took)
         .with("target", target);
     let cause = "More records than usual, a slow source query, or a destination that limits its rate";
-    Finding::unhealthy(Check::Runtime, &sync.key, Severity::Warning, evidence, cause)
+    Check::Runtime.about(&sync.key).unhealthy(Severity::Warning, evidence, cause)
 }
 
 #[cfg(test)]

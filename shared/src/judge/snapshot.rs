@@ -2,18 +2,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::finding::SYNCWATCH;
-use crate::finding::WAREHOUSE;
-use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity, WAREHOUSE, WhyNot};
 use crate::pipeline::Pipeline;
 use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
 
-/// A snapshot is missed after so long: a day of 25 hours, and an hour for late ones.
-const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// From here on two of them are.
+/// A daily round or snapshot is missed after so long: a day, the hour that a change of the clocks may add, and one more.
+pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
+/// Two days, likewise.
 const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
-
 /// Judges whether snapshots are written.
 ///
 /// * the last was not written                          => warning; held under the warehouse if that was the reason
@@ -24,14 +21,13 @@ pub fn judge_snapshot_written(
     pipeline: &Pipeline,
     now: Timestamp,
 ) -> Finding {
-    let check = Check::SnapshotWritten;
+    let about = Check::SnapshotWritten.about(SYNCWATCH);
     let Some(declared) = &pipeline.snapshot else {
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NotDeclared);
+        return about.not_declared();
     };
     let record = record.filter(|record| record.written_at.is_some() || record.failure.is_some());
     let Some(SnapshotRecord { written_at, failure, without_data }) = record else {
-        let awaited = "the first snapshot".to_owned();
-        return Finding::not_evaluated(check, SYNCWATCH, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("the first snapshot");
     };
     let silent = written_at.map(|at| now.duration_since(at).max(SignedDuration::ZERO));
     let overdue = silent.is_some_and(|silent| silent > SILENT);
@@ -49,16 +45,15 @@ pub fn judge_snapshot_written(
             let without_data = without_data.as_ref().filter(|_| declared.health_view.is_some());
             return match (written_at, without_data) {
                 (Some(at), Some(why)) => blind(*at, why, evidence),
-                _ => Finding::healthy(check, SYNCWATCH, evidence),
+                _ => about.healthy(evidence),
             };
         }
         let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
                      log and its schedule. The next one fills the gap as far as the figures can still be had";
-        return Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence, cause);
+        return about.unhealthy(silence_severity(silent), evidence, cause);
     };
     if failure.of_warehouse && !overdue {
-        let why = WhyNot::Under { cause: Check::WarehouseReachable, subject: WAREHOUSE.to_owned() };
-        return Finding::not_evaluated(check, SYNCWATCH, why);
+        return about.not_evaluated(WhyNot::under(Check::WarehouseReachable, WAREHOUSE));
     }
     let mut evidence = evidence.with("last attempt", failure.at).with("failed of", &failure.what);
     if !overdue {
@@ -66,7 +61,7 @@ pub fn judge_snapshot_written(
             format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);
     }
     let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
-    Finding::unhealthy(check, SYNCWATCH, severity(silent), evidence.since(failure.at), cause)
+    about.unhealthy(silence_severity(silent), evidence.since(failure.at), cause)
 }
 
 /// The runs of a day are kept, and what its data was like is not.
@@ -77,16 +72,11 @@ fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
     );
     let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
                  data of a day that has ended cannot be had any more: each night that passes lacks them";
-    Finding::unhealthy(
-        Check::SnapshotWritten,
-        SYNCWATCH,
-        Severity::Warning,
-        evidence.since(written_at),
-        cause,
-    )
+    Check::SnapshotWritten.about(SYNCWATCH).unhealthy(Severity::Warning, evidence.since(written_at), cause)
 }
 
-fn severity(silent: Option<SignedDuration>) -> Severity {
+/// How bad it is that something daily has been silent for so long; `None` if it never happened.
+pub(super) fn silence_severity(silent: Option<SignedDuration>) -> Severity {
     if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }
 

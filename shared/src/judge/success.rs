@@ -53,22 +53,21 @@ pub fn judge_success<'s>(
 /// The same of a round that did not come to judge them: under the finding, and its subject, that tells why. An incident that is
 /// open stays open, and nobody is told that it had stopped reporting.
 pub fn unjudged(syncs: &[Sync], (cause, subject): (Check, &str)) -> Vec<Finding> {
-    let under = || WhyNot::Under { cause, subject: subject.to_owned() };
-    syncs.iter().map(|sync| Finding::not_evaluated(Check::SuccessRate, &sync.key, under())).collect()
+    let under = || WhyNot::under(cause, subject);
+    syncs.iter().map(|sync| Check::SuccessRate.about(&sync.key).not_evaluated(under())).collect()
 }
 
 fn success(sync: &Sync, untold: Option<&Unread>, tally: Option<&Tally>, target_percent: f64) -> Finding {
-    let check = Check::SuccessRate;
+    let about = Check::SuccessRate.about(&sync.key);
     if let Some(why) = untold {
-        return Finding::not_evaluated(check, &sync.key, unread(why));
+        return about.not_evaluated(unread(why));
     }
     let Tally { completed, failed } = tally.copied().unwrap_or_default();
     let runs = completed.saturating_add(failed);
     if runs < FEWEST_RUNS {
-        let awaited = format!(
+        return about.nothing_yet(format!(
             "{FEWEST_RUNS} runs that completed or failed within {JUDGED_DAYS} days; there are {runs}"
-        );
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        ));
     }
     #[expect(clippy::cast_precision_loss, reason = "runs are far fewer than 2^52")]
     let share = 100.0 * completed as f64 / runs as f64;
@@ -82,11 +81,11 @@ fn success(sync: &Sync, untold: Option<&Unread>, tally: Option<&Tally>, target_p
         .with("failed", failed)
         .with("promised", Value::Percent(target_percent));
     if share >= target_percent {
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy(evidence);
     }
     let cause =
         "Runs fail again and again, or failed for long: each failure has its own notice with its class";
-    Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+    about.unhealthy(Severity::Warning, evidence, cause)
 }
 
 #[cfg(test)]

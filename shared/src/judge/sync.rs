@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{judge_runs, unread};
 use crate::figure::Value;
-use crate::finding::{Check, Evidence, Finding, Judge, Severity, SubjectKind, WhyNot};
+use crate::finding::{About, Check, Evidence, Finding, Judge, Severity, SubjectKind};
 use crate::observation::{
     ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, Unread, VendorAlerts,
 };
@@ -37,13 +37,8 @@ pub fn judge_sync(
     objectives: &Objectives,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let exists = Finding::healthy(
-        Check::SyncExists,
-        &sync.key,
-        Evidence::new(format!("Census lists sync {}{}", sync.id, label(&observed.sync))),
-    );
     let mut findings = vec![
-        exists,
+        exists(&observed.sync, sync),
         paused(&observed.sync, sync),
         schedule_drift(&observed.sync.schedule, sync, now),
         vendor_alerts(observed.sync.alerts, sync),
@@ -55,7 +50,7 @@ pub fn judge_sync(
         }
         Err(why) => {
             let of_runs = Check::of(Judge::ScheduleVerification, SubjectKind::Runs);
-            findings.extend(of_runs.map(|check| Finding::not_evaluated(check, &sync.key, unread(why))));
+            findings.extend(of_runs.map(|check| check.about(&sync.key).not_evaluated(unread(why))));
         }
     }
     findings
@@ -65,31 +60,22 @@ pub fn judge_sync(
 ///
 /// A list that could not be read to its end says nothing of what it does not show.
 pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
-    let others = [SubjectKind::Sync, SubjectKind::Runs]
-        .into_iter()
-        .flat_map(|kind| Check::of(Judge::ScheduleVerification, kind))
-        .filter(|check| *check != Check::SyncExists);
-    match trouble {
-        None => {
-            let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
-                .with("sync id", sync.id.to_string());
-            let cause = "It was deleted, it moved to another workspace, or the token is of another workspace";
-            let why = || WhyNot::Under { cause: Check::SyncExists, subject: sync.key.clone() };
-            std::iter::once(Finding::unhealthy(
-                Check::SyncExists,
-                &sync.key,
-                Severity::Critical,
-                evidence,
-                cause,
-            ))
-            .chain(others.map(|check| Finding::not_evaluated(check, &sync.key, why())))
-            .collect()
+    let judge = |check: Check| {
+        let about = check.about(&sync.key);
+        match trouble {
+            Some(why) => about.not_evaluated(unread(why)),
+            None if check != Check::SyncExists => about.under(Check::SyncExists),
+            None => {
+                let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
+                    .with("sync id", sync.id.to_string());
+                let cause =
+                    "It was deleted, it moved to another workspace, or the token is of another workspace";
+                about.unhealthy(Severity::Critical, evidence, cause)
+            }
         }
-        Some(why) => std::iter::once(Check::SyncExists)
-            .chain(others)
-            .map(|check| Finding::not_evaluated(check, &sync.key, unread(why)))
-            .collect(),
-    }
+    };
+    let kinds = [SubjectKind::Sync, SubjectKind::Runs].into_iter();
+    kinds.flat_map(|kind| Check::of(Judge::ScheduleVerification, kind)).map(judge).collect()
 }
 
 /// The instant by which a sync is judged: ours, unless the clock of Census, which stamps the runs, is clearly another.
@@ -98,31 +84,29 @@ pub fn judging_time(now: Timestamp, vendor_clock_ahead: Option<SignedDuration>) 
     now.saturating_add(ahead).unwrap_or(now)
 }
 
-fn label(sync: &ObservedSync) -> String {
-    sync.label.as_ref().map_or(String::new(), |label| format!(", \"{label}\""))
+fn exists(observed: &ObservedSync, sync: &Sync) -> Finding {
+    let label = observed.label.as_ref().map_or(String::new(), |label| format!(", \"{label}\""));
+    Check::SyncExists.about(&sync.key).healthy(format!("Census lists sync {}{label}", sync.id))
 }
 
 fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {
-    let check = Check::SyncPaused;
+    let about = Check::SyncPaused.about(&sync.key);
     match observed.paused {
-        None => {
-            let what = "whether it is paused".to_owned();
-            Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what })
-        }
-        Some(false) => Finding::healthy(check, &sync.key, Evidence::new("not paused")),
+        None => about.unknown("whether it is paused"),
+        Some(false) => about.healthy("not paused"),
         Some(true) => {
             let mut evidence = Evidence::new("paused at Census; no run starts until somebody resumes it");
             if let Some(changed) = observed.updated_at {
                 evidence = evidence.with("last changed", changed);
             }
             let cause = "Somebody paused it in Census, or Census did after repeated failures";
-            Finding::unhealthy(check, &sync.key, Severity::Error, evidence, cause)
+            about.unhealthy(Severity::Error, evidence, cause)
         }
     }
 }
 
 fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Finding {
-    let check = Check::ScheduleDrift;
+    let about = Check::ScheduleDrift.about(&sync.key);
     let evidence = |summary: String| {
         Evidence::new(summary)
             .with("declared", sync.schedule.to_string())
@@ -130,9 +114,7 @@ fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Fin
     };
     let slot = |instant: Option<Timestamp>| instant.map_or(Value::from("none"), Value::Instant);
     match sync.schedule.compare(actual, now) {
-        Comparison::Same => {
-            Finding::healthy(check, &sync.key, evidence(format!("{actual} at Census, as declared")))
-        }
+        Comparison::Same => about.healthy(evidence(format!("{actual} at Census, as declared"))),
         Comparison::Different { example } => {
             let mut evidence = evidence(format!("declared {}, at Census {actual}", sync.schedule));
             if let Some(pair) = example {
@@ -141,7 +123,7 @@ fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Fin
                     .with("next slot at Census", slot(pair.actual));
             }
             let cause = "Somebody changed the schedule in Census; Census keeps its times in UTC";
-            Finding::unhealthy(check, &sync.key, Severity::Error, evidence, cause)
+            about.unhealthy(Severity::Error, evidence, cause)
         }
         Comparison::Drifts { from } => {
             let first = from.declared.or(from.actual);
@@ -153,21 +135,16 @@ fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Fin
             .with("slot at Census", slot(from.actual));
             let cause =
                 "Census keeps its times in UTC, so a promise in local time moves when the clocks change";
-            Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+            about.unhealthy(Severity::Warning, evidence, cause)
         }
-        Comparison::Unreadable { found } => Finding::not_evaluated(
-            check,
-            &sync.key,
-            WhyNot::Unreadable { found: format!("schedule {found}") },
-        ),
+        Comparison::Unreadable { found } => about.unreadable(format!("schedule {found}")),
     }
 }
 
 fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
-    let check = Check::VendorAlerts;
+    let about = Check::VendorAlerts.about(&sync.key);
     let VendorAlerts::Known { failed_run, rejected_percent } = alerts else {
-        let what = "the alerts of Census".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::UnknownFigures { what });
+        return about.unknown("the alerts of Census");
     };
     let limit = sync.error_rate_percent;
     let mut faults = Vec::new();
@@ -182,8 +159,7 @@ fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
         Some(_) => {}
     }
     if faults.is_empty() {
-        let evidence = Evidence::new("alerts of Census are on, and no looser than ours");
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy("alerts of Census are on, and no looser than ours");
     }
     let evidence = Evidence::new(faults.join("; "))
         .with("alert on failed runs", if failed_run { "on" } else { "off" })
@@ -193,7 +169,7 @@ fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
         )
         .with("our limit", Value::Percent(limit));
     let cause = "Census's own default is 75%; its alerts are the second net should ours be down";
-    Finding::unhealthy(check, &sync.key, Severity::Warning, evidence, cause)
+    about.unhealthy(Severity::Warning, evidence, cause)
 }
 
 /// Judges whether the due run happened, and whether the minimum schedule was kept. Both look at the same runs, and
@@ -205,25 +181,20 @@ fn due_and_minimum(
     objectives: &Objectives,
     now: Timestamp,
 ) -> [Finding; 2] {
-    let held = |check, cause| {
-        let why = WhyNot::Under { cause, subject: sync.key.clone() };
-        Finding::not_evaluated(check, &sync.key, why)
-    };
+    let held = |check: Check, cause| check.about(&sync.key).under(cause);
     if observed.paused == Some(true) {
         return [held(Check::RunDue, Check::SyncPaused), held(Check::MinimumSchedule, Check::SyncPaused)];
     }
-    let seen = Seen::of(observed, history);
+    let seen = DueRunEvidence::of(observed, history);
     let due = match sync.schedule.rule {
-        Rule::OnDemand => Finding::not_evaluated(Check::RunDue, &sync.key, WhyNot::NotDeclared),
+        Rule::OnDemand => Check::RunDue.about(&sync.key).not_declared(),
         Rule::Every(period) => due_by_period(&seen, period, sync, now),
         Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_) => {
             due_by_slot(Check::RunDue, &seen, &sync.schedule, sync, now)
         }
     };
     let minimum = match (&objectives.minimum_schedule, &sync.schedule.rule) {
-        (None, _) | (_, Rule::OnDemand) => {
-            Finding::not_evaluated(Check::MinimumSchedule, &sync.key, WhyNot::NotDeclared)
-        }
+        (None, _) | (_, Rule::OnDemand) => Check::MinimumSchedule.about(&sync.key).not_declared(),
         _ if due.is_unhealthy() => held(Check::MinimumSchedule, Check::RunDue),
         (Some(minimum), _) => due_by_slot(Check::MinimumSchedule, &seen, minimum, sync, now),
     };
@@ -231,14 +202,14 @@ fn due_and_minimum(
 }
 
 /// What there is to tell a due run by.
-struct Seen<'a> {
+struct DueRunEvidence<'a> {
     /// The newest run that was not cancelled. A skipped one counts: it shows that the schedule fires.
     newest: Option<&'a Run>,
     /// When the sync was last changed or resumed: what was due before that is not owed any more.
     changed_at: Option<Timestamp>,
 }
 
-impl<'a> Seen<'a> {
+impl<'a> DueRunEvidence<'a> {
     fn of(observed: &ObservedSync, history: &'a RunHistory) -> Self {
         Self {
             newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
@@ -256,37 +227,39 @@ impl<'a> Seen<'a> {
     }
 }
 
-fn due_by_period(seen: &Seen<'_>, period: SignedDuration, sync: &Sync, now: Timestamp) -> Finding {
-    let check = Check::RunDue;
+fn due_by_period(seen: &DueRunEvidence<'_>, period: SignedDuration, sync: &Sync, now: Timestamp) -> Finding {
+    let about = Check::RunDue.about(&sync.key);
     let Some(from) = seen.counted_from() else {
-        let awaited = "the first run".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("the first run");
     };
     let since = now.duration_since(from);
     let overdue = since - period;
     if let (Some(run), true) = (seen.at_work(), overdue > sync.schedule.grace) {
         let summary = format!("run {} is at work since {}", run.id, minute_utc(run.created_at));
-        return Finding::healthy(check, &sync.key, Evidence::new(summary));
+        return about.healthy(summary);
     }
     if overdue <= sync.schedule.grace {
-        let evidence =
-            Evidence::new(format!("last run or change {} ago, due {}", words(since), sync.schedule));
-        return Finding::healthy(check, &sync.key, evidence);
+        return about.healthy(format!("last run or change {} ago, due {}", words(since), sync.schedule));
     }
     let missed = since.as_secs() / period.as_secs().max(1);
-    overdue_finding(check, seen, sync, &sync.schedule, overdue, missed, now)
+    overdue_finding(about, seen, &sync.schedule, overdue, missed, now)
 }
 
-fn due_by_slot(check: Check, seen: &Seen<'_>, schedule: &Schedule, sync: &Sync, now: Timestamp) -> Finding {
+fn due_by_slot(
+    check: Check,
+    seen: &DueRunEvidence<'_>,
+    schedule: &Schedule,
+    sync: &Sync,
+    now: Timestamp,
+) -> Finding {
+    let about = check.about(&sync.key);
     let ended_grace = now.saturating_sub(schedule.grace).ok().and_then(|instant| schedule.last_slot(instant));
     let Some(slot) = ended_grace else {
-        let awaited = format!("the first slot of {schedule}");
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        return about.nothing_yet(format!("the first slot of {schedule}"));
     };
     let earliest = slot.saturating_sub(EARLY).unwrap_or(slot);
-    let healthy = |summary: String| Finding::healthy(check, &sync.key, Evidence::new(summary));
     if let Some(run) = seen.newest.filter(|run| run.created_at >= earliest) {
-        return healthy(format!(
+        return about.healthy(format!(
             "run {} of {} covers the slot of {}",
             run.id,
             minute_utc(run.created_at),
@@ -294,17 +267,17 @@ fn due_by_slot(check: Check, seen: &Seen<'_>, schedule: &Schedule, sync: &Sync, 
         ));
     }
     if let Some(run) = seen.at_work() {
-        return healthy(format!("run {} is at work since {}", run.id, minute_utc(run.created_at)));
+        return about.healthy(format!("run {} is at work since {}", run.id, minute_utc(run.created_at)));
     }
     if let Some(changed) = seen.changed_at.filter(|changed| *changed >= earliest) {
-        return healthy(format!("no slot has passed since the sync was changed at {}", minute_utc(changed)));
+        return about
+            .healthy(format!("no slot has passed since the sync was changed at {}", minute_utc(changed)));
     }
     if seen.counted_from().is_none() {
-        let awaited = "the first run".to_owned();
-        return Finding::not_evaluated(check, &sync.key, WhyNot::NothingYet { awaited });
+        return about.nothing_yet("the first run");
     }
     let missed = missed_slots(schedule, slot, seen.counted_from());
-    overdue_finding(check, seen, sync, schedule, now.duration_since(slot), missed, now)
+    overdue_finding(about, seen, schedule, now.duration_since(slot), missed, now)
 }
 
 /// How many slots up to this one had no run; counting ends where it would not change the judgement.
@@ -318,9 +291,8 @@ fn missed_slots(schedule: &Schedule, slot: Timestamp, counted_from: Option<Times
 }
 
 fn overdue_finding(
-    check: Check,
-    seen: &Seen<'_>,
-    sync: &Sync,
+    about: About<'_>,
+    seen: &DueRunEvidence<'_>,
     schedule: &Schedule,
     overdue: SignedDuration,
     missed: i64,
@@ -344,14 +316,14 @@ fn overdue_finding(
     }
     let severity = if missed >= MISSED_IS_CRITICAL || overdue > LATE_IS_CRITICAL {
         Severity::Critical
-    } else if missed > 1 || overdue > LATE_IS_ERROR || check == Check::MinimumSchedule {
+    } else if missed > 1 || overdue > LATE_IS_ERROR || about.check == Check::MinimumSchedule {
         Severity::Error
     } else {
         Severity::Warning
     };
     let cause = "The scheduler of Census does not start the sync: its schedule changed, the source connection was \
                  lost, or Census is in trouble without saying so";
-    Finding::unhealthy(check, &sync.key, severity, evidence, cause)
+    about.unhealthy(severity, evidence, cause)
 }
 
 #[cfg(test)]

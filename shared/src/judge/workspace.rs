@@ -1,7 +1,7 @@
 //! Judges the workspace of Census as a whole.
 
 use super::{CLOCK_SKEW_LIMIT, unread};
-use crate::finding::{CENSUS, Check, Evidence, Finding, Severity, WhyNot};
+use crate::finding::{CENSUS, Check, Evidence, Finding, Severity};
 use crate::observation::{SyncId, Unread, Workspace};
 use crate::pipeline::Undeclared;
 use crate::text::words;
@@ -13,8 +13,12 @@ use crate::text::words;
 /// * its clock and ours differ                                                => `clock-skew`
 /// * syncs that nobody declared                                               => `undeclared-syncs`
 pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Finding> {
-    let mut findings = match &workspace.trouble {
-        None => reachable(workspace),
+    let (reachable, accepted) = (Check::ApiReachable.about(CENSUS), Check::TokenAccepted.about(CENSUS));
+    let (reachable, accepted) = match &workspace.trouble {
+        None => (
+            reachable.healthy(format!("Census lists {} syncs", workspace.listed)),
+            accepted.healthy("Census accepts our token"),
+        ),
         Some(why @ (Unread::Unreachable(what) | Unread::Unreadable(what))) => {
             let (severity, summary, cause) = match why {
                 Unread::Unreachable(_) if workspace.read_to_end => (
@@ -36,81 +40,57 @@ pub fn judge_workspace(workspace: &Workspace, undeclared: Undeclared) -> Vec<Fin
             let evidence = Evidence::new(format!("{summary}: {what}"))
                 .with("syncs read before", workspace.listed)
                 .with("syncs whose runs are unknown", workspace.unread_runs);
-            vec![
-                Finding::unhealthy(Check::ApiReachable, CENSUS, severity, evidence, cause),
-                Finding::not_evaluated(
-                    Check::TokenAccepted,
-                    CENSUS,
-                    unread(&Unread::Unreachable(String::new())),
-                ),
-            ]
+            (reachable.unhealthy(severity, evidence, cause), accepted.under(Check::ApiReachable))
         }
         Some(why @ Unread::NoCredentials(what)) => {
-            let evidence = Evidence::new(format!("there is no token to ask Census with: {what}"));
+            let evidence = format!("there is no token to ask Census with: {what}");
             let cause = "The secret is missing, empty or malformed, or the function may not read it";
-            vec![
-                Finding::not_evaluated(Check::ApiReachable, CENSUS, unread(why)),
-                Finding::unhealthy(Check::TokenAccepted, CENSUS, Severity::Critical, evidence, cause),
-            ]
+            (reachable.not_evaluated(unread(why)), accepted.unhealthy(Severity::Critical, evidence, cause))
         }
         Some(Unread::Refused(what)) => {
-            let evidence = Evidence::new(format!("Census refuses our token: {what}"));
+            let evidence = format!("Census refuses our token: {what}");
             let cause = "The token was revoked or replaced, or the secret holds that of another workspace";
-            vec![
-                Finding::healthy(Check::ApiReachable, CENSUS, Evidence::new("Census answers")),
-                Finding::unhealthy(Check::TokenAccepted, CENSUS, Severity::Critical, evidence, cause),
-            ]
+            (reachable.healthy("Census answers"), accepted.unhealthy(Severity::Critical, evidence, cause))
         }
     };
-    findings.push(clock_skew(workspace));
-    findings.push(undeclared_syncs(workspace, undeclared));
-    findings
-}
-
-fn reachable(workspace: &Workspace) -> Vec<Finding> {
-    let evidence = Evidence::new(format!("Census lists {} syncs", workspace.listed));
-    vec![
-        Finding::healthy(Check::ApiReachable, CENSUS, evidence),
-        Finding::healthy(Check::TokenAccepted, CENSUS, Evidence::new("Census accepts our token")),
-    ]
+    vec![reachable, accepted, clock_skew(workspace), undeclared_syncs(workspace, undeclared)]
 }
 
 fn clock_skew(workspace: &Workspace) -> Finding {
-    let Some(ahead) = workspace.vendor_clock_ahead else {
-        if let Some(why) = &workspace.trouble {
-            return Finding::not_evaluated(Check::ClockSkew, CENSUS, unread(why));
-        }
-        let what = "the clock of Census".to_owned();
-        return Finding::not_evaluated(Check::ClockSkew, CENSUS, WhyNot::UnknownFigures { what });
+    let about = Check::ClockSkew.about(CENSUS);
+    let ahead = match (workspace.vendor_clock_ahead, &workspace.trouble) {
+        (Some(ahead), _) => ahead,
+        (None, Some(why)) => return about.not_evaluated(unread(why)),
+        (None, None) => return about.unknown("the clock of Census"),
     };
     let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
-    let evidence = Evidence::new(format!("the clock of Census is {} {direction} ours", words(ahead.abs())));
+    let evidence = format!("the clock of Census is {} {direction} ours", words(ahead.abs()));
     if ahead.abs() <= CLOCK_SKEW_LIMIT {
-        return Finding::healthy(Check::ClockSkew, CENSUS, evidence);
+        return about.healthy(evidence);
     }
     let cause = "One of the two clocks is wrong; runs are judged by the clock of Census until they agree";
-    Finding::unhealthy(Check::ClockSkew, CENSUS, Severity::Warning, evidence, cause)
+    about.unhealthy(Severity::Warning, evidence, cause)
 }
 
 fn undeclared_syncs(workspace: &Workspace, undeclared: Undeclared) -> Finding {
-    let check = Check::UndeclaredSyncs;
+    let about = Check::UndeclaredSyncs.about(CENSUS);
     if undeclared == Undeclared::Ignore {
-        return Finding::not_evaluated(check, CENSUS, WhyNot::NotDeclared);
+        return about.not_declared();
     }
     if let Some(why) = &workspace.trouble {
-        return Finding::not_evaluated(check, CENSUS, unread(why));
+        return about.not_evaluated(unread(why));
     }
     let count = workspace.undeclared_count;
     let evidence = Evidence::new(format!("{count} syncs of the workspace are not declared"));
     if count == 0 {
-        return Finding::healthy(check, CENSUS, evidence);
+        return about.healthy(evidence);
     }
     let named: Vec<String> = workspace.undeclared.iter().map(SyncId::to_string).collect();
     let more = count.saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let evidence = evidence.with("sync ids", format!("{}{more}", named.join(", ")));
     let cause = "Somebody made them; declare them, or name them in census.ignored_syncs of pipeline.toml";
-    Finding::unhealthy(check, CENSUS, Severity::Info, evidence, cause)
+    about.unhealthy(Severity::Info, evidence, cause)
 }
 
 #[cfg(test)]

@@ -82,9 +82,6 @@ pub enum BodyError {
 
 impl Body {
     /// Reads a body. The schema is looked at first, so that a notice of another generation is called by its name.
-    ///
-    /// # Errors
-    /// See [`BodyError`].
     pub fn parse(text: &str) -> Result<Self, BodyError> {
         #[derive(Deserialize)]
         struct Schema {

@@ -110,7 +110,6 @@ fn contacts(body: &Body) -> Vec<String> {
         .collect()
 }
 
-/// Breaks text into lines at words.
 fn wrap(text: &str) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -43,9 +43,7 @@ pub struct Pipeline {
     pub time_zone: TimeZone,
     /// Where the runbook is; anchors are appended.
     pub runbook_url: Option<String>,
-    /// Where and how to reach Census.
     pub census: Census,
-    /// What the pipeline promises as a whole.
     pub objectives: Objectives,
     pub contacts: Vec<Contact>,
     pub notices: NoticePolicy,
@@ -165,7 +163,6 @@ pub struct Sync {
     pub error_rate_percent: f64,
     /// The fewest records on which an error rate is judged; smaller runs are judged together.
     pub error_rate_min_records: u64,
-    /// How many runs skipped in a row are too many.
     pub skipped_runs_limit: usize,
 }
 

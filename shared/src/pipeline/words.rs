@@ -8,7 +8,6 @@ use crate::schedule::Rule;
 use crate::text::words;
 
 impl fmt::Display for Pipeline {
-    /// Says in words what will be watched.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = match self.census.api_version {
             ApiVersion::V1 => "API V1 (announced to end on 2027-01-15)",

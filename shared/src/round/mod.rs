@@ -185,8 +185,9 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Records under a function's name that the round came to its end with nothing left undone.
-    pub async fn record_if_good(&mut self, function: &str) {
+    /// Records under the function's name that the round came to its end with nothing left undone.
+    pub async fn record_if_good(&mut self) {
+        let function = self.judge.function();
         if self.report.failures.is_empty()
             && let Err(error) = self.store.record_plain_round(&self.pipeline.name, function, self.now).await
         {

@@ -12,7 +12,7 @@ use crate::metrics::Metric;
 const LISTED: usize = 100;
 
 /// The answer of one round.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Report {
     /// One sentence for people.
     pub summary: String,
@@ -23,7 +23,6 @@ pub struct Report {
     /// The unhealthy ones, worst first as far as they are listed.
     pub unhealthy: Vec<Finding>,
     pub not_evaluated: Vec<Finding>,
-    /// Notices sent.
     pub notices: Vec<SentNotice>,
     /// Notices that a silence suppressed in this round.
     pub held_back: usize,
@@ -44,21 +43,8 @@ pub struct Counts {
 }
 
 impl Report {
-    /// An empty report.
     pub(super) fn new(pipeline: &str, at: Timestamp) -> Self {
-        Self {
-            summary: String::new(),
-            pipeline: pipeline.to_owned(),
-            at,
-            counts: Counts::default(),
-            unhealthy: Vec::new(),
-            not_evaluated: Vec::new(),
-            notices: Vec::new(),
-            held_back: 0,
-            open_incidents: 0,
-            unknown_incidents: 0,
-            failures: Vec::new(),
-        }
+        Self { pipeline: pipeline.to_owned(), at, ..Self::default() }
     }
 
     /// Counts findings, and keeps those that people will want to read.
@@ -79,7 +65,6 @@ impl Report {
         }
     }
 
-    /// The figures of it that become metrics.
     pub(super) fn metrics(&self) -> [(Metric, usize); 4] {
         [
             (Metric::UnhealthyFindings, self.counts.unhealthy),
@@ -108,24 +93,24 @@ impl Report {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::{Check, Evidence, Severity, WhyNot};
+    use crate::finding::{Check, Evidence, Severity};
 
     fn at() -> Timestamp {
         "2026-11-24T12:00:00Z".parse().unwrap()
     }
 
     fn unhealthy(severity: Severity) -> Finding {
-        Finding::unhealthy(Check::RunDue, "s", severity, Evidence::new("late"), "cause")
+        Check::RunDue.about("s").unhealthy(severity, Evidence::new("late"), "cause")
     }
 
     #[test]
     fn a_report_counts_everything_and_names_the_worst() {
         let mut report = Report::new("p", at());
         report.add(&[
-            Finding::healthy(Check::SyncExists, "s", Evidence::new("there")),
+            Check::SyncExists.about("s").healthy(Evidence::new("there")),
             unhealthy(Severity::Warning),
             unhealthy(Severity::Critical),
-            Finding::not_evaluated(Check::Runtime, "s", WhyNot::NotDeclared),
+            Check::Runtime.about("s").not_declared(),
         ]);
         report.conclude();
         assert_eq!(

@@ -19,13 +19,10 @@ const LARGEST_ANSWER: usize = 16 << 10;
 /// Why the watch was not told. Holds no part of the address.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] crate::aws::secrets::SecretError),
-    /// The secret holds no address.
     #[error("secret {name}: it holds no https URL. Put the ping URL of the watch")]
     Address { name: String },
-    /// The watch did not answer.
     #[error("the watch did not answer: {0}")]
     Silent(String),
     #[error("the watch answered {status}: check the ping URL in secret {name}")]

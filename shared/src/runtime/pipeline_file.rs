@@ -8,24 +8,16 @@ use crate::pipeline::{self, Pipeline};
 /// Why there is no pipeline. Emitted when a function starts.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error(
         "{path} cannot be read ({source}): pack pipeline.toml into the zip (`make package`), or correct {}",
         PIPELINE.name
     )]
-    Unread {
-        /// The path that was tried.
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unread { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
     Invalid(#[from] pipeline::Error),
 }
 
 /// Reads the pipeline file. A relative path counts from the folder that Lambda unpacked the zip to.
-///
-/// # Errors
-/// See [`Error`].
 pub fn load(env: &Env, path: &str) -> Result<Pipeline, Error> {
     let path =
         env.optional("LAMBDA_TASK_ROOT").map_or(PathBuf::from(path), |root| Path::new(&root).join(path));

@@ -108,10 +108,11 @@ pub fn read_event<E: DeserializeOwned>(event: Value, known: &'static str) -> Res
 
 fn in_lambda(env: &Env) -> Result<(), String> {
     let hint = "this program is an AWS Lambda function; `make demo` runs it on this machine";
-    let [_, _, _, memory] = env.required_all(LAMBDA).map_err(|error| {
+    let set = env.read(Needs { required: &LAMBDA, optional: &[] }).map_err(|error| {
         let missing: Vec<_> = error.missing.iter().map(|setting| setting.name).collect();
         format!("{hint} (not set: {})", missing.join(", "))
     })?;
+    let memory = set.get(MEMORY.name).map(String::as_str).unwrap_or_default();
     match memory.parse::<i32>() {
         Ok(_) => Ok(()),
         Err(_) => Err(format!("{hint} ({} is {memory:?}, not a whole number)", MEMORY.name)),

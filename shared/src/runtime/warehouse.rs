@@ -24,13 +24,11 @@ use crate::warehouse::{
 /// Why the warehouse cannot be opened. Holds no part of the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The secret cannot be read.
     #[error(transparent)]
     Secret(#[from] SecretError),
     /// The secret holds something else than credentials of this driver.
     #[error("secret {name}: {problem}. Put a JSON object of texts: {wanted}")]
     Credentials { name: String, problem: String, wanted: &'static str },
-    /// The driver cannot be used with these settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
 }

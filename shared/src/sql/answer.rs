@@ -13,7 +13,6 @@ use super::statement::{Decimal, Statement};
 /// One value of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// `NULL`.
     Null,
     /// Text, and every type that has no other place here (arrays, structures, binary), as the warehouse writes it.
     Text(String),
@@ -248,121 +247,72 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// The value as another type, where the engine has no types that would tell.
-fn reread(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
+/// The value as another type in SQLite, which has no types that would tell.
+fn retyped(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
+    if dialect != Dialect::Sqlite {
+        return None;
+    }
     match value {
-        Value::Text(text) if dialect == Dialect::Sqlite => Value::parse(kind, text, &TimeZone::UTC),
+        Value::Text(text) => Value::parse(kind, text, &TimeZone::UTC),
+        // A sum turns to double with the first one in it.
+        Value::Double(number) if kind == Kind::Decimal => {
+            Decimal::parse(&number.to_string()).map(Value::Decimal)
+        }
+        Value::Integer(number @ (0 | 1)) if kind == Kind::Boolean => Some(Value::Boolean(*number == 1)),
         _ => None,
     }
 }
 
-/// Beyond this, not every whole number is a double.
-const EXACT_DOUBLE: i64 = 1 << 53;
+/// The same number as a double, which not every whole number is beyond 2^53.
+fn exact_double(number: i64) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "given back within the bounds only where nothing is lost")]
+    let double = number as f64;
+    (number.abs() <= 1 << 53).then_some(double)
+}
 
-impl FromValue for i64 {
-    const EXPECTED: &'static str = "integer";
+/// Declares what each type is read from: its name in errors, the kind as which SQLite's values are read, and the values
+/// that it is without loss.
+macro_rules! read_from {
+    ($($to:ty = $expected:literal, $kind:ident { $($value:pat => $read:expr,)+ })+) => {$(
+        impl FromValue for $to {
+            const EXPECTED: &'static str = $expected;
 
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Integer(number) => Some(*number),
-            Value::Decimal(number) => number.to_integer(),
-            // A sum of SQLite turns to double with the first one in it.
-            Value::Double(number) if dialect == Dialect::Sqlite => {
-                Decimal::parse(&number.to_string())?.to_integer()
+            fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
+                let read = |value: &Value| match value {
+                    $($value => $read,)+
+                    _ => None,
+                };
+                read(value).or_else(|| read(&retyped(value, Kind::$kind, dialect)?))
             }
-            other => match reread(other, Kind::Decimal, dialect)? {
-                Value::Decimal(number) => number.to_integer(),
-                _ => None,
-            },
         }
-    }
+    )+};
 }
 
-impl FromValue for f64 {
-    const EXPECTED: &'static str = "number";
-
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Double(number) => Some(*number),
-            // Lossless within these bounds.
-            #[allow(clippy::cast_precision_loss)]
-            Value::Integer(number) => (number.abs() <= EXACT_DOUBLE).then_some(*number as Self),
-            Value::Decimal(number) => number.as_str().parse().ok(),
-            other => match reread(other, Kind::Double, dialect)? {
-                Value::Double(number) => Some(number),
-                _ => None,
-            },
-        }
+read_from! {
+    i64 = "integer", Decimal {
+        Value::Integer(number) => Some(*number),
+        Value::Decimal(number) => number.to_integer(),
     }
-}
-
-impl FromValue for Decimal {
-    const EXPECTED: &'static str = "decimal";
-
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Decimal(number) => Some(number.clone()),
-            Value::Integer(number) => Self::parse(&number.to_string()),
-            Value::Double(number) if dialect == Dialect::Sqlite => Self::parse(&number.to_string()),
-            other => match reread(other, Kind::Decimal, dialect)? {
-                Value::Decimal(number) => Some(number),
-                _ => None,
-            },
-        }
+    f64 = "number", Double {
+        Value::Double(number) => Some(*number),
+        Value::Integer(number) => exact_double(*number),
+        Value::Decimal(number) => number.as_str().parse().ok(),
     }
-}
-
-impl FromValue for bool {
-    const EXPECTED: &'static str = "boolean";
-
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Boolean(value) => Some(*value),
-            Value::Integer(number @ (0 | 1)) if dialect == Dialect::Sqlite => Some(*number == 1),
-            other => match reread(other, Kind::Boolean, dialect)? {
-                Value::Boolean(value) => Some(value),
-                _ => None,
-            },
-        }
+    Decimal = "decimal", Decimal {
+        Value::Decimal(number) => Some(number.clone()),
+        Value::Integer(number) => Self::parse(&number.to_string()),
     }
-}
-
-impl FromValue for Date {
-    const EXPECTED: &'static str = "date";
-
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Date(date) => Some(*date),
-            other => match reread(other, Kind::Date, dialect)? {
-                Value::Date(date) => Some(date),
-                _ => None,
-            },
-        }
+    bool = "boolean", Boolean {
+        Value::Boolean(value) => Some(*value),
     }
-}
-
-impl FromValue for Timestamp {
-    const EXPECTED: &'static str = "timestamp";
-
-    fn from_value(value: &Value, dialect: Dialect) -> Option<Self> {
-        match value {
-            Value::Timestamp(instant) => Some(*instant),
-            other => match reread(other, Kind::Timestamp, dialect)? {
-                Value::Timestamp(instant) => Some(instant),
-                _ => None,
-            },
-        }
+    Date = "date", Date {
+        Value::Date(date) => Some(*date),
     }
-}
-
-impl FromValue for String {
-    const EXPECTED: &'static str = "text";
-
-    fn from_value(value: &Value, _: Dialect) -> Option<Self> {
-        match value {
-            Value::Text(text) => Some(text.clone()),
-            _ => None,
-        }
+    Timestamp = "timestamp", Timestamp {
+        Value::Timestamp(instant) => Some(*instant),
+    }
+    String = "text", Text {
+        Value::Text(text) => Some(text.clone()),
     }
 }
 

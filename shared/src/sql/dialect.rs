@@ -33,9 +33,6 @@ impl Dialect {
     ///
     /// Backticks for SQLite too: it takes a text in double quotes that names nothing for a string, so that a misspelt
     /// column would silently be a constant.
-    ///
-    /// # Errors
-    /// See [`BadName`].
     pub fn quote(self, name: &str) -> Result<String, BadName> {
         if name.is_empty() {
             return Err(BadName::Empty);
@@ -58,19 +55,7 @@ impl Dialect {
         Ok(format!("{mark}{}{mark}", name.replace(mark, &mark.repeat(2))))
     }
 
-    /// Quotes a name of one, two or three parts, which are divided by points: `catalog.schema.table`. A part that has
-    /// a point of its own must be quoted by [`Self::quote_parts`].
-    ///
-    /// # Errors
-    /// See [`BadName`].
-    pub fn quote_path(self, path: &str) -> Result<String, BadName> {
-        self.quote_parts(&path.split('.').collect::<Vec<_>>())
-    }
-
     /// Quotes the parts of a name, and joins them by points.
-    ///
-    /// # Errors
-    /// See [`BadName`].
     pub fn quote_parts(self, parts: &[&str]) -> Result<String, BadName> {
         let most = match self {
             Self::Databricks | Self::PostgreSql => 3,
@@ -124,16 +109,18 @@ mod tests {
     #[test]
     fn each_part_of_a_path_is_quoted_by_itself() {
         assert_eq!(
-            Dialect::Databricks.quote_path("crm.sfdc_dbx.sync_audit_log").unwrap(),
+            Dialect::Databricks.quote_parts(&["crm", "sfdc_dbx", "sync_audit_log"]).unwrap(),
             "`crm`.`sfdc_dbx`.`sync_audit_log`"
         );
-        assert_eq!(Dialect::PostgreSql.quote_path("ops.t").unwrap(), "\"ops\".\"t\"");
+        assert_eq!(Dialect::PostgreSql.quote_parts(&["ops", "t"]).unwrap(), "\"ops\".\"t\"");
         assert_eq!(Dialect::Sqlite.quote_parts(&["a.b"]).unwrap(), "`a.b`");
     }
 
     #[test]
     fn what_no_table_can_be_called_is_refused() {
-        let refused = |dialect: Dialect, path: &str| dialect.quote_path(path).unwrap_err();
+        let refused = |dialect: Dialect, path: &str| {
+            dialect.quote_parts(&path.split('.').collect::<Vec<_>>()).unwrap_err()
+        };
         for dialect in ALL {
             for path in ["", ".", "a.", ".b"] {
                 assert_eq!(refused(dialect, path), BadName::Empty, "{path:?}");

@@ -7,7 +7,7 @@
 //! ```
 //! use syncwatch::sql::{Dialect, Statement};
 //!
-//! let table = Dialect::Databricks.quote_path("crm.salesforce.product_property")?;
+//! let table = Dialect::Databricks.quote_parts(&["crm", "salesforce", "product_property"])?;
 //! let since: jiff::Timestamp = "2026-11-24T08:00:00Z".parse()?;
 //! let statement = Statement::new(
 //!     "freshness of product_property",

@@ -89,33 +89,26 @@ impl fmt::Debug for Parameter {
 
 impl fmt::Debug for ParameterValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.type_name(), if self.is_null() { "NULL" } else { "[bound]" })
+        let (name, is_null) = self.type_and_null();
+        write!(f, "{name} {}", if is_null { "NULL" } else { "[bound]" })
     }
 }
 
 impl ParameterValue {
     /// Whether it is `NULL`.
     pub fn is_null(&self) -> bool {
-        match self {
-            Self::Text(value) => value.is_none(),
-            Self::Integer(value) => value.is_none(),
-            Self::Decimal(value) => value.is_none(),
-            Self::Double(value) => value.is_none(),
-            Self::Boolean(value) => value.is_none(),
-            Self::Date(value) => value.is_none(),
-            Self::Timestamp(value) => value.is_none(),
-        }
+        self.type_and_null().1
     }
 
-    fn type_name(&self) -> &'static str {
+    fn type_and_null(&self) -> (&'static str, bool) {
         match self {
-            Self::Text(_) => "text",
-            Self::Integer(_) => "integer",
-            Self::Decimal(_) => "decimal",
-            Self::Double(_) => "double",
-            Self::Boolean(_) => "boolean",
-            Self::Date(_) => "date",
-            Self::Timestamp(_) => "timestamp",
+            Self::Text(value) => ("text", value.is_none()),
+            Self::Integer(value) => ("integer", value.is_none()),
+            Self::Decimal(value) => ("decimal", value.is_none()),
+            Self::Double(value) => ("double", value.is_none()),
+            Self::Boolean(value) => ("boolean", value.is_none()),
+            Self::Date(value) => ("date", value.is_none()),
+            Self::Timestamp(value) => ("timestamp", value.is_none()),
         }
     }
 }

@@ -32,7 +32,7 @@ fn a_resolve_says_the_key_and_no_more() {
 #[test]
 fn severities_keep_their_names() {
     for severity in ["info", "warning", "error", "critical"] {
-        let notice = notice(NoticeKind::Opened, Severity::parse(severity).unwrap(), 1);
+        let notice = notice(NoticeKind::Opened, serde_json::from_value(severity.into()).unwrap(), 1);
         assert_eq!(json(&render(&notice, Action::Trigger))["payload"]["severity"], severity);
     }
 }

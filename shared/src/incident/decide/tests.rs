@@ -18,21 +18,21 @@ fn unhealthy(severity: Severity) -> Finding {
 }
 
 fn of(check: Check, severity: Severity) -> Finding {
-    Finding::unhealthy(check, SUBJECT, severity, Evidence::new("paused"), "somebody paused it")
+    check.about(SUBJECT).unhealthy(severity, Evidence::new("paused"), "somebody paused it")
 }
 
 fn healthy() -> Finding {
-    Finding::healthy(Check::SyncPaused, SUBJECT, Evidence::new("not paused"))
+    Check::SyncPaused.about(SUBJECT).healthy(Evidence::new("not paused"))
 }
 
 fn not_evaluated() -> Finding {
     let what = "whether it is paused".to_owned();
-    Finding::not_evaluated(Check::SyncPaused, SUBJECT, WhyNot::UnknownFigures { what })
+    Check::SyncPaused.about(SUBJECT).not_evaluated(WhyNot::UnknownFigures { what })
 }
 
 fn under() -> Finding {
     let why = WhyNot::Under { cause: Check::ApiReachable, subject: "census".to_owned() };
-    Finding::not_evaluated(Check::SyncPaused, SUBJECT, why)
+    Check::SyncPaused.about(SUBJECT).not_evaluated(why)
 }
 
 fn silence(id: &str, from: i64, until: i64) -> Silence {
@@ -188,7 +188,7 @@ fn an_incident_is_resolved_only_after_its_opening_was_delivered() {
 #[test]
 fn an_agreement_is_needed_on_both_edges() {
     let down = || of(Check::ApiReachable, Severity::Critical);
-    let up = || Finding::healthy(Check::ApiReachable, SUBJECT, Evidence::new("answers"));
+    let up = || Check::ApiReachable.about(SUBJECT).healthy(Evidence::new("answers"));
     let mut life = Life::new();
     // One bad look is watched, and forgotten after three good ones.
     let course = [
@@ -356,7 +356,7 @@ fn what_has_a_cause_that_people_know_of_is_told_only_if_it_outlasts_it() {
 fn the_common_cause_is_an_open_incident_of_the_same_check_and_group_of_another_subject() {
     let finding = |subject: &str, group: &str| Finding {
         group: Some(group.to_owned()),
-        ..Finding::unhealthy(Check::RunFailed, subject, Severity::Error, Evidence::new("failed"), "auth")
+        ..Check::RunFailed.about(subject).unhealthy(Severity::Error, Evidence::new("failed"), "auth")
     };
     let mut first = Life::new();
     first.see(&finding("a", "auth"), 0);
@@ -366,7 +366,7 @@ fn the_common_cause_is_an_open_incident_of_the_same_check_and_group_of_another_s
     assert_eq!(cause(&finding("b", "duplicate")), None);
     assert_eq!(cause(&finding("a", "auth")), None, "nothing is its own cause");
     assert_eq!(cause(&unhealthy(Severity::Error)), None);
-    first.see(&Finding::healthy(Check::RunFailed, "a", Evidence::new("completed")), 1);
+    first.see(&Check::RunFailed.about("a").healthy(Evidence::new("completed")), 1);
     let live = HashMap::from([(first.incident().key.clone(), first.incident().clone())]);
     assert_eq!(common_cause(&finding("b", "auth"), &live), None, "it is over");
 }
@@ -410,7 +410,7 @@ fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn()
 #[test]
 fn every_look_that_an_agreement_hangs_on_is_remembered_however_fast_they_come() {
     let down = || of(Check::ApiReachable, Severity::Critical);
-    let up = || Finding::healthy(Check::ApiReachable, SUBJECT, Evidence::new("answers"));
+    let up = || Check::ApiReachable.about(SUBJECT).healthy(Evidence::new("answers"));
     let mut life = Life::new();
     for (minute, finding) in [(0, down()), (2, down()), (4, up()), (6, down()), (8, down()), (10, down())] {
         life.see(&finding, minute);
@@ -494,7 +494,7 @@ fn what_stopped_reporting_is_told_again_at_growing_gaps() {
 fn an_incident_speaks_for_a_cause_only_while_it_has_it_as_severe_and_was_seen_at_the_last_look() {
     let failing = |subject: &str, group: &str, severity| Finding {
         group: Some(group.to_owned()),
-        ..Finding::unhealthy(Check::RunFailed, subject, severity, Evidence::new("failed"), "cause")
+        ..Check::RunFailed.about(subject).unhealthy(severity, Evidence::new("failed"), "cause")
     };
     let cause_of = |life: &Life, finding: &Finding| {
         let live = HashMap::from([(life.incident().key.clone(), life.incident().clone())]);
@@ -510,7 +510,7 @@ fn an_incident_speaks_for_a_cause_only_while_it_has_it_as_severe_and_was_seen_at
     assert!(cause_of(&first, &failing("b", "rate-limit", Severity::Error)));
 
     let unknown = WhyNot::Unreadable { found: "nonsense".to_owned() };
-    let not_judged = Finding::not_evaluated(Check::RunFailed, "a", unknown);
+    let not_judged = Check::RunFailed.about("a").not_evaluated(unknown);
     assert_eq!(first.see(&not_judged, 200), "stopped-reporting NotJudged");
     assert!(
         !cause_of(&first, &failing("b", "rate-limit", Severity::Error)),
@@ -617,7 +617,7 @@ fn an_opening_keeps_when_the_incident_was_open_before() {
     let mut life = Life::new();
     let failing = |since: i64| {
         let evidence = Evidence::new("failed").since(at(since));
-        Finding::unhealthy(Check::SyncPaused, SUBJECT, Severity::Error, evidence, "cause")
+        Check::SyncPaused.about(SUBJECT).unhealthy(Severity::Error, evidence, "cause")
     };
     life.see(&failing(-30), 0);
     life.see(&healthy(), 10);

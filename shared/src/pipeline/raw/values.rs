@@ -26,7 +26,6 @@ const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// A value that the file names by one of a few words. All that is said of the words derives from the list.
 pub(in crate::pipeline) trait Words: Copy + 'static {
-    /// Every word, with its value.
     const ALL: &'static [(&'static str, Self)];
 }
 
@@ -47,7 +46,6 @@ words! {
     Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
 }
 
-/// The word of a value.
 pub(in crate::pipeline) fn word_of<T: Words + PartialEq>(value: T) -> &'static str {
     T::ALL.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
