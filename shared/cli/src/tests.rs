@@ -57,7 +57,7 @@ impl World {
     }
 
     async fn lists(&self, webhooks: Value) {
-        self.api("GET", "/api/v1/webhooks", 200, page(webhooks)).await;
+        self.api("GET", "/api/v1/webhooks", 200, page(&webhooks)).await;
     }
 
     fn operator(&self) -> Operator {
@@ -246,7 +246,7 @@ async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
     world.lists(json!([webhook(7, URL, &[]), webhook(13, URL, &[])])).await;
     let lists = || Mock::given(method("GET")).and(path("/api/v1/webhooks"));
-    world.answer_once(lists, vec![ok(page(json!([webhook(7, URL, &[])])))]).await;
+    world.answer_once(lists, vec![ok(page(&json!([webhook(7, URL, &[])])))]).await;
     world.api("POST", "/api/v1/webhooks", 502, json!({})).await;
     let error = world.register(&["--rotate"]).await.0.unwrap_err();
     assert!(error.contains("(13)") && error.contains("--rotate"), "{error}");
@@ -542,7 +542,7 @@ const SYNCS: [u64; 2] = [3_394_022, 3_394_041];
 
 impl World {
     async fn ran(&self, sync: u64, runs: Value) {
-        self.api("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, page(runs)).await;
+        self.api("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, page(&runs)).await;
     }
 
     /// A pipeline in which one sync is paused, one incident open and two functions have finished a round.

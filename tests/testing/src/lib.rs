@@ -22,7 +22,7 @@ impl Receiver {
     }
 
     /// Answers every request alike.
-    pub async fn answering(status: u16, body: impl ToString) -> Self {
+    pub async fn answering(status: u16, body: impl Into<Value>) -> Self {
         Self::in_turn(vec![text(status, body)]).await
     }
 
@@ -193,9 +193,12 @@ pub fn status(code: u16) -> ResponseTemplate {
     ResponseTemplate::new(code)
 }
 
-/// An answer with any text as its body.
-pub fn text(code: u16, body: impl ToString) -> ResponseTemplate {
-    status(code).set_body_string(body.to_string())
+/// An answer with a text, or with JSON as text, as its body.
+pub fn text(code: u16, body: impl Into<Value>) -> ResponseTemplate {
+    status(code).set_body_string(match body.into() {
+        Value::String(text) => text,
+        json => json.to_string(),
+    })
 }
 
 /// The answer of SNS to a publication; the message gets the id `m-1`.
@@ -211,13 +214,13 @@ pub fn refused(code: &str) -> Value {
 /// The body with which `DynamoDB` answers a failed condition, with the item that was there.
 pub fn condition_failed(item: Option<Value>) -> Value {
     let mut body = refused("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException");
-    if let Some(item) = item {
-        body["Item"] = item;
+    if let (Some(item), Some(fields)) = (item, body.as_object_mut()) {
+        fields.insert("Item".to_owned(), item);
     }
     body
 }
 
 /// The last page of a list of Census.
-pub fn page(entries: Value) -> Value {
+pub fn page(entries: &Value) -> Value {
     json!({ "status": "success", "data": entries, "pagination": { "next_page": null } })
 }

@@ -125,7 +125,7 @@ impl State {
     }
 
     fn census(&mut self, path: &str) -> ResponseTemplate {
-        let answer = |data: Value| ok(page(data));
+        let answer = |data: Value| ok(page(&data));
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["syncs", id] => answer(json!({

@@ -85,7 +85,7 @@ async fn record_under_a_lease_gives_it_back_unless_it_was_taken_over() {
     let names = ["done_at", "leased_by", "leased_until", "why"].map(|name| (format!("#{name}"), json!(name)));
     assert_eq!(asked["ExpressionAttributeNames"], Value::Object(names.into_iter().collect()));
 
-    let wire = Wire::answering(400, &refused(Some(leased("theirs")))).await;
+    let wire = Wire::answering(400, refused(Some(leased("theirs")))).await;
     let outcome = table(&wire).record(&ours(), done).await.unwrap();
     assert!(matches!(outcome, Outcome::Lost(Some(_))), "{outcome:?}");
     assert_eq!(

@@ -49,7 +49,7 @@ async fn a_refusal_names_the_topic_and_the_remedy() {
     for (status, code) in [(404, "NotFound"), (403, "AuthorizationError"), (403, "InvalidClientTokenId")] {
         let body =
             format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
-        let wire = Wire::answering(status, &body).await;
+        let wire = Wire::answering(status, body).await;
         let error = Topic::new(wire.clients().sns, ARN).publish(&message()).await.unwrap_err();
         texts.push(error.to_string());
     }

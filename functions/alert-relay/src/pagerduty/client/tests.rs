@@ -50,7 +50,7 @@ async fn a_400_is_sent_once_and_told_in_pagerdutys_words() {
         "status": "invalid event", "message": "Event object is invalid",
         "errors": [format!("'routing_key' {KEY} is unknown")],
     });
-    let (sent, server) = outcome(vec![text(400, &words.to_string())]).await;
+    let (sent, server) = outcome(vec![text(400, words)]).await;
     let error = sent.unwrap_err();
     assert!(!error.is_transient() && !error.is_of_the_channel());
     assert_eq!(server.requests().await.len(), 1);
