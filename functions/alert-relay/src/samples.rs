@@ -1,4 +1,4 @@
-//! For tests: notices as the topic carries them, and servers that answer as they are told.
+//! For tests: notices as the topic carries them.
 
 use std::time::Duration;
 
@@ -7,9 +7,6 @@ use syncwatch::finding::Severity;
 use syncwatch::http::retry::Backoff;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{Body, Contact, SCHEMA};
-
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use crate::post::Patience;
 
@@ -21,22 +18,6 @@ pub(crate) fn impatient() -> Patience {
         notice: Duration::from_secs(60),
         batch: Duration::from_secs(60),
     }
-}
-
-/// A server that gives these answers in turn; the last one stays.
-pub(crate) async fn answering(answers: Vec<ResponseTemplate>) -> MockServer {
-    let server = MockServer::start().await;
-    let last = answers.len() - 1;
-    for (index, answer) in answers.into_iter().enumerate() {
-        let mock = Mock::given(any()).respond_with(answer);
-        let mock = if index < last { mock.up_to_n_times(1) } else { mock };
-        mock.mount(&server).await;
-    }
-    server
-}
-
-pub(crate) fn status(status: u16, body: &str) -> ResponseTemplate {
-    ResponseTemplate::new(status).set_body_string(body)
 }
 
 /// Every kind.

@@ -6,8 +6,9 @@ use serde_json::json;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Channels;
+use syncwatch_testing::text;
 
-use crate::samples::{notice, status};
+use crate::samples::notice;
 use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 
 #[tokio::test]
@@ -50,7 +51,7 @@ async fn a_notice_below_the_limit_of_a_channel_goes_to_the_other() {
 #[tokio::test]
 async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_retry_tells_it_only() {
     let world = World::start(both()).await;
-    world.pagerduty.script(vec![status(503, ""), status(503, ""), status(503, "")]).await;
+    world.pagerduty.script(vec![text(503, ""), text(503, ""), text(503, "")]).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
     assert_eq!(world.chat.requests().await.len(), 1);
@@ -62,7 +63,7 @@ async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_re
 #[tokio::test]
 async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
     let world = World::start(both()).await;
-    world.pagerduty.script(vec![status(503, ""), status(503, ""), status(503, "")]).await;
+    world.pagerduty.script(vec![text(503, ""), text(503, ""), text(503, "")]).await;
     let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
     let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
@@ -76,7 +77,7 @@ async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
 #[tokio::test]
 async fn a_notice_that_pagerduty_refuses_fails_alone() {
     let world = World::start(both()).await;
-    world.pagerduty.script(vec![status(400, r#"{"message":"Event object is invalid"}"#)]).await;
+    world.pagerduty.script(vec![text(400, r#"{"message":"Event object is invalid"}"#)]).await;
     let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
     let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
@@ -88,7 +89,7 @@ async fn a_notice_that_pagerduty_refuses_fails_alone() {
 async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
     let world = World::start(both()).await;
     world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
-    world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string());
+    world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string()).await;
     // Within the time for which a secret is cached, and after it.
     for (sequence, minutes) in [(2, 1), (3, 20)] {
         let worsened = notice(NoticeKind::Worsened, Severity::Critical, sequence);
@@ -100,7 +101,7 @@ async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
     other.dedup_key = "properties/run-failed/b".to_owned();
     world.relay_at(&[notice(NoticeKind::Resolved, Severity::Critical, 4), other], later).await;
     let keys: Vec<_> =
-        world.pagerduty.requests().await.iter().map(|event| event["routing_key"].clone()).collect();
+        world.pagerduty.bodies().await.iter().map(|event| event["routing_key"].clone()).collect();
     assert_eq!(keys, [OLD_KEY, OLD_KEY, OLD_KEY, OLD_KEY, NEW_KEY]);
     assert_eq!(
         world.pagerduty.open_alerts().await,
@@ -112,12 +113,12 @@ async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
 async fn a_resolve_whose_key_is_gone_waits_for_it_to_be_put_back() {
     let world = World::start(both()).await;
     world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
-    world.put_secret("pagerduty", NEW_KEY);
+    world.put_secret("pagerduty", NEW_KEY).await;
     let later = now() + jiff::SignedDuration::from_mins(20);
     let resolved = [notice(NoticeKind::Resolved, Severity::Critical, 2)];
     assert_eq!(failures(&world.relay_at(&resolved, later).await), ["message-0"]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
-    world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string());
+    world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string()).await;
     // Its cache is not trusted about a key that it lacks.
     assert_eq!(failures(&world.relay_at(&resolved, later).await), [""; 0]);
     assert_eq!(world.pagerduty.open_alerts().await, []);
@@ -184,24 +185,24 @@ async fn only_the_secret_of_a_declared_channel_is_read() {
 #[tokio::test]
 async fn a_secret_that_cannot_be_used_fails_its_channel_only() {
     let world = World::start(both()).await;
-    world.put_secret("pagerduty", "too-short");
+    world.put_secret("pagerduty", "too-short").await;
     assert_eq!(
         failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await),
         ["message-0"]
     );
     assert_eq!(world.chat.requests().await.len(), 1);
-    world.put_secret("pagerduty", NEW_KEY);
+    world.put_secret("pagerduty", NEW_KEY).await;
     assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
 }
 
 #[tokio::test]
 async fn a_revoked_webhook_is_read_anew_at_the_next_try() {
     let world = World::start(both()).await;
-    world.chat.script(vec![status(404, "no_service")]).await;
+    world.chat.script(vec![text(404, "no_service")]).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
-    world.put_secret("chat", &format!("{}{CHAT_PATH}/new", world.chat.uri()));
+    world.put_secret("chat", &format!("{}{CHAT_PATH}/new", world.chat.uri())).await;
     assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
-    assert_eq!(world.chat.paths().await, [CHAT_PATH.to_owned(), format!("{CHAT_PATH}/new")]);
+    assert_eq!(world.chat.lines().await, [format!("POST {CHAT_PATH}"), format!("POST {CHAT_PATH}/new")]);
     assert_eq!(world.pagerduty.actions().await, ["trigger"]);
 }

@@ -1,8 +1,9 @@
 //! The commands on the wire: what Census and AWS are asked, in which order, and what is said of it.
 
 use serde_json::{Value, json};
-use wiremock::matchers::{any, body_partial_json, header, method, path};
-use wiremock::{Mock, MockBuilder, MockServer, Request, ResponseTemplate};
+use syncwatch_testing::{Asked, Receiver, SECRET_READ, condition_failed, of_aws, ok, page, refused, text};
+use wiremock::Mock;
+use wiremock::matchers::{body_partial_json, method, path};
 
 use super::*;
 
@@ -15,18 +16,22 @@ fn now() -> Timestamp {
     "2026-11-24T10:00:30Z".parse().unwrap()
 }
 
-/// Census and AWS, on one server: what is mounted later counts before what was mounted earlier.
-struct World {
-    server: MockServer,
-    mounted: std::cell::Cell<u8>,
+/// Census and AWS on one server.
+struct World(Receiver);
+
+impl std::ops::Deref for World {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.0
+    }
 }
 
 impl World {
     /// A Census with these webhooks; our secret is filled, and all that may be asked is granted.
     async fn with(webhooks: Value) -> Self {
-        let world = Self { server: MockServer::start().await, mounted: std::cell::Cell::new(200) };
-        let token = json!({ "Name": "t", "SecretString": TOKEN });
-        world.secret("syncwatch/census-token", 200, token).await;
+        let world = Self(Receiver::start().await);
+        world.secret("syncwatch/census-token", TOKEN).await;
         world.holds(&json!({ "current": OLD_SECRET, "previous": "older" }).to_string()).await;
         world.aws("secretsmanager.PutSecretValue", 200, json!({ "Name": "s", "VersionId": "v" })).await;
         world.aws("DynamoDB_20120810.UpdateItem", 200, json!({})).await;
@@ -34,48 +39,25 @@ impl World {
         let created = json!({ "status": "created", "data": {
             "id": 12, "name": "Syncwatch", "endpoint": URL, "events": [], "secret": NEW_SECRET,
         } });
-        world.census("POST", "/api/v1/webhooks", 201, created).await;
+        world.api("POST", "/api/v1/webhooks", 201, created).await;
         for id in [7, 8, 12] {
-            world
-                .census("DELETE", &format!("/api/v1/webhooks/{id}"), 200, json!({ "status": "deleted" }))
-                .await;
+            world.api("DELETE", &format!("/api/v1/webhooks/{id}"), 200, json!({ "status": "deleted" })).await;
         }
         world
     }
 
-    async fn mount(&self, mock: MockBuilder, status: u16, body: Value) {
-        let priority = self.mounted.get() - 1;
-        self.mounted.set(priority);
-        let response = ResponseTemplate::new(status).set_body_json(body);
-        mock.respond_with(response).with_priority(priority).mount(&self.server).await;
-    }
-
-    async fn aws(&self, target: &str, status: u16, body: Value) {
-        self.mount(Mock::given(header("x-amz-target", target)), status, body).await;
-    }
-
-    async fn secret(&self, name: &str, status: u16, body: Value) {
-        let asked = Mock::given(header("x-amz-target", "secretsmanager.GetSecretValue"));
-        self.mount(asked.and(body_partial_json(json!({ "SecretId": name }))), status, body).await;
-    }
-
     async fn holds(&self, text: &str) {
-        self.secret("syncwatch/census-webhook", 200, json!({ "Name": "s", "SecretString": text })).await;
+        self.secret("syncwatch/census-webhook", text).await;
     }
 
     async fn holds_nothing(&self) {
         let message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT";
         let body = json!({ "__type": "ResourceNotFoundException", "message": message });
-        self.secret("syncwatch/census-webhook", 400, body).await;
-    }
-
-    async fn census(&self, verb: &str, at: &str, status: u16, body: Value) {
-        self.mount(Mock::given(method(verb)).and(path(at)), status, body).await;
+        self.secret_answer("syncwatch/census-webhook", 400, body).await;
     }
 
     async fn lists(&self, webhooks: Value) {
-        let body = json!({ "status": "success", "data": webhooks, "pagination": { "next_page": null } });
-        self.census("GET", "/api/v1/webhooks", 200, body).await;
+        self.api("GET", "/api/v1/webhooks", 200, page(&webhooks)).await;
     }
 
     fn operator(&self) -> Operator {
@@ -84,10 +66,10 @@ impl World {
             ("SYNCWATCH_WEBHOOK_SECRET", "syncwatch/census-webhook"),
             ("SYNCWATCH_INCIDENTS_TABLE", "syncwatch-incidents"),
             ("SYNCWATCH_TOPIC_ARN", "arn:aws:sns:us-east-1:1:notices"),
-            ("SYNCWATCH_CENSUS_BASE_URL", &self.server.uri()),
+            ("SYNCWATCH_CENSUS_BASE_URL", &self.uri()),
         ];
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
-        let sdk = Sdk::for_endpoint(&self.server.uri()).unwrap();
+        let sdk = Sdk::for_endpoint(&self.uri()).unwrap();
         Operator::with(Env::from_map(settings), pipeline, sdk, now())
     }
 
@@ -119,20 +101,11 @@ impl World {
 
     /// What was asked, but for reading our secrets.
     async fn asked(&self) -> Vec<String> {
-        let name = |request: &Request| match request.headers.get("x-amz-target") {
-            Some(target) => target.to_str().unwrap().rsplit('.').next().unwrap().to_owned(),
-            None => format!("{} {}", request.method, request.url.path()),
+        let name = |request: &Asked| match request.operation() {
+            "" => format!("{} {}", request.method, request.url.path()),
+            operation => operation.to_owned(),
         };
-        let requests = self.server.received_requests().await.unwrap();
-        requests.iter().map(name).filter(|name| name != "GetSecretValue").collect()
-    }
-
-    async fn sent(&self, target: &str) -> Vec<Value> {
-        let requests = self.server.received_requests().await.unwrap();
-        let of_target = |request: &&Request| {
-            request.headers.get("x-amz-target").is_some_and(|value| value.to_str().unwrap().ends_with(target))
-        };
-        requests.iter().filter(of_target).map(|request| request.body_json().unwrap()).collect()
+        self.requests().await.iter().map(name).filter(|name| name != "GetSecretValue").collect()
     }
 }
 
@@ -198,16 +171,15 @@ async fn a_webhook_that_is_as_it_should_be_is_left_alone() {
 async fn a_webhook_without_all_events_is_subscribed_to_those_that_it_lacks_and_keeps_its_others() {
     let world = World::with(json!([webhook(7, URL, &["sync.failed", "sync.new"])])).await;
     let updated = json!({ "status": "updated", "data": webhook(7, URL, &census::EVENTS) });
-    world.census("PATCH", "/api/v1/webhooks/7", 200, updated).await;
+    world.api("PATCH", "/api/v1/webhooks/7", 200, updated).await;
     assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
     assert_eq!(world.asked().await, [LIST, "PATCH /api/v1/webhooks/7"]);
-    let requests = world.server.received_requests().await.unwrap();
-    let sent: Value = requests.last().unwrap().body_json().unwrap();
+    let sent = world.bodies().await.pop().unwrap();
     assert_eq!(sent["events"].as_array().unwrap().len(), 8);
     assert_eq!(sent["events"][1], "sync.new");
 
     let unmoved = json!({ "status": "updated", "data": webhook(7, URL, &["sync.failed"]) });
-    world.census("PATCH", "/api/v1/webhooks/7", 200, unmoved).await;
+    world.api("PATCH", "/api/v1/webhooks/7", 200, unmoved).await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("sync.success") && error.contains("--rotate"), "{error}");
 }
@@ -216,7 +188,7 @@ async fn a_webhook_without_all_events_is_subscribed_to_those_that_it_lacks_and_k
 async fn a_secret_slot_that_is_not_there_is_told_before_anything_is_made() {
     let world = World::with(json!([])).await;
     let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
-    world.secret("syncwatch/census-webhook", 400, missing).await;
+    world.secret_answer("syncwatch/census-webhook", 400, missing).await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("syncwatch/census-webhook") && error.contains("terraform apply"), "{error}");
     assert_eq!(world.asked().await, [""; 0]);
@@ -238,9 +210,9 @@ async fn a_webhook_whose_secret_cannot_be_stored_is_deleted_again() {
 async fn what_can_neither_be_stored_nor_undone_is_told_with_the_command_that_undoes_it() {
     let world = World::with(json!([])).await;
     world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
-    world.census("DELETE", "/api/v1/webhooks/12", 403, json!({ "status": 403 })).await;
+    world.api("DELETE", "/api/v1/webhooks/12", 403, json!({ "status": 403 })).await;
     let error = world.register(&[]).await.0.unwrap_err();
-    let error = error.replace(&world.server.uri(), "https://census");
+    let error = error.replace(&world.uri(), "https://census");
     insta::assert_snapshot!(error, @r#"
     error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count), nor could the webhook be deleted again (delete webhook: the token may not do this; give it the rights, or use another one). Its deliveries are refused as long as it exists, because its secret is lost
     hint: fix that, then delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/12`
@@ -253,17 +225,11 @@ async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored(
     world.holds_nothing().await;
     // Read before anything is made, and once more just before.
     let nothing_yet = json!({ "__type": "ResourceNotFoundException", "message": "no staging label" });
-    let stored = json!({ "Name": "s", "SecretString": json!({ "current": NEW_SECRET }).to_string() });
-    let of_secret = || {
-        Mock::given(header("x-amz-target", "secretsmanager.GetSecretValue"))
-            .and(body_partial_json(json!({ "SecretId": "syncwatch/census-webhook" })))
-    };
-    let empty = of_secret().respond_with(ResponseTemplate::new(400).set_body_json(nothing_yet));
-    empty.up_to_n_times(2).with_priority(1).mount(&world.server).await;
-    let filled = of_secret().respond_with(ResponseTemplate::new(200).set_body_json(stored));
-    filled.with_priority(2).mount(&world.server).await;
-    let broken = json!({ "__type": "InternalServiceError", "message": "broken" });
-    world.aws("secretsmanager.PutSecretValue", 500, broken).await;
+    world.holds(&json!({ "current": NEW_SECRET }).to_string()).await;
+    let of_secret =
+        || of_aws(SECRET_READ).and(body_partial_json(json!({ "SecretId": "syncwatch/census-webhook" })));
+    world.answer_once(of_secret, vec![text(400, nothing_yet); 2]).await;
+    world.aws("secretsmanager.PutSecretValue", 500, refused("InternalServiceError")).await;
     assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
     assert!(!world.asked().await.contains(&"DELETE /api/v1/webhooks/12".to_owned()));
 }
@@ -271,19 +237,17 @@ async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored(
 #[tokio::test]
 async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
     let world = World::with(json!([])).await;
-    world.census("POST", "/api/v1/webhooks", 502, json!({})).await;
+    world.api("POST", "/api/v1/webhooks", 502, json!({})).await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("It was not created"), "{error}");
     assert_eq!(world.asked().await, [LIST, MAKE, LIST]);
 
     // It was made beside the one that was to be replaced.
     let world = World::with(json!([webhook(7, URL, &[])])).await;
-    let lists_one = json!({ "data": [webhook(7, URL, &[])], "pagination": { "next_page": null } });
-    let once = Mock::given(method("GET")).and(path("/api/v1/webhooks"));
-    let once = once.respond_with(ResponseTemplate::new(200).set_body_json(lists_one)).up_to_n_times(1);
     world.lists(json!([webhook(7, URL, &[]), webhook(13, URL, &[])])).await;
-    once.with_priority(1).mount(&world.server).await;
-    world.census("POST", "/api/v1/webhooks", 502, json!({})).await;
+    let lists = || Mock::given(method("GET")).and(path("/api/v1/webhooks"));
+    world.answer_once(lists, vec![ok(page(&json!([webhook(7, URL, &[])])))]).await;
+    world.api("POST", "/api/v1/webhooks", 502, json!({})).await;
     let error = world.register(&["--rotate"]).await.0.unwrap_err();
     assert!(error.contains("(13)") && error.contains("--rotate"), "{error}");
     assert!(world.asked().await.iter().all(|asked| !asked.starts_with("DELETE") && asked != STORE));
@@ -293,7 +257,7 @@ async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
 async fn a_webhook_that_census_refuses_to_make_changes_nothing() {
     let world = World::with(json!([])).await;
     let refused = json!({ "status": "error", "message": "endpoint is not reachable" });
-    world.census("POST", "/api/v1/webhooks", 400, refused).await;
+    world.api("POST", "/api/v1/webhooks", 400, refused).await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("endpoint is not reachable"), "{error}");
     assert_eq!(world.asked().await, [LIST, MAKE]);
@@ -320,9 +284,9 @@ async fn a_rotation_deletes_the_old_webhooks_only_once_the_new_secret_is_stored(
 #[tokio::test]
 async fn an_old_webhook_that_is_left_over_is_told_with_the_command_that_deletes_it() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
-    world.census("DELETE", "/api/v1/webhooks/7", 403, json!({ "status": 403 })).await;
+    world.api("DELETE", "/api/v1/webhooks/7", 403, json!({ "status": 403 })).await;
     let error = world.register(&["--rotate"]).await.0.unwrap_err();
-    let error = error.replace(&world.server.uri(), "https://census");
+    let error = error.replace(&world.uri(), "https://census");
     insta::assert_snapshot!(error, @r#"
     error: the new webhook 12 is created and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the token may not do this; give it the rights, or use another one). Until then every event comes twice, which is harmless as long as its secret is the previous one
     hint: delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/7`
@@ -344,10 +308,7 @@ async fn a_lost_secret_and_several_webhooks_wait_for_somebody_to_decide() {
 #[tokio::test]
 async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look_for() {
     let world = World::with(json!([])).await;
-    let answer =
-        "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
-    let publish = Mock::given(any()).respond_with(ResponseTemplate::new(200).set_body_string(answer));
-    publish.with_priority(1).mount(&world.server).await;
+    world.publishes().await;
     let (outcome, said) = world.run(&["alert-test", "--resolve-after", "0s"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
     for told in
@@ -355,7 +316,7 @@ async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look
     {
         assert!(said.contains(told), "{told} in {said}");
     }
-    let requests = world.server.received_requests().await.unwrap();
+    let requests = world.requests().await;
     let kinds: Vec<bool> = requests
         .iter()
         .map(|request| String::from_utf8_lossy(&request.body).contains("resolved_at%5C%22%3Anull"))
@@ -486,7 +447,7 @@ async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
     "#);
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
     assert_eq!(world.run(&["incidents"]).await.1, "No open incidents in properties.");
-    let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+    let denied = refused("AccessDeniedException");
     world.aws("DynamoDB_20120810.Query", 400, denied).await;
     let error = world.run(&["incidents"]).await.0.unwrap_err();
     assert!(error.contains("Your own credentials need dynamodb:Query"), "{error}");
@@ -498,11 +459,8 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     let key = "properties/run-failed/properties-create";
     let line = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
     world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored_incident(4) })).await;
-    let lost =
-        json!({ "__type": "ConditionalCheckFailedException", "message": "no", "Item": stored_incident(9) });
-    let once = Mock::given(header("x-amz-target", "DynamoDB_20120810.UpdateItem"));
-    let once = once.respond_with(ResponseTemplate::new(400).set_body_json(lost)).up_to_n_times(1);
-    once.with_priority(1).mount(&world.server).await;
+    let lost = text(400, condition_failed(Some(stored_incident(9))));
+    world.answer_once(|| of_aws("DynamoDB_20120810.UpdateItem"), vec![lost]).await;
     let (outcome, said) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
     insta::assert_snapshot!(said, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. PagerDuty does not know: acknowledge its alert there.");
@@ -534,14 +492,14 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
 #[tokio::test]
 async fn names_come_from_the_table_of_functions_and_the_environment_wins() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
-    let census = world.server.uri();
+    let census = world.uri();
     let bare = Operator { env: Env::from_map([("SYNCWATCH_CENSUS_BASE_URL", &census)]), ..world.operator() };
     let register = Command::parse(&["webhook-register", "--url", URL, "--check"]).unwrap();
     assert_eq!(bare.say(&register).await.unwrap().0, Outcome::Done);
     let other =
         [("SYNCWATCH_CENSUS_BASE_URL", census.as_str()), ("SYNCWATCH_WEBHOOK_SECRET", "other/secret")];
     let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
-    world.secret("other/secret", 400, missing).await;
+    world.secret_answer("other/secret", 400, missing).await;
     let other = Operator { env: Env::from_map(other), ..world.operator() };
     let error = other.say(&register).await.unwrap_err().to_string();
     assert!(error.contains("other/secret"), "{error}");
@@ -557,19 +515,15 @@ async fn topic_is_that_of_a_deployed_function_unless_the_environment_names_one()
         let asked = "/2015-03-31/functions/syncwatch-[a-z-]+/configuration";
         Mock::given(method("GET")).and(wiremock::matchers::path_regex(asked))
     };
-    world.mount(configuration(), 200, function(json!({}))).await;
+    world.answer(configuration(), ok(function(json!({})))).await;
     let error = bare.say(&test).await.unwrap_err();
     assert!(error.what.contains("has no SYNCWATCH_TOPIC_ARN") && error.hint.is_some(), "{error}");
 
     let arn = "arn:aws:sns:us-east-1:1:deployed";
-    world.mount(configuration(), 200, function(json!({ "SYNCWATCH_TOPIC_ARN": arn }))).await;
-    let answer =
-        "<PublishResponse><PublishResult><MessageId>m-1</MessageId></PublishResult></PublishResponse>";
-    let publish =
-        Mock::given(method("POST")).respond_with(ResponseTemplate::new(200).set_body_string(answer));
-    publish.with_priority(1).mount(&world.server).await;
+    world.answer(configuration(), ok(function(json!({ "SYNCWATCH_TOPIC_ARN": arn })))).await;
+    world.publishes().await;
     assert_eq!(bare.say(&test).await.unwrap().0, Outcome::Done);
-    let requests = world.server.received_requests().await.unwrap();
+    let requests = world.requests().await;
     let published = String::from_utf8_lossy(&requests.last().unwrap().body).into_owned();
     assert!(published.contains("deployed"), "{published}");
 }
@@ -588,8 +542,7 @@ const SYNCS: [u64; 2] = [3_394_022, 3_394_041];
 
 impl World {
     async fn ran(&self, sync: u64, runs: Value) {
-        let body = json!({ "status": "success", "data": runs, "pagination": { "next_page": null } });
-        self.census("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, body).await;
+        self.api("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, page(&runs)).await;
     }
 
     /// A pipeline in which one sync is paused, one incident open and two functions have finished a round.
@@ -598,7 +551,7 @@ impl World {
         for (sync, paused) in SYNCS.into_iter().zip([false, true]) {
             let data = json!({ "id": sync, "label": "Properties of the CRM", "paused": paused });
             let body = json!({ "status": "success", "data": data });
-            world.census("GET", &format!("/api/v1/syncs/{sync}"), 200, body).await;
+            world.api("GET", &format!("/api/v1/syncs/{sync}"), 200, body).await;
             let counts = [Some(1_250), Some(1_250), Some(0)];
             let runs = [run(1, "completed", "2026-11-24T09:30:00Z", Some("2026-11-24T09:32:05Z"), counts)];
             world.ran(sync, json!(runs)).await;
@@ -616,8 +569,8 @@ impl World {
     async fn stored(&self, incidents: Value, rounds: Value) {
         self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": incidents })).await;
         let of_rounds = json!({ "ExpressionAttributeValues": { ":pipeline": { "S": "properties/rounds" } } });
-        let asked = Mock::given(header("x-amz-target", "DynamoDB_20120810.Query"));
-        self.mount(asked.and(body_partial_json(of_rounds)), 200, json!({ "Items": rounds })).await;
+        let asked = of_aws("DynamoDB_20120810.Query").and(body_partial_json(of_rounds));
+        self.answer(asked, ok(json!({ "Items": rounds }))).await;
     }
 }
 
@@ -672,21 +625,21 @@ async fn status_shows_syncs_incidents_and_rounds_on_one_screen() {
 async fn status_without_census_or_aws_names_what_is_unknown_and_shows_the_rest() {
     let world = World::alive().await;
     for sync in SYNCS {
-        world.census("GET", &format!("/api/v1/syncs/{sync}"), 401, json!({ "status": "unauthorized" })).await;
+        world.api("GET", &format!("/api/v1/syncs/{sync}"), 401, json!({ "status": "unauthorized" })).await;
     }
     let (outcome, said) = world.run(&["status"]).await;
     assert_eq!(outcome, Ok(Outcome::ToDo));
     insta::assert_snapshot!("status_without_census", said);
 
     let world = World::alive().await;
-    let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+    let denied = refused("AccessDeniedException");
     world.aws("DynamoDB_20120810.Query", 400, denied.clone()).await;
     let (outcome, said) = world.run(&["status"]).await;
     assert_eq!(outcome, Ok(Outcome::ToDo));
     insta::assert_snapshot!("status_without_incidents", said);
 
     let world = World::alive().await;
-    world.secret("syncwatch/census-token", 400, denied).await;
+    world.secret_answer("syncwatch/census-token", 400, denied).await;
     let (_, said) = world.run(&["status"]).await;
     assert!(said.contains("Unknown: syncs: ") && said.contains("run-failed/properties-create"), "{said}");
     assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");

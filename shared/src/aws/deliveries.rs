@@ -84,7 +84,8 @@ mod tests {
 
     use super::*;
     use crate::aws::table;
-    use crate::aws::wire::{Wire, now};
+    use crate::aws::wire::{Wire, WireClients as _, now};
+    use syncwatch_testing::refused;
 
     const TABLE_NAME: &str = "syncwatch-deliveries";
     const A: &str = "census/1/sync.failed/-";
@@ -165,7 +166,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refusal_names_the_table_and_the_remedy() {
-        let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+        let denied = refused("AccessDeniedException");
         let wire = Wire::answering(400, denied).await;
         let texts = [
             store(&wire).handled([A], now()).await.unwrap_err().to_string(),

@@ -56,7 +56,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::wire::Wire;
+    use crate::aws::wire::{Wire, WireClients as _};
+    use syncwatch_testing::refused;
 
     const URL: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries";
 
@@ -88,7 +89,7 @@ mod tests {
         for answer in [json!({}), json!({ "Attributes": { "ApproximateNumberOfMessages": "7" } })] {
             assert_eq!(queue(&Wire::answering(200, answer).await).depth().await.unwrap(), None);
         }
-        let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
+        let denied = refused("AccessDeniedException");
         let error = queue(&Wire::answering(400, denied).await).depth().await.unwrap_err().to_string();
         assert!(error.contains("sqs:GetQueueAttributes"), "{error}");
     }
@@ -102,7 +103,7 @@ mod tests {
             "com.amazonaws.sqs#RequestThrottled",
             "com.amazonaws.sqs#InvalidMessageContents",
         ] {
-            let wire = Wire::answering(400, json!({ "__type": code, "message": "no" })).await;
+            let wire = Wire::answering(400, refused(code)).await;
             texts.push(queue(&wire).send("x").await.unwrap_err().to_string());
         }
         insta::assert_snapshot!(texts.join("\n"), @r"

@@ -187,7 +187,7 @@ fn trimmed(value: &SecretString) -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::wire::{Wire, now};
+    use crate::aws::wire::{Wire, WireClients as _, now};
 
     const NAME: &str = "syncwatch/census-token";
 

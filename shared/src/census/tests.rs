@@ -13,19 +13,16 @@ mod secrets;
 mod waiting;
 mod webhooks;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use jiff::Timestamp;
 use secrecy::SecretString;
-use serde_json::Value;
-use tokio::time::Instant;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use syncwatch_testing::{Receiver, ok, status};
+use wiremock::ResponseTemplate;
 
 use super::{Client, Settings};
-use crate::http::retry::Watch;
+use crate::http::skipping::Skipping;
 use crate::pipeline::ApiVersion;
 
 const TOKEN: &str = "secret-token:arandomstring";
@@ -43,38 +40,6 @@ macro_rules! fixture {
     };
 }
 use fixture;
-
-/// A watch on which sleep takes no time: it is noted, and the hands are moved on.
-#[derive(Debug, Default)]
-struct Skipping {
-    naps: Mutex<Vec<Duration>>,
-    skipped: Mutex<Duration>,
-}
-
-impl Skipping {
-    fn naps(&self) -> Vec<Duration> {
-        self.naps.lock().unwrap().clone()
-    }
-
-    fn pass(&self, time: Duration) {
-        *self.skipped.lock().unwrap() += time;
-    }
-}
-
-impl Watch for Skipping {
-    fn now(&self) -> Instant {
-        // Time that really passes does not count, so that waits come out exactly.
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        *START.get_or_init(Instant::now) + *self.skipped.lock().unwrap()
-    }
-
-    fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()> {
-        let nap = then.saturating_duration_since(self.now());
-        self.naps.lock().unwrap().push(nap);
-        self.pass(nap);
-        Box::pin(tokio::task::yield_now())
-    }
-}
 
 fn settings(base_url: String, version: ApiVersion) -> Settings {
     Settings {
@@ -97,19 +62,9 @@ fn client_with(settings: &Settings) -> (Client, Arc<Skipping>) {
     (Client::with_watch(http, settings, now(), watch.clone()).unwrap(), watch)
 }
 
-/// Gives its answers in turn, the last one for ever.
-struct InTurn(Mutex<Vec<ResponseTemplate>>);
-
-impl Respond for InTurn {
-    fn respond(&self, _: &Request) -> ResponseTemplate {
-        let mut answers = self.0.lock().unwrap();
-        if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
-    }
-}
-
 /// A Census that gives these answers, and a client of it.
 struct World {
-    server: MockServer,
+    server: Receiver,
     client: Client,
     watch: Arc<Skipping>,
 }
@@ -120,30 +75,8 @@ impl World {
     }
 
     async fn of(version: ApiVersion, answers: Vec<ResponseTemplate>) -> Self {
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(InTurn(Mutex::new(answers))).mount(&server).await;
+        let server = Receiver::in_turn(answers).await;
         let (client, watch) = client_with(&settings(server.uri(), version));
         Self { server, client, watch }
     }
-
-    async fn requests(&self) -> Vec<Request> {
-        self.server.received_requests().await.unwrap()
-    }
-
-    /// Method, path and query of each request.
-    async fn lines(&self) -> Vec<String> {
-        let line = |request: &Request| {
-            let query = request.url.query().map(|query| format!("?{query}")).unwrap_or_default();
-            format!("{} {}{query}", request.method, request.url.path())
-        };
-        self.requests().await.iter().map(line).collect()
-    }
-}
-
-fn ok(body: Value) -> ResponseTemplate {
-    ResponseTemplate::new(200).set_body_json(body)
-}
-
-fn status(code: u16) -> ResponseTemplate {
-    ResponseTemplate::new(code)
 }

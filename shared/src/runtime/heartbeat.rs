@@ -52,8 +52,7 @@ pub async fn beat(
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use wiremock::matchers::{any, method, path};
-    use wiremock::{Mock, MockServer, ResponseTemplate};
+    use syncwatch_testing::Receiver;
 
     use super::*;
     use crate::aws::Sdk;
@@ -66,25 +65,21 @@ mod tests {
     }
 
     async fn beat_with(address: &str) -> Result<(), Error> {
-        let aws = MockServer::start().await;
-        let secret = ResponseTemplate::new(200).set_body_json(json!({ "SecretString": address }));
-        Mock::given(any()).respond_with(secret).mount(&aws).await;
+        let aws = Receiver::answering(200, json!({ "SecretString": address })).await;
         let secrets = SecretStore::new(Sdk::for_endpoint(&aws.uri()).unwrap().secrets());
         beat(&http::client().unwrap(), &secrets, NAME, now()).await
     }
 
     #[tokio::test]
     async fn the_watch_is_told_by_one_get() {
-        let watch = MockServer::start().await;
-        let taken = Mock::given(method("GET")).and(path("/ping/0f-key"));
-        taken.respond_with(ResponseTemplate::new(200)).expect(1).mount(&watch).await;
+        let watch = Receiver::answering(200, "").await;
         beat_with(&format!("{}/ping/0f-key\n", watch.uri())).await.unwrap();
+        assert_eq!(watch.lines().await, ["GET /ping/0f-key"]);
     }
 
     #[tokio::test]
     async fn whatever_goes_wrong_names_the_secret_and_shows_no_part_of_the_address() {
-        let watch = MockServer::start().await;
-        Mock::given(any()).respond_with(ResponseTemplate::new(404)).mount(&watch).await;
+        let watch = Receiver::answering(404, "").await;
         let mut told = Vec::new();
         for address in [
             format!("{}/ping/0f-key", watch.uri()),

@@ -1,9 +1,8 @@
 use serde_json::{Value, json};
 use syncwatch::aws::Clients;
-use wiremock::MockServer;
+use syncwatch_testing::{Asked, Receiver, condition_failed};
 
 use super::*;
-use crate::samples::{answering, status};
 
 const KEY: &str = "properties/run-failed/a";
 
@@ -34,20 +33,8 @@ fn stored() -> Value {
     })
 }
 
-fn refused(item: Option<Value>) -> Value {
-    let mut body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "message": "The conditional request failed",
-    });
-    if let Some(item) = item {
-        body["Item"] = item;
-    }
-    body
-}
-
-async fn ledger(answers: &[(u16, Value)]) -> (MockServer, Ledger) {
-    let answers = answers.iter().map(|(code, body)| status(*code, &body.to_string())).collect();
-    let server = answering(answers).await;
+async fn ledger(answers: &[(u16, Value)]) -> (Receiver, Ledger) {
+    let server = Receiver::answering_in_turn(answers).await;
     let ledger = Ledger::new(Clients::for_endpoint(&server.uri()).unwrap().dynamodb, "syncwatch-relay");
     (server, ledger)
 }
@@ -57,10 +44,9 @@ fn lease() -> Lease {
 }
 
 /// What was asked, in turn, with its target.
-async fn asked(server: &MockServer) -> Vec<(String, Value)> {
-    let requests = server.received_requests().await.unwrap();
-    let target = |request: &wiremock::Request| request.headers["x-amz-target"].to_str().unwrap().to_owned();
-    requests.iter().map(|request| (target(request), request.body_json().unwrap())).collect()
+async fn asked(server: &Receiver) -> Vec<(String, Value)> {
+    let requests = server.requests().await;
+    requests.iter().map(|request: &Asked| (request.target().to_owned(), request.json())).collect()
 }
 
 /// `DynamoDB` refuses placeholders that are declared and not used, and the other way round.
@@ -118,7 +104,7 @@ async fn a_claim_takes_what_nobody_holds_and_learns_what_was_told() {
 async fn a_claim_that_somebody_holds_is_told_so() {
     let mut theirs = stored();
     theirs["leased_by"] = json!({"S": "theirs"});
-    let (_server, ledger) = ledger(&[(400, refused(Some(theirs)))]).await;
+    let (_server, ledger) = ledger(&[(400, condition_failed(Some(theirs)))]).await;
     assert!(matches!(ledger.claim(Channel::PagerDuty, KEY, now()).await.unwrap(), Claim::Held));
 }
 
@@ -155,18 +141,18 @@ async fn what_is_open_is_kept_longer_than_what_is_closed() {
 
 #[tokio::test]
 async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already() {
-    let (_server, there) = ledger(&[(400, refused(Some(stored())))]).await;
+    let (_server, there) = ledger(&[(400, condition_failed(Some(stored())))]).await;
     there.record(lease(), &told(), now()).await.unwrap();
     let other = Told { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
-    let (_server, lost) = ledger(&[(400, refused(Some(stored())))]).await;
+    let (_server, lost) = ledger(&[(400, condition_failed(Some(stored())))]).await;
     insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: item pagerduty/properties/run-failed/a was taken over before it was recorded; the notice may go out once more");
-    let (_server, gone) = ledger(&[(400, refused(None))]).await;
+    let (_server, gone) = ledger(&[(400, condition_failed(None))]).await;
     assert!(matches!(gone.record(lease(), &other, now()).await, Err(LedgerError::LeaseLost { .. })));
 }
 
 #[tokio::test]
 async fn giving_back_what_is_somebody_elses_changes_nothing() {
-    for (code, answer) in [(200, json!({})), (400, refused(Some(stored())))] {
+    for (code, answer) in [(200, json!({})), (400, condition_failed(Some(stored())))] {
         let (server, ledger) = ledger(&[(code, answer)]).await;
         ledger.release(lease()).await.unwrap();
         let (_, body) = asked(&server).await.remove(0);

@@ -1,6 +1,7 @@
 //! AWS, PagerDuty and a chat, as far as the function uses them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
@@ -10,11 +11,12 @@ use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::{Channels, Pipeline};
 use syncwatch::runtime::{Site, env};
+use syncwatch_testing::{Asked, Receiver, condition_failed, text};
 use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::App;
-use crate::samples::{impatient, status};
+use crate::samples::impatient;
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";
@@ -36,18 +38,18 @@ pub(super) fn failures(answer: &Value) -> Vec<&str> {
 
 pub(super) struct World {
     app: App,
-    aws: MockServer,
-    account: Account,
-    pub(super) pagerduty: Receiver,
-    pub(super) chat: Receiver,
+    aws: Receiver,
+    items: Items,
+    pub(super) pagerduty: Vendor,
+    pub(super) chat: Vendor,
 }
 
 impl World {
     pub(super) async fn start(channels: Channels) -> Self {
-        let (aws, account) = (MockServer::start().await, Account::default());
-        Mock::given(any()).respond_with(account.clone()).mount(&aws).await;
-        let pagerduty = Receiver::answering(status(202, r#"{"status":"success"}"#)).await;
-        let chat = Receiver::answering(status(200, "ok")).await;
+        let (aws, items) = (Receiver::start().await, Items::default());
+        aws.answer(Mock::given(any()), items.clone()).await;
+        let pagerduty = Vendor::answering(text(202, r#"{"status":"success"}"#)).await;
+        let chat = Vendor::answering(text(200, "ok")).await;
         let settings = [
             (env::RELAY_TABLE, "syncwatch-relay".to_owned()),
             (env::PAGERDUTY_SECRET, "pagerduty".to_owned()),
@@ -59,9 +61,9 @@ impl World {
         pipeline.channels = channels;
         let site = Site::with(settings, pipeline, Sdk::for_endpoint(&aws.uri()).unwrap());
         let app = App::new(site, impatient()).unwrap();
-        let world = Self { app, aws, account, pagerduty, chat };
-        world.put_secret("pagerduty", OLD_KEY);
-        world.put_secret("chat", &format!("{}{CHAT_PATH}\n", world.chat.uri()));
+        let world = Self { app, aws, items, pagerduty, chat };
+        world.put_secret("pagerduty", OLD_KEY).await;
+        world.put_secret("chat", &format!("{}{CHAT_PATH}\n", world.chat.uri())).await;
         world
     }
 
@@ -84,47 +86,33 @@ impl World {
         self.run(json!({ "Records": records }), now).await.unwrap()
     }
 
-    pub(super) fn put_secret(&self, name: &str, value: &str) {
-        self.account.secrets.lock().unwrap().insert(name.to_owned(), value.to_owned());
+    pub(super) async fn put_secret(&self, name: &str, value: &str) {
+        self.aws.secret(name, value).await;
     }
 
     pub(super) fn put_item(&self, id: &str, item: &Value) {
-        self.account.items.lock().unwrap().insert(id.to_owned(), item.as_object().unwrap().clone());
+        self.items.0.lock().unwrap().insert(id.to_owned(), item.as_object().unwrap().clone());
     }
 
     /// What AWS was asked, with the name of the secret where it was one.
     pub(super) async fn aws_calls(&self) -> Vec<String> {
-        let requests = self.aws.received_requests().await.unwrap();
-        let call = |request: &Request| {
-            let body: Value = request.body_json().unwrap();
-            format!("{} {}", target(request), body["SecretId"].as_str().unwrap_or_default())
+        let call = |request: &Asked| {
+            format!("{} {}", request.target(), request.json()["SecretId"].as_str().unwrap_or_default())
         };
-        requests.iter().map(|request| call(request).trim().to_owned()).collect()
+        self.aws.requests().await.iter().map(|request| call(request).trim().to_owned()).collect()
     }
 }
 
-fn target(request: &Request) -> String {
-    request.headers["x-amz-target"].to_str().unwrap().to_owned()
-}
-
-/// A table and the secrets of an account.
+/// The items of the function's table.
 #[derive(Clone, Default)]
-struct Account {
-    items: Arc<Mutex<BTreeMap<String, Map<String, Value>>>>,
-    secrets: Arc<Mutex<BTreeMap<String, String>>>,
-}
+struct Items(Arc<Mutex<BTreeMap<String, Map<String, Value>>>>);
 
-impl Respond for Account {
+impl Respond for Items {
     fn respond(&self, request: &Request) -> ResponseTemplate {
         let body: Value = request.body_json().unwrap();
-        let (code, answer) = match target(request).as_str() {
-            "secretsmanager.GetSecretValue" => {
-                let name = body["SecretId"].as_str().unwrap();
-                let secrets = self.secrets.lock().unwrap();
-                (200, json!({ "Name": name, "SecretString": secrets[name] }))
-            }
+        let (code, answer) = match request.headers["x-amz-target"].to_str().unwrap() {
             "DynamoDB_20120810.GetItem" => {
-                match self.items.lock().unwrap().get(body["Key"]["id"]["S"].as_str().unwrap()) {
+                match self.0.lock().unwrap().get(body["Key"]["id"]["S"].as_str().unwrap()) {
                     Some(item) => (200, json!({ "Item": item })),
                     None => (200, json!({})),
                 }
@@ -132,17 +120,17 @@ impl Respond for Account {
             "DynamoDB_20120810.UpdateItem" => self.update(&body),
             other => panic!("{other} is not allowed to the function"),
         };
-        status(code, &answer.to_string())
+        text(code, answer)
     }
 }
 
-impl Account {
+impl Items {
     fn update(&self, body: &Value) -> (u16, Value) {
         let id = body["Key"]["id"]["S"].as_str().unwrap();
         let name =
             |placeholder: &str| body["ExpressionAttributeNames"][placeholder].as_str().unwrap().to_owned();
         let value = |placeholder: &str| body["ExpressionAttributeValues"][placeholder].clone();
-        let mut items = self.items.lock().unwrap();
+        let mut items = self.0.lock().unwrap();
         let old = items.get(id).cloned();
         let mut item = old.clone().unwrap_or_default();
         let millisecond = |value: &Value| value["N"].as_str().unwrap().parse::<i64>().unwrap();
@@ -154,8 +142,7 @@ impl Account {
             other => panic!("the table knows no condition {other}"),
         };
         if !holds {
-            let error = "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException";
-            return (400, json!({ "__type": error, "message": "no", "Item": old }));
+            return (400, condition_failed(old.map(Value::Object)));
         }
         item.insert("id".to_owned(), json!({ "S": id }));
         let expression = format!(" {}", body["UpdateExpression"].as_str().unwrap());
@@ -180,66 +167,46 @@ impl Account {
 }
 
 /// A vendor that takes everything, once its script is at its end.
-pub(super) struct Receiver {
-    server: MockServer,
-    script: Script,
-}
-
-#[derive(Clone)]
-struct Script {
-    answers: Arc<Mutex<VecDeque<ResponseTemplate>>>,
+pub(super) struct Vendor {
+    server: Receiver,
     taken: Arc<Mutex<Vec<Value>>>,
-    usual: ResponseTemplate,
 }
 
-impl Respond for Script {
-    fn respond(&self, request: &Request) -> ResponseTemplate {
-        if let Some(answer) = self.answers.lock().unwrap().pop_front() {
-            return answer;
-        }
-        self.taken.lock().unwrap().push(request.body_json().unwrap());
-        self.usual.clone()
+impl Deref for Vendor {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.server
     }
 }
 
-impl Receiver {
+impl Vendor {
     async fn answering(usual: ResponseTemplate) -> Self {
-        let script = Script { answers: Arc::default(), taken: Arc::default(), usual };
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(script.clone()).mount(&server).await;
-        Self { server, script }
-    }
-
-    pub(super) fn uri(&self) -> String {
-        self.server.uri()
+        let (server, taken) = (Receiver::start().await, Arc::<Mutex<Vec<Value>>>::default());
+        let record = Arc::clone(&taken);
+        let take = move |request: &Request| {
+            record.lock().unwrap().push(request.body_json().unwrap());
+            usual.clone()
+        };
+        server.answer(Mock::given(any()), take).await;
+        Self { server, taken }
     }
 
     /// Gives these answers first.
     pub(super) async fn script(&self, answers: Vec<ResponseTemplate>) {
-        self.script.answers.lock().unwrap().extend(answers);
-    }
-
-    /// Everything that arrived, refused or not.
-    pub(super) async fn requests(&self) -> Vec<Value> {
-        let requests = self.server.received_requests().await.unwrap();
-        requests.iter().map(|request| request.body_json().unwrap()).collect()
-    }
-
-    pub(super) async fn paths(&self) -> Vec<String> {
-        let requests = self.server.received_requests().await.unwrap();
-        requests.iter().map(|request| request.url.path().to_owned()).collect()
+        self.answer_once(|| Mock::given(any()), answers).await;
     }
 
     /// What was taken does, in turn.
     pub(super) async fn actions(&self) -> Vec<String> {
-        let taken = self.script.taken.lock().unwrap();
+        let taken = self.taken.lock().unwrap();
         taken.iter().map(|event| event["event_action"].as_str().unwrap().to_owned()).collect()
     }
 
     /// What is open, by routing key and dedup key.
     pub(super) async fn open_alerts(&self) -> Vec<(String, String)> {
         let mut open = BTreeSet::new();
-        for event in self.script.taken.lock().unwrap().iter() {
+        for event in self.taken.lock().unwrap().iter() {
             let text = |name: &str| event[name].as_str().unwrap().to_owned();
             let alert = (text("routing_key"), text("dedup_key"));
             match event["event_action"].as_str().unwrap() {

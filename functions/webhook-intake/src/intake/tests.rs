@@ -4,15 +4,14 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use sha2::Sha256;
-use wiremock::matchers::header;
-use wiremock::{Mock, MockServer, ResponseTemplate};
-
 use syncwatch::aws::Sdk;
+use syncwatch_testing::{Receiver, refused};
 
 use super::*;
 
 const BODY: &str = r#"{"workspace_id":3167,"sync_id":3394022,"sync_run_id":94,"event":"sync.failed"}"#;
 const QUEUE: &str = "http://queue/1/deliveries";
+const SECRET: &str = "syncwatch/census-webhook";
 
 fn now() -> Timestamp {
     "2026-11-24T10:00:00Z".parse().unwrap()
@@ -22,57 +21,40 @@ fn after(seconds: i64) -> Timestamp {
     now() + SignedDuration::from_secs(seconds)
 }
 
-/// AWS on the wire: a secret, and a queue.
-struct Aws(MockServer);
+/// AWS with a secret and a queue.
+struct Aws(Receiver);
 
 impl Aws {
     async fn with_secret(text: &str) -> Self {
-        let aws = Self(MockServer::start().await);
-        aws.secret(text).await;
-        aws.sqs(200, json!({ "MessageId": "m-1" })).await;
+        let aws = Self::start().await;
+        aws.secret(SECRET, text).await;
         aws
     }
 
-    async fn secret(&self, text: &str) {
-        self.secrets_manager(200, json!({ "Name": "s", "SecretString": text })).await;
-    }
-
-    async fn secrets_manager(&self, status: u16, body: Value) {
-        self.answer("secretsmanager.GetSecretValue", status, body).await;
-    }
-
-    async fn sqs(&self, status: u16, body: Value) {
-        self.answer("AmazonSQS.SendMessage", status, body).await;
-    }
-
-    /// The latest answer counts.
-    async fn answer(&self, target: &str, status: u16, body: Value) {
-        let before = self.0.received_requests().await.unwrap().len();
-        let priority = u8::try_from(200 - before.min(150)).unwrap();
-        let response = ResponseTemplate::new(status).set_body_json(body);
-        let mock = Mock::given(header("x-amz-target", target)).respond_with(response);
-        mock.with_priority(priority).mount(&self.0).await;
-    }
-
-    async fn asked(&self, target: &str) -> Vec<Value> {
-        let requests = self.0.received_requests().await.unwrap();
-        let of_target = |request: &&wiremock::Request| request.headers["x-amz-target"] == target;
-        requests.iter().filter(of_target).map(|request| request.body_json().unwrap()).collect()
-    }
-
-    async fn sent(&self) -> Vec<Value> {
-        self.asked("AmazonSQS.SendMessage").await
+    /// A queue, and no secret yet.
+    async fn start() -> Self {
+        let aws = Receiver::start().await;
+        aws.aws("AmazonSQS.SendMessage", 200, json!({ "MessageId": "m-1" })).await;
+        Self(aws)
     }
 
     async fn secret_reads(&self) -> usize {
-        self.asked("secretsmanager.GetSecretValue").await.len()
+        self.sent("GetSecretValue").await.len()
     }
 
     async fn intake(&self) -> Intake {
-        let settings = [(env::DELIVERIES_QUEUE, QUEUE), (env::WEBHOOK_SECRET, "syncwatch/census-webhook")];
+        let settings = [(env::DELIVERIES_QUEUE, QUEUE), (env::WEBHOOK_SECRET, SECRET)];
         let settings = settings.map(|(setting, value)| (setting.name.to_owned(), value.to_owned())).into();
         let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
-        Intake::new(Site::with(settings, pipeline, Sdk::for_endpoint(&self.0.uri()).unwrap())).await
+        Intake::new(Site::with(settings, pipeline, Sdk::for_endpoint(&self.uri()).unwrap())).await
+    }
+}
+
+impl std::ops::Deref for Aws {
+    type Target = Receiver;
+
+    fn deref(&self) -> &Receiver {
+        &self.0
     }
 }
 
@@ -106,7 +88,7 @@ async fn a_signed_delivery_is_queued_as_it_came_and_answered_at_once() {
             "body": r#"{"status":"accepted"}"#,
         })
     );
-    let sent = aws.sent().await;
+    let sent = aws.sent("SendMessage").await;
     assert_eq!((sent.len(), &sent[0]["QueueUrl"]), (1, &json!(QUEUE)));
     let message: Value = serde_json::from_str(sent[0]["MessageBody"].as_str().unwrap()).unwrap();
     assert_eq!(
@@ -120,7 +102,7 @@ async fn a_delivery_about_a_sync_that_nobody_declared_is_answered_well_and_not_q
     let aws = Aws::with_secret("s").await;
     let body = BODY.replace("3394022", "1");
     assert_eq!(status(&aws.intake().await, post(&body, "s"), now()).await, 202);
-    assert!(aws.sent().await.is_empty());
+    assert!(aws.sent("SendMessage").await.is_empty());
 }
 
 #[tokio::test]
@@ -139,7 +121,7 @@ async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
     }
     // One at the start, one for each minute.
     assert_eq!(aws.secret_reads().await, 3);
-    assert!(aws.sent().await.is_empty());
+    assert!(aws.sent("SendMessage").await.is_empty());
     let mut get = post(BODY, "s");
     get["requestContext"]["http"]["method"] = json!("GET");
     let answer = intake.run(get, now()).await.unwrap();
@@ -151,18 +133,18 @@ async fn a_rotated_secret_is_taken_up_with_the_first_delivery_that_it_signed() {
     let aws = Aws::with_secret("old").await;
     let intake = aws.intake().await;
     assert_eq!(status(&intake, post(BODY, "old"), now()).await, 202);
-    aws.secret(r#"{"current": "new", "previous": "old"}"#).await;
+    aws.secret(SECRET, r#"{"current": "new", "previous": "old"}"#).await;
     for secret in ["new", "old"] {
         assert_eq!(status(&intake, post(BODY, secret), after(1)).await, 202, "{secret}");
     }
-    assert_eq!((aws.sent().await.len(), aws.secret_reads().await), (3, 2));
+    assert_eq!((aws.sent("SendMessage").await.len(), aws.secret_reads().await), (3, 2));
 }
 
 #[tokio::test]
 async fn census_is_to_try_again_when_the_queue_does_not_take_a_delivery() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
-    aws.sqs(400, json!({ "__type": "AccessDeniedException", "message": "no" })).await;
+    aws.aws("AmazonSQS.SendMessage", 400, refused("AccessDeniedException")).await;
     let answer = intake.run(post(BODY, "s"), now()).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(503), &json!(r#"{"status":"try again"}"#)));
     // A stranger does not reach the queue, whatever its state.
@@ -183,21 +165,20 @@ async fn a_secret_that_cannot_be_used_is_refused_at_the_start_and_its_successor_
             assert_eq!(error.to_string(), empty);
         }
         assert_eq!(aws.secret_reads().await, 2, "asking again and again would help nobody");
-        aws.secret("s").await;
+        aws.secret(SECRET, "s").await;
         assert_eq!(status(&intake, post(BODY, "s"), after(5)).await, 202);
     }
 }
 
 #[tokio::test]
 async fn a_secret_of_another_shape_or_kind_is_told_with_its_name() {
-    let missing = json!({ "__type": "ResourceNotFoundException", "message": "no" });
     for (status, body, expected) in [
         (200, json!({ "Name": "s", "SecretString": r#"{"secret": "x"}"# }), "it looks like JSON"),
         (200, json!({ "Name": "s", "SecretBinary": "eA==" }), "it is binary"),
-        (400, missing, "it does not exist"),
+        (400, refused("ResourceNotFoundException"), "it does not exist"),
     ] {
-        let aws = Aws(MockServer::start().await);
-        aws.secrets_manager(status, body).await;
+        let aws = Aws::start().await;
+        aws.secret_answer(SECRET, status, body).await;
         let error = aws.intake().await.run(post(BODY, "s"), now()).await.unwrap_err().to_string();
         assert!(error.starts_with(&format!("secret syncwatch/census-webhook: {expected}")), "{error}");
     }
@@ -205,13 +186,11 @@ async fn a_secret_of_another_shape_or_kind_is_told_with_its_name() {
 
 #[tokio::test]
 async fn that_aws_does_not_answer_at_the_start_is_made_up_for_by_the_first_request() {
-    let aws = Aws(MockServer::start().await);
-    let throttled = json!({ "__type": "ThrottlingException", "message": "slow down" });
-    aws.secrets_manager(400, throttled).await;
-    aws.sqs(200, json!({ "MessageId": "m-1" })).await;
+    let aws = Aws::start().await;
+    aws.secret_answer(SECRET, 400, refused("ThrottlingException")).await;
     let intake = aws.intake().await;
     assert_eq!(status(&intake, post(BODY, "s"), now()).await, 503);
-    aws.secret("s").await;
+    aws.secret(SECRET, "s").await;
     assert_eq!(status(&intake, post(BODY, "s"), after(5)).await, 202);
 }
 
@@ -220,12 +199,12 @@ async fn an_old_secret_is_read_again_and_used_on_while_aws_does_not_answer() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     assert_eq!(status(&intake, post(BODY, "s"), now()).await, 202);
-    aws.secrets_manager(400, json!({ "__type": "ThrottlingException", "message": "slow down" })).await;
+    aws.secret_answer(SECRET, 400, refused("ThrottlingException")).await;
     let reads = aws.secret_reads().await;
     assert_eq!(status(&intake, post(BODY, "s"), after(900)).await, 202);
     assert!(aws.secret_reads().await > reads);
     // What was withdrawn is not used on.
-    aws.secret(" ").await;
+    aws.secret(SECRET, " ").await;
     assert!(intake.run(post(BODY, "s"), after(960)).await.is_err());
 }
 

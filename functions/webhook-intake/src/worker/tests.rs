@@ -2,11 +2,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use wiremock::matchers::any;
-use wiremock::{Mock, MockServer, Request, ResponseTemplate};
+use wiremock::{Mock, Request, ResponseTemplate};
 
 use serde_json::json;
 use syncwatch::aws::Sdk;
 use syncwatch::pipeline::Pipeline;
+use syncwatch_testing::{Receiver, ok, page, published, refused, status};
 
 use super::*;
 use crate::delivery::queue_message;
@@ -20,7 +21,7 @@ fn now() -> Timestamp {
 
 /// Census and AWS on the wire, told apart by path and header.
 struct World {
-    server: MockServer,
+    server: Receiver,
     state: Arc<Mutex<State>>,
 }
 
@@ -47,10 +48,10 @@ impl World {
         let mut state = State::default();
         state.lists.insert(CREATE, vec![json!([run(94, CREATE, "completed", "2026-11-24T09:55:00Z")])]);
         state.lists.insert(UPDATE, vec![json!([run(95, UPDATE, "completed", "2026-11-24T09:55:00Z")])]);
-        let world = Self { server: MockServer::start().await, state: Arc::new(Mutex::new(state)) };
+        let world = Self { server: Receiver::start().await, state: Arc::new(Mutex::new(state)) };
         let state = Arc::clone(&world.state);
         let answer = move |request: &Request| state.lock().unwrap().answer(request);
-        Mock::given(any()).respond_with(answer).mount(&world.server).await;
+        world.server.answer(Mock::given(any()), answer).await;
         world
     }
 
@@ -107,8 +108,8 @@ impl State {
         if let Some(path) = path.strip_prefix("/api/v1/") {
             self.asked.push(path.to_owned());
             return match self.census_down {
-                Some(status) => ResponseTemplate::new(status),
-                None if self.census_silent => ResponseTemplate::new(500).set_delay(Duration::from_secs(3600)),
+                Some(code) => status(code),
+                None if self.census_silent => status(500).set_delay(Duration::from_secs(3600)),
                 // Runs are judged by the clock of Census, which is not that of this machine.
                 None => self.census(path).insert_header("date", "Tue, 24 Nov 2026 10:00:00 GMT"),
             };
@@ -118,17 +119,13 @@ impl State {
         let operation = target.rsplit('.').next().unwrap();
         self.asked.push(operation.to_owned());
         if self.denied == Some(operation) {
-            let denied = json!({ "__type": "AccessDeniedException", "message": "no" });
-            return ResponseTemplate::new(400).set_body_json(denied);
+            return status(400).set_body_json(refused("AccessDeniedException"));
         }
         self.aws(operation, request)
     }
 
     fn census(&mut self, path: &str) -> ResponseTemplate {
-        let answer = |data: Value| {
-            let body = json!({ "status": "success", "data": data, "pagination": { "next_page": null } });
-            ResponseTemplate::new(200).set_body_json(body)
-        };
+        let answer = |data: Value| ok(page(&data));
         let parts: Vec<&str> = path.split('/').collect();
         match parts.as_slice() {
             ["syncs", id] => answer(json!({
@@ -148,7 +145,7 @@ impl State {
             }
             ["sync_runs", id] => match self.old.get(&id.parse().unwrap()) {
                 Some((sync, created_at)) => answer(run(id.parse().unwrap(), *sync, "completed", created_at)),
-                None => ResponseTemplate::new(404),
+                None => status(404),
             },
             other => panic!("{other:?}"),
         }
@@ -156,26 +153,23 @@ impl State {
 
     fn aws(&mut self, operation: &str, request: &Request) -> ResponseTemplate {
         let asked: Value = request.body_json().unwrap_or_default();
-        let ok = ResponseTemplate::new(200);
         match operation {
-            "GetSecretValue" => ok.set_body_json(json!({ "Name": "s", "SecretString": "token" })),
+            "GetSecretValue" => ok(json!({ "Name": "s", "SecretString": "token" })),
             "BatchGetItem" => {
                 let keys = asked["RequestItems"]["deliveries"]["Keys"].as_array().unwrap();
                 let known =
                     keys.iter().filter(|key| self.recorded.contains(key["id"]["S"].as_str().unwrap()));
                 let items: Vec<&Value> = known.collect();
-                ok.set_body_json(json!({ "Responses": { "deliveries": items } }))
+                ok(json!({ "Responses": { "deliveries": items } }))
             }
             "PutItem" => {
                 assert_eq!(asked["TableName"], "deliveries");
                 self.recorded.insert(asked["Item"]["id"]["S"].as_str().unwrap().to_owned());
-                ok.set_body_json(json!({}))
+                ok(json!({}))
             }
-            "Query" => ok.set_body_json(json!({ "Items": [] })),
-            "Publish" => ok.set_body_string(
-                "<PublishResponse><PublishResult><MessageId>m</MessageId></PublishResult></PublishResponse>",
-            ),
-            _ => ok.set_body_json(json!({})),
+            "Query" => ok(json!({ "Items": [] })),
+            "Publish" => published(),
+            _ => ok(json!({})),
         }
     }
 }

@@ -115,7 +115,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::aws::wire::{Asked, Wire, now};
+    use crate::aws::wire::{Asked, Wire, WireClients as _, now};
+    use syncwatch_testing::condition_failed;
 
     const SECOND: &str = "properties/run-failed/properties-update";
 
@@ -124,16 +125,12 @@ mod tests {
     }
 
     fn taken(since: &str) -> String {
-        json!({
-            "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-            "message": "The conditional request failed",
-            "Item": {
-                "pipeline": {"S": "properties/causes"},
-                "check_subject": {"S": "run-failed/auth"},
-                "leader": {"S": "properties/run-failed/properties-create"},
-                "claimed_at": {"S": since},
-            },
-        })
+        condition_failed(Some(json!({
+            "pipeline": {"S": "properties/causes"},
+            "check_subject": {"S": "run-failed/auth"},
+            "leader": {"S": "properties/run-failed/properties-create"},
+            "claimed_at": {"S": since},
+        })))
         .to_string()
     }
 

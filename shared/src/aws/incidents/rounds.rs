@@ -134,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::wire::{Wire, now};
+    use crate::aws::wire::{Wire, WireClients as _, now};
 
     fn store(wire: &Wire) -> IncidentStore {
         IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents")

@@ -2,9 +2,10 @@ use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Wire, now};
+use crate::aws::wire::{Wire, WireClients as _, now};
 use crate::finding::{Check, Evidence, Severity};
 use crate::incident::{Course, NoticeKind, Pending, State};
+use syncwatch_testing::condition_failed;
 
 const TABLE_NAME: &str = "syncwatch-incidents";
 
@@ -54,17 +55,6 @@ fn stored() -> Value {
         "pending_kind": {"S": "opened"},
         "pending_since": {"S": "2026-11-24T10:00:00Z"},
     })
-}
-
-fn lost(item: Option<Value>) -> Value {
-    let mut body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "message": "The conditional request failed",
-    });
-    if let Some(item) = item {
-        body["Item"] = item;
-    }
-    body
 }
 
 async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
@@ -174,14 +164,14 @@ async fn the_loser_learns_what_is_stored() {
         item["version"]["N"] = json!("2");
         item
     };
-    let (_wire, store) = store(400, lost(Some(theirs))).await;
+    let (_wire, store) = store(400, condition_failed(Some(theirs))).await;
     let outcome = store.write(&incident(), Expected::Absent).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(Some(Incident { version: 2, ..incident() })));
 }
 
 #[tokio::test]
 async fn the_loser_to_a_deletion_learns_that_nothing_is_stored() {
-    let (_wire, store) = store(400, lost(None)).await;
+    let (_wire, store) = store(400, condition_failed(None)).await;
     let outcome = store.write(&incident(), Expected::Version(1)).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
 }
@@ -190,7 +180,7 @@ async fn the_loser_to_a_deletion_learns_that_nothing_is_stored() {
 async fn a_retry_that_finds_its_own_write_has_written() {
     let mut ours = stored();
     ours["write_id"] = json!({"S": "ours"});
-    let lost = lost(Some(ours)).to_string();
+    let lost = condition_failed(Some(ours)).to_string();
     let wire = Wire::answering_in_turn(&[(500, "{}"), (400, &lost)]).await;
     let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
     let update = item::update(&incident(), Expected::Absent, "ours");
@@ -206,7 +196,7 @@ async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
         "message": "Transaction is ongoing for the item",
     });
-    let wire = Wire::answering_in_turn(&[(400, &busy.to_string()), (200, "{}")]).await;
+    let wire = Wire::answering_in_turn(&[(400, busy), (200, json!({}))]).await;
     let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
     assert_eq!(store.write(&incident(), Expected::Version(1)).await.unwrap(), WriteOutcome::Written);
     assert_eq!(wire.requests().await.len(), 2);
@@ -216,7 +206,7 @@ async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
 async fn the_same_incident_from_another_writer_is_not_our_write() {
     let mut theirs = stored();
     theirs["write_id"] = json!({"S": "theirs"});
-    let (wire, store) = store(400, lost(Some(theirs))).await;
+    let (wire, store) = store(400, condition_failed(Some(theirs))).await;
     for _ in 0..2 {
         let outcome = store.write(&incident(), Expected::Absent).await.unwrap();
         assert_eq!(outcome, WriteOutcome::Lost(Some(incident())));

@@ -2,7 +2,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Asked, Wire, now};
+use crate::aws::wire::{Asked, Wire, WireClients as _, now};
+use syncwatch_testing::condition_failed;
 
 static SPEC: Spec = Spec { setting: "SYNCWATCH_TABLE", key: &["id"], unreadable: "Delete the item" };
 
@@ -24,14 +25,7 @@ fn leased(by: &str) -> Value {
 }
 
 fn refused(item: Option<Value>) -> String {
-    let mut body = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
-        "message": "The conditional request failed",
-    });
-    if let Some(item) = item {
-        body["Item"] = item;
-    }
-    body.to_string()
+    condition_failed(item).to_string()
 }
 
 /// Takes the lease of an item against these answers.
@@ -91,7 +85,7 @@ async fn record_under_a_lease_gives_it_back_unless_it_was_taken_over() {
     let names = ["done_at", "leased_by", "leased_until", "why"].map(|name| (format!("#{name}"), json!(name)));
     assert_eq!(asked["ExpressionAttributeNames"], Value::Object(names.into_iter().collect()));
 
-    let wire = Wire::answering_text(400, &refused(Some(leased("theirs")))).await;
+    let wire = Wire::answering(400, refused(Some(leased("theirs")))).await;
     let outcome = table(&wire).record(&ours(), done).await.unwrap();
     assert!(matches!(outcome, Outcome::Lost(Some(_))), "{outcome:?}");
     assert_eq!(

@@ -23,7 +23,7 @@ fn webhook(events: &[&str]) -> NewWebhook {
 async fn the_token_goes_as_a_bearer_with_its_prefix() {
     let world = World::new(vec![ok(fixture!("v1-new/sync.json"))]).await;
     world.client.get_sync(SyncId(15135)).await.unwrap();
-    let requests = world.requests().await;
+    let requests = world.server.requests().await;
     assert_eq!(requests[0].headers["authorization"], format!("Bearer {TOKEN}").as_str());
     assert_eq!(requests[0].headers["accept"], "application/json");
 }
@@ -33,9 +33,9 @@ async fn a_trigger_never_asks_for_a_full_sync() {
     for version in [ApiVersion::V1, ApiVersion::V2] {
         let world = World::of(version, vec![ok(fixture!("v2/trigger.json"))]).await;
         assert_eq!(world.client.trigger(SyncId(61)).await, Ok(RunId(1_234_567_890)));
-        let line = world.lines().await.remove(0);
+        let line = world.server.lines().await.remove(0);
         assert!(line.starts_with("POST /api/v") && line.ends_with("/syncs/61/trigger?force_full_sync=false"));
-        assert!(world.requests().await[0].body.is_empty());
+        assert!(world.server.requests().await[0].body.is_empty());
     }
 }
 
@@ -44,7 +44,7 @@ async fn pausing_sends_one_key_and_resuming_sends_false() {
     let world = World::new(vec![ok(fixture!("v1-old/sync-updated.json"))]).await;
     assert_eq!(world.client.set_paused(SyncId(62), true).await.unwrap().paused, Some(true));
     world.client.set_paused(SyncId(62), false).await.unwrap();
-    let requests = world.requests().await;
+    let requests = world.server.requests().await;
     assert_eq!(requests[0].method, wiremock::http::Method::PATCH);
     assert_eq!(body(&requests[0]), json!({ "paused": true }));
     assert_eq!(body(&requests[1]), json!({ "paused": false }));
@@ -60,7 +60,7 @@ async fn rejected_and_invalid_records_are_asked_for_and_each_is_given_once() {
         "GET /api/v1/sync_runs/94/records?page=1&per_page=10&status=rejected",
         "GET /api/v1/sync_runs/94/records?page=1&per_page=10&status=invalid",
     ];
-    assert_eq!(world.lines().await, expected);
+    assert_eq!(world.server.lines().await, expected);
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_sample_of_rejected_records_is_no_larger_than_asked_for() {
     let world = World::new(vec![ok(fixture!("v1-new/records.json"))]).await;
     assert_eq!(world.client.rejected_records(RunId(94), 2).await.unwrap().len(), 2);
     assert_eq!(world.client.rejected_records(RunId(94), 0).await, Ok(vec![]));
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]
@@ -82,10 +82,10 @@ async fn the_group_is_sent_in_v2_and_unknown_to_v1() {
         "GET /api/v2/syncs?page=1&per_page=100&group_id=wandering_aimlessly",
         "GET /api/v2/webhooks?page=1&per_page=100&group_id=wandering_aimlessly",
     ];
-    assert_eq!(world.lines().await, expected);
+    assert_eq!(world.server.lines().await, expected);
     let world = World::of(ApiVersion::V1, answers()).await;
     world.client.list_syncs_page(1, 100).await.unwrap();
-    assert_eq!(world.lines().await, ["GET /api/v1/syncs?page=1&per_page=100"]);
+    assert_eq!(world.server.lines().await, ["GET /api/v1/syncs?page=1&per_page=100"]);
 }
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn a_webhook_is_made_with_its_group_and_its_secret_is_given_once() {
     let world = World::of(ApiVersion::V2, vec![answer]).await;
     let created = world.client.create_webhook(&webhook(&["sync.failed"])).await.unwrap();
     assert_eq!((created.id, created.secret.expose_secret()), (123, "my123secret"));
-    let sent = body(&world.requests().await[0]);
+    let sent = body(&world.server.requests().await[0]);
     assert_eq!(sent["group_id"], "wandering_aimlessly");
     assert_eq!(sent["events"], json!(["sync.failed"]));
 }
@@ -106,7 +106,7 @@ async fn a_webhook_for_all_events_leaves_the_list_out_and_one_without_a_secret_i
     let world = World::new(vec![status(201).set_body_json(answer)]).await;
     let error = world.client.create_webhook(&webhook(&[])).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Shape { path, .. } if path == "data.secret"));
-    let sent = body(&world.requests().await[0]);
+    let sent = body(&world.server.requests().await[0]);
     assert!(sent.get("events").is_none() && sent.get("group_id").is_none());
 }
 
@@ -145,11 +145,14 @@ async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_
             format!("PATCH {below}/syncs/7"),
             format!("POST {below}/webhooks"),
         ];
-        assert_eq!(world.lines().await, expected);
-        for request in world.requests().await {
+        assert_eq!(world.server.lines().await, expected);
+        for request in world.server.requests().await {
             assert_eq!(request.headers["authorization"], format!("Bearer {TOKEN}").as_str());
         }
-        assert_eq!(body(&world.requests().await[5]).get("group_id").is_some(), version == ApiVersion::V2);
+        assert_eq!(
+            body(&world.server.requests().await[5]).get("group_id").is_some(),
+            version == ApiVersion::V2
+        );
     }
 }
 
@@ -158,7 +161,7 @@ async fn a_slash_after_the_base_url_changes_nothing() {
     let world = World::new(vec![ok(fixture!("v1-new/run.json"))]).await;
     let (client, _) = client_with(&settings(format!("{}/", world.server.uri()), ApiVersion::V1));
     client.get_run(RunId(94)).await.unwrap();
-    assert_eq!(world.lines().await, ["GET /api/v1/sync_runs/94"]);
+    assert_eq!(world.server.lines().await, ["GET /api/v1/sync_runs/94"]);
 }
 
 #[tokio::test]

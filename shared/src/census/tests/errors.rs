@@ -47,7 +47,7 @@ async fn samples_are_not_asked_for_again() {
     for code in [429, 500, 503] {
         let world = World::new(vec![status(code)]).await;
         world.client.rejected_records(RunId(94), 5).await.unwrap_err();
-        assert_eq!(world.lines().await.len(), 1, "{code}");
+        assert_eq!(world.server.lines().await.len(), 1, "{code}");
     }
 }
 

@@ -14,7 +14,7 @@ async fn the_syncs_are_paged_to_the_end() {
     let ids: Vec<u64> = pages.iter().flat_map(|page| &page.syncs).map(|sync| sync.id.0).collect();
     assert_eq!(ids, [15135, 15136, 15139]);
     let expected = ["GET /api/v1/syncs?page=1&per_page=100", "GET /api/v1/syncs?page=2&per_page=100"];
-    assert_eq!(world.lines().await, expected);
+    assert_eq!(world.server.lines().await, expected);
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_next_page_that_does_not_advance_is_an_error_and_no_loop() {
         message,
         "list syncs: unexpected answer at pagination.next_page: 1, which does not come after page 1"
     );
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn older_runs_are_on_deeper_pages() {
         // The vendor clamps to 100 without a word; asking for more would only mislead the reader of a log.
         "GET /api/v1/syncs/61/sync_runs?page=2&per_page=100&order=desc",
     ];
-    assert_eq!(world.lines().await, expected);
+    assert_eq!(world.server.lines().await, expected);
 }
 
 #[test]
@@ -93,10 +93,10 @@ async fn the_webhooks_are_paged_to_the_end() {
     let world = World::new(vec![ok(first.clone()), ok(fixture!("v2/webhooks-page.json"))]).await;
     assert_eq!(world.client.list_webhooks().await.unwrap().len(), 2);
     let expected = ["GET /api/v1/webhooks?page=1&per_page=100", "GET /api/v1/webhooks?page=2&per_page=100"];
-    assert_eq!(world.lines().await, expected);
+    assert_eq!(world.server.lines().await, expected);
     // The second page still names page 2.
     let world = World::new(vec![ok(first)]).await;
     let error = world.client.list_webhooks().await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Shape { .. }));
-    assert_eq!(world.lines().await.len(), 2);
+    assert_eq!(world.server.lines().await.len(), 2);
 }

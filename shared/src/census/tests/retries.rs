@@ -38,14 +38,14 @@ async fn a_read_is_given_up_after_four_attempts() {
     let world = World::new(vec![status(500)]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Status { status: 500, .. }));
-    assert_eq!(world.lines().await.len(), 4);
+    assert_eq!(world.server.lines().await.len(), 4);
 }
 
 #[tokio::test]
 async fn pausing_is_made_again_after_a_5xx_since_it_sets_what_it_would_set_again() {
     let world = World::new(vec![status(502), ok(fixture!("v1-old/sync-updated.json"))]).await;
     world.client.set_paused(SyncId(62), true).await.unwrap();
-    assert_eq!(world.lines().await.len(), 2);
+    assert_eq!(world.server.lines().await.len(), 2);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn what_will_not_help_is_not_tried_again() {
     for code in [400, 401, 403, 404, 410, 422] {
         let world = World::new(vec![status(code)]).await;
         world.client.get_sync(SyncId(1)).await.unwrap_err();
-        assert_eq!(world.lines().await.len(), 1, "{code}");
+        assert_eq!(world.server.lines().await.len(), 1, "{code}");
     }
 }
 
@@ -64,12 +64,12 @@ async fn a_trigger_that_may_have_been_taken_is_never_made_again() {
         // A 429 is the answer of a gate before the work, so the last one is surely not taken.
         let world = World::new(vec![answer, ok(fixture!("v1-new/trigger.json"))]).await;
         let answer = world.client.trigger(SyncId(61)).await;
-        assert_eq!(world.lines().await.len(), attempts);
+        assert_eq!(world.server.lines().await.len(), attempts);
         assert_eq!(answer.is_ok(), attempts == 2);
     }
     let world = World::new(vec![status(503).insert_header("retry-after", "1")]).await;
     world.client.trigger(SyncId(61)).await.unwrap_err();
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]
@@ -93,7 +93,7 @@ async fn a_webhook_is_not_made_twice_after_a_500() {
         events: vec![],
     };
     world.client.create_webhook(&webhook).await.unwrap_err();
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn while_such_a_rate_limit_lasts_nobody_asks_again_and_afterwards_they_do(
     let error = world.client.get_run(RunId(94)).await.unwrap_err();
     let expected = ErrorKind::RateLimited { attempts: 0, retry_after: Some(seconds(3000)) }.of("get run");
     assert_eq!(error, expected);
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
     world.watch.pass(seconds(3000));
     world.client.get_run(RunId(94)).await.unwrap();
 }
@@ -176,7 +176,7 @@ async fn a_rate_limit_that_stays_is_told_with_its_attempts() {
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
     let expected = ErrorKind::RateLimited { attempts: 4, retry_after: Some(Duration::ZERO) }.of("get sync");
     assert_eq!(error, expected);
-    assert_eq!(world.lines().await.len(), 4);
+    assert_eq!(world.server.lines().await.len(), 4);
     // Of 20 s, two waits of 7 s can be sat out, and no third.
     let world = World::new(vec![limited("7")]).await;
     let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
@@ -192,7 +192,7 @@ async fn the_rate_limit_of_the_last_attempt_holds_for_the_calls_after_it() {
     let error = world.client.get_sync(SyncId(15135)).await.unwrap_err();
     let expected = ErrorKind::RateLimited { attempts: 0, retry_after: Some(seconds(3600)) }.of("get sync");
     assert_eq!(error, expected);
-    assert_eq!(world.lines().await.len(), 4);
+    assert_eq!(world.server.lines().await.len(), 4);
     // One that the budget can wait for is waited for.
     let answers = vec![limited("0"), limited("0"), limited("0"), limited("5"), sync()];
     let world = World::new(answers).await;

@@ -29,8 +29,8 @@ async fn an_update_sends_what_the_webhook_is_to_be_and_its_group_in_v2() {
     for (version, below) in [(ApiVersion::V1, "/api/v1"), (ApiVersion::V2, "/api/v2")] {
         let world = World::of(version, vec![ok(updated.clone())]).await;
         assert_eq!(world.client.update_webhook(&webhook(&EVENTS)).await, Ok(webhook(&EVENTS)));
-        assert_eq!(world.lines().await, [format!("PATCH {below}/webhooks/123")]);
-        let sent: Value = serde_json::from_slice(&world.requests().await[0].body).unwrap();
+        assert_eq!(world.server.lines().await, [format!("PATCH {below}/webhooks/123")]);
+        let sent: Value = serde_json::from_slice(&world.server.requests().await[0].body).unwrap();
         let mut expected =
             json!({ "name": "syncwatch", "endpoint": "https://example.org/hook", "events": EVENTS });
         if version == ApiVersion::V2 {
@@ -52,11 +52,11 @@ async fn a_webhook_that_is_gone_is_deleted_whatever_says_so() {
     for answer in answers {
         let world = World::new(vec![answer]).await;
         assert_eq!(world.client.delete_webhook(123).await, Ok(()));
-        assert_eq!(world.lines().await, ["DELETE /api/v1/webhooks/123"]);
+        assert_eq!(world.server.lines().await, ["DELETE /api/v1/webhooks/123"]);
     }
     let world = World::of(ApiVersion::V2, vec![ok(json!({ "status": "deleted" }))]).await;
     world.client.delete_webhook(7).await.unwrap();
-    assert_eq!(world.lines().await, ["DELETE /api/v2/webhooks/7?group_id=wandering_aimlessly"]);
+    assert_eq!(world.server.lines().await, ["DELETE /api/v2/webhooks/7?group_id=wandering_aimlessly"]);
 }
 
 #[tokio::test]

@@ -8,69 +8,26 @@ mod auth;
 mod calls;
 mod waiting;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value as Json, json};
-use tokio::time::Instant;
+use syncwatch_testing::{Receiver, ok, status};
 use wiremock::matchers::{path, path_regex};
-use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};
+use wiremock::{Mock, ResponseTemplate};
 
 use super::Databricks;
-use crate::http::retry::Watch;
+use crate::http::skipping::Skipping;
 use crate::sql::Statement;
 use crate::warehouse::{DatabricksAuth, DatabricksSettings, Limits, SettingsError};
 
 const TOKEN: &str = "dapi-0123456789";
 const SECRET: &str = "dose-client-secret";
 
-/// A watch on which sleep takes no time: it is noted, and the hands are moved on.
-#[derive(Debug, Default)]
-struct Skipping {
-    naps: Mutex<Vec<Duration>>,
-    skipped: Mutex<Duration>,
-}
-
-impl Skipping {
-    fn naps(&self) -> Vec<Duration> {
-        self.naps.lock().unwrap().clone()
-    }
-
-    fn pass(&self, time: Duration) {
-        *self.skipped.lock().unwrap() += time;
-    }
-}
-
-impl Watch for Skipping {
-    fn now(&self) -> Instant {
-        // Time that really passes does not count, so that waits come out exactly.
-        static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-        *START.get_or_init(Instant::now) + *self.skipped.lock().unwrap()
-    }
-
-    fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()> {
-        let nap = then.saturating_duration_since(self.now());
-        self.naps.lock().unwrap().push(nap);
-        self.pass(nap);
-        Box::pin(tokio::task::yield_now())
-    }
-}
-
-/// Gives its answers in turn, the last one for ever.
-struct InTurn(Mutex<Vec<ResponseTemplate>>);
-
-impl Respond for InTurn {
-    fn respond(&self, _: &Request) -> ResponseTemplate {
-        let mut answers = self.0.lock().unwrap();
-        if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() }
-    }
-}
-
 /// A workspace that gives these answers, and a client for it.
 struct World {
-    server: MockServer,
+    server: Receiver,
     client: Databricks,
     watch: Arc<Skipping>,
 }
@@ -81,8 +38,8 @@ impl World {
     }
 
     async fn with(answers: Vec<ResponseTemplate>, alter: impl FnOnce(&mut DatabricksSettings)) -> Self {
-        let server = MockServer::start().await;
-        Mock::given(path_regex("^/api/")).respond_with(InTurn(Mutex::new(answers))).mount(&server).await;
+        let server = Receiver::start().await;
+        server.answer_in_turn(|| Mock::given(path_regex("^/api/")), answers).await;
         let mut settings = settings(&server.uri());
         alter(&mut settings);
         let watch = Arc::new(Skipping::default());
@@ -94,22 +51,8 @@ impl World {
     async fn with_oauth(answers: Vec<ResponseTemplate>, tokens: Vec<ResponseTemplate>) -> Self {
         let principal = DatabricksAuth::service_principal("client-1", SecretString::from(SECRET));
         let world = Self::with(answers, |settings| settings.auth = principal).await;
-        let tokens = Mock::given(path("/oidc/v1/token")).respond_with(InTurn(Mutex::new(tokens)));
-        tokens.mount(&world.server).await;
+        world.server.answer_in_turn(|| Mock::given(path("/oidc/v1/token")), tokens).await;
         world
-    }
-
-    async fn requests(&self) -> Vec<Request> {
-        self.server.received_requests().await.unwrap()
-    }
-
-    /// Method and path of each request.
-    async fn lines(&self) -> Vec<String> {
-        self.requests()
-            .await
-            .iter()
-            .map(|request| format!("{} {}", request.method, request.url.path()))
-            .collect()
     }
 }
 
@@ -126,14 +69,6 @@ fn statement() -> Statement {
 
 fn seconds(number: u64) -> Duration {
     Duration::from_secs(number)
-}
-
-fn ok(body: Json) -> ResponseTemplate {
-    ResponseTemplate::new(200).set_body_json(body)
-}
-
-fn status(code: u16) -> ResponseTemplate {
-    ResponseTemplate::new(code)
 }
 
 fn in_state(state: &str) -> ResponseTemplate {

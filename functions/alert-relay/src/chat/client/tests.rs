@@ -1,11 +1,12 @@
 use syncwatch::finding::Severity;
 use syncwatch::http;
 use syncwatch::incident::NoticeKind;
-use wiremock::{MockServer, ResponseTemplate};
+use syncwatch_testing::{Receiver, text};
+use wiremock::ResponseTemplate;
 
 use super::*;
 use crate::chat::render;
-use crate::samples::{answering, impatient, notice, status};
+use crate::samples::{impatient, notice};
 
 const SECRET: &str = "syncwatch/chat";
 const PATH: &str = "/services/T000/B000/hunter2";
@@ -17,22 +18,18 @@ async fn post(base: &str) -> Result<(), PostError> {
     webhook.post(&render(&notice(NoticeKind::Opened, Severity::Critical, 1))).await
 }
 
-async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, MockServer) {
-    let server = answering(answers).await;
+async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, Receiver) {
+    let server = Receiver::in_turn(answers).await;
     (post(&server.uri()).await, server)
-}
-
-async fn requests(server: &MockServer) -> usize {
-    server.received_requests().await.unwrap().len()
 }
 
 #[tokio::test]
 async fn a_message_goes_to_the_address_in_the_secret() {
-    let (sent, server) = outcome(vec![status(200, "ok")]).await;
+    let (sent, server) = outcome(vec![text(200, "ok")]).await;
     sent.unwrap();
-    let request = server.received_requests().await.unwrap().remove(0);
+    let request = server.only_request().await;
     assert_eq!(request.url.path(), PATH);
-    let body: serde_json::Value = request.body_json().unwrap();
+    let body = request.json();
     assert!(body["text"].is_string() && body["blocks"].is_array());
 }
 
@@ -47,11 +44,11 @@ async fn what_the_chat_refuses_is_sent_once_and_told_with_the_remedy() {
         (200, "<html>sign in at https://hooks.example.com/services/T000/B000/hunter2</html>"),
         (302, ""),
     ] {
-        let (sent, server) = outcome(vec![status(code, body)]).await;
+        let (sent, server) = outcome(vec![text(code, body)]).await;
         let error = sent.unwrap_err();
         assert!(!error.is_transient(), "{error}");
         assert_eq!(error.is_of_the_channel(), code != 400);
-        assert_eq!(requests(&server).await, 1);
+        assert_eq!(server.requests().await.len(), 1);
         texts.push(error.to_string());
     }
     let text = texts.join("\n");
@@ -61,13 +58,13 @@ async fn what_the_chat_refuses_is_sent_once_and_told_with_the_remedy() {
 
 #[tokio::test]
 async fn an_overloaded_or_broken_chat_is_asked_again() {
-    let limited = || status(429, "rate_limited").insert_header("retry-after", "0");
-    let (sent, server) = outcome(vec![limited(), status(503, ""), status(200, "ok")]).await;
+    let limited = || text(429, "rate_limited").insert_header("retry-after", "0");
+    let (sent, server) = outcome(vec![limited(), text(503, ""), text(200, "ok")]).await;
     sent.unwrap();
-    assert_eq!(requests(&server).await, 3);
-    let (sent, server) = outcome(vec![status(429, "").insert_header("retry-after", "30")]).await;
+    assert_eq!(server.requests().await.len(), 3);
+    let (sent, server) = outcome(vec![text(429, "").insert_header("retry-after", "30")]).await;
     assert!(sent.unwrap_err().is_transient());
-    assert_eq!(requests(&server).await, 1);
+    assert_eq!(server.requests().await.len(), 1);
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@ use syncwatch::aws::secrets::SecretValues;
 use syncwatch::finding::Severity;
 use syncwatch::http;
 use syncwatch::incident::NoticeKind;
-use wiremock::{MockServer, ResponseTemplate};
+use syncwatch_testing::{Receiver, text};
+use wiremock::ResponseTemplate;
 
 use super::*;
 use crate::key::choose;
 use crate::pagerduty::render;
 use crate::route::Action;
-use crate::samples::{answering, impatient, notice, status};
+use crate::samples::{impatient, notice};
 
 const KEY: &str = "0123456789abcdef0123456789ABCDEF";
 const SECRET: &str = "syncwatch/pagerduty";
@@ -23,25 +24,21 @@ fn key() -> RoutingKey {
 }
 
 /// What comes of one event, and in how many requests.
-async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, MockServer) {
-    let server = answering(answers).await;
+async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, Receiver) {
+    let server = Receiver::in_turn(answers).await;
     let client = PagerDuty::new(http::client().unwrap(), &server.uri(), impatient()).unwrap();
     let event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     (client.enqueue(&event, &key(), SECRET).await, server)
 }
 
-async fn requests(server: &MockServer) -> usize {
-    server.received_requests().await.unwrap().len()
-}
-
 #[tokio::test]
 async fn an_event_goes_to_the_documented_path_with_the_routing_key_in_it() {
-    let (sent, server) = outcome(vec![status(202, TAKEN)]).await;
+    let (sent, server) = outcome(vec![text(202, TAKEN)]).await;
     sent.unwrap();
-    let request = server.received_requests().await.unwrap().remove(0);
+    let request = server.only_request().await;
     assert_eq!(request.url.path(), "/v2/enqueue");
     assert_eq!(request.headers["content-type"], "application/json");
-    let body: serde_json::Value = request.body_json().unwrap();
+    let body = request.json();
     assert_eq!(body["routing_key"], KEY);
     assert_eq!(body["event_action"], "trigger");
     assert_eq!(body["payload"]["severity"], "critical");
@@ -53,50 +50,49 @@ async fn a_400_is_sent_once_and_told_in_pagerdutys_words() {
         "status": "invalid event", "message": "Event object is invalid",
         "errors": [format!("'routing_key' {KEY} is unknown")],
     });
-    let (sent, server) = outcome(vec![status(400, &words.to_string())]).await;
+    let (sent, server) = outcome(vec![text(400, words)]).await;
     let error = sent.unwrap_err();
     assert!(!error.is_transient() && !error.is_of_the_channel());
-    assert_eq!(requests(&server).await, 1);
+    assert_eq!(server.requests().await.len(), 1);
     insta::assert_snapshot!(error);
 }
 
 #[tokio::test]
 async fn an_overloaded_or_broken_pagerduty_is_asked_again_a_few_times() {
     for refused in [500, 502, 503, 504, 408] {
-        let (sent, server) =
-            outcome(vec![status(refused, ""), status(refused, ""), status(202, TAKEN)]).await;
+        let (sent, server) = outcome(vec![text(refused, ""), text(refused, ""), text(202, TAKEN)]).await;
         sent.unwrap();
-        assert_eq!(requests(&server).await, 3, "{refused}");
+        assert_eq!(server.requests().await.len(), 3, "{refused}");
 
-        let (sent, server) = outcome(vec![status(refused, "")]).await;
+        let (sent, server) = outcome(vec![text(refused, "")]).await;
         let error = sent.unwrap_err();
         assert!(error.is_transient() && error.is_of_the_channel(), "{error}");
-        assert_eq!(requests(&server).await, 3, "{refused}");
+        assert_eq!(server.requests().await.len(), 3, "{refused}");
     }
 }
 
 #[tokio::test]
 async fn a_wait_that_is_longer_than_the_patience_or_not_told_is_left_to_the_queue() {
-    let (sent, server) = outcome(vec![status(429, "")]).await;
+    let (sent, server) = outcome(vec![text(429, "")]).await;
     assert!(matches!(sent.unwrap_err().kind, ErrorKind::Limited { asked_for: None }));
-    assert_eq!(requests(&server).await, 1);
-    let (sent, server) = outcome(vec![status(429, "").insert_header("retry-after", "120")]).await;
+    assert_eq!(server.requests().await.len(), 1);
+    let (sent, server) = outcome(vec![text(429, "").insert_header("retry-after", "120")]).await;
     let asked_for = Some(Duration::from_secs(120));
     assert_eq!(sent.unwrap_err().kind, ErrorKind::Limited { asked_for });
-    assert_eq!(requests(&server).await, 1);
+    assert_eq!(server.requests().await.len(), 1);
     let (sent, server) =
-        outcome(vec![status(429, "").insert_header("retry-after", "0"), status(202, TAKEN)]).await;
+        outcome(vec![text(429, "").insert_header("retry-after", "0"), text(202, TAKEN)]).await;
     sent.unwrap();
-    assert_eq!(requests(&server).await, 2);
+    assert_eq!(server.requests().await.len(), 2);
 }
 
 #[tokio::test]
 async fn an_answer_that_pagerduty_does_not_document_is_no_success() {
     for other in [200, 204, 301, 401, 403, 404] {
-        let (sent, server) = outcome(vec![status(other, "<html>")]).await;
+        let (sent, server) = outcome(vec![text(other, "<html>")]).await;
         let error = sent.unwrap_err();
         assert!(!error.is_transient() && error.to_string().contains("SYNCWATCH_PAGERDUTY_URL"), "{error}");
-        assert_eq!(requests(&server).await, 1);
+        assert_eq!(server.requests().await.len(), 1);
     }
 }
 
@@ -113,13 +109,13 @@ async fn silence_is_transient_and_tells_nothing_of_the_event() {
 
 #[tokio::test]
 async fn an_event_beyond_the_limit_is_not_sent() {
-    let server = answering(vec![status(202, TAKEN)]).await;
+    let server = Receiver::in_turn(vec![text(202, TAKEN)]).await;
     let client = PagerDuty::new(http::client().unwrap(), &server.uri(), impatient()).unwrap();
     let mut event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     event.dedup_key = "x".repeat(EVENT_LIMIT);
     let error = client.enqueue(&event, &key(), SECRET).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::TooLarge { .. }), "{error}");
-    assert_eq!(requests(&server).await, 0);
+    assert_eq!(server.requests().await.len(), 0);
 }
 
 #[test]

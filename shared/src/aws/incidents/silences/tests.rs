@@ -1,10 +1,11 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Wire, now};
+use crate::aws::wire::{Wire, WireClients as _, now};
 use crate::finding::{Check, Evidence, Severity};
 use crate::incident::{Course, Hold, IncidentKey, State};
 use crate::silence::Scope;
+use syncwatch_testing::condition_failed;
 
 fn silence() -> Silence {
     Silence {
@@ -153,7 +154,7 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
     // Of its incident, or of the tally of the silence.
     for codes in [["TransactionConflict", "None"], ["None", "TransactionConflict"]] {
         let busy = cancelled(codes, None).to_string();
-        let wire = Wire::answering_in_turn(&[(400, &busy), (400, &busy), (200, "{}")]).await;
+        let wire = Wire::answering_in_turn(&[(400, busy.as_str()), (400, &busy), (200, "{}")]).await;
         let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
         let outcome = store.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
         assert_eq!((outcome, wire.requests().await.len()), (WriteOutcome::Written, 3));
@@ -176,10 +177,7 @@ async fn one_function_takes_on_to_tell_what_was_held_back() {
     assert_eq!(values[":told"], json!({"N": "0"}));
     assert_eq!(values[":now"], json!({"S": "2026-11-24T10:00:00.000000000Z"}));
     assert_eq!(values[":lease_ended"], json!({"S": "2026-11-24T09:58:00.000000000Z"}));
-    let refused = json!({
-        "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no"
-    });
-    let (_wire, losing) = store(400, refused).await;
+    let (_wire, losing) = store(400, condition_failed(None)).await;
     assert!(!losing.begin_telling("properties", &tally(2), now()).await.unwrap());
 }
 

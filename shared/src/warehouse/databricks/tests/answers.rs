@@ -102,7 +102,7 @@ async fn an_answer_in_chunks_is_read_to_its_end() {
     let numbers: Vec<i64> = answer.rows().map(|row| row.get("n").unwrap()).collect();
     assert_eq!(numbers, [1, 2, 3]);
     assert_eq!(
-        world.lines().await[1..],
+        world.server.lines().await[1..],
         [
             "GET /api/2.0/sql/statements/01ef-1/result/chunks/1",
             "GET /api/2.0/sql/statements/01ef-1/result/chunks/2"

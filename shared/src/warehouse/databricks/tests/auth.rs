@@ -11,12 +11,17 @@ fn token(name: &str) -> ResponseTemplate {
 impl World {
     /// Who each statement was sent as.
     async fn bearers(&self) -> Vec<String> {
-        let api = self.requests().await.into_iter().filter(|request| request.url.path().starts_with("/api/"));
+        let api = self
+            .server
+            .requests()
+            .await
+            .into_iter()
+            .filter(|request| request.url.path().starts_with("/api/"));
         api.map(|request| request.headers["authorization"].to_str().unwrap().to_owned()).collect()
     }
 
     async fn tokens_fetched(&self) -> usize {
-        self.lines().await.iter().filter(|line| line.ends_with("/oidc/v1/token")).count()
+        self.server.lines().await.iter().filter(|line| line.ends_with("/oidc/v1/token")).count()
     }
 }
 
@@ -27,7 +32,7 @@ async fn a_service_principal_fetches_one_token_for_many_statements() {
         world.client.clone().query(&statement()).await.unwrap();
     }
     assert_eq!(world.bearers().await, ["Bearer t1"; 3]);
-    let request = &world.requests().await[0];
+    let request = &world.server.requests().await[0];
     assert_eq!(request.url.path(), "/oidc/v1/token");
     // client-1 and the secret, by basic authentication.
     assert_eq!(request.headers["authorization"], "Basic Y2xpZW50LTE6ZG9zZS1jbGllbnQtc2VjcmV0");
@@ -67,7 +72,7 @@ async fn a_personal_token_that_is_refused_is_not_tried_again() {
         error.to_string(),
         "coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse"
     );
-    assert_eq!(world.lines().await.len(), 1);
+    assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]

@@ -24,9 +24,9 @@ async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {
         .bind("at", at)
         .bind("none", None::<Timestamp>);
     world.client.query(&statement).await.unwrap();
-    let requests = world.requests().await;
+    let requests = world.server.requests().await;
     assert_eq!(requests[0].headers["authorization"], format!("Bearer {TOKEN}"));
-    assert_eq!(world.lines().await, ["POST /api/2.0/sql/statements"]);
+    assert_eq!(world.server.lines().await, ["POST /api/2.0/sql/statements"]);
     let body: Json = requests[0].body_json().unwrap();
     assert_eq!(
         body,
@@ -62,7 +62,7 @@ async fn a_statement_that_does_not_fit_its_parameters_is_not_sent() {
         error.to_string(),
         "coverage: the statement cannot be used: nothing is bound to :a; correct it"
     );
-    assert!(world.requests().await.is_empty());
+    assert!(world.server.requests().await.is_empty());
 }
 
 #[tokio::test]
@@ -72,11 +72,11 @@ async fn a_read_is_sent_again_and_a_write_only_if_it_was_surely_not_taken() {
     {
         let world = World::new(vec![status(code), one()]).await;
         let _ = world.client.query(&statement()).await;
-        assert_eq!(world.lines().await.len(), reads, "query, {code}");
+        assert_eq!(world.server.lines().await.len(), reads, "query, {code}");
 
         let world = World::new(vec![status(code), one()]).await;
         let _ = world.client.execute(&statement()).await;
-        assert_eq!(world.lines().await.len(), writes, "execute, {code}");
+        assert_eq!(world.server.lines().await.len(), writes, "execute, {code}");
     }
 }
 
@@ -84,7 +84,7 @@ async fn a_read_is_sent_again_and_a_write_only_if_it_was_surely_not_taken() {
 async fn a_lost_answer_to_a_poll_is_asked_for_again_also_for_a_write() {
     let world = World::new(vec![in_state("RUNNING"), status(503), one()]).await;
     world.client.execute(&statement()).await.unwrap();
-    let lines = world.lines().await;
+    let lines = world.server.lines().await;
     assert_eq!(lines.iter().filter(|line| line.starts_with("POST")).count(), 1);
     assert_eq!(lines[2], "GET /api/2.0/sql/statements/01ef-1");
 }

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use syncwatch_testing::Receiver;
 use tokio::sync::Notify;
 use tokio::time::Instant;
-use wiremock::matchers::any;
-use wiremock::{Mock, MockServer};
 
 use super::{World, in_state, one, seconds, settings, statement, status};
 use crate::http::retry::Watch;
@@ -31,7 +30,7 @@ async fn at_its_limit_a_statement_is_cancelled() {
     );
     // The last wait is cut to what is left.
     assert_eq!(world.watch.naps().iter().sum::<std::time::Duration>(), seconds(8));
-    let lines = world.lines().await;
+    let lines = world.server.lines().await;
     assert_eq!(
         lines[lines.len() - 2..],
         ["POST /api/2.0/sql/statements/01ef-1/cancel", "GET /api/2.0/sql/statements/01ef-1"]
@@ -42,7 +41,7 @@ async fn at_its_limit_a_statement_is_cancelled() {
 async fn a_limit_too_short_for_the_server_to_hold_its_answer_makes_it_answer_at_once() {
     let world = World::with(vec![one()], |settings| settings.limits.time = seconds(4)).await;
     world.client.query(&statement()).await.unwrap();
-    let body: serde_json::Value = world.requests().await[0].body_json().unwrap();
+    let body: serde_json::Value = world.server.requests().await[0].body_json().unwrap();
     assert_eq!(body["wait_timeout"], "0s");
     assert_eq!(body.get("on_wait_timeout"), None);
 }
@@ -85,7 +84,7 @@ async fn a_warehouse_that_never_starts_is_told_as_such() {
         error.to_string(),
         "coverage of properties: no answer within 120 s, waiting for the warehouse to start; look at the load of the warehouse"
     );
-    assert!(world.lines().await.iter().any(|line| line.ends_with("/cancel")));
+    assert!(world.server.lines().await.iter().any(|line| line.ends_with("/cancel")));
 }
 
 /// A watch on which nobody ever wakes, and that tells when somebody went to sleep.
@@ -105,8 +104,7 @@ impl Watch for Asleep {
 
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
-    let server = MockServer::start().await;
-    Mock::given(any()).respond_with(in_state("RUNNING")).mount(&server).await;
+    let server = Receiver::in_turn(vec![in_state("RUNNING")]).await;
     let watch = Arc::new(Asleep::default());
     let http = crate::http::client().unwrap();
     let client = Databricks::with_watch(http, settings(&server.uri()), watch.clone()).unwrap();
@@ -117,8 +115,7 @@ async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
     }
     let cancelled = async {
         loop {
-            let requests = server.received_requests().await.unwrap();
-            if requests.iter().any(|request| request.url.path().ends_with("/01ef-1/cancel")) {
+            if server.lines().await.iter().any(|line| line.ends_with("/01ef-1/cancel")) {
                 return;
             }
             tokio::task::yield_now().await;
