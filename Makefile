@@ -1,4 +1,4 @@
-# Everything a person or a machine does with this repository. `make` alone says what there is.
+# Everything a person or a machine does with this repository. Run `make` to list the targets.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -45,7 +45,7 @@ LINT_VENV := $(SYNCWATCH_VENV)-infra
 LINT_STAMP := $(LINT_VENV)/.syncwatch-$(shell sha256sum infra/requirements.txt | cut -c1-16)
 
 .PHONY: help
-help: ## Say what there is (this text)
+help: ## List the targets
 	@echo 'make <target>:'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
@@ -70,6 +70,10 @@ test: lab-zips ## Run every test, those on the lab and on real SQL engines inclu
 
 .PHONY: ci
 ci: fmt-check lint docs test infra-check demo ## All that CI checks, the demo included
+
+.PHONY: check
+check: ## Check what changed since main: format, clippy and unit tests of the changed packages; no lab, no zips
+	@$(PYTHON) .ci/check.py
 
 .PHONY: fmt
 fmt: ## Format the code

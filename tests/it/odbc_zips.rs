@@ -37,11 +37,11 @@ fn repack(from: &Path, to: &Path, pipeline: &str) {
     let mut packed = zip::ZipArchive::new(file).unwrap();
     fs::create_dir_all(to.parent().unwrap()).unwrap();
     let mut repacked = ZipWriter::new(File::create(to).unwrap());
-    let names: Vec<String> = packed.file_names().map(str::to_owned).collect();
+    let names: Vec<String> = packed.file_names().map(|name| name.unwrap().into_owned()).collect();
     assert!(names.iter().any(|name| name == DRIVER), "{}: {names:?}", from.display());
     for index in 0..packed.len() {
         let entry = packed.by_index_raw(index).unwrap();
-        if entry.name() != "pipeline.toml" {
+        if entry.name().unwrap() != "pipeline.toml" {
             repacked.raw_copy_file(entry).unwrap();
         }
     }

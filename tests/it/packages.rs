@@ -35,7 +35,7 @@ fn the_same_files_make_the_same_zip_whenever_they_were_built_and_stay_executable
     let entries: Vec<(String, Option<u32>)> = (0..settled.len())
         .map(|index| {
             let entry = settled.by_index(index).unwrap();
-            (entry.name().to_owned(), entry.unix_mode().map(|mode| mode & 0o777))
+            (entry.name().unwrap().into_owned(), entry.unix_mode().map(|mode| mode & 0o777))
         })
         .collect();
     assert_eq!(entries, [("bootstrap".to_owned(), Some(0o755)), ("pipeline.toml".to_owned(), Some(0o644))]);

@@ -397,11 +397,12 @@ fn judging_modules_do_no_io_and_read_no_clock() {
     }
 }
 
-/// Files of the functions and of the shared crate that say `needle` outside comments and tests.
+/// Files of the functions and of the shared crate that say `needle` outside comments, tests and examples.
 fn production_files_saying(needle: &str) -> Vec<String> {
     let mut saying: Vec<String> = ["shared/src", "shared/cli/src", "functions"]
         .into_iter()
         .flat_map(rust_files)
+        .filter(|path| !path.components().any(|part| part.as_os_str() == "examples"))
         .filter(|path| !is_test_file(path) && code(path).contains(needle))
         .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
         .collect();
@@ -561,4 +562,61 @@ fn public_items_have_a_doc_comment() {
         }
     }
     assert!(without.is_empty(), "without a doc comment:\n{}", without.join("\n"));
+}
+
+/// The tests that a document names in backticks, as `path/of/file.rs::name`.
+fn named_tests(text: &str) -> Vec<(&str, &str)> {
+    text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::")).collect()
+}
+
+#[test]
+fn every_test_that_a_guide_names_exists() {
+    for guide in [".github/CONTRIBUTING.md", "shared/README.md"] {
+        let text = read(guide);
+        let named = named_tests(&text);
+        assert!(named.len() > 20, "{guide}: the tests were not found");
+        for (file, name) in named {
+            let found = read(&format!("{file}.rs")).contains(&format!("fn {name}("));
+            assert!(found, "{guide} names {file}.rs::{name}, which does not exist");
+        }
+    }
+}
+
+#[test]
+fn every_recipe_has_at_most_ten_steps_each_with_its_test() {
+    let text = read(".github/CONTRIBUTING.md");
+    let recipes: Vec<&str> = text.split("\n## Add ").skip(1).collect();
+    assert_eq!(recipes.len(), 4, "a check, a function, a vendor, a channel");
+    for recipe in recipes {
+        let recipe = recipe.split("\n## ").next().unwrap();
+        let steps: Vec<&str> = recipe.lines().skip(1).filter(|line| !line.is_empty()).collect();
+        assert!((1..=10).contains(&steps.len()), "{recipe}");
+        for step in steps {
+            assert_eq!(named_tests(step).len(), 1, "{step}");
+        }
+    }
+}
+
+#[test]
+fn every_example_is_in_the_contributors_guide() {
+    let guide = read(".github/CONTRIBUTING.md");
+    let examples = [("syncwatch", "shared/examples"), ("alert-relay", "functions/alert-relay/examples")];
+    for (package, folder) in examples {
+        for file in rust_files(folder) {
+            let name = file.file_stem().unwrap().to_str().unwrap();
+            let run = format!("cargo run -p {package} --example {name}");
+            assert!(guide.contains(&run), "CONTRIBUTING.md lacks `{run}`");
+            assert!(fs::read_to_string(&file).unwrap().contains(&run), "{name} lacks `{run}`");
+        }
+    }
+}
+
+/// Retries, limits and the hiding of tokens are in one place only as long as no client goes around it.
+#[test]
+fn only_the_http_module_sends_requests() {
+    let mut sending = production_files_saying(".send()");
+    // The AWS SDK sends its own requests, by the adapter in `aws`; the doctor pings the intake from the outside.
+    sending.retain(|file| !file.starts_with("shared/src/aws/") && !file.starts_with("shared/cli/"));
+    assert_eq!(sending, ["shared/src/http/call.rs"]);
+    assert_eq!(production_files_saying(".execute(request)"), ["shared/src/aws/connector.rs"]);
 }

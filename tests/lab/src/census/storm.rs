@@ -1,7 +1,7 @@
 //! A storm of webhook deliveries: duplicates, disorder, forgeries and poison, each with what must become of it.
 
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! Properties out of thin air, the same ones for the same seed.
 
 use jiff::Timestamp;
-use rand::Rng as _;
+use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 
