@@ -141,7 +141,7 @@ checks! {
     Runtime = "runtime", "runtime", ScheduleVerification, Runs, One;
     /// The vendor's own alerts are on and no looser than ours.
     VendorAlerts = "vendor-alerts", "alerts at Census", ScheduleVerification, Sync, One;
-    /// No webhook and no notice lies where what could not be handled ends.
+    /// The dead-letter queues are empty.
     DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
     /// The warehouse answers what the data checks ask.
     WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
@@ -165,13 +165,13 @@ checks! {
     QueueSize = "queue-size", "queue", DailyValidation, Data, One;
     /// The table has as many rows as expected.
     RowCount = "row-count", "rows", DailyValidation, Data, One;
-    /// A column has none but the accepted values.
+    /// A column has only accepted values.
     AcceptedValues = "accepted-values", "accepted values", DailyValidation, Data, One;
     /// Texts have the expected form and length.
     Pattern = "pattern", "form of texts", DailyValidation, Data, One;
-    /// What a column points at exists.
+    /// Every foreign key resolves.
     Referential = "referential", "references", DailyValidation, Data, One;
-    /// A number of one's own is within its limits.
+    /// The result of a custom query is within its limits.
     CustomSql = "custom-sql", "own figure", DailyValidation, Data, One;
 }
 

@@ -120,6 +120,8 @@ async fn line(census: Option<&census::Client>, sync: &Sync, now: Timestamp) -> (
         }
     }
     line.next_run = match (&sync.schedule.rule, &line.last_run) {
+        // Until a person resumes it.
+        _ if line.paused == Some(true) => None,
         (Rule::Every(period), Some(last)) => last.started_at.checked_add(*period).ok(),
         _ => sync.schedule.next_slot(now),
     };

@@ -65,7 +65,13 @@ fn shape(text: &str) -> String {
 
 fn without_numbers(text: &str) -> String {
     let mut shape = String::with_capacity(text.len());
-    for character in text.chars() {
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        let is_point = character == '.' && shape.ends_with('0');
+        if is_point && characters.peek().is_some_and(char::is_ascii_digit) {
+            // A figure has as many decimals as it needs.
+            continue;
+        }
         if !character.is_ascii_digit() {
             shape.push(character);
         } else if !shape.ends_with('0') {
