@@ -1,8 +1,8 @@
 //! Notices to the people who use the data: that the pipeline is live, that something is wrong, that it is over.
 //!
-//! Figures in, text out: [`Figures`] are looked up by whoever calls ([`crate`]), and no figure is typed. One that
+//! Figures in, text out: `Figures` are looked up by whoever calls ([`crate`]), and no figure is typed. One that
 //! could not be had says so and why, in the place where it would stand; a notice is never blank, and never claims what
-//! nobody knows ([`judge`]). Texts are templates in `infra/runbook`, embedded when the binary is built.
+//! nobody knows (`judge`). Texts are templates in `infra/runbook`, embedded when the binary is built.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Checks a live deployment from the outside: does everything exist, is it on, accepted and answering?
 //!
-//! Observe ([`observe`]) asks AWS, Census and the warehouse, with the operator's own credentials and the settings that the
-//! deployed functions really have; judge ([`judge`]) is pure and makes one row of each. It changes nothing, but for one
+//! Observe (`observe`) asks AWS, Census and the warehouse, with the operator's own credentials and the settings that the
+//! deployed functions really have; judge (`judge`) is pure and makes one row of each. It changes nothing, but for one
 //! unsigned request to the intake, which refuses it.
 
 mod judge;
