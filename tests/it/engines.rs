@@ -91,7 +91,7 @@ impl Engines {
     }
 
     pub(crate) fn store(&self) -> IncidentStore {
-        IncidentStore::new(self.sdk().clients().dynamodb, INCIDENTS)
+        IncidentStore::new(self.sdk().dynamodb(), INCIDENTS)
     }
 
     fn site(&self, function: &str) -> Site {

@@ -11,7 +11,7 @@ use syncwatch::aws::writer_id;
 
 use crate::fingerprint::Fingerprint;
 use crate::pagerduty::bounded_key;
-use crate::route::{Channel, Place, Told};
+use crate::route::{Channel, LastDelivery, Place};
 
 pub use table::{Error as LedgerError, Lease};
 
@@ -42,7 +42,7 @@ const EXPIRES_AT: &str = "expires_at";
 #[must_use]
 pub enum Claim {
     /// Nobody else may send until the lease is given back. With it comes what was told last.
-    Granted(Lease, Option<Told>),
+    Granted(Lease, Option<LastDelivery>),
     Held,
 }
 
@@ -62,7 +62,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`LedgerError`].
-    pub async fn told(&self, channel: Channel, dedup_key: &str) -> Result<Option<Told>, LedgerError> {
+    pub async fn told(&self, channel: Channel, dedup_key: &str) -> Result<Option<LastDelivery>, LedgerError> {
         Ok(self.table.get(SPEC.key(&[&id(channel, dedup_key)]), read).await?.flatten())
     }
 
@@ -92,7 +92,7 @@ impl Ledger {
     ///
     /// # Errors
     /// See [`LedgerError`]. The notice went out all the same.
-    pub async fn record(&self, lease: Lease, told: &Told, now: Timestamp) -> Result<(), LedgerError> {
+    pub async fn record(&self, lease: Lease, told: &LastDelivery, now: Timestamp) -> Result<(), LedgerError> {
         let kept = if told.open { KEPT_OPEN } else { KEPT_CLOSED };
         let Place { opened_at, generation, sequence } = told.place;
         let attributes = [
@@ -125,7 +125,7 @@ impl Ledger {
 }
 
 /// What an item says; `None` if it was only ever leased.
-fn read(item: &Reader<'_>) -> Result<Option<Told>, LedgerError> {
+fn read(item: &Reader<'_>) -> Result<Option<LastDelivery>, LedgerError> {
     let Some(notice) = item.read(NOTICE)? else { return Ok(None) };
     let place = Place {
         opened_at: item.read(OPENED_AT)?,
@@ -133,7 +133,7 @@ fn read(item: &Reader<'_>) -> Result<Option<Told>, LedgerError> {
         sequence: item.read(SEQUENCE)?,
     };
     let through = item.read::<Option<String>>(THROUGH)?.as_deref().map(Fingerprint::stored);
-    Ok(Some(Told { place, notice, open: item.read(OPEN)?, through }))
+    Ok(Some(LastDelivery { place, notice, open: item.read(OPEN)?, through }))
 }
 
 fn id(channel: Channel, dedup_key: &str) -> String {

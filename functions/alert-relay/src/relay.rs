@@ -18,7 +18,7 @@ use crate::key::{self, KeyError, RoutingKey};
 use crate::ledger::{Claim, Lease, Ledger, LedgerError};
 use crate::pagerduty::{self, client::PagerDuty};
 use crate::post::{Patience, PostError};
-use crate::route::{Action, Channel, Route, SendReason, SkipReason, Told, decide};
+use crate::route::{Action, Channel, LastDelivery, Route, SendReason, SkipReason, decide};
 
 /// What it takes to tell one channel.
 pub struct Relay<'a> {
@@ -157,7 +157,7 @@ impl Relay<'_> {
         let open_through = told.filter(|told| told.open).and_then(|told| told.through);
         match self.outlet.send(notice, action, open_through.as_ref(), self.now).await {
             Ok(through) => {
-                let told = Told::after(notice, action, through);
+                let told = LastDelivery::after(notice, action, through);
                 self.ledger
                     .record(lease, &told, self.now)
                     .await
@@ -171,12 +171,12 @@ impl Relay<'_> {
         }
     }
 
-    fn decide(&self, notice: &Body, told: Option<&Told>) -> Route {
+    fn decide(&self, notice: &Body, told: Option<&LastDelivery>) -> Route {
         decide(notice, self.channel, Some(self.lowest), told)
     }
 
     /// The lease of the notice's key. One who has it needs it for about a second, so it is worth a short wait.
-    async fn claim(&self, notice: &Body) -> anyhow::Result<(Lease, Option<Told>)> {
+    async fn claim(&self, notice: &Body) -> anyhow::Result<(Lease, Option<LastDelivery>)> {
         let mut waits = self.patience.backoff.waits();
         loop {
             match self.ledger.claim(self.channel, &notice.dedup_key, self.now).await? {

@@ -73,7 +73,7 @@ impl Place {
 
 /// What a channel was told last under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct LastDelivery {
     pub place: Place,
     pub notice: String,
     /// Whether it left something open at the channel.
@@ -82,7 +82,7 @@ pub struct Told {
     pub through: Option<Fingerprint>,
 }
 
-impl Told {
+impl LastDelivery {
     /// What the channel knows once the notice went out.
     pub fn after(notice: &Body, action: Action, through: Option<Fingerprint>) -> Self {
         let open = action == Action::Trigger;
@@ -174,7 +174,12 @@ impl fmt::Display for SkipReason {
 /// * resolved, and it was not told             => as the severity says: the trigger may still be on its way, and is older
 /// * a reminder, and PagerDuty was told        => skip
 /// * else                                      => as the severity says
-pub fn decide(notice: &Body, channel: Channel, lowest: Option<Severity>, told: Option<&Told>) -> Route {
+pub fn decide(
+    notice: &Body,
+    channel: Channel,
+    lowest: Option<Severity>,
+    told: Option<&LastDelivery>,
+) -> Route {
     let Some(lowest) = lowest else { return Route::Skip(SkipReason::NotDeclared) };
     if notice.kind == NoticeKind::HeldBack && channel == Channel::PagerDuty {
         return Route::Skip(SkipReason::NoIncident);

@@ -154,7 +154,7 @@ pub fn plan(
     let of_day = |day: &Date| {
         let (from, to) = bounds(*day, zone);
         let before = seen.days.row(*day);
-        let look = Look { seen, day: *day, from, to, now, before, takes_data: data_day == Some(*day) };
+        let look = DayContext { seen, day: *day, from, to, now, before, takes_data: data_day == Some(*day) };
         look.plan(&runs, pipeline)
     };
     days.iter().map(of_day).collect()
@@ -235,7 +235,7 @@ fn is_one_of(run: &RunRow, statuses: &[RunStatus]) -> bool {
 }
 
 /// One day, and what is known of it.
-struct Look<'a> {
+struct DayContext<'a> {
     seen: &'a Observation<'a>,
     day: Date,
     from: Timestamp,
@@ -246,7 +246,7 @@ struct Look<'a> {
     takes_data: bool,
 }
 
-impl Look<'_> {
+impl DayContext<'_> {
     fn plan(&self, census: &BTreeMap<String, RunRow>, pipeline: &str) -> DayPlan {
         let stored = self.seen.runs.iter().filter(|row| row.snapshot_date == self.day);
         let stored: BTreeMap<&str, &RunRow> = stored.map(|row| (row.audit_id.as_str(), row)).collect();

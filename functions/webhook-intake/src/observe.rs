@@ -17,12 +17,12 @@ use crate::triage::Hint;
 pub(crate) struct Reading {
     /// The sync with its newest runs.
     pub(crate) observation: SyncObservation,
-    pub(crate) runs: BTreeMap<RunId, Seen>,
+    pub(crate) runs: BTreeMap<RunId, RunState>,
 }
 
 /// How a run that a delivery names was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum RunState {
     /// Among the newest runs, ended.
     Ended,
     /// Among the newest runs, at work; or so new that the list does not show it yet.
@@ -63,21 +63,21 @@ pub(crate) async fn read(
         others.insert(*id, run);
     }
     let seen = |history: &RunHistory, id: RunId| match (on_page(history, id), others.get(&id)) {
-        (Some(run), _) => at_work_or(run, Seen::Ended),
-        (None, Some(Some(run))) if run.sync_id.is_some_and(|of| of != sync_id) => Seen::OfAnotherSync,
+        (Some(run), _) => at_work_or(run, RunState::Ended),
+        (None, Some(Some(run))) if run.sync_id.is_some_and(|of| of != sync_id) => RunState::OfAnotherSync,
         // One that is newer than the page is on its way there.
         (None, Some(Some(run)))
             if history.runs.first().is_none_or(|newest| run.created_at > newest.created_at) =>
         {
-            Seen::AtWork
+            RunState::AtWork
         }
-        (None, Some(Some(run))) => at_work_or(run, Seen::Old),
-        (None, Some(None)) => Seen::Unknown,
+        (None, Some(Some(run))) => at_work_or(run, RunState::Old),
+        (None, Some(None)) => RunState::Unknown,
         // It was on the page a moment ago.
-        (None, None) => Seen::Old,
+        (None, None) => RunState::Old,
     };
     for wait in waits {
-        if !ended.iter().any(|id| seen(&history, *id) == Seen::AtWork) {
+        if !ended.iter().any(|id| seen(&history, *id) == RunState::AtWork) {
             break;
         }
         tokio::time::sleep(*wait).await;
@@ -94,6 +94,6 @@ fn on_page(history: &RunHistory, id: RunId) -> Option<&Run> {
     history.runs.iter().find(|run| run.id == id)
 }
 
-fn at_work_or(run: &Run, ended: Seen) -> Seen {
-    if run.status.is_terminal() { ended } else { Seen::AtWork }
+fn at_work_or(run: &Run, ended: RunState) -> RunState {
+    if run.status.is_terminal() { ended } else { RunState::AtWork }
 }

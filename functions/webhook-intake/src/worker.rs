@@ -19,7 +19,7 @@ use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, metrics};
 
 use crate::delivery::{Delivery, Poison, UnknownEvent};
-use crate::observe::{self, Reading, Seen};
+use crate::observe::{self, Reading, RunState};
 use crate::triage::{Counts, Fate, Hint, Left, Triage, answer, unread};
 
 /// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
@@ -261,11 +261,11 @@ impl Worker {
 /// What a delivery comes to once its sync was read.
 fn fate(delivery: &Delivery, reading: &Reading) -> Fate {
     match reading.runs.get(&delivery.run_id) {
-        Some(Seen::AtWork) if delivery.event.says_ended() => Fate::LeftToPoll(Left::StillAtWork),
-        Some(Seen::Ended | Seen::AtWork) => Fate::Handled,
-        Some(Seen::Old) => Fate::Late,
-        Some(Seen::OfAnotherSync) => Fate::Poison(Poison::RunOfAnotherSync),
-        Some(Seen::Unknown) | None => Fate::Poison(Poison::UnknownRun),
+        Some(RunState::AtWork) if delivery.event.says_ended() => Fate::LeftToPoll(Left::StillAtWork),
+        Some(RunState::Ended | RunState::AtWork) => Fate::Handled,
+        Some(RunState::Old) => Fate::Late,
+        Some(RunState::OfAnotherSync) => Fate::Poison(Poison::RunOfAnotherSync),
+        Some(RunState::Unknown) | None => Fate::Poison(Poison::UnknownRun),
     }
 }
 

@@ -31,10 +31,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
-use syncwatch::aws::{Clients, Sdk};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Pipeline;
@@ -134,15 +134,13 @@ pub struct Operator {
     env: Env,
     pipeline: Pipeline,
     sdk: Sdk,
-    clients: Clients,
     now: Timestamp,
 }
 
 impl Operator {
     /// Puts an operator together from its parts.
     pub fn with(env: Env, pipeline: Pipeline, sdk: Sdk, now: Timestamp) -> Self {
-        let clients = sdk.clients();
-        Self { env, pipeline, sdk, clients, now }
+        Self { env, pipeline, sdk, now }
     }
 
     /// Carries a command out and collects all that it says; the last line may be its answer.
@@ -286,7 +284,7 @@ impl Operator {
         resolve_after: SignedDuration,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
-        let topic = Topic::new(self.clients.sns.clone(), self.topic_arn().await?);
+        let topic = Topic::new(self.sdk.sns(), self.topic_arn().await?);
         let (pipeline, began) = (&self.pipeline, self.now);
         let opened = alert_test::publish(&topic, pipeline, NoticeKind::Opened, began, began).await?;
         tell(&format!("Published {opened}"));
@@ -299,7 +297,7 @@ impl Operator {
     }
 
     fn incidents(&self) -> Result<IncidentStore, Error> {
-        Ok(IncidentStore::new(self.clients.dynamodb.clone(), self.setting(env::INCIDENTS_TABLE)?))
+        Ok(IncidentStore::new(self.sdk.dynamodb(), self.setting(env::INCIDENTS_TABLE)?))
     }
 
     async fn census(&self) -> Result<Client, Error> {
@@ -308,9 +306,9 @@ impl Operator {
     }
 
     async fn census_by(&self, secret: &str, base_url: Option<String>) -> Result<Client, Error> {
-        let token = SecretStore::new(self.clients.secrets.clone()).get(secret, self.now).await?;
+        let token = SecretStore::new(self.sdk.secrets()).get(secret, self.now).await?;
         let settings = census::Settings::of(&self.pipeline.census, base_url.as_deref(), token);
-        Ok(Client::new(self.clients.http.clone(), settings, self.now)?)
+        Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
     }
 
     /// The name of a table or secret: the environment's, or that of `infra/functions.json`.

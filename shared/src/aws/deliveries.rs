@@ -84,7 +84,7 @@ mod tests {
 
     use super::*;
     use crate::aws::table;
-    use crate::aws::wire::{Wire, WireClients as _, now};
+    use crate::aws::wire::{Wire, WireSdk as _, now};
     use syncwatch_testing::refused;
 
     const TABLE_NAME: &str = "syncwatch-deliveries";
@@ -92,7 +92,7 @@ mod tests {
     const B: &str = "census/2/sync.failed/-";
 
     fn store(wire: &Wire) -> DeliveryStore {
-        DeliveryStore::new(wire.clients().dynamodb, TABLE_NAME)
+        DeliveryStore::new(wire.sdk().dynamodb(), TABLE_NAME)
     }
 
     fn stored(id: &str, expires_at: i64) -> Value {

@@ -1,6 +1,6 @@
 //! The AWS clients: secrets, incidents, deliveries, queues and the topic for notices, all on one HTTP stack.
 //!
-//! [`Sdk::connect`] builds what all of them share, once and without I/O; [`Clients`] has those that most functions need.
+//! [`Sdk::connect`] builds what all of them share, once and without I/O.
 //! Credentials and region come from the environment that Lambda sets, so none of the SDK's chains (profiles, container and
 //! instance metadata) is ever asked. The SDK's ordinary variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead
 //! it to an emulator.
@@ -41,16 +41,6 @@ const ATTEMPTS: u32 = 3;
 pub struct Sdk {
     config: SdkConfig,
     /// Speaks to everything that is not AWS, on the same connection pool.
-    pub http: reqwest::Client,
-}
-
-/// The clients that most functions need, on one connection pool.
-#[derive(Debug, Clone)]
-pub struct Clients {
-    pub sns: aws_sdk_sns::Client,
-    pub dynamodb: aws_sdk_dynamodb::Client,
-    pub secrets: aws_sdk_secretsmanager::Client,
-    /// Speaks to everything that is not AWS.
     pub http: reqwest::Client,
 }
 
@@ -136,33 +126,6 @@ impl Sdk {
     /// The configuration that every client of the SDK is made from.
     pub fn config(&self) -> &SdkConfig {
         &self.config
-    }
-
-    /// The clients that most functions need.
-    pub fn clients(&self) -> Clients {
-        Clients::from_config(&self.config, self.http.clone())
-    }
-}
-
-impl Clients {
-    /// The clients for the account and region that the environment names.
-    pub async fn connect() -> Result<Self, ConnectError> {
-        Ok(Sdk::connect().await?.clients())
-    }
-
-    /// The clients for an emulator at `url`, with credentials that open nothing elsewhere.
-    pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
-        Ok(Sdk::for_endpoint(url)?.clients())
-    }
-
-    /// The clients for any configuration of the SDK. `http` is what the SDK was given, so that all share one pool.
-    pub fn from_config(config: &SdkConfig, http: reqwest::Client) -> Self {
-        Self {
-            sns: aws_sdk_sns::Client::new(config),
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
-            secrets: aws_sdk_secretsmanager::Client::new(config),
-            http,
-        }
     }
 }
 

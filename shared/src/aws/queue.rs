@@ -56,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::wire::{Wire, WireClients as _};
+    use crate::aws::wire::{Wire, WireSdk as _};
     use syncwatch_testing::refused;
 
     const URL: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries";

@@ -187,13 +187,13 @@ fn trimmed(value: &SecretString) -> Option<SecretString> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::wire::{Wire, WireClients as _, now};
+    use crate::aws::wire::{Wire, WireSdk as _, now};
 
     const NAME: &str = "syncwatch/census-token";
 
     async fn store(answer: serde_json::Value) -> (Wire, SecretStore) {
         let wire = Wire::answering(200, answer).await;
-        let store = SecretStore::new(wire.clients().secrets);
+        let store = SecretStore::new(wire.sdk().secrets());
         (wire, store)
     }
 
@@ -203,7 +203,7 @@ mod tests {
 
     async fn refusal(code: &str, message: &str) -> String {
         let wire = Wire::answering(400, serde_json::json!({ "__type": code, "message": message })).await;
-        SecretStore::new(wire.clients().secrets).get(NAME, now()).await.unwrap_err().to_string()
+        SecretStore::new(wire.sdk().secrets()).get(NAME, now()).await.unwrap_err().to_string()
     }
 
     #[tokio::test]
@@ -297,7 +297,7 @@ mod tests {
     async fn a_refusal_to_store_names_the_persons_own_rights_and_quotes_no_secret() {
         let refusal = async |code: &str, message: &str| {
             let wire = Wire::answering(400, serde_json::json!({ "__type": code, "message": message })).await;
-            let store = SecretStore::new(wire.clients().secrets);
+            let store = SecretStore::new(wire.sdk().secrets());
             let error = store.put(NAME, &rotated()).await.unwrap_err();
             let debug = format!("{error:?}");
             assert!(!debug.contains("new-secret") && !debug.contains("old-secret"), "{debug}");

@@ -3,23 +3,18 @@
 use jiff::Timestamp;
 pub(super) use syncwatch_testing::{Asked, Receiver as Wire};
 
-use super::{Clients, Sdk};
+use super::Sdk;
 
 pub(super) fn now() -> Timestamp {
     "2026-11-24T10:00:00Z".parse().unwrap()
 }
 
-pub(super) trait WireClients {
+pub(super) trait WireSdk {
     fn sdk(&self) -> Sdk;
-    fn clients(&self) -> Clients;
 }
 
-impl WireClients for Wire {
+impl WireSdk for Wire {
     fn sdk(&self) -> Sdk {
         Sdk::for_endpoint(&self.uri()).unwrap()
-    }
-
-    fn clients(&self) -> Clients {
-        Clients::for_endpoint(&self.uri()).unwrap()
     }
 }

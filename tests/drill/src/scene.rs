@@ -278,7 +278,7 @@ impl Scene {
 
     fn store(&self) -> Result<IncidentStore> {
         let incidents_table = self.table.resource_name(&ResourceId::table("incidents"))?;
-        Ok(IncidentStore::new(self.sdk()?.clients().dynamodb, incidents_table))
+        Ok(IncidentStore::new(self.sdk()?.dynamodb(), incidents_table))
     }
 
     /// The figures of the world that harm is counted by.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use serde_json::Value;
-use syncwatch::aws::Clients;
+use syncwatch::aws::Sdk;
 use syncwatch::aws::topic::Topic;
 use syncwatch::incident::NoticeKind;
 use syncwatch_cli::alert_test::{Published, publish};
@@ -62,7 +62,7 @@ pub(crate) async fn run() -> Result<()> {
         }
     }
     // By way of the tap, which keeps what SNS is given for mail.
-    let sns = Clients::for_endpoint(stage.mail.url())?.sns;
+    let sns = Sdk::for_endpoint(stage.mail.url())?.sns();
     let topic = Topic::new(sns, stage.deployment.topic_arn(&ResourceId::topic("notices"))?);
     let began = clock.now();
     let mut missing = Vec::new();

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use syncwatch::aws::Clients;
+use syncwatch::aws::Sdk;
 use syncwatch_testing::{Asked, Receiver, condition_failed};
 
 use super::*;
@@ -10,8 +10,8 @@ fn now() -> Timestamp {
     "2026-11-24T10:00:00Z".parse().unwrap()
 }
 
-fn told() -> Told {
-    Told {
+fn told() -> LastDelivery {
+    LastDelivery {
         place: Place { opened_at: "2026-11-24T09:00:00Z".parse().unwrap(), generation: 2, sequence: 3 },
         notice: "properties/run-failed/a#2.3".to_owned(),
         open: true,
@@ -35,7 +35,7 @@ fn stored() -> Value {
 
 async fn ledger(answers: &[(u16, Value)]) -> (Receiver, Ledger) {
     let server = Receiver::answering_in_turn(answers).await;
-    let ledger = Ledger::new(Clients::for_endpoint(&server.uri()).unwrap().dynamodb, "syncwatch-relay");
+    let ledger = Ledger::new(Sdk::for_endpoint(&server.uri()).unwrap().dynamodb(), "syncwatch-relay");
     (server, ledger)
 }
 
@@ -128,7 +128,7 @@ async fn a_record_stores_what_was_told_and_gives_the_lease_back() {
 async fn what_is_open_is_kept_longer_than_what_is_closed() {
     for (open, kept) in [(true, KEPT_OPEN), (false, KEPT_CLOSED)] {
         let (server, ledger) = ledger(&[(200, json!({}))]).await;
-        let chat = Told { open, through: None, ..told() };
+        let chat = LastDelivery { open, through: None, ..told() };
         ledger.record(lease(), &chat, now()).await.unwrap();
         let (_, body) = asked(&server).await.remove(0);
         assert_placeholders(&body);
@@ -143,7 +143,7 @@ async fn what_is_open_is_kept_longer_than_what_is_closed() {
 async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already() {
     let (_server, there) = ledger(&[(400, condition_failed(Some(stored())))]).await;
     there.record(lease(), &told(), now()).await.unwrap();
-    let other = Told { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
+    let other = LastDelivery { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
     let (_server, lost) = ledger(&[(400, condition_failed(Some(stored())))]).await;
     insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: item pagerduty/properties/run-failed/a was taken over before it was recorded; the notice may go out once more");
     let (_server, gone) = ledger(&[(400, condition_failed(None))]).await;

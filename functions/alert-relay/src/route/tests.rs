@@ -9,8 +9,8 @@ use crate::samples::{KINDS, notice};
 
 const LOWEST: Option<Severity> = Some(Severity::Error);
 
-fn told(of: &Body, open: bool) -> Told {
-    Told { place: Place::of(of), notice: of.id.clone(), open, through: None }
+fn told(of: &Body, open: bool) -> LastDelivery {
+    LastDelivery { place: Place::of(of), notice: of.id.clone(), open, through: None }
 }
 
 fn words(route: Route) -> String {
@@ -164,7 +164,7 @@ struct World {
     chat: Vec<NoticeKind>,
     /// When the incidents opened of which somebody was paged.
     paged: BTreeSet<Timestamp>,
-    ledger: BTreeMap<&'static str, Told>,
+    ledger: BTreeMap<&'static str, LastDelivery>,
 }
 
 impl World {
@@ -188,7 +188,7 @@ impl World {
                 }
             }
             if !dies {
-                self.ledger.insert(channel.id(), Told::after(notice, action, through));
+                self.ledger.insert(channel.id(), LastDelivery::after(notice, action, through));
             }
         }
     }

@@ -258,7 +258,7 @@ impl Source<'_> {
 
     async fn subscriptions(&self, arn: &str) -> Probe<Vec<Subscription>> {
         let mut seen = Vec::new();
-        let pages = self.operator.clients.sns.list_subscriptions_by_topic().topic_arn(arn);
+        let pages = self.operator.sdk.sns().list_subscriptions_by_topic().topic_arn(arn);
         let mut pages = pages.into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| TOPIC.failed(arn, "sns:ListSubscriptionsByTopic", &error))?;
@@ -352,8 +352,8 @@ impl Deployed<'_> {
     }
 
     async fn rounds(&self) -> Probe<BTreeMap<String, Timestamp>> {
-        let Operator { clients, pipeline, .. } = self.source.operator;
-        let store = IncidentStore::new(clients.dynamodb.clone(), self.setting(env::INCIDENTS_TABLE)?);
+        let Operator { sdk, pipeline, .. } = self.source.operator;
+        let store = IncidentStore::new(sdk.dynamodb(), self.setting(env::INCIDENTS_TABLE)?);
         Ok(store.rounds(&pipeline.name).await?)
     }
 }

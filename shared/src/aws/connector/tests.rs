@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::aws::Clients;
+use crate::aws::Sdk;
 use crate::http::client;
 
 const SECRET: &str = r#"{"Name":"s","SecretString":"x"}"#;
@@ -70,8 +70,8 @@ fn answer(status: &str, headers: &str, body: &str) -> Option<String> {
 #[tokio::test]
 async fn the_sdk_and_everything_else_share_one_connection() {
     let server = Server::start(vec![answer("200 OK", "", SECRET), answer("200 OK", "", "{}")]).await;
-    let clients = Clients::for_endpoint(&server.url).unwrap();
-    clients.secrets.get_secret_value().secret_id("s").send().await.unwrap();
+    let clients = Sdk::for_endpoint(&server.url).unwrap();
+    clients.secrets().get_secret_value().secret_id("s").send().await.unwrap();
     clients.http.get(&server.url).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(server.connections(), 1);
 }
@@ -79,8 +79,8 @@ async fn the_sdk_and_everything_else_share_one_connection() {
 #[tokio::test]
 async fn a_server_that_hangs_up_is_asked_again() {
     let server = Server::start(vec![None, answer("200 OK", "", SECRET)]).await;
-    let clients = Clients::for_endpoint(&server.url).unwrap();
-    let secret = clients.secrets.get_secret_value().secret_id("s").send().await.unwrap();
+    let clients = Sdk::for_endpoint(&server.url).unwrap();
+    let secret = clients.secrets().get_secret_value().secret_id("s").send().await.unwrap();
     assert_eq!(secret.secret_string(), Some("x"));
     assert_eq!(server.connections(), 2);
 }
@@ -89,8 +89,8 @@ async fn a_server_that_hangs_up_is_asked_again() {
 async fn an_answer_that_breaks_off_is_asked_for_again() {
     let broken = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\nconnection: close\r\n\r\n{".to_owned();
     let server = Server::start(vec![Some(broken), None, answer("200 OK", "", SECRET)]).await;
-    let clients = Clients::for_endpoint(&server.url).unwrap();
-    let config = clients.secrets.config().to_builder().timeout_config(brief()).build();
+    let clients = Sdk::for_endpoint(&server.url).unwrap();
+    let config = clients.secrets().config().to_builder().timeout_config(brief()).build();
     let client = aws_sdk_secretsmanager::Client::from_conf(config);
     assert!(client.get_secret_value().secret_id("s").send().await.is_ok());
 }

@@ -115,7 +115,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::aws::wire::{Asked, Wire, WireClients as _, now};
+    use crate::aws::wire::{Asked, Wire, WireSdk as _, now};
     use syncwatch_testing::condition_failed;
 
     const SECOND: &str = "properties/run-failed/properties-update";
@@ -146,7 +146,7 @@ mod tests {
 
     async fn claim(answers: &[(u16, &str)]) -> (Speaker, Vec<Value>) {
         let wire = Wire::answering_in_turn(answers).await;
-        let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+        let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
         let speaker = store.claim_cause(&key(SECOND), "auth", Severity::Error, now()).await.unwrap();
         let requests = wire.requests().await;
         (speaker, requests.iter().map(Asked::json).collect())

@@ -134,10 +134,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aws::wire::{Wire, WireClients as _, now};
+    use crate::aws::wire::{Wire, WireSdk as _, now};
 
     fn store(wire: &Wire) -> IncidentStore {
-        IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents")
+        IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents")
     }
 
     #[tokio::test]

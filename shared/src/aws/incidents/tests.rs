@@ -2,7 +2,7 @@ use aws_credential_types::provider::{ProvideCredentials, error::CredentialsError
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Wire, WireClients as _, now};
+use crate::aws::wire::{Wire, WireSdk as _, now};
 use crate::finding::{Check, Evidence, Severity};
 use crate::incident::{Course, NoticeKind, Pending, State};
 use syncwatch_testing::condition_failed;
@@ -59,7 +59,7 @@ fn stored() -> Value {
 
 async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
     let wire = Wire::answering(status, body).await;
-    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
     (wire, store)
 }
 
@@ -76,7 +76,7 @@ async fn one_query_reads_what_is_not_resolved_or_pending_through_all_pages() {
     let wire = Wire::answering_in_turn(&pages).await;
 
     let (found, unreadable) =
-        IncidentStore::new(wire.clients().dynamodb, TABLE_NAME).live_incidents("properties").await.unwrap();
+        IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME).live_incidents("properties").await.unwrap();
     assert!(unreadable.is_empty());
     assert_eq!(found.len(), 2);
     assert_eq!(found[0], incident());
@@ -182,7 +182,7 @@ async fn a_retry_that_finds_its_own_write_has_written() {
     ours["write_id"] = json!({"S": "ours"});
     let lost = condition_failed(Some(ours)).to_string();
     let wire = Wire::answering_in_turn(&[(500, "{}"), (400, &lost)]).await;
-    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
     let update = item::update(&incident(), Expected::Absent, "ours");
     assert_eq!(store.table.put_if(update).await.unwrap(), Outcome::Written);
     let requests = wire.requests().await;
@@ -197,7 +197,7 @@ async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
         "message": "Transaction is ongoing for the item",
     });
     let wire = Wire::answering_in_turn(&[(400, busy), (200, json!({}))]).await;
-    let store = IncidentStore::new(wire.clients().dynamodb, TABLE_NAME);
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
     assert_eq!(store.write(&incident(), Expected::Version(1)).await.unwrap(), WriteOutcome::Written);
     assert_eq!(wire.requests().await.len(), 2);
 }
@@ -271,8 +271,8 @@ impl ProvideCredentials for NoCredentials {
 #[tokio::test]
 async fn without_credentials_it_says_so_and_sends_nothing() {
     let wire = Wire::answering(200, json!({})).await;
-    let clients = wire.clients();
-    let config = clients.dynamodb.config().to_builder().credentials_provider(NoCredentials).build();
+    let clients = wire.sdk();
+    let config = clients.dynamodb().config().to_builder().credentials_provider(NoCredentials).build();
     let store = IncidentStore::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE_NAME);
     insta::assert_snapshot!(store.get(&incident().key).await.unwrap_err(), @r#"table syncwatch-incidents: there are no AWS credentials. Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"#);
     assert!(wire.requests().await.is_empty());
@@ -281,8 +281,8 @@ async fn without_credentials_it_says_so_and_sends_nothing() {
 #[tokio::test]
 async fn without_an_answer_it_says_where_to_look() {
     // Nothing listens on port 1 of this machine.
-    let clients = crate::aws::Clients::for_endpoint("http://127.0.0.1:1").unwrap();
-    let error = IncidentStore::new(clients.dynamodb, TABLE_NAME).get(&incident().key).await.unwrap_err();
+    let clients = crate::aws::Sdk::for_endpoint("http://127.0.0.1:1").unwrap();
+    let error = IncidentStore::new(clients.dynamodb(), TABLE_NAME).get(&incident().key).await.unwrap_err();
     let text = error.to_string();
     assert!(text.starts_with("table syncwatch-incidents: AWS did not answer"), "{text}");
     assert!(text.contains("AWS_ENDPOINT_URL"), "{text}");

@@ -2,13 +2,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Asked, Wire, WireClients as _, now};
+use crate::aws::wire::{Asked, Wire, WireSdk as _, now};
 use syncwatch_testing::condition_failed;
 
 static SPEC: Spec = Spec { setting: "SYNCWATCH_TABLE", key: &["id"], unreadable: "Delete the item" };
 
 fn table(wire: &Wire) -> Table {
-    Table::new(wire.clients().dynamodb, "syncwatch-table", &SPEC)
+    Table::new(wire.sdk().dynamodb(), "syncwatch-table", &SPEC)
 }
 
 fn ours() -> Lease {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::aws::wire::{Wire, WireClients as _};
+use crate::aws::wire::{Wire, WireSdk as _};
 use syncwatch_testing::published;
 
 const ARN: &str = "arn:aws:sns:us-east-1:123456789012:syncwatch-notices";
@@ -22,7 +22,7 @@ fn message() -> Message {
 #[tokio::test]
 async fn a_message_carries_one_body_for_each_protocol_and_string_attributes() {
     let wire = Wire::in_turn(vec![published()]).await;
-    let id = Topic::new(wire.clients().sns, ARN).publish(&message()).await.unwrap();
+    let id = Topic::new(wire.sdk().sns(), ARN).publish(&message()).await.unwrap();
     assert_eq!(id, "m-1");
 
     let form = wire.only_request().await.form();
@@ -50,7 +50,7 @@ async fn a_refusal_names_the_topic_and_the_remedy() {
         let body =
             format!("<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>");
         let wire = Wire::answering(status, body).await;
-        let error = Topic::new(wire.clients().sns, ARN).publish(&message()).await.unwrap_err();
+        let error = Topic::new(wire.sdk().sns(), ARN).publish(&message()).await.unwrap_err();
         texts.push(error.to_string());
     }
     insta::assert_snapshot!(texts.join("\n"), @r#"
@@ -64,7 +64,7 @@ async fn a_refusal_names_the_topic_and_the_remedy() {
 async fn a_message_beyond_the_limits_is_not_sent() {
     let wire = Wire::answering(200, "").await;
     let long = Message { subject: "x".repeat(100), ..message() };
-    let error = Topic::new(wire.clients().sns, ARN).publish(&long).await.unwrap_err();
+    let error = Topic::new(wire.sdk().sns(), ARN).publish(&long).await.unwrap_err();
     assert!(error.to_string().contains(ARN), "{error}");
     assert!(wire.requests().await.is_empty());
 }

@@ -18,8 +18,8 @@ const KEY: &str = "properties/error-rate/properties-create";
 pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     let deployment = &demo.stage.deployment;
     let table = deployment.table().resource_name(&ResourceId::table("incidents"))?;
-    let clients = Sdk::for_endpoint(deployment.endpoint())?.clients();
-    let store = IncidentStore::new(clients.dynamodb, table);
+    let clients = Sdk::for_endpoint(deployment.endpoint())?;
+    let store = IncidentStore::new(clients.dynamodb(), table);
     // Small runs are judged together with those before them, of which the one after the storm moved a day's records.
     demo.pass(120);
     let since = demo.begin(FAULT).await?;

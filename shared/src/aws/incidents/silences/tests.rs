@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::aws::wire::{Wire, WireClients as _, now};
+use crate::aws::wire::{Wire, WireSdk as _, now};
 use crate::finding::{Check, Evidence, Severity};
 use crate::incident::{Course, Hold, IncidentKey, State};
 use crate::silence::Scope;
@@ -56,7 +56,7 @@ fn stored() -> Value {
 
 async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
     let wire = Wire::answering(status, body).await;
-    let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+    let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
     (wire, store)
 }
 
@@ -155,7 +155,7 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
     for codes in [["TransactionConflict", "None"], ["None", "TransactionConflict"]] {
         let busy = cancelled(codes, None).to_string();
         let wire = Wire::answering_in_turn(&[(400, busy.as_str()), (400, &busy), (200, "{}")]).await;
-        let store = IncidentStore::new(wire.clients().dynamodb, "syncwatch-incidents");
+        let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
         let outcome = store.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
         assert_eq!((outcome, wire.requests().await.len()), (WriteOutcome::Written, 3));
 
