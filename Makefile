@@ -68,6 +68,10 @@ test: lab-zips ## Run every test, those on the lab and on real SQL engines inclu
 	@$(MAKE) lab-zips-odbc DRIVER="$$(compgen -G '/usr/lib/*/odbc/libsqlite3odbc.so' | head -1)"
 	cargo test $(LOCKED) --workspace
 
+.PHONY: explore
+explore: ## Try the property tests on new random cases; CASES=20000 of each
+	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
+
 .PHONY: ci
 ci: fmt-check lint docs test infra-check demo ## All that CI checks, the demo included
 
@@ -92,12 +96,12 @@ docs: ## Build the API documentation; a warning is a failure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, and checks of 5 million rows; ONLY=cold|check|scale|intake|warehouse
+bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, and checks of 5 million rows; ONLY=cold|check|scale|intake|warehouse, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
 	@$(BUILD) syncwatch-bench --quiet
-	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY)
+	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY) $(if $(BESIDE),--beside '$(BESIDE)')
 
 .PHONY: package
 package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64

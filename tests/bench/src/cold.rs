@@ -1,11 +1,15 @@
 //! From `exec` to the first answer, for an event that does nothing.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::programs;
+use syncwatch_lab::aws::{FunctionsTable, host_zips};
+
+use crate::programs::{self, FUNCTION};
 use crate::report::{Report, Spread, mb, ms};
 use crate::runtime_api::{Program, Start, start};
 
@@ -42,6 +46,30 @@ pub(crate) fn measure(report: &mut Report, runs: usize) -> Result<()> {
         start - bare.took_ms.median,
         function.peak_mb.median - bare.peak_mb.median
     ));
+    Ok(())
+}
+
+/// The same start of the zips that another build left in `zips`, and the sizes of all of its zips, beside ours.
+pub(crate) fn beside(report: &mut Report, runs: usize, zips: &Path) -> Result<()> {
+    report.part(&format!("Beside the zips of {}, {runs} starts each in turns", zips.display()));
+    let (ours, theirs) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let settings = programs::settings_without_world()?;
+    let ours = programs::function(&ours, &settings, None)?;
+    let theirs = Program { name: "other build", ..programs::function_of(zips, FUNCTION, &theirs, &settings, None)? };
+    let event = json!({ "task": "ping" });
+    let [ours, theirs] =
+        in_turns(report, [&ours, &theirs], runs, &event, Duration::from_secs(20), |_, _| Ok(()))?;
+    report.line(&format!(
+        "this build / other build: start {:.3}, memory {:.3}",
+        ours.took_ms.median / theirs.took_ms.median,
+        ours.peak_mb.median / theirs.peak_mb.median
+    ));
+    for name in FunctionsTable::read(&FunctionsTable::default_path())?.functions.keys() {
+        let size = |folder: &Path| fs::metadata(folder.join(name).join("bootstrap.zip")).map(|file| file.len());
+        let Ok(theirs) = size(zips) else { continue };
+        let ours = size(&host_zips())?;
+        report.line(&format!("{name:<24} {ours:>9} bytes, other build {theirs:>9} bytes"));
+    }
     Ok(())
 }
 

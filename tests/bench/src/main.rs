@@ -16,6 +16,7 @@ mod scale;
 mod warehouse;
 mod world;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -31,6 +32,9 @@ struct Arguments {
     /// How often each program is started for each figure.
     #[arg(long, default_value_t = 20)]
     runs: usize,
+    /// A folder of zips of another build, `<folder>/<function>/bootstrap.zip`, to compare the cold start with.
+    #[arg(long)]
+    beside: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,6 +56,9 @@ fn main() -> Result<ExitCode> {
     let mut report = Report::default();
     if wanted(Part::Cold) {
         cold::measure(&mut report, arguments.runs)?;
+        if let Some(zips) = &arguments.beside {
+            cold::beside(&mut report, arguments.runs, zips)?;
+        }
     }
     if wanted(Part::Check) {
         check::measure(&mut report, arguments.runs)?;

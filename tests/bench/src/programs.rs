@@ -48,7 +48,18 @@ pub(crate) fn function_named(
     settings: &BTreeMap<String, String>,
     pipeline: Option<&str>,
 ) -> Result<Program> {
-    let path = host_zips().join(name).join("bootstrap.zip");
+    function_of(&host_zips(), name, directory, settings, pipeline)
+}
+
+/// The same from the zips in this folder.
+pub(crate) fn function_of(
+    zips: &Path,
+    name: &str,
+    directory: &TempDir,
+    settings: &BTreeMap<String, String>,
+    pipeline: Option<&str>,
+) -> Result<Program> {
+    let path = zips.join(name).join("bootstrap.zip");
     let file = fs::File::open(&path)
         .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
     let root = directory.path().join("function");

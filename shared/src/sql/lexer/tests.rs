@@ -82,8 +82,6 @@ fn query() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
-
     #[test]
     fn tokens_one_after_the_other_are_the_text(
         sql in prop_oneof![any::<String>(), query(), "[a-e1$:'\"`\\[\\]\\\\\\-/*;? \n\ré]{0,30}"]

@@ -318,8 +318,6 @@ fn soup() -> impl Strategy<Value = (Dialect, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
-
     #[test]
     fn whatever_passes_is_one_query_that_only_reads((dialect, sql) in prop_oneof![mutated(), soup()]) {
         if check(&sql, dialect).is_ok()
