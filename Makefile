@@ -33,8 +33,9 @@ ODBC_ZIP_LIMIT = $(if $(DRIVER),50000000,$(ZIP_LIMIT))
 TERRAFORM ?= terraform
 # What plans and tests of Terraform leave behind.
 INFRA_OUT := $(CARGO_TARGET_DIR)/infra
-# Where deployments find the zips, unless infra/terraform.tfvars says otherwise.
-export TF_VAR_zips ?= $(CARGO_TARGET_DIR)/lambda/arm64
+# Where deployments find the zips, unless infra/terraform.tfvars says otherwise. From infra/, as a path is in the state: an
+# absolute one would have another clone deploy every function anew.
+export TF_VAR_zips ?= $(shell $(PYTHON) -c 'import os, sys; print(os.path.relpath(sys.argv[1], "infra"))' '$(CARGO_TARGET_DIR)/lambda/arm64')
 
 # A changed requirements.txt has another hash, so its stamp is missing, so the virtual environment is made anew. By hash,
 # not by time: in CI the file is always newer than the environment that is kept.

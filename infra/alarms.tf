@@ -6,11 +6,11 @@ locals {
   }
 
   # Every queue in which only what failed ends up, with what it means there and what to do. Only what came from a queue can be
-  # moved back.
+  # moved back. SQS knows no source for what SNS put there, so the destination is always said.
   failed_queues = merge(
     { for id, queue in local.dead_letter_queues : queue.name => {
       meaning = "Messages that were handled without success, again and again"
-      remedy  = "Look at them, mend the cause, then move them back (SQS, start DLQ redrive) or delete them."
+      remedy  = "Look at them, mend the cause, then move them back (SQS, start DLQ redrive, custom destination ${one([for work in values(local.work_queues) : work.name if try(work.dead_letter, "") == id])}) or delete them."
     } },
     { for name, failure in local.failure_queues : "${local.prefix}-failed-${name}" => failure },
   )
@@ -18,12 +18,12 @@ locals {
   # Every queue that a function works off, with the time in seconds after which it should have been empty once.
   watched_queues = { for id, queue in local.work_queues : queue.name => queue.stale_after_s }
 
-  # A silence shorter than three hours is looked at in steps of five minutes, a longer one in hours: CloudWatch allows a day
+  # A silence shorter than three hours is looked at in steps of a minute, a longer one in hours: CloudWatch allows a day
   # with the former and a week with the latter.
   silences = {
     for name, function in local.scheduled : name => {
       after_s  = function.schedule.silent_after_s
-      period_s = function.schedule.silent_after_s < 3 * 60 * 60 ? 300 : 3600
+      period_s = function.schedule.silent_after_s < 3 * 60 * 60 ? 60 : 3600
     }
   }
 
@@ -96,17 +96,33 @@ resource "aws_cloudwatch_metric_alarm" "duration" {
 resource "aws_cloudwatch_metric_alarm" "silence" {
   for_each = local.silences
 
-  alarm_name          = "${local.prefix}-${each.key}-silence"
-  alarm_description   = "${each.key} has not run for ${each.value.after_s / 60} minutes, so nobody watches what it watches. Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
-  namespace           = "AWS/Lambda"
-  metric_name         = "Invocations"
-  dimensions          = { FunctionName = module.function[each.key].name }
-  statistic           = "Sum"
-  period              = each.value.period_s
+  alarm_name        = "${local.prefix}-${each.key}-silence"
+  alarm_description = "${each.key} has not run for ${each.value.after_s / 60} minutes, so nobody watches what it watches. Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
+
+  # Filled with 0: where data is missing CloudWatch looks back further than asked, and would ring two or three periods late.
+  metric_query {
+    id          = "filled"
+    expression  = "FILL(invocations, 0)"
+    label       = "Invocations"
+    return_data = true
+  }
+
+  metric_query {
+    id = "invocations"
+
+    metric {
+      namespace   = "AWS/Lambda"
+      metric_name = "Invocations"
+      dimensions  = { FunctionName = module.function[each.key].name }
+      stat        = "Sum"
+      period      = each.value.period_s
+    }
+  }
+
   evaluation_periods  = each.value.after_s / each.value.period_s
   comparison_operator = "LessThanThreshold"
   threshold           = 1
-  # A function that does not run writes no metric. The default would call that insufficient data, and tell nobody.
+  # For a function that never ran, whose metric has no point at all. The default would call that insufficient data.
   treat_missing_data = "breaching"
   alarm_actions      = local.alarm_actions.critical
   ok_actions         = local.alarm_actions.critical
@@ -114,13 +130,28 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
 
 # That a function was started does not say that it came to its end, nor that it said all that it had to.
 resource "aws_cloudwatch_metric_alarm" "rounds" {
-  alarm_name          = "${local.prefix}-${local.rounds_by}-rounds"
-  alarm_description   = "${local.rounds_by} has had no good round for ${local.silences[local.rounds_by].after_s / 60} minutes: it fails, is cut off, or could not tell people what it found. Look into its log, /aws/lambda/${local.prefix}-${local.rounds_by}. If it has good rounds, the name in pipeline.toml is not that of what runs: deploy again."
-  namespace           = local.own.namespace
-  metric_name         = "Rounds"
-  dimensions          = { Pipeline = local.pipeline }
-  statistic           = "Sum"
-  period              = local.silences[local.rounds_by].period_s
+  alarm_name        = "${local.prefix}-${local.rounds_by}-rounds"
+  alarm_description = "${local.rounds_by} has had no good round for ${local.silences[local.rounds_by].after_s / 60} minutes: it fails, is cut off, or could not tell people what it found. Look into its log, /aws/lambda/${local.prefix}-${local.rounds_by}. If it has good rounds, the name in pipeline.toml is not that of what runs: deploy again."
+
+  metric_query {
+    id          = "filled"
+    expression  = "FILL(rounds, 0)"
+    label       = "Good rounds"
+    return_data = true
+  }
+
+  metric_query {
+    id = "rounds"
+
+    metric {
+      namespace   = local.own.namespace
+      metric_name = "Rounds"
+      dimensions  = { Pipeline = local.pipeline }
+      stat        = "Sum"
+      period      = local.silences[local.rounds_by].period_s
+    }
+  }
+
   evaluation_periods  = local.silences[local.rounds_by].after_s / local.silences[local.rounds_by].period_s
   comparison_operator = "LessThanThreshold"
   threshold           = 1

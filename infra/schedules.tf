@@ -31,8 +31,13 @@ resource "aws_scheduler_schedule" "this" {
     }
   }
 
-  # Nothing is to run before it may do what it does: the first round would fail, and people be called.
-  depends_on = [module.function, aws_iam_role_policy.publish_encrypted, aws_iam_role_policy.scheduler]
+  # Nothing is to run before it may do what it does, nor before people can hear of it: SNS drops a notice that has no
+  # subscriber yet, and the incident would count as told.
+  depends_on = [
+    module.function, aws_iam_role_policy.publish_encrypted, aws_iam_role_policy.scheduler,
+    aws_sns_topic_policy.notices, aws_sns_topic_subscription.queues, aws_sns_topic_subscription.notice_emails,
+    aws_sqs_queue_policy.from_topic, aws_lambda_event_source_mapping.this,
+  ]
 }
 
 # One role for all schedules: it may start exactly the functions that have one.

@@ -1,7 +1,11 @@
 # functions.json is the one table of functions: Terraform, the lab, the Makefile and the tests read it.
 locals {
-  prefix = "syncwatch"
-  table  = jsondecode(file("${path.module}/functions.json"))
+  prefix   = var.prefix
+  declared = jsondecode(file("${path.module}/functions.json"))
+  # The names of the table begin with the default prefix.
+  table = merge(local.declared, {
+    resources = { for id, resource in local.declared.resources : id => merge(resource, { name = "${local.prefix}${trimprefix(resource.name, "syncwatch")}" }) }
+  })
 
   # Resources that a deployment may do without. Permissions on one that is not chosen are left out too.
   chosen    = var.heartbeat ? ["secret:heartbeat"] : []

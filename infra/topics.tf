@@ -7,6 +7,15 @@ locals {
 
   # The URL is a secret; whether there is one is not.
   has_pagerduty = nonsensitive(var.pagerduty_cloudwatch_url != null)
+
+  # How many confirmed subscriptions of each protocol a topic is to have: anybody who gets a mail can unsubscribe by its
+  # link, and no metric tells. schedule-verification and `syncwatch doctor` compare.
+  subscribers = {
+    notices = { email = length(var.notice_emails), sqs = length(local.subscribed_queues) }
+    alarms  = { email = length(var.alarm_emails) }
+    page    = { https = local.has_pagerduty ? 1 : 0 }
+  }
+  subscriber_tags = { for topic, wanted in local.subscribers : topic => { "expected-subscribers" = join(" ", [for protocol, count in wanted : "${protocol}=${count}"]) } }
 }
 
 # What functions tell people of syncs and data.
@@ -18,6 +27,7 @@ resource "aws_sns_topic" "notices" {
   kms_master_key_id = aws_kms_key.topics.arn
   # SHA-256; the default is SHA-1.
   signature_version = 2
+  tags              = local.subscriber_tags[trimprefix(each.key, "topic:")]
 }
 
 # The default policy lets anything in the account publish. This one leaves it to the roles that say so.
@@ -71,6 +81,7 @@ resource "aws_sns_topic" "alarms" {
   name              = "${local.prefix}-${each.key}"
   kms_master_key_id = aws_kms_key.topics.arn
   signature_version = 2
+  tags              = local.subscriber_tags[each.key]
 }
 
 resource "aws_sns_topic_policy" "alarms" {
@@ -137,11 +148,11 @@ resource "aws_iam_role" "slack" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid       = "BySlack"
-        Effect    = "Allow"
-        Action    = "sts:AssumeRole"
+        Sid    = "BySlack"
+        Effect = "Allow"
+        Action = "sts:AssumeRole"
+        # No condition on the account: no source says that the service sends one, and the role may do nothing.
         Principal = { Service = "chatbot.amazonaws.com" }
-        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
       },
     ]
   })

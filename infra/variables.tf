@@ -9,6 +9,18 @@ variable "region" {
   }
 }
 
+variable "prefix" {
+  description = "What every name begins with. Another deployment in the same account, even in another region, needs another one: roles belong to the account, and an alarm of the same name would be taken over. Set SYNCWATCH_PREFIX to the same for the command line."
+  type        = string
+  default     = "syncwatch"
+
+  validation {
+    # The longest name is <prefix>-schedule-verification, and those of roles and schedules end at 64 characters.
+    condition     = can(regex("^[a-z][a-z0-9-]{1,20}$", var.prefix)) && !endswith(var.prefix, "-")
+    error_message = "prefix must have 2 to 21 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen."
+  }
+}
+
 variable "notice_emails" {
   description = "Who gets notices by mail: address -> the least severity that is sent to it (info, warning, error or critical). Each address must confirm within two days."
   type        = map(string)
@@ -80,7 +92,7 @@ variable "webhook_front" {
 }
 
 variable "webhook_rate" {
-  description = "With webhook_front = \"http-api\": requests a second that are let through; more are answered 429, and Census tries again."
+  description = "With webhook_front = \"http-api\": requests a second that are let through; more are answered 429, and what they tell of is seen by the next poll."
   type        = number
   default     = 20
 
@@ -91,7 +103,7 @@ variable "webhook_rate" {
 }
 
 variable "webhook_reserved_concurrency" {
-  description = "How many webhooks may be taken at once; more are answered 429, and Census tries again. AWS refuses it if the account's quota is too small (README.md). null: as functions.json says. -1: no limit of its own, with webhook_front = \"http-api\" alone."
+  description = "How many webhooks may be taken at once; more are answered 429, and what they tell of is seen by the next poll. AWS refuses it if the account's quota is too small (README.md). null: as functions.json says. -1: no limit of its own, with webhook_front = \"http-api\" alone."
   type        = number
   default     = null
 

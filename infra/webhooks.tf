@@ -23,6 +23,10 @@ resource "aws_lambda_permission" "url" {
   principal              = "*"
   action                 = "lambda:InvokeFunctionUrl"
   function_url_auth_type = "NONE"
+
+  # One after the other: the provider itself writes permissions when it makes the URL, and Lambda refuses a second change of
+  # a function's policy at the same moment (409, ResourceConflictException).
+  depends_on = [aws_lambda_function_url.this]
 }
 
 resource "aws_lambda_permission" "url_invokes" {
@@ -35,6 +39,8 @@ resource "aws_lambda_permission" "url_invokes" {
   action        = "lambda:InvokeFunction"
   # Only what came through the URL; without it anybody with AWS credentials could call the function's API.
   invoked_via_function_url = true
+
+  depends_on = [aws_lambda_permission.url]
 }
 
 # In the place of the URL, which would be a way around the throttle.
@@ -106,5 +112,5 @@ resource "aws_lambda_permission" "http_api" {
   function_name = module.function[each.key].name
   principal     = "apigateway.amazonaws.com"
   action        = "lambda:InvokeFunction"
-  source_arn    = "${aws_apigatewayv2_api.this[each.key].execution_arn}/$default/POST${each.value.url.path}"
+  source_arn    = "${aws_apigatewayv2_stage.this[each.key].execution_arn}/POST${each.value.url.path}"
 }

@@ -67,49 +67,60 @@ run "silence" {
 
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.silence :
-      alarm.namespace == "AWS/Lambda" && alarm.metric_name == "Invocations" && alarm.statistic == "Sum" &&
+      { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { filled = "FILL(invocations, 0)" } &&
+      { for query in alarm.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat, metric.dimensions]] if query.return_data != true } == {
+        invocations = [["AWS/Lambda", "Invocations", "Sum", tomap({ FunctionName = "syncwatch-${name}" })]]
+      } &&
       alarm.comparison_operator == "LessThanThreshold" && alarm.threshold == 1 &&
-      alarm.treat_missing_data == "breaching" &&
-      alarm.dimensions == tomap({ FunctionName = "syncwatch-${name}" }) &&
-      alarm.period * alarm.evaluation_periods == local.table.functions[name].schedule.silent_after_s
+      alarm.treat_missing_data == "breaching" && alarm.datapoints_to_alarm == null &&
+      one(flatten([for query in alarm.metric_query : query.metric[*].period])) * alarm.evaluation_periods == local.table.functions[name].schedule.silent_after_s
     ])
     error_message = "An alarm on silence would not notice that there are no invocations in its time."
   }
 
   # A day if the period is under an hour, else a week: CloudWatch takes no more.
   assert {
-    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.silence) : alarm.period * alarm.evaluation_periods <= (alarm.period < 3600 ? 86400 : 604800)])
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.silence) : one(flatten([for query in alarm.metric_query : query.metric[*].period])) * alarm.evaluation_periods <= (one(flatten([for query in alarm.metric_query : query.metric[*].period])) < 3600 ? 86400 : 604800)])
     error_message = "CloudWatch would refuse the window of an alarm on silence."
   }
 
   # Two of a day's 23 to 25 hours when the clocks change.
   assert {
-    condition     = aws_cloudwatch_metric_alarm.silence["daily-validation"].period == 3600 && aws_cloudwatch_metric_alarm.silence["daily-validation"].evaluation_periods == 26
+    condition     = one(flatten([for query in aws_cloudwatch_metric_alarm.silence["daily-validation"].metric_query : query.metric[*].period])) == 3600 && aws_cloudwatch_metric_alarm.silence["daily-validation"].evaluation_periods == 26
     error_message = "A nightly function is missed after 26 hours: 25 is a whole day in autumn."
+  }
+}
+
+# CloudWatch looks at whole periods: with steps of a minute the alarm rings a minute or two after it is due.
+run "silence_of_minutes" {
+  assert {
+    condition     = one(flatten([for query in aws_cloudwatch_metric_alarm.silence["schedule-verification"].metric_query : query.metric[*].period])) == 60 && aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods == 10
+    error_message = "That schedule-verification has stopped is told later than ten minutes after."
   }
 }
 
 run "rounds" {
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.rounds.namespace == jsondecode(file("metrics.json")).namespace &&
-      contains(jsondecode(file("metrics.json")).metrics[*].name, aws_cloudwatch_metric_alarm.rounds.metric_name) &&
-      aws_cloudwatch_metric_alarm.rounds.metric_name == "Rounds" &&
-      aws_cloudwatch_metric_alarm.rounds.statistic == "Sum" &&
+      { for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.id => query.expression if query.return_data == true } == { filled = "FILL(rounds, 0)" } &&
+      { for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat]] if query.return_data != true } == {
+        rounds = [[jsondecode(file("metrics.json")).namespace, "Rounds", "Sum"]]
+      } &&
+      contains(jsondecode(file("metrics.json")).metrics[*].name, "Rounds") &&
       aws_cloudwatch_metric_alarm.rounds.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.rounds.threshold == 1 &&
-      aws_cloudwatch_metric_alarm.rounds.treat_missing_data == "breaching"
+      aws_cloudwatch_metric_alarm.rounds.treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.rounds.datapoints_to_alarm == null
     )
     error_message = "schedule-verification could fail in every round without anybody hearing of it."
   }
 
   assert {
-    condition     = length(regexall("(?m)^name = \"${aws_cloudwatch_metric_alarm.rounds.dimensions.Pipeline}\"$", file("pipeline.toml"))) == 1 && keys(aws_cloudwatch_metric_alarm.rounds.dimensions) == tolist(jsondecode(file("metrics.json")).dimensions)
+    condition     = length(regexall("(?m)^name = \"${one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions])).Pipeline}\"$", file("pipeline.toml"))) == 1 && keys(one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions]))) == tolist(jsondecode(file("metrics.json")).dimensions)
     error_message = "The alarm on good rounds looks at another pipeline than that of pipeline.toml."
   }
 
   assert {
     condition = (
-      aws_cloudwatch_metric_alarm.rounds.period == aws_cloudwatch_metric_alarm.silence["schedule-verification"].period &&
+      one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].period])) == one(flatten([for query in aws_cloudwatch_metric_alarm.silence["schedule-verification"].metric_query : query.metric[*].period])) &&
       aws_cloudwatch_metric_alarm.rounds.evaluation_periods == aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods
     )
     error_message = "The lack of good rounds is told at another time than the lack of any."

@@ -77,3 +77,19 @@ run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
     error_message = "The dashboard leaves out an alarm."
   }
 }
+
+# Compared with what there is by schedule-verification and the doctor: an unsubscribed address leaves no other trace.
+run "topics_say_how_many_they_are_to_reach" {
+  variables {
+    pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
+  }
+
+  assert {
+    condition = (
+      aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=3 sqs=1" &&
+      aws_sns_topic.alarms["alarms"].tags["expected-subscribers"] == "email=1" &&
+      aws_sns_topic.alarms["page"].tags["expected-subscribers"] == "https=1"
+    )
+    error_message = "A topic's tag says another number of subscriptions than are made."
+  }
+}

@@ -64,10 +64,9 @@ run "nobody_else_may_take_a_role" {
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
         Principal = { Service = "chatbot.amazonaws.com" }
-        Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
       }]
     }
-    error_message = "Something else than this account's chat configurations may take the role of the Slack channel."
+    error_message = "Something else than chat configurations may take the role of the Slack channel."
   }
 }
 

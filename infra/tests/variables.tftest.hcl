@@ -158,3 +158,54 @@ run "no_webhook_at_all" {
 
   expect_failures = [var.webhook_reserved_concurrency]
 }
+
+run "a_prefix_that_makes_no_names" {
+  command = plan
+
+  variables {
+    prefix = "Syncwatch_2"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+run "a_prefix_that_makes_names_too_long" {
+  command = plan
+
+  variables {
+    prefix = "the-second-pipeline-of-us"
+  }
+
+  expect_failures = [var.prefix]
+}
+
+# Roles belong to the account, and an alarm of the same name would be taken over without a word.
+run "a_second_deployment_shares_no_name_with_the_first" {
+  command = plan
+
+  variables {
+    prefix                   = "second"
+    pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
+    slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
+    webhook_front            = "http-api"
+  }
+
+  assert {
+    condition = alltrue([for name in concat(
+      flatten([for made in values(module.function) : [made.made.function.function_name, made.made.role.name, trimprefix(made.made.log_group.name, "/aws/lambda/")]]),
+      [for topic in concat(values(aws_sns_topic.notices), values(aws_sns_topic.alarms)) : topic.name],
+      [for queue in concat(values(aws_sqs_queue.work), values(aws_sqs_queue.dead_letters), values(aws_sqs_queue.failures)) : queue.name],
+      [for table in values(aws_dynamodb_table.state) : table.name],
+      [for secret in values(aws_secretsmanager_secret.this) : secret.name],
+      [for schedule in values(aws_scheduler_schedule.this) : schedule.name],
+      flatten([for alarms in [
+        aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
+        aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds },
+      ] : values(alarms)[*].alarm_name]),
+      [aws_iam_role.scheduler.name, aws_iam_role.slack[0].name, aws_chatbot_slack_channel_configuration.alarms[0].configuration_name],
+      values(aws_apigatewayv2_api.this)[*].name, [for group in values(aws_cloudwatch_log_group.http_api) : trimprefix(group.name, "/aws/apigateway/")],
+      [aws_cloudwatch_dashboard.this.dashboard_name, trimprefix(aws_kms_alias.topics.name, "alias/")],
+    ) : startswith(name, "second") && !strcontains(name, "syncwatch") && length(name) <= 64])
+    error_message = "A name does not begin with the prefix, so it would clash with that of another deployment."
+  }
+}

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -223,4 +224,72 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
 fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
     let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
     assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
+}
+
+/// The text of one resource of infra/.
+fn resource(file: &str, kind: &str, name: &str) -> String {
+    let text = fs::read_to_string(root().join("infra").join(file)).unwrap();
+    let head = format!("resource \"{kind}\" \"{name}\" {{");
+    let (_, rest) = text.split_once(&head).unwrap_or_else(|| panic!("{file} has no {kind}.{name}"));
+    rest.split_once("\n}\n").unwrap().0.to_owned()
+}
+
+fn depends_on(resource: &str) -> BTreeSet<String> {
+    let list = resource.split_once("depends_on = [").map_or("", |(_, rest)| rest.split_once(']').unwrap().0);
+    list.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+/// The provider writes permissions of its own when it makes a Function URL, and Lambda refuses a second change of a
+/// function's policy at the same moment. A mocked provider cannot show that.
+#[test]
+fn the_permissions_of_the_function_url_are_made_one_after_the_other() {
+    let order = [("url", "aws_lambda_function_url.this"), ("url_invokes", "aws_lambda_permission.url")];
+    for (permission, after) in order {
+        let found = depends_on(&resource("webhooks.tf", "aws_lambda_permission", permission));
+        assert_eq!(found, BTreeSet::from([after.to_owned()]), "{permission}");
+    }
+}
+
+/// SNS drops what has no subscriber yet, and the incident would count as told.
+#[test]
+fn no_schedule_fires_before_notices_have_their_subscribers() {
+    let found = depends_on(&resource("schedules.tf", "aws_scheduler_schedule", "this"));
+    for needed in [
+        "module.function",
+        "aws_iam_role_policy.publish_encrypted",
+        "aws_sns_topic_policy.notices",
+        "aws_sns_topic_subscription.queues",
+        "aws_sns_topic_subscription.notice_emails",
+        "aws_sqs_queue_policy.from_topic",
+        "aws_lambda_event_source_mapping.this",
+    ] {
+        assert!(found.contains(needed), "{needed} is not waited for: {found:?}");
+    }
+}
+
+/// A path of the zips is in Terraform's state: an absolute one has another clone deploy every function anew.
+#[test]
+fn the_path_of_the_zips_is_the_same_in_every_clone() {
+    let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
+    let printed = tempfile::NamedTempFile::new().unwrap();
+    fs::write(&printed, format!("{makefile}\nprinted-zips:\n\t@echo \"$$TF_VAR_zips\"\n")).unwrap();
+    let zips = |folder: &Path| {
+        fs::create_dir_all(folder.join("infra")).unwrap();
+        fs::copy(root().join("infra/functions.json"), folder.join("infra/functions.json")).unwrap();
+        let output = Command::new("make")
+            .args(["--silent", "--file"])
+            .arg(printed.path())
+            .arg("printed-zips")
+            .current_dir(folder)
+            .env_remove("CARGO_TARGET_DIR")
+            .env_remove("TF_VAR_zips")
+            .env_remove("MAKEFLAGS")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(zips(one.path()), "../target/lambda/arm64");
+    assert_eq!(zips(&other.path().join("deeper")), "../target/lambda/arm64");
 }

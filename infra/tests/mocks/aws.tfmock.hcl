@@ -47,3 +47,7 @@ mock_resource "aws_apigatewayv2_api" {
     execution_arn = "arn:aws:execute-api:us-west-2:123456789012:mocked"
   }
 }
+
+mock_resource "aws_apigatewayv2_stage" {
+  defaults = { execution_arn = "arn:aws:execute-api:us-west-2:123456789012:mocked/$default" }
+}
