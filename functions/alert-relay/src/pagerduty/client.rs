@@ -51,19 +51,18 @@ impl PagerDuty {
         Ok(Self { http, enqueue, patience })
     }
 
-    /// Sends an event through an integration. That it was taken says that it is queued at PagerDuty; it is answered before
-    /// anybody is paged.
+    /// Sends an event through an integration. PagerDuty answers once the event is queued, before it pages.
     ///
     /// # Errors
-    /// See [`PostError`]. A 400 is never sent again; 429, 5xx and silence are, within the patience.
+    /// A 400 is never sent again; 429, 5xx and silence are, within the patience.
     pub async fn enqueue(&self, event: &Event, key: &RoutingKey, secret: &str) -> Result<(), PostError> {
-        let body = json!(Enqueued { routing_key: key.value().expose_secret(), event });
+        let body = json!(Enqueued { routing_key: key.value.expose_secret(), event });
         let bytes = body.to_string().len();
         if bytes >= EVENT_LIMIT {
             return Err(ErrorKind::TooLarge { bytes }.of(CHANNEL));
         }
         let judge = |answer| judge(answer, secret);
-        let (url, key, patience) = (&self.enqueue, Some(key.value()), self.patience);
+        let (url, key, patience) = (&self.enqueue, Some(&key.value), self.patience);
         Post { channel: CHANNEL, url, key, patience, judge }.send(&self.http, body).await
     }
 }
@@ -91,9 +90,7 @@ fn judge(answer: Answer, secret: &str) -> Result<(), ErrorKind> {
 /// PagerDuty's reasons.
 fn words(answer: Answer) -> String {
     let refusal = answer.json.and_then(|json| serde_json::from_value(json).ok());
-    let Some(Refusal { message, errors }) = refusal else {
-        return "no JSON that says why".to_owned();
-    };
+    let Some(Refusal { message, errors }) = refusal else { return "no JSON that says why".to_owned() };
     let words: Vec<_> = message.into_iter().chain(errors).collect();
     if words.is_empty() {
         return "no reason given".to_owned();
