@@ -87,7 +87,7 @@ impl App {
                 round.act_on(&outcome.judged(pipeline, scope, record.as_ref(), now)).await;
                 outcome
             }
-            None => Outcome::not_declared(),
+            None => Outcome::nothing("pipeline.toml declares no [snapshot]: nothing is written"),
         };
         if scope == Scope::Night {
             round.conclude().await;
