@@ -42,10 +42,8 @@ pub struct App {
 }
 
 impl App {
-    /// The function, with so much patience for its channels.
-    ///
-    /// # Errors
-    /// PagerDuty's base URL is not one that a routing key may be sent to.
+    /// The function, with so much patience for its channels. Fails if PagerDuty's base URL is not one that a routing key
+    /// may be sent to.
     pub fn new(site: Site, patience: Patience) -> anyhow::Result<Self> {
         let url = site.optional(env::PAGERDUTY_URL).unwrap_or(PAGERDUTY);
         Ok(Self {
@@ -56,11 +54,8 @@ impl App {
         })
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is not a batch of SQS. A notice that did not reach a channel is part of the answer, so that the queue
-    /// tries that message again and no other.
+    /// Answers one event. `now` is when it arrived. A notice that did not reach a channel is part of the answer, so that
+    /// the queue tries that message again and no other.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = read(&event)?;
         let batch = Batch::of(&messages);

@@ -34,10 +34,7 @@ impl Default for Patience {
     }
 }
 
-/// The checks that an event asks for.
-///
-/// # Errors
-/// `pipeline.toml` has no check of that name.
+/// The checks that an event asks for: all, or the one of this name.
 pub fn asked_for<'p>(
     pipeline: &'p Pipeline,
     only: Option<&str>,
@@ -51,10 +48,8 @@ pub fn asked_for<'p>(
     Ok((vec![check], Extent::OneCheck))
 }
 
-/// Asks the warehouse and judges what it answers; and how many statements that took.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+/// Asks the warehouse and judges what it answers; and how many statements that took. Fails if AWS does not answer for the
+/// moment.
 pub async fn findings(
     site: &Site,
     patience: Patience,
@@ -107,9 +102,6 @@ async fn look<'c>(asker: Asker<'_>, scan: Scan<'c>) -> Looked<'c> {
 }
 
 /// Adds sample keys to findings of duplicates.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL.
 async fn with_sample_keys(
     asker: Asker<'_>,
     mut findings: Vec<Finding>,

@@ -128,10 +128,7 @@ impl Outcome {
     }
 }
 
-/// Observes all, plans the rows and writes what differs.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+/// Observes all, plans the rows and writes what differs. Fails if AWS does not answer for the moment.
 pub(crate) async fn write(
     site: &Site,
     store: &IncidentStore,
@@ -172,7 +169,7 @@ async fn write_to(
     let from = days.iter().map(|day| days::bounds(*day, zone).0).min().unwrap_or(now);
     let census = site.census(now).await?;
     let data = async {
-        // Asked only where it can be told for a day: a view over all tables is no small question.
+        // Asked only where it can be told for a day: a view over all tables is expensive.
         if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || statements.health().is_none() {
             observe::data(asker, statements).await
         } else {

@@ -17,7 +17,7 @@ use crate::verify::{Refusal, Verdict, admit};
 pub const NEEDS: Needs =
     Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
 
-/// The intake.
+/// The intake function.
 #[derive(Debug)]
 pub struct Intake {
     pipeline: Pipeline,
@@ -40,10 +40,8 @@ impl Intake {
         Self { pipeline: site.pipeline, keyring, queue }
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown, or the secret is not one to verify with; names it and the remedy.
+    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
+    /// used; it names the remedy.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let request = Request::read(&event)?;
         let verdict = self.receive(&request, now).await?;

@@ -90,9 +90,6 @@ pub struct Signed {
 ///
 /// * another path, another method, a body over the limit => refused, whatever it is signed with
 /// * no signature, several, or one that cannot be one    => refused
-///
-/// # Errors
-/// Every [`Refusal`] but [`Refusal::WrongSignature`].
 pub fn admit(request: &Request) -> Result<Signed, Refusal> {
     if request.path.strip_suffix('/').unwrap_or(&request.path) != PATH {
         return Err(Refusal::UnknownPath);

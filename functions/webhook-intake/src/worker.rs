@@ -85,10 +85,7 @@ impl Worker {
         self
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown. Whatever fails for some messages only is part of the answer.
+    /// Answers one event. `now` is when it arrived. A failure of some messages only is part of the answer.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = batch::read(&event)?;
         // Boxed: the compiler gives up on a future of this depth.

@@ -42,7 +42,7 @@ fn judge(answer: &Answer, secret: &str) -> Result<(), ErrorKind> {
         StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
             format!("the webhook is revoked or its channel is closed; put a new URL into the secret {secret}")
         }
-        _ => format!("that is no incoming webhook; correct the URL in the secret {secret}"),
+        _ => format!("that is not an incoming webhook; correct the URL in the secret {secret}"),
     };
     Err(ErrorKind::Closed { status, words, remedy })
 }

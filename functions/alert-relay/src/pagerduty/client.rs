@@ -39,10 +39,8 @@ struct Refusal {
 }
 
 impl PagerDuty {
-    /// PagerDuty at this address, without a path: `https://events.pagerduty.com`.
-    ///
-    /// # Errors
-    /// The address is not one that a routing key may be sent to.
+    /// PagerDuty at this address, without a path: `https://events.pagerduty.com`. Fails if a routing key may not be sent
+    /// there.
     pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, PostError> {
         let enqueue = base_url(&format!("{}/v2/enqueue", base.trim_end_matches('/'))).ok_or_else(|| {
             let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
@@ -51,10 +49,8 @@ impl PagerDuty {
         Ok(Self { http, enqueue, patience })
     }
 
-    /// Sends an event through an integration. PagerDuty answers once the event is queued, before it pages.
-    ///
-    /// # Errors
-    /// A 400 is never sent again; 429, 5xx and silence are, within the patience.
+    /// Sends an event through an integration. PagerDuty answers once the event is queued, before it pages. A 400 is never
+    /// sent again; 429, 5xx and silence are, within the patience.
     pub async fn enqueue(&self, event: &Event, key: &RoutingKey, secret: &str) -> Result<(), PostError> {
         let body = json!(Enqueued { routing_key: key.value.expose_secret(), event });
         let bytes = body.to_string().len();
