@@ -66,9 +66,7 @@ pub async fn findings(
         return Ok((Vec::new(), statements));
     }
     let limits = Limits { time: patience.statement, ..Limits::default() };
-    // A little less than the round has, so that a warehouse which does not start is reported as that.
-    let start_limit = patience.round.mul_f64(0.9);
-    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+    let warehouse = match site.warehouse(declared, limits, patience.round).await? {
         Ok(warehouse) => warehouse,
         Err(why) => return Ok((judge_closed(&scans, &why), statements)),
     };

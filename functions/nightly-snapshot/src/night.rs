@@ -140,9 +140,7 @@ pub(crate) async fn write(
     let statements = Statements::new(&site.pipeline.name, snapshot, declared.dialect())
         .context("a name in pipeline.toml cannot be used")?;
     let limits = Limits { time: STATEMENT_LIMIT, rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
-    // A little less than the round has, so that a warehouse which does not start is reported as that.
-    let start_limit = WAREHOUSE_LIMIT.mul_f64(0.9);
-    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+    let warehouse = match site.warehouse(declared, limits, WAREHOUSE_LIMIT).await? {
         Ok(warehouse) => warehouse,
         Err(why) => return Ok(Outcome::failed(Trouble::Closed(why))),
     };

@@ -48,7 +48,7 @@ fn asking(
         Some(_) if refused => (Because::Refused, ASK_AGAIN_AFTER),
         Some(_) => return None,
     };
-    (!asked_at.is_some_and(|asked| within(asked, pause))).then_some(because)
+    asked_at.is_none_or(|asked| !within(asked, pause)).then_some(because)
 }
 
 /// Holds the live secrets.

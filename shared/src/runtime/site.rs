@@ -115,15 +115,17 @@ impl Site {
     }
 
     /// The warehouse with the credentials of the moment. That it cannot be opened is the inner error, which is a finding;
-    /// the outer one is a failure of this round: AWS does not answer for the moment. `start_limit` is how long a starting
-    /// warehouse is waited for.
+    /// the outer one is a failure of this round: AWS does not answer for the moment. `round_limit` is how long all
+    /// statements of the round may take.
     pub async fn warehouse(
         &self,
         declared: &pipeline::Warehouse,
         limits: Limits,
-        start_limit: Duration,
+        round_limit: Duration,
     ) -> Result<Result<Warehouse, String>, AwsError> {
         let (secret, base_url) = (self.setting(env::WAREHOUSE_SECRET), self.optional(env::DATABRICKS_URL));
+        // A little less than the round has, so that a warehouse which does not start is reported as that.
+        let start_limit = round_limit.mul_f64(0.9);
         let access = Access { warehouse: declared, secret, base_url, limits, start_limit };
         match warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await {
             Ok(warehouse) => Ok(Ok(warehouse)),
