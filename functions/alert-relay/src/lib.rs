@@ -67,6 +67,4 @@ impl App {
 }
 
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The function as a whole, with servers on this machine in the place of AWS, PagerDuty and the chat.
 
+pub(crate) mod samples;
 mod world;
 
 use serde_json::json;
@@ -9,7 +10,7 @@ use syncwatch::notice::Body;
 use syncwatch::pipeline::Channels;
 use syncwatch_testing::text;
 
-use crate::samples::{KINDS, notice};
+use samples::{KINDS, notice};
 use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use syncwatch::aws::secrets::SecretValues;
 
 use super::*;
 use crate::key::choose;
-use crate::samples::{KINDS, notice};
+use crate::tests::samples::{KINDS, notice};
 
 const LOWEST: Severity = Severity::Error;
 

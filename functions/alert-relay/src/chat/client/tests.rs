@@ -6,7 +6,7 @@ use wiremock::ResponseTemplate;
 
 use super::*;
 use crate::chat::render;
-use crate::samples::{impatient, notice};
+use crate::tests::samples::{impatient, notice};
 
 const SECRET: &str = "syncwatch/chat";
 const PATH: &str = "/services/T000/B000/hunter2";

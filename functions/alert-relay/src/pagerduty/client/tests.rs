@@ -12,7 +12,7 @@ use super::*;
 use crate::key::choose;
 use crate::pagerduty::render;
 use crate::route::Action;
-use crate::samples::{impatient, notice};
+use crate::tests::samples::{impatient, notice};
 
 const KEY: &str = "0123456789abcdef0123456789ABCDEF";
 const SECRET: &str = "syncwatch/pagerduty";
