@@ -1,29 +1,13 @@
 //! The notices in the messages of the queue.
 
 use serde::Deserialize;
-use syncwatch::notice::{Body, BodyError};
+use syncwatch::notice::Body;
 use syncwatch::runtime::batch::Message;
 
 use crate::route::Place;
 
-/// Why a message holds no notice.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// It is no notice of the version that is understood.
-    #[error(transparent)]
-    Body(#[from] BodyError),
-    /// Without a key, PagerDuty would open an alert that nobody can resolve.
-    #[error(
-        "the notice has no dedup_key; only notices of Syncwatch belong on this queue, so look for its sender"
-    )]
-    NoKey,
-}
-
 /// Reads the notice in a message: within the envelope of SNS, or bare if the subscription delivers it raw.
-///
-/// # Errors
-/// See [`Unreadable`].
-fn read_notice(body: &str) -> Result<Body, Unreadable> {
+fn read_notice(body: &str) -> anyhow::Result<Body> {
     #[derive(Deserialize)]
     struct Envelope {
         #[serde(rename = "Type")]
@@ -37,9 +21,11 @@ fn read_notice(body: &str) -> Result<Body, Unreadable> {
         Some(Envelope { message, .. }) => Body::parse(message)?,
         None => Body::parse(body)?,
     };
-    if notice.dedup_key.trim().is_empty() {
-        return Err(Unreadable::NoKey);
-    }
+    // Without a key, PagerDuty would open an alert that cannot be resolved.
+    anyhow::ensure!(
+        !notice.dedup_key.trim().is_empty(),
+        "the notice has no dedup_key; only notices of Syncwatch belong on this queue, so look for its sender"
+    );
     Ok(notice)
 }
 
@@ -53,7 +39,7 @@ pub struct Batch<'m> {
 }
 
 impl<'m> Batch<'m> {
-    /// Reads the messages of a batch.
+    /// Reads the messages.
     pub fn of(messages: &'m [Message]) -> Self {
         let mut batch = Self { notices: Vec::new(), unreadable: Vec::new() };
         for Message { id, body, .. } in messages {

@@ -16,7 +16,7 @@ use crate::text::{cut, cut_mrkdwn, first_of};
 const HEADER_LIMIT: usize = 150;
 const SECTION_LIMIT: usize = 3_000;
 const FIELDS: usize = 10;
-/// Fields may have 2,000; beyond these lengths nobody reads on.
+/// Fields may have 2,000; beyond these lengths they are not read.
 const FIELD_NAME_LIMIT: usize = 100;
 const FIELD_VALUE_LIMIT: usize = 400;
 const SENTENCE_LIMIT: usize = 1_200;

@@ -3,11 +3,13 @@
 //! PagerDuty folds and resolves by dedup key and routing key together, and drops a resolve through another routing key
 //! silently (PagerDuty developer docs, Events API v2). So the key that triggered is remembered, as a fingerprint.
 
+use std::fmt;
+
 use secrecy::{ExposeSecret, SecretString};
 use syncwatch::aws::secrets::SecretValues;
 
-use crate::fingerprint::Fingerprint;
 use crate::route::Action;
+use crate::text::digest;
 
 /// A routing key has so many characters (PagerDuty developer docs, Events API v2).
 const ROUTING_KEY_CHARS: usize = 32;
@@ -15,8 +17,28 @@ const ROUTING_KEY_CHARS: usize = 32;
 /// A key of one integration.
 #[derive(Debug, Clone)]
 pub struct RoutingKey {
-    value: SecretString,
-    fingerprint: Fingerprint,
+    /// To be sent to PagerDuty and nowhere else.
+    pub value: SecretString,
+    /// May be stored.
+    pub fingerprint: Fingerprint,
+}
+
+/// Tells routing keys apart without being one: the first 16 hexadecimal digits of the key's SHA-256. A random key of 32
+/// characters cannot be guessed from it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// The fingerprint of a routing key.
+    pub fn of(key: &str) -> Self {
+        Self(digest(key, 8))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// Why there is no routing key for an event. No variant holds any part of a key.
@@ -42,16 +64,6 @@ pub enum KeyError {
 }
 
 impl RoutingKey {
-    /// The key itself, to be sent to PagerDuty and nowhere else.
-    pub fn value(&self) -> &SecretString {
-        &self.value
-    }
-
-    /// What may be stored of it.
-    pub fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
-    }
-
     fn parse(secret: &str, which: &'static str, value: &SecretString) -> Result<Self, KeyError> {
         let text = value.expose_secret();
         if text.len() != ROUTING_KEY_CHARS || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
@@ -65,11 +77,8 @@ impl RoutingKey {
 ///
 /// * nothing is open                    => the current key
 /// * that key is live                   => that key, also for updates: through another they would open a second alert
-/// * that key is gone, and it triggers  => the current key, for somebody must be told
+/// * that key is gone, and it triggers  => the current key, for the alert must go out
 /// * that key is gone, and it resolves  => an error, for no other key can
-///
-/// # Errors
-/// See [`KeyError`].
 pub fn choose(
     secret: &str,
     values: &SecretValues,
@@ -87,7 +96,7 @@ pub fn choose(
     if action == Action::Trigger {
         return Ok(current);
     }
-    // One that is no key may well be the one that is wanted, mistyped.
+    // A value that is not a key may well be the one that is wanted, mistyped.
     previous.transpose()?;
     Err(KeyError::Gone { secret: secret.to_owned(), fingerprint: through.clone() })
 }
@@ -107,8 +116,15 @@ mod tests {
     fn chosen(values: &SecretValues, action: Action, through: Option<&str>) -> Result<String, KeyError> {
         let through = through.map(Fingerprint::of);
         let key = choose(SECRET, values, action, through.as_ref())?;
-        assert_eq!(*key.fingerprint(), Fingerprint::of(key.value().expose_secret()));
-        Ok(key.value().expose_secret().to_owned())
+        assert_eq!(key.fingerprint, Fingerprint::of(key.value.expose_secret()));
+        Ok(key.value.expose_secret().to_owned())
+    }
+
+    #[test]
+    fn fingerprint_is_stable_and_shows_nothing_of_the_key() {
+        assert_eq!(Fingerprint::of(OLD), Fingerprint::of(OLD));
+        assert_ne!(Fingerprint::of(OLD), Fingerprint::of(NEW));
+        assert_eq!(Fingerprint::of(OLD).to_string().len(), 16);
     }
 
     #[test]

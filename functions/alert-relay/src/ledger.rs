@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::table::{self, Outcome, Reader, Spec, Table, attribute};
 use syncwatch::aws::writer_id;
 
-use crate::fingerprint::Fingerprint;
+use crate::key::Fingerprint;
 use crate::pagerduty::bounded_key;
 use crate::route::{Channel, LastDelivery, Place};
 
@@ -41,7 +41,7 @@ const EXPIRES_AT: &str = "expires_at";
 #[derive(Debug)]
 #[must_use]
 pub enum Claim {
-    /// Nobody else may send until the lease is given back. With it comes what was told last.
+    /// No other invocation may send until the lease is given back. With it comes what was told last.
     Granted(Lease, Option<LastDelivery>),
     Held,
 }
@@ -59,17 +59,11 @@ impl Ledger {
     }
 
     /// What a channel was told last under a key.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
     pub async fn told(&self, channel: Channel, dedup_key: &str) -> Result<Option<LastDelivery>, LedgerError> {
         Ok(self.table.get(SPEC.key(&[&id(channel, dedup_key)]), read).await?.flatten())
     }
 
-    /// Takes the lease of a channel and a key, if nobody has it.
-    ///
-    /// # Errors
-    /// See [`LedgerError`].
+    /// Takes the lease of a channel and a key, if it is free.
     pub async fn claim(
         &self,
         channel: Channel,
@@ -89,9 +83,6 @@ impl Ledger {
     }
 
     /// Records what was sent, and gives the lease back.
-    ///
-    /// # Errors
-    /// See [`LedgerError`]. The notice went out all the same.
     pub async fn record(&self, lease: Lease, told: &LastDelivery, now: Timestamp) -> Result<(), LedgerError> {
         let kept = if told.open { KEPT_OPEN } else { KEPT_CLOSED };
         let Place { opened_at, generation, sequence } = told.place;
@@ -102,7 +93,7 @@ impl Ledger {
             (NOTICE, attribute(&told.notice)),
             (OPEN, attribute(told.open)),
             (EXPIRES_AT, attribute(later(now, kept).as_second())),
-            (THROUGH, attribute(told.through.as_ref().map(Fingerprint::as_str))),
+            (THROUGH, attribute(told.through.as_ref().map(|key| &key.0))),
         ];
         let recorded = self.table.record(&lease, attributes).await?;
         match recorded.read(|stored| read(&self.table.reader(&stored)))? {
@@ -113,10 +104,7 @@ impl Ledger {
         }
     }
 
-    /// Gives the lease back with nothing sent.
-    ///
-    /// # Errors
-    /// See [`LedgerError`]. The lease then ends by itself.
+    /// Gives the lease back with nothing sent. One that cannot be given back ends by itself.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
         // If it is lost, there is nothing to give back any more.
         let (Outcome::Written | Outcome::Lost(_)) = self.table.record(&lease, []).await?;
@@ -132,7 +120,7 @@ fn read(item: &Reader<'_>) -> Result<Option<LastDelivery>, LedgerError> {
         generation: item.read(GENERATION)?,
         sequence: item.read(SEQUENCE)?,
     };
-    let through = item.read::<Option<String>>(THROUGH)?.as_deref().map(Fingerprint::stored);
+    let through = item.read::<Option<String>>(THROUGH)?.map(Fingerprint);
     Ok(Some(LastDelivery { place, notice, open: item.read(OPEN)?, through }))
 }
 

@@ -2,12 +2,11 @@
 
 pub mod batch;
 pub mod chat;
-pub mod fingerprint;
 pub mod key;
 pub mod ledger;
 pub mod pagerduty;
 pub mod post;
-pub mod relay;
+mod relay;
 pub mod route;
 pub mod text;
 
@@ -23,7 +22,6 @@ use batch::Batch;
 use ledger::Ledger;
 use pagerduty::client::PagerDuty;
 use post::Patience;
-use relay::Channels;
 
 /// PagerDuty's own address (PagerDuty developer docs, Events API v2 overview).
 const PAGERDUTY: &str = "https://events.pagerduty.com";
@@ -44,10 +42,8 @@ pub struct App {
 }
 
 impl App {
-    /// The function, with so much patience for its channels.
-    ///
-    /// # Errors
-    /// PagerDuty's base URL is not one that a routing key may be sent to.
+    /// The function, with so much patience for its channels. Fails if PagerDuty's base URL is not one that a routing key
+    /// may be sent to.
     pub fn new(site: Site, patience: Patience) -> anyhow::Result<Self> {
         let url = site.optional(env::PAGERDUTY_URL).unwrap_or(PAGERDUTY);
         Ok(Self {
@@ -58,28 +54,17 @@ impl App {
         })
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is none of ours. That a notice did not reach a channel is no error here but a part of the answer, so
-    /// that the queue tries that message again and no other.
+    /// Answers one event. `now` is when it arrived. A notice that did not reach a channel is part of the answer, so that
+    /// the queue tries that message again and no other.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = read(&event)?;
         let batch = Batch::of(&messages);
-        let channels = Channels {
-            site: &self.site,
-            ledger: &self.ledger,
-            pagerduty: &self.pagerduty,
-            patience: self.patience,
-        };
-        let sent = channels.send(&batch, now).await;
+        let sent = self.send(&batch, now).await;
         let failed: BTreeSet<&str> = batch.unreadable.into_iter().chain(sent).collect();
         tracing::info!(messages = messages.len(), failed = failed.len(), "batch done");
         Ok(failures(failed))
     }
 }
 
-#[cfg(test)]
-mod samples;
 #[cfg(test)]
 mod tests;

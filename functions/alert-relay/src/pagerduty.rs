@@ -8,12 +8,11 @@ pub mod client;
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
 
 use crate::route::Action;
-use crate::text::{cut, first_of};
+use crate::text::{cut, digest, first_of};
 
 /// The largest event, in bytes.
 pub const EVENT_LIMIT: usize = 512 * 1024;
@@ -30,8 +29,7 @@ const DIGEST_BYTES: usize = 16;
 /// An event as PagerDuty takes it, but for the routing key: that is secret, and joins at sending only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
-    /// What is to become of the alert.
-    pub event_action: EventAction,
+    pub event_action: Action,
     pub dedup_key: String,
     /// What people see of it; none when it resolves.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,14 +37,6 @@ pub struct Event {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub links: Vec<Link>,
     pub client: &'static str,
-}
-
-/// What is to become of an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EventAction {
-    Trigger,
-    Resolve,
 }
 
 /// What people see of an alert.
@@ -95,17 +85,17 @@ pub struct Link {
 
 /// Renders the event of a notice.
 pub fn render(notice: &Body, action: Action) -> Event {
-    let (event_action, payload, links) = match action {
+    let (payload, links) = match action {
         Action::Trigger | Action::Inform => {
             let runbook = link(notice.runbook.as_deref(), "Runbook");
             let census = link(notice.link.as_deref(), "The sync in Census");
-            (EventAction::Trigger, Some(payload(notice)), runbook.into_iter().chain(census).collect())
+            (Some(payload(notice)), runbook.into_iter().chain(census).collect())
         }
         // A resolve is about the key alone: the less it says, the less there is to refuse.
-        Action::Resolve => (EventAction::Resolve, None, Vec::new()),
+        Action::Resolve => (None, Vec::new()),
     };
     let dedup_key = bounded_key(&notice.dedup_key);
-    Event { event_action, dedup_key, payload, links, client: "Syncwatch" }
+    Event { event_action: action, dedup_key, payload, links, client: "Syncwatch" }
 }
 
 /// The key of an incident, as long as PagerDuty takes it: a longer one keeps its beginning, and what is cut off is told
@@ -114,8 +104,7 @@ pub fn bounded_key(key: &str) -> String {
     if key.len() <= DEDUP_KEY_LIMIT {
         return key.to_owned();
     }
-    let digest = Sha256::digest(key.as_bytes());
-    let digest: String = digest.iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect();
+    let digest = digest(key, DIGEST_BYTES);
     let room = DEDUP_KEY_LIMIT - digest.len() - 1;
     format!("{}~{digest}", key.get(..key.floor_char_boundary(room)).unwrap_or_default())
 }

@@ -70,11 +70,6 @@ pub enum ErrorKind {
 }
 
 impl PostError {
-    /// Whether the same may well be taken a little later, with nothing changed.
-    pub fn is_transient(&self) -> bool {
-        self.kind.is_transient()
-    }
-
     /// Whether the next notice would fare no better on this channel.
     pub fn is_of_the_channel(&self) -> bool {
         !matches!(self.kind, ErrorKind::TooLarge { .. } | ErrorKind::Refused { .. })
@@ -87,7 +82,8 @@ impl ErrorKind {
         PostError { channel, kind: self }
     }
 
-    fn is_transient(&self) -> bool {
+    /// Whether the same may well be taken a little later, with nothing changed.
+    pub fn is_transient(&self) -> bool {
         matches!(self, Self::Limited { .. } | Self::Unavailable { .. } | Self::NoAnswer { .. })
     }
 }
@@ -106,9 +102,6 @@ pub struct Post<'a, J> {
 
 impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Post<'_, J> {
     /// Sends a body, again where that can help.
-    ///
-    /// # Errors
-    /// See [`PostError`].
     pub async fn send(&self, http: &Client, body: Json) -> Result<(), PostError> {
         let timeout = self.patience.attempt;
         let call = Call { method: Method::POST, body: Some(body), timeout, ..Call::get("") };

@@ -6,12 +6,13 @@
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::Serialize;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::Channels;
 
-use crate::fingerprint::Fingerprint;
+use crate::key::Fingerprint;
 
 /// Where notices go beside mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -90,104 +91,44 @@ impl LastDelivery {
     }
 }
 
-/// What a notice does at a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a notice does at a channel; written as PagerDuty's `event_action`, which has only two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It opens something, or adds to what is open.
     Trigger,
     Resolve,
     /// It only informs.
+    #[serde(rename = "trigger")]
     Inform,
 }
 
-/// Whether a notice goes to a channel, and why.
+/// Whether a notice goes to a channel, and why: the reason is for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Route {
-    Send(Action, SendReason),
+    Send(Action, &'static str),
     /// It does not, and never will.
-    Skip(SkipReason),
-}
-
-/// Why a notice goes to a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SendReason {
-    SevereEnough,
-    /// It is a marked test, which goes everywhere.
-    Test,
-    /// The channel was told that it is open, so it is told that it is over.
-    WasTold,
-    /// PagerDuty was never told that it is open, for the notice that should have is lost or behind this one.
-    NeverTold,
-    /// It says what a silence held back, however severe that was.
-    SilenceEnded,
-}
-
-/// Why a notice does not go to a channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SkipReason {
-    /// `pipeline.toml` does not declare the channel.
-    NotDeclared,
-    /// It is less severe than what the channel is for.
-    BelowLowest,
-    /// PagerDuty was told, and reminds by itself.
-    PagerDutyEscalates,
-    /// It is about no incident, so PagerDuty could never resolve it.
-    NoIncident,
-    AlreadySent,
-    /// A later notice of the same key went out before it.
-    Overtaken,
-}
-
-impl fmt::Display for SendReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SevereEnough => "severe enough",
-            Self::Test => "a test",
-            Self::WasTold => "the channel was told that it is open",
-            Self::NeverTold => "PagerDuty was not told yet",
-            Self::SilenceEnded => "what a silence held back",
-        })
-    }
-}
-
-impl fmt::Display for SkipReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NotDeclared => "not declared",
-            Self::BelowLowest => "below the lowest severity of the channel",
-            Self::PagerDutyEscalates => "PagerDuty reminds by itself",
-            Self::NoIncident => "no incident",
-            Self::AlreadySent => "already sent",
-            Self::Overtaken => "overtaken by a later notice",
-        })
-    }
+    Skip(&'static str),
 }
 
 /// Decides whether a notice goes to a channel. `lowest` is the channel's limit and `told` what it was told last under the
 /// notice's key.
 ///
-/// * the channel is not declared               => skip
-/// * what a silence held back                  => the chat, whatever its severity; never PagerDuty
+/// * what a silence held back                  => the chat, whatever its severity; never PagerDuty, which could not resolve it
 /// * the same notice, or an older one          => skip
-/// * a marked test                             => send
+/// * a marked test                             => send, whatever the severity
 /// * resolved, and the channel was told        => send, whatever the severity
 /// * resolved, and it was not told             => as the severity says: the trigger may still be on its way, and is older
-/// * a reminder, and PagerDuty was told        => skip
+/// * a reminder, and PagerDuty was told        => skip: PagerDuty reminds by itself
 /// * else                                      => as the severity says
-pub fn decide(
-    notice: &Body,
-    channel: Channel,
-    lowest: Option<Severity>,
-    told: Option<&LastDelivery>,
-) -> Route {
-    let Some(lowest) = lowest else { return Route::Skip(SkipReason::NotDeclared) };
+pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&LastDelivery>) -> Route {
     if notice.kind == NoticeKind::HeldBack && channel == Channel::PagerDuty {
-        return Route::Skip(SkipReason::NoIncident);
+        return Route::Skip("no incident");
     }
     let place = Place::of(notice);
     match told {
-        Some(told) if place == told.place => return Route::Skip(SkipReason::AlreadySent),
-        Some(told) if place < told.place => return Route::Skip(SkipReason::Overtaken),
+        Some(told) if place == told.place => return Route::Skip("already sent"),
+        Some(told) if place < told.place => return Route::Skip("overtaken by a later notice"),
         _ => {}
     }
     let open = told.is_some_and(|told| told.open);
@@ -203,17 +144,18 @@ pub fn decide(
         | NoticeKind::StoppedReporting => Action::Trigger,
     };
     let reason = match notice.kind {
-        _ if notice.test => SendReason::Test,
-        NoticeKind::HeldBack => SendReason::SilenceEnded,
-        NoticeKind::Resolved if open => SendReason::WasTold,
-        _ if notice.severity < lowest => return Route::Skip(SkipReason::BelowLowest),
+        _ if notice.test => "a test",
+        NoticeKind::HeldBack => "what a silence held back",
+        NoticeKind::Resolved if open => "the channel was told that it is open",
+        _ if notice.severity < lowest => return Route::Skip("below the lowest severity of the channel"),
         NoticeKind::Reminder if channel == Channel::PagerDuty => {
             if open_now {
-                return Route::Skip(SkipReason::PagerDutyEscalates);
+                return Route::Skip("PagerDuty reminds by itself");
             }
-            SendReason::NeverTold
+            // The notice that should have opened it is lost, or behind this one.
+            "PagerDuty was not told yet"
         }
-        _ => SendReason::SevereEnough,
+        _ => "severe enough",
     };
     Route::Send(action, reason)
 }

@@ -1,14 +1,16 @@
 //! The function as a whole, with servers on this machine in the place of AWS, PagerDuty and the chat.
 
+pub(crate) mod samples;
 mod world;
 
 use serde_json::json;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
+use syncwatch::notice::Body;
 use syncwatch::pipeline::Channels;
 use syncwatch_testing::text;
 
-use crate::samples::notice;
+use samples::{KINDS, notice};
 use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 
 #[tokio::test]
@@ -170,8 +172,12 @@ async fn what_is_no_notice_fails_and_the_rest_goes_out() {
 #[tokio::test]
 async fn with_no_channel_declared_messages_are_done_and_nothing_is_asked() {
     let world = World::start(Channels::default()).await;
-    assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
+    for (kind, test) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+        let notice = Body { test, ..notice(kind, Severity::Critical, 1) };
+        assert_eq!(failures(&world.relay(&[notice]).await), [""; 0]);
+    }
     assert_eq!(world.aws_calls().await, [""; 0]);
+    assert_eq!(world.pagerduty.requests().await.len() + world.chat.requests().await.len(), 0);
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 //! Vendors publish limits in characters and do not say which. A UTF-16 unit is the smallest that any of them is likely
 //! to mean (an emoji is two), so limits are counted in these.
 
+use sha2::{Digest as _, Sha256};
+
 /// A text in one line: control characters become spaces.
 pub fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
@@ -10,12 +12,17 @@ pub fn one_line(text: &str) -> String {
 
 /// The text in one line and within the limit, marked where it is cut. Never cut inside a character.
 pub fn cut(text: &str, limit: usize) -> String {
-    fit(one_line(text).chars().map(Piece::Char), limit)
+    fit(text, limit, |_| None)
 }
 
 /// The same for Slack's `mrkdwn`, in which `&`, `<` and `>` are written as entities. Never cut inside an entity.
 pub fn cut_mrkdwn(text: &str, limit: usize) -> String {
-    fit(one_line(text).chars().map(Piece::mrkdwn), limit)
+    fit(text, limit, |c| match c {
+        '&' => Some("&amp;"),
+        '<' => Some("&lt;"),
+        '>' => Some("&gt;"),
+        _ => None,
+    })
 }
 
 /// The first text that is not blank.
@@ -23,52 +30,29 @@ pub fn first_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> &'a str {
     texts.into_iter().find(|text| !one_line(text).trim().is_empty()).unwrap_or("-")
 }
 
+/// The first bytes of a text's SHA-256, in hexadecimal digits.
+pub fn digest(text: &str, bytes: usize) -> String {
+    Sha256::digest(text.as_bytes()).iter().take(bytes).map(|byte| format!("{byte:02x}")).collect()
+}
+
 const MARK: &str = "...";
 
-/// What may not be cut in two.
-#[derive(Debug, Clone, Copy)]
-enum Piece {
-    Char(char),
-    Entity(&'static str),
-}
-
-impl Piece {
-    fn mrkdwn(c: char) -> Self {
-        match c {
-            '&' => Self::Entity("&amp;"),
-            '<' => Self::Entity("&lt;"),
-            '>' => Self::Entity("&gt;"),
-            c => Self::Char(c),
-        }
-    }
-
-    fn units(self) -> usize {
-        match self {
-            Self::Char(c) => c.len_utf16(),
-            Self::Entity(text) => text.len(),
-        }
-    }
-
-    fn push_onto(self, text: &mut String) {
-        match self {
-            Self::Char(c) => text.push(c),
-            Self::Entity(entity) => text.push_str(entity),
-        }
-    }
-}
-
-fn fit(pieces: impl Iterator<Item = Piece>, limit: usize) -> String {
+fn fit(text: &str, limit: usize, entity: fn(char) -> Option<&'static str>) -> String {
     let (mut whole, mut units) = (String::new(), 0);
     // How much of the text still leaves room for the mark.
     let mut marked_end = 0;
-    for piece in pieces {
-        units += piece.units();
+    for c in one_line(text).chars() {
+        let entity = entity(c);
+        units += entity.map_or(c.len_utf16(), str::len);
         if units > limit {
             whole.truncate(marked_end);
             whole.extend(MARK.chars().take(limit));
             return whole;
         }
-        piece.push_onto(&mut whole);
+        match entity {
+            Some(entity) => whole.push_str(entity),
+            None => whole.push(c),
+        }
         if units + MARK.len() <= limit {
             marked_end = whole.len();
         }

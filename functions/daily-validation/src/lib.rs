@@ -64,10 +64,8 @@ impl App {
         Self { patience, ..self }
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown, or the store or the topic cannot be used: not everything was recorded or sent.
+    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
+    /// recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Validate { check } = read_event(event, EVENTS)?;
         // Boxed: the compiler gives up on a future of this depth.

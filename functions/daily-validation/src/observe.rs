@@ -34,10 +34,7 @@ impl Default for Patience {
     }
 }
 
-/// The checks that an event asks for.
-///
-/// # Errors
-/// `pipeline.toml` has no check of that name.
+/// The checks that an event asks for: all, or the one of this name.
 pub fn asked_for<'p>(
     pipeline: &'p Pipeline,
     only: Option<&str>,
@@ -51,10 +48,8 @@ pub fn asked_for<'p>(
     Ok((vec![check], Extent::OneCheck))
 }
 
-/// Asks the warehouse and judges what it answers; and how many statements that took.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+/// Asks the warehouse and judges what it answers; and how many statements that took. Fails if AWS does not answer for the
+/// moment.
 pub async fn findings(
     site: &Site,
     patience: Patience,
@@ -71,9 +66,7 @@ pub async fn findings(
         return Ok((Vec::new(), statements));
     }
     let limits = Limits { time: patience.statement, ..Limits::default() };
-    // A little less than the round has, so that a warehouse which does not start is reported as that.
-    let start_limit = patience.round.mul_f64(0.9);
-    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+    let warehouse = match site.warehouse(declared, limits, patience.round).await? {
         Ok(warehouse) => warehouse,
         Err(why) => return Ok((judge_closed(&scans, &why), statements)),
     };
@@ -107,9 +100,6 @@ async fn look<'c>(asker: Asker<'_>, scan: Scan<'c>) -> Looked<'c> {
 }
 
 /// Adds sample keys to findings of duplicates.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL.
 async fn with_sample_keys(
     asker: Asker<'_>,
     mut findings: Vec<Finding>,

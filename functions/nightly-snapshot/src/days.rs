@@ -23,10 +23,7 @@ pub enum Scope {
     Day(Date),
 }
 
-/// What an event asks for: a night, or one day that may still be had.
-///
-/// # Errors
-/// The day has not begun, or its runs are too old to be had.
+/// What an event asks for: a night, or one day that has begun and whose runs are not too old to be had.
 pub fn scope(date: Option<Date>, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Scope> {
     let Some(day) = date else { return Ok(Scope::Night) };
     let today = day_of(now, zone);

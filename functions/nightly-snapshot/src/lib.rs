@@ -62,10 +62,8 @@ struct Answer {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown, or the store or the topic cannot be used: not everything was recorded or sent.
+    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
+    /// recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Snapshot { date } = read_event(event, EVENTS)?;
         let scope = days::scope(date, &self.0.pipeline.time_zone, now)?;
@@ -87,7 +85,7 @@ impl App {
                 round.act_on(&outcome.judged(pipeline, scope, record.as_ref(), now)).await;
                 outcome
             }
-            None => Outcome::not_declared(),
+            None => Outcome::nothing("pipeline.toml declares no [snapshot]: nothing is written"),
         };
         if scope == Scope::Night {
             round.conclude().await;

@@ -27,7 +27,7 @@ use crate::plan::{self, Change, DataLook, DayPlan, HistoryEnd, Observation, want
 use crate::statements::Statements;
 use crate::table;
 
-/// How long all statements of a round may take together: the rest of the function's time is for telling people.
+/// How long all statements of a round may take together: the rest of the function's time is for acting.
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 /// How long one statement may run. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
@@ -42,9 +42,7 @@ pub struct Summary {
     /// Days of which all rows are in the audit log now, newest first.
     pub days: Vec<Date>,
     pub inserted: usize,
-    /// Rows that were written over what was there.
     pub updated: usize,
-    /// Rows that were there as they should be.
     pub unchanged: usize,
     /// Figures that could not be had, by day, with the reason.
     pub missing: Vec<String>,
@@ -59,33 +57,36 @@ pub struct Summary {
 pub(crate) struct Outcome {
     pub(crate) summary: Summary,
     pub(crate) table: String,
-    /// What went wrong, if anything.
     trouble: Option<Trouble>,
     /// What became of the figures of the data.
     data: SnapshotData,
     /// What the runs of a week say; none if the round did not come to judge them.
-    pub(crate) findings: Vec<Finding>,
+    findings: Vec<Finding>,
 }
 
 impl Outcome {
-    /// What keeps the warehouse as a whole from answering, if that is the trouble.
-    pub(crate) fn down(&self) -> Option<&Trouble> {
-        self.trouble.as_ref().filter(|trouble| observe::is_of_the_warehouse(trouble))
+    /// What keeps the warehouse as a whole from answering, if that is the trouble. Running out of the round's time is our
+    /// own failure: each statement was answered in time, and there were too many.
+    fn down(&self) -> Option<&Trouble> {
+        let trouble = self.trouble.as_ref().filter(|_| !self.is_out_of_time());
+        trouble.filter(|trouble| trouble.is_of_the_warehouse())
     }
 
-    pub(crate) fn is_out_of_time(&self) -> bool {
+    fn is_out_of_time(&self) -> bool {
         matches!(&self.trouble, Some(Trouble::Failed(error)) if is_out_of_time(error))
     }
 
-    /// What came of a round of a pipeline that declares no snapshot.
-    pub(crate) fn not_declared() -> Self {
-        Self {
-            summary: Summary::default(),
-            table: "pipeline.toml declares no [snapshot]: nothing is written\n".to_owned(),
-            trouble: None,
-            data: SnapshotData::AsBefore,
-            findings: Vec::new(),
-        }
+    /// What came of a round that wrote nothing; `why` is a line for people.
+    pub(crate) fn nothing(why: &str) -> Self {
+        let (summary, data) = (Summary::default(), SnapshotData::AsBefore);
+        Self { summary, table: format!("{why}\n"), trouble: None, data, findings: Vec::new() }
+    }
+
+    fn failed(trouble: Trouble) -> Self {
+        let why = trouble.to_string();
+        let nothing = Self::nothing(&format!("nothing was written: {why}"));
+        let summary = Summary { failure: Some(why), ..Summary::default() };
+        Self { summary, trouble: Some(trouble), ..nothing }
     }
 
     /// Everything that a round finds: the warehouse as far as it knows of it, the runs of the week, and by the record
@@ -115,7 +116,6 @@ impl Outcome {
         findings
     }
 
-    /// What is recorded of it.
     pub(crate) fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
         match &self.trouble {
             None => SnapshotOutcome::Written { at: now, data: self.data.clone() },
@@ -128,10 +128,7 @@ impl Outcome {
     }
 }
 
-/// Observes all, plans the rows and writes what differs.
-///
-/// # Errors
-/// A name in `pipeline.toml` cannot be used in SQL, or AWS does not answer for the moment.
+/// Observes all, plans the rows and writes what differs. Fails if AWS does not answer for the moment.
 pub(crate) async fn write(
     site: &Site,
     store: &IncidentStore,
@@ -143,30 +140,36 @@ pub(crate) async fn write(
     let statements = Statements::new(&site.pipeline.name, snapshot, declared.dialect())
         .context("a name in pipeline.toml cannot be used")?;
     let limits = Limits { time: STATEMENT_LIMIT, rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
-    // A little less than the round has, so that a warehouse which does not start is reported as that.
-    let start_limit = WAREHOUSE_LIMIT.mul_f64(0.9);
-    let warehouse = match site.warehouse(declared, limits, start_limit).await? {
+    let warehouse = match site.warehouse(declared, limits, WAREHOUSE_LIMIT).await? {
         Ok(warehouse) => warehouse,
-        Err(why) => return Ok(failed(Trouble::Closed(why))),
+        Err(why) => return Ok(Outcome::failed(Trouble::Closed(why))),
     };
     let asker = Asker::new(&warehouse, WAREHOUSE_LIMIT);
+    let written = write_to(asker, site, store, &statements, scope, now).await;
+    written.or_else(|error| Ok(Outcome::failed(Trouble::Failed(error.downcast()?))))
+}
+
+/// The same at an open warehouse. A statement that failed is an error of its own type, so that the caller tells it from
+/// others.
+async fn write_to(
+    asker: Asker<'_>,
+    site: &Site,
+    store: &IncidentStore,
+    statements: &Statements<'_>,
+    scope: Scope,
+    now: Timestamp,
+) -> anyhow::Result<Outcome> {
     let zone = &site.pipeline.time_zone;
     let closing = days::closing_day(zone, now);
-    let stored = match observe::stored_days(asker, &statements, scope, closing).await {
-        Ok(stored) => stored,
-        Err(error) => return Ok(failed(Trouble::Failed(error))),
-    };
+    let stored = observe::stored_days(asker, statements, scope, closing).await?;
     let Concerned { days, beyond } = days::concerned(&stored, scope, closing);
-    let runs = match observe::stored_runs(asker, &statements, &days).await {
-        Ok(runs) => runs,
-        Err(error) => return Ok(failed(Trouble::Failed(error))),
-    };
+    let runs = observe::stored_runs(asker, statements, &days).await?;
     let from = days.iter().map(|day| days::bounds(*day, zone).0).min().unwrap_or(now);
     let census = site.census(now).await?;
     let data = async {
-        // Asked only where it can be told for a day: a view over all tables is no small question.
-        if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || snapshot.health_view.is_none() {
-            observe::data(asker, &statements).await
+        // Asked only where it can be told for a day: a view over all tables is expensive.
+        if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || statements.health().is_none() {
+            observe::data(asker, statements).await
         } else {
             DataLook::NotAsked
         }
@@ -182,16 +185,12 @@ pub(crate) async fn write(
     let week = (days::days_before(closing, JUDGED_DAYS - 1), closing);
     let findings = match scope {
         Scope::Night => {
-            success(site.pipeline.objectives.success_rate_percent, asker, &statements, week, &seen, &plans)
-                .await
+            success(site.pipeline.objectives.success_rate_percent, asker, statements, week, &seen, &plans)
+                .await?
         }
-        Scope::Day(_) => Ok(Vec::new()),
+        Scope::Day(_) => Vec::new(),
     };
-    let findings = match findings {
-        Ok(findings) => findings,
-        Err(error) => return Ok(failed(Trouble::Failed(error))),
-    };
-    let written = act::write(asker, &statements, &plans).await;
+    let written = act::write(asker, statements, &plans).await;
     Ok(told(written, &plans, beyond, data, findings))
 }
 
@@ -241,8 +240,8 @@ async fn success(
     Ok(judge_success(told, &tallies, target_percent))
 }
 
-/// What became of the figures of the data. While the day lasts, that the warehouse did not answer for a moment is nothing
-/// to tell: the second snapshot of the night asks again.
+/// What became of the figures of the data. While the day lasts, a warehouse that did not answer for a moment is not
+/// reported: the second snapshot of the night asks again.
 fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
     match look {
         DataLook::Failed { passing: true, .. } if !day_has_ended => SnapshotData::AsBefore,
@@ -251,18 +250,6 @@ fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
             SnapshotData::Missing(cut(&unknown.join("; "), WHY_CHARS))
         }
         DataLook::Taken { .. } | DataLook::NotDeclared | DataLook::NotAsked => SnapshotData::There,
-    }
-}
-
-/// What came of a round that wrote nothing.
-fn failed(trouble: Trouble) -> Outcome {
-    let why = trouble.to_string();
-    Outcome {
-        table: format!("nothing was written: {why}\n"),
-        summary: Summary { failure: Some(why), ..Summary::default() },
-        trouble: Some(trouble),
-        data: SnapshotData::AsBefore,
-        findings: Vec::new(),
     }
 }
 
@@ -285,7 +272,7 @@ fn told(
         missing.push(format!("{from} to {to}: no more than {days} days are filled; by hand each one can be"));
     }
     let failure = written.failure.as_ref().map(ToString::to_string);
-    // A gap that was too long for one night is no trouble of the warehouse, and the night itself is written.
+    // A gap that was too long for one night is not a failure of the warehouse, and the night itself is written.
     let out_of_time = !written.days.is_empty() && written.failure.as_ref().is_some_and(is_out_of_time);
     let trouble = written.failure.filter(|_| !out_of_time).map(Trouble::Failed);
     let mut table = table::table(&done);
@@ -311,10 +298,24 @@ fn told(
 
 #[cfg(test)]
 mod tests {
+    use syncwatch::runtime::warehouse::ALL_STATEMENTS;
+
     use crate::plan::DataLook::{Failed, NotAsked, NotDeclared, Taken};
     use crate::rows::DataFigures;
 
     use super::*;
+
+    #[test]
+    fn round_timeout_is_not_an_outage_of_the_warehouse() {
+        let is_down = |trouble| Outcome::failed(trouble).down().is_some();
+        let late = |what| {
+            let kind = syncwatch::sql::ErrorKind::Timeout { seconds: 80, what };
+            Trouble::Failed(kind.of("10 rows of runs"))
+        };
+        assert!(!is_down(late(ALL_STATEMENTS)));
+        assert!(is_down(late("the statement")));
+        assert!(is_down(Trouble::Closed("no secret".to_owned())));
+    }
 
     #[test]
     fn a_view_that_fails_is_told_at_once_and_a_warehouse_that_did_not_answer_it_after_the_second_try() {

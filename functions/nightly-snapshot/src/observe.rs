@@ -13,7 +13,7 @@ use syncwatch::judge::data::Trouble;
 use syncwatch::judge::success::Tally;
 use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
-use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Answer, Error, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
@@ -31,17 +31,7 @@ const CENSUS_LIMIT: Duration = Duration::from_secs(20);
 /// Pages of one sync at the most: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
 
-/// Whether the warehouse as a whole fails. Running out of the round's time is our own failure: each statement was answered in
-/// time, and there were too many.
-pub fn is_of_the_warehouse(trouble: &Trouble) -> bool {
-    let out_of_time = matches!(trouble, Trouble::Failed(error) if is_out_of_time(error));
-    trouble.is_of_the_warehouse() && !out_of_time
-}
-
-/// The days that the audit log has.
-///
-/// # Errors
-/// The audit log cannot be read: without it nothing may be written.
+/// The days that the audit log has. Without them nothing may be written.
 pub async fn stored_days(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -64,9 +54,6 @@ pub async fn stored_days(
 
 /// The runs that the audit log has of these days, and of those beside them: where a change of the pipeline's time zone may
 /// have left a run.
-///
-/// # Errors
-/// The audit log cannot be read.
 pub async fn stored_runs(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -79,9 +66,6 @@ pub async fn stored_runs(
 }
 
 /// How the runs from one day to another ended, by sync, without those of some days.
-///
-/// # Errors
-/// The audit log cannot be read.
 pub async fn outcomes(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -177,22 +161,4 @@ async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline:
         page += 1;
     };
     SyncRuns { sync, runs, end }
-}
-
-#[cfg(test)]
-mod tests {
-    use syncwatch::runtime::warehouse::ALL_STATEMENTS;
-
-    use super::*;
-
-    #[test]
-    fn that_the_time_of_the_round_is_up_is_no_trouble_of_the_warehouse() {
-        let late = |what| {
-            let kind = syncwatch::sql::ErrorKind::Timeout { seconds: 80, what };
-            Trouble::Failed(kind.of("10 rows of runs"))
-        };
-        assert!(!is_of_the_warehouse(&late(ALL_STATEMENTS)));
-        assert!(is_of_the_warehouse(&late("the statement")));
-        assert!(is_of_the_warehouse(&Trouble::Closed("no secret".to_owned())));
-    }
 }

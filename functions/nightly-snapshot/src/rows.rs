@@ -174,10 +174,7 @@ pub trait LogRow: Columns {
     /// The key.
     fn audit_id(&self) -> &str;
 
-    /// Reads a row.
-    ///
-    /// # Errors
-    /// A column is missing or holds another type: the table is not that of `infra/warehouse`.
+    /// Reads a row; an error if the table is not that of `infra/warehouse`.
     fn read_whole(row: &Answered<'_>) -> Result<Self, sql::Error> {
         let mut unreadable = Unreadable::new();
         let read = Self::read("", row, &mut unreadable);

@@ -22,10 +22,7 @@ pub struct Statements<'p> {
 }
 
 impl<'p> Statements<'p> {
-    /// Quotes the names.
-    ///
-    /// # Errors
-    /// A name cannot be one of a table; never for names of a validated `pipeline.toml`.
+    /// Quotes the names, which never fails for those of a validated `pipeline.toml`.
     pub fn new(pipeline: &'p str, snapshot: &Snapshot, dialect: Dialect) -> Result<Self, BadName> {
         let view = snapshot.health_view.as_deref();
         Ok(Self {

@@ -5,39 +5,25 @@ use syncwatch::text;
 use crate::missing::cut;
 use crate::plan::DayPlan;
 
-const HEAD: [&str; 10] = [
-    "day",
-    "runs",
-    "processed",
-    "failed",
-    "error rate",
-    "coverage",
-    "queues",
-    "null / dup",
-    "incidents",
-    "missing",
-];
 /// Characters of a cell at the most.
 const CELL_CHARS: usize = 80;
 
 /// A line for each day: delivery, then the state of the data, then incidents, then what is missing.
 pub(crate) fn table(days: &[&DayPlan]) -> String {
-    let mut lines = vec![HEAD.map(str::to_owned)];
-    lines.extend(days.iter().map(|day| line(day)));
-    let mut widths = [0; HEAD.len()];
-    for line in &lines {
-        for (width, cell) in widths.iter_mut().zip(line) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut text = String::new();
-    for line in &lines {
-        let cells: Vec<String> =
-            line.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    let headings = [
+        "day",
+        "runs",
+        "processed",
+        "failed",
+        "error rate",
+        "coverage",
+        "queues",
+        "null / dup",
+        "incidents",
+        "missing",
+    ];
+    let lines: Vec<_> = days.iter().map(|day| line(day)).collect();
+    text::table(headings, &lines) + "\n"
 }
 
 fn line(plan: &DayPlan) -> [String; 10] {

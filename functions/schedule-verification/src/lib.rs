@@ -32,7 +32,6 @@ pub const NEEDS: Needs = Needs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
 enum Event {
-    /// Look at every declared sync.
     Verify,
 }
 
@@ -41,10 +40,8 @@ enum Event {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown, or not everything could be recorded or sent.
+    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
+    /// recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
         // Boxed: the compiler gives up on a future of this depth.

@@ -8,7 +8,7 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, metrics};
 
-use crate::delivery::Glimpse;
+use crate::delivery::Fields;
 use crate::keyring::{Keyring, NoKeys};
 use crate::request::Request;
 use crate::verify::{Refusal, Verdict, admit};
@@ -17,23 +17,12 @@ use crate::verify::{Refusal, Verdict, admit};
 pub const NEEDS: Needs =
     Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
 
-/// The intake.
+/// The intake function.
 #[derive(Debug)]
 pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
-}
-
-/// What a request is answered with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Answer {
-    Decided(Verdict),
-    /// AWS did not do its part: Census is to try again.
-    TryAgain {
-        about: Glimpse,
-        why: String,
-    },
 }
 
 impl Intake {
@@ -51,26 +40,24 @@ impl Intake {
         Self { pipeline: site.pipeline, keyring, queue }
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown, or the secret is not one to verify with; names it and the remedy.
+    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
+    /// used; it names the remedy.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let request = Request::read(&event)?;
-        let answer = self.receive(&request, now).await?;
-        answer.log(request.source_ip.as_deref());
-        metrics::emit(&self.pipeline.name, now, &[(answer.summary().1, 1)]);
-        Ok(answer.to_http())
+        let verdict = self.receive(&request, now).await?;
+        verdict.log(request.source_ip.as_deref());
+        metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, 1)]);
+        Ok(verdict.to_http())
     }
 
-    async fn receive(&self, request: &Request, now: Timestamp) -> anyhow::Result<Answer> {
+    async fn receive(&self, request: &Request, now: Timestamp) -> anyhow::Result<Verdict> {
         let signed = match admit(request) {
             Ok(signed) => signed,
-            Err(refusal) => return Ok(Answer::Decided(Verdict::Refused(refusal))),
+            Err(refusal) => return Ok(Verdict::Refused(refusal)),
         };
         let keys = match self.keyring.keys(now).await {
             Ok(keys) => keys,
-            Err(NoKeys::Passing(why)) => return Ok(Answer::TryAgain { about: Glimpse::default(), why }),
+            Err(NoKeys::Passing(why)) => return Ok(Verdict::TryAgain { about: Fields::default(), why }),
             Err(why @ NoKeys::Unusable(_)) => return Err(why.into()),
         };
         let mut verdict = signed.verdict(&keys, &self.pipeline, now);
@@ -82,19 +69,19 @@ impl Intake {
         if let Verdict::Accepted { message, about } = &verdict
             && let Err(error) = self.queue.send(message).await
         {
-            return Ok(Answer::TryAgain { about: about.clone(), why: error.to_string() });
+            return Ok(Verdict::TryAgain { about: about.clone(), why: error.to_string() });
         }
-        Ok(Answer::Decided(verdict))
+        Ok(verdict)
     }
 }
 
-impl Answer {
+impl Verdict {
     /// The status, the metric that counts it, and what it is called in the log.
     fn summary(&self) -> (u16, Metric, &'static str) {
         match self {
-            Self::Decided(Verdict::Accepted { .. }) => (202, Metric::Webhooks, "accepted"),
-            Self::Decided(Verdict::UnknownSync { .. }) => (202, Metric::Webhooks, "unknown-sync"),
-            Self::Decided(Verdict::Refused(refusal)) => {
+            Self::Accepted { .. } => (202, Metric::Webhooks, "accepted"),
+            Self::UnknownSync { .. } => (202, Metric::Webhooks, "unknown-sync"),
+            Self::Refused(refusal) => {
                 let (status, name) = refusal.status_and_name();
                 (status, Metric::RefusedWebhooks, name)
             }
@@ -105,21 +92,19 @@ impl Answer {
     /// One line for each request, counted by its `outcome`.
     fn log(&self, source_ip: Option<&str>) {
         let (status, _, outcome) = self.summary();
-        let nothing = Glimpse::default();
         let about = match self {
-            Self::Decided(Verdict::Accepted { about, .. } | Verdict::UnknownSync { about })
-            | Self::TryAgain { about, .. } => about,
-            Self::Decided(Verdict::Refused(_)) => &nothing,
+            Self::Accepted { about, .. } | Self::UnknownSync { about } | Self::TryAgain { about, .. } => {
+                Some(about)
+            }
+            Self::Refused(_) => None,
         };
-        let (sync, run) = (about.sync.map(|sync| sync.0), about.run.map(|run| run.0));
-        let event = about.event.as_deref();
-        match self {
-            Self::TryAgain { why, .. } => {
-                tracing::error!(status, outcome, sync, run, event, source_ip, %why, "webhook answered");
-            }
-            Self::Decided(_) => {
-                tracing::info!(status, outcome, sync, run, event, source_ip, "webhook answered");
-            }
+        let sync = about.and_then(|about| about.sync_id).map(|sync| sync.0);
+        let run = about.and_then(|about| about.run_id).map(|run| run.0);
+        let event = about.and_then(|about| about.event.as_deref());
+        if let Self::TryAgain { why, .. } = self {
+            tracing::error!(status, outcome, sync, run, event, source_ip, %why, "webhook answered");
+        } else {
+            tracing::info!(status, outcome, sync, run, event, source_ip, "webhook answered");
         }
     }
 
@@ -133,7 +118,7 @@ impl Answer {
         };
         let headers = match self {
             // HTTP asks for the second one (RFC 9110, 15.5.6).
-            Self::Decided(Verdict::Refused(Refusal::MethodNotAllowed)) => {
+            Self::Refused(Refusal::MethodNotAllowed) => {
                 json!({ "content-type": "application/json", "allow": "POST" })
             }
             _ => json!({ "content-type": "application/json" }),

@@ -17,51 +17,38 @@ pub(crate) enum NoKeys {
     /// AWS did not answer, or not now.
     #[error("{0}")]
     Passing(String),
-    /// Somebody has to put it right: it is empty, malformed, missing or denied.
+    /// The operator has to correct it: it is empty, malformed, missing or denied.
     #[error("{0}")]
     Unusable(String),
 }
 
-/// What the keys are wanted for.
+/// Why Secrets Manager is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// A first look.
-    ToVerify,
-    /// A second look, after those at hand did not fit.
-    AfterRefusal,
-}
-
-/// Whether Secrets Manager is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Asking {
-    /// There is none at hand.
+enum Because {
     NoneHeld,
     Old,
-    /// The one at hand did not fit.
+    /// The secret at hand did not fit.
     Refused,
-    /// Not asked: the one at hand will do.
-    Fresh,
-    /// Not asked: that was done just now.
-    JustAsked,
 }
 
-/// Decides whether Secrets Manager is asked. `held_since` is when the secret at hand was read, if there is one;
-/// `asked_at` when it was last asked for, whatever came of it.
+/// Decides whether Secrets Manager is asked; `None` if the secret at hand will do, or that was done just now.
+/// `held_since` is when the secret at hand was read, if there is one; `asked_at` when it was last asked for, whatever came
+/// of it; `refused` whether the secret at hand did not fit.
 fn asking(
     held_since: Option<Timestamp>,
     asked_at: Option<Timestamp>,
-    wanted: Wanted,
+    refused: bool,
     now: Timestamp,
-) -> Asking {
+) -> Option<Because> {
     // A clock that was set back must not prolong anything.
     let within = |since: Timestamp, limit| (SignedDuration::ZERO..limit).contains(&now.duration_since(since));
     let (because, pause) = match held_since {
-        None => (Asking::NoneHeld, ASK_AGAIN_WITHOUT),
-        Some(since) if !within(since, CACHED_FOR) => (Asking::Old, ASK_AGAIN_AFTER),
-        Some(_) if wanted == Wanted::AfterRefusal => (Asking::Refused, ASK_AGAIN_AFTER),
-        Some(_) => return Asking::Fresh,
+        None => (Because::NoneHeld, ASK_AGAIN_WITHOUT),
+        Some(since) if !within(since, CACHED_FOR) => (Because::Old, ASK_AGAIN_AFTER),
+        Some(_) if refused => (Because::Refused, ASK_AGAIN_AFTER),
+        Some(_) => return None,
     };
-    if asked_at.is_some_and(|asked| within(asked, pause)) { Asking::JustAsked } else { because }
+    asked_at.is_none_or(|asked| !within(asked, pause)).then_some(because)
 }
 
 /// Holds the live secrets.
@@ -81,7 +68,7 @@ struct State {
 }
 
 impl Keyring {
-    /// Reads the secret for the first time. What is wrong with it is told by [`Keyring::trouble`] and [`Keyring::keys`].
+    /// Reads the secret for the first time. [`Keyring::trouble`] and [`Keyring::keys`] say if it cannot be used.
     pub(crate) async fn open(store: SecretStore, name: String) -> Self {
         let keys = store.read(&name).await.map_err(|error| no_keys(&error));
         Self { store, name, state: Mutex::new(State { keys, read_at: None, asked_at: None }) }
@@ -94,32 +81,27 @@ impl Keyring {
 
     /// The keys at hand, read anew if they are old or missing.
     pub(crate) async fn keys(&self, now: Timestamp) -> Result<SecretValues, NoKeys> {
-        self.ask(Wanted::ToVerify, now).await;
+        self.ask(false, now).await;
         self.lock().keys.clone()
     }
 
     /// Other keys than those that did not fit, if it is time to ask for them.
     pub(crate) async fn keys_after_refusal(&self, now: Timestamp) -> Option<SecretValues> {
-        let asked = self.ask(Wanted::AfterRefusal, now).await;
+        let asked = self.ask(true, now).await;
         if asked { self.lock().keys.clone().ok() } else { None }
     }
 
     /// Asks if it is time to; whether it did.
-    async fn ask(&self, wanted: Wanted, now: Timestamp) -> bool {
-        let asking = {
+    async fn ask(&self, refused: bool, now: Timestamp) -> bool {
+        let because = {
             let mut state = self.lock();
             let held_since = state.keys.is_ok().then(|| *state.read_at.get_or_insert(now));
-            let asking = asking(held_since, state.asked_at, wanted, now);
-            if !matches!(asking, Asking::Fresh | Asking::JustAsked) {
-                state.asked_at = Some(now);
-            }
-            asking
+            let Some(because) = asking(held_since, state.asked_at, refused, now) else { return false };
+            state.asked_at = Some(now);
+            because
         };
-        if matches!(asking, Asking::Fresh | Asking::JustAsked) {
-            return false;
-        }
         let read = self.store.read(&self.name).await.map_err(|error| no_keys(&error));
-        tracing::info!(because = ?asking, usable = read.is_ok(), "the webhook secret was read");
+        tracing::info!(?because, usable = read.is_ok(), "the webhook secret was read");
         let mut state = self.lock();
         match (&read, &state.keys) {
             // That AWS does not answer takes nothing from the keys at hand.
@@ -153,28 +135,28 @@ mod tests {
 
     #[test]
     fn secrets_manager_is_asked_when_it_can_help_and_not_as_often_as_a_stranger_likes() {
-        use Wanted::{AfterRefusal, ToVerify};
+        use Because::{NoneHeld, Old, Refused};
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         let ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
         let table = [
-            // Held, asked, wanted => asked?
-            (None, None, ToVerify, Asking::NoneHeld),
-            (None, ago(4), ToVerify, Asking::JustAsked),
-            (None, ago(5), ToVerify, Asking::NoneHeld),
-            (ago(0), None, ToVerify, Asking::Fresh),
-            (ago(899), ago(899), ToVerify, Asking::Fresh),
-            (ago(900), ago(900), ToVerify, Asking::Old),
-            (ago(900), ago(59), ToVerify, Asking::JustAsked),
-            (ago(900), ago(60), ToVerify, Asking::Old),
-            (ago(0), None, AfterRefusal, Asking::Refused),
-            (ago(100), ago(59), AfterRefusal, Asking::JustAsked),
-            (ago(100), ago(60), AfterRefusal, Asking::Refused),
+            // Held, asked, refused => asked because
+            (None, None, false, Some(NoneHeld)),
+            (None, ago(4), false, None),
+            (None, ago(5), false, Some(NoneHeld)),
+            (ago(0), None, false, None),
+            (ago(899), ago(899), false, None),
+            (ago(900), ago(900), false, Some(Old)),
+            (ago(900), ago(59), false, None),
+            (ago(900), ago(60), false, Some(Old)),
+            (ago(0), None, true, Some(Refused)),
+            (ago(100), ago(59), true, None),
+            (ago(100), ago(60), true, Some(Refused)),
             // The clock was set back.
-            (ago(-10), ago(-10), ToVerify, Asking::Old),
-            (ago(-10), ago(-10), AfterRefusal, Asking::Old),
+            (ago(-10), ago(-10), false, Some(Old)),
+            (ago(-10), ago(-10), true, Some(Old)),
         ];
-        for (held, asked, wanted, expected) in table {
-            assert_eq!(asking(held, asked, wanted, now), expected, "{held:?} {asked:?} {wanted:?}");
+        for (held, asked, refused, expected) in table {
+            assert_eq!(asking(held, asked, refused, now), expected, "{held:?} {asked:?} {refused}");
         }
     }
 }

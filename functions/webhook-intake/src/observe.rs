@@ -37,9 +37,6 @@ pub(crate) enum RunState {
 
 /// Reads a sync for the deliveries about it. If one says that its run ended, and the run is still at work, the runs are
 /// read again after each of `waits`: the API may lag behind the webhook.
-///
-/// # Errors
-/// Census did not answer, refused, or answered what cannot be read.
 pub(crate) async fn read(
     census: &Client,
     sampler: &Sampler<'_>,

@@ -10,9 +10,9 @@ pub struct Request {
     pub method: String,
     /// The path, without a query.
     pub path: String,
-    /// The headers. Names come in lower case from Lambda, and in any case from anybody else.
+    /// Names come in lower case from Lambda, and in any case from other callers.
     pub headers: Vec<(String, String)>,
-    /// The body, as text or as Base64.
+    /// Text or Base64.
     pub body: String,
     /// Whether `body` is Base64 of the bytes that were sent. Lambda decides that by the content type.
     pub is_base64: bool,
@@ -30,7 +30,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The event is no HTTP request: something else than the Function URL invoked the function.
+/// The event is not an HTTP request: something else than the Function URL invoked the function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the event is neither a request of a Function URL (payload 2.0) nor {{\"task\": \"ping\"}}; invoke the function \
@@ -39,10 +39,7 @@ impl fmt::Debug for Request {
 pub struct NotARequest;
 
 impl Request {
-    /// Reads an event.
-    ///
-    /// # Errors
-    /// It has no `requestContext.http.method`, or one of its parts is of another type than documented.
+    /// Reads an event, which needs a `requestContext.http.method` and no part of another type than documented.
     pub fn read(event: &Value) -> Result<Self, NotARequest> {
         let at = |path: &str| event.pointer(path).filter(|value| !value.is_null());
         let text = |path: &str| {

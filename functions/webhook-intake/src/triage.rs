@@ -23,7 +23,7 @@ pub enum Fate {
     Duplicate,
     /// Its sync is not declared.
     UnknownSync,
-    /// Its event is none that we know; it was kept.
+    /// Its event is not one that Census documents; it was kept.
     UnknownEvent,
     /// The poll sees the same state soon: a delivery is a hint, and not worth an entry in the dead-letter queue.
     LeftToPoll(Left),
@@ -98,7 +98,7 @@ impl Triage {
     ///
     /// * a message that can never be handled         => settled as poison
     /// * a sync that `pipeline.toml` does not declare => settled: counted, and no more
-    /// * an event that nobody announced              => kept
+    /// * an event that Census does not document      => kept
     /// * anything else                               => a hint, its copies with it
     pub fn of(messages: Vec<Message>, pipeline: &Pipeline) -> Self {
         let mut triage = Self::default();
@@ -149,39 +149,6 @@ pub fn unread(message: &Message, why: &str) -> Fate {
         Fate::LeftToPoll(Left::Unread(why.to_owned()))
     } else {
         Fate::Failed(why.to_owned())
-    }
-}
-
-/// How many messages met which fate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub handled: usize,
-    pub late: usize,
-    pub duplicates: usize,
-    pub unknown_syncs: usize,
-    pub unknown_events: usize,
-    pub left_to_poll: usize,
-    pub poison: usize,
-    pub failed: usize,
-}
-
-impl Counts {
-    /// Counts.
-    pub fn of(settled: &[(Message, Fate)]) -> Self {
-        let mut counts = Self::default();
-        for (_, fate) in settled {
-            *match fate {
-                Fate::Handled => &mut counts.handled,
-                Fate::Late => &mut counts.late,
-                Fate::Duplicate => &mut counts.duplicates,
-                Fate::UnknownSync => &mut counts.unknown_syncs,
-                Fate::UnknownEvent => &mut counts.unknown_events,
-                Fate::LeftToPoll(_) => &mut counts.left_to_poll,
-                Fate::Poison(_) => &mut counts.poison,
-                Fate::Failed(_) => &mut counts.failed,
-            } += 1;
-        }
-        counts
     }
 }
 

@@ -13,7 +13,7 @@ use sha2::Sha256;
 use syncwatch::aws::secrets::SecretValues;
 use syncwatch::pipeline::Pipeline;
 
-use crate::delivery::{self, Glimpse};
+use crate::delivery::{self, Fields};
 use crate::request::Request;
 
 /// Where Census posts to.
@@ -31,13 +31,18 @@ pub enum Verdict {
     /// Census signed it: it goes to the queue.
     Accepted {
         message: String,
-        about: Glimpse,
+        about: Fields,
     },
     /// Census signed it, but it is about a sync that `pipeline.toml` does not declare: counted, and no more.
     UnknownSync {
-        about: Glimpse,
+        about: Fields,
     },
     Refused(Refusal),
+    /// AWS did not do its part: Census is to try again.
+    TryAgain {
+        about: Fields,
+        why: String,
+    },
 }
 
 /// Why a request is refused.
@@ -49,7 +54,7 @@ pub enum Refusal {
     /// More than [`BODY_LIMIT`] bytes.
     TooLarge,
     NoSignature,
-    /// More than one signature; which of them is meant is anybody's guess.
+    /// More than one signature, and nothing says which of them is meant.
     SeveralSignatures,
     /// The signature is not the standard, padded Base64 of 32 bytes.
     GarbledSignature,
@@ -59,18 +64,6 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Every refusal.
-    pub const ALL: [Self; 8] = [
-        Self::UnknownPath,
-        Self::MethodNotAllowed,
-        Self::TooLarge,
-        Self::NoSignature,
-        Self::SeveralSignatures,
-        Self::GarbledSignature,
-        Self::GarbledBody,
-        Self::WrongSignature,
-    ];
-
     /// The HTTP status with which it is answered, and its name in the log.
     pub fn status_and_name(self) -> (u16, &'static str) {
         match self {
@@ -97,9 +90,6 @@ pub struct Signed {
 ///
 /// * another path, another method, a body over the limit => refused, whatever it is signed with
 /// * no signature, several, or one that cannot be one    => refused
-///
-/// # Errors
-/// Every [`Refusal`] but [`Refusal::WrongSignature`].
 pub fn admit(request: &Request) -> Result<Signed, Refusal> {
     if request.path.strip_suffix('/').unwrap_or(&request.path) != PATH {
         return Err(Refusal::UnknownPath);
@@ -139,15 +129,15 @@ impl Signed {
     /// Decides, now that there are keys.
     ///
     /// * signed with none of the live secrets      => refused
-    /// * signed, about a sync that nobody declared => answered and counted
+    /// * signed, about an undeclared sync          => answered and counted
     /// * signed                                    => accepted, also if it makes no sense: what Census signed is never
     ///   lost, and what cannot be understood ends where people look at it
     pub fn verdict(&self, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
         if !self.is_signed_with_any_of(keys) {
             return Verdict::Refused(Refusal::WrongSignature);
         }
-        let about = Glimpse::of(&self.body);
-        match about.sync {
+        let about = Fields::read(&self.body).unwrap_or_default();
+        match about.sync_id {
             Some(sync) if pipeline.sync_by_id(sync).is_none() => Verdict::UnknownSync { about },
             _ => Verdict::Accepted { message: delivery::queue_message(&self.body, now), about },
         }

@@ -20,12 +20,10 @@ use syncwatch::runtime::{Site, metrics};
 
 use crate::delivery::{Delivery, Poison, UnknownEvent};
 use crate::observe::{self, Reading, RunState};
-use crate::triage::{Counts, Fate, Hint, Left, Triage, answer, unread};
+use crate::triage::{Fate, Hint, Left, Triage, answer, unread};
 
 /// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
 pub const READING_LIMIT: Duration = Duration::from_secs(15);
-/// When a run that is said to have ended and is still at work is looked at again.
-const REREAD_AFTER: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// Syncs that are read at the same time.
 const CONCURRENT_READS: usize = 5;
 
@@ -60,7 +58,8 @@ pub struct Patience {
 
 impl Default for Patience {
     fn default() -> Self {
-        Self { reread_after: REREAD_AFTER.to_vec(), reading_limit: READING_LIMIT }
+        let reread_after = vec![Duration::from_secs(1), Duration::from_secs(2)];
+        Self { reread_after, reading_limit: READING_LIMIT }
     }
 }
 
@@ -86,10 +85,7 @@ impl Worker {
         self
     }
 
-    /// Answers one event. `now` is when it arrived.
-    ///
-    /// # Errors
-    /// The event is unknown. Whatever fails for some messages only is part of the answer.
+    /// Answers one event. `now` is when it arrived. A failure of some messages only is part of the answer.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = batch::read(&event)?;
         // Boxed: the compiler gives up on a future of this depth.
@@ -149,7 +145,7 @@ impl Worker {
         let groups = Triage::by_sync(hints, &self.site.pipeline);
         let mut judged = self.judge(groups, now, settled).await;
         for judged in &mut judged {
-            // What failed before is about others, and no delivery's fault: the poll tells of it.
+            // Earlier failures are about others, and not a delivery's fault: the poll reports them.
             let before = round.failures().len();
             round.act_on(&judged.findings).await;
             judged.failures.extend(round.failures().iter().skip(before).cloned());
@@ -232,29 +228,31 @@ impl Worker {
             ("alert_type", delivery.alert_type.clone()),
             ("received_at", Some(delivery.received_at.to_string())),
         ];
-        self.record(&delivery.key(), figures, now).await.map_or_else(Fate::Failed, |()| fate)
+        self.record(&delivery.key(), figures, fate, now).await
     }
 
-    /// Keeps an event that nobody announced.
+    /// Keeps an event that Census does not document.
     async fn keep(&self, kept: &Hint<UnknownEvent>, now: Timestamp) -> Fate {
-        let event = &kept.says;
+        let UnknownEvent { fields, received_at } = &kept.says;
         let figures = [
-            ("sync", event.sync_id.map(|sync| sync.to_string())),
-            ("run", event.run_id.map(|run| run.to_string())),
-            ("unknown_event", Some(event.word.clone())),
-            ("received_at", Some(event.received_at.to_string())),
+            ("sync", fields.sync_id.map(|sync| sync.to_string())),
+            ("run", fields.run_id.map(|run| run.to_string())),
+            ("unknown_event", fields.event.clone()),
+            ("received_at", Some(received_at.to_string())),
         ];
-        self.record(&kept.key, figures, now).await.map_or_else(Fate::Failed, |()| Fate::UnknownEvent)
+        self.record(&kept.key, figures, Fate::UnknownEvent, now).await
     }
 
     async fn record<const N: usize>(
         &self,
         key: &str,
         figures: [(&'static str, Option<String>); N],
+        fate: Fate,
         now: Timestamp,
-    ) -> Result<(), String> {
+    ) -> Fate {
         let figures = figures.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        self.deliveries.record(key, figures, now).await.map_err(|error| error.to_string())
+        let recorded = self.deliveries.record(key, figures, now).await;
+        recorded.map_or_else(|error| Fate::Failed(error.to_string()), |()| fate)
     }
 }
 
@@ -296,17 +294,16 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec
             _ => {}
         }
     }
-    let Counts { handled, late, duplicates, unknown_syncs, unknown_events, left_to_poll, poison, failed } =
-        Counts::of(&settled);
+    let count = |is: fn(&Fate) -> bool| settled.iter().filter(|(_, fate)| is(fate)).count();
     tracing::info!(
-        handled,
-        late,
-        duplicates,
-        unknown_syncs,
-        unknown_events,
-        left_to_poll,
-        poison,
-        failed,
+        handled = count(|fate| matches!(fate, Fate::Handled)),
+        late = count(|fate| matches!(fate, Fate::Late)),
+        duplicates = count(|fate| matches!(fate, Fate::Duplicate)),
+        unknown_syncs = count(|fate| matches!(fate, Fate::UnknownSync)),
+        unknown_events = count(|fate| matches!(fate, Fate::UnknownEvent)),
+        left_to_poll = count(|fate| matches!(fate, Fate::LeftToPoll(_))),
+        poison = count(|fate| matches!(fate, Fate::Poison(_))),
+        failed = count(|fate| matches!(fate, Fate::Failed(_))),
         findings,
         notices,
         "batch done"

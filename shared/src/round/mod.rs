@@ -32,7 +32,7 @@ pub use report::{Counts, Report};
 pub enum Error {
     /// The incident could not be read or written.
     #[error(transparent)]
-    Incident(#[from] crate::aws::incidents::Error),
+    Incident(#[from] StoreError),
     /// The notice could not be sent; it stays pending.
     #[error(transparent)]
     Notice(#[from] PublishError),
@@ -62,7 +62,7 @@ pub struct Round<'a> {
     store: IncidentStore,
     topic: Topic,
     now: Timestamp,
-    /// All but resolved incidents, and those with a pending notice. All others are healthy as far as anybody knows.
+    /// All but resolved incidents, and those with a pending notice. All others are healthy as far as is known.
     live: HashMap<IncidentKey, Incident>,
     /// Keys of which this round was told a finding.
     reported: HashSet<IncidentKey>,
@@ -75,10 +75,8 @@ pub struct Round<'a> {
 impl<'a> Round<'a> {
     /// Reads what is open and what is silenced, and sends again what an earlier round left unrecorded.
     ///
-    /// Begin before you observe: whatever is written in between then wins over what you saw.
-    ///
-    /// # Errors
-    /// The open incidents could not be read. Without them nothing may be said: people would be told what they know.
+    /// Begin before you observe: a write in between then wins over what you saw. Without the open incidents there is no
+    /// round: it would report again what was reported.
     pub async fn begin(site: &'a Site, judge: Judge, now: Timestamp) -> Result<Self, Error> {
         let (pipeline, store) = (&site.pipeline, site.incidents());
         let ((live, unreadable), (tallies, unreadable_silences)) =
@@ -196,9 +194,6 @@ impl<'a> Round<'a> {
     }
 
     /// Ends the round: its report, logged and counted as metrics, with `figures` that the function adds.
-    ///
-    /// # Errors
-    /// Not everything could be recorded or sent.
     pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
         let open = |incident: &&Incident| matches!(incident.state, State::Open | State::Held);
         self.report.open_incidents = self.live.values().filter(open).count();
@@ -250,13 +245,14 @@ impl<'a> Round<'a> {
     }
 
     async fn carry_out(&mut self, decision: Decision) {
+        let over = |replaces: Option<u64>| replaces.map_or(Expected::Absent, Expected::Version);
         let (key, done) = match decision {
             Decision::Rest(_) => return,
             Decision::Note { reason, incident, replaces } => {
-                (incident.key.clone(), self.note(reason, *incident, replaces).await)
+                (incident.key.clone(), self.note(reason, *incident, over(replaces)).await)
             }
             Decision::Notify { reason, incident, replaces, kind } => {
-                (incident.key.clone(), self.notify(reason, *incident, replaces, kind).await)
+                (incident.key.clone(), self.notify(reason, *incident, over(replaces), kind).await)
             }
         };
         if let Err(error) = done {
@@ -268,9 +264,8 @@ impl<'a> Round<'a> {
         &mut self,
         reason: NoteReason,
         incident: Incident,
-        replaces: Option<u64>,
+        expected: Expected,
     ) -> Result<(), Error> {
-        let expected = replaces.map_or(Expected::Absent, Expected::Version);
         let held_by = match (&incident.hold, reason) {
             (Some(Hold::Silence { id }), NoteReason::Silenced) => {
                 self.silences.iter().find(|silence| silence.id == *id)
@@ -281,9 +276,10 @@ impl<'a> Round<'a> {
             Some(silence) => self.store.write_held_back(&incident, expected, silence).await?,
             None => self.store.write(&incident, expected).await?,
         };
-        if self.keep(incident.clone(), outcome) {
+        let key = incident.key.clone();
+        if self.keep(incident, outcome) {
             self.report.held_back += usize::from(reason == NoteReason::Silenced);
-            tracing::info!(incident = %incident.key, reason = ?reason, "noted");
+            tracing::info!(incident = %key, ?reason, "noted");
         }
         Ok(())
     }
@@ -292,24 +288,23 @@ impl<'a> Round<'a> {
         &mut self,
         reason: NotifyReason,
         incident: Incident,
-        replaces: Option<u64>,
+        expected: Expected,
         kind: NoticeKind,
     ) -> Result<(), Error> {
-        let expected = replaces.map_or(Expected::Absent, Expected::Version);
         let outcome = self.store.write(&incident, expected).await?;
         if !self.keep(incident.clone(), outcome) {
             // Another function was quicker, and it sends the notice.
             return Ok(());
         }
         self.topic.publish(&notice::render(&incident, kind, self.pipeline, self.now)).await?;
-        tracing::info!(incident = %incident.key, %kind, reason = ?reason, "notice sent");
+        tracing::info!(incident = %incident.key, %kind, ?reason, "notice sent");
         self.report.notices.push(SentNotice {
             incident: incident.key.to_string(),
             kind,
             reason: Some(reason),
         });
         let recorded = incident.with_notice_sent();
-        // If it is lost, somebody took our lease for ended and sent the notice again; what they wrote stands.
+        // If it is lost, another round took our lease for ended and sent the notice again; its record stands.
         let outcome = self.store.write(&recorded, Expected::Version(incident.version)).await?;
         self.keep(recorded, outcome);
         Ok(())

@@ -21,11 +21,8 @@ pub struct Message {
 )]
 pub struct NotABatch;
 
-/// Reads the event of an SQS event source.
-///
-/// # Errors
-/// It is not one, or a record has no id: SQS takes an answer with a wrong id for a failure of all messages, and an answer
-/// without the id for a success.
+/// Reads the event of an SQS event source. A record without an id is an error: SQS takes an answer with a wrong id for a
+/// failure of all messages, and an answer without the id for a success.
 pub fn read(event: &Value) -> Result<Vec<Message>, NotABatch> {
     event.get("Records").and_then(Value::as_array).ok_or(NotABatch)?.iter().map(message).collect()
 }

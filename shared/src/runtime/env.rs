@@ -4,7 +4,6 @@
 //! environment of a process that runs other tests at the same time would be a race.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// One variable, and what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,26 +57,15 @@ settings! {
 }
 
 /// Settings that are not there, all of them at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{} missing: {}. Environment variables are set from the `settings` of the function in infra/functions.json",
+    match .missing.len() { 1 => "1 setting is".to_owned(), count => format!("{count} settings are") },
+    .missing.iter().map(|setting| format!("{} ({})", setting.name, setting.holds)).collect::<Vec<_>>().join("; ")
+)]
 pub struct SettingsError {
     pub missing: Vec<Setting>,
 }
-
-impl fmt::Display for SettingsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let count = self.missing.len();
-        write!(f, "{count} setting{} missing: ", if count == 1 { " is" } else { "s are" })?;
-        for (index, Setting { name, holds }) in self.missing.iter().enumerate() {
-            let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{name} ({holds})")?;
-        }
-        f.write_str(
-            ". Environment variables are set from the `settings` of the function in infra/functions.json",
-        )
-    }
-}
-
-impl std::error::Error for SettingsError {}
 
 /// The variables that a function sees: those of its process, unless a test gives others.
 #[derive(Debug, Clone)]
@@ -98,7 +86,7 @@ impl Env {
     /// The value of a variable. White space around it is dropped; an empty one is as good as none.
     pub fn optional(&self, name: &str) -> Option<String> {
         let value = match &self.0 {
-            // Text that is not UTF-8 can be none of our settings.
+            // Text that is not UTF-8 cannot be one of our settings.
             None => std::env::var(name).ok()?,
             Some(variables) => variables.get(name)?.clone(),
         };
@@ -106,10 +94,7 @@ impl Env {
         (!value.is_empty()).then(|| value.to_owned())
     }
 
-    /// The values of these settings by name, read once.
-    ///
-    /// # Errors
-    /// Names every required one that is missing.
+    /// The values of these settings by name, read once. The error names every required one that is missing.
     pub fn read(&self, needs: Needs) -> Result<BTreeMap<String, String>, SettingsError> {
         let value = |setting: &Setting| Some((setting.name.to_owned(), self.optional(setting.name)?));
         let is_missing = |setting: &&Setting| self.optional(setting.name).is_none();

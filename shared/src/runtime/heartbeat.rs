@@ -1,7 +1,7 @@
-//! The ping after a good round, by which a watch outside of AWS knows that somebody still watches.
+//! The ping after a good round, by which a watch outside of AWS knows that Syncwatch runs.
 //!
-//! Whoever holds the address can keep the watch quiet, so it is a secret. It is only ever told that a round was good: that
-//! one was not is silence, and silence is what the watch waits for.
+//! The address is a secret: its holder can keep the watch quiet. Only good rounds are reported; after a failed one nothing
+//! is sent, and the watch alerts on that.
 
 use std::time::Duration;
 
@@ -29,10 +29,7 @@ pub enum Error {
     Refused { status: u16, name: String },
 }
 
-/// Tells the watch that a round was good.
-///
-/// # Errors
-/// See [`Error`]. The round was good all the same, so callers log it: the watch will complain by itself.
+/// Reports a good round to the watch. The round was good even if this fails, so callers log it: the watch alerts by itself.
 pub async fn beat(
     http: &reqwest::Client,
     secrets: &SecretStore,

@@ -42,7 +42,7 @@ fn filter(env: &Env) -> Targets {
     let Some(wanted) = wanted else { return Targets::new().with_default(LevelFilter::INFO) };
     // Lambda has a level above errors that `tracing` lacks.
     let wanted = if wanted.eq_ignore_ascii_case("fatal") { "error".to_owned() } else { wanted };
-    // A word that nobody understands must not silence the log.
+    // An invalid level must not silence the log.
     Targets::from_str(&wanted).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
 

@@ -34,7 +34,6 @@ pub mod env;
 pub mod heartbeat;
 pub mod log;
 pub mod metrics;
-pub mod pipeline_file;
 mod serve;
 mod site;
 pub mod warehouse;

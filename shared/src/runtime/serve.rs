@@ -9,22 +9,18 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::env::{Env, Needs, Setting};
+use super::env::{Env, Needs};
 use super::site::Site;
 use super::{clock, log};
 use crate::http::chain;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What the Lambda service sets, and its runtime library would panic without.
-const LAMBDA: [Setting; 4] = [
-    Setting { name: "AWS_LAMBDA_RUNTIME_API", holds: "the address of the Lambda Runtime API" },
-    Setting { name: "AWS_LAMBDA_FUNCTION_NAME", holds: "the function's name" },
-    Setting { name: "AWS_LAMBDA_FUNCTION_VERSION", holds: "the function's version" },
-    MEMORY,
-];
-const MEMORY: Setting =
-    Setting { name: "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", holds: "the function's memory in MB" };
+/// Variables that the Lambda service sets, and its runtime library would panic without.
+const LAMBDA: [&str; 4] =
+    ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY];
+/// In MB.
+const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Runs a function: reads its settings, builds it, and answers events until the Lambda service ends the process.
 ///
@@ -57,7 +53,7 @@ where
     };
     let app = app.map_err(|error: BoxError| Failure::new("Syncwatch.Startup", &*error));
     if let Err(failure) = &app {
-        tracing::error!("the function cannot start: {failure}");
+        tracing::error!("the function cannot start: {failure:?}");
     }
     let (app, handler) = (&app, &handler);
     let service =
@@ -65,7 +61,7 @@ where
     match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The Runtime API went away, or spoke nonsense: only a new process can help.
+            // The Runtime API went away, or sent invalid answers: only a new process can help.
             tracing::error!("the Lambda Runtime API failed: {}", chain(&*error));
             ExitCode::FAILURE
         }
@@ -99,23 +95,20 @@ pub struct UnknownEvent {
 }
 
 /// Reads an event. `known` shows those that the function knows, for the error.
-///
-/// # Errors
-/// The event is another one.
 pub fn read_event<E: DeserializeOwned>(event: Value, known: &'static str) -> Result<E, UnknownEvent> {
     serde_json::from_value(event).map_err(|source| UnknownEvent { known, source })
 }
 
 fn in_lambda(env: &Env) -> Result<(), String> {
     let hint = "this program is an AWS Lambda function; `make demo` runs it on this machine";
-    let set = env.read(Needs { required: &LAMBDA, optional: &[] }).map_err(|error| {
-        let missing: Vec<_> = error.missing.iter().map(|setting| setting.name).collect();
-        format!("{hint} (not set: {})", missing.join(", "))
-    })?;
-    let memory = set.get(MEMORY.name).map(String::as_str).unwrap_or_default();
+    let missing: Vec<&str> = LAMBDA.into_iter().filter(|name| env.optional(name).is_none()).collect();
+    if !missing.is_empty() {
+        return Err(format!("{hint} (not set: {})", missing.join(", ")));
+    }
+    let memory = env.optional(MEMORY).unwrap_or_default();
     match memory.parse::<i32>() {
         Ok(_) => Ok(()),
-        Err(_) => Err(format!("{hint} ({} is {memory:?}, not a whole number)", MEMORY.name)),
+        Err(_) => Err(format!("{hint} ({MEMORY} is {memory:?}, not a whole number)")),
     }
 }
 
@@ -129,12 +122,6 @@ struct Failure {
 impl Failure {
     fn new(kind: &'static str, error: &(dyn StdError + 'static)) -> Self {
         Self { kind, message: chain(error) }
-    }
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
     }
 }
 

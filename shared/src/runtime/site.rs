@@ -1,13 +1,14 @@
 //! What a function is made of: settings, pipeline and clients, built once when it starts.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::env::{self, Env, Needs, Setting, SettingsError};
+use super::heartbeat;
 use super::warehouse::{self, Access};
-use super::{heartbeat, pipeline_file};
 use crate::aws::incidents::IncidentStore;
 use crate::aws::queue::Queue;
 use crate::aws::secrets::{SecretError, SecretStore};
@@ -23,8 +24,13 @@ use crate::warehouse::{Limits, Warehouse};
 pub enum StartError {
     #[error(transparent)]
     Settings(#[from] SettingsError),
+    #[error(
+        "{path} cannot be read ({source}): pack pipeline.toml into the zip (`make package`), or correct {}",
+        env::PIPELINE.name
+    )]
+    Unread { path: PathBuf, source: std::io::Error },
     #[error(transparent)]
-    Pipeline(#[from] pipeline_file::Error),
+    Invalid(#[from] pipeline::Error),
     #[error(transparent)]
     Connect(#[from] ConnectError),
 }
@@ -43,14 +49,12 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the settings and the pipeline. Does no I/O beyond reading the pipeline's file.
-    ///
-    /// # Errors
-    /// See [`StartError`]; every setting that is missing is named at once.
+    /// Reads the settings and the pipeline. Does no I/O beyond reading the pipeline's file. The error names every setting
+    /// that is missing at once.
     pub async fn connect(env: &Env, needs: Needs) -> Result<Self, StartError> {
         let settings = env.read(needs)?;
         let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
-        let pipeline = pipeline_file::load(env, path)?;
+        let pipeline = load(env, path)?;
         Ok(Self::with(settings, pipeline, Sdk::connect().await?))
     }
 
@@ -90,10 +94,7 @@ impl Site {
     }
 
     /// A client for Census with the token of the moment. That it cannot be had is the inner error, which is a finding; the
-    /// outer one is a failure of this round.
-    ///
-    /// # Errors
-    /// AWS does not answer for the moment.
+    /// outer one is a failure of this round: AWS does not answer for the moment.
     pub async fn census(&self, now: Timestamp) -> Result<Result<census::Client, Unread>, AwsError> {
         let token = match self.secrets.get(self.setting(env::CENSUS_SECRET), now).await {
             Ok(token) => token,
@@ -114,27 +115,63 @@ impl Site {
     }
 
     /// The warehouse with the credentials of the moment. That it cannot be opened is the inner error, which is a finding;
-    /// the outer one is a failure of this round. `start_limit` is how long a starting warehouse is waited for.
-    ///
-    /// # Errors
-    /// AWS does not answer for the moment.
+    /// the outer one is a failure of this round: AWS does not answer for the moment. `round_limit` is how long all
+    /// statements of the round may take.
     pub async fn warehouse(
         &self,
         declared: &pipeline::Warehouse,
         limits: Limits,
-        start_limit: Duration,
+        round_limit: Duration,
     ) -> Result<Result<Warehouse, String>, AwsError> {
         let (secret, base_url) = (self.setting(env::WAREHOUSE_SECRET), self.optional(env::DATABRICKS_URL));
+        // A little less than the round has, so that a warehouse which does not start is reported as that.
+        let start_limit = round_limit.mul_f64(0.9);
         let access = Access { warehouse: declared, secret, base_url, limits, start_limit };
-        warehouse::open_for_round(&access, &self.secrets, self.sdk.http.clone()).await
+        match warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await {
+            Ok(warehouse) => Ok(Ok(warehouse)),
+            Err(warehouse::Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => {
+                Err(error)
+            }
+            Err(error) => Ok(Err(error.to_string())),
+        }
     }
 
-    /// Pings a watchdog outside of AWS after a good round, if there is one. That this fails is logged: the watchdog alerts
-    /// by itself.
+    /// Pings a watchdog outside of AWS after a good round, if there is one.
     pub async fn ping_heartbeat(&self, now: Timestamp) {
         let Some(secret) = self.optional(env::HEARTBEAT_SECRET) else { return };
         if let Err(error) = heartbeat::beat(&self.sdk.http, &self.secrets, secret, now).await {
             tracing::error!(%error, "heartbeat ping failed");
         }
+    }
+}
+
+/// Reads the pipeline file, which was packed into the zip. A relative path counts from the folder that Lambda unpacked the
+/// zip to.
+fn load(env: &Env, path: &str) -> Result<Pipeline, StartError> {
+    let path =
+        env.optional("LAMBDA_TASK_ROOT").map_or(PathBuf::from(path), |root| Path::new(&root).join(path));
+    let text = std::fs::read_to_string(&path).map_err(|source| StartError::Unread { path, source })?;
+    Ok(Pipeline::parse(&text)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_path_counts_from_the_folder_of_the_zip() {
+        let infra = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra");
+        let pipeline = load(&Env::from_map([("LAMBDA_TASK_ROOT", infra)]), "pipeline.toml").unwrap();
+        assert_eq!(pipeline.name, "properties");
+    }
+
+    #[test]
+    fn a_missing_file_is_named_with_the_remedy() {
+        let error = load(&Env::from_map([("LAMBDA_TASK_ROOT", "/nowhere")]), "pipeline.toml").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "/nowhere/pipeline.toml cannot be read (No such file or directory (os error 2)): pack pipeline.toml into \
+             the zip (`make package`), or correct SYNCWATCH_PIPELINE"
+        );
     }
 }

@@ -13,7 +13,6 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, timeout_at};
 
-use crate::aws::AwsError;
 use crate::aws::secrets::{SecretError, SecretStore};
 use crate::pipeline;
 use crate::sql::{self, Answer, Dialect, ErrorKind, Statement};
@@ -55,9 +54,6 @@ pub struct Access<'a> {
 }
 
 /// Opens the warehouse. Nothing is asked of it yet.
-///
-/// # Errors
-/// See [`Error`]: what people have to mend. That AWS does not answer is one of them, [`SecretError::Aws`].
 pub async fn open(
     access: &Access<'_>,
     secrets: &SecretStore,
@@ -65,23 +61,6 @@ pub async fn open(
 ) -> Result<Warehouse, Error> {
     let text = secrets.text(access.secret).await?;
     Ok(Warehouse::open(settings(access, &text)?, http)?)
-}
-
-/// Opens the warehouse for a round of a function. That it cannot be opened is the inner error, which people must hear of;
-/// the outer one is a failure of this round.
-///
-/// # Errors
-/// AWS does not answer for the moment.
-pub async fn open_for_round(
-    access: &Access<'_>,
-    secrets: &SecretStore,
-    http: reqwest::Client,
-) -> Result<Result<Warehouse, String>, AwsError> {
-    match open(access, secrets, http).await {
-        Ok(warehouse) => Ok(Ok(warehouse)),
-        Err(Error::Secret(SecretError::Aws(error))) if error.fault().is_passing() => Err(error),
-        Err(error) => Ok(Err(error.to_string())),
-    }
 }
 
 /// What is waited for when the time of a round is up.
@@ -101,20 +80,15 @@ impl<'w> Asker<'w> {
         Self { warehouse, deadline: Instant::now() + budget, budget }
     }
 
-    /// Asks one statement.
-    ///
-    /// # Errors
-    /// See [`sql::Error`]; a statement beyond the deadline is dropped, which cancels it.
+    /// Asks one statement. Beyond the deadline it is dropped, which cancels it.
     pub async fn ask(self, statement: &Statement) -> Result<Answer, sql::Error> {
         timeout_at(self.deadline, self.warehouse.query(statement))
             .await
             .unwrap_or_else(|_| Err(self.too_late(statement.label())))
     }
 
-    /// Writes statements in order, all or none of them where the warehouse has transactions.
-    ///
-    /// # Errors
-    /// See [`sql::Error`]. Some of them may have been done; each by itself is done or not.
+    /// Writes statements in order, all or none of them where the warehouse has transactions. After an error elsewhere some
+    /// of them may have been done; each by itself is done or not.
     pub async fn write(self, statements: &[Statement]) -> Result<(), sql::Error> {
         let label = statements.first().map_or("nothing", Statement::label);
         match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
@@ -169,7 +143,7 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
                 (Dialect::Sqlite, None) => OdbcSettings::sqlite(plain("driver")?, plain("file")?),
                 (Dialect::PostgreSql, None) => {
                     let port = plain("port")?;
-                    let port = port.parse().map_err(|_| refused("its port is no number".to_owned()))?;
+                    let port = port.parse().map_err(|_| refused("its port is not a number".to_owned()))?;
                     OdbcSettings::postgresql(
                         plain("driver")?,
                         plain("host")?,

@@ -4,7 +4,7 @@ use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 
 use super::*;
-use crate::samples::notice;
+use crate::tests::samples::notice;
 
 fn text(notice: &Body) -> String {
     serde_json::to_string(notice).unwrap()

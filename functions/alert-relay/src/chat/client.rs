@@ -1,6 +1,6 @@
 //! The incoming webhook of a chat. Its address is its only secret.
 
-use reqwest::{StatusCode, Url};
+use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 use syncwatch::http::{Answer, private_url};
@@ -13,41 +13,21 @@ const CHANNEL: Channel = Channel::Chat;
 /// Slack answers an error with one word, such as `invalid_payload`.
 const WORD_LIMIT: usize = 60;
 
-/// Posts messages to one webhook.
-pub struct Webhook<'a> {
-    http: &'a reqwest::Client,
-    url: Url,
-    secret: &'a str,
+/// Posts a message to the webhook at this address, which comes from the secret of this name. 429, 5xx and silence are sent
+/// again, within the patience.
+pub async fn post(
+    http: &reqwest::Client,
+    address: &SecretString,
+    secret: &str,
     patience: Patience,
-}
-
-impl<'a> Webhook<'a> {
-    /// The webhook at this address, which comes from the secret of this name.
-    ///
-    /// # Errors
-    /// The secret holds no address that notices may be sent to.
-    pub fn new(
-        http: &'a reqwest::Client,
-        address: &SecretString,
-        secret: &'a str,
-        patience: Patience,
-    ) -> Result<Self, PostError> {
-        let url = private_url(address.expose_secret()).ok_or_else(|| {
-            let correct = format!("the secret {secret}: put the incoming webhook's URL as bare text");
-            ErrorKind::Address { place: "a webhook address", correct }.of(CHANNEL)
-        })?;
-        Ok(Self { http, url, secret, patience })
-    }
-
-    /// Posts a message.
-    ///
-    /// # Errors
-    /// See [`PostError`]. 429, 5xx and silence are sent again, within the patience.
-    pub async fn post(&self, message: &Message) -> Result<(), PostError> {
-        let judge = |answer| judge(&answer, self.secret);
-        let (url, patience) = (&self.url, self.patience);
-        Post { channel: CHANNEL, url, key: None, patience, judge }.send(self.http, json!(message)).await
-    }
+    message: &Message,
+) -> Result<(), PostError> {
+    let url = private_url(address.expose_secret()).ok_or_else(|| {
+        let correct = format!("the secret {secret}: put the incoming webhook's URL as bare text");
+        ErrorKind::Address { place: "a webhook address", correct }.of(CHANNEL)
+    })?;
+    let judge = |answer| judge(&answer, secret);
+    Post { channel: CHANNEL, url: &url, key: None, patience, judge }.send(http, json!(message)).await
 }
 
 fn judge(answer: &Answer, secret: &str) -> Result<(), ErrorKind> {
@@ -62,7 +42,7 @@ fn judge(answer: &Answer, secret: &str) -> Result<(), ErrorKind> {
         StatusCode::FORBIDDEN | StatusCode::NOT_FOUND | StatusCode::GONE => {
             format!("the webhook is revoked or its channel is closed; put a new URL into the secret {secret}")
         }
-        _ => format!("that is no incoming webhook; correct the URL in the secret {secret}"),
+        _ => format!("that is not an incoming webhook; correct the URL in the secret {secret}"),
     };
     Err(ErrorKind::Closed { status, words, remedy })
 }

@@ -3,7 +3,7 @@ use serde_json::Value;
 use syncwatch::finding::Severity;
 
 use super::*;
-use crate::samples::{KINDS, any_texts, figure, notice, stuffed};
+use crate::tests::samples::{KINDS, any_texts, figure, notice, stuffed};
 
 fn json(message: &Message) -> Value {
     serde_json::to_value(message).unwrap()

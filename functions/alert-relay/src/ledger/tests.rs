@@ -15,7 +15,7 @@ fn told() -> LastDelivery {
         place: Place { opened_at: "2026-11-24T09:00:00Z".parse().unwrap(), generation: 2, sequence: 3 },
         notice: "properties/run-failed/a#2.3".to_owned(),
         open: true,
-        through: Some(Fingerprint::stored("f02ae380606c48d6")),
+        through: Some(Fingerprint("f02ae380606c48d6".to_owned())),
     }
 }
 

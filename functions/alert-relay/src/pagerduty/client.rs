@@ -39,10 +39,8 @@ struct Refusal {
 }
 
 impl PagerDuty {
-    /// PagerDuty at this address, without a path: `https://events.pagerduty.com`.
-    ///
-    /// # Errors
-    /// The address is not one that a routing key may be sent to.
+    /// PagerDuty at this address, without a path: `https://events.pagerduty.com`. Fails if a routing key may not be sent
+    /// there.
     pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, PostError> {
         let enqueue = base_url(&format!("{}/v2/enqueue", base.trim_end_matches('/'))).ok_or_else(|| {
             let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
@@ -51,19 +49,16 @@ impl PagerDuty {
         Ok(Self { http, enqueue, patience })
     }
 
-    /// Sends an event through an integration. That it was taken says that it is queued at PagerDuty; it is answered before
-    /// anybody is paged.
-    ///
-    /// # Errors
-    /// See [`PostError`]. A 400 is never sent again; 429, 5xx and silence are, within the patience.
+    /// Sends an event through an integration. PagerDuty answers once the event is queued, before it pages. A 400 is never
+    /// sent again; 429, 5xx and silence are, within the patience.
     pub async fn enqueue(&self, event: &Event, key: &RoutingKey, secret: &str) -> Result<(), PostError> {
-        let body = json!(Enqueued { routing_key: key.value().expose_secret(), event });
+        let body = json!(Enqueued { routing_key: key.value.expose_secret(), event });
         let bytes = body.to_string().len();
         if bytes >= EVENT_LIMIT {
             return Err(ErrorKind::TooLarge { bytes }.of(CHANNEL));
         }
         let judge = |answer| judge(answer, secret);
-        let (url, key, patience) = (&self.enqueue, Some(key.value()), self.patience);
+        let (url, key, patience) = (&self.enqueue, Some(&key.value), self.patience);
         Post { channel: CHANNEL, url, key, patience, judge }.send(&self.http, body).await
     }
 }
@@ -91,9 +86,7 @@ fn judge(answer: Answer, secret: &str) -> Result<(), ErrorKind> {
 /// PagerDuty's reasons.
 fn words(answer: Answer) -> String {
     let refusal = answer.json.and_then(|json| serde_json::from_value(json).ok());
-    let Some(Refusal { message, errors }) = refusal else {
-        return "no JSON that says why".to_owned();
-    };
+    let Some(Refusal { message, errors }) = refusal else { return "no JSON that says why".to_owned() };
     let words: Vec<_> = message.into_iter().chain(errors).collect();
     if words.is_empty() {
         return "no reason given".to_owned();

@@ -3,7 +3,7 @@ use serde_json::Value;
 use syncwatch::incident::NoticeKind;
 
 use super::*;
-use crate::samples::{KINDS, any_texts, figure, notice, stuffed};
+use crate::tests::samples::{KINDS, any_texts, figure, notice, stuffed};
 
 fn json(event: &Event) -> Value {
     serde_json::to_value(event).unwrap()

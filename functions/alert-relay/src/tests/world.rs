@@ -16,7 +16,7 @@ use wiremock::matchers::any;
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::App;
-use crate::samples::impatient;
+use crate::tests::samples::impatient;
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";

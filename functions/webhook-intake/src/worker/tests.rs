@@ -365,3 +365,60 @@ async fn a_ping_is_answered_and_any_other_event_fails_as_a_whole() {
     let error = worker.run(json!({ "Records": [{ "body": "x" }] }), now()).await.unwrap_err();
     assert!(error.to_string().contains("messageId"), "{error}");
 }
+
+/// The figures of the log line that has counts.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<BTreeMap<&'static str, u64>>>);
+
+impl tracing::field::Visit for Log {
+    fn record_u64(&mut self, field: &tracing::field::Field, value: u64) {
+        self.0.lock().unwrap().insert(field.name(), value);
+    }
+
+    fn record_debug(&mut self, _: &tracing::field::Field, _: &dyn std::fmt::Debug) {}
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        event.record(&mut self.clone());
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn batch_log_line_counts_each_fate_under_its_name() {
+    let fates = [
+        ("handled", Fate::Handled),
+        ("late", Fate::Late),
+        ("duplicates", Fate::Duplicate),
+        ("unknown_syncs", Fate::UnknownSync),
+        ("unknown_events", Fate::UnknownEvent),
+        ("left_to_poll", Fate::LeftToPoll(Left::StillAtWork)),
+        ("poison", Fate::Poison(Poison::NotJson)),
+        ("failed", Fate::Failed("table x: AWS denied access".to_owned())),
+    ];
+    let message = Message { id: "a".to_owned(), body: String::new(), receives: 1 };
+    let (mut settled, mut expected) = (Vec::new(), BTreeMap::from([("findings", 20), ("notices", 30)]));
+    for (count, (name, fate)) in (1..).zip(fates) {
+        expected.insert(name, count);
+        settled.extend((0..count).map(|_| (message.clone(), fate.clone())));
+    }
+    let log = Log::default();
+    let same = tracing::subscriber::with_default(log.clone(), || report(settled.clone(), 20, 30));
+    assert_eq!((same, log.0.lock().unwrap().clone()), (settled, expected));
+}

@@ -84,8 +84,8 @@ async fn outside_of_lambda_the_program_says_what_it_is_and_ends() {
     let nothing = Env::from_map::<&str, &str>([]);
     insta::assert_snapshot!(in_lambda(&nothing).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (not set: AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE)"#);
 
-    let variables = LAMBDA.map(|setting| (setting.name, "x"));
+    let variables = LAMBDA.map(|name| (name, "x"));
     insta::assert_snapshot!(in_lambda(&Env::from_map(variables)).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (AWS_LAMBDA_FUNCTION_MEMORY_SIZE is "x", not a whole number)"#);
-    let variables = LAMBDA.map(|setting| (setting.name, "128"));
+    let variables = LAMBDA.map(|name| (name, "128"));
     assert_eq!(in_lambda(&Env::from_map(variables)), Ok(()));
 }

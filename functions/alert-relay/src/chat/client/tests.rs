@@ -6,21 +6,21 @@ use wiremock::ResponseTemplate;
 
 use super::*;
 use crate::chat::render;
-use crate::samples::{impatient, notice};
+use crate::tests::samples::{impatient, notice};
 
 const SECRET: &str = "syncwatch/chat";
 const PATH: &str = "/services/T000/B000/hunter2";
 
-async fn post(base: &str) -> Result<(), PostError> {
+async fn post_to(base: &str) -> Result<(), PostError> {
     let http = http::client().unwrap();
     let address = SecretString::from(format!("{base}{PATH}"));
-    let webhook = Webhook::new(&http, &address, SECRET, impatient())?;
-    webhook.post(&render(&notice(NoticeKind::Opened, Severity::Critical, 1))).await
+    let message = render(&notice(NoticeKind::Opened, Severity::Critical, 1));
+    post(&http, &address, SECRET, impatient(), &message).await
 }
 
 async fn outcome(answers: Vec<ResponseTemplate>) -> (Result<(), PostError>, Receiver) {
     let server = Receiver::in_turn(answers).await;
-    (post(&server.uri()).await, server)
+    (post_to(&server.uri()).await, server)
 }
 
 #[tokio::test]
@@ -46,7 +46,7 @@ async fn what_the_chat_refuses_is_sent_once_and_told_with_the_remedy() {
     ] {
         let (sent, server) = outcome(vec![text(code, body)]).await;
         let error = sent.unwrap_err();
-        assert!(!error.is_transient(), "{error}");
+        assert!(!error.kind.is_transient(), "{error}");
         assert_eq!(error.is_of_the_channel(), code != 400);
         assert_eq!(server.requests().await.len(), 1);
         texts.push(error.to_string());
@@ -63,7 +63,7 @@ async fn an_overloaded_or_broken_chat_is_asked_again() {
     sent.unwrap();
     assert_eq!(server.requests().await.len(), 3);
     let (sent, server) = outcome(vec![text(429, "").insert_header("retry-after", "30")]).await;
-    assert!(sent.unwrap_err().is_transient());
+    assert!(sent.unwrap_err().kind.is_transient());
     assert_eq!(server.requests().await.len(), 1);
 }
 
@@ -73,9 +73,9 @@ async fn the_address_is_in_no_error() {
     for base in
         ["http://127.0.0.1:1", "http://hooks.example.com", "ftp://hooks.example.com", "hooks.example.com"]
     {
-        let error = post(base).await.unwrap_err();
+        let error = post_to(base).await.unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter2") && !shown.contains("B000") && !shown.contains("hooks"), "{shown}");
-        assert_eq!(error.is_transient(), base.starts_with("http://127"), "{shown}");
+        assert_eq!(error.kind.is_transient(), base.starts_with("http://127"), "{shown}");
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::key::choose;
 use crate::pagerduty::render;
 use crate::route::Action;
-use crate::samples::{impatient, notice};
+use crate::tests::samples::{impatient, notice};
 
 const KEY: &str = "0123456789abcdef0123456789ABCDEF";
 const SECRET: &str = "syncwatch/pagerduty";
@@ -52,7 +52,7 @@ async fn a_400_is_sent_once_and_told_in_pagerdutys_words() {
     });
     let (sent, server) = outcome(vec![text(400, words)]).await;
     let error = sent.unwrap_err();
-    assert!(!error.is_transient() && !error.is_of_the_channel());
+    assert!(!error.kind.is_transient() && !error.is_of_the_channel());
     assert_eq!(server.requests().await.len(), 1);
     insta::assert_snapshot!(error);
 }
@@ -66,7 +66,7 @@ async fn an_overloaded_or_broken_pagerduty_is_asked_again_a_few_times() {
 
         let (sent, server) = outcome(vec![text(refused, "")]).await;
         let error = sent.unwrap_err();
-        assert!(error.is_transient() && error.is_of_the_channel(), "{error}");
+        assert!(error.kind.is_transient() && error.is_of_the_channel(), "{error}");
         assert_eq!(server.requests().await.len(), 3, "{refused}");
     }
 }
@@ -91,7 +91,10 @@ async fn an_answer_that_pagerduty_does_not_document_is_no_success() {
     for other in [200, 204, 301, 401, 403, 404] {
         let (sent, server) = outcome(vec![text(other, "<html>")]).await;
         let error = sent.unwrap_err();
-        assert!(!error.is_transient() && error.to_string().contains("SYNCWATCH_PAGERDUTY_URL"), "{error}");
+        assert!(
+            !error.kind.is_transient() && error.to_string().contains("SYNCWATCH_PAGERDUTY_URL"),
+            "{error}"
+        );
         assert_eq!(server.requests().await.len(), 1);
     }
 }
@@ -102,7 +105,7 @@ async fn silence_is_transient_and_tells_nothing_of_the_event() {
     let client = PagerDuty::new(http::client().unwrap(), "http://127.0.0.1:1", impatient()).unwrap();
     let event = render(&notice(NoticeKind::Opened, Severity::Critical, 1), Action::Trigger);
     let error = client.enqueue(&event, &key(), SECRET).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::NoAnswer { .. }) && error.is_transient(), "{error}");
+    assert!(matches!(error.kind, ErrorKind::NoAnswer { .. }) && error.kind.is_transient(), "{error}");
     let shown = format!("{error} {error:?} {:?}", key());
     assert!(!shown.contains(KEY) && !shown.contains("12%"), "{shown}");
 }

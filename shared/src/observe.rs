@@ -1,4 +1,5 @@
-//! Samples of the records that tell why a share of them does not arrive.
+//! Reads of the world that more than one function makes, into the types of `observation`: samples of the records that tell
+//! why a share of them does not arrive.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
