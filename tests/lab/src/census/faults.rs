@@ -116,6 +116,24 @@ pub enum HttpFault {
     EmptyBody,
     /// The connection is closed without an answer.
     Dropped,
+    /// A gateway answers 502, after so many milliseconds.
+    SlowFailure {
+        ms: u64,
+    },
+    /// This sync is deleted once the first page of the list of syncs was answered: what is behind it moves up a place.
+    DeletedAfterFirstPage {
+        sync: u64,
+    },
+    /// Lists have no word of other pages.
+    NoPagination,
+    /// The list of syncs has an object in the place of this sync's id.
+    UnreadableId {
+        sync: u64,
+    },
+    /// The token may not read the runs of this sync.
+    ForbiddenRuns {
+        sync: u64,
+    },
     /// Webhooks are not delivered, unless somebody asks for them afterwards.
     WebhooksLost,
     WebhooksDuplicated,

@@ -412,6 +412,10 @@ async fn outside(
     match fault {
         None => {}
         Some(HttpFault::Slow { ms }) => tokio::time::sleep(Duration::from_millis(ms)).await,
+        Some(HttpFault::SlowFailure { ms }) => {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+            return broken(&HttpFault::SlowFailure { ms });
+        }
         Some(fault) => return broken(&fault),
     }
     if !authorized(headers) {
@@ -434,12 +438,43 @@ async fn outside(
     let mut door = shared.door();
     // All of one answer is of one moment: the clock does not jump while the door is held.
     let (now, shift) = (shared.clock.now(), shared.clock.ahead_of_wall());
-    let (status, answer) = answer(&mut door.world, &request, shift);
+    let (mut status, mut answer) = answer(&mut door.world, &request, shift);
+    spoil_answer(&mut door, &request, &mut status, &mut answer);
     let ahead = door.world.skew;
     drop(door);
     let mut response = json_response(status, &answer);
     set_date(&mut response, now, shift, ahead);
     response
+}
+
+/// What faults of single answers make of one.
+fn spoil_answer(door: &mut Door, request: &Request<'_>, status: &mut u16, answer: &mut Value) {
+    let lists_syncs = request.method == "GET" && request.path == "syncs";
+    for fault in door.http_faults.clone() {
+        match fault {
+            HttpFault::DeletedAfterFirstPage { sync } if lists_syncs => {
+                if request.query.iter().all(|(key, value)| key != "page" || value == "1") {
+                    door.world.delete(sync);
+                }
+            }
+            HttpFault::NoPagination => {
+                if let Some(answer) = answer.as_object_mut() {
+                    answer.remove("pagination");
+                    answer.remove("next");
+                }
+            }
+            HttpFault::UnreadableId { sync } if lists_syncs => {
+                let entries = answer.get_mut("data").and_then(Value::as_array_mut);
+                for entry in entries.into_iter().flatten().filter(|entry| entry["id"] == json!(sync)) {
+                    entry["id"] = json!({});
+                }
+            }
+            HttpFault::ForbiddenRuns { sync } if request.path == format!("syncs/{sync}/sync_runs") => {
+                (*status, *answer) = (403, json!({ "status": 403 }));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// The `Date` of the answer, by Census's clock as the functions see it.
@@ -452,10 +487,24 @@ fn set_date(response: &mut Response, now: Timestamp, shift: SignedDuration, ahea
 }
 
 fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
-    let about_webhooks = |fault: &HttpFault| {
-        matches!(fault, HttpFault::WebhooksLost | HttpFault::WebhooksDuplicated | HttpFault::WebhooksShuffled)
+    let about_the_door = |fault: &HttpFault| match fault {
+        HttpFault::Down
+        | HttpFault::RateLimited { .. }
+        | HttpFault::Unauthorized
+        | HttpFault::Slow { .. }
+        | HttpFault::SlowFailure { .. }
+        | HttpFault::MalformedJson
+        | HttpFault::EmptyBody
+        | HttpFault::Dropped => true,
+        HttpFault::WebhooksLost
+        | HttpFault::WebhooksDuplicated
+        | HttpFault::WebhooksShuffled
+        | HttpFault::DeletedAfterFirstPage { .. }
+        | HttpFault::NoPagination
+        | HttpFault::UnreadableId { .. }
+        | HttpFault::ForbiddenRuns { .. } => false,
     };
-    let position = door.http_faults.iter().position(|fault| !about_webhooks(fault))?;
+    let position = door.http_faults.iter().position(about_the_door)?;
     let fault = door.http_faults.get(position)?.clone();
     if let Some(HttpFault::RateLimited { times, .. }) = door.http_faults.get_mut(position) {
         if *times <= 1 {
@@ -494,6 +543,9 @@ fn broken(fault: &HttpFault) -> Response {
             let torn =
                 futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });
             Response::new(Body::from_stream(torn))
+        }
+        HttpFault::SlowFailure { .. } => {
+            raw(StatusCode::BAD_GATEWAY, "text/html", "<html><body><h1>502 Bad Gateway</h1></body></html>")
         }
         _ => raw(
             StatusCode::INTERNAL_SERVER_ERROR,
