@@ -8,7 +8,7 @@ use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
 use crate::observation::{DeadLetterKind, DeadLetters};
 use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound};
-use crate::text::words;
+use crate::text::{named, words};
 
 /// Checks that did not run are named up to this number.
 const NAMED: usize = 5;
@@ -87,10 +87,7 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
         .with("checks in it", last.checks.len())
         .with("checks declared", checks.len());
     if !missing.is_empty() {
-        let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        let more = missing.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        evidence = evidence.with("not run yet", format!("{named}{more}"));
+        evidence = evidence.with("not run yet", named(&missing, NAMED, missing.len()));
     }
     if silent <= SILENT {
         return about.healthy(evidence);

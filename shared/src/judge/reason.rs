@@ -1,9 +1,7 @@
 //! Why a run failed or records were refused, in words for people: by class, and with what vendors say scrubbed of
 //! customers' values.
 
-use crate::classify::{
-    Because, CLASS_FIGURE, ErrorClass, Signs, classify, classify_record, identifiers, scrub,
-};
+use crate::classify::{CLASS_FIGURE, ErrorClass, Tally, classify, classify_record, identifiers, scrub};
 use crate::figure::Figure;
 use crate::observation::{Run, Samples};
 
@@ -18,9 +16,9 @@ pub(super) struct Reason {
 
 /// Why a run failed, as far as it says.
 pub(super) fn of_run(run: &Run) -> Reason {
-    let class = classify(Signs { error: run.error.as_ref(), samples: &[] }).class;
-    let mut figures = vec![Figure::new(CLASS_FIGURE, class.id())];
     let error = run.error.clone().unwrap_or_default();
+    let class = classify(&error);
+    let mut figures = vec![Figure::new(CLASS_FIGURE, class.id())];
     let code = error.code.map(|code| scrub(&code)).filter(|code| !code.is_empty());
     if let Some(code) = &code {
         figures.push(Figure::new("error code", code));
@@ -37,10 +35,9 @@ pub(super) fn of_run(run: &Run) -> Reason {
 /// Why records did not arrive, as far as samples say; `None` if there are none.
 pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     let records = &samples.records;
-    let classification = classify(Signs { error: None, samples: records });
-    let Because::Majority(tally) = &classification.because else { return None };
-    let class = classification.class;
-    let of_class = || records.iter().filter(|record| classify_record(record).class == class);
+    let tally = Tally::of(records);
+    let class = tally.largest()?;
+    let of_class = || records.iter().filter(|record| classify_record(record) == class);
     let mut figures = vec![
         Figure::new(CLASS_FIGURE, class.id()),
         Figure::new("samples", tally.to_string()),

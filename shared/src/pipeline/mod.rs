@@ -10,6 +10,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::data_checks::DataCheck;
 use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE};
@@ -139,12 +140,23 @@ pub struct Objectives {
 }
 
 /// Whom to turn to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub name: String,
     pub role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+}
+
+impl Contact {
+    /// How to reach them: by mail and telephone, as far as they are declared.
+    pub fn reach(&self) -> String {
+        let declared: Vec<&str> =
+            [&self.email, &self.phone].into_iter().flatten().map(String::as_str).collect();
+        declared.join(", ")
+    }
 }
 
 /// One Census sync that is watched.

@@ -69,9 +69,7 @@ impl fmt::Display for Pipeline {
         self.checks_in_words(f)?;
         self.notices_in_words(f)?;
         for contact in &self.contacts {
-            let reach: Vec<&str> =
-                [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
-            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, reach.join(", "))?;
+            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, contact.reach())?;
         }
         Ok(())
     }
