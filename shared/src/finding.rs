@@ -262,6 +262,15 @@ impl Evidence {
         self.with_figure(Figure::new(name, value))
     }
 
+    /// Adds a named figure, if there is one.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// Adds a figure.
     #[must_use]
     pub fn with_figure(mut self, figure: Figure) -> Self {

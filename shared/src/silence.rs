@@ -64,11 +64,6 @@ impl Silence {
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.from <= now && now < self.until
     }
-
-    /// Whether it is over.
-    pub fn is_over(&self, now: Timestamp) -> bool {
-        now >= self.until
-    }
 }
 
 impl fmt::Display for Silence {
@@ -108,15 +103,8 @@ impl Declared {
                 (format!("{}@{}", self.name, begun.strftime("%Y-%m-%dT%H:%MZ")), begun, until)
             }
         };
-        let silence = Silence {
-            id,
-            owner: self.owner.clone(),
-            reason: self.reason.clone(),
-            scope: self.scope.clone(),
-            from,
-            until,
-            declared: true,
-        };
+        let (owner, reason, scope) = (self.owner.clone(), self.reason.clone(), self.scope.clone());
+        let silence = Silence { id, owner, reason, scope, from, until, declared: true };
         silence.is_active(now).then_some(silence)
     }
 }
@@ -167,7 +155,7 @@ impl Tally {
         let holds = if self.silence.declared {
             active.iter().any(|silence| silence.id == self.silence.id)
         } else {
-            !self.silence.is_over(now)
+            now < self.silence.until
         };
         if holds { 0 } else { self.held_back.saturating_sub(self.told) }
     }

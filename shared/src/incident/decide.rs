@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
+    Acknowledged, Agreement, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
     RecentLooks, State,
 };
 use crate::figure::Figure;
@@ -205,12 +205,13 @@ pub fn resend(stored: &Incident, now: Timestamp) -> Option<Decision> {
     if stored.is_being_sent(now) {
         return None;
     }
-    let mut incident = stored.clone();
-    incident.version += 1;
-    incident.pending = Some(Pending { kind: pending.kind, since: now });
     Some(Decision::Notify {
         reason: NotifyReason::NeverRecorded,
-        incident: Box::new(incident),
+        incident: Box::new(Incident {
+            version: stored.version + 1,
+            pending: Some(Pending { since: now, ..pending }),
+            ..stored.clone()
+        }),
         replaces: Some(stored.version),
         kind: pending.kind,
     })
@@ -241,8 +242,7 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.is_being_sent(by.at) {
         return Decision::Rest(RestReason::BeingSent);
     }
-    let mut incident = stored.clone();
-    incident.acknowledged = Some(by);
+    let incident = Incident { acknowledged: Some(by), ..stored.clone() };
     note(NoteReason::Acknowledged, incident, Some(stored))
 }
 
@@ -445,19 +445,22 @@ fn healthy(evidence: &Evidence, stored: &Incident, at: &Circumstances<'_>) -> De
     let mut incident = refreshed(stored.clone(), at.now);
     incident.course.seen.push(false);
     incident.course.stopped_at = None;
-    let policy = at.policy;
+    let (policy, check) = (at.policy, stored.key.check);
     let settled = match stored.state {
         State::Resolved => return Decision::Rest(RestReason::NothingOpen),
-        State::Watching => incident.course.seen.settled(policy.opens(stored.key.check).of, false),
-        State::Held => incident.course.seen.agrees(policy.resolves(stored.key.check), false),
+        State::Watching => {
+            let of = policy.opens(check).of;
+            incident.course.seen.agrees(Agreement { need: of, of }, false)
+        }
+        State::Held => incident.course.seen.agrees(policy.resolves(check), false),
         State::Open => {
             let since = *incident.course.healthy_since.get_or_insert(at.now);
             let quiet = !stored.course.flapping || at.now.duration_since(since) >= policy.flapping.quiet;
-            quiet && incident.course.seen.agrees(policy.resolves(stored.key.check), false)
+            quiet && incident.course.seen.agrees(policy.resolves(check), false)
         }
     };
     if !settled {
-        let looks = policy.looks(stored.key.check);
+        let looks = policy.looks(check);
         let (after, before) = (&incident.course, &stored.course);
         let news = after.healthy_since != before.healthy_since
             || after.stopped_at != before.stopped_at
@@ -521,11 +524,9 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     };
     let mut incident = stored.clone();
     incident.course.stopped_at = Some(last);
-    incident.evidence = Evidence::new(format!(
-        "not judged for {}, so nobody can say whether it still is: {why}",
-        words(silent_for)
-    ))
-    .with("last judged", last);
+    let silent_for = words(silent_for);
+    let summary = format!("not judged for {silent_for}, so nobody can say whether it still is: {why}");
+    incident.evidence = Evidence::new(summary).with("last judged", last);
     incident.evidence.figures.extend(found_then);
     notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
 }
@@ -602,12 +603,8 @@ fn notify(
     if kind != NoticeKind::StoppedReporting {
         course.evaluated_at = Some(now);
     }
-    Decision::Notify {
-        reason,
-        incident: Box::new(incident),
-        replaces: stored.map(|before| before.version),
-        kind,
-    }
+    let replaces = stored.map(|before| before.version);
+    Decision::Notify { reason, incident: Box::new(incident), replaces, kind }
 }
 
 #[cfg(test)]

@@ -43,11 +43,8 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     let said =
         |count: Option<u64>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
     let (deliveries, notices) = (count(DeadLetterKind::Deliveries), count(DeadLetterKind::Notices));
-    let evidence = Evidence::new(format!(
-        "{} notices and {} webhooks could not be handled",
-        said(notices),
-        said(deliveries)
-    ));
+    let [told, hinted] = [notices, deliveries].map(said);
+    let evidence = Evidence::new(format!("{told} notices and {hinted} webhooks could not be handled"));
     let (deliveries, notices) = (deliveries.unwrap_or(0), notices.unwrap_or(0));
     if notices > 0 {
         let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \

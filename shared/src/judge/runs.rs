@@ -129,10 +129,8 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
     if count < limit {
         return about.healthy(evidence);
     }
-    let evidence = match skipped.last() {
-        Some(first) => evidence.with("since", first.created_at).since(first.created_at),
-        None => evidence,
-    };
+    let since = skipped.last().map(|first| first.created_at);
+    let evidence = Evidence { since, ..evidence.with_some("since", since) };
     let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
     let cause = "Runs take longer than the time between them, or one run does not end";
     about.unhealthy(severity, evidence, cause)

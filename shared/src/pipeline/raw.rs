@@ -127,17 +127,12 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().to_owned();
     let line = error.span().map_or(0, |span| line_of(text, &span));
-    let quoted = message.split('`').nth(1).map(str::to_owned);
-    let remedy = if message.starts_with("unknown field") {
-        "remove it or correct its name"
-    } else if message.starts_with("missing field") {
-        "add it"
-    } else {
-        "correct the line"
-    };
     // "unknown field `x`, expected ..." names the key itself; for a wrong type the line does.
-    let named_here = message.starts_with("unknown field") || message.starts_with("missing field");
-    let key = quoted.filter(|_| named_here).or_else(|| key_on_line(text, line)).unwrap_or_default();
+    let of_a_key = [("unknown field", "remove it or correct its name"), ("missing field", "add it")];
+    let remedy = of_a_key.into_iter().find(|(begin, _)| message.starts_with(begin));
+    let quoted = remedy.and_then(|_| message.split('`').nth(1)).map(str::to_owned);
+    let key = quoted.or_else(|| key_on_line(text, line)).unwrap_or_default();
+    let remedy = remedy.map_or("correct the line", |(_, remedy)| remedy);
     Problem { line, key, found: message, remedy: remedy.to_owned() }
 }
 

@@ -32,10 +32,11 @@ pub(super) struct RawNotices {
     remind_after: Option<Text>,
     remind_at_most: Option<Text>,
     stopped_after: Option<Text>,
-    flapping: Option<RawFlapping>,
+    #[serde(default)]
+    flapping: RawFlapping,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawFlapping {
     openings: Option<Spanned<u64>>,
@@ -88,14 +89,12 @@ impl Validation {
             self.refuse(text, "notices.remind_at_most", "shorter than the first gap", remedy);
         }
         self.replace(&mut policy.stopped_after, raw.stopped_after.as_ref(), "notices.stopped_after");
-        if let Some(raw) = raw.flapping {
-            let Flapping { openings, within, quiet } = &mut policy.flapping;
-            let count =
-                raw.openings.and_then(|count| self.count(&count, "notices.flapping.openings", 2..=10));
-            *openings = count.unwrap_or(*openings);
-            self.replace(within, raw.within.as_ref(), "notices.flapping.within");
-            self.replace(quiet, raw.quiet.as_ref(), "notices.flapping.quiet");
-        }
+        let Flapping { openings, within, quiet } = &mut policy.flapping;
+        let RawFlapping { openings: count, within: raw_within, quiet: raw_quiet } = raw.flapping;
+        let count = count.and_then(|count| self.count(&count, "notices.flapping.openings", 2..=10));
+        *openings = count.unwrap_or(*openings);
+        self.replace(within, raw_within.as_ref(), "notices.flapping.within");
+        self.replace(quiet, raw_quiet.as_ref(), "notices.flapping.quiet");
         policy
     }
 
