@@ -49,10 +49,8 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone.
-    ///
-    /// # Errors
-    /// What is wrong with the expression, in words.
+    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone, or says what is wrong
+    /// with it.
     pub fn parse(expression: &str, time_zone: &str) -> Result<Self, String> {
         let expression = spaced(expression);
         if expression.split(' ').count() != 5 {

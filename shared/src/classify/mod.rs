@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::show_as_stored;
 use crate::observation::{RejectedRecord, RunError};
 
 pub use scrub::{identifiers, scrub};
@@ -142,11 +143,7 @@ impl ErrorClass {
     }
 }
 
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
-    }
-}
+show_as_stored!(ErrorClass);
 
 /// How many records that did not arrive are of which class, the largest number first.
 #[derive(Debug, Clone, PartialEq, Eq)]

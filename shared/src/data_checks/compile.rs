@@ -56,10 +56,7 @@ pub struct Asked<'c> {
 }
 
 /// Compiles checks into statements: one for each table, in the order in which the tables first appear, and one for each
-/// statement of one's own. Days are those of `zone` at `now`.
-///
-/// # Errors
-/// A name cannot be used in this dialect. Never emitted for checks of a valid `pipeline.toml`.
+/// statement of one's own. Days are those of `zone` at `now`. The checks of a valid `pipeline.toml` have no bad name.
 pub fn compile<'c>(
     checks: impl IntoIterator<Item = &'c DataCheck>,
     dialect: Dialect,
@@ -110,9 +107,6 @@ fn own_statement<'c>(check: &'c DataCheck, sql: &str, zone: &TimeZone, now: Time
 
 /// The statement that shows some of the keys that occur more than once; `None` for another rule. It is a second look at
 /// the table, so it is asked only once duplicates were found.
-///
-/// # Errors
-/// A name cannot be used in this dialect. Never emitted for checks of a valid `pipeline.toml`.
 pub fn samples_statement(
     check: &DataCheck,
     dialect: Dialect,

@@ -227,7 +227,7 @@ pub struct Incident {
     pub key: IncidentKey,
     /// Counts how often this key was opened, from 1; 0 while it was only ever watched.
     pub generation: u64,
-    /// Counts writes; every write names the version that it replaces, so that of two writers one wins.
+    /// Counts writes, from 1; every write names the version that it replaces, so that of two writers one wins.
     pub version: u64,
     pub state: State,
     /// The worst severity since it opened, as far as people were told.

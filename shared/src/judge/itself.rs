@@ -15,16 +15,15 @@ const NAMED: usize = 5;
 
 /// Judges Syncwatch itself by what it left behind. A record that cannot be read is judged as that.
 pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
-    let unreadable = |check: Check, found: &String| check.about(SYNCWATCH).unreadable(found);
     vec![
         judge_dead_letters(&itself.dead_letters),
         match &itself.validated {
             Ok(last) => judge_checks_ran(last.as_ref(), &pipeline.checks, now),
-            Err(found) => unreadable(Check::ChecksRan, found),
+            Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
         },
         match &itself.snapshot {
             Ok(record) => judge_snapshot_written(record.as_ref(), pipeline, now),
-            Err(found) => unreadable(Check::SnapshotWritten, found),
+            Err(found) => Check::SnapshotWritten.about(SYNCWATCH).unreadable(found),
         },
     ]
 }

@@ -24,10 +24,9 @@ pub(super) fn of_run(run: &Run) -> Reason {
         figures.push(Figure::new("error code", code));
     }
     let words = error.message.or(error.detail).map(|text| scrub(&text)).filter(|words| !words.is_empty());
-    let cause = match words {
-        Some(words) => cause(class, "Census says", &words),
-        None if code.is_some() => format!("{}. What helps: {}", class.cause(), class.remedy()),
-        None => "Census gave no reason; its sync history may".to_owned(),
+    let cause = match (&words, &code) {
+        (None, None) => "Census gave no reason; its sync history may".to_owned(),
+        _ => cause(class, "Census says", words),
     };
     Reason { class, figures, cause }
 }
@@ -46,15 +45,15 @@ pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     if let Some(identifiers) = identifiers(of_class()) {
         figures.push(Figure::new("records", identifiers));
     }
-    let words = of_class().filter_map(|record| record.message.as_deref()).map(scrub);
-    let cause = match words.into_iter().find(|words| !words.is_empty()) {
-        Some(words) => cause(class, "A record says", &words),
-        None => format!("{}. What helps: {}", class.cause(), class.remedy()),
-    };
+    let mut words = of_class().filter_map(|record| record.message.as_deref()).map(scrub);
+    let cause = cause(class, "A record says", words.find(|words| !words.is_empty()));
     Some(Reason { class, figures, cause })
 }
 
-fn cause(class: ErrorClass, who: &str, words: &str) -> String {
-    let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-    format!("{}. {who}: {words}{stop} What helps: {}", class.cause(), class.remedy())
+fn cause(class: ErrorClass, who: &str, words: Option<String>) -> String {
+    let said = words.map_or(String::new(), |words| {
+        let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
+        format!(" {who}: {words}{stop}")
+    });
+    format!("{}.{said} What helps: {}", class.cause(), class.remedy())
 }

@@ -178,7 +178,10 @@ fn due_and_minimum(
     if observed.paused == Some(true) {
         return [held(Check::RunDue, Check::SyncPaused), held(Check::MinimumSchedule, Check::SyncPaused)];
     }
-    let seen = DueRunEvidence::of(observed, history);
+    let seen = DueRunEvidence {
+        newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
+        changed_at: observed.updated_at.max(observed.created_at),
+    };
     let due = match sync.schedule.rule {
         Rule::OnDemand => Check::RunDue.about(&sync.key).not_declared(),
         Rule::Every(period) => due_by_period(&seen, period, sync, now),
@@ -203,13 +206,6 @@ struct DueRunEvidence<'a> {
 }
 
 impl<'a> DueRunEvidence<'a> {
-    fn of(observed: &ObservedSync, history: &'a RunHistory) -> Self {
-        Self {
-            newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
-            changed_at: observed.updated_at.max(observed.created_at),
-        }
-    }
-
     /// The run that is at work, behind which a due one waits.
     fn at_work(&self) -> Option<&'a Run> {
         self.newest.filter(|run| !run.status.is_terminal())

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use crate::figure::{Figure, Value};
 use crate::finding::{Evidence, Severity};
 use crate::incident::{Incident, IncidentKey, NoticeKind};
-use crate::pipeline::{ApiVersion, Contact, Pipeline, Sync};
+use crate::pipeline::{Census, Contact, Pipeline};
 use crate::silence::Tally;
 use crate::text::{marked, words};
 
@@ -263,25 +263,18 @@ fn runbook(pipeline: &Pipeline, anchor: &str) -> Option<String> {
     pipeline.runbook_url.as_ref().map(|url| format!("{url}#{anchor}"))
 }
 
-fn sync_named<'p>(pipeline: &'p Pipeline, subject: &str) -> Option<&'p Sync> {
-    pipeline.syncs.iter().find(|sync| sync.key == subject)
-}
-
 /// A command that only reads, so that it is safe to copy at 3 AM.
 fn command(pipeline: &Pipeline, subject: &str) -> String {
-    let version = match pipeline.census.api_version {
-        ApiVersion::V1 => "v1",
-        ApiVersion::V2 => "v2",
-    };
-    let what = sync_named(pipeline, subject)
-        .map_or("syncs".to_owned(), |sync| format!("syncs/{}/sync_runs", sync.id));
-    let url = format!("{}/api/{version}/{what}?per_page=5", pipeline.census.base_url);
+    let Census { base_url, api_version, .. } = &pipeline.census;
+    let declared = pipeline.sync(subject);
+    let what = declared.map_or("syncs".to_owned(), |sync| format!("syncs/{}/sync_runs", sync.id));
+    let url = format!("{base_url}/api/{api_version}/{what}?per_page=5");
     format!("curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{url}'")
 }
 
 /// The runs of a sync in Census's own pages, as the vendor's Airflow provider links to them.
 fn link(pipeline: &Pipeline, subject: &str) -> Option<String> {
-    let sync = sync_named(pipeline, subject)?;
+    let sync = pipeline.sync(subject)?;
     Some(format!("{}/syncs/{}/history", pipeline.census.base_url, sync.id))
 }
 

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::data_checks::DataCheck;
-use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE};
+use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored};
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
@@ -113,7 +113,8 @@ pub struct Census {
 }
 
 /// The generation of the Census management API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ApiVersion {
     /// `/api/v1`, announced to be retired on 2027-01-15 (Census docs, "Migrate V1 to V2").
     V1,
@@ -179,7 +180,8 @@ pub struct Sync {
 }
 
 /// What a sync does to the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Creates records: a blind repeat may create duplicates.
     Create,
@@ -187,17 +189,10 @@ pub enum Role {
     Other,
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(raw::word_of(*self))
-    }
-}
+show_as_stored!(ApiVersion, Role);
 
 impl Pipeline {
     /// Reads and validates the text of a `pipeline.toml`.
-    ///
-    /// # Errors
-    /// [`Error`] with everything that is wrong, each with key, line, what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, Error> {
         raw::read(text).map_err(|mut problems| {
             problems.sort_by_key(|problem| problem.line);
@@ -210,7 +205,7 @@ impl Pipeline {
         match check.subject_kind() {
             SubjectKind::Workspace => subject == CENSUS,
             SubjectKind::Itself => subject == SYNCWATCH,
-            SubjectKind::Sync | SubjectKind::Runs => self.syncs.iter().any(|sync| sync.key == subject),
+            SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
@@ -235,6 +230,11 @@ impl Pipeline {
     pub fn is_about_data(&self, subject: &str) -> bool {
         (subject == WAREHOUSE && (!self.checks.is_empty() || self.snapshot.is_some()))
             || self.checks.iter().any(|check| check.name == subject)
+    }
+
+    /// The declared sync of this key, if it is the subject of one.
+    pub fn sync(&self, key: &str) -> Option<&Sync> {
+        self.syncs.iter().find(|sync| sync.key == key)
     }
 
     /// The declared sync with a vendor's id.

@@ -23,16 +23,13 @@ const SUBJECT: Form = (
 );
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawNotices {
-    #[serde(default)]
     open_after: BTreeMap<Text, Text>,
-    #[serde(default)]
     resolve_after: BTreeMap<Text, Text>,
     remind_after: Option<Text>,
     remind_at_most: Option<Text>,
     stopped_after: Option<Text>,
-    #[serde(default)]
     flapping: RawFlapping,
 }
 
