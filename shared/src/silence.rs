@@ -62,7 +62,12 @@ pub struct Silence {
 impl Silence {
     /// Whether it holds at this instant.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until
+        self.from <= now && !self.is_over(now)
+    }
+
+    /// Whether it is over.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        now >= self.until
     }
 }
 
@@ -155,7 +160,7 @@ impl Tally {
         let holds = if self.silence.declared {
             active.iter().any(|silence| silence.id == self.silence.id)
         } else {
-            now < self.silence.until
+            !self.silence.is_over(now)
         };
         if holds { 0 } else { self.held_back.saturating_sub(self.told) }
     }

@@ -14,7 +14,6 @@ const ALERT_PREFIX: &str = "sync has failed with error:";
 const CODE_KEYS: [&str; 7] =
     ["errorcode", "error_code", "exceptioncode", "statuscode", "faultcode", "with code", "sf"];
 
-/// The class of the pattern that a text matches, if any does.
 pub(super) fn class_of(text: &str) -> Option<ErrorClass> {
     let text = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or(text);
     let spaced = spaced(text);
@@ -44,7 +43,6 @@ pub(super) fn class_of(text: &str) -> Option<ErrorClass> {
         .map(|(class, _)| *class)
 }
 
-/// Whether a text is a code that some pattern looks for.
 pub(super) fn is_code(text: &str) -> bool {
     PATTERNS.iter().any(|(_, matcher)| match *matcher {
         Matcher::Code(code) | Matcher::Condition(code) | Matcher::Wrapper(code) => code == text,

@@ -28,7 +28,8 @@ pub(super) enum Matcher {
     Phrase(&'static str),
 }
 
-/// What each class is known by, in the order of precedence. Among codes and conditions of one text the one that stands first wins.
+/// What each class is known by, in the order of precedence. Among codes and conditions of one text the one that stands
+/// first wins.
 pub(super) const PATTERNS: &[(ErrorClass, Matcher)] = &[
     // Sentences of Census's own. What follows them is a name, which may read like a code.
     (DeletedSourceColumn, Opening("A mapped source column has been deleted")),

@@ -79,7 +79,7 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
     (all > 0).then(|| named(shown, IDENTIFIERS, all))
 }
 
-/// The first part of a text in one line, its words a space apart. Characters that only steer how text is shown go with the control characters.
+/// The first part of a text in one line. Characters that only steer how text is shown go with the control characters.
 fn one_line(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()

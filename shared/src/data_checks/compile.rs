@@ -41,7 +41,7 @@ pub struct Column {
 pub struct Scan<'c> {
     /// The table that is scanned, as `pipeline.toml` names it.
     pub table: &'c str,
-    /// The statement; it answers one row.
+    /// It answers one row.
     pub statement: Statement,
     pub columns: Vec<Column>,
     pub asked: Vec<Asked<'c>>,

@@ -40,7 +40,6 @@ impl fmt::Display for Agreement {
 pub struct Flapping {
     /// The opening that is so many within `within` makes it flapping.
     pub openings: usize,
-    /// The time in which openings are counted.
     pub within: SignedDuration,
     /// How long it must then stay healthy before it is called resolved.
     pub quiet: SignedDuration,

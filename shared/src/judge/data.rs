@@ -81,8 +81,7 @@ pub fn troubles(scan: &Scan<'_>, answer: &Result<Answer, Error>) -> Vec<Trouble>
     }
 }
 
-/// Reads the figures of an answer.
-pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
+fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
     let row = answer.only_row();
     let figure = |name: &str, measure: Measure| {
         let row = row.as_ref().map_err(Error::clone)?;
@@ -130,8 +129,7 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
     Ok(reading.unwrap_or(Reading::Null))
 }
 
-/// Judges every check of a statement by figures that were read.
-pub fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
+pub(crate) fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
     scan.asked.iter().map(|asked| judge_one(asked, figures, now)).collect()
 }
 

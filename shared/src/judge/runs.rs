@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
 use crate::figure::{Figure, Value};
-use crate::finding::{Check, Evidence, Finding, Severity};
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
-use crate::text::{self, minute_utc, rounded, words};
+use crate::text::{minute_utc, rounded, words};
 
 /// From this many failures in a row on, data has stopped rather than stumbled.
 const FAILURES_CRITICAL: usize = 3;
@@ -169,9 +169,9 @@ impl Rejected {
     }
 }
 
-/// A share of records that did not arrive that is over its limit.
-struct Excess<'h> {
-    /// The newest completed run.
+/// The share of records that did not arrive.
+struct Share<'h> {
+    is_over: bool,
     newest: &'h Run,
     /// The newest of the runs judged together that has bad records.
     worth_a_look: &'h Run,
@@ -180,19 +180,20 @@ struct Excess<'h> {
     at_least: bool,
 }
 
-/// What the newest completed runs say of the share of records that did not arrive: that it is over its limit, or else the
-/// finding.
-fn excess<'h>(history: &'h RunHistory, sync: &Sync) -> Result<Excess<'h>, Finding> {
-    let about = Check::ErrorRate.about(&sync.key);
+/// What the newest completed runs say of the share of records that did not arrive.
+fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Result<Share<'h>, WhyNot> {
     let (limit, min_records) = (sync.error_rate_percent, sync.error_rate_min_records);
     let completed = || history.runs.iter().filter(|run| run.status == RunStatus::Completed);
-    let newest = completed().next().ok_or_else(|| about.nothing_yet("a completed run"))?;
+    let awaited = || WhyNot::NothingYet { awaited: "a completed run".to_owned() };
+    let newest = completed().next().ok_or_else(awaited)?;
+    let over = |rejected: &Rejected| rejected.percent() > limit;
     match Rejected::of(&newest.counts) {
         Some((_, false)) => {}
-        Some((rejected, true)) if rejected.records >= min_records && rejected.percent() > limit => {
-            return Ok(Excess { newest, worth_a_look: newest, rejected, runs_together: 1, at_least: true });
+        Some((rejected, true)) if rejected.records >= min_records && over(&rejected) => {
+            let (is_over, worth_a_look, runs_together, at_least) = (true, newest, 1, true);
+            return Ok(Share { is_over, newest, worth_a_look, rejected, runs_together, at_least });
         }
-        _ => return Err(about.unknown(format!("the record counts of run {}", newest.id))),
+        _ => return Err(WhyNot::UnknownFigures { what: format!("the record counts of run {}", newest.id) }),
     }
     // Small runs are judged together, newest first, until there are enough records to speak of a share.
     let mut pooled = Rejected::default();
@@ -213,35 +214,35 @@ fn excess<'h>(history: &'h RunHistory, sync: &Sync) -> Result<Excess<'h>, Findin
     let Rejected { bad, records, .. } = pooled;
     let enough = records >= min_records;
     let all_rejected = bad == records && bad >= ALL_REJECTED_MIN;
-    if pooled.percent() > limit && (enough || all_rejected) {
-        let worth_a_look = worth_a_look.unwrap_or(newest);
-        return Ok(Excess { newest, worth_a_look, rejected: pooled, runs_together, at_least: false });
-    }
-    if !enough && bad > 0 {
+    let is_over = over(&pooled) && (enough || all_rejected);
+    if !is_over && !enough && bad > 0 {
         let what = format!("a share worth the name ({bad} of only {records} records failed)");
-        return Err(about.unknown(what));
+        return Err(WhyNot::UnknownFigures { what });
     }
-    let share = text::percent(rounded(pooled.percent(), 1, &[limit]));
-    Err(about.healthy(format!("{share} of {records} records failed or were invalid, limit {limit}%")))
+    let worth_a_look = worth_a_look.unwrap_or(newest);
+    Ok(Share { is_over, newest, worth_a_look, rejected: pooled, runs_together, at_least: false })
 }
 
 /// The run whose rejected and invalid records are worth asking for: the newest that brings the share over the limit.
 ///
 /// `None` while the share is within its limit, so that healthy traffic costs no request more.
 pub fn run_to_sample(history: &RunHistory, sync: &Sync) -> Option<RunId> {
-    excess(history, sync).ok().map(|excess| excess.worth_a_look.id)
+    share(history, sync).ok().filter(|share| share.is_over).map(|share| share.worth_a_look.id)
 }
 
 fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
-    let Excess { newest, rejected, runs_together, at_least, .. } = match excess(history, sync) {
-        Ok(excess) => excess,
-        Err(finding) => return finding,
-    };
     let about = Check::ErrorRate.about(&sync.key);
+    let Share { is_over, newest, rejected, runs_together, at_least, .. } = match share(history, sync) {
+        Ok(share) => share,
+        Err(why) => return about.not_evaluated(why),
+    };
     let limit = sync.error_rate_percent;
     let (percent, records) = (rejected.percent(), rejected.records);
     let share = Figure::new("share", Value::Percent(rounded(percent, 1, &[limit]))).at_least(at_least);
     let summary = format!("{} of {records} records failed or were invalid, limit {limit}%", share.text());
+    if !is_over {
+        return about.healthy(summary);
+    }
     let evidence = Evidence::new(summary)
         .with("newest run", newest.id.to_string())
         .with("failed or invalid", rejected.bad)

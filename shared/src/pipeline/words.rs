@@ -28,7 +28,7 @@ impl fmt::Display for Pipeline {
             }
             match sync.runtime_target.map(words) {
                 Some(target) => {
-                    writeln!(f, "  a run should end within {target}, and is stuck after {stuck}")?
+                    writeln!(f, "  a run should end within {target}, and is stuck after {stuck}")?;
                 }
                 None => writeln!(f, "  no runtime is promised; a run is stuck after {stuck}")?,
             }
