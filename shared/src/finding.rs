@@ -285,7 +285,6 @@ impl<T: Into<String>> From<T> for Evidence {
 pub enum WhyNot {
     /// Another finding explains it, such as Census being down.
     Under {
-        /// The check whose finding is the cause.
         cause: Check,
         /// The subject of that finding. A name of its own, as the finding that is held has a `subject` beside it.
         #[serde(rename = "cause_subject")]

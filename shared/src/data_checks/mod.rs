@@ -83,7 +83,6 @@ impl fmt::Display for Literal {
 pub struct Keys {
     pub table: String,
     pub key: String,
-    /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
 }
 
@@ -95,7 +94,6 @@ pub struct Arrivals {
     pub column: String,
     /// The column that says when a copy of the destination last took the row up, if the table is such a copy.
     pub synced: Option<String>,
-    /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
 }
 

@@ -20,7 +20,6 @@ const NAMED: usize = 5;
 /// One figure of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading {
-    /// There is none.
     Null,
     Count(i64),
     Instant(Timestamp),

@@ -139,7 +139,13 @@ impl Validation {
             (Some(schedule), lasts) => {
                 let remedy = "say how long each window lasts";
                 let lasts = self.given(lasts.as_ref(), schedule, "silences.lasts", remedy);
-                lasts.map(|lasts| (self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
+                lasts.map(|lasts| {
+                    let duration = self.duration(lasts, "silences.lasts");
+                    if duration > LONGEST {
+                        self.refuse(lasts, "silences.lasts", "more than 31 days", SHORTER);
+                    }
+                    (self.slots(schedule, "silences.schedule"), duration)
+                })
             }
             (None, Some(lasts)) => {
                 let remedy = "add a schedule, or use from and until for quiet that does not return";
@@ -157,14 +163,6 @@ impl Validation {
         };
         let (owner, reason) = (raw.owner.into_inner(), raw.reason.into_inner());
         Declared { name, owner, reason, scope, from, until, recurring }
-    }
-
-    fn quiet_for(&mut self, lasts: &Text) -> SignedDuration {
-        let duration = self.duration(lasts, "silences.lasts");
-        if duration > LONGEST {
-            self.refuse(lasts, "silences.lasts", "more than 31 days", SHORTER);
-        }
-        duration
     }
 
     pub(super) fn channels(&mut self, raw: RawChannels) -> Channels {
