@@ -511,7 +511,6 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, at.now)
 }
 
-/// The end of what nobody was told.
 fn passed(incident: Incident, now: Timestamp) -> Decision {
     note(NoteReason::PassedUntold, ended(incident, now))
 }

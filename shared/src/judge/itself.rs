@@ -64,8 +64,6 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
 }
 
 /// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
-///
-/// `checks` are the names of the declared ones.
 pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
     let about = Check::ChecksRan.about(SYNCWATCH);
     if checks.is_empty() {
