@@ -197,12 +197,6 @@ impl Check {
     }
 }
 
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
-    }
-}
-
 /// How bad it is, in PagerDuty's words and order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -217,7 +211,7 @@ pub enum Severity {
     Critical,
 }
 
-/// Shows values by the word by which they are stored.
+/// Shows values by the word by which they are stored or declared.
 macro_rules! show_as_stored {
     ($($word:ty),+) => {$(
         impl std::fmt::Display for $word {
@@ -229,7 +223,7 @@ macro_rules! show_as_stored {
 }
 pub(crate) use show_as_stored;
 
-show_as_stored!(Severity);
+show_as_stored!(Check, Severity);
 
 /// What was found, with nothing left to the imagination of the person who is paged for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -262,6 +256,15 @@ impl Evidence {
         self.with_figure(Figure::new(name, value))
     }
 
+    /// Adds a named figure, if there is one.
+    #[must_use]
+    pub fn with_some(self, name: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// Adds a figure.
     #[must_use]
     pub fn with_figure(mut self, figure: Figure) -> Self {
@@ -282,7 +285,6 @@ impl<T: Into<String>> From<T> for Evidence {
 pub enum WhyNot {
     /// Another finding explains it, such as Census being down.
     Under {
-        /// The check whose finding is the cause.
         cause: Check,
         /// The subject of that finding. A name of its own, as the finding that is held has a `subject` beside it.
         #[serde(rename = "cause_subject")]

@@ -5,7 +5,7 @@
 //! metric is paid for by name and dimension, and the first ten of an account are free.
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Under which namespace the metrics are found.
 pub const NAMESPACE: &str = "Syncwatch";
@@ -52,21 +52,17 @@ metrics! {
 pub fn line(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) -> String {
     let declared: Vec<Value> =
         figures.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": "Count" })).collect();
-    let mut line = Map::new();
-    line.insert(
-        "_aws".to_owned(),
-        json!({
-            "Timestamp": at.as_millisecond(),
-            "CloudWatchMetrics": [{
-                "Namespace": NAMESPACE,
-                "Dimensions": [[DIMENSION]],
-                "Metrics": declared,
-            }],
-        }),
-    );
-    line.insert(DIMENSION.to_owned(), json!(pipeline));
-    line.extend(figures.iter().map(|(metric, figure)| (metric.name().to_owned(), json!(figure))));
-    Value::Object(line).to_string()
+    let head = json!({
+        "Timestamp": at.as_millisecond(),
+        "CloudWatchMetrics": [{
+            "Namespace": NAMESPACE,
+            "Dimensions": [[DIMENSION]],
+            "Metrics": declared,
+        }],
+    });
+    let head = [("_aws".to_owned(), head), (DIMENSION.to_owned(), json!(pipeline))];
+    let held = figures.iter().map(|(metric, figure)| (metric.name().to_owned(), json!(figure)));
+    Value::Object(head.into_iter().chain(held).collect()).to_string()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::observation::ObservedSchedule;
-use crate::text::words;
+use crate::text::{spaced, words};
 
 /// Census looks at a `continuous` sync's source about every minute (Census docs, "Triggering syncs").
 const CONTINUOUS_PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -49,29 +49,23 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone.
-    ///
-    /// # Errors
-    /// What is wrong with the expression, in words.
+    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone, or says what is wrong
+    /// with it.
     pub fn parse(expression: &str, time_zone: &str) -> Result<Self, String> {
-        let expression = expression.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expression = spaced(expression);
         if expression.split(' ').count() != 5 {
             return Err(format!("`{expression}` does not have five fields"));
         }
         cronexpr::parse_crontab(&format!("{expression} {time_zone}"))
             .map(|crontab| Self { expression: expression.clone(), crontab: Box::new(crontab) })
             .map_err(|error| {
-                format!("`{expression}` is not a cron expression: {}", one_line(&error.to_string()))
+                format!("`{expression}` is not a cron expression: {}", spaced(&error.to_string()))
             })
     }
 
     fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         self.crontab.find_next(MakeTimestamp(instant)).ok().map(|slot| slot.timestamp())
     }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 impl fmt::Display for Rule {
@@ -159,22 +153,19 @@ impl Schedule {
 
     /// Compares what was declared with what Census has.
     pub fn compare(&self, actual: &ObservedSchedule, now: Timestamp) -> Comparison {
-        let actual_rule = match rule_at_census(actual) {
+        let rule = match rule_at_census(actual) {
             Ok(rule) => rule,
             Err(found) => return Comparison::Unreadable { found },
         };
-        match (&self.rule, actual_rule) {
-            (Rule::OnDemand, CensusRule::NotByClock) => Comparison::Same,
-            (Rule::Every(declared), CensusRule::Period(actual)) if *declared == actual => Comparison::Same,
-            (Rule::Every(declared), CensusRule::Slots(actual))
-                if actual.regular_period(now) == Some(*declared) =>
-            {
-                Comparison::Same
+        let actual = Self { rule, time_zone: TimeZone::UTC, grace: SignedDuration::ZERO };
+        match (&self.rule, &actual.rule) {
+            (Rule::OnDemand, Rule::OnDemand) => Comparison::Same,
+            (Rule::Every(declared), Rule::Every(period)) if declared == period => Comparison::Same,
+            (Rule::Every(declared), _) if actual.regular_period(now) == Some(*declared) => Comparison::Same,
+            (Rule::Every(_) | Rule::OnDemand, _) | (_, Rule::Every(_) | Rule::OnDemand) => {
+                Comparison::Different { example: None }
             }
-            (Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_), CensusRule::Slots(actual)) => {
-                self.compare_slots(&actual, now)
-            }
-            _ => Comparison::Different { example: None },
+            _ => self.compare_slots(&actual, now),
         }
     }
 
@@ -255,41 +246,28 @@ pub struct SlotDifference {
     pub actual: Option<Timestamp>,
 }
 
-enum CensusRule {
-    Period(SignedDuration),
-    Slots(Schedule),
-    NotByClock,
-}
-
-fn rule_at_census(actual: &ObservedSchedule) -> Result<CensusRule, String> {
-    let slots = |rule| {
-        Ok(CensusRule::Slots(Schedule { rule, time_zone: TimeZone::UTC, grace: SignedDuration::ZERO }))
-    };
+/// The rule of a schedule at Census, in UTC.
+fn rule_at_census(actual: &ObservedSchedule) -> Result<Rule, String> {
+    let cron = |expression: &str| Cron::parse(expression, "UTC").map(Rule::Cron);
     match actual {
-        ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(CensusRule::NotByClock),
-        ObservedSchedule::Continuous => Ok(CensusRule::Period(CONTINUOUS_PERIOD)),
-        ObservedSchedule::QuarterHourly => Ok(CensusRule::Period(SignedDuration::from_mins(15))),
-        ObservedSchedule::Hourly { minute: None } => Ok(CensusRule::Period(SignedDuration::from_hours(1))),
-        ObservedSchedule::Hourly { minute: Some(minute) } => {
-            slots(Rule::Cron(Cron::parse(&format!("{minute} * * * *"), "UTC")?))
-        }
-        ObservedSchedule::Daily { hour, minute } => slots(Rule::Daily(time_at_census(*hour, *minute)?)),
+        ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(Rule::OnDemand),
+        ObservedSchedule::Continuous => Ok(Rule::Every(CONTINUOUS_PERIOD)),
+        ObservedSchedule::QuarterHourly => Ok(Rule::Every(SignedDuration::from_mins(15))),
+        ObservedSchedule::Hourly { minute: None } => Ok(Rule::Every(SignedDuration::from_hours(1))),
+        ObservedSchedule::Hourly { minute: Some(minute) } => cron(&format!("{minute} * * * *")),
+        ObservedSchedule::Daily { hour, minute } => time_at_census(*hour, *minute).map(Rule::Daily),
         ObservedSchedule::Weekly { day, hour, minute } => {
-            slots(Rule::Weekly(*day, time_at_census(*hour, *minute)?))
+            Ok(Rule::Weekly(*day, time_at_census(*hour, *minute)?))
         }
-        ObservedSchedule::Cron(expression) => slots(Rule::Cron(Cron::parse(expression, "UTC")?)),
+        ObservedSchedule::Cron(expression) => cron(expression),
         ObservedSchedule::Unreadable(found) => Err(found.clone()),
     }
 }
 
 fn time_at_census(hour: u8, minute: u8) -> Result<Time, String> {
     // 24 is within the documented range of `schedule_hour`; midnight is the only reading that makes sense.
-    let hour = if hour == 24 { 0 } else { hour };
-    i8::try_from(hour)
-        .and_then(|hour| Ok((hour, i8::try_from(minute)?)))
-        .ok()
-        .and_then(|(hour, minute)| Time::new(hour, minute, 0, 0).ok())
-        .ok_or_else(|| format!("{hour}:{minute:02} is not a time of day"))
+    let said = format!("{}:{minute:02}", if hour == 24 { 0 } else { hour });
+    Time::strptime("%H:%M", &said).map_err(|_| format!("{said} is not a time of day"))
 }
 
 #[cfg(test)]

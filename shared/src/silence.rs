@@ -62,7 +62,7 @@ pub struct Silence {
 impl Silence {
     /// Whether it holds at this instant.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.from <= now && now < self.until
+        self.from <= now && !self.is_over(now)
     }
 
     /// Whether it is over.
@@ -108,15 +108,8 @@ impl Declared {
                 (format!("{}@{}", self.name, begun.strftime("%Y-%m-%dT%H:%MZ")), begun, until)
             }
         };
-        let silence = Silence {
-            id,
-            owner: self.owner.clone(),
-            reason: self.reason.clone(),
-            scope: self.scope.clone(),
-            from,
-            until,
-            declared: true,
-        };
+        let (owner, reason, scope) = (self.owner.clone(), self.reason.clone(), self.scope.clone());
+        let silence = Silence { id, owner, reason, scope, from, until, declared: true };
         silence.is_active(now).then_some(silence)
     }
 }

@@ -1,5 +1,7 @@
 //! Figures and sentences as people read them.
 
+use std::fmt;
+
 use jiff::{SignedDuration, Timestamp};
 
 /// A duration as people say it, such as `1h 30m`; a negative one (clocks differ) is `0s`.
@@ -64,13 +66,30 @@ pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Strin
     lines.join("\n")
 }
 
+/// The words of a text, a space apart.
+pub fn spaced(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The first so many names in one line, and how many more there are of `all`.
+pub fn named<T: fmt::Display>(names: impl IntoIterator<Item = T>, most: usize, all: usize) -> String {
+    let named: Vec<String> = names.into_iter().take(most).map(|name| name.to_string()).collect();
+    let more = all.saturating_sub(named.len());
+    named.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
+}
+
 /// The first so many characters in one line, with a mark if there were more.
 pub fn bounded(text: &str, chars: usize) -> String {
+    marked(text, chars, "…")
+}
+
+/// At most so many characters in one line, and the last of them this mark if there were more.
+pub fn marked(text: &str, chars: usize, mark: &str) -> String {
     let one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
     if text.chars().count() <= chars {
         return one_line.collect();
     }
-    one_line.take(chars.saturating_sub(1)).chain(std::iter::once('…')).collect()
+    one_line.take(chars.saturating_sub(mark.chars().count())).chain(mark.chars()).collect()
 }
 
 #[cfg(test)]

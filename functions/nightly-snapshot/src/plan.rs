@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::KEPT_AFTER_RESOLVED;
-use syncwatch::classify::{Signs, classify};
+use syncwatch::classify::classify;
 use syncwatch::incident::{Episode, History};
 use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
@@ -193,10 +193,8 @@ fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     let failed = known(counts.failed).zip(known(counts.invalid)).map(|(a, b)| a.saturating_add(b));
     let (processed, succeeded) = (known(counts.processed), known(counts.updated));
     let records = Records { processed, succeeded, failed, error_rate: None };
-    let notes = run.error.as_ref().filter(|_| run.status == RunStatus::Failed).map(|error| {
-        let class = classify(Signs { error: Some(error), samples: &[] }).class;
-        format!("error class {}", class.id())
-    });
+    let error = run.error.as_ref().filter(|_| run.status == RunStatus::Failed);
+    let notes = error.map(|error| format!("error class {}", classify(error)));
     RunRow {
         audit_id: format!("run/{}/{}", sync.key, run.id),
         pipeline: pipeline.to_owned(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Operator;
 use super::error::Error;
-use syncwatch::classify::{Signs, classify};
+use syncwatch::classify::{ErrorClass, classify};
 use syncwatch::observation::{Run, RunStatus, records_to_deliver};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::text::{grouped, table, words};
@@ -53,7 +53,7 @@ impl RunLine {
         let failed = counted.or(counts.invalid.filter(|invalid| *invalid > 0));
         let has_failed = run.status == RunStatus::Failed || run.error.is_some();
         // As the judge of runs classifies it.
-        let class = || classify(Signs { error: run.error.as_ref(), samples: &[] }).class.id().to_owned();
+        let class = || run.error.as_ref().map_or(ErrorClass::Unknown, classify).id().to_owned();
         Self {
             run: run.id.0,
             state: run.status.to_string(),

@@ -1,6 +1,8 @@
 //! Finds the pattern that a vendor's text matches, without regular expressions: they would cost every cold start.
 
-use super::patterns::{Matcher, PATTERNS, Pattern};
+use super::ErrorClass;
+use super::patterns::{Matcher, PATTERNS};
+use crate::text::spaced;
 
 /// Only this much of a text is looked at, in bytes: the reason stands at its beginning, stack traces behind it.
 const LOOKED_AT: usize = 4_096;
@@ -12,10 +14,9 @@ const ALERT_PREFIX: &str = "sync has failed with error:";
 const CODE_KEYS: [&str; 7] =
     ["errorcode", "error_code", "exceptioncode", "statuscode", "faultcode", "with code", "sf"];
 
-/// The pattern that a text matches, if any does.
-pub(super) fn matched(text: &str) -> Option<&'static Pattern> {
+pub(super) fn class_of(text: &str) -> Option<ErrorClass> {
     let text = text.get(..text.floor_char_boundary(LOOKED_AT)).unwrap_or(text);
-    let spaced = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let spaced = spaced(text);
     let lower = spaced.to_ascii_lowercase();
     let opening = lower.strip_prefix(ALERT_PREFIX).unwrap_or(&lower).trim_start();
     let unquoted = if spaced.starts_with(['{', '[']) && spaced.contains("\":") {
@@ -24,26 +25,26 @@ pub(super) fn matched(text: &str) -> Option<&'static Pattern> {
     } else {
         without_quoted(&lower)
     };
+    let first = |fits: &dyn Fn(&Matcher) -> bool| PATTERNS.iter().find(|(_, matcher)| fits(matcher));
     let first_code = || {
-        let found = PATTERNS.iter().filter_map(|pattern| match &pattern.matcher {
+        let found = PATTERNS.iter().filter_map(|pattern| match pattern.1 {
             Matcher::Code(code) => Some((code_at(&spaced, code)?, pattern)),
             Matcher::Condition(code) => Some((condition_at(&spaced, code)?, pattern)),
             _ => None,
         });
         found.min_by_key(|(at, _)| *at).map(|(_, pattern)| pattern)
     };
-    let first = |fits: &dyn Fn(&Matcher) -> bool| PATTERNS.iter().find(|pattern| fits(&pattern.matcher));
+    let wraps =
+        |matcher: &Matcher| matches!(matcher, Matcher::Wrapper(code) if code_at(&spaced, code).is_some());
     first(&|matcher| matches!(matcher, Matcher::Opening(words) if opens(opening, words)))
         .or_else(first_code)
-        .or_else(|| {
-            first(&|matcher| matches!(matcher, Matcher::Wrapper(code) if code_at(&spaced, code).is_some()))
-        })
+        .or_else(|| first(&wraps))
         .or_else(|| first(&|matcher| matches!(matcher, Matcher::Phrase(words) if says(&unquoted, words))))
+        .map(|(class, _)| *class)
 }
 
-/// Whether a text is a code that some pattern looks for.
 pub(super) fn is_code(text: &str) -> bool {
-    PATTERNS.iter().any(|pattern| match pattern.matcher {
+    PATTERNS.iter().any(|(_, matcher)| match *matcher {
         Matcher::Code(code) | Matcher::Condition(code) | Matcher::Wrapper(code) => code == text,
         Matcher::Opening(_) | Matcher::Phrase(_) => false,
     })

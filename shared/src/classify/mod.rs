@@ -1,18 +1,18 @@
 //! From what vendors say of a failure to its class, with the likely cause and what helps.
 //!
-//! The rules are data: see [`patterns`]. What a vendor says may quote customers' values, so nothing of it reaches
+//! The rules are data: see `patterns`. What a vendor says may quote customers' values, so nothing of it reaches
 //! people but through [`scrub`] and [`identifiers`].
 
 mod matching;
-pub mod patterns;
+mod patterns;
 mod scrub;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::finding::show_as_stored;
 use crate::observation::{RejectedRecord, RunError};
-use patterns::Pattern;
 
 pub use scrub::{identifiers, scrub};
 
@@ -143,85 +143,26 @@ impl ErrorClass {
     }
 }
 
-impl fmt::Display for ErrorClass {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id())
-    }
-}
+show_as_stored!(ErrorClass);
 
-/// What is known of a failure.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Signs<'a> {
-    /// What the run says of its own failure.
-    pub error: Option<&'a RunError>,
-    /// Records of the run that did not arrive.
-    pub samples: &'a [RejectedRecord],
-}
-
-/// A class, and what decided on it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Classification {
-    pub class: ErrorClass,
-    pub because: Because,
-}
-
-/// The text that a pattern matched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    Code,
-    /// The message of the run, or of a record.
-    Message,
-    Detail,
-}
-
-/// What decided on a class.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Because {
-    Matched {
-        sign: Sign,
-        pattern: &'static Pattern,
-    },
-    /// A record's status is a word of Census's own: `NULL` or `DUPLICATE`.
-    Status(&'static str),
-    Majority(Tally),
-    NoPattern,
-    NoSigns,
-}
-
-impl fmt::Display for Because {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Matched { sign, pattern } => {
-                let sign = match sign {
-                    Sign::Code => "code",
-                    Sign::Message => "message",
-                    Sign::Detail => "detail",
-                };
-                write!(f, "the {sign} has {}", pattern.matcher)
-            }
-            Self::Status(word) => write!(f, "the status is {word}"),
-            Self::Majority(tally) => write!(f, "{tally}"),
-            Self::NoPattern => f.write_str("no pattern matches"),
-            Self::NoSigns => f.write_str("the vendor gave no reason"),
-        }
-    }
-}
-
-/// How many samples are of which class, the largest number first.
+/// How many records that did not arrive are of which class, the largest number first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally(Vec<(ErrorClass, usize)>);
 
 impl Tally {
-    fn of(classes: &[ErrorClass]) -> Self {
-        let count = |class: &ErrorClass| classes.iter().filter(|of| *of == class).count();
+    /// Counts records by class.
+    pub fn of(records: &[RejectedRecord]) -> Self {
+        let classes: Vec<ErrorClass> = records.iter().map(classify_record).collect();
+        let count = |class: ErrorClass| classes.iter().filter(|of| **of == class).count();
         let mut counts: Vec<(ErrorClass, usize)> =
-            ErrorClass::ALL.iter().map(|class| (*class, count(class))).filter(|(_, n)| *n > 0).collect();
+            ErrorClass::ALL.iter().map(|class| (*class, count(*class))).filter(|(_, n)| *n > 0).collect();
         // Stable: of two classes with as many samples, the one that `ALL` names first stays first.
-        counts.sort_by(|(_, one), (_, other)| other.cmp(one));
+        counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Self(counts)
     }
 
-    fn largest(&self) -> Option<ErrorClass> {
+    /// The class of most of them; `None` if there are none.
+    pub fn largest(&self) -> Option<ErrorClass> {
         self.0.first().map(|(class, _)| *class)
     }
 }
@@ -239,43 +180,20 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Classifies a failure.
-///
-/// * a pattern matches the run's code, else its message, else its detail => that pattern's class
-/// * else there are samples                                             => the class of most of them
-/// * else                                                               => unknown
-pub fn classify(signs: Signs<'_>) -> Classification {
-    let texts = signs.error.map(|error| {
-        [(Sign::Code, &error.code), (Sign::Message, &error.message), (Sign::Detail, &error.detail)]
-    });
-    let texts = texts.iter().flatten().filter_map(|(sign, text)| Some((*sign, text.as_deref()?)));
-    let mut because = Because::NoSigns;
-    for (sign, text) in texts {
-        if let Some(pattern) = matching::matched(text) {
-            return Classification { class: pattern.class, because: Because::Matched { sign, pattern } };
-        }
-        because = Because::NoPattern;
-    }
-    let classes: Vec<ErrorClass> = signs.samples.iter().map(|record| classify_record(record).class).collect();
-    let tally = Tally::of(&classes);
-    match tally.largest() {
-        Some(class) => Classification { class, because: Because::Majority(tally) },
-        None => Classification { class: ErrorClass::Unknown, because },
-    }
+/// Classifies the failure of a run by the pattern that its code matches, else its message, else its detail.
+pub fn classify(error: &RunError) -> ErrorClass {
+    let mut texts = [&error.code, &error.message, &error.detail].into_iter().flatten();
+    texts.find_map(|text| matching::class_of(text)).unwrap_or(ErrorClass::Unknown)
 }
 
 /// Classifies one record that did not arrive.
-pub fn classify_record(record: &RejectedRecord) -> Classification {
-    let of = |class, because| Classification { class, because };
-    match (record.status.as_str(), &record.message) {
+pub fn classify_record(record: &RejectedRecord) -> ErrorClass {
+    let of_message = || record.message.as_deref().and_then(matching::class_of);
+    match record.status.as_str() {
         // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
-        ("NULL", _) => of(ErrorClass::RequiredFieldMissing, Because::Status("NULL")),
-        ("DUPLICATE", _) => of(ErrorClass::DuplicateValue, Because::Status("DUPLICATE")),
-        (_, None) => of(ErrorClass::Unknown, Because::NoSigns),
-        (_, Some(message)) => match matching::matched(message) {
-            Some(pattern) => of(pattern.class, Because::Matched { sign: Sign::Message, pattern }),
-            None => of(ErrorClass::Unknown, Because::NoPattern),
-        },
+        "NULL" => ErrorClass::RequiredFieldMissing,
+        "DUPLICATE" => ErrorClass::DuplicateValue,
+        _ => of_message().unwrap_or(ErrorClass::Unknown),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::matching::{Quoted, is_code, is_word, next_quoted};
 use crate::observation::RejectedRecord;
+use crate::text::{bounded, named, spaced};
 
-/// Texts are cut here; the whole text is one click away.
-const TEXT_CHARS: usize = 300;
+/// Texts are cut here, the mark of the cut included; the whole text is one click away.
+const TEXT_CHARS: usize = 301;
 /// Only this much of a text is read, in bytes.
 const READ: usize = 4_096;
 /// A name of a field, a table or a column is no longer than this.
@@ -14,7 +15,7 @@ const LONG_WORD: usize = 32;
 /// This many digits in a row are a number of somebody or something, not a count.
 const LONG_NUMBER: usize = 9;
 const IDENTIFIERS: usize = 5;
-const IDENTIFIER_CHARS: usize = 40;
+const IDENTIFIER_CHARS: usize = 41;
 
 const HIDDEN: &str = "[hidden]";
 const EMAIL: &str = "[e-mail]";
@@ -35,7 +36,7 @@ const BEFORE_VALUES: [(&str, &str); 8] = [
     ("values:", ""),
 ];
 
-/// A vendor's text without what it may quote of customers' records, as one line of at most 300 characters.
+/// A vendor's text without what it may quote of customers' records, as one line of at most 301 characters.
 ///
 /// * control characters and line breaks                        => a space
 /// * an e-mail address                                         => `[e-mail]`
@@ -49,15 +50,14 @@ const BEFORE_VALUES: [(&str, &str); 8] = [
 ///
 /// Names of fields, ids of Salesforce records and codes stay: they are what a person needs to find the record.
 pub fn scrub(text: &str) -> String {
-    let line = one_line(text.get(..text.floor_char_boundary(READ)).unwrap_or(text));
-    let line = without_emails(&line);
+    let line = without_emails(&one_line(text));
     let line = without_values(&line);
     let line = without_quoted_values(&line);
     let line = without_tokens(&line);
     let line = without_assigned(&line);
     let line = without_telephones(&line);
     let line = without_long_numbers(&line);
-    cut(&line, TEXT_CHARS)
+    bounded(&line, TEXT_CHARS)
 }
 
 /// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
@@ -65,83 +65,62 @@ pub fn scrub(text: &str) -> String {
 /// A sync key that is an e-mail address is shown as `[e-mail]`; who may see it finds it in Census.
 pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) -> Option<String> {
     let mut shown: Vec<String> = Vec::new();
-    let mut more = 0_usize;
+    let mut all = 0_usize;
     for identifier in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
-        let identifier =
-            one_line(identifier.get(..identifier.floor_char_boundary(READ)).unwrap_or(identifier));
-        let identifier = cut(&without_emails(&identifier), IDENTIFIER_CHARS);
+        let identifier = bounded(&without_emails(&one_line(identifier)), IDENTIFIER_CHARS);
         if identifier.is_empty() || shown.contains(&identifier) {
             continue;
         }
+        all += 1;
         if shown.len() < IDENTIFIERS {
             shown.push(identifier);
-        } else {
-            more += 1;
         }
     }
-    match (shown.is_empty(), more) {
-        (true, _) => None,
-        (false, 0) => Some(shown.join(", ")),
-        (false, more) => Some(format!("{} and {more} more", shown.join(", "))),
-    }
+    (all > 0).then(|| named(shown, IDENTIFIERS, all))
 }
 
-/// One line, its words a space apart. Characters that only steer how text is shown go with the control characters.
+/// The first part of a text in one line. Characters that only steer how text is shown go with the control characters.
 fn one_line(text: &str) -> String {
     let steers = |c: char| {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
     };
-    let plain: String = text.chars().map(|c| if steers(c) { ' ' } else { c }).collect();
-    plain.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn cut(line: &str, chars: usize) -> String {
-    match line.char_indices().nth(chars) {
-        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
-        None => line.to_owned(),
-    }
+    let text = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
+    spaced(&text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>())
 }
 
 /// What ends a word of a vendor's text. A single quote does not: it may be an apostrophe.
 const SEPARATORS: [char; 14] = [' ', '"', '`', '<', '>', '(', ')', '[', ']', '{', '}', ',', ';', '|'];
 
-/// The words of a line, each with the separators that follow it.
-fn words(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    line.split_inclusive(SEPARATORS).map(|part| {
+/// A line with each of its words replaced; the separators behind them stay.
+fn with_words(line: &str, replace: impl Fn(&str) -> String) -> String {
+    let parts = line.split_inclusive(SEPARATORS).map(|part| {
         let word = part.trim_end_matches(SEPARATORS);
-        (word, part.get(word.len()..).unwrap_or_default())
-    })
+        replace(word) + part.get(word.len()..).unwrap_or_default()
+    });
+    parts.collect()
 }
 
 /// Everything around an `@` up to the next space or bracket is taken for an address: rather too much than too little.
+/// An `@` that stands alone between two separators is not in an address.
 fn without_emails(line: &str) -> String {
     let at_sign = |word: &str| {
         word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
     };
-    let mut out = String::with_capacity(line.len());
-    for (word, separators) in words(line) {
+    with_words(line, |word| {
         let bare = word.trim_matches('\'');
-        if at_sign(bare) && bare.chars().count() > 1 {
-            // Quotes stay, so that what else is between them is known to be quoted.
-            out.push_str(&word.replacen(bare, EMAIL, 1));
-        } else {
-            out.push_str(word);
-        }
-        out.push_str(separators);
-    }
-    // What is left of an `@` stands between two separators, and no address does that.
-    out
+        let is_email = at_sign(bare) && bare.chars().count() > 1;
+        // Quotes stay, so that what else is between them is known to be quoted.
+        if is_email { word.replacen(bare, EMAIL, 1) } else { word.to_owned() }
+    })
 }
 
 fn without_tokens(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    for (word, separators) in words(line) {
+    with_words(line, |word| {
         let digits = word.chars().filter(char::is_ascii_digit).count();
-        out.push_str(if word.chars().count() >= LONG_WORD && digits >= 3 { HIDDEN } else { word });
-        out.push_str(separators);
-    }
-    out
+        let is_token = word.chars().count() >= LONG_WORD && digits >= 3;
+        if is_token { HIDDEN } else { word }.to_owned()
+    })
 }
 
 fn without_values(line: &str) -> String {
@@ -242,17 +221,15 @@ fn without_telephones(line: &str) -> String {
 }
 
 fn without_long_numbers(line: &str) -> String {
+    let ends = |c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_');
     let mut out = String::with_capacity(line.len());
-    for part in line.split_inclusive(|c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_')) {
-        let run = part.trim_end_matches(|c: char| !c.is_alphanumeric() && !matches!(c, '+' | '-' | '_'));
+    for part in line.split_inclusive(ends) {
+        let run = part.trim_end_matches(ends);
         let digits = run.chars().filter(|c| c.is_numeric()).count();
         let only_digits = run.chars().all(|c| c.is_numeric() || matches!(c, '+' | '-'));
-        if only_digits && (digits >= LONG_NUMBER || (run.starts_with('+') && digits > 0)) {
-            out.push_str(HIDDEN);
-            out.push_str(part.get(run.len()..).unwrap_or_default());
-        } else {
-            out.push_str(part);
-        }
+        let is_number = only_digits && (digits >= LONG_NUMBER || (run.starts_with('+') && digits > 0));
+        out.push_str(if is_number { HIDDEN } else { run });
+        out.push_str(part.get(run.len()..).unwrap_or_default());
     }
     out
 }

@@ -41,7 +41,7 @@ pub struct Column {
 pub struct Scan<'c> {
     /// The table that is scanned, as `pipeline.toml` names it.
     pub table: &'c str,
-    /// The statement; it answers one row.
+    /// It answers one row.
     pub statement: Statement,
     pub columns: Vec<Column>,
     pub asked: Vec<Asked<'c>>,
@@ -56,10 +56,7 @@ pub struct Asked<'c> {
 }
 
 /// Compiles checks into statements: one for each table, in the order in which the tables first appear, and one for each
-/// statement of one's own. Days are those of `zone` at `now`.
-///
-/// # Errors
-/// A name cannot be used in this dialect. Never emitted for checks of a valid `pipeline.toml`.
+/// statement of one's own. Days are those of `zone` at `now`. The checks of a valid `pipeline.toml` have no bad name.
 pub fn compile<'c>(
     checks: impl IntoIterator<Item = &'c DataCheck>,
     dialect: Dialect,
@@ -104,19 +101,12 @@ fn own_statement<'c>(check: &'c DataCheck, sql: &str, zone: &TimeZone, now: Time
     }
     // Whatever the column is called, there is one.
     let columns = vec![Column { name: String::new(), measure: Measure::Number }];
-    Scan {
-        table: &check.table,
-        statement,
-        columns,
-        asked: vec![Asked { check, columns: vec![String::new()] }],
-    }
+    let asked = vec![Asked { check, columns: vec![String::new()] }];
+    Scan { table: &check.table, statement, columns, asked }
 }
 
 /// The statement that shows some of the keys that occur more than once; `None` for another rule. It is a second look at
 /// the table, so it is asked only once duplicates were found.
-///
-/// # Errors
-/// A name cannot be used in this dialect. Never emitted for checks of a valid `pipeline.toml`.
 pub fn samples_statement(
     check: &DataCheck,
     dialect: Dialect,
@@ -148,15 +138,9 @@ struct Builder<'z> {
     zone: &'z TimeZone,
     now: Timestamp,
     columns: Vec<(String, Column)>,
-    joins: Vec<Join>,
+    /// `LEFT JOIN` or `CROSS JOIN` of a derived table, with the column that the keys of a left join are compared with.
+    joins: Vec<(String, Option<String>)>,
     values: Vec<ParameterValue>,
-}
-
-struct Join {
-    /// `LEFT JOIN` or `CROSS JOIN`, with the derived table.
-    table: String,
-    /// The column that the keys of a left join are compared with.
-    on: Option<String>,
 }
 
 impl<'z> Builder<'z> {
@@ -174,13 +158,14 @@ impl<'z> Builder<'z> {
     }
 
     fn finish<'c>(self, table: &'c str, asked: Vec<Asked<'c>>) -> Result<Scan<'c>, BadName> {
-        let mut sql = String::from("SELECT ");
-        for (index, (expression, column)) in self.columns.iter().enumerate() {
-            let comma = if index == 0 { "" } else { ", " };
-            sql.push_str(&format!("{comma}{expression} AS {}", column.name));
-        }
-        sql.push_str(&format!(" FROM {} AS t", object_name(self.dialect, table)?));
-        for (index, Join { table, on }) in self.joins.iter().enumerate() {
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(expression, Column { name, .. })| format!("{expression} AS {name}"))
+            .collect();
+        let mut sql =
+            format!("SELECT {} FROM {} AS t", columns.join(", "), object_name(self.dialect, table)?);
+        for (index, (table, on)) in self.joins.iter().enumerate() {
             match on {
                 Some(on) => sql.push_str(&format!(" LEFT JOIN {table} AS j{index} ON j{index}.k = {on}")),
                 None => sql.push_str(&format!(" CROSS JOIN {table} AS j{index}")),
@@ -223,9 +208,8 @@ impl<'z> Builder<'z> {
                 let mut names = vec![self.count(&conditions, &[])];
                 if let Some((column, _)) = oldest {
                     let column = self.column("t", column)?;
-                    names.push(
-                        self.add_column(format!("MIN({})", case(&conditions, &column)), Measure::Instant),
-                    );
+                    let since = format!("MIN({})", case(&conditions, &column));
+                    names.push(self.add_column(since, Measure::Instant));
                 }
                 names
             }
@@ -367,11 +351,7 @@ impl<'z> Builder<'z> {
 
     /// The placeholder of a value.
     fn bind(&mut self, value: ParameterValue) -> String {
-        let index = self.values.iter().position(|other| *other == value).unwrap_or_else(|| {
-            self.values.push(value);
-            self.values.len() - 1
-        });
-        format!(":p{index}")
+        format!(":p{}", place_of(&mut self.values, value))
     }
 
     fn count(&mut self, conditions: &[String], more: &[String]) -> String {
@@ -391,13 +371,16 @@ impl<'z> Builder<'z> {
     }
 
     fn join(&mut self, table: String, on: Option<String>) -> String {
-        let known = self.joins.iter().position(|join| join.table == table && join.on == on);
-        let index = known.unwrap_or_else(|| {
-            self.joins.push(Join { table, on });
-            self.joins.len() - 1
-        });
-        format!("j{index}")
+        format!("j{}", place_of(&mut self.joins, (table, on)))
     }
+}
+
+/// The index of an item, which is added if it is not there.
+fn place_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
+    items.iter().position(|other| *other == item).unwrap_or_else(|| {
+        items.push(item);
+        items.len() - 1
+    })
 }
 
 fn known(column: &str) -> String {

@@ -83,7 +83,6 @@ impl fmt::Display for Literal {
 pub struct Keys {
     pub table: String,
     pub key: String,
-    /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
 }
 
@@ -95,7 +94,6 @@ pub struct Arrivals {
     pub column: String,
     /// The column that says when a copy of the destination last took the row up, if the table is such a copy.
     pub synced: Option<String>,
-    /// Only rows for which all of these hold count.
     pub filter: Vec<Condition>,
 }
 
@@ -233,26 +231,21 @@ fn between(min: Option<&impl fmt::Display>, max: Option<&impl fmt::Display>, uni
 impl fmt::Display for DataCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |columns: &[String]| columns.join(", ");
+        let within = |filter: &[Condition]| where_in_words(" where", filter);
         match &self.rule {
             Rule::Coverage { key: column, destination: keys, .. }
-            | Rule::Referential { column, references: keys, .. } => write!(
-                f,
-                "each {column} is a {} of {}{}",
-                keys.key,
-                keys.table,
-                where_in_words(" where", &keys.filter)
-            )?,
+            | Rule::Referential { column, references: keys, .. } => {
+                let Keys { table, key, filter } = keys;
+                write!(f, "each {column} is a {key} of {table}{}", within(filter))?;
+            }
             Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => {
                 write!(f, "{} is not missing", list(columns))?;
             }
             Rule::Duplicates { key, .. } => write!(f, "no two rows have the same {}", list(key))?,
-            Rule::Freshness { column, destination, .. } => write!(
-                f,
-                "what changed by {column} arrives by {} of {}{}",
-                destination.column,
-                destination.table,
-                where_in_words(" where", &destination.filter)
-            )?,
+            Rule::Freshness { column, destination, .. } => {
+                let Arrivals { table, column: arrived, filter, .. } = destination;
+                write!(f, "what changed by {column} arrives by {arrived} of {table}{}", within(filter))?;
+            }
             Rule::QueueSize { oldest, .. } => match oldest {
                 Some((column, _)) => write!(f, "few rows wait, since {column}")?,
                 None => write!(f, "few rows wait")?,

@@ -4,13 +4,19 @@ use std::fmt;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use crate::finding::show_as_stored;
 
 /// A day in the zone of the pipeline.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Day {
     Today,
     Yesterday,
 }
+
+show_as_stored!(Day);
 
 /// Only rows whose column lies within this day count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,15 +41,6 @@ impl Day {
         let start = |day: &jiff::Zoned| day.start_of_day().map_or(now, |start| start.timestamp());
         let from = start(&day);
         (from, day.tomorrow().map_or(now, |next| start(&next)))
-    }
-}
-
-impl fmt::Display for Day {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Today => "today",
-            Self::Yesterday => "yesterday",
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{
-    Acknowledged, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
+    Acknowledged, Agreement, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
     RecentLooks, State,
 };
 use crate::figure::Figure;
@@ -60,12 +60,9 @@ pub enum Decision {
 impl Decision {
     /// Whether people hear of an incident for the first time.
     pub fn opens(&self) -> bool {
-        match self {
-            // One that is sent again has been claimed before.
-            Self::Notify { reason: NotifyReason::NeverRecorded, .. } => false,
-            Self::Notify { kind, .. } => matches!(kind, NoticeKind::Opened | NoticeKind::Flapping),
-            Self::Rest(_) | Self::Note { .. } => false,
-        }
+        // One that is sent again has been claimed before.
+        matches!(self, Self::Notify { reason, kind: NoticeKind::Opened | NoticeKind::Flapping, .. }
+            if *reason != NotifyReason::NeverRecorded)
     }
 }
 
@@ -193,7 +190,7 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
             match stored {
                 Some(open) if open.state == State::Open => still_unhealthy(&symptoms, open, at),
                 Some(held) if held.state == State::Held => held_unhealthy(&symptoms, held, at),
-                _ => newly_unhealthy(IncidentKey::of(at.pipeline, finding), &symptoms, stored, at),
+                _ => newly_unhealthy(&symptoms, stored, at),
             }
         }
     }
@@ -205,15 +202,9 @@ pub fn resend(stored: &Incident, now: Timestamp) -> Option<Decision> {
     if stored.is_being_sent(now) {
         return None;
     }
-    let mut incident = stored.clone();
-    incident.version += 1;
-    incident.pending = Some(Pending { kind: pending.kind, since: now });
-    Some(Decision::Notify {
-        reason: NotifyReason::NeverRecorded,
-        incident: Box::new(incident),
-        replaces: Some(stored.version),
-        kind: pending.kind,
-    })
+    let again = Incident { pending: Some(Pending { since: now, ..pending }), ..stored.clone() };
+    let (incident, replaces) = next_version(again);
+    Some(Decision::Notify { reason: NotifyReason::NeverRecorded, incident, replaces, kind: pending.kind })
 }
 
 /// Decides about an incident of which a whole round has said nothing. `declared` is whether the pipeline still has its
@@ -241,9 +232,8 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.is_being_sent(by.at) {
         return Decision::Rest(RestReason::BeingSent);
     }
-    let mut incident = stored.clone();
-    incident.acknowledged = Some(by);
-    note(NoteReason::Acknowledged, incident, Some(stored))
+    let incident = Incident { acknowledged: Some(by), ..stored.clone() };
+    note(NoteReason::Acknowledged, incident)
 }
 
 /// What an unhealthy finding says.
@@ -266,17 +256,12 @@ impl Symptoms<'_> {
     }
 }
 
-fn newly_unhealthy(
-    key: IncidentKey,
-    symptoms: &Symptoms<'_>,
-    stored: Option<&Incident>,
-    at: &Circumstances<'_>,
-) -> Decision {
+fn newly_unhealthy(symptoms: &Symptoms<'_>, stored: Option<&Incident>, at: &Circumstances<'_>) -> Decision {
     let watched = stored.filter(|before| before.state == State::Watching);
     let mut incident = match watched {
         Some(watched) => watched.clone(),
         None => Incident {
-            key,
+            key: IncidentKey::of(at.pipeline, symptoms.finding),
             generation: stored.map_or(0, |before| before.generation),
             version: stored.map_or(0, |before| before.version),
             state: State::Watching,
@@ -308,29 +293,24 @@ fn newly_unhealthy(
     incident.course.seen.push(true);
     incident.course.evaluated_at = Some(at.now);
     if !incident.course.seen.agrees(at.policy.opens(incident.key.check), true) {
-        return note(NoteReason::FirstSight, incident, stored);
+        return note(NoteReason::FirstSight, incident);
     }
     incident.generation += 1;
     incident.course.sequence = 0;
     incident.state = State::Held;
     if let Some(silence) = at.silence {
         hold_back(&mut incident, silence, symptoms.severity);
-        return note(NoteReason::Silenced, incident, stored);
+        return note(NoteReason::Silenced, incident);
     }
     if let Some(cause) = at.cause {
         incident.hold = Some(Hold::Cause { key: cause.clone() });
-        return note(NoteReason::UnderCause, incident, stored);
+        return note(NoteReason::UnderCause, incident);
     }
     let reason = if incident.generation > 1 { NotifyReason::FoundAgain } else { NotifyReason::FirstFound };
-    open(reason, incident, stored, at)
+    open(reason, incident, at)
 }
 
-fn open(
-    reason: NotifyReason,
-    mut incident: Incident,
-    stored: Option<&Incident>,
-    at: &Circumstances<'_>,
-) -> Decision {
+fn open(reason: NotifyReason, mut incident: Incident, at: &Circumstances<'_>) -> Decision {
     let flapping = at.policy.flapping;
     let course = &mut incident.course;
     course.openings.push(at.now);
@@ -356,7 +336,7 @@ fn open(
     course.seen.push(true);
     incident.state = State::Open;
     incident.hold = None;
-    notify(reason, kind, incident, stored, at.now)
+    notify(reason, kind, incident, at.now)
 }
 
 fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'_>) -> Decision {
@@ -365,7 +345,7 @@ fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'
     incident.course.seen.push(true);
     if let Some(silence) = at.silence {
         return match hold_back(&mut incident, silence, symptoms.severity) {
-            true => note(NoteReason::Silenced, incident, Some(held)),
+            true => note(NoteReason::Silenced, incident),
             false => still_reporting(RestReason::Silenced, incident, held, at),
         };
     }
@@ -374,9 +354,9 @@ fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'
             return still_reporting(RestReason::UnderCause, incident, held, at);
         }
         incident.hold = Some(Hold::Cause { key: cause.clone() });
-        return note(NoteReason::UnderCause, incident, Some(held));
+        return note(NoteReason::UnderCause, incident);
     }
-    open(NotifyReason::HoldEnded, incident, Some(held), at)
+    open(NotifyReason::HoldEnded, incident, at)
 }
 
 /// Counts a notice that a silence holds back, unless it has counted one of that severity before; whether it did.
@@ -403,7 +383,7 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
     if symptoms.severity > open.severity {
         if let Some(silence) = at.silence {
             if hold_back(&mut incident, silence, symptoms.severity) {
-                return note(NoteReason::Silenced, incident, Some(open));
+                return note(NoteReason::Silenced, incident);
             }
         } else {
             symptoms.onto(&mut incident);
@@ -411,7 +391,7 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
             incident.acknowledged = None;
             incident.hold = None;
             incident.course.held_severity = None;
-            return notify(NotifyReason::MoreSevere, NoticeKind::Worsened, incident, Some(open), at.now);
+            return notify(NotifyReason::MoreSevere, NoticeKind::Worsened, incident, at.now);
         }
     }
     let news = [
@@ -420,7 +400,7 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
         (other_class, NoteReason::OtherClass),
     ];
     if let Some((_, reason)) = news.into_iter().find(|(is_so, _)| *is_so) {
-        return note(reason, incident, Some(open));
+        return note(reason, incident);
     }
     if open.is_taken_on(at.now) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
@@ -433,7 +413,7 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
     }
     symptoms.onto(&mut incident);
     incident.acknowledged = None;
-    notify(NotifyReason::StillThere, NoticeKind::Reminder, incident, Some(open), at.now)
+    notify(NotifyReason::StillThere, NoticeKind::Reminder, incident, at.now)
 }
 
 fn is_reminder_due(open: &Incident, at: &Circumstances<'_>) -> bool {
@@ -445,34 +425,37 @@ fn healthy(evidence: &Evidence, stored: &Incident, at: &Circumstances<'_>) -> De
     let mut incident = refreshed(stored.clone(), at.now);
     incident.course.seen.push(false);
     incident.course.stopped_at = None;
-    let policy = at.policy;
+    let (policy, check) = (at.policy, stored.key.check);
     let settled = match stored.state {
         State::Resolved => return Decision::Rest(RestReason::NothingOpen),
-        State::Watching => incident.course.seen.settled(policy.opens(stored.key.check).of, false),
-        State::Held => incident.course.seen.agrees(policy.resolves(stored.key.check), false),
+        State::Watching => {
+            let of = policy.opens(check).of;
+            incident.course.seen.agrees(Agreement { need: of, of }, false)
+        }
+        State::Held => incident.course.seen.agrees(policy.resolves(check), false),
         State::Open => {
             let since = *incident.course.healthy_since.get_or_insert(at.now);
             let quiet = !stored.course.flapping || at.now.duration_since(since) >= policy.flapping.quiet;
-            quiet && incident.course.seen.agrees(policy.resolves(stored.key.check), false)
+            quiet && incident.course.seen.agrees(policy.resolves(check), false)
         }
     };
     if !settled {
-        let looks = policy.looks(stored.key.check);
+        let looks = policy.looks(check);
         let (after, before) = (&incident.course, &stored.course);
         let news = after.healthy_since != before.healthy_since
             || after.stopped_at != before.stopped_at
             || after.seen.newest(looks) != before.seen.newest(looks);
         return if news {
-            note(NoteReason::SeemsOver, incident, Some(stored))
+            note(NoteReason::SeemsOver, incident)
         } else {
             still_reporting(RestReason::Unsettled, incident, stored, at)
         };
     }
     incident.evidence = evidence.clone();
     if stored.state == State::Open {
-        resolve(NotifyReason::HealthyAgain, incident, stored, at.now)
+        resolve(NotifyReason::HealthyAgain, incident, at.now)
     } else {
-        passed(incident, stored, at.now)
+        passed(incident, at.now)
     }
 }
 
@@ -485,9 +468,9 @@ fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>
         WhyNot::NotDeclared if stored.state == State::Open => {
             let mut incident = stored.clone();
             incident.evidence = Evidence::new("pipeline.toml does not ask for this check any more");
-            resolve(NotifyReason::Withdrawn, incident, stored, at.now)
+            resolve(NotifyReason::Withdrawn, incident, at.now)
         }
-        WhyNot::NotDeclared => passed(stored.clone(), stored, at.now),
+        WhyNot::NotDeclared => passed(stored.clone(), at.now),
         WhyNot::UnknownFigures { .. } | WhyNot::Unreadable { .. } | WhyNot::NothingYet { .. } => {
             not_judged(why, stored, at)
         }
@@ -505,7 +488,7 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     match (stored.state, &stored.hold) {
         // What held it is over, as far as anybody can say, and it was not seen to end.
         (State::Held, hold) if long || matches!(hold, Some(Hold::Silence { .. })) => {
-            return open(NotifyReason::HoldEnded, stored.clone(), Some(stored), at);
+            return open(NotifyReason::HoldEnded, stored.clone(), at);
         }
         (State::Open, _) if stopped_at.is_some() => {
             if stored.is_taken_on(at.now) || !is_reminder_due(stored, at) {
@@ -521,38 +504,35 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     };
     let mut incident = stored.clone();
     incident.course.stopped_at = Some(last);
-    incident.evidence = Evidence::new(format!(
-        "not judged for {}, so nobody can say whether it still is: {why}",
-        words(silent_for)
-    ))
-    .with("last judged", last);
+    let silent_for = words(silent_for);
+    let summary = format!("not judged for {silent_for}, so nobody can say whether it still is: {why}");
+    incident.evidence = Evidence::new(summary).with("last judged", last);
     incident.evidence.figures.extend(found_then);
-    notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, Some(stored), at.now)
+    notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, at.now)
 }
 
-/// The end of what nobody was told.
-fn passed(incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
-    note(NoteReason::PassedUntold, ended(incident, now), Some(stored))
+fn passed(incident: Incident, now: Timestamp) -> Decision {
+    note(NoteReason::PassedUntold, ended(incident, now))
 }
 
 fn ended(incident: Incident, now: Timestamp) -> Incident {
     Incident { state: State::Resolved, resolved_at: Some(now), hold: None, ..incident }
 }
 
-fn resolve(reason: NotifyReason, incident: Incident, stored: &Incident, now: Timestamp) -> Decision {
+fn resolve(reason: NotifyReason, incident: Incident, now: Timestamp) -> Decision {
+    let known = incident.history();
     let mut incident = ended(incident, now);
     incident.acknowledged = None;
     // The next opening begins with no observations behind it.
     incident.course.seen = RecentLooks::default();
     incident.course.healthy_since = None;
     incident.course.stopped_at = None;
-    let known = stored.history();
     incident.course.episodes = known.episodes;
     incident.course.forgotten_until = known.forgotten_until;
     if let Some(last) = incident.course.episodes.last_mut() {
         last.resolved_at.get_or_insert(now);
     }
-    notify(reason, NoticeKind::Resolved, incident, Some(stored), now)
+    notify(reason, NoticeKind::Resolved, incident, now)
 }
 
 /// Nothing new. It is written where it changes what later decisions see, and now and then, so that a check that stops
@@ -570,7 +550,7 @@ fn still_reporting(
     if fresh && incident.course.seen.newest(looks) == before.seen.newest(looks) {
         return Decision::Rest(reason);
     }
-    note(NoteReason::StillReporting, refreshed(incident, at.now), Some(stored))
+    note(NoteReason::StillReporting, refreshed(incident, at.now))
 }
 
 fn refreshed(mut incident: Incident, now: Timestamp) -> Incident {
@@ -578,19 +558,18 @@ fn refreshed(mut incident: Incident, now: Timestamp) -> Incident {
     incident
 }
 
-fn note(reason: NoteReason, mut incident: Incident, stored: Option<&Incident>) -> Decision {
-    incident.version += 1;
-    Decision::Note { reason, incident: Box::new(incident), replaces: stored.map(|before| before.version) }
+/// The next version of an incident, and the one that it replaces.
+fn next_version(incident: Incident) -> (Box<Incident>, Option<u64>) {
+    let replaces = (incident.version > 0).then_some(incident.version);
+    (Box::new(Incident { version: incident.version + 1, ..incident }), replaces)
 }
 
-fn notify(
-    reason: NotifyReason,
-    kind: NoticeKind,
-    mut incident: Incident,
-    stored: Option<&Incident>,
-    now: Timestamp,
-) -> Decision {
-    incident.version += 1;
+fn note(reason: NoteReason, incident: Incident) -> Decision {
+    let (incident, replaces) = next_version(incident);
+    Decision::Note { reason, incident, replaces }
+}
+
+fn notify(reason: NotifyReason, kind: NoticeKind, mut incident: Incident, now: Timestamp) -> Decision {
     incident.pending = Some(Pending { kind, since: now });
     let course = &mut incident.course;
     course.sequence += 1;
@@ -602,12 +581,8 @@ fn notify(
     if kind != NoticeKind::StoppedReporting {
         course.evaluated_at = Some(now);
     }
-    Decision::Notify {
-        reason,
-        incident: Box::new(incident),
-        replaces: stored.map(|before| before.version),
-        kind,
-    }
+    let (incident, replaces) = next_version(incident);
+    Decision::Notify { reason, incident, replaces, kind }
 }
 
 #[cfg(test)]

@@ -48,12 +48,8 @@ impl IncidentKey {
     pub fn parse(text: &str) -> Option<Self> {
         let (pipeline, check_subject) = text.split_once('/')?;
         let (check, subject) = check_subject.split_once('/')?;
-        let key = Self {
-            pipeline: pipeline.to_owned(),
-            check: Check::from_id(check)?,
-            subject: subject.to_owned(),
-        };
-        (!pipeline.is_empty() && !subject.is_empty()).then_some(key)
+        let (pipeline, subject, check) = (pipeline.to_owned(), subject.to_owned(), Check::from_id(check)?);
+        (!pipeline.is_empty() && !subject.is_empty()).then_some(Self { pipeline, check, subject })
     }
 }
 
@@ -162,19 +158,10 @@ impl RecentLooks {
         u8::try_from((1_u16 << count) - 1).unwrap_or(u8::MAX)
     }
 
-    fn among(self, newest: u8, unhealthy: bool) -> u32 {
-        let Self { bits, count } = self.newest(newest);
-        let bits = if unhealthy { bits } else { !bits };
-        (bits & Self::mask(count)).count_ones()
-    }
-
     fn agrees(self, agreement: Agreement, unhealthy: bool) -> bool {
-        self.among(agreement.of, unhealthy) >= u32::from(agreement.need)
-    }
-
-    /// Whether the newest `of` observations are all the same and there are so many.
-    fn settled(self, of: u8, unhealthy: bool) -> bool {
-        self.among(of, unhealthy) >= u32::from(of)
+        let Self { bits, count } = self.newest(agreement.of);
+        let bits = if unhealthy { bits } else { !bits & Self::mask(count) };
+        bits.count_ones() >= u32::from(agreement.need)
     }
 }
 
@@ -240,7 +227,7 @@ pub struct Incident {
     pub key: IncidentKey,
     /// Counts how often this key was opened, from 1; 0 while it was only ever watched.
     pub generation: u64,
-    /// Counts writes; every write names the version that it replaces, so that of two writers one wins.
+    /// Counts writes, from 1; every write names the version that it replaces, so that of two writers one wins.
     pub version: u64,
     pub state: State,
     /// The worst severity since it opened, as far as people were told.
@@ -280,12 +267,11 @@ impl Incident {
         let was_told = matches!(self.state, State::Open) || !course.openings.is_empty();
         let episode =
             Episode { began_at: self.opened_at.min(told), told_at: told, resolved_at: self.resolved_at };
+        // One that was only ever held has nothing to forget.
+        let before = (was_told && self.generation > 1).then_some(self.opened_at);
         History {
-            episodes: if was_told { vec![episode] } else { Vec::new() },
-            // One that was only ever held has nothing to forget.
-            forgotten_until: (was_told && self.generation > 1)
-                .then_some(self.opened_at)
-                .max(course.forgotten_until),
+            episodes: was_told.then_some(episode).into_iter().collect(),
+            forgotten_until: before.max(course.forgotten_until),
         }
     }
 

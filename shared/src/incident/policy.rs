@@ -15,8 +15,6 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// One look is enough.
-    pub const AT_ONCE: Self = Self { need: 1, of: 1 };
     /// The most observations that are remembered.
     pub const LONGEST: u8 = 8;
 
@@ -40,7 +38,6 @@ impl fmt::Display for Agreement {
 pub struct Flapping {
     /// The opening that is so many within `within` makes it flapping.
     pub openings: usize,
-    /// The time in which openings are counted.
     pub within: SignedDuration,
     /// How long it must then stay healthy before it is called resolved.
     pub quiet: SignedDuration,
@@ -96,7 +93,7 @@ impl NoticePolicy {
 
     fn of(declared: &BTreeMap<Check, Agreement>, check: Check) -> Agreement {
         let default = match check.looks() {
-            Looks::One => Agreement::AT_ONCE,
+            Looks::One => Agreement { need: 1, of: 1 },
             Looks::TwoOfThree => Agreement { need: 2, of: 3 },
         };
         declared.get(&check).copied().unwrap_or(default)
@@ -142,7 +139,7 @@ mod tests {
     fn what_is_seen_through_a_network_is_looked_at_twice_unless_declared_otherwise() {
         let mut policy = NoticePolicy::default();
         assert_eq!(policy.opens(Check::ApiReachable).to_string(), "2 of 3");
-        assert_eq!(policy.resolves(Check::RunFailed), Agreement::AT_ONCE);
+        assert_eq!(policy.resolves(Check::RunFailed).to_string(), "1 of 1");
         policy.open_after.insert(Check::ApiReachable, Agreement { need: 3, of: 4 });
         assert_eq!(policy.opens(Check::ApiReachable).to_string(), "3 of 4");
         assert_eq!(policy.resolves(Check::ApiReachable).to_string(), "2 of 3");

@@ -7,20 +7,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
 use crate::figure::{Figure, Value};
 use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
-use crate::sql::{self, Answer, Decimal, Error, ErrorKind, Row};
-use crate::text::{self, grouped, rounded, words};
+use crate::sql::{self, Answer, Error, ErrorKind, Row};
+use crate::text::{self, bounded, grouped, rounded, words};
 
 /// The figure that shows keys which occur more than once.
 pub const SAMPLED: &str = "sample keys";
-/// A key is shown up to this length.
-const KEY_CHARS: usize = 40;
+/// A key is shown up to this length, the mark of the cut included.
+const KEY_CHARS: usize = 41;
 /// Statements that failed are named up to this number.
 const NAMED: usize = 5;
 
 /// One figure of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Reading {
-    /// There is none.
     Null,
     Count(i64),
     Instant(Timestamp),
@@ -81,19 +80,14 @@ pub fn troubles(scan: &Scan<'_>, answer: &Result<Answer, Error>) -> Vec<Trouble>
     }
 }
 
-/// Reads the figures of an answer.
-pub fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
+fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
     let row = answer.only_row();
-    let figure = |name: &str, measure: Measure| match &row {
-        Ok(row) => read_one(row, scan, name, measure).map_err(|error| of_a_check(error, scan, name)),
-        Err(error) => Err(error.clone()),
+    let figure = |name: &str, measure: Measure| {
+        let row = row.as_ref().map_err(Error::clone)?;
+        read_one(row, scan, name, measure).map_err(|error| of_a_check(error, scan, name))
     };
-    Figures(
-        scan.columns
-            .iter()
-            .map(|column| (column.name.clone(), figure(&column.name, column.measure)))
-            .collect(),
-    )
+    let columns = scan.columns.iter();
+    Figures(columns.map(|column| (column.name.clone(), figure(&column.name, column.measure))).collect())
 }
 
 /// The same error in terms of a check: people know its name, and no columns of an answer.
@@ -114,52 +108,42 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
         Measure::Count => row.get::<Option<i64>>(name)?.map(Reading::Count),
         Measure::Instant => row.get::<Option<Timestamp>>(name)?.map(Reading::Instant),
         Measure::Number => {
-            let other =
-                |expected, found| ErrorKind::NotTheForm { expected, found }.of(scan.statement.label());
-            match row.values() {
-                [value] => number(value).map_err(|found| other("a number", found.to_owned()))?,
-                values => return Err(other("one column", format!("{} columns", values.len()))),
+            let other = |expected, found: String| {
+                ErrorKind::NotTheForm { expected, found }.of(scan.statement.label())
+            };
+            let [value] = row.values() else {
+                return Err(other("one column", format!("{} columns", row.values().len())));
+            };
+            match value {
+                sql::Value::Null => None,
+                #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
+                sql::Value::Integer(number) => Some(*number as f64),
+                sql::Value::Double(number) => Some(*number),
+                sql::Value::Decimal(number) if let Ok(number) = number.as_str().parse() => Some(number),
+                value => return Err(other("a number", value.type_name().to_owned())),
             }
+            .map(Reading::Number)
         }
     };
     Ok(reading.unwrap_or(Reading::Null))
 }
 
-/// The number that a value is; else the name of its type.
-fn number(value: &sql::Value) -> Result<Option<Reading>, &'static str> {
-    let parsed = |number: &Decimal| number.as_str().parse().ok();
-    Ok(Some(Reading::Number(match value {
-        sql::Value::Null => return Ok(None),
-        #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
-        sql::Value::Integer(number) => *number as f64,
-        sql::Value::Double(number) => *number,
-        sql::Value::Decimal(number) => parsed(number).ok_or("decimal")?,
-        other => return Err(other.type_name()),
-    })))
-}
-
-/// Judges every check of a statement by figures that were read.
-pub fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
+pub(crate) fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
     scan.asked.iter().map(|asked| judge_one(asked, figures, now)).collect()
 }
 
 fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
     let check = asked.check;
-    let look = ScanJudgement { asked, figures, now };
-    let verdict = match look.verdict() {
+    let Verdict { evidence, wrong } = match (ScanJudgement { asked, figures, now }).verdict() {
         Ok(verdict) => verdict,
         Err(why) => return about(check).not_evaluated(why),
     };
-    let mut evidence = Evidence::new(verdict.summary);
-    evidence.figures = verdict.figures;
-    evidence = evidence.with("limit", check.limit_in_words()).with("table", &check.table);
-    if let Some(window) = &check.window {
-        evidence = evidence.with("rows", window.to_string());
-    }
-    if let Some(owner) = &check.owner {
-        evidence = evidence.with("owner", owner);
-    }
-    match verdict.wrong {
+    let evidence = evidence
+        .with("limit", check.limit_in_words())
+        .with("table", &check.table)
+        .with_some("rows", check.window.as_ref().map(ToString::to_string))
+        .with_some("owner", check.owner.as_ref());
+    match wrong {
         None => about(check).healthy(evidence),
         Some((severity, cause)) => about(check).unhealthy(severity, evidence, cause),
     }
@@ -170,8 +154,7 @@ fn about(check: &DataCheck) -> About<'_> {
 }
 
 struct Verdict {
-    summary: String,
-    figures: Vec<Figure>,
+    evidence: Evidence,
     /// How bad it is, and the likely cause.
     wrong: Option<(Severity, String)>,
 }
@@ -209,7 +192,7 @@ impl ScanJudgement<'_> {
                 } else {
                     "There are more rows than ever expected: a load ran twice, or a join multiplies them"
                 };
-                Ok(self.verdict_of(format!("{table} has {} rows", grouped(rows)), Vec::new(), wrong, cause))
+                Ok(self.verdict_of(format!("{table} has {} rows", grouped(rows)), wrong, cause))
             }
             Rule::AcceptedValues { column, limit, .. } => self.violations(
                 *limit,
@@ -227,15 +210,13 @@ impl ScanJudgement<'_> {
                 "What they point at was deleted, or has not arrived yet",
             ),
             Rule::CustomSql { min, max, .. } => {
-                let value = match self.reading(0, "the number that the statement answers")? {
-                    Reading::Number(value) => value,
-                    _ => return Err(unknown("the number that the statement answers")),
-                };
-                let wrong = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
-                // What is no number is within no limits.
-                let wrong = wrong || !value.is_finite();
+                let what = "the number that the statement answers";
+                let Reading::Number(value) = self.reading(0, what)? else { return Err(unknown(what)) };
+                let beyond = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
+                // What is not a number is within no limits.
+                let wrong = beyond || !value.is_finite();
                 let cause = "The number that the check's own statement answers is outside of its limits";
-                Ok(self.verdict_of(format!("the statement answers {value}"), Vec::new(), wrong, cause))
+                Ok(self.verdict_of(format!("the statement answers {value}"), wrong, cause))
             }
         }
     }
@@ -265,25 +246,25 @@ impl ScanJudgement<'_> {
              the error rate of the syncs",
             grouped(missing)
         );
-        let figures = vec![
-            Figure::new("coverage", Value::Percent(percent)),
-            Figure::new("found", found),
-            Figure::new("keys", rows),
-            Figure::new("missing", missing),
-        ];
-        Ok(Verdict { summary, figures, wrong: severity.map(|severity| (severity, cause)) })
+        let evidence = Evidence::new(summary)
+            .with("coverage", Value::Percent(percent))
+            .with("found", found)
+            .with("keys", rows)
+            .with("missing", missing);
+        Ok(Verdict { evidence, wrong: severity.map(|severity| (severity, cause)) })
     }
 
     fn nulls(&self, columns: &[String], too_many: impl Fn(u64, u64) -> bool) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let rows = self.rows(0, "rows")?;
-        let (mut figures, mut said, mut wrong) = (Vec::new(), Vec::new(), false);
+        let (mut evidence, mut said, mut wrong) = (Evidence::new(""), Vec::new(), false);
         for (index, column) in columns.iter().enumerate() {
             let nulls = self.count(index + 1, &format!("missing values of {column}"))?;
             let share = rounded(percent_of(nulls, rows), 2, &[]);
             let words = format!("{} ({})", grouped(nulls), text::percent(share));
-            figures.push(Figure::new(&format!("missing {column}"), nulls));
-            figures.push(Figure::new(&format!("share of missing {column}"), Value::Percent(share)));
+            evidence = evidence
+                .with(&format!("missing {column}"), nulls)
+                .with(&format!("share of missing {column}"), Value::Percent(share));
             if too_many(nulls, rows) {
                 wrong = true;
                 said.insert(0, format!("{words} of {column}"));
@@ -292,15 +273,11 @@ impl ScanJudgement<'_> {
             }
         }
         said.truncate(NAMED);
-        let summary = if said.is_empty() {
-            format!("no value is missing in {table}")
-        } else {
-            format!("{} missing in {table}", said.join(", "))
-        };
-        figures.push(Figure::new("of rows", rows));
+        let missing = if said.is_empty() { "no value is".to_owned() } else { said.join(", ") };
+        evidence.summary = format!("{missing} missing in {table}");
         let cause = "The source has no value, or the view lost the column: a join that finds nothing, a column that was \
                      renamed. Compare with the source";
-        Ok(self.verdict_of(summary, figures, wrong, cause))
+        Ok(self.verdict_of(evidence.with("of rows", rows), wrong, cause))
     }
 
     fn duplicates(&self, key: &[String], limit: u64) -> Result<Verdict, WhyNot> {
@@ -314,11 +291,11 @@ impl ScanJudgement<'_> {
         } else {
             format!("{} rows in {table} have a {key} that another row has", grouped(more))
         };
-        let figures =
-            vec![Figure::new("duplicates", more), Figure::new("keys", keys), Figure::new("of rows", rows)];
+        let evidence =
+            Evidence::new(summary).with("duplicates", more).with("keys", keys).with("of rows", rows);
         let cause = "A create sync ran again for records that were there already, or somebody made them by hand. Do not \
                      retry the create sync before the key is unique";
-        Ok(self.verdict_of(summary, figures, more > limit, cause))
+        Ok(self.verdict_of(evidence, more > limit, cause))
     }
 
     /// * every change of the source has arrived     => healthy, and if nothing changed of late that is said
@@ -337,31 +314,31 @@ impl ScanJudgement<'_> {
         let arrived = self.instant(2, "the newest arrival")?;
         let copied = if is_copy { self.instant(3, "the last move of the copy")? } else { None };
         let or_never = |instant: Option<Timestamp>| instant.map_or(Value::from("never"), Value::Instant);
-        let mut figures =
-            vec![Figure::new("newest change", newest), Figure::new("newest arrival", or_never(arrived))];
+        let mut evidence =
+            Evidence::new("").with("newest change", newest).with("newest arrival", or_never(arrived));
         if is_copy {
-            figures.push(Figure::new("copy last moved", or_never(copied)));
+            evidence = evidence.with("copy last moved", or_never(copied));
             if let (Some(copied), Some(arrived)) = (copied, arrived) {
                 let lag = copied.duration_since(arrived).max(SignedDuration::ZERO);
-                figures.push(Figure::new("copy behind its newest arrival", lag));
+                evidence = evidence.with("copy behind its newest arrival", lag);
             }
         }
-        let quiet = self.now.duration_since(newest);
         let Some(waiting) = waiting else {
-            let summary = if quiet > max_lag {
+            let quiet = self.now.duration_since(newest);
+            evidence.summary = if quiet > max_lag {
+                let quiet = words(quiet);
                 format!(
-                    "nothing changed in {table} for {}, and all that changed before is in {destination}",
-                    words(quiet)
+                    "nothing changed in {table} for {quiet}, and all that changed before is in {destination}"
                 )
             } else {
                 format!("what changed in {table} is in {destination}")
             };
-            return Ok(self.verdict_of(summary, figures, false, ""));
+            return Ok(self.verdict_of(evidence, false, ""));
         };
         let waits = self.now.duration_since(waiting);
-        figures.push(Figure::new("oldest change that waits", waiting));
-        let waits_in_words = words(waits.max(SignedDuration::ZERO));
-        let summary = format!("a change in {table} waits for {waits_in_words} to arrive in {destination}");
+        evidence = evidence.with("oldest change that waits", waiting);
+        evidence.summary =
+            format!("a change in {table} waits for {} to arrive in {destination}", words(waits));
         let cause = match copied {
             Some(copied) if copied > waiting => {
                 "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
@@ -372,31 +349,28 @@ impl ScanJudgement<'_> {
             }
             _ => "The sync that should have sent it did not run, rejected it, or does not see it",
         };
-        Ok(self.verdict_of(summary, figures, waits > max_lag, cause))
+        Ok(self.verdict_of(evidence, waits > max_lag, cause))
     }
 
     fn queue(&self, limit: u64, longest: Option<SignedDuration>) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let waiting = self.count(0, "how many rows wait")?;
-        let mut figures = vec![Figure::new("waiting", waiting)];
-        let mut summary = match waiting {
+        let summary = match waiting {
             0 => format!("nothing waits in {table}"),
             _ => format!("{} rows wait in {table}", grouped(waiting)),
         };
+        let mut evidence = Evidence::new(summary).with("waiting", waiting);
         let mut too_old = false;
         if let Some(longest) = longest {
-            match self.instant(1, "since when the oldest row waits")? {
-                Some(since) => {
-                    let age = self.now.duration_since(since).max(SignedDuration::ZERO);
-                    too_old = age > longest;
-                    summary = format!("{summary}, the oldest for {}", words(age));
-                    figures.push(Figure::new("oldest", since));
-                }
-                // That it is short is no comfort while nobody knows how old it is.
-                None if waiting > 0 && waiting <= limit => {
-                    return Err(unknown("since when the oldest row waits"));
-                }
-                None => {}
+            let what = "since when the oldest row waits";
+            if let Some(since) = self.instant(1, what)? {
+                let age = self.now.duration_since(since);
+                too_old = age > longest;
+                evidence.summary += &format!(", the oldest for {}", words(age));
+                evidence = evidence.with("oldest", since);
+            } else if waiting > 0 && waiting <= limit {
+                // That it is short is of no comfort while its age is unknown.
+                return Err(unknown(what));
             }
         }
         let cause = if waiting > limit {
@@ -404,20 +378,20 @@ impl ScanJudgement<'_> {
         } else {
             "Some rows are never taken: the sync rejects them run after run, or does not see them"
         };
-        Ok(self.verdict_of(summary, figures, waiting > limit || too_old, cause))
+        Ok(self.verdict_of(evidence, waiting > limit || too_old, cause))
     }
 
     fn violations(&self, limit: u64, say: impl Fn(String) -> String, cause: &str) -> Result<Verdict, WhyNot> {
         let rows = self.rows(0, "a value")?;
         let wrong = self.count(1, "how many rows do not fit")?;
-        let figures = vec![Figure::new("do not fit", wrong), Figure::new("of rows", rows)];
         let n = if wrong == 0 { "no".to_owned() } else { grouped(wrong) };
-        Ok(self.verdict_of(say(n), figures, wrong > limit, cause))
+        let evidence = Evidence::new(say(n)).with("do not fit", wrong).with("of rows", rows);
+        Ok(self.verdict_of(evidence, wrong > limit, cause))
     }
 
-    fn verdict_of(&self, summary: String, figures: Vec<Figure>, wrong: bool, cause: &str) -> Verdict {
+    fn verdict_of(&self, evidence: impl Into<Evidence>, wrong: bool, cause: &str) -> Verdict {
         let wrong = wrong.then(|| (self.asked.check.severity, cause.to_owned()));
-        Verdict { summary, figures, wrong }
+        Verdict { evidence: evidence.into(), wrong }
     }
 
     fn reading(&self, index: usize, what: &str) -> Result<Reading, WhyNot> {
@@ -496,12 +470,7 @@ fn shown(value: &sql::Value) -> String {
         sql::Value::Timestamp(instant) => instant.to_string(),
         other => other.type_name().to_owned(),
     };
-    let mut cut: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(KEY_CHARS).collect();
-    if text.chars().count() > KEY_CHARS {
-        cut.push('…');
-    }
-    cut
+    bounded(&text, KEY_CHARS)
 }
 
 /// Whether it is the warehouse that fails, and not this statement.
@@ -547,25 +516,17 @@ pub enum Extent {
 /// A round of one check says of the warehouse only that it is down: of other statements it knows nothing, so it must not
 /// end an incident about them.
 pub fn judge_round(looked: &[Looked<'_>], extent: Extent, now: Timestamp) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for Looked { scan, answer } in looked {
-        if let Some(answer) = answer {
-            found.extend(troubles(scan, answer));
-        }
-    }
-    let mut findings = Vec::new();
+    let answered = looked.iter().filter_map(|Looked { scan, answer }| Some((scan, answer.as_ref()?)));
+    let found: Vec<Trouble> = answered.flat_map(|(scan, answer)| troubles(scan, answer)).collect();
     // Of a warehouse that was not asked there is nothing to say.
     let asked = extent == Extent::Whole && !looked.is_empty();
-    if asked || found.iter().any(Trouble::is_of_the_warehouse) {
-        findings.push(judge_warehouse(looked.len(), &found));
-    }
-    for Looked { scan, answer } in looked {
-        match answer {
-            Some(answer) => findings.extend(judge(scan, answer, now)),
-            None => findings.extend(unasked(scan)),
-        }
-    }
-    findings
+    let of_warehouse = asked || found.iter().any(Trouble::is_of_the_warehouse);
+    let warehouse = of_warehouse.then(|| judge_warehouse(looked.len(), &found));
+    let checks = looked.iter().flat_map(|Looked { scan, answer }| match answer {
+        Some(answer) => judge(scan, answer, now),
+        None => unasked(scan),
+    });
+    warehouse.into_iter().chain(checks).collect()
 }
 
 /// Judges a round in which the warehouse could not even be asked.
@@ -585,8 +546,9 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
         return about.healthy(format!("the warehouse answered all of {statements} statements"));
     }
     let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
-    let down = troubles.get(told).filter(|trouble| trouble.is_of_the_warehouse());
-    let first = troubles.get(told).map(ToString::to_string).unwrap_or_default();
+    let first = troubles.get(told);
+    let down = first.filter(|trouble| trouble.is_of_the_warehouse());
+    let first = first.map(ToString::to_string).unwrap_or_default();
     let (summary, cause) = match down {
         Some(Trouble::Closed(_)) => (
             format!("the warehouse cannot be asked: {first}"),

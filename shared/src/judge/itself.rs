@@ -8,23 +8,22 @@ use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
 use crate::observation::{DeadLetterKind, DeadLetters};
 use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound};
-use crate::text::words;
+use crate::text::{named, words};
 
 /// Checks that did not run are named up to this number.
 const NAMED: usize = 5;
 
 /// Judges Syncwatch itself by what it left behind. A record that cannot be read is judged as that.
 pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
-    let unreadable = |check: Check, found: &String| check.about(SYNCWATCH).unreadable(found);
     vec![
         judge_dead_letters(&itself.dead_letters),
         match &itself.validated {
             Ok(last) => judge_checks_ran(last.as_ref(), &pipeline.checks, now),
-            Err(found) => unreadable(Check::ChecksRan, found),
+            Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
         },
         match &itself.snapshot {
             Ok(record) => judge_snapshot_written(record.as_ref(), pipeline, now),
-            Err(found) => unreadable(Check::SnapshotWritten, found),
+            Err(found) => Check::SnapshotWritten.about(SYNCWATCH).unreadable(found),
         },
     ]
 }
@@ -43,11 +42,8 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     let said =
         |count: Option<u64>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
     let (deliveries, notices) = (count(DeadLetterKind::Deliveries), count(DeadLetterKind::Notices));
-    let evidence = Evidence::new(format!(
-        "{} notices and {} webhooks could not be handled",
-        said(notices),
-        said(deliveries)
-    ));
+    let [told, hinted] = [notices, deliveries].map(said);
+    let evidence = Evidence::new(format!("{told} notices and {hinted} webhooks could not be handled"));
     let (deliveries, notices) = (deliveries.unwrap_or(0), notices.unwrap_or(0));
     if notices > 0 {
         let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
@@ -68,8 +64,6 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
 }
 
 /// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
-///
-/// `checks` are the names of the declared ones.
 pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
     let about = Check::ChecksRan.about(SYNCWATCH);
     if checks.is_empty() {
@@ -87,10 +81,7 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
         .with("checks in it", last.checks.len())
         .with("checks declared", checks.len());
     if !missing.is_empty() {
-        let named = missing.iter().take(NAMED).copied().collect::<Vec<_>>().join(", ");
-        let more = missing.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        evidence = evidence.with("not run yet", format!("{named}{more}"));
+        evidence = evidence.with("not run yet", named(&missing, NAMED, missing.len()));
     }
     if silent <= SILENT {
         return about.healthy(evidence);

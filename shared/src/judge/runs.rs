@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason;
 use crate::figure::{Figure, Value};
-use crate::finding::{Check, Evidence, Finding, Severity};
+use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
 use crate::observation::{Counts, Run, RunHistory, RunId, RunStatus, error_percent, records_to_deliver};
 use crate::pipeline::Sync;
-use crate::text::{self, minute_utc, rounded, words};
+use crate::text::{minute_utc, rounded, words};
 
 /// From this many failures in a row on, data has stopped rather than stumbled.
 const FAILURES_CRITICAL: usize = 3;
@@ -94,19 +94,15 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let nothing_better_known =
         !history.complete && first.id == history.runs.last().map_or(first.id, |run| run.id);
     let count = Figure::new("failed in a row", in_a_row).at_least(nothing_better_known);
-    let evidence = Evidence::new(format!(
-        "run {} failed{}",
-        last.id,
-        if in_a_row > 1 {
-            format!(", {} in a row since {}", count.text(), minute_utc(first.created_at))
-        } else {
-            String::new()
-        }
-    ))
-    .with("run", last.id.to_string())
-    .with_figure(count)
-    .with("first failure", first.created_at)
-    .since(first.created_at);
+    let mut summary = format!("run {} failed", last.id);
+    if in_a_row > 1 {
+        summary += &format!(", {} in a row since {}", count.text(), minute_utc(first.created_at));
+    }
+    let evidence = Evidence::new(summary)
+        .with("run", last.id.to_string())
+        .with_figure(count)
+        .with("first failure", first.created_at)
+        .since(first.created_at);
     let reason = reason::of_run(last);
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
     let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
@@ -133,10 +129,8 @@ fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {
     if count < limit {
         return about.healthy(evidence);
     }
-    let evidence = match skipped.last() {
-        Some(first) => evidence.with("since", first.created_at).since(first.created_at),
-        None => evidence,
-    };
+    let since = skipped.last().map(|first| first.created_at);
+    let evidence = Evidence { since, ..evidence.with_some("since", since) };
     let severity = if count >= limit.saturating_mul(2) { Severity::Error } else { Severity::Warning };
     let cause = "Runs take longer than the time between them, or one run does not end";
     about.unhealthy(severity, evidence, cause)
@@ -152,16 +146,21 @@ struct Rejected {
 }
 
 impl Rejected {
-    fn of(counts: &Counts, processed: u64, bad: u64) -> Self {
-        Self { bad, processed, records: records_to_deliver(processed, counts.updated, bad) }
+    /// What the counts of a run say; `true` if only that at least so many were bad.
+    fn of(counts: &Counts) -> Option<(Self, bool)> {
+        let processed = counts.processed?;
+        let (bad, at_least) = match (counts.failed, counts.invalid) {
+            (Some(failed), Some(invalid)) => (failed.saturating_add(invalid), false),
+            (failed, invalid) => (failed.or(invalid)?, true),
+        };
+        let records = records_to_deliver(processed, counts.updated, bad);
+        Some((Self { bad, processed, records }, at_least))
     }
 
-    fn and(self, other: &Self) -> Self {
-        Self {
-            bad: self.bad.saturating_add(other.bad),
-            processed: self.processed.saturating_add(other.processed),
-            records: self.records.saturating_add(other.records),
-        }
+    fn add(&mut self, other: &Self) {
+        self.bad = self.bad.saturating_add(other.bad);
+        self.processed = self.processed.saturating_add(other.processed);
+        self.records = self.records.saturating_add(other.records);
     }
 
     /// In percent, at the most 100.
@@ -170,128 +169,88 @@ impl Rejected {
     }
 }
 
-/// What of a run's counts is known: all of them, or only that at least so many were bad.
-enum Known {
-    All(Rejected),
-    AtLeast(Rejected),
-    Nothing,
-}
-
-fn known(run: &Run) -> Known {
-    let counts = run.counts;
-    match (counts.processed, counts.failed, counts.invalid) {
-        (Some(processed), Some(failed), Some(invalid)) => {
-            Known::All(Rejected::of(&counts, processed, failed.saturating_add(invalid)))
-        }
-        (Some(processed), Some(bad), None) | (Some(processed), None, Some(bad)) => {
-            Known::AtLeast(Rejected::of(&counts, processed, bad))
-        }
-        _ => Known::Nothing,
-    }
+/// The share of records that did not arrive.
+struct Share<'h> {
+    is_over: bool,
+    newest: &'h Run,
+    /// The newest of the runs judged together that has bad records.
+    worth_a_look: &'h Run,
+    rejected: Rejected,
+    runs_together: usize,
+    at_least: bool,
 }
 
 /// What the newest completed runs say of the share of records that did not arrive.
-enum Share<'h> {
-    NothingYet,
-    Unknown(String),
-    Within(Rejected),
-    Over {
-        /// The newest completed run.
-        newest: &'h Run,
-        /// The newest of the runs judged together that has bad records.
-        worth_a_look: &'h Run,
-        rejected: Rejected,
-        runs_together: usize,
-        at_least: bool,
-    },
-}
-
-fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Share<'h> {
-    let completed: Vec<&Run> = history.runs.iter().filter(|run| run.status == RunStatus::Completed).collect();
-    let Some(newest) = completed.first().copied() else { return Share::NothingYet };
-    let over = |rejected: &Rejected| rejected.percent() > sync.error_rate_percent;
-    match known(newest) {
-        Known::AtLeast(rejected) if rejected.records >= sync.error_rate_min_records && over(&rejected) => {
-            return Share::Over { newest, worth_a_look: newest, rejected, runs_together: 1, at_least: true };
+fn share<'h>(history: &'h RunHistory, sync: &Sync) -> Result<Share<'h>, WhyNot> {
+    let (limit, min_records) = (sync.error_rate_percent, sync.error_rate_min_records);
+    let completed = || history.runs.iter().filter(|run| run.status == RunStatus::Completed);
+    let awaited = || WhyNot::NothingYet { awaited: "a completed run".to_owned() };
+    let newest = completed().next().ok_or_else(awaited)?;
+    let over = |rejected: &Rejected| rejected.percent() > limit;
+    match Rejected::of(&newest.counts) {
+        Some((_, false)) => {}
+        Some((rejected, true)) if rejected.records >= min_records && over(&rejected) => {
+            let (is_over, worth_a_look, runs_together, at_least) = (true, newest, 1, true);
+            return Ok(Share { is_over, newest, worth_a_look, rejected, runs_together, at_least });
         }
-        Known::AtLeast(_) | Known::Nothing => {
-            return Share::Unknown(format!("the record counts of run {}", newest.id));
-        }
-        Known::All(_) => {}
+        _ => return Err(WhyNot::UnknownFigures { what: format!("the record counts of run {}", newest.id) }),
     }
     // Small runs are judged together, newest first, until there are enough records to speak of a share.
     let mut pooled = Rejected::default();
     let mut runs_together = 0_usize;
     let mut worth_a_look = None;
-    for run in &completed {
-        if let Known::All(rejected) = known(run) {
-            pooled = pooled.and(&rejected);
+    for run in completed() {
+        if let Some((rejected, false)) = Rejected::of(&run.counts) {
+            pooled.add(&rejected);
             runs_together += 1;
             if rejected.bad > 0 {
-                worth_a_look.get_or_insert(*run);
+                worth_a_look.get_or_insert(run);
             }
         }
-        if pooled.records >= sync.error_rate_min_records {
+        if pooled.records >= min_records {
             break;
         }
     }
-    let records = pooled.records;
-    let enough = records >= sync.error_rate_min_records;
-    let all_rejected = pooled.bad == records && pooled.bad >= ALL_REJECTED_MIN;
-    if over(&pooled) && (enough || all_rejected) {
-        let worth_a_look = worth_a_look.unwrap_or(newest);
-        return Share::Over { newest, worth_a_look, rejected: pooled, runs_together, at_least: false };
+    let Rejected { bad, records, .. } = pooled;
+    let enough = records >= min_records;
+    let all_rejected = bad == records && bad >= ALL_REJECTED_MIN;
+    let is_over = over(&pooled) && (enough || all_rejected);
+    if !is_over && !enough && bad > 0 {
+        let what = format!("a share worth the name ({bad} of only {records} records failed)");
+        return Err(WhyNot::UnknownFigures { what });
     }
-    if !enough && pooled.bad > 0 {
-        let bad = pooled.bad;
-        return Share::Unknown(format!("a share worth the name ({bad} of only {records} records failed)"));
-    }
-    Share::Within(pooled)
+    let worth_a_look = worth_a_look.unwrap_or(newest);
+    Ok(Share { is_over, newest, worth_a_look, rejected: pooled, runs_together, at_least: false })
 }
 
 /// The run whose rejected and invalid records are worth asking for: the newest that brings the share over the limit.
 ///
 /// `None` while the share is within its limit, so that healthy traffic costs no request more.
 pub fn run_to_sample(history: &RunHistory, sync: &Sync) -> Option<RunId> {
-    match share(history, sync) {
-        Share::Over { worth_a_look, .. } => Some(worth_a_look.id),
-        Share::NothingYet | Share::Unknown(_) | Share::Within(_) => None,
-    }
+    share(history, sync).ok().filter(|share| share.is_over).map(|share| share.worth_a_look.id)
 }
 
 fn error_rate(history: &RunHistory, sync: &Sync) -> Finding {
     let about = Check::ErrorRate.about(&sync.key);
-    let limit = sync.error_rate_percent;
-    let (newest, rejected, runs_together, at_least) = match share(history, sync) {
-        Share::NothingYet => {
-            return about.nothing_yet("a completed run");
-        }
-        Share::Unknown(what) => {
-            return about.unknown(what);
-        }
-        Share::Within(rejected) => {
-            let share = text::percent(rounded(rejected.percent(), 1, &[limit]));
-            let records = rejected.records;
-            let summary = format!("{share} of {records} records failed or were invalid, limit {limit}%");
-            return about.healthy(summary);
-        }
-        Share::Over { newest, rejected, runs_together, at_least, .. } => {
-            (newest, rejected, runs_together, at_least)
-        }
+    let Share { is_over, newest, rejected, runs_together, at_least, .. } = match share(history, sync) {
+        Ok(share) => share,
+        Err(why) => return about.not_evaluated(why),
     };
+    let limit = sync.error_rate_percent;
     let (percent, records) = (rejected.percent(), rejected.records);
     let share = Figure::new("share", Value::Percent(rounded(percent, 1, &[limit]))).at_least(at_least);
-    let evidence = Evidence::new(format!(
-        "{} of {records} records failed or were invalid, limit {limit}%",
-        share.text()
-    ))
-    .with("newest run", newest.id.to_string())
-    .with("failed or invalid", rejected.bad)
-    .with("processed", rejected.processed)
-    .with_figure(share)
-    .with("limit", Value::Percent(limit))
-    .with("runs judged together", runs_together)
-    .since(newest.created_at);
+    let summary = format!("{} of {records} records failed or were invalid, limit {limit}%", share.text());
+    if !is_over {
+        return about.healthy(summary);
+    }
+    let evidence = Evidence::new(summary)
+        .with("newest run", newest.id.to_string())
+        .with("failed or invalid", rejected.bad)
+        .with("processed", rejected.processed)
+        .with_figure(share)
+        .with("limit", Value::Percent(limit))
+        .with("runs judged together", runs_together)
+        .since(newest.created_at);
     let severity = if percent >= 50.0 { Severity::Critical } else { Severity::Error };
     let reason = history.samples.as_ref().and_then(reason::of_samples);
     let Some(reason) = reason else {
@@ -323,8 +282,7 @@ fn runtime(history: &RunHistory, sync: &Sync, now: Timestamp) -> Finding {
     if took > target {
         return slow(sync, last, took, target, "took");
     }
-    let summary = format!("run {} took {}, target {}", last.id, words(took), words(target));
-    about.healthy(summary)
+    about.healthy(format!("run {} took {}, target {}", last.id, words(took), words(target)))
 }
 
 fn slow(sync: &Sync, run: &Run, took: SignedDuration, target: SignedDuration, verb: &str) -> Finding {

@@ -11,6 +11,7 @@ use crate::text::{minute_utc, words};
 pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// Two days, likewise.
 const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
+
 /// Judges whether snapshots are written.
 ///
 /// * the last was not written                          => warning; held under the warehouse if that was the reason
@@ -36,10 +37,7 @@ pub fn judge_snapshot_written(
         (Some(silent), false) => format!("the last snapshot was written {} ago", words(silent)),
         (None, _) => "no snapshot was ever written".to_owned(),
     };
-    let mut evidence = Evidence::new(summary);
-    if let Some(at) = written_at {
-        evidence = evidence.with("last snapshot", *at);
-    }
+    let evidence = Evidence::new(summary).with_some("last snapshot", *written_at);
     let Some(failure) = failure else {
         if !overdue {
             let without_data = without_data.as_ref().filter(|_| declared.health_view.is_some());

@@ -71,11 +71,8 @@ fn success(sync: &Sync, untold: Option<&Unread>, tally: Option<&Tally>, target_p
     }
     #[expect(clippy::cast_precision_loss, reason = "runs are far fewer than 2^52")]
     let share = 100.0 * completed as f64 / runs as f64;
-    let said = percent(rounded(share, 1, &[target_percent]));
-    let summary = format!(
-        "{said} of {runs} runs of {JUDGED_DAYS} days completed, promised {}",
-        percent(target_percent)
-    );
+    let [said, promised] = [rounded(share, 1, &[target_percent]), target_percent].map(percent);
+    let summary = format!("{said} of {runs} runs of {JUDGED_DAYS} days completed, promised {promised}");
     let evidence = Evidence::new(summary)
         .with("completed", completed)
         .with("failed", failed)

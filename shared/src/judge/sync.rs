@@ -66,8 +66,8 @@ pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
             Some(why) => about.not_evaluated(unread(why)),
             None if check != Check::SyncExists => about.under(Check::SyncExists),
             None => {
-                let evidence = Evidence::new(format!("Census does not list sync {}", sync.id))
-                    .with("sync id", sync.id.to_string());
+                let id = sync.id.to_string();
+                let evidence = Evidence::new(format!("Census does not list sync {id}")).with("sync id", id);
                 let cause =
                     "It was deleted, it moved to another workspace, or the token is of another workspace";
                 about.unhealthy(Severity::Critical, evidence, cause)
@@ -95,10 +95,8 @@ fn paused(observed: &ObservedSync, sync: &Sync) -> Finding {
         None => about.unknown("whether it is paused"),
         Some(false) => about.healthy("not paused"),
         Some(true) => {
-            let mut evidence = Evidence::new("paused at Census; no run starts until somebody resumes it");
-            if let Some(changed) = observed.updated_at {
-                evidence = evidence.with("last changed", changed);
-            }
+            let evidence = Evidence::new("paused at Census; no run starts until somebody resumes it")
+                .with_some("last changed", observed.updated_at);
             let cause = "Somebody paused it in Census, or Census did after repeated failures";
             about.unhealthy(Severity::Error, evidence, cause)
         }
@@ -126,13 +124,10 @@ fn schedule_drift(actual: &ObservedSchedule, sync: &Sync, now: Timestamp) -> Fin
             about.unhealthy(Severity::Error, evidence, cause)
         }
         Comparison::Drifts { from } => {
-            let first = from.declared.or(from.actual);
-            let evidence = evidence(format!(
-                "as declared today, but not from {} on",
-                first.map_or("none".to_owned(), minute_utc)
-            ))
-            .with("slot declared", slot(from.declared))
-            .with("slot at Census", slot(from.actual));
+            let first = from.declared.or(from.actual).map_or("none".to_owned(), minute_utc);
+            let evidence = evidence(format!("as declared today, but not from {first} on"))
+                .with("slot declared", slot(from.declared))
+                .with("slot at Census", slot(from.actual));
             let cause =
                 "Census keeps its times in UTC, so a promise in local time moves when the clocks change";
             about.unhealthy(Severity::Warning, evidence, cause)
@@ -161,12 +156,10 @@ fn vendor_alerts(alerts: VendorAlerts, sync: &Sync) -> Finding {
     if faults.is_empty() {
         return about.healthy("alerts of Census are on, and no looser than ours");
     }
+    let on_records = rejected_percent.map_or("off".to_owned(), |share| format!("above {}", percent(share)));
     let evidence = Evidence::new(faults.join("; "))
         .with("alert on failed runs", if failed_run { "on" } else { "off" })
-        .with(
-            "alert on failed records",
-            rejected_percent.map_or("off".to_owned(), |share| format!("above {}", percent(share))),
-        )
+        .with("alert on failed records", on_records)
         .with("our limit", Value::Percent(limit));
     let cause = "Census's own default is 75%; its alerts are the second net should ours be down";
     about.unhealthy(Severity::Warning, evidence, cause)
@@ -185,7 +178,10 @@ fn due_and_minimum(
     if observed.paused == Some(true) {
         return [held(Check::RunDue, Check::SyncPaused), held(Check::MinimumSchedule, Check::SyncPaused)];
     }
-    let seen = DueRunEvidence::of(observed, history);
+    let seen = DueRunEvidence {
+        newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
+        changed_at: observed.updated_at.max(observed.created_at),
+    };
     let due = match sync.schedule.rule {
         Rule::OnDemand => Check::RunDue.about(&sync.key).not_declared(),
         Rule::Every(period) => due_by_period(&seen, period, sync, now),
@@ -210,13 +206,6 @@ struct DueRunEvidence<'a> {
 }
 
 impl<'a> DueRunEvidence<'a> {
-    fn of(observed: &ObservedSync, history: &'a RunHistory) -> Self {
-        Self {
-            newest: history.runs.iter().find(|run| run.status != RunStatus::Cancelled),
-            changed_at: observed.updated_at.max(observed.created_at),
-        }
-    }
-
     /// The run that is at work, behind which a due one waits.
     fn at_work(&self) -> Option<&'a Run> {
         self.newest.filter(|run| !run.status.is_terminal())
@@ -234,12 +223,11 @@ fn due_by_period(seen: &DueRunEvidence<'_>, period: SignedDuration, sync: &Sync,
     };
     let since = now.duration_since(from);
     let overdue = since - period;
-    if let (Some(run), true) = (seen.at_work(), overdue > sync.schedule.grace) {
-        let summary = format!("run {} is at work since {}", run.id, minute_utc(run.created_at));
-        return about.healthy(summary);
-    }
     if overdue <= sync.schedule.grace {
         return about.healthy(format!("last run or change {} ago, due {}", words(since), sync.schedule));
+    }
+    if let Some(run) = seen.at_work() {
+        return about.healthy(format!("run {} is at work since {}", run.id, minute_utc(run.created_at)));
     }
     let missed = since.as_secs() / period.as_secs().max(1);
     overdue_finding(about, seen, &sync.schedule, overdue, missed, now)
@@ -259,19 +247,15 @@ fn due_by_slot(
     };
     let earliest = slot.saturating_sub(EARLY).unwrap_or(slot);
     if let Some(run) = seen.newest.filter(|run| run.created_at >= earliest) {
-        return about.healthy(format!(
-            "run {} of {} covers the slot of {}",
-            run.id,
-            minute_utc(run.created_at),
-            minute_utc(slot)
-        ));
+        let (created, slot) = (minute_utc(run.created_at), minute_utc(slot));
+        return about.healthy(format!("run {} of {created} covers the slot of {slot}", run.id));
     }
     if let Some(run) = seen.at_work() {
         return about.healthy(format!("run {} is at work since {}", run.id, minute_utc(run.created_at)));
     }
     if let Some(changed) = seen.changed_at.filter(|changed| *changed >= earliest) {
-        return about
-            .healthy(format!("no slot has passed since the sync was changed at {}", minute_utc(changed)));
+        let changed = minute_utc(changed);
+        return about.healthy(format!("no slot has passed since the sync was changed at {changed}"));
     }
     if seen.counted_from().is_none() {
         return about.nothing_yet("the first run");
@@ -309,11 +293,9 @@ fn overdue_finding(
         .with("overdue by", overdue)
         .with("grace", schedule.grace)
         .with("slots missed", missed.unsigned_abs())
-        .with("last run", seen.newest.map_or(Value::from("never"), |run| Value::Instant(run.created_at)));
+        .with("last run", seen.newest.map_or(Value::from("never"), |run| Value::Instant(run.created_at)))
+        .with_some("sync last changed", seen.changed_at);
     evidence.since = now.checked_sub(overdue).ok();
-    if let Some(changed) = seen.changed_at {
-        evidence = evidence.with("sync last changed", changed);
-    }
     let severity = if missed >= MISSED_IS_CRITICAL || overdue > LATE_IS_CRITICAL {
         Severity::Critical
     } else if missed > 1 || overdue > LATE_IS_ERROR || about.check == Check::MinimumSchedule {

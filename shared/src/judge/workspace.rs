@@ -2,9 +2,9 @@
 
 use super::{CLOCK_SKEW_LIMIT, unread};
 use crate::finding::{CENSUS, Check, Evidence, Finding, Severity};
-use crate::observation::{SyncId, Unread, Workspace};
+use crate::observation::{Unread, Workspace};
 use crate::pipeline::Undeclared;
-use crate::text::words;
+use crate::text::{named, words};
 
 /// Judges the workspace as a whole, once all of it was looked at.
 ///
@@ -85,10 +85,7 @@ fn undeclared_syncs(workspace: &Workspace, undeclared: Undeclared) -> Finding {
     if count == 0 {
         return about.healthy(evidence);
     }
-    let named: Vec<String> = workspace.undeclared.iter().map(SyncId::to_string).collect();
-    let more = count.saturating_sub(named.len());
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let evidence = evidence.with("sync ids", format!("{}{more}", named.join(", ")));
+    let evidence = evidence.with("sync ids", named(&workspace.undeclared, count, count));
     let cause = "Somebody made them; declare them, or name them in census.ignored_syncs of pipeline.toml";
     about.unhealthy(Severity::Info, evidence, cause)
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::figure::Figure;
 use crate::finding::Severity;
 use crate::incident::NoticeKind;
+use crate::pipeline::Contact;
 
 /// The version of the JSON's shape. A change that breaks readers raises the number.
 pub const SCHEMA: &str = "syncwatch.notice/2";
@@ -56,18 +57,7 @@ pub struct Body {
     pub test: bool,
 }
 
-/// Whom to turn to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contact {
-    pub name: String,
-    pub role: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub email: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-}
-
-/// Why a message is no notice that this version understands.
+/// Why a message is not a notice that this version understands.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is not JSON, or lacks a member.

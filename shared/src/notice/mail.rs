@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Body;
 use crate::incident::NoticeKind;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Contact, Pipeline};
 use crate::text::{minute_utc, words};
 
 const WIDTH: usize = 76;
@@ -28,9 +28,7 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline, now: Timestamp) -> String {
     }
     mail.section("EVIDENCE", evidence(body));
     match body.kind {
-        NoticeKind::Resolved => {
-            mail.section("WHAT TO DO", vec!["Nothing: it is over.".to_owned()]);
-        }
+        NoticeKind::Resolved => mail.section("WHAT TO DO", vec!["Nothing: it is over.".to_owned()]),
         NoticeKind::HeldBack => {
             mail.section("WHAT THIS MEANS", wrap(&body.cause));
             mail.section("WHAT TO DO", runbook(body));
@@ -100,14 +98,8 @@ fn steps(body: &Body) -> Vec<String> {
 }
 
 fn contacts(body: &Body) -> Vec<String> {
-    body.contacts
-        .iter()
-        .map(|contact| {
-            let reach: Vec<&str> =
-                [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
-            format!("{}, {}: {}", contact.name, contact.role, reach.join(", "))
-        })
-        .collect()
+    let line = |contact: &Contact| format!("{}, {}: {}", contact.name, contact.role, contact.reach());
+    body.contacts.iter().map(line).collect()
 }
 
 fn wrap(text: &str) -> Vec<String> {

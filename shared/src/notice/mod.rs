@@ -13,12 +13,12 @@ use jiff::Timestamp;
 
 use crate::figure::{Figure, Value};
 use crate::finding::{Evidence, Severity};
-use crate::incident::{Incident, NoticeKind};
-use crate::pipeline::{ApiVersion, Pipeline};
+use crate::incident::{Incident, IncidentKey, NoticeKind};
+use crate::pipeline::{Census, Contact, Pipeline};
 use crate::silence::Tally;
-use crate::text::words;
+use crate::text::{marked, words};
 
-pub use body::{Body, BodyError, Contact, SCHEMA};
+pub use body::{Body, BodyError, SCHEMA};
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
@@ -47,18 +47,19 @@ pub fn render(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: T
 /// The body for machines of the notice of an incident.
 pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Body {
     let Evidence { summary, figures, .. } = bounded(&incident.evidence);
-    let incident_key = &incident.key;
-    let healthy = kind == NoticeKind::Resolved;
+    let IncidentKey { pipeline: name, check, subject } = &incident.key;
+    // Census knows nothing of what is in the warehouse.
+    let helps = kind != NoticeKind::Resolved && !pipeline.is_about_data(subject);
     let mut body = Body {
         schema: SCHEMA.to_owned(),
         id: incident.notice_id(),
         kind,
-        dedup_key: incident_key.to_string(),
+        dedup_key: incident.key.to_string(),
         generation: incident.generation,
         sequence: incident.course.sequence,
-        pipeline: incident_key.pipeline.clone(),
-        check: incident_key.check.id().to_owned(),
-        subject: incident_key.subject.clone(),
+        pipeline: name.clone(),
+        check: check.id().to_owned(),
+        subject: subject.clone(),
         severity: incident.severity,
         title: String::new(),
         summary,
@@ -68,15 +69,13 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         opened_at: incident.opened_at,
         resolved_at: incident.resolved_at,
         open_for_seconds: incident.open_for(now).as_secs(),
-        runbook: runbook(pipeline, incident_key.check.id()),
-        // Census knows nothing of what is in the warehouse.
-        command: (!healthy && !pipeline.is_about_data(&incident_key.subject))
-            .then(|| command(pipeline, &incident_key.subject)),
-        link: link(pipeline, &incident_key.subject),
+        runbook: runbook(pipeline, check.id()),
+        command: helps.then(|| command(pipeline, subject)),
+        link: link(pipeline, subject),
         contacts: contacts(pipeline),
         test: false,
     };
-    body.title = title(&body, incident.key.check.title(), incident.course.openings.len());
+    body.title = title(&body, check.title(), incident.course.openings.len());
     body
 }
 
@@ -197,10 +196,8 @@ fn title(body: &Body, what: &str, openings: usize) -> String {
     let title = match body.kind {
         NoticeKind::Opened => format!("[{severity}] {subject}: {what}: {summary}"),
         NoticeKind::Flapping => {
-            format!(
-                "[{severity}, flapping] {subject}: {what}: for the {} time of late: {summary}",
-                ordinal(openings)
-            )
+            let nth = ordinal(openings);
+            format!("[{severity}, flapping] {subject}: {what}: for the {nth} time of late: {summary}")
         }
         NoticeKind::Worsened => format!("[{severity}, worse] {subject}: {what}: {summary}"),
         NoticeKind::Reminder => format!("[{severity}, still] {subject}: {what}: for {open_for}: {summary}"),
@@ -243,31 +240,19 @@ fn ascii(text: &str) -> String {
 
 /// At most so many characters, in one line: never cut inside a character, and marked where it is cut.
 fn cut(text: &str, chars: usize) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if line.chars().count() <= chars {
-        return line;
-    }
-    let mut short: String = line.chars().take(chars.saturating_sub(3)).collect();
-    short.push_str("...");
-    short
+    marked(text, chars, "...")
 }
 
 /// Evidence of a length that fits a message, whatever a vendor or a person wrote.
 fn bounded(evidence: &Evidence) -> Evidence {
     let left_out = evidence.figures.len().saturating_sub(FIGURES);
-    let mut figures: Vec<Figure> = evidence
-        .figures
-        .iter()
-        .take(FIGURES)
-        .map(|figure| Figure {
-            name: cut(&figure.name, FIGURE_CHARS),
-            value: match &figure.value {
-                Value::Text(text) => Value::Text(cut(text, FIGURE_CHARS)),
-                other => other.clone(),
-            },
-            at_least: figure.at_least,
-        })
-        .collect();
+    let mut figures: Vec<Figure> = evidence.figures.iter().take(FIGURES).cloned().collect();
+    for Figure { name, value, .. } in &mut figures {
+        *name = cut(name, FIGURE_CHARS);
+        if let Value::Text(text) = value {
+            *text = cut(text, FIGURE_CHARS);
+        }
+    }
     if left_out > 0 {
         figures.push(Figure::new("left out here", left_out));
     }
@@ -280,36 +265,28 @@ fn runbook(pipeline: &Pipeline, anchor: &str) -> Option<String> {
 
 /// A command that only reads, so that it is safe to copy at 3 AM.
 fn command(pipeline: &Pipeline, subject: &str) -> String {
-    let version = match pipeline.census.api_version {
-        ApiVersion::V1 => "v1",
-        ApiVersion::V2 => "v2",
-    };
-    let declared = pipeline.syncs.iter().find(|sync| sync.key == subject);
-    let path = declared
-        .map_or("syncs?per_page=5".to_owned(), |sync| format!("syncs/{}/sync_runs?per_page=5", sync.id));
-    format!(
-        "curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{}/api/{version}/{path}'",
-        pipeline.census.base_url
-    )
+    let Census { base_url, api_version, .. } = &pipeline.census;
+    let declared = pipeline.sync(subject);
+    let what = declared.map_or("syncs".to_owned(), |sync| format!("syncs/{}/sync_runs", sync.id));
+    let url = format!("{base_url}/api/{api_version}/{what}?per_page=5");
+    format!("curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{url}'")
 }
 
 /// The runs of a sync in Census's own pages, as the vendor's Airflow provider links to them.
 fn link(pipeline: &Pipeline, subject: &str) -> Option<String> {
-    let sync = pipeline.syncs.iter().find(|sync| sync.key == subject)?;
+    let sync = pipeline.sync(subject)?;
     Some(format!("{}/syncs/{}/history", pipeline.census.base_url, sync.id))
 }
 
 fn contacts(pipeline: &Pipeline) -> Vec<Contact> {
-    pipeline
-        .contacts
-        .iter()
-        .map(|contact| Contact {
-            name: cut(&contact.name, FIGURE_CHARS),
-            role: cut(&contact.role, FIGURE_CHARS),
-            email: contact.email.as_ref().map(|email| cut(email, FIGURE_CHARS)),
-            phone: contact.phone.as_ref().map(|phone| cut(phone, FIGURE_CHARS)),
-        })
-        .collect()
+    let short = |text: &String| cut(text, FIGURE_CHARS);
+    let contacts = pipeline.contacts.iter().map(|Contact { name, role, email, phone }| Contact {
+        name: short(name),
+        role: short(role),
+        email: email.as_ref().map(short),
+        phone: phone.as_ref().map(short),
+    });
+    contacts.collect()
 }
 
 #[cfg(test)]

@@ -10,9 +10,10 @@ use std::fmt;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
 
 use crate::data_checks::DataCheck;
-use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE};
+use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored};
 use crate::incident::NoticePolicy;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
@@ -112,7 +113,8 @@ pub struct Census {
 }
 
 /// The generation of the Census management API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum ApiVersion {
     /// `/api/v1`, announced to be retired on 2027-01-15 (Census docs, "Migrate V1 to V2").
     V1,
@@ -139,12 +141,23 @@ pub struct Objectives {
 }
 
 /// Whom to turn to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub name: String,
     pub role: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+}
+
+impl Contact {
+    /// How to reach them: by mail and telephone, as far as they are declared.
+    pub fn reach(&self) -> String {
+        let declared: Vec<&str> =
+            [&self.email, &self.phone].into_iter().flatten().map(String::as_str).collect();
+        declared.join(", ")
+    }
 }
 
 /// One Census sync that is watched.
@@ -167,7 +180,8 @@ pub struct Sync {
 }
 
 /// What a sync does to the destination.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Creates records: a blind repeat may create duplicates.
     Create,
@@ -175,17 +189,10 @@ pub enum Role {
     Other,
 }
 
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(raw::word_of(*self))
-    }
-}
+show_as_stored!(ApiVersion, Role);
 
 impl Pipeline {
     /// Reads and validates the text of a `pipeline.toml`.
-    ///
-    /// # Errors
-    /// [`Error`] with everything that is wrong, each with key, line, what was found and what is allowed.
     pub fn parse(text: &str) -> Result<Self, Error> {
         raw::read(text).map_err(|mut problems| {
             problems.sort_by_key(|problem| problem.line);
@@ -198,7 +205,7 @@ impl Pipeline {
         match check.subject_kind() {
             SubjectKind::Workspace => subject == CENSUS,
             SubjectKind::Itself => subject == SYNCWATCH,
-            SubjectKind::Sync | SubjectKind::Runs => self.syncs.iter().any(|sync| sync.key == subject),
+            SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
@@ -223,6 +230,11 @@ impl Pipeline {
     pub fn is_about_data(&self, subject: &str) -> bool {
         (subject == WAREHOUSE && (!self.checks.is_empty() || self.snapshot.is_some()))
             || self.checks.iter().any(|check| check.name == subject)
+    }
+
+    /// The declared sync of this key, if it is the subject of one.
+    pub fn sync(&self, key: &str) -> Option<&Sync> {
+        self.syncs.iter().find(|sync| sync.key == key)
     }
 
     /// The declared sync with a vendor's id.

@@ -15,7 +15,6 @@ use toml::Spanned;
 
 use self::checks::{RawCheck, RawSnapshot, RawWarehouse};
 use self::notices::{RawChannels, RawNotices, RawSilence};
-pub(super) use self::values::word_of;
 use super::{
     ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
     DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem,
@@ -127,17 +126,12 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().to_owned();
     let line = error.span().map_or(0, |span| line_of(text, &span));
-    let quoted = message.split('`').nth(1).map(str::to_owned);
-    let remedy = if message.starts_with("unknown field") {
-        "remove it or correct its name"
-    } else if message.starts_with("missing field") {
-        "add it"
-    } else {
-        "correct the line"
-    };
     // "unknown field `x`, expected ..." names the key itself; for a wrong type the line does.
-    let named_here = message.starts_with("unknown field") || message.starts_with("missing field");
-    let key = quoted.filter(|_| named_here).or_else(|| key_on_line(text, line)).unwrap_or_default();
+    let of_a_key = [("unknown field", "remove it or correct its name"), ("missing field", "add it")];
+    let remedy = of_a_key.into_iter().find(|(begin, _)| message.starts_with(begin));
+    let quoted = remedy.and_then(|_| message.split('`').nth(1)).map(str::to_owned);
+    let key = quoted.or_else(|| key_on_line(text, line)).unwrap_or_default();
+    let remedy = remedy.map_or("correct the line", |(_, remedy)| remedy);
     Problem { line, key, found: message, remedy: remedy.to_owned() }
 }
 
@@ -186,14 +180,11 @@ impl Validation {
         self.unique(named.iter().copied(), "checks.name");
         let subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
-        let (check, snapshot) = (raw.checks.first().map(|check| check.name.span()), &raw.snapshot);
-        let places =
-            [(check, "checks are asked"), (snapshot.as_ref().map(Spanned::span), "snapshots are kept")];
-        for (place, what) in places {
-            if let (None, Some(place)) = (&raw.warehouse, place) {
-                let remedy = format!("add [warehouse] with its driver: {what} there");
-                self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
-            }
+        let check = raw.checks.first().map(|check| (check.name.span(), "checks are asked"));
+        let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshots are kept"));
+        for (place, what) in check.into_iter().chain(snapshot).filter(|_| raw.warehouse.is_none()) {
+            let remedy = format!("add [warehouse] with its driver: {what} there");
+            self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
         }
         let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
         let (checks, snapshot) = match &warehouse {

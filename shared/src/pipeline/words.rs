@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ApiVersion, Pipeline, Snapshot, Undeclared, Warehouse};
+use super::{ApiVersion, Pipeline, Snapshot, Sync, Undeclared, Warehouse};
+use crate::incident::Flapping;
 use crate::schedule::Rule;
 use crate::text::words;
 
@@ -19,47 +20,35 @@ impl fmt::Display for Pipeline {
         writeln!(f, "Census at {}, {version}", self.census.base_url)?;
         for sync in &self.syncs {
             writeln!(f, "\n{} (Census sync {}, role {})", sync.key, sync.id, sync.role)?;
-            match sync.schedule.rule {
+            let Sync { schedule, error_rate_percent: rate, error_rate_min_records: least, .. } = sync;
+            let (grace, stuck) = (words(schedule.grace), words(sync.stuck_after));
+            match schedule.rule {
                 Rule::OnDemand => writeln!(f, "  runs on demand; no run is ever due")?,
-                _ => writeln!(
-                    f,
-                    "  runs {}; a run is late once it is {} overdue",
-                    sync.schedule,
-                    words(sync.schedule.grace)
-                )?,
+                _ => writeln!(f, "  runs {schedule}; a run is late once it is {grace} overdue")?,
             }
-            let stuck = words(sync.stuck_after);
-            match sync.runtime_target {
+            match sync.runtime_target.map(words) {
                 Some(target) => {
-                    writeln!(f, "  a run should end within {}, and is stuck after {stuck}", words(target))?;
+                    writeln!(f, "  a run should end within {target}, and is stuck after {stuck}")?;
                 }
                 None => writeln!(f, "  no runtime is promised; a run is stuck after {stuck}")?,
             }
             writeln!(
                 f,
-                "  at most {}% of records may fail or be invalid, judged on {} records or more",
-                sync.error_rate_percent, sync.error_rate_min_records
+                "  at most {rate}% of records may fail or be invalid, judged on {least} records or more"
             )?;
             writeln!(f, "  {} runs skipped in a row are too many", sync.skipped_runs_limit)?;
         }
         writeln!(f, "\nFor all of them")?;
         if let Some(minimum) = &self.objectives.minimum_schedule {
-            writeln!(
-                f,
-                "  at least one run since each slot of {minimum}, told {} later",
-                words(minimum.grace)
-            )?;
+            let grace = words(minimum.grace);
+            writeln!(f, "  at least one run since each slot of {minimum}, told {grace} later")?;
         }
-        let rate = self.objectives.success_rate_percent;
+        let rate = format!("{}% of the runs of seven days succeed", self.objectives.success_rate_percent);
         match &self.snapshot {
-            Some(_) => writeln!(f, "  {rate}% of the runs of seven days succeed, judged at each snapshot")?,
-            None => writeln!(
-                f,
-                "  promised, and not watched without [snapshot]: {rate}% of the runs of seven days succeed"
-            )?,
+            Some(_) => writeln!(f, "  {rate}, judged at each snapshot")?,
+            None => writeln!(f, "  promised, and not watched without [snapshot]: {rate}")?,
         }
-        if let Some(lag) = self.objectives.max_lag {
-            let lag = words(lag);
+        if let Some(lag) = self.objectives.max_lag.map(words) {
             writeln!(f, "  a change arrives within {lag}, where a freshness check says nothing else")?;
         }
         match self.census.undeclared_syncs {
@@ -69,9 +58,7 @@ impl fmt::Display for Pipeline {
         self.checks_in_words(f)?;
         self.notices_in_words(f)?;
         for contact in &self.contacts {
-            let reach: Vec<&str> =
-                [&contact.email, &contact.phone].into_iter().flatten().map(String::as_str).collect();
-            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, reach.join(", "))?;
+            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, contact.reach())?;
         }
         Ok(())
     }
@@ -100,11 +87,8 @@ impl Pipeline {
             Some(Snapshot { audit_log, health_view: Some(view) }) => {
                 writeln!(f, "  each night runs and the figures of {view} are kept in {audit_log}")
             }
-            Some(Snapshot { audit_log, health_view: None }) => {
-                writeln!(
-                    f,
-                    "  each night runs are kept in {audit_log}, and no figures of the data: no health_view"
-                )
+            Some(Snapshot { audit_log: log, health_view: None }) => {
+                writeln!(f, "  each night runs are kept in {log}, and no figures of the data: no health_view")
             }
             None => writeln!(f, "  no snapshot is kept: there is no [snapshot]"),
         }
@@ -112,26 +96,20 @@ impl Pipeline {
 
     fn notices_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let policy = &self.notices;
-        let flapping = policy.flapping;
+        let [first, most, stopped] =
+            [policy.remind_after, policy.remind_at_most, policy.stopped_after].map(words);
+        let Flapping { openings, within, quiet } = policy.flapping;
+        let [within, quiet] = [within, quiet].map(words);
         writeln!(f, "\nPeople are told")?;
         writeln!(
             f,
-            "  once when it begins, when it becomes worse, again after {} and at growing gaps up to {}, and when it ends",
-            words(policy.remind_after),
-            words(policy.remind_at_most)
+            "  once when it begins, when it becomes worse, again after {first} and at growing gaps up to {most}, and when it ends"
         )?;
         writeln!(
             f,
-            "  that it flaps, once it begins {} times within {}; it then ends after {} of quiet",
-            flapping.openings,
-            words(flapping.within),
-            words(flapping.quiet)
+            "  that it flaps, once it begins {openings} times within {within}; it then ends after {quiet} of quiet"
         )?;
-        writeln!(
-            f,
-            "  that nobody can say whether it still is, once it could not be judged for {}",
-            words(policy.stopped_after)
-        )?;
+        writeln!(f, "  that nobody can say whether it still is, once it could not be judged for {stopped}")?;
         for (declared, what) in [(&policy.open_after, "begins"), (&policy.resolve_after, "ends")] {
             for (check, agreement) in declared {
                 writeln!(f, "  {check} {what} once {agreement} looks agree")?;

@@ -6,7 +6,8 @@ use syncwatch::figure::Figure;
 use syncwatch::finding::Severity;
 use syncwatch::http::retry::Backoff;
 use syncwatch::incident::NoticeKind;
-use syncwatch::notice::{Body, Contact, SCHEMA};
+use syncwatch::notice::{Body, SCHEMA};
+use syncwatch::pipeline::Contact;
 
 use crate::post::Patience;
 

@@ -3,7 +3,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::finding::{Judge, SubjectKind};
 use crate::judge::{judge_absent, judge_dead_letters};
-use crate::observation::{DeadLetterKind, DeadLetters};
+use crate::observation::{DeadLetterKind, DeadLetters, SyncId};
 use crate::pipeline::Pipeline;
 
 const SEED: &str = include_str!("../../../../infra/pipeline.toml");

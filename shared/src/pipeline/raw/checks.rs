@@ -344,11 +344,7 @@ impl Validation {
         let column = self.needed_column(raw, "")?;
         let remedy = "values = [...], all that may be there";
         let values = self.needed(raw.values.take(), raw, "values", remedy)?;
-        let count = values.get_ref().len();
-        if !(1..=MOST_VALUES).contains(&count) {
-            let remedy = format!("list 1 to {MOST_VALUES} values");
-            self.refuse(&values, "checks.values", format!("found {count}"), remedy);
-        }
+        self.few(&values, "checks.values", "list", MOST_VALUES, "values");
         let kinds: HashSet<_> = values.get_ref().iter().map(std::mem::discriminant).collect();
         if kinds.len() > 1 {
             let remedy = "list values of one type, that of the column";
@@ -435,15 +431,19 @@ impl Validation {
         Some((min.map(Spanned::into_inner), max.map(Spanned::into_inner)))
     }
 
+    /// A list holds something, and not too much.
+    fn few<T>(&mut self, list: &Spanned<Vec<T>>, key: &str, verb: &str, most: usize, what: &str) {
+        let count = list.get_ref().len();
+        if !(1..=most).contains(&count) {
+            self.refuse(list, key, format!("found {count}"), format!("{verb} 1 to {most} {what}"));
+        }
+    }
+
     fn columns(&mut self, raw: &mut RawCheck) -> Option<Vec<String>> {
         match (raw.column.take(), raw.columns.take()) {
             (Some(column), None) => Some(vec![self.column(&column, "checks.column")]),
             (None, Some(columns)) => {
-                let count = columns.get_ref().len();
-                if !(1..=MOST_COLUMNS).contains(&count) {
-                    let remedy = format!("name 1 to {MOST_COLUMNS} columns");
-                    self.refuse(&columns, "checks.columns", format!("found {count}"), remedy);
-                }
+                self.few(&columns, "checks.columns", "name", MOST_COLUMNS, "columns");
                 Some(columns.get_ref().iter().map(|column| self.column(column, "checks.columns")).collect())
             }
             (None, None) => {
@@ -488,10 +488,8 @@ impl Validation {
         let table = self.object(table, "checks.destination.table");
         let synced = synced.as_ref().map(|column| self.column(column, "checks.destination.synced"));
         let filter = self.conditions(filter, "checks.destination.where");
-        let (at, remedy) = (
-            "checks.destination.column",
-            "add column = \"...\", which says when a record last changed there",
-        );
+        let at = "checks.destination.column";
+        let remedy = "add column = \"...\", which says when a record last changed there";
         let column = self.given(column.as_ref(), other, at, remedy)?;
         Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
@@ -500,12 +498,11 @@ impl Validation {
         if let Some(beyond) = raw.get(20) {
             self.refuse(&beyond.column, key, "too many conditions", "use 20 at the most");
         }
-        raw.iter()
-            .map(|RawCondition { column, equals }| Condition {
-                column: self.column(column, key),
-                equals: equals.clone(),
-            })
-            .collect()
+        let condition = |RawCondition { column, equals }: &RawCondition| Condition {
+            column: self.column(column, key),
+            equals: equals.clone(),
+        };
+        raw.iter().map(condition).collect()
     }
 
     fn window(&mut self, raw: &RawWindow, kind: &Text) -> Option<Window> {

@@ -23,19 +23,17 @@ const SUBJECT: Form = (
 );
 
 #[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawNotices {
-    #[serde(default)]
     open_after: BTreeMap<Text, Text>,
-    #[serde(default)]
     resolve_after: BTreeMap<Text, Text>,
     remind_after: Option<Text>,
     remind_at_most: Option<Text>,
     stopped_after: Option<Text>,
-    flapping: Option<RawFlapping>,
+    flapping: RawFlapping,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RawFlapping {
     openings: Option<Spanned<u64>>,
@@ -88,14 +86,12 @@ impl Validation {
             self.refuse(text, "notices.remind_at_most", "shorter than the first gap", remedy);
         }
         self.replace(&mut policy.stopped_after, raw.stopped_after.as_ref(), "notices.stopped_after");
-        if let Some(raw) = raw.flapping {
-            let Flapping { openings, within, quiet } = &mut policy.flapping;
-            let count =
-                raw.openings.and_then(|count| self.count(&count, "notices.flapping.openings", 2..=10));
-            *openings = count.unwrap_or(*openings);
-            self.replace(within, raw.within.as_ref(), "notices.flapping.within");
-            self.replace(quiet, raw.quiet.as_ref(), "notices.flapping.quiet");
-        }
+        let Flapping { openings, within, quiet } = &mut policy.flapping;
+        let RawFlapping { openings: count, within: raw_within, quiet: raw_quiet } = raw.flapping;
+        let count = count.and_then(|count| self.count(&count, "notices.flapping.openings", 2..=10));
+        *openings = count.unwrap_or(*openings);
+        self.replace(within, raw_within.as_ref(), "notices.flapping.within");
+        self.replace(quiet, raw_quiet.as_ref(), "notices.flapping.quiet");
         policy
     }
 
@@ -143,7 +139,13 @@ impl Validation {
             (Some(schedule), lasts) => {
                 let remedy = "say how long each window lasts";
                 let lasts = self.given(lasts.as_ref(), schedule, "silences.lasts", remedy);
-                lasts.map(|lasts| (self.slots(schedule, "silences.schedule"), self.quiet_for(lasts)))
+                lasts.map(|lasts| {
+                    let duration = self.duration(lasts, "silences.lasts");
+                    if duration > LONGEST {
+                        self.refuse(lasts, "silences.lasts", "more than 31 days", SHORTER);
+                    }
+                    (self.slots(schedule, "silences.schedule"), duration)
+                })
             }
             (None, Some(lasts)) => {
                 let remedy = "add a schedule, or use from and until for quiet that does not return";
@@ -161,14 +163,6 @@ impl Validation {
         };
         let (owner, reason) = (raw.owner.into_inner(), raw.reason.into_inner());
         Declared { name, owner, reason, scope, from, until, recurring }
-    }
-
-    fn quiet_for(&mut self, lasts: &Text) -> SignedDuration {
-        let duration = self.duration(lasts, "silences.lasts");
-        if duration > LONGEST {
-            self.refuse(lasts, "silences.lasts", "more than 31 days", SHORTER);
-        }
-        duration
     }
 
     pub(super) fn channels(&mut self, raw: RawChannels) -> Channels {

@@ -25,7 +25,7 @@ const WEEKDAY: Form = ("weekday", "use \"Monday\" to \"Sunday\"");
 const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
 
 /// A value that the file names by one of a few words. All that is said of the words derives from the list.
-pub(in crate::pipeline) trait Words: Copy + 'static {
+pub(super) trait Words: Copy + 'static {
     const ALL: &'static [(&'static str, Self)];
 }
 
@@ -44,10 +44,6 @@ words! {
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
     Day: "today" => Today, "yesterday" => Yesterday;
     Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
-}
-
-pub(in crate::pipeline) fn word_of<T: Words + PartialEq>(value: T) -> &'static str {
-    T::ALL.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }
 
 /// Names all words that are allowed, and the one that was probably meant: the one that begins most alike.
