@@ -31,9 +31,6 @@ impl fmt::Display for Published {
 }
 
 /// Publishes the test notice of this kind. `began` names the test: both of its notices have the same.
-///
-/// # Errors
-/// SNS did not take it.
 pub async fn publish(
     topic: &Topic,
     pipeline: &Pipeline,
@@ -71,19 +68,24 @@ impl AlertTest {
 impl fmt::Display for AlertTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { opened, resolved, .. } = self;
-        writeln!(f, "Expected within a minute:")?;
-        writeln!(f, "  mail, to every confirmed subscriber of the topic: two, with the subjects")?;
-        writeln!(f, "    {}\n    {}", opened.subject, resolved.subject)?;
+        writeln!(
+            f,
+            "Expected within a minute:\n  mail, to every confirmed subscriber of the topic: two, with the subjects\n    {}\n    {}",
+            opened.subject, resolved.subject
+        )?;
         if self.pagerduty {
+            let key = &opened.dedup_key;
             writeln!(
                 f,
-                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key"
+                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key\n    {key}"
             )?;
-            writeln!(f, "    {}", opened.dedup_key)?;
         }
         if self.chat {
-            writeln!(f, "  chat, in the channel of the incoming webhook: two messages, about")?;
-            writeln!(f, "    {}\n    {}", opened.title, resolved.title)?;
+            let (opened, resolved) = (&opened.title, &resolved.title);
+            writeln!(
+                f,
+                "  chat, in the channel of the incoming webhook: two messages, about\n    {opened}\n    {resolved}"
+            )?;
         }
         for (name, declared) in [("PagerDuty", self.pagerduty), ("chat", self.chat)] {
             if !declared {

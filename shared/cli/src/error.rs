@@ -44,53 +44,27 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-macro_rules! plain {
-    ($($error:ty),* $(,)?) => {
+macro_rules! from {
+    ($($error:ty: $($told:pat => $as:expr),+;)+) => {
         $(impl From<$error> for Error {
             fn from(error: $error) -> Self {
-                Self::plain(error)
+                match error { $($told => $as),+ }
             }
-        })*
+        })+
     };
 }
 
-plain!(
-    syncwatch::census::Error,
-    syncwatch::http::HttpError,
-    syncwatch::runtime::warehouse::Error,
-    syncwatch::sql::Error,
-);
-
-/// Errors of which AWS's are a part.
-macro_rules! with_aws {
-    ($($error:ident),*) => {
-        $(impl From<$error> for Error {
-            fn from(error: $error) -> Self {
-                match error {
-                    $error::Aws(error) => error.into(),
-                    other => Self::plain(other),
-                }
-            }
-        })*
-    };
-}
-
-with_aws!(StoreError, SecretError, PublishError);
-
-impl From<AwsError> for Error {
-    fn from(error: AwsError) -> Self {
-        Self::plain(error.by_person())
-    }
-}
-
-impl From<ConnectError> for Error {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::NoRegion => Self::new(
-                "the AWS region is unknown",
-                "set AWS_REGION, or `region` in the profile of AWS_PROFILE",
-            ),
-            ConnectError::Http(error) => error.into(),
-        }
-    }
+from! {
+    syncwatch::census::Error: error => Self::plain(error);
+    syncwatch::http::HttpError: error => Self::plain(error);
+    syncwatch::runtime::warehouse::Error: error => Self::plain(error);
+    syncwatch::sql::Error: error => Self::plain(error);
+    AwsError: error => Self::plain(error.by_person());
+    StoreError: StoreError::Aws(error) => error.into(), other => Self::plain(other);
+    SecretError: SecretError::Aws(error) => error.into(), other => Self::plain(other);
+    PublishError: PublishError::Aws(error) => error.into(), other => Self::plain(other);
+    ConnectError: ConnectError::Http(error) => error.into(), ConnectError::NoRegion => Self::new(
+        "the AWS region is unknown",
+        "set AWS_REGION, or `region` in the profile of AWS_PROFILE",
+    );
 }

@@ -46,7 +46,7 @@ pub(crate) enum Plan {
         old: Vec<u64>,
         keeps_previous: bool,
     },
-    /// Somebody must decide first, for this reason.
+    /// A person must decide first, for this reason.
     Refuse(String),
 }
 
