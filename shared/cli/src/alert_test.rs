@@ -68,24 +68,20 @@ impl AlertTest {
 impl fmt::Display for AlertTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { opened, resolved, .. } = self;
-        writeln!(
-            f,
-            "Expected within a minute:\n  mail, to every confirmed subscriber of the topic: two, with the subjects\n    {}\n    {}",
-            opened.subject, resolved.subject
-        )?;
+        writeln!(f, "Expected within a minute:")?;
+        writeln!(f, "  mail, to every confirmed subscriber of the topic: two, with the subjects")?;
+        writeln!(f, "    {}\n    {}", opened.subject, resolved.subject)?;
         if self.pagerduty {
-            let key = &opened.dedup_key;
             writeln!(
                 f,
-                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key\n    {key}"
+                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, \
+                with the key\n    {}",
+                opened.dedup_key
             )?;
         }
         if self.chat {
-            let (opened, resolved) = (&opened.title, &resolved.title);
-            writeln!(
-                f,
-                "  chat, in the channel of the incoming webhook: two messages, about\n    {opened}\n    {resolved}"
-            )?;
+            writeln!(f, "  chat, in the channel of the incoming webhook: two messages, about")?;
+            writeln!(f, "    {}\n    {}", opened.title, resolved.title)?;
         }
         for (name, declared) in [("PagerDuty", self.pagerduty), ("chat", self.chat)] {
             if !declared {

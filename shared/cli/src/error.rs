@@ -8,7 +8,8 @@ use syncwatch::aws::topic::PublishError;
 use syncwatch::aws::{AwsError, ConnectError};
 
 /// A command that failed. It never holds a secret, or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}", self.hint_after("; "))]
 pub struct Error {
     /// What failed; where it comes from a client of Syncwatch, the remedy is part of it.
     pub what: String,
@@ -27,22 +28,15 @@ impl Error {
         Self { what: what.to_string(), hint: None }
     }
 
-    /// The failure as a terminal shows it.
+    /// The failure as a terminal shows it; its [`fmt::Display`] is one line, for the place of a figure.
     pub fn lines(&self) -> String {
-        let hint = self.hint.iter().map(|hint| format!("\nhint: {hint}"));
-        format!("error: {}{}", self.what, hint.collect::<String>())
+        format!("error: {}{}", self.what, self.hint_after("\nhint: "))
+    }
+
+    fn hint_after(&self, mark: &str) -> String {
+        self.hint.as_ref().map(|hint| format!("{mark}{hint}")).unwrap_or_default()
     }
 }
-
-/// In one line, for the place of a figure.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
-    }
-}
-
-impl std::error::Error for Error {}
 
 macro_rules! from {
     ($($error:ty: $($told:pat => $as:expr),+;)+) => {

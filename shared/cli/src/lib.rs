@@ -76,7 +76,6 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub outcome: Outcome,
-    /// For people.
     pub text: String,
     /// For programs, in the shapes of `README.md`.
     pub json: Value,
@@ -222,7 +221,6 @@ impl Operator {
         Ok(Answer::done(&report?))
     }
 
-    /// The warehouse that the pipeline declares.
     async fn warehouse(&self) -> Result<Warehouse, Error> {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);

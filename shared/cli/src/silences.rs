@@ -85,7 +85,6 @@ impl fmt::Display for SilenceList {
 }
 
 impl Operator {
-    /// Adds, lists or ends silences.
     pub(super) async fn silence(&self, asked: &Silencing) -> Result<Answer, Error> {
         match asked {
             Silencing::Add(wanted) => self.add_silence(wanted).await,

@@ -97,7 +97,7 @@ pub(crate) fn render(
 fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
     const LIST: &str = "`syncwatch incidents` lists what is";
     let unsure = |why: &Error| {
-        Err(format!("no all-clear, for nobody can say whether it is over: {}", in_one_line(why)))
+        Err(format!("no all-clear, for it is unknown whether it is over: {}", in_one_line(why)))
     };
     let still_open = |open: &[&IncidentKey]| {
         let open: Vec<String> = open.iter().map(ToString::to_string).collect();
@@ -107,7 +107,7 @@ fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
         (Kind::Launch, _, Ok(_)) => Ok(()),
         // It would promise that the pipeline is watched.
         (Kind::Launch, _, Err(why)) => Err(format!(
-            "no word of a launch, for nobody can say whether the pipeline is watched: {}",
+            "no word of a launch, for it is unknown whether the pipeline is watched: {}",
             in_one_line(why)
         )),
         (_, Some((key, Ok(None))), _) => Err(format!("there is no incident {key}; {LIST} open")),
@@ -167,7 +167,7 @@ fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
             Some(run) => known(run, |run| {
                 run.as_ref().map_or_else(|| "it has never run".to_owned(), |run| last_run(run, now))
             }),
-            None => not_available("nobody looked"),
+            None => not_available("not looked up"),
         };
         json!({ "key": sync.key, "role": sync.role.to_string(), "last_run": last_run })
     });
@@ -246,7 +246,7 @@ fn about(
         "cause": word(&|incident| incident.cause.clone()),
         "taken_on_by": word(&|incident| match &incident.acknowledged {
             Some(by) if by.until > now => by.by.clone(),
-            _ => "nobody yet".to_owned(),
+            _ => "not acknowledged yet".to_owned(),
         }),
     })
 }

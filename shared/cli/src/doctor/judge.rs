@@ -140,7 +140,7 @@ fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
     if others.is_empty() && (!has_channel || !pending.is_empty()) {
         return Row::wrong(
             if pending.is_empty() { "has no subscriber" } else { &waits },
-            "subscribe somebody (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
+            "subscribe a person (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
              that, deploy again for another mail",
         );
     }

@@ -34,7 +34,6 @@ const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
 /// The topics of alarms, which Terraform makes beside that of notices.
 const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
 
-/// Where to look.
 pub(crate) struct Source<'a> {
     pub(crate) operator: &'a Operator,
     pub(crate) declared: &'a Declared,
@@ -44,7 +43,6 @@ pub(crate) struct Source<'a> {
     pub(crate) url: Option<&'a str>,
 }
 
-/// Everything that was seen.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(super) functions: Vec<FunctionSeen>,
@@ -96,17 +94,14 @@ pub(super) struct ScheduleSeen {
     pub(super) fires: DeclaredSchedule,
 }
 
-/// One subscription of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscription {
-    /// Such as `email` or `sqs`.
     pub(super) protocol: String,
     /// Whom it reaches; of an `https` one the host alone, as the rest may be a key.
     pub(super) reaches: String,
     pub(super) confirmed: bool,
 }
 
-/// The configuration of a deployed function.
 pub(crate) async fn configuration(
     lambda: &aws_sdk_lambda::Client,
     name: &str,
@@ -115,7 +110,6 @@ pub(crate) async fn configuration(
     Ok(answer.map_err(|error| FUNCTION.failed(name, "lambda:GetFunctionConfiguration", &error))?)
 }
 
-/// Looks at everything.
 pub(crate) async fn observe(source: &Source<'_>) -> Observed {
     let mut functions = Vec::new();
     let mut environment = BTreeMap::new();
