@@ -40,8 +40,8 @@ pub struct SilenceLine {
 }
 
 impl From<Tally> for SilenceLine {
-    fn from(tally: Tally) -> Self {
-        Self { silence: tally.silence, suppressed: tally.held_back, incidents: tally.incidents }
+    fn from(Tally { silence, held_back: suppressed, incidents, .. }: Tally) -> Self {
+        Self { silence, suppressed, incidents }
     }
 }
 

@@ -160,7 +160,7 @@ fn alarms(name: &str, subscriptions: &[Subscription]) -> Row {
     match reached.as_str() {
         "" if name.ends_with("alarms") => Row::wrong(
             "has no subscriber",
-            "no one would be alerted when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
+            "no alert is sent when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
         ),
         "" => Row::good("no subscriber, which is optional"),
         reached => Row::good(format!("reaches {reached}")),

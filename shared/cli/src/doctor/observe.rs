@@ -286,10 +286,9 @@ struct Deployed<'a> {
 
 impl Deployed<'_> {
     fn setting(&self, Setting { name, .. }: Setting) -> Probe<String> {
-        let unset = || {
+        self.environment.get(name).cloned().ok_or_else(|| {
             Error::plain(format!("no deployed function has the setting {name}. Deploy again: make deploy"))
-        };
-        self.environment.get(name).cloned().ok_or_else(unset)
+        })
     }
 
     async fn secrets(&self) -> Vec<(String, Probe<()>)> {
@@ -373,10 +372,10 @@ fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
 /// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
 fn reaches(protocol: &str, endpoint: &str) -> String {
     match protocol {
-        "http" | "https" => reqwest::Url::parse(endpoint)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_else(|| "an address".to_owned()),
+        "http" | "https" => {
+            let url = reqwest::Url::parse(endpoint).ok();
+            url.as_ref().and_then(|url| url.host_str()).unwrap_or("an address").to_owned()
+        }
         "sqs" | "lambda" => endpoint.rsplit(':').next().unwrap_or_default().to_owned(),
         _ => endpoint.to_owned(),
     }
