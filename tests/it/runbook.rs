@@ -503,7 +503,7 @@ async fn a_notice_to_stakeholders_has_the_figures_of_the_moment_and_names_those_
         "25 to be created, 0 to be updated",
         "failed run of properties-create",
         "completed 2026-11-24 13:0",
-        "nobody yet",
+        "not acknowledged yet",
     ] {
         assert!(said.contains(figure) && html.contains(figure), "{figure}: {said}");
     }

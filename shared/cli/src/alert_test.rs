@@ -31,9 +31,6 @@ impl fmt::Display for Published {
 }
 
 /// Publishes the test notice of this kind. `began` names the test: both of its notices have the same.
-///
-/// # Errors
-/// SNS did not take it.
 pub async fn publish(
     topic: &Topic,
     pipeline: &Pipeline,
@@ -77,9 +74,10 @@ impl fmt::Display for AlertTest {
         if self.pagerduty {
             writeln!(
                 f,
-                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, with the key"
+                "  PagerDuty, in the service of our routing key: one alert, triggered and then resolved, \
+                with the key\n    {}",
+                opened.dedup_key
             )?;
-            writeln!(f, "    {}", opened.dedup_key)?;
         }
         if self.chat {
             writeln!(f, "  chat, in the channel of the incoming webhook: two messages, about")?;

@@ -1,11 +1,11 @@
-//! The command line. Pure; with `main.rs` the only module that knows its parser.
+//! The command line. Pure.
 
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::error::Error;
 use crate::stakeholders::Kind;
@@ -16,7 +16,7 @@ use syncwatch::silence::LONGEST;
 const ABOUT: &str = "Operates a pipeline that Syncwatch guards.";
 const LENGTH: &str = "a length of time such as 90s, 30m, 8h or 3d";
 const KEY: &str = "pipeline/check/subject (`syncwatch incidents` lists them)";
-/// The longest that anybody waits for the end of a test.
+/// The longest wait for the end of a test.
 const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Commands by what they are for, as the help lists them.
@@ -79,7 +79,6 @@ pub enum Command {
     /// Write a notice for the people who use the data, with current figures
     StakeholderNotice {
         /// What it announces
-        #[arg(value_parser = kind())]
         kind: Kind,
         /// The incident that it is about [default: every open incident]
         #[arg(long, value_name = "INCIDENT", value_parser = incident_key)]
@@ -170,7 +169,7 @@ pub struct NewSilence {
     pub subjects: Vec<String>,
 }
 
-/// An incident that somebody acknowledges.
+/// An acknowledgement of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
 pub struct Acknowledgement {
     /// The incident's key: pipeline/check/subject
@@ -195,9 +194,6 @@ pub enum NoCommand {
 
 impl Arguments {
     /// Reads the words after the program's name.
-    ///
-    /// # Errors
-    /// Help was asked for, or a word is not understood or missing; names it and the remedy.
     pub fn read<W: AsRef<str>>(words: &[W]) -> Result<Self, NoCommand> {
         let line = std::iter::once("syncwatch").chain(words.iter().map(AsRef::as_ref));
         let matches = parser().try_get_matches_from(line);
@@ -209,9 +205,6 @@ impl Arguments {
 
 impl Command {
     /// Reads the words after the program's name, for callers that have a pipeline file and print text.
-    ///
-    /// # Errors
-    /// They are not understood.
     pub fn parse<W: AsRef<str>>(words: &[W]) -> Result<Self, Error> {
         match Arguments::read(words) {
             Ok(arguments) => Ok(arguments.command),
@@ -252,11 +245,9 @@ fn parser() -> clap::Command {
 fn no_command<W: AsRef<str>>(error: &clap::Error, words: &[W]) -> NoCommand {
     use ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     let shown = error.render().to_string();
-    let is_bare = words.is_empty();
-    match error.kind() {
-        DisplayHelp | DisplayVersion => return NoCommand::Shown(shown),
-        DisplayHelpOnMissingArgumentOrSubcommand if is_bare => return NoCommand::Shown(shown),
-        _ => {}
+    let is_bare = error.kind() == DisplayHelpOnMissingArgumentOrSubcommand && words.is_empty();
+    if is_bare || matches!(error.kind(), DisplayHelp | DisplayVersion) {
+        return NoCommand::Shown(shown);
     }
     let first =
         words.iter().map(AsRef::as_ref).find(|word| GROUPS.iter().any(|(_, names)| names.contains(word)));
@@ -306,11 +297,6 @@ fn check() -> impl TypedValueParser<Value = Check> {
     PossibleValuesParser::new(ids).try_map(|id| Check::from_id(&id).ok_or("unknown check"))
 }
 
-fn kind() -> impl TypedValueParser<Value = Kind> {
-    let kind = |word: String| Kind::ALL.into_iter().find(|kind| kind.word() == word);
-    PossibleValuesParser::new(Kind::ALL.map(Kind::word)).try_map(move |word| kind(word).ok_or("unknown kind"))
-}
-
 fn incident_key(text: &str) -> Result<IncidentKey, String> {
     IncidentKey::parse(text.trim()).ok_or_else(|| format!("an incident's key is {KEY}"))
 }
@@ -328,13 +314,9 @@ fn test_length(text: &str) -> Result<SignedDuration, String> {
 
 /// Reads a length of time. Days have 24 hours here: it is a distance, not a date.
 fn length(text: &str) -> Result<SignedDuration, String> {
-    let text = text.trim();
-    let days = text.strip_suffix('d').and_then(|days| days.trim_end().parse::<u32>().ok());
-    let read = match days {
-        Some(days) => Some(SignedDuration::from_hours(24 * i64::from(days))),
-        None => text.parse::<SignedDuration>().ok(),
-    };
-    read.filter(|length| !length.is_negative()).ok_or_else(|| format!("it is not {LENGTH}"))
+    let span = text.trim().parse::<Span>();
+    let length = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours())).ok();
+    length.filter(|length| !length.is_negative()).ok_or_else(|| format!("it is not {LENGTH}"))
 }
 
 #[cfg(test)]

@@ -36,9 +36,6 @@ pub(crate) fn place(
 }
 
 /// Reads a pipeline file.
-///
-/// # Errors
-/// It cannot be read, or is invalid.
 pub fn read_pipeline(path: &Path) -> Result<Pipeline, Error> {
     let invalid = |error| Error::plain(format!("{}: {error}", path.display()));
     Pipeline::parse(&text(path)?).map_err(invalid)
@@ -54,7 +51,7 @@ fn text(path: &Path) -> Result<String, Error> {
 }
 
 /// Whether a pipeline file is valid, and what it declares.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigCheck {
     pub file: PathBuf,
     pub valid: bool,
@@ -75,11 +72,8 @@ impl ConfigCheck {
         };
         let check = Self {
             file: file.to_owned(),
-            valid: false,
             problems: error.problems.iter().map(ToString::to_string).collect(),
-            pipeline: None,
-            syncs: Vec::new(),
-            checks: Vec::new(),
+            ..Self::default()
         };
         Ok(Answer::new(Outcome::ToDo, format!("error: {}: {error}", file.display()), &check))
     }

@@ -48,9 +48,6 @@ struct Resource {
 
 impl Declared {
     /// The table of this version.
-    ///
-    /// # Errors
-    /// It cannot be read, which the repository's tests rule out.
     pub fn of_this_version() -> Result<Self, Error> {
         let unread = |error| Error::plain(format!("invalid infra/functions.json in this program: {error}"));
         serde_json::from_str(TABLE).map_err(unread)
@@ -71,9 +68,6 @@ impl Declared {
     }
 
     /// The function that has a URL, and the path under which it answers.
-    ///
-    /// # Errors
-    /// None has one.
     pub fn intake(&self) -> Result<(&str, &str), Error> {
         let mut functions = self.functions.iter();
         functions

@@ -8,7 +8,8 @@ use syncwatch::aws::topic::PublishError;
 use syncwatch::aws::{AwsError, ConnectError};
 
 /// A command that failed. It never holds a secret, or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what}{}", self.hint_after("; "))]
 pub struct Error {
     /// What failed; where it comes from a client of Syncwatch, the remedy is part of it.
     pub what: String,
@@ -27,70 +28,37 @@ impl Error {
         Self { what: what.to_string(), hint: None }
     }
 
-    /// The failure as a terminal shows it.
+    /// The failure as a terminal shows it; its [`fmt::Display`] is one line, for the place of a figure.
     pub fn lines(&self) -> String {
-        let hint = self.hint.iter().map(|hint| format!("\nhint: {hint}"));
-        format!("error: {}{}", self.what, hint.collect::<String>())
+        format!("error: {}{}", self.what, self.hint_after("\nhint: "))
+    }
+
+    fn hint_after(&self, mark: &str) -> String {
+        self.hint.as_ref().map(|hint| format!("{mark}{hint}")).unwrap_or_default()
     }
 }
 
-/// In one line, for the place of a figure.
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)?;
-        self.hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
-    }
-}
-
-impl std::error::Error for Error {}
-
-macro_rules! plain {
-    ($($error:ty),* $(,)?) => {
+macro_rules! from {
+    ($($error:ty: $($told:pat => $as:expr),+;)+) => {
         $(impl From<$error> for Error {
             fn from(error: $error) -> Self {
-                Self::plain(error)
+                match error { $($told => $as),+ }
             }
-        })*
+        })+
     };
 }
 
-plain!(
-    syncwatch::census::Error,
-    syncwatch::http::HttpError,
-    syncwatch::runtime::warehouse::Error,
-    syncwatch::sql::Error,
-);
-
-/// Errors of which AWS's are a part.
-macro_rules! with_aws {
-    ($($error:ident),*) => {
-        $(impl From<$error> for Error {
-            fn from(error: $error) -> Self {
-                match error {
-                    $error::Aws(error) => error.into(),
-                    other => Self::plain(other),
-                }
-            }
-        })*
-    };
-}
-
-with_aws!(StoreError, SecretError, PublishError);
-
-impl From<AwsError> for Error {
-    fn from(error: AwsError) -> Self {
-        Self::plain(error.by_person())
-    }
-}
-
-impl From<ConnectError> for Error {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::NoRegion => Self::new(
-                "the AWS region is unknown",
-                "set AWS_REGION, or `region` in the profile of AWS_PROFILE",
-            ),
-            ConnectError::Http(error) => error.into(),
-        }
-    }
+from! {
+    syncwatch::census::Error: error => Self::plain(error);
+    syncwatch::http::HttpError: error => Self::plain(error);
+    syncwatch::runtime::warehouse::Error: error => Self::plain(error);
+    syncwatch::sql::Error: error => Self::plain(error);
+    AwsError: error => Self::plain(error.by_person());
+    StoreError: StoreError::Aws(error) => error.into(), other => Self::plain(other);
+    SecretError: SecretError::Aws(error) => error.into(), other => Self::plain(other);
+    PublishError: PublishError::Aws(error) => error.into(), other => Self::plain(other);
+    ConnectError: ConnectError::Http(error) => error.into(), ConnectError::NoRegion => Self::new(
+        "the AWS region is unknown",
+        "set AWS_REGION, or `region` in the profile of AWS_PROFILE",
+    );
 }

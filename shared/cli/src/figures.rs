@@ -1,28 +1,31 @@
 //! Looks up the figures of a notice to stakeholders. What cannot be had is a reason in its place, and hides nothing else.
 
-use super::Operator;
 use super::error::Error;
+use super::{Operator, all_readable};
 use crate::stakeholders::{Figures, Health};
-use syncwatch::census;
 use syncwatch::data_checks::object_name;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::Run;
-use syncwatch::pipeline::Sync;
 use syncwatch::sql::{self, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
 /// The newest run is all that is told; Census may answer with more.
 const RUNS: u32 = 1;
+/// The statement's name in errors.
+const LABEL: &str = "the daily health check";
 
 impl Operator {
     /// Asks the warehouse, the store of incidents and Census.
     pub(super) async fn figures(&self, key: Option<&IncidentKey>) -> Figures {
-        let incident = match key {
-            None => None,
-            Some(key) => Some((key.clone(), self.incident(key).await)),
-        };
-        let (health, open, last_runs) = (self.health().await, self.open().await, self.last_runs().await);
-        Figures { health, open, last_runs, incident }
+        Figures {
+            incident: match key {
+                None => None,
+                Some(key) => Some((key.clone(), self.incident(key).await)),
+            },
+            health: self.health().await,
+            open: self.open().await,
+            last_runs: self.last_runs().await,
+        }
     }
 
     async fn incident(&self, key: &IncidentKey) -> Result<Option<Incident>, Error> {
@@ -39,11 +42,8 @@ impl Operator {
 
     /// The open incidents. Some that cannot be read are an error: "nothing is open" could not be said.
     pub(super) async fn open(&self) -> Result<Vec<Incident>, Error> {
-        let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
-        match unreadable.into_iter().next() {
-            Some(error) => Err(error.into()),
-            None => Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect()),
-        }
+        let live = all_readable(self.incidents()?.live_incidents(&self.pipeline.name).await?)?;
+        Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect())
     }
 
     async fn last_runs(&self) -> Vec<Result<Option<Run>, Error>> {
@@ -51,7 +51,10 @@ impl Operator {
         let mut last_runs = Vec::new();
         for sync in &self.pipeline.syncs {
             last_runs.push(match &census {
-                Ok(census) => last_run(census, sync).await.map_err(Error::from),
+                Ok(census) => match census.runs_of_sync(sync.id, RUNS).await {
+                    Ok(history) => Ok(history.runs.into_iter().next()),
+                    Err(why) => Err(why.into()),
+                },
                 Err(why) => Err(why.clone()),
             });
         }
@@ -59,16 +62,9 @@ impl Operator {
     }
 }
 
-async fn last_run(census: &census::Client, sync: &Sync) -> Result<Option<Run>, census::Error> {
-    Ok(census.runs_of_sync(sync.id, RUNS).await?.runs.into_iter().next())
-}
-
 async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error> {
-    let label = "the daily health check";
-    let name = object_name(warehouse.dialect(), view).map_err(|error| {
-        sql::ErrorKind::Shape { place: view.to_owned(), found: error.to_string() }.of(label)
-    })?;
-    let answer = warehouse.query(&Statement::new(label, format!("SELECT * FROM {name}"))).await?;
+    let name = object_name(warehouse.dialect(), view).map_err(|error| misshapen(view, &error.to_string()))?;
+    let answer = warehouse.query(&Statement::new(LABEL, format!("SELECT * FROM {name}"))).await?;
     let row = answer.only_row()?;
     let count = |column| count(&row, column);
     Ok(Health {
@@ -85,8 +81,9 @@ async fn health(warehouse: &Warehouse, view: &str) -> Result<Health, sql::Error>
 
 fn count(row: &Row<'_>, column: &str) -> Result<u64, sql::Error> {
     let counted: i64 = row.get(column)?;
-    u64::try_from(counted).map_err(|_| {
-        let (place, found) = (column.to_owned(), "a count below zero".to_owned());
-        sql::ErrorKind::Shape { place, found }.of("the daily health check")
-    })
+    u64::try_from(counted).map_err(|_| misshapen(column, "a count below zero"))
+}
+
+fn misshapen(place: &str, found: &str) -> sql::Error {
+    sql::ErrorKind::Shape { place: place.to_owned(), found: found.to_owned() }.of(LABEL)
 }

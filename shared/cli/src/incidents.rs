@@ -96,7 +96,7 @@ impl fmt::Display for IncidentList {
         if self.incidents.is_empty() {
             return write!(f, "No open incidents in {}.", self.pipeline);
         }
-        let rows: Vec<[String; 7]> = self.incidents.iter().map(IncidentLine::row).collect();
+        let rows: Vec<_> = self.incidents.iter().map(IncidentLine::row).collect();
         let head = ["incident", "state", "severity", "since", "for", "held by", "acknowledged"];
         f.write_str(&table(head, &rows))
     }

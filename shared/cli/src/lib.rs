@@ -32,7 +32,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use syncwatch::aws::Sdk;
-use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::aws::incidents::{Error as StoreError, IncidentStore};
 use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::census::{self, Client};
@@ -76,7 +76,6 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub outcome: Outcome,
-    /// For people.
     pub text: String,
     /// For programs, in the shapes of `README.md`.
     pub json: Value,
@@ -91,6 +90,11 @@ impl Answer {
     fn done<S: fmt::Display + Serialize>(shape: &S) -> Self {
         Self::new(Outcome::Done, shape, shape)
     }
+}
+
+/// What was read, if all of it was readable; the first problem otherwise.
+fn all_readable<T>((read, unreadable): (T, Vec<StoreError>)) -> Result<T, Error> {
+    unreadable.into_iter().next().map_or(Ok(read), |error| Err(error.into()))
 }
 
 /// Carries out a command line. `tell` gets what is said before a command ends.
@@ -152,9 +156,6 @@ impl Operator {
     }
 
     /// Carries a command out. `tell` gets what is said before it ends, such as a plan.
-    ///
-    /// # Errors
-    /// Names what was not done, and the remedy.
     pub async fn carry_out(&self, command: &Command, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         match command {
             Command::Status => {
@@ -213,14 +214,13 @@ impl Operator {
     async fn apply_warehouse(&self, folder: &Path, views: bool) -> Result<Answer, Error> {
         let warehouse = self.warehouse().await?;
         let report = if views {
-            warehouse_objects::restore_folder(&warehouse, folder, self.now).await?
+            warehouse_objects::restore_folder(&warehouse, folder, self.now).await
         } else {
-            warehouse_objects::apply_folder(&warehouse, folder, self.now).await?
+            warehouse_objects::apply_folder(&warehouse, folder, self.now).await
         };
-        Ok(Answer::done(&report))
+        Ok(Answer::done(&report?))
     }
 
-    /// The warehouse that the pipeline declares.
     async fn warehouse(&self) -> Result<Warehouse, Error> {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
@@ -234,8 +234,9 @@ impl Operator {
         limits: Limits,
         start_limit: Duration,
     ) -> Result<Warehouse, Error> {
-        let none = || Error::new("pipeline.toml declares no [warehouse]", "add one");
-        let warehouse = self.pipeline.warehouse.as_ref().ok_or_else(none)?;
+        let Some(warehouse) = &self.pipeline.warehouse else {
+            return Err(Error::new("pipeline.toml declares no [warehouse]", "add one"));
+        };
         let (secret, base_url) = (&secret()?, base_url.as_deref());
         let access = warehouse::Access { warehouse, secret, base_url, limits, start_limit };
         let secrets = SecretStore::new(self.sdk.secrets());
@@ -258,13 +259,15 @@ impl Operator {
         let mut planned = vec![plan.to_string()];
         planned.extend(found.elsewhere.iter().map(plan::note));
         let planned = planned.join("\n");
-        let shape = |done| WebhookAnswer { todo: !plan.is_nothing_to_do(), plan: planned.clone(), done };
         if only_check {
-            return Ok(Answer::new(Outcome::done_if(plan.is_nothing_to_do()), &planned, &shape(None)));
+            let is_good = plan.is_nothing_to_do();
+            let shape = WebhookAnswer { todo: !is_good, plan: planned.clone(), done: None };
+            return Ok(Answer::new(Outcome::done_if(is_good), &planned, &shape));
         }
         tell(&planned);
         let done = registration.carry_out(&plan).await?;
-        Ok(Answer::new(Outcome::Done, &done, &WebhookAnswer { todo: false, ..shape(Some(done.clone())) }))
+        let shape = WebhookAnswer { todo: false, plan: planned, done: Some(done.clone()) };
+        Ok(Answer::new(Outcome::Done, &done, &shape))
     }
 
     async fn registration(&self, url: &str) -> Result<Registration, Error> {
@@ -330,10 +333,8 @@ impl Operator {
         let declared = Declared::of_this_version()?;
         let function = format!("{PREFIX}{}", declared.function_with(setting).unwrap_or_default());
         let lambda = aws_sdk_lambda::Client::new(self.sdk.config());
-        let answer = lambda.get_function_configuration().function_name(&function).send().await;
-        let answer = answer
-            .map_err(|error| doctor::FUNCTION.failed(&function, "lambda:GetFunctionConfiguration", &error))?;
-        let variables = answer.environment.and_then(|set| set.variables);
+        let deployed = doctor::configuration(&lambda, &function).await?;
+        let variables = deployed.environment.and_then(|set| set.variables);
         variables.and_then(|mut set| set.remove(setting)).ok_or_else(|| {
             Error::new(format!("function {function} has no {setting}"), "make deploy, or set it yourself")
         })

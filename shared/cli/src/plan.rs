@@ -15,14 +15,12 @@ pub(crate) enum Wish {
     Rotate,
 }
 
-/// What is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     /// The webhooks that post to our endpoint.
     pub(crate) ours: Vec<Webhook>,
     /// Webhooks by our name that post elsewhere, perhaps to where the intake was before.
     pub(crate) elsewhere: Vec<Webhook>,
-    /// Our secret has a value.
     pub(crate) has_secret: bool,
 }
 
@@ -46,7 +44,7 @@ pub(crate) enum Plan {
         old: Vec<u64>,
         keeps_previous: bool,
     },
-    /// Somebody must decide first, for this reason.
+    /// A person must decide first, for this reason.
     Refuse(String),
 }
 
@@ -89,7 +87,6 @@ fn too_many(ids: &[u64]) -> String {
 }
 
 impl Plan {
-    /// Whether all is as it should be.
     pub(crate) fn is_nothing_to_do(&self) -> bool {
         matches!(self, Self::Keep { .. })
     }
@@ -129,7 +126,7 @@ impl fmt::Display for Plan {
                 previous(*keeps_previous),
                 listed(old)
             ),
-            Self::Refuse(why) => write!(f, "nothing, before somebody decides: {why}"),
+            Self::Refuse(why) => write!(f, "nothing, before a person decides: {why}"),
         }
     }
 }

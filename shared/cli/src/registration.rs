@@ -82,7 +82,7 @@ impl Registration {
 
     /// Makes a webhook and stores its secret, both or neither. `before` are those that post to our endpoint already.
     async fn create(&self, before: &[u64]) -> Result<u64, Error> {
-        // Read anew: between the look and this moment somebody may have put a value.
+        // Read anew: a value may have been put between the look and this moment.
         let previous = self.current().await?;
         let wanted = NewWebhook {
             name: NAME.to_owned(),
@@ -107,24 +107,20 @@ impl Registration {
             // It was taken, and only the answer was lost.
             return Ok(id);
         }
-        match self.census.delete_webhook(id).await {
-            Ok(()) => Err(Error::new(
-                format!(
-                    "the secret of the new webhook {id} could not be stored ({}). The webhook is deleted again, so nothing \
-                     has changed",
-                    Error::from(why)
-                ),
+        let failed = format!("the secret of the new webhook {id} could not be stored ({})", Error::from(why));
+        Err(match self.census.delete_webhook(id).await {
+            Ok(()) => Error::new(
+                format!("{failed}. The webhook is deleted again, so nothing has changed"),
                 "fix that, and run this again",
-            )),
-            Err(undo) => Err(Error::new(
+            ),
+            Err(undo) => Error::new(
                 format!(
-                    "the secret of the new webhook {id} could not be stored ({}), nor could the webhook be deleted again \
-                     ({undo}). Its deliveries are refused as long as it exists, because its secret is lost",
-                    Error::from(why)
+                    "{failed}, nor could the webhook be deleted again ({undo}). Its deliveries are refused as long as it \
+                     exists, because its secret is lost"
                 ),
                 format!("fix that, then {}", self.deletion_of(id)),
-            )),
-        }
+            ),
+        })
     }
 
     /// The value of our secret; none if it exists and is empty.
@@ -141,7 +137,7 @@ impl Registration {
         stored.is_some_and(|stored| stored.expose_secret() == secret.expose_secret())
     }
 
-    /// The webhooks with our endpoint that are none of these.
+    /// The webhooks with our endpoint, but for these.
     async fn new_beside(&self, before: &[u64]) -> Option<Vec<u64>> {
         let webhooks = self.census.list_webhooks().await.ok()?;
         let ours = webhooks.iter().filter(|webhook| self.is_ours(webhook)).map(|webhook| webhook.id);

@@ -97,17 +97,13 @@ pub struct Scenario {
 
 /// The section of a finding. `asked` is a check's id, an incident's key (`pipeline/check/subject`), a class of error, or
 /// the anchor of any other section.
-///
-/// # Errors
-/// There is no such section; names those that are near.
 pub fn explain(asked: &str) -> Result<Explanation, Error> {
     let asked = asked.trim();
-    let of_incident = asked.split('/').nth(1).filter(|_| asked.split('/').count() >= 3);
-    let name = match of_incident {
+    let name = match asked.split('/').collect::<Vec<_>>().as_slice() {
         // Of the silences there is a section, and of each a notice; its key is not an incident's.
-        Some("silence") => "silences".to_owned(),
-        Some(check) => check.to_owned(),
-        None => asked.to_lowercase(),
+        [_, "silence", _, ..] => "silences".to_owned(),
+        [_, check, _, ..] => (*check).to_owned(),
+        _ => asked.to_lowercase(),
     };
     let sections = sections(TEXT);
     let Some(section) = sections.iter().find(|section| section.anchor == name) else {
@@ -118,14 +114,11 @@ pub fn explain(asked: &str) -> Result<Explanation, Error> {
         let what = format!("the runbook has no section `{asked}`");
         return Err(Error::new(what, format!("{near}`syncwatch explain` lists all names")));
     };
-    let seen_in = |scenario: &&Section<'_>| {
-        scenario.chapter == SCENARIOS && scenario.cause.contains(&format!("](#{})", section.anchor))
-    };
-    let scenario = |scenario: &Section<'_>| Scenario {
-        name: scenario.anchor.clone(),
-        title: scenario.heading.to_owned(),
-    };
-    let scenarios = sections.iter().filter(seen_in).map(scenario).collect();
+    let link = format!("](#{})", section.anchor);
+    let seen_in = sections.iter().filter(|other| other.chapter == SCENARIOS && other.cause.contains(&link));
+    let scenarios = seen_in
+        .map(|scenario| Scenario { name: scenario.anchor.clone(), title: scenario.heading.to_owned() })
+        .collect();
     Ok(Explanation { incident: IncidentKey::parse(asked), scenarios, ..explanation(section) })
 }
 
@@ -167,11 +160,11 @@ fn near(name: &str, sections: &[Section<'_>]) -> Vec<String> {
         let part_of = name.len() > 2 && (other.contains(name) || name.contains(other));
         if part_of { 1.0 } else { strsim::normalized_damerau_levenshtein(name, other) }
     };
-    let mut likely: Vec<(f64, &str)> =
-        sections.iter().map(|section| (likeness(&section.anchor), section.anchor.as_str())).collect();
+    let mut likely: Vec<(f64, &String)> =
+        sections.iter().map(|section| (likeness(&section.anchor), &section.anchor)).collect();
     likely.retain(|(likeness, _)| *likeness >= NEAR_FROM);
     likely.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-    likely.into_iter().take(NEAR).map(|(_, name)| name.to_owned()).collect()
+    likely.into_iter().take(NEAR).map(|(_, name)| name.clone()).collect()
 }
 
 fn explanation(section: &Section<'_>) -> Explanation {

@@ -21,8 +21,9 @@ const NEAR_FROM: f64 = 0.5;
 pub struct RunList {
     pub pipeline: String,
     pub sync: String,
-    /// The IANA name of the pipeline's zone, in which people read the starts.
-    pub time_zone: String,
+    /// The pipeline's zone, in which people read the starts.
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    pub time_zone: TimeZone,
     pub runs: Vec<RunLine>,
 }
 
@@ -86,8 +87,7 @@ impl fmt::Display for RunList {
         if self.runs.is_empty() {
             return write!(f, "{} has never run.", self.sync);
         }
-        let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
-        let rows: Vec<[String; 6]> = self.runs.iter().map(|run| run.row(&zone)).collect();
+        let rows: Vec<_> = self.runs.iter().map(|run| run.row(&self.time_zone)).collect();
         f.write_str(&table(["start", "state", "duration", "records", "failed", "class"], &rows))
     }
 }
@@ -101,7 +101,7 @@ impl Operator {
         Ok(RunList {
             pipeline: self.pipeline.name.clone(),
             sync: sync.key.clone(),
-            time_zone: self.pipeline.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            time_zone: self.pipeline.time_zone.clone(),
             runs: history.runs.iter().take(last).map(RunLine::of).collect(),
         })
     }

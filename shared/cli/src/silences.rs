@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{NewSilence, Silencing};
 use super::error::Error;
-use super::{Answer, Operator, Outcome};
+use super::stakeholders::counted;
+use super::{Answer, Operator, Outcome, all_readable};
 use syncwatch::finding::{CENSUS, SYNCWATCH};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::silence::{Scope, Silence, Tally};
@@ -39,8 +40,8 @@ pub struct SilenceLine {
 }
 
 impl From<Tally> for SilenceLine {
-    fn from(tally: Tally) -> Self {
-        Self { silence: tally.silence, suppressed: tally.held_back, incidents: tally.incidents }
+    fn from(Tally { silence, held_back: suppressed, incidents, .. }: Tally) -> Self {
+        Self { silence, suppressed, incidents }
     }
 }
 
@@ -72,7 +73,7 @@ impl fmt::Display for SilenceList {
         if self.silences.is_empty() {
             f.write_str("No active silences.")?;
         } else {
-            let rows: Vec<[String; 7]> = self.silences.iter().map(|silence| silence.row(self.at)).collect();
+            let rows: Vec<_> = self.silences.iter().map(|silence| silence.row(self.at)).collect();
             let head = ["silence", "covers", "until", "left", "suppressed", "owner", "reason"];
             f.write_str(&table(head, &rows))?;
         }
@@ -84,7 +85,6 @@ impl fmt::Display for SilenceList {
 }
 
 impl Operator {
-    /// Adds, lists or ends silences.
     pub(super) async fn silence(&self, asked: &Silencing) -> Result<Answer, Error> {
         match asked {
             Silencing::Add(wanted) => self.add_silence(wanted).await,
@@ -101,7 +101,7 @@ impl Operator {
             let what = format!("pipeline.toml has no subject `{subject}`");
             return Err(Error::new(what, format!("use one of {}", known.join(", "))));
         }
-        // One that cannot be read keeps nobody from asking for another; the list reports it.
+        // One that cannot be read does not prevent another; the list reports it.
         let (stored, _unreadable) = store.silences(&pipeline.name).await?;
         let known = stored.into_iter().map(|tally| tally.silence.id);
         let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
@@ -128,10 +128,7 @@ impl Operator {
     /// Lists silences that are stored, and those of the pipeline file that are active now.
     async fn list_silences(&self, all: bool) -> Result<Answer, Error> {
         let (pipeline, at) = (&self.pipeline, self.now);
-        let (stored, unreadable) = self.incidents()?.silences(&pipeline.name).await?;
-        if let Some(unreadable) = unreadable.into_iter().next() {
-            return Err(unreadable.into());
-        }
+        let stored = all_readable(self.incidents()?.silences(&pipeline.name).await?)?;
         let mut listed: Vec<SilenceLine> = stored.into_iter().map(SilenceLine::from).collect();
         // One of the file that suppressed something is stored as well; whether it is active, the file says.
         for line in listed.iter_mut().filter(|line| line.silence.declared) {
@@ -144,11 +141,9 @@ impl Operator {
             }
         }
         listed.sort_by_key(|line| std::cmp::Reverse(line.silence.until));
-        let (expired, mut silences): (Vec<_>, Vec<_>) =
-            listed.into_iter().partition(|line| line.silence.is_over(at));
-        let expired_hidden = if all { 0 } else { expired.len() };
-        silences.extend(expired.into_iter().filter(|_| all));
-        Ok(Answer::done(&SilenceList { at, silences, expired_hidden }))
+        let count = listed.len();
+        listed.retain(|line| all || !line.silence.is_over(at));
+        Ok(Answer::done(&SilenceList { at, expired_hidden: count - listed.len(), silences: listed }))
     }
 
     /// Ends a silence at this moment; answers with it, and what it suppressed.
@@ -169,14 +164,12 @@ impl Operator {
         }
         tally.silence.until = now;
         store.put_silence(&pipeline.name, &tally.silence).await?;
-        let plural = |count: bool| if count { "s" } else { "" };
-        let suppressed = match (tally.held_back, tally.incidents.len()) {
+        let suppressed = match (tally.held_back, counted(tally.incidents.len(), "incident")) {
             (0, _) => "It suppressed nothing.".to_owned(),
-            (notices, incidents) => format!(
-                "It suppressed {notices} notice{} of {incidents} incident{}, which the next round sends.",
-                plural(notices != 1),
-                plural(incidents != 1)
-            ),
+            (1, incidents) => format!("It suppressed 1 notice of {incidents}, which the next round sends."),
+            (notices, incidents) => {
+                format!("It suppressed {notices} notices of {incidents}, which the next round sends.")
+            }
         };
         let text = format!("Silence {id} ended. {suppressed}");
         Ok(Answer::new(Outcome::Done, text, &SilenceLine::from(tally)))
@@ -189,7 +182,7 @@ fn is_declared(pipeline: &Pipeline, id: &str) -> bool {
     pipeline.silences.iter().any(|declared| declared.name == name)
 }
 
-/// An id that nobody has: who, when, and a count if that is not enough.
+/// An id that is free: who, when, and a count if that is not enough.
 fn new_id(owner: &str, now: Timestamp, taken: &BTreeSet<String>) -> String {
     let id = format!("{}-{}", slug(owner), now.strftime("%Y%m%dT%H%MZ"));
     let counted = (2..).map(|count| format!("{id}-{count}"));

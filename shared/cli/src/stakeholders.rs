@@ -1,11 +1,12 @@
 //! Notices to the people who use the data: that the pipeline is live, that something is wrong, that it is over.
 //!
-//! Figures in, text out: `Figures` are looked up by whoever calls ([`crate`]), and no figure is typed. One that
-//! could not be had says so and why, in the place where it would stand; a notice is never blank, and never claims what
-//! nobody knows (`judge`). Texts are templates in `infra/runbook`, embedded when the binary is built.
+//! Figures in, text out: `crate::figures` looks them up, and no figure is typed. One that could not be had says so and
+//! why, in the place where it would stand; a notice is never blank, and never claims what is unknown (`judge`). Texts are
+//! templates in `infra/runbook`, embedded when the binary is built.
 
 use std::fmt;
 
+use clap::ValueEnum;
 use jiff::Timestamp;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Serde;
@@ -17,34 +18,21 @@ use crate::error::Error;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
 use syncwatch::pipeline::{Contact, Pipeline};
-use syncwatch::text::{self, grouped};
-use syncwatch::text::{minute_utc, words};
+use syncwatch::text::{self, grouped, minute_utc, words};
 
 /// What a notice is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     Launch,
     Incident,
     AllClear,
 }
 
-impl Kind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Launch, Self::Incident, Self::AllClear];
-
-    /// `launch`, `incident` or `all-clear`.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Launch => "launch",
-            Self::Incident => "incident",
-            Self::AllClear => "all-clear",
-        }
-    }
-}
-
+/// As on the command line: `launch`, `incident` or `all-clear`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.word())
+        self.serialize(f)
     }
 }
 
@@ -54,17 +42,16 @@ pub(crate) struct Health {
     /// Properties that are not gone.
     pub(crate) total: u64,
     /// Those of them that are in the destination.
-    pub synced: u64,
+    pub(crate) synced: u64,
     /// The share, in percent to two digits; `None` when there is no property at all.
-    pub coverage_percent: Option<f64>,
+    pub(crate) coverage_percent: Option<f64>,
     /// The view's word for it: `excellent`, `good`, `poor` or `no data`.
-    pub coverage_status: String,
-    pub to_create: u64,
-    pub to_update: u64,
-    /// Records without a company.
-    pub null_companies: u64,
+    pub(crate) coverage_status: String,
+    pub(crate) to_create: u64,
+    pub(crate) to_update: u64,
+    pub(crate) null_companies: u64,
     /// Properties that are in the destination more than once.
-    pub duplicates: u64,
+    pub(crate) duplicates: u64,
 }
 
 /// What a notice is made of; of a figure that cannot be had, the reason.
@@ -80,15 +67,14 @@ pub(crate) struct Figures {
 }
 
 /// A notice in both forms.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// Text, its first line the subject.
+    /// Its first line is the subject.
     pub(crate) text: String,
     /// A whole page of HTML, with everything in it escaped.
     pub(crate) html: String,
 }
 
-/// Writes a notice, unless it would say what is not so, or what nobody knows. `now` is when the figures were looked up.
+/// Writes a notice, unless it would say what is not so, or what is unknown. `now` is when the figures were looked up.
 pub(crate) fn render(
     kind: Kind,
     figures: &Figures,
@@ -96,7 +82,7 @@ pub(crate) fn render(
     now: Timestamp,
 ) -> Result<Notice, Error> {
     judge(kind, figures).map_err(Error::plain)?;
-    let context = TemplateContext::of(figures, pipeline, now);
+    let context = context(figures, pipeline, now);
     let templates = templates().map_err(|error| Error::plain(format!("the template {error}")))?;
     let written = |form: &str| {
         let name = format!("{kind}.{form}");
@@ -111,7 +97,7 @@ pub(crate) fn render(
 fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
     const LIST: &str = "`syncwatch incidents` lists what is";
     let unsure = |why: &Error| {
-        Err(format!("no all-clear, for nobody can say whether it is over: {}", in_one_line(why)))
+        Err(format!("no all-clear, for it is unknown whether it is over: {}", in_one_line(why)))
     };
     let still_open = |open: &[&IncidentKey]| {
         let open: Vec<String> = open.iter().map(ToString::to_string).collect();
@@ -119,9 +105,9 @@ fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
     };
     match (kind, &figures.incident, &figures.open) {
         (Kind::Launch, _, Ok(_)) => Ok(()),
-        // It would promise that somebody watches.
+        // It would promise that the pipeline is watched.
         (Kind::Launch, _, Err(why)) => Err(format!(
-            "no word of a launch, for nobody can say whether the pipeline is watched: {}",
+            "no word of a launch, for it is unknown whether the pipeline is watched: {}",
             in_one_line(why)
         )),
         (_, Some((key, Ok(None))), _) => Err(format!("there is no incident {key}; {LIST} open")),
@@ -140,7 +126,7 @@ fn judge(kind: Kind, figures: &Figures) -> Result<(), String> {
         (Kind::AllClear, _, Ok(open)) if !open.is_empty() => {
             still_open(&open.iter().map(|incident| &incident.key).collect::<Vec<_>>())
         }
-        // Whoever reads that all is clear takes it to be all, whatever it is about.
+        // Readers take an all-clear as global, even when it names one incident.
         (Kind::AllClear, Some(_), Err(why)) => unsure(why),
         (Kind::AllClear, ..) => Ok(()),
     }
@@ -172,68 +158,46 @@ fn templates() -> Result<Environment<'static>, minijinja::Error> {
 }
 
 /// What templates may name, all of it in words.
-#[derive(Debug, Serialize)]
-struct TemplateContext {
-    pipeline: String,
-    at: String,
-    watches: String,
-    coverage: String,
-    waiting: String,
-    quality: String,
-    open: String,
-    open_list: Vec<String>,
-    /// Of each sync its `key`, `role` and `last_run`.
-    syncs: Vec<Value>,
-    /// Of each contact its `name`, `role` and `reach`.
-    contacts: Vec<Value>,
-    incident: Option<Value>,
-}
-
-impl TemplateContext {
-    fn of(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Self {
-        let health = |words: fn(&Health) -> String| known(&figures.health, words);
-        let mut open: Vec<&Incident> = figures.open.iter().flatten().collect();
-        open.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.key.cmp(&b.key)));
-        let syncs = pipeline.syncs.iter().enumerate().map(|(index, sync)| {
-            let last_run = match figures.last_runs.get(index) {
-                Some(run) => known(run, |run| {
-                    run.as_ref().map_or_else(|| "it has never run".to_owned(), |run| last_run(run, now))
-                }),
-                None => not_available("nobody looked"),
-            };
-            json!({ "key": sync.key, "role": sync.role.to_string(), "last_run": last_run })
-        });
-        let (syncs_watched, checks) = (pipeline.syncs.len(), pipeline.checks.len());
-        Self {
-            pipeline: pipeline.name.clone(),
-            at: format!("{} ({})", local(now, pipeline), minute_utc(now)),
-            watches: format!(
-                "{} and {} of its data",
-                counted(syncs_watched, "sync"),
-                counted(checks, "check")
-            ),
-            coverage: health(Health::coverage),
-            waiting: health(|health| {
-                let (create, update) = (grouped(health.to_create), grouped(health.to_update));
-                format!("{create} to be created, {update} to be updated")
+fn context(figures: &Figures, pipeline: &Pipeline, now: Timestamp) -> Value {
+    let health = |words: fn(&Health) -> String| known(&figures.health, words);
+    let mut open: Vec<&Incident> = figures.open.iter().flatten().collect();
+    open.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.key.cmp(&b.key)));
+    let syncs = pipeline.syncs.iter().enumerate().map(|(index, sync)| {
+        let last_run = match figures.last_runs.get(index) {
+            Some(run) => known(run, |run| {
+                run.as_ref().map_or_else(|| "it has never run".to_owned(), |run| last_run(run, now))
             }),
-            quality: health(|health| {
-                let (companies, twice) = (grouped(health.null_companies), grouped(health.duplicates));
-                format!("{companies} without a company, {twice} there more than once")
-            }),
-            open: known(&figures.open, |open| match open.len() {
-                0 => "nothing".to_owned(),
-                open => counted(open, "incident"),
-            }),
-            open_list: match &figures.open {
-                Ok(_) => open.into_iter().map(in_a_line).collect(),
-                Err(why) => vec![not_available(why)],
-            },
-            syncs: syncs.collect(),
-            contacts: pipeline.contacts.iter().map(contact).collect(),
-            incident: figures.incident.as_ref().map(|(key, found)| about(key, found, pipeline, now)),
-        }
-    }
+            None => not_available("not looked up"),
+        };
+        json!({ "key": sync.key, "role": sync.role.to_string(), "last_run": last_run })
+    });
+    let (syncs_watched, checks) =
+        (counted(pipeline.syncs.len(), "sync"), counted(pipeline.checks.len(), "check"));
+    json!({
+        "pipeline": pipeline.name,
+        "at": format!("{} ({})", local(now, pipeline), minute_utc(now)),
+        "watches": format!("{syncs_watched} and {checks} of its data"),
+        "coverage": health(Health::coverage),
+        "waiting": health(|health| {
+            let (create, update) = (grouped(health.to_create), grouped(health.to_update));
+            format!("{create} to be created, {update} to be updated")
+        }),
+        "quality": health(|health| {
+            let (companies, twice) = (grouped(health.null_companies), grouped(health.duplicates));
+            format!("{companies} without a company, {twice} there more than once")
+        }),
+        "open": known(&figures.open, |open| match open.len() {
+            0 => "nothing".to_owned(),
+            open => counted(open, "incident"),
+        }),
+        "open_list": match &figures.open {
+            Ok(_) => open.into_iter().map(in_a_line).collect(),
+            Err(why) => vec![not_available(why)],
+        },
+        "syncs": syncs.collect::<Vec<_>>(),
+        "contacts": pipeline.contacts.iter().map(contact).collect::<Vec<_>>(),
+        "incident": figures.incident.as_ref().map(|(key, found)| about(key, found, pipeline, now)),
+    })
 }
 
 impl Health {
@@ -282,7 +246,7 @@ fn about(
         "cause": word(&|incident| incident.cause.clone()),
         "taken_on_by": word(&|incident| match &incident.acknowledged {
             Some(by) if by.until > now => by.by.clone(),
-            _ => "nobody yet".to_owned(),
+            _ => "not acknowledged yet".to_owned(),
         }),
     })
 }
@@ -330,7 +294,7 @@ fn in_one_line(why: impl fmt::Display) -> String {
     format!("{}{cut}", line.trim())
 }
 
-fn counted(n: usize, what: &str) -> String {
+pub(crate) fn counted(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 

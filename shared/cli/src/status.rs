@@ -17,7 +17,7 @@ use syncwatch::pipeline::Sync;
 use syncwatch::schedule::Rule;
 use syncwatch::text::{bounded, table, words};
 
-/// The width of a terminal that nobody resized.
+/// The width of a terminal that was not resized.
 const WIDTH: usize = 80;
 /// Of each kind of line; more are counted.
 const LINES: usize = 10;
@@ -30,7 +30,8 @@ pub struct Status {
     pub pipeline: String,
     /// When it was read (UTC).
     pub at: Timestamp,
-    pub time_zone: String,
+    #[serde(with = "jiff::fmt::serde::tz::required")]
+    pub time_zone: TimeZone,
     pub syncs: Vec<SyncLine>,
     /// Open incidents, worst first.
     pub incidents: Vec<IncidentLine>,
@@ -80,21 +81,15 @@ impl Operator {
         for (line, why) in &read {
             why.iter().for_each(|why| missing(&line.sync, why.clone()));
         }
-        let open = self.open().await.unwrap_or_else(|why| {
-            missing("incidents", why.to_string());
-            Vec::new()
-        });
-        let rounds = self.rounds().await.unwrap_or_else(|why| {
-            missing("rounds", why.to_string());
-            BTreeMap::new()
-        });
+        let open = self.open().await.map_err(|why| missing("incidents", why.to_string()));
+        let rounds = self.rounds().await.map_err(|why| missing("rounds", why.to_string()));
         Status {
             pipeline: pipeline.name.clone(),
             at: now,
-            time_zone: pipeline.time_zone.iana_name().unwrap_or("UTC").to_owned(),
+            time_zone: pipeline.time_zone.clone(),
             syncs: read.into_iter().map(|(line, _)| line).collect(),
-            incidents: incidents::lines(open, now),
-            rounds,
+            incidents: incidents::lines(open.unwrap_or_default(), now),
+            rounds: rounds.unwrap_or_default(),
             unknown,
         }
     }
@@ -130,31 +125,20 @@ async fn line(census: Option<&census::Client>, sync: &Sync, now: Timestamp) -> (
 
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let zone = TimeZone::get(&self.time_zone).unwrap_or(TimeZone::UTC);
+        let zone = &self.time_zone;
         let at = self.at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M %Z");
         let is_unknown = |what: &str| self.unknown.iter().any(|unknown| unknown.what == what);
         writeln!(f, "{} at {at}\n", self.pipeline)?;
-        let rows: Vec<_> = self.syncs.iter().map(|sync| sync.row(&zone, self.at)).collect();
+        let rows: Vec<_> = self.syncs.iter().map(|sync| sync.row(zone, self.at)).collect();
         section(f, &table(["sync", "label", "state", "last run", "next run"], &rows))?;
         let rows: Vec<_> = self.incidents.iter().map(incident_row).collect();
-        match rows.is_empty() {
-            true if is_unknown("incidents") => writeln!(f, "\nOpen incidents: unknown")?,
-            true => writeln!(f, "\nNo open incidents.")?,
-            false => {
-                writeln!(f)?;
-                section(f, &table(["open incident", "severity", "for", "acknowledged"], &rows))?;
-            }
-        }
+        let none = if is_unknown("incidents") { "Open incidents: unknown" } else { "No open incidents." };
+        part(f, ["open incident", "severity", "for", "acknowledged"], &rows, none)?;
         let ago = |at: Timestamp| format!("{} ago", words(self.at.duration_since(at)));
         let rows: Vec<_> = self.rounds.iter().map(|(name, at)| [name.clone(), ago(*at)]).collect();
-        match rows.is_empty() {
-            true if is_unknown("rounds") => writeln!(f, "\nLast rounds: unknown")?,
-            true => writeln!(f, "\nNo function has finished a round.")?,
-            false => {
-                writeln!(f)?;
-                section(f, &table(["function", "last round"], &rows))?;
-            }
-        }
+        let none =
+            if is_unknown("rounds") { "Last rounds: unknown" } else { "No function has finished a round." };
+        part(f, ["function", "last round"], &rows, none)?;
         if self.unknown.is_empty() {
             return Ok(());
         }
@@ -187,6 +171,17 @@ fn incident_row(incident: &IncidentLine) -> [String; 4] {
     let by = incident.acknowledged.as_ref().map(|by| by.by.clone()).unwrap_or_default();
     let (key, open_for) = (bounded(&incident.incident, 46), words(incident.open_for()));
     [key, incident.severity.to_string(), open_for, bounded(&by, 12)]
+}
+
+/// A table below what was written, or a sentence if it has no rows.
+fn part<const N: usize>(
+    f: &mut fmt::Formatter<'_>,
+    head: [&str; N],
+    rows: &[[String; N]],
+    none: &str,
+) -> fmt::Result {
+    writeln!(f)?;
+    if rows.is_empty() { writeln!(f, "{none}") } else { section(f, &table(head, rows)) }
 }
 
 /// Lines that fit the screen.

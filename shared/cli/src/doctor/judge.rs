@@ -1,6 +1,6 @@
 //! Turns observations into rows, each with its remedy. Pure.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::Row;
 use super::observe::{FunctionSeen, Observed, Probe, ScheduleSeen, Subscription};
@@ -57,7 +57,7 @@ fn usable<T>(probe: &Probe<T>, good: &str, wrong: &str) -> Row {
 fn function(seen: &FunctionSeen) -> Vec<Row> {
     let configured = checked(&seen.configuration, |set| match (set.state.as_str(), &seen.ping) {
         ("Pending", _) => Row::unknown("is being created", "run this again in a minute"),
-        // Lambda calls one inactive that nobody called for weeks; the next event wakes it.
+        // Lambda calls one inactive that was not called for weeks; the next event wakes it.
         (state, _) if !matches!(state, "Active" | "Inactive") => {
             Row::wrong(format!("is {state}"), "Lambda cannot run it as it is; deploy again: make deploy")
         }
@@ -95,13 +95,13 @@ fn schedule(wanted: &DeclaredSchedule, seen: &ScheduleSeen) -> Row {
         let remedy = "it starts no rounds. If this is not on purpose, deploy again: make deploy";
         return Row::wrong(format!("is {}", seen.state), remedy);
     }
-    if seen.fires != *wanted {
-        return Row::wrong(
-            format!("{}, expected {}", said(&seen.fires), said(wanted)),
-            "it was changed by hand, or an older version is deployed: make deploy",
-        );
+    if seen.fires == *wanted {
+        return Row::good(format!("{}, enabled", said(wanted)));
     }
-    Row::good(format!("{}, enabled", said(&seen.fires)))
+    Row::wrong(
+        format!("{}, expected {}", said(&seen.fires), said(wanted)),
+        "it was changed by hand, or an older version is deployed: make deploy",
+    )
 }
 
 fn clock(census: &Probe<Option<SignedDuration>>) -> Row {
@@ -126,13 +126,12 @@ fn reach(subscriptions: &[Subscription], confirmed: bool) -> String {
     those.map(|subscription| subscription.reaches.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// Somebody must be told: a person who confirmed, or the queue of the relay if the pipeline has a channel.
+/// Notices must reach a person who confirmed, and the queue of the relay if the pipeline has a channel.
 fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
     let pending = reach(subscriptions, false);
-    let (relays, others): (Vec<&Subscription>, Vec<&Subscription>) = subscriptions
-        .iter()
-        .filter(|subscription| subscription.confirmed)
-        .partition(|subscription| subscription.protocol == "sqs");
+    let confirmed = subscriptions.iter().filter(|subscription| subscription.confirmed);
+    let (relays, others): (Vec<_>, Vec<_>) =
+        confirmed.partition(|subscription| subscription.protocol == "sqs");
     let has_channel = channels.pagerduty.is_some() || channels.chat.is_some();
     if has_channel && relays.is_empty() {
         return Row::wrong("does not reach the relay, so neither PagerDuty nor the chat", DEPLOY);
@@ -141,7 +140,7 @@ fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
     if others.is_empty() && (!has_channel || !pending.is_empty()) {
         return Row::wrong(
             if pending.is_empty() { "has no subscriber" } else { &waits },
-            "subscribe somebody (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
+            "subscribe a person (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
              that, deploy again for another mail",
         );
     }
@@ -152,7 +151,7 @@ fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
     Row::good(format!("reaches {}", reached.collect::<Vec<_>>().join(", ")))
 }
 
-/// Alarms go to whoever hears when nothing of ours works. That of pages may be empty: PagerDuty is optional there.
+/// Alarms must reach people when nothing of ours works. The topic of pages may be empty: PagerDuty is optional there.
 fn alarms(name: &str, subscriptions: &[Subscription]) -> Row {
     let (reached, pending) = (reach(subscriptions, true), reach(subscriptions, false));
     if !pending.is_empty() {
@@ -161,7 +160,7 @@ fn alarms(name: &str, subscriptions: &[Subscription]) -> Row {
     match reached.as_str() {
         "" if name.ends_with("alarms") => Row::wrong(
             "has no subscriber",
-            "no one would be alerted when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
+            "no alert is sent when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
         ),
         "" => Row::good("no subscriber, which is optional"),
         reached => Row::good(format!("reaches {reached}")),
@@ -179,7 +178,7 @@ fn webhook(found: &Found) -> Row {
     }
 }
 
-/// The intake is there if it refuses what nobody signed.
+/// The intake is there if it refuses an unsigned request.
 fn intake(probe: &Probe<(u16, String)>) -> Row {
     let (status, url) = match probe {
         Err(why) => return Row::wrong("does not answer", why),
@@ -239,15 +238,8 @@ fn age_limit(expression: &str) -> SignedDuration {
 
 /// The period of `rate(2 minutes)`.
 fn rate(expression: &str) -> Option<SignedDuration> {
-    let (number, unit) = expression.strip_prefix("rate(")?.strip_suffix(')')?.split_once(' ')?;
-    let number: i64 = number.parse().ok()?;
-    let seconds = match unit {
-        "minute" | "minutes" => 60,
-        "hour" | "hours" => 3_600,
-        "day" | "days" => 86_400,
-        _ => return None,
-    };
-    Some(SignedDuration::from_secs(number.checked_mul(seconds)?))
+    let period: Span = expression.strip_prefix("rate(")?.strip_suffix(')')?.parse().ok()?;
+    period.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 #[cfg(test)]
@@ -447,6 +439,7 @@ mod tests {
         let table = [
             ("rate(2 minutes)", minutes(10)),
             ("rate(1 hour)", minutes(300)),
+            ("rate(2 days)", minutes(5 * 2 * 24 * 60)),
             ("cron(0 3 * * ? *)", NIGHTLY_AGE),
             ("rate(soon)", NIGHTLY_AGE),
         ];

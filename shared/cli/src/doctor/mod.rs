@@ -12,8 +12,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use syncwatch::text::table;
 
+use crate::stakeholders::counted;
+
 pub(crate) use judge::judge;
-pub(crate) use observe::{FUNCTION, Source, observe};
+pub(crate) use observe::{Source, configuration, observe};
 
 /// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +33,6 @@ pub struct Row {
     /// Such as `schedule daily-validation`.
     pub what: String,
     pub state: State,
-    /// What was found, in a few words.
     pub found: String,
     /// What to do, unless it is ok.
     pub remedy: Option<String>,
@@ -78,12 +79,10 @@ impl fmt::Display for Diagnosis {
         let row = |row: &Row| [row.what.clone(), word(row.state).to_owned(), row.found.clone()];
         let rows: Vec<_> = self.rows.iter().map(row).collect();
         writeln!(f, "{}", table(["what", "is", "found"], &rows))?;
-        let remedies: Vec<(&str, &str)> =
-            self.rows.iter().filter_map(|row| Some((row.what.as_str(), row.remedy.as_deref()?))).collect();
-        match remedies.len() {
+        let remedies = self.rows.iter().filter_map(|row| Some((&row.what, row.remedy.as_ref()?)));
+        match remedies.clone().count() {
             0 => return write!(f, "\nAll {} are ok.", rows.len()),
-            1 => write!(f, "\n1 problem:")?,
-            problems => write!(f, "\n{problems} problems:")?,
+            problems => write!(f, "\n{}:", counted(problems, "problem"))?,
         }
         remedies.into_iter().try_for_each(|(what, remedy)| write!(f, "\n- {what}: {remedy}"))
     }

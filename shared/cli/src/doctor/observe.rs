@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::primitives::Blob;
 use jiff::{SignedDuration, Timestamp};
 
@@ -27,14 +28,12 @@ pub(super) type Probe<T> = Result<T, Error>;
 const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
 const INTAKE_LIMIT: Duration = Duration::from_secs(15);
 
-pub(crate) const FUNCTION: Kind =
-    Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
-const SCHEDULE: Kind = Kind { name: "schedule", correct: "AWS_REGION, the region of the deployment" };
+const FUNCTION: Kind = Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
+const SCHEDULE: Kind = Kind { name: "schedule", ..FUNCTION };
 const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
 /// The topics of alarms, which Terraform makes beside that of notices.
 const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
 
-/// Where to look.
 pub(crate) struct Source<'a> {
     pub(crate) operator: &'a Operator,
     pub(crate) declared: &'a Declared,
@@ -44,27 +43,25 @@ pub(crate) struct Source<'a> {
     pub(crate) url: Option<&'a str>,
 }
 
-/// Everything that was seen.
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(super) functions: Vec<FunctionSeen>,
-    /// The secrets that functions read: their names, and whether they hold something.
+    /// The secrets that functions read: their names, and whether they have a value.
     pub(super) secrets: Vec<(String, Probe<()>)>,
     /// Whether Census takes the token, and how far its clock is ahead of this machine's.
     pub(super) census: Probe<Option<SignedDuration>>,
     /// Whether the warehouse answers; `None` if the pipeline declares none.
     pub(super) warehouse: Option<Probe<()>>,
     pub(super) subscriptions: Probe<Vec<Subscription>>,
-    /// Who hears of CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
+    /// Who gets CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
     pub(super) alarms: Vec<(String, Probe<Vec<Subscription>>)>,
     pub(super) webhook: Probe<Found>,
-    /// The status with which the intake answers a request that nobody signed, and its address.
+    /// The status with which the intake answers an unsigned request, and its address.
     pub(super) intake: Probe<(u16, String)>,
     /// The queues of dead letters: their names, and about how many messages lie there.
     pub(super) dead_letters: Vec<(String, Probe<Option<u64>>)>,
     /// When the last whole rounds began (UTC), by what they are recorded as.
     pub(super) rounds: Probe<BTreeMap<String, Timestamp>>,
-    /// The moment (UTC).
     pub(super) now: Timestamp,
 }
 
@@ -84,7 +81,7 @@ pub(super) struct FunctionSeen {
 
 #[derive(Debug)]
 pub(super) struct Configuration {
-    /// `Active`, or what else Lambda says.
+    /// Lambda's word, such as `Active`.
     pub(super) state: String,
     /// The settings of the table that it was not given.
     pub(super) missing: Vec<String>,
@@ -97,17 +94,22 @@ pub(super) struct ScheduleSeen {
     pub(super) fires: DeclaredSchedule,
 }
 
-/// One subscription of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscription {
-    /// Such as `email` or `sqs`.
     pub(super) protocol: String,
     /// Whom it reaches; of an `https` one the host alone, as the rest may be a key.
     pub(super) reaches: String,
     pub(super) confirmed: bool,
 }
 
-/// Looks at everything.
+pub(crate) async fn configuration(
+    lambda: &aws_sdk_lambda::Client,
+    name: &str,
+) -> Probe<GetFunctionConfigurationOutput> {
+    let answer = lambda.get_function_configuration().function_name(name).send().await;
+    Ok(answer.map_err(|error| FUNCTION.failed(name, "lambda:GetFunctionConfiguration", &error))?)
+}
+
 pub(crate) async fn observe(source: &Source<'_>) -> Observed {
     let mut functions = Vec::new();
     let mut environment = BTreeMap::new();
@@ -116,10 +118,6 @@ pub(crate) async fn observe(source: &Source<'_>) -> Observed {
     }
     let deployed = Deployed { source, environment };
     let census = deployed.census().await;
-    let warehouse = match source.operator.pipeline.warehouse {
-        None => None,
-        Some(_) => Some(deployed.warehouse().await),
-    };
     Observed {
         functions,
         secrets: deployed.secrets().await,
@@ -129,7 +127,10 @@ pub(crate) async fn observe(source: &Source<'_>) -> Observed {
             }
             Err(why) => Err(why.clone()),
         },
-        warehouse,
+        warehouse: match source.operator.pipeline.warehouse {
+            None => None,
+            Some(_) => Some(deployed.warehouse().await),
+        },
         subscriptions: deployed.notices().await,
         alarms: deployed.alarms().await,
         webhook: deployed.webhook(census).await,
@@ -150,18 +151,21 @@ impl Source<'_> {
         let full = format!("{}{name}", self.prefix);
         let configuration = self.configuration(&full, declared, environment).await;
         let there = configuration.is_ok();
-        let schedule = match &declared.schedule {
-            None => None,
-            Some(wanted) => Some((wanted.clone(), self.schedule(&full).await)),
-        };
-        let trigger = if there && declared.queue.is_some() { Some(self.trigger(&full).await) } else { None };
-        let ping = if there { Some(self.ping(&full).await) } else { None };
-        let has_work = match name {
-            "daily-validation" => !self.operator.pipeline.checks.is_empty(),
-            "nightly-snapshot" => self.operator.pipeline.snapshot.is_some(),
-            _ => true,
-        };
-        FunctionSeen { name: name.to_owned(), configuration, schedule, trigger, ping, has_work }
+        FunctionSeen {
+            name: name.to_owned(),
+            configuration,
+            schedule: match &declared.schedule {
+                None => None,
+                Some(wanted) => Some((wanted.clone(), self.schedule(&full).await)),
+            },
+            trigger: if there && declared.queue.is_some() { Some(self.trigger(&full).await) } else { None },
+            ping: if there { Some(self.ping(&full).await) } else { None },
+            has_work: match name {
+                "daily-validation" => !self.operator.pipeline.checks.is_empty(),
+                "nightly-snapshot" => self.operator.pipeline.snapshot.is_some(),
+                _ => true,
+            },
+        }
     }
 
     fn lambda(&self) -> aws_sdk_lambda::Client {
@@ -174,9 +178,7 @@ impl Source<'_> {
         declared: &DeclaredFunction,
         environment: &mut BTreeMap<String, String>,
     ) -> Probe<Configuration> {
-        let answer = self.lambda().get_function_configuration().function_name(name).send().await;
-        let answer =
-            answer.map_err(|error| FUNCTION.failed(name, "lambda:GetFunctionConfiguration", &error))?;
+        let answer = configuration(&self.lambda(), name).await?;
         let variables = answer.environment.and_then(|set| set.variables).unwrap_or_default();
         let is_missing = |name: &&String| variables.get(*name).is_none_or(|value| value.trim().is_empty());
         let missing = declared.settings.keys().filter(is_missing).cloned().collect();
@@ -243,7 +245,7 @@ impl Source<'_> {
         Ok(format!("{}{path}", answer.function_url.trim_end_matches('/')))
     }
 
-    /// Posts a body that nobody signed; the intake is to refuse it.
+    /// Posts an unsigned body; the intake is to refuse it.
     async fn intake(&self) -> Probe<(u16, String)> {
         let url = self.intake_url().await?;
         let request = self.operator.sdk.http.post(&url).timeout(INTAKE_LIMIT);
@@ -284,10 +286,9 @@ struct Deployed<'a> {
 
 impl Deployed<'_> {
     fn setting(&self, Setting { name, .. }: Setting) -> Probe<String> {
-        let unset = || {
+        self.environment.get(name).cloned().ok_or_else(|| {
             Error::plain(format!("no deployed function has the setting {name}. Deploy again: make deploy"))
-        };
-        self.environment.get(name).cloned().ok_or_else(unset)
+        })
     }
 
     async fn secrets(&self) -> Vec<(String, Probe<()>)> {
@@ -371,10 +372,10 @@ fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
 /// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
 fn reaches(protocol: &str, endpoint: &str) -> String {
     match protocol {
-        "http" | "https" => reqwest::Url::parse(endpoint)
-            .ok()
-            .and_then(|url| url.host_str().map(str::to_owned))
-            .unwrap_or_else(|| "an address".to_owned()),
+        "http" | "https" => {
+            let url = reqwest::Url::parse(endpoint).ok();
+            url.as_ref().and_then(|url| url.host_str()).unwrap_or("an address").to_owned()
+        }
         "sqs" | "lambda" => endpoint.rsplit(':').next().unwrap_or_default().to_owned(),
         _ => endpoint.to_owned(),
     }

@@ -165,7 +165,7 @@ fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
     let few = Figures { last_runs: Vec::new(), ..known() };
     assert!(
         text(Kind::Launch, &few)
-            .contains("properties-create (creates records): not available: nobody looked")
+            .contains("properties-create (creates records): not available: not looked up")
     );
 }
 
@@ -237,12 +237,12 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
     no all-clear yet, for this is still open: properties/run-failed/properties-create
     no all-clear yet, for this is still open: properties/run-failed/properties-create
     no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear, for nobody can say whether it is over: the lab is dark
-    no all-clear, for nobody can say whether it is over: no answer
+    no all-clear, for it is unknown whether it is over: the lab is dark
+    no all-clear, for it is unknown whether it is over: no answer
     no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear, for nobody can say whether it is over: the lab is dark
+    no all-clear, for it is unknown whether it is over: the lab is dark
     written
-    no word of a launch, for nobody can say whether the pipeline is watched: the lab is dark
+    no word of a launch, for it is unknown whether the pipeline is watched: the lab is dark
     ");
 }
 

@@ -34,9 +34,6 @@ fn word(dialect: Dialect) -> &'static str {
 }
 
 /// Reads the files of a folder that end in `.sql`, in the variants for a dialect, in order.
-///
-/// # Errors
-/// The folder or a file cannot be read, or their names give no order.
 pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
     let unread = |path: &Path, error: io::Error| {
         let path = path.display();
@@ -102,10 +99,7 @@ fn parts(file_name: &str) -> Option<(i64, &str, Option<&str>)> {
     if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    let (name, variant) = match rest.split_once('.') {
-        Some((name, variant)) => (name, Some(variant)),
-        None => (rest, None),
-    };
+    let (name, variant) = rest.split_once('.').map_or((rest, None), |(name, variant)| (name, Some(variant)));
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let known = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite].map(word);
     if name.is_empty() || !name.chars().all(plain) || variant.is_some_and(|variant| !known.contains(&variant))

@@ -27,7 +27,7 @@ pub use plan::Reason;
 use plan::{Recorded, Step};
 
 use crate::error::Error;
-use syncwatch::sql::{Dialect, Statement};
+use syncwatch::sql::{Dialect, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
 /// Where it is recorded what ran.
@@ -63,16 +63,12 @@ pub async fn apply_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) 
     apply(warehouse, &read(folder, warehouse.dialect())?, now).await
 }
 
-/// Applies files, in order.
-///
-/// # Errors
-/// The files cannot be used, what ran and what is there now do not fit, or the warehouse refused. Files before the one
-/// that failed are applied and recorded.
+/// Applies files, in order. After an error, those before the one that failed are applied and recorded.
 pub async fn apply(warehouse: &Warehouse, files: &[ObjectFile], now: Timestamp) -> Result<Report, Error> {
     run(warehouse, files, now, false).await
 }
 
-/// The same for a folder, and puts every view back as it is written, whoever changed it in the warehouse.
+/// The same for a folder, and restores every view as its file defines it, whatever was changed in the warehouse.
 pub async fn restore_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
     run(warehouse, &read(folder, warehouse.dialect())?, now, true).await
 }
@@ -85,10 +81,8 @@ async fn run(
 ) -> Result<Report, Error> {
     let dialect = warehouse.dialect();
     // All of them first: a file that cannot be read must not stop us half way.
-    let mut scripts = Vec::with_capacity(files.len());
-    for file in files {
-        scripts.push((file, script(file, dialect)?));
-    }
+    let scripts = files.iter().map(|file| Ok((file, script(file, dialect)?)));
+    let scripts: Vec<_> = scripts.collect::<Result<_, Error>>()?;
     for (_, statements) in scripts.iter().filter(|(file, _)| file.number == 0) {
         warehouse.execute_all(statements).await?;
     }
@@ -106,9 +100,6 @@ async fn run(
 }
 
 /// The statements of a file, as the dialect wants them.
-///
-/// # Errors
-/// The text cannot be used.
 pub fn script(file: &ObjectFile, dialect: Dialect) -> Result<Vec<Statement>, Error> {
     let name = &file.file_name;
     let expanded = script::expand(&file.text, dialect);
@@ -122,16 +113,15 @@ async fn recorded(warehouse: &Warehouse) -> Result<Vec<Recorded>, Error> {
     let sql = format!("SELECT number, revision, name, sha256 FROM ${{{HISTORY}}} ORDER BY number, revision");
     let sql = script::expand(&sql, warehouse.dialect())?;
     let answer = warehouse.query(&Statement::new("what was applied", sql)).await?;
-    let mut recorded = Vec::with_capacity(answer.len());
-    for row in answer.rows() {
-        recorded.push(Recorded {
+    let record = |row: Row<'_>| -> Result<Recorded, Error> {
+        Ok(Recorded {
             number: row.get("number")?,
             revision: row.get("revision")?,
             name: row.get("name")?,
             sha256: row.get("sha256")?,
-        });
-    }
-    Ok(recorded)
+        })
+    };
+    answer.rows().map(record).collect()
 }
 
 fn record(step: &Step<'_>, dialect: Dialect, now: Timestamp) -> Result<Statement, Error> {

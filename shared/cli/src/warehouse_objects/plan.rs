@@ -34,7 +34,7 @@ pub enum Reason {
     New,
     #[serde(rename = "its views changed")]
     ViewsChanged,
-    /// Its views are to be as they are written, whoever changed them in the warehouse.
+    /// Its views are restored as the file defines them, whatever was changed in the warehouse.
     #[serde(rename = "its views put back")]
     Restored,
 }
@@ -47,7 +47,7 @@ impl fmt::Display for Reason {
 }
 
 /// Decides what is to be run, in order. `recorded` may have several records of a file; the one of the highest revision counts.
-/// `restores` adds every file of views: somebody may have changed one in the warehouse, which no record tells.
+/// `restores` adds every file of views: one may have been changed in the warehouse, which no record tells.
 pub(super) fn plan<'f>(
     files: &[&'f ObjectFile],
     recorded: &[Recorded],

@@ -49,9 +49,8 @@ pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Er
 pub(super) fn has_only_views(text: &str) -> bool {
     // In any dialect: only the names differ.
     let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text, Dialect::Databricks));
-    found.is_ok_and(|found| {
-        !found.is_empty() && found.iter().all(|one| View::of(one, Dialect::Databricks).is_some())
-    })
+    let is_view = |one: &String| View::of(one, Dialect::Databricks).is_some();
+    found.is_ok_and(|found| !found.is_empty() && found.iter().all(is_view))
 }
 
 /// A `CREATE OR REPLACE VIEW`, in parts.
