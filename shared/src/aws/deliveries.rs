@@ -37,9 +37,6 @@ impl DeliveryStore {
 
     /// Which of these ids were handled. An id that DynamoDB would not read, also after asking again, is not among them:
     /// to handle it twice is harmless.
-    ///
-    /// # Errors
-    /// DynamoDB refused or did not answer; names the table and the remedy.
     pub async fn handled(
         &self,
         ids: impl IntoIterator<Item = &str>,
@@ -53,9 +50,6 @@ impl DeliveryStore {
     }
 
     /// Records that a delivery was handled. `figures` are kept beside its id for people to look at, such as the event.
-    ///
-    /// # Errors
-    /// DynamoDB refused or did not answer; names the table and the remedy.
     pub async fn record(
         &self,
         id: &str,

@@ -53,17 +53,11 @@ impl IncidentStore {
     /// Every incident of a pipeline that is not resolved, or has a notice yet to be sent.
     ///
     /// One item that cannot be read must not hide the others, so it is answered beside them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         Ok(self.table.query(pipeline, Some(&LIVE), item::read).await?)
     }
 
     /// Every incident of a pipeline, those that are resolved and not deleted yet included.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn all_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         Ok(self.table.query(pipeline, None, item::read).await?)
     }

@@ -23,9 +23,6 @@ impl Queue {
 
     /// Sends one message and answers with the id that SQS gave it. SQS takes up to 1 MiB of characters that XML allows
     /// (AWS SQS API reference, `SendMessage`).
-    ///
-    /// # Errors
-    /// SQS did not take it, or did not say so; names the queue and the remedy.
     pub async fn send(&self, body: &str) -> Result<String, AwsError> {
         let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
         let answer = answer.map_err(|error| self.kind.failed(&self.url, SEND, &error))?;
@@ -34,9 +31,6 @@ impl Queue {
 
     /// About how many messages lie in it, those that somebody has just taken and may give back included. `None` if the
     /// answer did not say.
-    ///
-    /// # Errors
-    /// SQS did not answer, or refused; names the queue and the remedy.
     pub async fn depth(&self) -> Result<Option<u64>, AwsError> {
         let counted = [
             QueueAttributeName::ApproximateNumberOfMessages,

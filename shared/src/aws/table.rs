@@ -121,9 +121,6 @@ impl Table {
     }
 
     /// One item, as `read` takes it.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn get<T>(
         &self,
         key: Item,
@@ -137,9 +134,6 @@ impl Table {
 
     /// Every item of a partition, through all pages. One that cannot be read must not hide the others, so it is answered
     /// beside them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn query<T>(
         &self,
         partition: &str,
@@ -174,9 +168,6 @@ impl Table {
 
     /// The items of these keys, which all differ, with these attributes only. One that DynamoDB would not read, also after
     /// asking again, is not among them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn get_all(&self, keys: &[Item], attributes: &str) -> Result<Vec<Item>, AwsError> {
         let mut found = Vec::new();
         for chunk in keys.chunks(KEYS_AT_ONCE) {
@@ -204,9 +195,6 @@ impl Table {
     }
 
     /// Stores an item whole, over one of the same key.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn put(&self, item: Item) -> Result<(), AwsError> {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
         request.send().await.map_err(|error| self.failed(PUT, &error))?;
@@ -214,25 +202,16 @@ impl Table {
     }
 
     /// Makes an update that has no condition.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn update(&self, update: Update) -> Result<(), AwsError> {
         self.send(update, None).await.map(drop)
     }
 
     /// Makes an update if its condition holds.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn put_if(&self, update: Update) -> Result<Outcome<Item>, AwsError> {
         Ok(self.send(update, None).await?.into())
     }
 
     /// Makes both updates or neither; the first one's condition decides.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn transact(&self, first: Update, second: Update) -> Result<Outcome<Item>, AwsError> {
         let known_by = first.known_by.clone();
         let updates = [first, second].map(|update| update.in_transaction(&self.name));
@@ -327,9 +306,6 @@ impl Table {
 
 impl<T> Outcome<T> {
     /// The same, with what is stored now read.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn read<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Result<Outcome<U>, Error> {
         Ok(match self {
             Self::Written => Outcome::Written,

@@ -31,9 +31,6 @@ pub struct Client {
 
 impl Client {
     /// A client on an HTTP stack that is shared with others. `now` is our clock's time, for comparing it with Census's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidBaseUrl`] and [`ErrorKind::InvalidToken`].
     // By value: nobody needs the settings, which hold the token, any longer.
     #[allow(clippy::needless_pass_by_value)]
     pub fn new(http: reqwest::Client, settings: Settings, now: Timestamp) -> Result<Self, Error> {

@@ -130,9 +130,6 @@ pub trait Vendor: Sync {
 }
 
 /// Makes a call, again where that is safe, likely to help and within the budget.
-///
-/// # Errors
-/// The vendor's.
 pub async fn send<V: Vendor>(
     http: &Client,
     budget: &RetryBudget,
@@ -223,9 +220,6 @@ async fn once<V: Vendor>(
 }
 
 /// Sends a request once, and reads at most `limit` bytes of its answer. `hidden` replaces each secret that it quotes.
-///
-/// # Errors
-/// There is no answer, or its body broke off.
 pub async fn attempt(
     request: RequestBuilder,
     limit: usize,

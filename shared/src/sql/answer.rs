@@ -94,9 +94,6 @@ impl Answer {
     }
 
     /// The row of a statement that has exactly one, such as one that counts.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Shape`]: there are more or fewer.
     pub fn only_row(&self) -> Result<Row<'_>, Error> {
         match self.rows.as_slice() {
             [values] => Ok(Row { answer: self, values }),

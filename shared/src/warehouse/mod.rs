@@ -75,9 +75,6 @@ impl Warehouse {
     }
 
     /// Asks a statement that only reads. It may be sent a second time if its answer was lost.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
         match self {
             Self::Databricks(databricks) => databricks.query(statement).await,

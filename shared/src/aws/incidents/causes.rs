@@ -50,9 +50,6 @@ impl Held {
 
 impl IncidentStore {
     /// Claims the cause `group` of a check for an incident that is about to open.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn claim_cause(
         &self,
         key: &IncidentKey,

@@ -31,18 +31,12 @@ fn key(pipeline: &str, function: &str) -> Item {
 
 impl IncidentStore {
     /// Records a whole round of data checks, over the one before.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
         let attributes = [(BEGAN_AT, attribute(round.at)), (CHECKS, json(&round.checks))];
         Ok(self.table.update(Update::storing(key(pipeline, DATA_CHECKS), attributes)).await?)
     }
 
     /// Records a whole round of a function that has nothing more to say of it, over the one before.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_plain_round(
         &self,
         pipeline: &str,
@@ -54,9 +48,6 @@ impl IncidentStore {
     }
 
     /// When the last whole round of each function that records its rounds began (UTC), by the function's name.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn rounds(&self, pipeline: &str) -> Result<BTreeMap<String, Timestamp>, Error> {
         let read = |item: &Reader<'_>| {
             let mut at: Option<Timestamp> = item.read(BEGAN_AT)?;
@@ -73,9 +64,6 @@ impl IncidentStore {
     }
 
     /// The last whole round of data checks; `None` if there never was one.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
@@ -84,9 +72,6 @@ impl IncidentStore {
 
     /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
     /// when the last one was written.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_snapshot(&self, pipeline: &str, outcome: &SnapshotOutcome) -> Result<(), Error> {
         let attributes = match outcome {
             SnapshotOutcome::Written { at, data } => {
@@ -110,9 +95,6 @@ impl IncidentStore {
     }
 
     /// What is recorded of snapshots; `None` if none was ever tried.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
         let read = |item: &Reader<'_>| {
             let failure = match item.read(FAILED_AT)? {

@@ -58,18 +58,12 @@ impl Update {
 
 impl Table {
     /// Claims a lease: makes the update if its condition holds, and answers the item.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn claim(&self, claim: Update) -> Result<Claim, AwsError> {
         self.send(claim, Some(ReturnValue::AllNew)).await
     }
 
     /// Takes a lease until an instant, if nobody has it, and answers the item. One that is never recorded under is deleted
     /// when its `expires_at` comes, so that it does not stay for ever if this holder dies.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn lease(
         &self,
         lease: &Lease,
@@ -90,9 +84,6 @@ impl Table {
 
     /// Stores what was done under a lease, as [`Update::storing`] does, and gives the lease back; with no attributes it is
     /// only given back. It is lost if another holder has taken it over, or an earlier attempt has given it back.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record(
         &self,
         lease: &Lease,

@@ -41,9 +41,6 @@ impl<'a> Reader<'a> {
     }
 
     /// An attribute. One that is absent can only be an [`Option`].
-    ///
-    /// # Errors
-    /// It is missing or of another kind.
     pub fn read<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         let value = match self.item.get(name) {
             None | Some(AttributeValue::Null(_)) => return self.absent(name),
@@ -57,9 +54,6 @@ impl<'a> Reader<'a> {
     }
 
     /// An attribute that holds JSON in a text.
-    ///
-    /// # Errors
-    /// It is missing or something else.
     pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         match self.read::<Option<String>>(name)? {
             None => self.absent(name),

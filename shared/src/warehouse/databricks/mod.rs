@@ -52,9 +52,6 @@ pub struct Databricks {
 
 impl Databricks {
     /// A client on an HTTP stack that is shared with others.
-    ///
-    /// # Errors
-    /// A setting cannot be used.
     pub fn new(http: reqwest::Client, settings: DatabricksSettings) -> Result<Self, SettingsError> {
         Self::with_watch(http, settings, Arc::new(RuntimeWatch))
     }

@@ -41,9 +41,6 @@ pub struct Odbc {
 
 impl Odbc {
     /// A database. Nothing is connected yet.
-    ///
-    /// # Errors
-    /// A setting cannot be written into a connection string.
     pub fn new(settings: OdbcSettings) -> Result<Self, SettingsError> {
         connection_string::write(&settings)?;
         Ok(Self { settings: Arc::new(settings), worker: Mutex::new(None), threads: Arc::new(()) })
