@@ -82,18 +82,15 @@ pub struct Table {
 /// Why a table could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// AWS refused or did not answer.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// A stored item makes no sense.
     #[error("table {table}: item {item}, attribute `{attribute}`: {found}. {advice}")]
     Unreadable { table: String, item: String, attribute: &'static str, found: String, advice: &'static str },
     /// A newer version wrote the item, or an older one: this one leaves it as it is.
     #[error("table {table}: item {item} is of a check that this version does not know; it is left as it is")]
     UnknownCheck { table: String, item: String },
-    /// A lease ended, and another holder took it, before the work under it was recorded.
     #[error(
-        "table {table}: item {item} was taken over before it was recorded; the notice may go out once more"
+        "table {table}: the lease on item {item} was lost before the work under it was recorded; it may be done again"
     )]
     LeaseLost { table: String, item: String },
 }
@@ -275,24 +272,23 @@ impl Table {
                 Ok(item) => return Ok(Claim::Granted(item)),
                 Err(error) => error,
             };
-            match error.as_service_error().and_then(&refusal) {
+            let wait = match error.as_service_error().and_then(&refusal) {
                 Some(Refusal::Condition(stored)) => {
-                    let is_mark = |stored: &Item| {
-                        known_by.as_ref().is_some_and(|(name, mark)| {
-                            matches!(stored.get(*name), Some(AttributeValue::S(text)) if text == mark)
-                        })
-                    };
-                    return Ok(match stored.filter(|stored| !stored.is_empty()) {
-                        Some(ours) if is_mark(&ours) => Claim::Granted(ours),
+                    let stored = stored.filter(|stored| !stored.is_empty());
+                    let marked = known_by.as_ref().is_some_and(|(name, mark)| {
+                        let found = stored.as_ref().and_then(|stored| stored.get(*name)?.as_s().ok());
+                        found == Some(mark)
+                    });
+                    return Ok(match stored {
+                        Some(ours) if marked => Claim::Granted(ours),
                         theirs => Claim::Held(theirs),
                     });
                 }
-                Some(Refusal::Busy) => match waits.next() {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(self.failed(UPDATE, &error)),
-                },
-                None => return Err(self.failed(UPDATE, &error)),
-            }
+                Some(Refusal::Busy) => waits.next(),
+                None => None,
+            };
+            let Some(wait) = wait else { return Err(self.failed(UPDATE, &error)) };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -340,10 +336,9 @@ fn refused_transaction(error: &TransactWriteItemsError) -> Option<Refusal> {
     if let Some(first) = reasons.first().filter(|first| first.code() == Some("ConditionalCheckFailed")) {
         return Some(Refusal::Condition(first.item().cloned()));
     }
-    let mut codes =
-        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").peekable();
-    let any = codes.peek().is_some();
-    (any && codes.all(|code| code == "TransactionConflict")).then_some(Refusal::Busy)
+    let codes: Vec<&str> =
+        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+    (!codes.is_empty() && codes.iter().all(|code| *code == "TransactionConflict")).then_some(Refusal::Busy)
 }
 
 #[cfg(test)]
