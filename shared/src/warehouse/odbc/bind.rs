@@ -6,8 +6,7 @@ use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox, WithDataType}
 use odbc_api::{Bit, DataType, IntoParameter, Nullable};
 use widestring::Utf16String;
 
-use crate::sql::Dialect;
-use crate::sql::{Decimal, Parameter, ParameterValue};
+use crate::sql::{Decimal, Dialect, Parameter, ParameterValue};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
 
 /// What stands for each `?`, with the type that the engine shall take it for.

@@ -19,9 +19,8 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::lock::Mutex;
 
-use super::settings::OdbcSettings;
+use super::settings::{OdbcSettings, SettingsError};
 use crate::sql::{Answer, Dialect, Error, ErrorKind, Statement};
-use crate::warehouse::settings::SettingsError;
 use worker::{Job, Worker};
 
 /// How much longer than a statement's limit we wait, for a driver that heeds the limit itself and has more to tell.
