@@ -14,8 +14,6 @@ pub const CACHED_FOR: SignedDuration = SignedDuration::from_mins(15);
 
 const SECRET: Kind =
     Kind { name: "secret", correct: "the function's setting that names it (infra/functions.json)" };
-const GET: &str = "secretsmanager:GetSecretValue";
-const PUT: &str = "secretsmanager:PutSecretValue";
 
 /// The live values of one secret.
 #[derive(Debug, Clone)]
@@ -86,11 +84,12 @@ impl SecretStore {
 
     async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer = answer.map_err(|error| match SECRET.failed(name, GET, &error) {
-            // Terraform makes a secret without a value, which is refused by the same code as one that does not exist.
-            error if *error.fault() == Fault::Missing && error.says("staging label") => empty(name),
-            error => error.into(),
-        })?;
+        let answer =
+            answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
+                // Terraform makes a secret without a value, which is refused by the same code as one that does not exist.
+                error if *error.fault() == Fault::Missing && error.says("staging label") => empty(name),
+                error => error.into(),
+            })?;
         match (answer.secret_string, answer.secret_binary) {
             (Some(text), _) => Ok(SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
@@ -108,7 +107,7 @@ impl SecretStore {
         let request = self.client.put_secret_value().secret_id(name).secret_string(text);
         self.forget(name);
         request.send().await.map_err(|error| {
-            let error = SECRET.failed(name, PUT, &error).by_person();
+            let error = SECRET.failed(name, "secretsmanager:PutSecretValue", &error).by_person();
             members.values().fold(error, |error, secret| error.without(secret))
         })?;
         Ok(())

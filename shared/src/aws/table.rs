@@ -38,12 +38,6 @@ const KEYS_AT_ONCE: usize = 100;
 /// How often keys that DynamoDB left unread are asked for again, on top of the SDK's own retries.
 pub(super) const BATCH_ROUNDS: usize = 5;
 
-const GET: &str = "dynamodb:GetItem";
-const BATCH_GET: &str = "dynamodb:BatchGetItem";
-const QUERY: &str = "dynamodb:Query";
-const PUT: &str = "dynamodb:PutItem";
-const UPDATE: &str = "dynamodb:UpdateItem";
-
 /// What is fixed for a table.
 #[derive(Debug)]
 pub struct Spec {
@@ -124,7 +118,7 @@ impl Table {
         read: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let request = self.client.get_item().table_name(&self.name).consistent_read(true).set_key(Some(key));
-        let answer = request.send().await.map_err(|error| self.failed(GET, &error))?;
+        let answer = request.send().await.map_err(|error| self.failed("dynamodb:GetItem", &error))?;
         let stored = answer.item.filter(|stored| !stored.is_empty());
         stored.map(|stored| read(&self.reader(&stored))).transpose()
     }
@@ -155,7 +149,7 @@ impl Table {
         let mut pages = query.into_paginator().stop_on_duplicate_token(false).items().send();
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         while let Some(stored) = pages.next().await {
-            match read(&self.reader(&stored.map_err(|error| self.failed(QUERY, &error))?)) {
+            match read(&self.reader(&stored.map_err(|error| self.failed("dynamodb:Query", &error))?)) {
                 Ok(item) => found.push(item),
                 Err(error) => unreadable.push(error),
             }
@@ -179,7 +173,8 @@ impl Table {
                 // The builder refuses only missing keys, which are there.
                 let Ok(wanted) = wanted else { break };
                 let request = self.client.batch_get_item().request_items(&self.name, wanted);
-                let answer = request.send().await.map_err(|error| self.failed(BATCH_GET, &error))?;
+                let answer =
+                    request.send().await.map_err(|error| self.failed("dynamodb:BatchGetItem", &error))?;
                 found.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 let left = answer.unprocessed_keys.unwrap_or_default().into_values();
                 unread = left.flat_map(|keys| keys.keys).collect();
@@ -194,7 +189,7 @@ impl Table {
     /// Stores an item whole, over one of the same key.
     pub async fn put(&self, item: Item) -> Result<(), AwsError> {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        request.send().await.map_err(|error| self.failed(PUT, &error))?;
+        request.send().await.map_err(|error| self.failed("dynamodb:PutItem", &error))?;
         Ok(())
     }
 
@@ -287,7 +282,7 @@ impl Table {
                 Some(Refusal::Busy) => waits.next(),
                 None => None,
             };
-            let Some(wait) = wait else { return Err(self.failed(UPDATE, &error)) };
+            let Some(wait) = wait else { return Err(self.failed("dynamodb:UpdateItem", &error)) };
             tokio::time::sleep(wait).await;
         }
     }

@@ -45,9 +45,7 @@ impl Backoff {
 
 /// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
 pub(crate) trait Watch: fmt::Debug + Send + Sync {
-    /// This moment.
     fn now(&self) -> Instant;
-    /// Sleeps until then.
     fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()>;
 }
 
@@ -93,7 +91,6 @@ impl RetryBudget {
         Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
     }
 
-    /// This moment by the watch.
     pub(crate) fn now(&self) -> Instant {
         self.watch.now()
     }
@@ -172,7 +169,6 @@ pub(crate) fn retry_after(header: Option<&str>, date: Option<Timestamp>) -> Opti
     Some(asked.min(LONGEST_ASKED))
 }
 
-/// Reads an HTTP date.
 pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|date| Timestamp::try_from(date).ok())
 }

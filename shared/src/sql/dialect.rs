@@ -83,10 +83,7 @@ impl Dialect {
 
     /// Whether several statements can be made to happen all or none.
     pub fn has_transactions(self) -> bool {
-        match self {
-            Self::PostgreSql | Self::Sqlite => true,
-            Self::Databricks => false,
-        }
+        self != Self::Databricks
     }
 }
 
