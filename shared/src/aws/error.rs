@@ -119,34 +119,26 @@ impl Fault {
     /// Classifies an answer that is an error.
     fn of(answer: &ErrorMetadata) -> Self {
         let code = answer.code().unwrap_or("without a code");
-        match code {
-            "ResourceNotFoundException"
-            | "NotFound"
-            | "NotFoundException"
-            | "QueueDoesNotExist"
+        // Some services name the same error with the ending and some without it.
+        match code.strip_suffix("Exception").unwrap_or(code) {
+            "ResourceNotFound" | "NotFound" | "QueueDoesNotExist" => Self::Missing,
             // What SQS said before it spoke JSON, and says still in a header.
-            | "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
-            "AccessDeniedException"
-            | "AccessDenied"
-            | "AuthorizationError"
-            | "AuthorizationErrorException" => Self::Denied,
-            "UnrecognizedClientException"
+            "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
+            "AccessDenied" | "AuthorizationError" => Self::Denied,
+            "UnrecognizedClient"
             | "InvalidClientTokenId"
-            | "ExpiredTokenException"
             | "ExpiredToken"
-            | "InvalidSignatureException"
+            | "InvalidSignature"
             | "SignatureDoesNotMatch"
             | "MissingAuthenticationToken"
             | "IncompleteSignature" => Self::BadCredentials { code: code.to_owned() },
-            "ThrottlingException"
-            | "Throttling"
-            | "ThrottledException"
+            "Throttling"
             | "Throttled"
-            | "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
             | "RequestLimitExceeded"
             | "RequestThrottled"
-            | "LimitExceededException" => Self::Throttled,
-            code => Self::Other {
+            | "LimitExceeded" => Self::Throttled,
+            _ => Self::Other {
                 code: code.to_owned(),
                 message: answer.message().unwrap_or("no message").to_owned(),
             },

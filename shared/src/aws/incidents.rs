@@ -30,7 +30,7 @@ const LIVE: Filter = Filter {
 /// What a writer saw, and so what must still be there when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// No incident was ever stored under this key (or it has expired since).
+    /// No incident is stored under this key, or it has expired.
     Absent,
     Version(u64),
 }

@@ -138,21 +138,13 @@ impl RetryBudget {
         self.with(|state| {
             let paid = if close_gate { state.not_before } else { None };
             let costs = paid.map_or(wait, |paid| wait.min(until.saturating_duration_since(paid)));
-            match state.left.checked_sub(costs.saturating_add(unanswered)) {
-                Some(left) => {
-                    state.left = left;
-                    if close_gate {
-                        state.not_before = state.not_before.max(Some(until));
-                    }
-                    Some(until)
-                }
-                None => {
-                    if close_gate {
-                        state.shut_until = state.shut_until.max(Some(until));
-                    }
-                    None
-                }
+            let left = state.left.checked_sub(costs.saturating_add(unanswered));
+            if close_gate {
+                let gate = if left.is_some() { &mut state.not_before } else { &mut state.shut_until };
+                *gate = (*gate).max(Some(until));
             }
+            state.left = left?;
+            Some(until)
         })
     }
 }

@@ -55,15 +55,9 @@ impl<'a> Reader<'a> {
 
     /// An attribute that holds JSON in a text.
     pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
-        match self.read::<Option<String>>(name)? {
-            None => self.absent(name),
-            Some(text) => {
-                let read = serde_json::from_str(&text);
-                read.map_err(|error| {
-                    self.unreadable(name, &format!("not the JSON that belongs there ({error})"))
-                })
-            }
-        }
+        let Some(text) = self.read::<Option<String>>(name)? else { return self.absent(name) };
+        serde_json::from_str(&text)
+            .map_err(|error| self.unreadable(name, &format!("not the JSON that belongs there ({error})")))
     }
 
     /// The error for an attribute in which this was found.

@@ -108,7 +108,8 @@ impl Databricks {
         let answer = self.transport.send(statement, &call, budget).await?;
         let mut outcome = Outcome::parse(answer)?;
         let mut guard = CancelOnDrop { id: Some(outcome.id.clone()), databricks: self.clone() };
-        let mut clock = Clock::new(limits.time, self.settings.start_limit, begun);
+        let (time, start) = (limits.time, self.settings.start_limit);
+        let mut clock = Clock { time, start, begun, running_since: begun };
         let mut wait = FIRST_POLL;
         while matches!(outcome.state, State::Pending | State::Running) {
             let now = self.watch.now();
@@ -216,10 +217,6 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(time: Duration, start: Duration, begun: Instant) -> Self {
-        Self { time, start, begun, running_since: begun }
-    }
-
     /// How long it may still be in this state; `None` when that is used up.
     fn left(&mut self, state: State, now: Instant) -> Option<Duration> {
         let since = if state == State::Pending {
@@ -267,7 +264,7 @@ impl Rows<'_> {
     }
 }
 
-/// Cancels the statement if nobody waits for it any more.
+/// Cancels the statement when the caller no longer waits for it.
 struct CancelOnDrop {
     id: Option<String>,
     databricks: Databricks,
@@ -283,7 +280,7 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let databricks = self.databricks.clone();
-        // Without a runtime there is nobody who could send it.
+        // Without a runtime it cannot be sent.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let statement = Statement::new("a statement that nobody waits for", "-");
