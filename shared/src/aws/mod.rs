@@ -47,7 +47,6 @@ pub struct Sdk {
 /// Why the clients could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Neither `AWS_REGION` nor `AWS_DEFAULT_REGION` is set.
     #[error("the AWS region is not known: set AWS_REGION (Lambda sets it by itself)")]
     NoRegion,
     #[error(transparent)]

@@ -58,7 +58,6 @@ pub enum ErrorKind {
         /// The vendor's sentence, without what it quotes of data.
         message: String,
     },
-    /// The ODBC driver is not there, or not in this program.
     #[error("the ODBC driver is missing ({detail}); install it, or correct its path")]
     DriverMissing { detail: String },
     /// The answer was not what we model, or not what the check expects. Carries the place, never the content.

@@ -9,7 +9,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, IncidentStore, SPEC};
-use crate::aws::table::{Claim, Reader, Update};
+use crate::aws::table::{Claim, Update};
 use crate::finding::Severity;
 use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 
@@ -17,9 +17,6 @@ use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
 /// Claims rarely change hands; one that changes at each try is left to its holder.
 const TRIES: usize = 3;
-
-const LEADER: &str = "leader";
-const CLAIMED_AT: &str = "claimed_at";
 
 /// Whose a cause is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,18 +90,16 @@ impl IncidentStore {
                 .value(":stale", leader.to_string())
                 .value(":since", claimed_at),
         };
-        Ok(match self.table.claim(claim).await? {
-            // If it was deleted in between, the next one that asks claims it.
-            Claim::Granted(_) | Claim::Held(None) => None,
-            // Whatever it says, people must be told by one of the two.
-            Claim::Held(Some(stored)) => held(&self.table.reader(&stored)),
-        })
+        // If it was deleted in between, the next one that asks claims it.
+        let Claim::Held(Some(stored)) = self.table.claim(claim).await? else { return Ok(None) };
+        let stored = self.table.reader(&stored);
+        // One that cannot be read counts as none: people must be told by one of the two.
+        let held = || {
+            let leader = IncidentKey::parse(&stored.read::<String>("leader").ok()?)?;
+            Some(Held { leader, claimed_at: stored.read("claimed_at").ok()? })
+        };
+        Ok(held())
     }
-}
-
-fn held(item: &Reader<'_>) -> Option<Held> {
-    let leader = IncidentKey::parse(&item.read::<String>(LEADER).ok()?)?;
-    Some(Held { leader, claimed_at: item.read(CLAIMED_AT).ok()? })
 }
 
 #[cfg(test)]

@@ -73,11 +73,10 @@ fn read(item: &Reader<'_>) -> Result<Tally, Error> {
 
 /// The update that counts a notice of this incident as held back, beside what defines the silence.
 fn count_one(incident: &Incident, silence: &Silence) -> Update {
-    let (key, definition) = (key(&incident.key.pipeline, &silence.id), definition(silence));
     // The declared definition is stored as it is today. A silence that was asked for, and that was ended early, must not
     // be prolonged by a function that read it before.
     let store = if silence.declared { Update::storing } else { Update::storing_absent };
-    store(key, definition)
+    store(key(&incident.key.pipeline, &silence.id), definition(silence))
         .and(", #declared = :declared ADD #held_back :one, #incidents :incident")
         .value(":declared", silence.declared)
         .value(":one", 1)

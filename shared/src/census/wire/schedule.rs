@@ -25,10 +25,9 @@ pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
     let triggers = mode.and_then(|mode| present(mode, "triggers")).or_else(|| present(sync, "triggers"));
     // The frequency decides: a `cron_expression` also comes with syncs that do not follow it.
     let by_clock = match triggers.and_then(|triggers| present(triggers, "schedule")) {
-        Some(nested) => Some(
-            clock(nested, "", sync)
-                .unwrap_or_else(|| Unreadable("a schedule without a frequency".to_owned())),
-        ),
+        Some(nested) => {
+            clock(nested, "", sync).or_else(|| Some(Unreadable("a schedule without a frequency".to_owned())))
+        }
         None => clock(sync, "schedule_", sync),
     };
     match by_clock {

@@ -71,12 +71,13 @@ impl Auth {
                     let problem = "has a colon: it is the application's id, nothing else";
                     return Err(SettingsError::of("client_id", problem));
                 }
-                let token_url = base.join(TOKEN_PATH);
+                let token_url = base
+                    .join(TOKEN_PATH)
+                    .map_err(|_| SettingsError::of("base_url", "leads nowhere: correct it"))?;
                 Ok(Self::ServicePrincipal(Box::new(ServicePrincipal {
                     client_id: client_id.clone(),
                     client_secret: SecretString::from(client_secret),
-                    token_url: token_url
-                        .map_err(|_| SettingsError::of("base_url", "leads nowhere: correct it"))?,
+                    token_url,
                     watch,
                     cached: Mutex::new(None),
                 })))
