@@ -12,14 +12,7 @@ use aws_smithy_types::body::SdkBody;
 
 /// Lets the AWS SDK send its requests through a [`reqwest::Client`].
 #[derive(Debug, Clone)]
-pub struct SdkHttp(reqwest::Client);
-
-impl SdkHttp {
-    /// Wraps the client.
-    pub fn new(client: reqwest::Client) -> Self {
-        Self(client)
-    }
-}
+pub struct SdkHttp(pub reqwest::Client);
 
 impl HttpClient for SdkHttp {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {

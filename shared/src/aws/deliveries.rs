@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::error::AwsError;
-use super::table::{Client, Item, Spec, Table, attribute};
+use super::table::{Client, Spec, Table, attribute};
 
 /// How long a delivery is remembered: longer than the 14 days for which SQS may keep a copy of it.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(15 * 24);
@@ -37,9 +37,6 @@ impl DeliveryStore {
 
     /// Which of these ids were handled. An id that DynamoDB would not read, also after asking again, is not among them:
     /// to handle it twice is harmless.
-    ///
-    /// # Errors
-    /// DynamoDB refused or did not answer; names the table and the remedy.
     pub async fn handled(
         &self,
         ids: impl IntoIterator<Item = &str>,
@@ -49,13 +46,16 @@ impl DeliveryStore {
         let ids: HashSet<&str> = ids.into_iter().collect();
         let keys: Vec<_> = ids.into_iter().map(|id| SPEC.key(&[id])).collect();
         let items = self.table.get_all(&keys, "#id, #expires_at").await?;
-        Ok(items.iter().filter_map(|item| self.unexpired(item, now)).collect())
+        let unexpired = |item| {
+            let item = self.table.reader(item);
+            // One without an expiry that can be read never expires.
+            let expired = item.read::<i64>(EXPIRES_AT).is_ok_and(|at| at <= now.as_second());
+            item.read(ID).ok().filter(|_| !expired)
+        };
+        Ok(items.iter().filter_map(unexpired).collect())
     }
 
     /// Records that a delivery was handled. `figures` are kept beside its id for people to look at, such as the event.
-    ///
-    /// # Errors
-    /// DynamoDB refused or did not answer; names the table and the remedy.
     pub async fn record(
         &self,
         id: &str,
@@ -68,13 +68,6 @@ impl DeliveryStore {
         let mut item = SPEC.key(&[id]);
         item.extend(figures.chain(fixed).filter_map(|(name, value)| Some((name.to_owned(), value?))));
         self.table.put(item).await
-    }
-
-    /// The id of a stored item that has not expired. One without an expiry that can be read never does.
-    fn unexpired(&self, item: &Item, now: Timestamp) -> Option<String> {
-        let item = self.table.reader(item);
-        let expired = item.read::<i64>(EXPIRES_AT).is_ok_and(|at| at <= now.as_second());
-        item.read(ID).ok().filter(|_| !expired)
     }
 }
 

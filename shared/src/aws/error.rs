@@ -1,7 +1,7 @@
 //! What went wrong at AWS, in terms of what a person can do about it.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 use crate::http::chain;
 
@@ -12,12 +12,11 @@ pub struct AwsError(Box<Details>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Details {
-    /// What was asked of, such as `secret syncwatch/census-token`.
+    /// Such as `secret syncwatch/census-token`.
     resource: String,
     fault: Fault,
     /// The words of AWS, if it answered.
     words: String,
-    /// The permission that the call needs.
     permission: &'static str,
     /// What to correct if the resource does not exist.
     correct: &'static str,
@@ -27,22 +26,39 @@ struct Details {
 
 impl Details {
     fn remedy(&self) -> String {
-        match &self.fault {
-            Fault::Denied if self.by_person => {
-                format!(
-                    "Your own credentials need {} on it; what functions may do does not count",
-                    self.permission
-                )
+        let Self { permission, correct, .. } = self;
+        match (&self.fault, self.by_person) {
+            (Fault::Missing, _) => format!("Run `terraform apply`, or correct {correct}"),
+            (Fault::Denied, true) => {
+                format!("Your own credentials need {permission} on it; what functions may do does not count")
             }
-            Fault::BadCredentials { .. } | Fault::NoCredentials if self.by_person => {
+            (Fault::Denied, false) => {
+                format!("Allow {permission} on it in infra/functions.json and run `terraform apply`")
+            }
+            (Fault::BadCredentials { .. } | Fault::NoCredentials, true) => {
                 "Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; \
                  `aws configure export-credentials --format env` prints all but the first"
                     .to_owned()
             }
-            Fault::Throttled | Fault::NoAnswer { .. } if self.by_person => {
+            (Fault::BadCredentials { .. } | Fault::NoCredentials, false) => {
+                "Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, \
+                 AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
+                    .to_owned()
+            }
+            (Fault::Throttled | Fault::NoAnswer { .. }, true) => {
                 "Try again; if it lasts, check AWS_REGION and AWS_ENDPOINT_URL".to_owned()
             }
-            fault => fault.remedy(self.permission, self.correct),
+            (Fault::Throttled, false) => {
+                "The next round tries again; if it lasts, look for other users of it".to_owned()
+            }
+            (Fault::NoAnswer { .. }, false) => {
+                "The next round tries again; if it lasts, check AWS_REGION, AWS_ENDPOINT_URL and, for a function in a \
+                 VPC, its way out"
+                    .to_owned()
+            }
+            (Fault::Other { .. }, _) => {
+                format!("If it stays, the AWS documentation of {permission} explains this error")
+            }
         }
     }
 }
@@ -50,16 +66,12 @@ impl Details {
 /// The kinds of failure that have different remedies.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The resource does not exist in this account and region.
     #[error("it does not exist in this account and region")]
     Missing,
-    /// The function's role may not do this.
     #[error("AWS denied access")]
     Denied,
-    /// The credentials themselves were not accepted.
     #[error("AWS did not accept the credentials ({code})")]
     BadCredentials { code: String },
-    /// There are no credentials.
     #[error("there are no AWS credentials")]
     NoCredentials,
     #[error("AWS throttled the request, also after retries")]
@@ -101,76 +113,35 @@ impl AwsError {
 impl Fault {
     /// Whether the same call may well succeed a little later, with nothing changed.
     pub fn is_passing(&self) -> bool {
-        match self {
-            Self::Throttled | Self::NoAnswer { .. } | Self::Other { .. } => true,
-            Self::Missing | Self::Denied | Self::BadCredentials { .. } | Self::NoCredentials => false,
-        }
+        matches!(self, Self::Throttled | Self::NoAnswer { .. } | Self::Other { .. })
     }
 
-    /// Classifies what the SDK reported.
-    pub(super) fn of<E>(error: &SdkError<E, HttpResponse>) -> Self
-    where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-    {
-        let Some(service) = error.as_service_error() else {
-            let detail = chain(error);
-            // Without credentials nothing was sent, yet the SDK reports it like a lost connection.
-            let credentials = detail.to_ascii_lowercase().contains("credential");
-            return if credentials { Self::NoCredentials } else { Self::NoAnswer { detail } };
-        };
-        let code = service.code().unwrap_or("without a code");
-        match code {
-            "ResourceNotFoundException"
-            | "NotFound"
-            | "NotFoundException"
-            | "QueueDoesNotExist"
+    /// Classifies an answer that is an error.
+    fn of(answer: &ErrorMetadata) -> Self {
+        let code = answer.code().unwrap_or("without a code");
+        // Some services name the same error with the ending and some without it.
+        match code.strip_suffix("Exception").unwrap_or(code) {
+            "ResourceNotFound" | "NotFound" | "QueueDoesNotExist" => Self::Missing,
             // What SQS said before it spoke JSON, and says still in a header.
-            | "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
-            "AccessDeniedException"
-            | "AccessDenied"
-            | "AuthorizationError"
-            | "AuthorizationErrorException" => Self::Denied,
-            "UnrecognizedClientException"
+            "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
+            "AccessDenied" | "AuthorizationError" => Self::Denied,
+            "UnrecognizedClient"
             | "InvalidClientTokenId"
-            | "ExpiredTokenException"
             | "ExpiredToken"
-            | "InvalidSignatureException"
+            | "InvalidSignature"
             | "SignatureDoesNotMatch"
             | "MissingAuthenticationToken"
             | "IncompleteSignature" => Self::BadCredentials { code: code.to_owned() },
-            "ThrottlingException"
-            | "Throttling"
-            | "ThrottledException"
+            "Throttling"
             | "Throttled"
-            | "ProvisionedThroughputExceededException"
+            | "ProvisionedThroughputExceeded"
             | "RequestLimitExceeded"
             | "RequestThrottled"
-            | "LimitExceededException" => Self::Throttled,
-            code => {
-                let message = service.message().unwrap_or("no message").to_owned();
-                Self::Other { code: code.to_owned(), message }
-            }
-        }
-    }
-
-    fn remedy(&self, permission: &str, correct: &str) -> String {
-        match self {
-            Self::Missing => format!("Run `terraform apply`, or correct {correct}"),
-            Self::Denied => {
-                format!("Allow {permission} on it in infra/functions.json and run `terraform apply`")
-            }
-            Self::BadCredentials { .. } | Self::NoCredentials => {
-                "Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, \
-                 AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"
-                    .to_owned()
-            }
-            Self::Throttled => "The next round tries again; if it lasts, look for other users of it".to_owned(),
-            Self::NoAnswer { .. } => {
-                "The next round tries again; if it lasts, check AWS_REGION, AWS_ENDPOINT_URL and, for a function in a \
-                 VPC, its way out"
-                    .to_owned()
-            }
-            Self::Other { .. } => format!("If it stays, the AWS documentation of {permission} explains this error"),
+            | "LimitExceeded" => Self::Throttled,
+            _ => Self::Other {
+                code: code.to_owned(),
+                message: answer.message().unwrap_or("no message").to_owned(),
+            },
         }
     }
 }
@@ -194,10 +165,20 @@ impl Kind {
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let resource = format!("{} {name}", self.name);
-        let words =
-            error.as_service_error().and_then(|service| service.message()).unwrap_or_default().to_owned();
-        let (fault, correct) = (Fault::of(error), self.correct);
-        AwsError(Box::new(Details { resource, fault, words, permission, correct, by_person: false }))
+        let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
+        let fault = answer.map(Fault::of).unwrap_or_else(|| {
+            let detail = chain(error);
+            // Without credentials nothing was sent, yet the SDK reports it like a lost connection.
+            let credentials = detail.to_ascii_lowercase().contains("credential");
+            if credentials { Fault::NoCredentials } else { Fault::NoAnswer { detail } }
+        });
+        AwsError(Box::new(Details {
+            resource: format!("{} {name}", self.name),
+            fault,
+            words: answer.and_then(ErrorMetadata::message).unwrap_or_default().to_owned(),
+            permission,
+            correct: self.correct,
+            by_person: false,
+        }))
     }
 }

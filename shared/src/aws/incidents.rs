@@ -30,7 +30,7 @@ const LIVE: Filter = Filter {
 /// What a writer saw, and so what must still be there when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
-    /// No incident was ever stored under this key (or it has expired since).
+    /// No incident is stored under this key, or it has expired.
     Absent,
     Version(u64),
 }
@@ -53,17 +53,11 @@ impl IncidentStore {
     /// Every incident of a pipeline that is not resolved, or has a notice yet to be sent.
     ///
     /// One item that cannot be read must not hide the others, so it is answered beside them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         Ok(self.table.query(pipeline, Some(&LIVE), item::read).await?)
     }
 
     /// Every incident of a pipeline, those that are resolved and not deleted yet included.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn all_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         Ok(self.table.query(pipeline, None, item::read).await?)
     }

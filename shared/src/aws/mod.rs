@@ -47,10 +47,8 @@ pub struct Sdk {
 /// Why the clients could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// Neither `AWS_REGION` nor `AWS_DEFAULT_REGION` is set.
     #[error("the AWS region is not known: set AWS_REGION (Lambda sets it by itself)")]
     NoRegion,
-    /// The HTTP client could not be built.
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
 }
@@ -70,7 +68,7 @@ impl Sdk {
     pub async fn load(loader: ConfigLoader) -> Result<Self, ConnectError> {
         let http = crate::http::client()?;
         let config = loader
-            .http_client(connector::SdkHttp::new(http.clone()))
+            .http_client(SdkHttp(http.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .timeout_config(timeouts())
             .load()
@@ -87,7 +85,7 @@ impl Sdk {
         let credentials = Credentials::new("test", "test", None, None, "for-endpoint");
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
-            .http_client(SharedHttpClient::new(connector::SdkHttp::new(http.clone())))
+            .http_client(SharedHttpClient::new(SdkHttp(http.clone())))
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .region(Region::from_static("us-east-1"))
             .endpoint_url(url)

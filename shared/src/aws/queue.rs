@@ -4,9 +4,6 @@ use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::error::{AwsError, Kind};
 
-const SEND: &str = "sqs:SendMessage";
-const LOOK: &str = "sqs:GetQueueAttributes";
-
 /// Sends messages to one standard queue, or counts what lies in it.
 #[derive(Debug, Clone)]
 pub struct Queue {
@@ -23,20 +20,14 @@ impl Queue {
 
     /// Sends one message and answers with the id that SQS gave it. SQS takes up to 1 MiB of characters that XML allows
     /// (AWS SQS API reference, `SendMessage`).
-    ///
-    /// # Errors
-    /// SQS did not take it, or did not say so; names the queue and the remedy.
     pub async fn send(&self, body: &str) -> Result<String, AwsError> {
         let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
-        let answer = answer.map_err(|error| self.kind.failed(&self.url, SEND, &error))?;
+        let answer = answer.map_err(|error| self.kind.failed(&self.url, "sqs:SendMessage", &error))?;
         Ok(answer.message_id.unwrap_or_default())
     }
 
-    /// About how many messages lie in it, those that somebody has just taken and may give back included. `None` if the
+    /// About how many messages lie in it, those in flight included. `None` if the
     /// answer did not say.
-    ///
-    /// # Errors
-    /// SQS did not answer, or refused; names the queue and the remedy.
     pub async fn depth(&self) -> Result<Option<u64>, AwsError> {
         let counted = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -44,7 +35,8 @@ impl Queue {
         ];
         let asked = self.client.get_queue_attributes().queue_url(&self.url);
         let asked = asked.set_attribute_names(Some(counted.to_vec()));
-        let answer = asked.send().await.map_err(|error| self.kind.failed(&self.url, LOOK, &error))?;
+        let answer = asked.send().await;
+        let answer = answer.map_err(|error| self.kind.failed(&self.url, "sqs:GetQueueAttributes", &error))?;
         let attributes = answer.attributes.unwrap_or_default();
         let counts = counted.iter().map(|name| attributes.get(name)?.parse::<u64>().ok());
         Ok(counts.sum())

@@ -1,10 +1,8 @@
 //! Secrets from AWS Secrets Manager, held redacted and cached for a limited time.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
 
-use aws_sdk_secretsmanager::error::SdkError;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -16,8 +14,6 @@ pub const CACHED_FOR: SignedDuration = SignedDuration::from_mins(15);
 
 const SECRET: Kind =
     Kind { name: "secret", correct: "the function's setting that names it (infra/functions.json)" };
-const GET: &str = "secretsmanager:GetSecretValue";
-const PUT: &str = "secretsmanager:PutSecretValue";
 
 /// The live values of one secret.
 #[derive(Debug, Clone)]
@@ -30,15 +26,12 @@ pub struct SecretValues {
 /// Why a secret cannot be used. No variant holds any part of its value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// AWS did not give it out.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// It holds nothing, or white space only.
     #[error(
         "secret {name}: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id {name}"
     )]
     Empty { name: String },
-    /// It holds bytes instead of text.
     #[error("secret {name}: it is binary, and must be text. Put it as a SecretString")]
     Binary { name: String },
     /// It begins as JSON does, but is not JSON of a shape that we know.
@@ -91,11 +84,16 @@ impl SecretStore {
 
     async fn raw(&self, name: &str) -> Result<SecretString, SecretError> {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
-        let answer = answer.map_err(|error| refused(name, &error))?;
+        let answer =
+            answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
+                // Terraform makes a secret without a value, which is refused by the same code as one that does not exist.
+                error if *error.fault() == Fault::Missing && error.says("staging label") => empty(name),
+                error => error.into(),
+            })?;
         match (answer.secret_string, answer.secret_binary) {
             (Some(text), _) => Ok(SecretString::from(text)),
             (None, Some(_)) => Err(SecretError::Binary { name: name.to_owned() }),
-            (None, None) => Err(SecretError::Empty { name: name.to_owned() }),
+            (None, None) => Err(empty(name)),
         }
     }
 
@@ -103,27 +101,23 @@ impl SecretStore {
     /// secret itself must exist. Functions may not do this; people do, with credentials of their own.
     pub async fn put(&self, name: &str, values: &SecretValues) -> Result<(), SecretError> {
         let SecretValues { current, previous } = values;
-        let mut members = vec![("current", current.expose_secret())];
+        let mut members = BTreeMap::from([("current", current.expose_secret())]);
         members.extend(previous.iter().map(|previous| ("previous", previous.expose_secret())));
-        let text = serde_json::Value::Object(
-            members.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect(),
-        );
-        let request = self.client.put_secret_value().secret_id(name).secret_string(text.to_string());
+        let text = serde_json::json!(members).to_string();
+        let request = self.client.put_secret_value().secret_id(name).secret_string(text);
         self.forget(name);
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                let error = SECRET.failed(name, PUT, &error).by_person();
-                Err(members.iter().fold(error, |error, (_, secret)| error.without(secret)).into())
-            }
-        }
+        request.send().await.map_err(|error| {
+            let error = SECRET.failed(name, "secretsmanager:PutSecretValue", &error).by_person();
+            members.values().fold(error, |error, secret| error.without(secret))
+        })?;
+        Ok(())
     }
 
     /// The whole text of a secret whose form is the caller's business, without white space around it. Not cached: it is
     /// read once a round.
     pub async fn text(&self, name: &str) -> Result<SecretString, SecretError> {
         let text = self.raw(name).await?;
-        trimmed(&text).ok_or_else(|| SecretError::Empty { name: name.to_owned() })
+        trimmed(&text).ok_or_else(|| empty(name))
     }
 
     /// Forgets a value that was refused, so that the next use reads it again: it may just have been rotated.
@@ -145,13 +139,8 @@ impl SecretStore {
     }
 }
 
-fn refused(name: &str, error: &SdkError<GetSecretValueError>) -> SecretError {
-    let error = SECRET.failed(name, GET, error);
-    // A secret that Terraform made and nobody filled is refused by the same code as one that does not exist.
-    if *error.fault() == Fault::Missing && error.says("staging label") {
-        return SecretError::Empty { name: name.to_owned() };
-    }
-    error.into()
+fn empty(name: &str) -> SecretError {
+    SecretError::Empty { name: name.to_owned() }
 }
 
 #[derive(Deserialize)]
@@ -174,7 +163,7 @@ fn parse(name: &str, text: &SecretString) -> Result<SecretValues, SecretError> {
     } else {
         (SecretString::from(text), None)
     };
-    let current = trimmed(&current).ok_or_else(|| SecretError::Empty { name: name.to_owned() })?;
+    let current = trimmed(&current).ok_or_else(|| empty(name))?;
     Ok(SecretValues { current, previous: previous.as_ref().and_then(trimmed) })
 }
 

@@ -38,12 +38,6 @@ const KEYS_AT_ONCE: usize = 100;
 /// How often keys that DynamoDB left unread are asked for again, on top of the SDK's own retries.
 pub(super) const BATCH_ROUNDS: usize = 5;
 
-const GET: &str = "dynamodb:GetItem";
-const BATCH_GET: &str = "dynamodb:BatchGetItem";
-const QUERY: &str = "dynamodb:Query";
-const PUT: &str = "dynamodb:PutItem";
-const UPDATE: &str = "dynamodb:UpdateItem";
-
 /// What is fixed for a table.
 #[derive(Debug)]
 pub struct Spec {
@@ -82,18 +76,15 @@ pub struct Table {
 /// Why a table could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// AWS refused or did not answer.
     #[error(transparent)]
     Aws(#[from] AwsError),
-    /// A stored item makes no sense.
     #[error("table {table}: item {item}, attribute `{attribute}`: {found}. {advice}")]
     Unreadable { table: String, item: String, attribute: &'static str, found: String, advice: &'static str },
     /// A newer version wrote the item, or an older one: this one leaves it as it is.
     #[error("table {table}: item {item} is of a check that this version does not know; it is left as it is")]
     UnknownCheck { table: String, item: String },
-    /// A lease ended, and another holder took it, before the work under it was recorded.
     #[error(
-        "table {table}: item {item} was taken over before it was recorded; the notice may go out once more"
+        "table {table}: the lease on item {item} was lost before the work under it was recorded; it may be done again"
     )]
     LeaseLost { table: String, item: String },
 }
@@ -121,25 +112,19 @@ impl Table {
     }
 
     /// One item, as `read` takes it.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn get<T>(
         &self,
         key: Item,
         read: impl FnOnce(&Reader<'_>) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let request = self.client.get_item().table_name(&self.name).consistent_read(true).set_key(Some(key));
-        let answer = request.send().await.map_err(|error| self.failed(GET, &error))?;
+        let answer = request.send().await.map_err(|error| self.failed("dynamodb:GetItem", &error))?;
         let stored = answer.item.filter(|stored| !stored.is_empty());
         stored.map(|stored| read(&self.reader(&stored))).transpose()
     }
 
     /// Every item of a partition, through all pages. One that cannot be read must not hide the others, so it is answered
     /// beside them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn query<T>(
         &self,
         partition: &str,
@@ -164,7 +149,7 @@ impl Table {
         let mut pages = query.into_paginator().stop_on_duplicate_token(false).items().send();
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         while let Some(stored) = pages.next().await {
-            match read(&self.reader(&stored.map_err(|error| self.failed(QUERY, &error))?)) {
+            match read(&self.reader(&stored.map_err(|error| self.failed("dynamodb:Query", &error))?)) {
                 Ok(item) => found.push(item),
                 Err(error) => unreadable.push(error),
             }
@@ -174,9 +159,6 @@ impl Table {
 
     /// The items of these keys, which all differ, with these attributes only. One that DynamoDB would not read, also after
     /// asking again, is not among them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn get_all(&self, keys: &[Item], attributes: &str) -> Result<Vec<Item>, AwsError> {
         let mut found = Vec::new();
         for chunk in keys.chunks(KEYS_AT_ONCE) {
@@ -191,7 +173,8 @@ impl Table {
                 // The builder refuses only missing keys, which are there.
                 let Ok(wanted) = wanted else { break };
                 let request = self.client.batch_get_item().request_items(&self.name, wanted);
-                let answer = request.send().await.map_err(|error| self.failed(BATCH_GET, &error))?;
+                let answer =
+                    request.send().await.map_err(|error| self.failed("dynamodb:BatchGetItem", &error))?;
                 found.extend(answer.responses.unwrap_or_default().into_values().flatten());
                 let left = answer.unprocessed_keys.unwrap_or_default().into_values();
                 unread = left.flat_map(|keys| keys.keys).collect();
@@ -204,35 +187,23 @@ impl Table {
     }
 
     /// Stores an item whole, over one of the same key.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn put(&self, item: Item) -> Result<(), AwsError> {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
-        request.send().await.map_err(|error| self.failed(PUT, &error))?;
+        request.send().await.map_err(|error| self.failed("dynamodb:PutItem", &error))?;
         Ok(())
     }
 
     /// Makes an update that has no condition.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn update(&self, update: Update) -> Result<(), AwsError> {
         self.send(update, None).await.map(drop)
     }
 
     /// Makes an update if its condition holds.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn put_if(&self, update: Update) -> Result<Outcome<Item>, AwsError> {
         Ok(self.send(update, None).await?.into())
     }
 
     /// Makes both updates or neither; the first one's condition decides.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn transact(&self, first: Update, second: Update) -> Result<Outcome<Item>, AwsError> {
         let known_by = first.known_by.clone();
         let updates = [first, second].map(|update| update.in_transaction(&self.name));
@@ -296,24 +267,23 @@ impl Table {
                 Ok(item) => return Ok(Claim::Granted(item)),
                 Err(error) => error,
             };
-            match error.as_service_error().and_then(&refusal) {
+            let wait = match error.as_service_error().and_then(&refusal) {
                 Some(Refusal::Condition(stored)) => {
-                    let is_mark = |stored: &Item| {
-                        known_by.as_ref().is_some_and(|(name, mark)| {
-                            matches!(stored.get(*name), Some(AttributeValue::S(text)) if text == mark)
-                        })
-                    };
-                    return Ok(match stored.filter(|stored| !stored.is_empty()) {
-                        Some(ours) if is_mark(&ours) => Claim::Granted(ours),
+                    let stored = stored.filter(|stored| !stored.is_empty());
+                    let marked = known_by.as_ref().is_some_and(|(name, mark)| {
+                        let found = stored.as_ref().and_then(|stored| stored.get(*name)?.as_s().ok());
+                        found == Some(mark)
+                    });
+                    return Ok(match stored {
+                        Some(ours) if marked => Claim::Granted(ours),
                         theirs => Claim::Held(theirs),
                     });
                 }
-                Some(Refusal::Busy) => match waits.next() {
-                    Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(self.failed(UPDATE, &error)),
-                },
-                None => return Err(self.failed(UPDATE, &error)),
-            }
+                Some(Refusal::Busy) => waits.next(),
+                None => None,
+            };
+            let Some(wait) = wait else { return Err(self.failed("dynamodb:UpdateItem", &error)) };
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -327,9 +297,6 @@ impl Table {
 
 impl<T> Outcome<T> {
     /// The same, with what is stored now read.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn read<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Result<Outcome<U>, Error> {
         Ok(match self {
             Self::Written => Outcome::Written,
@@ -364,10 +331,9 @@ fn refused_transaction(error: &TransactWriteItemsError) -> Option<Refusal> {
     if let Some(first) = reasons.first().filter(|first| first.code() == Some("ConditionalCheckFailed")) {
         return Some(Refusal::Condition(first.item().cloned()));
     }
-    let mut codes =
-        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").peekable();
-    let any = codes.peek().is_some();
-    (any && codes.all(|code| code == "TransactionConflict")).then_some(Refusal::Busy)
+    let codes: Vec<&str> =
+        reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+    (!codes.is_empty() && codes.iter().all(|code| *code == "TransactionConflict")).then_some(Refusal::Busy)
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! SNS answers a message beyond its limits with an error at best, and drops parts of it silently at worst (a body for
 //! an unknown protocol is ignored); emulators check next to nothing. So [`check_limits`] checks them all, and first.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::error::{AwsError, Kind};
@@ -20,42 +22,13 @@ const PROTOCOLS: &[&str] =
 
 const TOPIC: Kind = Kind { name: "topic", correct: "SYNCWATCH_TOPIC_ARN (infra/functions.json)" };
 
-/// Why SNS would not take a message, or would not deliver it as it is meant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum LimitError {
-    /// The Subject is empty, too long, not ASCII, begins with a space, or has control characters.
-    #[error(
-        "the Subject {subject:?} must be 1 to 99 printable ASCII characters that do not begin with a space"
-    )]
-    Subject { subject: String },
-    /// The body `default` is missing.
-    #[error("the body `default` is missing")]
-    NoDefault,
-    /// A body for a protocol that SNS does not know.
-    #[error("SNS knows no protocol {protocol:?}")]
-    UnknownProtocol { protocol: &'static str },
-    /// An attribute's name is not as SNS allows, or its value is empty.
-    #[error("the attribute {name:?} needs a value, and a name of letters, digits, `_`, `-` and single `.`")]
-    Attribute { name: &'static str },
-    #[error("{found} attributes are more than {ATTRIBUTES_LIMIT}")]
-    TooManyAttributes { found: usize },
-    /// The bodies and attributes together are too large.
-    #[error("{found} bytes of bodies and attributes are more than {TOTAL_LIMIT}")]
-    TooLarge {
-        /// How many bytes there are.
-        found: usize,
-    },
-}
-
 /// Why a message was not published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// It is beyond the limits of SNS, so it was not sent.
     #[error(
         "topic {arn}: the message was not sent, for {limit}. This is a defect of Syncwatch: please report it"
     )]
-    Limit { arn: String, limit: LimitError },
-    /// AWS did not take it.
+    Limit { arn: String, limit: String },
     #[error(transparent)]
     Aws(#[from] AwsError),
 }
@@ -82,7 +55,7 @@ impl Topic {
             .topic_arn(&self.arn)
             .subject(&message.subject)
             .message_structure("json")
-            .message(bodies(message));
+            .message(joined(&message.bodies));
         for (name, value) in &message.attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
             // The builder refuses only a missing data type, which is there.
@@ -95,39 +68,42 @@ impl Topic {
     }
 }
 
-/// Whether SNS takes this message and delivers it as it is meant.
-pub fn check_limits(message: &Message) -> Result<(), LimitError> {
-    let subject = &message.subject;
+/// Whether SNS takes this message and delivers it as it is meant; else which limit it is beyond.
+pub fn check_limits(message: &Message) -> Result<(), String> {
+    let Message { subject, bodies, attributes } = message;
     let printable = subject.chars().all(|character| character == ' ' || character.is_ascii_graphic());
     if !printable || subject.is_empty() || subject.starts_with(' ') || subject.len() >= SUBJECT_LIMIT {
-        return Err(LimitError::Subject { subject: subject.clone() });
+        return Err(format!(
+            "the Subject {subject:?} must be 1 to 99 printable ASCII characters that do not begin with a space"
+        ));
     }
-    if !message.bodies.contains_key("default") {
-        return Err(LimitError::NoDefault);
+    if !bodies.contains_key("default") {
+        return Err("the body `default` is missing".to_owned());
     }
-    if let Some(protocol) = message.bodies.keys().find(|key| **key != "default" && !PROTOCOLS.contains(key)) {
-        return Err(LimitError::UnknownProtocol { protocol });
+    if let Some(protocol) = bodies.keys().find(|key| **key != "default" && !PROTOCOLS.contains(key)) {
+        return Err(format!("SNS knows no protocol {protocol:?}"));
     }
-    if message.attributes.len() > ATTRIBUTES_LIMIT {
-        return Err(LimitError::TooManyAttributes { found: message.attributes.len() });
+    if attributes.len() > ATTRIBUTES_LIMIT {
+        return Err(format!("{} attributes are more than {ATTRIBUTES_LIMIT}", attributes.len()));
     }
     if let Some((name, _)) =
-        message.attributes.iter().find(|(name, value)| value.is_empty() || !is_attribute_name(name))
+        attributes.iter().find(|(name, value)| value.is_empty() || !is_attribute_name(name))
     {
-        return Err(LimitError::Attribute { name });
+        return Err(format!(
+            "the attribute {name:?} needs a value, and a name of letters, digits, `_`, `-` and single `.`"
+        ));
     }
-    let attributes = message.attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
-    let found = bodies(message).len() + attributes.sum::<usize>();
+    let attributes = attributes.iter().map(|(name, value)| name.len() + "String".len() + value.len());
+    let found = joined(bodies).len() + attributes.sum::<usize>();
     if found > TOTAL_LIMIT {
-        return Err(LimitError::TooLarge { found });
+        return Err(format!("{found} bytes of bodies and attributes are more than {TOTAL_LIMIT}"));
     }
     Ok(())
 }
 
 /// The JSON object that carries one string for each protocol.
-fn bodies(message: &Message) -> String {
-    let bodies = message.bodies.iter().map(|(protocol, body)| ((*protocol).to_owned(), body.as_str().into()));
-    serde_json::Value::Object(bodies.collect()).to_string()
+fn joined(bodies: &BTreeMap<&'static str, String>) -> String {
+    serde_json::json!(bodies).to_string()
 }
 
 /// Letters, digits, `_`, `-` and `.`, no dot at either end or beside another, none of the reserved prefixes.

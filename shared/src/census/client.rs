@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures::stream::{self, Stream};
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::error::{Error, ErrorKind};
+use super::error::Error;
+use super::error::ErrorKind::{EmptyBody, Gone, NotFound};
 use super::settings::Settings;
 use super::transport::Transport;
 use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
@@ -31,10 +32,7 @@ pub struct Client {
 
 impl Client {
     /// A client on an HTTP stack that is shared with others. `now` is our clock's time, for comparing it with Census's.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidBaseUrl`] and [`ErrorKind::InvalidToken`].
-    // By value: nobody needs the settings, which hold the token, any longer.
+    // By value: the settings hold the token and are not needed any longer.
     #[allow(clippy::needless_pass_by_value)]
     pub fn new(http: reqwest::Client, settings: Settings, now: Timestamp) -> Result<Self, Error> {
         Self::with_watch(http, &settings, now, Arc::new(RuntimeWatch))
@@ -157,19 +155,6 @@ impl Client {
         wire::id_at(wire::object(&answer, operation)?, "sync_run_id", operation).map(RunId)
     }
 
-    /// Pauses or resumes a sync, and answers with the sync as it then is. Only this one key is sent, for Census replaces
-    /// nested objects whole.
-    pub async fn set_paused(&self, id: SyncId, paused: bool) -> Result<ObservedSync, Error> {
-        let operation = if paused { "pause sync" } else { "resume sync" };
-        let call = Call {
-            method: Method::PATCH,
-            body: Some(json!({ "paused": paused })),
-            ..Call::get(format!("syncs/{id}"))
-        };
-        let answer = self.transport.send(operation, call).await?;
-        wire::parse_sync(wire::object(&answer, operation)?)
-    }
-
     /// Lists the workspace's webhooks.
     pub async fn list_webhooks(&self) -> Result<Vec<Webhook>, Error> {
         let operation = "list webhooks";
@@ -192,13 +177,9 @@ impl Client {
     /// Makes a webhook. Its secret is shown this once.
     pub async fn create_webhook(&self, webhook: &NewWebhook) -> Result<CreatedWebhook, Error> {
         let operation = "create webhook";
-        let mut body = json!(webhook);
-        if let (Some(group), Some(body)) = (&self.group_id, body.as_object_mut()) {
-            body.insert("group_id".to_owned(), json!(group));
-        }
         let call = Call {
             method: Method::POST,
-            body: Some(body),
+            body: Some(self.with_group(json!(webhook))),
             repeat: Repeat::OnlyIfNotTaken,
             ..Call::get("webhooks")
         };
@@ -209,12 +190,11 @@ impl Client {
     /// three are sent, as the documentation leaves open whether one that is left out is kept. Its description is.
     pub async fn update_webhook(&self, webhook: &Webhook) -> Result<Webhook, Error> {
         let operation = "update webhook";
-        let mut body = webhook.to_update();
-        if let (Some(group), Some(body)) = (&self.group_id, body.as_object_mut()) {
-            body.insert("group_id".to_owned(), json!(group));
-        }
-        let call =
-            Call { method: Method::PATCH, body: Some(body), ..Call::get(format!("webhooks/{}", webhook.id)) };
+        let call = Call {
+            method: Method::PATCH,
+            body: Some(self.with_group(json!(webhook))),
+            ..Call::get(format!("webhooks/{}", webhook.id))
+        };
         let answer = self.transport.send(operation, call).await?;
         webhook::parse_webhook(wire::object(&answer, operation)?, operation)
     }
@@ -228,11 +208,8 @@ impl Client {
             ..Call::get(format!("webhooks/{id}"))
         };
         match self.transport.send("delete webhook", call).await {
-            Err(error) => match error.kind {
-                ErrorKind::EmptyBody { .. } | ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } => Ok(()),
-                _ => Err(error),
-            },
-            Ok(_) => Ok(()),
+            Ok(_) | Err(Error { kind: EmptyBody { .. } | NotFound { .. } | Gone { .. }, .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -240,6 +217,13 @@ impl Client {
     pub fn url_of_webhook(&self, id: u64) -> String {
         let group = self.group().map(|(name, group)| format!("?{name}={group}")).unwrap_or_default();
         format!("{}webhooks/{id}{group}", self.transport.api())
+    }
+
+    fn with_group(&self, mut body: Value) -> Value {
+        if let (Some(group), Some(members)) = (&self.group_id, body.as_object_mut()) {
+            members.insert("group_id".to_owned(), json!(group));
+        }
+        body
     }
 
     fn group(&self) -> Option<(&'static str, String)> {

@@ -21,8 +21,6 @@ use crate::pipeline::ApiVersion;
 const CONTENT_TYPE_CHARS: usize = 80;
 /// Longer sentences of the vendor are cut: they may quote records, and notices are read on telephones.
 const MESSAGE_CHARS: usize = 300;
-/// Stands for "no answer carried a date yet".
-const UNKNOWN_CLOCK: i64 = i64::MIN;
 
 /// The way to one workspace of Census. Clones share the budget of waiting and what is known of the vendor's clock.
 #[derive(Debug, Clone)]
@@ -32,9 +30,9 @@ pub(super) struct Transport {
     token: SecretString,
     timeout: Duration,
     budget: Arc<RetryBudget>,
-    /// Seconds by which the clock of Census is ahead.
+    /// Seconds by which the clock of Census is ahead; [`i64::MIN`] while no answer carried a date.
     clock_ahead: Arc<AtomicI64>,
-    /// When this was made, by our clock and by a watch that nobody sets: our clock is read at the edge only.
+    /// When this was made, by our clock and by a watch that is never set: our clock is read at the edge only.
     made_at: (Timestamp, Instant),
 }
 
@@ -58,7 +56,7 @@ impl Transport {
             token: http::token(settings.token.expose_secret()).ok_or(ErrorKind::InvalidToken)?,
             timeout: settings.timeout,
             budget: Arc::new(RetryBudget::with_watch(settings.retry_budget, watch)),
-            clock_ahead: Arc::new(AtomicI64::new(UNKNOWN_CLOCK)),
+            clock_ahead: Arc::new(AtomicI64::new(i64::MIN)),
             made_at: (now, begun),
         })
     }
@@ -70,7 +68,7 @@ impl Transport {
 
     pub(super) fn clock_ahead(&self) -> Option<SignedDuration> {
         let seconds = self.clock_ahead.load(Ordering::Relaxed);
-        (seconds != UNKNOWN_CLOCK).then(|| SignedDuration::from_secs(seconds))
+        (seconds != i64::MIN).then(|| SignedDuration::from_secs(seconds))
     }
 
     /// Makes a call, again where that is safe, likely to help and within the budget.
@@ -131,23 +129,20 @@ impl Vendor for Transport {
             Some(json) => inner_status(json, status),
             None => None,
         };
-        let what = || call.path.clone();
-        match refused {
-            None => {}
-            Some(StatusCode::UNAUTHORIZED) => return Err(ErrorKind::Unauthorized),
-            Some(StatusCode::FORBIDDEN) => return Err(ErrorKind::Forbidden),
-            Some(StatusCode::NOT_FOUND) => return Err(ErrorKind::NotFound { what: what() }),
-            Some(StatusCode::GONE) => return Err(ErrorKind::Gone { what: what() }),
-            Some(StatusCode::TOO_MANY_REQUESTS) => {
-                return Err(ErrorKind::RateLimited { attempts, retry_after: asked_for });
-            }
-            Some(status) => {
-                let message = json.as_ref().and_then(|json| wire::text(json.get("message")));
-                return Err(ErrorKind::Status {
-                    status: status.as_u16(),
-                    message: message.as_deref().map(one_line),
-                });
-            }
+        if let Some(status) = refused {
+            let what = call.path.clone();
+            return Err(match status {
+                StatusCode::UNAUTHORIZED => ErrorKind::Unauthorized,
+                StatusCode::FORBIDDEN => ErrorKind::Forbidden,
+                StatusCode::NOT_FOUND => ErrorKind::NotFound { what },
+                StatusCode::GONE => ErrorKind::Gone { what },
+                StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited { attempts, retry_after: asked_for },
+                status => {
+                    let message = json.as_ref().and_then(|json| wire::text(json.get("message")));
+                    let message = message.as_deref().map(one_line);
+                    ErrorKind::Status { status: status.as_u16(), message }
+                }
+            });
         }
         let status = status.as_u16();
         if answer.body.iter().all(u8::is_ascii_whitespace) {
@@ -155,10 +150,8 @@ impl Vendor for Transport {
         }
         json.ok_or_else(|| {
             let content_type = answer.content_type.as_deref().unwrap_or("no content type");
-            ErrorKind::NotJson {
-                status,
-                content_type: content_type.chars().take(CONTENT_TYPE_CHARS).collect(),
-            }
+            let content_type = content_type.chars().take(CONTENT_TYPE_CHARS).collect();
+            ErrorKind::NotJson { status, content_type }
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use secrecy::SecretString;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::error::{Error, ErrorKind};
 use super::wire;
@@ -30,11 +30,14 @@ pub struct NewWebhook {
     pub events: Vec<String>,
 }
 
-/// A webhook as Census lists it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A webhook as Census lists it, and as an update sends it: what Census did not show is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Webhook {
+    #[serde(skip)]
     pub id: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The events it gets; none means all of them.
     pub events: Vec<String>,
@@ -45,15 +48,6 @@ impl Webhook {
     pub fn missing_events(&self) -> Vec<&'static str> {
         let gets = |event: &str| self.events.is_empty() || self.events.iter().any(|known| known == event);
         EVENTS.into_iter().filter(|event| !gets(event)).collect()
-    }
-
-    /// What an update sends. A member that Census did not show is left out.
-    pub(super) fn to_update(&self) -> Value {
-        let texts = [("name", &self.name), ("endpoint", &self.endpoint)];
-        let texts = texts.into_iter().filter_map(|(key, text)| Some((key.to_owned(), json!(text.as_ref()?))));
-        let mut body: Map<String, Value> = texts.collect();
-        body.insert("events".to_owned(), json!(self.events));
-        Value::Object(body)
     }
 }
 

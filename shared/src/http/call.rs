@@ -19,7 +19,7 @@ use super::retry::{Backoff, RetryBudget, http_date, retry_after};
 /// still report when a vendor is silent.
 pub const ATTEMPT: Duration = Duration::from_secs(15);
 
-/// Whether a call may be made again when nobody knows whether it was taken.
+/// Whether a call may be made again when it is unknown whether it was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// It reads, or sets what it would set again.
@@ -79,9 +79,7 @@ pub enum NoAnswer {
 /// How an attempt failed, and what that says of the next one.
 pub struct Failed<E> {
     pub error: E,
-    /// The status of the answer, if there was one.
     pub status: Option<StatusCode>,
-    /// The call was surely not taken.
     pub not_taken: bool,
     pub asked_for: Option<Duration>,
 }
@@ -130,9 +128,6 @@ pub trait Vendor: Sync {
 }
 
 /// Makes a call, again where that is safe, likely to help and within the budget.
-///
-/// # Errors
-/// The vendor's.
 pub async fn send<V: Vendor>(
     http: &Client,
     budget: &RetryBudget,
@@ -167,20 +162,16 @@ pub async fn send<V: Vendor>(
         let wait = waits.next().filter(|_| may_repeat).map(|wait| failed.asked_for.unwrap_or(wait));
         // Asking earlier than it was told to would only prolong it.
         let wait = wait.filter(|_| failed.asked_for.is_none_or(|asked_for| asked_for <= backoff.longest));
-        let waited = match (wait, failed.asked_for) {
-            (Some(wait), asked_for) => {
-                let unanswered = budget.now().duration_since(begun);
-                let unanswered = if asked_for.is_some() { Duration::ZERO } else { unanswered };
-                tracing::debug!(path = call.path, attempts, wait_ms = wait.as_millis(), "may try again");
-                budget.wait(wait, unanswered, limited).await
-            }
-            (None, Some(asked_for)) if limited => {
+        let Some(wait) = wait else {
+            if let Some(asked_for) = failed.asked_for.filter(|_| limited) {
                 budget.close_gate(asked_for);
-                false
             }
-            (None, _) => false,
+            return Err(failed.error);
         };
-        if !waited {
+        let unanswered = budget.now().duration_since(begun);
+        let unanswered = if failed.asked_for.is_some() { Duration::ZERO } else { unanswered };
+        tracing::debug!(path = call.path, attempts, wait_ms = wait.as_millis(), "may try again");
+        if !budget.wait(wait, unanswered, limited).await {
             return Err(failed.error);
         }
     }
@@ -192,8 +183,6 @@ async fn once<V: Vendor>(
     call: &Call,
     attempts: u32,
 ) -> Result<V::Value, Failed<V::Error>> {
-    let mut status = None;
-    let mut asked_for = None;
     let outcome = match vendor.address().join(&call.path) {
         Ok(url) => {
             let mut request = http.request(call.method.clone(), url).timeout(call.timeout);
@@ -210,12 +199,11 @@ async fn once<V: Vendor>(
             Err(NoAnswer::Lost { detail: "invalid path".to_owned(), timed_out: false, not_taken: true })
         }
     };
+    let (status, asked_for) =
+        outcome.as_ref().map_or((None, None), |answer| (Some(answer.status), answer.asked_for));
     let not_taken = match &outcome {
-        Ok(answer) => {
-            (status, asked_for) = (Some(answer.status), answer.asked_for);
-            // The answer of a gate before the work.
-            answer.status == StatusCode::TOO_MANY_REQUESTS
-        }
+        // The answer of a gate before the work.
+        Ok(answer) => answer.status == StatusCode::TOO_MANY_REQUESTS,
         Err(NoAnswer::Gate(_)) => true,
         Err(NoAnswer::Lost { not_taken, .. }) => *not_taken,
     };
@@ -223,9 +211,6 @@ async fn once<V: Vendor>(
 }
 
 /// Sends a request once, and reads at most `limit` bytes of its answer. `hidden` replaces each secret that it quotes.
-///
-/// # Errors
-/// There is no answer, or its body broke off.
 pub async fn attempt(
     request: RequestBuilder,
     limit: usize,

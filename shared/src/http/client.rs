@@ -25,7 +25,6 @@ const POOL_IDLE: Duration = Duration::from_secs(20);
 /// Why the HTTP client could not be built. None of these depends on the outside world.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
-    /// The TLS library refused its own defaults.
     #[error("the TLS configuration was refused")]
     Tls(#[from] rustls::Error),
     #[error("the HTTP client could not be built")]

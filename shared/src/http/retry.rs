@@ -45,9 +45,7 @@ impl Backoff {
 
 /// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
 pub(crate) trait Watch: fmt::Debug + Send + Sync {
-    /// This moment.
     fn now(&self) -> Instant;
-    /// Sleeps until then.
     fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()>;
 }
 
@@ -93,7 +91,6 @@ impl RetryBudget {
         Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
     }
 
-    /// This moment by the watch.
     pub(crate) fn now(&self) -> Instant {
         self.watch.now()
     }
@@ -141,21 +138,13 @@ impl RetryBudget {
         self.with(|state| {
             let paid = if close_gate { state.not_before } else { None };
             let costs = paid.map_or(wait, |paid| wait.min(until.saturating_duration_since(paid)));
-            match state.left.checked_sub(costs.saturating_add(unanswered)) {
-                Some(left) => {
-                    state.left = left;
-                    if close_gate {
-                        state.not_before = state.not_before.max(Some(until));
-                    }
-                    Some(until)
-                }
-                None => {
-                    if close_gate {
-                        state.shut_until = state.shut_until.max(Some(until));
-                    }
-                    None
-                }
+            let left = state.left.checked_sub(costs.saturating_add(unanswered));
+            if close_gate {
+                let gate = if left.is_some() { &mut state.not_before } else { &mut state.shut_until };
+                *gate = (*gate).max(Some(until));
             }
+            state.left = left?;
+            Some(until)
         })
     }
 }
@@ -172,7 +161,6 @@ pub(crate) fn retry_after(header: Option<&str>, date: Option<Timestamp>) -> Opti
     Some(asked.min(LONGEST_ASKED))
 }
 
-/// Reads an HTTP date.
 pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|date| Timestamp::try_from(date).ok())
 }

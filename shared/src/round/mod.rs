@@ -185,9 +185,8 @@ impl<'a> Round<'a> {
 
     /// Records under the function's name that the round came to its end with nothing left undone.
     pub async fn record_if_good(&mut self) {
-        let function = self.judge.function();
         if self.report.failures.is_empty()
-            && let Err(error) = self.store.record_plain_round(&self.pipeline.name, function, self.now).await
+            && let Err(error) = self.store.record_plain_round(&self.pipeline.name, self.judge, self.now).await
         {
             self.report.failures.push(format!("the round could not be recorded: {error}"));
         }

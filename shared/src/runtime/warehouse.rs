@@ -261,7 +261,7 @@ mod tests {
             let attributes: Vec<String> = settings
                 .attributes
                 .iter()
-                .map(|attribute| format!("{}={}", attribute.key, attribute.value.expose_secret()))
+                .map(|(key, value)| format!("{key}={}", value.expose_secret()))
                 .collect();
             Some(format!("{} {}", settings.driver, attributes.join(" ")))
         };

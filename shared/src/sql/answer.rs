@@ -25,10 +25,9 @@ pub enum Value {
     Timestamp(Timestamp),
 }
 
-/// The type of a column.
+/// The type of a column, as [`Value`] has them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Text, and what has no other place here.
     Text,
     Integer,
     Double,
@@ -41,9 +40,9 @@ pub enum Kind {
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
-    /// Its name, as the warehouse writes it.
+    /// As the warehouse writes it.
     pub name: String,
-    /// Its type. SQLite types values, not columns: there it is what the first row has.
+    /// SQLite types values, not columns: there it is what the first row has.
     pub kind: Kind,
 }
 
@@ -94,9 +93,6 @@ impl Answer {
     }
 
     /// The row of a statement that has exactly one, such as one that counts.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Shape`]: there are more or fewer.
     pub fn only_row(&self) -> Result<Row<'_>, Error> {
         match self.rows.as_slice() {
             [values] => Ok(Row { answer: self, values }),
@@ -107,12 +103,12 @@ impl Answer {
         }
     }
 
-    fn shape(&self, place: &str, found: String) -> Error {
-        ErrorKind::Shape { place: place.to_owned(), found }.of(&self.label)
+    fn shape(&self, place: &str, found: &str) -> Error {
+        ErrorKind::Shape { place: place.to_owned(), found: found.to_owned() }.of(&self.label)
     }
 }
 
-/// Shows the columns and the number of rows: the rows may be somebody's data.
+/// Shows the columns and the number of rows: the rows may be personal data.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
@@ -153,10 +149,10 @@ impl<'a> Row<'a> {
         let mut found =
             self.answer.columns.iter().zip(self.values).filter(|(c, _)| c.name.eq_ignore_ascii_case(column));
         let Some((named, value)) = found.next() else {
-            return Err(self.answer.shape(column, "no such column".to_owned()));
+            return Err(self.answer.shape(column, "no such column"));
         };
         if found.next().is_some() {
-            return Err(self.answer.shape(column, "two columns of that name".to_owned()));
+            return Err(self.answer.shape(column, "two columns of that name"));
         }
         T::from_value(value, self.answer.dialect).ok_or_else(|| {
             let (column, expected, found) = (named.name.clone(), T::EXPECTED, value.type_name());

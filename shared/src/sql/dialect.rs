@@ -11,7 +11,6 @@ pub enum Dialect {
 /// Why a name cannot be used as the name of a table or column. Never emitted for a name of ordinary characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
-    /// There is no name, or a part of one is missing.
     #[error("a part of the name is empty")]
     Empty,
     /// Such characters only ever come from a mistake or an attack.
@@ -83,10 +82,7 @@ impl Dialect {
 
     /// Whether several statements can be made to happen all or none.
     pub fn has_transactions(self) -> bool {
-        match self {
-            Self::PostgreSql | Self::Sqlite => true,
-            Self::Databricks => false,
-        }
+        self != Self::Databricks
     }
 }
 

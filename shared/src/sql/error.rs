@@ -21,10 +21,8 @@ pub enum ErrorKind {
     /// No connection, one that broke, or a service that is down. A statement that writes may have been taken.
     #[error("the warehouse cannot be reached ({detail}); check its address and the way to it")]
     Unreachable { detail: String },
-    /// The credentials were not accepted.
     #[error("the warehouse does not accept the credentials; renew the secret of the warehouse")]
     Refused,
-    /// The account may not do this.
     #[error("not permitted ({message}); grant it to the account of Syncwatch")]
     PermissionDenied { message: String },
     /// A table, view, column, schema, catalog or warehouse does not exist.
@@ -32,11 +30,7 @@ pub enum ErrorKind {
     MissingObject { message: String },
     /// No answer in time. The statement was told to stop; one that writes may have been done nevertheless.
     #[error("no answer within {seconds} s, waiting for {what}; look at the load of the warehouse")]
-    Timeout {
-        /// The limit, in seconds.
-        seconds: u64,
-        what: &'static str,
-    },
+    Timeout { seconds: u64, what: &'static str },
     #[error("stopped from outside; ask who administers the warehouse if this goes on")]
     Cancelled,
     /// The warehouse asks for fewer requests, also after waiting as long as the budget allows.
@@ -44,17 +38,11 @@ pub enum ErrorKind {
         "rate limited{}; the next round tries again",
         retry_after.map_or(String::new(), |wait| format!(", the warehouse asks to wait {} s", wait.as_secs()))
     )]
-    RateLimited {
-        /// How long the warehouse asked us to wait, if it said.
-        retry_after: Option<Duration>,
-    },
-    /// More rows than a check can sensibly want.
+    RateLimited { retry_after: Option<Duration> },
     #[error("returns more than {limit} rows; narrow it, or count in the warehouse")]
     TooManyRows { limit: usize },
-    /// More bytes than a function should hold.
     #[error("{what} has more than {limit} bytes; select less")]
     TooLarge { what: String, limit: usize },
-    /// A value is of another type than the check reads it as.
     #[error("column {column} holds {found} where {expected} is expected; correct the view or the check")]
     WrongType { column: String, expected: &'static str, found: &'static str },
     /// The warehouse compares or reads a value as a type that it is not of.
@@ -62,13 +50,7 @@ pub enum ErrorKind {
     TypeMismatch { message: String },
     /// A statement that is to answer one row answers none or several, or one of another form.
     #[error("answers {found} where there must be {expected}; correct the statement or what it reads")]
-    NotTheForm {
-        /// What there must be, such as `one row`.
-        expected: &'static str,
-        /// What is there, never its content.
-        found: String,
-    },
-    /// The warehouse refused or failed the statement for any other reason.
+    NotTheForm { expected: &'static str, found: String },
     #[error("the warehouse says {code}: {message}")]
     Sql {
         /// The SQLSTATE, or the vendor's own code.
@@ -76,7 +58,6 @@ pub enum ErrorKind {
         /// The vendor's sentence, without what it quotes of data.
         message: String,
     },
-    /// The ODBC driver is not there, or not in this program.
     #[error("the ODBC driver is missing ({detail}); install it, or correct its path")]
     DriverMissing { detail: String },
     /// The answer was not what we model, or not what the check expects. Carries the place, never the content.
@@ -111,38 +92,21 @@ const PASSING: [&str; 13] = [
     "53300",
 ];
 
-impl Error {
-    /// Whether the same statement may well succeed a little later, with nothing changed. That it may be sent again is
-    /// another question: one that writes may have been done.
-    pub fn is_transient(&self) -> bool {
-        self.kind.is_transient()
-    }
-}
-
 impl ErrorKind {
     /// The error of the statement with this label.
     pub fn of(self, statement: &str) -> Error {
         Error { statement: statement.to_owned(), kind: self }
     }
 
-    /// See [`Error::is_transient`].
+    /// Whether the same statement may well succeed a little later, with nothing changed. That it may be sent again is
+    /// another question: one that writes may have been done.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Cancelled | Self::RateLimited { .. } => {
                 true
             }
             Self::Sql { code, .. } => PASSING.contains(&code.as_str()),
-            Self::Refused
-            | Self::PermissionDenied { .. }
-            | Self::MissingObject { .. }
-            | Self::TooManyRows { .. }
-            | Self::TooLarge { .. }
-            | Self::WrongType { .. }
-            | Self::TypeMismatch { .. }
-            | Self::NotTheForm { .. }
-            | Self::DriverMissing { .. }
-            | Self::Shape { .. }
-            | Self::InvalidStatement { .. } => false,
+            _ => false,
         }
     }
 }

@@ -58,9 +58,6 @@ impl Token<'_> {
 }
 
 /// Divides SQL into tokens, in time linear in its length.
-///
-/// # Errors
-/// A quote or comment does not end.
 pub fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, Unterminated> {
     let mut tokens = Vec::new();
     let (mut rest, mut before) = (sql, None);

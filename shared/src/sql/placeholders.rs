@@ -16,7 +16,6 @@ pub struct Rendered<'s> {
 /// What is wrong with the text of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    /// A placeholder without a value.
     #[error("nothing is bound to :{0}")]
     Unbound(String),
     /// A value without a placeholder: most likely a misspelt one.

@@ -72,9 +72,6 @@ const HARMLESS: &str = "pg_get_* pg_stat_get_* pg_table_* pg_total_relation_size
     pg_input_*";
 
 /// Checks that a statement is one query that only reads, and returns the placeholders that it uses.
-///
-/// # Errors
-/// [`NotReadOnly`], which names what was found and how to correct it.
 pub fn check_read_only<'s>(
     sql: &'s str,
     dialect: Dialect,

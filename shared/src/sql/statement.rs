@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 /// One statement. Its SQL is written once for all warehouses, with placeholders such as `:since`; values are always
 /// bound, never pasted.
-#[derive(Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     label: String,
     sql: String,
@@ -70,17 +70,7 @@ impl Statement {
     }
 }
 
-/// Shows no value: what is bound may be somebody's data.
-impl fmt::Debug for Statement {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Statement")
-            .field("label", &self.label)
-            .field("sql", &self.sql)
-            .field("parameters", &self.parameters)
-            .finish()
-    }
-}
-
+/// Shows no value: what is bound may be personal data.
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ":{} {:?}", self.name, self.value)

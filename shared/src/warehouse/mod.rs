@@ -35,8 +35,7 @@ pub use databricks::Databricks;
 #[cfg(feature = "odbc")]
 pub use odbc::Odbc;
 pub use settings::{
-    Attribute, DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError,
-    TextEncoding,
+    DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, TextEncoding,
 };
 
 /// A warehouse. Make one for each process and keep it: connections and tokens are reused.
@@ -58,10 +57,10 @@ impl Warehouse {
             #[cfg(feature = "odbc")]
             Settings::Odbc(settings) => Ok(Self::Odbc(Odbc::new(settings)?)),
             #[cfg(not(feature = "odbc"))]
-            Settings::Odbc(_) => Err(SettingsError {
-                setting: "driver".to_owned(),
-                problem: "asks for ODBC, which this program was built without: build it with the feature `odbc`",
-            }),
+            Settings::Odbc(_) => Err(SettingsError::of(
+                "driver",
+                "asks for ODBC, which this program was built without: build it with the feature `odbc`",
+            )),
         }
     }
 
@@ -75,9 +74,6 @@ impl Warehouse {
     }
 
     /// Asks a statement that only reads. It may be sent a second time if its answer was lost.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
         match self {
             Self::Databricks(databricks) => databricks.query(statement).await,

@@ -1,6 +1,5 @@
 //! Where a warehouse is, how to speak to it, and how much of it to take.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -64,8 +63,6 @@ pub enum DatabricksAuth {
     ServicePrincipal {
         client_id: String,
         client_secret: SecretString,
-        /// The scope that is asked for. `all-apis` is the usual one; `sql` is enough.
-        scope: String,
     },
 }
 
@@ -87,9 +84,9 @@ impl DatabricksSettings {
 }
 
 impl DatabricksAuth {
-    /// A service principal with the usual scope.
+    /// A service principal.
     pub fn service_principal(client_id: impl Into<String>, client_secret: SecretString) -> Self {
-        Self::ServicePrincipal { client_id: client_id.into(), client_secret, scope: "all-apis".to_owned() }
+        Self::ServicePrincipal { client_id: client_id.into(), client_secret }
     }
 }
 
@@ -108,25 +105,12 @@ pub struct OdbcSettings {
     /// The path of the driver's library, or its name in `odbcinst.ini`.
     pub driver: String,
     pub dialect: Dialect,
-    /// The attributes of the connection string, in order.
-    pub attributes: Vec<Attribute>,
+    /// The keywords and values of the connection string, in order. Which of them are secret, only the driver knows.
+    pub attributes: Vec<(String, SecretString)>,
     pub encoding: TextEncoding,
     /// What a statement may take, connecting included.
     pub limits: Limits,
     pub connect_limit: Duration,
-}
-
-/// An attribute of a connection string. Its value is never shown: which of them are secret, only the driver knows.
-#[derive(Clone)]
-pub struct Attribute {
-    pub key: String,
-    pub value: SecretString,
-}
-
-impl fmt::Debug for Attribute {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}=[hidden]", self.key)
-    }
 }
 
 impl OdbcSettings {
@@ -176,37 +160,13 @@ impl OdbcSettings {
             .with("Fetch", "1000")
     }
 
-    /// A SQL warehouse of Databricks, by its ODBC driver and as a service principal. Not run against the real driver;
-    /// the attributes are those of the vendor's documentation.
-    pub fn databricks(
-        driver: impl Into<String>,
-        host: impl Into<String>,
-        http_path: impl Into<String>,
-        client_id: impl Into<String>,
-        client_secret: SecretString,
-    ) -> Self {
-        Self::new(driver, Dialect::Databricks)
-            .with("Host", host.into())
-            .with("Port", "443")
-            .with("HTTPPath", http_path.into())
-            .with("SSL", "1")
-            .with("ThriftTransport", "2")
-            .with("AuthMech", "11")
-            .with("Auth_Flow", "1")
-            .with("Auth_Client_ID", client_id.into())
-            .with("Auth_Client_Secret", client_secret)
-            .with("Auth_Scope", "all-apis")
-            // SQL as we write it, not rewritten by the driver.
-            .with("UseNativeQuery", "1")
-    }
-
     /// Sets an attribute, in the place of one of the same keyword.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<SecretString>) -> Self {
-        let attribute = Attribute { key: key.into(), value: value.into() };
-        match self.attributes.iter_mut().find(|old| old.key.eq_ignore_ascii_case(&attribute.key)) {
-            Some(old) => *old = attribute,
-            None => self.attributes.push(attribute),
+        let (key, value) = (key.into(), value.into());
+        match self.attributes.iter_mut().find(|(old, _)| old.eq_ignore_ascii_case(&key)) {
+            Some(old) => *old = (key, value),
+            None => self.attributes.push((key, value)),
         }
         self
     }
@@ -219,6 +179,12 @@ pub struct SettingsError {
     pub setting: String,
     /// What is wrong with it, and the remedy.
     pub problem: &'static str,
+}
+
+impl SettingsError {
+    pub(super) fn of(setting: &str, problem: &'static str) -> Self {
+        Self { setting: setting.to_owned(), problem }
+    }
 }
 
 #[cfg(test)]

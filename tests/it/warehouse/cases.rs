@@ -262,7 +262,10 @@ async fn what_is_missing_is_told_by_name(engine: &Engine) {
         ("SELECT no_such_column FROM here", "no_such_column"),
     ] {
         let error = query(&warehouse, sql).await.unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::MissingObject { .. }) && !error.is_transient(), "{error}");
+        assert!(
+            matches!(error.kind, ErrorKind::MissingObject { .. }) && !error.kind.is_transient(),
+            "{error}"
+        );
         let text = error.to_string();
         assert!(text.contains(name) && text.starts_with("the test: something is missing ("), "{text}");
     }
@@ -278,7 +281,7 @@ async fn comments_are_no_statements(engine: &Engine) {
 async fn a_syntax_error_is_told_and_is_the_statements_own(engine: &Engine) {
     let warehouse = engine.warehouse();
     let error = query(&warehouse, "SELCT 's3cret'").await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Sql { .. }) && !error.is_transient(), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Sql { .. }) && !error.kind.is_transient(), "{error}");
     assert!(!error.to_string().contains("s3cret"), "{error}");
     let error = query(&warehouse, "SELECT :a").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::InvalidStatement { .. }), "{error}");
@@ -289,7 +292,10 @@ async fn a_slow_statement_ends_at_its_limit_and_the_next_one_does_not_wait_for_i
     assert_eq!(number(&warehouse, &statement("SELECT 1 AS n")).await, 1);
     let begun = Instant::now();
     let error = query(&warehouse, SLOW).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Timeout { seconds: 1, .. }) && error.is_transient(), "{error}");
+    assert!(
+        matches!(error.kind, ErrorKind::Timeout { seconds: 1, .. }) && error.kind.is_transient(),
+        "{error}"
+    );
     // Left alone a second later at the latest; the rest is for a machine that has much to do.
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(number(&warehouse, &statement("SELECT 2 AS n")).await, 2);
@@ -482,7 +488,7 @@ async fn what_is_not_granted_is_not_permitted(engine: &Engine) {
 async fn a_password_that_is_refused_is_told_without_it(engine: &Engine) {
     for user in ["postgres", "nobody_at_all"] {
         let error = query(&engine.warehouse_as(user, "wrong-s3cret"), "SELECT 1").await.unwrap_err();
-        assert!(matches!(error.kind, ErrorKind::Refused) && !error.is_transient(), "{error:?}");
+        assert!(matches!(error.kind, ErrorKind::Refused) && !error.kind.is_transient(), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("s3cret"));
     }
 }
@@ -545,7 +551,7 @@ async fn a_server_that_dies_under_a_statement_is_unreachable_and_found_again_aft
     };
     let (answer, ()) = tokio::join!(warehouse.execute_all(&writes), crash);
     let error = answer.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.is_transient(), "{error:?}");
+    assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.kind.is_transient(), "{error:?}");
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable { .. }), "{error:?}");
     engine.server().restart();

@@ -145,7 +145,7 @@ async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already()
     there.record(lease(), &told(), now()).await.unwrap();
     let other = LastDelivery { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
     let (_server, lost) = ledger(&[(400, condition_failed(Some(stored())))]).await;
-    insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: item pagerduty/properties/run-failed/a was taken over before it was recorded; the notice may go out once more");
+    insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: the lease on item pagerduty/properties/run-failed/a was lost before the work under it was recorded; it may be done again");
     let (_server, gone) = ledger(&[(400, condition_failed(None))]).await;
     assert!(matches!(gone.record(lease(), &other, now()).await, Err(LedgerError::LeaseLost { .. })));
 }

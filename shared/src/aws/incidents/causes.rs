@@ -9,24 +9,20 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, IncidentStore, SPEC};
-use crate::aws::table::{Claim, Reader, Update};
+use crate::aws::table::{Claim, Update};
 use crate::finding::Severity;
 use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 
 /// How long a claim is kept. An incident that is open longer is seen by every round, which needs no claim.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Claims change hands seldom; one that changes at each try is left to whoever has it.
+/// Claims rarely change hands; one that changes at each try is left to its holder.
 const TRIES: usize = 3;
-
-const LEADER: &str = "leader";
-const CLAIMED_AT: &str = "claimed_at";
 
 /// Whose a cause is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Speaker {
-    /// The incident that asked: people are told of it.
+    /// The incident that asked.
     Ours,
-    /// Another one: people are told of that.
     Theirs(IncidentKey),
 }
 
@@ -50,9 +46,6 @@ impl Held {
 
 impl IncidentStore {
     /// Claims the cause `group` of a check for an incident that is about to open.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn claim_cause(
         &self,
         key: &IncidentKey,
@@ -85,29 +78,28 @@ impl IncidentStore {
     ) -> Result<Option<Held>, Error> {
         let place = SPEC.key(&[&format!("{}/causes", key.pipeline), &format!("{}/{group}", key.check)]);
         let expires = now.saturating_add(KEPT).unwrap_or(now).as_second();
-        let mut claim =
-            Update::new(place, "SET #leader = :leader, #claimed_at = :now, #expires_at = :expires")
-                .when("attribute_not_exists(#leader) OR #leader = :leader")
-                .value(":leader", key.to_string())
-                .value(":now", now)
-                .value(":expires", expires);
-        if let Some(Held { leader, claimed_at }) = stale {
-            let named =
-                [(LEADER, ":stale", leader.to_string()), (CLAIMED_AT, ":since", claimed_at.to_string())];
-            claim = claim.or_replacing(named);
-        }
-        Ok(match self.table.claim(claim).await? {
-            // If it was deleted in between, the next one that asks claims it.
-            Claim::Granted(_) | Claim::Held(None) => None,
-            // Whatever it says, people must be told by one of the two.
-            Claim::Held(Some(stored)) => held(&self.table.reader(&stored)),
-        })
+        let free = "attribute_not_exists(#leader) OR #leader = :leader";
+        let claim = Update::new(place, "SET #leader = :leader, #claimed_at = :now, #expires_at = :expires")
+            .value(":leader", key.to_string())
+            .value(":now", now)
+            .value(":expires", expires);
+        let claim = match stale {
+            None => claim.when(free),
+            Some(Held { leader, claimed_at }) => claim
+                .when(format!("{free} OR (#leader = :stale AND #claimed_at = :since)"))
+                .value(":stale", leader.to_string())
+                .value(":since", claimed_at),
+        };
+        // If it was deleted in between, the next one that asks claims it.
+        let Claim::Held(Some(stored)) = self.table.claim(claim).await? else { return Ok(None) };
+        let stored = self.table.reader(&stored);
+        // One that cannot be read counts as none: people must be told by one of the two.
+        let held = || {
+            let leader = IncidentKey::parse(&stored.read::<String>("leader").ok()?)?;
+            Some(Held { leader, claimed_at: stored.read("claimed_at").ok()? })
+        };
+        Ok(held())
     }
-}
-
-fn held(item: &Reader<'_>) -> Option<Held> {
-    let leader = IncidentKey::parse(&item.read::<String>(LEADER).ok()?)?;
-    Some(Held { leader, claimed_at: item.read(CLAIMED_AT).ok()? })
 }
 
 #[cfg(test)]
@@ -202,6 +194,12 @@ mod tests {
             assert_eq!(speaker, Speaker::Ours, "{leader}");
             let condition = requests[2]["ConditionExpression"].as_str().unwrap();
             assert!(condition.ends_with("OR (#leader = :stale AND #claimed_at = :since)"), "{condition}");
+            let values = &requests[2]["ExpressionAttributeValues"];
+            assert_eq!(values[":stale"], json!({"S": "properties/run-failed/properties-create"}));
+            assert_eq!(values[":since"], json!({"S": "2026-11-24T09:00:00Z"}));
+            let names =
+                json!({"#leader": "leader", "#claimed_at": "claimed_at", "#expires_at": "expires_at"});
+            assert_eq!(requests[2]["ExpressionAttributeNames"], names);
         }
     }
 

@@ -42,6 +42,7 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
     // Only what is resolved may ever be deleted.
     let ended = incident.resolved_at.filter(|_| incident.state == State::Resolved);
     let expires_at = ended.and_then(|at| at.checked_add(KEPT_AFTER_RESOLVED).ok());
+    let figures: Vec<_> = incident.evidence.figures.iter().map(StoredFigure::from).collect();
     [
         (STATE, attribute(incident.state)),
         (SEVERITY, attribute(incident.severity)),
@@ -50,7 +51,7 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
         (GENERATION, attribute(incident.generation)),
         (VERSION, attribute(incident.version)),
         (SUMMARY, attribute(&incident.evidence.summary)),
-        (FIGURES, json(stored_figures(&incident.evidence))),
+        (FIGURES, json(figures)),
         (CAUSE, attribute(&incident.cause)),
         (CLASS, attribute(&incident.class)),
         (GROUP, attribute(&incident.group)),
@@ -63,10 +64,6 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
         // Part of the key, and again by itself for those who search by sync.
         ("subject", attribute(&incident.key.subject)),
     ]
-}
-
-fn stored_figures(evidence: &Evidence) -> Vec<StoredFigure> {
-    evidence.figures.iter().map(StoredFigure::from).collect()
 }
 
 /// An update that sets what the incident has and removes what it has not, if what is stored is still as expected.

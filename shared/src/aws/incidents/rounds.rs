@@ -5,16 +5,16 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use super::{Error, IncidentStore, SPEC, item};
 use crate::aws::table::{Item, Reader, Update, attribute, json};
+use crate::finding::Judge;
 use crate::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound};
 
-const DATA_CHECKS: &str = "daily-validation";
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
-const SNAPSHOT: &str = "nightly-snapshot";
 const WRITTEN_AT: &str = "written_at";
 const FAILED_AT: &str = "failed_at";
 const FAILURE: &str = "failure";
@@ -25,47 +25,44 @@ fn partition(pipeline: &str) -> String {
     format!("{pipeline}/rounds")
 }
 
-fn key(pipeline: &str, function: &str) -> Item {
-    SPEC.key(&[&partition(pipeline), function])
+fn key(pipeline: &str, judge: Judge) -> Item {
+    SPEC.key(&[&partition(pipeline), judge.function()])
 }
 
 impl IncidentStore {
     /// Records a whole round of data checks, over the one before.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
         let attributes = [(BEGAN_AT, attribute(round.at)), (CHECKS, json(&round.checks))];
-        Ok(self.table.update(Update::storing(key(pipeline, DATA_CHECKS), attributes)).await?)
+        self.record(pipeline, Judge::DailyValidation, attributes).await
     }
 
     /// Records a whole round of a function that has nothing more to say of it, over the one before.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_plain_round(
         &self,
         pipeline: &str,
-        function: &str,
+        judge: Judge,
         began_at: Timestamp,
     ) -> Result<(), Error> {
-        let attributes = [(BEGAN_AT, attribute(began_at))];
-        Ok(self.table.update(Update::storing(key(pipeline, function), attributes)).await?)
+        self.record(pipeline, judge, [(BEGAN_AT, attribute(began_at))]).await
+    }
+
+    async fn record(
+        &self,
+        pipeline: &str,
+        judge: Judge,
+        attributes: impl IntoIterator<Item = (&'static str, Option<AttributeValue>)>,
+    ) -> Result<(), Error> {
+        Ok(self.table.update(Update::storing(key(pipeline, judge), attributes)).await?)
     }
 
     /// When the last whole round of each function that records its rounds began (UTC), by the function's name.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn rounds(&self, pipeline: &str) -> Result<BTreeMap<String, Timestamp>, Error> {
         let read = |item: &Reader<'_>| {
-            let mut at: Option<Timestamp> = item.read(BEGAN_AT)?;
-            if at.is_none() {
-                at = item.read(WRITTEN_AT)?;
-            }
+            let began_at: Option<Timestamp> = item.read(BEGAN_AT)?;
+            let written_at = item.read(WRITTEN_AT)?;
             let function: String = item.read(item::CHECK_SUBJECT)?;
             // A snapshot that was only ever tried and failed has neither.
-            Ok(at.map(|at| (function, at)))
+            Ok(began_at.or(written_at).map(|at| (function, at)))
         };
         let (rounds, unreadable) = self.table.query(&partition(pipeline), None, read).await?;
         unreadable.into_iter().next().map_or(Ok(()), Err)?;
@@ -73,31 +70,24 @@ impl IncidentStore {
     }
 
     /// The last whole round of data checks; `None` if there never was one.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
-        self.table.get(key(pipeline, DATA_CHECKS), read).await
+        self.table.get(key(pipeline, Judge::DailyValidation), read).await
     }
 
     /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
     /// when the last one was written.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record_snapshot(&self, pipeline: &str, outcome: &SnapshotOutcome) -> Result<(), Error> {
         let attributes = match outcome {
             SnapshotOutcome::Written { at, data } => {
-                let without_data = match data {
-                    SnapshotData::There => Some((WITHOUT_DATA, None)),
-                    SnapshotData::Missing(why) => Some((WITHOUT_DATA, attribute(why))),
-                    SnapshotData::AsBefore => None,
-                };
                 let mut attributes = vec![(WRITTEN_AT, attribute(at))];
                 attributes.extend([FAILED_AT, FAILURE, OF_WAREHOUSE].map(|name| (name, None)));
-                attributes.extend(without_data);
+                match data {
+                    SnapshotData::There => attributes.push((WITHOUT_DATA, None)),
+                    SnapshotData::Missing(why) => attributes.push((WITHOUT_DATA, attribute(why))),
+                    SnapshotData::AsBefore => {}
+                }
                 attributes
             }
             SnapshotOutcome::Failed(SnapshotFailure { at, what, of_warehouse }) => vec![
@@ -106,13 +96,10 @@ impl IncidentStore {
                 (OF_WAREHOUSE, json(of_warehouse)),
             ],
         };
-        Ok(self.table.update(Update::storing(key(pipeline, SNAPSHOT), attributes)).await?)
+        self.record(pipeline, Judge::NightlySnapshot, attributes).await
     }
 
     /// What is recorded of snapshots; `None` if none was ever tried.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer, or what is stored is no such record.
     pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
         let read = |item: &Reader<'_>| {
             let failure = match item.read(FAILED_AT)? {
@@ -125,7 +112,7 @@ impl IncidentStore {
             let (written_at, without_data) = (item.read(WRITTEN_AT)?, item.read(WITHOUT_DATA)?);
             Ok(SnapshotRecord { written_at, failure, without_data })
         };
-        self.table.get(key(pipeline, SNAPSHOT), read).await
+        self.table.get(key(pipeline, Judge::NightlySnapshot), read).await
     }
 }
 
@@ -226,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn rounds_are_listed_by_function_and_one_that_cannot_be_read_is_named() {
         let wire = Wire::answering(200, json!({})).await;
-        store(&wire).record_plain_round("properties", "schedule-verification", now()).await.unwrap();
+        store(&wire).record_plain_round("properties", Judge::ScheduleVerification, now()).await.unwrap();
         let written = wire.only_request().await.json();
         assert_eq!(written["Key"]["check_subject"], json!({"S": "schedule-verification"}));
         let at = &written["ExpressionAttributeValues"][":began_at"];

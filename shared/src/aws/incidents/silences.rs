@@ -73,15 +73,10 @@ fn read(item: &Reader<'_>) -> Result<Tally, Error> {
 
 /// The update that counts a notice of this incident as held back, beside what defines the silence.
 fn count_one(incident: &Incident, silence: &Silence) -> Update {
-    let (key, definition) = (key(&incident.key.pipeline, &silence.id), definition(silence));
-    // What the file says is stored as it says it today. A silence that was asked for, and that somebody has ended early,
-    // must not be prolonged by a function that read it before.
-    let update = if silence.declared {
-        Update::storing(key, definition)
-    } else {
-        Update::storing_absent(key, definition)
-    };
-    update
+    // The declared definition is stored as it is today. A silence that was asked for, and that was ended early, must not
+    // be prolonged by a function that read it before.
+    let store = if silence.declared { Update::storing } else { Update::storing_absent };
+    store(key(&incident.key.pipeline, &silence.id), definition(silence))
         .and(", #declared = :declared ADD #held_back :one, #incidents :incident")
         .value(":declared", silence.declared)
         .value(":one", 1)
@@ -92,26 +87,17 @@ impl IncidentStore {
     /// Every silence that was asked for at run time or has held something back, with what it held back.
     ///
     /// One item that cannot be read silences nothing and must not hide the others, so it is answered beside them.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn silences(&self, pipeline: &str) -> Result<(Vec<Tally>, Vec<Error>), Error> {
         Ok(self.table.query(&partition(pipeline), None, read).await?)
     }
 
     /// Stores a silence that somebody asks for, over one of the same id; what that one held back stays counted.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn put_silence(&self, pipeline: &str, silence: &Silence) -> Result<(), Error> {
         Ok(self.table.update(Update::storing(key(pipeline, &silence.id), definition(silence))).await?)
     }
 
     /// Stores an incident as [`IncidentStore::write`] does, and counts the notice that the silence holds back, both or
     /// neither.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn write_held_back(
         &self,
         new: &Incident,
@@ -125,9 +111,6 @@ impl IncidentStore {
     }
 
     /// Takes on to tell what a silence held back beyond what was told; `false` if another function is at it or has told it.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn begin_telling(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<bool, Error> {
         let lease_ended = now.saturating_sub(SENDING_LEASE).unwrap_or(now);
         let untold =
@@ -141,9 +124,6 @@ impl IncidentStore {
     }
 
     /// Records that people were told all that this tally counts.
-    ///
-    /// # Errors
-    /// See [`Error`].
     pub async fn record_told(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<(), Error> {
         let record = "SET #told = :told, #told_at = :now REMOVE #telling_since ADD #tellings :one";
         let record = Update::new(key(pipeline, &tally.silence.id), record)

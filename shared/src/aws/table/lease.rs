@@ -4,8 +4,8 @@
 //!
 //! 1. claim: the condition says that nobody has it, or that its time is over ([`ended`]). A retry whose first answer was
 //!    lost knows its own claim by its holder ([`Update::known_by`]).
-//! 2. steal: a claim that turns out to be stale is replaced by a condition that names it ([`Update::or_replacing`]); of two
-//!    that saw the same stale claim, one replaces it.
+//! 2. steal: a claim that turns out to be stale is replaced by a condition that names it; of two that saw the same stale
+//!    claim, one replaces it.
 //! 3. record: an update that stores what was done and removes the claim, if it is still one's own.
 //!
 //! A holder that dies does none of the rest; the time ends its lease. [`Lease`] is all of it for an item that has no layout
@@ -13,9 +13,8 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
-use serde::Serialize;
 
-use super::{AwsError, Item, Outcome, Table, Update, attribute};
+use super::{AwsError, Item, Outcome, Table, Update};
 
 const LEASED_BY: &str = "leased_by";
 const LEASED_UNTIL: &str = "leased_until";
@@ -43,33 +42,14 @@ pub fn ended(attribute: &str, placeholder: &str) -> String {
     format!("attribute_not_exists(#{attribute}) OR #{attribute} < {placeholder}")
 }
 
-impl Update {
-    /// Also if what is stored is this: the claim to steal, as attribute, placeholder and value.
-    #[must_use]
-    pub fn or_replacing<V: Serialize>(mut self, stale: [(&str, &str, V); 2]) -> Self {
-        let named = stale.map(|(name, placeholder, value)| {
-            self.values.extend(attribute(value).map(|value| (placeholder.to_owned(), value)));
-            format!("#{name} = {placeholder}")
-        });
-        let free = self.condition.take().unwrap_or_default();
-        self.when(format!("{free} OR ({})", named.join(" AND ")))
-    }
-}
-
 impl Table {
     /// Claims a lease: makes the update if its condition holds, and answers the item.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn claim(&self, claim: Update) -> Result<Claim, AwsError> {
         self.send(claim, Some(ReturnValue::AllNew)).await
     }
 
     /// Takes a lease until an instant, if nobody has it, and answers the item. One that is never recorded under is deleted
     /// when its `expires_at` comes, so that it does not stay for ever if this holder dies.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn lease(
         &self,
         lease: &Lease,
@@ -90,9 +70,6 @@ impl Table {
 
     /// Stores what was done under a lease, as [`Update::storing`] does, and gives the lease back; with no attributes it is
     /// only given back. It is lost if another holder has taken it over, or an earlier attempt has given it back.
-    ///
-    /// # Errors
-    /// AWS refused or did not answer.
     pub async fn record(
         &self,
         lease: &Lease,

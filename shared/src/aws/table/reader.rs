@@ -41,9 +41,6 @@ impl<'a> Reader<'a> {
     }
 
     /// An attribute. One that is absent can only be an [`Option`].
-    ///
-    /// # Errors
-    /// It is missing or of another kind.
     pub fn read<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         let value = match self.item.get(name) {
             None | Some(AttributeValue::Null(_)) => return self.absent(name),
@@ -57,19 +54,10 @@ impl<'a> Reader<'a> {
     }
 
     /// An attribute that holds JSON in a text.
-    ///
-    /// # Errors
-    /// It is missing or something else.
     pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
-        match self.read::<Option<String>>(name)? {
-            None => self.absent(name),
-            Some(text) => {
-                let read = serde_json::from_str(&text);
-                read.map_err(|error| {
-                    self.unreadable(name, &format!("not the JSON that belongs there ({error})"))
-                })
-            }
-        }
+        let Some(text) = self.read::<Option<String>>(name)? else { return self.absent(name) };
+        serde_json::from_str(&text)
+            .map_err(|error| self.unreadable(name, &format!("not the JSON that belongs there ({error})")))
     }
 
     /// The error for an attribute in which this was found.

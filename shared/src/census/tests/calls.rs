@@ -40,17 +40,6 @@ async fn a_trigger_never_asks_for_a_full_sync() {
 }
 
 #[tokio::test]
-async fn pausing_sends_one_key_and_resuming_sends_false() {
-    let world = World::new(vec![ok(fixture!("v1-old/sync-updated.json"))]).await;
-    assert_eq!(world.client.set_paused(SyncId(62), true).await.unwrap().paused, Some(true));
-    world.client.set_paused(SyncId(62), false).await.unwrap();
-    let requests = world.server.requests().await;
-    assert_eq!(requests[0].method, wiremock::http::Method::PATCH);
-    assert_eq!(body(&requests[0]), json!({ "paused": true }));
-    assert_eq!(body(&requests[1]), json!({ "paused": false }));
-}
-
-#[tokio::test]
 async fn rejected_and_invalid_records_are_asked_for_and_each_is_given_once() {
     // The documented answer here mixes all statuses, as of a server that does not heed the filter.
     let world = World::new(vec![ok(fixture!("v1-new/records.json"))]).await;
@@ -127,7 +116,6 @@ async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_
             ok(fixture!("v1-new/runs-last-page.json")),
             ok(fixture!("v1-new/run.json")),
             ok(fixture!("v1-new/records.json")),
-            ok(fixture!("v1-new/sync.json")),
             status(201).set_body_json(fixture!("v1-new/webhook-created.json")),
         ];
         let world = World::of(version, answers).await;
@@ -135,14 +123,12 @@ async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_
         world.client.runs_of_sync(SyncId(7), 3).await.unwrap();
         world.client.get_run(RunId(94)).await.unwrap();
         world.client.rejected_records(RunId(94), 1).await.unwrap();
-        world.client.set_paused(SyncId(7), true).await.unwrap();
         world.client.create_webhook(&webhook(&[])).await.unwrap();
         let expected = [
             format!("GET {below}/syncs/7"),
             format!("GET {below}/syncs/7/sync_runs?page=1&per_page=3&order=desc"),
             format!("GET {below}/sync_runs/94"),
             format!("GET {below}/sync_runs/94/records?page=1&per_page=1&status=rejected"),
-            format!("PATCH {below}/syncs/7"),
             format!("POST {below}/webhooks"),
         ];
         assert_eq!(world.server.lines().await, expected);
@@ -150,7 +136,7 @@ async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_
             assert_eq!(request.headers["authorization"], format!("Bearer {TOKEN}").as_str());
         }
         assert_eq!(
-            body(&world.server.requests().await[5]).get("group_id").is_some(),
+            body(&world.server.requests().await[4]).get("group_id").is_some(),
             version == ApiVersion::V2
         );
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use wiremock::ResponseTemplate;
 
 use super::{World, client_with, fixture, ok, settings, status};
-use crate::census::{ErrorKind, NewWebhook};
+use crate::census::{ErrorKind, NewWebhook, Webhook};
 use crate::observation::{RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
@@ -42,10 +42,15 @@ async fn a_read_is_given_up_after_four_attempts() {
 }
 
 #[tokio::test]
-async fn pausing_is_made_again_after_a_5xx_since_it_sets_what_it_would_set_again() {
-    let world = World::new(vec![status(502), ok(fixture!("v1-old/sync-updated.json"))]).await;
-    world.client.set_paused(SyncId(62), true).await.unwrap();
-    assert_eq!(world.server.lines().await.len(), 2);
+async fn update_is_made_again_after_a_5xx_since_it_sets_what_it_would_set_again() {
+    let updated = json!({ "data": { "id": 7 } });
+    let world = World::new(vec![status(502), ok(updated)]).await;
+    let webhook = Webhook { id: 7, name: None, endpoint: None, events: Vec::new() };
+    assert_eq!(world.client.update_webhook(&webhook).await, Ok(webhook));
+    assert_eq!(world.server.lines().await, ["PATCH /api/v1/webhooks/7"; 2]);
+    for request in world.server.requests().await {
+        assert_eq!(request.body, br#"{"events":[]}"#, "what Census did not show is left out");
+    }
 }
 
 #[tokio::test]

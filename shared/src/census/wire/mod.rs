@@ -43,9 +43,6 @@ impl Place<'_> {
 }
 
 /// Reads one sync, in either generation of its JSON.
-///
-/// # Errors
-/// It is no object, or has no id.
 pub fn parse_sync(value: &Value) -> Result<ObservedSync, Error> {
     parse_sync_at(value, "get sync", "data")
 }

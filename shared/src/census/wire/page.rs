@@ -22,7 +22,6 @@ pub struct UnreadableEntry {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SyncPage {
     pub syncs: Vec<ObservedSync>,
-    /// Entries that could not be read.
     pub unreadable: Vec<UnreadableEntry>,
     /// The number of the next page, if there is one.
     pub next: Option<u32>,

@@ -9,9 +9,6 @@ use crate::census::error::Error;
 use crate::observation::{Counts, RejectedRecord, Run, RunError, RunId, RunStatus, SyncId};
 
 /// Reads one run.
-///
-/// # Errors
-/// It is no object, or lacks its id, status or time of creation.
 pub fn parse_run(value: &Value) -> Result<Run, Error> {
     parse_run_at(value, "get run", "data")
 }
@@ -67,9 +64,6 @@ fn run_status(word: &str) -> RunStatus {
 }
 
 /// Reads the records of `GET /sync_runs/{id}/records` that did not arrive. Payloads are not even looked at.
-///
-/// # Errors
-/// The answer has no list.
 pub fn parse_rejected(answer: &Value) -> Result<Vec<RejectedRecord>, Error> {
     let records = list(answer, "list records")?.iter().filter_map(|record| {
         let status = text(record.get("status"))?;

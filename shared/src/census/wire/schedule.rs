@@ -7,7 +7,9 @@ use jiff::civil::Weekday;
 use serde_json::Value;
 
 use super::value::{integer, kept, kind, present, text};
-use crate::observation::ObservedSchedule;
+use crate::observation::ObservedSchedule::{
+    self, Continuous, Cron, Daily, Hourly, Manual, QuarterHourly, Triggered, Unreadable, Weekly,
+};
 use crate::schedule::weekday_named;
 
 /// The documented range of `schedule_hour` includes 24.
@@ -23,23 +25,16 @@ pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
     let triggers = mode.and_then(|mode| present(mode, "triggers")).or_else(|| present(sync, "triggers"));
     // The frequency decides: a `cron_expression` also comes with syncs that do not follow it.
     let by_clock = match triggers.and_then(|triggers| present(triggers, "schedule")) {
-        Some(nested) => Some(
-            clock(nested, "", sync)
-                .unwrap_or_else(|| ObservedSchedule::Unreadable("a schedule without a frequency".to_owned())),
-        ),
+        Some(nested) => {
+            clock(nested, "", sync).or_else(|| Some(Unreadable("a schedule without a frequency".to_owned())))
+        }
         None => clock(sync, "schedule_", sync),
     };
     match by_clock {
         // No clock starts it: then perhaps something else does.
-        Some(ObservedSchedule::Manual) | None => {
-            triggers.and_then(other_trigger).or(by_clock).unwrap_or_else(|| {
-                if mode.is_some() {
-                    ObservedSchedule::Manual
-                } else {
-                    ObservedSchedule::Unreadable("the answer names no schedule".to_owned())
-                }
-            })
-        }
+        Some(Manual) | None => triggers.and_then(other_trigger).or(by_clock).unwrap_or_else(|| {
+            if mode.is_some() { Manual } else { Unreadable("the answer names no schedule".to_owned()) }
+        }),
         Some(schedule) => schedule,
     }
 }
@@ -47,16 +42,14 @@ pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
 /// The schedule of a mode that is not `triggered`.
 fn unusual_mode(mode: &Value) -> Option<ObservedSchedule> {
     if !mode.is_object() {
-        return Some(ObservedSchedule::Unreadable(format!("the mode is {}", kind(Some(mode)))));
+        return Some(Unreadable(format!("the mode is {}", kind(Some(mode)))));
     }
     let found = present(mode, "type")?;
     match text(Some(found)) {
         Some(word) if word.eq_ignore_ascii_case("triggered") => None,
-        Some(word) if word.eq_ignore_ascii_case("live") => {
-            Some(ObservedSchedule::Triggered("a live source".to_owned()))
-        }
-        Some(word) => Some(ObservedSchedule::Unreadable(format!("mode {}", kept(&word)))),
-        None => Some(ObservedSchedule::Unreadable(format!("the type of the mode is {}", kind(Some(found))))),
+        Some(word) if word.eq_ignore_ascii_case("live") => Some(Triggered("a live source".to_owned())),
+        Some(word) => Some(Unreadable(format!("mode {}", kept(&word)))),
+        None => Some(Unreadable(format!("the type of the mode is {}", kind(Some(found))))),
     }
 }
 
@@ -66,11 +59,10 @@ fn other_trigger(triggers: &Value) -> Option<ObservedSchedule> {
         [("dbt_cloud", "dbt Cloud"), ("fivetran", "Fivetran"), ("sync_sequence", "another sync")];
     let Some(named) = triggers.as_object() else {
         let empty = triggers.as_array().is_some_and(Vec::is_empty);
-        return (!empty)
-            .then(|| ObservedSchedule::Unreadable(format!("the triggers are {}", kind(Some(triggers)))));
+        return (!empty).then(|| Unreadable(format!("the triggers are {}", kind(Some(triggers)))));
     };
     if let Some((_, name)) = NAMES.iter().find(|(key, _)| present(triggers, key).is_some()) {
-        return Some(ObservedSchedule::Triggered((*name).to_owned()));
+        return Some(Triggered((*name).to_owned()));
     }
     let says_something = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
@@ -79,7 +71,7 @@ fn other_trigger(triggers: &Value) -> Option<ObservedSchedule> {
         Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
     };
     let unknown = named.iter().find(|(key, value)| *key != "schedule" && says_something(value));
-    unknown.map(|(key, _)| ObservedSchedule::Unreadable(format!("triggered by {}", kept(key))))
+    unknown.map(|(key, _)| Unreadable(format!("triggered by {}", kept(key))))
 }
 
 /// A schedule by the clock: `{frequency, day, hour, minute, cron_expression}` below `mode`, or the same keys with a
@@ -88,33 +80,29 @@ fn clock(holder: &Value, prefix: &str, sync: &Value) -> Option<ObservedSchedule>
     let field = |name: &str| present(holder, &format!("{prefix}{name}"));
     let found = field("frequency")?;
     let Some(frequency) = text(Some(found)) else {
-        return Some(ObservedSchedule::Unreadable(format!("the frequency is {}", kind(Some(found)))));
+        return Some(Unreadable(format!("the frequency is {}", kind(Some(found)))));
     };
     let hour = up_to(field("hour"), LAST_HOUR);
     let minute = up_to(field("minute"), LAST_MINUTE);
-    let unreadable = |what: &str| ObservedSchedule::Unreadable(format!("{} {what}", kept(&frequency)));
+    let unreadable = |what: &str| Unreadable(format!("{} {what}", kept(&frequency)));
     Some(match (frequency.to_ascii_lowercase().as_str(), hour, minute) {
-        ("never" | "manual", _, _) => ObservedSchedule::Manual,
-        ("continuous", _, _) => ObservedSchedule::Continuous,
-        ("quarter_hourly", _, _) => ObservedSchedule::QuarterHourly,
+        ("never" | "manual", _, _) => Manual,
+        ("continuous", _, _) => Continuous,
+        ("quarter_hourly", _, _) => QuarterHourly,
         ("expression", _, _) => {
             let nested = text(holder.get("cron_expression"));
             match nested.or_else(|| text(sync.get("cron_expression"))) {
-                Some(expression) => ObservedSchedule::Cron(expression),
+                Some(expression) => Cron(expression),
                 None => unreadable("without a cron_expression"),
             }
         }
         ("hourly" | "daily" | "weekly", _, Err(())) => unreadable("at a minute that is not in 0 to 59"),
         ("daily" | "weekly", Err(()), _) => unreadable("at an hour that is not in 0 to 24"),
-        ("hourly", _, Ok(minute)) => ObservedSchedule::Hourly { minute },
+        ("hourly", _, Ok(minute)) => Hourly { minute },
         // The documented answer to setting just the frequency fills hour and minute in with 0.
-        ("daily", Ok(hour), Ok(minute)) => {
-            ObservedSchedule::Daily { hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) }
-        }
+        ("daily", Ok(hour), Ok(minute)) => Daily { hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) },
         ("weekly", Ok(hour), Ok(minute)) => match weekday(field("day")) {
-            Some(day) => {
-                ObservedSchedule::Weekly { day, hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) }
-            }
+            Some(day) => Weekly { day, hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) },
             None => unreadable("without a weekday"),
         },
         _ => unreadable("is no frequency that we know"),

@@ -18,6 +18,7 @@ use crate::warehouse::settings::{DatabricksAuth, SettingsError};
 
 /// Where tokens are fetched (the vendor's SDK, `oauth.py`).
 const TOKEN_PATH: &str = "/oidc/v1/token";
+const TOKEN_FORM: &str = "grant_type=client_credentials&scope=all-apis";
 /// A token is renewed so long before it expires; it lives an hour.
 const MARGIN: Duration = Duration::from_secs(120);
 /// Stands for the lifetime of a token that does not tell it.
@@ -39,7 +40,6 @@ pub(super) struct ServicePrincipal {
     client_id: String,
     client_secret: SecretString,
     token_url: Url,
-    form: String,
     watch: Arc<dyn Watch>,
     cached: Mutex<Option<Cached>>,
 }
@@ -56,33 +56,28 @@ impl Auth {
         base: &Url,
         watch: Arc<dyn Watch>,
     ) -> Result<Self, SettingsError> {
-        let setting = |name: &str, problem| SettingsError { setting: name.to_owned(), problem };
         match auth {
             DatabricksAuth::Token(token) => bearer(token.expose_secret()).map(Self::Token).ok_or_else(|| {
-                setting("token", "is empty, or has characters that no HTTP header may have: correct it")
+                let problem = "is empty, or has characters that no HTTP header may have: correct it";
+                SettingsError::of("token", problem)
             }),
-            DatabricksAuth::ServicePrincipal { client_id, client_secret, scope } => {
-                if client_id.is_empty() || client_secret.expose_secret().trim().is_empty() {
-                    return Err(setting("client_id or client_secret", "is empty: set both"));
+            DatabricksAuth::ServicePrincipal { client_id, client_secret } => {
+                let client_secret = client_secret.expose_secret().trim();
+                if client_id.is_empty() || client_secret.is_empty() {
+                    return Err(SettingsError::of("client_id or client_secret", "is empty: set both"));
                 }
                 // Basic authentication divides them by the first colon.
                 if client_id.contains(':') {
-                    return Err(setting(
-                        "client_id",
-                        "has a colon: it is the application's id, nothing else",
-                    ));
+                    let problem = "has a colon: it is the application's id, nothing else";
+                    return Err(SettingsError::of("client_id", problem));
                 }
-                let query = [("grant_type", "client_credentials"), ("scope", scope)];
-                let url = |path: &str| {
-                    base.join(path).map_err(|_| setting("base_url", "leads nowhere: correct it"))
-                };
-                let mut form = url("/")?;
-                form.query_pairs_mut().extend_pairs(query);
+                let token_url = base
+                    .join(TOKEN_PATH)
+                    .map_err(|_| SettingsError::of("base_url", "leads nowhere: correct it"))?;
                 Ok(Self::ServicePrincipal(Box::new(ServicePrincipal {
                     client_id: client_id.clone(),
-                    client_secret: SecretString::from(client_secret.expose_secret().trim()),
-                    token_url: url(TOKEN_PATH)?,
-                    form: form.query().unwrap_or_default().to_owned(),
+                    client_secret: SecretString::from(client_secret),
+                    token_url,
                     watch,
                     cached: Mutex::new(None),
                 })))
@@ -137,7 +132,7 @@ impl ServicePrincipal {
             .post(self.token_url.clone())
             .basic_auth(&self.client_id, Some(self.client_secret.expose_secret()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .body(self.form.clone())
+            .body(TOKEN_FORM)
             .timeout(ATTEMPT);
         let secrets = [self.client_secret.clone()];
         let outcome = http::attempt(request, LARGEST_ANSWER, &secrets, "[hidden]").await;

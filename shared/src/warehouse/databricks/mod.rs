@@ -23,12 +23,11 @@ use reqwest::Method;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 
-use super::settings::{DatabricksSettings, Limits};
+use super::settings::{DatabricksSettings, Limits, SettingsError};
 use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
 use crate::http::{ATTEMPT, Call, Repeat};
 use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement, Value};
-use crate::warehouse::settings::SettingsError;
-use transport::{Transport, cancel};
+use transport::Transport;
 use wire::{Outcome, State, shape};
 
 /// How long the server may hold the first answer back. It allows 5 to 50 s; our HTTP stack gives up on a server that
@@ -52,9 +51,6 @@ pub struct Databricks {
 
 impl Databricks {
     /// A client on an HTTP stack that is shared with others.
-    ///
-    /// # Errors
-    /// A setting cannot be used.
     pub fn new(http: reqwest::Client, settings: DatabricksSettings) -> Result<Self, SettingsError> {
         Self::with_watch(http, settings, Arc::new(RuntimeWatch))
     }
@@ -110,9 +106,10 @@ impl Databricks {
             ..Call::get(STATEMENTS)
         };
         let answer = self.transport.send(statement, &call, budget).await?;
-        let mut outcome = Outcome::parse(&answer)?;
+        let mut outcome = Outcome::parse(answer)?;
         let mut guard = CancelOnDrop { id: Some(outcome.id.clone()), databricks: self.clone() };
-        let mut clock = Clock::new(limits.time, self.settings.start_limit, begun);
+        let (time, start) = (limits.time, self.settings.start_limit);
+        let mut clock = Clock { time, start, begun, running_since: begun };
         let mut wait = FIRST_POLL;
         while matches!(outcome.state, State::Pending | State::Running) {
             let now = self.watch.now();
@@ -123,7 +120,7 @@ impl Databricks {
             self.watch.sleep_until(now + wait.min(left)).await;
             wait = (wait * 2).min(LONGEST_POLL);
             let poll = Call::get(format!("{STATEMENTS}/{}", outcome.id));
-            outcome = Outcome::parse(&self.transport.send(statement, &poll, budget).await?)?;
+            outcome = Outcome::parse(self.transport.send(statement, &poll, budget).await?)?;
         }
         guard.disarm();
         outcome.succeeded(statement)
@@ -147,15 +144,16 @@ impl Databricks {
         self.cancel(statement, &outcome.id).await;
         let last = Call { timeout: LAST_WORDS, ..Call::get(format!("{STATEMENTS}/{}", outcome.id)) };
         let last = self.transport.send(statement, &last, &self.budget(Duration::ZERO)).await;
-        match last.and_then(|answer| Outcome::parse(&answer)) {
+        match last.and_then(Outcome::parse) {
             Ok(outcome) if outcome.state == State::Succeeded => Ok(outcome),
             _ => Err(timed_out),
         }
     }
 
     async fn cancel(&self, statement: &Statement, id: &str) {
-        let cancelled = self.transport.send(statement, &cancel(id), &self.budget(Duration::ZERO)).await;
-        if let Err(error) = cancelled {
+        let path = format!("{STATEMENTS}/{id}/cancel");
+        let call = Call { method: Method::POST, timeout: LAST_WORDS, ..Call::get(path) };
+        if let Err(error) = self.transport.send(statement, &call, &self.budget(Duration::ZERO)).await {
             tracing::warn!(statement = statement.label(), "could not be cancelled: {error}");
         }
     }
@@ -167,14 +165,12 @@ impl Databricks {
         outcome: Outcome,
         budget: &RetryBudget,
     ) -> Result<Answer, ErrorKind> {
-        let limits = self.settings.limits;
         if outcome.state == State::Closed {
             return Err(shape("status.state", "CLOSED, its result is no longer kept"));
         }
         let manifest = wire::Manifest::parse(&outcome)?;
-        let settings = &self.settings;
-        let mut rows = Rows { limits, manifest: &manifest, settings, rows: Vec::new(), bytes: 0 };
-        let mut next = rows.take_chunk(&outcome.result)?;
+        let mut rows = Rows { manifest: &manifest, settings: &self.settings, rows: Vec::new(), bytes: 0 };
+        let mut next = rows.take_chunk(outcome.result())?;
         let mut chunks = 1;
         while let Some(chunk) = next {
             let call = Call::get(format!("{STATEMENTS}/{}/result/chunks/{chunk}", outcome.id));
@@ -187,7 +183,7 @@ impl Databricks {
             }
         }
         if manifest.truncated {
-            return Err(ErrorKind::TooLarge { what: "the answer".to_owned(), limit: limits.bytes });
+            return Err(rows.too_large());
         }
         if manifest.chunks.is_some_and(|said| said > chunks) {
             return Err(shape("next_chunk_index", "nothing, though there are more chunks"));
@@ -221,10 +217,6 @@ struct Clock {
 }
 
 impl Clock {
-    fn new(time: Duration, start: Duration, begun: Instant) -> Self {
-        Self { time, start, begun, running_since: begun }
-    }
-
     /// How long it may still be in this state; `None` when that is used up.
     fn left(&mut self, state: State, now: Instant) -> Option<Duration> {
         let since = if state == State::Pending {
@@ -243,7 +235,6 @@ impl Clock {
 
 /// The rows of an answer, taken chunk by chunk within the limits.
 struct Rows<'r> {
-    limits: Limits,
     manifest: &'r wire::Manifest,
     settings: &'r DatabricksSettings,
     rows: Vec<Vec<Value>>,
@@ -253,23 +244,27 @@ struct Rows<'r> {
 impl Rows<'_> {
     /// Takes the rows of a chunk, and says which one is next.
     fn take_chunk(&mut self, chunk: &Json) -> Result<Option<u64>, ErrorKind> {
+        let limits = self.settings.limits;
         for row in wire::rows_of(chunk)? {
-            if self.rows.len() >= self.limits.rows {
-                return Err(ErrorKind::TooManyRows { limit: self.limits.rows });
+            if self.rows.len() >= limits.rows {
+                return Err(ErrorKind::TooManyRows { limit: limits.rows });
             }
             let (values, bytes) = self.manifest.read_row(row, self.rows.len(), &self.settings.time_zone)?;
             self.bytes += bytes;
-            if self.bytes > self.limits.bytes {
-                let what = "the answer".to_owned();
-                return Err(ErrorKind::TooLarge { what, limit: self.limits.bytes });
+            if self.bytes > limits.bytes {
+                return Err(self.too_large());
             }
             self.rows.push(values);
         }
         Ok(wire::next_chunk(chunk))
     }
+
+    fn too_large(&self) -> ErrorKind {
+        ErrorKind::TooLarge { what: "the answer".to_owned(), limit: self.settings.limits.bytes }
+    }
 }
 
-/// Cancels the statement if nobody waits for it any more.
+/// Cancels the statement when the caller no longer waits for it.
 struct CancelOnDrop {
     id: Option<String>,
     databricks: Databricks,
@@ -285,7 +280,7 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let databricks = self.databricks.clone();
-        // Without a runtime there is nobody who could send it.
+        // Without a runtime it cannot be sent.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let statement = Statement::new("a statement that nobody waits for", "-");

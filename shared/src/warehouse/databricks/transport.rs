@@ -2,21 +2,16 @@
 
 use std::sync::Arc;
 
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use secrecy::ExposeSecret as _;
 use serde_json::Value as Json;
 
 use super::auth::Auth;
-use super::{LAST_WORDS, STATEMENTS, wire};
+use super::wire;
 use crate::http::retry::{RetryBudget, Watch};
 use crate::http::{self, Answer, Authorized, Call, Failed, NoAnswer, Vendor};
 use crate::sql::{ErrorKind, Statement};
 use crate::warehouse::settings::{DatabricksSettings, SettingsError};
-
-/// The call that stops a statement.
-pub(super) fn cancel(id: &str) -> Call {
-    Call { method: Method::POST, timeout: LAST_WORDS, ..Call::get(format!("{STATEMENTS}/{id}/cancel")) }
-}
 
 /// The way to one workspace. Clones share the token.
 #[derive(Debug, Clone)]
@@ -33,13 +28,13 @@ impl Transport {
         watch: Arc<dyn Watch>,
     ) -> Result<Self, SettingsError> {
         let base = http::base_url(&settings.base_url).filter(|url| url.path() == "/");
-        let base = base.ok_or_else(|| SettingsError {
-            setting: "base_url".to_owned(),
-            problem: "is not a plain https URL such as https://dbc-1.cloud.databricks.com: correct it",
+        let base = base.ok_or_else(|| {
+            let problem = "is not a plain https URL such as https://dbc-1.cloud.databricks.com: correct it";
+            SettingsError::of("base_url", problem)
         })?;
         if settings.warehouse_id.is_empty() {
             let problem = "is empty: copy it from the warehouse's connection details";
-            return Err(SettingsError { setting: "warehouse_id".to_owned(), problem });
+            return Err(SettingsError::of("warehouse_id", problem));
         }
         let auth = Auth::new(&settings.auth, &base, watch)?;
         Ok(Self { http, base, auth: Arc::new(auth) })

@@ -31,9 +31,7 @@ pub(super) enum State {
 pub(super) struct Outcome {
     pub(super) id: String,
     pub(super) state: State,
-    status: Json,
-    pub(super) manifest: Json,
-    pub(super) result: Json,
+    answer: Json,
 }
 
 pub(super) fn shape(place: impl Into<String>, found: impl Into<String>) -> ErrorKind {
@@ -53,47 +51,49 @@ fn kind_of(value: Option<&Json>) -> &'static str {
     }
 }
 
+/// What is at a path of members, such as `status.state`.
+fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
+    path.split('.').try_fold(json, |json, key| json.get(key))
+}
+
+/// The text at a path of members.
+fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
+    let found = at(json, path);
+    found.and_then(Json::as_str).ok_or_else(|| shape(path, kind_of(found)))
+}
+
 /// The body that runs a statement. The limits go along, so that no more is computed and sent than we would take.
 pub(super) fn request(statement: &Statement, settings: &DatabricksSettings, hold: Duration) -> Json {
-    let mut body = json!({
-        "statement": statement.sql(),
-        "warehouse_id": settings.warehouse_id,
-        "wait_timeout": format!("{}s", hold.as_secs()),
-        "on_wait_timeout": "CONTINUE",
-        "disposition": "INLINE",
-        "format": "JSON_ARRAY",
-        // One more than we take, so that too many are told from just enough.
-        "row_limit": settings.limits.rows.saturating_add(1),
-        "byte_limit": settings.limits.bytes,
-    });
-    if hold.is_zero()
-        && let Some(body) = body.as_object_mut()
-    {
-        // Ignored then, by the documentation; so not said.
-        body.remove("on_wait_timeout");
-    }
     let parameters: Vec<Json> = statement
         .parameters()
         .iter()
         .map(|parameter| {
             let (type_name, value) = typed(&parameter.value);
-            match value {
-                Some(value) => json!({ "name": parameter.name, "type": type_name, "value": value }),
-                None => json!({ "name": parameter.name, "type": type_name }),
-            }
+            without_nulls(json!({ "name": parameter.name, "type": type_name, "value": value }))
         })
         .collect();
-    if let Some(body) = body.as_object_mut() {
-        if !parameters.is_empty() {
-            body.insert("parameters".to_owned(), Json::Array(parameters));
-        }
-        for (key, value) in [("catalog", &settings.catalog), ("schema", &settings.schema)] {
-            if let Some(value) = value {
-                body.insert(key.to_owned(), json!(value));
-            }
-        }
+    without_nulls(json!({
+        "statement": statement.sql(),
+        "warehouse_id": settings.warehouse_id,
+        "wait_timeout": format!("{}s", hold.as_secs()),
+        // Ignored when it is not to wait, by the documentation; so not sent then.
+        "on_wait_timeout": (!hold.is_zero()).then_some("CONTINUE"),
+        "disposition": "INLINE",
+        "format": "JSON_ARRAY",
+        // One more than we take, so that too many are told from just enough.
+        "row_limit": settings.limits.rows.saturating_add(1),
+        "byte_limit": settings.limits.bytes,
+        "parameters": (!parameters.is_empty()).then_some(parameters),
+        "catalog": settings.catalog,
+        "schema": settings.schema,
+    }))
+}
+
+fn without_nulls(mut object: Json) -> Json {
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
     }
-    body
+    object
 }
 
 /// The type and the text of a parameter. The server reads the text by `cast`.
@@ -117,29 +117,25 @@ fn typed(value: &ParameterValue) -> (String, Option<String>) {
 
 impl Outcome {
     /// Reads an answer about a statement.
-    pub(super) fn parse(answer: &Json) -> Result<Self, ErrorKind> {
-        let id = answer.get("statement_id");
-        let id = id.and_then(Json::as_str).filter(|id| is_plain(id));
-        let status = answer.get("status").cloned().unwrap_or_default();
-        let state = status.get("state").and_then(Json::as_str);
-        let state = match state.map(str::to_ascii_uppercase).as_deref() {
-            Some("PENDING") => State::Pending,
-            Some("SUCCEEDED") => State::Succeeded,
-            Some("FAILED") => State::Failed,
-            Some("CANCELED" | "CANCELLED") => State::Canceled,
-            Some("CLOSED") => State::Closed,
-            Some(_) => State::Running,
-            None => return Err(shape("status.state", kind_of(status.get("state")))),
+    pub(super) fn parse(answer: Json) -> Result<Self, ErrorKind> {
+        let state = match text(&answer, "status.state")?.to_ascii_uppercase().as_str() {
+            "PENDING" => State::Pending,
+            "SUCCEEDED" => State::Succeeded,
+            "FAILED" => State::Failed,
+            "CANCELED" | "CANCELLED" => State::Canceled,
+            "CLOSED" => State::Closed,
+            _ => State::Running,
         };
-        Ok(Self {
-            id: id
-                .map(str::to_owned)
-                .ok_or_else(|| shape("statement_id", kind_of(answer.get("statement_id"))))?,
-            state,
-            status,
-            manifest: answer.get("manifest").cloned().unwrap_or_default(),
-            result: answer.get("result").cloned().unwrap_or_default(),
-        })
+        let id = text(&answer, "statement_id")?.to_owned();
+        if !is_plain(&id) {
+            return Err(shape("statement_id", "a text"));
+        }
+        Ok(Self { id, state, answer })
+    }
+
+    /// The first chunk of the result.
+    pub(super) fn result(&self) -> &Json {
+        self.answer.get("result").unwrap_or(&Json::Null)
     }
 
     /// Itself, if the statement was done.
@@ -152,12 +148,9 @@ impl Outcome {
     }
 
     fn failure(&self, statement: &Statement) -> ErrorKind {
-        let error = self.status.get("error");
-        let text =
-            |key: &str| error.and_then(|error| error.get(key)).and_then(Json::as_str).unwrap_or_default();
-        let message = text("message");
-        let state = self.status.get("sql_state").and_then(Json::as_str).unwrap_or_default();
-        from_failure(statement, text("error_code"), state, message)
+        let text = |path| text(&self.answer, path).unwrap_or_default();
+        let (code, message) = (text("status.error.error_code"), text("status.error.message"));
+        from_failure(statement, code, text("status.sql_state"), message)
     }
 }
 
@@ -173,26 +166,21 @@ fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -
         .strip_prefix('[')
         .and_then(|rest| rest.split([']', '.']).next())
         .unwrap_or_default();
-    match class {
+    // What passes by itself is told by the code of the API alone.
+    let passing = || ErrorKind::Sql { code: code.to_owned(), message: String::new() }.is_transient();
+    let code = match class {
         "TABLE_OR_VIEW_NOT_FOUND"
         | "SCHEMA_NOT_FOUND"
         | "CATALOG_NOT_FOUND"
         | "UNRESOLVED_COLUMN"
-        | "UNRESOLVED_ROUTINE" => {
-            return ErrorKind::MissingObject { message: sentence(statement, message) };
-        }
-        "INSUFFICIENT_PERMISSIONS" | "OP_NOT_SUPPORTED_READ_ONLY" => {
-            return ErrorKind::PermissionDenied { message: sentence(statement, message) };
-        }
-        _ => {}
-    }
-    if code == "DEADLINE_EXCEEDED" {
-        return ErrorKind::Cancelled;
-    }
-    // What passes by itself is told by the code of the API alone.
-    let passing = ErrorKind::Sql { code: code.to_owned(), message: String::new() }.is_transient();
-    let code = if state.is_empty() || passing { code } else { state };
-    from_sql_state(statement, if code.is_empty() { "FAILED" } else { code }, message)
+        | "UNRESOLVED_ROUTINE" => "42P01",
+        "INSUFFICIENT_PERMISSIONS" | "OP_NOT_SUPPORTED_READ_ONLY" => "42501",
+        _ if code == "DEADLINE_EXCEEDED" => "CANCELLED",
+        _ if !state.is_empty() && !passing() => state,
+        _ if code.is_empty() => "FAILED",
+        _ => code,
+    };
+    from_sql_state(statement, code, message)
 }
 
 /// The JSON of an answer. An empty body is an empty object: cancelling answers with nothing.
@@ -208,10 +196,8 @@ pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> 
     if !answer.status.is_success() {
         return Err(refusal(statement, answer.status.as_u16(), json.as_ref(), answer.asked_for));
     }
-    json.ok_or_else(|| ErrorKind::Shape {
-        place: "the answer as a whole".to_owned(),
-        found: "something that is no JSON; does base_url lead to Databricks?".to_owned(),
-    })
+    let found = "something that is no JSON; does base_url lead to Databricks?";
+    json.ok_or_else(|| shape("the answer as a whole", found))
 }
 
 /// An error that came as such: a rejected request, not a statement that failed.
@@ -221,7 +207,7 @@ fn refusal(
     body: Option<&Json>,
     retry_after: Option<Duration>,
 ) -> ErrorKind {
-    let text = |key: &str| body.and_then(|body| body.get(key)).and_then(Json::as_str).unwrap_or_default();
+    let text = |key| body.and_then(|body| text(body, key).ok()).unwrap_or_default();
     let message = || match text("message") {
         "" => format!("it answered {status}"),
         said => sentence(statement, said),
@@ -260,32 +246,26 @@ pub(super) struct TypedColumn {
 
 impl Manifest {
     pub(super) fn parse(outcome: &Outcome) -> Result<Self, ErrorKind> {
-        let manifest = &outcome.manifest;
-        let columns = manifest.pointer("/schema/columns");
-        let entries = columns
-            .and_then(Json::as_array)
-            .ok_or_else(|| shape("manifest.schema.columns", kind_of(columns)))?;
-        let mut columns = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
+        const COLUMNS: &str = "manifest.schema.columns";
+        let found = at(&outcome.answer, COLUMNS);
+        let entries = found.and_then(Json::as_array).ok_or_else(|| shape(COLUMNS, kind_of(found)))?;
+        let column = |(index, entry): (usize, &Json)| {
             let text = |key: &str| {
-                let found = entry.get(key);
-                let place = || format!("manifest.schema.columns[{index}].{key}");
-                found.and_then(Json::as_str).ok_or_else(|| shape(place(), kind_of(found)))
+                text(entry, key)
+                    .map_err(|_| shape(format!("{COLUMNS}[{index}].{key}"), kind_of(entry.get(key))))
             };
             // `type_text` has the types for which the enumeration of `type_name` has no word.
             let full = text("type_text").or_else(|_| text("type_name"))?.to_ascii_uppercase();
-            let name = text("name")?.to_owned();
-            columns.push(TypedColumn {
-                column: Column { name, kind: kind(text("type_name").unwrap_or(&full), &full) },
-                zoneless: full.starts_with("TIMESTAMP_NTZ"),
-            });
-        }
-        let rows = manifest.get("total_row_count").and_then(Json::as_u64);
+            let kind = kind(text("type_name").unwrap_or(&full), &full);
+            let column = Column { name: text("name")?.to_owned(), kind };
+            Ok(TypedColumn { column, zoneless: full.starts_with("TIMESTAMP_NTZ") })
+        };
+        let count = |path| at(&outcome.answer, path).and_then(Json::as_u64);
         Ok(Self {
-            columns,
-            rows: rows.and_then(|rows| usize::try_from(rows).ok()),
-            chunks: manifest.get("total_chunk_count").and_then(Json::as_u64),
-            truncated: manifest.get("truncated").and_then(Json::as_bool).unwrap_or(false),
+            columns: entries.iter().enumerate().map(column).collect::<Result<_, _>>()?,
+            rows: count("manifest.total_row_count").and_then(|rows| usize::try_from(rows).ok()),
+            chunks: count("manifest.total_chunk_count"),
+            truncated: at(&outcome.answer, "manifest.truncated") == Some(&Json::Bool(true)),
         })
     }
 
@@ -354,7 +334,7 @@ pub(super) fn rows_of(chunk: &Json) -> Result<&[Json], ErrorKind> {
 /// the token would go wherever it leads.
 pub(super) fn next_chunk(chunk: &Json) -> Option<u64> {
     let linked = || {
-        let link = chunk.get("next_chunk_internal_link")?.as_str()?;
+        let link = text(chunk, "next_chunk_internal_link").ok()?;
         link.split('?').next()?.rsplit('/').next()?.parse().ok()
     };
     chunk.get("next_chunk_index").and_then(Json::as_u64).or_else(linked)
@@ -363,12 +343,9 @@ pub(super) fn next_chunk(chunk: &Json) -> Option<u64> {
 /// How many rows a statement touched: the column `num_affected_rows` of its answer. That statements which write answer
 /// so could not be read in a first-party source; without it the number is unknown.
 pub(super) fn affected_rows(outcome: &Outcome) -> Option<u64> {
-    let columns = outcome.manifest.pointer("/schema/columns")?.as_array()?;
-    let position = columns.iter().position(|column| {
-        column
-            .get("name")
-            .and_then(Json::as_str)
-            .is_some_and(|name| name.eq_ignore_ascii_case("num_affected_rows"))
-    })?;
-    outcome.result.get("data_array")?.get(0)?.get(position)?.as_str()?.parse().ok()
+    let columns = at(&outcome.answer, "manifest.schema.columns")?.as_array()?;
+    let named =
+        |column| text(column, "name").is_ok_and(|name| name.eq_ignore_ascii_case("num_affected_rows"));
+    let position = columns.iter().position(named)?;
+    outcome.result().get("data_array")?.get(0)?.get(position)?.as_str()?.parse().ok()
 }

@@ -6,8 +6,7 @@ use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox, WithDataType}
 use odbc_api::{Bit, DataType, IntoParameter, Nullable};
 use widestring::Utf16String;
 
-use crate::sql::Dialect;
-use crate::sql::{Decimal, Parameter, ParameterValue};
+use crate::sql::{Decimal, Dialect, Parameter, ParameterValue};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
 
 /// What stands for each `?`, with the type that the engine shall take it for.
@@ -24,10 +23,9 @@ fn parameter_of(value: &ParameterValue, settings: &OdbcSettings) -> Box<dyn Inpu
         ParameterValue::Text(value) => text(value.as_deref(), settings.encoding),
         ParameterValue::Integer(value) => Box::new(value.into_parameter()),
         ParameterValue::Double(value) => Box::new(value.into_parameter()),
-        ParameterValue::Boolean(value) => match value {
-            Some(value) => Box::new(Nullable::new(Bit::from_bool(*value))),
-            None => Box::new(Nullable::<Bit>::null()),
-        },
+        ParameterValue::Boolean(value) => {
+            Box::new(value.map_or_else(Nullable::null, |value| Nullable::new(Bit::from_bool(value))))
+        }
         ParameterValue::Decimal(value) if sqlite => {
             let number: Option<f64> = value.as_ref().and_then(|number| number.as_str().parse().ok());
             Box::new(number.into_parameter())

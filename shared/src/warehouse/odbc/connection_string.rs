@@ -4,8 +4,7 @@
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::sql::Dialect;
-use crate::warehouse::settings::OdbcSettings;
-use crate::warehouse::settings::SettingsError;
+use crate::warehouse::settings::{OdbcSettings, SettingsError};
 
 /// Writes the connection string.
 ///
@@ -14,7 +13,7 @@ use crate::warehouse::settings::SettingsError;
 /// * for SQLite                                    => as it is: its driver takes braces for a part of the value, so
 ///   a value with `;` cannot be told to it, and is an error
 pub(super) fn write(settings: &OdbcSettings) -> Result<SecretString, SettingsError> {
-    let error = |setting: &str, problem| SettingsError { setting: setting.to_owned(), problem };
+    let error = SettingsError::of;
     if settings.driver.is_empty() {
         return Err(error("driver", "is empty: give the path of the ODBC driver's library"));
     }
@@ -22,8 +21,8 @@ pub(super) fn write(settings: &OdbcSettings) -> Result<SecretString, SettingsErr
         return Err(error("driver", "has control characters: correct it"));
     }
     let mut text = format!("Driver={}", braced(&settings.driver));
-    for attribute in &settings.attributes {
-        let (key, value) = (attribute.key.as_str(), attribute.value.expose_secret());
+    for (key, value) in &settings.attributes {
+        let value = value.expose_secret();
         if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(error("attributes", "has a keyword that is no word: correct it"));
         }

@@ -57,8 +57,8 @@ impl Words {
         let message = settings
             .attributes
             .iter()
-            .filter(|attribute| !PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(&attribute.key)))
-            .map(|attribute| attribute.value.expose_secret())
+            .filter(|(key, _)| !PLAIN.iter().any(|plain| plain.eq_ignore_ascii_case(key)))
+            .map(|(_, value)| value.expose_secret())
             .filter(|value| value.len() > 3)
             .fold(message, |text, secret| text.replace(secret, "[hidden]"));
         Self { state, native, message }

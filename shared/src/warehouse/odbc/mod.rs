@@ -19,10 +19,9 @@ use std::time::Duration;
 use futures::channel::oneshot;
 use futures::lock::Mutex;
 
-use super::settings::OdbcSettings;
+use super::settings::{OdbcSettings, SettingsError};
 use crate::sql::{Answer, Dialect, Error, ErrorKind, Statement};
-use crate::warehouse::settings::SettingsError;
-use worker::{Job, Worker};
+use worker::{Session, Worker};
 
 /// How much longer than a statement's limit we wait, for a driver that heeds the limit itself and has more to tell.
 const GRACE: Duration = Duration::from_secs(1);
@@ -41,9 +40,6 @@ pub struct Odbc {
 
 impl Odbc {
     /// A database. Nothing is connected yet.
-    ///
-    /// # Errors
-    /// A setting cannot be written into a connection string.
     pub fn new(settings: OdbcSettings) -> Result<Self, SettingsError> {
         connection_string::write(&settings)?;
         Ok(Self { settings: Arc::new(settings), worker: Mutex::new(None), threads: Arc::new(()) })
@@ -54,21 +50,21 @@ impl Odbc {
     }
 
     pub(super) async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
-        let job = |reply| Job::Query { statement: statement.clone(), reply };
-        self.run(statement.label(), job).await
+        let asked = statement.clone();
+        self.run(statement.label(), move |session| session.query(&asked)).await
     }
 
     pub(super) async fn execute_all(&self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
         let Some(first) = statements.first() else { return Ok(Vec::new()) };
-        let job = |reply| Job::Execute { statements: statements.to_vec(), reply };
-        self.run(first.label(), job).await
+        let written = statements.to_vec();
+        self.run(first.label(), move |session| session.execute_all(&written)).await
     }
 
     /// Hands a job to the thread, and waits for it no longer than the limit. Dropped or too late, the thread is left alone.
-    async fn run<T>(
+    async fn run<T: Send + 'static>(
         &self,
         label: &str,
-        job: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Job,
+        act: impl FnOnce(&mut Session<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let mut slot = self.worker.lock().await;
         let worker = match slot.take() {
@@ -80,7 +76,9 @@ impl Odbc {
             let detail = "the thread of the ODBC driver ended unexpectedly".to_owned();
             ErrorKind::Unreachable { detail }.of(label)
         };
-        worker.give(job(reply)).map_err(|()| ended())?;
+        // When it was given up meanwhile, the answer is dropped.
+        let job = move |session: &mut Session<'_>| drop(reply.send(act(session)));
+        worker.send(Box::new(job)).map_err(|_| ended())?;
         let limit = self.settings.limits.time;
         match tokio::time::timeout(limit + GRACE, answer).await {
             Ok(Ok(result)) => {
@@ -102,7 +100,7 @@ impl Odbc {
         if hanging >= MOST_LEFT_HANGING {
             return Err(unreachable(format!("{hanging} earlier statements still hang in the driver")));
         }
-        Worker::start(self.settings.clone(), self.threads.clone())
+        worker::start(self.settings.clone(), self.threads.clone())
             .map_err(|error| unreachable(format!("no thread for the ODBC driver: {error}")))
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
 
-use futures::channel::oneshot;
 use odbc_api::{Connection, ConnectionOptions, environment};
 use secrecy::ExposeSecret;
 
@@ -14,62 +13,46 @@ use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::settings::OdbcSettings;
 
 /// What a thread is asked to do.
-pub(super) enum Job {
-    Query { statement: Statement, reply: oneshot::Sender<Result<Answer, Error>> },
-    Execute { statements: Vec<Statement>, reply: oneshot::Sender<Result<Vec<Option<u64>>, Error>> },
-}
+pub(super) type Job = Box<dyn FnOnce(&mut Session<'_>) + Send>;
 
 /// The way to the thread. Dropped, the thread ends as soon as it is done.
-#[derive(Debug)]
-pub(super) struct Worker {
-    jobs: mpsc::Sender<Job>,
-}
+pub(super) type Worker = mpsc::Sender<Job>;
 
-impl Worker {
-    /// Starts the thread. It connects with its first job.
-    pub(super) fn start(settings: Arc<OdbcSettings>, alive: Arc<()>) -> std::io::Result<Self> {
-        let (jobs, inbox) = mpsc::channel();
-        thread::Builder::new().name("odbc".to_owned()).spawn(move || {
-            let mut session = Session { settings: &settings, connection: None };
-            for job in inbox {
-                // Nobody may wait any more; then the answer is dropped.
-                match job {
-                    Job::Query { statement, reply } => drop(reply.send(session.query(&statement))),
-                    Job::Execute { statements, reply } => drop(reply.send(session.execute_all(&statements))),
-                }
-            }
-            drop(session);
-            drop(alive);
-        })?;
-        Ok(Self { jobs })
-    }
-
-    pub(super) fn give(&self, job: Job) -> Result<(), ()> {
-        self.jobs.send(job).map_err(|_| ())
-    }
+/// Starts the thread. It connects with its first job.
+pub(super) fn start(settings: Arc<OdbcSettings>, alive: Arc<()>) -> std::io::Result<Worker> {
+    let (jobs, inbox) = mpsc::channel::<Job>();
+    thread::Builder::new().name("odbc".to_owned()).spawn(move || {
+        let mut session = Session { settings: &settings, connection: None };
+        for job in inbox {
+            job(&mut session);
+        }
+        drop(session);
+        drop(alive);
+    })?;
+    Ok(jobs)
 }
 
 /// A connection, opened when it is needed.
-struct Session<'s> {
+pub(super) struct Session<'s> {
     settings: &'s OdbcSettings,
     connection: Option<Connection<'static>>,
 }
 
 impl Session<'_> {
     /// Asks. A connection that lay idle may have died meanwhile, which shows only when it is used: then once more on a new one.
-    fn query(&mut self, statement: &Statement) -> Result<Answer, Error> {
+    pub(super) fn query(&mut self, statement: &Statement) -> Result<Answer, Error> {
         let was_open = self.connection.is_some();
-        let first = self.with_connection(statement, |session, connection| session.ask(connection, statement));
-        match first {
-            Err(failure) if failure.connection_lost && was_open => self
-                .with_connection(statement, |session, connection| session.ask(connection, statement))
-                .map_err(|failure| failure.error),
-            other => other.map_err(|failure| failure.error),
-        }
+        let mut ask =
+            || self.with_connection(statement, |session, connection| session.ask(connection, statement));
+        let answer = match ask() {
+            Err(failure) if failure.connection_lost && was_open => ask(),
+            first => first,
+        };
+        answer.map_err(|failure| failure.error)
     }
 
     /// Writes, in one transaction where there are such. Never repeated; so a connection that lay idle is tried out before.
-    fn execute_all(&mut self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
+    pub(super) fn execute_all(&mut self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
         let Some(first) = statements.first() else { return Ok(Vec::new()) };
         if let Some(connection) = &self.connection
             && connection.execute("SELECT 1", (), self.timeout()).is_err()

@@ -222,7 +222,7 @@ impl Ministack {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
             .endpoint_url(&self.endpoint)
-            .http_client(SharedHttpClient::new(SdkHttp::new(http::client()?)))
+            .http_client(SharedHttpClient::new(SdkHttp(http::client()?)))
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
                 "lab", "lab", None, None, "the lab",
             )))

@@ -222,7 +222,7 @@ async fn a_failure_inside_a_success_is_told_by_what_a_person_does_about_it() {
         (in_state("CANCELED"), true),
     ] {
         let error = World::new(vec![answer]).await.client.query(&statement()).await.unwrap_err();
-        assert_eq!(error.is_transient(), passing, "{error}");
+        assert_eq!(error.kind.is_transient(), passing, "{error}");
         told.push(error.to_string());
     }
     assert!(!told.concat().contains("s3cret"));

@@ -114,7 +114,7 @@ async fn a_workspace_that_is_gone_is_unreachable() {
     let World { client, watch, .. } =
         World::with(vec![one()], |settings| settings.base_url = format!("http://127.0.0.1:{port}")).await;
     let error = client.query(&statement()).await.unwrap_err();
-    assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.is_transient(), "{error}");
+    assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.kind.is_transient(), "{error}");
     assert_eq!(watch.naps().len(), 3);
     // Never connected is never taken.
     client.execute(&statement()).await.unwrap_err();
