@@ -55,7 +55,8 @@ pub(crate) fn beside(report: &mut Report, runs: usize, zips: &Path) -> Result<()
     let (ours, theirs) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let settings = programs::settings_without_world()?;
     let ours = programs::function(&ours, &settings, None)?;
-    let theirs = Program { name: "other build", ..programs::function_of(zips, FUNCTION, &theirs, &settings, None)? };
+    let theirs =
+        Program { name: "other build", ..programs::function_of(zips, FUNCTION, &theirs, &settings, None)? };
     let event = json!({ "task": "ping" });
     let [ours, theirs] =
         in_turns(report, [&ours, &theirs], runs, &event, Duration::from_secs(20), |_, _| Ok(()))?;
@@ -65,7 +66,8 @@ pub(crate) fn beside(report: &mut Report, runs: usize, zips: &Path) -> Result<()
         ours.peak_mb.median / theirs.peak_mb.median
     ));
     for name in FunctionsTable::read(&FunctionsTable::default_path())?.functions.keys() {
-        let size = |folder: &Path| fs::metadata(folder.join(name).join("bootstrap.zip")).map(|file| file.len());
+        let size =
+            |folder: &Path| fs::metadata(folder.join(name).join("bootstrap.zip")).map(|file| file.len());
         let Ok(theirs) = size(zips) else { continue };
         let ours = size(&host_zips())?;
         report.line(&format!("{name:<24} {ours:>9} bytes, other build {theirs:>9} bytes"));

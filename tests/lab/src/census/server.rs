@@ -450,12 +450,11 @@ async fn outside(
 /// What faults of single answers make of one.
 fn spoil_answer(door: &mut Door, request: &Request<'_>, status: &mut u16, answer: &mut Value) {
     let lists_syncs = request.method == "GET" && request.path == "syncs";
+    let first_page = request.query.iter().all(|(key, value)| key != "page" || value == "1");
     for fault in door.http_faults.clone() {
         match fault {
-            HttpFault::DeletedAfterFirstPage { sync } if lists_syncs => {
-                if request.query.iter().all(|(key, value)| key != "page" || value == "1") {
-                    door.world.delete(sync);
-                }
+            HttpFault::DeletedAfterFirstPage { sync } if lists_syncs && first_page => {
+                door.world.delete(sync);
             }
             HttpFault::NoPagination => {
                 if let Some(answer) = answer.as_object_mut() {
