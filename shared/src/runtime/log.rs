@@ -17,14 +17,13 @@ use super::Env;
 /// Starts logging, and the metrics that go the same way. Calling it again changes nothing.
 ///
 /// `AWS_LAMBDA_LOG_LEVEL` (else `RUST_LOG`, else `info`) says how much; `AWS_LAMBDA_LOG_FORMAT=Text` turns JSON into
-/// text for people. Lambda sets the first and the last from the function's logging configuration.
+/// text on a terminal. Lambda sets the first and the last from the function's logging configuration.
 pub fn init(env: &Env) {
     super::metrics::begin();
     let filter = filter(env);
     let registry = tracing_subscriber::registry();
-    let result = if wants_text(env) {
-        let ansi = std::io::stdout().is_terminal();
-        registry.with(fmt::layer().with_ansi(ansi).with_filter(filter)).try_init()
+    let result = if wants_text(env, std::io::stdout().is_terminal()) {
+        registry.with(fmt::layer().with_filter(filter)).try_init()
     } else {
         let layer = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(true);
         registry.with(layer.with_filter(filter)).try_init()
@@ -33,8 +32,11 @@ pub fn init(env: &Env) {
     drop(result);
 }
 
-fn wants_text(env: &Env) -> bool {
-    env.optional("AWS_LAMBDA_LOG_FORMAT").is_some_and(|format| format.eq_ignore_ascii_case("text"))
+/// Only people read text. Lambda sets `Text` for every function whose log it leaves as it was written, as ours: a line of
+/// metrics has to stay bare.
+fn wants_text(env: &Env, terminal: bool) -> bool {
+    let format = env.optional("AWS_LAMBDA_LOG_FORMAT");
+    terminal && format.is_some_and(|format| format.eq_ignore_ascii_case("text"))
 }
 
 fn filter(env: &Env) -> Targets {
@@ -54,6 +56,14 @@ mod tests {
 
     fn passes(variables: &[(&str, &str)], target: &str, level: Level) -> bool {
         filter(&Env::from_map(variables.iter().copied())).would_enable(target, &level)
+    }
+
+    #[test]
+    fn lambda_gets_json_whatever_it_says_of_its_own_format() {
+        let text = Env::from_map([("AWS_LAMBDA_LOG_FORMAT", "Text")]);
+        assert!(!wants_text(&text, false));
+        assert!(wants_text(&text, true));
+        assert!(!wants_text(&Env::from_map([("AWS_LAMBDA_LOG_FORMAT", "JSON")]), true));
     }
 
     #[test]

@@ -245,6 +245,8 @@ impl Deployment {
             .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
         require_files(&path, &zip, spec)?;
         let mut variables = self.environment(spec, &options.overrides)?;
+        // What Lambda sets of the logging configuration in infra/modules/function.
+        variables.insert("AWS_LAMBDA_LOG_FORMAT".to_owned(), "Text".to_owned());
         // All that a function asks of AWS goes by what its role allows.
         variables.insert("AWS_ENDPOINT_URL".to_owned(), self.gate.url_for(name));
         self.lambda
