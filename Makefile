@@ -189,8 +189,8 @@ destroy: export TF_VAR_zips := $(INFRA_OUT)/zips
 secret: ## Write a secret's value, which is read unseen; NAME=census-token|census-webhook|pagerduty|chat|warehouse|heartbeat
 	@[ -n '$(NAME)' ] || { echo 'Which one? make secret NAME=census-token' >&2; exit 1; }
 	@command -v aws >/dev/null || { echo 'Install the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html' >&2; exit 1; }
-	@read -rs -p 'Value of syncwatch/$(NAME): ' value; echo; \
-	aws secretsmanager put-secret-value --secret-id 'syncwatch/$(NAME)' --secret-string file:///dev/stdin <<<"$$value" >/dev/null
+	@read -rs -p 'Value of $(or $(SYNCWATCH_PREFIX),syncwatch)/$(NAME): ' value; echo; \
+	aws secretsmanager put-secret-value --secret-id '$(or $(SYNCWATCH_PREFIX),syncwatch)/$(NAME)' --secret-string file:///dev/stdin <<<"$$value" >/dev/null
 
 .PHONY: docs-tables
 docs-tables: ## Write the tables of README.md that come from the code

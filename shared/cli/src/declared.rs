@@ -9,6 +9,9 @@ use crate::error::Error;
 /// The table that this program was built with.
 const TABLE: &str = include_str!("../../../infra/functions.json");
 
+/// What every name in AWS begins with, unless Terraform was given another `prefix`.
+pub(crate) const USUAL_PREFIX: &str = "syncwatch";
+
 /// The functions and the resources that should be there.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Declared {
@@ -53,6 +56,17 @@ impl Declared {
         serde_json::from_str(TABLE).map_err(unread)
     }
 
+    /// The same in a deployment whose names begin with another `prefix` of Terraform.
+    pub(crate) fn deployed_as(prefix: &str) -> Result<Self, Error> {
+        let mut declared = Self::of_this_version()?;
+        for resource in declared.resources.values_mut() {
+            if let Some(rest) = resource.name.strip_prefix(USUAL_PREFIX) {
+                resource.name = format!("{prefix}{rest}");
+            }
+        }
+        Ok(declared)
+    }
+
     /// The name of the table or secret that a setting of the functions has; none for a setting that is not a name.
     pub(crate) fn name_for(&self, setting: &str) -> Option<&str> {
         let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
@@ -79,6 +93,13 @@ impl Declared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn second_deployment_has_names_of_its_own() {
+        let declared = Declared::deployed_as("second").unwrap();
+        assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("second/census-token"));
+        assert!(declared.resources.values().all(|resource| resource.name.starts_with("second")));
+    }
 
     #[test]
     fn embedded_table_is_read() {

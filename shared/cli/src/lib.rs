@@ -53,8 +53,8 @@ use registration::Registration;
 /// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
 
-/// What Terraform puts before the names of functions and schedules.
-const PREFIX: &str = "syncwatch-";
+/// The variable with the `prefix` that Terraform was given, if not the usual one.
+const PREFIX: &str = "SYNCWATCH_PREFIX";
 
 /// What a command came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,10 +201,19 @@ impl Operator {
         Ok(Answer::new(Outcome::Done, &text, &json!({ "text": text, "html": page })))
     }
 
+    fn prefix(&self) -> String {
+        self.env.optional(PREFIX).unwrap_or_else(|| declared::USUAL_PREFIX.to_owned())
+    }
+
+    /// The functions and resources, by their names in this deployment.
+    fn declared(&self) -> Result<Declared, Error> {
+        Declared::deployed_as(&self.prefix())
+    }
+
     async fn diagnose(&self, url: Option<&str>, bare_names: bool) -> Result<Answer, Error> {
-        let declared = Declared::of_this_version()?;
-        let prefix = if bare_names { "" } else { PREFIX };
-        let source = doctor::Source { operator: self, declared: &declared, prefix, url };
+        let declared = self.declared()?;
+        let prefix = if bare_names { String::new() } else { format!("{}-", self.prefix()) };
+        let source = doctor::Source { operator: self, declared: &declared, prefix: &prefix, url };
         // Boxed: the future of so many calls is large.
         let observed = Box::pin(doctor::observe(&source)).await;
         let diagnosis = doctor::Diagnosis { rows: doctor::judge(&observed, &self.pipeline.channels) };
@@ -271,7 +280,7 @@ impl Operator {
     }
 
     async fn registration(&self, url: &str) -> Result<Registration, Error> {
-        let declared = Declared::of_this_version()?;
+        let declared = self.declared()?;
         let (_, path) = declared.intake()?;
         let endpoint = Endpoint::parse(url, path)?;
         Ok(self.registration_by(self.census().await?, self.setting(env::WEBHOOK_SECRET)?, endpoint))
@@ -319,7 +328,7 @@ impl Operator {
         if let Some(name) = self.env.optional(setting.name) {
             return Ok(name);
         }
-        let declared = Declared::of_this_version()?;
+        let declared = self.declared()?;
         let name = declared.name_for(setting.name).map(str::to_owned);
         name.ok_or_else(|| Error::new(format!("unknown: {}", setting.holds), format!("set {}", setting.name)))
     }
@@ -330,8 +339,8 @@ impl Operator {
         if let Some(arn) = self.env.optional(setting) {
             return Ok(arn);
         }
-        let declared = Declared::of_this_version()?;
-        let function = format!("{PREFIX}{}", declared.function_with(setting).unwrap_or_default());
+        let declared = self.declared()?;
+        let function = format!("{}-{}", self.prefix(), declared.function_with(setting).unwrap_or_default());
         let lambda = aws_sdk_lambda::Client::new(self.sdk.config());
         let deployed = doctor::configuration(&lambda, &function).await?;
         let variables = deployed.environment.and_then(|set| set.variables);
