@@ -264,6 +264,17 @@ pub enum Unread {
     Unreadable(String),
 }
 
+/// What there was to see of a declared sync.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Look {
+    /// It is there, with its runs as far as they could be read.
+    Found(SyncObservation),
+    /// Nothing is known of it, or it is there as something that we cannot read.
+    Unread(Unread),
+    /// Census does not have it, by its own answer to the question for this one.
+    Gone,
+}
+
 /// What was read of the workspace as a whole.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Workspace {

@@ -1,5 +1,6 @@
 //! The function on the lab's AWS: DynamoDB's conditions, SNS's deliveries, the real zip.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -157,19 +158,91 @@ async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_e
 async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else_is_judged() {
     let stage = stage().await;
     let app = app(&stage);
+    // Longer than any answer may take here, so that what never comes is what is tested.
+    let (never, reading) = (600_000, Duration::from_secs(2));
     let doors = [
         (HttpFault::Unauthorized, "token-accepted census"),
         (HttpFault::MalformedJson, "api-reachable census"),
         (HttpFault::EmptyBody, "api-reachable census"),
+        (HttpFault::Down, "api-reachable census"),
+        (HttpFault::Dropped, "api-reachable census"),
+        (HttpFault::RateLimited { retry_after: String::new(), times: 100 }, "api-reachable census"),
+        (HttpFault::Slow { ms: never }, "api-reachable census"),
+        (HttpFault::SlowFailure { ms: never }, "api-reachable census"),
     ];
     for (fault, finding) in doors {
         stage.census.break_door(fault.clone());
-        let answer = verify(&app, Timestamp::now()).await;
+        let report = app.verify(Timestamp::now(), reading).await.unwrap();
+        let answer = serde_json::to_value(&report).unwrap();
         assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
-        assert!(answer["counts"]["healthy"].as_u64().unwrap() <= 3, "{fault:?}: {answer}");
+        assert!(report.counts.healthy <= 3, "{fault:?}: {answer}");
         stage.census.heal_all();
         assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
     }
+}
+
+/// A stage with so many more syncs, all newer than the declared ones, which are so the first ones after them in the list.
+async fn stage_with_newer_syncs(count: u64) -> Stage {
+    let stage = stage_out_of_time().await;
+    for sync in NEWER..NEWER + count {
+        stage.census.inject(Fault::UndeclaredSync { sync }).unwrap();
+    }
+    stage
+}
+
+const NEWER: u64 = 4_000_000;
+
+/// The syncs of which an answer leaves a check unjudged.
+fn unjudged_syncs(answer: &Value) -> BTreeSet<&str> {
+    let findings = answer["not_evaluated"].as_array().unwrap().iter();
+    let subjects = findings.map(|finding| finding["subject"].as_str().unwrap());
+    subjects.filter(|subject| subject.starts_with("properties-")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn list_that_leaves_out_a_declared_sync_proves_no_deletion() {
+    let stage = stage_with_newer_syncs(100).await;
+    let app = app(&stage);
+    let now = stage.census.clock().now();
+    let doors = [
+        HttpFault::DeletedAfterFirstPage { sync: NEWER },
+        HttpFault::NoPagination,
+        HttpFault::UnreadableId { sync: CREATE },
+    ];
+    for fault in doors {
+        stage.census.break_door(fault.clone());
+        let answer = verify(&app, now).await;
+        let about_syncs = unhealthy(&answer).into_iter().filter(|finding| !finding.ends_with(" census"));
+        assert_eq!(about_syncs.collect::<Vec<_>>(), [""; 0], "{fault:?}: {answer}");
+        assert_eq!(unjudged_syncs(&answer), BTreeSet::new(), "{fault:?}: {answer}");
+        stage.census.heal_all();
+        stage.census.inject(Fault::UndeclaredSync { sync: NEWER }).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_that_census_itself_does_not_have_is_found_also_behind_the_first_page() {
+    let stage = stage_with_newer_syncs(100).await;
+    stage.census.inject(Fault::Delete { sync: CREATE }).unwrap();
+    let answer = verify(&app(&stage), stage.census.clock().now()).await;
+    assert!(unhealthy(&answer).contains(&"sync-exists properties-create".to_owned()), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_whose_runs_the_token_may_not_read_blinds_no_other_and_is_not_a_refused_token() {
+    let stage = stage_out_of_time().await;
+    stage.census.break_door(HttpFault::ForbiddenRuns { sync: CREATE });
+    let app = app(&stage);
+    let answer = verify(&app, stage.census.clock().now()).await;
+    assert_eq!(unhealthy(&answer), [""; 0], "{answer}");
+    assert_eq!(unjudged_syncs(&answer), BTreeSet::from(["properties-create"]), "{answer}");
+
+    // The token may read none at all: that is the token.
+    for sync in app.0.pipeline.syncs.iter().map(|sync| sync.id.0) {
+        stage.census.break_door(HttpFault::ForbiddenRuns { sync });
+    }
+    let answer = verify(&app, stage.census.clock().now()).await;
+    assert_eq!(unhealthy(&answer), ["token-accepted census"], "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -238,8 +311,12 @@ async fn no_token_is_found_in_any_answer_notice_or_log() {
     assert_eq!(unhealthy(&answer.value), ["token-accepted census"]);
     answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
     let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "a notice", |_| true).await.unwrap();
-    let log = stage.deployment.function_log(FUNCTION).await.unwrap().join("\n");
-    assert!(!log.is_empty());
+    let log = stage.deployment.function_log(FUNCTION).await.unwrap();
+    // Fields to search by, in the log format that the function has in AWS.
+    let fields =
+        |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|line| line["level"].is_string());
+    assert!(log.iter().any(fields), "{log:?}");
+    let log = log.join("\n");
     for text in
         [answer.value.to_string(), notice.message.to_string(), log, stage.mail.mails()[0].text.clone()]
     {

@@ -1,11 +1,11 @@
 //! Rejected records are sampled where they tell why, nowhere else, and never to anybody's harm.
 
 use jiff::{SignedDuration, Timestamp};
-use schedule_verification::observe::{Found, Walk};
+use schedule_verification::observe::{Looked, READING_LIMIT, Walk};
 use serde_json::json;
 use syncwatch::census::{Client, Settings};
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::judge_sync;
+use syncwatch::judge::judge_look;
 use syncwatch::observation::Workspace;
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World, runs_json, syncs_json};
@@ -36,13 +36,15 @@ fn client(pipeline: &Pipeline, url: &str) -> Client {
 /// What a round finds of the declared syncs, and of the workspace.
 async fn round(pipeline: &Pipeline, url: &str, now: Timestamp) -> (Vec<Finding>, Workspace) {
     let census = client(pipeline, url);
-    let mut walk = Walk::new(&census, pipeline);
-    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut walk = Walk::new(&census, pipeline, tokio::time::Instant::now() + READING_LIMIT);
+    let mut looked = Vec::new();
     while let Some(page) = walk.next_page().await {
-        found.extend(page.found);
+        looked.extend(page);
     }
-    let judge = |found: &Found<'_>| judge_sync(&found.observed, found.declared, &pipeline.objectives, now);
-    (found.iter().flat_map(judge).collect(), walk.finish().0)
+    let (workspace, rest) = walk.finish().await;
+    looked.extend(rest);
+    let judge = |looked: &Looked<'_>| judge_look(&looked.look, looked.declared, &pipeline.objectives, now);
+    (looked.iter().flat_map(judge).collect(), workspace)
 }
 
 fn error_rate<'f>(findings: &'f [Finding], subject: &str) -> &'f Finding {

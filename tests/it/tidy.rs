@@ -475,6 +475,12 @@ fn the_worker_counts_receives_as_its_queue_does_and_reads_in_half_of_its_time() 
 }
 
 #[test]
+fn schedule_verification_leaves_a_quarter_of_its_time_for_acting_on_what_it_read() {
+    let limit = u64::try_from(table().function("schedule-verification").unwrap().timeout_s).unwrap();
+    assert!(schedule_verification::observe::READING_LIMIT.as_secs() + limit / 4 <= limit);
+}
+
+#[test]
 fn the_function_that_the_internet_reaches_may_use_its_queue_and_its_secret_and_no_more() {
     let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
     let permissions = table["functions"]["webhook-intake"]["permissions"].as_array().unwrap();

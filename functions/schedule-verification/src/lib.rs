@@ -2,19 +2,21 @@
 
 pub mod observe;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use syncwatch::finding::Judge;
-use syncwatch::judge::{judge_absent, judge_itself, judge_sync, judge_workspace, judging_time};
+use syncwatch::judge::{judge_absent, judge_itself, judge_look, judge_workspace, judging_time};
 use syncwatch::metrics::Metric;
 use syncwatch::observation::{Unread, Workspace};
-use syncwatch::pipeline::Sync;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, read_event};
+use tokio::time::Instant;
 
-use observe::Walk;
+use observe::{Looked, READING_LIMIT, Walk};
 
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {
@@ -45,18 +47,16 @@ impl App {
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
         // Boxed: the compiler gives up on a future of this depth.
-        let report = Box::pin(self.verify(now)).await?;
+        let report = Box::pin(self.verify(now, READING_LIMIT)).await?;
         Box::pin(self.0.ping_heartbeat(now)).await;
         Ok(serde_json::to_value(report)?)
     }
 
-    /// One round: observe a page, judge it, act on it; then the workspace as a whole, and Syncwatch itself.
-    async fn verify(&self, now: Timestamp) -> anyhow::Result<Report> {
+    /// One round, in which Census is read for so long at most: observe a page, judge it, act on it; then the workspace as a
+    /// whole, and Syncwatch itself.
+    pub async fn verify(&self, now: Timestamp, reading: Duration) -> anyhow::Result<Report> {
         let mut round = Round::begin(&self.0, Judge::ScheduleVerification, now).await?;
-        let (workspace, absent) = self.syncs(&mut round, now).await?;
-        for sync in absent {
-            round.act_on(&judge_absent(sync, workspace.trouble.as_ref())).await;
-        }
+        let workspace = self.syncs(&mut round, now, Instant::now() + reading).await?;
         round.act_on(&judge_workspace(&workspace, self.0.pipeline.census.undeclared_syncs)).await;
         let itself = observe::itself(&self.0, round.store()).await;
         round.act_on(&judge_itself(&itself, &self.0.pipeline, now)).await;
@@ -66,30 +66,33 @@ impl App {
         Ok(round.finish(&[(Metric::Rounds, good)])?)
     }
 
-    /// Looks at each declared sync; what is left is the workspace as a whole, and the syncs that no page showed.
-    async fn syncs(&self, round: &mut Round<'_>, now: Timestamp) -> anyhow::Result<(Workspace, Vec<&Sync>)> {
+    /// Looks at each declared sync and acts on it; what is left is the workspace as a whole.
+    async fn syncs(&self, round: &mut Round<'_>, now: Timestamp, by: Instant) -> anyhow::Result<Workspace> {
         let pipeline = &self.0.pipeline;
         let census = match self.0.census(now).await? {
             Ok(census) => census,
             Err(why) => {
-                let unread = Workspace { trouble: Some(why), ..Workspace::default() };
-                return Ok((unread, pipeline.syncs.iter().collect()));
+                for sync in &pipeline.syncs {
+                    round.act_on(&judge_absent(sync, Some(&why))).await;
+                }
+                return Ok(Workspace { trouble: Some(why), ..Workspace::default() });
             }
         };
-        let mut walk = Walk::new(&census, pipeline);
+        let mut walk = Walk::new(&census, pipeline, by);
         while let Some(page) = walk.next_page().await {
-            let now = judging_time(now, census.clock_ahead());
-            for found in page.found {
-                round.act_on(&judge_sync(&found.observed, found.declared, &pipeline.objectives, now)).await;
-            }
-            for (sync, why) in page.unreadable {
-                round.act_on(&judge_absent(sync, Some(&why))).await;
-            }
+            self.act_on(round, page, judging_time(now, census.clock_ahead())).await;
         }
-        let (workspace, absent) = walk.finish();
+        let (workspace, rest) = walk.finish().await;
+        self.act_on(round, rest, judging_time(now, census.clock_ahead())).await;
         if matches!(workspace.trouble, Some(Unread::Refused(_) | Unread::NoCredentials(_))) {
             self.0.forget_token();
         }
-        Ok((workspace, absent))
+        Ok(workspace)
+    }
+
+    async fn act_on(&self, round: &mut Round<'_>, looked: Vec<Looked<'_>>, now: Timestamp) {
+        for Looked { declared, look } in looked {
+            round.act_on(&judge_look(&look, declared, &self.0.pipeline.objectives, now)).await;
+        }
     }
 }

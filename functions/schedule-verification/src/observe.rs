@@ -1,18 +1,23 @@
 //! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
 
 use std::collections::{HashMap, HashSet};
+use std::future::Future;
+use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::census::{Client, Error, SyncPage};
+use syncwatch::census::{Client, Error, ErrorKind, SyncPage};
 use syncwatch::observation::{
-    DeadLetterKind, DeadLetters, ObservedSync, SyncId, SyncObservation, Unread, Workspace,
+    DeadLetterKind, DeadLetters, Look, ObservedSync, SyncId, SyncObservation, Unread, Workspace,
 };
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::rounds::Itself;
 use syncwatch::runtime::{Site, env};
+use tokio::time::{Instant, timeout_at};
 
+/// How long all of Census may be read: with what is left of the time limit, all that was found is acted on.
+pub const READING_LIMIT: Duration = Duration::from_secs(40);
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -43,20 +48,25 @@ pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
     }
 }
 
-/// One declared sync, as it was found.
-#[derive(Debug, Clone)]
-pub struct Found<'p> {
+/// One declared sync, as it was looked at.
+#[derive(Debug)]
+pub struct Looked<'p> {
     pub declared: &'p Sync,
-    pub observed: SyncObservation,
+    pub look: Look,
 }
 
-/// What a page of the list told of declared syncs.
-#[derive(Debug, Clone, Default)]
-pub struct Page<'p> {
-    /// Syncs that were found, with their runs.
-    pub found: Vec<Found<'p>>,
-    /// Syncs that are there, but as something that we cannot read.
-    pub unreadable: Vec<(&'p Sync, Unread)>,
+/// A sync that was found.
+struct Found<'p> {
+    declared: &'p Sync,
+    observed: SyncObservation,
+    /// Its runs may not be read with this token.
+    forbidden: bool,
+}
+
+impl<'p> From<Found<'p>> for Looked<'p> {
+    fn from(Found { declared, observed, .. }: Found<'p>) -> Self {
+        Self { declared, look: Look::Found(observed) }
+    }
 }
 
 /// Walks the workspace page by page.
@@ -68,16 +78,21 @@ pub struct Walk<'c, 'p> {
     seen: HashSet<SyncId>,
     /// The first page, until it was asked for.
     next_page: Option<u32>,
-    listed: Option<Result<SyncPage, Error>>,
+    listed: Option<Result<SyncPage, Unread>>,
     sampler: Sampler<'c>,
     /// Declared syncs about which Census did not answer.
     unanswered: usize,
+    /// Declared syncs whose runs the token may not read, and all whose runs were asked for.
+    forbidden: usize,
+    asked: usize,
     workspace: Workspace,
+    /// When reading has to end, so that there is time to act on what was read.
+    deadline: Instant,
 }
 
 impl<'c, 'p> Walk<'c, 'p> {
-    /// Begins at the first page.
-    pub fn new(census: &'c Client, pipeline: &'p Pipeline) -> Self {
+    /// Begins at the first page; what is not answered by the deadline counts as not answered at all.
+    pub fn new(census: &'c Client, pipeline: &'p Pipeline, deadline: Instant) -> Self {
         Self {
             census,
             declared: pipeline.syncs.iter().map(|sync| (sync.id, sync)).collect(),
@@ -87,30 +102,36 @@ impl<'c, 'p> Walk<'c, 'p> {
             listed: None,
             sampler: Sampler::new(census),
             unanswered: 0,
+            forbidden: 0,
+            asked: 0,
             workspace: Workspace::default(),
+            deadline,
         }
     }
 
     /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census has
     /// stopped answering. One sync about which it does not answer keeps no other from being looked at.
-    pub async fn next_page(&mut self) -> Option<Page<'p>> {
+    pub async fn next_page(&mut self) -> Option<Vec<Looked<'p>>> {
         let listed = match self.listed.take() {
             Some(ahead) => ahead,
-            None => self.census.list_syncs_page(self.next_page.take()?, PAGE_SIZE).await,
+            None => {
+                let first = self.next_page.take()?;
+                self.list(first).await
+            }
         };
         let page = match listed {
             Ok(page) => page,
-            Err(error) => {
-                self.workspace.trouble = Some(error.to_unread());
+            Err(why) => {
+                self.workspace.trouble = Some(why);
                 return None;
             }
         };
         self.workspace.listed += page.syncs.len() + page.unreadable.len();
-        let mut unreadable = Vec::new();
+        let mut looked = Vec::new();
         for entry in page.unreadable {
             let declared = entry.id.map(SyncId).and_then(|id| self.declared.get(&id)).copied();
             if let Some(declared) = declared.filter(|sync| self.seen.insert(sync.id)) {
-                unreadable.push((declared, Unread::Unreadable(entry.found)));
+                looked.push(Looked { declared, look: Look::Unread(Unread::Unreadable(entry.found)) });
             }
         }
         let mut declared_here = Vec::new();
@@ -122,20 +143,84 @@ impl<'c, 'p> Walk<'c, 'p> {
                 None => self.note_undeclared(sync.id),
             }
         }
-        let (census, sampler) = (self.census, &self.sampler);
+        let this = &*self;
         let runs = stream::iter(declared_here)
-            .map(|(declared, sync)| read_runs(census, declared, sync, sampler))
+            .map(|(declared, sync)| this.read_runs(declared, sync))
             .buffered(CONCURRENT_READS)
             .collect();
         // The next page is listed while the runs of this one are read.
         let ahead = async {
             match page.next {
-                Some(number) => Some(census.list_syncs_page(number, PAGE_SIZE).await),
+                Some(number) => Some(this.list(number).await),
                 None => None,
             }
         };
         let (found, ahead): (Vec<Found<'p>>, _) = future::join(runs, ahead).await;
         self.listed = ahead;
+        self.weigh(&found);
+        self.workspace.read_to_end = page.next.is_none();
+        looked.extend(found.into_iter().map(Looked::from));
+        Some(looked)
+    }
+
+    /// Asks for each declared sync that no page showed: a list moves while it is read, so what it leaves out proves nothing.
+    /// Not done if the list itself could not be read.
+    async fn look_for_absent(&mut self) -> Vec<Looked<'p>> {
+        if self.workspace.trouble.is_some() {
+            return Vec::new();
+        }
+        let absent = self.absent();
+        let this = &*self;
+        let answers: Vec<_> = stream::iter(absent)
+            .map(async |declared| match this.in_time(this.census.get_sync(declared.id)).await {
+                Ok(sync) => (declared, Ok(this.read_runs(declared, sync).await)),
+                Err(why) => (declared, Err(why)),
+            })
+            .buffered(CONCURRENT_READS)
+            .collect()
+            .await;
+        let mut looked = Vec::new();
+        for (declared, answer) in answers {
+            self.seen.insert(declared.id);
+            match answer {
+                Ok(found) => {
+                    self.weigh(std::slice::from_ref(&found));
+                    looked.push(found.into());
+                }
+                Err(NotRead::Gone) => looked.push(Looked { declared, look: Look::Gone }),
+                Err(NotRead::Of(why)) => {
+                    if matches!(why, Unread::Unreachable(_)) {
+                        self.workspace.trouble.get_or_insert_with(|| why.clone());
+                    }
+                    looked.push(Looked { declared, look: Look::Unread(why) });
+                }
+            }
+        }
+        looked
+    }
+
+    async fn list(&self, number: u32) -> Result<SyncPage, Unread> {
+        match self.in_time(self.census.list_syncs_page(number, PAGE_SIZE)).await {
+            Ok(page) => Ok(page),
+            Err(NotRead::Of(why)) => Err(why),
+            Err(NotRead::Gone) => Err(Unread::Unreadable("Census has no list of syncs".to_owned())),
+        }
+    }
+
+    async fn in_time<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, NotRead> {
+        match timeout_at(self.deadline, call).await {
+            Ok(answer) => answer.map_err(|error| match error.kind {
+                ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } => NotRead::Gone,
+                _ => NotRead::Of(error.to_unread()),
+            }),
+            Err(_) => Err(NotRead::Of(no_time())),
+        }
+    }
+
+    /// Takes to the workspace what could not be read of syncs.
+    fn weigh(&mut self, found: &[Found<'p>]) {
+        self.asked += found.len();
+        self.forbidden += found.iter().filter(|found| found.forbidden).count();
         for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
             self.workspace.unread_runs += 1;
             // Nonsense about one sync is that sync's own; no answer may be everybody's.
@@ -148,18 +233,46 @@ impl<'c, 'p> Walk<'c, 'p> {
                 self.listed = None;
             }
         }
-        self.workspace.read_to_end = page.next.is_none();
-        Some(Page { found, unreadable })
     }
 
     /// What was read of the workspace, and the declared syncs that no page showed.
-    pub fn finish(mut self) -> (Workspace, Vec<&'p Sync>) {
+    pub async fn finish(mut self) -> (Workspace, Vec<Looked<'p>>) {
+        let mut looked = self.look_for_absent().await;
         self.workspace.vendor_clock_ahead = self.census.clock_ahead();
-        let seen = self.seen;
-        let mut absent: Vec<&'p Sync> =
-            self.declared.into_values().filter(|sync| !seen.contains(&sync.id)).collect();
+        if self.forbidden > 0 && self.forbidden == self.asked {
+            let why = "it lists the syncs, and lets the token read the runs of none that is declared (403)";
+            self.workspace.trouble.get_or_insert_with(|| Unread::Refused(why.to_owned()));
+        }
+        if let Some(why) = &self.workspace.trouble {
+            let unread = |declared| Looked { declared, look: Look::Unread(why.clone()) };
+            looked.extend(self.absent().into_iter().map(unread));
+        }
+        (self.workspace, looked)
+    }
+
+    fn absent(&self) -> Vec<&'p Sync> {
+        let unseen = self.declared.values().filter(|sync| !self.seen.contains(&sync.id));
+        let mut absent: Vec<&'p Sync> = unseen.copied().collect();
         absent.sort_by(|a, b| a.key.cmp(&b.key));
-        (self.workspace, absent)
+        absent
+    }
+
+    async fn read_runs(&self, declared: &'p Sync, sync: ObservedSync) -> Found<'p> {
+        let (mut runs, mut forbidden) = (Err(no_time()), false);
+        if let Ok(answer) = timeout_at(self.deadline, self.census.newest_runs(sync.id)).await {
+            forbidden = answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Forbidden);
+            runs = answer.map_err(|error| match error.to_unread() {
+                // The list was read with the same token, so this is about this sync alone.
+                Unread::Refused(why) if forbidden => Unread::Unreadable(why),
+                why => why,
+            });
+        }
+        if let Ok(history) = &mut runs {
+            // A help, which no finding waits for.
+            let samples = timeout_at(self.deadline, self.sampler.sample(history, declared)).await;
+            history.samples = samples.unwrap_or_default();
+        }
+        Found { declared, observed: SyncObservation { sync, runs }, forbidden }
     }
 
     fn note_undeclared(&mut self, id: SyncId) {
@@ -173,15 +286,13 @@ impl<'c, 'p> Walk<'c, 'p> {
     }
 }
 
-async fn read_runs<'p>(
-    census: &Client,
-    declared: &'p Sync,
-    sync: ObservedSync,
-    sampler: &Sampler<'_>,
-) -> Found<'p> {
-    let mut runs = census.newest_runs(sync.id).await.map_err(|error| error.to_unread());
-    if let Ok(history) = &mut runs {
-        history.samples = sampler.sample(history, declared).await;
-    }
-    Found { declared, observed: SyncObservation { sync, runs } }
+/// Why a call brought nothing.
+enum NotRead {
+    /// Census says that it does not have it.
+    Gone,
+    Of(Unread),
+}
+
+fn no_time() -> Unread {
+    Unread::Unreachable("no time was left in this round, as Census answers slowly".to_owned())
 }

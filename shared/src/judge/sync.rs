@@ -6,7 +6,7 @@ use super::{judge_runs, unread};
 use crate::figure::Value;
 use crate::finding::{About, Check, Evidence, Finding, Judge, Severity, SubjectKind};
 use crate::observation::{
-    ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, Unread, VendorAlerts,
+    Look, ObservedSchedule, ObservedSync, Run, RunHistory, RunStatus, SyncObservation, Unread, VendorAlerts,
 };
 use crate::pipeline::{Objectives, Sync};
 use crate::schedule::{Comparison, Rule, Schedule};
@@ -22,6 +22,15 @@ const LATE_IS_CRITICAL: SignedDuration = SignedDuration::from_hours(24);
 const MISSED_IS_CRITICAL: i64 = 4;
 /// The vendor's clock may differ from ours by this much before instants of the two are compared with care.
 pub const CLOCK_SKEW_LIMIT: SignedDuration = SignedDuration::from_mins(2);
+
+/// Judges one declared sync by what there was to see of it.
+pub fn judge_look(look: &Look, sync: &Sync, objectives: &Objectives, now: Timestamp) -> Vec<Finding> {
+    match look {
+        Look::Found(observed) => judge_sync(observed, sync, objectives, now),
+        Look::Unread(why) => judge_absent(sync, Some(why)),
+        Look::Gone => judge_absent(sync, None),
+    }
+}
 
 /// Judges one declared sync that exists.
 ///
@@ -56,9 +65,8 @@ pub fn judge_sync(
     findings
 }
 
-/// Judges a declared sync that was not among the listed ones.
-///
-/// A list that could not be read to its end says nothing of what it does not show.
+/// Judges a declared sync that could not be looked at: because of this trouble or, by Census's own answer to the question for
+/// this one, because it does not exist. A list that does not show it proves nothing, as lists change while they are read.
 pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
     let judge = |check: Check| {
         let about = check.about(&sync.key);
@@ -67,7 +75,7 @@ pub fn judge_absent(sync: &Sync, trouble: Option<&Unread>) -> Vec<Finding> {
             None if check != Check::SyncExists => about.under(Check::SyncExists),
             None => {
                 let id = sync.id.to_string();
-                let evidence = Evidence::new(format!("Census does not list sync {id}")).with("sync id", id);
+                let evidence = Evidence::new(format!("Census has no sync {id}")).with("sync id", id);
                 let cause =
                     "It was deleted, it moved to another workspace, or the token is of another workspace";
                 about.unhealthy(Severity::Critical, evidence, cause)

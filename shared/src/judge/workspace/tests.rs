@@ -17,7 +17,7 @@ fn a_sync_that_the_whole_list_does_not_show_is_gone_and_one_that_a_broken_list_d
     let sync = &seed().syncs[0];
     let gone = judge_absent(sync, None);
     let unhealthy: Vec<String> = gone.iter().filter(|f| f.is_unhealthy()).map(ToString::to_string).collect();
-    assert_eq!(unhealthy, ["sync-exists properties-create: critical, Census does not list sync 3394022"]);
+    assert_eq!(unhealthy, ["sync-exists properties-create: critical, Census has no sync 3394022"]);
     let broken = judge_absent(sync, Some(&Unread::Unreachable("timeout".to_owned())));
     assert!(broken.iter().all(|finding| !finding.is_unhealthy()));
     for findings in [gone, broken] {
