@@ -1,7 +1,6 @@
 //! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
 
 use std::collections::{HashMap, HashSet};
-use std::future::Future;
 use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
@@ -172,10 +171,7 @@ impl<'c, 'p> Walk<'c, 'p> {
         let absent = self.absent();
         let this = &*self;
         let answers: Vec<_> = stream::iter(absent)
-            .map(async |declared| match this.in_time(this.census.get_sync(declared.id)).await {
-                Ok(sync) => (declared, Ok(this.read_runs(declared, sync).await)),
-                Err(why) => (declared, Err(why)),
-            })
+            .map(async |declared| (declared, this.look_for(declared).await))
             .buffered(CONCURRENT_READS)
             .collect()
             .await;
@@ -187,12 +183,11 @@ impl<'c, 'p> Walk<'c, 'p> {
                     self.weigh(std::slice::from_ref(&found));
                     looked.push(found.into());
                 }
-                Err(NotRead::Gone) => looked.push(Looked { declared, look: Look::Gone }),
-                Err(NotRead::Of(why)) => {
-                    if matches!(why, Unread::Unreachable(_)) {
+                Err(look) => {
+                    if let Look::Unread(why @ Unread::Unreachable(_)) = &look {
                         self.workspace.trouble.get_or_insert_with(|| why.clone());
                     }
-                    looked.push(Looked { declared, look: Look::Unread(why) });
+                    looked.push(Looked { declared, look });
                 }
             }
         }
@@ -200,20 +195,18 @@ impl<'c, 'p> Walk<'c, 'p> {
     }
 
     async fn list(&self, number: u32) -> Result<SyncPage, Unread> {
-        match self.in_time(self.census.list_syncs_page(number, PAGE_SIZE)).await {
-            Ok(page) => Ok(page),
-            Err(NotRead::Of(why)) => Err(why),
-            Err(NotRead::Gone) => Err(Unread::Unreadable("Census has no list of syncs".to_owned())),
+        match timeout_at(self.deadline, self.census.list_syncs_page(number, PAGE_SIZE)).await {
+            Ok(answer) => answer.map_err(|error| error.to_unread()),
+            Err(_) => Err(no_time()),
         }
     }
 
-    async fn in_time<T>(&self, call: impl Future<Output = Result<T, Error>>) -> Result<T, NotRead> {
-        match timeout_at(self.deadline, call).await {
-            Ok(answer) => answer.map_err(|error| match error.kind {
-                ErrorKind::NotFound { .. } | ErrorKind::Gone { .. } => NotRead::Gone,
-                _ => NotRead::Of(error.to_unread()),
-            }),
-            Err(_) => Err(NotRead::Of(no_time())),
+    async fn look_for(&self, declared: &'p Sync) -> Result<Found<'p>, Look> {
+        match timeout_at(self.deadline, self.census.get_sync(declared.id)).await {
+            Ok(Ok(sync)) => Ok(self.read_runs(declared, sync).await),
+            Ok(Err(Error { kind: ErrorKind::NotFound { .. }, .. })) => Err(Look::Gone),
+            Ok(Err(error)) => Err(Look::Unread(error.to_unread())),
+            Err(_) => Err(Look::Unread(no_time())),
         }
     }
 
@@ -284,13 +277,6 @@ impl<'c, 'p> Walk<'c, 'p> {
             self.workspace.undeclared.push(id);
         }
     }
-}
-
-/// Why a call brought nothing.
-enum NotRead {
-    /// Census says that it does not have it.
-    Gone,
-    Of(Unread),
 }
 
 fn no_time() -> Unread {
