@@ -10,7 +10,7 @@ locals {
   failed_queues = merge(
     { for id, queue in local.dead_letter_queues : queue.name => {
       meaning = "Messages that were handled without success, again and again"
-      remedy  = "Look at them, mend the cause, then move them back (SQS, start DLQ redrive, custom destination ${one([for work in values(local.work_queues) : work.name if try(work.dead_letter, "") == id])}) or delete them."
+      remedy  = "Inspect them, fix the cause, then move them back (SQS, start DLQ redrive, custom destination ${one([for work in values(local.work_queues) : work.name if try(work.dead_letter, "") == id])}) or delete them."
     } },
     { for name, failure in local.failure_queues : "${local.prefix}-failed-${name}" => failure },
   )
@@ -97,7 +97,7 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
   for_each = local.silences
 
   alarm_name        = "${local.prefix}-${each.key}-silence"
-  alarm_description = "${each.key} has not run for ${each.value.after_s / 60} minutes, so nobody watches what it watches. Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
+  alarm_description = "${each.key} has not run for ${each.value.after_s / 60} minutes, so its checks are not made. Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
 
   # Filled with 0: where data is missing CloudWatch looks back further than asked, and would ring two or three periods late.
   metric_query {

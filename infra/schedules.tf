@@ -31,8 +31,8 @@ resource "aws_scheduler_schedule" "this" {
     }
   }
 
-  # Nothing is to run before it may do what it does, nor before people can hear of it: SNS drops a notice that has no
-  # subscriber yet, and the incident would count as told.
+  # No function runs before it has its permissions and notices have their subscribers: SNS drops a notice without a
+  # subscriber, and the incident would count as sent.
   depends_on = [
     module.function, aws_iam_role_policy.publish_encrypted, aws_iam_role_policy.scheduler,
     aws_sns_topic_policy.notices, aws_sns_topic_subscription.queues, aws_sns_topic_subscription.notice_emails,

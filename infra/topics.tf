@@ -8,8 +8,8 @@ locals {
   # The URL is a secret; whether there is one is not.
   has_pagerduty = nonsensitive(var.pagerduty_cloudwatch_url != null)
 
-  # How many confirmed subscriptions of each protocol a topic is to have: anybody who gets a mail can unsubscribe by its
-  # link, and no metric tells. schedule-verification and `syncwatch doctor` compare.
+  # The number of confirmed subscriptions of each protocol that a topic needs. Every mail has an unsubscribe link, and no
+  # metric counts its use, so the wish is kept here to compare with.
   subscribers = {
     notices = { email = length(var.notice_emails), sqs = length(local.subscribed_queues) }
     alarms  = { email = length(var.alarm_emails) }

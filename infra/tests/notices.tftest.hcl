@@ -78,7 +78,7 @@ run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
   }
 }
 
-# Compared with what there is by schedule-verification and the doctor: an unsubscribed address leaves no other trace.
+# An unsubscribed address leaves no other trace.
 run "topics_say_how_many_they_are_to_reach" {
   variables {
     pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"

@@ -56,7 +56,7 @@ pub struct Asked<'c> {
 }
 
 /// Compiles checks into statements: one for each table, in the order in which the tables first appear, and one for each
-/// statement of one's own. Days are those of `zone` at `now`. The checks of a valid `pipeline.toml` have no bad name.
+/// custom statement. Days are those of `zone` at `now`. The checks of a valid `pipeline.toml` have no bad name.
 pub fn compile<'c>(
     checks: impl IntoIterator<Item = &'c DataCheck>,
     dialect: Dialect,

@@ -166,7 +166,7 @@ fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -
         .strip_prefix('[')
         .and_then(|rest| rest.split([']', '.']).next())
         .unwrap_or_default();
-    // What passes by itself is told by the code of the API alone.
+    // Only the error code of the API says whether a failure is transient.
     let passing = || ErrorKind::Sql { code: code.to_owned(), message: String::new() }.is_transient();
     let code = match class {
         "TABLE_OR_VIEW_NOT_FOUND"
@@ -196,7 +196,7 @@ pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> 
     if !answer.status.is_success() {
         return Err(refusal(statement, answer.status.as_u16(), json.as_ref(), answer.asked_for));
     }
-    let found = "something that is no JSON; does base_url lead to Databricks?";
+    let found = "something that is not JSON; does base_url lead to Databricks?";
     json.ok_or_else(|| shape("the answer as a whole", found))
 }
 

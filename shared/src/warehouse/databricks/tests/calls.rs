@@ -148,7 +148,7 @@ async fn rejected_requests_are_told_by_what_a_person_does_about_them() {
     coverage of properties: something is missing (SQL warehouse abc123 does not exist); make it, or correct its name
     coverage of properties: the warehouse cannot be reached (it answered 500); check its address and the way to it
     coverage of properties: unexpected answer at status.state: nothing
-    coverage of properties: unexpected answer at the answer as a whole: something that is no JSON; does base_url lead to Databricks?
+    coverage of properties: unexpected answer at the answer as a whole: something that is not JSON; does base_url lead to Databricks?
     coverage of properties: unexpected answer at statement_id: a text
     coverage of properties: unexpected answer at status.state: a number
     ");
