@@ -3,17 +3,21 @@
 //! A promise is kept in its own time zone; Census keeps its schedules in UTC. Both are turned into instants here, so
 //! that they can be compared. On the day on which clocks go forward a wall-clock time may not exist: a daily or
 //! weekly slot then falls on the same distance after the gap (02:30 becomes 03:30), and a cron slot does not happen.
-//! On the day on which clocks go back a time exists twice: a daily or weekly slot is the first of the two.
+//! On the day on which clocks go back a time exists twice: a slot is the first of the two, as at EventBridge Scheduler;
+//! only a cron expression of every hour has both.
+
+mod cron;
 
 use std::fmt;
 
-use cronexpr::{Crontab, MakeTimestamp};
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use crate::observation::ObservedSchedule;
-use crate::text::{spaced, words};
+use crate::text::words;
+
+pub use cron::Cron;
 
 /// Census looks at a `continuous` sync's source about every minute (Census docs, "Triggering syncs").
 const CONTINUOUS_PERIOD: SignedDuration = SignedDuration::from_mins(1);
@@ -41,40 +45,13 @@ pub enum Rule {
     OnDemand,
 }
 
-/// A cron expression that was read.
-#[derive(Debug, Clone)]
-pub struct Cron {
-    expression: String,
-    crontab: Box<Crontab>,
-}
-
-impl Cron {
-    /// Reads a five-field expression (minute, hour, day of month, month, day of week) in a time zone, or says what is wrong
-    /// with it.
-    pub fn parse(expression: &str, time_zone: &str) -> Result<Self, String> {
-        let expression = spaced(expression);
-        if expression.split(' ').count() != 5 {
-            return Err(format!("`{expression}` does not have five fields"));
-        }
-        cronexpr::parse_crontab(&format!("{expression} {time_zone}"))
-            .map(|crontab| Self { expression: expression.clone(), crontab: Box::new(crontab) })
-            .map_err(|error| {
-                format!("`{expression}` is not a cron expression: {}", spaced(&error.to_string()))
-            })
-    }
-
-    fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
-        self.crontab.find_next(MakeTimestamp(instant)).ok().map(|slot| slot.timestamp())
-    }
-}
-
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Every(period) => write!(f, "every {}", words(*period)),
             Self::Daily(at) => write!(f, "daily at {}", at.strftime("%H:%M")),
             Self::Weekly(day, at) => write!(f, "weekly on {day:?} at {}", at.strftime("%H:%M")),
-            Self::Cron(cron) => write!(f, "cron {}", cron.expression),
+            Self::Cron(cron) => write!(f, "cron {cron}"),
             Self::OnDemand => f.write_str("on demand"),
         }
     }
@@ -116,7 +93,7 @@ impl Schedule {
                 let until = after.checked_add(DAY * 9).ok()?;
                 self.slots(after, until, 1).first().copied()
             }
-            Rule::Cron(cron) => cron.next_after(after),
+            Rule::Cron(cron) => cron.next_after(after, &self.time_zone),
         }
     }
 
@@ -128,10 +105,13 @@ impl Schedule {
             Rule::Weekly(day, at) => {
                 self.civil_slots(from, until, *at, |date| date.weekday() == *day).take(limit).collect()
             }
-            Rule::Cron(cron) => std::iter::successors(cron.next_after(from), |slot| cron.next_after(*slot))
-                .take_while(|slot| *slot <= until)
-                .take(limit)
-                .collect(),
+            Rule::Cron(cron) => {
+                let next = |after: &Timestamp| cron.next_after(*after, &self.time_zone);
+                std::iter::successors(next(&from), next)
+                    .take_while(|slot| *slot <= until)
+                    .take(limit)
+                    .collect()
+            }
         }
     }
 
@@ -195,7 +175,7 @@ impl Schedule {
 
     /// The length of the gaps between slots, if they are all alike.
     fn regular_period(&self, now: Timestamp) -> Option<SignedDuration> {
-        let same_each_hour = matches!(&self.rule, Rule::Cron(cron) if cron.expression.ends_with(" * * * *"));
+        let same_each_hour = matches!(&self.rule, Rule::Cron(cron) if cron.same_each_hour());
         // Three hours hold every gap there is of an expression that says nothing of hours and days.
         let stretch = if same_each_hour { SignedDuration::from_hours(3) } else { COMPARED };
         let slots = self.slots(now, now.checked_add(stretch).ok()?, MEASURED_GAPS);
@@ -248,7 +228,7 @@ pub struct SlotDifference {
 
 /// The rule of a schedule at Census, in UTC.
 fn rule_at_census(actual: &ObservedSchedule) -> Result<Rule, String> {
-    let cron = |expression: &str| Cron::parse(expression, "UTC").map(Rule::Cron);
+    let cron = |expression: &str| Cron::parse(expression).map(Rule::Cron);
     match actual {
         ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(Rule::OnDemand),
         ObservedSchedule::Continuous => Ok(Rule::Every(CONTINUOUS_PERIOD)),
@@ -291,7 +271,7 @@ mod tests {
     }
 
     fn cron(expression: &str) -> Schedule {
-        los_angeles(Rule::Cron(Cron::parse(expression, "America/Los_Angeles").unwrap()))
+        los_angeles(Rule::Cron(Cron::parse(expression).unwrap()))
     }
 
     #[test]
@@ -435,7 +415,7 @@ mod tests {
     #[test]
     fn an_expression_without_five_fields_is_refused() {
         for expression in ["", "* * * *", "* * * * * *", "61 * * * *", "nonsense"] {
-            assert!(Cron::parse(expression, "UTC").is_err(), "{expression}");
+            assert!(Cron::parse(expression).is_err(), "{expression}");
         }
     }
 

@@ -379,7 +379,7 @@ impl Validation {
             (None, None) => {}
         }
         if let Some(expression) = &raw.cron {
-            match Cron::parse(expression.get_ref(), time_zone.iana_name().unwrap_or("UTC")) {
+            match Cron::parse(expression.get_ref()) {
                 Ok(cron) => rules.push(Rule::Cron(cron)),
                 Err(found) => {
                     let remedy = "write five fields: minute hour day-of-month month day-of-week";

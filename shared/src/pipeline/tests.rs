@@ -139,6 +139,9 @@ fn each_mistake_is_told_with_line_key_and_remedy() {
     let table = [
         (r#"name = "properties""#, r#"name = "Properties!""#),
         (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "Mars/X""#),
+        (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "EST""#),
+        (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "mst""#),
+        (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "Etc/GMT+5""#),
         (r#"api_version = "v1""#, r#"api_version = "v3""#),
         (r#"api_version = "v1""#, r#"api_version = "v2""#),
         (r#"base_url = "https://app.getcensus.com""#, r#"base_url = "http://app.getcensus.com""#),
@@ -159,6 +162,8 @@ fn each_mistake_is_told_with_line_key_and_remedy() {
         (r#"every = "30m""#, r#"weekly_on = "Funday", at = "25:00""#),
         (r#"every = "30m""#, r#"weekly_on = "Monday""#),
         (r#"every = "30m""#, r#"cron = "0 2 * *""#),
+        (r#"every = "30m""#, r#"cron = "0 0 2 * * ?""#),
+        (r#"every = "30m""#, r#"cron = "0 0 31 2 *""#),
         (r#"every = "30m""#, "on_demand = false"),
         (r#"every = "30m""#, r#"evry = "30m""#),
         (r#"runtime_target = "15m""#, "runtime_target = \"15m\"\nstuck_after = \"10m\""),
@@ -220,6 +225,16 @@ fn a_schedule_has_its_own_zone_or_that_of_the_pipeline() {
         pipeline.syncs.iter().map(|sync| sync.schedule.time_zone.iana_name().unwrap()).collect();
     assert_eq!(zones, ["America/Los_Angeles", "Europe/Berlin"]);
     assert!(matches!(pipeline.syncs[1].schedule.rule, Rule::Cron(_)));
+}
+
+#[test]
+fn zones_that_follow_the_law_or_have_no_summer_time_by_law_are_taken() {
+    for zone in
+        ["US/Pacific", "EST5EDT", "UTC", "Etc/UTC", "GMT", "Etc/GMT", "Etc/GMT0", "America/Phoenix", "CET"]
+    {
+        let text = seed_with(r#"time_zone = "America/Los_Angeles""#, &format!("time_zone = \"{zone}\""));
+        assert!(Pipeline::parse(&text).is_ok(), "{zone}");
+    }
 }
 
 proptest::proptest! {

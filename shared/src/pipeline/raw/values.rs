@@ -20,6 +20,18 @@ pub(super) type Form = (&'static str, &'static str);
 pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
 const DURATION: Form = ("length of time", "write a length of time such as \"90s\", \"15m\" or \"2h\"");
 const ZONE: Form = ("time zone", "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"");
+/// What people write for a zone and what they mean: abbreviations, of which some are zones that never have summer time.
+const MEANT: [(&str, &str); 9] = [
+    ("EST", "America/New_York"),
+    ("EDT", "America/New_York"),
+    ("CST", "America/Chicago"),
+    ("CDT", "America/Chicago"),
+    ("MST", "America/Denver\", or without summer time \"America/Phoenix"),
+    ("MDT", "America/Denver"),
+    ("PST", "America/Los_Angeles"),
+    ("PDT", "America/Los_Angeles"),
+    ("HST", "Pacific/Honolulu"),
+];
 const TIME: Form = ("time of day", "use a 24-hour time of day such as \"02:00\"");
 const WEEKDAY: Form = ("weekday", "use \"Monday\" to \"Sunday\"");
 const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
@@ -103,8 +115,21 @@ impl Validation {
     }
 
     pub(super) fn zone(&mut self, zone: &Text, key: &str) -> TimeZone {
-        let value = TimeZone::get(zone.get_ref()).ok();
-        self.read(value, zone, key, ZONE).unwrap_or(TimeZone::UTC)
+        let name = zone.get_ref().trim();
+        if let Some((_, meant)) = MEANT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)) {
+            let found =
+                format!("\"{name}\" is an abbreviation, which has no summer time or several meanings");
+            self.refuse(zone, key, found, format!("use \"{meant}\""));
+            return TimeZone::UTC;
+        }
+        let offset = name.get(..7).filter(|start| start.eq_ignore_ascii_case("Etc/GMT")).and(name.get(7..));
+        if offset.is_some_and(|offset| offset.contains(|digit: char| matches!(digit, '1'..='9'))) {
+            let found =
+                format!("\"{name}\" has no summer time, and its sign is the reverse of the usual one");
+            self.refuse(zone, key, found, ZONE.1);
+            return TimeZone::UTC;
+        }
+        self.read(TimeZone::get(name).ok(), zone, key, ZONE).unwrap_or(TimeZone::UTC)
     }
 
     pub(super) fn time(&mut self, time: &Text, key: &str) -> Time {
