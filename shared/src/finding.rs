@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::figure::{Figure, Value};
@@ -191,6 +191,39 @@ impl Check {
         Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
     }
 
+    /// The least and the greatest severity by which its judge calls it unhealthy; for data the file declares one within them.
+    pub fn severities(self) -> (Severity, Severity) {
+        use Severity::{Critical, Error, Info, Warning};
+        match self {
+            Self::UndeclaredSyncs => (Info, Info),
+            Self::ClockSkew | Self::Runtime | Self::VendorAlerts | Self::SuccessRate => (Warning, Warning),
+            Self::ScheduleDrift
+            | Self::RunsSkipped
+            | Self::DeadLetters
+            | Self::ChecksRan
+            | Self::SnapshotWritten => (Warning, Error),
+            Self::SyncPaused | Self::WarehouseReachable => (Error, Error),
+            Self::RunDue => (Warning, Critical),
+            Self::ApiReachable
+            | Self::MinimumSchedule
+            | Self::RunStuck
+            | Self::RunFailed
+            | Self::ErrorRate => (Error, Critical),
+            Self::TokenAccepted | Self::SyncExists => (Critical, Critical),
+            Self::Coverage
+            | Self::NullCount
+            | Self::NullRate
+            | Self::Duplicates
+            | Self::Freshness
+            | Self::QueueSize
+            | Self::RowCount
+            | Self::AcceptedValues
+            | Self::Pattern
+            | Self::Referential
+            | Self::CustomSql => (Info, Critical),
+        }
+    }
+
     /// The checks of a kind of subject that a function judges.
     pub fn of(judge: Judge, kind: SubjectKind) -> impl Iterator<Item = Self> {
         Self::judged_by_function(judge).filter(move |check| check.subject_kind() == kind)
@@ -209,6 +242,13 @@ pub enum Severity {
     Error,
     /// Data stopped; act now.
     Critical,
+}
+
+/// From when on what lasts is critical.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CriticalAfter {
+    Never,
+    Lasting(SignedDuration),
 }
 
 /// Shows values by the word by which they are stored or declared.

@@ -94,7 +94,7 @@ impl Engines {
         IncidentStore::new(self.sdk().dynamodb(), INCIDENTS)
     }
 
-    fn site(&self, function: &str) -> Site {
+    pub(crate) fn site(&self, function: &str) -> Site {
         let (deployment, pipeline) = (&self.stage.deployment, self.pipeline.clone());
         deployment.site(function, pipeline, self.stage.mail.url(), &[]).unwrap()
     }

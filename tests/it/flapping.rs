@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::finding::{Finding, Severity};
-use syncwatch::incident::{Circumstances, Decision, Incident, IncidentKey, NoticeKind, common_cause, decide};
+use syncwatch::incident::{
+    Circumstances, Decision, Incident, IncidentKey, NoticeKind, Urgency, common_cause, decide,
+};
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{Fault, World};
 
@@ -34,6 +36,7 @@ impl<'p> Ledger<'p> {
         for finding in findings {
             let key = IncidentKey::of(&self.pipeline.name, finding);
             let at = Circumstances {
+                urgency: Urgency::AS_JUDGED,
                 pipeline: &self.pipeline.name,
                 policy: &self.pipeline.notices,
                 silence: None,

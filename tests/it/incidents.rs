@@ -3,6 +3,10 @@
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use syncwatch::aws::incidents::{Expected, WriteOutcome};
+use syncwatch::finding::{Check, Judge};
+use syncwatch::incident::{Acknowledged, Decision, acknowledge};
+use syncwatch::round::Round;
 use syncwatch::silence::{Scope, Silence};
 use syncwatch_lab::census::{Fault, HttpFault, SimSchedule, Traffic, World};
 use webhook_intake::delivery::queue_message;
@@ -250,6 +254,43 @@ async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_t
         let again = stage.subscriber.notifications().pop().unwrap();
         assert_eq!((again.text("kind"), again.text("id")), (kind, died_waiting.text("id")));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_that_loses_a_race_is_decided_again_in_the_same_round() {
+    let engines = Engines::at_noon().await;
+    engines.inject(&Fault::Pause { sync: CREATE });
+    engines.verify().await;
+    assert_eq!(engines.notices().await, ["opened properties/sync-paused/properties-create"]);
+    engines.pass(2);
+    let site = engines.site("schedule-verification");
+    let mut round = Round::begin(&site, Judge::ScheduleVerification, engines.now()).await.unwrap();
+    // Somebody takes it on while the round looks at the world.
+    let store = engines.store();
+    let (stored, _) = store.live_incidents("properties").await.unwrap();
+    let by = Acknowledged { by: "Ada".to_owned(), at: engines.now(), until: engines.now() + minutes(60) };
+    let Decision::Note { incident, replaces, .. } = acknowledge(&stored[0], by) else { unreachable!() };
+    let written = store.write(&incident, Expected::Version(replaces.unwrap())).await.unwrap();
+    assert_eq!(written, WriteOutcome::Written);
+
+    round.act_on(&[Check::SyncPaused.about("properties-create").healthy("not paused")]).await;
+    assert_eq!(round.failures(), [""; 0]);
+    assert_eq!(engines.notices().await[1..], ["resolved properties/sync-paused/properties-create"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_that_outlives_the_promised_lag_pages_once() {
+    let engines = Engines::at_noon().await;
+    engines.inject(&Fault::Pause { sync: CREATE });
+    let mut told = vec!["opened properties/sync-paused/properties-create".to_owned()];
+    for (minutes, more) in [(0, 0), (120, 0), (2, 1), (2, 0), (60, 0)] {
+        engines.pass(minutes);
+        engines.verify().await;
+        told.extend((0..more).map(|_| "worsened properties/sync-paused/properties-create".to_owned()));
+        assert_eq!(engines.notices().await, told);
+    }
+    let notice = engines.stage.subscriber.notifications().pop().unwrap();
+    assert_eq!(notice.text("severity"), "critical");
 }
 
 /// Two syncs more, whose runs come and go with those of the others.

@@ -59,6 +59,14 @@ pub(crate) fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -
         ..Workspace::default()
     };
     findings.extend(judge_workspace(&workspace, pipeline.census.undeclared_syncs));
+    for finding in &findings {
+        let (least, greatest) = finding.check.severities();
+        // What `check-config` prints of when a check alerts.
+        assert!(
+            finding.severity().is_none_or(|severity| (least..=greatest).contains(&severity)),
+            "{finding:?}"
+        );
+    }
     findings
 }
 

@@ -17,7 +17,7 @@ use std::fmt;
 use jiff::SignedDuration;
 use serde::Deserialize;
 
-use crate::finding::{Check, Severity};
+use crate::finding::{Check, CriticalAfter, Severity};
 use crate::sql::ParameterValue;
 use crate::text::words;
 
@@ -39,6 +39,8 @@ pub struct DataCheck {
     pub window: Option<Window>,
     pub severity: Severity,
     pub owner: Option<String>,
+    /// From when on what it finds is critical because it lasts, if not by default.
+    pub critical_after: Option<CriticalAfter>,
     pub rule: Rule,
 }
 

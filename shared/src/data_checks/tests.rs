@@ -41,6 +41,7 @@ fn check_of(rule: Rule) -> DataCheck {
         window: None,
         severity: Severity::Warning,
         owner: None,
+        critical_after: None,
         rule,
     }
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Acknowledged, Agreement, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
-    RecentLooks, State,
+    RecentLooks, State, Urgency,
 };
 use crate::figure::Figure;
 use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
@@ -33,6 +33,7 @@ pub struct Circumstances<'a> {
     pub silence: Option<&'a Silence>,
     /// The open incident of the same cause, see [`common_cause`].
     pub cause: Option<&'a IncidentKey>,
+    pub urgency: Urgency<'a>,
     pub now: Timestamp,
 }
 
@@ -186,7 +187,8 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
             Some(stored) => healthy(evidence, stored, at),
         },
         Outcome::Unhealthy { severity, evidence, cause } => {
-            let symptoms = Symptoms { severity: *severity, evidence, cause, finding };
+            let (severity, evidence) = urgent(*severity, evidence, stored, at);
+            let symptoms = Symptoms { severity, evidence: &evidence, cause, finding };
             match stored {
                 Some(open) if open.state == State::Open => still_unhealthy(&symptoms, open, at),
                 Some(held) if held.state == State::Held => held_unhealthy(&symptoms, held, at),
@@ -194,6 +196,23 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
             }
         }
     }
+}
+
+/// How severe it is by now. Whoever has taken it on knows how long it lasts.
+fn urgent(
+    found: Severity,
+    evidence: &Evidence,
+    stored: Option<&Incident>,
+    at: &Circumstances<'_>,
+) -> (Severity, Evidence) {
+    let stored = stored.filter(|stored| stored.state != State::Resolved);
+    let known = stored.map(|stored| stored.course.began_at.unwrap_or(stored.opened_at));
+    let began = known.into_iter().chain(evidence.since).min().unwrap_or(at.now).min(at.now);
+    let urgency = match stored {
+        Some(stored) if stored.is_taken_on(at.now) => Urgency { after: None, slots: None, ..at.urgency },
+        _ => at.urgency,
+    };
+    urgency.of(found, evidence, began, at.now)
 }
 
 /// The notice that a sender took and never recorded as sent, once its lease has ended.

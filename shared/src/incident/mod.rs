@@ -6,6 +6,7 @@
 
 mod decide;
 mod policy;
+mod urgency;
 
 use std::fmt;
 
@@ -19,6 +20,7 @@ pub use decide::{
     unreported,
 };
 pub use policy::{Agreement, Flapping, NoticePolicy};
+pub use urgency::{Urgency, stops_data};
 
 /// How long a notice may stay recorded as being sent before another round sends it again.
 ///

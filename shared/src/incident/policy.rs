@@ -5,7 +5,7 @@ use std::fmt;
 
 use jiff::SignedDuration;
 
-use crate::finding::{Check, Looks, Severity};
+use crate::finding::{Check, CriticalAfter, Looks, Severity};
 
 /// Of the newest `of` observations, `need` must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub struct NoticePolicy {
     /// An open incident that nobody could judge for so long has stopped reporting.
     pub stopped_after: SignedDuration,
     pub flapping: Flapping,
+    /// Checks whose findings are of another severity than their judge says.
+    pub severity: BTreeMap<Check, Severity>,
+    /// Checks that become critical by lasting, or not, otherwise than by default.
+    pub critical_after: BTreeMap<Check, CriticalAfter>,
 }
 
 impl Default for NoticePolicy {
@@ -71,6 +75,8 @@ impl Default for NoticePolicy {
                 within: SignedDuration::from_hours(6),
                 quiet: SignedDuration::from_hours(1),
             },
+            severity: BTreeMap::new(),
+            critical_after: BTreeMap::new(),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod raw;
 mod words;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::SignedDuration;
@@ -13,8 +14,10 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use crate::data_checks::DataCheck;
-use crate::finding::{CENSUS, Check, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored};
-use crate::incident::NoticePolicy;
+use crate::finding::{
+    CENSUS, Check, CriticalAfter, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored,
+};
+use crate::incident::{NoticePolicy, Urgency, stops_data};
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
 use crate::silence::Declared;
@@ -32,6 +35,8 @@ pub const DEFAULT_STUCK_FACTOR: i32 = 3;
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// The table of runs and days that `syncwatch warehouse-apply` creates.
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
+/// What stops data becomes critical once it lasts this long, where neither `max_lag` nor a minimum schedule is declared.
+pub const DEFAULT_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -177,6 +182,10 @@ pub struct Sync {
     /// The fewest records on which an error rate is judged; smaller runs are judged together.
     pub error_rate_min_records: u64,
     pub skipped_runs_limit: usize,
+    /// Checks whose findings on this sync are of another severity than elsewhere.
+    pub severity: BTreeMap<Check, Severity>,
+    /// When what stops this sync becomes critical, if not by default.
+    pub critical_after: Option<CriticalAfter>,
 }
 
 /// What a sync does to the destination.
@@ -219,6 +228,33 @@ impl Pipeline {
         let asked_now_and_then =
             check == Check::WarehouseReachable && self.checks.is_empty() && self.snapshot.is_some();
         check.judged_by() == judge && !asked_now_and_then
+    }
+
+    /// How urgent the findings of a check on a subject are.
+    ///
+    /// Severities: what the sync says, else `[notices]`, else the judge. What stops data ([`stops_data`]) is critical once it
+    /// outlives what the sync or the data check says, else `[notices]`, else `objectives.max_lag` or the next slot of the
+    /// minimum schedule, whichever is first; of a check or subject whose severity is declared, only if that is declared too.
+    pub fn urgency(&self, check: Check, subject: &str) -> Urgency<'_> {
+        let (policy, sync) = (&self.notices, self.sync(subject));
+        let of_sync = sync.and_then(|sync| sync.severity.get(&check).copied());
+        let severity = of_sync.or_else(|| policy.severity.get(&check).copied());
+        let of_data =
+            self.checks.iter().find(|declared| declared.name == subject && declared.check() == check);
+        let declared = of_data.and_then(|declared| declared.critical_after);
+        let declared = declared
+            .or_else(|| sync.filter(|_| stops_data(check)).and_then(|sync| sync.critical_after))
+            .or_else(|| policy.critical_after.get(&check).copied());
+        match declared {
+            Some(CriticalAfter::Lasting(limit)) => Urgency { severity, after: Some(limit), slots: None },
+            Some(CriticalAfter::Never) => Urgency { severity, ..Urgency::AS_JUDGED },
+            None if severity.is_some() || !stops_data(check) => Urgency { severity, ..Urgency::AS_JUDGED },
+            None => {
+                let Objectives { max_lag, minimum_schedule: minimum, .. } = &self.objectives;
+                let after = max_lag.or(minimum.is_none().then_some(DEFAULT_CRITICAL_AFTER));
+                Urgency { severity, after, slots: minimum.as_ref() }
+            }
+        }
     }
 
     /// Whether findings of any check may be about this subject.

@@ -4,8 +4,8 @@ mod checks;
 mod notices;
 mod values;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
 use jiff::SignedDuration;
@@ -93,6 +93,9 @@ struct RawSync {
     error_rate_percent: Option<Spanned<f64>>,
     error_rate_min_records: Option<Spanned<u64>>,
     skipped_runs_limit: Option<Spanned<u64>>,
+    #[serde(default)]
+    severity: BTreeMap<Text, Text>,
+    critical_after: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -333,6 +336,8 @@ impl Validation {
             error_rate_percent: rate.unwrap_or(default_rate),
             error_rate_min_records: least.unwrap_or(DEFAULT_ERROR_RATE_MIN_RECORDS),
             skipped_runs_limit: skipped.unwrap_or(DEFAULT_SKIPPED_RUNS_LIMIT),
+            severity: self.severities(raw.severity, "syncs.severity"),
+            critical_after: raw.critical_after.map(|text| self.critical_after(&text, "syncs.critical_after")),
         }
     }
 

@@ -50,8 +50,12 @@ fn a_pipeline_is_told_in_words() {
 }
 
 /// The seed with tables appended.
+const NOTICES: &str = "[notices]\nseverity = { error-rate = \"critical\" }\n";
+
 fn seed_and(tables: &str) -> String {
-    format!("{SEED}\n{tables}")
+    // A table is written once.
+    let own = if tables.contains("[notices]") { SEED.replacen(NOTICES, "", 1) } else { SEED.to_owned() };
+    format!("{own}\n{tables}")
 }
 
 const SILENCE: &str = r#"[[silences]]
@@ -126,6 +130,12 @@ fn what_is_wrong_with_silences_notices_and_channels_is_told_with_the_remedy() {
         seed_and("[notices]\nopen_after = { run-fails = \"2 of 2\" }"),
         seed_and("[notices]\nremind_after = \"4h\"\nremind_at_most = \"1h\""),
         seed_and("[notices]\nflapping = { openings = 1 }"),
+        seed_and("[notices]\nseverity = { run-failed = \"fatal\", run-fails = \"critical\" }"),
+        seed_and("[notices]\ncritical_after = { sync-paused = \"soon\" }"),
+        seed_with(
+            r#"role = "create""#,
+            "role = \"create\"\ncritical_after = \"later\"\nseverity = { x = \"info\" }",
+        ),
         seed_with(r#"min_severity = "critical""#, r#"min_severity = "fatal""#),
         seed_with("pagerduty = {", "pagerduty = { sound = true,"),
     ];
@@ -235,6 +245,37 @@ fn zones_that_follow_the_law_or_have_no_summer_time_by_law_are_taken() {
         let text = seed_with(r#"time_zone = "America/Los_Angeles""#, &format!("time_zone = \"{zone}\""));
         assert!(Pipeline::parse(&text).is_ok(), "{zone}");
     }
+}
+
+#[test]
+fn urgency_is_what_the_sync_says_then_the_notices_then_the_objectives() {
+    let hours = |hours| Some(SignedDuration::from_hours(hours));
+    let of = |text: &str, check: Check, subject: &str| {
+        let pipeline = Pipeline::parse(text).unwrap();
+        let urgency = pipeline.urgency(check, subject);
+        (urgency.severity, urgency.after, urgency.slots.is_some())
+    };
+    let (pause, create) = (Check::SyncPaused, "properties-create");
+    assert_eq!(of(SEED, pause, create), (None, hours(2), true));
+    assert_eq!(of(SEED, Check::Runtime, create), (None, None, false), "slow is not stopped");
+    assert_eq!(of(SEED, Check::ErrorRate, create), (Some(Severity::Critical), None, false));
+    assert_eq!(of(SEED, Check::Freshness, "changes-arrive"), (None, hours(2), true));
+    let notices = seed_and("[notices]\ncritical_after = { sync-paused = \"never\", runtime = \"1h\" }");
+    assert_eq!(of(&notices, pause, create), (None, None, false));
+    assert_eq!(of(&notices, Check::Runtime, create), (None, hours(1), false));
+    let sync = notices.replacen(
+        "role = \"create\"",
+        "role = \"create\"\ncritical_after = \"3h\"\nseverity = { runtime = \"info\", sync-paused = \"warning\" }",
+        1,
+    );
+    assert_eq!(of(&sync, pause, create), (Some(Severity::Warning), hours(3), false));
+    assert_eq!(of(&sync, pause, "properties-update"), (None, None, false));
+    assert_eq!(of(&sync, Check::Runtime, create), (Some(Severity::Info), hours(1), false));
+    let none = seed_with("max_lag = \"2h\"", "").replace("minimum_schedule = {", "# minimum_schedule = {");
+    assert_eq!(
+        of(&none.replace("kind = \"freshness\"", "kind = \"freshness\"\nmax_lag = \"2h\""), pause, create),
+        (None, hours(24), false)
+    );
 }
 
 proptest::proptest! {

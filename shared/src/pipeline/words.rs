@@ -3,10 +3,45 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ApiVersion, Pipeline, Snapshot, Sync, Undeclared, Warehouse};
-use crate::incident::Flapping;
+use super::{ApiVersion, Channels, Pipeline, Snapshot, Sync, Undeclared, Warehouse};
+use crate::finding::{Check, Severity, SubjectKind, WAREHOUSE};
+use crate::incident::{Agreement, Flapping, stops_data};
 use crate::schedule::Rule;
 use crate::text::words;
+
+/// When a check alerts.
+struct Alert {
+    name: String,
+    looks: Agreement,
+    /// The least and the greatest severity at first.
+    severity: (Severity, Severity),
+    /// By what it becomes critical in time.
+    critical: Option<String>,
+}
+
+impl Alert {
+    fn words(&self, channels: &Channels) -> String {
+        let looks = match self.looks {
+            Agreement { need: 1, of: 1 } => "at once".to_owned(),
+            looks => format!("after {looks} looks"),
+        };
+        let (least, greatest) = self.severity;
+        let severity = if least == greatest { least.to_string() } else { format!("{least} to {greatest}") };
+        let critical = self.critical.as_ref().map_or(String::new(), |when| format!(", critical once {when}"));
+        let chat = match channels.chat {
+            Some(lowest) if least >= lowest => ", chat",
+            Some(lowest) if greatest >= lowest || self.critical.is_some() => ", chat when severe",
+            _ => "",
+        };
+        let page = match channels.pagerduty {
+            Some(lowest) if least >= lowest => ", PagerDuty",
+            Some(lowest) if greatest >= lowest => ", PagerDuty when severe",
+            Some(_) if self.critical.is_some() => ", PagerDuty once critical",
+            _ => "",
+        };
+        format!("{looks}: {severity}{critical}; mail{chat}{page}")
+    }
+}
 
 impl fmt::Display for Pipeline {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,7 +95,7 @@ impl fmt::Display for Pipeline {
         for contact in &self.contacts {
             writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, contact.reach())?;
         }
-        Ok(())
+        self.alerts_in_words(f)
     }
 }
 
@@ -125,5 +160,65 @@ impl Pipeline {
             writeln!(f, "  not while silenced: {silence}")?;
         }
         Ok(())
+    }
+
+    /// For each check when it alerts and whom, the ones that never page last.
+    fn alerts_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let alerts: Vec<Alert> = self.alerts().collect();
+        let width = alerts.iter().map(|alert| alert.name.chars().count()).max().unwrap_or(0);
+        let pages = |alert: &&Alert| {
+            self.channels
+                .pagerduty
+                .is_some_and(|lowest| alert.critical.is_some() || alert.severity.1 >= lowest)
+        };
+        let (paging, others): (Vec<&Alert>, Vec<&Alert>) = alerts.iter().partition(pages);
+        for (heading, alerts) in [("These page", paging), ("These never page", others)] {
+            if alerts.is_empty() {
+                continue;
+            }
+            writeln!(f, "\n{heading}")?;
+            for alert in alerts {
+                writeln!(f, "  {:width$}  {}", alert.name, alert.words(&self.channels))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How each check that is declared alerts; of a sync only those that alert otherwise than elsewhere.
+    fn alerts(&self) -> impl Iterator<Item = Alert> {
+        let built_in = Check::ALL.iter().copied().filter(|check| match check {
+            Check::WarehouseReachable => self.is_about_data(WAREHOUSE),
+            Check::ChecksRan => !self.checks.is_empty(),
+            Check::SnapshotWritten | Check::SuccessRate => self.snapshot.is_some(),
+            check => check.subject_kind() != SubjectKind::Data,
+        });
+        let general = built_in.clone().map(|check| self.alert(check.id().to_owned(), check, ""));
+        let of_data = self.checks.iter().map(|declared| {
+            let least =
+                if declared.check() == Check::Coverage { Severity::Critical } else { declared.severity };
+            let alert = self.alert(declared.name.clone(), declared.check(), &declared.name);
+            let judged = (declared.severity, declared.severity.max(least));
+            let declared = self.urgency(declared.check(), &declared.name).severity;
+            Alert { severity: declared.map_or(judged, |severity| (severity, severity)), ..alert }
+        });
+        let of_syncs = self.syncs.iter().flat_map(move |sync| {
+            let checks = built_in.clone().filter(move |check| {
+                let stops = sync.critical_after.is_some() && stops_data(*check);
+                stops || sync.severity.contains_key(check)
+            });
+            checks.map(move |check| self.alert(format!("{check} of {}", sync.key), check, &sync.key))
+        });
+        general.chain(of_syncs).chain(of_data)
+    }
+
+    fn alert(&self, name: String, check: Check, subject: &str) -> Alert {
+        let urgency = self.urgency(check, subject);
+        let looks = self.notices.opens(check);
+        let severity = urgency.severity.map_or_else(|| check.severities(), |severity| (severity, severity));
+        let after = urgency.after.map(|limit| format!("it lasts {}", words(limit)));
+        let slot = urgency.slots.map(|_| "the next slot of the minimum schedule passes".to_owned());
+        let critical: Vec<String> = after.into_iter().chain(slot).collect();
+        let critical = (!critical.is_empty()).then(|| critical.join(" or "));
+        Alert { name, looks, severity, critical }
     }
 }

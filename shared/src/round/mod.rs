@@ -27,6 +27,9 @@ use crate::silence::{Silence, Tally, covering};
 
 pub use report::{Counts, Report};
 
+/// How often a finding is decided over what another writer was quicker to write.
+const ATTEMPTS: usize = 3;
+
 /// Why a finding had no effect. The next round tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -36,6 +39,9 @@ pub enum Error {
     /// The notice could not be sent; it stays pending.
     #[error(transparent)]
     Notice(#[from] PublishError),
+    /// Others wrote the incident each time before we could.
+    #[error("other rounds wrote it first, {ATTEMPTS} times in a row")]
+    Contended,
 }
 
 /// A notice that was sent.
@@ -106,11 +112,17 @@ impl<'a> Round<'a> {
             tallies,
             report,
         };
-        let unrecorded: Vec<Decision> =
-            round.live.values().filter_map(|incident| resend(incident, now)).collect();
+        // The one that was tried last comes last: one that can never be sent does not always stand before the others.
+        let mut pending: Vec<&Incident> =
+            round.live.values().filter(|incident| incident.pending.is_some()).collect();
+        pending.sort_by_key(|incident| (incident.pending.map(|pending| pending.since), &incident.key));
+        let unrecorded: Vec<(IncidentKey, Decision)> = pending
+            .into_iter()
+            .filter_map(|incident| Some((incident.key.clone(), resend(incident, now)?)))
+            .collect();
         let failures = round.report.failures.len();
-        for decision in unrecorded {
-            round.carry_out(decision).await;
+        for (key, decision) in unrecorded {
+            round.carry_out_of(&key, decision).await;
             if round.report.failures.len() > failures {
                 // What waits for a topic that does not answer would eat the time that looking at the world needs.
                 break;
@@ -144,12 +156,23 @@ impl<'a> Round<'a> {
         self.report.add(findings);
         for finding in findings {
             let key = IncidentKey::of(&self.pipeline.name, finding);
-            match self.decide(&key, finding).await {
-                Ok(decision) => self.carry_out(decision).await,
-                Err(error) => self.fail(&key, &error),
+            if let Err(error) = self.decide_and_act(&key, finding).await {
+                self.fail(&key, &error);
             }
             self.reported.insert(key);
         }
+    }
+
+    /// Decides about a finding and carries it out; again over what another writer was quicker to write, as the next round of
+    /// a nightly function is a day away.
+    async fn decide_and_act(&mut self, key: &IncidentKey, finding: &Finding) -> Result<(), Error> {
+        for _ in 0..ATTEMPTS {
+            let decision = self.decide(key, finding).await?;
+            if self.carry_out(decision).await? {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended)
     }
 
     /// Ends a round of a function that has judged all of its checks on all that the pipeline declares: an incident of such
@@ -159,18 +182,18 @@ impl<'a> Round<'a> {
         let own = |incident: &&Incident| {
             self.pipeline.concludes(self.judge, incident.key.check) && !self.reported.contains(&incident.key)
         };
-        let quiet: Vec<Decision> = self
+        let quiet: Vec<(IncidentKey, Decision)> = self
             .live
             .values()
             .filter(own)
             .map(|incident| {
                 let key = &incident.key;
                 let declared = self.pipeline.declares(key.check, &key.subject);
-                unreported(incident, declared, &self.circumstances(key, None))
+                (key.clone(), unreported(incident, declared, &self.circumstances(key, None)))
             })
             .collect();
-        for decision in quiet {
-            self.carry_out(decision).await;
+        for (key, decision) in quiet {
+            self.carry_out_of(&key, decision).await;
         }
         for tally in std::mem::take(&mut self.tallies) {
             let count = tally.to_be_told(&self.silences, self.now);
@@ -211,6 +234,7 @@ impl<'a> Round<'a> {
             policy: &self.pipeline.notices,
             silence: covering(&self.silences, key.check, &key.subject, self.now),
             cause: finding.and_then(|finding| common_cause(finding, &self.live)),
+            urgency: self.pipeline.urgency(key.check, &key.subject),
             now: self.now,
         }
     }
@@ -243,19 +267,24 @@ impl<'a> Round<'a> {
         }
     }
 
-    async fn carry_out(&mut self, decision: Decision) {
+    /// Carries out a decision that no finding of this round led to. Where another round was quicker, it has decided.
+    async fn carry_out_of(&mut self, key: &IncidentKey, decision: Decision) {
+        if let Err(error) = self.carry_out(decision).await {
+            self.fail(key, &error);
+        }
+    }
+
+    /// Carries out a decision; whether what it was decided on still stood.
+    async fn carry_out(&mut self, decision: Decision) -> Result<bool, Error> {
         let over = |replaces: Option<u64>| replaces.map_or(Expected::Absent, Expected::Version);
-        let (key, done) = match decision {
-            Decision::Rest(_) => return,
+        match decision {
+            Decision::Rest(_) => Ok(true),
             Decision::Note { reason, incident, replaces } => {
-                (incident.key.clone(), self.note(reason, *incident, over(replaces)).await)
+                self.note(reason, *incident, over(replaces)).await
             }
             Decision::Notify { reason, incident, replaces, kind } => {
-                (incident.key.clone(), self.notify(reason, *incident, over(replaces), kind).await)
+                self.notify(reason, *incident, over(replaces), kind).await
             }
-        };
-        if let Err(error) = done {
-            self.fail(&key, &error);
         }
     }
 
@@ -264,7 +293,7 @@ impl<'a> Round<'a> {
         reason: NoteReason,
         incident: Incident,
         expected: Expected,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let held_by = match (&incident.hold, reason) {
             (Some(Hold::Silence { id }), NoteReason::Silenced) => {
                 self.silences.iter().find(|silence| silence.id == *id)
@@ -276,11 +305,12 @@ impl<'a> Round<'a> {
             None => self.store.write(&incident, expected).await?,
         };
         let key = incident.key.clone();
-        if self.keep(incident, outcome) {
+        let kept = self.keep(incident, outcome);
+        if kept {
             self.report.held_back += usize::from(reason == NoteReason::Silenced);
             tracing::info!(incident = %key, ?reason, "noted");
         }
-        Ok(())
+        Ok(kept)
     }
 
     async fn notify(
@@ -289,11 +319,10 @@ impl<'a> Round<'a> {
         incident: Incident,
         expected: Expected,
         kind: NoticeKind,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let outcome = self.store.write(&incident, expected).await?;
         if !self.keep(incident.clone(), outcome) {
-            // Another function was quicker, and it sends the notice.
-            return Ok(());
+            return Ok(false);
         }
         self.topic.publish(&notice::render(&incident, kind, self.pipeline, self.now)).await?;
         tracing::info!(incident = %incident.key, %kind, ?reason, "notice sent");
@@ -306,7 +335,7 @@ impl<'a> Round<'a> {
         // If it is lost, another round took our lease for ended and sent the notice again; its record stands.
         let outcome = self.store.write(&recorded, Expected::Version(incident.version)).await?;
         self.keep(recorded, outcome);
-        Ok(())
+        Ok(true)
     }
 
     /// Remembers what is stored now; whether that is what we wrote.

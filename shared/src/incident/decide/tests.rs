@@ -62,18 +62,31 @@ struct Life {
     policy: NoticePolicy,
     silences: Vec<Silence>,
     cause: Option<IncidentKey>,
+    urgency: Urgency<'static>,
 }
 
 impl Life {
     fn new() -> Self {
-        Self { stored: None, policy: NoticePolicy::default(), silences: Vec::new(), cause: None }
+        Self {
+            stored: None,
+            policy: NoticePolicy::default(),
+            silences: Vec::new(),
+            cause: None,
+            urgency: Urgency::AS_JUDGED,
+        }
     }
 
     fn decide(&self, finding: &Finding, minute: i64) -> Decision {
         let now = at(minute);
         let silence = crate::silence::covering(&self.silences, finding.check, &finding.subject, now);
-        let circumstances =
-            Circumstances { pipeline: "p", policy: &self.policy, silence, cause: self.cause.as_ref(), now };
+        let circumstances = Circumstances {
+            pipeline: "p",
+            policy: &self.policy,
+            silence,
+            cause: self.cause.as_ref(),
+            urgency: self.urgency,
+            now,
+        };
         decide(finding, self.stored.as_ref(), &circumstances)
     }
 
@@ -394,12 +407,49 @@ fn what_is_held_under_another_finding_has_not_stopped_reporting() {
 }
 
 #[test]
+fn what_outlives_its_limit_becomes_critical_and_pages_once_unless_somebody_has_taken_it_on() {
+    let hours = |hours| Some(SignedDuration::from_hours(hours));
+    let mut life = Life::new();
+    life.urgency = Urgency { after: hours(2), ..Urgency::AS_JUDGED };
+    assert_eq!(life.see(&unhealthy(Severity::Error), 0), "opened FirstFound");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 120), "note StillReporting");
+    let by = Acknowledged { by: "Ada".to_owned(), at: at(121), until: at(180) };
+    let taken_on = acknowledge(life.incident(), by);
+    life.carry_out(&taken_on);
+    assert_eq!(life.see(&unhealthy(Severity::Error), 122), "rest Acknowledged");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 180), "worsened MoreSevere");
+    assert_eq!(life.incident().severity, Severity::Critical);
+    assert!(life.incident().evidence.figures.iter().any(|figure| figure.name == "lasts"));
+    assert_eq!(life.see(&unhealthy(Severity::Error), 182), "rest AlreadyKnown");
+    assert_eq!(life.see(&healthy(), 190), "resolved HealthyAgain");
+    // The next one begins anew.
+    assert_eq!(life.see(&unhealthy(Severity::Error), 200), "opened FoundAgain");
+    assert_eq!(life.incident().severity, Severity::Error);
+}
+
+#[test]
+fn what_began_long_before_it_was_seen_is_critical_at_once() {
+    let mut life = Life::new();
+    life.urgency = Urgency { after: Some(SignedDuration::from_mins(30)), ..Urgency::AS_JUDGED };
+    let evidence = Evidence::new("late").since(at(0));
+    let finding = Check::RunDue.about("a").unhealthy(Severity::Warning, evidence, "");
+    assert_eq!(life.see(&finding, 31), "opened FirstFound");
+    assert_eq!(life.incident().severity, Severity::Critical);
+}
+
+#[test]
 fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn() {
     let life = opened();
     let policy = NoticePolicy::default();
     let decision = |declared, minute| {
-        let circumstances =
-            Circumstances { pipeline: "p", policy: &policy, silence: None, cause: None, now: at(minute) };
+        let circumstances = Circumstances {
+            pipeline: "p",
+            policy: &policy,
+            silence: None,
+            cause: None,
+            urgency: Urgency::AS_JUDGED,
+            now: at(minute),
+        };
         said(&unreported(life.incident(), declared, &circumstances))
     };
     assert_eq!(decision(true, 119), "rest NotEvaluated");

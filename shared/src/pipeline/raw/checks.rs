@@ -46,6 +46,7 @@ pub(super) struct RawCheck {
     kind: Text,
     table: Text,
     severity: Option<Text>,
+    critical_after: Option<Text>,
     owner: Option<Text>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
@@ -237,7 +238,9 @@ impl Validation {
             limit_percent, max_lag, oldest_by, max_age, min, max, values, like, min_length, max_length, sql);
         let owner = raw.owner.map(Spanned::into_inner);
         let severity = severity.unwrap_or(Severity::Warning);
-        Some(DataCheck { name, table, filter, window, severity, owner, rule })
+        let critical_after =
+            raw.critical_after.as_ref().map(|text| self.critical_after(text, "checks.critical_after"));
+        Some(DataCheck { name, table, filter, window, severity, owner, critical_after, rule })
     }
 
     /// A key that the kind of check needs.

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::values::Form;
 use super::{RawSchedule, Text, Validation};
-use crate::finding::{CENSUS, Check, SYNCWATCH, Severity, WAREHOUSE};
+use crate::finding::{CENSUS, Check, CriticalAfter, SYNCWATCH, Severity, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
 use crate::pipeline::Channels;
 use crate::silence::{Declared, LONGEST, Scope};
@@ -30,6 +30,8 @@ pub(super) struct RawNotices {
     remind_after: Option<Text>,
     remind_at_most: Option<Text>,
     stopped_after: Option<Text>,
+    severity: BTreeMap<Text, Text>,
+    critical_after: BTreeMap<Text, Text>,
     flapping: RawFlapping,
 }
 
@@ -75,6 +77,8 @@ impl Validation {
         let mut policy = NoticePolicy {
             open_after: self.agreements(raw.open_after, "notices.open_after"),
             resolve_after: self.agreements(raw.resolve_after, "notices.resolve_after"),
+            severity: self.severities(raw.severity, "notices.severity"),
+            critical_after: self.critical_afters(raw.critical_after),
             ..NoticePolicy::default()
         };
         self.replace(&mut policy.remind_after, raw.remind_after.as_ref(), "notices.remind_after");
@@ -114,6 +118,34 @@ impl Validation {
             agreements.extend(check.zip(agreement));
         }
         agreements
+    }
+
+    /// The severities that the file says for checks.
+    pub(super) fn severities(&mut self, raw: BTreeMap<Text, Text>, key: &str) -> BTreeMap<Check, Severity> {
+        let mut severities = BTreeMap::new();
+        for (id, word) in raw {
+            let check = self.check(&id, key);
+            severities.extend(check.zip(self.word(&word, &format!("{key}.{}", id.get_ref()))));
+        }
+        severities
+    }
+
+    fn critical_afters(&mut self, raw: BTreeMap<Text, Text>) -> BTreeMap<Check, CriticalAfter> {
+        let mut limits = BTreeMap::new();
+        for (id, text) in raw {
+            let key = format!("notices.critical_after.{}", id.get_ref());
+            let check = self.check(&id, "notices.critical_after");
+            limits.extend(check.zip(Some(self.critical_after(&text, &key))));
+        }
+        limits
+    }
+
+    /// How long something may last before it is critical: a length of time, or "never".
+    pub(super) fn critical_after(&mut self, text: &Text, key: &str) -> CriticalAfter {
+        match text.get_ref().as_str() {
+            "never" => CriticalAfter::Never,
+            _ => CriticalAfter::Lasting(self.duration(text, key)),
+        }
     }
 
     pub(super) fn silence(&mut self, raw: RawSilence, subjects: &[&str]) -> Declared {
