@@ -143,6 +143,8 @@ checks! {
     VendorAlerts = "vendor-alerts", "alerts at Census", ScheduleVerification, Sync, One;
     /// The dead-letter queues are empty.
     DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
+    /// Webhooks of Census arrive and are accepted.
+    WebhooksArrive = "webhooks-arrive", "webhooks", ScheduleVerification, Itself, One;
     /// The warehouse answers what the data checks ask.
     WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
     /// The data checks were asked in their time.
@@ -196,7 +198,11 @@ impl Check {
         use Severity::{Critical, Error, Info, Warning};
         match self {
             Self::UndeclaredSyncs => (Info, Info),
-            Self::ClockSkew | Self::Runtime | Self::VendorAlerts | Self::SuccessRate => (Warning, Warning),
+            Self::ClockSkew
+            | Self::Runtime
+            | Self::VendorAlerts
+            | Self::SuccessRate
+            | Self::WebhooksArrive => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters

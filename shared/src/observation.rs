@@ -289,6 +289,8 @@ pub struct Workspace {
     /// Ids of the first few syncs that nobody declared.
     pub undeclared: Vec<SyncId>,
     pub undeclared_count: usize,
+    /// When runs of declared syncs ended of which webhooks should have told by now (UTC): the newest few.
+    pub ended: Vec<Timestamp>,
 }
 
 /// What could not be handled, and lies in a dead-letter queue.

@@ -57,6 +57,15 @@ pub struct SnapshotFailure {
     pub of_warehouse: bool,
 }
 
+/// What is recorded of webhooks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WebhookRecord {
+    /// When the newest one was handled that the intake accepted (UTC).
+    pub accepted_at: Option<Timestamp>,
+    /// When the newest one was refused that looks like one of Census about a declared sync, and why, by the intake's own word.
+    pub refused: Option<(Timestamp, String)>,
+}
+
 /// What Syncwatch left behind of itself; or why that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Itself {
@@ -65,4 +74,8 @@ pub struct Itself {
     pub validated: Result<Option<ValidatedRound>, String>,
     /// What is recorded of snapshots, if anything.
     pub snapshot: Result<Option<SnapshotRecord>, String>,
+    /// What is recorded of webhooks, if any was ever taken in or refused.
+    pub webhooks: Result<Option<WebhookRecord>, String>,
+    /// When runs ended of which webhooks should have told by now (UTC): the newest few.
+    pub ended: Vec<Timestamp>,
 }

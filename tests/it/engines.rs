@@ -115,7 +115,7 @@ impl Engines {
         Worker::new(self.site("webhook-worker")).with_patience(patience)
     }
 
-    async fn intake(&self) -> Intake {
+    pub(crate) async fn intake(&self) -> Intake {
         Intake::new(self.site("webhook-intake")).await
     }
 
@@ -155,7 +155,7 @@ impl Engines {
 }
 
 /// A request as a Function URL hands it on.
-fn request(secret: &str, body: &[u8]) -> Value {
+pub(crate) fn request(secret: &str, body: &[u8]) -> Value {
     json!({
         "rawPath": PATH,
         "requestContext": { "http": { "method": "POST", "path": PATH, "sourceIp": "127.0.0.1" } },

@@ -36,7 +36,7 @@ fn client(pipeline: &Pipeline, url: &str) -> Client {
 /// What a round finds of the declared syncs, and of the workspace.
 async fn round(pipeline: &Pipeline, url: &str, now: Timestamp) -> (Vec<Finding>, Workspace) {
     let census = client(pipeline, url);
-    let mut walk = Walk::new(&census, pipeline, tokio::time::Instant::now() + READING_LIMIT);
+    let mut walk = Walk::new(&census, pipeline, now, tokio::time::Instant::now() + READING_LIMIT);
     let mut looked = Vec::new();
     while let Some(page) = walk.next_page().await {
         looked.extend(page);

@@ -14,7 +14,9 @@ use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
 use webhook_intake::delivery::{Parsed, parse, queue_message};
 
-use crate::engines::{CREATE, Engines, LIMIT, UPDATE, deliveries_queue, incidents, minutes, webhook_secret};
+use crate::engines::{
+    CREATE, Engines, LIMIT, UPDATE, deliveries_queue, incidents, minutes, request, webhook_secret,
+};
 
 const INTAKE: &str = "webhook-intake";
 const WORKER: &str = "webhook-worker";
@@ -51,6 +53,7 @@ fn key(body: &[u8]) -> String {
     match parse(&queue_message(body, Timestamp::UNIX_EPOCH)).unwrap() {
         Parsed::Known(delivery) => delivery.key(),
         Parsed::Unknown(event) => event.key(),
+        Parsed::Refused(refused) => panic!("{refused:?}"),
     }
 }
 
@@ -374,6 +377,7 @@ async fn an_hour_of_lost_webhooks_is_found_by_the_poll_within_minutes_and_not_to
         engines.heal(&trouble.fault);
     }
     engines.pass(60);
+    engines.deliver_lost().await;
     engines.verify().await;
     let mut ended = engines.notices().await.split_off(told.len());
     ended.sort();
@@ -381,4 +385,31 @@ async fn an_hour_of_lost_webhooks_is_found_by_the_poll_within_minutes_and_not_to
     expected.iter_mut().for_each(|notice| *notice = notice.replace("opened", "resolved"));
     expected.sort();
     assert_eq!(ended, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_of_refused_webhooks_is_told_once_with_the_reason_and_ends_with_the_first_accepted_one() {
+    let engines = Engines::at_noon().await;
+    engines.stage.census.break_door(HttpFault::WebhooksLost);
+    let about_newest = |event: &str| {
+        let run = engines.stage.census.with_world(|world| world.runs(CREATE).next().unwrap().id);
+        json!({ "sync_id": CREATE, "sync_run_id": run, "event": event }).to_string().into_bytes()
+    };
+    engines.deliver(&[about_newest("sync.completed")]).await;
+    let intake = engines.intake().await;
+    for _ in 0..5 {
+        engines.pass(15);
+        // The secret at Census is another one now.
+        let forged = request("another secret", &about_newest("sync.success"));
+        assert_eq!(intake.run(forged, engines.now()).await.unwrap()["statusCode"], 401);
+        engines.deliver(&[]).await;
+        engines.verify().await;
+    }
+    assert_eq!(engines.notices().await, ["opened properties/webhooks-arrive/syncwatch"]);
+    let notice = engines.stage.subscriber.notifications().pop().unwrap();
+    assert!(notice.text("summary").contains("wrong-signature"), "{}", notice.text("summary"));
+    assert_eq!(notice.text("severity"), "warning");
+    engines.deliver(&[about_newest("sync.success")]).await;
+    engines.verify().await;
+    assert_eq!(engines.notices().await[1..], ["resolved properties/webhooks-arrive/syncwatch"]);
 }

@@ -58,7 +58,7 @@ impl App {
         let mut round = Round::begin(&self.0, Judge::ScheduleVerification, now).await?;
         let workspace = self.syncs(&mut round, now, Instant::now() + reading).await?;
         round.act_on(&judge_workspace(&workspace, self.0.pipeline.census.undeclared_syncs)).await;
-        let itself = observe::itself(&self.0, round.store()).await;
+        let itself = observe::itself(&self.0, round.store(), &workspace).await;
         round.act_on(&judge_itself(&itself, &self.0.pipeline, now)).await;
         round.conclude().await;
         round.record_if_good().await;
@@ -78,7 +78,7 @@ impl App {
                 return Ok(Workspace { trouble: Some(why), ..Workspace::default() });
             }
         };
-        let mut walk = Walk::new(&census, pipeline, by);
+        let mut walk = Walk::new(&census, pipeline, now, by);
         while let Some(page) = walk.next_page().await {
             self.act_on(round, page, judging_time(now, census.clock_ahead())).await;
         }

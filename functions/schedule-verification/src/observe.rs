@@ -1,13 +1,16 @@
 //! Reads the workspace, a page of syncs at a time, so that memory does not grow with the number of syncs.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use futures::{StreamExt, future, stream};
+use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::{Client, Error, ErrorKind, SyncPage};
 use syncwatch::observation::{
-    DeadLetterKind, DeadLetters, Look, ObservedSync, SyncId, SyncObservation, Unread, Workspace,
+    DeadLetterKind, DeadLetters, Look, ObservedSync, Run, RunStatus, SyncId, SyncObservation, Unread,
+    Workspace,
 };
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
@@ -23,11 +26,15 @@ const PAGE_SIZE: u32 = 100;
 const CONCURRENT_READS: usize = 25;
 /// After so many syncs about which Census did not answer it is asked no more: it is not their fault.
 const GIVE_UP_AFTER: usize = 3;
+/// How long a webhook may take from the end of its run to our record of it. Census publishes no bound.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+/// How many ends of runs are kept.
+const NEWEST_ENDED: usize = 10;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
 /// Looks at Syncwatch itself: its dead-letter queues, and the records of the functions that run at night.
-pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
+pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -> Itself {
     let queues = [
         (DeadLetterKind::Deliveries, env::DELIVERIES_DEAD_LETTERS),
         (DeadLetterKind::Notices, env::NOTICES_DEAD_LETTERS),
@@ -37,13 +44,19 @@ pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
     let name = &site.pipeline.name;
-    let (dead_letters, validated, snapshot) =
-        future::join3(future::join_all(dead_letters), store.last_round(name), store.last_snapshot(name))
-            .await;
+    let (dead_letters, validated, snapshot, webhooks) = future::join4(
+        future::join_all(dead_letters),
+        store.last_round(name),
+        store.last_snapshot(name),
+        store.last_webhooks(name),
+    )
+    .await;
     Itself {
         dead_letters,
         validated: validated.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
+        webhooks: webhooks.map_err(|error| error.to_string()),
+        ended: workspace.ended.clone(),
     }
 }
 
@@ -85,13 +98,15 @@ pub struct Walk<'c, 'p> {
     forbidden: usize,
     asked: usize,
     workspace: Workspace,
+    /// Webhooks of runs that ended until then should have arrived (UTC).
+    told_of: Timestamp,
     /// When reading has to end, so that there is time to act on what was read.
     deadline: Instant,
 }
 
 impl<'c, 'p> Walk<'c, 'p> {
     /// Begins at the first page; what is not answered by the deadline counts as not answered at all.
-    pub fn new(census: &'c Client, pipeline: &'p Pipeline, deadline: Instant) -> Self {
+    pub fn new(census: &'c Client, pipeline: &'p Pipeline, now: Timestamp, deadline: Instant) -> Self {
         Self {
             census,
             declared: pipeline.syncs.iter().map(|sync| (sync.id, sync)).collect(),
@@ -104,6 +119,7 @@ impl<'c, 'p> Walk<'c, 'p> {
             forbidden: 0,
             asked: 0,
             workspace: Workspace::default(),
+            told_of: now.saturating_sub(TOLD_WITHIN).unwrap_or(now),
             deadline,
         }
     }
@@ -210,10 +226,22 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
     }
 
+    /// When its runs ended of which webhooks should have told by now.
+    fn ended(&self, found: &Found<'_>) -> Vec<Timestamp> {
+        let runs = found.observed.runs.iter().flat_map(|history| &history.runs);
+        let told = |run: &&Run| matches!(run.status, RunStatus::Completed | RunStatus::Failed);
+        let ended = runs.filter(told).filter_map(|run| run.completed_at);
+        ended.filter(|ended| *ended <= self.told_of).take(NEWEST_ENDED).collect()
+    }
+
     /// Takes to the workspace what could not be read of syncs.
     fn weigh(&mut self, found: &[Found<'p>]) {
         self.asked += found.len();
         self.forbidden += found.iter().filter(|found| found.forbidden).count();
+        let ended: Vec<Timestamp> = found.iter().flat_map(|found| self.ended(found)).collect();
+        self.workspace.ended.extend(ended);
+        self.workspace.ended.sort_by_key(|ended| Reverse(*ended));
+        self.workspace.ended.truncate(NEWEST_ENDED);
         for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
             self.workspace.unread_runs += 1;
             // Nonsense about one sync is that sync's own; no answer may be everybody's.

@@ -11,6 +11,8 @@ use syncwatch::observation::{RunId, SyncId};
 
 /// The schema of a message in the queue.
 pub const SCHEMA: &str = "syncwatch.delivery/1";
+/// The schema of the word that a delivery was refused.
+pub const REFUSAL_SCHEMA: &str = "syncwatch.refusal/1";
 /// Words of the vendor are kept up to this length where they are not understood.
 const KEPT_CHARS: usize = 80;
 
@@ -77,11 +79,21 @@ pub struct UnknownEvent {
     pub received_at: Timestamp,
 }
 
-/// A delivery, understood or not.
+/// The intake refused what looks like a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// By the intake's own word, such as `wrong-signature`.
+    pub why: String,
+    /// When (UTC).
+    pub at: Timestamp,
+}
+
+/// A delivery, understood or not, or the word of one that was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
     Known(Delivery),
     Unknown(UnknownEvent),
+    Refused(Refused),
 }
 
 /// Why a message can never be handled. Holds nothing of its content.
@@ -111,14 +123,25 @@ pub fn queue_message(body: &[u8], received_at: Timestamp) -> String {
     json!({ "schema": SCHEMA, "received_at": received_at, member: body }).to_string()
 }
 
+/// The message for the queue that a delivery was refused for this reason.
+pub fn refusal_message(why: &str, at: Timestamp) -> String {
+    json!({ "schema": REFUSAL_SCHEMA, "refused_at": at, "why": why }).to_string()
+}
+
 /// Reads a message of the queue.
 pub fn parse(message: &str) -> Result<Parsed, Poison> {
     let message: Value = serde_json::from_str(message).map_err(|_| Poison::NotOurs)?;
-    if message.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
-        return Err(Poison::NotOurs);
+    let text = |name| message.get(name).and_then(Value::as_str);
+    let instant = |name| text(name).and_then(|text| text.parse().ok()).ok_or(Poison::NotOurs);
+    match text("schema") {
+        Some(SCHEMA) => {}
+        Some(REFUSAL_SCHEMA) => {
+            let why = text("why").map(kept).ok_or(Poison::NotOurs)?;
+            return Ok(Parsed::Refused(Refused { why, at: instant("refused_at")? }));
+        }
+        _ => return Err(Poison::NotOurs),
     }
-    let received_at = message.get("received_at").and_then(Value::as_str).and_then(|text| text.parse().ok());
-    let received_at: Timestamp = received_at.ok_or(Poison::NotOurs)?;
+    let received_at: Timestamp = instant("received_at")?;
     let body = match (message.get("body"), message.get("body_base64")) {
         (Some(Value::String(text)), _) => text.clone().into_bytes(),
         (_, Some(Value::String(text))) => STANDARD.decode(text).map_err(|_| Poison::NotOurs)?,

@@ -1,6 +1,8 @@
 //! The intake: verify, queue, answer. Holds no client for Census and no token.
 
-use jiff::Timestamp;
+use std::sync::{Mutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use syncwatch::aws::queue::Queue;
 use syncwatch::metrics::Metric;
@@ -8,14 +10,17 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, metrics};
 
-use crate::delivery::Fields;
+use crate::delivery::{Fields, refusal_message};
 use crate::keyring::{Keyring, NoKeys};
 use crate::request::Request;
-use crate::verify::{Refusal, Verdict, admit};
+use crate::verify::{Refusal, Verdict, admit, tells_of_declared};
 
 /// The settings of the intake.
 pub const NEEDS: Needs =
     Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
+
+/// How often the worker is told of refusals, by each sandbox.
+const REFUSALS_TOLD_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
 /// The intake function.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
+    /// When the worker was last told of a refusal.
+    refusal_told_at: Mutex<Option<Timestamp>>,
 }
 
 impl Intake {
@@ -37,7 +44,7 @@ impl Intake {
         if let Some(why) = keyring.trouble() {
             tracing::error!(%why, "webhooks cannot be verified");
         }
-        Self { pipeline: site.pipeline, keyring, queue }
+        Self { pipeline: site.pipeline, keyring, queue, refusal_told_at: Mutex::default() }
     }
 
     /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
@@ -45,9 +52,29 @@ impl Intake {
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let request = Request::read(&event)?;
         let verdict = self.receive(&request, now).await?;
+        if let Verdict::Refused(refusal) = &verdict {
+            self.tell_worker(*refusal, &request, now).await;
+        }
         verdict.log(request.source_ip.as_deref());
         metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, 1)]);
         Ok(verdict.to_http())
+    }
+
+    /// Tells the worker, now and then, that something was refused that looks like a webhook of Census about a declared sync:
+    /// if none is accepted either, that is why. Strangers cannot make it often, and it holds nothing of what they sent.
+    async fn tell_worker(&self, refusal: Refusal, request: &Request, now: Timestamp) {
+        let due = {
+            let told_at = self.refusal_told_at.lock().unwrap_or_else(PoisonError::into_inner);
+            told_at.is_none_or(|at| now.duration_since(at).abs() >= REFUSALS_TOLD_EVERY)
+        };
+        if !due || !refusal.is_of_signature() || !tells_of_declared(request, &self.pipeline) {
+            return;
+        }
+        *self.refusal_told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        let (_, why) = refusal.status_and_name();
+        if let Err(error) = self.queue.send(&refusal_message(why, now)).await {
+            tracing::warn!(%error, "the worker could not be told of a refusal");
+        }
     }
 
     async fn receive(&self, request: &Request, now: Timestamp) -> anyhow::Result<Verdict> {

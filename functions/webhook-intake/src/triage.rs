@@ -7,7 +7,7 @@ use syncwatch::observation::SyncId;
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::batch::{self, Message};
 
-use crate::delivery::{Delivery, Parsed, Poison, UnknownEvent, parse};
+use crate::delivery::{Delivery, Parsed, Poison, Refused, UnknownEvent, parse};
 
 /// How often SQS hands out a message before it goes to the dead-letter queue; `max_receives` of `infra/functions.json`.
 pub const MAX_RECEIVES: u32 = 5;
@@ -25,6 +25,8 @@ pub enum Fate {
     UnknownSync,
     /// Its event is not one that Census documents; it was kept.
     UnknownEvent,
+    /// It says that a delivery was refused, which is recorded.
+    Refusal,
     /// The poll sees the same state soon: a delivery is a hint, and not worth an entry in the dead-letter queue.
     LeftToPoll(Left),
     /// It can never be handled. It is tried again all the same, for Census may know the run a little later, and ends in
@@ -43,6 +45,19 @@ pub enum Left {
 }
 
 impl Fate {
+    /// Whether a delivery of Census arrived and was handled, whatever it came to.
+    pub fn is_of_delivery(&self) -> bool {
+        match self {
+            Self::Handled
+            | Self::Late
+            | Self::Duplicate
+            | Self::UnknownSync
+            | Self::UnknownEvent
+            | Self::LeftToPoll(_) => true,
+            Self::Refusal | Self::Poison(_) | Self::Failed(_) => false,
+        }
+    }
+
     /// Whether SQS is to hand the message out again.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Poison(_) | Self::Failed(_))
@@ -91,6 +106,8 @@ pub struct Triage {
     pub hints: Vec<Hint<Delivery>>,
     /// Events that are only to be kept, each once.
     pub kept: Vec<Hint<UnknownEvent>>,
+    /// The newest word that a delivery was refused.
+    pub refused: Option<Refused>,
 }
 
 impl Triage {
@@ -106,6 +123,12 @@ impl Triage {
         for message in messages {
             match parse(&message.body) {
                 Err(poison) => triage.settled.push((message, Fate::Poison(poison))),
+                Ok(Parsed::Refused(refused)) => {
+                    if triage.refused.as_ref().is_none_or(|newest| newest.at < refused.at) {
+                        triage.refused = Some(refused);
+                    }
+                    triage.settled.push((message, Fate::Refusal));
+                }
                 Ok(Parsed::Known(delivery)) if pipeline.sync_by_id(delivery.sync_id).is_none() => {
                     triage.settled.push((message, Fate::UnknownSync));
                 }

@@ -58,6 +58,10 @@ pub enum Refusal {
     SeveralSignatures,
     /// The signature is not the standard, padded Base64 of 32 bytes.
     GarbledSignature,
+    /// The signature is in hexadecimal digits, as other vendors write it.
+    HexSignature,
+    /// The signature has a prefix such as `sha256=`, as other vendors write it.
+    PrefixedSignature,
     /// The body claims to be Base64 and is not.
     GarbledBody,
     WrongSignature,
@@ -73,6 +77,8 @@ impl Refusal {
             Self::NoSignature => (401, "no-signature"),
             Self::SeveralSignatures => (401, "several-signatures"),
             Self::GarbledSignature => (401, "garbled-signature"),
+            Self::HexSignature => (401, "hex-signature"),
+            Self::PrefixedSignature => (401, "prefixed-signature"),
             Self::GarbledBody => (400, "garbled-body"),
             Self::WrongSignature => (401, "wrong-signature"),
         }
@@ -121,8 +127,36 @@ fn signature(headers: &[(String, String)]) -> Result<[u8; SIGNATURE_BYTES], Refu
     if values.next().is_some() || value.contains(',') {
         return Err(Refusal::SeveralSignatures);
     }
-    let bytes = STANDARD.decode(value.trim()).map_err(|_| Refusal::GarbledSignature)?;
-    bytes.try_into().map_err(|_| Refusal::GarbledSignature)
+    let value = value.trim();
+    let garbled = match value.split_once('=') {
+        Some((_, rest)) if rest.len() > 1 => Refusal::PrefixedSignature,
+        _ if value.len() == 2 * SIGNATURE_BYTES && value.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Refusal::HexSignature
+        }
+        _ => Refusal::GarbledSignature,
+    };
+    let bytes = STANDARD.decode(value).map_err(|_| garbled)?;
+    bytes.try_into().map_err(|_| garbled)
+}
+
+impl Refusal {
+    /// Whether Census itself may have sent it, and only the signature is not what we take.
+    pub fn is_of_signature(self) -> bool {
+        self.status_and_name().0 == 401
+    }
+}
+
+/// Whether a request that was refused tells, as Census does, of a declared sync.
+pub fn tells_of_declared(request: &Request, pipeline: &Pipeline) -> bool {
+    let body = if request.is_base64 {
+        STANDARD.decode(&request.body).ok()
+    } else {
+        Some(request.body.clone().into())
+    };
+    let fields = body.filter(|body| body.len() <= BODY_LIMIT).and_then(|body| Fields::read(&body));
+    fields.is_some_and(|fields| {
+        fields.event.is_some() && fields.sync_id.is_some_and(|sync| pipeline.sync_by_id(sync).is_some())
+    })
 }
 
 impl Signed {

@@ -14,6 +14,7 @@ use syncwatch::observation::Unread;
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::Sync;
 use syncwatch::round::Round;
+use syncwatch::rounds::WebhookRecord;
 use syncwatch::runtime::batch::{self, Message};
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, metrics};
@@ -96,16 +97,17 @@ impl Worker {
     /// One batch: sort it, look at each sync that it hints at, judge, act, and record what was handled.
     async fn handle(&self, messages: Vec<Message>, now: Timestamp) -> Vec<(Message, Fate)> {
         let mut triage = Triage::of(messages, &self.site.pipeline);
+        let refused = triage.refused.take().map(|refused| (refused.at, refused.why));
         let keys = triage.keys();
         match self.deliveries.handled(keys.iter().map(String::as_str), now).await {
             Ok(handled) => triage.settle_duplicates(&handled),
             Err(error) => {
-                let Triage { mut settled, hints, kept } = triage;
+                let Triage { mut settled, hints, kept, .. } = triage;
                 settled.extend(fail_all(&hints, &kept, &error.to_string()));
                 return report(settled, 0, 0);
             }
         }
-        let Triage { mut settled, hints, kept } = triage;
+        let Triage { mut settled, hints, kept, .. } = triage;
         let (judged, notices) = self.look(hints, now, &mut settled).await;
         if notices > 0 {
             metrics::emit(&self.site.pipeline.name, now, &[(Metric::Notices, notices)]);
@@ -120,6 +122,8 @@ impl Worker {
         let kept = kept.iter().map(async |kept| kept.settle(&self.keep(kept, now).await));
         let (concluded, kept) = future::join(future::join_all(concluded), future::join_all(kept)).await;
         settled.extend(concluded.into_iter().chain(kept).flatten());
+        let accepted = settled.iter().any(|(_, fate)| fate.is_of_delivery());
+        self.record_webhooks(WebhookRecord { accepted_at: accepted.then_some(now), refused }).await;
         report(settled, findings, notices)
     }
 
@@ -231,6 +235,18 @@ impl Worker {
         self.record(&delivery.key(), figures, fate, now).await
     }
 
+    /// Records that webhooks arrive, or are refused, for the poll to judge. One write for a batch; one that is lost is made up
+    /// for by the next.
+    async fn record_webhooks(&self, record: WebhookRecord) {
+        if record == WebhookRecord::default() {
+            return;
+        }
+        let recorded = self.site.incidents().record_webhooks(&self.site.pipeline.name, &record).await;
+        if let Err(error) = recorded {
+            tracing::warn!(%error, "that webhooks arrive could not be recorded");
+        }
+    }
+
     /// Keeps an event that Census does not document.
     async fn keep(&self, kept: &Hint<UnknownEvent>, now: Timestamp) -> Fate {
         let UnknownEvent { fields, received_at } = &kept.says;
@@ -300,6 +316,7 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec
         late = count(|fate| matches!(fate, Fate::Late)),
         duplicates = count(|fate| matches!(fate, Fate::Duplicate)),
         unknown_syncs = count(|fate| matches!(fate, Fate::UnknownSync)),
+        refusals = count(|fate| matches!(fate, Fate::Refusal)),
         unknown_events = count(|fate| matches!(fate, Fate::UnknownEvent)),
         left_to_poll = count(|fate| matches!(fate, Fate::LeftToPoll(_))),
         poison = count(|fate| matches!(fate, Fate::Poison(_))),

@@ -7,9 +7,11 @@ use crate::data_checks::DataCheck;
 use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
 use crate::observation::{DeadLetterKind, DeadLetters};
 use crate::pipeline::Pipeline;
-use crate::rounds::{Itself, ValidatedRound};
-use crate::text::{named, words};
+use crate::rounds::{Itself, ValidatedRound, WebhookRecord};
+use crate::text::{minute_utc, named, words};
 
+/// So many runs that ended untold are no accident: Census may lose a webhook.
+const UNTOLD_LIMIT: usize = 3;
 /// Checks that did not run are named up to this number.
 const NAMED: usize = 5;
 
@@ -24,6 +26,10 @@ pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec
         match &itself.snapshot {
             Ok(record) => judge_snapshot_written(record.as_ref(), pipeline, now),
             Err(found) => Check::SnapshotWritten.about(SYNCWATCH).unreadable(found),
+        },
+        match &itself.webhooks {
+            Ok(record) => judge_webhooks(record.as_ref(), &itself.ended),
+            Err(found) => Check::WebhooksArrive.about(SYNCWATCH).unreadable(found),
         },
     ]
 }
@@ -63,6 +69,46 @@ pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     unknown.unwrap_or_else(|| about.healthy("no notice and no webhook was left unhandled"))
 }
 
+/// Judges whether webhooks arrive, by when runs ended of which they should have told by now.
+///
+/// * none was ever accepted or refused     => not evaluated: perhaps none was registered, which the doctor knows
+/// * several runs ended since the last one => warning, with the reason for which they were refused, if they were
+pub fn judge_webhooks(record: Option<&WebhookRecord>, ended: &[Timestamp]) -> Finding {
+    let about = Check::WebhooksArrive.about(SYNCWATCH);
+    let Some(record) = record else {
+        return about.nothing_yet("the first webhook");
+    };
+    let Some(newest) = ended.iter().max() else {
+        return about.nothing_yet("a run that ended");
+    };
+    let untold = ended.iter().filter(|ended| record.accepted_at.is_none_or(|at| **ended > at)).count();
+    let last = record.accepted_at.map_or("none was ever accepted".to_owned(), |at| {
+        format!("the last one was accepted {}", minute_utc(at))
+    });
+    if untold < UNTOLD_LIMIT {
+        return about.healthy(format!("webhooks arrive: {last}"));
+    }
+    // Older than the last accepted one, a refusal explains nothing.
+    let refused =
+        record.refused.as_ref().filter(|(at, _)| record.accepted_at.is_none_or(|accepted| *at > accepted));
+    let (how, cause) = match refused {
+        Some((_, why)) => (
+            format!("they are refused ({why})"),
+            "Our secret is not that of the webhook at Census, or something on the way changes the header or the body",
+        ),
+        None => (
+            "none arrives".to_owned(),
+            "The webhook was deleted or turned off at Census, it posts to another address, or what stands before the intake \
+             lets nothing through",
+        ),
+    };
+    let evidence = Evidence::new(format!("runs end and no webhook tells of them: {how}; {last}"))
+        .with("newest run that ended", *newest)
+        .with_some("last webhook accepted", record.accepted_at)
+        .with_some("last webhook refused", refused.map(|(at, _)| *at));
+    about.unhealthy(Severity::Warning, evidence, cause)
+}
+
 /// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
 pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
     let about = Check::ChecksRan.about(SYNCWATCH);
@@ -90,4 +136,38 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
                  and its schedule. Nobody knows how the data is meanwhile";
     evidence.summary = format!("the data checks have not run for {}", words(silent));
     about.unhealthy(silence_severity(Some(silent)), evidence, cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Outcome;
+
+    #[test]
+    fn webhooks_that_stop_are_told_once_several_runs_ended_untold() {
+        let at = |minute: i64| Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap();
+        let record = |accepted: Option<i64>, refused: Option<i64>| {
+            let refused = refused.map(|minute| (at(minute), "wrong-signature".to_owned()));
+            Some(WebhookRecord { accepted_at: accepted.map(at), refused })
+        };
+        let ended = [at(10), at(25), at(30), at(40)];
+        let table: [(Option<WebhookRecord>, &[Timestamp], &str); 9] = [
+            (None, &ended, "nothing to judge yet: the first webhook"),
+            (record(Some(0), None), &[], "nothing to judge yet: a run that ended"),
+            (record(Some(41), None), &ended, "webhooks arrive"),
+            (record(Some(25), None), &ended, "webhooks arrive"),
+            (record(Some(24), None), &ended, "none arrives"),
+            (record(Some(24), Some(20)), &ended, "none arrives"),
+            (record(Some(24), Some(39)), &ended, "they are refused (wrong-signature)"),
+            (record(None, Some(1)), &ended, "they are refused (wrong-signature); none was ever accepted"),
+            (record(None, Some(1)), &ended[..2], "webhooks arrive: none was ever accepted"),
+        ];
+        for (record, ended, said) in table {
+            let found = match judge_webhooks(record.as_ref(), ended).outcome {
+                Outcome::Healthy { evidence } | Outcome::Unhealthy { evidence, .. } => evidence.summary,
+                Outcome::NotEvaluated { why } => why.to_string(),
+            };
+            assert!(found.contains(said), "{record:?} {ended:?}: {found}");
+        }
+    }
 }

@@ -13,7 +13,7 @@ fn parsed(body: &str) -> Result<Parsed, Poison> {
 fn known(body: &str) -> Delivery {
     match parsed(body).unwrap() {
         Parsed::Known(delivery) => delivery,
-        Parsed::Unknown(event) => panic!("unknown: {event:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -105,6 +105,12 @@ async fn a_delivery_about_a_sync_that_nobody_declared_is_answered_well_and_not_q
     assert!(aws.sent("SendMessage").await.is_empty());
 }
 
+/// The messages that were put into the queue.
+async fn told(aws: &Aws) -> Vec<Value> {
+    let sent = aws.sent("SendMessage").await;
+    sent.iter().map(|sent| serde_json::from_str(sent["MessageBody"].as_str().unwrap()).unwrap()).collect()
+}
+
 #[tokio::test]
 async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
     let aws = Aws::with_secret("s").await;
@@ -121,11 +127,35 @@ async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
     }
     // One at the start, one for each minute.
     assert_eq!(aws.secret_reads().await, 3);
-    assert!(aws.sent("SendMessage").await.is_empty());
+    // The worker is told that something is refused, and nothing of what was sent.
+    let refusal = json!({ "schema": "syncwatch.refusal/1", "refused_at": now(), "why": "wrong-signature" });
+    assert_eq!(told(&aws).await, [refusal]);
     let mut get = post(BODY, "s");
     get["requestContext"]["http"]["method"] = json!("GET");
     let answer = intake.run(get, now()).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["headers"]["allow"]), (&json!(405), &json!("POST")));
+}
+
+#[tokio::test]
+async fn the_worker_is_told_of_refused_deliveries_now_and_then_and_of_nothing_that_is_no_delivery() {
+    let aws = Aws::with_secret("s").await;
+    let intake = aws.intake().await;
+    let signed = |body: &str, signature: &str| {
+        let mut request = post(body, "s");
+        request["headers"]["x-signature"] = json!(signature);
+        request
+    };
+    let undeclared = BODY.replace("3394022", "7");
+    for stranger in [signed("{}", "x"), signed("no JSON", "x"), signed(&undeclared, "x")] {
+        assert_eq!(status(&intake, stranger, now()).await, 401);
+    }
+    assert!(aws.sent("SendMessage").await.is_empty());
+    let hex = "96".repeat(32);
+    for (second, signature) in [(0, "x"), (599, "x"), (600, hex.as_str()), (1_200, "sha256=abc=")] {
+        assert_eq!(status(&intake, signed(BODY, signature), after(second)).await, 401);
+    }
+    let why: Vec<Value> = told(&aws).await.iter().map(|message| message["why"].clone()).collect();
+    assert_eq!(why, ["garbled-signature", "hex-signature", "prefixed-signature"]);
 }
 
 #[tokio::test]

@@ -309,9 +309,9 @@ async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left
         let records = [record("first try", &body, 1), record("last try", &other, 4)];
         assert_eq!(world.failures(&records).await, ["first try"], "{status}");
         assert_eq!(
-            (world.asked("UpdateItem"), world.recorded().len()),
-            (0, 0),
-            "nothing is judged of nothing"
+            (world.asked("PutItem"), world.asked("UpdateItem"), world.recorded().len()),
+            (0, 1, 0),
+            "nothing is judged of nothing; that webhooks arrive is recorded"
         );
     }
 }
@@ -408,6 +408,7 @@ fn batch_log_line_counts_each_fate_under_its_name() {
         ("duplicates", Fate::Duplicate),
         ("unknown_syncs", Fate::UnknownSync),
         ("unknown_events", Fate::UnknownEvent),
+        ("refusals", Fate::Refusal),
         ("left_to_poll", Fate::LeftToPoll(Left::StillAtWork)),
         ("poison", Fate::Poison(Poison::NotJson)),
         ("failed", Fate::Failed("table x: AWS denied access".to_owned())),

@@ -11,7 +11,9 @@ use jiff::Timestamp;
 use super::{Error, IncidentStore, SPEC, item};
 use crate::aws::table::{Item, Reader, Update, attribute, json};
 use crate::finding::Judge;
-use crate::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound};
+use crate::rounds::{
+    SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound, WebhookRecord,
+};
 
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
@@ -19,6 +21,10 @@ const WRITTEN_AT: &str = "written_at";
 const FAILED_AT: &str = "failed_at";
 const FAILURE: &str = "failure";
 const OF_WAREHOUSE: &str = "of_warehouse";
+const WEBHOOKS: &str = "webhooks";
+const ACCEPTED_AT: &str = "accepted_at";
+const REFUSED_AT: &str = "refused_at";
+const REFUSED: &str = "refused";
 const WITHOUT_DATA: &str = "without_data";
 
 fn partition(pipeline: &str) -> String {
@@ -74,6 +80,31 @@ impl IncidentStore {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
         self.table.get(key(pipeline, Judge::DailyValidation), read).await
+    }
+
+    /// Records of webhooks what is known now; what is not known stands as it was.
+    pub async fn record_webhooks(&self, pipeline: &str, record: &WebhookRecord) -> Result<(), Error> {
+        let WebhookRecord { accepted_at, refused } = record;
+        let mut attributes = Vec::new();
+        attributes.extend(accepted_at.map(|at| (ACCEPTED_AT, attribute(at))));
+        if let Some((at, why)) = refused {
+            attributes.extend([(REFUSED_AT, attribute(at)), (REFUSED, attribute(why))]);
+        }
+        let key = SPEC.key(&[&partition(pipeline), WEBHOOKS]);
+        Ok(self.table.update(Update::storing(key, attributes)).await?)
+    }
+
+    /// What is recorded of webhooks; `None` if none was ever taken in or refused.
+    pub async fn last_webhooks(&self, pipeline: &str) -> Result<Option<WebhookRecord>, Error> {
+        let read = |item: &Reader<'_>| {
+            let refused: Option<Timestamp> = item.read(REFUSED_AT)?;
+            let refused = match refused {
+                Some(at) => Some((at, item.read(REFUSED)?)),
+                None => None,
+            };
+            Ok(WebhookRecord { accepted_at: item.read(ACCEPTED_AT)?, refused })
+        };
+        self.table.get(SPEC.key(&[&partition(pipeline), WEBHOOKS]), read).await
     }
 
     /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
@@ -166,6 +197,27 @@ mod tests {
         assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), Some(record));
         let wire = Wire::answering(200, json!({})).await;
         assert_eq!(store(&wire).last_snapshot("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_is_recorded_of_webhooks_keeps_what_it_does_not_say() {
+        let written = async |record: WebhookRecord| {
+            let wire = Wire::answering(200, json!({})).await;
+            store(&wire).record_webhooks("properties", &record).await.unwrap();
+            wire.only_request().await.json()
+        };
+        let accepted = written(WebhookRecord { accepted_at: Some(now()), refused: None }).await;
+        assert!(!accepted["UpdateExpression"].as_str().unwrap().contains("refused"), "{accepted}");
+        let refusal = Some((now(), "wrong-signature".to_owned()));
+        let refused = written(WebhookRecord { accepted_at: None, refused: refusal.clone() }).await;
+        assert!(!refused["UpdateExpression"].as_str().unwrap().contains("accepted"), "{refused}");
+        let (a, r) = (&accepted["ExpressionAttributeValues"], &refused["ExpressionAttributeValues"]);
+        let item = json!({
+            "accepted_at": a[":accepted_at"], "refused_at": r[":refused_at"], "refused": r[":refused"],
+        });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        let both = WebhookRecord { accepted_at: Some(now()), refused: refusal };
+        assert_eq!(store(&wire).last_webhooks("properties").await.unwrap(), Some(both));
     }
 
     #[tokio::test]
