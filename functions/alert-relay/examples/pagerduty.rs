@@ -26,7 +26,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let env = Env::process();
     let name = "PAGERDUTY_ROUTING_KEY";
     let current = env.optional(name).map(SecretString::from).ok_or_else(|| format!("{name} is not set"))?;
-    let key = key::choose(name, &SecretValues { current, previous: None }, Action::Trigger, None)?;
+    let key = key::choose(
+        name,
+        &SecretValues { current, previous: None, webhook_id: None },
+        Action::Trigger,
+        None,
+    )?;
     let url = env.optional("PAGERDUTY_URL").unwrap_or_else(|| "https://events.pagerduty.com".to_owned());
     let pagerduty = PagerDuty::new(http::client()?, &url, Patience::default())?;
     let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml"))?;

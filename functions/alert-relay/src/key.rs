@@ -110,7 +110,7 @@ mod tests {
     const NEW: &str = "R123456789abcdef0123456789ABCDEF";
 
     fn values(current: &str, previous: Option<&str>) -> SecretValues {
-        SecretValues { current: current.into(), previous: previous.map(Into::into) }
+        SecretValues { current: current.into(), previous: previous.map(Into::into), webhook_id: None }
     }
 
     fn chosen(values: &SecretValues, action: Action, through: Option<&str>) -> Result<String, KeyError> {

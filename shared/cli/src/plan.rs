@@ -21,7 +21,17 @@ pub(crate) struct Found {
     pub(crate) ours: Vec<Webhook>,
     /// Webhooks by our name that post elsewhere, perhaps to where the intake was before.
     pub(crate) elsewhere: Vec<Webhook>,
-    pub(crate) has_secret: bool,
+    pub(crate) secret: OurSecret,
+}
+
+/// What our secret holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OurSecret {
+    Empty,
+    /// A value that does not say of which webhook it is, as it was put by hand or by an older version.
+    Unknown,
+    /// The secret of this webhook.
+    Of(u64),
 }
 
 /// What is to be done, with the reason.
@@ -52,18 +62,22 @@ pub(crate) enum Plan {
 ///
 /// * nothing posts to our endpoint              => create
 /// * a new secret is asked for                  => replace all that post to it
-/// * one does, and we have a secret             => keep it, or subscribe it to the events that it does not get
+/// * one does, and we have its secret           => keep it, or subscribe it to the events that it does not get
 /// * one does, and we have no secret            => refuse: it cannot be had again
+/// * one does, and ours may be another's        => refuse: its deliveries may all be refused
 /// * several do                                 => refuse: we cannot know whose secret we have
 pub(crate) fn plan(wish: Wish, found: &Found) -> Plan {
-    let keeps_previous = found.has_secret;
+    let keeps_previous = found.secret != OurSecret::Empty;
     match (found.ours.as_slice(), wish) {
         ([], _) => Plan::Create { keeps_previous },
         (ours, Wish::Rotate) => Plan::Replace { old: ids(ours), keeps_previous },
-        ([only], Wish::Register) if !found.has_secret => Plan::Refuse(secret_lost(only.id)),
-        ([only], Wish::Register) => match only.missing_events() {
-            missing if missing.is_empty() => Plan::Keep { id: only.id },
-            missing => Plan::Subscribe { webhook: only.clone(), missing },
+        ([only], Wish::Register) => match found.secret {
+            OurSecret::Empty => Plan::Refuse(secret_lost(only.id)),
+            OurSecret::Of(id) if id == only.id => match only.missing_events() {
+                missing if missing.is_empty() => Plan::Keep { id: only.id },
+                missing => Plan::Subscribe { webhook: only.clone(), missing },
+            },
+            OurSecret::Unknown | OurSecret::Of(_) => Plan::Refuse(secret_of_another(only.id, found.secret)),
         },
         (several, Wish::Register) => Plan::Refuse(too_many(&ids(several))),
     }
@@ -74,6 +88,19 @@ fn secret_lost(id: u64) -> String {
         "webhook {id} posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and \
          cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook \
          and then deletes this one"
+    )
+}
+
+fn secret_of_another(id: u64, secret: OurSecret) -> String {
+    let ours = match secret {
+        OurSecret::Of(other) => {
+            format!("our secret is that of webhook {other}, so every delivery is refused")
+        }
+        OurSecret::Empty | OurSecret::Unknown => "our secret does not say of which webhook it is".to_owned(),
+    };
+    format!(
+        "webhook {id} posts to this endpoint, and {ours}. Run this with --rotate, which creates a second webhook, stores its \
+         secret with its id, and then deletes this one"
     )
 }
 
@@ -166,24 +193,33 @@ mod tests {
         let replace = |old: &[u64], keeps_previous| Plan::Replace { old: old.to_vec(), keeps_previous };
         let lost = Plan::Refuse(secret_lost(7));
         let several = Plan::Refuse(too_many(&[7, 8]));
+        let (of, empty) = (OurSecret::Of(7), OurSecret::Empty);
         let table = [
-            (register, vec![], false, create(false)),
-            (register, vec![], true, create(true)),
-            (rotate, vec![], false, create(false)),
-            (rotate, vec![], true, create(true)),
-            (register, vec![all()], true, Plan::Keep { id: 7 }),
-            (register, vec![each()], true, Plan::Keep { id: 7 }),
-            (register, vec![few()], true, Plan::Subscribe { webhook: few(), missing }),
-            (register, vec![all()], false, lost.clone()),
-            (register, vec![few()], false, lost),
-            (rotate, vec![all()], false, replace(&[7], false)),
-            (rotate, vec![few()], true, replace(&[7], true)),
-            (register, vec![all(), webhook(8, &[])], false, several.clone()),
-            (register, vec![all(), webhook(8, &[])], true, several),
-            (rotate, vec![all(), webhook(8, &[])], true, replace(&[7, 8], true)),
+            (register, vec![], empty, create(false)),
+            (register, vec![], of, create(true)),
+            (rotate, vec![], empty, create(false)),
+            (rotate, vec![], of, create(true)),
+            (register, vec![all()], of, Plan::Keep { id: 7 }),
+            (register, vec![each()], of, Plan::Keep { id: 7 }),
+            (register, vec![few()], of, Plan::Subscribe { webhook: few(), missing }),
+            (register, vec![all()], empty, lost.clone()),
+            (register, vec![few()], empty, lost),
+            (
+                register,
+                vec![all()],
+                OurSecret::Unknown,
+                Plan::Refuse(secret_of_another(7, OurSecret::Unknown)),
+            ),
+            (register, vec![few()], OurSecret::Of(6), Plan::Refuse(secret_of_another(7, OurSecret::Of(6)))),
+            (rotate, vec![all()], OurSecret::Unknown, replace(&[7], true)),
+            (rotate, vec![all()], empty, replace(&[7], false)),
+            (rotate, vec![few()], of, replace(&[7], true)),
+            (register, vec![all(), webhook(8, &[])], empty, several.clone()),
+            (register, vec![all(), webhook(8, &[])], of, several),
+            (rotate, vec![all(), webhook(8, &[])], of, replace(&[7, 8], true)),
         ];
-        for (wish, ours, has_secret, expected) in table {
-            let found = Found { ours, elsewhere: Vec::new(), has_secret };
+        for (wish, ours, secret, expected) in table {
+            let found = Found { ours, elsewhere: Vec::new(), secret };
             assert_eq!(plan(wish, &found), expected, "{wish:?} of {found:?}");
         }
     }
@@ -206,6 +242,7 @@ mod tests {
         "#);
         insta::assert_snapshot!(too_many(&[7, 8]), @r#"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event comes several times and all but at most two of them are refused. Run this with --rotate, which creates one that replaces all of them"#);
         insta::assert_snapshot!(secret_lost(7), @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook and then deletes this one"#);
+        insta::assert_snapshot!(secret_of_another(8, OurSecret::Of(7)), @"webhook 8 posts to this endpoint, and our secret is that of webhook 7, so every delivery is refused. Run this with --rotate, which creates a second webhook, stores its secret with its id, and then deletes this one");
         insta::assert_snapshot!(note(&webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is not your intake any more."#);
     }
 }

@@ -9,7 +9,7 @@ use syncwatch::census::{self, CreatedWebhook, ErrorKind, NewWebhook, Webhook};
 
 use super::endpoint::Endpoint;
 use super::error::Error;
-use super::plan::{Found, Plan, listed};
+use super::plan::{Found, OurSecret, Plan, listed};
 
 /// What our webhooks are called at Census.
 const NAME: &str = "Syncwatch";
@@ -27,12 +27,15 @@ pub(super) struct Registration {
 impl Registration {
     /// Looks at both sides.
     pub(super) async fn look(&self) -> Result<Found, Error> {
-        let has_secret = self.current().await?.is_some();
+        let secret = match self.stored().await? {
+            None => OurSecret::Empty,
+            Some(values) => values.webhook_id.map_or(OurSecret::Unknown, OurSecret::Of),
+        };
         let (ours, others): (Vec<Webhook>, Vec<Webhook>) =
             self.census.list_webhooks().await?.into_iter().partition(|webhook| self.is_ours(webhook));
         let by_our_name = |webhook: &Webhook| webhook.name.as_deref() == Some(NAME);
         let elsewhere = others.into_iter().filter(by_our_name).collect();
-        Ok(Found { ours, elsewhere, has_secret })
+        Ok(Found { ours, elsewhere, secret })
     }
 
     /// Does what was planned, or undoes it. Answers with what was done.
@@ -83,7 +86,7 @@ impl Registration {
     /// Makes a webhook and stores its secret, both or neither. `before` are those that post to our endpoint already.
     async fn create(&self, before: &[u64]) -> Result<u64, Error> {
         // Read anew: a value may have been put between the look and this moment.
-        let previous = self.current().await?;
+        let previous = self.stored().await?.map(|values| values.current);
         let wanted = NewWebhook {
             name: NAME.to_owned(),
             description: format!("Wakes Syncwatch of the pipeline {}", self.pipeline),
@@ -101,7 +104,7 @@ impl Registration {
             }
             Err(error) => return Err(error.into()),
         };
-        let values = SecretValues { current: secret, previous };
+        let values = SecretValues { current: secret, previous, webhook_id: Some(id) };
         let Err(why) = self.secrets.put(&self.secret_name, &values).await else { return Ok(id) };
         if self.is_stored(&values.current).await {
             // It was taken, and only the answer was lost.
@@ -123,18 +126,18 @@ impl Registration {
         })
     }
 
-    /// The value of our secret; none if it exists and is empty.
-    async fn current(&self) -> Result<Option<SecretString>, Error> {
+    /// What our secret holds; none if it exists and is empty.
+    async fn stored(&self) -> Result<Option<SecretValues>, Error> {
         match self.secrets.read(&self.secret_name).await {
-            Ok(values) => Ok(Some(values.current)),
+            Ok(values) => Ok(Some(values)),
             Err(SecretError::Empty { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
     async fn is_stored(&self, secret: &SecretString) -> bool {
-        let stored = self.current().await.ok().flatten();
-        stored.is_some_and(|stored| stored.expose_secret() == secret.expose_secret())
+        let stored = self.stored().await.ok().flatten();
+        stored.is_some_and(|stored| stored.current.expose_secret() == secret.expose_secret())
     }
 
     /// The webhooks with our endpoint, but for these.

@@ -32,7 +32,9 @@ impl World {
     async fn with(webhooks: Value) -> Self {
         let world = Self(Receiver::start().await);
         world.secret("syncwatch/census-token", TOKEN).await;
-        world.holds(&json!({ "current": OLD_SECRET, "previous": "older" }).to_string()).await;
+        world
+            .holds(&json!({ "current": OLD_SECRET, "previous": "older", "webhook_id": 7 }).to_string())
+            .await;
         world.aws("secretsmanager.PutSecretValue", 200, json!({ "Name": "s", "VersionId": "v" })).await;
         world.aws("DynamoDB_20120810.UpdateItem", 200, json!({})).await;
         world.lists(webhooks).await;
@@ -134,7 +136,10 @@ async fn a_webhook_is_made_after_the_plan_was_told_and_its_secret_is_stored_besi
     assert_eq!(world.asked().await, [LIST, MAKE, STORE]);
     let stored = world.sent(STORE).await.remove(0);
     assert_eq!(stored["SecretId"], "syncwatch/census-webhook");
-    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET, "previous": OLD_SECRET }).to_string());
+    assert_eq!(
+        stored["SecretString"],
+        json!({ "current": NEW_SECRET, "previous": OLD_SECRET, "webhook_id": 12 }).to_string()
+    );
 }
 
 #[tokio::test]
@@ -143,7 +148,7 @@ async fn the_first_secret_has_none_before_it() {
     world.holds_nothing().await;
     assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
     let stored = world.sent(STORE).await.remove(0);
-    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET }).to_string());
+    assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string());
 }
 
 #[tokio::test]
@@ -165,6 +170,23 @@ async fn a_webhook_that_is_as_it_should_be_is_left_alone() {
     let (outcome, said) = world.register(&[]).await;
     assert_eq!((outcome, world.asked().await.len()), (Ok(Outcome::Done), 1));
     assert!(said.contains("nothing was changed"), "{said}");
+}
+
+#[tokio::test]
+async fn a_webhook_whose_secret_we_may_not_have_is_never_called_well() {
+    // Registered again and cut short before its secret was stored; or a secret that was put by hand.
+    for (held, says) in [
+        (json!({ "current": OLD_SECRET, "webhook_id": 6 }), "our secret is that of webhook 6"),
+        (json!({ "current": OLD_SECRET }), "does not say of which webhook"),
+    ] {
+        let world = World::with(json!([webhook(7, URL, &[])])).await;
+        world.holds(&held.to_string()).await;
+        for arguments in [&["--check"][..], &[]] {
+            let error = world.register(arguments).await.0.unwrap_err();
+            assert!(error.contains(says) && error.contains("--rotate"), "{error}");
+        }
+        assert_eq!(world.asked().await, [LIST, LIST]);
+    }
 }
 
 #[tokio::test]
@@ -225,7 +247,7 @@ async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored(
     world.holds_nothing().await;
     // Read before anything is made, and once more just before.
     let nothing_yet = json!({ "__type": "ResourceNotFoundException", "message": "no staging label" });
-    world.holds(&json!({ "current": NEW_SECRET }).to_string()).await;
+    world.holds(&json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string()).await;
     let of_secret =
         || of_aws(SECRET_READ).and(body_partial_json(json!({ "SecretId": "syncwatch/census-webhook" })));
     world.answer_once(of_secret, vec![text(400, nothing_yet); 2]).await;

@@ -21,6 +21,8 @@ pub struct SecretValues {
     pub current: SecretString,
     /// The value before the last rotation, which others may still use.
     pub previous: Option<SecretString>,
+    /// Of which webhook at Census the current one is, where it is one that signs webhooks.
+    pub webhook_id: Option<u64>,
 }
 
 /// Why a secret cannot be used. No variant holds any part of its value.
@@ -100,10 +102,14 @@ impl SecretStore {
     /// Stores these values in the place of what the secret holds, as the JSON that [`SecretStore::values`] reads. The
     /// secret itself must exist. Functions may not do this; people do, with credentials of their own.
     pub async fn put(&self, name: &str, values: &SecretValues) -> Result<(), SecretError> {
-        let SecretValues { current, previous } = values;
+        let SecretValues { current, previous, webhook_id } = values;
         let mut members = BTreeMap::from([("current", current.expose_secret())]);
         members.extend(previous.iter().map(|previous| ("previous", previous.expose_secret())));
-        let text = serde_json::json!(members).to_string();
+        let mut text = serde_json::json!(members);
+        if let (Some(id), Some(text)) = (webhook_id, text.as_object_mut()) {
+            text.insert("webhook_id".to_owned(), (*id).into());
+        }
+        let text = text.to_string();
         let request = self.client.put_secret_value().secret_id(name).secret_string(text);
         self.forget(name);
         request.send().await.map_err(|error| {
@@ -147,24 +153,24 @@ fn empty(name: &str) -> SecretError {
 #[serde(untagged)]
 enum Shape {
     Token { token: SecretString },
-    Rotating { current: SecretString, previous: Option<SecretString> },
+    Rotating { current: SecretString, previous: Option<SecretString>, webhook_id: Option<u64> },
 }
 
 fn parse(name: &str, text: &SecretString) -> Result<SecretValues, SecretError> {
     // A line break at the end comes from `echo` and never belongs to a token.
     let text = text.expose_secret().trim();
-    let (current, previous) = if text.starts_with('{') {
+    let (current, previous, webhook_id) = if text.starts_with('{') {
         // serde's error would quote what it found, so it is not kept.
         match serde_json::from_str(text) {
-            Ok(Shape::Token { token }) => (token, None),
-            Ok(Shape::Rotating { current, previous }) => (current, previous),
+            Ok(Shape::Token { token }) => (token, None, None),
+            Ok(Shape::Rotating { current, previous, webhook_id }) => (current, previous, webhook_id),
             Err(_) => return Err(SecretError::Shape { name: name.to_owned() }),
         }
     } else {
-        (SecretString::from(text), None)
+        (SecretString::from(text), None, None)
     };
     let current = trimmed(&current).ok_or_else(|| empty(name))?;
-    Ok(SecretValues { current, previous: previous.as_ref().and_then(trimmed) })
+    Ok(SecretValues { current, previous: previous.as_ref().and_then(trimmed), webhook_id })
 }
 
 /// The value without white space around it; `None` if nothing is left.
@@ -212,7 +218,12 @@ mod tests {
         let (_wire, store) = text(r#"{"current": "new", "previous": "old"}"#).await;
         let values = store.values(NAME, now()).await.unwrap();
         assert_eq!(values.current.expose_secret(), "new");
-        assert_eq!(values.previous.unwrap().expose_secret(), "old");
+        assert_eq!(values.previous.as_ref().unwrap().expose_secret(), "old");
+
+        assert_eq!(values.webhook_id, None);
+
+        let (_wire, store) = text(r#"{"current": "new", "webhook_id": 8}"#).await;
+        assert_eq!(store.values(NAME, now()).await.unwrap().webhook_id, Some(8));
 
         let (_wire, store) = text(r#"{"current": "new", "previous": ""}"#).await;
         assert!(store.values(NAME, now()).await.unwrap().previous.is_none());
@@ -263,7 +274,11 @@ mod tests {
     }
 
     fn rotated() -> SecretValues {
-        SecretValues { current: "new-secret".into(), previous: Some("old-secret".into()) }
+        SecretValues {
+            current: "new-secret".into(),
+            previous: Some("old-secret".into()),
+            webhook_id: Some(8),
+        }
     }
 
     #[tokio::test]
@@ -271,14 +286,20 @@ mod tests {
         let (wire, store) = text("s3cr3t").await;
         store.get(NAME, now()).await.unwrap();
         store.put(NAME, &rotated()).await.unwrap();
-        store.put(NAME, &SecretValues { current: "only".into(), previous: None }).await.unwrap();
+        store
+            .put(NAME, &SecretValues { current: "only".into(), previous: None, webhook_id: None })
+            .await
+            .unwrap();
         store.get(NAME, now()).await.unwrap();
         let requests = wire.requests().await;
         let targets: Vec<&str> = requests.iter().map(super::super::wire::Asked::target).collect();
         let (get, put) = ("secretsmanager.GetSecretValue", "secretsmanager.PutSecretValue");
         assert_eq!(targets, [get, put, put, get]);
         assert_eq!(requests[1].json()["SecretId"], NAME);
-        assert_eq!(requests[1].json()["SecretString"], r#"{"current":"new-secret","previous":"old-secret"}"#);
+        assert_eq!(
+            requests[1].json()["SecretString"],
+            r#"{"current":"new-secret","previous":"old-secret","webhook_id":8}"#
+        );
         assert_eq!(requests[2].json()["SecretString"], r#"{"current":"only"}"#);
     }
 

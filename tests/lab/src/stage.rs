@@ -62,7 +62,7 @@ impl Stage {
         let secrets = [
             ("census-token", TOKEN.to_owned()),
             // Census makes the secret when the webhook is registered, which needs the URL that is yet to be.
-            (WEBHOOK_SECRET, webhook_secret("to be replaced")),
+            (WEBHOOK_SECRET, json!({ "current": "to be replaced" }).to_string()),
             ("pagerduty", ROUTING_KEY.to_owned()),
             ("chat", chat.url().to_owned()),
             // Without data it opens nothing: whoever brings a warehouse puts its own.
@@ -107,13 +107,10 @@ impl Stage {
 
     async fn register_webhook(&self, function: &str) -> Result<()> {
         let url = self.deployment.url_of(function)?;
-        let register = |world: &mut World| world.add_webhook("Syncwatch", &url, Vec::new()).secret.clone();
-        let secret = self.census.with_world(register);
-        self.deployment.put_secret(&ResourceId::secret(WEBHOOK_SECRET), &webhook_secret(&secret)).await
+        let secret = self.census.with_world(|world| {
+            let webhook = world.add_webhook("Syncwatch", &url, Vec::new());
+            json!({ "current": webhook.secret, "webhook_id": webhook.id }).to_string()
+        });
+        self.deployment.put_secret(&ResourceId::secret(WEBHOOK_SECRET), &secret).await
     }
-}
-
-/// The webhook secret as the functions read it.
-fn webhook_secret(current: &str) -> String {
-    json!({ "current": current }).to_string()
 }

@@ -229,11 +229,11 @@ const OLD: &str = "0123456789abcdef0123456789ABCDEF";
 const NEW: &str = "R123456789abcdef0123456789ABCDEF";
 
 fn before_rotation() -> SecretValues {
-    SecretValues { current: OLD.into(), previous: None }
+    SecretValues { current: OLD.into(), previous: None, webhook_id: None }
 }
 
 fn after_rotation() -> SecretValues {
-    SecretValues { current: NEW.into(), previous: Some(OLD.into()) }
+    SecretValues { current: NEW.into(), previous: Some(OLD.into()), webhook_id: None }
 }
 
 proptest! {

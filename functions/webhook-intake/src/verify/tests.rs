@@ -16,7 +16,7 @@ fn now() -> Timestamp {
 }
 
 fn keys(current: &str, previous: Option<&str>) -> SecretValues {
-    SecretValues { current: current.into(), previous: previous.map(Into::into) }
+    SecretValues { current: current.into(), previous: previous.map(Into::into), webhook_id: None }
 }
 
 /// The seed with the sync of the test vector in the place of its first one.

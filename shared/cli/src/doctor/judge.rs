@@ -252,6 +252,7 @@ mod tests {
     use crate::Error;
     use crate::doctor::observe::Configuration;
     use crate::doctor::{Diagnosis, State};
+    use crate::plan::OurSecret;
     use syncwatch::census::Webhook;
     use syncwatch::finding::Severity;
 
@@ -303,7 +304,7 @@ mod tests {
                 ("syncwatch-alarms".to_owned(), Ok(vec![subscription("email", true)])),
                 ("syncwatch-page".to_owned(), Ok(Vec::new())),
             ],
-            webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), has_secret: true }),
+            webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), secret: OurSecret::Of(7) }),
             intake: Ok((401, "https://abc.on.aws/webhooks/census".to_owned())),
             dead_letters: vec![("syncwatch-notices-relay-dead".to_owned(), Ok(Some(0)))],
             rounds: Ok([("schedule-verification".to_owned(), now() - SignedDuration::from_secs(90))].into()),
@@ -373,7 +374,8 @@ mod tests {
             ("topic syncwatch-alarms", |seen| seen.alarms[0].1 = Ok(Vec::new())),
             ("topic syncwatch-page", |seen| seen.alarms[1].1 = Ok(vec![subscription("https", false)])),
             ("webhook at Census", |seen| {
-                seen.webhook = Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), has_secret: false });
+                seen.webhook =
+                    Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), secret: OurSecret::Empty });
             }),
             ("webhook at Census", |seen| seen.webhook = Err(Error::plain("Census refuses the token"))),
             ("intake of webhooks", |seen| seen.intake = Ok((202, "https://abc.on.aws".to_owned()))),

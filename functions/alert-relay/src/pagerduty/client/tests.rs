@@ -19,7 +19,7 @@ const SECRET: &str = "syncwatch/pagerduty";
 const TAKEN: &str = r#"{"status":"success","message":"Event processed","dedup_key":"a"}"#;
 
 fn key() -> RoutingKey {
-    let values = SecretValues { current: KEY.into(), previous: None };
+    let values = SecretValues { current: KEY.into(), previous: None, webhook_id: None };
     choose(SECRET, &values, Action::Trigger, None).unwrap()
 }
 
