@@ -8,7 +8,7 @@ use schedule_verification::App;
 use serde_json::{Value, json};
 use syncwatch::finding::{Check, Evidence, Finding, Judge, Severity};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::round::Round;
+use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Env, Site, env};
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -290,6 +290,47 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
 
     let error = app(&stage).run(json!({ "task": "dance" }), now).await.unwrap_err().to_string();
     assert!(error.contains("verify") && error.contains("ping"), "{error}");
+}
+
+/// The repository's pipeline with so many syncs in the place of its own.
+fn pipeline_of(syncs: u64) -> Pipeline {
+    let (head, _) = include_str!("../../infra/pipeline.toml").split_once("[[syncs]]").unwrap();
+    let sync = |id| {
+        format!(
+            "[[syncs]]\nkey = \"sync-{id}\"\nid = {id}\nrole = \"update\"\nschedule = {{ every = \"15m\", grace = \"5m\" }}\n"
+        )
+    };
+    Pipeline::parse(&(head.to_owned() + &(1..=syncs).map(sync).collect::<String>())).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn round_of_any_size_ends_and_judges_every_sync_whatever_the_vendor_does() {
+    let reading = Duration::from_millis(500);
+    for count in [1, 100, 1_000] {
+        let clock = LabClock::set_to("2026-11-24T12:00:00Z".parse().unwrap());
+        let stage = Stage::set(World::many(clock.now(), 11, 1, count), clock, Schedules::None).await.unwrap();
+        let site = stage.deployment.site(FUNCTION, pipeline_of(count), stage.aws.endpoint(), &[]).unwrap();
+        let app = App(site);
+        let of_syncs =
+            |report: &Report| report.counts.healthy + report.counts.unhealthy + report.counts.not_evaluated;
+        let whole = Box::pin(app.verify(stage.census.clock().now(), LIMIT)).await.unwrap();
+        assert_eq!(whole.unhealthy, [], "{count} syncs, all well");
+        let door = [
+            HttpFault::Slow { ms: 1_000_000 },
+            HttpFault::Slow { ms: 150 },
+            HttpFault::Dropped,
+            HttpFault::SlowFailure { ms: 13_000 },
+            HttpFault::SlowFailure { ms: 100 },
+        ];
+        for fault in door {
+            stage.census.break_door(fault.clone());
+            let report = Box::pin(app.verify(stage.census.clock().now(), reading)).await.unwrap();
+            stage.census.heal_all();
+            assert_eq!(of_syncs(&report), of_syncs(&whole), "{count} syncs behind {fault:?}");
+            let wrong: BTreeSet<Check> = report.unhealthy.iter().map(|finding| finding.check).collect();
+            assert!(wrong.iter().all(|check| *check == Check::ApiReachable), "{count} {fault:?}: {wrong:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
