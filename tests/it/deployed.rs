@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use schedule_verification::observe::READING_LIMIT;
 use serde_json::json;
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::env;
+use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -218,6 +220,34 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
         file["metrics"].as_array().unwrap().iter().map(|metric| metric["name"].as_str().unwrap()).collect();
     let written: BTreeSet<&str> = metrics::Metric::ALL.iter().map(|metric| metric.name()).collect();
     assert_eq!(shown, written);
+}
+
+/// What each function waits for at the longest, one after the other: its own patience, and so many calls of AWS.
+fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
+    let relay = alert_relay::post::Patience::default();
+    [
+        // A notice that is begun as late as may be: what was told, a lease, the secret, the record.
+        ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 4),
+        ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
+        ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
+        ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
+        // The secret, then the queue.
+        ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),
+        ("webhook-worker", webhook_intake::worker::NEEDS, webhook_intake::worker::READING_LIMIT, 1),
+    ]
+}
+
+#[test]
+fn silent_aws_is_given_up_before_each_functions_time_is() {
+    let (table, patience) = (table(), patience());
+    let named: BTreeSet<&str> = patience.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(named, table.functions.keys().map(String::as_str).collect());
+    for (name, needs, own, calls) in patience {
+        let limit = Duration::from_secs(table.functions[name].timeout_s.unsigned_abs().into());
+        let longest = own + needs.aws.operation * calls;
+        assert!(longest < limit, "{name} may wait for {longest:?} and has {limit:?}");
+        assert!(needs.aws.attempt * 2 <= needs.aws.operation, "{name}: no second attempt would fit");
+    }
 }
 
 #[test]

@@ -11,9 +11,11 @@ pub mod route;
 pub mod text;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::runtime::Site;
 use syncwatch::runtime::batch::{failures, read};
 use syncwatch::runtime::env::{self, Needs};
@@ -30,6 +32,8 @@ const PAGERDUTY: &str = "https://events.pagerduty.com";
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::RELAY_TABLE, env::PAGERDUTY_SECRET, env::CHAT_SECRET],
     optional: &[env::PAGERDUTY_URL],
+    // A notice that is begun as late as may be asks AWS four times; all of it fits into 30 s.
+    aws: CallLimits { attempt: Duration::from_secs(1), operation: Duration::from_secs(2) },
 };
 
 /// The function.

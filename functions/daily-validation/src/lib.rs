@@ -5,6 +5,7 @@ pub mod observe;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::data_checks::table;
 use syncwatch::finding::{Finding, Judge};
 use syncwatch::judge::data::Extent;
@@ -20,6 +21,7 @@ pub use observe::Patience;
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::TOPIC_ARN, env::INCIDENTS_TABLE, env::WAREHOUSE_SECRET],
     optional: &[env::DATABRICKS_URL],
+    aws: CallLimits::USUAL,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

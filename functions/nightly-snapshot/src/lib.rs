@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::env::{self, Needs};
@@ -34,6 +35,7 @@ pub const NEEDS: Needs = Needs {
     ],
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
 };
+    aws: CallLimits::USUAL,
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]

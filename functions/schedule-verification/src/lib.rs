@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::judge::{judge_absent, judge_itself, judge_look, judge_workspace, judging_time};
 use syncwatch::metrics::Metric;
@@ -29,6 +30,7 @@ pub const NEEDS: Needs = Needs {
         env::NOTICES_DEAD_LETTERS,
     ],
     optional: &[env::CENSUS_BASE_URL, env::HEARTBEAT_SECRET],
+    aws: CallLimits::USUAL,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

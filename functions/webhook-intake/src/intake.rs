@@ -1,7 +1,10 @@
 //! The intake: verify, queue, answer. Holds no client for Census and no token.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use syncwatch::aws::CallLimits;
 use syncwatch::aws::queue::Queue;
 use syncwatch::metrics::Metric;
 use syncwatch::pipeline::Pipeline;
@@ -14,8 +17,13 @@ use crate::request::Request;
 use crate::verify::{Refusal, Verdict, admit};
 
 /// The settings of the intake.
-pub const NEEDS: Needs =
-    Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
+pub const NEEDS: Needs = Needs {
+    required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET],
+    optional: &[],
+    // A request asks for the secret and then the queue, and is to be answered 503 within 10 s. At a cold start Lambda ends
+    // an initialization after 10 s as well; the first request asks again for a secret that was not read then.
+    aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(4) },
+};
 
 /// The intake function.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ impl Site {
         let settings = env.read(needs)?;
         let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
         let pipeline = load(env, path)?;
-        Ok(Self::with(settings, pipeline, Sdk::connect().await?))
+        Ok(Self::with(settings, pipeline, Sdk::connect(needs.aws).await?))
     }
 
     /// Puts a site together from its parts; `settings` are the environment's variables by name.
