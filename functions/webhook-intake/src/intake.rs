@@ -13,6 +13,7 @@ use syncwatch::runtime::{Site, metrics};
 
 use crate::delivery::Fields;
 use crate::keyring::{Keyring, NoKeys};
+use crate::refusals::Refusals;
 use crate::request::Request;
 use crate::verify::{Refusal, Verdict, admit};
 
@@ -31,6 +32,7 @@ pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
+    refusals: Refusals,
 }
 
 impl Intake {
@@ -45,7 +47,7 @@ impl Intake {
         if let Some(why) = keyring.trouble() {
             tracing::error!(%why, "webhooks cannot be verified");
         }
-        Self { pipeline: site.pipeline, keyring, queue }
+        Self { pipeline: site.pipeline, keyring, queue, refusals: Refusals::default() }
     }
 
     /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
@@ -53,9 +55,20 @@ impl Intake {
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let request = Request::read(&event)?;
         let verdict = self.receive(&request, now).await?;
-        verdict.log(request.source_ip.as_deref());
-        metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, 1)]);
+        self.note(&verdict, request.source_ip.as_deref(), now);
         Ok(verdict.to_http())
+    }
+
+    /// Logs and counts an answer. Of refused requests, which anybody may send, one a second stands for those before it.
+    fn note(&self, verdict: &Verdict, source_ip: Option<&str>, now: Timestamp) {
+        let unlogged = match verdict {
+            Verdict::Refused(_) => self.refusals.note(now),
+            _ => Some(0),
+        };
+        if let Some(unlogged) = unlogged {
+            verdict.log(source_ip, unlogged);
+            metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, unlogged + 1)]);
+        }
     }
 
     async fn receive(&self, request: &Request, now: Timestamp) -> anyhow::Result<Verdict> {
@@ -97,8 +110,8 @@ impl Verdict {
         }
     }
 
-    /// One line for each request, counted by its `outcome`.
-    fn log(&self, source_ip: Option<&str>) {
+    /// One line, counted by its `outcome`; `unlogged` requests before it were refused without a line.
+    fn log(&self, source_ip: Option<&str>, unlogged: usize) {
         let (status, _, outcome) = self.summary();
         let about = match self {
             Self::Accepted { about, .. } | Self::UnknownSync { about } | Self::TryAgain { about, .. } => {
@@ -112,7 +125,7 @@ impl Verdict {
         if let Self::TryAgain { why, .. } = self {
             tracing::error!(status, outcome, sync, run, event, source_ip, %why, "webhook answered");
         } else {
-            tracing::info!(status, outcome, sync, run, event, source_ip, "webhook answered");
+            tracing::info!(status, outcome, sync, run, event, source_ip, unlogged, "webhook answered");
         }
     }
 
