@@ -67,11 +67,11 @@ def amounts(table, assumptions):
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,
-        # By the metrics that they look at: errors, throttles and duration; silence; rounds; depth, of three queues of
+        # By the metrics that they look at: errors, throttles and duration; silence; rounds; refused webhooks; depth, of three queues of
         # Terraform's own too; stale, which adds two; undelivered, of two topics more.
         "alarms": 3 * len(functions)
         + len(scheduled)
-        + 1
+        + 2
         + len(dead_letters)
         + 3
         + 2 * (len(queues) - len(dead_letters))

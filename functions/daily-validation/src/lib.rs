@@ -81,6 +81,7 @@ impl App {
         let (findings, statements) =
             observe::findings(&self.site, self.patience, &checks, extent, now).await?;
         round.act_on(&findings).await;
+        let mut figures = vec![(Metric::Statements, statements)];
         if extent == Extent::Whole {
             round.conclude().await;
             // Last, so that a round which was cut short is not taken for one that ran.
@@ -89,9 +90,10 @@ impl App {
             if let Err(error) = round.store().record_round(&self.site.pipeline.name, &record).await {
                 round.add_failure(format!("the round could not be recorded: {error}"));
             }
+            figures.push(round.good_as(Metric::Validations));
         }
         let declared = |finding: &Finding| checks.iter().find(|check| check.name == finding.subject).copied();
         let table = table(findings.iter().map(|finding| (declared(finding), finding)));
-        Ok(Answer { report: round.finish(&[(Metric::Statements, statements)])?, statements, table })
+        Ok(Answer { report: round.finish(&figures)?, statements, table })
     }
 }

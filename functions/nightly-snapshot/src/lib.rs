@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
+use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::env::{self, Needs};
 use syncwatch::runtime::{Site, read_event};
@@ -34,8 +35,8 @@ pub const NEEDS: Needs = Needs {
         env::WAREHOUSE_SECRET,
     ],
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
-};
     aws: CallLimits::USUAL,
+};
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
@@ -92,7 +93,8 @@ impl App {
         if scope == Scope::Night {
             round.conclude().await;
         }
+        let good = (scope == Scope::Night).then(|| round.good_as(Metric::Snapshots));
         tracing::info!(snapshot = ?outcome.summary, "snapshot done");
-        Ok(Answer { report: round.finish(&[])?, snapshot: outcome.summary, table: outcome.table })
+        Ok(Answer { report: round.finish(good.as_slice())?, snapshot: outcome.summary, table: outcome.table })
     }
 }

@@ -64,8 +64,8 @@ impl App {
         round.act_on(&judge_itself(&itself, &self.0.pipeline, now)).await;
         round.conclude().await;
         round.record_if_good().await;
-        let good = usize::from(round.failures().is_empty());
-        Ok(round.finish(&[(Metric::Rounds, good)])?)
+        let good = round.good_as(Metric::Rounds);
+        Ok(round.finish(&[good])?)
     }
 
     /// Looks at each declared sync and acts on it; what is left is the workspace as a whole.
