@@ -36,7 +36,7 @@ locals {
   # The function that writes the metric Rounds, and the dimension that it writes it under: the pipeline's name, which is above
   # the first table of pipeline.toml.
   rounds_by = "schedule-verification"
-  pipeline  = regex("(?m)^[ \t]*name[ \t]*=[ \t]*[\"']([a-z0-9-]+)[\"']", split("\n[", file("${path.module}/pipeline.toml"))[0])[0]
+  pipeline  = regex("(?m)^[ \t]*name[ \t]*=[ \t]*[\"']([a-z0-9-]+)[\"']", split("\n[", local.pipeline_text)[0])[0]
 
   every_topic = merge({ for id, topic in local.topics : topic.name => "critical" }, { for name in local.alarm_topics : "${local.prefix}-${name}" => "warning" })
 }

@@ -63,7 +63,8 @@ def amounts(table, assumptions):
         "dynamodb_reads": (every_round + webhooks) * assume["reads_a_round"],
         "dynamodb_writes": (every_round + webhooks) * assume["writes_a_round"],
         "dynamodb_recovery_gb": assume["recovery_gb"],
-        "secrets": sum(name.startswith("secret:") and not secret.get("optional") for name, secret in resources.items()),
+        # With both channels, and without a heartbeat.
+        "secrets": sum(name.startswith("secret:") and name != "secret:heartbeat" for name in resources),
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,

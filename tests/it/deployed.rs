@@ -158,13 +158,8 @@ fn every_resource_that_a_setting_names_may_be_used_and_the_reverse() {
             })
             .chain(function.queue.as_ref().map(|trigger| trigger.source.to_string()))
             .collect();
-        let granted: BTreeSet<String> = function
-            .permissions
-            .iter()
-            .map(|permission| permission.resource.to_string())
-            // Its setting is an optional one.
-            .filter(|resource| resource != "secret:heartbeat")
-            .collect();
+        let granted: BTreeSet<String> =
+            function.permissions.iter().map(|permission| permission.resource.to_string()).collect();
         assert_eq!(named, granted, "{name}");
     }
 }

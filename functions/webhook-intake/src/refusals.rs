@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn rare_refusals_are_all_logged_and_so_is_one_after_the_clock_was_set_back() {
+    fn rare_refusals_and_those_after_a_clock_reset_are_logged() {
         let refusals = Refusals::default();
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         for seconds in [0, 1, 2, -3_600, -3_599] {

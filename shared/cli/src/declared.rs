@@ -1,6 +1,6 @@
 //! The functions and resources that `infra/functions.json` declares, as far as operators need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -47,6 +47,11 @@ struct Url {
 #[derive(Debug, Clone, Deserialize)]
 struct Resource {
     name: String,
+    /// Whether a deployment may do without it.
+    #[serde(default)]
+    optional: bool,
+    /// Of a queue: where to with what failed.
+    dead_letter: Option<String>,
 }
 
 impl Declared {
@@ -72,6 +77,37 @@ impl Declared {
         let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
         let is_name = source.starts_with("table:") || source.starts_with("secret:");
         self.resources.get(source).filter(|_| is_name).map(|resource| resource.name.as_str())
+    }
+
+    /// The settings of a function, each with whether it points at something that a deployment may do without.
+    pub(crate) fn settings<'a>(
+        &'a self,
+        function: &'a DeclaredFunction,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        let is_optional = |source: &String| self.resources.get(source).is_some_and(|found| found.optional);
+        function.settings.iter().map(move |(setting, source)| (setting.as_str(), is_optional(source)))
+    }
+
+    /// The names of the alarms that Terraform makes (`infra/alarms.tf`).
+    pub(crate) fn alarms(&self, prefix: &str) -> BTreeSet<String> {
+        let function =
+            |name: &String| ["errors", "throttles", "duration"].map(|of| format!("{prefix}-{name}-{of}"));
+        let mut names: BTreeSet<String> = self.functions.keys().flat_map(function).collect();
+        let scheduled = self.functions.iter().filter(|(_, function)| function.schedule.is_some());
+        names.extend(scheduled.map(|(name, _)| format!("{prefix}-{name}-silence")));
+        names.extend(["schedule-verification-rounds", "refused-webhooks"].map(|of| format!("{prefix}-{of}")));
+        names.extend(["functions", "schedules", "alarms"].map(|of| format!("{prefix}-failed-{of}-depth")));
+        let dead: BTreeSet<&str> =
+            self.resources.values().filter_map(|resource| resource.dead_letter.as_deref()).collect();
+        for (id, Resource { name, .. }) in &self.resources {
+            match id.split(':').next() {
+                Some("topic") => names.insert(format!("{name}-undelivered")),
+                Some("queue") if dead.contains(id.as_str()) => names.insert(format!("{name}-depth")),
+                Some("queue") => names.insert(format!("{name}-stale")),
+                _ => false,
+            };
+        }
+        names
     }
 
     /// A function that has a setting.

@@ -68,6 +68,13 @@ impl Site {
         self.optional(setting).unwrap_or_default()
     }
 
+    /// Fails if one of these optional settings is missing, which the pipeline makes necessary.
+    pub fn require(&self, settings: impl IntoIterator<Item = Setting>) -> Result<(), SettingsError> {
+        let missing: Vec<Setting> =
+            settings.into_iter().filter(|setting| self.optional(*setting).is_none()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(SettingsError { missing }) }
+    }
+
     /// A setting that the function can do without.
     pub fn optional(&self, setting: Setting) -> Option<&str> {
         self.settings.get(setting.name).map(String::as_str)

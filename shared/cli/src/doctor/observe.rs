@@ -180,8 +180,11 @@ impl Source<'_> {
     ) -> Probe<Configuration> {
         let answer = configuration(&self.lambda(), name).await?;
         let variables = answer.environment.and_then(|set| set.variables).unwrap_or_default();
-        let is_missing = |name: &&String| variables.get(*name).is_none_or(|value| value.trim().is_empty());
-        let missing = declared.settings.keys().filter(is_missing).cloned().collect();
+        let is_missing = |name: &str| variables.get(name).is_none_or(|value| value.trim().is_empty());
+        let pipeline = &self.operator.pipeline;
+        let wanted = self.declared.settings(declared);
+        let wanted = wanted.filter(|(name, optional)| !optional || is_used(pipeline, name));
+        let missing = wanted.filter(|(name, _)| is_missing(name)).map(|(name, _)| name.to_owned()).collect();
         environment.extend(variables);
         // Lambda leaves it out of some answers about functions that are well.
         let state = answer.state.map_or_else(|| "Active".to_owned(), |state| state.as_str().to_owned());
@@ -295,7 +298,9 @@ impl Deployed<'_> {
         let store = SecretStore::new(self.source.operator.sdk.secrets());
         let mut seen = BTreeMap::new();
         for (setting, name) in &self.environment {
-            let used = setting.ends_with("_SECRET") && is_used(&self.source.operator.pipeline, setting);
+            let is_heartbeat = setting == env::HEARTBEAT_SECRET.name;
+            let used = is_heartbeat || is_used(&self.source.operator.pipeline, setting);
+            let used = setting.ends_with("_SECRET") && used;
             if used && !seen.contains_key(name) {
                 seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
             }
@@ -385,6 +390,8 @@ fn reaches(protocol: &str, endpoint: &str) -> String {
 mod tests {
     use super::*;
 
+        // Terraform's choice.
+        _ if setting == env::HEARTBEAT_SECRET.name => false,
     #[test]
     fn of_an_address_only_the_host_is_shown_for_its_path_may_be_a_key() {
         let table = [

@@ -279,7 +279,8 @@ impl Deployment {
         changed: &[(&str, &str)],
     ) -> Result<Site> {
         // A deployment may hold back the functions themselves.
-        let table = FunctionsTable::read(&FunctionsTable::default_path())?;
+        let table = FunctionsTable::read(&FunctionsTable::default_path())?
+            .with_optional(|id| self.table.resource_name(id).is_ok());
         let mut settings = self.environment(table.function(function)?, &self.overrides)?;
         settings.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Ok(Site::with(settings, pipeline, Sdk::for_endpoint(endpoint)?))
