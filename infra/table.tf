@@ -39,6 +39,7 @@ locals {
   here     = "${var.region}:${local.account}"
   arns = merge(
     { for id, topic in local.topics : id => "${local.arn_root}:sns:${local.here}:${topic.name}" },
+    { for name in local.alarm_topics : "topic:${name}" => local.alarm_topic_arns[name] },
     { for id, queue in local.queues : id => "${local.arn_root}:sqs:${local.here}:${queue.name}" },
     { for id, table in local.tables : id => "${local.arn_root}:dynamodb:${local.here}:table/${table.name}" },
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
@@ -48,6 +49,7 @@ locals {
   # What a setting that points at a resource holds.
   values = merge(
     { for id in keys(local.topics) : id => aws_sns_topic.notices[id].arn },
+    { for name in local.alarm_topics : "topic:${name}" => aws_sns_topic.alarms[name].arn },
     { for id in keys(local.dead_letter_queues) : id => aws_sqs_queue.dead_letters[id].url },
     { for id in keys(local.work_queues) : id => aws_sqs_queue.work[id].url },
     { for id in keys(local.tables) : id => aws_dynamodb_table.state[id].name },

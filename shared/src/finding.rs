@@ -143,6 +143,8 @@ checks! {
     VendorAlerts = "vendor-alerts", "alerts at Census", ScheduleVerification, Sync, One;
     /// The dead-letter queues are empty.
     DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
+    /// Every topic has the confirmed subscribers that it needs.
+    SubscribersConfirmed = "subscribers-confirmed", "subscribers", ScheduleVerification, Itself, One;
     /// The warehouse answers what the data checks ask.
     WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
     /// The data checks were asked in their time.

@@ -24,6 +24,8 @@ pub const NEEDS: Needs = Needs {
     required: &[
         env::PIPELINE,
         env::TOPIC_ARN,
+        env::ALARMS_TOPIC_ARN,
+        env::PAGE_TOPIC_ARN,
         env::INCIDENTS_TABLE,
         env::CENSUS_SECRET,
         env::DELIVERIES_DEAD_LETTERS,

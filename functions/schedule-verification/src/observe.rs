@@ -26,7 +26,8 @@ const GIVE_UP_AFTER: usize = 3;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
-/// Looks at Syncwatch itself: its dead-letter queues, and the records of the functions that run at night.
+/// Looks at Syncwatch itself: its dead-letter queues, the subscribers of its topics, and the records of the functions that
+/// run at night. All at once, as each takes a moment.
 pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
     let queues = [
         (DeadLetterKind::Deliveries, env::DELIVERIES_DEAD_LETTERS),
@@ -36,12 +37,19 @@ pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
         kind,
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
+    let topics = [env::TOPIC_ARN, env::ALARMS_TOPIC_ARN, env::PAGE_TOPIC_ARN];
+    let subscribers = topics.map(async |setting| site.topic_by(setting).subscribers().await);
     let name = &site.pipeline.name;
-    let (dead_letters, validated, snapshot) =
-        future::join3(future::join_all(dead_letters), store.last_round(name), store.last_snapshot(name))
-            .await;
+    let (dead_letters, subscribers, validated, snapshot) = future::join4(
+        future::join_all(dead_letters),
+        future::join_all(subscribers),
+        store.last_round(name),
+        store.last_snapshot(name),
+    )
+    .await;
     Itself {
         dead_letters,
+        subscribers,
         validated: validated.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
     }

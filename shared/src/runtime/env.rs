@@ -43,6 +43,8 @@ macro_rules! settings {
 settings! {
     PIPELINE: "the path of pipeline.toml within the function's package",
     TOPIC_ARN: "the ARN of the SNS topic for notices",
+    ALARMS_TOPIC_ARN: "the ARN of the SNS topic for alarms about Syncwatch itself",
+    PAGE_TOPIC_ARN: "the ARN of the SNS topic for those alarms that page",
     INCIDENTS_TABLE: "the name of the DynamoDB table of incidents",
     CENSUS_SECRET: "the name of the secret that holds the Census API token",
     CENSUS_BASE_URL: "the base URL of the Census API",

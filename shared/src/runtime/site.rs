@@ -92,7 +92,12 @@ impl Site {
 
     /// The topic of notices.
     pub fn topic(&self) -> Topic {
-        Topic::new(self.sdk.sns(), self.setting(env::TOPIC_ARN))
+        self.topic_by(env::TOPIC_ARN)
+    }
+
+    /// The topic whose ARN a setting holds.
+    pub fn topic_by(&self, setting: Setting) -> Topic {
+        Topic::new(self.sdk.sns(), self.setting(setting))
     }
 
     /// The queue whose URL a setting holds.
