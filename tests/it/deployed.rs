@@ -264,6 +264,22 @@ fn depends_on(resource: &str) -> BTreeSet<String> {
     list.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
 }
 
+#[test]
+fn each_type_of_resource_has_its_rights_in_the_readme() {
+    let readme = read("infra/README.md");
+    let (_, rights) = readme.split_once("### Rights of the person who deploys").unwrap();
+    let rights = rights.split("\n## ").next().unwrap();
+    let mut types = BTreeSet::new();
+    for file in terraform_files().iter().filter(|file| !file.to_string_lossy().contains("infra/databricks")) {
+        let text = fs::read_to_string(file).unwrap();
+        let heads = text.lines().filter_map(|line| line.strip_prefix("resource \""));
+        types.extend(heads.map(|head| head.split('"').next().unwrap().to_owned()));
+    }
+    assert!(types.len() > 20, "{types:?}");
+    types.retain(|kind| !rights.contains(&format!("`{kind}`")));
+    assert_eq!(types, BTreeSet::new(), "what it takes to make these is not said");
+}
+
 /// The provider writes permissions of its own when it makes a Function URL, and Lambda refuses a second change of a
 /// function's policy at the same moment. A mocked provider cannot show that.
 #[test]
