@@ -135,6 +135,18 @@ run "rounds" {
   }
 }
 
+# `syncwatch doctor` looks whether these are there.
+run "names" {
+  assert {
+    condition = toset(flatten([for alarms in [
+      aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
+      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered,
+      { rounds = aws_cloudwatch_metric_alarm.rounds, refused = aws_cloudwatch_metric_alarm.refused },
+    ] : values(alarms)[*].alarm_name])) == toset(split("\n", trimspace(file("tests/alarm-names.txt"))))
+    error_message = "The alarms made are not those of tests/alarm-names.txt, which the doctor is tested with."
+  }
+}
+
 run "refused_webhooks" {
   assert {
     condition = (

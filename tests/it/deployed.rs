@@ -233,7 +233,7 @@ fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
 }
 
 #[test]
-fn silent_aws_is_given_up_before_each_functions_time_is() {
+fn aws_calls_end_before_each_functions_timeout() {
     let (table, patience) = (table(), patience());
     let named: BTreeSet<&str> = patience.iter().map(|(name, ..)| *name).collect();
     assert_eq!(named, table.functions.keys().map(String::as_str).collect());

@@ -43,7 +43,7 @@ const CREATE: u64 = 3_394_022;
 const CLASSES: &str = "When a sync fails, by class";
 const SCENARIOS: &str = "Scenarios";
 /// Sections that notices about no check link to, and those that people look up.
-const OPERATORS_OWN: [&str; 4] = ["incidents", "silences", "alert-test", "webhooks"];
+const OPERATORS_OWN: [&str; 5] = ["incidents", "silences", "alert-test", "alarm-test", "webhooks"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()

@@ -137,6 +137,13 @@ mod tests {
         assert!(declared.resources.values().all(|resource| resource.name.starts_with("second")));
     }
 
+    /// The same file is compared with what Terraform makes, by `infra/tests/alarms.tftest.hcl`.
+    #[test]
+    fn alarms_are_those_of_terraform() {
+        let listed = include_str!("../../../infra/tests/alarm-names.txt").lines().map(ToOwned::to_owned);
+        assert_eq!(Declared::of_this_version().unwrap().alarms("syncwatch"), listed.collect());
+    }
+
     #[test]
     fn embedded_table_is_read() {
         let declared = Declared::of_this_version().unwrap();
