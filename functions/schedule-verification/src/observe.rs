@@ -7,7 +7,8 @@ use futures::{StreamExt, future, stream};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::{Client, Error, ErrorKind, SyncPage};
 use syncwatch::observation::{
-    DeadLetterKind, DeadLetters, Look, ObservedSync, SyncId, SyncObservation, Unread, Workspace,
+    DeadLetterKind, DeadLetters, Look, ObservedSync, SyncId, SyncObservation, TopicSubscribers, Unread,
+    Workspace,
 };
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
@@ -17,6 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long all of Census may be read: with what is left of the time limit, all that was found is acted on.
 pub const READING_LIMIT: Duration = Duration::from_secs(40);
+/// How long the subscribers of all topics may be read; the next round, two minutes later, reads them again.
+const SUBSCRIBERS_LIMIT: Duration = Duration::from_secs(5);
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -37,12 +40,10 @@ pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
         kind,
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
-    let topics = [env::TOPIC_ARN, env::ALARMS_TOPIC_ARN, env::PAGE_TOPIC_ARN];
-    let subscribers = topics.map(async |setting| site.topic_by(setting).subscribers().await);
     let name = &site.pipeline.name;
     let (dead_letters, subscribers, validated, snapshot) = future::join4(
         future::join_all(dead_letters),
-        future::join_all(subscribers),
+        subscribers(site),
         store.last_round(name),
         store.last_snapshot(name),
     )
@@ -53,6 +54,21 @@ pub async fn itself(site: &Site, store: &IncidentStore) -> Itself {
         validated: validated.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
     }
+}
+
+/// Reads the subscribers of the three topics.
+async fn subscribers(site: &Site) -> Vec<TopicSubscribers> {
+    let by = Instant::now() + SUBSCRIBERS_LIMIT;
+    let mut found = Vec::new();
+    for setting in [env::TOPIC_ARN, env::ALARMS_TOPIC_ARN, env::PAGE_TOPIC_ARN] {
+        let topic = site.topic_by(setting);
+        let unread = || TopicSubscribers {
+            topic: topic.name().to_owned(),
+            found: Err(format!("topic {}: SNS did not answer in time", topic.name())),
+        };
+        found.push(timeout_at(by, topic.subscribers()).await.unwrap_or_else(|_| unread()));
+    }
+    found
 }
 
 /// One declared sync, as it was looked at.
