@@ -83,8 +83,9 @@ fn preflight(account: Option<&Account>, plan: &Value) -> (bool, String) {
         fs::write(&cli, account.cli()).unwrap();
         fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    let python = Command::new("sh").args(["-c", "command -v python3"]).output().unwrap().stdout;
-    let mut child = Command::new(String::from_utf8(python).unwrap().trim())
+    // Not by its name: without the usual PATH, a wrapper of that name could not work.
+    let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
+    let mut child = Command::new(String::from_utf8(python.stdout).unwrap().trim())
         .arg(root().join("infra/preflight.py"))
         .env("PATH", bin.path())
         .stdin(Stdio::piped())

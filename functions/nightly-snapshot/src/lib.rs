@@ -65,8 +65,7 @@ struct Answer {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
-    /// recorded or sent.
+    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Snapshot { date } = read_event(event, EVENTS)?;
         let scope = days::scope(date, &self.0.pipeline.time_zone, now)?;
