@@ -12,8 +12,7 @@ use syncwatch::judge::data::Extent;
 use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ValidatedRound;
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 
 pub use observe::Patience;
 

@@ -18,8 +18,7 @@ use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 
 use days::Scope;
 use night::Outcome;

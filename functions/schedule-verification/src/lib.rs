@@ -13,8 +13,7 @@ use syncwatch::judge::{judge_absent, judge_itself, judge_look, judge_workspace, 
 use syncwatch::metrics::Metric;
 use syncwatch::observation::{Unread, Workspace};
 use syncwatch::round::{Report, Round};
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 use tokio::time::Instant;
 
 use observe::{Looked, READING_LIMIT, Walk};
@@ -46,8 +45,7 @@ enum Event {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
-    /// recorded or sent.
+    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
         // Boxed: the compiler gives up on a future of this depth.
@@ -56,8 +54,7 @@ impl App {
         Ok(serde_json::to_value(report)?)
     }
 
-    /// One round, in which Census is read for so long at most: observe a page, judge it, act on it; then the workspace as a
-    /// whole, and Syncwatch itself.
+    /// One round: observe, judge and act on each page of Census, read for so long; then the workspace, and Syncwatch itself.
     pub async fn verify(&self, now: Timestamp, reading: Duration) -> anyhow::Result<Report> {
         let mut round = Round::begin(&self.0, Judge::ScheduleVerification, now).await?;
         let workspace = self.syncs(&mut round, now, Instant::now() + reading).await?;
