@@ -175,7 +175,8 @@ async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else
         let report = app.verify(Timestamp::now(), reading).await.unwrap();
         let answer = serde_json::to_value(&report).unwrap();
         assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
-        assert!(report.counts.healthy <= 3, "{fault:?}: {answer}");
+        // The dead letters and the subscribers, and what of Census has no part in the fault.
+        assert!(report.counts.healthy <= 4, "{fault:?}: {answer}");
         stage.census.heal_all();
         assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
     }
