@@ -158,16 +158,20 @@ cost: ## Compute what a month costs, from the published prices in infra/prices.j
 	@$(PYTHON) infra/cost.py
 
 .PHONY: plan
-plan: package ## Show what `make deploy` would change in AWS
+plan: package ## Show what `make deploy` would change in AWS, and refuse what AWS would refuse half-way; PREFLIGHT=0 skips that
 	@$(need-terraform)
 	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
 	@mkdir -p '$(INFRA_OUT)'
 	@$(TERRAFORM) -chdir=infra plan -out='$(INFRA_OUT)/plan'
+	@$(preflight)
 
 .PHONY: deploy
-deploy: package ## Bring AWS to what infra/ says; asks first, YES=1 does not
+deploy: package ## Bring AWS to what infra/ says, after the checks of `make plan`; asks first, YES=1 does not
 	@$(need-terraform)
 	@$(TERRAFORM) -chdir=infra init -input=false >/dev/null
+	@mkdir -p '$(INFRA_OUT)'
+	@$(TERRAFORM) -chdir=infra plan -out='$(INFRA_OUT)/plan' >/dev/null
+	@$(preflight)
 	@$(TERRAFORM) -chdir=infra apply $(approve)
 
 .PHONY: destroy
@@ -235,6 +239,9 @@ $(INFRA_OUT)/zips: infra/functions.json
 define need-terraform
 command -v '$(TERRAFORM)' >/dev/null || { echo 'Missing: Terraform, 1.9 or newer (tried with 1.11). Install it from https://developer.hashicorp.com/terraform/install, or say where it is: TERRAFORM=/path/to/terraform' >&2; exit 1; }
 endef
+
+# Before anything is made: an apply that fails half-way leaves alarms and subscriptions out.
+preflight = $(if $(filter 0,$(PREFLIGHT)),true,$(TERRAFORM) -chdir=infra show -json '$(INFRA_OUT)/plan' | $(PYTHON) infra/preflight.py)
 
 approve = $(if $(filter-out 0,$(YES)),-auto-approve)
 # What `make destroy` leaves: what was learned, and what was typed in by hand.

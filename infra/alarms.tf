@@ -24,13 +24,19 @@ locals {
     for name, function in local.scheduled : name => {
       after_s  = function.schedule.silent_after_s
       period_s = function.schedule.silent_after_s < 3 * 60 * 60 ? 60 : 3600
+      # The metric of its good rounds, if it has one of its own; else invocations.
+      rounds = lookup(local.good_rounds, name, null)
     }
   }
+
+  # Nightly functions are also invoked to see whether they answer (`syncwatch doctor`), which counts as an invocation: their
+  # silence is a lack of good rounds. Of schedule-verification, which runs every few minutes, that is an alarm of its own.
+  good_rounds = { "daily-validation" = "Validations", "nightly-snapshot" = "Snapshots" }
 
   # The function that writes the metric Rounds, and the dimension that it writes it under: the pipeline's name, which is above
   # the first table of pipeline.toml.
   rounds_by = "schedule-verification"
-  pipeline  = regex("(?m)^[ \t]*name[ \t]*=[ \t]*[\"']([a-z0-9-]+)[\"']", split("\n[", file("${path.module}/pipeline.toml"))[0])[0]
+  pipeline  = regex("(?m)^[ \t]*name[ \t]*=[ \t]*[\"']([a-z0-9-]+)[\"']", split("\n[", local.pipeline_text)[0])[0]
 
   every_topic = merge({ for id, topic in local.topics : topic.name => "critical" }, { for name in local.alarm_topics : "${local.prefix}-${name}" => "warning" })
 }
@@ -97,23 +103,23 @@ resource "aws_cloudwatch_metric_alarm" "silence" {
   for_each = local.silences
 
   alarm_name        = "${local.prefix}-${each.key}-silence"
-  alarm_description = "${each.key} has not run for ${each.value.after_s / 60} minutes, so its checks are not made. Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
+  alarm_description = "${each.key} ${each.value.rounds == null ? "has not run" : "has had no good round"} for ${each.value.after_s / 60} minutes, so its checks are not made. ${each.value.rounds == null ? "" : "Does it fail (its log, /aws/lambda/${local.prefix}-${each.key})? "}Is its schedule ${local.prefix}-${each.key} enabled? Is the function throttled? What is in the queue ${local.prefix}-failed-schedules?"
 
   # Filled with 0: where data is missing CloudWatch looks back further than asked, and would ring two or three periods late.
   metric_query {
     id          = "filled"
-    expression  = "FILL(invocations, 0)"
-    label       = "Invocations"
+    expression  = "FILL(rounds, 0)"
+    label       = each.value.rounds == null ? "Invocations" : "Good rounds"
     return_data = true
   }
 
   metric_query {
-    id = "invocations"
+    id = "rounds"
 
     metric {
-      namespace   = "AWS/Lambda"
-      metric_name = "Invocations"
-      dimensions  = { FunctionName = module.function[each.key].name }
+      namespace   = each.value.rounds == null ? "AWS/Lambda" : local.own.namespace
+      metric_name = coalesce(each.value.rounds, "Invocations")
+      dimensions  = each.value.rounds == null ? { FunctionName = module.function[each.key].name } : { Pipeline = local.pipeline }
       stat        = "Sum"
       period      = each.value.period_s
     }
@@ -158,6 +164,24 @@ resource "aws_cloudwatch_metric_alarm" "rounds" {
   treat_missing_data  = "breaching"
   alarm_actions       = local.alarm_actions.critical
   ok_actions          = local.alarm_actions.critical
+}
+
+# Strangers try a public address now and then; Census's own webhooks are refused all the time once the secret is wrong.
+resource "aws_cloudwatch_metric_alarm" "refused" {
+  alarm_name          = "${local.prefix}-refused-webhooks"
+  alarm_description   = "${join(", ", keys(local.by_url))} refused more than 2 requests in 15 minutes. If they are Census's own, its secret is not that of the webhook, and failures are seen by the next poll only: the log /aws/lambda/${local.prefix}-${join(", ", keys(local.by_url))} has the outcome (wrong-signature, no-signature, ...) and the sender's address. Next: syncwatch explain webhooks."
+  namespace           = local.own.namespace
+  metric_name         = "RefusedWebhooks"
+  dimensions          = { Pipeline = local.pipeline }
+  statistic           = "Sum"
+  period              = 900
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  # `syncwatch doctor` sends one unsigned request each time, to see it refused.
+  threshold          = 2
+  treat_missing_data = "notBreaching"
+  alarm_actions      = local.alarm_actions.warning
+  ok_actions         = local.alarm_actions.warning
 }
 
 resource "aws_cloudwatch_metric_alarm" "failed" {

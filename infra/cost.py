@@ -9,7 +9,9 @@ import re
 import sys
 
 INFRA = pathlib.Path(__file__).resolve().parent
-BEGIN, END = "<!-- cost: written by `make cost` -->\n", "<!-- cost: end -->\n"
+# What is written into README.md, and between which lines.
+COST = ("<!-- cost: written by `make cost` -->\n", "<!-- cost: end -->\n")
+FLOOD = ("<!-- flood: written by `make cost` -->\n", "<!-- flood: end -->\n")
 # What costs the same however little happens.
 STANDING = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
 
@@ -58,29 +60,50 @@ def amounts(table, assumptions):
         + 3 * (webhooks + notices)
         # Each round looks into the dead-letter queues.
         + every_round * len(dead_letters),
-        "sns_publishes": notices,
+        # Each round asks each topic for its subscribers and for its tag.
+        "sns_publishes": notices + 2 * len(topics) * rounds["schedule-verification"],
         "sns_emails": notices * assume["mail_recipients"],
         "dynamodb_reads": (every_round + webhooks) * assume["reads_a_round"],
         "dynamodb_writes": (every_round + webhooks) * assume["writes_a_round"],
         "dynamodb_recovery_gb": assume["recovery_gb"],
-        "secrets": sum(name.startswith("secret:") and not secret.get("optional") for name, secret in resources.items()),
+        # With both channels, and without a heartbeat.
+        "secrets": sum(name.startswith("secret:") and name != "secret:heartbeat" for name in resources),
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,
-        # By the metrics that they look at: errors, throttles and duration; silence; rounds; depth, of three queues of
-        # Terraform's own too; stale, which adds two; undelivered, of two topics more.
+        # By the metrics that they look at: errors, throttles and duration; silence; rounds; refused webhooks; depth, of three queues of
+        # Terraform's own too; stale, which adds two; undelivered.
         "alarms": 3 * len(functions)
         + len(scheduled)
-        + 1
+        + 2
         + len(dead_letters)
         + 3
         + 2 * (len(queues) - len(dead_letters))
-        + len(topics)
-        + 2,
+        + len(topics),
         "metrics": assume["metrics"],
         "dashboards": 1,
         "logs_gb": (every_round + events) * assume["log_kb_a_round"] / 1e6,
     }
+
+
+def flood(table, prices):
+    """What a month of requests to the public address costs, as many as its reserved concurrency lets through."""
+    assume = {name: value["is"] if isinstance(value, dict) else value for name, value in prices["assumptions"].items()}
+    [function] = [function for function in table["functions"].values() if "url" in function]
+    executions = function["url"]["reserved_concurrency"]
+    seconds = assume["days"] * 24 * 60 * 60
+    requests = executions * assume["requests_a_second_an_execution"] * seconds
+    needed = {
+        "lambda_requests": requests,
+        "lambda_gb_seconds": executions * seconds * function["memory_mb"] / 1024,
+        "logs_gb": (requests * assume["log_kb_a_request"] + executions * seconds * assume["log_kb_a_refusal"]) / 1e6,
+    }
+    total = sum(usd(prices["prices"][name], amount) for name, amount in needed.items())
+    return (
+        f"Requests without pause for a whole month, {executions * assume['requests_a_second_an_execution']} a second: "
+        f"{requests / 1e6:.0f} million requests, {needed['lambda_gb_seconds'] / 1e6:.1f} million GB-s at most, "
+        f"{needed['logs_gb']:.0f} GB of logs: **{total:.0f} USD** at most.\n"
+    )
 
 
 def usd(price, amount):
@@ -105,25 +128,30 @@ def render(table, prices):
     return "\n".join(lines) + "\n"
 
 
+def put(readme, marks, text):
+    """The README with the text between its marks."""
+    before, begin, rest = readme.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
+    if not end:
+        sys.exit(f"infra/README.md has nothing between {marks[0].strip()} and {marks[1].strip()}")
+    return before + begin + text + end + after
+
+
 def main():
     table = json.loads((INFRA / "functions.json").read_text())
     prices = json.loads((INFRA / "prices.json").read_text())
-    text = render(table, prices)
     path = INFRA / "README.md"
     readme = path.read_text()
-    before, begin, rest = readme.partition(BEGIN)
-    written, end, after = rest.partition(END)
-    if not end:
-        sys.exit(f"{path} has no table between {BEGIN.strip()} and {END.strip()}")
-    if "--check" not in sys.argv:
-        path.write_text(before + begin + text + end + after)
-        print(text, end="")
-        for name, assumed in prices["assumptions"].items():
-            if isinstance(assumed, dict):
-                print(f"{name} = {assumed['is']}: {assumed['why']}")
+    written = put(put(readme, COST, render(table, prices)), FLOOD, flood(table, prices))
+    if "--check" in sys.argv:
+        if written != readme:
+            sys.exit("infra/README.md has other costs than are computed; `make cost` writes them")
         return
-    if written.strip() != text.strip():
-        sys.exit(f"infra/README.md tells other costs than are computed; `make cost` writes these:\n\n{text}")
+    path.write_text(written)
+    print(render(table, prices) + "\n" + flood(table, prices))
+    for name, assumed in prices["assumptions"].items():
+        if isinstance(assumed, dict):
+            print(f"{name} = {assumed['is']}: {assumed['why']}")
 
 
 if __name__ == "__main__":

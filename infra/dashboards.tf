@@ -64,7 +64,7 @@ resource "aws_cloudwatch_dashboard" "this" {
 }
 
 locals {
-  alarm_arns = flatten([aws_cloudwatch_metric_alarm.rounds.arn, [
+  alarm_arns = flatten([aws_cloudwatch_metric_alarm.rounds.arn, aws_cloudwatch_metric_alarm.refused.arn, [
     for alarms in [
       aws_cloudwatch_metric_alarm.errors,
       aws_cloudwatch_metric_alarm.throttles,

@@ -14,7 +14,7 @@ module "function" {
 
   environment = merge(
     { for setting, source in each.value.settings : setting => startswith(source, "file:") ? trimprefix(source, "file:") : local.values[source] },
-    { for setting in try(each.value.optional_settings, []) : setting => local.optional_settings[setting] if can(local.optional_settings[setting]) },
+    { for setting in try(each.value.optional_settings, []) : setting => var.optional_settings[setting] if can(var.optional_settings[setting]) },
   )
 
   # Bounds the cost of a public address: more requests at once are answered 429. -1, the default, takes from the account's pool.

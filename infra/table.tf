@@ -7,19 +7,23 @@ locals {
     resources = { for id, resource in local.declared.resources : id => merge(resource, { name = "${local.prefix}${trimprefix(resource.name, "syncwatch")}" }) }
   })
 
-  # Resources that a deployment may do without. Permissions on one that is not chosen are left out too.
-  chosen    = var.heartbeat ? ["secret:heartbeat"] : []
+  # Resources that a deployment may do without. Settings that point at one that is not chosen, and permissions on it, are left
+  # out too. A channel's secret is there where pipeline.toml names the channel outside of a comment.
+  pipeline_text = file("${path.module}/pipeline.toml")
+  chosen = concat(
+    var.heartbeat ? ["secret:heartbeat"] : [],
+    [for channel in ["pagerduty", "chat"] : "secret:${channel}" if can(regex("(?m)^[^#\\n]*\\b${channel}\\b", local.pipeline_text))],
+  )
   resources = { for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }
   functions = {
     for name, function in local.table.functions : name => merge(function, {
+      settings    = { for setting, source in function.settings : setting => source if startswith(source, "file:") || contains(keys(local.resources), source) }
       permissions = [for permission in try(function.permissions, []) : permission if contains(keys(local.resources), permission.resource)]
     })
   }
 
-  # Values of optional settings: those given, and the one that follows from a choice.
-  optional_settings = merge(var.optional_settings, var.heartbeat ? { SYNCWATCH_HEARTBEAT_SECRET = local.table.resources["secret:heartbeat"].name } : {})
-
-  topics  = { for id, resource in local.resources : id => resource if startswith(id, "topic:") }
+  # Without those of alarms, which people and CloudWatch use; a function only looks who subscribed them.
+  topics  = { for id, resource in local.resources : id => resource if startswith(id, "topic:") && !contains(local.alarm_topics, trimprefix(id, "topic:")) }
   queues  = { for id, resource in local.resources : id => resource if startswith(id, "queue:") }
   tables  = { for id, resource in local.resources : id => resource if startswith(id, "table:") }
   secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
@@ -35,6 +39,7 @@ locals {
   here     = "${var.region}:${local.account}"
   arns = merge(
     { for id, topic in local.topics : id => "${local.arn_root}:sns:${local.here}:${topic.name}" },
+    { for name in local.alarm_topics : "topic:${name}" => local.alarm_topic_arns[name] },
     { for id, queue in local.queues : id => "${local.arn_root}:sqs:${local.here}:${queue.name}" },
     { for id, table in local.tables : id => "${local.arn_root}:dynamodb:${local.here}:table/${table.name}" },
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
@@ -44,6 +49,7 @@ locals {
   # What a setting that points at a resource holds.
   values = merge(
     { for id in keys(local.topics) : id => aws_sns_topic.notices[id].arn },
+    { for name in local.alarm_topics : "topic:${name}" => aws_sns_topic.alarms[name].arn },
     { for id in keys(local.dead_letter_queues) : id => aws_sqs_queue.dead_letters[id].url },
     { for id in keys(local.work_queues) : id => aws_sqs_queue.work[id].url },
     { for id in keys(local.tables) : id => aws_dynamodb_table.state[id].name },

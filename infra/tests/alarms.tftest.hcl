@@ -67,15 +67,23 @@ run "silence" {
 
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.silence :
-      { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { filled = "FILL(invocations, 0)" } &&
+      { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { filled = "FILL(rounds, 0)" } &&
       { for query in alarm.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat, metric.dimensions]] if query.return_data != true } == {
-        invocations = [["AWS/Lambda", "Invocations", "Sum", tomap({ FunctionName = "syncwatch-${name}" })]]
+        rounds = [startswith(local.table.functions[name].schedule.expression, "rate(") ?
+          ["AWS/Lambda", "Invocations", "Sum", tomap({ FunctionName = "syncwatch-${name}" })] :
+          ["Syncwatch", { daily-validation = "Validations", nightly-snapshot = "Snapshots" }[name], "Sum", tomap({ Pipeline = local.pipeline })]
+        ]
       } &&
       alarm.comparison_operator == "LessThanThreshold" && alarm.threshold == 1 &&
       alarm.treat_missing_data == "breaching" && alarm.datapoints_to_alarm == null &&
       one(flatten([for query in alarm.metric_query : query.metric[*].period])) * alarm.evaluation_periods == local.table.functions[name].schedule.silent_after_s
     ])
-    error_message = "An alarm on silence would not notice that there are no invocations in its time."
+    error_message = "An alarm on silence would not notice that there are no rounds in its time, or that of a nightly function counts pings as rounds."
+  }
+
+  assert {
+    condition     = alltrue([for name in values(local.good_rounds) : contains(jsondecode(file("metrics.json")).metrics[*].name, name)])
+    error_message = "An alarm on silence looks at a metric that no function writes."
   }
 
   # A day if the period is under an hour, else a week: CloudWatch takes no more.
@@ -124,6 +132,31 @@ run "rounds" {
       aws_cloudwatch_metric_alarm.rounds.evaluation_periods == aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods
     )
     error_message = "The lack of good rounds is told at another time than the lack of any."
+  }
+}
+
+# `syncwatch doctor` looks whether these are there.
+run "names" {
+  assert {
+    condition = toset(flatten([for alarms in [
+      aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
+      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered,
+      { rounds = aws_cloudwatch_metric_alarm.rounds, refused = aws_cloudwatch_metric_alarm.refused },
+    ] : values(alarms)[*].alarm_name])) == toset(split("\n", trimspace(file("tests/alarm-names.txt"))))
+    error_message = "The alarms made are not those of tests/alarm-names.txt, which the doctor is tested with."
+  }
+}
+
+run "refused_webhooks" {
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.refused.namespace == jsondecode(file("metrics.json")).namespace &&
+      contains(jsondecode(file("metrics.json")).metrics[*].name, aws_cloudwatch_metric_alarm.refused.metric_name) &&
+      aws_cloudwatch_metric_alarm.refused.metric_name == "RefusedWebhooks" && aws_cloudwatch_metric_alarm.refused.dimensions == tomap({ Pipeline = local.pipeline }) &&
+      aws_cloudwatch_metric_alarm.refused.statistic == "Sum" && aws_cloudwatch_metric_alarm.refused.comparison_operator == "GreaterThanThreshold" && aws_cloudwatch_metric_alarm.refused.threshold == 2 &&
+      aws_cloudwatch_metric_alarm.refused.period == 900 && aws_cloudwatch_metric_alarm.refused.evaluation_periods == 1 && aws_cloudwatch_metric_alarm.refused.treat_missing_data == "notBreaching"
+    )
+    error_message = "Every webhook could be refused without anybody hearing of it."
   }
 }
 
@@ -205,7 +238,7 @@ run "who_hears" {
   assert {
     condition = alltrue(flatten([for alarms in [
       aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
-      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds },
+      aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds, refused = aws_cloudwatch_metric_alarm.refused },
       ] : [for alarm in values(alarms) :
       contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms") &&
       alarm.ok_actions == alarm.alarm_actions &&
@@ -223,7 +256,7 @@ run "who_hears" {
   }
 
   assert {
-    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration] : [
+    condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, { refused = aws_cloudwatch_metric_alarm.refused }] : [
       for alarm in values(alarms) : alarm.alarm_actions == toset(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms"])
     ]]))
     error_message = "PagerDuty must get critical alarms only."

@@ -200,7 +200,7 @@ run "a_second_deployment_shares_no_name_with_the_first" {
       [for schedule in values(aws_scheduler_schedule.this) : schedule.name],
       flatten([for alarms in [
         aws_cloudwatch_metric_alarm.errors, aws_cloudwatch_metric_alarm.throttles, aws_cloudwatch_metric_alarm.duration, aws_cloudwatch_metric_alarm.silence,
-        aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds },
+        aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered, { rounds = aws_cloudwatch_metric_alarm.rounds, refused = aws_cloudwatch_metric_alarm.refused },
       ] : values(alarms)[*].alarm_name]),
       [aws_iam_role.scheduler.name, aws_iam_role.slack[0].name, aws_chatbot_slack_channel_configuration.alarms[0].configuration_name],
       values(aws_apigatewayv2_api.this)[*].name, [for group in values(aws_cloudwatch_log_group.http_api) : trimprefix(group.name, "/aws/apigateway/")],

@@ -145,6 +145,8 @@ checks! {
     DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
     /// Webhooks of Census arrive and are accepted.
     WebhooksArrive = "webhooks-arrive", "webhooks", ScheduleVerification, Itself, One;
+    /// Every topic has the confirmed subscribers that it needs.
+    SubscribersConfirmed = "subscribers-confirmed", "subscribers", ScheduleVerification, Itself, One;
     /// The warehouse answers what the data checks ask.
     WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
     /// The data checks were asked in their time.
@@ -211,6 +213,7 @@ impl Check {
             Self::SyncPaused | Self::WarehouseReachable => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable
+            | Self::SubscribersConfirmed
             | Self::MinimumSchedule
             | Self::RunStuck
             | Self::RunFailed

@@ -41,6 +41,10 @@ metrics! {
     Notices,
     /// Rounds of schedule-verification that came to their end: none for minutes means that nobody watches.
     Rounds,
+    /// Whole rounds of daily-validation with nothing left undone. A ping is none, so it quiets no alarm.
+    Validations,
+    /// The same of nightly-snapshot.
+    Snapshots,
     Webhooks,
     /// Webhooks that were refused: not signed, malformed, too large.
     RefusedWebhooks,

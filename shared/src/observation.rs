@@ -3,6 +3,7 @@
 //! Clients produce these types and judges read them. They are lenient by design: a figure that the vendor did not
 //! send is `None`, a word that we do not know is kept as it came.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
@@ -308,4 +309,81 @@ pub struct DeadLetters {
     pub kind: DeadLetterKind,
     /// How many there are, `None` if SQS did not say; or why it could not be looked at.
     pub count: Result<Option<u64>, String>,
+}
+
+/// How many confirmed subscriptions of each protocol a topic has, or needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Subscribers(BTreeMap<String, usize>);
+
+impl Subscribers {
+    /// Reads the tag of a topic, such as `email=3 sqs=1`; `None` if it is written otherwise.
+    pub fn parse(tag: &str) -> Option<Self> {
+        let one = |word: &str| {
+            let (protocol, count) = word.split_once('=')?;
+            Some((protocol.to_owned(), count.parse().ok()?))
+        };
+        tag.split_whitespace().map(one).collect::<Option<_>>().map(Self)
+    }
+
+    /// Counts subscriptions by their protocols.
+    pub fn counted<'p>(protocols: impl IntoIterator<Item = &'p str>) -> Self {
+        let mut counts = BTreeMap::new();
+        for protocol in protocols {
+            *counts.entry(protocol.to_owned()).or_default() += 1;
+        }
+        Self(counts)
+    }
+
+    /// What is missing of these when only `confirmed` are there, such as `2 of 3 email`; nothing if none is.
+    pub fn missing(&self, confirmed: &Self) -> Option<String> {
+        let short = self.0.iter().filter_map(|(protocol, needed)| {
+            let there = confirmed.0.get(protocol).copied().unwrap_or(0);
+            (there < *needed).then(|| format!("{there} of {needed} {protocol}"))
+        });
+        let short: Vec<String> = short.collect();
+        (!short.is_empty()).then(|| short.join(", "))
+    }
+
+    /// Whether none of a protocol that is needed is confirmed, while some is needed.
+    pub fn is_all_missing(&self, confirmed: &Self) -> bool {
+        let needed = || self.0.iter().filter(|(_, needed)| **needed > 0);
+        needed().next().is_some()
+            && needed().all(|(protocol, _)| confirmed.0.get(protocol).is_none_or(|there| *there == 0))
+    }
+}
+
+/// The subscribers of a topic, as they were found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicSubscribers {
+    pub topic: String,
+    /// Those that it needs, `None` if no tag says so, and those that are confirmed; or why it could not be looked at.
+    pub found: Result<(Option<Subscribers>, Subscribers), String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscribers_are_read_from_the_tag_and_compared_by_protocol() {
+        let needed = Subscribers::parse("email=3 sqs=1 https=0").unwrap();
+        let table: [(&[&str], Option<&str>, bool); 5] = [
+            (&["email", "email", "email", "sqs"], None, false),
+            (&["email", "sqs", "email", "sqs", "email", "email", "https"], None, false),
+            (&["email", "email", "sqs"], Some("2 of 3 email"), false),
+            (&["email"], Some("1 of 3 email, 0 of 1 sqs"), false),
+            (&["https"], Some("0 of 3 email, 0 of 1 sqs"), true),
+        ];
+        for (confirmed, missing, all) in table {
+            let confirmed = Subscribers::counted(confirmed.iter().copied());
+            assert_eq!(needed.missing(&confirmed).as_deref(), missing, "{confirmed:?}");
+            assert_eq!(needed.is_all_missing(&confirmed), all, "{confirmed:?}");
+        }
+        let none = Subscribers::parse("https=0").unwrap();
+        assert!(!none.is_all_missing(&Subscribers::default()));
+        assert_eq!(Subscribers::parse(""), Some(Subscribers::default()));
+        for garbled in ["email", "email=many", "email=-1", "email=1,sqs=1"] {
+            assert_eq!(Subscribers::parse(garbled), None, "{garbled}");
+        }
+    }
 }

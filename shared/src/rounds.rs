@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::observation::DeadLetters;
+use crate::observation::{DeadLetters, TopicSubscribers};
 
 /// The record of the last whole round of data checks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +70,8 @@ pub struct WebhookRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Itself {
     pub dead_letters: Vec<DeadLetters>,
+    /// Of each topic.
+    pub subscribers: Vec<TopicSubscribers>,
     /// The last whole round of data checks, if there was one.
     pub validated: Result<Option<ValidatedRound>, String>,
     /// What is recorded of snapshots, if anything.

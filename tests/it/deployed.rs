@@ -4,15 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use schedule_verification::observe::READING_LIMIT;
 use serde_json::json;
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::metrics;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::env;
+use syncwatch::runtime::env::{self, Needs};
 use syncwatch::sql::{Dialect, Statement};
 use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedules, SettingSource};
 use syncwatch_lab::census::{Fault, HttpFault, World};
@@ -156,13 +158,8 @@ fn every_resource_that_a_setting_names_may_be_used_and_the_reverse() {
             })
             .chain(function.queue.as_ref().map(|trigger| trigger.source.to_string()))
             .collect();
-        let granted: BTreeSet<String> = function
-            .permissions
-            .iter()
-            .map(|permission| permission.resource.to_string())
-            // Its setting is an optional one.
-            .filter(|resource| resource != "secret:heartbeat")
-            .collect();
+        let granted: BTreeSet<String> =
+            function.permissions.iter().map(|permission| permission.resource.to_string()).collect();
         assert_eq!(named, granted, "{name}");
     }
 }
@@ -220,6 +217,34 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
     assert_eq!(shown, written);
 }
 
+/// What each function waits for at the longest, one after the other: its own patience, and so many calls of AWS.
+fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
+    let relay = alert_relay::post::Patience::default();
+    [
+        // A notice that is begun as late as may be: what was told, a lease, the secret, the record.
+        ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 4),
+        ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
+        ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
+        ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
+        // The secret, then the queue.
+        ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),
+        ("webhook-worker", webhook_intake::worker::NEEDS, webhook_intake::worker::READING_LIMIT, 1),
+    ]
+}
+
+#[test]
+fn aws_calls_end_before_each_functions_timeout() {
+    let (table, patience) = (table(), patience());
+    let named: BTreeSet<&str> = patience.iter().map(|(name, ..)| *name).collect();
+    assert_eq!(named, table.functions.keys().map(String::as_str).collect());
+    for (name, needs, own, calls) in patience {
+        let limit = Duration::from_secs(table.functions[name].timeout_s.unsigned_abs().into());
+        let longest = own + needs.aws.operation * calls;
+        assert!(longest < limit, "{name} may wait for {longest:?} and has {limit:?}");
+        assert!(needs.aws.attempt * 2 <= needs.aws.operation, "{name}: no second attempt would fit");
+    }
+}
+
 #[test]
 fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
     let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
@@ -237,6 +262,22 @@ fn resource(file: &str, kind: &str, name: &str) -> String {
 fn depends_on(resource: &str) -> BTreeSet<String> {
     let list = resource.split_once("depends_on = [").map_or("", |(_, rest)| rest.split_once(']').unwrap().0);
     list.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect()
+}
+
+#[test]
+fn each_type_of_resource_has_its_rights_in_the_readme() {
+    let readme = read("infra/README.md");
+    let (_, rights) = readme.split_once("### Rights of the person who deploys").unwrap();
+    let rights = rights.split("\n## ").next().unwrap();
+    let mut types = BTreeSet::new();
+    for file in terraform_files().iter().filter(|file| !file.to_string_lossy().contains("infra/databricks")) {
+        let text = fs::read_to_string(file).unwrap();
+        let heads = text.lines().filter_map(|line| line.strip_prefix("resource \""));
+        types.extend(heads.map(|head| head.split('"').next().unwrap().to_owned()));
+    }
+    assert!(types.len() > 20, "{types:?}");
+    types.retain(|kind| !rights.contains(&format!("`{kind}`")));
+    assert_eq!(types, BTreeSet::new(), "what it takes to make these is not said");
 }
 
 /// The provider writes permissions of its own when it makes a Function URL, and Lambda refuses a second change of a

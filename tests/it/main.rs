@@ -25,6 +25,8 @@ mod operate;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod preflight;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod runbook;

@@ -175,7 +175,8 @@ async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else
         let report = app.verify(Timestamp::now(), reading).await.unwrap();
         let answer = serde_json::to_value(&report).unwrap();
         assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
-        assert!(report.counts.healthy <= 3, "{fault:?}: {answer}");
+        // The dead letters and the subscribers, and what of Census has no part in the fault.
+        assert!(report.counts.healthy <= 4, "{fault:?}: {answer}");
         stage.census.heal_all();
         assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
     }
@@ -413,6 +414,52 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
         said,
         [format!("Resolved properties/run-failed/{open}"), format!("Opened properties/run-failed/{other}")]
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topic_that_lost_a_subscriber_is_an_incident_until_it_is_back() {
+    let stage = stage_out_of_time().await;
+    let turn = async || {
+        stage.census.jump(SignedDuration::from_mins(5));
+        let answer = verify(&app(&stage), stage.census.clock().now()).await;
+        (unhealthy(&answer), notices(&answer))
+    };
+    let none = || (Vec::new(), Vec::new());
+    assert_eq!(turn().await, none());
+
+    let relay = stage.deployment.unsubscribe(&ResourceId::topic("notices"), "sqs").await.unwrap();
+    let found = vec!["subscribers-confirmed syncwatch".to_owned()];
+    let key = "properties/subscribers-confirmed/syncwatch";
+    assert_eq!(turn().await, (found.clone(), vec![format!("opened {key}")]));
+    assert_eq!(turn().await, (found, Vec::new()));
+    stage.deployment.subscribe_queue(&ResourceId::topic("notices"), &relay).await.unwrap();
+    assert_eq!(turn().await, (Vec::new(), vec![format!("resolved {key}")]));
+    assert_eq!(turn().await, none());
+}
+
+/// A release brings the check; rolled back, the older one meets its open incident.
+#[tokio::test(flavor = "multi_thread")]
+async fn open_incident_of_a_new_check_is_kept_after_a_rollback() {
+    let stage = stage_out_of_time().await;
+    stage.deployment.unsubscribe(&ResourceId::topic("notices"), "sqs").await.unwrap();
+    let verify_now = async || verify(&app(&stage), stage.census.clock().now()).await;
+    assert_eq!(notices(&verify_now().await), ["opened properties/subscribers-confirmed/syncwatch"]);
+
+    // The older version knows the check as little as this one knows another name.
+    let (incidents, unknown) = (ResourceId::table("incidents"), "check-of-tomorrow/syncwatch");
+    let items = stage.deployment.items(&incidents).await.unwrap();
+    let opened = items.iter().find(|item| item["check_subject"] == "subscribers-confirmed/syncwatch");
+    let fields = opened.unwrap().as_object().unwrap().iter();
+    let fields = fields.filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let renamed = fields.map(|(name, value)| (name, if name == "check_subject" { unknown } else { value }));
+    stage.deployment.put_item(&incidents, &renamed.collect::<Vec<_>>()).await.unwrap();
+    for _ in 0..2 {
+        stage.census.jump(SignedDuration::from_hours(3));
+        assert_eq!(verify_now().await["unknown_incidents"], json!(1));
+    }
+    let kept = stage.deployment.items(&incidents).await.unwrap();
+    let kept = kept.iter().find(|item| item["check_subject"] == unknown).unwrap();
+    assert_eq!(kept["state"], "open");
 }
 
 #[tokio::test(flavor = "multi_thread")]

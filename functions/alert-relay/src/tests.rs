@@ -4,13 +4,16 @@ pub(crate) mod samples;
 mod world;
 
 use serde_json::json;
+use syncwatch::aws::Sdk;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::Body;
-use syncwatch::pipeline::Channels;
+use syncwatch::pipeline::{Channels, Pipeline};
+use syncwatch::runtime::Site;
 use syncwatch_testing::text;
 
-use samples::{KINDS, notice};
+use crate::App;
+use samples::{KINDS, impatient, notice};
 use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 
 #[tokio::test]
@@ -186,6 +189,21 @@ async fn only_the_secret_of_a_declared_channel_is_read() {
     assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
     let read: Vec<_> = world.aws_calls().await.into_iter().filter(|call| call.contains("Secret")).collect();
     assert_eq!(read, ["secretsmanager.GetSecretValue chat"]);
+}
+
+#[tokio::test]
+async fn declared_channel_without_its_setting_is_an_error_at_the_start() {
+    let start = |channels| {
+        let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        pipeline.channels = channels;
+        let site = Site::with([].into(), pipeline, Sdk::for_endpoint("http://127.0.0.1:1").unwrap());
+        App::new(site, impatient()).map(drop).map_err(|error| error.to_string())
+    };
+    assert_eq!(start(Channels::default()), Ok(()));
+    let error = start(Channels { pagerduty: None, ..both() }).unwrap_err();
+    assert!(error.starts_with("1 setting is missing: SYNCWATCH_CHAT_SECRET"), "{error}");
+    let error = start(both()).unwrap_err();
+    assert!(error.starts_with("2 settings are missing: SYNCWATCH_PAGERDUTY_SECRET"), "{error}");
 }
 
 #[tokio::test]

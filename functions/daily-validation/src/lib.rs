@@ -5,14 +5,14 @@ pub mod observe;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::data_checks::table;
 use syncwatch::finding::{Finding, Judge};
 use syncwatch::judge::data::Extent;
 use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ValidatedRound;
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 
 pub use observe::Patience;
 
@@ -20,6 +20,7 @@ pub use observe::Patience;
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::TOPIC_ARN, env::INCIDENTS_TABLE, env::WAREHOUSE_SECRET],
     optional: &[env::DATABRICKS_URL],
+    aws: CallLimits::USUAL,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -79,6 +80,7 @@ impl App {
         let (findings, statements) =
             observe::findings(&self.site, self.patience, &checks, extent, now).await?;
         round.act_on(&findings).await;
+        let mut figures = vec![(Metric::Statements, statements)];
         if extent == Extent::Whole {
             round.conclude().await;
             // Last, so that a round which was cut short is not taken for one that ran.
@@ -87,9 +89,10 @@ impl App {
             if let Err(error) = round.store().record_round(&self.site.pipeline.name, &record).await {
                 round.add_failure(format!("the round could not be recorded: {error}"));
             }
+            figures.push(round.good_as(Metric::Validations));
         }
         let declared = |finding: &Finding| checks.iter().find(|check| check.name == finding.subject).copied();
         let table = table(findings.iter().map(|finding| (declared(finding), finding)));
-        Ok(Answer { report: round.finish(&[(Metric::Statements, statements)])?, statements, table })
+        Ok(Answer { report: round.finish(&figures)?, statements, table })
     }
 }

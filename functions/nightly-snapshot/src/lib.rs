@@ -14,10 +14,11 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
+use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 
 use days::Scope;
 use night::Outcome;
@@ -33,6 +34,7 @@ pub const NEEDS: Needs = Needs {
         env::WAREHOUSE_SECRET,
     ],
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
+    aws: CallLimits::USUAL,
 };
 
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -62,8 +64,7 @@ struct Answer {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
-    /// recorded or sent.
+    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Snapshot { date } = read_event(event, EVENTS)?;
         let scope = days::scope(date, &self.0.pipeline.time_zone, now)?;
@@ -90,7 +91,8 @@ impl App {
         if scope == Scope::Night {
             round.conclude().await;
         }
+        let good = (scope == Scope::Night).then(|| round.good_as(Metric::Snapshots));
         tracing::info!(snapshot = ?outcome.summary, "snapshot done");
-        Ok(Answer { report: round.finish(&[])?, snapshot: outcome.summary, table: outcome.table })
+        Ok(Answer { report: round.finish(good.as_slice())?, snapshot: outcome.summary, table: outcome.table })
     }
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
 use syncwatch::judge::{judge_absent, judge_itself, judge_look, judge_workspace, judging_time};
 use syncwatch::metrics::Metric;
 use syncwatch::observation::{Unread, Workspace};
 use syncwatch::round::{Report, Round};
-use syncwatch::runtime::env::{self, Needs};
-use syncwatch::runtime::{Site, read_event};
+use syncwatch::runtime::{Needs, Site, env, read_event};
 use tokio::time::Instant;
 
 use observe::{Looked, READING_LIMIT, Walk};
@@ -23,12 +23,15 @@ pub const NEEDS: Needs = Needs {
     required: &[
         env::PIPELINE,
         env::TOPIC_ARN,
+        env::ALARMS_TOPIC_ARN,
+        env::PAGE_TOPIC_ARN,
         env::INCIDENTS_TABLE,
         env::CENSUS_SECRET,
         env::DELIVERIES_DEAD_LETTERS,
         env::NOTICES_DEAD_LETTERS,
     ],
     optional: &[env::CENSUS_BASE_URL, env::HEARTBEAT_SECRET],
+    aws: CallLimits::USUAL,
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -42,8 +45,7 @@ enum Event {
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
-    /// recorded or sent.
+    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
         // Boxed: the compiler gives up on a future of this depth.
@@ -52,8 +54,7 @@ impl App {
         Ok(serde_json::to_value(report)?)
     }
 
-    /// One round, in which Census is read for so long at most: observe a page, judge it, act on it; then the workspace as a
-    /// whole, and Syncwatch itself.
+    /// One round: observe, judge and act on each page of Census, read for so long; then the workspace, and Syncwatch itself.
     pub async fn verify(&self, now: Timestamp, reading: Duration) -> anyhow::Result<Report> {
         let mut round = Round::begin(&self.0, Judge::ScheduleVerification, now).await?;
         let workspace = self.syncs(&mut round, now, Instant::now() + reading).await?;
@@ -62,8 +63,8 @@ impl App {
         round.act_on(&judge_itself(&itself, &self.0.pipeline, now)).await;
         round.conclude().await;
         round.record_if_good().await;
-        let good = usize::from(round.failures().is_empty());
-        Ok(round.finish(&[(Metric::Rounds, good)])?)
+        let good = round.good_as(Metric::Rounds);
+        Ok(round.finish(&[good])?)
     }
 
     /// Looks at each declared sync and acts on it; what is left is the workspace as a whole.

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::{Client, Error, ErrorKind, SyncPage};
 use syncwatch::observation::{
-    DeadLetterKind, DeadLetters, Look, ObservedSync, Run, RunStatus, SyncId, SyncObservation, Unread,
-    Workspace,
+    DeadLetterKind, DeadLetters, Look, ObservedSync, Run, RunStatus, SyncId, SyncObservation,
+    TopicSubscribers, Unread, Workspace,
 };
 use syncwatch::observe::Sampler;
 use syncwatch::pipeline::{Pipeline, Sync};
@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 
 /// How long all of Census may be read: with what is left of the time limit, all that was found is acted on.
 pub const READING_LIMIT: Duration = Duration::from_secs(40);
+/// How long the subscribers of all topics may be read; the next round, two minutes later, reads them again.
+const SUBSCRIBERS_LIMIT: Duration = Duration::from_secs(5);
 /// Syncs on a page; the most that Census gives.
 const PAGE_SIZE: u32 = 100;
 /// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
@@ -33,7 +35,8 @@ const NEWEST_ENDED: usize = 10;
 /// How many undeclared syncs are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
-/// Looks at Syncwatch itself: its dead-letter queues, and the records of the functions that run at night.
+/// Looks at Syncwatch itself: its dead-letter queues, the subscribers of its topics, and the records of the functions that
+/// run at night. All at once, as each takes a moment.
 pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -> Itself {
     let queues = [
         (DeadLetterKind::Deliveries, env::DELIVERIES_DEAD_LETTERS),
@@ -44,8 +47,9 @@ pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
     let name = &site.pipeline.name;
-    let (dead_letters, validated, snapshot, webhooks) = future::join4(
+    let (dead_letters, subscribers, validated, snapshot, webhooks) = future::join5(
         future::join_all(dead_letters),
+        subscribers(site),
         store.last_round(name),
         store.last_snapshot(name),
         store.last_webhooks(name),
@@ -53,11 +57,27 @@ pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -
     .await;
     Itself {
         dead_letters,
+        subscribers,
         validated: validated.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
         webhooks: webhooks.map_err(|error| error.to_string()),
         ended: workspace.ended.clone(),
     }
+}
+
+/// Reads the subscribers of the three topics.
+async fn subscribers(site: &Site) -> Vec<TopicSubscribers> {
+    let by = Instant::now() + SUBSCRIBERS_LIMIT;
+    let mut found = Vec::new();
+    for setting in [env::TOPIC_ARN, env::ALARMS_TOPIC_ARN, env::PAGE_TOPIC_ARN] {
+        let topic = site.topic_by(setting);
+        let unread = || TopicSubscribers {
+            topic: topic.name().to_owned(),
+            found: Err(format!("topic {}: SNS did not answer in time", topic.name())),
+        };
+        found.push(timeout_at(by, topic.subscribers()).await.unwrap_or_else(|_| unread()));
+    }
+    found
 }
 
 /// One declared sync, as it was looked at.

@@ -1,9 +1,11 @@
 //! The intake: verify, queue, answer. Holds no client for Census and no token.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use syncwatch::aws::CallLimits;
 use syncwatch::aws::queue::Queue;
 use syncwatch::metrics::Metric;
 use syncwatch::pipeline::Pipeline;
@@ -12,12 +14,18 @@ use syncwatch::runtime::{Site, metrics};
 
 use crate::delivery::{Fields, refusal_message};
 use crate::keyring::{Keyring, NoKeys};
+use crate::refusals::Refusals;
 use crate::request::Request;
 use crate::verify::{Refusal, Verdict, admit, tells_of_declared};
 
 /// The settings of the intake.
-pub const NEEDS: Needs =
-    Needs { required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET], optional: &[] };
+pub const NEEDS: Needs = Needs {
+    required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET],
+    optional: &[],
+    // A request asks for the secret and then the queue, and is to be answered 503 within 10 s. At a cold start Lambda ends
+    // an initialization after 10 s as well; the first request asks again for a secret that was not read then.
+    aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(4) },
+};
 
 /// How often the worker is told of refusals, by each sandbox.
 const REFUSALS_TOLD_EVERY: SignedDuration = SignedDuration::from_mins(10);
@@ -28,6 +36,7 @@ pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
+    refusals: Refusals,
     /// When the worker was last told of a refusal.
     refusal_told_at: Mutex<Option<Timestamp>>,
 }
@@ -44,7 +53,13 @@ impl Intake {
         if let Some(why) = keyring.trouble() {
             tracing::error!(%why, "webhooks cannot be verified");
         }
-        Self { pipeline: site.pipeline, keyring, queue, refusal_told_at: Mutex::default() }
+        Self {
+            pipeline: site.pipeline,
+            keyring,
+            queue,
+            refusals: Refusals::default(),
+            refusal_told_at: Mutex::default(),
+        }
     }
 
     /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
@@ -55,8 +70,7 @@ impl Intake {
         if let Verdict::Refused(refusal) = &verdict {
             self.tell_worker(*refusal, &request, now).await;
         }
-        verdict.log(request.source_ip.as_deref());
-        metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, 1)]);
+        self.note(&verdict, request.source_ip.as_deref(), now);
         Ok(verdict.to_http())
     }
 
@@ -74,6 +88,18 @@ impl Intake {
         let (_, why) = refusal.status_and_name();
         if let Err(error) = self.queue.send(&refusal_message(why, now)).await {
             tracing::warn!(%error, "the worker could not be told of a refusal");
+        }
+    }
+
+    /// Logs and counts an answer. Of refused requests, which anybody may send, one a second stands for those before it.
+    fn note(&self, verdict: &Verdict, source_ip: Option<&str>, now: Timestamp) {
+        let unlogged = match verdict {
+            Verdict::Refused(_) => self.refusals.note(now),
+            _ => Some(0),
+        };
+        if let Some(unlogged) = unlogged {
+            verdict.log(source_ip, unlogged);
+            metrics::emit(&self.pipeline.name, now, &[(verdict.summary().1, unlogged + 1)]);
         }
     }
 
@@ -116,8 +142,8 @@ impl Verdict {
         }
     }
 
-    /// One line for each request, counted by its `outcome`.
-    fn log(&self, source_ip: Option<&str>) {
+    /// One line, counted by its `outcome`; `unlogged` requests before it were refused without a line.
+    fn log(&self, source_ip: Option<&str>, unlogged: usize) {
         let (status, _, outcome) = self.summary();
         let about = match self {
             Self::Accepted { about, .. } | Self::UnknownSync { about } | Self::TryAgain { about, .. } => {
@@ -131,7 +157,7 @@ impl Verdict {
         if let Self::TryAgain { why, .. } = self {
             tracing::error!(status, outcome, sync, run, event, source_ip, %why, "webhook answered");
         } else {
-            tracing::info!(status, outcome, sync, run, event, source_ip, "webhook answered");
+            tracing::info!(status, outcome, sync, run, event, source_ip, unlogged, "webhook answered");
         }
     }
 

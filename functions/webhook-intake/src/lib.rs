@@ -3,6 +3,7 @@
 // The intake: what the internet reaches.
 pub mod intake;
 mod keyring;
+mod refusals;
 mod request;
 pub mod verify;
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, future, stream};
 use jiff::Timestamp;
 use serde_json::Value;
+use syncwatch::aws::CallLimits;
 use syncwatch::aws::deliveries::DeliveryStore;
 use syncwatch::finding::{Finding, Judge};
 use syncwatch::judge::{judge_sync, judging_time};
@@ -38,6 +39,7 @@ pub const NEEDS: Needs = Needs {
         env::CENSUS_SECRET,
     ],
     optional: &[env::CENSUS_BASE_URL],
+    aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(6) },
 };
 
 /// The worker.

@@ -23,6 +23,7 @@ resource "aws_lambda_function" "this" {
   }
 
   # Text, the default, said to detect drift: a line that is metrics in the embedded format must stay as it was written.
+  # Log levels, and so a log without START, END and REPORT, are for JSON alone (CDK API reference, LoggingFormat).
   # By the group's name the function comes after its group; otherwise Lambda makes one that is kept for ever.
   logging_config {
     log_format = "Text"

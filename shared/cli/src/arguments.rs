@@ -23,7 +23,7 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Look", &["status", "incidents", "runs", "doctor"]),
     ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
-    ("Set up", &["check-config", "webhook-register", "warehouse-apply", "alert-test"]),
+    ("Set up", &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test"]),
     ("Learn", &["explain", "completions"]),
 ];
 
@@ -119,6 +119,15 @@ pub enum Command {
         /// How long the test stays open, at most 10m
         #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = test_length)]
         resolve_after: SignedDuration,
+    },
+    /// Ring two real CloudWatch alarms for a moment; only shows which without --yes
+    AlarmTest {
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        /// How long to wait for the history of the alarms, at most 10m
+        #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = test_length)]
+        wait: SignedDuration,
     },
     /// Print the runbook's section of a check, an incident or a class of error
     Explain {
@@ -357,6 +366,7 @@ mod tests {
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
         let test = |seconds| Command::AlertTest { resolve_after: SignedDuration::from_secs(seconds) };
+        let alarms = |yes, seconds| Command::AlarmTest { yes, wait: SignedDuration::from_secs(seconds) };
         let key = "properties/run-failed/a";
         let acknowledgement = Acknowledgement {
             key: IncidentKey::parse(key).unwrap(),
@@ -388,6 +398,8 @@ mod tests {
             ("alert-test", test(30)),
             ("alert-test --resolve-after 0s", test(0)),
             ("alert-test --resolve-after 10m", test(600)),
+            ("alarm-test", alarms(false, 60)),
+            ("alarm-test --yes --wait 0s", alarms(true, 0)),
             ("doctor", doctor(None, false)),
             ("doctor --bare-names --url https://abc.on.aws/webhooks/census", doctor(Some(URL), true)),
             ("warehouse-apply", apply("infra/warehouse", false)),

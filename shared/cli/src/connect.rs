@@ -5,12 +5,12 @@ use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 
 use crate::error::Error;
-use syncwatch::aws::Sdk;
+use syncwatch::aws::{CallLimits, Sdk};
 use syncwatch::runtime::Env;
 
 /// For the account and region of the environment or of a profile, over the shared HTTP client.
 pub(crate) async fn sdk(env: &Env) -> Result<Sdk, Error> {
-    let sdk = Sdk::load(aws_config::defaults(BehaviorVersion::latest())).await?;
+    let sdk = Sdk::load(aws_config::defaults(BehaviorVersion::latest()), CallLimits::USUAL).await?;
     if let Some(provider) = sdk.config().credentials_provider() {
         // Asked here, so that an expired login is one error with a remedy, not one of each call.
         let profile = env.optional("AWS_PROFILE");

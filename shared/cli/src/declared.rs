@@ -1,6 +1,6 @@
 //! The functions and resources that `infra/functions.json` declares, as far as operators need them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -47,6 +47,11 @@ struct Url {
 #[derive(Debug, Clone, Deserialize)]
 struct Resource {
     name: String,
+    /// Whether a deployment may do without it.
+    #[serde(default)]
+    optional: bool,
+    /// Of a queue: where to with what failed.
+    dead_letter: Option<String>,
 }
 
 impl Declared {
@@ -74,6 +79,37 @@ impl Declared {
         self.resources.get(source).filter(|_| is_name).map(|resource| resource.name.as_str())
     }
 
+    /// The settings of a function, each with whether it points at something that a deployment may do without.
+    pub(crate) fn settings<'a>(
+        &'a self,
+        function: &'a DeclaredFunction,
+    ) -> impl Iterator<Item = (&'a str, bool)> {
+        let is_optional = |source: &String| self.resources.get(source).is_some_and(|found| found.optional);
+        function.settings.iter().map(move |(setting, source)| (setting.as_str(), is_optional(source)))
+    }
+
+    /// The names of the alarms that Terraform makes (`infra/alarms.tf`).
+    pub(crate) fn alarms(&self, prefix: &str) -> BTreeSet<String> {
+        let function =
+            |name: &String| ["errors", "throttles", "duration"].map(|of| format!("{prefix}-{name}-{of}"));
+        let mut names: BTreeSet<String> = self.functions.keys().flat_map(function).collect();
+        let scheduled = self.functions.iter().filter(|(_, function)| function.schedule.is_some());
+        names.extend(scheduled.map(|(name, _)| format!("{prefix}-{name}-silence")));
+        names.extend(["schedule-verification-rounds", "refused-webhooks"].map(|of| format!("{prefix}-{of}")));
+        names.extend(["functions", "schedules", "alarms"].map(|of| format!("{prefix}-failed-{of}-depth")));
+        let dead: BTreeSet<&str> =
+            self.resources.values().filter_map(|resource| resource.dead_letter.as_deref()).collect();
+        for (id, Resource { name, .. }) in &self.resources {
+            match id.split(':').next() {
+                Some("topic") => names.insert(format!("{name}-undelivered")),
+                Some("queue") if dead.contains(id.as_str()) => names.insert(format!("{name}-depth")),
+                Some("queue") => names.insert(format!("{name}-stale")),
+                _ => false,
+            };
+        }
+        names
+    }
+
     /// A function that has a setting.
     pub(crate) fn function_with(&self, setting: &str) -> Option<&str> {
         let mut functions = self.functions.iter();
@@ -99,6 +135,13 @@ mod tests {
         let declared = Declared::deployed_as("second").unwrap();
         assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("second/census-token"));
         assert!(declared.resources.values().all(|resource| resource.name.starts_with("second")));
+    }
+
+    /// The same file is compared with what Terraform makes, by `infra/tests/alarms.tftest.hcl`.
+    #[test]
+    fn alarms_are_those_of_terraform() {
+        let listed = include_str!("../../../infra/tests/alarm-names.txt").lines().map(ToOwned::to_owned);
+        assert_eq!(Declared::of_this_version().unwrap().alarms("syncwatch"), listed.collect());
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! [`arguments`] reads the command line. Each command comes to an [`Answer`]: text for people, and the same as JSON. All
 //! use the operator's own credentials; the time is an argument.
 
+pub mod alarm_test;
+mod alarms;
 pub mod alert_test;
 pub mod arguments;
 pub mod config;
@@ -23,6 +25,7 @@ pub mod stakeholders;
 pub mod status;
 pub mod warehouse_objects;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
@@ -34,7 +37,7 @@ use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::{Error as StoreError, IncidentStore};
 use syncwatch::aws::secrets::SecretStore;
-use syncwatch::aws::topic::Topic;
+use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
 use syncwatch::pipeline::Pipeline;
@@ -42,6 +45,7 @@ use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
 use syncwatch::warehouse::{Limits, Warehouse};
 
+use alarms::CloudWatch;
 pub use arguments::{Arguments, Command};
 pub use config::read_pipeline;
 use declared::Declared;
@@ -52,6 +56,11 @@ use registration::Registration;
 
 /// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
+
+/// How often the history of alarms is read for what a test came to.
+const HISTORY_EVERY: SignedDuration = SignedDuration::from_secs(3);
+/// The clock of this machine may be ahead of AWS's by as much.
+const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(2);
 
 /// The variable with the `prefix` that Terraform was given, if not the usual one.
 const PREFIX: &str = "SYNCWATCH_PREFIX";
@@ -176,6 +185,7 @@ impl Operator {
             }
             Command::WarehouseApply { folder, views } => self.apply_warehouse(folder, *views).await,
             Command::AlertTest { resolve_after } => self.test_alerts(*resolve_after, tell).await,
+            Command::AlarmTest { yes, wait } => self.test_alarms(*yes, *wait, tell).await,
             _ => without_aws(command).unwrap_or_else(|| {
                 Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))
             }),
@@ -306,6 +316,59 @@ impl Operator {
         let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, ended).await?;
         tell(&format!("Published {resolved}\n"));
         Ok(Answer::done(&alert_test::AlertTest::of(opened, resolved, &pipeline.channels)))
+    }
+
+    async fn test_alarms(
+        &self,
+        yes: bool,
+        wait: SignedDuration,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Answer, Error> {
+        let (cloudwatch, prefix) = (CloudWatch::new(&self.sdk), self.prefix());
+        let alarms = cloudwatch.alarms(&format!("{prefix}-")).await?;
+        let chosen = alarm_test::choose(&alarms, &prefix)?;
+        let topics = self.subscribers(chosen.iter().flat_map(|alarm| &alarm.topics)).await?;
+        let mut test = alarm_test::AlarmTest::planned(&chosen, topics);
+        if !yes {
+            return Ok(Answer::new(Outcome::ToDo, &test, &test));
+        }
+        tell(&test.body());
+        for alarm in &chosen {
+            cloudwatch.ring(&alarm.name).await?;
+        }
+        test.rung = true;
+        let since = self.now.saturating_sub(CLOCK_DIFFERENCE).unwrap_or(self.now);
+        let mut left = wait;
+        loop {
+            test.learn(&cloudwatch.actions(&format!("{prefix}-"), since).await?);
+            if test.is_known() || left <= SignedDuration::ZERO {
+                break;
+            }
+            tokio::time::sleep(HISTORY_EVERY.unsigned_abs()).await;
+            left -= HISTORY_EVERY;
+        }
+        Ok(Answer::new(Outcome::done_if(test.is_good()), &test, &test))
+    }
+
+    /// Whom topics reach, by their names.
+    async fn subscribers(
+        &self,
+        arns: impl Iterator<Item = &String>,
+    ) -> Result<BTreeMap<String, Vec<String>>, Error> {
+        let mut reached = BTreeMap::new();
+        for arn in arns {
+            if reached.contains_key(alarms::name(arn)) {
+                continue;
+            }
+            let found = Topic::new(self.sdk.sns(), arn).subscriptions().await?;
+            let whom = found.iter().map(|subscription| {
+                let Subscription { protocol, endpoint, confirmed } = subscription;
+                let pending = if *confirmed { "" } else { " (not confirmed, so it gets nothing)" };
+                format!("{protocol} {}{pending}", doctor::reaches(protocol, endpoint))
+            });
+            reached.insert(alarms::name(arn).to_owned(), whom.collect());
+        }
+        Ok(reached)
     }
 
     fn incidents(&self) -> Result<IncidentStore, Error> {

@@ -31,6 +31,7 @@ pub fn line(command: &Command, waited: Duration) -> String {
         }
         Command::Doctor { .. } => "checking the deployment",
         Command::AlertTest { .. } => "the test is open",
+        Command::AlarmTest { .. } => "waiting for the history of the alarms",
         _ => "waiting for AWS and Census",
     };
     format!("{what} ({} s)", waited.as_secs())

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use syncwatch_testing::{Asked, Receiver, SECRET_READ, condition_failed, of_aws, ok, page, refused, text};
-use wiremock::Mock;
 use wiremock::matchers::{body_partial_json, method, path};
+use wiremock::{Mock, ResponseTemplate};
 
 use super::*;
 
@@ -345,6 +345,74 @@ async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look
         .collect();
     assert_eq!(kinds, [true, false]);
     assert!(requests.iter().all(|request| String::from_utf8_lossy(&request.body).contains("critical")));
+}
+
+/// JSON as CBOR, which is what CloudWatch speaks (RFC 8949). No numbers.
+fn cbor(value: &Value) -> Vec<u8> {
+    let head = |major: u8, count: usize| match u8::try_from(count).unwrap() {
+        count @ 0..24 => vec![(major << 5) | count],
+        count => vec![(major << 5) | 24, count],
+    };
+    match value {
+        Value::Bool(flag) => vec![0xf4 + u8::from(*flag)],
+        Value::String(text) => [head(3, text.len()), text.as_bytes().to_vec()].concat(),
+        Value::Array(values) => {
+            values.iter().fold(head(4, values.len()), |bytes, value| [bytes, cbor(value)].concat())
+        }
+        Value::Object(fields) => fields.iter().fold(head(5, fields.len()), |bytes, (name, value)| {
+            [bytes, cbor(&json!(name)), cbor(value)].concat()
+        }),
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn alarm_test_rings_only_with_yes_and_says_what_each_topic_took() {
+    let world = World::with(json!([])).await;
+    let arn = |topic: &str| format!("arn:aws:sns:us-east-1:1:syncwatch-{topic}");
+    let cloudwatch = async |operation: &str, answer: Value| {
+        let path = format!("/service/GraniteServiceVersion20100801/operation/{operation}");
+        let answer = ResponseTemplate::new(200)
+            .insert_header("smithy-protocol", "rpc-v2-cbor")
+            .set_body_raw(cbor(&answer), "application/cbor");
+        world.answer(Mock::given(wiremock::matchers::path(path)), answer).await;
+    };
+    let alarm = |name: &str, topics: &[&str]| {
+        let actions: Vec<String> = topics.iter().map(|topic| arn(topic)).collect();
+        json!({ "AlarmName": name, "ActionsEnabled": true, "AlarmActions": actions, "StateValue": "OK" })
+    };
+    let (throttles, depth) = ("syncwatch-alert-relay-throttles", "syncwatch-failed-alarms-depth");
+    let alarms = json!([alarm(throttles, &["alarms"]), alarm(depth, &["alarms", "page"])]);
+    cloudwatch("DescribeAlarms", json!({ "MetricAlarms": alarms })).await;
+    cloudwatch("SetAlarmState", json!({})).await;
+    let item = |alarm: &str, summary: String| json!({ "AlarmName": alarm, "HistoryItemType": "Action", "HistorySummary": summary });
+    let denied = "CloudWatch Alarms is not authorized to perform: SNS:Publish";
+    let history = json!([
+        item(depth, format!("Failed to execute action {}. Received error: \"{denied}\"", arn("page"))),
+        item(depth, format!("Successfully executed action {}", arn("alarms"))),
+        item(throttles, format!("Successfully executed action {}", arn("alarms"))),
+        item("another-alarm", format!("Failed to execute action {}", arn("alarms"))),
+    ]);
+    cloudwatch("DescribeAlarmHistory", json!({ "AlarmHistoryItems": history })).await;
+    let subscribers = "<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions><member>\
+        <Protocol>email</Protocol><Endpoint>ada@example.com</Endpoint><SubscriptionArn>PendingConfirmation\
+        </SubscriptionArn></member></Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>";
+    world
+        .answer(
+            Mock::given(wiremock::matchers::body_string_contains("ListSubscriptions")),
+            text(200, subscribers),
+        )
+        .await;
+    let rung = async || {
+        let requests = world.requests().await;
+        requests.iter().filter(|request| request.url.path().ends_with("SetAlarmState")).count()
+    };
+
+    let (outcome, said) = world.run(&["alarm-test"]).await;
+    assert_eq!((outcome, rung().await), (Ok(Outcome::ToDo), 0), "{said}");
+    let (outcome, said) = world.run(&["alarm-test", "--yes"]).await;
+    assert_eq!((outcome, rung().await), (Ok(Outcome::ToDo), 2), "{said}");
+    insta::assert_snapshot!(said);
 }
 
 fn stored_silence(id: &str, until: &str) -> Value {
@@ -697,12 +765,13 @@ fn json_shapes_of_the_readme_are_those_of_the_answers() {
             "webhook-register" => is::<WebhookAnswer>(example),
             "warehouse-apply" => is::<warehouse_objects::Report>(example),
             "alert-test" => is::<alert_test::AlertTest>(example),
+            "alarm-test" => is::<alarm_test::AlarmTest>(example),
             "explain" => is::<runbook::Explanation>(example),
             other => panic!("no command has the shape {other}"),
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 10);
+    assert_eq!(examples.len(), 11);
 }
 
 #[tokio::test]

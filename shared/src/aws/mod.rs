@@ -30,11 +30,22 @@ mod wire;
 pub use connector::SdkHttp;
 pub use error::{AwsError, Fault, Kind};
 
-/// How long one attempt of an AWS call may take, and one call with all its retries. Both fit several times into the
-/// shortest timeout of a function (see `infra/functions.json`).
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(6);
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 const ATTEMPTS: u32 = 3;
+
+/// How long AWS is waited for. Each function has limits that fit into its own time limit (`infra/functions.json`), so that
+/// a silent AWS is an error with a name, and not the end of the process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// One attempt of a call.
+    pub attempt: Duration,
+    /// One call with all its retries.
+    pub operation: Duration,
+}
+
+impl CallLimits {
+    /// For people, and for functions that have a minute or more.
+    pub const USUAL: Self = Self { attempt: Duration::from_secs(6), operation: Duration::from_secs(15) };
+}
 
 /// What every AWS client is made from: a client that a function does not ask for is neither built nor linked in.
 #[derive(Debug, Clone)]
@@ -55,22 +66,22 @@ pub enum ConnectError {
 
 impl Sdk {
     /// For the account and region that the environment names.
-    pub async fn connect() -> Result<Self, ConnectError> {
+    pub async fn connect(limits: CallLimits) -> Result<Self, ConnectError> {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .region(EnvironmentVariableRegionProvider::new())
             // Credentials that are three environment variables need no cache, and no task that refreshes it.
             .identity_cache(IdentityCache::no_cache());
-        Self::load(loader).await
+        Self::load(loader, limits).await
     }
 
     /// For the account and region that a loader of the SDK's finds, over the shared HTTP client.
-    pub async fn load(loader: ConfigLoader) -> Result<Self, ConnectError> {
+    pub async fn load(loader: ConfigLoader, limits: CallLimits) -> Result<Self, ConnectError> {
         let http = crate::http::client()?;
         let config = loader
             .http_client(SdkHttp(http.clone()))
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(limits))
             .load()
             .await;
         if config.region().is_none_or(|region| region.as_ref().is_empty()) {
@@ -96,7 +107,7 @@ impl Sdk {
                     .with_max_attempts(ATTEMPTS)
                     .with_max_backoff(Duration::from_millis(1)),
             )
-            .timeout_config(timeouts())
+            .timeout_config(timeouts(CallLimits::USUAL))
             .build();
         Ok(Self { config, http })
     }
@@ -133,10 +144,10 @@ pub fn writer_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
-fn timeouts() -> TimeoutConfig {
+fn timeouts(CallLimits { attempt, operation }: CallLimits) -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(crate::http::CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_attempt_timeout(attempt)
+        .operation_timeout(operation)
         .build()
 }

@@ -9,6 +9,7 @@ use aws_sdk_sns::types::MessageAttributeValue;
 
 use super::error::{AwsError, Kind};
 use crate::notice::Message;
+use crate::observation::{Subscribers, TopicSubscribers};
 
 /// A Subject has less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_LIMIT: usize = 100;
@@ -33,7 +34,19 @@ pub enum PublishError {
     Aws(#[from] AwsError),
 }
 
-/// Publishes notices to one topic.
+/// The tag with the subscriptions that a topic needs; Terraform writes it (`infra/topics.tf`).
+const EXPECTED: &str = "expected-subscribers";
+
+/// One subscription of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subscription {
+    pub protocol: String,
+    /// A mail address, a URL or an ARN. A URL may hold a key: never show it.
+    pub endpoint: String,
+    pub confirmed: bool,
+}
+
+/// Publishes notices to one topic, and sees who gets them.
 #[derive(Debug, Clone)]
 pub struct Topic {
     client: aws_sdk_sns::Client,
@@ -65,6 +78,52 @@ impl Topic {
         }
         let answer = request.send().await.map_err(|error| TOPIC.failed(&self.arn, "sns:Publish", &error))?;
         Ok(answer.message_id.unwrap_or_default())
+    }
+
+    /// The last part of its ARN.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit(':').next().unwrap_or_default()
+    }
+
+    /// All subscriptions. A page has up to 100 of them, and an account may ask for 30 pages a second (AWS SNS API
+    /// reference, `ListSubscriptionsByTopic`).
+    pub async fn subscriptions(&self) -> Result<Vec<Subscription>, AwsError> {
+        let mut pages =
+            self.client.list_subscriptions_by_topic().topic_arn(&self.arn).into_paginator().send();
+        let mut subscriptions = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| TOPIC.failed(&self.arn, "sns:ListSubscriptionsByTopic", &error))?;
+            subscriptions.extend(page.subscriptions.unwrap_or_default().into_iter().map(|found| {
+                Subscription {
+                    protocol: found.protocol.unwrap_or_default(),
+                    endpoint: found.endpoint.unwrap_or_default(),
+                    // SNS says `PendingConfirmation` in the place of an ARN.
+                    confirmed: found.subscription_arn.is_some_and(|arn| arn.starts_with("arn:")),
+                }
+            }));
+        }
+        Ok(subscriptions)
+    }
+
+    /// The confirmed subscriptions that its tag says it needs; `None` without a tag that can be read.
+    pub async fn needed(&self) -> Result<Option<Subscribers>, AwsError> {
+        let answer = self.client.list_tags_for_resource().resource_arn(&self.arn).send().await;
+        let answer = answer.map_err(|error| TOPIC.failed(&self.arn, "sns:ListTagsForResource", &error))?;
+        let tag = answer.tags.unwrap_or_default().into_iter().find(|tag| tag.key == EXPECTED);
+        Ok(tag.and_then(|tag| Subscribers::parse(&tag.value)))
+    }
+
+    /// Its confirmed subscriptions, compared with those that it needs.
+    pub async fn subscribers(&self) -> TopicSubscribers {
+        let counted = |subscriptions: Vec<Subscription>| {
+            let confirmed = subscriptions.iter().filter(|subscription| subscription.confirmed);
+            Subscribers::counted(confirmed.map(|subscription| subscription.protocol.as_str()))
+        };
+        // One after the other, on one connection: a handshake costs more than a call.
+        let read = async { Ok::<_, AwsError>((self.needed().await?, counted(self.subscriptions().await?))) };
+        let found = read.await;
+        TopicSubscribers { topic: self.name().to_owned(), found: found.map_err(|error| error.to_string()) }
     }
 }
 

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::snapshot::{SILENT, judge_snapshot_written, silence_severity};
 use crate::data_checks::DataCheck;
 use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
-use crate::observation::{DeadLetterKind, DeadLetters};
+use crate::observation::{DeadLetterKind, DeadLetters, TopicSubscribers};
 use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound, WebhookRecord};
 use crate::text::{minute_utc, named, words};
@@ -19,6 +19,7 @@ const NAMED: usize = 5;
 pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
     vec![
         judge_dead_letters(&itself.dead_letters),
+        judge_subscribers(&itself.subscribers),
         match &itself.validated {
             Ok(last) => judge_checks_ran(last.as_ref(), &pipeline.checks, now),
             Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
@@ -107,6 +108,40 @@ pub fn judge_webhooks(record: Option<&WebhookRecord>, ended: &[Timestamp]) -> Fi
         .with_some("last webhook accepted", record.accepted_at)
         .with_some("last webhook refused", refused.map(|(at, _)| *at));
     about.unhealthy(Severity::Warning, evidence, cause)
+}
+
+/// Judges whether each topic still has the confirmed subscribers that it needs: every mail has a link that ends its
+/// subscription, and no metric counts that.
+///
+/// * a topic has none left of those that it needs => nobody is notified: critical
+/// * some are missing, or were never confirmed    => error
+/// * a topic that cannot be read                  => not evaluated, unless another one is unhealthy
+/// * a topic without the tag                      => an older Terraform made it: nothing to judge yet
+pub fn judge_subscribers(topics: &[TopicSubscribers]) -> Finding {
+    let about = Check::SubscribersConfirmed.about(SYNCWATCH);
+    let (mut missing, mut deaf, mut unknown) = (Vec::new(), false, None);
+    for TopicSubscribers { topic, found } in topics {
+        match found {
+            Ok((Some(needed), confirmed)) => {
+                let short = needed.missing(confirmed);
+                missing.extend(short.map(|short| format!("{topic} has {short}")));
+                deaf |= needed.is_all_missing(confirmed);
+            }
+            Ok((None, _)) => {
+                let awaited =
+                    format!("the tag of topic {topic} with the subscribers that it needs: make deploy");
+                unknown = unknown.or_else(|| Some(about.nothing_yet(awaited)));
+            }
+            Err(why) => unknown = Some(about.unreadable(why)),
+        }
+    }
+    if missing.is_empty() {
+        return unknown.unwrap_or_else(|| about.healthy("every topic has the subscribers that it needs"));
+    }
+    let severity = if deaf { Severity::Critical } else { Severity::Error };
+    let cause = "a mail was never confirmed, or a link in one ended the subscription: mail scanners follow links. \
+                 These people get no notice, or no alarm";
+    about.unhealthy(severity, format!("{} confirmed subscribers", missing.join("; ")), cause)
 }
 
 /// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.

@@ -9,7 +9,7 @@ pub mod success;
 mod sync;
 mod workspace;
 
-pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_webhooks};
+pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
 pub use runs::{judge_runs, run_to_sample};
 pub use snapshot::judge_snapshot_written;
 pub use sync::{CLOCK_SKEW_LIMIT, judge_absent, judge_look, judge_sync, judging_time};

@@ -215,6 +215,11 @@ impl<'a> Round<'a> {
         }
     }
 
+    /// One if nothing was left undone so far, as a figure of this metric.
+    pub fn good_as(&self, metric: Metric) -> (Metric, usize) {
+        (metric, usize::from(self.report.failures.is_empty()))
+    }
+
     /// Ends the round: its report, logged and counted as metrics, with `figures` that the function adds.
     pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
         let open = |incident: &&Incident| matches!(incident.state, State::Open | State::Held);

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::aws::CallLimits;
+
 /// One variable, and what it is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
@@ -13,12 +15,14 @@ pub struct Setting {
     pub holds: &'static str,
 }
 
-/// The settings that a function reads; `infra/functions.json` sets the same.
+/// What a function needs: the settings that it reads, as `infra/functions.json` sets them, and patience with AWS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// Without any of these it cannot start.
     pub required: &'static [Setting],
     pub optional: &'static [Setting],
+    /// How long it waits for AWS; fits into its time limit.
+    pub aws: CallLimits,
 }
 
 /// Declares each setting by what it holds; its variable is `SYNCWATCH_` and the name of the constant.
@@ -39,6 +43,8 @@ macro_rules! settings {
 settings! {
     PIPELINE: "the path of pipeline.toml within the function's package",
     TOPIC_ARN: "the ARN of the SNS topic for notices",
+    ALARMS_TOPIC_ARN: "the ARN of the SNS topic for alarms about Syncwatch itself",
+    PAGE_TOPIC_ARN: "the ARN of the SNS topic for those alarms that page",
     INCIDENTS_TABLE: "the name of the DynamoDB table of incidents",
     CENSUS_SECRET: "the name of the secret that holds the Census API token",
     CENSUS_BASE_URL: "the base URL of the Census API",
@@ -113,7 +119,8 @@ mod tests {
     #[test]
     fn settings_are_read_by_name_without_white_space_around_them() {
         let env = Env::from_map([("SYNCWATCH_TOPIC_ARN", " arn \n"), ("SYNCWATCH_INCIDENTS_TABLE", "table")]);
-        let needs = Needs { required: &[INCIDENTS_TABLE, TOPIC_ARN], optional: &[CENSUS_BASE_URL] };
+        let (required, optional) = (&[INCIDENTS_TABLE, TOPIC_ARN], &[CENSUS_BASE_URL]);
+        let needs = Needs { required, optional, aws: CallLimits::USUAL };
         let read = env.read(needs).unwrap();
         let expected = [("SYNCWATCH_INCIDENTS_TABLE", "table"), ("SYNCWATCH_TOPIC_ARN", "arn")];
         assert!(read.iter().map(|(name, value)| (name.as_str(), value.as_str())).eq(expected), "{read:?}");
@@ -124,7 +131,7 @@ mod tests {
     fn every_missing_setting_is_told_at_once_with_its_meaning_and_place() {
         // An empty value is what a half-filled template leaves behind.
         let env = Env::from_map([("SYNCWATCH_PIPELINE", "pipeline.toml"), ("SYNCWATCH_TOPIC_ARN", " ")]);
-        let read = |required| env.read(Needs { required, optional: &[] });
+        let read = |required| env.read(Needs { required, optional: &[], aws: CallLimits::USUAL });
         let error = read(&[PIPELINE, TOPIC_ARN, CENSUS_SECRET]).unwrap_err();
         insta::assert_snapshot!(error, @r#"2 settings are missing: SYNCWATCH_TOPIC_ARN (the ARN of the SNS topic for notices); SYNCWATCH_CENSUS_SECRET (the name of the secret that holds the Census API token). Environment variables are set from the `settings` of the function in infra/functions.json"#);
         insta::assert_snapshot!(read(&[TOPIC_ARN]).unwrap_err(), @r#"1 setting is missing: SYNCWATCH_TOPIC_ARN (the ARN of the SNS topic for notices). Environment variables are set from the `settings` of the function in infra/functions.json"#);

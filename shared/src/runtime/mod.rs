@@ -7,10 +7,12 @@
 //!
 //! use jiff::Timestamp;
 //! use serde_json::Value;
+//! use syncwatch::aws::CallLimits;
 //! use syncwatch::runtime::env::{self, Needs};
 //! use syncwatch::runtime::{self, Site};
 //!
-//! const NEEDS: Needs = Needs { required: &[env::PIPELINE, env::TOPIC_ARN], optional: &[] };
+//! const NEEDS: Needs =
+//!     Needs { required: &[env::PIPELINE, env::TOPIC_ARN], optional: &[], aws: CallLimits::USUAL };
 //!
 //! struct App(Site);
 //!

@@ -55,7 +55,7 @@ impl Site {
         let settings = env.read(needs)?;
         let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
         let pipeline = load(env, path)?;
-        Ok(Self::with(settings, pipeline, Sdk::connect().await?))
+        Ok(Self::with(settings, pipeline, Sdk::connect(needs.aws).await?))
     }
 
     /// Puts a site together from its parts; `settings` are the environment's variables by name.
@@ -66,6 +66,13 @@ impl Site {
     /// A setting that the function needs, so it was there when it started.
     pub fn setting(&self, setting: Setting) -> &str {
         self.optional(setting).unwrap_or_default()
+    }
+
+    /// Fails if one of these optional settings is missing, which the pipeline makes necessary.
+    pub fn require(&self, settings: impl IntoIterator<Item = Setting>) -> Result<(), SettingsError> {
+        let missing: Vec<Setting> =
+            settings.into_iter().filter(|setting| self.optional(*setting).is_none()).collect();
+        if missing.is_empty() { Ok(()) } else { Err(SettingsError { missing }) }
     }
 
     /// A setting that the function can do without.
@@ -85,7 +92,12 @@ impl Site {
 
     /// The topic of notices.
     pub fn topic(&self) -> Topic {
-        Topic::new(self.sdk.sns(), self.setting(env::TOPIC_ARN))
+        self.topic_by(env::TOPIC_ARN)
+    }
+
+    /// The topic whose ARN a setting holds.
+    pub fn topic_by(&self, setting: Setting) -> Topic {
+        Topic::new(self.sdk.sns(), self.setting(setting))
     }
 
     /// The queue whose URL a setting holds.

@@ -1,14 +1,18 @@
 //! Turns observations into rows, each with its remedy. Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::Row;
-use super::observe::{FunctionSeen, Observed, Probe, ScheduleSeen, Subscription};
+use super::observe::{AlarmsSeen, FunctionSeen, Observed, Probe, ScheduleSeen, Subscription, TopicSeen};
+use crate::alarms::{Action, Alarm, failing, name};
 use crate::declared::DeclaredSchedule;
 use crate::plan::{Found, Plan, Wish, plan};
 use syncwatch::judge::CLOCK_SKEW_LIMIT;
+use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Channels;
-use syncwatch::text::{minute_utc, words};
+use syncwatch::text::{minute_utc, named, words};
 
 /// A nightly round may be as old as this: a day of 25 hours, and an hour for the round itself.
 const NIGHTLY_AGE: SignedDuration = SignedDuration::from_hours(26);
@@ -16,9 +20,10 @@ const NIGHTLY_AGE: SignedDuration = SignedDuration::from_hours(26);
 const PERIODS: i32 = 5;
 
 const DEPLOY: &str = "deploy again: make deploy";
+/// Alarms are named up to this number.
+const NAMED_ALARMS: usize = 3;
 const REGISTER: &str = "syncwatch webhook-register --url <the address of webhook-intake>";
-const CONFIRM: &str =
-    "they click the link in AWS's mail, which holds for two days; after that, subscribe them again";
+const CONFIRM: &str = "confirm with the token of its mail, valid for two days (infra/README.md); once gone or expired: make deploy";
 
 /// One row for each thing, in the order in which people would look. What could not be checked is unknown, never a pass.
 pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
@@ -31,9 +36,17 @@ pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     if let Some(warehouse) = &observed.warehouse {
         rows.push(usable(warehouse, "answers", "cannot be queried").of("warehouse"));
     }
-    rows.push(checked(&observed.subscriptions, |found| topic(found, channels)).of("topic of notices"));
+    rows.push(checked(&observed.notices, |found| topic(found, channels)).of("topic of notices"));
     for (name, found) in &observed.alarms {
-        rows.push(checked(found, |found| alarms(name, found)).of(format!("topic {name}")));
+        rows.push(checked(found, |found| alarms(name, found)).of(format!("topic of {name}")));
+    }
+    let topics = observed.alarms.iter().map(|(_, found)| found).chain([&observed.notices]);
+    if topics.flatten().any(|found| found.needed.is_none()) {
+        let found = "a topic has no tag that says how many subscribers it needs";
+        rows.push(Row::unknown(found, DEPLOY).of("subscribers"));
+    }
+    if let Some(cloudwatch) = &observed.cloudwatch {
+        rows.push(checked(cloudwatch, ringing).of("alarms"));
     }
     rows.push(checked(&observed.webhook, webhook).of("webhook at Census"));
     rows.push(intake(&observed.intake).of("intake of webhooks"));
@@ -126,45 +139,87 @@ fn reach(subscriptions: &[Subscription], confirmed: bool) -> String {
     those.map(|subscription| subscription.reaches.as_str()).collect::<Vec<_>>().join(", ")
 }
 
+/// What the topic needs and has not; what waits for a confirmation.
+fn incomplete(seen: &TopicSeen) -> Option<Row> {
+    let confirmed = seen.subscriptions.iter().filter(|subscription| subscription.confirmed);
+    let confirmed = Subscribers::counted(confirmed.map(|subscription| subscription.protocol.as_str()));
+    let missing = seen.needed.as_ref().and_then(|needed| needed.missing(&confirmed));
+    let missing = missing.map(|missing| format!("has {missing} confirmed"));
+    let pending = reach(&seen.subscriptions, false);
+    let waits = (!pending.is_empty()).then(|| format!("waits for {pending}"));
+    let found: Vec<String> = missing.into_iter().chain(waits).collect();
+    if found.is_empty() {
+        return None;
+    }
+    Some(Row::wrong(found.join(", "), CONFIRM))
+}
+
 /// Notices must reach a person who confirmed, and the queue of the relay if the pipeline has a channel.
-fn topic(subscriptions: &[Subscription], channels: &Channels) -> Row {
-    let pending = reach(subscriptions, false);
-    let confirmed = subscriptions.iter().filter(|subscription| subscription.confirmed);
+fn topic(seen: &TopicSeen, channels: &Channels) -> Row {
+    let confirmed = seen.subscriptions.iter().filter(|subscription| subscription.confirmed);
     let (relays, others): (Vec<_>, Vec<_>) =
         confirmed.partition(|subscription| subscription.protocol == "sqs");
     let has_channel = channels.pagerduty.is_some() || channels.chat.is_some();
     if has_channel && relays.is_empty() {
         return Row::wrong("does not reach the relay, so neither PagerDuty nor the chat", DEPLOY);
     }
-    let waits = format!("waits for {pending}");
-    if others.is_empty() && (!has_channel || !pending.is_empty()) {
-        return Row::wrong(
-            if pending.is_empty() { "has no subscriber" } else { &waits },
-            "subscribe a person (the variable `notice_emails`), who then clicks the link in AWS's mail within two days; after \
-             that, deploy again for another mail",
-        );
+    if let Some(incomplete) = incomplete(seen) {
+        return incomplete;
     }
-    if !pending.is_empty() {
-        return Row::wrong(waits, CONFIRM);
+    if others.is_empty() && !has_channel {
+        return Row::wrong(
+            "has no subscriber",
+            "subscribe a person (the variable `notice_emails`), who then confirms as infra/README.md says",
+        );
     }
     let reached = relays.iter().chain(&others).map(|other| format!("{} {}", other.protocol, other.reaches));
     Row::good(format!("reaches {}", reached.collect::<Vec<_>>().join(", ")))
 }
 
 /// Alarms must reach people when nothing of ours works. The topic of pages may be empty: PagerDuty is optional there.
-fn alarms(name: &str, subscriptions: &[Subscription]) -> Row {
-    let (reached, pending) = (reach(subscriptions, true), reach(subscriptions, false));
-    if !pending.is_empty() {
-        return Row::wrong(format!("waits for {pending}"), CONFIRM);
+fn alarms(name: &str, seen: &TopicSeen) -> Row {
+    if let Some(incomplete) = incomplete(seen) {
+        return incomplete;
     }
-    match reached.as_str() {
-        "" if name.ends_with("alarms") => Row::wrong(
+    match reach(&seen.subscriptions, true).as_str() {
+        "" if name == "alarms" && seen.needed.is_none() => Row::wrong(
             "has no subscriber",
             "no alert is sent when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
         ),
-        "" => Row::good("no subscriber, which is optional"),
+        "" => Row::good("no subscriber, and none is needed"),
         reached => Row::good(format!("reaches {reached}")),
     }
+}
+
+/// Every alarm is there, sends, and reached its topics when it last rang.
+fn ringing(seen: &AlarmsSeen) -> Row {
+    let list = |names: Vec<&str>| named(&names, NAMED_ALARMS, names.len());
+    let there: BTreeSet<&str> = seen.found.iter().map(|alarm| alarm.name.as_str()).collect();
+    let missing: Vec<&str> =
+        seen.declared.iter().map(String::as_str).filter(|name| !there.contains(name)).collect();
+    if !missing.is_empty() {
+        return Row::wrong(format!("missing: {}", list(missing)), DEPLOY);
+    }
+    let declared = || seen.found.iter().filter(|alarm| seen.declared.contains(&alarm.name));
+    let mute: Vec<&str> =
+        declared().filter(|alarm| !alarm.enabled).map(|alarm| alarm.name.as_str()).collect();
+    if !mute.is_empty() {
+        let remedy = format!("aws cloudwatch enable-alarm-actions --alarm-names {}", mute.join(" "));
+        return Row::wrong(format!("actions are disabled of {}", list(mute)), remedy);
+    }
+    let is_deaf = |alarm: &&Alarm| !alarm.topics.iter().any(|arn| name(arn).ends_with("-alarms"));
+    let deaf: Vec<&str> = declared().filter(is_deaf).map(|alarm| alarm.name.as_str()).collect();
+    if !deaf.is_empty() {
+        return Row::wrong(format!("sent to no topic: {}", list(deaf)), DEPLOY);
+    }
+    if let [first, rest @ ..] = failing(&seen.actions).as_slice() {
+        let Action { alarm, topic, failure } = first;
+        let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
+        let why = failure.as_deref().unwrap_or_default();
+        let remedy = "the topic or its key does not take alarms: make deploy; then syncwatch alarm-test";
+        return Row::wrong(format!("{alarm} could not be sent to {topic} ({why}){more}"), remedy);
+    }
+    Row::good(format!("{} alarms, each sent to its topics", seen.declared.len()))
 }
 
 fn webhook(found: &Found) -> Row {
@@ -292,6 +347,31 @@ mod tests {
         Subscription { protocol: protocol.to_owned(), reaches: format!("{protocol}-end"), confirmed }
     }
 
+    /// A topic with this tag, unless it is empty, and subscriptions, confirmed or not.
+    fn seen(tag: &str, subscriptions: &[(&str, bool)]) -> TopicSeen {
+        let one = |(protocol, confirmed): &(&str, bool)| subscription(protocol, *confirmed);
+        let needed = if tag.is_empty() { None } else { Subscribers::parse(tag) };
+        TopicSeen { needed, subscriptions: subscriptions.iter().map(one).collect() }
+    }
+
+    fn alarms_seen() -> AlarmsSeen {
+        let names = ["syncwatch-alert-relay-errors", "syncwatch-alert-relay-throttles"];
+        let found = names.map(|name| Alarm {
+            name: name.to_owned(),
+            topics: vec!["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms".to_owned()],
+            enabled: true,
+            rings: false,
+        });
+        AlarmsSeen { declared: names.map(ToOwned::to_owned).into(), found: found.into(), actions: Vec::new() }
+    }
+
+    /// Of the alarms, after one change.
+    fn alarms_changed(change: impl FnOnce(&mut AlarmsSeen)) -> Option<Probe<AlarmsSeen>> {
+        let mut seen = alarms_seen();
+        change(&mut seen);
+        Some(Ok(seen))
+    }
+
     fn well() -> Observed {
         let webhook = Webhook { id: 7, name: None, endpoint: None, events: Vec::new() };
         Observed {
@@ -299,11 +379,12 @@ mod tests {
             secrets: vec![("syncwatch/census-token".to_owned(), Ok(()))],
             census: Ok(Some(SignedDuration::from_secs(1))),
             warehouse: Some(Ok(())),
-            subscriptions: Ok(vec![subscription("sqs", true), subscription("email", true)]),
+            notices: Ok(seen("email=1 sqs=1", &[("sqs", true), ("email", true)])),
             alarms: vec![
-                ("syncwatch-alarms".to_owned(), Ok(vec![subscription("email", true)])),
-                ("syncwatch-page".to_owned(), Ok(Vec::new())),
+                ("alarms".to_owned(), Ok(seen("email=1", &[("email", true)]))),
+                ("pages".to_owned(), Ok(seen("https=0", &[]))),
             ],
+            cloudwatch: Some(Ok(alarms_seen())),
             webhook: Ok(Found { ours: vec![webhook], elsewhere: Vec::new(), secret: OurSecret::Of(7) }),
             intake: Ok((401, "https://abc.on.aws/webhooks/census".to_owned())),
             dead_letters: vec![("syncwatch-notices-relay-dead".to_owned(), Ok(Some(0)))],
@@ -367,12 +448,40 @@ mod tests {
             ("clock", |seen| seen.census = Ok(Some(SignedDuration::from_mins(-10)))),
             ("clock", |seen| seen.census = Ok(None)),
             ("warehouse", |seen| seen.warehouse = Some(Err(Error::plain("no answer in 60 s")))),
-            ("topic of notices", |seen| seen.subscriptions = Ok(vec![subscription("email", true)])),
-            ("topic of notices", |seen| {
-                seen.subscriptions = Ok(vec![subscription("sqs", true), subscription("email", false)]);
+            ("topic of notices", |found| found.notices = Ok(seen("email=1 sqs=1", &[("email", true)]))),
+            ("topic of notices", |found| {
+                found.notices = Ok(seen("email=1 sqs=1", &[("sqs", true), ("email", false)]));
             }),
-            ("topic syncwatch-alarms", |seen| seen.alarms[0].1 = Ok(Vec::new())),
-            ("topic syncwatch-page", |seen| seen.alarms[1].1 = Ok(vec![subscription("https", false)])),
+            // A link in a mail ended one of two.
+            ("topic of notices", |found| {
+                found.notices = Ok(seen("email=2 sqs=1", &[("sqs", true), ("email", true)]));
+            }),
+            ("topic of alarms", |found| found.alarms[0].1 = Ok(seen("email=1", &[]))),
+            ("topic of pages", |found| found.alarms[1].1 = Ok(seen("https=1", &[]))),
+            ("topic of pages", |found| found.alarms[1].1 = Ok(seen("https=1", &[("https", false)]))),
+            ("subscribers", |found| {
+                // Told once, whatever the number of topics.
+                found.notices = Ok(seen("", &[("sqs", true), ("email", true)]));
+                found.alarms[1].1 = Ok(seen("", &[]));
+            }),
+            ("alarms", |seen| {
+                seen.cloudwatch = alarms_changed(|alarms| drop(alarms.found.pop()));
+            }),
+            ("alarms", |seen| {
+                seen.cloudwatch = alarms_changed(|alarms| alarms.found[0].enabled = false);
+            }),
+            ("alarms", |seen| {
+                seen.cloudwatch = alarms_changed(|alarms| alarms.found[1].topics.clear());
+            }),
+            ("alarms", |seen| {
+                let failed = Action {
+                    alarm: "syncwatch-alert-relay-errors".to_owned(),
+                    topic: "syncwatch-alarms".to_owned(),
+                    failure: Some("CloudWatch Alarms is not authorized to perform: SNS:Publish".to_owned()),
+                };
+                seen.cloudwatch = alarms_changed(|alarms| alarms.actions = vec![failed.clone(), failed]);
+            }),
+            ("alarms", |seen| seen.cloudwatch = Some(Err(Error::plain("denied")))),
             ("webhook at Census", |seen| {
                 seen.webhook =
                     Ok(Found { ours: Vec::new(), elsewhere: Vec::new(), secret: OurSecret::Empty });
@@ -414,20 +523,19 @@ mod tests {
 
     #[test]
     fn topic_needs_a_confirmed_subscriber_and_no_pending_one() {
-        let verdict = |subscriptions: &[Subscription], channels: &Channels| {
-            topic(subscriptions, channels).state == State::Ok
+        let verdict = |subscriptions: &[(&str, bool)], channels: &Channels| {
+            topic(&seen("", subscriptions), channels).state == State::Ok
         };
-        let (relay, mail) = (subscription("sqs", true), subscription("email", true));
-        let waiting = subscription("email", false);
+        let (relay, mail, waiting) = (("sqs", true), ("email", true), ("email", false));
         let table = [
-            (vec![relay.clone(), mail.clone()], &RELAYED, true),
-            (vec![relay.clone()], &RELAYED, true),
-            (vec![mail.clone()], &RELAYED, false),
-            (vec![mail.clone()], &MAIL_ONLY, true),
-            (vec![relay.clone()], &MAIL_ONLY, false),
+            (vec![relay, mail], &RELAYED, true),
+            (vec![relay], &RELAYED, true),
+            (vec![mail], &RELAYED, false),
+            (vec![mail], &MAIL_ONLY, true),
+            (vec![relay], &MAIL_ONLY, false),
             (vec![], &MAIL_ONLY, false),
-            (vec![relay.clone(), waiting.clone()], &RELAYED, false),
-            (vec![mail, waiting.clone()], &MAIL_ONLY, false),
+            (vec![relay, waiting], &RELAYED, false),
+            (vec![mail, waiting], &MAIL_ONLY, false),
             (vec![relay, waiting], &MAIL_ONLY, false),
         ];
         for (subscriptions, channels, good) in table {

@@ -15,7 +15,7 @@ use syncwatch::text::table;
 use crate::stakeholders::counted;
 
 pub(crate) use judge::judge;
-pub(crate) use observe::{Source, configuration, observe};
+pub(crate) use observe::{Source, configuration, observe, reaches};
 
 /// How a thing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,12 +1,13 @@
 //! Asks AWS, Census and the warehouse. Decides nothing, and goes on after a failure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput;
 use aws_sdk_lambda::primitives::Blob;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::alarms::{Action, Alarm, CloudWatch};
 use crate::declared::{Declared, DeclaredFunction, DeclaredSchedule};
 use crate::endpoint::Endpoint;
 use crate::plan::Found;
@@ -14,8 +15,10 @@ use crate::{Error, Operator};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::queue::Queue;
 use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::topic::Topic;
 use syncwatch::aws::{Fault, Kind};
 use syncwatch::census;
+use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
@@ -26,13 +29,12 @@ pub(super) type Probe<T> = Result<T, Error>;
 
 /// How long the warehouse may take to start; a person waits for the table.
 const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
+/// How far back the history of alarms is read.
+const ACTIONS_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 const INTAKE_LIMIT: Duration = Duration::from_secs(15);
 
 const FUNCTION: Kind = Kind { name: "function", correct: "AWS_REGION, the region of the deployment" };
 const SCHEDULE: Kind = Kind { name: "schedule", ..FUNCTION };
-const TOPIC: Kind = Kind { name: "topic", correct: env::TOPIC_ARN.name };
-/// The topics of alarms, which Terraform makes beside that of notices.
-const ALARM_TOPICS: [&str; 2] = ["alarms", "page"];
 
 pub(crate) struct Source<'a> {
     pub(crate) operator: &'a Operator,
@@ -52,9 +54,11 @@ pub(crate) struct Observed {
     pub(super) census: Probe<Option<SignedDuration>>,
     /// Whether the warehouse answers; `None` if the pipeline declares none.
     pub(super) warehouse: Option<Probe<()>>,
-    pub(super) subscriptions: Probe<Vec<Subscription>>,
-    /// Who gets CloudWatch's own alarms, by topic: they must reach people when nothing of ours works. The lab has none.
-    pub(super) alarms: Vec<(String, Probe<Vec<Subscription>>)>,
+    pub(super) notices: Probe<TopicSeen>,
+    /// The topics of CloudWatch's own alarms: they must reach people when nothing of ours works.
+    pub(super) alarms: Vec<(String, Probe<TopicSeen>)>,
+    /// CloudWatch's alarms; `None` where there are none, in the lab.
+    pub(super) cloudwatch: Option<Probe<AlarmsSeen>>,
     pub(super) webhook: Probe<Found>,
     /// The status with which the intake answers an unsigned request, and its address.
     pub(super) intake: Probe<(u16, String)>,
@@ -94,6 +98,24 @@ pub(super) struct ScheduleSeen {
     pub(super) fires: DeclaredSchedule,
 }
 
+/// The alarms, and what they sent of late.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AlarmsSeen {
+    /// The names that should be there.
+    pub(super) declared: BTreeSet<String>,
+    pub(super) found: Vec<Alarm>,
+    /// Newest first.
+    pub(super) actions: Vec<Action>,
+}
+
+/// A topic with its subscriptions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TopicSeen {
+    /// The confirmed ones that it needs, if its tag says so.
+    pub(super) needed: Option<Subscribers>,
+    pub(super) subscriptions: Vec<Subscription>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub(super) protocol: String,
@@ -131,8 +153,12 @@ pub(crate) async fn observe(source: &Source<'_>) -> Observed {
             None => None,
             Some(_) => Some(deployed.warehouse().await),
         },
-        subscriptions: deployed.notices().await,
+        notices: deployed.topic(env::TOPIC_ARN).await,
         alarms: deployed.alarms().await,
+        cloudwatch: match source.prefix {
+            "" => None,
+            prefix => Some(source.cloudwatch(prefix).await),
+        },
         webhook: deployed.webhook(census).await,
         intake: source.intake().await,
         dead_letters: deployed.dead_letters().await,
@@ -180,8 +206,11 @@ impl Source<'_> {
     ) -> Probe<Configuration> {
         let answer = configuration(&self.lambda(), name).await?;
         let variables = answer.environment.and_then(|set| set.variables).unwrap_or_default();
-        let is_missing = |name: &&String| variables.get(*name).is_none_or(|value| value.trim().is_empty());
-        let missing = declared.settings.keys().filter(is_missing).cloned().collect();
+        let is_missing = |name: &str| variables.get(name).is_none_or(|value| value.trim().is_empty());
+        let pipeline = &self.operator.pipeline;
+        let wanted = self.declared.settings(declared);
+        let wanted = wanted.filter(|(name, optional)| !optional || is_used(pipeline, name));
+        let missing = wanted.filter(|(name, _)| is_missing(name)).map(|(name, _)| name.to_owned()).collect();
         environment.extend(variables);
         // Lambda leaves it out of some answers about functions that are well.
         let state = answer.state.map_or_else(|| "Active".to_owned(), |state| state.as_str().to_owned());
@@ -224,6 +253,17 @@ impl Source<'_> {
         Err(Error::plain(message.unwrap_or("it failed and did not say why; its log has more")))
     }
 
+    async fn cloudwatch(&self, prefix: &str) -> Probe<AlarmsSeen> {
+        let Operator { sdk, now, .. } = self.operator;
+        let cloudwatch = CloudWatch::new(sdk);
+        let since = now.saturating_sub(ACTIONS_SINCE).unwrap_or(*now);
+        Ok(AlarmsSeen {
+            declared: self.declared.alarms(prefix.trim_end_matches('-')),
+            found: cloudwatch.alarms(prefix).await?,
+            actions: cloudwatch.actions(prefix, since).await?,
+        })
+    }
+
     /// The address of the intake: the given one, or the one that Lambda gave it.
     async fn intake_url(&self) -> Probe<String> {
         if let Some(url) = self.url {
@@ -257,25 +297,6 @@ impl Source<'_> {
             }
         }
     }
-
-    async fn subscriptions(&self, arn: &str) -> Probe<Vec<Subscription>> {
-        let mut seen = Vec::new();
-        let pages = self.operator.sdk.sns().list_subscriptions_by_topic().topic_arn(arn);
-        let mut pages = pages.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            let page = page.map_err(|error| TOPIC.failed(arn, "sns:ListSubscriptionsByTopic", &error))?;
-            seen.extend(page.subscriptions.unwrap_or_default().into_iter().map(|subscription| {
-                let protocol = subscription.protocol.unwrap_or_default();
-                Subscription {
-                    reaches: reaches(&protocol, &subscription.endpoint.unwrap_or_default()),
-                    // SNS says `PendingConfirmation` in the place of an ARN.
-                    confirmed: subscription.subscription_arn.is_some_and(|arn| arn.starts_with("arn:")),
-                    protocol,
-                }
-            }));
-        }
-        Ok(seen)
-    }
 }
 
 /// What is deployed, with the settings that its functions really have.
@@ -295,7 +316,9 @@ impl Deployed<'_> {
         let store = SecretStore::new(self.source.operator.sdk.secrets());
         let mut seen = BTreeMap::new();
         for (setting, name) in &self.environment {
-            let used = setting.ends_with("_SECRET") && is_used(&self.source.operator.pipeline, setting);
+            let is_heartbeat = setting == env::HEARTBEAT_SECRET.name;
+            let used = is_heartbeat || is_used(&self.source.operator.pipeline, setting);
+            let used = setting.ends_with("_SECRET") && used;
             if used && !seen.contains_key(name) {
                 seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
             }
@@ -317,18 +340,20 @@ impl Deployed<'_> {
         Ok(warehouse.query(&statement).await.map(drop)?)
     }
 
-    async fn notices(&self) -> Probe<Vec<Subscription>> {
-        self.source.subscriptions(&self.setting(env::TOPIC_ARN)?).await
+    async fn topic(&self, setting: Setting) -> Probe<TopicSeen> {
+        let topic = Topic::new(self.source.operator.sdk.sns(), self.setting(setting)?);
+        let subscriptions = topic.subscriptions().await?.into_iter().map(|seen| Subscription {
+            reaches: reaches(&seen.protocol, &seen.endpoint),
+            protocol: seen.protocol,
+            confirmed: seen.confirmed,
+        });
+        Ok(TopicSeen { needed: topic.needed().await?, subscriptions: subscriptions.collect() })
     }
 
-    async fn alarms(&self) -> Vec<(String, Probe<Vec<Subscription>>)> {
+    async fn alarms(&self) -> Vec<(String, Probe<TopicSeen>)> {
         let mut seen = Vec::new();
-        let Ok(notices) = self.setting(env::TOPIC_ARN) else { return seen };
-        let account = notices.rsplit_once(':').map_or(notices.as_str(), |(account, _)| account);
-        for topic in ALARM_TOPICS.iter().filter(|_| !self.source.prefix.is_empty()) {
-            let name = format!("{}{topic}", self.source.prefix);
-            let found = self.source.subscriptions(&format!("{account}:{name}")).await;
-            seen.push((name, found));
+        for (name, setting) in [("alarms", env::ALARMS_TOPIC_ARN), ("pages", env::PAGE_TOPIC_ARN)] {
+            seen.push((name.to_owned(), self.topic(setting).await));
         }
         seen
     }
@@ -365,12 +390,14 @@ fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
         _ if setting == env::PAGERDUTY_SECRET.name => pipeline.channels.pagerduty.is_some(),
         _ if setting == env::CHAT_SECRET.name => pipeline.channels.chat.is_some(),
         _ if setting == env::WAREHOUSE_SECRET.name => pipeline.warehouse.is_some(),
+        // Terraform's choice.
+        _ if setting == env::HEARTBEAT_SECRET.name => false,
         _ => true,
     }
 }
 
 /// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
-fn reaches(protocol: &str, endpoint: &str) -> String {
+pub(crate) fn reaches(protocol: &str, endpoint: &str) -> String {
     match protocol {
         "http" | "https" => {
             let url = reqwest::Url::parse(endpoint).ok();

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aws::wire::{Wire, WireSdk as _};
-use syncwatch_testing::published;
+use syncwatch_testing::{published, text};
+use wiremock::Mock;
+use wiremock::matchers::body_string_contains;
 
 const ARN: &str = "arn:aws:sns:us-east-1:123456789012:syncwatch-notices";
 
@@ -15,6 +17,49 @@ fn message() -> Message {
             ("sync", "properties-create".to_owned()),
         ]),
     }
+}
+
+#[tokio::test]
+async fn subscribers_are_counted_over_pages_without_pending_ones() {
+    let member = |protocol: &str, arn: &str| {
+        format!(
+            "<member><Protocol>{protocol}</Protocol><Endpoint>e</Endpoint><SubscriptionArn>{arn}</SubscriptionArn></member>"
+        )
+    };
+    let page = |members: &str, next: &str| {
+        text(
+            200,
+            format!(
+                "<ListSubscriptionsByTopicResponse><ListSubscriptionsByTopicResult><Subscriptions>{members}\
+                 </Subscriptions>{next}</ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>"
+            ),
+        )
+    };
+    let confirmed = format!("{ARN}:6f1c");
+    let first = member("email", &confirmed) + &member("email", "PendingConfirmation");
+    let tags = |tags: &str| {
+        text(
+            200,
+            format!(
+                "<ListTagsForResourceResponse><ListTagsForResourceResult><Tags>{tags}</Tags>\
+                 </ListTagsForResourceResult></ListTagsForResourceResponse>"
+            ),
+        )
+    };
+    let tag = "<member><Key>expected-subscribers</Key><Value>email=2 sqs=1</Value></member>";
+    let wire = Wire::start().await;
+    let asks = |action: &'static str| move || Mock::given(body_string_contains(action));
+    let pages = vec![page(&first, "<NextToken>2</NextToken>"), page(&member("sqs", &confirmed), "")];
+    wire.answer_in_turn(asks("Action=ListSubscriptionsByTopic"), pages).await;
+    wire.answer_in_turn(asks("Action=ListTagsForResource"), vec![tags(tag), tags("")]).await;
+    let topic = Topic::new(wire.sdk().sns(), ARN);
+
+    let TopicSubscribers { topic: name, found } = topic.subscribers().await;
+    assert_eq!(name, "syncwatch-notices");
+    let (needed, confirmed) = found.unwrap();
+    assert_eq!(confirmed, Subscribers::counted(["email", "sqs"]));
+    assert_eq!(needed.unwrap().missing(&confirmed).as_deref(), Some("1 of 2 email"));
+    assert_eq!(topic.needed().await.unwrap(), None, "a topic without the tag");
 }
 
 #[tokio::test]

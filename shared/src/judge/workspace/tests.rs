@@ -2,8 +2,8 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::finding::{Judge, SubjectKind};
-use crate::judge::{judge_absent, judge_dead_letters};
-use crate::observation::{DeadLetterKind, DeadLetters, SyncId};
+use crate::judge::{judge_absent, judge_dead_letters, judge_subscribers};
+use crate::observation::{DeadLetterKind, DeadLetters, Subscribers, SyncId, TopicSubscribers};
 use crate::pipeline::Pipeline;
 
 const SEED: &str = include_str!("../../../../infra/pipeline.toml");
@@ -146,5 +146,35 @@ fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
         ])
         .to_string();
         assert!(said.contains(expected), "{deliveries:?} {notices:?}: {said}");
+    }
+}
+
+#[test]
+fn missing_subscribers_are_an_error_and_none_left_is_critical() {
+    let topic = |name: &str, needed: Option<&str>, confirmed: &[&str]| TopicSubscribers {
+        topic: name.to_owned(),
+        found: Ok((
+            needed.map(|tag| Subscribers::parse(tag).unwrap()),
+            Subscribers::counted(confirmed.iter().copied()),
+        )),
+    };
+    let denied = TopicSubscribers { topic: "page".to_owned(), found: Err("denied".to_owned()) };
+    let whole = || topic("notices", Some("email=2 sqs=1"), &["email", "email", "sqs"]);
+    let short = || topic("notices", Some("email=2 sqs=1"), &["email", "sqs"]);
+    let deaf = || topic("alarms", Some("email=2"), &[]);
+    let untagged = || topic("page", None, &[]);
+    let table = [
+        (vec![whole(), topic("page", Some("https=0"), &[])], "healthy"),
+        (vec![whole(), short()], "error, notices has 1 of 2 email confirmed subscribers"),
+        (vec![deaf(), whole()], "critical, alarms has 0 of 2 email"),
+        (vec![short(), deaf()], "critical, notices has 1 of 2 email; alarms has 0 of 2 email"),
+        (vec![whole(), untagged()], "nothing to judge yet: the tag of topic page"),
+        (vec![untagged(), deaf()], "critical"),
+        (vec![whole(), denied.clone()], "unreadable: denied"),
+        (vec![denied, short()], "error"),
+    ];
+    for (topics, expected) in table {
+        let said = judge_subscribers(&topics).to_string();
+        assert!(said.contains(expected), "{said}");
     }
 }

@@ -135,7 +135,7 @@ fn remember(book: &Mutex<Calls>, function: &str, calls: impl IntoIterator<Item =
 fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
-        return publish(body).into_iter().collect();
+        return of_topic(body).into_iter().collect();
     };
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |key: &str| request.get(key).and_then(Value::as_str).map(str::to_owned);
@@ -179,12 +179,13 @@ fn transaction(request: &Value) -> Vec<Call> {
 }
 
 /// SNS alone is asked by a form.
-fn publish(form: &[u8]) -> Option<Call> {
+fn of_topic(form: &[u8]) -> Option<Call> {
     let mut url = reqwest::Url::parse("http://form/").ok()?;
     url.set_query(Some(std::str::from_utf8(form).ok()?));
     let field =
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    let arn = field("TopicArn")?;
+    // Of tags it speaks of a resource.
+    let arn = field("TopicArn").or_else(|| field("ResourceArn"))?;
     Some(Call { action: format!("sns:{}", field("Action")?), resource: arn.rsplit(':').next()?.to_owned() })
 }
 
@@ -258,6 +259,11 @@ mod tests {
                 None,
                 "Action=Publish&TopicArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3At",
                 vec!["sns:Publish t"],
+            ),
+            (
+                None,
+                "Action=ListTagsForResource&ResourceArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3At",
+                vec!["sns:ListTagsForResource t"],
             ),
             (Some("DynamoDB_20120810.GetItem"), "no JSON", vec![]),
             (Some("Logs_20140328.PutLogEvents"), "{}", vec![]),

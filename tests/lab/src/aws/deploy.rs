@@ -15,6 +15,7 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, LogType, Runtime};
 use aws_sdk_scheduler::types::{ActionAfterCompletion, FlexibleTimeWindow, FlexibleTimeWindowMode, Target};
+use aws_sdk_sns::types::Tag;
 use base64::Engine as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -191,7 +192,11 @@ impl Deployment {
     ) -> Result<()> {
         match spec {
             ResourceSpec::Topic(topic) => {
-                let arn = self.sns.create_topic().name(&topic.name).send().await?.topic_arn;
+                // As Terraform tags it. Of mail the lab has none; who subscribes by hand is one more than needed.
+                let queues = self.table.queues().filter(|(_, queue)| queue.subscribes.as_ref() == Some(id));
+                let needed = format!("sqs={}", queues.count());
+                let tag = Tag::builder().key("expected-subscribers").value(needed).build()?;
+                let arn = self.sns.create_topic().name(&topic.name).tags(tag).send().await?.topic_arn;
                 self.topics.insert(id.clone(), arn.context("SNS answered without the topic's ARN")?);
             }
             ResourceSpec::Table(table) => self.create_table(table).await?,
@@ -279,7 +284,8 @@ impl Deployment {
         changed: &[(&str, &str)],
     ) -> Result<Site> {
         // A deployment may hold back the functions themselves.
-        let table = FunctionsTable::read(&FunctionsTable::default_path())?;
+        let table = FunctionsTable::read(&FunctionsTable::default_path())?
+            .with_optional(|id| self.table.resource_name(id).is_ok());
         let mut settings = self.environment(table.function(function)?, &self.overrides)?;
         settings.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Ok(Site::with(settings, pipeline, Sdk::for_endpoint(endpoint)?))
@@ -410,6 +416,32 @@ impl Deployment {
             request = request.attributes("FilterPolicy", filter.to_string());
         }
         request.send().await?;
+        Ok(())
+    }
+
+    /// Ends the subscriptions of a protocol, as the link in a mail does; returns the endpoint of the last.
+    ///
+    /// # Errors
+    /// If there is none, or ministack refuses.
+    pub async fn unsubscribe(&self, topic: &ResourceId, protocol: &str) -> Result<String> {
+        let answer = self.sns.list_subscriptions_by_topic().topic_arn(self.topic_arn(topic)?).send().await?;
+        let mut ended = None;
+        for subscription in answer.subscriptions.unwrap_or_default() {
+            if subscription.protocol.as_deref() == Some(protocol) {
+                self.sns.unsubscribe().set_subscription_arn(subscription.subscription_arn).send().await?;
+                ended = subscription.endpoint;
+            }
+        }
+        ended.with_context(|| format!("{topic} has no subscription of {protocol}"))
+    }
+
+    /// Subscribes a queue, by its ARN, to a topic.
+    ///
+    /// # Errors
+    /// If ministack refuses.
+    pub async fn subscribe_queue(&self, topic: &ResourceId, queue: &str) -> Result<()> {
+        let request = self.sns.subscribe().topic_arn(self.topic_arn(topic)?).protocol("sqs");
+        request.endpoint(queue).send().await?;
         Ok(())
     }
 

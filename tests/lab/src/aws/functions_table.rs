@@ -310,7 +310,8 @@ impl FunctionsTable {
         }
     }
 
-    /// What a deployment gets that has chosen these optional resources: without the others, and without permissions on them.
+    /// What a deployment gets that has chosen these optional resources: without the others, settings that point at them, and
+    /// permissions on them.
     #[must_use]
     pub fn with_optional(&self, chosen: impl Fn(&ResourceId) -> bool) -> Self {
         let left_out = |id: &ResourceId| {
@@ -321,6 +322,9 @@ impl FunctionsTable {
         table.resources.retain(|id, _| !left_out(id));
         for function in table.functions.values_mut() {
             function.permissions.retain(|permission| !left_out(&permission.resource));
+            function
+                .settings
+                .retain(|_, source| !matches!(source, SettingSource::Resource(id) if left_out(id)));
         }
         table
     }
@@ -626,17 +630,24 @@ mod tests {
     }
 
     #[test]
-    fn an_optional_resource_that_is_not_chosen_takes_the_permissions_on_it_along() {
+    fn unchosen_optional_resource_takes_its_uses_along() {
         let table = FunctionsTable::parse(WHOLE).unwrap();
-        let heartbeat = ResourceId::secret("heartbeat");
-        let allowed = |table: &FunctionsTable| {
-            let permissions = table.functions.values().flat_map(|function| &function.permissions);
-            permissions.filter(|permission| permission.resource == heartbeat).count()
-        };
-        assert_eq!(allowed(&table.with_optional(|id| *id == heartbeat)), 1);
-        let without = table.with_optional(|_| false);
-        assert_eq!(allowed(&without), 0);
-        assert_eq!(without.resources.len() + 1, table.resources.len());
+        for key in ["heartbeat", "pagerduty", "chat"] {
+            let secret = ResourceId::secret(key);
+            let uses = |table: &FunctionsTable| {
+                let functions = table.functions.values();
+                let permissions = functions.clone().flat_map(|function| &function.permissions);
+                let settings = functions.flat_map(|function| function.settings.values());
+                let source = SettingSource::Resource(secret.clone());
+                (
+                    permissions.filter(|permission| permission.resource == secret).count(),
+                    settings.filter(|setting| **setting == source).count(),
+                )
+            };
+            assert_eq!(uses(&table.with_optional(|id| *id == secret)), (1, 1), "{key}");
+            assert_eq!(uses(&table.with_optional(|_| false)), (0, 0), "{key}");
+        }
+        assert_eq!(table.with_optional(|_| false).resources.len() + 3, table.resources.len());
     }
 
     #[test]
