@@ -119,8 +119,11 @@ pub enum Route {
 /// * a marked test                             => send, whatever the severity
 /// * resolved, and the channel was told        => send, whatever the severity
 /// * resolved, and it was not told             => as the severity says: the trigger may still be on its way, and is older
-/// * a reminder, and PagerDuty was told        => skip: PagerDuty reminds by itself
 /// * else                                      => as the severity says
+///
+/// A reminder is a trigger at PagerDuty too, also while we take its alert for open: a person may have resolved it there,
+/// of which nobody tells us. PagerDuty adds a trigger of an open alert to that alert and notifies nobody again; after a
+/// resolve the same key opens a new one (PagerDuty developer docs, "Send an Alert Event").
 pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&LastDelivery>) -> Route {
     if notice.kind == NoticeKind::HeldBack && channel == Channel::PagerDuty {
         return Route::Skip("no incident");
@@ -132,8 +135,6 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&L
         _ => {}
     }
     let open = told.is_some_and(|told| told.open);
-    // Not `told.open` alone: what is open may be an earlier incident of the key whose end was lost.
-    let open_now = told.is_some_and(|told| told.open && told.place.opened_at == place.opened_at);
     let action = match notice.kind {
         NoticeKind::Resolved => Action::Resolve,
         NoticeKind::HeldBack => Action::Inform,
@@ -148,13 +149,6 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&L
         NoticeKind::HeldBack => "what a silence held back",
         NoticeKind::Resolved if open => "the channel was told that it is open",
         _ if notice.severity < lowest => return Route::Skip("below the lowest severity of the channel"),
-        NoticeKind::Reminder if channel == Channel::PagerDuty => {
-            if open_now {
-                return Route::Skip("PagerDuty reminds by itself");
-            }
-            // The notice that should have opened it is lost, or behind this one.
-            "PagerDuty was not told yet"
-        }
         _ => "severe enough",
     };
     Route::Send(action, reason)

@@ -25,8 +25,7 @@ async fn an_incident_is_told_from_its_begin_to_its_end() {
         let answer = world.relay(&[notice(kind, Severity::Critical, sequence)]).await;
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
-    // The reminder is for people who read; PagerDuty reminds by itself.
-    assert_eq!(world.pagerduty.actions().await, ["trigger", "trigger", "resolve"]);
+    assert_eq!(world.pagerduty.actions().await, ["trigger", "trigger", "trigger", "resolve"]);
     assert_eq!(world.chat.requests().await.len(), 4);
     assert!(world.pagerduty.open_alerts().await.is_empty());
 }

@@ -117,16 +117,19 @@ fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
     }
 }
 
+/// A person may have resolved the alert in PagerDuty, of which nobody tells the relay.
 #[test]
-fn a_reminder_pages_if_the_notice_that_should_have_was_lost() {
-    // What is open is an earlier incident, whose end was lost too.
+fn every_notice_of_a_lasting_incident_triggers_at_pagerduty() {
     let earlier = told(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
-    let mut reminder = notice(NoticeKind::Reminder, Severity::Critical, 3);
-    reminder.generation = 2;
-    reminder.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
-    for told in [None, Some(&earlier)] {
-        let route = decide(&reminder, Channel::PagerDuty, LOWEST, told);
-        assert_eq!(route, Route::Send(Action::Trigger, "PagerDuty was not told yet"));
+    for kind in [NoticeKind::Reminder, NoticeKind::Worsened, NoticeKind::StoppedReporting] {
+        let same = notice(kind, Severity::Critical, 3);
+        let mut next = same.clone();
+        next.generation = 2;
+        next.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
+        for (notice, told) in [(&same, Some(&earlier)), (&next, Some(&earlier)), (&same, None)] {
+            let route = decide(notice, Channel::PagerDuty, LOWEST, told);
+            assert_eq!(route, Route::Send(Action::Trigger, "severe enough"));
+        }
     }
 }
 
