@@ -86,18 +86,20 @@ pub struct LastDelivery {
 impl LastDelivery {
     /// What the channel knows once the notice went out.
     pub fn after(notice: &Body, action: Action, through: Option<Fingerprint>) -> Self {
-        let open = action == Action::Trigger;
+        let open = matches!(action, Action::Trigger | Action::Acknowledge);
         Self { place: Place::of(notice), notice: notice.id.clone(), open, through }
     }
 }
 
-/// What a notice does at a channel; written as PagerDuty's `event_action`, which has only two.
+/// What a notice does at a channel; written as PagerDuty's `event_action`, which knows no fourth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It opens something, or adds to what is open.
     Trigger,
     Resolve,
+    /// A person works on what is open.
+    Acknowledge,
     /// It only informs.
     #[serde(rename = "trigger")]
     Inform,
@@ -116,6 +118,9 @@ pub enum Route {
 ///
 /// * what a silence held back                  => the chat, whatever its severity; never PagerDuty, which could not resolve it
 /// * the same notice, or an older one          => skip
+/// * acknowledged, and it was told of that     => acknowledge, whatever the severity
+///   incident, which is open there
+/// * acknowledged otherwise                    => skip: PagerDuty drops it, and a chat would not know what is meant
 /// * a marked test                             => send, whatever the severity
 /// * resolved, and the channel was told        => send, whatever the severity
 /// * resolved, and it was not told             => as the severity says: the trigger may still be on its way, and is older
@@ -135,7 +140,13 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&L
         _ => {}
     }
     let open = told.is_some_and(|told| told.open);
+    // Not `told.open` alone: what is open may be an earlier incident of the key whose end was lost.
+    let open_now = told.is_some_and(|told| told.open && told.place.opened_at == place.opened_at);
     let action = match notice.kind {
+        NoticeKind::Acknowledged if open_now => {
+            return Route::Send(Action::Acknowledge, "a person took it on");
+        }
+        NoticeKind::Acknowledged => return Route::Skip("the channel was not told of the incident"),
         NoticeKind::Resolved => Action::Resolve,
         NoticeKind::HeldBack => Action::Inform,
         NoticeKind::Opened
