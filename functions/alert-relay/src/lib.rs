@@ -28,7 +28,13 @@ const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// The settings of the function. The secrets are read only if their channel is declared.
 pub const NEEDS: Needs = Needs {
-    required: &[env::PIPELINE, env::RELAY_TABLE, env::PAGERDUTY_SECRET, env::CHAT_SECRET],
+    required: &[
+        env::PIPELINE,
+        env::RELAY_TABLE,
+        env::PAGERDUTY_SECRET,
+        env::CHAT_SECRET,
+        env::NOTICES_DEAD_LETTERS,
+    ],
     optional: &[env::PAGERDUTY_URL],
 };
 
