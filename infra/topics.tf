@@ -56,9 +56,13 @@ resource "aws_sns_topic_subscription" "notice_emails" {
   protocol  = "email"
   endpoint  = each.key
   # The end of an incident has the severity of its worst time, so whoever heard of it hears that it is over. What a silence
-  # held back is told to all, as it may have been of any severity. All keys of a policy must match but for those under "$or".
+  # held back is told to all, as it may have been of any severity. That a person works on an incident is for PagerDuty and the
+  # chat alone. All keys of a policy must match but for those under "$or".
   filter_policy = jsonencode({ "$or" = [
-    { severity = slice(local.severities, index(local.severities, each.value), length(local.severities)) },
+    {
+      severity = slice(local.severities, index(local.severities, each.value), length(local.severities))
+      kind     = [{ "anything-but" = ["acknowledged"] }]
+    },
     { kind = ["held-back"] },
   ] })
 }

@@ -12,11 +12,11 @@ variables {
 run "mail_by_severity" {
   assert {
     condition = { for address, subscription in aws_sns_topic_subscription.notice_emails : address => jsondecode(subscription.filter_policy) } == {
-      "everything@example.com" = { "$or" = [{ severity = ["info", "warning", "error", "critical"] }, { kind = ["held-back"] }] }
-      "today@example.com"      = { "$or" = [{ severity = ["error", "critical"] }, { kind = ["held-back"] }] }
-      "now@example.com"        = { "$or" = [{ severity = ["critical"] }, { kind = ["held-back"] }] }
+      "everything@example.com" = { "$or" = [{ severity = ["info", "warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+      "today@example.com"      = { "$or" = [{ severity = ["error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+      "now@example.com"        = { "$or" = [{ severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
     }
-    error_message = "Somebody gets other severities than asked for, or does not hear what a silence held back."
+    error_message = "Somebody gets other severities than asked for, acknowledgements, or not what a silence held back."
   }
 
   assert {

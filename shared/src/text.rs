@@ -85,11 +85,36 @@ pub fn bounded(text: &str, chars: usize) -> String {
 
 /// At most so many characters in one line, and the last of them this mark if there were more.
 pub fn marked(text: &str, chars: usize, mark: &str) -> String {
-    let one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    if text.chars().count() <= chars {
-        return one_line.collect();
+    let line = plain_line(text);
+    if line.chars().count() <= chars {
+        return line;
     }
-    one_line.take(chars.saturating_sub(mark.chars().count())).chain(mark.chars()).collect()
+    line.chars().take(chars.saturating_sub(mark.chars().count())).chain(mark.chars()).collect()
+}
+
+/// A text of a vendor or a person in one line that reads as it is written: control characters and line breaks become
+/// spaces, and characters that nobody sees are dropped. Those could turn the direction of what follows, or part a word that
+/// is searched for.
+pub fn plain_line(text: &str) -> String {
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    text.chars().filter(|c| !is_unseen(*c)).map(|c| if breaks(c) { ' ' } else { c }).collect()
+}
+
+/// Whether it has no width and no glyph: what Unicode calls format characters (general category Cf), but for the few that
+/// are drawn.
+fn is_unseen(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }
 
 #[cfg(test)]
@@ -101,6 +126,20 @@ mod tests {
         let rows = [["ä".to_owned(), "long cell".to_owned()], ["abc".to_owned(), String::new()]];
         assert_eq!(table(["a", "b"], &rows), "a    b\nä    long cell\nabc");
         assert_eq!(table(["a"], &[]), "a");
+    }
+
+    #[test]
+    fn plain_line_shows_what_is_written_and_nothing_that_steers() {
+        for (text, line) in [
+            ("a\r\n\tb", "a   b"),
+            ("a\u{2028}b\u{2029}c\u{85}d", "a b c d"),
+            ("pay\u{202e}lap\u{2066}x\u{2069}", "paylapx"),
+            ("ann\u{200b}@exam\u{ad}ple.com\u{feff}", "ann@example.com"),
+            ("Zoë 数据 🙂", "Zoë 数据 🙂"),
+        ] {
+            assert_eq!(plain_line(text), line);
+            assert_eq!(marked(text, 99, "..."), line);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ use syncwatch_lab::aws::{Call, FunctionSpec, FunctionsTable, Permission, Schedul
 use syncwatch_lab::census::{Fault, HttpFault, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::receivers::ChatRefusal;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
 
@@ -78,6 +79,8 @@ async fn each_function_uses_every_permission_that_it_has_and_asks_for_no_other()
     let warehouse = stage.warehouse.as_ref().unwrap().direct();
     warehouse.execute(&Statement::new("the audit log", drop)).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
+    // The relay gives up a notice that the chat refuses for good.
+    stage.chat.refuse_next(&[ChatRefusal::InvalidPayload]);
     // A webhook to the intake, the worker, and the relay.
     stage
         .census
@@ -249,6 +252,12 @@ fn aws_calls_end_before_each_functions_timeout() {
 fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
     let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
     assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
+}
+
+#[test]
+fn mail_filter_names_acknowledgements_as_notices_do() {
+    let kind = serde_json::to_string(&NoticeKind::Acknowledged).unwrap();
+    assert!(read("infra/topics.tf").contains(&format!("\"anything-but\" = [{kind}]")), "{kind}");
 }
 
 /// The text of one resource of infra/.

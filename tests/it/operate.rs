@@ -14,6 +14,7 @@ use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, HttpFault, World, sign};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::receivers::ROUTING_KEY;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
 use webhook_intake::intake::Intake;
@@ -183,6 +184,44 @@ async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incide
     assert!(listed.contains("Ada until 2026-11-24 20:15 UTC"), "{listed}");
     let silences = command(&stage, &["silence", "list"], clock.now()).await.unwrap();
     assert!(silences.starts_with("No active silences."), "{silences}");
+}
+
+/// By the relay's real zip, from the topic to the simulated PagerDuty.
+#[tokio::test(flavor = "multi_thread")]
+async fn pagerduty_gets_acknowledgements_and_pages_again_if_resolved() {
+    let stage = stage().await;
+    let function = schedule_verification::App(stage.site("schedule-verification", pipeline()).unwrap());
+    let round = async |minutes| {
+        stage.census.jump(SignedDuration::from_mins(minutes));
+        let answer = function.run(json!({ "task": "verify" }), stage.census.clock().now()).await.unwrap();
+        answer["notices"].to_string()
+    };
+    let key = "properties/token-accepted/census";
+    let pages = async |n| {
+        let paged = async || Ok((stage.pagerduty.pages(key) == n).then_some(()));
+        until(LIMIT, "the page", paged).await.unwrap();
+    };
+    stage.census.break_door(HttpFault::Unauthorized);
+    for _ in 0..2 {
+        round(2).await;
+    }
+    pages(1).await;
+
+    let take_on = ["acknowledge", key, "--by", "Ada", "--for", "1h"];
+    let said = command(&stage, &take_on, stage.census.clock().now()).await.unwrap();
+    assert!(said.contains("PagerDuty"), "{said}");
+    let acknowledged = async || Ok((stage.pagerduty.acknowledged(ROUTING_KEY) == [key]).then_some(()));
+    until(LIMIT, "the acknowledgement at PagerDuty", acknowledged).await.unwrap();
+
+    assert!(stage.pagerduty.resolve_by_hand(ROUTING_KEY, key));
+    let notices = round(25 * 60).await;
+    assert!(notices.contains("reminder"), "{notices}");
+    pages(2).await;
+    assert_eq!(stage.pagerduty.open_alerts(ROUTING_KEY), [key]);
+    // The chat heard of all three, and of what is acknowledged in one line.
+    let in_chat = async || Ok((stage.chat.messages().len() >= 3).then_some(stage.chat.messages()));
+    let messages = until(LIMIT, "the chat", in_chat).await.unwrap();
+    assert!(messages.iter().any(|message| message.text.contains("acknowledged by Ada")), "{messages:?}");
 }
 
 /// What the doctor has to say against a deployment, without the addresses that differ each time.

@@ -445,9 +445,9 @@ async fn every_operators_command_of_the_runbook_works_in_the_lab() {
             Command::CheckConfig { file: None } => {
                 read_pipeline(&root().join("infra/pipeline.toml")).unwrap();
             }
-            Command::AlertTest { .. } => {
-                let resolve_after = SignedDuration::ZERO;
-                desk.carry_out(&Command::AlertTest { resolve_after }).await.unwrap();
+            Command::AlertTest { resolve, .. } => {
+                let command = Command::AlertTest { resolve_after: SignedDuration::ZERO, resolve };
+                desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
             }
             // The lab has no alarms; `syncwatch-cli` tests the command on the wire.
             Command::AlarmTest { .. } => {}

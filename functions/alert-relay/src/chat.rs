@@ -73,6 +73,11 @@ impl Block {
 /// Renders the message of a notice.
 pub fn render(notice: &Body) -> Message {
     let title = first_of([notice.title.as_str(), &notice.summary, &notice.dedup_key]);
+    if notice.kind == NoticeKind::Acknowledged {
+        // One line: who reads the chat has the rest, and needs to know only that somebody works on it.
+        let line = cut_mrkdwn(title, SECTION_LIMIT);
+        return Message { text: line.clone(), blocks: vec![Block::paragraph(line)] };
+    }
     let mut blocks = vec![
         Block::Header { text: Text::Plain { text: cut(title, HEADER_LIMIT) } },
         Block::paragraph(finding(notice)),

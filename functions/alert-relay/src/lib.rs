@@ -31,7 +31,7 @@ const PAGERDUTY: &str = "https://events.pagerduty.com";
 
 /// The settings of the function. The secrets are there, and read, only if their channel is declared.
 pub const NEEDS: Needs = Needs {
-    required: &[env::PIPELINE, env::RELAY_TABLE],
+    required: &[env::PIPELINE, env::RELAY_TABLE, env::NOTICES_DEAD_LETTERS],
     optional: &[env::PAGERDUTY_SECRET, env::CHAT_SECRET, env::PAGERDUTY_URL],
     // A notice that is begun as late as may be asks AWS four times; all of it fits into 30 s.
     aws: CallLimits { attempt: Duration::from_secs(1), operation: Duration::from_secs(2) },

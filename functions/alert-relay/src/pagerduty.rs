@@ -91,8 +91,8 @@ pub fn render(notice: &Body, action: Action) -> Event {
             let census = link(notice.link.as_deref(), "The sync in Census");
             (Some(payload(notice)), runbook.into_iter().chain(census).collect())
         }
-        // A resolve is about the key alone: the less it says, the less there is to refuse.
-        Action::Resolve => (None, Vec::new()),
+        // These are about the key alone: the less they say, the less there is to refuse.
+        Action::Resolve | Action::Acknowledge => (None, Vec::new()),
     };
     let dedup_key = bounded_key(&notice.dedup_key);
     Event { event_action: action, dedup_key, payload, links, client: "Syncwatch" }

@@ -66,13 +66,33 @@ pub enum ErrorKind {
     Unavailable { status: u16 },
     /// No answer, so it may have arrived or not.
     #[error("did not answer ({detail}); the queue tries again in some minutes")]
-    NoAnswer { detail: String },
+    NoAnswer {
+        detail: String,
+        /// No connection came about, so it was not sent.
+        unsent: bool,
+    },
 }
 
 impl PostError {
-    /// Whether the next notice would fare no better on this channel.
+    /// Whether the next notice would likely fare no better on this channel.
     pub fn is_of_the_channel(&self) -> bool {
-        !matches!(self.kind, ErrorKind::TooLarge { .. } | ErrorKind::Refused { .. })
+        !self.is_of_the_notice()
+    }
+
+    /// Whether the same notice would be refused again, whenever it is sent.
+    pub fn is_of_the_notice(&self) -> bool {
+        matches!(self.kind, ErrorKind::TooLarge { .. } | ErrorKind::Refused { .. })
+    }
+
+    /// Whether the channel surely has nothing of it, so that this was no post. PagerDuty documents 429 and 5xx as not taken;
+    /// before a chat stand gateways that answer so after it took a message.
+    pub fn is_surely_not_taken(&self) -> bool {
+        match self.kind {
+            ErrorKind::Address { .. } | ErrorKind::TooLarge { .. } | ErrorKind::Limited { .. } => true,
+            ErrorKind::Unavailable { .. } => self.channel == Channel::PagerDuty,
+            ErrorKind::NoAnswer { unsent, .. } => unsent,
+            ErrorKind::Refused { .. } | ErrorKind::Closed { .. } => false,
+        }
     }
 }
 
@@ -88,7 +108,7 @@ impl ErrorKind {
     }
 }
 
-/// A POST to a channel, as often as it takes.
+/// A POST to a channel, again within the patience if surely nothing of it was taken.
 pub struct Post<'a, J> {
     pub channel: Channel,
     /// Where to; may be a secret.
@@ -107,7 +127,7 @@ impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Post<'_, J> {
         let call = Call { method: Method::POST, body: Some(body), timeout, ..Call::get("") };
         let budget = RetryBudget::new(self.patience.notice);
         let sent = tokio::time::timeout(self.patience.notice, http::send(http, &budget, self, &call)).await;
-        let late = || ErrorKind::NoAnswer { detail: "no time is left for it".to_owned() };
+        let late = || ErrorKind::NoAnswer { detail: "no time is left for it".to_owned(), unsent: false };
         sent.unwrap_or_else(|_| Err(late())).map_err(|kind| kind.of(self.channel))
     }
 }
@@ -131,7 +151,9 @@ impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Vendor for Post<'_, J> {
         let answer = match outcome {
             Ok(answer) => answer,
             Err(NoAnswer::Gate(closed)) => return Err(ErrorKind::Limited { asked_for: Some(closed) }),
-            Err(NoAnswer::Lost { detail, .. }) => return Err(ErrorKind::NoAnswer { detail }),
+            Err(NoAnswer::Lost { detail, not_taken: unsent, .. }) => {
+                return Err(ErrorKind::NoAnswer { detail, unsent });
+            }
         };
         match answer.status {
             StatusCode::TOO_MANY_REQUESTS => Err(ErrorKind::Limited { asked_for: answer.asked_for }),
@@ -145,7 +167,8 @@ impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Vendor for Post<'_, J> {
     /// A vendor that does not say for how long means minutes (PagerDuty developer docs, Events API v2 overview), which the
     /// queue waits.
     fn may_repeat(&self, error: &ErrorKind) -> bool {
-        error.is_transient() && !matches!(error, ErrorKind::Limited { asked_for: None })
+        let not_taken = error.clone().of(self.channel).is_surely_not_taken();
+        error.is_transient() && not_taken && !matches!(error, ErrorKind::Limited { asked_for: None })
     }
 
     fn backoff(&self) -> Backoff {

@@ -86,18 +86,20 @@ pub struct LastDelivery {
 impl LastDelivery {
     /// What the channel knows once the notice went out.
     pub fn after(notice: &Body, action: Action, through: Option<Fingerprint>) -> Self {
-        let open = action == Action::Trigger;
+        let open = matches!(action, Action::Trigger | Action::Acknowledge);
         Self { place: Place::of(notice), notice: notice.id.clone(), open, through }
     }
 }
 
-/// What a notice does at a channel; written as PagerDuty's `event_action`, which has only two.
+/// What a notice does at a channel; written as PagerDuty's `event_action`, which knows no fourth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It opens something, or adds to what is open.
     Trigger,
     Resolve,
+    /// A person works on what is open.
+    Acknowledge,
     /// It only informs.
     #[serde(rename = "trigger")]
     Inform,
@@ -116,11 +118,17 @@ pub enum Route {
 ///
 /// * what a silence held back                  => the chat, whatever its severity; never PagerDuty, which could not resolve it
 /// * the same notice, or an older one          => skip
+/// * acknowledged, and it was told of that     => acknowledge, whatever the severity
+///   incident, which is open there
+/// * acknowledged otherwise                    => skip: PagerDuty drops it, and a chat would not know what is meant
 /// * a marked test                             => send, whatever the severity
 /// * resolved, and the channel was told        => send, whatever the severity
 /// * resolved, and it was not told             => as the severity says: the trigger may still be on its way, and is older
-/// * a reminder, and PagerDuty was told        => skip: PagerDuty reminds by itself
 /// * else                                      => as the severity says
+///
+/// A reminder is a trigger at PagerDuty too, also while we take its alert for open: a person may have resolved it there,
+/// of which nobody tells us. PagerDuty adds a trigger of an open alert to that alert and notifies nobody again; after a
+/// resolve the same key opens a new one (PagerDuty developer docs, "Send an Alert Event").
 pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&LastDelivery>) -> Route {
     if notice.kind == NoticeKind::HeldBack && channel == Channel::PagerDuty {
         return Route::Skip("no incident");
@@ -135,6 +143,10 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&L
     // Not `told.open` alone: what is open may be an earlier incident of the key whose end was lost.
     let open_now = told.is_some_and(|told| told.open && told.place.opened_at == place.opened_at);
     let action = match notice.kind {
+        NoticeKind::Acknowledged if open_now => {
+            return Route::Send(Action::Acknowledge, "a person took it on");
+        }
+        NoticeKind::Acknowledged => return Route::Skip("the channel was not told of the incident"),
         NoticeKind::Resolved => Action::Resolve,
         NoticeKind::HeldBack => Action::Inform,
         NoticeKind::Opened
@@ -148,13 +160,6 @@ pub fn decide(notice: &Body, channel: Channel, lowest: Severity, told: Option<&L
         NoticeKind::HeldBack => "what a silence held back",
         NoticeKind::Resolved if open => "the channel was told that it is open",
         _ if notice.severity < lowest => return Route::Skip("below the lowest severity of the channel"),
-        NoticeKind::Reminder if channel == Channel::PagerDuty => {
-            if open_now {
-                return Route::Skip("PagerDuty reminds by itself");
-            }
-            // The notice that should have opened it is lost, or behind this one.
-            "PagerDuty was not told yet"
-        }
         _ => "severe enough",
     };
     Route::Send(action, reason)

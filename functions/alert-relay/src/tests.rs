@@ -11,6 +11,8 @@ use syncwatch::notice::Body;
 use syncwatch::pipeline::{Channels, Pipeline};
 use syncwatch::runtime::Site;
 use syncwatch_testing::text;
+use wiremock::Mock;
+use wiremock::matchers::{any, body_string_contains};
 
 use crate::App;
 use samples::{KINDS, impatient, notice};
@@ -28,8 +30,7 @@ async fn an_incident_is_told_from_its_begin_to_its_end() {
         let answer = world.relay(&[notice(kind, Severity::Critical, sequence)]).await;
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
-    // The reminder is for people who read; PagerDuty reminds by itself.
-    assert_eq!(world.pagerduty.actions().await, ["trigger", "trigger", "resolve"]);
+    assert_eq!(world.pagerduty.actions().await, ["trigger", "trigger", "trigger", "resolve"]);
     assert_eq!(world.chat.requests().await.len(), 4);
     assert!(world.pagerduty.open_alerts().await.is_empty());
 }
@@ -68,15 +69,143 @@ async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_re
 #[tokio::test]
 async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
     let world = World::start(both()).await;
-    world.pagerduty.script(vec![text(503, ""), text(503, ""), text(503, "")]).await;
-    let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
-    other.dedup_key = "properties/run-failed/b".to_owned();
-    let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
-    assert_eq!(failures(&world.relay(&batch).await), ["message-0", "message-1"]);
-    assert_eq!(world.pagerduty.requests().await.len(), 3);
-    assert_eq!(world.chat.requests().await.len(), 2);
+    world.pagerduty.script(vec![text(503, ""); 6]).await;
+    let batch = ["a", "b", "c"].map(of_key);
+    assert_eq!(failures(&world.relay(&batch).await), ["message-0", "message-1", "message-2"]);
+    assert_eq!(world.pagerduty.requests().await.len(), 6);
+    assert_eq!(world.chat.requests().await.len(), 3);
     assert_eq!(failures(&world.relay(&batch).await), [""; 0]);
-    assert_eq!(world.pagerduty.open_alerts().await.len(), 2);
+    assert_eq!(world.pagerduty.open_alerts().await.len(), 3);
+}
+
+/// A notice of another incident than the usual one.
+fn of_key(subject: &str) -> Body {
+    let mut notice = notice(NoticeKind::Opened, Severity::Critical, 1);
+    notice.dedup_key = format!("properties/run-failed/{subject}");
+    notice.id = format!("{}#1.1", notice.dedup_key);
+    notice
+}
+
+/// Delivers a notice as the queue does, every three minutes for a day or until it is done. Answers after how many minutes
+/// that was, and moves `now` there.
+async fn queued_for_a_day(world: &World, notice: &Body) -> Option<i64> {
+    for delivery in 0..480 {
+        let minutes = 3 * delivery;
+        let at = now() + jiff::SignedDuration::from_mins(minutes);
+        if failures(&world.relay_at(std::slice::from_ref(notice), at).await).is_empty() {
+            return Some(minutes);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn no_notice_is_posted_to_a_chat_more_than_three_times() {
+    for (answer, posts, minutes) in [
+        (text(200, "<html>sign in</html>"), 3, 18),
+        (text(404, "no_service"), 3, 18),
+        (text(500, ""), 3, 18),
+        (text(302, ""), 3, 18),
+        (text(400, "invalid_payload"), 1, 0),
+        (text(200, r#"{"success":false}"#), 1, 0),
+    ] {
+        let world = World::start(Channels { pagerduty: None, ..both() }).await;
+        world.chat.answer(Mock::given(any()), answer).await;
+        assert_eq!(queued_for_a_day(&world, &of_key("a")).await, Some(minutes));
+        assert_eq!(world.chat.requests().await.len(), posts);
+        assert_eq!(world.dead_letters().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn poison_event_goes_to_pagerduty_once_and_to_the_dead_letters() {
+    let world = World::start(both()).await;
+    world.pagerduty.answer(Mock::given(any()), text(400, r#"{"message":"Event object is invalid"}"#)).await;
+    assert_eq!(queued_for_a_day(&world, &of_key("a")).await, Some(0));
+    assert_eq!(world.pagerduty.requests().await.len(), 1);
+    assert_eq!(world.dead_letters().await.len(), 1);
+    // The chat had it, and has it once.
+    assert_eq!(world.chat.requests().await.len(), 1);
+}
+
+#[tokio::test]
+async fn page_waits_out_an_outage_that_pagerduty_says_took_nothing() {
+    let world = World::start(Channels { chat: None, ..both() }).await;
+    let outage = [text(503, ""), text(500, ""), text(429, "")];
+    world.pagerduty.script(outage.into_iter().cycle().take(300).collect()).await;
+    let minutes = queued_for_a_day(&world, &of_key("a")).await.unwrap();
+    assert!(minutes > 240, "{minutes}");
+    assert_eq!(world.pagerduty.actions().await, ["trigger"]);
+    assert_eq!(world.dead_letters().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn parked_notice_that_a_person_sends_again_is_posted_again() {
+    let world = World::start(both()).await;
+    world.chat.answer_once(|| Mock::given(any()), vec![text(400, "invalid_payload")]).await;
+    assert_eq!(failures(&world.relay(&[of_key("a")]).await), [""; 0]);
+    let parked = world.dead_letters().await.remove(0);
+    let later = now() + jiff::SignedDuration::from_hours(5);
+    assert_eq!(failures(&world.redeliver(&parked, later).await), [""; 0]);
+    assert_eq!(world.chat.requests().await.len(), 2);
+    assert_eq!(world.pagerduty.actions().await, ["trigger"]);
+    assert_eq!(world.dead_letters().await.len(), 1);
+}
+
+#[tokio::test]
+async fn parking_waits_for_the_channel_that_is_still_tried() {
+    let world = World::start(both()).await;
+    world.chat.answer(Mock::given(any()), text(400, "invalid_payload")).await;
+    world.pagerduty.script(vec![text(503, ""); 3]).await;
+    let opened = [of_key("a")];
+    assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
+    assert_eq!(world.dead_letters().await, [""; 0]);
+    assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
+    assert_eq!(world.pagerduty.actions().await, ["trigger"]);
+    assert_eq!((world.chat.requests().await.len(), world.dead_letters().await.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn notice_that_a_chat_never_takes_holds_up_no_other() {
+    let world = World::start(Channels { pagerduty: None, ..both() }).await;
+    world.chat.answer(Mock::given(body_string_contains("run-failed/a#")), text(500, "")).await;
+    let batch = ["a", "b", "c"].map(of_key);
+    assert_eq!(failures(&world.relay(&batch).await), ["message-0"]);
+    assert_eq!(world.chat.requests().await.len(), 3);
+}
+
+#[tokio::test]
+async fn message_that_cannot_be_parked_stays_in_the_queue() {
+    let world = World::start(Channels { pagerduty: None, ..both() }).await;
+    world.chat.answer(Mock::given(any()), text(400, "invalid_payload")).await;
+    world.refuse_dead_letters_once().await;
+    let opened = [of_key("a")];
+    assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
+    assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
+    assert_eq!((world.chat.requests().await.len(), world.dead_letters().await.len()), (1, 2));
+}
+
+#[tokio::test]
+async fn acknowledgement_reaches_what_is_open_and_nothing_else() {
+    let world = World::start(both()).await;
+    // PagerDuty was never told of it, nor the chat.
+    let mut early = of_key("b");
+    (early.kind, early.sequence) = (NoticeKind::Acknowledged, 2);
+    assert_eq!(failures(&world.relay(&[early]).await), [""; 0]);
+    for (kind, sequence) in [
+        (NoticeKind::Opened, 1),
+        (NoticeKind::Acknowledged, 2),
+        (NoticeKind::Acknowledged, 2),
+        (NoticeKind::Reminder, 3),
+        (NoticeKind::Resolved, 4),
+        (NoticeKind::Acknowledged, 2),
+    ] {
+        let answer = world.relay(&[notice(kind, Severity::Critical, sequence)]).await;
+        assert_eq!(failures(&answer), [""; 0]);
+    }
+    assert_eq!(world.pagerduty.actions().await, ["trigger", "acknowledge", "trigger", "resolve"]);
+    assert_eq!(world.chat.requests().await.len(), 4);
+    assert!(world.pagerduty.open_alerts().await.is_empty());
 }
 
 #[tokio::test]
@@ -86,8 +215,9 @@ async fn a_notice_that_pagerduty_refuses_fails_alone() {
     let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
     other.dedup_key = "properties/run-failed/b".to_owned();
     let batch = [notice(NoticeKind::Opened, Severity::Critical, 1), other];
-    assert_eq!(failures(&world.relay(&batch).await), ["message-0"]);
+    assert_eq!(failures(&world.relay(&batch).await), [""; 0]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
+    assert_eq!(world.dead_letters().await.len(), 1);
 }
 
 #[tokio::test]

@@ -4,11 +4,7 @@
 //! to mean (an emoji is two), so limits are counted in these.
 
 use sha2::{Digest as _, Sha256};
-
-/// A text in one line: control characters become spaces.
-pub fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
+use syncwatch::text::plain_line;
 
 /// The text in one line and within the limit, marked where it is cut. Never cut inside a character.
 pub fn cut(text: &str, limit: usize) -> String {
@@ -27,7 +23,7 @@ pub fn cut_mrkdwn(text: &str, limit: usize) -> String {
 
 /// The first text that is not blank.
 pub fn first_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> &'a str {
-    texts.into_iter().find(|text| !one_line(text).trim().is_empty()).unwrap_or("-")
+    texts.into_iter().find(|text| !plain_line(text).trim().is_empty()).unwrap_or("-")
 }
 
 /// The first bytes of a text's SHA-256, in hexadecimal digits.
@@ -41,7 +37,7 @@ fn fit(text: &str, limit: usize, entity: fn(char) -> Option<&'static str>) -> St
     let (mut whole, mut units) = (String::new(), 0);
     // How much of the text still leaves room for the mark.
     let mut marked_end = 0;
-    for c in one_line(text).chars() {
+    for c in plain_line(text).chars() {
         let entity = entity(c);
         units += entity.map_or(c.len_utf16(), str::len);
         if units > limit {
@@ -80,7 +76,7 @@ mod tests {
     fn a_text_that_is_cut_says_so() {
         assert_eq!(cut("late by 5 min", 12), "late by 5...");
         assert_eq!(cut("late", 2), "..");
-        assert_eq!(cut("two\nlines", 20), "two lines");
+        assert_eq!(cut("two\nli\u{202e}nes", 20), "two lines");
     }
 
     #[test]
@@ -110,7 +106,7 @@ mod tests {
         #[test]
         fn what_fits_is_never_cut(text in "\\PC{0,60}") {
             let limit = units(&text);
-            prop_assert_eq!(cut(&text, limit), one_line(&text));
+            prop_assert_eq!(cut(&text, limit), plain_line(&text));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The text is for people and is read back: `runs: 1 of 48 still at work; data: cannot be had any more`.
 
 use syncwatch::sql::{Dialect, FromValue, ParameterValue, Value};
+use syncwatch::text::plain_line;
 
 /// The size of the column.
 const MOST_CHARS: usize = 1_000;
@@ -45,7 +46,7 @@ impl Missing {
     /// Adds a reason, once.
     pub fn add(&mut self, figures: Figures, why: &str) {
         // `;` separates entries, and errors of vendors may have several lines.
-        let why: String = why.chars().map(|c| if c == ';' || c.is_control() { ',' } else { c }).collect();
+        let why = plain_line(why).replace(';', ",");
         let entry = (Some(figures), cut(&why, ENTRY_CHARS - figures.lead().len()));
         if !self.0.contains(&entry) {
             self.0.push(entry);

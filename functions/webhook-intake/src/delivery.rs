@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use syncwatch::observation::{RunId, SyncId};
+use syncwatch::text::plain_line;
 
 /// The schema of a message in the queue.
 pub const SCHEMA: &str = "syncwatch.delivery/1";
@@ -220,7 +221,7 @@ impl Fields {
 
 /// What is kept of a word that is not understood: one short line.
 fn kept(word: &str) -> String {
-    word.chars().take(KEPT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    plain_line(word).chars().take(KEPT_CHARS).collect()
 }
 
 #[cfg(test)]

@@ -2,11 +2,14 @@
 //!
 //! It opens and resolves, so that a pager ends what it began. Its severity is the highest, so that it passes every filter.
 
-use std::fmt;
+use std::{fmt, future, io};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
+use crate::error::Error;
 use syncwatch::aws::topic::{PublishError, Topic};
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
@@ -44,6 +47,34 @@ pub async fn publish(
     let body = message.bodies.get("default").and_then(|body| Body::parse(body).ok());
     let (title, dedup_key) = body.map(|body| (body.title, body.dedup_key)).unwrap_or_default();
     Ok(Published { kind, subject: message.subject, title, dedup_key, message_id })
+}
+
+/// The command that sends the end of a test.
+pub fn end_command(key: &str) -> String {
+    format!("syncwatch alert-test --resolve {key}")
+}
+
+/// The error of a test whose end could not be sent.
+pub(crate) fn left_open(key: &str, why: &Error) -> Error {
+    let what = format!("the end of the test {key} was not sent, so its alert stays open: {}", why.what);
+    Error::new(what, end_command(key))
+}
+
+/// Waits for so long, or until the operator interrupts; answers how long that was. A failure of the listener is no
+/// interruption.
+pub(crate) async fn wait(length: SignedDuration, interrupted: JoinHandle<io::Result<()>>) -> SignedDuration {
+    let began = Instant::now();
+    let interrupt = async {
+        match interrupted.await {
+            Ok(Ok(())) => (),
+            _ => future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = tokio::time::sleep(length.unsigned_abs()) => (),
+        () = interrupt => (),
+    }
+    began.elapsed().try_into().unwrap_or(length)
 }
 
 /// A test that was sent, and where it should arrive.

@@ -119,6 +119,9 @@ pub enum Command {
         /// How long the test stays open, at most 10m
         #[arg(long, value_name = "LENGTH", default_value = "30s", value_parser = test_length)]
         resolve_after: SignedDuration,
+        /// Only send the end of a test that was cut short
+        #[arg(long, value_name = "KEY", conflicts_with = "resolve_after", value_parser = text())]
+        resolve: Option<String>,
     },
     /// Ring two real CloudWatch alarms for a moment; only shows which without --yes
     AlarmTest {
@@ -365,8 +368,13 @@ mod tests {
         let explain = |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned) };
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
-        let test = |seconds| Command::AlertTest { resolve_after: SignedDuration::from_secs(seconds) };
+        let test =
+            |seconds| Command::AlertTest { resolve_after: SignedDuration::from_secs(seconds), resolve: None };
         let alarms = |yes, seconds| Command::AlarmTest { yes, wait: SignedDuration::from_secs(seconds) };
+        let end_test = Command::AlertTest {
+            resolve_after: SignedDuration::from_secs(30),
+            resolve: Some("a/b/c".to_owned()),
+        };
         let key = "properties/run-failed/a";
         let acknowledgement = Acknowledgement {
             key: IncidentKey::parse(key).unwrap(),
@@ -400,6 +408,7 @@ mod tests {
             ("alert-test --resolve-after 10m", test(600)),
             ("alarm-test", alarms(false, 60)),
             ("alarm-test --yes --wait 0s", alarms(true, 0)),
+            ("alert-test --resolve a/b/c", end_test),
             ("doctor", doctor(None, false)),
             ("doctor --bare-names --url https://abc.on.aws/webhooks/census", doctor(Some(URL), true)),
             ("warehouse-apply", apply("infra/warehouse", false)),

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::Acknowledgement;
 use super::error::Error;
-use super::{Answer, Operator, Outcome};
+use super::{Answer, Operator, Outcome, all_listed};
 use syncwatch::aws::incidents::{Expected, WriteOutcome};
 use syncwatch::finding::Severity;
 use syncwatch::incident::{
-    Acknowledged, Decision, Hold, Incident, IncidentKey, RestReason, State, acknowledge as decide,
+    Acknowledged, Decision, Hold, Incident, IncidentKey, NoticeKind, RestReason, State, acknowledge as decide,
 };
-use syncwatch::pipeline::Pipeline;
+use syncwatch::notice;
+use syncwatch::pipeline::{Channels, Pipeline};
 use syncwatch::text::{minute_utc, table, words};
 
 /// How often an acknowledgement is repeated after a function wrote the incident in between.
@@ -106,25 +107,38 @@ impl Operator {
     pub(super) async fn list_incidents(&self, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
         let list = IncidentList { pipeline: self.pipeline.name.clone(), incidents: lines(live, self.now) };
-        match unreadable.into_iter().next() {
-            None => Ok(Answer::done(&list)),
-            Some(error) => {
-                tell(&list.to_string());
-                Err(error.into())
-            }
-        }
+        all_listed(&list, unreadable, tell)
     }
 
     /// Acknowledges an incident: no reminders until then, unless it becomes worse.
     pub(super) async fn acknowledge(&self, wanted: &Acknowledgement) -> Result<Answer, Error> {
         let incident = self.acknowledged(wanted).await?;
         let until = incident.acknowledged.as_ref().map(|by| minute_utc(by.until)).unwrap_or_default();
+        let (key, by) = (&incident.key, &wanted.by);
+        let pagerduty = match self.pipeline.channels.pagerduty {
+            Some(_) => " Its alert in PagerDuty, if there is one, is acknowledged too.",
+            None => "",
+        };
+        if self.pipeline.channels != Channels::default() {
+            self.tell_channels(&incident).await.map_err(|error| {
+                let what = format!(
+                    "{key} is acknowledged by {by} until {until}, and PagerDuty and the chat were not told: {}",
+                    error.what
+                );
+                Error::new(what, "run this again, or acknowledge the alert in PagerDuty")
+            })?;
+        }
         let text = format!(
-            "{} acknowledged by {} until {until}. Reminders are paused; a worse severity still alerts. PagerDuty does not \
-             know: acknowledge its alert there.",
-            incident.key, wanted.by
+            "{key} acknowledged by {by} until {until}. Reminders are paused; a worse severity still alerts.{pagerduty}"
         );
         Ok(Answer::new(Outcome::Done, text, &IncidentLine::of(&incident, self.now)))
+    }
+
+    /// Publishes that an incident is acknowledged, for the relay.
+    async fn tell_channels(&self, incident: &Incident) -> Result<(), Error> {
+        let message = notice::render(incident, NoticeKind::Acknowledged, &self.pipeline, self.now);
+        self.topic().await?.publish(&message).await?;
+        Ok(())
     }
 
     async fn acknowledged(&self, wanted: &Acknowledgement) -> Result<Incident, Error> {

@@ -40,6 +40,7 @@ use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::{Subscription, Topic};
 use syncwatch::census::{self, Client};
 use syncwatch::incident::NoticeKind;
+use syncwatch::notice::{test_began, test_key};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::Setting;
 use syncwatch::runtime::{Env, env, warehouse};
@@ -104,6 +105,21 @@ impl Answer {
 /// What was read, if all of it was readable; the first problem otherwise.
 fn all_readable<T>((read, unreadable): (T, Vec<StoreError>)) -> Result<T, Error> {
     unreadable.into_iter().next().map_or(Ok(read), |error| Err(error.into()))
+}
+
+/// A list of what was readable. What was not is an error, after the list was told.
+fn all_listed<S: fmt::Display + Serialize>(
+    list: &S,
+    unreadable: Vec<StoreError>,
+    tell: &mut dyn FnMut(&str),
+) -> Result<Answer, Error> {
+    match unreadable.into_iter().next() {
+        None => Ok(Answer::done(list)),
+        Some(error) => {
+            tell(&list.to_string());
+            Err(error.into())
+        }
+    }
 }
 
 /// Carries out a command line. `tell` gets what is said before a command ends.
@@ -175,7 +191,7 @@ impl Operator {
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,
-            Command::Silence(asked) => self.silence(asked).await,
+            Command::Silence(asked) => self.silence(asked, tell).await,
             Command::StakeholderNotice { kind, key, html } => {
                 self.stakeholder_notice(*kind, key.as_ref(), html.as_deref()).await
             }
@@ -184,7 +200,8 @@ impl Operator {
                 self.register_webhook(url, *check, wish, tell).await
             }
             Command::WarehouseApply { folder, views } => self.apply_warehouse(folder, *views).await,
-            Command::AlertTest { resolve_after } => self.test_alerts(*resolve_after, tell).await,
+            Command::AlertTest { resolve: Some(key), .. } => self.end_test(key).await,
+            Command::AlertTest { resolve_after, .. } => self.test_alerts(*resolve_after, tell).await,
             Command::AlarmTest { yes, wait } => self.test_alarms(*yes, *wait, tell).await,
             _ => without_aws(command).unwrap_or_else(|| {
                 Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))
@@ -306,14 +323,22 @@ impl Operator {
         resolve_after: SignedDuration,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
-        let topic = Topic::new(self.sdk.sns(), self.topic_arn().await?);
+        let topic = self.topic().await?;
         let (pipeline, began) = (&self.pipeline, self.now);
+        let key = test_key(&pipeline.name, began);
+        // Before anything is sent, so that whatever ends this command, its reader can end the test.
+        tell(&format!("If this is cut short, end the test: {}", alert_test::end_command(&key)));
+        let interrupted = tokio::spawn(tokio::signal::ctrl_c());
         let opened = alert_test::publish(&topic, pipeline, NoticeKind::Opened, began, began).await?;
         tell(&format!("Published {opened}"));
-        tell(&format!("Its end follows in {} s, so that both are seen.", resolve_after.as_secs()));
-        tokio::time::sleep(resolve_after.unsigned_abs()).await;
-        let ended = began.saturating_add(resolve_after).unwrap_or(began);
-        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, ended).await?;
+        tell(&format!(
+            "Its end follows in {} s, so that both are seen; Ctrl-C sends it now.",
+            resolve_after.as_secs()
+        ));
+        let waited = alert_test::wait(resolve_after, interrupted).await;
+        let ended = began.saturating_add(waited).unwrap_or(began);
+        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, ended).await;
+        let resolved = resolved.map_err(|error| alert_test::left_open(&key, &error.into()))?;
         tell(&format!("Published {resolved}\n"));
         Ok(Answer::done(&alert_test::AlertTest::of(opened, resolved, &pipeline.channels)))
     }
@@ -369,6 +394,23 @@ impl Operator {
             reached.insert(alarms::name(arn).to_owned(), whom.collect());
         }
         Ok(reached)
+    }
+
+    /// Sends the end of a test that was cut short.
+    async fn end_test(&self, key: &str) -> Result<Answer, Error> {
+        let (pipeline, now) = (&self.pipeline, self.now);
+        let began = test_began(&pipeline.name, key).filter(|began| *began <= now).ok_or_else(|| {
+            let what = format!("`{key}` is not the key of an alert test of {}", pipeline.name);
+            Error::new(what, format!("such a key is {}", test_key(&pipeline.name, now)))
+        })?;
+        let topic = self.topic().await?;
+        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, now).await;
+        let resolved = resolved.map_err(|error| alert_test::left_open(key, &error.into()))?;
+        Ok(Answer::new(Outcome::Done, format!("Published {resolved}"), &resolved))
+    }
+
+    async fn topic(&self) -> Result<Topic, Error> {
+        Ok(Topic::new(self.sdk.sns(), self.topic_arn().await?))
     }
 
     fn incidents(&self) -> Result<IncidentStore, Error> {

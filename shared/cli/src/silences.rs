@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::arguments::{NewSilence, Silencing};
 use super::error::Error;
 use super::stakeholders::counted;
-use super::{Answer, Operator, Outcome, all_readable};
+use super::{Answer, Operator, Outcome, all_listed};
 use syncwatch::finding::{CENSUS, SYNCWATCH};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::silence::{Scope, Silence, Tally};
@@ -85,10 +85,14 @@ impl fmt::Display for SilenceList {
 }
 
 impl Operator {
-    pub(super) async fn silence(&self, asked: &Silencing) -> Result<Answer, Error> {
+    pub(super) async fn silence(
+        &self,
+        asked: &Silencing,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Answer, Error> {
         match asked {
             Silencing::Add(wanted) => self.add_silence(wanted).await,
-            Silencing::List { all } => self.list_silences(*all).await,
+            Silencing::List { all } => self.list_silences(*all, tell).await,
             Silencing::End { id } => self.end_silence(id).await,
         }
     }
@@ -125,10 +129,11 @@ impl Operator {
         Ok(Answer::new(Outcome::Done, text, &SilenceLine::from(silence)))
     }
 
-    /// Lists silences that are stored, and those of the pipeline file that are active now.
-    async fn list_silences(&self, all: bool) -> Result<Answer, Error> {
+    /// Lists silences that are stored, and those of the pipeline file that are active now. One that cannot be read is an
+    /// error, after the others are listed.
+    async fn list_silences(&self, all: bool, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         let (pipeline, at) = (&self.pipeline, self.now);
-        let stored = all_readable(self.incidents()?.silences(&pipeline.name).await?)?;
+        let (stored, unreadable) = self.incidents()?.silences(&pipeline.name).await?;
         let mut listed: Vec<SilenceLine> = stored.into_iter().map(SilenceLine::from).collect();
         // One of the file that suppressed something is stored as well; whether it is active, the file says.
         for line in listed.iter_mut().filter(|line| line.silence.declared) {
@@ -143,7 +148,8 @@ impl Operator {
         listed.sort_by_key(|line| std::cmp::Reverse(line.silence.until));
         let count = listed.len();
         listed.retain(|line| all || !line.silence.is_over(at));
-        Ok(Answer::done(&SilenceList { at, expired_hidden: count - listed.len(), silences: listed }))
+        let list = SilenceList { at, expired_hidden: count - listed.len(), silences: listed };
+        all_listed(&list, unreadable, tell)
     }
 
     /// Ends a silence at this moment; answers with it, and what it suppressed.

@@ -18,7 +18,7 @@ use crate::error::Error;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
 use syncwatch::pipeline::{Contact, Pipeline};
-use syncwatch::text::{self, grouped, minute_utc, words};
+use syncwatch::text::{self, grouped, marked, minute_utc, words};
 
 /// What a notice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -288,10 +288,7 @@ fn not_available(why: impl fmt::Display) -> String {
 
 fn in_one_line(why: impl fmt::Display) -> String {
     const LONGEST: usize = 200;
-    let why = why.to_string();
-    let line: String = why.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect();
-    let cut = if why.chars().count() > LONGEST { "..." } else { "" };
-    format!("{}{cut}", line.trim())
+    marked(why.to_string().trim(), LONGEST, "...")
 }
 
 pub(crate) fn counted(n: usize, what: &str) -> String {

@@ -1,8 +1,10 @@
 //! The commands on the wire: what Census and AWS are asked, in which order, and what is said of it.
 
 use serde_json::{Value, json};
-use syncwatch_testing::{Asked, Receiver, SECRET_READ, condition_failed, of_aws, ok, page, refused, text};
-use wiremock::matchers::{body_partial_json, method, path};
+use syncwatch_testing::{
+    Asked, Receiver, SECRET_READ, condition_failed, of_aws, ok, page, published, refused, text,
+};
+use wiremock::matchers::{body_partial_json, body_string_contains, method, path};
 use wiremock::{Mock, ResponseTemplate};
 
 use super::*;
@@ -95,6 +97,24 @@ impl World {
             }
         }
         (outcome, said)
+    }
+
+    /// Publishes so many messages, and refuses all others.
+    async fn publishes_only(&self, times: usize) {
+        let publication = || Mock::given(body_string_contains("Action=Publish"));
+        let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code>\
+                      <Message>no</Message></Error></ErrorResponse>";
+        self.answer(publication(), text(403, denied)).await;
+        if times > 0 {
+            self.answer_once(publication, vec![published(); times]).await;
+        }
+    }
+
+    /// The bodies for machines of what was published.
+    async fn published(&self) -> Vec<Value> {
+        let forms = self.requests().await.into_iter().map(|request| request.form());
+        let bodies = forms.filter_map(|form| serde_json::from_str::<Value>(form.get("Message")?).ok());
+        bodies.map(|bodies| serde_json::from_str(bodies["default"].as_str().unwrap()).unwrap()).collect()
     }
 
     async fn register(&self, flags: &[&str]) -> (Result<Outcome, String>, String) {
@@ -415,6 +435,107 @@ async fn alarm_test_rings_only_with_yes_and_says_what_each_topic_took() {
     insta::assert_snapshot!(said);
 }
 
+#[tokio::test]
+async fn an_alert_test_says_how_to_end_it_before_it_is_sent() {
+    let world = World::with(json!([])).await;
+    world.publishes_only(0).await;
+    let (outcome, said) = world.run(&["alert-test"]).await;
+    assert!(outcome.is_err());
+    assert_eq!(
+        said,
+        "If this is cut short, end the test: syncwatch alert-test --resolve properties/alert-test/20261124T100030Z"
+    );
+}
+
+#[tokio::test]
+async fn a_test_whose_end_is_not_sent_names_its_key_and_the_command() {
+    let world = World::with(json!([])).await;
+    world.publishes_only(1).await;
+    let error = world.run(&["alert-test", "--resolve-after", "0s"]).await.0.unwrap_err();
+    let key = "properties/alert-test/20261124T100030Z";
+    assert!(error.starts_with(&format!("error: the end of the test {key} was not sent")), "{error}");
+    assert!(error.ends_with(&format!("\nhint: syncwatch alert-test --resolve {key}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_test_that_was_cut_short_is_resolved_by_its_key() {
+    let world = World::with(json!([])).await;
+    world.publishes().await;
+    let key = "properties/alert-test/20261124T095900Z";
+    assert_eq!(world.run(&["alert-test", "--resolve", key]).await.0, Ok(Outcome::Done));
+    let bodies = world.published().await;
+    let of = |name: &str| bodies[0][name].clone();
+    assert_eq!((bodies.len(), of("kind"), of("dedup_key")), (1, json!("resolved"), json!(key)));
+    assert_eq!((of("sequence"), of("opened_at")), (json!(2), json!("2026-11-24T09:59:00Z")));
+    for wrong in [
+        "contacts/alert-test/20261124T095900Z",
+        "properties/alert-test/20261124T110000Z",
+        "properties/alert-test/yesterday",
+        "properties/run-failed/a",
+    ] {
+        let error = world.run(&["alert-test", "--resolve", wrong]).await.0.unwrap_err();
+        assert!(error.contains(wrong) && error.contains("20261124T100030Z"), "{error}");
+    }
+    assert_eq!(world.published().await.len(), 1);
+}
+
+/// The real signal, to this process: the command and this test both listen.
+#[tokio::test]
+async fn an_interrupt_during_the_wait_sends_the_end_of_the_test() {
+    let world = World::with(json!([])).await;
+    world.publishes().await;
+    let listens = tokio::spawn(tokio::signal::ctrl_c());
+    let interrupt = async {
+        while world.published().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let id = std::process::id().to_string();
+        let sent = std::process::Command::new("kill").args(["-INT", &id]).status().unwrap();
+        assert!(sent.success());
+        listens.await.unwrap().unwrap();
+    };
+    let ((outcome, _), ()) = tokio::join!(world.run(&["alert-test", "--resolve-after", "10m"]), interrupt);
+    assert_eq!(outcome, Ok(Outcome::Done));
+    let kinds: Vec<Value> = world.published().await.iter().map(|body| body["kind"].clone()).collect();
+    assert_eq!(kinds, [json!("opened"), json!("resolved")]);
+}
+
+#[tokio::test]
+async fn acknowledgement_is_published_with_the_next_sequence() {
+    let world = World::with(json!([])).await;
+    world.publishes().await;
+    let mut stored = stored_incident(4);
+    stored["course"]["S"] = json!(r#"{"sequence":2}"#);
+    world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored })).await;
+    let key = "properties/run-failed/properties-create";
+    let line = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
+    assert_eq!(world.run(&line).await.0, Ok(Outcome::Done));
+    let body = world.published().await.remove(0);
+    assert_eq!((&body["kind"], &body["dedup_key"]), (&json!("acknowledged"), &json!(key)));
+    assert_eq!((&body["generation"], &body["sequence"]), (&json!(1), &json!(3)));
+    let title = "properties-create: failed run: acknowledged by Ada until 2026-11-24 18:00 UTC";
+    assert_eq!(body["title"], title);
+    let course = world.sent("UpdateItem").await[0]["ExpressionAttributeValues"][":course"].to_string();
+    assert!(course.contains(r#"\"sequence\":3"#), "{course}");
+
+    world.publishes_only(0).await;
+    let error = world.run(&line).await.0.unwrap_err();
+    assert!(error.contains("is acknowledged by Ada") && error.contains("PagerDuty"), "{error}");
+}
+
+#[tokio::test]
+async fn silences_that_are_readable_are_listed_before_the_error() {
+    let world = World::with(json!([])).await;
+    let mut broken = stored_silence("ada-0", "2026-11-24T12:00:30Z");
+    broken["until"] = json!({"S": "tomorrow"});
+    let readable = stored_silence("ada-1", "2026-11-24T12:00:30Z");
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [broken, readable] })).await;
+    let (outcome, said) = world.run(&["silence", "list"]).await;
+    let error = outcome.unwrap_err();
+    assert!(error.contains("ada-0") && error.contains("until"), "{error}");
+    assert!(said.contains("ada-1") && !said.contains("ada-0"), "{said}");
+}
+
 fn stored_silence(id: &str, until: &str) -> Value {
     json!({
         "pipeline": {"S": "properties/silences"},
@@ -549,11 +670,12 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     let key = "properties/run-failed/properties-create";
     let line = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
     world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored_incident(4) })).await;
+    world.publishes().await;
     let lost = text(400, condition_failed(Some(stored_incident(9))));
     world.answer_once(|| of_aws("DynamoDB_20120810.UpdateItem"), vec![lost]).await;
     let (outcome, said) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. PagerDuty does not know: acknowledge its alert there.");
+    insta::assert_snapshot!(said, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. Its alert in PagerDuty, if there is one, is acknowledged too.");
     let expected: Vec<Value> = world.sent("UpdateItem").await;
     let versions: Vec<&Value> =
         expected.iter().map(|sent| &sent["ExpressionAttributeValues"][":expected"]["N"]).collect();

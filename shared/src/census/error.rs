@@ -38,7 +38,7 @@ pub enum ErrorKind {
     #[error("Census answered {status}{}", message.as_ref().map_or(String::new(), |m| format!(" ({m})")))]
     Status {
         status: u16,
-        /// Census's sentence, if it sent one: one line, at most 300 characters.
+        /// Census's sentence, if it sent one, without what it may quote of records ([`crate::classify::scrub`]).
         message: Option<String>,
     },
     /// A trigger may have been taken nevertheless.

@@ -14,13 +14,12 @@ use tokio::time::Instant;
 use super::error::{Error, ErrorKind};
 use super::settings::Settings;
 use super::wire;
+use crate::classify::scrub;
 use crate::http::retry::{RetryBudget, Watch};
 use crate::http::{self, Answer, Authorized, Call, Failed, NoAnswer, Vendor};
 use crate::pipeline::ApiVersion;
 
 const CONTENT_TYPE_CHARS: usize = 80;
-/// Longer sentences of the vendor are cut: they may quote records, and notices are read on telephones.
-const MESSAGE_CHARS: usize = 300;
 
 /// The way to one workspace of Census. Clones share the budget of waiting and what is known of the vendor's clock.
 #[derive(Debug, Clone)]
@@ -139,7 +138,7 @@ impl Vendor for Transport {
                 StatusCode::TOO_MANY_REQUESTS => ErrorKind::RateLimited { attempts, retry_after: asked_for },
                 status => {
                     let message = json.as_ref().and_then(|json| wire::text(json.get("message")));
-                    let message = message.as_deref().map(one_line);
+                    let message = message.as_deref().map(scrub);
                     ErrorKind::Status { status: status.as_u16(), message }
                 }
             });
@@ -167,11 +166,4 @@ fn inner_status(answer: &Value, status: StatusCode) -> Option<StatusCode> {
         }
         _ => None,
     }
-}
-
-/// A sentence of the vendor as one line of limited length, without control characters that a terminal would obey.
-fn one_line(text: &str) -> String {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|w| !w.is_empty()).collect();
-    words.join(" ").chars().take(MESSAGE_CHARS).collect()
 }

@@ -116,33 +116,52 @@ fn without_quoted(text: &str) -> String {
 /// A text in quotes and what is around it.
 pub(super) struct Quoted<'t> {
     pub(super) before: &'t str,
-    /// The quote itself: `"`, `'` or a backtick.
+    /// The quote before it, such as `"`, `'`, a backtick or `«`.
     pub(super) mark: char,
     pub(super) inner: &'t str,
+    /// The quote behind it.
+    pub(super) close: char,
     pub(super) after: &'t str,
+}
+
+/// The quotes that end what this one begins; none if it is not a quote.
+pub(super) fn closing(mark: char) -> &'static [char] {
+    match mark {
+        '"' => &['"'],
+        '`' => &['`'],
+        '\'' => &['\''],
+        '“' => &['”'],
+        '„' => &['“', '”'],
+        '‘' => &['’'],
+        '‚' => &['‘', '’'],
+        '«' => &['»'],
+        '»' => &['«'],
+        '‹' => &['›'],
+        '›' => &['‹'],
+        '「' => &['」'],
+        '『' => &['』'],
+        _ => &[],
+    }
 }
 
 /// The first quoted text. A single quote between letters is an apostrophe.
 pub(super) fn next_quoted(text: &str) -> Option<Quoted<'_>> {
     let mut last = None;
     for (at, mark) in text.char_indices() {
-        let opens = match mark {
-            '"' | '`' => true,
-            '\'' => !last.is_some_and(char::is_alphanumeric),
-            _ => false,
-        };
+        let closing = closing(mark);
+        let apostrophe = mark == '\'' && last.is_some_and(char::is_alphanumeric);
         last = Some(mark);
-        if !opens {
+        if closing.is_empty() || apostrophe {
             continue;
         }
         let (before, inside) = (text.get(..at)?, text.get(at + mark.len_utf8()..)?);
         let end = inside.char_indices().find(|(end, c)| {
-            let after = inside.get(end + 1..).and_then(|rest| rest.chars().next());
-            *c == mark && (mark != '\'' || !after.is_some_and(char::is_alphanumeric))
+            let after = inside.get(end + c.len_utf8()..).and_then(|rest| rest.chars().next());
+            closing.contains(c) && (!matches!(c, '\'' | '’') || !after.is_some_and(char::is_alphanumeric))
         });
-        if let Some((end, _)) = end {
-            let (inner, after) = (inside.get(..end)?, inside.get(end + mark.len_utf8()..)?);
-            return Some(Quoted { before, mark, inner, after });
+        if let Some((end, close)) = end {
+            let (inner, after) = (inside.get(..end)?, inside.get(end + close.len_utf8()..)?);
+            return Some(Quoted { before, mark, inner, close, after });
         }
     }
     None

@@ -1,8 +1,10 @@
 //! Makes a vendor's text fit for people's inboxes: what it quotes of customers' records is taken out.
 
-use super::matching::{Quoted, is_code, is_word, next_quoted};
+use std::ops::RangeInclusive;
+
+use super::matching::{Quoted, closing, is_code, is_word, next_quoted};
 use crate::observation::RejectedRecord;
-use crate::text::{bounded, named, spaced};
+use crate::text::{bounded, named, plain_line, spaced};
 
 /// Texts are cut here, the mark of the cut included; the whole text is one click away.
 const TEXT_CHARS: usize = 301;
@@ -14,6 +16,14 @@ const NAME_CHARS: usize = 80;
 const LONG_WORD: usize = 32;
 /// This many digits in a row are a number of somebody or something, not a count.
 const LONG_NUMBER: usize = 9;
+/// As many digits have the numbers of payment cards, in groups or not (ISO/IEC 7812), and most bank accounts' behind the
+/// letters of an IBAN.
+const CARD_DIGITS: RangeInclusive<usize> = 12..=19;
+/// A telephone number with its country has at least so many digits; at most 15 (ITU-T E.164).
+const TELEPHONE_DIGITS: RangeInclusive<usize> = 7..=15;
+/// Passes over one text, after which all of it is hidden. What a pass hides may show the next one something to hide; real
+/// messages need two.
+const PASSES: usize = 8;
 const IDENTIFIERS: usize = 5;
 const IDENTIFIER_CHARS: usize = 41;
 
@@ -25,12 +35,15 @@ const NAMING: &str = "field fields column columns object sobject entity table vi
                       function warehouse type method";
 
 /// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
-const BEFORE_VALUES: [(&str, &str); 8] = [
+const BEFORE_VALUES: [(&str, &str); 11] = [
     ("data value too large:", "(max length="),
     ("bad value for restricted picklist field:", ""),
     ("invalid email address:", ""),
     ("value not of required type:", ""),
     ("value of incorrect type:", ""),
+    ("value outside of valid range on numeric field:", ""),
+    ("duplicate external id specified:", ""),
+    ("failing row contains", ""),
     ("with value ", " is "),
     ("value:", ""),
     ("values:", ""),
@@ -38,26 +51,43 @@ const BEFORE_VALUES: [(&str, &str); 8] = [
 
 /// A vendor's text without what it may quote of customers' records, as one line of at most 301 characters.
 ///
-/// * control characters and line breaks                        => a space
+/// * control characters and line breaks                        => a space; characters without a width are dropped
 /// * an e-mail address                                         => `[e-mail]`
 /// * a text in quotes, unless it is the name of a field, table => `[hidden]` in the same quotes
 ///   or column: behind such a word, custom (`__c`), or in the
 ///   backticks of Databricks; a key of JSON; or a known code
 /// * what stands behind "value:", "data value too large:",     => `[hidden]`
-///   "restricted picklist field:" and the like, and behind `=`
-/// * nine digits and more in a row, phone numbers, and words of  => `[hidden]`
-///   32 characters and more with digits, such as sessions
+///   "restricted picklist field:" and the like, behind `=`,
+///   and a number or date behind "value"
+/// * nine digits and more in a row, 12 to 19 in groups, phone  => `[hidden]`
+///   and social security numbers, and words of 32 characters
+///   and more with digits, such as sessions
 ///
-/// Names of fields, ids of Salesforce records and codes stay: they are what a person needs to find the record.
+/// Names of fields, ids of Salesforce records and codes stay: they are what a person needs to find the record. What people
+/// wrote into a validation rule or a trigger cannot be told from a value, so it stays too. A text that was scrubbed stays as
+/// it is when it is scrubbed again.
 pub fn scrub(text: &str) -> String {
-    let line = without_emails(&one_line(text));
+    let mut line = plain_line(beginning(text));
+    for _ in 0..PASSES {
+        let scrubbed = scrubbed_once(&line);
+        if scrubbed == line {
+            return line;
+        }
+        line = scrubbed;
+    }
+    HIDDEN.to_owned()
+}
+
+fn scrubbed_once(line: &str) -> String {
+    let line = without_emails(&spaced(line));
     let line = without_values(&line);
+    let line = without_numbers_behind_value(&line);
     let line = without_quoted_values(&line);
     let line = without_tokens(&line);
     let line = without_assigned(&line);
-    let line = without_telephones(&line);
+    let line = without_grouped_numbers(&line);
     let line = without_long_numbers(&line);
-    bounded(&line, TEXT_CHARS)
+    bounded(line.trim(), TEXT_CHARS)
 }
 
 /// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
@@ -67,7 +97,8 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
     let mut shown: Vec<String> = Vec::new();
     let mut all = 0_usize;
     for identifier in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
-        let identifier = bounded(&without_emails(&one_line(identifier)), IDENTIFIER_CHARS);
+        let line = spaced(&plain_line(beginning(identifier)));
+        let identifier = bounded(&without_emails(&line), IDENTIFIER_CHARS);
         if identifier.is_empty() || shown.contains(&identifier) {
             continue;
         }
@@ -79,14 +110,9 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
     (all > 0).then(|| named(shown, IDENTIFIERS, all))
 }
 
-/// The first part of a text in one line. Characters that only steer how text is shown go with the control characters.
-fn one_line(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    };
-    let text = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
-    spaced(&text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>())
+/// The part of a text that is read.
+fn beginning(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(READ)).unwrap_or(text)
 }
 
 /// What ends a word of a vendor's text. A single quote does not: it may be an apostrophe.
@@ -142,6 +168,19 @@ fn without_values(line: &str) -> String {
     line
 }
 
+/// A number, a date or a time behind the word "value", as JSON parsers of vendors quote them.
+fn without_numbers_behind_value(line: &str) -> String {
+    let mut behind_value = false;
+    let words = line.split(' ').map(|word| {
+        let is_number = word.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
+        let hides = behind_value && is_number;
+        let end = word.trim_end_matches(SEPARATORS).trim_end_matches(['.', ':']).len();
+        behind_value = word.eq_ignore_ascii_case("value");
+        if hides { format!("{HIDDEN}{}", word.get(end..).unwrap_or_default()) } else { word.to_owned() }
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 fn without_quoted_values(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -150,13 +189,15 @@ fn without_quoted_values(line: &str) -> String {
         let shown = if is_name(&out, &quoted) { quoted.inner } else { HIDDEN };
         out.push(quoted.mark);
         out.push_str(if quoted.inner.is_empty() { "" } else { shown });
-        out.push(quoted.mark);
+        out.push(quoted.close);
         rest = quoted.after;
     }
-    // A quote that never ends is a text that was cut within a value.
-    match rest.find(['"', '`']) {
-        Some(at) if rest.len() > at + 1 => {
-            out.push_str(rest.get(..=at).unwrap_or_default());
+    // A quote that never ends is a text that was cut within a value. A single one may be an apostrophe.
+    let opens = |c: char| !closing(c).is_empty() && !matches!(c, '\'' | '‘' | '‚' | '»' | '›');
+    let begin = rest.char_indices().find(|(_, c)| opens(*c)).map(|(at, c)| at + c.len_utf8());
+    match begin.and_then(|begin| rest.split_at_checked(begin)) {
+        Some((head, value)) if !value.is_empty() => {
+            out.push_str(head);
             out.push_str(HIDDEN);
         }
         _ => out.push_str(rest),
@@ -184,32 +225,36 @@ fn without_assigned(line: &str) -> String {
     while let Some((before, after)) = rest.split_once('=') {
         out.push_str(before);
         out.push('=');
-        let end = after.find([',', ']', ')', ';', '&', '}']).unwrap_or(after.len());
+        let hidden = [HIDDEN, EMAIL].into_iter().find(|mark| after.trim_start().starts_with(mark));
+        let end = match hidden {
+            Some(mark) => after.len() - after.trim_start().len() + mark.len(),
+            None => after.find([',', ']', ')', ';', '&', '}']).unwrap_or(after.len()),
+        };
         let value = after.get(..end).unwrap_or_default();
         let harmless =
             value.len() < LONG_NUMBER && value.trim().chars().all(|c| c.is_ascii_digit() || c == '=');
-        out.push_str(if harmless || value.trim() == HIDDEN { value } else { HIDDEN });
+        out.push_str(if harmless || hidden.is_some() { value } else { HIDDEN });
         rest = after.get(end..).unwrap_or_default();
     }
     out.push_str(rest);
     out
 }
 
-/// Telephone numbers that are written in groups, such as `(415) 555-2671`.
-fn without_telephones(line: &str) -> String {
+/// Numbers of people that are written in groups, such as `(415) 555-2671` or `4111 1111 1111 1111`.
+fn without_grouped_numbers(line: &str) -> String {
     let of_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | '.' | '-' | ' ');
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit() || matches!(c, '+' | '(')) {
         let (before, run) = rest.split_at(start);
-        let end = run.find(|c| !of_number(c)).unwrap_or(run.len());
-        // Punctuation at its end belongs to the sentence.
-        let number = run.get(..end).unwrap_or_default().trim_end_matches(|c: char| !c.is_ascii_digit());
-        let groups: Vec<usize> =
-            number.split(|c: char| !c.is_ascii_digit()).map(str::len).filter(|digits| *digits > 0).collect();
-        let glued = before.ends_with(|c: char| c.is_alphanumeric() || c == '_');
         out.push_str(before);
-        out.push_str(if !glued && groups.ends_with(&[3, 3, 4]) { HIDDEN } else { number });
+        let glued = out.strip_suffix('-').unwrap_or(&out).ends_with(is_word);
+        // Digits of a word, such as a name or an id, are not the first group of a number behind it.
+        let end = run.find(|c: char| if glued { !c.is_ascii_digit() } else { !of_number(c) });
+        // Punctuation at its end belongs to the sentence.
+        let number = run.get(..end.unwrap_or(run.len())).unwrap_or_default();
+        let number = number.trim_end_matches(|c: char| !c.is_ascii_digit());
+        out.push_str(if !glued && is_somebodys(number) { HIDDEN } else { number });
         let taken = number.len().max(run.chars().next().map_or(0, char::len_utf8));
         if number.is_empty() {
             out.push_str(run.get(..taken).unwrap_or_default());
@@ -218,6 +263,21 @@ fn without_telephones(line: &str) -> String {
     }
     out.push_str(rest);
     out
+}
+
+/// Whether digits in groups are likely the telephone, social security, card or account number of somebody. Dates are not.
+fn is_somebodys(number: &str) -> bool {
+    let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|g| !g.is_empty()).collect();
+    let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
+    let digits = lengths.iter().sum();
+    let plain = number.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | '-' | '(' | ')'));
+    let has_date = lengths.starts_with(&[4, 2, 2]) && number.as_bytes().get(4) == Some(&b'-');
+    let trunk = groups.first().is_some_and(|first| first.len() > 1 && first.starts_with('0'));
+    lengths.ends_with(&[3, 3, 4])
+        || lengths.ends_with(&[3, 2, 4])
+        || (number.starts_with('+') && TELEPHONE_DIGITS.contains(&digits))
+        || (plain && trunk && groups.len() > 1 && (LONG_NUMBER..=15).contains(&digits))
+        || (plain && !has_date && groups.len() > 1 && CARD_DIGITS.contains(&digits))
 }
 
 fn without_long_numbers(line: &str) -> String {

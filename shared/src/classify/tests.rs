@@ -219,7 +219,8 @@ fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
         ("of ann.o'neil@example.com or 'ann o'neil@example.com'", "of [e-mail] or '[hidden]'"),
         ("failed for <ann@example.com>, (bob@example.com).", "failed for <[e-mail]>, ([e-mail])."),
         ("PATCH /sobjects/Lead/Email__c/legal%40omitted.com answered 400", "PATCH [e-mail] answered 400"),
-        ("first\n\tline\u{0}\u{202e}second  line", "first line second line"),
+        ("first\n\tline\u{0}\u{202e}second  li\u{200b}ne", "first line second line"),
+        ("of an\u{200b}n@exam\u{ad}ple.com", "of [e-mail]"),
         (
             "STRING_TOO_LONG: Billing City: data value too large: Giugliano in Campania (max length=40)",
             "STRING_TOO_LONG: Billing City: data value too large: [hidden] (max length=40)",
@@ -250,6 +251,29 @@ fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
         ),
         ("Key (phone)=(+1 415 555) exists", "Key (phone)=[hidden]) exists"),
         ("call 4155550123 or +14155550123, row 12345678", "call [hidden] or [hidden], row 12345678"),
+        (
+            "Cannot deserialize instance of date from VALUE_STRING value 1980-05-17, or request may be missing",
+            "Cannot deserialize instance of date from VALUE_STRING value [hidden], or request may be missing",
+        ),
+        (
+            "value outside of valid range on numeric field: 12345678",
+            "value outside of valid range on numeric field: [hidden]",
+        ),
+        (
+            "card 4111 1111 1111 1111 or 4111-1111-1111-1111 (declined)",
+            "card [hidden] or [hidden] (declined)",
+        ),
+        ("SSN 123 45 6789 or 123-45-6789.", "SSN [hidden] or [hidden]."),
+        ("tel 0171 2345678, +49 30 1234567, +4930123", "tel [hidden], [hidden], [hidden]"),
+        ("IBAN DE89 3704 0044 0532 0130 00 is taken", "IBAN DE89 [hidden] is taken"),
+        ("The company “Mary Miller” or «Mary Miller» is", "The company “[hidden]” or «[hidden]» is"),
+        ("field „Owner“ of ‘Mary O’Neil’ and “Mary", "field „Owner“ of ‘[hidden]’ and “[hidden]"),
+        ("Duplicate external id specified: Mary Miller", "Duplicate external id specified: [hidden]"),
+        ("DETAIL: Failing row contains (1, Mary Miller, null).", "DETAIL: Failing row contains [hidden]"),
+        (
+            "expired 2026-11-24 10:00:00, next 2026-11-24 2026-11-25, 12 of 50 rows, 10.0.12.255:5432",
+            "expired 2026-11-24 10:00:00, next 2026-11-24 2026-11-25, 12 of 50 rows, 10.0.12.255:5432",
+        ),
         (
             "missing session key: 00Do0000000YN1J!P09uV2pnRxIc3ji7oixCMijejggook9q This is",
             "missing session key: [hidden] This is",
@@ -288,6 +312,70 @@ fn identifiers_are_few_short_and_on_one_line() {
     assert_eq!(identifiers(&[]), None);
 }
 
+#[test]
+fn scrub_hides_all_of_no_real_message() {
+    for fixture in fixtures().messages {
+        for text in [fixture.message, fixture.detail].into_iter().flatten() {
+            assert_ne!(scrub(&text), "[hidden]", "{text}");
+        }
+    }
+}
+
+/// Texts with all that the rules look for, in any order.
+fn vendors_text() -> impl Strategy<Value = String> {
+    let parts = vec![
+        " ",
+        " ",
+        "\"",
+        "'",
+        "`",
+        "“",
+        "”",
+        "„",
+        "‘",
+        "’",
+        "«",
+        "»",
+        "=",
+        ":",
+        ",",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "@",
+        "+",
+        "-",
+        ".",
+        "value",
+        "value:",
+        "values:",
+        "with value ",
+        " is ",
+        "data value too large:",
+        "(max length=",
+        "0",
+        "415",
+        "555",
+        "2671",
+        "1980-05-17",
+        "4111 1111 1111 1111",
+        "[hidden]",
+        "[e-mail]",
+        "Mary",
+        "name__c",
+        "field",
+        "\u{200b}",
+        "\n",
+        "…",
+        "a1b2c3d4e5f6a1b2c3d4e5f6a1b2c3d4e5f6",
+    ];
+    let part = prop_oneof![4 => prop::sample::select(parts).prop_map(str::to_owned), 1 => "\\PC{1,6}"];
+    prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
+}
+
 fn has_address(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     parts.windows(2).any(|pair| {
@@ -304,6 +392,14 @@ proptest! {
             prop_assert!(told.chars().count() <= 301);
             prop_assert!(!told.chars().any(char::is_control), "{told:?}");
             prop_assert!(!has_address(&told), "{told}");
+        }
+    }
+
+    #[test]
+    fn scrubbed_text_stays_as_it_is(text in vendors_text(), raw in any::<String>(), long in "\\PC{0,900}") {
+        for text in [text, raw, long] {
+            let told = scrub(&text);
+            prop_assert_eq!(scrub(&told), told);
         }
     }
 

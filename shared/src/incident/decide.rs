@@ -251,7 +251,9 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.is_being_sent(by.at) {
         return Decision::Rest(RestReason::BeingSent);
     }
-    let incident = Incident { acknowledged: Some(by), ..stored.clone() };
+    let mut incident = Incident { acknowledged: Some(by), ..stored.clone() };
+    // The notice that tells PagerDuty and the chat has a number of its own, or they would take it for one that they had.
+    incident.course.sequence += 1;
     note(NoteReason::Acknowledged, incident)
 }
 

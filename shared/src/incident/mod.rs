@@ -89,11 +89,13 @@ pub enum NoticeKind {
     Resolved,
     /// What a silence suppressed, sent after its end. About no incident, so no decision makes it.
     HeldBack,
+    /// A person took it on: for PagerDuty and the chat, not for mail. Only the operator's command sends it.
+    Acknowledged,
 }
 
 impl NoticeKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Opened,
         Self::Flapping,
         Self::Worsened,
@@ -101,6 +103,7 @@ impl NoticeKind {
         Self::StoppedReporting,
         Self::Resolved,
         Self::HeldBack,
+        Self::Acknowledged,
     ];
 }
 

@@ -33,6 +33,12 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline, now: Timestamp) -> String {
             mail.section("WHAT THIS MEANS", wrap(&body.cause));
             mail.section("WHAT TO DO", runbook(body));
         }
+        NoticeKind::Acknowledged => {
+            mail.section(
+                "WHAT THIS MEANS",
+                wrap("Reminders are paused until then. A worse severity still alerts."),
+            );
+        }
         NoticeKind::StoppedReporting => {
             mail.section("WHAT THIS MEANS", wrap("It is not resolved, and nobody can say whether it still is. It stays open until it is judged again."));
             mail.section("WHAT TO DO", steps(body));

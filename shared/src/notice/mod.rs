@@ -10,13 +10,15 @@ mod mail;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 
 use crate::figure::{Figure, Value};
 use crate::finding::{Evidence, Severity};
 use crate::incident::{Incident, IncidentKey, NoticeKind};
 use crate::pipeline::{Census, Contact, Pipeline};
 use crate::silence::Tally;
-use crate::text::{marked, words};
+use crate::text::{marked, minute_utc, words};
 
 pub use body::{Body, BodyError, SCHEMA};
 
@@ -28,6 +30,8 @@ const SMS_CHARS: usize = 140;
 const SENTENCE_CHARS: usize = 1_000;
 const FIGURE_CHARS: usize = 300;
 const FIGURES: usize = 30;
+/// How the key of a test names its beginning (UTC).
+const TEST_BEGAN: &str = "%Y%m%dT%H%M%SZ";
 
 /// A message as SNS takes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,7 +66,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         subject: subject.clone(),
         severity: incident.severity,
         title: String::new(),
-        summary,
+        summary: acknowledgement(incident, kind).unwrap_or(summary),
         figures,
         cause: cut(&incident.cause, SENTENCE_CHARS),
         class: incident.class.clone(),
@@ -77,6 +81,12 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
     };
     body.title = title(&body, check.title(), incident.course.openings.len());
     body
+}
+
+/// Who has acknowledged it, for a notice that says so.
+fn acknowledgement(incident: &Incident, kind: NoticeKind) -> Option<String> {
+    let by = incident.acknowledged.as_ref().filter(|_| kind == NoticeKind::Acknowledged)?;
+    Some(cut(&format!("acknowledged by {} until {}", by.by, minute_utc(by.until)), SENTENCE_CHARS))
 }
 
 /// Renders what a silence held back, after its end: `count` notices that people were not told of before.
@@ -128,6 +138,18 @@ pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Tim
     message(&body, pipeline, now)
 }
 
+/// The key of a test that began at this instant, to the second.
+pub fn test_key(pipeline: &str, began: Timestamp) -> String {
+    format!("{pipeline}/alert-test/{}", began.strftime(TEST_BEGAN))
+}
+
+/// When the test of this key began, if it is one of this pipeline.
+pub fn test_began(pipeline: &str, key: &str) -> Option<Timestamp> {
+    let began = key.strip_prefix(pipeline)?.strip_prefix("/alert-test/")?;
+    let began = DateTime::strptime(TEST_BEGAN, began).ok()?.to_zoned(TimeZone::UTC).ok()?;
+    Some(began.timestamp())
+}
+
 /// Renders a marked test, by which people see that every channel works: first `Opened`, then `Resolved`.
 pub fn render_test(
     kind: NoticeKind,
@@ -136,7 +158,9 @@ pub fn render_test(
     began: Timestamp,
     now: Timestamp,
 ) -> Message {
-    let key = format!("{}/alert-test/{}", pipeline.name, began.strftime("%Y%m%dT%H%M%SZ"));
+    let key = test_key(&pipeline.name, began);
+    // As the key has it: the end of a test may be rendered from the key alone, and must not look older than its beginning.
+    let began = test_began(&pipeline.name, &key).unwrap_or(began);
     let resolved = kind == NoticeKind::Resolved;
     let what =
         if resolved { "the test is over" } else { "this is a test; nothing is wrong and nobody has to act" };
@@ -204,6 +228,7 @@ fn title(body: &Body, what: &str, openings: usize) -> String {
         NoticeKind::StoppedReporting => format!("[{severity}, unknown] {subject}: {what}: {summary}"),
         NoticeKind::Resolved => format!("[resolved] {subject}: {what}: over after {open_for}"),
         NoticeKind::HeldBack => format!("[held back] {subject}: {summary}"),
+        NoticeKind::Acknowledged => format!("{subject}: {what}: {summary}"),
     };
     cut(&title, SENTENCE_CHARS)
 }

@@ -230,6 +230,7 @@ proptest::proptest! {
 
     #[test]
     fn what_is_too_long_is_cut_between_characters_and_marked(text in "\\PC{0,80}", chars in 3_usize..60) {
+        let text = crate::text::plain_line(&text);
         let short = cut(&text, chars);
         proptest::prop_assert!(short.chars().count() <= chars);
         if text.chars().count() > chars {

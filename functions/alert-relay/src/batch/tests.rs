@@ -27,8 +27,24 @@ fn envelope(message: &str) -> String {
 #[test]
 fn a_notice_is_read_within_its_envelope_and_bare() {
     let notice = notice(NoticeKind::Opened, Severity::Error, 1);
-    assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), notice);
-    assert_eq!(read_notice(&text(&notice)).unwrap(), notice);
+    assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), (notice.clone(), None));
+    assert_eq!(read_notice(&text(&notice)).unwrap(), (notice, None));
+}
+
+#[test]
+fn parked_message_reads_back_and_is_counted_anew() {
+    let notice = notice(NoticeKind::Opened, Severity::Error, 1);
+    let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
+    for body in [envelope(&text(&notice)), text(&notice)] {
+        let message = Message { id: "m".to_owned(), body, receives: 1 };
+        let batch = Batch::of(std::slice::from_ref(&message));
+        let queued = &batch.notices[0];
+        let parked = queued.parked(at);
+        assert_eq!(read_notice(&parked).unwrap(), (notice.clone(), Some(at)));
+        let again = Message { body: parked, ..message.clone() };
+        let batch = Batch::of(std::slice::from_ref(&again));
+        assert_eq!(batch.notices[0].post(), format!("{}@2026-11-24T12:00:00Z", queued.post()));
+    }
 }
 
 #[test]
@@ -53,7 +69,7 @@ fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
     let mut messages = vec![message("b", 1, 2), message("a", 2, 1), message("b", 1, 1), message("a", 1, 3)];
     messages.push(Message { id: "broken".to_owned(), body: "{}".to_owned(), receives: 1 });
     let batch = Batch::of(&messages);
-    let order: Vec<&str> = batch.notices.iter().map(|(id, _)| *id).collect();
+    let order: Vec<&str> = batch.notices.iter().map(|queued| queued.message).collect();
     assert_eq!(order, ["a 1 3", "a 2 1", "b 1 1", "b 1 2"]);
     assert_eq!(batch.unreadable, ["broken"]);
 }

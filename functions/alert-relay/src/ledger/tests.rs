@@ -109,6 +109,29 @@ async fn a_claim_that_somebody_holds_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_post_is_counted_before_it_is_made_by_one_conditional_write() {
+    let (server, ledger) = ledger(&[(200, json!({ "Attributes": { "posts": {"N": "2"} } }))]).await;
+    let allowance = ledger.count_post(Channel::Chat, "properties/run-failed/a#1.2", now()).await.unwrap();
+    assert_eq!(allowance, Allowance::Granted(2));
+    let (target, body) = asked(&server).await.remove(0);
+    assert_eq!(target, "DynamoDB_20120810.UpdateItem");
+    assert_placeholders(&body);
+    assert_eq!(body["Key"], json!({ "id": {"S": "post/chat/properties/run-failed/a#1.2"} }));
+    let values = &body["ExpressionAttributeValues"];
+    assert_eq!((&values[":last"], &values[":most"]), (&json!({"N": "2"}), &json!({"N": "3"})));
+    assert_eq!(values[":before"], json!({ "N": (now() - LAST_POST_AFTER).as_second().to_string() }));
+}
+
+#[tokio::test]
+async fn a_post_that_is_not_allowed_waits_or_is_given_up_by_its_count() {
+    for (posts, expected) in [("2", Allowance::Later), ("3", Allowance::UsedUp)] {
+        let stored = condition_failed(Some(json!({ "posts": {"N": posts} })));
+        let (_server, ledger) = ledger(&[(400, stored)]).await;
+        assert_eq!(ledger.count_post(Channel::Chat, "a#1.2", now()).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
 async fn a_record_stores_what_was_told_and_gives_the_lease_back() {
     let (server, ledger) = ledger(&[(200, json!({}))]).await;
     ledger.record(lease(), &told(), now()).await.unwrap();

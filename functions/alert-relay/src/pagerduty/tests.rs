@@ -30,6 +30,18 @@ fn a_resolve_says_the_key_and_no_more() {
 }
 
 #[test]
+fn acknowledgement_says_the_key_and_no_more() {
+    let acknowledged = notice(NoticeKind::Acknowledged, Severity::Critical, 3);
+    insta::assert_json_snapshot!(json(&render(&acknowledged, Action::Acknowledge)), @r#"
+    {
+      "client": "Syncwatch",
+      "dedup_key": "properties/error-rate/properties-create",
+      "event_action": "acknowledge"
+    }
+    "#);
+}
+
+#[test]
 fn severities_keep_their_names() {
     for severity in ["info", "warning", "error", "critical"] {
         let notice = notice(NoticeKind::Opened, serde_json::from_value(severity.into()).unwrap(), 1);

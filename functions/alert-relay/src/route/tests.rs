@@ -46,6 +46,30 @@ fn every_kind_has_its_route_at_every_channel() {
 }
 
 #[test]
+fn acknowledgement_goes_where_its_incident_is_open() {
+    let opened = notice(NoticeKind::Opened, Severity::Critical, 1);
+    let mut acknowledged = notice(NoticeKind::Acknowledged, Severity::Info, 2);
+    for channel in Channel::ALL {
+        let route = |of: &Body, told: &LastDelivery| decide(of, channel, LOWEST, Some(told));
+        let sent = Route::Send(Action::Acknowledge, "a person took it on");
+        assert_eq!(route(&acknowledged, &told(&opened, true)), sent);
+        let after = LastDelivery::after(&acknowledged, Action::Acknowledge, None);
+        assert!(after.open);
+        assert_eq!(route(&acknowledged, &after), Route::Skip("already sent"));
+        let resolved = route(&notice(NoticeKind::Resolved, Severity::Critical, 3), &after);
+        assert_eq!(resolved, Route::Send(Action::Resolve, "the channel was told that it is open"));
+    }
+    let untold = Route::Skip("the channel was not told of the incident");
+    for told in [None, Some(&told(&opened, false))] {
+        assert_eq!(decide(&acknowledged, Channel::PagerDuty, LOWEST, told), untold);
+    }
+    // What is open is an earlier incident of the key.
+    acknowledged.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
+    let earlier = told(&opened, true);
+    assert_eq!(decide(&acknowledged, Channel::PagerDuty, LOWEST, Some(&earlier)), untold);
+}
+
+#[test]
 fn the_lowest_severity_of_a_channel_goes_there() {
     for channel in Channel::ALL {
         let route =
@@ -117,16 +141,19 @@ fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
     }
 }
 
+/// A person may have resolved the alert in PagerDuty, of which nobody tells the relay.
 #[test]
-fn a_reminder_pages_if_the_notice_that_should_have_was_lost() {
-    // What is open is an earlier incident, whose end was lost too.
+fn every_notice_of_a_lasting_incident_triggers_at_pagerduty() {
     let earlier = told(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
-    let mut reminder = notice(NoticeKind::Reminder, Severity::Critical, 3);
-    reminder.generation = 2;
-    reminder.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
-    for told in [None, Some(&earlier)] {
-        let route = decide(&reminder, Channel::PagerDuty, LOWEST, told);
-        assert_eq!(route, Route::Send(Action::Trigger, "PagerDuty was not told yet"));
+    for kind in [NoticeKind::Reminder, NoticeKind::Worsened, NoticeKind::StoppedReporting] {
+        let same = notice(kind, Severity::Critical, 3);
+        let mut next = same.clone();
+        next.generation = 2;
+        next.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
+        for (notice, told) in [(&same, Some(&earlier)), (&next, Some(&earlier)), (&same, None)] {
+            let route = decide(notice, Channel::PagerDuty, LOWEST, told);
+            assert_eq!(route, Route::Send(Action::Trigger, "severe enough"));
+        }
     }
 }
 
@@ -140,6 +167,8 @@ impl PagerDuty {
         match action {
             Action::Trigger => self.0.insert(alert),
             Action::Resolve => self.0.remove(&alert),
+            // PagerDuty drops one of an alert that is not open.
+            Action::Acknowledge => self.0.contains(&alert),
             Action::Inform => panic!("PagerDuty knows alerts only"),
         };
     }
@@ -189,7 +218,12 @@ fn severity() -> impl Strategy<Value = Severity> {
 
 /// The notices of one key: up to four incidents, each opened, told a few times and resolved, with a severity that only grows.
 fn history() -> impl Strategy<Value = Vec<Body>> {
-    let between = vec![NoticeKind::Worsened, NoticeKind::Reminder, NoticeKind::StoppedReporting];
+    let between = vec![
+        NoticeKind::Worsened,
+        NoticeKind::Reminder,
+        NoticeKind::StoppedReporting,
+        NoticeKind::Acknowledged,
+    ];
     let incident = (
         prop::sample::select(vec![NoticeKind::Opened, NoticeKind::Flapping]),
         severity(),
@@ -205,7 +239,8 @@ fn history() -> impl Strategy<Value = Vec<Body>> {
             opened_at += jiff::SignedDuration::from_hours(1);
             let kinds = [(first, worst)].into_iter().chain(between).chain([(NoticeKind::Resolved, worst)]);
             for (index, (kind, severity)) in kinds.enumerate() {
-                worst = worst.max(severity);
+                // Who acknowledges makes it no worse.
+                worst = if kind == NoticeKind::Acknowledged { worst } else { worst.max(severity) };
                 let mut notice = notice(kind, worst, u32::try_from(index).unwrap() + 1);
                 (notice.generation, notice.opened_at) = (generation, opened_at);
                 notices.push(notice);

@@ -22,7 +22,7 @@ pub(crate) fn impatient() -> Patience {
 }
 
 /// Every kind.
-pub(crate) const KINDS: [NoticeKind; 7] = [
+pub(crate) const KINDS: [NoticeKind; 8] = [
     NoticeKind::Opened,
     NoticeKind::Flapping,
     NoticeKind::Worsened,
@@ -30,6 +30,7 @@ pub(crate) const KINDS: [NoticeKind; 7] = [
     NoticeKind::StoppedReporting,
     NoticeKind::Resolved,
     NoticeKind::HeldBack,
+    NoticeKind::Acknowledged,
 ];
 
 /// A notice of the first incident of a key. Tests change what they are about.
@@ -43,6 +44,7 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
         NoticeKind::StoppedReporting => format!("{severity}, unknown"),
         NoticeKind::Resolved => "resolved".to_owned(),
         NoticeKind::HeldBack => "held back".to_owned(),
+        NoticeKind::Acknowledged => "acknowledged".to_owned(),
     };
     Body {
         schema: SCHEMA.to_owned(),

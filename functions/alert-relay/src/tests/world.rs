@@ -11,7 +11,7 @@ use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::{Channels, Pipeline};
 use syncwatch::runtime::{Site, env};
-use syncwatch_testing::{Asked, Receiver, condition_failed, text};
+use syncwatch_testing::{Asked, Receiver, condition_failed, of_aws, text};
 use wiremock::matchers::any;
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
@@ -20,6 +20,7 @@ use crate::tests::samples::impatient;
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";
+const DEAD_LETTERS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-notices-relay-dead";
 pub(super) const CHAT_PATH: &str = "/services/T000/B000/hunter2";
 
 pub(super) fn now() -> Timestamp {
@@ -55,6 +56,7 @@ impl World {
             (env::PAGERDUTY_SECRET, "pagerduty".to_owned()),
             (env::CHAT_SECRET, "chat".to_owned()),
             (env::PAGERDUTY_URL, pagerduty.uri()),
+            (env::NOTICES_DEAD_LETTERS, DEAD_LETTERS.to_owned()),
         ];
         let settings = settings.map(|(setting, value)| (setting.name.to_owned(), value)).into();
         let mut pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
@@ -84,6 +86,28 @@ impl World {
         };
         let records: Vec<_> = notices.iter().enumerate().map(record).collect();
         self.run(json!({ "Records": records }), now).await.unwrap()
+    }
+
+    /// Delivers one message as it is, such as one from the dead letters.
+    pub(super) async fn redeliver(&self, body: &str, now: Timestamp) -> Value {
+        self.run(json!({ "Records": [{ "messageId": "message-0", "body": body }] }), now).await.unwrap()
+    }
+
+    /// Refuses one message for the dead letters.
+    pub(super) async fn refuse_dead_letters_once(&self) {
+        let refused = text(400, json!({ "__type": "AccessDenied", "message": "no" }));
+        self.aws.answer_once(|| of_aws("AmazonSQS.SendMessage"), vec![refused]).await;
+    }
+
+    /// The messages that were put among the dead letters.
+    pub(super) async fn dead_letters(&self) -> Vec<String> {
+        let sent = self.aws.sent("SendMessage").await;
+        sent.iter()
+            .map(|sent| {
+                assert_eq!(sent["QueueUrl"], DEAD_LETTERS);
+                sent["MessageBody"].as_str().unwrap().to_owned()
+            })
+            .collect()
     }
 
     pub(super) async fn put_secret(&self, name: &str, value: &str) {
@@ -118,6 +142,7 @@ impl Respond for Items {
                 }
             }
             "DynamoDB_20120810.UpdateItem" => self.update(&body),
+            "AmazonSQS.SendMessage" => (200, json!({ "MessageId": "m-1" })),
             other => panic!("{other} is not allowed to the function"),
         };
         text(code, answer)
@@ -133,13 +158,24 @@ impl Items {
         let mut items = self.0.lock().unwrap();
         let old = items.get(id).cloned();
         let mut item = old.clone().unwrap_or_default();
-        let millisecond = |value: &Value| value["N"].as_str().unwrap().parse::<i64>().unwrap();
-        let holds = match body["ConditionExpression"].as_str().unwrap() {
-            "#leased_by = :holder" => item.get("leased_by") == Some(&value(":holder")),
-            "attribute_not_exists(#leased_until) OR #leased_until < :now" => {
-                item.get("leased_until").is_none_or(|until| millisecond(until) < millisecond(&value(":now")))
+        let number = |value: &Value| value["N"].as_str().unwrap().parse::<i64>().unwrap();
+        let below = |name: &str, limit: &str| {
+            item.get(name).is_some_and(|stored| number(stored) < number(&value(limit)))
+        };
+        let holds = match body["ConditionExpression"].as_str() {
+            None => true,
+            Some("#leased_by = :holder") => item.get("leased_by") == Some(&value(":holder")),
+            Some("attribute_not_exists(#leased_until) OR #leased_until < :now") => {
+                !item.contains_key("leased_until") || below("leased_until", ":now")
             }
-            other => panic!("the table knows no condition {other}"),
+            Some(
+                "attribute_not_exists(#posts) OR #posts < :last OR (#posts < :most AND #posted_at <= :before)",
+            ) => {
+                !item.contains_key("posts")
+                    || below("posts", ":last")
+                    || (below("posts", ":most") && number(&item["posted_at"]) <= number(&value(":before")))
+            }
+            Some(other) => panic!("the table knows no condition {other}"),
         };
         if !holds {
             return (400, condition_failed(old.map(Value::Object)));
@@ -152,8 +188,13 @@ impl Items {
             let left = name(&format!("#{}", left.trim_start_matches('#')));
             match right.strip_prefix("if_not_exists(") {
                 Some(rest) => {
-                    let right = rest.trim_end_matches(')').split_once(", ").unwrap().1;
-                    item.entry(left).or_insert_with(|| value(right));
+                    let (absent, added) = rest.split_once(')').unwrap();
+                    let absent = value(absent.split_once(", ").unwrap().1);
+                    let stored = item.entry(left).or_insert(absent);
+                    if let Some(added) = added.strip_prefix(" + ") {
+                        let sum = number(stored) + number(&value(added));
+                        *stored = json!({ "N": sum.to_string() });
+                    }
                 }
                 None => drop(item.insert(left, value(right))),
             }
@@ -212,6 +253,7 @@ impl Vendor {
             match event["event_action"].as_str().unwrap() {
                 "trigger" => open.insert(alert),
                 "resolve" => open.remove(&alert),
+                "acknowledge" => open.contains(&alert),
                 other => panic!("{other}"),
             };
         }

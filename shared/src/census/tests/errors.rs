@@ -84,7 +84,19 @@ async fn a_message_of_the_vendor_is_one_short_line() {
     let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
     let ErrorKind::Status { message: Some(message), .. } = error.kind else { panic!("{error:?}") };
     assert!(message.starts_with("first second [31m é"));
-    assert_eq!(message.chars().count(), 300);
+    assert_eq!(message.chars().count(), 301);
+    assert!(message.ends_with('…'));
+}
+
+/// It reaches `api-reachable`, and from there everybody.
+#[tokio::test]
+async fn message_of_a_failed_call_loses_what_it_quotes_of_records() {
+    let message = "Record ann@example.com of \"Mary Miller\" is invalid";
+    let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
+    assert_eq!(
+        error.to_string(),
+        "get sync: Census answered 422 (Record [e-mail] of \"[hidden]\" is invalid)"
+    );
 }
 
 #[tokio::test]

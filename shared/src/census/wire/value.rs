@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::text::plain_line;
+
 /// Words of the vendor are kept up to this length where they are not understood.
 const KEPT_CHARS: usize = 80;
 
@@ -13,7 +15,7 @@ pub(in crate::census) fn text(value: Option<&Value>) -> Option<String> {
 
 /// What is kept of a word that is not understood: one short line.
 pub(super) fn kept(word: &str) -> String {
-    word.chars().take(KEPT_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    plain_line(word).chars().take(KEPT_CHARS).collect()
 }
 
 /// A whole number of at least 0, also as text. Negative and fractional ones are no counts and no ids.

@@ -626,7 +626,9 @@ proptest! {
                         prop_assert!(open && worsened <= 2);
                     }
                     NoticeKind::Reminder | NoticeKind::StoppedReporting => prop_assert!(open),
-                    NoticeKind::HeldBack => prop_assert!(false, "it is of no incident"),
+                    NoticeKind::HeldBack | NoticeKind::Acknowledged => {
+                        prop_assert!(false, "no finding makes a notice of this kind");
+                    }
                 }
                 prop_assert!(!silenced || *kind == NoticeKind::Resolved, "{kind} within a silence");
                 prop_assert_eq!(incident.course.sequence, sequence + 1);

@@ -41,6 +41,8 @@ pub struct ChatMessage {
 /// An answer with which the service refuses a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatRefusal {
+    /// 400 `invalid_payload`: the message is never taken.
+    InvalidPayload,
     /// 404 `no_service`: somebody revoked the webhook.
     NoService,
     /// 429 with `Retry-After`, in seconds.
@@ -118,6 +120,7 @@ fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
 async fn take(State(books): State<Arc<Mutex<Books>>>, headers: HeaderMap, body: Bytes) -> Response {
     let mut books = lock(&books);
     let response = match books.refusals.pop_front() {
+        Some(ChatRefusal::InvalidPayload) => answer(400, "invalid_payload"),
         Some(ChatRefusal::NoService) => answer(404, "no_service"),
         Some(ChatRefusal::RateLimited { retry_after }) => {
             let mut response = answer(429, "rate_limited");

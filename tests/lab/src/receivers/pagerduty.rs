@@ -44,11 +44,19 @@ pub struct PagerDuty {
 #[derive(Debug, Default)]
 struct Books {
     events: Vec<PagerDutyEvent>,
-    /// Open alerts by (routing key, dedup key), with how many triggers each folded in.
-    open: BTreeMap<(String, String), usize>,
+    /// Open alerts by (routing key, dedup key).
+    open: BTreeMap<(String, String), Alert>,
+    /// How often an alert opened, by dedup key: that is when people are paged.
+    pages: BTreeMap<String, usize>,
     /// Statuses to answer with before anything is taken.
     refusals: Vec<u16>,
     unnamed: u64,
+}
+
+/// An open alert.
+#[derive(Debug, Default)]
+struct Alert {
+    acknowledged: bool,
 }
 
 impl PagerDuty {
@@ -87,6 +95,26 @@ impl PagerDuty {
             .filter(|(routing, _)| routing == routing_key)
             .map(|(_, dedup)| dedup.clone())
             .collect()
+    }
+
+    /// The dedup keys of open alerts of an integration that were acknowledged.
+    #[must_use]
+    pub fn acknowledged(&self, routing_key: &str) -> Vec<String> {
+        let books = lock(&self.books);
+        let acknowledged =
+            books.open.iter().filter(|((routing, _), alert)| routing == routing_key && alert.acknowledged);
+        acknowledged.map(|((_, dedup), _)| dedup.clone()).collect()
+    }
+
+    /// How often people were paged for a dedup key: once for each alert that opened under it.
+    #[must_use]
+    pub fn pages(&self, dedup_key: &str) -> usize {
+        lock(&self.books).pages.get(dedup_key).copied().unwrap_or_default()
+    }
+
+    /// A person resolves an alert on PagerDuty's own pages, which no event tells of; whether it was open.
+    pub fn resolve_by_hand(&self, routing_key: &str, dedup_key: &str) -> bool {
+        lock(&self.books).open.remove(&(routing_key.to_owned(), dedup_key.to_owned())).is_some()
     }
 
     /// Answers the next events with these statuses in turn, such as 429 or 500.
@@ -137,12 +165,21 @@ impl Books {
     fn take(&mut self, event: PagerDutyEvent) {
         let key = (event.routing_key.clone(), event.dedup_key.clone());
         match event.action.as_str() {
-            "trigger" => *self.open.entry(key).or_default() += 1,
-            // With no open alert of this very routing key it is dropped in silence.
+            // It is added to an open alert, and notifies nobody.
+            "trigger" if self.open.contains_key(&key) => {}
+            "trigger" => {
+                *self.pages.entry(key.1.clone()).or_default() += 1;
+                self.open.insert(key, Alert::default());
+            }
+            // With no open alert of this very routing key, these are dropped in silence.
             "resolve" => {
                 self.open.remove(&key);
             }
-            _ => {}
+            _ => {
+                if let Some(alert) = self.open.get_mut(&key) {
+                    alert.acknowledged = true;
+                }
+            }
         }
         self.events.push(event);
     }
@@ -220,6 +257,19 @@ mod tests {
         assert_eq!(service.open_alerts(KEY), ["a"]);
         assert_eq!(post(&service, &event("resolve", KEY, "a")).await, 202);
         assert_eq!(service.open_alerts(KEY), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_trigger_pages_once_until_a_person_or_an_event_resolves() {
+        let service = PagerDuty::start().await.unwrap();
+        for action in ["acknowledge", "trigger", "trigger", "acknowledge", "trigger"] {
+            assert_eq!(post(&service, &event(action, KEY, "a")).await, 202);
+        }
+        assert_eq!((service.pages("a"), service.acknowledged(KEY)), (1, vec!["a".to_owned()]));
+        assert!(service.resolve_by_hand(KEY, "a"));
+        assert!(!service.resolve_by_hand(KEY, "a"));
+        assert_eq!(post(&service, &event("trigger", KEY, "a")).await, 202);
+        assert_eq!((service.pages("a"), service.acknowledged(KEY)), (2, vec![]));
     }
 
     #[tokio::test]

@@ -59,12 +59,74 @@ async fn what_the_chat_refuses_is_sent_once_and_told_with_the_remedy() {
 #[tokio::test]
 async fn an_overloaded_or_broken_chat_is_asked_again() {
     let limited = || text(429, "rate_limited").insert_header("retry-after", "0");
-    let (sent, server) = outcome(vec![limited(), text(503, ""), text(200, "ok")]).await;
+    let (sent, server) = outcome(vec![limited(), limited(), text(200, "ok")]).await;
     sent.unwrap();
     assert_eq!(server.requests().await.len(), 3);
+    // A gateway may answer so after the chat took it: at once again, people might see it twice.
+    for code in [500, 502, 503, 504] {
+        let (sent, server) = outcome(vec![text(code, ""), text(200, "ok")]).await;
+        let error = sent.unwrap_err();
+        assert!(error.kind.is_transient() && !error.is_surely_not_taken());
+        assert_eq!(server.requests().await.len(), 1);
+    }
     let (sent, server) = outcome(vec![text(429, "").insert_header("retry-after", "30")]).await;
     assert!(sent.unwrap_err().kind.is_transient());
     assert_eq!(server.requests().await.len(), 1);
+}
+
+/// An answer that somebody got, see `tests/fixtures/chat`.
+#[derive(Debug, serde::Deserialize)]
+struct Seen {
+    chat: String,
+    source: String,
+    status: u16,
+    body: String,
+    content_type: Option<String>,
+    means: String,
+}
+
+impl Seen {
+    async fn is_read_as(&self) -> &'static str {
+        let answer = match &self.content_type {
+            Some(kind) => ResponseTemplate::new(self.status).set_body_raw(self.body.clone(), kind),
+            None => text(self.status, self.body.clone()),
+        };
+        match outcome(vec![answer]).await.0.map_err(|error| error.kind) {
+            Ok(()) => "taken",
+            Err(ErrorKind::Refused { .. }) => "refused",
+            Err(ErrorKind::Closed { .. }) => "closed",
+            Err(ErrorKind::Limited { .. }) => "limited",
+            Err(ErrorKind::Unavailable { .. }) => "unavailable",
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+/// Those that are read otherwise than they are meant.
+async fn misread(fixture: &str) -> (usize, Vec<String>) {
+    let answers: Vec<Seen> = serde_json::from_str(fixture).unwrap();
+    let mut wrong = Vec::new();
+    for answer in &answers {
+        let read = answer.is_read_as().await;
+        if read != answer.means {
+            wrong.push(format!("{} {}: {read}, not {}", answer.chat, answer.source, answer.means));
+        }
+    }
+    (answers.len(), wrong)
+}
+
+#[tokio::test]
+async fn real_answers_of_chats_are_read_as_they_are_meant() {
+    let (all, wrong) = misread(include_str!("../../../../../tests/fixtures/chat/seen.json")).await;
+    assert_eq!((all, wrong), (31, Vec::new()));
+    let (all, wrong) = misread(include_str!("../../../../../tests/fixtures/chat/unseen.json")).await;
+    assert!(all >= 10 && wrong.len() <= 1, "{} of {all}: {wrong:#?}", wrong.len());
+}
+
+#[tokio::test]
+async fn slacks_ok_is_taken_though_its_type_is_html() {
+    let html = ResponseTemplate::new(200).set_body_raw("ok", "text/html");
+    outcome(vec![html]).await.0.unwrap();
 }
 
 #[tokio::test]
