@@ -14,6 +14,8 @@ const NAME_CHARS: usize = 80;
 const LONG_WORD: usize = 32;
 /// This many digits in a row are a number of somebody or something, not a count.
 const LONG_NUMBER: usize = 9;
+/// This many digits behind a `+` or a bracket are a telephone number.
+const SHORT_TELEPHONE: usize = 6;
 const IDENTIFIERS: usize = 5;
 const IDENTIFIER_CHARS: usize = 41;
 
@@ -62,12 +64,12 @@ pub fn scrub(text: &str) -> String {
 
 /// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
 ///
-/// A sync key that is an e-mail address is shown as `[e-mail]`; who may see it finds it in Census.
+/// A sync key that is an e-mail address or a telephone number is hidden as by [`identifier`]; who may see it finds it in Census.
 pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) -> Option<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut all = 0_usize;
-    for identifier in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
-        let identifier = bounded(&without_emails(&one_line(identifier)), IDENTIFIER_CHARS);
+    for raw in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
+        let identifier = identifier(raw);
         if identifier.is_empty() || shown.contains(&identifier) {
             continue;
         }
@@ -79,14 +81,41 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
     (all > 0).then(|| named(shown, IDENTIFIERS, all))
 }
 
-/// The first part of a text in one line. Characters that only steer how text is shown go with the control characters.
-fn one_line(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+/// The identifier of a record, or a key of a table, as people may see it: short, on one line, and without what names or
+/// reaches a person.
+///
+/// * an e-mail address                                            => `[e-mail]`
+/// * a telephone number, and any other nine digits and more alone => `[hidden]`
+pub fn identifier(text: &str) -> String {
+    let line = one_line(text);
+    if is_telephone(&line) {
+        return HIDDEN.to_owned();
+    }
+    bounded(&without_long_numbers(&without_telephones(&without_emails(&line))), IDENTIFIER_CHARS)
+}
+
+/// Whether the whole text is a telephone number, in the groups of any country. A day such as `2026-11-24` has too few digits.
+fn is_telephone(text: &str) -> bool {
+    let digits = text.chars().filter(|c| c.is_numeric()).count();
+    let of_number = |c: char| c.is_numeric() || matches!(c, '+' | '(' | ')' | '.' | '-' | '/' | ' ');
+    let least = if text.starts_with(['+', '(']) { SHORT_TELEPHONE } else { LONG_NUMBER };
+    digits >= least && text.chars().all(of_number)
+}
+
+/// The first part of a text in one line. Characters that only steer how text is shown are taken out, so that none divides what
+/// is to be hidden; control characters and line breaks become spaces.
+pub(crate) fn one_line(text: &str) -> String {
+    let steers = |c: &char| {
+        matches!(
+            c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}'
+        )
     };
+    let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     let text = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
-    spaced(&text.chars().map(|c| if steers(c) { ' ' } else { c }).collect::<String>())
+    let shown = text.chars().filter(|c| !steers(c));
+    spaced(&shown.map(|c| if breaks(c) { ' ' } else { c }).collect::<String>())
 }
 
 /// What ends a word of a vendor's text. A single quote does not: it may be an apostrophe.
