@@ -45,6 +45,12 @@ VENV_STAMP := $(SYNCWATCH_VENV)/.syncwatch-$(shell sha256sum $(REQUIREMENTS) | c
 LINT_VENV := $(SYNCWATCH_VENV)-infra
 LINT_STAMP := $(LINT_VENV)/.syncwatch-$(shell sha256sum infra/requirements.txt | cut -c1-16)
 
+# Spark is 400 MB, and of use to one check.
+SPARK_REQUIREMENTS := tests/spark/requirements.txt
+SPARK_VENV := $(SYNCWATCH_VENV)-spark
+SPARK_STAMP := $(SPARK_VENV)/.syncwatch-$(shell sha256sum $(SPARK_REQUIREMENTS) | cut -c1-16)
+HAS_JAVA := $(shell command -v java)
+
 .PHONY: help
 help: ## List the targets
 	@echo 'make <target>:'
@@ -69,12 +75,18 @@ test: lab-zips ## Run every test, those on the lab and on real SQL engines inclu
 	@$(MAKE) lab-zips-odbc DRIVER="$$(compgen -G '/usr/lib/*/odbc/libsqlite3odbc.so' | head -1)"
 	cargo test $(LOCKED) --workspace
 
+.PHONY: spark-check
+spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of the checks and every view on Spark 3.5, which older Databricks runtimes have; needs Java 8, 11 or 17
+	@[ -n '$(HAS_JAVA)' ] || { echo 'Missing: Java 17, which Spark runs on. On Debian or Ubuntu: sudo apt-get install openjdk-17-jre-headless' >&2; exit 1; }
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
+	SPARK_PYTHON='$(SPARK_VENV)/bin/python' cargo test $(LOCKED) --workspace --test it spark:: -- --ignored --nocapture
+
 .PHONY: explore
 explore: ## Try the property tests on new random cases; CASES=20000 of each
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
 
 .PHONY: ci
-ci: fmt-check lint docs test infra-check demo ## All that CI checks, the demo included
+ci: fmt-check lint docs test infra-check demo $(if $(HAS_JAVA),spark-check) ## All that CI checks, the demo included, and Spark where there is Java
 
 .PHONY: check
 check: ## Check what changed since main: format, clippy and unit tests of the changed packages; no lab, no zips
@@ -216,7 +228,7 @@ venv: $(VENV_STAMP) ## Make the Python environment that has ministack and cargo-
 .PHONY: clean
 clean: ## Remove everything that was built, the Python environment included
 	cargo clean
-	rm -rf .venv .venv-infra
+	rm -rf .venv .venv-infra .venv-spark
 
 $(VENV_STAMP):
 	@PYTHON='$(PYTHON)' bash .ci/setup
@@ -229,6 +241,12 @@ $(LINT_STAMP):
 	@echo '==> Making the Python environment of the linter in $(LINT_VENV)'
 	@$(PYTHON) -m venv --clear '$(LINT_VENV)'
 	@'$(LINT_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement infra/requirements.txt
+	@touch '$@'
+
+$(SPARK_STAMP):
+	@echo '==> Making the Python environment of Spark in $(SPARK_VENV)'
+	@$(PYTHON) -m venv --clear '$(SPARK_VENV)'
+	@'$(SPARK_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(SPARK_REQUIREMENTS)
 	@touch '$@'
 
 # Zips with nothing in them will do for plans that nobody applies.

@@ -9,7 +9,9 @@ SELECT
   p.city,
   p.status,
   p.created_at,
-  p.updated_at
+  p.updated_at,
+  -- Mapped to Source_Version__c, as by `properties-update`: see 011.
+  CAST(p.updated_at AS VARCHAR(40)) AS source_version
 FROM ${crm.rds.properties} p
 LEFT JOIN (
   SELECT sf_property_id_c

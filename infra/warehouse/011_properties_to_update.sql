@@ -1,4 +1,6 @@
--- An example of the model that the sync `properties-update` reads: properties that changed after Salesforce last did.
+-- An example of the model that the sync `properties-update` reads: properties of which Salesforce has another version than the source.
+-- Both syncs write `source_version` into the text field Source_Version__c, which nothing else writes, so a property is here until the copy
+-- shows that its newest version arrived. To compare `updated_at` with `last_modified_date` would lose changes: README.md says when.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.properties_to_update} AS
 SELECT
   p.property_id,
@@ -7,14 +9,24 @@ SELECT
   p.city,
   p.status,
   p.created_at,
-  p.updated_at
+  p.updated_at,
+  CAST(p.updated_at AS VARCHAR(40)) AS source_version
 FROM ${crm.rds.properties} p
 JOIN (
-  -- The youngest, should there be duplicates.
-  SELECT sf_property_id_c, MAX(last_modified_date) AS last_modified_date
+  -- Should there be duplicates, each must have the newest version.
+  SELECT
+    sf_property_id_c,
+    COUNT(*) AS records,
+    COUNT(source_version_c) AS versions,
+    MIN(source_version_c) AS lowest_version,
+    MAX(source_version_c) AS highest_version
   FROM ${crm.salesforce.product_property}
   WHERE NOT COALESCE(_fivetran_deleted, FALSE)
   GROUP BY sf_property_id_c
 ) c ON c.sf_property_id_c = p.property_id
 WHERE NOT COALESCE(p.deleted, FALSE)
-  AND p.updated_at > c.last_modified_date;
+  AND (
+    c.versions < c.records
+    OR c.lowest_version <> CAST(p.updated_at AS VARCHAR(40))
+    OR c.highest_version <> CAST(p.updated_at AS VARCHAR(40))
+  );

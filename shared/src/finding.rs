@@ -155,6 +155,8 @@ checks! {
     SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
     /// Enough runs of a week succeed.
     SuccessRate = "success-rate", "success rate", NightlySnapshot, Runs, One;
+    /// No filter of a check leaves out every row of its table.
+    FilterKeepsRows = "filter-keeps-rows", "filter of rows", DailyValidation, Data, One;
     /// Enough of the source's keys are in the destination.
     Coverage = "coverage", "coverage", DailyValidation, Data, One;
     /// No column has more values missing than allowed.
@@ -219,7 +221,8 @@ impl Check {
             | Self::RunFailed
             | Self::ErrorRate => (Error, Critical),
             Self::TokenAccepted | Self::SyncExists => (Critical, Critical),
-            Self::Coverage
+            Self::FilterKeepsRows
+            | Self::Coverage
             | Self::NullCount
             | Self::NullRate
             | Self::Duplicates

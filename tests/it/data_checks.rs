@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use daily_validation::observe::ask_all;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use syncwatch::data_checks::{DataCheck, compile, object_name, samples_statement};
-use syncwatch::finding::{Check, Finding};
+use syncwatch::finding::{Check, Finding, Outcome};
 use syncwatch::judge::data::{Extent, judge_round, with_samples};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
@@ -26,7 +26,7 @@ fn sqlite(folder: &TempDir) -> Warehouse {
 }
 
 /// Checks of every kind beside those of the seed.
-const MORE: &str = r#"
+pub(crate) const MORE: &str = r#"
 [[checks]]
 name = "created-today"
 kind = "row-count"
@@ -74,12 +74,17 @@ max_age = "12h"
 "#;
 
 fn checks(dialect: &str) -> Pipeline {
+    checks_with(dialect, MORE, |seed| seed)
+}
+
+/// The seed as it is after a change, with more checks, for an engine behind ODBC.
+fn checks_with(dialect: &str, more: &str, change: impl FnOnce(String) -> String) -> Pipeline {
     let seed = include_str!("../../infra/pipeline.toml");
     let databricks = "driver = \"databricks\"\nhost = \"dbc-00000000-0000.cloud.databricks.com\"\nwarehouse_id = \
                       \"0123456789abcdef\"";
     assert!(seed.contains(databricks));
     let odbc = format!("driver = \"odbc\"\ndialect = \"{dialect}\"");
-    Pipeline::parse(&format!("{}{MORE}", seed.replacen(databricks, &odbc, 1))).unwrap()
+    Pipeline::parse(&format!("{}{more}", change(seed.replacen(databricks, &odbc, 1)))).unwrap()
 }
 
 /// The seed's objects: 20,247 properties of which 18,722 arrived, three null company names, two duplicates.
@@ -172,14 +177,13 @@ async fn fill(warehouse: &Warehouse) {
 async fn findings(warehouse: &Warehouse, pipeline: &Pipeline) -> Vec<Finding> {
     let (dialect, zone) = (warehouse.dialect(), &pipeline.time_zone);
     let scans = compile(&pipeline.checks, dialect, zone, now()).unwrap();
-    assert_eq!(scans.len(), 4);
     let asker = Asker::new(warehouse, LIMIT);
     let mut findings = judge_round(&ask_all(asker, scans).await, Extent::Whole, now());
     for finding in findings.iter_mut().filter(|finding| finding.check == Check::Duplicates) {
         let of_name = |check: &&DataCheck| check.name == finding.subject;
         let check = pipeline.checks.iter().find(of_name).unwrap();
         let statement = samples_statement(check, dialect, zone, now()).unwrap().unwrap();
-        *finding = with_samples(finding.clone(), &asker.ask(&statement).await);
+        *finding = with_samples(finding.clone(), check, &asker.ask(&statement).await);
     }
     findings
 }
@@ -200,8 +204,9 @@ async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
     for part in [
         "warehouse-reachable warehouse: healthy",
         "92.47% (good, not excellent): 18,722 of 20,247 keys of crm.rds.properties are in crm.salesforce.product_property",
-        "company-names: warning, 3 (0.02%) of company_name_c missing",
-        "unique-property-ids: error, 2 rows in",
+        "company-names: healthy, 3 (0.02%) of company_name_c missing",
+        "company-name-quality: healthy, 3 (0.02%) of company_name_c missing",
+        "unique-property-ids: critical, 2 rows in",
         "changes-arrive: error, a change in crm.rds.properties waits for 6h",
         "create-queue: warning, 1,525 rows wait",
         "update-queue: healthy, nothing waits",
@@ -236,5 +241,340 @@ async fn a_view_that_is_missing_is_one_clear_finding() {
         "{blind:?}"
     );
     assert!(blind[1].contains("not evaluated"), "{blind:?}");
-    assert!(findings.iter().any(|finding| finding.subject == "company-names" && finding.is_unhealthy()));
+    assert!(
+        findings.iter().any(|finding| finding.subject == "unique-property-ids" && finding.is_unhealthy())
+    );
+}
+
+/// An engine with the seed's objects, and the word by which a pipeline names it.
+async fn filled(dialect: &str, folder: &TempDir, server: &Postgres) -> Warehouse {
+    let warehouse = if dialect == "sqlite" { sqlite(folder) } else { server.warehouse().unwrap() };
+    fill(&warehouse).await;
+    warehouse
+}
+
+async fn run(warehouse: &Warehouse, table: &str, sql: &str) {
+    let table = object_name(warehouse.dialect(), table).unwrap();
+    warehouse.execute(&Statement::new("a change", sql.replace("@T", &table))).await.unwrap();
+}
+
+/// The line of a check's own finding.
+fn line(findings: &[Finding], subject: &str) -> String {
+    let own = |finding: &&Finding| finding.subject == subject && finding.check != Check::FilterKeepsRows;
+    findings.iter().find(own).unwrap().to_string()
+}
+
+fn figure(findings: &[Finding], subject: &str, name: &str) -> Option<String> {
+    let finding = findings.iter().find(|finding| finding.subject == subject).unwrap();
+    let (Outcome::Healthy { evidence } | Outcome::Unhealthy { evidence, .. }) = &finding.outcome else {
+        panic!("{finding}")
+    };
+    evidence.figures.iter().find(|figure| figure.name == name).map(|figure| figure.text())
+}
+
+const COPIES: &str = "crm.salesforce.product_property";
+const PROPERTIES: &str = "crm.rds.properties";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_dated_in_the_future_hide_no_change_that_waits() {
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
+    for (dialect, endless) in [("sqlite", "9999-12-31 23:59:59"), ("postgresql", "infinity")] {
+        let warehouse = filled(dialect, &folder, &server).await;
+        run(&warehouse, COPIES, "UPDATE @T SET last_modified_date = '2030-01-01 00:00:00' WHERE id = 'S-11'")
+            .await;
+        let endless = format!("UPDATE @T SET last_modified_date = '{endless}' WHERE id = 'S-12'");
+        run(&warehouse, COPIES, &endless).await;
+        run(&warehouse, COPIES, "UPDATE @T SET _fivetran_synced = '2030-01-01 00:00:00' WHERE id = 'S-13'")
+            .await;
+        run(
+            &warehouse,
+            PROPERTIES,
+            "UPDATE @T SET updated_at = '2030-01-01 00:00:00' WHERE property_id = 'P-14'",
+        )
+        .await;
+        let late = findings(&warehouse, &checks(dialect)).await;
+        let said = line(&late, "changes-arrive");
+        assert!(said.contains("error, a change in crm.rds.properties waits for 6h"), "{dialect}: {said}");
+        for (name, count) in [
+            ("changes dated in the future", "1"),
+            ("arrivals dated in the future", "2"),
+            ("moves of the copy dated in the future", "1"),
+        ] {
+            assert_eq!(figure(&late, "changes-arrive", name).as_deref(), Some(count), "{dialect}: {name}");
+        }
+        // The same with nothing late: a warning, as those records cannot be judged.
+        run(
+            &warehouse,
+            PROPERTIES,
+            "UPDATE @T SET updated_at = '2026-11-24 10:00:00' WHERE property_id = 'P-6'",
+        )
+        .await;
+        let said = line(&findings(&warehouse, &checks(dialect)).await, "changes-arrive");
+        assert!(said.contains("warning, ") && said.contains("timestamps in the future"), "{dialect}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
+    let numbers = |name: &str, sql: &str| {
+        format!(
+            "[[checks]]\nname = \"{name}\"\nkind = \"custom-sql\"\ntable = \"rds.properties\"\nmin = 0\nmax = 0\nsql = \"{sql}\"\n"
+        )
+    };
+    for (dialect, not_a_number, infinite) in [
+        ("sqlite", "SELECT NULL", "SELECT 9e999"),
+        (
+            "postgresql",
+            "SELECT CAST('NaN' AS DOUBLE PRECISION)",
+            "SELECT CAST('Infinity' AS DOUBLE PRECISION)",
+        ),
+    ] {
+        let warehouse = filled(dialect, &folder, &server).await;
+        // The oldest row that waits has no instant that anybody could read.
+        run(&warehouse, PROPERTIES, "UPDATE @T SET created_at = '-infinity' WHERE property_id = 'P-20000'")
+            .await;
+        let mut more = format!("{MORE}{}", numbers("not-a-number", not_a_number));
+        more.push_str(&numbers("infinite", infinite));
+        more.push_str(&numbers("zero", "SELECT -0.0"));
+        if dialect == "postgresql" {
+            more.push_str(&numbers("numeric", "SELECT CAST('NaN' AS NUMERIC(38, 18))"));
+            more.push_str(&numbers("long-zero", "SELECT CAST(0 AS NUMERIC(38, 18))"));
+        }
+        let found = findings(&warehouse, &checks_with(dialect, &more, |seed| seed)).await;
+        let unjudged: Vec<&str> = found
+            .iter()
+            .filter(|finding| matches!(finding.outcome, Outcome::NotEvaluated { .. }))
+            .map(|finding| finding.subject.as_str())
+            .collect();
+        let mut expected = vec!["old-queue", "not-a-number", "infinite"];
+        if dialect == "postgresql" {
+            expected.push("numeric");
+        }
+        assert_eq!(unjudged, expected, "{dialect}");
+        assert!(line(&found, "zero").contains("healthy, the statement answers 0"), "{dialect}");
+        assert!(line(&found, "create-queue").contains("1,525 rows wait"), "the same table, {dialect}");
+        assert!(
+            line(&found, "old-queue").contains("of the answer holds"),
+            "{dialect}: {}",
+            line(&found, "old-queue")
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn flag_that_is_null_is_not_set_and_a_filter_that_keeps_nothing_is_told() {
+    let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
+    for dialect in ["sqlite", "postgresql"] {
+        let warehouse = filled(dialect, &folder, &server).await;
+        run(&warehouse, COPIES, "UPDATE @T SET _fivetran_deleted = NULL WHERE id <> 'S-1'").await;
+        run(&warehouse, COPIES, "UPDATE @T SET _fivetran_deleted = TRUE WHERE id = 'S-1'").await;
+        run(&warehouse, PROPERTIES, "UPDATE @T SET deleted = NULL").await;
+        let found = findings(&warehouse, &checks(dialect)).await;
+        let coverage = line(&found, "properties-coverage");
+        assert!(coverage.contains("18,721 of 20,247 keys"), "{dialect}: {coverage}");
+        assert!(
+            !found.iter().any(|finding| finding.check == Check::FilterKeepsRows && finding.is_unhealthy())
+        );
+        // As the file was shipped before: no row is `false`.
+        let before = |seed: String| {
+            seed.replace("\"_fivetran_deleted\", not = true", "\"_fivetran_deleted\", equals = false")
+        };
+        let found = findings(&warehouse, &checks_with(dialect, MORE, before)).await;
+        let filters: Vec<&Finding> = found
+            .iter()
+            .filter(|finding| finding.check == Check::FilterKeepsRows && finding.is_unhealthy())
+            .collect();
+        let told = "filter-keeps-rows properties-coverage: error, the filter on _fivetran_deleted keeps 0 of 18,725 rows of \
+                    crm.salesforce.product_property";
+        assert_eq!(filters[0].to_string(), told, "{dialect}");
+        assert!(
+            filters.iter().all(|finding| finding.group.as_deref() == Some(COPIES)),
+            "{dialect}: one cause"
+        );
+        for subject in
+            ["properties-coverage", "changes-arrive", "unique-property-ids", "company-name-quality"]
+        {
+            let said = line(&found, subject);
+            assert!(
+                said.ends_with(&format!("held under filter-keeps-rows of {subject}")),
+                "{dialect}: {said}"
+            );
+        }
+        // Of two values one is told: that is what `is_null` is for.
+        let null = |seed: String| {
+            seed.replace("\"_fivetran_deleted\", not = true", "\"_fivetran_deleted\", is_null = false")
+        };
+        let found = findings(&warehouse, &checks_with(dialect, MORE, null)).await;
+        assert!(line(&found, "properties-coverage").contains(" 1 of 20,247 keys"), "{dialect}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sample_keys_show_no_address_and_no_telephone_number_unless_asked() {
+    const CHECKS: &str = r#"
+[[checks]]
+name = "emails"
+kind = "duplicates"
+table = "crm.salesforce.contacts"
+key = "email"
+[[checks]]
+name = "phones"
+kind = "duplicates"
+table = "crm.salesforce.contacts"
+key = ["phone", "id"]
+[[checks]]
+name = "shown"
+kind = "duplicates"
+table = "crm.salesforce.contacts"
+key = "email"
+show_keys = true
+"#;
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    fill(&warehouse).await;
+    run(
+        &warehouse,
+        "crm.salesforce.contacts",
+        "CREATE TABLE @T (id VARCHAR(20), email VARCHAR(80), phone VARCHAR(40))",
+    )
+    .await;
+    for _ in 0..2 {
+        for (id, email, phone) in [
+            ("C-1", "mary.miller@example.com", "+1 415 555 2671"),
+            ("C-2", "\u{202e}bob\u{200b}@example.com", "(030) 555-2671"),
+        ] {
+            let sql = format!("INSERT INTO @T VALUES ('{id}', '{email}', '{phone}')");
+            run(&warehouse, "crm.salesforce.contacts", &sql).await;
+        }
+    }
+    let found = findings(&warehouse, &checks_with("sqlite", CHECKS, |seed| seed)).await;
+    let sampled = |subject| figure(&found, subject, "sample keys").unwrap();
+    assert_eq!(sampled("emails"), "[e-mail] (2 times), [e-mail] (2 times)");
+    assert_eq!(sampled("phones"), "[hidden]/C-2 (2 times), [hidden]/C-1 (2 times)");
+    let hidden: Vec<&Finding> = found.iter().filter(|finding| finding.subject != "shown").collect();
+    let notice = serde_json::to_string(&hidden).unwrap();
+    assert!(!notice.contains('@') && !notice.contains("2671"), "{notice}");
+    let shown = sampled("shown");
+    assert!(
+        shown.contains("mary.miller@example.com (2 times)") && shown.contains("bob@example.com"),
+        "{shown}"
+    );
+    assert!(!shown.contains(['\u{202e}', '\u{200b}']));
+}
+
+/// A state of the pipeline's tables, by what the limits are about. Ages are those at the time of the checks.
+#[derive(Clone, Copy)]
+struct State {
+    properties: u32,
+    copies: u32,
+    /// Copies without a company name.
+    nameless: u32,
+    /// When the copies were created and modified.
+    arrived: SignedDuration,
+    /// When one more property was created, and when the first property changed.
+    created: Option<SignedDuration>,
+    changed: Option<SignedDuration>,
+    /// Whether the one more property has no company yet.
+    is_unready: bool,
+    create_queue: u32,
+    update_queue: u32,
+}
+
+const ORDINARY: State = State {
+    properties: 1_000,
+    copies: 1_000,
+    nameless: 0,
+    arrived: SignedDuration::from_hours(1),
+    created: None,
+    changed: None,
+    is_unready: false,
+    create_queue: 0,
+    update_queue: 0,
+};
+
+impl State {
+    async fn write(self, warehouse: &Warehouse) {
+        let ago = |age: SignedDuration| (now() - age).strftime("%Y-%m-%d %H:%M:%S").to_string();
+        let (arrived, before) = (ago(self.arrived), ago(self.arrived + SignedDuration::from_hours(1)));
+        let nameless = self.nameless;
+        let tables = [
+            (
+                PROPERTIES,
+                "property_id TEXT, company_name TEXT, created_at TEXT, updated_at TEXT, deleted BOOLEAN",
+                self.properties,
+                format!("'P-' || n, 'Company', '{before}', '{before}', NULL"),
+            ),
+            (
+                COPIES,
+                "sf_property_id_c TEXT, company_name_c TEXT, created_date TEXT, last_modified_date TEXT, \
+                 _fivetran_deleted BOOLEAN, _fivetran_synced TEXT",
+                self.copies,
+                format!(
+                    "'P-' || n, CASE WHEN n > {nameless} THEN 'Company' END, '{arrived}', '{arrived}', NULL, '{arrived}'"
+                ),
+            ),
+            ("crm.sfdc_dbx.properties_to_create", "id TEXT", self.create_queue, "n".to_owned()),
+            ("crm.sfdc_dbx.properties_to_update", "id TEXT", self.update_queue, "n".to_owned()),
+        ];
+        for (table, columns, count, values) in tables {
+            run(warehouse, table, "DROP TABLE IF EXISTS @T").await;
+            run(warehouse, table, &format!("CREATE TABLE @T ({columns})")).await;
+            let numbers = "WITH RECURSIVE g(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g WHERE n <";
+            let sql = format!("INSERT INTO @T {numbers} {count}) SELECT {values} FROM g WHERE n <= {count}");
+            run(warehouse, table, &sql).await;
+        }
+        if let Some(created) = self.created.map(ago) {
+            let name = if self.is_unready { "NULL" } else { "'Company'" };
+            let sql = format!("INSERT INTO @T VALUES ('P-new', {name}, '{created}', '{created}', NULL)");
+            run(warehouse, PROPERTIES, &sql).await;
+        }
+        if let Some(changed) = self.changed.map(ago) {
+            let sql = format!("UPDATE @T SET updated_at = '{changed}' WHERE property_id = 'P-1'");
+            run(warehouse, PROPERTIES, &sql).await;
+        }
+    }
+}
+
+/// The limits by which the pipeline is operated, each just kept and just broken, by the file as it is shipped.
+#[tokio::test(flavor = "multi_thread")]
+async fn shipped_limits_hold_to_the_row_and_to_the_second() {
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    let pipeline = checks_with("sqlite", "", |seed| seed);
+    let (hours, second) = (SignedDuration::from_hours, SignedDuration::from_secs(1));
+    let covered = |copies| State { properties: 10_000, copies, ..ORDINARY };
+    let nameless = |nameless| State { nameless, ..ORDINARY };
+    let creating = |created| State { arrived: hours(30), created, ..ORDINARY };
+    let updating = |changed| State { arrived: hours(3), changed, ..ORDINARY };
+    let table = [
+        ("properties-coverage", covered(9_500), "healthy"),
+        ("properties-coverage", covered(9_499), "warning"),
+        ("properties-coverage", covered(9_000), "warning"),
+        ("properties-coverage", covered(8_999), "critical"),
+        ("company-names", nameless(50), "healthy"),
+        ("company-names", nameless(51), "warning"),
+        // Nothing was modified within the day, so there is nothing to judge of it.
+        ("company-names", State { arrived: hours(25), ..nameless(51) }, "not evaluated"),
+        ("company-name-quality", nameless(50), "healthy"),
+        ("company-name-quality", nameless(51), "warning"),
+        ("company-name-quality", State { arrived: hours(25), ..nameless(51) }, "warning"),
+        ("create-queue", State { create_queue: 100, ..ORDINARY }, "healthy"),
+        ("create-queue", State { create_queue: 101, ..ORDINARY }, "warning"),
+        ("update-queue", State { update_queue: 1_000, ..ORDINARY }, "healthy"),
+        ("update-queue", State { update_queue: 1_001, ..ORDINARY }, "warning"),
+        ("creates-arrive", creating(Some(hours(24))), "healthy"),
+        ("creates-arrive", creating(Some(hours(24) + second)), "critical"),
+        // Idle: nothing waits, or nothing that is ready.
+        ("creates-arrive", creating(None), "healthy"),
+        ("creates-arrive", State { is_unready: true, ..creating(Some(hours(25))) }, "healthy"),
+        ("changes-arrive", updating(Some(hours(2))), "healthy"),
+        ("changes-arrive", updating(Some(hours(2) + second)), "error"),
+        ("changes-arrive", updating(None), "healthy"),
+    ];
+    for (subject, state, expected) in table {
+        state.write(&warehouse).await;
+        let said = line(&findings(&warehouse, &pipeline).await, subject);
+        assert!(said.contains(&format!(": {expected}, ")), "expected {expected}: {said}");
+    }
 }

@@ -39,6 +39,8 @@ mod simulated_days;
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]
+mod spark;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod warehouse;

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
 use serde_json::Value;
 use syncwatch::data_checks::object_name;
-use syncwatch::sql::{Answer, Dialect, Statement};
+use syncwatch::sql::{Answer, Dialect, ParameterValue, Statement};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects::{
     self, Applied, ObjectFile, Reason, apply, apply_folder, restore_folder,
@@ -152,7 +154,10 @@ async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
             if let Some(fault) = fault.clone() {
                 world.inflict(fault);
             }
-            world.advance_to(world.now() + SignedDuration::from_hours(7));
+            world.advance_to(world.now() + SignedDuration::from_hours(5));
+            // People edit records in Salesforce, those that wait for an update too.
+            world.edit_in_salesforce(2);
+            world.advance_to(world.now() + SignedDuration::from_hours(2));
             tables.write(&mut world).await.unwrap();
             assert_eq!(health(&warehouse).await, world.health(), "{name}, {fault:?}");
             let created = keys(&warehouse, "crm.sfdc_dbx.properties_to_create").await;
@@ -166,6 +171,189 @@ async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
             }
         }
     }
+}
+
+/// What happens to one property, in any order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Step {
+    /// The source changes.
+    Change,
+    /// A person edits the record in Salesforce, in a field that no sync writes.
+    Edit,
+    /// A sync reads the view. Census sends the rows that are new or other than at the last reading.
+    Read,
+    /// Salesforce takes what a sync has read, or refuses it: then Census sends it again the next time.
+    Write,
+    Refuse,
+    /// Fivetran brings the record back.
+    Return,
+}
+
+use Step::{Change, Edit, Read, Refuse, Return, Write};
+
+/// A row of the view, but for the columns that do not change.
+type Waiting = (String, String);
+
+/// One property with its record in Salesforce, in an engine.
+struct Story<'w> {
+    warehouse: &'w Warehouse,
+    now: Timestamp,
+    /// The company's name at the source: a number for each change.
+    changes: u32,
+    /// The company's name in Salesforce, the version that a sync wrote beside it, and when it was last modified.
+    company: String,
+    version: Option<String>,
+    modified_at: Timestamp,
+    last_read: Option<Waiting>,
+    on_its_way: Option<Waiting>,
+}
+
+impl<'w> Story<'w> {
+    async fn begin(warehouse: &'w Warehouse) -> Self {
+        let mut story = Self {
+            warehouse,
+            now: start(),
+            changes: 0,
+            company: "Company 0".to_owned(),
+            version: None,
+            modified_at: start(),
+            last_read: None,
+            on_its_way: None,
+        };
+        for table in ["crm.rds.properties", "crm.salesforce.product_property"] {
+            story.run(table, "DELETE FROM @T").await;
+        }
+        story
+            .run(
+                "crm.rds.properties",
+                "INSERT INTO @T (property_id, company_name, created_at, updated_at, deleted) \
+                 VALUES ('P-1', :company, :now, :now, FALSE)",
+            )
+            .await;
+        story
+            .run(
+                "crm.salesforce.product_property",
+                "INSERT INTO @T (id, sf_property_id_c, _fivetran_synced) VALUES ('S-1', 'P-1', :now)",
+            )
+            .await;
+        story.take(Return).await;
+        story
+    }
+
+    async fn run(&self, table: &str, sql: &str) {
+        let table = object_name(self.warehouse.dialect(), table).unwrap();
+        let mut statement = Statement::new("a step", sql.replace("@T", &table));
+        let values: [(&str, ParameterValue); 5] = [
+            ("now", self.now.into()),
+            ("company", format!("Company {}", self.changes).into()),
+            ("copied", self.company.clone().into()),
+            ("version", self.version.clone().into()),
+            ("modified", self.modified_at.into()),
+        ];
+        for (name, value) in values.into_iter().filter(|(name, _)| sql.contains(&format!(":{name}"))) {
+            statement = statement.bind(name, value);
+        }
+        self.warehouse.execute(&statement).await.unwrap();
+    }
+
+    async fn waiting(&self) -> Option<Waiting> {
+        let answer = ask(self.warehouse, "crm.sfdc_dbx.properties_to_update", "").await;
+        let row = answer.rows().next()?;
+        Some((row.get("company_name").unwrap(), row.get("source_version").unwrap()))
+    }
+
+    /// Salesforce keeps whole seconds.
+    fn modified(&mut self) {
+        self.modified_at = Timestamp::from_second(self.now.as_second()).unwrap();
+    }
+
+    async fn take(&mut self, step: Step) {
+        // Several steps happen within a second.
+        self.now += SignedDuration::from_millis(300);
+        match step {
+            Change => {
+                self.changes += 1;
+                self.run("crm.rds.properties", "UPDATE @T SET company_name = :company, updated_at = :now")
+                    .await;
+            }
+            Edit => self.modified(),
+            // Runs of a sync do not overlap.
+            Read if self.on_its_way.is_none() => {
+                let waiting = self.waiting().await;
+                self.on_its_way = waiting.clone().filter(|_| waiting != self.last_read);
+                self.last_read = waiting;
+            }
+            Read => {}
+            Write => {
+                if let Some((company, version)) = self.on_its_way.take() {
+                    (self.company, self.version) = (company, Some(version));
+                    self.modified();
+                }
+            }
+            Refuse => {
+                if self.on_its_way.take().is_some() {
+                    self.last_read = None;
+                }
+            }
+            Return => {
+                self.run(
+                    "crm.salesforce.product_property",
+                    "UPDATE @T SET company_name_c = :copied, source_version_c = :version, \
+                     last_modified_date = :modified, _fivetran_synced = :now",
+                )
+                .await;
+            }
+        }
+    }
+
+    /// Whether the newest change arrives and nothing waits, once nothing happens any more but syncs and copies.
+    async fn ends_well(mut self, steps: &[Step]) -> bool {
+        for step in steps.iter().chain(&[Write, Return, Read, Write, Return, Read, Write, Return]) {
+            self.take(*step).await;
+        }
+        self.company == format!("Company {}", self.changes) && self.waiting().await.is_none()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edit_in_salesforce_or_a_slow_write_hides_no_change() {
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        apply_folder(&direct, &sql_folder(), start()).await.unwrap();
+        for steps in [
+            // Somebody edits another field between the change and the sync.
+            &[Change, Edit, Return, Read, Write, Return][..],
+            // The source changes between a sync's reading and its writing.
+            &[Change, Read, Change, Write, Return],
+            &[Change, Read, Refuse, Edit, Return],
+        ] {
+            assert!(Story::begin(&direct).await.ends_well(steps).await, "{name}: {steps:?}");
+            // The queue is empty by the view as Syncwatch asks for it, too.
+            assert!(
+                keys(&warehouse, "crm.sfdc_dbx.properties_to_update").await.is_empty(),
+                "{name}: {steps:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn no_interleaving_of_edits_and_syncs_loses_a_change() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let warehouse = engines::sqlite(&folder.path().join("lab.sqlite")).unwrap();
+    runtime.block_on(async {
+        make_sources(&warehouse).await.unwrap();
+        apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+    });
+    let step = proptest::sample::select(vec![Change, Edit, Read, Write, Refuse, Return]);
+    let mut runner = TestRunner::new(ProptestConfig { cases: 128, ..ProptestConfig::default() });
+    let tried = runner.run(&proptest::collection::vec(step, 1..16), |steps| {
+        let well = runtime.block_on(async { Story::begin(&warehouse).await.ends_well(&steps).await });
+        prop_assert!(well);
+        Ok(())
+    });
+    tried.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

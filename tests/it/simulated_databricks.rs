@@ -243,7 +243,7 @@ async fn data_live_with_census_and_show_their_instants_as_it_does() {
 async fn each_fault_of_the_data_is_found_by_its_check_and_over_after_mending_and_repair() {
     let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
     for (fault, found, and_maybe) in [
-        (PropertyFault::ViewBug, "company-names", ""),
+        (PropertyFault::ViewBug, "company-names", "company-name-quality"),
         (PropertyFault::CopyStalls, "changes-arrive", "properties-coverage create-queue update-queue"),
         (PropertyFault::DuplicateCreation { percent: 20 }, "unique-property-ids", ""),
         (leak, "properties-coverage", ""),

@@ -114,7 +114,7 @@ async fn with_sample_keys(
         }
         let Some(check) = checks.iter().find(|check| check.name == finding.subject) else { continue };
         if let Some(statement) = samples_statement(check, dialect, zone, now)? {
-            *finding = with_samples(finding.clone(), &asker.ask(&statement).await);
+            *finding = with_samples(finding.clone(), check, &asker.ask(&statement).await);
         }
     }
     Ok(findings)

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::finding::show_as_stored;
 use crate::observation::{RejectedRecord, RunError};
 
-pub use scrub::{identifiers, scrub};
+pub use scrub::{identifier, identifiers, scrub};
 
 /// The figure of a finding's evidence that carries the id of the class.
 pub const CLASS_FIGURE: &str = "error class";

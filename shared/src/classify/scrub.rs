@@ -24,6 +24,8 @@ const TELEPHONE_DIGITS: RangeInclusive<usize> = 7..=15;
 /// Passes over one text, after which all of it is hidden. What a pass hides may show the next one something to hide; real
 /// messages need two.
 const PASSES: usize = 8;
+/// This many digits behind a `+` or a bracket are a telephone number.
+const SHORT_TELEPHONE: usize = 6;
 const IDENTIFIERS: usize = 5;
 const IDENTIFIER_CHARS: usize = 41;
 
@@ -92,13 +94,12 @@ fn scrubbed_once(line: &str) -> String {
 
 /// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
 ///
-/// A sync key that is an e-mail address is shown as `[e-mail]`; who may see it finds it in Census.
+/// A sync key that is an e-mail address or a telephone number is hidden as by [`identifier`]; who may see it finds it in Census.
 pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) -> Option<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut all = 0_usize;
-    for identifier in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
-        let line = spaced(&plain_line(beginning(identifier)));
-        let identifier = bounded(&without_emails(&line), IDENTIFIER_CHARS);
+    for raw in records.into_iter().filter_map(|record| record.identifier.as_deref()) {
+        let identifier = identifier(raw);
         if identifier.is_empty() || shown.contains(&identifier) {
             continue;
         }
@@ -108,6 +109,27 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
         }
     }
     (all > 0).then(|| named(shown, IDENTIFIERS, all))
+}
+
+/// The identifier of a record, or a key of a table, as people may see it: short, on one line, and without what names or
+/// reaches a person.
+///
+/// * an e-mail address                                            => `[e-mail]`
+/// * a telephone number, and any other nine digits and more alone => `[hidden]`
+pub fn identifier(text: &str) -> String {
+    let line = spaced(&plain_line(beginning(text)));
+    if is_telephone(&line) {
+        return HIDDEN.to_owned();
+    }
+    bounded(&without_long_numbers(&without_grouped_numbers(&without_emails(&line))), IDENTIFIER_CHARS)
+}
+
+/// Whether the whole text is a telephone number, in the groups of any country. A day such as `2026-11-24` has too few digits.
+fn is_telephone(text: &str) -> bool {
+    let digits = text.chars().filter(|c| c.is_numeric()).count();
+    let of_number = |c: char| c.is_numeric() || matches!(c, '+' | '(' | ')' | '.' | '-' | '/' | ' ');
+    let least = if text.starts_with(['+', '(']) { SHORT_TELEPHONE } else { LONG_NUMBER };
+    digits >= least && text.chars().all(of_number)
 }
 
 /// The part of a text that is read.

@@ -376,6 +376,29 @@ fn vendors_text() -> impl Strategy<Value = String> {
     prop::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
 }
 
+#[test]
+fn identifier_shows_no_address_and_no_telephone_number() {
+    for hidden in [
+        "+49 30 1234567",
+        "(415) 555-2671",
+        "415.555.2671",
+        "4155552671",
+        "+1 415 555 2671",
+        "030/1234567",
+        "\u{ff14}155552671",
+        "4155\u{200b}552671",
+    ] {
+        assert!(identifier(hidden).contains("[hidden]"), "{hidden}");
+        assert!(!identifier(hidden).contains("2671") && !identifier(hidden).contains("4567"), "{hidden}");
+    }
+    assert_eq!(identifier("ada@example.com"), "[e-mail]");
+    assert_eq!(identifier("Mary <mary\u{ad}@example.com>"), "Mary <[e-mail]>");
+    for shown in ["P-00017", "PROP-000001", "a0P000000000042", "2026-11-24", "18722", "P-7/San José"] {
+        assert_eq!(identifier(shown), shown);
+    }
+    assert_eq!(identifier("a\u{202e}b\u{2066}c\n1"), "abc 1");
+}
+
 fn has_address(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     parts.windows(2).any(|pair| {

@@ -6,7 +6,10 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::{Arrivals, Condition, DataCheck, Keys, Rule, Window, object_name};
+use super::{
+    Arrivals, Condition, DataCheck, Filter, Keys, Predicate, Rule, Window, filters, latest_credible,
+    object_name,
+};
 use crate::sql::{BadName, Dialect, ParameterValue, Statement};
 
 /// The bounds of a window in a statement of one's own.
@@ -53,6 +56,18 @@ pub struct Asked<'c> {
     pub check: &'c DataCheck,
     /// The columns that it is judged by, in the order that its rule has them.
     pub columns: Vec<String>,
+    /// The filters that must keep some rows.
+    pub filters: Vec<AskedFilter<'c>>,
+}
+
+/// A filter within a statement.
+#[derive(Debug, Clone)]
+pub struct AskedFilter<'c> {
+    pub filter: Filter<'c>,
+    /// The column that counts the rows that it keeps.
+    pub kept: String,
+    /// The column that counts all rows of its table.
+    pub all: String,
 }
 
 /// Compiles checks into statements: one for each table, in the order in which the tables first appear, and one for each
@@ -84,7 +99,8 @@ pub fn compile<'c>(
                 let full = std::mem::replace(&mut builder, Builder::new(dialect, zone, now));
                 scans.push(full.finish(table, std::mem::take(&mut asked))?);
             }
-            asked.push(Asked { check, columns: builder.add(check)? });
+            let columns = builder.add(check)?;
+            asked.push(Asked { check, columns, filters: builder.filters(check)? });
         }
         scans.push(builder.finish(table, asked)?);
     }
@@ -101,7 +117,7 @@ fn own_statement<'c>(check: &'c DataCheck, sql: &str, zone: &TimeZone, now: Time
     }
     // Whatever the column is called, there is one.
     let columns = vec![Column { name: String::new(), measure: Measure::Number }];
-    let asked = vec![Asked { check, columns: vec![String::new()] }];
+    let asked = vec![Asked { check, columns: vec![String::new()], filters: Vec::new() }];
     Scan { table: &check.table, statement, columns, asked }
 }
 
@@ -120,16 +136,43 @@ pub fn samples_statement(
     conditions.extend(keys.iter().map(|key| known(key)));
     let named: Vec<String> =
         keys.iter().enumerate().map(|(index, key)| format!("{key} AS k{index}")).collect();
+    // By their names in the answer: behind `HAVING`, Spark 3.5 resolves neither `COUNT(*)` nor `t.key`.
+    let ordered: Vec<String> = (0..keys.len()).map(|index| format!("k{index}")).collect();
     let keys = keys.join(", ");
     let sql = format!(
         "SELECT {}, COUNT(*) AS copies FROM {} AS t WHERE {} GROUP BY {keys} HAVING COUNT(*) > 1 \
-         ORDER BY COUNT(*) DESC, {keys} LIMIT {SAMPLE_KEYS}",
+         ORDER BY copies DESC, {} LIMIT {SAMPLE_KEYS}",
         named.join(", "),
         object_name(dialect, &check.table)?,
         conditions.join(" AND "),
+        ordered.join(", "),
     );
     let statement = Statement::new(format!("sample keys of check {}", check.name), sql);
     Ok(Some(builder.bound_to(statement)))
+}
+
+/// The statement that counts the rows which a filter keeps, as `kept`, and those of its table, as `all_rows`.
+pub fn filter_statement(filter: &Filter<'_>, dialect: Dialect) -> Result<Statement, BadName> {
+    let zone = TimeZone::UTC;
+    let mut builder = Builder::new(dialect, &zone, Timestamp::UNIX_EPOCH);
+    let (table, conditions) = (filter.table, builder.filter("t", filter.conditions)?);
+    let sql = format!(
+        "SELECT COUNT({}) AS kept, COUNT(*) AS all_rows FROM {} AS t",
+        case(&conditions, "1"),
+        object_name(dialect, table)?
+    );
+    Ok(builder.bound_to(Statement::new(format!("filter of {table}"), sql)))
+}
+
+/// A derived table beside the one that is scanned.
+#[derive(Debug, PartialEq)]
+enum Join {
+    /// Distinct keys `k`, compared with a column.
+    Keys { derived: String, on: String },
+    /// One row with one number, `n`.
+    Number(String),
+    /// One row with the figures of another table: one scan of it, however many figures.
+    Figures { table: String, figures: Vec<String> },
 }
 
 /// Gathers columns, joins and values of one statement. What is the same for several checks is there once.
@@ -138,8 +181,7 @@ struct Builder<'z> {
     zone: &'z TimeZone,
     now: Timestamp,
     columns: Vec<(String, Column)>,
-    /// `LEFT JOIN` or `CROSS JOIN` of a derived table, with the column that the keys of a left join are compared with.
-    joins: Vec<(String, Option<String>)>,
+    joins: Vec<Join>,
     values: Vec<ParameterValue>,
 }
 
@@ -151,10 +193,11 @@ impl<'z> Builder<'z> {
     fn is_full_for(&self, check: &DataCheck) -> bool {
         let columns = match &check.rule {
             Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => columns.len() + 1,
-            _ => 4,
+            _ => 7,
         };
+        // Two filters are four figures more, and one join.
         !self.columns.is_empty()
-            && (self.columns.len() + columns > MOST_COLUMNS || self.joins.len() + 1 > MOST_JOINS)
+            && (self.columns.len() + columns + 4 > MOST_COLUMNS || self.joins.len() + 2 > MOST_JOINS)
     }
 
     fn finish<'c>(self, table: &'c str, asked: Vec<Asked<'c>>) -> Result<Scan<'c>, BadName> {
@@ -165,11 +208,16 @@ impl<'z> Builder<'z> {
             .collect();
         let mut sql =
             format!("SELECT {} FROM {} AS t", columns.join(", "), object_name(self.dialect, table)?);
-        for (index, (table, on)) in self.joins.iter().enumerate() {
-            match on {
-                Some(on) => sql.push_str(&format!(" LEFT JOIN {table} AS j{index} ON j{index}.k = {on}")),
-                None => sql.push_str(&format!(" CROSS JOIN {table} AS j{index}")),
-            }
+        for (index, join) in self.joins.iter().enumerate() {
+            sql.push_str(&match join {
+                Join::Keys { derived, on } => {
+                    format!(" LEFT JOIN {derived} AS j{index} ON j{index}.k = {on}")
+                }
+                Join::Number(derived) => format!(" CROSS JOIN {derived} AS j{index}"),
+                Join::Figures { table, figures } => {
+                    format!(" CROSS JOIN (SELECT {} FROM {table} AS d) AS j{index}", figures.join(", "))
+                }
+            });
         }
         let statement = self.bound_to(Statement::new(format!("checks of {table}"), sql));
         let columns = self.columns.into_iter().map(|(_, column)| column).collect();
@@ -254,8 +302,9 @@ impl<'z> Builder<'z> {
         let mut within = vec![known(&key)];
         within.extend(self.filter("d", &keys.filter)?);
         let table = object_name(self.dialect, &keys.table)?;
-        let table = format!("(SELECT DISTINCT {key} AS k FROM {table} AS d WHERE {})", within.join(" AND "));
-        let join = self.join(table, Some(column.clone()));
+        let derived =
+            format!("(SELECT DISTINCT {key} AS k FROM {table} AS d WHERE {})", within.join(" AND "));
+        let join = self.join(Join::Keys { derived, on: column.clone() });
         let found = [known(&column), format!("{join}.k {joined}")];
         Ok(vec![self.count(conditions, &[known(&column)]), self.count(conditions, &found)])
     }
@@ -277,48 +326,81 @@ impl<'z> Builder<'z> {
             }
             columns => {
                 let within: Vec<String> = conditions.iter().chain(&known).cloned().collect();
-                let table = format!(
+                let derived = format!(
                     "(SELECT COUNT(*) AS n FROM (SELECT 1 AS one FROM {} AS t WHERE {} GROUP BY {}) AS g)",
                     object_name(self.dialect, &check.table)?,
                     within.join(" AND "),
                     columns.join(", ")
                 );
-                let join = self.join(table, None);
+                let join = self.join(Join::Number(derived));
                 self.add_column(format!("MAX({join}.n)"), Measure::Count)
             }
         };
         Ok(vec![rows, keys])
     }
 
-    /// The newest change, the oldest one after the newest arrival, the newest arrival, and the copy's last move.
+    /// The newest change, the oldest one after the newest arrival, the newest arrival, how many changes and arrivals are dated
+    /// in the future, the copy's last move, and how many of those are. Nothing that is dated in the future counts otherwise.
     fn freshness(
         &mut self,
         conditions: &[String],
         column: &str,
         destination: &Arrivals,
     ) -> Result<Vec<String>, BadName> {
+        let latest = self.bind(latest_credible(self.now).into());
         let changed = self.column("t", column)?;
         let arrived = self.column("d", &destination.column)?;
         let filter = self.filter("d", &destination.filter)?;
-        let synced = match &destination.synced {
-            // Rows that are deleted at the destination move the copy too, so the filter is not for them.
-            Some(synced) => format!(", MAX({}) AS synced", self.column("d", synced)?),
-            None => String::new(),
-        };
         let table = object_name(self.dialect, &destination.table)?;
-        let table = format!("(SELECT MAX({}) AS arrived{synced} FROM {table} AS d)", case(&filter, &arrived));
-        let join = self.join(table, None);
-        let mut waiting = conditions.to_vec();
-        waiting.push(format!("({join}.arrived IS NULL OR {changed} > {join}.arrived)"));
+        let [credible, future] = ["<=", ">"].map(|way| format!("{arrived} {way} {latest}"));
+        let newest = format!("MAX({})", case(&with(&filter, credible), &arrived));
+        let newest = self.figure_of(&table, &newest, Measure::Instant);
+        let ahead = format!("COUNT({})", case(&with(&filter, future), "1"));
+        let ahead = self.figure_of(&table, &ahead, Measure::Count);
+        let [credible, future] = ["<=", ">"].map(|way| format!("{changed} {way} {latest}"));
+        let credible = with(conditions, credible);
+        let waiting = with(&credible, format!("({newest} IS NULL OR {changed} > {newest})"));
         let mut names = vec![
-            self.add_column(format!("MAX({})", case(conditions, &changed)), Measure::Instant),
+            self.add_column(format!("MAX({})", case(&credible, &changed)), Measure::Instant),
             self.add_column(format!("MIN({})", case(&waiting, &changed)), Measure::Instant),
-            self.add_column(format!("MAX({join}.arrived)"), Measure::Instant),
+            self.add_column(format!("MAX({newest})"), Measure::Instant),
+            self.count(conditions, &[future]),
+            self.add_column(format!("MAX({ahead})"), Measure::Count),
         ];
-        if destination.synced.is_some() {
-            names.push(self.add_column(format!("MAX({join}.synced)"), Measure::Instant));
+        if let Some(synced) = &destination.synced {
+            // Rows that are deleted at the destination move the copy too, so the filter is not for them.
+            let synced = self.column("d", synced)?;
+            let last = format!("MAX(CASE WHEN {synced} <= {latest} THEN {synced} END)");
+            let ahead = format!("COUNT(CASE WHEN {synced} > {latest} THEN 1 END)");
+            for (figure, measure) in [(last, Measure::Instant), (ahead, Measure::Count)] {
+                let figure = self.figure_of(&table, &figure, measure);
+                names.push(self.add_column(format!("MAX({figure})"), measure));
+            }
         }
         Ok(names)
+    }
+
+    /// Counts, for each filter that must keep some rows, those that it keeps and those that there are. Of another table they
+    /// are counted in a subquery of one row.
+    fn filters<'c>(&mut self, check: &'c DataCheck) -> Result<Vec<AskedFilter<'c>>, BadName> {
+        let mut asked = Vec::new();
+        for filter in filters(check).filter(|filter| !filter.may_keep_none) {
+            let (kept, all) = if filter.own {
+                let conditions = self.filter("t", filter.conditions)?;
+                (self.count(&conditions, &[]), self.count(&[], &[]))
+            } else {
+                let conditions = self.filter("d", filter.conditions)?;
+                let table = object_name(self.dialect, filter.table)?;
+                let [kept, all] =
+                    [format!("COUNT({})", case(&conditions, "1")), "COUNT(*)".to_owned()].map(|count| {
+                        let figure = self.figure_of(&table, &count, Measure::Count);
+                        self.add_column(format!("MAX({figure})"), Measure::Count)
+                    });
+                (kept, all)
+            };
+            asked.push(AskedFilter { filter, kept, all });
+        }
+        Ok(asked)
     }
 
     /// Which rows of the table a check is about.
@@ -334,11 +416,19 @@ impl<'z> Builder<'z> {
     }
 
     fn filter(&mut self, alias: &str, filter: &[Condition]) -> Result<Vec<String>, BadName> {
-        let mut conditions = Vec::new();
-        for Condition { column, equals } in filter {
-            conditions.push(format!("{} = {}", self.column(alias, column)?, self.bind(equals.into())));
-        }
-        Ok(conditions)
+        filter.iter().map(|condition| self.condition(alias, condition)).collect()
+    }
+
+    /// True or false of each row, never unknown, and in words that all engines read in the same way: `IS NOT TRUE` is
+    /// refused by PostgreSQL for a flag that is a number.
+    fn condition(&mut self, alias: &str, Condition { column, holds }: &Condition) -> Result<String, BadName> {
+        let column = self.column(alias, column)?;
+        Ok(match holds {
+            Predicate::Equals(value) => format!("{column} = {}", self.bind(value.into())),
+            Predicate::Not(value) => format!("({column} IS NULL OR {column} <> {})", self.bind(value.into())),
+            Predicate::IsNull(true) => format!("{column} IS NULL"),
+            Predicate::IsNull(false) => known(&column),
+        })
     }
 
     fn column(&self, alias: &str, name: &str) -> Result<String, BadName> {
@@ -370,8 +460,25 @@ impl<'z> Builder<'z> {
         name
     }
 
-    fn join(&mut self, table: String, on: Option<String>) -> String {
-        format!("j{}", place_of(&mut self.joins, (table, on)))
+    fn join(&mut self, join: Join) -> String {
+        format!("j{}", place_of(&mut self.joins, join))
+    }
+
+    /// A figure of another table, whose columns are those of `d`, as a column of the one row that is joined.
+    fn figure_of(&mut self, of: &str, expression: &str, measure: Measure) -> String {
+        let is_of = |join: &Join| matches!(join, Join::Figures { table, .. } if table == of);
+        let index = self.joins.iter().position(is_of).unwrap_or(self.joins.len());
+        if index == self.joins.len() {
+            self.joins.push(Join::Figures { table: of.to_owned(), figures: Vec::new() });
+        }
+        let kind = if measure == Measure::Count { "n" } else { "at" };
+        let Some(Join::Figures { figures, .. }) = self.joins.get_mut(index) else { return String::new() };
+        let known = figures.iter().position(|figure| figure.starts_with(&format!("{expression} AS ")));
+        let place = known.unwrap_or_else(|| {
+            figures.push(format!("{expression} AS {kind}{}", figures.len()));
+            figures.len() - 1
+        });
+        format!("j{index}.{kind}{place}")
     }
 }
 
@@ -385,6 +492,11 @@ fn place_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
 
 fn known(column: &str) -> String {
     format!("{column} IS NOT NULL")
+}
+
+/// These conditions and one more.
+fn with(conditions: &[String], more: String) -> Vec<String> {
+    conditions.iter().cloned().chain([more]).collect()
 }
 
 /// The value where all of these hold, else `NULL`, which no aggregate counts.

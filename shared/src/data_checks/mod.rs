@@ -8,24 +8,35 @@
 //! what the time or the day is.
 
 mod compile;
+mod filter;
 mod objects;
 mod table;
 mod window;
 
 use std::fmt;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use crate::finding::{Check, CriticalAfter, Severity};
 use crate::sql::ParameterValue;
 use crate::text::words;
 
-pub use compile::{Asked, Column, Measure, Scan, compile, samples_statement};
+pub use compile::{Asked, AskedFilter, Column, Measure, Scan, compile, filter_statement, samples_statement};
 pub(crate) use compile::{FROM, TO};
+pub use filter::{Filter, filters};
 pub use objects::object_name;
 pub use table::table;
 pub use window::{Day, Window};
+
+/// Timestamps of the source and of the destination may be ahead of our clock by so much.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// The latest timestamp that is taken for true at `now`. A later one comes from a clock that is ahead, from local time that
+/// was stored as UTC, or from a typing error: taken for true, it would hide all that waits until its date has come.
+pub(crate) fn latest_credible(now: Timestamp) -> Timestamp {
+    now.saturating_add(AHEAD).unwrap_or(now)
+}
 
 /// One declared check of data.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,11 +55,49 @@ pub struct DataCheck {
     pub rule: Rule,
 }
 
-/// A column has a value.
-#[derive(Debug, Clone, PartialEq)]
+/// Something that holds of a column of each row that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub column: String,
-    pub equals: Literal,
+    pub holds: Predicate,
+}
+
+/// What holds of a column. Two-valued in every engine: a missing value is never "unknown".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Predicate {
+    /// It is this value, and not missing.
+    Equals(Literal),
+    /// It is another value, or missing: a flag that a loader leaves empty is not set.
+    Not(Literal),
+    /// It is missing, or if `false`, it is not.
+    IsNull(bool),
+}
+
+impl Condition {
+    /// Whether no row can satisfy both.
+    pub(crate) fn contradicts(&self, other: &Self) -> bool {
+        use Predicate::{Equals, IsNull, Not};
+        self.column == other.column
+            && match (&self.holds, &other.holds) {
+                (Equals(one), Equals(another)) => one != another,
+                (Equals(one), Not(another)) | (Not(another), Equals(one)) => one == another,
+                (Equals(_), IsNull(missing)) | (IsNull(missing), Equals(_)) => *missing,
+                (IsNull(one), IsNull(another)) => one != another,
+                (Not(_), Not(_) | IsNull(_)) | (IsNull(_), Not(_)) => false,
+            }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let column = &self.column;
+        match &self.holds {
+            Predicate::Equals(value) => write!(f, "{column} = {value}"),
+            Predicate::Not(value) => write!(f, "{column} is not {value}"),
+            Predicate::IsNull(true) => write!(f, "{column} is null"),
+            Predicate::IsNull(false) => write!(f, "{column} is not null"),
+        }
+    }
 }
 
 /// A value that is declared in `pipeline.toml`; always bound, never pasted.
@@ -129,6 +178,8 @@ pub enum Rule {
         key: Vec<String>,
         /// The most rows beyond the first of their key.
         limit: u64,
+        /// Whether sample keys are shown as they are. Otherwise addresses and telephone numbers among them are hidden.
+        show_keys: bool,
     },
     /// No change of the table waits longer than this for its arrival.
     Freshness {
@@ -279,8 +330,7 @@ impl fmt::Display for DataCheck {
 }
 
 fn where_in_words(lead: &str, filter: &[Condition]) -> String {
-    let conditions: Vec<String> =
-        filter.iter().map(|condition| format!("{} = {}", condition.column, condition.equals)).collect();
+    let conditions: Vec<String> = filter.iter().map(ToString::to_string).collect();
     if conditions.is_empty() { String::new() } else { format!("{lead} {}", conditions.join(" and ")) }
 }
 

@@ -1,7 +1,7 @@
 //! A round of data checks as a table that a person can read.
 
 use super::DataCheck;
-use crate::finding::{Finding, Outcome};
+use crate::finding::{Check, Finding, Outcome};
 use crate::text::{self, bounded};
 
 /// Lines at the most; the worst come first.
@@ -12,7 +12,11 @@ const HEAD: [&str; 5] = ["check", "table", "outcome", "figures", "limit"];
 
 /// Aligned columns: check, table, outcome, figures, limit. What is wrong comes first, then what is unknown.
 pub fn table<'f>(rows: impl IntoIterator<Item = (Option<&'f DataCheck>, &'f Finding)>) -> String {
-    let mut rows: Vec<(Option<&DataCheck>, &Finding)> = rows.into_iter().collect();
+    // That filters keep rows is not worth a line of its own.
+    let is_told = |(_, finding): &(Option<&DataCheck>, &Finding)| {
+        finding.check != Check::FilterKeepsRows || finding.is_unhealthy()
+    };
+    let mut rows: Vec<(Option<&DataCheck>, &Finding)> = rows.into_iter().filter(is_told).collect();
     rows.sort_by_key(|(_, finding)| match &finding.outcome {
         Outcome::Unhealthy { severity, .. } => (0, std::cmp::Reverse(Some(*severity))),
         Outcome::NotEvaluated { .. } => (1, std::cmp::Reverse(None)),
@@ -35,6 +39,7 @@ fn line(check: Option<&DataCheck>, finding: &Finding) -> [String; 5] {
         Outcome::NotEvaluated { why } => ("not evaluated".to_owned(), why.to_string()),
     };
     let table = check.map_or(String::new(), |check| check.table.clone());
-    let limit = check.map_or(String::new(), DataCheck::limit_in_words);
+    let own = check.filter(|check| check.check() == finding.check);
+    let limit = own.map_or(String::new(), DataCheck::limit_in_words);
     [finding.subject.clone(), table, outcome, figures, limit].map(|cell| bounded(&cell, CELL_CHARS))
 }

@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
@@ -88,7 +88,7 @@ fn a_thousand_checks_on_ten_tables_are_ten_statements() {
             let rule = match n / 10 % 5 {
                 0 => Rule::NullCount { columns: vec![column], limit: 0 },
                 1 => Rule::NullRate { columns: vec![column], limit_percent: 5.0 },
-                2 => Rule::Duplicates { key: vec![column], limit: 0 },
+                2 => Rule::Duplicates { key: vec![column], limit: 0, show_keys: false },
                 3 => Rule::AcceptedValues { column, values: vec![Literal::Text("a".to_owned())], limit: 0 },
                 _ => Rule::RowCount { min: Some(1), max: None },
             };
@@ -128,9 +128,10 @@ fn what_is_more_than_an_engine_takes_is_divided_and_nothing_is_left_out() {
 fn what_two_checks_share_is_counted_once() {
     let checks = [coverage(), DataCheck { name: "again".to_owned(), ..coverage() }];
     let scans = compile(&checks, Dialect::Databricks, &zone(), now()).unwrap();
-    assert_eq!(scans[0].columns.len(), 2);
+    // Keys and those found, and what each of two filters keeps of how many rows.
+    assert_eq!(scans[0].columns.len(), 6);
     assert_eq!(scans[0].asked[0].columns, scans[0].asked[1].columns);
-    assert_eq!(scans[0].statement.sql().matches("JOIN").count(), 1);
+    assert_eq!(scans[0].statement.sql().matches("JOIN").count(), 2);
 }
 
 #[test]
@@ -141,7 +142,11 @@ fn no_engine_is_asked_what_the_time_is_and_no_vendors_function_is_used() {
     };
     let mut checks = seed();
     checks.push(windowed(Rule::RowCount { min: Some(1), max: None }));
-    checks.push(windowed(Rule::Duplicates { key: vec!["a".to_owned(), "b".to_owned()], limit: 0 }));
+    checks.push(windowed(Rule::Duplicates {
+        key: vec!["a".to_owned(), "b".to_owned()],
+        limit: 0,
+        show_keys: false,
+    }));
     checks.push(windowed(Rule::Pattern {
         column: "a".to_owned(),
         like: Some("P-%".to_owned()),
@@ -214,7 +219,7 @@ fn coverage_is_judged_by_its_limits_and_never_shown_on_the_other_side_of_one() {
 #[test]
 fn nothing_to_judge_is_no_pass() {
     let null_count = check_of(Rule::NullCount { columns: vec!["a".to_owned()], limit: 0 });
-    let duplicates = check_of(Rule::Duplicates { key: vec!["a".to_owned()], limit: 0 });
+    let duplicates = check_of(Rule::Duplicates { key: vec!["a".to_owned()], limit: 0, show_keys: false });
     for said in [counts(&coverage(), [0, 0]), counts(&null_count, [0, 0]), counts(&duplicates, [0, 0])] {
         assert!(said.contains("not evaluated, nothing to judge yet: a row"), "{said}");
     }
@@ -258,8 +263,14 @@ fn limits_are_inclusive_and_each_kind_says_what_it_saw() {
         ),
         counts(&check_of(Rule::NullRate { columns: vec![column()], limit_percent: 5.0 }), [1_000, 50]),
         counts(&check_of(Rule::NullRate { columns: vec![column()], limit_percent: 5.0 }), [1_000, 51]),
-        counts(&check_of(Rule::Duplicates { key: vec![column()], limit: 0 }), [1_000, 1_000]),
-        counts(&check_of(Rule::Duplicates { key: vec![column(), "b".to_owned()], limit: 0 }), [1_000, 998]),
+        counts(
+            &check_of(Rule::Duplicates { key: vec![column()], limit: 0, show_keys: false }),
+            [1_000, 1_000],
+        ),
+        counts(
+            &check_of(Rule::Duplicates { key: vec![column(), "b".to_owned()], limit: 0, show_keys: false }),
+            [1_000, 998],
+        ),
         counts(&check_of(Rule::QueueSize { limit: 100, oldest: None }), [0]),
         counts(&check_of(Rule::QueueSize { limit: 100, oldest: None }), [100]),
         counts(&check_of(Rule::QueueSize { limit: 100, oldest: None }), [101]),
@@ -283,12 +294,113 @@ fn limits_are_inclusive_and_each_kind_says_what_it_saw() {
 }
 
 #[test]
-fn a_number_of_ones_own_is_held_against_both_limits_and_what_is_no_number_is_wrong() {
+fn a_number_of_ones_own_is_held_against_both_limits() {
     let check = check_of(Rule::CustomSql { sql: "SELECT 1".to_owned(), min: Some(0.0), max: Some(10.0) });
-    for (value, wrong) in [(0.0, false), (10.0, false), (-0.1, true), (10.1, true), (f64::NAN, true)] {
+    for (value, wrong) in [(0.0, false), (10.0, false), (-0.1, true), (10.1, true)] {
         assert_eq!(finding_of(&check, &[Reading::Number(value)]).is_unhealthy(), wrong, "{value}");
     }
     assert!(matches!(finding_of(&check, &[Reading::Null]).outcome, Outcome::NotEvaluated { .. }));
+}
+
+/// The figures of a freshness check by its instants, and by how many changes, arrivals and moves of the copy are dated in
+/// the future.
+fn arrivals([newest, waiting, arrived, copied]: [&str; 4], ahead: [i64; 3]) -> [Reading; 7] {
+    let instant = |text: &str| if text.is_empty() { Reading::Null } else { Reading::Instant(at(text)) };
+    let [changes, arrivals, moves] = ahead.map(Reading::Count);
+    [instant(newest), instant(waiting), instant(arrived), changes, arrivals, instant(copied), moves]
+}
+
+#[test]
+fn timestamp_in_the_future_is_a_warning_and_hides_nothing() {
+    let check = seed().into_iter().find(|check| check.name == "changes-arrive").unwrap();
+    let found = |instants, ahead| finding_of(&check, &arrivals(instants, ahead));
+    let morning = "2026-11-24T17:00:00Z";
+    let healthy = [morning, "", "2026-11-24T17:05:00Z", "2026-11-24T17:06:00Z"];
+    for (ahead, name) in [
+        ([1, 0, 0], "changes dated in the future"),
+        ([0, 1, 0], "arrivals dated in the future"),
+        ([0, 0, 1], "moves of the copy dated in the future"),
+    ] {
+        let finding = found(healthy, ahead);
+        assert_eq!(finding.severity(), Some(Severity::Warning), "{finding}");
+        assert!(finding.to_string().ends_with("leaving out timestamps in the future"), "{finding}");
+        assert_eq!(figure(&finding, name), "1");
+        assert_eq!(figure(&finding, "latest timestamp that counts"), "2026-11-24 18:05 UTC");
+    }
+    // The record of 2030 does not hide the change that waits for six hours.
+    let late = found([morning, "2026-11-24T12:00:00Z", "2026-11-24T11:59:00Z", ""], [0, 1, 0]);
+    assert!(late.to_string().contains("error, a change in crm.rds.properties waits for 6h"), "{late}");
+    assert_eq!(figure(&late, "arrivals dated in the future"), "1");
+    // A source of which every row is dated in the future is not one that has no row.
+    assert_eq!(found(["", "", "", ""], [3, 0, 0]).severity(), Some(Severity::Warning));
+}
+
+#[test]
+fn latest_timestamp_that_counts_is_bound_five_minutes_ahead() {
+    let checks: Vec<DataCheck> = seed().into_iter().filter(|check| check.name == "changes-arrive").collect();
+    for dialect in DIALECTS {
+        let scans = compile(&checks, dialect, &zone(), now()).unwrap();
+        let latest = ParameterValue::from(at("2026-11-24T18:05:00Z"));
+        let bound =
+            scans[0].statement.parameters().iter().find(|parameter| parameter.value == latest).unwrap();
+        let placeholder = format!(":{} ", bound.name);
+        // Changes, arrivals and the copy's moves: each up to then, and each after it.
+        let sql = scans[0].statement.sql();
+        assert!(sql.matches(&format!("<= {placeholder}")).count() >= 3, "{sql}");
+        assert!(sql.matches(&format!("> {placeholder}")).count() >= 3, "{sql}");
+    }
+}
+
+/// The findings of one check: by these figures, and by what its filters keep of how many rows.
+fn filtered(check: &DataCheck, readings: &[Reading], kept: &[[i64; 2]]) -> Vec<Finding> {
+    let scans = compile([check], Dialect::Databricks, &zone(), now()).unwrap();
+    let asked = &scans[0].asked[0];
+    let mut figures: HashMap<_, _> =
+        asked.columns.iter().cloned().zip(readings.iter().map(|reading| Ok(*reading))).collect();
+    for (filter, [kept, all]) in asked.filters.iter().zip(kept) {
+        figures.insert(filter.kept.clone(), Ok(Reading::Count(*kept)));
+        figures.insert(filter.all.clone(), Ok(Reading::Count(*all)));
+    }
+    judge_figures(&scans[0], &Figures(figures), now())
+}
+
+#[test]
+fn filter_that_keeps_no_row_is_one_finding_and_its_check_is_held() {
+    let none =
+        filtered(&coverage(), &[Reading::Count(20_247), Reading::Count(0)], &[[20_247, 20_300], [0, 18_725]]);
+    let said: Vec<String> = none.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "coverage properties-coverage: not evaluated, held under filter-keeps-rows of properties-coverage",
+            "filter-keeps-rows properties-coverage: error, the filter on _fivetran_deleted keeps 0 of 18,725 rows of \
+             crm.salesforce.product_property",
+        ]
+    );
+    assert_eq!(none[1].group.as_deref(), Some("crm.salesforce.product_property"));
+    assert_eq!(figure(&none[1], "filter"), "_fivetran_deleted is not true");
+    // Its own filter, and an empty table, which the check itself tells.
+    let own = filtered(&coverage(), &[Reading::Count(0), Reading::Count(0)], &[[0, 20_300], [5, 5]]);
+    assert!(
+        own[1].to_string().contains("the filter on deleted keeps 0 of 20,300 rows of crm.rds.properties")
+    );
+    let empty = filtered(&coverage(), &[Reading::Count(0), Reading::Count(0)], &[[0, 0], [0, 0]]);
+    assert!(empty[0].to_string().contains("nothing to judge yet") && !empty[1].is_unhealthy(), "{empty:?}");
+    let some = filtered(&coverage(), &[Reading::Count(1), Reading::Count(1)], &[[1, 20_300], [1, 1]]);
+    assert!(some.iter().all(|finding| !finding.is_unhealthy()), "{some:?}");
+}
+
+#[test]
+fn filter_of_a_queue_may_keep_no_row() {
+    let condition = Condition {
+        column: "status".to_owned(),
+        holds: Predicate::Equals(Literal::Text("waiting".to_owned())),
+    };
+    for rule in [Rule::QueueSize { limit: 1, oldest: None }, Rule::RowCount { min: None, max: Some(0) }] {
+        let check = DataCheck { filter: vec![condition.clone()], ..check_of(rule) };
+        let findings = filtered(&check, &[Reading::Count(0)], &[]);
+        assert!(findings.len() == 1 && !findings[0].is_unhealthy(), "{findings:?}");
+    }
 }
 
 #[test]
@@ -296,10 +408,7 @@ fn an_idle_source_is_healthy_and_one_whose_changes_do_not_arrive_is_not() {
     let check = seed().into_iter().find(|check| check.name == "changes-arrive").unwrap();
     // newest change, oldest change that waits, newest arrival, copy last moved
     let said = |instants: [&str; 4]| {
-        let reading = |text: &str| {
-            if text.is_empty() { Reading::Null } else { Reading::Instant(at(text)) }
-        };
-        let finding = finding_of(&check, &instants.map(reading));
+        let finding = finding_of(&check, &arrivals(instants, [0, 0, 0]));
         let cause = match &finding.outcome {
             Outcome::Unhealthy { cause, .. } => format!("\n    {cause}"),
             _ => String::new(),
@@ -349,6 +458,10 @@ fn a_queue_is_judged_by_its_oldest_row_too() {
     assert!(said(0, Reading::Null).contains("healthy, nothing waits"));
     assert!(said(5, Reading::Null).contains("not evaluated"), "nobody knows how old they are");
     assert!(said(101, Reading::Null).contains("warning"), "too many are too many, however old");
+    assert!(
+        said(5, since("9999-01-01T00:00:00Z")).contains("not evaluated"),
+        "it waits since a time to come"
+    );
 }
 
 fn failures() -> Vec<(ErrorKind, bool)> {
@@ -374,7 +487,8 @@ fn a_statement_that_fails_is_one_finding_and_everything_else_is_held_under_one()
         let error = kind.of("checks of crm.rds.properties");
         let answer = Err(error.clone());
         let findings = judge(&scans[0], &answer, now());
-        assert_eq!(findings.len(), 2);
+        // Three checks with filters.
+        assert_eq!(findings.len(), 6);
         for (index, finding) in findings.iter().enumerate() {
             let Outcome::NotEvaluated { why } = &finding.outcome else { panic!("{finding}") };
             match (why, down, index) {
@@ -441,10 +555,11 @@ fn sample_keys_are_asked_of_duplicates_only_and_a_few_at_the_most() {
 #[test]
 fn a_round_is_a_table_that_a_person_can_read_and_that_is_bounded() {
     let checks = seed();
+    let named = |name: &str| checks.iter().find(|check| check.name == name).unwrap();
     let findings = [
-        finding_of(&checks[0], &[Reading::Count(20_247), Reading::Count(18_722)]),
-        finding_of(&checks[4], &[Reading::Count(3)]),
-        finding_of(&checks[5], &[Reading::Null]),
+        finding_of(named("properties-coverage"), &[Reading::Count(20_247), Reading::Count(18_722)]),
+        finding_of(named("create-queue"), &[Reading::Count(3)]),
+        finding_of(named("update-queue"), &[Reading::Null]),
     ];
     let rows =
         findings.iter().map(|finding| (checks.iter().find(|check| check.name == finding.subject), finding));
@@ -489,10 +604,13 @@ proptest! {
         other in evil(),
         value in ".{0,20}",
     ) {
-        let filter = vec![Condition { column: other.clone(), equals: Literal::Text(value.clone()) }];
+        let literal = Literal::Text(value.clone());
+        let filter = [Predicate::Equals(literal.clone()), Predicate::Not(literal), Predicate::IsNull(false)]
+            .map(|holds| Condition { column: other.clone(), holds })
+            .to_vec();
         let rules = [
             Rule::NullCount { columns: vec![column.clone(), other.clone()], limit: 0 },
-            Rule::Duplicates { key: vec![column.clone(), other.clone()], limit: 0 },
+            Rule::Duplicates { key: vec![column.clone(), other.clone()], limit: 0, show_keys: false },
             Rule::AcceptedValues { column: column.clone(), values: vec![Literal::Text(value.clone())], limit: 0 },
             Rule::Pattern { column: column.clone(), like: Some(value.clone()), min_length: None, max_length: None, limit: 0 },
             Rule::Coverage {

@@ -2,18 +2,23 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
+use super::latest_credible;
 use crate::finding::show_as_stored;
 
-/// A day in the zone of the pipeline.
+/// A day in the zone of the pipeline, or the day up to now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
 pub enum Day {
+    #[serde(rename = "today")]
     Today,
+    #[serde(rename = "yesterday")]
     Yesterday,
+    /// What happened since this time of the day before. It has all of today, also for a check that runs at three in the morning.
+    #[serde(rename = "last-24h")]
+    Last24Hours,
 }
 
 show_as_stored!(Day);
@@ -27,12 +32,25 @@ pub struct Window {
 }
 
 impl Day {
-    /// The first instant of the day, and the first one after it: 23, 24 or 25 hours, as the clocks of the zone have it.
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Today => "today",
+            Self::Yesterday => "yesterday",
+            Self::Last24Hours => "the last 24 hours",
+        }
+    }
+
+    /// The first instant of the day, and the first one after it: 23, 24 or 25 hours, as the clocks of the zone have it. The last 24
+    /// hours end where timestamps begin to lie in the future: a clock that is a little ahead leaves no row out.
     ///
     /// The zone is the pipeline's, whatever that of a session is: the bounds are instants.
     pub fn bounds(self, zone: &TimeZone, now: Timestamp) -> (Timestamp, Timestamp) {
         let here = now.to_zoned(zone.clone());
         let day = match self {
+            Self::Last24Hours => {
+                let from = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
+                return (from, latest_credible(now));
+            }
             Self::Today => here,
             // Refused at the end of time only.
             Self::Yesterday => here.yesterday().unwrap_or(here),
@@ -47,17 +65,27 @@ impl Day {
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.column.as_str() {
-            "" => write!(f, "of {}", self.day),
-            column => write!(f, "of {} by {column}", self.day),
+            "" => write!(f, "of {}", self.day.in_words()),
+            column => write!(f, "of {} by {column}", self.day.in_words()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
     use super::*;
+
+    #[test]
+    fn last_24_hours_have_all_of_today_and_end_five_minutes_ahead() {
+        let now: Timestamp = "2026-11-24T11:00:00Z".parse().unwrap();
+        let zone = TimeZone::get("America/Los_Angeles").unwrap();
+        let (from, to) = Day::Last24Hours.bounds(&zone, now);
+        assert_eq!(
+            (from.to_string().as_str(), to.to_string().as_str()),
+            ("2026-11-23T11:00:00Z", "2026-11-24T11:05:00Z")
+        );
+        assert!(from <= Day::Today.bounds(&zone, now).0);
+    }
 
     #[test]
     fn a_day_is_as_long_as_the_clocks_of_the_pipelines_zone_have_it() {

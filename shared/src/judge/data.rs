@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::data_checks::{Asked, DataCheck, Measure, Rule, Scan};
+use crate::classify::identifier;
+use crate::data_checks::{Asked, AskedFilter, DataCheck, Measure, Rule, Scan, latest_credible};
 use crate::figure::{Figure, Value};
 use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
 use crate::sql::{self, Answer, Error, ErrorKind, Row};
-use crate::text::{self, bounded, grouped, rounded, words};
+use crate::text::{self, bounded, grouped, plain_line, rounded, spaced, words};
 
 /// The figure that shows keys which occur more than once.
 pub const SAMPLED: &str = "sample keys";
@@ -51,11 +52,11 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
         Ok(answer) => judge_figures(scan, &read(scan, answer), now),
         Err(error) if is_down(error) => unasked(scan),
         Err(error) => {
-            let mut checks = scan.asked.iter().map(|asked| asked.check);
-            let Some(first) = checks.next() else { return Vec::new() };
-            let under = || WhyNot::under(first.check(), &first.name);
-            std::iter::once(about(first).unreadable(error.to_string()))
-                .chain(checks.map(|check| about(check).not_evaluated(under())))
+            let mut findings = scan.asked.iter().flat_map(judged);
+            let (Some(first), Some(asked)) = (findings.next(), scan.asked.first()) else { return Vec::new() };
+            let under = || WhyNot::under(first.check, &asked.check.name);
+            std::iter::once(first.unreadable(error.to_string()))
+                .chain(findings.map(|about| about.not_evaluated(under())))
                 .collect()
         }
     }
@@ -64,7 +65,13 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
 /// The checks of a statement that was not asked, since the warehouse does not answer.
 pub fn unasked(scan: &Scan<'_>) -> Vec<Finding> {
     let under = || WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
-    scan.asked.iter().map(|asked| about(asked.check).not_evaluated(under())).collect()
+    scan.asked.iter().flat_map(judged).map(|about| about.not_evaluated(under())).collect()
+}
+
+/// All that is judged of a check, in the order of its findings: itself, and whether its filters keep rows if it has any.
+fn judged<'c>(asked: &Asked<'c>) -> impl Iterator<Item = About<'c>> + use<'c> {
+    let filter = (!asked.filters.is_empty()).then(|| about_filter(asked.check));
+    std::iter::once(about(asked.check)).chain(filter)
 }
 
 /// What of an answer keeps checks from being judged.
@@ -118,8 +125,12 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
                 sql::Value::Null => None,
                 #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
                 sql::Value::Integer(number) => Some(*number as f64),
-                sql::Value::Double(number) => Some(*number),
-                sql::Value::Decimal(number) if let Ok(number) = number.as_str().parse() => Some(number),
+                // A sum or a quotient may be `-0`, which is 0.
+                sql::Value::Double(number) if number.is_finite() => Some(*number + 0.0),
+                sql::Value::Double(number) => return Err(other("a finite number", number.to_string())),
+                sql::Value::Decimal(number) if let Ok(number) = number.as_str().parse::<f64>() => {
+                    Some(number + 0.0)
+                }
                 value => return Err(other("a number", value.type_name().to_owned())),
             }
             .map(Reading::Number)
@@ -129,12 +140,21 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
 }
 
 pub(crate) fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) -> Vec<Finding> {
-    scan.asked.iter().map(|asked| judge_one(asked, figures, now)).collect()
+    let judge = |asked| {
+        let judgement = ScanJudgement { asked, figures, now };
+        let filters = (!asked.filters.is_empty()).then(|| judgement.filters());
+        std::iter::once(judge_one(&judgement, filters.as_ref())).chain(filters)
+    };
+    scan.asked.iter().flat_map(judge).collect()
 }
 
-fn judge_one(asked: &Asked<'_>, figures: &Figures, now: Timestamp) -> Finding {
-    let check = asked.check;
-    let Verdict { evidence, wrong } = match (ScanJudgement { asked, figures, now }).verdict() {
+/// Judges a check, which is held under the finding of its filters if one of them keeps no row: its figures then say nothing.
+fn judge_one(judgement: &ScanJudgement<'_>, filters: Option<&Finding>) -> Finding {
+    let check = judgement.asked.check;
+    if filters.is_some_and(Finding::is_unhealthy) {
+        return about(check).under(Check::FilterKeepsRows);
+    }
+    let Verdict { evidence, wrong } = match judgement.verdict() {
         Ok(verdict) => verdict,
         Err(why) => return about(check).not_evaluated(why),
     };
@@ -153,6 +173,10 @@ fn about(check: &DataCheck) -> About<'_> {
     check.check().about(&check.name)
 }
 
+fn about_filter(check: &DataCheck) -> About<'_> {
+    Check::FilterKeepsRows.about(&check.name)
+}
+
 struct Verdict {
     evidence: Evidence,
     /// How bad it is, and the likely cause.
@@ -167,6 +191,40 @@ struct ScanJudgement<'l> {
 }
 
 impl ScanJudgement<'_> {
+    /// * a filter keeps no row of a table that has rows => error: the flags changed, or the filter is wrong; its check is blind
+    /// * each keeps some, or its table is empty         => healthy; an empty table is for the check itself to tell
+    fn filters(&self) -> Finding {
+        let check = self.asked.check;
+        let mut evidence = Evidence::new("each filter keeps rows").with_some("owner", check.owner.as_ref());
+        for AskedFilter { filter, kept, all } in &self.asked.filters {
+            let (table, columns) = (filter.table, filter.columns());
+            let what = format!("how many rows of {table} the filter keeps");
+            let counted = |column| match self.figure(column, &what)? {
+                // The largest of no counts: the table that is scanned has no row.
+                Reading::Null => Ok(0),
+                Reading::Count(count) => u64::try_from(count).map_err(|_| unknown(&what)),
+                Reading::Instant(_) | Reading::Number(_) => Err(unknown(&what)),
+            };
+            let (kept, all) = match counted(kept).and_then(|kept| Ok((kept, counted(all)?))) {
+                Ok(counts) => counts,
+                Err(why) => return about_filter(check).not_evaluated(why),
+            };
+            if kept == 0 && all > 0 {
+                evidence.summary =
+                    format!("the filter on {columns} keeps 0 of {} rows of {table}", grouped(all));
+                let evidence =
+                    evidence.with("filter", filter.in_words()).with("rows", all).with("table", table);
+                let cause = "The column has other values than `where` expects, such as NULL for a flag that is not set \
+                             (`not = true` keeps those), or every row was marked as deleted. Nothing is judged of rows \
+                             that are left out";
+                return about_filter(check).unhealthy(Severity::Error, evidence, cause).grouped(table);
+            }
+            evidence =
+                evidence.with(&format!("kept of {table}"), kept).with(&format!("rows of {table}"), all);
+        }
+        about_filter(check).healthy(evidence)
+    }
+
     fn verdict(&self) -> Result<Verdict, WhyNot> {
         let check = self.asked.check;
         let table = &check.table;
@@ -178,7 +236,7 @@ impl ScanJudgement<'_> {
             Rule::NullRate { columns, limit_percent } => {
                 self.nulls(columns, |nulls, rows| percent_of(nulls, rows) > *limit_percent)
             }
-            Rule::Duplicates { key, limit } => self.duplicates(key, *limit),
+            Rule::Duplicates { key, limit, .. } => self.duplicates(key, *limit),
             Rule::Freshness { destination, max_lag, .. } => {
                 self.freshness(&destination.table, destination.synced.is_some(), *max_lag)
             }
@@ -212,9 +270,7 @@ impl ScanJudgement<'_> {
             Rule::CustomSql { min, max, .. } => {
                 let what = "the number that the statement answers";
                 let Reading::Number(value) = self.reading(0, what)? else { return Err(unknown(what)) };
-                let beyond = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
-                // What is not a number is within no limits.
-                let wrong = beyond || !value.is_finite();
+                let wrong = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
                 let cause = "The number that the check's own statement answers is outside of its limits";
                 Ok(self.verdict_of(format!("the statement answers {value}"), wrong, cause))
             }
@@ -298,8 +354,10 @@ impl ScanJudgement<'_> {
         Ok(self.verdict_of(evidence, more > limit, cause))
     }
 
-    /// * every change of the source has arrived     => healthy, and if nothing changed of late that is said
+    /// * every change of the source has arrived     => healthy, and if nothing changed recently that is said
     /// * the oldest one that has not waits too long => unhealthy; whether the copy moved since tells who is to blame
+    /// * something is dated in the future           => at least a warning: it was left out, so that it hides nothing, and
+    ///   whether it arrived cannot be judged. Not the check's own severity, as nothing is known to be late
     fn freshness(
         &self,
         destination: &str,
@@ -307,15 +365,27 @@ impl ScanJudgement<'_> {
         max_lag: SignedDuration,
     ) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let Some(newest) = self.instant(0, "the newest change")? else {
+        let newest = self.instant(0, "the newest change")?;
+        let changes_ahead = self.count(3, "how many changes are dated in the future")?;
+        if newest.is_none() && changes_ahead == 0 {
             return Err(WhyNot::NothingYet { awaited: format!("the first change in {table}") });
-        };
+        }
         let waiting = self.instant(1, "the oldest change that waits")?;
         let arrived = self.instant(2, "the newest arrival")?;
-        let copied = if is_copy { self.instant(3, "the last move of the copy")? } else { None };
+        let mut ahead = vec![
+            ("changes dated in the future", changes_ahead),
+            ("arrivals dated in the future", self.count(4, "how many arrivals are dated in the future")?),
+        ];
+        let copied = if is_copy {
+            ahead.push(("moves of the copy dated in the future", self.count(6, "how far the copy is")?));
+            self.instant(5, "the last move of the copy")?
+        } else {
+            None
+        };
         let or_never = |instant: Option<Timestamp>| instant.map_or(Value::from("never"), Value::Instant);
-        let mut evidence =
-            Evidence::new("").with("newest change", newest).with("newest arrival", or_never(arrived));
+        let mut evidence = Evidence::new("")
+            .with("newest change", or_never(newest))
+            .with("newest arrival", or_never(arrived));
         if is_copy {
             evidence = evidence.with("copy last moved", or_never(copied));
             if let (Some(copied), Some(arrived)) = (copied, arrived) {
@@ -323,33 +393,59 @@ impl ScanJudgement<'_> {
                 evidence = evidence.with("copy behind its newest arrival", lag);
             }
         }
-        let Some(waiting) = waiting else {
-            let quiet = self.now.duration_since(newest);
-            evidence.summary = if quiet > max_lag {
+        let waits = waiting.map(|waiting| self.now.duration_since(waiting));
+        evidence = evidence.with_some("oldest change that waits", waiting);
+        evidence.summary = self.arrives(destination, newest, waits, max_lag);
+        let late = waits.is_some_and(|waits| waits > max_lag).then(|| {
+            let cause = match copied {
+                Some(copied) if waiting.is_some_and(|waiting| copied > waiting) => {
+                    "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
+                }
+                _ if is_copy => {
+                    "The copy has not moved since either: look at the connector that copies the destination first, then at \
+                     the sync"
+                }
+                _ => "The sync that should have sent it did not run, rejected it, or does not see it",
+            };
+            (self.asked.check.severity, cause.to_owned())
+        });
+        let future = ahead.iter().any(|(_, count)| *count > 0).then(|| {
+            let cause = "Timestamps lie in the future: a clock is ahead, local time was stored as UTC, or a date was typed \
+                         wrongly. Correct these records; whether they arrived is not judged meanwhile";
+            (Severity::Warning.min(self.asked.check.severity), cause.to_owned())
+        });
+        if future.is_some() {
+            evidence.summary += ", leaving out timestamps in the future";
+            evidence = evidence.with("latest timestamp that counts", latest_credible(self.now));
+            for (name, count) in ahead.into_iter().filter(|(_, count)| *count > 0) {
+                evidence = evidence.with(name, count);
+            }
+        }
+        Ok(Verdict { evidence, wrong: late.or(future) })
+    }
+
+    /// Whether changes arrive, in one sentence.
+    fn arrives(
+        &self,
+        destination: &str,
+        newest: Option<Timestamp>,
+        waits: Option<SignedDuration>,
+        max_lag: SignedDuration,
+    ) -> String {
+        let table = &self.asked.check.table;
+        let quiet = newest.map(|newest| self.now.duration_since(newest)).filter(|quiet| *quiet > max_lag);
+        match (waits, quiet) {
+            (Some(waits), _) => {
+                format!("a change in {table} waits for {} to arrive in {destination}", words(waits))
+            }
+            (None, Some(quiet)) => {
                 let quiet = words(quiet);
                 format!(
                     "nothing changed in {table} for {quiet}, and all that changed before is in {destination}"
                 )
-            } else {
-                format!("what changed in {table} is in {destination}")
-            };
-            return Ok(self.verdict_of(evidence, false, ""));
-        };
-        let waits = self.now.duration_since(waiting);
-        evidence = evidence.with("oldest change that waits", waiting);
-        evidence.summary =
-            format!("a change in {table} waits for {} to arrive in {destination}", words(waits));
-        let cause = match copied {
-            Some(copied) if copied > waiting => {
-                "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
             }
-            _ if is_copy => {
-                "The copy has not moved since either: look at the connector that copies the destination first, then at \
-                 the sync"
-            }
-            _ => "The sync that should have sent it did not run, rejected it, or does not see it",
-        };
-        Ok(self.verdict_of(evidence, waits > max_lag, cause))
+            (None, None) => format!("what changed in {table} is in {destination}"),
+        }
     }
 
     fn queue(&self, limit: u64, longest: Option<SignedDuration>) -> Result<Verdict, WhyNot> {
@@ -363,7 +459,14 @@ impl ScanJudgement<'_> {
         let mut too_old = false;
         if let Some(longest) = longest {
             let what = "since when the oldest row waits";
-            if let Some(since) = self.instant(1, what)? {
+            let since = match self.instant(1, what) {
+                // The age of a row that waits since a time to come is unknown.
+                Ok(since) => since.filter(|since| *since <= latest_credible(self.now)),
+                // Too many are too many, however old.
+                Err(_) if waiting > limit => None,
+                Err(why) => return Err(why),
+            };
+            if let Some(since) = since {
                 let age = self.now.duration_since(since);
                 too_old = age > longest;
                 evidence.summary += &format!(", the oldest for {}", words(age));
@@ -395,7 +498,10 @@ impl ScanJudgement<'_> {
     }
 
     fn reading(&self, index: usize, what: &str) -> Result<Reading, WhyNot> {
-        let column = self.asked.columns.get(index).ok_or_else(|| unknown(what))?;
+        self.figure(self.asked.columns.get(index).ok_or_else(|| unknown(what))?, what)
+    }
+
+    fn figure(&self, column: &str, what: &str) -> Result<Reading, WhyNot> {
         match self.figures.0.get(column) {
             Some(Ok(reading)) => Ok(*reading),
             Some(Err(error)) => Err(WhyNot::Unreadable { found: error.to_string() }),
@@ -436,10 +542,12 @@ fn unknown(what: &str) -> WhyNot {
     WhyNot::UnknownFigures { what: what.to_owned() }
 }
 
-/// Adds keys that occur more than once to a finding of duplicates, or why they could not be read.
-pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Finding {
+/// Adds keys that occur more than once to a finding of duplicates, or why they could not be read. They are shown as the
+/// identifiers of rejected records are, without addresses and telephone numbers, unless the check shows its keys.
+pub fn with_samples(mut finding: Finding, check: &DataCheck, answer: &Result<Answer, Error>) -> Finding {
+    let shows_keys = matches!(check.rule, Rule::Duplicates { show_keys: true, .. });
     let said = match answer {
-        Ok(answer) => answer.rows().map(|row| sample(&row)).collect::<Vec<_>>().join(", "),
+        Ok(answer) => answer.rows().map(|row| sample(&row, shows_keys)).collect::<Vec<_>>().join(", "),
         Err(error) => format!("unknown: {error}"),
     };
     if let Outcome::Unhealthy { evidence, .. } = &mut finding.outcome
@@ -451,26 +559,26 @@ pub fn with_samples(mut finding: Finding, answer: &Result<Answer, Error>) -> Fin
 }
 
 /// A key and how often it occurs, such as `P-00017 (3 times)`.
-fn sample(row: &Row<'_>) -> String {
+fn sample(row: &Row<'_>, shows_keys: bool) -> String {
     let (copies, keys) = match row.values().split_last() {
         Some((sql::Value::Integer(copies), keys)) => (copies.to_string(), keys),
         Some((_, keys)) => ("several".to_owned(), keys),
         None => return String::new(),
     };
-    let shown: Vec<String> = keys.iter().map(shown).collect();
+    let shown: Vec<String> = keys.iter().map(|key| shown(key, shows_keys)).collect();
     format!("{} ({copies} times)", shown.join("/"))
 }
 
-fn shown(value: &sql::Value) -> String {
+fn shown(value: &sql::Value, as_it_is: bool) -> String {
     let text = match value {
         sql::Value::Text(text) => text.clone(),
         sql::Value::Integer(number) => number.to_string(),
         sql::Value::Decimal(number) => number.as_str().to_owned(),
-        sql::Value::Date(date) => date.to_string(),
-        sql::Value::Timestamp(instant) => instant.to_string(),
-        other => other.type_name().to_owned(),
+        sql::Value::Date(date) => return date.to_string(),
+        sql::Value::Timestamp(instant) => return instant.to_string(),
+        other => return other.type_name().to_owned(),
     };
-    bounded(&text, KEY_CHARS)
+    if as_it_is { bounded(&spaced(&plain_line(&text)), KEY_CHARS) } else { identifier(&text) }
 }
 
 /// Whether it is the warehouse that fails, and not this statement.

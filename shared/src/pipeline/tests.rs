@@ -355,7 +355,7 @@ name = "owners"
 kind = "referential"
 table = "rds.properties"
 column = "owner_id"
-references = { table = "rds.owners", key = "id", where = [{ column = "kind", equals = 3 }] }
+references = { table = "rds.owners", key = "id", where = [{ column = "kind", equals = 3 }, { column = "gone", not = true }, { column = "name", is_null = false }] }
 [[checks]]
 name = "own"
 kind = "custom-sql"
@@ -403,6 +403,12 @@ fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
         "kind = \"row-count\"\nmin = 1\nwindow = { day = \"tomorrow\", column = \"c\" }",
         "kind = \"row-count\"\nmin = 1\nwindow = { day = \"today\" }",
         "kind = \"row-count\"\nmin = 1\nnonsense = 1",
+        "kind = \"row-count\"\nmin = 1\nshow_keys = true",
+        "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\" }]",
+        "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\", equals = 1, not = 2 }]",
+        "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\", equals = 1 }, { column = \"a\", not = 1 }]",
+        "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\", equals = true }, { column = \"a\", is_null = true }]",
+        "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\", is_null = true }, { column = \"a\", is_null = false }]",
     ];
     let first = with_checks(ODBC, "").lines().count();
     let told: Vec<String> = bad

@@ -23,6 +23,9 @@ pub enum Value {
     /// A day, in no time zone.
     Date(Date),
     Timestamp(Timestamp),
+    /// What the warehouse wrote is not of the type of its column, or has no place here: PostgreSQL's `infinity`, a day after
+    /// the year 9999, `NaN` where digits were promised. It spoils no other value of the answer.
+    Unreadable,
 }
 
 /// The type of a column, as [`Value`] has them.
@@ -173,6 +176,7 @@ impl Value {
             Self::Boolean(_) => "boolean",
             Self::Date(_) => "date",
             Self::Timestamp(_) => "timestamp",
+            Self::Unreadable => "an unreadable value",
         }
     }
 

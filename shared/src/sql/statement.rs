@@ -1,6 +1,7 @@
 //! What is asked of a warehouse: SQL with named placeholders, and the values bound to them.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -104,19 +105,25 @@ impl ParameterValue {
 }
 
 impl Decimal {
-    /// Reads digits with at most one point, such as `-12.50`; no exponent.
+    /// Reads digits with at most one point, such as `-12.50`, and an exponent, as Spark writes a zero of 18 decimals: `0E-18`
+    /// (Java's `BigDecimal.toString`).
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (sign, digits) = match text.strip_prefix('-') {
             Some(digits) => ("-", digits),
             None => ("", text.strip_prefix('+').unwrap_or(text)),
         };
+        let (digits, exponent) = match digits.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse().ok().filter(|e| EXPONENTS.contains(e))?),
+            None => (digits, 0),
+        };
         let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let only_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if whole.len() + fraction.len() == 0 || !only_digits(whole) || !only_digits(fraction) {
             return None;
         }
-        let whole = if whole.is_empty() { "0" } else { whole };
+        let (whole, fraction) = shifted(whole, fraction, exponent);
+        let whole = if whole.is_empty() { "0" } else { &whole };
         let point = if fraction.is_empty() { "" } else { "." };
         Some(Self(format!("{sign}{whole}{point}{fraction}")))
     }
@@ -137,6 +144,24 @@ impl Decimal {
     pub(crate) fn to_integer(&self) -> Option<i64> {
         let (whole, fraction) = self.0.split_once('.').unwrap_or((&self.0, ""));
         if fraction.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }
+    }
+}
+
+/// No warehouse has decimals of more than 38 digits; a text with a larger exponent is not one of them.
+const EXPONENTS: RangeInclusive<i32> = -100..=100;
+
+/// Digits before and behind the point, with the point moved by so many places to the right.
+fn shifted(whole: &str, fraction: &str, places: i32) -> (String, String) {
+    let zeros = |count: usize| "0".repeat(count);
+    let count = usize::try_from(places.unsigned_abs()).unwrap_or_default();
+    if places >= 0 {
+        let padded = format!("{fraction}{}", zeros(count.saturating_sub(fraction.len())));
+        let (moved, rest) = padded.split_at_checked(count).unwrap_or((&padded, ""));
+        (format!("{whole}{moved}"), rest.to_owned())
+    } else {
+        let padded = format!("{}{whole}", zeros(count.saturating_sub(whole.len())));
+        let (rest, moved) = padded.split_at_checked(padded.len() - count).unwrap_or(("", &padded));
+        (rest.to_owned(), format!("{moved}{fraction}"))
     }
 }
 
@@ -174,11 +199,21 @@ mod tests {
 
     #[test]
     fn a_decimal_is_digits_with_at_most_one_point() {
-        for (text, read) in [("12.50", "12.50"), ("-.5", "-0.5"), ("+7", "7"), (" 3. ", "3"), ("007", "007")]
-        {
+        for (text, read) in [
+            ("12.50", "12.50"),
+            ("-.5", "-0.5"),
+            ("+7", "7"),
+            (" 3. ", "3"),
+            ("007", "007"),
+            ("0E-18", "0.000000000000000000"),
+            ("1E+3", "1000"),
+            ("-1.25e2", "-125"),
+            ("12.5E-4", "0.00125"),
+            ("1.5e1", "15"),
+        ] {
             assert_eq!(Decimal::parse(text).unwrap().as_str(), read, "{text}");
         }
-        for text in ["", ".", "-", "1e5", "1,5", "1.2.3", "NaN", "--1", "١"] {
+        for text in ["", ".", "-", "1e", "e5", "1e5.0", "1e999999999", "1,5", "1.2.3", "NaN", "--1", "١"] {
             assert_eq!(Decimal::parse(text), None, "{text}");
         }
     }

@@ -113,6 +113,7 @@ fn shortened(lines: impl Iterator<Item = String>) -> String {
 fn cell(value: &Cell) -> String {
     match value {
         Cell::Null => "NULL".to_owned(),
+        Cell::Unreadable => "(unreadable)".to_owned(),
         Cell::Text(text) => text.clone(),
         Cell::Integer(number) => number.to_string(),
         Cell::Double(number) => number.to_string(),

@@ -131,6 +131,7 @@ impl Scene {
                 Rule::NullCount { limit, .. }
                 | Rule::Duplicates { limit, .. }
                 | Rule::QueueSize { limit, .. } => *limit = u64::MAX,
+                Rule::NullRate { limit_percent, .. } => *limit_percent = 100.0,
                 _ => {}
             }
         }

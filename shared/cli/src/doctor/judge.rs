@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use super::Row;
-use super::observe::{AlarmsSeen, FunctionSeen, Observed, Probe, ScheduleSeen, Subscription, TopicSeen};
+use super::observe::{
+    AlarmsSeen, FilterSeen, FunctionSeen, Observed, Probe, ScheduleSeen, Subscription, TopicSeen,
+};
 use crate::alarms::{Action, Alarm, failing, name};
 use crate::declared::DeclaredSchedule;
 use crate::plan::{Found, Plan, Wish, plan};
 use syncwatch::judge::CLOCK_SKEW_LIMIT;
 use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Channels;
-use syncwatch::text::{minute_utc, named, words};
+use syncwatch::text::{grouped, minute_utc, named, words};
 
 /// A nightly round may be as old as this: a day of 25 hours, and an hour for the round itself.
 const NIGHTLY_AGE: SignedDuration = SignedDuration::from_hours(26);
@@ -35,6 +37,8 @@ pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     rows.push(clock(&observed.census).of("clock"));
     if let Some(warehouse) = &observed.warehouse {
         rows.push(usable(warehouse, "answers", "cannot be queried").of("warehouse"));
+        let filters = warehouse.iter().flatten();
+        rows.extend(filters.map(|seen| filter(seen).of(format!("filter of {}", seen.table))));
     }
     rows.push(checked(&observed.notices, |found| topic(found, channels)).of("topic of notices"));
     for (name, found) in &observed.alarms {
@@ -115,6 +119,21 @@ fn schedule(wanted: &DeclaredSchedule, seen: &ScheduleSeen) -> Row {
         format!("{}, expected {}", said(&seen.fires), said(wanted)),
         "it was changed by hand, or an older version is deployed: make deploy",
     )
+}
+
+/// How many rows of a table the `where` of a check keeps.
+fn filter(seen: &FilterSeen) -> Row {
+    checked(&seen.counts, |&[kept, all]| {
+        let rows = |count: i64| grouped(count.unsigned_abs());
+        let found = format!("{} keeps {} of {} rows", seen.filter, rows(kept), rows(all));
+        match (kept, all) {
+            (_, 0) => Row::unknown("the table has no rows", "run this again when it has some"),
+            (0, _) if !seen.may_keep_none => {
+                Row::wrong(found, "its checks judge nothing: syncwatch explain filter-keeps-rows")
+            }
+            _ => Row::good(found),
+        }
+    })
 }
 
 fn clock(census: &Probe<Option<SignedDuration>>) -> Row {
@@ -372,13 +391,22 @@ mod tests {
         Some(Ok(seen))
     }
 
+    fn filter_seen(counts: [i64; 2]) -> FilterSeen {
+        FilterSeen {
+            table: "crm.rds.properties".to_owned(),
+            filter: "deleted is not true".to_owned(),
+            may_keep_none: false,
+            counts: Ok(counts),
+        }
+    }
+
     fn well() -> Observed {
         let webhook = Webhook { id: 7, name: None, endpoint: None, events: Vec::new() };
         Observed {
             functions: vec![relay(), verification()],
             secrets: vec![("syncwatch/census-token".to_owned(), Ok(()))],
             census: Ok(Some(SignedDuration::from_secs(1))),
-            warehouse: Some(Ok(())),
+            warehouse: Some(Ok(vec![filter_seen([20_247, 20_300]), filter_seen([18_725, 18_725])])),
             notices: Ok(seen("email=1 sqs=1", &[("sqs", true), ("email", true)])),
             alarms: vec![
                 ("alarms".to_owned(), Ok(seen("email=1", &[("email", true)]))),
@@ -448,6 +476,14 @@ mod tests {
             ("clock", |seen| seen.census = Ok(Some(SignedDuration::from_mins(-10)))),
             ("clock", |seen| seen.census = Ok(None)),
             ("warehouse", |seen| seen.warehouse = Some(Err(Error::plain("no answer in 60 s")))),
+            ("filter of crm.rds.properties", |seen| {
+                seen.warehouse = Some(Ok(vec![filter_seen([0, 18_725])]));
+            }),
+            ("filter of crm.rds.properties", |seen| seen.warehouse = Some(Ok(vec![filter_seen([0, 0])]))),
+            ("filter of crm.rds.properties", |seen| {
+                let counts = Err(Error::plain("column deleted does not exist"));
+                seen.warehouse = Some(Ok(vec![FilterSeen { counts, ..filter_seen([0, 0]) }]));
+            }),
             ("topic of notices", |found| found.notices = Ok(seen("email=1 sqs=1", &[("email", true)]))),
             ("topic of notices", |found| {
                 found.notices = Ok(seen("email=1 sqs=1", &[("sqs", true), ("email", false)]));
@@ -507,6 +543,9 @@ mod tests {
             told.push(Diagnosis { rows }.to_string());
         }
         insta::assert_snapshot!(told.join("\n\n"));
+        // The rows of a queue are counted: none is as good as any.
+        let empty_queue = FilterSeen { may_keep_none: true, ..filter_seen([0, 9]) };
+        assert_eq!(wrong(|seen| seen.warehouse = Some(Ok(vec![empty_queue]))), []);
         // A Census that cannot be used hides its clock too.
         let rows = wrong(|seen| seen.census = Err(refused()));
         assert_eq!(rows.iter().map(|row| row.what.as_str()).collect::<Vec<_>>(), ["Census", "clock"]);

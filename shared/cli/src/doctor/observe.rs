@@ -18,11 +18,12 @@ use syncwatch::aws::secrets::SecretStore;
 use syncwatch::aws::topic::Topic;
 use syncwatch::aws::{Fault, Kind};
 use syncwatch::census;
+use syncwatch::data_checks::{Filter, filter_statement, filters};
 use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
-use syncwatch::warehouse::Limits;
+use syncwatch::warehouse::{Limits, Warehouse};
 
 /// What was seen, or why it could not be, remedy included.
 pub(super) type Probe<T> = Result<T, Error>;
@@ -52,8 +53,8 @@ pub(crate) struct Observed {
     pub(super) secrets: Vec<(String, Probe<()>)>,
     /// Whether Census takes the token, and how far its clock is ahead of this machine's.
     pub(super) census: Probe<Option<SignedDuration>>,
-    /// Whether the warehouse answers; `None` if the pipeline declares none.
-    pub(super) warehouse: Option<Probe<()>>,
+    /// What the warehouse answers; `None` if the pipeline declares none.
+    pub(super) warehouse: Option<Probe<Vec<FilterSeen>>>,
     pub(super) notices: Probe<TopicSeen>,
     /// The topics of CloudWatch's own alarms: they must reach people when nothing of ours works.
     pub(super) alarms: Vec<(String, Probe<TopicSeen>)>,
@@ -67,6 +68,17 @@ pub(crate) struct Observed {
     /// When the last whole rounds began (UTC), by what they are recorded as.
     pub(super) rounds: Probe<BTreeMap<String, Timestamp>>,
     pub(super) now: Timestamp,
+}
+
+/// A filter of the data checks, asked once however many checks declare it.
+#[derive(Debug)]
+pub(super) struct FilterSeen {
+    pub(super) table: String,
+    pub(super) filter: String,
+    /// Whether it may keep no row: see [`Filter::may_keep_none`].
+    pub(super) may_keep_none: bool,
+    /// How many rows it keeps, and how many there are.
+    pub(super) counts: Probe<[i64; 2]>,
 }
 
 /// A function that should be there.
@@ -331,13 +343,23 @@ impl Deployed<'_> {
         self.source.operator.census_by(&self.setting(env::CENSUS_SECRET)?, base_url).await
     }
 
-    async fn warehouse(&self) -> Probe<()> {
+    async fn warehouse(&self) -> Probe<Vec<FilterSeen>> {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.setting(env::DATABRICKS_URL).ok();
         let limits = Limits { time: WAREHOUSE_LIMIT, ..Limits::default() };
         let warehouse = self.source.operator.warehouse_by(secret, base_url, limits, WAREHOUSE_LIMIT).await?;
         let statement = Statement::new("whether the warehouse answers", "SELECT 1 AS answers");
-        Ok(warehouse.query(&statement).await.map(drop)?)
+        warehouse.query(&statement).await?;
+        let mut seen = Vec::new();
+        for filter in distinct(self.source.operator.pipeline.checks.iter().flat_map(filters)) {
+            seen.push(FilterSeen {
+                table: filter.table.to_owned(),
+                filter: filter.in_words(),
+                may_keep_none: filter.may_keep_none,
+                counts: counts(&warehouse, &filter).await,
+            });
+        }
+        Ok(seen)
     }
 
     async fn topic(&self, setting: Setting) -> Probe<TopicSeen> {
@@ -384,6 +406,29 @@ impl Deployed<'_> {
     }
 }
 
+/// Each filter once. One that must keep rows in any check must keep rows.
+fn distinct<'c>(filters: impl Iterator<Item = Filter<'c>>) -> Vec<Filter<'c>> {
+    let mut distinct: Vec<Filter<'c>> = Vec::new();
+    for filter in filters {
+        let is_same =
+            |other: &&mut Filter<'c>| (other.table, other.conditions) == (filter.table, filter.conditions);
+        match distinct.iter_mut().find(is_same) {
+            Some(other) => other.may_keep_none &= filter.may_keep_none,
+            None => distinct.push(filter),
+        }
+    }
+    distinct
+}
+
+/// How many rows a filter keeps, and how many there are.
+async fn counts(warehouse: &Warehouse, filter: &Filter<'_>) -> Probe<[i64; 2]> {
+    let statement =
+        filter_statement(filter, warehouse.dialect()).map_err(|why| Error::plain(why.to_string()))?;
+    let answer = warehouse.query(&statement).await?;
+    let row = answer.only_row()?;
+    Ok([row.get("kept")?, row.get("all_rows")?])
+}
+
 /// Whether the pipeline has a use for the secret that a setting names.
 fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
     match setting {
@@ -411,6 +456,15 @@ pub(crate) fn reaches(protocol: &str, endpoint: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn filter_of_several_checks_is_asked_once() {
+        let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
+        let asked = distinct(pipeline.checks.iter().flat_map(filters));
+        let of_copy = asked.iter().filter(|filter| filter.table == "crm.salesforce.product_property");
+        assert_eq!(of_copy.count(), 1, "{asked:?}");
+        assert!(asked.iter().all(|filter| !filter.may_keep_none), "{asked:?}");
+    }
 
     #[test]
     fn of_an_address_only_the_host_is_shown_for_its_path_may_be_a_key() {

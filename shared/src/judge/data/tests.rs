@@ -1,4 +1,4 @@
-use crate::data_checks::{DataCheck, compile};
+use crate::data_checks::{DataCheck, compile, filters};
 use crate::finding::Outcome;
 use crate::finding::{Judge, SubjectKind};
 use crate::pipeline::Pipeline;
@@ -13,6 +13,12 @@ fn seed() -> Vec<DataCheck> {
 
 fn now() -> Timestamp {
     "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+/// How many findings there are of checks: one of each, and one of the filters of each that has some.
+fn judged_of(checks: &[DataCheck]) -> usize {
+    let with_filters = checks.iter().filter(|check| filters(check).next().is_some());
+    checks.len() + with_filters.count()
 }
 
 fn scans(checks: &[DataCheck]) -> Vec<Scan<'_>> {
@@ -33,7 +39,7 @@ fn a_warehouse_that_is_down_is_one_finding_and_every_check_is_held_under_it() {
     let checks = seed();
     let error = ErrorKind::Unreachable { detail: "connection refused".to_owned() }.of(STATEMENT);
     let said = failing(&checks, &error);
-    assert_eq!(said.len(), 1 + checks.len());
+    assert_eq!(said.len(), 1 + judged_of(&checks));
     assert!(said[0].starts_with("warehouse-reachable warehouse: error, "), "{}", said[0]);
     for line in said.iter().skip(1) {
         assert!(line.ends_with("not evaluated, held under warehouse-reachable of warehouse"), "{line}");
@@ -46,7 +52,7 @@ fn a_secret_that_cannot_be_used_is_one_finding_too() {
     let findings = judge_closed(&scans(&checks), "secret syncwatch/warehouse: it is empty");
     assert_eq!(findings.iter().filter(|finding| finding.is_unhealthy()).count(), 1);
     assert!(findings[0].to_string().contains("secret syncwatch/warehouse: it is empty"), "{}", findings[0]);
-    assert_eq!(findings.len(), 1 + checks.len());
+    assert_eq!(findings.len(), 1 + judged_of(&checks));
 }
 
 #[test]
@@ -66,8 +72,8 @@ fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
     let answer = Err(ErrorKind::PermissionDenied { message: "no SELECT".to_owned() }.of(STATEMENT));
     let looked = vec![Looked { scan: scans(one).remove(0), answer: Some(answer) }];
     let findings = judge_round(&looked, Extent::OneCheck, now());
-    assert_eq!(findings.len(), 1);
-    assert!(matches!(findings[0].outcome, Outcome::NotEvaluated { .. }));
+    assert_eq!(findings.len(), judged_of(one));
+    assert!(findings.iter().all(|finding| matches!(finding.outcome, Outcome::NotEvaluated { .. })));
     let whole = judge_round(&looked, Extent::Whole, now());
     assert_eq!(whole.iter().filter(|finding| finding.is_unhealthy()).count(), 1);
 }

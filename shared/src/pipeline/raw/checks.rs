@@ -8,7 +8,7 @@ use toml::Spanned;
 use super::values::{NAME, Words, allowed};
 use super::{Text, Validation};
 use crate::data_checks::{
-    Arrivals, Condition, DataCheck, FROM, Keys, Literal, Rule, TO, Window, object_name,
+    Arrivals, Condition, DataCheck, FROM, Keys, Literal, Predicate, Rule, TO, Window, object_name,
 };
 use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
 use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
@@ -70,6 +70,7 @@ pub(super) struct RawCheck {
     min_length: Option<Spanned<u32>>,
     max_length: Option<Spanned<u32>>,
     sql: Option<Text>,
+    show_keys: Option<Spanned<bool>>,
 }
 
 #[derive(Deserialize)]
@@ -83,7 +84,9 @@ enum RawKey {
 #[serde(deny_unknown_fields)]
 struct RawCondition {
     column: Text,
-    equals: Literal,
+    equals: Option<Literal>,
+    not: Option<Literal>,
+    is_null: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -235,7 +238,7 @@ impl Validation {
             self.refuse(&raw.kind, "checks.where", "has no meaning for kind \"custom-sql\"", remedy);
         }
         unused!(self, raw: column, columns, key, destination, references, warn_below, critical_below, limit,
-            limit_percent, max_lag, oldest_by, max_age, min, max, values, like, min_length, max_length, sql);
+            limit_percent, max_lag, oldest_by, max_age, min, max, values, like, min_length, max_length, sql, show_keys);
         let owner = raw.owner.map(Spanned::into_inner);
         let severity = severity.unwrap_or(Severity::Warning);
         let critical_after =
@@ -297,7 +300,8 @@ impl Validation {
             let found = format!("found {} columns", columns.len());
             self.refuse(&key, "checks.key", found, "name 1 to 8 columns");
         }
-        Some(Rule::Duplicates { key: columns, limit: raw.limit() })
+        let show_keys = raw.show_keys.take().is_some_and(Spanned::into_inner);
+        Some(Rule::Duplicates { key: columns, limit: raw.limit(), show_keys })
     }
 
     fn freshness(&mut self, raw: &mut RawCheck) -> Option<Rule> {
@@ -501,11 +505,33 @@ impl Validation {
         if let Some(beyond) = raw.get(20) {
             self.refuse(&beyond.column, key, "too many conditions", "use 20 at the most");
         }
-        let condition = |RawCondition { column, equals }: &RawCondition| Condition {
-            column: self.column(column, key),
-            equals: equals.clone(),
+        let mut conditions: Vec<Condition> = Vec::new();
+        for raw in raw {
+            let Some(condition) = self.condition(raw, key) else { continue };
+            if let Some(other) = conditions.iter().find(|other| condition.contradicts(other)) {
+                let found = format!("no row has both {other} and {condition}");
+                self.refuse(&raw.column, key, found, "remove one of the two");
+            }
+            conditions.push(condition);
+        }
+        conditions
+    }
+
+    fn condition(&mut self, raw: &RawCondition, key: &str) -> Option<Condition> {
+        let RawCondition { column, equals, not, is_null } = raw;
+        let holds = match (equals, not, is_null) {
+            (Some(value), None, None) => Predicate::Equals(value.clone()),
+            (None, Some(value), None) => Predicate::Not(value.clone()),
+            (None, None, Some(missing)) => Predicate::IsNull(*missing),
+            _ => {
+                let found = format!("{} has none or several of equals, not and is_null", column.get_ref());
+                let remedy = "give one: equals = <value>; not = <value>, which keeps missing values too; or is_null = \
+                              true or false";
+                self.refuse(column, key, found, remedy);
+                return None;
+            }
         };
-        raw.iter().map(condition).collect()
+        Some(Condition { column: self.column(column, key), holds })
     }
 
     fn window(&mut self, raw: &RawWindow, kind: &Text) -> Option<Window> {

@@ -54,7 +54,7 @@ words! {
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
-    Day: "today" => Today, "yesterday" => Yesterday;
+    Day: "today" => Today, "yesterday" => Yesterday, "last-24h" => Last24Hours;
     Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
 }
 

@@ -138,7 +138,10 @@ fn a_value_that_is_not_of_its_columns_type_is_none() {
         (Kind::Integer, "1.5"),
         (Kind::Integer, "9223372036854775808"),
         (Kind::Double, "many"),
-        (Kind::Decimal, "1e5"),
+        (Kind::Decimal, "NaN"),
+        (Kind::Timestamp, "infinity"),
+        // Later than the last instant that there is here.
+        (Kind::Timestamp, "9999-12-31 23:59:59"),
         (Kind::Boolean, "yes"),
         (Kind::Date, "2026-02-30"),
     ] {

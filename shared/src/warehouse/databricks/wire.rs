@@ -290,11 +290,7 @@ impl Manifest {
                 Json::String(text) => {
                     bytes += text.len();
                     let zone = if *zoneless { &TimeZone::UTC } else { zone };
-                    Value::parse(column.kind, text, zone).ok_or_else(|| ErrorKind::WrongType {
-                        column: column.name.clone(),
-                        expected: column.kind.name(),
-                        found: "a text that is none",
-                    })?
+                    Value::parse(column.kind, text, zone).unwrap_or(Value::Unreadable)
                 }
                 other => {
                     return Err(shape(format!("{}.{}", place(), column.name), kind_of(Some(other))));

@@ -60,7 +60,7 @@ pub(super) fn all(
             for (row, text) in rows.iter_mut().skip(begin).zip(texts) {
                 bytes += text.as_ref().map_or(0, String::len);
                 row.push(match text {
-                    Some(text) => read(statement, settings.dialect, column, text)?,
+                    Some(text) => read(settings.dialect, column, text),
                     None => Value::Null,
                 });
             }
@@ -85,18 +85,14 @@ fn texts(column: &AnyColumnBufferSlice<'_>) -> Option<Vec<Option<String>>> {
     }
 }
 
-fn read(statement: &Statement, dialect: Dialect, column: &Column, text: String) -> Result<Value, Failure> {
+fn read(dialect: Dialect, column: &Column, text: String) -> Value {
     if column.kind == Kind::Text {
-        return Ok(Value::Text(text));
+        return Value::Text(text);
     }
     match Value::parse(column.kind, &text, &TimeZone::UTC) {
-        Some(value) => Ok(value),
-        None if dialect == Dialect::Sqlite => Ok(of_itself(text)),
-        None => {
-            let (column, expected) = (column.name.clone(), column.kind.name());
-            let found = "a text that is none";
-            Err(Failure::of(statement, ErrorKind::WrongType { column, expected, found }))
-        }
+        Some(value) => value,
+        None if dialect == Dialect::Sqlite => of_itself(text),
+        None => Value::Unreadable,
     }
 }
 

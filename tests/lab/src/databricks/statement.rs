@@ -244,7 +244,7 @@ fn is_instant(text: &str) -> bool {
 fn told(value: &Value, type_name: &str, ahead: SignedDuration) -> Option<String> {
     let shown = |at: Timestamp| format!("{:.3}", at.saturating_sub(ahead).unwrap_or(at));
     Some(match value {
-        Value::Null => return None,
+        Value::Null | Value::Unreadable => return None,
         Value::Text(text) if type_name == "TIMESTAMP" => match instant(text) {
             Some(instant) => shown(instant),
             None => text.clone(),

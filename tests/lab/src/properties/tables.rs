@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use syncwatch::data_checks::object_name;
 use syncwatch::sql::{Dialect, ParameterValue, Statement};
 use syncwatch::warehouse::Warehouse;
@@ -37,12 +38,13 @@ const COPY: Table = Table {
         "company_name_c",
         "created_date",
         "last_modified_date",
+        "source_version_c",
         "_fivetran_deleted",
         "_fivetran_synced",
     ],
     definition: "id VARCHAR(18) NOT NULL PRIMARY KEY, sf_property_id_c VARCHAR(40), company_name_c VARCHAR(200), \
-                 created_date TIMESTAMP, last_modified_date TIMESTAMP, _fivetran_deleted BOOLEAN NOT NULL, \
-                 _fivetran_synced TIMESTAMP NOT NULL",
+                 created_date TIMESTAMP, last_modified_date TIMESTAMP, source_version_c VARCHAR(40), \
+                 _fivetran_deleted BOOLEAN, _fivetran_synced TIMESTAMP NOT NULL",
 };
 /// More rows a statement are slower: placeholders are looked up one by one.
 const ROWS_A_STATEMENT: usize = 8;
@@ -213,6 +215,7 @@ impl Tables {
                 copy.record.company_name.clone().into(),
                 copy.record.created_at.into(),
                 copy.record.modified_at.into(),
+                copy.record.source_version.map(version).into(),
                 copy.record.deleted.into(),
                 copy.synced_at.into(),
             ]
@@ -256,6 +259,11 @@ impl Table {
         }
         Ok(())
     }
+}
+
+/// A version as the views write it. The world's are whole minutes, of which no engine writes a fraction.
+fn version(changed_at: Timestamp) -> String {
+    TimeZone::UTC.to_datetime(changed_at).to_string().replacen('T', " ", 1)
 }
 
 /// The file of a view as somebody broke it, or as it is if nobody did.

@@ -194,6 +194,24 @@ fn a_repair_undoes_the_harm_once_the_copy_shows_it() {
 }
 
 #[test]
+fn edits_in_salesforce_hide_no_change_of_the_source() {
+    let mut world = small(17);
+    for hour in 0..24 {
+        hours(&mut world, 1);
+        world.edit_in_salesforce(1 + hour % 3);
+    }
+    world.inflict(PropertyFault::SourceStalls);
+    hours(&mut world, 2);
+    let current = |copy: &Copy| {
+        let property = world.properties().iter().find(|property| property.id == copy.record.property_id);
+        property.is_some_and(|property| {
+            property.deleted || copy.record.source_version == Some(property.updated_at)
+        })
+    };
+    assert!(world.copies().all(current) && world.health().update_queue == 0);
+}
+
+#[test]
 fn one_fault_is_mended_and_the_others_stay() {
     let mut world = small(15);
     let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };

@@ -86,8 +86,10 @@ pub struct Record {
     /// The company's name, as it was moved.
     pub company_name: Option<String>,
     pub created_at: Timestamp,
-    /// When it was last written.
+    /// When it was last written, by a sync or by a person.
     pub modified_at: Timestamp,
+    /// The version of the property that a sync wrote last: when that last changed.
+    pub source_version: Option<Timestamp>,
     pub deleted: bool,
     property: usize,
 }
@@ -148,7 +150,7 @@ pub struct PropertyWorld {
     records_of: HashMap<usize, Vec<usize>>,
     /// Records that changed since they were copied.
     uncopied: BTreeSet<usize>,
-    /// Properties without a copy, and properties newer than theirs: the queues, but for what the views leave out.
+    /// Properties without a copy, and properties of another version than theirs: the queues, but for what the views leave out.
     missing: BTreeSet<usize>,
     behind: BTreeSet<usize>,
     moves: Vec<Move>,
@@ -383,6 +385,14 @@ impl PropertyWorld {
         }
     }
 
+    /// People edit every n-th record in Salesforce, in a field that no sync writes.
+    pub fn edit_in_salesforce(&mut self, every: usize) {
+        for (number, record) in self.records.iter_mut().enumerate().step_by(every) {
+            record.modified_at = self.now;
+            self.uncopied.insert(number);
+        }
+    }
+
     /// Lets minutes pass.
     pub fn advance_to(&mut self, to: Timestamp) {
         while self.now + SignedDuration::from_mins(1) <= to {
@@ -582,6 +592,7 @@ impl PropertyWorld {
             company_name: self.name_by_view(property),
             created_at: at,
             modified_at: at,
+            source_version: self.version(property),
             deleted: false,
             property,
         });
@@ -593,10 +604,11 @@ impl PropertyWorld {
 
     fn write(&mut self, record: usize, at: Timestamp) {
         let Some(property) = self.records.get(record).map(|record| record.property) else { return };
-        let name = self.name_by_view(property);
+        let (name, version) = (self.name_by_view(property), self.version(property));
         if let Some(record) = self.records.get_mut(record) {
             record.company_name = name;
             record.modified_at = at;
+            record.source_version = version;
         }
         self.uncopied.insert(record);
     }
@@ -620,9 +632,9 @@ impl PropertyWorld {
     /// Puts a property where the views' joins would find it.
     fn queue(&mut self, number: usize) {
         let Some(property) = self.properties.get(number) else { return };
-        let newest = self.copies_of(number).map(|copy| copy.record.modified_at).max();
-        let is_missing = !property.deleted && newest.is_none();
-        let is_behind = !property.deleted && newest.is_some_and(|newest| property.updated_at > newest);
+        let is_missing = !property.deleted && self.copies_of(number).next().is_none();
+        let is_old = |copy: &Copy| copy.record.source_version != Some(property.updated_at);
+        let is_behind = !property.deleted && self.copies_of(number).any(is_old);
         for (set, belongs) in [(&mut self.missing, is_missing), (&mut self.behind, is_behind)] {
             if belongs {
                 set.insert(number);
@@ -636,6 +648,10 @@ impl PropertyWorld {
         let leaks =
             |property: &Property| self.ailments.leak.as_ref().is_some_and(|city| *city == property.city);
         self.properties.get(number).is_some_and(|p| !leaks(p) && (p.company_name.is_some()))
+    }
+
+    fn version(&self, property: usize) -> Option<Timestamp> {
+        self.properties.get(property).map(|property| property.updated_at)
     }
 
     fn key(&self, number: usize) -> Option<&str> {

@@ -143,26 +143,33 @@ async fn a_part_of_an_answer_is_no_answer() {
 }
 
 #[tokio::test]
-async fn what_is_not_of_its_type_is_told_without_the_value() {
+async fn unreadable_value_spoils_its_own_figure_and_is_never_shown() {
     let mut told = Vec::new();
-    for (type_name, value) in [
-        ("BIGINT", json!("s3cret")),
-        ("DATE", json!("s3cret")),
-        ("STRING", json!({ "a": "s3cret" })),
-        ("BOOLEAN", json!("s3cret")),
-    ] {
-        let world = World::new(vec![ok(done(&[("company", type_name)], json!([[value]])))]).await;
-        told.push(world.client.query(&statement()).await.unwrap_err().to_string());
-    }
-    let world = World::new(vec![ok(done(&[("a", "INT"), ("b", "INT")], json!([["1"]])))]).await;
-    told.push(world.client.query(&statement()).await.unwrap_err().to_string());
+    let asked = async |columns: &[(&str, &str)], row: Json| {
+        let world = World::new(vec![ok(done(columns, json!([row])))]).await;
+        world.client.query(&statement()).await
+    };
+    told.push(asked(&[("company", "STRING")], json!([{ "a": "s3cret" }])).await.unwrap_err().to_string());
+    told.push(asked(&[("a", "INT"), ("b", "INT")], json!(["1"])).await.unwrap_err().to_string());
+    // One value that is not of its type leaves the others as they are.
+    let columns =
+        [("n", "BIGINT"), ("at", "TIMESTAMP"), ("rate", "DECIMAL"), ("day", "DATE"), ("found", "BIGINT")];
+    let row = json!(["s3cret", "9999-12-31T23:59:59.000Z", "NaN", "s3cret", "7"]);
+    let answer = asked(&columns, row).await.unwrap();
+    let row = answer.only_row().unwrap();
+    assert_eq!(row.get::<i64>("found").unwrap(), 7);
+    told.push(row.get::<i64>("n").unwrap_err().to_string());
+    told.push(row.get::<Option<Timestamp>>("at").unwrap_err().to_string());
+    told.push(row.get::<Decimal>("rate").unwrap_err().to_string());
+    told.push(row.get::<Date>("day").unwrap_err().to_string());
     assert!(!told.concat().contains("s3cret"));
     insta::assert_snapshot!(told.join("\n"), @r"
-    coverage of properties: column company holds a text that is none where integer is expected; correct the view or the check
-    coverage of properties: column company holds a text that is none where date is expected; correct the view or the check
     coverage of properties: unexpected answer at result.data_array[0].company: an object
-    coverage of properties: column company holds a text that is none where boolean is expected; correct the view or the check
     coverage of properties: unexpected answer at result.data_array[0]: 1 values for 2 columns
+    coverage of properties: column n holds an unreadable value where integer is expected; correct the view or the check
+    coverage of properties: column at holds an unreadable value where timestamp is expected; correct the view or the check
+    coverage of properties: column rate holds an unreadable value where decimal is expected; correct the view or the check
+    coverage of properties: column day holds an unreadable value where date is expected; correct the view or the check
     ");
 }
 

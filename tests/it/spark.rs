@@ -1,0 +1,172 @@
+//! Every statement that is compiled, on Apache Spark 3.5, of which older runtimes of Databricks are made: `make spark-check`.
+
+use std::process::Command;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value as Json, json};
+use syncwatch::data_checks::{
+    DataCheck, Measure, Scan, compile, filter_statement, filters, object_name, samples_statement,
+};
+use syncwatch::pipeline::Pipeline;
+use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, Value};
+use syncwatch::warehouse::Warehouse;
+use syncwatch_cli::warehouse_objects;
+use syncwatch_lab::engines;
+use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, sql_folder};
+
+use crate::data_checks::MORE;
+
+/// Names the Python that has pyspark.
+const PYTHON: &str = "SPARK_PYTHON";
+const PROPERTIES: &str = "rds.properties";
+const COPIES: &str = "salesforce.product_property";
+
+/// The repository's pipeline and checks of every other kind. A local Spark has one catalog, so names have two parts.
+fn checks() -> Pipeline {
+    let text = format!("{}{MORE}", include_str!("../../infra/pipeline.toml"));
+    Pipeline::parse(&text.replace("\"crm.", "\"")).unwrap()
+}
+
+/// A pipeline after an eventful day, in SQLite, with flags that are NULL and timestamps of 2030.
+async fn sqlite(folder: &tempfile::TempDir) -> (Warehouse, Timestamp) {
+    let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
+    let mut world = PropertyWorld::with(start, 5, 300, 250, 20);
+    world.inflict(PropertyFault::DuplicateCreation { percent: 50 });
+    world.inflict(PropertyFault::ViewBug);
+    world.advance_to(start + SignedDuration::from_hours(6));
+    world.heal();
+    world.advance_to(start + SignedDuration::from_hours(9));
+    let warehouse = engines::sqlite(&folder.path().join("lab.sqlite")).unwrap();
+    let tables = Tables::create(warehouse, &mut world).await.unwrap();
+    let warehouse = engines::sqlite(&folder.path().join("lab.sqlite")).unwrap();
+    let name = |path| object_name(Dialect::Sqlite, path).unwrap();
+    for sql in [
+        format!("UPDATE {} SET _fivetran_deleted = NULL WHERE id LIKE '%3'", name(COPIES)),
+        format!("UPDATE {} SET last_modified_date = '2030-01-01 00:00:00' WHERE id LIKE '%17'", name(COPIES)),
+        format!(
+            "UPDATE {} SET updated_at = '2030-01-01 00:00:00' WHERE property_id LIKE '%29'",
+            name(PROPERTIES)
+        ),
+    ] {
+        tables.warehouse().execute(&Statement::new("what the lab does not do", sql)).await.unwrap();
+    }
+    (warehouse, world.now())
+}
+
+fn instant(at: Option<Timestamp>) -> Json {
+    at.map_or(Json::Null, |at| json!({ "at": at.to_string() }))
+}
+
+async fn table(warehouse: &Warehouse, path: &str) -> Json {
+    let sql = format!("SELECT * FROM {}", object_name(Dialect::Sqlite, path).unwrap());
+    let answer = warehouse.query(&Statement::new(path, sql)).await.unwrap();
+    let kind = |column: &str| match column {
+        "deleted" | "_fivetran_deleted" => "boolean",
+        at if at.ends_with("_at") || at.ends_with("_date") || at.ends_with("_synced") => "timestamp",
+        _ => "string",
+    };
+    let columns: Vec<(&str, &str)> =
+        answer.columns().iter().map(|column| (column.name.as_str(), kind(&column.name))).collect();
+    let value = |row: &Row<'_>, (name, kind): &(&str, &str)| match *kind {
+        "boolean" => json!(row.get::<Option<bool>>(name).unwrap()),
+        "timestamp" => instant(row.get(name).unwrap()),
+        _ => json!(row.get::<Option<String>>(name).unwrap()),
+    };
+    let rows: Vec<Vec<Json>> =
+        answer.rows().map(|row| columns.iter().map(|column| value(&row, column)).collect()).collect();
+    json!({ "name": path, "columns": columns, "rows": rows })
+}
+
+fn asked(statement: &Statement, expected: &Json) -> Json {
+    let parameter = |value: &ParameterValue| match value {
+        ParameterValue::Text(text) => json!(text),
+        ParameterValue::Integer(number) => json!(number),
+        ParameterValue::Boolean(value) => json!(value),
+        ParameterValue::Timestamp(at) => instant(*at),
+        other => panic!("{other:?}"),
+    };
+    let parameters = statement.parameters().iter().map(|bound| (bound.name.clone(), parameter(&bound.value)));
+    let parameters: serde_json::Map<String, Json> = parameters.collect();
+    json!({ "label": statement.label(), "sql": statement.sql(), "parameters": parameters, "expected": expected })
+}
+
+/// The figures of a statement's one row.
+fn figures(scan: &Scan<'_>, answer: &Answer) -> Json {
+    let row = answer.only_row().unwrap();
+    let figure = |(name, measure): (&str, Measure)| match measure {
+        Measure::Count => json!(row.get::<Option<i64>>(name).unwrap()),
+        Measure::Instant => instant(row.get(name).unwrap()),
+        Measure::Number => json!(row.get::<Option<f64>>(name).unwrap()),
+    };
+    let columns = scan.columns.iter().map(|column| figure((column.name.as_str(), column.measure)));
+    json!([columns.collect::<Vec<_>>()])
+}
+
+/// Keys and counts, as they are.
+fn rows(answer: &Answer) -> Json {
+    let value = |value: &Value| match value {
+        Value::Text(text) => json!(text),
+        Value::Integer(number) => json!(number),
+        other => panic!("{other:?}"),
+    };
+    json!(answer.rows().map(|row| row.values().iter().map(value).collect()).collect::<Vec<Vec<Json>>>())
+}
+
+/// What the repository makes in a warehouse, and a look at each of its views. Spark's own tables have no clustering.
+fn objects() -> (Vec<String>, Vec<Json>) {
+    let mut scripts = Vec::new();
+    for mut file in warehouse_objects::read(&sql_folder(), Dialect::Databricks).unwrap() {
+        file.text = file.text.replace("${crm.", "${");
+        for statement in warehouse_objects::script(&file, Dialect::Databricks).unwrap() {
+            scripts.push(statement.sql().split("\nCLUSTER BY").next().unwrap().to_owned());
+        }
+    }
+    let views =
+        scripts.iter().filter_map(|sql| sql.split_once("CREATE OR REPLACE VIEW ")?.1.split(" AS").next());
+    let look = |view: &str| asked(&Statement::new(view, format!("SELECT * FROM {view}")), &Json::Null);
+    let looks: Vec<Json> = views.map(look).collect();
+    assert!(looks.len() >= 7, "{looks:?}");
+    (scripts, looks)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Java and pyspark: make spark-check"]
+async fn every_statement_answers_on_spark_as_on_sqlite() {
+    let python = std::env::var(PYTHON).expect("make spark-check sets it");
+    let folder = tempfile::tempdir().unwrap();
+    let (warehouse, now) = sqlite(&folder).await;
+    let pipeline = checks();
+    let zone = &pipeline.time_zone;
+    let (scripts, mut statements) = objects();
+    let scans = |dialect| compile(&pipeline.checks, dialect, zone, now).unwrap();
+    for (of_spark, of_sqlite) in scans(Dialect::Databricks).iter().zip(scans(Dialect::Sqlite)) {
+        let answer = warehouse.query(&of_sqlite.statement).await.unwrap();
+        statements.push(asked(&of_spark.statement, &figures(&of_sqlite, &answer)));
+    }
+    let samples = |check: &DataCheck, dialect| samples_statement(check, dialect, zone, now).unwrap();
+    for check in &pipeline.checks {
+        let mut pairs: Vec<[Statement; 2]> = Vec::new();
+        pairs.extend(
+            samples(check, Dialect::Databricks).zip(samples(check, Dialect::Sqlite)).map(|(a, b)| [a, b]),
+        );
+        pairs.extend(filters(check).map(|filter| {
+            [Dialect::Databricks, Dialect::Sqlite].map(|dialect| filter_statement(&filter, dialect).unwrap())
+        }));
+        for [of_spark, of_sqlite] in pairs {
+            statements.push(asked(&of_spark, &rows(&warehouse.query(&of_sqlite).await.unwrap())));
+        }
+    }
+    let given = json!({
+        "databases": ["rds", "salesforce", "sfdc_dbx"],
+        "tables": [table(&warehouse, PROPERTIES).await, table(&warehouse, COPIES).await],
+        "scripts": scripts,
+        "statements": statements,
+    });
+    let file = folder.path().join("statements.json");
+    std::fs::write(&file, given.to_string()).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/spark/check.py");
+    let output = Command::new(python).arg(script).arg(&file).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{said}");
+}
