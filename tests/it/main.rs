@@ -37,6 +37,8 @@ mod simulated_days;
 #[cfg(test)]
 mod snapshot;
 #[cfg(test)]
+mod supply;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod warehouse;
