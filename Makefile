@@ -44,6 +44,12 @@ VENV_STAMP := $(SYNCWATCH_VENV)/.syncwatch-$(shell sha256sum $(REQUIREMENTS) | c
 # The linter of infra/ wants other versions of the same packages.
 LINT_VENV := $(SYNCWATCH_VENV)-infra
 LINT_STAMP := $(LINT_VENV)/.syncwatch-$(shell sha256sum infra/requirements.txt | cut -c1-16)
+# So do the vendors' own clients.
+CLIENTS_VENV := $(SYNCWATCH_VENV)-clients
+CLIENTS_STAMP := $(CLIENTS_VENV)/.syncwatch-$(shell sha256sum tests/clients/requirements.txt | cut -c1-16)
+# Checks licences, bans, sources and advisories of the lock file; built once for each version, beside what else is kept.
+DENY_VERSION := 0.20.2
+DENY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/syncwatch-ci/cargo-deny-$(DENY_VERSION)
 
 # Spark is 400 MB, and of use to one check.
 SPARK_REQUIREMENTS := tests/spark/requirements.txt
@@ -85,8 +91,21 @@ spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of the chec
 explore: ## Try the property tests on new random cases; CASES=20000 of each
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
 
+.PHONY: clients-check
+clients-check: $(CLIENTS_STAMP) ## Drive the lab with the vendors' own clients: Databricks' SDK, PagerDuty's client, the Airflow provider of Census
+	@$(BUILD) syncwatch-lab --quiet
+	@'$(CLIENTS_VENV)/bin/python' tests/clients/check.py '$(CARGO_TARGET_DIR)/debug/syncwatch-lab'
+
+.PHONY: deny
+deny: $(DENY)/bin/cargo-deny ## Check licences, bans and sources of the lock file; ADVISORIES=1 advisories too, which needs the network
+	@'$<' --locked check licenses bans sources $(if $(filter-out 0,$(ADVISORIES)),advisories)
+
+.PHONY: pins
+pins: ## Write the hashes of every pinned Python package anew, after a version was changed
+	@for file in $(REQUIREMENTS) infra/requirements.txt tests/clients/requirements.txt; do $(PYTHON) .ci/hash-pins.py $$file; done
+
 .PHONY: ci
-ci: fmt-check lint docs test infra-check demo $(if $(HAS_JAVA),spark-check) ## All that CI checks, the demo included, and Spark where there is Java
+ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## All that CI checks, the demo included, and Spark where there is Java
 
 .PHONY: check
 check: ## Check what changed since main: format, clippy and unit tests of the changed packages; no lab, no zips
@@ -228,26 +247,40 @@ venv: $(VENV_STAMP) ## Make the Python environment that has ministack and cargo-
 .PHONY: clean
 clean: ## Remove everything that was built, the Python environment included
 	cargo clean
-	rm -rf .venv .venv-infra .venv-spark
+	rm -rf .venv .venv-infra .venv-spark .venv-clients
 
 $(VENV_STAMP):
 	@PYTHON='$(PYTHON)' bash .ci/setup
 	@echo '==> Making the Python environment in $(SYNCWATCH_VENV)'
 	@$(PYTHON) -m venv --clear '$(SYNCWATCH_VENV)'
-	@'$(SYNCWATCH_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement $(REQUIREMENTS)
+	@$(call pip-install,$(SYNCWATCH_VENV),$(REQUIREMENTS))
 	@touch '$@'
 
 $(LINT_STAMP):
 	@echo '==> Making the Python environment of the linter in $(LINT_VENV)'
 	@$(PYTHON) -m venv --clear '$(LINT_VENV)'
-	@'$(LINT_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --requirement infra/requirements.txt
+	@$(call pip-install,$(LINT_VENV),infra/requirements.txt)
 	@touch '$@'
 
 $(SPARK_STAMP):
 	@echo '==> Making the Python environment of Spark in $(SPARK_VENV)'
 	@$(PYTHON) -m venv --clear '$(SPARK_VENV)'
-	@'$(SPARK_VENV)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(SPARK_REQUIREMENTS)
+	@$(call pip-install,$(SPARK_VENV),$(SPARK_REQUIREMENTS))
 	@touch '$@'
+
+$(CLIENTS_STAMP):
+	@echo "==> Making the Python environment of the vendors' clients in $(CLIENTS_VENV)"
+	@$(PYTHON) -m venv --clear '$(CLIENTS_VENV)'
+	@$(call pip-install,$(CLIENTS_VENV),tests/clients/requirements.txt)
+	@touch '$@'
+
+# From its source: what its authors publish as a program is not in the registry of crates.
+$(DENY)/bin/cargo-deny:
+	@echo '==> Building cargo-deny $(DENY_VERSION) into $(DENY)'
+	@CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/cargo-deny' cargo install --quiet --locked --no-default-features --root '$(DENY)' cargo-deny@$(DENY_VERSION)
+
+# A file that differs from the pinned one is refused, and so is one that nobody pinned.
+pip-install = '$(1)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(2)
 
 # Zips with nothing in them will do for plans that nobody applies.
 $(INFRA_OUT)/zips: infra/functions.json

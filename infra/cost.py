@@ -36,7 +36,10 @@ def amounts(table, assumptions):
     dead_letters = {queue["dead_letter"] for queue in queues.values() if "dead_letter" in queue}
     topics = [name for name in resources if name.startswith("topic:")]
 
-    rounds = {name: rounds_a_day(function["schedule"]["expression"]) * days for name, function in scheduled.items()}
+    def firings(schedule):
+        return [schedule["expression"], *(also["expression"] for also in schedule.get("also", {}).values())]
+
+    rounds = {name: sum(map(rounds_a_day, firings(function["schedule"]))) * days for name, function in scheduled.items()}
     webhooks = assume["sync_runs_a_day"] * assume["webhooks_a_run"] * days
     notices = assume["incidents_a_month"] * assume["notices_an_incident"]
 

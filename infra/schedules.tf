@@ -1,27 +1,27 @@
 resource "aws_scheduler_schedule" "this" {
-  for_each = local.scheduled
+  for_each = local.firings
 
   name        = "${local.prefix}-${each.key}"
   description = each.value.description
   state       = var.schedules_enabled ? "ENABLED" : "DISABLED"
 
-  schedule_expression = each.value.schedule.expression
+  schedule_expression = each.value.expression
   # The default is UTC; a nightly round must stay at its hour when the clocks change.
-  schedule_expression_timezone = each.value.schedule.time_zone
+  schedule_expression_timezone = each.value.time_zone
 
   flexible_time_window {
     mode = "OFF"
   }
 
   target {
-    arn      = module.function[each.key].arn
+    arn      = module.function[each.value.function].arn
     role_arn = aws_iam_role.scheduler.arn
-    input    = jsonencode(each.value.schedule.input)
+    input    = jsonencode(each.value.input)
 
     # These count tries to hand the event to Lambda; what the function then makes of it is counted by its own configuration.
     # The defaults are 185 tries in 24 hours.
     retry_policy {
-      maximum_event_age_in_seconds = each.value.schedule.max_age_s
+      maximum_event_age_in_seconds = each.value.max_age_s
       # 0 would give up at the first hiccup of Lambda's API.
       maximum_retry_attempts = 5
     }

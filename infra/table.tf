@@ -29,8 +29,15 @@ locals {
   secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
 
   scheduled = { for name, function in local.functions : name => function if can(function.schedule) }
-  by_url    = { for name, function in local.functions : name => function if can(function.url) }
-  by_queue  = { for name, function in local.functions : name => function if can(function.queue) }
+  # What starts them: the schedule of each, and what the table says it also has.
+  firings = merge(
+    { for name, function in local.scheduled : name => merge(function.schedule, { function = name, description = function.description }) },
+    merge([for name, function in local.scheduled : {
+      for also, firing in try(function.schedule.also, {}) : "${name}-${also}" => merge(function.schedule, firing, { function = name, description = "${name}: ${also}" })
+    }]...),
+  )
+  by_url   = { for name, function in local.functions : name => function if can(function.url) }
+  by_queue = { for name, function in local.functions : name => function if can(function.queue) }
 
   # ARNs are made from names and not taken from the resources, so that a plan shows each policy whole before anything is
   # there, and policies of things that point at each other make no cycle.

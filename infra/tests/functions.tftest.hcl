@@ -67,34 +67,47 @@ run "made_from_the_table" {
 
 run "schedules" {
   assert {
-    condition     = toset(keys(aws_scheduler_schedule.this)) == toset([for name, function in local.table.functions : name if can(function.schedule)])
-    error_message = "Not exactly the functions with a schedule have one."
+    condition = toset(keys(aws_scheduler_schedule.this)) == toset(flatten([
+      for name, function in local.table.functions : [name, [for also in keys(try(function.schedule.also, {})) : "${name}-${also}"]] if can(function.schedule)
+    ]))
+    error_message = "Not exactly the functions with a schedule have one, and one for each other event."
   }
 
   assert {
-    condition = alltrue([for name, schedule in aws_scheduler_schedule.this :
-      schedule.schedule_expression == local.table.functions[name].schedule.expression &&
-      schedule.schedule_expression_timezone == local.table.functions[name].schedule.time_zone &&
-      schedule.state == "ENABLED" &&
-      schedule.name == "syncwatch-${name}" &&
-      schedule.flexible_time_window[0].mode == "OFF"
+    condition = alltrue([for name, firing in local.firings :
+      aws_scheduler_schedule.this[name].schedule_expression == firing.expression &&
+      aws_scheduler_schedule.this[name].schedule_expression_timezone == local.table.functions[firing.function].schedule.time_zone &&
+      aws_scheduler_schedule.this[name].state == "ENABLED" &&
+      aws_scheduler_schedule.this[name].name == "syncwatch-${name}" &&
+      aws_scheduler_schedule.this[name].flexible_time_window[0].mode == "OFF"
     ])
     error_message = "A schedule is not enabled, or has not the expression and zone of the table."
   }
 
   assert {
-    condition = alltrue([for name, schedule in aws_scheduler_schedule.this :
-      schedule.target[0].arn == module.function[name].arn &&
-      jsondecode(schedule.target[0].input) == local.table.functions[name].schedule.input &&
-      schedule.target[0].retry_policy[0].maximum_event_age_in_seconds == local.table.functions[name].schedule.max_age_s &&
-      schedule.target[0].retry_policy[0].maximum_retry_attempts == 5 &&
-      schedule.target[0].dead_letter_config[0].arn == aws_sqs_queue.failures["schedules"].arn
+    condition = alltrue([for name, firing in local.firings :
+      aws_scheduler_schedule.this[name].target[0].arn == module.function[firing.function].arn &&
+      jsondecode(aws_scheduler_schedule.this[name].target[0].input) == firing.input &&
+      aws_scheduler_schedule.this[name].target[0].retry_policy[0].maximum_event_age_in_seconds == local.table.functions[firing.function].schedule.max_age_s &&
+      aws_scheduler_schedule.this[name].target[0].retry_policy[0].maximum_retry_attempts == 5 &&
+      aws_scheduler_schedule.this[name].target[0].dead_letter_config[0].arn == aws_sqs_queue.failures["schedules"].arn
     ])
     error_message = "A schedule has not its target, its retries and its dead-letter queue."
   }
 
+  # By the table itself and not by what was made of it.
   assert {
-    condition = alltrue([for name in keys(aws_scheduler_schedule.this) :
+    condition = (
+      aws_scheduler_schedule.this["daily-validation"].schedule_expression == "cron(0 3 * * ? *)" &&
+      aws_scheduler_schedule.this["daily-validation-warm-up"].schedule_expression == "cron(50 23,1,2 * * ? *)" &&
+      jsondecode(aws_scheduler_schedule.this["daily-validation-warm-up"].target[0].input) == { task = "warm-up" } &&
+      jsondecode(aws_scheduler_schedule.this["daily-validation-again"].target[0].input) == { task = "validate-again" }
+    )
+    error_message = "The warehouse is not started ahead of the nightly rounds, or not asked again."
+  }
+
+  assert {
+    condition = alltrue([for name in keys(local.scheduled) :
       module.function[name].made.async[0].maximum_event_age_in_seconds == local.table.functions[name].schedule.max_age_s &&
       module.function[name].made.async[0].maximum_retry_attempts == local.table.functions[name].schedule.retries
     ])
@@ -103,8 +116,8 @@ run "schedules" {
 
   # What is not tried again is not worth keeping: the next round is as good, and the alarms on errors, silence and rounds tell.
   assert {
-    condition = { for name in keys(aws_scheduler_schedule.this) : name => join(" ", flatten(module.function[name].made.async[0].destination_config[*].on_failure[*].destination)) } == {
-      for name in keys(aws_scheduler_schedule.this) : name => local.table.functions[name].schedule.retries > 0 ? aws_sqs_queue.failures["functions"].arn : ""
+    condition = { for name in keys(local.scheduled) : name => join(" ", flatten(module.function[name].made.async[0].destination_config[*].on_failure[*].destination)) } == {
+      for name in keys(local.scheduled) : name => local.table.functions[name].schedule.retries > 0 ? aws_sqs_queue.failures["functions"].arn : ""
     }
     error_message = "A function that tries again loses the events that it fails at, or the queue for them fills with those of one that does not."
   }

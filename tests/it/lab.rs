@@ -5,7 +5,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use syncwatch_lab::census::{
-    CensusServer, Fault, HttpFault, RetrySchedule, SimSchedule, TOKEN, Traffic, World, run_json, sign,
+    CensusServer, Fault, HttpFault, PERSONAL_TOKEN, RetrySchedule, SimSchedule, TOKEN, Traffic, World,
+    run_json, sign,
 };
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::PropertyWorld;
@@ -33,8 +34,9 @@ async fn census() -> CensusServer {
 
 async fn ask(census: &CensusServer, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
     let http = syncwatch::http::client().unwrap();
+    let token = if path.starts_with("v2/") { PERSONAL_TOKEN } else { TOKEN };
     let mut request =
-        http.request(method.parse().unwrap(), format!("{}/api/{path}", census.url())).bearer_auth(TOKEN);
+        http.request(method.parse().unwrap(), format!("{}/api/{path}", census.url())).bearer_auth(token);
     if let Some(body) = body {
         request = request.header("Content-Type", "application/json").body(body.to_string());
     }

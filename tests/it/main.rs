@@ -40,6 +40,7 @@ mod simulated_days;
 mod snapshot;
 #[cfg(test)]
 mod spark;
+mod supply;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
 use syncwatch_cli::{Command, Operator, Outcome};
 use syncwatch_lab::aws::{ResourceId, Schedules};
-use syncwatch_lab::census::{Fault, HttpFault, World, sign};
+use syncwatch_lab::census::{Fault, HttpFault, PERSONAL_TOKEN, World, sign};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::properties::PropertyWorld;
 use syncwatch_lab::receivers::ROUTING_KEY;
@@ -261,4 +261,44 @@ async fn the_doctor_sees_a_deployment_as_it_is_and_each_thing_that_is_taken_from
     let broken =
         ["secret syncwatch/chat", "Census", "clock", "warehouse", "webhook at Census"].map(str::to_owned);
     assert_eq!(red(&stage, Timestamp::now()).await, broken);
+}
+
+/// The rows of a probe of this API, each as status and verdict.
+async fn probed(stage: &Stage, token: Option<&str>, api: &str) -> (Outcome, Vec<(Value, Value)>) {
+    let token = token.map(|token| ("CENSUS_TOKEN", token));
+    let settings = [("SYNCWATCH_CENSUS_BASE_URL", stage.census.url())].into_iter().chain(token);
+    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, stage.census.clock().now());
+    let command = Command::parse(&["census", "probe", "--group-id", "wandering_aimlessly"]).unwrap();
+    let answer = operator.carry_out(&command, &mut |_| {}).await.unwrap();
+    assert!(!answer.text.contains("the-lab") && !answer.text.contains("of-the-lab"), "{}", answer.text);
+    let rows = answer.json["endpoints"].as_array().unwrap().iter();
+    let of_api = rows.filter(|row| row["api"] == api);
+    (answer.outcome, of_api.map(|row| (row["status"].clone(), row["verdict"].clone())).collect())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn census_probe_tells_which_api_answers_and_only_reads() {
+    let stage = stage().await;
+    let answers = vec![(json!(200), json!("answers")); 6];
+    let refused = (json!(401), json!("refused"));
+    let not_asked = (Value::Null, json!("not-asked"));
+
+    // The workspace key that is stored: V1 alone takes it.
+    let (outcome, of_v1) = probed(&stage, None, "v1").await;
+    assert_eq!((outcome, &of_v1), (Outcome::ToDo, &answers));
+    let (_, of_v2) = probed(&stage, None, "v2").await;
+    assert_eq!(of_v2, [&refused, &refused, &refused, &not_asked, &not_asked, &refused].map(Clone::clone));
+
+    // A personal access token.
+    let (outcome, of_v2) = probed(&stage, Some(PERSONAL_TOKEN), "v2").await;
+    assert_eq!((outcome, &of_v2), (Outcome::Done, &answers));
+
+    stage.census.break_door(HttpFault::NoRunsInV2);
+    let (outcome, of_v2) = probed(&stage, Some(PERSONAL_TOKEN), "v2").await;
+    let missing = (json!(404), json!("missing"));
+    assert_eq!(outcome, Outcome::ToDo);
+    assert_eq!(of_v2[2..5], [missing, not_asked.clone(), not_asked]);
+    let asked = stage.census.requests().by_path;
+    assert!(asked.keys().all(|path| path.starts_with("GET ")), "{asked:?}");
 }

@@ -48,6 +48,12 @@ async fn post(server: &DatabricksServer, path: &str, body: &Json) -> (u16, Json)
     (status, serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default())
 }
 
+async fn get(server: &DatabricksServer, path: &str) -> Json {
+    let http = syncwatch::http::client().unwrap();
+    let answer = http.get(format!("{}{path}", server.url())).bearer_auth(TOKEN).send().await.unwrap();
+    answer.json().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_has_the_documented_form_with_every_value_a_text() {
     let (server, _folder) = server().await;
@@ -60,7 +66,8 @@ async fn an_answer_has_the_documented_form_with_every_value_a_text() {
     assert_eq!((status, &answer["status"]["state"]), (200, &json!("SUCCEEDED")), "{answer}");
     assert_eq!(answer["result"]["data_array"], json!([["5", null, "2026-11-24"]]));
     let columns = &answer["manifest"]["schema"]["columns"];
-    assert_eq!((&columns[0]["name"], &columns[0]["type_name"]), (&json!("n"), &json!("BIGINT")));
+    assert_eq!((&columns[0]["name"], &columns[0]["type_name"]), (&json!("n"), &json!("LONG")));
+    assert_eq!(columns[0]["type_text"], "BIGINT");
     assert_eq!(columns[2]["type_name"], "DATE");
     assert_eq!(answer["manifest"]["total_row_count"], 1);
 }
@@ -77,7 +84,8 @@ async fn a_request_beyond_the_documentation_is_refused_and_a_wrong_statement_fai
         (sent(&|body| body["wait_timeout"] = json!("3s")), 400),
         (sent(&|body| body["disposition"] = json!("EXTERNAL_LINKS")), 400),
         (sent(&|body| body["statement"] = json!("")), 400),
-        (sent(&|body| body["warehouse_id"] = json!("another")), 404),
+        (sent(&|body| body["warehouse_id"] = json!("another")), 400),
+        (sent(&|body| body["warehouse_id"] = json!("fedcba9876543210")), 403),
         (sent(&|body| body["parameters"] = json!([{ "name": "n", "type": "INT", "value": "five" }])), 400),
     ] {
         let (status, answer) = post(&server, "/api/2.0/sql/statements", &wrong).await;
@@ -128,6 +136,28 @@ async fn a_warehouse_that_wakes_up_and_refusals_that_pass_are_waited_for() {
         assert_eq!(answer.unwrap().len(), 1, "{fault:?}");
         server.heal();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_warehouse_starts_when_asked_and_runs_later() {
+    let (server, _folder) = server().await;
+    let path = format!("/api/2.0/sql/warehouses/{WAREHOUSE_ID}");
+    let state = async || get(&server, &path).await["state"].as_str().unwrap().to_owned();
+    assert_eq!(get(&server, "/api/2.0/sql/warehouses").await["warehouses"][0]["id"], WAREHOUSE_ID);
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    assert_eq!(state().await, "STOPPED");
+    let (status, _) = post(&server, &format!("{path}/start"), &json!({})).await;
+    assert_eq!((status, state().await.as_str()), (200, "STARTING"));
+    server.pass(Duration::from_secs(300));
+    assert_eq!(state().await, "RUNNING");
+
+    server.inflict(DatabricksFault::Stopped { start_s: 300 });
+    let body = json!({ "statement": "SELECT 1", "warehouse_id": WAREHOUSE_ID, "wait_timeout": "0s" });
+    let (_, asked) = post(&server, "/api/2.0/sql/statements", &body).await;
+    assert_eq!((&asked["status"]["state"], state().await.as_str()), (&json!("PENDING"), "STARTING"));
+    server.pass(Duration::from_secs(300));
+    let warehouse = open(settings(&server));
+    assert_eq!(warehouse.query(&one()).await.unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -65,12 +65,17 @@ impl House {
 
     /// A whole round, by a function that has just started, with these checks beside those of the seed.
     async fn round_with(&self, checks: &str) -> Value {
+        self.event(checks, json!({ "task": "validate" }), three()).await
+    }
+
+    /// What a function that has just started answers an event at a moment.
+    async fn event(&self, checks: &str, event: Value, at: Timestamp) -> Value {
         let pipeline = Pipeline::parse(&format!("{}{checks}", self.pipeline)).unwrap();
         let databricks = self.databricks.as_deref().map(|url| (env::DATABRICKS_URL.name, url));
         let changed: Vec<(&str, &str)> = databricks.into_iter().collect();
         let site = self.deployment.site("daily-validation", pipeline, self.aws.endpoint(), &changed);
         let app = App::new(site.unwrap());
-        app.with_patience(self.patience).run(json!({ "task": "validate" }), three()).await.unwrap()
+        app.with_patience(self.patience).run(event, at).await.unwrap()
     }
 
     /// That nothing is wrong; tells what people hear of it.
@@ -263,7 +268,7 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     == a view is missing
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.sfdc_dbx.properties_to_update: something is missing (ERROR: relation "sfdc_dbx.properties_to_update" does not exist); make it, or correct its name
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A table, view or column was renamed or dropped
     not evaluated: update-queue: unreadable: checks of crm.sfdc_dbx.properties_to_update: something is missing (ERROR: relation "sfdc_dbx.properties_to_update" does not exist); make it, or correct its name
     healthy: 5
 
@@ -271,7 +276,7 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 2 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
     also: checks of crm.salesforce.product_property: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A right is missing: on the table or view, or on the schema or catalog that it is in
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
     not evaluated: changes-arrive: held under coverage of properties-coverage
     not evaluated: company-names: unreadable: checks of crm.salesforce.product_property: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
@@ -281,7 +286,7 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     == a column has another type
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text > timestamp without time zone); correct the view, or the column that the check names
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: The type of a column changed
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text > timestamp without time zone); correct the view, or the column that the check names
     not evaluated: changes-arrive: held under coverage of properties-coverage
     healthy: 4
@@ -289,14 +294,14 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     == no row in an answer
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers 0 rows where there must be one row; correct the statement or what it reads
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers 0 rows where there must be one row; correct the statement or what it reads
     healthy: 6
 
     == a text in the place of a number
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers text where there must be a number; correct the statement or what it reads
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers text where there must be a number; correct the statement or what it reads
     healthy: 6
 
@@ -400,7 +405,7 @@ async fn a_statement_that_is_killed_and_a_server_that_dies_under_it_are_one_find
     == the role is gone
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
-    likely: The credentials were revoked or replaced, or are those of another workspace
+    likely: The credentials expired, were revoked or replaced, or are those of another workspace
     not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
@@ -441,21 +446,21 @@ async fn each_failure_of_sqlite_is_one_clear_finding_and_nothing_is_invented() {
     == no row in an answer
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers 0 rows where there must be one row; correct the statement or what it reads
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers 0 rows where there must be one row; correct the statement or what it reads
     healthy: 6
 
     == a text in the place of a number
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers text where there must be a number; correct the statement or what it reads
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers text where there must be a number; correct the statement or what it reads
     healthy: 6
 
     == a text in a column of instants
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: check changes-arrive of crm.rds.properties: column f2 of the answer holds text where timestamp is expected; correct the view or the check
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: The type of a column changed
     not evaluated: changes-arrive: unreadable: check changes-arrive of crm.rds.properties: column f2 of the answer holds text where timestamp is expected; correct the view or the check
     healthy: 5
 
@@ -468,8 +473,8 @@ async fn each_failure_of_sqlite_is_one_clear_finding_and_nothing_is_invented() {
     "#);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented() {
+/// A simulated Databricks with the pipeline's data, all of them well, and the function as its service principal.
+async fn databricks() -> (House, DatabricksServer, TempDir) {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("warehouse.sqlite");
     filled(engines::sqlite(&file).unwrap()).await;
@@ -480,6 +485,67 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     house.databricks = Some(server.url().to_owned());
     assert_eq!(house.is_well().await, [""; 0]);
     house.patience = Patience { statement: Duration::from_secs(1), round: Duration::from_secs(3) };
+    (house, server, folder)
+}
+
+/// How long a classic warehouse takes to start, at most.
+const MINUTES: DatabricksFault = DatabricksFault::Stopped { start_s: 480 };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stopped_warehouse_started_ahead_is_found_running() {
+    let (house, server, _folder) = databricks().await;
+    let at = |time: &str| format!("2026-11-24T{time}:00-08:00[America/Los_Angeles]");
+    let at = |time: &str| at(time).parse::<jiff::Zoned>().unwrap().timestamp();
+    let task = |task: &str| json!({ "task": task });
+    server.inflict(MINUTES);
+    let warmed = house.event("", task("warm-up"), at("02:50")).await;
+    assert_eq!(warmed["warehouse"], "starting", "{warmed}");
+    server.pass(Duration::from_mins(10));
+    assert_eq!(house.is_well().await, [""; 0]);
+
+    let asked = server.statements().len();
+    let again = house.event("", task("validate-again"), at("03:40")).await;
+    assert!(again["done"].is_string(), "{again}");
+    assert_eq!(server.statements().len(), asked, "the warehouse was asked for nothing");
+    // That it is of this night, and not of the one before.
+    let tomorrow = at("03:40") + jiff::SignedDuration::from_hours(24);
+    let again = house.event("", task("validate-again"), tomorrow).await;
+    assert_eq!(again["counts"]["healthy"], 7, "{again}");
+
+    server.set_serverless(true);
+    server.inflict(MINUTES);
+    let asked = server.statements().len();
+    let warmed = house.event("", task("warm-up"), at("02:50")).await;
+    assert_eq!((&warmed["warehouse"], server.statements().len()), (&json!("serverless"), asked));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warehouse_that_starts_too_late_is_asked_again_the_same_night() {
+    let (house, server, _folder) = databricks().await;
+    server.inflict(MINUTES);
+    let late = house.round_with("").await;
+    assert_eq!(notices(&late), ["opened properties/warehouse-reachable/warehouse"]);
+    assert!(told(&late).contains("waiting for the warehouse to start"), "{late}");
+    server.pass(Duration::from_mins(40));
+    let again = house.event("", json!({ "task": "validate-again" }), three() + Duration::from_mins(40)).await;
+    assert_eq!(notices(&again), ["resolved properties/warehouse-reachable/warehouse"]);
+    assert_eq!(again["counts"]["healthy"], 7, "{again}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn warm_up_that_is_refused_is_left_for_the_round_to_find() {
+    let (house, server, _folder) = databricks().await;
+    for fault in [DatabricksFault::Expired, DatabricksFault::IpBlocked, DatabricksFault::NoGrant] {
+        server.inflict(fault.clone());
+        let warmed = house.event("", json!({ "task": "warm-up" }), three()).await;
+        assert_eq!(warmed["warehouse"], "not asked", "{fault:?}: {warmed}");
+        server.heal();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented() {
+    let (house, server, _folder) = databricks().await;
     let fails = |sql_state: &str, message: &str| DatabricksFault::Fails {
         error_code: "BAD_REQUEST".to_owned(),
         message: message.to_owned(),
@@ -510,6 +576,9 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
         ),
         ("statements hang", DatabricksFault::Hangs),
         ("the token is refused", DatabricksFault::Unauthorized),
+        ("the token has expired", DatabricksFault::Expired),
+        ("an IP access list leaves us out", DatabricksFault::IpBlocked),
+        ("the warehouse may not be used", DatabricksFault::NoGrant),
         ("it does not wake up", DatabricksFault::Starting { looks: 1_000 }),
         ("it says 503 once", DatabricksFault::Unavailable { times: 1, retry_after: 0 }),
     ] {
@@ -524,7 +593,7 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     == a permission is missing
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: Table 'crm.rds.properties' does not have sufficient privileges); grant it to the account of Syncwatch
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A right is missing: on the table or view, or on the schema or catalog that it is in
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: Table 'crm.rds.properties' does not have sufficient privileges); grant it to the account of Syncwatch
     not evaluated: changes-arrive: held under coverage of properties-coverage
     healthy: 4
@@ -532,7 +601,7 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     == a view is missing
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`rds`.`properties` cannot be found); make it, or correct its name
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: A table, view or column was renamed or dropped
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`rds`.`properties` cannot be found); make it, or correct its name
     not evaluated: changes-arrive: held under coverage of properties-coverage
     healthy: 4
@@ -540,7 +609,7 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     == a column has another type
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: types do not fit ([DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve "[hidden]" due to data type mismatch); correct the view, or the column that the check names
-    likely: A table, view or column was renamed or dropped, a permission was taken away, or a type changed
+    likely: The type of a column changed
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: types do not fit ([DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve "[hidden]" due to data type mismatch); correct the view, or the column that the check names
     not evaluated: changes-arrive: held under coverage of properties-coverage
     healthy: 4
@@ -555,7 +624,28 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     == the token is refused
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
-    likely: The credentials were revoked or replaced, or are those of another workspace
+    likely: The credentials expired, were revoked or replaced, or are those of another workspace
+    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    healthy: 0
+
+    == the token has expired
+    opened properties/warehouse-reachable/warehouse
+    warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
+    likely: The credentials expired, were revoked or replaced, or are those of another workspace
+    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    healthy: 0
+
+    == an IP access list leaves us out
+    opened properties/warehouse-reachable/warehouse
+    warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse refuses the network of Syncwatch (Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for workspace: [hidden]); allow the address that its functions call from
+    likely: An IP access list or a network policy of the workspace leaves out the address that the functions call from: the list changed, or the address did
+    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    healthy: 0
+
+    == the warehouse may not be used
+    opened properties/warehouse-reachable/warehouse
+    warehouse-reachable warehouse: error, checks of crm.rds.properties: the account of Syncwatch may not use the warehouse (You do not have permission to use the SQL Warehouse); grant it CAN USE on it
+    likely: The account lost its right to use the SQL warehouse or the workspace, or warehouse_id of pipeline.toml is wrong
     not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 

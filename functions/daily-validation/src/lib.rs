@@ -1,9 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod event;
+mod night;
 pub mod observe;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::data_checks::table;
@@ -14,6 +16,7 @@ use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ValidatedRound;
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
+use event::{EVENTS, Event};
 pub use observe::Patience;
 
 /// The settings of the function.
@@ -22,18 +25,6 @@ pub const NEEDS: Needs = Needs {
     optional: &[env::DATABRICKS_URL],
     aws: CallLimits::USUAL,
 };
-
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
-enum Event {
-    /// Ask the warehouse all that is declared, or one check by its name.
-    Validate {
-        #[serde(default)]
-        check: Option<String>,
-    },
-}
-
-const EVENTS: &str = r#"{"task": "validate"}, {"task": "validate", "check": "<name>"}"#;
 
 /// What a round answers.
 #[derive(Debug, Clone, Serialize)]
@@ -68,8 +59,15 @@ impl App {
     /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
     /// recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
-        let Event::Validate { check } = read_event(event, EVENTS)?;
-        // Boxed: the compiler gives up on a future of this depth.
+        let check = match read_event(event, EVENTS)? {
+            Event::Validate { check } => check,
+            // Boxed, each of them: the compiler gives up on futures of this depth.
+            Event::ValidateAgain if Box::pin(night::is_done(&self.site, now)).await? => {
+                return Ok(night::done());
+            }
+            Event::ValidateAgain => None,
+            Event::WarmUp => return Box::pin(night::warm_up(&self.site, self.patience.round)).await,
+        };
         Ok(serde_json::to_value(Box::pin(self.validate(check.as_deref(), now)).await?)?)
     }
 

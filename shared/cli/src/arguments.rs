@@ -23,7 +23,10 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Look", &["status", "incidents", "runs", "doctor"]),
     ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
-    ("Set up", &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test"]),
+    (
+        "Set up",
+        &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test", "census"],
+    ),
     ("Learn", &["explain", "completions"]),
 ];
 
@@ -132,6 +135,9 @@ pub enum Command {
         #[arg(long, value_name = "LENGTH", default_value = "60s", value_parser = test_length)]
         wait: SignedDuration,
     },
+    /// Ask Census which of its APIs answer
+    #[command(subcommand)]
+    Census(CensusCommand),
     /// Print the runbook's section of a check, an incident or a class of error
     Explain {
         /// A check, an incident's key or a class of error [default: list the names]
@@ -140,6 +146,20 @@ pub enum Command {
     },
     /// Print a script that completes commands in a shell
     Completions { shell: clap_complete::Shell },
+}
+
+/// What is asked of Census.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum CensusCommand {
+    /// Try each endpoint of V1 and V2 that Syncwatch reads; nothing is written
+    Probe {
+        /// Read the token from standard input [default: CENSUS_TOKEN, or the stored secret]
+        #[arg(long)]
+        token_stdin: bool,
+        /// The Fivetran group that V2 asks for [default: that of the pipeline file]
+        #[arg(long, value_name = "ID", value_parser = text())]
+        group_id: Option<String>,
+    },
 }
 
 /// What is asked about silences.

@@ -22,12 +22,38 @@ pub struct Declared {
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct DeclaredFunction {
     /// When it is to run by itself.
-    pub(crate) schedule: Option<DeclaredSchedule>,
+    schedule: Option<Schedule>,
     url: Option<Url>,
     /// The queue that fires it.
     pub(crate) queue: Option<serde_json::Value>,
     /// The environment variables that it needs, each with its source.
     pub(crate) settings: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Schedule {
+    #[serde(flatten)]
+    fires: DeclaredSchedule,
+    /// Its other events, by what stands behind the function's name in theirs.
+    #[serde(default)]
+    also: BTreeMap<String, Also>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+struct Also {
+    expression: String,
+}
+
+impl DeclaredFunction {
+    /// Its schedules by what stands behind its name in theirs: that of its rounds first, behind whose nothing stands.
+    pub(crate) fn schedules(&self) -> Vec<(String, DeclaredSchedule)> {
+        let Some(Schedule { fires, also }) = &self.schedule else { return Vec::new() };
+        let others = also.iter().map(|(name, also)| {
+            let fires = DeclaredSchedule { expression: also.expression.clone(), ..fires.clone() };
+            (format!("-{name}"), fires)
+        });
+        std::iter::once((String::new(), fires.clone())).chain(others).collect()
+    }
 }
 
 /// When a function runs, as EventBridge Scheduler has it.
@@ -150,14 +176,18 @@ mod tests {
         assert_eq!(declared.intake(), Ok(("webhook-intake", "/webhooks/census")));
         assert_eq!(declared.resources["topic:notices"].name, "syncwatch-notices");
         let verification = &declared.functions["schedule-verification"];
-        assert!(verification.schedule.is_some() && verification.queue.is_none());
+        assert!(verification.schedules().len() == 1 && verification.queue.is_none());
+        let validation = declared.functions["daily-validation"].schedules();
+        let names: Vec<&str> = validation.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["", "-again", "-warm-up"]);
+        assert!(validation.iter().all(|(_, fires)| fires.time_zone == "America/Los_Angeles"));
         assert!(verification.settings.contains_key("SYNCWATCH_TOPIC_ARN"));
         let relay = &declared.functions["alert-relay"];
         assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("syncwatch/census-token"));
         assert_eq!(declared.name_for("SYNCWATCH_INCIDENTS_TABLE"), Some("syncwatch-incidents"));
         assert_eq!(declared.name_for("SYNCWATCH_TOPIC_ARN"), None);
         assert!(declared.function_with("SYNCWATCH_TOPIC_ARN").is_some());
-        assert_eq!(relay.schedule, None);
+        assert_eq!(relay.schedules(), []);
         assert_eq!(relay.queue.as_ref().unwrap()["source"], "queue:notices");
     }
 }

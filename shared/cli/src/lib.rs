@@ -16,6 +16,7 @@ mod error;
 mod figures;
 pub mod incidents;
 mod plan;
+pub mod probe;
 pub mod progress;
 mod registration;
 pub mod runbook;
@@ -31,6 +32,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -47,7 +49,7 @@ use syncwatch::runtime::{Env, env, warehouse};
 use syncwatch::warehouse::{Limits, Warehouse};
 
 use alarms::CloudWatch;
-pub use arguments::{Arguments, Command};
+pub use arguments::{Arguments, CensusCommand, Command};
 pub use config::read_pipeline;
 use declared::Declared;
 use endpoint::Endpoint;
@@ -157,6 +159,20 @@ fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
     }
 }
 
+/// A token from a pipe: its first line.
+fn token_of(mut input: impl std::io::BufRead) -> Result<SecretString, Error> {
+    let mut line = String::new();
+    let read = input.read_line(&mut line).map_err(|error| Error::plain(format!("standard input: {error}")));
+    read?;
+    match line.trim() {
+        "" => Err(Error::new(
+            "no token on standard input",
+            "printf %s \"$TOKEN\" | syncwatch census probe --token-stdin",
+        )),
+        token => Ok(SecretString::from(token)),
+    }
+}
+
 /// Everything that commands work with.
 #[derive(Debug)]
 pub struct Operator {
@@ -203,6 +219,10 @@ impl Operator {
             Command::AlertTest { resolve: Some(key), .. } => self.end_test(key).await,
             Command::AlertTest { resolve_after, .. } => self.test_alerts(*resolve_after, tell).await,
             Command::AlarmTest { yes, wait } => self.test_alarms(*yes, *wait, tell).await,
+            Command::Census(CensusCommand::Probe { token_stdin, group_id }) => {
+                let token = if *token_stdin { Some(token_of(std::io::stdin().lock())?) } else { None };
+                self.probe_census(token, group_id.as_deref()).await
+            }
             _ => without_aws(command).unwrap_or_else(|| {
                 Ok(config::ConfigCheck::valid(Path::new("pipeline.toml"), &self.pipeline))
             }),

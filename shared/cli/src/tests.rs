@@ -935,3 +935,13 @@ async fn commands_without_aws_need_neither_credentials_nor_a_region() {
     let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().lines();
     assert!(error.contains("/nowhere/pipeline.toml") && error.contains("SYNCWATCH_PIPELINE"), "{error}");
 }
+
+#[test]
+fn token_is_the_first_line_of_a_pipe() {
+    use secrecy::ExposeSecret as _;
+    let read = |input: &str| token_of(input.as_bytes());
+    assert_eq!(read(" pat-1 \nmore").unwrap().expose_secret(), "pat-1");
+    for empty in ["", "\n", "  \npat-1"] {
+        assert!(read(empty).unwrap_err().to_string().starts_with("no token on standard input"));
+    }
+}

@@ -7,7 +7,7 @@ use std::mem;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, LOCATION, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
@@ -58,6 +58,8 @@ pub struct Answer {
     /// The time by the vendor's clock.
     pub date: Option<Timestamp>,
     pub content_type: Option<String>,
+    /// Where a redirect leads. May hold a secret, so it is not shown.
+    pub location: Option<String>,
     pub body: Vec<u8>,
     /// The body is longer than the limit, and only its beginning was read.
     pub cut: bool,
@@ -116,7 +118,12 @@ pub trait Vendor: Sync {
     /// Whether the same call may well succeed a little later.
     fn may_repeat(&self, error: &Self::Error) -> bool;
 
-    /// Drops credentials that were refused with 401; `true` if there are others to be had.
+    /// Whether the credentials were refused, and not what they ask for.
+    fn is_refused(&self, failed: &Failed<Self::Error>) -> bool {
+        failed.status == Some(StatusCode::UNAUTHORIZED)
+    }
+
+    /// Drops credentials that were refused; `true` if there are others to be had.
     fn renew(&self) -> impl Future<Output = bool> + Send {
         async { false }
     }
@@ -148,8 +155,7 @@ pub async fn send<V: Vendor>(
             Err(failed) => failed,
         };
         // A token may be revoked, or may have expired while the function was frozen. A refusal is never taken.
-        let refused = failed.status == Some(StatusCode::UNAUTHORIZED);
-        if refused && mem::take(&mut may_renew) && vendor.renew().await {
+        if vendor.is_refused(&failed) && mem::take(&mut may_renew) && vendor.renew().await {
             continue;
         }
         let may_repeat = vendor.may_repeat(&failed.error)
@@ -228,6 +234,7 @@ pub async fn attempt(
     let date = header(&response, &DATE).and_then(http_date);
     let asked_for = retry_after(header(&response, &RETRY_AFTER).filter(|_| busy), date);
     let content_type = header(&response, &CONTENT_TYPE).map(str::to_owned);
+    let location = header(&response, &LOCATION).map(str::to_owned);
     let (mut body, mut cut) = (Vec::new(), false);
     // By chunks, for the size that an answer declares need not be the one that it has.
     while !cut && let Some(chunk) = response.chunk().await.map_err(lost)? {
@@ -239,7 +246,7 @@ pub async fn attempt(
     if let Some(json) = &mut json {
         hide(json, secrets, hidden);
     }
-    Ok(Answer { status, asked_for, date, content_type, body, cut, json })
+    Ok(Answer { status, asked_for, date, content_type, location, body, cut, json })
 }
 
 fn header<'r>(response: &'r Response, name: &HeaderName) -> Option<&'r str> {

@@ -587,6 +587,8 @@ fn is_down(error: &Error) -> bool {
         error.kind,
         ErrorKind::Unreachable { .. }
             | ErrorKind::Refused
+            | ErrorKind::Blocked { .. }
+            | ErrorKind::NoAccess { .. }
             | ErrorKind::Timeout { .. }
             | ErrorKind::RateLimited { .. }
             | ErrorKind::Cancelled
@@ -660,22 +662,14 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
     let (summary, cause) = match down {
         Some(Trouble::Closed(_)) => (
             format!("the warehouse cannot be asked: {first}"),
-            "The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used",
+            "The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used".to_owned(),
         ),
-        Some(Trouble::Failed(Error { kind: ErrorKind::Refused, .. })) => {
-            (first, "The credentials were revoked or replaced, or are those of another workspace")
+        Some(Trouble::Failed(error)) => (first, cause_of_outage(&error.kind).to_owned()),
+        None => {
+            let blind =
+                format!("{failed} of {statements} statements failed, so their checks are blind: {first}");
+            (blind, causes_of_failures(troubles))
         }
-        Some(Trouble::Failed(Error { kind: ErrorKind::DriverMissing { .. }, .. })) => {
-            (first, "The function was built or deployed without the ODBC driver that pipeline.toml asks for")
-        }
-        Some(_) => (
-            first,
-            "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it",
-        ),
-        None => (
-            format!("{failed} of {statements} statements failed, so their checks are blind: {first}"),
-            "A table, view or column was renamed or dropped, a permission was taken away, or a type changed",
-        ),
     };
     let mut evidence =
         Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
@@ -684,6 +678,53 @@ pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
         evidence = evidence.with("failed", trouble.to_string());
     }
     about.unhealthy(Severity::Error, evidence, cause)
+}
+
+/// Why a warehouse as a whole does not answer.
+fn cause_of_outage(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Refused => {
+            "The credentials expired, were revoked or replaced, or are those of another workspace"
+        }
+        ErrorKind::Blocked { .. } => {
+            "An IP access list or a network policy of the workspace leaves out the address that the functions call from: the \
+             list changed, or the address did"
+        }
+        ErrorKind::NoAccess { .. } => {
+            "The account lost its right to use the SQL warehouse or the workspace, or warehouse_id of pipeline.toml is wrong"
+        }
+        ErrorKind::DriverMissing { .. } => {
+            "The function was built or deployed without the ODBC driver that pipeline.toml asks for"
+        }
+        _ => "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it",
+    }
+}
+
+/// Why statements failed at a warehouse that answers: each cause once, in the order of the statements.
+fn causes_of_failures(troubles: &[Trouble]) -> String {
+    let mut causes: Vec<&str> = Vec::new();
+    for trouble in troubles {
+        let cause = match trouble {
+            Trouble::Failed(error) => cause_of_failure(&error.kind),
+            Trouble::Closed(_) => continue,
+        };
+        if !causes.contains(&cause) {
+            causes.push(cause);
+        }
+    }
+    causes.join(". ")
+}
+
+fn cause_of_failure(kind: &ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::PermissionDenied { .. } => {
+            "A right is missing: on the table or view, or on the schema or catalog that it is in"
+        }
+        ErrorKind::MissingObject { .. } => "A table, view or column was renamed or dropped",
+        ErrorKind::TypeMismatch { .. } | ErrorKind::WrongType { .. } => "The type of a column changed",
+        ErrorKind::NotTheForm { .. } => "A check's own statement does not answer one number",
+        _ => "A table, view or column changed, or the statement is not one that this warehouse runs",
+    }
 }
 
 /// A share in percent. No rows at all is no share; callers judge that first.

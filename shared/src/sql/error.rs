@@ -23,6 +23,15 @@ pub enum ErrorKind {
     Unreachable { detail: String },
     #[error("the warehouse does not accept the credentials; renew the secret of the warehouse")]
     Refused,
+    /// The warehouse answers no request from where Syncwatch is: an IP access list, a network policy, a private link.
+    #[error(
+        "the warehouse refuses the network of Syncwatch ({message}); allow the address that its functions call from"
+    )]
+    Blocked { message: String },
+    /// The account is known, and may not use the warehouse at all.
+    #[error("the account of Syncwatch may not use the warehouse ({message}); grant it CAN USE on it")]
+    NoAccess { message: String },
+    /// The account may use the warehouse, but not what the statement asks for.
     #[error("not permitted ({message}); grant it to the account of Syncwatch")]
     PermissionDenied { message: String },
     /// A table, view, column, schema, catalog or warehouse does not exist.

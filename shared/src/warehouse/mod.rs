@@ -29,6 +29,8 @@ mod odbc;
 mod sentence;
 mod settings;
 
+use serde::Serialize;
+
 use crate::sql::{Answer, Dialect, Error, Statement, render};
 
 pub use databricks::Databricks;
@@ -45,6 +47,22 @@ pub enum Warehouse {
     #[cfg(feature = "odbc")]
     Odbc(Odbc),
 }
+
+/// What became of a warehouse that was to start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WarmUp {
+    Running,
+    /// It was asleep, and starts now.
+    Starting,
+    /// It starts within seconds whenever it is asked, so it is left asleep.
+    Serverless,
+}
+
+/// The label of the statement that has a warehouse start.
+const WARM_UP: &str = "warm-up of the warehouse";
+/// Reads nothing; whoever may use a warehouse starts it by asking.
+const WAKING: &str = "SELECT 1";
 
 impl Warehouse {
     /// Opens a warehouse. Nothing is sent yet. `http` is the HTTP stack that is shared with others.
@@ -79,6 +97,19 @@ impl Warehouse {
             Self::Databricks(databricks) => databricks.query(statement).await,
             #[cfg(feature = "odbc")]
             Self::Odbc(odbc) => odbc.query(statement).await,
+        }
+    }
+
+    /// Has a warehouse that may be asleep start, without waiting for it. A driver of ODBC waits as long as it does for any
+    /// statement.
+    pub async fn warm_up(&self) -> Result<WarmUp, Error> {
+        match self {
+            Self::Databricks(databricks) => databricks.warm_up().await,
+            #[cfg(feature = "odbc")]
+            Self::Odbc(odbc) => {
+                let statement = Statement::new(WARM_UP, WAKING);
+                odbc.query(&statement).await.map(|_| WarmUp::Running)
+            }
         }
     }
 

@@ -6,11 +6,13 @@ mod demo;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use serde_json::json;
 use syncwatch_lab::census::{CensusServer, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks::DatabricksServer;
 use syncwatch_lab::engines;
 use syncwatch_lab::properties::{PropertyWorld, Tables};
+use syncwatch_lab::receivers::{PagerDuty, ROUTING_KEY};
 
 /// The outside world in one process.
 #[derive(Debug, Parser)]
@@ -37,6 +39,13 @@ enum Command {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Run the simulated Census, Databricks and PagerDuty, for the vendors' own clients: prints their addresses and tokens as
+    /// one line of JSON, and ends with its standard input.
+    Vendors {
+        /// The same seed makes the same runs and data.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Run the simulated Databricks alone, over the pipeline's data as it was found.
     Databricks {
         /// The same seed makes the same data.
@@ -53,7 +62,34 @@ async fn main() -> Result<()> {
         Command::AlertTest => alert_test::run().await,
         Command::Census { seed } => census(seed).await,
         Command::Databricks { seed } => databricks(seed).await,
+        Command::Vendors { seed } => vendors(seed).await,
     }
+}
+
+async fn vendors(seed: u64) -> Result<()> {
+    let clock = LabClock::wall();
+    let census = CensusServer::start(World::seed_pipeline(clock.now(), seed), clock).await?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("lab.sqlite");
+    let mut world = PropertyWorld::as_found(LabClock::wall().now(), seed);
+    let _tables = Tables::create(engines::sqlite(&file)?, &mut world).await?;
+    let databricks = DatabricksServer::start(engines::sqlite(&file)?).await?;
+    let pagerduty = PagerDuty::start().await?;
+    let vendors = json!({
+        "census": { "url": census.url(), "token": syncwatch_lab::census::TOKEN },
+        "databricks": {
+            "url": databricks.url(),
+            "token": syncwatch_lab::databricks::TOKEN,
+            "client_id": syncwatch_lab::databricks::CLIENT_ID,
+            "client_secret": syncwatch_lab::databricks::CLIENT_SECRET,
+            "warehouse_id": syncwatch_lab::databricks::WAREHOUSE_ID,
+        },
+        "pagerduty": { "url": pagerduty.url(), "routing_key": ROUTING_KEY },
+    });
+    println!("{vendors}");
+    let mut input = String::new();
+    tokio::task::spawn_blocking(move || std::io::stdin().read_line(&mut input)).await??;
+    Ok(())
 }
 
 async fn census(seed: u64) -> Result<()> {

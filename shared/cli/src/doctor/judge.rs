@@ -83,9 +83,9 @@ fn function(seen: &FunctionSeen) -> Vec<Row> {
         (_, None) => Row::good("active"),
     });
     let mut rows = vec![configured.of(format!("function {}", seen.name))];
-    if let Some((wanted, found)) = &seen.schedule {
+    for (also, wanted, found) in &seen.schedules {
         let row = checked(found, |found| schedule(wanted, found));
-        rows.push(row.of(format!("schedule {}", seen.name)));
+        rows.push(row.of(format!("schedule {}{also}", seen.name)));
     }
     if let Some(states) = &seen.trigger {
         rows.push(checked(states, |states| trigger(states)).of(format!("trigger of {}", seen.name)));
@@ -286,7 +286,7 @@ fn dead_letters(depth: Option<u64>) -> Row {
 
 /// When a function last came to the end of a whole round, if it is recorded.
 fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
-    let (wanted, _) = seen.schedule.as_ref().filter(|_| seen.has_work)?;
+    let (_, wanted, _) = seen.schedules.first().filter(|_| seen.has_work)?;
     let limit = age_limit(&wanted.expression);
     let row = checked(&observed.rounds, |rounds| {
         let Some(at) = rounds.get(&seen.name) else {
@@ -346,7 +346,7 @@ mod tests {
         FunctionSeen {
             name: "schedule-verification".to_owned(),
             configuration: Ok(Configuration { state: "Active".to_owned(), missing: Vec::new() }),
-            schedule: Some((every_two_minutes(), Ok(seen))),
+            schedules: vec![(String::new(), every_two_minutes(), Ok(seen))],
             trigger: None,
             ping: Some(Ok(())),
             has_work: true,
@@ -356,7 +356,7 @@ mod tests {
     fn relay() -> FunctionSeen {
         FunctionSeen {
             name: "alert-relay".to_owned(),
-            schedule: None,
+            schedules: Vec::new(),
             trigger: Some(Ok(vec!["Enabled".to_owned()])),
             ..verification()
         }
@@ -456,17 +456,17 @@ mod tests {
             ("schedule schedule-verification", |seen| {
                 let fires = every_two_minutes();
                 let disabled = ScheduleSeen { state: "DISABLED".to_owned(), fires: fires.clone() };
-                seen.functions[1].schedule = Some((fires, Ok(disabled)));
+                seen.functions[1].schedules = vec![(String::new(), fires, Ok(disabled))];
             }),
             ("schedule schedule-verification", |seen| {
                 let fires =
                     DeclaredSchedule { expression: "rate(1 hour)".to_owned(), time_zone: "UTC".to_owned() };
                 let changed = ScheduleSeen { state: "ENABLED".to_owned(), fires };
-                seen.functions[1].schedule = Some((every_two_minutes(), Ok(changed)));
+                seen.functions[1].schedules = vec![(String::new(), every_two_minutes(), Ok(changed))];
             }),
             ("schedule schedule-verification", |seen| {
-                seen.functions[1].schedule =
-                    Some((every_two_minutes(), Err(Error::plain("it does not exist"))));
+                seen.functions[1].schedules =
+                    vec![(String::new(), every_two_minutes(), Err(Error::plain("it does not exist")))];
             }),
             ("trigger of alert-relay", |seen| seen.functions[0].trigger = Some(Ok(Vec::new()))),
             ("trigger of alert-relay", |seen| {

@@ -86,8 +86,9 @@ pub(super) struct FilterSeen {
 pub(super) struct FunctionSeen {
     pub(super) name: String,
     pub(super) configuration: Probe<Configuration>,
-    /// The schedule that it should have, and the one that it has.
-    pub(super) schedule: Option<(DeclaredSchedule, Probe<ScheduleSeen>)>,
+    /// The schedules that it should have, each with what stands behind the function's name in its own and with the one
+    /// that it has; that of its rounds first.
+    pub(super) schedules: Vec<(String, DeclaredSchedule, Probe<ScheduleSeen>)>,
     /// Whether the queue that is to fire it does, by the states of the mappings.
     pub(super) trigger: Option<Probe<Vec<String>>>,
     pub(super) ping: Option<Probe<()>>,
@@ -189,13 +190,15 @@ impl Source<'_> {
         let full = format!("{}{name}", self.prefix);
         let configuration = self.configuration(&full, declared, environment).await;
         let there = configuration.is_ok();
+        let mut schedules = Vec::new();
+        for (also, wanted) in declared.schedules() {
+            let found = self.schedule(&format!("{full}{also}")).await;
+            schedules.push((also, wanted, found));
+        }
         FunctionSeen {
             name: name.to_owned(),
             configuration,
-            schedule: match &declared.schedule {
-                None => None,
-                Some(wanted) => Some((wanted.clone(), self.schedule(&full).await)),
-            },
+            schedules,
             trigger: if there && declared.queue.is_some() { Some(self.trigger(&full).await) } else { None },
             ping: if there { Some(self.ping(&full).await) } else { None },
             has_work: match name {

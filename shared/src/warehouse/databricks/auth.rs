@@ -141,7 +141,9 @@ impl ServicePrincipal {
         let failed = |error| Failed { error, status: None, not_taken: true, asked_for };
         let body = read(statement, outcome).map_err(|error| match error {
             // OAuth answers 400 to a client that it does not know, and Databricks 403 or 401.
-            ErrorKind::Sql { .. } | ErrorKind::PermissionDenied { .. } => failed(ErrorKind::Refused),
+            ErrorKind::Sql { .. } | ErrorKind::NoAccess { .. } | ErrorKind::PermissionDenied { .. } => {
+                failed(ErrorKind::Refused)
+            }
             error => failed(error),
         })?;
         let token = body.get("access_token").and_then(Json::as_str).and_then(bearer);

@@ -10,6 +10,7 @@
 //! workspace.
 
 mod auth;
+mod refusal;
 mod transport;
 mod wire;
 
@@ -24,6 +25,7 @@ use serde_json::Value as Json;
 use tokio::time::Instant;
 
 use super::settings::{DatabricksSettings, Limits, SettingsError};
+use super::{WAKING, WARM_UP, WarmUp};
 use crate::http::retry::{RetryBudget, RuntimeWatch, Watch};
 use crate::http::{ATTEMPT, Call, Repeat};
 use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement, Value};
@@ -40,6 +42,7 @@ const LONGEST_POLL: Duration = Duration::from_secs(5);
 /// How long to wait for the answer to a cancellation, and for the state after it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const STATEMENTS: &str = "/api/2.0/sql/statements";
+const WAREHOUSES: &str = "/api/2.0/sql/warehouses";
 
 /// One SQL warehouse. Clones share the connection pool and the token.
 #[derive(Debug, Clone)]
@@ -80,6 +83,41 @@ impl Databricks {
         let budget = self.budget(self.settings.retry_budget);
         let outcome = self.run(statement, Repeat::OnlyIfNotTaken, &budget).await;
         outcome.map(|outcome| wire::affected_rows(&outcome)).map_err(|kind| kind.of(statement.label()))
+    }
+
+    /// Has the warehouse start if it is none that starts within seconds. By a statement and not by `.../start`: the right to
+    /// query is enough for it, and a warehouse that runs is kept from stopping.
+    pub(super) async fn warm_up(&self) -> Result<WarmUp, Error> {
+        let statement = Statement::new(WARM_UP, WAKING);
+        let budget = self.budget(self.settings.retry_budget);
+        let started = async {
+            if self.is_serverless(&statement, &budget).await? {
+                return Ok(WarmUp::Serverless);
+            }
+            let call = Call {
+                method: Method::POST,
+                body: Some(wire::request(&statement, &self.settings, Duration::ZERO)),
+                ..Call::get(STATEMENTS)
+            };
+            let outcome = Outcome::parse(self.transport.send(&statement, &call, &budget).await?)?;
+            // It runs to its end with nobody waiting for it.
+            let waits = outcome.state == State::Pending;
+            outcome.succeeded(&statement).map(|_| if waits { WarmUp::Starting } else { WarmUp::Running })
+        };
+        started.await.map_err(|kind| kind.of(WARM_UP))
+    }
+
+    /// `false` for one that the account may use but not look at, as a token of the scope `sql:restricted-query`.
+    async fn is_serverless(&self, statement: &Statement, budget: &RetryBudget) -> Result<bool, ErrorKind> {
+        let id = &self.settings.warehouse_id;
+        if !wire::is_plain(id) {
+            return Ok(false);
+        }
+        match self.transport.send(statement, &Call::get(format!("{WAREHOUSES}/{id}")), budget).await {
+            Ok(warehouse) => Ok(warehouse.get("enable_serverless_compute") == Some(&Json::Bool(true))),
+            Err(ErrorKind::NoAccess { .. } | ErrorKind::MissingObject { .. }) => Ok(false),
+            Err(kind) => Err(kind),
+        }
     }
 
     fn budget(&self, total: Duration) -> RetryBudget {

@@ -81,6 +81,11 @@ impl Vendor for Asking<'_> {
         error.is_transient()
     }
 
+    /// By the error and not by the status: Databricks answers 403 to a token that is invalid or has expired.
+    fn is_refused(&self, failed: &Failed<ErrorKind>) -> bool {
+        failed.status.is_some() && failed.error == ErrorKind::Refused
+    }
+
     async fn renew(&self) -> bool {
         self.transport.auth.forget().await
     }

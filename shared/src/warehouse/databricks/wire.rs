@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use serde_json::{Value as Json, json};
 
+use super::refusal;
 use crate::http::{Answer, NoAnswer};
 use crate::sql::{Column, Decimal, ErrorKind, Kind, ParameterValue, Statement, Value};
-use crate::warehouse::sentence::{from_sql_state, sentence};
+use crate::warehouse::sentence::from_sql_state;
 use crate::warehouse::settings::DatabricksSettings;
 
 /// The server stops at 25 MiB of values in one answer; JSON writes some of them longer.
@@ -57,7 +58,7 @@ fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
 }
 
 /// The text at a path of members.
-fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
+pub(super) fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
     let found = at(json, path);
     found.and_then(Json::as_str).ok_or_else(|| shape(path, kind_of(found)))
 }
@@ -155,7 +156,7 @@ impl Outcome {
 }
 
 /// An id is put into a path, so it must not lead elsewhere.
-fn is_plain(id: &str) -> bool {
+pub(super) fn is_plain(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
@@ -192,40 +193,12 @@ pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> 
     if answer.cut {
         return Err(ErrorKind::TooLarge { what: "the answer".to_owned(), limit: LARGEST_ANSWER });
     }
-    let json = if answer.body.is_empty() { Some(json!({})) } else { answer.json };
     if !answer.status.is_success() {
-        return Err(refusal(statement, answer.status.as_u16(), json.as_ref(), answer.asked_for));
+        return Err(refusal::of(statement, &answer));
     }
+    let json = if answer.body.is_empty() { Some(json!({})) } else { answer.json };
     let found = "something that is not JSON; does base_url lead to Databricks?";
     json.ok_or_else(|| shape("the answer as a whole", found))
-}
-
-/// An error that came as such: a rejected request, not a statement that failed.
-fn refusal(
-    statement: &Statement,
-    status: u16,
-    body: Option<&Json>,
-    retry_after: Option<Duration>,
-) -> ErrorKind {
-    let text = |key| body.and_then(|body| text(body, key).ok()).unwrap_or_default();
-    let message = || match text("message") {
-        "" => format!("it answered {status}"),
-        said => sentence(statement, said),
-    };
-    match status {
-        401 => ErrorKind::Refused,
-        403 => ErrorKind::PermissionDenied { message: message() },
-        404 => ErrorKind::MissingObject { message: message() },
-        429 => ErrorKind::RateLimited { retry_after },
-        500.. => ErrorKind::Unreachable { detail: format!("it answered {status}") },
-        _ => {
-            let code = match text("error_code") {
-                "" => status.to_string(),
-                code => code.to_owned(),
-            };
-            from_sql_state(statement, &code, &message())
-        }
-    }
 }
 
 /// How to read the rows of an answer.

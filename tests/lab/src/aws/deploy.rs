@@ -179,6 +179,14 @@ impl Deployment {
                 self.create_schedule(name, name, &schedule.expression, schedule)
                     .await
                     .with_context(|| format!("scheduling {name}"))?;
+                for (also, firing) in &schedule.also {
+                    let mut schedule = schedule.clone();
+                    schedule.input = firing.input.clone();
+                    let also = format!("{name}-{also}");
+                    self.create_schedule(&also, name, &firing.expression, &schedule)
+                        .await
+                        .with_context(|| format!("scheduling {also}"))?;
+                }
             }
         }
         Ok(())

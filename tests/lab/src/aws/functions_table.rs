@@ -65,6 +65,9 @@ pub struct ScheduleSpec {
     /// The IANA zone in which a `cron` expression is meant.
     pub time_zone: String,
     pub input: Value,
+    /// Other events for the function, by what stands behind its name in the names of their schedules.
+    #[serde(default)]
+    pub also: BTreeMap<String, Firing>,
     /// How old an event may become, in seconds, before it is given up.
     pub max_age_s: i32,
     /// How often Lambda tries an event again that the function failed at.
@@ -73,6 +76,15 @@ pub struct ScheduleSpec {
     pub silent_after_s: i32,
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
+}
+
+/// Another event of a scheduled function.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Firing {
+    /// `cron(...)`, in the zone of the schedule that it stands with.
+    pub expression: String,
+    pub input: Value,
 }
 
 /// A Function URL that anybody may call: who calls is for the function to verify.

@@ -134,6 +134,8 @@ pub enum HttpFault {
     ForbiddenRuns {
         sync: u64,
     },
+    /// V2 has no runs: which paths they have there, nobody could read.
+    NoRunsInV2,
     /// Webhooks are not delivered, unless somebody asks for them afterwards.
     WebhooksLost,
     WebhooksDuplicated,

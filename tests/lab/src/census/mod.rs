@@ -17,7 +17,7 @@ pub use deliver::RetrySchedule;
 pub use faults::{Fault, HttpFault, UnknownFault};
 pub use render::{run_json, runs_json, sync_json, syncs_json};
 pub use schedule::SimSchedule;
-pub use server::{CensusServer, DataFeed, Requests, TOKEN};
+pub use server::{CensusServer, DataFeed, PERSONAL_TOKEN, Requests, TOKEN};
 pub use storm::{Fate, Storm, StormDelivery};
 pub use webhooks::{Webhook, sign};
 pub(crate) use world::SimCounts;

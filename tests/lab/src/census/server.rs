@@ -28,6 +28,8 @@ use crate::properties::{PropertyFault, PropertyWorld};
 
 /// The token that the lab's Census takes, as a workspace key looks.
 pub const TOKEN: &str = "secret-token:the-lab";
+/// A personal access token, the only kind that V2 takes (Census docs, "Migrate V1 to V2").
+pub const PERSONAL_TOKEN: &str = "personal-token-of-the-lab";
 
 /// How often the world moves on when nobody asks anything, so that webhooks leave in time.
 const PULSE: Duration = Duration::from_millis(100);
@@ -418,7 +420,7 @@ async fn outside(
         }
         Some(fault) => return broken(&fault),
     }
-    if !authorized(headers) {
+    if !authorized(headers, uri.path()) {
         // Documented: an integer status and no more.
         return json_response(401, &json!({ "status": 401 }));
     }
@@ -471,6 +473,9 @@ fn spoil_answer(door: &mut Door, request: &Request<'_>, status: &mut u16, answer
             HttpFault::ForbiddenRuns { sync } if request.path == format!("syncs/{sync}/sync_runs") => {
                 (*status, *answer) = (403, json!({ "status": 403 }));
             }
+            HttpFault::NoRunsInV2 if request.v2 && request.path.contains("sync_runs") => {
+                (*status, *answer) = (404, json!({ "status": 404 }));
+            }
             _ => {}
         }
     }
@@ -501,7 +506,8 @@ fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
         | HttpFault::DeletedAfterFirstPage { .. }
         | HttpFault::NoPagination
         | HttpFault::UnreadableId { .. }
-        | HttpFault::ForbiddenRuns { .. } => false,
+        | HttpFault::ForbiddenRuns { .. }
+        | HttpFault::NoRunsInV2 => false,
     };
     let position = door.http_faults.iter().position(about_the_door)?;
     let fault = door.http_faults.get(position)?.clone();
@@ -554,17 +560,18 @@ fn broken(fault: &HttpFault) -> Response {
     }
 }
 
-fn authorized(headers: &HeaderMap) -> bool {
+fn authorized(headers: &HeaderMap, path: &str) -> bool {
+    let expected = if path.starts_with("/api/v2/") { PERSONAL_TOKEN } else { TOKEN };
     let Some(value) = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     if let Some(token) = value.strip_prefix("Bearer ") {
-        return token == TOKEN;
+        return token == expected;
     }
     // Basic with the user `bearer`: the token holds colons, so it is split at the first.
     let basic = value.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
     let basic = basic.and_then(|bytes| String::from_utf8(bytes).ok());
-    basic.as_deref().and_then(|text| text.split_once(':')).is_some_and(|pair| pair == ("bearer", TOKEN))
+    basic.as_deref().and_then(|text| text.split_once(':')).is_some_and(|pair| pair == ("bearer", expected))
 }
 
 fn json_response(status: u16, body: &Value) -> Response {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use axum::body::{Body, Bytes};
@@ -48,6 +48,11 @@ pub enum DatabricksFault {
         /// How many, the answer to the first request included.
         looks: u32,
     },
+    /// The warehouse is stopped, and takes so long to start once somebody starts it or asks it a statement.
+    Stopped {
+        /// Seconds by the clock of the warehouse, see [`DatabricksServer::pass`].
+        start_s: u64,
+    },
     /// The next statement fails, inside a 200.
     Fails {
         /// Such as `BAD_REQUEST`.
@@ -76,6 +81,12 @@ pub enum DatabricksFault {
     Hangs,
     /// No token is taken, and none is given, until this is healed.
     Unauthorized,
+    /// Every token that it takes has expired, as Databricks says it: by a 403. Until this is healed.
+    Expired,
+    /// An IP access list leaves the caller out, at the token endpoint too, until this is healed.
+    IpBlocked,
+    /// The caller may not use the warehouse, until this is healed.
+    NoGrant,
 }
 
 /// Keeps the database behind the API at the present.
@@ -121,14 +132,69 @@ struct Books {
     refusals: VecDeque<(u16, u32)>,
     failures: VecDeque<Ended>,
     starting: Option<u32>,
+    power: Power,
+    serverless: bool,
+    /// How far the clock of the warehouse is ahead of this machine's.
+    passed: Duration,
     slow: Duration,
     hangs: bool,
-    unauthorized: bool,
+    /// A fault at the door that lasts until it is healed.
+    door: Option<DatabricksFault>,
+}
+
+/// Whether the warehouse runs.
+#[derive(Debug, Clone, Copy)]
+enum Power {
+    Running,
+    Stopped { start: Duration },
+    Starting { since: Instant, start: Duration },
+}
+
+impl Books {
+    /// The state of the warehouse, by the names of the vendor's SDK (`State`).
+    fn state(&mut self) -> &'static str {
+        if let Power::Starting { since, start } = self.power
+            && since.elapsed() + self.passed >= start
+        {
+            self.power = Power::Running;
+        }
+        match self.power {
+            Power::Running => "RUNNING",
+            Power::Stopped { .. } => "STOPPED",
+            Power::Starting { .. } => "STARTING",
+        }
+    }
+
+    fn start(&mut self) {
+        if let Power::Stopped { start } = self.power {
+            self.passed = Duration::ZERO;
+            self.power = Power::Starting { since: Instant::now(), start };
+        }
+    }
+
+    /// What the API tells of the warehouse (`EndpointInfo` of the SDK).
+    fn warehouse(&mut self) -> Json {
+        let state = self.state();
+        json!({
+            "id": WAREHOUSE_ID,
+            "name": "the lab",
+            "cluster_size": "2X-Small",
+            "min_num_clusters": 1,
+            "max_num_clusters": 1,
+            "auto_stop_mins": 10,
+            "warehouse_type": "PRO",
+            "enable_serverless_compute": self.serverless,
+            "state": state,
+            "num_clusters": u8::from(state == "RUNNING"),
+        })
+    }
 }
 
 #[derive(Debug)]
 struct Running {
     pending_looks: u32,
+    /// The warehouse ran at an earlier look.
+    begun: bool,
     row_limit: usize,
     ended: watch::Sender<Option<Ended>>,
 }
@@ -162,17 +228,24 @@ impl DatabricksServer {
             refusals: VecDeque::new(),
             failures: VecDeque::new(),
             starting: None,
+            power: Power::Running,
+            serverless: false,
+            passed: Duration::ZERO,
             slow: Duration::ZERO,
             hangs: false,
-            unauthorized: false,
+            door: None,
         };
         let shared = Arc::new(Shared { warehouse, upkeep, books: Mutex::new(books) });
         let router = Router::new()
             .route("/oidc/v1/token", routing::post(token))
+            .route("/oidc/.well-known/oauth-authorization-server", routing::get(oauth_server))
             .route("/api/2.0/sql/statements", routing::post(execute))
             .route("/api/2.0/sql/statements/{id}", routing::get(look))
             .route("/api/2.0/sql/statements/{id}/result/chunks/{index}", routing::get(result_chunk))
             .route("/api/2.0/sql/statements/{id}/cancel", routing::post(cancel))
+            .route("/api/2.0/sql/warehouses", routing::get(list_warehouses))
+            .route("/api/2.0/sql/warehouses/{id}", routing::get(show_warehouse))
+            .route("/api/2.0/sql/warehouses/{id}/start", routing::post(start_warehouse))
             .layer(axum::extract::DefaultBodyLimit::max(LONGEST_STATEMENT + (1 << 20)))
             .with_state(Arc::clone(&shared));
         let server = loopback::serve(listener, router, "the simulated Databricks");
@@ -213,11 +286,24 @@ impl DatabricksServer {
         self.shared.books().rows_a_chunk = rows.max(1);
     }
 
+    /// Lets time pass for a warehouse that starts.
+    pub fn pass(&self, time: Duration) {
+        self.shared.books().passed += time;
+    }
+
+    /// Makes the warehouse a serverless one, or not.
+    pub fn set_serverless(&self, serverless: bool) {
+        self.shared.books().serverless = serverless;
+    }
+
     /// Lets something go wrong.
     pub fn inflict(&self, fault: DatabricksFault) {
         let mut books = self.shared.books();
         match fault {
             DatabricksFault::Starting { looks } => books.starting = Some(looks),
+            DatabricksFault::Stopped { start_s } => {
+                books.power = Power::Stopped { start: Duration::from_secs(start_s) };
+            }
             DatabricksFault::Fails { error_code, message, sql_state } => {
                 books.failures.push_back(failed(&error_code, &sql_state, message));
             }
@@ -229,7 +315,10 @@ impl DatabricksServer {
             }
             DatabricksFault::Slow { ms } => books.slow = Duration::from_millis(ms),
             DatabricksFault::Hangs => books.hangs = true,
-            DatabricksFault::Unauthorized => books.unauthorized = true,
+            DatabricksFault::Unauthorized
+            | DatabricksFault::Expired
+            | DatabricksFault::IpBlocked
+            | DatabricksFault::NoGrant => books.door = Some(fault),
         }
     }
 
@@ -239,9 +328,10 @@ impl DatabricksServer {
         books.refusals.clear();
         books.failures.clear();
         books.starting = None;
+        books.power = Power::Running;
         books.slow = Duration::ZERO;
         books.hangs = false;
-        books.unauthorized = false;
+        books.door = None;
     }
 }
 
@@ -279,14 +369,18 @@ impl Shared {
         }
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = given.and_then(|given| given.strip_prefix("Bearer ")).unwrap_or_default();
-        if books.unauthorized || !books.tokens.contains(token) {
-            return Some(refuse(
-                401,
-                "UNAUTHENTICATED",
-                "Credential was not sent or was of an unsupported type",
-            ));
+        match books.door {
+            Some(DatabricksFault::IpBlocked) => Some(ip_blocked()),
+            Some(DatabricksFault::Expired) => Some(invalid_token()),
+            Some(DatabricksFault::Unauthorized) => {
+                Some(refuse(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type"))
+            }
+            _ if !books.tokens.contains(token) => Some(invalid_token()),
+            Some(DatabricksFault::NoGrant) => {
+                Some(refuse(403, "PERMISSION_DENIED", "You do not have permission to use the SQL Warehouse."))
+            }
+            _ => None,
         }
-        None
     }
 
     /// A statement as a look at it shows it.
@@ -295,6 +389,12 @@ impl Shared {
         let size = books.rows_a_chunk;
         let Some(running) = books.statements.get_mut(id) else { return no_such_statement(id) };
         let ended = running.ended.borrow().clone();
+        let waits = ended != Some(Ended::Canceled) && !running.begun;
+        if waits && books.state() != "RUNNING" {
+            return answer(200, &json!({ "statement_id": id, "status": { "state": "PENDING" } }));
+        }
+        let Some(running) = books.statements.get_mut(id) else { return no_such_statement(id) };
+        running.begun = true;
         if ended != Some(Ended::Canceled) && running.pending_looks > 0 {
             running.pending_looks -= 1;
             return answer(200, &json!({ "statement_id": id, "status": { "state": "PENDING" } }));
@@ -341,8 +441,39 @@ fn refuse(status: u16, error_code: &str, message: &str) -> Response {
     answer(status, &json!({ "error_code": error_code, "message": message }))
 }
 
+/// To a token that is invalid or has expired; the code is a number here alone (`tests/fixtures/databricks`).
+fn invalid_token() -> Response {
+    answer(403, &json!({ "error_code": 403, "message": "Invalid access token." }))
+}
+
+fn ip_blocked() -> Response {
+    let message =
+        "Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for workspace: 1234567890123456";
+    answer(403, &json!({ "error_code": 403, "message": message }))
+}
+
+/// The refusal of another warehouse. One that is not there is refused like one that the caller may not use (recorded by the
+/// authors of a public driver).
+fn other_warehouse(id: &str) -> Option<Response> {
+    let is_id = id.len() == WAREHOUSE_ID.len() && id.chars().all(|c| c.is_ascii_hexdigit());
+    match id {
+        WAREHOUSE_ID => None,
+        _ if is_id => {
+            Some(refuse(403, "PERMISSION_DENIED", "You do not have permission to use the SQL Warehouse."))
+        }
+        _ => Some(refuse(400, "INVALID_PARAMETER_VALUE", &format!("{id} is not a valid endpoint id."))),
+    }
+}
+
 fn no_such_statement(id: &str) -> Response {
     refuse(404, "NOT_FOUND", &format!("The statement {id} was not found."))
+}
+
+/// Where tokens are fetched, for clients that ask (the vendor's SDK, `oauth.py`).
+async fn oauth_server(headers: HeaderMap) -> Response {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let at = |path: &str| format!("http://{host}/oidc/v1/{path}");
+    answer(200, &json!({ "authorization_endpoint": at("authorize"), "token_endpoint": at("token") }))
 }
 
 /// OAuth, machine to machine: the credentials in Basic authentication, the grant in a form.
@@ -354,7 +485,10 @@ async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byte
     let has_scope =
         fields.iter().any(|field| field.strip_prefix("scope=").is_some_and(|scope| !scope.is_empty()));
     let mut books = shared.books();
-    if books.unauthorized || given != Some(expected.as_str()) {
+    if books.door == Some(DatabricksFault::IpBlocked) {
+        return ip_blocked();
+    }
+    if books.door == Some(DatabricksFault::Unauthorized) || given != Some(expected.as_str()) {
         return answer(
             401,
             &json!({ "error": "invalid_client", "error_description": "Client authentication failed" }),
@@ -387,8 +521,8 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         Ok(_) => return bad("the statement is longer than 16 MiB"),
         Err(problem) => return bad(&problem),
     };
-    if text("warehouse_id", "") != WAREHOUSE_ID {
-        return refuse(404, "NOT_FOUND", "There is no such warehouse.");
+    if let Some(refusal) = other_warehouse(&text("warehouse_id", "")) {
+        return refusal;
     }
     if text("disposition", "INLINE") != "INLINE" || text("format", "JSON_ARRAY") != "JSON_ARRAY" {
         return bad("the lab speaks INLINE and JSON_ARRAY only");
@@ -406,10 +540,16 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         books.asked.push(asked.sql().to_owned());
         let id = format!("01ef0000-0000-1000-8000-{:012x}", books.asked.len());
         let pending_looks = books.starting.take().unwrap_or(0);
-        let running =
-            Running { pending_looks, row_limit: row_limit.unwrap_or(usize::MAX), ended: ended.clone() };
+        let running = Running {
+            pending_looks,
+            begun: false,
+            row_limit: row_limit.unwrap_or(usize::MAX),
+            ended: ended.clone(),
+        };
         books.statements.insert(id.clone(), running);
-        (id, pending_looks > 0)
+        // A statement wakes it, as anybody who may use it starts it by asking.
+        books.start();
+        (id, pending_looks > 0 || books.state() != "RUNNING")
     };
     let task = run(Arc::clone(&shared), asked, ended);
     tokio::spawn(task);
@@ -499,4 +639,31 @@ async fn cancel(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id):
     }
     shared.books().cancelled.push(id);
     answer(200, &json!({}))
+}
+
+async fn list_warehouses(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    let list = || answer(200, &json!({ "warehouses": [shared.books().warehouse()] }));
+    shared.refusal(&headers).unwrap_or_else(list)
+}
+
+async fn show_warehouse(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let refusal = shared.refusal(&headers).or_else(|| other_warehouse(&id));
+    refusal.unwrap_or_else(|| answer(200, &shared.books().warehouse()))
+}
+
+/// An empty answer means that it was heard; the state tells what becomes of it.
+async fn start_warehouse(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
+    let refusal = shared.refusal(&headers).or_else(|| other_warehouse(&id));
+    refusal.unwrap_or_else(|| {
+        shared.books().start();
+        answer(200, &json!({}))
+    })
 }

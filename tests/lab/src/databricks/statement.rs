@@ -150,7 +150,10 @@ pub(super) fn manifest(columns: &[Column], rows: usize, chunk: usize, truncated:
         .enumerate()
         .map(|(position, column)| {
             json!({
-                "name": column.name, "position": position, "type_name": column.type_name, "type_text": column.type_name,
+                "name": column.name,
+                "position": position,
+                "type_name": base_type(column.type_name),
+                "type_text": column.type_name,
             })
         })
         .collect();
@@ -161,6 +164,16 @@ pub(super) fn manifest(columns: &[Column], rows: usize, chunk: usize, truncated:
         "total_row_count": rows,
         "truncated": truncated,
     })
+}
+
+/// The word of `ColumnInfoTypeName` for a type of SQL (the vendor's SDK), which differs for some integers.
+fn base_type(type_text: &str) -> &str {
+    match type_text {
+        "TINYINT" => "BYTE",
+        "SMALLINT" => "SHORT",
+        "BIGINT" => "LONG",
+        other => other,
+    }
 }
 
 /// One chunk of the rows, as `result` has it; `None` if there is none of this number.

@@ -64,6 +64,45 @@ async fn a_token_that_is_refused_is_renewed_once_also_for_a_write() {
     assert_eq!(world.bearers().await.len(), 2);
 }
 
+/// What Databricks says of a token that is invalid or has expired; the code is a number.
+fn invalid_token() -> ResponseTemplate {
+    status(403).set_body_json(json!({ "error_code": 403, "message": "Invalid access token." }))
+}
+
+#[tokio::test]
+async fn expired_token_behind_a_403_is_renewed_once_also_for_a_write() {
+    let world = World::with_oauth(vec![invalid_token(), one()], vec![token("t1"), token("t2")]).await;
+    world.client.execute(&statement()).await.unwrap();
+    assert_eq!(world.bearers().await, ["Bearer t1", "Bearer t2"]);
+
+    let world = World::with_oauth(vec![invalid_token()], vec![token("t1"), token("t2")]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Refused);
+    assert_eq!(world.bearers().await.len(), 2);
+}
+
+#[tokio::test]
+async fn missing_right_and_blocked_address_renew_no_token() {
+    let refused = |message: &str| status(403).set_body_json(json!({ "error_code": 403, "message": message }));
+    for message in [
+        "You do not have permission to use the SQL Warehouse.",
+        "Source IP address: 203.0.113.7 is blocked by Databricks IP ACL",
+    ] {
+        let world = World::with_oauth(vec![refused(message)], vec![token("t1"), token("t2")]).await;
+        let error = world.client.query(&statement()).await.unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::NoAccess { .. } | ErrorKind::Blocked { .. }), "{error}");
+        assert_eq!((world.bearers().await.len(), world.tokens_fetched().await), (1, 1), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn token_endpoint_that_is_blocked_does_not_blame_the_secret() {
+    let blocked = status(403).set_body_string("Unauthorized network access to workspace: 1234567890123456");
+    let world = World::with_oauth(vec![one()], vec![blocked]).await;
+    let error = world.client.query(&statement()).await.unwrap_err();
+    assert!(matches!(error.kind, ErrorKind::Blocked { .. }), "{error}");
+}
+
 #[tokio::test]
 async fn a_personal_token_that_is_refused_is_not_tried_again() {
     let world = World::new(vec![status(401)]).await;

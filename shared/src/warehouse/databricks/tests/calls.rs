@@ -144,7 +144,7 @@ async fn rejected_requests_are_told_by_what_a_person_does_about_them() {
     insta::assert_snapshot!(told.join("\n"), @r"
     coverage of properties: the warehouse says BAD_REQUEST: value '[hidden]' is bad
     coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
-    coverage of properties: not permitted (no CAN USE on warehouse abc123); grant it to the account of Syncwatch
+    coverage of properties: the account of Syncwatch may not use the warehouse (no CAN USE on warehouse abc123); grant it CAN USE on it
     coverage of properties: something is missing (SQL warehouse abc123 does not exist); make it, or correct its name
     coverage of properties: the warehouse cannot be reached (it answered 500); check its address and the way to it
     coverage of properties: unexpected answer at status.state: nothing

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use serde_json::json;
 use syncwatch_testing::Receiver;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{World, in_state, one, seconds, settings, statement, status};
+use super::{World, in_state, ok, one, seconds, settings, statement, status};
 use crate::http::retry::Watch;
 use crate::sql::ErrorKind;
+use crate::warehouse::WarmUp;
 use crate::warehouse::databricks::Databricks;
 
 #[tokio::test]
@@ -122,4 +124,27 @@ async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
         }
     };
     tokio::time::timeout(seconds(10), cancelled).await.unwrap();
+}
+
+#[tokio::test]
+async fn warm_up_wakes_a_warehouse_but_no_serverless_one() {
+    let seen = |serverless: bool| ok(json!({ "id": "abc123", "enable_serverless_compute": serverless }));
+    let refused =
+        || status(403).set_body_json(json!({ "error_code": "PERMISSION_DENIED", "message": "You may not." }));
+    for (answers, expected, posts) in [
+        (vec![seen(true)], WarmUp::Serverless, 0),
+        (vec![seen(false), in_state("PENDING")], WarmUp::Starting, 1),
+        (vec![seen(false), in_state("SUCCEEDED")], WarmUp::Running, 1),
+        // One that may be queried and not looked at.
+        (vec![refused(), in_state("PENDING")], WarmUp::Starting, 1),
+    ] {
+        let world = World::new(answers).await;
+        assert_eq!(world.client.warm_up().await.unwrap(), expected);
+        let lines = world.server.lines().await;
+        assert_eq!(lines[0], "GET /api/2.0/sql/warehouses/abc123");
+        assert_eq!(lines[1..], vec!["POST /api/2.0/sql/statements"; posts]);
+        assert!(world.watch.naps().is_empty());
+    }
+    let world = World::new(vec![status(401)]).await;
+    assert_eq!(world.client.warm_up().await.unwrap_err().kind, ErrorKind::Refused);
 }

@@ -1,0 +1,168 @@
+//! A request that was rejected: a status that is no success, and what it says of whose matter it is.
+//!
+//! Databricks answers 403 to three faults with three remedies: a token that is invalid or has expired, an address that an
+//! IP access list keeps out, and an account without a right. Only the sentence tells them apart: `error_code` is the
+//! number 403, the text "403" or `PERMISSION_DENIED`, in JSON, in plain text or in a page of HTML
+//! (`tests/fixtures/databricks/refusals.json` has real ones with their sources).
+
+use reqwest::StatusCode;
+
+use super::wire::text;
+use crate::http::Answer;
+use crate::sql::{ErrorKind, Statement};
+use crate::warehouse::sentence::{from_sql_state, sentence};
+
+/// Only this much of a body is searched, in bytes: a page of HTML may be long.
+const READ: usize = 4_096;
+/// Where the login page is told why it is shown (the vendor's SDK, `errors/private_link.py`).
+const PRIVATE_LINK: &str = "private-link-validation-error";
+
+/// Whose matter a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Matter {
+    Credentials,
+    Network,
+    Grant,
+}
+
+/// What a rejected request means.
+pub(super) fn of(statement: &Statement, answer: &Answer) -> ErrorKind {
+    let status = answer.status;
+    let said = answer.json.as_ref().and_then(|body| text(body, "message").ok()).unwrap_or_default();
+    let message = || match said {
+        "" => format!("it answered {}", status.as_u16()),
+        said => sentence(statement, said),
+    };
+    match (status.as_u16(), matter(answer)) {
+        (300..=403, Matter::Network) => ErrorKind::Blocked { message: message() },
+        // A token of another issuer is a bad request.
+        (400..=403, Matter::Credentials) => ErrorKind::Refused,
+        (403, Matter::Grant) => ErrorKind::NoAccess { message: message() },
+        (404, _) => ErrorKind::MissingObject { message: message() },
+        (429, _) => ErrorKind::RateLimited { retry_after: answer.asked_for },
+        (500.., _) => ErrorKind::Unreachable { detail: format!("it answered {}", status.as_u16()) },
+        _ => {
+            let code = answer.json.as_ref().and_then(|body| text(body, "error_code").ok());
+            let code = code.map_or_else(|| status.as_u16().to_string(), str::to_owned);
+            from_sql_state(statement, &code, &message())
+        }
+    }
+}
+
+/// By the sentences of the body; a right is missing unless they say otherwise.
+fn matter(answer: &Answer) -> Matter {
+    let leads_to = answer.location.as_deref().unwrap_or_default();
+    if answer.status.is_redirection() && leads_to.contains(PRIVATE_LINK) {
+        return Matter::Network;
+    }
+    let body = answer.body.get(..READ).unwrap_or(&answer.body);
+    of_words(answer.status, &String::from_utf8_lossy(body).to_ascii_lowercase())
+}
+
+fn of_words(status: StatusCode, body: &str) -> Matter {
+    let says = |words: &str| words.split('|').any(|words| body.contains(words));
+    // Before the others: such a refusal may call the access unauthorized.
+    if says("ip acl|ip access list|network access|network policy|private link|privatelink|private-link") {
+        return Matter::Network;
+    }
+    // A valid token of too small a scope: another one of the same kind does not help.
+    let scope = says("required scope");
+    let of_a_token =
+        says("token|credential|jwt") && says("invalid|expir|revoked|malformed|not valid|not sent");
+    let is_refused = of_a_token || says("unauthenticated|jsonwebtoken");
+    if is_refused && !scope || status == StatusCode::UNAUTHORIZED {
+        return Matter::Credentials;
+    }
+    Matter::Grant
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Fixture {
+        set: String,
+        matter: String,
+        status: u16,
+        source: String,
+        body: String,
+        location: Option<String>,
+    }
+
+    fn fixtures() -> Vec<Fixture> {
+        let text = include_str!("../../../../tests/fixtures/databricks/refusals.json");
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn of_body(status: u16, body: &str, location: Option<&str>) -> ErrorKind {
+        let answer = Answer {
+            status: StatusCode::from_u16(status).unwrap(),
+            asked_for: None,
+            date: None,
+            content_type: None,
+            location: location.map(str::to_owned),
+            body: body.into(),
+            cut: false,
+            json: serde_json::from_str(body).ok(),
+        };
+        of(&Statement::new("coverage of properties", "SELECT 1"), &answer)
+    }
+
+    #[test]
+    fn real_refusals_name_their_remedy() {
+        let mut of_set = [("seen", 0), ("unseen", 0)];
+        for Fixture { set, matter, status, source, body, location } in fixtures() {
+            let kind = of_body(status, &body, location.as_deref());
+            let found = match kind {
+                ErrorKind::Refused => "credentials",
+                ErrorKind::Blocked { .. } => "network",
+                ErrorKind::NoAccess { .. } => "grant",
+                _ => "none",
+            };
+            assert_eq!(found, matter, "{source}: {body}");
+            of_set.iter_mut().filter(|(name, _)| *name == set).for_each(|(_, count)| *count += 1);
+        }
+        assert!(of_set.iter().all(|(_, count)| *count >= 12), "{of_set:?}");
+    }
+
+    #[test]
+    fn refusal_keeps_the_sentence_and_loses_ids() {
+        let said = of_body(
+            403,
+            r#"{"error_code":403,"message":"Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for workspace: 1234567890123456"}"#,
+            None,
+        );
+        assert_eq!(
+            said.to_string(),
+            "the warehouse refuses the network of Syncwatch (Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for \
+             workspace: [hidden]); allow the address that its functions call from"
+        );
+        let page = of_body(403, "<html><body>Problem accessing. User not authorized.</body></html>", None);
+        assert_eq!(
+            page.to_string(),
+            "the account of Syncwatch may not use the warehouse (it answered 403); grant it CAN USE on it"
+        );
+    }
+
+    #[test]
+    fn other_statuses_stay_what_they_are() {
+        assert!(matches!(of_body(404, "{}", None), ErrorKind::MissingObject { .. }));
+        assert!(matches!(of_body(429, "no network access", None), ErrorKind::RateLimited { .. }));
+        assert!(matches!(of_body(503, "invalid token", None), ErrorKind::Unreachable { .. }));
+        assert!(
+            matches!(of_body(302, "", Some("/login.html")), ErrorKind::Sql { code, .. } if code == "302")
+        );
+        assert_eq!(of_body(401, "", None), ErrorKind::Refused);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_body_makes_it_panic(status in 300_u16..600, body in "\\PC{0,80}", location in "\\PC{0,20}") {
+            of_body(status, &body, Some(&location));
+        }
+    }
+}
