@@ -97,7 +97,7 @@ docs: ## Build the API documentation; a warning is a failure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, and checks of 5 million rows; ONLY=cold|check|scale|intake|warehouse, BESIDE=<zips of another build>
+bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, checks of 5 million rows and a night of 100,000 runs; ONLY=cold|check|scale|intake|warehouse|snapshot, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
