@@ -73,6 +73,12 @@ test: lab-zips ## Run every test, those on the lab and on real SQL engines inclu
 explore: ## Try the property tests on new random cases; CASES=20000 of each
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
 
+.PHONY: simulate
+simulate: lab-zips ## Play the simulated days at length, by real rounds: PAIRS=500 looks at 150 quiet syncs, and 90 days of flapping
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
+	SYNCWATCH_QUIET_PAIRS=$(or $(PAIRS),500) SYNCWATCH_FLAPPING_DAYS=90 \
+		cargo test $(LOCKED) --workspace --test it -- quiet_days_of_150_syncs real_rounds_send
+
 .PHONY: ci
 ci: fmt-check lint docs test infra-check demo ## All that CI checks, the demo included
 

@@ -27,6 +27,8 @@ mod operate;
 #[cfg(test)]
 mod packages;
 #[cfg(test)]
+mod quiet_days;
+#[cfg(test)]
 mod readme;
 #[cfg(test)]
 mod runbook;
