@@ -104,6 +104,12 @@ deny: $(DENY)/bin/cargo-deny ## Check licences, bans and sources of the lock fil
 pins: ## Write the hashes of every pinned Python package anew, after a version was changed
 	@for file in $(REQUIREMENTS) infra/requirements.txt tests/clients/requirements.txt; do $(PYTHON) .ci/hash-pins.py $$file; done
 
+.PHONY: simulate
+simulate: lab-zips ## Play the simulated days at length, by real rounds: PAIRS=500 looks at 150 quiet syncs, and 90 days of flapping
+	@PYTHON='$(PYTHON)' bash .ci/setup tests
+	SYNCWATCH_QUIET_PAIRS=$(or $(PAIRS),500) SYNCWATCH_FLAPPING_DAYS=90 \
+		cargo test $(LOCKED) --workspace --test it -- quiet_days_of_150_syncs real_rounds_send
+
 .PHONY: ci
 ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## All that CI checks, the demo included, and Spark where there is Java
 
@@ -128,7 +134,7 @@ docs: ## Build the API documentation; a warning is a failure
 	RUSTDOCFLAGS='-D warnings' cargo doc $(LOCKED) --workspace --no-deps
 
 .PHONY: bench
-bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, and checks of 5 million rows; ONLY=cold|check|scale|intake|warehouse, BESIDE=<zips of another build>
+bench: lab-zips ## Measure start, check, 10,000 syncs and webhooks beside Python, checks of 5 million rows and a night of 100,000 runs; ONLY=cold|check|scale|intake|warehouse|snapshot, BESIDE=<zips of another build>
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	@PATH="$(SYNCWATCH_VENV)/bin:$$PATH" cargo lambda build $(LOCKED) --quiet --release --$(HOST_ARCH) \
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'

@@ -42,6 +42,15 @@ locals {
           Resource = local.arns[resource]
         }
       ],
+      # Who may query a table may query each of its indexes, which are resources of their own.
+      [
+        for query in setproduct([for permission in function.permissions : permission.resource if permission.action == "dynamodb:Query"], keys(local.indexes)) : {
+          Sid      = join("", [for word in split("-", replace(query[1], "/[:\\/]/", "-")) : title(word)])
+          Effect   = "Allow"
+          Action   = ["dynamodb:Query"]
+          Resource = local.indexes[query[1]].arn
+        } if local.indexes[query[1]].table == query[0]
+      ],
       # An event that failed every try is kept with its reason. Of one that is tried once the next is as good, and soon there:
       # kept, it would have the alarm ring for one short failure and hide those that follow.
       try(function.schedule.retries, 0) > 0 ? [

@@ -53,6 +53,11 @@ locals {
     { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
   )
 
+  # The indexes of tables, as `table:incidents/by-state`.
+  indexes = merge([
+    for id, table in local.tables : { for name in keys(try(table.indexes, {})) : "${id}/${name}" => { table = id, arn = "${local.arns[id]}/index/${name}" } }
+  ]...)
+
   # What a setting that points at a resource holds.
   values = merge(
     { for id in keys(local.topics) : id => aws_sns_topic.notices[id].arn },

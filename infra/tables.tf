@@ -8,11 +8,23 @@ resource "aws_dynamodb_table" "state" {
   billing_mode = "PAY_PER_REQUEST"
 
   dynamic "attribute" {
-    for_each = compact([each.value.hash_key, try(each.value.range_key, null)])
+    for_each = toset(compact(concat([each.value.hash_key, try(each.value.range_key, null)], values(try(each.value.indexes, {})))))
 
     content {
       name = attribute.value
       type = "S"
+    }
+  }
+
+  # Keys alone: an entry changes with its sort key, and not with every write of its item.
+  dynamic "global_secondary_index" {
+    for_each = try(each.value.indexes, {})
+
+    content {
+      name            = global_secondary_index.key
+      hash_key        = each.value.hash_key
+      range_key       = global_secondary_index.value
+      projection_type = "KEYS_ONLY"
     }
   }
 

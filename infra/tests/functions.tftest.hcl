@@ -196,6 +196,8 @@ run "tables_and_secrets" {
     condition = alltrue([for id, table in aws_dynamodb_table.state :
       table.name == local.table.resources[id].name &&
       table.hash_key == local.table.resources[id].hash_key &&
+      { for index in table.global_secondary_index : index.name => index.range_key } == try(local.table.resources[id].indexes, {}) &&
+      alltrue([for index in table.global_secondary_index : index.hash_key == table.hash_key && index.projection_type == "KEYS_ONLY"]) &&
       table.ttl[0].attribute_name == local.table.resources[id].ttl_attribute && table.ttl[0].enabled &&
       table.point_in_time_recovery[0].enabled &&
       table.server_side_encryption[0].enabled &&

@@ -76,6 +76,7 @@ run "functions_may_do_what_the_table_says_and_write_their_own_log" {
       toset(flatten([for statement in module.function[name].made.policy.Statement : [for action in statement.Action : "${action} ${statement.Resource}"]])) ==
       toset(concat(
         [for permission in function.permissions : "${permission.action} ${local.arns[permission.resource]}"],
+        [for index in ["by-state", "by-pending"] : "dynamodb:Query arn:aws:dynamodb:us-west-2:123456789012:table/syncwatch-incidents/index/${index}" if contains([for permission in function.permissions : "${permission.action} ${permission.resource}"], "dynamodb:Query table:incidents")],
         [for action in ["logs:CreateLogStream", "logs:PutLogEvents"] : "${action} arn:aws:logs:us-west-2:123456789012:log-group:/aws/lambda/syncwatch-${name}:*"],
         try(function.schedule.retries, 0) > 0 ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
       ))

@@ -147,14 +147,23 @@ pub struct Tally {
     pub silence: Silence,
     /// How many notices were not sent because of it.
     pub held_back: u64,
-    /// The incidents that they were of, as `check/subject`.
+    /// The first incidents that they were of, as `check/subject`.
     pub incidents: Vec<String>,
+    /// How many of the notices were of other incidents: their names would make the stored item grow without bound.
+    pub of_others: u64,
     /// How many of the notices people were told of, after its end. It may have been prolonged since.
     pub told: u64,
     pub tellings: u32,
 }
 
 impl Tally {
+    /// How many incidents they were of, as far as that is known.
+    pub fn incident_count(&self) -> String {
+        let named = self.incidents.len();
+        let more = if self.of_others == 0 { "" } else { "more than " };
+        format!("{more}{named} {}", if named == 1 { "incident" } else { "incidents" })
+    }
+
     /// How many notices people are yet to be told of; none while the silence holds. `active` are the silences that hold.
     pub fn to_be_told(&self, active: &[Silence], now: Timestamp) -> u64 {
         let holds = if self.silence.declared {
@@ -276,6 +285,7 @@ mod tests {
             silence: silence("s", Scope::default(), "2026-11-24T12:00:00Z"),
             held_back,
             incidents: Vec::new(),
+            of_others: 0,
             told,
             tellings: 0,
         };
@@ -291,8 +301,9 @@ mod tests {
     #[test]
     fn whether_a_declared_silence_holds_is_what_the_file_says_and_not_what_was_stored() {
         let stored = Silence { declared: true, ..silence("s", Scope::default(), "2026-11-24T12:00:00Z") };
+        let incidents = Vec::new();
         let tally =
-            Tally { silence: stored.clone(), held_back: 1, incidents: Vec::new(), told: 0, tellings: 0 };
+            Tally { silence: stored.clone(), held_back: 1, incidents, of_others: 0, told: 0, tellings: 0 };
         let (within, after) = (at("2026-11-24T11:00:00Z"), at("2026-11-24T13:00:00Z"));
         let prolonged = Silence { until: at("2026-11-24T18:00:00Z"), ..stored };
         assert_eq!(tally.to_be_told(std::slice::from_ref(&prolonged), after), 0, "prolonged in the file");

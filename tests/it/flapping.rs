@@ -1,15 +1,18 @@
-//! What people hear of in many simulated days, by the pure decisions and a store in memory.
+//! Notices in many simulated days: by the pure decisions and a store in memory, and by real rounds on the lab's AWS.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
-use syncwatch::finding::{Finding, Severity};
+use syncwatch::finding::{Finding, Judge, Severity};
 use syncwatch::incident::{
     Circumstances, Decision, Incident, IncidentKey, NoticeKind, Urgency, common_cause, decide,
 };
 use syncwatch::pipeline::Pipeline;
+use syncwatch::round::Round;
+use syncwatch::runtime::Site;
 use syncwatch_lab::census::{Fault, World};
 
+use crate::engines::Engines;
 use crate::simulated_days::{CREATE, FIRST_DAY, POLL, UPDATE, minutes, pipeline, round};
 
 /// A notice that would have been sent.
@@ -81,38 +84,121 @@ fn reminders_allowed(pipeline: &Pipeline, severity: Severity, open_for: SignedDu
     due.take_while(|due| *due <= open_for).count()
 }
 
-#[test]
-fn ninety_days_of_flapping_syncs_are_told_within_the_policy() {
-    let pipeline = pipeline();
-    let start: Timestamp = FIRST_DAY.parse().unwrap();
-    let end = start + minutes(90 * 24 * 60);
-    let mut world = World::seed_pipeline(start, 7);
-    let mut ledger = Ledger::new(&pipeline);
-    let fails = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
-    let rejects = Fault::Reject { sync: CREATE, percent: 12, message: None };
-    let (mut turns, mut now) = (0_usize, start);
-    let mut unhealthy_before = BTreeSet::new();
-    while now < end {
-        let minute = (now.as_second() - start.as_second()) / 60;
-        for (fault, ill) in [(&fails, is_ill(minute)), (&rejects, is_ill(minute + 500))] {
-            if ill { fault.inject(&mut world).unwrap() } else { fault.heal(&mut world) }
+/// Two syncs that fall ill and recover, one look after the other.
+struct Flapping {
+    world: World,
+    faults: [Fault; 2],
+    start: Timestamp,
+    end: Timestamp,
+    now: Timestamp,
+    unhealthy: BTreeSet<IncidentKey>,
+    /// How often a check of a sync became unhealthy.
+    turns: usize,
+}
+
+impl Flapping {
+    fn new(days: i64) -> Self {
+        let start: Timestamp = FIRST_DAY.parse().unwrap();
+        let fails = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
+        let rejects = Fault::Reject { sync: CREATE, percent: 12, message: None };
+        Self {
+            world: World::seed_pipeline(start, 7),
+            faults: [fails, rejects],
+            start,
+            end: start + minutes(days * 24 * 60),
+            now: start,
+            unhealthy: BTreeSet::new(),
+            turns: 0,
         }
-        world.advance_to(now);
-        let findings = round(&world, &pipeline, SignedDuration::ZERO);
+    }
+
+    /// The next look's moment and findings. Runs come every 15 and 30 minutes, so that no turn is missed by looking every ten.
+    fn look(&mut self, pipeline: &Pipeline, every: SignedDuration) -> Option<(Timestamp, Vec<Finding>)> {
+        let now = self.now;
+        if now >= self.end {
+            return None;
+        }
+        let minute = (now.as_second() - self.start.as_second()) / 60;
+        for (fault, ill) in self.faults.iter().zip([is_ill(minute), is_ill(minute + 500)]) {
+            if ill { fault.inject(&mut self.world).unwrap() } else { fault.heal(&mut self.world) }
+        }
+        self.world.advance_to(now);
+        let findings = round(&self.world, pipeline, SignedDuration::ZERO);
         let unhealthy: BTreeSet<IncidentKey> = findings
             .iter()
             .filter(|finding| finding.is_unhealthy())
             .map(|finding| IncidentKey::of(&pipeline.name, finding))
             .collect();
-        turns += unhealthy.difference(&unhealthy_before).count();
-        unhealthy_before = unhealthy;
-        ledger.act_on(&findings, now);
-        // Runs come every 15 and 30 minutes, so that no turn is missed by looking every ten.
-        now += POLL * 2;
+        self.turns += unhealthy.difference(&self.unhealthy).count();
+        self.unhealthy = unhealthy;
+        self.now += every;
+        Some((now, findings))
     }
+}
 
+#[test]
+fn ninety_days_of_flapping_syncs_are_told_within_the_policy() {
+    let pipeline = pipeline();
+    let (mut flapping, mut ledger) = (Flapping::new(90), Ledger::new(&pipeline));
+    while let Some((now, findings)) = flapping.look(&pipeline, POLL * 2) {
+        ledger.act_on(&findings, now);
+    }
+    told_within_policy(&ledger.notices, &flapping, &pipeline);
+}
+
+/// Acts on findings by a real round, as the function does; answers with the notices that it sent.
+async fn act_by_round(site: &Site, findings: &[Finding], now: Timestamp) -> Vec<Notice> {
+    let mut round = Round::begin(site, Judge::ScheduleVerification, now).await.unwrap();
+    round.act_on(findings).await;
+    round.conclude().await;
+    let mut notices = Vec::new();
+    for sent in round.notices() {
+        let key = IncidentKey::parse(&sent.incident).unwrap();
+        let incident = round.store().get(&key).await.unwrap().unwrap();
+        assert_eq!(incident.pending, None, "{key} at {now}");
+        notices.push(Notice { at: now, kind: sent.kind, incident });
+    }
+    let report = round.finish(&[]).unwrap();
+    assert!(report.failures.is_empty(), "{:?}", report.failures);
+    notices
+}
+
+/// All six paces of flapping once, and what the pure decisions say beside it. `SYNCWATCH_FLAPPING_DAYS=90` plays all of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn real_rounds_send_what_the_decisions_say_of_flapping_syncs() {
+    let days = std::env::var("SYNCWATCH_FLAPPING_DAYS").map_or(18, |days| days.parse().unwrap());
+    let engines = Engines::at_noon().await;
+    let (pipeline, endpoint) = (pipeline(), engines.stage.aws.endpoint());
+    let site =
+        engines.stage.deployment.site("schedule-verification", pipeline.clone(), endpoint, &[]).unwrap();
+    let (mut flapping, mut ledger, mut sent) = (Flapping::new(days), Ledger::new(&pipeline), Vec::new());
+    // Of quiet hours every sixth look is enough.
+    let mut quiet = 0;
+    while let Some((now, findings)) = flapping.look(&pipeline, POLL * 2) {
+        quiet = if flapping.unhealthy.is_empty() { quiet + 1 } else { 0 };
+        if quiet > 12 && quiet % 6 != 0 {
+            continue;
+        }
+        ledger.act_on(&findings, now);
+        sent.extend(act_by_round(&site, &findings, now).await);
+    }
+    told_within_policy(&sent, &flapping, &pipeline);
+    let shown = |notices: &[Notice]| -> BTreeSet<String> {
+        notices
+            .iter()
+            .map(|n| format!("{} {} {}#{}", n.at, n.kind, n.incident.key, n.incident.generation))
+            .collect()
+    };
+    assert_eq!(shown(&sent), shown(&ledger.notices));
+    assert_eq!(sent.len(), ledger.notices.len());
+}
+
+/// Whether each incident was told once with its end, as often in between as the policy allows, and no more often than it lets
+/// a flapping check open.
+fn told_within_policy(notices: &[Notice], flapping: &Flapping, pipeline: &Pipeline) {
+    let (end, turns) = (flapping.end, flapping.turns);
     let mut incidents: BTreeMap<(IncidentKey, u64), Vec<&Notice>> = BTreeMap::new();
-    for notice in &ledger.notices {
+    for notice in notices {
         incidents.entry((notice.incident.key.clone(), notice.incident.generation)).or_default().push(notice);
     }
     for ((key, generation), notices) in &incidents {
@@ -124,17 +210,16 @@ fn ninety_days_of_flapping_syncs_are_told_within_the_policy() {
         assert!(count(&[NoticeKind::Resolved]) <= 1, "{key}#{generation}: {told:?}");
         // From error to critical, once.
         assert!(count(&[NoticeKind::Worsened]) <= 1, "{key}#{generation}: {told:?}");
-        let allowed = reminders_allowed(&pipeline, severity, open_for);
+        let allowed = reminders_allowed(pipeline, severity, open_for);
         assert!(count(&[NoticeKind::Reminder]) <= allowed, "{key}#{generation}, {allowed} allowed: {told:?}");
         assert_eq!(count(&[NoticeKind::StoppedReporting]), 0, "{key}#{generation}: {told:?}");
     }
 
     // Of openings within six hours the third flaps, and from then on each stays open until it kept quiet for an hour.
-    let flapping = pipeline.notices.flapping;
-    let most = flapping.openings - 1
-        + usize::try_from(flapping.within.as_secs() / flapping.quiet.as_secs()).unwrap();
+    let flap = pipeline.notices.flapping;
+    let most = flap.openings - 1 + usize::try_from(flap.within.as_secs() / flap.quiet.as_secs()).unwrap();
     let mut openings: BTreeMap<&IncidentKey, Vec<Timestamp>> = BTreeMap::new();
-    for notice in &ledger.notices {
+    for notice in notices {
         if matches!(notice.kind, NoticeKind::Opened | NoticeKind::Flapping) {
             openings.entry(&notice.incident.key).or_default().push(notice.at);
         }
@@ -142,12 +227,12 @@ fn ninety_days_of_flapping_syncs_are_told_within_the_policy() {
     for (key, openings) in &openings {
         for first in openings {
             let within =
-                openings.iter().filter(|at| **at >= *first && at.duration_since(*first) < flapping.within);
+                openings.iter().filter(|at| **at >= *first && at.duration_since(*first) < flap.within);
             assert!(within.count() <= most, "{key}: more than {most} openings in the hours after {first}");
         }
     }
     let opened: usize = openings.values().map(Vec::len).sum();
     assert!(opened * 2 < turns, "{opened} notices of an opening, where {turns} times a sync fell ill");
-    let kinds: BTreeSet<String> = ledger.notices.iter().map(|notice| notice.kind.to_string()).collect();
+    let kinds: BTreeSet<String> = notices.iter().map(|notice| notice.kind.to_string()).collect();
     assert_eq!(kinds, ["flapping", "opened", "reminder", "resolved", "worsened"].map(str::to_owned).into());
 }

@@ -41,6 +41,61 @@ async fn all_at_once(engines: &Engines, functions: usize) -> u64 {
     join_all((0..functions).map(one)).await.iter().sum()
 }
 
+async fn poll_by(engines: &Engines, ahead: SignedDuration) {
+    engines.poll().run(json!({ "task": "verify" }), engines.now() + ahead).await.unwrap();
+}
+
+/// A poll by each clock at the same moment, and then by each again in the reverse order.
+async fn polls_by(engines: &Engines, clocks: &[SignedDuration]) {
+    join_all(clocks.iter().map(|ahead| poll_by(engines, *ahead))).await;
+    for ahead in clocks.iter().rev() {
+        poll_by(engines, *ahead).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_whose_clocks_differ_send_each_notice_once() {
+    // Within the lease of a notice, which is two minutes.
+    let clocks = [-50, 0, 35, 50].map(SignedDuration::from_secs);
+    for order in [clocks, [clocks[3], clocks[1], clocks[0], clocks[2]]] {
+        let engines = Engines::at_noon().await;
+        let fault = failure(CREATE, "X");
+        let mut expected = Vec::new();
+        for (turn, minutes) in [("opened", 36), ("worsened", 60), ("resolved", 36), ("opened", 36)] {
+            match turn {
+                "opened" => engines.inject(&fault),
+                "resolved" => engines.heal(&fault),
+                _ => {}
+            }
+            engines.pass(minutes);
+            polls_by(&engines, &order).await;
+            expected.push(format!("{turn} properties/run-failed/properties-create"));
+            assert_eq!(engines.notices().await, expected, "{order:?}");
+            // No time passes, and the world is the same.
+            polls_by(&engines, &order).await;
+            assert_eq!(engines.notices().await, expected, "{order:?}: again");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_by_a_slow_clock_does_not_undo_what_a_later_look_found() {
+    let engines = Engines::at_noon().await;
+    let pause = Fault::Pause { sync: CREATE };
+    // Begun before the sync is paused, and slower than the poll that finds it.
+    let slow = engines.poll();
+    let early = engines.now() - SignedDuration::from_secs(90);
+    engines.inject(&pause);
+    engines.verify().await;
+    engines.heal(&pause);
+    slow.run(json!({ "task": "verify" }), early).await.unwrap();
+    let opened = "opened properties/sync-paused/properties-create";
+    assert_eq!(engines.notices().await, [opened], "an older look decides nothing");
+    engines.pass(1);
+    engines.verify().await;
+    assert_eq!(engines.notices().await, [opened, "resolved properties/sync-paused/properties-create"]);
+}
+
 fn silence(id: &str, subject: &str, from: Timestamp, lasts: SignedDuration) -> Silence {
     Silence {
         id: id.to_owned(),

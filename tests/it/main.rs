@@ -1,6 +1,8 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod data_checks;
 #[cfg(test)]
 mod deployed;
@@ -26,6 +28,7 @@ mod operate;
 mod packages;
 #[cfg(test)]
 mod preflight;
+mod quiet_days;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

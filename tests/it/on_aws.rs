@@ -6,7 +6,11 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use schedule_verification::App;
 use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::{Expected, IncidentStore, WriteOutcome};
+use syncwatch::aws::table::attribute;
 use syncwatch::finding::{Check, Evidence, Finding, Judge, Severity};
+use syncwatch::incident::{Course, Incident, IncidentKey, NoticeKind, Pending, State};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Env, Site, env};
@@ -513,4 +517,148 @@ async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
     });
     let withdrawn = open(&another, &[], now + SignedDuration::from_mins(2)).await;
     assert_eq!(withdrawn, ["resolved Some(Withdrawn)"]);
+}
+
+/// An incident of a subject in a state.
+fn incident(subject: &str, state: State, pending: Option<NoticeKind>) -> Incident {
+    let at: Timestamp = "2026-11-24T11:00:00Z".parse().unwrap();
+    Incident {
+        key: IncidentKey {
+            pipeline: "properties".to_owned(),
+            check: Check::RunFailed,
+            subject: subject.to_owned(),
+        },
+        generation: 1,
+        version: 1,
+        state,
+        severity: Severity::Error,
+        opened_at: at,
+        resolved_at: (state == State::Resolved).then_some(at),
+        evidence: Evidence::new("the newest 3 runs failed").with("runs failed", 3_u64),
+        cause: "A mapped source column has been deleted. ".repeat(20),
+        class: None,
+        group: None,
+        pending: pending.map(|kind| Pending { kind, since: at }),
+        hold: None,
+        acknowledged: None,
+        course: Course::default(),
+    }
+}
+
+/// Every state, with and without a notice yet to be sent.
+fn of_every_state(prefix: &str) -> Vec<Incident> {
+    let states = [State::Watching, State::Open, State::Held, State::Resolved];
+    let pending = [None, Some(NoticeKind::Opened), Some(NoticeKind::Resolved)];
+    let all = states.into_iter().flat_map(|state| pending.map(|pending| (state, pending)));
+    all.enumerate().map(|(n, (state, pending))| incident(&format!("{prefix}-{n}"), state, pending)).collect()
+}
+
+/// The incidents that a round begins with, in the order of their keys.
+async fn live(store: &IncidentStore) -> Vec<String> {
+    let (live, unreadable) = store.live_incidents("properties").await.unwrap();
+    assert!(unreadable.is_empty(), "{unreadable:?}");
+    let mut live: Vec<String> = live.iter().map(|incident| incident.key.to_string()).collect();
+    live.sort();
+    live
+}
+
+/// The same as the store has them: what an older version reads.
+async fn live_in_the_partition(store: &IncidentStore) -> Vec<String> {
+    let (all, _) = store.all_incidents("properties").await.unwrap();
+    let live = all.iter().filter(|incident| incident.state != State::Resolved || incident.pending.is_some());
+    let mut live: Vec<String> = live.map(|incident| incident.key.to_string()).collect();
+    live.sort();
+    live
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn live_incidents_are_found_through_an_upgrade_and_a_rollback() {
+    let stage = stage_out_of_time().await;
+    let incidents = ResourceId::table("incidents");
+    let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
+    let store = IncidentStore::new(sdk.dynamodb(), "syncwatch-incidents");
+    let write = async |prefix: &str| {
+        for incident in of_every_state(prefix) {
+            assert_eq!(store.write(&incident, Expected::Absent).await.unwrap(), WriteOutcome::Written);
+        }
+    };
+    // An older version has no index, and its items are found once there is one.
+    stage.deployment.have_indexes(&incidents, false).await.unwrap();
+    write("older").await;
+    let expected = live_in_the_partition(&store).await;
+    assert_eq!(expected.len(), 11, "of twelve, one is resolved and told");
+    assert_eq!(live(&store).await, expected, "a new version before its deployment is through");
+    stage.deployment.have_indexes(&incidents, true).await.unwrap();
+    assert_eq!(live(&store).await, expected, "upgraded");
+    write("newer").await;
+    assert_eq!(live(&store).await, live_in_the_partition(&store).await);
+    // Back to an older version, which writes on, and forward again.
+    stage.deployment.have_indexes(&incidents, false).await.unwrap();
+    write("rolled-back").await;
+    assert_eq!(live(&store).await, live_in_the_partition(&store).await);
+    stage.deployment.have_indexes(&incidents, true).await.unwrap();
+    assert_eq!(live(&store).await.len(), 33);
+    assert_eq!(live(&store).await, live_in_the_partition(&store).await);
+}
+
+/// `SYNCWATCH_RESOLVED` says how many.
+#[tokio::test(flavor = "multi_thread")]
+async fn live_incidents_cost_the_same_however_many_are_resolved() {
+    let count: usize = std::env::var("SYNCWATCH_RESOLVED").map_or(300, |count| count.parse().unwrap());
+    let stage = stage_out_of_time().await;
+    let dynamodb = Sdk::for_endpoint(stage.aws.endpoint()).unwrap().dynamodb();
+    let store = IncidentStore::new(dynamodb.clone(), "syncwatch-incidents");
+    for incident in of_every_state("live") {
+        assert_eq!(store.write(&incident, Expected::Absent).await.unwrap(), WriteOutcome::Written);
+    }
+    let text = |text: &str| attribute(text).unwrap();
+    // Pages, items and read units of the queries of a round.
+    let cost = async |index: Option<&str>, condition: &str| {
+        let mut query =
+            dynamodb.query().table_name("syncwatch-incidents").set_index_name(index.map(str::to_owned));
+        query = query
+            .consistent_read(index.is_none())
+            .return_consumed_capacity("TOTAL".into())
+            .key_condition_expression(format!("#p = :p{condition}"))
+            .expression_attribute_names("#p", "pipeline")
+            .expression_attribute_values(":p", text("properties"));
+        if !condition.is_empty() {
+            query = query
+                .expression_attribute_names("#s", "state")
+                .expression_attribute_values(":r", text("resolved"));
+        }
+        let (mut pages, mut items, mut units) = (0, 0, 0.0);
+        let mut next = None;
+        loop {
+            let page = query.clone().set_exclusive_start_key(next).send().await.unwrap();
+            pages += 1;
+            items += page.scanned_count();
+            units += page.consumed_capacity().and_then(|used| used.capacity_units()).unwrap_or_default();
+            next = page.last_evaluated_key;
+            if next.is_none() {
+                return (pages, items, units);
+            }
+        }
+    };
+    let by_index = async || {
+        let mut all = (0, 0, 0.0);
+        for (index, condition) in
+            [("by-state", " AND #s < :r"), ("by-state", " AND #s > :r"), ("by-pending", "")]
+        {
+            let one = cost(Some(index), condition).await;
+            all = (all.0 + one.0, all.1 + one.1, all.2 + one.2);
+        }
+        all
+    };
+    let (before, found) = (by_index().await, live(&store).await);
+    for chunk in (0..count).collect::<Vec<_>>().chunks(20) {
+        let writes = chunk.iter().map(async |number| {
+            let resolved = incident(&format!("resolved-{number:05}"), State::Resolved, None);
+            assert_eq!(store.write(&resolved, Expected::Absent).await.unwrap(), WriteOutcome::Written);
+        });
+        futures::future::join_all(writes).await;
+    }
+    let (after, partition) = (by_index().await, cost(None, "").await);
+    assert_eq!((after, live(&store).await), (before, found));
+    assert_eq!(usize::try_from(partition.1).unwrap(), count + 12);
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
+use nightly_snapshot::bulk::ROWS;
 use nightly_snapshot::days::{LONGEST_GAP, Scope};
 use nightly_snapshot::missing::Missing;
 use nightly_snapshot::observe;
 use nightly_snapshot::plan::{Change, DayPlan};
 use nightly_snapshot::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow};
-use nightly_snapshot::statements::Statements;
+use nightly_snapshot::statements::{RUNS_A_PAGE, Statements};
 use nightly_snapshot::{App, act};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::env;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::Statement;
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Limits, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects::apply_folder;
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, World};
@@ -118,7 +119,9 @@ async fn engines() -> [Engine; 3] {
         .await
         .unwrap();
     let auth = DatabricksAuth::Token(SecretString::from(TOKEN));
-    let settings = Settings::Databricks(DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth));
+    let mut settings = DatabricksSettings::new(server.url(), WAREHOUSE_ID, auth);
+    settings.limits = Limits { rows: RUNS_A_PAGE + 1, ..settings.limits };
+    let settings = Settings::Databricks(settings);
     let made = [
         Engine {
             name: "SQLite",
@@ -159,23 +162,38 @@ async fn stored(warehouse: &Warehouse, statements: &Statements<'_>) -> (Vec<RunR
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_every_engine() {
+async fn rows_are_written_once_and_read_as_written_on_every_engine() {
     let pipeline = pipeline();
     let snapshot = pipeline.snapshot.clone().unwrap();
     for Engine { name, warehouse, direct: _, _kept } in engines().await {
         let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
         assert_eq!(stored(&warehouse, &statements).await, (Vec::new(), Vec::new()), "{name}");
-        // More than one statement of them, in the order of their keys; the texts would break a statement if they were pasted.
-        let rows: Vec<RunRow> =
-            (1..=25).map(|id| run_row(id + 100, "it's a \"note\"; -- ünïcode \\ :v0_1 ?")).collect();
-        let mut rows = rows;
-        rows.insert(0, run_row(1, "the first has no counts"));
+        // The texts would break a statement if they were pasted, and JSON if they were not escaped.
+        let texts = "it's a \"note\"; -- ünïcode 😀 \\ \\u0041 :rows ? {d '2026-01-01'} [1] $1 \u{1}\t\n";
+        let mut rows: Vec<RunRow> = (1..=25).map(|id| run_row(id + 100, texts)).collect();
+        rows.extend([run_row(1, "the first has no counts"), run_row(90, ""), run_row(91, "null")]);
+        // Beyond 2^53 a double is another number.
+        let long = [i64::MAX, i64::MIN, 9_007_199_254_740_993].map(Some);
+        let [processed, succeeded, failed] = long;
+        rows.push(RunRow {
+            execution_timestamp: "2026-11-24T10:00:00.000001Z".parse().unwrap(),
+            records: Records { processed, succeeded, failed, error_rate: Some(33.3333) },
+            ..run_row(2, "long integers")
+        });
+        rows.push(RunRow {
+            sync_name: None,
+            sync_type: None,
+            duration_seconds: None,
+            records: Records::default(),
+            notes: None,
+            ..run_row(3, "")
+        });
         rows.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
         let asker = Asker::new(&warehouse, LIMIT);
         let inserts = rows.iter().map(|row| (row.clone(), Change::Insert)).collect();
         let first = plan(inserts, day_row(), Change::Insert);
         let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
-        assert_eq!((done.failure, done.inserted, done.updated), (None, 27, 0), "{name}");
+        assert_eq!((done.failure, done.inserted, done.updated), (None, 31, 0), "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
         assert_eq!((&read, &days), (&rows, &vec![day_row()]), "{name}");
 
@@ -183,7 +201,7 @@ async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_eve
         let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
         assert_eq!(done.failure, None, "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
-        assert_eq!((read.len(), days.len()), (26, 1), "{name}");
+        assert_eq!((read.len(), days.len()), (30, 1), "{name}");
 
         let mut changed = run_row(1, "now it has");
         changed.records =
@@ -195,13 +213,51 @@ async fn rows_are_written_once_by_their_key_and_read_as_they_were_written_on_eve
         let done = act::write(asker, &statements, &[update]).await;
         assert_eq!((done.failure, done.inserted, done.updated), (None, 0, 2), "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
-        assert_eq!((read.len(), days), (26, vec![later]), "{name}");
+        assert_eq!((read.len(), days), (30, vec![later]), "{name}");
         assert_eq!(read.iter().find(|row| row.audit_id == changed.audit_id), Some(&changed), "{name}");
 
         let tallies = observe::outcomes(asker, &statements, (day(), day()), &[]).await.unwrap();
-        assert_eq!(tallies["properties-create"].completed, 26, "{name}");
+        assert_eq!(tallies["properties-create"].completed, 29, "{name}");
         let none = observe::outcomes(asker, &statements, (day(), day()), &[day()]).await.unwrap();
         assert!(none.is_empty(), "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thousands_of_rows_need_few_statements_and_are_read_in_pages() {
+    const RUNS: u64 = 25_000;
+    let pipeline = pipeline();
+    let snapshot = pipeline.snapshot.clone().unwrap();
+    for Engine { name, warehouse, direct: _, _kept } in engines().await {
+        let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
+        let asker = Asker::new(&warehouse, LIMIT);
+        let rows: Vec<RunRow> = (0..RUNS).map(|id| run_row(100_000 + id, "as it was")).collect();
+        let insert = rows.iter().map(|row| (row.clone(), Change::Insert)).collect();
+        assert!(statements.insert(&rows).count() < 15, "{name}");
+        let done = act::write(asker, &statements, &[plan(insert, day_row(), Change::Insert)]).await;
+        assert_eq!(done.failure, None, "{name}");
+        assert_eq!(stored(&warehouse, &statements).await.0, rows, "{name}");
+
+        let changed: Vec<RunRow> = (0..RUNS).map(|id| run_row(100_000 + id, "as it is now")).collect();
+        let update = changed.iter().map(|row| (row.clone(), Change::Update)).collect();
+        let done = act::write(asker, &statements, &[plan(update, day_row(), Change::Unchanged)]).await;
+        assert_eq!(done.failure, None, "{name}");
+        assert_eq!(stored(&warehouse, &statements).await.0, changed, "{name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_that_cannot_be_read_fails_the_statement_on_every_engine() {
+    let pipeline = pipeline();
+    let snapshot = pipeline.snapshot.clone().unwrap();
+    for Engine { name, warehouse, direct: _, _kept } in engines().await {
+        let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
+        let row = run_row(7, "a");
+        let insert = statements.insert([&row]).next().unwrap();
+        let cut = Statement::new("cut off", insert.sql()).bind(ROWS, "[[\"run/a/1\"");
+        let failed = warehouse.execute(&cut).await.unwrap_err().to_string();
+        assert!(!failed.contains("run/a/1"), "{name}: {failed}");
+        assert!(stored(&warehouse, &statements).await.0.is_empty(), "{name}");
     }
 }
 
@@ -351,24 +407,19 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warehouse_that_fails_between_writes_leaves_no_half_row_and_the_next_round_completes() {
     let night = Night::set().await;
-    let run = night.stage.census.with_world(|world| world.runs(UPDATE).next().unwrap().id);
-    // The statement with the newest run fails, and later the one with the day.
+    // The statement with the day fails, behind that with its runs.
     night
-        .on_file(&format!(
-            "CREATE TRIGGER broken BEFORE INSERT ON `sfdc_dbx.sync_audit_log` WHEN NEW.run_id = '{run}' \
-             BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
-        ))
+        .on_file(
+            "CREATE TRIGGER broken BEFORE INSERT ON `sfdc_dbx.sync_audit_log` WHEN NEW.row_kind = 'day' \
+             BEGIN SELECT RAISE(ABORT, 'the disk is full'); END",
+        )
         .await;
     let failed = night.run().await;
     assert_eq!(failed["snapshot"]["days"], json!([]), "{failed}");
     assert_eq!(failed["snapshot"]["left"], json!(["2026-11-24", "2026-11-23"]));
     assert_eq!(notices(&failed), ["opened properties/snapshot-written/syncwatch"]);
     let half = night.log().await;
-    assert!(
-        !half.is_empty() && half.len() < night.runs_of_day(),
-        "some statements were done: {}",
-        half.len()
-    );
+    assert_eq!(half.len(), night.runs_of_day(), "the runs of the day were written");
     assert!(!half.iter().any(|row| row.contains("day/properties")), "no day before its runs");
     night.on_file("DROP TRIGGER broken").await;
 

@@ -5,7 +5,7 @@ use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Error, Statement};
 
 use crate::plan::{Change, DayPlan};
-use crate::statements::{ROWS_A_STATEMENT, Statements};
+use crate::statements::Statements;
 
 /// The outcome of the writes.
 #[derive(Debug, Default)]
@@ -23,10 +23,7 @@ pub struct Written {
 pub async fn write(asker: Asker<'_>, statements: &Statements<'_>, plans: &[DayPlan]) -> Written {
     let mut written = Written::default();
     for plan in plans {
-        let of_day = of_day(statements, plan);
-        if !of_day.is_empty()
-            && let Err(error) = asker.write(&of_day).await
-        {
+        if let Err(error) = write_day(asker, statements, plan).await {
             written.failure = Some(error);
             break;
         }
@@ -37,14 +34,23 @@ pub async fn write(asker: Asker<'_>, statements: &Statements<'_>, plans: &[DayPl
     written
 }
 
-fn of_day(statements: &Statements<'_>, plan: &DayPlan) -> Vec<Statement> {
-    let fresh: Vec<_> = plan.runs_to(Change::Insert).collect();
-    let inserts = fresh.chunks(ROWS_A_STATEMENT).map(|rows| statements.insert(rows));
-    let updates = plan.runs_to(Change::Update).map(|row| statements.update(row));
-    let day = match plan.day_change {
-        Change::Insert => Some(statements.insert(&[&plan.day])),
-        Change::Update => Some(statements.update(&plan.day)),
-        Change::Unchanged | Change::Kept => None,
-    };
-    inserts.chain(updates).chain(day).collect()
+async fn write_day(asker: Asker<'_>, statements: &Statements<'_>, plan: &DayPlan) -> Result<(), Error> {
+    let of_day = of_day(statements, plan);
+    if statements.has_transactions() {
+        let of_day: Vec<Statement> = of_day.collect();
+        return if of_day.is_empty() { Ok(()) } else { asker.write(&of_day).await };
+    }
+    // One at a time, so that no more than one is held in memory.
+    for statement in of_day {
+        asker.write(std::slice::from_ref(&statement)).await?;
+    }
+    Ok(())
+}
+
+fn of_day<'a>(statements: &'a Statements<'_>, plan: &'a DayPlan) -> impl Iterator<Item = Statement> + 'a {
+    let day = |change| (plan.day_change == change).then_some(&plan.day);
+    let inserts = statements.insert(plan.runs_to(Change::Insert));
+    let updates = statements.update(plan.runs_to(Change::Update));
+    let of_runs = inserts.chain(updates);
+    of_runs.chain(statements.insert(day(Change::Insert))).chain(statements.update(day(Change::Update)))
 }

@@ -33,7 +33,7 @@ pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
 /// How much of the reasons for figures of the data that are missing is told.
 const WHY_CHARS: usize = 300;
-/// Rows that one question may answer: a month of runs of a large pipeline.
+/// Rows that one question may answer: the runs of a week by day, sync and status, or a page of runs.
 const MOST_ROWS: usize = 50_000;
 
 /// What a snapshot wrote, and what it could not.
@@ -190,6 +190,8 @@ async fn write_to(
         }
         Scope::Day(_) => Vec::new(),
     };
+    // The plans have all of it that is written.
+    drop(seen);
     let written = act::write(asker, statements, &plans).await;
     Ok(told(written, &plans, beyond, data, findings))
 }
@@ -310,7 +312,7 @@ mod tests {
         let is_down = |trouble| Outcome::failed(trouble).down().is_some();
         let late = |what| {
             let kind = syncwatch::sql::ErrorKind::Timeout { seconds: 80, what };
-            Trouble::Failed(kind.of("10 rows of runs"))
+            Trouble::Failed(kind.of("10 rows of the audit log"))
         };
         assert!(!is_down(late(ALL_STATEMENTS)));
         assert!(is_down(late("the statement")));

@@ -14,13 +14,13 @@ use syncwatch::judge::success::Tally;
 use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::sql::{Answer, Error, ParameterValue, Row as Answered};
+use syncwatch::sql::{Answer, Error, ErrorKind, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, days_before, first_looked_at};
 use crate::plan::{DataLook, HistoryEnd, SyncRuns};
 use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
-use crate::statements::Statements;
+use crate::statements::{RUNS_A_PAGE, Statements};
 
 /// Syncs whose runs are read at the same time.
 const CONCURRENT_READS: usize = 10;
@@ -28,6 +28,8 @@ const CONCURRENT_READS: usize = 10;
 const PAGE_SIZE: u32 = 100;
 /// How long Census may take for all of it: it is read within the warehouse's time, most of which is for the writes.
 const CENSUS_LIMIT: Duration = Duration::from_secs(20);
+/// Stored runs that are read at most: three days of 100,000 runs each.
+const MOST_STORED: usize = 300_000;
 /// Pages of one sync at the most: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
 
@@ -61,8 +63,20 @@ pub async fn stored_runs(
 ) -> Result<Vec<RunRow>, Error> {
     let beside = days.iter().flat_map(|day| (-1..=1).map(|days| days_before(*day, days)));
     let days: Vec<Date> = beside.collect::<BTreeSet<_>>().into_iter().collect();
-    let answer = asker.ask(&statements.runs(&days)).await?;
-    answer.rows().map(|row| RunRow::read_whole(&row)).collect()
+    let mut runs: Vec<RunRow> = Vec::new();
+    loop {
+        let statement = statements.runs(&days, runs.last().map_or("", |last| &last.audit_id));
+        let page = asker.ask(&statement).await?;
+        for row in page.rows() {
+            runs.push(RunRow::read_whole(&row)?);
+        }
+        if page.len() < RUNS_A_PAGE {
+            return Ok(runs);
+        }
+        if runs.len() >= MOST_STORED {
+            return Err(ErrorKind::TooManyRows { limit: MOST_STORED }.of(statement.label()));
+        }
+    }
 }
 
 /// How the runs from one day to another ended, by sync, without those of some days.

@@ -4,7 +4,7 @@
 //! * figures of the data are those of one moment: once a day has ended they stay, and no later state is recorded for it
 //! * unknown figures are listed as missing, never 0
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -150,14 +150,31 @@ pub fn plan(
     now: Timestamp,
 ) -> Vec<DayPlan> {
     let data_day = days.iter().copied().filter(|day| may_take_data(*day, zone, now)).max();
-    let runs = runs_of_census(seen, pipeline, zone);
+    let Read { ids, mut by_day } = Read::of(runs_of_census(seen, pipeline, zone));
     let of_day = |day: &Date| {
         let (from, to) = bounds(*day, zone);
         let before = seen.days.row(*day);
         let look = DayContext { seen, day: *day, from, to, now, before, takes_data: data_day == Some(*day) };
-        look.plan(&runs, pipeline)
+        look.plan(&ids, by_day.remove(day).unwrap_or_default(), pipeline)
     };
     days.iter().map(of_day).collect()
+}
+
+/// The runs that Census returns: moved to their days, as a night may have a hundred thousand of them.
+struct Read {
+    ids: HashSet<String>,
+    by_day: BTreeMap<Date, Vec<RunRow>>,
+}
+
+impl Read {
+    fn of(runs: BTreeMap<String, RunRow>) -> Self {
+        let mut read = Self { ids: HashSet::with_capacity(runs.len()), by_day: BTreeMap::new() };
+        for (id, row) in runs {
+            read.ids.insert(id);
+            read.by_day.entry(row.snapshot_date).or_default().push(row);
+        }
+        read
+    }
 }
 
 /// The row of each run that Census returns, by the run's id. A stored run keeps its key and its day when the sync is renamed or
@@ -245,16 +262,17 @@ struct DayContext<'a> {
 }
 
 impl DayContext<'_> {
-    fn plan(&self, census: &BTreeMap<String, RunRow>, pipeline: &str) -> DayPlan {
+    fn plan(&self, ids: &HashSet<String>, mut rows: Vec<RunRow>, pipeline: &str) -> DayPlan {
         let stored = self.seen.runs.iter().filter(|row| row.snapshot_date == self.day);
         let stored: BTreeMap<&str, &RunRow> = stored.map(|row| (row.audit_id.as_str(), row)).collect();
-        let mut rows: Vec<&RunRow> = census.values().filter(|row| row.snapshot_date == self.day).collect();
-        rows.sort_by_key(|row| &row.audit_id);
-        let with_change =
-            |row: &RunRow| (row.clone(), Change::of(row, stored.get(row.audit_id.as_str()).copied()));
+        rows.sort_by(|a, b| a.audit_id.cmp(&b.audit_id));
+        let with_change = |row: RunRow| {
+            let change = Change::of(&row, stored.get(row.audit_id.as_str()).copied());
+            (row, change)
+        };
         let mut runs: Vec<(RunRow, Change)> = rows.into_iter().map(with_change).collect();
         // Runs that Census does not return any more are still in the log, and still of this day.
-        let forgotten = |row: &&&RunRow| row.run_id.as_ref().is_none_or(|id| !census.contains_key(id));
+        let forgotten = |row: &&&RunRow| row.run_id.as_ref().is_none_or(|id| !ids.contains(id));
         runs.extend(stored.values().filter(forgotten).map(|row| ((*row).clone(), Change::Kept)));
         let day = self.day_row(&runs.iter().map(|(run, _)| run).collect::<Vec<_>>(), pipeline);
         DayPlan { day_change: Change::of(&day, self.before), day, runs }

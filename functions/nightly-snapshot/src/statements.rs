@@ -1,22 +1,24 @@
-//! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes. Pure.
+//! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes, and for how rows are unpacked. Pure.
 //!
-//! Rows are written by their key without `MERGE`, which is not portable: stored rows are updated, the others inserted where no
-//! row has their key. One statement writes whole rows, so none is ever half written.
+//! Rows are written by their key: stored rows are updated, the others inserted where no row has their key. One statement
+//! writes whole rows, so none is ever half written.
 
 use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Snapshot;
 use syncwatch::sql::{BadName, Dialect, Statement};
 
+use crate::bulk::{self, Chunk, ROWS};
 use crate::rows::{Columns, DayRow, LogRow, RunRow};
 
-/// Rows of one `INSERT`: more bound values than some 200 are not taken for granted of an engine.
-pub const ROWS_A_STATEMENT: usize = 10;
+/// Runs that one question answers: some 5 MB. Databricks fails a statement that answers more than 25 MiB inline.
+pub const RUNS_A_PAGE: usize = 20_000;
 
 /// The statements of one pipeline.
 #[derive(Debug, Clone)]
 pub struct Statements<'p> {
     pipeline: &'p str,
+    dialect: Dialect,
     log: String,
     view: Option<String>,
 }
@@ -27,9 +29,15 @@ impl<'p> Statements<'p> {
         let view = snapshot.health_view.as_deref();
         Ok(Self {
             pipeline,
+            dialect,
             log: object_name(dialect, &snapshot.audit_log)?,
             view: view.map(|view| object_name(dialect, view)).transpose()?,
         })
+    }
+
+    /// Whether all statements of a day are done or none.
+    pub fn has_transactions(&self) -> bool {
+        self.dialect.has_transactions()
     }
 
     /// Rows of one kind of this pipeline.
@@ -55,11 +63,15 @@ impl<'p> Statements<'p> {
         also.into_iter().fold(statement, |statement, also| statement.bind("also", also))
     }
 
-    /// The rows of the runs of these days.
-    pub fn runs(&self, days: &[Date]) -> Statement {
+    /// The rows of the runs of these days in the order of their keys, [`RUNS_A_PAGE`] of them: those behind a key, or the first.
+    pub fn runs(&self, days: &[Date], behind: &str) -> Statement {
         let markers: Vec<String> = (0..days.len()).map(|index| format!(":d{index}")).collect();
-        let and = format!(" AND snapshot_date IN ({})", markers.join(", "));
+        let and = format!(
+            " AND snapshot_date IN ({}) AND audit_id > :behind ORDER BY audit_id LIMIT {RUNS_A_PAGE}",
+            markers.join(", ")
+        );
         let statement = self.select("run rows of the audit log", &RunRow::names("").join(", "), "run", &and);
+        let statement = statement.bind("behind", behind);
         let numbered = days.iter().enumerate();
         numbered.fold(statement, |statement, (index, day)| statement.bind(format!("d{index}"), *day))
     }
@@ -80,40 +92,45 @@ impl<'p> Statements<'p> {
         Some(Statement::new("the health view", format!("SELECT * FROM {view}")))
     }
 
-    /// Writes one row over the stored one.
-    pub fn update<R: LogRow>(&self, row: &R) -> Statement {
-        let columns = R::names("");
+    /// Writes rows over the stored ones of their keys, as many statements as they need.
+    pub fn update<'r, R: LogRow + Default + 'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r R>,
+    ) -> impl Iterator<Item = Statement> {
+        let (log, fresh) = (&self.log, bulk::select::<R>(self.dialect));
+        let names = R::names("");
         let changes: Vec<String> =
-            columns.iter().skip(1).map(|column| format!("{column} = :{column}")).collect();
-        let sql = format!("UPDATE {} SET {} WHERE audit_id = :audit_id", self.log, changes.join(", "));
-        let statement = Statement::new(format!("the row {}", row.audit_id()), sql);
-        let values = columns.into_iter().zip(row.values());
-        values.fold(statement, |statement, (column, value)| statement.bind(column, value))
+            names.iter().skip(1).map(|name| format!("{name} = fresh.{name}")).collect();
+        let (changes, same) = (changes.join(", "), "present.audit_id = fresh.audit_id");
+        let sql = match self.dialect {
+            // Spark's UPDATE takes no second table.
+            Dialect::Databricks => format!(
+                "MERGE INTO {log} AS present USING ({fresh}) AS fresh ON {same} WHEN MATCHED THEN UPDATE SET {changes}"
+            ),
+            Dialect::PostgreSql | Dialect::Sqlite => {
+                format!("UPDATE {log} AS present SET {changes} FROM ({fresh}) AS fresh WHERE {same}")
+            }
+        };
+        bulk::chunks(rows, self.dialect).map(move |chunk| write(sql.clone(), chunk))
     }
 
-    /// Inserts rows, each unless its key is stored. The empty part of the table in front gives the bound values their types,
-    /// which PostgreSQL does not guess.
-    pub fn insert<R: LogRow>(&self, rows: &[&R]) -> Statement {
-        let (log, list) = (&self.log, R::names("").join(", "));
-        let (mut selects, mut bound) = (String::new(), Vec::new());
-        for (index, row) in rows.iter().enumerate() {
-            let values = row.values().into_iter().enumerate();
-            let named: Vec<_> = values.map(|(column, value)| (format!("v{index}_{column}"), value)).collect();
-            let markers: Vec<String> = named.iter().map(|(name, _)| format!(":{name}")).collect();
-            selects.push_str(&format!(" UNION ALL SELECT {}", markers.join(", ")));
-            bound.extend(named);
-        }
+    /// Inserts rows, each unless its key is stored, as many statements as they need.
+    pub fn insert<'r, R: LogRow + Default + 'r>(
+        &self,
+        rows: impl IntoIterator<Item = &'r R>,
+    ) -> impl Iterator<Item = Statement> {
+        let (log, list, fresh) = (&self.log, R::names("").join(", "), bulk::select::<R>(self.dialect));
         let sql = format!(
-            "INSERT INTO {log} ({list}) SELECT {list} FROM (SELECT {list} FROM {log} WHERE 1 = 0{selects}) fresh \
-             WHERE NOT EXISTS (SELECT 1 FROM {log} present WHERE present.audit_id = fresh.audit_id)"
+            "INSERT INTO {log} ({list}) SELECT {list} FROM ({fresh}) AS fresh \
+             WHERE NOT EXISTS (SELECT 1 FROM {log} AS present WHERE present.audit_id = fresh.audit_id)"
         );
-        let label = match rows {
-            [row] => format!("the row {}", row.audit_id()),
-            rows => format!("{} rows of runs", rows.len()),
-        };
-        let statement = Statement::new(label, sql);
-        bound.into_iter().fold(statement, |statement, (name, value)| statement.bind(name, value))
+        bulk::chunks(rows, self.dialect).map(move |chunk| write(sql.clone(), chunk))
     }
+}
+
+fn write(sql: String, chunk: Chunk) -> Statement {
+    let rows = if chunk.rows == 1 { "row" } else { "rows" };
+    Statement::new(format!("{} {rows} of the audit log", chunk.rows), sql).bind(ROWS, chunk.text)
 }
 
 #[cfg(test)]
@@ -121,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_statement_binds_a_bounded_number_of_values_and_quotes_names_by_dialect() {
+    fn statement_binds_one_value_for_all_rows_and_quotes_names_by_dialect() {
         let snapshot =
             Snapshot { audit_log: "crm.ops.a`log".to_owned(), health_view: Some("crm.ops.h".to_owned()) };
         for (dialect, log) in [
@@ -131,16 +148,17 @@ mod tests {
         ] {
             let statements = Statements::new("properties", &snapshot, dialect).unwrap();
             let run = RunRow::default();
-            let insert = statements.insert(&[&run; ROWS_A_STATEMENT]);
-            assert!(insert.parameters().len() <= 200, "{}", insert.parameters().len());
-            assert_eq!(insert.sql().matches(log).count(), 3, "{}", insert.sql());
-            let update = statements.update(&run);
-            assert!(
-                update.sql().starts_with(&format!("UPDATE {log} SET pipeline = :pipeline, ")),
-                "{}",
-                update.sql()
-            );
-            assert!(update.sql().ends_with(" WHERE audit_id = :audit_id"), "{}", update.sql());
+            let inserts: Vec<Statement> = statements.insert([&run; 1_000]).collect();
+            let [insert] = &inserts[..] else { panic!("{inserts:?}") };
+            assert_eq!((insert.parameters().len(), insert.label()), (1, "1000 rows of the audit log"));
+            assert_eq!(insert.sql().matches(log).count(), 2, "{}", insert.sql());
+            let update = statements.update([&run]).next().unwrap();
+            let begins = match dialect {
+                Dialect::Databricks => format!("MERGE INTO {log} AS present USING (SELECT "),
+                _ => format!("UPDATE {log} AS present SET pipeline = fresh.pipeline, "),
+            };
+            assert!(update.sql().starts_with(&begins), "{}", update.sql());
+            assert_eq!(update.sql().matches(log).count(), 1, "{}", update.sql());
         }
     }
 

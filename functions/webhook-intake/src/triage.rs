@@ -40,8 +40,8 @@ pub enum Fate {
 pub enum Left {
     /// Census says by webhook that the run ended, and by API that it is at work.
     StillAtWork,
-    /// Census could not be read, and this is the last try.
-    Unread(String),
+    /// Why it could not be handled at its last try: Census, a table or the topic refuses, or does not answer.
+    LastTry(String),
 }
 
 impl Fate {
@@ -165,13 +165,15 @@ impl Triage {
     }
 }
 
-/// The fate of a message whose sync could not be read.
-pub fn unread(message: &Message, why: &str) -> Fate {
-    // The last try but one at the latest: one is kept in hand for a crash.
-    if message.receives >= MAX_RECEIVES - 1 {
-        Fate::LeftToPoll(Left::Unread(why.to_owned()))
-    } else {
-        Fate::Failed(why.to_owned())
+/// Leaves what failed again to the poll, so that poison alone ends in the dead-letter queue. Done at the last try but one: one
+/// is kept in hand for a crash.
+pub fn leave_last_tries(settled: &mut [(Message, Fate)]) {
+    for (message, fate) in settled {
+        if let Fate::Failed(why) = fate
+            && message.receives >= MAX_RECEIVES - 1
+        {
+            *fate = Fate::LeftToPoll(Left::LastTry(std::mem::take(why)));
+        }
     }
 }
 

@@ -22,7 +22,7 @@ use syncwatch::runtime::{Site, metrics};
 
 use crate::delivery::{Delivery, Poison, UnknownEvent};
 use crate::observe::{self, Reading, RunState};
-use crate::triage::{Fate, Hint, Left, Triage, answer, unread};
+use crate::triage::{Fate, Hint, Left, Triage, answer, leave_last_tries};
 
 /// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
 pub const READING_LIMIT: Duration = Duration::from_secs(15);
@@ -170,7 +170,7 @@ impl Worker {
         let census = match census.and_then(|census| census.map_err(|why| why.to_string())) {
             Ok(census) => census,
             Err(why) => {
-                settled.extend(groups.iter().flat_map(|(_, hints)| unread_all(hints, &why)));
+                settled.extend(groups.iter().flat_map(|(_, hints)| fail_all(hints, &[], &why)));
                 return Vec::new();
             }
         };
@@ -210,7 +210,7 @@ impl Worker {
                 }
                 Err(_) => format!("Census took longer than {} s", reading_limit.as_secs()),
             };
-            settled.extend(unread_all(&hints, &why));
+            settled.extend(fail_all(&hints, &[], &why));
         }
         judged
     }
@@ -285,20 +285,15 @@ fn fate(delivery: &Delivery, reading: &Reading) -> Fate {
     }
 }
 
-fn unread_all(hints: &[Hint<Delivery>], why: &str) -> Vec<(Message, Fate)> {
-    // Each message has tries of its own.
-    let messages = hints.iter().flat_map(|hint| std::iter::once(&hint.message).chain(&hint.copies));
-    messages.map(|message| (message.clone(), unread(message, why))).collect()
-}
-
 fn fail_all(hints: &[Hint<Delivery>], kept: &[Hint<UnknownEvent>], why: &str) -> Vec<(Message, Fate)> {
     let fate = Fate::Failed(why.to_owned());
     let hints = hints.iter().flat_map(|hint| hint.settle(&fate));
     hints.chain(kept.iter().flat_map(|kept| kept.settle(&fate))).collect()
 }
 
-/// Logs what became of a batch: one line of counts, and one for each reason to look closer.
-fn report(settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec<(Message, Fate)> {
+/// Decides on last tries and logs what became of a batch: one line of counts, and one for each reason to look closer.
+fn report(mut settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec<(Message, Fate)> {
+    leave_last_tries(&mut settled);
     let mut told = HashSet::new();
     for (message, fate) in &settled {
         match fate {
@@ -306,7 +301,7 @@ fn report(settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec
                 tracing::error!(message = message.id, why = %poison, "a delivery makes no sense");
             }
             Fate::Failed(why) if told.insert(why) => tracing::error!(why, "deliveries are to be tried again"),
-            Fate::LeftToPoll(Left::Unread(why)) if told.insert(why) => {
+            Fate::LeftToPoll(Left::LastTry(why)) if told.insert(why) => {
                 tracing::warn!(why, "deliveries are left to the poll");
             }
             _ => {}

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 
 use super::arguments::{NewSilence, Silencing};
 use super::error::Error;
-use super::stakeholders::counted;
 use super::{Answer, Operator, Outcome, all_listed};
 use syncwatch::finding::{CENSUS, SYNCWATCH};
 use syncwatch::pipeline::Pipeline;
@@ -170,7 +169,7 @@ impl Operator {
         }
         tally.silence.until = now;
         store.put_silence(&pipeline.name, &tally.silence).await?;
-        let suppressed = match (tally.held_back, counted(tally.incidents.len(), "incident")) {
+        let suppressed = match (tally.held_back, tally.incident_count()) {
             (0, _) => "It suppressed nothing.".to_owned(),
             (1, incidents) => format!("It suppressed 1 notice of {incidents}, which the next round sends."),
             (notices, incidents) => {

@@ -650,7 +650,7 @@ async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
     let mut taken = stored_incident(1);
     taken["acknowledged"] =
         json!({"S": r#"{"by":"Ada","at":"2026-11-24T09:00:00Z","until":"2026-11-24T17:00:00Z"}"#});
-    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [held, taken] })).await;
+    world.live(&json!([held, taken])).await;
     insta::assert_snapshot!(world.run(&["incidents"]).await.1, @r#"
     incident                                 state  severity  since                 for  held by        acknowledged
     properties/run-failed/properties-create  open   error     2026-11-24 08:00 UTC  2h                  Ada until 2026-11-24 17:00 UTC
@@ -777,9 +777,19 @@ impl World {
         world
     }
 
+    /// Incidents, as the indexes have them and by their keys.
+    async fn live(&self, incidents: &Value) {
+        self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": incidents })).await;
+        for incident in incidents.as_array().into_iter().flatten() {
+            let key = json!({ "Key": { "check_subject": incident["check_subject"] } });
+            let asked = of_aws("DynamoDB_20120810.GetItem").and(body_partial_json(key));
+            self.answer(asked, ok(json!({ "Item": incident }))).await;
+        }
+    }
+
     /// What a query finds: of incidents, and of the records of rounds.
     async fn stored(&self, incidents: Value, rounds: Value) {
-        self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": incidents })).await;
+        self.live(&incidents).await;
         let of_rounds = json!({ "ExpressionAttributeValues": { ":pipeline": { "S": "properties/rounds" } } });
         let asked = of_aws("DynamoDB_20120810.Query").and(body_partial_json(of_rounds));
         self.answer(asked, ok(json!({ "Items": rounds }))).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
@@ -65,6 +66,16 @@ pub struct Filter {
     pub values: &'static [(&'static str, &'static str)],
 }
 
+/// Items of a partition that an index has. The index has the table's partition key, and the keys of items alone.
+#[derive(Debug)]
+pub struct Range {
+    pub index: &'static str,
+    /// What must hold of the index's sort key; nothing if empty.
+    pub condition: &'static str,
+    /// The placeholders in it and their texts.
+    pub values: &'static [(&'static str, &'static str)],
+}
+
 /// One table.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -98,9 +109,21 @@ pub enum Outcome<T> {
     Lost(Option<T>),
 }
 
+/// What became of a transaction of two writes.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub enum Transacted {
+    /// By the first one's condition.
+    Settled(Outcome<Item>),
+    /// The second one's condition did not hold, and the first one's did: nothing was written.
+    SecondRefused,
+}
+
 /// Why DynamoDB refused a write.
 enum Refusal {
     Condition(Option<Item>),
+    /// The condition of the second write of a transaction.
+    Second,
     /// Another transaction has one of the items at the moment.
     Busy,
 }
@@ -131,21 +154,11 @@ impl Table {
         filter: Option<&Filter>,
         read: impl Fn(&Reader<'_>) -> Result<T, Error>,
     ) -> Result<(Vec<T>, Vec<Error>), AwsError> {
-        let by = self.spec.key.first().copied().unwrap_or_default();
-        let condition = format!("#{by} = :{by}");
-        let filtered = filter.map_or("", |filter| filter.expression);
-        let mut query = self
-            .client
-            .query()
-            .table_name(&self.name)
+        let (expression, values) = filter.map_or(("", &[][..]), |filter| (filter.expression, filter.values));
+        let query = self
+            .partition(partition, "", expression, values)
             .consistent_read(true)
-            .set_expression_attribute_names(Some(update::names(&[&condition, filtered])))
-            .expression_attribute_values(format!(":{by}"), AttributeValue::S(partition.to_owned()))
-            .key_condition_expression(condition)
             .set_filter_expression(filter.map(|filter| filter.expression.to_owned()));
-        for (placeholder, value) in filter.map_or(&[][..], |filter| filter.values) {
-            query = query.expression_attribute_values(*placeholder, AttributeValue::S((*value).to_owned()));
-        }
         let mut pages = query.into_paginator().stop_on_duplicate_token(false).items().send();
         let (mut found, mut unreadable) = (Vec::new(), Vec::new());
         while let Some(stored) = pages.next().await {
@@ -155,6 +168,43 @@ impl Table {
             }
         }
         Ok((found, unreadable))
+    }
+
+    /// The keys of the items in a range of an index, through all pages. An index follows its table within about a second, so
+    /// that it may lack what was written just now, and have what is not so any more.
+    pub async fn keys(&self, partition: &str, range: &Range) -> Result<Vec<Item>, AwsError> {
+        let Range { index, condition, values } = range;
+        let query = self.partition(partition, condition, "", values).index_name(*index);
+        let mut pages = query.into_paginator().stop_on_duplicate_token(false).items().send();
+        let mut keys = Vec::new();
+        while let Some(stored) = pages.next().await {
+            let mut item = stored.map_err(|error| self.failed("dynamodb:Query", &error))?;
+            item.retain(|name, _| self.spec.key.contains(&name.as_str()));
+            keys.push(item);
+        }
+        Ok(keys)
+    }
+
+    /// A query of a partition, with more conditions on keys, and the values of those and of a filter.
+    fn partition(
+        &self,
+        partition: &str,
+        and: &str,
+        filter: &str,
+        values: &[(&'static str, &'static str)],
+    ) -> QueryFluentBuilder {
+        let by = self.spec.key.first().copied().unwrap_or_default();
+        let condition = format!("#{by} = :{by}{and}");
+        let query = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .set_expression_attribute_names(Some(update::names(&[&condition, filter])))
+            .expression_attribute_values(format!(":{by}"), AttributeValue::S(partition.to_owned()))
+            .key_condition_expression(condition);
+        values.iter().fold(query, |query, (placeholder, value)| {
+            query.expression_attribute_values(*placeholder, AttributeValue::S((*value).to_owned()))
+        })
     }
 
     /// The items of these keys, which all differ, with these attributes only. One that DynamoDB would not read, also after
@@ -203,17 +253,18 @@ impl Table {
         Ok(self.send(update, None).await?.into())
     }
 
-    /// Makes both updates or neither; the first one's condition decides.
-    pub async fn transact(&self, first: Update, second: Update) -> Result<Outcome<Item>, AwsError> {
+    /// Makes both updates or neither, if the conditions of both hold.
+    pub async fn transact(&self, first: Update, second: Update) -> Result<Transacted, AwsError> {
         let known_by = first.known_by.clone();
         let updates = [first, second].map(|update| update.in_transaction(&self.name));
         let updates: Result<Vec<_>, _> = updates.into_iter().collect();
         // The builder refuses only a missing table, key or expression, which are there.
-        let Ok(updates) = updates else { return Ok(Outcome::Lost(None)) };
+        let Ok(updates) = updates else { return Ok(Transacted::Settled(Outcome::Lost(None))) };
         let items = updates.into_iter().map(|update| TransactWriteItem::builder().update(update).build());
         let request = self.client.transact_write_items().set_transact_items(Some(items.collect()));
         let attempt = async || request.clone().send().await.map(|_| Item::new());
-        Ok(self.settle(attempt, refused_transaction, known_by).await?.into())
+        let claim = self.settle(attempt, refused_transaction, known_by).await?;
+        Ok(claim.map_or(Transacted::SecondRefused, |claim| Transacted::Settled(claim.into())))
     }
 
     /// The item as the store that reads it sees it.
@@ -244,27 +295,29 @@ impl Table {
             let answer = request.clone().send().await?;
             Ok(answer.attributes.unwrap_or_default())
         };
-        self.settle(attempt, refused_update, update.known_by).await
+        let claim = self.settle(attempt, refused_update, update.known_by).await?;
+        // One write has no second one.
+        Ok(claim.unwrap_or(Claim::Held(None)))
     }
 
     /// Tries again while a transaction of another function is in the way: DynamoDB refuses what comes meanwhile, and the
     /// SDK does not try that again by itself.
     ///
     /// A retry whose first attempt had been taken, its answer lost, meets its own write, known by its mark: that counts as
-    /// written. Otherwise no writer would act on it.
+    /// written. Otherwise no writer would act on it. `None` if a second write was refused.
     async fn settle<E>(
         &self,
         attempt: impl AsyncFn() -> Result<Item, SdkError<E, HttpResponse>>,
         refusal: impl Fn(&E) -> Option<Refusal>,
         known_by: Option<(&'static str, String)>,
-    ) -> Result<Claim, AwsError>
+    ) -> Result<Option<Claim>, AwsError>
     where
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
         let mut waits = TRANSACTION_WAITS.into_iter();
         loop {
             let error = match attempt().await {
-                Ok(item) => return Ok(Claim::Granted(item)),
+                Ok(item) => return Ok(Some(Claim::Granted(item))),
                 Err(error) => error,
             };
             let wait = match error.as_service_error().and_then(&refusal) {
@@ -274,11 +327,12 @@ impl Table {
                         let found = stored.as_ref().and_then(|stored| stored.get(*name)?.as_s().ok());
                         found == Some(mark)
                     });
-                    return Ok(match stored {
+                    return Ok(Some(match stored {
                         Some(ours) if marked => Claim::Granted(ours),
                         theirs => Claim::Held(theirs),
-                    });
+                    }));
                 }
+                Some(Refusal::Second) => return Ok(None),
                 Some(Refusal::Busy) => waits.next(),
                 None => None,
             };
@@ -333,6 +387,9 @@ fn refused_transaction(error: &TransactWriteItemsError) -> Option<Refusal> {
     }
     let codes: Vec<&str> =
         reasons.iter().filter_map(|reason| reason.code()).filter(|code| *code != "None").collect();
+    if codes == ["ConditionalCheckFailed"] {
+        return Some(Refusal::Second);
+    }
     (!codes.is_empty() && codes.iter().all(|code| *code == "TransactionConflict")).then_some(Refusal::Busy)
 }
 

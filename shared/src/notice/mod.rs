@@ -93,13 +93,12 @@ fn acknowledgement(incident: &Incident, kind: NoticeKind) -> Option<String> {
 pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Timestamp) -> Message {
     let silence = &tally.silence;
     let key = format!("{}/silence/{}", pipeline.name, silence.id);
-    let named = tally.incidents.len();
     let summary = format!(
-        "the silence of {} ({}) is over; it held back {} of {named} {}",
+        "the silence of {} ({}) is over; it held back {} of {}",
         silence.owner,
         silence.reason,
         counted(count, "notice"),
-        if named == 1 { "incident" } else { "incidents" },
+        tally.incident_count(),
     );
     let mut evidence = Evidence::new(summary)
         .with("covered", silence.scope.to_string())

@@ -66,6 +66,7 @@ fn tally() -> Tally {
         },
         held_back: 3,
         incidents: vec!["error-rate/properties-create".to_owned(), "run-failed/properties-create".to_owned()],
+        of_others: 0,
         told: 0,
         tellings: 0,
     }

@@ -32,4 +32,4 @@ pub use error::{Error, ErrorKind, render};
 pub use lexer::{Token, TokenKind, Unterminated, lex};
 pub use placeholders::{Problem, Rendered};
 pub use read_only::{NotReadOnly, check_read_only};
-pub use statement::{Decimal, Parameter, ParameterValue, Statement};
+pub use statement::{Decimal, Parameter, ParameterValue, Statement, civil_utc};

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 /// One statement. Its SQL is written once for all warehouses, with placeholders such as `:since`; values are always
 /// bound, never pasted.
@@ -165,6 +166,14 @@ fn shifted(whole: &str, fraction: &str, places: i32) -> (String, String) {
     }
 }
 
+/// An instant in UTC, to the microsecond, without zeros at the end of its fraction: so that text compares as time does.
+pub fn civil_utc(instant: Timestamp) -> String {
+    let micros = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Floor);
+    // Refused for instants at the very end of time only.
+    let instant = instant.round(micros).unwrap_or(instant);
+    TimeZone::UTC.to_datetime(instant).to_string().replacen('T', " ", 1)
+}
+
 macro_rules! bound {
     ($($from:ty => $variant:ident by $convert:expr),* $(,)?) => {$(
         impl From<$from> for ParameterValue {
@@ -225,6 +234,25 @@ mod tests {
         assert_eq!(integer("-42.00"), Some(-42));
         assert_eq!(integer("42.01"), None);
         assert_eq!(integer("92233720368547758070"), None);
+    }
+
+    #[test]
+    fn instants_are_text_that_compares_as_time_does() {
+        let instants = [
+            "1969-12-31T23:59:59.9999995Z",
+            "1970-01-01T00:00:00Z",
+            "2026-03-08T09:59:59.999999999Z",
+            "2026-03-08T10:00:00Z",
+            "2026-03-08T10:00:00.000001Z",
+            "2026-03-08T10:00:00.25Z",
+            "2026-03-08T10:00:00.5Z",
+            "2026-03-08T10:00:01Z",
+        ];
+        let texts = instants.map(|instant| civil_utc(instant.parse().unwrap()));
+        assert_eq!(texts[2], "2026-03-08 09:59:59.999999");
+        assert_eq!(texts[3], "2026-03-08 10:00:00");
+        assert_eq!(texts[5], "2026-03-08 10:00:00.25");
+        assert!(texts.is_sorted(), "{texts:?}");
     }
 
     #[test]

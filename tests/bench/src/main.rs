@@ -1,5 +1,5 @@
-//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, and what
-//! checks of data cost beside one query for each, in one run.
+//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, what checks of
+//! data cost beside one query for each, and a night of 100,000 runs, in one run.
 //!
 //! Machines differ, so what counts is the ratio of two things measured in turns on the same machine in the same minute.
 
@@ -13,6 +13,7 @@ mod programs;
 mod report;
 mod runtime_api;
 mod scale;
+mod snapshot;
 mod warehouse;
 mod world;
 
@@ -48,6 +49,8 @@ enum Part {
     Intake,
     /// Checks of data, in one statement for a table and in one for each.
     Warehouse,
+    /// A night of 100,000 runs.
+    Snapshot,
 }
 
 fn main() -> Result<ExitCode> {
@@ -71,6 +74,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Warehouse) {
         warehouse::measure(&mut report)?;
+    }
+    if wanted(Part::Snapshot) {
+        snapshot::measure(&mut report)?;
     }
     Ok(report.finish())
 }

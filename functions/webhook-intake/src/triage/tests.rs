@@ -76,15 +76,15 @@ fn a_copy_is_tried_again_with_its_original_and_else_is_a_duplicate() {
 }
 
 #[test]
-fn a_delivery_whose_sync_cannot_be_read_is_tried_again_and_at_last_left_to_the_poll() {
+fn last_try_is_left_to_the_poll_unless_it_is_poison() {
     for receives in 0..=6 {
-        let fate = unread(&Message { receives, ..broken("a") }, "timeout");
-        let expected = if receives < 4 {
-            Fate::Failed("timeout".to_owned())
-        } else {
-            Fate::LeftToPoll(Left::Unread("timeout".to_owned()))
-        };
-        assert_eq!(fate, expected, "receive {receives}");
+        let message = Message { receives, ..broken("a") };
+        let (failed, poison) = (Fate::Failed("timeout".to_owned()), Fate::Poison(Poison::UnknownRun));
+        let mut settled = [&failed, &poison, &Fate::Handled].map(|fate| (message.clone(), fate.clone()));
+        leave_last_tries(&mut settled);
+        let expected =
+            if receives < 4 { failed } else { Fate::LeftToPoll(Left::LastTry("timeout".to_owned())) };
+        assert_eq!(settled.map(|(_, fate)| fate), [expected, poison, Fate::Handled], "receive {receives}");
     }
 }
 

@@ -350,6 +350,39 @@ async fn whatever_fails_at_aws_is_tried_again_as_a_whole() {
 }
 
 #[tokio::test]
+async fn what_fails_at_aws_at_the_last_try_is_left_to_the_poll() {
+    let unknown = json!({ "sync_id": CREATE, "sync_run_id": 94, "event": "sync.imagined" });
+    let failed = json!({ "sync_id": CREATE, "sync_run_id": 94, "event": "sync.failed" });
+    let records = |receives| {
+        [
+            record("hint", &failed, receives),
+            record("copy", &failed, receives),
+            record("unknown", &unknown, receives),
+            record("poison", &json!("no delivery"), receives),
+        ]
+    };
+    for (operation, tried_again) in [
+        ("BatchGetItem", vec!["copy", "hint", "poison", "unknown"]),
+        ("Query", vec!["copy", "hint", "poison"]),
+        ("UpdateItem", vec!["copy", "hint", "poison"]),
+        ("SNS.Publish", vec!["copy", "hint", "poison"]),
+        ("PutItem", vec!["copy", "hint", "poison", "unknown"]),
+        ("GetSecretValue", vec!["copy", "hint", "poison"]),
+    ] {
+        let world = World::new().await;
+        world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
+        world.set(|state| state.denied = Some(operation.trim_start_matches("SNS.")));
+        let failures = async |receives| {
+            let mut failures = world.failures(&records(receives)).await;
+            failures.sort();
+            failures
+        };
+        assert_eq!(failures(3).await, tried_again, "{operation}");
+        assert_eq!(failures(4).await, ["poison"], "{operation}");
+    }
+}
+
+#[tokio::test]
 async fn what_fails_for_one_sync_holds_no_other_up() {
     let world = World::new().await;
     world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);

@@ -79,6 +79,13 @@ pub(super) fn update(incident: &Incident, expected: Expected, write_id: &str) ->
     }
 }
 
+/// Whether a stored item is not resolved, or has a notice yet to be sent; so is one that cannot tell.
+pub(super) fn is_live(item: &Reader<'_>) -> bool {
+    let text = |name| item.read::<Option<String>>(name);
+    let is = |name, live: fn(Option<&str>) -> bool| text(name).map_or(true, |text| live(text.as_deref()));
+    is(STATE, |state| state != Some("resolved")) || is(PENDING_KIND, |kind| kind.is_some())
+}
+
 /// Reads a stored item.
 pub(super) fn read(item: &Reader<'_>) -> Result<Incident, Error> {
     let check_subject: String = item.read(CHECK_SUBJECT)?;

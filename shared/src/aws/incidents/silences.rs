@@ -8,13 +8,16 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, Expected, IncidentStore, SPEC, WriteOutcome, item};
-use crate::aws::table::{Claim, Item, Reader, Update, attribute, ended, json};
+use crate::aws::table::{Claim, Item, Reader, Transacted, Update, attribute, ended, json};
 use crate::aws::writer_id;
 use crate::incident::{Incident, SENDING_LEASE};
 use crate::silence::{Silence, Tally};
 
 /// How long a silence is kept after its end for people to look back at.
 const KEPT_AFTER_END: SignedDuration = SignedDuration::from_hours(90 * 24);
+/// Incidents that a tally names; of others it only counts the notices. DynamoDB refuses items beyond 400 KB, and a write
+/// costs by the size of the whole item.
+const NAMED_INCIDENTS: usize = 100;
 
 const OWNER: &str = "owner";
 const REASON: &str = "reason";
@@ -23,6 +26,7 @@ const FROM: &str = "from";
 const UNTIL: &str = "until";
 const HELD_BACK: &str = "held_back";
 const INCIDENTS: &str = "incidents";
+const OF_OTHERS: &str = "of_others";
 const TELLING_SINCE: &str = "telling_since";
 const DECLARED: &str = "declared";
 const TOLD: &str = "told";
@@ -66,21 +70,33 @@ fn read(item: &Reader<'_>) -> Result<Tally, Error> {
         silence,
         held_back: count(HELD_BACK)?,
         incidents,
+        of_others: count(OF_OTHERS)?,
         told: count(TOLD)?,
         tellings: count(TELLINGS)?.try_into().unwrap_or(u32::MAX),
     })
 }
 
-/// The update that counts a notice of this incident as held back, beside what defines the silence.
-fn count_one(incident: &Incident, silence: &Silence) -> Update {
+/// The update that counts a notice of this incident as held back, beside what defines the silence; `also` is what else is
+/// added.
+fn count_one(incident: &Incident, silence: &Silence, also: &str) -> Update {
     // The declared definition is stored as it is today. A silence that was asked for, and that was ended early, must not
     // be prolonged by a function that read it before.
     let store = if silence.declared { Update::storing } else { Update::storing_absent };
     store(key(&incident.key.pipeline, &silence.id), definition(silence))
-        .and(", #declared = :declared ADD #held_back :one, #incidents :incident")
+        .and(&format!(", #declared = :declared ADD #held_back :one, {also}"))
         .value(":declared", silence.declared)
         .value(":one", 1)
-        .value(":incident", [incident.key.check_subject()])
+}
+
+/// The same, with the incident's name, if the tally has room for it or names it already.
+fn count_by_name(incident: &Incident, silence: &Silence) -> Update {
+    let room = "attribute_not_exists(#incidents) OR size(#incidents) < :most OR contains(#incidents, :name)";
+    let name = incident.key.check_subject();
+    count_one(incident, silence, "#incidents :incident")
+        .when(room)
+        .value(":most", NAMED_INCIDENTS)
+        .value(":name", &name)
+        .value(":incident", [&name])
 }
 
 impl IncidentStore {
@@ -104,9 +120,15 @@ impl IncidentStore {
         expected: Expected,
         silence: &Silence,
     ) -> Result<WriteOutcome, Error> {
-        let incident = item::update(new, expected, &writer_id());
         // Of two notices that one silence holds back at the same moment, both count at the same tally.
-        let outcome = self.table.transact(incident, count_one(new, silence)).await?;
+        let incident = || item::update(new, expected, &writer_id());
+        let outcome = match self.table.transact(incident(), count_by_name(new, silence)).await? {
+            Transacted::SecondRefused => {
+                self.table.transact(incident(), count_one(new, silence, "#of_others :one")).await?
+            }
+            settled => settled,
+        };
+        let Transacted::Settled(outcome) = outcome else { return Ok(WriteOutcome::Lost(None)) };
         outcome.read(|stored| self.read(&stored))
     }
 

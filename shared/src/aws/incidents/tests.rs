@@ -63,8 +63,101 @@ async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
     (wire, store)
 }
 
+/// What DynamoDB answers to a query of an index that is not there.
+fn no_index() -> String {
+    let code = "com.amazonaws.dynamodb.v20120810#ValidationException";
+    json!({"__type": code, "message": "The table does not have the specified index: by-state"}).to_string()
+}
+
+/// A store of a table without indexes, whose partition has these items.
+async fn store_of_items(items: &[Value]) -> (Wire, IncidentStore) {
+    let (no_index, page) = (no_index(), json!({ "Items": items }).to_string());
+    let wire =
+        Wire::answering_in_turn(&[(400, &*no_index), (400, &*no_index), (400, &*no_index), (200, &*page)])
+            .await;
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
+    (wire, store)
+}
+
+fn keys(items: &[Value]) -> String {
+    let key = |item: &Value| json!({"pipeline": item["pipeline"], "check_subject": item["check_subject"], "state": item["state"]});
+    json!({ "Items": items.iter().map(key).collect::<Vec<_>>() }).to_string()
+}
+
 #[tokio::test]
-async fn one_query_reads_what_is_not_resolved_or_pending_through_all_pages() {
+async fn live_incidents_are_found_by_the_indexes_alone_and_read_consistently() {
+    let mut resolved = stored();
+    resolved["check_subject"]["S"] = json!("run-failed/properties-update");
+    resolved["state"]["S"] = json!("resolved");
+    resolved["resolved_at"] = json!({"S": "2026-11-24T10:00:00Z"});
+    resolved.as_object_mut().unwrap().retain(|name, _| !name.starts_with("pending"));
+    // The index has it still as it was a moment ago.
+    let found = keys(&[stored(), resolved.clone()]);
+    let none = json!({"Items": []}).to_string();
+    let [gone, open] = [resolved, stored()].map(|item| json!({ "Item": item }).to_string());
+    // In the order of their keys: `run-failed` before `sync-paused`. They are asked for at the same time.
+    let answers = [(200, &*found), (200, &*found), (200, &*none), (200, &*gone), (200, &*open)];
+    let wire = Wire::answering_in_turn(&answers).await;
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
+    let (live, unreadable) = store.live_incidents("properties").await.unwrap();
+    assert_eq!((live, unreadable.len()), (vec![incident()], 0));
+
+    let requests = wire.requests().await;
+    assert_eq!(requests.len(), 5);
+    let mut asked: Vec<String> = requests[..3]
+        .iter()
+        .map(|request| {
+            let body = request.json();
+            assert_eq!(request.target(), "DynamoDB_20120810.Query");
+            assert_eq!((&body["FilterExpression"], &body["ConsistentRead"]), (&Value::Null, &Value::Null));
+            format!(
+                "{} {}",
+                body["IndexName"].as_str().unwrap(),
+                body["KeyConditionExpression"].as_str().unwrap()
+            )
+        })
+        .collect();
+    asked.sort();
+    let expected = [
+        "by-pending #pipeline = :pipeline",
+        "by-state #pipeline = :pipeline AND #state < :resolved",
+        "by-state #pipeline = :pipeline AND #state > :resolved",
+    ];
+    assert_eq!(asked, expected);
+    for request in &requests[3..] {
+        assert_eq!(
+            (request.target(), &request.json()["ConsistentRead"]),
+            ("DynamoDB_20120810.GetItem", &json!(true))
+        );
+    }
+}
+
+#[tokio::test]
+async fn of_many_live_incidents_the_partition_is_read() {
+    let items: Vec<Value> = (0..=READ_BY_KEY)
+        .map(|number| {
+            let mut item = stored();
+            item["check_subject"]["S"] = json!(format!("sync-paused/{number}"));
+            item
+        })
+        .collect();
+    let (found, all) = (keys(&items), json!({ "Items": items }).to_string());
+    let wire = Wire::answering_in_turn(&[(200, &*found), (200, &*found), (200, &*found), (200, &*all)]).await;
+    let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
+    assert_eq!(store.live_incidents("properties").await.unwrap().0.len(), READ_BY_KEY + 1);
+    assert_eq!(wire.requests().await.len(), 4);
+}
+
+#[tokio::test]
+async fn table_that_does_not_answer_is_not_asked_in_another_way() {
+    let body = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "no"});
+    let (wire, store) = store(400, body).await;
+    assert!(store.live_incidents("properties").await.is_err());
+    assert!(wire.requests().await.iter().all(|request| request.json()["IndexName"].is_string()));
+}
+
+#[tokio::test]
+async fn without_indexes_one_query_reads_what_is_live_through_all_pages() {
     let mut second = stored();
     second["check_subject"]["S"] = json!("run-failed/properties-update");
     let next = json!({"pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/a"}});
@@ -72,7 +165,10 @@ async fn one_query_reads_what_is_not_resolved_or_pending_through_all_pages() {
     // A page that the filter left empty is not the last one.
     let empty_page = json!({"Items": [], "LastEvaluatedKey": next}).to_string();
     let last_page = json!({"Items": [second]}).to_string();
+    let no_index = no_index();
+    let missing = (400, no_index.as_str());
     let pages = [(200, first_page.as_str()), (200, empty_page.as_str()), (200, last_page.as_str())];
+    let pages = [[missing; 3], pages].concat();
     let wire = Wire::answering_in_turn(&pages).await;
 
     let (found, unreadable) =
@@ -82,7 +178,7 @@ async fn one_query_reads_what_is_not_resolved_or_pending_through_all_pages() {
     assert_eq!(found[0], incident());
     assert_eq!(found[1].key.to_string(), "properties/run-failed/properties-update");
 
-    let requests = wire.requests().await;
+    let requests = wire.requests().await.split_off(3);
     assert_eq!(requests.len(), 3);
     assert_eq!(requests[0].target(), "DynamoDB_20120810.Query");
     let body = requests[0].json();
@@ -221,7 +317,7 @@ async fn the_same_incident_from_another_writer_is_not_our_write() {
 async fn an_unreadable_item_names_table_key_and_attribute_and_hides_no_other() {
     let mut item = stored();
     item["severity"]["S"] = json!("catastrophic");
-    let (_wire, store) = store(200, json!({"Items": [item, stored()]})).await;
+    let (_wire, store) = store_of_items(&[item, stored()]).await;
     let (found, unreadable) = store.live_incidents("properties").await.unwrap();
     assert_eq!((found, unreadable.len()), (vec![incident()], 1));
     insta::assert_snapshot!(unreadable[0], @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
@@ -231,7 +327,7 @@ async fn an_unreadable_item_names_table_key_and_attribute_and_hides_no_other() {
 async fn incident_of_an_unknown_check_is_told_apart_and_hides_no_other() {
     let mut item = stored();
     item["check_subject"]["S"] = json!("check-of-tomorrow/properties-create");
-    let (_wire, store) = store(200, json!({"Items": [item, stored()]})).await;
+    let (_wire, store) = store_of_items(&[item, stored()]).await;
     let (found, unknown) = store.live_incidents("properties").await.unwrap();
     assert_eq!(found, [incident()]);
     assert!(matches!(unknown[..], [Error::UnknownCheck { .. }]), "{unknown:?}");
@@ -295,9 +391,9 @@ async fn all_incidents_are_asked_for_without_a_filter_and_live_ones_with_one() {
     let asked = wire.only_request().await.json();
     assert_eq!(asked.get("FilterExpression"), None, "{asked}");
     assert_eq!(asked["ExpressionAttributeNames"], json!({ "#pipeline": "pipeline" }));
-    let (wire, live) = store(200, json!({ "Items": [] })).await;
+    let (wire, live) = store_of_items(&[]).await;
     live.live_incidents("properties").await.unwrap();
-    assert!(wire.only_request().await.json()["FilterExpression"].is_string());
+    assert!(wire.requests().await[3].json()["FilterExpression"].is_string());
 }
 
 /// An incident with every attribute that the first releases wrote, as DynamoDB sends it.

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
-    TimeToLiveSpecification,
+    AttributeDefinition, AttributeValue, BillingMode, CreateGlobalSecondaryIndexAction,
+    DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, KeySchemaElement,
+    KeyType, Projection, ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
 };
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Architecture, Environment, FunctionCode, LogType, Runtime};
@@ -105,6 +106,23 @@ pub fn host_zips() -> PathBuf {
 
 fn host_architecture() -> Architecture {
     if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X8664 }
+}
+
+fn key(name: &str, kind: KeyType) -> Result<KeySchemaElement> {
+    Ok(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?)
+}
+
+fn keys_only() -> Projection {
+    Projection::builder().projection_type(ProjectionType::KeysOnly).build()
+}
+
+/// The attributes of these names, each once; keys are texts.
+fn attributes<'n>(names: impl Iterator<Item = &'n String>) -> Result<Vec<AttributeDefinition>> {
+    let define = |name: &String| {
+        let definition = AttributeDefinition::builder().attribute_name(name);
+        Ok(definition.attribute_type(ScalarAttributeType::S).build()?)
+    };
+    names.collect::<BTreeSet<_>>().into_iter().map(define).collect()
 }
 
 impl Deployment {
@@ -221,17 +239,20 @@ impl Deployment {
     async fn create_table(&self, spec: &TableSpec) -> Result<()> {
         let mut request =
             self.dynamodb.create_table().table_name(&spec.name).billing_mode(BillingMode::PayPerRequest);
-        let keys = std::iter::once((&spec.hash_key, KeyType::Hash))
-            .chain(spec.range_key.as_ref().map(|key| (key, KeyType::Range)));
-        for (name, kind) in keys {
-            request = request
-                .key_schema(KeySchemaElement::builder().attribute_name(name).key_type(kind).build()?)
-                .attribute_definitions(
-                    AttributeDefinition::builder()
-                        .attribute_name(name)
-                        .attribute_type(ScalarAttributeType::S)
-                        .build()?,
-                );
+        let names = std::iter::once(&spec.hash_key).chain(&spec.range_key).chain(spec.indexes.values());
+        request = request
+            .set_attribute_definitions(Some(attributes(names)?))
+            .key_schema(key(&spec.hash_key, KeyType::Hash)?);
+        if let Some(name) = &spec.range_key {
+            request = request.key_schema(key(name, KeyType::Range)?);
+        }
+        for (index, sort_key) in &spec.indexes {
+            let index = GlobalSecondaryIndex::builder()
+                .index_name(index)
+                .key_schema(key(&spec.hash_key, KeyType::Hash)?)
+                .key_schema(key(sort_key, KeyType::Range)?)
+                .projection(keys_only());
+            request = request.global_secondary_indexes(index.build()?);
         }
         request.send().await?;
         if let Some(attribute) = &spec.ttl_attribute {
@@ -243,6 +264,34 @@ impl Deployment {
                 )
                 .send()
                 .await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the indexes of a table away, as a version of Syncwatch does that has none, or makes them again.
+    ///
+    /// # Errors
+    /// If the table is not deployed or cannot be changed.
+    pub async fn have_indexes(&self, table: &ResourceId, there: bool) -> Result<()> {
+        let Some(ResourceSpec::Table(spec)) = self.table.resources.get(table) else {
+            bail!("no table `{table}` was deployed");
+        };
+        for (index, sort_key) in &spec.indexes {
+            let mut request = self.dynamodb.update_table().table_name(&spec.name);
+            let change = if there {
+                let names = std::iter::once(&spec.hash_key).chain(&spec.range_key).chain([sort_key]);
+                request = request.set_attribute_definitions(Some(attributes(names)?));
+                let create = CreateGlobalSecondaryIndexAction::builder()
+                    .index_name(index)
+                    .key_schema(key(&spec.hash_key, KeyType::Hash)?)
+                    .key_schema(key(sort_key, KeyType::Range)?)
+                    .projection(keys_only());
+                GlobalSecondaryIndexUpdate::builder().create(create.build()?).build()
+            } else {
+                let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(index).build()?;
+                GlobalSecondaryIndexUpdate::builder().delete(delete).build()
+            };
+            request.global_secondary_index_updates(change).send().await?;
         }
         Ok(())
     }

@@ -189,6 +189,10 @@ pub struct TableSpec {
     /// The attribute that is the sort key, if there is one.
     #[serde(default)]
     pub range_key: Option<String>,
+    /// The sort key of each index, by the index's name. The partition key is that of the table, and an index has the keys of
+    /// items alone.
+    #[serde(default)]
+    pub indexes: BTreeMap<String, String>,
     /// The attribute whose instant (seconds since 1970) ends an item's life.
     #[serde(default)]
     pub ttl_attribute: Option<String>,

@@ -124,6 +124,12 @@ pub enum HttpFault {
     DeletedAfterFirstPage {
         sync: u64,
     },
+    /// This sync is added once the first page of the list of syncs was answered: what is behind it moves down a place.
+    AddedAfterFirstPage {
+        sync: u64,
+    },
+    /// The list of syncs is oldest first from its second page on.
+    ReorderedAfterFirstPage,
     /// Lists have no word of other pages.
     NoPagination,
     /// The list of syncs has an object in the place of this sync's id.

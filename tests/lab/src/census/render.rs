@@ -82,13 +82,20 @@ fn total_shift(world: &World, shift: SignedDuration) -> SignedDuration {
     shift.saturating_sub(world.skew)
 }
 
-/// A page of `GET /syncs`, as the API has it.
+/// A page of `GET /syncs`, newest first, as the API has it.
 #[must_use]
 pub fn syncs_json(world: &World, page: u64, per_page: u64, shift: SignedDuration) -> Value {
+    syncs_page(world, Paging { page, per_page, ascending: false }, shift)
+}
+
+/// The same, oldest first.
+pub(super) fn syncs_oldest_first(world: &World, page: u64, per_page: u64, shift: SignedDuration) -> Value {
+    syncs_page(world, Paging { page, per_page, ascending: true }, shift)
+}
+
+fn syncs_page(world: &World, paging: Paging, shift: SignedDuration) -> Value {
     let syncs: Vec<&SimSync> = world.syncs().rev().collect();
-    paged(syncs.into_iter(), Paging { page, per_page, ascending: false }, None, |sync| {
-        sync_json(world, sync, shift)
-    })
+    paged(syncs.into_iter(), paging, None, |sync| sync_json(world, sync, shift))
 }
 
 /// A page of `GET /syncs/{id}/sync_runs`, newest first, as the API has it.

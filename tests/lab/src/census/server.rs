@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use super::api::{Request, answer};
 use super::deliver::{RetrySchedule, Senders, deliver_all, deliver_queued};
 use super::faults::{Fault, HttpFault};
+use super::render;
 use super::webhooks::Delivery;
 use super::world::World;
 use crate::clock::LabClock;
@@ -441,7 +442,7 @@ async fn outside(
     // All of one answer is of one moment: the clock does not jump while the door is held.
     let (now, shift) = (shared.clock.now(), shared.clock.ahead_of_wall());
     let (mut status, mut answer) = answer(&mut door.world, &request, shift);
-    spoil_answer(&mut door, &request, &mut status, &mut answer);
+    spoil_answer(&mut door, &request, shift, &mut status, &mut answer);
     let ahead = door.world.skew;
     drop(door);
     let mut response = json_response(status, &answer);
@@ -450,13 +451,32 @@ async fn outside(
 }
 
 /// What faults of single answers make of one.
-fn spoil_answer(door: &mut Door, request: &Request<'_>, status: &mut u16, answer: &mut Value) {
+fn spoil_answer(
+    door: &mut Door,
+    request: &Request<'_>,
+    shift: SignedDuration,
+    status: &mut u16,
+    answer: &mut Value,
+) {
     let lists_syncs = request.method == "GET" && request.path == "syncs";
-    let first_page = request.query.iter().all(|(key, value)| key != "page" || value == "1");
+    let number = |name: &str| {
+        let value = request.query.iter().find(|(key, _)| key == name).map(|(_, value)| value);
+        value.and_then(|value| value.parse::<u64>().ok())
+    };
+    let page = number("page").unwrap_or(1);
+    let first_page = page == 1;
     for fault in door.http_faults.clone() {
         match fault {
             HttpFault::DeletedAfterFirstPage { sync } if lists_syncs && first_page => {
                 door.world.delete(sync);
+            }
+            HttpFault::AddedAfterFirstPage { sync } if lists_syncs && first_page => {
+                // A workspace without any sync has no first page to add one behind.
+                drop(Fault::UndeclaredSync { sync }.inject(&mut door.world));
+            }
+            HttpFault::ReorderedAfterFirstPage if lists_syncs && !first_page => {
+                let per_page = number("per_page").unwrap_or(25);
+                *answer = render::syncs_oldest_first(&door.world, page, per_page, shift);
             }
             HttpFault::NoPagination => {
                 if let Some(answer) = answer.as_object_mut() {
@@ -504,6 +524,8 @@ fn next_http_fault(door: &mut Door) -> Option<HttpFault> {
         | HttpFault::WebhooksDuplicated
         | HttpFault::WebhooksShuffled
         | HttpFault::DeletedAfterFirstPage { .. }
+        | HttpFault::AddedAfterFirstPage { .. }
+        | HttpFault::ReorderedAfterFirstPage
         | HttpFault::NoPagination
         | HttpFault::UnreadableId { .. }
         | HttpFault::ForbiddenRuns { .. }

@@ -18,7 +18,7 @@ pub(super) enum Translated {
 
 /// What SQLite takes and Spark does not, or what the lab does not know.
 const REFUSED: &str = "CONFLICT PRAGMA AUTOINCREMENT STRFTIME JULIANDAY DATETIME GLOB ROWID ATTACH VACUUM RETURNING IFNULL PRINTF \
-    GROUP_CONCAT TOTAL MERGE OPTIMIZE QUALIFY ILIKE TRY_CAST PRIMARY INDEX";
+    GROUP_CONCAT TOTAL OPTIMIZE QUALIFY ILIKE TRY_CAST PRIMARY INDEX JSON_EACH JSON_EXTRACT";
 
 /// A token as SQLite gets it; a name of several parts is one.
 struct Piece {
@@ -35,6 +35,9 @@ struct Piece {
 /// * `CREATE TABLE`           => without its `CLUSTER BY`
 /// * `CREATE OR REPLACE VIEW` => dropped and made
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
+/// * `explode(from_json(:p, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS v` => `value AS v FROM json_each(:p)`
+/// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`
+/// * `MERGE INTO t AS a USING (q) AS b ON c WHEN MATCHED THEN UPDATE SET s` => `UPDATE t AS a SET s FROM (q) AS b WHERE c`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let pieces = pieces(sql)?;
     let words = || pieces.iter().filter_map(|piece| piece.word.as_deref());
@@ -46,8 +49,9 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     match words.as_slice() {
         ["SELECT" | "WITH", ..] => Ok(Translated::Query(render(&intervals(pieces)))),
         ["INSERT", "INTO", ..] | ["DELETE", "FROM", ..] | ["UPDATE", ..] => {
-            Ok(Translated::Write(vec![render(&intervals(pieces))]))
+            Ok(Translated::Write(vec![render(&arrays(intervals(pieces)))]))
         }
+        ["MERGE", "INTO", ..] => Ok(Translated::Write(vec![update(&arrays(pieces))?])),
         ["DROP", "TABLE" | "VIEW", ..] => Ok(Translated::Write(vec![render(&pieces)])),
         ["CREATE", "SCHEMA", ..] => Ok(Translated::Write(Vec::new())),
         ["CREATE", "TABLE", ..] => Ok(Translated::Write(vec![render(without_clustering(&pieces))])),
@@ -141,6 +145,63 @@ fn intervals(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces
 }
 
+/// The elements of JSON that was bound, and elements of arrays.
+fn arrays(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    const EXPLODE: &str =
+        "explode ( from_json ( ? , 'ARRAY<ARRAY<STRING>>' , map ( 'mode' , 'FAILFAST' ) ) ) AS ?";
+    let pattern: Vec<&str> = EXPLODE.split(' ').collect();
+    let solid: Vec<usize> = solid(&pieces, 0..pieces.len()).collect();
+    let explodes = |places: &&[usize]| {
+        let texts = places.iter().map(|at| pieces.get(*at).map_or("", |piece| &piece.sql));
+        texts.zip(&pattern).all(|(text, wanted)| *wanted == "?" || text.eq_ignore_ascii_case(wanted))
+    };
+    if let Some(places) = solid.windows(pattern.len()).find(explodes)
+        && let &[first, _, _, _, bound, .., name] = places
+        && let (Some(bound), Some(as_name)) = (pieces.get(bound), pieces.get(name))
+    {
+        let sql = format!("value AS {} FROM json_each({})", as_name.sql, bound.sql);
+        pieces.splice(first..=name, [Piece { kind: TokenKind::Mark, sql, word: None }]);
+    }
+    let is = |at: usize, wanted: &str| pieces.get(at).is_some_and(|piece| piece.sql == wanted);
+    let is_index = |at: &usize| is(at + 1, "[") && is(at + 3, "]");
+    let indices: Vec<usize> = (0..pieces.len()).filter(is_index).collect();
+    for at in indices.into_iter().rev() {
+        let [Some(array), Some(index)] = [at, at + 2].map(|at| pieces.get(at)) else { continue };
+        let sql = format!("json_extract({}, '$[{}]')", array.sql, index.sql);
+        pieces.splice(at..=at + 3, [Piece { kind: TokenKind::Mark, sql, word: None }]);
+    }
+    pieces
+}
+
+/// A `MERGE` that only updates, as SQLite's `UPDATE ... FROM`.
+fn update(pieces: &[Piece]) -> Result<String, Refusal> {
+    let mut parts = vec![Vec::new()];
+    let mut depth = 0_usize;
+    for piece in pieces {
+        match piece.sql.as_str() {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        let divides = piece
+            .word
+            .as_deref()
+            .is_some_and(|word| matches!(word, "INTO" | "USING" | "ON" | "WHEN" | "SET"));
+        if divides && depth == 0 {
+            parts.push(Vec::new());
+        } else if let Some(part) = parts.last_mut() {
+            part.push(piece.sql.as_str());
+        }
+    }
+    let parts: Vec<String> = parts.iter().map(|part| part.concat().trim().to_owned()).collect();
+    match parts.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["MERGE", target, source, same, "MATCHED THEN UPDATE", changes] => {
+            Ok(format!("UPDATE {target} SET {changes} FROM {source} WHERE {same}"))
+        }
+        _ => Err(syntax("MERGE")),
+    }
+}
+
 fn without_clustering(pieces: &[Piece]) -> &[Piece] {
     let clustering = |piece: &Piece| piece.word.as_deref() == Some("CLUSTER");
     let end = pieces.iter().position(clustering).unwrap_or(pieces.len());
@@ -204,6 +265,40 @@ mod tests {
             write("-- why\nCREATE OR REPLACE VIEW a.b.c AS SELECT 1"),
             ["DROP VIEW IF EXISTS `b.c`", "CREATE VIEW `b.c` AS SELECT 1"]
         );
+    }
+
+    #[test]
+    fn rows_of_json_are_unpacked_and_merged_in_sqlites_words() {
+        let fresh = "SELECT r.value[0] AS id, CAST(r.value[12] AS BIGINT) AS n FROM (SELECT \
+                     explode(from_json(:rows, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS value) AS r";
+        let unpacked = "SELECT json_extract(r.value, '$[0]') AS id, CAST(json_extract(r.value, '$[12]') AS BIGINT) AS n \
+                        FROM (SELECT value AS value FROM json_each(:rows)) AS r";
+        let write = |sql: &str| match to_sqlite(sql) {
+            Ok(Translated::Write(sql)) => sql.concat(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            write(&format!("INSERT INTO a.b.t (id, n) {fresh}")),
+            format!("INSERT INTO `b.t` (id, n) {unpacked}")
+        );
+        let merge = format!(
+            "MERGE INTO a.b.t AS present USING ({fresh}) AS fresh ON present.id = fresh.id WHEN MATCHED THEN UPDATE SET n = fresh.n"
+        );
+        assert_eq!(
+            write(&merge),
+            format!(
+                "UPDATE `b.t` AS present SET n = fresh.n FROM ({unpacked}) AS fresh WHERE present.id = fresh.id"
+            )
+        );
+        for other in ["WHEN MATCHED THEN DELETE", "WHEN NOT MATCHED THEN INSERT *", ""] {
+            assert!(
+                to_sqlite(&format!(
+                    "MERGE INTO a.b.t AS p USING (SELECT 1 AS id) AS f ON p.id = f.id {other}"
+                ))
+                .is_err()
+            );
+        }
+        assert!(to_sqlite("SELECT value FROM json_each('[]')").is_err());
     }
 
     #[test]

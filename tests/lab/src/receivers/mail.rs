@@ -4,16 +4,17 @@
 //! So a proxy stands between the functions and ministack's SNS, passes everything on unchanged, and keeps the
 //! `email` body of each message on its way through: what is shown as mail is what was published.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Uri};
 use axum::response::Response;
 use serde_json::Value;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::loopback;
@@ -23,6 +24,17 @@ use crate::loopback;
 pub struct Mail {
     pub subject: String,
     pub text: String,
+}
+
+/// What becomes of what is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Publishing {
+    /// It goes out, and is answered.
+    Answers,
+    /// It goes out, and whoever publishes waits for ever.
+    LosesAnswers,
+    /// It is taken and goes nowhere, and whoever publishes waits for ever.
+    Hangs,
 }
 
 /// The proxy. Dropping it closes it.
@@ -38,7 +50,9 @@ struct Tap {
     upstream: String,
     http: reqwest::Client,
     mails: Mutex<Vec<Mail>>,
-    answers_lost: AtomicBool,
+    publishing: Mutex<Publishing>,
+    /// How many publishers wait, or waited until they died.
+    waiting: watch::Sender<usize>,
 }
 
 impl MailTap {
@@ -52,7 +66,8 @@ impl MailTap {
             upstream: upstream.to_owned(),
             http,
             mails: Mutex::default(),
-            answers_lost: AtomicBool::new(false),
+            publishing: Mutex::new(Publishing::Answers),
+            waiting: watch::Sender::new(0),
         });
         let (listener, url) = loopback::bind().await?;
         let router = Router::new().fallback(pass_on).with_state(Arc::clone(&state));
@@ -66,15 +81,31 @@ impl MailTap {
         &self.url
     }
 
-    /// The mails so far, oldest first.
+    /// The mails so far, oldest first. What hangs is none.
     #[must_use]
     pub fn mails(&self) -> Vec<Mail> {
-        self.state.mails.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        locked(&self.state.mails).clone()
     }
 
-    /// Loses the answers of SNS, or no longer: what is published goes out, and whoever publishes waits for ever.
+    /// Decides what becomes of what is published from now on.
+    pub fn set(&self, publishing: Publishing) {
+        *locked(&self.state.publishing) = publishing;
+    }
+
+    /// Loses the answers of SNS, or no longer.
     pub fn lose_answers(&self, lost: bool) {
-        self.state.answers_lost.store(lost, Ordering::Relaxed);
+        self.set(if lost { Publishing::LosesAnswers } else { Publishing::Answers });
+    }
+
+    /// Waits until so many publishers waited for answers that never come.
+    ///
+    /// # Errors
+    /// They do not come in time.
+    pub async fn publishers_waiting(&self, count: usize, limit: Duration) -> Result<()> {
+        let mut waiting = self.state.waiting.subscribe();
+        let waited = tokio::time::timeout(limit, waiting.wait_for(|waiting| *waiting >= count)).await;
+        waited.with_context(|| format!("{count} publishers do not come within {} s", limit.as_secs()))??;
+        Ok(())
     }
 }
 
@@ -82,6 +113,10 @@ impl Drop for MailTap {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn pass_on(
@@ -92,17 +127,25 @@ async fn pass_on(
     body: Bytes,
 ) -> Response {
     let mail = mail_in(&body);
-    let published = mail.is_some();
+    let publishing = if mail.is_some() { *locked(&tap.publishing) } else { Publishing::Answers };
+    if publishing == Publishing::Hangs {
+        return never(&tap).await;
+    }
     if let Some(mail) = mail {
-        tap.mails.lock().unwrap_or_else(PoisonError::into_inner).push(mail);
+        locked(&tap.mails).push(mail);
     }
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let answer =
         loopback::pass_on(&tap.http, method, &format!("{}{path}", tap.upstream), &headers, body).await;
-    if published && tap.answers_lost.load(Ordering::Relaxed) {
-        return std::future::pending().await;
+    match publishing {
+        Publishing::Answers => answer,
+        Publishing::LosesAnswers | Publishing::Hangs => never(&tap).await,
     }
-    answer
+}
+
+async fn never(tap: &Tap) -> Response {
+    tap.waiting.send_modify(|waiting| *waiting += 1);
+    std::future::pending().await
 }
 
 /// The mail in a `Publish` request, which is a form.

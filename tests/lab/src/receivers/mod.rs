@@ -6,6 +6,6 @@ mod pagerduty;
 mod sns;
 
 pub use chat::{Chat, ChatMessage, ChatRefusal};
-pub use mail::{Mail, MailTap};
+pub use mail::{Mail, MailTap, Publishing};
 pub use pagerduty::{PagerDuty, PagerDutyEvent, ROUTING_KEY};
 pub use sns::{Notification, SnsReceiver};

@@ -79,6 +79,7 @@ async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_bac
         silence: silence(),
         held_back: 3,
         incidents: vec!["run-failed/a".to_owned(), "run-failed/b".to_owned()],
+        of_others: 0,
         told: 0,
         tellings: 0,
     };
@@ -130,10 +131,36 @@ async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_it
     let expression = tally["UpdateExpression"].as_str().unwrap();
     assert!(expression.ends_with(" ADD #held_back :one, #incidents :incident"), "{expression}");
     assert!(expression.contains("#until = if_not_exists(#until, :until)"), "{expression}");
+    let values = &tally["ExpressionAttributeValues"];
+    assert_eq!(values[":incident"], json!({"SS": ["run-failed/properties-create"]}));
     assert_eq!(
-        tally["ExpressionAttributeValues"][":incident"],
-        json!({"SS": ["run-failed/properties-create"]})
+        (&values[":most"], &values[":name"]),
+        (&json!({"N": "100"}), &json!({"S": "run-failed/properties-create"}))
     );
+    let condition =
+        "attribute_not_exists(#incidents) OR size(#incidents) < :most OR contains(#incidents, :name)";
+    assert_eq!(tally["ConditionExpression"], condition);
+}
+
+#[tokio::test]
+async fn tally_that_names_enough_incidents_only_counts_the_next() {
+    let full = cancelled(["None", "ConditionalCheckFailed"], None).to_string();
+    let wire = Wire::answering_in_turn(&[(400, full.as_str()), (200, "{}")]).await;
+    let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
+    let outcome = store.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
+    assert_eq!(outcome, WriteOutcome::Written);
+    let requests = wire.requests().await;
+    let items = requests[1].json()["TransactItems"].clone();
+    assert_eq!(items[0]["Update"]["ConditionExpression"], "attribute_not_exists(#pipeline)");
+    let tally = &items[1]["Update"];
+    assert_eq!(tally["ConditionExpression"], Value::Null);
+    let expression = tally["UpdateExpression"].as_str().unwrap();
+    assert!(expression.ends_with(" ADD #held_back :one, #of_others :one"), "{expression}");
+    // Both were lost to others: the incident decides.
+    let both = cancelled(["ConditionalCheckFailed", "ConditionalCheckFailed"], None);
+    let (wire, losing) = self::store(400, both).await;
+    let outcome = losing.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
+    assert_eq!((outcome, wire.requests().await.len()), (WriteOutcome::Lost(None), 1));
 }
 
 #[tokio::test]
@@ -168,7 +195,15 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
 
 #[tokio::test]
 async fn one_function_takes_on_to_tell_what_was_held_back() {
-    let tally = |told| Tally { silence: silence(), held_back: 3, incidents: Vec::new(), told, tellings: 0 };
+    let incidents = Vec::new;
+    let tally = |told| Tally {
+        silence: silence(),
+        held_back: 3,
+        incidents: incidents(),
+        of_others: 0,
+        told,
+        tellings: 0,
+    };
     let (wire, winning) = store(200, json!({})).await;
     assert!(winning.begin_telling("properties", &tally(0), now()).await.unwrap());
     let body = wire.only_request().await.json();
@@ -200,6 +235,7 @@ async fn silence_that_was_told_of_is_read_with_all_its_counts() {
     for (name, value) in [
         ("declared", json!({"BOOL": true})),
         ("told", json!({"N": "2"})),
+        ("of_others", json!({"N": "1"})),
         ("tellings", json!({"N": "1"})),
         ("told_at", json!({"S": "2026-11-24T11:00:00Z"})),
         ("telling_since", json!({"S": "2026-11-24T10:00:00.000000000Z"})),
@@ -210,5 +246,6 @@ async fn silence_that_was_told_of_is_read_with_all_its_counts() {
     let (found, _) = store.silences("properties").await.unwrap();
     let tally = &found[0];
     assert_eq!((tally.held_back, tally.told, tally.tellings), (3, 2, 1));
+    assert_eq!(tally.incident_count(), "more than 2 incidents");
     assert_eq!(tally.silence, Silence { declared: true, ..silence() });
 }

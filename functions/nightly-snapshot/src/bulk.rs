@@ -1,0 +1,174 @@
+//! Rows in bulk: one bound JSON text, which the engine unpacks into typed columns. Pure.
+//!
+//! The text is an array of rows, each an array of texts and nulls: `[["run/a/1","2026-11-24",null]]`. Numbers are texts too, so
+//! that no JSON parser makes doubles of long integers; the engine casts each value to the type of its column, and a text that
+//! is not of the type fails the statement. A statement has one bound value however many rows it writes.
+
+use syncwatch::sql::{Dialect, ParameterValue, civil_utc};
+
+use crate::rows::Columns;
+
+/// The placeholder of the JSON text.
+pub const ROWS: &str = "rows";
+
+/// The size of a JSON text, but for a row that is longer by itself.
+///
+/// Databricks publishes a limit of 16 MiB for the text of a statement and none for a bound value. Its clients report that
+/// requests with values from 1 MB on fail (databricks-sql-python, issue 592), and that more than 256 bound values are refused
+/// (databricks-jdbc, issue 1047; databricks-sqlalchemy, issue 24). In the request the quotes of this text are escaped, which
+/// adds about a sixth.
+pub const CHUNK_BYTES: usize = 700_000;
+
+/// Rows that one statement writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    pub rows: usize,
+    /// Their JSON.
+    pub text: String,
+}
+
+/// The rows as JSON texts of at most [`CHUNK_BYTES`], made one by one.
+pub fn chunks<'r, R: Columns + 'r>(
+    rows: impl IntoIterator<Item = &'r R>,
+    dialect: Dialect,
+) -> impl Iterator<Item = Chunk> {
+    let mut rows = rows.into_iter().map(move |row| json(row, dialect)).peekable();
+    std::iter::from_fn(move || {
+        let mut chunk = Chunk { rows: 1, text: format!("[{}", rows.next()?) };
+        while let Some(row) = rows.next_if(|row| chunk.text.len() + row.len() + 2 <= CHUNK_BYTES) {
+            chunk.rows += 1;
+            chunk.text.push(',');
+            chunk.text.push_str(&row);
+        }
+        chunk.text.push(']');
+        Some(chunk)
+    })
+}
+
+/// `SELECT` of the columns of `R`, each by its name and of its type, from the rows bound to [`ROWS`].
+pub fn select<R: Columns + Default>(dialect: Dialect) -> String {
+    let columns = R::names("").into_iter().zip(R::default().values()).enumerate();
+    let columns: Vec<String> = columns
+        .map(|(place, (name, value))| {
+            let text = match dialect {
+                Dialect::PostgreSql => format!("r.value ->> {place}"),
+                Dialect::Sqlite => format!("json_extract(r.value, '$[{place}]')"),
+                Dialect::Databricks => format!("r.value[{place}]"),
+            };
+            match sql_type(&value, dialect) {
+                Some(sql_type) => format!("CAST({text} AS {sql_type}) AS {name}"),
+                None => format!("{text} AS {name}"),
+            }
+        })
+        .collect();
+    let rows = match dialect {
+        Dialect::PostgreSql => format!("jsonb_array_elements(CAST(:{ROWS} AS JSONB)) AS r(value)"),
+        Dialect::Sqlite => format!("json_each(:{ROWS}) AS r"),
+        // In its default mode a text that cannot be read is NULL, and the statement would write no row and succeed.
+        Dialect::Databricks => format!(
+            "(SELECT explode(from_json(:{ROWS}, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS value) AS r"
+        ),
+    };
+    format!("SELECT {} FROM {rows}", columns.join(", "))
+}
+
+/// What a text is cast to; `None` if it stays one.
+fn sql_type(value: &ParameterValue, dialect: Dialect) -> Option<&'static str> {
+    match (value, dialect) {
+        (ParameterValue::Integer(_), _) => Some("BIGINT"),
+        (ParameterValue::Double(_), Dialect::PostgreSql) => Some("DOUBLE PRECISION"),
+        (ParameterValue::Double(_), Dialect::Databricks) => Some("DOUBLE"),
+        (ParameterValue::Double(_), Dialect::Sqlite) => Some("REAL"),
+        // SQLite has no such types: there they are texts that compare as time does.
+        (ParameterValue::Date(_) | ParameterValue::Timestamp(_), Dialect::Sqlite) => None,
+        (ParameterValue::Date(_), _) => Some("DATE"),
+        (ParameterValue::Timestamp(_), _) => Some("TIMESTAMP"),
+        // The log has no column of the last two: PostgreSQL and Spark refuse a text there.
+        (ParameterValue::Text(_) | ParameterValue::Decimal(_) | ParameterValue::Boolean(_), _) => None,
+    }
+}
+
+fn json(row: &impl Columns, dialect: Dialect) -> String {
+    let texts = row.values().into_iter().map(|value| text(value, dialect));
+    serde_json::Value::from_iter(texts).to_string()
+}
+
+fn text(value: ParameterValue, dialect: Dialect) -> Option<String> {
+    match value {
+        // PostgreSQL has no text with a zero character.
+        ParameterValue::Text(text) => text.map(|text| text.replace('\0', "")),
+        ParameterValue::Integer(number) => number.map(|number| number.to_string()),
+        ParameterValue::Decimal(number) => number.map(|number| number.as_str().to_owned()),
+        ParameterValue::Double(number) => number.map(|number| number.to_string()),
+        ParameterValue::Boolean(value) => value.map(|value| value.to_string()),
+        ParameterValue::Date(date) => date.map(|date| date.to_string()),
+        // Databricks takes an instant in the zone of the session unless it names its own.
+        ParameterValue::Timestamp(instant) => instant.map(|instant| match dialect {
+            Dialect::Databricks => format!("{instant:.6}"),
+            Dialect::PostgreSql | Dialect::Sqlite => civil_utc(instant),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Records, RunRow};
+
+    const ALL: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
+
+    fn run(notes: &str) -> RunRow {
+        RunRow {
+            audit_id: "run/a/1".to_owned(),
+            execution_timestamp: "2026-11-24T10:00:00.1234567Z".parse().unwrap(),
+            records: Records { processed: Some(9_007_199_254_740_993), ..Records::default() },
+            notes: Some(notes.to_owned()),
+            ..RunRow::default()
+        }
+    }
+
+    fn cells(row: &RunRow, dialect: Dialect) -> Vec<Option<String>> {
+        let text = chunks([row], dialect).next().unwrap().text;
+        let rows: Vec<Vec<Option<String>>> = serde_json::from_str(&text).unwrap();
+        rows.into_iter().next().unwrap()
+    }
+
+    #[test]
+    fn row_is_an_array_of_texts_without_loss() {
+        for (dialect, instant) in [
+            (Dialect::Databricks, "2026-11-24T10:00:00.123456Z"),
+            (Dialect::PostgreSql, "2026-11-24 10:00:00.123456"),
+            (Dialect::Sqlite, "2026-11-24 10:00:00.123456"),
+        ] {
+            let cells = cells(&run("it's a \"note\"; \\ ünïcode 😀\u{1}\n\0"), dialect);
+            let at = |column: &str| {
+                let place = RunRow::names("").iter().position(|name| *name == column).unwrap();
+                cells[place].as_deref()
+            };
+            assert_eq!(at("execution_timestamp"), Some(instant), "{dialect:?}");
+            assert_eq!(at("records_processed"), Some("9007199254740993"));
+            assert_eq!((at("records_failed"), at("error_rate"), at("run_id")), (None, None, None));
+            assert_eq!(at("notes"), Some("it's a \"note\"; \\ ünïcode 😀\u{1}\n"));
+        }
+    }
+
+    #[test]
+    fn chunks_hold_all_rows_in_order_within_their_size() {
+        let rows: Vec<RunRow> = (0..10_000).map(|number| run(&number.to_string())).collect();
+        for dialect in ALL {
+            let chunks: Vec<Chunk> = chunks(&rows, dialect).collect();
+            assert!(chunks.len() > 1 && chunks.iter().all(|chunk| chunk.text.len() <= CHUNK_BYTES));
+            let mut notes = Vec::new();
+            for chunk in &chunks {
+                let rows: Vec<Vec<Option<String>>> = serde_json::from_str(&chunk.text).unwrap();
+                assert_eq!(rows.len(), chunk.rows);
+                notes.extend(rows.into_iter().map(|mut row| row.pop().unwrap().unwrap()));
+            }
+            assert!(notes.iter().enumerate().all(|(number, note)| *note == number.to_string()));
+            assert_eq!(notes.len(), rows.len());
+        }
+        assert_eq!(super::chunks::<RunRow>([], Dialect::Sqlite).next(), None);
+        let long = run(&"x".repeat(CHUNK_BYTES));
+        assert_eq!(super::chunks([&long, &long], Dialect::Sqlite).map(|chunk| chunk.rows).sum::<usize>(), 2);
+    }
+}
