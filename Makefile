@@ -49,6 +49,8 @@ CLIENTS_VENV := $(SYNCWATCH_VENV)-clients
 CLIENTS_STAMP := $(CLIENTS_VENV)/.syncwatch-$(shell sha256sum tests/clients/requirements.txt | cut -c1-16)
 # Checks licences, bans, sources and advisories of the lock file; built once for each version, beside what else is kept.
 DENY_VERSION := 0.20.2
+MUTANTS_VERSION := 27.1.0
+MUTANTS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/syncwatch-ci/cargo-mutants-$(MUTANTS_VERSION)
 DENY := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/syncwatch-ci/cargo-deny-$(DENY_VERSION)
 
 # Spark is 400 MB, and of use to one check.
@@ -109,6 +111,10 @@ simulate: lab-zips ## Play the simulated days at length, by real rounds: PAIRS=5
 	@PYTHON='$(PYTHON)' bash .ci/setup tests
 	SYNCWATCH_QUIET_PAIRS=$(or $(PAIRS),500) SYNCWATCH_FLAPPING_DAYS=90 \
 		cargo test $(LOCKED) --workspace --test it -- quiet_days_of_150_syncs real_rounds_send
+
+.PHONY: mutants
+mutants: $(MUTANTS)/bin/cargo-mutants ## Turn round what judges and decides, one place at a time, and name what no test notices; takes hours, SHARD=1/8 is a part
+	@'$<' mutants --no-shuffle --output '$(CARGO_TARGET_DIR)' $(if $(SHARD),--shard $(SHARD))
 
 .PHONY: ci
 ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## All that CI checks, the demo included, and Spark where there is Java
@@ -284,6 +290,10 @@ $(CLIENTS_STAMP):
 $(DENY)/bin/cargo-deny:
 	@echo '==> Building cargo-deny $(DENY_VERSION) into $(DENY)'
 	@CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/cargo-deny' cargo install --quiet --locked --no-default-features --root '$(DENY)' cargo-deny@$(DENY_VERSION)
+
+$(MUTANTS)/bin/cargo-mutants:
+	@echo '==> Building cargo-mutants $(MUTANTS_VERSION) into $(MUTANTS)'
+	@CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/cargo-mutants' cargo install --quiet --locked --root '$(MUTANTS)' cargo-mutants@$(MUTANTS_VERSION)
 
 # A file that differs from the pinned one is refused, and so is one that nobody pinned.
 pip-install = '$(1)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(2)

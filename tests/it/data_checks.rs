@@ -269,7 +269,7 @@ fn figure(findings: &[Finding], subject: &str, name: &str) -> Option<String> {
     let (Outcome::Healthy { evidence } | Outcome::Unhealthy { evidence, .. }) = &finding.outcome else {
         panic!("{finding}")
     };
-    evidence.figures.iter().find(|figure| figure.name == name).map(|figure| figure.text())
+    evidence.figures.iter().find(|figure| figure.name == name).map(syncwatch::figure::Figure::text)
 }
 
 const COPIES: &str = "crm.salesforce.product_property";

@@ -28,6 +28,7 @@ mod operate;
 mod packages;
 #[cfg(test)]
 mod preflight;
+#[cfg(test)]
 mod quiet_days;
 #[cfg(test)]
 mod readme;
@@ -43,6 +44,7 @@ mod simulated_days;
 mod snapshot;
 #[cfg(test)]
 mod spark;
+#[cfg(test)]
 mod supply;
 #[cfg(test)]
 mod tidy;

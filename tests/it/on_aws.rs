@@ -633,7 +633,8 @@ async fn live_incidents_cost_the_same_however_many_are_resolved() {
             let page = query.clone().set_exclusive_start_key(next).send().await.unwrap();
             pages += 1;
             items += page.scanned_count();
-            units += page.consumed_capacity().and_then(|used| used.capacity_units()).unwrap_or_default();
+            let capacity = page.consumed_capacity();
+            units += capacity.map_or(0.0, |used| used.capacity_units().unwrap_or_default());
             next = page.last_evaluated_key;
             if next.is_none() {
                 return (pages, items, units);

@@ -116,7 +116,7 @@ fn rows(answer: &Answer) -> Json {
 fn objects() -> (Vec<String>, Vec<Json>) {
     let mut scripts = Vec::new();
     for mut file in warehouse_objects::read(&sql_folder(), Dialect::Databricks).unwrap() {
-        file.text = file.text.replace("${crm.", "${");
+        file.text = file.text.replace("${crm.", "${").replace("`crm`.", "");
         for statement in warehouse_objects::script(&file, Dialect::Databricks).unwrap() {
             scripts.push(statement.sql().split("\nCLUSTER BY").next().unwrap().to_owned());
         }

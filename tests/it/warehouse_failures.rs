@@ -270,7 +270,7 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.sfdc_dbx.properties_to_update: something is missing (ERROR: relation "sfdc_dbx.properties_to_update" does not exist); make it, or correct its name
     likely: A table, view or column was renamed or dropped
     not evaluated: update-queue: unreadable: checks of crm.sfdc_dbx.properties_to_update: something is missing (ERROR: relation "sfdc_dbx.properties_to_update" does not exist); make it, or correct its name
-    healthy: 5
+    healthy: 13
 
     == a permission is missing
     opened properties/warehouse-reachable/warehouse
@@ -278,43 +278,43 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     also: checks of crm.salesforce.product_property: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
     likely: A right is missing: on the table or view, or on the schema or catalog that it is in
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
-    not evaluated: changes-arrive: held under coverage of properties-coverage
+    not evaluated: changes-arrive, creates-arrive: held under coverage of properties-coverage
     not evaluated: company-names: unreadable: checks of crm.salesforce.product_property: not permitted (ERROR: permission denied for table product_property); grant it to the account of Syncwatch
-    not evaluated: unique-property-ids: held under null-count of company-names
+    not evaluated: company-name-quality, unique-property-ids: held under null-count of company-names
     healthy: 2
 
     == a column has another type
     opened properties/warehouse-reachable/warehouse
-    warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text > timestamp without time zone); correct the view, or the column that the check names
+    warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text < timestamp without time zone); correct the view, or the column that the check names
     likely: The type of a column changed
-    not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text > timestamp without time zone); correct the view, or the column that the check names
-    not evaluated: changes-arrive: held under coverage of properties-coverage
-    healthy: 4
+    not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: types do not fit (ERROR: operator does not exist: text < timestamp without time zone); correct the view, or the column that the check names
+    not evaluated: changes-arrive, creates-arrive: held under coverage of properties-coverage
+    healthy: 8
 
     == no row in an answer
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers 0 rows where there must be one row; correct the statement or what it reads
     likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers 0 rows where there must be one row; correct the statement or what it reads
-    healthy: 6
+    healthy: 14
 
     == a text in the place of a number
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers text where there must be a number; correct the statement or what it reads
     likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers text where there must be a number; correct the statement or what it reads
-    healthy: 6
+    healthy: 14
 
     == no row in a table
     not evaluated: properties-coverage: nothing to judge yet: a row with a key in crm.rds.properties
-    not evaluated: changes-arrive: nothing to judge yet: the first change in crm.rds.properties
-    healthy: 5
+    not evaluated: changes-arrive, creates-arrive: nothing to judge yet: the first change in crm.rds.properties
+    healthy: 12
 
     == the first table is slow
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: no answer within 1 s, waiting for the answer; look at the load of the warehouse
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the last table is slow
@@ -322,7 +322,7 @@ async fn each_failure_of_postgresql_is_one_clear_finding_and_nothing_is_invented
     warehouse-reachable warehouse: error, checks of crm.sfdc_dbx.properties_to_update: no answer within 1 s, waiting for the answer; look at the load of the warehouse
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
     not evaluated: update-queue: held under warehouse-reachable of warehouse
-    healthy: 5
+    healthy: 13
     "#);
 }
 
@@ -379,40 +379,40 @@ async fn a_statement_that_is_killed_and_a_server_that_dies_under_it_are_one_find
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: stopped from outside; ask who administers the warehouse if this goes on
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == its session is killed
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse cannot be reached (FATAL: terminating connection due to administrator command; The connection has been lost); check its address and the way to it
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the server dies
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse cannot be reached (server closed the connection unexpectedly This probably means the server terminated abnormally before or while processing the request. ; The connection has been lost); check its address and the way to it
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == and stays away
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse cannot be reached (connection to server at "[hidden]", port [port] failed: Connection refused Is the server running on that host and accepting TCP/IP connections?); check its address and the way to it
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the role is gone
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
     likely: The credentials expired, were revoked or replaced, or are those of another workspace
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the secret is no secret
     warehouse-reachable warehouse: error, the warehouse cannot be asked: secret syncwatch/warehouse: it is not a JSON object of texts. Put a JSON object of texts: {"driver": "...", "host": "...", "port": "5432", "database": "...", "user": "...", "password": "..."}, or {"connection_string": "Driver=...;..."}
     likely: The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
     "#);
 }
@@ -448,27 +448,26 @@ async fn each_failure_of_sqlite_is_one_clear_finding_and_nothing_is_invented() {
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers 0 rows where there must be one row; correct the statement or what it reads
     likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers 0 rows where there must be one row; correct the statement or what it reads
-    healthy: 6
+    healthy: 14
 
     == a text in the place of a number
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 5 statements failed, so their checks are blind: check own: answers text where there must be a number; correct the statement or what it reads
     likely: A check's own statement does not answer one number
     not evaluated: own: unreadable: check own: answers text where there must be a number; correct the statement or what it reads
-    healthy: 6
+    healthy: 14
 
     == a text in a column of instants
-    opened properties/warehouse-reachable/warehouse
-    warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: check changes-arrive of crm.rds.properties: column f2 of the answer holds text where timestamp is expected; correct the view or the check
-    likely: The type of a column changed
-    not evaluated: changes-arrive: unreadable: check changes-arrive of crm.rds.properties: column f2 of the answer holds text where timestamp is expected; correct the view or the check
-    healthy: 5
+    opened properties/freshness/changes-arrive
+    freshness changes-arrive: warning, a change in crm.rds.properties waits for 14m to arrive in crm.salesforce.product_property, leaving out timestamps in the future
+    likely: Timestamps lie in the future: a clock is ahead, local time was stored as UTC, or a date was typed wrongly. Correct these records; whether they arrived is not judged meanwhile
+    healthy: 14
 
     == the driver is missing
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the ODBC driver is missing (lib/no-such-driver.so cannot be loaded); install it, or correct its path
     likely: The function was built or deployed without the ODBC driver that pipeline.toml asks for
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
     "#);
 }
@@ -510,7 +509,7 @@ async fn stopped_warehouse_started_ahead_is_found_running() {
     // That it is of this night, and not of the one before.
     let tomorrow = at("03:40") + jiff::SignedDuration::from_hours(24);
     let again = house.event("", task("validate-again"), tomorrow).await;
-    assert_eq!(again["counts"]["healthy"], 7, "{again}");
+    assert_eq!(again["counts"]["healthy"], 15, "{again}");
 
     server.set_serverless(true);
     server.inflict(MINUTES);
@@ -529,7 +528,7 @@ async fn warehouse_that_starts_too_late_is_asked_again_the_same_night() {
     server.pass(Duration::from_mins(40));
     let again = house.event("", json!({ "task": "validate-again" }), three() + Duration::from_mins(40)).await;
     assert_eq!(notices(&again), ["resolved properties/warehouse-reachable/warehouse"]);
-    assert_eq!(again["counts"]["healthy"], 7, "{again}");
+    assert_eq!(again["counts"]["healthy"], 15, "{again}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -543,16 +542,14 @@ async fn warm_up_that_is_refused_is_left_for_the_round_to_find() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented() {
-    let (house, server, _folder) = databricks().await;
+/// What may happen to Databricks, each by its name here.
+fn databricks_faults() -> Vec<(&'static str, DatabricksFault)> {
     let fails = |sql_state: &str, message: &str| DatabricksFault::Fails {
         error_code: "BAD_REQUEST".to_owned(),
         message: message.to_owned(),
         sql_state: sql_state.to_owned(),
     };
-    let mut said = String::new();
-    for (what, fault) in [
+    vec![
         (
             "a permission is missing",
             fails(
@@ -581,7 +578,14 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
         ("the warehouse may not be used", DatabricksFault::NoGrant),
         ("it does not wake up", DatabricksFault::Starting { looks: 1_000 }),
         ("it says 503 once", DatabricksFault::Unavailable { times: 1, retry_after: 0 }),
-    ] {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented() {
+    let (house, server, _folder) = databricks().await;
+    let mut said = String::new();
+    for (what, fault) in databricks_faults() {
         server.inflict(fault);
         let answer = house.round_with("").await;
         write!(said, "== {what}\n{}\n\n", told(&answer)).unwrap();
@@ -595,68 +599,68 @@ async fn each_failure_of_databricks_is_one_clear_finding_and_nothing_is_invented
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: Table 'crm.rds.properties' does not have sufficient privileges); grant it to the account of Syncwatch
     likely: A right is missing: on the table or view, or on the schema or catalog that it is in
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: Table 'crm.rds.properties' does not have sufficient privileges); grant it to the account of Syncwatch
-    not evaluated: changes-arrive: held under coverage of properties-coverage
-    healthy: 4
+    not evaluated: changes-arrive, creates-arrive: held under coverage of properties-coverage
+    healthy: 8
 
     == a view is missing
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`rds`.`properties` cannot be found); make it, or correct its name
     likely: A table, view or column was renamed or dropped
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`rds`.`properties` cannot be found); make it, or correct its name
-    not evaluated: changes-arrive: held under coverage of properties-coverage
-    healthy: 4
+    not evaluated: changes-arrive, creates-arrive: held under coverage of properties-coverage
+    healthy: 8
 
     == a column has another type
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, 1 of 4 statements failed, so their checks are blind: checks of crm.rds.properties: types do not fit ([DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve "[hidden]" due to data type mismatch); correct the view, or the column that the check names
     likely: The type of a column changed
     not evaluated: properties-coverage: unreadable: checks of crm.rds.properties: types do not fit ([DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve "[hidden]" due to data type mismatch); correct the view, or the column that the check names
-    not evaluated: changes-arrive: held under coverage of properties-coverage
-    healthy: 4
+    not evaluated: changes-arrive, creates-arrive: held under coverage of properties-coverage
+    healthy: 8
 
     == statements hang
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: no answer within 1 s, waiting for the answer; look at the load of the warehouse
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the token is refused
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
     likely: The credentials expired, were revoked or replaced, or are those of another workspace
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the token has expired
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse does not accept the credentials; renew the secret of the warehouse
     likely: The credentials expired, were revoked or replaced, or are those of another workspace
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == an IP access list leaves us out
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the warehouse refuses the network of Syncwatch (Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for workspace: [hidden]); allow the address that its functions call from
     likely: An IP access list or a network policy of the workspace leaves out the address that the functions call from: the list changed, or the address did
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == the warehouse may not be used
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: the account of Syncwatch may not use the warehouse (You do not have permission to use the SQL Warehouse); grant it CAN USE on it
     likely: The account lost its right to use the SQL warehouse or the workspace, or warehouse_id of pipeline.toml is wrong
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == it does not wake up
     opened properties/warehouse-reachable/warehouse
     warehouse-reachable warehouse: error, checks of crm.rds.properties: no answer within 2 s, waiting for the warehouse to start; look at the load of the warehouse
     likely: The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it
-    not evaluated: properties-coverage, changes-arrive, company-names, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
+    not evaluated: properties-coverage, changes-arrive, creates-arrive, company-names, company-name-quality, unique-property-ids, create-queue, update-queue: held under warehouse-reachable of warehouse
     healthy: 0
 
     == it says 503 once
-    healthy: 7
+    healthy: 15
     "#);
 }

@@ -189,7 +189,7 @@ mod tests {
         missing.add(Figures::Data, "no view; none\nat all");
         missing.add(Figures::Runs, "1 is at work");
         missing.add(Figures::Runs, "1 is at work");
-        assert_eq!(missing.text().unwrap(), "data: no view, none,at all; runs: 1 is at work");
+        assert_eq!(missing.text().unwrap(), "data: no view, none at all; runs: 1 is at work");
         for n in 0..9 {
             missing.add(Figures::Incidents, &format!("{n}{}", "ä".repeat(400)));
         }

@@ -153,7 +153,7 @@ pub enum Command {
 pub enum CensusCommand {
     /// Try each endpoint of V1 and V2 that Syncwatch reads; nothing is written
     Probe {
-        /// Read the token from standard input [default: CENSUS_TOKEN, or the stored secret]
+        /// Read the token from standard input [default: `CENSUS_TOKEN`, or the stored secret]
         #[arg(long)]
         token_stdin: bool,
         /// The Fivetran group that V2 asks for [default: that of the pipeline file]

@@ -898,12 +898,13 @@ fn json_shapes_of_the_readme_are_those_of_the_answers() {
             "warehouse-apply" => is::<warehouse_objects::Report>(example),
             "alert-test" => is::<alert_test::AlertTest>(example),
             "alarm-test" => is::<alarm_test::AlarmTest>(example),
+            "census probe" => is::<probe::Probed>(example),
             "explain" => is::<runbook::Explanation>(example),
             other => panic!("no command has the shape {other}"),
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 11);
+    assert_eq!(examples.len(), 12);
 }
 
 #[tokio::test]

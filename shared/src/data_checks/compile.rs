@@ -352,12 +352,12 @@ impl<'z> Builder<'z> {
         let arrived = self.column("d", &destination.column)?;
         let filter = self.filter("d", &destination.filter)?;
         let table = object_name(self.dialect, &destination.table)?;
-        let [credible, future] = ["<=", ">"].map(|way| format!("{arrived} {way} {latest}"));
+        let [credible, future] = ["<", ">="].map(|way| format!("{arrived} {way} {latest}"));
         let newest = format!("MAX({})", case(&with(&filter, credible), &arrived));
         let newest = self.figure_of(&table, &newest, Measure::Instant);
         let ahead = format!("COUNT({})", case(&with(&filter, future), "1"));
         let ahead = self.figure_of(&table, &ahead, Measure::Count);
-        let [credible, future] = ["<=", ">"].map(|way| format!("{changed} {way} {latest}"));
+        let [credible, future] = ["<", ">="].map(|way| format!("{changed} {way} {latest}"));
         let credible = with(conditions, credible);
         let waiting = with(&credible, format!("({newest} IS NULL OR {changed} > {newest})"));
         let mut names = vec![
@@ -370,8 +370,8 @@ impl<'z> Builder<'z> {
         if let Some(synced) = &destination.synced {
             // Rows that are deleted at the destination move the copy too, so the filter is not for them.
             let synced = self.column("d", synced)?;
-            let last = format!("MAX(CASE WHEN {synced} <= {latest} THEN {synced} END)");
-            let ahead = format!("COUNT(CASE WHEN {synced} > {latest} THEN 1 END)");
+            let last = format!("MAX(CASE WHEN {synced} < {latest} THEN {synced} END)");
+            let ahead = format!("COUNT(CASE WHEN {synced} >= {latest} THEN 1 END)");
             for (figure, measure) in [(last, Measure::Instant), (ahead, Measure::Count)] {
                 let figure = self.figure_of(&table, &figure, measure);
                 names.push(self.add_column(format!("MAX({figure})"), measure));

@@ -94,7 +94,7 @@ fn the_launch_is_told_with_the_figures_of_the_moment() {
     insta::assert_snapshot!(text(Kind::Launch, &known()), @r#"
     Subject: The pipeline properties is live, and watched
 
-    The pipeline properties is live. From now on it is watched day and night: 2 syncs and 6 checks of its data.
+    The pipeline properties is live. From now on it is watched day and night: 2 syncs and 8 checks of its data.
     If something is wrong you hear of it, and you hear again when it is over.
 
     How it is at 2026-11-24 10:00 PST (2026-11-24 18:00 UTC)

@@ -323,8 +323,8 @@ fn bare(sql: &str, dialect: Dialect) -> Option<String> {
     let (mut bare, mut rest) = (String::new(), sql);
     while let Some(first) = rest.chars().next() {
         let behind = |opening: &str, closing: &str| {
-            let inner = &rest[opening.len()..];
-            inner.find(closing).map(|end| &inner[end + closing.len()..])
+            let inner = rest.split_at(opening.len()).1;
+            inner.find(closing).map(|end| inner.split_at(end + closing.len()).1)
         };
         let dollar = rest.strip_prefix('$').and_then(|inner| inner.split_once('$')).map(|(tag, _)| tag);
         let is_tag = |tag: &&str| {
@@ -333,7 +333,10 @@ fn bare(sql: &str, dialect: Dialect) -> Option<String> {
         };
         rest = match first {
             // A doubled mark ends one literal and begins the next.
-            '\'' | '"' => behind(&rest[..1], &rest[..1])?,
+            '\'' | '"' => {
+                let mark = first.to_string();
+                behind(&mark, &mark)?
+            }
             '`' if dialect != Dialect::PostgreSql => behind("`", "`")?,
             '[' if dialect == Dialect::Sqlite => behind("[", "]")?,
             '$' if dialect == Dialect::PostgreSql && dollar.filter(is_tag).is_some() => {
@@ -342,15 +345,15 @@ fn bare(sql: &str, dialect: Dialect) -> Option<String> {
             }
             '-' if rest.starts_with("--") => {
                 let ends: &[char] = if dialect == Dialect::PostgreSql { &['\n', '\r'] } else { &['\n'] };
-                rest.find(ends).map_or("", |end| &rest[end..])
+                rest.find(ends).map_or("", |end| rest.split_at(end).1)
             }
             '/' if rest.starts_with("/*") => {
-                let (mut depth, mut inner) = (1, &rest[2..]);
+                let (mut depth, mut inner) = (1, rest.split_at(2).1);
                 while depth > 0 {
                     let end = inner.find("*/")?;
                     match inner.find("/*").filter(|at| *at < end && dialect != Dialect::Sqlite) {
-                        Some(at) => (depth, inner) = (depth + 1, &inner[at + 2..]),
-                        None => (depth, inner) = (depth - 1, &inner[end + 2..]),
+                        Some(at) => (depth, inner) = (depth + 1, inner.split_at(at + 2).1),
+                        None => (depth, inner) = (depth - 1, inner.split_at(end + 2).1),
                     }
                 }
                 bare.push(' ');
@@ -358,7 +361,7 @@ fn bare(sql: &str, dialect: Dialect) -> Option<String> {
             }
             _ => {
                 bare.push(first);
-                &rest[first.len_utf8()..]
+                rest.split_at(first.len_utf8()).1
             }
         };
     }
