@@ -76,7 +76,9 @@ async fn round(stage: &Stage, later: SignedDuration) -> Vec<Value> {
     let pipeline = Pipeline::parse(PIPELINE).unwrap();
     let site = stage.deployment.site(POLL, pipeline, stage.mail.url(), &[]).unwrap();
     let answer = App(site).run(json!({ "task": "verify" }), Timestamp::now() + later).await.unwrap();
-    answer["notices"].as_array().unwrap().clone()
+    // Our clock is ahead of Census's then, which is found as well.
+    let is_ours = |notice: &&Value| notice["incident"] != "properties/clock-skew/census";
+    answer["notices"].as_array().unwrap().iter().filter(is_ours).cloned().collect()
 }
 
 /// The pending notices in the table, by incident.
@@ -94,7 +96,8 @@ async fn told(stage: &Stage, count: usize) -> Vec<String> {
         stage.subscriber.wait_for(last, LIMIT, "a notice", |_| true).await.unwrap();
     }
     let notices = stage.subscriber.notifications();
-    notices.iter().map(|n| format!("{} {} {}", n.text("kind"), n.text("dedup_key"), n.text("id"))).collect()
+    let notices = notices.iter().filter(|notice| notice.text("check") != "clock-skew");
+    notices.map(|n| format!("{} {} {}", n.text("kind"), n.text("dedup_key"), n.text("id"))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

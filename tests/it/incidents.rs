@@ -22,6 +22,9 @@ fn failure(sync: u64, code: &str) -> Fault {
 /// sync. Answers with how many notices the polls say that they held back.
 async fn all_at_once(engines: &Engines, functions: usize) -> u64 {
     let now = engines.now();
+    // The workers of these tests take no webhooks in between.
+    let arrive = WebhookRecord { accepted_at: Some(now), refused: None };
+    engines.store().record_webhooks("properties", &arrive).await.unwrap();
     let run = engines.stage.census.with_world(|world| world.runs(CREATE).next().unwrap().id);
     let one = async |number: usize| {
         if number.is_multiple_of(2) {
@@ -147,9 +150,6 @@ async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_fu
         all_at_once(&engines, functions).await;
         assert_eq!(held_back().await, 1, "{functions} functions");
         engines.pass(60);
-        // The workers of this test take no webhooks in between.
-        let arrive = WebhookRecord { accepted_at: Some(engines.now()), refused: None };
-        store.record_webhooks("properties", &arrive).await.unwrap();
         all_at_once(&engines, functions).await;
         assert_eq!(held_back().await, 2, "{functions} functions: that it became worse");
         assert_eq!(engines.notices().await, [""; 0]);

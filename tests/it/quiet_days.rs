@@ -146,10 +146,7 @@ async fn poll_worker_and_status_reach_each_of_250_syncs() {
     let parsed = Pipeline::parse(&pipeline).unwrap();
     let operator = Operator::with(Env::from_map(settings), parsed, sdk, engines.now());
     let (_, said) = operator.say(&Command::parse(&["status"]).unwrap()).await.unwrap();
-    let key =
-        |id: u64| id.checked_sub(FIRST).map_or("properties-".to_owned(), |number| format!("sync-{number} "));
-    for id in ids {
-        assert!(said.lines().any(|line| line.starts_with(&key(id))), "{id} is missing: {said}");
-    }
+    // It asks of each, and shows the first ten.
+    assert!(said.contains("\nand 240 more\n"), "{said}");
     assert!(!said.contains("Unknown:") && said.contains("run-failed/sync-240"), "{said}");
 }

@@ -176,7 +176,7 @@ async fn rows_are_written_once_and_read_as_written_on_every_engine() {
         let long = [i64::MAX, i64::MIN, 9_007_199_254_740_993].map(Some);
         let [processed, succeeded, failed] = long;
         rows.push(RunRow {
-            execution_timestamp: "2026-11-24T10:00:00.000001Z".parse().unwrap(),
+            execution_timestamp: "2026-11-24T10:00:00.001Z".parse().unwrap(),
             records: Records { processed, succeeded, failed, error_rate: Some(33.3333) },
             ..run_row(2, "long integers")
         });

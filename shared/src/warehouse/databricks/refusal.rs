@@ -7,7 +7,6 @@
 
 use reqwest::StatusCode;
 
-use super::wire::text;
 use crate::http::Answer;
 use crate::sql::{ErrorKind, Statement};
 use crate::warehouse::sentence::{from_sql_state, sentence};
@@ -28,7 +27,7 @@ enum Matter {
 /// What a rejected request means.
 pub(super) fn of(statement: &Statement, answer: &Answer) -> ErrorKind {
     let status = answer.status;
-    let said = answer.json.as_ref().and_then(|body| text(body, "message").ok()).unwrap_or_default();
+    let said = answer.json.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or_default();
     let message = || match said {
         "" => format!("it answered {}", status.as_u16()),
         said => sentence(statement, said),
@@ -42,7 +41,7 @@ pub(super) fn of(statement: &Statement, answer: &Answer) -> ErrorKind {
         (429, _) => ErrorKind::RateLimited { retry_after: answer.asked_for },
         (500.., _) => ErrorKind::Unreachable { detail: format!("it answered {}", status.as_u16()) },
         _ => {
-            let code = answer.json.as_ref().and_then(|body| text(body, "error_code").ok());
+            let code = answer.json.as_ref().and_then(|body| body.get("error_code")?.as_str());
             let code = code.map_or_else(|| status.as_u16().to_string(), str::to_owned);
             from_sql_state(statement, &code, &message())
         }

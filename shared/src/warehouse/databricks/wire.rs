@@ -58,7 +58,7 @@ fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
 }
 
 /// The text at a path of members.
-pub(super) fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
+fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
     let found = at(json, path);
     found.and_then(Json::as_str).ok_or_else(|| shape(path, kind_of(found)))
 }

@@ -32,11 +32,11 @@ struct Piece {
 ///
 /// * names of three parts become one name of the last two
 /// * `CREATE SCHEMA`          => nothing, SQLite has none
-/// * `CREATE TABLE`           => without its `CLUSTER BY`
+/// * `CREATE TABLE`           => without its `CLUSTER BY`, and with an index on its first column: Spark joins by hashes
 /// * `CREATE OR REPLACE VIEW` => dropped and made
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
 /// * `explode(from_json(:p, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS v` => `value AS v FROM json_each(:p)`
-/// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`
+/// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`; cast to `DATE` or `TIMESTAMP`, the text that SQLite has for it
 /// * `MERGE INTO t AS a USING (q) AS b ON c WHEN MATCHED THEN UPDATE SET s` => `UPDATE t AS a SET s FROM (q) AS b WHERE c`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let pieces = pieces(sql)?;
@@ -54,7 +54,10 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
         ["MERGE", "INTO", ..] => Ok(Translated::Write(vec![update(&arrays(pieces))?])),
         ["DROP", "TABLE" | "VIEW", ..] => Ok(Translated::Write(vec![render(&pieces)])),
         ["CREATE", "SCHEMA", ..] => Ok(Translated::Write(Vec::new())),
-        ["CREATE", "TABLE", ..] => Ok(Translated::Write(vec![render(without_clustering(&pieces))])),
+        ["CREATE", "TABLE", ..] => {
+            let create = render(without_clustering(&pieces));
+            Ok(Translated::Write(std::iter::once(create).chain(index(&pieces)).collect()))
+        }
         ["CREATE", "OR", "REPLACE", "VIEW"] => {
             let pieces = intervals(pieces);
             // The name is the fifth of what is not blank.
@@ -170,7 +173,45 @@ fn arrays(mut pieces: Vec<Piece>) -> Vec<Piece> {
         let sql = format!("json_extract({}, '$[{}]')", array.sql, index.sql);
         pieces.splice(at..=at + 3, [Piece { kind: TokenKind::Mark, sql, word: None }]);
     }
+    casts(pieces)
+}
+
+/// Casts of elements of arrays to days and instants, which in SQLite are texts that compare as time does.
+fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
+    let solid: Vec<usize> = solid(&pieces, 0..pieces.len()).collect();
+    for places in solid.windows(6).rev() {
+        let &[first, open, value, behind, to, last] = places else { continue };
+        let is =
+            |at: usize, wanted: &str| pieces.get(at).and_then(|piece| piece.word.as_deref()) == Some(wanted);
+        let [Some(open), Some(value)] = [open, value].map(|at| pieces.get(at)) else { continue };
+        if !is(first, "CAST")
+            || open.sql != "("
+            || !value.sql.starts_with("json_extract(")
+            || !is(behind, "AS")
+        {
+            continue;
+        }
+        let text = &value.sql;
+        let sql = if is(to, "DATE") {
+            text.clone()
+        } else if is(to, "TIMESTAMP") {
+            format!("RTRIM(RTRIM(REPLACE(REPLACE({text}, 'T', ' '), 'Z', ''), '0'), '.')")
+        } else {
+            continue;
+        };
+        pieces.splice(first..=last, [Piece { kind: TokenKind::Mark, sql, word: None }]);
+    }
     pieces
+}
+
+/// An index on the first column of a table that is made.
+fn index(pieces: &[Piece]) -> Option<String> {
+    let solid: Vec<usize> = solid(pieces, 0..pieces.len()).collect();
+    let opens = |at: usize| pieces.get(at).is_some_and(|piece| piece.sql == "(");
+    let at = solid.windows(3).find(|places| matches!(**places, [_, open, _] if opens(open)))?;
+    let &[table, _, column] = at else { return None };
+    let [table, column] = [pieces.get(table)?, pieces.get(column)?].map(|piece| piece.sql.as_str());
+    Some(format!("CREATE INDEX IF NOT EXISTS `index of {}` ON {table} ({column})", table.trim_matches('`')))
 }
 
 /// A `MERGE` that only updates, as SQLite's `UPDATE ... FROM`.
@@ -259,7 +300,7 @@ mod tests {
         assert_eq!(write("CREATE SCHEMA IF NOT EXISTS `crm`.`rds`"), [""; 0]);
         assert_eq!(
             write("CREATE TABLE a.b.c (d STRING)\nCLUSTER BY (d)"),
-            ["CREATE TABLE `b.c` (d STRING)\n"]
+            ["CREATE TABLE `b.c` (d STRING)\n", "CREATE INDEX IF NOT EXISTS `index of b.c` ON `b.c` (d)"]
         );
         assert_eq!(
             write("-- why\nCREATE OR REPLACE VIEW a.b.c AS SELECT 1"),
@@ -290,6 +331,9 @@ mod tests {
                 "UPDATE `b.t` AS present SET n = fresh.n FROM ({unpacked}) AS fresh WHERE present.id = fresh.id"
             )
         );
+        let dated = "INSERT INTO a.b.t (d, i) SELECT CAST(r.v[0] AS DATE) AS d, CAST(r.v[1] AS TIMESTAMP) AS i FROM r";
+        let text = "json_extract(r.v, '$[0]') AS d, RTRIM(RTRIM(REPLACE(REPLACE(json_extract(r.v, '$[1]'), 'T', ' '), 'Z', ''), '0'), '.') AS i";
+        assert_eq!(write(dated), format!("INSERT INTO `b.t` (d, i) SELECT {text} FROM r"));
         for other in ["WHEN MATCHED THEN DELETE", "WHEN NOT MATCHED THEN INSERT *", ""] {
             assert!(
                 to_sqlite(&format!(
