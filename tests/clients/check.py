@@ -37,29 +37,27 @@ def databricks(at):
     from databricks.sdk.service.sql import ColumnInfoTypeName, State, StatementParameterListItem, StatementState
 
     warehouse = at["warehouse_id"]
-    by_token = WorkspaceClient(host=at["url"], token=at["token"], auth_type="pat")
-    by_principal = WorkspaceClient(host=at["url"], client_id=at["client_id"], client_secret=at["client_secret"], auth_type="oauth-m2m")
+    client = WorkspaceClient(host=at["url"], token=at["token"], auth_type="pat")
 
-    for client in (by_token, by_principal):
-        equal([found.id for found in client.warehouses.list()], [warehouse])
-        equal(client.warehouses.get(warehouse).state, State.RUNNING)
-        equal(client.warehouses.start_and_wait(warehouse).state, State.RUNNING)
+    equal([found.id for found in client.warehouses.list()], [warehouse])
+    equal(client.warehouses.get(warehouse).state, State.RUNNING)
+    equal(client.warehouses.start_and_wait(warehouse).state, State.RUNNING)
 
-        statement = "SELECT COUNT(*) AS properties, MAX(updated_at) AS newest FROM crm.rds.properties WHERE property_id <> :id"
-        parameters = [StatementParameterListItem(name="id", value="none", type="STRING")]
-        run = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="30s", parameters=parameters)
-        equal(run.status.state, StatementState.SUCCEEDED)
-        columns = run.manifest.schema.columns
-        equal([(column.name, column.type_name, column.type_text) for column in columns], [
-            ("properties", ColumnInfoTypeName.LONG, "BIGINT"),
-            ("newest", ColumnInfoTypeName.TIMESTAMP, "TIMESTAMP"),
-        ])
-        assert int(run.result.data_array[0][0]) > 0, run.result.data_array
-        equal(client.statement_execution.get_statement(run.statement_id).status.state, StatementState.SUCCEEDED)
-        client.statement_execution.cancel_execution(run.statement_id)
+    statement = "SELECT COUNT(*) AS properties, MAX(updated_at) AS newest FROM crm.rds.properties WHERE property_id <> :id"
+    parameters = [StatementParameterListItem(name="id", value="none", type="STRING")]
+    run = client.statement_execution.execute_statement(statement, warehouse, wait_timeout="30s", parameters=parameters)
+    equal(run.status.state, StatementState.SUCCEEDED)
+    columns = run.manifest.schema.columns
+    equal([(column.name, column.type_name, column.type_text) for column in columns], [
+        ("properties", ColumnInfoTypeName.LONG, "BIGINT"),
+        ("newest", ColumnInfoTypeName.TIMESTAMP, "TIMESTAMP"),
+    ])
+    assert int(run.result.data_array[0][0]) > 0, run.result.data_array
+    equal(client.statement_execution.get_statement(run.statement_id).status.state, StatementState.SUCCEEDED)
+    client.statement_execution.cancel_execution(run.statement_id)
 
-        failed = client.statement_execution.execute_statement("SELECT * FROM crm.rds.nosuch", warehouse)
-        equal((failed.status.state, failed.status.error.error_code.value), (StatementState.FAILED, "BAD_REQUEST"))
+    failed = client.statement_execution.execute_statement("SELECT * FROM crm.rds.nosuch", warehouse)
+    equal((failed.status.state, failed.status.error.error_code.value), (StatementState.FAILED, "BAD_REQUEST"))
 
     try:
         WorkspaceClient(host=at["url"], token="another", auth_type="pat").warehouses.get(warehouse)
@@ -72,7 +70,9 @@ def databricks(at):
 def pagerduty(at):
     from pagerduty import EventsApiV2Client
 
-    client = EventsApiV2Client(at["routing_key"], base_url=at["url"])
+    client = EventsApiV2Client(at["routing_key"])
+    # It takes https only, which the lab does not speak.
+    client._url = at["url"]
     key = client.trigger("coverage is poor", "syncwatch", severity="critical", dedup_key="properties/coverage/a")
     equal(key, "properties/coverage/a")
     equal(client.acknowledge(key), key)
