@@ -295,7 +295,7 @@ $(MUTANTS)/bin/cargo-mutants:
 	@echo '==> Building cargo-mutants $(MUTANTS_VERSION) into $(MUTANTS)'
 	@CARGO_TARGET_DIR='$(CARGO_TARGET_DIR)/cargo-mutants' cargo install --quiet --locked --root '$(MUTANTS)' cargo-mutants@$(MUTANTS_VERSION)
 
-# A file that differs from the pinned one is refused, and so is one that nobody pinned.
+# A file whose hash differs from the pinned one, or that has no pin, is refused.
 pip-install = '$(1)/bin/python' -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $(2)
 
 # Zips with nothing in them will do for plans that nobody applies.

@@ -156,7 +156,7 @@ run "refused_webhooks" {
       aws_cloudwatch_metric_alarm.refused.statistic == "Sum" && aws_cloudwatch_metric_alarm.refused.comparison_operator == "GreaterThanThreshold" && aws_cloudwatch_metric_alarm.refused.threshold == 2 &&
       aws_cloudwatch_metric_alarm.refused.period == 900 && aws_cloudwatch_metric_alarm.refused.evaluation_periods == 1 && aws_cloudwatch_metric_alarm.refused.treat_missing_data == "notBreaching"
     )
-    error_message = "Every webhook could be refused without anybody hearing of it."
+    error_message = "Every webhook could be refused without an alert."
   }
 }
 

@@ -16,7 +16,7 @@ run "mail_by_severity" {
       "today@example.com"      = { "$or" = [{ severity = ["error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
       "now@example.com"        = { "$or" = [{ severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
     }
-    error_message = "Somebody gets other severities than asked for, acknowledgements, or not what a silence held back."
+    error_message = "A subscriber gets other severities than asked for, acknowledgements, or not what a silence held back."
   }
 
   assert {

@@ -93,7 +93,7 @@ pub fn marked(text: &str, chars: usize, mark: &str) -> String {
 }
 
 /// A text of a vendor or a person in one line that reads as it is written: control characters and line breaks become
-/// spaces, and characters that nobody sees are dropped. Those could turn the direction of what follows, or part a word that
+/// spaces, and invisible characters are dropped. Those could turn the direction of what follows, or part a word that
 /// is searched for.
 pub fn plain_line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');

@@ -1,6 +1,6 @@
 """Drives the lab with the vendors' own clients: `python tests/clients/check.py <the program syncwatch-lab>`.
 
-The lab stands in for services that nobody can reach from here, so what it answers is held to the programs that the vendors publish:
+The lab stands in for services that are out of reach here, so what it answers is held to the programs that the vendors publish:
 Databricks' SDK, PagerDuty's client and the Airflow provider of Census. Each is used as its documentation shows, on a free port of
 this machine.
 """

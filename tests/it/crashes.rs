@@ -21,7 +21,7 @@ const POLL: &str = "schedule-verification";
 const WORKER: &str = "webhook-worker";
 const KEY: &str = "properties/run-failed/properties-create";
 
-/// A stage at wall time on which the newest runs of a sync failed, and nobody knows yet.
+/// A stage at wall time on which the newest runs of a sync failed, and no notice was sent yet.
 async fn stage() -> Stage {
     let clock = LabClock::wall();
     let stage = Stage::set(World::seed_pipeline(clock.now(), 11), clock, Schedules::None).await.unwrap();

@@ -331,7 +331,7 @@ async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
         ),
     ] {
         let warehouse = filled(dialect, &folder, &server).await;
-        // The oldest row that waits has no instant that anybody could read.
+        // The oldest row that waits has no readable instant.
         run(&warehouse, PROPERTIES, "UPDATE @T SET created_at = '-infinity' WHERE property_id = 'P-20000'")
             .await;
         let mut more = format!("{MORE}{}", numbers("not-a-number", not_a_number));

@@ -324,7 +324,7 @@ async fn a_decision_that_loses_a_race_is_decided_again_in_the_same_round() {
     engines.pass(2);
     let site = engines.site("schedule-verification");
     let mut round = Round::begin(&site, Judge::ScheduleVerification, engines.now()).await.unwrap();
-    // Somebody takes it on while the round looks at the world.
+    // The on-call person acknowledges it while the round looks at the world.
     let store = engines.store();
     let (stored, _) = store.live_incidents("properties").await.unwrap();
     let by = Acknowledged { by: "Ada".to_owned(), at: engines.now(), until: engines.now() + minutes(60) };

@@ -321,7 +321,7 @@ async fn edit_in_salesforce_or_a_slow_write_hides_no_change() {
         make_sources(&direct).await.unwrap();
         apply_folder(&direct, &sql_folder(), start()).await.unwrap();
         for steps in [
-            // Somebody edits another field between the change and the sync.
+            // A user edits another field between the change and the sync.
             &[Change, Edit, Return, Read, Write, Return][..],
             // The source changes between a sync's reading and its writing.
             &[Change, Read, Change, Write, Return],

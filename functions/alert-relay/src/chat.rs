@@ -74,7 +74,7 @@ impl Block {
 pub fn render(notice: &Body) -> Message {
     let title = first_of([notice.title.as_str(), &notice.summary, &notice.dedup_key]);
     if notice.kind == NoticeKind::Acknowledged {
-        // One line: who reads the chat has the rest, and needs to know only that somebody works on it.
+        // One line: who reads the chat has the rest, and needs to know only that the incident is acknowledged.
         let line = cut_mrkdwn(title, SECTION_LIMIT);
         return Message { text: line.clone(), blocks: vec![Block::paragraph(line)] };
     }

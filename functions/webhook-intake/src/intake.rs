@@ -91,7 +91,7 @@ impl Intake {
         }
     }
 
-    /// Logs and counts an answer. Of refused requests, which anybody may send, one a second stands for those before it.
+    /// Logs and counts an answer. Of refused requests, which any client can send, one a second stands for those before it.
     fn note(&self, verdict: &Verdict, source_ip: Option<&str>, now: Timestamp) {
         let unlogged = match verdict {
             Verdict::Refused(_) => self.refusals.note(now),

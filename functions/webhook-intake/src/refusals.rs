@@ -1,4 +1,4 @@
-//! Which refused requests reach the log: anybody may send them, and each line of a log is paid for.
+//! Which refused requests reach the log: any client can send them, and each log line costs money.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -90,7 +90,7 @@ impl AlarmTest {
         self.tried().all(|tried| tried.taken.is_some())
     }
 
-    /// Whether every topic took what was sent, and has somebody to pass it on to.
+    /// Whether every topic took what was sent, and has a confirmed subscriber.
     pub(crate) fn is_good(&self) -> bool {
         self.rung && self.tried().all(|tried| tried.taken == Some(true))
     }

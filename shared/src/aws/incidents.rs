@@ -72,7 +72,7 @@ impl IncidentStore {
     }
 
     /// Every incident of a pipeline that is not resolved, or has a notice yet to be sent. One that another function wrote within
-    /// the last second or so may be missing: whoever decides without it loses its write, and decides again.
+    /// the last second or so may be missing: a decision without it loses its write and is made again.
     ///
     /// One item that cannot be read must not hide the others, so it is answered beside them.
     pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {

@@ -287,7 +287,7 @@ fn without_grouped_numbers(line: &str) -> String {
     out
 }
 
-/// Whether digits in groups are likely the telephone, social security, card or account number of somebody. Dates are not.
+/// Whether digits in groups are likely a person's telephone, social security, card or account number. Dates are not.
 fn is_somebodys(number: &str) -> bool {
     let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|g| !g.is_empty()).collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();

@@ -198,7 +198,7 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
     }
 }
 
-/// How severe it is by now. Whoever has taken it on knows how long it lasts.
+/// How severe it is by now. An incident that is acknowledged does not page again for lasting.
 fn urgent(
     found: Severity,
     evidence: &Evidence,

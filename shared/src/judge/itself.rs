@@ -113,7 +113,7 @@ pub fn judge_webhooks(record: Option<&WebhookRecord>, ended: &[Timestamp]) -> Fi
 /// Judges whether each topic still has the confirmed subscribers that it needs: every mail has a link that ends its
 /// subscription, and no metric counts that.
 ///
-/// * a topic has none left of those that it needs => nobody is notified: critical
+/// * a topic has none left of those that it needs => no notice arrives: critical
 /// * some are missing, or were never confirmed    => error
 /// * a topic that cannot be read                  => not evaluated, unless another one is unhealthy
 /// * a topic without the tag                      => an older Terraform made it: nothing to judge yet

@@ -61,7 +61,7 @@ pub enum WarmUp {
 
 /// The label of the statement that has a warehouse start.
 const WARM_UP: &str = "warm-up of the warehouse";
-/// Reads nothing; whoever may use a warehouse starts it by asking.
+/// Reads nothing; a statement from an account that may use a warehouse starts it.
 const WAKING: &str = "SELECT 1";
 
 impl Warehouse {

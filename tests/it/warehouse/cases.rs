@@ -290,7 +290,7 @@ async fn a_syntax_error_is_told_and_is_the_statements_own(engine: &Engine) {
 async fn a_slow_statement_ends_at_its_limit_and_the_next_one_does_not_wait_for_it(engine: &Engine) {
     let warehouse = engine.warehouse_with(|settings| settings.limits.time = Duration::from_secs(1));
     assert_eq!(number(&warehouse, &statement("SELECT 1 AS n")).await, 1);
-    // The same work, begun before: as long as it lasts, nobody has waited for the end of the other.
+    // The same work, begun before: as long as it lasts, the end of the other was not waited for.
     let (patient, slow) = (engine.warehouse(), statement(SLOW));
     let mut same = Box::pin(patient.query(&slow));
     assert!(futures::poll!(&mut same).is_pending());

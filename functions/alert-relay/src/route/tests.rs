@@ -141,7 +141,7 @@ fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
     }
 }
 
-/// A person may have resolved the alert in PagerDuty, of which nobody tells the relay.
+/// A person may have resolved the alert in PagerDuty, and the relay is not told.
 #[test]
 fn every_notice_of_a_lasting_incident_triggers_at_pagerduty() {
     let earlier = told(&notice(NoticeKind::Opened, Severity::Critical, 1), true);

@@ -407,7 +407,7 @@ fn what_is_held_under_another_finding_has_not_stopped_reporting() {
 }
 
 #[test]
-fn what_outlives_its_limit_becomes_critical_and_pages_once_unless_somebody_has_taken_it_on() {
+fn lasting_incident_becomes_critical_and_pages_once_unless_acknowledged() {
     let hours = |hours| Some(SignedDuration::from_hours(hours));
     let mut life = Life::new();
     life.urgency = Urgency { after: hours(2), ..Urgency::AS_JUDGED };

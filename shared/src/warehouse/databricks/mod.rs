@@ -100,7 +100,7 @@ impl Databricks {
                 ..Call::get(STATEMENTS)
             };
             let outcome = Outcome::parse(self.transport.send(&statement, &call, &budget).await?)?;
-            // It runs to its end with nobody waiting for it.
+            // It runs to its end, and no caller waits for it.
             let waits = outcome.state == State::Pending;
             outcome.succeeded(&statement).map(|_| if waits { WarmUp::Starting } else { WarmUp::Running })
         };

@@ -140,7 +140,7 @@ pub enum HttpFault {
     ForbiddenRuns {
         sync: u64,
     },
-    /// V2 has no runs: which paths they have there, nobody could read.
+    /// V2 has no runs: their paths there are not documented.
     NoRunsInV2,
     /// Webhooks are not delivered, unless somebody asks for them afterwards.
     WebhooksLost,

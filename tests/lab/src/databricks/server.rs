@@ -48,7 +48,7 @@ pub enum DatabricksFault {
         /// How many, the answer to the first request included.
         looks: u32,
     },
-    /// The warehouse is stopped, and takes so long to start once somebody starts it or asks it a statement.
+    /// The warehouse is stopped, and takes so long to start once it is started or gets a statement.
     Stopped {
         /// Seconds by the clock of the warehouse, see [`DatabricksServer::pass`].
         start_s: u64,
@@ -547,7 +547,7 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
             ended: ended.clone(),
         };
         books.statements.insert(id.clone(), running);
-        // A statement wakes it, as anybody who may use it starts it by asking.
+        // A statement wakes it, as one from any account that may use it does.
         books.start();
         (id, pending_looks > 0 || books.state() != "RUNNING")
     };

@@ -31,9 +31,9 @@ pub struct Mail {
 pub enum Publishing {
     /// It goes out, and is answered.
     Answers,
-    /// It goes out, and whoever publishes waits for ever.
+    /// It goes out, and its publisher waits for ever.
     LosesAnswers,
-    /// It is taken and goes nowhere, and whoever publishes waits for ever.
+    /// It is taken and goes nowhere, and its publisher waits for ever.
     Hangs,
 }
 

@@ -165,7 +165,7 @@ impl Books {
     fn take(&mut self, event: PagerDutyEvent) {
         let key = (event.routing_key.clone(), event.dedup_key.clone());
         match event.action.as_str() {
-            // It is added to an open alert, and notifies nobody.
+            // It is added to an open alert, without a notification.
             "trigger" if self.open.contains_key(&key) => {}
             "trigger" => {
                 *self.pages.entry(key.1.clone()).or_default() += 1;

@@ -74,7 +74,7 @@ async fn an_overloaded_or_broken_chat_is_asked_again() {
     assert_eq!(server.requests().await.len(), 1);
 }
 
-/// An answer that somebody got, see `tests/fixtures/chat`.
+/// A recorded answer of a real chat, see `tests/fixtures/chat`.
 #[derive(Debug, serde::Deserialize)]
 struct Seen {
     chat: String,
