@@ -1,6 +1,5 @@
 //! The intake: verify, queue, answer. Holds no client for Census and no token.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -27,6 +26,8 @@ pub const NEEDS: Needs = Needs {
     aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(4) },
 };
 
+/// How often a refusal is logged, by each sandbox.
+const REFUSALS_LOGGED_EVERY: SignedDuration = SignedDuration::from_secs(1);
 /// How often the worker is told of refusals, by each sandbox.
 const REFUSALS_TOLD_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -36,9 +37,8 @@ pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
-    refusals: Refusals,
-    /// When the worker was last told of a refusal.
-    refusal_told_at: Mutex<Option<Timestamp>>,
+    logged: Refusals,
+    told_worker: Refusals,
 }
 
 impl Intake {
@@ -57,8 +57,8 @@ impl Intake {
             pipeline: site.pipeline,
             keyring,
             queue,
-            refusals: Refusals::default(),
-            refusal_told_at: Mutex::default(),
+            logged: Refusals::told_every(REFUSALS_LOGGED_EVERY),
+            told_worker: Refusals::told_every(REFUSALS_TOLD_EVERY),
         }
     }
 
@@ -77,14 +77,12 @@ impl Intake {
     /// Tells the worker, now and then, that something was refused that looks like a webhook of Census about a declared sync:
     /// if none is accepted either, that is why. Strangers cannot make it often, and it holds nothing of what they sent.
     async fn tell_worker(&self, refusal: Refusal, request: &Request, now: Timestamp) {
-        let due = {
-            let told_at = self.refusal_told_at.lock().unwrap_or_else(PoisonError::into_inner);
-            told_at.is_none_or(|at| now.duration_since(at).abs() >= REFUSALS_TOLD_EVERY)
-        };
-        if !due || !refusal.is_of_signature() || !tells_of_declared(request, &self.pipeline) {
+        // Cheapest first: only what is due is read.
+        let due = refusal.is_of_signature() && self.told_worker.is_due(now);
+        if !due || !tells_of_declared(request, &self.pipeline) {
             return;
         }
-        *self.refusal_told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        self.told_worker.note(now);
         let (_, why) = refusal.status_and_name();
         if let Err(error) = self.queue.send(&refusal_message(why, now)).await {
             tracing::warn!(%error, "the worker could not be told of a refusal");
@@ -94,7 +92,7 @@ impl Intake {
     /// Logs and counts an answer. Of refused requests, which any client can send, one a second stands for those before it.
     fn note(&self, verdict: &Verdict, source_ip: Option<&str>, now: Timestamp) {
         let unlogged = match verdict {
-            Verdict::Refused(_) => self.refusals.note(now),
+            Verdict::Refused(_) => self.logged.note(now),
             _ => Some(0),
         };
         if let Some(unlogged) = unlogged {

@@ -4,36 +4,46 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// At most one line in so long, for each sandbox.
-const LINE_EVERY: SignedDuration = SignedDuration::from_secs(1);
-
-/// Counts refused requests between two lines of the log.
-#[derive(Debug, Default)]
-pub(crate) struct Refusals(Mutex<State>);
+/// Counts refused requests between two of them that are told, at most one in so long for each sandbox.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    every: SignedDuration,
+    state: Mutex<State>,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    logged_at: Option<Timestamp>,
-    unlogged: usize,
+    told_at: Option<Timestamp>,
+    untold: usize,
 }
 
 impl Refusals {
-    /// Counts one more. If it is to be logged, how many before it were not; these are counted with it.
+    pub(crate) fn told_every(every: SignedDuration) -> Self {
+        Self { every, state: Mutex::default() }
+    }
+
+    /// Whether the next one is to be told.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        // A clock that was set back must not silence what is told.
+        let is_soon = |at: Timestamp| (SignedDuration::ZERO..self.every).contains(&now.duration_since(at));
+        !self.lock().told_at.is_some_and(is_soon)
+    }
+
+    /// Counts one more. If it is to be told, how many before it were not; these are counted with it.
     pub(crate) fn note(&self, now: Timestamp) -> Option<usize> {
+        let is_due = self.is_due(now);
         let mut state = self.lock();
-        // A clock that was set back must not silence the log.
-        let is_soon = |at: Timestamp| (SignedDuration::ZERO..LINE_EVERY).contains(&now.duration_since(at));
-        if state.logged_at.is_some_and(is_soon) {
-            state.unlogged += 1;
+        if !is_due {
+            state.untold += 1;
             return None;
         }
-        state.logged_at = Some(now);
-        Some(std::mem::take(&mut state.unlogged))
+        state.told_at = Some(now);
+        Some(std::mem::take(&mut state.untold))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // The state is whole at every moment, so a panic elsewhere while it was held does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -43,7 +53,7 @@ mod tests {
 
     #[test]
     fn flood_leaves_one_line_a_second_and_every_refusal_is_counted() {
-        let refusals = Refusals::default();
+        let refusals = Refusals::told_every(SignedDuration::from_secs(1));
         let began: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         // 50 a second for a minute, and one later.
         let times = (0..3_000).map(|index| began + SignedDuration::from_millis(20 * index));
@@ -55,7 +65,7 @@ mod tests {
 
     #[test]
     fn rare_refusals_and_those_after_a_clock_reset_are_logged() {
-        let refusals = Refusals::default();
+        let refusals = Refusals::told_every(SignedDuration::from_secs(1));
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         for seconds in [0, 1, 2, -3_600, -3_599] {
             assert_eq!(refusals.note(now + SignedDuration::from_secs(seconds)), Some(0), "{seconds}");

@@ -45,7 +45,7 @@ pub enum Left {
 }
 
 impl Fate {
-    /// Whether a delivery of Census arrived and was handled, whatever it came to.
+    /// Whether it is of a delivery of Census that arrived and was accepted, also if it is to be tried again.
     pub fn is_of_delivery(&self) -> bool {
         match self {
             Self::Handled
@@ -53,8 +53,9 @@ impl Fate {
             | Self::Duplicate
             | Self::UnknownSync
             | Self::UnknownEvent
-            | Self::LeftToPoll(_) => true,
-            Self::Refusal | Self::Poison(_) | Self::Failed(_) => false,
+            | Self::LeftToPoll(_)
+            | Self::Failed(_) => true,
+            Self::Refusal | Self::Poison(_) => false,
         }
     }
 
