@@ -114,7 +114,7 @@ simulate: lab-zips ## Play the simulated days at length, by real rounds: PAIRS=5
 
 .PHONY: mutants
 mutants: $(MUTANTS)/bin/cargo-mutants ## Turn round what judges and decides, one place at a time, and name what no test notices; takes hours, SHARD=1/8 is a part
-	@'$<' mutants --no-shuffle --output '$(CARGO_TARGET_DIR)' $(if $(SHARD),--shard $(SHARD))
+	@PROPTEST_CASES=32 '$<' mutants --no-shuffle --output '$(CARGO_TARGET_DIR)' $(if $(SHARD),--shard $(SHARD))
 
 .PHONY: ci
 ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## All that CI checks, the demo included, and Spark where there is Java

@@ -239,8 +239,9 @@ impl Pipeline {
         let (policy, sync) = (&self.notices, self.sync(subject));
         let of_sync = sync.and_then(|sync| sync.severity.get(&check).copied());
         let severity = of_sync.or_else(|| policy.severity.get(&check).copied());
-        let of_data =
-            self.checks.iter().find(|declared| declared.name == subject && declared.check() == check);
+        // A filter that keeps no row leaves its check blind, which is as urgent as the check's own finding.
+        let is_of = |declared: &DataCheck| declared.check() == check || check == Check::FilterKeepsRows;
+        let of_data = self.checks.iter().find(|declared| declared.name == subject && is_of(declared));
         let declared = of_data.and_then(|declared| declared.critical_after);
         let declared = declared
             .or_else(|| sync.filter(|_| stops_data(check)).and_then(|sync| sync.critical_after))

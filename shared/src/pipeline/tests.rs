@@ -260,6 +260,10 @@ fn urgency_is_what_the_sync_says_then_the_notices_then_the_objectives() {
     assert_eq!(of(SEED, Check::Runtime, create), (None, None, false), "slow is not stopped");
     assert_eq!(of(SEED, Check::ErrorRate, create), (Some(Severity::Critical), None, false));
     assert_eq!(of(SEED, Check::Freshness, "changes-arrive"), (None, hours(2), true));
+    let blind = SEED.replacen("kind = \"coverage\"", "kind = \"coverage\"\ncritical_after = \"30h\"", 1);
+    for check in [Check::Coverage, Check::FilterKeepsRows] {
+        assert_eq!(of(&blind, check, "properties-coverage"), (None, hours(30), false), "{check}");
+    }
     let notices = seed_and("[notices]\ncritical_after = { sync-paused = \"never\", runtime = \"1h\" }");
     assert_eq!(of(&notices, pause, create), (None, None, false));
     assert_eq!(of(&notices, Check::Runtime, create), (None, hours(1), false));
