@@ -59,6 +59,11 @@ def databricks(at):
     failed = client.statement_execution.execute_statement("SELECT * FROM crm.rds.nosuch", warehouse)
     equal((failed.status.state, failed.status.error.error_code.value), (StatementState.FAILED, "BAD_REQUEST"))
 
+    service = WorkspaceClient(
+        host=at["url"], client_id=at["client_id"], client_secret=at["client_secret"], auth_type="oauth-m2m"
+    )
+    equal(service.warehouses.get(warehouse).id, warehouse)
+
     try:
         WorkspaceClient(host=at["url"], token="another", auth_type="pat").warehouses.get(warehouse)
     except PermissionDenied as error:

@@ -238,6 +238,7 @@ impl DatabricksServer {
         let shared = Arc::new(Shared { warehouse, upkeep, books: Mutex::new(books) });
         let router = Router::new()
             .route("/oidc/v1/token", routing::post(token))
+            .route("/.well-known/databricks-config", routing::get(host_metadata))
             .route("/oidc/.well-known/oauth-authorization-server", routing::get(oauth_server))
             .route("/api/2.0/sql/statements", routing::post(execute))
             .route("/api/2.0/sql/statements/{id}", routing::get(look))
@@ -470,9 +471,18 @@ fn no_such_statement(id: &str) -> Response {
 }
 
 /// Where tokens are fetched, for clients that ask (the vendor's SDK, `oauth.py`).
+/// The host as a client called it.
+fn host(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// The document by which databricks-sdk finds the OAuth server of a workspace (`HostMetadata` of databricks-sdk-py).
+async fn host_metadata(headers: HeaderMap) -> Response {
+    answer(200, &json!({ "oidc_endpoint": format!("http://{}/oidc", host(&headers)) }))
+}
+
 async fn oauth_server(headers: HeaderMap) -> Response {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let at = |path: &str| format!("http://{host}/oidc/v1/{path}");
+    let at = |path: &str| format!("http://{}/oidc/v1/{path}", host(&headers));
     answer(200, &json!({ "authorization_endpoint": at("authorize"), "token_endpoint": at("token") }))
 }
 
