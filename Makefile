@@ -93,6 +93,18 @@ spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of the chec
 explore: ## Try the property tests on new random cases; CASES=20000 of each
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
 
+# What cargo-fuzz passes, without its need of a nightly compiler: coverage for libFuzzer, and no sanitizer, as there is no unsafe code.
+FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
+FUZZ_HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+
+.PHONY: fuzz
+fuzz: ## Feed libFuzzer's texts to what classifies and scrubs errors; SECONDS=600 is how long
+	@$(PYTHON) tests/fuzz/corpus.py '$(CARGO_TARGET_DIR)/fuzz-corpus'
+	RUSTFLAGS='$(FUZZ_FLAGS)' cargo run $(LOCKED) --release --manifest-path tests/fuzz/Cargo.toml --target $(FUZZ_HOST) --bin classify -- \
+		'$(CARGO_TARGET_DIR)/fuzz-corpus' -max_total_time=$(or $(SECONDS),600) -max_len=6000 -timeout=2 -print_final_stats=1 \
+		-artifact_prefix='$(CARGO_TARGET_DIR)/fuzz-corpus-'
+
 .PHONY: clients-check
 clients-check: $(CLIENTS_STAMP) ## Drive the lab with the vendors' own clients: Databricks' SDK, PagerDuty's client, the Airflow provider of Census
 	@$(BUILD) syncwatch-lab --quiet

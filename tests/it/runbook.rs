@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
-use syncwatch::classify::ErrorClass;
+use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Env;
@@ -147,6 +147,7 @@ fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is
     let mut expected: BTreeSet<String> = Check::ALL.iter().map(|check| check.id().to_owned()).collect();
     expected.extend(ErrorClass::ALL.iter().map(|class| class.id().to_owned()));
     assert_eq!(expected.len(), Check::ALL.len() + ErrorClass::ALL.len(), "a class has the name of a check");
+    expected.extend(Family::ALL.iter().map(|family| family.id().to_owned()));
     expected.extend(OPERATORS_OWN.map(str::to_owned));
     let (mut found, mut scenarios) = (BTreeSet::new(), BTreeSet::new());
     for section in sections(TEXT) {
@@ -154,7 +155,8 @@ fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is
             scenarios.insert(section.anchor);
             continue;
         }
-        let class = ErrorClass::from_id(&section.anchor).is_some();
+        let family = Family::ALL.iter().any(|family| family.id() == section.anchor);
+        let class = family || ErrorClass::from_id(&section.anchor).is_some();
         assert_eq!(class, section.chapter == CLASSES, "{} is in the wrong chapter", section.anchor);
         assert!(found.insert(section.anchor.clone()), "{} is there twice", section.anchor);
     }

@@ -211,7 +211,7 @@ fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     let (processed, succeeded) = (known(counts.processed), known(counts.updated));
     let records = Records { processed, succeeded, failed, error_rate: None };
     let error = run.error.as_ref().filter(|_| run.status == RunStatus::Failed);
-    let notes = error.map(|error| format!("error class {}", classify(error)));
+    let notes = error.map(|error| format!("error class {}", classify(error).class));
     RunRow {
         audit_id: format!("run/{}/{}", sync.key, run.id),
         pipeline: pipeline.to_owned(),

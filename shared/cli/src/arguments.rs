@@ -138,11 +138,14 @@ pub enum Command {
     /// Ask Census which of its APIs answer
     #[command(subcommand)]
     Census(CensusCommand),
-    /// Print the runbook's section of a check, an incident or a class of error
+    /// Print the runbook's section of a finding or a class, or classify an error
     Explain {
         /// A check, an incident's key or a class of error [default: list the names]
         #[arg(value_parser = text())]
         finding: Option<String>,
+        /// Classify this error of a vendor instead; `-` reads it from standard input
+        #[arg(long, value_name = "TEXT", conflicts_with = "finding")]
+        message: Option<String>,
     },
     /// Print a script that completes commands in a shell
     Completions { shell: clap_complete::Shell },
@@ -385,7 +388,8 @@ mod tests {
         };
         let doctor =
             |url: Option<&str>, bare_names| Command::Doctor { url: url.map(str::to_owned), bare_names };
-        let explain = |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned) };
+        let explain =
+            |finding: Option<&str>| Command::Explain { finding: finding.map(str::to_owned), message: None };
         let config = |file: Option<&str>| Command::CheckConfig { file: file.map(PathBuf::from) };
         let runs = |last| Command::Runs { sync: "properties-create".to_owned(), last };
         let test =

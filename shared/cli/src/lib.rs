@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod figures;
 pub mod incidents;
+pub mod message;
 mod plan;
 pub mod probe;
 pub mod progress;
@@ -147,10 +148,13 @@ pub async fn run(
 fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
     match command {
         Command::CheckConfig { file: Some(file) } => Some(config::ConfigCheck::of(file)),
-        Command::Explain { finding: Some(finding) } => {
+        Command::Explain { message: Some(message), .. } => {
+            Some(message::classified(message, std::io::stdin().lock()).map(|found| Answer::done(&found)))
+        }
+        Command::Explain { finding: Some(finding), .. } => {
             Some(runbook::explain(finding).map(|section| Answer::done(&section)))
         }
-        Command::Explain { finding: None } => Some(Ok(Answer::done(&runbook::contents()))),
+        Command::Explain { .. } => Some(Ok(Answer::done(&runbook::contents()))),
         Command::Completions { shell } => {
             let script = arguments::completions(*shell);
             Some(Ok(Answer::new(Outcome::Done, &script, &json!({ "script": script }))))

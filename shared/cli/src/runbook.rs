@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use syncwatch::classify::ErrorClass;
+use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
 
@@ -172,6 +172,9 @@ fn explanation(section: &Section<'_>) -> Explanation {
     let title = match (Check::from_id(anchor), ErrorClass::from_id(anchor)) {
         (Some(check), _) => format!("{anchor} (check: {})", check.title()),
         (None, Some(class)) => format!("{anchor} (class of error: {})", class.title()),
+        (None, None) if Family::ALL.iter().any(|family| family.id() == anchor) => {
+            format!("{anchor} (family of errors)")
+        }
         (None, None) => format!("{heading} ({chapter})"),
     };
     Explanation {
@@ -269,6 +272,19 @@ mod tests {
             let sections = sections(TEXT);
             let section = sections.iter().find(|section| section.anchor == class.id()).unwrap();
             assert_eq!(section.cause, format!("{}.", class.cause()), "{class}");
+            let waiting = if class.waiting_helps() { "Waiting helps." } else { "Waiting does not help." };
+            let shared = if class.is_shared() { " All syncs of the connection share it." } else { "" };
+            let who = format!("Who: {}. {waiting}{shared}", class.owner());
+            assert!(section.steps.ends_with(&who), "{class}: {}", section.steps);
+        }
+    }
+
+    #[test]
+    fn family_leads_to_each_of_its_classes() {
+        for class in ErrorClass::ALL.iter().filter(|class| class.id() != class.family().id()) {
+            let family = explain(class.family().id()).unwrap();
+            let alone = ErrorClass::from_id(class.family().id()).is_some();
+            assert!(alone || family.steps.contains(class.id()), "{class} is not in {}", family.title);
         }
     }
 
@@ -304,7 +320,7 @@ mod tests {
         let refused = |name| explain(name).unwrap_err().to_string();
         let said = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
         insta::assert_snapshot!(said.join("\n"), @r"
-        the runbook has no section `run-fialed`; did you mean run-failed, runs-skipped, run-due, runtime, source-query-failed? `syncwatch explain` lists all names
+        the runbook has no section `run-fialed`; did you mean run-failed, runs-skipped, run-due, runtime, trigger-failed? `syncwatch explain` lists all names
         the runbook has no section `dupes`; did you mean duplicates? `syncwatch explain` lists all names
         the runbook has no section `properties/run_due/a`; did you mean run-due, runtime, run-stuck, run-failed? `syncwatch explain` lists all names
         the runbook has no section `???`; `syncwatch explain` lists all names

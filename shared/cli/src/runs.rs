@@ -54,7 +54,8 @@ impl RunLine {
         let failed = counted.or(counts.invalid.filter(|invalid| *invalid > 0));
         let has_failed = run.status == RunStatus::Failed || run.error.is_some();
         // As the judge of runs classifies it.
-        let class = || run.error.as_ref().map_or(ErrorClass::Unknown, classify).id().to_owned();
+        let class =
+            || run.error.as_ref().map_or(ErrorClass::Unknown, |error| classify(error).class).id().to_owned();
         Self {
             run: run.id.0,
             state: run.status.to_string(),

@@ -1,11 +1,18 @@
 //! From what vendors say of a failure to its class, with the likely cause and what helps.
 //!
-//! The rules are data: see `patterns`. What a vendor says may quote customers' values, so nothing of it reaches
-//! people but through [`scrub`] and [`identifiers`].
+//! First the structure: what the vendor says and what it only quotes; then codes, then words, then statuses of HTTP. Codes and words are
+//! data: see `knowledge/`. What a vendor says may quote customers' values, so nothing of it reaches people but through [`scrub`] and
+//! [`identifiers`].
 
-mod matching;
-mod patterns;
+mod classes;
+mod codes;
+#[cfg(test)]
+mod fixtures;
+mod learned;
+mod quotes;
 mod scrub;
+mod structure;
+mod words;
 
 use std::fmt;
 
@@ -14,136 +21,398 @@ use serde::{Deserialize, Serialize};
 use crate::finding::show_as_stored;
 use crate::observation::{RejectedRecord, RunError};
 
+pub use classes::{Change, ErrorClass, Family, Owner};
 pub use scrub::{identifier, identifiers, scrub};
+
+use codes::{CODES, Weight};
+use structure::Name;
+use words::Score;
 
 /// The figure of a finding's evidence that carries the id of the class.
 pub const CLASS_FIGURE: &str = "error class";
 
-/// Declares [`ErrorClass`] and everything that is known of each class, in one table.
-macro_rules! classes {
-    ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal, $scope:ident {
-        cause: $cause:literal,
-        remedy: $remedy:literal,
-    })+) => {
-        /// What kind of failure it is. Its id is part of notices and of the runbook, so an id never changes its
-        /// meaning.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        pub enum ErrorClass {
-            $($(#[doc = $doc])+ #[serde(rename = $id)] $variant,)+
+/// How sure a class is. Only what is more than a guess may give an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Certainty {
+    /// A few words, or two classes for which as much speaks.
+    Guess,
+    /// Several words that vendors use for this reason alone, or a status of HTTP.
+    Likely,
+    /// A code or a sentence of the vendor's own.
+    Known,
+}
+
+show_as_stored!(Certainty);
+
+/// By what a class was found. Holds nothing of the text but codes and words that this project knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "found", rename_all = "lowercase")]
+pub enum Ground {
+    /// A vendor's code, such as `UNABLE_TO_LOCK_ROW`.
+    Code(String),
+    /// A value of SQLSTATE.
+    SqlState(String),
+    /// Words of the list, in any order.
+    Words(String),
+    /// A status of HTTP.
+    Status(String),
+    /// Census's own word for a record.
+    RecordStatus(String),
+    /// Words that were learned from public messages.
+    Learned,
+    /// The text names a database or warehouse, so that a failed connection is the source's.
+    Source,
+}
+
+impl fmt::Display for Ground {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "code {code}"),
+            Self::SqlState(state) => write!(f, "SQLSTATE {state}"),
+            Self::Words(words) => write!(f, "words: {words}"),
+            Self::Status(status) => write!(f, "HTTP status {status}"),
+            Self::RecordStatus(status) => write!(f, "Census's record status {status}"),
+            Self::Learned => f.write_str("words of like messages"),
+            Self::Source => f.write_str("a database or warehouse is named"),
         }
+    }
+}
 
-        impl ErrorClass {
-            /// Every class, in the order that breaks a tie between samples.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+/// The class of a failure, how sure it is, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classification {
+    pub class: ErrorClass,
+    pub certainty: Certainty,
+    /// The next likely class, where it is a guess.
+    pub second: Option<ErrorClass>,
+    /// What decided, first what decided most.
+    pub grounds: Vec<Ground>,
+}
 
-            /// The stable id, in kebab case.
-            pub fn id(self) -> &'static str {
-                match self { $(Self::$variant => $id),+ }
-            }
+impl Classification {
+    fn unknown() -> Self {
+        Self { class: ErrorClass::Unknown, certainty: Certainty::Guess, second: None, grounds: Vec::new() }
+    }
 
-            /// The id in words, for people.
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$variant => $title),+ }
-            }
+    fn known(class: ErrorClass, ground: Ground) -> Self {
+        Self { class, certainty: Certainty::Known, second: None, grounds: vec![ground] }
+    }
 
-            /// The likely cause: one sentence, without a full stop at its end.
-            pub fn cause(self) -> &'static str {
-                match self { $(Self::$variant => $cause),+ }
-            }
+    /// Whether an order to a person, or a remedy, may rest on it.
+    pub fn is_sure(&self) -> bool {
+        self.certainty > Certainty::Guess
+    }
+}
 
-            /// What helps, for a person who was woken by it: one or two sentences.
-            pub fn remedy(self) -> &'static str {
-                match self { $(Self::$variant => $remedy),+ }
-            }
+/// Classifies the failure of a run: by its code, else by its message, else by its detail; the first that is sure decides.
+pub fn classify(error: &RunError) -> Classification {
+    let texts = [&error.code, &error.message, &error.detail].into_iter().flatten();
+    best(texts.map(|text| of_text(text)))
+}
 
-            /// Whether it is a cause that syncs have in common, rather than a sync's own.
-            pub fn is_shared(self) -> bool {
-                match self { $(Self::$variant => classes!(@shared $scope)),+ }
-            }
-        }
+/// Classifies one record that did not arrive.
+pub fn classify_record(record: &RejectedRecord) -> Classification {
+    let class = match record.status.as_str() {
+        // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
+        "NULL" => ErrorClass::RequiredFieldMissing,
+        "DUPLICATE" => ErrorClass::KeyNotUnique,
+        _ => return best(record.message.as_deref().map(of_text)),
     };
-    (@shared shared) => { true };
-    (@shared own) => { false };
+    Classification::known(class, Ground::RecordStatus(record.status.clone()))
 }
 
-classes! {
-    /// A login or a right is gone, at the source or at the destination.
-    Auth = "auth", "login or rights", shared {
-        cause: "The source or the destination no longer accepts the login of Census, or its user lacks a right",
-        remedy: "Reconnect it in Census, or give its user the right back. Every sync of that connection waits for it.",
+/// Classifies a text that a vendor sent, or that somebody pasted.
+pub fn classify_text(text: &str) -> Classification {
+    of_text(text)
+}
+
+fn best(found: impl IntoIterator<Item = Classification>) -> Classification {
+    let mut best = Classification::unknown();
+    for next in found {
+        if next.is_sure() && next.class != ErrorClass::Unknown {
+            return next;
+        }
+        if best.class == ErrorClass::Unknown {
+            best = next;
+        }
     }
-    /// The API limit of the destination is used up.
-    RateLimit = "rate-limit", "rate limit", shared {
-        cause: "The destination takes no more requests for now: its API limit is used up",
-        remedy: "Leave it for an hour; the next run catches up. If it returns, find what else uses the limit, or send \
-                 less at a time, but never a full sync.",
+    best
+}
+
+/// What Census puts before a run's error in its alerts.
+const ALERT_PREFIX: &str = "sync has failed with error:";
+
+/// Census's own sentences. Names follow them, which may read like a code.
+const OPENINGS: [(&str, ErrorClass); 2] = [
+    ("a mapped source column has been deleted", ErrorClass::DeletedSourceColumn),
+    ("the array field being used does not appear to be valid json", ErrorClass::InvalidValue),
+];
+
+/// So many words, or more, of one class are more than a guess, if they lead by [`LEAD`]; one more where people would change something.
+const SURE: usize = 3;
+const LEAD: usize = 1;
+
+fn of_text(text: &str) -> Classification {
+    let text = structure::visible(text);
+    let lower = text.to_lowercase();
+    let opening = lower.strip_prefix(ALERT_PREFIX).unwrap_or(&lower).trim_start();
+    if let Some((sentence, class)) = OPENINGS.iter().find(|(sentence, _)| opening.starts_with(sentence)) {
+        return Classification::known(*class, Ground::Words((*sentence).to_owned()));
     }
-    /// The destination does not answer, or says that it cannot.
-    DestinationDown = "destination-down", "destination down", shared {
-        cause: "The destination does not answer, or is under maintenance",
-        remedy: "Look at its status page and wait: the first run after it catches up. Never a full sync.",
+    let found = decide(&text);
+    of_the_source(found, &lower)
+}
+
+fn decide(text: &str) -> Classification {
+    let (code, wrapper) = codes(text);
+    let evidence = Evidence {
+        scores: words::scores(&structure::words(text)),
+        learned: learned::points(text),
+        code: code.or(wrapper),
+        status: status(text),
+    };
+    let sure = match (code, sql_state(text)) {
+        (Some((code, class, Weight::Reason)), _) => return evidence.of_reason(code, class),
+        (Some((code, class, _)), _) => evidence.of_code(code, class),
+        (None, Some((state, class))) => evidence.of_state(state, class),
+        (None, None) => evidence.of_words().or_else(|| evidence.of_status()),
+    };
+    // Like messages had another reason, and would have other things changed: then it is not sure.
+    sure.filter(|found| found.certainty == Certainty::Known || !evidence.speaks_against(found.class))
+        .unwrap_or_else(|| evidence.guess())
+}
+
+/// What speaks for the classes of one text.
+struct Evidence<'t> {
+    /// By the rules for words, most first.
+    scores: Vec<Score>,
+    learned: learned::Points,
+    /// A code that words may refine, or that only wraps the reason.
+    code: Option<Code<'t>>,
+    status: Option<(&'t str, ErrorClass)>,
+}
+
+impl Evidence<'_> {
+    /// A code that is the reason itself. Where like messages had quite another one, it stays the likely one, and orders nothing.
+    fn of_reason(&self, code: &str, class: ErrorClass) -> Classification {
+        let known = Classification::known(class, Ground::Code(code.to_owned()));
+        let own = self.learned.get(&class).copied().unwrap_or_default();
+        let other = self.learned.iter().max_by_key(|(_, points)| **points);
+        let doubt = other.filter(|(_, points)| **points >= own.max(0) + DOUBT && self.speaks_against(class));
+        match doubt {
+            Some((other, _)) => Classification { certainty: Certainty::Guess, second: Some(*other), ..known },
+            None => known,
+        }
     }
-    /// Something took too long. A sync's own: its query, or the automation behind the object that it writes.
-    Timeout = "timeout", "timeout", own {
-        cause: "The source query or the destination took too long to answer",
-        remedy: "Wait for the next run. If it fails too, look for a slow query in the warehouse or slow automation in \
-                 the destination, or send smaller batches.",
+
+    /// A code that has several reasons: the words beside it say which.
+    fn of_code(&self, code: &str, class: ErrorClass) -> Option<Classification> {
+        let ground = Ground::Code(code.to_owned());
+        let refined = by_words(&self.scores).filter(|words| {
+            words.class != class && (words.is_sure() || words.class.family() == class.family())
+        });
+        Some(match refined {
+            Some(mut words) => {
+                words.grounds.push(ground);
+                Classification { certainty: Certainty::Likely, second: None, ..words }
+            }
+            None => Classification { certainty: Certainty::Likely, ..Classification::known(class, ground) },
+        })
     }
-    /// A column that the sync reads is gone from the source.
-    DeletedSourceColumn = "deleted-source-column", "deleted source column", own {
-        cause: "A column that the sync reads is no longer in the source: somebody changed the view or the table",
-        remedy: "Put the column back under its old name, or take it out of the mapping. No run succeeds before.",
+
+    /// Drivers use the general states for anything: 42000, XX000, HY000.
+    fn of_state(&self, state: &str, class: ErrorClass) -> Option<Classification> {
+        let known = Classification::known(class, Ground::SqlState(state.to_owned()));
+        if codes::is_listed_state(state) {
+            return Some(known);
+        }
+        self.of_words().or(Some(Classification { certainty: Certainty::Likely, ..known }))
     }
-    /// A field or an object that the sync writes is not there, or may not be written.
-    InvalidField = "invalid-field", "invalid field or changed schema", own {
-        cause: "A field or an object that the sync writes is gone from the destination, or became read-only",
-        remedy: "Compare the mapping with the destination's fields and its user's rights on them. Put the field back, \
-                 or refresh the fields in Census and change the mapping.",
+
+    fn of_words(&self) -> Option<Classification> {
+        by_words(&self.scores).filter(Classification::is_sure)
     }
-    /// The warehouse could not run the sync's query.
-    SourceQueryFailed = "source-query-failed", "source query failed", own {
-        cause: "The warehouse could not run the query of the sync",
-        remedy: "Run the query by hand in the warehouse: a table may be gone, or the warehouse stopped.",
+
+    /// A refusal has many reasons, which its body names; a service that cannot has one.
+    fn of_status(&self) -> Option<Classification> {
+        let (status, class) = self.status.filter(|(status, class)| !is_vague(status, *class))?;
+        let known = Classification::known(class, Ground::Status(status.to_owned()));
+        Some(Classification { certainty: Certainty::Likely, ..known })
     }
-    /// A value that must be unique is there already.
-    DuplicateValue = "duplicate-value", "duplicate value", own {
-        cause: "The destination, or the source itself, already has a record with a value that must be unique",
-        remedy: "Do not retry a create sync before its sync key is unique in the destination: it would make more \
-                 duplicates. Merge the records first; never a full sync.",
+
+    /// Whether the words of like messages speak most for a class whose remedy changes something else.
+    fn speaks_against(&self, class: ErrorClass) -> bool {
+        let most = self.learned.iter().max_by_key(|(_, points)| **points);
+        let other = most.filter(|(_, points)| **points >= LEAST).map(|(other, _)| other.changes());
+        let acts = |change: &Change| *change != Change::Nothing;
+        acts(&class.changes()) && other.filter(acts).is_some_and(|other| other != class.changes())
     }
-    /// Something else was writing the same records.
-    LockContention = "lock-contention", "lock contention", own {
-        cause: "Something else was writing the same records at that moment",
-        remedy: "Wait: Census sends these records again with the next run. If it stays, lower the batch size of the \
-                 sync, or move the other load to another hour.",
-    }
-    /// A value that must be there is missing.
-    RequiredFieldMissing = "required-field-missing", "required field missing", own {
-        cause: "Records lack a value that must be there",
-        remedy: "Fill the field in the source, or map it. Census sends the rejected records again with the next run.",
-    }
-    /// A rule, a trigger or the type of a field refuses the value.
-    ValidationRule = "validation-rule", "validation rule", own {
-        cause: "A rule, a trigger or the type of a field in the destination refuses the values",
-        remedy: "Settle with the owner of the destination whether the rule or the data is to change. Census sends \
-                 the rejected records again with the next run.",
-    }
-    /// None of the others.
-    Unknown = "unknown", "unknown", own {
-        cause: "The reason is none that we know",
-        remedy: "Read the vendor's words and the sync history in Census, and wait for one more run before you change \
-                 anything.",
+
+    /// The class for which most speaks, of all that is not sure.
+    fn guess(&self) -> Classification {
+        let mut points = self.learned.clone();
+        let mut grounds = Vec::new();
+        let mut speak = |class, by: i32, ground| {
+            *points.entry(class).or_default() += by;
+            grounds.push(ground);
+        };
+        for score in &self.scores {
+            let by = i32::try_from(score.points).unwrap_or(i32::MAX / 2).saturating_mul(BY_WORD);
+            speak(score.class, by, Ground::Words(score.rule.to_owned()));
+        }
+        if let Some((code, class, _)) = self.code {
+            speak(class, BY_CODE, Ground::Code(code.to_owned()));
+        }
+        if let Some((status, class)) = self.status {
+            speak(class, BY_STATUS, Ground::Status(status.to_owned()));
+        }
+        let mut classes: Vec<(ErrorClass, i32)> = points.into_iter().collect();
+        classes.sort_by_key(|(class, points)| (std::cmp::Reverse(*points), *class));
+        let Some((class, _)) = classes.first().copied().filter(|(_, most)| *most >= LEAST) else {
+            return Classification { grounds, ..Classification::unknown() };
+        };
+        if grounds.is_empty() {
+            grounds.push(Ground::Learned);
+        }
+        let second = classes.get(1).map(|(class, _)| *class).filter(|class| *class != ErrorClass::Unknown);
+        Classification { class, certainty: Certainty::Guess, second, grounds }
     }
 }
 
-impl ErrorClass {
-    /// Reads a stable id.
-    pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|class| class.id() == id)
-    }
+/// How much speaks for a class, in tenths of a natural logarithm: a code that is not the reason itself, a status that may mean many things,
+/// and each word of a rule. Less than the least in all is no guess.
+const BY_CODE: i32 = 30;
+const BY_STATUS: i32 = 20;
+const BY_WORD: i32 = 15;
+const LEAST: i32 = 40;
+/// So much more must speak for another class before a code is doubted.
+const DOUBT: i32 = 40;
+
+/// Whether a status may mean many things, which its body names.
+fn is_vague(status: &str, class: ErrorClass) -> bool {
+    use ErrorClass::{BurstLimit, LoginRefused, RequestTimeout};
+    status.starts_with('4') && !matches!(class, BurstLimit | LoginRefused | RequestTimeout)
 }
 
-show_as_stored!(ErrorClass);
+type Code<'t> = (&'t str, ErrorClass, Weight);
+
+/// The first code that is a reason, and the first that only wraps one.
+fn codes(text: &str) -> (Option<Code<'_>>, Option<Code<'_>>) {
+    let (mut reason, mut wrapper) = (None, None);
+    for name in structure::names(text).filter(stands_as_code) {
+        let Some((code, (class, weight))) = lookup(name.text) else { continue };
+        match weight {
+            Weight::Wrapper => wrapper = wrapper.or(Some((code, class, weight))),
+            _ if reason.is_none() && class != ErrorClass::Unknown => reason = Some((code, class, weight)),
+            _ => {}
+        }
+    }
+    (reason, wrapper)
+}
+
+/// A name, its first part or its last: `UNRESOLVED_COLUMN.WITH_SUGGESTION`, `java.net.SocketTimeoutException`.
+fn lookup(name: &str) -> Option<(&str, (ErrorClass, Weight))> {
+    let first = name.split(['.', '$']).next().unwrap_or_default();
+    let last = name.rsplit(['.', ':', '$']).next().unwrap_or_default();
+    [name, first, last].into_iter().find_map(|part| Some((part, *CODES.get(part)?)))
+}
+
+fn has(list: &str, word: &str) -> bool {
+    list.split(' ').any(|known| known == word)
+}
+
+/// Words before the name of a field or a column, which may read like a code.
+const BEFORE_NAMES: &str = "column field fields named name object table value";
+
+/// Whether a name is told as a code, rather than as the name of a field.
+fn stands_as_code(name: &Name<'_>) -> bool {
+    let coded = name.text.contains('_') || name.text.chars().filter(|c| c.is_uppercase()).count() > 1;
+    let before = name.before.trim_end();
+    let word = before.rsplit(|c: char| !structure::is_word(c)).next().unwrap_or_default().to_lowercase();
+    // A list of fields: `Required fields are missing: [SERVER_UNAVAILABLE]`.
+    let listed = before.strip_suffix('[').is_some_and(|before| before.trim_end().ends_with([':', '=']))
+        && name.after.starts_with(']')
+        && !name.after.trim_start_matches(']').trim_start().starts_with(|c: char| c.is_alphanumeric());
+    coded && !listed && !has(BEFORE_NAMES, &word)
+}
+
+/// Five characters behind `SQLSTATE`, `SQL state` or `sqlState`; in brackets, or as the field `C` of PostgreSQL's protocol, only a
+/// state that the list has.
+fn sql_state(text: &str) -> Option<(&str, ErrorClass)> {
+    structure::names(text).find_map(|name| {
+        let formed = name.text.len() == 5
+            && name.text.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase())
+            && name.text.contains(|c: char| c.is_ascii_digit());
+        if !formed {
+            return None;
+        }
+        let key = name.before.trim_end_matches(|c: char| !structure::is_word(c)).to_ascii_lowercase();
+        let named = ["sqlstate", "sql state", "sql_state"].iter().any(|words| key.ends_with(words));
+        let placed =
+            name.before.ends_with('(') && name.after.starts_with(')') || name.before.ends_with("C: ");
+        let listed = || codes::is_listed_state(name.text);
+        (named || (placed && listed())).then(|| Some((name.text, codes::of_state(name.text)?)))?
+    })
+}
+
+/// Words before a status of HTTP.
+const BEFORE_STATUS: &str = "driver status code http statuscode status_code error returned responded with response 1 2 title got \
+    answered";
+/// The first word of a status's own phrase.
+const BEHIND_STATUS: &str = "unauthorized forbidden not bad service gateway internal too request conflict server client proxy \
+    method precondition temporarily error payload";
+
+/// The first status of HTTP that stands as one and says something.
+fn status(text: &str) -> Option<(&str, ErrorClass)> {
+    structure::names(text).find_map(|name| {
+        let class = codes::of_status(name.text)?;
+        let word = |text: &str, last: bool| {
+            let mut words = text.split(|c: char| !structure::is_word(c)).filter(|word| !word.is_empty());
+            let word = if last { words.next_back() } else { words.next() };
+            word.unwrap_or_default().to_lowercase()
+        };
+        let near =
+            name.before.len() - name.before.trim_end_matches(|c: char| !structure::is_word(c)).len() <= 6;
+        let before = near && has(BEFORE_STATUS, &word(name.before, true));
+        let behind = has(BEHIND_STATUS, &word(name.after, false));
+        (before || behind || name.before.trim().is_empty()).then_some((name.text, class))
+    })
+}
+
+fn by_words(scores: &[Score]) -> Option<Classification> {
+    let (first, second) = (scores.first()?, scores.get(1));
+    let lead = first.points - second.map_or(0, |second| second.points);
+    let (points, least) =
+        if first.class.changes() == Change::Nothing { (SURE, LEAD) } else { (SURE + 1, LEAD + 1) };
+    let sure = first.says_why && first.points >= points && lead >= least;
+    Some(Classification {
+        class: first.class,
+        certainty: if sure { Certainty::Likely } else { Certainty::Guess },
+        second: second.filter(|_| !sure).map(|score| score.class),
+        grounds: vec![Ground::Words(first.rule.to_owned())],
+    })
+}
+
+/// Parts of names by which a text shows that it is about the source.
+const SOURCES: &str = "jdbc odbc simba hive psycopg postgres libpq databricks thrift snowflake redshift sqlalchemy npgsql \
+    bigquery pg:: rds.amazonaws warehouse sqlstate";
+
+/// A connection that failed is the source's where the text names a database: nobody is to look at the destination then.
+fn of_the_source(found: Classification, lower: &str) -> Classification {
+    let of_source = match found.class {
+        ErrorClass::ConnectionFailed | ErrorClass::DnsOrTls => ErrorClass::WarehouseUnreachable,
+        ErrorClass::Unavailable => ErrorClass::WarehouseStopped,
+        _ => return found,
+    };
+    if !SOURCES.split(' ').any(|name| lower.contains(name)) {
+        return found;
+    }
+    let second = found.second.filter(|second| *second != of_source);
+    let mut found = Classification { class: of_source, second, ..found };
+    found.grounds.push(Ground::Source);
+    found
+}
 
 /// How many records that did not arrive are of which class, the largest number first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,8 +420,7 @@ pub struct Tally(Vec<(ErrorClass, usize)>);
 
 impl Tally {
     /// Counts records by class.
-    pub fn of(records: &[RejectedRecord]) -> Self {
-        let classes: Vec<ErrorClass> = records.iter().map(classify_record).collect();
+    pub fn of(classes: &[ErrorClass]) -> Self {
         let count = |class: ErrorClass| classes.iter().filter(|of| **of == class).count();
         let mut counts: Vec<(ErrorClass, usize)> =
             ErrorClass::ALL.iter().map(|class| (*class, count(*class))).filter(|(_, n)| *n > 0).collect();
@@ -177,23 +445,6 @@ impl fmt::Display for Tally {
             }
         }
         Ok(())
-    }
-}
-
-/// Classifies the failure of a run by the pattern that its code matches, else its message, else its detail.
-pub fn classify(error: &RunError) -> ErrorClass {
-    let mut texts = [&error.code, &error.message, &error.detail].into_iter().flatten();
-    texts.find_map(|text| matching::class_of(text)).unwrap_or(ErrorClass::Unknown)
-}
-
-/// Classifies one record that did not arrive.
-pub fn classify_record(record: &RejectedRecord) -> ErrorClass {
-    let of_message = || record.message.as_deref().and_then(matching::class_of);
-    match record.status.as_str() {
-        // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
-        "NULL" => ErrorClass::RequiredFieldMissing,
-        "DUPLICATE" => ErrorClass::DuplicateValue,
-        _ => of_message().unwrap_or(ErrorClass::Unknown),
     }
 }
 

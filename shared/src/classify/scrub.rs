@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::matching::{Quoted, closing, is_code, is_word, next_quoted};
+use super::codes::CODES;
+use super::quotes::{Quoted, closing, next_quoted};
+use super::structure::is_word;
 use crate::observation::RejectedRecord;
 use crate::text::{bounded, named, plain_line, spaced};
 
@@ -37,7 +39,11 @@ const NAMING: &str = "field fields column columns object sobject entity table vi
                       function warehouse type method";
 
 /// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
-const BEFORE_VALUES: [(&str, &str); 11] = [
+const BEFORE_VALUES: [(&str, &str); 15] = [
+    ("foreign key external id:", " not found"),
+    ("no record found for external id:", ""),
+    ("external id value:", ""),
+    ("record with external id:", ""),
     ("data value too large:", "(max length="),
     ("bad value for restricted picklist field:", ""),
     ("invalid email address:", ""),
@@ -190,14 +196,15 @@ fn without_values(line: &str) -> String {
     line
 }
 
-/// A number, a date or a time behind the word "value", as JSON parsers of vendors quote them.
+/// Numbers, dates and times behind the word "value", as JSON parsers of vendors quote them.
 fn without_numbers_behind_value(line: &str) -> String {
     let mut behind_value = false;
     let words = line.split(' ').map(|word| {
         let is_number = word.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
         let hides = behind_value && is_number;
         let end = word.trim_end_matches(SEPARATORS).trim_end_matches(['.', ':']).len();
-        behind_value = word.eq_ignore_ascii_case("value");
+        // A time may stand behind its date.
+        behind_value = word.eq_ignore_ascii_case("value") || (hides && end == word.len());
         if hides { format!("{HIDDEN}{}", word.get(end..).unwrap_or_default()) } else { word.to_owned() }
     });
     words.collect::<Vec<_>>().join(" ")
@@ -237,7 +244,7 @@ fn is_name(before: &str, quoted: &Quoted<'_>) -> bool {
     let named = before.ends_with(' ') && NAMING.split(' ').any(|naming| naming.eq_ignore_ascii_case(word));
     let key = before.trim_end().ends_with(['{', ',']) && quoted.after.trim_start().starts_with(':');
     let custom = inner.ends_with("__c") || inner.ends_with("__r");
-    shaped && (named || key || custom || quoted.mark == '`' || is_code(inner))
+    shaped && (named || key || custom || quoted.mark == '`' || CODES.contains_key(inner))
 }
 
 /// What is assigned to something by `=`; numbers stay, for limits are told that way.
@@ -315,3 +322,6 @@ fn without_long_numbers(line: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

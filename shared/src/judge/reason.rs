@@ -1,7 +1,9 @@
 //! Why a run failed or records were refused, in words for people: by class, and with what vendors say scrubbed of
 //! customers' values.
 
-use crate::classify::{CLASS_FIGURE, ErrorClass, Tally, classify, classify_record, identifiers, scrub};
+use crate::classify::{
+    CLASS_FIGURE, Classification, ErrorClass, Tally, classify, classify_record, identifiers, scrub,
+};
 use crate::figure::Figure;
 use crate::observation::{Run, Samples};
 
@@ -17,8 +19,9 @@ pub(super) struct Reason {
 /// Why a run failed, as far as it says.
 pub(super) fn of_run(run: &Run) -> Reason {
     let error = run.error.clone().unwrap_or_default();
-    let class = classify(&error);
-    let mut figures = vec![Figure::new(CLASS_FIGURE, class.id())];
+    let found = classify(&error);
+    let class = found.class;
+    let mut figures = figures(&found);
     let code = error.code.map(|code| scrub(&code)).filter(|code| !code.is_empty());
     if let Some(code) = &code {
         figures.push(Figure::new("error code", code));
@@ -26,7 +29,7 @@ pub(super) fn of_run(run: &Run) -> Reason {
     let words = error.message.or(error.detail).map(|text| scrub(&text)).filter(|words| !words.is_empty());
     let cause = match (&words, &code) {
         (None, None) => "Census gave no reason; its sync history may".to_owned(),
-        _ => cause(class, "Census says", words),
+        _ => cause(&found, "Census says", words),
     };
     Reason { class, figures, cause }
 }
@@ -34,26 +37,43 @@ pub(super) fn of_run(run: &Run) -> Reason {
 /// Why records did not arrive, as far as samples say; `None` if there are none.
 pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     let records = &samples.records;
-    let tally = Tally::of(records);
+    let found: Vec<Classification> = records.iter().map(classify_record).collect();
+    let tally = Tally::of(&found.iter().map(|found| found.class).collect::<Vec<_>>());
     let class = tally.largest()?;
-    let of_class = || records.iter().filter(|record| classify_record(record) == class);
-    let mut figures = vec![
-        Figure::new(CLASS_FIGURE, class.id()),
-        Figure::new("samples", tally.to_string()),
-        Figure::new("sampled run", samples.run.to_string()),
-    ];
-    if let Some(identifiers) = identifiers(of_class()) {
+    let of_class = || records.iter().zip(&found).filter(|(_, found)| found.class == class);
+    let (_, surest) = of_class().max_by_key(|(_, found)| found.certainty)?;
+    let mut figures = figures(surest);
+    figures.push(Figure::new("samples", tally.to_string()));
+    figures.push(Figure::new("sampled run", samples.run.to_string()));
+    if let Some(identifiers) = identifiers(of_class().map(|(record, _)| record)) {
         figures.push(Figure::new("records", identifiers));
     }
-    let mut words = of_class().filter_map(|record| record.message.as_deref()).map(scrub);
-    let cause = cause(class, "A record says", words.find(|words| !words.is_empty()));
+    let mut words = of_class().filter_map(|(record, _)| record.message.as_deref()).map(scrub);
+    let cause = cause(surest, "A record says", words.find(|words| !words.is_empty()));
     Some(Reason { class, figures, cause })
 }
 
-fn cause(class: ErrorClass, who: &str, words: Option<String>) -> String {
+/// The class, and how sure it is where it is a guess.
+fn figures(found: &Classification) -> Vec<Figure> {
+    let mut figures = vec![Figure::new(CLASS_FIGURE, found.class.id())];
+    if !found.is_sure() && found.class != ErrorClass::Unknown {
+        figures.push(Figure::new("certainty", found.certainty.to_string()));
+    }
+    figures
+}
+
+/// The likely cause, the vendor's words, and what helps. A guess gives no order: it names the classes that are likely.
+fn cause(found: &Classification, who: &str, words: Option<String>) -> String {
     let said = words.map_or(String::new(), |words| {
         let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
         format!(" {who}: {words}{stop}")
     });
-    format!("{}.{said} What helps: {}", class.cause(), class.remedy())
+    let class = if found.is_sure() { found.class } else { ErrorClass::Unknown };
+    let likely = match (found.class, found.second) {
+        _ if found.is_sure() => String::new(),
+        (ErrorClass::Unknown, _) => String::new(),
+        (first, None) => format!(" It may be {}.", first.id()),
+        (first, Some(second)) => format!(" It may be {} or {}.", first.id(), second.id()),
+    };
+    format!("{}.{said}{likely} What helps: {}", class.cause(), class.remedy())
 }

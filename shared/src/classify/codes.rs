@@ -1,0 +1,119 @@
+//! The lists that vendors publish, read from `knowledge/`: codes, SQLSTATE values and statuses with their classes.
+//!
+//! A line is `class: ITEM ITEM ...`; lines that begin with a space continue it, and `#` begins a comment. A code may carry a mark:
+//!
+//! * none: its class, whatever else is said
+//! * `~`:  its class, unless the words beside it say more, since the vendor uses it for several reasons
+//! * `^`:  only says where it happened; any other reason in the text is better
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::ErrorClass;
+
+/// How much a code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// The reason itself.
+    Reason,
+    /// A reason that words beside it may refine.
+    Refined,
+    /// Where it happened, not why.
+    Wrapper,
+}
+
+/// Entries of a file: the class, the item, and the mark before it.
+fn entries(text: &'static str) -> impl Iterator<Item = (ErrorClass, &'static str)> {
+    let mut class = None;
+    text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).flat_map(move |line| {
+        let items = match line.split_once(": ") {
+            Some((id, items)) if !line.starts_with(' ') => {
+                class = ErrorClass::from_id(id);
+                items
+            }
+            _ => line,
+        };
+        let of = class;
+        items.split_whitespace().filter_map(move |item| Some((of?, item)))
+    })
+}
+
+/// Vendors' codes; where two lists have one, the first list wins.
+pub(super) static CODES: LazyLock<HashMap<&'static str, (ErrorClass, Weight)>> = LazyLock::new(|| {
+    let mut codes = HashMap::with_capacity(2_048);
+    for text in CODE_LISTS {
+        for (class, item) in entries(text) {
+            let (code, weight) = match item.split_at_checked(1) {
+                Some(("~", code)) => (code, Weight::Refined),
+                Some(("^", code)) => (code, Weight::Wrapper),
+                _ => (item, Weight::Reason),
+            };
+            codes.entry(code).or_insert((class, weight));
+        }
+    }
+    codes
+});
+
+const CODE_LISTS: [&str; 3] = [
+    include_str!("knowledge/salesforce.txt"),
+    include_str!("knowledge/databricks.txt"),
+    include_str!("knowledge/clients.txt"),
+];
+
+/// The class of a SQLSTATE: that of the value, else that of its first two characters.
+pub(super) fn of_state(state: &str) -> Option<ErrorClass> {
+    STATES.get(state).or_else(|| STATES.get(state.get(..2)?)).copied()
+}
+
+/// Whether a state has a line of its own.
+pub(super) fn is_listed_state(state: &str) -> bool {
+    STATES.contains_key(state)
+}
+
+static STATES: LazyLock<HashMap<&'static str, ErrorClass>> = LazyLock::new(|| {
+    entries(include_str!("knowledge/sqlstate.txt")).map(|(class, item)| (item, class)).collect()
+});
+
+/// The class of a status of HTTP.
+pub(super) fn of_status(status: &str) -> Option<ErrorClass> {
+    STATUSES.get(status).copied()
+}
+
+static STATUSES: LazyLock<HashMap<&'static str, ErrorClass>> = LazyLock::new(|| {
+    entries(include_str!("knowledge/http.txt")).map(|(class, item)| (item, class)).collect()
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_knowledge_is_read() {
+        let lists = CODE_LISTS
+            .iter()
+            .chain([&include_str!("knowledge/sqlstate.txt"), &include_str!("knowledge/http.txt")])
+            .collect::<Vec<_>>();
+        for text in lists {
+            let mut known = false;
+            for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+                let id = line.split_once(": ").map(|(id, _)| id);
+                known |= id.is_some_and(|id| ErrorClass::from_id(id).is_some());
+                assert!(
+                    known && (line.starts_with(' ') || id.and_then(ErrorClass::from_id).is_some()),
+                    "{line}"
+                );
+            }
+            assert!(entries(text).count() > 10);
+        }
+        assert!(CODES.len() > 1_700, "{}", CODES.len());
+    }
+
+    #[test]
+    fn state_without_a_line_has_the_class_of_its_first_two_characters() {
+        assert_eq!(of_state("08006"), Some(ErrorClass::WarehouseUnreachable));
+        assert_eq!(of_state("42703"), Some(ErrorClass::DeletedSourceColumn));
+        assert_eq!(of_state("42601"), Some(ErrorClass::QueryInvalid));
+        assert_eq!(of_state("99999"), None);
+        assert_eq!(of_state("é"), None);
+    }
+}

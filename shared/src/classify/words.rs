@@ -1,0 +1,136 @@
+//! The words that vendors use for a reason, in any order: rules as data, and a scorer.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use super::{ErrorClass, structure};
+
+/// Words of one rule stand at most so many words apart: a sentence or two.
+const SPAN: usize = 14;
+
+/// Words that only say where it failed count as so many.
+const WRAPPER_WORDS: usize = 2;
+
+/// One line of `knowledge/words.txt`: all its parts must stand near each other.
+struct Rule {
+    class: ErrorClass,
+    /// As written, for people who ask why.
+    text: &'static str,
+    parts: Vec<Vec<String>>,
+    /// How many words it has: the more, the less likely by chance.
+    weight: usize,
+    /// Whether it says why, rather than where it failed.
+    says_why: bool,
+}
+
+/// `class: words + other words`: each part is a row of words, and the parts stand in any order.
+static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
+    let lines = include_str!("knowledge/words.txt").lines().filter(|line| !line.starts_with('#'));
+    let rule = |line: &'static str| {
+        let (id, text) = line.split_once(": ")?;
+        let (text, says_why) = text.strip_prefix("^ ").map_or((text, true), |text| (text, false));
+        let parts: Vec<Vec<String>> = text.split(" + ").map(structure::words).collect();
+        let weight =
+            parts.iter().map(Vec::len).sum::<usize>().min(if says_why { usize::MAX } else { WRAPPER_WORDS });
+        Some(Rule { class: ErrorClass::from_id(id)?, text, parts, weight, says_why })
+    };
+    lines.filter_map(rule).collect()
+});
+
+/// How much words speak for a class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Score {
+    pub(super) class: ErrorClass,
+    pub(super) points: usize,
+    /// Whether any of its rules says why, rather than where it failed.
+    pub(super) says_why: bool,
+    /// The rule that speaks most for it.
+    pub(super) rule: &'static str,
+}
+
+/// The classes for which words speak, most first; those of one score in the order in which they stand in the text.
+pub(super) fn scores(words: &[String]) -> Vec<Score> {
+    let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (at, word) in words.iter().enumerate() {
+        places.entry(word).or_default().push(at);
+    }
+    let mut found: Vec<(usize, usize, &Rule)> =
+        RULES.iter().filter_map(|rule| Some((place(rule, words, &places)?, rule.weight, rule))).collect();
+    found.sort_by_key(|(at, weight, _)| (*at, std::cmp::Reverse(*weight)));
+    let mut scores: Vec<(Score, usize)> = Vec::new();
+    for (_, weight, rule) in found {
+        match scores.iter_mut().find(|(score, _)| score.class == rule.class) {
+            Some((score, best)) => {
+                score.points += weight;
+                score.says_why |= rule.says_why;
+                if weight > *best {
+                    (*best, score.rule) = (weight, rule.text);
+                }
+            }
+            None => scores.push((
+                Score { class: rule.class, points: weight, says_why: rule.says_why, rule: rule.text },
+                weight,
+            )),
+        }
+    }
+    let mut scores: Vec<Score> = scores.into_iter().map(|(score, _)| score).collect();
+    // Stable: of equal ones that which stands first in the text stays first.
+    scores.sort_by_key(|score| std::cmp::Reverse(score.points));
+    scores
+}
+
+/// Where the first part of a rule stands, if its other parts are near it.
+fn place(rule: &Rule, words: &[String], places: &HashMap<&str, Vec<usize>>) -> Option<usize> {
+    let occurrences = |part: &[String]| -> Vec<usize> {
+        let Some(starts) = part.first().and_then(|first| places.get(first.as_str())) else {
+            return Vec::new();
+        };
+        let stands = |at: &&usize| {
+            words
+                .get(**at..)
+                .is_some_and(|rest| rest.len() >= part.len() && rest.iter().zip(part).all(|(a, b)| a == b))
+        };
+        starts.iter().filter(stands).copied().collect()
+    };
+    let (first, others) = rule.parts.split_first()?;
+    let firsts = occurrences(first);
+    if firsts.is_empty() {
+        return None;
+    }
+    let others: Vec<Vec<usize>> = others.iter().map(|part| occurrences(part)).collect();
+    let near =
+        |at: &usize| others.iter().all(|places| places.iter().any(|other| other.abs_diff(*at) <= SPAN));
+    firsts.into_iter().find(near)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_read_once() {
+        let text = include_str!("knowledge/words.txt");
+        let lines: Vec<&str> =
+            text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
+        assert_eq!(RULES.len(), lines.len(), "a line has no class");
+        for (index, line) in lines.iter().enumerate() {
+            assert!(!lines[..index].contains(line), "{line} is there twice");
+            let (_, words) = line.split_once(": ").unwrap();
+            let words = words.trim_start_matches("^ ");
+            let plain = words.split(" + ").flat_map(structure::words).collect::<Vec<_>>();
+            let ideographs = words.contains(structure::is_ideograph);
+            assert!(
+                ideographs || plain.join(" ") == words.replace(" + ", " "),
+                "not words as texts are split: {line}"
+            );
+        }
+    }
+
+    #[test]
+    fn parts_stand_in_any_order_but_near_each_other() {
+        let of = |text: &str| scores(&structure::words(text)).first().map(|score| score.class);
+        assert_eq!(of("the user is inactive: owner of it"), of("owner: inactive user"));
+        let far = format!("column {} does not exist", "and ".repeat(40));
+        assert_eq!(of(&far), None);
+    }
+}

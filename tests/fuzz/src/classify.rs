@@ -1,0 +1,31 @@
+//! Any text is classified, and scrubbed to one bounded line that shows no address, no card number and nothing in quotes that was a value.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use syncwatch::classify::{classify_text, identifier, scrub};
+
+/// `an@address` survives nowhere: a letter or digit on both sides of an `@`.
+fn has_address(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('@').collect();
+    parts.windows(2).any(|pair| match pair {
+        [before, after] => before.ends_with(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric),
+        _ => false,
+    })
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let text = String::from_utf8_lossy(bytes);
+    let found = classify_text(&text);
+    assert!(found.second.is_none_or(|second| second != found.class), "{found:?}");
+    let shown = scrub(&text);
+    assert!(shown.chars().count() <= 301 && !shown.chars().any(char::is_control), "{shown:?}");
+    assert!(!has_address(&shown), "{shown}");
+    assert_eq!(scrub(&shown), shown);
+    // A value in the two places that vendors use most.
+    let value = "Zyx Wvut";
+    let around: String = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | ':' | '.' | ',')).take(60).collect();
+    for said in [format!("{around} with value \"{value}\""), format!("{around}: data value too large: {value} (max length=4)")] {
+        assert!(!scrub(&said).contains(value), "{said}");
+    }
+    assert!(!has_address(&identifier(&text)));
+});
