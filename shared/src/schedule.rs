@@ -376,6 +376,35 @@ mod tests {
         }
     }
 
+    /// Of schedules of minutes more slots fall into the stretch than are compared.
+    #[test]
+    fn long_lists_of_slots_are_compared_as_far_as_both_reach() {
+        let now = at("2026-11-24T12:00:00Z");
+        let observed = |text: &str| ObservedSchedule::Cron(text.to_owned());
+        assert_eq!(cron("*/5 * * * *").compare(&observed("*/5 * * * *"), now), Comparison::Same);
+        assert_eq!(cron("*/5 * * * *").compare(&observed("0-55/5 * * * *"), now), Comparison::Same);
+        let first = |declared: &str, actual: &str| match cron(declared).compare(&observed(actual), now) {
+            Comparison::Different { example: Some(pair) } => (pair.declared, pair.actual),
+            other => panic!("{declared} {actual}: {other:?}"),
+        };
+        // The one has a slot, and the other none at all until the end of the stretch.
+        assert_eq!(first("0 12 24 11 *", "0 20 24 11,12 *"), (None, Some(at("2026-12-24T20:00:00Z"))));
+        assert_eq!(first("0 6 25 11 *", "0 6 1 3 *"), (Some(at("2026-11-25T14:00:00Z")), None));
+    }
+
+    #[test]
+    fn slot_of_a_rare_expression_is_found_in_the_year_before() {
+        let now = at("2026-11-24T12:00:00Z");
+        for (expression, slot) in [
+            ("0 0 1 1 *", "2026-01-01T08:00:00Z"),
+            ("0 0 20 10 *", "2026-10-20T07:00:00Z"),
+            ("0 0 17 11 *", "2026-11-17T08:00:00Z"),
+            ("0 0 23 11 *", "2026-11-23T08:00:00Z"),
+        ] {
+            assert_eq!(cron(expression).last_slot(now), Some(at(slot)), "{expression}");
+        }
+    }
+
     #[test]
     fn a_local_promise_kept_by_utc_cron_drifts_at_the_next_change_of_the_clock() {
         let comparison = daily("02:00")

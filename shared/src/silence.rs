@@ -280,6 +280,34 @@ mod tests {
     }
 
     #[test]
+    fn recurring_silence_holds_from_the_instant_that_is_declared() {
+        let from = at("2026-11-24T12:00:00Z");
+        let window = Declared {
+            name: "noon".to_owned(),
+            owner: "Ada".to_owned(),
+            reason: "load".to_owned(),
+            scope: Scope::default(),
+            from: Some(from),
+            until: at("2026-11-30T00:00:00Z"),
+            recurring: Some((
+                Schedule {
+                    rule: Rule::Daily(time(12, 0, 0, 0)),
+                    time_zone: TimeZone::UTC,
+                    grace: SignedDuration::ZERO,
+                },
+                SignedDuration::from_hours(1),
+            )),
+        };
+        let holds = |window: &Declared, instant| window.active_at(at(instant)).is_some();
+        assert!(holds(&window, "2026-11-24T12:00:00Z"), "a stretch that begins then is not before it");
+        assert!(!holds(&window, "2026-11-23T12:30:00Z"));
+        assert!(holds(&window, "2026-11-25T12:30:00Z"));
+        let later = Declared { from: Some(at("2026-11-24T12:00:01Z")), ..window };
+        assert!(!holds(&later, "2026-11-24T12:30:00Z"));
+        assert_eq!(LONGEST.as_hours(), 31 * 24);
+    }
+
+    #[test]
     fn what_was_held_back_is_told_once_and_only_after_the_end() {
         let tally = |held_back, told| Tally {
             silence: silence("s", Scope::default(), "2026-11-24T12:00:00Z"),

@@ -462,6 +462,28 @@ fn a_queue_is_judged_by_its_oldest_row_too() {
         said(5, since("9999-01-01T00:00:00Z")).contains("not evaluated"),
         "it waits since a time to come"
     );
+    // At its limit it is not too many, and its age is what counts.
+    assert!(said(100, Reading::Null).contains("not evaluated"));
+    assert!(said(100, since("2026-11-24T17:00:00Z")).contains("healthy, 100 rows wait"));
+    assert!(said(101, since("2026-11-24T17:00:00Z")).contains("warning, 101 rows wait"));
+    let cause = |rows, since| match finding_of(&check, &[Reading::Count(rows), since]).outcome {
+        Outcome::Unhealthy { cause, .. } => cause,
+        other => panic!("{other:?}"),
+    };
+    assert!(cause(101, Reading::Null).starts_with("More waits than the sync clears"));
+    assert!(cause(100, since("2026-11-23T12:00:00Z")).starts_with("Some rows are never taken"));
+    // Its age cannot be read: too many are too many, however old.
+    assert!(said(101, Reading::Number(1.0)).contains("warning, 101 rows wait"));
+    assert!(said(100, Reading::Number(1.0)).contains("not evaluated"));
+}
+
+#[test]
+fn source_is_quiet_once_nothing_changed_for_longer_than_its_limit() {
+    let check = seed().into_iter().find(|check| check.name == "changes-arrive").unwrap();
+    let said = |newest| finding_of(&check, &arrivals([newest, "", newest, newest], [0, 0, 0])).to_string();
+    // The limit is 2h, and it is 18:00.
+    assert!(said("2026-11-24T16:00:00Z").contains("healthy, what changed in"));
+    assert!(said("2026-11-24T15:59:59Z").contains("healthy, nothing changed in"));
 }
 
 fn failures() -> Vec<(ErrorKind, bool)> {

@@ -181,6 +181,8 @@ fn a_notice_on_its_way_is_waited_for_and_then_sent_again_under_its_name() {
             panic!("not sent again");
         };
         assert_eq!((kind, reason), (NoticeKind::Opened, NotifyReason::NeverRecorded));
+        // Its sender has a lease of its own from now on.
+        assert_eq!(incident.pending, Some(Pending { kind: NoticeKind::Opened, since: at(2) }));
         assert_eq!(incident.notice_id(), name);
     }
     let just_before = at(0).checked_add(SENDING_LEASE).unwrap() - SignedDuration::from_secs(1);
@@ -251,7 +253,13 @@ fn nobody_is_reminded_of_what_somebody_has_taken_on_until_it_worsens_or_the_time
     let taken_on = |until| Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(until) };
     let mut life = opened();
     let decision = acknowledge(life.incident(), taken_on(600));
+    let before = life.incident().course.sequence;
     assert_eq!(life.carry_out(&decision), "note Acknowledged");
+    assert_eq!(
+        life.incident().course.sequence,
+        before + 1,
+        "a notice of its own, for PagerDuty and the chat"
+    );
     assert_eq!(life.see(&unhealthy(Severity::Error), 2), "rest Acknowledged");
     assert_eq!(life.see(&unhealthy(Severity::Error), 599), "note StillReporting");
     assert_eq!(life.see(&unhealthy(Severity::Error), 600), "reminder StillThere");
@@ -455,6 +463,10 @@ fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn()
     assert_eq!(decision(true, 119), "rest NotEvaluated");
     assert_eq!(decision(true, 120), "stopped-reporting NotJudged");
     assert_eq!(decision(false, 1), "resolved Withdrawn");
+    // Written by a round that began later; at the same instant it is not.
+    let written = life.incident().written_at().duration_since(at(0)).as_secs() / 60;
+    assert_eq!(decision(false, written - 1), "rest Overtaken");
+    assert_eq!(decision(false, written), "resolved Withdrawn");
 }
 
 #[test]
@@ -745,4 +757,20 @@ fn of_an_incident_from_before_episodes_were_kept_the_last_one_is_known() {
     life.see(&healthy(), 2_890);
     let ended = Episode { resolved_at: Some(at(2_890)), ..last };
     assert_eq!(life.incident().history(), crate::incident::History { episodes: vec![ended], ..known });
+}
+
+#[test]
+fn only_a_first_opening_opens_and_an_end_says_when() {
+    let mut life = Life::new();
+    let opening = life.decide(&unhealthy(Severity::Error), 0);
+    assert!(opening.opens());
+    let Decision::Notify { incident, .. } = &opening else { panic!("{opening:?}") };
+    life.stored = Some((**incident).clone());
+    let again = life.decide(&unhealthy(Severity::Error), 2);
+    assert_eq!(said(&again), "opened NeverRecorded");
+    assert!(!again.opens());
+    let life = opened();
+    assert!(!life.decide(&unhealthy(Severity::Critical), 2).opens());
+    let ended = resolved();
+    assert!(ended.incident().resolved_at.is_some() && ended.incident().hold.is_none());
 }

@@ -90,3 +90,71 @@ fn what_the_round_judges_is_what_it_concludes() {
         assert!(of_data.into_iter().any(|known| known == check.check()), "{}", check.name);
     }
 }
+
+#[test]
+fn cause_of_an_outage_and_of_failures_is_that_of_their_kind() {
+    let cause = |kinds: Vec<ErrorKind>| {
+        let troubles: Vec<Trouble> = kinds.into_iter().map(|kind| Trouble::Failed(kind.of("s"))).collect();
+        match judge_warehouse(4, &troubles).outcome {
+            Outcome::Unhealthy { cause, .. } => cause,
+            other => panic!("{other:?}"),
+        }
+    };
+    let message = String::new;
+    let table = [
+        (ErrorKind::Refused, "The credentials expired"),
+        (ErrorKind::Blocked { message: message() }, "An IP access list"),
+        (ErrorKind::NoAccess { message: message() }, "The account lost its right"),
+        (ErrorKind::DriverMissing { detail: message() }, "The function was built"),
+        (ErrorKind::Cancelled, "The warehouse is stopped"),
+        (ErrorKind::PermissionDenied { message: message() }, "A right is missing"),
+        (ErrorKind::MissingObject { message: message() }, "A table, view or column was renamed"),
+        (ErrorKind::TypeMismatch { message: message() }, "The type of a column"),
+        (ErrorKind::NotTheForm { expected: "one row", found: message() }, "A check's own statement"),
+        (ErrorKind::TooManyRows { limit: 1 }, "A table, view or column changed"),
+    ];
+    for (kind, expected) in table {
+        let said = cause(vec![kind.clone()]);
+        assert!(said.starts_with(expected), "{kind:?}: {said}");
+        assert_eq!(cause(vec![kind.clone(), kind]), said, "each cause once");
+    }
+    let both = cause(vec![
+        ErrorKind::PermissionDenied { message: message() },
+        ErrorKind::MissingObject { message: message() },
+    ]);
+    assert!(
+        both.contains("A right is missing") && both.contains(". A table, view or column was renamed"),
+        "{both}"
+    );
+    // One that is of the warehouse is told before those that are of a statement.
+    let down = cause(vec![ErrorKind::MissingObject { message: message() }, ErrorKind::Refused]);
+    assert!(down.starts_with("The credentials"), "{down}");
+    assert!(Trouble::Closed(message()).is_of_the_warehouse());
+}
+
+fn answer_of(columns: &[&str], rows: Vec<Vec<sql::Value>>) -> Answer {
+    let column = |name: &&str| sql::Column { name: (*name).to_owned(), kind: sql::Kind::Text };
+    let statement = sql::Statement::new("keys", "SELECT 1");
+    Answer::new(&statement, Dialect::Sqlite, columns.iter().map(column).collect(), rows)
+}
+
+#[test]
+fn samples_of_duplicates_show_each_key_and_its_copies() {
+    let check = seed().into_iter().find(|check| check.check() == Check::Duplicates).unwrap();
+    let finding = |answer: &Result<Answer, Error>| {
+        let unhealthy =
+            Check::Duplicates.about(&check.name).unhealthy(Severity::Error, Evidence::new("2"), "c");
+        match with_samples(unhealthy, &check, answer).outcome {
+            Outcome::Unhealthy { evidence, .. } => {
+                evidence.figures.iter().map(|figure| figure.text()).collect::<Vec<_>>().join("; ")
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let text = |text: &str| sql::Value::Text(text.to_owned());
+    let rows = vec![vec![text("P-7"), sql::Value::Integer(3)], vec![text("P-8"), text("?")]];
+    assert_eq!(finding(&Ok(answer_of(&["k", "n"], rows))), "P-7 (3 times), P-8 (several times)");
+    assert_eq!(finding(&Ok(answer_of(&["k", "n"], Vec::new()))), "");
+    let error = ErrorKind::Cancelled.of("s");
+    assert_eq!(finding(&Err(error.clone())), format!("unknown: {error}"));
+}

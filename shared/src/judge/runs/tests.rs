@@ -67,6 +67,7 @@ fn a_run_is_stuck_once_it_works_past_its_limit() {
         (vec![run(10, Completed)], "healthy, no run is at work"),
         (vec![run(45, Working)], "healthy, run 99955 is working for 45m, limit 45m"),
         (vec![run(46, Working)], "error, run 99954 is working for 46m, limit 45m"),
+        (vec![run(90, Working)], "error, run 99910 is working for 1h 30m, limit 45m"),
         (vec![run(91, Working)], "critical, run 99909 is working for 1h 31m, limit 45m"),
         (vec![run(46, Queued)], "error, run 99954 is queued for 46m, limit 45m"),
         (vec![run(46, Unknown("preparing".into()))], "error, run 99954 is preparing for 46m, limit 45m"),
@@ -77,6 +78,34 @@ fn a_run_is_stuck_once_it_works_past_its_limit() {
     for (runs, expected) in table {
         assert_eq!(judged(runs.clone(), Check::RunStuck), expected, "{runs:#?}");
     }
+}
+
+#[test]
+fn cause_of_a_stuck_run_is_that_of_its_state() {
+    for (status, cause) in [
+        (RunStatus::Queued, "Census has not begun the run"),
+        (RunStatus::Unknown("preparing".into()), "Census reports a state that we do not know"),
+        (RunStatus::Working, "The source query or the destination does not answer"),
+    ] {
+        let history = RunHistory { runs: vec![run(46, status)], complete: true, samples: None };
+        let Outcome::Unhealthy { cause: said, .. } =
+            judge_runs(&history, &sync(), now()).swap_remove(0).outcome
+        else {
+            panic!("not unhealthy");
+        };
+        assert!(said.starts_with(cause), "{said}");
+    }
+}
+
+#[test]
+fn skipped_runs_began_with_the_first_of_them() {
+    let mut runs = many(3, &RunStatus::Skipped);
+    runs.push(run(200, RunStatus::Completed));
+    let history = RunHistory { runs, complete: true, samples: None };
+    let findings = judge_runs(&history, &sync(), now());
+    let skipped = findings.into_iter().find(|finding| finding.check == Check::RunsSkipped).unwrap();
+    let Outcome::Unhealthy { evidence, .. } = skipped.outcome else { panic!("not unhealthy") };
+    assert_eq!(evidence.since, Some(now() - SignedDuration::from_mins(70)));
 }
 
 #[test]
@@ -417,6 +446,11 @@ fn small_runs_are_judged_together_until_there_are_enough_records() {
         (
             vec![with_counts(10, counts(3, 3, 0))],
             "critical, 100% of 3 records failed or were invalid, limit 5%",
+        ),
+        // All of a few, but too few to speak of all.
+        (
+            vec![with_counts(10, counts(2, 2, 0))],
+            "not evaluated, a share worth the name (2 of only 2 records failed) unknown",
         ),
     ];
     for (runs, expected) in table {

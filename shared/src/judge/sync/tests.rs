@@ -112,6 +112,20 @@ fn a_period_is_late_after_its_grace_then_missed() {
 }
 
 #[test]
+fn look_that_found_nothing_is_judged_as_absence_and_one_that_was_not_read_as_unknown() {
+    let pipeline = seed();
+    let (sync, objectives) = (&pipeline.syncs[0], &pipeline.objectives);
+    let gone = judge_look(&Look::Gone, sync, objectives, now());
+    assert!(
+        gone.iter().any(|finding| finding.check == Check::SyncExists && finding.is_unhealthy()),
+        "{gone:?}"
+    );
+    let found = observed(every_30(), vec![run(minutes_ago(5), RunStatus::Completed)]);
+    let found = judge_look(&Look::Found(found), sync, objectives, now());
+    assert!(found.iter().all(|finding| !finding.is_unhealthy()) && found.len() > 5, "{found:?}");
+}
+
+#[test]
 fn a_due_run_waits_behind_one_at_work_and_a_skipped_one_shows_that_the_schedule_fires() {
     let at_work = observed(every_30(), vec![run(minutes_ago(42), RunStatus::Working)]);
     assert_eq!(

@@ -100,6 +100,33 @@ fn sunday_ends_a_range_of_weekdays_as_well_as_it_begins_one() {
     }
 }
 
+#[test]
+fn backwards_range_is_written_out_with_its_step_and_a_forward_one_is_taken() {
+    let refused = |expression: &str| Cron::parse(expression).unwrap_err();
+    for (expression, written) in [
+        ("0 22-2 * * *", "write `22,23,0,1,2`"),
+        ("0 22-2/2 * * *", "write `22,0,2`"),
+        ("50-10/10 * * * *", "write `50,0,10`"),
+        ("0 9 * * fri-mon", "write `5,6,0,1`"),
+        ("0 9 * * 5-1/2", "write `5,0`"),
+    ] {
+        assert!(refused(expression).contains(written), "{expression}: {}", refused(expression));
+    }
+    for expression in
+        ["5-5 * * * *", "0 9 * * 3-3", "0 9 * * 7-7", "0 9 * * 0-0", "0 8-18/2 * * *", "0 9 * * mon-fri/2"]
+    {
+        assert!(Cron::parse(expression).is_ok(), "{expression}");
+    }
+    assert!(Cron::parse("0 9 * * 5-8").is_err());
+}
+
+#[test]
+fn expression_of_minutes_alone_is_the_same_each_hour() {
+    for (expression, same) in [("*/15 * * * *", true), ("0 8 * * *", false), ("0 * * * 1", false)] {
+        assert_eq!(Cron::parse(expression).unwrap().same_each_hour(), same, "{expression}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn every_text_is_taken_or_refused_and_each_slot_is_after_the_last(
