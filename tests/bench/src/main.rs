@@ -7,6 +7,7 @@
 
 mod census;
 mod check;
+mod classify;
 mod cold;
 mod intake;
 mod programs;
@@ -51,6 +52,8 @@ enum Part {
     Warehouse,
     /// A night of 100,000 runs.
     Snapshot,
+    /// Errors of vendors.
+    Classify,
 }
 
 fn main() -> Result<ExitCode> {
@@ -77,6 +80,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Snapshot) {
         snapshot::measure(&mut report)?;
+    }
+    if wanted(Part::Classify) {
+        classify::measure(&mut report);
     }
     Ok(report.finish())
 }
