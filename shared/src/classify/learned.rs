@@ -115,7 +115,8 @@ mod tests {
             let inside = *here as f64 / (of_class + 1) as f64;
             let outside = (of_any - here + 1) as f64 / (all - of_class + 1) as f64;
             let points = tenths(inside / outside);
-            if of_any >= LEAST_MESSAGES && points >= LEAST_POINTS {
+            let least = if feature.contains(' ') { LEAST_MESSAGES + 1 } else { LEAST_MESSAGES };
+            if of_any >= least && points >= LEAST_POINTS {
                 lines.entry(feature).or_default().push(format!("{class}={points}"));
             }
         }

@@ -259,6 +259,7 @@ impl Evidence<'_> {
         };
         for score in &self.scores {
             let by = i32::try_from(score.points).unwrap_or(i32::MAX / 2).saturating_mul(BY_WORD);
+            let by = if score.says_why { by } else { by.min(BY_PLACE) };
             speak(score.class, by, Ground::Words(score.rule.to_owned()));
         }
         if let Some((code, class, _)) = self.code {
@@ -283,8 +284,10 @@ impl Evidence<'_> {
 /// How much speaks for a class, in tenths of a natural logarithm: a code that is not the reason itself, a status that may mean many things,
 /// and each word of a rule. Less than the least in all is no guess.
 const BY_CODE: i32 = 30;
-const BY_STATUS: i32 = 20;
+const BY_STATUS: i32 = 60;
 const BY_WORD: i32 = 15;
+/// Words that only say where it failed.
+const BY_PLACE: i32 = 5;
 const LEAST: i32 = 40;
 /// So much more must speak for another class before a code is doubted.
 const DOUBT: i32 = 40;

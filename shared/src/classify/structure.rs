@@ -8,8 +8,8 @@ use crate::text::spaced;
 const READ: usize = 4_096;
 
 /// Keys of JSON, XML and Python's dictionaries behind which the vendor's own words stand. Lower case.
-/// `c` and `m` are fields of PostgreSQL's protocol.
-const KEYS_OF_WORDS: &str = "c m code errorcode error_code errcode exceptioncode statuscode status_code status faultcode \
+/// `c`, `m` and `d` are fields of PostgreSQL's protocol.
+const KEYS_OF_WORDS: &str = "c m d code errorcode error_code errcode exceptioncode statuscode status_code status faultcode \
     faultstring exceptionmessage message msg error errors error_description errordescription description \
     detail details title reason text error_summary errormessage error_message cause type name syscall \
     category subcategory body statemessage";
@@ -46,6 +46,9 @@ fn push_visible(text: &str, out: &mut String, depth: usize) {
         let is_key =
             [":", "=>"].iter().any(|mark| after.trim_start().starts_with(mark)) && inner.chars().all(is_word);
         if is_key {
+            let prefix =
+                out.ends_with(['u', 'b']) && !out.get(..out.len() - 1).unwrap_or_default().ends_with(is_word);
+            out.truncate(out.len() - usize::from(prefix));
             out.push_str(inner);
         } else if depth < DEPTH && is_said(mark, inner, out) {
             push_visible(&inner.replace("\\\"", "\"").replace("\\n", " "), out, depth + 1);

@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::fixtures::{Public, seen, unseen};
+use super::fixtures::{Public, must, seen, unseen};
 use super::*;
 
 fn record(identifier: &str, status: &str, message: Option<&str>) -> RejectedRecord {
@@ -72,6 +72,17 @@ fn messages_that_rules_were_written_from_get_their_class() {
     println!("seen: {all} messages, class {class:.1}%, family {family:.1}%, harmful {}", harmful.len());
     assert!(class >= 95.0, "{class}%: SYNCWATCH_SHOW_MISSES=1 shows which");
     assert!(harmful.is_empty(), "{harmful:#?}");
+}
+
+#[test]
+fn messages_that_went_wrong_once_get_their_class() {
+    let must = must();
+    assert!(must.len() >= 16);
+    for message in must {
+        let found = classify_text(&message.text);
+        let right = found.class == message.class || message.accept.contains(&found.class);
+        assert!(right, "{} is {}, found {found:?}", message.source, message.class);
+    }
 }
 
 /// Misses of these are never shown, so that no rule is written from them.
