@@ -74,9 +74,7 @@ async fn a_notice_tells_the_class_of_what_the_destination_says_and_nothing_of_pa
     let (findings, workspace) = round(&pipeline, census.url(), start() + an_hour() + an_hour()).await;
     let finding = error_rate(&findings, "properties-create");
     let told = serde_json::to_string(finding).unwrap();
-    for part in
-        ["\"duplicate-value\"", " samples: duplicate value", "P-", "Owner_Email__c", "001Vr00000m4eGC"]
-    {
+    for part in ["\"unique-value\"", " samples: duplicate value", "P-", "Owner_Email__c", "001Vr00000m4eGC"] {
         assert!(told.contains(part), "no {part} in {told}");
     }
     assert!(!told.contains("somebody") && !told.contains("record_payload"), "{told}");

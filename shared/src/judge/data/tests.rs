@@ -146,7 +146,7 @@ fn samples_of_duplicates_show_each_key_and_its_copies() {
             Check::Duplicates.about(&check.name).unhealthy(Severity::Error, Evidence::new("2"), "c");
         match with_samples(unhealthy, &check, answer).outcome {
             Outcome::Unhealthy { evidence, .. } => {
-                evidence.figures.iter().map(|figure| figure.text()).collect::<Vec<_>>().join("; ")
+                evidence.figures.iter().map(Figure::text).collect::<Vec<_>>().join("; ")
             }
             other => panic!("{other:?}"),
         }
