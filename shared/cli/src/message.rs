@@ -120,7 +120,7 @@ mod tests {
         parent-not-found (related record not found), of the family validation-rule; certainty: likely
 
         BECAUSE
-        words: foreign key external id + not found; code INVALID_FIELD
+        words: foreign key external id + not found for field; code INVALID_FIELD
 
         CAUSE
         A record that these refer to, such as a parent, is not in the destination, or not visible to the user of Census.
@@ -142,7 +142,7 @@ mod tests {
         missing-permission (missing permission), of the family auth; certainty: guess
 
         BECAUSE
-        words: access denied
+        words: access denied; words: invalid token
 
         REMEDY
         None: this is a guess. It may be missing-permission or login-refused. Read the vendor's words and the sync history in Census, and wait for one more run before you change anything.

@@ -250,6 +250,18 @@ proptest! {
     }
 
     #[test]
+    fn no_card_number_survives(
+        groups in prop::collection::vec("[1-9][0-9]{3}", 4),
+        separator in prop::sample::select(vec!["", " ", "-"]),
+        before in "[a-zA-Z ,.;]{0,30}[ (:]",
+        after in "[ ).,;][a-zA-Z ,.;]{0,30}",
+    ) {
+        let card = groups.join(separator);
+        let told = scrub(&format!("{before}{card}{after}"));
+        prop_assert!(!told.contains(&card) && !told.contains(&groups[1]), "{told}");
+    }
+
+    #[test]
     fn a_quoted_value_does_not_survive(
         value in "[A-Za-z]{6,12} [A-Za-z]{6,12}",
         mark in prop::sample::select(vec!['"', '\'']),
