@@ -57,8 +57,8 @@ impl Intake {
             pipeline: site.pipeline,
             keyring,
             queue,
-            logged: Refusals::told_every(REFUSALS_LOGGED_EVERY),
-            told_worker: Refusals::told_every(REFUSALS_TOLD_EVERY),
+            logged: Refusals::reported_every(REFUSALS_LOGGED_EVERY),
+            told_worker: Refusals::reported_every(REFUSALS_TOLD_EVERY),
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Counts refused requests between two of them that are told, at most one in so long for each sandbox.
+/// Counts refused requests between two that are reported: at most one per period and sandbox.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     every: SignedDuration,
@@ -13,32 +13,37 @@ pub(crate) struct Refusals {
 
 #[derive(Debug, Default)]
 struct State {
-    told_at: Option<Timestamp>,
-    untold: usize,
+    reported_at: Option<Timestamp>,
+    unreported: usize,
+}
+
+impl State {
+    fn is_due(&self, every: SignedDuration, now: Timestamp) -> bool {
+        // A clock that was set back must not suppress reports.
+        let is_soon = |at: Timestamp| (SignedDuration::ZERO..every).contains(&now.duration_since(at));
+        !self.reported_at.is_some_and(is_soon)
+    }
 }
 
 impl Refusals {
-    pub(crate) fn told_every(every: SignedDuration) -> Self {
+    pub(crate) fn reported_every(every: SignedDuration) -> Self {
         Self { every, state: Mutex::default() }
     }
 
-    /// Whether the next one is to be told.
+    /// Whether the next one is to be reported.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
-        // A clock that was set back must not silence what is told.
-        let is_soon = |at: Timestamp| (SignedDuration::ZERO..self.every).contains(&now.duration_since(at));
-        !self.lock().told_at.is_some_and(is_soon)
+        self.lock().is_due(self.every, now)
     }
 
-    /// Counts one more. If it is to be told, how many before it were not; these are counted with it.
+    /// Counts one more. If it is to be reported, how many before it were not; these are counted with it.
     pub(crate) fn note(&self, now: Timestamp) -> Option<usize> {
-        let is_due = self.is_due(now);
         let mut state = self.lock();
-        if !is_due {
-            state.untold += 1;
+        if !state.is_due(self.every, now) {
+            state.unreported += 1;
             return None;
         }
-        state.told_at = Some(now);
-        Some(std::mem::take(&mut state.untold))
+        state.reported_at = Some(now);
+        Some(std::mem::take(&mut state.unreported))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -53,7 +58,7 @@ mod tests {
 
     #[test]
     fn flood_leaves_one_line_a_second_and_every_refusal_is_counted() {
-        let refusals = Refusals::told_every(SignedDuration::from_secs(1));
+        let refusals = Refusals::reported_every(SignedDuration::from_secs(1));
         let began: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         // 50 a second for a minute, and one later.
         let times = (0..3_000).map(|index| began + SignedDuration::from_millis(20 * index));
@@ -65,7 +70,7 @@ mod tests {
 
     #[test]
     fn rare_refusals_and_those_after_a_clock_reset_are_logged() {
-        let refusals = Refusals::told_every(SignedDuration::from_secs(1));
+        let refusals = Refusals::reported_every(SignedDuration::from_secs(1));
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         for seconds in [0, 1, 2, -3_600, -3_599] {
             assert_eq!(refusals.note(now + SignedDuration::from_secs(seconds)), Some(0), "{seconds}");

@@ -19,6 +19,9 @@ pub struct Classified {
     pub certainty: Certainty,
     /// The next likely class, where it is a guess.
     pub second: Option<ErrorClass>,
+    /// The likely classes in a sentence, where it is a guess.
+    #[serde(skip)]
+    pub likely: Option<String>,
     /// What decided, first what decided most.
     pub grounds: Vec<Ground>,
     pub title: String,
@@ -55,12 +58,15 @@ fn read(input: impl Read) -> Result<String, Error> {
 
 impl Classified {
     fn of(text: &str) -> Self {
-        let Classification { class, certainty, second, grounds } = classify_text(text);
+        let found = classify_text(text);
+        let likely = found.guess();
+        let Classification { class, certainty, second, grounds } = found;
         Self {
             class,
             family: class.family(),
             certainty,
             second,
+            likely,
             grounds,
             title: class.title().to_owned(),
             cause: class.cause().to_owned(),
@@ -85,11 +91,7 @@ impl fmt::Display for Classified {
         };
         writeln!(f, "\nBECAUSE\n{grounds}")?;
         if *certainty == Certainty::Guess {
-            let second = self.second.map_or_else(String::new, |second| format!(" or {second}"));
-            let likely = match class {
-                ErrorClass::Unknown => String::new(),
-                class => format!(" It may be {class}{second}."),
-            };
+            let likely = self.likely.as_deref().map_or_else(String::new, |likely| format!(" {likely}"));
             writeln!(f, "\nREMEDY\nNone: this is a guess.{likely} {}", ErrorClass::Unknown.remedy())?;
         } else {
             let waiting = if self.waiting_helps { "Waiting helps." } else { "Waiting does not help." };

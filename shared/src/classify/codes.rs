@@ -70,18 +70,20 @@ pub(super) fn is_listed_state(state: &str) -> bool {
     STATES.contains_key(state)
 }
 
-static STATES: LazyLock<HashMap<&'static str, ErrorClass>> = LazyLock::new(|| {
-    entries(include_str!("knowledge/sqlstate.txt")).map(|(class, item)| (item, class)).collect()
-});
+static STATES: LazyLock<HashMap<&'static str, ErrorClass>> =
+    LazyLock::new(|| classes(include_str!("knowledge/sqlstate.txt")));
 
 /// The class of a status of HTTP.
 pub(super) fn of_status(status: &str) -> Option<ErrorClass> {
     STATUSES.get(status).copied()
 }
 
-static STATUSES: LazyLock<HashMap<&'static str, ErrorClass>> = LazyLock::new(|| {
-    entries(include_str!("knowledge/http.txt")).map(|(class, item)| (item, class)).collect()
-});
+static STATUSES: LazyLock<HashMap<&'static str, ErrorClass>> =
+    LazyLock::new(|| classes(include_str!("knowledge/http.txt")));
+
+fn classes(text: &'static str) -> HashMap<&'static str, ErrorClass> {
+    entries(text).map(|(class, item)| (item, class)).collect()
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,12 @@
 //! Words that were learned to speak for a class: naive Bayes over the words, and pairs of words, that a text has.
 //!
 //! For texts whose reason neither codes nor rules tell. It is never more than a guess. Learned from the public messages of
-//! `tests/fixtures/errors/messages.jsonl` and from the rules; by words of other sources alone it finds the class of six in ten.
+//! `tests/fixtures/errors` that rules may be written from, and from the rules; by words of other sources alone it finds the class of six in ten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
-use super::ErrorClass;
-use super::structure::is_ideograph;
+use super::{ErrorClass, structure};
 
 /// Points of each class, in tenths of a natural logarithm.
 pub(super) type Points = BTreeMap<ErrorClass, i32>;
@@ -50,24 +49,30 @@ fn points_by(weights: &HashMap<&str, &str>, text: &str) -> Points {
 
 /// The words of a text and the pairs of words that follow each other. Digits count as statuses of HTTP only.
 fn features(text: &str) -> BTreeSet<String> {
-    let mut spaced = String::with_capacity(text.len());
-    let mut small = false;
-    for c in text.chars() {
-        // `ReadTimeout` is two words.
-        if (small && c.is_uppercase()) || is_ideograph(c) {
-            spaced.push(' ');
-        }
-        small = c.is_lowercase() || is_ideograph(c);
-        spaced.extend(c.to_lowercase());
-    }
-    let spaced = spaced.replace('’', "'").replace("n't", " not");
-    let is_status =
-        |word: &str| word.len() == 3 && word.starts_with(['4', '5']) && word.parse::<u16>().is_ok();
-    let is_word =
-        |word: &&str| (word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase())) || is_status(word);
-    let words: Vec<&str> = spaced.split(|c: char| !c.is_alphanumeric()).filter(is_word).take(WORDS).collect();
+    let words = structure::words(&with_words_apart(text));
+    let words: Vec<&str> =
+        words.iter().flat_map(|word| word.split(['_', '\''])).filter(is_feature).take(WORDS).collect();
     let pairs = words.iter().zip(words.iter().skip(1)).map(|(first, second)| format!("{first} {second}"));
     words.iter().map(|word| (*word).to_owned()).chain(pairs).collect()
+}
+
+fn is_feature(word: &&str) -> bool {
+    let is_status = word.len() == 3 && word.starts_with(['4', '5']) && word.parse::<u16>().is_ok();
+    is_status || (word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase()))
+}
+
+/// `ReadTimeout` is two words.
+fn with_words_apart(text: &str) -> String {
+    let mut apart = String::with_capacity(text.len());
+    let mut small = false;
+    for c in text.chars() {
+        if small && c.is_ascii_uppercase() {
+            apart.push(' ');
+        }
+        small = c.is_ascii_lowercase();
+        apart.push(c);
+    }
+    apart
 }
 
 #[cfg(test)]
@@ -76,7 +81,6 @@ mod tests {
 
     use super::*;
     use crate::classify::fixtures::{Public, seen};
-    use crate::classify::structure;
 
     const HEAD: &str = "# Words, and pairs of words, that were learned to speak for a class, in tenths of a natural logarithm; `*` is \
         what a class\n# has without any. Do not edit: SYNCWATCH_REWRITE_TABLES=1 cargo test -p syncwatch --lib classify::learned\n";

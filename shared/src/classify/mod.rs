@@ -103,12 +103,19 @@ impl Classification {
     pub fn is_sure(&self) -> bool {
         self.certainty > Certainty::Guess
     }
+
+    /// The likely classes in a sentence of their own, where it is a guess.
+    pub fn guess(&self) -> Option<String> {
+        let second = self.second.map_or_else(String::new, |second| format!(" or {second}"));
+        let is_guess = !self.is_sure() && self.class != ErrorClass::Unknown;
+        is_guess.then(|| format!("It may be {}{second}.", self.class))
+    }
 }
 
 /// Classifies the failure of a run: by its code, else by its message, else by its detail; the first that is sure decides.
 pub fn classify(error: &RunError) -> Classification {
     let texts = [&error.code, &error.message, &error.detail].into_iter().flatten();
-    best(texts.map(|text| of_text(text)))
+    best(texts.map(|text| classify_text(text)))
 }
 
 /// Classifies one record that did not arrive.
@@ -117,27 +124,16 @@ pub fn classify_record(record: &RejectedRecord) -> Classification {
         // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
         "NULL" => ErrorClass::RequiredFieldMissing,
         "DUPLICATE" => ErrorClass::KeyNotUnique,
-        _ => return best(record.message.as_deref().map(of_text)),
+        _ => return best(record.message.as_deref().map(classify_text)),
     };
     Classification::known(class, Ground::RecordStatus(record.status.clone()))
 }
 
-/// Classifies a text that a vendor sent, or that somebody pasted.
-pub fn classify_text(text: &str) -> Classification {
-    of_text(text)
-}
-
+/// The first that is sure, else the first that is a guess.
 fn best(found: impl IntoIterator<Item = Classification>) -> Classification {
-    let mut best = Classification::unknown();
-    for next in found {
-        if next.is_sure() && next.class != ErrorClass::Unknown {
-            return next;
-        }
-        if best.class == ErrorClass::Unknown {
-            best = next;
-        }
-    }
-    best
+    let mut found: Vec<_> = found.into_iter().filter(|found| found.class != ErrorClass::Unknown).collect();
+    found.sort_by_key(|found| !found.is_sure());
+    found.into_iter().next().unwrap_or_else(Classification::unknown)
 }
 
 /// What Census puts before a run's error in its alerts.
@@ -153,7 +149,8 @@ const OPENINGS: [(&str, ErrorClass); 2] = [
 const SURE: usize = 3;
 const LEAD: usize = 1;
 
-fn of_text(text: &str) -> Classification {
+/// Classifies an error by its text, as a vendor sent it or a person pasted it.
+pub fn classify_text(text: &str) -> Classification {
     let text = structure::visible(text);
     let lower = text.to_lowercase();
     let opening = lower.strip_prefix(ALERT_PREFIX).unwrap_or(&lower).trim_start();
@@ -179,7 +176,7 @@ fn decide(text: &str) -> Classification {
         (None, None) => evidence.of_words().or_else(|| evidence.of_status()),
     };
     // Like messages had another reason, and would have other things changed: then it is not sure.
-    sure.filter(|found| found.certainty == Certainty::Known || !evidence.speaks_against(found.class))
+    sure.filter(|found| found.certainty == Certainty::Known || evidence.speaks_against(found.class).is_none())
         .unwrap_or_else(|| evidence.guess())
 }
 
@@ -198,27 +195,25 @@ impl Evidence<'_> {
     fn of_reason(&self, code: &str, class: ErrorClass) -> Classification {
         let known = Classification::known(class, Ground::Code(code.to_owned()));
         let own = self.learned.get(&class).copied().unwrap_or_default();
-        let other = self.learned.iter().max_by_key(|(_, points)| **points);
-        let doubt = other.filter(|(_, points)| **points >= own.max(0) + DOUBT && self.speaks_against(class));
-        match doubt {
-            Some((other, _)) => Classification { certainty: Certainty::Guess, second: Some(*other), ..known },
-            None => known,
+        match self.speaks_against(class) {
+            Some((other, points)) if points >= own.max(0) + DOUBT => {
+                Classification { certainty: Certainty::Guess, second: Some(other), ..known }
+            }
+            _ => known,
         }
     }
 
     /// A code that has several reasons: the words beside it say which.
     fn of_code(&self, code: &str, class: ErrorClass) -> Option<Classification> {
         let ground = Ground::Code(code.to_owned());
-        let refined = by_words(&self.scores).filter(|words| {
-            words.class != class && (words.is_sure() || words.class.family() == class.family())
-        });
-        Some(match refined {
-            Some(mut words) => {
-                words.grounds.push(ground);
-                Classification { certainty: Certainty::Likely, second: None, ..words }
-            }
-            None => Classification { certainty: Certainty::Likely, ..Classification::known(class, ground) },
-        })
+        let mut found = by_words(&self.scores)
+            .filter(|words| words.is_sure() || words.class.family() == class.family())
+            .filter(|words| words.class != class);
+        if let Some(words) = &mut found {
+            words.grounds.push(ground.clone());
+        }
+        let found = found.unwrap_or_else(|| Classification::known(class, ground));
+        Some(Classification { certainty: Certainty::Likely, second: None, ..found })
     }
 
     /// Drivers use the general states for anything: 42000, XX000, HY000.
@@ -241,12 +236,11 @@ impl Evidence<'_> {
         Some(Classification { certainty: Certainty::Likely, ..known })
     }
 
-    /// Whether the words of like messages speak most for a class whose remedy changes something else.
-    fn speaks_against(&self, class: ErrorClass) -> bool {
-        let most = self.learned.iter().max_by_key(|(_, points)| **points);
-        let other = most.filter(|(_, points)| **points >= LEAST).map(|(other, _)| other.changes());
-        let acts = |change: &Change| *change != Change::Nothing;
-        acts(&class.changes()) && other.filter(acts).is_some_and(|other| other != class.changes())
+    /// The class for which the words of like messages speak most, with its points, if its remedy changes something else.
+    fn speaks_against(&self, class: ErrorClass) -> Option<(ErrorClass, i32)> {
+        let (other, points) = self.learned.iter().max_by_key(|(_, points)| **points)?;
+        let differ = other.changes() != class.changes() && other.changes() != Change::Nothing;
+        (class.changes() != Change::Nothing && differ && *points >= LEAST).then_some((*other, *points))
     }
 
     /// The class for which most speaks, of all that is not sure.
@@ -282,7 +276,7 @@ impl Evidence<'_> {
 }
 
 /// How much speaks for a class, in tenths of a natural logarithm: a code that is not the reason itself, a status that may mean many things,
-/// and each word of a rule. Less than the least in all is no guess.
+/// and each word of a rule. Less than [`LEAST`] in all leaves a text unknown.
 const BY_CODE: i32 = 30;
 const BY_STATUS: i32 = 60;
 const BY_WORD: i32 = 15;
@@ -321,14 +315,10 @@ fn lookup(name: &str) -> Option<(&str, (ErrorClass, Weight))> {
     [name, first, last].into_iter().find_map(|part| Some((part, *CODES.get(part)?)))
 }
 
-fn has(list: &str, word: &str) -> bool {
-    list.split(' ').any(|known| known == word)
-}
-
 /// Words before the name of a field or a column, which may read like a code.
 const BEFORE_NAMES: &str = "column field fields named name object table value";
 
-/// Whether a name is told as a code, rather than as the name of a field.
+/// Whether a name stands as a code, rather than as the name of a field.
 fn stands_as_code(name: &Name<'_>) -> bool {
     let coded = name.text.contains('_') || name.text.chars().filter(|c| c.is_uppercase()).count() > 1;
     let before = name.before.trim_end();
@@ -337,7 +327,7 @@ fn stands_as_code(name: &Name<'_>) -> bool {
     let listed = before.strip_suffix('[').is_some_and(|before| before.trim_end().ends_with([':', '=']))
         && name.after.starts_with(']')
         && !name.after.trim_start_matches(']').trim_start().starts_with(|c: char| c.is_alphanumeric());
-    coded && !listed && !has(BEFORE_NAMES, &word)
+    coded && !listed && !structure::is_listed(BEFORE_NAMES, &word)
 }
 
 /// Five characters behind `SQLSTATE`, `SQL state` or `sqlState`; in brackets, or as the field `C` of PostgreSQL's protocol, only a
@@ -377,8 +367,8 @@ fn status(text: &str) -> Option<(&str, ErrorClass)> {
         };
         let near =
             name.before.len() - name.before.trim_end_matches(|c: char| !structure::is_word(c)).len() <= 6;
-        let before = near && has(BEFORE_STATUS, &word(name.before, true));
-        let behind = has(BEHIND_STATUS, &word(name.after, false));
+        let before = near && structure::is_listed(BEFORE_STATUS, &word(name.before, true));
+        let behind = structure::is_listed(BEHIND_STATUS, &word(name.after, false));
         (before || behind || name.before.trim().is_empty()).then_some((name.text, class))
     })
 }
@@ -401,7 +391,7 @@ fn by_words(scores: &[Score]) -> Option<Classification> {
 const SOURCES: &str = "jdbc odbc simba hive psycopg postgres libpq databricks thrift snowflake redshift sqlalchemy npgsql \
     bigquery pg:: rds.amazonaws warehouse sqlstate";
 
-/// A connection that failed is the source's where the text names a database: nobody is to look at the destination then.
+/// A connection that failed is the source's where the text names a database; the destination has no part in it.
 fn of_the_source(found: Classification, lower: &str) -> Classification {
     let of_source = match found.class {
         ErrorClass::ConnectionFailed | ErrorClass::DnsOrTls => ErrorClass::WarehouseUnreachable,

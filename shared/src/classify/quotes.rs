@@ -31,34 +31,79 @@ pub(super) fn closing(mark: char) -> &'static [char] {
     }
 }
 
-/// The first quoted text. A single quote between letters is an apostrophe.
-pub(super) fn next_quoted(text: &str) -> Option<Quoted<'_>> {
-    let (mut last, mut before_last): (Option<char>, Option<char>) = (None, None);
-    // Quotes that nothing closes from here on; none behind them is closed either.
-    let mut open: Vec<char> = Vec::new();
-    for (at, mark) in text.char_indices() {
-        let closing = closing(mark);
-        // Python shows texts as `u'...'` and `b'...'`.
-        let prefixed = matches!(last, Some('u' | 'b')) && !before_last.is_some_and(char::is_alphanumeric);
-        let apostrophe = mark == '\'' && last.is_some_and(char::is_alphanumeric) && !prefixed;
-        let escaped = last == Some('\\');
-        before_last = last.replace(mark);
-        if closing.is_empty() || apostrophe || escaped || open.contains(&mark) {
-            continue;
-        }
-        let (before, inside) = (text.get(..at)?, text.get(at + mark.len_utf8()..)?);
-        let end = inside.char_indices().find(|(end, c)| {
-            if inside.get(..*end).is_some_and(|inner| inner.ends_with('\\')) {
-                return false;
+/// The quoted texts of a text, in its order.
+pub(super) struct Quotes<'t> {
+    /// The text behind the last quoted one.
+    pub(super) rest: &'t str,
+    /// Quotes that nothing closes from here on, so that each is looked for once however often it comes.
+    open: Vec<char>,
+}
+
+impl<'t> Quotes<'t> {
+    pub(super) fn of(text: &'t str) -> Self {
+        Self { rest: text, open: Vec::new() }
+    }
+}
+
+impl<'t> Iterator for Quotes<'t> {
+    type Item = Quoted<'t>;
+
+    /// The next quoted text. A single quote between letters is an apostrophe.
+    fn next(&mut self) -> Option<Quoted<'t>> {
+        let text = self.rest;
+        let (mut last, mut before_last): (Option<char>, Option<char>) = (None, None);
+        for (at, mark) in text.char_indices() {
+            // Python shows texts as `u'...'` and `b'...'`.
+            let prefixed = matches!(last, Some('u' | 'b')) && !before_last.is_some_and(char::is_alphanumeric);
+            let apostrophe = mark == '\'' && last.is_some_and(char::is_alphanumeric) && !prefixed;
+            let escaped = last == Some('\\');
+            before_last = last.replace(mark);
+            if closing(mark).is_empty() || apostrophe || escaped || self.open.contains(&mark) {
+                continue;
             }
-            let after = inside.get(end + c.len_utf8()..).and_then(|rest| rest.chars().next());
-            closing.contains(c) && (!matches!(c, '\'' | '’') || !after.is_some_and(char::is_alphanumeric))
-        });
-        if let Some((end, close)) = end {
-            let (inner, after) = (inside.get(..end)?, inside.get(end + close.len_utf8()..)?);
-            return Some(Quoted { before, mark, inner, close, after });
+            let (before, inside) = (text.get(..at)?, text.get(at + mark.len_utf8()..)?);
+            if let Some((end, close)) = end_of(mark, inside) {
+                let (inner, after) = (inside.get(..end)?, inside.get(end + close.len_utf8()..)?);
+                self.rest = after;
+                return Some(Quoted { before, mark, inner, close, after });
+            }
+            self.open.push(mark);
         }
-        open.push(mark);
+        None
+    }
+}
+
+/// Where a quoted text ends, and by which quote.
+fn end_of(mark: char, inside: &str) -> Option<(usize, char)> {
+    let closing = closing(mark);
+    let mut last = None;
+    let mut chars = inside.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let escaped = last.replace(c) == Some('\\');
+        let apostrophe =
+            matches!(c, '\'' | '’') && chars.peek().is_some_and(|(_, next)| next.is_alphanumeric());
+        if closing.contains(&c) && !escaped && !apostrophe {
+            return Some((at, c));
+        }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_texts_are_found_in_order_with_what_stands_between() {
+        let of = |text| {
+            let mut quotes = Quotes::of(text);
+            let found: Vec<_> = quotes.by_ref().map(|quoted| (quoted.before, quoted.inner)).collect();
+            (found, quotes.rest)
+        };
+        assert_eq!(of("a 'b' \"c 'd'\" e"), (vec![("a ", "b"), (" ", "c 'd'")], " e"));
+        assert_eq!(of("Mary O'Neil's u'x' of Bob's"), (vec![("Mary O'Neil's u", "x")], " of Bob's"));
+        assert_eq!(of(r#"x "a \"b\" c" y"#), (vec![("x ", r#"a \"b\" c"#)], " y"));
+        assert_eq!(of("«\"a\"«\"b\""), (vec![("«", "a"), ("«", "b")], ""));
+        assert_eq!(of("\"never closed"), (vec![], "\"never closed"));
+    }
 }

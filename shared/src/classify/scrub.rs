@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::codes::CODES;
-use super::quotes::{Quoted, closing, next_quoted};
+use super::quotes::{Quoted, Quotes, closing};
 use super::structure::is_word;
 use crate::observation::RejectedRecord;
 use crate::text::{bounded, named, plain_line, spaced};
@@ -212,15 +212,15 @@ fn without_numbers_behind_value(line: &str) -> String {
 
 fn without_quoted_values(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(quoted) = next_quoted(rest) {
+    let mut quotes = Quotes::of(line);
+    for quoted in quotes.by_ref() {
         out.push_str(quoted.before);
         let shown = if is_name(&out, &quoted) { quoted.inner } else { HIDDEN };
         out.push(quoted.mark);
         out.push_str(if quoted.inner.is_empty() { "" } else { shown });
         out.push(quoted.close);
-        rest = quoted.after;
     }
+    let rest = quotes.rest;
     // A quote that never ends is a text that was cut within a value. A single one may be an apostrophe.
     let opens = |c: char| !closing(c).is_empty() && !matches!(c, '\'' | '‘' | '‚' | '»' | '›');
     let begin = rest.char_indices().find(|(_, c)| opens(*c)).map(|(at, c)| at + c.len_utf8());

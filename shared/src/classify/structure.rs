@@ -1,7 +1,7 @@
 //! What a vendor's text is made of: which of it the vendor says, which it only quotes, and its words and codes.
 
 use super::codes::CODES;
-use super::quotes::{Quoted, next_quoted};
+use super::quotes::{Quoted, Quotes};
 use crate::text::spaced;
 
 /// Only this much of a text is read, in bytes: the reason stands at its beginning, stack traces behind it.
@@ -15,9 +15,9 @@ const KEYS_OF_WORDS: &str = "c m d code errorcode error_code errcode exceptionco
     category subcategory body statemessage";
 
 /// Words behind which a vendor quotes another's words, rather than a value.
-const WORDS_BEFORE_WORDS: [&str; 5] = ["was", "error", "exception", "fault", "message"];
+const WORDS_BEFORE_WORDS: &str = "was error exception fault message";
 
-/// Tags say nothing unless they are longer than this, in bytes; then a `<` was none.
+/// A tag is at most so long, in bytes; what is longer begins with a plain `<`.
 const TAG: usize = 300;
 
 /// The text without what it quotes: names and values may read like any error. `''` stands for each of them.
@@ -39,49 +39,52 @@ pub(super) fn visible(text: &str) -> String {
 const DEPTH: usize = 4;
 
 fn push_visible(text: &str, out: &mut String, depth: usize) {
-    let mut rest = text;
-    while let Some(Quoted { before, mark, inner, after, .. }) = next_quoted(rest) {
+    let mut quotes = Quotes::of(text);
+    for Quoted { before, mark, inner, after, .. } in quotes.by_ref() {
         out.push_str(before);
-        // Keys of JSON are of no interest but for what stands behind them.
         let is_key =
             [":", "=>"].iter().any(|mark| after.trim_start().starts_with(mark)) && inner.chars().all(is_word);
         if is_key {
-            let prefix =
-                out.ends_with(['u', 'b']) && !out.get(..out.len() - 1).unwrap_or_default().ends_with(is_word);
-            out.truncate(out.len() - usize::from(prefix));
+            // Keys of JSON are of no interest but for what stands behind them.
+            out.truncate(without_prefix(out).len());
             out.push_str(inner);
-        } else if depth < DEPTH && is_said(mark, inner, out) {
+        } else if depth < DEPTH && is_said(mark, inner, without_prefix(out)) {
             push_visible(&inner.replace("\\\"", "\"").replace("\\n", " "), out, depth + 1);
         } else {
             out.push_str("''");
         }
-        rest = after;
     }
-    out.push_str(rest);
+    out.push_str(quotes.rest);
+}
+
+/// A text without Python's `u` or `b` at its end, which belongs to the quote behind it.
+fn without_prefix(out: &str) -> &str {
+    out.strip_suffix(['u', 'b']).filter(|before| !before.ends_with(is_word)).unwrap_or(out)
 }
 
 /// Whether quoted text is the vendor's own words.
 fn is_said(mark: char, inner: &str, out: &str) -> bool {
-    // Python's prefix of a text.
-    let out = out.strip_suffix(['u', 'b']).filter(|before| !before.ends_with(is_word)).unwrap_or(out);
+    let separated = out.trim_end().ends_with([':', '=', '>', '[', '(', '{']);
     let opening = out.trim_end_matches(['[', '{', '(', ' ', '=', '>', ':', '\\', '"', '\'']);
-    let separated = out.len() > opening.len() && out.trim_end().ends_with([':', '=', '>', '[', '(', '{']);
     let key = opening.rsplit(|c: char| !is_word(c)).next().unwrap_or_default().to_ascii_lowercase();
+    let is_error = ["error", "errors", "erro", "exception", "fault"].iter().any(|end| key.ends_with(end));
     let is_status = inner.starts_with(|c: char| c.is_ascii_digit())
         && inner.get(3..).is_some_and(|rest| rest.starts_with(' ') && rest.len() < 40);
     // `Server raised fault: 'INVALID_LOGIN: ...'`
     let is_coded = inner.split_once(": ").is_some_and(|(code, _)| CODES.contains_key(code.trim()));
-    let is_error = ["error", "errors", "erro", "exception", "fault"].iter().any(|end| key.ends_with(end));
-    let has_json = inner.contains("\":");
+    let has_json = inner.contains("\":") || inner.trim_start().starts_with(['<', '{']);
     is_coded
         || has_json
-        || out.trim_end().ends_with("<<")
-        || (is_error && (separated || out.ends_with('(')))
-        || (separated && (!key.is_empty() && KEYS_OF_WORDS.split(' ').any(|known| known == key)))
-        || (out.ends_with(' ') && WORDS_BEFORE_WORDS.contains(&key.as_str()))
-        || (mark == '`' && is_status)
-        || inner.trim_start().starts_with(['<', '{'])
         || out.trim().is_empty()
+        || out.trim_end().ends_with("<<")
+        || (separated && (is_error || is_listed(KEYS_OF_WORDS, &key)))
+        || (out.ends_with(' ') && is_listed(WORDS_BEFORE_WORDS, &key))
+        || (mark == '`' && is_status)
+}
+
+/// Whether a list of words, with spaces between, has this one.
+pub(super) fn is_listed(list: &str, word: &str) -> bool {
+    list.split(' ').any(|listed| listed == word)
 }
 
 fn without_tags(text: &str) -> String {
@@ -129,7 +132,7 @@ pub(super) fn names(text: &str) -> impl Iterator<Item = Name<'_>> {
             let run = text.get(start..)?;
             let end = run.find(|c| !joins(c)).unwrap_or(run.len());
             let joined = run.get(..end)?;
-            // A single colon ends a name: what stands behind it is told of it.
+            // A single colon ends a name: the words behind it describe it.
             let end =
                 joined.match_indices(':').find(|(at, _)| !is_pair(joined, *at)).map_or(end, |(at, _)| at);
             let name = run.get(..end)?.trim_end_matches(['.', ':', '$']);
@@ -143,13 +146,12 @@ pub(super) fn names(text: &str) -> impl Iterator<Item = Name<'_>> {
 }
 
 fn is_pair(text: &str, at: usize) -> bool {
-    let bytes = text.as_bytes();
-    let colon = |at: Option<usize>| at.and_then(|at| bytes.get(at)) == Some(&b':');
-    colon(at.checked_add(1)) || colon(at.checked_sub(1))
+    let mut beside = [at.checked_sub(1), at.checked_add(1)].into_iter().flatten();
+    beside.any(|at| text.as_bytes().get(at) == Some(&b':'))
 }
 
 /// Han characters and kana.
-pub(super) fn is_ideograph(c: char) -> bool {
+fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 

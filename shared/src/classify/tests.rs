@@ -22,7 +22,7 @@ fn of_message(message: &str) -> ErrorClass {
 }
 
 /// How well the classes of messages are found.
-struct Result {
+struct Measured {
     all: usize,
     /// Percent of them with the very class, and with one of its family.
     class: f64,
@@ -37,7 +37,7 @@ fn is_harmful(found: &Classification, right: &[ErrorClass]) -> bool {
     found.is_sure() && changes != Change::Nothing && right.iter().all(|class| class.changes() != changes)
 }
 
-fn measure(messages: &[Public], show: bool) -> Result {
+fn measure(messages: &[Public], show: bool) -> Measured {
     let (mut class, mut family, mut harmful) = (0, 0, Vec::new());
     for message in messages {
         let found = classify_text(&message.text);
@@ -62,12 +62,12 @@ fn measure(messages: &[Public], show: bool) -> Result {
         }
     }
     let percent = |part: usize| 100.0 * part as f64 / messages.len() as f64;
-    Result { all: messages.len(), class: percent(class), family: percent(family), harmful }
+    Measured { all: messages.len(), class: percent(class), family: percent(family), harmful }
 }
 
 #[test]
 fn messages_that_rules_were_written_from_get_their_class() {
-    let Result { all, class, family, harmful } =
+    let Measured { all, class, family, harmful } =
         measure(&seen(), std::env::var_os("SYNCWATCH_SHOW_MISSES").is_some());
     println!("seen: {all} messages, class {class:.1}%, family {family:.1}%, harmful {}", harmful.len());
     assert!(class >= 95.0, "{class}%: SYNCWATCH_SHOW_MISSES=1 shows which");
@@ -88,7 +88,7 @@ fn messages_that_went_wrong_once_get_their_class() {
 /// Misses of these are never shown, so that no rule is written from them.
 #[test]
 fn messages_set_aside_get_their_class() {
-    let Result { all, class, family, harmful } = measure(&unseen(), false);
+    let Measured { all, class, family, harmful } = measure(&unseen(), false);
     println!("unseen: {all} messages, class {class:.1}%, family {family:.1}%, harmful {}", harmful.len());
     assert!(class >= 75.0 && family >= 80.0, "{class}%, {family}%");
     assert!(harmful.is_empty(), "{} harmful", harmful.len());

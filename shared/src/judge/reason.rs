@@ -10,6 +10,7 @@ use crate::observation::{Run, Samples};
 /// The class of a failure with the evidence for it.
 pub(super) struct Reason {
     pub(super) class: ErrorClass,
+    pub(super) is_sure: bool,
     /// Figures for the evidence, in the order in which people read them.
     pub(super) figures: Vec<Figure>,
     /// The likely cause, the vendor's words and what helps.
@@ -31,7 +32,7 @@ pub(super) fn of_run(run: &Run) -> Reason {
         (None, None) => "Census gave no reason; its sync history may".to_owned(),
         _ => cause(&found, "Census says", words),
     };
-    Reason { class, figures, cause }
+    Reason { class, is_sure: found.is_sure(), figures, cause }
 }
 
 /// Why records did not arrive, as far as samples say; `None` if there are none.
@@ -50,7 +51,7 @@ pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     }
     let mut words = of_class().filter_map(|(record, _)| record.message.as_deref()).map(scrub);
     let cause = cause(surest, "A record says", words.find(|words| !words.is_empty()));
-    Some(Reason { class, figures, cause })
+    Some(Reason { class, is_sure: surest.is_sure(), figures, cause })
 }
 
 /// The class, and how sure it is where it is a guess.
@@ -69,11 +70,6 @@ fn cause(found: &Classification, who: &str, words: Option<String>) -> String {
         format!(" {who}: {words}{stop}")
     });
     let class = if found.is_sure() { found.class } else { ErrorClass::Unknown };
-    let likely = match (found.class, found.second) {
-        _ if found.is_sure() => String::new(),
-        (ErrorClass::Unknown, _) => String::new(),
-        (first, None) => format!(" It may be {}.", first.id()),
-        (first, Some(second)) => format!(" It may be {} or {}.", first.id(), second.id()),
-    };
+    let likely = found.guess().map_or_else(String::new, |likely| format!(" {likely}"));
     format!("{}.{said}{likely} What helps: {}", class.cause(), class.remedy())
 }

@@ -108,7 +108,12 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
     let finding = about.unhealthy(severity, evidence, reason.cause).classed(reason.class.id());
     // What syncs fail of together is one thing to mend, and one notice.
-    if reason.class.is_shared() { finding.grouped(reason.class.family().id()) } else { finding }
+    // A guess is no common cause: that would hold back notices of other syncs.
+    if reason.is_sure && reason.class.is_shared() {
+        finding.grouped(reason.class.family().id())
+    } else {
+        finding
+    }
 }
 
 fn runs_skipped(history: &RunHistory, sync: &Sync) -> Finding {

@@ -126,7 +126,7 @@ fn cause_of_an_outage_and_of_failures_is_that_of_their_kind() {
         both.contains("A right is missing") && both.contains(". A table, view or column was renamed"),
         "{both}"
     );
-    // One that is of the warehouse is told before those that are of a statement.
+    // An outage is reported before the failure of a single statement.
     let down = cause(vec![ErrorKind::MissingObject { message: message() }, ErrorKind::Refused]);
     assert!(down.starts_with("The credentials"), "{down}");
     assert!(Trouble::Closed(message()).is_of_the_warehouse());

@@ -214,6 +214,8 @@ fn failures_that_syncs_have_in_common_are_one_group() {
         ("QUERY_TIMEOUT: Your query request was running for too long", None),
         ("A mapped source column has been deleted: email", None),
         ("gone", None),
+        // A class that syncs share, but only a guess.
+        ("access denied, invalid token", None),
     ];
     for (message, group) in table {
         assert_eq!(failed_with(None, Some(message)).group.as_deref(), group, "{message}");
