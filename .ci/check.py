@@ -1,7 +1,7 @@
-"""`make check`: formatting of all, clippy and unit tests of the packages that changed since `main`, or since HEAD on `main`.
+"""`make check`: formats everything, and runs clippy and unit tests of the packages that changed since `main` (on `main`: since HEAD).
 
-Changed means committed on this branch, changed in the work tree, or new. A change to the workspace's own manifest is a change
-of every package; a change outside of packages asks for formatting only.
+A package changed if one of its files is committed on this branch, modified or new. A change of the workspace manifest changes
+every package; a change outside of packages checks only the format.
 """
 
 import json
@@ -20,7 +20,7 @@ def changed_files():
 
 
 def package_of(file, folders):
-    """The package with the longest folder that holds the file."""
+    """The innermost package that contains the file."""
     holding = [folder for folder in folders if file.startswith(folder + "/")]
     return folders[max(holding, key=len)] if holding else None
 

@@ -1,8 +1,8 @@
 """Writes the hashes of pinned Python packages into a requirements file: `python .ci/hash-pins.py tests/requirements.txt`.
 
-For each pin it asks pip, by `--dry-run --report`, which file it would install on each platform and Python that this repository is used
-with, and writes down the hashes of all of these. Nothing is installed. `make` installs with `--require-hashes`, so that a file
-that was exchanged behind its version is refused. Needs pip 23 or newer and the network.
+For each pin, `pip install --dry-run --report` names the file for each supported platform and Python; the hashes of all of them are
+written. Nothing is installed. `make` installs with `--require-hashes`, so pip refuses a file that was replaced under the same version.
+Needs pip 23 or newer and the network.
 """
 
 import json
@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
-# By the oldest system that a wheel may ask for; pip takes only what it is told.
+# The oldest systems that a wheel may require. pip does not infer compatible tags, so each is listed.
 PLATFORMS = (
     [f"manylinux_2_{minor}_x86_64" for minor in (5, 12, 17, 24, 26, 27, 28, 31, 34)] + ["manylinux1_x86_64", "manylinux2010_x86_64", "manylinux2014_x86_64"],
     [f"manylinux_2_{minor}_aarch64" for minor in (17, 24, 26, 27, 28, 31, 34)] + ["manylinux2014_aarch64"],
@@ -22,7 +22,7 @@ PLATFORMS = (
 
 
 def chosen(pins, *options):
-    """name -> hash of the file that pip chooses for each of the pins; what has none is left out."""
+    """name -> hash of the file that pip chooses for each pin; pins without a file are left out."""
     pins = list(pins)
     while pins:
         with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +45,7 @@ def pin_name(pin):
 
 
 def hashes(pins):
-    """name -> the hashes of all files that some platform would install."""
+    """name -> the hashes of the files for all platforms."""
     of = {pin_name(pin): set() for pin in pins}
     for python in PYTHONS:
         for platforms in PLATFORMS:
@@ -55,7 +55,7 @@ def hashes(pins):
                 of[name].add(digest)
     for pin in pins:
         if not of[pin_name(pin)]:
-            # No wheel anywhere: its source.
+            # No wheel for any platform: the source package.
             of[pin_name(pin)] = set(chosen([pin]).values())
     return of
 
@@ -68,7 +68,7 @@ def main():
     of = hashes(pins)
     missing = [name for name, digests in of.items() if not digests]
     if missing:
-        sys.exit(f"no file was found for {', '.join(missing)}")
+        sys.exit(f"error: no file found for {', '.join(missing)}")
     out = []
     for line in lines:
         if pin(line) in pins:

@@ -1,14 +1,14 @@
-"""Packs zips anew so that the same files make the same bytes: entries in the order of their names, all of one moment, with
-permissions that no umask decides. Lambda runs code as a user other than the owner, so every file must be readable for all.
+"""Repacks zips reproducibly: entries sorted by name, with a fixed time and fixed permissions. Lambda runs code as a user other
+than the owner, so every file is readable for all.
 
-cargo-lambda writes down when each file was built, so that every build would have another hash, and Terraform would deploy
-what is deployed already.
+cargo-lambda stores the build time of each file, so every build would have another hash and Terraform would redeploy unchanged
+functions.
 """
 
 import sys
 import zipfile
 
-# The earliest that a zip can hold.
+# The earliest time that a zip can store.
 MOMENT = (1980, 1, 1, 0, 0, 0)
 
 

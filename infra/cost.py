@@ -1,6 +1,6 @@
-"""Computes what a month of Syncwatch costs, from functions.json and the published prices in prices.json.
+"""Computes the monthly cost of Syncwatch from functions.json and the published prices in prices.json.
 
-Writes the table of infra/README.md and says what was assumed; with --check it compares that table instead.
+Writes the table of infra/README.md and prints the assumptions; with --check it only compares the table.
 """
 
 import json
@@ -9,25 +9,25 @@ import re
 import sys
 
 INFRA = pathlib.Path(__file__).resolve().parent
-# What is written into README.md, and between which lines.
+# The lines of README.md between which the tables are written.
 COST = ("<!-- cost: written by `make cost` -->\n", "<!-- cost: end -->\n")
 FLOOD = ("<!-- flood: written by `make cost` -->\n", "<!-- flood: end -->\n")
-# What costs the same however little happens.
-STANDING = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
+# Fixed costs, independent of use.
+FIXED = ("secrets", "kms_keys", "alarms", "metrics", "dashboards")
 
 
 def rounds_a_day(expression):
-    """How often a day a schedule fires: rates by their unit, the others once for each minute and hour that they list."""
+    """How often a schedule fires per day: rates by their unit, cron once for each listed minute and hour."""
     if rate := re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", expression):
         return {"minute": 1440, "hour": 24, "day": 1}[rate[2]] / int(rate[1])
     at = re.fullmatch(r"cron\(([\d,]+) ([\d,]+) \* \* \? \*\)", expression)
     if not at:
-        sys.exit(f"infra/cost.py cannot tell how often {expression} fires: teach it")
+        sys.exit(f"error: unsupported schedule {expression}\nhint: extend rounds_a_day in infra/cost.py")
     return len(at[1].split(",")) * len(at[2].split(","))
 
 
 def amounts(table, assumptions):
-    """How much of each priced thing a month needs."""
+    """The monthly amount of each priced item."""
     assume = {name: value["is"] if isinstance(value, dict) else value for name, value in assumptions.items()}
     days = assume["days"]
     functions, resources = table["functions"], table["resources"]
@@ -61,9 +61,9 @@ def amounts(table, assumptions):
         "scheduler_invocations": every_round,
         "sqs_requests": sum("queue" in function for function in functions.values()) * assume["polls_a_queue_a_day"] * days
         + 3 * (webhooks + notices)
-        # Each round looks into the dead-letter queues.
+        # Each round reads the depth of each dead-letter queue.
         + every_round * len(dead_letters),
-        # Each round asks each topic for its subscribers and for its tag.
+        # Each round reads the subscribers and the tag of each topic.
         "sns_publishes": notices + 2 * len(topics) * rounds["schedule-verification"],
         "sns_emails": notices * assume["mail_recipients"],
         "dynamodb_reads": (every_round + webhooks) * assume["reads_a_round"],
@@ -74,8 +74,8 @@ def amounts(table, assumptions):
         "secrets_requests": assume["secret_reads_a_day"] * days,
         "kms_keys": 1,
         "kms_requests": 2 * notices,
-        # By the metrics that they look at: errors, throttles and duration; silence; rounds; refused webhooks; depth, of three queues of
-        # Terraform's own too; stale, which adds two; undelivered.
+        # Metrics of alarms: errors, throttles and duration; silence; rounds and refused webhooks; depth, including Terraform's three
+        # queues; stale, with two metrics each; undelivered.
         "alarms": 3 * len(functions)
         + len(scheduled)
         + 2
@@ -90,7 +90,7 @@ def amounts(table, assumptions):
 
 
 def flood(table, prices):
-    """What a month of requests to the public address costs, as many as its reserved concurrency lets through."""
+    """The cost of a month of requests to the public address at the full rate of its reserved concurrency."""
     assume = {name: value["is"] if isinstance(value, dict) else value for name, value in prices["assumptions"].items()}
     [function] = [function for function in table["functions"].values() if "url" in function]
     executions = function["url"]["reserved_concurrency"]
@@ -103,7 +103,7 @@ def flood(table, prices):
     }
     total = sum(usd(prices["prices"][name], amount) for name, amount in needed.items())
     return (
-        f"Requests without pause for a whole month, {executions * assume['requests_a_second_an_execution']} a second: "
+        f"A whole month of constant requests, {executions * assume['requests_a_second_an_execution']} per second: "
         f"{requests / 1e6:.0f} million requests, {needed['lambda_gb_seconds'] / 1e6:.1f} million GB-s at most, "
         f"{needed['logs_gb']:.0f} GB of logs: **{total:.0f} USD** at most.\n"
     )
@@ -115,28 +115,28 @@ def usd(price, amount):
 
 def render(table, prices):
     needed = amounts(table, prices["assumptions"])
-    lines = ["| what | a month | free of it | USD |", "| --- | ---: | ---: | ---: |"]
+    lines = ["| item | per month | free | USD |", "| --- | ---: | ---: | ---: |"]
     totals = {True: 0.0, False: 0.0}
-    for standing in (False, True):
+    for fixed in (False, True):
         for name, price in prices["prices"].items():
-            if (name in STANDING) != standing:
+            if (name in FIXED) != fixed:
                 continue
             cost = usd(price, needed[name])
-            totals[standing] += cost
+            totals[fixed] += cost
             amount = needed[name]
             shown = f"{amount:,.0f}" if amount >= 1 else f"{amount:.2f}"
             lines.append(f"| {price['unit']} | {shown} | {price['free']:,} | {cost:.2f} |")
-        lines.append(f"| **{'for being there' if standing else 'for what happens'}** | | | **{totals[standing]:.2f}** |")
-    lines.append(f"| **together** | | | **{sum(totals.values()):.2f}** |")
+        lines.append(f"| **{'fixed' if fixed else 'by use'}** | | | **{totals[fixed]:.2f}** |")
+    lines.append(f"| **total** | | | **{sum(totals.values()):.2f}** |")
     return "\n".join(lines) + "\n"
 
 
 def put(readme, marks, text):
-    """The README with the text between its marks."""
+    """The README with the text between its markers replaced."""
     before, begin, rest = readme.partition(marks[0])
     _, end, after = rest.partition(marks[1])
     if not end:
-        sys.exit(f"infra/README.md has nothing between {marks[0].strip()} and {marks[1].strip()}")
+        sys.exit(f"error: infra/README.md lacks the markers {marks[0].strip()} and {marks[1].strip()}")
     return before + begin + text + end + after
 
 
@@ -148,7 +148,7 @@ def main():
     written = put(put(readme, COST, render(table, prices)), FLOOD, flood(table, prices))
     if "--check" in sys.argv:
         if written != readme:
-            sys.exit("infra/README.md has other costs than are computed; `make cost` writes them")
+            sys.exit("error: the costs in infra/README.md are outdated\nhint: make cost")
         return
     path.write_text(written)
     print(render(table, prices) + "\n" + flood(table, prices))

@@ -5,10 +5,10 @@ locals {
   queue_names    = concat(sort(keys(local.watched_queues)), sort(keys(local.failed_queues)))
   topic_names    = sort(keys(local.every_topic))
 
-  # Title, and what is drawn: a list of metrics as a dashboard's JSON has them. A dashboard of up to 50 metrics is free, so
-  # what an alarm tells as well, and seldom rings, is left out.
+  # Title and metrics of each tile, in the dashboard's JSON. A dashboard of up to 50 metrics is free, so metrics with an alarm
+  # that rarely rings are left out.
   drawn = concat([for metric in local.own.metrics : [metric.title, [[{
-    # Every pipeline, also one that comes later.
+    # Every pipeline, including later ones.
     expression = "SEARCH('{${local.own.namespace},${join(",", local.own.dimensions)}} MetricName=\"${metric.name}\"', '${metric.statistic}', 300)"
     label      = ""
     id         = "e1"
@@ -16,7 +16,7 @@ locals {
     ["Invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Invocations", "FunctionName", name, { stat = "Sum" }]]],
     ["Errors and throttles", concat(
       [for name in local.function_names : ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum" }]],
-      # Of those that others call.
+      # Of functions with a public address.
       [for name in sort(keys(local.by_url)) : ["AWS/Lambda", "Throttles", "FunctionName", "${local.prefix}-${name}", { stat = "Sum" }]],
     )],
     ["Duration of invocations (a driver of cost)", [for name in local.function_names : ["AWS/Lambda", "Duration", "FunctionName", name, { stat = "Maximum" }]]],

@@ -1,7 +1,7 @@
-# Copy to terraform.tfvars, which git does not keep. Everything else is in variables.tf.
+# Copy to terraform.tfvars, which git ignores. variables.tf has all other variables.
 region = "us-west-2"
 
-# Notices about syncs and data: address -> the least severity that is sent there.
+# Notices about syncs and data: address -> the lowest severity that it gets.
 notice_emails = {
   "data-operations@example.com"    = "warning"
   "revenue-operations@example.com" = "error"
@@ -14,6 +14,6 @@ alarm_emails = ["data-operations@example.com"]
 # slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
 # heartbeat                = true
 
-# For an account with a small quota of Lambda (README.md):
+# For an account with a small Lambda quota (README.md):
 # webhook_front                = "http-api"
 # webhook_reserved_concurrency = -1

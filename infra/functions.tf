@@ -17,10 +17,10 @@ module "function" {
     { for setting in try(each.value.optional_settings, []) : setting => var.optional_settings[setting] if can(var.optional_settings[setting]) },
   )
 
-  # Bounds the cost of a public address: more requests at once are answered 429. -1, the default, takes from the account's pool.
+  # Bounds the cost of a public address: further requests at the same time get 429. -1, the default, uses the account's pool.
   reserved_concurrency = can(each.value.url) ? coalesce(var.webhook_reserved_concurrency, each.value.url.reserved_concurrency) : -1
 
-  # Only Scheduler invokes asynchronously. A URL answers its caller, and a queue keeps its own failures.
+  # Only Scheduler invokes asynchronously. A URL answers its caller, and a queue has its own dead letters.
   async = can(each.value.schedule) ? {
     failures_arn = each.value.schedule.retries > 0 ? aws_sqs_queue.failures["functions"].arn : null
     max_age_s    = each.value.schedule.max_age_s
@@ -31,7 +31,7 @@ module "function" {
 locals {
   log_group_arns = { for name in keys(local.functions) : name => "${local.arn_root}:logs:${local.here}:log-group:/aws/lambda/${local.prefix}-${name}" }
 
-  # One statement for each resource, from the table's permissions; the lab grants by the same lines.
+  # One statement per resource, from the table's permissions; the lab grants by the same lines.
   statements = {
     for name, function in local.functions : name => concat(
       [
@@ -42,7 +42,7 @@ locals {
           Resource = local.arns[resource]
         }
       ],
-      # Who may query a table may query each of its indexes, which are resources of their own.
+      # A function that may query a table may query its indexes, which are separate resources.
       [
         for query in setproduct([for permission in function.permissions : permission.resource if permission.action == "dynamodb:Query"], keys(local.indexes)) : {
           Sid      = join("", [for word in split("-", replace(query[1], "/[:\\/]/", "-")) : title(word)])
@@ -51,8 +51,8 @@ locals {
           Resource = local.indexes[query[1]].arn
         } if local.indexes[query[1]].table == query[0]
       ],
-      # An event that failed every try is kept with its reason. Of one that is tried once the next is as good, and soon there:
-      # kept, it would have the alarm ring for one short failure and hide those that follow.
+      # An event that failed every try is kept with its reason. Without retries the next round replaces the event soon; keeping it
+      # would ring the alarm for one short failure and hide later ones.
       try(function.schedule.retries, 0) > 0 ? [
         {
           Sid      = "FailedEvents"
@@ -67,7 +67,7 @@ locals {
   publishers = [for name, function in local.functions : name if contains(function.permissions[*].action, "sns:Publish")]
 }
 
-# SNS encrypts with the key on behalf of whoever publishes. A policy of its own, as the key's ARN is not known before it exists.
+# SNS encrypts with the key on behalf of the publisher. A separate policy, as the key's ARN is unknown before it exists.
 resource "aws_iam_role_policy" "publish_encrypted" {
   for_each = toset(local.publishers)
 

@@ -1,9 +1,9 @@
-# Encrypts the topics. A key of our own, as AWS's key for SNS cannot be opened to CloudWatch: its alarms would be lost silently.
+# Encrypts the topics. A customer managed key, as AWS's key for SNS cannot be granted to CloudWatch: its alarms would be lost silently.
 resource "aws_kms_key" "topics" {
   description = "Encrypts Syncwatch's topics"
   # The default is never.
   enable_key_rotation = true
-  # 30 days, the default and the longest, said because what a deleted key encrypted is lost.
+  # 30 days, the default and the maximum; explicit, because data encrypted by a deleted key is lost.
   deletion_window_in_days = 30
   policy                  = jsonencode({ Version = "2012-10-17", Statement = local.key_statements })
 }
@@ -17,7 +17,7 @@ locals {
   # In a key's policy "*" is this key.
   key_statements = [
     {
-      # Leaves to IAM who may use and manage it: without this the key could never be changed again.
+      # Delegates use and management to IAM: without this the key could never be changed again.
       Sid       = "ByIam"
       Effect    = "Allow"
       Principal = { AWS = "${local.arn_root}:iam::${local.account}:root" }

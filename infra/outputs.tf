@@ -1,5 +1,5 @@
 output "webhook_url" {
-  description = "For `syncwatch webhook-register --url ...`."
+  description = "The webhook address, for `syncwatch webhook-register --url ...`."
   value = one(concat(
     [for name, url in aws_lambda_function_url.this : "${trimsuffix(url.function_url, "/")}${local.by_url[name].url.path}"],
     [for name, api in aws_apigatewayv2_api.this : "${api.api_endpoint}${local.by_url[name].url.path}"],
@@ -7,17 +7,17 @@ output "webhook_url" {
 }
 
 output "region" {
-  description = "AWS_REGION of the AWS CLI and of `make`'s commands."
+  description = "The region of the deployment: AWS_REGION for the AWS CLI and `make`."
   value       = var.region
 }
 
 output "topic_arn" {
-  description = "The topic of notices; SYNCWATCH_TOPIC_ARN of `syncwatch alert-test` if functions have other names."
+  description = "The topic of notices: SYNCWATCH_TOPIC_ARN for `syncwatch alert-test` if the functions have other names."
   value       = local.arns["topic:notices"]
 }
 
 output "secrets" {
-  description = "The secrets that need a value: `make secret NAME=...`, by the last part of the name."
+  description = "The secrets that need a value: `make secret NAME=...`, with the last part of the name."
   value       = sort([for secret in values(local.secrets) : secret.name])
 }
 

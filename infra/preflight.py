@@ -1,14 +1,14 @@
-"""Refuses a plan of Terraform that AWS would refuse half-way: reads it as JSON (`terraform show -json`) on standard input.
+"""Refuses a Terraform plan that AWS would refuse half-way: reads it as JSON (`terraform show -json`) from standard input.
 
-An apply that fails has made some of the resources, and others, such as alarms and subscriptions, not yet. What AWS does not
-answer is reported and refuses nothing. Asks by the AWS CLI; changes nothing.
+A failed apply leaves some resources created, and others, such as alarms and subscriptions, missing. Checks that AWS does not answer
+are reported as unknown and refuse nothing. Reads by the AWS CLI; changes nothing.
 """
 
 import json
 import subprocess
 import sys
 
-# Lambda takes a reservation only if so many stay unreserved (AWS Lambda API reference, PutFunctionConcurrency).
+# Executions that Lambda keeps unreserved (AWS Lambda API reference, PutFunctionConcurrency).
 STAYS_UNRESERVED = 100
 HTTP_API = 'set webhook_front = "http-api" in infra/terraform.tfvars'
 NO_RESERVATION = f"{HTTP_API}, and webhook_reserved_concurrency = -1"
@@ -16,11 +16,11 @@ QUOTA = "have the quota raised (aws service-quotas request-service-quota-increas
 
 
 class Unknown(Exception):
-    """Something that AWS did not answer, and why."""
+    """The reason why AWS did not answer a check."""
 
 
 def aws(region, *arguments):
-    """The answer of a command of the AWS CLI."""
+    """Runs a command of the AWS CLI and returns its answer."""
     try:
         command = ["aws", *arguments, "--region", region, "--output", "json"]
         ran = subprocess.run(command, capture_output=True, text=True)
@@ -32,18 +32,18 @@ def aws(region, *arguments):
 
 
 def changes(plan, kind):
-    """What becomes of the resources of a type: before and after, either of which may be missing."""
+    """The changes of resources of a type: before and after, `{}` if missing."""
     found = [change["change"] for change in plan.get("resource_changes", []) if change["type"] == kind]
     return [(change.get("before") or {}, change.get("after") or {}) for change in found]
 
 
 def reserved(function):
-    """The executions that a function reserves. -1 stands for none."""
+    """The executions that a function reserves. -1 means none."""
     return max(function.get("reserved_concurrent_executions") or 0, 0)
 
 
 def concurrency(plan, region):
-    """The problem of the reservations of the plan, if there is one."""
+    """The problem with the plan's reservations, or None."""
     functions = changes(plan, "aws_lambda_function")
     more = sum(reserved(after) for _, after in functions) - sum(reserved(before) for before, _ in functions)
     if more <= 0:
@@ -60,19 +60,19 @@ def concurrency(plan, region):
 
 
 def principal(identity, region):
-    """The user or role behind the caller, as IAM simulates it."""
+    """The ARN of the caller's user or role, for IAM's simulation."""
     arn = identity["Arn"]
     kind, _, rest = arn.split(":", 5)[5].partition("/")
     if kind == "assumed-role":
-        # The session's ARN has not the role's path.
+        # The session's ARN lacks the role's path.
         return aws(region, "iam", "get-role", "--role-name", rest.partition("/")[0])["Role"]["Arn"]
     if kind == "user":
         return arn
-    raise Unknown(f"IAM simulates users and roles, and these credentials are of {arn}")
+    raise Unknown(f"IAM simulates users and roles only, and these credentials belong to {arn}")
 
 
 def public_url(plan, region):
-    """The problem of the public Function URL that the plan makes, if an organisation's policy forbids it.
+    """The problem of the plan's public Function URL if an organisation's policy forbids it, or None.
 
     IAM's simulator evaluates service control policies with their conditions (IAM API reference, SimulatePrincipalPolicy).
     """
@@ -123,13 +123,13 @@ def main():
         try:
             problem = check(plan, region)
         except Unknown as why:
-            print(f"preflight: unknown {what} ({why}). If the deployment fails for it: {remedy}.", file=sys.stderr)
+            print(f"preflight: unknown {what} ({why}). If the deployment fails for this reason: {remedy}.", file=sys.stderr)
             continue
         refused += [problem] if problem else []
     for problem in refused:
         print(f"preflight: {problem}", file=sys.stderr)
     if refused:
-        sys.exit("preflight: nothing was made.")
+        sys.exit("preflight: failed; nothing was made.")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
 locals {
-  # Two resources, as instances of one cannot point at each other.
+  # Two resources, as instances of one resource cannot reference each other.
   dead_letter_ids    = distinct(compact([for queue in values(local.queues) : try(queue.dead_letter, "")]))
   dead_letter_queues = { for id, queue in local.queues : id => queue if contains(local.dead_letter_ids, id) }
   work_queues        = { for id, queue in local.queues : id => queue if !contains(local.dead_letter_ids, id) }
 
-  # What functions and schedules themselves leave behind. Not in the table: no function knows of these.
+  # Queues for failed events and alarms. Not in the table: no function uses them.
   failure_queues = {
-    functions = { meaning = "Events that a function failed at, every time", remedy = "${local.after_reading}, mend it, run the function once by hand, purge the queue." }
-    schedules = { meaning = "Events that Scheduler could not hand to Lambda", remedy = "${local.after_reading}, mend it, run the function once by hand, purge the queue." }
-    alarms    = { meaning = "Alarms that PagerDuty did not take", remedy = "${local.after_reading} and which alarm it was, mend the subscription of ${local.prefix}-page, look whether the alarm still rings, purge the queue." }
+    functions = { meaning = "events failed on every try", remedy = "${local.after_reading}, fix it, run the function once by hand, purge the queue." }
+    schedules = { meaning = "Scheduler could not pass events to Lambda", remedy = "${local.after_reading}, fix it, run the function once by hand, purge the queue." }
+    alarms    = { meaning = "PagerDuty did not accept alarms", remedy = "${local.after_reading} and which alarm it was, fix the subscription of ${local.prefix}-page, check whether the alarm still rings, purge the queue." }
   }
   after_reading      = "They cannot be moved back. Read the reason"
   failure_queue_arns = { for name in keys(local.failure_queues) : name => "${local.arn_root}:sqs:${local.here}:${local.prefix}-failed-${name}" }
@@ -19,9 +19,9 @@ resource "aws_sqs_queue" "dead_letters" {
 
   name                       = each.value.name
   visibility_timeout_seconds = each.value.visibility_timeout_s
-  # The default of 4 days does not outlast a long holiday.
+  # The default of 4 days is shorter than a long holiday.
   message_retention_seconds = each.value.retention_s
-  # The default, said to detect drift. With SQS's own keys SNS and Scheduler need no grant to write here.
+  # The default; explicit, to detect drift. With SQS's own keys SNS and Scheduler need no grant to write here.
   sqs_managed_sse_enabled = true
 }
 
@@ -29,7 +29,7 @@ resource "aws_sqs_queue" "work" {
   for_each = local.work_queues
 
   name = each.value.name
-  # Six times the function's time limit, or a batch that is being retried is handed to a second worker.
+  # Six times the function's time limit; with less a second worker could get a batch that is still retried.
   visibility_timeout_seconds = each.value.visibility_timeout_s
   message_retention_seconds  = each.value.retention_s
   sqs_managed_sse_enabled    = true
@@ -44,12 +44,12 @@ resource "aws_sqs_queue" "failures" {
   for_each = local.failure_queues
 
   name = "${local.prefix}-failed-${each.key}"
-  # 14 days, the longest that there is.
+  # 14 days, the maximum.
   message_retention_seconds = 14 * 24 * 60 * 60
   sqs_managed_sse_enabled   = true
 }
 
-# Who may write into a queue without a role of ours: the topic that it subscribes to, and nobody else.
+# Only the topic that a queue subscribes to may write into it without a role of ours.
 resource "aws_sqs_queue_policy" "from_topic" {
   for_each = local.fed_queues
 
@@ -86,7 +86,7 @@ resource "aws_sqs_queue_policy" "undelivered_alarms" {
   })
 }
 
-# SNS writes to the queue, and to its dead-letter queue what the queue would not take.
+# SNS writes to the queue, and to its dead-letter queue if the queue refuses a message.
 locals {
   subscribed_queues = { for id, queue in local.queues : id => queue if can(queue.subscribes) }
   fed_queues = merge(
@@ -102,14 +102,14 @@ resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn                   = aws_sqs_queue.work[each.value.queue.source].arn
   batch_size                         = each.value.queue.batch_size
   maximum_batching_window_in_seconds = each.value.queue.batching_window_s
-  # Without it one bad message makes the whole batch come again.
+  # Without it one bad message returns the whole batch.
   function_response_types = ["ReportBatchItemFailures"]
 
-  # Not reserved concurrency: the pollers do not know of that, and throttled messages would use up their receives.
+  # Not reserved concurrency: pollers ignore it, and throttled messages would use up their receives.
   scaling_config {
     maximum_concurrency = each.value.queue.max_concurrency
   }
 
-  # Lambda makes one only for a function that may read the queue already.
+  # Lambda creates a mapping only if the function may already read the queue.
   depends_on = [module.function]
 }

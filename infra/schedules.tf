@@ -18,11 +18,11 @@ resource "aws_scheduler_schedule" "this" {
     role_arn = aws_iam_role.scheduler.arn
     input    = jsonencode(each.value.input)
 
-    # These count tries to hand the event to Lambda; what the function then makes of it is counted by its own configuration.
-    # The defaults are 185 tries in 24 hours.
+    # Tries to pass the event to Lambda; retries of a failing function are in its own configuration. The defaults are 185 tries in
+    # 24 hours.
     retry_policy {
       maximum_event_age_in_seconds = each.value.max_age_s
-      # 0 would give up at the first hiccup of Lambda's API.
+      # 0 would give up at the first error of Lambda's API.
       maximum_retry_attempts = 5
     }
 
@@ -40,10 +40,10 @@ resource "aws_scheduler_schedule" "this" {
   ]
 }
 
-# One role for all schedules: it may start exactly the functions that have one.
+# One role for all schedules: it may invoke exactly the functions that have a schedule.
 resource "aws_iam_role" "scheduler" {
   name        = "${local.prefix}-scheduler"
-  description = "Lets EventBridge Scheduler start the functions"
+  description = "Lets EventBridge Scheduler invoke the functions"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -52,7 +52,7 @@ resource "aws_iam_role" "scheduler" {
         Effect    = "Allow"
         Action    = "sts:AssumeRole"
         Principal = { Service = "scheduler.amazonaws.com" }
-        # So that a schedule of another account cannot have this role used for it.
+        # Schedules of other accounts must not use this role.
         Condition = {
           StringEquals = {
             "aws:SourceAccount" = local.account

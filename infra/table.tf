@@ -7,8 +7,8 @@ locals {
     resources = { for id, resource in local.declared.resources : id => merge(resource, { name = "${local.prefix}${trimprefix(resource.name, "syncwatch")}" }) }
   })
 
-  # Resources that a deployment may do without. Settings that point at one that is not chosen, and permissions on it, are left
-  # out too. A channel's secret is there where pipeline.toml names the channel outside of a comment.
+  # Optional resources. Settings and permissions that refer to one that is not chosen are left out too. A channel's secret exists if
+  # pipeline.toml names the channel outside of a comment.
   pipeline_text = file("${path.module}/pipeline.toml")
   chosen = concat(
     var.heartbeat ? ["secret:heartbeat"] : [],
@@ -22,14 +22,14 @@ locals {
     })
   }
 
-  # Without those of alarms, which people and CloudWatch use; a function only looks who subscribed them.
+  # Without the topics of alarms, which CloudWatch writes; functions only read their subscribers.
   topics  = { for id, resource in local.resources : id => resource if startswith(id, "topic:") && !contains(local.alarm_topics, trimprefix(id, "topic:")) }
   queues  = { for id, resource in local.resources : id => resource if startswith(id, "queue:") }
   tables  = { for id, resource in local.resources : id => resource if startswith(id, "table:") }
   secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
 
   scheduled = { for name, function in local.functions : name => function if can(function.schedule) }
-  # What starts them: the schedule of each, and what the table says it also has.
+  # The schedules of each function: its own, and those under `also`.
   firings = merge(
     { for name, function in local.scheduled : name => merge(function.schedule, { function = name, description = function.description }) },
     merge([for name, function in local.scheduled : {
@@ -39,8 +39,8 @@ locals {
   by_url   = { for name, function in local.functions : name => function if can(function.url) }
   by_queue = { for name, function in local.functions : name => function if can(function.queue) }
 
-  # ARNs are made from names and not taken from the resources, so that a plan shows each policy whole before anything is
-  # there, and policies of things that point at each other make no cycle.
+  # ARNs are built from names, not read from resources: a plan shows each policy in full before anything exists, and policies of
+  # resources that refer to each other do not form a cycle.
   account  = data.aws_caller_identity.current.account_id
   arn_root = "arn:${data.aws_partition.current.partition}"
   here     = "${var.region}:${local.account}"
@@ -58,7 +58,7 @@ locals {
     for id, table in local.tables : { for name in keys(try(table.indexes, {})) : "${id}/${name}" => { table = id, arn = "${local.arns[id]}/index/${name}" } }
   ]...)
 
-  # What a setting that points at a resource holds.
+  # The value of a setting that refers to a resource.
   values = merge(
     { for id in keys(local.topics) : id => aws_sns_topic.notices[id].arn },
     { for name in local.alarm_topics : "topic:${name}" => aws_sns_topic.alarms[name].arn },

@@ -4,7 +4,7 @@ resource "aws_dynamodb_table" "state" {
   name      = each.value.name
   hash_key  = each.value.hash_key
   range_key = try(each.value.range_key, null)
-  # The default needs capacities, and throttles what goes over them; a pipeline has minutes of work and hours of rest.
+  # The default needs a capacity and throttles above it; a pipeline works for minutes and rests for hours.
   billing_mode = "PAY_PER_REQUEST"
 
   dynamic "attribute" {
@@ -16,7 +16,7 @@ resource "aws_dynamodb_table" "state" {
     }
   }
 
-  # Keys alone: an entry changes with its sort key, and not with every write of its item.
+  # Keys only: an entry changes with its sort key and not with every write of the item.
   dynamic "global_secondary_index" {
     for_each = try(each.value.indexes, {})
 
@@ -37,12 +37,12 @@ resource "aws_dynamodb_table" "state" {
     }
   }
 
-  # Which incidents are open is known nowhere else.
+  # The open incidents are stored nowhere else.
   point_in_time_recovery {
     enabled = true
   }
 
-  # The key that AWS keeps for this account, so that its use is logged; the default is one of AWS's own.
+  # The AWS managed key of this account, whose use is logged; the default is a key owned by AWS.
   server_side_encryption {
     enabled = true
   }

@@ -1,5 +1,5 @@
 variable "region" {
-  description = "The AWS region that everything lives in."
+  description = "The AWS region of all resources."
   type        = string
   default     = "us-west-2"
 
@@ -10,19 +10,19 @@ variable "region" {
 }
 
 variable "prefix" {
-  description = "What every name begins with. Another deployment in the same account, even in another region, needs another one: roles belong to the account, and an alarm of the same name would be taken over. Set SYNCWATCH_PREFIX to the same for the command line."
+  description = "The prefix of every name. A second deployment in the same account, even in another region, needs another one: roles belong to the account, and an alarm of the same name would be overwritten. Set SYNCWATCH_PREFIX to the same value for the command line."
   type        = string
   default     = "syncwatch"
 
   validation {
-    # The longest name is <prefix>-schedule-verification, and those of roles and schedules end at 64 characters.
+    # The longest name is <prefix>-schedule-verification; names of roles and schedules have at most 64 characters.
     condition     = can(regex("^[a-z][a-z0-9-]{1,20}$", var.prefix)) && !endswith(var.prefix, "-")
     error_message = "prefix must have 2 to 21 lower-case letters, digits and hyphens, begin with a letter and not end with a hyphen."
   }
 }
 
 variable "notice_emails" {
-  description = "Who gets notices by mail: address -> the least severity that is sent to it (info, warning, error or critical). Each address must confirm within two days."
+  description = "Recipients of notices by mail: address -> the lowest severity that it gets (info, warning, error or critical). Each address must confirm within two days."
   type        = map(string)
 
   validation {
@@ -37,22 +37,22 @@ variable "notice_emails" {
 }
 
 variable "alarm_emails" {
-  description = "Who is told by mail when Syncwatch itself fails. This way does not depend on Syncwatch's own code."
+  description = "Mail addresses that get an alarm when Syncwatch itself fails. This path does not depend on Syncwatch's code."
   type        = set(string)
 
   validation {
     condition     = length(var.alarm_emails) > 0
-    error_message = "alarm_emails needs at least one address: without it nobody hears that Syncwatch itself has failed."
+    error_message = "alarm_emails needs at least one address; without it a failure of Syncwatch itself alerts no one."
   }
 
   validation {
     condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address))])
-    error_message = "alarm_emails must hold mail addresses."
+    error_message = "alarm_emails must be mail addresses, such as \"ops@example.com\"."
   }
 }
 
 variable "pagerduty_cloudwatch_url" {
-  description = "The integration URL of a PagerDuty service of the type Amazon CloudWatch; gets critical alarms about Syncwatch itself. It holds a key and will be in the state: see README.md. null: none."
+  description = "The integration URL of a PagerDuty service of the type Amazon CloudWatch, which gets critical alarms about Syncwatch itself. It contains a key and is stored in the state: see README.md. null: none."
   type        = string
   default     = null
   sensitive   = true
@@ -64,24 +64,24 @@ variable "pagerduty_cloudwatch_url" {
 }
 
 variable "slack" {
-  description = "The Slack channel that alarms about Syncwatch itself are shown in, by Amazon Q Developer in chat applications; the workspace must have been authorized in its console. Notices about syncs reach chats by alert-relay. null: none."
+  description = "The Slack channel that shows alarms about Syncwatch itself, by Amazon Q Developer in chat applications; authorize the workspace in its console first. Notices about syncs reach chats by alert-relay. null: none."
   type        = object({ team_id = string, channel_id = string })
   default     = null
 
   validation {
     condition     = var.slack == null || try(can(regex("^T[0-9A-Z]+$", var.slack.team_id)) && can(regex("^[CG][0-9A-Z]+$", var.slack.channel_id)), false)
-    error_message = "slack needs the ids that Slack shows, such as { team_id = \"T07EA123LEP\", channel_id = \"C07EZ1ABC23\" }, and no names."
+    error_message = "slack needs ids, not names, such as { team_id = \"T07EA123LEP\", channel_id = \"C07EZ1ABC23\" }."
   }
 }
 
 variable "heartbeat" {
-  description = "Whether an outside service hears of each good round. Its ping URL is a credential, so it is the value of the secret syncwatch/heartbeat."
+  description = "Whether each good round pings an outside service. The ping URL is a credential: it is the value of the secret syncwatch/heartbeat."
   type        = bool
   default     = false
 }
 
 variable "webhook_front" {
-  description = "What Census's webhooks reach: \"function-url\" (free; throttled by reserved concurrency) or \"http-api\" (a price for each request; throttled by rate as well)."
+  description = "The endpoint for Census's webhooks: \"function-url\" (free; throttled by reserved concurrency) or \"http-api\" (a price per request; also throttled by rate)."
   type        = string
   default     = "function-url"
 
@@ -92,7 +92,7 @@ variable "webhook_front" {
 }
 
 variable "webhook_rate" {
-  description = "With webhook_front = \"http-api\": requests a second that are let through; more are answered 429, and what they tell of is seen by the next poll."
+  description = "With webhook_front = \"http-api\": requests accepted per second. Further requests get 429; the next poll covers them."
   type        = number
   default     = 20
 
@@ -103,23 +103,23 @@ variable "webhook_rate" {
 }
 
 variable "webhook_reserved_concurrency" {
-  description = "How many webhooks may be taken at once; more are answered 429, and what they tell of is seen by the next poll. AWS refuses it if the account's quota is too small (README.md). null: as functions.json says. -1: no limit of its own, with webhook_front = \"http-api\" alone."
+  description = "Webhooks that are accepted at the same time. Further ones get 429; the next poll covers them. AWS refuses the value if the account's quota is too small (README.md). null: the value in functions.json. -1: no reservation, only with webhook_front = \"http-api\"."
   type        = number
   default     = null
 
   validation {
     condition     = var.webhook_reserved_concurrency == null || try(var.webhook_reserved_concurrency == -1 || (var.webhook_reserved_concurrency >= 1 && floor(var.webhook_reserved_concurrency) == var.webhook_reserved_concurrency), false)
-    error_message = "webhook_reserved_concurrency must be a whole number from 1, or -1 for none; with 0 no webhook would be taken."
+    error_message = "webhook_reserved_concurrency must be a whole number from 1, or -1 for no reservation; 0 would refuse every webhook."
   }
 
   validation {
     condition     = var.webhook_reserved_concurrency != -1 || var.webhook_front == "http-api"
-    error_message = "webhook_reserved_concurrency = -1 needs webhook_front = \"http-api\", which has a throttle of its own: nothing else bounds what a public Function URL may cost."
+    error_message = "webhook_reserved_concurrency = -1 needs webhook_front = \"http-api\", which has its own throttle: without a reservation the cost of a public Function URL is unbounded."
   }
 }
 
 variable "schedules_enabled" {
-  description = "Whether EventBridge Scheduler fires the functions. Turned off, nothing is watched, and the alarms on silence say so."
+  description = "Whether EventBridge Scheduler invokes the functions. If false, nothing is checked, and the alarms on silence ring."
   type        = bool
   default     = true
 }
@@ -136,29 +136,29 @@ variable "architecture" {
 }
 
 variable "zips" {
-  description = "The folder with <function>/bootstrap.zip for each function; `make package` fills it."
+  description = "The folder with <function>/bootstrap.zip for each function, which `make package` builds."
   type        = string
   default     = "../target/lambda/arm64"
 
   validation {
     condition     = alltrue([for name in keys(local.table.functions) : fileexists("${var.zips}/${name}/bootstrap.zip")])
-    error_message = "There is no zip in ${var.zips} for: ${join(", ", [for name in keys(local.table.functions) : name if !fileexists("${var.zips}/${name}/bootstrap.zip")])}. Build them by `make package`, or set zips to the folder where they are."
+    error_message = "No zip in ${var.zips} for: ${join(", ", [for name in keys(local.table.functions) : name if !fileexists("${var.zips}/${name}/bootstrap.zip")])}. Build them with `make package`, or set zips to their folder."
   }
 }
 
 variable "log_retention_days" {
-  description = "How long the functions' logs are kept. They hold what was decided and why, and no data and no secrets."
+  description = "Days for which the functions' logs are kept. Logs have decisions and their reasons, no data and no secrets."
   type        = number
   default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
-    error_message = "log_retention_days must be one of the times that CloudWatch Logs knows, such as 7, 30, 90 or 365; for ever is not one of them here."
+    error_message = "log_retention_days must be a retention that CloudWatch Logs accepts, such as 7, 30, 90 or 365; unlimited retention is not supported."
   }
 }
 
 variable "protect_data" {
-  description = "Whether tables refuse to be deleted and secrets can be restored for 30 days. `make destroy DATA=delete` turns it off first."
+  description = "Whether tables are protected from deletion and deleted secrets can be restored for 30 days. `make destroy DATA=delete` turns it off first."
   type        = bool
   default     = true
 }
@@ -170,12 +170,12 @@ variable "optional_settings" {
 
   validation {
     condition     = length(setsubtract(keys(var.optional_settings), flatten([for function in values(local.table.functions) : try(function.optional_settings, [])]))) == 0
-    error_message = "No function takes: ${join(", ", setsubtract(keys(var.optional_settings), flatten([for function in values(local.table.functions) : try(function.optional_settings, [])])))}. The names are those of optional_settings in functions.json."
+    error_message = "No function reads: ${join(", ", setsubtract(keys(var.optional_settings), flatten([for function in values(local.table.functions) : try(function.optional_settings, [])])))}. Use names of optional_settings in functions.json."
   }
 }
 
 variable "tags" {
-  description = "Tags for everything, beside application = syncwatch."
+  description = "Tags for all resources, in addition to application and repository."
   type        = map(string)
   default     = {}
 }

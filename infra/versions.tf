@@ -1,11 +1,11 @@
 terraform {
-  # 1.9 lets a validation look at more than its own variable.
+  # Since 1.9 a validation may refer to other variables and locals.
   required_version = ">= 1.9"
 
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # 6.66 has what is used here (aws_lambda_permission.invoked_via_function_url is the newest); 7 may rename it.
+      # 6.66 has all arguments used here (the newest is aws_lambda_permission.invoked_via_function_url); 7 may rename some.
       version = "~> 6.66"
     }
   }

@@ -1,4 +1,4 @@
-# The address that Census posts to. Anybody may call it; the function verifies the signature before anything else.
+# The address that Census posts to. It is public; the function verifies the signature before anything else.
 locals {
   function_urls = var.webhook_front == "function-url" ? local.by_url : {}
   http_apis     = var.webhook_front == "http-api" ? local.by_url : {}
@@ -9,11 +9,11 @@ resource "aws_lambda_function_url" "this" {
   for_each = local.function_urls
 
   function_name = module.function[each.key].name
-  # Census signs with its own scheme and cannot sign for IAM.
+  # Census has its own signature scheme and cannot sign for IAM.
   authorization_type = "NONE"
 }
 
-# Since October 2025 a new URL answers 403 unless both of these are granted.
+# Since October 2025 a new URL answers 403 unless both permissions are granted.
 resource "aws_lambda_permission" "url" {
   # checkov:skip=CKV_AWS_301: the address is public by design.
   for_each = local.function_urls
@@ -24,26 +24,26 @@ resource "aws_lambda_permission" "url" {
   action                 = "lambda:InvokeFunctionUrl"
   function_url_auth_type = "NONE"
 
-  # One after the other: the provider itself writes permissions when it makes the URL, and Lambda refuses a second change of
-  # a function's policy at the same moment (409, ResourceConflictException).
+  # One after the other: the provider itself writes permissions when it creates the URL, and Lambda refuses concurrent changes of a
+  # function's policy (409, ResourceConflictException).
   depends_on = [aws_lambda_function_url.this]
 }
 
 resource "aws_lambda_permission" "url_invokes" {
-  # checkov:skip=CKV_AWS_301: bound to what came through the URL, which is public by design.
+  # checkov:skip=CKV_AWS_301: bound to calls through the URL, which is public by design.
   for_each = local.function_urls
 
   statement_id  = "InvokeByUrl"
   function_name = module.function[each.key].name
   principal     = "*"
   action        = "lambda:InvokeFunction"
-  # Only what came through the URL; without it anybody with AWS credentials could call the function's API.
+  # Only calls through the URL; without it any AWS credentials could invoke the function.
   invoked_via_function_url = true
 
   depends_on = [aws_lambda_permission.url]
 }
 
-# In the place of the URL, which would be a way around the throttle.
+# Replaces the URL, which would bypass the throttle.
 resource "aws_apigatewayv2_api" "this" {
   for_each = local.http_apis
 
@@ -57,7 +57,7 @@ resource "aws_apigatewayv2_integration" "this" {
   api_id           = aws_apigatewayv2_api.this[each.key].id
   integration_type = "AWS_PROXY"
   integration_uri  = module.function[each.key].invoke_arn
-  # The shape of a Function URL's event; the default is the older one.
+  # The event format of a Function URL; the default is the older one.
   payload_format_version = "2.0"
 }
 
@@ -80,13 +80,13 @@ resource "aws_apigatewayv2_stage" "this" {
 
   default_route_settings {
     throttling_rate_limit = var.webhook_rate
-    # Runs that end together are told together.
+    # Runs that end together send their webhooks together.
     throttling_burst_limit = 2 * var.webhook_rate
   }
 
   access_log_settings {
     destination_arn = aws_cloudwatch_log_group.http_api[each.key].arn
-    # Who, when, what came of it. No body and no header: the signature is in one.
+    # Sender, time and result. No body and no header, as one has the signature.
     format = jsonencode({
       requestId = "$context.requestId"
       time      = "$context.requestTime"

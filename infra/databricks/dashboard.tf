@@ -1,11 +1,11 @@
 locals {
   tiles = jsondecode(file("${path.module}/tiles.json")).tiles
 
-  # What a widget asks of its dataset, and how it draws that. Unaggregated: the views have one row for each point already.
+  # The fields that a widget selects from its dataset. Unaggregated: the views already have one row per point.
   fields = {
     for tile in local.tiles : tile.name => tile.kind == "table" ? tile.columns[*].field : compact([tile.x, tile.y, try(tile.color, "")])
   }
-  # As JSON, since the two kinds have different shapes.
+  # As JSON, since the two kinds have different types.
   specs = {
     for tile in local.tiles : tile.name => tile.kind == "table" ? jsonencode({
       version    = 1
@@ -42,7 +42,7 @@ resource "databricks_dashboard" "this" {
   display_name = "Syncwatch"
   warehouse_id = var.warehouse_id
   parent_path  = var.parent_path
-  # Whoever looks must be allowed to read the views; the default shows them with the rights of whoever published.
+  # Readers need access to the views; by default they see them with the rights of the publisher.
   embed_credentials = false
 
   serialized_dashboard = jsonencode({
@@ -60,7 +60,7 @@ resource "databricks_dashboard" "this" {
         pageType    = "PAGE_TYPE_CANVAS"
         layout = [
           for index, tile in local.tiles : {
-            # Two lines beside each other on a grid of six, and the table below, across.
+            # Two charts side by side on a grid of six columns, and the table below in full width.
             position = {
               x      = tile.kind == "table" ? 0 : 3 * (index % 2)
               y      = 6 * floor(index / 2)
@@ -89,6 +89,6 @@ resource "databricks_dashboard" "this" {
 }
 
 output "dashboard" {
-  description = "The id of the dashboard in the workspace."
+  description = "The ID of the dashboard in the workspace."
   value       = databricks_dashboard.this.dashboard_id
 }

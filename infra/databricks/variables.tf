@@ -1,5 +1,5 @@
 variable "warehouse_id" {
-  description = "The SQL warehouse that the dashboard asks: warehouse_id of pipeline.toml."
+  description = "The SQL warehouse that the dashboard queries: warehouse_id of pipeline.toml."
   type        = string
 
   validation {
@@ -9,7 +9,7 @@ variable "warehouse_id" {
 }
 
 variable "parent_path" {
-  description = "The folder of the workspace that the dashboard is put into."
+  description = "The workspace folder of the dashboard."
   type        = string
   default     = "/Shared"
 
@@ -26,17 +26,17 @@ variable "catalog" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_]+$", var.catalog))
-    error_message = "catalog must be a plain name of letters, digits and underscores."
+    error_message = "catalog must have only letters, digits and underscores."
   }
 }
 
 variable "schema" {
-  description = "Their schema."
+  description = "The schema of these views."
   type        = string
   default     = "sfdc_dbx"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_]+$", var.schema))
-    error_message = "schema must be a plain name of letters, digits and underscores."
+    error_message = "schema must have only letters, digits and underscores."
   }
 }

@@ -1,4 +1,4 @@
-# A root of its own, so that whoever has no Databricks needs no provider for it.
+# A separate root, so that deployments without Databricks do not need its provider.
 terraform {
   required_version = ">= 1.9"
 

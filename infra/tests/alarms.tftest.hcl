@@ -1,10 +1,10 @@
-# Whatever of Syncwatch fails, people hear of it by a way that Syncwatch has no part in.
+# Every failure of Syncwatch alerts people by a path that does not use Syncwatch's code.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-# By name, as a mocked topic has a made-up ARN, and it matters which of the two an alarm goes to.
+# By name: mocked topics share one ARN, and the tests must distinguish the two.
 override_resource {
   target = aws_sns_topic.alarms["alarms"]
   values = { arn = "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms" }
@@ -38,31 +38,31 @@ run "each_function" {
       alltrue([for alarm in values(aws_cloudwatch_metric_alarm.throttles) : alarm.metric_name == "Throttles" && alarm.statistic == "Sum" && alarm.threshold == 0]) &&
       alltrue([for name, alarm in aws_cloudwatch_metric_alarm.duration : alarm.metric_name == "Duration" && alarm.statistic == "Maximum" && alarm.threshold == 800 * local.table.functions[name].timeout_s])
     )
-    error_message = "An alarm of a function looks at something else than it says."
+    error_message = "An alarm of a function has the wrong metric, statistic or threshold."
   }
 
   assert {
     condition = { for name, alarm in aws_cloudwatch_metric_alarm.errors : name => alarm.evaluation_periods } == {
       for name, function in local.table.functions : name => startswith(try(function.schedule.expression, ""), "rate(") ? 2 : 1
     }
-    error_message = "A nightly failure must be told at once, a failure every few minutes when it comes again."
+    error_message = "A nightly failure must alert at once, and one of a function that runs every few minutes when it recurs."
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.errors["schedule-verification"].evaluation_periods == 2 && aws_cloudwatch_metric_alarm.errors["daily-validation"].evaluation_periods == 1
-    error_message = "The table's schedules are no longer told apart."
+    error_message = "Nightly schedules and schedules of minutes are no longer distinguished."
   }
 
   assert {
     condition     = alltrue([for alarm in concat(values(aws_cloudwatch_metric_alarm.throttles), values(aws_cloudwatch_metric_alarm.duration)) : alarm.evaluation_periods == 1])
-    error_message = "A throttled or slow function is told of late."
+    error_message = "A throttled or slow function alerts too late."
   }
 }
 
 run "silence" {
   assert {
     condition     = toset(keys(aws_cloudwatch_metric_alarm.silence)) == toset([for name, function in local.table.functions : name if can(function.schedule)])
-    error_message = "A scheduled function could stop without anybody hearing of it."
+    error_message = "A scheduled function could stop without an alarm."
   }
 
   assert {
@@ -78,32 +78,32 @@ run "silence" {
       alarm.treat_missing_data == "breaching" && alarm.datapoints_to_alarm == null &&
       one(flatten([for query in alarm.metric_query : query.metric[*].period])) * alarm.evaluation_periods == local.table.functions[name].schedule.silent_after_s
     ])
-    error_message = "An alarm on silence would not notice that there are no rounds in its time, or that of a nightly function counts pings as rounds."
+    error_message = "An alarm on silence misses a time without rounds, or that of a nightly function counts pings as rounds."
   }
 
   assert {
     condition     = alltrue([for name in values(local.good_rounds) : contains(jsondecode(file("metrics.json")).metrics[*].name, name)])
-    error_message = "An alarm on silence looks at a metric that no function writes."
+    error_message = "An alarm on silence uses a metric that no function writes."
   }
 
-  # A day if the period is under an hour, else a week: CloudWatch takes no more.
+  # A day if the period is under an hour, else a week: CloudWatch accepts no longer window.
   assert {
     condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.silence) : one(flatten([for query in alarm.metric_query : query.metric[*].period])) * alarm.evaluation_periods <= (one(flatten([for query in alarm.metric_query : query.metric[*].period])) < 3600 ? 86400 : 604800)])
     error_message = "CloudWatch would refuse the window of an alarm on silence."
   }
 
-  # Two of a day's 23 to 25 hours when the clocks change.
+  # A day has 23 to 25 hours when the clocks change.
   assert {
     condition     = one(flatten([for query in aws_cloudwatch_metric_alarm.silence["daily-validation"].metric_query : query.metric[*].period])) == 3600 && aws_cloudwatch_metric_alarm.silence["daily-validation"].evaluation_periods == 26
-    error_message = "A nightly function is missed after 26 hours: 25 is a whole day in autumn."
+    error_message = "The alarm of a nightly function must ring after 26 hours: a day in autumn has 25."
   }
 }
 
-# CloudWatch looks at whole periods: with steps of a minute the alarm rings a minute or two after it is due.
+# CloudWatch evaluates whole periods: with periods of a minute the alarm rings a minute or two after it is due.
 run "silence_of_minutes" {
   assert {
     condition     = one(flatten([for query in aws_cloudwatch_metric_alarm.silence["schedule-verification"].metric_query : query.metric[*].period])) == 60 && aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods == 10
-    error_message = "That schedule-verification has stopped is told later than ten minutes after."
+    error_message = "The alarm rings later than ten minutes after schedule-verification stopped."
   }
 }
 
@@ -118,12 +118,12 @@ run "rounds" {
       aws_cloudwatch_metric_alarm.rounds.comparison_operator == "LessThanThreshold" && aws_cloudwatch_metric_alarm.rounds.threshold == 1 &&
       aws_cloudwatch_metric_alarm.rounds.treat_missing_data == "breaching" && aws_cloudwatch_metric_alarm.rounds.datapoints_to_alarm == null
     )
-    error_message = "schedule-verification could fail in every round without anybody hearing of it."
+    error_message = "schedule-verification could fail in every round without an alarm."
   }
 
   assert {
     condition     = length(regexall("(?m)^name = \"${one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions])).Pipeline}\"$", file("pipeline.toml"))) == 1 && keys(one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions]))) == tolist(jsondecode(file("metrics.json")).dimensions)
-    error_message = "The alarm on good rounds looks at another pipeline than that of pipeline.toml."
+    error_message = "The alarm on good rounds has another pipeline than pipeline.toml."
   }
 
   assert {
@@ -131,11 +131,11 @@ run "rounds" {
       one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].period])) == one(flatten([for query in aws_cloudwatch_metric_alarm.silence["schedule-verification"].metric_query : query.metric[*].period])) &&
       aws_cloudwatch_metric_alarm.rounds.evaluation_periods == aws_cloudwatch_metric_alarm.silence["schedule-verification"].evaluation_periods
     )
-    error_message = "The lack of good rounds is told at another time than the lack of any."
+    error_message = "The alarm on good rounds rings at another time than the one on silence."
   }
 }
 
-# `syncwatch doctor` looks whether these are there.
+# `syncwatch doctor` checks that these exist.
 run "names" {
   assert {
     condition = toset(flatten([for alarms in [
@@ -143,7 +143,7 @@ run "names" {
       aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale, aws_cloudwatch_metric_alarm.undelivered,
       { rounds = aws_cloudwatch_metric_alarm.rounds, refused = aws_cloudwatch_metric_alarm.refused },
     ] : values(alarms)[*].alarm_name])) == toset(split("\n", trimspace(file("tests/alarm-names.txt"))))
-    error_message = "The alarms made are not those of tests/alarm-names.txt, which the doctor is tested with."
+    error_message = "The alarms differ from tests/alarm-names.txt, which the tests of the doctor use."
   }
 }
 
@@ -166,7 +166,7 @@ run "queues_and_topics" {
       [for queue in values(aws_sqs_queue.dead_letters) : queue.name],
       ["syncwatch-failed-functions", "syncwatch-failed-schedules", "syncwatch-failed-alarms"],
     ))
-    error_message = "A dead-letter queue could fill without anybody hearing of it."
+    error_message = "A dead-letter queue could fill without an alarm."
   }
 
   assert {
@@ -175,7 +175,7 @@ run "queues_and_topics" {
       alarm.comparison_operator == "GreaterThanThreshold" && alarm.threshold == 0 && alarm.dimensions == tomap({ QueueName = name }) &&
       alarm.period == 300 && alarm.evaluation_periods == 1 && alarm.treat_missing_data == "notBreaching"
     ])
-    error_message = "An alarm on a dead-letter queue looks at something else than its depth."
+    error_message = "An alarm on a dead-letter queue measures something else than its depth."
   }
 
   assert {
@@ -184,7 +184,7 @@ run "queues_and_topics" {
       strcontains(alarm.alarm_description, "redrive") == !startswith(name, "syncwatch-failed-") &&
       strcontains(alarm.alarm_description, "purge the queue") == startswith(name, "syncwatch-failed-")
     ])
-    error_message = "An alarm asks to move messages back where there is no queue to move them to, or does not where there is one."
+    error_message = "An alarm must ask to move messages back if, and only if, they came from a queue."
   }
 
   assert {
@@ -195,10 +195,10 @@ run "queues_and_topics" {
         alarm.metric_name == null && alarm.datapoints_to_alarm == null
       ])
     )
-    error_message = "A queue could stand still without anybody hearing of it."
+    error_message = "A queue could stall without an alarm."
   }
 
-  # What a function failed at is hidden most of the time, and SQS leaves it out of the age of the oldest message.
+  # A failed message is hidden most of the time, and SQS excludes it from the age of the oldest message.
   assert {
     condition = alltrue([for name, alarm in aws_cloudwatch_metric_alarm.stale :
       { for query in alarm.metric_query : query.id => query.expression if query.return_data == true } == { messages = "waiting + handled" } &&
@@ -207,12 +207,12 @@ run "queues_and_topics" {
         handled = [["AWS/SQS", "ApproximateNumberOfMessagesNotVisible", "Maximum", 60, tomap({ QueueName = name })]]
       }
     ])
-    error_message = "An alarm on a queue that stands still does not count both the messages that wait and those that are being handled."
+    error_message = "The alarm on a stalled queue must count waiting messages and those being handled."
   }
 
   assert {
     condition     = { for name, alarm in aws_cloudwatch_metric_alarm.stale : name => 60 * alarm.evaluation_periods } == { for resource in values(local.table.resources) : resource.name => resource.stale_after_s if can(resource.stale_after_s) }
-    error_message = "A queue that stands still is not told of when the table says."
+    error_message = "The alarm on a stalled queue rings at another time than stale_after_s."
   }
 
   assert {
@@ -224,11 +224,11 @@ run "queues_and_topics" {
         alarm.period == 300 && alarm.evaluation_periods == 1 && alarm.treat_missing_data == "notBreaching"
       ])
     )
-    error_message = "SNS could fail to deliver without anybody hearing of it."
+    error_message = "SNS could fail to deliver without an alarm."
   }
 }
 
-run "who_hears" {
+run "alarm_recipients" {
   variables {
     alarm_emails             = ["a@example.com", "b@example.com"]
     pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
@@ -245,14 +245,14 @@ run "who_hears" {
       alarm.actions_enabled != false &&
       length(alarm.alarm_description) > 60
     ]]))
-    error_message = "An alarm tells nobody, or never says that it is over, or does not say what to do."
+    error_message = "An alarm has no recipient, sends no recovery, or does not describe the remedy."
   }
 
   assert {
     condition = alltrue(flatten([for alarms in [aws_cloudwatch_metric_alarm.silence, { rounds = aws_cloudwatch_metric_alarm.rounds }, aws_cloudwatch_metric_alarm.failed, aws_cloudwatch_metric_alarm.stale] : [
       for alarm in values(alarms) : contains(alarm.alarm_actions, "arn:aws:sns:us-west-2:123456789012:syncwatch-page")
     ]]))
-    error_message = "Nobody gets up for a function that stopped, or for messages that are stuck."
+    error_message = "A stopped function or stuck messages must page."
   }
 
   assert {
@@ -272,7 +272,7 @@ run "who_hears" {
       toset([for subscription in values(aws_sns_topic_subscription.alarm_emails) : subscription.endpoint]) == toset(["a@example.com", "b@example.com"]) &&
       alltrue([for subscription in values(aws_sns_topic_subscription.alarm_emails) : subscription.protocol == "email" && subscription.topic_arn == "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms" && subscription.filter_policy == null])
     )
-    error_message = "Somebody does not get every alarm by mail."
+    error_message = "A mail address does not get every alarm."
   }
 
   assert {
@@ -284,12 +284,12 @@ run "who_hears" {
       !aws_sns_topic_subscription.pagerduty[0].raw_message_delivery &&
       try(jsondecode(aws_sns_topic_subscription.pagerduty[0].redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.failures["alarms"].arn
     )
-    error_message = "PagerDuty does not get critical alarms in the form that it reads, or what it did not take is lost."
+    error_message = "PagerDuty does not get critical alarms in the form that it reads, or alarms that it refuses are lost."
   }
 
   assert {
     condition     = issensitive(aws_sns_topic_subscription.pagerduty[0].endpoint)
-    error_message = "The integration URL, which holds a key, would be shown in a plan."
+    error_message = "A plan would show the integration URL, which contains a key."
   }
 
   assert {
@@ -297,13 +297,13 @@ run "who_hears" {
       tolist(aws_chatbot_slack_channel_configuration.alarms[0].sns_topic_arns) == tolist(["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms"]) &&
       tolist(aws_chatbot_slack_channel_configuration.alarms[0].guardrail_policy_arns) == tolist(["arn:aws:iam::aws:policy/AWSDenyAll"])
     )
-    error_message = "Slack does not show the alarms, or lets people do more than read them."
+    error_message = "Slack does not show the alarms, or lets members do more than read them."
   }
 }
 
-run "without_pagerduty_and_slack_there_is_mail" {
+run "mail_works_without_pagerduty_and_slack" {
   assert {
     condition     = length(aws_sns_topic_subscription.pagerduty) == 0 && length(aws_chatbot_slack_channel_configuration.alarms) == 0 && length(aws_sns_topic_subscription.alarm_emails) == 1
-    error_message = "Mail alone is not possible."
+    error_message = "A deployment with mail alone is not possible."
   }
 }

@@ -1,4 +1,4 @@
-# Each function of functions.json, with all that makes it safe to leave alone.
+# Each function of functions.json, with its schedule, queues, tables and secrets.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -9,10 +9,10 @@ variables {
   alarm_emails  = ["data-operations@example.com"]
 }
 
-run "made_from_the_table" {
+run "functions_match_the_table" {
   assert {
     condition     = toset(keys(module.function)) == toset(keys(local.table.functions))
-    error_message = "The functions made are not those of functions.json."
+    error_message = "The functions differ from functions.json."
   }
 
   assert {
@@ -23,12 +23,12 @@ run "made_from_the_table" {
       module.function[name].made.function.runtime == "provided.al2023" &&
       tolist(module.function[name].made.function.architectures) == tolist(["arm64"])
     ])
-    error_message = "A function has not the name, memory, time limit, runtime and processor of the table."
+    error_message = "A function differs from the table in name, memory, time limit, runtime or processor."
   }
 
   assert {
     condition     = alltrue([for name in keys(local.table.functions) : module.function[name].made.function.source_code_hash == filebase64sha256("${var.zips}/${name}/bootstrap.zip")])
-    error_message = "A function would not be replaced when its zip changes."
+    error_message = "A changed zip would not update its function."
   }
 
   assert {
@@ -37,7 +37,7 @@ run "made_from_the_table" {
       module.function[name].made.log_group.retention_in_days == 30 &&
       module.function[name].made.function.logging_config[0].log_group == "/aws/lambda/syncwatch-${name}"
     ])
-    error_message = "A function has no log group of its own with a retention."
+    error_message = "A function does not have its own log group with a retention."
   }
 
   assert {
@@ -49,7 +49,7 @@ run "made_from_the_table" {
     condition = alltrue([for name, function in local.table.functions :
       toset(keys(module.function[name].made.function.environment[0].variables)) == toset([for setting, source in function.settings : setting if source != "secret:heartbeat"])
     ])
-    error_message = "A function has other environment variables than its settings."
+    error_message = "The environment variables of a function differ from its settings."
   }
 
   assert {
@@ -61,7 +61,7 @@ run "made_from_the_table" {
         local.table.resources[source].name
       ) if source != "secret:heartbeat"
     ]]))
-    error_message = "A setting does not hold a file's path, a topic's ARN, a queue's URL, or the name of a table or secret."
+    error_message = "A setting must be a file path, a topic ARN, a queue URL, or the name of a table or secret."
   }
 }
 
@@ -70,7 +70,7 @@ run "schedules" {
     condition = toset(keys(aws_scheduler_schedule.this)) == toset(flatten([
       for name, function in local.table.functions : [name, [for also in keys(try(function.schedule.also, {})) : "${name}-${also}"]] if can(function.schedule)
     ]))
-    error_message = "Not exactly the functions with a schedule have one, and one for each other event."
+    error_message = "The schedules differ from those of the table, including those under `also`."
   }
 
   assert {
@@ -81,7 +81,7 @@ run "schedules" {
       aws_scheduler_schedule.this[name].name == "syncwatch-${name}" &&
       aws_scheduler_schedule.this[name].flexible_time_window[0].mode == "OFF"
     ])
-    error_message = "A schedule is not enabled, or has not the expression and zone of the table."
+    error_message = "A schedule is not enabled, or differs from the table in expression or zone."
   }
 
   assert {
@@ -92,10 +92,10 @@ run "schedules" {
       aws_scheduler_schedule.this[name].target[0].retry_policy[0].maximum_retry_attempts == 5 &&
       aws_scheduler_schedule.this[name].target[0].dead_letter_config[0].arn == aws_sqs_queue.failures["schedules"].arn
     ])
-    error_message = "A schedule has not its target, its retries and its dead-letter queue."
+    error_message = "A schedule lacks its target, its retries or its dead-letter queue."
   }
 
-  # By the table itself and not by what was made of it.
+  # Literal values, so that a wrong table fails too.
   assert {
     condition = (
       aws_scheduler_schedule.this["daily-validation"].schedule_expression == "cron(0 3 * * ? *)" &&
@@ -103,7 +103,7 @@ run "schedules" {
       jsondecode(aws_scheduler_schedule.this["daily-validation-warm-up"].target[0].input) == { task = "warm-up" } &&
       jsondecode(aws_scheduler_schedule.this["daily-validation-again"].target[0].input) == { task = "validate-again" }
     )
-    error_message = "The warehouse is not started ahead of the nightly rounds, or not asked again."
+    error_message = "The warehouse is not started before the nightly rounds, or the second try is missing."
   }
 
   assert {
@@ -111,20 +111,20 @@ run "schedules" {
       module.function[name].made.async[0].maximum_event_age_in_seconds == local.table.functions[name].schedule.max_age_s &&
       module.function[name].made.async[0].maximum_retry_attempts == local.table.functions[name].schedule.retries
     ])
-    error_message = "A scheduled function does not try an event as long and as often as the table says."
+    error_message = "The retries of a scheduled function differ from the table."
   }
 
-  # What is not tried again is not worth keeping: the next round is as good, and the alarms on errors, silence and rounds tell.
+  # An event without retries is not kept: the next round replaces it, and the alarms on errors, silence and rounds ring.
   assert {
     condition = { for name in keys(local.scheduled) : name => join(" ", flatten(module.function[name].made.async[0].destination_config[*].on_failure[*].destination)) } == {
       for name in keys(local.scheduled) : name => local.table.functions[name].schedule.retries > 0 ? aws_sqs_queue.failures["functions"].arn : ""
     }
-    error_message = "A function that tries again loses the events that it fails at, or the queue for them fills with those of one that does not."
+    error_message = "A function with retries loses failed events, or one without retries fills their queue."
   }
 
   assert {
     condition     = anytrue([for function in values(local.table.functions) : try(function.schedule.retries, 0) > 0]) && local.table.functions["schedule-verification"].schedule.retries == 0
-    error_message = "The table no longer has both kinds of schedules: this test tells nothing."
+    error_message = "The table no longer has both kinds of schedules, so this test proves nothing."
   }
 }
 
@@ -142,7 +142,7 @@ run "schedules_can_be_turned_off" {
 run "queues" {
   assert {
     condition     = toset(concat(keys(aws_sqs_queue.work), keys(aws_sqs_queue.dead_letters))) == toset([for id in keys(local.table.resources) : id if startswith(id, "queue:")])
-    error_message = "The queues made are not those of functions.json."
+    error_message = "The queues differ from functions.json."
   }
 
   assert {
@@ -152,7 +152,7 @@ run "queues" {
       queue.message_retention_seconds == local.table.resources[id].retention_s &&
       queue.sqs_managed_sse_enabled
     ])
-    error_message = "A queue has not the name, times and encryption of the table."
+    error_message = "A queue differs from the table in name or times, or is not encrypted."
   }
 
   assert {
@@ -165,12 +165,12 @@ run "queues" {
 
   assert {
     condition     = toset(keys(aws_sqs_queue.failures)) == toset(["functions", "schedules", "alarms"])
-    error_message = "A queue for what functions, schedules or alarms left behind is missing."
+    error_message = "A queue for failed events of functions, of schedules, or for failed alarms is missing."
   }
 
   assert {
     condition     = alltrue([for queue in concat(values(aws_sqs_queue.dead_letters), values(aws_sqs_queue.failures)) : queue.message_retention_seconds == 1209600])
-    error_message = "What failed is not kept for 14 days."
+    error_message = "A queue keeps failed messages for less than 14 days."
   }
 
   assert {
@@ -182,12 +182,12 @@ run "queues" {
       tolist(mapping.function_response_types) == tolist(["ReportBatchItemFailures"]) &&
       mapping.scaling_config[0].maximum_concurrency == local.table.functions[name].queue.max_concurrency
     ])
-    error_message = "A queue is not worked off as the table says, or a bad message takes its whole batch with it."
+    error_message = "An event source differs from the table, or a bad message fails its whole batch."
   }
 
   assert {
     condition     = toset(keys(aws_lambda_event_source_mapping.this)) == toset([for name, function in local.table.functions : name if can(function.queue)])
-    error_message = "Not exactly the functions with a queue work one off."
+    error_message = "The event sources differ from the functions with a queue."
   }
 }
 
@@ -204,18 +204,18 @@ run "tables_and_secrets" {
       table.deletion_protection_enabled &&
       table.billing_mode == "PAY_PER_REQUEST"
     ])
-    error_message = "A table has not its keys, its end of life for items, its recovery, its encryption or its protection."
+    error_message = "A table lacks its keys, its TTL, its recovery, its encryption or its protection."
   }
 
   assert {
     condition     = length(aws_dynamodb_table.state) == length([for id in keys(local.table.resources) : id if startswith(id, "table:")])
-    error_message = "The tables made are not those of functions.json."
+    error_message = "The tables differ from functions.json."
   }
 
   assert {
     # The shipped pipeline.toml declares both channels.
     condition     = toset(keys(aws_secretsmanager_secret.this)) == toset([for id, resource in local.table.resources : id if startswith(id, "secret:") && (!try(resource.optional, false) || contains(["secret:pagerduty", "secret:chat"], id))])
-    error_message = "The secrets made are not those of functions.json that every deployment has, and those of the channels in pipeline.toml."
+    error_message = "The secrets must be the required ones of functions.json and those of the channels in pipeline.toml."
   }
 
   assert {
@@ -224,7 +224,7 @@ run "tables_and_secrets" {
   }
 }
 
-run "data_can_be_given_up" {
+run "data_protection_can_be_removed" {
   variables {
     protect_data = false
   }
@@ -236,18 +236,18 @@ run "data_can_be_given_up" {
 
   assert {
     condition     = alltrue([for secret in values(aws_secretsmanager_secret.this) : secret.recovery_window_in_days == 0])
-    error_message = "The name of a deleted secret could not be used again at once."
+    error_message = "The name of a deleted secret could not be reused at once."
   }
 }
 
-run "a_heartbeat_brings_its_secret_its_setting_and_its_permission" {
+run "heartbeat_adds_its_secret_setting_and_permission" {
   variables {
     heartbeat = true
   }
 
   assert {
     condition     = aws_secretsmanager_secret.this["secret:heartbeat"].name == "syncwatch/heartbeat"
-    error_message = "There is no secret for the ping URL."
+    error_message = "The secret for the ping URL is missing."
   }
 
   assert {
@@ -255,7 +255,7 @@ run "a_heartbeat_brings_its_secret_its_setting_and_its_permission" {
       (try(module.function[name].made.function.environment[0].variables["SYNCWATCH_HEARTBEAT_SECRET"], "") == "syncwatch/heartbeat") == can(function.settings["SYNCWATCH_HEARTBEAT_SECRET"]) &&
       contains(module.function[name].made.policy.Statement[*].Resource, "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/heartbeat-??????") == can(function.settings["SYNCWATCH_HEARTBEAT_SECRET"])
     ])
-    error_message = "Not exactly the functions that ping know where the URL is and may read it."
+    error_message = "Exactly the functions that ping must have the setting of the URL and may read it."
   }
 }
 
@@ -269,6 +269,6 @@ run "optional_settings_reach_the_functions_that_list_them" {
       try(module.function[name].made.function.environment[0].variables["SYNCWATCH_PAGERDUTY_URL"], "") ==
       (contains(try(function.optional_settings, []), "SYNCWATCH_PAGERDUTY_URL") ? "https://events.eu.pagerduty.com" : "")
     ])
-    error_message = "An optional setting is with a function that does not list it, or is missing where it is listed."
+    error_message = "Exactly the functions that list an optional setting must have it."
   }
 }

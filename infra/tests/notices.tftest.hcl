@@ -1,4 +1,4 @@
-# Who gets which notices about syncs and data, and what is drawn.
+# Recipients of notices about syncs and data, and the dashboard.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -16,24 +16,24 @@ run "mail_by_severity" {
       "today@example.com"      = { "$or" = [{ severity = ["error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
       "now@example.com"        = { "$or" = [{ severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
     }
-    error_message = "A subscriber gets other severities than asked for, acknowledgements, or not what a silence held back."
+    error_message = "A subscriber gets wrong severities or acknowledgements, or lacks the summary of a silence."
   }
 
   assert {
     condition     = alltrue([for subscription in values(aws_sns_topic_subscription.notice_emails) : subscription.filter_policy_scope != "MessageBody"])
-    error_message = "The body of a notice has other keys than its attributes."
+    error_message = "The filter must apply to attributes: the body of a notice has other keys."
   }
 
   assert {
     condition     = alltrue([for address, subscription in aws_sns_topic_subscription.notice_emails : subscription.protocol == "email" && subscription.endpoint == address && subscription.topic_arn == aws_sns_topic.notices["topic:notices"].arn])
-    error_message = "Somebody gets no mail."
+    error_message = "A mail address has no subscription."
   }
 }
 
-run "the_relay_gets_every_notice_and_loses_none" {
+run "relay_gets_every_notice_and_loses_none" {
   assert {
     condition     = toset(keys(aws_sns_topic_subscription.queues)) == toset([for id, resource in local.table.resources : id if can(resource.subscribes)])
-    error_message = "Not exactly the queues that subscribe get notices."
+    error_message = "The subscriptions differ from the queues that subscribe."
   }
 
   assert {
@@ -44,11 +44,11 @@ run "the_relay_gets_every_notice_and_loses_none" {
       subscription.filter_policy == try(jsonencode(local.table.resources[id].filter_policy), null) &&
       try(jsondecode(subscription.redrive_policy).deadLetterTargetArn, "none") == aws_sqs_queue.dead_letters[local.table.resources[id].dead_letter].arn
     ])
-    error_message = "The relay's queue does not get the notices, or one that it would not take is lost."
+    error_message = "The relay's queue does not get the notices, or a refused one is lost."
   }
 }
 
-run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
+run "dashboard_has_every_custom_metric_and_alarm" {
   assert {
     condition = alltrue([for metric in jsondecode(file("metrics.json")).metrics :
       strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "SEARCH('{Syncwatch,Pipeline} MetricName=\\\"${metric.name}\\\"', '${metric.statistic}', 300)")
@@ -63,13 +63,13 @@ run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
 
   assert {
     condition     = length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets) == 1 + length(jsondecode(file("metrics.json")).metrics) + 6
-    error_message = "The dashboard has other tiles than it should."
+    error_message = "The dashboard has another number of tiles than expected."
   }
 
-  # The metrics of the first tiles are searched for: one for each pipeline.
+  # Each search of the first tiles counts as one metric per pipeline.
   assert {
     condition     = sum([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : length(try(widget.properties.metrics, []))]) <= 50
-    error_message = "A dashboard of more than 50 metrics is not free: leave some out, or split it (three are free)."
+    error_message = "A dashboard of more than 50 metrics is not free: remove some, or split it (three dashboards are free)."
   }
 
   assert {
@@ -78,8 +78,8 @@ run "the_dashboard_draws_every_metric_of_ours_and_every_alarm" {
   }
 }
 
-# An unsubscribed address leaves no other trace.
-run "topics_say_how_many_they_are_to_reach" {
+# Nothing else shows that an address unsubscribed.
+run "topic_tags_have_the_expected_subscribers" {
   variables {
     pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
   }
@@ -90,6 +90,6 @@ run "topics_say_how_many_they_are_to_reach" {
       aws_sns_topic.alarms["alarms"].tags["expected-subscribers"] == "email=1" &&
       aws_sns_topic.alarms["page"].tags["expected-subscribers"] == "https=1"
     )
-    error_message = "A topic's tag says another number of subscriptions than are made."
+    error_message = "The tag of a topic differs from the number of its subscriptions."
   }
 }

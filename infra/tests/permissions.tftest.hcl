@@ -1,10 +1,10 @@
-# Who may do what: exactly this and nothing else.
+# The exact permissions of every role, topic, queue and key.
 
 mock_provider "aws" {
   source = "./tests/mocks"
 }
 
-# By name, as mocked queues all have one URL, and it matters which of them a policy is of.
+# By name: mocked queues share one URL, and the tests must distinguish the policies.
 override_resource {
   target = aws_sqs_queue.work["queue:notices"]
   values = { url = "https://sqs.us-west-2.amazonaws.com/123456789012/syncwatch-notices-relay", arn = "arn:aws:sqs:us-west-2:123456789012:syncwatch-notices-relay" }
@@ -28,7 +28,7 @@ variables {
   heartbeat                = true
 }
 
-run "nobody_else_may_take_a_role" {
+run "only_its_service_may_assume_a_role" {
   assert {
     condition = alltrue([for function in values(module.function) : jsondecode(function.made.role.assume_role_policy) == {
       Version = "2012-10-17"
@@ -39,7 +39,7 @@ run "nobody_else_may_take_a_role" {
         Principal = { Service = "lambda.amazonaws.com" }
       }]
     }])
-    error_message = "Something else than Lambda may take the role of a function."
+    error_message = "Another service than Lambda may assume the role of a function."
   }
 
   assert {
@@ -53,7 +53,7 @@ run "nobody_else_may_take_a_role" {
         Condition = { StringEquals = { "aws:SourceAccount" = "123456789012", "aws:SourceArn" = "arn:aws:scheduler:us-west-2:123456789012:schedule-group/default" } }
       }]
     }
-    error_message = "Something else than this account's schedules may take the scheduler's role."
+    error_message = "Something other than this account's schedules may assume the scheduler's role."
   }
 
   assert {
@@ -66,11 +66,11 @@ run "nobody_else_may_take_a_role" {
         Principal = { Service = "chatbot.amazonaws.com" }
       }]
     }
-    error_message = "Something else than chat configurations may take the role of the Slack channel."
+    error_message = "Something other than chat configurations may assume the role of the Slack channel."
   }
 }
 
-run "functions_may_do_what_the_table_says_and_write_their_own_log" {
+run "functions_have_the_permissions_of_the_table_and_their_log" {
   assert {
     condition = alltrue([for name, function in local.table.functions :
       toset(flatten([for statement in module.function[name].made.policy.Statement : [for action in statement.Action : "${action} ${statement.Resource}"]])) ==
@@ -81,12 +81,12 @@ run "functions_may_do_what_the_table_says_and_write_their_own_log" {
         try(function.schedule.retries, 0) > 0 ? ["sqs:SendMessage arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-functions"] : [],
       ))
     ])
-    error_message = "A function may do more or less than functions.json says."
+    error_message = "The permissions of a function differ from functions.json."
   }
 
   assert {
     condition     = alltrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : statement.Effect == "Allow" && length(keys(statement)) == 4]]))
-    error_message = "A statement of a function has more in it than an action and a resource."
+    error_message = "A statement of a function has more than an action and a resource."
   }
 
   assert {
@@ -96,24 +96,24 @@ run "functions_may_do_what_the_table_says_and_write_their_own_log" {
       local.arns["table:incidents"] == "arn:aws:dynamodb:us-west-2:123456789012:table/syncwatch-incidents" &&
       local.arns["secret:census-token"] == "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/census-token-??????"
     )
-    error_message = "An ARN is not that of the resource."
+    error_message = "An ARN does not match its resource."
   }
 
   assert {
     condition     = length(distinct(values(local.arns))) == length(local.table.resources)
-    error_message = "Two resources have one ARN, or one has none."
+    error_message = "Two resources share an ARN, or a resource lacks one."
   }
 
   assert {
     condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && statement.Sid != "Log")]]))
-    error_message = "A function may do something on more than one resource."
+    error_message = "A permission of a function covers more than one resource."
   }
 }
 
 run "publishers_may_use_the_key_of_the_topics" {
   assert {
     condition     = toset(keys(aws_iam_role_policy.publish_encrypted)) == toset([for name, function in local.table.functions : name if contains(function.permissions[*].action, "sns:Publish")])
-    error_message = "Not exactly the functions that publish may use the key."
+    error_message = "Exactly the functions that publish must be allowed to use the key."
   }
 
   assert {
@@ -126,7 +126,7 @@ run "publishers_may_use_the_key_of_the_topics" {
         Resource = aws_kms_key.topics.arn
       }]
     ])
-    error_message = "A function that publishes cannot use the key: its notices would be refused."
+    error_message = "A function that publishes cannot use the key: SNS would refuse its notices."
   }
 
   assert {
@@ -152,11 +152,11 @@ run "publishers_may_use_the_key_of_the_topics" {
         Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
       },
     ]
-    error_message = "The key is open to others than this account and its alarms, or to fewer: alarms would be lost."
+    error_message = "Exactly this account and its alarms must be allowed to use the key, or alarms would be lost."
   }
 }
 
-run "the_scheduler_may_start_scheduled_functions_and_keep_what_failed" {
+run "scheduler_may_invoke_scheduled_functions_and_keep_failures" {
   assert {
     condition = jsondecode(aws_iam_role_policy.scheduler.policy).Statement == [
       {
@@ -172,7 +172,7 @@ run "the_scheduler_may_start_scheduled_functions_and_keep_what_failed" {
         Resource = "arn:aws:sqs:us-west-2:123456789012:syncwatch-failed-schedules"
       },
     ]
-    error_message = "The scheduler's role may do more or less than start scheduled functions and keep what it could not start."
+    error_message = "The scheduler's role must allow exactly invoking scheduled functions and queueing failed events."
   }
 
   assert {
@@ -181,7 +181,7 @@ run "the_scheduler_may_start_scheduled_functions_and_keep_what_failed" {
   }
 }
 
-run "topics_take_from_roles_and_alarms" {
+run "topics_accept_only_roles_and_alarms" {
   assert {
     condition = alltrue([for id, topic in aws_sns_topic.notices :
       topic.kms_master_key_id == aws_kms_key.topics.arn &&
@@ -193,7 +193,7 @@ run "topics_take_from_roles_and_alarms" {
         Resource  = local.arns[id]
       }]
     ])
-    error_message = "A topic of notices is not encrypted, or takes messages from others than roles that say so."
+    error_message = "A topic of notices is not encrypted, or accepts messages from other senders than roles with that permission."
   }
 
   assert {
@@ -208,11 +208,11 @@ run "topics_take_from_roles_and_alarms" {
         Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
       }]
     ])
-    error_message = "A topic of alarms is not encrypted, or takes something else than this account's alarms."
+    error_message = "A topic of alarms is not encrypted, or accepts messages other than this account's alarms."
   }
 }
 
-run "queues_take_from_their_topic" {
+run "queues_accept_only_their_topic" {
   assert {
     condition = { for policy in values(aws_sqs_queue_policy.from_topic) : policy.queue_url => jsondecode(policy.policy).Statement } == {
       for name in ["syncwatch-notices-relay", "syncwatch-notices-relay-dead"] : "https://sqs.us-west-2.amazonaws.com/123456789012/${name}" => [{
@@ -224,7 +224,7 @@ run "queues_take_from_their_topic" {
         Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" } }
       }]
     }
-    error_message = "The relay's queues do not take notices from their topic, or take from others."
+    error_message = "The relay's queues must accept notices from their topic only."
   }
 
   assert {
@@ -239,17 +239,17 @@ run "queues_take_from_their_topic" {
         Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:us-west-2:123456789012:syncwatch-page" } }
       }]
     )
-    error_message = "What PagerDuty did not take is not kept, or others may write there."
+    error_message = "Alarms that PagerDuty refused are lost, or others may write into their queue."
   }
 }
 
-run "the_url_answers_and_the_function_has_no_other_door" {
+run "function_url_is_the_only_public_way_in" {
   assert {
     condition = (
       toset(keys(aws_lambda_function_url.this)) == toset([for name, function in local.table.functions : name if can(function.url)]) &&
       alltrue([for name, url in aws_lambda_function_url.this : url.authorization_type == "NONE" && module.function[name].made.function.reserved_concurrent_executions == local.table.functions[name].url.reserved_concurrency])
     )
-    error_message = "The address for webhooks is missing, or nothing bounds how much it may cost."
+    error_message = "The webhook address is missing, or its cost is not bounded."
   }
 
   assert {
@@ -257,7 +257,7 @@ run "the_url_answers_and_the_function_has_no_other_door" {
       aws_lambda_permission.url[name].action == "lambda:InvokeFunctionUrl" && aws_lambda_permission.url[name].function_url_auth_type == "NONE" && aws_lambda_permission.url[name].principal == "*" &&
       aws_lambda_permission.url_invokes[name].action == "lambda:InvokeFunction" && aws_lambda_permission.url_invokes[name].invoked_via_function_url && aws_lambda_permission.url_invokes[name].principal == "*"
     ])
-    error_message = "A URL needs both permissions, or it answers 403; and invoking must be bound to the URL."
+    error_message = "A URL needs both permissions, or it answers 403; invocation must be bound to the URL."
   }
 
   assert {
@@ -266,7 +266,7 @@ run "the_url_answers_and_the_function_has_no_other_door" {
   }
 }
 
-run "an_http_api_takes_the_place_of_the_url" {
+run "http_api_replaces_the_url" {
   variables {
     webhook_front = "http-api"
     webhook_rate  = 7
@@ -274,7 +274,7 @@ run "an_http_api_takes_the_place_of_the_url" {
 
   assert {
     condition     = length(aws_lambda_function_url.this) == 0 && length(aws_lambda_permission.url) == 0 && length(aws_lambda_permission.url_invokes) == 0
-    error_message = "There is still a URL, which is a way around the throttle."
+    error_message = "The URL still exists and bypasses the throttle."
   }
 
   assert {
@@ -283,7 +283,7 @@ run "an_http_api_takes_the_place_of_the_url" {
       stage.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.http_api[name].arn &&
       aws_cloudwatch_log_group.http_api[name].retention_in_days == 30
     ])
-    error_message = "The API is not throttled, or keeps no log of who called."
+    error_message = "The API is not throttled, or does not log its callers."
   }
 
   assert {
@@ -294,12 +294,12 @@ run "an_http_api_takes_the_place_of_the_url" {
       aws_lambda_permission.http_api[name].action == "lambda:InvokeFunction" &&
       aws_lambda_permission.http_api[name].source_arn == "arn:aws:execute-api:us-west-2:123456789012:mocked/$default/POST/webhooks/census"
     ])
-    error_message = "The API does not reach the function by the one route that there is."
+    error_message = "The API does not reach the function by its only route."
   }
 
   assert {
     condition     = alltrue([for name, function in local.table.functions : module.function[name].made.function.reserved_concurrent_executions == try(function.url.reserved_concurrency, -1)])
-    error_message = "The API brings other limits than those of the table."
+    error_message = "With the API the concurrency differs from the table."
   }
 
   assert {
@@ -308,18 +308,18 @@ run "an_http_api_takes_the_place_of_the_url" {
   }
 }
 
-run "a_small_account_may_reserve_less" {
+run "small_account_may_reserve_less" {
   variables {
     webhook_reserved_concurrency = 2
   }
 
   assert {
     condition     = { for name, function in module.function : name => function.made.function.reserved_concurrent_executions } == { for name, function in local.table.functions : name => can(function.url) ? 2 : -1 }
-    error_message = "Not exactly the functions behind the webhook's address may run twice at once."
+    error_message = "Exactly the functions behind the webhook address must have a reservation of 2."
   }
 }
 
-run "behind_an_http_api_nothing_need_be_reserved" {
+run "http_api_needs_no_reservation" {
   variables {
     webhook_front                = "http-api"
     webhook_reserved_concurrency = -1
@@ -327,6 +327,6 @@ run "behind_an_http_api_nothing_need_be_reserved" {
 
   assert {
     condition     = alltrue([for function in values(module.function) : function.made.function.reserved_concurrent_executions == -1])
-    error_message = "An account with AWS's smallest quota could not deploy: something is reserved still."
+    error_message = "A function still has a reservation, so an account with AWS's smallest quota could not deploy."
   }
 }

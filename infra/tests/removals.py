@@ -1,7 +1,7 @@
 """Removes each alarm, dead-letter queue and permission from a copy of infra/, one at a time: `terraform test` must fail.
 
-What functions.json grants is held to what functions use by tests/it/deployed.rs; the rest of it has tests of its own in
-tests/lab/src/aws/functions_table.rs.
+tests/it/deployed.rs compares the permissions of functions.json with their use; tests/lab/src/aws/functions_table.rs tests the rest
+of that file.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import tempfile
 
 INFRA = pathlib.Path(__file__).resolve().parent.parent
 
-# Resources without which something goes wrong unheard, or does not go at all; and the tests that are about them.
+# Resources whose loss causes a silent failure or breaks a function, and the test file of each.
 GUARDS = {
     "aws_cloudwatch_metric_alarm": "alarms",
     "aws_iam_role_policy": "permissions",
@@ -27,15 +27,15 @@ GUARDS = {
     "aws_sqs_queue": "functions",
     "aws_sqs_queue_policy": "permissions",
 }
-# Where a message goes that could not be handled, as blocks and as attributes.
+# Blocks that configure where failed messages go.
 DEAD_LETTER_BLOCKS = ("dead_letter_config", "destination_config")
 
-# How terraform says that something is missed: by a test, or by what points at it.
+# Terraform's errors for a noticed removal: a failed test, or a reference to the removed resource.
 NOTICED = ("Test assertion failed", "Reference to undeclared resource", "Invalid index", "Unsupported attribute")
 
 
 def blocks(text):
-    """The resources of a file: type, name, and where each begins and ends."""
+    """Yields the resources of a file: type, name, start and end."""
     for found in re.finditer(r'^resource "(\w+)" "(\w+)" \{\n(?:.*\n)*?\}\n', text, re.MULTILINE):
         yield found[1], found[2], found.start(), found.end()
 
@@ -45,7 +45,7 @@ def without(text, start, end, put=""):
 
 
 def one_instance_less(block):
-    """The resource, but with one of its instances missing; None if it has but one."""
+    """The resource without one of its instances; None if it has only one."""
     each = re.search(r"^  for_each = (.*)$", block, re.MULTILINE)
     if each:
         of = each[1]
@@ -61,7 +61,7 @@ def one_instance_less(block):
 
 
 def removals(path, text):
-    """Each text of the file with one thing removed: what it was, which tests are about it, and the text."""
+    """Yields each removal from a file: its name, its test file, and the remaining text."""
     for kind, name, start, end in blocks(text):
         if kind in GUARDS:
             less = one_instance_less(text[start:end])
@@ -74,12 +74,12 @@ def removals(path, text):
         for found in re.finditer(r"^  redrive_policy\s+= (?:.*\{\n(?:.*\n)*?  \}.*|.*)\n", block, re.MULTILINE):
             tests = {"work": "functions", "queues": "notices", "pagerduty": "alarms"}[name]
             yield f"redrive_policy of {kind}.{name}", tests, without(text, start + found.start(), start + found.end())
-    # Statements of policies are objects with an Sid, on lines of their own.
+    # Statements of policies are objects with an Sid, on separate lines.
     for found in re.finditer(r"^( +)\{\n(?:\1 .*\n)*?\1\},?\n", text, re.MULTILINE):
         sid = re.search(r'^ +Sid +?= "(\w+)"', found[0], re.MULTILINE)
         less = without(text, found.start(), found.end())
         if sid and re.search(r" Statement = \[\n *\]", less):
-            # The only one of its policy, and a policy needs one: it forbids instead.
+            # A policy needs a statement, so its only one is changed to Deny.
             less = without(text, found.start(), found.end(), found[0].replace('"Allow"', '"Deny"'))
         if sid:
             yield f"statement {sid[1]} of {path}", "permissions", less
@@ -94,7 +94,7 @@ def all_removals():
         path = path.relative_to(INFRA)
         for what, tests, text in removals(path, (INFRA / path).read_text()):
             yield what, path, tests, text
-    # Without a channel there is no secret of it, nor a permission on one; the tests are about both channels.
+    # Without a channel its secret and its permission are missing; the tests expect both channels.
     pipeline = (INFRA / "pipeline.toml").read_text()
     for channel in ("pagerduty", "chat"):
         commented = re.sub(rf"^{channel} = ", f"# {channel} = ", pipeline, flags=re.MULTILINE)
@@ -102,14 +102,14 @@ def all_removals():
 
 
 class Copy:
-    """A copy of infra/ in which files are changed and put back."""
+    """A copy of infra/ in which files are changed and restored."""
 
     def __init__(self, folder, terraform, zips):
         self.folder, self.terraform = pathlib.Path(folder), terraform
         self.environment = {**os.environ, "TF_VAR_zips": str(zips)}
         ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfvars", "databricks", "runbook", "warehouse")
         shutil.copytree(INFRA, self.folder, ignore=ignore)
-        # The providers of infra/ itself will do, if it was initialized: they are large.
+        # Providers are large, so those of an initialized infra/ are reused.
         if (INFRA / ".terraform").exists():
             self.environment["TF_DATA_DIR"] = str(INFRA / ".terraform")
         else:
@@ -136,7 +136,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--terraform", default="terraform")
     parser.add_argument("--zips", required=True, type=pathlib.Path, help="a folder with <function>/bootstrap.zip")
-    parser.add_argument("--only", default="", help="what the names of the removals tried must contain")
+    parser.add_argument("--only", default="", help="try only removals whose name contains this")
     options = parser.parse_args()
     planned = [removal for removal in all_removals() if options.only in removal[0]]
 
@@ -154,12 +154,12 @@ def main():
                 idle.append(copy)
             if result.returncode == 0:
                 return what
-            # Any other error would be of this program's making, such as broken syntax, and would prove nothing.
+            # Any other error, such as broken syntax, is a fault of this program and proves nothing.
             if not any(reason in result.stdout for reason in NOTICED):
-                return f"{what}, which could not be tried:\n{result.stdout}"
+                return f"{what}: could not be tried:\n{result.stdout}"
             return None
 
-        # Otherwise a test that always fails would pass here.
+        # A test that always fails would seem to notice every removal.
         for tests in sorted({tests for _, _, tests, _ in planned}):
             whole = copies[0].test(tests)
             if whole.returncode != 0:
@@ -167,8 +167,8 @@ def main():
         with concurrent.futures.ThreadPoolExecutor(count) as workers:
             survivors = [what for what in workers.map(survives, planned) if what]
     if survivors:
-        sys.exit("No test of infra/tests notices the removal of:\n  " + "\n  ".join(survivors))
-    print(f"{len(planned)} removals, each noticed by a test")
+        sys.exit("error: no test of infra/tests fails without:\n  " + "\n  ".join(survivors))
+    print(f"{len(planned)} removals, each caught by a test")
 
 
 if __name__ == "__main__":

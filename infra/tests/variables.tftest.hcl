@@ -1,4 +1,4 @@
-# What cannot work is refused in the plan, with the remedy.
+# Invalid values fail the plan, and the error names the remedy.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -9,7 +9,7 @@ variables {
   alarm_emails  = ["data-operations@example.com"]
 }
 
-run "nobody_to_hear_of_alarms" {
+run "alarm_emails_empty" {
   command = plan
 
   variables {
@@ -19,7 +19,7 @@ run "nobody_to_hear_of_alarms" {
   expect_failures = [var.alarm_emails]
 }
 
-run "an_alarm_address_that_is_none" {
+run "alarm_address_invalid" {
   command = plan
 
   variables {
@@ -29,7 +29,7 @@ run "an_alarm_address_that_is_none" {
   expect_failures = [var.alarm_emails]
 }
 
-run "a_notice_address_that_is_none" {
+run "notice_address_invalid" {
   command = plan
 
   variables {
@@ -39,7 +39,7 @@ run "a_notice_address_that_is_none" {
   expect_failures = [var.notice_emails]
 }
 
-run "a_severity_that_is_none" {
+run "severity_unknown" {
   command = plan
 
   variables {
@@ -49,7 +49,7 @@ run "a_severity_that_is_none" {
   expect_failures = [var.notice_emails]
 }
 
-run "a_region_that_is_none" {
+run "region_invalid" {
   command = plan
 
   variables {
@@ -59,7 +59,7 @@ run "a_region_that_is_none" {
   expect_failures = [var.region]
 }
 
-run "a_pagerduty_url_of_another_kind" {
+run "pagerduty_url_of_another_kind" {
   command = plan
 
   variables {
@@ -69,7 +69,7 @@ run "a_pagerduty_url_of_another_kind" {
   expect_failures = [var.pagerduty_cloudwatch_url]
 }
 
-run "a_slack_channel_by_name" {
+run "slack_channel_by_name" {
   command = plan
 
   variables {
@@ -79,7 +79,7 @@ run "a_slack_channel_by_name" {
   expect_failures = [var.slack]
 }
 
-run "a_front_that_is_none" {
+run "webhook_front_unknown" {
   command = plan
 
   variables {
@@ -89,7 +89,7 @@ run "a_front_that_is_none" {
   expect_failures = [var.webhook_front]
 }
 
-run "a_rate_that_lets_nothing_through" {
+run "webhook_rate_zero" {
   command = plan
 
   variables {
@@ -99,7 +99,7 @@ run "a_rate_that_lets_nothing_through" {
   expect_failures = [var.webhook_rate]
 }
 
-run "a_processor_that_lambda_has_not" {
+run "architecture_unknown" {
   command = plan
 
   variables {
@@ -109,7 +109,7 @@ run "a_processor_that_lambda_has_not" {
   expect_failures = [var.architecture]
 }
 
-run "zips_that_are_not_there" {
+run "zips_missing" {
   command = plan
 
   variables {
@@ -119,7 +119,7 @@ run "zips_that_are_not_there" {
   expect_failures = [var.zips]
 }
 
-run "logs_that_are_kept_for_ever" {
+run "log_retention_unlimited" {
   command = plan
 
   variables {
@@ -129,7 +129,7 @@ run "logs_that_are_kept_for_ever" {
   expect_failures = [var.log_retention_days]
 }
 
-run "a_setting_that_no_function_takes" {
+run "optional_setting_unknown" {
   command = plan
 
   variables {
@@ -139,7 +139,7 @@ run "a_setting_that_no_function_takes" {
   expect_failures = [var.optional_settings]
 }
 
-run "a_url_that_nothing_bounds" {
+run "function_url_without_reservation" {
   command = plan
 
   variables {
@@ -149,7 +149,7 @@ run "a_url_that_nothing_bounds" {
   expect_failures = [var.webhook_reserved_concurrency]
 }
 
-run "no_webhook_at_all" {
+run "webhook_concurrency_zero" {
   command = plan
 
   variables {
@@ -159,7 +159,7 @@ run "no_webhook_at_all" {
   expect_failures = [var.webhook_reserved_concurrency]
 }
 
-run "a_prefix_that_makes_no_names" {
+run "prefix_with_invalid_characters" {
   command = plan
 
   variables {
@@ -169,7 +169,7 @@ run "a_prefix_that_makes_no_names" {
   expect_failures = [var.prefix]
 }
 
-run "a_prefix_that_makes_names_too_long" {
+run "prefix_too_long" {
   command = plan
 
   variables {
@@ -179,8 +179,8 @@ run "a_prefix_that_makes_names_too_long" {
   expect_failures = [var.prefix]
 }
 
-# Roles belong to the account, and an alarm of the same name would be taken over without a word.
-run "a_second_deployment_shares_no_name_with_the_first" {
+# Roles belong to the account, and an alarm of the same name would be overwritten silently.
+run "second_deployment_shares_no_name_with_the_first" {
   command = plan
 
   variables {
@@ -206,6 +206,6 @@ run "a_second_deployment_shares_no_name_with_the_first" {
       values(aws_apigatewayv2_api.this)[*].name, [for group in values(aws_cloudwatch_log_group.http_api) : trimprefix(group.name, "/aws/apigateway/")],
       [aws_cloudwatch_dashboard.this.dashboard_name, trimprefix(aws_kms_alias.topics.name, "alias/")],
     ) : startswith(name, "second") && !strcontains(name, "syncwatch") && length(name) <= 64])
-    error_message = "A name does not begin with the prefix, so it would clash with that of another deployment."
+    error_message = "A name does not begin with the prefix and would clash with another deployment."
   }
 }

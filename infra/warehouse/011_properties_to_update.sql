@@ -1,6 +1,6 @@
--- An example of the model that the sync `properties-update` reads: properties of which Salesforce has another version than the source.
--- Both syncs write `source_version` into the text field Source_Version__c, which nothing else writes, so a property is here until the copy
--- shows that its newest version arrived. To compare `updated_at` with `last_modified_date` would lose changes: README.md says when.
+-- Example model of the sync `properties-update`: properties of which Salesforce has another version than the source. Only the two syncs
+-- write `source_version` into the text field Source_Version__c, so a property is selected until the copy shows its newest version.
+-- Comparing `updated_at` with `last_modified_date` would lose changes: see README.md.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.properties_to_update} AS
 SELECT
   p.property_id,
@@ -13,7 +13,7 @@ SELECT
   CAST(p.updated_at AS VARCHAR(40)) AS source_version
 FROM ${crm.rds.properties} p
 JOIN (
-  -- Should there be duplicates, each must have the newest version.
+  -- If there are duplicates, each must have the newest version.
   SELECT
     sf_property_id_c,
     COUNT(*) AS records,

@@ -1,4 +1,4 @@
--- The state of the pipeline in one row. The limits are compared as whole numbers: 94.996 is shown as 95.00 and is not excellent.
+-- The state of the pipeline in one row. The limits use the exact share: 94.996 is shown as 95.00 and is not excellent.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.daily_health_check} AS
 SELECT
   s.total_properties,
@@ -33,7 +33,7 @@ CROSS JOIN (
   WHERE NOT COALESCE(_fivetran_deleted, FALSE)
 ) q
 CROSS JOIN (
-  -- How many properties are there more than once.
+  -- The number of properties that exist more than once.
   SELECT COUNT(*) AS duplicate_count
   FROM (
     SELECT sf_property_id_c

@@ -1,6 +1,7 @@
--- How each sync does: its last run, and the seven days up to the newest row of the audit log. By that row and not by
--- today's date: the answer is the same whenever and wherever it is asked. A sync that has fallen silent is still here, with no runs.
--- success_rate_7_days is that of the check `success-rate`: skipped and cancelled runs do not count. error_rate_7_days is as in `error_rate_by_day`.
+-- The health of each sync: its last run, and the seven days up to the newest row of the audit log. By that row and not by today's
+-- date, so the result does not depend on when and where it is queried. A sync that stopped is still listed, with 0 runs.
+-- success_rate_7_days is computed as in the check `success-rate`: skipped and cancelled runs do not count. error_rate_7_days is computed
+-- as in `error_rate_by_day`.
 -- Differs by dialect: SQLite has no INTERVAL.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.sync_health_monitor} AS
 SELECT

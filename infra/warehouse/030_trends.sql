@@ -1,12 +1,12 @@
--- What dashboards draw: one row for each day, out of the audit log.
+-- The data of the dashboards: one row per day, from the audit log.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.coverage_by_day} AS
 SELECT pipeline, snapshot_date, total_properties, synced_properties, coverage_percentage
 FROM ${crm.sfdc_dbx.sync_audit_log}
 WHERE row_kind = 'day';
 
--- Of runs, so that a day is here as soon as it has one. A row that is there twice is one run: Databricks does not enforce keys.
--- error_rate is that of the runs of which both counts are known, over all that they were to deliver: what was processed, or what is known
--- to have arrived or failed where that is more, as newer answers of Census do not count invalid records as processed. So it is 100 at the most.
+-- Computed from runs, so a day is listed from its first run. A duplicate row counts as one run: Databricks does not enforce keys.
+-- error_rate covers the runs with both counts, over all records to deliver: records_processed, or the records known to have arrived or
+-- failed if that is more, as newer answers of Census do not count invalid records as processed. So it is at most 100.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.error_rate_by_day} AS
 SELECT
   pipeline,

@@ -1,4 +1,4 @@
-//! Named figures of evidence: typed until the edge, where they become words.
+//! Named figures of evidence: typed values that become text only where they are shown.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,14 +12,13 @@ pub struct Figure {
     /// A short noun phrase, such as `last run`.
     pub name: String,
     pub value: Value,
-    /// Whether the true figure may be higher: not everything that counts towards it was seen.
+    /// Whether it is a lower bound, as not everything was counted.
     pub at_least: bool,
 }
 
 /// The value of a figure.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
-    /// A number of things.
     Count(u64),
     /// A share, in percent.
     Percent(f64),
@@ -31,27 +30,27 @@ pub enum Value {
         /// The ISO 4217 code, such as `USD`.
         currency: String,
     },
-    /// Anything else: names, ids, a vendor's words.
+    /// Anything else: names, ids, a vendor's message.
     Text(String),
 }
 
-/// Shares are of counts that were not zero, so none is NaN.
+/// No share is NaN: the count that it is a part of is never zero.
 impl Eq for Value {}
 
 impl Figure {
-    /// A figure that is exactly this.
+    /// Creates an exact figure.
     pub fn new(name: &str, value: impl Into<Value>) -> Self {
         Self { name: name.to_owned(), value: value.into(), at_least: false }
     }
 
-    /// The same, if it is `true`, as a lower bound.
+    /// Sets whether it is a lower bound.
     #[must_use]
     pub fn at_least(mut self, at_least: bool) -> Self {
         self.at_least = at_least;
         self
     }
 
-    /// The value in words, with its unit.
+    /// Returns the value as text, with its unit.
     pub fn text(&self) -> String {
         let text = match &self.value {
             Value::Count(count) => grouped(*count),
@@ -69,8 +68,8 @@ impl Figure {
     }
 }
 
-/// A figure as it is stored with an incident: `name` and `value`, a text, are what every version has read and written; the
-/// typed figure stands beside them, so that neither an upgrade nor a rollback loses a figure.
+/// A figure as stored with an incident. Every version reads and writes `name` and `value` as text; the typed figure is
+/// stored beside them, so that neither an upgrade nor a rollback loses a figure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StoredFigure {
     name: String,
@@ -92,8 +91,8 @@ impl From<StoredFigure> for Figure {
     }
 }
 
-/// The JSON of a figure: `value` is a number in `unit`, or a text without one; `text` is the same for people. Figures that
-/// were stored by versions before this one have a `value` that is a text, and nothing else.
+/// The JSON of a figure: `value` is a number in `unit`, or a text without one; `text` is the same for people. Figures from
+/// older versions have only a name and a `value` that is a text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Wire {
     name: String,
@@ -132,7 +131,7 @@ impl From<Figure> for Wire {
                 (Scalar::Whole(i64::try_from(count).unwrap_or(i64::MAX)), Some(COUNT.to_owned()))
             }
             Value::Percent(share) if share.is_finite() => (Scalar::Number(share), Some(PERCENT.to_owned())),
-            // JSON has no such number.
+            // JSON has neither infinity nor NaN.
             Value::Percent(_) => (Scalar::Text(text.clone()), None),
             Value::Duration(duration) => (Scalar::Whole(duration.as_secs()), Some(SECONDS.to_owned())),
             Value::Instant(instant) => (Scalar::Text(instant.to_string()), Some(INSTANT.to_owned())),
@@ -143,7 +142,7 @@ impl From<Figure> for Wire {
     }
 }
 
-/// Total: a unit of a newer version, or a value that does not fit its unit, is read as the text that stands beside it.
+/// Never fails: a unit of a newer version, or a value that does not fit its unit, is read as the text beside it.
 impl From<Wire> for Figure {
     fn from(wire: Wire) -> Self {
         let Wire { name, value, unit, at_least, text } = wire;
@@ -162,7 +161,7 @@ impl From<Wire> for Figure {
             (Scalar::Text(text), None) => Some(Value::Text(text.clone())),
             _ => None,
         };
-        // What is not understood already has "at least" in its text.
+        // The text of an unreadable value already has "at least".
         let at_least = at_least && read.is_some();
         let as_text = || match value {
             Scalar::Text(value) if text.is_empty() => value,

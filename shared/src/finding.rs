@@ -1,4 +1,4 @@
-//! The judgement on one subject by one check.
+//! Findings: the result of one check on one subject.
 
 use std::fmt;
 
@@ -7,14 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::figure::{Figure, Value};
 
-/// The subject of findings about the workspace as a whole.
+/// The subject of findings about the whole workspace.
 pub const CENSUS: &str = "census";
 /// The subject of findings about Syncwatch itself.
 pub const SYNCWATCH: &str = "syncwatch";
-/// The subject of findings about the warehouse as a whole.
+/// The subject of findings about the whole warehouse.
 pub const WAREHOUSE: &str = "warehouse";
 
-/// A function that judges.
+/// The name of the figure that holds Census's own name of a sync.
+pub const LABEL: &str = "name in Census";
+
+/// A Lambda function that judges checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Judge {
     ScheduleVerification,
@@ -23,10 +26,10 @@ pub enum Judge {
 }
 
 impl Judge {
-    /// Every function that judges.
+    /// All of them.
     pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
 
-    /// Its name in `infra/functions.json`, under which its rounds are recorded too.
+    /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
         match self {
             Self::ScheduleVerification => "schedule-verification",
@@ -36,7 +39,7 @@ impl Judge {
     }
 }
 
-/// The kind of thing that a check judges. It says what the subject of its findings names.
+/// The kind of subject that a check judges, and so the meaning of its findings' subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SubjectKind {
     /// The workspace of Census: [`CENSUS`].
@@ -53,20 +56,20 @@ pub enum SubjectKind {
     Data,
 }
 
-/// How many looks it takes before people are alerted, unless `[notices]` of `pipeline.toml` says otherwise.
+/// How many evaluations must agree before an alert, unless `[notices]` of `pipeline.toml` overrides it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Looks {
-    /// One: it is read from what is stored, and is as true at the first look as at the tenth.
+    /// One: the check reads stored data, so a second evaluation adds nothing.
     One,
-    /// Two of three: a single look may be wrong, because it goes through a network or counts approximately.
+    /// Two of three: a single evaluation may be wrong, as it depends on a network or an approximate count.
     TwoOfThree,
 }
 
-/// Declares [`Check`] and everything that is known of each check, in one table: rule, id, title, who judges it (and so who
-/// concludes when it stops being reported), kind of subject, looks.
+/// Declares [`Check`] and the facts about each check in one table: rule, id, title, the function that judges it (and notices
+/// when it stops reporting), kind of subject, looks.
 macro_rules! checks {
     ($($(#[doc = $doc:literal])+ $variant:ident = $id:literal, $title:literal, $judge:ident, $kind:ident, $looks:ident;)+) => {
-        /// A thing that Syncwatch judges. Its id is part of the incident key and of the runbook anchor, so an id
+        /// One check that Syncwatch runs. Its id is part of the incident key and of the runbook anchor, so an id
         /// never changes its meaning.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub enum Check {
@@ -74,35 +77,35 @@ macro_rules! checks {
         }
 
         impl Check {
-            /// Every check, in the order in which reports list them.
+            /// All checks, in the order of reports.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The stable id, in kebab case. Also the anchor of its section in the runbook.
+            /// Returns the stable id in kebab case, which is also the anchor of its runbook section.
             pub fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id),+ }
             }
 
-            /// The id in words, for people.
+            /// Returns the title that people read.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title),+ }
             }
 
-            /// What must hold, in one sentence.
+            /// Returns the condition for healthy, in one sentence.
             pub fn rule(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii()),+ }
             }
 
-            /// The function that judges it in each of its rounds. Others may judge it too, on a part of the subjects.
+            /// Returns the function that judges it in each round. Others may judge it too, for some of the subjects.
             pub fn judged_by(self) -> Judge {
                 match self { $(Self::$variant => Judge::$judge),+ }
             }
 
-            /// What its findings are about.
+            /// Returns the kind of subject of its findings.
             pub fn subject_kind(self) -> SubjectKind {
                 match self { $(Self::$variant => SubjectKind::$kind),+ }
             }
 
-            /// How many looks it takes by default.
+            /// Returns the default number of evaluations before an alert.
             pub fn looks(self) -> Looks {
                 match self { $(Self::$variant => Looks::$looks),+ }
             }
@@ -111,93 +114,93 @@ macro_rules! checks {
 }
 
 checks! {
-    /// Census answers its API.
+    /// The Census API answers.
     ApiReachable = "api-reachable", "Census API", ScheduleVerification, Workspace, TwoOfThree;
     /// Census accepts our token.
     TokenAccepted = "token-accepted", "Census token", ScheduleVerification, Workspace, TwoOfThree;
-    /// The clock of Census agrees with ours.
-    ClockSkew = "clock-skew", "clock of Census", ScheduleVerification, Workspace, TwoOfThree;
-    /// No sync runs in the workspace that `pipeline.toml` does not declare.
+    /// Census's clock agrees with ours.
+    ClockSkew = "clock-skew", "Census clock", ScheduleVerification, Workspace, TwoOfThree;
+    /// The workspace has no sync that `pipeline.toml` does not declare.
     UndeclaredSyncs = "undeclared-syncs", "undeclared syncs", ScheduleVerification, Workspace, One;
     /// The declared sync exists.
     SyncExists = "sync-exists", "existence", ScheduleVerification, Sync, One;
     /// The sync is not paused.
     SyncPaused = "sync-paused", "pause", ScheduleVerification, Sync, One;
-    /// The schedule at Census is the declared one, today and after the next changes to or from daylight saving time.
+    /// The schedule in Census matches the declared one, now and after the next daylight saving changes.
     ScheduleDrift = "schedule-drift", "schedule", ScheduleVerification, Sync, One;
-    /// The run that was due has started within its grace.
-    RunDue = "run-due", "due run", ScheduleVerification, Runs, One;
-    /// A run has happened since the last slot of the pipeline's minimum schedule.
+    /// The last scheduled run started within its grace.
+    RunDue = "run-due", "late run", ScheduleVerification, Runs, One;
+    /// A run started since the last slot of the pipeline's minimum schedule.
     MinimumSchedule = "minimum-schedule", "minimum schedule", ScheduleVerification, Runs, One;
-    /// No run works past its limit.
+    /// No run is in progress past its limit.
     RunStuck = "run-stuck", "stuck run", ScheduleVerification, Runs, One;
-    /// The last run that ended did not fail.
+    /// The last finished run did not fail.
     RunFailed = "run-failed", "failed run", ScheduleVerification, Runs, One;
-    /// Runs are not skipped one after the other.
+    /// The number of runs skipped in a row is below its limit.
     RunsSkipped = "runs-skipped", "skipped runs", ScheduleVerification, Runs, One;
     /// The share of failed and invalid records is within its limit.
     ErrorRate = "error-rate", "error rate", ScheduleVerification, Runs, One;
-    /// Runs take no longer than their target.
+    /// Runs finish within their target time.
     Runtime = "runtime", "runtime", ScheduleVerification, Runs, One;
-    /// The vendor's own alerts are on and no looser than ours.
-    VendorAlerts = "vendor-alerts", "alerts at Census", ScheduleVerification, Sync, One;
+    /// Census's own alerts are on and no looser than ours.
+    VendorAlerts = "vendor-alerts", "Census alerts", ScheduleVerification, Sync, One;
     /// The dead-letter queues are empty.
     DeadLetters = "dead-letters", "dead letters", ScheduleVerification, Itself, TwoOfThree;
-    /// Webhooks of Census arrive and are accepted.
+    /// Census's webhooks arrive and are accepted.
     WebhooksArrive = "webhooks-arrive", "webhooks", ScheduleVerification, Itself, One;
-    /// Every topic has the confirmed subscribers that it needs.
+    /// Every topic has all its confirmed subscribers.
     SubscribersConfirmed = "subscribers-confirmed", "subscribers", ScheduleVerification, Itself, One;
-    /// The warehouse answers what the data checks ask.
+    /// The warehouse answers the queries of the data checks.
     WarehouseReachable = "warehouse-reachable", "warehouse", DailyValidation, Warehouse, One;
-    /// The data checks were asked in their time.
+    /// The data checks ran on time.
     ChecksRan = "checks-ran", "data checks", ScheduleVerification, Itself, One;
-    /// The figures of each night were written.
+    /// Each nightly snapshot was written.
     SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
-    /// Enough runs of a week succeed.
+    /// Enough runs of the last week succeeded.
     SuccessRate = "success-rate", "success rate", NightlySnapshot, Runs, One;
-    /// No filter of a check leaves out every row of its table.
-    FilterKeepsRows = "filter-keeps-rows", "filter of rows", DailyValidation, Data, One;
+    /// No check's filter excludes every row of its table.
+    FilterKeepsRows = "filter-keeps-rows", "row filter", DailyValidation, Data, One;
     /// Enough of the source's keys are in the destination.
     Coverage = "coverage", "coverage", DailyValidation, Data, One;
-    /// No column has more values missing than allowed.
+    /// No column has more missing values than allowed.
     NullCount = "null-count", "missing values", DailyValidation, Data, One;
-    /// No column has a higher share of values missing than allowed.
-    NullRate = "null-rate", "share of missing values", DailyValidation, Data, One;
+    /// No column has a higher share of missing values than allowed.
+    NullRate = "null-rate", "missing value rate", DailyValidation, Data, One;
     /// No more rows than allowed share a key.
     Duplicates = "duplicates", "duplicates", DailyValidation, Data, One;
-    /// No change of the source waits longer than promised.
+    /// No source change waits longer than promised for its arrival.
     Freshness = "freshness", "freshness", DailyValidation, Data, One;
     /// The queue is neither too long nor too old.
     QueueSize = "queue-size", "queue", DailyValidation, Data, One;
-    /// The table has as many rows as expected.
-    RowCount = "row-count", "rows", DailyValidation, Data, One;
-    /// A column has only accepted values.
+    /// The row count is within its limits.
+    RowCount = "row-count", "row count", DailyValidation, Data, One;
+    /// Every value of a column is an accepted one.
     AcceptedValues = "accepted-values", "accepted values", DailyValidation, Data, One;
-    /// Texts have the expected form and length.
-    Pattern = "pattern", "form of texts", DailyValidation, Data, One;
+    /// Texts have the expected format and length.
+    Pattern = "pattern", "text format", DailyValidation, Data, One;
     /// Every foreign key resolves.
     Referential = "referential", "references", DailyValidation, Data, One;
     /// The result of a custom query is within its limits.
-    CustomSql = "custom-sql", "own figure", DailyValidation, Data, One;
+    CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
 }
 
 impl Check {
-    /// Reads a stable id.
+    /// Finds the check with a stable id.
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|check| check.id() == id)
     }
 
-    /// The judgement on this subject, yet to be said.
+    /// Begins a finding of this check on a subject.
     pub fn about(self, subject: &str) -> About<'_> {
         About { check: self, subject }
     }
 
-    /// The checks that a function judges in each of its rounds.
+    /// Returns the checks that a function judges in each round.
     pub fn judged_by_function(judge: Judge) -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
     }
 
-    /// The least and the greatest severity by which its judge calls it unhealthy; for data the file declares one within them.
+    /// Returns the lowest and the highest severity of its unhealthy findings; a data check declares one of these in the file.
     pub fn severities(self) -> (Severity, Severity) {
         use Severity::{Critical, Error, Info, Warning};
         match self {
@@ -236,17 +239,17 @@ impl Check {
         }
     }
 
-    /// The checks of a kind of subject that a function judges.
+    /// Returns the checks of one kind of subject that a function judges.
     pub fn of(judge: Judge, kind: SubjectKind) -> impl Iterator<Item = Self> {
         Self::judged_by_function(judge).filter(move |check| check.subject_kind() == kind)
     }
 }
 
-/// How bad it is, in PagerDuty's words and order.
+/// Severity, in PagerDuty's words and order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Worth knowing; nobody has to act.
+    /// For information; no action needed.
     Info,
     /// Act within working hours.
     Warning,
@@ -256,14 +259,14 @@ pub enum Severity {
     Critical,
 }
 
-/// From when on what lasts is critical.
+/// How long an incident may last before it becomes critical.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CriticalAfter {
     Never,
     Lasting(SignedDuration),
 }
 
-/// Shows values by the word by which they are stored or declared.
+/// Displays values by their stored or declared word.
 macro_rules! show_as_stored {
     ($($word:ty),+) => {$(
         impl std::fmt::Display for $word {
@@ -277,25 +280,25 @@ pub(crate) use show_as_stored;
 
 show_as_stored!(Check, Severity);
 
-/// What was found, with nothing left to the imagination of the person who is paged for it.
+/// The facts behind a finding, complete enough for the person who is paged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// One sentence with the figures that matter, without a full stop at its end.
+    /// A predicate or short sentence with the figure and its limit, without a full stop. Mail titles put it behind the subject.
     pub summary: String,
-    /// Named figures, in the order in which people read them.
+    /// Named figures, in reading order.
     pub figures: Vec<Figure>,
-    /// Since when it is so (UTC), if that can be told. Not shown: what people are to read is a figure.
+    /// When it began (UTC), if known. Not shown; a figure shows it where people need it.
     #[serde(skip)]
     pub since: Option<Timestamp>,
 }
 
 impl Evidence {
-    /// Evidence of one sentence.
+    /// Creates evidence with a summary alone.
     pub fn new(summary: impl Into<String>) -> Self {
         Self { summary: summary.into(), figures: Vec::new(), since: None }
     }
 
-    /// Says since when it is so.
+    /// Sets when it began.
     #[must_use]
     pub fn since(mut self, begin: Timestamp) -> Self {
         self.since = Some(begin);
@@ -335,16 +338,16 @@ impl<T: Into<String>> From<T> for Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "why", rename_all = "kebab-case")]
 pub enum WhyNot {
-    /// Another finding explains it, such as Census being down.
+    /// Another finding explains it, such as that Census is down.
     Under {
         cause: Check,
-        /// The subject of that finding. A name of its own, as the finding that is held has a `subject` beside it.
+        /// The subject of that finding. Stored under another name, as the blocked finding has a `subject` beside it.
         #[serde(rename = "cause_subject")]
         subject: String,
     },
-    /// The figures that it needs are unknown.
+    /// Figures that it needs are unknown.
     UnknownFigures { what: String },
-    /// What was read makes no sense to us.
+    /// The value cannot be read.
     Unreadable { found: String },
     /// There is nothing to judge yet, such as the first run of a new sync.
     NothingYet { awaited: String },
@@ -355,17 +358,17 @@ pub enum WhyNot {
 impl fmt::Display for WhyNot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Under { cause, subject } => write!(f, "held under {cause} of {subject}"),
+            Self::Under { cause, subject } => write!(f, "blocked by {cause} of {subject}"),
             Self::UnknownFigures { what } => write!(f, "{what} unknown"),
             Self::Unreadable { found } => write!(f, "unreadable: {found}"),
-            Self::NothingYet { awaited } => write!(f, "nothing to judge yet: {awaited}"),
+            Self::NothingYet { awaited } => write!(f, "waiting for {awaited}"),
             Self::NotDeclared => f.write_str("not declared in pipeline.toml"),
         }
     }
 }
 
 impl WhyNot {
-    /// It is held under the finding of another check and subject.
+    /// The finding of another check and subject explains it.
     pub fn under(cause: Check, subject: &str) -> Self {
         Self::Under { cause, subject: subject.to_owned() }
     }
@@ -375,7 +378,7 @@ impl WhyNot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// All is well, and this is how we know.
+    /// The check passed; the evidence shows how.
     Healthy {
         evidence: Evidence,
     },
@@ -384,23 +387,23 @@ pub enum Outcome {
         evidence: Evidence,
         cause: String,
     },
-    /// Neither: it could not be judged.
+    /// Neither: the check could not be evaluated.
     NotEvaluated {
         #[serde(flatten)]
         why: WhyNot,
     },
 }
 
-/// The judgement on one subject by one check.
+/// The result of one check on one subject.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub check: Check,
-    /// What it was judged of: a sync's key, or `census` for the workspace.
+    /// A sync's key, a data check's name, or `census`, `syncwatch` or `warehouse`.
     pub subject: String,
-    /// What it has in common with findings of other subjects that come from one cause, such as `auth`.
+    /// Shared by findings of other subjects with the same cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// The class of the vendor's error behind it, such as `deleted-source-column`.
+    /// The class of the vendor's error, such as `deleted-source-column`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
     #[serde(flatten)]
@@ -408,26 +411,26 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Says that findings of this check and group come from one cause, whatever their subjects: people hear of one.
+    /// Marks findings of this check and group as one cause, for any subject: one of them alerts.
     #[must_use]
     pub fn grouped(mut self, group: impl Into<String>) -> Self {
         self.group = Some(group.into());
         self
     }
 
-    /// Names the class of the vendor's error behind it.
+    /// Sets the class of the vendor's error.
     #[must_use]
     pub fn classed(mut self, class: impl Into<String>) -> Self {
         self.class = Some(class.into());
         self
     }
 
-    /// Whether it is unhealthy.
+    /// Returns whether it is unhealthy.
     pub fn is_unhealthy(&self) -> bool {
         matches!(self.outcome, Outcome::Unhealthy { .. })
     }
 
-    /// The severity, if it is unhealthy.
+    /// Returns the severity, if it is unhealthy.
     pub fn severity(&self) -> Option<Severity> {
         match &self.outcome {
             Outcome::Unhealthy { severity, .. } => Some(*severity),
@@ -436,7 +439,7 @@ impl Finding {
     }
 }
 
-/// A check of one subject, from which its finding is made.
+/// A check and its subject, from which the finding is made.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'s> {
     pub check: Check,
@@ -449,12 +452,12 @@ impl About<'_> {
         Finding { check, subject: subject.to_owned(), group: None, class: None, outcome }
     }
 
-    /// All is well.
+    /// Passes the check.
     pub fn healthy(self, evidence: impl Into<Evidence>) -> Finding {
         self.found(Outcome::Healthy { evidence: evidence.into() })
     }
 
-    /// Something is wrong.
+    /// Fails the check, with the likely cause.
     pub fn unhealthy(
         self,
         severity: Severity,
@@ -465,32 +468,32 @@ impl About<'_> {
         self.found(Outcome::Unhealthy { severity, evidence, cause })
     }
 
-    /// It could not be judged.
+    /// Leaves the check unevaluated.
     pub fn not_evaluated(self, why: WhyNot) -> Finding {
         self.found(Outcome::NotEvaluated { why })
     }
 
-    /// It is held under the finding of another check of the same subject.
+    /// Leaves it unevaluated because of another check on the same subject.
     pub fn under(self, cause: Check) -> Finding {
         self.not_evaluated(WhyNot::under(cause, self.subject))
     }
 
-    /// These figures are unknown.
+    /// Leaves it unevaluated because figures are unknown.
     pub fn unknown(self, what: impl Into<String>) -> Finding {
         self.not_evaluated(WhyNot::UnknownFigures { what: what.into() })
     }
 
-    /// What was found makes no sense.
+    /// Leaves it unevaluated because a value cannot be read.
     pub fn unreadable(self, found: impl Into<String>) -> Finding {
         self.not_evaluated(WhyNot::Unreadable { found: found.into() })
     }
 
-    /// There is nothing to judge before this has come.
+    /// Leaves it unevaluated until this happens.
     pub fn nothing_yet(self, awaited: impl Into<String>) -> Finding {
         self.not_evaluated(WhyNot::NothingYet { awaited: awaited.into() })
     }
 
-    /// The pipeline declares no limit for it.
+    /// Leaves it unevaluated because the pipeline declares no limit for it.
     pub fn not_declared(self) -> Finding {
         self.not_evaluated(WhyNot::NotDeclared)
     }
@@ -514,7 +517,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_check_is_read_back_from_its_id() {
+    fn check_is_read_back_from_its_id() {
         for check in Check::ALL {
             assert_eq!(Check::from_id(check.id()), Some(*check));
             assert_eq!(serde_json::to_value(check).unwrap(), check.id());
@@ -523,7 +526,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_that_is_held_under_another_keeps_its_own_subject_in_json() {
+    fn blocked_finding_keeps_its_own_subject_in_json() {
         let under = WhyNot::Under { cause: Check::WarehouseReachable, subject: "warehouse".to_owned() };
         let held = Check::Coverage.about("properties-coverage").not_evaluated(under);
         let json = serde_json::to_value(&held).unwrap();

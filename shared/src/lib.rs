@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 
-// Ground: what everything else speaks of.
+// Ground: the types that everything else uses.
 pub mod figure;
 pub mod finding;
 pub mod observation;
 pub mod text;
 
-// Tools: what several clients need.
+// Tools: shared by several clients.
 pub mod http;
 pub mod sql;
 
@@ -22,12 +22,13 @@ pub mod rounds;
 pub mod schedule;
 pub mod silence;
 
-// Clients: thin, all the I/O there is.
+// Clients: thin; all I/O is here.
 pub mod aws;
 pub mod census;
 pub mod warehouse;
 
-// Shell: what makes judgements a Lambda function.
+// Shell: turns the core into Lambda functions.
 pub mod observe;
 pub mod round;
+pub mod runbook;
 pub mod runtime;

@@ -1,22 +1,21 @@
-//! What functions measure of themselves, in CloudWatch's embedded metric format. Pure.
+//! The functions' own metrics, in CloudWatch's embedded metric format. Pure.
 //!
-//! One line of JSON on standard output holds the figures and says what they are; CloudWatch makes metrics of it, and no call
-//! is made (CloudWatch's "Embedded metric format specification"). Every metric has the pipeline as its only dimension: a
-//! metric is paid for by name and dimension, and the first ten of an account are free.
+//! One line of JSON on standard output holds the figures and their declarations; CloudWatch extracts metrics from it
+//! without an API call (CloudWatch's "Embedded metric format specification"). The pipeline is the only dimension:
+//! CloudWatch bills per name and dimension, and the first ten metrics of an account are free.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Under which namespace the metrics are found.
+/// The namespace of the metrics.
 pub const NAMESPACE: &str = "Syncwatch";
-/// The only dimension.
+/// The only dimension of the metrics.
 pub const DIMENSION: &str = "Pipeline";
 
 /// Declares [`Metric`]; the name of a variant is its name in CloudWatch.
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])* $name:ident,)+) => {
-        /// One thing that is measured. All are counted; what a dashboard shows is their sum or, of the first three, their
-        /// maximum.
+        /// A metric. All are counts; a dashboard shows their sum or, for the first three, their maximum.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric {
             $($(#[doc = $doc])* $name,)+
@@ -26,7 +25,7 @@ macro_rules! metrics {
             /// Every metric.
             pub const ALL: [Self; [$(Self::$name),+].len()] = [$(Self::$name),+];
 
-            /// Its name in CloudWatch.
+            /// Returns its name in CloudWatch.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$name => stringify!($name)),+ }
             }
@@ -39,20 +38,20 @@ metrics! {
     UnjudgedFindings,
     OpenIncidents,
     Notices,
-    /// Rounds of schedule-verification that came to their end: none for minutes means that nobody watches.
+    /// Finished rounds of schedule-verification: none for minutes means that the syncs are not watched.
     Rounds,
-    /// Whole rounds of daily-validation with nothing left undone. A ping is none, so it quiets no alarm.
+    /// Complete rounds of daily-validation. A ping does not count, so it clears no alarm.
     Validations,
-    /// The same of nightly-snapshot.
+    /// Complete rounds of nightly-snapshot.
     Snapshots,
     Webhooks,
-    /// Webhooks that were refused: not signed, malformed, too large.
+    /// Refused webhooks: unsigned, malformed or too large.
     RefusedWebhooks,
-    /// Statements asked of the warehouse, which bills for the time it is awake.
+    /// Statements sent to the warehouse, which bills for the time it runs.
     Statements,
 }
 
-/// The line that gives CloudWatch these figures.
+/// Builds the line that reports these figures to CloudWatch.
 pub fn line(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) -> String {
     let declared: Vec<Value> =
         figures.iter().map(|(metric, _)| json!({ "Name": metric.name(), "Unit": "Count" })).collect();
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_one_object_that_declares_each_figure_which_it_holds_and_no_other() {
+    fn line_is_one_object_that_declares_exactly_its_figures() {
         let at: Timestamp = "2026-11-25T12:00:00.250Z".parse().unwrap();
         let figures: Vec<(Metric, usize)> = Metric::ALL.into_iter().zip(1..).collect();
         let line = line("properties", at, &figures);
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_has_a_name_of_its_own_and_they_are_no_more_than_the_free_ones() {
+    fn metric_names_are_unique_and_within_the_free_ten() {
         let names: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
         assert!(names.len() <= 10);

@@ -1,7 +1,7 @@
-//! What was read from the world, with nothing decided yet.
+//! Observations: data as read from vendors and AWS, before any judgement.
 //!
-//! Clients produce these types and judges read them. They are lenient by design: a figure that the vendor did not
-//! send is `None`, a word that we do not know is kept as it came.
+//! Clients produce these types and judges read them. They are lenient by design: a figure that the vendor did not send is
+//! `None`, and an unknown word is kept unchanged.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -37,9 +37,8 @@ pub struct ObservedSync {
     pub id: SyncId,
     /// The vendor's display name; Census allows it to be null.
     pub label: Option<String>,
-    /// Whether the sync is paused; `None` when the answer did not say.
+    /// `None` if the answer had no such field.
     pub paused: Option<bool>,
-    /// When the sync is meant to run, as Census has it.
     pub schedule: ObservedSchedule,
     pub alerts: VendorAlerts,
     /// When the sync was created (UTC).
@@ -48,18 +47,18 @@ pub struct ObservedSync {
     pub updated_at: Option<Timestamp>,
 }
 
-/// A schedule as the Census API words it.
+/// A schedule as the Census API returns it.
 ///
 /// Census cron expressions are in UTC (Census docs, "Triggering syncs"). No source states the zone of the `hour` of
 /// `daily` and `weekly`; we read it as UTC too, and the evidence of a finding says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ObservedSchedule {
-    /// `never`: runs only when somebody starts it.
+    /// `never`: runs only when a user starts it.
     Manual,
-    /// `continuous`: Census looks for changes about every minute.
+    /// `continuous`: Census checks for changes about every minute.
     Continuous,
     QuarterHourly,
-    /// `hourly`, at this minute (0 to 59) when the vendor said which.
+    /// `hourly`, at this minute (0 to 59) if the vendor sent one.
     Hourly {
         minute: Option<u8>,
     },
@@ -80,16 +79,16 @@ pub enum ObservedSchedule {
     },
     /// `expression`: a five-field cron expression in UTC.
     Cron(String),
-    /// Started by something else than a clock: a live source, dbt Cloud, Fivetran or another sync.
+    /// Started by an event: a live source, dbt Cloud, Fivetran or another sync.
     Triggered(String),
-    /// Census answered something that we cannot read as a schedule; the text says what.
+    /// The answer cannot be read as a schedule; holds its text.
     Unreadable(String),
 }
 
 impl fmt::Display for ObservedSchedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Manual => f.write_str("never (only by hand)"),
+            Self::Manual => f.write_str("manual"),
             Self::Continuous => f.write_str("continuous"),
             Self::QuarterHourly => f.write_str("every 15 minutes"),
             Self::Hourly { minute: Some(minute) } => write!(f, "hourly at minute {minute}"),
@@ -103,12 +102,12 @@ impl fmt::Display for ObservedSchedule {
     }
 }
 
-/// The alerts that Census itself would send for a sync.
+/// The alerts that Census itself sends for a sync.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum VendorAlerts {
     Known {
         failed_run: bool,
-        /// The share of rejected and invalid records, in percent, that raises an alert; `None`: no such alert.
+        /// The share of rejected and invalid records, in percent, above which it alerts; `None`: no such alert.
         rejected_percent: Option<f64>,
     },
     Unknown,
@@ -119,20 +118,20 @@ pub enum VendorAlerts {
 pub enum RunStatus {
     Queued,
     Working,
-    /// Ended without an error of its own; records may still have been rejected.
+    /// Ended without a run error; records may still have been rejected.
     Completed,
     Failed,
-    /// Not executed, since an earlier run of the sync was still at work.
+    /// Not executed, as an earlier run of the sync was still in progress.
     Skipped,
-    /// Stopped by somebody, whatever `status` word came with it.
+    /// Stopped by a user, with any `status` word.
     Cancelled,
-    /// A word that we do not know. It counts as still running: `preparing` once came unannounced
-    /// (dagster-io/dagster#14543), and "done" would be the dangerous guess.
+    /// An unknown word, which counts as in progress: `preparing` once appeared unannounced (dagster-io/dagster#14543), and to
+    /// assume an end would be the dangerous guess.
     Unknown(String),
 }
 
 impl RunStatus {
-    /// Whether the run has ended.
+    /// Returns whether the run has ended.
     pub fn is_terminal(&self) -> bool {
         match self {
             Self::Completed | Self::Failed | Self::Skipped | Self::Cancelled => true,
@@ -155,7 +154,7 @@ impl fmt::Display for RunStatus {
     }
 }
 
-/// Record counts of a run. Each is `None` when Census did not know it, which is common for failed runs.
+/// Record counts of a run. Each is `None` if Census did not send it, which is common for failed runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Rows in the source object at run time.
@@ -164,18 +163,17 @@ pub struct Counts {
     pub processed: Option<u64>,
     pub updated: Option<u64>,
     pub failed: Option<u64>,
-    /// Records that Census left out for bad data (`source_record_invalids`, formerly `records_invalid`).
+    /// Records that Census did not send because of invalid data (`source_record_invalids`, formerly `records_invalid`).
     pub invalid: Option<u64>,
 }
 
-/// How many records there were to deliver: those processed, or those of which it is known what became of them where that
-/// is more. `rejected` are the failed and the invalid ones: the newer API does not count invalid records as processed,
-/// the older one did.
+/// Returns the number of records to deliver: those processed, or those with a known result if these are more. `rejected` are
+/// the failed and the invalid ones: the newer API does not count invalid records as processed, the older one did.
 pub fn records_to_deliver(processed: u64, updated: Option<u64>, rejected: u64) -> u64 {
     processed.max(updated.unwrap_or(0).saturating_add(rejected))
 }
 
-/// The share of records that did not arrive, in percent; `None` if there were none to deliver.
+/// Returns the share of records that did not arrive, in percent; `None` if there were none to deliver.
 pub fn error_percent(rejected: u64, to_deliver: u64) -> Option<f64> {
     if to_deliver == 0 {
         return None;
@@ -185,10 +183,10 @@ pub fn error_percent(rejected: u64, to_deliver: u64) -> Option<f64> {
     Some(percent)
 }
 
-/// What a run says of its own failure.
+/// The error of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RunError {
-    /// The vendor's code, such as `JSON_ARRAY_ERROR`; Census publishes no list of them.
+    /// The vendor's code, such as `JSON_ARRAY_ERROR`; Census publishes no list of codes.
     pub code: Option<String>,
     pub message: Option<String>,
     pub detail: Option<String>,
@@ -198,36 +196,36 @@ pub struct RunError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Run {
     pub id: RunId,
-    /// The sync that ran; `None` when the answer left it out.
+    /// `None` if the answer had no such field.
     pub sync_id: Option<SyncId>,
     pub status: RunStatus,
-    /// When the run came to be (UTC). Census publishes no separate start.
+    /// When the run was created (UTC). Census has no separate start time.
     pub created_at: Timestamp,
     /// When it ended (UTC); Census sends null for some failed runs.
     pub completed_at: Option<Timestamp>,
-    /// The slot of the schedule that it serves (UTC); null for runs started by hand.
+    /// Its slot of the schedule (UTC); null for runs started by hand.
     pub scheduled_for: Option<Timestamp>,
     pub counts: Counts,
     pub error: Option<RunError>,
     pub full_sync: Option<bool>,
 }
 
-/// One record that did not arrive. The payload is left out on purpose: it is the customer's data.
+/// One record that did not arrive. It has no payload, which is the customer's data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RejectedRecord {
     pub identifier: Option<String>,
-    /// `upsert` or `delete`, as Census words it.
+    /// `upsert` or `delete`, in Census's words.
     pub operation: Option<String>,
-    /// `rejected`, `invalid`, `NULL` or `DUPLICATE`, as Census words it.
+    /// `rejected`, `invalid`, `NULL` or `DUPLICATE`, in Census's words.
     pub status: String,
     pub message: Option<String>,
 }
 
-/// One sync that `pipeline.toml` declares, as it was found.
+/// One declared sync, as found in Census.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SyncObservation {
     pub sync: ObservedSync,
-    /// Its newest runs, newest first; or why they could not be read.
+    /// Its newest runs, or why they could not be read.
     pub runs: Result<RunHistory, Unread>,
 }
 
@@ -236,10 +234,9 @@ pub struct SyncObservation {
 pub struct RunHistory {
     /// Newest first.
     pub runs: Vec<Run>,
-    /// Whether these are all the runs that the sync ever had; if not, older ones exist.
+    /// Whether these are all runs of the sync; if not, older ones exist.
     pub complete: bool,
-    /// Records that did not arrive, of the one run that is worth asking for them; `None` if there is no such run, or
-    /// they could not be read.
+    /// Records that did not arrive, of the one run to sample; `None` if there is no such run, or they could not be read.
     pub samples: Option<Samples>,
 }
 
@@ -253,70 +250,70 @@ pub struct Samples {
 /// Why something could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
-    /// The service did not answer, or answered with an error of its own.
+    /// The service did not answer, or answered with a server error.
     #[error("{0}")]
     Unreachable(String),
     #[error("{0}")]
     Refused(String),
-    /// We have no credentials that could be sent, so the service was not asked at all.
+    /// There are no credentials to send, so no request was made.
     #[error("{0}")]
     NoCredentials(String),
     #[error("{0}")]
     Unreadable(String),
 }
 
-/// What there was to see of a declared sync.
+/// The result of looking up a declared sync.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Look {
-    /// It is there, with its runs as far as they could be read.
+    /// It exists, with its runs as far as they could be read.
     Found(SyncObservation),
-    /// Nothing is known of it, or it is there as something that we cannot read.
+    /// It could not be looked up, or its data cannot be read.
     Unread(Unread),
-    /// Census does not have it, by its own answer to the question for this one.
+    /// Census reports it as missing when asked for it alone.
     Gone,
 }
 
-/// What was read of the workspace as a whole.
+/// The workspace as a whole, as read.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Workspace {
     pub listed: usize,
     /// Declared syncs whose runs could not be read.
     pub unread_runs: usize,
     pub read_to_end: bool,
-    /// What Census did not answer, if anything.
+    /// Why a request to Census failed, if one did.
     pub trouble: Option<Unread>,
-    /// How far the clock of Census is ahead of ours; negative when it is behind.
+    /// How far Census's clock is ahead of ours; negative if it is behind.
     pub vendor_clock_ahead: Option<SignedDuration>,
-    /// Ids of the first few syncs that nobody declared.
+    /// Ids of the first few undeclared syncs.
     pub undeclared: Vec<SyncId>,
     pub undeclared_count: usize,
-    /// When runs of declared syncs ended of which webhooks should have told by now (UTC): the newest few.
+    /// When the newest few runs of declared syncs ended whose webhooks are due (UTC).
     pub ended: Vec<Timestamp>,
 }
 
-/// What could not be handled, and lies in a dead-letter queue.
+/// The content of a dead-letter queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeadLetterKind {
-    /// Webhooks that the worker can make no sense of.
+    /// Webhooks that the worker cannot process.
     Deliveries,
-    /// Notices that the relay could not pass on.
+    /// Notices that the relay could not deliver.
     Notices,
 }
 
-/// A dead-letter queue, as it was found.
+/// A dead-letter queue, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
     pub kind: DeadLetterKind,
-    /// How many there are, `None` if SQS did not say; or why it could not be looked at.
+    /// The number of messages, `None` if SQS did not send it; or why it could not be read.
     pub count: Result<Option<u64>, String>,
 }
 
-/// How many confirmed subscriptions of each protocol a topic has, or needs.
+/// The number of confirmed subscriptions by protocol that a topic has, or needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Subscribers(BTreeMap<String, usize>);
 
 impl Subscribers {
-    /// Reads the tag of a topic, such as `email=3 sqs=1`; `None` if it is written otherwise.
+    /// Parses the tag of a topic, such as `email=3 sqs=1`; `None` if it is malformed.
     pub fn parse(tag: &str) -> Option<Self> {
         let one = |word: &str| {
             let (protocol, count) = word.split_once('=')?;
@@ -334,7 +331,7 @@ impl Subscribers {
         Self(counts)
     }
 
-    /// What is missing of these when only `confirmed` are there, such as `2 of 3 email`; nothing if none is.
+    /// Returns the missing ones if only `confirmed` exist, such as `2 of 3 email`; `None` if none is missing.
     pub fn missing(&self, confirmed: &Self) -> Option<String> {
         let short = self.0.iter().filter_map(|(protocol, needed)| {
             let there = confirmed.0.get(protocol).copied().unwrap_or(0);
@@ -344,7 +341,7 @@ impl Subscribers {
         (!short.is_empty()).then(|| short.join(", "))
     }
 
-    /// Whether none of a protocol that is needed is confirmed, while some is needed.
+    /// Returns whether some subscriptions are needed, and none of their protocols has a confirmed one.
     pub fn is_all_missing(&self, confirmed: &Self) -> bool {
         let needed = || self.0.iter().filter(|(_, needed)| **needed > 0);
         needed().next().is_some()
@@ -352,11 +349,11 @@ impl Subscribers {
     }
 }
 
-/// The subscribers of a topic, as they were found.
+/// The subscribers of a topic, as read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicSubscribers {
     pub topic: String,
-    /// Those that it needs, `None` if no tag says so, and those that are confirmed; or why it could not be looked at.
+    /// Those that it needs, `None` without a tag, and those that are confirmed; or why they could not be read.
     pub found: Result<(Option<Subscribers>, Subscribers), String>,
 }
 

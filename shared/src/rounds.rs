@@ -1,4 +1,4 @@
-//! Records that whole rounds leave behind, by which others judge whether they happen. Pure.
+//! Records of whole rounds, by which other functions judge whether these rounds happen. Pure.
 
 use jiff::Timestamp;
 
@@ -12,38 +12,36 @@ pub struct ValidatedRound {
     pub checks: Vec<String>,
 }
 
-/// What is recorded of the snapshots of a pipeline.
+/// The record of the snapshots of a pipeline.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SnapshotRecord {
-    /// When the last whole one began that was written (UTC); `None` if none ever was.
+    /// When the last written snapshot began (UTC); `None` if none was ever written.
     pub written_at: Option<Timestamp>,
-    /// Why the one after it was not.
+    /// Why the snapshot after it was not written.
     pub failure: Option<SnapshotFailure>,
-    /// Why the last one that was written has not the state of the data, in words; `None` if it has.
+    /// Why the last written snapshot lacks the state of the data; `None` if it has it.
     pub without_data: Option<String>,
 }
 
-/// What became of a whole snapshot.
+/// The outcome of a whole snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotOutcome {
     Written {
         /// When it began (UTC).
         at: Timestamp,
-        /// What became of the figures of the data.
         data: SnapshotData,
     },
     Failed(SnapshotFailure),
 }
 
-/// What became of the figures of the data in a snapshot that was written.
+/// The outcome of the data figures in a written snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotData {
-    /// They are there, or `pipeline.toml` names no view of them.
+    /// They were written, or `pipeline.toml` names no view for them.
     There,
-    /// They are not, in words why.
+    /// They are missing, with the reason.
     Missing(String),
-    /// The warehouse did not answer in that moment, and the next snapshot of the same day asks again: what was known
-    /// before stands.
+    /// The warehouse did not answer, and the next snapshot of the same day retries: the earlier record stays valid.
     AsBefore,
 }
 
@@ -53,31 +51,30 @@ pub struct SnapshotFailure {
     /// When it began (UTC).
     pub at: Timestamp,
     pub what: String,
-    /// Whether it is the warehouse as a whole, which has a finding of its own.
+    /// Whether the warehouse as a whole failed, which has its own finding.
     pub of_warehouse: bool,
 }
 
-/// What is recorded of webhooks.
+/// The record of webhooks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WebhookRecord {
-    /// When the newest one was handled that the intake accepted (UTC).
+    /// When the newest accepted webhook was processed (UTC).
     pub accepted_at: Option<Timestamp>,
-    /// When the newest one was refused that looks like one of Census about a declared sync, and why, by the intake's own word.
+    /// When the newest webhook was refused that appears to be from Census about a declared sync, and the intake's reason.
     pub refused: Option<(Timestamp, String)>,
 }
 
-/// What Syncwatch left behind of itself; or why that could not be read.
+/// The state of Syncwatch itself, or why parts of it could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Itself {
     pub dead_letters: Vec<DeadLetters>,
-    /// Of each topic.
     pub subscribers: Vec<TopicSubscribers>,
     /// The last whole round of data checks, if there was one.
     pub validated: Result<Option<ValidatedRound>, String>,
-    /// What is recorded of snapshots, if anything.
+    /// The record of snapshots, if there is one.
     pub snapshot: Result<Option<SnapshotRecord>, String>,
-    /// What is recorded of webhooks, if any was ever taken in or refused.
+    /// The record of webhooks, if any was ever accepted or refused.
     pub webhooks: Result<Option<WebhookRecord>, String>,
-    /// When runs ended of which webhooks should have told by now (UTC): the newest few.
+    /// When the newest few runs ended whose webhooks are due (UTC).
     pub ended: Vec<Timestamp>,
 }

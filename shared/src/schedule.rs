@@ -1,10 +1,9 @@
-//! When a sync promises to run, and when Census would really run it.
+//! Schedules: when a sync is declared to run, and when Census would run it.
 //!
-//! A promise is kept in its own time zone; Census keeps its schedules in UTC. Both are turned into instants here, so
-//! that they can be compared. On the day on which clocks go forward a wall-clock time may not exist: a daily or
-//! weekly slot then falls on the same distance after the gap (02:30 becomes 03:30), and a cron slot does not happen.
-//! On the day on which clocks go back a time exists twice: a slot is the first of the two, as at EventBridge Scheduler;
-//! only a cron expression of every hour has both.
+//! A declared schedule has its own time zone; Census keeps its schedules in UTC. Both are converted into instants to compare
+//! them. When clocks go forward, a wall-clock time may not exist: a daily or weekly slot then moves by the length of the gap
+//! (02:30 becomes 03:30), and a cron slot is skipped. When clocks go back, a time occurs twice: a slot is the first of the two,
+//! as in EventBridge Scheduler; only an hourly cron expression has both.
 
 mod cron;
 
@@ -19,29 +18,29 @@ use crate::text::words;
 
 pub use cron::Cron;
 
-/// Census looks at a `continuous` sync's source about every minute (Census docs, "Triggering syncs").
+/// Census checks the source of a `continuous` sync about every minute (Census docs, "Triggering syncs").
 const CONTINUOUS_PERIOD: SignedDuration = SignedDuration::from_mins(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// How far ahead two wall-clock schedules are compared, from now and from each of the next two changes of the clock.
-/// Longer than a month, so that a monthly slot is among them.
+/// The stretch in which two wall-clock schedules are compared, from now and from each of the next two clock changes. Longer
+/// than a month, so that it has a monthly slot.
 const COMPARED: SignedDuration = SignedDuration::from_hours(40 * 24);
-/// How many slots of such a stretch are compared at the most; schedules of minutes repeat long before.
+/// The most slots of a stretch that are compared; schedules of minutes repeat long before.
 const COMPARED_SLOTS: usize = 1_000;
-/// How many gaps of a cron expression are measured to learn whether it is regular.
+/// The number of gaps of a cron expression that must be equal for it to be regular.
 const MEASURED_GAPS: usize = 200;
 
-/// The rule by which runs come due.
+/// The rule for when runs are due.
 #[derive(Debug, Clone)]
 pub enum Rule {
-    /// Once in each period, wherever in the hour that falls. Judged by the time since the last run.
+    /// Once in each period, at any minute. Judged by the time since the last run.
     Every(SignedDuration),
     /// Each day at a wall-clock time.
     Daily(Time),
     /// Each week on a day at a wall-clock time.
     Weekly(Weekday, Time),
     Cron(Cron),
-    /// Started by people or by another system; never due by the clock.
+    /// Started by people or by another system; never due.
     OnDemand,
 }
 
@@ -57,27 +56,27 @@ impl fmt::Display for Rule {
     }
 }
 
-/// Reads the English name of a weekday, in any case.
+/// Reads the English name of a weekday, in upper or lower case.
 pub fn weekday_named(name: &str) -> Option<Weekday> {
     let name = name.trim();
     Weekday::Sunday.cycle_forward().take(7).find(|day| format!("{day:?}").eq_ignore_ascii_case(name))
 }
 
-/// A rule in its time zone, with the grace that a run may be late by.
+/// A rule in its time zone, with its grace.
 #[derive(Debug, Clone)]
 pub struct Schedule {
     pub rule: Rule,
-    /// The zone in which wall-clock rules are meant.
+    /// The zone of wall-clock rules.
     pub time_zone: TimeZone,
-    /// How late a run may start before anybody is told.
+    /// How late a run may start before it is unhealthy.
     pub grace: SignedDuration,
 }
 
 impl Schedule {
-    /// The last slot at or before an instant. `None` for rules without slots of their own (`Every`, `OnDemand`) and
-    /// for a cron expression that had no slot in the 400 days before.
+    /// Returns the last slot at or before an instant. `None` for rules without slots (`Every`, `OnDemand`) and for a cron
+    /// expression without a slot in the 400 days before.
     pub fn last_slot(&self, at_or_before: Timestamp) -> Option<Timestamp> {
-        // A cron expression only looks ahead. Widening stretches keep this cheap for frequent schedules.
+        // A cron expression only finds later slots. Growing stretches keep this cheap for frequent schedules.
         const STRETCHES: [i64; 5] = [2, 2 * 24, 9 * 24, 40 * 24, 400 * 24];
         STRETCHES.iter().find_map(|hours| {
             let from = at_or_before.checked_sub(SignedDuration::from_hours(*hours)).ok()?;
@@ -85,7 +84,7 @@ impl Schedule {
         })
     }
 
-    /// The first slot after an instant; `None` as for [`Schedule::last_slot`].
+    /// Returns the first slot after an instant; `None` as for [`Schedule::last_slot`].
     pub fn next_slot(&self, after: Timestamp) -> Option<Timestamp> {
         match &self.rule {
             Rule::Every(_) | Rule::OnDemand => None,
@@ -97,7 +96,7 @@ impl Schedule {
         }
     }
 
-    /// The slots after `from` up to and including `until`, in order, at the most `limit` of them.
+    /// The slots after `from` up to and including `until`, in order, at most `limit` of them.
     fn slots(&self, from: Timestamp, until: Timestamp, limit: usize) -> Vec<Timestamp> {
         match &self.rule {
             Rule::Every(_) | Rule::OnDemand => Vec::new(),
@@ -131,9 +130,9 @@ impl Schedule {
             .take_while(move |slot| *slot <= until)
     }
 
-    /// Compares what was declared with what Census has.
+    /// Compares the declared schedule with the one in Census.
     pub fn compare(&self, actual: &ObservedSchedule, now: Timestamp) -> Comparison {
-        let rule = match rule_at_census(actual) {
+        let rule = match rule_in_census(actual) {
             Ok(rule) => rule,
             Err(found) => return Comparison::Unreadable { found },
         };
@@ -153,7 +152,7 @@ impl Schedule {
         if let Some(example) = self.first_difference(actual, now) {
             return Comparison::Different { example: Some(example) };
         }
-        // From the day before each change of the clock, so that the first slot that differs is the one reported.
+        // From the day before each clock change, so that the first slot that differs is reported.
         let drift = self.time_zone.following(now).take(2).find_map(|change| {
             let day_before = change.timestamp().checked_sub(DAY).ok()?;
             self.first_difference(actual, day_before)
@@ -165,7 +164,7 @@ impl Schedule {
         let until = from.checked_add(COMPARED).ok()?;
         let declared = self.slots(from, until, COMPARED_SLOTS);
         let actual = actual.slots(from, until, COMPARED_SLOTS);
-        // Lists cut at their limit are compared as far as both reach.
+        // Lists that reach their limit are compared as far as both reach.
         let whole = declared.len() < COMPARED_SLOTS && actual.len() < COMPARED_SLOTS;
         let length = if whole { declared.len().max(actual.len()) } else { declared.len().min(actual.len()) };
         (0..length)
@@ -173,10 +172,10 @@ impl Schedule {
             .find(|pair| pair.declared != pair.actual)
     }
 
-    /// The length of the gaps between slots, if they are all alike.
+    /// The length of the gaps between slots, if they are all equal.
     fn regular_period(&self, now: Timestamp) -> Option<SignedDuration> {
         let same_each_hour = matches!(&self.rule, Rule::Cron(cron) if cron.same_each_hour());
-        // Three hours hold every gap there is of an expression that says nothing of hours and days.
+        // Three hours have every gap of an expression without hours and days.
         let stretch = if same_each_hour { SignedDuration::from_hours(3) } else { COMPARED };
         let slots = self.slots(now, now.checked_add(stretch).ok()?, MEASURED_GAPS);
         let mut gaps = slots.windows(2).filter_map(|pair| match pair {
@@ -199,10 +198,10 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// How a declared schedule and the one at Census compare.
+/// The result of comparing a declared schedule with the one in Census.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same slots, also after the next two changes of the clock.
+    /// The same slots, also after the next two clock changes.
     Same,
     Different {
         /// The first slot that differs, for schedules of slots.
@@ -213,21 +212,21 @@ pub enum Comparison {
         /// The first slot that will differ.
         from: SlotDifference,
     },
-    /// What Census has cannot be read as a schedule.
+    /// The schedule in Census cannot be read.
     Unreadable { found: String },
 }
 
-/// A pair of slots that ought to be one.
+/// A pair of slots that should be equal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SlotDifference {
-    /// The declared slot (UTC); `None` when Census has a slot more.
+    /// The declared slot (UTC); `None` if Census has an extra slot.
     pub declared: Option<Timestamp>,
-    /// The slot at Census (UTC); `None` when Census lacks one.
+    /// The slot in Census (UTC); `None` if Census lacks one.
     pub actual: Option<Timestamp>,
 }
 
-/// The rule of a schedule at Census, in UTC.
-fn rule_at_census(actual: &ObservedSchedule) -> Result<Rule, String> {
+/// The rule of a schedule in Census, in UTC.
+fn rule_in_census(actual: &ObservedSchedule) -> Result<Rule, String> {
     let cron = |expression: &str| Cron::parse(expression).map(Rule::Cron);
     match actual {
         ObservedSchedule::Manual | ObservedSchedule::Triggered(_) => Ok(Rule::OnDemand),
@@ -235,19 +234,19 @@ fn rule_at_census(actual: &ObservedSchedule) -> Result<Rule, String> {
         ObservedSchedule::QuarterHourly => Ok(Rule::Every(SignedDuration::from_mins(15))),
         ObservedSchedule::Hourly { minute: None } => Ok(Rule::Every(SignedDuration::from_hours(1))),
         ObservedSchedule::Hourly { minute: Some(minute) } => cron(&format!("{minute} * * * *")),
-        ObservedSchedule::Daily { hour, minute } => time_at_census(*hour, *minute).map(Rule::Daily),
+        ObservedSchedule::Daily { hour, minute } => time_in_census(*hour, *minute).map(Rule::Daily),
         ObservedSchedule::Weekly { day, hour, minute } => {
-            Ok(Rule::Weekly(*day, time_at_census(*hour, *minute)?))
+            Ok(Rule::Weekly(*day, time_in_census(*hour, *minute)?))
         }
         ObservedSchedule::Cron(expression) => cron(expression),
         ObservedSchedule::Unreadable(found) => Err(found.clone()),
     }
 }
 
-fn time_at_census(hour: u8, minute: u8) -> Result<Time, String> {
-    // 24 is within the documented range of `schedule_hour`; midnight is the only reading that makes sense.
-    let said = format!("{}:{minute:02}", if hour == 24 { 0 } else { hour });
-    Time::strptime("%H:%M", &said).map_err(|_| format!("{said} is not a time of day"))
+fn time_in_census(hour: u8, minute: u8) -> Result<Time, String> {
+    // 24 is in the documented range of `schedule_hour`, and can only mean midnight.
+    let written = format!("{}:{minute:02}", if hour == 24 { 0 } else { hour });
+    Time::strptime("%H:%M", &written).map_err(|_| format!("{written} is not a time of day"))
 }
 
 #[cfg(test)]
@@ -275,8 +274,8 @@ mod tests {
     }
 
     #[test]
-    fn a_daily_slot_follows_its_zone_through_both_changes_of_the_clock() {
-        // (looked at, slot): 02:30 is missing on 2027-03-14 and exists twice on 2026-11-01 (01:30).
+    fn daily_slot_follows_its_zone_through_clock_changes() {
+        // (time, now, slot): 02:30 is missing on 2027-03-14, and 01:30 occurs twice on 2026-11-01.
         let table = [
             ("02:30", "2027-03-13T12:00:00Z", "2027-03-13T10:30:00Z"),
             ("02:30", "2027-03-14T12:00:00Z", "2027-03-14T10:30:00Z"),
@@ -285,13 +284,13 @@ mod tests {
             ("01:30", "2026-11-01T12:00:00Z", "2026-11-01T08:30:00Z"),
             ("01:30", "2026-11-02T12:00:00Z", "2026-11-02T09:30:00Z"),
         ];
-        for (time, looked_at, slot) in table {
-            assert_eq!(daily(time).last_slot(at(looked_at)), Some(at(slot)), "{time} at {looked_at}");
+        for (time, now, slot) in table {
+            assert_eq!(daily(time).last_slot(at(now)), Some(at(slot)), "{time} at {now}");
         }
     }
 
     #[test]
-    fn a_slot_counts_from_its_own_instant_on() {
+    fn slot_counts_from_its_instant_on() {
         let schedule = daily("02:00");
         assert_eq!(schedule.last_slot(at("2026-11-24T10:00:00Z")), Some(at("2026-11-24T10:00:00Z")));
         assert_eq!(schedule.last_slot(at("2026-11-24T09:59:59Z")), Some(at("2026-11-23T10:00:00Z")));
@@ -299,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_weekly_slot_falls_on_its_day_in_its_zone() {
+    fn weekly_slot_is_on_its_day_in_its_zone() {
         // Sunday 23:00 in Los Angeles is Monday in UTC.
         let schedule = los_angeles(Rule::Weekly(Weekday::Sunday, "23:00".parse().unwrap()));
         assert_eq!(schedule.last_slot(at("2026-11-24T00:00:00Z")), Some(at("2026-11-23T07:00:00Z")));
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_slot_of_a_cron_expression_is_found_however_rare_it_is() {
+    fn last_slot_of_frequent_and_rare_cron_expressions_is_found() {
         let table = [
             ("* * * * *", "2026-11-24T10:07:00Z"),
             ("*/15 * * * *", "2026-11-24T10:00:00Z"),
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cron_slot_that_the_clock_leaves_out_does_not_happen() {
+    fn cron_slot_in_a_clock_gap_is_skipped() {
         assert_eq!(
             cron("30 2 * * *").last_slot(at("2027-03-14T20:00:00Z")),
             Some(at("2027-03-13T10:30:00Z"))
@@ -334,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn schedules_are_compared_by_when_they_run_and_not_by_how_they_are_written() {
+    fn schedules_are_compared_by_their_slots() {
         let minutes = |n| los_angeles(Rule::Every(SignedDuration::from_mins(n)));
         let cron_utc = |text: &str| ObservedSchedule::Cron(text.to_owned());
         let same = [
@@ -376,7 +375,7 @@ mod tests {
         }
     }
 
-    /// Of schedules of minutes more slots fall into the stretch than are compared.
+    /// Schedules of minutes have more slots in the stretch than are compared.
     #[test]
     fn long_lists_of_slots_are_compared_as_far_as_both_reach() {
         let now = at("2026-11-24T12:00:00Z");
@@ -387,7 +386,7 @@ mod tests {
             Comparison::Different { example: Some(pair) } => (pair.declared, pair.actual),
             other => panic!("{declared} {actual}: {other:?}"),
         };
-        // The one has a slot, and the other none at all until the end of the stretch.
+        // One has a slot, and the other has none until the end of the stretch.
         assert_eq!(first("0 12 24 11 *", "0 20 24 11,12 *"), (None, Some(at("2026-12-24T20:00:00Z"))));
         assert_eq!(first("0 6 25 11 *", "0 6 1 3 *"), (Some(at("2026-11-25T14:00:00Z")), None));
     }
@@ -406,10 +405,10 @@ mod tests {
     }
 
     #[test]
-    fn a_local_promise_kept_by_utc_cron_drifts_at_the_next_change_of_the_clock() {
+    fn local_schedule_in_utc_cron_drifts_at_the_next_clock_change() {
         let comparison = daily("02:00")
             .compare(&ObservedSchedule::Cron("0 10 * * *".to_owned()), at("2026-11-24T12:00:00Z"));
-        // On 2027-03-14 itself 02:00 does not exist, and its stand-in 03:00 PDT is 10:00 UTC.
+        // On 2027-03-14 02:00 does not exist, and its replacement 03:00 PDT is 10:00 UTC.
         let from = SlotDifference {
             declared: Some(at("2027-03-15T09:00:00Z")),
             actual: Some(at("2027-03-15T10:00:00Z")),
@@ -418,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_promise_in_a_zone_without_daylight_saving_time_does_not_drift() {
+    fn schedule_in_a_zone_without_clock_changes_does_not_drift() {
         let phoenix = Schedule {
             rule: Rule::Daily("02:00".parse().unwrap()),
             time_zone: zone("America/Phoenix"),
@@ -442,18 +441,18 @@ mod tests {
     }
 
     #[test]
-    fn an_expression_without_five_fields_is_refused() {
+    fn expression_without_five_fields_is_refused() {
         for expression in ["", "* * * *", "* * * * * *", "61 * * * *", "nonsense"] {
             assert!(Cron::parse(expression).is_err(), "{expression}");
         }
     }
 
     #[test]
-    fn durations_are_said_in_at_most_two_units() {
+    fn durations_have_at_most_two_units() {
         let table =
             [(0, "0s"), (59, "59s"), (60, "1m"), (90, "1m 30s"), (5_400, "1h 30m"), (90_000, "1d 1h")];
-        for (seconds, said) in table {
-            assert_eq!(words(SignedDuration::from_secs(seconds)), said);
+        for (seconds, text) in table {
+            assert_eq!(words(SignedDuration::from_secs(seconds)), text);
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Silences and maintenance windows: who asked for quiet, about what, why, and until when.
+//! Silences and maintenance windows: owner, reason, scope, beginning and end.
 //!
-//! A silence holds notices back; it hides nothing. What it covers is judged and stored as ever, what it held back is
-//! counted, and told when it ends. People who were told of an incident are told of its end, silence or not.
+//! A silence suppresses notices and hides nothing: its checks still run, their incidents are stored, and suppressed notices
+//! are counted and reported when it ends. An incident that has alerted also sends its resolution, silence or not.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use crate::finding::Check;
 use crate::schedule::Schedule;
 use crate::text::{minute_utc, words};
 
-/// The longest time for which notices may be held back at one stretch. Quiet without an end is how outages go unseen.
+/// The longest duration of one silence. A silence without an end would hide outages.
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 
-/// What a silence covers. An empty list means all of them.
+/// The checks and subjects that a silence covers. An empty list covers all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     pub checks: Vec<Check>,
-    /// The subjects: keys of syncs, or `census`.
+    /// Keys of syncs, or `census`.
     pub subjects: Vec<String>,
 }
 
 impl Scope {
-    /// Whether a finding of this check and subject is covered.
+    /// Returns whether it covers findings of this check and subject.
     pub fn covers(&self, check: Check, subject: &str) -> bool {
         (self.checks.is_empty() || self.checks.contains(&check))
             && (self.subjects.is_empty() || self.subjects.iter().any(|covered| covered == subject))
@@ -37,36 +37,36 @@ impl fmt::Display for Scope {
         match (checks.as_slice(), self.subjects.as_slice()) {
             ([], []) => f.write_str("everything"),
             ([], subjects) => write!(f, "every check of {}", subjects.join(", ")),
-            (checks, []) => write!(f, "{} of everything", checks.join(", ")),
+            (checks, []) => write!(f, "{} of all subjects", checks.join(", ")),
             (checks, subjects) => write!(f, "{} of {}", checks.join(", "), subjects.join(", ")),
         }
     }
 }
 
-/// One stretch of quiet.
+/// One period of suppressed notices.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
-    /// Its name; one that returns has the instant of its beginning in it, so that each stretch is counted by itself.
+    /// Its name; that of a recurring one includes its beginning, so that each period is counted separately.
     pub id: String,
     pub owner: String,
     pub reason: String,
     pub scope: Scope,
-    /// From when on (UTC).
+    /// When it begins (UTC).
     pub from: Timestamp,
-    /// Until when (UTC); from this instant on people are told again.
+    /// When it ends (UTC): notices are sent again from this instant on.
     pub until: Timestamp,
-    /// Whether `pipeline.toml` declares it, or did: the file then says whether it holds, not what is stored of it.
+    /// Whether `pipeline.toml` declares it, or did: then the file, not the stored copy, decides whether it is active.
     pub declared: bool,
 }
 
 impl Silence {
-    /// Whether it holds at this instant.
+    /// Returns whether it is active at this instant.
     pub fn is_active(&self, now: Timestamp) -> bool {
-        self.from <= now && !self.is_over(now)
+        self.from <= now && !self.has_ended(now)
     }
 
-    /// Whether it is over.
-    pub fn is_over(&self, now: Timestamp) -> bool {
+    /// Returns whether it has ended.
+    pub fn has_ended(&self, now: Timestamp) -> bool {
         now >= self.until
     }
 }
@@ -78,23 +78,23 @@ impl fmt::Display for Silence {
     }
 }
 
-/// Quiet that `pipeline.toml` declares: once, or each time that a schedule has a slot.
+/// A silence that `pipeline.toml` declares: one period, or one at each slot of a schedule.
 #[derive(Debug, Clone)]
 pub struct Declared {
     pub name: String,
     pub owner: String,
     pub reason: String,
     pub scope: Scope,
-    /// From when on (UTC); `None` means always until its end.
+    /// When it begins (UTC); `None`: it has always been active.
     pub from: Option<Timestamp>,
     /// When it ends for good (UTC).
     pub until: Timestamp,
-    /// The schedule of a maintenance window, and how long each lasts.
+    /// The schedule of a maintenance window, and the duration of each.
     pub recurring: Option<(Schedule, SignedDuration)>,
 }
 
 impl Declared {
-    /// The stretch of quiet that holds at this instant, if one does.
+    /// Returns the silence that is active at this instant, if one is.
     pub fn active_at(&self, now: Timestamp) -> Option<Silence> {
         let from = self.from.unwrap_or(Timestamp::MIN);
         let (id, from, until) = match &self.recurring {
@@ -128,7 +128,7 @@ impl fmt::Display for Declared {
     }
 }
 
-/// The silence that covers a finding. Of several the one that ends last, so that the others change nothing.
+/// Returns the silence that covers a finding; of several, the one that ends last, so that the end of another changes nothing.
 pub fn covering<'a>(
     silences: &'a [Silence],
     check: Check,
@@ -141,37 +141,38 @@ pub fn covering<'a>(
         .max_by_key(|silence| (silence.until, &silence.id))
 }
 
-/// What a silence held back.
+/// The notices that a silence suppressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
     pub silence: Silence,
-    /// How many notices were not sent because of it.
+    /// The number of suppressed notices.
     pub held_back: u64,
-    /// The first incidents that they were of, as `check/subject`.
+    /// The first incidents that they were about, as `check/subject`.
     pub incidents: Vec<String>,
-    /// How many of the notices were of other incidents: their names would make the stored item grow without bound.
+    /// Suppressed notices about other incidents, which are not named, as the stored item must not grow without bound.
     pub of_others: u64,
-    /// How many of the notices people were told of, after its end. It may have been prolonged since.
-    pub told: u64,
+    /// Suppressed notices that were reported after its end. It may have been prolonged since.
+    pub reported: u64,
+    /// How often they were reported.
     pub tellings: u32,
 }
 
 impl Tally {
-    /// How many incidents they were of, as far as that is known.
+    /// Returns the number of incidents that they were about, as far as it is known.
     pub fn incident_count(&self) -> String {
         let named = self.incidents.len();
         let more = if self.of_others == 0 { "" } else { "more than " };
         format!("{more}{named} {}", if named == 1 { "incident" } else { "incidents" })
     }
 
-    /// How many notices people are yet to be told of; none while the silence holds. `active` are the silences that hold.
-    pub fn to_be_told(&self, active: &[Silence], now: Timestamp) -> u64 {
-        let holds = if self.silence.declared {
+    /// Returns the number of suppressed notices to report now; 0 while the silence is active. `active` are all active silences.
+    pub fn unreported(&self, active: &[Silence], now: Timestamp) -> u64 {
+        let is_active = if self.silence.declared {
             active.iter().any(|silence| silence.id == self.silence.id)
         } else {
-            !self.silence.is_over(now)
+            !self.silence.has_ended(now)
         };
-        if holds { 0 } else { self.held_back.saturating_sub(self.told) }
+        if is_active { 0 } else { self.held_back.saturating_sub(self.reported) }
     }
 }
 
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_covers_what_it_names_and_an_empty_one_everything() {
+    fn scope_covers_its_checks_and_subjects_and_an_empty_one_all() {
         let of = |checks: &[Check], subjects: &[&str]| Scope {
             checks: checks.to_vec(),
             subjects: subjects.iter().map(|subject| (*subject).to_owned()).collect(),
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_holds_from_its_beginning_until_just_before_its_end() {
+    fn silence_is_active_from_its_beginning_until_before_its_end() {
         let silence = silence("s", Scope::default(), "2026-11-24T12:00:00Z");
         for (instant, active) in [
             ("2026-11-24T09:59:59Z", false),
@@ -232,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_silences_the_one_that_ends_last_counts() {
+    fn silence_that_ends_last_covers_the_finding() {
         let all = [
             silence("short", Scope::default(), "2026-11-24T11:00:00Z"),
             silence("long", Scope::default(), "2026-11-24T13:00:00Z"),
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_maintenance_window_returns_in_its_own_zone_and_ends_for_good() {
+    fn maintenance_window_recurs_in_its_zone_and_ends_for_good() {
         let declared = Declared {
             name: "salesforce-release".to_owned(),
             owner: "Ada".to_owned(),
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn recurring_silence_holds_from_the_instant_that_is_declared() {
+    fn recurring_silence_is_active_from_its_declared_beginning() {
         let from = at("2026-11-24T12:00:00Z");
         let window = Declared {
             name: "noon".to_owned(),
@@ -298,43 +299,49 @@ mod tests {
                 SignedDuration::from_hours(1),
             )),
         };
-        let holds = |window: &Declared, instant| window.active_at(at(instant)).is_some();
-        assert!(holds(&window, "2026-11-24T12:00:00Z"), "a stretch that begins then is not before it");
-        assert!(!holds(&window, "2026-11-23T12:30:00Z"));
-        assert!(holds(&window, "2026-11-25T12:30:00Z"));
+        let is_active = |window: &Declared, instant| window.active_at(at(instant)).is_some();
+        assert!(is_active(&window, "2026-11-24T12:00:00Z"), "a period may begin at that instant");
+        assert!(!is_active(&window, "2026-11-23T12:30:00Z"));
+        assert!(is_active(&window, "2026-11-25T12:30:00Z"));
         let later = Declared { from: Some(at("2026-11-24T12:00:01Z")), ..window };
-        assert!(!holds(&later, "2026-11-24T12:30:00Z"));
+        assert!(!is_active(&later, "2026-11-24T12:30:00Z"));
         assert_eq!(LONGEST.as_hours(), 31 * 24);
     }
 
     #[test]
-    fn what_was_held_back_is_told_once_and_only_after_the_end() {
-        let tally = |held_back, told| Tally {
+    fn suppressed_notices_are_reported_once_after_the_end() {
+        let tally = |held_back, reported| Tally {
             silence: silence("s", Scope::default(), "2026-11-24T12:00:00Z"),
             held_back,
             incidents: Vec::new(),
             of_others: 0,
-            told,
+            reported,
             tellings: 0,
         };
-        let over = at("2026-11-24T12:00:00Z");
-        assert_eq!(tally(3, 0).to_be_told(&[], over), 3);
-        assert_eq!(tally(3, 0).to_be_told(&[], at("2026-11-24T11:59:59Z")), 0);
-        assert_eq!(tally(0, 0).to_be_told(&[], over), 0);
-        assert_eq!(tally(3, 3).to_be_told(&[], over), 0);
-        // Prolonged after people were told, and held back more.
-        assert_eq!(tally(5, 3).to_be_told(&[], over), 2);
+        let end = at("2026-11-24T12:00:00Z");
+        assert_eq!(tally(3, 0).unreported(&[], end), 3);
+        assert_eq!(tally(3, 0).unreported(&[], at("2026-11-24T11:59:59Z")), 0);
+        assert_eq!(tally(0, 0).unreported(&[], end), 0);
+        assert_eq!(tally(3, 3).unreported(&[], end), 0);
+        // Prolonged after its report, and suppressed more.
+        assert_eq!(tally(5, 3).unreported(&[], end), 2);
     }
 
     #[test]
-    fn whether_a_declared_silence_holds_is_what_the_file_says_and_not_what_was_stored() {
+    fn file_decides_whether_a_declared_silence_is_active() {
         let stored = Silence { declared: true, ..silence("s", Scope::default(), "2026-11-24T12:00:00Z") };
         let incidents = Vec::new();
-        let tally =
-            Tally { silence: stored.clone(), held_back: 1, incidents, of_others: 0, told: 0, tellings: 0 };
+        let tally = Tally {
+            silence: stored.clone(),
+            held_back: 1,
+            incidents,
+            of_others: 0,
+            reported: 0,
+            tellings: 0,
+        };
         let (within, after) = (at("2026-11-24T11:00:00Z"), at("2026-11-24T13:00:00Z"));
         let prolonged = Silence { until: at("2026-11-24T18:00:00Z"), ..stored };
-        assert_eq!(tally.to_be_told(std::slice::from_ref(&prolonged), after), 0, "prolonged in the file");
-        assert_eq!(tally.to_be_told(&[], within), 1, "taken out of the file");
+        assert_eq!(tally.unreported(std::slice::from_ref(&prolonged), after), 0, "prolonged in the file");
+        assert_eq!(tally.unreported(&[], within), 1, "removed from the file");
     }
 }

@@ -1,10 +1,10 @@
-//! Figures and sentences as people read them.
+//! Formats durations, instants, numbers and lines for people.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A duration as people say it, such as `1h 30m`; a negative one (clocks differ) is `0s`.
+/// Formats a duration, such as `1h 30m`; a negative one (clocks differ) is `0s`.
 pub fn words(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().max(0);
     let parts = [
@@ -13,17 +13,17 @@ pub fn words(duration: SignedDuration) -> String {
         (seconds / 60 % 60, "m"),
         (if seconds < 600 { seconds % 60 } else { 0 }, "s"),
     ];
-    let said: Vec<String> =
+    let shown: Vec<String> =
         parts.iter().filter(|(n, _)| *n > 0).take(2).map(|(n, unit)| format!("{n}{unit}")).collect();
-    if said.is_empty() { "0s".to_owned() } else { said.join(" ") }
+    if shown.is_empty() { "0s".to_owned() } else { shown.join(" ") }
 }
 
-/// An instant as people read it, to the minute: `2026-11-24 10:00 UTC`.
+/// Formats an instant to the minute: `2026-11-24 10:00 UTC`.
 pub fn minute_utc(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%d %H:%M UTC").to_string()
 }
 
-/// A number with its thousands apart.
+/// Formats a number with thousands separators.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -36,19 +36,19 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
-/// A share with so many decimals, or with as many more as it takes not to look as if it were on the other side of a limit.
+/// Rounds a share to so many decimals, or to more where rounding would move it across a limit.
 pub fn rounded(share: f64, decimals: usize, limits: &[f64]) -> f64 {
     let to = |decimals: usize| format!("{share:.decimals$}").parse::<f64>().unwrap_or(share);
     let honest = |read: &f64| limits.iter().all(|limit| (*read < *limit) == (share < *limit));
     (decimals..=6).map(to).find(honest).unwrap_or_else(|| to(9))
 }
 
-/// A share in percent, as short as it is exact: `12%`, `92.47%`.
+/// Formats a share in percent, exactly and without trailing zeros: `12%`, `92.47%`.
 pub fn percent(share: f64) -> String {
     format!("{share}%")
 }
 
-/// Rows under their headings, in columns as wide as their widest cell.
+/// Aligns rows under their headings, in columns as wide as their widest cell.
 pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> String {
     let width_of = |text: &str| text.chars().count();
     let mut widths = headings.map(width_of);
@@ -66,24 +66,24 @@ pub fn table<const N: usize>(headings: [&str; N], rows: &[[String; N]]) -> Strin
     lines.join("\n")
 }
 
-/// The words of a text, a space apart.
+/// Joins the words of a text by single spaces.
 pub fn spaced(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The first so many names in one line, and how many more there are of `all`.
+/// Lists the first names in one line, and how many more there are of `all`.
 pub fn named<T: fmt::Display>(names: impl IntoIterator<Item = T>, most: usize, all: usize) -> String {
     let named: Vec<String> = names.into_iter().take(most).map(|name| name.to_string()).collect();
     let more = all.saturating_sub(named.len());
     named.join(", ") + &if more > 0 { format!(" and {more} more") } else { String::new() }
 }
 
-/// The first so many characters in one line, with a mark if there were more.
+/// Cuts a text to so many characters in one line, with `…` at its end if it was longer.
 pub fn bounded(text: &str, chars: usize) -> String {
     marked(text, chars, "…")
 }
 
-/// At most so many characters in one line, and the last of them this mark if there were more.
+/// Cuts a text to so many characters in one line, with this mark as the last of them if it was longer.
 pub fn marked(text: &str, chars: usize, mark: &str) -> String {
     let line = plain_line(text);
     if line.chars().count() <= chars {
@@ -92,16 +92,14 @@ pub fn marked(text: &str, chars: usize, mark: &str) -> String {
     line.chars().take(chars.saturating_sub(mark.chars().count())).chain(mark.chars()).collect()
 }
 
-/// A text of a vendor or a person in one line that reads as it is written: control characters and line breaks become
-/// spaces, and invisible characters are dropped. Those could turn the direction of what follows, or part a word that
-/// is searched for.
+/// Puts a text of a vendor or a person into one line: control characters and line breaks become spaces, and invisible
+/// characters are dropped. Those could reverse the direction of the text behind them, or split a word that is searched for.
 pub fn plain_line(text: &str) -> String {
     let breaks = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
     text.chars().filter(|c| !is_unseen(*c)).map(|c| if breaks(c) { ' ' } else { c }).collect()
 }
 
-/// Whether it has no width and no glyph: what Unicode calls format characters (general category Cf), but for the few that
-/// are drawn.
+/// Whether it has no width and no glyph: Unicode's format characters (general category Cf), except the few that are drawn.
 fn is_unseen(c: char) -> bool {
     matches!(
         c,
@@ -129,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_line_shows_what_is_written_and_nothing_that_steers() {
+    fn plain_line_drops_invisible_and_direction_characters() {
         for (text, line) in [
             ("a\r\n\tb", "a   b"),
             ("a\u{2028}b\u{2029}c\u{85}d", "a b c d"),

@@ -1,6 +1,6 @@
-"""Drives the lab with the vendors' own clients: `python tests/clients/check.py <the program syncwatch-lab>`.
+"""Runs the vendors' own clients against the lab: `python tests/clients/check.py <the program syncwatch-lab>`.
 
-The lab stands in for services that are out of reach here, so what it answers is held to the programs that the vendors publish:
+The lab replaces services that are out of reach here, so its answers are checked with the programs that the vendors publish:
 Databricks' SDK, PagerDuty's client and the Airflow provider of Census. Each is used as its documentation shows, on a free port of
 this machine.
 """
@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tempfile
 
-# The pipeline of the lab: the sync that creates properties.
+# The sync that creates properties in the lab's pipeline.
 SYNC = 3394022
 
 
 @contextlib.contextmanager
 def lab(program):
-    """The addresses and tokens of a lab that ends with this block."""
+    """Yields the addresses and tokens of a lab that stops when the block ends."""
     process = subprocess.Popen([program, "vendors"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:
         yield json.loads(process.stdout.readline())
@@ -69,32 +69,32 @@ def databricks(at):
     except PermissionDenied as error:
         equal(str(error).splitlines()[0].split(".")[0], "Invalid access token")
     else:
-        raise AssertionError("a wrong token was taken")
+        raise AssertionError("a wrong token was accepted")
 
 
 def pagerduty(at):
     from pagerduty import EventsApiV2Client
 
     client = EventsApiV2Client(at["routing_key"])
-    # It takes https only, which the lab does not speak.
+    # The constructor accepts only https, which the lab does not serve.
     client._url = at["url"]
     key = client.trigger("coverage is poor", "syncwatch", severity="critical", dedup_key="properties/coverage/a")
     equal(key, "properties/coverage/a")
     equal(client.acknowledge(key), key)
     equal(client.resolve(key), key)
-    assert client.trigger("without a key", "syncwatch"), "no key was made"
+    assert client.trigger("without a key", "syncwatch"), "no key was returned"
 
 
 def census(at):
     with tempfile.TemporaryDirectory() as home:
-        # Read when airflow is imported.
+        # Airflow reads both variables when it is imported.
         os.environ["AIRFLOW_HOME"] = home
         connection = {"conn_type": "census", "host": at["url"], "password": at["token"]}
         os.environ["AIRFLOW_CONN_CENSUS_DEFAULT"] = json.dumps(connection)
         from airflow_provider_census.hooks.census import CensusHook
 
-        works, said = CensusHook().test_connection()
-        assert works, said
+        works, message = CensusHook().test_connection()
+        assert works, message
         hook = CensusHook()
         run = hook.trigger_sync(SYNC)
         found = CensusHook().get_sync_run_info(run)

@@ -1,4 +1,4 @@
-"""Writes the public error messages as libFuzzer's first texts: `python3 tests/fuzz/corpus.py <folder>`."""
+"""Writes the public error messages as libFuzzer's seed corpus: `python3 tests/fuzz/corpus.py <folder>`."""
 
 import hashlib
 import json

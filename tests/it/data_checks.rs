@@ -1,4 +1,4 @@
-//! The checks of data on real engines, over ODBC: the same figures, the same findings.
+//! Runs the data checks on real engines over ODBC: every engine gives the same figures and findings.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Ten in the morning of a common day in Los Angeles.
+/// 10:00 in Los Angeles on an ordinary day.
 fn now() -> Timestamp {
     "2026-11-24T18:00:00Z".parse().unwrap()
 }
@@ -25,7 +25,7 @@ fn sqlite(folder: &TempDir) -> Warehouse {
     engines::sqlite(&folder.path().join("warehouse.db")).unwrap()
 }
 
-/// Checks of every kind beside those of the seed.
+/// Further checks of every kind, in addition to those of the seed.
 pub(crate) const MORE: &str = r#"
 [[checks]]
 name = "created-today"
@@ -77,7 +77,7 @@ fn checks(dialect: &str) -> Pipeline {
     checks_with(dialect, MORE, |seed| seed)
 }
 
-/// The seed as it is after a change, with more checks, for an engine behind ODBC.
+/// Parses the changed seed with more checks, for an engine behind ODBC.
 fn checks_with(dialect: &str, more: &str, change: impl FnOnce(String) -> String) -> Pipeline {
     let seed = include_str!("../../infra/pipeline.toml");
     let databricks = "driver = \"databricks\"\nhost = \"dbc-00000000-0000.cloud.databricks.com\"\nwarehouse_id = \
@@ -87,7 +87,7 @@ fn checks_with(dialect: &str, more: &str, change: impl FnOnce(String) -> String)
     Pipeline::parse(&format!("{}{more}", change(seed.replacen(databricks, &odbc, 1)))).unwrap()
 }
 
-/// The seed's objects: 20,247 properties of which 18,722 arrived, three null company names, two duplicates.
+/// Creates the seed's objects: 20,247 properties of which 18,722 arrived, three null company names, two duplicates.
 async fn fill(warehouse: &Warehouse) {
     let dialect = warehouse.dialect();
     let name = |path: &str| object_name(dialect, path).unwrap();
@@ -114,7 +114,7 @@ async fn fill(warehouse: &Warehouse) {
          created_date {instant}, last_modified_date {instant}, _fivetran_deleted BOOLEAN, _fivetran_synced {instant})"
     ));
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
-    // One of them was created before midnight in Los Angeles, all others after it; half a million would do as well.
+    // Created one second before midnight in Los Angeles; an update below moves one property into today.
     statements.push(
         Statement::new(
             "properties",
@@ -139,14 +139,14 @@ async fn fill(warehouse: &Warehouse) {
         .bind("synced", at("2026-11-24T10:20:00Z")),
     );
     let mut more = |sql: String| statements.push(Statement::new("more", sql));
-    // A second and a third P-7, and one that was deleted at the destination and does not count.
+    // Two duplicates of P-7, and a copy whose key does not exist in the source.
     for (id, key) in [("S-x", "P-7"), ("S-y", "P-7"), ("S-w", "P-nowhere")] {
         more(format!(
             "INSERT INTO {copies} SELECT '{id}', '{key}', 'Company', created_date, last_modified_date, _fivetran_deleted, \
              _fivetran_synced FROM {copies} WHERE id = 'S-7'"
         ));
     }
-    more(format!("UPDATE {properties} SET status = 'unheard of' WHERE property_id = 'P-9'"));
+    more(format!("UPDATE {properties} SET status = 'unknown' WHERE property_id = 'P-9'"));
     more(format!("UPDATE {properties} SET company_name = 'Company 1' WHERE property_id = 'P-2'"));
     statements.push(
         Statement::new(
@@ -189,7 +189,7 @@ async fn findings(warehouse: &Warehouse, pipeline: &Pipeline) -> Vec<Finding> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
+async fn checks_find_the_same_on_sqlite_and_postgresql() {
     let folder = TempDir::new().unwrap();
     let server = Postgres::start().unwrap();
     let (sqlite, postgresql) = (sqlite(&folder), server.warehouse().unwrap());
@@ -197,34 +197,34 @@ async fn the_same_checks_find_the_same_on_sqlite_and_on_postgresql() {
     fill(&postgresql).await;
     let of_sqlite = findings(&sqlite, &checks("sqlite")).await;
     let of_postgresql = findings(&postgresql, &checks("postgresql")).await;
-    let said = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>();
-    assert_eq!(said(&of_sqlite), said(&of_postgresql));
+    let lines = |findings: &[Finding]| findings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(lines(&of_sqlite), lines(&of_postgresql));
     assert_eq!(of_sqlite, of_postgresql);
-    let told = said(&of_sqlite);
+    let found = lines(&of_sqlite);
     for part in [
         "warehouse-reachable warehouse: healthy",
-        "92.47% (good, not excellent): 18,722 of 20,247 keys of crm.rds.properties are in crm.salesforce.product_property",
-        "company-names: healthy, 3 (0.02%) of company_name_c missing",
-        "company-name-quality: healthy, 3 (0.02%) of company_name_c missing",
-        "unique-property-ids: critical, 2 rows in",
-        "changes-arrive: error, a change in crm.rds.properties waits for 6h",
-        "create-queue: warning, 1,525 rows wait",
-        "update-queue: healthy, nothing waits",
-        "created-today: healthy, crm.rds.properties has 1 rows",
-        "ids: healthy, no values",
-        "statuses: warning, 1 values of status",
-        "back: warning, 1 values of sf_property_id_c",
-        "name-rate: healthy, 3 (0.02%) of company_name_c",
-        "old-queue: healthy, 1,525 rows wait in crm.sfdc_dbx.properties_to_create, the oldest for 10h",
+        "92.47% coverage (target 95%, minimum 90%); 18,722 of 20,247 keys of crm.rds.properties are in crm.salesforce.product_property",
+        "company-names: healthy, company_name_c missing in 3 of ",
+        "company-name-quality: healthy, company_name_c missing in 3 of ",
+        "unique-property-ids: critical, 2 duplicate rows (same sf_property_id_c, limit 0)",
+        "changes-arrive: error, oldest undelivered change is 6h old (limit 2h)",
+        "create-queue: warning, 1,525 rows waiting (limit 100)",
+        "update-queue: healthy, 0 rows waiting",
+        "created-today: healthy, 1 row in crm.rds.properties",
+        "ids: healthy, 0 rows with a malformed",
+        "statuses: warning, 1 row with an unaccepted status",
+        "back: warning, 1 row whose sf_property_id_c is not in crm.rds.properties",
+        "name-rate: healthy, company_name_c missing in 3 of ",
+        "old-queue: healthy, 1,525 rows waiting (limit 5,000), oldest for 10h (limit 12h), in crm.sfdc_dbx.properties_to_create",
     ] {
-        assert!(told.iter().any(|line| line.contains(part)), "no `{part}` in {told:#?}");
+        assert!(found.iter().any(|line| line.contains(part)), "no `{part}` in {found:#?}");
     }
     let duplicates = of_sqlite.iter().find(|finding| finding.subject == "unique-property-ids").unwrap();
     assert!(serde_json::to_string(duplicates).unwrap().contains("P-7 (3 times)"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_that_is_missing_is_one_clear_finding() {
+async fn missing_view_is_one_finding() {
     let folder = TempDir::new().unwrap();
     let warehouse = sqlite(&folder);
     fill(&warehouse).await;
@@ -246,7 +246,7 @@ async fn a_view_that_is_missing_is_one_clear_finding() {
     );
 }
 
-/// An engine with the seed's objects, and the word by which a pipeline names it.
+/// Opens the engine of a dialect and creates the seed's objects in it.
 async fn filled(dialect: &str, folder: &TempDir, server: &Postgres) -> Warehouse {
     let warehouse = if dialect == "sqlite" { sqlite(folder) } else { server.warehouse().unwrap() };
     fill(&warehouse).await;
@@ -258,7 +258,7 @@ async fn run(warehouse: &Warehouse, table: &str, sql: &str) {
     warehouse.execute(&Statement::new("a change", sql.replace("@T", &table))).await.unwrap();
 }
 
-/// The line of a check's own finding.
+/// Returns the finding of a check as text, without that of its filter.
 fn line(findings: &[Finding], subject: &str) -> String {
     let own = |finding: &&Finding| finding.subject == subject && finding.check != Check::FilterKeepsRows;
     findings.iter().find(own).unwrap().to_string()
@@ -276,7 +276,7 @@ const COPIES: &str = "crm.salesforce.product_property";
 const PROPERTIES: &str = "crm.rds.properties";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn records_dated_in_the_future_hide_no_change_that_waits() {
+async fn records_dated_in_the_future_hide_no_waiting_change() {
     let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
     for (dialect, endless) in [("sqlite", "9999-12-31 23:59:59"), ("postgresql", "infinity")] {
         let warehouse = filled(dialect, &folder, &server).await;
@@ -293,29 +293,29 @@ async fn records_dated_in_the_future_hide_no_change_that_waits() {
         )
         .await;
         let late = findings(&warehouse, &checks(dialect)).await;
-        let said = line(&late, "changes-arrive");
-        assert!(said.contains("error, a change in crm.rds.properties waits for 6h"), "{dialect}: {said}");
+        let text = line(&late, "changes-arrive");
+        assert!(text.contains("error, oldest undelivered change is 6h old (limit 2h)"), "{dialect}: {text}");
         for (name, count) in [
             ("changes dated in the future", "1"),
             ("arrivals dated in the future", "2"),
-            ("moves of the copy dated in the future", "1"),
+            ("copy syncs dated in the future", "1"),
         ] {
             assert_eq!(figure(&late, "changes-arrive", name).as_deref(), Some(count), "{dialect}: {name}");
         }
-        // The same with nothing late: a warning, as those records cannot be judged.
+        // Without a late change only a warning is left, because records of the future cannot be judged.
         run(
             &warehouse,
             PROPERTIES,
             "UPDATE @T SET updated_at = '2026-11-24 10:00:00' WHERE property_id = 'P-6'",
         )
         .await;
-        let said = line(&findings(&warehouse, &checks(dialect)).await, "changes-arrive");
-        assert!(said.contains("warning, ") && said.contains("timestamps in the future"), "{dialect}: {said}");
+        let text = line(&findings(&warehouse, &checks(dialect)).await, "changes-arrive");
+        assert!(text.contains("warning, ") && text.contains("timestamps in the future"), "{dialect}: {text}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
+async fn unreadable_figure_leaves_only_its_check_unjudged() {
     let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
     let numbers = |name: &str, sql: &str| {
         format!(
@@ -331,7 +331,7 @@ async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
         ),
     ] {
         let warehouse = filled(dialect, &folder, &server).await;
-        // The oldest row that waits has no readable instant.
+        // The oldest waiting row has no readable instant.
         run(&warehouse, PROPERTIES, "UPDATE @T SET created_at = '-infinity' WHERE property_id = 'P-20000'")
             .await;
         let mut more = format!("{MORE}{}", numbers("not-a-number", not_a_number));
@@ -352,8 +352,8 @@ async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
             expected.push("numeric");
         }
         assert_eq!(unjudged, expected, "{dialect}");
-        assert!(line(&found, "zero").contains("healthy, the statement answers 0"), "{dialect}");
-        assert!(line(&found, "create-queue").contains("1,525 rows wait"), "the same table, {dialect}");
+        assert!(line(&found, "zero").contains("healthy, query result is 0"), "{dialect}");
+        assert!(line(&found, "create-queue").contains("1,525 rows waiting"), "the same table, {dialect}");
         assert!(
             line(&found, "old-queue").contains("of the answer holds"),
             "{dialect}: {}",
@@ -363,7 +363,7 @@ async fn unreadable_figure_leaves_its_own_check_unjudged_and_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn flag_that_is_null_is_not_set_and_a_filter_that_keeps_nothing_is_told() {
+async fn null_flag_counts_as_unset_and_an_empty_filter_is_reported() {
     let (folder, server) = (TempDir::new().unwrap(), Postgres::start().unwrap());
     for dialect in ["sqlite", "postgresql"] {
         let warehouse = filled(dialect, &folder, &server).await;
@@ -376,7 +376,7 @@ async fn flag_that_is_null_is_not_set_and_a_filter_that_keeps_nothing_is_told() 
         assert!(
             !found.iter().any(|finding| finding.check == Check::FilterKeepsRows && finding.is_unhealthy())
         );
-        // As the file was shipped before: no row is `false`.
+        // An earlier version of the file compared with `false`, which no row has here.
         let before = |seed: String| {
             seed.replace("\"_fivetran_deleted\", not = true", "\"_fivetran_deleted\", equals = false")
         };
@@ -385,23 +385,23 @@ async fn flag_that_is_null_is_not_set_and_a_filter_that_keeps_nothing_is_told() 
             .iter()
             .filter(|finding| finding.check == Check::FilterKeepsRows && finding.is_unhealthy())
             .collect();
-        let told = "filter-keeps-rows properties-coverage: error, the filter on _fivetran_deleted keeps 0 of 18,725 rows of \
+        let expected = "filter-keeps-rows properties-coverage: error, filter on _fivetran_deleted keeps 0 of 18,725 rows of \
                     crm.salesforce.product_property";
-        assert_eq!(filters[0].to_string(), told, "{dialect}");
+        assert_eq!(filters[0].to_string(), expected, "{dialect}");
         assert!(
             filters.iter().all(|finding| finding.group.as_deref() == Some(COPIES)),
-            "{dialect}: one cause"
+            "{dialect}: not one common cause"
         );
         for subject in
             ["properties-coverage", "changes-arrive", "unique-property-ids", "company-name-quality"]
         {
-            let said = line(&found, subject);
+            let text = line(&found, subject);
             assert!(
-                said.ends_with(&format!("held under filter-keeps-rows of {subject}")),
-                "{dialect}: {said}"
+                text.ends_with(&format!("blocked by filter-keeps-rows of {subject}")),
+                "{dialect}: {text}"
             );
         }
-        // Of two values one is told: that is what `is_null` is for.
+        // `is_null` distinguishes NULL from a value.
         let null = |seed: String| {
             seed.replace("\"_fivetran_deleted\", not = true", "\"_fivetran_deleted\", is_null = false")
         };
@@ -411,7 +411,7 @@ async fn flag_that_is_null_is_not_set_and_a_filter_that_keeps_nothing_is_told() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sample_keys_show_no_address_and_no_telephone_number_unless_asked() {
+async fn sample_keys_hide_addresses_and_phone_numbers_by_default() {
     const CHECKS: &str = r#"
 [[checks]]
 name = "emails"
@@ -463,7 +463,7 @@ show_keys = true
     assert!(!shown.contains(['\u{202e}', '\u{200b}']));
 }
 
-/// A state of the pipeline's tables, by what the limits are about. Ages are those at the time of the checks.
+/// A state of the pipeline's tables, in the figures that the limits apply to. Ages are those at the time of the checks.
 #[derive(Clone, Copy)]
 struct State {
     properties: u32,
@@ -536,9 +536,9 @@ impl State {
     }
 }
 
-/// The limits by which the pipeline is operated, each just kept and just broken, by the file as it is shipped.
+/// Each limit of the shipped file, once just kept and once just exceeded.
 #[tokio::test(flavor = "multi_thread")]
-async fn shipped_limits_hold_to_the_row_and_to_the_second() {
+async fn shipped_limits_are_exact_to_the_row_and_second() {
     let folder = TempDir::new().unwrap();
     let warehouse = sqlite(&folder);
     let pipeline = checks_with("sqlite", "", |seed| seed);
@@ -554,7 +554,7 @@ async fn shipped_limits_hold_to_the_row_and_to_the_second() {
         ("properties-coverage", covered(8_999), "critical"),
         ("company-names", nameless(50), "healthy"),
         ("company-names", nameless(51), "warning"),
-        // Nothing was modified within the day, so there is nothing to judge of it.
+        // Not evaluated, because no record was modified within the day.
         ("company-names", State { arrived: hours(25), ..nameless(51) }, "not evaluated"),
         ("company-name-quality", nameless(50), "healthy"),
         ("company-name-quality", nameless(51), "warning"),
@@ -565,7 +565,7 @@ async fn shipped_limits_hold_to_the_row_and_to_the_second() {
         ("update-queue", State { update_queue: 1_001, ..ORDINARY }, "warning"),
         ("creates-arrive", creating(Some(hours(24))), "healthy"),
         ("creates-arrive", creating(Some(hours(24) + second)), "critical"),
-        // Idle: nothing waits, or nothing that is ready.
+        // Idle: no record waits, or none that is ready.
         ("creates-arrive", creating(None), "healthy"),
         ("creates-arrive", State { is_unready: true, ..creating(Some(hours(25))) }, "healthy"),
         ("changes-arrive", updating(Some(hours(2))), "healthy"),
@@ -574,7 +574,7 @@ async fn shipped_limits_hold_to_the_row_and_to_the_second() {
     ];
     for (subject, state, expected) in table {
         state.write(&warehouse).await;
-        let said = line(&findings(&warehouse, &pipeline).await, subject);
-        assert!(said.contains(&format!(": {expected}, ")), "expected {expected}: {said}");
+        let text = line(&findings(&warehouse, &pipeline).await, subject);
+        assert!(text.contains(&format!(": {expected}, ")), "expected {expected}: {text}");
     }
 }

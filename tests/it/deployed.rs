@@ -1,4 +1,4 @@
-//! What Terraform and the lab deploy is what the code asks for, no less and no more.
+//! Terraform and the lab deploy exactly the resources and permissions that the code needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -27,11 +27,11 @@ use syncwatch_lab::wait::until;
 use crate::engines::{LIMIT, PIPELINE, UPDATE, minutes};
 use crate::tidy::{code, is_test_file, read, root, rust_files, table};
 
-/// What Lambda itself asks of a queue that fires a function, with that function's role (Lambda Developer Guide, "Using
-/// Lambda with Amazon SQS").
+/// The calls that Lambda itself makes on a queue that triggers a function, with that function's role (Lambda Developer Guide,
+/// "Using Lambda with Amazon SQS").
 const EVENT_SOURCE: [&str; 3] = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
 
-/// What Lambda uses of a function's permissions.
+/// Lists the permissions of a function that Lambda itself uses.
 fn by_lambda(table: &FunctionsTable, function: &FunctionSpec) -> BTreeSet<Call> {
     let Some(trigger) = &function.queue else { return BTreeSet::new() };
     let resource = table.resource_name(&trigger.source).unwrap();
@@ -46,7 +46,7 @@ fn granted(table: &FunctionsTable, function: &FunctionSpec) -> BTreeSet<Call> {
     function.permissions.iter().map(call).collect()
 }
 
-/// What is granted and was not used so far, by function.
+/// Lists the granted permissions that no call has used so far, by function.
 fn unused(stage: &Stage) -> BTreeMap<String, BTreeSet<Call>> {
     let (table, used) = (stage.deployment.table(), stage.deployment.used());
     let mut unused = BTreeMap::new();
@@ -63,47 +63,47 @@ fn unused(stage: &Stage) -> BTreeMap<String, BTreeSet<Call>> {
     unused
 }
 
-/// The lab lets a function do what the table grants it, and nothing else. Take any line of `permissions` away, or add one, and
-/// this fails.
+/// The lab allows a function only the calls that the table grants. Removing a line of `permissions`, or adding one, fails this
+/// test.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_function_uses_every_permission_that_it_has_and_asks_for_no_other() {
+async fn functions_use_every_permission_that_they_have() {
     let (clock, now) = (LabClock::wall(), Timestamp::now());
-    // A fifth of the data is missing, which the nightly checks find.
+    // The nightly checks report that a fifth of the data is missing.
     let world = World::seed_pipeline(now, 11).carrying(PropertyWorld::with(now, 1, 300, 240, 0));
     let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
-    // Now its table is gone, which it tells.
+    // The second snapshot finds its table missing and notifies.
     let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());
     let warehouse = stage.warehouse.as_ref().unwrap().direct();
     warehouse.execute(&Statement::new("the audit log", drop)).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
-    // The relay gives up a notice that the chat refuses for good.
+    // The relay gives up a notice that the chat refuses permanently.
     stage.chat.refuse_next(&[ChatRefusal::InvalidPayload]);
-    // A webhook to the intake, the worker, and the relay.
+    // A failed run sends a webhook through the intake, the worker and the relay.
     stage
         .census
         .inject(Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "no".to_owned() })
         .unwrap();
     stage.census.jump(minutes(30));
-    // Before Census refuses everybody.
+    // The worker reads Census, so wait for it before Census refuses every request.
     let worked = async || Ok((!unused(&stage).contains_key("webhook-worker")).then_some(()));
-    let waited = until(LIMIT, "that the worker has done all it can", worked).await;
+    let waited = until(LIMIT, "the worker to use all its permissions", worked).await;
     assert_eq!(unused(&stage).remove("webhook-worker"), None, "granted and never used: {waited:?}");
-    // A finding that pages.
+    // A refused token is critical and pages.
     stage.census.break_door(HttpFault::Unauthorized);
     for _ in 0..2 {
         stage.deployment.invoke("schedule-verification", &json!({ "task": "verify" })).await.unwrap();
     }
     let done = async || Ok(unused(&stage).is_empty().then_some(()));
-    let waited = until(LIMIT, "that every permission is used", done).await;
+    let waited = until(LIMIT, "every permission to be used", done).await;
     assert_eq!(unused(&stage), BTreeMap::new(), "granted and never used: {waited:?}");
-    assert_eq!(stage.deployment.refused(), BTreeMap::new(), "asked for and not granted");
+    assert_eq!(stage.deployment.refused(), BTreeMap::new(), "used and not granted");
 }
 
 #[test]
-fn lambda_may_work_off_the_queue_of_each_function_that_has_one() {
+fn lambda_may_consume_the_queue_of_each_function() {
     let table = table();
     for (name, function) in &table.functions {
         let missing: Vec<_> =
@@ -112,28 +112,28 @@ fn lambda_may_work_off_the_queue_of_each_function_that_has_one() {
     }
 }
 
-/// The constants of `runtime/env.rs`, and the variables that they name.
+/// Maps the constants of `runtime/env.rs` to the variables that they name.
 fn settings() -> BTreeMap<String, String> {
     let constant = |variable: &str| variable.strip_prefix("SYNCWATCH_").unwrap().to_owned();
     env::ALL.iter().map(|setting| (constant(setting.name), setting.name.to_owned())).collect()
 }
 
-/// The variables that the code of a package reads.
+/// Lists the variables that the code of a package reads.
 fn read_by(package: &str, settings: &BTreeMap<String, String>) -> BTreeSet<String> {
     let files = rust_files(&format!("functions/{package}/src"));
     let files = files.iter().filter(|file| !is_test_file(file));
     let code: String = files.map(|file| code(file)).collect();
-    let says = |constant: &str| {
+    let reads = |constant: &str| {
         code.match_indices(&format!("env::{constant}")).any(|(at, found)| {
             let next = code.as_bytes().get(at + found.len());
             !next.is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'_')
         })
     };
-    settings.iter().filter(|(constant, _)| says(constant)).map(|(_, variable)| variable.clone()).collect()
+    settings.iter().filter(|(constant, _)| reads(constant)).map(|(_, variable)| variable.clone()).collect()
 }
 
 #[test]
-fn every_variable_that_a_package_reads_is_set_for_it_and_the_reverse() {
+fn each_package_reads_exactly_its_declared_variables() {
     let (table, settings) = (table(), settings());
     assert!(settings.len() > 10, "the settings were not found: {settings:?}");
     for package in table.packages() {
@@ -150,7 +150,7 @@ fn every_variable_that_a_package_reads_is_set_for_it_and_the_reverse() {
 }
 
 #[test]
-fn every_resource_that_a_setting_names_may_be_used_and_the_reverse() {
+fn each_function_is_granted_exactly_the_resources_it_names() {
     for (name, function) in &table().functions {
         let named: BTreeSet<String> = function
             .settings
@@ -184,7 +184,7 @@ fn terraform_files() -> Vec<PathBuf> {
 }
 
 #[test]
-fn terraform_makes_and_reads_no_value_of_a_secret_which_would_be_in_its_state() {
+fn terraform_state_has_no_secret_value() {
     const FORBIDDEN: [&str; 6] = [
         "aws_secretsmanager_secret_version",
         "secret_string",
@@ -204,13 +204,13 @@ fn terraform_makes_and_reads_no_value_of_a_secret_which_would_be_in_its_state() 
 }
 
 #[test]
-fn pagerduty_is_told_of_critical_incidents_only() {
+fn pagerduty_receives_only_critical_incidents() {
     let channels = Pipeline::parse(PIPELINE).unwrap().channels;
-    assert_eq!(channels.pagerduty, Some(Severity::Critical));
+    assert_eq!(channels.lowest(true), Some(Severity::Critical));
 }
 
 #[test]
-fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
+fn dashboard_shows_exactly_the_metrics_that_functions_write() {
     let file: serde_json::Value = serde_json::from_str(&read("infra/metrics.json")).unwrap();
     assert_eq!(file["namespace"], json!(metrics::NAMESPACE));
     assert_eq!(file["dimensions"], json!([metrics::DIMENSION]));
@@ -220,11 +220,11 @@ fn the_dashboard_shows_each_metric_that_the_functions_write_and_no_other() {
     assert_eq!(shown, written);
 }
 
-/// What each function waits for at the longest, one after the other: its own patience, and so many calls of AWS.
+/// The longest sequential waits of each function: its own patience, and a number of AWS calls.
 fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
     let relay = alert_relay::post::Patience::default();
     [
-        // A notice that is begun as late as may be: what was told, a lease, the secret, the record.
+        // The calls of a notice that begins as late as possible: read the ledger, take the lease, read the secret, record it.
         ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 4),
         ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
         ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
@@ -249,7 +249,7 @@ fn aws_calls_end_before_each_functions_timeout() {
 }
 
 #[test]
-fn mail_hears_of_what_a_silence_held_back_by_the_word_that_notices_have() {
+fn mail_filter_names_suppressed_notices_as_notices_do() {
     let kind = serde_json::to_string(&NoticeKind::HeldBack).unwrap();
     assert!(read("infra/topics.tf").contains(&format!("kind = [{kind}]")), "{kind}");
 }
@@ -260,7 +260,7 @@ fn mail_filter_names_acknowledgements_as_notices_do() {
     assert!(read("infra/topics.tf").contains(&format!("\"anything-but\" = [{kind}]")), "{kind}");
 }
 
-/// The text of one resource of infra/.
+/// Reads the block of one resource of infra/.
 fn resource(file: &str, kind: &str, name: &str) -> String {
     let text = fs::read_to_string(root().join("infra").join(file)).unwrap();
     let head = format!("resource \"{kind}\" \"{name}\" {{");
@@ -286,13 +286,13 @@ fn each_type_of_resource_has_its_rights_in_the_readme() {
     }
     assert!(types.len() > 20, "{types:?}");
     types.retain(|kind| !rights.contains(&format!("`{kind}`")));
-    assert_eq!(types, BTreeSet::new(), "what it takes to make these is not said");
+    assert_eq!(types, BTreeSet::new(), "infra/README.md lacks the rights to create these");
 }
 
-/// The provider writes permissions of its own when it makes a Function URL, and Lambda refuses a second change of a
-/// function's policy at the same moment. A mocked provider cannot show that.
+/// The provider adds permissions when it creates a Function URL, and Lambda refuses two concurrent changes of a function's
+/// policy. A mocked provider cannot show that.
 #[test]
-fn the_permissions_of_the_function_url_are_made_one_after_the_other() {
+fn function_url_permissions_are_created_in_sequence() {
     let order = [("url", "aws_lambda_function_url.this"), ("url_invokes", "aws_lambda_permission.url")];
     for (permission, after) in order {
         let found = depends_on(&resource("webhooks.tf", "aws_lambda_permission", permission));
@@ -300,7 +300,7 @@ fn the_permissions_of_the_function_url_are_made_one_after_the_other() {
     }
 }
 
-/// SNS drops what has no subscriber yet, and the incident would count as told.
+/// SNS drops a message that has no subscriber yet, and the incident would count as notified.
 #[test]
 fn no_schedule_fires_before_notices_have_their_subscribers() {
     let found = depends_on(&resource("schedules.tf", "aws_scheduler_schedule", "this"));
@@ -313,13 +313,13 @@ fn no_schedule_fires_before_notices_have_their_subscribers() {
         "aws_sqs_queue_policy.from_topic",
         "aws_lambda_event_source_mapping.this",
     ] {
-        assert!(found.contains(needed), "{needed} is not waited for: {found:?}");
+        assert!(found.contains(needed), "depends_on lacks {needed}: {found:?}");
     }
 }
 
-/// A path of the zips is in Terraform's state: an absolute one has another clone deploy every function anew.
+/// Terraform's state has the path of the zips: with an absolute path, another clone would redeploy every function.
 #[test]
-fn the_path_of_the_zips_is_the_same_in_every_clone() {
+fn path_of_the_zips_is_the_same_in_every_clone() {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let printed = tempfile::NamedTempFile::new().unwrap();
     fs::write(&printed, format!("{makefile}\nprinted-zips:\n\t@echo \"$$TF_VAR_zips\"\n")).unwrap();

@@ -1,4 +1,4 @@
-//! The functions in this process, on the lab's AWS, so that the time can be an argument.
+//! Runs the functions in this process on the lab's AWS, so that the time can be an argument.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use webhook_intake::worker::{Patience, Worker};
 pub(crate) const CREATE: u64 = 3_394_022;
 pub(crate) const UPDATE: u64 = 3_394_041;
 pub(crate) const PIPELINE: &str = include_str!("../../infra/pipeline.toml");
-/// How long a test waits for what is to come at once, on a machine that has other things to do.
+/// Longest wait for an immediate event, on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const INCIDENTS: &str = "syncwatch-incidents";
 
@@ -34,28 +34,28 @@ pub(crate) fn deliveries_queue() -> ResourceId {
     ResourceId::queue("webhook-deliveries")
 }
 
-/// What Census signs webhooks with.
+/// Returns the secret with which Census signs webhooks.
 pub(crate) fn webhook_secret(stage: &Stage) -> String {
     stage.census.with_world(|world| world.webhooks()[0].secret.clone())
 }
 
-/// The incidents as `state check/subject`, in the order of their keys.
+/// Lists the incidents as `state check/subject`, in the order of their keys.
 pub(crate) async fn incidents(stage: &Stage) -> Vec<String> {
     let items = stage.deployment.incidents().await.unwrap();
-    // Silences and claims of causes lie in the same table and have no state.
+    // Silences and claims of causes are in the same table and have no state.
     let incidents =
         items.iter().filter_map(|item| Some((item["state"].as_str()?, item["check_subject"].as_str()?)));
     incidents.map(|(state, check_subject)| format!("{state} {check_subject}")).collect()
 }
 
-/// A stage whose clock stands still, and the functions on it.
+/// A stage whose clock advances only on request, and the functions on it.
 pub(crate) struct Engines {
     pub(crate) stage: Stage,
     pub(crate) pipeline: Pipeline,
 }
 
 impl Engines {
-    /// Sets the stage around a world. The zips are deployed and nothing fires them.
+    /// Sets the stage around a world. The zips are deployed and nothing triggers them.
     pub(crate) async fn set(pipeline: &str, world: World) -> Self {
         let clock = LabClock::set_to(world.now());
         let stage = Stage::set(world, clock, Schedules::None).await.unwrap();
@@ -63,7 +63,7 @@ impl Engines {
         Self { stage, pipeline: Pipeline::parse(pipeline).unwrap() }
     }
 
-    /// The pipeline of the repository at noon of a day.
+    /// Sets a stage for the repository's pipeline at noon of a day.
     pub(crate) async fn at_noon() -> Self {
         Self::set(PIPELINE, World::seed_pipeline("2026-11-24T12:00:00Z".parse().unwrap(), 11)).await
     }
@@ -72,7 +72,7 @@ impl Engines {
         self.stage.census.clock().now()
     }
 
-    /// Lets so many minutes pass.
+    /// Advances the clock by a number of minutes.
     pub(crate) fn pass(&self, n: i64) {
         self.stage.census.jump(minutes(n));
     }
@@ -85,7 +85,7 @@ impl Engines {
         self.stage.census.with_world(|world| fault.heal(world));
     }
 
-    /// AWS by way of the mail tap, which then has seen every notice that was said.
+    /// Connects to AWS through the mail tap, which records every published notice.
     fn sdk(&self) -> Sdk {
         Sdk::for_endpoint(self.stage.mail.url()).unwrap()
     }
@@ -99,18 +99,18 @@ impl Engines {
         deployment.site(function, pipeline, self.stage.mail.url(), &[]).unwrap()
     }
 
-    /// The poll.
+    /// Creates schedule-verification, the poll.
     pub(crate) fn poll(&self) -> App {
         App(self.site("schedule-verification"))
     }
 
-    /// One round of the poll; answers with its report.
+    /// Runs one round of the poll and returns its report.
     pub(crate) async fn verify(&self) -> Value {
         self.poll().run(json!({ "task": "verify" }), self.now()).await.unwrap()
     }
 
     pub(crate) fn worker(&self) -> Worker {
-        // Time stands still, so to look again later shows nothing new.
+        // A second read shows nothing new while the clock stands still.
         let patience = Patience { reread_after: Vec::new(), ..Patience::default() };
         Worker::new(self.site("webhook-worker")).with_patience(patience)
     }
@@ -119,7 +119,7 @@ impl Engines {
         Intake::new(self.site("webhook-intake")).await
     }
 
-    /// Delivers bodies as Census signs them, through the intake and the queue to the worker, all at the present time.
+    /// Delivers bodies, signed as Census signs them, through the intake and the queue to the worker, all at the current time.
     pub(crate) async fn deliver(&self, bodies: &[Vec<u8>]) {
         let (intake, secret) = (self.intake().await, webhook_secret(&self.stage));
         for body in bodies {
@@ -134,18 +134,18 @@ impl Engines {
         }
     }
 
-    /// Delivers what Census had to tell while its webhooks were lost.
+    /// Delivers the webhooks that Census has lost so far.
     pub(crate) async fn deliver_lost(&self) {
         self.deliver(&self.stage.census.take_lost()).await;
     }
 
-    /// Every notice so far as `kind key`, in the order in which people got them. All that was said has arrived by then.
+    /// Lists every notice so far as `kind key`, in the order of delivery, once all published notices have arrived.
     pub(crate) async fn notices(&self) -> Vec<String> {
         let arrived = async || {
             let notices = self.stage.subscriber.notifications();
             Ok((notices.len() >= self.stage.mail.mails().len()).then_some(notices))
         };
-        let notices = until(LIMIT, "that what was said arrives", arrived).await.unwrap();
+        let notices = until(LIMIT, "all published notices to arrive", arrived).await.unwrap();
         notices.iter().map(|n| format!("{} {}", n.text("kind"), n.text("dedup_key"))).collect()
     }
 
@@ -154,7 +154,7 @@ impl Engines {
     }
 }
 
-/// A request as a Function URL hands it on.
+/// Builds a request as a Function URL passes it to a function.
 pub(crate) fn request(secret: &str, body: &[u8]) -> Value {
     json!({
         "rawPath": PATH,
@@ -165,7 +165,7 @@ pub(crate) fn request(secret: &str, body: &[u8]) -> Value {
     })
 }
 
-/// A batch as an SQS event source hands it on, for the first time.
+/// Builds a batch as an SQS event source passes it to a function on the first receive.
 pub(crate) fn batch_event(messages: &[String]) -> Value {
     let record = |(number, body): (usize, &String)| {
         json!({

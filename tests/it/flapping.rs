@@ -1,4 +1,4 @@
-//! Notices in many simulated days: by the pure decisions and a store in memory, and by real rounds on the lab's AWS.
+//! Notices over many simulated days: by the pure decisions with a store in memory, and by real rounds on the lab's AWS.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -60,9 +60,9 @@ impl<'p> Ledger<'p> {
     }
 }
 
-/// Whether a sync is ill at this minute of the simulation: weeks of steady flapping at several paces, of single failures, of
-/// long ones, and of health.
-fn is_ill(minute: i64) -> bool {
+/// Whether a sync fails at this minute of the simulation, in turns of three days: steady flapping at several paces, single
+/// failures, long ones, and none.
+fn fails_at(minute: i64) -> bool {
     let (day, of_day) = (minute / (24 * 60), minute % (24 * 60));
     match (day / 3) % 6 {
         0 => (of_day / 30) % 2 == 0,
@@ -74,7 +74,7 @@ fn is_ill(minute: i64) -> bool {
     }
 }
 
-/// How many reminders the policy allows for something that has been open for so long.
+/// Counts the reminders that the policy allows for an incident that has been open for this long.
 fn reminders_allowed(pipeline: &Pipeline, severity: Severity, open_for: SignedDuration) -> usize {
     let gaps = (0..).map_while(|reminders| pipeline.notices.reminder_gap(severity, reminders));
     let due = gaps.scan(SignedDuration::ZERO, |since, gap| {
@@ -84,7 +84,7 @@ fn reminders_allowed(pipeline: &Pipeline, severity: Severity, open_for: SignedDu
     due.take_while(|due| *due <= open_for).count()
 }
 
-/// Two syncs that fall ill and recover, one look after the other.
+/// Two syncs that fail and recover, one poll after the other.
 struct Flapping {
     world: World,
     faults: [Fault; 2],
@@ -92,7 +92,7 @@ struct Flapping {
     end: Timestamp,
     now: Timestamp,
     unhealthy: BTreeSet<IncidentKey>,
-    /// How often a check of a sync became unhealthy.
+    /// Number of times that a check of a sync became unhealthy.
     turns: usize,
 }
 
@@ -112,15 +112,16 @@ impl Flapping {
         }
     }
 
-    /// The next look's moment and findings. Runs come every 15 and 30 minutes, so that no turn is missed by looking every ten.
-    fn look(&mut self, pipeline: &Pipeline, every: SignedDuration) -> Option<(Timestamp, Vec<Finding>)> {
+    /// Returns the time and the findings of the next poll. Runs come every 15 and 30 minutes, so a poll every ten minutes
+    /// misses no change.
+    fn poll(&mut self, pipeline: &Pipeline, every: SignedDuration) -> Option<(Timestamp, Vec<Finding>)> {
         let now = self.now;
         if now >= self.end {
             return None;
         }
         let minute = (now.as_second() - self.start.as_second()) / 60;
-        for (fault, ill) in self.faults.iter().zip([is_ill(minute), is_ill(minute + 500)]) {
-            if ill { fault.inject(&mut self.world).unwrap() } else { fault.heal(&mut self.world) }
+        for (fault, fails) in self.faults.iter().zip([fails_at(minute), fails_at(minute + 500)]) {
+            if fails { fault.inject(&mut self.world).unwrap() } else { fault.heal(&mut self.world) }
         }
         self.world.advance_to(now);
         let findings = round(&self.world, pipeline, SignedDuration::ZERO);
@@ -137,16 +138,16 @@ impl Flapping {
 }
 
 #[test]
-fn ninety_days_of_flapping_syncs_are_told_within_the_policy() {
+fn ninety_days_of_flapping_stay_within_the_notice_policy() {
     let pipeline = pipeline();
     let (mut flapping, mut ledger) = (Flapping::new(90), Ledger::new(&pipeline));
-    while let Some((now, findings)) = flapping.look(&pipeline, POLL * 2) {
+    while let Some((now, findings)) = flapping.poll(&pipeline, POLL * 2) {
         ledger.act_on(&findings, now);
     }
-    told_within_policy(&ledger.notices, &flapping, &pipeline);
+    assert_within_policy(&ledger.notices, &flapping, &pipeline);
 }
 
-/// Acts on findings by a real round, as the function does; answers with the notices that it sent.
+/// Acts on findings with a real round, as the function does, and returns the notices that it sent.
 async fn act_by_round(site: &Site, findings: &[Finding], now: Timestamp) -> Vec<Notice> {
     let mut round = Round::begin(site, Judge::ScheduleVerification, now).await.unwrap();
     round.act_on(findings).await;
@@ -163,9 +164,10 @@ async fn act_by_round(site: &Site, findings: &[Finding], now: Timestamp) -> Vec<
     notices
 }
 
-/// A day of each of the six paces, and what the pure decisions say beside it. `SYNCWATCH_FLAPPING_DAYS=90` plays every day.
+/// Compares real rounds with the pure decisions on one day of each of the six paces. `SYNCWATCH_FLAPPING_DAYS=90` plays every
+/// day of 90.
 #[tokio::test(flavor = "multi_thread")]
-async fn real_rounds_send_what_the_decisions_say_of_flapping_syncs() {
+async fn real_rounds_send_the_notices_of_the_pure_decisions() {
     let days = std::env::var("SYNCWATCH_FLAPPING_DAYS").ok().map(|days| days.parse().unwrap());
     let engines = Engines::at_noon().await;
     let (pipeline, endpoint) = (pipeline(), engines.stage.aws.endpoint());
@@ -173,9 +175,9 @@ async fn real_rounds_send_what_the_decisions_say_of_flapping_syncs() {
         engines.stage.deployment.site("schedule-verification", pipeline.clone(), endpoint, &[]).unwrap();
     let (mut flapping, mut ledger, mut sent) =
         (Flapping::new(days.unwrap_or(18)), Ledger::new(&pipeline), Vec::new());
-    // Of quiet hours every sixth look is enough.
+    // Every sixth poll is enough while nothing has failed for two hours.
     let mut quiet = 0;
-    while let Some((now, findings)) = flapping.look(&pipeline, POLL * 2) {
+    while let Some((now, findings)) = flapping.poll(&pipeline, POLL * 2) {
         quiet = if flapping.unhealthy.is_empty() { quiet + 1 } else { 0 };
         let day = now.duration_since(flapping.start).as_hours() / 24;
         if (quiet > 12 && quiet % 6 != 0) || (days.is_none() && day % 3 != 0) {
@@ -184,7 +186,7 @@ async fn real_rounds_send_what_the_decisions_say_of_flapping_syncs() {
         ledger.act_on(&findings, now);
         sent.extend(act_by_round(&site, &findings, now).await);
     }
-    told_within_policy(&sent, &flapping, &pipeline);
+    assert_within_policy(&sent, &flapping, &pipeline);
     let shown = |notices: &[Notice]| -> BTreeSet<String> {
         notices
             .iter()
@@ -195,9 +197,9 @@ async fn real_rounds_send_what_the_decisions_say_of_flapping_syncs() {
     assert_eq!(sent.len(), ledger.notices.len());
 }
 
-/// Whether each incident was told once with its end, as often in between as the policy allows, and no more often than it lets
-/// a flapping check open.
-fn told_within_policy(notices: &[Notice], flapping: &Flapping, pipeline: &Pipeline) {
+/// Asserts that each incident opens once and resolves at most once, that its reminders stay within the policy, and that
+/// flapping checks open no more often than the policy allows.
+fn assert_within_policy(notices: &[Notice], flapping: &Flapping, pipeline: &Pipeline) {
     let (end, turns) = (flapping.end, flapping.turns);
     let mut incidents: BTreeMap<(IncidentKey, u64), Vec<&Notice>> = BTreeMap::new();
     for notice in notices {
@@ -207,17 +209,17 @@ fn told_within_policy(notices: &[Notice], flapping: &Flapping, pipeline: &Pipeli
         let count = |wanted: &[NoticeKind]| notices.iter().filter(|n| wanted.contains(&n.kind)).count();
         let open_for = notices.last().unwrap().incident.open_for(end);
         let severity = notices.last().unwrap().incident.severity;
-        let told: Vec<String> = notices.iter().map(|n| format!("{} {}", n.at, n.kind)).collect();
-        assert_eq!(count(&[NoticeKind::Opened, NoticeKind::Flapping]), 1, "{key}#{generation}: {told:?}");
-        assert!(count(&[NoticeKind::Resolved]) <= 1, "{key}#{generation}: {told:?}");
-        // From error to critical, once.
-        assert!(count(&[NoticeKind::Worsened]) <= 1, "{key}#{generation}: {told:?}");
+        let sent: Vec<String> = notices.iter().map(|n| format!("{} {}", n.at, n.kind)).collect();
+        assert_eq!(count(&[NoticeKind::Opened, NoticeKind::Flapping]), 1, "{key}#{generation}: {sent:?}");
+        assert!(count(&[NoticeKind::Resolved]) <= 1, "{key}#{generation}: {sent:?}");
+        // An incident worsens at most once, from error to critical.
+        assert!(count(&[NoticeKind::Worsened]) <= 1, "{key}#{generation}: {sent:?}");
         let allowed = reminders_allowed(pipeline, severity, open_for);
-        assert!(count(&[NoticeKind::Reminder]) <= allowed, "{key}#{generation}, {allowed} allowed: {told:?}");
-        assert_eq!(count(&[NoticeKind::StoppedReporting]), 0, "{key}#{generation}: {told:?}");
+        assert!(count(&[NoticeKind::Reminder]) <= allowed, "{key}#{generation}, {allowed} allowed: {sent:?}");
+        assert_eq!(count(&[NoticeKind::StoppedReporting]), 0, "{key}#{generation}: {sent:?}");
     }
 
-    // Of openings within six hours the third flaps, and from then on each stays open until it kept quiet for an hour.
+    // The third opening within six hours is flapping; from then on an incident stays open until an hour without a failure.
     let flap = pipeline.notices.flapping;
     let most = flap.openings - 1 + usize::try_from(flap.within.as_secs() / flap.quiet.as_secs()).unwrap();
     let mut openings: BTreeMap<&IncidentKey, Vec<Timestamp>> = BTreeMap::new();
@@ -234,7 +236,7 @@ fn told_within_policy(notices: &[Notice], flapping: &Flapping, pipeline: &Pipeli
         }
     }
     let opened: usize = openings.values().map(Vec::len).sum();
-    assert!(opened * 2 < turns, "{opened} notices of an opening, where {turns} times a sync fell ill");
+    assert!(opened * 2 < turns, "{opened} opening notices for {turns} failures");
     let kinds: BTreeSet<String> = notices.iter().map(|notice| notice.kind.to_string()).collect();
     assert_eq!(kinds, ["flapping", "opened", "reminder", "resolved", "worsened"].map(str::to_owned).into());
 }

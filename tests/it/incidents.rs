@@ -1,4 +1,4 @@
-//! Incidents on the lab's AWS: functions that judge at the same moment, crashes, common causes and silences.
+//! Incidents on the lab's AWS: functions that judge concurrently, crashes, common causes and silences.
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
@@ -18,11 +18,11 @@ fn failure(sync: u64, code: &str) -> Fault {
     Fault::Fail { sync, code: code.to_owned(), message: "no".to_owned() }
 }
 
-/// So many functions at the same moment, polls and workers in turn, each worker with a delivery of its own about the create
-/// sync. Answers with how many notices the polls say that they held back.
+/// Runs functions concurrently, polls and workers in turn, each worker with a separate delivery about the create sync. Returns
+/// the number of notices that the polls report as suppressed.
 async fn all_at_once(engines: &Engines, functions: usize) -> u64 {
     let now = engines.now();
-    // The workers of these tests take no webhooks in between.
+    // The intake does not run here, so record that webhooks arrive.
     let arrive = WebhookRecord { accepted_at: Some(now), refused: None };
     engines.store().record_webhooks("properties", &arrive).await.unwrap();
     let run = engines.stage.census.with_world(|world| world.runs(CREATE).next().unwrap().id);
@@ -31,7 +31,7 @@ async fn all_at_once(engines: &Engines, functions: usize) -> u64 {
             let answer = engines.poll().run(json!({ "task": "verify" }), now).await.unwrap();
             return answer["held_back"].as_u64().unwrap();
         }
-        // Alerts of their own make them deliveries of their own.
+        // Different alert ids make the deliveries different.
         let body = json!({
             "event": "sync.alert.raised", "sync_id": CREATE, "sync_run_id": run,
             "alert_instance_id": now.as_second() * 100 + i64::try_from(number).unwrap(),
@@ -48,7 +48,7 @@ async fn poll_by(engines: &Engines, ahead: SignedDuration) {
     engines.poll().run(json!({ "task": "verify" }), engines.now() + ahead).await.unwrap();
 }
 
-/// A poll by each clock at the same moment, and then by each again in the reverse order.
+/// Polls by all clocks concurrently, then by each clock again in the reverse order.
 async fn polls_by(engines: &Engines, clocks: &[SignedDuration]) {
     join_all(clocks.iter().map(|ahead| poll_by(engines, *ahead))).await;
     for ahead in clocks.iter().rev() {
@@ -58,7 +58,7 @@ async fn polls_by(engines: &Engines, clocks: &[SignedDuration]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_whose_clocks_differ_send_each_notice_once() {
-    // Within the lease of a notice, which is two minutes.
+    // The differences are within the lease of a notice, which is two minutes.
     let clocks = [-50, 0, 35, 50].map(SignedDuration::from_secs);
     for order in [clocks, [clocks[3], clocks[1], clocks[0], clocks[2]]] {
         let engines = Engines::at_noon().await;
@@ -82,10 +82,10 @@ async fn functions_whose_clocks_differ_send_each_notice_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn look_by_a_slow_clock_does_not_undo_what_a_later_look_found() {
+async fn slow_clock_does_not_undo_a_later_finding() {
     let engines = Engines::at_noon().await;
     let pause = Fault::Pause { sync: CREATE };
-    // Begun before the sync is paused, and slower than the poll that finds it.
+    // The slow poll begins before the sync is paused, and ends after the poll that finds the pause.
     let slow = engines.poll();
     let early = engines.now() - SignedDuration::from_secs(90);
     engines.inject(&pause);
@@ -93,7 +93,7 @@ async fn look_by_a_slow_clock_does_not_undo_what_a_later_look_found() {
     engines.heal(&pause);
     slow.run(json!({ "task": "verify" }), early).await.unwrap();
     let opened = "opened properties/sync-paused/properties-create";
-    assert_eq!(engines.notices().await, [opened], "an older look decides nothing");
+    assert_eq!(engines.notices().await, [opened], "an older poll decides nothing");
     engines.pass(1);
     engines.verify().await;
     assert_eq!(engines.notices().await, [opened, "resolved properties/sync-paused/properties-create"]);
@@ -112,12 +112,12 @@ fn silence(id: &str, subject: &str, from: Timestamp, lasts: SignedDuration) -> S
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_and_workers_at_the_same_moment_tell_each_turn_of_an_incident_once() {
+async fn concurrent_polls_and_workers_notify_each_change_once() {
     for functions in [2, 20] {
         let engines = Engines::at_noon().await;
         let fault = failure(CREATE, "X");
         let mut expected = Vec::new();
-        // One failed run is an error, three in a row are critical.
+        // One failed run is an error; three in a row are critical.
         for (turn, minutes) in [("opened", 36), ("worsened", 60), ("resolved", 36)] {
             match turn {
                 "opened" => engines.inject(&fault),
@@ -135,7 +135,7 @@ async fn polls_and_workers_at_the_same_moment_tell_each_turn_of_an_incident_once
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_functions_see_it() {
+async fn concurrent_functions_count_a_suppressed_notice_once() {
     for functions in [2, 20] {
         let engines = Engines::at_noon().await;
         let store = engines.store();
@@ -151,7 +151,7 @@ async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_fu
         assert_eq!(held_back().await, 1, "{functions} functions");
         engines.pass(60);
         all_at_once(&engines, functions).await;
-        assert_eq!(held_back().await, 2, "{functions} functions: that it became worse");
+        assert_eq!(held_back().await, 2, "{functions} functions: after it worsened");
         assert_eq!(engines.notices().await, [""; 0]);
         assert_eq!(engines.incidents().await, ["held run-failed/properties-create"]);
 
@@ -160,8 +160,9 @@ async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_fu
         all_at_once(&engines, functions).await;
         let mut notices = engines.notices().await;
         notices.sort();
-        let told = ["held-back properties/silence/release", "opened properties/run-failed/properties-create"];
-        assert_eq!(notices, told, "{functions} functions");
+        let expected =
+            ["held-back properties/silence/release", "opened properties/run-failed/properties-create"];
+        assert_eq!(notices, expected, "{functions} functions");
         engines.heal(&fault);
         engines.pass(36);
         all_at_once(&engines, functions).await;
@@ -170,7 +171,7 @@ async fn what_a_silence_holds_back_is_counted_once_and_told_once_however_many_fu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ends_within_a_silence_is_counted_and_never_told_as_opened_or_resolved() {
+async fn incident_within_a_silence_is_counted_and_never_sent() {
     let engines = Engines::at_noon().await;
     let quiet = silence("release", "properties-update", engines.now(), minutes(60));
     engines.store().put_silence("properties", &quiet).await.unwrap();
@@ -186,7 +187,7 @@ async fn what_ends_within_a_silence_is_counted_and_never_told_as_opened_or_resol
     assert_eq!(engines.notices().await, ["held-back properties/silence/release"]);
 }
 
-/// The pipeline with a silence for the create sync until 13:20.
+/// Adds a silence for the create sync until 13:20 to the pipeline.
 fn with_a_silence() -> String {
     let silence = r#"
         [[silences]]
@@ -201,7 +202,7 @@ fn with_a_silence() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell_it_at_their_end() {
+async fn declared_and_added_silences_suppress_and_report_at_their_end() {
     let world = World::seed_pipeline("2026-11-24T12:00:00Z".parse().unwrap(), 11);
     let engines = Engines::set(&with_a_silence(), world).await;
     engines.stage.census.break_door(HttpFault::WebhooksLost);
@@ -211,7 +212,7 @@ async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell
     for fault in [&fails, &loose, &Fault::Pause { sync: UPDATE }] {
         engines.inject(fault);
     }
-    // Two polls at once each time, and by webhook what the runs have to tell.
+    // Two concurrent polls each time, and the webhooks of the runs.
     let two_at_once = async || {
         let answers = join_all([engines.verify(), engines.verify()]).await;
         engines.deliver_lost().await;
@@ -220,7 +221,7 @@ async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell
     let counted =
         |answers: &[Value]| answers.iter().map(|answer| answer["held_back"].as_u64().unwrap()).sum::<u64>();
 
-    // Found, counted as open, and not told.
+    // The incidents are found and counted as unhealthy, but not notified.
     let answers = two_at_once().await;
     assert_eq!(counted(&answers), 2);
     assert!(answers.iter().all(|answer| answer["counts"]["unhealthy"] == 2), "{answers:?}");
@@ -236,35 +237,35 @@ async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell
     );
     assert_eq!(engines.notices().await, [""; 0]);
 
-    // 12:40: the end of the silence that was asked for at run time, of which the paused sync outlasts.
+    // 12:40: the silence that was added at run time expires, and the sync is still paused.
     engines.pass(2);
     two_at_once().await;
-    let mut told = engines.notices().await;
-    told.sort();
+    let mut sent = engines.notices().await;
+    sent.sort();
     assert_eq!(
-        told,
+        sent,
         ["held-back properties/silence/on-call-asked", "opened properties/sync-paused/properties-update"]
     );
 
-    // 13:20: the end of the one in the file, before which the failures ended.
+    // 13:20: the declared silence expires, after the failures ended.
     engines.heal(&fails);
     engines.pass(36);
     assert_eq!(counted(&two_at_once().await), 0);
     engines.pass(4);
     two_at_once().await;
-    let mut told = engines.notices().await.split_off(2);
-    told.sort();
+    let mut sent = engines.notices().await.split_off(2);
+    sent.sort();
     assert_eq!(
-        told,
+        sent,
         [
             "held-back properties/silence/salesforce-release",
             "opened properties/vendor-alerts/properties-create"
         ]
     );
     let (tallies, _) = engines.store().silences("properties").await.unwrap();
-    let of_the_file = tallies.iter().find(|tally| tally.silence.id == "salesforce-release").unwrap();
-    assert_eq!(of_the_file.incidents, ["run-failed/properties-create", "vendor-alerts/properties-create"]);
-    assert_eq!(of_the_file.held_back, 2);
+    let declared = tallies.iter().find(|tally| tally.silence.id == "salesforce-release").unwrap();
+    assert_eq!(declared.incidents, ["run-failed/properties-create", "vendor-alerts/properties-create"]);
+    assert_eq!(declared.held_back, 2);
 
     engines.pass(2);
     two_at_once().await;
@@ -272,7 +273,7 @@ async fn silences_of_the_file_and_of_run_time_hold_back_what_they_cover_and_tell
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_the_same_id() {
+async fn unrecorded_notice_is_sent_again_with_the_same_id() {
     let engines = Engines::at_noon().await;
     let quiet = silence("release", "properties-update", engines.now(), minutes(1));
     engines.store().put_silence("properties", &quiet).await.unwrap();
@@ -296,7 +297,7 @@ async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_t
             let poll = engines.poll();
             let round = poll.run(json!({ "task": "verify" }), engines.now());
             let arrival = stage.subscriber.wait_for(got, LIMIT, kind, |_| true);
-            // When people have the notice, the round is dropped where it stands: no record of it is written.
+            // The round is dropped when the notice is delivered, before it records the notice as sent.
             tokio::select! {
                 answer = round => panic!("the round ended: {answer:?}"),
                 arrival = arrival => arrival.unwrap().1,
@@ -305,7 +306,11 @@ async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_t
         stage.mail.lose_answers(false);
         engines.pass(1);
         engines.verify().await;
-        assert_eq!(engines.notices().await.len(), got + 1, "within the lease somebody may still be at it");
+        assert_eq!(
+            engines.notices().await.len(),
+            got + 1,
+            "within the lease the sender may still be at work"
+        );
         stage.census.jump(SignedDuration::from_secs(61));
         engines.verify().await;
         engines.verify().await;
@@ -316,7 +321,7 @@ async fn a_notice_whose_sender_died_before_it_was_recorded_is_sent_again_under_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decision_that_loses_a_race_is_decided_again_in_the_same_round() {
+async fn decision_that_loses_a_race_is_repeated_in_the_same_round() {
     let engines = Engines::at_noon().await;
     engines.inject(&Fault::Pause { sync: CREATE });
     engines.verify().await;
@@ -324,7 +329,7 @@ async fn a_decision_that_loses_a_race_is_decided_again_in_the_same_round() {
     engines.pass(2);
     let site = engines.site("schedule-verification");
     let mut round = Round::begin(&site, Judge::ScheduleVerification, engines.now()).await.unwrap();
-    // The on-call person acknowledges it while the round looks at the world.
+    // The on-call person acknowledges the incident while the round reads Census.
     let store = engines.store();
     let (stored, _) = store.live_incidents("properties").await.unwrap();
     let by = Acknowledged { by: "Ada".to_owned(), at: engines.now(), until: engines.now() + minutes(60) };
@@ -338,21 +343,21 @@ async fn a_decision_that_loses_a_race_is_decided_again_in_the_same_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_that_outlives_the_promised_lag_pages_once() {
+async fn pause_longer_than_the_promised_lag_pages_once() {
     let engines = Engines::at_noon().await;
     engines.inject(&Fault::Pause { sync: CREATE });
-    let mut told = vec!["opened properties/sync-paused/properties-create".to_owned()];
+    let mut sent = vec!["opened properties/sync-paused/properties-create".to_owned()];
     for (minutes, more) in [(0, 0), (120, 0), (2, 1), (2, 0), (60, 0)] {
         engines.pass(minutes);
         engines.verify().await;
-        told.extend((0..more).map(|_| "worsened properties/sync-paused/properties-create".to_owned()));
-        assert_eq!(engines.notices().await, told);
+        sent.extend((0..more).map(|_| "worsened properties/sync-paused/properties-create".to_owned()));
+        assert_eq!(engines.notices().await, sent);
     }
     let notice = engines.stage.subscriber.notifications().pop().unwrap();
     assert_eq!(notice.text("severity"), "critical");
 }
 
-/// Two syncs more, whose runs come and go with those of the others.
+/// Adds two syncs whose runs start and end with those of the others.
 fn with_contacts() -> (String, World) {
     let more = r#"
         [[syncs]]
@@ -379,7 +384,7 @@ fn with_contacts() -> (String, World) {
 const CONTACTS: [u64; 2] = [3_394_100, 3_394_101];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_fails_of_one_cause_is_one_notice_and_the_others_are_told_only_if_they_outlast_it() {
+async fn shared_cause_is_one_notice_and_remaining_failures_follow() {
     let (pipeline, world) = with_contacts();
     let engines = Engines::set(&pipeline, world).await;
     engines.stage.census.break_door(HttpFault::WebhooksLost);
@@ -403,7 +408,7 @@ async fn what_fails_of_one_cause_is_one_notice_and_the_others_are_told_only_if_t
     engines.pass(15);
     engines.deliver_lost().await;
     expected.push("resolved properties/run-failed/contacts-create");
-    assert_eq!(engines.notices().await, expected, "the second was over with the first");
+    assert_eq!(engines.notices().await, expected, "the second resolved with the first");
 
     both_fail().await;
     engines.heal(first);

@@ -1,4 +1,4 @@
-//! The lab's Census behaves as the vendor documents, so that what passes against it means something.
+//! The lab's Census behaves as the vendor documents, so that tests against it are meaningful.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Some minutes after a slot, when no run is at work.
+/// Some minutes after a slot, when no run is working.
 fn start() -> Timestamp {
     at("2026-11-24T12:10:00Z")
 }
@@ -27,7 +27,7 @@ fn minutes(n: i64) -> SignedDuration {
     SignedDuration::from_mins(n)
 }
 
-/// A Census whose clock stands still until it is moved.
+/// Starts a Census whose clock advances only on request.
 async fn census() -> CensusServer {
     CensusServer::start(World::seed_pipeline(start(), 3), LabClock::set_to(start())).await.unwrap()
 }
@@ -53,7 +53,7 @@ async fn get(census: &CensusServer, path: &str) -> Value {
 
 #[test]
 fn schedules_fall_due_at_the_documented_instants() {
-    // Clocks in Los Angeles change on 2027-03-14; UTC cron does not care.
+    // Clocks in Los Angeles change on 2027-03-14; cron in UTC is not affected.
     let cron = |text| SimSchedule::cron(text).unwrap();
     let table = [
         (SimSchedule::QuarterHourly, "2026-11-24T12:00:00Z", "2026-11-24T12:15:00Z"),
@@ -75,7 +75,7 @@ fn schedules_fall_due_at_the_documented_instants() {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_runs() {
+fn same_seed_makes_the_same_runs() {
     let runs = |seed| {
         let world = World::seed_pipeline(start(), seed);
         world
@@ -88,7 +88,7 @@ fn the_same_seed_makes_the_same_runs() {
 }
 
 #[test]
-fn a_run_that_comes_due_behind_another_is_skipped() {
+fn run_due_while_another_is_working_is_skipped() {
     let mut world = World::new(start(), 1);
     let long = Traffic { runtime: minutes(40), records: 40, creates: false };
     world.add_sync(1, "long", SimSchedule::QuarterHourly, long);
@@ -101,7 +101,7 @@ fn a_run_that_comes_due_behind_another_is_skipped() {
 }
 
 #[test]
-fn what_a_paused_or_held_sync_misses_is_not_made_up_for() {
+fn runs_missed_while_paused_or_held_are_not_made_up() {
     for fault in [Fault::Pause { sync: UPDATE }, Fault::HoldSchedule { sync: UPDATE }] {
         let mut world = World::seed_pipeline(start(), 2);
         let before = world.runs(UPDATE).count();
@@ -115,7 +115,7 @@ fn what_a_paused_or_held_sync_misses_is_not_made_up_for() {
 }
 
 #[tokio::test]
-async fn both_ways_of_authorization_are_taken_and_no_other() {
+async fn bearer_and_basic_authorization_are_accepted_and_no_other() {
     let census = census().await;
     let http = syncwatch::http::client().unwrap();
     let url = format!("{}/api/v1/syncs", census.url());
@@ -124,7 +124,7 @@ async fn both_ways_of_authorization_are_taken_and_no_other() {
     assert_eq!(status(http.get(&url).basic_auth("bearer", Some(TOKEN))).await, 200);
     assert_eq!(status(http.get(&url)).await, 401);
     assert_eq!(status(http.get(&url).bearer_auth("wrong")).await, 401);
-    assert_eq!(status(http.get(&url).basic_auth("somebody", Some(TOKEN))).await, 401);
+    assert_eq!(status(http.get(&url).basic_auth("user", Some(TOKEN))).await, 401);
 }
 
 #[tokio::test]
@@ -146,7 +146,7 @@ async fn pages_are_counted_and_clamped_as_documented() {
 }
 
 #[tokio::test]
-async fn an_unknown_id_is_the_documented_404() {
+async fn unknown_id_returns_the_documented_404() {
     let census = census().await;
     for path in ["v1/syncs/1", "v1/syncs/1/sync_runs", "v1/sync_runs/1", "v2/syncs/1", "v1/nonsense"] {
         assert_eq!(ask(&census, "GET", path, None).await, (404, json!({ "status": 404 })), "{path}");
@@ -154,7 +154,7 @@ async fn an_unknown_id_is_the_documented_404() {
 }
 
 #[tokio::test]
-async fn a_patch_changes_what_it_names_and_replaces_nested_objects_whole() {
+async fn patch_merges_fields_and_replaces_nested_objects() {
     let census = census().await;
     let path = format!("v1/syncs/{CREATE}");
     let (status, answer) = ask(&census, "PATCH", &path, Some(json!({ "paused": true }))).await;
@@ -176,7 +176,7 @@ async fn a_patch_changes_what_it_names_and_replaces_nested_objects_whole() {
 }
 
 #[tokio::test]
-async fn a_failed_run_has_null_counts_and_no_end_and_rejected_records_are_counted_and_sampled() {
+async fn failed_run_has_null_counts_and_rejected_records_have_samples() {
     let census = census().await;
     let fault = Fault::Fail { sync: UPDATE, code: "X".to_owned(), message: "gone".to_owned() };
     census.inject(fault).unwrap();
@@ -199,11 +199,11 @@ async fn a_failed_run_has_null_counts_and_no_end_and_rejected_records_are_counte
     );
 }
 
-/// The requests of the published clients, and the fields that they read (reference: section "published clients").
+/// Sends the requests of the published clients and checks the fields that they read (reference: section "published clients").
 #[tokio::test]
-async fn public_clients_find_what_they_read() {
+async fn published_clients_find_the_fields_that_they_read() {
     let census = census().await;
-    // Airflow: the connection test, a trigger without a body, then the run until it is terminal.
+    // Airflow: the connection test, a trigger without a body, then the run's status.
     assert_eq!(get(&census, "v1/syncs?page=1&per_page=1").await["status"], "success");
     let (_, triggered) = ask(&census, "POST", &format!("v1/syncs/{UPDATE}/trigger"), None).await;
     let run = triggered["data"]["sync_run_id"].as_u64().unwrap();
@@ -231,22 +231,22 @@ async fn public_clients_find_what_they_read() {
             .len(),
         1
     );
-    // Terraform: cancelling, whose answer has two l's.
+    // Terraform: the answer to a cancellation says "cancelled", the run has "canceled".
     let (_, cancelled) = ask(&census, "POST", &format!("v1/sync_runs/{run}/cancel"), None).await;
     assert_eq!(cancelled, json!({ "status": "cancelled", "data": {} }));
     assert_eq!(get(&census, &format!("v1/sync_runs/{run}")).await["data"]["canceled"], true);
 }
 
 #[test]
-fn a_signature_is_base64_of_hmac_sha256_over_the_raw_body() {
+fn signature_is_base64_of_hmac_sha256_over_the_raw_body() {
     let body = br#"{"workspace_id":3167,"sync_id":3167956,"sync_run_id":324399613,"event":"sync.triggered"}"#;
     assert_eq!(sign("my123secret", body), "lsTi/NrVX6f+SU1YcxCf9OZ0PuJgqZczdhrXT6VGmHg=");
 }
 
 #[tokio::test]
-async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
+async fn webhooks_are_signed_and_retried_and_report_a_failure_twice() {
     let inbox = wiremock::MockServer::start().await;
-    // The first try of each is refused.
+    // Refuse the first attempt.
     let refuse =
         wiremock::Mock::given(wiremock::matchers::any()).respond_with(wiremock::ResponseTemplate::new(500));
     refuse.up_to_n_times(1).mount(&inbox).await;
@@ -292,7 +292,7 @@ async fn webhooks_are_signed_retried_and_tell_a_failure_twice() {
 }
 
 #[tokio::test]
-async fn what_the_front_door_answers_has_the_date_of_the_labs_clock_and_is_mended_one_fault_at_a_time() {
+async fn http_answers_use_the_labs_clock_and_faults_are_fixed_singly() {
     let census = census().await;
     census.break_door(HttpFault::Unauthorized);
     census.break_door(HttpFault::WebhooksLost);
@@ -304,15 +304,15 @@ async fn what_the_front_door_answers_has_the_date_of_the_labs_clock_and_is_mende
     };
     let date = "Tue, 24 Nov 2026 12:10:00 GMT".to_owned();
     assert_eq!(ask(TOKEN).await, (401, date.clone()));
-    census.mend_door(&HttpFault::Unauthorized);
+    census.heal_door(&HttpFault::Unauthorized);
     assert_eq!(ask(TOKEN).await, (200, date.clone()));
-    assert_eq!(ask("another").await, (401, date));
+    assert_eq!(ask("other").await, (401, date));
     census.with_world(|world| world.add_webhook("test", "http://127.0.0.1:1/hook", Vec::new()).id);
     census.jump(minutes(30));
-    assert!(!census.take_lost().is_empty(), "the other fault was mended too");
+    assert!(!census.take_lost().is_empty(), "the other fault was fixed too");
 }
 
-/// An inbox that takes everything.
+/// Starts an inbox that accepts every delivery.
 async fn inbox() -> wiremock::MockServer {
     let inbox = wiremock::MockServer::start().await;
     let take =
@@ -322,7 +322,7 @@ async fn inbox() -> wiremock::MockServer {
 }
 
 #[tokio::test]
-async fn a_new_webhook_is_told_nothing_of_the_past() {
+async fn new_webhook_receives_no_past_events() {
     let census = census().await;
     census.break_door(HttpFault::WebhooksLost);
     census.with_world(|world| world.add_webhook("test", "http://127.0.0.1:9/hook", Vec::new()).id);
@@ -334,7 +334,7 @@ async fn a_new_webhook_is_told_nothing_of_the_past() {
 }
 
 #[tokio::test]
-async fn lost_webhooks_stay_lost_until_somebody_delivers_them_late() {
+async fn lost_webhooks_stay_lost_until_delivered_late() {
     let inbox = inbox().await;
     let census = census().await;
     let endpoint = format!("{}/hook", inbox.uri());
@@ -344,32 +344,32 @@ async fn lost_webhooks_stay_lost_until_somebody_delivers_them_late() {
     census.heal_all();
     census.jump(minutes(15));
     let runs: Vec<u64> = census.with_world(|world| world.runs(UPDATE).take(2).map(|run| run.id).collect());
-    // The runs of the update sync that were told of, in the order in which that was heard.
-    let heard = async |count: usize| {
+    // The runs of the update sync whose webhooks arrived, in the order of arrival.
+    let received = async |count: usize| {
         let arrived = async {
             loop {
                 let requests = inbox.received_requests().await.unwrap_or_default();
                 let bodies = requests.iter().map(|r| serde_json::from_slice::<Value>(&r.body).unwrap());
-                let heard: Vec<u64> = bodies
+                let ids: Vec<u64> = bodies
                     .filter(|body| body["sync_id"] == UPDATE)
                     .map(|body| body["sync_run_id"].as_u64().unwrap())
                     .collect();
-                if heard.len() >= count {
-                    return heard;
+                if ids.len() >= count {
+                    return ids;
                 }
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), arrived).await.unwrap()
     };
-    assert_eq!(heard(1).await, [runs[0]]);
+    assert_eq!(received(1).await, [runs[0]]);
     assert_eq!(census.deliver_lost(), 1);
-    assert_eq!(heard(2).await, [runs[0], runs[1]]);
+    assert_eq!(received(2).await, [runs[0], runs[1]]);
     assert_eq!(census.deliver_lost(), 0);
 }
 
 #[tokio::test]
-async fn who_waits_for_all_deliveries_finds_each_delivered_even_if_they_come_twice_and_out_of_order() {
+async fn wait_for_deliveries_covers_duplicated_and_shuffled_ones() {
     let inbox = inbox().await;
     let census = census().await;
     let endpoint = format!("{}/hook", inbox.uri());
@@ -386,7 +386,7 @@ async fn who_waits_for_all_deliveries_finds_each_delivered_even_if_they_come_twi
 }
 
 #[tokio::test]
-async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
+async fn jump_of_a_wall_speed_clock_makes_older_runs_look_older() {
     let clock = LabClock::wall();
     let census = CensusServer::start(World::seed_pipeline(clock.now(), 4), clock).await.unwrap();
     let newest = async || {
@@ -400,7 +400,7 @@ async fn a_jump_of_a_clock_at_wall_speed_looks_like_time_that_has_passed() {
 }
 
 #[tokio::test]
-async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
+async fn admin_api_injects_and_heals_faults_and_names_unknown_ones() {
     let census = census().await;
     let http = syncwatch::http::client().unwrap();
     let post = async |path: &str, body: &str| {
@@ -425,7 +425,7 @@ async fn the_admins_door_breaks_mends_and_names_what_it_does_not_know() {
 }
 
 #[tokio::test]
-async fn the_admins_door_takes_faults_of_the_data_if_there_are_data() {
+async fn admin_api_takes_data_faults_only_with_data() {
     let data = PropertyWorld::with(start(), 3, 300, 290, 10);
     let world = World::seed_pipeline(start(), 3).carrying(data);
     let with_data = CensusServer::start(world, LabClock::set_to(start())).await.unwrap();
@@ -454,9 +454,9 @@ async fn the_admins_door_takes_faults_of_the_data_if_there_are_data() {
         let (status, text) = post(&without, "fault", fault).await;
         assert!(status == 400 && text.contains("moves no data"), "{text}");
     }
-    let told = state(&with_data).await;
-    assert_eq!(told["faults"]["data"].as_array().unwrap().len(), faults.len());
-    assert_eq!((&told["data"]["total"], &told["data"]["synced"]), (&json!(300), &json!(290)));
+    let faulty = state(&with_data).await;
+    assert_eq!(faulty["faults"]["data"].as_array().unwrap().len(), faults.len());
+    assert_eq!((&faulty["data"]["total"], &faulty["data"]["synced"]), (&json!(300), &json!(290)));
     assert_eq!(state(&without).await["data"], Value::Null);
     assert_eq!(post(&with_data, "heal", "").await.0, 200);
     assert_eq!(state(&with_data).await["faults"]["data"], json!([]));
@@ -464,13 +464,13 @@ async fn the_admins_door_takes_faults_of_the_data_if_there_are_data() {
     assert_eq!(post(&without, "repair", "").await.0, 400);
     assert_eq!(post(&with_data, "jump", r#"{"minutes": 60}"#).await.0, 200);
     assert!(state(&with_data).await["data"]["synced"].as_u64().unwrap() > 290);
-    // Of a fault that it knows, it says what is missing.
+    // The error of a known fault names the missing field.
     let (status, text) = post(&with_data, "fault", r#"{"fault": "backlog"}"#).await;
     assert!(status == 400 && text.contains("per_run"), "{text}");
 }
 
 #[tokio::test]
-async fn a_rate_limit_ends_by_itself_and_says_how_long_to_wait() {
+async fn rate_limit_ends_after_the_given_number_of_answers() {
     let census = census().await;
     census.break_door(HttpFault::RateLimited { retry_after: "7".to_owned(), times: 2 });
     let mut statuses = Vec::new();

@@ -54,3 +54,5 @@ mod warehouse;
 mod warehouse_failures;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod words;

@@ -1,4 +1,4 @@
-//! The nightly checks on the lab's AWS, against a Databricks that answers what a test wants.
+//! The nightly checks on the lab's AWS, against a Databricks with scripted answers.
 
 use daily_validation::App;
 use jiff::{SignedDuration, Timestamp};
@@ -33,13 +33,13 @@ impl Respond for Warehouse {
         for (index, expression) in select.split(", ").enumerate() {
             let (expression, name) = expression.rsplit_once(" AS ").unwrap();
             assert_eq!(name, format!("f{index}"));
-            // A figure of the table beside is defined in a subquery, under the name that is read here.
+            // A figure of the joined table is defined in a subquery, under the name that is read here.
             let beside = expression.strip_prefix("MAX(j1.").and_then(|name| name.strip_suffix(')'));
             let defined =
                 beside.and_then(|name| sql.split(&format!(" AS {name}")).next()).unwrap_or_default();
             let (kind, value) = if expression.starts_with("COUNT") || expression.contains(".n") {
                 let count = match expression {
-                    // Nothing is dated in the future; the filters keep all that there is.
+                    // No record is dated in the future, and the filters keep every row.
                     future if future.contains("_at` >= :p") => 0,
                     _ if defined.ends_with(">= :p1 THEN 1 END)") => 0,
                     found if found.contains("j0.k IS NOT NULL") => self.found,
@@ -99,19 +99,19 @@ fn notices(answer: &Value) -> Vec<String> {
     notices.map(|notice| format!("{} {}", text(notice, "kind"), text(notice, "incident"))).collect()
 }
 
-/// The incidents about data checks in what the watcher says; of Census it says more as its clock jumps.
+/// Lists the watcher's notices about data checks. As the clock jumps, it also notifies about Census.
 fn about_data(answer: &Value) -> Vec<String> {
     let about = |line: &String| line.contains("checks-ran") || line.contains("coverage");
     notices(answer).into_iter().filter(about).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_nightly_round_tells_what_is_wrong_once_and_somebody_else_tells_when_it_does_not_run() {
+async fn nightly_findings_notify_once_and_missed_rounds_are_reported() {
     let clock = LabClock::set_to(three());
     let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
     let watcher = watcher(&stage);
     let watch = async |now| watcher.run(json!({ "task": "verify" }), now).await.unwrap();
-    assert_eq!(about_data(&watch(three()).await), [""; 0], "never ran is nothing to tell yet");
+    assert_eq!(about_data(&watch(three()).await), [""; 0], "no notice before the first round");
 
     let poor = databricks(18_722).await;
     let app = nightly(&stage, &poor.uri());
@@ -121,17 +121,17 @@ async fn the_nightly_round_tells_what_is_wrong_once_and_somebody_else_tells_when
     assert_eq!(first["statements"], 4);
     assert_eq!(poor.received_requests().await.unwrap().len(), 4, "one statement for each table");
     let table = first["table"].as_str().unwrap();
-    assert!(table.contains("92.47% (good, not excellent): 18,722 of 20,247 keys"), "{table}");
+    assert!(table.contains("92.47% coverage (target 95%, minimum 90%); 18,722 of 20,247 keys"), "{table}");
     assert_eq!(table.lines().count(), 10, "{table}");
     assert_eq!(notices(&app.run(validate.clone(), three()).await.unwrap()), [""; 0]);
 
-    // The function that looks every two minutes knows nothing of data, so it says nothing of its incidents.
+    // The poll does not judge data, so it leaves the incidents of the data checks unchanged.
     let hours = SignedDuration::from_hours;
     assert_eq!(about_data(&watch(three() + hours(5)).await), [""; 0]);
     assert_eq!(about_data(&watch(three() + hours(27)).await), ["opened properties/checks-ran/syncwatch"]);
     assert_eq!(about_data(&watch(three() + hours(51)).await), ["worsened properties/checks-ran/syncwatch"]);
 
-    // By hand for one check: it ends its incident, and is no round.
+    // A manual run of one check resolves its incident and does not count as a round.
     let good = databricks(20_000).await;
     let app = nightly(&stage, &good.uri());
     let one = json!({ "task": "validate", "check": "properties-coverage" });
@@ -145,7 +145,7 @@ async fn the_nightly_round_tells_what_is_wrong_once_and_somebody_else_tells_when
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warehouse_that_refuses_us_is_one_notice() {
+async fn refused_warehouse_sends_one_notice() {
     let clock = LabClock::set_to(three());
     let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
     let server = MockServer::start().await;
@@ -161,29 +161,30 @@ async fn a_warehouse_that_refuses_us_is_one_notice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipeline_without_checks_of_data_says_nothing_of_a_warehouse_that_only_its_snapshot_asks() {
+async fn pipeline_without_data_checks_keeps_the_snapshots_incident() {
     let clock = LabClock::set_to(three());
     let stage = Stage::set(World::seed_pipeline(three(), 11), clock, Schedules::None).await.unwrap();
     let mut without_checks = pipeline();
     without_checks.checks.clear();
     assert!(without_checks.snapshot.is_some());
-    let nobody = "http://127.0.0.1:9";
-    // Its secret is taken away, which is found without a look at the network.
+    let unreachable = "http://127.0.0.1:9";
+    // An unusable secret is found without a request.
     stage.deployment.put_secret(&ResourceId::secret("warehouse"), "{}").await.unwrap();
-    let snapshot = nightly_snapshot::App(site(&stage, "nightly-snapshot", without_checks.clone(), nobody));
+    let snapshot =
+        nightly_snapshot::App(site(&stage, "nightly-snapshot", without_checks.clone(), unreachable));
     let answer = snapshot.run(json!({ "task": "snapshot" }), three()).await.unwrap();
     assert_eq!(notices(&answer), ["opened properties/warehouse-reachable/warehouse"], "{answer}");
 
-    let checks = App::new(site(&stage, "daily-validation", without_checks, nobody));
+    let checks = App::new(site(&stage, "daily-validation", without_checks, unreachable));
     let later = three() + SignedDuration::from_hours(25);
     let answer = checks.run(json!({ "task": "validate" }), later).await.unwrap();
-    let said = notices(&answer);
-    assert!(said.iter().all(|said| said.starts_with("reminder")), "neither over nor silent: {answer}");
+    let sent = notices(&answer);
+    assert!(sent.iter().all(|notice| notice.starts_with("reminder")), "neither resolved nor lost: {answer}");
     assert_eq!((&answer["statements"], &answer["open_incidents"]), (&json!(0), &json!(1)), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn names_that_a_broken_view_loses_are_told_until_they_are_restored_though_every_run_completes() {
+async fn lost_names_stay_reported_until_restored_though_runs_complete() {
     let clock = LabClock::set_to(three());
     let properties = PropertyWorld::with(three(), 11, 800, 790, 10).at_pace(Pace::OF_SEED);
     let world = World::seed_pipeline(three(), 11).carrying(properties);
@@ -192,20 +193,20 @@ async fn names_that_a_broken_view_loses_are_told_until_they_are_restored_though_
     let watcher = watcher(&stage);
     let (validate, verify) = (json!({ "task": "validate" }), json!({ "task": "verify" }));
     let now = || stage.census.clock().now();
-    let told = async || notices(&app.run(validate.clone(), now()).await.unwrap());
-    // So many of the day's records, and so large a share of all.
+    let sent = async || notices(&app.run(validate.clone(), now()).await.unwrap());
+    // One limits the number of the day's records, the other the share of all.
     let names = ["properties/null-count/company-names", "properties/null-rate/company-name-quality"];
-    assert_eq!(told().await, [""; 0]);
+    assert_eq!(sent().await, [""; 0]);
 
     stage.census.spoil(PropertyFault::ViewBug).unwrap();
     stage.census.jump(SignedDuration::from_hours(2));
-    assert_eq!(told().await, names.map(|name| format!("opened {name}")));
-    assert_eq!(notices(&watcher.run(verify, now()).await.unwrap()), [""; 0], "no run can tell");
-    // A view that is mended restores no data.
+    assert_eq!(sent().await, names.map(|name| format!("opened {name}")));
+    assert_eq!(notices(&watcher.run(verify, now()).await.unwrap()), [""; 0], "the runs show no failure");
+    // Fixing the view does not restore the lost names.
     stage.census.heal_all();
     stage.census.jump(SignedDuration::from_hours(2));
-    assert_eq!(told().await, [""; 0]);
+    assert_eq!(sent().await, [""; 0]);
     stage.census.repair().unwrap();
     stage.census.jump(SignedDuration::from_mins(30));
-    assert_eq!(told().await, names.map(|name| format!("resolved {name}")));
+    assert_eq!(sent().await, names.map(|name| format!("resolved {name}")));
 }

@@ -1,5 +1,5 @@
-//! The warehouse's objects and the lab's pipeline, on real engines: SQLite and PostgreSQL by ODBC, and the simulated
-//! Databricks by its API. What holds on one must hold on all.
+//! The warehouse's objects and the lab's pipeline on real engines: SQLite and PostgreSQL by ODBC, and the simulated
+//! Databricks by its API. Every engine must give the same results.
 
 use std::any::Any;
 use std::collections::BTreeSet;
@@ -24,12 +24,12 @@ fn start() -> Timestamp {
     "2026-11-24T08:00:00Z".parse().unwrap()
 }
 
-/// An engine, as Syncwatch reaches it and as the lab does.
+/// An engine, with the connection that Syncwatch uses and that of the lab.
 struct Engine {
     name: &'static str,
     warehouse: Warehouse,
     direct: Warehouse,
-    /// What must stay as long as it is used.
+    /// Keeps the server and its files alive.
     _kept: Box<dyn Any>,
 }
 
@@ -89,7 +89,7 @@ async fn keys(warehouse: &Warehouse, view: &str) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seed_state_is_92_47_percent_and_good_not_excellent() {
+async fn seed_state_has_92_47_percent_coverage_and_status_good() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         let mut world = PropertyWorld::as_found(start(), 1);
         let _tables = Tables::create(direct, &mut world).await.unwrap();
@@ -103,7 +103,7 @@ async fn the_seed_state_is_92_47_percent_and_good_not_excellent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn coverage_is_called_by_its_exact_share_and_not_by_the_rounded_one() {
+async fn coverage_status_uses_the_exact_share_not_the_rounded_one() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
         apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
@@ -112,7 +112,7 @@ async fn coverage_is_called_by_its_exact_share_and_not_by_the_rounded_one() {
             (0, 0, None, "no data"),
             (20, 19, Some(95.0), "excellent"),
             (100, 94, Some(94.0), "good"),
-            // 94.9967: rounded it is as much as an excellent one.
+            // 94.9967 is rounded to the 95 of an excellent one.
             (1_519, 1_443, Some(95.0), "good"),
             (10, 9, Some(90.0), "good"),
             (9, 8, Some(88.89), "poor"),
@@ -137,7 +137,7 @@ async fn coverage_is_called_by_its_exact_share_and_not_by_the_rounded_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
+async fn views_match_the_simulated_world_through_faults() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         let mut world = PropertyWorld::with(start(), 7, 800, 700, 20);
         let tables = Tables::create(direct, &mut world).await.unwrap();
@@ -155,7 +155,7 @@ async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
                 world.inflict(fault);
             }
             world.advance_to(world.now() + SignedDuration::from_hours(5));
-            // People edit records in Salesforce, those that wait for an update too.
+            // People edit records in Salesforce, also those that wait for an update.
             world.edit_in_salesforce(2);
             world.advance_to(world.now() + SignedDuration::from_hours(2));
             tables.write(&mut world).await.unwrap();
@@ -173,35 +173,37 @@ async fn the_views_find_what_the_world_knows_through_hours_and_faults() {
     }
 }
 
-/// What happens to one property, in any order.
+/// An event in the life of one property; events come in any order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Step {
-    /// The source changes.
+    /// The source record changes.
     Change,
     /// A person edits the record in Salesforce, in a field that no sync writes.
     Edit,
-    /// A sync reads the view. Census sends the rows that are new or other than at the last reading.
+    /// A sync reads the view. Census sends the rows that are new or have changed since the last reading.
     Read,
-    /// Salesforce takes what a sync has read, or refuses it: then Census sends it again the next time.
+    /// Salesforce accepts the row that a sync has read.
     Write,
+    /// Salesforce refuses the row, and Census sends it again the next time.
     Refuse,
-    /// Fivetran brings the record back.
+    /// Fivetran copies the record back to the warehouse.
     Return,
 }
 
 use Step::{Change, Edit, Read, Refuse, Return, Write};
 
-/// A row of the view, but for the columns that do not change.
+/// The columns of a view's row that change.
 type Waiting = (String, String);
 
 /// One property with its record in Salesforce, in an engine.
 struct Story<'w> {
     warehouse: &'w Warehouse,
     now: Timestamp,
-    /// The company's name at the source: a number for each change.
+    /// Numbers the company's name at the source.
     changes: u32,
-    /// The company's name in Salesforce, the version that a sync wrote beside it, and when it was last modified.
+    /// The company's name in Salesforce.
     company: String,
+    /// The source version that a sync wrote with the name.
     version: Option<String>,
     modified_at: Timestamp,
     last_read: Option<Waiting>,
@@ -262,13 +264,13 @@ impl<'w> Story<'w> {
         Some((row.get("company_name").unwrap(), row.get("source_version").unwrap()))
     }
 
-    /// Salesforce keeps whole seconds.
+    /// Sets the modification time in whole seconds, as Salesforce does.
     fn modified(&mut self) {
         self.modified_at = Timestamp::from_second(self.now.as_second()).unwrap();
     }
 
     async fn take(&mut self, step: Step) {
-        // Several steps happen within a second.
+        // Several steps fit into one second.
         self.now += SignedDuration::from_millis(300);
         match step {
             Change => {
@@ -306,7 +308,7 @@ impl<'w> Story<'w> {
         }
     }
 
-    /// Whether the newest change arrives and nothing waits, once nothing happens any more but syncs and copies.
+    /// Whether the newest change has arrived and nothing waits, after the steps and further syncs and copies.
     async fn ends_well(mut self, steps: &[Step]) -> bool {
         for step in steps.iter().chain(&[Write, Return, Read, Write, Return, Read, Write, Return]) {
             self.take(*step).await;
@@ -328,7 +330,7 @@ async fn edit_in_salesforce_or_a_slow_write_hides_no_change() {
             &[Change, Read, Refuse, Edit, Return],
         ] {
             assert!(Story::begin(&direct).await.ends_well(steps).await, "{name}: {steps:?}");
-            // The queue is empty by the view as Syncwatch asks for it, too.
+            // The view is empty also through the connection that Syncwatch uses.
             assert!(
                 keys(&warehouse, "crm.sfdc_dbx.properties_to_update").await.is_empty(),
                 "{name}: {steps:?}"
@@ -357,7 +359,7 @@ fn no_interleaving_of_edits_and_syncs_loses_a_change() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_tile_of_the_dashboard_asks_what_its_view_has_and_draws_all_of_it() {
+async fn dashboard_tiles_draw_every_column_that_they_query() {
     let tiles: Value = serde_json::from_str(include_str!("../../infra/databricks/tiles.json")).unwrap();
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
@@ -399,10 +401,10 @@ async fn each_file_is_applied_once_and_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_view_that_somebody_changed_in_the_warehouse_is_put_back_when_asked_for_and_not_before() {
+async fn view_edited_in_the_warehouse_is_restored_only_on_request() {
     const ALL: &str = "WHERE NOT COALESCE(p.deleted, FALSE)";
     for Engine { name, warehouse, direct, _kept } in engines().await {
-        // The lab makes the objects by the engine's own dialect, of which these would be other files.
+        // The lab creates the objects behind its Databricks from SQLite's files, which differ from those of Databricks.
         if warehouse.dialect() == Dialect::Databricks {
             continue;
         }
@@ -410,7 +412,7 @@ async fn a_view_that_somebody_changed_in_the_warehouse_is_put_back_when_asked_fo
         let _tables = Tables::create(direct, &mut world).await.unwrap();
         let waiting = async || ask(&warehouse, "crm.sfdc_dbx.properties_to_create", "").await.len();
         assert_eq!(waiting().await, 10, "{name}");
-        // No file changes and nothing is recorded: that is how views break.
+        // Views break this way: no file changes and no change is recorded.
         let files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
         let mut view = files.into_iter().find(|file| file.name == "properties_to_create").unwrap();
         assert!(view.text.contains(ALL));
@@ -430,18 +432,18 @@ async fn a_view_that_somebody_changed_in_the_warehouse_is_put_back_when_asked_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_view_is_made_again_and_a_changed_table_is_refused_before_anything_runs() {
+async fn changed_view_is_recreated_and_changed_table_is_refused() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
         let files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
         apply(&warehouse, &files, start()).await.unwrap();
 
-        let changed = |which: &str, what: &str, by: &str| -> Vec<ObjectFile> {
+        let changed = |which: &str, old: &str, new: &str| -> Vec<ObjectFile> {
             let change = |file: &ObjectFile| {
                 let mut file = file.clone();
                 if file.name == which {
-                    assert!(file.text.contains(what), "{which}");
-                    file.text = file.text.replace(what, by);
+                    assert!(file.text.contains(old), "{which}");
+                    file.text = file.text.replace(old, new);
                     file.sha256 = format!("changed {}", file.sha256);
                     file.sha256.truncate(64);
                 }
@@ -467,12 +469,12 @@ async fn a_changed_view_is_made_again_and_a_changed_table_is_refused_before_anyt
             "{name}: {error}"
         );
         let history = ask(&warehouse, warehouse_objects::HISTORY, "").await;
-        assert_eq!(history.len(), files.len(), "{name}: file 000 less, and one revision more");
+        assert_eq!(history.len(), files.len(), "{name}: all but file 000, and one more revision");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_breaks_off_is_named_with_its_statement_not_recorded_and_run_again() {
+async fn failed_file_is_named_not_recorded_and_run_again() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
         let mut files = warehouse_objects::read(&sql_folder(), warehouse.dialect()).unwrap();
@@ -481,7 +483,7 @@ async fn a_file_that_breaks_off_is_named_with_its_statement_not_recorded_and_run
         trends
             .text
             .push_str("CREATE OR REPLACE VIEW ${crm.sfdc_dbx.wrong} AS SELECT a FROM ${crm.rds.nosuch};");
-        // SQLite looks into a view only when it is asked.
+        // SQLite checks a view only when it is queried.
         trends.text.push_str("DELETE FROM ${crm.rds.nosuch};");
         let error = apply(&warehouse, &files, start()).await.unwrap_err().to_string();
         assert!(error.starts_with("030_trends.sql, statement"), "{name}: {error}");
@@ -489,7 +491,7 @@ async fn a_file_that_breaks_off_is_named_with_its_statement_not_recorded_and_run
         assert!(recorded.is_empty(), "{name}");
         if warehouse.dialect().has_transactions() {
             let view = object_name(warehouse.dialect(), "crm.sfdc_dbx.coverage_by_day").unwrap();
-            let half = Statement::new("what is half made", format!("SELECT * FROM {view}"));
+            let half = Statement::new("a rolled back view", format!("SELECT * FROM {view}"));
             assert!(warehouse.query(&half).await.is_err(), "{name}");
         }
         let report = apply(&warehouse, &good, start()).await.unwrap();
@@ -533,7 +535,7 @@ async fn log(warehouse: &Warehouse, row: Logged) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
+async fn monitor_and_trend_views_match_the_audit_log() {
     for Engine { name, warehouse, direct, _kept } in engines().await {
         make_sources(&direct).await.unwrap();
         apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
@@ -552,7 +554,7 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
             run("1", "2026-11-17", "properties-create", "failed", 100, 100),
             run("2", "2026-11-18", "properties-create", "completed", 300, 3),
             run("3", "2026-11-24", "properties-create", "failed", 100, 5),
-            // Silent since long.
+            // Its last run is older than seven days.
             run("4", "2026-10-01", "properties-update", "completed", 40, 0),
             Logged {
                 id: "5",
@@ -564,10 +566,10 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
                 failed: 5,
                 succeeded: None,
             },
-            // Invalid records beside those processed: a share of more than all is none.
+            // Invalid records are not among those processed; all count as to be delivered, so the rate is at most 100%.
             run("6", "2026-11-17", "others", "completed", 1, 12),
             Logged { succeeded: Some(95), ..run("7", "2026-11-18", "others", "completed", 100, 25) },
-            // Neither skipped nor cancelled runs are failures.
+            // Skipped and cancelled runs are not failures.
             run("8", "2026-11-19", "others", "skipped", 0, 0),
             run("9", "2026-11-19", "others", "cancelled", 0, 0),
         ] {
@@ -609,18 +611,18 @@ async fn the_monitor_and_the_trends_tell_what_the_audit_log_has() {
 }
 
 #[test]
-fn every_file_is_plain_and_a_variant_says_why_it_differs() {
+fn sql_files_are_portable_and_variants_explain_the_difference() {
     for dialect in [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite] {
         for file in warehouse_objects::read(&sql_folder(), dialect).unwrap() {
             let name = &file.file_name;
-            assert!(file.text.starts_with("-- "), "{name} does not say what it is");
+            assert!(file.text.starts_with("-- "), "{name} has no description");
             let has_variants = name.matches('.').count() > 1;
             assert!(
                 !has_variants || file.text.contains("-- Differs by dialect: "),
-                "{name} does not say why"
+                "{name} does not explain its variant"
             );
             for word in ["CURRENT_DATE", "CURRENT_TIMESTAMP", "NOW()", "CREATE INDEX", "MERGE", "QUALIFY"] {
-                assert!(!file.text.to_uppercase().contains(word), "{name} says {word}");
+                assert!(!file.text.to_uppercase().contains(word), "{name} uses {word}");
             }
             for statement in warehouse_objects::script(&file, dialect).unwrap() {
                 let sql = statement.sql().to_uppercase();

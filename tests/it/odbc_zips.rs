@@ -1,4 +1,4 @@
-//! The zips with ODBC, as `make lab-zips-odbc` builds them: they start, load the driver that lies inside, and ask.
+//! The zips with ODBC, as `make lab-zips-odbc` builds them: they start, load the driver in the zip, and query.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use syncwatch_lab::properties::{PropertyWorld, Tables};
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// Where the driver lies in the zip; functions start in its root.
+/// The path of the driver in the zip, relative to the root, where functions start.
 const DRIVER: &str = "lib/libsqlite3odbc.so";
 
 fn odbc_zip(function: &str) -> PathBuf {
@@ -24,14 +24,14 @@ fn odbc_zip(function: &str) -> PathBuf {
     folder.join(function).join("bootstrap.zip")
 }
 
-/// Whether a package can speak ODBC, by its features.
+/// Whether a package has the feature `odbc`.
 fn has_odbc(package: &str) -> bool {
     let manifest = workspace_root().join("functions").join(package).join("Cargo.toml");
     let manifest: toml::Table = fs::read_to_string(manifest).unwrap().parse().unwrap();
     manifest.get("features").and_then(|features| features.get("odbc")).is_some()
 }
 
-/// The same zip with another pipeline file, as somebody would pack it who has such a warehouse.
+/// Copies a zip with another pipeline file, as a user with such a warehouse would pack it.
 fn repack(from: &Path, to: &Path, pipeline: &str) {
     let file = File::open(from).unwrap_or_else(|error| panic!("{}: {error}: make test", from.display()));
     let mut packed = zip::ZipArchive::new(file).unwrap();
@@ -58,7 +58,7 @@ fn pipeline() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_zip_with_odbc_loads_the_driver_that_lies_in_it_and_finds_what_is_wrong_in_sqlite() {
+async fn odbc_zip_loads_its_driver_and_finds_faults_in_sqlite() {
     let folder = TempDir::new().unwrap();
     let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
     table.functions.retain(|name, function| has_odbc(function.package.as_deref().unwrap_or(name)));
@@ -88,10 +88,10 @@ async fn a_zip_with_odbc_loads_the_driver_that_lies_in_it_and_finds_what_is_wron
     }
     let answer = deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     assert_eq!(answer.error, None, "{answer:?}");
-    let said = answer.value["table"].as_str().unwrap();
-    assert!(said.contains("the warehouse answered all of 4 statements"), "{said}");
-    assert!(said.contains("90% (good, not excellent): 270 of 300 keys"), "{said}");
-    // Whether a record was modified within the day is by chance, and without one its check is not evaluated.
-    assert_eq!(answer.value["counts"]["unhealthy"], 1, "{said}");
-    assert!(answer.value["counts"]["not_evaluated"].as_u64() <= Some(1), "{said}");
+    let table = answer.value["table"].as_str().unwrap();
+    assert!(table.contains("answered all 4 statements"), "{table}");
+    assert!(table.contains("90% coverage (target 95%, minimum 90%); 270 of 300 keys"), "{table}");
+    assert_eq!(answer.value["counts"]["unhealthy"], 1, "{table}");
+    // One check is not evaluated if, by chance, no record was modified within the day.
+    assert!(answer.value["counts"]["not_evaluated"].as_u64() <= Some(1), "{table}");
 }

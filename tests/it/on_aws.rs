@@ -1,4 +1,4 @@
-//! The function on the lab's AWS: DynamoDB's conditions, SNS's deliveries, the real zip.
+//! schedule-verification on the lab's AWS: DynamoDB's conditions, SNS's deliveries, the real zip.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -23,13 +23,13 @@ const FUNCTION: &str = "schedule-verification";
 const CREATE: u64 = 3_394_022;
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// A stage at wall time, for the zip, whose clock is the machine's.
+/// Sets a stage at wall time, for the zip, which uses the machine's clock.
 async fn stage() -> Stage {
     stage_by(LabClock::wall()).await
 }
 
-/// A stage whose clock stands still, for functions in this process.
-async fn stage_out_of_time() -> Stage {
+/// Sets a stage whose clock advances only on request, for functions in this process.
+async fn stage_at_fixed_time() -> Stage {
     stage_by(LabClock::set_to("2026-11-24T12:00:00Z".parse().unwrap())).await
 }
 
@@ -38,12 +38,12 @@ async fn stage_by(clock: LabClock) -> Stage {
     Stage::set(world, clock, Schedules::None).await.unwrap()
 }
 
-/// The function in this process, so that the time can be an argument.
+/// Creates the function in this process, so that the time can be an argument.
 fn app(stage: &Stage) -> App {
     app_with(stage, &[])
 }
 
-/// The same with other settings than those of the deployment.
+/// Creates the function with settings that differ from those of the deployment.
 fn app_with(stage: &Stage, changed: &[(&str, &str)]) -> App {
     let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
     App(stage.deployment.site("schedule-verification", pipeline, stage.aws.endpoint(), changed).unwrap())
@@ -53,7 +53,7 @@ async fn verify(app: &App, now: Timestamp) -> Value {
     app.run(json!({ "task": "verify" }), now).await.unwrap()
 }
 
-/// The notices of an answer, as `kind key`.
+/// Lists the notices of an answer, as `kind key`.
 fn notices(answer: &Value) -> Vec<String> {
     let notices = answer["notices"].as_array().unwrap().iter();
     notices
@@ -63,7 +63,7 @@ fn notices(answer: &Value) -> Vec<String> {
         .collect()
 }
 
-/// The unhealthy findings of an answer, as `check subject`.
+/// Lists the unhealthy findings of an answer, as `check subject`.
 fn unhealthy(answer: &Value) -> Vec<String> {
     let findings = answer["unhealthy"].as_array().unwrap().iter();
     findings
@@ -74,7 +74,7 @@ fn unhealthy(answer: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_zip_tells_a_fault_once_and_its_end_once_however_often_it_runs() {
+async fn zip_notifies_once_per_fault_and_once_per_recovery() {
     let stage = stage().await;
     let run = async || {
         let answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
@@ -107,13 +107,13 @@ async fn the_zip_tells_a_fault_once_and_its_end_once_however_often_it_runs() {
     );
     let mail = stage.mail.mails();
     assert_eq!(mail.len(), 2);
-    assert!(mail[0].text.contains("paused at Census") && mail[0].subject.starts_with("[error]"), "{mail:?}");
+    assert!(mail[0].text.contains("paused in Census") && mail[0].subject.starts_with("[ERROR]"), "{mail:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_that_judge_at_the_same_moment_open_one_incident_and_send_one_notice() {
-    let stage = stage_out_of_time().await;
-    // The deployed worker would judge too, at some moment of its own.
+async fn concurrent_functions_open_one_incident_and_send_one_notice() {
+    let stage = stage_at_fixed_time().await;
+    // Without webhooks the deployed worker does not judge as well.
     stage.census.break_door(HttpFault::WebhooksLost);
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     let apps: Vec<App> = (0..8).map(|_| app(&stage)).collect();
@@ -138,8 +138,8 @@ async fn functions_that_judge_at_the_same_moment_open_one_incident_and_send_one_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_ended() {
-    let stage = stage_out_of_time().await;
+async fn unsent_notice_is_sent_after_its_lease_expires() {
+    let stage = stage_at_fixed_time().await;
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     let now = stage.census.clock().now();
     let topic_arn =
@@ -148,10 +148,10 @@ async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_e
     let error = broken.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
     assert!(error.contains("syncwatch-gone") && error.contains("sync-paused"), "{error}");
 
-    let mended = app(&stage);
+    let working = app(&stage);
     let later = async |seconds| {
         stage.census.jump(SignedDuration::from_secs(seconds));
-        notices(&verify(&mended, stage.census.clock().now()).await)
+        notices(&verify(&working, stage.census.clock().now()).await)
     };
     assert_eq!(later(60).await, [""; 0]);
     assert_eq!(later(61).await, ["opened properties/sync-paused/properties-create"]);
@@ -159,10 +159,10 @@ async fn a_notice_whose_sending_failed_is_sent_by_a_later_round_once_its_lease_e
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else_is_judged() {
+async fn each_census_api_fault_is_the_only_finding() {
     let stage = stage().await;
     let app = app(&stage);
-    // Longer than any answer may take here, so that what never comes is what is tested.
+    // The slow answers take far longer than the time for reading, so they never arrive.
     let (never, reading) = (600_000, Duration::from_secs(2));
     let doors = [
         (HttpFault::Unauthorized, "token-accepted census"),
@@ -179,16 +179,16 @@ async fn each_way_in_which_the_front_door_breaks_is_one_finding_and_nothing_else
         let report = app.verify(Timestamp::now(), reading).await.unwrap();
         let answer = serde_json::to_value(&report).unwrap();
         assert_eq!(unhealthy(&answer), [finding], "{fault:?}: {answer}");
-        // The dead letters and the subscribers, and what of Census has no part in the fault.
+        // Healthy are only the dead letters, the subscribers and the checks of Census that the fault does not affect.
         assert!(report.counts.healthy <= 4, "{fault:?}: {answer}");
         stage.census.heal_all();
         assert_eq!(unhealthy(&verify(&app, Timestamp::now()).await), [""; 0], "after {fault:?}");
     }
 }
 
-/// A stage with so many more syncs, all newer than the declared ones, which are so the first ones after them in the list.
+/// Sets a stage with more syncs, all newer than the declared ones and so before them in the list.
 async fn stage_with_newer_syncs(count: u64) -> Stage {
-    let stage = stage_out_of_time().await;
+    let stage = stage_at_fixed_time().await;
     for sync in NEWER..NEWER + count {
         stage.census.inject(Fault::UndeclaredSync { sync }).unwrap();
     }
@@ -197,7 +197,7 @@ async fn stage_with_newer_syncs(count: u64) -> Stage {
 
 const NEWER: u64 = 4_000_000;
 
-/// The syncs of which an answer leaves a check unjudged.
+/// Lists the syncs that have a check without a judgement in an answer.
 fn unjudged_syncs(answer: &Value) -> BTreeSet<&str> {
     let findings = answer["not_evaluated"].as_array().unwrap().iter();
     let subjects = findings.map(|finding| finding["subject"].as_str().unwrap());
@@ -205,7 +205,7 @@ fn unjudged_syncs(answer: &Value) -> BTreeSet<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn list_that_leaves_out_a_declared_sync_proves_no_deletion() {
+async fn list_without_a_declared_sync_proves_no_deletion() {
     let stage = stage_with_newer_syncs(100).await;
     let app = app(&stage);
     let now = stage.census.clock().now();
@@ -226,7 +226,7 @@ async fn list_that_leaves_out_a_declared_sync_proves_no_deletion() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sync_that_census_itself_does_not_have_is_found_also_behind_the_first_page() {
+async fn deleted_sync_is_found_beyond_the_first_page() {
     let stage = stage_with_newer_syncs(100).await;
     stage.census.inject(Fault::Delete { sync: CREATE }).unwrap();
     let answer = verify(&app(&stage), stage.census.clock().now()).await;
@@ -234,15 +234,15 @@ async fn sync_that_census_itself_does_not_have_is_found_also_behind_the_first_pa
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sync_whose_runs_the_token_may_not_read_blinds_no_other_and_is_not_a_refused_token() {
-    let stage = stage_out_of_time().await;
+async fn forbidden_runs_of_one_sync_leave_the_others_judged() {
+    let stage = stage_at_fixed_time().await;
     stage.census.break_door(HttpFault::ForbiddenRuns { sync: CREATE });
     let app = app(&stage);
     let answer = verify(&app, stage.census.clock().now()).await;
     assert_eq!(unhealthy(&answer), [""; 0], "{answer}");
     assert_eq!(unjudged_syncs(&answer), BTreeSet::from(["properties-create"]), "{answer}");
 
-    // The token may read none at all: that is the token.
+    // A token that may not read the runs of any sync is a refused token.
     for sync in app.0.pipeline.syncs.iter().map(|sync| sync.id.0) {
         stage.census.break_door(HttpFault::ForbiddenRuns { sync });
     }
@@ -251,21 +251,21 @@ async fn sync_whose_runs_the_token_may_not_read_blinds_no_other_and_is_not_a_ref
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_limit_is_waited_for_and_is_no_finding() {
+async fn rate_limit_is_waited_for_and_not_a_finding() {
     let stage = stage().await;
     stage.census.break_door(HttpFault::RateLimited { retry_after: "0".to_owned(), times: 2 });
     assert_eq!(unhealthy(&verify(&app(&stage), Timestamp::now()).await), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_of_census_that_is_wrong_is_one_finding_and_makes_no_run_late() {
+async fn wrong_census_clock_is_one_finding_and_no_late_run() {
     let stage = stage().await;
     stage.census.inject(Fault::ClockSkew { seconds: -2_400 }).unwrap();
     assert_eq!(unhealthy(&verify(&app(&stage), Timestamp::now()).await), ["clock-skew census"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_missing_is_named_with_the_remedy() {
+async fn missing_settings_and_resources_are_named_with_the_remedy() {
     let little = Env::from_map([("SYNCWATCH_PIPELINE", "pipeline.toml")]);
     let error = Site::connect(&little, schedule_verification::NEEDS).await.unwrap_err().to_string();
     for setting in [
@@ -283,12 +283,12 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
     let error = no_table.run(json!({ "task": "verify" }), now).await.unwrap_err().to_string();
     assert!(error.contains("no-table") && error.contains("terraform apply"), "{error}");
 
-    // A missing token must reach people, so it is a finding and a notice.
+    // A missing token is a finding, so that it sends a notice.
     let no_secret = app_with(&stage, &[(env::CENSUS_SECRET.name, "no-secret")]);
     let answer = verify(&no_secret, now).await;
     assert_eq!(unhealthy(&answer), ["token-accepted census"]);
     assert!(answer["unhealthy"][0].to_string().contains("no-secret"), "{answer}");
-    // Seen through a network, so looked at twice before people hear of it.
+    // A finding about a remote service needs two rounds before a notice is sent.
     assert_eq!(notices(&answer), [""; 0]);
     let answer = verify(&no_secret, now + SignedDuration::from_mins(2)).await;
     assert_eq!(notices(&answer), ["opened properties/token-accepted/census"]);
@@ -297,7 +297,7 @@ async fn whatever_is_missing_is_named_with_the_remedy() {
     assert!(error.contains("verify") && error.contains("ping"), "{error}");
 }
 
-/// The repository's pipeline with so many syncs in the place of its own.
+/// Parses the repository's pipeline with this many syncs instead of its own.
 fn pipeline_of(syncs: u64) -> Pipeline {
     let (head, _) = include_str!("../../infra/pipeline.toml").split_once("[[syncs]]").unwrap();
     let sync = |id| {
@@ -309,7 +309,7 @@ fn pipeline_of(syncs: u64) -> Pipeline {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn round_of_any_size_ends_and_judges_every_sync_whatever_the_vendor_does() {
+async fn round_of_any_size_judges_every_sync_despite_census_faults() {
     let reading = Duration::from_millis(500);
     for count in [1, 100, 1_000] {
         let clock = LabClock::set_to("2026-11-24T12:00:00Z".parse().unwrap());
@@ -319,7 +319,7 @@ async fn round_of_any_size_ends_and_judges_every_sync_whatever_the_vendor_does()
         let of_syncs =
             |report: &Report| report.counts.healthy + report.counts.unhealthy + report.counts.not_evaluated;
         let whole = Box::pin(app.verify(stage.census.clock().now(), LIMIT)).await.unwrap();
-        assert_eq!(whole.unhealthy, [], "{count} syncs, all well");
+        assert_eq!(whole.unhealthy, [], "{count} healthy syncs");
         let door = [
             HttpFault::Slow { ms: 1_000_000 },
             HttpFault::Slow { ms: 150 },
@@ -339,7 +339,7 @@ async fn round_of_any_size_ends_and_judges_every_sync_whatever_the_vendor_does()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_token_is_taken_up_by_the_round_after_the_one_that_was_refused() {
+async fn replaced_token_is_used_by_the_next_round() {
     let stage = stage().await;
     let secret = ResourceId::secret("census-token");
     stage.deployment.put_secret(&secret, "secret-token:revoked").await.unwrap();
@@ -358,7 +358,7 @@ async fn no_token_is_found_in_any_answer_notice_or_log() {
     answer = stage.deployment.invoke(FUNCTION, &json!({ "task": "verify" })).await.unwrap();
     let (_, notice) = stage.subscriber.wait_for(0, LIMIT, "a notice", |_| true).await.unwrap();
     let log = stage.deployment.function_log(FUNCTION).await.unwrap();
-    // Fields to search by, in the log format that the function has in AWS.
+    // The log has searchable fields, in the format that the function uses in AWS.
     let fields =
         |line: &String| serde_json::from_str::<Value>(line).is_ok_and(|line| line["level"].is_string());
     assert!(log.iter().any(fields), "{log:?}");
@@ -371,15 +371,15 @@ async fn no_token_is_found_in_any_answer_notice_or_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_moment_tell_it_once() {
-    let stage = stage_out_of_time().await;
+async fn shared_cause_in_two_syncs_sends_one_notice_concurrently() {
+    let stage = stage_at_fixed_time().await;
     let site = app(&stage).0;
     let now = stage.census.clock().now();
     let failed = |sync: &str| {
         let evidence = Evidence::new("the run failed");
         Check::RunFailed.about(sync).unhealthy(Severity::Error, evidence, "expired").grouped("auth")
     };
-    // All of them have looked at what is open before any of them acts.
+    // Every round has read the open incidents before any of them acts.
     let begin = || Round::begin(&site, Judge::ScheduleVerification, now);
     let rounds = futures::future::try_join_all((0..20).map(|_| begin())).await.unwrap();
     let acted = rounds.into_iter().enumerate().map(|(n, mut round)| {
@@ -405,24 +405,24 @@ async fn functions_that_meet_a_shared_cause_in_different_syncs_at_the_same_momen
     states.sort();
     assert_eq!(states, ["held", "open"]);
 
-    // The first is over and the second is not: people hear of that one now.
+    // The first incident resolves and the second does not, so the second is notified now.
     let mut round = begin().await.unwrap();
     let open = stage.deployment.incidents().await.unwrap();
     let open = open.iter().find(|item| item["state"] == "open").unwrap()["subject"].as_str().unwrap();
     let other = if open == "properties-create" { "properties-update" } else { "properties-create" };
     let healthy = Check::RunFailed.about(open).healthy(Evidence::new("completed"));
     round.act_on(&[healthy, failed(other)]).await;
-    let said: Vec<String> =
+    let notices: Vec<String> =
         round.notices().iter().map(|sent| format!("{:?} {}", sent.kind, sent.incident)).collect();
     assert_eq!(
-        said,
+        notices,
         [format!("Resolved properties/run-failed/{open}"), format!("Opened properties/run-failed/{other}")]
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn topic_that_lost_a_subscriber_is_an_incident_until_it_is_back() {
-    let stage = stage_out_of_time().await;
+async fn lost_subscriber_is_an_incident_until_restored() {
+    let stage = stage_at_fixed_time().await;
     let turn = async || {
         stage.census.jump(SignedDuration::from_mins(5));
         let answer = verify(&app(&stage), stage.census.clock().now()).await;
@@ -441,15 +441,15 @@ async fn topic_that_lost_a_subscriber_is_an_incident_until_it_is_back() {
     assert_eq!(turn().await, none());
 }
 
-/// A release brings the check; rolled back, the older one meets its open incident.
+/// After a rollback, the older release finds an open incident of a check that it does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn open_incident_of_a_new_check_is_kept_after_a_rollback() {
-    let stage = stage_out_of_time().await;
+    let stage = stage_at_fixed_time().await;
     stage.deployment.unsubscribe(&ResourceId::topic("notices"), "sqs").await.unwrap();
     let verify_now = async || verify(&app(&stage), stage.census.clock().now()).await;
     assert_eq!(notices(&verify_now().await), ["opened properties/subscribers-confirmed/syncwatch"]);
 
-    // The older version knows the check as little as this one knows another name.
+    // A name that this version does not know stands for a check that the older version does not know.
     let (incidents, unknown) = (ResourceId::table("incidents"), "check-of-tomorrow/syncwatch");
     let items = stage.deployment.items(&incidents).await.unwrap();
     let opened = items.iter().find(|item| item["check_subject"] == "subscribers-confirmed/syncwatch");
@@ -467,8 +467,8 @@ async fn open_incident_of_a_new_check_is_kept_after_a_rollback() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn incident_of_a_check_of_another_version_is_kept_and_fails_no_round() {
-    let stage = stage_out_of_time().await;
+async fn unknown_check_keeps_its_incident_and_fails_no_round() {
+    let stage = stage_at_fixed_time().await;
     let item = [
         ("pipeline", "properties"),
         ("check_subject", "check-of-tomorrow/properties-create"),
@@ -487,8 +487,8 @@ async fn incident_of_a_check_of_another_version_is_kept_and_fails_no_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
-    let stage = stage_out_of_time().await;
+async fn incident_of_an_undeclared_check_is_withdrawn() {
+    let stage = stage_at_fixed_time().await;
     let now = stage.census.clock().now();
     let site = |edit: fn(&mut Pipeline)| {
         let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
@@ -507,9 +507,9 @@ async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
         report.notices.iter().map(|sent| format!("{} {:?}", sent.kind, sent.reason)).collect::<Vec<_>>()
     };
     assert_eq!(open(&declared, &[finding], now).await, ["opened Some(FirstFound)"]);
-    // Still declared and not judged in this round: nothing is said yet.
+    // A declared check that was not judged in this round keeps its incident without a notice.
     assert_eq!(open(&declared, &[], now + SignedDuration::from_mins(1)).await, [""; 0]);
-    // Of the same name, and another check now.
+    // The name is the same, but it is another check now.
     let another = site(|pipeline| {
         for check in &mut pipeline.checks {
             check.rule = syncwatch::data_checks::Rule::RowCount { min: Some(1), max: None };
@@ -519,7 +519,7 @@ async fn incident_of_a_check_that_is_not_declared_any_more_is_withdrawn() {
     assert_eq!(withdrawn, ["resolved Some(Withdrawn)"]);
 }
 
-/// An incident of a subject in a state.
+/// Creates an incident of a subject in a state.
 fn incident(subject: &str, state: State, pending: Option<NoticeKind>) -> Incident {
     let at: Timestamp = "2026-11-24T11:00:00Z".parse().unwrap();
     Incident {
@@ -545,7 +545,7 @@ fn incident(subject: &str, state: State, pending: Option<NoticeKind>) -> Inciden
     }
 }
 
-/// Every state, with and without a notice yet to be sent.
+/// Creates an incident for each state, with and without a pending notice.
 fn of_every_state(prefix: &str) -> Vec<Incident> {
     let states = [State::Watching, State::Open, State::Held, State::Resolved];
     let pending = [None, Some(NoticeKind::Opened), Some(NoticeKind::Resolved)];
@@ -553,7 +553,7 @@ fn of_every_state(prefix: &str) -> Vec<Incident> {
     all.enumerate().map(|(n, (state, pending))| incident(&format!("{prefix}-{n}"), state, pending)).collect()
 }
 
-/// The incidents that a round begins with, in the order of their keys.
+/// Lists the live incidents as a round reads them, in the order of their keys.
 async fn live(store: &IncidentStore) -> Vec<String> {
     let (live, unreadable) = store.live_incidents("properties").await.unwrap();
     assert!(unreadable.is_empty(), "{unreadable:?}");
@@ -562,7 +562,7 @@ async fn live(store: &IncidentStore) -> Vec<String> {
     live
 }
 
-/// The same as the store has them: what an older version reads.
+/// Lists the live incidents of the whole partition, as an older version reads them.
 async fn live_in_the_partition(store: &IncidentStore) -> Vec<String> {
     let (all, _) = store.all_incidents("properties").await.unwrap();
     let live = all.iter().filter(|incident| incident.state != State::Resolved || incident.pending.is_some());
@@ -573,7 +573,7 @@ async fn live_in_the_partition(store: &IncidentStore) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_incidents_are_found_through_an_upgrade_and_a_rollback() {
-    let stage = stage_out_of_time().await;
+    let stage = stage_at_fixed_time().await;
     let incidents = ResourceId::table("incidents");
     let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
     let store = IncidentStore::new(sdk.dynamodb(), "syncwatch-incidents");
@@ -582,17 +582,17 @@ async fn live_incidents_are_found_through_an_upgrade_and_a_rollback() {
             assert_eq!(store.write(&incident, Expected::Absent).await.unwrap(), WriteOutcome::Written);
         }
     };
-    // An older version has no index, and its items are found once there is one.
+    // An older version has no index; its items are found as soon as there is one.
     stage.deployment.have_indexes(&incidents, false).await.unwrap();
     write("older").await;
     let expected = live_in_the_partition(&store).await;
-    assert_eq!(expected.len(), 11, "of twelve, one is resolved and told");
-    assert_eq!(live(&store).await, expected, "a new version before its deployment is through");
+    assert_eq!(expected.len(), 11, "all twelve but the resolved one without a pending notice");
+    assert_eq!(live(&store).await, expected, "a new version before its deployment has finished");
     stage.deployment.have_indexes(&incidents, true).await.unwrap();
     assert_eq!(live(&store).await, expected, "upgraded");
     write("newer").await;
     assert_eq!(live(&store).await, live_in_the_partition(&store).await);
-    // Back to an older version, which writes on, and forward again.
+    // Roll back to an older version, which writes more incidents, and upgrade again.
     stage.deployment.have_indexes(&incidents, false).await.unwrap();
     write("rolled-back").await;
     assert_eq!(live(&store).await, live_in_the_partition(&store).await);
@@ -601,18 +601,18 @@ async fn live_incidents_are_found_through_an_upgrade_and_a_rollback() {
     assert_eq!(live(&store).await, live_in_the_partition(&store).await);
 }
 
-/// `SYNCWATCH_RESOLVED` says how many.
+/// `SYNCWATCH_RESOLVED` sets the number of resolved incidents.
 #[tokio::test(flavor = "multi_thread")]
 async fn live_incidents_cost_the_same_however_many_are_resolved() {
     let count: usize = std::env::var("SYNCWATCH_RESOLVED").map_or(300, |count| count.parse().unwrap());
-    let stage = stage_out_of_time().await;
+    let stage = stage_at_fixed_time().await;
     let dynamodb = Sdk::for_endpoint(stage.aws.endpoint()).unwrap().dynamodb();
     let store = IncidentStore::new(dynamodb.clone(), "syncwatch-incidents");
     for incident in of_every_state("live") {
         assert_eq!(store.write(&incident, Expected::Absent).await.unwrap(), WriteOutcome::Written);
     }
     let text = |text: &str| attribute(text).unwrap();
-    // Pages, items and read units of the queries of a round.
+    // The pages, items and read units of a query.
     let cost = async |index: Option<&str>, condition: &str| {
         let mut query =
             dynamodb.query().table_name("syncwatch-incidents").set_index_name(index.map(str::to_owned));

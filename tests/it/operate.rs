@@ -1,4 +1,4 @@
-//! The operator's commands against the lab: what they set up is what the functions go by.
+//! The operator's commands against the lab: the functions use what the commands set up.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ fn pipeline() -> Pipeline {
     Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap()
 }
 
-/// Runs a command; what it says.
+/// Runs a command and returns its output.
 async fn command(stage: &Stage, line: &[&str], now: Timestamp) -> Result<String, String> {
     let topic = stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
     let settings = [
@@ -43,15 +43,15 @@ async fn command(stage: &Stage, line: &[&str], now: Timestamp) -> Result<String,
     ];
     let sdk = Sdk::for_endpoint(stage.aws.endpoint()).unwrap();
     let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, now);
-    match operator.say(&Command::parse(line).unwrap()).await {
-        Ok((Outcome::Done, said)) => Ok(said),
-        Ok((Outcome::ToDo, said)) => Err(said),
+    match operator.output(&Command::parse(line).unwrap()).await {
+        Ok((Outcome::Done, output)) => Ok(output),
+        Ok((Outcome::ToDo, output)) => Err(output),
         Err(error) => Err(error.to_string()),
     }
 }
 
-/// An inbox of webhooks, in the place of the Function URL: what arrives there is handed to the intake in this process, so
-/// that the time can be an argument.
+/// An inbox of webhooks that replaces the Function URL: tests pass its deliveries to the intake in this process, so that the
+/// time can be an argument.
 struct Inbox(wiremock::MockServer);
 
 impl Inbox {
@@ -66,7 +66,7 @@ impl Inbox {
         format!("{}/webhooks/census", self.0.uri())
     }
 
-    /// Waits for a webhook that is signed with this secret.
+    /// Waits for a webhook signed with this secret.
     async fn signed_with(&self, secret: &SecretString) -> Delivered {
         let arrived = async {
             loop {
@@ -81,7 +81,9 @@ impl Inbox {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(LIMIT, arrived).await.expect("Census delivered nothing that is signed so")
+        tokio::time::timeout(LIMIT, arrived)
+            .await
+            .expect("Census delivered no webhook signed with this secret")
     }
 }
 
@@ -105,7 +107,7 @@ impl Delivered {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_both_secrets_are() {
+async fn intake_accepts_both_secrets_after_a_rotation() {
     let stage = stage().await;
     let inbox = Inbox::open().await;
     let now = stage.census.clock().now();
@@ -116,22 +118,22 @@ async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_bot
     let secrets = SecretStore::new(Sdk::for_endpoint(stage.aws.endpoint()).unwrap().secrets());
     let url = inbox.url();
     let register = ["webhook-register", "--url", &url];
-    let looked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap_err();
-    assert!(looked.contains("no webhook posts to this endpoint"), "{looked}");
+    let checked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap_err();
+    assert!(checked.contains("no webhook posts to this endpoint"), "{checked}");
 
     command(&stage, &register, now).await.unwrap();
-    let looked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap();
-    assert!(looked.contains("nothing; webhook"), "{looked}");
+    let checked = command(&stage, &[&register[..], &["--check"]].concat(), now).await.unwrap();
+    assert!(checked.contains("nothing to do; webhook"), "{checked}");
     stage.census.jump(SignedDuration::from_mins(30));
     let registered = secrets.read("syncwatch/census-webhook").await.unwrap();
     let first = inbox.signed_with(&registered.current).await;
     assert_eq!(status(&first, now).await, 202);
 
     let later = now + SignedDuration::from_mins(2);
-    let said = command(&stage, &[&register[..], &["--rotate"]].concat(), later).await.unwrap();
-    assert!(said.contains("Done"), "{said}");
-    let looked = command(&stage, &[&register[..], &["--check"]].concat(), later).await;
-    assert!(looked.is_ok(), "the old webhook is still there: {looked:?}");
+    let output = command(&stage, &[&register[..], &["--rotate"]].concat(), later).await.unwrap();
+    assert!(output.contains("Done"), "{output}");
+    let checked = command(&stage, &[&register[..], &["--check"]].concat(), later).await;
+    assert!(checked.is_ok(), "the old webhook still exists: {checked:?}");
     let rotated = secrets.read("syncwatch/census-webhook").await.unwrap();
     assert_eq!(rotated.previous.unwrap().expose_secret(), registered.current.expose_secret());
     stage.census.jump(SignedDuration::from_mins(30));
@@ -142,7 +144,7 @@ async fn a_registered_webhook_is_accepted_by_the_intake_and_after_a_rotation_bot
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incident_can_be_taken_on() {
+async fn silence_suppresses_until_ended_and_incident_is_acknowledged() {
     let stage = stage().await;
     let function = schedule_verification::App(stage.site("schedule-verification", pipeline()).unwrap());
     let kinds = async |now: Timestamp| {
@@ -164,29 +166,29 @@ async fn a_silence_asked_for_holds_a_notice_back_until_it_is_ended_and_an_incide
         "--subject",
         "properties-create",
     ];
-    let said = command(&stage, &add, clock.now()).await.unwrap();
+    let output = command(&stage, &add, clock.now()).await.unwrap();
     let id = "ada-20261124T1210Z";
-    assert!(said.contains(id), "{said}");
+    assert!(output.contains(id), "{output}");
     stage.census.inject(Fault::Pause { sync: CREATE }).unwrap();
     assert_eq!(kinds(clock.now()).await, [""; 0]);
     let key = "properties/sync-paused/properties-create";
     let listed = command(&stage, &["incidents"], clock.now()).await.unwrap();
     assert!(listed.contains(key) && listed.contains(&format!("silence {id}")), "{listed}");
-    let take_on = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
-    let error = command(&stage, &take_on, clock.now()).await.unwrap_err();
+    let acknowledge = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
+    let error = command(&stage, &acknowledge, clock.now()).await.unwrap_err();
     assert!(error.contains("is not open"), "{error}");
 
     stage.census.jump(minutes(5));
     command(&stage, &["silence", "end", id], clock.now()).await.unwrap();
     assert_eq!(kinds(clock.now()).await, ["opened", "held-back"]);
-    command(&stage, &take_on, clock.now()).await.unwrap();
+    command(&stage, &acknowledge, clock.now()).await.unwrap();
     let listed = command(&stage, &["incidents"], clock.now()).await.unwrap();
     assert!(listed.contains("Ada until 2026-11-24 20:15 UTC"), "{listed}");
     let silences = command(&stage, &["silence", "list"], clock.now()).await.unwrap();
     assert!(silences.starts_with("No active silences."), "{silences}");
 }
 
-/// By the relay's real zip, from the topic to the simulated PagerDuty.
+/// Runs the relay's real zip, from the topic to the simulated PagerDuty.
 #[tokio::test(flavor = "multi_thread")]
 async fn pagerduty_gets_acknowledgements_and_pages_again_if_resolved() {
     let stage = stage().await;
@@ -207,9 +209,9 @@ async fn pagerduty_gets_acknowledgements_and_pages_again_if_resolved() {
     }
     pages(1).await;
 
-    let take_on = ["acknowledge", key, "--by", "Ada", "--for", "1h"];
-    let said = command(&stage, &take_on, stage.census.clock().now()).await.unwrap();
-    assert!(said.contains("PagerDuty"), "{said}");
+    let acknowledge = ["acknowledge", key, "--by", "Ada", "--for", "1h"];
+    let output = command(&stage, &acknowledge, stage.census.clock().now()).await.unwrap();
+    assert!(output.contains("PagerDuty"), "{output}");
     let acknowledged = async || Ok((stage.pagerduty.acknowledged(ROUTING_KEY) == [key]).then_some(()));
     until(LIMIT, "the acknowledgement at PagerDuty", acknowledged).await.unwrap();
 
@@ -218,40 +220,40 @@ async fn pagerduty_gets_acknowledgements_and_pages_again_if_resolved() {
     assert!(notices.contains("reminder"), "{notices}");
     pages(2).await;
     assert_eq!(stage.pagerduty.open_alerts(ROUTING_KEY), [key]);
-    // The chat heard of all three, and of what is acknowledged in one line.
+    // The chat receives all three notices, the acknowledgement as one line.
     let in_chat = async || Ok((stage.chat.messages().len() >= 3).then_some(stage.chat.messages()));
     let messages = until(LIMIT, "the chat", in_chat).await.unwrap();
     assert!(messages.iter().any(|message| message.text.contains("acknowledged by Ada")), "{messages:?}");
 }
 
-/// What the doctor has to say against a deployment, without the addresses that differ each time.
+/// Lists the rows that fail in the doctor's report.
 async fn red(stage: &Stage, now: Timestamp) -> Vec<String> {
     let url = stage.deployment.url_of("webhook-intake").unwrap();
-    let said = match command(stage, &["doctor", "--bare-names", "--url", &url], now).await {
+    let report = match command(stage, &["doctor", "--bare-names", "--url", &url], now).await {
         Ok(_) => return Vec::new(),
-        Err(said) => said,
+        Err(report) => report,
     };
-    let rows = said.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
-    rows.map(|(what, _)| what.to_owned()).collect()
+    let rows = report.lines().filter_map(|line| line.strip_prefix("- ")?.split_once(": "));
+    rows.map(|(row, _)| row.to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_sees_a_deployment_as_it_is_and_each_thing_that_is_taken_from_it() {
+async fn doctor_reports_a_healthy_deployment_and_each_fault() {
     let (clock, now) = (LabClock::wall(), Timestamp::now());
     let world = World::seed_pipeline(now, 5).carrying(PropertyWorld::with(now, 1, 300, 300, 0));
     let stage = Stage::set(world, clock, Schedules::AsDeclared).await.unwrap();
-    // Nothing has run yet.
+    // No function has run a round yet.
     let rounds = ["daily-validation", "nightly-snapshot", "schedule-verification"];
     let never = rounds.map(|function| format!("last round of {function}"));
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
-    until(LIMIT, "that all functions are made", settled).await.unwrap();
+    until(LIMIT, "all functions to be created", settled).await.unwrap();
     for (function, task) in rounds.into_iter().zip(["validate", "snapshot", "verify"]) {
         let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
         assert_eq!(answer.error, None, "{}", answer.value);
     }
     assert_eq!(red(&stage, Timestamp::now()).await, [""; 0]);
 
-    // Hours later nobody has looked again.
+    // No round has run for an hour.
     let later = Timestamp::now() + SignedDuration::from_hours(1);
     assert_eq!(red(&stage, later).await, ["clock", "last round of schedule-verification"]);
     for (secret, value) in [("warehouse", r#"{"token": "no more"}"#), ("chat", " ")] {
@@ -263,7 +265,7 @@ async fn the_doctor_sees_a_deployment_as_it_is_and_each_thing_that_is_taken_from
     assert_eq!(red(&stage, Timestamp::now()).await, broken);
 }
 
-/// The rows of a probe of this API, each as status and verdict.
+/// Returns the outcome of `census probe` and its rows of one API, each as status and verdict.
 async fn probed(stage: &Stage, token: Option<&str>, api: &str) -> (Outcome, Vec<(Value, Value)>) {
     let token = token.map(|token| ("CENSUS_TOKEN", token));
     let settings = [("SYNCWATCH_CENSUS_BASE_URL", stage.census.url())].into_iter().chain(token);
@@ -278,19 +280,19 @@ async fn probed(stage: &Stage, token: Option<&str>, api: &str) -> (Outcome, Vec<
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn census_probe_tells_which_api_answers_and_only_reads() {
+async fn census_probe_shows_which_api_answers_and_only_reads() {
     let stage = stage().await;
     let answers = vec![(json!(200), json!("answers")); 6];
     let refused = (json!(401), json!("refused"));
     let not_asked = (Value::Null, json!("not-asked"));
 
-    // The workspace key that is stored: V1 alone takes it.
+    // The stored token is a workspace key, which only V1 accepts.
     let (outcome, of_v1) = probed(&stage, None, "v1").await;
     assert_eq!((outcome, &of_v1), (Outcome::ToDo, &answers));
     let (_, of_v2) = probed(&stage, None, "v2").await;
     assert_eq!(of_v2, [&refused, &refused, &refused, &not_asked, &not_asked, &refused].map(Clone::clone));
 
-    // A personal access token.
+    // V2 accepts a personal access token.
     let (outcome, of_v2) = probed(&stage, Some(PERSONAL_TOKEN), "v2").await;
     assert_eq!((outcome, &of_v2), (Outcome::Done, &answers));
 

@@ -1,4 +1,4 @@
-//! What is packed for AWS.
+//! The zips that are packed for AWS.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use std::process::Command;
 use syncwatch_lab::aws::workspace_root;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-/// A zip of these files, each with its permissions, packed in that order in this year.
+/// Packs a zip of these files with their permissions, in this order and year.
 fn pack(path: &std::path::Path, year: u16, files: &[(&str, u32)]) {
     let mut packed = ZipWriter::new(File::create(path).unwrap());
     for (name, permissions) in files {
@@ -20,7 +20,7 @@ fn pack(path: &std::path::Path, year: u16, files: &[(&str, u32)]) {
 }
 
 #[test]
-fn the_same_files_make_the_same_zip_whenever_and_under_whatever_umask_they_were_built() {
+fn same_files_make_the_same_zip_despite_time_and_umask() {
     let folder = tempfile::tempdir().unwrap();
     let (one, other) = (folder.path().join("one.zip"), folder.path().join("other.zip"));
     pack(&one, 2025, &[("bootstrap", 0o755), ("lib/libdriver.so.2", 0o644), ("pipeline.toml", 0o644)]);
@@ -38,7 +38,7 @@ fn the_same_files_make_the_same_zip_whenever_and_under_whatever_umask_they_were_
             (entry.name().unwrap().into_owned(), entry.unix_mode().map(|mode| mode & 0o777))
         })
         .collect();
-    // Lambda runs code as a user other than the owner of the files.
+    // Lambda runs code as a user who does not own the files.
     let wanted = [("bootstrap", 0o755), ("lib/libdriver.so.2", 0o755), ("pipeline.toml", 0o644)];
     assert_eq!(entries, wanted.map(|(name, mode)| (name.to_owned(), Some(mode))));
 }

@@ -1,5 +1,5 @@
-//! A plan that AWS would refuse half-way is refused before anything is made. The AWS CLI is a script here that answers in
-//! the forms of AWS's own models (Lambda `GetAccountSettings`, STS `GetCallerIdentity`, IAM `SimulatePrincipalPolicy`).
+//! A plan that AWS would refuse half-way is refused before any resource is created. A script replaces the AWS CLI and answers
+//! in the form of AWS's own models (Lambda `GetAccountSettings`, STS `GetCallerIdentity`, IAM `SimulatePrincipalPolicy`).
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::tidy::root;
 struct Account {
     concurrency: u32,
     unreserved: u32,
-    /// `None` for credentials that may not simulate.
+    /// `None` if the credentials may not simulate policies.
     url_allowed: Option<bool>,
 }
 
@@ -43,7 +43,7 @@ impl Account {
                     "EvalDecision": if allowed { "allowed" } else { "explicitDeny" },
                     "OrganizationsDecisionDetail": { "AllowedByOrganizations": allowed },
                 }] });
-                // The path of the role, and what is asked of the URL, decide over the answer.
+                // The answer depends on the role's path and the authorization type of the URL.
                 format!(
                     "case \"$*\" in *role/aws-reserved/sso.amazonaws.com/AWSReservedSSO_Admin_0123*FunctionUrlAuthType,ContextKeyValues=NONE*) \
                      echo '{result}';; *) echo unexpected >&2; exit 1;; esac"
@@ -58,12 +58,12 @@ impl Account {
     }
 }
 
-/// A plan in the form of `terraform show -json`: one function before and after, and whether it gets a URL.
+/// Builds a plan in the form of `terraform show -json`: one function before and after, with or without a new URL.
 fn plan(before: Option<i32>, after: i32, new_url: bool) -> Value {
     let function = |reserved| json!({ "reserved_concurrent_executions": reserved });
     let mut changes = vec![
         json!({ "type": "aws_lambda_function", "change": { "before": before.map(function), "after": function(after) } }),
-        // Takes from the pool.
+        // This function uses the unreserved pool.
         json!({ "type": "aws_lambda_function", "change": { "before": null, "after": function(-1) } }),
         json!({ "type": "aws_sqs_queue", "change": { "before": null, "after": { "name": "q" } } }),
     ];
@@ -75,7 +75,7 @@ fn plan(before: Option<i32>, after: i32, new_url: bool) -> Value {
     json!({ "variables": { "region": { "value": "us-west-2" } }, "resource_changes": changes })
 }
 
-/// Whether the plan passes, and what is reported.
+/// Runs preflight.py on a plan; returns whether it passes, and its report.
 fn preflight(account: Option<&Account>, plan: &Value) -> (bool, String) {
     let bin = tempfile::tempdir().unwrap();
     if let Some(account) = account {
@@ -83,7 +83,7 @@ fn preflight(account: Option<&Account>, plan: &Value) -> (bool, String) {
         fs::write(&cli, account.cli()).unwrap();
         fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).unwrap();
     }
-    // Not by its name: without the usual PATH, a wrapper of that name could not work.
+    // Python runs by its path, because a wrapper named python3 could not work without the usual PATH.
     let python = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output().unwrap();
     let mut child = Command::new(String::from_utf8(python.stdout).unwrap().trim())
         .arg(root().join("infra/preflight.py"))
@@ -100,7 +100,7 @@ fn preflight(account: Option<&Account>, plan: &Value) -> (bool, String) {
 #[test]
 fn reservation_beyond_the_account_is_refused_with_the_remedy() {
     let small = Account { concurrency: 10, unreserved: 10, ..USUAL };
-    let (passes, said) = preflight(Some(&small), &plan(None, 5, false));
+    let (passes, report) = preflight(Some(&small), &plan(None, 5, false));
     assert!(!passes);
     for part in [
         "reserve 5",
@@ -110,13 +110,13 @@ fn reservation_beyond_the_account_is_refused_with_the_remedy() {
         "http-api",
         "nothing was made",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(report.contains(part), "{part}: {report}");
     }
     let table = [
-        // Unreserved so far, reserved before and after by the plan => passes.
+        // Unreserved so far, reserved before and after the plan => passes.
         (105, None, 5, true),
         (104, None, 5, false),
-        // What is there already has been taken off.
+        // An existing reservation is already subtracted from the unreserved count.
         (100, Some(5), 5, true),
         (100, Some(5), 6, false),
         (10, None, -1, true),
@@ -124,15 +124,15 @@ fn reservation_beyond_the_account_is_refused_with_the_remedy() {
     ];
     for (unreserved, before, after, expected) in table {
         let account = Account { unreserved, ..USUAL };
-        let (passes, said) = preflight(Some(&account), &plan(before, after, false));
-        assert_eq!(passes, expected, "{unreserved} {before:?} {after}: {said}");
+        let (passes, report) = preflight(Some(&account), &plan(before, after, false));
+        assert_eq!(passes, expected, "{unreserved} {before:?} {after}: {report}");
     }
 }
 
 #[test]
 fn forbidden_public_url_is_refused_with_the_remedy() {
     let strict = Account { url_allowed: Some(false), ..USUAL };
-    let (passes, said) = preflight(Some(&strict), &plan(None, 5, true));
+    let (passes, report) = preflight(Some(&strict), &plan(None, 5, true));
     assert!(!passes);
     for part in [
         "policy of your organisation",
@@ -140,7 +140,7 @@ fn forbidden_public_url_is_refused_with_the_remedy() {
         "lambda:CreateFunctionUrlConfig",
         "http-api",
     ] {
-        assert!(said.contains(part), "{part}: {said}");
+        assert!(report.contains(part), "{part}: {report}");
     }
     assert_eq!(preflight(Some(&strict), &plan(None, 5, false)), (true, String::new()), "no URL is made");
     assert_eq!(preflight(Some(&USUAL), &plan(None, 5, true)), (true, String::new()));
@@ -149,11 +149,13 @@ fn forbidden_public_url_is_refused_with_the_remedy() {
 #[test]
 fn unknown_answers_are_reported_and_refuse_nothing() {
     let blind = Account { url_allowed: None, ..USUAL };
-    let (passes, said) = preflight(Some(&blind), &plan(None, 5, true));
+    let (passes, report) = preflight(Some(&blind), &plan(None, 5, true));
     assert!(
-        passes && said.contains("unknown whether an organisation's policy") && said.contains("AccessDenied"),
-        "{said}"
+        passes
+            && report.contains("unknown whether an organisation's policy")
+            && report.contains("AccessDenied"),
+        "{report}"
     );
-    let (passes, said) = preflight(None, &plan(None, 5, true));
-    assert!(passes && said.matches("the AWS CLI is not installed").count() == 2, "{said}");
+    let (passes, report) = preflight(None, &plan(None, 5, true));
+    assert!(passes && report.matches("the AWS CLI is not installed").count() == 2, "{report}");
 }

@@ -1,4 +1,4 @@
-//! Many syncs through the real round: ninety quiet days of a workspace that changes while it is read, and where 250 syncs lead.
+//! Many syncs through the real round: healthy days of a workspace that changes while it is read, and findings among 250 syncs.
 
 use std::time::Duration;
 
@@ -12,23 +12,23 @@ use webhook_intake::delivery::queue_message;
 
 use crate::engines::{Engines, PIPELINE, batch_event, minutes};
 
-/// The id of the first sync beside those of the seed; each one more counts on.
+/// The id of the first sync in addition to those of the seed; further ids follow.
 const FIRST: u64 = 5_000_000;
-/// Syncs of other people, newer than all of ours: they come and go on the first page.
+/// The id of the first undeclared sync. These are newer than the declared ones: they come and go on the first page.
 const OTHERS: u64 = 6_000_000;
-/// Days of the simulation: both changes of the clocks of Los Angeles are in them.
+/// Days of the simulation, which include both clock changes of Los Angeles.
 const DAYS: i64 = 145;
 const FROM: &str = "2026-10-25T00:07:00Z";
 /// The mornings on which the clocks changed, in UTC.
 const CHANGES: [&str; 2] = ["2026-11-01T09:00:30Z", "2027-03-14T10:00:30Z"];
 
-/// The repository's pipeline with so many syncs, and the workspace that it declares, with 20 syncs of other people in it.
+/// Builds the repository's pipeline with this many syncs, and its workspace with 20 undeclared syncs.
 fn workspace(syncs: u64, from: Timestamp) -> (String, World) {
     let mut world = World::seed_pipeline(from - SignedDuration::from_hours(26), 11);
     let mut pipeline = PIPELINE.replacen("[census]", "[census]\nundeclared_syncs = \"ignore\"", 1);
     for number in 0..syncs - 2 {
         let traffic = Traffic { runtime: minutes(1), records: 40, creates: false };
-        // Behind the minimum slot, 02:00 in Los Angeles, in summer and in winter.
+        // After the minimum slot, 02:00 in Los Angeles, in summer and in winter.
         let cron = format!("{} 9,10 * * *", number % 50 + 2);
         let (rule, schedule) = match number % 10 {
             0 => ("every = \"15m\"".to_owned(), SimSchedule::QuarterHourly),
@@ -47,48 +47,48 @@ fn workspace(syncs: u64, from: Timestamp) -> (String, World) {
     (pipeline, world)
 }
 
-/// What happens to the list while it is read at this look.
-fn moves(look: u64) -> Option<HttpFault> {
-    match look % 4 {
-        0 => Some(HttpFault::DeletedAfterFirstPage { sync: OTHERS + look % 20 }),
-        1 => Some(HttpFault::AddedAfterFirstPage { sync: OTHERS + 1_000 + look }),
+/// Returns the change of the list while this poll reads it.
+fn moves(poll: u64) -> Option<HttpFault> {
+    match poll % 4 {
+        0 => Some(HttpFault::DeletedAfterFirstPage { sync: OTHERS + poll % 20 }),
+        1 => Some(HttpFault::AddedAfterFirstPage { sync: OTHERS + 1_000 + poll }),
         2 => Some(HttpFault::ReorderedAfterFirstPage),
         _ => None,
     }
 }
 
-/// Polls in pairs, two minutes apart, as many as `SYNCWATCH_QUIET_PAIRS` says: spread over the days, at another time of day each
-/// time, and in the hours in which the clocks change. A poll of each two minutes of all days would be 104,400.
+/// Polls in pairs, two minutes apart: `SYNCWATCH_QUIET_PAIRS` sets how many. They are spread over the days at different times of
+/// day, and over the hours of the clock changes. A poll every two minutes on all days would be 104,400.
 #[tokio::test(flavor = "multi_thread")]
-async fn quiet_days_of_150_syncs_that_move_while_they_are_read_send_no_notice() {
+async fn quiet_days_of_150_syncs_that_move_send_no_notice() {
     let pairs: i64 = std::env::var("SYNCWATCH_QUIET_PAIRS").map_or(12, |pairs| pairs.parse().unwrap());
     let from: Timestamp = FROM.parse().unwrap();
     let step = SignedDuration::from_secs(DAYS * 86_400 / pairs + 2_220);
-    let mut looks: Vec<Timestamp> =
+    let mut times: Vec<Timestamp> =
         (0..pairs).map(|pair| from + step * i32::try_from(pair).unwrap()).collect();
-    looks.extend(CHANGES.map(|change| change.parse::<Timestamp>().unwrap()));
-    looks.sort();
+    times.extend(CHANGES.map(|change| change.parse::<Timestamp>().unwrap()));
+    times.sort();
 
     let (pipeline, world) = workspace(150, from);
     let engines = Engines::set(&pipeline, world).await;
     let census = &engines.stage.census;
     census.with_world(World::delete_webhooks);
-    let mut look = 0;
-    for at in looks {
+    let mut poll = 0;
+    for at in times {
         for at in [at, at + minutes(2)] {
             census.jump(at.duration_since(engines.now()));
-            look += 1;
-            let moved = moves(look);
+            poll += 1;
+            let moved = moves(poll);
             moved.iter().for_each(|fault| census.break_door(fault.clone()));
-            // Each answer takes its time at every third look.
-            census.set_delay(if look.is_multiple_of(3) { Duration::from_millis(40) } else { Duration::ZERO });
+            // Every third poll gets slow answers.
+            census.set_delay(if poll.is_multiple_of(3) { Duration::from_millis(40) } else { Duration::ZERO });
             let answer = engines.verify().await;
-            assert_eq!(answer["notices"], json!([]), "look {look} at {at}, {moved:?}: {answer}");
-            assert_eq!(answer["counts"]["unhealthy"], 0, "look {look} at {at}, {moved:?}: {answer}");
+            assert_eq!(answer["notices"], json!([]), "poll {poll} at {at}, {moved:?}: {answer}");
+            assert_eq!(answer["counts"]["unhealthy"], 0, "poll {poll} at {at}, {moved:?}: {answer}");
             let judged = answer["counts"]["healthy"].as_u64().unwrap();
-            assert!(judged > 150 * 5, "look {look} at {at}, {moved:?}: {answer}");
-            moved.iter().for_each(|fault| census.mend_door(fault));
-            let back = Fault::UndeclaredSync { sync: OTHERS + look % 20 };
+            assert!(judged > 150 * 5, "poll {poll} at {at}, {moved:?}: {answer}");
+            moved.iter().for_each(|fault| census.heal_door(fault));
+            let back = Fault::UndeclaredSync { sync: OTHERS + poll % 20 };
             engines.inject(&back);
         }
     }
@@ -113,7 +113,7 @@ async fn poll_worker_and_status_reach_each_of_250_syncs() {
     fails.iter().for_each(|fault| engines.inject(fault));
     engines.pass(70);
 
-    // One delivery of each sync, in batches as the queue gives them: the worker looks at each sync once.
+    // One delivery of each sync, in batches as the queue passes them on: the worker reads each sync once.
     let ids: Vec<u64> =
         census.with_world(|world| world.syncs().map(|sync| sync.id).filter(|id| *id < OTHERS).collect());
     let body = |sync: &u64| {
@@ -128,12 +128,12 @@ async fn poll_worker_and_status_reach_each_of_250_syncs() {
         let answer = worker.run(batch_event(batch), engines.now()).await.unwrap();
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }
-    let mut told = engines.notices().await;
-    told.sort();
+    let mut notices = engines.notices().await;
+    notices.sort();
     let expected =
         ["opened properties/run-failed/properties-create", "opened properties/run-failed/sync-240"];
-    assert_eq!(told, expected);
-    // The poll, whose list has three pages, sees the same and has nothing to add.
+    assert_eq!(notices, expected);
+    // The poll, whose list has three pages, finds the same and sends no further notice.
     let answer = engines.verify().await;
     assert_eq!((&answer["notices"], &answer["counts"]["unhealthy"]), (&json!([]), &json!(2)), "{answer}");
 
@@ -145,8 +145,8 @@ async fn poll_worker_and_status_reach_each_of_250_syncs() {
     let sdk = syncwatch::aws::Sdk::for_endpoint(engines.stage.aws.endpoint()).unwrap();
     let parsed = Pipeline::parse(&pipeline).unwrap();
     let operator = Operator::with(Env::from_map(settings), parsed, sdk, engines.now());
-    let (_, said) = operator.say(&Command::parse(&["status"]).unwrap()).await.unwrap();
-    // It asks of each, and shows the first ten.
-    assert!(said.contains("\nand 240 more\n"), "{said}");
-    assert!(!said.contains("Unknown:") && said.contains("run-failed/sync-240"), "{said}");
+    let (_, output) = operator.output(&Command::parse(&["status"]).unwrap()).await.unwrap();
+    // `status` reads every sync and shows the first ten.
+    assert!(output.contains("\nand 240 more\n"), "{output}");
+    assert!(!output.contains("Unknown:") && output.contains("run-failed/sync-240"), "{output}");
 }

@@ -1,15 +1,17 @@
-//! What README.md says of the code is what the code says.
+//! The READMEs match the code.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use syncwatch::finding::Check;
-use syncwatch_cli::runbook::{TEXT, sections};
+use syncwatch::runbook::{TEXT, sections};
 use syncwatch_lab::aws::FunctionsTable;
 
 const BEGIN: &str = "<!-- checks -->\n";
 const END: &str = "<!-- /checks -->\n";
-/// Set by `make docs-tables`: what differs is written, not told.
+/// The file with the table of checks.
+const CHECKS: &str = "shared/README.md";
+/// Set by `make docs-tables`: differences are written to the file instead of failing the test.
 const REWRITE: &str = "SYNCWATCH_REWRITE_TABLES";
 
 fn root() -> PathBuf {
@@ -20,10 +22,10 @@ fn readme() -> String {
     fs::read_to_string(root().join("README.md")).unwrap()
 }
 
-/// The table of checks: each with what must hold, under the chapter of the runbook that it is explained in.
+/// Builds the table of checks: each check with its rule, under the runbook's chapter that explains it.
 fn table() -> String {
     let sections = sections(TEXT);
-    let mut table = "| | check | what must hold |\n| --- | --- | --- |\n".to_owned();
+    let mut table = "| | check | rule |\n| --- | --- | --- |\n".to_owned();
     let mut last = "";
     for section in &sections {
         let Some(check) = Check::from_id(&section.anchor) else { continue };
@@ -31,45 +33,45 @@ fn table() -> String {
         last = section.chapter;
         let rule = check.rule();
         table.push_str(&format!(
-            "| {chapter} | [`{check}`](infra/runbook/OPERATIONS_RUNBOOK.md#{check}) | {rule} |\n"
+            "| {chapter} | [`{check}`](../infra/runbook/OPERATIONS_RUNBOOK.md#{check}) | {rule} |\n"
         ));
     }
     table
 }
 
 #[test]
-fn the_table_of_checks_is_what_the_code_says() {
-    let (readme, table) = (readme(), table());
+fn table_of_checks_matches_the_code() {
+    let (readme, table) = (fs::read_to_string(root().join(CHECKS)).unwrap(), table());
     for check in Check::ALL {
-        assert!(table.contains(&format!("[`{check}`]")), "the runbook has no section of {check}");
+        assert!(table.contains(&format!("[`{check}`]")), "the runbook has no section for {check}");
     }
-    let (before, rest) = readme.split_once(BEGIN).expect("README.md marks the beginning of the table");
-    let (found, after) = rest.split_once(END).expect("README.md marks the end of the table");
+    let (before, rest) = readme.split_once(BEGIN).expect("the beginning of the table is marked");
+    let (found, after) = rest.split_once(END).expect("the end of the table is marked");
     if std::env::var_os(REWRITE).is_some() && found != table {
-        fs::write(root().join("README.md"), [before, BEGIN, &table, END, after].concat()).unwrap();
+        fs::write(root().join(CHECKS), [before, BEGIN, &table, END, after].concat()).unwrap();
         return;
     }
-    assert_eq!(found, table, "README.md is behind the code: `make docs-tables` writes it");
+    assert_eq!(found, table, "{CHECKS} is out of date: run `make docs-tables`");
 }
 
 #[test]
-fn the_picture_of_the_data_flow_names_every_function() {
+fn data_flow_diagram_names_every_function() {
     let readme = readme();
-    let (_, rest) = readme.split_once("```mermaid\n").expect("README.md has a picture");
-    let picture = rest.split("```").next().unwrap();
+    let (_, rest) = readme.split_once("```mermaid\n").expect("README.md has a diagram");
+    let diagram = rest.split("```").next().unwrap();
     let table = FunctionsTable::read(&root().join("infra/functions.json")).unwrap();
     for function in table.functions.keys() {
-        assert!(picture.contains(&format!("[{function}]")), "the picture has no {function}");
+        assert!(diagram.contains(&format!("[{function}]")), "the diagram lacks {function}");
     }
 }
 
 #[test]
-fn the_way_from_clone_to_guarded_is_the_same_wherever_it_is_told() {
-    let way = |text: &str, heading: &str| {
+fn deploy_steps_are_the_same_in_both_readmes() {
+    let steps = |text: &str, heading: &str| {
         let (_, section) = text.split_once(heading).unwrap_or_else(|| panic!("there is no {heading}"));
         let (_, rest) = section.split_once("```sh\n").unwrap();
         rest.split("```").next().unwrap().to_owned()
     };
     let infra = fs::read_to_string(root().join("infra/README.md")).unwrap();
-    assert_eq!(way(&readme(), "\n## Deploy\n"), way(&infra, "\n## From clone to guarded\n"));
+    assert_eq!(steps(&readme(), "\n## Deploy\n"), steps(&infra, "\n## From clone to guarded\n"));
 }

@@ -1,14 +1,14 @@
-//! The runbook holds what it says: its anchors and contacts, and each command and statement in it.
+//! The runbook is correct: its anchors and contacts, and each command and statement in it.
 //!
-//! How each kind is checked:
+//! Each kind has its check:
 //!
-//! * `sql` blocks: by the simulated Databricks, over SQLite by ODBC, on the lab's data; those that are to show a fault are
-//!   held against a healthy world and one with that fault
-//! * `syncwatch`: parsed as the binary does, and carried out in the lab, against the emulator, Census and Databricks
-//! * `make`: the target exists, and takes the variables that are given
-//! * `census` (the function that the runbook itself declares) and `curl`: run by bash against the lab's Census
+//! * `sql` blocks: run by the simulated Databricks, over SQLite by ODBC, on the lab's data; statements that show a fault are
+//!   compared between a healthy world and one with that fault
+//! * `syncwatch`: parsed as the binary does, and run in the lab, against the emulator, Census and Databricks
+//! * `make`: the target exists and takes the given variables
+//! * `census` (a function that the runbook declares) and `curl`: run by bash against the lab's Census
 //! * `aws`: service, operation and options are those of AWS's command line, and names are those of the table of functions
-//! * `export`, `eval` and `date`: that they are these, for they only prepare the shell
+//! * `export`, `eval` and `date`: compared with a fixed list, because they only prepare the shell
 //!
 //! Any other kind of block or program fails.
 
@@ -24,11 +24,12 @@ use syncwatch::aws::Sdk;
 use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
 use syncwatch::pipeline::Pipeline;
+use syncwatch::runbook::{TEXT, anchor, sections};
 use syncwatch::runtime::Env;
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::arguments::Silencing;
-use syncwatch_cli::runbook::{self, TEXT, anchor, sections};
+use syncwatch_cli::runbook;
 use syncwatch_cli::stakeholders::Kind;
 use syncwatch_cli::{Command, Operator, read_pipeline};
 use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules};
@@ -42,8 +43,8 @@ use syncwatch_lab::stage::Stage;
 const CREATE: u64 = 3_394_022;
 const CLASSES: &str = "When a sync fails, by class";
 const SCENARIOS: &str = "Scenarios";
-/// Sections that notices about no check link to, and those that people look up.
-const OPERATORS_OWN: [&str; 5] = ["incidents", "silences", "alert-test", "alarm-test", "webhooks"];
+/// Sections for notices that are not about a check, and for operators to look up.
+const OPERATOR_SECTIONS: [&str; 5] = ["incidents", "silences", "alert-test", "alarm-test", "webhooks"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -53,7 +54,7 @@ fn pipeline_text() -> String {
     fs::read_to_string(root().join("infra/pipeline.toml")).unwrap()
 }
 
-/// The chapters, each with its heading and its text.
+/// Splits the runbook into chapters, each as heading and text.
 fn chapters() -> Vec<(&'static str, &'static str)> {
     TEXT.split("\n## ").skip(1).map(|chapter| chapter.split_once('\n').unwrap()).collect()
 }
@@ -63,14 +64,14 @@ fn chapter(heading: &str) -> &'static str {
     found.unwrap_or_else(|| panic!("the runbook has no chapter {heading:?}")).1
 }
 
-/// A block between fences: its kind, its text, and the heading that it stands under.
+/// A fenced block: its kind, its text, and the heading above it.
 struct Block {
     under: String,
     kind: String,
     text: String,
 }
 
-/// The blocks of the runbook, and its text without them.
+/// Separates the blocks of the runbook from its other text.
 fn blocks() -> (Vec<Block>, String) {
     let (mut blocks, mut prose, mut under) = (Vec::new(), String::new(), String::new());
     let mut open: Option<Block> = None;
@@ -104,7 +105,7 @@ fn program(command: &str) -> &str {
     command.split_whitespace().next().unwrap_or_default()
 }
 
-/// Every command: the lines of `sh` blocks, and what stands as code within the text and begins with a program.
+/// Collects every command: the lines of `sh` blocks, and inline code that begins with a program.
 fn commands() -> Vec<String> {
     let (blocks, prose) = blocks();
     let mut commands = Vec::new();
@@ -116,16 +117,12 @@ fn commands() -> Vec<String> {
             if line.is_empty() {
                 continue;
             }
-            assert!(
-                PROGRAMS.contains(&program(line)),
-                "under {}, no kind that is checked: {line}",
-                block.under
-            );
+            assert!(PROGRAMS.contains(&program(line)), "under {}: not a known program: {line}", block.under);
             commands.push(line.to_owned());
         }
     }
     let spans = prose.split('`').skip(1).step_by(2).map(|span| span.replace('\n', " "));
-    // A program's name alone speaks of it and calls nothing.
+    // A program's name alone is a mention, not a call.
     commands.extend(spans.filter(|span| PROGRAMS.contains(&program(span)) && program(span) != span));
     commands
 }
@@ -137,18 +134,18 @@ fn commands_of(program_name: &str) -> Vec<String> {
     commands
 }
 
-/// The anchors that a text links to.
+/// Collects the anchors that a text links to.
 fn links(text: &str) -> BTreeSet<&str> {
     text.split("](#").skip(1).map(|rest| rest.split(')').next().unwrap()).collect()
 }
 
 #[test]
-fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is_the_operators_own() {
+fn runbook_sections_match_checks_classes_and_operator_topics() {
     let mut expected: BTreeSet<String> = Check::ALL.iter().map(|check| check.id().to_owned()).collect();
     expected.extend(ErrorClass::ALL.iter().map(|class| class.id().to_owned()));
     assert_eq!(expected.len(), Check::ALL.len() + ErrorClass::ALL.len(), "a class has the name of a check");
     expected.extend(Family::ALL.iter().map(|family| family.id().to_owned()));
-    expected.extend(OPERATORS_OWN.map(str::to_owned));
+    expected.extend(OPERATOR_SECTIONS.map(str::to_owned));
     let (mut found, mut scenarios) = (BTreeSet::new(), BTreeSet::new());
     for section in sections(TEXT) {
         if section.chapter == SCENARIOS {
@@ -162,31 +159,31 @@ fn every_finding_has_its_section_and_every_section_is_reached_by_a_finding_or_is
     }
     assert_eq!(found, expected);
 
-    // Whoever has a finding gets to its scenarios, for each of them names what people see of it.
+    // Every scenario is reachable from a check, because each names the checks that it shows.
     let of_the_seed =
         ["a-sync-fails", "quality-or-coverage-drops", "duplicates-appear", "the-view-has-a-bug"];
     assert!(of_the_seed.iter().all(|anchor| scenarios.contains(*anchor)), "{scenarios:?}");
     for scenario in &scenarios {
         let leads = |check: &&Check| {
-            runbook::explain(check.id()).unwrap().scenarios.iter().any(|led| led.name == **scenario)
+            runbook::explain(check.id()).unwrap().scenarios.iter().any(|linked| linked.name == **scenario)
         };
-        assert!(Check::ALL.iter().any(|check| leads(&check)), "no check leads to the scenario {scenario}");
+        assert!(Check::ALL.iter().any(|check| leads(&check)), "no check links to the scenario {scenario}");
     }
 }
 
 #[test]
-fn every_link_of_the_runbook_leads_somewhere() {
+fn runbook_links_lead_to_a_heading() {
     let (_, prose) = blocks();
     let headings =
         prose.lines().filter_map(|line| line.strip_prefix("## ").or_else(|| line.strip_prefix("### ")));
     let anchors: BTreeSet<String> = headings.map(anchor).collect();
     for link in links(TEXT) {
-        assert!(anchors.contains(link), "nothing is at #{link}");
+        assert!(anchors.contains(link), "no heading has the anchor #{link}");
     }
 }
 
 #[test]
-fn the_contacts_of_the_runbook_are_those_of_the_pipeline_file() {
+fn contacts_of_the_runbook_match_the_pipeline_file() {
     let pipeline = Pipeline::parse(&pipeline_text()).unwrap();
     let rows: Vec<Vec<&str>> = chapter("Escalation")
         .lines()
@@ -206,7 +203,7 @@ fn the_contacts_of_the_runbook_are_those_of_the_pipeline_file() {
 }
 
 #[test]
-fn what_is_done_regularly_is_a_checklist_and_what_is_done_in_need_is_numbered() {
+fn routines_are_checklists_and_incident_steps_are_numbered() {
     for heading in ["Daily, five minutes", "Weekly, fifteen minutes", "Monthly review", "Quarterly review"] {
         assert!(chapter(heading).matches("\n- [ ] ").count() >= 3, "{heading}");
     }
@@ -214,14 +211,14 @@ fn what_is_done_regularly_is_a_checklist_and_what_is_done_in_need_is_numbered() 
         assert!(chapter(heading).contains("\n3. "), "{heading}");
     }
     for section in sections(TEXT) {
-        let in_need =
+        let for_incidents =
             Check::from_id(&section.anchor).is_some() || [CLASSES, SCENARIOS].contains(&section.chapter);
-        assert!(!in_need || section.steps.starts_with("1. "), "{} has no steps", section.anchor);
+        assert!(!for_incidents || section.steps.starts_with("1. "), "{} has no steps", section.anchor);
     }
 }
 
 #[test]
-fn every_block_is_of_a_kind_that_is_run() {
+fn runbook_blocks_are_of_kinds_that_are_run() {
     let (blocks, _) = blocks();
     for block in &blocks {
         assert!(
@@ -234,7 +231,7 @@ fn every_block_is_of_a_kind_that_is_run() {
     assert!(commands().len() > 20, "the commands were not found");
 }
 
-/// What a statement answers, cell by cell.
+/// Runs a statement and returns its answer, cell by cell.
 async fn answer(warehouse: &Warehouse, sql: &str) -> String {
     let answer = warehouse.query(&Statement::new("a statement of the runbook", sql)).await;
     let answer = answer.unwrap_or_else(|error| panic!("{error}: {sql}"));
@@ -242,7 +239,7 @@ async fn answer(warehouse: &Warehouse, sql: &str) -> String {
     answer.rows().map(|row| format!("{:?}\n", row.values())).collect()
 }
 
-/// A world of the lab in a simulated Databricks.
+/// One of the lab's worlds in a simulated Databricks.
 struct Lab {
     world: PropertyWorld,
     tables: Tables,
@@ -265,13 +262,13 @@ impl Lab {
         Warehouse::open(settings, syncwatch::http::client().unwrap()).unwrap()
     }
 
-    async fn live(&mut self, hours: i64) {
+    async fn advance(&mut self, hours: i64) {
         self.world.advance_to(self.world.now() + SignedDuration::from_hours(hours));
         self.tables.write(&mut self.world).await.unwrap();
     }
 }
 
-/// A simulated Databricks that has what RDS and Fivetran make, and nothing of ours.
+/// A simulated Databricks with the tables of RDS and Fivetran, and none of our objects.
 struct NewWarehouse {
     server: DatabricksServer,
     _folder: tempfile::TempDir,
@@ -287,8 +284,7 @@ impl NewWarehouse {
     }
 }
 
-/// Statements that are to show a fault: a word of theirs, and what is wrong where they show something else than in a
-/// healthy world.
+/// Maps a part of the statements that show a fault to that fault: their answers must differ from those in a healthy world.
 fn shown_by() -> [(&'static str, PropertyFault); 5] {
     [
         ("without_company", PropertyFault::CoverageLeak { city: "Fresno".to_owned() }),
@@ -300,27 +296,27 @@ fn shown_by() -> [(&'static str, PropertyFault); 5] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_statement_of_the_runbook_runs_and_shows_the_fault_that_it_is_there_for() {
+async fn runbook_statements_run_and_show_their_faults() {
     let (blocks, _) = blocks();
     let statements: Vec<&str> =
         blocks.iter().filter(|block| block.kind == "sql").map(|block| block.text.as_str()).collect();
     assert!(statements.len() >= 10, "the statements were not found");
     let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
     let mut healthy = Lab::set(PropertyWorld::with(start, 7, 800, 700, 20)).await;
-    healthy.live(7).await;
+    healthy.advance(7).await;
     let mut answers = BTreeMap::new();
     for sql in &statements {
         answers.insert(*sql, answer(&healthy.warehouse(), sql).await);
     }
     for (word, fault) in shown_by() {
-        let mut ill = Lab::set(PropertyWorld::with(start, 7, 800, 700, 20)).await;
-        ill.world.inflict(fault.clone());
-        ill.live(7).await;
+        let mut faulty = Lab::set(PropertyWorld::with(start, 7, 800, 700, 20)).await;
+        faulty.world.inflict(fault.clone());
+        faulty.advance(7).await;
         let mut found = statements.iter().filter(|sql| sql.contains(word)).peekable();
         assert!(found.peek().is_some(), "no statement has {word}");
         for sql in found {
             assert_ne!(
-                answer(&ill.warehouse(), sql).await,
+                answer(&faulty.warehouse(), sql).await,
                 answers[sql],
                 "{fault:?} does not show in: {sql}"
             );
@@ -328,7 +324,7 @@ async fn every_statement_of_the_runbook_runs_and_shows_the_fault_that_it_is_ther
     }
 }
 
-/// The rule of a target in the Makefile, up to the next blank line.
+/// Reads the rule of a target in the Makefile, up to the next blank line.
 fn rule(target: &str) -> String {
     let makefile = fs::read_to_string(root().join("Makefile")).unwrap();
     let begins = format!("\n{target}:");
@@ -336,7 +332,7 @@ fn rule(target: &str) -> String {
     rest.split("\n\n").next().unwrap().to_owned()
 }
 
-/// What bash prints.
+/// Runs a script with bash and returns its output.
 fn bash(script: &str, variables: &[(&str, &str)]) -> Result<String, String> {
     let output = Process::new("bash")
         .arg("-euc")
@@ -345,27 +341,27 @@ fn bash(script: &str, variables: &[(&str, &str)]) -> Result<String, String> {
         .current_dir(root())
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     if output.status.success() {
-        Ok(said)
+        Ok(stdout)
     } else {
-        Err(format!("{said}{}", String::from_utf8_lossy(&output.stderr)))
+        Err(format!("{stdout}{}", String::from_utf8_lossy(&output.stderr)))
     }
 }
 
-/// The words of a line, as the shell sees them.
+/// Splits a line into words, as the shell does.
 fn words(line: &str) -> Vec<String> {
-    let said = bash(&format!("printf '%s\\0' {line}"), &[]).unwrap();
-    said.split_terminator('\0').map(str::to_owned).collect()
+    let words = bash(&format!("printf '%s\\0' {line}"), &[]).unwrap();
+    words.split_terminator('\0').map(str::to_owned).collect()
 }
 
 #[test]
-fn make_targets_of_the_runbook_exist_and_take_what_they_are_given() {
+fn runbook_make_targets_exist_and_take_their_variables() {
     for command in commands_of("make") {
         let given = words(command.strip_prefix("make").unwrap());
         let (variables, targets): (Vec<&String>, Vec<&String>) =
             given.iter().partition(|word| word.contains('='));
-        let [target] = targets.as_slice() else { panic!("{command} names not one target") };
+        let [target] = targets.as_slice() else { panic!("{command} does not name one target") };
         let rule = rule(target);
         for variable in variables {
             let name = variable.split('=').next().unwrap();
@@ -374,7 +370,7 @@ fn make_targets_of_the_runbook_exist_and_take_what_they_are_given() {
     }
 }
 
-/// A Census, AWS and a warehouse, with an operator at them.
+/// A Census, AWS and a warehouse for an operator's commands.
 struct Desk {
     stage: Stage,
     lab: Lab,
@@ -386,7 +382,7 @@ impl Desk {
         let now: Timestamp = "2026-11-24T12:10:00Z".parse().unwrap();
         let clock = LabClock::set_to(now);
         let stage = Stage::set(World::seed_pipeline(now, 5), clock, Schedules::None).await.unwrap();
-        // Nobody but the test's own function looks at Census.
+        // Without webhooks only the watcher of this test reads Census.
         stage.census.break_door(HttpFault::WebhooksLost);
         let secret = json!({ "token": databricks::TOKEN }).to_string();
         stage.deployment.put_secret(&ResourceId::secret("warehouse"), &secret).await.unwrap();
@@ -395,8 +391,8 @@ impl Desk {
         Self { stage, lab, watcher }
     }
 
-    /// Census lives on, and the function looks.
-    async fn live(&self) {
+    /// Advances Census by an hour and runs the watcher.
+    async fn advance(&self) {
         self.stage.census.jump(SignedDuration::from_mins(60));
         self.watcher.run(json!({ "task": "verify" }), self.stage.census.clock().now()).await.unwrap();
     }
@@ -419,11 +415,11 @@ impl Desk {
         let sdk = Sdk::for_endpoint(self.stage.aws.endpoint()).unwrap();
         let now = self.stage.census.clock().now();
         let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, now);
-        operator.say(command).await.map(|(_, said)| said).map_err(|error| error.to_string())
+        operator.output(command).await.map(|(_, text)| text).map_err(|error| error.to_string())
     }
 }
 
-/// The pipeline of the repository, with the lab's SQL warehouse.
+/// Parses the repository's pipeline with the lab's SQL warehouse.
 fn pipeline() -> Pipeline {
     let text = pipeline_text();
     assert!(text.contains("0123456789abcdef"));
@@ -431,11 +427,11 @@ fn pipeline() -> Pipeline {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_operators_command_of_the_runbook_works_in_the_lab() {
+async fn runbook_operator_commands_work_in_the_lab() {
     let desk = Desk::set().await;
     let fault = Fault::Fail { sync: CREATE, code: "X".to_owned(), message: "no".to_owned() };
     desk.stage.census.inject(fault).unwrap();
-    desk.live().await;
+    desk.advance().await;
     let silence =
         ["silence", "add", "--owner", "Grace", "--reason", "repair", "--for", "2h", "--check", "runtime"];
     desk.carry_out(&Command::parse(&silence).unwrap()).await.unwrap();
@@ -447,11 +443,11 @@ async fn every_operators_command_of_the_runbook_works_in_the_lab() {
             Command::CheckConfig { file: None } => {
                 read_pipeline(&root().join("infra/pipeline.toml")).unwrap();
             }
-            Command::AlertTest { resolve, .. } => {
-                let command = Command::AlertTest { resolve_after: SignedDuration::ZERO, resolve };
+            Command::AlertTest { owner, resolve, .. } => {
+                let command = Command::AlertTest { owner, resolve_after: SignedDuration::ZERO, resolve };
                 desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
             }
-            // The lab has no alarms; `syncwatch-cli` tests the command on the wire.
+            // The lab has no alarms; the tests of `syncwatch-cli` check the requests of this command.
             Command::AlarmTest { .. } => {}
             Command::WarehouseApply { folder, views } => {
                 let folder = root().join(folder);
@@ -462,33 +458,33 @@ async fn every_operators_command_of_the_runbook_works_in_the_lab() {
                     .unwrap_or_else(|error| panic!("{line}: {error}"));
             }
             Command::Silence(Silencing::End { id }) => {
-                assert_eq!(id, "ID", "the runbook cannot know a silence");
+                assert_eq!(id, "ID", "the runbook must have a placeholder");
                 let end = Silencing::End { id: "grace-20261124T1310Z".to_owned() };
                 desk.carry_out(&Command::Silence(end)).await.unwrap_or_else(|e| panic!("{line}: {e}"));
             }
-            // Sent once it is true, below.
+            // The all-clear is sent below, after the recovery.
             command @ Command::StakeholderNotice { kind: Kind::AllClear, .. } => later.push(command),
             command => {
-                let said = desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
-                assert!(!said.is_empty(), "{line} says nothing");
+                let output = desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(!output.is_empty(), "{line} prints nothing");
             }
         }
     }
-    let all_clear = later.pop().expect("the runbook tells nobody that it is over");
+    let all_clear = later.pop().expect("the runbook sends no all-clear");
     let refused = desk.carry_out(&all_clear).await.unwrap_err();
     assert!(refused.contains("no all-clear yet"), "{refused}");
     desk.stage.census.heal_all();
-    desk.live().await;
-    let said = desk.carry_out(&all_clear).await.unwrap();
-    assert!(said.contains("\nIncident        properties/run-failed/properties-create\n"), "{said}");
+    desk.advance().await;
+    let output = desk.carry_out(&all_clear).await.unwrap();
+    assert!(output.contains("\nIncident        properties/run-failed/properties-create\n"), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_notice_to_stakeholders_has_the_figures_of_the_moment_and_names_those_that_nobody_has() {
+async fn stakeholder_notice_has_figures_and_names_missing_ones() {
     let desk = Desk::set().await;
     let fault = Fault::Fail { sync: CREATE, code: "X".to_owned(), message: "no".to_owned() };
     desk.stage.census.inject(fault).unwrap();
-    desk.live().await;
+    desk.advance().await;
     let page = tempfile::NamedTempFile::new().unwrap();
     let path = page.path().display().to_string();
     let line = [
@@ -500,35 +496,38 @@ async fn a_notice_to_stakeholders_has_the_figures_of_the_moment_and_names_those_
         &path,
     ];
     let command = Command::parse(&line).unwrap();
-    let said = desk.carry_out(&command).await.unwrap();
+    let output = desk.carry_out(&command).await.unwrap();
     let html = fs::read_to_string(page.path()).unwrap();
     for figure in [
         "92.47% (good, not excellent): 18,722 of 20,247 properties",
-        "25 to be created, 0 to be updated",
+        "25 to create, 0 to update",
         "failed run of properties-create",
         "completed 2026-11-24 13:0",
         "not acknowledged yet",
     ] {
-        assert!(said.contains(figure) && html.contains(figure), "{figure}: {said}");
+        assert!(output.contains(figure) && html.contains(figure), "{figure}: {output}");
     }
     assert!(
-        said.contains("properties-create (creates records): failed, begun 2026-11-24 13:00 UTC"),
-        "{said}"
+        output.contains("properties-create (creates records): failed, started 2026-11-24 13:00 UTC"),
+        "{output}"
     );
 
-    // The warehouse and Census refuse: what is known is told, and what is not is named.
+    // When the warehouse and Census refuse, the known figures stay and the missing ones are named.
     desk.lab.server.inflict(DatabricksFault::Unauthorized);
     desk.stage.census.break_door(HttpFault::Unauthorized);
-    let said = desk.carry_out(&command).await.unwrap();
-    assert!(said.contains("Coverage     not available: ") && said.contains("Severity        "), "{said}");
-    assert_eq!(said.matches("records): not available: ").count(), 2, "{said}");
+    let output = desk.carry_out(&command).await.unwrap();
+    assert!(
+        output.contains("Coverage     not available: ") && output.contains("Severity        "),
+        "{output}"
+    );
+    assert_eq!(output.matches("records): not available: ").count(), 2, "{output}");
     for secret in [databricks::TOKEN, syncwatch_lab::census::TOKEN] {
-        assert!(!said.contains(secret), "{said}");
+        assert!(!output.contains(secret), "{output}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_question_to_census_is_answered_by_the_labs() {
+async fn runbook_census_requests_are_answered_by_the_lab() {
     let now: Timestamp = "2026-11-24T12:10:00Z".parse().unwrap();
     let census =
         syncwatch_lab::census::CensusServer::start(World::seed_pipeline(now, 5), LabClock::set_to(now)).await;
@@ -541,18 +540,18 @@ async fn every_question_to_census_is_answered_by_the_labs() {
     let variables = [("CENSUS_TOKEN", syncwatch_lab::census::TOKEN), ("SYNC", "3394022"), ("RUN", &run)];
     for command in commands_of("census") {
         let script = format!("{declared}\n{command}").replace("https://app.getcensus.com", census.url());
-        let said = bash(&script, &variables).unwrap_or_else(|error| panic!("{command}: {error}"));
+        let output = bash(&script, &variables).unwrap_or_else(|error| panic!("{command}: {error}"));
         let answer: Value =
-            serde_json::from_str(&said).unwrap_or_else(|error| panic!("{command}: {error}: {said}"));
+            serde_json::from_str(&output).unwrap_or_else(|error| panic!("{command}: {error}: {output}"));
         assert!(!answer["data"].is_null(), "{command}: {answer}");
     }
     for command in commands_of("curl") {
-        let said = bash(&command.replace("https://app.getcensus.com", census.url()), &[]).unwrap();
-        assert!(said.to_lowercase().contains("\ndate: "), "{command}: {said}");
+        let output = bash(&command.replace("https://app.getcensus.com", census.url()), &[]).unwrap();
+        assert!(output.to_lowercase().contains("\ndate: "), "{command}: {output}");
     }
 }
 
-/// Of AWS's command line: service, operation, and the options that the runbook may use, by AWS CLI's own reference.
+/// Service, operation and allowed options of the AWS CLI, from its reference.
 const AWS: [(&str, &str, &[&str]); 4] = [
     ("lambda", "invoke", &["--function-name", "--cli-binary-format", "--cli-read-timeout", "--payload"]),
     ("logs", "tail", &["--since"]),
@@ -561,7 +560,7 @@ const AWS: [(&str, &str, &[&str]); 4] = [
 ];
 
 #[test]
-fn every_call_of_aws_is_one_that_there_is_and_names_what_is_deployed() {
+fn runbook_aws_calls_exist_and_name_deployed_resources() {
     let table = FunctionsTable::read(&root().join("infra/functions.json")).unwrap();
     let is_function =
         |name: &str| table.functions.keys().any(|function| format!("syncwatch-{function}") == name);
@@ -573,7 +572,7 @@ fn every_call_of_aws_is_one_that_there_is_and_names_what_is_deployed() {
     for call in calls {
         let given = words(&call.replace('$', ""));
         let known = AWS.iter().find(|(service, operation, _)| given[1] == *service && given[2] == *operation);
-        let (_, _, options) = known.unwrap_or_else(|| panic!("{call} is no call that is known here"));
+        let (_, _, options) = known.unwrap_or_else(|| panic!("{call} is not in the list of known calls"));
         for option in given.iter().filter(|word| word.starts_with("--")) {
             assert!(options.contains(&option.as_str()), "{call}: {option}");
         }
@@ -600,7 +599,7 @@ fn every_call_of_aws_is_one_that_there_is_and_names_what_is_deployed() {
 }
 
 #[test]
-fn what_prepares_the_shell_does_no_more_than_that() {
+fn runbook_shell_setup_only_sets_variables() {
     for command in commands_of("export") {
         let name = command.strip_prefix("export ").unwrap().split('=').next().unwrap();
         assert!(["AWS_REGION", "CENSUS_TOKEN", "SYNC"].contains(&name), "{command}");

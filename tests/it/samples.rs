@@ -1,4 +1,4 @@
-//! Rejected records are sampled where they tell why, nowhere else, and never to anybody's harm.
+//! Rejected records are sampled only for findings that need a reason; missing samples fail no round.
 
 use jiff::{SignedDuration, Timestamp};
 use schedule_verification::observe::{Looked, READING_LIMIT, Walk};
@@ -20,7 +20,7 @@ fn start() -> Timestamp {
     "2026-11-24T12:10:00Z".parse().unwrap()
 }
 
-fn an_hour() -> SignedDuration {
+fn hour() -> SignedDuration {
     SignedDuration::from_mins(60)
 }
 
@@ -33,7 +33,7 @@ fn client(pipeline: &Pipeline, url: &str) -> Client {
     Client::new(syncwatch::http::client().unwrap(), settings, start()).unwrap()
 }
 
-/// What a round finds of the declared syncs, and of the workspace.
+/// Runs a round and returns the findings about the declared syncs, and the workspace.
 async fn round(pipeline: &Pipeline, url: &str, now: Timestamp) -> (Vec<Finding>, Workspace) {
     let census = client(pipeline, url);
     let mut walk = Walk::new(&census, pipeline, now, tokio::time::Instant::now() + READING_LIMIT);
@@ -57,41 +57,41 @@ fn requests_for_records(census: &CensusServer) -> u64 {
 }
 
 #[tokio::test]
-async fn a_notice_tells_the_class_of_what_the_destination_says_and_nothing_of_payloads() {
+async fn finding_names_the_error_class_and_hides_payloads() {
     let pipeline = pipeline();
     let census =
         CensusServer::start(World::seed_pipeline(start(), 3), LabClock::set_to(start())).await.unwrap();
-    census.jump(an_hour());
-    let (findings, _) = round(&pipeline, census.url(), start() + an_hour()).await;
+    census.jump(hour());
+    let (findings, _) = round(&pipeline, census.url(), start() + hour()).await;
     assert!(!error_rate(&findings, "properties-create").is_unhealthy());
-    assert_eq!(requests_for_records(&census), 0, "healthy traffic costs no request more");
+    assert_eq!(requests_for_records(&census), 0, "healthy traffic needs no request for records");
 
     let message = "DUPLICATE_VALUE:duplicate value found: Owner_Email__c duplicates value on record with id: \
-                   001Vr00000m4eGC for somebody@example.com";
+                   001Vr00000m4eGC for mary@example.com";
     let message = Some(message.to_owned());
     census.inject(Fault::Reject { sync: CREATE, percent: 25, message }).unwrap();
-    census.jump(an_hour());
-    let (findings, workspace) = round(&pipeline, census.url(), start() + an_hour() + an_hour()).await;
+    census.jump(hour());
+    let (findings, workspace) = round(&pipeline, census.url(), start() + hour() + hour()).await;
     let finding = error_rate(&findings, "properties-create");
-    let told = serde_json::to_string(finding).unwrap();
+    let text = serde_json::to_string(finding).unwrap();
     for part in ["\"unique-value\"", " samples: duplicate value", "P-", "Owner_Email__c", "001Vr00000m4eGC"] {
-        assert!(told.contains(part), "no {part} in {told}");
+        assert!(text.contains(part), "no {part} in {text}");
     }
-    assert!(!told.contains("somebody") && !told.contains("record_payload"), "{told}");
+    assert!(!text.contains("mary") && !text.contains("record_payload"), "{text}");
     assert!(!error_rate(&findings, "properties-update").is_unhealthy());
     assert_eq!((workspace.trouble, workspace.unread_runs), (None, 0));
-    // Rejected and invalid ones of one sync's one run.
+    // At most two requests: for rejected and for invalid records of one run of one sync.
     assert!((1..=2).contains(&requests_for_records(&census)));
 }
 
 #[tokio::test]
-async fn a_census_that_gives_no_samples_harms_no_round_and_is_not_pressed_for_them() {
+async fn round_without_samples_succeeds_and_makes_few_requests() {
     let pipeline = pipeline();
     let mut world = World::seed_pipeline(start(), 3);
     for sync in [CREATE, UPDATE] {
         Fault::Reject { sync, percent: 25, message: None }.inject(&mut world).unwrap();
     }
-    let now = start() + an_hour();
+    let now = start() + hour();
     world.advance_to(now);
     for (status, most_requests) in [(410, 2), (404, 2), (403, 2), (500, 2), (503, 2), (200, 2)] {
         let server = MockServer::start().await;
@@ -108,15 +108,15 @@ async fn a_census_that_gives_no_samples_harms_no_round_and_is_not_pressed_for_th
 
         let (findings, workspace) = round(&pipeline, &server.uri(), now).await;
         for subject in ["properties-create", "properties-update"] {
-            let told = serde_json::to_string(error_rate(&findings, subject)).unwrap();
+            let text = serde_json::to_string(error_rate(&findings, subject)).unwrap();
             assert!(
-                told.contains("The destination refuses records") && !told.contains("error class"),
-                "{told}"
+                text.contains("The destination refuses records") && !text.contains("error class"),
+                "{text}"
             );
         }
         assert_eq!((workspace.trouble, workspace.unread_runs), (None, 0), "{status}");
         let requests = server.received_requests().await.unwrap();
         let asked = requests.iter().filter(|request| request.url.path().ends_with("/records")).count();
-        assert!(asked <= most_requests, "{status}: asked {asked} times");
+        assert!(asked <= most_requests, "{status}: {asked} requests for records");
     }
 }

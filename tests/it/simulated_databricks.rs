@@ -1,4 +1,4 @@
-//! The lab's Databricks behaves as the vendor documents, and the client gets along with it.
+//! The lab's Databricks behaves as the vendor documents, and the client works with it.
 
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ async fn get(server: &DatabricksServer, path: &str) -> Json {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_has_the_documented_form_with_every_value_a_text() {
+async fn answer_has_the_documented_form_with_text_values() {
     let (server, _folder) = server().await;
     let body = json!({
         "statement": "SELECT :n AS n, :none AS none, CAST('2026-11-24' AS VARCHAR(10)) AS d",
@@ -73,7 +73,7 @@ async fn an_answer_has_the_documented_form_with_every_value_a_text() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_beyond_the_documentation_is_refused_and_a_wrong_statement_fails_inside_a_200() {
+async fn invalid_request_is_refused_and_invalid_sql_fails_in_a_200() {
     let (server, _folder) = server().await;
     let sent = |change: &dyn Fn(&mut Json)| {
         let mut body = json!({ "statement": "SELECT 1", "warehouse_id": WAREHOUSE_ID });
@@ -84,7 +84,7 @@ async fn a_request_beyond_the_documentation_is_refused_and_a_wrong_statement_fai
         (sent(&|body| body["wait_timeout"] = json!("3s")), 400),
         (sent(&|body| body["disposition"] = json!("EXTERNAL_LINKS")), 400),
         (sent(&|body| body["statement"] = json!("")), 400),
-        (sent(&|body| body["warehouse_id"] = json!("another")), 400),
+        (sent(&|body| body["warehouse_id"] = json!("other")), 400),
         (sent(&|body| body["warehouse_id"] = json!("fedcba9876543210")), 403),
         (sent(&|body| body["parameters"] = json!([{ "name": "n", "type": "INT", "value": "five" }])), 400),
     ] {
@@ -107,7 +107,7 @@ async fn a_request_beyond_the_documentation_is_refused_and_a_wrong_statement_fai
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_fetched_once_and_again_when_it_has_expired() {
+async fn token_is_fetched_once_and_again_after_it_expired() {
     let (server, _folder) = server().await;
     let warehouse = open(settings(&server));
     warehouse.query(&one()).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_token_is_fetched_once_and_again_when_it_has_expired() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warehouse_that_wakes_up_and_refusals_that_pass_are_waited_for() {
+async fn starting_warehouse_and_temporary_refusals_are_waited_for() {
     let (server, _folder) = server().await;
     let warehouse = open(settings(&server));
     for fault in [
@@ -161,7 +161,7 @@ async fn stopped_warehouse_starts_when_asked_and_runs_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_scripted_failure_is_told_once_in_its_own_words() {
+async fn scripted_failure_is_returned_once() {
     let (server, _folder) = server().await;
     let warehouse = open(settings(&server));
     server.inflict(DatabricksFault::Fails {
@@ -175,7 +175,7 @@ async fn a_scripted_failure_is_told_once_in_its_own_words() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_hangs_is_given_up_and_told_to_stop() {
+async fn hanging_statement_is_given_up_and_cancelled() {
     let (server, _folder) = server().await;
     let mut settings = settings(&server);
     settings.limits.time = Duration::from_secs(1);
@@ -186,7 +186,7 @@ async fn a_statement_that_hangs_is_given_up_and_told_to_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_answer_comes_in_chunks_and_one_beyond_the_limit_is_an_error() {
+async fn long_answer_is_read_in_chunks_and_fails_beyond_the_limit() {
     let (server, _folder) = server().await;
     server.set_rows_a_chunk(3);
     let numbers =
@@ -202,7 +202,7 @@ async fn a_long_answer_comes_in_chunks_and_one_beyond_the_limit_is_an_error() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_statement_that_writes_says_how_many_rows_it_touched() {
+async fn write_statement_returns_the_affected_row_count() {
     let (server, _folder) = server().await;
     let warehouse = open(settings(&server));
     let run = |sql: &str| Statement::new("a write", sql);
@@ -215,7 +215,7 @@ async fn a_statement_that_writes_says_how_many_rows_it_touched() {
     assert_eq!(server.statements().len(), 4);
 }
 
-/// A Census at wall speed that moves some data, and the warehouse that lives with it.
+/// Starts a Census at wall speed that moves data, and the warehouse that follows it.
 async fn living() -> (CensusServer, LivingWarehouse, Warehouse) {
     let clock = LabClock::wall();
     let properties = PropertyWorld::with(clock.now(), 9, 800, 790, 10).at_pace(Pace::OF_SEED);
@@ -226,18 +226,18 @@ async fn living() -> (CensusServer, LivingWarehouse, Warehouse) {
     (census, living, warehouse)
 }
 
-/// The checks of the pipeline file that are not healthy, as a function at wall time finds them.
+/// Lists the unhealthy checks of the pipeline file, as a function at wall time finds them.
 async fn unhealthy(warehouse: &Warehouse) -> Vec<String> {
     let pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
     let now = Timestamp::now();
     let scans = compile(&pipeline.checks, warehouse.dialect(), &pipeline.time_zone, now).unwrap();
-    let looked = ask_all(Asker::new(warehouse, Duration::from_secs(60)), scans).await;
-    let findings = judge_round(&looked, Extent::Whole, now);
+    let answers = ask_all(Asker::new(warehouse, Duration::from_secs(60)), scans).await;
+    let findings = judge_round(&answers, Extent::Whole, now);
     findings.iter().filter(|finding| finding.is_unhealthy()).map(|finding| finding.subject.clone()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn data_live_with_census_and_show_their_instants_as_it_does() {
+async fn data_follows_the_clock_of_census() {
     let (census, _living, warehouse) = living().await;
     let hours = SignedDuration::from_hours;
     let newest = Statement::new("newest", "SELECT MAX(updated_at) AS at FROM crm.rds.properties");
@@ -245,7 +245,7 @@ async fn data_live_with_census_and_show_their_instants_as_it_does() {
         Statement::new("since", "SELECT COUNT(*) AS n FROM crm.rds.properties WHERE updated_at > :since");
     for jumped in [0, 1, 26] {
         census.jump(hours(jumped));
-        // Nothing new comes, so that what is asked is what is known.
+        // Without new records the warehouse's answers equal the known state.
         census.spoil(PropertyFault::SourceStalls).unwrap();
         let ahead = census.clock().ahead_of_wall();
         let known: Vec<Timestamp> = census.with_world(|world| {
@@ -270,7 +270,7 @@ async fn data_live_with_census_and_show_their_instants_as_it_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_of_the_data_is_found_by_its_check_and_over_after_mending_and_repair() {
+async fn data_fault_is_found_by_its_check_and_resolves_after_repair() {
     let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
     for (fault, found, and_maybe) in [
         (PropertyFault::ViewBug, "company-names", "company-name-quality"),

@@ -1,7 +1,7 @@
-//! Many simulated days in the pure core: the lab's Census lives on a clock that jumps, its JSON is read by the client's
-//! parser and judged, as the function does but without HTTP.
+//! Many simulated days in the pure core: the lab's Census has a clock that jumps; its JSON is read by the client's parser and
+//! judged, as the function does but without HTTP.
 //!
-//! 2026-10-20 to 2027-03-20 holds both changes of the clocks of Los Angeles: 2026-11-01 and 2027-03-14.
+//! 2026-10-20 to 2027-03-20 includes both clock changes of Los Angeles: 2026-11-01 and 2027-03-14.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(crate) fn minutes(n: i64) -> SignedDuration {
     SignedDuration::from_mins(n)
 }
 
-/// One round at the present time of the world, when the vendor's clock is ahead by so much.
+/// Runs one round at the world's current time, with the vendor's clock ahead.
 pub(crate) fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -> Vec<Finding> {
     let real_now = world.now();
     let now = judging_time(real_now, Some(ahead));
@@ -61,7 +61,7 @@ pub(crate) fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -
     findings.extend(judge_workspace(&workspace, pipeline.census.undeclared_syncs));
     for finding in &findings {
         let (least, greatest) = finding.check.severities();
-        // What `check-config` prints of when a check alerts.
+        // `check-config` prints these severities for each check.
         assert!(
             finding.severity().is_none_or(|severity| (least..=greatest).contains(&severity)),
             "{finding:?}"
@@ -75,7 +75,7 @@ fn unhealthy(findings: &[Finding]) -> Vec<&Finding> {
 }
 
 #[test]
-fn healthy_traffic_across_both_changes_of_the_clocks_has_no_unhealthy_finding_and_no_notice() {
+fn healthy_traffic_across_clock_changes_sends_no_notice() {
     let pipeline = pipeline();
     let mut ledger = Ledger::new(&pipeline);
     let start: Timestamp = FIRST_DAY.parse().unwrap();
@@ -91,7 +91,7 @@ fn healthy_traffic_across_both_changes_of_the_clocks_has_no_unhealthy_finding_an
     assert!(moved.created > 200_000 && moved.updated > 600_000 && moved.rejected > 0, "{moved:?}");
 }
 
-/// A fault, what must be found of it, what else may be, and how soon after it began.
+/// A fault, the finding that it must cause, other checks that may fail, and the time limit for the finding.
 #[derive(Debug, Clone)]
 struct Expectation {
     fault: Fault,
@@ -100,12 +100,12 @@ struct Expectation {
     within: SignedDuration,
 }
 
-/// A run comes at the latest one period and some seconds after the fault.
+/// Lists the faults with their findings. The next run starts at the latest one period and some seconds after the fault.
 fn expectations() -> Vec<Expectation> {
     let create = "properties-create";
     let update = "properties-update";
     let poll = minutes(5);
-    // A run of the create sync is due every 30 minutes and takes up to 5; one of the update sync 15 and 2.
+    // A run of the create sync is due every 30 minutes and takes up to 5; for the update sync it is 15 and 2.
     let next_create_run_ended = minutes(36);
     let next_update_run_ended = minutes(18);
     let grace = minutes(5);
@@ -133,7 +133,7 @@ fn expectations() -> Vec<Expectation> {
     vec![
         expect(Fault::Pause { sync: CREATE }, Check::SyncPaused, create, minutes(0)),
         expect(Fault::Delete { sync: UPDATE }, Check::SyncExists, update, minutes(0)),
-        // While it runs hourly it is also late by what was declared: two findings, and both are true.
+        // A sync that runs hourly is also late by its declared schedule: both findings are correct.
         also(expect(hourly, Check::ScheduleDrift, update, minutes(0)), &[Check::RunDue]),
         expect(
             Fault::HoldSchedule { sync: CREATE },
@@ -190,8 +190,8 @@ fn expectations() -> Vec<Expectation> {
     ]
 }
 
-/// Places a fault, polls until an hour and a half after it should have been found, mends it, and polls on until all
-/// must be well again.
+/// Injects a fault, polls until 90 minutes after the time limit of its finding, heals it, and polls until every check must be
+/// healthy again.
 fn play(expectation: &Expectation, seed: u64, minute: i64, poll_phase_s: i64) -> Result<(), TestCaseError> {
     let pipeline = pipeline();
     let start: Timestamp = FIRST_DAY.parse::<Timestamp>().unwrap() + minutes(minute);
@@ -203,11 +203,11 @@ fn play(expectation: &Expectation, seed: u64, minute: i64, poll_phase_s: i64) ->
     expectation.fault.inject(&mut world).map_err(|error| TestCaseError::fail(error.to_string()))?;
     let mut found_after = None;
     let mut now = start + SignedDuration::from_secs(poll_phase_s);
-    let mend_at = start + expectation.within + minutes(90);
-    while now < mend_at {
+    let heal_at = start + expectation.within + minutes(90);
+    while now < heal_at {
         world.advance_to(now);
         for finding in unhealthy(&round(&world, &pipeline, skew)) {
-            prop_assert!(expectation.allowed.contains(&finding.check), "invented at {now}: {finding}");
+            prop_assert!(expectation.allowed.contains(&finding.check), "unexpected at {now}: {finding}");
             if expectation.found == Some((finding.check, finding.subject.as_str())) {
                 found_after.get_or_insert(now.duration_since(start));
             }
@@ -224,14 +224,14 @@ fn play(expectation: &Expectation, seed: u64, minute: i64, poll_phase_s: i64) ->
         return Ok(());
     }
     expectation.fault.heal(&mut world);
-    // Two periods, a run, and the grace: then nothing may be left of it.
-    let well_at = now + minutes(100);
-    while now < well_at + minutes(60) {
+    // After two periods, a run and the grace no finding may be left.
+    let healthy_at = now + minutes(100);
+    while now < healthy_at + minutes(60) {
         world.advance_to(now);
         let findings = round(&world, &pipeline, SignedDuration::ZERO);
         for finding in unhealthy(&findings) {
-            let lingers = now < well_at && expectation.allowed.contains(&finding.check);
-            prop_assert!(lingers, "after mending, at {now}: {finding}");
+            let lingers = now < healthy_at && expectation.allowed.contains(&finding.check);
+            prop_assert!(lingers, "after healing, at {now}: {finding}");
         }
         now += POLL;
     }
@@ -241,7 +241,7 @@ fn play(expectation: &Expectation, seed: u64, minute: i64, poll_phase_s: i64) ->
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// Each fault, placed anywhere in the simulated days.
+    /// Injects each fault at any time of the simulated days.
     #[test]
     fn every_fault_is_found_in_time_and_none_is_invented(
         seed in 0_u64..1_000,
@@ -254,15 +254,15 @@ proptest! {
         }
     }
 
-    /// As above, on the two days on which the clocks change.
+    /// Injects each fault on the two days of the clock changes.
     #[test]
-    fn every_fault_is_found_in_time_on_the_days_on_which_the_clocks_change(
+    fn every_fault_is_found_in_time_on_days_of_clock_changes(
         seed in 0_u64..1_000,
         spring in any::<bool>(),
         minute_of_day in 0_i64..24 * 60,
         poll_phase_s in 0_i64..300,
     ) {
-        // 2026-11-01 and 2027-03-14, both from 07:00 UTC on, an hour at the most before the day begins in Los Angeles.
+        // 2026-11-01 and 2027-03-14, both from 07:00 UTC on, at most an hour before the day begins in Los Angeles.
         let day = if spring { 145 } else { 12 };
         for expectation in expectations() {
             play(&expectation, seed, day * 24 * 60 + 7 * 60 + minute_of_day, poll_phase_s)

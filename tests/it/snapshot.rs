@@ -1,4 +1,4 @@
-//! The nightly snapshot: its writes on real engines, and the function as a whole on the lab's AWS and Census.
+//! The nightly snapshot: its writes on real engines, and the whole function on the lab's AWS and Census.
 
 use std::any::Any;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn hours(n: i64) -> SignedDuration {
     SignedDuration::from_hours(n)
 }
 
-/// The repository's pipeline, on the lab's warehouse.
+/// Parses the repository's pipeline with the lab's SQL warehouse.
 fn pipeline() -> Pipeline {
     let seed = include_str!("../../infra/pipeline.toml");
     let id = "warehouse_id = \"0123456789abcdef\"";
@@ -67,7 +67,7 @@ fn run_row(id: u64, text: &str) -> RunRow {
         status: Some("completed".to_owned()),
         execution_timestamp: "2026-11-24T10:00:00.123Z".parse().unwrap(),
         duration_seconds: Some(90),
-        // Some engines take the type of a column from its first row.
+        // Some engines infer the type of a column from its first row, so that row has NULLs.
         records: Records {
             processed: (id != 1).then_some(100),
             succeeded: Some(97),
@@ -107,11 +107,11 @@ struct Engine {
     name: &'static str,
     warehouse: Warehouse,
     direct: Warehouse,
-    /// What must stay as long as it is used.
+    /// Keeps the server and its files alive.
     _kept: Box<dyn Any>,
 }
 
-/// SQLite and PostgreSQL by ODBC, and the simulated Databricks, with the repository's tables.
+/// Starts SQLite and PostgreSQL by ODBC, and the simulated Databricks, with the repository's tables.
 async fn engines() -> [Engine; 3] {
     let (postgres, sqlite, databricks) =
         (Postgres::start().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
@@ -162,17 +162,17 @@ async fn stored(warehouse: &Warehouse, statements: &Statements<'_>) -> (Vec<RunR
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_are_written_once_and_read_as_written_on_every_engine() {
+async fn rows_are_written_once_and_read_back_equal_on_every_engine() {
     let pipeline = pipeline();
     let snapshot = pipeline.snapshot.clone().unwrap();
     for Engine { name, warehouse, direct: _, _kept } in engines().await {
         let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
         assert_eq!(stored(&warehouse, &statements).await, (Vec::new(), Vec::new()), "{name}");
-        // The texts would break a statement if they were pasted, and JSON if they were not escaped.
+        // These characters break a statement without parameters, and JSON without escapes.
         let texts = "it's a \"note\"; -- ünïcode 😀 \\ \\u0041 :rows ? {d '2026-01-01'} [1] $1 \u{1}\t\n";
         let mut rows: Vec<RunRow> = (1..=25).map(|id| run_row(id + 100, texts)).collect();
         rows.extend([run_row(1, "the first has no counts"), run_row(90, ""), run_row(91, "null")]);
-        // Beyond 2^53 a double is another number.
+        // A double cannot represent these integers beyond 2^53.
         let long = [i64::MAX, i64::MIN, 9_007_199_254_740_993].map(Some);
         let [processed, succeeded, failed] = long;
         rows.push(RunRow {
@@ -197,7 +197,7 @@ async fn rows_are_written_once_and_read_as_written_on_every_engine() {
         let (read, days) = stored(&warehouse, &statements).await;
         assert_eq!((&read, &days), (&rows, &vec![day_row()]), "{name}");
 
-        // A second writer who planned the same: no row twice.
+        // A second writer with the same plan writes no row twice.
         let done = act::write(asker, &statements, std::slice::from_ref(&first)).await;
         assert_eq!(done.failure, None, "{name}");
         let (read, days) = stored(&warehouse, &statements).await;
@@ -247,7 +247,7 @@ async fn thousands_of_rows_need_few_statements_and_are_read_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_that_cannot_be_read_fails_the_statement_on_every_engine() {
+async fn invalid_json_fails_the_statement_on_every_engine() {
     let pipeline = pipeline();
     let snapshot = pipeline.snapshot.clone().unwrap();
     for Engine { name, warehouse, direct: _, _kept } in engines().await {
@@ -261,7 +261,7 @@ async fn json_that_cannot_be_read_fails_the_statement_on_every_engine() {
     }
 }
 
-/// A stage whose warehouse is a simulated Databricks over the lab's properties, and the function on it.
+/// A stage whose warehouse is a simulated Databricks with the lab's properties, and the function on it.
 struct Night {
     stage: Stage,
     databricks: DatabricksServer,
@@ -271,7 +271,7 @@ struct Night {
 }
 
 impl Night {
-    /// The day begins at midnight in Los Angeles, and it is 23:59 now.
+    /// Sets a stage whose day began at midnight in Los Angeles and whose clock is at 23:59.
     async fn set() -> Self {
         let midnight = night() - hours(24) + SignedDuration::from_mins(1);
         let clock = LabClock::set_to(midnight);
@@ -299,7 +299,7 @@ impl Night {
         self.app.run(json!({ "task": "snapshot" }), self.now()).await.unwrap()
     }
 
-    /// All of the audit log, in the order of its keys, as texts.
+    /// Reads the whole audit log as texts, in the order of its keys.
     async fn log(&self) -> Vec<String> {
         let name = object_name(self.direct.dialect(), LOG).unwrap();
         let statement = Statement::new("the log", format!("SELECT * FROM {name} ORDER BY audit_id"));
@@ -315,7 +315,7 @@ impl Night {
         DayRow::read_whole(&answer.only_row().unwrap()).unwrap()
     }
 
-    /// Runs of both syncs that began on the day.
+    /// Counts the runs of both syncs that began on the day.
     fn runs_of_day(&self) -> usize {
         let from = night() - hours(24) + SignedDuration::from_mins(1);
         self.stage.census.with_world(|world| {
@@ -339,7 +339,7 @@ fn notices(answer: &Value) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights_are_filled() {
+async fn night_is_written_once_and_missed_nights_are_filled() {
     let night = Night::set().await;
     let first = night.run().await;
     let snapshot = &first["snapshot"];
@@ -358,9 +358,9 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     assert!(today.notes.as_deref().unwrap().starts_with(&format!("{of_day} runs: ")), "{today:?}");
     assert!(today.records.processed.unwrap() > 0 && today.records.error_rate.is_some(), "{today:?}");
     let yesterday = night.day("2026-11-23").await;
-    assert_eq!(yesterday.figures_missing.text().as_deref(), Some("data: cannot be had any more"));
+    assert_eq!(yesterday.figures_missing.text().as_deref(), Some("data: no longer available"));
 
-    // Again, and late.
+    // Run again, and then 40 minutes late.
     let again = night.run().await;
     assert_eq!(
         (&again["snapshot"]["inserted"], &again["snapshot"]["updated"]),
@@ -371,12 +371,12 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     night.stage.census.jump(SignedDuration::from_mins(40));
     let late = night.run().await;
     assert_eq!(late["snapshot"]["days"], json!(["2026-11-24", "2026-11-23"]), "{late}");
-    assert_eq!(late["snapshot"]["inserted"], 0, "the day that has begun is not its own");
+    assert_eq!(late["snapshot"]["inserted"], 0, "the day that has just begun is not written yet");
     assert_eq!(night.log().await.len(), log.len());
     let ended = night.day("2026-11-24").await;
     assert_eq!((ended.data, ended.figures_missing), (today.data, Missing::default()));
 
-    // Two nights are missed.
+    // The function misses two nights.
     night.stage.census.jump(hours(72) - SignedDuration::from_mins(40));
     let fourth = night.run().await;
     let days = json!(["2026-11-27", "2026-11-26", "2026-11-25"]);
@@ -385,13 +385,13 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
     assert!(gap.records.processed.unwrap() > 0, "{gap:?}");
     assert_eq!(
         (gap.data, gap.figures_missing.text().as_deref()),
-        (DataFigures::default(), Some("data: cannot be had any more"))
+        (DataFigures::default(), Some("data: no longer available"))
     );
     assert_eq!((gap.incidents.opened, gap.incidents.resolved), (Some(0), Some(0)));
     let missing = fourth["snapshot"]["missing"].as_array().unwrap();
-    assert!(missing.contains(&json!("2026-11-25: data: cannot be had any more")), "{missing:?}");
+    assert!(missing.contains(&json!("2026-11-25: data: no longer available")), "{missing:?}");
 
-    // By hand, one day; and days that cannot be.
+    // A manual run writes one day, and refuses a future one.
     let one = json!({ "task": "snapshot", "date": "2026-11-24" });
     let by_hand = night.app.run(one, night.now()).await.unwrap();
     assert_eq!(
@@ -405,9 +405,9 @@ async fn a_night_is_written_once_however_often_it_is_asked_for_and_missed_nights
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warehouse_that_fails_between_writes_leaves_no_half_row_and_the_next_round_completes() {
+async fn failed_write_leaves_no_half_row_and_the_next_round_completes() {
     let night = Night::set().await;
-    // The statement with the day fails, behind that with its runs.
+    // The statement that writes the day fails, after the one that writes its runs.
     night
         .on_file(
             "CREATE TRIGGER broken BEFORE INSERT ON `sfdc_dbx.sync_audit_log` WHEN NEW.row_kind = 'day' \
@@ -432,9 +432,9 @@ async fn a_warehouse_that_fails_between_writes_leaves_no_half_row_and_the_next_r
     let whole = night.run().await;
     assert_eq!(notices(&whole), ["resolved properties/snapshot-written/syncwatch"], "{whole}");
     let log = night.log().await;
-    assert!(half.iter().all(|row| log.contains(row)), "what was there is as it was");
+    assert!(half.iter().all(|row| log.contains(row)), "existing rows are unchanged");
     assert_eq!(whole["snapshot"]["inserted"], log.len() - half.len());
-    // What this night itself told and resolved is in the figures of the day from the next look on.
+    // The incidents that this night opened and resolved are in the day's figures from the next run on.
     night.run().await;
     let again = night.run().await;
     assert_eq!(
@@ -447,7 +447,7 @@ async fn a_warehouse_that_fails_between_writes_leaves_no_half_row_and_the_next_r
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_data() {
+async fn failing_week_is_reported_and_leaves_data_figures_unchanged() {
     let night = Night::set().await;
     night.run().await;
     let before = night.day("2026-11-24").await;
@@ -470,48 +470,46 @@ async fn a_week_of_failures_is_told_and_failures_of_delivery_are_none_of_the_dat
     assert_eq!(
         (after.data.null_companies, after.data.duplicates),
         (before.data.null_companies, before.data.duplicates),
-        "nothing of that is in the data"
+        "failed runs do not change the data figures"
     );
 
-    // A night without the warehouse is one notice: it does not say that nobody looks at the week any more.
+    // A night without the warehouse sends one notice, and none about the unjudged success rate.
     night.databricks.inflict(DatabricksFault::Unauthorized);
     let down = night.run().await;
     assert_eq!(notices(&down), ["opened properties/warehouse-reachable/warehouse"], "{down}");
     night.databricks.heal();
 
-    // Census refuses us: the day is written without its runs, which are had the night after.
+    // When Census refuses us, the day is written without its runs; the next night adds them.
     night.stage.census.break_door(syncwatch_lab::census::HttpFault::Unauthorized);
     night.stage.census.jump(hours(24));
     let blind = night.run().await;
     assert_eq!(blind["snapshot"]["failure"], Value::Null, "{blind}");
     let day = night.day("2026-11-26").await;
     assert_eq!((day.records, day.data.total), (Records::default(), Some(100)), "{day:?}");
-    assert!(
-        day.figures_missing.text().unwrap().contains("runs: Census does not tell those of properties-create")
-    );
+    assert!(day.figures_missing.text().unwrap().contains("runs: properties-create could not be read"));
     night.stage.census.heal_all();
     night.stage.census.jump(hours(24));
     night.run().await;
     let day = night.day("2026-11-26").await;
-    // The runs that failed say no counts; that is all that is missing.
+    // Only the counts of the failed runs are missing, because Census does not give them.
     let missing = day.figures_missing.text().unwrap();
     assert!(day.records.processed.unwrap() > 0 && missing.starts_with("records: 48 of 144"), "{day:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_health_view_that_is_gone_is_told_and_the_runs_are_written_all_the_same() {
+async fn missing_health_view_is_reported_and_runs_are_still_written() {
     let night = Night::set().await;
     night.on_file("DROP VIEW `sfdc_dbx.daily_health_check`").await;
     let blind = night.run().await;
     assert_eq!(notices(&blind), ["opened properties/snapshot-written/syncwatch"], "{blind}");
     let text = blind["notices"][0].to_string();
     let unhealthy = blind["unhealthy"].to_string();
-    assert!((text + &unhealthy).contains("without the state of the data"), "{blind}");
+    assert!((text + &unhealthy).contains("lacks the state of the data"), "{blind}");
     assert_eq!(blind["snapshot"]["failure"], Value::Null);
     let day = night.day("2026-11-24").await;
     assert_eq!((day.data, day.records.processed.is_some()), (DataFigures::default(), true), "{day:?}");
 
-    // 01:59: it is mended, and the day has its figures all the same.
+    // 01:59: the view is restored, and the day still gets its figures.
     night
         .on_file(
             "CREATE VIEW `sfdc_dbx.daily_health_check` AS SELECT 7 AS total_properties, 7 AS synced_properties, \
@@ -520,8 +518,8 @@ async fn a_health_view_that_is_gone_is_told_and_the_runs_are_written_all_the_sam
         )
         .await;
     night.stage.census.jump(hours(2));
-    let mended = night.run().await;
-    assert_eq!(notices(&mended), ["resolved properties/snapshot-written/syncwatch"], "{mended}");
+    let restored = night.run().await;
+    assert_eq!(notices(&restored), ["resolved properties/snapshot-written/syncwatch"], "{restored}");
     let day = night.day("2026-11-24").await;
     assert_eq!((day.data.total, day.figures_missing), (Some(7), Missing::default()));
 }

@@ -1,4 +1,4 @@
-//! Every statement that is compiled, on Apache Spark 3.5, of which older runtimes of Databricks are made: `make spark-check`.
+//! Runs every compiled statement on Apache Spark 3.5, the base of older Databricks runtimes: `make spark-check`.
 
 use std::process::Command;
 
@@ -16,18 +16,18 @@ use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, sql_folder
 
 use crate::data_checks::MORE;
 
-/// Names the Python that has pyspark.
+/// The variable with the path of a Python that has pyspark.
 const PYTHON: &str = "SPARK_PYTHON";
 const PROPERTIES: &str = "rds.properties";
 const COPIES: &str = "salesforce.product_property";
 
-/// The repository's pipeline and checks of every other kind. A local Spark has one catalog, so names have two parts.
+/// Parses the repository's pipeline and checks of every other kind. A local Spark has one catalog, so names have two parts.
 fn checks() -> Pipeline {
     let text = format!("{}{MORE}", include_str!("../../infra/pipeline.toml"));
     Pipeline::parse(&text.replace("\"crm.", "\"")).unwrap()
 }
 
-/// A pipeline after an eventful day, in SQLite, with flags that are NULL and timestamps of 2030.
+/// Fills SQLite with the data of an eventful day, with flags that are NULL and timestamps of 2030.
 async fn sqlite(folder: &tempfile::TempDir) -> (Warehouse, Timestamp) {
     let start: Timestamp = "2026-11-24T08:00:00Z".parse().unwrap();
     let mut world = PropertyWorld::with(start, 5, 300, 250, 20);
@@ -48,7 +48,7 @@ async fn sqlite(folder: &tempfile::TempDir) -> (Warehouse, Timestamp) {
             name(PROPERTIES)
         ),
     ] {
-        tables.warehouse().execute(&Statement::new("what the lab does not do", sql)).await.unwrap();
+        tables.warehouse().execute(&Statement::new("an edit beyond the lab's faults", sql)).await.unwrap();
     }
     (warehouse, world.now())
 }
@@ -90,7 +90,7 @@ fn asked(statement: &Statement, expected: &Json) -> Json {
     json!({ "label": statement.label(), "sql": statement.sql(), "parameters": parameters, "expected": expected })
 }
 
-/// The figures of a statement's one row.
+/// Reads the figures of a statement's only row.
 fn figures(scan: &Scan<'_>, answer: &Answer) -> Json {
     let row = answer.only_row().unwrap();
     let figure = |(name, measure): (&str, Measure)| match measure {
@@ -102,7 +102,7 @@ fn figures(scan: &Scan<'_>, answer: &Answer) -> Json {
     json!([columns.collect::<Vec<_>>()])
 }
 
-/// Keys and counts, as they are.
+/// Reads the keys and counts of an answer.
 fn rows(answer: &Answer) -> Json {
     let value = |value: &Value| match value {
         Value::Text(text) => json!(text),
@@ -112,7 +112,8 @@ fn rows(answer: &Answer) -> Json {
     json!(answer.rows().map(|row| row.values().iter().map(value).collect()).collect::<Vec<Vec<Json>>>())
 }
 
-/// What the repository makes in a warehouse, and a look at each of its views. Spark's own tables have no clustering.
+/// Returns the scripts of the repository's warehouse objects, without clustering, which Spark's own tables lack, and a query of
+/// each view.
 fn objects() -> (Vec<String>, Vec<Json>) {
     let mut scripts = Vec::new();
     for mut file in warehouse_objects::read(&sql_folder(), Dialect::Databricks).unwrap() {
@@ -123,10 +124,10 @@ fn objects() -> (Vec<String>, Vec<Json>) {
     }
     let views =
         scripts.iter().filter_map(|sql| sql.split_once("CREATE OR REPLACE VIEW ")?.1.split(" AS").next());
-    let look = |view: &str| asked(&Statement::new(view, format!("SELECT * FROM {view}")), &Json::Null);
-    let looks: Vec<Json> = views.map(look).collect();
-    assert!(looks.len() >= 7, "{looks:?}");
-    (scripts, looks)
+    let query = |view: &str| asked(&Statement::new(view, format!("SELECT * FROM {view}")), &Json::Null);
+    let queries: Vec<Json> = views.map(query).collect();
+    assert!(queries.len() >= 7, "{queries:?}");
+    (scripts, queries)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,7 +167,7 @@ async fn every_statement_answers_on_spark_as_on_sqlite() {
     std::fs::write(&file, given.to_string()).unwrap();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/spark/check.py");
     let output = Command::new(python).arg(script).arg(&file).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    println!("{said}");
+    let report = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{report}\n{}", String::from_utf8_lossy(&output.stderr));
+    println!("{report}");
 }

@@ -1,4 +1,4 @@
-//! What comes from elsewhere is pinned: actions by commit, Python packages by hash, crates by a use of each.
+//! Dependencies are pinned: actions by commit, Python packages by hash. Every crate of the workspace is used.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ fn workflows() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_action_is_pinned_by_commit_and_workflows_may_only_read() {
+fn actions_are_pinned_by_commit_and_workflows_may_only_read() {
     let mut pinned = 0;
     for (name, workflow) in workflows() {
         assert!(workflow.contains("\npermissions:\n  contents: read\n\n"), "{name} may do more than read");

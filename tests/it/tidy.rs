@@ -1,4 +1,4 @@
-//! Rules of the repository that a machine can check.
+//! Rules of the repository, checked by machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,7 +20,7 @@ pub(crate) fn table() -> FunctionsTable {
     FunctionsTable::read(&root().join("infra/functions.json")).unwrap()
 }
 
-/// The packages of the functions, which are the directories under `functions/`. Most have one function, of their name.
+/// Lists the packages of the functions: the directories under `functions/`. Most have one function, with the same name.
 fn packages() -> BTreeSet<String> {
     fs::read_dir(root().join("functions"))
         .unwrap()
@@ -44,7 +44,7 @@ pub(crate) fn rust_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// The code of a file without its comments and its tests.
+/// Reads the code of a file, without comments and tests.
 pub(crate) fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let before_tests = text.split("#[cfg(test)]").next().unwrap_or_default();
@@ -57,7 +57,7 @@ pub(crate) fn is_test_file(path: &Path) -> bool {
 }
 
 #[test]
-fn the_top_level_holds_only_what_the_layout_names() {
+fn top_level_has_only_entries_of_the_layout() {
     let allowed: BTreeSet<&str> = [
         "Cargo.toml",
         "Cargo.lock",
@@ -105,7 +105,7 @@ fn every_package_has_a_readme_and_every_function_a_short_main() {
         let lines = read(&format!("functions/{package}/src/lib.rs")).lines().count();
         assert!(
             lines < 100,
-            "the lib.rs of {package} has {lines} lines: it reads aloud as observe, judge, act"
+            "the lib.rs of {package} has {lines} lines; it should only observe, judge and act"
         );
     }
     for file in rust_files("functions") {
@@ -125,7 +125,7 @@ fn every_judge_is_a_function_of_functions_json() {
 }
 
 #[test]
-fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function() {
+fn no_package_depends_on_a_function() {
     let functions = packages();
     let manifests = functions.iter().map(|name| format!("functions/{name}/Cargo.toml"));
     for manifest in manifests.chain(["shared/Cargo.toml".to_owned()]) {
@@ -134,7 +134,7 @@ fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function(
             let Some(dependencies) = parsed.get(section).and_then(toml::Value::as_table) else { continue };
             for dependency in dependencies.keys() {
                 assert!(!functions.contains(dependency), "{manifest} depends on the function {dependency}");
-                // Tests may use its fakes, which know nothing of the crates under test.
+                // Tests may use its fakes, which do not depend on the crates under test.
                 let is_fake = section == "dev-dependencies" && dependency == "syncwatch-testing";
                 assert!(
                     is_fake || !dependency.starts_with("syncwatch-"),
@@ -145,8 +145,8 @@ fn functions_depend_on_shared_and_never_on_each_other_and_shared_on_no_function(
     }
 }
 
-/// The deciding modules of functions: one verifies what it was sent and sorts it, one routes what others decided, one plans
-/// rows.
+/// The deciding modules of functions: webhook-intake verifies and sorts deliveries, alert-relay routes notices, nightly-snapshot
+/// plans rows.
 const PURE_MODULES: [&str; 11] = [
     "verify",
     "triage",
@@ -161,7 +161,7 @@ const PURE_MODULES: [&str; 11] = [
     "table",
 ];
 
-/// The deciding modules that a package has: files, or folders with all that is in them.
+/// Lists the files of a package's deciding modules.
 fn pure_files_of(package: &str) -> Vec<PathBuf> {
     let files = rust_files(&format!("functions/{package}/src"));
     let of_module = |file: &PathBuf| {
@@ -174,17 +174,16 @@ fn pure_files_of(package: &str) -> Vec<PathBuf> {
 
 #[test]
 fn findings_are_made_by_judges_only() {
-    // A finding is made of `Check::about`, and by nothing else.
-    let (judges, elsewhere): (Vec<String>, Vec<String>) = production_files_saying(".about(")
-        .into_iter()
-        .partition(|file| file.starts_with("shared/src/judge/"));
+    // `Check::about` is the only way to create a finding.
+    let (judges, elsewhere): (Vec<String>, Vec<String>) =
+        production_files_with(".about(").into_iter().partition(|file| file.starts_with("shared/src/judge/"));
     assert_eq!(elsewhere, [""; 0], "judges live in shared/src/judge");
     assert!(judges.len() > 5, "the judges were not found");
 }
 
-/// The layers of the shared crate: a module imports only from modules above it, or beside it in its own layer.
+/// The layers of the shared crate: a module imports only from its own layer and those above.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("ground", &["text", "figure", "finding", "observation"]),
+    ("ground", &["text", "figure", "finding", "observation", "runbook"]),
     ("tools", &["http", "sql"]),
     (
         "core",
@@ -208,13 +207,13 @@ const LAYERS: [(&str, &[&str]); 5] = [
 /// The layers whose modules do no I/O and read no clock.
 const PURE_LAYERS: [&str; 2] = ["ground", "core"];
 
-/// Modules that judge and decide: pure, so that any test can hand them any world and any moment.
+/// Lists the files of modules that judge and decide. They are pure, so that a test can pass them any world and any time.
 fn pure_files() -> Vec<PathBuf> {
     let pure =
         LAYERS.iter().filter(|(layer, _)| PURE_LAYERS.contains(layer)).flat_map(|(_, modules)| *modules);
-    let rooms: BTreeSet<&str> = pure.copied().chain(["sql"]).collect();
-    let in_room = |path: &PathBuf| rooms.contains(module_path(path).first().map_or("", String::as_str));
-    let mut files: Vec<PathBuf> = rust_files("shared/src").into_iter().filter(in_room).collect();
+    let modules: BTreeSet<&str> = pure.copied().chain(["sql"]).collect();
+    let is_pure = |path: &PathBuf| modules.contains(module_path(path).first().map_or("", String::as_str));
+    let mut files: Vec<PathBuf> = rust_files("shared/src").into_iter().filter(is_pure).collect();
     files.extend(
         ["arguments", "plan", "runbook", "stakeholders"]
             .map(|file| root().join(format!("shared/cli/src/{file}.rs"))),
@@ -226,7 +225,7 @@ fn pure_files() -> Vec<PathBuf> {
     files
 }
 
-/// The module that a file of the shared crate is, such as `["aws", "incidents", "item"]`.
+/// Returns the module path of a file of the shared crate, such as `["aws", "incidents", "item"]`.
 fn module_path(file: &Path) -> Vec<String> {
     let inside = file.strip_prefix(root().join("shared/src")).unwrap().with_extension("");
     let mut path: Vec<String> = inside.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
@@ -234,7 +233,7 @@ fn module_path(file: &Path) -> Vec<String> {
     path
 }
 
-/// The modules that a file of the shared crate imports, by their paths; items are left off.
+/// Collects the paths of the modules that a file of the shared crate imports, without items.
 fn imports(file: &Path, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     let here = module_path(file);
@@ -269,7 +268,7 @@ fn imports(file: &Path, modules: &BTreeSet<Vec<String>>) -> BTreeSet<Vec<String>
     found
 }
 
-/// Who imports whom among the modules of one folder; the crate itself is the folder `[]`.
+/// The imports among the modules of each folder; the crate itself is the folder `[]`.
 type Graph = BTreeMap<Vec<String>, BTreeMap<String, BTreeSet<String>>>;
 
 fn import_graph() -> Graph {
@@ -292,18 +291,18 @@ fn import_graph() -> Graph {
     graph
 }
 
-/// A way from a module back to itself, if there is one.
-fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    fn walk(edges: &BTreeMap<String, BTreeSet<String>>, way: &mut Vec<String>) -> Option<Vec<String>> {
-        for next in edges.get(way.last()?).into_iter().flatten() {
-            if let Some(at) = way.iter().position(|module| module == next) {
-                return Some(way[at..].to_vec());
+/// Finds a path from a module back to itself.
+fn cycle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn walk(edges: &BTreeMap<String, BTreeSet<String>>, path: &mut Vec<String>) -> Option<Vec<String>> {
+        for next in edges.get(path.last()?).into_iter().flatten() {
+            if let Some(at) = path.iter().position(|module| module == next) {
+                return Some(path[at..].to_vec());
             }
-            way.push(next.clone());
-            if let Some(found) = walk(edges, way) {
+            path.push(next.clone());
+            if let Some(found) = walk(edges, path) {
                 return Some(found);
             }
-            way.pop();
+            path.pop();
         }
         None
     }
@@ -311,16 +310,16 @@ fn circle(edges: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
 }
 
 #[test]
-fn shared_modules_import_each_other_in_no_circle() {
+fn shared_modules_have_no_import_cycle() {
     let graph = import_graph();
     assert!(graph[&Vec::new()].len() > 10, "the imports were not found: {graph:?}");
     for (folder, edges) in &graph {
-        assert_eq!(circle(edges), None, "in shared/src/{}", folder.join("/"));
+        assert_eq!(cycle(edges), None, "in shared/src/{}", folder.join("/"));
     }
 }
 
 #[test]
-fn circle_search_finds_one_that_is_there() {
+fn cycle_search_finds_an_existing_cycle() {
     let edges = |pairs: &[(&str, &str)]| {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (from, to) in pairs {
@@ -328,8 +327,8 @@ fn circle_search_finds_one_that_is_there() {
         }
         edges
     };
-    assert_eq!(circle(&edges(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
-    let found = circle(&edges(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap();
+    assert_eq!(cycle(&edges(&[("a", "b"), ("b", "c"), ("a", "c")])), None);
+    let found = cycle(&edges(&[("a", "b"), ("b", "c"), ("c", "b")])).unwrap();
     assert_eq!(found, ["b", "c"]);
 }
 
@@ -337,9 +336,7 @@ fn circle_search_finds_one_that_is_there() {
 fn shared_modules_import_only_from_their_layer_or_above() {
     let layer_of = |module: &str| {
         let found = LAYERS.iter().position(|(_, modules)| modules.contains(&module));
-        found.unwrap_or_else(|| {
-            panic!("{module} is in no layer: put it into LAYERS and into shared/README.md")
-        })
+        found.unwrap_or_else(|| panic!("{module} has no layer: add it to LAYERS and shared/README.md"))
     };
     for (from, imported) in &import_graph()[&Vec::new()] {
         for to in imported {
@@ -353,7 +350,7 @@ fn shared_readme_shows_every_layer_with_its_modules() {
     let readme = read("shared/README.md");
     for (layer, modules) in LAYERS {
         let line = readme.lines().find(|line| line.trim_start().starts_with(layer));
-        let line = line.unwrap_or_else(|| panic!("shared/README.md has no line of the layer {layer}"));
+        let line = line.unwrap_or_else(|| panic!("shared/README.md has no line for the layer {layer}"));
         let shown: BTreeSet<&str> = line
             .split(|c: char| !(c.is_alphanumeric() || c == '_'))
             .filter(|word| LAYERS.iter().any(|(_, modules)| modules.contains(word)))
@@ -389,7 +386,7 @@ fn judging_modules_do_no_io_and_read_no_clock() {
     let files = pure_files();
     assert!(files.len() > 8, "the pure modules were not found: {files:?}");
     for file in files {
-        // A length of time is no clock.
+        // A duration does not read a clock.
         let code = code(&file).replace("std::time::Duration", "");
         for forbidden in FORBIDDEN {
             assert!(!code.contains(forbidden), "{} uses {forbidden}", file.display());
@@ -397,34 +394,34 @@ fn judging_modules_do_no_io_and_read_no_clock() {
     }
 }
 
-/// Files of the functions and of the shared crate that say `needle` outside comments, tests and examples.
-fn production_files_saying(needle: &str) -> Vec<String> {
-    let mut saying: Vec<String> = ["shared/src", "shared/cli/src", "functions"]
+/// Lists the files of the functions and of the shared crate with `needle` outside comments, tests and examples.
+fn production_files_with(needle: &str) -> Vec<String> {
+    let mut found: Vec<String> = ["shared/src", "shared/cli/src", "functions"]
         .into_iter()
         .flat_map(rust_files)
         .filter(|path| !path.components().any(|part| part.as_os_str() == "examples"))
         .filter(|path| !is_test_file(path) && code(path).contains(needle))
         .map(|path| path.strip_prefix(root()).unwrap().display().to_string())
         .collect();
-    saying.sort();
-    saying
+    found.sort();
+    found
 }
 
 #[test]
 fn one_module_reads_the_environment() {
-    assert_eq!(production_files_saying("env::var"), ["shared/src/runtime/env.rs"]);
+    assert_eq!(production_files_with("env::var"), ["shared/src/runtime/env.rs"]);
 }
 
 #[test]
 fn one_module_reads_the_clock() {
-    assert_eq!(production_files_saying("Timestamp::now"), ["shared/src/runtime/clock.rs"]);
-    // Once for each event of a function, once for each command of an operator: from there on the time is an argument.
+    assert_eq!(production_files_with("Timestamp::now"), ["shared/src/runtime/clock.rs"]);
+    // The clock is read once for each event of a function and each command of an operator; then the time is an argument.
     assert_eq!(
-        production_files_saying("clock::now()"),
+        production_files_with("clock::now()"),
         ["shared/cli/src/main.rs", "shared/src/runtime/serve.rs"]
     );
     for other in ["Zoned::now", "SystemTime::now"] {
-        assert_eq!(production_files_saying(other), Vec::<String>::new(), "{other}");
+        assert_eq!(production_files_with(other), Vec::<String>::new(), "{other}");
     }
 }
 
@@ -438,10 +435,10 @@ fn every_check_is_in_its_functions_readme() {
 }
 
 #[test]
-fn the_operators_webhook_has_the_path_of_the_table_and_of_the_intake_and_every_event_that_it_knows() {
+fn registered_webhook_has_the_intakes_path_and_events() {
     let table = table();
     let url = table.function("webhook-intake").unwrap().url.as_ref().unwrap();
-    // The operator's commands take it from the table that they embed.
+    // The operator's commands read the path from the table that they embed.
     let declared = syncwatch_cli::declared::Declared::of_this_version().unwrap();
     assert_eq!(declared.intake(), Ok(("webhook-intake", url.path.as_str())));
     assert_eq!(webhook_intake::verify::PATH, url.path);
@@ -454,7 +451,7 @@ fn the_operators_webhook_has_the_path_of_the_table_and_of_the_intake_and_every_e
 }
 
 #[test]
-fn every_target_of_the_makefile_says_what_it_does() {
+fn make_help_lists_every_target() {
     let makefile = read("Makefile");
     let phony = makefile.lines().filter_map(|line| line.strip_prefix(".PHONY: "));
     for target in phony {
@@ -464,24 +461,24 @@ fn every_target_of_the_makefile_says_what_it_does() {
 }
 
 #[test]
-fn the_worker_counts_receives_as_its_queue_does_and_reads_in_half_of_its_time() {
+fn worker_limits_match_its_queue_and_timeout() {
     let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
     let queue = &table["resources"]["queue:webhook-deliveries"];
     assert_eq!(queue["max_receives"], webhook_intake::triage::MAX_RECEIVES);
     let timeout = table["functions"]["webhook-worker"]["timeout_s"].as_u64().unwrap();
     assert!(webhook_intake::worker::READING_LIMIT.as_secs() * 2 <= timeout);
     let visibility = queue["visibility_timeout_s"].as_u64().unwrap();
-    assert!(visibility >= 6 * timeout, "a message may be handed out again while it is still being handled");
+    assert!(visibility >= 6 * timeout, "a message may be received again while it is still processed");
 }
 
 #[test]
-fn schedule_verification_leaves_a_quarter_of_its_time_for_acting_on_what_it_read() {
+fn schedule_verification_keeps_a_quarter_of_its_time_for_acting() {
     let limit = u64::try_from(table().function("schedule-verification").unwrap().timeout_s).unwrap();
     assert!(schedule_verification::observe::READING_LIMIT.as_secs() + limit / 4 <= limit);
 }
 
 #[test]
-fn the_function_that_the_internet_reaches_may_use_its_queue_and_its_secret_and_no_more() {
+fn public_function_may_use_only_its_queue_and_secret() {
     let table: serde_json::Value = serde_json::from_str(&read("infra/functions.json")).unwrap();
     let permissions = table["functions"]["webhook-intake"]["permissions"].as_array().unwrap();
     let mut allowed: Vec<String> = permissions
@@ -499,20 +496,20 @@ fn the_function_that_the_internet_reaches_may_use_its_queue_and_its_secret_and_n
 }
 
 #[test]
-fn no_function_may_run_as_long_as_a_notice_may_be_on_its_way() {
+fn function_timeouts_are_shorter_than_the_sending_lease() {
     for (name, function) in table().functions {
         assert!(
             i64::from(function.timeout_s) < syncwatch::incident::SENDING_LEASE.as_secs(),
-            "{name} could lose its lease while it sends"
+            "{name} could still send after its lease expired"
         );
     }
 }
 
-/// The packages that speak ODBC. Each has some 170 kB more in its zip, and a driver to bring along.
+/// The packages with ODBC. The zip of each is some 170 kB larger and must include a driver.
 const ODBC_PACKAGES: [&str; 0] = [];
 
 #[test]
-fn no_function_links_an_odbc_driver_manager_unless_it_asks_for_it() {
+fn functions_link_an_odbc_driver_manager_only_on_request() {
     let asks = |dependency: &toml::Value| {
         let features = dependency.get("features").and_then(toml::Value::as_array);
         features.is_some_and(|features| features.iter().any(|feature| feature.as_str() == Some("odbc")))
@@ -529,8 +526,8 @@ fn no_function_links_an_odbc_driver_manager_unless_it_asks_for_it() {
     assert_eq!(shared["dependencies"]["odbc-api"]["optional"].as_bool(), Some(true));
 }
 
-/// Public types, functions, traits and modules have a doc comment. Fields and variants whose name says it need none, which
-/// is why the compiler's own `missing_docs` is off.
+/// Public types, functions, traits and modules need a doc comment. The compiler's `missing_docs` is off, because it also asks
+/// for comments on fields and variants with plain names.
 #[test]
 fn public_items_have_a_doc_comment() {
     const ITEMS: [&str; 8] = [
@@ -549,7 +546,7 @@ fn public_items_have_a_doc_comment() {
         let lines: Vec<&str> = text.split("#[cfg(test)]").next().unwrap().lines().map(str::trim).collect();
         for (number, line) in lines.iter().enumerate() {
             let is_item = ITEMS.iter().any(|item| line.starts_with(item));
-            // Attributes may have several lines, of which the last ends with a bracket.
+            // An attribute may have several lines; its last line ends with a bracket.
             let mut inside = false;
             let above = lines.iter().take(number).rev().find(|line| {
                 let begins = line.starts_with("#[");
@@ -558,7 +555,7 @@ fn public_items_have_a_doc_comment() {
                 inside = (inside || ends) && !begins;
                 !skipped
             });
-            // A macro passes on the doc comment that it is given.
+            // A macro passes its doc comment on with `$(#[doc = `.
             let documents = |line: &&str| line.starts_with("///") || line.starts_with("$(#[doc = ");
             if is_item && !above.is_some_and(documents) {
                 without.push(format!("{}:{}: {line}", file.display(), number + 1));
@@ -572,7 +569,7 @@ fn public_items_have_a_doc_comment() {
     assert!(without.is_empty(), "without a doc comment:\n{}", without.join("\n"));
 }
 
-/// The tests that a document names in backticks, as `path/of/file.rs::name`.
+/// Collects the tests that a document names in backticks, as `path/of/file.rs::name`.
 fn named_tests(text: &str) -> Vec<(&str, &str)> {
     text.split('`').skip(1).step_by(2).filter_map(|code| code.split_once(".rs::")).collect()
 }
@@ -619,12 +616,12 @@ fn every_example_is_in_the_contributors_guide() {
     }
 }
 
-/// Retries, limits and the hiding of tokens are in one place only as long as no client goes around it.
+/// Retries, limits and the hiding of tokens stay in one place only if no client bypasses it.
 #[test]
 fn only_the_http_module_sends_requests() {
-    let mut sending = production_files_saying(".send()");
-    // The AWS SDK sends its own requests, by the adapter in `aws`; the doctor pings the intake from the outside.
+    let mut sending = production_files_with(".send()");
+    // The AWS SDK sends its own requests through the adapter in `aws`; the doctor pings the intake from outside.
     sending.retain(|file| !file.starts_with("shared/src/aws/") && !file.starts_with("shared/cli/"));
     assert_eq!(sending, ["shared/src/http/call.rs"]);
-    assert_eq!(production_files_saying(".execute(request)"), ["shared/src/aws/connector.rs"]);
+    assert_eq!(production_files_with(".execute(request)"), ["shared/src/aws/connector.rs"]);
 }

@@ -1,4 +1,4 @@
-//! From a delivery of Census to a notice, on the lab's AWS: a storm with crashes in it, losses, and poison.
+//! From a delivery of Census to a notice, on the lab's AWS: a storm with crashes, losses, and poison messages.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,10 +20,10 @@ use crate::engines::{
 
 const INTAKE: &str = "webhook-intake";
 const WORKER: &str = "webhook-worker";
-/// As many as the Function URL takes at once: more would only be answered 429 and come again.
+/// The concurrency of the Function URL: further requests would get a 429.
 const CLIENTS: usize = 5;
 
-/// A stage at wall time, for the zips, whose clock is the machine's.
+/// Sets a stage at wall time, for the zips, which use the machine's clock.
 async fn stage() -> Stage {
     let clock = LabClock::wall();
     let world = World::seed_pipeline(clock.now(), 11);
@@ -35,7 +35,7 @@ fn failure(sync: u64) -> Fault {
     Fault::Fail { sync, code: "X".to_owned(), message }
 }
 
-/// Posts deliveries to the Function URL; answers with each and the status of its answer.
+/// Posts deliveries to the Function URL; returns each with the status of its answer.
 async fn post<'d>(stage: &Stage, deliveries: &'d [StormDelivery]) -> Vec<(&'d StormDelivery, u16)> {
     let (http, url) = (syncwatch::http::client().unwrap(), stage.deployment.url_of(INTAKE).unwrap());
     let post_one = async |delivery: &'d StormDelivery| {
@@ -48,7 +48,7 @@ async fn post<'d>(stage: &Stage, deliveries: &'d [StormDelivery]) -> Vec<(&'d St
     stream::iter(deliveries).map(post_one).buffer_unordered(CLIENTS).collect().await
 }
 
-/// What is the same in every copy of a delivery: its id in the table of deliveries.
+/// Returns the id of a delivery in the table of deliveries, which is the same for every copy.
 fn key(body: &[u8]) -> String {
     match parse(&queue_message(body, Timestamp::UNIX_EPOCH)).unwrap() {
         Parsed::Known(delivery) => delivery.key(),
@@ -57,13 +57,13 @@ fn key(body: &[u8]) -> String {
     }
 }
 
-/// The ids in the table of deliveries.
+/// Reads the ids in the table of deliveries.
 async fn handled(stage: &Stage) -> BTreeSet<String> {
     let items = stage.deployment.items(&ResourceId::table("deliveries")).await.unwrap();
     items.iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits until every delivery came to an end.
+/// Waits until every delivery has left the queue.
 async fn until_queue_is_empty(stage: &Stage) {
     let emptied = async || {
         let (visible, in_flight) = stage.deployment.queue_depth(&deliveries_queue()).await?;
@@ -72,7 +72,7 @@ async fn until_queue_is_empty(stage: &Stage) {
     until(LIMIT, "an empty queue", emptied).await.unwrap();
 }
 
-/// The raw bodies in the dead-letter queue, in order.
+/// Receives the raw bodies from the dead-letter queue, sorted.
 async fn dead_letters(stage: &Stage) -> Vec<Vec<u8>> {
     let messages = stage.deployment.receive(&ResourceId::queue("webhook-deliveries-dead")).await.unwrap();
     let body = |message: &String| {
@@ -84,7 +84,7 @@ async fn dead_letters(stage: &Stage) -> Vec<Vec<u8>> {
     bodies
 }
 
-/// How many batches of the worker ended with the death of its process, by the log of ministack.
+/// Counts the batches in which the worker's process died, by the log of ministack.
 fn deaths(stage: &Stage) -> usize {
     let log = std::fs::read_to_string(stage.aws.log_path()).unwrap();
     let died = |line: &&str| line.contains("webhook-worker failed") && line.contains("Runtime.ExitError");
@@ -93,10 +93,10 @@ fn deaths(stage: &Stage) -> usize {
 
 /// Kills every worker while it reads Census, in the middle of a batch.
 ///
-/// The processes of the real zips are killed, with SIGKILL, as a future that is dropped would still tidy up behind itself.
-/// Census answers so slowly meanwhile that no worker gets any further, and it is done when nothing that was read before is
-/// still to be told: a worker that dies between writing an incident and recording its notice leaves a lease of two minutes
-/// behind, which a test at wall time cannot wait for. That crash has a test of its own at simulated time, in `incidents`.
+/// The processes of the real zips are killed with SIGKILL, because a dropped future would still clean up. Census answers slowly,
+/// so that no worker gets past reading. Call this only when no notice is pending: a worker that dies between writing an
+/// incident and recording its notice leaves a lease of two minutes, which a test at wall time cannot wait for. `incidents`
+/// tests that crash at simulated time.
 async fn kill_workers_mid_batch(stage: &Stage) {
     stage.census.set_delay(Duration::from_secs(1));
     let (asked, died) = (stage.census.requests().total, deaths(stage));
@@ -104,25 +104,26 @@ async fn kill_workers_mid_batch(stage: &Stage) {
     until(LIMIT, "a worker that reads Census", reads).await.unwrap();
     stage.aws.kill_at_work(WORKER).unwrap();
     let dead = async || Ok((deaths(stage) > died).then_some(()));
-    until(LIMIT, "a worker's death in the middle of a batch", dead).await.unwrap();
+    until(LIMIT, "a worker to die in the middle of a batch", dead).await.unwrap();
     stage.census.set_delay(Duration::ZERO);
 }
 
-/// Waits for a notice of this kind for each of the causes, and until it is recorded.
-async fn until_told(stage: &Stage, kind: &str, causes: &[&str]) {
+/// Waits for a notice of this kind for each cause, and until it is recorded as sent.
+async fn until_notified(stage: &Stage, kind: &str, causes: &[&str]) {
     for cause in causes {
-        let told = |notice: &Notification| notice.text("kind") == kind && notice.text("dedup_key") == *cause;
-        stage.subscriber.wait_for(0, LIMIT, &format!("{kind} {cause}"), told).await.unwrap();
+        let wanted =
+            |notice: &Notification| notice.text("kind") == kind && notice.text("dedup_key") == *cause;
+        stage.subscriber.wait_for(0, LIMIT, &format!("{kind} {cause}"), wanted).await.unwrap();
     }
     let recorded = async || {
         let incidents = stage.deployment.incidents().await?;
         Ok(incidents.iter().all(|incident| incident.get("pending_kind").is_none()).then_some(()))
     };
-    until(LIMIT, "that the notices are recorded as sent", recorded).await.unwrap();
+    until(LIMIT, "the notices to be recorded as sent", recorded).await.unwrap();
 }
 
-/// The causes of which people were told so, in order; one that was told twice is there twice.
-fn told(stage: &Stage, kind: &str) -> Vec<String> {
+/// Lists the causes of all notices of this kind, sorted; a cause with two notices is listed twice.
+fn notified(stage: &Stage, kind: &str) -> Vec<String> {
     let notices = stage.subscriber.notifications();
     let notices = notices.iter().filter(|notice| notice.text("kind") == kind);
     let mut causes: Vec<String> = notices.map(|notice| notice.text("dedup_key").to_owned()).collect();
@@ -130,10 +131,10 @@ fn told(stage: &Stage, kind: &str) -> Vec<String> {
     causes
 }
 
-/// 10,000 deliveries, all of them by the Function URL, the queue and the zips. In the first 6,000 three causes are found; then
-/// all is mended, and 4,000 more bring the news of it among late copies of what was wrong.
+/// Sends 10,000 deliveries through the Function URL, the queue and the zips. The first 6,000 report three causes; then all are
+/// healed, and 4,000 more report the recovery among late copies of the failures.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_loses_nothing() {
+async fn storm_with_crashes_notifies_once_per_cause_and_loses_nothing() {
     const CAUSES: [&str; 3] = [
         "properties/error-rate/properties-update",
         "properties/run-failed/properties-create",
@@ -142,7 +143,7 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
     let stage = stage().await;
     let census = &stage.census;
     stage.deployment.hide_messages_for(&deliveries_queue(), 3).await.unwrap();
-    // Days of deliveries, of which the storm is made.
+    // The storm consists of six days of deliveries.
     census.break_door(HttpFault::WebhooksLost);
     census.jump(minutes(6 * 24 * 60));
     let faults = [
@@ -153,7 +154,7 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
     for fault in &faults {
         census.with_world(|world| fault.inject(world)).unwrap();
     }
-    // So many runs fail that it is critical at once, and does not become worse later.
+    // Enough runs fail to be critical at once, so that no worsened notice follows.
     census.jump(minutes(2 * 60));
     let mut truths = census.take_lost();
     let secret = webhook_secret(&stage);
@@ -161,7 +162,7 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
     let disturb = async {
         kill_workers_mid_batch(&stage).await;
         kill_workers_mid_batch(&stage).await;
-        until_told(&stage, "opened", &CAUSES).await;
+        until_notified(&stage, "opened", &CAUSES).await;
         kill_workers_mid_batch(&stage).await;
     };
     let (mut answers, ()) = futures::join!(post(&stage, &storm.deliveries), disturb);
@@ -175,12 +176,12 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
     truths.extend(news);
     let aftermath = Storm::new(&secret, 2, &again, 4_000);
     let disturb = async {
-        until_told(&stage, "resolved", &CAUSES).await;
+        until_notified(&stage, "resolved", &CAUSES).await;
         kill_workers_mid_batch(&stage).await;
     };
     let (late, ()) = futures::join!(post(&stage, &aftermath.deliveries), disturb);
     answers.extend(late);
-    // Poison comes again until it is given up, by now without anything else in the way.
+    // Poison messages are retried until they reach the dead-letter queue; a short timeout speeds this up.
     stage.deployment.hide_messages_for(&deliveries_queue(), 1).await.unwrap();
     until_queue_is_empty(&stage).await;
 
@@ -194,9 +195,9 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
     }
     assert!(deaths(&stage) >= 4, "workers died in {} batches", deaths(&stage));
     for kind in ["opened", "resolved"] {
-        assert_eq!(told(&stage, kind), CAUSES, "{kind}");
+        assert_eq!(notified(&stage, kind), CAUSES, "{kind}");
     }
-    // The mail tap stands between the functions and SNS, and has seen everything that was said.
+    // The mail tap between the functions and SNS records every published notice.
     assert_eq!(stage.mail.mails().len(), 2 * CAUSES.len());
     let resolved = CAUSES.map(|cause| cause.replacen("properties/", "resolved ", 1));
     assert_eq!(incidents(&stage).await, resolved);
@@ -208,7 +209,7 @@ async fn a_storm_with_crashes_in_it_tells_each_cause_once_and_its_end_once_and_l
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_reaches_people_by_webhooks_alone_though_they_come_twice_and_out_of_order() {
+async fn failure_notifies_by_duplicated_and_shuffled_webhooks_alone() {
     let stage = stage().await;
     let census = &stage.census;
     census.break_door(HttpFault::WebhooksDuplicated);
@@ -216,35 +217,35 @@ async fn a_failure_reaches_people_by_webhooks_alone_though_they_come_twice_and_o
     let fault = failure(UPDATE);
     census.with_world(|world| fault.inject(world)).unwrap();
     census.jump(minutes(30));
-    until_told(&stage, "opened", &["properties/run-failed/properties-update"]).await;
+    until_notified(&stage, "opened", &["properties/run-failed/properties-update"]).await;
     census.with_world(|world| fault.heal(world));
     census.jump(minutes(30));
-    until_told(&stage, "resolved", &["properties/run-failed/properties-update"]).await;
-    // Any delivery about the sync makes the worker look; so that of the failure itself may come after the notice.
-    let told_of = async || {
+    until_notified(&stage, "resolved", &["properties/run-failed/properties-update"]).await;
+    // Any delivery about the sync makes the worker read it, so that of the failure itself may arrive after the notice.
+    let both_handled = async || {
         let handled = handled(&stage).await;
         let all =
             ["sync.failed", "sync.success"].iter().all(|event| handled.iter().any(|key| key.contains(event)));
         Ok(all.then_some(()))
     };
-    until(LIMIT, "the deliveries of failure and success", told_of).await.unwrap();
+    until(LIMIT, "the deliveries of failure and success", both_handled).await.unwrap();
     until_queue_is_empty(&stage).await;
 
     assert_eq!(stage.mail.mails().len(), 2, "{:?}", stage.mail.mails());
     let polls = stage.deployment.function_log("schedule-verification").await.unwrap();
     assert_eq!(polls, [""; 0], "no poll has run");
-    let said_by_worker = async || {
+    let logged_by_worker = async || {
         let log = stage.deployment.function_log(WORKER).await?;
         let lines = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let notices: u64 =
             lines.filter_map(|line| line["notices"].as_u64().or(line["fields"]["notices"].as_u64())).sum();
         Ok((notices == 2).then_some(()))
     };
-    until(LIMIT, "two notices in the log of the worker", said_by_worker).await.unwrap();
+    until(LIMIT, "two notices in the log of the worker", logged_by_worker).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_makes_no_sense_ends_in_the_dead_letter_queue() {
+async fn only_unprocessable_deliveries_reach_the_dead_letter_queue() {
     let stage = stage().await;
     stage.deployment.hide_messages_for(&deliveries_queue(), 1).await.unwrap();
     stage.census.break_door(HttpFault::WebhooksLost);
@@ -274,7 +275,7 @@ async fn only_what_makes_no_sense_ends_in_the_dead_letter_queue() {
     poison.sort();
     assert_eq!(dead_letters(&stage).await, poison);
     assert_eq!(handled(&stage).await, BTreeSet::from([key(&unknown_event), key(&known)]));
-    // What nobody declared was counted by the intake, and never queued.
+    // The intake counts deliveries of undeclared syncs and does not queue them.
     let log = stage.deployment.function_log(INTAKE).await.unwrap();
     assert_eq!(log.iter().filter(|line| line.contains("unknown-sync")).count(), 1, "{log:?}");
     let log = stage.deployment.function_log(WORKER).await.unwrap();
@@ -282,7 +283,7 @@ async fn only_what_makes_no_sense_ends_in_the_dead_letter_queue() {
     assert_eq!(stage.mail.mails(), []);
 }
 
-/// A fault, when it begins (minutes after noon), whose it is, and how it shows at Census once there is something to see.
+/// A fault, its begin in minutes after noon, its notice, and the test whether Census shows it already.
 struct Trouble {
     fault: Fault,
     begins: i64,
@@ -290,10 +291,10 @@ struct Trouble {
     shows: fn(&World) -> bool,
 }
 
-/// Whether one of the newest runs of a sync is so, as the API has it.
-fn any_run(world: &World, sync: u64, so: fn(&Value) -> bool) -> bool {
+/// Whether one of the newest runs of a sync passes a test of its JSON.
+fn any_run(world: &World, sync: u64, test: fn(&Value) -> bool) -> bool {
     let runs = runs_json(world, sync, 5, SignedDuration::ZERO);
-    runs["data"].as_array().unwrap().iter().any(so)
+    runs["data"].as_array().unwrap().iter().any(test)
 }
 
 fn troubles() -> [Trouble; 4] {
@@ -308,7 +309,7 @@ fn troubles() -> [Trouble; 4] {
             fault: Fault::Reject { sync: CREATE, percent: 12, message: None },
             begins: 15,
             notice: "opened properties/error-rate/properties-create",
-            // Of some 40 records, where one is refused on a good day.
+            // A run has some 40 records, of which a healthy one has at most one rejected.
             shows: |world| any_run(world, CREATE, |run| run["records_failed"].as_u64() > Some(2)),
         },
         Trouble {
@@ -327,7 +328,7 @@ fn troubles() -> [Trouble; 4] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hour_of_lost_webhooks_is_found_by_the_poll_within_minutes_and_not_told_again_when_they_come() {
+async fn poll_covers_lost_webhooks_and_late_ones_do_not_notify_again() {
     let engines = Engines::at_noon().await;
     engines.stage.census.break_door(HttpFault::WebhooksLost);
     let troubles = troubles();
@@ -363,15 +364,15 @@ async fn an_hour_of_lost_webhooks_is_found_by_the_poll_within_minutes_and_not_to
         );
     }
     assert!(handled(&engines.stage).await.is_empty());
-    let told = engines.notices().await;
-    assert_eq!(told.len(), troubles.len(), "{told:?}");
+    let opened = engines.notices().await;
+    assert_eq!(opened.len(), troubles.len(), "{opened:?}");
 
-    // As wrong as an order can be.
+    // The lost webhooks arrive late and in reverse order.
     let mut late = engines.stage.census.take_lost();
     late.reverse();
     engines.deliver(&late).await;
     assert_eq!(handled(&engines.stage).await, late.iter().map(|body| key(body)).collect());
-    assert_eq!(engines.notices().await, told);
+    assert_eq!(engines.notices().await, opened);
 
     for trouble in &troubles {
         engines.heal(&trouble.fault);
@@ -379,16 +380,16 @@ async fn an_hour_of_lost_webhooks_is_found_by_the_poll_within_minutes_and_not_to
     engines.pass(60);
     engines.deliver_lost().await;
     engines.verify().await;
-    let mut ended = engines.notices().await.split_off(told.len());
+    let mut ended = engines.notices().await.split_off(opened.len());
     ended.sort();
-    let mut expected = told.clone();
+    let mut expected = opened.clone();
     expected.iter_mut().for_each(|notice| *notice = notice.replace("opened", "resolved"));
     expected.sort();
     assert_eq!(ended, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_hour_of_refused_webhooks_is_told_once_with_the_reason_and_ends_with_the_first_accepted_one() {
+async fn refused_webhooks_notify_once_and_resolve_once_accepted() {
     let engines = Engines::at_noon().await;
     engines.stage.census.break_door(HttpFault::WebhooksLost);
     let about_newest = |event: &str| {
@@ -399,7 +400,7 @@ async fn an_hour_of_refused_webhooks_is_told_once_with_the_reason_and_ends_with_
     let intake = engines.intake().await;
     for _ in 0..5 {
         engines.pass(15);
-        // The secret at Census is another one now.
+        // Census signs with another secret now.
         let forged = request("another secret", &about_newest("sync.success"));
         assert_eq!(intake.run(forged, engines.now()).await.unwrap()["statusCode"], 401);
         engines.deliver(&[]).await;

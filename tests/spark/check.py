@@ -1,7 +1,7 @@
 """Runs statements on a local Spark and compares their answers: `python check.py <file.json>`.
 
-tests/it/spark.rs writes the file: tables with their rows, scripts that make views of them, and statements with typed parameters and the
-answer that SQLite gave to the same check. Names of two parts, as a local Spark has one catalog.
+tests/it/spark.rs writes the file: tables with their rows, scripts that create views on them, and statements with typed parameters and
+SQLite's answer to the same check. Names have two parts, because a local Spark has one catalog.
 """
 
 import json
@@ -11,7 +11,7 @@ import tempfile
 import time
 from datetime import datetime, timezone
 
-# Spark hands over instants in the zone of this process.
+# Spark returns instants in the time zone of this process.
 os.environ["TZ"] = "UTC"
 time.tzset()
 
@@ -21,7 +21,7 @@ TYPES = {"string": types.StringType(), "boolean": types.BooleanType(), "timestam
 
 
 def read(value):
-    """A value as it is written in the file: an instant is {"at": "2026-11-24T08:00:00Z"}."""
+    """Parses a value of the file, where an instant is {"at": "2026-11-24T08:00:00Z"}."""
     if isinstance(value, dict):
         return datetime.fromisoformat(value["at"].replace("Z", "+00:00")).astimezone(timezone.utc).replace(tzinfo=None)
     return value
@@ -32,7 +32,7 @@ def start(folder):
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.sql.catalogImplementation": "in-memory",
-        # CREATE TABLE without USING, as in Databricks, is not one of Hive.
+        # CREATE TABLE without USING creates a native table, as in Databricks, not a Hive table.
         "spark.sql.legacy.createHiveTableByDefault": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "1",
@@ -59,11 +59,11 @@ def fill(spark, given):
 
 
 def compare(spark, statement):
-    """Nothing if the answers are the same, else in words how they differ."""
+    """Returns None if the answers are equal, else a description of the difference."""
     parameters = {name: read(value) for name, value in statement["parameters"].items()}
     try:
         rows = [list(row) for row in spark.sql(statement["sql"], args=parameters).collect()]
-    except Exception as error:  # Whatever it is, it is told with the statement.
+    except Exception as error:  # Any failure is reported with its statement.
         return f"fails: {str(error).splitlines()[0]}"
     if statement["expected"] is None:
         return None
@@ -78,7 +78,7 @@ def main(path):
     with tempfile.TemporaryDirectory() as folder:
         spark = start(folder)
         fill(spark, given)
-        # On in SQL warehouses of Databricks, off in Spark 3.5 as it comes.
+        # On in Databricks SQL warehouses, off by default in Spark 3.5.
         for ansi in ("true", "false"):
             spark.conf.set("spark.sql.ansi.enabled", ansi)
             for statement in given["statements"]:

@@ -1,4 +1,4 @@
-//! The notices in the messages of the queue.
+//! Reads the notices in the messages of the queue.
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -13,23 +13,22 @@ use crate::route::Place;
 pub struct Queued<'m> {
     /// The id of its message.
     pub message: &'m str,
-    /// The message as it is.
+    /// The unchanged message.
     pub text: &'m str,
     pub notice: Body,
-    /// When the relay gave it up, if it comes from the dead letters (UTC).
+    /// When the relay gave it up (UTC), if it comes from the dead letters.
     pub parked_at: Option<Timestamp>,
 }
 
 impl Queued<'_> {
-    /// The name under which its posts are counted: its key and place, and another one after each time that a person sends it
-    /// again.
+    /// The name under which its posts are counted: its key and place, and when it was parked, so that a redrive counts from 1.
     pub fn post(&self) -> String {
         let Body { dedup_key, generation, sequence, opened_at, .. } = &self.notice;
         let parked = self.parked_at.map(|at| format!("@{at}")).unwrap_or_default();
         format!("{dedup_key}#{generation}.{sequence}@{opened_at}{parked}")
     }
 
-    /// The message for the dead letters: in an envelope like that of SNS, which says when it was given up.
+    /// The message for the dead letters: in an envelope like that of SNS, with the time at which it was given up.
     pub fn parked(&self, at: Timestamp) -> String {
         let envelope = serde_json::from_str(self.text).ok().filter(Value::is_object);
         let envelope = envelope.filter(|envelope: &Value| envelope.get("Type") == Some(&json!(NOTIFICATION)));
@@ -44,8 +43,7 @@ impl Queued<'_> {
 const NOTIFICATION: &str = "Notification";
 const PARKED_AT: &str = "SyncwatchParkedAt";
 
-/// Reads the notice in a message: within the envelope of SNS, or bare if the subscription delivers it raw. And when it was
-/// parked.
+/// Reads the notice in a message (in the envelope of SNS, or bare if the subscription delivers it raw), and when it was parked.
 fn read_notice(body: &str) -> anyhow::Result<(Body, Option<Timestamp>)> {
     #[derive(Deserialize)]
     struct Envelope {
@@ -65,7 +63,7 @@ fn read_notice(body: &str) -> anyhow::Result<(Body, Option<Timestamp>)> {
     // Without a key, PagerDuty would open an alert that cannot be resolved.
     anyhow::ensure!(
         !notice.dedup_key.trim().is_empty(),
-        "the notice has no dedup_key; only notices of Syncwatch belong on this queue, so look for its sender"
+        "the notice has no dedup_key; only notices of Syncwatch belong on this queue, so find its sender"
     );
     Ok((notice, parked_at))
 }
@@ -73,14 +71,14 @@ fn read_notice(body: &str) -> anyhow::Result<(Body, Option<Timestamp>)> {
 /// The notices of a batch, in the order in which they are to be sent.
 #[derive(Debug)]
 pub struct Batch<'m> {
-    /// Those of one key side by side, the oldest first.
+    /// By key, and the oldest of each key first.
     pub notices: Vec<Queued<'m>>,
-    /// Messages that hold no notice. They are logged, and end as dead letters.
+    /// Messages without a notice. They are logged, and become dead letters.
     pub unreadable: Vec<&'m str>,
 }
 
 impl<'m> Batch<'m> {
-    /// Reads the messages.
+    /// Reads and sorts the notices of these messages.
     pub fn of(messages: &'m [Message]) -> Self {
         let mut batch = Self { notices: Vec::new(), unreadable: Vec::new() };
         for Message { id, body, .. } in messages {
@@ -89,7 +87,7 @@ impl<'m> Batch<'m> {
                     batch.notices.push(Queued { message: id, text: body, notice, parked_at });
                 }
                 Err(why) => {
-                    tracing::error!(message = %id, "not a notice, so it will end as a dead letter: {why}");
+                    tracing::error!(message = %id, %why, "message is not a notice; it becomes a dead letter");
                     batch.unreadable.push(id);
                 }
             }

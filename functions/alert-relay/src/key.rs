@@ -1,7 +1,7 @@
-//! The routing keys of PagerDuty: which of the live ones an event goes through.
+//! Chooses the routing key of PagerDuty for an event.
 //!
-//! PagerDuty folds and resolves by dedup key and routing key together, and drops a resolve through another routing key
-//! silently (PagerDuty developer docs, Events API v2). So the key that triggered is remembered, as a fingerprint.
+//! PagerDuty groups and resolves by dedup key and routing key together, and silently drops a resolve through another routing
+//! key (PagerDuty developer docs, Events API v2). So a fingerprint of the key that triggered is recorded.
 
 use std::fmt;
 
@@ -11,25 +11,24 @@ use syncwatch::aws::secrets::SecretValues;
 use crate::route::Action;
 use crate::text::digest;
 
-/// A routing key has so many characters (PagerDuty developer docs, Events API v2).
+/// The length of a routing key (PagerDuty developer docs, Events API v2).
 const ROUTING_KEY_CHARS: usize = 32;
 
-/// A key of one integration.
+/// The routing key of one integration.
 #[derive(Debug, Clone)]
 pub struct RoutingKey {
-    /// To be sent to PagerDuty and nowhere else.
     pub value: SecretString,
-    /// May be stored.
+    /// May be stored and logged.
     pub fingerprint: Fingerprint,
 }
 
-/// Tells routing keys apart without being one: the first 16 hexadecimal digits of the key's SHA-256. A random key of 32
+/// Identifies a routing key without revealing it: the first 16 hexadecimal digits of the key's SHA-256. A random key of 32
 /// characters cannot be guessed from it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Fingerprint(pub String);
 
 impl Fingerprint {
-    /// The fingerprint of a routing key.
+    /// Computes the fingerprint of a routing key.
     pub fn of(key: &str) -> Self {
         Self(digest(key, 8))
     }
@@ -41,53 +40,53 @@ impl fmt::Display for Fingerprint {
     }
 }
 
-/// Why there is no routing key for an event. No variant holds any part of a key.
+/// An event without a routing key. No variant contains any part of a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    /// The secret holds something else.
+    /// The value has another form.
     #[error(
-        "secret {secret}: its {which} value is not a routing key of {ROUTING_KEY_CHARS} letters and digits. Put the \
+        "secret {place}: its {which} value is not a routing key of {ROUTING_KEY_CHARS} letters and digits. Store the \
          integration key of an \"Events API v2\" integration of the PagerDuty service"
     )]
     NotAKey {
-        secret: String,
+        /// The secret, and the channel if the value is one of its `channels`.
+        place: String,
         /// `current` or `previous`.
         which: &'static str,
     },
-    /// The alert was triggered through a key that the secret does not hold any more.
+    /// The alert was triggered through a key that the secret no longer has.
     #[error(
-        "secret {secret}: the alert was triggered through a routing key (fingerprint {fingerprint}) that is not there any \
-         more, and only that key can resolve it. Put it back as \"previous\" beside \"current\", or resolve the alert in \
-         PagerDuty"
+        "secret {place}: it no longer has the routing key (fingerprint {fingerprint}) that triggered the alert, and no other \
+         key can resolve it. Put that key back as \"previous\" beside \"current\", or resolve the alert in PagerDuty"
     )]
-    Gone { secret: String, fingerprint: Fingerprint },
+    Gone { place: String, fingerprint: Fingerprint },
 }
 
 impl RoutingKey {
-    fn parse(secret: &str, which: &'static str, value: &SecretString) -> Result<Self, KeyError> {
+    fn parse(place: &str, which: &'static str, value: &SecretString) -> Result<Self, KeyError> {
         let text = value.expose_secret();
         if text.len() != ROUTING_KEY_CHARS || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            return Err(KeyError::NotAKey { secret: secret.to_owned(), which });
+            return Err(KeyError::NotAKey { place: place.to_owned(), which });
         }
         Ok(Self { value: value.clone(), fingerprint: Fingerprint::of(text) })
     }
 }
 
-/// The key for an event. `through` is the key through which the alert is open, if it is.
+/// Chooses the key for an event. `through` is the key that triggered the alert, if it is open.
 ///
-/// * nothing is open                    => the current key
-/// * that key is live                   => that key, also for updates: through another they would open a second alert
-/// * that key is gone, and it triggers  => the current key, for the alert must go out
-/// * that key is gone, and it resolves  => an error, for no other key can
+/// * no alert is open                          => the current key
+/// * that key is live                          => that key, also for updates: another would open a second alert
+/// * that key is gone, and the event triggers  => the current key, because the alert must be sent
+/// * that key is gone, and the event resolves  => an error, because no other key can resolve
 pub fn choose(
-    secret: &str,
+    place: &str,
     values: &SecretValues,
     action: Action,
     through: Option<&Fingerprint>,
 ) -> Result<RoutingKey, KeyError> {
-    let current = RoutingKey::parse(secret, "current", &values.current);
+    let current = RoutingKey::parse(place, "current", &values.current);
     let Some(through) = through else { return current };
-    let previous = values.previous.as_ref().map(|value| RoutingKey::parse(secret, "previous", value));
+    let previous = values.previous.as_ref().map(|value| RoutingKey::parse(place, "previous", value));
     let live = [Some(current.clone()), previous.clone()].into_iter().flatten().flatten();
     if let Some(key) = live.into_iter().find(|key| key.fingerprint == *through) {
         return Ok(key);
@@ -96,9 +95,9 @@ pub fn choose(
     if action == Action::Trigger {
         return Ok(current);
     }
-    // A value that is not a key may well be the one that is wanted, mistyped.
+    // An invalid previous value may be the wanted key, mistyped.
     previous.transpose()?;
-    Err(KeyError::Gone { secret: secret.to_owned(), fingerprint: through.clone() })
+    Err(KeyError::Gone { place: place.to_owned(), fingerprint: through.clone() })
 }
 
 #[cfg(test)]
@@ -110,7 +109,7 @@ mod tests {
     const NEW: &str = "R123456789abcdef0123456789ABCDEF";
 
     fn values(current: &str, previous: Option<&str>) -> SecretValues {
-        SecretValues { current: current.into(), previous: previous.map(Into::into), webhook_id: None }
+        SecretValues { previous: previous.map(Into::into), ..SecretValues::only(current.into()) }
     }
 
     fn chosen(values: &SecretValues, action: Action, through: Option<&str>) -> Result<String, KeyError> {
@@ -121,21 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn fingerprint_is_stable_and_shows_nothing_of_the_key() {
+    fn fingerprint_is_stable_and_does_not_reveal_the_key() {
         assert_eq!(Fingerprint::of(OLD), Fingerprint::of(OLD));
         assert_ne!(Fingerprint::of(OLD), Fingerprint::of(NEW));
         assert_eq!(Fingerprint::of(OLD).to_string().len(), 16);
     }
 
     #[test]
-    fn a_new_alert_goes_through_the_current_key() {
+    fn new_alert_goes_through_the_current_key() {
         for action in [Action::Trigger, Action::Resolve] {
             assert_eq!(chosen(&values(NEW, Some(OLD)), action, None).unwrap(), NEW);
         }
     }
 
     #[test]
-    fn an_open_alert_stays_with_the_key_that_triggered_it() {
+    fn open_alert_keeps_the_key_that_triggered_it() {
         for action in [Action::Trigger, Action::Resolve] {
             assert_eq!(chosen(&values(NEW, Some(OLD)), action, Some(OLD)).unwrap(), OLD);
             assert_eq!(chosen(&values(NEW, Some(OLD)), action, Some(NEW)).unwrap(), NEW);
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_gone_stops_a_resolve_and_no_trigger() {
+    fn missing_key_stops_a_resolve_but_not_a_trigger() {
         let values = values(NEW, None);
         assert_eq!(chosen(&values, Action::Trigger, Some(OLD)).unwrap(), NEW);
         let error = chosen(&values, Action::Resolve, Some(OLD)).unwrap_err();
@@ -151,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_routing_key_is_told_without_being_shown() {
+    fn invalid_routing_key_is_reported_without_its_value() {
         let mut texts = Vec::new();
         for (current, previous) in
             [("hunter2", None), ("https://events.pagerduty.com/integra", None), (NEW, Some("hunter2"))]

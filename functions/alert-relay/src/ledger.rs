@@ -1,38 +1,38 @@
-//! The table that remembers what each channel was told under each key, and how often each notice was posted: a DynamoDB
-//! item for either.
+//! Records the last delivery to each channel under each key, and how often each notice was posted: each a DynamoDB item.
 //!
-//! Who wants to send takes a lease by conditional write first, so that two invocations never speak to one channel about
-//! one key at the same time, and gives it back with the record of what was sent. Readers are consistent.
+//! A sender first takes a lease by conditional write, so that two invocations never send to one channel under one key at the
+//! same time, and gives it back with the record of the delivery. Reads are consistent.
 //!
-//! DynamoDB deletes an item some time after its `expires_at`. One that outlives it is no harm: what it says stays true.
+//! DynamoDB deletes an item some time after its `expires_at`. An expired item that is still there remains true.
 
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::table::{self, Item, Outcome, Reader, Spec, Table, Update, attribute};
 use syncwatch::aws::writer_id;
+use syncwatch::pipeline::Channel;
 
 use crate::key::Fingerprint;
 use crate::pagerduty::bounded_key;
-use crate::route::{Channel, LastDelivery, Place};
+use crate::route::{LastDelivery, Place};
 
 pub use table::{Error as LedgerError, Lease};
 
-/// How long a lease lasts: longer than the function may run (see `infra/functions.json`), so that only one that died is
-/// replaced, and shorter than the queue hides a message, so that the next try finds it over.
+/// How long a lease lasts: longer than the function's timeout (see `infra/functions.json`), so that it expires only if its
+/// holder died, and shorter than the queue hides a message, so that it has expired at the next delivery.
 pub const LEASE: SignedDuration = SignedDuration::from_mins(2);
-/// How long it is remembered what closed: far longer than the queues keep a message (14 days).
+/// How long a closed alert is recorded: far longer than the queues keep a message (14 days).
 pub const KEPT_CLOSED: SignedDuration = SignedDuration::from_hours(100 * 24);
-/// How long it is remembered what is open, for only the routing key that triggered can resolve.
+/// How long an open alert is recorded: only the routing key that triggered it can resolve it.
 pub const KEPT_OPEN: SignedDuration = SignedDuration::from_hours(400 * 24);
-/// A notice is posted to a channel this often and never again, whatever came of it.
+/// The most posts of a notice to a channel, with any outcome.
 pub const MOST_POSTS: u32 = 3;
-/// How long after the second post the last one is made at the earliest. The first two are as quick as the queue: three
-/// minutes apart. So a channel may be in trouble for as long before a person has to act.
+/// The shortest time between the second post and the last. The queue alone sets the time between the first two: three minutes.
+/// So a channel may fail for this long before a person has to act.
 pub const LAST_POST_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 static SPEC: Spec = Spec {
     setting: "SYNCWATCH_RELAY_TABLE (infra/functions.json)",
     key: &["id"],
-    unreadable: "Delete the item: what it said is then decided by severity alone",
+    unreadable: "Delete the item; its channel then gets the next notice by severity alone",
 };
 
 const OPENED_AT: &str = "opened_at";
@@ -44,47 +44,51 @@ const THROUGH: &str = "key_fingerprint";
 const EXPIRES_AT: &str = "expires_at";
 const POSTS: &str = "posts";
 
-/// What became of a wish to send.
+/// The answer to a request to send.
 #[derive(Debug)]
 #[must_use]
 pub enum Claim {
-    /// No other invocation may send until the lease is given back. With it comes what was told last.
+    /// No other invocation may send until the lease is given back. With it comes the last delivery.
     Granted(Lease, Option<LastDelivery>),
     Held,
 }
 
-/// What became of a wish to post.
+/// The answer to a request to post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Allowance {
-    /// It is counted, as the first, second or third.
+    /// The number of this post, from 1.
     Granted(u32),
-    /// Only the last one is left, and its time has not come.
+    /// Only the last post is left, and it is too early for it.
     Later,
     UsedUp,
 }
 
-/// Reads and writes what channels were told.
+/// Reads and writes the last deliveries.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     table: Table,
 }
 
 impl Ledger {
-    /// The ledger in this table.
+    /// Creates a ledger in this table.
     pub fn new(client: table::Client, table: impl Into<String>) -> Self {
         Self { table: Table::new(client, table, &SPEC) }
     }
 
-    /// What a channel was told last under a key.
-    pub async fn told(&self, channel: Channel, dedup_key: &str) -> Result<Option<LastDelivery>, LedgerError> {
+    /// Reads the last delivery to a channel under a key.
+    pub async fn last(
+        &self,
+        channel: &Channel,
+        dedup_key: &str,
+    ) -> Result<Option<LastDelivery>, LedgerError> {
         Ok(self.table.get(SPEC.key(&[&id(channel, dedup_key)]), read).await?.flatten())
     }
 
     /// Takes the lease of a channel and a key, if it is free.
     pub async fn claim(
         &self,
-        channel: Channel,
+        channel: &Channel,
         dedup_key: &str,
         now: Timestamp,
     ) -> Result<Claim, LedgerError> {
@@ -92,7 +96,7 @@ impl Ledger {
         let taken = self.table.lease(&lease, now, later(now, LEASE), later(now, KEPT_CLOSED)).await?;
         let table::Claim::Granted(stored) = taken else { return Ok(Claim::Held) };
         match read(&self.table.reader(&stored)) {
-            Ok(told) => Ok(Claim::Granted(lease, told)),
+            Ok(last) => Ok(Claim::Granted(lease, last)),
             Err(unreadable) => {
                 self.release(lease).await?;
                 Err(unreadable)
@@ -100,14 +104,14 @@ impl Ledger {
         }
     }
 
-    /// Counts a post of a notice before it is made, so that a sender that dies has made it.
+    /// Counts a post of a notice before it is made, so that the post of a sender that dies counts.
     ///
-    /// `post` names the notice; after a person has sent it again from the dead letters, it has another name. The condition
-    /// and the count are one write, so that of two who want the last post one has it. A retry of the write whose first
-    /// answer was lost counts twice, which only makes for fewer posts.
+    /// `post` names the notice; a redrive from the dead letters has another name. The condition and the count are one write, so
+    /// only one of two concurrent senders gets the last post. A retry of a write whose answer was lost counts twice, which only
+    /// leaves fewer posts.
     pub async fn count_post(
         &self,
-        channel: Channel,
+        channel: &Channel,
         post: &str,
         now: Timestamp,
     ) -> Result<Allowance, LedgerError> {
@@ -136,44 +140,44 @@ impl Ledger {
         })
     }
 
-    /// Sets the count of posts: one less for one that was surely not taken, all for a notice that is never to be posted
-    /// again.
-    pub async fn set_posts(&self, channel: Channel, post: &str, posts: u32) -> Result<(), LedgerError> {
+    /// Sets the count of posts: one less after a post that was surely not accepted, the most for a notice that is never to be
+    /// posted again.
+    pub async fn set_posts(&self, channel: &Channel, post: &str, posts: u32) -> Result<(), LedgerError> {
         let update = Update::new(post_key(channel, post), "SET #posts = :posts").value(":posts", posts);
         Ok(self.table.update(update).await?)
     }
 
-    /// Records what was sent, and gives the lease back.
-    pub async fn record(&self, lease: Lease, told: &LastDelivery, now: Timestamp) -> Result<(), LedgerError> {
-        let kept = if told.open { KEPT_OPEN } else { KEPT_CLOSED };
-        let Place { opened_at, generation, sequence } = told.place;
+    /// Records a delivery, and gives the lease back.
+    pub async fn record(&self, lease: Lease, last: &LastDelivery, now: Timestamp) -> Result<(), LedgerError> {
+        let kept = if last.open { KEPT_OPEN } else { KEPT_CLOSED };
+        let Place { opened_at, generation, sequence } = last.place;
         let attributes = [
             (OPENED_AT, attribute(opened_at)),
             (GENERATION, attribute(generation)),
             (SEQUENCE, attribute(sequence)),
-            (NOTICE, attribute(&told.notice)),
-            (OPEN, attribute(told.open)),
+            (NOTICE, attribute(&last.notice)),
+            (OPEN, attribute(last.open)),
             (EXPIRES_AT, attribute(later(now, kept).as_second())),
-            (THROUGH, attribute(told.through.as_ref().map(|key| &key.0))),
+            (THROUGH, attribute(last.through.as_ref().map(|key| &key.0))),
         ];
         let recorded = self.table.record(&lease, attributes).await?;
         match recorded.read(|stored| read(&self.table.reader(&stored)))? {
             Outcome::Written => Ok(()),
-            // A retry whose first attempt had been taken finds its own record.
-            Outcome::Lost(Some(Some(recorded))) if recorded == *told => Ok(()),
+            // A retry of a write that had succeeded finds its own record.
+            Outcome::Lost(Some(Some(recorded))) if recorded == *last => Ok(()),
             Outcome::Lost(_) => Err(self.table.lease_lost(&lease)),
         }
     }
 
-    /// Gives the lease back with nothing sent. One that cannot be given back ends by itself.
+    /// Gives the lease back after no delivery. A lease that is not given back expires.
     pub async fn release(&self, lease: Lease) -> Result<(), LedgerError> {
-        // If it is lost, there is nothing to give back any more.
+        // A lost lease needs no release.
         let (Outcome::Written | Outcome::Lost(_)) = self.table.record(&lease, []).await?;
         Ok(())
     }
 }
 
-/// What an item says; `None` if it was only ever leased.
+/// Reads an item; `None` if it has only a lease.
 fn read(item: &Reader<'_>) -> Result<Option<LastDelivery>, LedgerError> {
     let Some(notice) = item.read(NOTICE)? else { return Ok(None) };
     let place = Place {
@@ -185,11 +189,11 @@ fn read(item: &Reader<'_>) -> Result<Option<LastDelivery>, LedgerError> {
     Ok(Some(LastDelivery { place, notice, open: item.read(OPEN)?, through }))
 }
 
-fn id(channel: Channel, dedup_key: &str) -> String {
-    format!("{}/{}", channel.id(), bounded_key(dedup_key))
+fn id(channel: &Channel, dedup_key: &str) -> String {
+    format!("{}/{}", channel.name, bounded_key(dedup_key))
 }
 
-fn post_key(channel: Channel, post: &str) -> Item {
+fn post_key(channel: &Channel, post: &str) -> Item {
     SPEC.key(&[&format!("post/{}", id(channel, post))])
 }
 

@@ -1,14 +1,17 @@
 #![doc = include_str!("../README.md")]
 
 pub mod batch;
-pub mod chat;
 pub mod key;
 pub mod ledger;
 pub mod pagerduty;
+mod parts;
 pub mod post;
 mod relay;
 pub mod route;
+pub mod slack;
+pub mod teams;
 pub mod text;
+pub mod webhook;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +19,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
-use syncwatch::pipeline::Channels;
 use syncwatch::runtime::Site;
 use syncwatch::runtime::batch::{failures, read};
 use syncwatch::runtime::env::{self, Needs};
@@ -29,11 +31,11 @@ use post::Patience;
 /// PagerDuty's own address (PagerDuty developer docs, Events API v2 overview).
 const PAGERDUTY: &str = "https://events.pagerduty.com";
 
-/// The settings of the function. The secrets are there, and read, only if their channel is declared.
+/// The settings of the function. Each secret is required, and read, only if a channel that uses it is declared.
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::RELAY_TABLE, env::NOTICES_DEAD_LETTERS],
     optional: &[env::PAGERDUTY_SECRET, env::CHAT_SECRET, env::PAGERDUTY_URL],
-    // A notice that is begun as late as may be asks AWS four times; all of it fits into 30 s.
+    // The last delivery of a batch calls AWS four times; all of it fits into 30 s.
     aws: CallLimits { attempt: Duration::from_secs(1), operation: Duration::from_secs(2) },
 };
 
@@ -47,12 +49,15 @@ pub struct App {
 }
 
 impl App {
-    /// The function, with so much patience for its channels. Fails if PagerDuty's base URL is not one that a routing key
-    /// may be sent to, or a declared channel has no secret.
+    /// Creates the function. Fails if a routing key must not be sent to PagerDuty's base URL, or a declared channel has no
+    /// secret.
     pub fn new(site: Site, patience: Patience) -> anyhow::Result<Self> {
-        let Channels { pagerduty, chat } = site.pipeline.channels;
-        let secrets = [(pagerduty, env::PAGERDUTY_SECRET), (chat, env::CHAT_SECRET)];
-        let used = secrets.into_iter().filter_map(|(declared, secret)| declared.map(|_| secret));
+        let secrets = [(true, env::PAGERDUTY_SECRET), (false, env::CHAT_SECRET)];
+        let channels = &site.pipeline.channels;
+        let used = secrets
+            .into_iter()
+            .filter(|(pages, _)| channels.lowest(*pages).is_some())
+            .map(|(_, secret)| secret);
         site.require(used)?;
         let url = site.optional(env::PAGERDUTY_URL).unwrap_or(PAGERDUTY);
         Ok(Self {
@@ -63,8 +68,8 @@ impl App {
         })
     }
 
-    /// Answers one event. `now` is when it arrived. A notice that did not reach a channel is part of the answer, so that
-    /// the queue tries that message again and no other.
+    /// Processes one event, which arrived at `now`. The answer lists the messages of the notices that did not reach a channel,
+    /// so that SQS retries these and no others.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = read(&event)?;
         let batch = Batch::of(&messages);

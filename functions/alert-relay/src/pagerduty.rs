@@ -1,7 +1,7 @@
-//! A notice as an event of PagerDuty's Events API v2.
+//! Renders a notice as an event of PagerDuty's Events API v2.
 //!
-//! Fields and limits: PagerDuty developer docs, "Send an Alert Event" and "Events API v2 overview". Where no limit is
-//! published the texts are kept short all the same, so that the whole event is far below the one that is.
+//! Fields and limits: PagerDuty developer docs, "Send an Alert Event" and "Events API v2 overview". Texts without a published
+//! limit are kept short too, so that the whole event is far below the published limit.
 
 pub mod client;
 
@@ -11,12 +11,13 @@ use serde::Serialize;
 use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
 
+use crate::parts::{self, contacts, links, steps};
 use crate::route::Action;
-use crate::text::{cut, digest, first_of};
+use crate::text::{cut, digest, first_of, second_utc};
 
 /// The largest event, in bytes.
 pub const EVENT_LIMIT: usize = 512 * 1024;
-/// The longest `dedup_key`; counted in bytes, to be on the safe side.
+/// The longest `dedup_key`; in bytes, as the limit may mean bytes or characters.
 const DEDUP_KEY_LIMIT: usize = 255;
 /// The longest `payload.summary`.
 const SUMMARY_LIMIT: usize = 1_024;
@@ -24,14 +25,15 @@ const SUMMARY_LIMIT: usize = 1_024;
 const NAME_LIMIT: usize = 255;
 const TEXT_LIMIT: usize = 1_024;
 const FIGURES: usize = 40;
+const LINKS: usize = 6;
 const DIGEST_BYTES: usize = 16;
 
-/// An event as PagerDuty takes it, but for the routing key: that is secret, and joins at sending only.
+/// An event as PagerDuty takes it, without the routing key: that is a secret, and is added when the event is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
     pub event_action: Action,
     pub dedup_key: String,
-    /// What people see of it; none when it resolves.
+    /// The visible part; only of a trigger.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<Payload>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -39,14 +41,14 @@ pub struct Event {
     pub client: &'static str,
 }
 
-/// What people see of an alert.
+/// The visible part of an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Payload {
-    /// One line that says it all.
+    /// The title of the notice.
     pub summary: String,
-    /// What is affected: `pipeline/subject`.
+    /// `pipeline/subject`.
     pub source: String,
-    /// In the same four words as ours.
+    /// PagerDuty has the same four words.
     pub severity: Severity,
     /// When the incident opened (UTC).
     pub timestamp: String,
@@ -56,15 +58,29 @@ pub struct Payload {
     pub custom_details: Details,
 }
 
-/// What else is known.
+/// The details of an alert; members without a value are left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Details {
     pub finding: String,
     pub figures: BTreeMap<String, String>,
     pub cause: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_run: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledge: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contacts: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_class: Option<String>,
-    /// Since when (UTC).
+    /// When the incident opened (UTC).
     pub since: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<String>,
@@ -76,30 +92,31 @@ pub struct Details {
     pub sequence: u32,
 }
 
-/// Where to go from an alert.
+/// A page to open from an alert.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Link {
     pub href: String,
-    pub text: &'static str,
+    pub text: String,
 }
 
 /// Renders the event of a notice.
 pub fn render(notice: &Body, action: Action) -> Event {
     let (payload, links) = match action {
         Action::Trigger | Action::Inform => {
-            let runbook = link(notice.runbook.as_deref(), "Runbook");
-            let census = link(notice.link.as_deref(), "The sync in Census");
-            (Some(payload(notice)), runbook.into_iter().chain(census).collect())
+            let links = links(notice, TEXT_LIMIT)
+                .take(LINKS)
+                .map(|(name, url)| Link { href: url.to_owned(), text: cut(first_of([name]), NAME_LIMIT) });
+            (Some(payload(notice)), links.collect())
         }
-        // These are about the key alone: the less they say, the less there is to refuse.
+        // PagerDuty needs only the key; every other member is one that it could refuse.
         Action::Resolve | Action::Acknowledge => (None, Vec::new()),
     };
     let dedup_key = bounded_key(&notice.dedup_key);
     Event { event_action: action, dedup_key, payload, links, client: "Syncwatch" }
 }
 
-/// The key of an incident, as long as PagerDuty takes it: a longer one keeps its beginning, and what is cut off is told
-/// apart by a digest of the whole. The same key becomes the same text always.
+/// The key of an incident within PagerDuty's limit. A longer key keeps its beginning, and a digest of the whole replaces the
+/// rest, so the same key always becomes the same text.
 pub fn bounded_key(key: &str) -> String {
     if key.len() <= DEDUP_KEY_LIMIT {
         return key.to_owned();
@@ -110,8 +127,16 @@ pub fn bounded_key(key: &str) -> String {
 }
 
 fn payload(notice: &Body) -> Payload {
+    let some = |text: &Option<String>| text.as_deref().map(|text| cut(text, TEXT_LIMIT));
+    // Half a command is worse than none.
+    let whole = |command: &Option<String>| {
+        command
+            .as_deref()
+            .map(|command| cut(command, usize::MAX))
+            .filter(|command| command.len() <= TEXT_LIMIT)
+    };
     let Body { title, summary, dedup_key, pipeline, subject, check, .. } = notice;
-    let since = notice.opened_at.to_string();
+    let since = second_utc(notice.opened_at);
     Payload {
         summary: cut(first_of([title.as_str(), summary, dedup_key]), SUMMARY_LIMIT),
         source: cut(&format!("{pipeline}/{subject}"), NAME_LIMIT),
@@ -124,42 +149,37 @@ fn payload(notice: &Body) -> Payload {
             finding: cut(summary, TEXT_LIMIT),
             figures: figures(notice),
             cause: cut(&notice.cause, TEXT_LIMIT),
+            note: some(&notice.note),
+            impact: some(&notice.consequence),
+            next_run: some(&notice.next_attempt),
+            steps: steps(notice).map(|step| cut(&step, TEXT_LIMIT)).collect(),
+            acknowledge: whole(&notice.acknowledge),
+            owner: some(&notice.owner),
+            contacts: contacts(notice).map(|contact| cut(&contact, TEXT_LIMIT)).collect(),
             error_class: notice.class.as_deref().map(|class| cut(class, NAME_LIMIT)),
             since,
-            runbook: notice.runbook.as_deref().map(|runbook| cut(runbook, TEXT_LIMIT)),
-            command: notice.command.as_deref().map(|command| cut(command, TEXT_LIMIT)),
+            runbook: some(&notice.runbook),
+            command: whole(&notice.command),
             notice: cut(&notice.id, TEXT_LIMIT),
             sequence: notice.sequence,
         },
     }
 }
 
-/// Figures by name. Those of the same name, such as the incidents that a silence held back, stand side by side.
+/// Figures by name. Those of the same name, such as the subjects of one problem, share a line.
 fn figures(notice: &Body) -> BTreeMap<String, String> {
     let mut figures = BTreeMap::<String, String>::new();
-    for figure in notice.figures.iter().take(FIGURES) {
-        let told = figures.entry(cut(first_of([figure.name.as_str()]), NAME_LIMIT)).or_default();
-        if !told.is_empty() {
-            told.push_str(", ");
+    for figure in parts::figures(notice).take(FIGURES) {
+        let shown = figures.entry(cut(first_of([figure.name.as_str()]), NAME_LIMIT)).or_default();
+        if !shown.is_empty() {
+            shown.push_str(", ");
         }
-        told.push_str(&figure.text());
+        shown.push_str(&figure.text());
     }
-    for told in figures.values_mut() {
-        *told = cut(told, TEXT_LIMIT);
+    for shown in figures.values_mut() {
+        *shown = cut(shown, TEXT_LIMIT);
     }
     figures
-}
-
-/// A link that can be followed: an address that was cut leads nowhere.
-fn link(href: Option<&str>, text: &'static str) -> Option<Link> {
-    let href = href.filter(|href| is_link(href, TEXT_LIMIT))?;
-    Some(Link { href: href.to_owned(), text })
-}
-
-/// Whether it is an address for a browser, and no longer than the limit.
-pub(crate) fn is_link(href: &str, limit: usize) -> bool {
-    let web = href.starts_with("https://") || href.starts_with("http://");
-    web && href.len() <= limit && href.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]

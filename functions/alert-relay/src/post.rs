@@ -8,17 +8,17 @@ use serde_json::Value as Json;
 use syncwatch::http::retry::{Backoff, RetryBudget};
 use syncwatch::http::{self, Answer, Authorized, Call, Failed, NoAnswer, Vendor};
 
-use crate::route::Channel;
+use syncwatch::pipeline::{Channel, ChannelKind};
 
-/// How long a channel is waited for. All of it fits several times into the function's timeout (`infra/functions.json`).
+/// How long to wait for a channel. The function's timeout (`infra/functions.json`) is some times as long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     pub attempt: Duration,
-    /// Between attempts. A vendor that asks for more is left to the queue, which tries again minutes later.
+    /// Between attempts. A longer wait that a vendor asks for is left to SQS, which retries minutes later.
     pub backoff: Backoff,
     /// For one notice, all attempts together.
     pub notice: Duration,
-    /// For all notices of an invocation; none is begun after it.
+    /// For all notices of an invocation; no delivery begins after it.
     pub batch: Duration,
 }
 
@@ -37,7 +37,7 @@ impl Default for Patience {
     }
 }
 
-/// Why a channel did not take a notice. Holds no secret, no address that is one, and nothing of what was sent.
+/// Why a channel did not accept a notice. Contains no secret, no address that is one, and no part of the notice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{channel} {kind}")]
 pub struct PostError {
@@ -45,51 +45,51 @@ pub struct PostError {
     pub kind: ErrorKind,
 }
 
-/// How a channel did not take a notice.
+/// The way in which a channel did not accept a notice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
     /// No secret may be sent to the address.
     #[error("has {place} that is not a plain https URL; correct {correct}")]
     Address { place: &'static str, correct: String },
-    /// The notice is beyond the vendor's limit, so it was not sent.
-    #[error("does not take {bytes} bytes. This is a defect of Syncwatch: please report it")]
+    /// The notice exceeds the vendor's limit, so it was not sent.
+    #[error("does not accept {bytes} bytes. This is a bug in Syncwatch: please report it")]
     TooLarge { bytes: usize },
-    /// The vendor read it and refuses it: the same again would be refused again.
-    #[error("refused it with {status}: {words}. {remedy}")]
+    /// The vendor read it and refused it: a retry would be refused too.
+    #[error("refused the notice ({status}: {words}). {remedy}")]
     Refused { status: u16, words: String, remedy: String },
     /// Nothing that is sent there will arrive.
     #[error("answered {status} ({words}): {remedy}")]
     Closed { status: u16, words: String, remedy: String },
-    #[error("asks for less (429); the queue tries again in some minutes")]
+    #[error("rate limited us (429); SQS will retry")]
     Limited { asked_for: Option<Duration> },
-    #[error("answered {status}; the queue tries again in some minutes")]
+    #[error("answered {status}; SQS will retry")]
     Unavailable { status: u16 },
     /// No answer, so it may have arrived or not.
-    #[error("did not answer ({detail}); the queue tries again in some minutes")]
+    #[error("did not answer ({detail}); SQS will retry")]
     NoAnswer {
         detail: String,
-        /// No connection came about, so it was not sent.
+        /// There was no connection, so it was not sent.
         unsent: bool,
     },
 }
 
 impl PostError {
-    /// Whether the next notice would likely fare no better on this channel.
+    /// Whether the next notice would probably fail on this channel too.
     pub fn is_of_the_channel(&self) -> bool {
         !self.is_of_the_notice()
     }
 
-    /// Whether the same notice would be refused again, whenever it is sent.
+    /// Whether every retry of this notice would be refused.
     pub fn is_of_the_notice(&self) -> bool {
         matches!(self.kind, ErrorKind::TooLarge { .. } | ErrorKind::Refused { .. })
     }
 
-    /// Whether the channel surely has nothing of it, so that this was no post. PagerDuty documents 429 and 5xx as not taken;
-    /// before a chat stand gateways that answer so after it took a message.
+    /// Whether the channel surely did not accept any of it, so that it does not count as a post. PagerDuty documents 429 and
+    /// 5xx as not accepted; a gateway before a chat may answer 5xx after the chat accepted a message.
     pub fn is_surely_not_taken(&self) -> bool {
         match self.kind {
             ErrorKind::Address { .. } | ErrorKind::TooLarge { .. } | ErrorKind::Limited { .. } => true,
-            ErrorKind::Unavailable { .. } => self.channel == Channel::PagerDuty,
+            ErrorKind::Unavailable { .. } => self.channel.kind == ChannelKind::PagerDuty,
             ErrorKind::NoAnswer { unsent, .. } => unsent,
             ErrorKind::Refused { .. } | ErrorKind::Closed { .. } => false,
         }
@@ -97,23 +97,23 @@ impl PostError {
 }
 
 impl ErrorKind {
-    /// The error of this channel.
-    pub fn of(self, channel: Channel) -> PostError {
-        PostError { channel, kind: self }
+    /// Attributes the error to a channel.
+    pub fn of(self, channel: &Channel) -> PostError {
+        PostError { channel: channel.clone(), kind: self }
     }
 
-    /// Whether the same may well be taken a little later, with nothing changed.
+    /// Whether a retry may succeed without any change.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Limited { .. } | Self::Unavailable { .. } | Self::NoAnswer { .. })
     }
 }
 
-/// A POST to a channel, again within the patience if surely nothing of it was taken.
+/// A POST to a channel, repeated within the patience if the channel surely did not accept it.
 pub struct Post<'a, J> {
-    pub channel: Channel,
-    /// Where to; may be a secret.
+    pub channel: &'a Channel,
+    /// May be a secret.
     pub url: &'a Url,
-    /// The routing key, which no error may quote.
+    /// The routing key, which errors must not quote.
     pub key: Option<&'a SecretString>,
     pub patience: Patience,
     /// Reads an answer that is neither 429, 408 nor 5xx.
@@ -121,13 +121,13 @@ pub struct Post<'a, J> {
 }
 
 impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Post<'_, J> {
-    /// Sends a body, again where that can help.
+    /// Sends a body, and retries where that can help.
     pub async fn send(&self, http: &Client, body: Json) -> Result<(), PostError> {
         let timeout = self.patience.attempt;
         let call = Call { method: Method::POST, body: Some(body), timeout, ..Call::get("") };
         let budget = RetryBudget::new(self.patience.notice);
         let sent = tokio::time::timeout(self.patience.notice, http::send(http, &budget, self, &call)).await;
-        let late = || ErrorKind::NoAnswer { detail: "no time is left for it".to_owned(), unsent: false };
+        let late = || ErrorKind::NoAnswer { detail: "no time left".to_owned(), unsent: false };
         sent.unwrap_or_else(|_| Err(late())).map_err(|kind| kind.of(self.channel))
     }
 }
@@ -135,7 +135,7 @@ impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Post<'_, J> {
 impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Vendor for Post<'_, J> {
     type Value = ();
     type Error = ErrorKind;
-    /// No answer that is read is nearly as long.
+    /// Known answers are much shorter.
     const LARGEST_ANSWER: usize = 16 << 10;
     const HIDDEN: &'static str = "[routing key]";
 
@@ -164,8 +164,7 @@ impl<J: Fn(Answer) -> Result<(), ErrorKind> + Sync> Vendor for Post<'_, J> {
         }
     }
 
-    /// A vendor that does not say for how long means minutes (PagerDuty developer docs, Events API v2 overview), which the
-    /// queue waits.
+    /// A 429 without a wait means minutes (PagerDuty developer docs, Events API v2 overview), which are left to SQS.
     fn may_repeat(&self, error: &ErrorKind) -> bool {
         let not_taken = error.clone().of(self.channel).is_surely_not_taken();
         error.is_transient() && not_taken && !matches!(error, ErrorKind::Limited { asked_for: None })

@@ -1,15 +1,15 @@
-//! Telling one channel of a batch of notices: decide, claim, send, record.
+//! Sends a batch of notices to one channel: decide, claim, send, record.
 
 use std::collections::BTreeSet;
 
 use anyhow::Context as _;
 use futures::future;
 use jiff::Timestamp;
+use serde_json::json;
 use syncwatch::aws::AwsError;
-use syncwatch::aws::secrets::{SecretError, SecretStore};
-use syncwatch::finding::Severity;
+use syncwatch::aws::secrets::{SecretError, SecretStore, SecretValues};
 use syncwatch::notice::Body;
-use syncwatch::pipeline::Channels;
+use syncwatch::pipeline::{Channel, ChannelKind, Channels};
 use syncwatch::runtime::env;
 use tokio::time::Instant;
 
@@ -17,34 +17,31 @@ use crate::batch::{Batch, Queued};
 use crate::key::{self, Fingerprint, KeyError, RoutingKey};
 use crate::ledger::{Allowance, Claim, Lease, LedgerError, MOST_POSTS};
 use crate::post::PostError;
-use crate::route::{Action, Channel, LastDelivery, Route, decide};
-use crate::{App, chat, pagerduty};
+use crate::route::{Action, LastDelivery, Route, decide, is_for_all};
+use crate::{App, pagerduty, slack, teams, webhook};
 
-/// What it takes to tell one channel.
+/// The delivery of a batch to one channel.
 struct Relay<'a> {
     app: &'a App,
-    channel: Channel,
-    lowest: Severity,
-    /// No notice is begun after this, so that the function ends by itself.
+    channel: &'a Channel,
+    /// No delivery begins after this, so that the function ends before its timeout.
     until: Instant,
     now: Timestamp,
 }
 
 impl App {
-    /// Sends every notice through every declared channel that has not had it. Answers with the messages to be tried again.
-    /// One that no channel is to be sent again, and that not every channel took, goes to the dead letters at once.
+    /// Sends every notice to the channels of its owner, except where it was sent before. Returns the messages to be retried. A
+    /// message that one channel gave up, and that no other is still trying, goes to the dead letters at once.
     pub(crate) async fn send<'m>(&self, batch: &Batch<'m>, now: Timestamp) -> BTreeSet<&'m str> {
-        let declared = self.site.pipeline.channels;
-        if declared == Channels::default() {
-            tracing::info!(
-                "no channel declared: pipeline.toml has neither channels.pagerduty nor channels.chat"
-            );
+        let pipeline = &self.site.pipeline;
+        if pipeline.channels == Channels::default() {
+            tracing::info!("no channel declared: pipeline.toml lacks [channels]");
         }
         let until = Instant::now() + self.patience.batch;
-        // Channels do not wait for each other: one that fails does not hold back the other.
-        let sent = Channel::ALL.into_iter().filter_map(|channel| {
-            let relay = Relay { app: self, channel, lowest: channel.lowest(declared)?, until, now };
-            Some(Box::pin(relay.tell_all(&batch.notices)))
+        // Concurrently, so that a failing channel does not delay the others.
+        let sent = pipeline.channels.0.iter().map(|channel| {
+            let relay = Relay { app: self, channel, until, now };
+            Box::pin(relay.send_all(&batch.notices))
         });
         let mut again = BTreeSet::new();
         let mut given_up = BTreeSet::new();
@@ -54,83 +51,89 @@ impl App {
                 Left::GivenUp => given_up.insert(message),
             };
         }
-        // While another channel is still tried, the message stays where it is.
+        // While another channel is still tried, the message stays in the queue.
         given_up.retain(|message| !again.contains(message));
         for queued in batch.notices.iter().filter(|queued| given_up.contains(queued.message)) {
             // Boxed: the future of so many calls is large.
             if let Err(error) = Box::pin(self.park(queued, now)).await {
-                tracing::error!(message = %queued.message, %error, "not parked; the queue tries again");
+                tracing::error!(message = %queued.message, %error, "message not parked; SQS will retry");
                 again.insert(queued.message);
             }
         }
         again
     }
 
-    /// Puts a message among the dead letters, whose alarm a person sees.
+    /// Puts a message among the dead letters, whose alarm pages.
     async fn park(&self, queued: &Queued<'_>, now: Timestamp) -> Result<(), AwsError> {
         self.site.queue(env::NOTICES_DEAD_LETTERS).send(&queued.parked(now)).await?;
-        tracing::error!(notice = queued.notice.id, message = %queued.message, "parked among the dead letters");
+        tracing::error!(notice = queued.notice.id, message = %queued.message, "message parked among the dead letters");
         Ok(())
     }
 }
 
-/// What is left of a notice that a channel did not take.
+/// The outcome of a notice that a channel did not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// It is tried again.
+    /// SQS retries it.
     ToTheQueue,
-    /// It is never posted there again.
+    /// It is never posted to the channel again.
     GivenUp,
 }
 
-/// How many notices in a row may fail of the channel before the rest of the batch is left to the next try: one may fail by
-/// itself, and must not hold up the others.
+/// How many notices in a row may fail for reasons of the channel before the rest of the batch is left to the next delivery.
+/// One may fail for a reason of its own, and must not block the others.
 const FAILURES: usize = 2;
 
 /// A notice that is not to be posted again.
 #[derive(Debug, thiserror::Error)]
-#[error("it is not posted again{}", last.as_ref().map_or(String::new(), |last| format!(": {last:#}")))]
+#[error("not posted again{}", last.as_ref().map_or(String::new(), |last| format!(": {last:#}")))]
 struct GivenUp {
-    /// Why its last post was not taken, if that was just now.
+    /// The error of its last post, if that was just now.
     last: Option<anyhow::Error>,
 }
 
-/// Whether the next notice would likely fare no better.
+/// Whether the next notice would probably fail too.
 fn is_of_the_channel(why: &anyhow::Error) -> bool {
     let why = why.downcast_ref::<GivenUp>().and_then(|given_up| given_up.last.as_ref()).unwrap_or(why);
     why.downcast_ref::<PostError>().is_some_and(PostError::is_of_the_channel)
         || why.is::<SecretError>()
+        || why.is::<NoValue>()
         || matches!(why.downcast_ref(), Some(LedgerError::Aws(_)))
         || matches!(why.downcast_ref(), Some(KeyError::NotAKey { .. }))
 }
 
 impl Relay<'_> {
-    /// Tells the channel of these notices, in this order, one after the other: a vendor that limits its callers is asked by
-    /// one at a time. Answers which it did not take, by their messages; each was logged.
-    async fn tell_all<'n>(self, notices: &[Queued<'n>]) -> Vec<(&'n str, Left)> {
+    /// Sends these notices one after the other, in this order: a vendor with a rate limit gets one request at a time. Logs and
+    /// returns those that the channel did not accept, by their messages.
+    async fn send_all<'n>(self, notices: &[Queued<'n>]) -> Vec<(&'n str, Left)> {
         let channel = self.channel;
         let mut left = Vec::new();
         let mut failures = 0;
         for queued in notices {
+            if !self.is_routed(&queued.notice) && !is_for_all(queued.notice.kind) {
+                continue;
+            }
             let outcome = if failures >= FAILURES {
-                Err(anyhow::anyhow!("the channel failed a moment ago"))
+                Err(anyhow::anyhow!("the channel failed for the notices before this one"))
             } else if Instant::now() >= self.until {
-                Err(anyhow::anyhow!("no time is left in this invocation"))
+                Err(anyhow::anyhow!("no time left in this invocation"))
             } else {
-                self.tell(queued).await
+                self.deliver(queued).await
             };
             let (id, message) = (queued.notice.id.as_str(), queued.message);
             match outcome {
                 Ok(Route::Send(_, reason)) => {
                     failures = 0;
-                    tracing::info!(notice = id, %channel, %reason, "sent");
+                    tracing::info!(notice = id, %channel, %reason, "notice sent");
                 }
-                Ok(Route::Skip(reason)) => tracing::info!(notice = id, %channel, %reason, "not sent"),
+                Ok(Route::Record(reason) | Route::Skip(reason)) => {
+                    tracing::info!(notice = id, %channel, %reason, "notice skipped");
+                }
                 Err(why) => {
                     failures += usize::from(is_of_the_channel(&why));
                     let given_up = why.is::<GivenUp>();
                     let why = format!("{why:#}");
-                    tracing::error!(notice = id, %message, %channel, why, given_up, "not sent");
+                    tracing::error!(notice = id, %message, %channel, why, given_up, "notice not sent");
                     left.push((message, if given_up { Left::GivenUp } else { Left::ToTheQueue }));
                 }
             }
@@ -138,29 +141,38 @@ impl Relay<'_> {
         left
     }
 
-    /// Decides on a notice and, if it is to go, claims, sends and records it: at least once, for a sender that dies
-    /// between sending and recording is replaced by one that knows nothing of it.
-    async fn tell(&self, queued: &Queued<'_>) -> anyhow::Result<Route> {
+    /// Decides on a notice; if it is to be sent, claims, sends and records it. Delivery is at least once: a sender that dies
+    /// between sending and recording leaves no record.
+    async fn deliver(&self, queued: &Queued<'_>) -> anyhow::Result<Route> {
         let notice = &queued.notice;
         let ledger = &self.app.ledger;
-        let decide = |told: Option<&LastDelivery>| decide(notice, self.channel, self.lowest, told);
-        let told = ledger.told(self.channel, &notice.dedup_key).await?;
-        if let skip @ Route::Skip(_) = decide(told.as_ref()) {
+        let routed = self.is_routed(notice);
+        let decide = |last: Option<&LastDelivery>| decide(notice, self.channel, routed, last);
+        let last = ledger.last(self.channel, &notice.dedup_key).await?;
+        if let skip @ Route::Skip(_) = decide(last.as_ref()) {
             return Ok(skip);
         }
-        let (lease, told) = self.claim(notice).await?;
-        // Decided again, on what no other invocation can change any more.
-        let route = decide(told.as_ref());
-        let Route::Send(action, _) = route else {
-            self.give_back(lease).await;
-            return Ok(route);
+        let (lease, last) = self.claim(notice).await?;
+        // Decided again, on a record that no other invocation can change now.
+        let route = decide(last.as_ref());
+        let action = match route {
+            Route::Send(action, _) => action,
+            Route::Record(_) => {
+                let last = LastDelivery::after(notice, Action::Resolve, None);
+                ledger.record(lease, &last, self.now).await?;
+                return Ok(route);
+            }
+            Route::Skip(_) => {
+                self.give_back(lease).await;
+                return Ok(route);
+            }
         };
-        let open_through = told.filter(|told| told.open).and_then(|told| told.through);
+        let open_through = last.filter(|last| last.open).and_then(|last| last.through);
         match Box::pin(self.post(queued, action, open_through.as_ref())).await {
             Ok(through) => {
-                let told = LastDelivery::after(notice, action, through);
-                let recorded = ledger.record(lease, &told, self.now).await;
-                recorded.context("it was sent, which could not be recorded")?;
+                let last = LastDelivery::after(notice, action, through);
+                let recorded = ledger.record(lease, &last, self.now).await;
+                recorded.context("sent but not recorded")?;
                 Ok(route)
             }
             Err(why) => {
@@ -170,7 +182,7 @@ impl Relay<'_> {
         }
     }
 
-    /// Sends a notice if it was not posted too often, and counts that.
+    /// Sends a notice unless it was posted too often, and counts the post.
     async fn post(
         &self,
         queued: &Queued<'_>,
@@ -180,7 +192,7 @@ impl Relay<'_> {
         let (ledger, channel, post) = (&self.app.ledger, self.channel, queued.post());
         let posts = match ledger.count_post(channel, &post, self.now).await? {
             Allowance::Granted(posts) => posts,
-            Allowance::Later => anyhow::bail!("its last post waits for the channel to recover"),
+            Allowance::Later => anyhow::bail!("the last post waits for the channel to recover"),
             Allowance::UsedUp => return Err(GivenUp { last: None }.into()),
         };
         let why = match self.send(&queued.notice, action, open_through).await {
@@ -189,7 +201,7 @@ impl Relay<'_> {
         };
         let (counted, never_again) = match why.downcast_ref::<PostError>() {
             Some(error) => (!error.is_surely_not_taken(), error.is_of_the_notice()),
-            // A secret or a key was missing, so nothing was posted.
+            // A secret or a key was missing, so there was no post.
             None => (false, false),
         };
         match (never_again, counted) {
@@ -203,8 +215,8 @@ impl Relay<'_> {
         Err(why)
     }
 
-    /// Sends a notice; answers through which routing key, if the channel has such. `open_through` is the one through which
-    /// something is open.
+    /// Sends a notice and returns the routing key that it went through, if the channel has such. `open_through` is the key of
+    /// the alert that is open.
     async fn send(
         &self,
         notice: &Body,
@@ -212,38 +224,55 @@ impl Relay<'_> {
         open_through: Option<&Fingerprint>,
     ) -> anyhow::Result<Option<Fingerprint>> {
         let App { site, patience, .. } = self.app;
-        let (secrets, now) = (&site.secrets, self.now);
-        let (secret, sent, through) = match self.channel {
-            Channel::PagerDuty => {
-                let secret = site.setting(env::PAGERDUTY_SECRET);
-                let key = routing_key(secrets, secret, action, open_through, now).await?;
-                let event = pagerduty::render(notice, action);
-                (secret, self.app.pagerduty.enqueue(&event, &key, secret).await, Some(key.fingerprint))
+        let (channel, secrets, now) = (self.channel, &site.secrets, self.now);
+        let body = match channel.kind {
+            ChannelKind::PagerDuty => None,
+            ChannelKind::Slack => {
+                let owner = notice.owner.as_deref().and_then(|owner| site.pipeline.contact(owner));
+                Some(json!(slack::render(notice, owner.and_then(|owner| owner.slack.as_deref()))))
             }
-            Channel::Chat => {
+            ChannelKind::Teams => Some(teams::render(notice)),
+            ChannelKind::Webhook => Some(json!(notice)),
+        };
+        let (secret, sent, through) = match body {
+            None => {
+                let secret = site.setting(env::PAGERDUTY_SECRET);
+                let key = routing_key(secrets, secret, channel, action, open_through, now).await?;
+                let event = pagerduty::render(notice, action);
+                let place = place(secret, channel);
+                let sent = self.app.pagerduty.enqueue(channel, &event, &key, &place).await;
+                (secret, sent, Some(key.fingerprint))
+            }
+            Some(body) => {
                 let secret = site.setting(env::CHAT_SECRET);
-                let (http, address) = (&site.sdk().http, secrets.get(secret, now).await?);
-                let message = chat::render(notice);
-                (secret, chat::client::post(http, &address, secret, *patience, &message).await, None)
+                let address = values(secrets, secret, channel, now).await?.current;
+                let (http, place) = (&site.sdk().http, place(secret, channel));
+                (secret, webhook::post(http, &address, &place, *patience, channel, body).await, None)
             }
         };
         if sent.as_ref().is_err_and(|error| !error.kind.is_transient()) {
-            // It may have been replaced since it was read.
+            // It may have been replaced since it was cached.
             secrets.forget(secret);
         }
         sent?;
         Ok(through)
     }
 
-    /// The lease of the notice's key. One who has it needs it for about a second, so it is worth a short wait.
+    /// Whether the channel is one of the notice's owner.
+    fn is_routed(&self, notice: &Body) -> bool {
+        let routes = self.app.site.pipeline.routes(notice.owner.as_deref());
+        routes.iter().any(|channel| channel.name == self.channel.name)
+    }
+
+    /// Takes the lease of the notice's key. Another invocation holds it for about a second, so a short wait is worthwhile.
     async fn claim(&self, notice: &Body) -> anyhow::Result<(Lease, Option<LastDelivery>)> {
         let mut waits = self.app.patience.backoff.waits();
         loop {
             match self.app.ledger.claim(self.channel, &notice.dedup_key, self.now).await? {
-                Claim::Granted(lease, told) => return Ok((lease, told)),
+                Claim::Granted(lease, last) => return Ok((lease, last)),
                 Claim::Held => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => anyhow::bail!("another invocation is telling the channel about the same key"),
+                    None => anyhow::bail!("another invocation is sending to the channel under the same key"),
                 },
             }
         }
@@ -251,22 +280,60 @@ impl Relay<'_> {
 
     async fn give_back(&self, lease: Lease) {
         if let Err(error) = self.app.ledger.release(lease).await {
-            tracing::warn!(%error, "a lease was not given back; it ends by itself within two minutes");
+            tracing::warn!(%error, "lease not given back; it expires within two minutes");
         }
     }
 }
 
-/// The routing key for an event. If none that is cached will do, the secret is read anew: it may just have been rotated.
+/// Reads the live values of a channel. A value that the cached secret lacks may have been added since, so the secret is then
+/// read again.
+async fn values(
+    secrets: &SecretStore,
+    secret: &str,
+    channel: &Channel,
+    now: Timestamp,
+) -> anyhow::Result<SecretValues> {
+    let read = async || -> Result<Option<SecretValues>, SecretError> {
+        let mut values = secrets.values(secret, now).await?;
+        Ok(if channel.is_default() { Some(values) } else { values.channels.remove(&channel.name) })
+    };
+    if let Some(values) = read().await? {
+        return Ok(values);
+    }
+    secrets.forget(secret);
+    let missing = || NoValue { secret: secret.to_owned(), channel: channel.name.clone() };
+    Ok(read().await?.ok_or_else(missing)?)
+}
+
+/// Names the value of a channel in errors: the secret, and the channel if the value is one of its `channels`.
+fn place(secret: &str, channel: &Channel) -> String {
+    if channel.is_default() { secret.to_owned() } else { format!("{secret}, channel {}", channel.name) }
+}
+
+/// A channel whose value is missing from its secret.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "secret {secret}: no value for channel {channel}. Store {{\"current\": \"...\", \"channels\": {{\"{channel}\": \
+     \"...\"}}}}"
+)]
+struct NoValue {
+    secret: String,
+    channel: String,
+}
+
+/// The routing key for an event. If no cached key fits, the secret is read again: it may just have been rotated.
 async fn routing_key(
     secrets: &SecretStore,
     secret: &str,
+    channel: &Channel,
     action: Action,
     open_through: Option<&Fingerprint>,
     now: Timestamp,
 ) -> anyhow::Result<RoutingKey> {
+    let place = place(secret, channel);
     let choose = async || -> anyhow::Result<Result<RoutingKey, KeyError>> {
-        let values = secrets.values(secret, now).await?;
-        Ok(key::choose(secret, &values, action, open_through))
+        let values = values(secrets, secret, channel, now).await?;
+        Ok(key::choose(&place, &values, action, open_through))
     };
     let fits = |chosen: &Result<RoutingKey, KeyError>| match (chosen, open_through) {
         (Ok(key), Some(wanted)) => key.fingerprint == *wanted,
@@ -280,9 +347,8 @@ async fn routing_key(
     let key = chosen?;
     if let Some(gone) = open_through.filter(|wanted| **wanted != key.fingerprint) {
         tracing::warn!(
-            %secret, fingerprint = %gone,
-            "an alert is open through a routing key that is gone; a second one opens, and the first must be resolved in \
-             PagerDuty"
+            secret = %place, fingerprint = %gone,
+            "routing key of an open alert is gone, so a second alert opens; resolve the first in PagerDuty"
         );
     }
     Ok(key)

@@ -1,5 +1,7 @@
-//! The function as a whole, with servers on this machine in the place of AWS, PagerDuty and the chat.
+//! The function as a whole, with servers on this machine in place of AWS, PagerDuty and chats.
 
+mod owners;
+mod renderings;
 pub(crate) mod samples;
 mod world;
 
@@ -15,11 +17,11 @@ use wiremock::Mock;
 use wiremock::matchers::{any, body_string_contains};
 
 use crate::App;
-use samples::{KINDS, impatient, notice};
+use samples::{chat, impatient, notice, pagerduty};
 use world::{CHAT_PATH, NEW_KEY, OLD_KEY, World, both, failures, now};
 
 #[tokio::test]
-async fn an_incident_is_told_from_its_begin_to_its_end() {
+async fn incident_is_sent_from_opened_to_resolved() {
     let world = World::start(both()).await;
     for (kind, sequence) in [
         (NoticeKind::Opened, 1),
@@ -36,7 +38,7 @@ async fn an_incident_is_told_from_its_begin_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_batch_in_any_order_is_told_in_the_right_one_and_once() {
+async fn shuffled_batch_is_sent_in_order_and_once() {
     let world = World::start(both()).await;
     let opened = notice(NoticeKind::Opened, Severity::Critical, 1);
     let resolved = notice(NoticeKind::Resolved, Severity::Critical, 2);
@@ -47,7 +49,7 @@ async fn a_batch_in_any_order_is_told_in_the_right_one_and_once() {
 }
 
 #[tokio::test]
-async fn a_notice_below_the_limit_of_a_channel_goes_to_the_other() {
+async fn notice_below_a_channels_severity_goes_to_the_other() {
     let world = World::start(both()).await;
     assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Warning, 1)]).await), [""; 0]);
     assert_eq!(world.pagerduty.requests().await.len(), 0);
@@ -55,7 +57,7 @@ async fn a_notice_below_the_limit_of_a_channel_goes_to_the_other() {
 }
 
 #[tokio::test]
-async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_retry_tells_it_only() {
+async fn failing_channel_does_not_block_others_and_is_retried_alone() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![text(503, ""), text(503, ""), text(503, "")]).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
@@ -67,7 +69,7 @@ async fn a_channel_in_trouble_keeps_nobody_from_being_told_by_the_other_and_a_re
 }
 
 #[tokio::test]
-async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
+async fn failing_channel_gets_at_most_two_notices_of_a_batch() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![text(503, ""); 6]).await;
     let batch = ["a", "b", "c"].map(of_key);
@@ -78,7 +80,7 @@ async fn a_channel_in_trouble_is_not_asked_for_the_rest_of_the_batch() {
     assert_eq!(world.pagerduty.open_alerts().await.len(), 3);
 }
 
-/// A notice of another incident than the usual one.
+/// A notice of another incident than the sample's.
 fn of_key(subject: &str) -> Body {
     let mut notice = notice(NoticeKind::Opened, Severity::Critical, 1);
     notice.dedup_key = format!("properties/run-failed/{subject}");
@@ -86,8 +88,7 @@ fn of_key(subject: &str) -> Body {
     notice
 }
 
-/// Delivers a notice as the queue does, every three minutes for a day or until it is done. Answers after how many minutes
-/// that was, and moves `now` there.
+/// Delivers a notice like the queue, every three minutes for a day or until it is done. Returns after how many minutes it was.
 async fn queued_for_a_day(world: &World, notice: &Body) -> Option<i64> {
     for delivery in 0..480 {
         let minutes = 3 * delivery;
@@ -100,7 +101,7 @@ async fn queued_for_a_day(world: &World, notice: &Body) -> Option<i64> {
 }
 
 #[tokio::test]
-async fn no_notice_is_posted_to_a_chat_more_than_three_times() {
+async fn notice_is_posted_to_a_chat_at_most_three_times() {
     for (answer, posts, minutes) in [
         (text(200, "<html>sign in</html>"), 3, 18),
         (text(404, "no_service"), 3, 18),
@@ -109,7 +110,7 @@ async fn no_notice_is_posted_to_a_chat_more_than_three_times() {
         (text(400, "invalid_payload"), 1, 0),
         (text(200, r#"{"success":false}"#), 1, 0),
     ] {
-        let world = World::start(Channels { pagerduty: None, ..both() }).await;
+        let world = World::start(Channels(vec![chat()])).await;
         world.chat.answer(Mock::given(any()), answer).await;
         assert_eq!(queued_for_a_day(&world, &of_key("a")).await, Some(minutes));
         assert_eq!(world.chat.requests().await.len(), posts);
@@ -118,19 +119,19 @@ async fn no_notice_is_posted_to_a_chat_more_than_three_times() {
 }
 
 #[tokio::test]
-async fn poison_event_goes_to_pagerduty_once_and_to_the_dead_letters() {
+async fn poison_event_is_posted_once_and_parked() {
     let world = World::start(both()).await;
     world.pagerduty.answer(Mock::given(any()), text(400, r#"{"message":"Event object is invalid"}"#)).await;
     assert_eq!(queued_for_a_day(&world, &of_key("a")).await, Some(0));
     assert_eq!(world.pagerduty.requests().await.len(), 1);
     assert_eq!(world.dead_letters().await.len(), 1);
-    // The chat had it, and has it once.
+    // The chat got it once.
     assert_eq!(world.chat.requests().await.len(), 1);
 }
 
 #[tokio::test]
-async fn page_waits_out_an_outage_that_pagerduty_says_took_nothing() {
-    let world = World::start(Channels { chat: None, ..both() }).await;
+async fn page_survives_a_long_outage_of_pagerduty() {
+    let world = World::start(Channels(vec![pagerduty()])).await;
     let outage = [text(503, ""), text(500, ""), text(429, "")];
     world.pagerduty.script(outage.into_iter().cycle().take(300).collect()).await;
     let minutes = queued_for_a_day(&world, &of_key("a")).await.unwrap();
@@ -140,7 +141,7 @@ async fn page_waits_out_an_outage_that_pagerduty_says_took_nothing() {
 }
 
 #[tokio::test]
-async fn parked_notice_that_a_person_sends_again_is_posted_again() {
+async fn redriven_notice_is_posted_again() {
     let world = World::start(both()).await;
     world.chat.answer_once(|| Mock::given(any()), vec![text(400, "invalid_payload")]).await;
     assert_eq!(failures(&world.relay(&[of_key("a")]).await), [""; 0]);
@@ -153,7 +154,7 @@ async fn parked_notice_that_a_person_sends_again_is_posted_again() {
 }
 
 #[tokio::test]
-async fn parking_waits_for_the_channel_that_is_still_tried() {
+async fn parking_waits_while_another_channel_is_tried() {
     let world = World::start(both()).await;
     world.chat.answer(Mock::given(any()), text(400, "invalid_payload")).await;
     world.pagerduty.script(vec![text(503, ""); 3]).await;
@@ -166,8 +167,8 @@ async fn parking_waits_for_the_channel_that_is_still_tried() {
 }
 
 #[tokio::test]
-async fn notice_that_a_chat_never_takes_holds_up_no_other() {
-    let world = World::start(Channels { pagerduty: None, ..both() }).await;
+async fn notice_that_always_fails_does_not_block_others() {
+    let world = World::start(Channels(vec![chat()])).await;
     world.chat.answer(Mock::given(body_string_contains("run-failed/a#")), text(500, "")).await;
     let batch = ["a", "b", "c"].map(of_key);
     assert_eq!(failures(&world.relay(&batch).await), ["message-0"]);
@@ -176,7 +177,7 @@ async fn notice_that_a_chat_never_takes_holds_up_no_other() {
 
 #[tokio::test]
 async fn message_that_cannot_be_parked_stays_in_the_queue() {
-    let world = World::start(Channels { pagerduty: None, ..both() }).await;
+    let world = World::start(Channels(vec![chat()])).await;
     world.chat.answer(Mock::given(any()), text(400, "invalid_payload")).await;
     world.refuse_dead_letters_once().await;
     let opened = [of_key("a")];
@@ -186,9 +187,9 @@ async fn message_that_cannot_be_parked_stays_in_the_queue() {
 }
 
 #[tokio::test]
-async fn acknowledgement_reaches_what_is_open_and_nothing_else() {
+async fn acknowledgement_is_sent_only_where_its_incident_is_open() {
     let world = World::start(both()).await;
-    // PagerDuty was never told of it, nor the chat.
+    // Its incident was not sent to any channel.
     let mut early = of_key("b");
     (early.kind, early.sequence) = (NoticeKind::Acknowledged, 2);
     assert_eq!(failures(&world.relay(&[early]).await), [""; 0]);
@@ -209,7 +210,7 @@ async fn acknowledgement_reaches_what_is_open_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_notice_that_pagerduty_refuses_fails_alone() {
+async fn refused_notice_fails_alone() {
     let world = World::start(both()).await;
     world.pagerduty.script(vec![text(400, r#"{"message":"Event object is invalid"}"#)]).await;
     let mut other = notice(NoticeKind::Opened, Severity::Critical, 1);
@@ -221,11 +222,11 @@ async fn a_notice_that_pagerduty_refuses_fails_alone() {
 }
 
 #[tokio::test]
-async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
+async fn resolve_uses_the_triggering_key_after_a_rotation() {
     let world = World::start(both()).await;
     world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
     world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string()).await;
-    // Within the time for which a secret is cached, and after it.
+    // While the old secret is cached, and after that.
     for (sequence, minutes) in [(2, 1), (3, 20)] {
         let worsened = notice(NoticeKind::Worsened, Severity::Critical, sequence);
         let at = now() + jiff::SignedDuration::from_mins(minutes);
@@ -245,7 +246,7 @@ async fn a_resolve_goes_through_the_key_that_triggered_also_after_a_rotation() {
 }
 
 #[tokio::test]
-async fn a_resolve_whose_key_is_gone_waits_for_it_to_be_put_back() {
+async fn resolve_waits_until_its_missing_key_is_back() {
     let world = World::start(both()).await;
     world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await;
     world.put_secret("pagerduty", NEW_KEY).await;
@@ -254,15 +255,15 @@ async fn a_resolve_whose_key_is_gone_waits_for_it_to_be_put_back() {
     assert_eq!(failures(&world.relay_at(&resolved, later).await), ["message-0"]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
     world.put_secret("pagerduty", &json!({ "current": NEW_KEY, "previous": OLD_KEY }).to_string()).await;
-    // Its cache is not trusted about a key that it lacks.
+    // A key that the cache lacks is read again.
     assert_eq!(failures(&world.relay_at(&resolved, later).await), [""; 0]);
     assert_eq!(world.pagerduty.open_alerts().await, []);
-    // The first try had told the chat.
+    // The chat got it at the first delivery.
     assert_eq!(world.chat.requests().await.len(), 2);
 }
 
 #[tokio::test]
-async fn what_is_being_told_by_another_invocation_is_tried_again_later() {
+async fn notice_leased_by_another_invocation_is_retried_later() {
     let world = World::start(both()).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     let id = "pagerduty/properties/error-rate/properties-create";
@@ -270,18 +271,18 @@ async fn what_is_being_told_by_another_invocation_is_tried_again_later() {
     world.put_item(id, &json!({ "leased_by": {"S": "another"}, "leased_until": {"N": until} }));
     assert_eq!(failures(&world.relay(&opened).await), ["message-0"]);
     assert_eq!(world.pagerduty.requests().await.len(), 0);
-    // The other one has died, and its lease with it.
+    // The other invocation died, and its lease has expired.
     let later = now() + jiff::SignedDuration::from_mins(3);
     assert_eq!(failures(&world.relay_at(&opened, later).await), [""; 0]);
     assert_eq!(world.pagerduty.open_alerts().await.len(), 1);
 }
 
 #[tokio::test]
-async fn two_invocations_with_the_same_notice_tell_it_once() {
+async fn concurrent_invocations_send_a_notice_once() {
     let world = World::start(both()).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];
     let (one, two) = futures::future::join(world.relay(&opened), world.relay(&opened)).await;
-    // One of them may have found the other at it; the queue then brings the message again.
+    // One of them may have found the other's lease; SQS then retries the message.
     if !(failures(&one).is_empty() && failures(&two).is_empty()) {
         assert_eq!(failures(&world.relay(&opened).await), [""; 0]);
     }
@@ -290,7 +291,7 @@ async fn two_invocations_with_the_same_notice_tell_it_once() {
 }
 
 #[tokio::test]
-async fn what_is_no_notice_fails_and_the_rest_goes_out() {
+async fn message_that_is_not_a_notice_fails_alone() {
     let world = World::start(both()).await;
     let good = serde_json::to_string(&notice(NoticeKind::Opened, Severity::Critical, 1)).unwrap();
     let event = json!({ "Records": [
@@ -303,9 +304,9 @@ async fn what_is_no_notice_fails_and_the_rest_goes_out() {
 }
 
 #[tokio::test]
-async fn with_no_channel_declared_messages_are_done_and_nothing_is_asked() {
+async fn messages_are_done_when_no_channel_is_declared() {
     let world = World::start(Channels::default()).await;
-    for (kind, test) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+    for (kind, test) in NoticeKind::ALL.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
         let notice = Body { test, ..notice(kind, Severity::Critical, 1) };
         assert_eq!(failures(&world.relay(&[notice]).await), [""; 0]);
     }
@@ -315,14 +316,14 @@ async fn with_no_channel_declared_messages_are_done_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn only_the_secret_of_a_declared_channel_is_read() {
-    let world = World::start(Channels { pagerduty: None, ..both() }).await;
+    let world = World::start(Channels(vec![chat()])).await;
     assert_eq!(failures(&world.relay(&[notice(NoticeKind::Opened, Severity::Critical, 1)]).await), [""; 0]);
     let read: Vec<_> = world.aws_calls().await.into_iter().filter(|call| call.contains("Secret")).collect();
     assert_eq!(read, ["secretsmanager.GetSecretValue chat"]);
 }
 
 #[tokio::test]
-async fn declared_channel_without_its_setting_is_an_error_at_the_start() {
+async fn declared_channel_without_a_setting_fails_at_start() {
     let start = |channels| {
         let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         pipeline.channels = channels;
@@ -330,14 +331,14 @@ async fn declared_channel_without_its_setting_is_an_error_at_the_start() {
         App::new(site, impatient()).map(drop).map_err(|error| error.to_string())
     };
     assert_eq!(start(Channels::default()), Ok(()));
-    let error = start(Channels { pagerduty: None, ..both() }).unwrap_err();
+    let error = start(Channels(vec![chat()])).unwrap_err();
     assert!(error.starts_with("1 setting is missing: SYNCWATCH_CHAT_SECRET"), "{error}");
     let error = start(both()).unwrap_err();
     assert!(error.starts_with("2 settings are missing: SYNCWATCH_PAGERDUTY_SECRET"), "{error}");
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_used_fails_its_channel_only() {
+async fn invalid_secret_fails_only_its_channel() {
     let world = World::start(both()).await;
     world.put_secret("pagerduty", "too-short").await;
     assert_eq!(
@@ -350,7 +351,7 @@ async fn a_secret_that_cannot_be_used_fails_its_channel_only() {
 }
 
 #[tokio::test]
-async fn a_revoked_webhook_is_read_anew_at_the_next_try() {
+async fn replaced_webhook_is_used_at_the_next_delivery() {
     let world = World::start(both()).await;
     world.chat.script(vec![text(404, "no_service")]).await;
     let opened = [notice(NoticeKind::Opened, Severity::Critical, 1)];

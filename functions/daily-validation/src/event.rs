@@ -2,20 +2,20 @@
 
 use serde::Deserialize;
 
-/// What it can be asked to do.
+/// A task of the function.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Event {
-    /// Ask the warehouse all that is declared, or one check by its name.
+    /// Run all declared checks, or the one with this name.
     Validate {
         #[serde(default)]
         check: Option<String>,
     },
-    /// Validate, if the round of this night did not.
+    /// Validate, unless tonight's round succeeded.
     ValidateAgain,
-    /// Have the warehouse start before the round.
+    /// Start the warehouse before the round.
     WarmUp,
 }
 
-/// All of them, for the error about another one.
+/// Lists all events, for the error about an unknown one.
 pub(crate) const EVENTS: &str = r#"{"task": "validate"}, {"task": "validate", "check": "<name>"}, {"task": "validate-again"}, {"task": "warm-up"}"#;

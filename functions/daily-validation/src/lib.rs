@@ -26,18 +26,18 @@ pub const NEEDS: Needs = Needs {
     aws: CallLimits::USUAL,
 };
 
-/// What a round answers.
+/// The answer of a round.
 #[derive(Debug, Clone, Serialize)]
 struct Answer {
     #[serde(flatten)]
     report: Report,
     /// How many statements the checks were compiled into.
     statements: usize,
-    /// All of it for people, in aligned columns.
+    /// The same as a table for people.
     table: String,
 }
 
-/// The function.
+/// The function, with its settings and time limits.
 #[derive(Debug)]
 pub struct App {
     site: Site,
@@ -45,23 +45,22 @@ pub struct App {
 }
 
 impl App {
-    /// The function with its usual patience.
+    /// Builds the function with the default limits.
     pub fn new(site: Site) -> Self {
         Self { site, patience: Patience::default() }
     }
 
-    /// The same, waiting for so long.
+    /// Replaces the limits on waiting.
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Self { patience, ..self }
     }
 
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that not everything was
-    /// recorded or sent.
+    /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let check = match read_event(event, EVENTS)? {
             Event::Validate { check } => check,
-            // Boxed, each of them: the compiler gives up on futures of this depth.
+            // Each future is boxed, because the compiler gives up on futures of this depth.
             Event::ValidateAgain if Box::pin(night::is_done(&self.site, now)).await? => {
                 return Ok(night::done());
             }
@@ -71,7 +70,7 @@ impl App {
         Ok(serde_json::to_value(Box::pin(self.validate(check.as_deref(), now)).await?)?)
     }
 
-    /// One round: observe, judge, act.
+    /// Runs one round: observe, judge, act.
     async fn validate(&self, only: Option<&str>, now: Timestamp) -> anyhow::Result<Answer> {
         let (checks, extent) = observe::asked_for(&self.site.pipeline, only)?;
         let mut round = Round::begin(&self.site, Judge::DailyValidation, now).await?;
@@ -81,7 +80,7 @@ impl App {
         let mut figures = vec![(Metric::Statements, statements)];
         if extent == Extent::Whole {
             round.conclude().await;
-            // Last, so that a round which was cut short is not taken for one that ran.
+            // Recorded last, so that an interrupted round does not count as one that ran.
             let names = checks.iter().map(|check| check.name.clone()).collect();
             let record = ValidatedRound { at: now, checks: names };
             if let Err(error) = round.store().record_round(&self.site.pipeline.name, &record).await {

@@ -1,4 +1,4 @@
-//! Asks the warehouse: one statement for each table, within the time that the function has.
+//! Queries the warehouse with one statement for each table, within the function's time limit.
 
 use std::time::Duration;
 
@@ -15,26 +15,26 @@ use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{BadName, Dialect};
 use syncwatch::warehouse::Limits;
 
-/// Statements that are asked at the same time. A small warehouse runs some ten at once, and others want it too.
+/// Statements that run at the same time. A small warehouse runs about ten at once, and has other users.
 const CONCURRENT_STATEMENTS: usize = 4;
 
-/// How long the warehouse is waited for.
+/// Limits on waiting for the warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// How long all statements of a round may take together, a warehouse that starts included.
+    /// Limit for all statements of a round together, including the start of the warehouse.
     pub round: Duration,
-    /// How long one statement may run.
+    /// Limit for one statement.
     pub statement: Duration,
 }
 
 impl Default for Patience {
-    /// 80 s and a minute: the rest of the function's time is for acting.
+    /// 80 s and 60 s: the rest of the function's time is for acting on the findings.
     fn default() -> Self {
         Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
     }
 }
 
-/// The checks that an event asks for: all, or the one of this name.
+/// Selects the checks that an event names: all, or one. Fails if there is no check of this name.
 pub fn asked_for<'p>(
     pipeline: &'p Pipeline,
     only: Option<&str>,
@@ -43,13 +43,12 @@ pub fn asked_for<'p>(
     let Some(name) = only else { return Ok((all.iter().collect(), Extent::Whole)) };
     let check = all.iter().find(|check| check.name == name).with_context(|| {
         let names: Vec<&str> = all.iter().take(20).map(|check| check.name.as_str()).collect();
-        format!("pipeline.toml has no check {name:?}; it has {}", names.join(", "))
+        format!("pipeline.toml has no check {name:?}; its checks: {}", names.join(", "))
     })?;
     Ok((vec![check], Extent::OneCheck))
 }
 
-/// Asks the warehouse and judges what it answers; and how many statements that took. Fails if AWS does not answer for the
-/// moment.
+/// Queries the warehouse and judges the answers; also returns the number of statements. Fails while AWS does not answer.
 pub async fn findings(
     site: &Site,
     patience: Patience,
@@ -60,7 +59,7 @@ pub async fn findings(
     let pipeline = &site.pipeline;
     let Some(declared) = &pipeline.warehouse else { return Ok((Vec::new(), 0)) };
     let scans = compile(checks.iter().copied(), declared.dialect(), &pipeline.time_zone, now)
-        .context("a name in pipeline.toml cannot be used")?;
+        .context("invalid name in pipeline.toml")?;
     let statements = scans.len();
     if scans.is_empty() {
         return Ok((Vec::new(), statements));
@@ -77,7 +76,7 @@ pub async fn findings(
     Ok((findings.await?, statements))
 }
 
-/// Asks every statement. The first one goes alone: if the warehouse does not answer it, the others are not asked.
+/// Runs every statement. The first one runs alone: if the warehouse does not answer it, the others are not sent.
 pub async fn ask_all<'c>(asker: Asker<'_>, scans: Vec<Scan<'c>>) -> Vec<Looked<'c>> {
     let mut scans = scans.into_iter();
     let Some(first) = scans.next() else { return Vec::new() };

@@ -7,19 +7,19 @@ use syncwatch::sql::{Error, Statement};
 use crate::plan::{Change, DayPlan};
 use crate::statements::Statements;
 
-/// The outcome of the writes.
+/// Counts what was written, and keeps the error that ended the writes.
 #[derive(Debug, Default)]
 pub struct Written {
-    /// Days whose rows are all stored now.
+    /// Days whose rows are now all stored.
     pub days: Vec<Date>,
     pub inserted: usize,
     pub updated: usize,
-    /// Why it ended before all days were written.
+    /// The error that ended the writes early, if any.
     pub failure: Option<Error>,
 }
 
-/// Writes days in their order, each as a whole where the warehouse has transactions, and its own row after those of its
-/// runs: a day whose row is there has them all. Ends at the first failure; the next round writes what is left.
+/// Writes days in their order, each in one transaction where the warehouse has them. The row of a day is written after those
+/// of its runs, so a stored day is complete. Ends at the first failure; the next round writes the rest.
 pub async fn write(asker: Asker<'_>, statements: &Statements<'_>, plans: &[DayPlan]) -> Written {
     let mut written = Written::default();
     for plan in plans {
@@ -40,7 +40,7 @@ async fn write_day(asker: Asker<'_>, statements: &Statements<'_>, plan: &DayPlan
         let of_day: Vec<Statement> = of_day.collect();
         return if of_day.is_empty() { Ok(()) } else { asker.write(&of_day).await };
     }
-    // One at a time, so that no more than one is held in memory.
+    // One at a time, so that at most one is in memory.
     for statement in of_day {
         asker.write(std::slice::from_ref(&statement)).await?;
     }

@@ -1,8 +1,8 @@
-//! Rows in bulk: one bound JSON text, which the engine unpacks into typed columns. Pure.
+//! Writes rows in bulk: one bound JSON text, which the engine unpacks into typed columns. Pure.
 //!
 //! The text is an array of rows, each an array of texts and nulls: `[["run/a/1","2026-11-24",null]]`. Numbers are texts too, so
-//! that no JSON parser makes doubles of long integers; the engine casts each value to the type of its column, and a text that
-//! is not of the type fails the statement. A statement has one bound value however many rows it writes.
+//! that no JSON parser rounds long integers to doubles. The engine casts each value to the type of its column, and an invalid
+//! text fails the statement. A statement has one bound value however many rows it writes.
 
 use syncwatch::sql::{Dialect, ParameterValue, civil_utc};
 
@@ -11,23 +11,23 @@ use crate::rows::Columns;
 /// The placeholder of the JSON text.
 pub const ROWS: &str = "rows";
 
-/// The size of a JSON text, but for a row that is longer by itself.
+/// The most bytes of a JSON text, unless a single row is longer.
 ///
 /// Databricks publishes a limit of 16 MiB for the text of a statement and none for a bound value. Its clients report that
-/// requests with values from 1 MB on fail (databricks-sql-python, issue 592), and that more than 256 bound values are refused
-/// (databricks-jdbc, issue 1047; databricks-sqlalchemy, issue 24). In the request the quotes of this text are escaped, which
+/// requests with values of 1 MB or more fail (databricks-sql-python, issue 592), and that more than 256 bound values are
+/// refused (databricks-jdbc, issue 1047; databricks-sqlalchemy, issue 24). Escaping the quotes of this text in the request
 /// adds about a sixth.
 pub const CHUNK_BYTES: usize = 700_000;
 
-/// Rows that one statement writes.
+/// The rows of one statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     pub rows: usize,
-    /// Their JSON.
+    /// The rows as JSON.
     pub text: String,
 }
 
-/// The rows as JSON texts of at most [`CHUNK_BYTES`], made one by one.
+/// Encodes rows as JSON texts of at most [`CHUNK_BYTES`], lazily.
 pub fn chunks<'r, R: Columns + 'r>(
     rows: impl IntoIterator<Item = &'r R>,
     dialect: Dialect,
@@ -45,7 +45,7 @@ pub fn chunks<'r, R: Columns + 'r>(
     })
 }
 
-/// `SELECT` of the columns of `R`, each by its name and of its type, from the rows bound to [`ROWS`].
+/// Builds the `SELECT` of the columns of `R`, with names and types, from the rows bound to [`ROWS`].
 pub fn select<R: Columns + Default>(dialect: Dialect) -> String {
     let columns = R::names("").into_iter().zip(R::default().values()).enumerate();
     let columns: Vec<String> = columns
@@ -64,7 +64,7 @@ pub fn select<R: Columns + Default>(dialect: Dialect) -> String {
     let rows = match dialect {
         Dialect::PostgreSql => format!("jsonb_array_elements(CAST(:{ROWS} AS JSONB)) AS r(value)"),
         Dialect::Sqlite => format!("json_each(:{ROWS}) AS r"),
-        // In its default mode a text that cannot be read is NULL, and the statement would write no row and succeed.
+        // In the default mode an invalid text is NULL: the statement would write no row and succeed.
         Dialect::Databricks => format!(
             "(SELECT explode(from_json(:{ROWS}, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS value) AS r"
         ),
@@ -72,18 +72,18 @@ pub fn select<R: Columns + Default>(dialect: Dialect) -> String {
     format!("SELECT {} FROM {rows}", columns.join(", "))
 }
 
-/// What a text is cast to; `None` if it stays one.
+/// The type that a text is cast to; `None` if it stays a text.
 fn sql_type(value: &ParameterValue, dialect: Dialect) -> Option<&'static str> {
     match (value, dialect) {
         (ParameterValue::Integer(_), _) => Some("BIGINT"),
         (ParameterValue::Double(_), Dialect::PostgreSql) => Some("DOUBLE PRECISION"),
         (ParameterValue::Double(_), Dialect::Databricks) => Some("DOUBLE"),
         (ParameterValue::Double(_), Dialect::Sqlite) => Some("REAL"),
-        // SQLite has no such types: there they are texts that compare as time does.
+        // SQLite has no such types: its texts sort in the order of time.
         (ParameterValue::Date(_) | ParameterValue::Timestamp(_), Dialect::Sqlite) => None,
         (ParameterValue::Date(_), _) => Some("DATE"),
         (ParameterValue::Timestamp(_), _) => Some("TIMESTAMP"),
-        // The log has no column of the last two: PostgreSQL and Spark refuse a text there.
+        // The log has no decimal or boolean column: PostgreSQL and Spark would refuse a text there.
         (ParameterValue::Text(_) | ParameterValue::Decimal(_) | ParameterValue::Boolean(_), _) => None,
     }
 }
@@ -95,14 +95,14 @@ fn json(row: &impl Columns, dialect: Dialect) -> String {
 
 fn text(value: ParameterValue, dialect: Dialect) -> Option<String> {
     match value {
-        // PostgreSQL has no text with a zero character.
+        // PostgreSQL refuses a text with a zero character.
         ParameterValue::Text(text) => text.map(|text| text.replace('\0', "")),
         ParameterValue::Integer(number) => number.map(|number| number.to_string()),
         ParameterValue::Decimal(number) => number.map(|number| number.as_str().to_owned()),
         ParameterValue::Double(number) => number.map(|number| number.to_string()),
         ParameterValue::Boolean(value) => value.map(|value| value.to_string()),
         ParameterValue::Date(date) => date.map(|date| date.to_string()),
-        // Databricks takes an instant in the zone of the session unless it names its own.
+        // Databricks reads an instant in the zone of the session unless the text names a zone.
         ParameterValue::Timestamp(instant) => instant.map(|instant| match dialect {
             Dialect::Databricks => format!("{instant:.6}"),
             Dialect::PostgreSql | Dialect::Sqlite => civil_utc(instant),

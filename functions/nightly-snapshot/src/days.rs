@@ -1,4 +1,4 @@
-//! Which days a snapshot is about. Pure: the time is an argument.
+//! Decides which days a snapshot writes. Pure: the time is an argument.
 //!
 //! A day begins and ends at midnight in the pipeline's zone: it has 23 or 25 hours when the clocks change.
 
@@ -9,96 +9,96 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 use crate::missing::Figures;
 use crate::rows::DayRow;
 
-/// How long after midnight a snapshot still is the one of the day before: the figures of the data are then taken for
-/// that day, and the row says when.
+/// A snapshot this long after midnight still closes the day before: the figures of the data count for that day, and its row
+/// has the time when they were taken.
 pub const LATE: SignedDuration = SignedDuration::from_hours(3);
-/// How many days back gaps are filled.
+/// Gaps are filled at most this many days back.
 pub const LONGEST_GAP: i64 = 31;
 
-/// The days that a snapshot is asked for.
+/// The days that an event asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
-    /// The day that ends, the one before, and what earlier nights missed.
+    /// The day that ends, the day before, and the days that earlier nights missed.
     Night,
     Day(Date),
 }
 
-/// What an event asks for: a night, or one day that has begun and whose runs are not too old to be had.
+/// Reads the scope of an event: a night, or one day. Fails for a day in the future, or more than 366 days ago.
 pub fn scope(date: Option<Date>, zone: &TimeZone, now: Timestamp) -> anyhow::Result<Scope> {
     let Some(day) = date else { return Ok(Scope::Night) };
     let today = day_of(now, zone);
     anyhow::ensure!(day <= today, "{day} has not begun yet: name a day up to {today}");
     anyhow::ensure!(
         day >= days_before(today, 366),
-        "{day} is more than a year ago: its runs cannot be had any more"
+        "{day} is more than a year ago: its runs are no longer available"
     );
     Ok(Scope::Day(day))
 }
 
-/// The days in the audit log.
+/// The days that the audit log has.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StoredDays {
     pub first: Option<Date>,
     pub newest: Option<Date>,
-    /// The rows of the last [`LONGEST_GAP`] days, and the one that is asked for.
+    /// The rows of the last [`LONGEST_GAP`] days, and that of the requested day.
     pub rows: Vec<DayRow>,
 }
 
 impl StoredDays {
-    /// The row of a day.
+    /// Finds the row of a day.
     pub fn row(&self, day: Date) -> Option<&DayRow> {
         self.rows.iter().find(|row| row.snapshot_date == day)
     }
 }
 
-/// The days that are to be written.
+/// The days to write, and those too old to be filled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Concerned {
-    /// Newest first: when time runs out, the oldest are left for the next night.
+    /// Newest first: if time runs out, the oldest are left for the next night.
     pub days: Vec<Date>,
-    /// Days that are missing and too long ago, first and last.
+    /// The first and the last missing day that is too old.
     pub beyond: Option<(Date, Date)>,
 }
 
-/// The day on which an instant is.
+/// The day of an instant in a zone.
 pub fn day_of(instant: Timestamp, zone: &TimeZone) -> Date {
     instant.to_zoned(zone.clone()).date()
 }
 
 /// The first instant of a day, and the first one after it.
 pub fn bounds(day: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
-    // Where midnight does not exist this is the first instant that does. Refused at the ends of time only.
+    // Where midnight does not exist, this is the first instant of the day. It fails only at the ends of time.
     let start =
         |day: Date, otherwise| day.to_zoned(zone.clone()).map_or(otherwise, |midnight| midnight.timestamp());
     let from = start(day, Timestamp::MIN);
     (from, day.tomorrow().map_or(Timestamp::MAX, |next| start(next, Timestamp::MAX)))
 }
 
-/// The day that a snapshot of this instant closes: the day that it is, or in the first [`LATE`] hours the one before.
+/// The day that a snapshot closes: the current day, or within [`LATE`] after midnight the day before.
 pub fn closing_day(zone: &TimeZone, now: Timestamp) -> Date {
     let today = day_of(now, zone);
     let (from, _) = bounds(today, zone);
     if now.duration_since(from) <= LATE { days_before(today, 1) } else { today }
 }
 
-/// So many days before a day.
+/// Counts this many days back from a day.
 pub fn days_before(day: Date, count: i64) -> Date {
     day.saturating_sub(count.days())
 }
 
-/// The first day that is looked at for gaps.
-pub fn first_looked_at(closing: Date) -> Date {
+/// The first day that is checked for gaps.
+pub fn first_checked(closing: Date) -> Date {
     days_before(closing, LONGEST_GAP)
 }
 
-/// The days that a snapshot writes: the one that ends, the one before, and each since the first one of the log that has no
-/// row, or one of which runs are still to come.
+/// Selects the days that a snapshot writes: the one that ends, the one before, and each day since the first one of the log
+/// that has no row or lacks runs.
 pub fn concerned(stored: &StoredDays, scope: Scope, closing: Date) -> Concerned {
     if let Scope::Day(day) = scope {
         return Concerned { days: vec![day], beyond: None };
     }
     let mut days = vec![closing, days_before(closing, 1)];
-    let earliest = first_looked_at(closing);
+    let earliest = first_checked(closing);
     let Some(first) = stored.first else { return Concerned { days, beyond: None } };
     let mut day = days_before(closing, 2);
     while day >= first.max(earliest) {
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_as_long_as_the_clocks_of_the_zone_have_it() {
+    fn day_has_23_to_25_hours_as_the_clocks_change() {
         // zone, day => begins, hours
         let table = [
             ("America/Los_Angeles", "2026-11-24", "2026-11-24T08:00:00Z", 24),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_late_snapshot_closes_the_day_that_has_just_ended() {
+    fn late_snapshot_closes_the_day_that_has_just_ended() {
         let zone = TimeZone::get("America/Los_Angeles").unwrap();
         for (now, day) in [
             ("2026-11-25T07:59:00Z", "2026-11-24"),
@@ -157,7 +157,7 @@ mod tests {
             // 23:59 of the day of 23 hours, and of the one of 25.
             ("2027-03-15T06:59:00Z", "2027-03-14"),
             ("2026-11-02T07:59:00Z", "2026-11-01"),
-            // Three hours after midnight are two by the clock when an hour comes twice.
+            // Where an hour occurs twice, three hours after midnight are 02:00 by the clock.
             ("2026-11-01T10:00:00Z", "2026-10-31"),
             ("2026-11-01T10:00:01Z", "2026-11-01"),
         ] {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn gaps_are_filled_from_the_first_day_on_and_no_further_back_than_the_limit() {
+    fn gaps_are_filled_from_the_first_stored_day_up_to_the_limit() {
         let closing = date("2026-11-24");
         let stored = |days: &[&str], first: &str, newest: &str| StoredDays {
             first: Some(date(first)),
@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(beyond.as_deref(), Some("2026-10-02 2026-10-23"));
 
         let mut open = stored(&["2026-11-23", "2026-11-22", "2026-11-21"], "2026-11-21", "2026-11-23");
-        open.rows[2].figures_missing = Missing::parse("data: no view; runs: 1 is at work");
+        open.rows[2].figures_missing = Missing::parse("data: no view; runs: 1 still running");
         let mut with_open = two;
         with_open.push("2026-11-21".to_owned());
         assert_eq!(days(&open), (with_open, None));

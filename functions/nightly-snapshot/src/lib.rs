@@ -41,7 +41,7 @@ pub const NEEDS: Needs = Needs {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
 enum Event {
-    /// Write the day that ends, the one before and what earlier nights missed; or one day.
+    /// Write the day that ends, the day before and the days that earlier nights missed; or one given day.
     Snapshot {
         #[serde(default)]
         date: Option<Date>,
@@ -50,30 +50,30 @@ enum Event {
 
 const EVENTS: &str = r#"{"task": "snapshot"}, {"task": "snapshot", "date": "2026-11-24"}"#;
 
-/// What a round answers.
+/// The answer of a round.
 #[derive(Debug, Clone, Serialize)]
 struct Answer {
     #[serde(flatten)]
     report: Report,
     snapshot: Summary,
-    /// All of it for people, in aligned columns.
+    /// The same as a table for people.
     table: String,
 }
 
-/// The function.
+/// The function, with its settings.
 #[derive(Debug)]
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
+    /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Snapshot { date } = read_event(event, EVENTS)?;
         let scope = days::scope(date, &self.0.pipeline.time_zone, now)?;
-        // Boxed: the compiler gives up on a future of this depth.
+        // Boxed, because the compiler gives up on a future of this depth.
         Ok(serde_json::to_value(Box::pin(self.snapshot(scope, now)).await?)?)
     }
 
-    /// One round: observe, plan and write; then judge and act.
+    /// Runs one round: observe, plan and write; then judge and act.
     async fn snapshot(&self, scope: Scope, now: Timestamp) -> anyhow::Result<Answer> {
         let pipeline = &self.0.pipeline;
         let mut round = Round::begin(&self.0, Judge::NightlySnapshot, now).await?;

@@ -1,4 +1,4 @@
-//! The Lambda function: wiring only.
+//! The entry point of the Lambda function.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
-//! The figures of a day that are missing, and the text of the column `figures_missing`. Pure.
+//! Lists the missing figures of a day, and reads and writes the column `figures_missing`. Pure.
 //!
-//! The text is for people and is read back: `runs: 1 of 48 still at work; data: cannot be had any more`.
+//! The text is for people and is read back: `runs: 1 of 48 still running; data: no longer available`.
 
 use syncwatch::sql::{Dialect, FromValue, ParameterValue, Value};
 use syncwatch::text::plain_line;
@@ -14,7 +14,7 @@ const BETWEEN: &str = "; ";
 /// Figures that can be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Figures {
-    /// The runs themselves, or their end. A later snapshot may find them: it processes the day again.
+    /// The runs themselves, or their end. A later snapshot processes the day again and may find them.
     Runs,
     Records,
     Duration,
@@ -25,7 +25,7 @@ pub enum Figures {
 impl Figures {
     const ALL: [Self; 5] = [Self::Runs, Self::Records, Self::Duration, Self::Data, Self::Incidents];
 
-    /// How an entry begins in the column.
+    /// The prefix of an entry in the column.
     fn lead(self) -> &'static str {
         match self {
             Self::Runs => "runs: ",
@@ -37,15 +37,15 @@ impl Figures {
     }
 }
 
-/// Missing figures, each with the reason. `None` is an entry of a stored row that has no known figures: it was cut off, or
-/// written by hand.
+/// Missing figures, each with the reason. `None` marks an entry of a stored row without a known prefix: the text was cut
+/// off, or written by hand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Missing(Vec<(Option<Figures>, String)>);
 
 impl Missing {
-    /// Adds a reason, once.
+    /// Adds a reason, unless it is already listed.
     pub fn add(&mut self, figures: Figures, why: &str) {
-        // `;` separates entries, and errors of vendors may have several lines.
+        // `;` separates entries, and vendor errors may have several lines.
         let why = plain_line(why).replace(';', ",");
         let entry = (Some(figures), cut(&why, ENTRY_CHARS - figures.lead().len()));
         if !self.0.contains(&entry) {
@@ -53,12 +53,12 @@ impl Missing {
         }
     }
 
-    /// The reasons why these figures are missing.
+    /// Lists the reasons why these figures are missing.
     pub fn reasons(&self, figures: Figures) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(of, _)| *of == Some(figures)).map(|(_, why)| why.as_str())
     }
 
-    /// Whether any of these figures are missing.
+    /// Whether any of these figures is missing.
     pub fn has(&self, figures: Figures) -> bool {
         self.reasons(figures).next().is_some()
     }
@@ -95,7 +95,7 @@ impl From<Missing> for ParameterValue {
     }
 }
 
-/// The first characters of a text, with `…` in place of the rest.
+/// Shortens a text to `most` characters, the last of which is `…` if anything was cut off.
 pub fn cut(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
@@ -120,7 +120,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn entries_survive_the_column(missing in any_missing()) {
+        fn entries_are_read_back_from_the_column(missing in any_missing()) {
             let text = missing.text().unwrap_or_default();
             prop_assert!(text.chars().count() <= MOST_CHARS);
             if text.chars().count() < MOST_CHARS && !text.is_empty() {
@@ -129,7 +129,7 @@ mod tests {
         }
 
         #[test]
-        fn any_stored_text_is_written_back_unchanged(
+        fn stored_text_is_written_back_unchanged(
             text in "(runs: |data: |records: |.{0,20}|; |;|ä){0,12}",
         ) {
             prop_assert_eq!(Missing::parse(&text).text(), Some(text));
@@ -146,32 +146,28 @@ mod tests {
     }
 
     #[test]
-    fn old_rows_lead_to_the_same_decisions() {
+    fn stored_text_decides_whether_a_day_is_processed_again() {
         // figures_missing as stored => whether the day is processed again, reasons for missing data
         let table: [(&str, bool, &[&str]); 11] = [
             ("runs: the day had not ended", true, &[]),
-            ("data: cannot be had any more", false, &["cannot be had any more"]),
-            ("data: no view; runs: 1 is at work", true, &["no view"]),
+            ("data: no longer available", false, &["no longer available"]),
+            ("data: no view; runs: 1 of 48 still running", true, &["no view"]),
             (
-                "runs: Census does not tell those of properties-create: no answer; data: not taken again, gone",
+                "runs: properties-create could not be read: no answer; data: not taken again, gone",
                 true,
                 &["not taken again, gone"],
             ),
-            ("records: 48 of 144 runs do not say theirs", false, &[]),
-            (
-                "duration: 1 of 1 runs do not say when they ended; incidents: they are kept for 90 days",
-                false,
-                &[],
-            ),
+            ("records: 48 of 144 runs have no record counts", false, &[]),
+            ("duration: 1 of 1 runs have no end time; incidents: kept for only 90 days", false, &[]),
             (
                 "data: total_properties is NULL in the view; data: duplicate_count, no such column",
                 false,
                 &["total_properties is NULL in the view", "duplicate_count, no such column"],
             ),
-            // Cut off where the column ended.
+            // Cut off at the size of the column.
             ("data: a; run…", false, &["a"]),
             ("data: a; runs:…", false, &["a"]),
-            // By hand.
+            // Written by hand.
             ("the runs: and the data: both", false, &[]),
             ("", false, &[]),
         ];
@@ -183,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn text_fits_the_column_and_names_each_reason_once() {
+    fn text_fits_the_column_and_lists_each_reason_once() {
         let mut missing = Missing::default();
         assert_eq!(missing.text(), None);
         missing.add(Figures::Data, "no view; none\nat all");
-        missing.add(Figures::Runs, "1 is at work");
-        missing.add(Figures::Runs, "1 is at work");
-        assert_eq!(missing.text().unwrap(), "data: no view, none at all; runs: 1 is at work");
+        missing.add(Figures::Runs, "1 still running");
+        missing.add(Figures::Runs, "1 still running");
+        assert_eq!(missing.text().unwrap(), "data: no view, none at all; runs: 1 still running");
         for n in 0..9 {
             missing.add(Figures::Incidents, &format!("{n}{}", "ä".repeat(400)));
         }
@@ -201,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn null_reads_as_nothing_missing_and_other_types_are_refused() {
+    fn null_means_nothing_missing_and_other_types_are_refused() {
         let read = |value: Value| Missing::from_value(&value, Dialect::PostgreSql);
         assert_eq!(read(Value::Null), Some(Missing::default()));
         assert_eq!(read(Value::Text("data: gone".to_owned())), Some(Missing::parse("data: gone")));

@@ -1,4 +1,4 @@
-//! One night at the warehouse: observe, plan, write; and what came of it.
+//! Runs one night at the warehouse (observe, plan, write) and describes the result.
 
 use std::time::Duration;
 
@@ -27,46 +27,46 @@ use crate::plan::{self, Change, DataLook, DayPlan, HistoryEnd, Observation, want
 use crate::statements::Statements;
 use crate::table;
 
-/// How long all statements of a round may take together: the rest of the function's time is for acting.
+/// Limit for all statements of a round together: the rest of the function's time is for acting on the findings.
 pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
-/// How long one statement may run. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
+/// Limit for one statement. A starting warehouse has the whole [`WAREHOUSE_LIMIT`].
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
-/// How much of the reasons for figures of the data that are missing is told.
+/// The most characters of the reasons for missing figures of the data in a finding.
 const WHY_CHARS: usize = 300;
-/// Rows that one question may answer: the runs of a week by day, sync and status, or a page of runs.
+/// The most rows of one answer: the runs of a week by day, sync and status, or a page of runs.
 const MOST_ROWS: usize = 50_000;
 
-/// What a snapshot wrote, and what it could not.
+/// The rows that a snapshot wrote, the missing figures, and the days that are left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Days of which all rows are in the audit log now, newest first.
+    /// Days whose rows are now all in the audit log, newest first.
     pub days: Vec<Date>,
     pub inserted: usize,
     pub updated: usize,
     pub unchanged: usize,
-    /// Figures that could not be had, by day, with the reason.
+    /// Missing figures by day, with the reason.
     pub missing: Vec<String>,
-    /// Days that were to be written and were not: the next round does it.
+    /// Days that were planned and not written: the next round writes them.
     pub left: Vec<Date>,
-    /// Why not.
+    /// Why they were not written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
 }
 
-/// What came of a round at the warehouse.
+/// The result of a round at the warehouse.
 pub(crate) struct Outcome {
     pub(crate) summary: Summary,
     pub(crate) table: String,
     trouble: Option<Trouble>,
-    /// What became of the figures of the data.
+    /// Whether the figures of the data could be read.
     data: SnapshotData,
-    /// What the runs of a week say; none if the round did not come to judge them.
+    /// Findings about the runs of the week; empty if the round did not get to judge them.
     findings: Vec<Finding>,
 }
 
 impl Outcome {
-    /// What keeps the warehouse as a whole from answering, if that is the trouble. Running out of the round's time is our
-    /// own failure: each statement was answered in time, and there were too many.
+    /// The reason why the whole warehouse does not answer, if that is the failure. Running out of the round's time does not
+    /// count: each statement was answered in time, and there were too many.
     fn down(&self) -> Option<&Trouble> {
         let trouble = self.trouble.as_ref().filter(|_| !self.is_out_of_time());
         trouble.filter(|trouble| trouble.is_of_the_warehouse())
@@ -76,7 +76,7 @@ impl Outcome {
         matches!(&self.trouble, Some(Trouble::Failed(error)) if is_out_of_time(error))
     }
 
-    /// What came of a round that wrote nothing; `why` is a line for people.
+    /// The outcome of a round that wrote nothing; `why` is a line for people.
     pub(crate) fn nothing(why: &str) -> Self {
         let (summary, data) = (Summary::default(), SnapshotData::AsBefore);
         Self { summary, table: format!("{why}\n"), trouble: None, data, findings: Vec::new() }
@@ -89,8 +89,8 @@ impl Outcome {
         Self { summary, trouble: Some(trouble), ..nothing }
     }
 
-    /// Everything that a round finds: the warehouse as far as it knows of it, the runs of the week, and by the record
-    /// that was just written, whether snapshots are written.
+    /// Collects all findings of a round: on the warehouse as far as this round used it, on the runs of the week, and on
+    /// `snapshot-written` by the record that was just written.
     pub(crate) fn judged(
         &self,
         pipeline: &Pipeline,
@@ -100,7 +100,7 @@ impl Outcome {
     ) -> Vec<Finding> {
         let mut findings = Vec::new();
         let down = self.down();
-        // Of the statements of data checks it knows nothing, so it must not end an incident about them.
+        // This round did not run the statements of data checks, so it must not resolve an incident about them.
         if down.is_some() || (pipeline.checks.is_empty() && !self.is_out_of_time()) {
             findings.push(judge_warehouse(1, down.map(std::slice::from_ref).unwrap_or_default()));
         }
@@ -128,7 +128,7 @@ impl Outcome {
     }
 }
 
-/// Observes all, plans the rows and writes what differs. Fails if AWS does not answer for the moment.
+/// Observes everything, plans the rows and writes the differences. Fails while AWS does not answer.
 pub(crate) async fn write(
     site: &Site,
     store: &IncidentStore,
@@ -138,7 +138,7 @@ pub(crate) async fn write(
     now: Timestamp,
 ) -> anyhow::Result<Outcome> {
     let statements = Statements::new(&site.pipeline.name, snapshot, declared.dialect())
-        .context("a name in pipeline.toml cannot be used")?;
+        .context("invalid name in pipeline.toml")?;
     let limits = Limits { time: STATEMENT_LIMIT, rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
     let warehouse = match site.warehouse(declared, limits, WAREHOUSE_LIMIT).await? {
         Ok(warehouse) => warehouse,
@@ -149,8 +149,8 @@ pub(crate) async fn write(
     written.or_else(|error| Ok(Outcome::failed(Trouble::Failed(error.downcast()?))))
 }
 
-/// The same at an open warehouse. A statement that failed is an error of its own type, so that the caller tells it from
-/// others.
+/// Does the work of [`write`] at an open warehouse. A failed statement has its own error type, so that the caller can
+/// distinguish it from other errors.
 async fn write_to(
     asker: Asker<'_>,
     site: &Site,
@@ -167,7 +167,7 @@ async fn write_to(
     let from = days.iter().map(|day| days::bounds(*day, zone).0).min().unwrap_or(now);
     let census = site.census(now).await?;
     let data = async {
-        // Asked only where it can be told for a day: a view over all tables is expensive.
+        // Queried only if a day can use it: a view over all tables is expensive.
         if days.iter().any(|day| wants_data(*day, &stored, zone, now)) || statements.health().is_none() {
             observe::data(asker, statements).await
         } else {
@@ -190,14 +190,14 @@ async fn write_to(
         }
         Scope::Day(_) => Vec::new(),
     };
-    // The plans have all of it that is written.
+    // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
-    Ok(told(written, &plans, beyond, data, findings))
+    Ok(outcome(written, &plans, beyond, data, findings))
 }
 
-/// Records what became of a snapshot, and answers with all that is recorded then; `None` if that failed, which the round
-/// keeps.
+/// Records the outcome of a snapshot and reads the whole record back; `None` if that failed, which is added to the round's
+/// failures.
 pub(crate) async fn record(
     round: &mut Round<'_>,
     pipeline: &str,
@@ -217,7 +217,7 @@ pub(crate) async fn record(
     }
 }
 
-/// Judges the runs of a week: those of the days that are being written as they were planned, the others as they are stored.
+/// Judges the runs of a week: planned rows for the days that are being written, stored rows for the others.
 async fn success(
     target_percent: f64,
     asker: Asker<'_>,
@@ -235,15 +235,15 @@ async fn success(
             }
         }
     }
-    let told = seen.census.iter().map(|of| match &of.end {
+    let unread = seen.census.iter().map(|of| match &of.end {
         HistoryEnd::Unread(why) => (of.sync, Some(why)),
         HistoryEnd::Whole | HistoryEnd::TooLong => (of.sync, None),
     });
-    Ok(judge_success(told, &tallies, target_percent))
+    Ok(judge_success(unread, &tallies, target_percent))
 }
 
-/// What became of the figures of the data. While the day lasts, a warehouse that did not answer for a moment is not
-/// reported: the second snapshot of the night asks again.
+/// The state of the figures of the data, for the record. A warehouse that did not answer once is not reported before the day
+/// has ended: the second snapshot of the night retries.
 fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
     match look {
         DataLook::Failed { passing: true, .. } if !day_has_ended => SnapshotData::AsBefore,
@@ -255,8 +255,8 @@ fn data_outcome(look: &DataLook, day_has_ended: bool) -> SnapshotData {
     }
 }
 
-/// What came of a round that wrote.
-fn told(
+/// The outcome of a round that wrote.
+fn outcome(
     written: Written,
     plans: &[DayPlan],
     beyond: Option<(Date, Date)>,
@@ -271,10 +271,12 @@ fn told(
         .collect();
     if let Some((from, to)) = beyond {
         let days = days::LONGEST_GAP;
-        missing.push(format!("{from} to {to}: no more than {days} days are filled; by hand each one can be"));
+        missing.push(format!(
+            "{from} to {to}: only the last {days} days are filled; write older days one by one"
+        ));
     }
     let failure = written.failure.as_ref().map(ToString::to_string);
-    // A gap that was too long for one night is not a failure of the warehouse, and the night itself is written.
+    // A gap too long for one night is not a failure of the warehouse, and the night itself is written.
     let out_of_time = !written.days.is_empty() && written.failure.as_ref().is_some_and(is_out_of_time);
     let trouble = written.failure.filter(|_| !out_of_time).map(Trouble::Failed);
     let mut table = table::table(&done);
@@ -320,18 +322,18 @@ mod tests {
     }
 
     #[test]
-    fn a_view_that_fails_is_told_at_once_and_a_warehouse_that_did_not_answer_it_after_the_second_try() {
+    fn failed_view_is_reported_at_once_and_a_timeout_after_the_day() {
         let failed = |passing| Failed { why: "no".to_owned(), passing };
         let missing = || SnapshotData::Missing("no".to_owned());
         let some = DataFigures { total: Some(1), ..DataFigures::default() };
         let taken = |figures| Taken { figures, unknown: vec!["no".to_owned()] };
-        // the look, whether the day has ended => what is recorded
+        // answer of the view, whether the day has ended => recorded state
         let table = [
             (failed(false), false, missing()),
             (failed(false), true, missing()),
             (failed(true), false, SnapshotData::AsBefore),
             (failed(true), true, missing()),
-            // A view of that name that is another one.
+            // A view without any of the expected columns.
             (taken(DataFigures::default()), false, missing()),
             (taken(some), true, SnapshotData::There),
             (NotDeclared, true, SnapshotData::There),

@@ -1,4 +1,4 @@
-//! Reads what a snapshot is made of: the audit log, Census, the health view and the store of incidents.
+//! Reads the sources of a snapshot: the audit log, Census, the health view and the store of incidents.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
@@ -17,23 +17,23 @@ use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Answer, Error, ErrorKind, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
-use crate::days::{Scope, StoredDays, days_before, first_looked_at};
+use crate::days::{Scope, StoredDays, days_before, first_checked};
 use crate::plan::{DataLook, HistoryEnd, SyncRuns};
 use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
 use crate::statements::{RUNS_A_PAGE, Statements};
 
 /// Syncs whose runs are read at the same time.
 const CONCURRENT_READS: usize = 10;
-/// Runs on a page; the most that Census gives.
+/// Runs on a page; the maximum of Census.
 const PAGE_SIZE: u32 = 100;
-/// How long Census may take for all of it: it is read within the warehouse's time, most of which is for the writes.
+/// Limit for all reads of Census: they run within the warehouse's time, most of which is for the writes.
 const CENSUS_LIMIT: Duration = Duration::from_secs(20);
-/// Stored runs that are read at most: three days of 100,000 runs each.
+/// The most stored runs that are read: three days of 100,000 runs each.
 const MOST_STORED: usize = 300_000;
-/// Pages of one sync at the most: a month of runs every ten minutes.
+/// The most pages of one sync: a month of runs every ten minutes.
 const MOST_PAGES: u32 = 45;
 
-/// The days that the audit log has. Without them nothing may be written.
+/// Reads the days that the audit log has. Nothing may be written without them.
 pub async fn stored_days(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -45,7 +45,7 @@ pub async fn stored_days(
         Scope::Night => None,
         Scope::Day(day) => Some(day),
     };
-    let days = asker.ask(&statements.days(first_looked_at(closing), also)).await?;
+    let days = asker.ask(&statements.days(first_checked(closing), also)).await?;
     let span = span.only_row()?;
     Ok(StoredDays {
         first: span.get("first_day")?,
@@ -54,8 +54,8 @@ pub async fn stored_days(
     })
 }
 
-/// The runs that the audit log has of these days, and of those beside them: where a change of the pipeline's time zone may
-/// have left a run.
+/// Reads the stored runs of these days and of the days next to them, where a change of the pipeline's time zone may have left
+/// a run.
 pub async fn stored_runs(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -79,7 +79,7 @@ pub async fn stored_runs(
     }
 }
 
-/// How the runs from one day to another ended, by sync, without those of some days.
+/// Counts how the stored runs of a span of days ended, by sync, except on the days `without`.
 pub async fn outcomes(
     asker: Asker<'_>,
     statements: &Statements<'_>,
@@ -101,7 +101,7 @@ pub async fn outcomes(
     Ok(tallies)
 }
 
-/// The state of the data.
+/// Reads the state of the data from the health view.
 pub async fn data(asker: Asker<'_>, statements: &Statements<'_>) -> DataLook {
     let Some(statement) = statements.health() else { return DataLook::NotDeclared };
     let answer = asker.ask(&statement).await;
@@ -119,7 +119,7 @@ fn figures(row: &Answered<'_>) -> DataLook {
     let why = |(column, value): (&str, ParameterValue)| {
         match unreadable.iter().find(|(of, _)| *of == column) {
             Some((_, error)) => Some(format!("{column}, {error}")),
-            // Nothing has no coverage.
+            // Without properties there is no coverage.
             None if value.is_null() && column != "coverage_percentage" => {
                 Some(format!("{column} is NULL in the view"))
             }
@@ -130,13 +130,13 @@ fn figures(row: &Answered<'_>) -> DataLook {
     DataLook::Taken { figures, unknown }
 }
 
-/// When each incident was open, and how many items of the store cannot be read.
+/// Reads when each incident was open; also returns the number of unreadable items.
 pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<History>, usize), String> {
     let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
     Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
 }
 
-/// The runs of each declared sync from an instant on. Without a client, `census` says why.
+/// Reads the runs of each declared sync since an instant. Without a client, `census` has the reason.
 pub async fn runs<'p>(
     census: &Result<Client, Unread>,
     pipeline: &'p Pipeline,
@@ -152,8 +152,8 @@ pub async fn runs<'p>(
     stream::iter(&pipeline.syncs).map(read).buffered(CONCURRENT_READS).collect().await
 }
 
-/// Newest first, page by page. While it is read new runs come in front, so that the end of a page comes again as the
-/// beginning of the next.
+/// Reads the runs of a sync, newest first, page by page. New runs shift the pages while they are read, so the next page may
+/// repeat the end of the previous one.
 async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline: Instant) -> SyncRuns<'p> {
     let (mut runs, mut seen, mut page) = (Vec::new(), HashSet::new(), 1);
     let end = loop {
@@ -161,7 +161,7 @@ async fn runs_of<'p>(client: &Client, sync: &'p Sync, from: Timestamp, deadline:
             Ok(Ok(history)) => history,
             Ok(Err(error)) => break HistoryEnd::Unread(error.to_unread()),
             Err(_) => {
-                let why = format!("not read to their end within {} s", CENSUS_LIMIT.as_secs());
+                let why = format!("not read completely within {} s", CENSUS_LIMIT.as_secs());
                 break HistoryEnd::Unread(Unread::Unreachable(why));
             }
         };

@@ -1,7 +1,7 @@
 //! Decides which rows a snapshot writes: compares the observation with the stored rows. Pure.
 //!
-//! * figures of runs are computed again each time: a run that is still running at midnight ends later
-//! * figures of the data are those of one moment: once a day has ended they stay, and no later state is recorded for it
+//! * figures of runs are computed again each time, because a run may end after midnight
+//! * figures of the data are those of one moment: once a day has ended they stay, and a later state is never recorded for it
 //! * unknown figures are listed as missing, never 0
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -23,11 +23,11 @@ use crate::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow}
 /// The size of the column `notes`.
 const NOTE_CHARS: usize = 2_000;
 
-/// Everything that a snapshot read.
+/// Everything that a snapshot has read.
 #[derive(Debug, Clone)]
 pub struct Observation<'p> {
     pub days: StoredDays,
-    /// Stored runs of the days concerned, and of the days before and after each.
+    /// Stored runs of the days to write, and of the days before and after each.
     pub runs: Vec<RunRow>,
     /// One for each declared sync.
     pub census: Vec<SyncRuns<'p>>,
@@ -36,7 +36,7 @@ pub struct Observation<'p> {
     pub incidents: Result<(Vec<History>, usize), String>,
 }
 
-/// The runs of one sync, as far back as they were read.
+/// The runs of one sync, as far back as the reads went.
 #[derive(Debug, Clone)]
 pub struct SyncRuns<'p> {
     pub sync: &'p Sync,
@@ -45,10 +45,10 @@ pub struct SyncRuns<'p> {
     pub end: HistoryEnd,
 }
 
-/// Why reading a history ended.
+/// The reason why reading a history ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HistoryEnd {
-    /// A run from before the days concerned was seen, or there are no older ones.
+    /// A run from before the days to write was found, or there are no older runs.
     Whole,
     /// Census has older runs and does not return them.
     TooLong,
@@ -65,9 +65,9 @@ impl SyncRuns<'_> {
         let key = &self.sync.key;
         let back_to = self.runs.last().map_or("nothing".to_owned(), |run| minute_utc(run.created_at));
         match &self.end {
-            HistoryEnd::Unread(why) => format!("Census does not tell those of {key}: {why}"),
+            HistoryEnd::Unread(why) => format!("{key} could not be read: {why}"),
             HistoryEnd::Whole | HistoryEnd::TooLong => {
-                format!("the history of {key} was read back to {back_to} only")
+                format!("{key} was read back to {back_to} only")
             }
         }
     }
@@ -76,24 +76,24 @@ impl SyncRuns<'_> {
 /// The answer of the health view.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DataLook {
-    /// Its one row, and why each unknown column is unknown.
+    /// Its one row, and the reason for each unknown column.
     Taken { figures: DataFigures, unknown: Vec<String> },
     /// `passing`: the warehouse did not answer at that moment, and the view may be fine.
     Failed { why: String, passing: bool },
     /// `pipeline.toml` names no view.
     NotDeclared,
-    /// Not queried: no day concerned is recent enough, or its figures were taken before.
+    /// Not queried: no day to write is recent enough, or its figures were taken before.
     NotAsked,
 }
 
-/// What a snapshot does with a row.
+/// The change that a snapshot makes to a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
     Insert,
     Update,
-    /// It is stored as it should be.
+    /// The stored row is correct.
     Unchanged,
-    /// It is stored, and Census does not return the run any more.
+    /// The row is stored, and Census no longer returns the run.
     Kept,
 }
 
@@ -101,13 +101,13 @@ impl Change {
     fn of<R: LogRow>(row: &R, stored: Option<&R>) -> Self {
         match stored {
             None => Self::Insert,
-            Some(stored) if row.says_the_same(stored) => Self::Unchanged,
+            Some(stored) if row.has_same_values(stored) => Self::Unchanged,
             Some(_) => Self::Update,
         }
     }
 }
 
-/// The rows of one day, as they will be.
+/// The planned rows of one day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DayPlan {
     pub day: DayRow,
@@ -117,24 +117,24 @@ pub struct DayPlan {
 }
 
 impl DayPlan {
-    /// The runs with this change.
+    /// Lists the runs with this change.
     pub fn runs_to(&self, change: Change) -> impl Iterator<Item = &RunRow> {
         self.runs.iter().filter(move |(_, of)| *of == change).map(|(run, _)| run)
     }
 
-    /// How many rows have this change, the row of the day included.
+    /// Counts the rows with this change, including the row of the day.
     pub fn count(&self, change: Change) -> usize {
         self.runs_to(change).count() + usize::from(self.day_change == change)
     }
 }
 
-/// Whether the state of the data may be taken for a day at this moment: while it lasts, and for a few hours after it.
+/// Whether the current state of the data counts for a day: during the day, and for [`LATE`] after it.
 pub fn may_take_data(day: Date, zone: &TimeZone, now: Timestamp) -> bool {
     let (from, to) = bounds(day, zone);
     now >= from && now.duration_since(to) <= LATE
 }
 
-/// Whether to query the state of the data for a day: once the day has ended, complete figures of it stay.
+/// Whether to query the state of the data for a day. Complete figures of a day that has ended stay.
 pub fn wants_data(day: Date, stored: &StoredDays, zone: &TimeZone, now: Timestamp) -> bool {
     let (_, to) = bounds(day, zone);
     let is_whole = |row: &DayRow| row.data.any() && !row.figures_missing.has(Figures::Data);
@@ -160,7 +160,7 @@ pub fn plan(
     days.iter().map(of_day).collect()
 }
 
-/// The runs that Census returns: moved to their days, as a night may have a hundred thousand of them.
+/// The runs that Census returns, by day. They are moved, not copied: a night may have a hundred thousand.
 struct Read {
     ids: HashSet<String>,
     by_day: BTreeMap<Date, Vec<RunRow>>,
@@ -177,8 +177,8 @@ impl Read {
     }
 }
 
-/// The row of each run that Census returns, by the run's id. A stored run keeps its key and its day when the sync is renamed or
-/// the time zone changes: otherwise it would be written, and summed, twice.
+/// Builds the row of each run that Census returns, by the run's id. A stored run keeps its key and its day when the sync is
+/// renamed or the time zone changes: otherwise it would be written, and summed, twice.
 fn runs_of_census(seen: &Observation<'_>, pipeline: &str, zone: &TimeZone) -> BTreeMap<String, RunRow> {
     let mut stored: BTreeMap<&str, Vec<&RunRow>> = BTreeMap::new();
     for row in &seen.runs {
@@ -190,7 +190,7 @@ fn runs_of_census(seen: &Observation<'_>, pipeline: &str, zone: &TimeZone) -> BT
     let with_id = runs.map(|(sync, run)| {
         let (id, mut row) = (run.id.to_string(), run_row(sync, run, pipeline, zone));
         let there = stored.get(id.as_str()).into_iter().flatten();
-        // Of two rows from before, the one with today's key.
+        // If two rows are stored, the one with today's key wins.
         if let Some(there) = there.min_by_key(|there| (there.audit_id != row.audit_id, &there.audit_id)) {
             row.audit_id.clone_from(&there.audit_id);
             row.snapshot_date = there.snapshot_date;
@@ -200,13 +200,13 @@ fn runs_of_census(seen: &Observation<'_>, pipeline: &str, zone: &TimeZone) -> BT
     with_id.collect()
 }
 
-/// The row of a run. Counts are taken once it has ended: those of a running one are not final.
+/// Builds the row of a run. Counts are taken once it has ended: those of a running one are not final.
 fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     let ended = run.status.is_terminal();
     let end = run.completed_at.filter(|_| ended);
     let counts = run.counts;
     let known = |count: Option<u64>| count.filter(|_| ended).and_then(|count| i64::try_from(count).ok());
-    // One of the two alone is not all that failed.
+    // Either count alone would be too low, so both must be known.
     let failed = known(counts.failed).zip(known(counts.invalid)).map(|(a, b)| a.saturating_add(b));
     let (processed, succeeded) = (known(counts.processed), known(counts.updated));
     let records = Records { processed, succeeded, failed, error_rate: None };
@@ -227,8 +227,8 @@ fn run_row(sync: &Sync, run: &Run, pipeline: &str, zone: &TimeZone) -> RunRow {
     }
 }
 
-/// The error rate of runs together, in percent to four places; `None` if nothing was to be delivered. Runs without both counts
-/// are left out.
+/// Computes the error rate of all runs together, in percent to four decimal places; `None` if there were no records to
+/// deliver. Runs without both counts are left out.
 fn error_rate<'r>(runs: impl IntoIterator<Item = &'r Records>) -> Option<f64> {
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
     let of_run = |records: &Records| {
@@ -242,14 +242,14 @@ fn error_rate<'r>(runs: impl IntoIterator<Item = &'r Records>) -> Option<f64> {
     error_percent(failed, to_deliver).map(|percent| (percent * 10_000.0).round() / 10_000.0)
 }
 
-/// Statuses of runs that delivered records, all or some.
+/// Statuses of runs that delivered all or some of their records.
 const DELIVERED: [RunStatus; 3] = [RunStatus::Completed, RunStatus::Failed, RunStatus::Cancelled];
 
 fn is_one_of(run: &RunRow, statuses: &[RunStatus]) -> bool {
     run.status.as_deref().is_some_and(|word| statuses.iter().any(|status| status.to_string() == word))
 }
 
-/// One day, and what is known of it.
+/// One day, with everything that its plan depends on.
 struct DayContext<'a> {
     seen: &'a Observation<'a>,
     day: Date,
@@ -257,7 +257,7 @@ struct DayContext<'a> {
     to: Timestamp,
     now: Timestamp,
     before: Option<&'a DayRow>,
-    /// Whether the figures of the data that were just taken are of this day.
+    /// Whether the figures of the data that were just taken count for this day.
     takes_data: bool,
 }
 
@@ -271,7 +271,7 @@ impl DayContext<'_> {
             (row, change)
         };
         let mut runs: Vec<(RunRow, Change)> = rows.into_iter().map(with_change).collect();
-        // Runs that Census does not return any more are still in the log, and still of this day.
+        // Runs that Census no longer returns are still in the log, and still count for this day.
         let forgotten = |row: &&&RunRow| row.run_id.as_ref().is_none_or(|id| !ids.contains(id));
         runs.extend(stored.values().filter(forgotten).map(|row| ((*row).clone(), Change::Kept)));
         let day = self.day_row(&runs.iter().map(|(run, _)| run).collect::<Vec<_>>(), pipeline);
@@ -288,7 +288,7 @@ impl DayContext<'_> {
         });
         if data.any() && taken_at >= self.to {
             let late = words(taken_at.duration_since(self.to));
-            notes = format!("{notes}; the state of the data is that of {late} after the day");
+            notes = format!("{notes}; the state of the data was taken {late} after the day");
         }
         DayRow {
             audit_id: format!("day/{pipeline}/{}", self.day),
@@ -304,10 +304,10 @@ impl DayContext<'_> {
         }
     }
 
-    /// The sums of the runs, their duration, and a note.
+    /// Sums the records and durations of the runs, and describes them in a note.
     fn of_runs(&self, runs: &[&RunRow], missing: &mut Missing) -> (Records, Option<i64>, String) {
         if self.now < self.to {
-            // More runs may begin until midnight: the next snapshot, whenever that is, completes the day.
+            // More runs may begin until midnight: the next snapshot completes the day.
             missing.add(Figures::Runs, "the day had not ended");
         }
         let census = self.seen.census.iter();
@@ -315,7 +315,7 @@ impl DayContext<'_> {
             census.filter(|of| !of.reaches_back_to(self.from)).map(SyncRuns::why_not).collect();
         if !unread.is_empty() {
             unread.iter().for_each(|why| missing.add(Figures::Runs, why));
-            // Sums from when all runs were known stand; otherwise there is nothing to sum.
+            // Keep the sums from when all runs were known. Without those, there is nothing to sum.
             let before = self.before.map(|before| (before.records, before.duration_seconds));
             let (records, duration) = before.unwrap_or_default();
             return (records, duration, format!("at least {}", in_words(runs)));
@@ -324,23 +324,23 @@ impl DayContext<'_> {
         let skipped = runs.iter().filter(|run| is_one_of(run, &[RunStatus::Skipped])).count();
         let at_work = runs.len() - delivered.len() - skipped;
         if at_work > 0 {
-            missing.add(Figures::Runs, &format!("{at_work} of {} still at work", runs.len()));
+            missing.add(Figures::Runs, &format!("{at_work} of {} still running", runs.len()));
         }
-        // Only runs with both counts are summed: sums of different runs cannot be compared.
+        // Only runs with both counts are summed, because sums over different runs cannot be compared.
         let has_records = |run: &&RunRow| run.records.processed.is_some() && run.records.failed.is_some();
         let counted: Vec<&RunRow> = delivered.iter().copied().filter(has_records).collect();
         let endless = delivered.iter().filter(|run| run.duration_seconds.is_none()).count();
-        for (silent, of, about) in [
-            (delivered.len() - counted.len(), Figures::Records, "theirs"),
-            (endless, Figures::Duration, "when they ended"),
+        for (without, of, figure) in [
+            (delivered.len() - counted.len(), Figures::Records, "record counts"),
+            (endless, Figures::Duration, "end time"),
         ] {
-            if silent > 0 {
-                missing.add(of, &format!("{silent} of {} runs do not say {about}", delivered.len()));
+            if without > 0 {
+                missing.add(of, &format!("{without} of {} runs have no {figure}", delivered.len()));
             }
         }
         let sum = |of: &[&RunRow], figure: fn(&RunRow) -> Option<i64>| {
             let known: Vec<i64> = of.iter().filter_map(|run| figure(run)).collect();
-            // No run at all is nothing processed; runs without any figure are unknown.
+            // Without runs the sum is 0; if no run has the figure, the sum is unknown.
             let any = !known.is_empty() || (delivered.is_empty() && at_work == 0);
             any.then(|| known.iter().fold(0_i64, |sum, count| sum.saturating_add(*count)))
         };
@@ -353,18 +353,18 @@ impl DayContext<'_> {
         (records, sum(&delivered, |run| run.duration_seconds), in_words(runs))
     }
 
-    /// The figures of the data, and when they were taken.
+    /// Chooses the figures of the data, and returns when they were taken.
     fn of_data(&self, missing: &mut Missing) -> (DataFigures, Timestamp) {
         let ended = self.to <= self.now;
         if let Some(before) = self.before {
             let reasons = || before.figures_missing.reasons(Figures::Data);
-            // Without figures, the reason from then is worth more than that it is too late now.
-            let stands = if before.data.any() {
+            // Without figures, the stored reason is more useful than that it is now too late.
+            let keeps = if before.data.any() {
                 ended || !self.takes_data
             } else {
                 ended && !self.takes_data && reasons().next().is_some()
             };
-            if stands {
+            if keeps {
                 reasons().for_each(|why| missing.add(Figures::Data, why));
                 return (before.data, before.execution_timestamp);
             }
@@ -376,7 +376,7 @@ impl DayContext<'_> {
             }
             DataLook::Failed { why, .. } if self.takes_data => why,
             DataLook::NotDeclared => "pipeline.toml names no health_view",
-            DataLook::Taken { .. } | DataLook::Failed { .. } | DataLook::NotAsked => "cannot be had any more",
+            DataLook::Taken { .. } | DataLook::Failed { .. } | DataLook::NotAsked => "no longer available",
         };
         let again =
             if self.before.is_some_and(|before| before.data.any()) { "not taken again, " } else { "" };
@@ -385,14 +385,14 @@ impl DayContext<'_> {
             .map_or((DataFigures::default(), self.now), |there| (there.data, there.execution_timestamp))
     }
 
-    /// The incidents of the day, or why they cannot be counted.
+    /// Counts the incidents of the day, or returns the reason why they cannot be counted.
     fn of_incidents(&self, missing: &mut Missing) -> Result<IncidentFigures, String> {
         let (histories, unreadable) = self.seen.incidents.as_ref().map_err(Clone::clone)?;
         if self.to.saturating_add(KEPT_AFTER_RESOLVED).is_ok_and(|kept_until| kept_until < self.now) {
-            return Err("they are kept for 90 days".to_owned());
+            return Err("kept for only 90 days".to_owned());
         }
         if histories.iter().any(|history| history.forgotten_until.is_some_and(|until| until >= self.from)) {
-            return Err("one was open so often since that not all of it is kept".to_owned());
+            return Err("one reopened so often since that its history is incomplete".to_owned());
         }
         if *unreadable > 0 {
             missing.add(Figures::Incidents, &format!("{unreadable} stored items cannot be read"));
@@ -421,7 +421,7 @@ fn mean_seconds(durations: &[SignedDuration]) -> Option<i64> {
     Some(sum / count)
 }
 
-/// `48 runs: 46 completed, 2 failed`.
+/// Summarises runs by status: `48 runs: 46 completed, 2 failed`.
 fn in_words(runs: &[&RunRow]) -> String {
     let mut by_status: BTreeMap<&str, usize> = BTreeMap::new();
     for run in runs {
@@ -429,7 +429,7 @@ fn in_words(runs: &[&RunRow]) -> String {
     }
     let each: Vec<String> = by_status.iter().map(|(status, count)| format!("{count} {status}")).collect();
     match runs.len() {
-        0 => "no run".to_owned(),
+        0 => "0 runs".to_owned(),
         1 => format!("1 run: {}", each.join(", ")),
         count => format!("{count} runs: {}", each.join(", ")),
     }

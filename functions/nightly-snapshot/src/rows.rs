@@ -1,4 +1,4 @@
-//! The rows of the audit log, as `infra/warehouse` has them: each column is one line here. Pure.
+//! Maps the rows of the audit log in `infra/warehouse`, one line for each column. Pure.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,16 +9,16 @@ use crate::missing::Missing;
 /// The value of the column `executed_by`.
 pub const EXECUTED_BY: &str = "nightly-snapshot";
 
-/// Columns that could not be read, with the error of each.
+/// Unreadable columns, with the error of each.
 pub type Unreadable = Vec<(&'static str, sql::Error)>;
 
-/// One column, or several that belong together.
+/// One column, or a group of columns.
 pub trait Columns: Sized {
-    /// The names, in the order of the table. A single column is called `name`.
+    /// Lists the names in the order of the table. A single column has the given `name`.
     fn names(name: &'static str) -> Vec<&'static str>;
-    /// The values, in the same order.
+    /// Lists the values in the same order.
     fn values(&self) -> Vec<ParameterValue>;
-    /// Reads the columns. One that cannot be read has its default, and its error is added to `unreadable`.
+    /// Reads the columns. An unreadable one gets its default, and its error is added to `unreadable`.
     fn read(name: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self;
 }
 
@@ -39,8 +39,8 @@ impl<T: FromValue + Into<ParameterValue> + Clone + Default> Columns for T {
     }
 }
 
-/// A struct of columns. A line is `field: Type` or `field "column": Type`, in the order of the table; a line `@column = value`
-/// is a constant column, which is written and not read back.
+/// Declares a struct of columns. A line is `field: Type` or `field "column": Type`, in the order of the table. A line
+/// `@column = value` is a constant column, which is written and not read back.
 macro_rules! columns {
     (@name $field:ident) => { stringify!($field) };
     (@name $field:ident $column:literal) => { $column };
@@ -72,25 +72,25 @@ macro_rules! columns {
 }
 
 columns! {
-    /// Records that were to be delivered, of a run or of all runs of a day. An unknown count is `None`, never 0.
+    /// Records to deliver, of one run or of all runs of a day. An unknown count is `None`, never 0.
     #[derive(Copy)]
     pub struct Records {
         processed "records_processed": Option<i64>,
         succeeded "records_succeeded": Option<i64>,
-        /// Records that the destination refused, and those that Census left out for bad data.
+        /// Records that the destination refused, plus those that Census left out for bad data.
         failed "records_failed": Option<i64>,
-        /// Percent of the records that were to be delivered; `None` if there were none.
+        /// Percent of the records to deliver; `None` if there were none.
         error_rate: Option<f64>,
     }
 }
 
 columns! {
-    /// The state of the data at one moment, by the names of the health view. It says nothing about delivery.
+    /// The state of the data at one moment, from the columns of the health view. It does not describe delivery.
     #[derive(Copy)]
     pub struct DataFigures {
         total "total_properties": Option<i64>,
         synced "synced_properties": Option<i64>,
-        /// `None` if there is nothing to cover.
+        /// `None` if there are no properties.
         coverage "coverage_percentage": Option<f64>,
         create_queue "create_queue_count": Option<i64>,
         update_queue "update_queue_count": Option<i64>,
@@ -100,15 +100,15 @@ columns! {
 }
 
 columns! {
-    /// Incidents of a day. The times are means in seconds, `None` if there was no such incident.
+    /// Incidents of a day. The times are means in seconds, `None` without such an incident.
     #[derive(Copy)]
     pub struct IncidentFigures {
         /// Incidents whose first notice was sent on the day.
         opened "incidents_opened": Option<i64>,
         resolved "incidents_resolved": Option<i64>,
-        /// From the beginning until the first notice, over those opened.
+        /// From the beginning of an incident until its first notice, over those opened.
         time_to_detect "time_to_detect_seconds": Option<i64>,
-        /// From the beginning until the recovery, over those resolved.
+        /// From the beginning of an incident until its recovery, over those resolved.
         time_to_recover "time_to_recover_seconds": Option<i64>,
     }
 }
@@ -126,7 +126,7 @@ columns! {
         /// `create`, `update` or `other`.
         sync_type: Option<String>,
         run_id: Option<String>,
-        /// How the run ended, in Census's word; or how it is.
+        /// The status of the run, as Census names it.
         status: Option<String>,
         /// When the run began (UTC).
         execution_timestamp: Timestamp,
@@ -148,7 +148,7 @@ columns! {
         snapshot_date: Date,
         /// When the figures of the data were taken (UTC).
         execution_timestamp: Timestamp,
-        /// All runs of the day that ended, together.
+        /// The sum over all runs of the day that ended.
         duration_seconds: Option<i64>,
         records: Records,
         data: DataFigures,
@@ -168,21 +168,21 @@ impl DataFigures {
 
 /// A row of the audit log.
 pub trait LogRow: Columns {
-    /// Whether two rows differ when only their `execution_timestamp` does.
+    /// Whether two rows differ if only their `execution_timestamp` differs.
     const MOMENT_MATTERS: bool;
 
-    /// The key.
+    /// The key of the row.
     fn audit_id(&self) -> &str;
 
-    /// Reads a row; an error if the table is not that of `infra/warehouse`.
+    /// Reads a whole row; fails if the table is not that of `infra/warehouse`.
     fn read_whole(row: &Answered<'_>) -> Result<Self, sql::Error> {
         let mut unreadable = Unreadable::new();
         let read = Self::read("", row, &mut unreadable);
         unreadable.into_iter().next().map_or(Ok(read), |(_, error)| Err(error))
     }
 
-    /// Whether a stored row holds the same values, up to the exactness of engines.
-    fn says_the_same(&self, stored: &Self) -> bool {
+    /// Whether a stored row has the same values, within the precision of the engines.
+    fn has_same_values(&self, stored: &Self) -> bool {
         let mut pairs = self.values().into_iter().zip(stored.values());
         pairs.all(|pair| match pair {
             (ParameterValue::Double(Some(a)), ParameterValue::Double(Some(b))) => (a - b).abs() < 1e-6,
@@ -203,7 +203,7 @@ impl LogRow for RunRow {
 }
 
 impl LogRow for DayRow {
-    /// The first look that found these figures stands, or each look would write the row anew.
+    /// The first snapshot with these figures stays: otherwise each snapshot would rewrite the row.
     const MOMENT_MATTERS: bool = false;
 
     fn audit_id(&self) -> &str {
@@ -215,13 +215,13 @@ impl LogRow for DayRow {
 pub(crate) mod tests {
     use super::*;
 
-    /// A row of a day without figures.
+    /// Builds the row of a day without figures.
     pub(crate) fn day_row(day: Date) -> DayRow {
         DayRow { audit_id: format!("day/properties/{day}"), snapshot_date: day, ..DayRow::default() }
     }
 
     #[test]
-    fn columns_are_those_of_the_table_in_its_order() {
+    fn columns_match_the_table_in_its_order() {
         for sql in [
             include_str!("../../../infra/warehouse/001_sync_audit_log.sql"),
             include_str!("../../../infra/warehouse/001_sync_audit_log.databricks.sql"),
@@ -252,18 +252,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn moment_distinguishes_rows_of_runs_but_not_of_days() {
+    fn execution_time_alone_changes_rows_of_runs_but_not_of_days() {
         let day = day_row("2026-11-24".parse().unwrap());
         let mut later = day.clone();
         later.execution_timestamp = "2026-11-25T07:59:00Z".parse().unwrap();
-        assert!(later.says_the_same(&day));
+        assert!(later.has_same_values(&day));
         later.data.coverage = Some(92.47);
-        assert!(!later.says_the_same(&day));
+        assert!(!later.has_same_values(&day));
         let mut read = later.clone();
         read.data.coverage = Some(92.470_000_001);
-        assert!(later.says_the_same(&read));
+        assert!(later.has_same_values(&read));
         let run = |at: &str| RunRow { execution_timestamp: at.parse().unwrap(), ..RunRow::default() };
-        assert!(run("2026-11-25T07:59:00.123456Z").says_the_same(&run("2026-11-25T07:59:00.123Z")));
-        assert!(!run("2026-11-25T07:59:00Z").says_the_same(&run("2026-11-25T07:59:01Z")));
+        assert!(run("2026-11-25T07:59:00.123456Z").has_same_values(&run("2026-11-25T07:59:00.123Z")));
+        assert!(!run("2026-11-25T07:59:00Z").has_same_values(&run("2026-11-25T07:59:01Z")));
     }
 }

@@ -1,7 +1,7 @@
-//! The SQL of a snapshot: the same for Databricks, PostgreSQL and SQLite but for quotes, and for how rows are unpacked. Pure.
+//! Builds the SQL of a snapshot. Dialects differ only in quotes and in how rows are unpacked. Pure.
 //!
-//! Rows are written by their key: stored rows are updated, the others inserted where no row has their key. One statement
-//! writes whole rows, so none is ever half written.
+//! Rows are written by their key: stored rows are updated, the others inserted where no row has their key. A statement writes
+//! whole rows, so a row is never half written.
 
 use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
@@ -11,7 +11,7 @@ use syncwatch::sql::{BadName, Dialect, Statement};
 use crate::bulk::{self, Chunk, ROWS};
 use crate::rows::{Columns, DayRow, LogRow, RunRow};
 
-/// Runs that one question answers: some 5 MB. Databricks fails a statement that answers more than 25 MiB inline.
+/// Runs in one answer: about 5 MB. Databricks fails a statement whose inline answer is larger than 25 MiB.
 pub const RUNS_A_PAGE: usize = 20_000;
 
 /// The statements of one pipeline.
@@ -24,7 +24,7 @@ pub struct Statements<'p> {
 }
 
 impl<'p> Statements<'p> {
-    /// Quotes the names, which never fails for those of a validated `pipeline.toml`.
+    /// Quotes the names. This never fails for those of a validated `pipeline.toml`.
     pub fn new(pipeline: &'p str, snapshot: &Snapshot, dialect: Dialect) -> Result<Self, BadName> {
         let view = snapshot.health_view.as_deref();
         Ok(Self {
@@ -35,12 +35,12 @@ impl<'p> Statements<'p> {
         })
     }
 
-    /// Whether all statements of a day are done or none.
+    /// Whether the statements of a day are applied all or not at all.
     pub fn has_transactions(&self) -> bool {
         self.dialect.has_transactions()
     }
 
-    /// Rows of one kind of this pipeline.
+    /// Selects rows of one kind of this pipeline.
     fn select(&self, label: &str, columns: &str, kind: &str, and: &str) -> Statement {
         let log = &self.log;
         let sql =
@@ -48,13 +48,13 @@ impl<'p> Statements<'p> {
         Statement::new(label, sql).bind("pipeline", self.pipeline)
     }
 
-    /// The first and the newest day that has a row, as `first_day` and `newest_day`.
+    /// Selects the first and the newest day that has a row, as `first_day` and `newest_day`.
     pub fn span(&self) -> Statement {
         let columns = "MIN(snapshot_date) AS first_day, MAX(snapshot_date) AS newest_day";
         self.select("the days of the audit log", columns, "day", "")
     }
 
-    /// The rows of days from one day on, and of one more day.
+    /// Selects the rows of days since a day, and of one more day.
     pub fn days(&self, from: Date, also: Option<Date>) -> Statement {
         let or = if also.is_some() { " OR snapshot_date = :also" } else { "" };
         let and = format!(" AND (snapshot_date >= :from{or})");
@@ -63,7 +63,7 @@ impl<'p> Statements<'p> {
         also.into_iter().fold(statement, |statement, also| statement.bind("also", also))
     }
 
-    /// The rows of the runs of these days in the order of their keys, [`RUNS_A_PAGE`] of them: those behind a key, or the first.
+    /// Selects a page of [`RUNS_A_PAGE`] runs of these days in the order of their keys, after the key `behind`.
     pub fn runs(&self, days: &[Date], behind: &str) -> Statement {
         let markers: Vec<String> = (0..days.len()).map(|index| format!(":d{index}")).collect();
         let and = format!(
@@ -76,7 +76,7 @@ impl<'p> Statements<'p> {
         numbered.fold(statement, |statement, (index, day)| statement.bind(format!("d{index}"), *day))
     }
 
-    /// How the runs of each day of a span ended, by sync: `snapshot_date`, `sync_name`, `status`, `runs`.
+    /// Counts the runs of a span of days by day, sync and status: `snapshot_date`, `sync_name`, `status`, `runs`.
     pub fn outcomes(&self, from: Date, to: Date) -> Statement {
         let columns = "snapshot_date, sync_name, status, COUNT(*) AS runs";
         let and =
@@ -85,14 +85,14 @@ impl<'p> Statements<'p> {
         statement.bind("from", from).bind("to", to)
     }
 
-    /// The one row of the health view, if there is a view. Selects all columns: one that a custom view lacks is a missing figure,
-    /// not a failed statement.
+    /// Selects the one row of the health view, if there is a view. It selects `*`, so that a column which a custom view lacks
+    /// is a missing figure and not a failed statement.
     pub fn health(&self) -> Option<Statement> {
         let view = self.view.as_ref()?;
         Some(Statement::new("the health view", format!("SELECT * FROM {view}")))
     }
 
-    /// Writes rows over the stored ones of their keys, as many statements as they need.
+    /// Updates the stored rows that have these keys, in as many statements as the rows need.
     pub fn update<'r, R: LogRow + Default + 'r>(
         &self,
         rows: impl IntoIterator<Item = &'r R>,
@@ -103,7 +103,7 @@ impl<'p> Statements<'p> {
             names.iter().skip(1).map(|name| format!("{name} = fresh.{name}")).collect();
         let (changes, same) = (changes.join(", "), "present.audit_id = fresh.audit_id");
         let sql = match self.dialect {
-            // Spark's UPDATE takes no second table.
+            // Spark's UPDATE cannot read from a second table.
             Dialect::Databricks => format!(
                 "MERGE INTO {log} AS present USING ({fresh}) AS fresh ON {same} WHEN MATCHED THEN UPDATE SET {changes}"
             ),
@@ -114,7 +114,7 @@ impl<'p> Statements<'p> {
         bulk::chunks(rows, self.dialect).map(move |chunk| write(sql.clone(), chunk))
     }
 
-    /// Inserts rows, each unless its key is stored, as many statements as they need.
+    /// Inserts rows whose keys are not stored, in as many statements as the rows need.
     pub fn insert<'r, R: LogRow + Default + 'r>(
         &self,
         rows: impl IntoIterator<Item = &'r R>,
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statement_binds_one_value_for_all_rows_and_quotes_names_by_dialect() {
+    fn statement_binds_one_value_for_all_rows_in_every_dialect() {
         let snapshot =
             Snapshot { audit_log: "crm.ops.a`log".to_owned(), health_view: Some("crm.ops.h".to_owned()) };
         for (dialect, log) in [
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipeline_without_a_view_asks_none() {
+    fn pipeline_without_a_view_has_no_statement_for_it() {
         let snapshot = Snapshot { audit_log: "ops.log".to_owned(), health_view: None };
         assert_eq!(Statements::new("p", &snapshot, Dialect::Sqlite).unwrap().health(), None);
     }

@@ -1,14 +1,14 @@
-//! A snapshot as a table that a person can read. Pure.
+//! Formats a snapshot as a table for people. Pure.
 
 use syncwatch::text;
 
 use crate::missing::cut;
 use crate::plan::DayPlan;
 
-/// Characters of a cell at the most.
+/// The most characters of a cell.
 const CELL_CHARS: usize = 80;
 
-/// A line for each day: delivery, then the state of the data, then incidents, then what is missing.
+/// Builds one line for each day: delivery, the state of the data, incidents, and missing figures.
 pub(crate) fn table(days: &[&DayPlan]) -> String {
     let headings = [
         "day",

@@ -40,21 +40,21 @@ enum Event {
     Verify,
 }
 
-/// The function.
+/// The function, with its settings.
 #[derive(Debug)]
 pub struct App(pub Site);
 
 impl App {
-    /// Answers one event that arrived at `now`. Fails if it is unknown, or not everything was recorded or sent.
+    /// Handles one event that arrived at `now`. Fails if the event is unknown, or if anything was not recorded or sent.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let Event::Verify = read_event(event, r#"{"task": "verify"}"#)?;
-        // Boxed: the compiler gives up on a future of this depth.
+        // Boxed, because the compiler gives up on a future of this depth.
         let report = Box::pin(self.verify(now, READING_LIMIT)).await?;
         Box::pin(self.0.ping_heartbeat(now)).await;
         Ok(serde_json::to_value(report)?)
     }
 
-    /// One round: observe, judge and act on each page of Census, read for so long; then the workspace, and Syncwatch itself.
+    /// Runs one round: each page of Census, for at most `reading`; then the workspace, and Syncwatch itself.
     pub async fn verify(&self, now: Timestamp, reading: Duration) -> anyhow::Result<Report> {
         let mut round = Round::begin(&self.0, Judge::ScheduleVerification, now).await?;
         let workspace = self.syncs(&mut round, now, Instant::now() + reading).await?;
@@ -67,7 +67,7 @@ impl App {
         Ok(round.finish(&[good])?)
     }
 
-    /// Looks at each declared sync and acts on it; what is left is the workspace as a whole.
+    /// Checks each declared sync and acts on its findings; returns the state of the whole workspace.
     async fn syncs(&self, round: &mut Round<'_>, now: Timestamp, by: Instant) -> anyhow::Result<Workspace> {
         let pipeline = &self.0.pipeline;
         let census = match self.0.census(now).await? {

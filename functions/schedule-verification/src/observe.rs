@@ -18,25 +18,25 @@ use syncwatch::rounds::Itself;
 use syncwatch::runtime::{Site, env};
 use tokio::time::{Instant, timeout_at};
 
-/// How long all of Census may be read: with what is left of the time limit, all that was found is acted on.
+/// Limit for reading Census: the rest of the function's time is for acting on the findings.
 pub const READING_LIMIT: Duration = Duration::from_secs(40);
-/// How long the subscribers of all topics may be read; the next round, two minutes later, reads them again.
+/// Limit for reading the subscribers of all topics; the next round, two minutes later, reads them again.
 const SUBSCRIBERS_LIMIT: Duration = Duration::from_secs(5);
-/// Syncs on a page; the most that Census gives.
+/// Syncs on a page; the maximum of Census.
 const PAGE_SIZE: u32 = 100;
-/// Syncs whose runs are read at the same time. Census publishes no rate limit; see the README for what this costs it.
+/// Syncs whose runs are read at the same time. Census publishes no rate limit; the README has the resulting load.
 const CONCURRENT_READS: usize = 25;
-/// After so many syncs about which Census did not answer it is asked no more: it is not their fault.
+/// Reading stops after this many unanswered syncs, because the fault is then that of Census.
 const GIVE_UP_AFTER: usize = 3;
-/// How long a webhook may take from the end of its run to our record of it. Census publishes no bound.
-const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(15);
-/// How many ends of runs are kept.
+/// The most time from the end of a run to the record of its webhook. Census publishes no limit.
+const WEBHOOK_DELAY: SignedDuration = SignedDuration::from_mins(15);
+/// The most ends of runs that are kept.
 const NEWEST_ENDED: usize = 10;
-/// How many undeclared syncs are kept by id.
+/// The most undeclared syncs that are kept by id.
 const NAMED_UNDECLARED: usize = 10;
 
-/// Looks at Syncwatch itself: its dead-letter queues, the subscribers of its topics, and the records of the functions that
-/// run at night. All at once, as each takes a moment.
+/// Reads the state of Syncwatch itself, concurrently: its dead-letter queues, the subscribers of its topics, and the records
+/// of webhooks and of the nightly functions.
 pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -> Itself {
     let queues = [
         (DeadLetterKind::Deliveries, env::DELIVERIES_DEAD_LETTERS),
@@ -80,18 +80,18 @@ async fn subscribers(site: &Site) -> Vec<TopicSubscribers> {
     found
 }
 
-/// One declared sync, as it was looked at.
+/// One declared sync, with the result of reading it.
 #[derive(Debug)]
 pub struct Looked<'p> {
     pub declared: &'p Sync,
     pub look: Look,
 }
 
-/// A sync that was found.
+/// A sync that Census has.
 struct Found<'p> {
     declared: &'p Sync,
     observed: SyncObservation,
-    /// Its runs may not be read with this token.
+    /// Whether the token may not read its runs.
     forbidden: bool,
 }
 
@@ -108,24 +108,25 @@ pub struct Walk<'c, 'p> {
     declared: HashMap<SyncId, &'p Sync>,
     ignored: HashSet<SyncId>,
     seen: HashSet<SyncId>,
-    /// The first page, until it was asked for.
+    /// The first page, until it is requested.
     next_page: Option<u32>,
     listed: Option<Result<SyncPage, Unread>>,
     sampler: Sampler<'c>,
-    /// Declared syncs about which Census did not answer.
+    /// Declared syncs without an answer from Census.
     unanswered: usize,
-    /// Declared syncs whose runs the token may not read, and all whose runs were asked for.
+    /// Declared syncs whose runs the token may not read.
     forbidden: usize,
+    /// Declared syncs whose runs were requested.
     asked: usize,
     workspace: Workspace,
-    /// Webhooks of runs that ended until then should have arrived (UTC).
-    told_of: Timestamp,
-    /// When reading has to end, so that there is time to act on what was read.
+    /// Webhooks of runs that ended by this time should have arrived (UTC).
+    webhooks_due_for: Timestamp,
+    /// The end of reading, which leaves time to act on the findings.
     deadline: Instant,
 }
 
 impl<'c, 'p> Walk<'c, 'p> {
-    /// Begins at the first page; what is not answered by the deadline counts as not answered at all.
+    /// Begins at the first page. Requests without an answer by the deadline count as unanswered.
     pub fn new(census: &'c Client, pipeline: &'p Pipeline, now: Timestamp, deadline: Instant) -> Self {
         Self {
             census,
@@ -139,13 +140,13 @@ impl<'c, 'p> Walk<'c, 'p> {
             forbidden: 0,
             asked: 0,
             workspace: Workspace::default(),
-            told_of: now.saturating_sub(TOLD_WITHIN).unwrap_or(now),
+            webhooks_due_for: now.saturating_sub(WEBHOOK_DELAY).unwrap_or(now),
             deadline,
         }
     }
 
     /// Reads the next page and the runs of the declared syncs on it; `None` after the last page, or once Census has
-    /// stopped answering. One sync about which it does not answer keeps no other from being looked at.
+    /// stopped answering. An unanswered sync does not block the others.
     pub async fn next_page(&mut self) -> Option<Vec<Looked<'p>>> {
         let listed = match self.listed.take() {
             Some(ahead) => ahead,
@@ -172,7 +173,7 @@ impl<'c, 'p> Walk<'c, 'p> {
         let mut declared_here = Vec::new();
         for sync in page.syncs {
             match self.declared.get(&sync.id) {
-                // A sync that is listed twice, as when the list moves between two pages, is looked at once.
+                // A sync may be listed twice, if the list moves between two pages. It is read once.
                 Some(declared) if self.seen.insert(sync.id) => declared_here.push((*declared, sync)),
                 Some(_) => {}
                 None => self.note_undeclared(sync.id),
@@ -192,22 +193,22 @@ impl<'c, 'p> Walk<'c, 'p> {
         };
         let (found, ahead): (Vec<Found<'p>>, _) = future::join(runs, ahead).await;
         self.listed = ahead;
-        self.weigh(&found);
+        self.count(&found);
         self.workspace.read_to_end = page.next.is_none();
         looked.extend(found.into_iter().map(Looked::from));
         Some(looked)
     }
 
-    /// Asks for each declared sync that no page showed: a list moves while it is read, so what it leaves out proves nothing.
-    /// Not done if the list itself could not be read.
-    async fn look_for_absent(&mut self) -> Vec<Looked<'p>> {
+    /// Requests each declared sync that no page listed: the list moves while it is read, so an absence proves nothing. Does
+    /// nothing if the list itself could not be read.
+    async fn read_absent(&mut self) -> Vec<Looked<'p>> {
         if self.workspace.trouble.is_some() {
             return Vec::new();
         }
         let absent = self.absent();
         let this = &*self;
         let answers: Vec<_> = stream::iter(absent)
-            .map(async |declared| (declared, this.look_for(declared).await))
+            .map(async |declared| (declared, this.read_sync(declared).await))
             .buffered(CONCURRENT_READS)
             .collect()
             .await;
@@ -216,7 +217,7 @@ impl<'c, 'p> Walk<'c, 'p> {
             self.seen.insert(declared.id);
             match answer {
                 Ok(found) => {
-                    self.weigh(std::slice::from_ref(&found));
+                    self.count(std::slice::from_ref(&found));
                     looked.push(found.into());
                 }
                 Err(look) => {
@@ -237,7 +238,7 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
     }
 
-    async fn look_for(&self, declared: &'p Sync) -> Result<Found<'p>, Look> {
+    async fn read_sync(&self, declared: &'p Sync) -> Result<Found<'p>, Look> {
         match timeout_at(self.deadline, self.census.get_sync(declared.id)).await {
             Ok(Ok(sync)) => Ok(self.read_runs(declared, sync).await),
             Ok(Err(Error { kind: ErrorKind::NotFound { .. }, .. })) => Err(Look::Gone),
@@ -246,16 +247,16 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
     }
 
-    /// When its runs ended of which webhooks should have told by now.
+    /// Lists the ends of runs whose webhooks should have arrived by now.
     fn ended(&self, found: &Found<'_>) -> Vec<Timestamp> {
         let runs = found.observed.runs.iter().flat_map(|history| &history.runs);
-        let told = |run: &&Run| matches!(run.status, RunStatus::Completed | RunStatus::Failed);
-        let ended = runs.filter(told).filter_map(|run| run.completed_at);
-        ended.filter(|ended| *ended <= self.told_of).take(NEWEST_ENDED).collect()
+        let finished = |run: &&Run| matches!(run.status, RunStatus::Completed | RunStatus::Failed);
+        let ended = runs.filter(finished).filter_map(|run| run.completed_at);
+        ended.filter(|ended| *ended <= self.webhooks_due_for).take(NEWEST_ENDED).collect()
     }
 
-    /// Takes to the workspace what could not be read of syncs.
-    fn weigh(&mut self, found: &[Found<'p>]) {
+    /// Adds the ends of runs and the unreadable runs of these syncs to the workspace.
+    fn count(&mut self, found: &[Found<'p>]) {
         self.asked += found.len();
         self.forbidden += found.iter().filter(|found| found.forbidden).count();
         let ended: Vec<Timestamp> = found.iter().flat_map(|found| self.ended(found)).collect();
@@ -264,7 +265,7 @@ impl<'c, 'p> Walk<'c, 'p> {
         self.workspace.ended.truncate(NEWEST_ENDED);
         for why in found.iter().filter_map(|found| found.observed.runs.as_ref().err()) {
             self.workspace.unread_runs += 1;
-            // Nonsense about one sync is that sync's own; no answer may be everybody's.
+            // An unreadable answer concerns one sync; a missing answer may concern all.
             if matches!(why, Unread::Unreadable(_)) {
                 continue;
             }
@@ -276,12 +277,12 @@ impl<'c, 'p> Walk<'c, 'p> {
         }
     }
 
-    /// What was read of the workspace, and the declared syncs that no page showed.
+    /// Returns the state of the workspace, and the declared syncs that no page listed.
     pub async fn finish(mut self) -> (Workspace, Vec<Looked<'p>>) {
-        let mut looked = self.look_for_absent().await;
+        let mut looked = self.read_absent().await;
         self.workspace.vendor_clock_ahead = self.census.clock_ahead();
         if self.forbidden > 0 && self.forbidden == self.asked {
-            let why = "it lists the syncs, and lets the token read the runs of none that is declared (403)";
+            let why = "the token may list syncs, but not read the runs of any declared one (403)";
             self.workspace.trouble.get_or_insert_with(|| Unread::Refused(why.to_owned()));
         }
         if let Some(why) = &self.workspace.trouble {
@@ -303,13 +304,13 @@ impl<'c, 'p> Walk<'c, 'p> {
         if let Ok(answer) = timeout_at(self.deadline, self.census.newest_runs(sync.id)).await {
             forbidden = answer.as_ref().is_err_and(|error| error.kind == ErrorKind::Forbidden);
             runs = answer.map_err(|error| match error.to_unread() {
-                // The list was read with the same token, so this is about this sync alone.
+                // The same token could read the list, so this concerns only this sync.
                 Unread::Refused(why) if forbidden => Unread::Unreadable(why),
                 why => why,
             });
         }
         if let Ok(history) = &mut runs {
-            // A help, which no finding waits for.
+            // Samples are optional: no finding depends on them.
             let samples = timeout_at(self.deadline, self.sampler.sample(history, declared)).await;
             history.samples = samples.unwrap_or_default();
         }
@@ -328,5 +329,5 @@ impl<'c, 'p> Walk<'c, 'p> {
 }
 
 fn no_time() -> Unread {
-    Unread::Unreachable("no time was left in this round, as Census answers slowly".to_owned())
+    Unread::Unreachable("no time left in this round, because Census answers slowly".to_owned())
 }

@@ -1,7 +1,7 @@
-//! What a webhook of Census says, and how it lies in the queue between the intake and the worker. Pure.
+//! Parses a webhook of Census, and defines its message in the queue between the intake and the worker. Pure.
 //!
-//! Read leniently: unknown fields are ignored, ids may be numbers or texts, undocumented events are kept.
-//! `message` and `details` of an alert quote records and are never kept.
+//! Parsing is lenient: unknown fields are ignored, ids may be numbers or texts, undocumented events are kept. `message` and
+//! `details` of an alert quote records and are never kept.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use syncwatch::observation::{RunId, SyncId};
 use syncwatch::text::plain_line;
 
-/// The schema of a message in the queue.
+/// The schema of a delivery in the queue.
 pub const SCHEMA: &str = "syncwatch.delivery/1";
-/// The schema of the word that a delivery was refused.
+/// The schema of a report that a delivery was refused.
 pub const REFUSAL_SCHEMA: &str = "syncwatch.refusal/1";
-/// Words of the vendor are kept up to this length where they are not understood.
+/// Unknown words of the vendor are kept up to this length.
 const KEPT_CHARS: usize = 80;
 
 /// The events of Census (Census docs, "Sync lifecycle webhooks": all seven).
@@ -22,19 +22,19 @@ const KEPT_CHARS: usize = 80;
 pub enum Event {
     Triggered,
     Started,
-    /// A run ended, well or not: a failed run fires this as well as [`Event::Failed`].
+    /// A run ended. A failed run sends this as well as [`Event::Failed`].
     Completed,
-    /// A run ended well, though records of it may have been rejected.
+    /// A run succeeded, though some of its records may have been rejected.
     Success,
     Failed,
-    /// An alert of Census was raised by this run.
+    /// This run raised an alert of Census.
     AlertRaised,
-    /// An alert of Census was resolved by this run, which is another one than that which raised it.
+    /// This run resolved an alert of Census that an earlier run raised.
     AlertResolved,
 }
 
 impl Event {
-    /// Census's words, each with its event.
+    /// The wire values of Census, each with its event.
     const WORDS: [(&'static str, Self); 7] = [
         ("sync.triggered", Self::Triggered),
         ("sync.started", Self::Started),
@@ -49,18 +49,18 @@ impl Event {
         Self::WORDS.into_iter().find_map(|(known, event)| (known == word).then_some(event))
     }
 
-    /// Census's word for it.
+    /// The wire value of Census for this event.
     pub fn word(self) -> &'static str {
         Self::WORDS.iter().find(|(_, event)| *event == self).map_or("", |(word, _)| word)
     }
 
-    /// Whether it says that the run has ended. An alert may be raised while a run still works.
-    pub fn says_ended(self) -> bool {
+    /// Whether the event means that the run has ended. An alert may be raised while a run is still working.
+    pub fn is_end_of_run(self) -> bool {
         matches!(self, Self::Completed | Self::Success | Self::Failed)
     }
 }
 
-/// A delivery that is understood: a hint at where to look, and no more.
+/// A documented delivery. It only hints at a sync to check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     pub event: Event,
@@ -72,7 +72,7 @@ pub struct Delivery {
     pub received_at: Timestamp,
 }
 
-/// A delivery of an event that Census does not document. It is kept and counted.
+/// A delivery of an event that Census does not document. It is recorded and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownEvent {
     pub fields: Fields,
@@ -80,16 +80,16 @@ pub struct UnknownEvent {
     pub received_at: Timestamp,
 }
 
-/// The intake refused what looks like a delivery.
+/// A report that the intake refused an apparent delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// By the intake's own word, such as `wrong-signature`.
+    /// The name of the refusal, such as `wrong-signature`.
     pub why: String,
-    /// When (UTC).
+    /// When it was refused (UTC).
     pub at: Timestamp,
 }
 
-/// A delivery, understood or not, or the word of one that was refused.
+/// A parsed message of the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Parsed {
     Known(Delivery),
@@ -97,24 +97,24 @@ pub enum Parsed {
     Refused(Refused),
 }
 
-/// Why a message can never be handled. Holds nothing of its content.
+/// The reason why a message can never be handled. It contains nothing of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 pub enum Poison {
-    /// It is not what the intake writes: another writer used the queue, or the two are of different versions.
-    #[error("not a {SCHEMA} of webhook-intake")]
+    /// The intake did not write it: another writer used the queue, or intake and worker have different versions.
+    #[error("not a {SCHEMA} message of webhook-intake")]
     NotOurs,
     #[error("the body is not a JSON object")]
     NotJson,
-    /// This field is missing, or is not what it is documented to be.
-    #[error("the body has no usable `{0}`")]
+    /// This field is missing, or its value is not as documented.
+    #[error("the body has no valid `{0}`")]
     Lacks(&'static str),
-    #[error("Census knows no such run")]
+    #[error("Census does not know the run")]
     UnknownRun,
-    #[error("the run is one of another sync")]
+    #[error("the run belongs to another sync")]
     RunOfAnotherSync,
 }
 
-/// The message for the queue: the body as it was signed, and when it came.
+/// Builds the queue message of a delivery: the body as it was signed, and when it arrived.
 pub fn queue_message(body: &[u8], received_at: Timestamp) -> String {
     let (member, body) = match std::str::from_utf8(body) {
         // SQS refuses these two characters, which JSON does not escape (AWS SQS API reference, `SendMessage`).
@@ -124,12 +124,12 @@ pub fn queue_message(body: &[u8], received_at: Timestamp) -> String {
     json!({ "schema": SCHEMA, "received_at": received_at, member: body }).to_string()
 }
 
-/// The message for the queue that a delivery was refused for this reason.
+/// Builds the queue message that reports a refusal.
 pub fn refusal_message(why: &str, at: Timestamp) -> String {
     json!({ "schema": REFUSAL_SCHEMA, "refused_at": at, "why": why }).to_string()
 }
 
-/// Reads a message of the queue.
+/// Parses a message of the queue.
 pub fn parse(message: &str) -> Result<Parsed, Poison> {
     let message: Value = serde_json::from_str(message).map_err(|_| Poison::NotOurs)?;
     let text = |name| message.get(name).and_then(Value::as_str);
@@ -164,14 +164,14 @@ pub fn parse(message: &str) -> Result<Parsed, Poison> {
 }
 
 impl Delivery {
-    /// What is the same in every copy of it. Census gives a delivery no id of its own.
+    /// Builds the key that all copies share, because Census gives a delivery no id.
     pub fn key(&self) -> String {
         key(Some(self.run_id), self.event.word(), self.alert)
     }
 }
 
 impl UnknownEvent {
-    /// What is the same in every copy of it.
+    /// Builds the key that all copies share.
     pub fn key(&self) -> String {
         let Fields { run_id, event, alert, .. } = &self.fields;
         key(*run_id, event.as_deref().unwrap_or_default(), *alert)
@@ -183,14 +183,14 @@ fn key(run: Option<RunId>, event: &str, alert: Option<u64>) -> String {
     format!("census/{}/{event}/{}", or_dash(run.map(|run| run.0)), or_dash(alert))
 }
 
-/// The fields of a body that are read, each if it is there and makes sense.
+/// The fields that are read from a body, each if it is present and valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields {
     pub sync_id: Option<SyncId>,
     pub run_id: Option<RunId>,
-    /// The event, as Census words it: one short line.
+    /// The event as Census names it, cut to one short line.
     pub event: Option<String>,
-    /// The vendor's identifier of one occasion on which an alert was raised; the same when it is resolved.
+    /// The id of one occurrence of an alert: the same when it is raised and when it is resolved.
     pub alert: Option<u64>,
     /// The kind of that alert, such as `FailureAlertConfiguration`.
     pub alert_type: Option<String>,
@@ -219,7 +219,7 @@ impl Fields {
     }
 }
 
-/// What is kept of a word that is not understood: one short line.
+/// Cuts a word of the vendor to one short line.
 fn kept(word: &str) -> String {
     plain_line(word).chars().take(KEPT_CHARS).collect()
 }

@@ -1,4 +1,4 @@
-//! The intake: verify, queue, answer. Holds no client for Census and no token.
+//! Runs the intake: verify, queue, answer. It has no client for Census and no token.
 
 use std::time::Duration;
 
@@ -15,81 +15,81 @@ use crate::delivery::{Fields, refusal_message};
 use crate::keyring::{Keyring, NoKeys};
 use crate::refusals::Refusals;
 use crate::request::Request;
-use crate::verify::{Refusal, Verdict, admit, tells_of_declared};
+use crate::verify::{Refusal, Verdict, admit, names_declared_sync};
 
 /// The settings of the intake.
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::DELIVERIES_QUEUE, env::WEBHOOK_SECRET],
     optional: &[],
-    // A request asks for the secret and then the queue, and is to be answered 503 within 10 s. At a cold start Lambda ends
-    // an initialization after 10 s as well; the first request asks again for a secret that was not read then.
+    // A request calls Secrets Manager and then SQS, and must be answered within 10 s even with a 503. Lambda also limits the
+    // initialization of a cold start to 10 s; a secret that was not read by then is read by the first request.
     aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(4) },
 };
 
-/// How often a refusal is logged, by each sandbox.
+/// Each sandbox logs at most one refusal per period.
 const REFUSALS_LOGGED_EVERY: SignedDuration = SignedDuration::from_secs(1);
-/// How often the worker is told of refusals, by each sandbox.
-const REFUSALS_TOLD_EVERY: SignedDuration = SignedDuration::from_mins(10);
+/// Each sandbox reports at most one refusal per period to the worker.
+const REFUSALS_REPORTED_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
-/// The intake function.
+/// The intake function, with its keys and its queue.
 #[derive(Debug)]
 pub struct Intake {
     pipeline: Pipeline,
     keyring: Keyring,
     queue: Queue,
     logged: Refusals,
-    told_worker: Refusals,
+    reported: Refusals,
 }
 
 impl Intake {
-    /// The intake, with the secret read.
+    /// Starts the intake and reads the secret.
     ///
-    /// A secret that cannot be used is logged at once, and reported by every event until there is one that can: it is put
-    /// into Secrets Manager after the function exists, for Census shows it when the function's URL is registered.
+    /// An unusable secret is logged at once, and fails every event until it is replaced. It is stored after the function
+    /// exists, because Census shows it only once the function's URL is registered.
     pub async fn new(site: Site) -> Self {
         let (queue, secret) =
             (site.queue(env::DELIVERIES_QUEUE), site.setting(env::WEBHOOK_SECRET).to_owned());
         let keyring = Keyring::open(site.secrets, secret).await;
         if let Some(why) = keyring.trouble() {
-            tracing::error!(%why, "webhooks cannot be verified");
+            tracing::error!(%why, "webhook secret unusable");
         }
         Self {
             pipeline: site.pipeline,
             keyring,
             queue,
             logged: Refusals::reported_every(REFUSALS_LOGGED_EVERY),
-            told_worker: Refusals::reported_every(REFUSALS_TOLD_EVERY),
+            reported: Refusals::reported_every(REFUSALS_REPORTED_EVERY),
         }
     }
 
-    /// Answers one event. `now` is when it arrived. An error means that the event is unknown, or that the secret cannot be
-    /// used; it names the remedy.
+    /// Handles one event that arrived at `now`. Fails if the event is unknown or the secret is unusable; the error names the
+    /// remedy.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let request = Request::read(&event)?;
         let verdict = self.receive(&request, now).await?;
         if let Verdict::Refused(refusal) = &verdict {
-            self.tell_worker(*refusal, &request, now).await;
+            self.report_refusal(*refusal, &request, now).await;
         }
         self.note(&verdict, request.source_ip.as_deref(), now);
         Ok(verdict.to_http())
     }
 
-    /// Tells the worker, now and then, that something was refused that looks like a webhook of Census about a declared sync:
-    /// if none is accepted either, that is why. Strangers cannot make it often, and it holds nothing of what they sent.
-    async fn tell_worker(&self, refusal: Refusal, request: &Request, now: Timestamp) {
-        // Cheapest first: only what is due is read.
-        let due = refusal.is_of_signature() && self.told_worker.is_due(now);
-        if !due || !tells_of_declared(request, &self.pipeline) {
+    /// Reports to the worker, at a limited rate, the refusal of an apparent webhook of Census about a declared sync: it
+    /// explains why none is accepted. Strangers cannot raise the rate, and the report contains nothing of their request.
+    async fn report_refusal(&self, refusal: Refusal, request: &Request, now: Timestamp) {
+        // Cheapest check first: the request is parsed only if a report is due.
+        let due = refusal.is_of_signature() && self.reported.is_due(now);
+        if !due || !names_declared_sync(request, &self.pipeline) {
             return;
         }
-        self.told_worker.note(now);
+        self.reported.note(now);
         let (_, why) = refusal.status_and_name();
         if let Err(error) = self.queue.send(&refusal_message(why, now)).await {
-            tracing::warn!(%error, "the worker could not be told of a refusal");
+            tracing::warn!(%error, "refusal report failed");
         }
     }
 
-    /// Logs and counts an answer. Of refused requests, which any client can send, one a second stands for those before it.
+    /// Logs and counts an answer. Any client can send refused requests, so one line a second counts those before it.
     fn note(&self, verdict: &Verdict, source_ip: Option<&str>, now: Timestamp) {
         let unlogged = match verdict {
             Verdict::Refused(_) => self.logged.note(now),
@@ -127,7 +127,7 @@ impl Intake {
 }
 
 impl Verdict {
-    /// The status, the metric that counts it, and what it is called in the log.
+    /// The status, the metric that counts it, and its name in the log.
     fn summary(&self) -> (u16, Metric, &'static str) {
         match self {
             Self::Accepted { .. } => (202, Metric::Webhooks, "accepted"),
@@ -140,7 +140,7 @@ impl Verdict {
         }
     }
 
-    /// One line, counted by its `outcome`; `unlogged` requests before it were refused without a line.
+    /// Logs one line, counted by its `outcome`; `unlogged` requests before it were refused without a line.
     fn log(&self, source_ip: Option<&str>, unlogged: usize) {
         let (status, _, outcome) = self.summary();
         let about = match self {
@@ -159,16 +159,16 @@ impl Verdict {
         }
     }
 
-    /// The answer as a Function URL takes it. It tells a stranger nothing that the status does not.
+    /// Builds the answer for the Function URL. Its body discloses no more than the status.
     fn to_http(&self) -> Value {
         let (status, ..) = self.summary();
-        let said = match status {
+        let word = match status {
             202 => "accepted",
             503 => "try again",
             _ => "refused",
         };
         let headers = match self {
-            // HTTP asks for the second one (RFC 9110, 15.5.6).
+            // HTTP requires `allow` with a 405 (RFC 9110, 15.5.6).
             Self::Refused(Refusal::MethodNotAllowed) => {
                 json!({ "content-type": "application/json", "allow": "POST" })
             }
@@ -177,7 +177,7 @@ impl Verdict {
         json!({
             "statusCode": status,
             "headers": headers,
-            "body": json!({ "status": said }).to_string(),
+            "body": json!({ "status": word }).to_string(),
         })
     }
 }

@@ -1,46 +1,46 @@
-//! The live signing secrets, and when Secrets Manager is asked for them: never as often as a stranger likes.
+//! Keeps the live signing secrets, and limits how often strangers can cause reads of Secrets Manager.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::secrets::{CACHED_FOR, SecretError, SecretStore, SecretValues};
 
-/// After a wrong signature the secret is read again, for it may just have been rotated; at most this often, for it may
-/// just as well be a stranger who tries.
+/// After a wrong signature the secret is read again, because it may just have been rotated; at most this often, because the
+/// sender may be a stranger.
 const ASK_AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(1);
-/// While there is no secret at all, it is asked for at most this often.
+/// Without a usable secret, it is read at most this often.
 const ASK_AGAIN_WITHOUT: SignedDuration = SignedDuration::from_secs(5);
 
-/// Why there is no secret to verify with.
+/// The reason why there is no usable secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NoKeys {
-    /// AWS did not answer, or not now.
+    /// AWS did not answer, or was throttling: a retry may help.
     #[error("{0}")]
     Passing(String),
-    /// The operator has to correct it: it is empty, malformed, missing or denied.
+    /// The operator must fix it: the secret is empty, malformed, missing or denied.
     #[error("{0}")]
     Unusable(String),
 }
 
-/// Why Secrets Manager is asked.
+/// The reason for reading the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Because {
     NoneHeld,
     Old,
-    /// The secret at hand did not fit.
+    /// The cached secret did not match a signature.
     Refused,
 }
 
-/// Decides whether Secrets Manager is asked; `None` if the secret at hand will do, or that was done just now.
-/// `held_since` is when the secret at hand was read, if there is one; `asked_at` when it was last asked for, whatever came
-/// of it; `refused` whether the secret at hand did not fit.
+/// Decides whether to read the secret; `None` if the cached one suffices, or the last attempt is too recent. `held_since` is
+/// when the cached secret was read, if there is one; `asked_at` is the last attempt, successful or not; `refused` is whether
+/// the cached secret did not match a signature.
 fn asking(
     held_since: Option<Timestamp>,
     asked_at: Option<Timestamp>,
     refused: bool,
     now: Timestamp,
 ) -> Option<Because> {
-    // A clock that was set back must not prolong anything.
+    // A clock that was set back must not extend a period.
     let within = |since: Timestamp, limit| (SignedDuration::ZERO..limit).contains(&now.duration_since(since));
     let (because, pause) = match held_since {
         None => (Because::NoneHeld, ASK_AGAIN_WITHOUT),
@@ -51,7 +51,7 @@ fn asking(
     asked_at.is_none_or(|asked| !within(asked, pause)).then_some(because)
 }
 
-/// Holds the live secrets.
+/// Caches the live secrets.
 #[derive(Debug)]
 pub(crate) struct Keyring {
     store: SecretStore,
@@ -62,36 +62,36 @@ pub(crate) struct Keyring {
 #[derive(Debug)]
 struct State {
     keys: Result<SecretValues, NoKeys>,
-    /// `None` for what was read when the function started, before there was a clock.
+    /// `None` for the secret that was read at the start, before the first event gave the time.
     read_at: Option<Timestamp>,
     asked_at: Option<Timestamp>,
 }
 
 impl Keyring {
-    /// Reads the secret for the first time. [`Keyring::trouble`] and [`Keyring::keys`] say if it cannot be used.
+    /// Reads the secret for the first time. [`Keyring::trouble`] and [`Keyring::keys`] report whether it is unusable.
     pub(crate) async fn open(store: SecretStore, name: String) -> Self {
         let keys = store.read(&name).await.map_err(|error| no_keys(&error));
         Self { store, name, state: Mutex::new(State { keys, read_at: None, asked_at: None }) }
     }
 
-    /// Why there are no keys, if there are none.
+    /// The reason why there are no keys, if there are none.
     pub(crate) fn trouble(&self) -> Option<NoKeys> {
         self.lock().keys.as_ref().err().cloned()
     }
 
-    /// The keys at hand, read anew if they are old or missing.
+    /// Returns the keys, read again if they are old or missing.
     pub(crate) async fn keys(&self, now: Timestamp) -> Result<SecretValues, NoKeys> {
         self.ask(false, now).await;
         self.lock().keys.clone()
     }
 
-    /// Other keys than those that did not fit, if it is time to ask for them.
+    /// Reads the keys again after a wrong signature; `None` if the last read is too recent.
     pub(crate) async fn keys_after_refusal(&self, now: Timestamp) -> Option<SecretValues> {
         let asked = self.ask(true, now).await;
         if asked { self.lock().keys.clone().ok() } else { None }
     }
 
-    /// Asks if it is time to; whether it did.
+    /// Reads the secret if a read is due; returns whether it did.
     async fn ask(&self, refused: bool, now: Timestamp) -> bool {
         let because = {
             let mut state = self.lock();
@@ -101,12 +101,12 @@ impl Keyring {
             because
         };
         let read = self.store.read(&self.name).await.map_err(|error| no_keys(&error));
-        tracing::info!(?because, usable = read.is_ok(), "the webhook secret was read");
+        tracing::info!(?because, usable = read.is_ok(), "webhook secret read");
         let mut state = self.lock();
         match (&read, &state.keys) {
-            // That AWS does not answer takes nothing from the keys at hand.
+            // A failed read does not invalidate the cached keys.
             (Err(NoKeys::Passing(why)), Ok(_)) => {
-                tracing::warn!(%why, "the webhook secret at hand is used on");
+                tracing::warn!(%why, "webhook secret kept");
             }
             _ => {
                 state.read_at = read.is_ok().then_some(now);
@@ -117,7 +117,7 @@ impl Keyring {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole at every moment, so a panic elsewhere while it was held does not spoil it.
+        // The state is consistent at every moment, so a panic of another holder does not corrupt it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -134,12 +134,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_manager_is_asked_when_it_can_help_and_not_as_often_as_a_stranger_likes() {
+    fn secret_is_read_when_old_or_refused_at_a_limited_rate() {
         use Because::{NoneHeld, Old, Refused};
         let now: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
         let ago = |seconds| Some(now - SignedDuration::from_secs(seconds));
         let table = [
-            // Held, asked, refused => asked because
+            // held since, last attempt, refused => reason for a read
             (None, None, false, Some(NoneHeld)),
             (None, ago(4), false, None),
             (None, ago(5), false, Some(NoneHeld)),

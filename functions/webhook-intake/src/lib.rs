@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-// The intake: what the internet reaches.
+// The intake, which the internet reaches.
 pub mod intake;
 mod keyring;
 mod refusals;
 mod request;
 pub mod verify;
 
-// What the two hand to each other.
+// The messages from the intake to the worker.
 pub mod delivery;
 
-// The worker: what reads Census and acts.
+// The worker, which reads Census and acts.
 mod observe;
 pub mod triage;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! The Lambda function: wiring only.
+//! The entry point of the intake.
 
 use std::process::ExitCode;
 

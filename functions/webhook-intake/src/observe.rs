@@ -1,4 +1,4 @@
-//! Reads one sync, and what became of the runs that deliveries name.
+//! Reads one sync, and the states of the runs that deliveries name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use syncwatch::pipeline::Sync;
 use crate::delivery::Delivery;
 use crate::triage::Hint;
 
-/// What was read of a sync.
+/// The result of reading a sync.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Reading {
     /// The sync with its newest runs.
@@ -20,23 +20,23 @@ pub(crate) struct Reading {
     pub(crate) runs: BTreeMap<RunId, RunState>,
 }
 
-/// How a run that a delivery names was found.
+/// The state of a run that a delivery names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RunState {
     /// Among the newest runs, ended.
     Ended,
-    /// Among the newest runs, at work; or so new that the list does not show it yet.
+    /// Among the newest runs and still running; or too new for the list.
     AtWork,
-    /// Older than those: the delivery is late.
+    /// Older than the newest runs: the delivery is late.
     Old,
-    /// Census knows no such run.
+    /// Census does not know the run.
     Unknown,
     /// It is a run of another sync.
     OfAnotherSync,
 }
 
-/// Reads a sync for the deliveries about it. If one says that its run ended, and the run is still at work, the runs are
-/// read again after each of `waits`: the API may lag behind the webhook.
+/// Reads a sync for the deliveries about it. If a delivery reports the end of a run that is still running, the runs are read
+/// again after each of `waits`, because the API may lag behind the webhook.
 pub(crate) async fn read(
     census: &Client,
     sampler: &Sampler<'_>,
@@ -46,10 +46,13 @@ pub(crate) async fn read(
 ) -> Result<Reading, Error> {
     let sync_id = declared.id;
     let (sync, mut history) = future::try_join(census.get_sync(sync_id), census.newest_runs(sync_id)).await?;
-    let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.says.run_id).collect();
-    let ended: Vec<RunId> =
-        hints.iter().filter(|hint| hint.says.event.says_ended()).map(|hint| hint.says.run_id).collect();
-    // Runs that the page does not show, read one by one.
+    let named: BTreeSet<RunId> = hints.iter().map(|hint| hint.payload.run_id).collect();
+    let ended: Vec<RunId> = hints
+        .iter()
+        .filter(|hint| hint.payload.event.is_end_of_run())
+        .map(|hint| hint.payload.run_id)
+        .collect();
+    // Runs that are not on the page are read one by one.
     let mut others: BTreeMap<RunId, Option<Run>> = BTreeMap::new();
     for id in named.iter().filter(|id| on_page(&history, **id).is_none()) {
         let run = match census.get_run(*id).await {
@@ -62,7 +65,7 @@ pub(crate) async fn read(
     let seen = |history: &RunHistory, id: RunId| match (on_page(history, id), others.get(&id)) {
         (Some(run), _) => at_work_or(run, RunState::Ended),
         (None, Some(Some(run))) if run.sync_id.is_some_and(|of| of != sync_id) => RunState::OfAnotherSync,
-        // One that is newer than the page is on its way there.
+        // A run that is newer than the page will appear on it soon.
         (None, Some(Some(run)))
             if history.runs.first().is_none_or(|newest| run.created_at > newest.created_at) =>
         {
@@ -78,7 +81,7 @@ pub(crate) async fn read(
             break;
         }
         tokio::time::sleep(*wait).await;
-        // That Census answered just now is worth more than that it does not any more.
+        // If this read fails, the earlier answer is still good.
         let Ok(newer) = census.newest_runs(sync_id).await else { break };
         history = newer;
     }

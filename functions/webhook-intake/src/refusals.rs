@@ -1,10 +1,10 @@
-//! Which refused requests reach the log: any client can send them, and each log line costs money.
+//! Limits the log lines of refused requests: any client can send them, and each line costs money.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Counts refused requests between two that are reported: at most one per period and sandbox.
+/// Counts refused requests, and reports at most one per period and sandbox.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     every: SignedDuration,
@@ -30,12 +30,12 @@ impl Refusals {
         Self { every, state: Mutex::default() }
     }
 
-    /// Whether the next one is to be reported.
+    /// Whether the next refusal would be reported.
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         self.lock().is_due(self.every, now)
     }
 
-    /// Counts one more. If it is to be reported, how many before it were not; these are counted with it.
+    /// Counts a refusal. If it should be reported, returns the number of unreported ones before it.
     pub(crate) fn note(&self, now: Timestamp) -> Option<usize> {
         let mut state = self.lock();
         if !state.is_due(self.every, now) {
@@ -47,7 +47,7 @@ impl Refusals {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole at every moment, so a panic elsewhere while it was held does not spoil it.
+        // The state is consistent at every moment, so a panic of another holder does not corrupt it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -57,10 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn flood_leaves_one_line_a_second_and_every_refusal_is_counted() {
+    fn flood_logs_one_line_a_second_and_counts_every_refusal() {
         let refusals = Refusals::reported_every(SignedDuration::from_secs(1));
         let began: Timestamp = "2026-11-24T10:00:00Z".parse().unwrap();
-        // 50 a second for a minute, and one later.
+        // 50 refusals a second for a minute, and one later.
         let times = (0..3_000).map(|index| began + SignedDuration::from_millis(20 * index));
         let times = times.chain([began + SignedDuration::from_mins(5)]);
         let lines: Vec<usize> = times.filter_map(|now| refusals.note(now)).collect();

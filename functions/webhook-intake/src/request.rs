@@ -1,25 +1,25 @@
-//! An HTTP request as a Function URL hands it on: payload format 2.0, of which only what is needed is read.
+//! Reads the HTTP request of a Function URL event (payload format 2.0): only the parts that are needed.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// One HTTP request. Nothing in it has been believed yet.
+/// One HTTP request. It is unverified.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Request {
     pub method: String,
     /// The path, without a query.
     pub path: String,
-    /// Names come in lower case from Lambda, and in any case from other callers.
+    /// Lambda sends names in lower case; other callers may not.
     pub headers: Vec<(String, String)>,
     /// Text or Base64.
     pub body: String,
-    /// Whether `body` is Base64 of the bytes that were sent. Lambda decides that by the content type.
+    /// Whether `body` is Base64, which Lambda decides by the content type.
     pub is_base64: bool,
     pub source_ip: Option<String>,
 }
 
-/// A stranger's body and headers belong into no log, so `{:?}` says only what may be told.
+/// Omits body and headers, because those of a stranger must not reach a log.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request")
@@ -30,7 +30,7 @@ impl fmt::Debug for Request {
     }
 }
 
-/// The event is not an HTTP request: something else than the Function URL invoked the function.
+/// Error for an event that is not an HTTP request, because the function was not invoked through its URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the event is neither a request of a Function URL (payload 2.0) nor {{\"task\": \"ping\"}}; invoke the function \
@@ -39,7 +39,7 @@ impl fmt::Debug for Request {
 pub struct NotARequest;
 
 impl Request {
-    /// Reads an event, which needs a `requestContext.http.method` and no part of another type than documented.
+    /// Reads an event. It must have a `requestContext.http.method`, and the documented types.
     pub fn read(event: &Value) -> Result<Self, NotARequest> {
         let at = |path: &str| event.pointer(path).filter(|value| !value.is_null());
         let text = |path: &str| {
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_needed_of_a_payload_is_asked_of_it() {
+    fn payload_needs_only_a_method() {
         let least = json!({ "requestContext": { "http": { "method": "GET" } } });
         let request = Request::read(&least).unwrap();
         assert_eq!((request.method.as_str(), request.path.as_str(), request.body.as_str()), ("GET", "", ""));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_shown_without_its_body_and_headers() {
+    fn debug_output_has_no_body_and_no_headers() {
         let event = json!({
             "requestContext": { "http": { "method": "POST" } },
             "headers": { "x-signature": "hunter2" },

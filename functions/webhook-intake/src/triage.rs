@@ -1,4 +1,4 @@
-//! Sorts a batch of messages: what can be settled at once, and what has to be looked at, sync by sync. Pure.
+//! Sorts a batch of messages into those settled at once and those that need a check of their sync. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -9,43 +9,43 @@ use syncwatch::runtime::batch::{self, Message};
 
 use crate::delivery::{Delivery, Parsed, Poison, Refused, UnknownEvent, parse};
 
-/// How often SQS hands out a message before it goes to the dead-letter queue; `max_receives` of `infra/functions.json`.
+/// SQS delivers a message this often before it moves to the dead-letter queue; `max_receives` of `infra/functions.json`.
 pub const MAX_RECEIVES: u32 = 5;
 
-/// What became of a message.
+/// The result of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Its sync was looked at and judged.
+    /// Its sync was read and judged.
     Handled,
-    /// The same, though its run is so old that newer ones tell more.
+    /// Its sync was read and judged; its run is older than the newest runs.
     Late,
     /// A copy of it was handled before.
     Duplicate,
     /// Its sync is not declared.
     UnknownSync,
-    /// Its event is not one that Census documents; it was kept.
+    /// Census does not document its event; the event was recorded.
     UnknownEvent,
-    /// It says that a delivery was refused, which is recorded.
+    /// It reports a refused delivery, which was recorded.
     Refusal,
-    /// The poll sees the same state soon: a delivery is a hint, and not worth an entry in the dead-letter queue.
+    /// The next poll reads the same state. A delivery is only a hint, so it does not go to the dead-letter queue.
     LeftToPoll(Left),
-    /// It can never be handled. It is tried again all the same, for Census may know the run a little later, and ends in
-    /// the dead-letter queue.
+    /// It can never be handled. It is still retried, because Census may know the run a little later, and ends in the
+    /// dead-letter queue.
     Poison(Poison),
     Failed(String),
 }
 
-/// Why a message is left to the poll.
+/// The reason why a message is left to the poll.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Left {
-    /// Census says by webhook that the run ended, and by API that it is at work.
+    /// The webhook reports the end of the run, and the API still shows it running.
     StillAtWork,
-    /// Why it could not be handled at its last try: Census, a table or the topic refuses, or does not answer.
+    /// The last try failed for this reason: Census, a table or the topic refuses, or does not answer.
     LastTry(String),
 }
 
 impl Fate {
-    /// Whether it is of a delivery of Census that arrived and was accepted, also if it is to be tried again.
+    /// Whether the message was an accepted delivery of Census, including one to be retried.
     pub fn is_of_delivery(&self) -> bool {
         match self {
             Self::Handled
@@ -59,29 +59,35 @@ impl Fate {
         }
     }
 
-    /// Whether SQS is to hand the message out again.
+    /// Whether SQS must deliver the message again.
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Poison(_) | Self::Failed(_))
     }
 }
 
-/// A delivery that has to be looked at or an event that is only kept, with every message of the batch that is a copy.
+/// A delivery to check or an event to record, with all its copies in the batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hint<T> {
-    pub says: T,
-    /// What is the same in every copy.
+    pub payload: T,
+    /// The same in every copy.
     pub key: String,
-    /// The first of the messages that say it.
+    /// The first of the messages.
     pub message: Message,
     pub copies: Vec<Message>,
 }
 
 impl<T> Hint<T> {
-    fn add(hints: &mut Vec<Self>, seen: &mut HashMap<String, usize>, key: String, says: T, message: Message) {
+    fn add(
+        hints: &mut Vec<Self>,
+        seen: &mut HashMap<String, usize>,
+        key: String,
+        payload: T,
+        message: Message,
+    ) {
         let place = *seen.entry(key.clone()).or_insert(hints.len());
         match hints.get_mut(place) {
             Some(hint) => hint.copies.push(message),
-            None => hints.push(Self { says, key, message, copies: Vec::new() }),
+            None => hints.push(Self { payload, key, message, copies: Vec::new() }),
         }
     }
 
@@ -90,8 +96,7 @@ impl<T> Hint<T> {
         duplicates.flat_map(|hint| hint.settle(&Fate::Duplicate)).collect()
     }
 
-    /// The fates of the message and its copies. A copy of what has to be tried again is tried again with it; a copy of
-    /// what is done is a duplicate.
+    /// Settles the message and its copies. The copies of a failed message are retried with it; other copies are duplicates.
     pub fn settle(&self, fate: &Fate) -> Vec<(Message, Fate)> {
         let of_copy = if fate.is_failure() { fate } else { &Fate::Duplicate };
         let copies = self.copies.iter().map(|copy| (copy.clone(), of_copy.clone()));
@@ -103,11 +108,11 @@ impl<T> Hint<T> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Triage {
     pub settled: Vec<(Message, Fate)>,
-    /// Deliveries to be looked at, each once.
+    /// Deliveries to check, each once.
     pub hints: Vec<Hint<Delivery>>,
-    /// Events that are only to be kept, each once.
+    /// Events to record, each once.
     pub kept: Vec<Hint<UnknownEvent>>,
-    /// The newest word that a delivery was refused.
+    /// The newest report of a refused delivery.
     pub refused: Option<Refused>,
 }
 
@@ -115,9 +120,9 @@ impl Triage {
     /// Sorts a batch.
     ///
     /// * a message that can never be handled         => settled as poison
-    /// * a sync that `pipeline.toml` does not declare => settled: counted, and no more
+    /// * a sync that `pipeline.toml` does not declare => settled: only counted
     /// * an event that Census does not document      => kept
-    /// * anything else                               => a hint, its copies with it
+    /// * anything else                               => a hint, with its copies
     pub fn of(messages: Vec<Message>, pipeline: &Pipeline) -> Self {
         let mut triage = Self::default();
         let mut seen = HashMap::new();
@@ -144,30 +149,30 @@ impl Triage {
         triage
     }
 
-    /// The keys of all that is not settled.
+    /// Lists the keys of everything that is not settled.
     pub fn keys(&self) -> Vec<String> {
         let hints = self.hints.iter().map(|hint| &hint.key);
         hints.chain(self.kept.iter().map(|kept| &kept.key)).cloned().collect()
     }
 
-    /// Settles what was handled before.
+    /// Settles the deliveries and events that were handled before.
     pub fn settle_duplicates(&mut self, handled: &HashSet<String>) {
         self.settled.extend(Hint::take_duplicates(&mut self.hints, handled));
         self.settled.extend(Hint::take_duplicates(&mut self.kept, handled));
     }
 
-    /// The hints by the sync that they are about: each sync is looked at once, however many they are.
+    /// Groups the hints by sync, so that each sync is read once.
     pub fn by_sync(hints: Vec<Hint<Delivery>>, pipeline: &Pipeline) -> Vec<(&Sync, Vec<Hint<Delivery>>)> {
         let mut groups: BTreeMap<SyncId, Vec<Hint<Delivery>>> = BTreeMap::new();
         for hint in hints {
-            groups.entry(hint.says.sync_id).or_default().push(hint);
+            groups.entry(hint.payload.sync_id).or_default().push(hint);
         }
         groups.into_iter().filter_map(|(id, hints)| Some((pipeline.sync_by_id(id)?, hints))).collect()
     }
 }
 
-/// Leaves what failed again to the poll, so that poison alone ends in the dead-letter queue. Done at the last try but one: one
-/// is kept in hand for a crash.
+/// Leaves failed messages to the poll at the last try but one, so that only poison ends in the dead-letter queue. The last
+/// try is reserved for a crash.
 pub fn leave_last_tries(settled: &mut [(Message, Fate)]) {
     for (message, fate) in settled {
         if let Fate::Failed(why) = fate
@@ -178,7 +183,7 @@ pub fn leave_last_tries(settled: &mut [(Message, Fate)]) {
     }
 }
 
-/// The answer for SQS: which messages it is to hand out again.
+/// Builds the answer for SQS: the messages to deliver again.
 pub fn answer(settled: &[(Message, Fate)]) -> Value {
     let failed = settled.iter().filter(|(_, fate)| fate.is_failure());
     batch::failures(failed.map(|(message, _)| message.id.as_str()))

@@ -1,8 +1,8 @@
-//! Decides what becomes of an HTTP request before anything is done about it. Pure: the keys and `now` are arguments.
+//! Decides how to answer an HTTP request, before anything else is done. Pure: the keys and `now` are arguments.
 //!
-//! Census signs the raw body, and nothing else: no timestamp, no URL, no method (Census docs, "Sync lifecycle
-//! webhooks"). So there is no window outside of which a replay could be refused. A replay is harmless here: a delivery
-//! says only where to look, it is remembered once it was handled, and what is seen is judged as it is now.
+//! Census signs only the raw body: no timestamp, no URL, no method (Census docs, "Sync lifecycle webhooks"). So a replay
+//! cannot be detected by its age. A replay is harmless: a delivery only names a sync, it is remembered once it was handled,
+//! and the sync is judged by its current state.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,59 +16,59 @@ use syncwatch::pipeline::Pipeline;
 use crate::delivery::{self, Fields};
 use crate::request::Request;
 
-/// Where Census posts to.
+/// The path that Census posts to.
 pub const PATH: &str = "/webhooks/census";
-/// A documented body is well under 1 kB. What is longer is refused before its signature is computed.
+/// A documented body is well under 1 kB. A longer body than this is refused before its signature is computed.
 pub const BODY_LIMIT: usize = 64 * 1024;
 /// The header with the signature.
 pub const SIGNATURE_HEADER: &str = "x-signature";
-/// Bytes of an HMAC-SHA256.
+/// The length of an HMAC-SHA256.
 const SIGNATURE_BYTES: usize = 32;
 
-/// What becomes of a request.
+/// The decision on a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Census signed it: it goes to the queue.
+    /// Signed: it goes to the queue.
     Accepted {
         message: String,
         about: Fields,
     },
-    /// Census signed it, but it is about a sync that `pipeline.toml` does not declare: counted, and no more.
+    /// Signed, but about a sync that `pipeline.toml` does not declare: only counted.
     UnknownSync {
         about: Fields,
     },
     Refused(Refusal),
-    /// AWS did not do its part: Census is to try again.
+    /// AWS did not answer or refused: Census should retry.
     TryAgain {
         about: Fields,
         why: String,
     },
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
-    /// Another path than [`PATH`].
+    /// The path is not [`PATH`].
     UnknownPath,
     MethodNotAllowed,
     /// More than [`BODY_LIMIT`] bytes.
     TooLarge,
     NoSignature,
-    /// More than one signature, and nothing says which of them is meant.
+    /// More than one signature, so it is ambiguous.
     SeveralSignatures,
     /// The signature is not the standard, padded Base64 of 32 bytes.
     GarbledSignature,
-    /// The signature is in hexadecimal digits, as other vendors write it.
+    /// The signature is in hexadecimal, as other vendors send it.
     HexSignature,
-    /// The signature has a prefix such as `sha256=`, as other vendors write it.
+    /// The signature has a prefix such as `sha256=`, as other vendors send it.
     PrefixedSignature,
-    /// The body claims to be Base64 and is not.
+    /// The body is marked as Base64, but invalid.
     GarbledBody,
     WrongSignature,
 }
 
 impl Refusal {
-    /// The HTTP status with which it is answered, and its name in the log.
+    /// The HTTP status of the answer, and the name in the log.
     pub fn status_and_name(self) -> (u16, &'static str) {
         match self {
             Self::UnknownPath => (404, "unknown-path"),
@@ -85,17 +85,17 @@ impl Refusal {
     }
 }
 
-/// A request that may be one of Census: all that can be told without a key was looked at.
+/// A request that has passed all checks that need no key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signed {
     body: Vec<u8>,
     signature: [u8; SIGNATURE_BYTES],
 }
 
-/// Looks at all that can be told without a key, the cheapest first.
+/// Makes all checks that need no key, the cheapest first.
 ///
-/// * another path, another method, a body over the limit => refused, whatever it is signed with
-/// * no signature, several, or one that cannot be one    => refused
+/// * another path, another method, a body over the limit => refused, even if it is signed
+/// * no signature, several, or a malformed one           => refused
 pub fn admit(request: &Request) -> Result<Signed, Refusal> {
     if request.path.strip_suffix('/').unwrap_or(&request.path) != PATH {
         return Err(Refusal::UnknownPath);
@@ -123,7 +123,7 @@ pub fn admit(request: &Request) -> Result<Signed, Refusal> {
 fn signature(headers: &[(String, String)]) -> Result<[u8; SIGNATURE_BYTES], Refusal> {
     let mut values = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(SIGNATURE_HEADER));
     let (_, value) = values.next().ok_or(Refusal::NoSignature)?;
-    // Lambda joins headers of the same name by commas, which no Base64 has.
+    // Lambda joins headers of the same name by commas, which are not in the Base64 alphabet.
     if values.next().is_some() || value.contains(',') {
         return Err(Refusal::SeveralSignatures);
     }
@@ -140,14 +140,14 @@ fn signature(headers: &[(String, String)]) -> Result<[u8; SIGNATURE_BYTES], Refu
 }
 
 impl Refusal {
-    /// Whether Census itself may have sent it, and only the signature is not what we take.
+    /// Whether only the signature is wrong, so that Census itself may have sent the request.
     pub fn is_of_signature(self) -> bool {
         self.status_and_name().0 == 401
     }
 }
 
-/// Whether a request that was refused tells, as Census does, of a declared sync.
-pub fn tells_of_declared(request: &Request, pipeline: &Pipeline) -> bool {
+/// Whether the body of a request names a declared sync and an event, as those of Census do.
+pub fn names_declared_sync(request: &Request, pipeline: &Pipeline) -> bool {
     let body = if request.is_base64 {
         STANDARD.decode(&request.body).ok()
     } else {
@@ -160,12 +160,12 @@ pub fn tells_of_declared(request: &Request, pipeline: &Pipeline) -> bool {
 }
 
 impl Signed {
-    /// Decides, now that there are keys.
+    /// Decides with the keys.
     ///
-    /// * signed with none of the live secrets      => refused
-    /// * signed, about an undeclared sync          => answered and counted
-    /// * signed                                    => accepted, also if it makes no sense: what Census signed is never
-    ///   lost, and what cannot be understood ends where people look at it
+    /// * not signed with a live secret    => refused
+    /// * signed, about an undeclared sync => answered and counted
+    /// * signed                           => accepted, even if invalid: a signed delivery is never lost, and an invalid one
+    ///   ends in the dead-letter queue
     pub fn verdict(&self, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
         if !self.is_signed_with_any_of(keys) {
             return Verdict::Refused(Refusal::WrongSignature);
@@ -177,8 +177,8 @@ impl Signed {
         }
     }
 
-    /// Compares in constant time, with every live secret whatever the others gave, so that the time taken tells nothing
-    /// of how much was right, nor of which secret it was.
+    /// Compares in constant time, and always with every live secret, so that the time does not disclose how much matched or
+    /// which secret did.
     fn is_signed_with_any_of(&self, keys: &SecretValues) -> bool {
         std::iter::once(&keys.current)
             .chain(&keys.previous)
@@ -186,7 +186,7 @@ impl Signed {
     }
 
     fn is_signed_with(&self, key: &SecretString) -> bool {
-        // HMAC takes a key of any length, so there is no error to be told.
+        // HMAC accepts a key of any length, so this never fails.
         Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()).is_ok_and(|mut mac| {
             mac.update(&self.body);
             mac.verify_slice(&self.signature).is_ok()

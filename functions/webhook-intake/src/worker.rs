@@ -1,4 +1,4 @@
-//! The worker: takes deliveries from the queue, looks at each sync that they hint at once, judges and acts.
+//! Runs the worker: takes deliveries from the queue, reads each sync that they name once, judges and acts.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::delivery::{Delivery, Poison, UnknownEvent};
 use crate::observe::{self, Reading, RunState};
 use crate::triage::{Fate, Hint, Left, Triage, answer, leave_last_tries};
 
-/// How long all reading of a batch may take: half of the function's timeout, so that the rest can be told.
+/// Limit for all reads of a batch: half of the function's timeout; the rest is for acting on the findings.
 pub const READING_LIMIT: Duration = Duration::from_secs(15);
 /// Syncs that are read at the same time.
 const CONCURRENT_READS: usize = 5;
@@ -42,7 +42,7 @@ pub const NEEDS: Needs = Needs {
     aws: CallLimits { attempt: Duration::from_secs(2), operation: Duration::from_secs(6) },
 };
 
-/// The worker.
+/// The worker function, with its settings and time limits.
 #[derive(Debug)]
 pub struct Worker {
     site: Site,
@@ -50,12 +50,12 @@ pub struct Worker {
     patience: Patience,
 }
 
-/// How long the worker waits for Census.
+/// Limits on waiting for Census.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Patience {
-    /// When a run that is said to have ended and is still at work is looked at again, one wait after the other.
+    /// The waits before each new read of a run that still runs after its delivery reported its end.
     pub reread_after: Vec<Duration>,
-    /// How long all reading of a batch may take.
+    /// Limit for all reads of a batch.
     pub reading_limit: Duration,
 }
 
@@ -66,37 +66,37 @@ impl Default for Patience {
     }
 }
 
-/// A sync that was read and judged, and what the deliveries about it come to unless acting failed.
+/// A sync that was read and judged, with the fates of its deliveries unless acting fails.
 struct Judged {
     findings: Vec<Finding>,
     hints: Vec<(Hint<Delivery>, Fate)>,
-    /// Why some of the findings had no effect.
+    /// The errors of acting on the findings.
     failures: Vec<String>,
 }
 
 impl Worker {
-    /// The worker with its usual patience.
+    /// Builds the worker with the default limits.
     pub fn new(site: Site) -> Self {
         let deliveries = DeliveryStore::new(site.sdk().dynamodb(), site.setting(env::DELIVERIES_TABLE));
         Self { site, deliveries, patience: Patience::default() }
     }
 
-    /// The same, with another patience than the usual one.
+    /// Replaces the limits on waiting.
     #[must_use]
     pub fn with_patience(mut self, patience: Patience) -> Self {
         self.patience = patience;
         self
     }
 
-    /// Answers one event. `now` is when it arrived. A failure of some messages only is part of the answer.
+    /// Handles one event that arrived at `now`. The answer lists messages that failed.
     pub async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
         let messages = batch::read(&event)?;
-        // Boxed: the compiler gives up on a future of this depth.
+        // Boxed, because the compiler gives up on a future of this depth.
         let settled = Box::pin(self.handle(messages, now)).await;
         Ok(answer(&settled))
     }
 
-    /// One batch: sort it, look at each sync that it hints at, judge, act, and record what was handled.
+    /// Handles one batch: sorts it, reads and judges each sync, acts, and records the handled deliveries.
     async fn handle(&self, messages: Vec<Message>, now: Timestamp) -> Vec<(Message, Fate)> {
         let mut triage = Triage::of(messages, &self.site.pipeline);
         let refused = triage.refused.take().map(|refused| (refused.at, refused.why));
@@ -110,7 +110,7 @@ impl Worker {
             }
         }
         let Triage { mut settled, hints, kept, .. } = triage;
-        let (judged, notices) = self.look(hints, now, &mut settled).await;
+        let (judged, notices) = self.check_syncs(hints, now, &mut settled).await;
         if notices > 0 {
             metrics::emit(&self.site.pipeline.name, now, &[(Metric::Notices, notices)]);
         }
@@ -118,7 +118,7 @@ impl Worker {
 
         let hints = judged.iter().flat_map(|judged| judged.hints.iter().map(|hint| (hint, &judged.failures)));
         let concluded = hints.map(async |((hint, fate), failures)| {
-            let fate = self.conclude(&hint.says, fate.clone(), failures, now).await;
+            let fate = self.conclude(&hint.payload, fate.clone(), failures, now).await;
             hint.settle(&fate)
         });
         let kept = kept.iter().map(async |kept| kept.settle(&self.keep(kept, now).await));
@@ -129,9 +129,8 @@ impl Worker {
         report(settled, findings, notices)
     }
 
-    /// Looks at each sync that is hinted at, judges it and acts on it; with the number of notices that were sent. What comes
-    /// to nothing is settled.
-    async fn look(
+    /// Reads, judges and acts on each sync; also returns the number of notices sent. Hints that fail are settled.
+    async fn check_syncs(
         &self,
         hints: Vec<Hint<Delivery>>,
         now: Timestamp,
@@ -140,7 +139,7 @@ impl Worker {
         if hints.is_empty() {
             return (Vec::new(), 0);
         }
-        // Begun before anything is read, so that what others decide on meanwhile wins over what is seen here.
+        // Begun before the reads, so that concurrent decisions of other functions take precedence over this one.
         let mut round = match Round::begin(&self.site, Judge::ScheduleVerification, now).await {
             Ok(round) => round,
             Err(error) => {
@@ -151,7 +150,7 @@ impl Worker {
         let groups = Triage::by_sync(hints, &self.site.pipeline);
         let mut judged = self.judge(groups, now, settled).await;
         for judged in &mut judged {
-            // Earlier failures are about others, and not a delivery's fault: the poll reports them.
+            // Earlier failures concern other syncs, and the poll reports them.
             let before = round.failures().len();
             round.act_on(&judged.findings).await;
             judged.failures.extend(round.failures().iter().skip(before).cloned());
@@ -159,7 +158,7 @@ impl Worker {
         (judged, round.notices().len())
     }
 
-    /// Reads and judges each sync once. What could not be read is settled.
+    /// Reads and judges each sync once. Hints of unreadable syncs are settled.
     async fn judge(
         &self,
         groups: Vec<(&Sync, Vec<Hint<Delivery>>)>,
@@ -194,7 +193,7 @@ impl Worker {
                     let findings =
                         judge_sync(&reading.observation, sync, &self.site.pipeline.objectives, now);
                     let fate = |hint: Hint<Delivery>| {
-                        let fate = fate(&hint.says, &reading);
+                        let fate = fate(&hint.payload, &reading);
                         (hint, fate)
                     };
                     let hints = hints.into_iter().map(fate).collect();
@@ -203,7 +202,7 @@ impl Worker {
                 }
                 Ok(Err(error)) => {
                     if matches!(error.to_unread(), Unread::Refused(_) | Unread::NoCredentials(_)) {
-                        // The next batch reads the secret anew, so that a replaced token is taken up.
+                        // The next batch reads the secret again, in case the token was replaced.
                         self.site.forget_token();
                     }
                     error.to_string()
@@ -215,7 +214,7 @@ impl Worker {
         judged
     }
 
-    /// Records a delivery that was handled. One whose findings had no effect is tried again: acting twice is harmless.
+    /// Records a handled delivery. If acting on its findings failed, it is retried: acting twice is harmless.
     async fn conclude(&self, delivery: &Delivery, fate: Fate, failures: &[String], now: Timestamp) -> Fate {
         if fate.is_failure() {
             return fate;
@@ -224,7 +223,7 @@ impl Worker {
             return Fate::Failed(failures.join("; "));
         }
         if !matches!(fate, Fate::Handled | Fate::Late) {
-            // Not recorded: a copy that comes later may find the run ended.
+            // Not recorded, because a later copy may find that the run has ended.
             return fate;
         }
         let figures = [
@@ -237,21 +236,21 @@ impl Worker {
         self.record(&delivery.key(), figures, fate, now).await
     }
 
-    /// Records that webhooks arrive, or are refused, for the poll to judge. One write for a batch; one that is lost is made up
-    /// for by the next.
+    /// Records that webhooks arrive, or are refused, for the poll to judge. One write per batch; if it fails, the next batch
+    /// makes up for it.
     async fn record_webhooks(&self, record: WebhookRecord) {
         if record == WebhookRecord::default() {
             return;
         }
         let recorded = self.site.incidents().record_webhooks(&self.site.pipeline.name, &record).await;
         if let Err(error) = recorded {
-            tracing::warn!(%error, "that webhooks arrive could not be recorded");
+            tracing::warn!(%error, "webhook record failed");
         }
     }
 
-    /// Keeps an event that Census does not document.
+    /// Records an event that Census does not document.
     async fn keep(&self, kept: &Hint<UnknownEvent>, now: Timestamp) -> Fate {
-        let UnknownEvent { fields, received_at } = &kept.says;
+        let UnknownEvent { fields, received_at } = &kept.payload;
         let figures = [
             ("sync", fields.sync_id.map(|sync| sync.to_string())),
             ("run", fields.run_id.map(|run| run.to_string())),
@@ -274,10 +273,10 @@ impl Worker {
     }
 }
 
-/// What a delivery comes to once its sync was read.
+/// Decides the fate of a delivery whose sync was read.
 fn fate(delivery: &Delivery, reading: &Reading) -> Fate {
     match reading.runs.get(&delivery.run_id) {
-        Some(RunState::AtWork) if delivery.event.says_ended() => Fate::LeftToPoll(Left::StillAtWork),
+        Some(RunState::AtWork) if delivery.event.is_end_of_run() => Fate::LeftToPoll(Left::StillAtWork),
         Some(RunState::Ended | RunState::AtWork) => Fate::Handled,
         Some(RunState::Old) => Fate::Late,
         Some(RunState::OfAnotherSync) => Fate::Poison(Poison::RunOfAnotherSync),
@@ -291,18 +290,18 @@ fn fail_all(hints: &[Hint<Delivery>], kept: &[Hint<UnknownEvent>], why: &str) ->
     hints.chain(kept.iter().flat_map(|kept| kept.settle(&fate))).collect()
 }
 
-/// Decides on last tries and logs what became of a batch: one line of counts, and one for each reason to look closer.
+/// Decides on last tries and logs a batch: one line of counts, and one for each distinct failure.
 fn report(mut settled: Vec<(Message, Fate)>, findings: usize, notices: usize) -> Vec<(Message, Fate)> {
     leave_last_tries(&mut settled);
-    let mut told = HashSet::new();
+    let mut logged = HashSet::new();
     for (message, fate) in &settled {
         match fate {
             Fate::Poison(poison) => {
-                tracing::error!(message = message.id, why = %poison, "a delivery makes no sense");
+                tracing::error!(message = message.id, why = %poison, "delivery rejected");
             }
-            Fate::Failed(why) if told.insert(why) => tracing::error!(why, "deliveries are to be tried again"),
-            Fate::LeftToPoll(Left::LastTry(why)) if told.insert(why) => {
-                tracing::warn!(why, "deliveries are left to the poll");
+            Fate::Failed(why) if logged.insert(why) => tracing::error!(why, "deliveries returned for retry"),
+            Fate::LeftToPoll(Left::LastTry(why)) if logged.insert(why) => {
+                tracing::warn!(why, "deliveries left to the poll");
             }
             _ => {}
         }

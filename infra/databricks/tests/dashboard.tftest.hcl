@@ -7,17 +7,17 @@ variables {
 run "five_tiles_over_the_views" {
   assert {
     condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "sync_health"])
-    error_message = "The dashboard has not the five tiles."
+    error_message = "The dashboard does not have the five tiles."
   }
 
   assert {
     condition = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
       contains([for dataset in jsondecode(databricks_dashboard.this.serialized_dashboard).datasets : dataset.name], item.widget.queries[0].query.datasetName)
     ])
-    error_message = "A tile asks a dataset that is not there."
+    error_message = "A tile queries a dataset that does not exist."
   }
 
-  # What is drawn must be among what is asked, or the tile stays empty.
+  # A drawn field must be among the selected ones, or the tile stays empty.
   assert {
     condition = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
       length(setsubtract(
@@ -25,18 +25,18 @@ run "five_tiles_over_the_views" {
         item.widget.queries[0].query.fields[*].name,
       )) == 0 && length(regexall("\"fieldName\"", jsonencode(item.widget.spec))) == length(item.widget.queries[0].query.fields)
     ])
-    error_message = "A tile draws something else than it asks for."
+    error_message = "A tile draws other fields than it selects."
   }
 
-  # The bottom of each tile is at or above the top of those below it, and none is wider than the grid.
+  # No tile is wider than the grid.
   assert {
     condition     = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.x + item.position.width <= 6])
-    error_message = "A tile does not fit."
+    error_message = "A tile is wider than the grid."
   }
 
   assert {
     condition     = !databricks_dashboard.this.embed_credentials
-    error_message = "People would see data that they may not read."
+    error_message = "Readers would see data that they have no access to."
   }
 }
 
@@ -48,11 +48,11 @@ run "views_of_another_schema" {
 
   assert {
     condition     = strcontains(databricks_dashboard.this.serialized_dashboard, "FROM `ops`.`watch`.`coverage_by_day`") && !strcontains(databricks_dashboard.this.serialized_dashboard, "sfdc_dbx")
-    error_message = "The tiles do not ask the views of the given schema."
+    error_message = "The tiles do not query the views of the given schema."
   }
 }
 
-run "a_warehouse_by_name" {
+run "warehouse_by_name" {
   command = plan
 
   variables {
@@ -62,7 +62,7 @@ run "a_warehouse_by_name" {
   expect_failures = [var.warehouse_id]
 }
 
-run "a_name_that_would_end_the_quotes" {
+run "schema_that_ends_the_quotes" {
   command = plan
 
   variables {
@@ -72,7 +72,7 @@ run "a_name_that_would_end_the_quotes" {
   expect_failures = [var.schema]
 }
 
-run "a_catalog_that_would_end_the_quotes" {
+run "catalog_that_ends_the_quotes" {
   command = plan
 
   variables {
@@ -82,7 +82,7 @@ run "a_catalog_that_would_end_the_quotes" {
   expect_failures = [var.catalog]
 }
 
-run "a_folder_that_is_none" {
+run "folder_invalid" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-# One Lambda function with all that it alone has: its role, its log, and where events go that it could not handle.
+# One Lambda function with its role, its log group and its configuration for failed events.
 
 resource "aws_lambda_function" "this" {
   function_name = var.name
@@ -12,9 +12,9 @@ resource "aws_lambda_function" "this" {
   filename         = var.zip
   source_code_hash = filebase64sha256(var.zip)
 
-  # Processor time comes with memory; at the default of 128 MB a TLS handshake alone takes most of a second.
+  # CPU is proportional to memory; at the default of 128 MB a TLS handshake alone takes most of a second.
   memory_size = var.memory_mb
-  # The default of 3 seconds is less than one slow answer of Census.
+  # The default of 3 seconds is shorter than one slow answer of Census.
   timeout                        = var.timeout_s
   reserved_concurrent_executions = var.reserved_concurrency
 
@@ -22,9 +22,9 @@ resource "aws_lambda_function" "this" {
     variables = var.environment
   }
 
-  # Text, the default, said to detect drift: a line that is metrics in the embedded format must stay as it was written.
-  # Log levels, and so a log without START, END and REPORT, are for JSON alone (CDK API reference, LoggingFormat).
-  # By the group's name the function comes after its group; otherwise Lambda makes one that is kept for ever.
+  # Text, the default; explicit, to detect drift: JSON would change the lines of metrics in the embedded format. Log levels, and so
+  # a log without START, END and REPORT, need JSON (CDK API reference, LoggingFormat). The reference to the group creates it before
+  # the function; otherwise Lambda would create one without a retention.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
@@ -33,7 +33,7 @@ resource "aws_lambda_function" "this" {
 
 resource "aws_cloudwatch_log_group" "this" {
   name = "/aws/lambda/${var.name}"
-  # The default is to keep logs, and pay for them, for ever.
+  # By default logs are kept, and paid for, forever.
   retention_in_days = var.log_retention_days
 }
 
@@ -41,7 +41,7 @@ resource "aws_lambda_function_event_invoke_config" "this" {
   count = var.async == null ? 0 : 1
 
   function_name = aws_lambda_function.this.function_name
-  # An old round says nothing that the next one does not say better; the default is to try for six hours.
+  # The next round replaces an old one; the default is to try for six hours.
   maximum_event_age_in_seconds = var.async.max_age_s
   maximum_retry_attempts       = var.async.retries
 
@@ -55,13 +55,13 @@ resource "aws_lambda_function_event_invoke_config" "this" {
     }
   }
 
-  # Lambda takes a destination only if the function may already write there.
+  # Lambda accepts a destination only if the function may already write there.
   depends_on = [aws_iam_role_policy.this]
 }
 
 resource "aws_iam_role" "this" {
   name        = var.name
-  description = "What ${var.name} may do"
+  description = "Permissions of ${var.name}"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -82,7 +82,7 @@ resource "aws_iam_role_policy" "this" {
 }
 
 locals {
-  # Not AWS's managed policy: that one lets a function write into the log of any other, and make groups without a retention.
+  # Not AWS's managed policy, which lets a function write into any log and create groups without a retention.
   log_statements = [
     {
       Sid      = "Log"

@@ -1,25 +1,25 @@
 output "arn" {
-  description = "For what invokes the function."
+  description = "The ARN of the function, for its triggers."
   value       = aws_lambda_function.this.arn
 }
 
 output "name" {
-  description = "For event sources, URLs and alarms."
+  description = "The name of the function, for event sources, URLs and alarms."
   value       = aws_lambda_function.this.function_name
 }
 
 output "invoke_arn" {
-  description = "For an HTTP API in front."
+  description = "The ARN that an HTTP API invokes."
   value       = aws_lambda_function.this.invoke_arn
 }
 
 output "role_name" {
-  description = "For policies that need more than names."
+  description = "The name of the role, for further policies."
   value       = aws_iam_role.this.name
 }
 
 output "made" {
-  description = "What the tests look at: the function, its role's policy, its log group, and its asynchronous configuration."
+  description = "For tests: the function, its role with its policy, its log group, and its asynchronous configuration."
   value = {
     function  = aws_lambda_function.this
     role      = aws_iam_role.this

@@ -1,20 +1,20 @@
 variable "name" {
-  description = "The function's name in AWS, and that of its role."
+  description = "The name of the function and its role in AWS."
   type        = string
 }
 
 variable "description" {
-  description = "What the function is for."
+  description = "The purpose of the function."
   type        = string
 }
 
 variable "zip" {
-  description = "Path of the zip with the file bootstrap."
+  description = "The path of the zip that has the file bootstrap."
   type        = string
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64."
+  description = "The processor: arm64 or x86_64."
   type        = string
 }
 
@@ -29,12 +29,12 @@ variable "timeout_s" {
 }
 
 variable "environment" {
-  description = "Environment variables. They say where things are and hold no secrets."
+  description = "Environment variables: names and addresses, no secrets."
   type        = map(string)
 }
 
 variable "statements" {
-  description = "What the role may do beside writing its log: statements of an IAM policy."
+  description = "Statements of an IAM policy, in addition to writing the log."
   type        = any
 }
 
@@ -49,11 +49,11 @@ variable "log_retention_days" {
 }
 
 variable "reserved_concurrency" {
-  description = "How many invocations may run at once; -1 for no limit of its own."
+  description = "Invocations that may run at the same time; -1 for no reservation."
   type        = number
 }
 
 variable "async" {
-  description = "For a function that is invoked asynchronously: how long and how often an event is tried, and the queue for one that failed every try, or null to forget it. null for others."
+  description = "For a function with asynchronous invocations: how long and how often an event is retried, and the queue for events that failed every try (null drops them). null for other functions."
   type        = object({ failures_arn = string, max_age_s = number, retries = number })
 }

@@ -1,4 +1,4 @@
-# What a mocked provider answers where the configuration or the real provider asks for a certain form.
+# Values of the mocked provider for attributes that must have a certain format.
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
 }

@@ -1,8 +1,9 @@
-//! Two real alarms, rung for a moment: the way from CloudWatch through the key and the topics to people, on which none of our
-//! code is.
+//! Triggers two real alarms briefly. This tests the path from CloudWatch through the key and the topics to people,
+//! which uses none of our code.
 //!
-//! CloudWatch calls this a temporary state for tests; the alarm turns back at its next evaluation, often within seconds (AWS
-//! CloudWatch API reference, `SetAlarmState`). What became of an action is in the history of the alarm only.
+//! CloudWatch calls this a temporary state for tests; the alarm returns to OK at its next evaluation, often within
+//! seconds (AWS CloudWatch API reference, `SetAlarmState`). Only the history of the alarm has the result of an
+//! action.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,46 +13,46 @@ use serde::{Deserialize, Serialize};
 use crate::alarms::{Action, Alarm, name};
 use crate::error::Error;
 
-/// Alarms that turn back by themselves, as they look at what is not there: throttled calls, and failed messages.
-const TURN_BACK: [(&str, &str); 2] = [("alarms", "-throttles"), ("page", "-depth")];
+/// Topic, and ending of alarms that return to OK by themselves, because throttled calls and failed messages are absent.
+const SELF_RESETTING: [(&str, &str); 2] = [("alarms", "-throttles"), ("page", "-depth")];
 
-/// A test of the way from alarms to people.
+/// A test of the path from alarms to people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlarmTest {
-    /// Whether the alarms were rung, or would be.
+    /// Whether the alarms were triggered; false for a plan.
     pub rung: bool,
     pub alarms: Vec<Tested>,
-    /// Each topic of these alarms, and whom it reaches.
+    /// Subscribers of each topic of these alarms.
     pub topics: BTreeMap<String, Vec<String>>,
 }
 
-/// An alarm that rings for the test.
+/// An alarm that the test triggers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tested {
     pub alarm: String,
     pub actions: Vec<Tried>,
 }
 
-/// What an alarm sends to a topic.
+/// A message of an alarm to a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tried {
     pub topic: String,
-    /// Whether the topic took it; `None` before, and while the history does not say.
+    /// Whether the topic accepted it; `None` until the history shows it.
     pub taken: Option<bool>,
-    /// Why it did not.
+    /// Reason of a failure.
     pub why: Option<String>,
 }
 
-/// Chooses a quiet alarm for each topic: one that rings already would send nothing.
+/// Chooses an alarm in OK for each topic: one that is already in ALARM would send nothing.
 pub(crate) fn choose<'a>(alarms: &'a [Alarm], prefix: &str) -> Result<Vec<&'a Alarm>, Error> {
-    let chosen = TURN_BACK.map(|(topic, ending)| {
+    let chosen = SELF_RESETTING.map(|(topic, ending)| {
         let topic = format!("{prefix}-{topic}");
         let fits = |alarm: &&Alarm| {
-            alarm.name.ends_with(ending) && alarm.sends_to(&topic) && alarm.enabled && !alarm.rings
+            alarm.name.ends_with(ending) && alarm.sends_to(&topic) && alarm.enabled && !alarm.in_alarm
         };
         let none = || {
-            let what = format!("no alarm {prefix}-...{ending} is quiet and sends to {topic}");
-            Error::new(what, "syncwatch doctor says which alarms are missing; make deploy makes them")
+            let what = format!("no enabled alarm {prefix}-...{ending} outside ALARM sends to {topic}");
+            Error::new(what, "syncwatch doctor lists missing alarms; make deploy creates them")
         };
         alarms.iter().find(fits).ok_or_else(none)
     });
@@ -59,7 +60,7 @@ pub(crate) fn choose<'a>(alarms: &'a [Alarm], prefix: &str) -> Result<Vec<&'a Al
 }
 
 impl AlarmTest {
-    /// The test before it is done.
+    /// Builds the test before any alarm is triggered.
     pub(crate) fn planned(chosen: &[&Alarm], topics: BTreeMap<String, Vec<String>>) -> Self {
         let tried = |arn: &String| Tried { topic: name(arn).to_owned(), taken: None, why: None };
         let tested = |alarm: &&Alarm| Tested {
@@ -69,7 +70,7 @@ impl AlarmTest {
         Self { rung: false, alarms: chosen.iter().map(tested).collect(), topics }
     }
 
-    /// Takes over what the history says of it.
+    /// Adds the results from the history.
     pub(crate) fn learn(&mut self, actions: &[Action]) {
         for tested in &mut self.alarms {
             for tried in &mut tested.actions {
@@ -90,14 +91,14 @@ impl AlarmTest {
         self.tried().all(|tried| tried.taken.is_some())
     }
 
-    /// Whether every topic took what was sent, and has a confirmed subscriber.
+    /// Returns whether every topic accepted its message.
     pub(crate) fn is_good(&self) -> bool {
         self.rung && self.tried().all(|tried| tried.taken == Some(true))
     }
 }
 
 impl AlarmTest {
-    /// Which alarms, what they send, and whom that reaches.
+    /// Renders the alarms, their messages and the subscribers.
     pub(crate) fn body(&self) -> String {
         Body(self).to_string()
     }
@@ -106,9 +107,9 @@ impl AlarmTest {
 impl fmt::Display for AlarmTest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let next = if self.rung {
-            "Something is missing? syncwatch explain alarm-test"
+            "If something is missing: syncwatch explain alarm-test"
         } else {
-            "Nothing was sent yet. PagerDuty pages for it. To send it: syncwatch alarm-test --yes"
+            "Nothing was sent. Sending pages through PagerDuty: syncwatch alarm-test --yes"
         };
         write!(f, "{}{next}", Body(self))
     }
@@ -120,21 +121,21 @@ impl fmt::Display for Body<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(AlarmTest { rung, alarms, topics }) = self;
         for Tested { alarm, actions } in alarms {
-            writeln!(f, "{alarm} is set to ALARM, which is sent to")?;
+            writeln!(f, "{alarm}: set to ALARM, sent to")?;
             for Tried { topic, taken, why } in actions {
-                let came = match taken {
+                let result = match taken {
                     _ if !rung => String::new(),
                     Some(true) => ": accepted".to_owned(),
                     Some(false) => format!(": FAILED, {}", why.as_deref().unwrap_or_default()),
-                    None => ": unknown, the history of the alarm has no entry yet".to_owned(),
+                    None => ": unknown, no entry in the alarm history yet".to_owned(),
                 };
-                writeln!(f, "  {topic}{came}")?;
+                writeln!(f, "  {topic}{result}")?;
             }
         }
-        writeln!(f, "CloudWatch sets each back to OK at its next evaluation. Subscribers, who get both:")?;
+        writeln!(f, "CloudWatch returns each to OK at its next evaluation. Subscribers (both messages):")?;
         for (topic, subscribers) in topics {
-            let whom = if subscribers.is_empty() { "none".to_owned() } else { subscribers.join(", ") };
-            writeln!(f, "  {topic}: {whom}")?;
+            let listed = if subscribers.is_empty() { "none".to_owned() } else { subscribers.join(", ") };
+            writeln!(f, "  {topic}: {listed}")?;
         }
         Ok(())
     }
@@ -150,13 +151,13 @@ mod tests {
 
     fn alarm(name: &str, topics: &[&str]) -> Alarm {
         let topics = topics.iter().map(|topic| arn(topic)).collect();
-        Alarm { name: name.to_owned(), topics, enabled: true, rings: false }
+        Alarm { name: name.to_owned(), topics, enabled: true, in_alarm: false }
     }
 
     fn deployed() -> Vec<Alarm> {
         vec![
             alarm("syncwatch-alert-relay-errors", &["alarms"]),
-            Alarm { rings: true, ..alarm("syncwatch-alert-relay-throttles", &["alarms"]) },
+            Alarm { in_alarm: true, ..alarm("syncwatch-alert-relay-throttles", &["alarms"]) },
             alarm("syncwatch-daily-validation-throttles", &["alarms"]),
             Alarm { enabled: false, ..alarm("syncwatch-failed-alarms-depth", &["alarms", "page"]) },
             alarm("syncwatch-failed-functions-depth", &["alarms", "page"]),
@@ -173,20 +174,20 @@ mod tests {
     }
 
     #[test]
-    fn quiet_alarm_of_each_topic_is_rung_or_it_is_an_error() {
+    fn one_ok_alarm_per_topic_is_chosen_or_it_fails() {
         let test = planned(&deployed());
         let chosen: Vec<&str> = test.alarms.iter().map(|tested| tested.alarm.as_str()).collect();
         assert_eq!(chosen, ["syncwatch-daily-validation-throttles", "syncwatch-failed-functions-depth"]);
         insta::assert_snapshot!(test, @"
-        syncwatch-daily-validation-throttles is set to ALARM, which is sent to
+        syncwatch-daily-validation-throttles: set to ALARM, sent to
           syncwatch-alarms
-        syncwatch-failed-functions-depth is set to ALARM, which is sent to
+        syncwatch-failed-functions-depth: set to ALARM, sent to
           syncwatch-alarms
           syncwatch-page
-        CloudWatch sets each back to OK at its next evaluation. Subscribers, who get both:
+        CloudWatch returns each to OK at its next evaluation. Subscribers (both messages):
           syncwatch-alarms: email ada@example.com
           syncwatch-page: none
-        Nothing was sent yet. PagerDuty pages for it. To send it: syncwatch alarm-test --yes
+        Nothing was sent. Sending pages through PagerDuty: syncwatch alarm-test --yes
         ");
         let error = choose(&deployed()[..3], "syncwatch").unwrap_err();
         assert!(error.what.contains("sends to syncwatch-page"), "{error}");
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn outcome_is_good_only_if_every_topic_took_it() {
+    fn outcome_is_good_only_if_every_topic_accepted() {
         let mut test = planned(&deployed());
         test.rung = true;
         assert!(!test.is_known() && !test.is_good());
@@ -211,15 +212,15 @@ mod tests {
         ]);
         assert!(!test.is_known());
         insta::assert_snapshot!(test, @"
-        syncwatch-daily-validation-throttles is set to ALARM, which is sent to
+        syncwatch-daily-validation-throttles: set to ALARM, sent to
           syncwatch-alarms: accepted
-        syncwatch-failed-functions-depth is set to ALARM, which is sent to
-          syncwatch-alarms: unknown, the history of the alarm has no entry yet
+        syncwatch-failed-functions-depth: set to ALARM, sent to
+          syncwatch-alarms: unknown, no entry in the alarm history yet
           syncwatch-page: FAILED, CloudWatch Alarms does not have authorization to access the SNS topic encryption key.
-        CloudWatch sets each back to OK at its next evaluation. Subscribers, who get both:
+        CloudWatch returns each to OK at its next evaluation. Subscribers (both messages):
           syncwatch-alarms: email ada@example.com
           syncwatch-page: none
-        Something is missing? syncwatch explain alarm-test
+        If something is missing: syncwatch explain alarm-test
         ");
         test.learn(&[
             action("failed-functions-depth", "alarms", None),

@@ -1,4 +1,4 @@
-//! CloudWatch's alarms about Syncwatch: which are there, and what became of what they sent.
+//! Reads CloudWatch's alarms about Syncwatch and the results of their actions.
 
 use std::collections::BTreeSet;
 
@@ -9,31 +9,30 @@ use jiff::Timestamp;
 use syncwatch::aws::{AwsError, Kind, Sdk};
 
 const ALARMS: Kind = Kind { name: "alarms", correct: "AWS_REGION, the region of the deployment" };
-/// Pages of an alarm history that are read; each has up to 100 items.
+/// Pages of alarm history to read; each has up to 100 items.
 const PAGES: usize = 10;
 
-/// One alarm.
+/// A CloudWatch alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alarm {
     pub(crate) name: String,
-    /// The ARNs of the topics that it sends to when it rings.
+    /// ARNs of the topics that are notified of ALARM.
     pub(crate) topics: Vec<String>,
-    /// Whether it sends at all.
+    /// Whether its actions are enabled.
     pub(crate) enabled: bool,
-    pub(crate) rings: bool,
+    pub(crate) in_alarm: bool,
 }
 
-/// Something that an alarm sent to a topic.
+/// A message of an alarm to a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Action {
     pub(crate) alarm: String,
-    /// The name of the topic.
     pub(crate) topic: String,
-    /// Why the topic did not take it; `None` if it did.
+    /// Reason of the failure; `None` if the topic accepted the message.
     pub(crate) failure: Option<String>,
 }
 
-/// The last part of an ARN.
+/// Returns the last part of an ARN.
 pub(crate) fn name(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or(arn)
 }
@@ -44,7 +43,7 @@ impl Alarm {
             name: found.alarm_name.unwrap_or_default(),
             topics: found.alarm_actions.unwrap_or_default(),
             enabled: found.actions_enabled.unwrap_or(true),
-            rings: found.state_value == Some(StateValue::Alarm),
+            in_alarm: found.state_value == Some(StateValue::Alarm),
         }
     }
 
@@ -54,7 +53,7 @@ impl Alarm {
 }
 
 impl Action {
-    /// Reads a summary of the history. AWS documents no form; these are the words that people quote of it:
+    /// Parses a summary of the history. AWS documents no format; users quote these two:
     /// `Successfully executed action <ARN>`, `Failed to execute action <ARN>. Received error: "<words>"`.
     fn read(alarm: &str, summary: &str) -> Option<Self> {
         let (arn, failure) = match summary.strip_prefix("Successfully executed action ") {
@@ -69,14 +68,14 @@ impl Action {
     }
 }
 
-/// The newest action of each alarm and topic, if it failed. `actions` are newest first.
+/// Returns the newest action of each alarm and topic, if it failed. `actions` are newest first.
 pub(crate) fn failing(actions: &[Action]) -> Vec<&Action> {
     let mut seen = BTreeSet::new();
     let newest = actions.iter().filter(|action| seen.insert((&action.alarm, &action.topic)));
     newest.filter(|action| action.failure.is_some()).collect()
 }
 
-/// Asks CloudWatch.
+/// Client for CloudWatch.
 #[derive(Debug, Clone)]
 pub(crate) struct CloudWatch(aws_sdk_cloudwatch::Client);
 
@@ -85,7 +84,7 @@ impl CloudWatch {
         Self(aws_sdk_cloudwatch::Client::new(sdk.config()))
     }
 
-    /// The alarms whose names begin so.
+    /// Lists the alarms with this name prefix.
     pub(crate) async fn alarms(&self, prefix: &str) -> Result<Vec<Alarm>, AwsError> {
         let mut pages = self.0.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
         let mut alarms = Vec::new();
@@ -96,7 +95,7 @@ impl CloudWatch {
         Ok(alarms)
     }
 
-    /// What alarms whose names begin so sent since then, newest first.
+    /// Lists the actions of alarms with this name prefix since then, newest first.
     pub(crate) async fn actions(&self, prefix: &str, since: Timestamp) -> Result<Vec<Action>, AwsError> {
         let request = self.0.describe_alarm_history().history_item_type(HistoryItemType::Action);
         let request = request.start_date(DateTime::from_millis(since.as_millisecond()));
@@ -116,10 +115,10 @@ impl CloudWatch {
         Ok(actions)
     }
 
-    /// Has an alarm ring until its next evaluation.
-    pub(crate) async fn ring(&self, alarm: &str) -> Result<(), AwsError> {
+    /// Sets an alarm to ALARM until its next evaluation.
+    pub(crate) async fn set_to_alarm(&self, alarm: &str) -> Result<(), AwsError> {
         let request = self.0.set_alarm_state().alarm_name(alarm).state_value(StateValue::Alarm);
-        let answer = request.state_reason("A test: syncwatch alarm-test. Nobody has to act.").send().await;
+        let answer = request.state_reason("Test by syncwatch alarm-test. No action is needed.").send().await;
         answer.map(drop).map_err(|error| ALARMS.failed(alarm, "cloudwatch:SetAlarmState", &error))
     }
 }
@@ -129,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn history_tells_which_actions_failed_and_why() {
+    fn history_names_failed_actions_and_reasons() {
         let topic = "arn:aws:sns:us-west-2:123456789012:syncwatch-alarms";
         let read = |summary: &str| Action::read("a", summary).map(|action| (action.topic, action.failure));
         let to_alarms =

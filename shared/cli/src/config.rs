@@ -1,4 +1,4 @@
-//! The pipeline file: where it is, and whether it is valid.
+//! Finds the pipeline file and checks it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,10 +9,10 @@ use crate::{Answer, Outcome};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, env};
 
-/// Where the file is if nothing names it, from the working directory.
+/// Default paths, relative to the working directory.
 const PLACES: [&str; 2] = ["infra/pipeline.toml", "pipeline.toml"];
 
-/// Finds the pipeline file: `SYNCWATCH_PIPELINE`, else the option's, else the first of the usual places.
+/// Finds the pipeline file: `SYNCWATCH_PIPELINE`, else `--pipeline`, else the first default path that exists.
 pub(crate) fn place(
     env: &Env,
     option: Option<&Path>,
@@ -21,15 +21,19 @@ pub(crate) fn place(
     let variable = env.optional(env::PIPELINE.name).map(PathBuf::from);
     match (variable, option) {
         (Some(variable), Some(option)) if variable != option => Err(Error::new(
-            format!("SYNCWATCH_PIPELINE is {}, --pipeline is {}", variable.display(), option.display()),
-            "give one of them",
+            format!(
+                "SYNCWATCH_PIPELINE ({}) and --pipeline ({}) differ",
+                variable.display(),
+                option.display()
+            ),
+            "use one of them",
         )),
         (Some(file), _) => Ok(file),
         (None, Some(file)) => Ok(file.to_owned()),
         (None, None) => PLACES.map(PathBuf::from).into_iter().find(|place| exists(place)).ok_or_else(|| {
             Error::new(
-                format!("no pipeline file: neither {} exists here", PLACES.join(" nor ")),
-                "run this at the top of the repository, or give --pipeline FILE or SYNCWATCH_PIPELINE",
+                format!("no pipeline file: neither {} exists", PLACES.join(" nor ")),
+                "run this in the root of the repository, or set --pipeline FILE or SYNCWATCH_PIPELINE",
             )
         }),
     }
@@ -44,23 +48,23 @@ pub fn read_pipeline(path: &Path) -> Result<Pipeline, Error> {
 fn text(path: &Path) -> Result<String, Error> {
     std::fs::read_to_string(path).map_err(|error| {
         Error::new(
-            format!("{} cannot be read: {error}", path.display()),
-            "give the pipeline file: --pipeline FILE or SYNCWATCH_PIPELINE",
+            format!("cannot read {}: {error}", path.display()),
+            "set --pipeline FILE or SYNCWATCH_PIPELINE",
         )
     })
 }
 
-/// Whether a pipeline file is valid, and what it declares.
+/// Result of checking a pipeline file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigCheck {
     pub file: PathBuf,
     pub valid: bool,
-    /// What is wrong, each with its line and remedy.
+    /// Problems, each with its line and remedy.
     pub problems: Vec<String>,
     pub pipeline: Option<String>,
-    /// The keys of the syncs.
+    /// Keys of the syncs.
     pub syncs: Vec<String>,
-    /// The names of the data checks.
+    /// Names of the data checks.
     pub checks: Vec<String>,
 }
 
@@ -78,7 +82,7 @@ impl ConfigCheck {
         Ok(Answer::new(Outcome::ToDo, format!("error: {}: {error}", file.display()), &check))
     }
 
-    /// The answer for a valid file: what will be watched, in words.
+    /// Answers for a valid file with a summary of its declarations.
     pub(crate) fn valid(file: &Path, pipeline: &Pipeline) -> Answer {
         let check = Self {
             file: file.to_owned(),
@@ -97,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pipeline_file_is_the_variables_then_the_options_then_a_usual_one() {
+    fn pipeline_file_is_from_variable_then_option_then_default() {
         let set = Env::from_map([("SYNCWATCH_PIPELINE", "a.toml")]);
         let unset = Env::from_map([("", "")]);
         let (a, b) = (Some(Path::new("a.toml")), Some(Path::new("b.toml")));
@@ -114,12 +118,12 @@ mod tests {
         let one = place(&unset, None, |place| place == Path::new("pipeline.toml"));
         assert_eq!(one, Ok(PathBuf::from("pipeline.toml")));
         insta::assert_snapshot!(place(&unset, None, |_| false).unwrap_err().lines(), @r"
-        error: no pipeline file: neither infra/pipeline.toml nor pipeline.toml exists here
-        hint: run this at the top of the repository, or give --pipeline FILE or SYNCWATCH_PIPELINE
+        error: no pipeline file: neither infra/pipeline.toml nor pipeline.toml exists
+        hint: run this in the root of the repository, or set --pipeline FILE or SYNCWATCH_PIPELINE
         ");
         insta::assert_snapshot!(place(&set, b, all).unwrap_err().lines(), @r"
-        error: SYNCWATCH_PIPELINE is a.toml, --pipeline is b.toml
-        hint: give one of them
+        error: SYNCWATCH_PIPELINE (a.toml) and --pipeline (b.toml) differ
+        hint: use one of them
         ");
     }
 }

@@ -1,4 +1,4 @@
-//! The operator's own AWS credentials and region, by the SDK's whole default chain.
+//! Finds the operator's own AWS credentials and region by the SDK's default chain.
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::provider::ProvideCredentials as _;
@@ -8,11 +8,11 @@ use crate::error::Error;
 use syncwatch::aws::{CallLimits, Sdk};
 use syncwatch::runtime::Env;
 
-/// For the account and region of the environment or of a profile, over the shared HTTP client.
+/// Builds the clients for the account and region of the environment or a profile, on the shared HTTP client.
 pub(crate) async fn sdk(env: &Env) -> Result<Sdk, Error> {
     let sdk = Sdk::load(aws_config::defaults(BehaviorVersion::latest()), CallLimits::USUAL).await?;
     if let Some(provider) = sdk.config().credentials_provider() {
-        // Asked here, so that an expired login is one error with a remedy, not one of each call.
+        // Resolved here, so that an expired login is one error with a hint, not one error per call.
         let profile = env.optional("AWS_PROFILE");
         provider.provide_credentials().await.map_err(|error| no_credentials(&error, profile.as_deref()))?;
     }

@@ -1,4 +1,4 @@
-//! The functions and resources that `infra/functions.json` declares, as far as operators need them.
+//! The functions and resources of `infra/functions.json` that the commands need.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,13 +6,13 @@ use serde::Deserialize;
 
 use crate::error::Error;
 
-/// The table that this program was built with.
+/// The table, embedded at build time.
 const TABLE: &str = include_str!("../../../infra/functions.json");
 
-/// What every name in AWS begins with, unless Terraform was given another `prefix`.
+/// Terraform's default `prefix`, with which every name in AWS begins.
 pub(crate) const USUAL_PREFIX: &str = "syncwatch";
 
-/// The functions and the resources that should be there.
+/// The declared functions and resources.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Declared {
     pub(crate) functions: BTreeMap<String, DeclaredFunction>,
@@ -21,12 +21,11 @@ pub struct Declared {
 
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct DeclaredFunction {
-    /// When it is to run by itself.
     schedule: Option<Schedule>,
     url: Option<Url>,
-    /// The queue that fires it.
+    /// The queue that triggers it.
     pub(crate) queue: Option<serde_json::Value>,
-    /// The environment variables that it needs, each with its source.
+    /// Required environment variables, each with its source.
     pub(crate) settings: BTreeMap<String, String>,
 }
 
@@ -34,7 +33,7 @@ pub(crate) struct DeclaredFunction {
 struct Schedule {
     #[serde(flatten)]
     fires: DeclaredSchedule,
-    /// Its other events, by what stands behind the function's name in theirs.
+    /// Additional schedules by name suffix.
     #[serde(default)]
     also: BTreeMap<String, Also>,
 }
@@ -45,7 +44,7 @@ struct Also {
 }
 
 impl DeclaredFunction {
-    /// Its schedules by what stands behind its name in theirs: that of its rounds first, behind whose nothing stands.
+    /// Returns its schedules by name suffix. The schedule of its rounds comes first and has an empty suffix.
     pub(crate) fn schedules(&self) -> Vec<(String, DeclaredSchedule)> {
         let Some(Schedule { fires, also }) = &self.schedule else { return Vec::new() };
         let others = also.iter().map(|(name, also)| {
@@ -56,12 +55,12 @@ impl DeclaredFunction {
     }
 }
 
-/// When a function runs, as EventBridge Scheduler has it.
+/// A schedule in the terms of EventBridge Scheduler.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct DeclaredSchedule {
     /// `rate(..)` or `cron(..)`.
     pub(crate) expression: String,
-    /// The IANA name of the zone in which the expression is read.
+    /// IANA name of the expression's time zone.
     pub(crate) time_zone: String,
 }
 
@@ -73,21 +72,21 @@ struct Url {
 #[derive(Debug, Clone, Deserialize)]
 struct Resource {
     name: String,
-    /// Whether a deployment may do without it.
+    /// Whether a deployment may omit it.
     #[serde(default)]
     optional: bool,
-    /// Of a queue: where to with what failed.
+    /// The dead-letter queue, if this is a queue with one.
     dead_letter: Option<String>,
 }
 
 impl Declared {
-    /// The table of this version.
+    /// Parses the embedded table.
     pub fn of_this_version() -> Result<Self, Error> {
-        let unread = |error| Error::plain(format!("invalid infra/functions.json in this program: {error}"));
+        let unread = |error| Error::plain(format!("the embedded infra/functions.json is invalid: {error}"));
         serde_json::from_str(TABLE).map_err(unread)
     }
 
-    /// The same in a deployment whose names begin with another `prefix` of Terraform.
+    /// Returns the table with the names of a deployment with this Terraform `prefix`.
     pub(crate) fn deployed_as(prefix: &str) -> Result<Self, Error> {
         let mut declared = Self::of_this_version()?;
         for resource in declared.resources.values_mut() {
@@ -98,14 +97,14 @@ impl Declared {
         Ok(declared)
     }
 
-    /// The name of the table or secret that a setting of the functions has; none for a setting that is not a name.
+    /// Returns the table or secret that a setting names; `None` if the setting is not such a name.
     pub(crate) fn name_for(&self, setting: &str) -> Option<&str> {
         let source = self.functions.values().find_map(|function| function.settings.get(setting))?;
         let is_name = source.starts_with("table:") || source.starts_with("secret:");
         self.resources.get(source).filter(|_| is_name).map(|resource| resource.name.as_str())
     }
 
-    /// The settings of a function, each with whether it points at something that a deployment may do without.
+    /// Lists the settings of a function, each with whether its resource is optional.
     pub(crate) fn settings<'a>(
         &'a self,
         function: &'a DeclaredFunction,
@@ -114,7 +113,7 @@ impl Declared {
         function.settings.iter().map(move |(setting, source)| (setting.as_str(), is_optional(source)))
     }
 
-    /// The names of the alarms that Terraform makes (`infra/alarms.tf`).
+    /// Returns the names of the alarms that Terraform creates (`infra/alarms.tf`).
     pub(crate) fn alarms(&self, prefix: &str) -> BTreeSet<String> {
         let function =
             |name: &String| ["errors", "throttles", "duration"].map(|of| format!("{prefix}-{name}-{of}"));
@@ -136,14 +135,14 @@ impl Declared {
         names
     }
 
-    /// A function that has a setting.
+    /// Returns a function with this setting.
     pub(crate) fn function_with(&self, setting: &str) -> Option<&str> {
         let mut functions = self.functions.iter();
         let (name, _) = functions.find(|(_, function)| function.settings.contains_key(setting))?;
         Some(name)
     }
 
-    /// The function that has a URL, and the path under which it answers.
+    /// Returns the function with a URL, and its path.
     pub fn intake(&self) -> Result<(&str, &str), Error> {
         let mut functions = self.functions.iter();
         functions
@@ -157,13 +156,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn second_deployment_has_names_of_its_own() {
+    fn second_deployment_has_its_prefix_in_every_name() {
         let declared = Declared::deployed_as("second").unwrap();
         assert_eq!(declared.name_for("SYNCWATCH_CENSUS_SECRET"), Some("second/census-token"));
         assert!(declared.resources.values().all(|resource| resource.name.starts_with("second")));
     }
 
-    /// The same file is compared with what Terraform makes, by `infra/tests/alarms.tftest.hcl`.
+    /// `infra/tests/alarms.tftest.hcl` compares the same file with Terraform's alarms.
     #[test]
     fn alarms_are_those_of_terraform() {
         let listed = include_str!("../../../infra/tests/alarm-names.txt").lines().map(ToOwned::to_owned);
@@ -171,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn embedded_table_is_read() {
+    fn embedded_table_is_parsed() {
         let declared = Declared::of_this_version().unwrap();
         assert_eq!(declared.intake(), Ok(("webhook-intake", "/webhooks/census")));
         assert_eq!(declared.resources["topic:notices"].name, "syncwatch-notices");

@@ -1,4 +1,4 @@
-//! Why a command did not do what was asked, and what to do.
+//! The error of a failed command, with a hint.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use syncwatch::aws::secrets::SecretError;
 use syncwatch::aws::topic::PublishError;
 use syncwatch::aws::{AwsError, ConnectError};
 
-/// A command that failed. It never holds a secret, or a part of one.
+/// The failure of a command. It never contains a secret or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what}{}", self.hint_after("; "))]
 pub struct Error {
-    /// What failed; where it comes from a client of Syncwatch, the remedy is part of it.
+    /// The failure; errors from Syncwatch's own clients include their remedy.
     pub what: String,
-    /// One command or act.
+    /// One command or action.
     pub hint: Option<String>,
 }
 
 impl Error {
-    /// A failure with its remedy.
+    /// Builds a failure with a hint.
     pub(crate) fn new(what: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { what: what.into(), hint: Some(hint.into()) }
     }
 
-    /// A failure whose text names the remedy itself.
+    /// Builds a failure whose text includes the remedy.
     pub(crate) fn plain(what: impl fmt::Display) -> Self {
         Self { what: what.to_string(), hint: None }
     }
 
-    /// The failure as a terminal shows it; its [`fmt::Display`] is one line, for the place of a figure.
+    /// Renders the failure for a terminal; its [`fmt::Display`] is one line, for use in place of a figure.
     pub fn lines(&self) -> String {
         format!("error: {}{}", self.what, self.hint_after("\nhint: "))
     }
@@ -39,10 +39,10 @@ impl Error {
 }
 
 macro_rules! from {
-    ($($error:ty: $($told:pat => $as:expr),+;)+) => {
+    ($($error:ty: $($pattern:pat => $as:expr),+;)+) => {
         $(impl From<$error> for Error {
             fn from(error: $error) -> Self {
-                match error { $($told => $as),+ }
+                match error { $($pattern => $as),+ }
             }
         })+
     };

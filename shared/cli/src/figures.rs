@@ -1,4 +1,4 @@
-//! Looks up the figures of a notice to stakeholders. What cannot be had is a reason in its place, and hides nothing else.
+//! Collects the figures of a stakeholder notice. An unavailable figure is an error in its place and hides no other.
 
 use super::error::Error;
 use super::{Operator, all_readable};
@@ -9,13 +9,13 @@ use syncwatch::observation::Run;
 use syncwatch::sql::{self, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
-/// The newest run is all that is told; Census may answer with more.
+/// A notice shows only the newest run; Census may return more.
 const RUNS: u32 = 1;
 /// The statement's name in errors.
 const LABEL: &str = "the daily health check";
 
 impl Operator {
-    /// Asks the warehouse, the store of incidents and Census.
+    /// Queries the warehouse, the store of incidents and Census.
     pub(super) async fn figures(&self, key: Option<&IncidentKey>) -> Figures {
         Figures {
             incident: match key {
@@ -34,13 +34,13 @@ impl Operator {
 
     async fn health(&self) -> Result<Health, Error> {
         let declared = self.pipeline.snapshot.as_ref().and_then(|snapshot| snapshot.health_view.as_deref());
-        let none = || Error::new("pipeline.toml declares no health_view in [snapshot]", "add one");
+        let none = || Error::new("pipeline.toml has no health_view in [snapshot]", "add the key");
         let view = declared.ok_or_else(none)?;
         let warehouse = self.warehouse().await?;
         Ok(health(&warehouse, view).await?)
     }
 
-    /// The open incidents. Some that cannot be read are an error: "nothing is open" could not be said.
+    /// Lists the open incidents. Fails if one is unreadable, because "no incident is open" would be unproven.
     pub(super) async fn open(&self) -> Result<Vec<Incident>, Error> {
         let live = all_readable(self.incidents()?.live_incidents(&self.pipeline.name).await?)?;
         Ok(live.into_iter().filter(|incident| incident.state == State::Open).collect())

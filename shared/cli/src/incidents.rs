@@ -1,4 +1,4 @@
-//! Incidents as operators see them, and acknowledging one.
+//! Lists and acknowledges incidents.
 
 use std::fmt;
 
@@ -14,14 +14,14 @@ use syncwatch::incident::{
     Acknowledged, Decision, Hold, Incident, IncidentKey, NoticeKind, RestReason, State, acknowledge as decide,
 };
 use syncwatch::notice;
-use syncwatch::pipeline::{Channels, Pipeline};
+use syncwatch::pipeline::{Channel, Pipeline};
 use syncwatch::text::{minute_utc, table, words};
 
-/// How often an acknowledgement is repeated after a function wrote the incident in between.
+/// Attempts to write an acknowledgement while functions write the same incident.
 const ATTEMPTS: usize = 3;
-const LIST: &str = "`syncwatch incidents` lists what is open";
+const LIST: &str = "`syncwatch incidents` lists open incidents";
 
-/// What is open, held or watched, worst first.
+/// Open, held and watched incidents, worst first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentList {
     pub pipeline: String,
@@ -31,23 +31,23 @@ pub struct IncidentList {
 /// One incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentLine {
-    /// Its key, `pipeline/check/subject`.
+    /// Key: `pipeline/check/subject`.
     pub incident: String,
     pub state: State,
-    /// A notice about it is being sent.
+    /// Whether a notice is being sent.
     pub sending: bool,
     pub severity: Severity,
     pub summary: String,
-    /// When it was first found (UTC).
+    /// Time of the first finding (UTC).
     pub since: Timestamp,
     pub open_seconds: i64,
     /// The silence or cause that suppresses its notices.
     pub held_by: Option<String>,
-    /// Who acknowledged it, while that lasts.
+    /// Current acknowledgement.
     pub acknowledged: Option<Acknowledged>,
 }
 
-/// Incidents as operators see them, worst first.
+/// Converts incidents to lines, worst first.
 pub(crate) fn lines(mut incidents: Vec<Incident>, now: Timestamp) -> Vec<IncidentLine> {
     let worst = |incident: &Incident| (incident.state == State::Open, incident.severity);
     incidents.sort_by(|a, b| worst(b).cmp(&worst(a)).then_with(|| a.key.cmp(&b.key)));
@@ -77,7 +77,7 @@ impl IncidentLine {
     }
 
     fn row(&self) -> [String; 7] {
-        let sending = if self.sending { ", notice on its way" } else { "" };
+        let sending = if self.sending { ", sending notice" } else { "" };
         let acknowledged =
             self.acknowledged.as_ref().map(|by| format!("{} until {}", by.by, minute_utc(by.until)));
         [
@@ -98,34 +98,36 @@ impl fmt::Display for IncidentList {
             return write!(f, "No open incidents in {}.", self.pipeline);
         }
         let rows: Vec<_> = self.incidents.iter().map(IncidentLine::row).collect();
-        let head = ["incident", "state", "severity", "since", "for", "held by", "acknowledged"];
+        let head = ["incident", "state", "severity", "since", "for", "suppressed by", "acknowledged"];
         f.write_str(&table(head, &rows))
     }
 }
 
 impl Operator {
-    pub(super) async fn list_incidents(&self, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
+    pub(super) async fn list_incidents(&self, print: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         let (live, unreadable) = self.incidents()?.live_incidents(&self.pipeline.name).await?;
         let list = IncidentList { pipeline: self.pipeline.name.clone(), incidents: lines(live, self.now) };
-        all_listed(&list, unreadable, tell)
+        all_listed(&list, unreadable, print)
     }
 
-    /// Acknowledges an incident: no reminders until then, unless it becomes worse.
+    /// Acknowledges an incident and pauses its reminders; a worse severity still alerts.
     pub(super) async fn acknowledge(&self, wanted: &Acknowledgement) -> Result<Answer, Error> {
         let incident = self.acknowledged(wanted).await?;
         let until = incident.acknowledged.as_ref().map(|by| minute_utc(by.until)).unwrap_or_default();
         let (key, by) = (&incident.key, &wanted.by);
-        let pagerduty = match self.pipeline.channels.pagerduty {
-            Some(_) => " Its alert in PagerDuty, if there is one, is acknowledged too.",
-            None => "",
-        };
-        if self.pipeline.channels != Channels::default() {
-            self.tell_channels(&incident).await.map_err(|error| {
+        let owner = self.pipeline.owner_of(&key.subject).map(|owner| owner.name.as_str());
+        let channels = self.pipeline.routes(owner);
+        let pages = channels.iter().any(|channel| channel.kind.pages());
+        let pagerduty = if pages { " Its PagerDuty alert, if any, is acknowledged too." } else { "" };
+        if !channels.is_empty() {
+            self.notify_channels(&incident).await.map_err(|error| {
+                let missed = named(&channels);
                 let what = format!(
-                    "{key} is acknowledged by {by} until {until}, and PagerDuty and the chat were not told: {}",
+                    "{key} is acknowledged by {by} until {until}, but {missed} could not be notified: {}",
                     error.what
                 );
-                Error::new(what, "run this again, or acknowledge the alert in PagerDuty")
+                let or = if pages { ", or acknowledge the alert in PagerDuty" } else { "" };
+                Error::new(what, format!("run this again{or}"))
             })?;
         }
         let text = format!(
@@ -134,8 +136,8 @@ impl Operator {
         Ok(Answer::new(Outcome::Done, text, &IncidentLine::of(&incident, self.now)))
     }
 
-    /// Publishes that an incident is acknowledged, for the relay.
-    async fn tell_channels(&self, incident: &Incident) -> Result<(), Error> {
+    /// Publishes an acknowledgement for the relay.
+    async fn notify_channels(&self, incident: &Incident) -> Result<(), Error> {
         let message = notice::render(incident, NoticeKind::Acknowledged, &self.pipeline, self.now);
         self.topic().await?.publish(&message).await?;
         Ok(())
@@ -152,8 +154,8 @@ impl Operator {
             let Some(known) = stored else { break };
             let (incident, replaces) = match decide(&known, by.clone()) {
                 Decision::Rest(RestReason::BeingSent) => {
-                    let what = format!("a notice about {key} is on its way at this moment");
-                    return Err(Error::new(what, "run this again in two minutes"));
+                    let what = format!("a notice about {key} is being sent");
+                    return Err(Error::new(what, "run this again in 2 minutes"));
                 }
                 Decision::Rest(_) => return Err(not_open()),
                 Decision::Note { incident, .. } | Decision::Notify { incident, .. } => {
@@ -166,14 +168,19 @@ impl Operator {
                 WriteOutcome::Lost(Some(current)) => stored = Some(current),
             }
         }
-        // Either there never was one, or others were quicker each time.
+        // Either it does not exist, or other writers were faster each time.
         match store.get(key).await? {
             Some(open) if open.state == State::Open => {
-                Err(Error::new(format!("functions kept changing {key} meanwhile"), "run this again"))
+                Err(Error::new(format!("functions kept changing {key}"), "run this again"))
             }
             _ => Err(not_open()),
         }
     }
+}
+
+/// Lists channels in a sentence.
+fn named(channels: &[&Channel]) -> String {
+    channels.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 /// Refuses an incident of another pipeline.
@@ -181,6 +188,6 @@ pub(super) fn of_pipeline(key: &IncidentKey, pipeline: &Pipeline) -> Result<(), 
     if key.pipeline == pipeline.name {
         return Ok(());
     }
-    let what = format!("{key} does not belong to this pipeline, which is {}", pipeline.name);
-    Err(Error::new(what, "give that pipeline's file: --pipeline FILE"))
+    let what = format!("{key} does not belong to the pipeline {}", pipeline.name);
+    Err(Error::new(what, "use the file of its pipeline: --pipeline FILE"))
 }

@@ -1,7 +1,7 @@
 //! The operator's commands: check, list, acknowledge, silence, register, apply.
 //!
-//! [`arguments`] reads the command line. Each command comes to an [`Answer`]: text for people, and the same as JSON. All
-//! use the operator's own credentials; the time is an argument.
+//! [`arguments`] parses the command line. Each command returns an [`Answer`]: text, and the same as JSON. All
+//! commands use the operator's own credentials; the time is an argument.
 
 pub mod alarm_test;
 mod alarms;
@@ -58,22 +58,22 @@ pub use error::Error;
 use plan::{Plan, Wish};
 use registration::Registration;
 
-/// How long a person waits for a warehouse to start; a classic one of Databricks takes some minutes.
+/// Limit for the start of a warehouse; a classic one of Databricks takes minutes.
 const WAREHOUSE_START_LIMIT: Duration = Duration::from_secs(600);
 
-/// How often the history of alarms is read for what a test came to.
+/// Interval between reads of the alarm history during a test.
 const HISTORY_EVERY: SignedDuration = SignedDuration::from_secs(3);
-/// The clock of this machine may be ahead of AWS's by as much.
+/// How far this machine's clock may be ahead of AWS's.
 const CLOCK_DIFFERENCE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The variable with the `prefix` that Terraform was given, if not the usual one.
+/// Environment variable with Terraform's `prefix`, if it is not the default.
 const PREFIX: &str = "SYNCWATCH_PREFIX";
 
-/// What a command came to.
+/// Result of a command; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome {
-    /// Healthy, or what was asked for is done.
+    /// Healthy, or done as requested.
     Done,
     /// Something needs attention.
     ToDo,
@@ -85,18 +85,18 @@ impl Outcome {
     }
 }
 
-/// What a command answers.
+/// Output of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub outcome: Outcome,
     pub text: String,
-    /// For programs, in the shapes of `README.md`.
+    /// The same for programs; `README.md` has the shapes.
     pub json: Value,
 }
 
 impl Answer {
     fn new(outcome: Outcome, text: impl fmt::Display, shape: &impl Serialize) -> Self {
-        // None of the shapes has a key that is not text, the one thing that JSON refuses.
+        // Serialization fails only for map keys that are not text, and no shape has one.
         Self { outcome, text: text.to_string(), json: serde_json::to_value(shape).unwrap_or_default() }
     }
 
@@ -105,32 +105,32 @@ impl Answer {
     }
 }
 
-/// What was read, if all of it was readable; the first problem otherwise.
+/// Returns the rows if all were readable, else the first error.
 fn all_readable<T>((read, unreadable): (T, Vec<StoreError>)) -> Result<T, Error> {
     unreadable.into_iter().next().map_or(Ok(read), |error| Err(error.into()))
 }
 
-/// A list of what was readable. What was not is an error, after the list was told.
+/// Answers with the list. If a row was unreadable, prints the list and fails.
 fn all_listed<S: fmt::Display + Serialize>(
     list: &S,
     unreadable: Vec<StoreError>,
-    tell: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(&str),
 ) -> Result<Answer, Error> {
     match unreadable.into_iter().next() {
         None => Ok(Answer::done(list)),
         Some(error) => {
-            tell(&list.to_string());
+            print(&list.to_string());
             Err(error.into())
         }
     }
 }
 
-/// Carries out a command line. `tell` gets what is said before a command ends.
+/// Runs a command line. `print` gets the lines that come before the answer.
 pub async fn run(
     arguments: &Arguments,
     env: Env,
     now: Timestamp,
-    tell: &mut dyn FnMut(&str),
+    print: &mut dyn FnMut(&str),
 ) -> Result<Answer, Error> {
     let file = || config::place(&env, arguments.pipeline.as_deref(), Path::exists);
     if let Command::CheckConfig { file: None } = &arguments.command {
@@ -141,10 +141,10 @@ pub async fn run(
     }
     let pipeline = read_pipeline(&file()?)?;
     let sdk = connect::sdk(&env).await?;
-    Operator::with(env, pipeline, sdk, now).carry_out(&arguments.command, tell).await
+    Operator::with(env, pipeline, sdk, now).carry_out(&arguments.command, print).await
 }
 
-/// The answer to a command that needs neither AWS nor a pipeline.
+/// Answers a command that needs neither AWS nor a pipeline.
 fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
     match command {
         Command::CheckConfig { file: Some(file) } => Some(config::ConfigCheck::of(file)),
@@ -163,10 +163,12 @@ fn without_aws(command: &Command) -> Option<Result<Answer, Error>> {
     }
 }
 
-/// A token from a pipe: its first line.
+/// Reads a token: the first line of a pipe.
 fn token_of(mut input: impl std::io::BufRead) -> Result<SecretString, Error> {
     let mut line = String::new();
-    let read = input.read_line(&mut line).map_err(|error| Error::plain(format!("standard input: {error}")));
+    let read = input
+        .read_line(&mut line)
+        .map_err(|error| Error::plain(format!("cannot read standard input: {error}")));
     read?;
     match line.trim() {
         "" => Err(Error::new(
@@ -177,7 +179,7 @@ fn token_of(mut input: impl std::io::BufRead) -> Result<SecretString, Error> {
     }
 }
 
-/// Everything that commands work with.
+/// Settings and clients of the commands.
 #[derive(Debug)]
 pub struct Operator {
     env: Env,
@@ -187,42 +189,46 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Puts an operator together from its parts.
+    /// Builds an operator from its parts.
     pub fn with(env: Env, pipeline: Pipeline, sdk: Sdk, now: Timestamp) -> Self {
         Self { env, pipeline, sdk, now }
     }
 
-    /// Carries a command out and collects all that it says; the last line may be its answer.
-    pub async fn say(&self, command: &Command) -> Result<(Outcome, String), Error> {
-        let mut said = Vec::new();
-        let answer = self.carry_out(command, &mut |line| said.push(line.to_owned())).await?;
-        said.push(answer.text);
-        Ok((answer.outcome, said.join("\n")))
+    /// Runs a command and returns all of its output; the answer comes last.
+    pub async fn output(&self, command: &Command) -> Result<(Outcome, String), Error> {
+        let mut lines = Vec::new();
+        let answer = self.carry_out(command, &mut |line| lines.push(line.to_owned())).await?;
+        lines.push(answer.text);
+        Ok((answer.outcome, lines.join("\n")))
     }
 
-    /// Carries a command out. `tell` gets what is said before it ends, such as a plan.
-    pub async fn carry_out(&self, command: &Command, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
+    /// Runs a command. `print` gets the lines that come before the answer, such as a plan.
+    pub async fn carry_out(&self, command: &Command, print: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         match command {
             Command::Status => {
                 let status = self.status().await;
                 Ok(Answer::new(Outcome::done_if(status.is_good()), &status, &status))
             }
-            Command::Incidents => self.list_incidents(tell).await,
+            Command::Incidents => self.list_incidents(print).await,
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,
-            Command::Silence(asked) => self.silence(asked, tell).await,
+            Command::Silence(asked) => self.silence(asked, print).await,
             Command::StakeholderNotice { kind, key, html } => {
                 self.stakeholder_notice(*kind, key.as_ref(), html.as_deref()).await
             }
             Command::WebhookRegister { url, check, rotate } => {
                 let wish = if *rotate { Wish::Rotate } else { Wish::Register };
-                self.register_webhook(url, *check, wish, tell).await
+                self.register_webhook(url, *check, wish, print).await
             }
             Command::WarehouseApply { folder, views } => self.apply_warehouse(folder, *views).await,
-            Command::AlertTest { resolve: Some(key), .. } => self.end_test(key).await,
-            Command::AlertTest { resolve_after, .. } => self.test_alerts(*resolve_after, tell).await,
-            Command::AlarmTest { yes, wait } => self.test_alarms(*yes, *wait, tell).await,
+            Command::AlertTest { owner, resolve: Some(key), .. } => {
+                self.end_test(key, owner.as_deref()).await
+            }
+            Command::AlertTest { owner, resolve_after, .. } => {
+                self.test_alerts(owner.as_deref(), *resolve_after, print).await
+            }
+            Command::AlarmTest { yes, wait } => self.test_alarms(*yes, *wait, print).await,
             Command::Census(CensusCommand::Probe { token_stdin, group_id }) => {
                 let token = if *token_stdin { Some(token_of(std::io::stdin().lock())?) } else { None };
                 self.probe_census(token, group_id.as_deref()).await
@@ -246,7 +252,7 @@ impl Operator {
         let stakeholders::Notice { text, html: page } =
             stakeholders::render(kind, &figures, &self.pipeline, self.now)?;
         if let Some(path) = html {
-            let unwritten = |error| Error::plain(format!("{} cannot be written: {error}", path.display()));
+            let unwritten = |error| Error::plain(format!("cannot write {}: {error}", path.display()));
             std::fs::write(path, &page).map_err(unwritten)?;
         }
         Ok(Answer::new(Outcome::Done, &text, &json!({ "text": text, "html": page })))
@@ -256,7 +262,7 @@ impl Operator {
         self.env.optional(PREFIX).unwrap_or_else(|| declared::USUAL_PREFIX.to_owned())
     }
 
-    /// The functions and resources, by their names in this deployment.
+    /// Returns the functions and resources with their names in this deployment.
     fn declared(&self) -> Result<Declared, Error> {
         Declared::deployed_as(&self.prefix())
     }
@@ -265,7 +271,7 @@ impl Operator {
         let declared = self.declared()?;
         let prefix = if bare_names { String::new() } else { format!("{}-", self.prefix()) };
         let source = doctor::Source { operator: self, declared: &declared, prefix: &prefix, url };
-        // Boxed: the future of so many calls is large.
+        // Boxed, because the future of all these calls is large.
         let observed = Box::pin(doctor::observe(&source)).await;
         let diagnosis = doctor::Diagnosis { rows: doctor::judge(&observed, &self.pipeline.channels) };
         Ok(Answer::new(Outcome::done_if(diagnosis.is_good()), &diagnosis, &diagnosis))
@@ -295,7 +301,7 @@ impl Operator {
         start_limit: Duration,
     ) -> Result<Warehouse, Error> {
         let Some(warehouse) = &self.pipeline.warehouse else {
-            return Err(Error::new("pipeline.toml declares no [warehouse]", "add one"));
+            return Err(Error::new("pipeline.toml has no [warehouse]", "add the section"));
         };
         let (secret, base_url) = (&secret()?, base_url.as_deref());
         let access = warehouse::Access { warehouse, secret, base_url, limits, start_limit };
@@ -308,10 +314,10 @@ impl Operator {
         url: &str,
         only_check: bool,
         wish: Wish,
-        tell: &mut dyn FnMut(&str),
+        print: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
         let registration = self.registration(url).await?;
-        let found = registration.look().await?;
+        let found = registration.inspect().await?;
         let plan = plan::plan(wish, &found);
         if let Plan::Refuse(why) = plan {
             return Err(Error::plain(why));
@@ -324,7 +330,7 @@ impl Operator {
             let shape = WebhookAnswer { todo: !is_good, plan: planned.clone(), done: None };
             return Ok(Answer::new(Outcome::done_if(is_good), &planned, &shape));
         }
-        tell(&planned);
+        print(&planned);
         let done = registration.carry_out(&plan).await?;
         let shape = WebhookAnswer { todo: false, plan: planned, done: Some(done.clone()) };
         Ok(Answer::new(Outcome::Done, &done, &shape))
@@ -344,34 +350,33 @@ impl Operator {
 
     async fn test_alerts(
         &self,
+        owner: Option<&str>,
         resolve_after: SignedDuration,
-        tell: &mut dyn FnMut(&str),
+        print: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
-        let topic = self.topic().await?;
         let (pipeline, began) = (&self.pipeline, self.now);
+        alert_test::declared(owner, pipeline)?;
+        let topic = self.topic().await?;
         let key = test_key(&pipeline.name, began);
-        // Before anything is sent, so that whatever ends this command, its reader can end the test.
-        tell(&format!("If this is cut short, end the test: {}", alert_test::end_command(&key)));
+        // Printed before anything is sent, so that the operator can end the test if this command is killed.
+        print(&format!("If this is interrupted, end the test: {}", alert_test::end_command(&key, owner)));
         let interrupted = tokio::spawn(tokio::signal::ctrl_c());
-        let opened = alert_test::publish(&topic, pipeline, NoticeKind::Opened, began, began).await?;
-        tell(&format!("Published {opened}"));
-        tell(&format!(
-            "Its end follows in {} s, so that both are seen; Ctrl-C sends it now.",
-            resolve_after.as_secs()
-        ));
+        let opened = alert_test::publish(&topic, pipeline, NoticeKind::Opened, owner, began, began).await?;
+        print(&format!("Published {opened}"));
+        print(&format!("The test resolves in {} s; Ctrl-C resolves it now.", resolve_after.as_secs()));
         let waited = alert_test::wait(resolve_after, interrupted).await;
         let ended = began.saturating_add(waited).unwrap_or(began);
-        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, ended).await;
-        let resolved = resolved.map_err(|error| alert_test::left_open(&key, &error.into()))?;
-        tell(&format!("Published {resolved}\n"));
-        Ok(Answer::done(&alert_test::AlertTest::of(opened, resolved, &pipeline.channels)))
+        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, owner, began, ended).await;
+        let resolved = resolved.map_err(|error| alert_test::left_open(&key, owner, &error.into()))?;
+        print(&format!("Published {resolved}\n"));
+        Ok(Answer::done(&alert_test::AlertTest::of(opened, resolved, owner, pipeline)))
     }
 
     async fn test_alarms(
         &self,
         yes: bool,
         wait: SignedDuration,
-        tell: &mut dyn FnMut(&str),
+        print: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
         let (cloudwatch, prefix) = (CloudWatch::new(&self.sdk), self.prefix());
         let alarms = cloudwatch.alarms(&format!("{prefix}-")).await?;
@@ -381,9 +386,9 @@ impl Operator {
         if !yes {
             return Ok(Answer::new(Outcome::ToDo, &test, &test));
         }
-        tell(&test.body());
+        print(&test.body());
         for alarm in &chosen {
-            cloudwatch.ring(&alarm.name).await?;
+            cloudwatch.set_to_alarm(&alarm.name).await?;
         }
         test.rung = true;
         let since = self.now.saturating_sub(CLOCK_DIFFERENCE).unwrap_or(self.now);
@@ -399,7 +404,7 @@ impl Operator {
         Ok(Answer::new(Outcome::done_if(test.is_good()), &test, &test))
     }
 
-    /// Whom topics reach, by their names.
+    /// Lists the subscribers of topics, by topic name.
     async fn subscribers(
         &self,
         arns: impl Iterator<Item = &String>,
@@ -410,26 +415,27 @@ impl Operator {
                 continue;
             }
             let found = Topic::new(self.sdk.sns(), arn).subscriptions().await?;
-            let whom = found.iter().map(|subscription| {
+            let subscribers = found.iter().map(|subscription| {
                 let Subscription { protocol, endpoint, confirmed } = subscription;
-                let pending = if *confirmed { "" } else { " (not confirmed, so it gets nothing)" };
+                let pending = if *confirmed { "" } else { " (unconfirmed, gets nothing)" };
                 format!("{protocol} {}{pending}", doctor::reaches(protocol, endpoint))
             });
-            reached.insert(alarms::name(arn).to_owned(), whom.collect());
+            reached.insert(alarms::name(arn).to_owned(), subscribers.collect());
         }
         Ok(reached)
     }
 
-    /// Sends the end of a test that was cut short.
-    async fn end_test(&self, key: &str) -> Result<Answer, Error> {
+    /// Resolves a test that was interrupted.
+    async fn end_test(&self, key: &str, owner: Option<&str>) -> Result<Answer, Error> {
         let (pipeline, now) = (&self.pipeline, self.now);
+        alert_test::declared(owner, pipeline)?;
         let began = test_began(&pipeline.name, key).filter(|began| *began <= now).ok_or_else(|| {
-            let what = format!("`{key}` is not the key of an alert test of {}", pipeline.name);
-            Error::new(what, format!("such a key is {}", test_key(&pipeline.name, now)))
+            let what = format!("`{key}` is not an alert test of {}", pipeline.name);
+            Error::new(what, format!("use a key such as {}", test_key(&pipeline.name, now)))
         })?;
         let topic = self.topic().await?;
-        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, began, now).await;
-        let resolved = resolved.map_err(|error| alert_test::left_open(key, &error.into()))?;
+        let resolved = alert_test::publish(&topic, pipeline, NoticeKind::Resolved, owner, began, now).await;
+        let resolved = resolved.map_err(|error| alert_test::left_open(key, owner, &error.into()))?;
         Ok(Answer::new(Outcome::Done, format!("Published {resolved}"), &resolved))
     }
 
@@ -452,17 +458,19 @@ impl Operator {
         Ok(Client::new(self.sdk.http.clone(), settings, self.now)?)
     }
 
-    /// The name of a table or secret: the environment's, or that of `infra/functions.json`.
+    /// Returns the name of a table or secret, from the environment or `infra/functions.json`.
     fn setting(&self, setting: Setting) -> Result<String, Error> {
         if let Some(name) = self.env.optional(setting.name) {
             return Ok(name);
         }
         let declared = self.declared()?;
         let name = declared.name_for(setting.name).map(str::to_owned);
-        name.ok_or_else(|| Error::new(format!("unknown: {}", setting.holds), format!("set {}", setting.name)))
+        name.ok_or_else(|| {
+            Error::new(format!("no value for {}", setting.holds), format!("set {}", setting.name))
+        })
     }
 
-    /// The ARN of the topic of notices: the environment's, or that of a deployed function.
+    /// Returns the ARN of the topic of notices, from the environment or a deployed function.
     async fn topic_arn(&self) -> Result<String, Error> {
         let setting = env::TOPIC_ARN.name;
         if let Some(arn) = self.env.optional(setting) {
@@ -474,18 +482,21 @@ impl Operator {
         let deployed = doctor::configuration(&lambda, &function).await?;
         let variables = deployed.environment.and_then(|set| set.variables);
         variables.and_then(|mut set| set.remove(setting)).ok_or_else(|| {
-            Error::new(format!("function {function} has no {setting}"), "make deploy, or set it yourself")
+            Error::new(
+                format!("function {function} has no {setting}"),
+                format!("make deploy, or set {setting}"),
+            )
         })
     }
 }
 
-/// A registration of the webhook.
+/// Result of `webhook-register`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookAnswer {
     /// Whether the webhook is missing or differs.
     pub todo: bool,
     pub plan: String,
-    /// What was done; nothing with `--check`.
+    /// The steps that were done; `None` with `--check`.
     pub done: Option<String>,
 }
 

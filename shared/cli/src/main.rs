@@ -7,7 +7,7 @@ use syncwatch::runtime::{Env, clock};
 use syncwatch_cli::arguments::{Arguments, NoCommand};
 use syncwatch_cli::{Outcome, progress, run};
 
-/// Clears the line of progress.
+/// Clears the progress line.
 const CLEAR: &str = "\r\x1b[2K";
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,11 +16,11 @@ async fn main() -> ExitCode {
     match Arguments::read(&words) {
         Ok(arguments) => carry_out(&arguments).await,
         Err(NoCommand::Shown(text)) => {
-            print(text.trim_end());
+            print_line(text.trim_end());
             ExitCode::SUCCESS
         }
         Err(NoCommand::Usage(error)) => {
-            complain(&error.lines());
+            print_error(&error.lines());
             ExitCode::from(2)
         }
     }
@@ -29,12 +29,12 @@ async fn main() -> ExitCode {
 async fn carry_out(arguments: &Arguments) -> ExitCode {
     let is_terminal = io::stderr().is_terminal();
     let mut is_shown = false;
-    let mut tell = |line: &str| {
+    let mut print = |line: &str| {
         if !arguments.json {
-            print(line);
+            print_line(line);
         }
     };
-    let work = run(arguments, Env::process(), clock::now(), &mut tell);
+    let work = run(arguments, Env::process(), clock::now(), &mut print);
     let answer = progress::shown(work, &mut |waited| {
         if is_terminal {
             is_shown = true;
@@ -48,21 +48,21 @@ async fn carry_out(arguments: &Arguments) -> ExitCode {
     match answer {
         Ok(answer) => {
             let is_json = arguments.json;
-            print(&if is_json { format!("{:#}", answer.json) } else { answer.text });
+            print_line(&if is_json { format!("{:#}", answer.json) } else { answer.text });
             ExitCode::from(u8::from(answer.outcome == Outcome::ToDo))
         }
         Err(error) => {
-            complain(&error.lines());
+            print_error(&error.lines());
             ExitCode::FAILURE
         }
     }
 }
 
-/// A reader that has seen enough, such as `head`, is not a failure.
-fn print(line: &str) {
+/// Ignores a closed pipe: a reader that stops early, such as `head`, is not a failure.
+fn print_line(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
-fn complain(line: &str) {
+fn print_error(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

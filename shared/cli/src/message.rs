@@ -1,4 +1,4 @@
-//! The class of a pasted error, and why: so that a person can check it, and report a miss.
+//! Classifies a pasted error and shows the grounds, so that a person can check the class and report a miss.
 
 use std::fmt;
 use std::io::Read;
@@ -8,31 +8,31 @@ use syncwatch::classify::{Certainty, Classification, ErrorClass, Family, Ground,
 
 use crate::error::Error;
 
-/// A message longer than this is not read whole, in bytes: the reason stands at its beginning.
+/// Bytes of a message that are read; the reason comes at its beginning.
 const LONGEST: u64 = 1 << 20;
 
-/// A message's class with everything that is known of it.
+/// A message's class with its details.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classified {
     pub class: ErrorClass,
     pub family: Family,
     pub certainty: Certainty,
-    /// The next likely class, where it is a guess.
+    /// The second most likely class, if the class is a guess.
     pub second: Option<ErrorClass>,
-    /// The likely classes in a sentence, where it is a guess.
+    /// A sentence with the likely classes, if the class is a guess.
     #[serde(skip)]
     pub likely: Option<String>,
-    /// What decided, first what decided most.
+    /// Grounds for the class, strongest first.
     pub grounds: Vec<Ground>,
     pub title: String,
     pub cause: String,
     pub remedy: String,
-    /// Who can carry out the remedy.
+    /// Role that can apply the remedy.
     pub owner: String,
     pub waiting_helps: bool,
-    /// Whether the syncs of a connection have it in common.
+    /// Whether all syncs of a connection share the error.
     pub shared: bool,
-    /// The message as notices and logs show it, without what it may quote of records.
+    /// The message as notices and logs show it, without values of records.
     pub shown: String,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn classified(message: &str, input: impl Read) -> Result<Classified, 
         message => message.to_owned(),
     };
     if text.trim().is_empty() {
-        let hint = "paste the error's own words: syncwatch explain --message 'UNABLE_TO_LOCK_ROW: ...'";
+        let hint = "paste the vendor's message: syncwatch explain --message 'UNABLE_TO_LOCK_ROW: ...'";
         return Err(Error::new("no message to classify", hint));
     }
     Ok(Classified::of(&text))
@@ -52,7 +52,7 @@ pub(crate) fn classified(message: &str, input: impl Read) -> Result<Classified, 
 fn read(input: impl Read) -> Result<String, Error> {
     let mut bytes = Vec::new();
     let read = input.take(LONGEST).read_to_end(&mut bytes);
-    read.map_err(|error| Error::plain(format!("standard input: {error}")))?;
+    read.map_err(|error| Error::plain(format!("cannot read standard input: {error}")))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
@@ -82,14 +82,11 @@ impl Classified {
 impl fmt::Display for Classified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { class, family, certainty, .. } = self;
-        writeln!(f, "{class} ({}), of the family {family}; certainty: {certainty}", self.title)?;
+        writeln!(f, "{class} ({}), family {family}, certainty {certainty}", self.title)?;
         let grounds: Vec<String> = self.grounds.iter().map(ToString::to_string).collect();
-        let grounds = if grounds.is_empty() {
-            "no code and no words of the lists".to_owned()
-        } else {
-            grounds.join("; ")
-        };
-        writeln!(f, "\nBECAUSE\n{grounds}")?;
+        let grounds =
+            if grounds.is_empty() { "no known code or words".to_owned() } else { grounds.join("; ") };
+        writeln!(f, "\nGROUNDS\n{grounds}")?;
         if *certainty == Certainty::Guess {
             let likely = self.likely.as_deref().map_or_else(String::new, |likely| format!(" {likely}"));
             writeln!(f, "\nREMEDY\nNone: this is a guess.{likely} {}", ErrorClass::Unknown.remedy())?;
@@ -102,7 +99,7 @@ impl fmt::Display for Classified {
         writeln!(f, "\nSHOWN IN NOTICES\n{}", self.shown)?;
         write!(
             f,
-            "\nMore: syncwatch explain {class}. Wrong? Report it as one line: tests/fixtures/errors/README.md"
+            "\nMore: syncwatch explain {class}. Wrong class? Report it as one line: tests/fixtures/errors/README.md"
         )
     }
 }
@@ -119,40 +116,40 @@ mod tests {
     #[test]
     fn message_is_explained_with_its_grounds_and_without_values() {
         insta::assert_snapshot!(of("INVALID_FIELD:Foreign key external ID: 0000712345 not found for field Billing_Id__c in entity Account:Billing_Id__c --"), @r"
-        parent-not-found (related record not found), of the family validation-rule; certainty: likely
+        parent-not-found (related record not found), family validation-rule, certainty likely
 
-        BECAUSE
+        GROUNDS
         words: foreign key external id + not found for field; code INVALID_FIELD
 
         CAUSE
-        A record that these refer to, such as a parent, is not in the destination, or not visible to the user of Census.
+        A referenced record, such as a parent, is missing from the destination or not visible to the user of Census.
 
         REMEDY
-        Check that the parents' sync ran first and that the referred key exists. The schema is not the cause: leave the mapping as it is.
+        Check that the parents' sync ran first and that the referenced key exists. The schema is not the cause: leave the mapping as it is.
         Who: owner of the data. Waiting helps.
 
         SHOWN IN NOTICES
         INVALID_FIELD:Foreign key external ID: [hidden] not found for field Billing_Id__c in entity Account:Billing_Id__c --
 
-        More: syncwatch explain parent-not-found. Wrong? Report it as one line: tests/fixtures/errors/README.md
+        More: syncwatch explain parent-not-found. Wrong class? Report it as one line: tests/fixtures/errors/README.md
         ");
     }
 
     #[test]
-    fn guess_names_two_classes_and_gives_no_order() {
+    fn guess_names_two_classes_and_no_remedy() {
         insta::assert_snapshot!(of("access denied, invalid token"), @r"
-        missing-permission (missing permission), of the family auth; certainty: guess
+        missing-permission (missing permission), family auth, certainty guess
 
-        BECAUSE
+        GROUNDS
         words: access denied; words: invalid token
 
         REMEDY
-        None: this is a guess. It may be missing-permission or login-refused. Read the vendor's words and the sync history in Census, and wait for one more run before you change anything.
+        None: this is a guess. It may be missing-permission or login-refused. Read the vendor's message and the sync history in Census, and wait for one more run before you change anything.
 
         SHOWN IN NOTICES
         access denied, invalid token
 
-        More: syncwatch explain missing-permission. Wrong? Report it as one line: tests/fixtures/errors/README.md
+        More: syncwatch explain missing-permission. Wrong class? Report it as one line: tests/fixtures/errors/README.md
         ");
     }
 

@@ -1,55 +1,55 @@
-//! What is to be done about the webhook at Census, and why. Pure.
+//! Decides how to set up the webhook at Census. Pure.
 //!
-//! Census shows the secret of a webhook once, when it is made, and can make no new one for it. So a secret that is lost
-//! means another webhook, and a rotation is a replacement.
+//! Census shows the secret of a webhook once, at creation, and cannot issue another. So a lost secret requires a new
+//! webhook, and a rotation is a replacement.
 
 use std::fmt;
 
 use syncwatch::census::Webhook;
 
-/// What an operator asks for.
+/// A request of the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wish {
-    /// That the webhook exists and its secret is stored.
+    /// Ensure that the webhook exists and its secret is stored.
     Register,
     Rotate,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
-    /// The webhooks that post to our endpoint.
+    /// Webhooks that post to our endpoint.
     pub(crate) ours: Vec<Webhook>,
-    /// Webhooks by our name that post elsewhere, perhaps to where the intake was before.
+    /// Webhooks with our name that post elsewhere, perhaps to a former intake.
     pub(crate) elsewhere: Vec<Webhook>,
     pub(crate) secret: OurSecret,
 }
 
-/// What our secret holds.
+/// Content of our secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OurSecret {
     Empty,
-    /// A value that does not say of which webhook it is, as it was put by hand or by an older version.
+    /// A value without a webhook id, stored by hand or by an older version.
     Unknown,
-    /// The secret of this webhook.
+    /// The secret of the webhook with this id.
     Of(u64),
 }
 
-/// What is to be done, with the reason.
+/// A decision, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Plan {
-    /// No webhook posts to our endpoint: one is to be made, and its secret stored beside the value that we have.
+    /// No webhook posts to our endpoint: create one and store its secret beside the current value.
     Create {
         keeps_previous: bool,
     },
     Keep {
         id: u64,
     },
-    /// The webhook is ours and does not get these events: it is to get them.
+    /// Our webhook does not get these events: subscribe it to them.
     Subscribe {
         webhook: Webhook,
         missing: Vec<&'static str>,
     },
-    /// A new secret was asked for: a second webhook is to be made, its secret stored, and then the old ones are to be deleted.
+    /// A new secret was requested: create a webhook, store its secret, then delete the old ones.
     Replace {
         old: Vec<u64>,
         keeps_previous: bool,
@@ -58,12 +58,12 @@ pub(crate) enum Plan {
     Refuse(String),
 }
 
-/// Decides what is to be done.
+/// Decides the plan.
 ///
 /// * nothing posts to our endpoint              => create
-/// * a new secret is asked for                  => replace all that post to it
+/// * a new secret is requested                  => replace all that post to it
 /// * one does, and we have its secret           => keep it, or subscribe it to the events that it does not get
-/// * one does, and we have no secret            => refuse: it cannot be had again
+/// * one does, and we have no secret            => refuse: Census cannot show it again
 /// * one does, and ours may be another's        => refuse: its deliveries may all be refused
 /// * several do                                 => refuse: we cannot know whose secret we have
 pub(crate) fn plan(wish: Wish, found: &Found) -> Plan {
@@ -85,9 +85,8 @@ pub(crate) fn plan(wish: Wish, found: &Found) -> Plan {
 
 fn secret_lost(id: u64) -> String {
     format!(
-        "webhook {id} posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and \
-         cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook \
-         and then deletes this one"
+        "webhook {id} posts to this endpoint but our secret is empty, and Census shows a secret only at creation. Store the \
+         secret if you have it, or run `syncwatch webhook-register` with --rotate to replace the webhook"
     )
 }
 
@@ -96,19 +95,18 @@ fn secret_of_another(id: u64, secret: OurSecret) -> String {
         OurSecret::Of(other) => {
             format!("our secret is that of webhook {other}, so every delivery is refused")
         }
-        OurSecret::Empty | OurSecret::Unknown => "our secret does not say of which webhook it is".to_owned(),
+        OurSecret::Empty | OurSecret::Unknown => "our secret has no webhook id".to_owned(),
     };
     format!(
-        "webhook {id} posts to this endpoint, and {ours}. Run this with --rotate, which creates a second webhook, stores its \
-         secret with its id, and then deletes this one"
+        "webhook {id} posts to this endpoint, but {ours}. Run `syncwatch webhook-register` with --rotate to create a new \
+         webhook, store its secret with its id, and delete this one"
     )
 }
 
 fn too_many(ids: &[u64]) -> String {
     format!(
-        "webhooks {} all post to this endpoint, each with its own secret, so every event comes several times and all \
-         but at most two of them are refused. Run this with --rotate, which creates one that \
-         replaces all of them",
+        "webhooks {} all post to this endpoint, each with its own secret, so every event arrives several times and all \
+         but at most two copies are refused. Run `syncwatch webhook-register` with --rotate to replace them with one",
         listed(ids)
     )
 }
@@ -130,41 +128,44 @@ pub(crate) fn listed(ids: &[u64]) -> String {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let previous =
-            |keeps: bool| if keeps { ", and keep the value that we have as the previous one" } else { "" };
+            |keeps: bool| if keeps { ", keeping the current value as the previous one" } else { "" };
         f.write_str("Plan: ")?;
         match self {
             Self::Create { keeps_previous } => write!(
                 f,
-                "no webhook posts to this endpoint, so make one for every event and store its secret{}.",
+                "no webhook posts to this endpoint; create one for all events and store its secret{}.",
                 previous(*keeps_previous)
             ),
             Self::Keep { id } => {
-                write!(f, "nothing; webhook {id} posts every event to this endpoint, and we have a secret.")
+                write!(
+                    f,
+                    "nothing to do; webhook {id} posts all events to this endpoint and its secret is stored."
+                )
             }
             Self::Subscribe { webhook, missing } => write!(
                 f,
-                "webhook {} posts to this endpoint, and we have a secret, but it does not get {}: subscribe it to them.",
+                "webhook {} posts to this endpoint and its secret is stored, but it does not get {}; subscribe it.",
                 webhook.id,
                 missing.join(", ")
             ),
             Self::Replace { old, keeps_previous } => write!(
                 f,
-                "a new secret is asked for, so make a second webhook, store its secret{}, then delete {}.",
+                "a new secret was requested; create a second webhook, store its secret{}, then delete {}.",
                 previous(*keeps_previous),
                 listed(old)
             ),
-            Self::Refuse(why) => write!(f, "nothing, before a person decides: {why}"),
+            Self::Refuse(why) => write!(f, "none until a person decides: {why}"),
         }
     }
 }
 
-/// What people should know of a webhook by our name that posts elsewhere.
+/// Renders a note about a webhook with our name that posts elsewhere.
 pub(crate) fn note(elsewhere: &Webhook) -> String {
     format!(
-        "Note: webhook {} ({}) posts to {}. Delete it in Census if that is not your intake any more.",
+        "Note: webhook {} ({}) posts to {}. Delete it in Census if that is no longer your intake.",
         elsewhere.id,
-        elsewhere.name.as_deref().unwrap_or("without a name"),
-        elsewhere.endpoint.as_deref().unwrap_or("nowhere that Census shows")
+        elsewhere.name.as_deref().unwrap_or("unnamed"),
+        elsewhere.endpoint.as_deref().unwrap_or("an unknown address")
     )
 }
 
@@ -225,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_says_why_and_only_one_says_that_there_is_nothing_to_do() {
+    fn plan_shows_its_reason_and_only_keep_does_nothing() {
         let plans = [
             Plan::Create { keeps_previous: true },
             Plan::Keep { id: 7 },
@@ -233,16 +234,16 @@ mod tests {
             Plan::Replace { old: vec![7, 8], keeps_previous: false },
         ];
         assert_eq!(plans.iter().filter(|plan| plan.is_nothing_to_do()).count(), 1);
-        let said: Vec<String> = plans.iter().map(ToString::to_string).collect();
-        insta::assert_snapshot!(said.join("\n"), @r#"
-        Plan: no webhook posts to this endpoint, so make one for every event and store its secret, and keep the value that we have as the previous one.
-        Plan: nothing; webhook 7 posts every event to this endpoint, and we have a secret.
-        Plan: webhook 7 posts to this endpoint, and we have a secret, but it does not get sync.alert.raised, sync.alert.resolved: subscribe it to them.
-        Plan: a new secret is asked for, so make a second webhook, store its secret, then delete 7, 8.
+        let shown: Vec<String> = plans.iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(shown.join("\n"), @r#"
+        Plan: no webhook posts to this endpoint; create one for all events and store its secret, keeping the current value as the previous one.
+        Plan: nothing to do; webhook 7 posts all events to this endpoint and its secret is stored.
+        Plan: webhook 7 posts to this endpoint and its secret is stored, but it does not get sync.alert.raised, sync.alert.resolved; subscribe it.
+        Plan: a new secret was requested; create a second webhook, store its secret, then delete 7, 8.
         "#);
-        insta::assert_snapshot!(too_many(&[7, 8]), @r#"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event comes several times and all but at most two of them are refused. Run this with --rotate, which creates one that replaces all of them"#);
-        insta::assert_snapshot!(secret_lost(7), @r#"webhook 7 posts to this endpoint and our secret is empty: Census showed its secret once, when it was made, and cannot show it again. Put it into our secret if you have it, or run this with --rotate, which creates a second webhook and then deletes this one"#);
-        insta::assert_snapshot!(secret_of_another(8, OurSecret::Of(7)), @"webhook 8 posts to this endpoint, and our secret is that of webhook 7, so every delivery is refused. Run this with --rotate, which creates a second webhook, stores its secret with its id, and then deletes this one");
-        insta::assert_snapshot!(note(&webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is not your intake any more."#);
+        insta::assert_snapshot!(too_many(&[7, 8]), @"webhooks 7, 8 all post to this endpoint, each with its own secret, so every event arrives several times and all but at most two copies are refused. Run `syncwatch webhook-register` with --rotate to replace them with one");
+        insta::assert_snapshot!(secret_lost(7), @"webhook 7 posts to this endpoint but our secret is empty, and Census shows a secret only at creation. Store the secret if you have it, or run `syncwatch webhook-register` with --rotate to replace the webhook");
+        insta::assert_snapshot!(secret_of_another(8, OurSecret::Of(7)), @"webhook 8 posts to this endpoint, but our secret is that of webhook 7, so every delivery is refused. Run `syncwatch webhook-register` with --rotate to create a new webhook, store its secret with its id, and delete this one");
+        insta::assert_snapshot!(note(&webhook(7, &[])), @r#"Note: webhook 7 (Syncwatch) posts to https://abc.on.aws/webhooks/census. Delete it in Census if that is no longer your intake."#);
     }
 }

@@ -1,4 +1,4 @@
-//! Which API of Census answers a token: each endpoint that Syncwatch relies on, asked once in V1 and in V2. It only reads.
+//! Probes which Census API accepts a token: calls each endpoint that Syncwatch uses once in V1 and V2. It only reads.
 
 use std::fmt;
 
@@ -15,17 +15,17 @@ use syncwatch::pipeline::ApiVersion;
 use syncwatch::runtime::env;
 use syncwatch::text::table;
 
-/// The variable with a token that is tried in the place of the stored one.
+/// Environment variable with a token that replaces the stored one.
 const TOKEN: &str = "CENSUS_TOKEN";
-/// The day on which V1 is retired (the vendor's migration page, "Migrate from V1 to V2").
+/// Retirement date of V1 (the vendor's migration page, "Migrate from V1 to V2").
 const V1_ENDS: Date = date(2027, 1, 15);
 const BOTH: [ApiVersion; 2] = [ApiVersion::V1, ApiVersion::V2];
 
-/// What each API answered.
+/// Result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Probed {
     pub endpoints: Vec<ProbedEndpoint>,
-    /// What to do next.
+    /// Next step.
     pub advice: String,
 }
 
@@ -36,27 +36,27 @@ pub struct ProbedEndpoint {
     pub api: String,
     /// Such as `GET /syncs/{id}`.
     pub endpoint: String,
-    /// The HTTP status; none if it was not asked, or nothing came back.
+    /// HTTP status; `None` if it was not called or did not respond.
     pub status: Option<u16>,
     pub verdict: Verdict,
-    /// What could be read, or why not.
+    /// Summary of the response, or the error.
     pub read: String,
 }
 
-/// What an endpoint is good for.
+/// Result for one endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     Answers,
-    /// It does not accept the token, or the token lacks a right.
+    /// The token is not accepted, or lacks a right.
     Refused,
-    /// There is no such path, or no such object.
+    /// The path or the object does not exist.
     Missing,
-    /// Something came back that Syncwatch does not understand.
+    /// Syncwatch cannot parse the response.
     Unreadable,
-    /// Nothing came back, or an error of the server.
+    /// No response, or a server error.
     NoAnswer,
-    /// An endpoint before it would have named what to ask for.
+    /// An earlier endpoint did not return the id that this one needs.
     NotAsked,
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for Probed {
 }
 
 impl Operator {
-    /// Tries both APIs. `token` is tried in the place of the stored one, `group` in that of `pipeline.toml`.
+    /// Probes both APIs. `token` replaces the stored one, `group` that of `pipeline.toml`.
     pub(super) async fn probe_census(
         &self,
         token: Option<SecretString>,
@@ -118,7 +118,7 @@ impl Operator {
     }
 }
 
-/// Asks one API for all that Syncwatch reads: the newest run of the first declared sync stands for all runs.
+/// Calls every endpoint of one API. The newest run of the first declared sync represents all runs.
 async fn probe(client: &Client, version: ApiVersion, sync: Option<SyncId>) -> Vec<ProbedEndpoint> {
     let mut found = Vec::new();
     let mut push = |endpoint: &str, asked: Asked| found.push(row(version, endpoint, asked));
@@ -129,7 +129,7 @@ async fn probe(client: &Client, version: ApiVersion, sync: Option<SyncId>) -> Ve
         "GET /syncs",
         Some(page.map(|page| match page.total {
             Some(total) => format!("{total} syncs"),
-            None => "a list that does not say how long it is".to_owned(),
+            None => "a list without a total".to_owned(),
         })),
     );
     let sync = sync.or(listed);
@@ -159,7 +159,7 @@ async fn probe(client: &Client, version: ApiVersion, sync: Option<SyncId>) -> Ve
     };
     push("GET /sync_runs/{id}", one);
     let records = match run {
-        // Their content is customers' data, and only counted.
+        // Records are customer data, so they are only counted.
         Some(id) => {
             Some(client.rejected_records(id, 1).await.map(|records| format!("{} records", records.len())))
         }
@@ -171,7 +171,7 @@ async fn probe(client: &Client, version: ApiVersion, sync: Option<SyncId>) -> Ve
     found
 }
 
-/// What could be read, or why not; nothing if it was not asked.
+/// Summary of a response, or its error; `None` if the endpoint was not called.
 type Asked = Option<Result<String, census::Error>>;
 
 fn row(version: ApiVersion, endpoint: &str, asked: Asked) -> ProbedEndpoint {
@@ -191,7 +191,7 @@ fn of_error(kind: &ErrorKind) -> (Verdict, Option<u16>) {
         ErrorKind::Unauthorized => (Verdict::Refused, Some(401)),
         ErrorKind::Forbidden => (Verdict::Refused, Some(403)),
         ErrorKind::NotFound { .. } => (Verdict::Missing, Some(404)),
-        // What is no longer kept was kept: the path is there.
+        // The object has expired, so the path exists.
         ErrorKind::Gone { .. } => (Verdict::Answers, Some(410)),
         ErrorKind::RateLimited { .. } => (Verdict::NoAnswer, Some(429)),
         ErrorKind::Status { status, .. } => (Verdict::NoAnswer, Some(*status)),
@@ -213,7 +213,7 @@ fn name(version: ApiVersion) -> &'static str {
     }
 }
 
-/// Whether an API answers, or would have something to answer with.
+/// Returns whether every endpoint of an API answers, or had no id to be called with.
 fn answers_all(endpoints: &[ProbedEndpoint], version: ApiVersion) -> bool {
     let mut of_api = endpoints.iter().filter(|found| found.api == name(version)).peekable();
     let usable = |found: &ProbedEndpoint| matches!(found.verdict, Verdict::Answers | Verdict::NotAsked);
@@ -231,22 +231,22 @@ fn advice(endpoints: &[ProbedEndpoint], configured: ApiVersion) -> String {
         return match configured {
             ApiVersion::V2 => "V2 answers, and pipeline.toml uses it: nothing to do.".to_owned(),
             ApiVersion::V1 => format!(
-                "V2 answers all that Syncwatch reads. Put this token into the secret, set `api_version = \"v2\"` and \
+                "V2 answers every endpoint that Syncwatch reads. Store this token in the secret, set `api_version = \"v2\"` and \
                  `group_id` in [census], and deploy before {V1_ENDS}, when V1 ends."
             ),
         };
     }
     if !refused.is_empty() {
         return format!(
-            "V2 refuses the token at {}. V2 takes personal access tokens only: create one in Census, then \
+            "V2 refuses the token at {}. V2 accepts personal access tokens only: create one in Census, then \
              `syncwatch census probe --token-stdin`. V1 ends on {V1_ENDS}.",
             refused.join(", ")
         );
     }
     if !lacks.is_empty() {
         return format!(
-            "V2 lacks {}. Stay on V1, which ends on {V1_ENDS}; ask Census's support for the V2 path of each and run this \
-             again.",
+            "V2 lacks {}. Stay on V1, which ends on {V1_ENDS}; ask Census's support for the V2 path of each, then run \
+             this again.",
             lacks.join(", ")
         );
     }
@@ -278,21 +278,21 @@ mod tests {
     }
 
     #[test]
-    fn advice_names_the_next_act() {
+    fn advice_names_the_next_step() {
         use Verdict::{Answers, Missing, NoAnswer, NotAsked, Refused};
-        let said = |of_v2, configured| advice(&endpoints(of_v2), configured);
-        assert!(said([Answers; 6], ApiVersion::V1).contains("before 2027-01-15"));
-        assert!(said([Answers; 6], ApiVersion::V2).contains("nothing to do"));
-        assert!(said([Refused; 6], ApiVersion::V1).contains("personal access tokens only"));
+        let shown = |of_v2, configured| advice(&endpoints(of_v2), configured);
+        assert!(shown([Answers; 6], ApiVersion::V1).contains("before 2027-01-15"));
+        assert!(shown([Answers; 6], ApiVersion::V2).contains("nothing to do"));
+        assert!(shown([Refused; 6], ApiVersion::V1).contains("personal access tokens only"));
         let no_runs = [Answers, Answers, Missing, NotAsked, NotAsked, Answers];
-        assert!(said(no_runs, ApiVersion::V1).starts_with("V2 lacks GET /syncs/{id}/sync_runs. Stay on V1"));
-        assert!(said([NoAnswer; 6], ApiVersion::V1).contains("Run this again"));
+        assert!(shown(no_runs, ApiVersion::V1).starts_with("V2 lacks GET /syncs/{id}/sync_runs. Stay on V1"));
+        assert!(shown([NoAnswer; 6], ApiVersion::V1).contains("Run this again"));
         // A sync that never ran has no run to ask for.
         assert!(
-            said([Answers, Answers, Answers, NotAsked, NotAsked, Answers], ApiVersion::V1)
-                .contains("answers all")
+            shown([Answers, Answers, Answers, NotAsked, NotAsked, Answers], ApiVersion::V1)
+                .contains("answers every")
         );
-        assert!(said([NotAsked; 6], ApiVersion::V1).contains("Run this again"));
+        assert!(shown([NotAsked; 6], ApiVersion::V1).contains("Run this again"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Progress of long waits, for a terminal.
+//! Shows the progress of long waits in a terminal.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use tokio::time::{Instant, interval_at};
 
 use crate::arguments::Command;
 
-/// Quicker commands show none.
+/// Delay of the first line; faster commands show none.
 const FIRST: Duration = Duration::from_secs(2);
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Does work, and shows every second how long it has taken.
+/// Runs work and shows the elapsed time every second.
 pub async fn shown<F: Future>(work: F, show: &mut dyn FnMut(Duration)) -> F::Output {
     let began = Instant::now();
     let mut ticks = interval_at(began + FIRST, EVERY);
@@ -23,7 +23,7 @@ pub async fn shown<F: Future>(work: F, show: &mut dyn FnMut(Duration)) -> F::Out
     }
 }
 
-/// The line that a terminal shows meanwhile.
+/// Returns the progress line of a command.
 pub fn line(command: &Command, waited: Duration) -> String {
     let what = match command {
         Command::WarehouseApply { .. } | Command::StakeholderNotice { .. } => {
@@ -31,7 +31,7 @@ pub fn line(command: &Command, waited: Duration) -> String {
         }
         Command::Doctor { .. } => "checking the deployment",
         Command::AlertTest { .. } => "the test is open",
-        Command::AlarmTest { .. } => "waiting for the history of the alarms",
+        Command::AlarmTest { .. } => "waiting for the alarm history",
         _ => "waiting for AWS and Census",
     };
     format!("{what} ({} s)", waited.as_secs())

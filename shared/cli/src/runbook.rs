@@ -1,7 +1,7 @@
-//! The operators' runbook: the section that belongs to a finding, for people who read it in a terminal.
+//! Finds the runbook section of a finding and renders it for a terminal.
 //!
-//! The text is the file of the repository itself, embedded when the binary is built, so that a notice's link and
-//! `syncwatch explain` say the same.
+//! The text is the repository's own file, embedded at build time, so that a notice's link and `syncwatch explain`
+//! agree.
 
 use std::fmt;
 
@@ -9,98 +9,44 @@ use serde::{Deserialize, Serialize};
 use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
+use syncwatch::runbook::{Section, TEXT, sections};
 
 use crate::error::Error;
 
-/// The whole runbook.
-pub const TEXT: &str = include_str!("../../../infra/runbook/OPERATIONS_RUNBOOK.md");
-
-/// The chapter of what may go wrong as a whole; each names the findings that people see of it.
+/// Chapter of the scenarios; each section links the findings that it causes.
 const SCENARIOS: &str = "Scenarios";
-/// How many near names are shown for one that is not known.
+/// Number of suggestions for an unknown name.
 const NEAR: usize = 5;
-/// From this likeness on (0 to 1, normalized Damerau-Levenshtein) a name is near.
+/// Minimum likeness of a suggestion (0 to 1, normalized Damerau-Levenshtein).
 const NEAR_FROM: f64 = 0.4;
-
-/// One section: what stands under a heading of the third level.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section<'t> {
-    pub heading: &'t str,
-    /// Its anchor, as GitHub makes it of the heading.
-    pub anchor: String,
-    /// The heading of the second level that it stands under.
-    pub chapter: &'t str,
-    /// What it means, and the likely cause: all before the evidence, or before the steps if there is none.
-    pub cause: &'t str,
-    /// What to gather, without the word "Evidence"; `None` if the section says nothing of it.
-    pub evidence: Option<&'t str>,
-    /// What to do: from the first numbered step on; empty if there is none.
-    pub steps: &'t str,
-}
-
-/// The sections of a runbook, in the order of its text.
-pub fn sections(text: &str) -> Vec<Section<'_>> {
-    // A heading begins a line; the first of all may begin the text.
-    let chapters = text.split("\n## ").skip(1);
-    let of_chapter = |chapter| {
-        let (chapter, rest) = first_line(chapter);
-        rest.split("\n### ").skip(1).map(move |section| of_text(chapter, section))
-    };
-    chapters.flat_map(of_chapter).collect()
-}
-
-fn of_text<'t>(chapter: &'t str, text: &'t str) -> Section<'t> {
-    let (heading, body) = first_line(text);
-    let (before, steps) = body.find("\n1. ").and_then(|at| body.split_at_checked(at)).unwrap_or((body, ""));
-    let (cause, evidence) = match before.split_once("\nEvidence: ") {
-        Some((cause, evidence)) => (cause, Some(evidence.trim())),
-        None => (before, None),
-    };
-    let (anchor, cause, steps) = (anchor(heading), cause.trim(), steps.trim());
-    Section { heading, anchor, chapter, cause, evidence, steps }
-}
-
-fn first_line(text: &str) -> (&str, &str) {
-    // The rest keeps its first line break, so that what begins a line is found there too.
-    match text.find('\n').and_then(|at| text.split_at_checked(at)) {
-        Some((line, rest)) => (line.trim(), rest),
-        None => (text.trim(), ""),
-    }
-}
-
-/// The anchor that GitHub gives a heading: in lower case, blanks as hyphens, and no other marks.
-pub fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect()
-}
 
 /// A section of the runbook, for a terminal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
     pub name: String,
     pub title: String,
-    /// The incident that was asked about.
+    /// The incident whose key was given.
     pub incident: Option<IncidentKey>,
     pub cause: String,
     pub evidence: Option<String>,
     pub steps: String,
-    /// The scenarios that it is seen in.
+    /// Scenarios that link to it.
     pub scenarios: Vec<Scenario>,
 }
 
-/// A section on what may go wrong as a whole.
+/// A section of the chapter of scenarios.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scenario {
     pub name: String,
     pub title: String,
 }
 
-/// The section of a finding. `asked` is a check's id, an incident's key (`pipeline/check/subject`), a class of error, or
-/// the anchor of any other section.
+/// Finds the section of a finding. `asked` is a check's id, an incident's key (`pipeline/check/subject`), an error
+/// class or the anchor of any other section.
 pub fn explain(asked: &str) -> Result<Explanation, Error> {
     let asked = asked.trim();
     let name = match asked.split('/').collect::<Vec<_>>().as_slice() {
-        // Of the silences there is a section, and of each a notice; its key is not an incident's.
+        // A notice about a silence has a key that is not an incident's; all silences share one section.
         [_, "silence", _, ..] => "silences".to_owned(),
         [_, check, _, ..] => (*check).to_owned(),
         _ => asked.to_lowercase(),
@@ -122,7 +68,7 @@ pub fn explain(asked: &str) -> Result<Explanation, Error> {
     Ok(Explanation { incident: IncidentKey::parse(asked), scenarios, ..explanation(section) })
 }
 
-/// The names that can be asked for, by chapter.
+/// Section names by chapter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contents {
     pub chapters: Vec<Chapter>,
@@ -135,7 +81,7 @@ pub struct Chapter {
     pub names: Vec<String>,
 }
 
-/// All names that can be asked for.
+/// Lists all section names by chapter.
 pub fn contents() -> Contents {
     let mut chapters: Vec<Chapter> = Vec::new();
     for section in sections(TEXT) {
@@ -149,7 +95,7 @@ pub fn contents() -> Contents {
 
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("`syncwatch explain NAME` takes an incident's key, or one of these:")?;
+        f.write_str("`syncwatch explain NAME` takes an incident key or one of these:")?;
         let mut chapters = self.chapters.iter();
         chapters.try_for_each(|chapter| write!(f, "\n\n{}\n  {}", chapter.title, chapter.names.join("  ")))
     }
@@ -171,9 +117,9 @@ fn explanation(section: &Section<'_>) -> Explanation {
     let Section { anchor, heading, chapter, cause, evidence, steps } = section;
     let title = match (Check::from_id(anchor), ErrorClass::from_id(anchor)) {
         (Some(check), _) => format!("{anchor} (check: {})", check.title()),
-        (None, Some(class)) => format!("{anchor} (class of error: {})", class.title()),
+        (None, Some(class)) => format!("{anchor} (error class: {})", class.title()),
         (None, None) if Family::ALL.iter().any(|family| family.id() == anchor) => {
-            format!("{anchor} (family of errors)")
+            format!("{anchor} (error family)")
         }
         (None, None) => format!("{heading} ({chapter})"),
     };
@@ -192,7 +138,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.title)?;
         if let Some(IncidentKey { pipeline, subject, .. }) = &self.incident {
-            write!(f, "\n\nOf {subject} in the pipeline {pipeline}.")?;
+            write!(f, "\n\nIncident of {subject} in the pipeline {pipeline}.")?;
         }
         let evidence = self.evidence.as_deref().unwrap_or_default();
         let parts =
@@ -208,28 +154,28 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// Markdown without its links, which a terminal cannot follow: their anchors are names to ask for.
+/// Replaces links, which a terminal cannot follow, by their text and anchor; `explain` accepts the anchor.
 fn plain(text: &str) -> String {
-    let mut said = String::new();
+    let mut shown = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
-        said.push_str(before);
+        shown.push_str(before);
         let link = after.split_once("](#").filter(|(words, _)| !words.contains(['[', ']']));
         match link.and_then(|(words, after)| Some((words, after.split_once(')')?))) {
             Some((words, (anchor, after))) => {
-                said.push_str(words);
+                shown.push_str(words);
                 if words != anchor {
-                    said.push_str(&format!(" (#{anchor})"));
+                    shown.push_str(&format!(" (#{anchor})"));
                 }
                 rest = after;
             }
             None => {
-                said.push('[');
+                shown.push('[');
                 rest = after;
             }
         }
     }
-    said + rest
+    shown + rest
 }
 
 #[cfg(test)]
@@ -238,14 +184,14 @@ mod tests {
 
     #[test]
     fn section_is_split_into_cause_evidence_and_steps() {
-        let text = "# Book\n\n## Part\n\nHello.\n\n### Its name, one\n\nA cause.\n\nEvidence: look\nhere.\n\n1. Do.\n2. Go.\n\n### two\n\nOnly words.\n## Other\n### three";
+        let text = "# Book\n\n## Part\n\nHello.\n\n### Its name, one\n\nA cause.\n\nEvidence: see\nhere.\n\n1. Do.\n2. Go.\n\n### two\n\nOnly words.\n## Other\n### three";
         let read = sections(text);
         let parts: Vec<_> =
             read.iter().map(|s| (s.anchor.as_str(), s.chapter, s.cause, s.evidence, s.steps)).collect();
         assert_eq!(
             parts,
             [
-                ("its-name-one", "Part", "A cause.", Some("look\nhere."), "1. Do.\n2. Go."),
+                ("its-name-one", "Part", "A cause.", Some("see\nhere."), "1. Do.\n2. Go."),
                 ("two", "Part", "Only words.", None, ""),
                 ("three", "Other", "", None, ""),
             ]
@@ -257,12 +203,12 @@ mod tests {
     fn every_check_and_class_has_cause_evidence_and_steps() {
         let checks = Check::ALL.iter().map(|check| check.id());
         for name in checks.chain(ErrorClass::ALL.iter().map(|class| class.id())) {
-            let said = explain(name).unwrap().to_string();
-            assert!(said.starts_with(&format!("{name} (")), "{said}");
+            let shown = explain(name).unwrap().to_string();
+            assert!(shown.starts_with(&format!("{name} (")), "{shown}");
             for part in ["\n\nCAUSE\n", "\n\nEVIDENCE TO GATHER\n", "\n\nSTEPS\n1. "] {
-                assert!(said.contains(part), "{name} has no {}: {said}", part.trim());
+                assert!(shown.contains(part), "{name} has no {}: {shown}", part.trim());
             }
-            assert!(!said.contains("](#"), "{said}");
+            assert!(!shown.contains("](#"), "{shown}");
         }
     }
 
@@ -290,22 +236,22 @@ mod tests {
 
     #[test]
     fn incident_is_explained_by_its_check() {
-        let said = explain(" properties/clock-skew/census ").unwrap();
-        insta::assert_snapshot!(said, @"
-        clock-skew (check: clock of Census)
+        let shown = explain(" properties/clock-skew/census ").unwrap();
+        insta::assert_snapshot!(shown, @"
+        clock-skew (check: Census clock)
 
-        Of census in the pipeline properties.
+        Incident of census in the pipeline properties.
 
         CAUSE
-        The clock of Census, by its own answers, and the function's are more than two minutes apart. Runs are judged by the
-        clock of Census until they agree, so nothing is missed; all the same one of the two is wrong.
+        The clock of Census, as its answers show it, and the function's clock differ by more than two minutes. Runs are judged by the
+        clock of Census until they agree, so no fault is missed, but one of the two clocks is wrong.
 
         EVIDENCE TO GATHER
-        the `Date` header of any answer (`curl -sSI https://app.getcensus.com`) beside `date -u`.
+        the `Date` header of any answer (`curl -sSI https://app.getcensus.com`) compared with `date -u`.
 
         STEPS
-        1. If it is Census's, tell their support.
-        2. Lambda's own clock has never been the cause as far as we know.
+        1. If the `Date` header is wrong, report it to Census's support: `curl -sSI https://app.getcensus.com`.
+        2. Suspect Lambda's clock last: as far as we know, it has never been the cause.
 
         Syncwatch itself is ill: syncwatch explain syncwatch-itself-is-ill
         ");
@@ -318,8 +264,8 @@ mod tests {
     #[test]
     fn unknown_name_lists_near_ones() {
         let refused = |name| explain(name).unwrap_err().to_string();
-        let said = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
-        insta::assert_snapshot!(said.join("\n"), @r"
+        let shown = ["run-fialed", "dupes", "properties/run_due/a", "???", ""].map(refused);
+        insta::assert_snapshot!(shown.join("\n"), @r"
         the runbook has no section `run-fialed`; did you mean run-failed, runs-skipped, run-due, runtime, trigger-failed? `syncwatch explain` lists all names
         the runbook has no section `dupes`; did you mean duplicates? `syncwatch explain` lists all names
         the runbook has no section `properties/run_due/a`; did you mean run-due, runtime, run-stuck, run-failed? `syncwatch explain` lists all names
@@ -330,15 +276,15 @@ mod tests {
 
     #[test]
     fn all_names_are_listed() {
-        let said = contents().to_string();
+        let shown = contents().to_string();
         for section in sections(TEXT) {
-            assert!(said.contains(&format!("  {}", section.anchor)), "{}", section.anchor);
+            assert!(shown.contains(&format!("  {}", section.anchor)), "{}", section.anchor);
         }
     }
 
     proptest::proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "([#\\[\\]()a-z1. \n]|## |\n### |\n1\\. |Evidence: |\\PC){0,60}") {
+        fn arbitrary_text_never_panics(text in "([#\\[\\]()a-z1. \n]|## |\n### |\n1\\. |Evidence: |\\PC){0,60}") {
             for section in sections(&text) {
                 let _ = explanation(&section).to_string();
             }

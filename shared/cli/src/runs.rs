@@ -1,4 +1,4 @@
-//! The last runs of a sync.
+//! Lists the last runs of a sync.
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use syncwatch::observation::{Run, RunStatus, records_to_deliver};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::text::{grouped, table, words};
 
-/// From this likeness on (0 to 1) another key may be meant.
+/// Minimum likeness of a suggested key (0 to 1).
 const NEAR_FROM: f64 = 0.5;
 
 /// The last runs of a sync, newest first.
@@ -21,7 +21,7 @@ const NEAR_FROM: f64 = 0.5;
 pub struct RunList {
     pub pipeline: String,
     pub sync: String,
-    /// The pipeline's zone, in which people read the starts.
+    /// The pipeline's time zone, in which the starts are shown.
     #[serde(with = "jiff::fmt::serde::tz::required")]
     pub time_zone: TimeZone,
     pub runs: Vec<RunLine>,
@@ -32,28 +32,28 @@ pub struct RunList {
 pub struct RunLine {
     /// Census's id of the run.
     pub run: u64,
-    /// Census's word, such as `completed`.
+    /// Census's status, such as `completed`.
     pub state: String,
-    /// When it was created (UTC).
+    /// Creation time (UTC).
     pub started_at: Timestamp,
-    /// How long it took; nothing while it works.
+    /// Duration; `None` while the run works.
     pub duration_seconds: Option<i64>,
-    /// Records to deliver, as far as Census counted them.
+    /// Records to deliver; `None` if Census did not count them.
     pub records: Option<u64>,
-    /// Records that were rejected or invalid.
+    /// Rejected and invalid records.
     pub failed: Option<u64>,
-    /// The class of its error.
+    /// Error class of a failed run.
     pub class: Option<String>,
 }
 
 impl RunLine {
     pub(crate) fn of(run: &Run) -> Self {
         let counts = run.counts;
-        // Of a run that Census did not count it often still sends 0 invalid records.
+        // For a run without counts, Census often still sends 0 invalid records.
         let counted = counts.failed.map(|failed| failed.saturating_add(counts.invalid.unwrap_or(0)));
         let failed = counted.or(counts.invalid.filter(|invalid| *invalid > 0));
         let has_failed = run.status == RunStatus::Failed || run.error.is_some();
-        // As the judge of runs classifies it.
+        // Matches the classification of the judge of runs.
         let class =
             || run.error.as_ref().map_or(ErrorClass::Unknown, |error| classify(error).class).id().to_owned();
         Self {
@@ -97,7 +97,7 @@ impl Operator {
     pub(super) async fn runs(&self, sync: &str, last: u32) -> Result<RunList, Error> {
         let sync = declared(&self.pipeline, sync)?;
         let history = self.census().await?.runs_of_sync(sync.id, last).await?;
-        // Census may answer with more than it was asked for.
+        // Census may return more than requested.
         let last = usize::try_from(last).unwrap_or(usize::MAX);
         Ok(RunList {
             pipeline: self.pipeline.name.clone(),
@@ -116,7 +116,7 @@ fn declared<'p>(pipeline: &'p Pipeline, key: &str) -> Result<&'p Sync, Error> {
         let near = keys.clone().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
         let hint = match near.filter(|near| likeness(near) >= NEAR_FROM) {
             Some(near) => format!("did you mean `{near}`?"),
-            None => format!("pipeline.toml has {}", keys.collect::<Vec<_>>().join(", ")),
+            None => format!("use one of {}", keys.collect::<Vec<_>>().join(", ")),
         };
         Error::new(format!("unknown sync `{key}`"), hint)
     })

@@ -1,4 +1,4 @@
-//! Silences at run time: asked for, listed, ended early.
+//! Adds, lists and ends silences at run time.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,16 +14,16 @@ use syncwatch::pipeline::Pipeline;
 use syncwatch::silence::{Scope, Silence, Tally};
 use syncwatch::text::{minute_utc, table, words};
 
-/// The longest part of an owner's name in the id of a silence.
+/// Maximum length of the owner's name in a silence's id.
 const SLUG_CHARS: usize = 24;
 
-/// Silences, the one that lasts longest first.
+/// Silences, latest end first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SilenceList {
-    /// When they were listed (UTC).
+    /// Time of the list (UTC).
     pub at: Timestamp,
     pub silences: Vec<SilenceLine>,
-    /// How many expired ones of the last 90 days are left out.
+    /// Number of silences that expired in the last 90 days and are not listed.
     pub expired_hidden: usize,
 }
 
@@ -32,9 +32,9 @@ pub struct SilenceList {
 pub struct SilenceLine {
     #[serde(flatten)]
     pub silence: Silence,
-    /// How many notices it suppressed.
+    /// Number of suppressed notices.
     pub suppressed: u64,
-    /// The incidents that they were about, as `check/subject`.
+    /// Incidents of these notices, as `check/subject`.
     pub incidents: Vec<String>,
 }
 
@@ -44,7 +44,7 @@ impl From<Tally> for SilenceLine {
     }
 }
 
-/// One that has suppressed nothing yet.
+/// Converts a silence that has suppressed nothing yet.
 impl From<Silence> for SilenceLine {
     fn from(silence: Silence) -> Self {
         Self { silence, suppressed: 0, incidents: Vec::new() }
@@ -87,11 +87,11 @@ impl Operator {
     pub(super) async fn silence(
         &self,
         asked: &Silencing,
-        tell: &mut dyn FnMut(&str),
+        print: &mut dyn FnMut(&str),
     ) -> Result<Answer, Error> {
         match asked {
             Silencing::Add(wanted) => self.add_silence(wanted).await,
-            Silencing::List { all } => self.list_silences(*all, tell).await,
+            Silencing::List { all } => self.list_silences(*all, print).await,
             Silencing::End { id } => self.end_silence(id).await,
         }
     }
@@ -104,7 +104,7 @@ impl Operator {
             let what = format!("pipeline.toml has no subject `{subject}`");
             return Err(Error::new(what, format!("use one of {}", known.join(", "))));
         }
-        // One that cannot be read does not prevent another; the list reports it.
+        // An unreadable silence does not block a new one; `silence list` reports it.
         let (stored, _unreadable) = store.silences(&pipeline.name).await?;
         let known = stored.into_iter().map(|tally| tally.silence.id);
         let declared = pipeline.silences.iter().map(|declared| declared.name.clone());
@@ -120,7 +120,7 @@ impl Operator {
         store.put_silence(&pipeline.name, &silence).await?;
         let Silence { id, scope, until, .. } = &silence;
         let text = format!(
-            "Silence {id}: {scope} is suppressed until {} ({}). When it ends, you get the number of suppressed notices.\n\
+            "Silence {id} suppresses {scope} until {} ({}). When it ends, you get the number of suppressed notices.\n\
              To end it early: syncwatch silence end {id}",
             minute_utc(*until),
             words(until.duration_since(now)),
@@ -128,13 +128,13 @@ impl Operator {
         Ok(Answer::new(Outcome::Done, text, &SilenceLine::from(silence)))
     }
 
-    /// Lists silences that are stored, and those of the pipeline file that are active now. One that cannot be read is an
-    /// error, after the others are listed.
-    async fn list_silences(&self, all: bool, tell: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
+    /// Lists stored silences, and those of the pipeline file that are active now. An unreadable one is an error,
+    /// after the others are listed.
+    async fn list_silences(&self, all: bool, print: &mut dyn FnMut(&str)) -> Result<Answer, Error> {
         let (pipeline, at) = (&self.pipeline, self.now);
         let (stored, unreadable) = self.incidents()?.silences(&pipeline.name).await?;
         let mut listed: Vec<SilenceLine> = stored.into_iter().map(SilenceLine::from).collect();
-        // One of the file that suppressed something is stored as well; whether it is active, the file says.
+        // A silence of the file is also stored once it suppresses something; the file decides whether it is active.
         for line in listed.iter_mut().filter(|line| line.silence.declared) {
             line.silence.until = line.silence.until.min(at);
         }
@@ -146,24 +146,24 @@ impl Operator {
         }
         listed.sort_by_key(|line| std::cmp::Reverse(line.silence.until));
         let count = listed.len();
-        listed.retain(|line| all || !line.silence.is_over(at));
+        listed.retain(|line| all || !line.silence.has_ended(at));
         let list = SilenceList { at, expired_hidden: count - listed.len(), silences: listed };
-        all_listed(&list, unreadable, tell)
+        all_listed(&list, unreadable, print)
     }
 
-    /// Ends a silence at this moment; answers with it, and what it suppressed.
+    /// Ends a silence now, and answers with the notices that it suppressed.
     async fn end_silence(&self, id: &str) -> Result<Answer, Error> {
         let (pipeline, store, now) = (&self.pipeline, self.incidents()?, self.now);
         if is_declared(pipeline, id) {
-            // A function would go on by the file, whatever is stored.
+            // Functions follow the file and would ignore a stored end.
             let what = format!("silence {id} is declared in infra/pipeline.toml");
-            return Err(Error::new(what, "remove it there, and deploy"));
+            return Err(Error::new(what, "remove it there and deploy"));
         }
         let (stored, _unreadable) = store.silences(&pipeline.name).await?;
         let Some(mut tally) = stored.into_iter().find(|tally| tally.silence.id == id) else {
-            return Err(Error::new(format!("unknown silence `{id}`"), "`syncwatch silence list` lists them"));
+            return Err(Error::new(format!("unknown silence `{id}`"), "syncwatch silence list"));
         };
-        if tally.silence.is_over(now) {
+        if tally.silence.has_ended(now) {
             let until = minute_utc(tally.silence.until);
             return Err(Error::plain(format!("silence {id} already expired at {until}")));
         }
@@ -171,9 +171,9 @@ impl Operator {
         store.put_silence(&pipeline.name, &tally.silence).await?;
         let suppressed = match (tally.held_back, tally.incident_count()) {
             (0, _) => "It suppressed nothing.".to_owned(),
-            (1, incidents) => format!("It suppressed 1 notice of {incidents}, which the next round sends."),
+            (1, incidents) => format!("It suppressed 1 notice of {incidents}; the next round reports it."),
             (notices, incidents) => {
-                format!("It suppressed {notices} notices of {incidents}, which the next round sends.")
+                format!("It suppressed {notices} notices of {incidents}; the next round reports them.")
             }
         };
         let text = format!("Silence {id} ended. {suppressed}");
@@ -181,20 +181,20 @@ impl Operator {
     }
 }
 
-/// Whether the id is that of a silence of the pipeline file, or of one stretch of it.
+/// Returns whether the id is that of a silence of the pipeline file, or of one of its periods.
 fn is_declared(pipeline: &Pipeline, id: &str) -> bool {
     let name = id.split_once('@').map_or(id, |(name, _)| name);
     pipeline.silences.iter().any(|declared| declared.name == name)
 }
 
-/// An id that is free: who, when, and a count if that is not enough.
+/// Builds a free id from the owner, the time and, if that is taken, a count.
 fn new_id(owner: &str, now: Timestamp, taken: &BTreeSet<String>) -> String {
     let id = format!("{}-{}", slug(owner), now.strftime("%Y%m%dT%H%MZ"));
     let counted = (2..).map(|count| format!("{id}-{count}"));
     std::iter::once(id.clone()).chain(counted).find(|id| !taken.contains(id)).unwrap_or(id)
 }
 
-/// A name in lower-case ASCII, digits and single dashes.
+/// Converts a name to lower-case ASCII, digits and single dashes.
 fn slug(name: &str) -> String {
     let words: Vec<&str> =
         name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty()).collect();

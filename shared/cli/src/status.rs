@@ -1,4 +1,4 @@
-//! The pipeline on one screen: syncs, open incidents, the last rounds of the functions.
+//! Shows the pipeline on one screen: syncs, open incidents and the last rounds of the functions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,27 +17,27 @@ use syncwatch::pipeline::Sync;
 use syncwatch::schedule::Rule;
 use syncwatch::text::{bounded, table, words};
 
-/// The width of a terminal that was not resized.
+/// Default width of a terminal.
 const WIDTH: usize = 80;
-/// Of each kind of line; more are counted.
+/// Maximum lines of a section; the rest is counted.
 const LINES: usize = 10;
-/// How many syncs are read at the same time.
+/// Number of syncs that are read concurrently.
 const AT_ONCE: usize = 8;
 
-/// How the pipeline is.
+/// State of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     pub pipeline: String,
-    /// When it was read (UTC).
+    /// Time of reading (UTC).
     pub at: Timestamp,
     #[serde(with = "jiff::fmt::serde::tz::required")]
     pub time_zone: TimeZone,
     pub syncs: Vec<SyncLine>,
     /// Open incidents, worst first.
     pub incidents: Vec<IncidentLine>,
-    /// When the last round of each function began (UTC).
+    /// Start of each function's last round (UTC).
     pub rounds: BTreeMap<String, Timestamp>,
-    /// What could not be read, and why. Nothing in it is known to be healthy.
+    /// Unreadable parts, each with its reason. They do not count as healthy.
     pub unknown: Vec<Unknown>,
 }
 
@@ -45,11 +45,11 @@ pub struct Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncLine {
     pub sync: String,
-    /// Its name at Census.
+    /// Name at Census.
     pub label: Option<String>,
     pub paused: Option<bool>,
     pub last_run: Option<RunLine>,
-    /// When its next run is due by pipeline.toml (UTC); nothing if none is.
+    /// When the next run is due by pipeline.toml (UTC), if one is.
     pub next_run: Option<Timestamp>,
 }
 
@@ -61,7 +61,7 @@ pub struct Unknown {
 }
 
 impl Status {
-    /// Whether nothing is open, and all of it is known.
+    /// Returns whether no incident is open and everything was readable.
     pub fn is_good(&self) -> bool {
         self.incidents.is_empty() && self.unknown.is_empty()
     }
@@ -99,7 +99,8 @@ impl Operator {
     }
 }
 
-/// What is known of a sync, and why the rest is not. Without a client nothing is, for a reason that is told once.
+/// Reads a sync, with the error if a part failed. Without a client all of it is unknown; the caller reports the
+/// reason once.
 async fn line(census: Option<&census::Client>, sync: &Sync, now: Timestamp) -> (SyncLine, Option<String>) {
     let mut line =
         SyncLine { sync: sync.key.clone(), label: None, paused: None, last_run: None, next_run: None };
@@ -115,7 +116,7 @@ async fn line(census: Option<&census::Client>, sync: &Sync, now: Timestamp) -> (
         }
     }
     line.next_run = match (&sync.schedule.rule, &line.last_run) {
-        // Until a person resumes it.
+        // A paused sync runs again only when it is resumed.
         _ if line.paused == Some(true) => None,
         (Rule::Every(period), Some(last)) => last.started_at.checked_add(*period).ok(),
         _ => sync.schedule.next_slot(now),
@@ -145,7 +146,7 @@ impl fmt::Display for Status {
         writeln!(f)?;
         let unknown = self.unknown.iter().map(|Unknown { what, why }| format!("Unknown: {what}: {why}"));
         section(f, &unknown.collect::<Vec<_>>().join("\n"))?;
-        write!(f, "`syncwatch doctor` has the whole reasons and their remedies.")
+        write!(f, "For full reasons and remedies: syncwatch doctor")
     }
 }
 
@@ -173,7 +174,7 @@ fn incident_row(incident: &IncidentLine) -> [String; 4] {
     [key, incident.severity.to_string(), open_for, bounded(&by, 12)]
 }
 
-/// A table below what was written, or a sentence if it has no rows.
+/// Writes a table, or a sentence if it has no rows.
 fn part<const N: usize>(
     f: &mut fmt::Formatter<'_>,
     head: [&str; N],
@@ -184,7 +185,7 @@ fn part<const N: usize>(
     if rows.is_empty() { writeln!(f, "{none}") } else { section(f, &table(head, rows)) }
 }
 
-/// Lines that fit the screen.
+/// Writes lines that fit the screen.
 fn section(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     let lines = text.lines().count();
     for line in text.lines().take(LINES + 1) {

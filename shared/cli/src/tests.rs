@@ -1,4 +1,4 @@
-//! The commands on the wire: what Census and AWS are asked, in which order, and what is said of it.
+//! The commands on the wire: their requests to Census and AWS, in order, and their output.
 
 use serde_json::{Value, json};
 use syncwatch_testing::{
@@ -30,12 +30,12 @@ impl std::ops::Deref for World {
 }
 
 impl World {
-    /// A Census with these webhooks; our secret is filled, and all that may be asked is granted.
+    /// Starts a Census with these webhooks; our secret has a value and every request is granted.
     async fn with(webhooks: Value) -> Self {
         let world = Self(Receiver::start().await);
         world.secret("syncwatch/census-token", TOKEN).await;
         world
-            .holds(&json!({ "current": OLD_SECRET, "previous": "older", "webhook_id": 7 }).to_string())
+            .has_secret(&json!({ "current": OLD_SECRET, "previous": "older", "webhook_id": 7 }).to_string())
             .await;
         world.aws("secretsmanager.PutSecretValue", 200, json!({ "Name": "s", "VersionId": "v" })).await;
         world.aws("DynamoDB_20120810.UpdateItem", 200, json!({})).await;
@@ -50,11 +50,11 @@ impl World {
         world
     }
 
-    async fn holds(&self, text: &str) {
+    async fn has_secret(&self, text: &str) {
         self.secret("syncwatch/census-webhook", text).await;
     }
 
-    async fn holds_nothing(&self) {
+    async fn has_no_secret(&self) {
         let message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT";
         let body = json!({ "__type": "ResourceNotFoundException", "message": message });
         self.secret_answer("syncwatch/census-webhook", 400, body).await;
@@ -77,7 +77,7 @@ impl World {
         Operator::with(Env::from_map(settings), pipeline, sdk, now())
     }
 
-    /// What a command comes to, and what it says. Neither it nor its error ever holds a secret.
+    /// Returns a command's outcome and output. Neither contains a secret.
     async fn run(&self, line: &[&str]) -> (Result<Outcome, String>, String) {
         let command = Command::parse(line).unwrap();
         let mut lines = Vec::new();
@@ -90,16 +90,16 @@ impl World {
             }
             Err(error) => Err(error.lines()),
         };
-        let said = lines.join("\n");
-        for shown in [&said, &debug, &format!("{outcome:?}")] {
+        let output = lines.join("\n");
+        for shown in [&output, &debug, &format!("{outcome:?}")] {
             for secret in [NEW_SECRET, OLD_SECRET, TOKEN] {
                 assert!(!shown.contains(secret), "{shown}");
             }
         }
-        (outcome, said)
+        (outcome, output)
     }
 
-    /// Publishes so many messages, and refuses all others.
+    /// Accepts this many messages and refuses all others.
     async fn publishes_only(&self, times: usize) {
         let publication = || Mock::given(body_string_contains("Action=Publish"));
         let denied = "<ErrorResponse><Error><Type>Sender</Type><Code>AuthorizationError</Code>\
@@ -110,7 +110,7 @@ impl World {
         }
     }
 
-    /// The bodies for machines of what was published.
+    /// Returns the machine-readable bodies of the published messages.
     async fn published(&self) -> Vec<Value> {
         let forms = self.requests().await.into_iter().map(|request| request.form());
         let bodies = forms.filter_map(|form| serde_json::from_str::<Value>(form.get("Message")?).ok());
@@ -121,7 +121,7 @@ impl World {
         self.run(&[&["webhook-register", "--url", URL], flags].concat()).await
     }
 
-    /// What was asked, but for reading our secrets.
+    /// Returns the requests, except reads of our secrets.
     async fn asked(&self) -> Vec<String> {
         let name = |request: &Asked| match request.operation() {
             "" => format!("{} {}", request.method, request.url.path()),
@@ -144,14 +144,14 @@ fn denied() -> Value {
 }
 
 #[tokio::test]
-async fn a_webhook_is_made_after_the_plan_was_told_and_its_secret_is_stored_beside_the_one_we_had() {
+async fn webhook_is_created_after_its_plan_with_the_old_secret_kept() {
     let world = World::with(json!([webhook(3, "https://elsewhere.on.aws/webhooks/census", &[])])).await;
-    let (outcome, said) = world.register(&[]).await;
+    let (outcome, output) = world.register(&[]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r"
-    Plan: no webhook posts to this endpoint, so make one for every event and store its secret, and keep the value that we have as the previous one.
-    Note: webhook 3 (Syncwatch) posts to https://elsewhere.on.aws/webhooks/census. Delete it in Census if that is not your intake any more.
-    Done: webhook 12 is made, and its secret is in syncwatch/census-webhook.
+    insta::assert_snapshot!(output, @r"
+    Plan: no webhook posts to this endpoint; create one for all events and store its secret, keeping the current value as the previous one.
+    Note: webhook 3 (Syncwatch) posts to https://elsewhere.on.aws/webhooks/census. Delete it in Census if that is no longer your intake.
+    Done: webhook 12 created, secret stored in syncwatch/census-webhook.
     ");
     assert_eq!(world.asked().await, [LIST, MAKE, STORE]);
     let stored = world.sent(STORE).await.remove(0);
@@ -163,16 +163,16 @@ async fn a_webhook_is_made_after_the_plan_was_told_and_its_secret_is_stored_besi
 }
 
 #[tokio::test]
-async fn the_first_secret_has_none_before_it() {
+async fn first_secret_has_no_previous_one() {
     let world = World::with(json!([])).await;
-    world.holds_nothing().await;
+    world.has_no_secret().await;
     assert_eq!(world.register(&[]).await.0, Ok(Outcome::Done));
     let stored = world.sent(STORE).await.remove(0);
     assert_eq!(stored["SecretString"], json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string());
 }
 
 #[tokio::test]
-async fn looking_changes_nothing_and_tells_by_its_outcome_whether_there_is_something_to_do() {
+async fn check_changes_nothing_and_its_outcome_shows_pending_work() {
     for (webhooks, expected) in [
         (json!([]), Outcome::ToDo),
         (json!([webhook(7, URL, &["sync.failed"])]), Outcome::ToDo),
@@ -185,32 +185,32 @@ async fn looking_changes_nothing_and_tells_by_its_outcome_whether_there_is_somet
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_as_it_should_be_is_left_alone() {
+async fn correct_webhook_is_left_unchanged() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
-    let (outcome, said) = world.register(&[]).await;
+    let (outcome, output) = world.register(&[]).await;
     assert_eq!((outcome, world.asked().await.len()), (Ok(Outcome::Done), 1));
-    assert!(said.contains("nothing was changed"), "{said}");
+    assert!(output.contains("nothing was changed"), "{output}");
 }
 
 #[tokio::test]
-async fn a_webhook_whose_secret_we_may_not_have_is_never_called_well() {
-    // Registered again and cut short before its secret was stored; or a secret that was put by hand.
-    for (held, says) in [
+async fn webhook_with_a_possibly_foreign_secret_is_refused() {
+    // An interrupted registration without its secret; or a secret that was stored by hand.
+    for (held, reason) in [
         (json!({ "current": OLD_SECRET, "webhook_id": 6 }), "our secret is that of webhook 6"),
-        (json!({ "current": OLD_SECRET }), "does not say of which webhook"),
+        (json!({ "current": OLD_SECRET }), "our secret has no webhook id"),
     ] {
         let world = World::with(json!([webhook(7, URL, &[])])).await;
-        world.holds(&held.to_string()).await;
+        world.has_secret(&held.to_string()).await;
         for arguments in [&["--check"][..], &[]] {
             let error = world.register(arguments).await.0.unwrap_err();
-            assert!(error.contains(says) && error.contains("--rotate"), "{error}");
+            assert!(error.contains(reason) && error.contains("--rotate"), "{error}");
         }
         assert_eq!(world.asked().await, [LIST, LIST]);
     }
 }
 
 #[tokio::test]
-async fn a_webhook_without_all_events_is_subscribed_to_those_that_it_lacks_and_keeps_its_others() {
+async fn webhook_gets_missing_events_and_keeps_its_others() {
     let world = World::with(json!([webhook(7, URL, &["sync.failed", "sync.new"])])).await;
     let updated = json!({ "status": "updated", "data": webhook(7, URL, &census::EVENTS) });
     world.api("PATCH", "/api/v1/webhooks/7", 200, updated).await;
@@ -227,7 +227,7 @@ async fn a_webhook_without_all_events_is_subscribed_to_those_that_it_lacks_and_k
 }
 
 #[tokio::test]
-async fn a_secret_slot_that_is_not_there_is_told_before_anything_is_made() {
+async fn missing_secret_is_reported_before_any_change() {
     let world = World::with(json!([])).await;
     let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
     world.secret_answer("syncwatch/census-webhook", 400, missing).await;
@@ -237,37 +237,37 @@ async fn a_secret_slot_that_is_not_there_is_told_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn a_webhook_whose_secret_cannot_be_stored_is_deleted_again() {
+async fn webhook_whose_secret_cannot_be_stored_is_deleted() {
     let world = World::with(json!([])).await;
     world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
     let error = world.register(&[]).await.0.unwrap_err();
     insta::assert_snapshot!(error, @r"
-    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count). The webhook is deleted again, so nothing has changed
-    hint: fix that, and run this again
+    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; a function's permissions do not apply to you). The webhook was deleted again; nothing has changed
+    hint: fix that, then run this again
     ");
     assert_eq!(world.asked().await, [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/12"]);
 }
 
 #[tokio::test]
-async fn what_can_neither_be_stored_nor_undone_is_told_with_the_command_that_undoes_it() {
+async fn failed_undo_is_reported_with_the_command_for_it() {
     let world = World::with(json!([])).await;
     world.aws("secretsmanager.PutSecretValue", 400, denied()).await;
     world.api("DELETE", "/api/v1/webhooks/12", 403, json!({ "status": 403 })).await;
     let error = world.register(&[]).await.0.unwrap_err();
     let error = error.replace(&world.uri(), "https://census");
     insta::assert_snapshot!(error, @r#"
-    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count), nor could the webhook be deleted again (delete webhook: the token may not do this; give it the rights, or use another one). Its deliveries are refused as long as it exists, because its secret is lost
+    error: the secret of the new webhook 12 could not be stored (secret syncwatch/census-webhook: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; a function's permissions do not apply to you), and the webhook could not be deleted (delete webhook: the Census token lacks this permission; grant it, or use another token). Its deliveries are refused while it exists, because its secret is lost
     hint: fix that, then delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/12`
     "#);
 }
 
 #[tokio::test]
-async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored() {
+async fn stored_secret_with_a_lost_response_counts_as_stored() {
     let world = World::with(json!([])).await;
-    world.holds_nothing().await;
-    // Read before anything is made, and once more just before.
+    world.has_no_secret().await;
+    // It is read before the plan, and again just before the creation.
     let nothing_yet = json!({ "__type": "ResourceNotFoundException", "message": "no staging label" });
-    world.holds(&json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string()).await;
+    world.has_secret(&json!({ "current": NEW_SECRET, "webhook_id": 12 }).to_string()).await;
     let of_secret =
         || of_aws(SECRET_READ).and(body_partial_json(json!({ "SecretId": "syncwatch/census-webhook" })));
     world.answer_once(of_secret, vec![text(400, nothing_yet); 2]).await;
@@ -277,14 +277,14 @@ async fn a_secret_that_was_stored_although_the_answer_was_lost_counts_as_stored(
 }
 
 #[tokio::test]
-async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
+async fn lost_creation_response_is_checked_before_it_is_reported() {
     let world = World::with(json!([])).await;
     world.api("POST", "/api/v1/webhooks", 502, json!({})).await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("It was not created"), "{error}");
     assert_eq!(world.asked().await, [LIST, MAKE, LIST]);
 
-    // It was made beside the one that was to be replaced.
+    // It was created beside the webhook to be replaced.
     let world = World::with(json!([webhook(7, URL, &[])])).await;
     world.lists(json!([webhook(7, URL, &[]), webhook(13, URL, &[])])).await;
     let lists = || Mock::given(method("GET")).and(path("/api/v1/webhooks"));
@@ -296,7 +296,7 @@ async fn an_answer_of_census_that_is_lost_is_looked_for_before_it_is_told() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_census_refuses_to_make_changes_nothing() {
+async fn refused_creation_changes_nothing() {
     let world = World::with(json!([])).await;
     let refused = json!({ "status": "error", "message": "endpoint is not reachable" });
     world.api("POST", "/api/v1/webhooks", 400, refused).await;
@@ -306,13 +306,13 @@ async fn a_webhook_that_census_refuses_to_make_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_rotation_deletes_the_old_webhooks_only_once_the_new_secret_is_stored() {
+async fn rotation_deletes_old_webhooks_after_storing_the_new_secret() {
     let world = World::with(json!([webhook(7, URL, &[]), webhook(8, URL, &[])])).await;
-    let (outcome, said) = world.register(&["--rotate"]).await;
+    let (outcome, output) = world.register(&["--rotate"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r#"
-    Plan: a new secret is asked for, so make a second webhook, store its secret, and keep the value that we have as the previous one, then delete 7, 8.
-    Done: webhook 12 is made, its secret is in syncwatch/census-webhook, and 7, 8 deleted. The intake takes both the new secret and the previous one.
+    insta::assert_snapshot!(output, @r#"
+    Plan: a new secret was requested; create a second webhook, store its secret, keeping the current value as the previous one, then delete 7, 8.
+    Done: webhook 12 created, secret stored in syncwatch/census-webhook, 7, 8 deleted. The intake accepts the new and the previous secret.
     "#);
     let order = [LIST, MAKE, STORE, "DELETE /api/v1/webhooks/7", "DELETE /api/v1/webhooks/8"];
     assert_eq!(world.asked().await, order);
@@ -324,21 +324,21 @@ async fn a_rotation_deletes_the_old_webhooks_only_once_the_new_secret_is_stored(
 }
 
 #[tokio::test]
-async fn an_old_webhook_that_is_left_over_is_told_with_the_command_that_deletes_it() {
+async fn leftover_webhook_is_reported_with_its_delete_command() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
     world.api("DELETE", "/api/v1/webhooks/7", 403, json!({ "status": 403 })).await;
     let error = world.register(&["--rotate"]).await.0.unwrap_err();
     let error = error.replace(&world.uri(), "https://census");
     insta::assert_snapshot!(error, @r#"
-    error: the new webhook 12 is created and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the token may not do this; give it the rights, or use another one). Until then every event comes twice, which is harmless as long as its secret is the previous one
+    error: webhook 12 was created and its secret stored, but the old webhook 7 could not be deleted (delete webhook: the Census token lacks this permission; grant it, or use another token). Until then every event arrives twice, which is harmless while its secret is the previous one
     hint: delete it: `curl -X DELETE -H "Authorization: Bearer $CENSUS_TOKEN" https://census/api/v1/webhooks/7`
     "#);
 }
 
 #[tokio::test]
-async fn a_lost_secret_and_several_webhooks_wait_for_somebody_to_decide() {
+async fn lost_secret_and_several_webhooks_need_a_decision() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
-    world.holds_nothing().await;
+    world.has_no_secret().await;
     let error = world.register(&[]).await.0.unwrap_err();
     assert!(error.contains("webhook 7") && error.contains("--rotate"), "{error}");
     assert_eq!(world.asked().await, [LIST]);
@@ -348,15 +348,15 @@ async fn a_lost_secret_and_several_webhooks_wait_for_somebody_to_decide() {
 }
 
 #[tokio::test]
-async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look_for() {
+async fn alert_test_publishes_both_notices_and_lists_arrivals() {
     let world = World::with(json!([])).await;
     world.publishes().await;
-    let (outcome, said) = world.run(&["alert-test", "--resolve-after", "0s"]).await;
+    let (outcome, output) = world.run(&["alert-test", "--resolve-after", "0s"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    for told in
-        ["properties/alert-test/20261124T100030Z", "m-1", "PagerDuty", "chat", "mail", "the test is over"]
+    for part in
+        ["properties/alert-test/20261124T100030Z", "m-1", "PagerDuty", "chat", "mail", "resolved notice"]
     {
-        assert!(said.contains(told), "{told} in {said}");
+        assert!(output.contains(part), "{part} in {output}");
     }
     let requests = world.requests().await;
     let kinds: Vec<bool> = requests
@@ -367,7 +367,7 @@ async fn an_alert_test_publishes_its_beginning_and_its_end_and_says_what_to_look
     assert!(requests.iter().all(|request| String::from_utf8_lossy(&request.body).contains("critical")));
 }
 
-/// JSON as CBOR, which is what CloudWatch speaks (RFC 8949). No numbers.
+/// Encodes JSON without numbers as CBOR, the format of CloudWatch (RFC 8949).
 fn cbor(value: &Value) -> Vec<u8> {
     let head = |major: u8, count: usize| match u8::try_from(count).unwrap() {
         count @ 0..24 => vec![(major << 5) | count],
@@ -387,7 +387,7 @@ fn cbor(value: &Value) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn alarm_test_rings_only_with_yes_and_says_what_each_topic_took() {
+async fn alarm_test_triggers_only_with_yes_and_shows_each_topic() {
     let world = World::with(json!([])).await;
     let arn = |topic: &str| format!("arn:aws:sns:us-east-1:1:syncwatch-{topic}");
     let cloudwatch = async |operation: &str, answer: Value| {
@@ -423,42 +423,67 @@ async fn alarm_test_rings_only_with_yes_and_says_what_each_topic_took() {
             text(200, subscribers),
         )
         .await;
-    let rung = async || {
+    let triggered = async || {
         let requests = world.requests().await;
         requests.iter().filter(|request| request.url.path().ends_with("SetAlarmState")).count()
     };
 
-    let (outcome, said) = world.run(&["alarm-test"]).await;
-    assert_eq!((outcome, rung().await), (Ok(Outcome::ToDo), 0), "{said}");
-    let (outcome, said) = world.run(&["alarm-test", "--yes"]).await;
-    assert_eq!((outcome, rung().await), (Ok(Outcome::ToDo), 2), "{said}");
-    insta::assert_snapshot!(said);
+    let (outcome, output) = world.run(&["alarm-test"]).await;
+    assert_eq!((outcome, triggered().await), (Ok(Outcome::ToDo), 0), "{output}");
+    let (outcome, output) = world.run(&["alarm-test", "--yes"]).await;
+    assert_eq!((outcome, triggered().await), (Ok(Outcome::ToDo), 2), "{output}");
+    insta::assert_snapshot!(output);
 }
 
 #[tokio::test]
-async fn an_alert_test_says_how_to_end_it_before_it_is_sent() {
+async fn alert_test_shows_its_end_command_before_sending() {
     let world = World::with(json!([])).await;
     world.publishes_only(0).await;
-    let (outcome, said) = world.run(&["alert-test"]).await;
+    let (outcome, output) = world.run(&["alert-test"]).await;
     assert!(outcome.is_err());
     assert_eq!(
-        said,
-        "If this is cut short, end the test: syncwatch alert-test --resolve properties/alert-test/20261124T100030Z"
+        output,
+        "If this is interrupted, end the test: syncwatch alert-test --resolve properties/alert-test/20261124T100030Z"
     );
 }
 
 #[tokio::test]
-async fn a_test_whose_end_is_not_sent_names_its_key_and_the_command() {
+async fn alert_test_goes_to_the_channels_of_a_declared_owner_only() {
+    let world = World::with(json!([])).await;
+    world.publishes().await;
+    let owner = "Revenue operations";
+    let key = "properties/alert-test/20261124T100030Z";
+    let (outcome, output) = world.run(&["alert-test", "--owner", owner, "--resolve-after", "0s"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    assert!(output.contains(&format!("--resolve {key} --owner='{owner}'\n")), "{output}");
+    let ended = world.run(&["alert-test", "--owner", owner, "--resolve", key]).await.0;
+    assert_eq!(ended, Ok(Outcome::Done));
+    let owners: Vec<Value> = world.published().await.iter().map(|body| body["owner"].clone()).collect();
+    assert_eq!(owners, [json!(owner), json!(owner), json!(owner)]);
+
+    for line in
+        [["alert-test", "--owner", "Ada"].as_slice(), &["alert-test", "--owner", "Ada", "--resolve", key]]
+    {
+        let error = world.run(line).await.0.unwrap_err();
+        let expected =
+            "error: unknown contact `Ada`\nhint: use one of `Data operations`, `Revenue operations`";
+        assert_eq!(error, expected);
+    }
+    assert_eq!(world.published().await.len(), 3);
+}
+
+#[tokio::test]
+async fn unresolved_test_names_its_key_and_the_command() {
     let world = World::with(json!([])).await;
     world.publishes_only(1).await;
     let error = world.run(&["alert-test", "--resolve-after", "0s"]).await.0.unwrap_err();
     let key = "properties/alert-test/20261124T100030Z";
-    assert!(error.starts_with(&format!("error: the end of the test {key} was not sent")), "{error}");
+    assert!(error.starts_with(&format!("error: test {key} was not resolved")), "{error}");
     assert!(error.ends_with(&format!("\nhint: syncwatch alert-test --resolve {key}")), "{error}");
 }
 
 #[tokio::test]
-async fn a_test_that_was_cut_short_is_resolved_by_its_key() {
+async fn interrupted_test_is_resolved_by_its_key() {
     let world = World::with(json!([])).await;
     world.publishes().await;
     let key = "properties/alert-test/20261124T095900Z";
@@ -479,9 +504,9 @@ async fn a_test_that_was_cut_short_is_resolved_by_its_key() {
     assert_eq!(world.published().await.len(), 1);
 }
 
-/// The real signal, to this process: the command and this test both listen.
+/// Sends the real signal to this process; the command and this test both listen.
 #[tokio::test]
-async fn an_interrupt_during_the_wait_sends_the_end_of_the_test() {
+async fn interrupt_during_the_wait_resolves_the_test() {
     let world = World::with(json!([])).await;
     world.publishes().await;
     let listens = tokio::spawn(tokio::signal::ctrl_c());
@@ -513,7 +538,7 @@ async fn acknowledgement_is_published_with_the_next_sequence() {
     let body = world.published().await.remove(0);
     assert_eq!((&body["kind"], &body["dedup_key"]), (&json!("acknowledged"), &json!(key)));
     assert_eq!((&body["generation"], &body["sequence"]), (&json!(1), &json!(3)));
-    let title = "properties-create: failed run: acknowledged by Ada until 2026-11-24 18:00 UTC";
+    let title = "[ACKNOWLEDGED] properties-create: by Ada until 2026-11-24 18:00 UTC: run 7 failed";
     assert_eq!(body["title"], title);
     let course = world.sent("UpdateItem").await[0]["ExpressionAttributeValues"][":course"].to_string();
     assert!(course.contains(r#"\"sequence\":3"#), "{course}");
@@ -524,16 +549,16 @@ async fn acknowledgement_is_published_with_the_next_sequence() {
 }
 
 #[tokio::test]
-async fn silences_that_are_readable_are_listed_before_the_error() {
+async fn readable_silences_are_listed_before_the_error() {
     let world = World::with(json!([])).await;
     let mut broken = stored_silence("ada-0", "2026-11-24T12:00:30Z");
     broken["until"] = json!({"S": "tomorrow"});
     let readable = stored_silence("ada-1", "2026-11-24T12:00:30Z");
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [broken, readable] })).await;
-    let (outcome, said) = world.run(&["silence", "list"]).await;
+    let (outcome, output) = world.run(&["silence", "list"]).await;
     let error = outcome.unwrap_err();
     assert!(error.contains("ada-0") && error.contains("until"), "{error}");
-    assert!(said.contains("ada-1") && !said.contains("ada-0"), "{said}");
+    assert!(output.contains("ada-1") && !output.contains("ada-0"), "{output}");
 }
 
 fn stored_silence(id: &str, until: &str) -> Value {
@@ -551,16 +576,16 @@ fn stored_silence(id: &str, until: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_silence_is_stored_under_an_id_that_is_free_and_told_with_its_end() {
+async fn silence_gets_a_free_id_and_shows_its_end() {
     let world = World::with(json!([])).await;
     let taken = stored_silence("ada-20261124T1000Z", "2026-11-24T11:00:00Z");
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [taken] })).await;
     let line =
         ["silence", "add", "--owner", "Ada", "--reason", "release", "--for", "2h", "--check", "run-failed"];
-    let (outcome, said) = world.run(&line).await;
+    let (outcome, output) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r"
-    Silence ada-20261124T1000Z-2: run-failed of everything is suppressed until 2026-11-24 12:00 UTC (2h). When it ends, you get the number of suppressed notices.
+    insta::assert_snapshot!(output, @r"
+    Silence ada-20261124T1000Z-2 suppresses run-failed of all subjects until 2026-11-24 12:00 UTC (2h). When it ends, you get the number of suppressed notices.
     To end it early: syncwatch silence end ada-20261124T1000Z-2
     ");
     let stored = world.sent("UpdateItem").await.remove(0);
@@ -576,11 +601,11 @@ async fn a_silence_is_stored_under_an_id_that_is_free_and_told_with_its_end() {
 }
 
 #[tokio::test]
-async fn silences_are_listed_and_ended_now_and_never_twice() {
+async fn silences_are_listed_and_ended_once() {
     let world = World::with(json!([])).await;
-    let (lasts, over) =
+    let (active, expired) =
         (stored_silence("ada-1", "2026-11-24T12:00:30Z"), stored_silence("ada-0", "2026-11-24T09:00:00Z"));
-    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [lasts, over] })).await;
+    world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [active, expired] })).await;
     insta::assert_snapshot!(world.run(&["silence", "list"]).await.1, @r"
     silence  covers                           until                 left  suppressed  owner  reason
     ada-1    run-failed of properties-create  2026-11-24 12:00 UTC  2h    3           Ada    release weekend
@@ -588,9 +613,9 @@ async fn silences_are_listed_and_ended_now_and_never_twice() {
     ");
     assert!(world.run(&["silence", "list", "--all"]).await.1.contains("ada-0"));
 
-    let (outcome, said) = world.run(&["silence", "end", "ada-1"]).await;
+    let (outcome, output) = world.run(&["silence", "end", "ada-1"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r"Silence ada-1 ended. It suppressed 3 notices of 1 incident, which the next round sends.");
+    insta::assert_snapshot!(output, @r"Silence ada-1 ended. It suppressed 3 notices of 1 incident; the next round reports them.");
     let stored = world.sent("UpdateItem").await.remove(0);
     assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T10:00:30Z");
     for (id, why) in
@@ -603,7 +628,7 @@ async fn silences_are_listed_and_ended_now_and_never_twice() {
 }
 
 #[tokio::test]
-async fn a_silence_of_the_pipeline_file_is_listed_and_is_ended_in_the_file_only() {
+async fn declared_silence_is_listed_and_ends_only_in_the_file() {
     let world = World::with(json!([])).await;
     world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
     let declared = "\n[[silences]]\nname = \"move\"\nowner = \"Ada\"\nreason = \"the move\"\n\
@@ -611,12 +636,12 @@ async fn a_silence_of_the_pipeline_file_is_listed_and_is_ended_in_the_file_only(
     let text = include_str!("../../../infra/pipeline.toml").to_owned() + declared;
     let operator = Operator { pipeline: Pipeline::parse(&text).unwrap(), ..world.operator() };
     let list = Command::parse(&["silence", "list"]).unwrap();
-    let (outcome, said) = operator.say(&list).await.unwrap();
+    let (outcome, output) = operator.output(&list).await.unwrap();
     assert_eq!(outcome, Outcome::Done);
-    assert!(said.contains("move (pipeline.toml)"), "{said:?}");
+    assert!(output.contains("move (pipeline.toml)"), "{output:?}");
     for id in ["move", "move@2026-11-24T00:00Z"] {
         let end = Command::parse(&["silence", "end", id]).unwrap();
-        let error = operator.say(&end).await.unwrap_err().to_string();
+        let error = operator.output(&end).await.unwrap_err().to_string();
         assert!(error.contains("infra/pipeline.toml"), "{error}");
     }
 }
@@ -639,7 +664,7 @@ fn stored_incident(version: u64) -> Value {
 }
 
 #[tokio::test]
-async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
+async fn incidents_are_listed_worst_first_with_silence_and_owner() {
     let world = World::with(json!([])).await;
     let mut held = stored_incident(1);
     held["check_subject"]["S"] = json!("run-due/properties-update");
@@ -647,12 +672,12 @@ async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
     held["state"]["S"] = json!("held");
     held["severity"]["S"] = json!("critical");
     held["hold"] = json!({"S": r#"{"by":"silence","id":"ada-1"}"#});
-    let mut taken = stored_incident(1);
-    taken["acknowledged"] =
+    let mut acknowledged = stored_incident(1);
+    acknowledged["acknowledged"] =
         json!({"S": r#"{"by":"Ada","at":"2026-11-24T09:00:00Z","until":"2026-11-24T17:00:00Z"}"#});
-    world.live(&json!([held, taken])).await;
+    world.live(&json!([held, acknowledged])).await;
     insta::assert_snapshot!(world.run(&["incidents"]).await.1, @r#"
-    incident                                 state  severity  since                 for  held by        acknowledged
+    incident                                 state  severity  since                 for  suppressed by  acknowledged
     properties/run-failed/properties-create  open   error     2026-11-24 08:00 UTC  2h                  Ada until 2026-11-24 17:00 UTC
     properties/run-due/properties-update     held   critical  2026-11-24 08:00 UTC  2h   silence ada-1
     "#);
@@ -665,7 +690,7 @@ async fn incidents_are_listed_worst_first_with_who_holds_and_who_has_them() {
 }
 
 #[tokio::test]
-async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that_was_overtaken() {
+async fn acknowledgement_is_repeated_after_a_lost_version_race() {
     let world = World::with(json!([])).await;
     let key = "properties/run-failed/properties-create";
     let line = ["acknowledge", key, "--by", "Ada", "--for", "8h"];
@@ -673,9 +698,9 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     world.publishes().await;
     let lost = text(400, condition_failed(Some(stored_incident(9))));
     world.answer_once(|| of_aws("DynamoDB_20120810.UpdateItem"), vec![lost]).await;
-    let (outcome, said) = world.run(&line).await;
+    let (outcome, output) = world.run(&line).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. Its alert in PagerDuty, if there is one, is acknowledged too.");
+    insta::assert_snapshot!(output, @r"properties/run-failed/properties-create acknowledged by Ada until 2026-11-24 18:00 UTC. Reminders are paused; a worse severity still alerts. Its PagerDuty alert, if any, is acknowledged too.");
     let expected: Vec<Value> = world.sent("UpdateItem").await;
     let versions: Vec<&Value> =
         expected.iter().map(|sent| &sent["ExpressionAttributeValues"][":expected"]["N"]).collect();
@@ -687,7 +712,7 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     let mut resolved = stored_incident(4);
     resolved["state"]["S"] = json!("resolved");
     for (answer, why) in [
-        (json!({ "Item": sending }), "on its way"),
+        (json!({ "Item": sending }), "being sent"),
         (json!({ "Item": resolved }), "is not open"),
         (json!({}), "is not open"),
     ] {
@@ -697,28 +722,58 @@ async fn an_incident_is_taken_on_over_the_version_that_was_read_and_anew_if_that
     }
     let other = ["acknowledge", "contacts/run-failed/a", "--by", "Ada", "--for", "8h"];
     let error = world.run(&other).await.0.unwrap_err();
-    assert!(error.contains("which is properties"), "{error}");
+    assert!(error.contains("does not belong to the pipeline properties"), "{error}");
     assert_eq!(world.sent("UpdateItem").await.len(), 2);
 }
 
 #[tokio::test]
-async fn names_come_from_the_table_of_functions_and_the_environment_wins() {
+async fn acknowledgement_names_the_channels_of_the_owner() {
+    let seed = include_str!("../../../infra/pipeline.toml");
+    let owned = seed
+        .replace("[channels]\n", "[channels]\nops-chat = { kind = \"teams\" }\n")
+        .replace("\nescalate_to", "\nchannels = [\"ops-chat\"]\nescalate_to");
+    let chat_only: Vec<&str> = owned.lines().filter(|line| !line.starts_with("pagerduty = ")).collect();
+    let no_chat: Vec<&str> = seed.lines().filter(|line| !line.starts_with("chat = ")).collect();
+    let again = "hint: run this again";
+    let pager = "hint: run this again, or acknowledge the alert in PagerDuty";
+    for (file, channels, hint, acknowledged) in [
+        (owned.clone(), "PagerDuty and ops-chat (Teams)", pager, true),
+        (chat_only.join("\n"), "ops-chat (Teams)", again, false),
+        (no_chat.join("\n"), "PagerDuty", pager, true),
+    ] {
+        let world = World::with(json!([])).await;
+        world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored_incident(4) })).await;
+        world.publishes_only(0).await;
+        let operator = Operator { pipeline: Pipeline::parse(&file).unwrap(), ..world.operator() };
+        let key = "properties/run-failed/properties-create";
+        let command = Command::parse(&["acknowledge", key, "--by", "Ada", "--for", "8h"]).unwrap();
+        let error = operator.output(&command).await.unwrap_err().lines();
+        let expected = format!("until 2026-11-24 18:00 UTC, but {channels} could not be notified: ");
+        assert!(error.contains(&expected) && error.ends_with(hint), "{error}");
+        world.publishes().await;
+        let (_, output) = operator.output(&command).await.unwrap();
+        assert_eq!(output.contains("PagerDuty alert, if any, is acknowledged"), acknowledged, "{output}");
+    }
+}
+
+#[tokio::test]
+async fn names_come_from_functions_json_unless_set_in_the_environment() {
     let world = World::with(json!([webhook(7, URL, &[])])).await;
     let census = world.uri();
     let bare = Operator { env: Env::from_map([("SYNCWATCH_CENSUS_BASE_URL", &census)]), ..world.operator() };
     let register = Command::parse(&["webhook-register", "--url", URL, "--check"]).unwrap();
-    assert_eq!(bare.say(&register).await.unwrap().0, Outcome::Done);
+    assert_eq!(bare.output(&register).await.unwrap().0, Outcome::Done);
     let other =
         [("SYNCWATCH_CENSUS_BASE_URL", census.as_str()), ("SYNCWATCH_WEBHOOK_SECRET", "other/secret")];
     let missing = json!({ "__type": "ResourceNotFoundException", "message": "can't find the secret" });
     world.secret_answer("other/secret", 400, missing).await;
     let other = Operator { env: Env::from_map(other), ..world.operator() };
-    let error = other.say(&register).await.unwrap_err().to_string();
+    let error = other.output(&register).await.unwrap_err().to_string();
     assert!(error.contains("other/secret"), "{error}");
 }
 
 #[tokio::test]
-async fn topic_is_that_of_a_deployed_function_unless_the_environment_names_one() {
+async fn topic_comes_from_a_function_unless_the_environment_has_it() {
     let world = World::with(json!([])).await;
     let bare = Operator { env: Env::from_map([("", "")]), ..world.operator() };
     let test = Command::parse(&["alert-test", "--resolve-after", "0s"]).unwrap();
@@ -728,13 +783,13 @@ async fn topic_is_that_of_a_deployed_function_unless_the_environment_names_one()
         Mock::given(method("GET")).and(wiremock::matchers::path_regex(asked))
     };
     world.answer(configuration(), ok(function(json!({})))).await;
-    let error = bare.say(&test).await.unwrap_err();
+    let error = bare.output(&test).await.unwrap_err();
     assert!(error.what.contains("has no SYNCWATCH_TOPIC_ARN") && error.hint.is_some(), "{error}");
 
     let arn = "arn:aws:sns:us-east-1:1:deployed";
     world.answer(configuration(), ok(function(json!({ "SYNCWATCH_TOPIC_ARN": arn })))).await;
     world.publishes().await;
-    assert_eq!(bare.say(&test).await.unwrap().0, Outcome::Done);
+    assert_eq!(bare.output(&test).await.unwrap().0, Outcome::Done);
     let requests = world.requests().await;
     let published = String::from_utf8_lossy(&requests.last().unwrap().body).into_owned();
     assert!(published.contains("deployed"), "{published}");
@@ -757,7 +812,7 @@ impl World {
         self.api("GET", &format!("/api/v1/syncs/{sync}/sync_runs"), 200, page(&runs)).await;
     }
 
-    /// A pipeline in which one sync is paused, one incident open and two functions have finished a round.
+    /// Starts a pipeline with one paused sync, one open incident and two functions with a finished round.
     async fn alive() -> Self {
         let world = Self::with(json!([])).await;
         for (sync, paused) in SYNCS.into_iter().zip([false, true]) {
@@ -777,7 +832,7 @@ impl World {
         world
     }
 
-    /// Incidents, as the indexes have them and by their keys.
+    /// Stores incidents for queries by index and by key.
     async fn live(&self, incidents: &Value) {
         self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": incidents })).await;
         for incident in incidents.as_array().into_iter().flatten() {
@@ -787,7 +842,7 @@ impl World {
         }
     }
 
-    /// What a query finds: of incidents, and of the records of rounds.
+    /// Stores the incidents and the round records that queries find.
     async fn stored(&self, incidents: Value, rounds: Value) {
         self.live(&incidents).await;
         let of_rounds = json!({ "ExpressionAttributeValues": { ":pipeline": { "S": "properties/rounds" } } });
@@ -797,7 +852,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn runs_are_listed_with_length_counts_and_class_in_the_pipelines_zone() {
+async fn runs_are_listed_with_counts_and_class_in_the_pipelines_zone() {
     let world = World::with(json!([])).await;
     let counts = [Some(1_250), Some(1_200), Some(50)];
     let runs = json!([
@@ -813,11 +868,11 @@ async fn runs_are_listed_with_length_counts_and_class_in_the_pipelines_zone() {
         ),
     ]);
     world.ran(SYNCS[0], runs).await;
-    let (outcome, said) = world.run(&["runs", "properties-create"]).await;
+    let (outcome, output) = world.run(&["runs", "properties-create"]).await;
     assert_eq!(outcome, Ok(Outcome::Done));
-    insta::assert_snapshot!(said);
-    let (_, said) = world.run(&["runs", "3394022", "--last", "2"]).await;
-    assert_eq!(said.lines().count(), 3, "{said}");
+    insta::assert_snapshot!(output);
+    let (_, output) = world.run(&["runs", "3394022", "--last", "2"]).await;
+    assert_eq!(output.lines().count(), 3, "{output}");
     world.ran(SYNCS[0], json!([])).await;
     assert_eq!(world.run(&["runs", "properties-create"]).await.1, "properties-create has never run.");
     for (key, hint) in
@@ -834,40 +889,43 @@ async fn runs_are_listed_with_length_counts_and_class_in_the_pipelines_zone() {
 #[tokio::test]
 async fn status_shows_syncs_incidents_and_rounds_on_one_screen() {
     let world = World::alive().await;
-    let (outcome, said) = world.run(&["status"]).await;
+    let (outcome, output) = world.run(&["status"]).await;
     assert_eq!(outcome, Ok(Outcome::ToDo));
-    insta::assert_snapshot!(said);
-    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    insta::assert_snapshot!(output);
+    assert!(output.lines().all(|line| line.chars().count() <= 80), "{output}");
     world.stored(json!([]), json!([])).await;
-    let (outcome, said) = world.run(&["status"]).await;
-    assert_eq!(outcome, Ok(Outcome::Done), "{said}");
+    let (outcome, output) = world.run(&["status"]).await;
+    assert_eq!(outcome, Ok(Outcome::Done), "{output}");
 }
 
 #[tokio::test]
-async fn status_without_census_or_aws_names_what_is_unknown_and_shows_the_rest() {
+async fn status_names_unknown_parts_and_shows_the_rest() {
     let world = World::alive().await;
     for sync in SYNCS {
         world.api("GET", &format!("/api/v1/syncs/{sync}"), 401, json!({ "status": "unauthorized" })).await;
     }
-    let (outcome, said) = world.run(&["status"]).await;
+    let (outcome, output) = world.run(&["status"]).await;
     assert_eq!(outcome, Ok(Outcome::ToDo));
-    insta::assert_snapshot!("status_without_census", said);
+    insta::assert_snapshot!("status_without_census", output);
 
     let world = World::alive().await;
     let denied = refused("AccessDeniedException");
     world.aws("DynamoDB_20120810.Query", 400, denied.clone()).await;
-    let (outcome, said) = world.run(&["status"]).await;
+    let (outcome, output) = world.run(&["status"]).await;
     assert_eq!(outcome, Ok(Outcome::ToDo));
-    insta::assert_snapshot!("status_without_incidents", said);
+    insta::assert_snapshot!("status_without_incidents", output);
 
     let world = World::alive().await;
     world.secret_answer("syncwatch/census-token", 400, denied).await;
-    let (_, said) = world.run(&["status"]).await;
-    assert!(said.contains("Unknown: syncs: ") && said.contains("run-failed/properties-create"), "{said}");
-    assert!(said.lines().all(|line| line.chars().count() <= 80), "{said}");
+    let (_, output) = world.run(&["status"]).await;
+    assert!(
+        output.contains("Unknown: syncs: ") && output.contains("run-failed/properties-create"),
+        "{output}"
+    );
+    assert!(output.lines().all(|line| line.chars().count() <= 80), "{output}");
 }
 
-/// The JSON examples of the README, by the command under whose heading each stands.
+/// Returns the JSON examples of the README by the command in their heading.
 fn examples() -> std::collections::BTreeMap<&'static str, Value> {
     let (_, shapes) = include_str!("../README.md").split_once("\n## JSON\n").unwrap();
     let example = |section: &'static str| {
@@ -879,7 +937,7 @@ fn examples() -> std::collections::BTreeMap<&'static str, Value> {
 }
 
 #[test]
-fn json_shapes_of_the_readme_are_those_of_the_answers() {
+fn readme_json_shapes_match_the_answers() {
     fn is<T: Serialize + serde::de::DeserializeOwned>(example: &Value) -> Result<(), String> {
         let shape: T = serde_json::from_value(example.clone()).map_err(|error| error.to_string())?;
         let json = serde_json::to_value(shape).unwrap();
@@ -908,7 +966,7 @@ fn json_shapes_of_the_readme_are_those_of_the_answers() {
 }
 
 #[tokio::test]
-async fn json_answers_say_the_same_as_the_text() {
+async fn json_answers_match_the_text() {
     let world = World::alive().await;
     let json = async |line: &[&str]| {
         let command = Command::parse(line).unwrap();
@@ -926,7 +984,7 @@ async fn json_answers_say_the_same_as_the_text() {
 }
 
 #[tokio::test]
-async fn commands_without_aws_need_neither_credentials_nor_a_region() {
+async fn commands_without_aws_need_no_credentials_or_region() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra");
     let (valid, invalid) = (format!("{folder}/pipeline.toml"), format!("{folder}/functions.json"));
     let table = [
@@ -937,11 +995,11 @@ async fn commands_without_aws_need_neither_credentials_nor_a_region() {
         (vec!["explain", "run-failed"], Outcome::Done, "STEPS"),
         (vec!["completions", "fish"], Outcome::Done, "syncwatch"),
     ];
-    for (line, outcome, said) in table {
-        let (arguments, nothing) = (Arguments::read(&line).unwrap(), Env::from_map([("", "")]));
-        let answer = super::run(&arguments, nothing, now(), &mut |_| ()).await.unwrap();
+    for (line, outcome, output) in table {
+        let (arguments, no_variables) = (Arguments::read(&line).unwrap(), Env::from_map([("", "")]));
+        let answer = super::run(&arguments, no_variables, now(), &mut |_| ()).await.unwrap();
         assert_eq!(answer.outcome, outcome, "{line:?}");
-        assert!(answer.text.contains(said), "{}", answer.text);
+        assert!(answer.text.contains(output), "{}", answer.text);
     }
     let error = read_pipeline(Path::new("/nowhere/pipeline.toml")).unwrap_err().lines();
     assert!(error.contains("/nowhere/pipeline.toml") && error.contains("SYNCWATCH_PIPELINE"), "{error}");

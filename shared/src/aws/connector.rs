@@ -1,4 +1,4 @@
-//! The adapter through which the AWS SDK uses the HTTP client of the process.
+//! Adapts the process's HTTP client to the AWS SDK.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct SdkHttp(pub reqwest::Client);
 
 impl HttpClient for SdkHttp {
     fn http_connector(&self, settings: &HttpConnectorSettings, _: &RuntimeComponents) -> SharedHttpConnector {
-        // The connect timeout is the client's own; the SDK is configured with the same one.
+        // The client has its own connect timeout; the SDK is configured with the same value.
         SharedHttpConnector::new(Connector { client: self.0.clone(), read_timeout: settings.read_timeout() })
     }
 }
@@ -40,18 +40,18 @@ impl HttpConnector for Connector {
     }
 }
 
-/// The SDK's request, as reqwest takes it.
+/// Converts the SDK's request for reqwest.
 fn outgoing(request: HttpRequest) -> Result<reqwest::Request, ConnectorError> {
     let request = request.try_into_http1x().map_err(|error| ConnectorError::user(error.into()))?;
     let (parts, body) = request.into_parts();
-    // Every operation that we call sends a body which is wholly in memory; streaming uploads would need more.
+    // Every operation that we call sends an in-memory body; streaming uploads would need more code.
     let body = body.bytes().map(bytes::Bytes::copy_from_slice);
     let body =
         body.ok_or_else(|| ConnectorError::user("streaming request bodies are not supported".into()))?;
     reqwest::Request::try_from(http::Request::from_parts(parts, body)).map_err(classify)
 }
 
-/// The answer, read to its end, as the SDK takes it. The answers that we ask for are bounded (1 MB in DynamoDB).
+/// Reads the whole response and converts it for the SDK. The responses that we request are bounded (1 MB in DynamoDB).
 async fn incoming(response: reqwest::Response) -> Result<HttpResponse, ConnectorError> {
     let mut head = http::Response::new(());
     *head.status_mut() = response.status();
@@ -61,9 +61,9 @@ async fn incoming(response: reqwest::Response) -> Result<HttpResponse, Connector
     HttpResponse::try_from(response).map_err(|error| ConnectorError::other(error.into(), None))
 }
 
-/// Tells the SDK what kind of failure it was, for that decides whether it tries again.
+/// Maps the failure to the kind by which the SDK decides whether to retry.
 fn classify(error: reqwest::Error) -> ConnectorError {
-    // An address cannot leak a secret, but a query could.
+    // The query of a URL could leak a secret.
     let error = error.without_url();
     if error.is_timeout() {
         ConnectorError::timeout(error.into())

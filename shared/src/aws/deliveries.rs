@@ -1,8 +1,7 @@
-//! The table of webhook deliveries that were handled: what makes the second copy of one a duplicate.
+//! The table of handled webhook deliveries, which makes the second copy of a delivery a duplicate.
 //!
-//! A delivery is recorded after it was acted on, so one whose handling was cut short is handled again; its effects are
-//! idempotent. The table forgets a delivery by DynamoDB's own expiry, which may come days late: an item past its expiry
-//! counts as absent.
+//! A delivery is recorded after it was handled, so an interrupted one is handled again; its effects are idempotent.
+//! DynamoDB may delete expired items days late, so an expired item counts as absent.
 
 use std::collections::HashSet;
 
@@ -11,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::error::AwsError;
 use super::table::{Client, Spec, Table, attribute};
 
-/// How long a delivery is remembered: longer than the 14 days for which SQS may keep a copy of it.
+/// How long a delivery stays recorded: longer than the 14 days for which SQS may keep a copy of it.
 pub const REMEMBERED_FOR: SignedDuration = SignedDuration::from_hours(15 * 24);
 
 const ID: &str = "id";
@@ -23,39 +22,39 @@ static SPEC: Spec = Spec {
     unreadable: "Delete the item: the delivery is then handled again",
 };
 
-/// Remembers which deliveries were handled.
+/// Stores the ids of handled deliveries.
 #[derive(Debug, Clone)]
 pub struct DeliveryStore {
     table: Table,
 }
 
 impl DeliveryStore {
-    /// The store in this table.
+    /// Creates a store on this table.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { table: Table::new(client, table, &SPEC) }
     }
 
-    /// Which of these ids were handled. An id that DynamoDB would not read, also after asking again, is not among them:
-    /// to handle it twice is harmless.
+    /// Returns those of the ids that were handled. It omits ids that DynamoDB left unread after retries: handling a
+    /// delivery twice is harmless.
     pub async fn handled(
         &self,
         ids: impl IntoIterator<Item = &str>,
         now: Timestamp,
     ) -> Result<HashSet<String>, AwsError> {
-        // The same key twice in one call is an error to DynamoDB.
+        // DynamoDB rejects a call with duplicate keys.
         let ids: HashSet<&str> = ids.into_iter().collect();
         let keys: Vec<_> = ids.into_iter().map(|id| SPEC.key(&[id])).collect();
         let items = self.table.get_all(&keys, "#id, #expires_at").await?;
         let unexpired = |item| {
             let item = self.table.reader(item);
-            // One without an expiry that can be read never expires.
+            // An item without a readable expiry never expires.
             let expired = item.read::<i64>(EXPIRES_AT).is_ok_and(|at| at <= now.as_second());
             item.read(ID).ok().filter(|_| !expired)
         };
         Ok(items.iter().filter_map(unexpired).collect())
     }
 
-    /// Records that a delivery was handled. `figures` are kept beside its id for people to look at, such as the event.
+    /// Records a handled delivery. `figures`, such as the event, are stored beside its id for operators.
     pub async fn record(
         &self,
         id: &str,
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_call_reads_every_id_once() {
+    async fn ids_are_read_once_in_one_call() {
         let later = now().as_second() + 1;
         let wire = Wire::answering(200, json!({ "Responses": { TABLE_NAME: [stored(A, later)] } })).await;
         let handled = store(&wire).handled([A, B, A], now()).await.unwrap();
@@ -108,14 +107,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_ids_are_no_call() {
+    async fn empty_list_of_ids_makes_no_call() {
         let wire = Wire::answering(500, json!({})).await;
         assert!(store(&wire).handled([], now()).await.unwrap().is_empty());
         assert!(wire.requests().await.is_empty());
     }
 
     #[tokio::test]
-    async fn an_item_that_outlived_its_expiry_is_as_good_as_deleted() {
+    async fn expired_item_counts_as_absent() {
         for (expires_in, counts) in [(1, true), (0, false), (-100_000, false)] {
             let item = stored(A, now().as_second() + expires_in);
             let wire = Wire::answering(200, json!({ "Responses": { TABLE_NAME: [item] } })).await;
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_that_were_left_unread_are_asked_for_again_and_not_for_ever() {
+    async fn unprocessed_keys_are_retried_up_to_a_limit() {
         let later = now().as_second() + 1;
         let left = json!({ TABLE_NAME: { "Keys": [{ "id": {"S": B} }] } });
         let first = json!({ "Responses": { TABLE_NAME: [stored(A, later)] }, "UnprocessedKeys": left });
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_handled_delivery_is_remembered_longer_than_sqs_keeps_its_copies() {
+    async fn record_expires_after_sqs_drops_its_copies() {
         let wire = Wire::answering(200, json!({})).await;
         store(&wire).record(A, [("event", "sync.failed".to_owned())], now()).await.unwrap();
         let request = wire.only_request().await;
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_names_the_table_and_the_remedy() {
+    async fn refusal_names_the_table_and_the_remedy() {
         let denied = refused("AccessDeniedException");
         let wire = Wire::answering(400, denied).await;
         let texts = [

@@ -1,11 +1,11 @@
-//! What went wrong at AWS, in terms of what a person can do about it.
+//! AWS errors, by remedy.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
 use crate::http::chain;
 
-/// A call to AWS that failed. Its text names the resource and the remedy.
+/// A failed AWS call. Its text names the resource, the fault and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {}. {}", .0.resource, .0.fault, .0.remedy())]
 pub struct AwsError(Box<Details>);
@@ -15,12 +15,12 @@ struct Details {
     /// Such as `secret syncwatch/census-token`.
     resource: String,
     fault: Fault,
-    /// The words of AWS, if it answered.
+    /// AWS's own message; empty if it did not answer.
     words: String,
     permission: &'static str,
-    /// What to correct if the resource does not exist.
+    /// The setting to correct if the resource does not exist.
     correct: &'static str,
-    /// A person asked, not a function.
+    /// The caller is an operator, not a function.
     by_person: bool,
 }
 
@@ -30,14 +30,14 @@ impl Details {
         match (&self.fault, self.by_person) {
             (Fault::Missing, _) => format!("Run `terraform apply`, or correct {correct}"),
             (Fault::Denied, true) => {
-                format!("Your own credentials need {permission} on it; what functions may do does not count")
+                format!("Your own credentials need {permission} on it; a function's permissions do not apply to you")
             }
             (Fault::Denied, false) => {
                 format!("Allow {permission} on it in infra/functions.json and run `terraform apply`")
             }
             (Fault::BadCredentials { .. } | Fault::NoCredentials, true) => {
                 "Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; \
-                 `aws configure export-credentials --format env` prints all but the first"
+                 `aws configure export-credentials --format env` prints all but AWS_REGION"
                     .to_owned()
             }
             (Fault::BadCredentials { .. } | Fault::NoCredentials, false) => {
@@ -46,24 +46,24 @@ impl Details {
                     .to_owned()
             }
             (Fault::Throttled | Fault::NoAnswer { .. }, true) => {
-                "Try again; if it lasts, check AWS_REGION and AWS_ENDPOINT_URL".to_owned()
+                "Retry; if it persists, check AWS_REGION and AWS_ENDPOINT_URL".to_owned()
             }
             (Fault::Throttled, false) => {
-                "The next round tries again; if it lasts, look for other users of it".to_owned()
+                "The next round retries; if it persists, find what else uses it".to_owned()
             }
             (Fault::NoAnswer { .. }, false) => {
-                "The next round tries again; if it lasts, check AWS_REGION, AWS_ENDPOINT_URL and, for a function in a \
-                 VPC, its way out"
+                "The next round retries; if it persists, check AWS_REGION, AWS_ENDPOINT_URL and, for a function in a \
+                 VPC, its route to AWS"
                     .to_owned()
             }
             (Fault::Other { .. }, _) => {
-                format!("If it stays, the AWS documentation of {permission} explains this error")
+                format!("If it persists, see this error in the AWS documentation of {permission}")
             }
         }
     }
 }
 
-/// The kinds of failure that have different remedies.
+/// The kinds of failure, one per remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     #[error("it does not exist in this account and region")]
@@ -72,9 +72,9 @@ pub enum Fault {
     Denied,
     #[error("AWS did not accept the credentials ({code})")]
     BadCredentials { code: String },
-    #[error("there are no AWS credentials")]
+    #[error("no AWS credentials")]
     NoCredentials,
-    #[error("AWS throttled the request, also after retries")]
+    #[error("AWS throttled the request and its retries")]
     Throttled,
     #[error("AWS did not answer ({detail})")]
     NoAnswer { detail: String },
@@ -83,19 +83,19 @@ pub enum Fault {
 }
 
 impl AwsError {
-    /// What went wrong.
+    /// Returns the kind of failure.
     pub fn fault(&self) -> &Fault {
         &self.0.fault
     }
 
-    /// The same failure, told to the person who asked with credentials of their own.
+    /// Switches the remedy to that for an operator with their own credentials.
     #[must_use]
     pub fn by_person(mut self) -> Self {
         self.0.by_person = true;
         self
     }
 
-    /// The same failure without these words, should AWS have quoted what it was sent.
+    /// Replaces a secret that AWS may have quoted.
     pub(super) fn without(mut self, secret: &str) -> Self {
         if let Fault::Other { message, .. } = &mut self.0.fault {
             *message = message.replace(secret, "[secret]");
@@ -104,25 +104,25 @@ impl AwsError {
         self
     }
 
-    /// Whether AWS said this.
-    pub(super) fn says(&self, words: &str) -> bool {
+    /// Returns whether AWS's message contains these words.
+    pub(super) fn mentions(&self, words: &str) -> bool {
         self.0.words.contains(words)
     }
 }
 
 impl Fault {
-    /// Whether the same call may well succeed a little later, with nothing changed.
+    /// Returns whether the same call may succeed later, with nothing changed.
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Throttled | Self::NoAnswer { .. } | Self::Other { .. })
     }
 
-    /// Classifies an answer that is an error.
+    /// Classifies an error response.
     fn of(answer: &ErrorMetadata) -> Self {
         let code = answer.code().unwrap_or("without a code");
-        // Some services name the same error with the ending and some without it.
+        // Services name the same error with or without this suffix.
         match code.strip_suffix("Exception").unwrap_or(code) {
             "ResourceNotFound" | "NotFound" | "QueueDoesNotExist" => Self::Missing,
-            // What SQS said before it spoke JSON, and says still in a header.
+            // The legacy code of SQS's query protocol, still sent in a header.
             "AWS.SimpleQueueService.NonExistentQueue" => Self::Missing,
             "AccessDenied" | "AuthorizationError" => Self::Denied,
             "UnrecognizedClient"
@@ -146,16 +146,17 @@ impl Fault {
     }
 }
 
-/// A kind of resource: what its errors say beside the fault.
+/// A kind of resource, for error texts.
 #[derive(Debug, Clone)]
 pub struct Kind {
     /// Such as `secret`.
     pub name: &'static str,
+    /// The setting to correct if the resource does not exist.
     pub correct: &'static str,
 }
 
 impl Kind {
-    /// The error for a failed call on the resource `name`.
+    /// Builds the error of a failed call on the resource `name`.
     pub fn failed<E>(
         &self,
         name: &str,
@@ -168,7 +169,7 @@ impl Kind {
         let answer = error.as_service_error().map(ProvideErrorMetadata::meta);
         let fault = answer.map(Fault::of).unwrap_or_else(|| {
             let detail = chain(error);
-            // Without credentials nothing was sent, yet the SDK reports it like a lost connection.
+            // The SDK reports missing credentials like a lost connection, though nothing was sent.
             let credentials = detail.to_ascii_lowercase().contains("credential");
             if credentials { Fault::NoCredentials } else { Fault::NoAnswer { detail } }
         });

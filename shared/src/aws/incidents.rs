@@ -1,9 +1,9 @@
-//! The store of incidents: one DynamoDB item for each incident key, written by condition only.
+//! The incident store: one DynamoDB item per incident key, written only conditionally.
 //!
-//! Of two writers that saw the same state one wins, and the other is told what is stored now. Readers are consistent.
+//! Of two writers that saw the same state, one wins and the other gets the stored item. Reads are consistent.
 //!
-//! Resolved incidents are kept for 90 days, so live ones are found by two indexes, on attributes that every version of
-//! Syncwatch writes: no version has to know of them, and no write maintains them.
+//! Resolved incidents are kept for 90 days, so two indexes find the live ones. They use attributes that every version
+//! of Syncwatch writes, so older versions need no change and writes need not maintain them.
 
 use std::collections::BTreeSet;
 
@@ -21,34 +21,34 @@ mod rounds;
 mod silences;
 
 pub use super::table::Error;
-pub use causes::Speaker;
+pub use causes::CauseLeader;
 pub use item::KEPT_AFTER_RESOLVED;
 
 static SPEC: Spec = Spec {
     setting: "SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)",
     key: &[item::PIPELINE, item::CHECK_SUBJECT],
-    unreadable: "Correct the item, or delete it: an incident that still exists opens anew",
+    unreadable: "Correct the item, or delete it: a fault that persists opens a new incident",
 };
 
-/// Incidents that are not resolved, or have a notice yet to be sent.
+/// Matches incidents that are not resolved, or have an unsent notice.
 const LIVE: Filter = Filter {
     expression: "#state <> :resolved OR attribute_exists(#pending_kind)",
     values: &[(":resolved", "resolved")],
 };
 
-/// The same by the indexes of `infra/functions.json`. A resolved incident has a notice pending for milliseconds, or until the
-/// round behind a crash.
+/// The same as [`LIVE`], by the indexes in `infra/functions.json`. A resolved incident has a pending notice for
+/// milliseconds, or until the round after a crash.
 const LIVE_RANGES: [Range; 3] = [
     Range { index: "by-state", condition: " AND #state < :resolved", values: &[(":resolved", "resolved")] },
     Range { index: "by-state", condition: " AND #state > :resolved", values: &[(":resolved", "resolved")] },
     Range { index: "by-pending", condition: "", values: &[] },
 ];
-/// Live incidents that are read one by one; of more the partition is read, which is then mostly they.
+/// Up to this many live incidents are read by key; beyond, the whole partition is read.
 const READ_BY_KEY: usize = 100;
-/// Items that are read at the same time.
+/// Concurrent reads by key.
 const READ_AT_ONCE: usize = 10;
 
-/// What a writer saw, and so what must still be there when it writes.
+/// The state that a writer saw, and that must still be stored when it writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     /// No incident is stored under this key, or it has expired.
@@ -56,7 +56,7 @@ pub enum Expected {
     Version(u64),
 }
 
-/// What became of a write; the loser learns the incident that is stored now.
+/// The outcome of a write; the loser gets the stored incident.
 pub type WriteOutcome = Outcome<Incident>;
 
 /// Reads and writes incidents.
@@ -66,15 +66,15 @@ pub struct IncidentStore {
 }
 
 impl IncidentStore {
-    /// The store in this table.
+    /// Creates a store on this table.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { table: Table::new(client, table, &SPEC) }
     }
 
-    /// Every incident of a pipeline that is not resolved, or has a notice yet to be sent. One that another function wrote within
-    /// the last second or so may be missing: a decision without it loses its write and is made again.
+    /// Reads every incident of a pipeline that is not resolved, or has an unsent notice. One that another function
+    /// wrote within about the last second may be missing: a decision without it loses its write and is retried.
     ///
-    /// One item that cannot be read must not hide the others, so it is answered beside them.
+    /// An unreadable item must not hide the others, so its error is returned beside them.
     pub async fn live_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         match self.live_keys(pipeline).await? {
             Some(keys) => self.live_among(keys).await,
@@ -82,8 +82,8 @@ impl IncidentStore {
         }
     }
 
-    /// The keys of incidents that may be live; `None` if the indexes cannot tell, as in the minutes of a deployment in which they
-    /// are made or are not allowed yet, or if there are many.
+    /// Reads the keys of incidents that may be live; `None` if there are many, or if the indexes cannot be read, as
+    /// during the deployment that creates or allows them.
     async fn live_keys(&self, pipeline: &str) -> Result<Option<Vec<Item>>, Error> {
         let mut keys = BTreeSet::new();
         for range in join_all(LIVE_RANGES.iter().map(|range| self.table.keys(pipeline, range))).await {
@@ -94,10 +94,10 @@ impl IncidentStore {
                 }
                 Err(error) => match error.fault() {
                     Fault::Missing | Fault::Denied | Fault::Other { .. } => {
-                        tracing::warn!(%error, "index of live incidents not read, the partition is");
+                        tracing::warn!(%error, "index of live incidents unavailable, partition read");
                         return Ok(None);
                     }
-                    // The partition would not answer either.
+                    // The partition query would fail too.
                     _ => return Err(error.into()),
                 },
             }
@@ -120,17 +120,17 @@ impl IncidentStore {
         Ok((live, unreadable))
     }
 
-    /// Every incident of a pipeline, those that are resolved and not deleted yet included.
+    /// Reads every incident of a pipeline, including resolved ones that have not expired.
     pub async fn all_incidents(&self, pipeline: &str) -> Result<(Vec<Incident>, Vec<Error>), Error> {
         Ok(self.table.query(pipeline, None, item::read).await?)
     }
 
-    /// The incident of a key, open or resolved.
+    /// Reads the incident of a key, open or resolved.
     pub async fn get(&self, key: &IncidentKey) -> Result<Option<Incident>, Error> {
         self.table.get(item::key(key), item::read).await
     }
 
-    /// Stores `new` whole, `new.version` included, if what is stored is still as expected.
+    /// Replaces the stored incident with `new`, including `new.version`, if it is still as expected.
     pub async fn write(&self, new: &Incident, expected: Expected) -> Result<WriteOutcome, Error> {
         let update = item::update(new, expected, &writer_id());
         self.table.put_if(update).await?.read(|stored| self.read(&stored))

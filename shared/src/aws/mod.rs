@@ -1,9 +1,8 @@
-//! The AWS clients: secrets, incidents, deliveries, queues and the topic for notices, all on one HTTP stack.
+//! AWS clients for secrets, incidents, deliveries, queues and the notice topic, on one HTTP stack.
 //!
-//! [`Sdk::connect`] builds what all of them share, once and without I/O.
-//! Credentials and region come from the environment that Lambda sets, so none of the SDK's chains (profiles, container and
-//! instance metadata) is ever asked. The SDK's ordinary variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` lead
-//! it to an emulator.
+//! [`Sdk::connect`] builds their shared configuration, once and without I/O. Credentials and region come from the
+//! environment that Lambda sets; the SDK's other providers (profiles, container and instance metadata) are not used.
+//! The SDK's own variables `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_<SERVICE>` select an emulator.
 
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::time::Duration;
@@ -32,8 +31,8 @@ pub use error::{AwsError, Fault, Kind};
 
 const ATTEMPTS: u32 = 3;
 
-/// How long AWS is waited for. Each function has limits that fit into its own time limit (`infra/functions.json`), so that
-/// a silent AWS is an error with a name, and not the end of the process.
+/// Time limits of AWS calls. Each function's limits fit into its own time limit (`infra/functions.json`), so that a
+/// silent AWS is reported as an error before Lambda ends the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallLimits {
     /// One attempt of a call.
@@ -43,39 +42,39 @@ pub struct CallLimits {
 }
 
 impl CallLimits {
-    /// For people, and for functions that have a minute or more.
+    /// For operators, and for functions with a time limit of a minute or more.
     pub const USUAL: Self = Self { attempt: Duration::from_secs(6), operation: Duration::from_secs(15) };
 }
 
-/// What every AWS client is made from: a client that a function does not ask for is neither built nor linked in.
+/// The configuration of every AWS client. A client that a function does not use is neither built nor linked in.
 #[derive(Debug, Clone)]
 pub struct Sdk {
     config: SdkConfig,
-    /// Speaks to everything that is not AWS, on the same connection pool.
+    /// For all other services, on the same connection pool.
     pub http: reqwest::Client,
 }
 
-/// Why the clients could not be built.
+/// The clients could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("the AWS region is not known: set AWS_REGION (Lambda sets it by itself)")]
+    #[error("no AWS region: set AWS_REGION (Lambda sets it)")]
     NoRegion,
     #[error(transparent)]
     Http(#[from] crate::http::HttpError),
 }
 
 impl Sdk {
-    /// For the account and region that the environment names.
+    /// Connects to the account and region in the environment.
     pub async fn connect(limits: CallLimits) -> Result<Self, ConnectError> {
         let loader = aws_config::defaults(BehaviorVersion::latest())
             .credentials_provider(EnvironmentVariableCredentialsProvider::new())
             .region(EnvironmentVariableRegionProvider::new())
-            // Credentials that are three environment variables need no cache, and no task that refreshes it.
+            // Credentials from environment variables need no cache, and no task that refreshes it.
             .identity_cache(IdentityCache::no_cache());
         Self::load(loader, limits).await
     }
 
-    /// For the account and region that a loader of the SDK's finds, over the shared HTTP client.
+    /// Connects to the account and region of an SDK loader, over the shared HTTP client.
     pub async fn load(loader: ConfigLoader, limits: CallLimits) -> Result<Self, ConnectError> {
         let http = crate::http::client()?;
         let config = loader
@@ -90,7 +89,7 @@ impl Sdk {
         Ok(Self { config, http })
     }
 
-    /// For an emulator at `url`, with credentials that open nothing elsewhere.
+    /// Connects to an emulator at `url`, with dummy credentials.
     pub fn for_endpoint(url: &str) -> Result<Self, ConnectError> {
         let http = crate::http::client()?;
         let credentials = Credentials::new("test", "test", None, None, "for-endpoint");
@@ -101,7 +100,7 @@ impl Sdk {
             .region(Region::from_static("us-east-1"))
             .endpoint_url(url)
             .identity_cache(IdentityCache::no_cache())
-            // An emulator on this machine needs no courtesy.
+            // A local emulator needs no long backoff.
             .retry_config(
                 RetryConfig::standard()
                     .with_max_attempts(ATTEMPTS)
@@ -112,34 +111,34 @@ impl Sdk {
         Ok(Self { config, http })
     }
 
-    /// Holds secrets.
+    /// Builds a client for secrets.
     pub fn secrets(&self) -> aws_sdk_secretsmanager::Client {
         aws_sdk_secretsmanager::Client::new(&self.config)
     }
 
-    /// Keeps incidents and what is remembered beside them.
+    /// Builds a client for the tables.
     pub fn dynamodb(&self) -> aws_sdk_dynamodb::Client {
         aws_sdk_dynamodb::Client::new(&self.config)
     }
 
-    /// Publishes notices.
+    /// Builds a client for notices.
     pub fn sns(&self) -> aws_sdk_sns::Client {
         aws_sdk_sns::Client::new(&self.config)
     }
 
-    /// Keeps messages for others.
+    /// Builds a client for queues.
     pub fn sqs(&self) -> aws_sdk_sqs::Client {
         aws_sdk_sqs::Client::new(&self.config)
     }
 
-    /// The configuration that every client of the SDK is made from.
+    /// Returns the SDK configuration of all clients.
     pub fn config(&self) -> &SdkConfig {
         &self.config
     }
 }
 
-/// Names one writer, or one write of it. Random enough to tell two apart: every process seeds its hashers anew, every
-/// hasher differs.
+/// Returns a random id for one writer or one of its writes. Each process seeds its hashers anew, and each hasher
+/// differs.
 pub fn writer_id() -> String {
     format!("{:016x}", RandomState::new().build_hasher().finish())
 }

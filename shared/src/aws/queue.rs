@@ -1,10 +1,10 @@
-//! An SQS queue that is written to, or looked at. Lambda itself reads queues, so nothing here receives.
+//! Sends to an SQS queue, or counts its messages. Lambda itself receives messages.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::error::{AwsError, Kind};
 
-/// Sends messages to one standard queue, or counts what lies in it.
+/// Sends messages to one standard queue, or counts its messages.
 #[derive(Debug, Clone)]
 pub struct Queue {
     client: aws_sdk_sqs::Client,
@@ -13,12 +13,12 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The queue with this URL. `correct` is the setting that holds the URL; errors name it.
+    /// Creates a client for the queue with this URL. `correct` is the setting that holds the URL; errors name it.
     pub fn new(client: aws_sdk_sqs::Client, url: impl Into<String>, correct: &'static str) -> Self {
         Self { client, url: url.into(), kind: Kind { name: "queue", correct } }
     }
 
-    /// Sends one message and answers with the id that SQS gave it. SQS takes up to 1 MiB of characters that XML allows
+    /// Sends one message and returns its SQS id. SQS accepts up to 1 MiB of characters that XML allows
     /// (AWS SQS API reference, `SendMessage`).
     pub async fn send(&self, body: &str) -> Result<String, AwsError> {
         let answer = self.client.send_message().queue_url(&self.url).message_body(body).send().await;
@@ -26,8 +26,7 @@ impl Queue {
         Ok(answer.message_id.unwrap_or_default())
     }
 
-    /// About how many messages lie in it, those in flight included. `None` if the
-    /// answer did not say.
+    /// Returns the approximate number of messages, including those in flight; `None` if the answer lacks a count.
     pub async fn depth(&self) -> Result<Option<u64>, AwsError> {
         let counted = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -58,7 +57,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_goes_to_the_queue_as_it_is() {
+    async fn message_is_sent_unchanged() {
         let body = "{\"a\":\"ü\"}\n";
         let wire = Wire::answering(200, json!({ "MessageId": "m-1" })).await;
         assert_eq!(queue(&wire).send(body).await.unwrap(), "m-1");
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_lies_in_a_queue_is_counted_and_an_answer_without_a_count_is_not_zero() {
+    async fn depth_sums_both_counts_and_is_unknown_without_one() {
         let counted = json!({ "Attributes": {
             "ApproximateNumberOfMessages": "7", "ApproximateNumberOfMessagesNotVisible": "2",
         } });
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_names_the_queue_and_the_remedy() {
+    async fn refusal_names_the_queue_and_the_remedy() {
         let mut texts = Vec::new();
         for code in [
             "com.amazonaws.sqs#QueueDoesNotExist",
@@ -101,8 +100,8 @@ mod tests {
         insta::assert_snapshot!(texts.join("\n"), @r"
         queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: it does not exist in this account and region. Run `terraform apply`, or correct SYNCWATCH_DELIVERIES_QUEUE (infra/functions.json)
         queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS denied access. Allow sqs:SendMessage on it in infra/functions.json and run `terraform apply`
-        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS throttled the request, also after retries. The next round tries again; if it lasts, look for other users of it
-        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS answered InvalidMessageContents: no. If it stays, the AWS documentation of sqs:SendMessage explains this error
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS throttled the request and its retries. The next round retries; if it persists, find what else uses it
+        queue https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-webhook-deliveries: AWS answered InvalidMessageContents: no. If it persists, see this error in the AWS documentation of sqs:SendMessage
         ");
     }
 }

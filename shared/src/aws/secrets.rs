@@ -1,4 +1,4 @@
-//! Secrets from AWS Secrets Manager, held redacted and cached for a limited time.
+//! Secrets from AWS Secrets Manager, redacted in memory and cached for a limited time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::error::{AwsError, Fault, Kind};
 
-/// How long a value is used before it is read again. A rotated secret is in use everywhere after this time.
+/// How long a value is cached. A rotated secret is in use everywhere after this time.
 pub const CACHED_FOR: SignedDuration = SignedDuration::from_mins(15);
 
 const SECRET: Kind =
@@ -19,27 +19,36 @@ const SECRET: Kind =
 #[derive(Debug, Clone)]
 pub struct SecretValues {
     pub current: SecretString,
-    /// The value before the last rotation, which others may still use.
+    /// The value before the last rotation, with which messages may still be signed.
     pub previous: Option<SecretString>,
-    /// Of which webhook at Census the current one is, where it is one that signs webhooks.
+    /// The Census webhook that the current value signs, if it is a webhook secret.
     pub webhook_id: Option<u64>,
+    /// The values of channels with names of their own, where it is a secret of channels.
+    pub channels: BTreeMap<String, SecretValues>,
 }
 
-/// Why a secret cannot be used. No variant holds any part of its value.
+impl SecretValues {
+    /// One value, and nothing beside it.
+    pub fn only(current: SecretString) -> Self {
+        Self { current, previous: None, webhook_id: None, channels: BTreeMap::new() }
+    }
+}
+
+/// A secret that cannot be used. No variant holds any part of its value.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error(
-        "secret {name}: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id {name}"
+        "secret {name}: it is empty. Store a value: aws secretsmanager put-secret-value --secret-id {name}"
     )]
     Empty { name: String },
-    #[error("secret {name}: it is binary, and must be text. Put it as a SecretString")]
+    #[error("secret {name}: it is binary. Store it as text, in SecretString")]
     Binary { name: String },
-    /// It begins as JSON does, but is not JSON of a shape that we know.
+    /// It begins like JSON, but has no known shape.
     #[error(
-        "secret {name}: it looks like JSON, but is neither {{\"token\": \"...\"}} nor {{\"current\": \"...\", \
-         \"previous\": \"...\"}}. Put one of these, or the bare text"
+        "secret {name}: it begins like JSON but has no known shape. Store {{\"token\": \"...\"}}, {{\"current\": \"...\", \
+         \"previous\": \"...\"}} or the bare text"
     )]
     Shape { name: String },
 }
@@ -58,17 +67,17 @@ struct Cached {
 }
 
 impl SecretStore {
-    /// A store with an empty cache.
+    /// Creates a store with an empty cache.
     pub fn new(client: aws_sdk_secretsmanager::Client) -> Self {
         Self { client, cache: Mutex::default() }
     }
 
-    /// The value to use: the text itself, or the `token` (or `current`) member of JSON.
+    /// Returns the value to use: the text itself, or the `token` or `current` member of JSON.
     pub async fn get(&self, name: &str, now: Timestamp) -> Result<SecretString, SecretError> {
         Ok(self.values(name, now).await?.current)
     }
 
-    /// Every live value, for those who verify what others signed during a rotation.
+    /// Returns every live value, to verify signatures during a rotation.
     pub async fn values(&self, name: &str, now: Timestamp) -> Result<SecretValues, SecretError> {
         if let Some(values) = self.cached(name, now) {
             return Ok(values);
@@ -79,7 +88,7 @@ impl SecretStore {
         Ok(values)
     }
 
-    /// Every live value as it is at this moment, past the cache, for those who keep it themselves.
+    /// Reads every live value past the cache, for callers with their own cache.
     pub async fn read(&self, name: &str) -> Result<SecretValues, SecretError> {
         parse(name, &self.raw(name).await?)
     }
@@ -88,8 +97,8 @@ impl SecretStore {
         let answer = self.client.get_secret_value().secret_id(name).send().await;
         let answer =
             answer.map_err(|error| match SECRET.failed(name, "secretsmanager:GetSecretValue", &error) {
-                // Terraform makes a secret without a value, which is refused by the same code as one that does not exist.
-                error if *error.fault() == Fault::Missing && error.says("staging label") => empty(name),
+                // A secret without a value, as Terraform creates it, has the same error code as a missing one.
+                error if *error.fault() == Fault::Missing && error.mentions("staging label") => empty(name),
                 error => error.into(),
             })?;
         match (answer.secret_string, answer.secret_binary) {
@@ -99,10 +108,10 @@ impl SecretStore {
         }
     }
 
-    /// Stores these values in the place of what the secret holds, as the JSON that [`SecretStore::values`] reads. The
-    /// secret itself must exist. Functions may not do this; people do, with credentials of their own.
+    /// Replaces the secret's values, as the JSON that [`SecretStore::values`] reads. The secret must exist. Only
+    /// operators may do this, with their own credentials; functions lack the permission.
     pub async fn put(&self, name: &str, values: &SecretValues) -> Result<(), SecretError> {
-        let SecretValues { current, previous, webhook_id } = values;
+        let SecretValues { current, previous, webhook_id, channels: _ } = values;
         let mut members = BTreeMap::from([("current", current.expose_secret())]);
         members.extend(previous.iter().map(|previous| ("previous", previous.expose_secret())));
         let mut text = serde_json::json!(members);
@@ -119,14 +128,13 @@ impl SecretStore {
         Ok(())
     }
 
-    /// The whole text of a secret whose form is the caller's business, without white space around it. Not cached: it is
-    /// read once a round.
+    /// Reads the whole text of a secret, trimmed; the caller parses it. Not cached: it is read once per round.
     pub async fn text(&self, name: &str) -> Result<SecretString, SecretError> {
         let text = self.raw(name).await?;
         trimmed(&text).ok_or_else(|| empty(name))
     }
 
-    /// Forgets a value that was refused, so that the next use reads it again: it may just have been rotated.
+    /// Drops a refused value from the cache, so that the next use reads it again: it may have been rotated.
     pub fn forget(&self, name: &str) {
         self.lock().remove(name);
     }
@@ -134,13 +142,13 @@ impl SecretStore {
     fn cached(&self, name: &str, now: Timestamp) -> Option<SecretValues> {
         let cache = self.lock();
         let cached = cache.get(name)?;
-        // A clock that was set back must not prolong it.
+        // A clock that was set back must not prolong the cache.
         let age = now.duration_since(cached.read_at);
         (age >= SignedDuration::ZERO && age < CACHED_FOR).then(|| cached.values.clone())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Cached>> {
-        // The map is whole at every moment, so a panic elsewhere while it was held does not spoil it.
+        // The map is always consistent, so a panic while it was locked does not invalidate it.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -152,28 +160,70 @@ fn empty(name: &str) -> SecretError {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Shape {
-    Token { token: SecretString },
-    Rotating { current: SecretString, previous: Option<SecretString>, webhook_id: Option<u64> },
+    Token {
+        token: SecretString,
+        #[serde(default)]
+        channels: BTreeMap<String, OfChannel>,
+    },
+    Rotating {
+        current: SecretString,
+        previous: Option<SecretString>,
+        webhook_id: Option<u64>,
+        #[serde(default)]
+        channels: BTreeMap<String, OfChannel>,
+    },
+}
+
+/// The value of a channel, bare or with the one before its rotation.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OfChannel {
+    Bare(SecretString),
+    Rotating { current: SecretString, previous: Option<SecretString> },
 }
 
 fn parse(name: &str, text: &SecretString) -> Result<SecretValues, SecretError> {
-    // A line break at the end comes from `echo` and never belongs to a token.
+    // A trailing line break comes from `echo` and is never part of a token.
     let text = text.expose_secret().trim();
-    let (current, previous, webhook_id) = if text.starts_with('{') {
+    let values = if text.starts_with('{') {
         // serde's error would quote what it found, so it is not kept.
         match serde_json::from_str(text) {
-            Ok(Shape::Token { token }) => (token, None, None),
-            Ok(Shape::Rotating { current, previous, webhook_id }) => (current, previous, webhook_id),
+            Ok(Shape::Token { token: current, channels }) => {
+                SecretValues { channels: of_channels(channels), ..SecretValues::only(current) }
+            }
+            Ok(Shape::Rotating { current, previous, webhook_id, channels }) => {
+                SecretValues { current, previous, webhook_id, channels: of_channels(channels) }
+            }
             Err(_) => return Err(SecretError::Shape { name: name.to_owned() }),
         }
     } else {
-        (SecretString::from(text), None, None)
+        SecretValues::only(SecretString::from(text))
     };
-    let current = trimmed(&current).ok_or_else(|| empty(name))?;
-    Ok(SecretValues { current, previous: previous.as_ref().and_then(trimmed), webhook_id })
+    values.trimmed().ok_or_else(|| empty(name))
 }
 
-/// The value without white space around it; `None` if nothing is left.
+fn of_channels(channels: BTreeMap<String, OfChannel>) -> BTreeMap<String, SecretValues> {
+    let values = |of| match of {
+        OfChannel::Bare(current) => SecretValues::only(current),
+        OfChannel::Rotating { current, previous } => SecretValues { previous, ..SecretValues::only(current) },
+    };
+    channels.into_iter().map(|(channel, of)| (channel, values(of))).collect()
+}
+
+impl SecretValues {
+    /// The values without white space around them; `None` if one that is used is then empty.
+    fn trimmed(self) -> Option<Self> {
+        // An empty channel spoils only itself.
+        let channels = self.channels.into_iter().filter_map(|(name, of)| Some((name, of.trimmed()?)));
+        Some(Self {
+            current: trimmed(&self.current)?,
+            previous: self.previous.as_ref().and_then(trimmed),
+            webhook_id: self.webhook_id,
+            channels: channels.collect(),
+        })
+    }
+}
+
 fn trimmed(value: &SecretString) -> Option<SecretString> {
     let value = value.expose_secret().trim();
     (!value.is_empty()).then(|| SecretString::from(value))
@@ -202,7 +252,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn plain_text_is_the_secret_without_the_line_break_at_its_end() {
+    async fn channels_have_values_of_their_own() {
+        let value = r#"{"current": "a", "channels": {"ops": " b ", "rev": {"current": "c", "previous": "d"}, "none": ""}}"#;
+        let (_wire, store) = text(value).await;
+        let values = store.values(NAME, now()).await.unwrap();
+        let shown: Vec<String> = values
+            .channels
+            .iter()
+            .map(|(name, of)| {
+                let previous = of.previous.as_ref().map_or("-", |previous| previous.expose_secret());
+                format!("{name} {} {previous}", of.current.expose_secret())
+            })
+            .collect();
+        assert_eq!(values.current.expose_secret(), "a");
+        assert_eq!(shown, ["ops b -", "rev c d"]);
+        let (_wire, store) = text(r#"{"token": "a", "channels": {"ops": "b"}}"#).await;
+        assert!(store.values(NAME, now()).await.unwrap().channels.contains_key("ops"));
+    }
+
+    #[tokio::test]
+    async fn plain_text_secret_loses_its_trailing_line_break() {
         let (wire, store) = text("s3cr3t\n").await;
         assert_eq!(store.get(NAME, now()).await.unwrap().expose_secret(), "s3cr3t");
         let request = wire.only_request().await;
@@ -211,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn json_may_name_the_token_or_two_live_values() {
+    async fn json_secret_has_a_token_or_two_live_values() {
         let (_wire, store) = text(r#"{"token": "a", "owner": "ops"}"#).await;
         assert_eq!(store.get(NAME, now()).await.unwrap().expose_secret(), "a");
 
@@ -230,7 +299,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_value_is_read_once_in_fifteen_minutes_and_again_after_them() {
+    async fn value_is_read_again_after_15_minutes() {
         let (wire, store) = text("s3cr3t").await;
         let almost = now() + CACHED_FOR - SignedDuration::from_secs(1);
         for moment in [now(), now(), almost] {
@@ -239,7 +308,7 @@ mod tests {
         assert_eq!(wire.requests().await.len(), 1);
         store.get(NAME, now() + CACHED_FOR).await.unwrap();
         assert_eq!(wire.requests().await.len(), 2);
-        // The clock was set back, and the secret was refused: neither trusts the cache.
+        // Neither a clock that was set back nor a refused secret uses the cache.
         store.get(NAME, now()).await.unwrap();
         store.forget(NAME);
         store.get(NAME, now()).await.unwrap();
@@ -247,7 +316,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_used_says_which_secret_and_what_to_do() {
+    async fn unusable_secret_is_named_with_the_remedy() {
         let (_empty, empty) = text(" \n").await;
         let (_binary, binary) = store(serde_json::json!({ "Name": NAME, "SecretBinary": "c2VjcmV0" })).await;
         let (_shape, shape) = text(r#"{"password": "x"}"#).await;
@@ -264,11 +333,11 @@ mod tests {
             refusal("AccessDeniedException", "no").await,
         ];
         insta::assert_snapshot!(texts.join("\n"), @r#"
-        secret syncwatch/census-token: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
-        secret syncwatch/census-token: it is binary, and must be text. Put it as a SecretString
-        secret syncwatch/census-token: it looks like JSON, but is neither {"token": "..."} nor {"current": "...", "previous": "..."}. Put one of these, or the bare text
+        secret syncwatch/census-token: it is empty. Store a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
+        secret syncwatch/census-token: it is binary. Store it as text, in SecretString
+        secret syncwatch/census-token: it begins like JSON but has no known shape. Store {"token": "..."}, {"current": "...", "previous": "..."} or the bare text
         secret syncwatch/census-token: it does not exist in this account and region. Run `terraform apply`, or correct the function's setting that names it (infra/functions.json)
-        secret syncwatch/census-token: it is empty. Put a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
+        secret syncwatch/census-token: it is empty. Store a value: aws secretsmanager put-secret-value --secret-id syncwatch/census-token
         secret syncwatch/census-token: AWS denied access. Allow secretsmanager:GetSecretValue on it in infra/functions.json and run `terraform apply`
         "#);
     }
@@ -278,18 +347,16 @@ mod tests {
             current: "new-secret".into(),
             previous: Some("old-secret".into()),
             webhook_id: Some(8),
+            channels: BTreeMap::new(),
         }
     }
 
     #[tokio::test]
-    async fn a_value_is_stored_in_the_shape_in_which_it_is_read_and_what_was_cached_is_forgotten() {
+    async fn stored_value_is_readable_and_clears_the_cache() {
         let (wire, store) = text("s3cr3t").await;
         store.get(NAME, now()).await.unwrap();
         store.put(NAME, &rotated()).await.unwrap();
-        store
-            .put(NAME, &SecretValues { current: "only".into(), previous: None, webhook_id: None })
-            .await
-            .unwrap();
+        store.put(NAME, &SecretValues::only("only".into())).await.unwrap();
         store.get(NAME, now()).await.unwrap();
         let requests = wire.requests().await;
         let targets: Vec<&str> = requests.iter().map(super::super::wire::Asked::target).collect();
@@ -304,7 +371,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_to_store_names_the_persons_own_rights_and_quotes_no_secret() {
+    async fn refused_store_names_the_operators_rights_but_no_secret() {
         let refusal = async |code: &str, message: &str| {
             let wire = Wire::answering(400, serde_json::json!({ "__type": code, "message": message })).await;
             let store = SecretStore::new(wire.sdk().secrets());
@@ -323,14 +390,14 @@ mod tests {
             .await,
         ];
         insta::assert_snapshot!(texts.join("\n"), @r#"
-        secret syncwatch/census-token: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; what functions may do does not count
-        secret syncwatch/census-token: AWS did not accept the credentials (ExpiredTokenException). Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; `aws configure export-credentials --format env` prints all but the first
-        secret syncwatch/census-token: AWS answered ValidationException: Value '{"current":"[secret]","previous":"[secret]"}' is bad. If it stays, the AWS documentation of secretsmanager:PutSecretValue explains this error
+        secret syncwatch/census-token: AWS denied access. Your own credentials need secretsmanager:PutSecretValue on it; a function's permissions do not apply to you
+        secret syncwatch/census-token: AWS did not accept the credentials (ExpiredTokenException). Set AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; `aws configure export-credentials --format env` prints all but AWS_REGION
+        secret syncwatch/census-token: AWS answered ValidationException: Value '{"current":"[secret]","previous":"[secret]"}' is bad. If it persists, see this error in the AWS documentation of secretsmanager:PutSecretValue
         "#);
     }
 
     #[tokio::test]
-    async fn no_text_of_ours_ever_shows_a_secret() {
+    async fn secret_is_never_shown() {
         for value in ["hunter2", r#"{"token": "hunter2"}"#, r#"{"tokn": "hunter2"}"#, r#"{"token": hunter2}"#]
         {
             let (_wire, store) = text(value).await;

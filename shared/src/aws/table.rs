@@ -1,8 +1,8 @@
-//! One DynamoDB table, as every store speaks to it: typed reads, conditional writes, transactions and leases.
+//! One DynamoDB table, as all stores use it: typed reads, conditional writes, transactions and leases.
 //!
-//! Reads are consistent. A write that names a condition is either `Written` or `Lost` to what is stored instead, so that
-//! of two writers that saw the same state one wins. An update's expressions are DynamoDB's own, and `#name` in them always
-//! stands for the attribute `name` (several names are reserved words), so no store declares names.
+//! Reads are consistent. A conditional write is either `Written` or `Lost` to the stored item, so that of two writers
+//! that saw the same state one wins. Updates use DynamoDB's expressions; `#name` in them always means the attribute
+//! `name` (several names are reserved words), so stores declare no names.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -27,52 +27,51 @@ pub use lease::{Claim, Lease, ended};
 pub use reader::{Reader, attribute, json};
 pub use update::Update;
 
-/// An item, or the key of one, as DynamoDB has it.
+/// An item, or its key, as DynamoDB represents it.
 pub type Item = HashMap<String, AttributeValue>;
 
-/// When a write that met another function's transaction is tried again, one wait after the other; a transaction takes some
-/// milliseconds.
+/// The waits between retries of a write that met another function's transaction; a transaction takes some milliseconds.
 const TRANSACTION_WAITS: [Duration; 3] =
     [Duration::from_millis(10), Duration::from_millis(40), Duration::from_millis(160)];
-/// `BatchGetItem` takes this many keys (AWS DynamoDB API reference).
+/// The limit of keys in one `BatchGetItem` (AWS DynamoDB API reference).
 const KEYS_AT_ONCE: usize = 100;
-/// How often keys that DynamoDB left unread are asked for again, on top of the SDK's own retries.
+/// Attempts to read keys that DynamoDB left unprocessed, on top of the SDK's own retries.
 pub(super) const BATCH_ROUNDS: usize = 5;
 
-/// What is fixed for a table.
+/// The constants of a table.
 #[derive(Debug)]
 pub struct Spec {
     /// The setting that names the table, and its file.
     pub setting: &'static str,
-    /// The attributes of its key; an item's name in errors is their values.
+    /// The attributes of its key; their values name an item in errors.
     pub key: &'static [&'static str],
-    /// What to do about an item that cannot be read.
+    /// The remedy for an unreadable item.
     pub unreadable: &'static str,
 }
 
 impl Spec {
-    /// The key of an item, or what begins it.
+    /// Builds an item's key, or its first part.
     pub fn key(&self, values: &[&str]) -> Item {
         let parts = self.key.iter().zip(values);
         parts.map(|(name, value)| ((*name).to_owned(), AttributeValue::S((*value).to_owned()))).collect()
     }
 }
 
-/// Which items of a partition are asked for.
+/// Selects items of a partition.
 #[derive(Debug)]
 pub struct Filter {
     pub expression: &'static str,
-    /// The placeholders in it and their texts.
+    /// The placeholders in it, with their values.
     pub values: &'static [(&'static str, &'static str)],
 }
 
-/// Items of a partition that an index has. The index has the table's partition key, and the keys of items alone.
+/// Selects items of a partition by an index, which has the table's partition key and projects keys only.
 #[derive(Debug)]
 pub struct Range {
     pub index: &'static str,
-    /// What must hold of the index's sort key; nothing if empty.
+    /// A condition on the index's sort key; may be empty.
     pub condition: &'static str,
-    /// The placeholders in it and their texts.
+    /// The placeholders in it, with their values.
     pub values: &'static [(&'static str, &'static str)],
 }
 
@@ -84,15 +83,15 @@ pub struct Table {
     spec: &'static Spec,
 }
 
-/// Why a table could not do what was asked.
+/// A failed operation on a table.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Aws(#[from] AwsError),
     #[error("table {table}: item {item}, attribute `{attribute}`: {found}. {advice}")]
     Unreadable { table: String, item: String, attribute: &'static str, found: String, advice: &'static str },
-    /// A newer version wrote the item, or an older one: this one leaves it as it is.
-    #[error("table {table}: item {item} is of a check that this version does not know; it is left as it is")]
+    /// Another version wrote the item; this one leaves it unchanged.
+    #[error("table {table}: item {item} has a check that this version does not know; it is left unchanged")]
     UnknownCheck { table: String, item: String },
     #[error(
         "table {table}: the lease on item {item} was lost before the work under it was recorded; it may be done again"
@@ -100,41 +99,41 @@ pub enum Error {
     LeaseLost { table: String, item: String },
 }
 
-/// What became of a conditional write.
+/// The outcome of a conditional write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use]
 pub enum Outcome<T> {
     Written,
-    /// The condition did not hold; this is what is stored now (`None`: nothing).
+    /// The condition failed. Holds the stored item (`None`: there is none).
     Lost(Option<T>),
 }
 
-/// What became of a transaction of two writes.
+/// The outcome of a transaction of two writes.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub enum Transacted {
-    /// By the first one's condition.
+    /// Decided by the first write's condition.
     Settled(Outcome<Item>),
-    /// The second one's condition did not hold, and the first one's did: nothing was written.
+    /// Only the second write's condition failed; nothing was written.
     SecondRefused,
 }
 
-/// Why DynamoDB refused a write.
+/// The reason for which DynamoDB refused a write.
 enum Refusal {
     Condition(Option<Item>),
     /// The condition of the second write of a transaction.
     Second,
-    /// Another transaction has one of the items at the moment.
+    /// Another transaction is using one of the items.
     Busy,
 }
 
 impl Table {
-    /// The table of this name.
+    /// Creates a client for the table of this name.
     pub fn new(client: Client, name: impl Into<String>, spec: &'static Spec) -> Self {
         Self { client, name: name.into(), spec }
     }
 
-    /// One item, as `read` takes it.
+    /// Reads one item with `read`.
     pub async fn get<T>(
         &self,
         key: Item,
@@ -146,8 +145,8 @@ impl Table {
         stored.map(|stored| read(&self.reader(&stored))).transpose()
     }
 
-    /// Every item of a partition, through all pages. One that cannot be read must not hide the others, so it is answered
-    /// beside them.
+    /// Reads every item of a partition, through all pages. An unreadable item must not hide the others, so its error is
+    /// returned beside them.
     pub async fn query<T>(
         &self,
         partition: &str,
@@ -170,8 +169,8 @@ impl Table {
         Ok((found, unreadable))
     }
 
-    /// The keys of the items in a range of an index, through all pages. An index follows its table within about a second, so
-    /// that it may lack what was written just now, and have what is not so any more.
+    /// Reads the keys in a range of an index, through all pages. An index follows its table within about a second, so
+    /// the keys may be slightly out of date.
     pub async fn keys(&self, partition: &str, range: &Range) -> Result<Vec<Item>, AwsError> {
         let Range { index, condition, values } = range;
         let query = self.partition(partition, condition, "", values).index_name(*index);
@@ -185,7 +184,7 @@ impl Table {
         Ok(keys)
     }
 
-    /// A query of a partition, with more conditions on keys, and the values of those and of a filter.
+    /// Builds a query of a partition, with more key conditions (`and`) and the values of those and of a filter.
     fn partition(
         &self,
         partition: &str,
@@ -207,8 +206,8 @@ impl Table {
         })
     }
 
-    /// The items of these keys, which all differ, with these attributes only. One that DynamoDB would not read, also after
-    /// asking again, is not among them.
+    /// Reads these attributes of the items with these distinct keys. Omits items that DynamoDB left unread after
+    /// retries.
     pub async fn get_all(&self, keys: &[Item], attributes: &str) -> Result<Vec<Item>, AwsError> {
         let mut found = Vec::new();
         for chunk in keys.chunks(KEYS_AT_ONCE) {
@@ -220,7 +219,7 @@ impl Table {
                     .set_expression_attribute_names(Some(update::names(&[attributes])))
                     .consistent_read(true)
                     .build();
-                // The builder refuses only missing keys, which are there.
+                // The builder fails only without keys.
                 let Ok(wanted) = wanted else { break };
                 let request = self.client.batch_get_item().request_items(&self.name, wanted);
                 let answer =
@@ -236,29 +235,29 @@ impl Table {
         Ok(found)
     }
 
-    /// Stores an item whole, over one of the same key.
+    /// Stores a whole item, replacing one with the same key.
     pub async fn put(&self, item: Item) -> Result<(), AwsError> {
         let request = self.client.put_item().table_name(&self.name).set_item(Some(item));
         request.send().await.map_err(|error| self.failed("dynamodb:PutItem", &error))?;
         Ok(())
     }
 
-    /// Makes an update that has no condition.
+    /// Applies an unconditional update.
     pub async fn update(&self, update: Update) -> Result<(), AwsError> {
         self.send(update, None).await.map(drop)
     }
 
-    /// Makes an update if its condition holds.
+    /// Applies an update if its condition is true.
     pub async fn put_if(&self, update: Update) -> Result<Outcome<Item>, AwsError> {
         Ok(self.send(update, None).await?.into())
     }
 
-    /// Makes both updates or neither, if the conditions of both hold.
+    /// Applies both updates if the conditions of both are true, otherwise neither.
     pub async fn transact(&self, first: Update, second: Update) -> Result<Transacted, AwsError> {
         let known_by = first.known_by.clone();
         let updates = [first, second].map(|update| update.in_transaction(&self.name));
         let updates: Result<Vec<_>, _> = updates.into_iter().collect();
-        // The builder refuses only a missing table, key or expression, which are there.
+        // The builder fails only without a table, key or expression.
         let Ok(updates) = updates else { return Ok(Transacted::Settled(Outcome::Lost(None))) };
         let items = updates.into_iter().map(|update| TransactWriteItem::builder().update(update).build());
         let request = self.client.transact_write_items().set_transact_items(Some(items.collect()));
@@ -267,12 +266,12 @@ impl Table {
         Ok(claim.map_or(Transacted::SecondRefused, |claim| Transacted::Settled(claim.into())))
     }
 
-    /// The item as the store that reads it sees it.
+    /// Returns a reader of the item's attributes.
     pub fn reader<'a>(&'a self, item: &'a Item) -> Reader<'a> {
         Reader::new(item, &self.name, self.spec)
     }
 
-    /// The error for a lease that another holder has taken over.
+    /// Builds the error of a lease that another holder took over.
     pub fn lease_lost(&self, lease: &Lease) -> Error {
         Error::LeaseLost { table: self.name.clone(), item: self.reader(&lease.key).key() }
     }
@@ -296,15 +295,15 @@ impl Table {
             Ok(answer.attributes.unwrap_or_default())
         };
         let claim = self.settle(attempt, refused_update, update.known_by).await?;
-        // One write has no second one.
+        // A single write has no second condition to fail.
         Ok(claim.unwrap_or(Claim::Held(None)))
     }
 
-    /// Tries again while a transaction of another function is in the way: DynamoDB refuses what comes meanwhile, and the
-    /// SDK does not try that again by itself.
+    /// Retries a write while another function's transaction blocks it: DynamoDB refuses such writes, and the SDK does
+    /// not retry them.
     ///
-    /// A retry whose first attempt had been taken, its answer lost, meets its own write, known by its mark: that counts as
-    /// written. Otherwise no writer would act on it. `None` if a second write was refused.
+    /// A retry may meet its own earlier write whose response was lost, recognized by its mark. It counts as written;
+    /// otherwise no writer would act on it. `None` if only the second write's condition failed.
     async fn settle<E>(
         &self,
         attempt: impl AsyncFn() -> Result<Item, SdkError<E, HttpResponse>>,
@@ -350,7 +349,7 @@ impl Table {
 }
 
 impl<T> Outcome<T> {
-    /// The same, with what is stored now read.
+    /// Converts the stored item, if any, with `read`.
     pub fn read<U>(self, read: impl FnOnce(T) -> Result<U, Error>) -> Result<Outcome<U>, Error> {
         Ok(match self {
             Self::Written => Outcome::Written,
@@ -378,7 +377,7 @@ fn refused_update(error: &UpdateItemError) -> Option<Refusal> {
     }
 }
 
-/// It is busy if that is the only reason.
+/// Classifies a cancelled transaction; it is busy only if conflicts are the only reasons.
 fn refused_transaction(error: &TransactWriteItemsError) -> Option<Refusal> {
     let TransactWriteItemsError::TransactionCanceledException(cancelled) = error else { return None };
     let reasons = cancelled.cancellation_reasons();

@@ -1,4 +1,4 @@
-//! For tests: AWS clients of a scripted server.
+//! AWS clients of a scripted server, for tests.
 
 use jiff::Timestamp;
 pub(super) use syncwatch_testing::{Asked, Receiver as Wire};

@@ -1,4 +1,4 @@
-//! The calls.
+//! The calls of the Census API.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ use crate::http::{Call, Repeat};
 use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
-/// Entries of a page at the most (Census docs, "Pagination"; more is clamped).
+/// The largest page (Census docs, "Pagination"; more is clamped).
 const LARGEST_PAGE: u32 = 100;
-/// How many runs of a sync are read to judge it: for one that runs every 15 minutes, the last six hours.
+/// Runs read to check a sync: for one that runs every 15 minutes, the last six hours.
 const RUNS_JUDGED: u32 = 25;
 
-/// Speaks to one workspace of Census. Clones share one retry budget: make a client for each round of a function.
+/// A client of one Census workspace. Clones share one retry budget: create a client for each round of a function.
 #[derive(Debug, Clone)]
 pub struct Client {
     transport: Transport,
@@ -31,14 +31,14 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client on an HTTP stack that is shared with others. `now` is our clock's time, for comparing it with Census's.
-    // By value: the settings hold the token and are not needed any longer.
+    /// Creates a client on a shared HTTP stack. `now` is the time by our clock, to compare it with that of Census.
+    // By value: the settings hold the token and are no longer needed.
     #[allow(clippy::needless_pass_by_value)]
     pub fn new(http: reqwest::Client, settings: Settings, now: Timestamp) -> Result<Self, Error> {
         Self::with_watch(http, &settings, now, Arc::new(RuntimeWatch))
     }
 
-    /// The same, with a watch of the caller's for all waiting.
+    /// Creates a client that waits by this watch.
     pub(super) fn with_watch(
         http: reqwest::Client,
         settings: &Settings,
@@ -48,13 +48,13 @@ impl Client {
         let transport = Transport::new(http, settings, now, watch);
         Ok(Self {
             transport: transport.map_err(|kind| kind.of("connect to Census"))?,
-            // V1 has workspaces in the place of groups, and the token already says which.
+            // V1 has workspaces instead of groups, and the token selects one.
             group_id: settings.group_id.clone().filter(|_| settings.version == ApiVersion::V2),
         })
     }
 
-    /// How far the clock of Census is ahead of ours by the `Date` of its latest answer, to the second; negative when
-    /// behind, `None` before the first answer that had one.
+    /// Returns how far the clock of Census is ahead of ours, to the second, by the `Date` of its latest answer;
+    /// negative if it is behind, `None` before the first answer with a date.
     pub fn clock_ahead(&self) -> Option<SignedDuration> {
         self.transport.clock_ahead()
     }
@@ -63,13 +63,13 @@ impl Client {
     pub async fn list_syncs_page(&self, page: u32, per_page: u32) -> Result<SyncPage, Error> {
         let mut call = Call::get("syncs");
         call.query = paging(page, per_page);
-        // Which requests of V2 need the group could be read for webhooks only. That a list needs it, and as a query, is
-        // our reading; a query that is not needed is ignored.
+        // The docs of V2 state which calls need the group only for webhooks. We assume that lists need it too, as a
+        // query parameter; an unneeded one is ignored.
         call.query.extend(self.group());
         wire::parse_syncs_page(&self.transport.send("list syncs", call).await?, page)
     }
 
-    /// All syncs of the workspace, a page at a time: no more than one page is held. Ends after the first error.
+    /// Streams all syncs of the workspace, holding one page at a time. Ends after the first error.
     pub fn syncs(&self) -> impl Stream<Item = Result<SyncPage, Error>> + '_ {
         stream::try_unfold(Some(1), move |next| async move {
             let Some(number) = next else { return Ok(None) };
@@ -86,19 +86,19 @@ impl Client {
         wire::parse_sync(wire::object(&answer, operation)?)
     }
 
-    /// Lists the newest runs of a sync, newest first: as many as a judge looks at.
+    /// Lists the newest runs of a sync, newest first: as many as the checks need.
     pub async fn newest_runs(&self, id: SyncId) -> Result<RunHistory, Error> {
         self.runs_of_sync(id, RUNS_JUDGED).await
     }
 
-    /// Lists so many of the newest runs of a sync, newest first.
+    /// Lists the `count` newest runs of a sync, newest first.
     pub async fn runs_of_sync(&self, id: SyncId, count: u32) -> Result<RunHistory, Error> {
         self.runs_of_sync_page(id, 1, count).await
     }
 
-    /// Lists a page of the runs of a sync, newest first; pages count from 1. `complete` says that no older ones follow.
+    /// Lists a page of a sync's runs, newest first; pages count from 1. `complete` means that no older runs follow.
     ///
-    /// The path in V2 could not be read; it is taken to be that of V1.
+    /// V2's path is undocumented; we assume that of V1.
     pub async fn runs_of_sync_page(&self, id: SyncId, page: u32, per_page: u32) -> Result<RunHistory, Error> {
         let mut call = Call::get(format!("syncs/{id}/sync_runs"));
         call.query = paging(page, per_page);
@@ -108,18 +108,18 @@ impl Client {
 
     /// Reads one run.
     ///
-    /// The path in V2 could not be read; it is taken to be that of V1.
+    /// V2's path is undocumented; we assume that of V1.
     pub async fn get_run(&self, id: RunId) -> Result<Run, Error> {
         let operation = "get run";
         let answer = self.transport.send(operation, Call::get(format!("sync_runs/{id}"))).await?;
         wire::parse_run(wire::object(&answer, operation)?)
     }
 
-    /// Samples up to `limit` records of a run (at most 100 of each kind) that the destination rejected or Census left
-    /// out as invalid. Their payloads are customers' data and are never kept. Not asked for a second time if Census does
-    /// not answer: samples are a help, and waiting for them would use up what others may wait.
+    /// Samples up to `limit` records of a run (at most 100 of each kind) that the destination rejected or Census
+    /// skipped as invalid. Their payloads are customers' data and are never kept. Never retried: samples are optional,
+    /// and waiting for them would use up the retry budget.
     ///
-    /// The path in V2 could not be read; it is taken to be that of V1.
+    /// V2's path is undocumented; we assume that of V1.
     pub async fn rejected_records(&self, id: RunId, limit: u32) -> Result<Vec<RejectedRecord>, Error> {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut records: Vec<RejectedRecord> = Vec::new();
@@ -132,7 +132,7 @@ impl Client {
             call.query.push(("status", status.to_owned()));
             call.repeat = Repeat::Never;
             for record in wire::parse_rejected(&self.transport.send("list records", call).await?)? {
-                // A server that does not heed the filter gives the same records twice.
+                // A server that ignores the filter returns the same records twice.
                 if records.len() < wanted && !records.contains(&record) {
                     records.push(record);
                 }
@@ -141,8 +141,8 @@ impl Client {
         Ok(records)
     }
 
-    /// Starts a run of a sync, never a full one. While another run is at work Census is documented to give the new one
-    /// the status `skipped`. Made again only if it was surely not taken: a second run would write everything twice.
+    /// Starts a run of a sync, never a full one. While another run is active, Census skips the new one (its docs:
+    /// status `skipped`). Retried only if it certainly had no effect: a second run would write all records twice.
     pub async fn trigger(&self, id: SyncId) -> Result<RunId, Error> {
         let operation = "trigger sync";
         let call = Call {
@@ -174,7 +174,7 @@ impl Client {
         Ok(webhooks)
     }
 
-    /// Makes a webhook. Its secret is shown this once.
+    /// Creates a webhook. Census shows its secret only in this response.
     pub async fn create_webhook(&self, webhook: &NewWebhook) -> Result<CreatedWebhook, Error> {
         let operation = "create webhook";
         let call = Call {
@@ -186,8 +186,8 @@ impl Client {
         webhook::parse_created(&self.transport.send(operation, call).await?, operation)
     }
 
-    /// Gives a webhook the name, the endpoint and the events that it has here, and answers with it as it then is. All
-    /// three are sent, as the documentation leaves open whether one that is left out is kept. Its description is.
+    /// Updates a webhook's name, endpoint and events, and returns the result. Sends all three, as the docs do not state
+    /// whether omitted ones are kept. Its description is kept.
     pub async fn update_webhook(&self, webhook: &Webhook) -> Result<Webhook, Error> {
         let operation = "update webhook";
         let call = Call {
@@ -199,8 +199,8 @@ impl Client {
         webhook::parse_webhook(wire::object(&answer, operation)?, operation)
     }
 
-    /// Deletes a webhook. One that is gone already is as good as deleted: the answer to a first attempt may have been
-    /// lost. The documentation shows no answer to this call, so one without a body is taken as well.
+    /// Deletes a webhook. A missing one counts as deleted: the response to a first attempt may have been lost. The docs
+    /// show no response to this call, so one without a body is accepted.
     pub async fn delete_webhook(&self, id: u64) -> Result<(), Error> {
         let call = Call {
             method: Method::DELETE,
@@ -213,7 +213,7 @@ impl Client {
         }
     }
 
-    /// The address of a webhook in the API, for people; it holds no token.
+    /// Returns the API address of a webhook, to show to operators; it contains no token.
     pub fn url_of_webhook(&self, id: u64) -> String {
         let group = self.group().map(|(name, group)| format!("?{name}={group}")).unwrap_or_default();
         format!("{}webhooks/{id}{group}", self.transport.api())

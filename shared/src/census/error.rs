@@ -1,10 +1,10 @@
-//! What went wrong at Census, in terms of what a person can do about it.
+//! Census errors, by remedy.
 
 use std::time::Duration;
 
 use crate::observation::Unread;
 
-/// A call to Census that failed. Never holds the token, an address with a query, or the body of an answer.
+/// A failed call to Census. Never holds the token, an address with a query, or the body of an answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{operation}: {kind}")]
 pub struct Error {
@@ -12,67 +12,68 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
-/// How a call to Census failed.
+/// The kind of a failed call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
-    #[error("Census does not accept the token; put a valid one into the secret of the Census token")]
+    #[error("Census does not accept the token; store a valid one in the Census token secret")]
     Unauthorized,
-    #[error("the token may not do this; give it the rights, or use another one")]
+    #[error("the Census token lacks this permission; grant it, or use another token")]
     Forbidden,
     #[error("{what} does not exist in this workspace; correct its id in pipeline.toml")]
     NotFound { what: String },
-    /// It existed and was deleted, such as the records of an old run.
+    /// Existed and was deleted, such as the records of an old run.
     #[error("{what} is no longer kept by Census")]
     Gone { what: String },
-    /// Census asks for fewer requests, also after waiting as long as the budget allows. Calls after it fail with 0 attempts
-    /// while the wait lasts.
+    /// Census still limits requests after all waits that the budget allows. Until its wait ends, further calls fail
+    /// with 0 attempts.
     #[error(
-        "rate limited after {attempts} attempts{}; the next round tries again",
+        "rate limited after {attempts} attempts{}; the next round retries",
         retry_after.map_or(String::new(), |wait| format!(", Census asks to wait {} s", wait.as_secs()))
     )]
     RateLimited {
         attempts: u32,
-        /// How long Census asked us to wait, if it said; at most a day.
+        /// The wait that Census requested, if any; at most a day.
         retry_after: Option<Duration>,
     },
     #[error("Census answered {status}{}", message.as_ref().map_or(String::new(), |m| format!(" ({m})")))]
     Status {
         status: u16,
-        /// Census's sentence, if it sent one, without what it may quote of records ([`crate::classify::scrub`]).
+        /// Census's message, if any, without values that it may quote from records ([`crate::classify::scrub`]).
         message: Option<String>,
     },
-    /// A trigger may have been taken nevertheless.
-    #[error("Census did not answer within {seconds} s; look at its status page if this goes on")]
+    /// A trigger may still have taken effect.
+    #[error("Census did not answer within {seconds} s; check its status page if this persists")]
     Timeout { seconds: u64 },
-    /// No connection, or one that broke.
-    #[error("Census cannot be reached ({detail}); check census.base_url and the way to it")]
+    /// No connection, or a broken one.
+    #[error("Census cannot be reached ({detail}); check census.base_url and the network")]
     Transport { detail: String },
-    /// The answer was not what we model: the API has changed, or it is not Census. Carries the place, never the content.
+    /// The answer has an unknown shape: the API changed, or the server is not Census. Holds the place, never the
+    /// content.
     #[error("unexpected answer at {path}: {found}")]
     Shape {
         /// Where in the JSON, such as `data[3].status`.
         path: String,
         found: String,
     },
-    /// A success without a body. The vendor's own client treats this as a hard error too.
+    /// A success without a body. The vendor's own client treats it as an error too.
     #[error("Census answered {status} without a body")]
     EmptyBody { status: u16 },
-    /// A success whose body is no JSON: a proxy or a login page answers in the place of Census.
-    #[error("the answer ({status}, {content_type}) is no JSON; does census.base_url lead to Census?")]
+    /// A success whose body is not JSON: a proxy or a login page answered instead of Census.
+    #[error("the answer ({status}, {content_type}) is not JSON; check that census.base_url leads to Census")]
     NotJson { status: u16, content_type: String },
-    /// The base URL is none, holds credentials or a query, or is HTTP to another machine.
+    /// The base URL is invalid, has credentials or a query, or is HTTP to another machine.
     #[error(
         "the base URL of Census is not a plain https URL such as https://app.getcensus.com; correct census.base_url or SYNCWATCH_CENSUS_BASE_URL"
     )]
     InvalidBaseUrl,
     #[error(
-        "the Census token has characters that no HTTP header may have; correct the secret of the Census token"
+        "the Census token has characters that are invalid in an HTTP header; correct the Census token secret"
     )]
     InvalidToken,
 }
 
 impl Error {
-    /// The same as an observation: what could not be read, and which of the causes that a judge tells apart it is.
+    /// Converts it to the reason for which an observation is missing, as the checks distinguish reasons.
     pub fn to_unread(&self) -> Unread {
         let text = self.to_string();
         match self.kind {
@@ -93,12 +94,12 @@ impl Error {
 }
 
 impl ErrorKind {
-    /// The error of this operation.
+    /// Builds the error of this operation.
     pub fn of(self, operation: &'static str) -> Error {
         Error { operation, kind: self }
     }
 
-    /// Whether the same call may well succeed a little later.
+    /// Returns whether the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::RateLimited { .. } | Self::Timeout { .. } | Self::Transport { .. } => true,

@@ -1,11 +1,11 @@
-//! The client for the Census management API (Fivetran Activations), V1 and V2.
+//! The client of the Census management API (Fivetran Activations), V1 and V2.
 //!
-//! Lenient on what it reads: unknown fields are ignored, both generations of a sync's JSON are understood, a run status
-//! that nobody announced counts as still running, a count that is missing is unknown. Strict on what it sends. There is
-//! no way to start a full sync: nobody may do that automatically.
+//! Reads leniently: it ignores unknown fields, reads both generations of a sync's JSON, treats an unknown run status as
+//! still running and a missing count as unknown. Sends strictly. It cannot start a full sync, which must never happen
+//! automatically.
 //!
-//! What the vendor's documentation leaves open is said where it is decided. The paths of runs in V2 could not be read;
-//! they are taken to be those of V1.
+//! Comments mark each point that the vendor's docs leave open. V2's paths of runs are undocumented; we assume those of
+//! V1.
 
 mod client;
 mod error;

@@ -1,4 +1,4 @@
-//! Where Census is, and how to speak to it.
+//! The connection settings of Census.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use secrecy::SecretString;
 use crate::http::ATTEMPT;
 use crate::pipeline::{self, ApiVersion};
 
-/// How long a client may be held up, all its calls together: enough for one more attempt after a silent one.
+/// The total delay of a client's calls: enough for one retry after an unanswered attempt.
 const RETRY_BUDGET: Duration = Duration::from_secs(20);
 
-/// Where Census is, and how to speak to it.
+/// The address, version, token and limits of a Census client.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// Scheme and host, such as `https://app.getcensus.com`; no `/api`, no credentials, no query.
     pub base_url: String,
     pub version: ApiVersion,
-    /// The Fivetran group, which V2 asks for.
+    /// The Fivetran group; V2 requires it.
     pub group_id: Option<String>,
-    /// The token: a workspace key (its `secret-token:` is part of it) or, for V2, a personal access token.
+    /// A workspace key, including its `secret-token:`, or, for V2, a personal access token.
     pub token: SecretString,
-    /// How long one attempt of a call may take.
+    /// For one attempt of a call.
     pub timeout: Duration,
-    /// How long to wait between attempts and for answers that never come, all calls of the client together.
+    /// The total time of waits between attempts and of unanswered attempts, over all calls of the client.
     pub retry_budget: Duration,
 }
 
 impl Settings {
-    /// The settings that a pipeline declares; `base_url` stands in for the declared one.
+    /// Builds the settings that a pipeline declares; `base_url` overrides the declared one.
     pub fn of(census: &pipeline::Census, base_url: Option<&str>, token: SecretString) -> Self {
         Self {
             base_url: base_url.unwrap_or(&census.base_url).to_owned(),

@@ -1,6 +1,6 @@
-//! The contract with the vendor: what is sent, what is made of the answers, and when a call is made again.
+//! The contract with the vendor: requests, parsed answers and retries.
 
-// Cases read better when the JSON that they are about is written where it is handed over.
+// Cases are easier to read with their JSON inline.
 #![allow(clippy::needless_pass_by_value)]
 
 mod any_json;
@@ -28,7 +28,7 @@ use crate::pipeline::ApiVersion;
 const TOKEN: &str = "secret-token:arandomstring";
 const GROUP: &str = "wandering_aimlessly";
 
-/// A documented answer.
+/// Loads a documented answer.
 macro_rules! fixture {
     ($name:literal) => {
         serde_json::from_str::<serde_json::Value>(include_str!(concat!(
@@ -62,7 +62,7 @@ fn client_with(settings: &Settings) -> (Client, Arc<Skipping>) {
     (Client::with_watch(http, settings, now(), watch.clone()).unwrap(), watch)
 }
 
-/// A Census that gives these answers, and a client of it.
+/// A simulated Census with scripted answers, and its client.
 struct World {
     server: Receiver,
     client: Client,

@@ -1,4 +1,4 @@
-//! The way to Census: how a call is authorized, and what an answer means.
+//! The transport to Census: authorizes calls and interprets answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -21,7 +21,7 @@ use crate::pipeline::ApiVersion;
 
 const CONTENT_TYPE_CHARS: usize = 80;
 
-/// The way to one workspace of Census. Clones share the budget of waiting and what is known of the vendor's clock.
+/// The transport to one Census workspace. Clones share the retry budget and the offset of Census's clock.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
@@ -29,9 +29,9 @@ pub(super) struct Transport {
     token: SecretString,
     timeout: Duration,
     budget: Arc<RetryBudget>,
-    /// Seconds by which the clock of Census is ahead; [`i64::MIN`] while no answer carried a date.
+    /// Seconds by which the clock of Census is ahead; [`i64::MIN`] before the first answer with a date.
     clock_ahead: Arc<AtomicI64>,
-    /// When this was made, by our clock and by a watch that is never set: our clock is read at the edge only.
+    /// When this was created, by our clock and by a monotonic one: our clock is read only at the edge.
     made_at: (Timestamp, Instant),
 }
 
@@ -60,7 +60,7 @@ impl Transport {
         })
     }
 
-    /// Where the calls go: scheme, host, `/api/` and the version, with a slash at the end.
+    /// Returns the base address of all calls: scheme, host, `/api/` and the version, with a trailing slash.
     pub(super) fn api(&self) -> &str {
         self.api.as_str()
     }
@@ -70,7 +70,7 @@ impl Transport {
         (seconds != i64::MIN).then(|| SignedDuration::from_secs(seconds))
     }
 
-    /// Makes a call, again where that is safe, likely to help and within the budget.
+    /// Sends a call and retries it if that is safe, likely to help and within the budget.
     pub(super) async fn send(&self, operation: &'static str, call: Call) -> Result<Value, Error> {
         let call = Call { timeout: self.timeout, ..call };
         http::send(&self.http, &self.budget, self, &call).await.map_err(|kind| kind.of(operation))
@@ -87,7 +87,7 @@ impl Transport {
 impl Vendor for Transport {
     type Value = Value;
     type Error = ErrorKind;
-    /// No answer of Census is nearly as large; one that is would fill the memory of a function.
+    /// Far larger than any answer of Census, and small enough for the memory of a function.
     const LARGEST_ANSWER: usize = 8 << 20;
     const HIDDEN: &'static str = "[token]";
 
@@ -120,7 +120,7 @@ impl Vendor for Transport {
         }
         if answer.cut {
             let found = format!("more than {} bytes", Self::LARGEST_ANSWER);
-            return Err(ErrorKind::Shape { path: "the answer as a whole".to_owned(), found });
+            return Err(ErrorKind::Shape { path: "the top level".to_owned(), found });
         }
         let Answer { status, asked_for, json, .. } = answer;
         let refused = match &json {
@@ -155,8 +155,8 @@ impl Vendor for Transport {
     }
 }
 
-/// The status of an error that came dressed as a success: the documented error of a trigger is
-/// `{"status":"error","message":...}`, and no source says with which HTTP status; other errors have a number there.
+/// Reads the status of an error inside a success: the documented error of a trigger is
+/// `{"status":"error","message":...}` without a stated HTTP status; other errors have a number there.
 fn inner_status(answer: &Value, status: StatusCode) -> Option<StatusCode> {
     match answer.get("status")? {
         Value::String(word) if word.eq_ignore_ascii_case("error") => Some(status),

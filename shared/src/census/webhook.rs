@@ -1,4 +1,4 @@
-//! Webhooks, as the management API has them.
+//! Webhooks of the management API.
 
 use secrecy::SecretString;
 use serde::Serialize;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::error::{Error, ErrorKind};
 use super::wire;
 
-/// Every event that Census tells of (Census docs, "Sync lifecycle webhooks").
+/// Every webhook event of Census (Census docs, "Sync lifecycle webhooks").
 pub const EVENTS: [&str; 7] = [
     "sync.alert.raised",
     "sync.alert.resolved",
@@ -18,19 +18,19 @@ pub const EVENTS: [&str; 7] = [
     "sync.failed",
 ];
 
-/// A webhook to be made.
+/// A webhook to create.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NewWebhook {
     pub name: String,
     pub description: String,
-    /// Where Census posts to; Census asks for HTTPS.
+    /// Where Census posts to; must be HTTPS.
     pub endpoint: String,
-    /// The events it wants; Census reads an absent list as all of them.
+    /// The wanted events; Census treats an absent list as all events.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
 }
 
-/// A webhook as Census lists it, and as an update sends it: what Census did not show is left out.
+/// A webhook as Census lists it, and as an update sends it: members that Census did not show are omitted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Webhook {
     #[serde(skip)]
@@ -39,27 +39,27 @@ pub struct Webhook {
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The events it gets; none means all of them.
+    /// The events that it receives; an empty list means all events.
     pub events: Vec<String>,
 }
 
 impl Webhook {
-    /// The events of [`EVENTS`] that it does not get.
+    /// Returns the events of [`EVENTS`] that it does not receive.
     pub fn missing_events(&self) -> Vec<&'static str> {
         let gets = |event: &str| self.events.is_empty() || self.events.iter().any(|known| known == event);
         EVENTS.into_iter().filter(|event| !gets(event)).collect()
     }
 }
 
-/// A webhook that was just made.
+/// A newly created webhook.
 #[derive(Debug, Clone)]
 pub struct CreatedWebhook {
     pub id: u64,
-    /// The signing secret. Census shows it this once.
+    /// The signing secret, which Census shows only once.
     pub secret: SecretString,
 }
 
-/// Reads a webhook of the list.
+/// Reads a webhook from a list entry.
 pub(super) fn parse_webhook(entry: &Value, operation: &'static str) -> Result<Webhook, Error> {
     let events = entry.get("events").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     Ok(Webhook {
@@ -70,7 +70,7 @@ pub(super) fn parse_webhook(entry: &Value, operation: &'static str) -> Result<We
     })
 }
 
-/// Reads the answer to the making of a webhook, the only one that ever shows its secret.
+/// Reads the response to the creation of a webhook, the only one that contains its secret.
 pub(super) fn parse_created(answer: &Value, operation: &'static str) -> Result<CreatedWebhook, Error> {
     let data = wire::object(answer, operation)?;
     let secret = wire::text(data.get("secret")).ok_or_else(|| {

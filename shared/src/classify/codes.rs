@@ -1,28 +1,28 @@
-//! The lists that vendors publish, read from `knowledge/`: codes, SQLSTATE values and statuses with their classes.
+//! Vendors' codes, SQLSTATE values and HTTP statuses with their classes, read from `knowledge/`.
 //!
-//! A line is `class: ITEM ITEM ...`; lines that begin with a space continue it, and `#` begins a comment. A code may carry a mark:
+//! A line is `class: ITEM ITEM ...`; lines that begin with a space continue it, and `#` begins a comment. A code may have a mark:
 //!
-//! * none: its class, whatever else is said
-//! * `~`:  its class, unless the words beside it say more, since the vendor uses it for several reasons
-//! * `^`:  only says where it happened; any other reason in the text is better
+//! * none: its class, regardless of the rest of the text
+//! * `~`:  its class, unless the words beside it are more specific, as the vendor uses it for several reasons
+//! * `^`:  only the place of the failure; any other reason in the text is better
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::ErrorClass;
 
-/// How much a code says.
+/// The weight of a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
     /// The reason itself.
     Reason,
     /// A reason that words beside it may refine.
     Refined,
-    /// Where it happened, not why.
+    /// The place of the failure, not its reason.
     Wrapper,
 }
 
-/// Entries of a file: the class, the item, and the mark before it.
+/// The entries of a list: the class, and the item with its mark.
 fn entries(text: &'static str) -> impl Iterator<Item = (ErrorClass, &'static str)> {
     let mut class = None;
     text.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()).flat_map(move |line| {
@@ -38,7 +38,7 @@ fn entries(text: &'static str) -> impl Iterator<Item = (ErrorClass, &'static str
     })
 }
 
-/// Vendors' codes; where two lists have one, the first list wins.
+/// Vendors' codes; if two lists have the same one, the first list wins.
 pub(super) static CODES: LazyLock<HashMap<&'static str, (ErrorClass, Weight)>> = LazyLock::new(|| {
     let mut codes = HashMap::with_capacity(2_048);
     for text in CODE_LISTS {
@@ -60,12 +60,12 @@ const CODE_LISTS: [&str; 3] = [
     include_str!("knowledge/clients.txt"),
 ];
 
-/// The class of a SQLSTATE: that of the value, else that of its first two characters.
+/// Returns the class of a SQLSTATE: that of the value, else that of its first two characters.
 pub(super) fn of_state(state: &str) -> Option<ErrorClass> {
     STATES.get(state).or_else(|| STATES.get(state.get(..2)?)).copied()
 }
 
-/// Whether a state has a line of its own.
+/// Returns whether a state is listed with all its characters.
 pub(super) fn is_listed_state(state: &str) -> bool {
     STATES.contains_key(state)
 }
@@ -73,7 +73,7 @@ pub(super) fn is_listed_state(state: &str) -> bool {
 static STATES: LazyLock<HashMap<&'static str, ErrorClass>> =
     LazyLock::new(|| classes(include_str!("knowledge/sqlstate.txt")));
 
-/// The class of a status of HTTP.
+/// Returns the class of an HTTP status.
 pub(super) fn of_status(status: &str) -> Option<ErrorClass> {
     STATUSES.get(status).copied()
 }
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn state_without_a_line_has_the_class_of_its_first_two_characters() {
+    fn unlisted_state_has_the_class_of_its_first_two_characters() {
         assert_eq!(of_state("08006"), Some(ErrorClass::WarehouseUnreachable));
         assert_eq!(of_state("42703"), Some(ErrorClass::DeletedSourceColumn));
         assert_eq!(of_state("42601"), Some(ErrorClass::QueryInvalid));

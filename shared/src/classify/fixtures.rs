@@ -10,25 +10,25 @@ use super::ErrorClass;
 pub(super) struct Public {
     pub(super) text: String,
     pub(super) class: ErrorClass,
-    /// Classes that are as right, where the text leaves it open.
+    /// Classes that are equally right, if the text is ambiguous.
     #[serde(default)]
     pub(super) accept: Vec<ErrorClass>,
     pub(super) source: String,
     pub(super) vendor: String,
 }
 
-/// Messages that the rules were written from.
+/// Returns the messages that the rules were written from.
 pub(super) fn seen() -> Vec<Public> {
     let messages = read(include_str!("../../../tests/fixtures/errors/messages.jsonl"));
     messages.into_iter().chain(must()).collect()
 }
 
-/// Those of them that were got wrong once by a release, and never may again.
+/// Returns the messages that a release once classified wrongly.
 pub(super) fn must() -> Vec<Public> {
     read(include_str!("../../../tests/fixtures/errors/must.jsonl"))
 }
 
-/// Messages that were set aside, by source, before a rule was written.
+/// Returns the messages that were set aside, by source, before a rule was written.
 pub(super) fn unseen() -> Vec<Public> {
     read(include_str!("../../../tests/fixtures/errors/unseen.jsonl"))
 }

@@ -1,7 +1,8 @@
-//! Words that were learned to speak for a class: naive Bayes over the words, and pairs of words, that a text has.
+//! Learned words: naive Bayes over the words, and pairs of words, of a text.
 //!
-//! For texts whose reason neither codes nor rules tell. It is never more than a guess. Learned from the public messages of
-//! `tests/fixtures/errors` that rules may be written from, and from the rules; by words of other sources alone it finds the class of six in ten.
+//! It classifies texts that neither codes nor rules match, and is never more than a guess. It is learned from the rules and from
+//! the public messages of `tests/fixtures/errors` that rules may be written from; with words of other sources alone it finds the
+//! class of six in ten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -11,9 +12,9 @@ use super::{ErrorClass, structure};
 /// Points of each class, in tenths of a natural logarithm.
 pub(super) type Points = BTreeMap<ErrorClass, i32>;
 
-/// Only so many words of a text are read.
+/// The most words of a text that are read.
 const WORDS: usize = 100;
-/// The entry of what a class has without any word.
+/// The entry with the points of a class without any word.
 const PRIOR: &str = "*";
 
 /// The weights of each word or pair of words, as `class=points class=points`.
@@ -24,7 +25,7 @@ fn weights(text: &str) -> HashMap<&str, &str> {
     text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once(": ")).collect()
 }
 
-/// How much the words of a text speak for each class; nothing if it has none that is known.
+/// Returns the points of each class by the words of a text; empty if it has no known word.
 pub(super) fn points(text: &str) -> Points {
     points_by(&WEIGHTS, text)
 }
@@ -47,7 +48,7 @@ fn points_by(weights: &HashMap<&str, &str>, text: &str) -> Points {
     points
 }
 
-/// The words of a text and the pairs of words that follow each other. Digits count as statuses of HTTP only.
+/// The words of a text and the pairs of adjacent words. Digits count only as HTTP statuses.
 fn features(text: &str) -> BTreeSet<String> {
     let words = structure::words(&with_words_apart(text));
     let words: Vec<&str> =
@@ -61,7 +62,7 @@ fn is_feature(word: &&str) -> bool {
     is_status || (word.len() > 1 && word.chars().all(|c| c.is_ascii_lowercase()))
 }
 
-/// `ReadTimeout` is two words.
+/// Splits words such as `ReadTimeout` in two.
 fn with_words_apart(text: &str) -> String {
     let mut apart = String::with_capacity(text.len());
     let mut small = false;
@@ -84,7 +85,7 @@ mod tests {
 
     const HEAD: &str = "# Words, and pairs of words, that were learned to speak for a class, in tenths of a natural logarithm; `*` is \
         what a class\n# has without any. Do not edit: SYNCWATCH_REWRITE_TABLES=1 cargo test -p syncwatch --lib classify::learned\n";
-    /// A word is learned from so many messages at least, and only if it speaks so much for a class.
+    /// A word is learned from at least this many messages, and only with at least this many points for a class.
     const LEAST_MESSAGES: usize = 2;
     const LEAST_POINTS: i32 = 20;
     const PARTS: usize = 10;
@@ -140,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn learned_words_are_those_of_the_messages() {
+    fn learned_words_match_the_messages() {
         let examples: Vec<Example> = of_messages(&seen()).into_iter().chain(of_rules()).collect();
         let learned = format!("{HEAD}{}", learn(&examples.iter().collect::<Vec<_>>()));
         if std::env::var_os("SYNCWATCH_REWRITE_TABLES").is_some() {
@@ -150,11 +151,11 @@ mod tests {
         }
         assert!(
             learned == include_str!("knowledge/learned.txt"),
-            "messages changed: SYNCWATCH_REWRITE_TABLES=1 learns again"
+            "messages changed: learn again with SYNCWATCH_REWRITE_TABLES=1"
         );
     }
 
-    /// By words of other sources only: how well it does on messages that it never saw.
+    /// Measures how well it classifies messages that it was not learned from: with words of other sources alone.
     #[test]
     fn words_of_other_sources_find_the_class_of_six_in_ten() {
         let messages = seen();

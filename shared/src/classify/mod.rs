@@ -1,7 +1,7 @@
-//! From what vendors say of a failure to its class, with the likely cause and what helps.
+//! Classifies vendors' error messages, with the likely cause and the remedy.
 //!
-//! First the structure: what the vendor says and what it only quotes; then codes, then words, then statuses of HTTP. Codes and words are
-//! data: see `knowledge/`. What a vendor says may quote customers' values, so nothing of it reaches people but through [`scrub`] and
+//! The structure comes first: the vendor's own words and quoted text; then codes, then words, then HTTP statuses. Codes and words
+//! are data: see `knowledge/`. Messages may quote customers' values, so people see them only through [`scrub`] and
 //! [`identifiers`].
 
 mod classes;
@@ -28,36 +28,36 @@ use codes::{CODES, Weight};
 use structure::Name;
 use words::Score;
 
-/// The figure of a finding's evidence that carries the id of the class.
+/// The name of the figure with the id of the class.
 pub const CLASS_FIGURE: &str = "error class";
+/// The name of the figure that is there if the class is only a guess.
+pub const CERTAINTY_FIGURE: &str = "certainty";
 
-/// How sure a class is. Only what is more than a guess may give an order.
+/// The certainty of a class. A guess gives no remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Certainty {
-    /// A few words, or two classes for which as much speaks.
+    /// A few words, or two equally likely classes.
     Guess,
-    /// Several words that vendors use for this reason alone, or a status of HTTP.
+    /// Several words that vendors use for this class alone, or an HTTP status.
     Likely,
-    /// A code or a sentence of the vendor's own.
+    /// A vendor's code or sentence.
     Known,
 }
 
 show_as_stored!(Certainty);
 
-/// By what a class was found. Holds nothing of the text but codes and words that this project knows.
+/// The ground for a class. Holds only codes and words of the text that this project knows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "found", rename_all = "lowercase")]
 pub enum Ground {
     /// A vendor's code, such as `UNABLE_TO_LOCK_ROW`.
     Code(String),
-    /// A value of SQLSTATE.
     SqlState(String),
-    /// Words of the list, in any order.
+    /// Words of the list of rules, in any order.
     Words(String),
-    /// A status of HTTP.
     Status(String),
-    /// Census's own word for a record.
+    /// Census's status of a record.
     RecordStatus(String),
     /// Words that were learned from public messages.
     Learned,
@@ -73,20 +73,20 @@ impl fmt::Display for Ground {
             Self::Words(words) => write!(f, "words: {words}"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
             Self::RecordStatus(status) => write!(f, "Census's record status {status}"),
-            Self::Learned => f.write_str("words of like messages"),
-            Self::Source => f.write_str("a database or warehouse is named"),
+            Self::Learned => f.write_str("words of similar messages"),
+            Self::Source => f.write_str("names a database or warehouse"),
         }
     }
 }
 
-/// The class of a failure, how sure it is, and why.
+/// The class of an error, its certainty, and its grounds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Classification {
     pub class: ErrorClass,
     pub certainty: Certainty,
-    /// The next likely class, where it is a guess.
+    /// The second most likely class, if it is a guess.
     pub second: Option<ErrorClass>,
-    /// What decided, first what decided most.
+    /// The grounds, the most important first.
     pub grounds: Vec<Ground>,
 }
 
@@ -99,12 +99,12 @@ impl Classification {
         Self { class, certainty: Certainty::Known, second: None, grounds: vec![ground] }
     }
 
-    /// Whether an order to a person, or a remedy, may rest on it.
+    /// Returns whether it is certain enough for a remedy.
     pub fn is_sure(&self) -> bool {
         self.certainty > Certainty::Guess
     }
 
-    /// The likely classes in a sentence of their own, where it is a guess.
+    /// Returns a sentence with the likely classes, if it is a guess.
     pub fn guess(&self) -> Option<String> {
         let second = self.second.map_or_else(String::new, |second| format!(" or {second}"));
         let is_guess = !self.is_sure() && self.class != ErrorClass::Unknown;
@@ -112,7 +112,7 @@ impl Classification {
     }
 }
 
-/// Classifies the failure of a run: by its code, else by its message, else by its detail; the first that is sure decides.
+/// Classifies the error of a run by its code, else its message, else its detail; the first certain one decides.
 pub fn classify(error: &RunError) -> Classification {
     let texts = [&error.code, &error.message, &error.detail].into_iter().flatten();
     best(texts.map(|text| classify_text(text)))
@@ -121,7 +121,7 @@ pub fn classify(error: &RunError) -> Classification {
 /// Classifies one record that did not arrive.
 pub fn classify_record(record: &RejectedRecord) -> Classification {
     let class = match record.status.as_str() {
-        // Census checks these two itself, before it sends anything (Census docs, "Sync Tracking").
+        // Census checks these two itself before it sends records (Census docs, "Sync Tracking").
         "NULL" => ErrorClass::RequiredFieldMissing,
         "DUPLICATE" => ErrorClass::KeyNotUnique,
         _ => return best(record.message.as_deref().map(classify_text)),
@@ -129,27 +129,27 @@ pub fn classify_record(record: &RejectedRecord) -> Classification {
     Classification::known(class, Ground::RecordStatus(record.status.clone()))
 }
 
-/// The first that is sure, else the first that is a guess.
+/// The first certain one, else the first guess.
 fn best(found: impl IntoIterator<Item = Classification>) -> Classification {
     let mut found: Vec<_> = found.into_iter().filter(|found| found.class != ErrorClass::Unknown).collect();
     found.sort_by_key(|found| !found.is_sure());
     found.into_iter().next().unwrap_or_else(Classification::unknown)
 }
 
-/// What Census puts before a run's error in its alerts.
+/// The prefix of a run's error in Census's alerts.
 const ALERT_PREFIX: &str = "sync has failed with error:";
 
-/// Census's own sentences. Names follow them, which may read like a code.
+/// Census's own sentences. The names behind them may read like a code.
 const OPENINGS: [(&str, ErrorClass); 2] = [
     ("a mapped source column has been deleted", ErrorClass::DeletedSourceColumn),
     ("the array field being used does not appear to be valid json", ErrorClass::InvalidValue),
 ];
 
-/// So many words, or more, of one class are more than a guess, if they lead by [`LEAD`]; one more where people would change something.
+/// This many words of one class are more than a guess if they lead by [`LEAD`]; both need one more if the remedy changes something.
 const SURE: usize = 3;
 const LEAD: usize = 1;
 
-/// Classifies an error by its text, as a vendor sent it or a person pasted it.
+/// Classifies an error by its text, from a vendor or pasted by a person.
 pub fn classify_text(text: &str) -> Classification {
     let text = structure::visible(text);
     let lower = text.to_lowercase();
@@ -175,27 +175,27 @@ fn decide(text: &str) -> Classification {
         (None, Some((state, class))) => evidence.of_state(state, class),
         (None, None) => evidence.of_words().or_else(|| evidence.of_status()),
     };
-    // Like messages had another reason, and would have other things changed: then it is not sure.
-    sure.filter(|found| found.certainty == Certainty::Known || evidence.speaks_against(found.class).is_none())
+    // If similar messages had a class with another kind of remedy, it is only a guess.
+    sure.filter(|found| found.certainty == Certainty::Known || evidence.contradiction(found.class).is_none())
         .unwrap_or_else(|| evidence.guess())
 }
 
-/// What speaks for the classes of one text.
+/// The evidence for the classes of one text.
 struct Evidence<'t> {
-    /// By the rules for words, most first.
+    /// Scores of the rules for words, the highest first.
     scores: Vec<Score>,
     learned: learned::Points,
-    /// A code that words may refine, or that only wraps the reason.
+    /// A code, also one that words may refine or that only wraps the reason.
     code: Option<Code<'t>>,
     status: Option<(&'t str, ErrorClass)>,
 }
 
 impl Evidence<'_> {
-    /// A code that is the reason itself. Where like messages had quite another one, it stays the likely one, and orders nothing.
+    /// Classifies by a code that is the reason itself. If similar messages clearly had another class, it is only a guess.
     fn of_reason(&self, code: &str, class: ErrorClass) -> Classification {
         let known = Classification::known(class, Ground::Code(code.to_owned()));
         let own = self.learned.get(&class).copied().unwrap_or_default();
-        match self.speaks_against(class) {
+        match self.contradiction(class) {
             Some((other, points)) if points >= own.max(0) + DOUBT => {
                 Classification { certainty: Certainty::Guess, second: Some(other), ..known }
             }
@@ -203,7 +203,7 @@ impl Evidence<'_> {
         }
     }
 
-    /// A code that has several reasons: the words beside it say which.
+    /// Classifies by a code that has several reasons: the words beside it decide.
     fn of_code(&self, code: &str, class: ErrorClass) -> Option<Classification> {
         let ground = Ground::Code(code.to_owned());
         let mut found = by_words(&self.scores)
@@ -216,7 +216,7 @@ impl Evidence<'_> {
         Some(Classification { certainty: Certainty::Likely, second: None, ..found })
     }
 
-    /// Drivers use the general states for anything: 42000, XX000, HY000.
+    /// Classifies by a SQLSTATE. Drivers use the general ones for anything: 42000, XX000, HY000.
     fn of_state(&self, state: &str, class: ErrorClass) -> Option<Classification> {
         let known = Classification::known(class, Ground::SqlState(state.to_owned()));
         if codes::is_listed_state(state) {
@@ -229,38 +229,38 @@ impl Evidence<'_> {
         by_words(&self.scores).filter(Classification::is_sure)
     }
 
-    /// A refusal has many reasons, which its body names; a service that cannot has one.
+    /// Classifies by an HTTP status. A refusal has many reasons, which its body names; unavailability has one.
     fn of_status(&self) -> Option<Classification> {
         let (status, class) = self.status.filter(|(status, class)| !is_vague(status, *class))?;
         let known = Classification::known(class, Ground::Status(status.to_owned()));
         Some(Classification { certainty: Certainty::Likely, ..known })
     }
 
-    /// The class for which the words of like messages speak most, with its points, if its remedy changes something else.
-    fn speaks_against(&self, class: ErrorClass) -> Option<(ErrorClass, i32)> {
+    /// The most likely class by the words of similar messages, with its points, if its remedy changes another thing.
+    fn contradiction(&self, class: ErrorClass) -> Option<(ErrorClass, i32)> {
         let (other, points) = self.learned.iter().max_by_key(|(_, points)| **points)?;
         let differ = other.changes() != class.changes() && other.changes() != Change::Nothing;
         (class.changes() != Change::Nothing && differ && *points >= LEAST).then_some((*other, *points))
     }
 
-    /// The class for which most speaks, of all that is not sure.
+    /// The most likely class by all uncertain evidence together.
     fn guess(&self) -> Classification {
         let mut points = self.learned.clone();
         let mut grounds = Vec::new();
-        let mut speak = |class, by: i32, ground| {
+        let mut add = |class, by: i32, ground| {
             *points.entry(class).or_default() += by;
             grounds.push(ground);
         };
         for score in &self.scores {
             let by = i32::try_from(score.points).unwrap_or(i32::MAX / 2).saturating_mul(BY_WORD);
             let by = if score.says_why { by } else { by.min(BY_PLACE) };
-            speak(score.class, by, Ground::Words(score.rule.to_owned()));
+            add(score.class, by, Ground::Words(score.rule.to_owned()));
         }
         if let Some((code, class, _)) = self.code {
-            speak(class, BY_CODE, Ground::Code(code.to_owned()));
+            add(class, BY_CODE, Ground::Code(code.to_owned()));
         }
         if let Some((status, class)) = self.status {
-            speak(class, BY_STATUS, Ground::Status(status.to_owned()));
+            add(class, BY_STATUS, Ground::Status(status.to_owned()));
         }
         let mut classes: Vec<(ErrorClass, i32)> = points.into_iter().collect();
         classes.sort_by_key(|(class, points)| (std::cmp::Reverse(*points), *class));
@@ -275,18 +275,18 @@ impl Evidence<'_> {
     }
 }
 
-/// How much speaks for a class, in tenths of a natural logarithm: a code that is not the reason itself, a status that may mean many things,
-/// and each word of a rule. Less than [`LEAST`] in all leaves a text unknown.
+/// Points for a class, in tenths of a natural logarithm: for a code that is not the reason itself, a status with several
+/// meanings, and each word of a rule. A text whose classes all have less than [`LEAST`] is unknown.
 const BY_CODE: i32 = 30;
 const BY_STATUS: i32 = 60;
 const BY_WORD: i32 = 15;
-/// Words that only say where it failed.
+/// Words that only name the place of the failure.
 const BY_PLACE: i32 = 5;
 const LEAST: i32 = 40;
-/// So much more must speak for another class before a code is doubted.
+/// Another class needs this many points more to make a code a guess.
 const DOUBT: i32 = 40;
 
-/// Whether a status may mean many things, which its body names.
+/// Whether a status has several meanings, so that only its body names the reason.
 fn is_vague(status: &str, class: ErrorClass) -> bool {
     use ErrorClass::{BurstLimit, LoginRefused, RequestTimeout};
     status.starts_with('4') && !matches!(class, BurstLimit | LoginRefused | RequestTimeout)
@@ -308,17 +308,18 @@ fn codes(text: &str) -> (Option<Code<'_>>, Option<Code<'_>>) {
     (reason, wrapper)
 }
 
-/// A name, its first part or its last: `UNRESOLVED_COLUMN.WITH_SUGGESTION`, `java.net.SocketTimeoutException`.
+/// Finds a name, its first part or its last among the codes: `UNRESOLVED_COLUMN.WITH_SUGGESTION`,
+/// `java.net.SocketTimeoutException`.
 fn lookup(name: &str) -> Option<(&str, (ErrorClass, Weight))> {
     let first = name.split(['.', '$']).next().unwrap_or_default();
     let last = name.rsplit(['.', ':', '$']).next().unwrap_or_default();
     [name, first, last].into_iter().find_map(|part| Some((part, *CODES.get(part)?)))
 }
 
-/// Words before the name of a field or a column, which may read like a code.
+/// Words before the name of a field or a column, as such a name may read like a code.
 const BEFORE_NAMES: &str = "column field fields named name object table value";
 
-/// Whether a name stands as a code, rather than as the name of a field.
+/// Whether a name is used as a code, not as the name of a field.
 fn stands_as_code(name: &Name<'_>) -> bool {
     let coded = name.text.contains('_') || name.text.chars().filter(|c| c.is_uppercase()).count() > 1;
     let before = name.before.trim_end();
@@ -330,8 +331,8 @@ fn stands_as_code(name: &Name<'_>) -> bool {
     coded && !listed && !structure::is_listed(BEFORE_NAMES, &word)
 }
 
-/// Five characters behind `SQLSTATE`, `SQL state` or `sqlState`; in brackets, or as the field `C` of PostgreSQL's protocol, only a
-/// state that the list has.
+/// Finds five characters behind `SQLSTATE`, `SQL state` or `sqlState`; in brackets, or as the field `C` of PostgreSQL's protocol,
+/// only a listed state.
 fn sql_state(text: &str) -> Option<(&str, ErrorClass)> {
     structure::names(text).find_map(|name| {
         let formed = name.text.len() == 5
@@ -349,14 +350,14 @@ fn sql_state(text: &str) -> Option<(&str, ErrorClass)> {
     })
 }
 
-/// Words before a status of HTTP.
+/// Words before an HTTP status.
 const BEFORE_STATUS: &str = "driver status code http statuscode status_code error returned responded with response 1 2 title got \
     answered";
-/// The first word of a status's own phrase.
+/// First words of the reason phrase of a status.
 const BEHIND_STATUS: &str = "unauthorized forbidden not bad service gateway internal too request conflict server client proxy \
     method precondition temporarily error payload";
 
-/// The first status of HTTP that stands as one and says something.
+/// Finds the first HTTP status that has a class.
 fn status(text: &str) -> Option<(&str, ErrorClass)> {
     structure::names(text).find_map(|name| {
         let class = codes::of_status(name.text)?;
@@ -387,11 +388,11 @@ fn by_words(scores: &[Score]) -> Option<Classification> {
     })
 }
 
-/// Parts of names by which a text shows that it is about the source.
+/// Parts of names in texts about the source.
 const SOURCES: &str = "jdbc odbc simba hive psycopg postgres libpq databricks thrift snowflake redshift sqlalchemy npgsql \
     bigquery pg:: rds.amazonaws warehouse sqlstate";
 
-/// A connection that failed is the source's where the text names a database; the destination has no part in it.
+/// Assigns a failed connection to the source if the text names a database.
 fn of_the_source(found: Classification, lower: &str) -> Classification {
     let of_source = match found.class {
         ErrorClass::ConnectionFailed | ErrorClass::DnsOrTls => ErrorClass::WarehouseUnreachable,
@@ -407,7 +408,7 @@ fn of_the_source(found: Classification, lower: &str) -> Classification {
     found
 }
 
-/// How many records that did not arrive are of which class, the largest number first.
+/// The number of rejected records by class, the largest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally(Vec<(ErrorClass, usize)>);
 
@@ -417,12 +418,12 @@ impl Tally {
         let count = |class: ErrorClass| classes.iter().filter(|of| **of == class).count();
         let mut counts: Vec<(ErrorClass, usize)> =
             ErrorClass::ALL.iter().map(|class| (*class, count(*class))).filter(|(_, n)| *n > 0).collect();
-        // Stable: of two classes with as many samples, the one that `ALL` names first stays first.
+        // Stable: of two classes with equal counts, the one that is first in `ALL` stays first.
         counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Self(counts)
     }
 
-    /// The class of most of them; `None` if there are none.
+    /// Returns the most frequent class; `None` without records.
     pub fn largest(&self) -> Option<ErrorClass> {
         self.0.first().map(|(class, _)| *class)
     }

@@ -1,17 +1,17 @@
-//! Quoted text, in the quotes of any language.
+//! Finds quoted text, in the quotation marks of any language.
 
-/// A text in quotes and what is around it.
+/// A quoted text and the text around it.
 pub(super) struct Quoted<'t> {
     pub(super) before: &'t str,
-    /// The quote before it, such as `"`, `'`, a backtick or `«`.
+    /// The opening mark, such as `"`, `'`, a backtick or `«`.
     pub(super) mark: char,
     pub(super) inner: &'t str,
-    /// The quote behind it.
+    /// The closing mark.
     pub(super) close: char,
     pub(super) after: &'t str,
 }
 
-/// The quotes that end what this one begins; none if it is not a quote.
+/// Returns the marks that close this one; none if it is not a quotation mark.
 pub(super) fn closing(mark: char) -> &'static [char] {
     match mark {
         '"' => &['"'],
@@ -31,11 +31,11 @@ pub(super) fn closing(mark: char) -> &'static [char] {
     }
 }
 
-/// The quoted texts of a text, in its order.
+/// Iterates over the quoted texts of a text, in order.
 pub(super) struct Quotes<'t> {
     /// The text behind the last quoted one.
     pub(super) rest: &'t str,
-    /// Quotes that nothing closes from here on, so that each is looked for once however often it comes.
+    /// Marks that nothing closes from here on, so that each is searched once, even if it occurs often.
     open: Vec<char>,
 }
 
@@ -48,12 +48,12 @@ impl<'t> Quotes<'t> {
 impl<'t> Iterator for Quotes<'t> {
     type Item = Quoted<'t>;
 
-    /// The next quoted text. A single quote between letters is an apostrophe.
+    /// Returns the next quoted text. A single quote between letters is an apostrophe.
     fn next(&mut self) -> Option<Quoted<'t>> {
         let text = self.rest;
         let (mut last, mut before_last): (Option<char>, Option<char>) = (None, None);
         for (at, mark) in text.char_indices() {
-            // Python shows texts as `u'...'` and `b'...'`.
+            // Python writes strings as `u'...'` and `b'...'`.
             let prefixed = matches!(last, Some('u' | 'b')) && !before_last.is_some_and(char::is_alphanumeric);
             let apostrophe = mark == '\'' && last.is_some_and(char::is_alphanumeric) && !prefixed;
             let escaped = last == Some('\\');
@@ -73,7 +73,7 @@ impl<'t> Iterator for Quotes<'t> {
     }
 }
 
-/// Where a quoted text ends, and by which quote.
+/// Returns the end of a quoted text, and its closing mark.
 fn end_of(mark: char, inside: &str) -> Option<(usize, char)> {
     let closing = closing(mark);
     let mut last = None;
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoted_texts_are_found_in_order_with_what_stands_between() {
+    fn quoted_texts_are_found_in_order_with_the_text_between() {
         let of = |text| {
             let mut quotes = Quotes::of(text);
             let found: Vec<_> = quotes.by_ref().map(|quoted| (quoted.before, quoted.inner)).collect();

@@ -1,4 +1,4 @@
-//! Makes a vendor's text fit for people's inboxes: what it quotes of customers' records is taken out.
+//! Removes values of customers' records from vendors' messages.
 
 use std::ops::RangeInclusive;
 
@@ -8,23 +8,23 @@ use super::structure::is_word;
 use crate::observation::RejectedRecord;
 use crate::text::{bounded, named, plain_line, spaced};
 
-/// Texts are cut here, the mark of the cut included; the whole text is one click away.
+/// The longest text, with the mark of a cut; the notice links to the whole text.
 const TEXT_CHARS: usize = 301;
-/// Only this much of a text is read, in bytes.
+/// The part of a text that is read, in bytes.
 const READ: usize = 4_096;
-/// A name of a field, a table or a column is no longer than this.
+/// The longest name of a field, a table or a column.
 const NAME_CHARS: usize = 80;
 /// A word this long, with letters and digits, is a token, a hash or a session, not a name or a record's id.
 const LONG_WORD: usize = 32;
-/// This many digits in a row are a number of somebody or something, not a count.
+/// This many digits in a row are a personal or account number, not a count.
 const LONG_NUMBER: usize = 9;
-/// As many digits have the numbers of payment cards, in groups or not (ISO/IEC 7812), and most bank accounts' behind the
-/// letters of an IBAN.
+/// The digits of payment card numbers, in groups or not (ISO/IEC 7812), and of most bank accounts behind the letters of an
+/// IBAN.
 const CARD_DIGITS: RangeInclusive<usize> = 12..=19;
-/// A telephone number with its country has at least so many digits; at most 15 (ITU-T E.164).
+/// The digits of a telephone number with its country code (ITU-T E.164).
 const TELEPHONE_DIGITS: RangeInclusive<usize> = 7..=15;
-/// Passes over one text, after which all of it is hidden. What a pass hides may show the next one something to hide; real
-/// messages need two.
+/// Passes over one text, after which all of it is hidden. A pass may reveal something to hide for the next one; real messages
+/// need two.
 const PASSES: usize = 8;
 /// This many digits behind a `+` or a bracket are a telephone number.
 const SHORT_TELEPHONE: usize = 6;
@@ -34,11 +34,11 @@ const IDENTIFIER_CHARS: usize = 41;
 const HIDDEN: &str = "[hidden]";
 const EMAIL: &str = "[e-mail]";
 
-/// Words after which a quoted text is the name of something, not somebody's value.
+/// Words before a quoted text that is a name, not a value.
 const NAMING: &str = "field fields column columns object sobject entity table view relation schema catalog database \
                       function warehouse type method";
 
-/// Behind these words of vendors a value stands, up to the end or to what the second text names. Lower case.
+/// Vendors' words before a value, which reaches up to the second text or to the end. Lower case.
 const BEFORE_VALUES: [(&str, &str); 15] = [
     ("foreign key external id:", " not found"),
     ("no record found for external id:", ""),
@@ -57,23 +57,22 @@ const BEFORE_VALUES: [(&str, &str); 15] = [
     ("values:", ""),
 ];
 
-/// A vendor's text without what it may quote of customers' records, as one line of at most 301 characters.
+/// Returns a vendor's text without values of customers' records, as one line of at most 301 characters.
 ///
 /// * control characters and line breaks                        => a space; characters without a width are dropped
 /// * an e-mail address                                         => `[e-mail]`
 /// * a text in quotes, unless it is the name of a field, table => `[hidden]` in the same quotes
 ///   or column: behind such a word, custom (`__c`), or in the
 ///   backticks of Databricks; a key of JSON; or a known code
-/// * what stands behind "value:", "data value too large:",     => `[hidden]`
+/// * text behind "value:", "data value too large:",            => `[hidden]`
 ///   "restricted picklist field:" and the like, behind `=`,
 ///   and a number or date behind "value"
 /// * nine digits and more in a row, 12 to 19 in groups, phone  => `[hidden]`
 ///   and social security numbers, and words of 32 characters
 ///   and more with digits, such as sessions
 ///
-/// Names of fields, ids of Salesforce records and codes stay: they are what a person needs to find the record. What people
-/// wrote into a validation rule or a trigger cannot be told from a value, so it stays too. A text that was scrubbed stays as
-/// it is when it is scrubbed again.
+/// Names of fields, ids of Salesforce records and codes stay, as people need them to find the record. Texts of validation rules
+/// and triggers stay too, as nothing distinguishes them from other words. A second scrub changes nothing.
 pub fn scrub(text: &str) -> String {
     let mut line = plain_line(beginning(text));
     for _ in 0..PASSES {
@@ -98,9 +97,9 @@ fn scrubbed_once(line: &str) -> String {
     bounded(line.trim(), TEXT_CHARS)
 }
 
-/// The identifiers of records, for evidence: a few, each short and on one line. `None` if no record has one.
+/// Returns some identifiers of records for evidence, each short and on one line. `None` if no record has one.
 ///
-/// A sync key that is an e-mail address or a telephone number is hidden as by [`identifier`]; who may see it finds it in Census.
+/// A sync key that is an e-mail address or a telephone number is hidden as by [`identifier`]; Census shows it to its users.
 pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) -> Option<String> {
     let mut shown: Vec<String> = Vec::new();
     let mut all = 0_usize;
@@ -117,8 +116,7 @@ pub fn identifiers<'r>(records: impl IntoIterator<Item = &'r RejectedRecord>) ->
     (all > 0).then(|| named(shown, IDENTIFIERS, all))
 }
 
-/// The identifier of a record, or a key of a table, as people may see it: short, on one line, and without what names or
-/// reaches a person.
+/// Returns the identifier of a record, or a key of a table, short, on one line, and without contact data of a person.
 ///
 /// * an e-mail address                                            => `[e-mail]`
 /// * a telephone number, and any other nine digits and more alone => `[hidden]`
@@ -143,7 +141,7 @@ fn beginning(text: &str) -> &str {
     text.get(..text.floor_char_boundary(READ)).unwrap_or(text)
 }
 
-/// What ends a word of a vendor's text. A single quote does not: it may be an apostrophe.
+/// Separators of words in a vendor's text. A single quote is none, as it may be an apostrophe.
 const SEPARATORS: [char; 14] = [' ', '"', '`', '<', '>', '(', ')', '[', ']', '{', '}', ',', ';', '|'];
 
 /// A line with each of its words replaced; the separators behind them stay.
@@ -155,8 +153,8 @@ fn with_words(line: &str, replace: impl Fn(&str) -> String) -> String {
     parts.collect()
 }
 
-/// Everything around an `@` up to the next space or bracket is taken for an address: rather too much than too little.
-/// An `@` that stands alone between two separators is not in an address.
+/// Hides everything around an `@` up to the next separator: rather too much than too little. An `@` alone between two
+/// separators is not part of an address.
 fn without_emails(line: &str) -> String {
     let at_sign = |word: &str| {
         word.contains(['@', '\u{ff20}', '\u{fe6b}']) || word.to_ascii_lowercase().contains("%40")
@@ -164,7 +162,7 @@ fn without_emails(line: &str) -> String {
     with_words(line, |word| {
         let bare = word.trim_matches('\'');
         let is_email = at_sign(bare) && bare.chars().count() > 1;
-        // Quotes stay, so that what else is between them is known to be quoted.
+        // Quotes stay, so that the rest between them is still recognised as quoted.
         if is_email { word.replacen(bare, EMAIL, 1) } else { word.to_owned() }
     })
 }
@@ -196,14 +194,14 @@ fn without_values(line: &str) -> String {
     line
 }
 
-/// Numbers, dates and times behind the word "value", as JSON parsers of vendors quote them.
+/// Hides numbers, dates and times behind the word "value", as vendors' JSON parsers quote them.
 fn without_numbers_behind_value(line: &str) -> String {
     let mut behind_value = false;
     let words = line.split(' ').map(|word| {
         let is_number = word.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
         let hides = behind_value && is_number;
         let end = word.trim_end_matches(SEPARATORS).trim_end_matches(['.', ':']).len();
-        // A time may stand behind its date.
+        // A time may follow its date.
         behind_value = word.eq_ignore_ascii_case("value") || (hides && end == word.len());
         if hides { format!("{HIDDEN}{}", word.get(end..).unwrap_or_default()) } else { word.to_owned() }
     });
@@ -221,7 +219,7 @@ fn without_quoted_values(line: &str) -> String {
         out.push(quoted.close);
     }
     let rest = quotes.rest;
-    // A quote that never ends is a text that was cut within a value. A single one may be an apostrophe.
+    // An unterminated quote is a text that was cut within a value. A single one may be an apostrophe.
     let opens = |c: char| !closing(c).is_empty() && !matches!(c, '\'' | '‘' | '‚' | '»' | '›');
     let begin = rest.char_indices().find(|(_, c)| opens(*c)).map(|(at, c)| at + c.len_utf8());
     match begin.and_then(|begin| rest.split_at_checked(begin)) {
@@ -234,7 +232,7 @@ fn without_quoted_values(line: &str) -> String {
     out
 }
 
-/// Whether a quoted text is the name of something of the schema, a key of JSON, or a code.
+/// Whether a quoted text is a name of the schema, a key of JSON, or a code.
 fn is_name(before: &str, quoted: &Quoted<'_>) -> bool {
     let inner = quoted.inner;
     let shaped = inner.chars().count() <= NAME_CHARS
@@ -247,7 +245,7 @@ fn is_name(before: &str, quoted: &Quoted<'_>) -> bool {
     shaped && (named || key || custom || quoted.mark == '`' || CODES.contains_key(inner))
 }
 
-/// What is assigned to something by `=`; numbers stay, for limits are told that way.
+/// Hides texts behind `=`; short numbers stay, as limits are written that way.
 fn without_assigned(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut rest = line;
@@ -269,7 +267,7 @@ fn without_assigned(line: &str) -> String {
     out
 }
 
-/// Numbers of people that are written in groups, such as `(415) 555-2671` or `4111 1111 1111 1111`.
+/// Hides personal numbers in groups, such as `(415) 555-2671` or `4111 1111 1111 1111`.
 fn without_grouped_numbers(line: &str) -> String {
     let of_number = |c: char| c.is_ascii_digit() || matches!(c, '+' | '(' | ')' | '.' | '-' | ' ');
     let mut out = String::with_capacity(line.len());
@@ -283,7 +281,7 @@ fn without_grouped_numbers(line: &str) -> String {
         // Punctuation at its end belongs to the sentence.
         let number = run.get(..end.unwrap_or(run.len())).unwrap_or_default();
         let number = number.trim_end_matches(|c: char| !c.is_ascii_digit());
-        out.push_str(if !glued && is_somebodys(number) { HIDDEN } else { number });
+        out.push_str(if !glued && is_personal(number) { HIDDEN } else { number });
         let taken = number.len().max(run.chars().next().map_or(0, char::len_utf8));
         if number.is_empty() {
             out.push_str(run.get(..taken).unwrap_or_default());
@@ -295,7 +293,7 @@ fn without_grouped_numbers(line: &str) -> String {
 }
 
 /// Whether digits in groups are likely a person's telephone, social security, card or account number. Dates are not.
-fn is_somebodys(number: &str) -> bool {
+fn is_personal(number: &str) -> bool {
     let groups: Vec<&str> = number.split(|c: char| !c.is_ascii_digit()).filter(|g| !g.is_empty()).collect();
     let lengths: Vec<usize> = groups.iter().map(|group| group.len()).collect();
     let digits = lengths.iter().sum();

@@ -1,28 +1,28 @@
-//! What a vendor's text is made of: which of it the vendor says, which it only quotes, and its words and codes.
+//! The structure of a vendor's message: the vendor's own words, quoted text, words and codes.
 
 use super::codes::CODES;
 use super::quotes::{Quoted, Quotes};
 use crate::text::spaced;
 
-/// Only this much of a text is read, in bytes: the reason stands at its beginning, stack traces behind it.
+/// The part of a text that is read, in bytes: the reason is at its beginning, stack traces follow.
 const READ: usize = 4_096;
 
-/// Keys of JSON, XML and Python's dictionaries behind which the vendor's own words stand. Lower case.
+/// Keys of JSON, XML and Python's dictionaries before the vendor's own words. Lower case.
 /// `c`, `m` and `d` are fields of PostgreSQL's protocol.
 const KEYS_OF_WORDS: &str = "c m d code errorcode error_code errcode exceptioncode statuscode status_code status faultcode \
     faultstring exceptionmessage message msg error errors error_description errordescription description \
     detail details title reason text error_summary errormessage error_message cause type name syscall \
     category subcategory body statemessage";
 
-/// Words behind which a vendor quotes another's words, rather than a value.
+/// Words before a quoted message of another vendor, which is not a value.
 const WORDS_BEFORE_WORDS: &str = "was error exception fault message";
 
-/// A tag is at most so long, in bytes; what is longer begins with a plain `<`.
+/// The longest tag, in bytes; a longer one is text with a plain `<`.
 const TAG: usize = 300;
 
-/// The text without what it quotes: names and values may read like any error. `''` stands for each of them.
+/// Returns the text with `''` for each quoted name or value, as these may read like any error.
 ///
-/// Quoted text stays where the vendor's own words are quoted: behind a key such as `"message":`, and when all is quoted.
+/// Quoted words of the vendor stay: behind a key such as `"message":`, and if all of the text is quoted.
 pub(super) fn visible(text: &str) -> String {
     let text = text.get(..text.floor_char_boundary(READ)).unwrap_or(text);
     let text = spaced(text)
@@ -35,7 +35,7 @@ pub(super) fn visible(text: &str) -> String {
     without_tags(&out)
 }
 
-/// Texts quoted within texts, as deep as real ones go.
+/// The nesting of quotes that is read, as deep as in real messages.
 const DEPTH: usize = 4;
 
 fn push_visible(text: &str, out: &mut String, depth: usize) {
@@ -45,10 +45,10 @@ fn push_visible(text: &str, out: &mut String, depth: usize) {
         let is_key =
             [":", "=>"].iter().any(|mark| after.trim_start().starts_with(mark)) && inner.chars().all(is_word);
         if is_key {
-            // Keys of JSON are of no interest but for what stands behind them.
+            // Keys of JSON only matter for the text behind them.
             out.truncate(without_prefix(out).len());
             out.push_str(inner);
-        } else if depth < DEPTH && is_said(mark, inner, without_prefix(out)) {
+        } else if depth < DEPTH && is_message(mark, inner, without_prefix(out)) {
             push_visible(&inner.replace("\\\"", "\"").replace("\\n", " "), out, depth + 1);
         } else {
             out.push_str("''");
@@ -57,13 +57,13 @@ fn push_visible(text: &str, out: &mut String, depth: usize) {
     out.push_str(quotes.rest);
 }
 
-/// A text without Python's `u` or `b` at its end, which belongs to the quote behind it.
+/// Removes Python's `u` or `b` at the end of a text, which belongs to the quote behind it.
 fn without_prefix(out: &str) -> &str {
     out.strip_suffix(['u', 'b']).filter(|before| !before.ends_with(is_word)).unwrap_or(out)
 }
 
-/// Whether quoted text is the vendor's own words.
-fn is_said(mark: char, inner: &str, out: &str) -> bool {
+/// Whether quoted text is a message in the vendor's own words.
+fn is_message(mark: char, inner: &str, out: &str) -> bool {
     let separated = out.trim_end().ends_with([':', '=', '>', '[', '(', '{']);
     let opening = out.trim_end_matches(['[', '{', '(', ' ', '=', '>', ':', '\\', '"', '\'']);
     let key = opening.rsplit(|c: char| !is_word(c)).next().unwrap_or_default().to_ascii_lowercase();
@@ -82,7 +82,7 @@ fn is_said(mark: char, inner: &str, out: &str) -> bool {
         || (mark == '`' && is_status)
 }
 
-/// Whether a list of words, with spaces between, has this one.
+/// Returns whether a list of words, separated by spaces, has this one.
 pub(super) fn is_listed(list: &str, word: &str) -> bool {
     list.split(' ').any(|listed| listed == word)
 }
@@ -92,7 +92,7 @@ fn without_tags(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('<') {
         out.push_str(before);
-        // Ruby shows an object as `#<Net::OpenTimeout: ...>`.
+        // Ruby writes an object as `#<Net::OpenTimeout: ...>`.
         let tag = !before.ends_with('#')
             && after.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!' | '?'));
         match after.find('>').filter(|end| tag && *end <= TAG) {
@@ -113,7 +113,7 @@ pub(super) fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// A name as vendors write codes and exceptions, with what is around it.
+/// A name such as a code or an exception, with the text around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Name<'t> {
     pub(super) text: &'t str,
@@ -121,7 +121,7 @@ pub(super) struct Name<'t> {
     pub(super) after: &'t str,
 }
 
-/// The names of a text, in its order: letters, digits and `_`, joined by `.`, `::` or `$`.
+/// Iterates over the names of a text, in order: letters, digits and `_`, joined by `.`, `::` or `$`.
 pub(super) fn names(text: &str) -> impl Iterator<Item = Name<'_>> {
     let joins = |c: char| is_word(c) || matches!(c, '.' | ':' | '$');
     let mut at = 0;
@@ -132,7 +132,7 @@ pub(super) fn names(text: &str) -> impl Iterator<Item = Name<'_>> {
             let run = text.get(start..)?;
             let end = run.find(|c| !joins(c)).unwrap_or(run.len());
             let joined = run.get(..end)?;
-            // A single colon ends a name: the words behind it describe it.
+            // A single colon ends a name: the words behind it are its description.
             let end =
                 joined.match_indices(':').find(|(at, _)| !is_pair(joined, *at)).map_or(end, |(at, _)| at);
             let name = run.get(..end)?.trim_end_matches(['.', ':', '$']);
@@ -155,7 +155,7 @@ fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}')
 }
 
-/// The words of a text in lower case, with short forms written out.
+/// Returns the words of a text in lower case, with contractions written out.
 pub(super) fn words(text: &str) -> Vec<String> {
     let lower = text.to_lowercase().replace('’', "'").replace("can't", "cannot").replace("n't", " not");
     let lower = lower.replace("can not", "cannot");
@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn visible_keeps_what_the_vendor_says_and_drops_what_it_quotes() {
+    fn visible_keeps_the_vendors_words_and_drops_quoted_ones() {
         let table = [
             ("The company \"Duplicate Value LLC\" is", "The company '' is"),
             (

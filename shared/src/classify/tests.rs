@@ -21,17 +21,17 @@ fn of_message(message: &str) -> ErrorClass {
     as_run.class
 }
 
-/// How well the classes of messages are found.
+/// The accuracy of the classes found.
 struct Measured {
     all: usize,
-    /// Percent of them with the very class, and with one of its family.
+    /// Percent of them with the right class, and with a class of its family.
     class: f64,
     family: f64,
-    /// Those that were sure and would have people change something else than what helps.
+    /// Messages whose remedy is certain and changes the wrong thing.
     harmful: Vec<String>,
 }
 
-/// A remedy does harm if it is sure, changes something, and that is not what the right class changes first.
+/// A remedy is harmful if it is certain, changes something, and the right class changes another thing first.
 fn is_harmful(found: &Classification, right: &[ErrorClass]) -> bool {
     let changes = found.class.changes();
     found.is_sure() && changes != Change::Nothing && right.iter().all(|class| class.changes() != changes)
@@ -70,12 +70,12 @@ fn messages_that_rules_were_written_from_get_their_class() {
     let Measured { all, class, family, harmful } =
         measure(&seen(), std::env::var_os("SYNCWATCH_SHOW_MISSES").is_some());
     println!("seen: {all} messages, class {class:.1}%, family {family:.1}%, harmful {}", harmful.len());
-    assert!(class >= 95.0, "{class}%: SYNCWATCH_SHOW_MISSES=1 shows which");
+    assert!(class >= 95.0, "{class}%: SYNCWATCH_SHOW_MISSES=1 shows the misses");
     assert!(harmful.is_empty(), "{harmful:#?}");
 }
 
 #[test]
-fn messages_that_went_wrong_once_get_their_class() {
+fn messages_once_classified_wrongly_get_their_class() {
     let must = must();
     assert!(must.len() >= 16);
     for message in must {
@@ -85,7 +85,7 @@ fn messages_that_went_wrong_once_get_their_class() {
     }
 }
 
-/// Misses of these are never shown, so that no rule is written from them.
+/// Their misses are never shown, so that no rule is written from them.
 #[test]
 fn messages_set_aside_get_their_class() {
     let Measured { all, class, family, harmful } = measure(&unseen(), false);
@@ -110,16 +110,16 @@ fn collection_is_split_by_source_and_names_each() {
 }
 
 #[test]
-fn every_class_says_what_it_is_and_what_helps() {
+fn every_class_has_a_cause_and_a_remedy() {
     for class in ErrorClass::ALL {
         assert_eq!(ErrorClass::from_id(class.id()), Some(*class));
         assert_eq!(serde_json::to_value(class).unwrap(), class.id());
         assert!(!class.cause().ends_with('.') && class.remedy().ends_with('.'), "{class}");
         assert!(class.remedy().chars().count() < 200, "{class}: too long for a page at 3 AM");
-        let told_to_start_a_full_sync = class.remedy().contains("full sync")
-            && !class.remedy().to_lowercase().contains("never a full sync");
-        assert!(!told_to_start_a_full_sync, "{class}");
-        // A class that shares the name of a family is the family's only one, or its plainest.
+        let starts_a_full_sync = class.remedy().contains("full sync")
+            && !class.remedy().to_lowercase().contains("never start a full sync");
+        assert!(!starts_a_full_sync, "{class}");
+        // A class with the name of a family belongs to that family.
         let family = Family::ALL.iter().find(|family| family.id() == class.id());
         assert!(family.is_none_or(|family| *family == class.family()), "{class}");
     }
@@ -130,7 +130,7 @@ fn every_class_says_what_it_is_and_what_helps() {
 }
 
 #[test]
-fn the_code_of_a_run_decides_before_its_words_and_its_message_before_the_detail() {
+fn code_of_a_run_decides_before_its_message_and_detail() {
     let of = |code: &str, message: &str, detail: &str| {
         let error = RunError {
             code: Some(code.to_owned()),
@@ -145,13 +145,17 @@ fn the_code_of_a_run_decides_before_its_words_and_its_message_before_the_detail(
     assert_eq!(of("X", limit, session), ErrorClass::DailyLimit);
     assert_eq!(of("X", "gone", session), ErrorClass::LoginRefused);
     assert_eq!(of("X", "gone", "gone"), ErrorClass::Unknown);
-    assert_eq!(of("X", "access denied", session), ErrorClass::LoginRefused, "a guess waits for what is sure");
+    assert_eq!(
+        of("X", "access denied", session),
+        ErrorClass::LoginRefused,
+        "a certain class wins over a guess"
+    );
     assert_eq!(of("X", "access denied", "gone"), ErrorClass::MissingPermission);
     assert_eq!(classify(&RunError::default()).class, ErrorClass::Unknown);
 }
 
 #[test]
-fn word_of_census_for_a_record_decides() {
+fn record_status_of_census_decides() {
     let of = |status: &str, message| {
         let found = classify_record(&record("P", status, message));
         (found.class, found.certainty)
@@ -192,7 +196,7 @@ fn innermost_and_first_reason_wins() {
 }
 
 #[test]
-fn failed_connection_is_the_sources_where_a_database_is_named() {
+fn failed_connection_to_a_database_is_the_sources() {
     let table = [
         ("connect ECONNREFUSED 10.0.0.1:443", ErrorClass::ConnectionFailed),
         ("psycopg2.OperationalError: connection refused by 10.0.0.1", ErrorClass::WarehouseUnreachable),
@@ -206,9 +210,9 @@ fn failed_connection_is_the_sources_where_a_database_is_named() {
     }
 }
 
-/// What messages quote may read like an error of another kind.
+/// Quoted text may read like an error of another class.
 #[test]
-fn names_and_values_that_a_message_quotes_do_not_decide() {
+fn quoted_names_and_values_do_not_decide() {
     use ErrorClass::{
         DeletedSourceColumn, FieldNotFound, InvalidValue, RequiredFieldMissing, UniqueValue, Unknown,
         ValidationRule,
@@ -284,7 +288,7 @@ proptest! {
     }
 
     #[test]
-    fn class_does_not_depend_on_what_is_quoted(
+    fn class_does_not_depend_on_quoted_text(
         value in "[A-Za-z_ ]{1,40}",
         text in prop::sample::select(vec![
             "DUPLICATE_VALUE: duplicate value found: {} duplicates value on record with id: 001",

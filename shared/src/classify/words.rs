@@ -1,29 +1,29 @@
-//! The words that vendors use for a reason, in any order: rules as data, and a scorer.
+//! Rules for vendors' words, in any order, and their scores.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::{ErrorClass, structure};
 
-/// Words of one rule stand at most so many words apart: a sentence or two.
+/// The most words between the parts of one rule: a sentence or two.
 const SPAN: usize = 14;
 
-/// Words that only say where it failed count as so many.
+/// The most words that count of a rule for the place of a failure.
 const WRAPPER_WORDS: usize = 2;
 
-/// One line of `knowledge/words.txt`: all its parts must stand near each other.
+/// One line of `knowledge/words.txt`: all its parts must be near each other.
 struct Rule {
     class: ErrorClass,
-    /// As written, for people who ask why.
+    /// As written, to explain the class to people.
     text: &'static str,
     parts: Vec<Vec<String>>,
-    /// How many words it has: the more, the less likely by chance.
+    /// The number of its words: the more, the less likely is a match by chance.
     weight: usize,
-    /// Whether it says why, rather than where it failed.
+    /// Whether it is for the reason of a failure, not for its place.
     says_why: bool,
 }
 
-/// `class: words + other words`: each part is a row of words, and the parts stand in any order.
+/// `class: words + other words`: each part is a sequence of words, and the parts are in any order.
 static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     let lines = include_str!("knowledge/words.txt").lines().filter(|line| !line.starts_with('#'));
     let rule = |line: &'static str| {
@@ -37,18 +37,18 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
     lines.filter_map(rule).collect()
 });
 
-/// How much words speak for a class.
+/// The score of a class by words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Score {
     pub(super) class: ErrorClass,
     pub(super) points: usize,
-    /// Whether any of its rules says why, rather than where it failed.
+    /// Whether any of its rules is for the reason of a failure, not for its place.
     pub(super) says_why: bool,
-    /// The rule that speaks most for it.
+    /// Its rule with the most words.
     pub(super) rule: &'static str,
 }
 
-/// The classes for which words speak, most first; those of one score in the order in which they stand in the text.
+/// Returns the scores of the classes, the highest first; equal ones in the order of the text.
 pub(super) fn scores(words: &[String]) -> Vec<Score> {
     let mut places: HashMap<&str, Vec<usize>> = HashMap::new();
     for (at, word) in words.iter().enumerate() {
@@ -61,7 +61,7 @@ pub(super) fn scores(words: &[String]) -> Vec<Score> {
     for (_, Rule { class, .. }) in &found {
         let rules = || found.iter().map(|(_, rule)| *rule).filter(|rule| rule.class == *class);
         let is_new = !scores.iter().any(|score| score.class == *class);
-        // The first of those with most words.
+        // The first of the rules with the most words.
         let Some(most) = rules().filter(|_| is_new).min_by_key(|rule| std::cmp::Reverse(rule.weight)) else {
             continue;
         };
@@ -73,23 +73,23 @@ pub(super) fn scores(words: &[String]) -> Vec<Score> {
             rule: most.text,
         });
     }
-    // Stable: of equal ones that which stands first in the text stays first.
+    // Stable: of equal ones, the first in the text stays first.
     scores.sort_by_key(|score| std::cmp::Reverse(score.points));
     scores
 }
 
-/// Where the first part of a rule stands, if its other parts are near it.
+/// Returns the position of the first part of a rule, if its other parts are near it.
 fn place(rule: &Rule, words: &[String], places: &HashMap<&str, Vec<usize>>) -> Option<usize> {
     let occurrences = |part: &[String]| -> Vec<usize> {
         let Some(starts) = part.first().and_then(|first| places.get(first.as_str())) else {
             return Vec::new();
         };
-        let stands = |at: &&usize| {
+        let matches = |at: &&usize| {
             words
                 .get(**at..)
                 .is_some_and(|rest| rest.len() >= part.len() && rest.iter().zip(part).all(|(a, b)| a == b))
         };
-        starts.iter().filter(stands).copied().collect()
+        starts.iter().filter(matches).copied().collect()
     };
     let (first, others) = rule.parts.split_first()?;
     let firsts = occurrences(first);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_stand_in_any_order_but_near_each_other() {
+    fn parts_match_in_any_order_but_near_each_other() {
         let of = |text: &str| scores(&structure::words(text)).first().map(|score| score.class);
         assert_eq!(of("the user is inactive: owner of it"), of("owner: inactive user"));
         let far = format!("column {} does not exist", "and ".repeat(40));

@@ -1,7 +1,7 @@
-//! Turns checks into statements: all checks of one table into one, so that the table is scanned once.
+//! Compiles checks into statements: all checks of one table into one, so that the table is scanned once.
 //!
-//! What one check counts is one `COUNT(CASE WHEN ... THEN 1 END)` among many. Another table that is needed beside it is
-//! joined as a derived table of distinct keys, or of one row, so that no join multiplies rows.
+//! Each count of a check is one `COUNT(CASE WHEN ... THEN 1 END)` among many. Another table is joined as a derived table of
+//! distinct keys, or of one row, so that no join multiplies rows.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -12,18 +12,18 @@ use super::{
 };
 use crate::sql::{BadName, Dialect, ParameterValue, Statement};
 
-/// The bounds of a window in a statement of one's own.
+/// The names of the window's bounds in a custom query.
 pub(crate) const FROM: &str = "from";
 pub(crate) const TO: &str = "to";
 
-/// Engines limit how much one statement may hold: PostgreSQL 1,664 columns (its `MaxTupleAttributeNumber`), SQLite 64
-/// tables (its documentation, "Limits"). Beyond this a table's checks make a second statement.
+/// Engines limit the size of a statement: PostgreSQL 1,664 columns (its `MaxTupleAttributeNumber`), SQLite 64 tables (its
+/// documentation, "Limits"). Beyond this, the checks of a table need a second statement.
 const MOST_COLUMNS: usize = 1_500;
 const MOST_JOINS: usize = 50;
-/// How many keys that occur more than once are shown.
+/// The most duplicate keys that are shown.
 const SAMPLE_KEYS: usize = 5;
 
-/// What a column of an answer is.
+/// The type of a column of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     Count,
@@ -32,7 +32,7 @@ pub enum Measure {
     Number,
 }
 
-/// A column of the one row that a statement answers.
+/// A column of the single row of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Column {
 pub struct Scan<'c> {
     /// The table that is scanned, as `pipeline.toml` names it.
     pub table: &'c str,
-    /// It answers one row.
+    /// Its answer has one row.
     pub statement: Statement,
     pub columns: Vec<Column>,
     pub asked: Vec<Asked<'c>>,
@@ -54,7 +54,7 @@ pub struct Scan<'c> {
 #[derive(Debug, Clone)]
 pub struct Asked<'c> {
     pub check: &'c DataCheck,
-    /// The columns that it is judged by, in the order that its rule has them.
+    /// The columns that it is judged by, in the order of its rule.
     pub columns: Vec<String>,
     /// The filters that must keep some rows.
     pub filters: Vec<AskedFilter<'c>>,
@@ -108,21 +108,21 @@ pub fn compile<'c>(
     Ok(scans)
 }
 
-/// Statements of one's own stand alone: nobody else's check fails with them.
+/// A custom query is a statement of its own, so that its failure affects no other check.
 fn own_statement<'c>(check: &'c DataCheck, sql: &str, zone: &TimeZone, now: Timestamp) -> Scan<'c> {
     let mut statement = Statement::new(format!("check {}", check.name), sql);
     if let Some(window) = &check.window {
         let (from, to) = window.day.bounds(zone, now);
         statement = statement.bind(FROM, from).bind(TO, to);
     }
-    // Whatever the column is called, there is one.
+    // It has one column, of any name.
     let columns = vec![Column { name: String::new(), measure: Measure::Number }];
     let asked = vec![Asked { check, columns: vec![String::new()], filters: Vec::new() }];
     Scan { table: &check.table, statement, columns, asked }
 }
 
-/// The statement that shows some of the keys that occur more than once; `None` for another rule. It is a second look at
-/// the table, so it is asked only once duplicates were found.
+/// Returns the statement that selects some duplicate keys; `None` for another rule. It scans the table again, so it is sent
+/// only after duplicates were found.
 pub fn samples_statement(
     check: &DataCheck,
     dialect: Dialect,
@@ -136,7 +136,7 @@ pub fn samples_statement(
     conditions.extend(keys.iter().map(|key| known(key)));
     let named: Vec<String> =
         keys.iter().enumerate().map(|(index, key)| format!("{key} AS k{index}")).collect();
-    // By their names in the answer: behind `HAVING`, Spark 3.5 resolves neither `COUNT(*)` nor `t.key`.
+    // Ordered by the names of the answer: behind `HAVING`, Spark 3.5 resolves neither `COUNT(*)` nor `t.key`.
     let ordered: Vec<String> = (0..keys.len()).map(|index| format!("k{index}")).collect();
     let keys = keys.join(", ");
     let sql = format!(
@@ -151,7 +151,7 @@ pub fn samples_statement(
     Ok(Some(builder.bound_to(statement)))
 }
 
-/// The statement that counts the rows which a filter keeps, as `kept`, and those of its table, as `all_rows`.
+/// Returns the statement that counts the rows that a filter keeps, as `kept`, and those of its table, as `all_rows`.
 pub fn filter_statement(filter: &Filter<'_>, dialect: Dialect) -> Result<Statement, BadName> {
     let zone = TimeZone::UTC;
     let mut builder = Builder::new(dialect, &zone, Timestamp::UNIX_EPOCH);
@@ -171,11 +171,11 @@ enum Join {
     Keys { derived: String, on: String },
     /// One row with one number, `n`.
     Number(String),
-    /// One row with the figures of another table: one scan of it, however many figures.
+    /// One row with all figures of another table, from one scan.
     Figures { table: String, figures: Vec<String> },
 }
 
-/// Gathers columns, joins and values of one statement. What is the same for several checks is there once.
+/// Collects columns, joins and values of one statement. Parts that several checks share occur once.
 struct Builder<'z> {
     dialect: Dialect,
     zone: &'z TimeZone,
@@ -195,7 +195,7 @@ impl<'z> Builder<'z> {
             Rule::NullCount { columns, .. } | Rule::NullRate { columns, .. } => columns.len() + 1,
             _ => 7,
         };
-        // Two filters are four figures more, and one join.
+        // Two filters add four figures and one join.
         !self.columns.is_empty()
             && (self.columns.len() + columns + 4 > MOST_COLUMNS || self.joins.len() + 2 > MOST_JOINS)
     }
@@ -231,7 +231,7 @@ impl<'z> Builder<'z> {
         self.values.iter().enumerate().fold(statement, bind)
     }
 
-    /// Adds what a check needs, and names its columns.
+    /// Adds the columns, joins and values of a check, and returns the names of its columns.
     fn add(&mut self, check: &DataCheck) -> Result<Vec<String>, BadName> {
         let conditions = self.conditions(check)?;
         Ok(match &check.rule {
@@ -284,12 +284,12 @@ impl<'z> Builder<'z> {
                 let other = format!("({})", wrong.join(" OR "));
                 vec![self.count(&conditions, &[known(&column)]), self.count(&conditions, &[other])]
             }
-            // It has a statement of its own.
+            // A custom query is a separate statement.
             Rule::CustomSql { .. } => Vec::new(),
         })
     }
 
-    /// Counts rows whose column is there, and those among them whose value is, or is not, a key elsewhere.
+    /// Counts rows with a value in the column, and those among them whose value is, or is not, a key of another table.
     fn known_and_found(
         &mut self,
         conditions: &[String],
@@ -309,8 +309,8 @@ impl<'z> Builder<'z> {
         Ok(vec![self.count(conditions, &[known(&column)]), self.count(conditions, &found)])
     }
 
-    /// Counts rows that have a key, and the keys. Keys of several columns are counted in a subquery, as `COUNT(DISTINCT
-    /// a, b)` is not known everywhere: the engine then looks at the table once more within the same statement.
+    /// Counts rows that have a key, and the keys. Keys of several columns are counted in a subquery, as not every engine has
+    /// `COUNT(DISTINCT a, b)`: the engine then scans the table once more within the statement.
     fn duplicates(
         &mut self,
         check: &DataCheck,
@@ -339,8 +339,9 @@ impl<'z> Builder<'z> {
         Ok(vec![rows, keys])
     }
 
-    /// The newest change, the oldest one after the newest arrival, the newest arrival, how many changes and arrivals are dated
-    /// in the future, the copy's last move, and how many of those are. Nothing that is dated in the future counts otherwise.
+    /// Adds the newest change, the oldest one after the newest arrival, the newest arrival, the numbers of changes and arrivals
+    /// dated in the future, the copy's last sync, and the number of its syncs dated in the future. Timestamps in the future
+    /// count for nothing else.
     fn freshness(
         &mut self,
         conditions: &[String],
@@ -368,7 +369,7 @@ impl<'z> Builder<'z> {
             self.add_column(format!("MAX({ahead})"), Measure::Count),
         ];
         if let Some(synced) = &destination.synced {
-            // Rows that are deleted at the destination move the copy too, so the filter is not for them.
+            // Rows deleted in the destination are synced to the copy too, so the filter does not apply.
             let synced = self.column("d", synced)?;
             let last = format!("MAX(CASE WHEN {synced} < {latest} THEN {synced} END)");
             let ahead = format!("COUNT(CASE WHEN {synced} >= {latest} THEN 1 END)");
@@ -380,8 +381,8 @@ impl<'z> Builder<'z> {
         Ok(names)
     }
 
-    /// Counts, for each filter that must keep some rows, those that it keeps and those that there are. Of another table they
-    /// are counted in a subquery of one row.
+    /// Counts, for each filter that must keep some rows, those that it keeps and all rows; for another table in a subquery of
+    /// one row.
     fn filters<'c>(&mut self, check: &'c DataCheck) -> Result<Vec<AskedFilter<'c>>, BadName> {
         let mut asked = Vec::new();
         for filter in filters(check).filter(|filter| !filter.may_keep_none) {
@@ -403,7 +404,7 @@ impl<'z> Builder<'z> {
         Ok(asked)
     }
 
-    /// Which rows of the table a check is about.
+    /// The conditions on the rows of a check.
     fn conditions(&mut self, check: &DataCheck) -> Result<Vec<String>, BadName> {
         let mut conditions = self.filter("t", &check.filter)?;
         if let Some(Window { day, column }) = &check.window {
@@ -419,8 +420,8 @@ impl<'z> Builder<'z> {
         filter.iter().map(|condition| self.condition(alias, condition)).collect()
     }
 
-    /// True or false of each row, never unknown, and in words that all engines read in the same way: `IS NOT TRUE` is
-    /// refused by PostgreSQL for a flag that is a number.
+    /// True or false for each row, never unknown, in SQL that all engines support: PostgreSQL refuses `IS NOT TRUE` for a flag
+    /// that is a number.
     fn condition(&mut self, alias: &str, Condition { column, holds }: &Condition) -> Result<String, BadName> {
         let column = self.column(alias, column)?;
         Ok(match holds {
@@ -464,7 +465,7 @@ impl<'z> Builder<'z> {
         format!("j{}", place_of(&mut self.joins, join))
     }
 
-    /// A figure of another table, whose columns are those of `d`, as a column of the one row that is joined.
+    /// Adds a figure of another table, whose alias is `d`, to the one row that is joined, and returns its column.
     fn figure_of(&mut self, of: &str, expression: &str, measure: Measure) -> String {
         let is_of = |join: &Join| matches!(join, Join::Figures { table, .. } if table == of);
         let index = self.joins.iter().position(is_of).unwrap_or(self.joins.len());
@@ -482,7 +483,7 @@ impl<'z> Builder<'z> {
     }
 }
 
-/// The index of an item, which is added if it is not there.
+/// The index of an item, which is added if it is missing.
 fn place_of<T: PartialEq>(items: &mut Vec<T>, item: T) -> usize {
     items.iter().position(|other| *other == item).unwrap_or_else(|| {
         items.push(item);
@@ -499,7 +500,7 @@ fn with(conditions: &[String], more: String) -> Vec<String> {
     conditions.iter().cloned().chain([more]).collect()
 }
 
-/// The value where all of these hold, else `NULL`, which no aggregate counts.
+/// The value where all conditions are true, else `NULL`, which no aggregate counts.
 fn case(conditions: &[String], value: &str) -> String {
     if conditions.is_empty() {
         value.to_owned()

@@ -1,8 +1,8 @@
-//! Filters: which rows of a table a check is about, and whether they keep any.
+//! Filters: the `where` of a check and of the table beside it.
 
 use super::{Condition, DataCheck, Rule};
 
-/// The `where` of one table in a check: its own, or that of the table beside it.
+/// The `where` of one table of a check: its own table, or the one beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filter<'c> {
     /// The table whose rows it keeps, as `pipeline.toml` names it.
@@ -11,25 +11,25 @@ pub struct Filter<'c> {
     pub conditions: &'c [Condition],
     /// Whether the table is the check's own, and not the one beside it.
     pub own: bool,
-    /// Whether to keep no row may be as it should be: the check counts the rows that are kept, such as those in a queue.
+    /// Whether it may keep no row, as the check counts the rows that it keeps, such as those of a queue.
     pub may_keep_none: bool,
 }
 
 impl Filter<'_> {
-    /// Its conditions in words, such as `_fivetran_deleted is not true`.
+    /// Returns its conditions as text, such as `_fivetran_deleted is not true`.
     pub fn in_words(&self) -> String {
         let conditions: Vec<String> = self.conditions.iter().map(ToString::to_string).collect();
         conditions.join(" and ")
     }
 
-    /// The columns that it asks about.
+    /// Returns the columns of its conditions.
     pub fn columns(&self) -> String {
         let columns: Vec<&str> = self.conditions.iter().map(|condition| condition.column.as_str()).collect();
         columns.join(", ")
     }
 }
 
-/// The filters that a check declares.
+/// Returns the filters that a check declares.
 pub fn filters(check: &DataCheck) -> impl Iterator<Item = Filter<'_>> {
     let counts_rows = matches!(check.rule, Rule::QueueSize { .. } | Rule::RowCount { .. });
     let filter =

@@ -1,11 +1,11 @@
-//! Checks of data: declared in `pipeline.toml`, compiled into few statements, judged from a few figures.
+//! Data checks: declared in `pipeline.toml`, compiled into few statements, judged by a few figures.
 //!
-//! * [`compile()`] turns all checks of one table into one statement: one scan of that table, however many checks ask
-//!   about it. The SQL is the same for every warehouse but for how names are quoted; values are always bound.
-//! * [`judge::data`](crate::judge::data) turns the answer into findings. It is pure; a figure that is not there is never a pass.
+//! * [`compile()`] turns all checks of one table into one statement, so that the table is scanned once. The SQL differs between
+//!   warehouses only in how names are quoted; values are always bound.
+//! * [`judge::data`](crate::judge::data) turns the answer into findings. It is pure; a missing figure is never a pass.
 //!
-//! Ratios are computed here, not in SQL: `1/2` is 0 in one engine and 0.5 in another. So are times: no engine is asked
-//! what the time or the day is.
+//! Ratios are computed here, not in SQL: `1/2` is 0 in one engine and 0.5 in another. So are times: no engine is asked for the
+//! time or the day.
 
 mod compile;
 mod filter;
@@ -29,52 +29,54 @@ pub use objects::object_name;
 pub use table::table;
 pub use window::{Day, Window};
 
-/// Timestamps of the source and of the destination may be ahead of our clock by so much.
+/// The most that timestamps of the source and of the destination may be ahead of our clock.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
-/// The latest timestamp that is taken for true at `now`. A later one comes from a clock that is ahead, from local time that
-/// was stored as UTC, or from a typing error: taken for true, it would hide all that waits until its date has come.
+/// Returns the latest credible timestamp at `now`. A later one comes from a clock that is ahead, from local time stored as
+/// UTC, or from a typing error: if it counted, it would hide every undelivered change until its date.
 pub(crate) fn latest_credible(now: Timestamp) -> Timestamp {
     now.saturating_add(AHEAD).unwrap_or(now)
 }
 
-/// One declared check of data.
+/// One declared data check.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataCheck {
     /// Its name; the subject of its findings.
     pub name: String,
-    /// The table or view that it is about, as `catalog.schema.table`.
+    /// The table or view that it checks, as `catalog.schema.table`.
     pub table: String,
-    /// Only rows for which all of these hold count.
+    /// Only rows that meet all of these conditions count.
     pub filter: Vec<Condition>,
     pub window: Option<Window>,
     pub severity: Severity,
     pub owner: Option<String>,
-    /// From when on what it finds is critical because it lasts, if not by default.
+    /// The records in the destination, in a browser.
+    pub object_url: Option<String>,
+    /// How long its findings may last before they are critical, if not by default.
     pub critical_after: Option<CriticalAfter>,
     pub rule: Rule,
 }
 
-/// Something that holds of a column of each row that counts.
+/// A condition on a column of the rows that count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {
     pub column: String,
     pub holds: Predicate,
 }
 
-/// What holds of a column. Two-valued in every engine: a missing value is never "unknown".
+/// The condition itself. True or false in every engine: a missing value is never "unknown".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Predicate {
-    /// It is this value, and not missing.
+    /// The column is this value, and not missing.
     Equals(Literal),
-    /// It is another value, or missing: a flag that a loader leaves empty is not set.
+    /// The column is another value, or missing: a flag that a loader leaves empty is not set.
     Not(Literal),
-    /// It is missing, or if `false`, it is not.
+    /// The column is missing or, if `false`, is not.
     IsNull(bool),
 }
 
 impl Condition {
-    /// Whether no row can satisfy both.
+    /// Returns whether no row can meet both.
     pub(crate) fn contradicts(&self, other: &Self) -> bool {
         use Predicate::{Equals, IsNull, Not};
         self.column == other.column
@@ -100,7 +102,7 @@ impl fmt::Display for Condition {
     }
 }
 
-/// A value that is declared in `pipeline.toml`; always bound, never pasted.
+/// A value from `pipeline.toml`; always bound, never part of the SQL text.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub enum Literal {
@@ -137,25 +139,25 @@ pub struct Keys {
     pub filter: Vec<Condition>,
 }
 
-/// Where changes arrive.
+/// The table and columns where changes arrive.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Arrivals {
     pub table: String,
-    /// The column that says when a record last changed in the destination.
+    /// The column with the time of a record's last change in the destination.
     pub column: String,
-    /// The column that says when a copy of the destination last took the row up, if the table is such a copy.
+    /// The column with the time when a copy of the destination last synced the row, if the table is such a copy.
     pub synced: Option<String>,
     pub filter: Vec<Condition>,
 }
 
-/// What is to hold.
+/// The condition for healthy.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Rule {
     /// Keys of the table are in the destination.
     Coverage {
         key: String,
         destination: Keys,
-        /// Below this share, in percent, it is told with the check's severity.
+        /// Below this share, in percent, it is unhealthy with the check's severity.
         warn_below: f64,
         /// Below this share, in percent, it is critical.
         critical_below: f64,
@@ -172,59 +174,59 @@ pub enum Rule {
         /// The highest share of one column, in percent.
         limit_percent: f64,
     },
-    /// Few enough rows have a key that an earlier row has.
+    /// Few enough rows have the key of an earlier row.
     Duplicates {
         /// The columns that make up the key. Rows where one of them is missing do not count.
         key: Vec<String>,
-        /// The most rows beyond the first of their key.
+        /// The most rows beyond the first of each key.
         limit: u64,
-        /// Whether sample keys are shown as they are. Otherwise addresses and telephone numbers among them are hidden.
+        /// Whether sample keys are shown unchanged. Otherwise addresses and telephone numbers in them are hidden.
         show_keys: bool,
     },
-    /// No change of the table waits longer than this for its arrival.
+    /// No change of the table waits longer for its arrival than `max_lag`.
     Freshness {
-        /// The column that says when a row last changed.
+        /// The column with the time of a row's last change.
         column: String,
         destination: Arrivals,
         max_lag: SignedDuration,
     },
-    /// The rows of a view that lists what waits.
+    /// The rows of a view that lists waiting records.
     QueueSize {
         limit: u64,
-        /// The column that says since when a row waits, and the longest that one may.
+        /// The column with the time since when a row waits, and the longest wait allowed.
         oldest: Option<(String, SignedDuration)>,
     },
     RowCount {
         min: Option<u64>,
         max: Option<u64>,
     },
-    /// A column has none but these values; missing ones do not count.
+    /// A column has only these values; missing ones do not count.
     AcceptedValues {
         column: String,
         values: Vec<Literal>,
         /// The most rows with another value.
         limit: u64,
     },
-    /// Texts of a column have this form; missing ones do not count.
+    /// Texts of a column have this format; missing ones do not count.
     Pattern {
         column: String,
-        /// A pattern of SQL's `LIKE`; `!` takes the meaning of a `%`, `_` or `!` behind it.
+        /// A pattern of SQL's `LIKE`; `!` escapes a `%`, `_` or `!` behind it.
         like: Option<String>,
         min_length: Option<u32>,
         max_length: Option<u32>,
-        /// The most rows of another form.
+        /// The most rows of another format.
         limit: u64,
     },
-    /// What a column points at exists; missing values do not count.
+    /// Every value of a column is a key of another table; missing values do not count.
     Referential {
         column: String,
         references: Keys,
-        /// The most rows that point at nothing.
+        /// The most rows without a match.
         limit: u64,
     },
-    /// The one number that a statement answers.
+    /// The single number that a custom query returns is within limits.
     CustomSql {
-        /// The statement, which only reads ([`check_read_only`](crate::sql::check_read_only)). `:from` and `:to` are the bounds of the window.
+        /// The query, which only reads ([`check_read_only`](crate::sql::check_read_only)). It may use the window as `:from` and `:to`.
         sql: String,
         min: Option<f64>,
         max: Option<f64>,
@@ -232,7 +234,7 @@ pub enum Rule {
 }
 
 impl DataCheck {
-    /// The kind of check that its findings are of.
+    /// Returns the check of its findings.
     pub fn check(&self) -> Check {
         match self.rule {
             Rule::Coverage { .. } => Check::Coverage,
@@ -249,7 +251,7 @@ impl DataCheck {
         }
     }
 
-    /// Its limits in a few words, such as `at most 100 rows`.
+    /// Returns its limits as text, such as `at most 100 rows`.
     pub fn limit_in_words(&self) -> String {
         match &self.rule {
             Rule::Coverage { warn_below, critical_below, .. } => {
@@ -264,9 +266,9 @@ impl DataCheck {
                 format!("at most {limit} waiting, none longer than {}", words(*longest))
             }
             Rule::RowCount { min, max } => between(min.as_ref(), max.as_ref(), " rows"),
-            Rule::AcceptedValues { limit, .. } => format!("at most {limit} others"),
-            Rule::Pattern { limit, .. } => format!("at most {limit} of another form"),
-            Rule::Referential { limit, .. } => format!("at most {limit} pointing at nothing"),
+            Rule::AcceptedValues { limit, .. } => format!("at most {limit} unaccepted"),
+            Rule::Pattern { limit, .. } => format!("at most {limit} malformed"),
+            Rule::Referential { limit, .. } => format!("at most {limit} without a match"),
             Rule::CustomSql { min, max, .. } => between(min.as_ref(), max.as_ref(), ""),
         }
     }
@@ -297,13 +299,13 @@ impl fmt::Display for DataCheck {
             Rule::Duplicates { key, .. } => write!(f, "no two rows have the same {}", list(key))?,
             Rule::Freshness { column, destination, .. } => {
                 let Arrivals { table, column: arrived, filter, .. } = destination;
-                write!(f, "what changed by {column} arrives by {arrived} of {table}{}", within(filter))?;
+                write!(f, "changes by {column} arrive by {arrived} of {table}{}", within(filter))?;
             }
             Rule::QueueSize { oldest, .. } => match oldest {
-                Some((column, _)) => write!(f, "few rows wait, since {column}")?,
-                None => write!(f, "few rows wait")?,
+                Some((column, _)) => write!(f, "few rows are waiting, since {column}")?,
+                None => write!(f, "few rows are waiting")?,
             },
-            Rule::RowCount { .. } => write!(f, "the number of rows")?,
+            Rule::RowCount { .. } => write!(f, "row count")?,
             Rule::AcceptedValues { column, values, .. } => {
                 let values: Vec<String> = values.iter().map(ToString::to_string).collect();
                 write!(f, "{column} is one of {}", values.join(", "))?;
@@ -318,7 +320,7 @@ impl fmt::Display for DataCheck {
                     write!(f, "{} has {length}", if like.is_some() { " and" } else { "" })?;
                 }
             }
-            Rule::CustomSql { .. } => write!(f, "the number that its own statement answers")?,
+            Rule::CustomSql { .. } => write!(f, "result of the custom query")?,
         }
         write!(f, " ({})", self.limit_in_words())?;
         f.write_str(&where_in_words(", of rows where", &self.filter))?;

@@ -1,12 +1,12 @@
-//! The names of tables and views: written once, as Databricks has them, and quoted for each dialect.
+//! Names of tables and views: written as in Databricks, and quoted for each dialect.
 
 use crate::sql::{BadName, Dialect};
 
-/// The name of a table or view, quoted and ready for SQL. `path` is as in `pipeline.toml`: `[catalog.][schema.]table`.
+/// Quotes the name of a table or view for SQL. `path` is as in `pipeline.toml`: `[catalog.][schema.]table`.
 ///
 /// * Databricks => as it is
-/// * PostgreSQL => without the catalog, for a connection has one database: `schema.table`
-/// * SQLite     => schema and table become one name that has a point in it, for it has no schemas
+/// * PostgreSQL => without the catalog, as a connection has one database: `schema.table`
+/// * SQLite     => schema and table become one name with a point in it, as it has no schemas
 pub fn object_name(dialect: Dialect, path: &str) -> Result<String, BadName> {
     let parts: Vec<&str> = path.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_written_once_and_quoted_for_each_dialect() {
+    fn name_is_quoted_for_each_dialect() {
         let names = |path| {
             [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite]
                 .map(|dialect| object_name(dialect, path).unwrap())
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_is_refused() {
+    fn invalid_name_is_refused() {
         for dialect in [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite] {
             for path in ["", ".", "a.", "a..b"] {
                 assert_eq!(object_name(dialect, path), Err(BadName::Empty), "{path:?}");

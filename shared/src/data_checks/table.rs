@@ -1,22 +1,22 @@
-//! A round of data checks as a table that a person can read.
+//! Formats a round of data checks as a table.
 
 use super::DataCheck;
 use crate::finding::{Check, Finding, Outcome};
 use crate::text::{self, bounded};
 
-/// Lines at the most; the worst come first.
+/// The most lines; the worst findings come first.
 const LINES: usize = 100;
-/// Characters of a cell at the most.
+/// The most characters of a cell.
 const CELL_CHARS: usize = 80;
 const HEAD: [&str; 5] = ["check", "table", "outcome", "figures", "limit"];
 
-/// Aligned columns: check, table, outcome, figures, limit. What is wrong comes first, then what is unknown.
+/// Formats findings in aligned columns: check, table, outcome, figures, limit. Unhealthy ones come first, then unevaluated ones.
 pub fn table<'f>(rows: impl IntoIterator<Item = (Option<&'f DataCheck>, &'f Finding)>) -> String {
-    // That filters keep rows is not worth a line of its own.
-    let is_told = |(_, finding): &(Option<&DataCheck>, &Finding)| {
+    // A healthy filter needs no line of its own.
+    let is_shown = |(_, finding): &(Option<&DataCheck>, &Finding)| {
         finding.check != Check::FilterKeepsRows || finding.is_unhealthy()
     };
-    let mut rows: Vec<(Option<&DataCheck>, &Finding)> = rows.into_iter().filter(is_told).collect();
+    let mut rows: Vec<(Option<&DataCheck>, &Finding)> = rows.into_iter().filter(is_shown).collect();
     rows.sort_by_key(|(_, finding)| match &finding.outcome {
         Outcome::Unhealthy { severity, .. } => (0, std::cmp::Reverse(Some(*severity))),
         Outcome::NotEvaluated { .. } => (1, std::cmp::Reverse(None)),

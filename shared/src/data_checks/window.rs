@@ -1,4 +1,4 @@
-//! Which day's rows count.
+//! The window of a check: the day whose rows count.
 
 use std::fmt;
 
@@ -16,18 +16,18 @@ pub enum Day {
     Today,
     #[serde(rename = "yesterday")]
     Yesterday,
-    /// What happened since this time of the day before. It has all of today, also for a check that runs at three in the morning.
+    /// The 24 hours before now. They include all of today, so they also suit a check that runs at night.
     #[serde(rename = "last-24h")]
     Last24Hours,
 }
 
 show_as_stored!(Day);
 
-/// Only rows whose column lies within this day count.
+/// A day, and the column that must lie within it for a row to count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Window {
     pub day: Day,
-    /// The column that says when; empty for a statement of one's own, which has the bounds as `:from` and `:to`.
+    /// The column with the row's time; empty for a custom query, which has the bounds as `:from` and `:to`.
     pub column: String,
 }
 
@@ -40,10 +40,10 @@ impl Day {
         }
     }
 
-    /// The first instant of the day, and the first one after it: 23, 24 or 25 hours, as the clocks of the zone have it. The last 24
-    /// hours end where timestamps begin to lie in the future: a clock that is a little ahead leaves no row out.
+    /// Returns the first instant of the day, and the first one after it: 23, 24 or 25 hours later, by the clocks of the zone. The
+    /// last 24 hours end at the latest credible timestamp, so that a clock that is a little ahead excludes no row.
     ///
-    /// The zone is the pipeline's, whatever that of a session is: the bounds are instants.
+    /// The zone is the pipeline's, for sessions in any zone: the bounds are instants.
     pub fn bounds(self, zone: &TimeZone, now: Timestamp) -> (Timestamp, Timestamp) {
         let here = now.to_zoned(zone.clone());
         let day = match self {
@@ -52,10 +52,10 @@ impl Day {
                 return (from, latest_credible(now));
             }
             Self::Today => here,
-            // Refused at the end of time only.
+            // Fails only at the end of the time range.
             Self::Yesterday => here.yesterday().unwrap_or(here),
         };
-        // Where midnight does not exist, the day begins with the first instant that does.
+        // On a day without midnight, the day begins with its first instant.
         let start = |day: &jiff::Zoned| day.start_of_day().map_or(now, |start| start.timestamp());
         let from = start(&day);
         (from, day.tomorrow().map_or(now, |next| start(&next)))
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn last_24_hours_have_all_of_today_and_end_five_minutes_ahead() {
+    fn last_24_hours_include_today_and_end_five_minutes_ahead() {
         let now: Timestamp = "2026-11-24T11:00:00Z".parse().unwrap();
         let zone = TimeZone::get("America/Los_Angeles").unwrap();
         let (from, to) = Day::Last24Hours.bounds(&zone, now);
@@ -88,19 +88,19 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_as_long_as_the_clocks_of_the_pipelines_zone_have_it() {
+    fn day_has_23_to_25_hours_by_the_clocks_of_its_zone() {
         // zone, day, now => from, to, hours
         let table = [
             // A common day, seen from its first and its last second.
             ("America/Los_Angeles", Day::Today, "2026-11-24T08:00:00Z", "2026-11-24T08:00:00Z", 24),
             ("America/Los_Angeles", Day::Today, "2026-11-25T07:59:59Z", "2026-11-24T08:00:00Z", 24),
             ("America/Los_Angeles", Day::Today, "2026-11-25T08:00:00Z", "2026-11-25T08:00:00Z", 24),
-            // Already tomorrow in UTC, and by the session of somebody in Tokyo.
+            // Already tomorrow in UTC, and in a session of Tokyo.
             ("America/Los_Angeles", Day::Today, "2026-11-25T02:00:00Z", "2026-11-24T08:00:00Z", 24),
             // The day on which 02:00 to 03:00 is left out, and the one on which 01:00 to 02:00 comes twice.
             ("America/Los_Angeles", Day::Today, "2027-03-14T20:00:00Z", "2027-03-14T08:00:00Z", 23),
             ("America/Los_Angeles", Day::Today, "2026-11-01T20:00:00Z", "2026-11-01T07:00:00Z", 25),
-            // The evenings before and after: a day's length is its own.
+            // The evenings before and after: each day has its own length.
             ("America/Los_Angeles", Day::Today, "2027-03-15T07:30:00Z", "2027-03-15T07:00:00Z", 24),
             ("America/Los_Angeles", Day::Yesterday, "2027-03-15T10:00:00Z", "2027-03-14T08:00:00Z", 23),
             ("America/Los_Angeles", Day::Yesterday, "2026-11-02T11:00:00Z", "2026-11-01T07:00:00Z", 25),

@@ -1,6 +1,6 @@
-//! One call to a vendor: an attempt within its limits, and its repetition where that is safe.
+//! One call to a vendor: attempts within limits, with retries where they are safe.
 //!
-//! A vendor's client adds how a request is authorized, and what an answer means: [`Vendor`].
+//! A vendor's client authorizes requests and interprets answers by [`Vendor`].
 
 use std::future::Future;
 use std::mem;
@@ -15,22 +15,22 @@ use serde_json::Value as Json;
 use super::client::chain;
 use super::retry::{Backoff, RetryBudget, http_date, retry_after};
 
-/// How long one attempt may take, unless a call asks for another limit: a round of a function has 60 s in all, and must
-/// still report when a vendor is silent.
+/// The default time limit of one attempt: a function's round has 60 s in all, and must still report a vendor that does
+/// not answer.
 pub const ATTEMPT: Duration = Duration::from_secs(15);
 
-/// Whether a call may be made again when it is unknown whether it was taken.
+/// Whether a call may be retried when its effect is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
-    /// It reads, or sets what it would set again.
+    /// It reads, or is idempotent.
     Safe,
-    /// It starts or makes something: again only if it was surely not taken.
+    /// It starts or creates something: retried only if it certainly had no effect.
     OnlyIfNotTaken,
-    /// It is not worth a wait.
+    /// It is not worth waiting for.
     Never,
 }
 
-/// One call of an API. Its body may hold a secret, so it cannot be shown.
+/// A call of an API. Its body may contain a secret, so it has no `Debug`.
 pub struct Call {
     pub method: Method,
     /// Joined to the vendor's address.
@@ -43,42 +43,42 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call that reads.
+    /// Creates a call that reads.
     pub fn get(path: impl Into<String>) -> Self {
         let (method, path) = (Method::GET, path.into());
         Self { method, path, query: Vec::new(), body: None, repeat: Repeat::Safe, timeout: ATTEMPT }
     }
 }
 
-/// An answer, whatever its status.
+/// An answer with any status.
 pub struct Answer {
     pub status: StatusCode,
-    /// How long a 429 or a 503 asks to wait; at most a day.
+    /// The wait that a 429 or a 503 requests; at most a day.
     pub asked_for: Option<Duration>,
     /// The time by the vendor's clock.
     pub date: Option<Timestamp>,
     pub content_type: Option<String>,
-    /// Where a redirect leads. May hold a secret, so it is not shown.
+    /// The target of a redirect. It may contain a secret, so it is not shown.
     pub location: Option<String>,
     pub body: Vec<u8>,
-    /// The body is longer than the limit, and only its beginning was read.
+    /// Whether the body exceeds the limit, so that only its beginning was read.
     pub cut: bool,
-    /// The body, with a marker for each secret that it quotes. `None` if it is not JSON.
+    /// The body, with quoted secrets replaced by a marker. `None` if it is not JSON.
     pub json: Option<Json>,
 }
 
-/// Why a call has no answer.
+/// The reason for which a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum NoAnswer {
-    /// It was not made: an earlier 429 asks for a longer wait than the budget has.
+    /// It was not sent: an earlier 429 requested a longer wait than the budget has.
     #[error("rate limited")]
     Gate(Duration),
-    /// Nothing came back. The detail holds no address, for some are secrets.
+    /// No answer arrived. The detail contains no address, as some addresses are secrets.
     #[error("{detail}")]
     Lost { detail: String, timed_out: bool, not_taken: bool },
 }
 
-/// How an attempt failed, and what that says of the next one.
+/// A failed attempt, with the facts that decide about a retry.
 pub struct Failed<E> {
     pub error: E,
     pub status: Option<StatusCode>,
@@ -86,19 +86,19 @@ pub struct Failed<E> {
     pub asked_for: Option<Duration>,
 }
 
-/// A request that shows the vendor who asks, and the secrets that no error may quote.
+/// An authorized request, and the secrets that no error may quote.
 pub type Authorized = (RequestBuilder, Vec<SecretString>);
 
-/// What a vendor's client adds to a call.
+/// The part of a call that depends on the vendor.
 pub trait Vendor: Sync {
     type Value;
     type Error: Send;
-    /// The bytes of an answer that are read.
+    /// The bytes of an answer that are read at most.
     const LARGEST_ANSWER: usize;
-    /// Replaces each secret that an answer quotes.
+    /// The marker that replaces each quoted secret.
     const HIDDEN: &'static str = "[hidden]";
 
-    /// The address that paths are joined to.
+    /// Returns the address that paths are joined to.
     fn address(&self) -> &Url;
 
     /// Authorizes a request.
@@ -107,7 +107,7 @@ pub trait Vendor: Sync {
         request: RequestBuilder,
     ) -> impl Future<Output = Result<Authorized, Failed<Self::Error>>> + Send;
 
-    /// Reads what came of a call, after so many attempts.
+    /// Interprets the outcome of a call, after so many attempts.
     fn read(
         &self,
         call: &Call,
@@ -115,26 +115,26 @@ pub trait Vendor: Sync {
         outcome: Result<Answer, NoAnswer>,
     ) -> Result<Self::Value, Self::Error>;
 
-    /// Whether the same call may well succeed a little later.
+    /// Returns whether the same call may succeed later.
     fn may_repeat(&self, error: &Self::Error) -> bool;
 
-    /// Whether the credentials were refused, and not what they ask for.
+    /// Returns whether the vendor refused the credentials rather than the request.
     fn is_refused(&self, failed: &Failed<Self::Error>) -> bool {
         failed.status == Some(StatusCode::UNAUTHORIZED)
     }
 
-    /// Drops credentials that were refused; `true` if there are others to be had.
+    /// Drops refused credentials; `true` if others are available.
     fn renew(&self) -> impl Future<Output = bool> + Send {
         async { false }
     }
 
-    /// The waits between attempts.
+    /// Returns the waits between attempts.
     fn backoff(&self) -> Backoff {
         Backoff::default()
     }
 }
 
-/// Makes a call, again where that is safe, likely to help and within the budget.
+/// Sends a call and retries it if that is safe, likely to help and within the budget.
 pub async fn send<V: Vendor>(
     http: &Client,
     budget: &RetryBudget,
@@ -154,7 +154,7 @@ pub async fn send<V: Vendor>(
             Ok(value) => return Ok(value),
             Err(failed) => failed,
         };
-        // A token may be revoked, or may have expired while the function was frozen. A refusal is never taken.
+        // A token may be revoked, or may have expired while the function was frozen. A refused call had no effect.
         if vendor.is_refused(&failed) && mem::take(&mut may_renew) && vendor.renew().await {
             continue;
         }
@@ -166,7 +166,7 @@ pub async fn send<V: Vendor>(
             };
         let limited = failed.status == Some(StatusCode::TOO_MANY_REQUESTS);
         let wait = waits.next().filter(|_| may_repeat).map(|wait| failed.asked_for.unwrap_or(wait));
-        // Asking earlier than it was told to would only prolong it.
+        // A retry before the requested wait would only prolong the limit.
         let wait = wait.filter(|_| failed.asked_for.is_none_or(|asked_for| asked_for <= backoff.longest));
         let Some(wait) = wait else {
             if let Some(asked_for) = failed.asked_for.filter(|_| limited) {
@@ -176,7 +176,7 @@ pub async fn send<V: Vendor>(
         };
         let unanswered = budget.now().duration_since(begun);
         let unanswered = if failed.asked_for.is_some() { Duration::ZERO } else { unanswered };
-        tracing::debug!(path = call.path, attempts, wait_ms = wait.as_millis(), "may try again");
+        tracing::debug!(path = call.path, attempts, wait_ms = wait.as_millis(), "attempt failed");
         if !budget.wait(wait, unanswered, limited).await {
             return Err(failed.error);
         }
@@ -208,7 +208,7 @@ async fn once<V: Vendor>(
     let (status, asked_for) =
         outcome.as_ref().map_or((None, None), |answer| (Some(answer.status), answer.asked_for));
     let not_taken = match &outcome {
-        // The answer of a gate before the work.
+        // A 429 comes from a gate before the work.
         Ok(answer) => answer.status == StatusCode::TOO_MANY_REQUESTS,
         Err(NoAnswer::Gate(_)) => true,
         Err(NoAnswer::Lost { not_taken, .. }) => *not_taken,
@@ -216,7 +216,7 @@ async fn once<V: Vendor>(
     vendor.read(call, attempts, outcome).map_err(|error| Failed { error, status, not_taken, asked_for })
 }
 
-/// Sends a request once, and reads at most `limit` bytes of its answer. `hidden` replaces each secret that it quotes.
+/// Sends a request once, and reads at most `limit` bytes of its answer. `hidden` replaces each quoted secret.
 pub async fn attempt(
     request: RequestBuilder,
     limit: usize,
@@ -224,7 +224,7 @@ pub async fn attempt(
     hidden: &str,
 ) -> Result<Answer, NoAnswer> {
     let lost = |error: reqwest::Error| {
-        // A connection that is not made in time has a limit of its own, which is not the attempt's.
+        // Connecting has its own time limit, which is not the attempt's.
         let (timed_out, not_taken) = (error.is_timeout() && !error.is_connect(), error.is_connect());
         NoAnswer::Lost { detail: chain(&error.without_url()), timed_out, not_taken }
     };
@@ -236,7 +236,7 @@ pub async fn attempt(
     let content_type = header(&response, &CONTENT_TYPE).map(str::to_owned);
     let location = header(&response, &LOCATION).map(str::to_owned);
     let (mut body, mut cut) = (Vec::new(), false);
-    // By chunks, for the size that an answer declares need not be the one that it has.
+    // In chunks, as an answer may be longer than it declares.
     while !cut && let Some(chunk) = response.chunk().await.map_err(lost)? {
         let room = limit.saturating_sub(body.len());
         cut = chunk.len() > room;
@@ -253,7 +253,7 @@ fn header<'r>(response: &'r Response, name: &HeaderName) -> Option<&'r str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// Replaces the secrets in every text, before any of it can reach an error.
+/// Replaces the secrets in every string, before any can reach an error.
 fn hide(json: &mut Json, secrets: &[SecretString], hidden: &str) {
     match json {
         Json::String(text) => {

@@ -1,8 +1,8 @@
-//! The one HTTP client of a process: a [`reqwest::Client`] that every vendor's client and the AWS SDK share.
+//! The only HTTP client of a process: a [`reqwest::Client`] that all vendor clients and the AWS SDK share.
 //!
 //! One client means one connection pool, one TLS configuration and one copy of the code. Trusted roots are compiled in
-//! (Mozilla's list, by `webpki-roots`): reading and parsing the system's certificate store would cost every cold start
-//! several milliseconds, and a Lambda function meets public certificates only.
+//! (Mozilla's list, by `webpki-roots`): parsing the system's certificate store would cost every cold start several
+//! milliseconds, and a Lambda function sees only public certificates.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use reqwest::header::HeaderValue;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 
-/// How long it may take to open a connection, TLS included.
+/// The time limit for opening a connection, including TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long a server may stay silent. Callers set tighter limits of their own; this one is for calls that forgot.
+/// How long a server may send nothing. Callers set tighter limits; this one is a fallback.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Shorter than the idle timeouts of AWS and of usual load balancers, so that it is us who drop an idle connection:
-/// a frozen Lambda sandbox that wakes on a dead one would otherwise waste its first attempt.
+/// Shorter than the idle timeouts of AWS and of common load balancers, so that our side drops idle connections:
+/// otherwise a thawed Lambda sandbox would waste its first attempt on a dead one.
 const POOL_IDLE: Duration = Duration::from_secs(20);
 
-/// Why the HTTP client could not be built. None of these depends on the outside world.
+/// The HTTP client could not be built. Depends on no outside state.
 #[derive(Debug, thiserror::Error)]
 pub enum HttpError {
     #[error("the TLS configuration was refused")]
@@ -31,10 +31,10 @@ pub enum HttpError {
     Client(#[from] reqwest::Error),
 }
 
-/// Builds the client. Do it once: clones share its connection pool.
+/// Builds the client. Call it once: clones share its connection pool.
 ///
-/// Redirects are answers here, not journeys: no API that we call redirects, and following one would carry a token to
-/// where nobody meant to send it. Plain HTTP stays possible for emulators on this machine.
+/// It does not follow redirects: no API that we call redirects, and following one could send a token to an unintended
+/// host. Plain HTTP is allowed, for local emulators.
 pub fn client() -> Result<reqwest::Client, HttpError> {
     let client = reqwest::Client::builder()
         .tls_backend_preconfigured(tls()?)
@@ -59,8 +59,8 @@ fn tls() -> Result<ClientConfig, HttpError> {
         .with_no_client_auth())
 }
 
-/// Reads an address that a secret may be sent to, or that is one: HTTPS, or HTTP to a lab on this machine. It holds no
-/// credentials, for it is shown where things go wrong.
+/// Parses an address that a secret may be sent to, or that is one: HTTPS, or HTTP to loopback. It must not contain
+/// credentials, as errors may show it.
 pub fn private_url(text: &str) -> Option<Url> {
     Url::parse(text).ok().filter(|url| {
         let bare = url.username().is_empty() && url.password().is_none();
@@ -69,18 +69,18 @@ pub fn private_url(text: &str) -> Option<Url> {
     })
 }
 
-/// The same, for an address that paths are put below: a query would swallow them.
+/// Parses a [`private_url`] that paths can be joined to: it must have no query or fragment.
 pub fn base_url(text: &str) -> Option<Url> {
     private_url(text).filter(|url| url.query().is_none() && url.fragment().is_none())
 }
 
-/// Reads a token that fits into a header, without the white space around it.
+/// Trims a token and checks that it is valid in an HTTP header.
 pub fn token(text: &str) -> Option<SecretString> {
     let token = text.trim();
     HeaderValue::from_str(token).is_ok().then(|| SecretString::from(token))
 }
 
-/// The error and its causes in one line, each said once: some errors repeat their cause in their own text.
+/// Formats an error and its causes in one line, without duplicates: some errors repeat their cause in their own text.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

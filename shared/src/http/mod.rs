@@ -1,4 +1,4 @@
-//! HTTP, for every vendor alike: the client, one call of it, and when a call is made again.
+//! HTTP for all vendors: the client, its calls and their retries.
 
 mod call;
 mod client;

@@ -1,4 +1,4 @@
-//! How long a call over HTTPS may be waited for before it is made again: the one place that decides so.
+//! Waits and budgets of retries for all HTTPS calls.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,18 +10,18 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Stands for any wait that is longer: no function lives that long, and adding a wait that a broken server made up to
-/// an instant must not overflow.
+/// Caps requested waits: no function runs that long, and adding an absurd wait of a broken server to an instant must
+/// not overflow.
 const LONGEST_ASKED: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The waits between the attempts of a call: doubling, with jitter.
+/// The waits between attempts of a call: doubling, with jitter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
-    /// Attempts of one call in all.
+    /// The attempts of one call, including the first.
     pub attempts: usize,
-    /// Before the second attempt.
+    /// The wait before the second attempt.
     pub first: Duration,
-    /// A vendor that asks for a longer wait is not asked again.
+    /// A call whose vendor requests a longer wait is not retried.
     pub longest: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The waits before the second, third, ... attempt.
+    /// Returns the waits before the second, third, ... attempt.
     pub fn waits(self) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::default()
             .with_min_delay(self.first)
@@ -43,13 +43,13 @@ impl Backoff {
     }
 }
 
-/// The watch by which waits are measured and slept. Tests bring one that is never really asleep.
+/// The clock that measures and sleeps waits. Tests use one that does not really sleep.
 pub(crate) trait Watch: fmt::Debug + Send + Sync {
     fn now(&self) -> Instant;
     fn sleep_until(&self, then: Instant) -> BoxFuture<'_, ()>;
 }
 
-/// The runtime's own watch.
+/// The clock of the Tokio runtime.
 #[derive(Debug)]
 pub(crate) struct RuntimeWatch;
 
@@ -63,8 +63,8 @@ impl Watch for RuntimeWatch {
     }
 }
 
-/// How long a client may be held up, all its calls taken together, so that a function never spends its time limit asleep.
-/// Also the gate that a `429` closes for every call of the client, not only for the one that got it.
+/// The total delay of a client's calls, so that a function does not spend its time limit waiting. Also the gate that a
+/// `429` closes for every call of the client.
 #[derive(Debug)]
 pub struct RetryBudget {
     watch: Arc<dyn Watch>,
@@ -74,19 +74,19 @@ pub struct RetryBudget {
 #[derive(Debug)]
 struct State {
     left: Duration,
-    /// A `429` asks for silence until then, and somebody sits it out on the budget.
+    /// A `429` blocks calls until then; a call is waiting for it, paid from the budget.
     not_before: Option<Instant>,
-    /// A `429` asks for silence until then, which is more than the budget has.
+    /// A `429` blocks calls until then, which exceeds the budget.
     shut_until: Option<Instant>,
 }
 
 impl RetryBudget {
-    /// A budget of so much delay.
+    /// Creates a budget of this total delay.
     pub fn new(budget: Duration) -> Self {
         Self::with_watch(budget, Arc::new(RuntimeWatch))
     }
 
-    /// The same, with a watch of the caller's for all waiting.
+    /// Creates a budget that waits by this clock.
     pub(crate) fn with_watch(budget: Duration, watch: Arc<dyn Watch>) -> Self {
         Self { watch, state: Mutex::new(State { left: budget, not_before: None, shut_until: None }) }
     }
@@ -102,7 +102,7 @@ impl RetryBudget {
     /// Waits until the gate that a `429` closed is open again.
     ///
     /// # Errors
-    /// It opens later than the budget can wait; then asking would only be impolite. Says how long it stays closed.
+    /// It opens later than the budget can wait, so the call must not be sent. Holds how long the gate stays closed.
     pub(crate) async fn pass_gate(&self) -> Result<(), Duration> {
         loop {
             let now = self.now();
@@ -110,15 +110,15 @@ impl RetryBudget {
             if let Some(shut) = shut_until.filter(|shut| *shut > now) {
                 return Err(shut.duration_since(now));
             }
-            // Those who wait may find that it was closed for longer meanwhile.
+            // The gate may have been closed for longer during the wait.
             let Some(not_before) = not_before.filter(|open| *open > now) else { return Ok(()) };
             self.watch.sleep_until(not_before).await;
         }
     }
 
-    /// Sits a wait out; `false`, and at once, when the budget is too small for it. `unanswered` is the time that the
-    /// attempt before it waited for nothing: a function's time limit makes no difference between the two. With
-    /// `close_gate` the others wait as well, and a wait that they already sit out costs only what it goes beyond theirs.
+    /// Waits, or returns `false` at once if the budget is too small. `unanswered` is the time that the previous attempt
+    /// spent without an answer, which costs budget like a wait. With `close_gate`, other calls wait too, and a wait
+    /// that overlaps theirs costs only its excess.
     pub(crate) async fn wait(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> bool {
         let granted = self.claim(wait, unanswered, close_gate);
         if let Some(until) = granted {
@@ -127,12 +127,12 @@ impl RetryBudget {
         granted.is_some()
     }
 
-    /// Closes the gate for so long without sitting it out: for the calls after one whose attempts are used up.
+    /// Closes the gate without waiting, for calls after one whose attempts are used up.
     pub(crate) fn close_gate(&self, wait: Duration) {
         self.claim(wait, Duration::ZERO, true);
     }
 
-    /// Takes a wait from the budget, and says when it ends; `None` when too little is left for it.
+    /// Takes a wait from the budget and returns its end; `None` if too little is left.
     fn claim(&self, wait: Duration, unanswered: Duration, close_gate: bool) -> Option<Instant> {
         let until = self.now() + wait.min(LONGEST_ASKED);
         self.with(|state| {
@@ -149,13 +149,13 @@ impl RetryBudget {
     }
 }
 
-/// Reads `Retry-After`: seconds, or an HTTP date that is compared with the answer's own `Date`, so that the two clocks
-/// need not agree. At most a day.
+/// Parses `Retry-After`: seconds, or an HTTP date relative to the answer's own `Date`, so that the two clocks need not
+/// agree. At most a day.
 pub(crate) fn retry_after(header: Option<&str>, date: Option<Timestamp>) -> Option<Duration> {
     let header = header?.trim();
     let asked = match header.parse::<u64>() {
         Ok(seconds) => Duration::from_secs(seconds),
-        // A date that has passed asks for no wait at all.
+        // A past date means no wait.
         Err(_) => Duration::try_from(http_date(header)?.duration_since(date?)).unwrap_or_default(),
     };
     Some(asked.min(LONGEST_ASKED))

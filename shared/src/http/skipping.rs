@@ -1,4 +1,4 @@
-//! For tests: a watch on which sleep takes no time.
+//! A clock for tests that does not really sleep.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::retry::Watch;
 
-/// A watch on which sleep takes no time: it is noted, and the hands are moved on.
+/// A clock that records each sleep and advances by it at once.
 #[derive(Debug, Default)]
 pub(crate) struct Skipping {
     naps: Mutex<Vec<Duration>>,
@@ -27,7 +27,7 @@ impl Skipping {
 
 impl Watch for Skipping {
     fn now(&self) -> Instant {
-        // Time that really passes does not count, so that waits come out exactly.
+        // Real time is ignored, so that waits are exact.
         static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
         *START.get_or_init(Instant::now) + *self.skipped.lock().unwrap()
     }

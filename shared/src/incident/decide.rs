@@ -1,4 +1,4 @@
-//! What a finding means for the incident under its key, and why.
+//! Decides what a finding means for the incident under its key, and why.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -15,43 +15,43 @@ use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
 use crate::silence::Silence;
 use crate::text::words;
 
-/// How stale the instant of the last judgement may grow before it is written anew: a write for each round would cost
-/// more than the precision is worth.
+/// The instant of the last evaluation is written only this often: a write in each round would cost more than the precision
+/// is worth.
 const STILL_REPORTING: SignedDuration = SignedDuration::from_mins(10);
-/// The figure that keeps what was found when the check was last judged.
-const FOUND_THEN: &str = "what was found then";
-/// Openings of a key that are remembered.
+/// The figure with the summary of the last evaluation.
+const LAST_FINDING: &str = "last finding";
+/// The most openings of a key that are stored.
 const REMEMBERED_OPENINGS: usize = 16;
-/// Times that an incident was open of which beginning and end are remembered: some 3 kB at the most.
+/// The most periods of an incident that are stored, at most about 3 kB.
 const REMEMBERED_EPISODES: usize = 24;
 
-/// What a decision depends on besides the finding and what is stored.
+/// The inputs of a decision besides the finding and the stored incident.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
     pub pipeline: &'a str,
     pub policy: &'a NoticePolicy,
     pub silence: Option<&'a Silence>,
-    /// The open incident of the same cause, see [`common_cause`].
+    /// The open incident with the same cause, see [`common_cause`].
     pub cause: Option<&'a IncidentKey>,
     pub urgency: Urgency<'a>,
     pub now: Timestamp,
 }
 
-/// What is to be done about a finding, and why.
+/// The action for a finding, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
     Rest(RestReason),
-    /// The incident is to be written over what was stored, and nobody is told.
+    /// Write the incident, without a notice.
     Note {
         reason: NoteReason,
         incident: Box<Incident>,
         /// The version that it replaces; `None` when nothing was stored.
         replaces: Option<u64>,
     },
-    /// The incident is to be written over what was stored, then a notice of this kind is to be sent.
+    /// Write the incident, then send a notice of this kind.
     Notify {
         reason: NotifyReason,
-        /// The incident as it will be, with the notice pending.
+        /// The new incident, with the notice pending.
         incident: Box<Incident>,
         replaces: Option<u64>,
         kind: NoticeKind,
@@ -59,87 +59,87 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Whether people hear of an incident for the first time.
+    /// Returns whether it is the first notice of an incident.
     pub fn opens(&self) -> bool {
-        // One that is sent again has been claimed before.
+        // A notice that is sent again was claimed before.
         matches!(self, Self::Notify { reason, kind: NoticeKind::Opened | NoticeKind::Flapping, .. }
             if *reason != NotifyReason::NeverRecorded)
     }
 }
 
-/// Why nothing is to be done.
+/// Why nothing is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestReason {
     /// Healthy, and no incident is open.
     NothingOpen,
-    /// Unhealthy as before; people know.
+    /// Unhealthy as before; the alert was sent.
     AlreadyKnown,
-    /// Unhealthy as before, and somebody has taken it on.
+    /// Unhealthy as before, and acknowledged.
     Acknowledged,
-    /// A notice about this incident is on its way; the next round looks again.
+    /// A notice about this incident is being sent; the next round decides again.
     BeingSent,
-    /// Another function looked later than we did and has written what it saw.
+    /// Another function evaluated the check later and has written its result.
     Overtaken,
-    /// The check could not be judged, which neither opens nor resolves anything.
+    /// The check could not be evaluated, which neither opens nor resolves an incident.
     NotEvaluated,
-    /// Another finding explains why it could not be judged.
+    /// Another finding explains why it could not be evaluated.
     UnderCause,
-    /// A silence covers what there is to say, and has counted it.
+    /// A silence covers it, and has counted the notice.
     Silenced,
-    /// Seen before and not often enough to be told, or healthy before and not long enough to be called over.
+    /// Still not unhealthy often enough to alert, or not healthy long enough to resolve.
     Unsettled,
 }
 
-/// Why something is written and nobody is told.
+/// Why the incident is written without a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoteReason {
-    /// Unhealthy, and not often enough to be told.
+    /// Unhealthy, but not often enough to alert.
     FirstSight,
-    /// It passed before anybody had to be told.
+    /// Healthy again before it alerted.
     PassedUntold,
     Silenced,
-    /// People know of another incident with the same cause.
+    /// Another incident with the same cause has alerted.
     UnderCause,
-    /// Healthy, and not often or not long enough to be called over.
+    /// Healthy, but not often or not long enough to resolve.
     SeemsOver,
-    /// Unhealthy again before it was called over.
+    /// Unhealthy again before it resolved.
     NotOver,
-    /// Judged as before; written where agreements hang on it, and now and then, so that a check that stops reporting is
-    /// noticed.
+    /// Same result as before; written if agreements depend on it, and from time to time, so that a check that stops reporting
+    /// is noticed.
     StillReporting,
-    /// It fails of something else than before.
+    /// It fails with another class than before.
     OtherClass,
     ReportingAgain,
     Acknowledged,
 }
 
-/// Why a notice is to be sent.
+/// Why a notice is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NotifyReason {
     FirstFound,
-    /// Found again after it had been resolved.
+    /// Found again after it was resolved.
     FoundAgain,
-    /// Found again so often that it is told as flapping.
+    /// Found again so often that it is flapping.
     FoundTooOften,
-    /// The silence or the common cause that held it is over, and it is still there.
+    /// Still unhealthy after the silence or the shared cause ended.
     HoldEnded,
     MoreSevere,
-    /// Still there, and long since people heard of it.
+    /// Still unhealthy, long after the last notice.
     StillThere,
-    /// Nobody could judge it for too long.
+    /// It could not be evaluated for too long.
     NotJudged,
     HealthyAgain,
-    /// `pipeline.toml` does not ask for it any more.
+    /// No longer declared in `pipeline.toml`.
     Withdrawn,
-    /// A notice was never recorded as sent, so its sender died: it is sent again.
+    /// A notice was never recorded as sent: its sender died, so it is sent again.
     NeverRecorded,
 }
 
-/// The open incident that speaks for the cause of this finding: the same check in the same group, of another subject. Of
-/// several the first by key, so that all rounds choose the same.
+/// Returns the open incident that represents the cause of this finding: the same check and group, with another subject. Of
+/// several, the first by key, so that all rounds choose the same.
 pub fn common_cause<'a, S: BuildHasher>(
     finding: &Finding,
     live: &'a HashMap<IncidentKey, Incident, S>,
@@ -149,7 +149,7 @@ pub fn common_cause<'a, S: BuildHasher>(
         .filter(|other| {
             other.key.check == finding.check
                 && other.key.subject != finding.subject
-                && other.speaks_for(group, severity)
+                && other.represents(group, severity)
         })
         .map(|other| &other.key)
         .min()
@@ -157,17 +157,17 @@ pub fn common_cause<'a, S: BuildHasher>(
 
 /// Decides what a finding means for the incident that is stored under its key.
 ///
-/// * a notice that was never recorded          => that notice again, before anything else is said
-/// * somebody looked later than we did         => rest, what they saw is newer
-/// * unhealthy, not yet often enough           => noted
-/// * unhealthy, nothing open                   => opened, or flapping; noted while a silence or a common cause holds it
-/// * unhealthy, more severe than told          => worsened
-/// * unhealthy, long since people heard        => reminder, unless somebody has taken it on
-/// * unhealthy otherwise                       => rest, people know
-/// * healthy, open, often and long enough      => resolved, silence or not: who was told of it is told of its end
-/// * not judged for long, open                 => stopped reporting, which is not resolved, and so again at growing gaps
-/// * not judged, and what held it is over      => opened: nobody saw it end
-/// * not declared any more, open               => resolved, for nobody asks any more
+/// * a notice that was never recorded            => that notice again, before any other
+/// * another function evaluated the check later  => rest: its result is newer
+/// * unhealthy, not yet often enough             => noted
+/// * unhealthy, nothing open                     => opened or flapping; noted while a silence or a shared cause suppresses it
+/// * unhealthy, more severe than alerted         => worsened
+/// * unhealthy, long after the last notice       => reminder, unless acknowledged
+/// * unhealthy otherwise                         => rest: the alert was sent
+/// * healthy, open, often and long enough        => resolved, silence or not, as it has alerted
+/// * not evaluated for long, open                => stopped reporting, which is not resolved; repeated at growing gaps
+/// * not evaluated, and no longer suppressed     => opened: it was not seen to end
+/// * not declared any more, open                 => resolved, as it is no longer checked
 pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'_>) -> Decision {
     if let Some(stored) = stored {
         if stored.is_being_sent(at.now) {
@@ -198,7 +198,7 @@ pub fn decide(finding: &Finding, stored: Option<&Incident>, at: &Circumstances<'
     }
 }
 
-/// How severe it is by now. An incident that is acknowledged does not page again for lasting.
+/// The severity by now. An acknowledged incident does not become critical by its duration.
 fn urgent(
     found: Severity,
     evidence: &Evidence,
@@ -209,13 +209,13 @@ fn urgent(
     let known = stored.map(|stored| stored.course.began_at.unwrap_or(stored.opened_at));
     let began = known.into_iter().chain(evidence.since).min().unwrap_or(at.now).min(at.now);
     let urgency = match stored {
-        Some(stored) if stored.is_taken_on(at.now) => Urgency { after: None, slots: None, ..at.urgency },
+        Some(stored) if stored.is_acknowledged(at.now) => Urgency { after: None, slots: None, ..at.urgency },
         _ => at.urgency,
     };
     urgency.of(found, evidence, began, at.now)
 }
 
-/// The notice that a sender took and never recorded as sent, once its lease has ended.
+/// Returns the notice that was never recorded as sent, once the lease of its sender has ended.
 pub fn resend(stored: &Incident, now: Timestamp) -> Option<Decision> {
     let pending = stored.pending?;
     if stored.is_being_sent(now) {
@@ -226,8 +226,7 @@ pub fn resend(stored: &Incident, now: Timestamp) -> Option<Decision> {
     Some(Decision::Notify { reason: NotifyReason::NeverRecorded, incident, replaces, kind: pending.kind })
 }
 
-/// Decides about an incident of which a whole round has said nothing. `declared` is whether the pipeline still has its
-/// subject.
+/// Decides about an incident without a finding in a whole round. `declared` is whether the pipeline still has its subject.
 pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> Decision {
     if stored.is_being_sent(at.now) {
         return Decision::Rest(RestReason::BeingSent);
@@ -236,14 +235,14 @@ pub fn unreported(stored: &Incident, declared: bool, at: &Circumstances<'_>) -> 
         return Decision::Rest(RestReason::Overtaken);
     }
     let why = match declared {
-        true => WhyNot::NothingYet { awaited: "a round that judges it".to_owned() },
+        true => WhyNot::NothingYet { awaited: "a round that evaluates it".to_owned() },
         false => WhyNot::NotDeclared,
     };
     not_evaluated(&why, Some(stored), at)
 }
 
-/// Somebody takes an incident on: no reminders until the given instant, unless it becomes worse. Not while a notice is
-/// on its way: its sender would find another version than it wrote, and the notice would be sent again.
+/// Acknowledges an incident: no reminders until the given instant, unless it worsens. Not while a notice is being sent: its
+/// sender would find another version than it wrote, and the notice would be sent again.
 pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.state != State::Open {
         return Decision::Rest(RestReason::NothingOpen);
@@ -252,12 +251,12 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
         return Decision::Rest(RestReason::BeingSent);
     }
     let mut incident = Incident { acknowledged: Some(by), ..stored.clone() };
-    // The notice that tells PagerDuty and the chat has a number of its own, or they would take it for one that they had.
+    // The notice for PagerDuty and the chat needs its own number, or they would drop it as a duplicate.
     incident.course.sequence += 1;
     note(NoteReason::Acknowledged, incident)
 }
 
-/// What an unhealthy finding says.
+/// The content of an unhealthy finding.
 struct Symptoms<'a> {
     severity: Severity,
     evidence: &'a Evidence,
@@ -267,9 +266,9 @@ struct Symptoms<'a> {
 
 impl Symptoms<'_> {
     fn onto(&self, incident: &mut Incident) {
-        // What people were not told of does not count against what is found now.
-        let told = if incident.state == State::Open { incident.severity } else { Severity::Info };
-        incident.severity = told.max(self.severity);
+        // A severity that did not alert does not count.
+        let alerted = if incident.state == State::Open { incident.severity } else { Severity::Info };
+        incident.severity = alerted.max(self.severity);
         incident.evidence = self.evidence.clone();
         self.cause.clone_into(&mut incident.cause);
         incident.group.clone_from(&self.finding.group);
@@ -320,7 +319,7 @@ fn newly_unhealthy(symptoms: &Symptoms<'_>, stored: Option<&Incident>, at: &Circ
     incident.course.sequence = 0;
     incident.state = State::Held;
     if let Some(silence) = at.silence {
-        hold_back(&mut incident, silence, symptoms.severity);
+        suppress(&mut incident, silence, symptoms.severity);
         return note(NoteReason::Silenced, incident);
     }
     if let Some(cause) = at.cause {
@@ -343,7 +342,7 @@ fn open(reason: NotifyReason, mut incident: Incident, at: &Circumstances<'_>) ->
     course.episodes.push(Episode { began_at, told_at: at.now, resolved_at: None });
     let beyond = course.episodes.len().saturating_sub(REMEMBERED_EPISODES);
     for forgotten in course.episodes.drain(..beyond) {
-        // One that was never seen to end was over when the next one began.
+        // Without a known end, it ended before the next one began.
         let end = forgotten.resolved_at.unwrap_or(forgotten.told_at);
         course.forgotten_until = course.forgotten_until.max(Some(end));
     }
@@ -352,7 +351,7 @@ fn open(reason: NotifyReason, mut incident: Incident, at: &Circumstances<'_>) ->
     } else {
         (reason, NoticeKind::Opened)
     };
-    // What was healthy before it opened says nothing of whether it is over.
+    // Healthy evaluations before it opened do not count towards its resolution.
     course.seen = RecentLooks::default();
     course.seen.push(true);
     incident.state = State::Open;
@@ -365,7 +364,7 @@ fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'
     symptoms.onto(&mut incident);
     incident.course.seen.push(true);
     if let Some(silence) = at.silence {
-        return match hold_back(&mut incident, silence, symptoms.severity) {
+        return match suppress(&mut incident, silence, symptoms.severity) {
             true => note(NoteReason::Silenced, incident),
             false => still_reporting(RestReason::Silenced, incident, held, at),
         };
@@ -380,8 +379,8 @@ fn held_unhealthy(symptoms: &Symptoms<'_>, held: &Incident, at: &Circumstances<'
     open(NotifyReason::HoldEnded, incident, at)
 }
 
-/// Counts a notice that a silence holds back, unless it has counted one of that severity before; whether it did.
-fn hold_back(incident: &mut Incident, silence: &Silence, severity: Severity) -> bool {
+/// Counts a notice that a silence suppresses, unless it counted one of that severity before; returns whether it did.
+fn suppress(incident: &mut Incident, silence: &Silence, severity: Severity) -> bool {
     let same = matches!(&incident.hold, Some(Hold::Silence { id }) if *id == silence.id);
     if same && incident.course.held_severity.is_some_and(|counted| severity <= counted) {
         return false;
@@ -395,20 +394,20 @@ fn hold_back(incident: &mut Incident, silence: &Silence, severity: Severity) -> 
 fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<'_>) -> Decision {
     let mut incident = refreshed(open.clone(), at.now);
     incident.course.seen.push(true);
-    let not_over = incident.course.healthy_since.take().is_some();
+    let not_resolved = incident.course.healthy_since.take().is_some();
     let again = incident.course.stopped_at.take().is_some();
-    // Whether it speaks for others hangs on it, so it is not left to the next notice.
+    // Other incidents depend on its group, so it is not left to the next notice.
     let other_class = incident.group != symptoms.finding.group || incident.class != symptoms.finding.class;
     incident.group.clone_from(&symptoms.finding.group);
     incident.class.clone_from(&symptoms.finding.class);
     if symptoms.severity > open.severity {
         if let Some(silence) = at.silence {
-            if hold_back(&mut incident, silence, symptoms.severity) {
+            if suppress(&mut incident, silence, symptoms.severity) {
                 return note(NoteReason::Silenced, incident);
             }
         } else {
             symptoms.onto(&mut incident);
-            // Whoever took it on did not take this on.
+            // The acknowledgement was for the lower severity.
             incident.acknowledged = None;
             incident.hold = None;
             incident.course.held_severity = None;
@@ -416,14 +415,14 @@ fn still_unhealthy(symptoms: &Symptoms<'_>, open: &Incident, at: &Circumstances<
         }
     }
     let news = [
-        (not_over, NoteReason::NotOver),
+        (not_resolved, NoteReason::NotOver),
         (again, NoteReason::ReportingAgain),
         (other_class, NoteReason::OtherClass),
     ];
     if let Some((_, reason)) = news.into_iter().find(|(is_so, _)| *is_so) {
         return note(reason, incident);
     }
-    if open.is_taken_on(at.now) {
+    if open.is_acknowledged(at.now) {
         return still_reporting(RestReason::Acknowledged, incident, open, at);
     }
     if !is_reminder_due(open, at) {
@@ -488,7 +487,7 @@ fn not_evaluated(why: &WhyNot, stored: Option<&Incident>, at: &Circumstances<'_>
         WhyNot::Under { .. } => still_reporting(RestReason::UnderCause, stored.clone(), stored, at),
         WhyNot::NotDeclared if stored.state == State::Open => {
             let mut incident = stored.clone();
-            incident.evidence = Evidence::new("pipeline.toml does not ask for this check any more");
+            incident.evidence = Evidence::new("check no longer declared in pipeline.toml");
             resolve(NotifyReason::Withdrawn, incident, at.now)
         }
         WhyNot::NotDeclared => passed(stored.clone(), at.now),
@@ -507,28 +506,28 @@ fn not_judged(why: &WhyNot, stored: &Incident, at: &Circumstances<'_>) -> Decisi
     let silent_for = at.now.duration_since(last);
     let long = silent_for >= at.policy.stopped_after;
     match (stored.state, &stored.hold) {
-        // What held it is over, as far as anybody can say, and it was not seen to end.
+        // It is no longer suppressed, as far as known, and it was not seen to end.
         (State::Held, hold) if long || matches!(hold, Some(Hold::Silence { .. })) => {
             return open(NotifyReason::HoldEnded, stored.clone(), at);
         }
         (State::Open, _) if stopped_at.is_some() => {
-            if stored.is_taken_on(at.now) || !is_reminder_due(stored, at) {
+            if stored.is_acknowledged(at.now) || !is_reminder_due(stored, at) {
                 return Decision::Rest(RestReason::NotEvaluated);
             }
         }
         (State::Open, _) if long => {}
         _ => return Decision::Rest(RestReason::NotEvaluated),
     }
-    let found_then = match stopped_at {
-        None => Some(Figure::new(FOUND_THEN, &stored.evidence.summary)),
-        Some(_) => stored.evidence.figures.iter().find(|figure| figure.name == FOUND_THEN).cloned(),
+    let last_finding = match stopped_at {
+        None => Some(Figure::new(LAST_FINDING, &stored.evidence.summary)),
+        Some(_) => stored.evidence.figures.iter().find(|figure| figure.name == LAST_FINDING).cloned(),
     };
     let mut incident = stored.clone();
     incident.course.stopped_at = Some(last);
     let silent_for = words(silent_for);
-    let summary = format!("not judged for {silent_for}, so nobody can say whether it still is: {why}");
-    incident.evidence = Evidence::new(summary).with("last judged", last);
-    incident.evidence.figures.extend(found_then);
+    let summary = format!("status unknown, last checked {silent_for} ago ({why})");
+    incident.evidence = Evidence::new(summary).with("last checked", last);
+    incident.evidence.figures.extend(last_finding);
     notify(NotifyReason::NotJudged, NoticeKind::StoppedReporting, incident, at.now)
 }
 
@@ -544,7 +543,7 @@ fn resolve(reason: NotifyReason, incident: Incident, now: Timestamp) -> Decision
     let known = incident.history();
     let mut incident = ended(incident, now);
     incident.acknowledged = None;
-    // The next opening begins with no observations behind it.
+    // The next opening begins without earlier evaluations.
     incident.course.seen = RecentLooks::default();
     incident.course.healthy_since = None;
     incident.course.stopped_at = None;
@@ -556,8 +555,8 @@ fn resolve(reason: NotifyReason, incident: Incident, now: Timestamp) -> Decision
     notify(reason, NoticeKind::Resolved, incident, now)
 }
 
-/// Nothing new. It is written where it changes what later decisions see, and now and then, so that a check that stops
-/// reporting is noticed: a write for each round would cost more than that is worth.
+/// Rests, but writes the incident if later decisions depend on it, and from time to time, so that a check that stops reporting
+/// is noticed. A write in each round would cost more than it is worth.
 fn still_reporting(
     reason: RestReason,
     incident: Incident,

@@ -1,8 +1,7 @@
-//! What is open for one (check, subject) until it is healthy again, and the decisions about it.
+//! Incidents: one for each (check, subject), open until the check is healthy again, and the decisions about them.
 //!
-//! Decisions are pure: [`decide`] looks at a finding, at what is stored and at the circumstances, and answers with a
-//! [`Decision`], whose variant is the reason. The store ([`crate::aws::incidents`]) carries them out by conditional
-//! writes.
+//! Decisions are pure: [`decide`] takes a finding, the stored incident and the circumstances, and returns a [`Decision`] with
+//! its reason. The store ([`crate::aws::incidents`]) carries it out by conditional writes.
 
 mod decide;
 mod policy;
@@ -22,12 +21,12 @@ pub use decide::{
 pub use policy::{Agreement, Flapping, NoticePolicy};
 pub use urgency::{Urgency, stops_data};
 
-/// How long a notice may stay recorded as being sent before another round sends it again.
+/// How long a notice may be recorded as being sent before another round sends it again.
 ///
-/// It is longer than any function may run (see `infra/functions.json`), so that only a sender that died is replaced.
+/// Longer than the timeout of every function (see `infra/functions.json`), so that only a dead sender is replaced.
 pub const SENDING_LEASE: SignedDuration = SignedDuration::from_mins(2);
 
-/// The key of an incident for its whole life: `pipeline/check/subject`. It is the dedup key at PagerDuty too.
+/// The key of an incident, which never changes: `pipeline/check/subject`. It is also the dedup key in PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentKey {
     pub pipeline: String,
@@ -36,12 +35,12 @@ pub struct IncidentKey {
 }
 
 impl IncidentKey {
-    /// The key for a finding in a pipeline.
+    /// Returns the key for a finding in a pipeline.
     pub fn of(pipeline: &str, finding: &Finding) -> Self {
         Self { pipeline: pipeline.to_owned(), check: finding.check, subject: finding.subject.clone() }
     }
 
-    /// The part below the pipeline: `check/subject`.
+    /// Returns the part behind the pipeline: `check/subject`.
     pub fn check_subject(&self) -> String {
         format!("{}/{}", self.check, self.subject)
     }
@@ -61,40 +60,40 @@ impl fmt::Display for IncidentKey {
     }
 }
 
-/// How far an incident is.
+/// The state of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Seen, but not often enough to be told.
+    /// Found, but not often enough to alert.
     Watching,
-    /// It is one, and people are not told: a silence or a common cause that they know of covers it.
+    /// Found often enough, and suppressed by a silence or by an open incident with the same cause.
     Held,
-    /// People were told, and it is not healthy yet.
+    /// Alerted, and not healthy yet.
     Open,
-    /// Healthy again, or never more than watched.
+    /// Healthy again, or never opened.
     Resolved,
 }
 
-/// What a notice says of its incident.
+/// The event that a notice reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NoticeKind {
     Opened,
-    /// It began once more within hours: it stays open until it keeps quiet.
+    /// It opened repeatedly within hours; it stays open until it is healthy for a while.
     Flapping,
     Worsened,
     Reminder,
-    /// It cannot be judged any more.
+    /// Its check can no longer be evaluated.
     StoppedReporting,
     Resolved,
-    /// What a silence suppressed, sent after its end. About no incident, so no decision makes it.
+    /// The notices that a silence suppressed, sent after its end. It is not about an incident, so no decision creates it.
     HeldBack,
-    /// A person took it on: for PagerDuty and the chat, not for mail. Only the operator's command sends it.
+    /// A person acknowledged it: for PagerDuty and the chat, not for mail. Only the operator's command sends it.
     Acknowledged,
 }
 
 impl NoticeKind {
-    /// Every kind.
+    /// All kinds.
     pub const ALL: [Self; 8] = [
         Self::Opened,
         Self::Flapping,
@@ -109,19 +108,19 @@ impl NoticeKind {
 
 show_as_stored!(State, NoticeKind);
 
-/// A notice that is being sent. It stays on the incident until it was published: sent, then recorded.
+/// A notice that is being sent. It stays on the incident until it is recorded as sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pending {
     pub kind: NoticeKind,
-    /// When a sender took it (UTC).
+    /// When a sender began to send it (UTC).
     pub since: Timestamp,
 }
 
-/// Why people are not told of an incident.
+/// Why the notices of an incident are suppressed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "by", rename_all = "kebab-case")]
 pub enum Hold {
-    /// Another open incident has the same cause; people know of that one.
+    /// Another open incident with the same cause has alerted.
     Cause {
         key: IncidentKey,
     },
@@ -130,16 +129,16 @@ pub enum Hold {
     },
 }
 
-/// Somebody has taken an incident on.
+/// The acknowledgement of an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledged {
     pub by: String,
     pub at: Timestamp,
-    /// When reminders begin again if it is still open (UTC).
+    /// When it expires: reminders begin again if the incident is still open (UTC).
     pub until: Timestamp,
 }
 
-/// The newest observations of a check, as bits: the lowest is the newest, and 1 is unhealthy.
+/// The newest evaluations of a check, as bits: the lowest is the newest, and 1 is unhealthy.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RecentLooks {
@@ -153,7 +152,7 @@ impl RecentLooks {
         self.count = self.count.saturating_add(1).min(Agreement::LONGEST);
     }
 
-    /// The newest observations and no others: how many there are, and their bits.
+    /// The newest so many of them.
     fn newest(self, looks: u8) -> Self {
         let count = looks.min(self.count).min(Agreement::LONGEST);
         Self { bits: self.bits & Self::mask(count), count }
@@ -170,85 +169,85 @@ impl RecentLooks {
     }
 }
 
-/// One time that an incident was open: from its beginning until it was found healthy again.
+/// One period in which an incident was open: from its beginning until it was found healthy again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Episode {
-    /// Since when it was, as far as the evidence said; when it was first found if that said nothing (UTC).
+    /// When it began by its evidence, or else when it was first found (UTC).
     pub began_at: Timestamp,
-    /// When people were told (UTC).
+    /// When it alerted (UTC).
     pub told_at: Timestamp,
     /// When it was found healthy again (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
 }
 
-/// The times that an incident was open of late, and how far back they are known.
+/// The recent periods in which an incident was open, and how far back they are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct History {
     /// Oldest first.
     pub episodes: Vec<Episode>,
-    /// What was over before this instant is not known any more (UTC); `None` if all of them are known.
+    /// Periods that ended before this instant are no longer known (UTC); `None` if all of them are known.
     pub forgotten_until: Option<Timestamp>,
 }
 
-/// What has happened to an incident on its way, as far as decisions and the figures of a day need it.
+/// The history of an incident, as far as decisions and daily figures need it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Course {
     pub seen: RecentLooks,
-    /// When it was last judged, to about ten minutes (UTC).
+    /// When it was last evaluated, to about ten minutes (UTC).
     pub evaluated_at: Option<Timestamp>,
-    /// Since when it is healthy without a break (UTC), while it is open.
+    /// Since when it has been healthy without a break (UTC), while it is open.
     pub healthy_since: Option<Timestamp>,
     pub sequence: u32,
-    /// Reminders since the last notice that was none.
+    /// Reminders since the last notice of another kind.
     pub reminders: u32,
     /// When the last notice was decided (UTC).
     pub noticed_at: Option<Timestamp>,
-    /// When this key was opened of late, this time included (UTC).
+    /// When this key opened recently, this time included (UTC).
     pub openings: Vec<Timestamp>,
-    /// Whether it must keep quiet before it is called resolved.
+    /// Whether it must stay healthy for a while before it resolves.
     pub flapping: bool,
-    /// Since when nobody could judge it (UTC), if people were told so.
+    /// Since when it could not be evaluated (UTC), if that was reported.
     pub stopped_at: Option<Timestamp>,
-    /// Notices of this generation that a silence held back.
+    /// Suppressed notices of this generation.
     pub held_back: u32,
-    /// The severity of which a silence kept people from hearing.
+    /// The highest severity that a silence suppressed.
     pub held_severity: Option<Severity>,
-    /// Since when it is, as far as the evidence says (UTC).
+    /// When it began, by its evidence (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub began_at: Option<Timestamp>,
-    /// The newest times that people were told of it, this one included: an opening keeps those before it.
+    /// The newest periods in which it was open, this one included; an opening keeps the earlier ones.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub episodes: Vec<Episode>,
-    /// The end of the newest one that there was no room for (UTC).
+    /// The end of the newest period that was dropped (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forgotten_until: Option<Timestamp>,
 }
 
-/// An incident as it is stored.
+/// An incident as stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
     pub key: IncidentKey,
-    /// Counts how often this key was opened, from 1; 0 while it was only ever watched.
+    /// How often this key opened; 0 if it was only ever watched.
     pub generation: u64,
-    /// Counts writes, from 1; every write names the version that it replaces, so that of two writers one wins.
+    /// The number of writes; every write names the version that it replaces, so that one of two writers wins.
     pub version: u64,
     pub state: State,
-    /// The worst severity since it opened, as far as people were told.
+    /// The worst severity that it alerted with since it opened.
     pub severity: Severity,
     /// When it was first found (UTC).
     pub opened_at: Timestamp,
     /// When it was found healthy again (UTC).
     pub resolved_at: Option<Timestamp>,
-    /// What was found, as of the last notice.
+    /// The evidence as of the last notice.
     pub evidence: Evidence,
     pub cause: String,
     /// The class of the vendor's error, if the finding has one.
     pub class: Option<String>,
-    /// What it has in common with others of the same cause.
+    /// Shared with other incidents of the same cause.
     pub group: Option<String>,
-    /// The notice that is yet to be recorded as sent.
+    /// The notice that is not yet recorded as sent.
     pub pending: Option<Pending>,
     pub hold: Option<Hold>,
     pub acknowledged: Option<Acknowledged>,
@@ -256,44 +255,48 @@ pub struct Incident {
 }
 
 impl Incident {
-    /// How long it has been, or was, open.
+    /// Returns how long it has been, or was, open.
     pub fn open_for(&self, now: Timestamp) -> SignedDuration {
         self.resolved_at.unwrap_or(now).duration_since(self.opened_at)
     }
 
-    /// When it was open, as far as that is kept. Of one that was written before episodes were kept, only the last is known.
+    /// Returns the periods in which it was open, as far as they are stored; for an incident from before periods were stored, the
+    /// last one.
     pub fn history(&self) -> History {
         let course = &self.course;
         if !course.episodes.is_empty() || self.generation == 0 {
             let episodes = course.episodes.clone();
             return History { episodes, forgotten_until: course.forgotten_until };
         }
-        let told = course.openings.last().copied().unwrap_or(self.opened_at);
-        let was_told = matches!(self.state, State::Open) || !course.openings.is_empty();
-        let episode =
-            Episode { began_at: self.opened_at.min(told), told_at: told, resolved_at: self.resolved_at };
-        // One that was only ever held has nothing to forget.
-        let before = (was_told && self.generation > 1).then_some(self.opened_at);
+        let alerted = course.openings.last().copied().unwrap_or(self.opened_at);
+        let has_alerted = matches!(self.state, State::Open) || !course.openings.is_empty();
+        let episode = Episode {
+            began_at: self.opened_at.min(alerted),
+            told_at: alerted,
+            resolved_at: self.resolved_at,
+        };
+        // One that never alerted has no earlier periods.
+        let before = (has_alerted && self.generation > 1).then_some(self.opened_at);
         History {
-            episodes: was_told.then_some(episode).into_iter().collect(),
+            episodes: has_alerted.then_some(episode).into_iter().collect(),
             forgotten_until: before.max(course.forgotten_until),
         }
     }
 
-    /// Names the newest notice of it, and stays the same when that notice is sent again.
+    /// Returns the id of its newest notice, which stays the same when that notice is sent again.
     pub fn notice_id(&self) -> String {
         format!("{}#{}.{}", self.key, self.generation, self.course.sequence)
     }
 
-    /// The incident with the notice recorded as sent.
+    /// Returns the incident with the notice recorded as sent.
     #[must_use]
     pub fn with_notice_sent(&self) -> Self {
         Self { pending: None, version: self.version + 1, ..self.clone() }
     }
 
-    /// Whether it speaks for a cause that others have in common with it, as severe as this: people know of it by that
-    /// severity, and it was seen at the last look.
-    pub fn speaks_for(&self, group: &str, severity: Severity) -> bool {
+    /// Returns whether it represents a shared cause at this severity: it has alerted at that severity or a higher one, and was
+    /// unhealthy in the last evaluation.
+    pub fn represents(&self, group: &str, severity: Severity) -> bool {
         let course = &self.course;
         self.state == State::Open
             && self.group.as_deref() == Some(group)
@@ -302,14 +305,14 @@ impl Incident {
             && course.stopped_at.is_none()
     }
 
-    /// When the newest look that has left a trace in it was taken (UTC).
+    /// When the newest evaluation that is stored in it took place (UTC).
     fn written_at(&self) -> Timestamp {
         let seen = [self.course.evaluated_at, self.course.noticed_at, self.resolved_at];
         seen.into_iter().flatten().max().unwrap_or(self.opened_at)
     }
 
-    /// Whether somebody has taken it on, so that there are no reminders.
-    fn is_taken_on(&self, now: Timestamp) -> bool {
+    /// Whether it is acknowledged, so that there are no reminders.
+    fn is_acknowledged(&self, now: Timestamp) -> bool {
         self.acknowledged.as_ref().is_some_and(|by| now < by.until)
     }
 

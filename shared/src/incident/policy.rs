@@ -1,4 +1,4 @@
-//! When people are told, again, and no more: what `[notices]` of `pipeline.toml` may change, with its defaults.
+//! When incidents alert, remind and resolve: the settings of `[notices]` in `pipeline.toml`, with their defaults.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 
 use crate::finding::{Check, CriticalAfter, Looks, Severity};
 
-/// Of the newest `of` observations, `need` must agree.
+/// Of the newest `of` evaluations, `need` must agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Agreement {
     pub need: u8,
@@ -15,7 +15,7 @@ pub struct Agreement {
 }
 
 impl Agreement {
-    /// The most observations that are remembered.
+    /// The most evaluations that are stored.
     pub const LONGEST: u8 = 8;
 
     /// Reads `2 of 3`.
@@ -33,32 +33,32 @@ impl fmt::Display for Agreement {
     }
 }
 
-/// When an incident that comes and goes is told as one that flaps.
+/// When an incident that opens and resolves repeatedly counts as flapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flapping {
-    /// The opening that is so many within `within` makes it flapping.
+    /// This many openings within `within` make it flapping.
     pub openings: usize,
     pub within: SignedDuration,
-    /// How long it must then stay healthy before it is called resolved.
+    /// How long it must then stay healthy before it resolves.
     pub quiet: SignedDuration,
 }
 
-/// When people are told.
+/// When notices are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoticePolicy {
     /// Checks that open after another agreement than by default.
     pub open_after: BTreeMap<Check, Agreement>,
     /// Checks that resolve after another agreement than by default.
     pub resolve_after: BTreeMap<Check, Agreement>,
-    /// The first reminder comes so long after the last notice; each further gap is twice the one before.
+    /// The time from the last notice to the first reminder; each further gap is twice the one before.
     pub remind_after: SignedDuration,
     pub remind_at_most: SignedDuration,
-    /// An open incident that nobody could judge for so long has stopped reporting.
+    /// An open incident that could not be evaluated for so long has stopped reporting.
     pub stopped_after: SignedDuration,
     pub flapping: Flapping,
-    /// Checks whose findings are of another severity than their judge says.
+    /// Checks whose findings have another severity than by default.
     pub severity: BTreeMap<Check, Severity>,
-    /// Checks that become critical by lasting, or not, otherwise than by default.
+    /// Checks that become critical after another duration than by default, or never.
     pub critical_after: BTreeMap<Check, CriticalAfter>,
 }
 
@@ -82,17 +82,17 @@ impl Default for NoticePolicy {
 }
 
 impl NoticePolicy {
-    /// After which agreement of unhealthy observations an incident opens.
+    /// Returns the agreement of unhealthy evaluations that opens an incident.
     pub fn opens(&self, check: Check) -> Agreement {
         Self::of(&self.open_after, check)
     }
 
-    /// After which agreement of healthy observations an incident resolves.
+    /// Returns the agreement of healthy evaluations that resolves an incident.
     pub fn resolves(&self, check: Check) -> Agreement {
         Self::of(&self.resolve_after, check)
     }
 
-    /// How many of the newest looks any agreement on this check asks for.
+    /// Returns the most evaluations that an agreement on this check needs.
     pub fn looks(&self, check: Check) -> u8 {
         self.opens(check).of.max(self.resolves(check).of)
     }
@@ -105,7 +105,7 @@ impl NoticePolicy {
         declared.get(&check).copied().unwrap_or(default)
     }
 
-    /// The time from the last notice to the next reminder, after so many reminders. `None`: never.
+    /// Returns the time from the last notice to the next reminder, after so many reminders. `None`: never.
     pub fn reminder_gap(&self, severity: Severity, reminders: u32) -> Option<SignedDuration> {
         if severity == Severity::Info {
             return None;
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_agreement_is_read_as_it_is_written() {
+    fn agreement_is_read_as_written() {
         for text in ["1 of 1", "2 of 3", "8 of 8"] {
             assert_eq!(Agreement::parse(text).unwrap().to_string(), text);
         }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn reminders_come_at_growing_gaps_up_to_a_week_and_never_for_information() {
+    fn reminder_gaps_grow_up_to_a_week_and_info_has_none() {
         let policy = NoticePolicy::default();
         let gaps: Vec<i64> = (0..8)
             .map(|reminders| policy.reminder_gap(Severity::Error, reminders).unwrap().as_hours())
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_through_a_network_is_looked_at_twice_unless_declared_otherwise() {
+    fn network_checks_need_two_evaluations_by_default() {
         let mut policy = NoticePolicy::default();
         assert_eq!(policy.opens(Check::ApiReachable).to_string(), "2 of 3");
         assert_eq!(policy.resolves(Check::RunFailed).to_string(), "1 of 1");

@@ -1,4 +1,4 @@
-//! How severe a finding is for the people of this pipeline, and from when on it is critical.
+//! The severity of a finding in this pipeline, and when it becomes critical.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,18 +7,18 @@ use crate::finding::{Check, Evidence, Severity};
 use crate::schedule::Schedule;
 use crate::text::minute_utc;
 
-/// What a pipeline says of how urgent the findings of a check on a subject are.
+/// The urgency that a pipeline declares for findings of a check on a subject.
 #[derive(Debug, Clone, Copy)]
 pub struct Urgency<'a> {
-    /// The severity in the place of the judge's.
+    /// The severity that replaces the judge's.
     pub severity: Option<Severity>,
-    /// Critical once it lasts longer.
+    /// Critical after this duration.
     pub after: Option<SignedDuration>,
-    /// Critical also once the next slot of this schedule has passed with its grace.
+    /// Also critical once the next slot of this schedule and its grace have passed.
     pub slots: Option<&'a Schedule>,
 }
 
-/// Whether data stands still while a check is unhealthy, so that it becomes critical by lasting alone.
+/// Returns whether an unhealthy check means that data stopped, so that it becomes critical after a while.
 pub fn stops_data(check: Check) -> bool {
     matches!(
         check,
@@ -27,10 +27,10 @@ pub fn stops_data(check: Check) -> bool {
 }
 
 impl Urgency<'_> {
-    /// Findings are as severe as their judge says, however long they last.
+    /// The severity of the judge, for any duration.
     pub const AS_JUDGED: Self = Self { severity: None, after: None, slots: None };
 
-    /// The severity of what was found and began then, and its evidence, which says why if that makes it critical.
+    /// Returns the severity of a finding that began then, and its evidence, which explains why if it became critical.
     pub(super) fn of(
         &self,
         found: Severity,
@@ -49,10 +49,10 @@ impl Urgency<'_> {
         });
         let because = match (self.after, slot) {
             (Some(limit), _) if lasts > limit => Value::Duration(limit),
-            (_, Some(slot)) => Value::from(format!("the slot of {}", minute_utc(slot))),
+            (_, Some(slot)) => Value::from(format!("slot at {}", minute_utc(slot))),
             _ => return (severity, evidence.clone()),
         };
-        let evidence = evidence.clone().with("lasts", lasts).with("critical, as that is beyond", because);
+        let evidence = evidence.clone().with("lasts", lasts).with("critical after", because);
         (Severity::Critical, evidence)
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lasts_longer_than_its_limit_or_misses_the_next_slot_is_critical() {
+    fn finding_past_its_limit_or_the_next_slot_is_critical() {
         let daily = Schedule {
             rule: Rule::Daily("02:00".parse().unwrap()),
             time_zone: TimeZone::get("America/Los_Angeles").unwrap(),
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_declared_severity_takes_the_place_of_the_judges() {
+    fn declared_severity_replaces_the_judges() {
         let urgency = Urgency { severity: Some(Severity::Critical), ..Urgency::AS_JUDGED };
         let now = at("2026-11-24T08:00:00Z");
         assert_eq!(urgency.of(Severity::Error, &Evidence::new("5.1%"), now, now).0, Severity::Critical);

@@ -1,4 +1,4 @@
-//! Judges the figures of a statement. Pure: no I/O, no clock, no failure.
+//! Judges data checks by the figures of their statements. Pure: no I/O and no clock, and never fails.
 
 use std::collections::HashMap;
 
@@ -11,12 +11,14 @@ use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOU
 use crate::sql::{self, Answer, Error, ErrorKind, Row};
 use crate::text::{self, bounded, grouped, plain_line, rounded, spaced, words};
 
-/// The figure that shows keys which occur more than once.
+/// The figure that shows some duplicate keys.
 pub const SAMPLED: &str = "sample keys";
-/// A key is shown up to this length, the mark of the cut included.
+/// The longest key that is shown, with the mark of a cut.
 const KEY_CHARS: usize = 41;
-/// Statements that failed are named up to this number.
+/// The most failed statements, or columns, that are named.
 const NAMED: usize = 5;
+/// The figure that counts syncs of a copy that are dated in the future.
+const COPY_AHEAD: &str = "copy syncs dated in the future";
 
 /// One figure of an answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,14 +29,14 @@ pub enum Reading {
     Number(f64),
 }
 
-/// The figures of an answer, by column. One that cannot be read does not spoil the others.
+/// The figures of an answer, by column. One that cannot be read leaves the others valid.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Figures(pub HashMap<String, Result<Reading, Error>>);
 
-/// Something that kept checks from being judged.
+/// A reason why checks could not be judged.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Trouble {
-    /// The warehouse could not be asked at all: no credentials, or settings that cannot be used. Holds why.
+    /// The warehouse could not be queried: no credentials, or invalid settings. Holds the reason.
     #[error("{0}")]
     Closed(String),
     /// A statement failed, or its answer cannot be read.
@@ -45,8 +47,8 @@ pub enum Trouble {
 /// Judges every check of a statement by its answer.
 ///
 /// * answered                                                       => each check by its figures
-/// * the warehouse cannot be reached, refuses us, or takes too long => held under `warehouse-reachable`
-/// * the statement fails otherwise                                  => the first check says why, the rest is held under it
+/// * the warehouse cannot be reached, refuses us, or takes too long => blocked by `warehouse-reachable`
+/// * the statement fails otherwise                                  => the first check is unreadable and blocks the rest
 pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) -> Vec<Finding> {
     match answer {
         Ok(answer) => judge_figures(scan, &read(scan, answer), now),
@@ -62,26 +64,26 @@ pub fn judge(scan: &Scan<'_>, answer: &Result<Answer, Error>, now: Timestamp) ->
     }
 }
 
-/// The checks of a statement that was not asked, since the warehouse does not answer.
+/// Findings of the checks of a statement that was not sent, as the warehouse does not answer.
 pub fn unasked(scan: &Scan<'_>) -> Vec<Finding> {
     let under = || WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
     scan.asked.iter().flat_map(judged).map(|about| about.not_evaluated(under())).collect()
 }
 
-/// All that is judged of a check, in the order of its findings: itself, and whether its filters keep rows if it has any.
+/// The findings of a check, in order: of itself, and of its filters if it has any.
 fn judged<'c>(asked: &Asked<'c>) -> impl Iterator<Item = About<'c>> + use<'c> {
     let filter = (!asked.filters.is_empty()).then(|| about_filter(asked.check));
     std::iter::once(about(asked.check)).chain(filter)
 }
 
-/// What of an answer keeps checks from being judged.
+/// Returns why checks of an answer could not be judged.
 pub fn troubles(scan: &Scan<'_>, answer: &Result<Answer, Error>) -> Vec<Trouble> {
     match answer {
         Err(error) => vec![Trouble::Failed(error.clone())],
         Ok(answer) => {
             let figures = read(scan, answer);
             let named = scan.columns.iter().filter_map(|column| figures.0.get(&column.name));
-            // One for each statement: the others are most likely of the same cause.
+            // One for each statement: the others most likely have the same cause.
             named.filter_map(|figure| figure.as_ref().err()).take(1).cloned().map(Trouble::Failed).collect()
         }
     }
@@ -97,7 +99,7 @@ fn read(scan: &Scan<'_>, answer: &Answer) -> Figures {
     Figures(columns.map(|column| (column.name.clone(), figure(&column.name, column.measure))).collect())
 }
 
-/// The same error in terms of a check: people know its name, and no columns of an answer.
+/// Names the check in an error instead of the statement's column, which people do not know.
 fn of_a_check(error: Error, scan: &Scan<'_>, name: &str) -> Error {
     let asks = |asked: &&Asked<'_>| asked.columns.iter().any(|column| column == name);
     match (error.kind, scan.asked.iter().find(asks)) {
@@ -125,7 +127,7 @@ fn read_one(row: &Row<'_>, scan: &Scan<'_>, name: &str, measure: Measure) -> Res
                 sql::Value::Null => None,
                 #[expect(clippy::cast_precision_loss, reason = "limits are compared, not kept")]
                 sql::Value::Integer(number) => Some(*number as f64),
-                // A sum or a quotient may be `-0`, which is 0.
+                // A sum or a quotient may be `-0`; adding 0 makes it 0.
                 sql::Value::Double(number) if number.is_finite() => Some(*number + 0.0),
                 sql::Value::Double(number) => return Err(other("a finite number", number.to_string())),
                 sql::Value::Decimal(number) if let Ok(number) = number.as_str().parse::<f64>() => {
@@ -148,7 +150,7 @@ pub(crate) fn judge_figures(scan: &Scan<'_>, figures: &Figures, now: Timestamp) 
     scan.asked.iter().flat_map(judge).collect()
 }
 
-/// Judges a check, which is held under the finding of its filters if one of them keeps no row: its figures then say nothing.
+/// Judges a check. A filter that keeps no row blocks it, as its figures then mean nothing.
 fn judge_one(judgement: &ScanJudgement<'_>, filters: Option<&Finding>) -> Finding {
     let check = judgement.asked.check;
     if filters.is_some_and(Finding::is_unhealthy) {
@@ -161,8 +163,7 @@ fn judge_one(judgement: &ScanJudgement<'_>, filters: Option<&Finding>) -> Findin
     let evidence = evidence
         .with("limit", check.limit_in_words())
         .with("table", &check.table)
-        .with_some("rows", check.window.as_ref().map(ToString::to_string))
-        .with_some("owner", check.owner.as_ref());
+        .with_some("rows", check.window.as_ref().map(ToString::to_string));
     match wrong {
         None => about(check).healthy(evidence),
         Some((severity, cause)) => about(check).unhealthy(severity, evidence, cause),
@@ -179,7 +180,7 @@ fn about_filter(check: &DataCheck) -> About<'_> {
 
 struct Verdict {
     evidence: Evidence,
-    /// How bad it is, and the likely cause.
+    /// The severity and the likely cause, if it is unhealthy.
     wrong: Option<(Severity, String)>,
 }
 
@@ -191,16 +192,16 @@ struct ScanJudgement<'l> {
 }
 
 impl ScanJudgement<'_> {
-    /// * a filter keeps no row of a table that has rows => error: the flags changed, or the filter is wrong; its check is blind
-    /// * each keeps some, or its table is empty         => healthy; an empty table is for the check itself to tell
+    /// * a filter keeps no row of a table that has rows => error: the flags changed, or the filter is wrong
+    /// * each keeps some, or its table is empty         => healthy; an empty table is reported by the check itself
     fn filters(&self) -> Finding {
         let check = self.asked.check;
-        let mut evidence = Evidence::new("each filter keeps rows").with_some("owner", check.owner.as_ref());
+        let mut evidence = Evidence::new("every filter keeps rows").with_some("owner", check.owner.as_ref());
         for AskedFilter { filter, kept, all } in &self.asked.filters {
             let (table, columns) = (filter.table, filter.columns());
-            let what = format!("how many rows of {table} the filter keeps");
+            let what = format!("number of rows of {table} that the filter keeps");
             let counted = |column| match self.figure(column, &what)? {
-                // The largest of no counts: the table that is scanned has no row.
+                // The maximum of no rows: the scanned table is empty.
                 Reading::Null => Ok(0),
                 Reading::Count(count) => u64::try_from(count).map_err(|_| unknown(&what)),
                 Reading::Instant(_) | Reading::Number(_) => Err(unknown(&what)),
@@ -210,13 +211,11 @@ impl ScanJudgement<'_> {
                 Err(why) => return about_filter(check).not_evaluated(why),
             };
             if kept == 0 && all > 0 {
-                evidence.summary =
-                    format!("the filter on {columns} keeps 0 of {} rows of {table}", grouped(all));
+                evidence.summary = format!("filter on {columns} keeps 0 of {} rows of {table}", grouped(all));
                 let evidence =
                     evidence.with("filter", filter.in_words()).with("rows", all).with("table", table);
-                let cause = "The column has other values than `where` expects, such as NULL for a flag that is not set \
-                             (`not = true` keeps those), or every row was marked as deleted. Nothing is judged of rows \
-                             that are left out";
+                let cause = "The column has other values than `where` expects, such as NULL for an unset flag (`not = true` \
+                             keeps those), or every row was marked as deleted. Excluded rows are not checked";
                 return about_filter(check).unhealthy(Severity::Error, evidence, cause).grouped(table);
             }
             evidence =
@@ -232,47 +231,58 @@ impl ScanJudgement<'_> {
             Rule::Coverage { destination, warn_below, critical_below, .. } => {
                 self.coverage(&destination.table, *warn_below, *critical_below)
             }
-            Rule::NullCount { columns, limit } => self.nulls(columns, |nulls, _| nulls > *limit),
+            Rule::NullCount { columns, limit } => {
+                self.nulls(columns, &grouped(*limit), |nulls, _| nulls > *limit)
+            }
             Rule::NullRate { columns, limit_percent } => {
-                self.nulls(columns, |nulls, rows| percent_of(nulls, rows) > *limit_percent)
+                let too_many = |nulls, rows| percent_of(nulls, rows) > *limit_percent;
+                self.nulls(columns, &text::percent(*limit_percent), too_many)
             }
             Rule::Duplicates { key, limit, .. } => self.duplicates(key, *limit),
             Rule::Freshness { destination, max_lag, .. } => {
                 self.freshness(&destination.table, destination.synced.is_some(), *max_lag)
             }
-            Rule::QueueSize { limit, oldest } => self.queue(*limit, oldest.as_ref().map(|(_, longest)| *longest)),
+            Rule::QueueSize { limit, oldest } => {
+                self.queue(*limit, oldest.as_ref().map(|(_, longest)| *longest))
+            }
             Rule::RowCount { min, max } => {
-                let rows = self.count(0, "the number of rows")?;
+                let rows = self.count(0, "row count")?;
                 let too_few = min.is_some_and(|min| rows < min);
                 let wrong = too_few || max.is_some_and(|max| rows > max);
                 let cause = if too_few {
-                    "Rows are missing: a load failed or was cut short, or a view lost them"
+                    "Rows are missing: a load failed or was cut short, or a view excludes them"
                 } else {
-                    "There are more rows than ever expected: a load ran twice, or a join multiplies them"
+                    "There are more rows than expected: a load ran twice, or a join multiplies them"
                 };
-                Ok(self.verdict_of(format!("{table} has {} rows", grouped(rows)), wrong, cause))
+                let expected = check.limit_in_words();
+                let summary = format!("{} in {table} (expected {expected})", counted(rows, "row"));
+                Ok(self.verdict_of(summary, wrong, cause))
             }
             Rule::AcceptedValues { column, limit, .. } => self.violations(
                 *limit,
-                |n| format!("{n} values of {column} in {table} are none of the accepted ones"),
-                "The source writes a value that nobody told the destination about, or the view maps it wrongly",
+                |rows| format!("{rows} with an unaccepted {column} (limit {limit}), in {table}"),
+                "The source writes a value that is not yet accepted, or the view maps it wrongly",
             ),
             Rule::Pattern { column, limit, .. } => self.violations(
                 *limit,
-                |n| format!("{n} values of {column} in {table} have another form"),
-                "The source writes what it did not write before, or the view cuts or joins texts wrongly",
+                |rows| format!("{rows} with a malformed {column} (limit {limit}), in {table}"),
+                "The source writes a new format, or the view cuts or joins texts wrongly",
             ),
             Rule::Referential { column, references, limit } => self.violations(
                 *limit,
-                |n| format!("{n} values of {column} in {table} point at nothing in {}", references.table),
-                "What they point at was deleted, or has not arrived yet",
+                |rows| {
+                    let referenced = &references.table;
+                    format!("{rows} whose {column} is not in {referenced} (limit {limit}), in {table}")
+                },
+                "The referenced rows were deleted, or have not arrived yet",
             ),
             Rule::CustomSql { min, max, .. } => {
-                let what = "the number that the statement answers";
+                let what = "query result";
                 let Reading::Number(value) = self.reading(0, what)? else { return Err(unknown(what)) };
                 let wrong = min.is_some_and(|min| value < min) || max.is_some_and(|max| value > max);
-                let cause = "The number that the check's own statement answers is outside of its limits";
-                Ok(self.verdict_of(format!("the statement answers {value}"), wrong, cause))
+                let cause = "The result of the custom query is outside its limits";
+                let summary = format!("query result is {value} (expected {})", check.limit_in_words());
+                Ok(self.verdict_of(summary, wrong, cause))
             }
         }
     }
@@ -280,27 +290,27 @@ impl ScanJudgement<'_> {
     fn coverage(&self, destination: &str, warn: f64, critical: f64) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let rows = self.rows(0, "a key")?;
-        let found = self.count(1, "how many keys were found")?.min(rows);
+        let found = self.count(1, "number of keys found")?.min(rows);
         let percent = percent_of(found, rows);
         let missing = rows - found;
-        let (grade, severity) = if percent < critical {
-            ("poor", Some(Severity::Critical))
+        let severity = if percent < critical {
+            Some(Severity::Critical)
         } else if percent < warn {
-            ("good, not excellent", Some(self.asked.check.severity))
+            Some(self.asked.check.severity)
         } else {
-            ("excellent", None)
+            None
         };
         let percent = rounded(percent, 2, &[warn, critical]);
-        let said = text::percent(percent);
+        let [shown, target, minimum] = [percent, warn, critical].map(text::percent);
         let summary = format!(
-            "{said} ({grade}): {} of {} keys of {table} are in {destination}",
+            "{shown} coverage (target {target}, minimum {minimum}); {} of {} keys of {table} are in {destination}",
             grouped(found),
             grouped(rows)
         );
         let cause = format!(
-            "{} records were rejected, left out by a view, not sent yet, or not copied back yet: compare the queues and \
-             the error rate of the syncs",
-            grouped(missing)
+            "{} rejected, excluded by a view, not sent yet, or not copied back yet: compare the queues and the error rate of \
+             the syncs",
+            counted(missing, "record")
         );
         let evidence = Evidence::new(summary)
             .with("coverage", Value::Percent(percent))
@@ -310,54 +320,63 @@ impl ScanJudgement<'_> {
         Ok(Verdict { evidence, wrong: severity.map(|severity| (severity, cause)) })
     }
 
-    fn nulls(&self, columns: &[String], too_many: impl Fn(u64, u64) -> bool) -> Result<Verdict, WhyNot> {
+    fn nulls(
+        &self,
+        columns: &[String],
+        limit: &str,
+        too_many: impl Fn(u64, u64) -> bool,
+    ) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let rows = self.rows(0, "rows")?;
-        let (mut evidence, mut said, mut wrong) = (Evidence::new(""), Vec::new(), false);
+        let (mut evidence, mut missing, mut wrong) = (Evidence::new(""), Vec::new(), false);
         for (index, column) in columns.iter().enumerate() {
             let nulls = self.count(index + 1, &format!("missing values of {column}"))?;
             let share = rounded(percent_of(nulls, rows), 2, &[]);
-            let words = format!("{} ({})", grouped(nulls), text::percent(share));
+            let [nulls_text, rows_text] = [nulls, rows].map(grouped);
+            let found = format!(
+                "{column} missing in {nulls_text} of {rows_text} rows ({}, limit {limit})",
+                text::percent(share)
+            );
             evidence = evidence
                 .with(&format!("missing {column}"), nulls)
                 .with(&format!("share of missing {column}"), Value::Percent(share));
             if too_many(nulls, rows) {
                 wrong = true;
-                said.insert(0, format!("{words} of {column}"));
+                missing.insert(0, found);
             } else if nulls > 0 {
-                said.push(format!("{words} of {column}"));
+                missing.push(found);
             }
         }
-        said.truncate(NAMED);
-        let missing = if said.is_empty() { "no value is".to_owned() } else { said.join(", ") };
-        evidence.summary = format!("{missing} missing in {table}");
-        let cause = "The source has no value, or the view lost the column: a join that finds nothing, a column that was \
-                     renamed. Compare with the source";
-        Ok(self.verdict_of(evidence.with("of rows", rows), wrong, cause))
+        missing.truncate(NAMED);
+        let missing = if missing.is_empty() { "no missing values".to_owned() } else { missing.join(", ") };
+        evidence.summary = format!("{missing} in {table}");
+        let cause = "The source has no value, or the view lost it: a join without a match, or a renamed column. Compare with \
+                     the source";
+        Ok(self.verdict_of(evidence.with("total rows", rows), wrong, cause))
     }
 
     fn duplicates(&self, key: &[String], limit: u64) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
         let rows = self.rows(0, "a key")?;
-        let keys = self.count(1, "the number of keys")?;
+        let keys = self.count(1, "number of keys")?;
         let more = rows.saturating_sub(keys);
         let key = key.join(", ");
         let summary = if more == 0 {
-            format!("each {key} in {table} is there once")
+            format!("no duplicate {key} in {table}")
         } else {
-            format!("{} rows in {table} have a {key} that another row has", grouped(more))
+            format!("{} (same {key}, limit {limit}) in {table}", counted(more, "duplicate row"))
         };
         let evidence =
-            Evidence::new(summary).with("duplicates", more).with("keys", keys).with("of rows", rows);
-        let cause = "A create sync ran again for records that were there already, or somebody made them by hand. Do not \
-                     retry the create sync before the key is unique";
+            Evidence::new(summary).with("duplicates", more).with("keys", keys).with("total rows", rows);
+        let cause = "A create sync ran again for existing records, or they were created by hand. Do not retry the create sync \
+                     before the key is unique";
         Ok(self.verdict_of(evidence, more > limit, cause))
     }
 
-    /// * every change of the source has arrived     => healthy, and if nothing changed recently that is said
-    /// * the oldest one that has not waits too long => unhealthy; whether the copy moved since tells who is to blame
-    /// * something is dated in the future           => at least a warning: it was left out, so that it hides nothing, and
-    ///   whether it arrived cannot be judged. Not the check's own severity, as nothing is known to be late
+    /// * every source change has arrived              => healthy, also if the source has not changed recently
+    /// * the oldest undelivered change waits too long => unhealthy; the cause depends on whether the copy synced since
+    /// * a timestamp is in the future                 => a warning at most, as nothing is known to be late: it is ignored, so
+    ///   that it hides nothing, and whether it arrived cannot be judged
     fn freshness(
         &self,
         destination: &str,
@@ -365,20 +384,20 @@ impl ScanJudgement<'_> {
         max_lag: SignedDuration,
     ) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let newest = self.instant(0, "the newest change")?;
-        let changes_ahead = self.count(3, "how many changes are dated in the future")?;
+        let newest = self.instant(0, "newest change")?;
+        let changes_ahead = self.count(3, "number of changes dated in the future")?;
         if newest.is_none() && changes_ahead == 0 {
             return Err(WhyNot::NothingYet { awaited: format!("the first change in {table}") });
         }
-        let waiting = self.instant(1, "the oldest change that waits")?;
-        let arrived = self.instant(2, "the newest arrival")?;
+        let waiting = self.instant(1, "oldest undelivered change")?;
+        let arrived = self.instant(2, "newest arrival")?;
         let mut ahead = vec![
             ("changes dated in the future", changes_ahead),
-            ("arrivals dated in the future", self.count(4, "how many arrivals are dated in the future")?),
+            ("arrivals dated in the future", self.count(4, "number of arrivals dated in the future")?),
         ];
         let copied = if is_copy {
-            ahead.push(("moves of the copy dated in the future", self.count(6, "how far the copy is")?));
-            self.instant(5, "the last move of the copy")?
+            ahead.push((COPY_AHEAD, self.count(6, "number of copy syncs dated in the future")?));
+            self.instant(5, "last sync of the copy")?
         } else {
             None
         };
@@ -387,35 +406,34 @@ impl ScanJudgement<'_> {
             .with("newest change", or_never(newest))
             .with("newest arrival", or_never(arrived));
         if is_copy {
-            evidence = evidence.with("copy last moved", or_never(copied));
+            evidence = evidence.with("copy last synced", or_never(copied));
             if let (Some(copied), Some(arrived)) = (copied, arrived) {
                 let lag = copied.duration_since(arrived).max(SignedDuration::ZERO);
                 evidence = evidence.with("copy behind its newest arrival", lag);
             }
         }
         let waits = waiting.map(|waiting| self.now.duration_since(waiting));
-        evidence = evidence.with_some("oldest change that waits", waiting);
+        evidence = evidence.with_some("oldest undelivered change", waiting);
         evidence.summary = self.arrives(destination, newest, waits, max_lag);
         let late = waits.is_some_and(|waits| waits > max_lag).then(|| {
             let cause = match copied {
                 Some(copied) if waiting.is_some_and(|waiting| copied > waiting) => {
-                    "The copy moved since, so the change is not in the destination: look at the sync that should have sent it"
+                    "The copy of the destination has synced since, so the change never arrived: check the sync that sends it"
                 }
                 _ if is_copy => {
-                    "The copy has not moved since either: look at the connector that copies the destination first, then at \
-                     the sync"
+                    "The copy of the destination has not synced since: check its connector first, then the sync"
                 }
-                _ => "The sync that should have sent it did not run, rejected it, or does not see it",
+                _ => "The sync that sends it did not run, rejected it, or does not select it",
             };
             (self.asked.check.severity, cause.to_owned())
         });
         let future = ahead.iter().any(|(_, count)| *count > 0).then(|| {
-            let cause = "Timestamps lie in the future: a clock is ahead, local time was stored as UTC, or a date was typed \
-                         wrongly. Correct these records; whether they arrived is not judged meanwhile";
+            let cause = "Timestamps are in the future: a clock is ahead, local time was stored as UTC, or a date was mistyped. \
+                         Correct these records; until then, their arrival is not checked";
             (Severity::Warning.min(self.asked.check.severity), cause.to_owned())
         });
         if future.is_some() {
-            evidence.summary += ", leaving out timestamps in the future";
+            evidence.summary += "; timestamps in the future ignored";
             evidence = evidence.with("latest timestamp that counts", latest_credible(self.now));
             for (name, count) in ahead.into_iter().filter(|(_, count)| *count > 0) {
                 evidence = evidence.with(name, count);
@@ -424,7 +442,7 @@ impl ScanJudgement<'_> {
         Ok(Verdict { evidence, wrong: late.or(future) })
     }
 
-    /// Whether changes arrive, in one sentence.
+    /// The summary of whether changes arrive.
     fn arrives(
         &self,
         destination: &str,
@@ -436,59 +454,63 @@ impl ScanJudgement<'_> {
         let quiet = newest.map(|newest| self.now.duration_since(newest)).filter(|quiet| *quiet > max_lag);
         match (waits, quiet) {
             (Some(waits), _) => {
-                format!("a change in {table} waits for {} to arrive in {destination}", words(waits))
+                let (age, limit) = (words(waits), words(max_lag));
+                format!(
+                    "oldest undelivered change is {age} old (limit {limit}), from {table} to {destination}"
+                )
             }
             (None, Some(quiet)) => {
                 let quiet = words(quiet);
-                format!(
-                    "nothing changed in {table} for {quiet}, and all that changed before is in {destination}"
-                )
+                format!("no change in {table} for {quiet}; all earlier changes are in {destination}")
             }
-            (None, None) => format!("what changed in {table} is in {destination}"),
+            (None, None) => format!("all changes in {table} are in {destination}"),
         }
     }
 
     fn queue(&self, limit: u64, longest: Option<SignedDuration>) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let waiting = self.count(0, "how many rows wait")?;
-        let summary = match waiting {
-            0 => format!("nothing waits in {table}"),
-            _ => format!("{} rows wait in {table}", grouped(waiting)),
-        };
-        let mut evidence = Evidence::new(summary).with("waiting", waiting);
+        let waiting = self.count(0, "number of waiting rows")?;
+        let mut summary = format!("{} waiting (limit {})", counted(waiting, "row"), grouped(limit));
+        let mut evidence = Evidence::new("").with("waiting", waiting);
         let mut too_old = false;
         if let Some(longest) = longest {
-            let what = "since when the oldest row waits";
+            let what = "age of the oldest waiting row";
             let since = match self.instant(1, what) {
-                // The age of a row that waits since a time to come is unknown.
+                // A row that waits since a future time has an unknown age.
                 Ok(since) => since.filter(|since| *since <= latest_credible(self.now)),
-                // Too many are too many, however old.
+                // Too many rows are unhealthy at any age.
                 Err(_) if waiting > limit => None,
                 Err(why) => return Err(why),
             };
             if let Some(since) = since {
                 let age = self.now.duration_since(since);
                 too_old = age > longest;
-                evidence.summary += &format!(", the oldest for {}", words(age));
+                summary += &format!(", oldest for {} (limit {}),", words(age), words(longest));
                 evidence = evidence.with("oldest", since);
             } else if waiting > 0 && waiting <= limit {
-                // That it is short is of no comfort while its age is unknown.
+                // A short queue is not healthy while its age is unknown.
                 return Err(unknown(what));
             }
         }
+        evidence.summary = format!("{summary} in {table}");
         let cause = if waiting > limit {
-            "More waits than the sync clears: it stands still, is rejected, or the source changed in bulk"
+            "The sync does not clear the queue: it is stopped, its records are rejected, or the source changed in bulk"
         } else {
-            "Some rows are never taken: the sync rejects them run after run, or does not see them"
+            "Some rows are never sent: the sync rejects them in every run, or does not select them"
         };
         Ok(self.verdict_of(evidence, waiting > limit || too_old, cause))
     }
 
-    fn violations(&self, limit: u64, say: impl Fn(String) -> String, cause: &str) -> Result<Verdict, WhyNot> {
+    fn violations(
+        &self,
+        limit: u64,
+        summary: impl Fn(String) -> String,
+        cause: &str,
+    ) -> Result<Verdict, WhyNot> {
         let rows = self.rows(0, "a value")?;
-        let wrong = self.count(1, "how many rows do not fit")?;
-        let n = if wrong == 0 { "no".to_owned() } else { grouped(wrong) };
-        let evidence = Evidence::new(say(n)).with("do not fit", wrong).with("of rows", rows);
+        let wrong = self.count(1, "number of invalid rows")?;
+        let summary = summary(counted(wrong, "row"));
+        let evidence = Evidence::new(summary).with("invalid rows", wrong).with("total rows", rows);
         Ok(self.verdict_of(evidence, wrong > limit, cause))
     }
 
@@ -516,10 +538,10 @@ impl ScanJudgement<'_> {
         }
     }
 
-    /// The number of rows that can be judged at all; none is nothing to judge, not a pass.
+    /// The number of rows to judge; without any, the check does not pass but waits.
     fn rows(&self, index: usize, with: &str) -> Result<u64, WhyNot> {
         let check = self.asked.check;
-        match self.count(index, "the number of rows")? {
+        match self.count(index, "row count")? {
             0 => {
                 let when = check.window.as_ref().map_or(String::new(), |window| format!(", {window}"));
                 let with = if with == "rows" { String::new() } else { format!(" with {with}") };
@@ -542,23 +564,23 @@ fn unknown(what: &str) -> WhyNot {
     WhyNot::UnknownFigures { what: what.to_owned() }
 }
 
-/// Adds keys that occur more than once to a finding of duplicates, or why they could not be read. They are shown as the
-/// identifiers of rejected records are, without addresses and telephone numbers, unless the check shows its keys.
+/// Adds some duplicate keys to a finding of duplicates, or the reason why they could not be read. E-mail addresses and telephone
+/// numbers are hidden, as in identifiers of rejected records, unless the check shows its keys.
 pub fn with_samples(mut finding: Finding, check: &DataCheck, answer: &Result<Answer, Error>) -> Finding {
     let shows_keys = matches!(check.rule, Rule::Duplicates { show_keys: true, .. });
-    let said = match answer {
+    let keys = match answer {
         Ok(answer) => answer.rows().map(|row| sample(&row, shows_keys)).collect::<Vec<_>>().join(", "),
         Err(error) => format!("unknown: {error}"),
     };
     if let Outcome::Unhealthy { evidence, .. } = &mut finding.outcome
-        && !said.is_empty()
+        && !keys.is_empty()
     {
-        evidence.figures.push(Figure::new(SAMPLED, said));
+        evidence.figures.push(Figure::new(SAMPLED, keys));
     }
     finding
 }
 
-/// A key and how often it occurs, such as `P-00017 (3 times)`.
+/// Formats a key and how often it occurs, such as `P-00017 (3 times)`.
 fn sample(row: &Row<'_>, shows_keys: bool) -> String {
     let (copies, keys) = match row.values().split_last() {
         Some((sql::Value::Integer(copies), keys)) => (copies.to_string(), keys),
@@ -569,7 +591,7 @@ fn sample(row: &Row<'_>, shows_keys: bool) -> String {
     format!("{} ({copies} times)", shown.join("/"))
 }
 
-fn shown(value: &sql::Value, as_it_is: bool) -> String {
+fn shown(value: &sql::Value, unchanged: bool) -> String {
     let text = match value {
         sql::Value::Text(text) => text.clone(),
         sql::Value::Integer(number) => number.to_string(),
@@ -578,10 +600,10 @@ fn shown(value: &sql::Value, as_it_is: bool) -> String {
         sql::Value::Timestamp(instant) => return instant.to_string(),
         other => return other.type_name().to_owned(),
     };
-    if as_it_is { bounded(&spaced(&plain_line(&text)), KEY_CHARS) } else { identifier(&text) }
+    if unchanged { bounded(&spaced(&plain_line(&text)), KEY_CHARS) } else { identifier(&text) }
 }
 
-/// Whether it is the warehouse that fails, and not this statement.
+/// Whether the warehouse as a whole fails, not only this statement.
 fn is_down(error: &Error) -> bool {
     matches!(
         error.kind,
@@ -597,7 +619,7 @@ fn is_down(error: &Error) -> bool {
 }
 
 impl Trouble {
-    /// Whether there is no sense in asking anything else.
+    /// Returns whether the warehouse as a whole fails, so that further statements would fail too.
     pub fn is_of_the_warehouse(&self) -> bool {
         match self {
             Self::Closed(_) => true,
@@ -606,29 +628,29 @@ impl Trouble {
     }
 }
 
-/// A statement, and what came of it.
+/// A statement and its answer.
 #[derive(Debug)]
 pub struct Looked<'c> {
     pub scan: Scan<'c>,
-    /// The answer; `None` if it was not asked, since the warehouse does not answer.
+    /// `None` if it was not sent, as the warehouse does not answer.
     pub answer: Option<Result<Answer, Error>>,
 }
 
-/// How much of the pipeline a round is about.
+/// How many of the pipeline's checks a round judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     Whole,
     OneCheck,
 }
 
-/// Judges what the warehouse answered: the warehouse itself first, then each check.
+/// Judges the answers of the warehouse: the warehouse itself first, then each check.
 ///
-/// A round of one check says of the warehouse only that it is down: of other statements it knows nothing, so it must not
-/// end an incident about them.
+/// A round of one check judges the warehouse only if it is down: it does not run the other statements, so it must not resolve
+/// an incident about them.
 pub fn judge_round(looked: &[Looked<'_>], extent: Extent, now: Timestamp) -> Vec<Finding> {
     let answered = looked.iter().filter_map(|Looked { scan, answer }| Some((scan, answer.as_ref()?)));
     let found: Vec<Trouble> = answered.flat_map(|(scan, answer)| troubles(scan, answer)).collect();
-    // Of a warehouse that was not asked there is nothing to say.
+    // A warehouse that was not queried is not judged.
     let asked = extent == Extent::Whole && !looked.is_empty();
     let of_warehouse = asked || found.iter().any(Trouble::is_of_the_warehouse);
     let warehouse = of_warehouse.then(|| judge_warehouse(looked.len(), &found));
@@ -639,68 +661,70 @@ pub fn judge_round(looked: &[Looked<'_>], extent: Extent, now: Timestamp) -> Vec
     warehouse.into_iter().chain(checks).collect()
 }
 
-/// Judges a round in which the warehouse could not even be asked.
+/// Judges a round in which the warehouse could not be queried.
 pub fn judge_closed(scans: &[Scan<'_>], why: &str) -> Vec<Finding> {
     let warehouse = judge_warehouse(scans.len(), &[Trouble::Closed(why.to_owned())]);
     std::iter::once(warehouse).chain(scans.iter().flat_map(unasked)).collect()
 }
 
-/// Judges the warehouse by all that was asked of it in a round: one finding, whatever failed and however often.
+/// Judges the warehouse by all statements of a round, in one finding.
 ///
-/// * it cannot be asked, reached, or does not answer in time => error; all else is held under it
-/// * it answers, and some statement fails                    => error, which names them: checks are blind meanwhile
+/// * it cannot be queried, reached, or does not answer in time => error, which blocks every check
+/// * it answers, and some statements fail                      => error, which names them: their checks cannot run
 pub fn judge_warehouse(statements: usize, troubles: &[Trouble]) -> Finding {
     let about = Check::WarehouseReachable.about(WAREHOUSE);
     let failed = troubles.len();
     if failed == 0 {
-        return about.healthy(format!("the warehouse answered all of {statements} statements"));
+        return about.healthy(format!("answered all {statements} statements"));
     }
-    let told = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
-    let first = troubles.get(told);
+    let named = troubles.iter().position(Trouble::is_of_the_warehouse).unwrap_or_default();
+    let first = troubles.get(named);
     let down = first.filter(|trouble| trouble.is_of_the_warehouse());
     let first = first.map(ToString::to_string).unwrap_or_default();
     let (summary, cause) = match down {
         Some(Trouble::Closed(_)) => (
-            format!("the warehouse cannot be asked: {first}"),
-            "The secret of the warehouse, or [warehouse] of pipeline.toml, cannot be used".to_owned(),
+            format!("not queried ({first})"),
+            "The secret of the warehouse, or [warehouse] of pipeline.toml, is invalid".to_owned(),
         ),
-        Some(Trouble::Failed(error)) => (first, cause_of_outage(&error.kind).to_owned()),
+        Some(Trouble::Failed(error)) => {
+            (format!("unavailable ({first})"), cause_of_outage(&error.kind).to_owned())
+        }
         None => {
-            let blind =
-                format!("{failed} of {statements} statements failed, so their checks are blind: {first}");
-            (blind, causes_of_failures(troubles))
+            let summary =
+                format!("{failed} of {statements} statements failed, so their checks did not run ({first})");
+            (summary, causes_of_failures(troubles))
         }
     };
     let mut evidence =
-        Evidence::new(summary).with("statements", statements).with("statements that failed", failed);
-    let others = troubles.iter().enumerate().filter(|(index, _)| *index != told);
+        Evidence::new(summary).with("statements", statements).with("failed statements", failed);
+    let others = troubles.iter().enumerate().filter(|(index, _)| *index != named);
     for (_, trouble) in others.take(NAMED) {
-        evidence = evidence.with("failed", trouble.to_string());
+        evidence = evidence.with("also failed", trouble.to_string());
     }
     about.unhealthy(Severity::Error, evidence, cause)
 }
 
-/// Why a warehouse as a whole does not answer.
+/// The likely cause of an outage of the whole warehouse.
 fn cause_of_outage(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Refused => {
-            "The credentials expired, were revoked or replaced, or are those of another workspace"
+            "The credentials expired, were revoked or replaced, or belong to another workspace"
         }
         ErrorKind::Blocked { .. } => {
-            "An IP access list or a network policy of the workspace leaves out the address that the functions call from: the \
-             list changed, or the address did"
+            "An IP access list or network policy of the workspace blocks the address of the functions: the list or the \
+             address changed"
         }
         ErrorKind::NoAccess { .. } => {
-            "The account lost its right to use the SQL warehouse or the workspace, or warehouse_id of pipeline.toml is wrong"
+            "The account lost access to the SQL warehouse or the workspace, or warehouse_id of pipeline.toml is wrong"
         }
         ErrorKind::DriverMissing { .. } => {
-            "The function was built or deployed without the ODBC driver that pipeline.toml asks for"
+            "The function was built or deployed without the ODBC driver that pipeline.toml names"
         }
-        _ => "The warehouse is stopped, starting, overloaded or cut off; or one statement is too slow for it",
+        _ => "The warehouse is stopped, starting, overloaded or unreachable, or one statement is too slow",
     }
 }
 
-/// Why statements failed at a warehouse that answers: each cause once, in the order of the statements.
+/// The likely causes of failed statements at a warehouse that answers: each once, in the order of the statements.
 fn causes_of_failures(troubles: &[Trouble]) -> String {
     let mut causes: Vec<&str> = Vec::new();
     for trouble in troubles {
@@ -718,19 +742,24 @@ fn causes_of_failures(troubles: &[Trouble]) -> String {
 fn cause_of_failure(kind: &ErrorKind) -> &'static str {
     match kind {
         ErrorKind::PermissionDenied { .. } => {
-            "A right is missing: on the table or view, or on the schema or catalog that it is in"
+            "A permission is missing on the table or view, or on its schema or catalog"
         }
         ErrorKind::MissingObject { .. } => "A table, view or column was renamed or dropped",
         ErrorKind::TypeMismatch { .. } | ErrorKind::WrongType { .. } => "The type of a column changed",
-        ErrorKind::NotTheForm { .. } => "A check's own statement does not answer one number",
-        _ => "A table, view or column changed, or the statement is not one that this warehouse runs",
+        ErrorKind::NotTheForm { .. } => "A custom query does not return one number",
+        _ => "A table, view or column changed, or the warehouse does not support the statement",
     }
 }
 
-/// A share in percent. No rows at all is no share; callers judge that first.
+/// A share in percent. Callers handle a whole of 0 before.
 #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
 fn percent_of(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
+}
+
+/// A count with its unit, such as `1 row` or `1,240 rows`.
+fn counted(count: u64, unit: &str) -> String {
+    format!("{} {unit}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

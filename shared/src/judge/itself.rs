@@ -1,4 +1,4 @@
-//! Judges Syncwatch itself: whether anything was left unhandled, and whether the data checks run.
+//! Judges Syncwatch itself: dead letters, subscribers, webhooks, and whether the data checks run.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -10,12 +10,12 @@ use crate::pipeline::Pipeline;
 use crate::rounds::{Itself, ValidatedRound, WebhookRecord};
 use crate::text::{minute_utc, named, words};
 
-/// So many runs that ended untold are no accident: Census may lose a webhook.
-const UNTOLD_LIMIT: usize = 3;
-/// Checks that did not run are named up to this number.
+/// This many ended runs without a webhook are unhealthy; Census may lose a single one.
+const WITHOUT_WEBHOOK_LIMIT: usize = 3;
+/// The most checks to name that did not run.
 const NAMED: usize = 5;
 
-/// Judges Syncwatch itself by what it left behind. A record that cannot be read is judged as that.
+/// Judges Syncwatch itself by its queues, topics and records. A record that cannot be read is reported as unreadable.
 pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
     vec![
         judge_dead_letters(&itself.dead_letters),
@@ -35,116 +35,117 @@ pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec
     ]
 }
 
-/// Judges the dead-letter queues: whatever lies there could not be handled, try after try.
+/// Judges the dead-letter queues, whose messages failed every retry.
 ///
-/// * a notice in there               => somebody was not told: error
-/// * a webhook in there              => warning: the poll sees what it hinted at
-/// * a queue that cannot be looked at => not evaluated, unless another one tells enough
+/// * a notice in one             => error: an alert was not delivered
+/// * a webhook in one            => warning: the next poll finds the same
+/// * a queue that cannot be read => not evaluated, unless another one is unhealthy
 pub fn judge_dead_letters(queues: &[DeadLetters]) -> Finding {
     let about = Check::DeadLetters.about(SYNCWATCH);
     let count = |wanted: DeadLetterKind| {
         let of_kind = queues.iter().filter(move |queue| queue.kind == wanted);
         of_kind.map(|queue| queue.count.as_ref().ok().copied().flatten()).sum::<Option<u64>>()
     };
-    let said =
+    let shown =
         |count: Option<u64>| count.map_or("an unknown number of".to_owned(), |count| count.to_string());
     let (deliveries, notices) = (count(DeadLetterKind::Deliveries), count(DeadLetterKind::Notices));
-    let [told, hinted] = [notices, deliveries].map(said);
-    let evidence = Evidence::new(format!("{told} notices and {hinted} webhooks could not be handled"));
+    let [dead_notices, dead_webhooks] = [notices, deliveries].map(shown);
+    let evidence =
+        Evidence::new(format!("{dead_notices} notices and {dead_webhooks} webhooks are dead letters"));
     let (deliveries, notices) = (deliveries.unwrap_or(0), notices.unwrap_or(0));
     if notices > 0 {
-        let cause = "PagerDuty or the chat refuses them, or a secret of theirs is wrong: somebody was not told. The log of \
-                     alert-relay names each reason";
+        let cause = "PagerDuty or the chat refuses them, or a secret for one is wrong. These alerts were not delivered; the log \
+                     of alert-relay names each reason";
         return about.unhealthy(Severity::Error, evidence, cause);
     }
     if deliveries > 0 {
-        let cause = "Census sends webhooks of a shape that we do not know, or of runs that it does not know itself. The \
-                     log of webhook-worker names each reason";
+        let cause = "Census sends webhooks in an unknown format, or about runs that its API does not have. The log of \
+                     webhook-worker names each reason";
         return about.unhealthy(Severity::Warning, evidence, cause);
     }
     let unknown = queues.iter().find_map(|queue| match &queue.count {
         Ok(Some(_)) => None,
-        Ok(None) => Some(about.unknown("how many dead letters there are")),
+        Ok(None) => Some(about.unknown("number of dead letters")),
         Err(why) => Some(about.unreadable(why)),
     });
-    unknown.unwrap_or_else(|| about.healthy("no notice and no webhook was left unhandled"))
+    unknown.unwrap_or_else(|| about.healthy("dead-letter queues are empty"))
 }
 
-/// Judges whether webhooks arrive, by when runs ended of which they should have told by now.
+/// Judges whether webhooks arrive, by the end of runs whose webhooks are due.
 ///
-/// * none was ever accepted or refused     => not evaluated: perhaps none was registered, which the doctor knows
-/// * several runs ended since the last one => warning, with the reason for which they were refused, if they were
+/// * none was ever accepted or refused     => not evaluated: none may be registered, which the doctor checks
+/// * several runs ended since the last one => warning, with the reason if webhooks were refused
 pub fn judge_webhooks(record: Option<&WebhookRecord>, ended: &[Timestamp]) -> Finding {
     let about = Check::WebhooksArrive.about(SYNCWATCH);
     let Some(record) = record else {
         return about.nothing_yet("the first webhook");
     };
     let Some(newest) = ended.iter().max() else {
-        return about.nothing_yet("a run that ended");
+        return about.nothing_yet("an ended run");
     };
-    let untold = ended.iter().filter(|ended| record.accepted_at.is_none_or(|at| **ended > at)).count();
-    let last = record.accepted_at.map_or("none was ever accepted".to_owned(), |at| {
-        format!("the last one was accepted {}", minute_utc(at))
-    });
-    if untold < UNTOLD_LIMIT {
-        return about.healthy(format!("webhooks arrive: {last}"));
+    let without_webhook =
+        ended.iter().filter(|ended| record.accepted_at.is_none_or(|at| **ended > at)).count();
+    let last = record
+        .accepted_at
+        .map_or("none accepted so far".to_owned(), |at| format!("last one accepted {}", minute_utc(at)));
+    if without_webhook < WITHOUT_WEBHOOK_LIMIT {
+        return about.healthy(format!("webhooks arrive; {last}"));
     }
-    // Older than the last accepted one, a refusal explains nothing.
+    // A refusal before the last accepted one explains nothing.
     let refused =
         record.refused.as_ref().filter(|(at, _)| record.accepted_at.is_none_or(|accepted| *at > accepted));
     let (how, cause) = match refused {
         Some((_, why)) => (
-            format!("they are refused ({why})"),
-            "Our secret is not that of the webhook at Census, or something on the way changes the header or the body",
+            format!("webhooks are refused ({why})"),
+            "Our secret is not that of the webhook in Census, or a proxy changes the header or the body",
         ),
         None => (
-            "none arrives".to_owned(),
-            "The webhook was deleted or turned off at Census, it posts to another address, or what stands before the intake \
-             lets nothing through",
+            "webhooks do not arrive".to_owned(),
+            "The webhook was deleted or disabled in Census, it posts to another address, or requests are blocked before \
+             webhook-intake",
         ),
     };
-    let evidence = Evidence::new(format!("runs end and no webhook tells of them: {how}; {last}"))
-        .with("newest run that ended", *newest)
+    let evidence = Evidence::new(format!("{how}; {last}"))
+        .with("newest ended run", *newest)
         .with_some("last webhook accepted", record.accepted_at)
         .with_some("last webhook refused", refused.map(|(at, _)| *at));
     about.unhealthy(Severity::Warning, evidence, cause)
 }
 
-/// Judges whether each topic still has the confirmed subscribers that it needs: every mail has a link that ends its
-/// subscription, and no metric counts that.
+/// Judges whether each topic has the confirmed subscribers that it needs: every mail has a link that unsubscribes, and no
+/// metric counts its use.
 ///
-/// * a topic has none left of those that it needs => no notice arrives: critical
-/// * some are missing, or were never confirmed    => error
-/// * a topic that cannot be read                  => not evaluated, unless another one is unhealthy
-/// * a topic without the tag                      => an older Terraform made it: nothing to judge yet
+/// * all subscribers of a topic are missing      => critical: no notice arrives
+/// * some are missing, or were never confirmed   => error
+/// * a topic that cannot be read                 => not evaluated, unless another one is unhealthy
+/// * a topic without the tag                     => not evaluated: an older Terraform made it
 pub fn judge_subscribers(topics: &[TopicSubscribers]) -> Finding {
     let about = Check::SubscribersConfirmed.about(SYNCWATCH);
-    let (mut missing, mut deaf, mut unknown) = (Vec::new(), false, None);
+    let (mut missing, mut none_left, mut unknown) = (Vec::new(), false, None);
     for TopicSubscribers { topic, found } in topics {
         match found {
             Ok((Some(needed), confirmed)) => {
                 let short = needed.missing(confirmed);
-                missing.extend(short.map(|short| format!("{topic} has {short}")));
-                deaf |= needed.is_all_missing(confirmed);
+                missing.extend(short.map(|short| format!("topic {topic} has {short} subscribers confirmed")));
+                none_left |= needed.is_all_missing(confirmed);
             }
             Ok((None, _)) => {
-                let awaited =
-                    format!("the tag of topic {topic} with the subscribers that it needs: make deploy");
+                let awaited = format!("the tag of topic {topic} with its subscribers (run `make deploy`)");
                 unknown = unknown.or_else(|| Some(about.nothing_yet(awaited)));
             }
             Err(why) => unknown = Some(about.unreadable(why)),
         }
     }
     if missing.is_empty() {
-        return unknown.unwrap_or_else(|| about.healthy("every topic has the subscribers that it needs"));
+        return unknown.unwrap_or_else(|| about.healthy("every topic has its confirmed subscribers"));
     }
-    let severity = if deaf { Severity::Critical } else { Severity::Error };
-    let cause = "a mail was never confirmed, or a link in one ended the subscription: mail scanners follow links. \
-                 These people get no notice, or no alarm";
-    about.unhealthy(severity, format!("{} confirmed subscribers", missing.join("; ")), cause)
+    let severity = if none_left { Severity::Critical } else { Severity::Error };
+    let cause = "A subscription was never confirmed, or a link in a mail ended it, as mail scanners follow links. These \
+                 subscribers get no notices, or no alarms";
+    about.unhealthy(severity, missing.join("; "), cause)
 }
 
-/// Judges, from outside, whether the data checks run at all: by the record that their last whole round left.
+/// Judges whether the data checks run at all, by the record of their last whole round.
 pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now: Timestamp) -> Finding {
     let about = Check::ChecksRan.about(SYNCWATCH);
     if checks.is_empty() {
@@ -157,7 +158,7 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
     let of_round = |check: &&DataCheck| last.checks.contains(&check.name);
     let missing: Vec<&str> =
         checks.iter().filter(|check| !of_round(check)).map(|check| check.name.as_str()).collect();
-    let mut evidence = Evidence::new(format!("the data checks ran {} ago", words(silent)))
+    let mut evidence = Evidence::new(format!("data checks ran {} ago", words(silent)))
         .with("last whole round", last.at)
         .with("checks in it", last.checks.len())
         .with("checks declared", checks.len());
@@ -167,9 +168,9 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
     if silent <= SILENT {
         return about.healthy(evidence);
     }
-    let cause = "daily-validation is not fired, fails before it has judged, or runs into its time limit: look at its log \
-                 and its schedule. Nobody knows how the data is meanwhile";
-    evidence.summary = format!("the data checks have not run for {}", words(silent));
+    let cause = "daily-validation is not triggered, fails before it judges, or exceeds its time limit: check its log and its \
+                 schedule. The state of the data is unknown until it runs";
+    evidence.summary = format!("data checks have not run for {} (limit {})", words(silent), words(SILENT));
     about.unhealthy(silence_severity(Some(silent)), evidence, cause)
 }
 
@@ -179,7 +180,7 @@ mod tests {
     use crate::finding::Outcome;
 
     #[test]
-    fn webhooks_that_stop_are_told_once_several_runs_ended_untold() {
+    fn webhooks_are_unhealthy_once_several_runs_ended_without_one() {
         let at = |minute: i64| Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap();
         let record = |accepted: Option<i64>, refused: Option<i64>| {
             let refused = refused.map(|minute| (at(minute), "wrong-signature".to_owned()));
@@ -187,22 +188,22 @@ mod tests {
         };
         let ended = [at(10), at(25), at(30), at(40)];
         let table: [(Option<WebhookRecord>, &[Timestamp], &str); 9] = [
-            (None, &ended, "nothing to judge yet: the first webhook"),
-            (record(Some(0), None), &[], "nothing to judge yet: a run that ended"),
+            (None, &ended, "waiting for the first webhook"),
+            (record(Some(0), None), &[], "waiting for an ended run"),
             (record(Some(41), None), &ended, "webhooks arrive"),
             (record(Some(25), None), &ended, "webhooks arrive"),
-            (record(Some(24), None), &ended, "none arrives"),
-            (record(Some(24), Some(20)), &ended, "none arrives"),
-            (record(Some(24), Some(39)), &ended, "they are refused (wrong-signature)"),
-            (record(None, Some(1)), &ended, "they are refused (wrong-signature); none was ever accepted"),
-            (record(None, Some(1)), &ended[..2], "webhooks arrive: none was ever accepted"),
+            (record(Some(24), None), &ended, "webhooks do not arrive"),
+            (record(Some(24), Some(20)), &ended, "webhooks do not arrive"),
+            (record(Some(24), Some(39)), &ended, "webhooks are refused (wrong-signature)"),
+            (record(None, Some(1)), &ended, "webhooks are refused (wrong-signature); none accepted so far"),
+            (record(None, Some(1)), &ended[..2], "webhooks arrive; none accepted so far"),
         ];
-        for (record, ended, said) in table {
+        for (record, ended, expected) in table {
             let found = match judge_webhooks(record.as_ref(), ended).outcome {
                 Outcome::Healthy { evidence } | Outcome::Unhealthy { evidence, .. } => evidence.summary,
                 Outcome::NotEvaluated { why } => why.to_string(),
             };
-            assert!(found.contains(said), "{record:?} {ended:?}: {found}");
+            assert!(found.contains(expected), "{record:?} {ended:?}: {found}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Every judge. Pure and total: observations in, findings out, `now` an argument.
+//! All judges. They are pure and never fail: observations in, findings out, `now` an argument.
 
 pub mod data;
 mod itself;
@@ -18,7 +18,7 @@ pub use workspace::judge_workspace;
 use crate::finding::{CENSUS, Check, WhyNot};
 use crate::observation::Unread;
 
-/// Why a check is not evaluated when what it needs could not be read: under the finding that tells why.
+/// Returns why a check is not evaluated when its input could not be read, naming the finding that explains it.
 pub fn unread(why: &Unread) -> WhyNot {
     match why {
         Unread::Unreachable(_) => WhyNot::under(Check::ApiReachable, CENSUS),

@@ -1,8 +1,8 @@
-//! Why a run failed or records were refused, in words for people: by class, and with what vendors say scrubbed of
-//! customers' values.
+//! Explains failed runs and rejected records to people: by class, with the vendor's message scrubbed of customers' values.
 
 use crate::classify::{
-    CLASS_FIGURE, Classification, ErrorClass, Tally, classify, classify_record, identifiers, scrub,
+    CERTAINTY_FIGURE, CLASS_FIGURE, Classification, ErrorClass, Tally, classify, classify_record,
+    identifiers, scrub,
 };
 use crate::figure::Figure;
 use crate::observation::{Run, Samples};
@@ -11,13 +11,13 @@ use crate::observation::{Run, Samples};
 pub(super) struct Reason {
     pub(super) class: ErrorClass,
     pub(super) is_sure: bool,
-    /// Figures for the evidence, in the order in which people read them.
+    /// Figures for the evidence, in reading order.
     pub(super) figures: Vec<Figure>,
-    /// The likely cause, the vendor's words and what helps.
+    /// The likely cause, the vendor's message and the remedy.
     pub(super) cause: String,
 }
 
-/// Why a run failed, as far as it says.
+/// Classifies the failure of a run by its error.
 pub(super) fn of_run(run: &Run) -> Reason {
     let error = run.error.clone().unwrap_or_default();
     let found = classify(&error);
@@ -29,13 +29,13 @@ pub(super) fn of_run(run: &Run) -> Reason {
     }
     let words = error.message.or(error.detail).map(|text| scrub(&text)).filter(|words| !words.is_empty());
     let cause = match (&words, &code) {
-        (None, None) => "Census gave no reason; its sync history may".to_owned(),
-        _ => cause(&found, "Census says", words),
+        (None, None) => "Census gave no reason; check its sync history".to_owned(),
+        _ => cause(&found, "Census's message", words),
     };
     Reason { class, is_sure: found.is_sure(), figures, cause }
 }
 
-/// Why records did not arrive, as far as samples say; `None` if there are none.
+/// Classifies rejected records by their samples; `None` if there are none.
 pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
     let records = &samples.records;
     let found: Vec<Classification> = records.iter().map(classify_record).collect();
@@ -50,26 +50,26 @@ pub(super) fn of_samples(samples: &Samples) -> Option<Reason> {
         figures.push(Figure::new("records", identifiers));
     }
     let mut words = of_class().filter_map(|(record, _)| record.message.as_deref()).map(scrub);
-    let cause = cause(surest, "A record says", words.find(|words| !words.is_empty()));
+    let cause = cause(surest, "Record message", words.find(|words| !words.is_empty()));
     Some(Reason { class, is_sure: surest.is_sure(), figures, cause })
 }
 
-/// The class, and how sure it is where it is a guess.
+/// The class, and its certainty if it is a guess.
 fn figures(found: &Classification) -> Vec<Figure> {
     let mut figures = vec![Figure::new(CLASS_FIGURE, found.class.id())];
     if !found.is_sure() && found.class != ErrorClass::Unknown {
-        figures.push(Figure::new("certainty", found.certainty.to_string()));
+        figures.push(Figure::new(CERTAINTY_FIGURE, found.certainty.to_string()));
     }
     figures
 }
 
-/// The likely cause, the vendor's words, and what helps. A guess gives no order: it names the classes that are likely.
-fn cause(found: &Classification, who: &str, words: Option<String>) -> String {
-    let said = words.map_or(String::new(), |words| {
+/// The likely cause, the vendor's message, and the remedy. A guess gives no specific remedy: it names the likely classes.
+fn cause(found: &Classification, label: &str, words: Option<String>) -> String {
+    let message = words.map_or(String::new(), |words| {
         let stop = if words.ends_with(['.', '!', '?', '…']) { "" } else { "." };
-        format!(" {who}: {words}{stop}")
+        format!(" {label}: {words}{stop}")
     });
     let class = if found.is_sure() { found.class } else { ErrorClass::Unknown };
     let likely = found.guess().map_or_else(String::new, |likely| format!(" {likely}"));
-    format!("{}.{said}{likely} What helps: {}", class.cause(), class.remedy())
+    format!("{}.{message}{likely} Remedy: {}", class.cause(), class.remedy())
 }

@@ -1,4 +1,4 @@
-//! The judge of whether the nightly snapshots are written: by the record that they leave.
+//! Judges whether the nightly snapshots are written, by their records.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,16 +7,16 @@ use crate::pipeline::Pipeline;
 use crate::rounds::SnapshotRecord;
 use crate::text::{minute_utc, words};
 
-/// A daily round or snapshot is missed after so long: a day, the hour that a change of the clocks may add, and one more.
+/// A daily round or snapshot counts as missed after this time: a day, the hour of a clock change, and one more.
 pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
-/// Two days, likewise.
+/// The same after two days.
 const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 
 /// Judges whether snapshots are written.
 ///
-/// * the last was not written                          => warning; held under the warehouse if that was the reason
-/// * none was written for 26 hours, whatever the reason => warning, after 50 an error
-/// * written, but without the state of the data         => warning
+/// * the last one was not written                    => warning; blocked by `warehouse-reachable` if that was the reason
+/// * none was written for 26 hours, for any reason   => warning, after 50 hours an error
+/// * written, but without the state of the data      => warning
 pub fn judge_snapshot_written(
     record: Option<&SnapshotRecord>,
     pipeline: &Pipeline,
@@ -33,9 +33,11 @@ pub fn judge_snapshot_written(
     let silent = written_at.map(|at| now.duration_since(at).max(SignedDuration::ZERO));
     let overdue = silent.is_some_and(|silent| silent > SILENT);
     let summary = match (silent, overdue) {
-        (Some(silent), true) => format!("no snapshot was written for {}", words(silent)),
-        (Some(silent), false) => format!("the last snapshot was written {} ago", words(silent)),
-        (None, _) => "no snapshot was ever written".to_owned(),
+        (Some(silent), true) => {
+            format!("no snapshot written for {} (limit {})", words(silent), words(SILENT))
+        }
+        (Some(silent), false) => format!("last snapshot written {} ago", words(silent)),
+        (None, _) => "no snapshot written so far".to_owned(),
     };
     let evidence = Evidence::new(summary).with_some("last snapshot", *written_at);
     let Some(failure) = failure else {
@@ -46,34 +48,31 @@ pub fn judge_snapshot_written(
                 _ => about.healthy(evidence),
             };
         }
-        let cause = "nightly-snapshot is not fired, fails before it has written, or runs into its time limit: look at its \
-                     log and its schedule. The next one fills the gap as far as the figures can still be had";
+        let cause = "nightly-snapshot is not triggered, fails before it writes, or exceeds its time limit: check its log \
+                     and its schedule. The next snapshot backfills runs; data figures of a missed day cannot be recovered";
         return about.unhealthy(silence_severity(silent), evidence, cause);
     };
     if failure.of_warehouse && !overdue {
         return about.not_evaluated(WhyNot::under(Check::WarehouseReachable, WAREHOUSE));
     }
-    let mut evidence = evidence.with("last attempt", failure.at).with("failed of", &failure.what);
+    let mut evidence = evidence.with("last attempt", failure.at).with("error", &failure.what);
     if !overdue {
-        evidence.summary =
-            format!("the snapshot of {} was not written: {}", minute_utc(failure.at), failure.what);
+        evidence.summary = format!("snapshot of {} not written ({})", minute_utc(failure.at), failure.what);
     }
-    let cause = "What failed says what to mend. The next snapshot fills the gap as far as the figures can still be had";
+    let cause =
+        "See the error. The next snapshot backfills runs; data figures of a missed day cannot be recovered";
     about.unhealthy(silence_severity(silent), evidence.since(failure.at), cause)
 }
 
-/// The runs of a day are kept, and what its data was like is not.
+/// The finding of a snapshot that has the runs of a day, but not the state of its data.
 fn blind(written_at: Timestamp, why: &str, mut evidence: Evidence) -> Finding {
-    evidence.summary = format!(
-        "the snapshot of {} was written, but without the state of the data: {why}",
-        minute_utc(written_at)
-    );
-    let cause = "The health view was dropped or renamed, a permission was taken away, or it takes too long. The figures of the \
-                 data of a day that has ended cannot be had any more: each night that passes lacks them";
+    evidence.summary = format!("snapshot of {} lacks the state of the data ({why})", minute_utc(written_at));
+    let cause = "The health view was dropped or renamed, a permission was revoked, or the query takes too long. Data figures \
+                 of a past day cannot be recovered: each further night loses them too";
     Check::SnapshotWritten.about(SYNCWATCH).unhealthy(Severity::Warning, evidence.since(written_at), cause)
 }
 
-/// How bad it is that something daily has been silent for so long; `None` if it never happened.
+/// The severity of a daily job that has not run for so long; `None` if it never ran.
 pub(super) fn silence_severity(silent: Option<SignedDuration>) -> Severity {
     if silent.is_some_and(|silent| silent > LONG_SILENT) { Severity::Error } else { Severity::Warning }
 }
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_night_without_a_snapshot_is_found_and_a_warehouse_that_is_down_is_one_cause() {
+    fn missing_snapshot_is_unhealthy_unless_the_warehouse_is_down() {
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let table = [
             (None, "not evaluated"),
@@ -109,7 +108,7 @@ mod tests {
             (Some(record(Some(51), None)), "error"),
             (Some(record(Some(24), Some((0, false)))), "warning"),
             (Some(record(Some(24), Some((0, true)))), "not evaluated"),
-            // Whatever the reason, a night is missing then.
+            // A night is missing then, for any reason.
             (Some(record(Some(48), Some((24, true)))), "warning"),
             (Some(record(Some(72), Some((0, true)))), "error"),
             (Some(record(None, Some((0, false)))), "warning"),
@@ -124,34 +123,33 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_without_the_state_of_the_data_is_found_where_a_view_is_declared() {
+    fn snapshot_without_data_is_unhealthy_if_a_view_is_declared() {
         let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let blind = |record: SnapshotRecord| SnapshotRecord {
             without_data: Some("no view crm.sfdc_dbx.daily_health_check".to_owned()),
             ..record
         };
-        let said = |pipeline: &Pipeline, record| {
+        let found = |pipeline: &Pipeline, record| {
             judge_snapshot_written(Some(&blind(record)), pipeline, now()).to_string()
         };
-        let written = said(&pipeline, record(Some(1), None));
+        let written = found(&pipeline, record(Some(1), None));
         assert!(
-            written.contains(
-                "warning, the snapshot of 2026-11-25 06:59 UTC was written, but without the state of the data: no view"
-            ),
+            written
+                .contains("warning, snapshot of 2026-11-25 06:59 UTC lacks the state of the data (no view"),
             "{written}"
         );
-        // What is worse is told first.
-        assert!(said(&pipeline, record(Some(51), None)).contains("error, no snapshot was written for"));
-        assert!(said(&pipeline, record(Some(24), Some((0, false)))).contains("was not written: something"));
+        // A worse finding comes first.
+        assert!(found(&pipeline, record(Some(51), None)).contains("error, no snapshot written for 2d 3h"));
+        assert!(found(&pipeline, record(Some(24), Some((0, false)))).contains("not written (something"));
         assert!(
-            said(&pipeline, record(Some(24), Some((0, true)))).contains("held under warehouse-reachable")
+            found(&pipeline, record(Some(24), Some((0, true)))).contains("blocked by warehouse-reachable")
         );
         pipeline.snapshot.as_mut().unwrap().health_view = None;
-        assert!(said(&pipeline, record(Some(1), None)).contains("healthy"));
+        assert!(found(&pipeline, record(Some(1), None)).contains("healthy"));
     }
 
     #[test]
-    fn a_pipeline_that_declares_no_snapshot_misses_none() {
+    fn pipeline_without_snapshots_is_not_judged_for_them() {
         let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         pipeline.snapshot = None;
         let finding = judge_snapshot_written(Some(&record(Some(99), None)), &pipeline, now());

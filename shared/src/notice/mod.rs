@@ -1,10 +1,11 @@
-//! One message about an incident, in a body for each kind of reader.
+//! One notice about an incident, in a body for each kind of reader.
 //!
 //! [`render`] is pure. SNS carries one Subject and one body for each protocol: mail gets text that reads well at
 //! 3 AM, text messages get the title, and all the rest get `default`: JSON whose shape is versioned ([`Body`]). All bodies
 //! share one budget of 256 KB, so none is sent twice, and what a vendor or a person wrote is cut to a bounded length.
 
 mod body;
+mod consequence;
 mod mail;
 
 use std::collections::BTreeMap;
@@ -13,20 +14,23 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::classify::CERTAINTY_FIGURE;
 use crate::figure::{Figure, Value};
-use crate::finding::{Evidence, Severity};
+use crate::finding::{Check, Evidence, LABEL, Severity, SubjectKind};
 use crate::incident::{Incident, IncidentKey, NoticeKind};
-use crate::pipeline::{Census, Contact, Pipeline};
+use crate::pipeline::{Contact, Pipeline, Warehouse};
+use crate::runbook::first_steps;
+use crate::schedule::Rule;
 use crate::silence::Tally;
 use crate::text::{marked, minute_utc, words};
 
-pub use body::{Body, BodyError, SCHEMA};
+pub use body::{Body, BodyError, Link, SCHEMA};
 
 /// SNS takes a Subject of less than 100 characters (AWS SNS API reference, `Publish`).
 const SUBJECT_CHARS: usize = 99;
 /// A text message of more than 140 ASCII characters is sent in parts (AWS SNS API reference, `Publish`).
 const SMS_CHARS: usize = 140;
-/// Sentences and figures beyond these lengths say no more to anybody, and would eat the budget of a message.
+/// Longer sentences and figures are not read, and would use up the size of a message.
 const SENTENCE_CHARS: usize = 1_000;
 const FIGURE_CHARS: usize = 300;
 const FIGURES: usize = 30;
@@ -45,15 +49,17 @@ pub struct Message {
 
 /// Renders the notice of an incident.
 pub fn render(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Message {
-    message(&body(incident, kind, pipeline, now), pipeline, now)
+    message(&body(incident, kind, pipeline, now), pipeline)
 }
 
 /// The body for machines of the notice of an incident.
 pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Timestamp) -> Body {
-    let Evidence { summary, figures, .. } = bounded(&incident.evidence);
+    let Evidence { summary, mut figures, .. } = bounded(&incident.evidence);
     let IncidentKey { pipeline: name, check, subject } = &incident.key;
-    // Census knows nothing of what is in the warehouse.
-    let helps = kind != NoticeKind::Resolved && !pipeline.is_about_data(subject);
+    let label = figures.iter().position(|figure| figure.name == LABEL).map(|at| figures.remove(at).text());
+    let open = kind != NoticeKind::Resolved;
+    let acts = open && kind != NoticeKind::Acknowledged;
+    let owner = pipeline.owner_of(subject);
     let mut body = Body {
         schema: SCHEMA.to_owned(),
         id: incident.notice_id(),
@@ -66,7 +72,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         subject: subject.clone(),
         severity: incident.severity,
         title: String::new(),
-        summary: acknowledgement(incident, kind).unwrap_or(summary),
+        summary,
         figures,
         cause: cut(&incident.cause, SENTENCE_CHARS),
         class: incident.class.clone(),
@@ -74,67 +80,137 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
         resolved_at: incident.resolved_at,
         open_for_seconds: incident.open_for(now).as_secs(),
         runbook: runbook(pipeline, check.id()),
-        command: helps.then(|| command(pipeline, subject)),
+        command: open.then(|| command(pipeline, *check, subject)),
         link: link(pipeline, subject),
-        contacts: contacts(pipeline),
+        contacts: contacts(pipeline, owner),
+        label,
+        note: None,
+        consequence: acts.then(|| cut(&consequence::consequence(incident, pipeline, now), SENTENCE_CHARS)),
+        next_attempt: acts.then(|| next_attempt(*check, subject, pipeline, now)).flatten(),
+        steps: if acts { steps(incident) } else { Vec::new() },
+        acknowledge: acts.then(|| acknowledge_command(&incident.key)).flatten(),
+        acknowledged: incident
+            .acknowledged
+            .as_ref()
+            .filter(|by| open && now < by.until)
+            .map(|by| cut(&format!("{} until {}", by.by, minute_utc(by.until)), SENTENCE_CHARS)),
+        owner: owner.map(|owner| cut(&owner.name, FIGURE_CHARS)),
+        escalate_to: owner.and_then(|owner| owner.escalate_to.as_ref()).map(|name| cut(name, FIGURE_CHARS)),
+        links: links(pipeline, subject),
         test: false,
     };
-    body.title = title(&body, check.title(), incident.course.openings.len());
+    body.title = title(&body, incident, pipeline);
+    body.note = Some(note(&body, pipeline)).filter(|note| !note.is_empty());
     body
 }
 
-/// Who has acknowledged it, for a notice that says so.
-fn acknowledgement(incident: &Incident, kind: NoticeKind) -> Option<String> {
-    let by = incident.acknowledged.as_ref().filter(|_| kind == NoticeKind::Acknowledged)?;
-    Some(cut(&format!("acknowledged by {} until {}", by.by, minute_utc(by.until)), SENTENCE_CHARS))
+/// The state of the incident beyond its finding.
+fn note(body: &Body, pipeline: &Pipeline) -> String {
+    let mut notes = Vec::new();
+    if let Some(label) = &body.label {
+        notes.push(format!("{} is \"{label}\" in Census.", body.subject));
+    }
+    match body.kind {
+        NoticeKind::StoppedReporting => {
+            notes.push(
+                "Status unknown: this cannot be checked right now. The finding is from the last good check, and the incident \
+                 stays open."
+                    .to_owned(),
+            );
+        }
+        NoticeKind::Flapping => {
+            let quiet = words(pipeline.notices.flapping.quiet);
+            notes.push(format!(
+                "This keeps failing and recovering. You get one alert; it resolves after {quiet} without a failure."
+            ));
+        }
+        _ => {}
+    }
+    if let Some(by) = &body.acknowledged {
+        notes.push(format!("Acknowledged by {by}. Reminders are paused; a worse severity still alerts."));
+    }
+    cut(&notes.join(" "), SENTENCE_CHARS)
 }
 
-/// Renders what a silence held back, after its end: `count` notices that people were not told of before.
-pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline, now: Timestamp) -> Message {
+/// Renders the notice of an ended silence that suppressed `count` notices.
+pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline) -> Message {
     let silence = &tally.silence;
     let key = format!("{}/silence/{}", pipeline.name, silence.id);
     let summary = format!(
-        "the silence of {} ({}) is over; it held back {} of {}",
-        silence.owner,
+        "Silence \"{}\" ({}) ended: {} from {} {} suppressed",
         silence.reason,
-        counted(count, "notice"),
+        silence.owner,
+        counted(count, "alert"),
         tally.incident_count(),
+        if count == 1 { "was" } else { "were" },
     );
     let mut evidence = Evidence::new(summary)
         .with("covered", silence.scope.to_string())
         .with("from", silence.from)
         .with("until", silence.until);
     for incident in &tally.incidents {
-        evidence = evidence.with("held back", incident);
+        evidence = evidence.with("suppressed", incident);
     }
     let Evidence { summary, figures, .. } = bounded(&evidence);
     let sequence = tally.tellings.saturating_add(1);
     let body = Body {
-        schema: SCHEMA.to_owned(),
         id: format!("{key}#1.{sequence}"),
         kind: NoticeKind::HeldBack,
         dedup_key: key,
-        generation: 1,
         sequence,
-        pipeline: pipeline.name.clone(),
         check: "silence".to_owned(),
         subject: silence.id.clone(),
-        severity: Severity::Info,
-        title: cut(&format!("[held back] {}: {summary}", silence.id), SENTENCE_CHARS),
+        title: cut(&format!("[INFO] {summary}"), SENTENCE_CHARS),
         summary,
         figures,
-        cause: "Whatever of it is still there is told by itself, unless another silence or a common cause covers it".to_owned(),
-        class: None,
+        cause: "Incidents that are still open alert again on their own, unless another silence or a common cause covers them"
+            .to_owned(),
         opened_at: silence.from,
         resolved_at: Some(silence.until),
         open_for_seconds: silence.until.duration_since(silence.from).as_secs(),
         runbook: runbook(pipeline, "silences"),
+        ..blank(pipeline)
+    };
+    message(&body, pipeline)
+}
+
+/// A body of severity `info` about the pipeline as a whole, for those that no incident stands behind.
+fn blank(pipeline: &Pipeline) -> Body {
+    Body {
+        schema: SCHEMA.to_owned(),
+        id: String::new(),
+        kind: NoticeKind::Opened,
+        dedup_key: String::new(),
+        generation: 1,
+        sequence: 1,
+        pipeline: pipeline.name.clone(),
+        check: String::new(),
+        subject: String::new(),
+        severity: Severity::Info,
+        title: String::new(),
+        summary: String::new(),
+        figures: Vec::new(),
+        cause: String::new(),
+        class: None,
+        opened_at: Timestamp::UNIX_EPOCH,
+        resolved_at: None,
+        open_for_seconds: 0,
+        runbook: None,
         command: None,
         link: None,
-        contacts: contacts(pipeline),
+        contacts: contacts(pipeline, None),
+        label: None,
+        note: None,
+        consequence: None,
+        next_attempt: None,
+        steps: Vec::new(),
+        acknowledge: None,
+        acknowledged: None,
+        owner: None,
+        escalate_to: None,
+        links: links(pipeline, ""),
         test: false,
-    };
-    message(&body, pipeline, now)
+    }
 }
 
 /// The key of a test that began at this instant, to the second.
@@ -149,11 +225,13 @@ pub fn test_began(pipeline: &str, key: &str) -> Option<Timestamp> {
     Some(began.timestamp())
 }
 
-/// Renders a marked test, by which people see that every channel works: first `Opened`, then `Resolved`.
+/// Renders a marked test, by which people see that every channel works: first `Opened`, then `Resolved`. With an owner it
+/// takes the way of that contact's notices.
 pub fn render_test(
     kind: NoticeKind,
     pipeline: &Pipeline,
     severity: Severity,
+    owner: Option<&str>,
     began: Timestamp,
     now: Timestamp,
 ) -> Message {
@@ -161,43 +239,42 @@ pub fn render_test(
     // As the key has it: the end of a test may be rendered from the key alone, and must not look older than its beginning.
     let began = test_began(&pipeline.name, &key).unwrap_or(began);
     let resolved = kind == NoticeKind::Resolved;
-    let what =
-        if resolved { "the test is over" } else { "this is a test; nothing is wrong and nobody has to act" };
+    let summary =
+        if resolved { "the test ended" } else { "this is a test; nothing is wrong and no action is needed" };
+    let tag = if resolved { "RESOLVED".to_owned() } else { severity.to_string().to_uppercase() };
+    let sequence = if resolved { 2 } else { 1 };
+    let owner = owner.and_then(|owner| pipeline.contact(owner));
     let body = Body {
-        schema: SCHEMA.to_owned(),
-        id: format!("{key}#1.{}", if resolved { 2 } else { 1 }),
+        id: format!("{key}#1.{sequence}"),
         kind,
         dedup_key: key,
-        generation: 1,
-        sequence: if resolved { 2 } else { 1 },
-        pipeline: pipeline.name.clone(),
+        sequence,
         check: "alert-test".to_owned(),
         subject: "alert-test".to_owned(),
         severity,
-        title: format!("[test, {severity}] {}: {what}", pipeline.name),
-        summary: what.to_owned(),
+        title: format!("[TEST, {tag}] {}: {summary}", pipeline.name),
+        summary: summary.to_owned(),
         figures: vec![Figure::new("sent at", now)],
-        cause: "Somebody ran `syncwatch alert-test`".to_owned(),
-        class: None,
+        cause: "An operator ran `syncwatch alert-test`".to_owned(),
         opened_at: began,
         resolved_at: resolved.then_some(now),
         open_for_seconds: now.duration_since(began).as_secs(),
         runbook: runbook(pipeline, "alert-test"),
-        command: None,
-        link: None,
-        contacts: contacts(pipeline),
+        owner: owner.map(|owner| owner.name.clone()),
+        contacts: contacts(pipeline, owner),
         test: true,
+        ..blank(pipeline)
     };
-    message(&body, pipeline, now)
+    message(&body, pipeline)
 }
 
 /// Puts a body into a message for every protocol.
-fn message(body: &Body, pipeline: &Pipeline, now: Timestamp) -> Message {
-    // A struct of texts and numbers has no way to fail; the title alone would still tell the essential.
+fn message(body: &Body, pipeline: &Pipeline) -> Message {
+    // A struct of texts and numbers cannot fail to serialize; the title alone would still name the problem.
     let json = serde_json::to_string(body).unwrap_or_else(|_| body.title.clone());
     let bodies = BTreeMap::from([
         ("default", json),
-        ("email", mail::text(body, pipeline, now)),
+        ("email", mail::text(body, pipeline)),
         ("sms", cut(&ascii(&body.title), SMS_CHARS)),
     ]);
     let mut attributes = BTreeMap::from([
@@ -207,27 +284,37 @@ fn message(body: &Body, pipeline: &Pipeline, now: Timestamp) -> Message {
         ("sync", body.subject.clone()),
         ("pipeline", body.pipeline.clone()),
     ]);
+    if let Some(owner) = &body.owner {
+        attributes.insert("owner", owner.clone());
+    }
     if body.test {
         attributes.insert("test", "true".to_owned());
     }
     Message { subject: subject(&body.title), bodies, attributes }
 }
 
-fn title(body: &Body, what: &str, openings: usize) -> String {
-    let Body { severity, subject, summary, .. } = body;
+fn title(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
+    let Body { subject, summary, .. } = body;
+    let severity = body.severity.to_string().to_uppercase();
     let open_for = words(jiff::SignedDuration::from_secs(body.open_for_seconds));
     let title = match body.kind {
-        NoticeKind::Opened => format!("[{severity}] {subject}: {what}: {summary}"),
+        NoticeKind::Opened => format!("[{severity}] {subject}: {summary}"),
         NoticeKind::Flapping => {
-            let nth = ordinal(openings);
-            format!("[{severity}, flapping] {subject}: {what}: for the {nth} time of late: {summary}")
+            let nth = ordinal(incident.course.openings.len());
+            let within = words(pipeline.notices.flapping.within);
+            format!("[{severity}] {subject}: {summary}. Flapping, {nth} time in {within}")
         }
-        NoticeKind::Worsened => format!("[{severity}, worse] {subject}: {what}: {summary}"),
-        NoticeKind::Reminder => format!("[{severity}, still] {subject}: {what}: for {open_for}: {summary}"),
-        NoticeKind::StoppedReporting => format!("[{severity}, unknown] {subject}: {what}: {summary}"),
-        NoticeKind::Resolved => format!("[resolved] {subject}: {what}: over after {open_for}"),
-        NoticeKind::HeldBack => format!("[held back] {subject}: {summary}"),
-        NoticeKind::Acknowledged => format!("{subject}: {what}: {summary}"),
+        NoticeKind::Worsened => format!("[{severity}, worse] {subject}: {summary}"),
+        NoticeKind::Reminder => format!("[{severity}, open {open_for}] {subject}: {summary}"),
+        NoticeKind::StoppedReporting => {
+            format!("[{severity}, unknown] {subject}: cannot be checked; was: {summary}")
+        }
+        NoticeKind::Resolved => format!("[RESOLVED] {subject}: {summary}, after {open_for}"),
+        NoticeKind::HeldBack => format!("[INFO] {summary}"),
+        NoticeKind::Acknowledged => {
+            let by = body.acknowledged.as_deref().unwrap_or("an operator");
+            format!("[ACKNOWLEDGED] {subject}: by {by}: {summary}")
+        }
     };
     cut(&title, SENTENCE_CHARS)
 }
@@ -267,7 +354,7 @@ fn cut(text: &str, chars: usize) -> String {
     marked(text, chars, "...")
 }
 
-/// Evidence of a length that fits a message, whatever a vendor or a person wrote.
+/// Evidence of a length that fits a message, however long a vendor's or a person's text is.
 fn bounded(evidence: &Evidence) -> Evidence {
     let left_out = evidence.figures.len().saturating_sub(FIGURES);
     let mut figures: Vec<Figure> = evidence.figures.iter().take(FIGURES).cloned().collect();
@@ -278,7 +365,7 @@ fn bounded(evidence: &Evidence) -> Evidence {
         }
     }
     if left_out > 0 {
-        figures.push(Figure::new("left out here", left_out));
+        figures.push(Figure::new("figures left out", left_out));
     }
     Evidence { summary: cut(&evidence.summary, SENTENCE_CHARS), figures, since: evidence.since }
 }
@@ -287,13 +374,74 @@ fn runbook(pipeline: &Pipeline, anchor: &str) -> Option<String> {
     pipeline.runbook_url.as_ref().map(|url| format!("{url}#{anchor}"))
 }
 
-/// A command that only reads, so that it is safe to copy at 3 AM.
-fn command(pipeline: &Pipeline, subject: &str) -> String {
-    let Census { base_url, api_version, .. } = &pipeline.census;
-    let declared = pipeline.sync(subject);
-    let what = declared.map_or("syncs".to_owned(), |sync| format!("syncs/{}/sync_runs", sync.id));
-    let url = format!("{base_url}/api/{api_version}/{what}?per_page=5");
-    format!("curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" '{url}'")
+/// The command that shows more and only reads, so that it is safe to copy at 3 AM.
+fn command(pipeline: &Pipeline, check: Check, subject: &str) -> String {
+    match check.subject_kind() {
+        SubjectKind::Sync | SubjectKind::Runs if pipeline.sync(subject).is_some() => {
+            format!("syncwatch runs {subject}")
+        }
+        SubjectKind::Workspace => "syncwatch census probe".to_owned(),
+        SubjectKind::Itself | SubjectKind::Warehouse => "syncwatch doctor".to_owned(),
+        SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Data => "syncwatch status".to_owned(),
+    }
+}
+
+/// The command that acknowledges an incident; none for a key that a shell would read in another way.
+fn acknowledge_command(key: &IncidentKey) -> Option<String> {
+    let key = key.to_string();
+    let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte));
+    plain.then(|| format!("syncwatch acknowledge {key} --by YOUR-NAME --for 4h"))
+}
+
+/// The first steps for the class of the vendor's error, else for the check. A class that is only a guess gives no order.
+fn steps(incident: &Incident) -> Vec<String> {
+    let guessed = incident.evidence.figures.iter().any(|figure| figure.name == CERTAINTY_FIGURE);
+    let of_class = incident.class.as_deref().filter(|_| !guessed).map(first_steps).unwrap_or_default();
+    let steps = if of_class.is_empty() { first_steps(incident.key.check.id()) } else { of_class };
+    steps.iter().map(|step| cut(step, SENTENCE_CHARS)).collect()
+}
+
+/// When the sync runs next; `None` if it does not run by itself.
+fn next_attempt(check: Check, subject: &str, pipeline: &Pipeline, now: Timestamp) -> Option<String> {
+    if matches!(check, Check::SyncPaused | Check::SyncExists) {
+        return None;
+    }
+    let schedule = &pipeline.sync(subject)?.schedule;
+    match schedule.rule {
+        Rule::OnDemand => None,
+        Rule::Every(period) => Some(format!("within {}", words(period))),
+        Rule::Daily(_) | Rule::Weekly(..) | Rule::Cron(_) => {
+            schedule.next_slot(now).map(|slot| local(slot, pipeline))
+        }
+    }
+}
+
+/// An instant in the pipeline's zone and in UTC.
+fn local(instant: Timestamp, pipeline: &Pipeline) -> String {
+    let zoned = instant.to_zoned(pipeline.time_zone.clone());
+    format!("{} ({})", zoned.strftime("%a %Y-%m-%d %H:%M %Z"), minute_utc(instant))
+}
+
+/// The pages about a subject: the sync in Census, the records in the destination, the warehouse, the status page.
+fn links(pipeline: &Pipeline, subject: &str) -> Vec<Link> {
+    let sync = pipeline.sync(subject);
+    let check = pipeline.data_check(subject);
+    let object = sync.and_then(|sync| sync.object_url.as_ref());
+    let object = object.or_else(|| check?.object_url.as_ref());
+    let warehouse = match &pipeline.warehouse {
+        // The form that workspaces show for a SQL warehouse, with its query history (seen in public code, not documented).
+        Some(Warehouse::Databricks { host, warehouse_id }) if pipeline.is_about_data(subject) => {
+            Some(format!("https://{host}/sql/warehouses/{warehouse_id}"))
+        }
+        _ => None,
+    };
+    let named = [
+        ("Sync in Census".to_owned(), link(pipeline, subject)),
+        (format!("Records in {}", pipeline.terms.destination), object.cloned()),
+        ("SQL warehouse".to_owned(), warehouse),
+        ("Status page".to_owned(), pipeline.status_page_url.clone()),
+    ];
+    named.into_iter().filter_map(|(name, url)| Some(Link { name, url: url? })).collect()
 }
 
 /// The runs of a sync in Census's own pages, as the vendor's Airflow provider links to them.
@@ -302,15 +450,23 @@ fn link(pipeline: &Pipeline, subject: &str) -> Option<String> {
     Some(format!("{}/syncs/{}/history", pipeline.census.base_url, sync.id))
 }
 
-fn contacts(pipeline: &Pipeline) -> Vec<Contact> {
+/// The contacts: the owner first, then the one to escalate to, then the others.
+fn contacts(pipeline: &Pipeline, owner: Option<&Contact>) -> Vec<Contact> {
+    let escalation = owner.and_then(|owner| owner.escalate_to.as_deref());
+    let rank = |contact: &&Contact| {
+        (owner.is_none_or(|owner| owner.name != contact.name), escalation != Some(contact.name.as_str()))
+    };
+    let mut contacts: Vec<&Contact> = pipeline.contacts.iter().collect();
+    contacts.sort_by_key(rank);
     let short = |text: &String| cut(text, FIGURE_CHARS);
-    let contacts = pipeline.contacts.iter().map(|Contact { name, role, email, phone }| Contact {
-        name: short(name),
-        role: short(role),
-        email: email.as_ref().map(short),
-        phone: phone.as_ref().map(short),
-    });
-    contacts.collect()
+    let public = |contact: &Contact| Contact {
+        name: short(&contact.name),
+        role: short(&contact.role),
+        email: contact.email.as_ref().map(short),
+        phone: contact.phone.as_ref().map(short),
+        ..Contact::default()
+    };
+    contacts.into_iter().map(public).collect()
 }
 
 #[cfg(test)]

@@ -23,10 +23,11 @@ fn incident() -> Incident {
         severity: Severity::Error,
         opened_at: "2026-11-24T11:12:30Z".parse().unwrap(),
         resolved_at: None,
-        evidence: Evidence::new("12% of 50 records failed or were invalid, limit 5%")
+        evidence: Evidence::new("12% of 50 records rejected (limit 5%)")
             .with("newest run", "4711")
             .with("failed or invalid", 6_u32)
-            .with("processed", 50_u32),
+            .with("processed", 50_u32)
+            .with(LABEL, "Properties: create"),
         cause:
             "The destination refuses records (a validation rule, a missing field, a duplicate) or the source \
                 sends bad ones; the rejected records of the run name the reason"
@@ -48,7 +49,7 @@ fn resolved() -> Incident {
     Incident {
         state: State::Resolved,
         resolved_at: Some(now()),
-        evidence: Evidence::new("0% of 48 records failed or were invalid, limit 5%"),
+        evidence: Evidence::new("0% of 48 records rejected (limit 5%)"),
         ..incident()
     }
 }
@@ -67,7 +68,7 @@ fn tally() -> Tally {
         held_back: 3,
         incidents: vec!["error-rate/properties-create".to_owned(), "run-failed/properties-create".to_owned()],
         of_others: 0,
-        told: 0,
+        reported: 0,
         tellings: 0,
     }
 }
@@ -92,8 +93,8 @@ fn mail_reads_well() {
         "mail_flapping",
         mail(&render(&flapping, NoticeKind::Flapping, &pipeline(), now()))
     );
-    insta::assert_snapshot!("mail_held_back", mail(&render_held_back(&tally(), 3, &pipeline(), now())));
-    let test = render_test(NoticeKind::Opened, &pipeline(), Severity::Critical, now(), now());
+    insta::assert_snapshot!("mail_held_back", mail(&render_held_back(&tally(), 3, &pipeline())));
+    let test = render_test(NoticeKind::Opened, &pipeline(), Severity::Critical, None, now(), now());
     insta::assert_snapshot!("mail_test", mail(&test));
     assert_eq!(test.attributes["test"], "true");
 }
@@ -106,7 +107,7 @@ fn machines_get_the_documented_shape() {
 }
 
 #[test]
-fn a_body_is_read_back_as_it_was_written_and_another_schema_is_called_by_its_name() {
+fn body_is_read_back_and_another_schema_is_named() {
     let body = body(&incident(), NoticeKind::Flapping, &pipeline(), now());
     assert_eq!(Body::parse(&serde_json::to_string(&body).unwrap()), Ok(body));
     let error = Body::parse(r#"{"schema": "syncwatch.notice/3"}"#).unwrap_err().to_string();
@@ -117,15 +118,15 @@ fn a_body_is_read_back_as_it_was_written_and_another_schema_is_called_by_its_nam
 }
 
 #[test]
-fn notice_of_the_version_before_is_read_with_its_figures_as_texts() {
+fn previous_version_is_read_with_its_figures_as_texts() {
     let mut before = serde_json::to_value(body(&incident(), NoticeKind::Opened, &pipeline(), now())).unwrap();
     before["schema"] = "syncwatch.notice/1".into();
-    before["figures"] = serde_json::json!([{ "name": "share", "value": "12.0 %" }]);
+    before["figures"] = serde_json::json!([{ "name": "share", "value": "12.0 percent" }]);
     let read = Body::parse(&before.to_string()).unwrap();
-    assert_eq!(read.figures, [Figure::new("share", "12.0 %")]);
+    assert_eq!(read.figures, [Figure::new("share", "12.0 percent")]);
 }
 
-/// What the published schema says of a body that was rendered.
+/// The errors of a rendered body by the published schema.
 pub(crate) fn schema_errors(body: &str) -> Vec<String> {
     static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
         let schema = serde_json::from_str(include_str!("notice.schema.json")).unwrap();
@@ -146,15 +147,15 @@ fn every_kind_of_notice_fits_the_published_schema() {
         .with("cost", Value::Money { cents: 123, currency: "USD".to_owned() })
         .with_figure(Figure::new("failed in a row", 3_u32).at_least(true));
     let tests = [NoticeKind::Opened, NoticeKind::Resolved]
-        .map(|kind| render_test(kind, &pipeline(), Severity::Info, now(), now()));
+        .map(|kind| render_test(kind, &pipeline(), Severity::Info, None, now(), now()));
     let all = NoticeKind::ALL.map(|kind| render(&incident, kind, &pipeline(), now()));
-    for message in all.iter().chain(&tests).chain([&render_held_back(&tally(), 3, &pipeline(), now())]) {
+    for message in all.iter().chain(&tests).chain([&render_held_back(&tally(), 3, &pipeline())]) {
         assert_eq!(schema_errors(&message.bodies["default"]), [""; 0], "{}", message.subject);
     }
 }
 
 #[test]
-fn schema_refuses_bodies_that_are_no_notices() {
+fn schema_refuses_bodies_that_are_not_notices() {
     let good: serde_json::Value =
         serde_json::from_str(&render(&incident(), NoticeKind::Opened, &pipeline(), now()).bodies["default"])
             .unwrap();
@@ -175,21 +176,22 @@ fn schema_refuses_bodies_that_are_no_notices() {
 }
 
 #[test]
-fn people_who_count_say_it_right() {
+fn ordinals_have_their_suffix() {
     let said: Vec<String> = [1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111].map(ordinal).to_vec();
     assert_eq!(said, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th"]);
 }
 
 #[test]
-fn attributes_route_by_severity_sync_and_check() {
+fn attributes_route_by_severity_sync_check_and_owner() {
     let message = render(&incident(), NoticeKind::Opened, &pipeline(), now());
-    let said: Vec<String> =
+    let attributes: Vec<String> =
         message.attributes.iter().map(|(name, value)| format!("{name}={value}")).collect();
     assert_eq!(
-        said,
+        attributes,
         [
             "check=error-rate",
             "kind=opened",
+            "owner=Data operations",
             "pipeline=properties",
             "severity=error",
             "sync=properties-create"
@@ -198,19 +200,90 @@ fn attributes_route_by_severity_sync_and_check() {
 }
 
 #[test]
-fn the_command_in_a_notice_only_reads_and_holds_no_token() {
-    let message = render(&incident(), NoticeKind::Opened, &pipeline(), now());
-    let body: serde_json::Value = serde_json::from_str(&message.bodies["default"]).unwrap();
-    assert_eq!(
-        body["command"],
-        "curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" 'https://app.getcensus.com/api/v1/syncs/3394022/sync_runs?per_page=5'"
-    );
+fn commands_only_read_or_acknowledge_and_hold_no_token() {
+    let body = body(&incident(), NoticeKind::Opened, &pipeline(), now());
+    assert_eq!(body.command.as_deref(), Some("syncwatch runs properties-create"));
+    let acknowledge = "syncwatch acknowledge properties/error-rate/properties-create --by YOUR-NAME --for 4h";
+    assert_eq!(body.acknowledge.as_deref(), Some(acknowledge));
+    let mut odd = incident();
+    odd.key.subject = "a; rm -rf $HOME".to_owned();
+    let body = super::body(&odd, NoticeKind::Opened, &pipeline(), now());
+    assert_eq!((body.command.as_deref(), body.acknowledge), (Some("syncwatch status"), None));
+}
+
+/// An incident of this check, on a subject that the shipped file declares.
+fn incident_of(check: Check) -> Incident {
+    let pipeline = pipeline();
+    let declared = pipeline.checks.iter().find(|declared| declared.check() == check);
+    let subject = match check.subject_kind() {
+        SubjectKind::Workspace => "census".to_owned(),
+        SubjectKind::Itself => "syncwatch".to_owned(),
+        SubjectKind::Warehouse => "warehouse".to_owned(),
+        SubjectKind::Sync | SubjectKind::Runs => "properties-update".to_owned(),
+        SubjectKind::Data => declared.unwrap_or(&pipeline.checks[0]).name.clone(),
+    };
+    let mut incident = incident();
+    incident.key.check = check;
+    incident.key.subject = subject;
+    incident
+}
+
+/// A reader who knows nothing finds each part: problem, severity, start, impact, evidence, cause, steps, links, contacts.
+#[test]
+fn every_open_notice_of_every_check_has_every_part() {
+    use NoticeKind::{Flapping, Opened, Reminder, StoppedReporting, Worsened};
+    for check in Check::ALL {
+        for kind in [Opened, Worsened, Reminder, Flapping, StoppedReporting] {
+            let message = render(&incident_of(*check), kind, &pipeline(), now());
+            let (subject, text) = (&message.subject, &message.bodies["email"]);
+            assert!(subject.starts_with("[ERROR") && subject.contains("12%"), "{subject}");
+            let parts = [
+                "PROBLEM",
+                "SINCE",
+                "IMPACT",
+                "EVIDENCE",
+                "LIKELY CAUSE",
+                "WHAT TO DO",
+                "  1. ",
+                "Inspect (read-only): ",
+                "Acknowledge: ",
+                "LINKS",
+                "Runbook: ",
+                "CONTACTS",
+                "Owner: ",
+                "Escalate to: ",
+                "PST (2026-11-24 11:12 UTC)",
+            ];
+            for part in parts {
+                // Checks that name their owner have no one else to escalate to.
+                let absent = part == "Escalate to: " && check.subject_kind() == SubjectKind::Data;
+                assert!(absent || text.contains(part), "{check} {kind} lacks {part}:\n{text}");
+            }
+            let body: Body = Body::parse(&message.bodies["default"]).unwrap();
+            assert!(body.consequence.is_some() && !body.steps.is_empty() && body.owner.is_some());
+        }
+    }
+}
+
+/// One mail of each check, as its on-call person reads it.
+#[test]
+fn mail_of_each_check_reads_well() {
+    let mails = Check::ALL.iter().map(|check| {
+        let message = render(&incident_of(*check), NoticeKind::Opened, &pipeline(), now());
+        let of = |name: &str| {
+            let text = &message.bodies["email"];
+            let (_, rest) = text.split_once(&format!("{name}\n")).unwrap_or_default();
+            rest.lines().take_while(|line| line.starts_with("  ")).collect::<Vec<_>>().join("\n")
+        };
+        format!("== {check}\n{}\n{}\n{}", of("IMPACT"), of("WHAT TO DO"), of("LINKS"))
+    });
+    insta::assert_snapshot!(mails.collect::<Vec<_>>().join("\n"));
 }
 
 proptest::proptest! {
-    /// Whatever a vendor or a person wrote: SNS takes it and delivers it as it is meant.
+    /// SNS takes and delivers any text of a vendor or a person.
     #[test]
-    fn any_evidence_makes_a_message_within_the_limits_of_sns(
+    fn any_evidence_is_within_the_limits_of_sns_and_mail(
         summary in "(?s).{0,300}",
         subject in "[a-z-]{1,64}",
         figures in proptest::collection::vec(("(?s).{0,40}", "(?s).{0,400}"), 0..60),
@@ -226,11 +299,18 @@ proptest::proptest! {
             proptest::prop_assert_eq!(schema_errors(&message.bodies["default"]), Vec::<String>::new());
             let body = Body::parse(&message.bodies["default"]).unwrap();
             proptest::prop_assert_eq!(body.kind, kind);
+            let mail = &message.bodies["email"];
+            proptest::prop_assert!(mail.lines().count() <= 40, "{}", mail);
+            let fixed = ["  Runbook: ", "  Inspect ", "  Acknowledge: ", "Syncwatch, ", "  Sync in ", "  Records in ", "  SQL ", "  Status page"];
+            for line in mail.lines().filter(|line| !fixed.iter().any(|begin| line.starts_with(begin))) {
+                let words = line.split_whitespace().count();
+                proptest::prop_assert!(line.chars().count() <= 72 || words <= 2, "{}", line);
+            }
         }
     }
 
     #[test]
-    fn what_is_too_long_is_cut_between_characters_and_marked(text in "\\PC{0,80}", chars in 3_usize..60) {
+    fn long_text_is_cut_between_characters_and_marked(text in "\\PC{0,80}", chars in 3_usize..60) {
         let text = crate::text::plain_line(&text);
         let short = cut(&text, chars);
         proptest::prop_assert!(short.chars().count() <= chars);
@@ -244,7 +324,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn the_longest_message_there_can_be_is_within_the_limits_of_sns() {
+fn longest_possible_message_is_within_the_limits_of_sns() {
     // Four bytes for each character, and characters that JSON escapes, and escapes again on the way.
     for character in ["\u{10ffff}", "\"", "\\"] {
         let long = character.repeat(5_000);

@@ -1,8 +1,9 @@
-//! What one `pipeline.toml` declares.
+//! The declarations of one `pipeline.toml`.
 //!
-//! The file is read in two steps: a raw form that only knows TOML (`raw`), and the validated form that the code
-//! uses ([`Pipeline`]). All that is wrong with a file is told at once, each with key, line and remedy.
+//! The file is read in two steps: into a raw form that only knows TOML (`raw`), then into the validated form that the code
+//! uses ([`Pipeline`]). All problems of a file are reported at once, each with line, key and remedy.
 
+mod channels;
 mod raw;
 mod words;
 
@@ -23,19 +24,21 @@ use crate::schedule::Schedule;
 use crate::silence::Declared;
 use crate::sql::Dialect;
 
+pub use channels::{CHAT, Channel, ChannelKind, Channels, PAGERDUTY};
+
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
-/// The default number of records below which no error rate is judged on one run alone.
+/// The default number of records from which a run has its own error rate.
 pub const DEFAULT_ERROR_RATE_MIN_RECORDS: u64 = 20;
-/// The default number of runs skipped in a row that is too many.
+/// The default number of runs skipped in a row that is unhealthy.
 pub const DEFAULT_SKIPPED_RUNS_LIMIT: usize = 3;
-/// A run is stuck by default once it works this many times its runtime target.
+/// By default, a run is stuck after this many times its runtime target.
 pub const DEFAULT_STUCK_FACTOR: i32 = 3;
-/// A run of a sync without a runtime target is stuck by default once it works this long.
+/// By default, a run of a sync without a runtime target is stuck after this duration.
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
-/// The table of runs and days that `syncwatch warehouse-apply` creates.
+/// The default table of runs and days, which `syncwatch warehouse-apply` creates.
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
-/// What stops data becomes critical once it lasts this long, where neither `max_lag` nor a minimum schedule is declared.
+/// A stop of data becomes critical after this duration, where neither `max_lag` nor a minimum schedule is declared.
 pub const DEFAULT_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
@@ -43,12 +46,17 @@ pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
 /// A validated `pipeline.toml`.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    /// Its name; the first part of every incident key.
+    /// The first part of every incident key.
     pub name: String,
-    /// The zone in which people read times, and the default zone of schedules.
+    /// The zone of times in notices, and the default zone of schedules.
     pub time_zone: TimeZone,
-    /// Where the runbook is; anchors are appended.
+    /// The URL of the runbook; anchors are appended.
     pub runbook_url: Option<String>,
+    /// The page that shows the current state.
+    pub status_page_url: Option<String>,
+    /// The name of the contact who owns every sync and check without another owner.
+    pub owner: Option<String>,
+    pub terms: Terms,
     pub census: Census,
     pub objectives: Objectives,
     pub contacts: Vec<Contact>,
@@ -58,43 +66,35 @@ pub struct Pipeline {
     pub channels: Channels,
     /// The syncs, in the file's order; keys and ids are unique.
     pub syncs: Vec<Sync>,
-    /// Where the data is; there are no checks without it.
+    /// The warehouse of the data; checks and snapshots need it.
     pub warehouse: Option<Warehouse>,
-    /// What is to hold of the data, in the file's order; names are unique, and none is that of a sync.
+    /// The data checks, in the file's order; names are unique, and none is the key of a sync.
     pub checks: Vec<DataCheck>,
-    /// Where each night's figures are kept; none are taken without it, and it needs a warehouse.
+    /// The nightly snapshot; without it, none is written.
     pub snapshot: Option<Snapshot>,
 }
 
-/// Where the figures of runs and days are kept, each as `[catalog.][schema.]table`.
+/// The tables of the nightly snapshot, each as `[catalog.][schema.]table`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// The table of runs and days, in the form of `sync_audit_log` of `infra/warehouse`.
     pub audit_log: String,
-    /// The view that has the state of the data in one row, in the form of `daily_health_check`; without it the figures of
-    /// the data are missing, and all others are taken.
+    /// The view with the state of the data in one row, in the form of `daily_health_check`. Without it, the figures of the
+    /// data are missing; all others are written.
     pub health_view: Option<String>,
 }
 
-/// Where notices go beside mail, each with the lowest severity that goes there. One that is not declared is not used.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Channels {
-    /// PagerDuty, by its Events API v2.
-    pub pagerduty: Option<Severity>,
-    pub chat: Option<Severity>,
-}
-
-/// Where the data is. Credentials are in the secret that the environment names.
+/// The warehouse of the data. Its credentials are in the secret that the environment names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Warehouse {
     /// Databricks, by its SQL Statement Execution API.
     Databricks { host: String, warehouse_id: String },
-    /// Any database with an ODBC driver. Where it is, the secret says.
+    /// Any database with an ODBC driver. Its address is in the secret.
     Odbc { dialect: Dialect },
 }
 
 impl Warehouse {
-    /// Whose SQL it speaks.
+    /// Returns its SQL dialect.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Databricks { .. } => Dialect::Databricks,
@@ -103,21 +103,20 @@ impl Warehouse {
     }
 }
 
-/// Where and how to reach Census.
+/// The address and API of Census.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Census {
     pub api_version: ApiVersion,
     /// Scheme and host, without a path.
     pub base_url: String,
-    /// The Fivetran group, which V2 asks for.
+    /// The Fivetran group, which V2 requires.
     pub group_id: Option<String>,
-    /// What to do about syncs that the workspace has and the file has not.
     pub undeclared_syncs: Undeclared,
-    /// Syncs of the workspace that are known and not watched.
+    /// Syncs of the workspace that are known and not checked.
     pub ignored_syncs: Vec<SyncId>,
 }
 
-/// The generation of the Census management API.
+/// The version of the Census management API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ApiVersion {
@@ -127,26 +126,37 @@ pub enum ApiVersion {
     V2,
 }
 
-/// What to do about syncs that nobody declared.
+/// The reaction to syncs of the workspace that the file does not declare.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Undeclared {
     Warn,
     Ignore,
 }
 
-/// What the pipeline promises as a whole.
+/// The objectives of the whole pipeline.
 #[derive(Debug, Clone)]
 pub struct Objectives {
     /// A run of each sync must have started since the last slot of this schedule.
     pub minimum_schedule: Option<Schedule>,
     /// The share of runs that must succeed, in percent.
     pub success_rate_percent: f64,
-    /// How old a change may be before it is in the destination: what freshness checks hold to that say nothing else.
+    /// The longest time for a change to reach the destination: the default limit of freshness checks.
     pub max_lag: Option<SignedDuration>,
 }
 
-/// Whom to turn to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The names of the data and its users in notices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The records that the syncs deliver, in the plural: `properties`.
+    pub records: String,
+    /// The system that the syncs write to: `Salesforce`.
+    pub destination: String,
+    /// The people who use the records there: `Sales`.
+    pub audience: String,
+}
+
+/// A person or team that owns subjects or helps with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub name: String,
     pub role: String,
@@ -154,10 +164,19 @@ pub struct Contact {
     pub email: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phone: Option<String>,
+    /// The id of a Slack user (`U...`, `W...`) or user group (`S...`) to mention. Not part of a notice.
+    #[serde(skip)]
+    pub slack: Option<String>,
+    /// The names of the channels that get this contact's notices instead of the default ones.
+    #[serde(skip)]
+    pub channels: Vec<String>,
+    /// The name of the contact to escalate to.
+    #[serde(skip)]
+    pub escalate_to: Option<String>,
 }
 
 impl Contact {
-    /// How to reach them: by mail and telephone, as far as they are declared.
+    /// Returns the declared addresses: mail, then telephone.
     pub fn reach(&self) -> String {
         let declared: Vec<&str> =
             [&self.email, &self.phone].into_iter().flatten().map(String::as_str).collect();
@@ -165,34 +184,38 @@ impl Contact {
     }
 }
 
-/// One Census sync that is watched.
+/// One declared Census sync.
 #[derive(Debug, Clone)]
 pub struct Sync {
     pub key: String,
     pub id: SyncId,
     pub role: Role,
     pub schedule: Schedule,
-    /// How long a run may take, from its creation to its end.
+    /// The longest time from a run's creation to its end.
     pub runtime_target: Option<SignedDuration>,
-    /// From when on a run that still works counts as stuck. Always there: a due run waits behind one at work, so a run that
-    /// could work for ever would hide every later one.
+    /// A run that works longer is stuck. Never absent: a due run waits for the one at work, so an endless run would hide
+    /// every later one.
     pub stuck_after: SignedDuration,
     /// The highest share of failed and invalid records, in percent.
     pub error_rate_percent: f64,
-    /// The fewest records on which an error rate is judged; smaller runs are judged together.
+    /// The fewest records for which an error rate is computed; smaller runs are judged together.
     pub error_rate_min_records: u64,
     pub skipped_runs_limit: usize,
-    /// Checks whose findings on this sync are of another severity than elsewhere.
+    /// Checks with another severity for this sync.
     pub severity: BTreeMap<Check, Severity>,
-    /// When what stops this sync becomes critical, if not by default.
+    /// When a stop of this sync becomes critical, if not by default.
     pub critical_after: Option<CriticalAfter>,
+    /// The name of the contact who owns it, if not the pipeline's owner.
+    pub owner: Option<String>,
+    /// The page of the records in the destination.
+    pub object_url: Option<String>,
 }
 
-/// What a sync does to the destination.
+/// The effect of a sync on the destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// Creates records: a blind repeat may create duplicates.
+    /// Creates records: a repeated run may create duplicates.
     Create,
     Update,
     Other,
@@ -209,7 +232,7 @@ impl Pipeline {
         })
     }
 
-    /// Whether a check of this subject is declared: an incident about one that is not any more is withdrawn.
+    /// Returns whether a check of this subject is declared. Incidents about subjects that are no longer declared are withdrawn.
     pub fn declares(&self, check: Check, subject: &str) -> bool {
         match check.subject_kind() {
             SubjectKind::Workspace => subject == CENSUS,
@@ -222,24 +245,24 @@ impl Pipeline {
         }
     }
 
-    /// Whether it is for this function to say that a check has stopped reporting. Where no check of data is declared, the
-    /// snapshot alone asks the warehouse, and it is not asked by every snapshot: then no function says so.
+    /// Returns whether this judge may report that a check has stopped reporting. Where no data check is declared, only the
+    /// snapshot queries the warehouse, and not each time: then no judge may.
     pub fn concludes(&self, judge: Judge, check: Check) -> bool {
-        let asked_now_and_then =
+        let rarely_queried =
             check == Check::WarehouseReachable && self.checks.is_empty() && self.snapshot.is_some();
-        check.judged_by() == judge && !asked_now_and_then
+        check.judged_by() == judge && !rarely_queried
     }
 
-    /// How urgent the findings of a check on a subject are.
+    /// Returns the urgency of a check's findings on a subject.
     ///
-    /// Severities: what the sync says, else `[notices]`, else the judge. What stops data ([`stops_data`]) is critical once it
-    /// outlives what the sync or the data check says, else `[notices]`, else `objectives.max_lag` or the next slot of the
-    /// minimum schedule, whichever is first; of a check or subject whose severity is declared, only if that is declared too.
+    /// Severity: from the sync, else from `[notices]`, else from the judge. A stop of data ([`stops_data`]) becomes critical
+    /// after the limit of the sync or data check, else of `[notices]`, else after `objectives.max_lag` or at the next slot of the
+    /// minimum schedule, whichever is first. The last two do not apply where a severity is declared.
     pub fn urgency(&self, check: Check, subject: &str) -> Urgency<'_> {
         let (policy, sync) = (&self.notices, self.sync(subject));
         let of_sync = sync.and_then(|sync| sync.severity.get(&check).copied());
         let severity = of_sync.or_else(|| policy.severity.get(&check).copied());
-        // A filter that keeps no row leaves its check blind, which is as urgent as the check's own finding.
+        // A filter that keeps no row disables its check, which is as urgent as a finding of the check.
         let is_of = |declared: &DataCheck| declared.check() == check || check == Check::FilterKeepsRows;
         let of_data = self.checks.iter().find(|declared| declared.name == subject && is_of(declared));
         let declared = of_data.and_then(|declared| declared.critical_after);
@@ -258,31 +281,61 @@ impl Pipeline {
         }
     }
 
-    /// Whether findings of any check may be about this subject.
+    /// Returns whether findings of any check may be about this subject.
     pub fn has_subject(&self, subject: &str) -> bool {
         Check::ALL.iter().any(|check| self.declares(*check, subject))
     }
 
-    /// Whether a subject is about data: a declared check, or the warehouse as a whole.
+    /// Returns whether a subject is about data: a declared data check, or the warehouse as a whole.
     pub fn is_about_data(&self, subject: &str) -> bool {
         (subject == WAREHOUSE && (!self.checks.is_empty() || self.snapshot.is_some()))
-            || self.checks.iter().any(|check| check.name == subject)
+            || self.data_check(subject).is_some()
     }
 
-    /// The declared sync of this key, if it is the subject of one.
+    /// Returns the contact of this name.
+    pub fn contact(&self, name: &str) -> Option<&Contact> {
+        self.contacts.iter().find(|contact| contact.name == name)
+    }
+
+    /// Returns the owner of a subject: of the sync or data check, else of the pipeline.
+    pub fn owner_of(&self, subject: &str) -> Option<&Contact> {
+        let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
+        let owner = of_sync.or_else(|| self.data_check(subject)?.owner.as_ref()).or(self.owner.as_ref());
+        self.contact(owner?)
+    }
+
+    /// Returns the data check of this name.
+    pub fn data_check(&self, name: &str) -> Option<&DataCheck> {
+        self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// Returns the channels for notices of this owner: for each class ([`ChannelKind::pages`]) the owner's channels, else the
+    /// default one. So an owner who only has a chat still gets pages.
+    pub fn routes(&self, owner: Option<&str>) -> Vec<&Channel> {
+        let own = owner.and_then(|owner| self.contact(owner)).map_or(&[][..], |owner| &owner.channels);
+        let own: Vec<&Channel> = own.iter().filter_map(|name| self.channels.get(name)).collect();
+        let of_class = |pages: bool, default: &str| {
+            let own: Vec<&Channel> =
+                own.iter().copied().filter(|channel| channel.kind.pages() == pages).collect();
+            if own.is_empty() { self.channels.get(default).into_iter().collect() } else { own }
+        };
+        [of_class(true, PAGERDUTY), of_class(false, CHAT)].concat()
+    }
+
+    /// Returns the sync of this key.
     pub fn sync(&self, key: &str) -> Option<&Sync> {
         self.syncs.iter().find(|sync| sync.key == key)
     }
 
-    /// The declared sync with a vendor's id.
+    /// Returns the sync with this id at Census.
     pub fn sync_by_id(&self, id: SyncId) -> Option<&Sync> {
         self.syncs.iter().find(|sync| sync.id == id)
     }
 }
 
-/// Everything that is wrong with a `pipeline.toml`. Emitted by [`Pipeline::parse`] only.
+/// The problems of a `pipeline.toml`. Returned by [`Pipeline::parse`] only.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("pipeline.toml cannot be used:{}", list(problems))]
+#[error("invalid pipeline.toml:{}", list(problems))]
 pub struct Error {
     pub problems: Vec<Problem>,
 }
@@ -291,15 +344,15 @@ fn list(problems: &[Problem]) -> String {
     problems.iter().map(|problem| format!("\n  {problem}")).collect()
 }
 
-/// One thing that is wrong with a `pipeline.toml`.
+/// One problem of a `pipeline.toml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The line, from 1; 0 when a key is missing from the file as a whole.
+    /// The line, from 1; 0 if a key is missing from the whole file.
     pub line: usize,
     /// The key, such as `syncs.schedule.every`.
     pub key: String,
     pub found: String,
-    /// What is allowed, or what to do.
+    /// The allowed values, or how to fix it.
     pub remedy: String,
 }
 

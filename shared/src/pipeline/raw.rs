@@ -1,4 +1,4 @@
-//! `pipeline.toml` as TOML has it, and the way from there to the validated form.
+//! The raw form of `pipeline.toml`, and its validation.
 
 mod checks;
 mod notices;
@@ -14,17 +14,18 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use self::checks::{RawCheck, RawSnapshot, RawWarehouse};
-use self::notices::{RawChannels, RawNotices, RawSilence};
+use self::notices::{RawChannel, RawNotices, RawSilence};
+use self::values::or_use;
 use super::{
-    ApiVersion, Census, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT, DEFAULT_GRACE,
-    DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives, Pipeline, Problem,
-    Role, Sync, Undeclared,
+    ApiVersion, Census, Channels, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT,
+    DEFAULT_GRACE, DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives,
+    Pipeline, Problem, Role, Sync, Terms, Undeclared,
 };
 use crate::observation::SyncId;
 use crate::schedule::{Cron, Rule, Schedule};
 use crate::sql::Dialect;
 
-/// A text with its place in the file.
+/// A string with its place in the file.
 type Text = Spanned<String>;
 
 #[derive(Deserialize)]
@@ -33,6 +34,10 @@ struct RawPipeline {
     name: Text,
     time_zone: Option<Text>,
     runbook_url: Option<Text>,
+    status_page_url: Option<Text>,
+    owner: Option<Text>,
+    #[serde(default)]
+    terms: RawTerms,
     census: RawCensus,
     #[serde(default)]
     objectives: RawObjectives,
@@ -43,7 +48,7 @@ struct RawPipeline {
     #[serde(default)]
     silences: Vec<RawSilence>,
     #[serde(default)]
-    channels: RawChannels,
+    channels: BTreeMap<Text, RawChannel>,
     #[serde(default)]
     syncs: Vec<RawSync>,
     warehouse: Option<RawWarehouse>,
@@ -79,6 +84,18 @@ struct RawContact {
     role: Text,
     email: Option<Text>,
     phone: Option<Text>,
+    slack: Option<Text>,
+    #[serde(default)]
+    channels: Vec<Text>,
+    escalate_to: Option<Text>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawTerms {
+    records: Option<Text>,
+    destination: Option<Text>,
+    audience: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -96,6 +113,8 @@ struct RawSync {
     #[serde(default)]
     severity: BTreeMap<Text, Text>,
     critical_after: Option<Text>,
+    owner: Option<Text>,
+    object_url: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -111,7 +130,7 @@ struct RawSchedule {
     grace: Option<Text>,
 }
 
-/// Reads the text into the validated form, or says all that is wrong with it.
+/// Reads the text into the validated form, or returns all problems.
 pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
     let raw: RawPipeline = toml::from_str(text).map_err(|error| vec![not_toml(text, &error)])?;
     let mut check = Validation {
@@ -120,16 +139,17 @@ pub(super) fn read(text: &str) -> Result<Pipeline, Vec<Problem>> {
         zone: TimeZone::UTC,
         dialect: Dialect::Databricks,
         max_lag: None,
+        contacts: Vec::new(),
     };
     let pipeline = check.pipeline(raw);
     if check.problems.is_empty() { Ok(pipeline) } else { Err(check.problems) }
 }
 
-/// What the TOML reader itself refuses: bad syntax, unknown and missing keys, wrong types.
+/// Converts an error of the TOML parser: bad syntax, an unknown or missing key, a wrong type.
 fn not_toml(text: &str, error: &toml::de::Error) -> Problem {
     let message = error.message().trim().to_owned();
     let line = error.span().map_or(0, |span| line_of(text, &span));
-    // "unknown field `x`, expected ..." names the key itself; for a wrong type the line does.
+    // "unknown field `x`, expected ..." names the key; for a wrong type, the key is on the line.
     let of_a_key = [("unknown field", "remove it or correct its name"), ("missing field", "add it")];
     let remedy = of_a_key.into_iter().find(|(begin, _)| message.starts_with(begin));
     let quoted = remedy.and_then(|_| message.split('`').nth(1)).map(str::to_owned);
@@ -143,21 +163,23 @@ fn key_on_line(text: &str, line: usize) -> Option<String> {
     Some(line.split('=').next()?.trim().to_owned())
 }
 
-/// The line of a place, from 1.
+/// Returns the line of a place, from 1.
 fn line_of(text: &str, place: &Range<usize>) -> usize {
     1 + text.bytes().take(place.start).filter(|byte| *byte == b'\n').count()
 }
 
-/// Gathers problems on the way; a value that is wrong is replaced so that the rest is still looked at.
+/// Collects problems. An invalid value is replaced, so that the rest is still checked.
 struct Validation {
     text: String,
     problems: Vec<Problem>,
-    /// The zone of schedules that name none.
+    /// The zone of schedules without one.
     zone: TimeZone,
-    /// Whose SQL the names of the checks are written in, once the warehouse is read.
+    /// The dialect of the warehouse, once it is read.
     dialect: Dialect,
-    /// The promised lag, for freshness checks that name none.
+    /// The objective, for freshness checks without a limit.
     max_lag: Option<SignedDuration>,
+    /// The names of the contacts.
+    contacts: Vec<String>,
 }
 
 impl Validation {
@@ -170,6 +192,9 @@ impl Validation {
         if let Some(zone) = &raw.time_zone {
             self.zone = self.zone(zone, "time_zone");
         }
+        self.contacts = raw.contacts.iter().map(|contact| contact.name.get_ref().clone()).collect();
+        self.unique(raw.contacts.iter().map(|contact| &contact.name), "contacts.name");
+        let channels = self.channels(raw.channels);
         let census = self.census(raw.census);
         let default_rate = raw.objectives.error_rate_percent.as_ref();
         let default_rate = default_rate
@@ -179,14 +204,14 @@ impl Validation {
         self.unique(raw.silences.iter().map(|silence| &silence.name), "silences.name");
         let named = raw.syncs.iter().map(|sync| &sync.key).chain(raw.checks.iter().map(|check| &check.name));
         let named: Vec<&Text> = named.collect();
-        // A subject is one thing: a notice about a check must not link to a sync.
+        // Syncs and checks share one set of names: a notice about a check must not link to a sync.
         self.unique(named.iter().copied(), "checks.name");
         let subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
-        let check = raw.checks.first().map(|check| (check.name.span(), "checks are asked"));
-        let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshots are kept"));
-        for (place, what) in check.into_iter().chain(snapshot).filter(|_| raw.warehouse.is_none()) {
-            let remedy = format!("add [warehouse] with its driver: {what} there");
+        let check = raw.checks.first().map(|check| (check.name.span(), "checks"));
+        let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshot"));
+        for (place, table) in check.into_iter().chain(snapshot).filter(|_| raw.warehouse.is_none()) {
+            let remedy = format!("add [warehouse] with its driver: [{table}] needs it");
             self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
         }
         let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
@@ -200,13 +225,16 @@ impl Validation {
         Pipeline {
             name: self.name(&raw.name, "name"),
             time_zone: self.zone.clone(),
-            runbook_url: raw.runbook_url.map(|url| self.url(&url, "runbook_url", &["https://", "http://"])),
+            runbook_url: raw.runbook_url.map(|url| self.web(&url, "runbook_url")),
             census,
             objectives,
-            contacts: raw.contacts.into_iter().map(|contact| self.contact(contact)).collect(),
+            status_page_url: raw.status_page_url.map(|url| self.web(&url, "status_page_url")),
+            owner: self.owner(raw.owner, "owner"),
+            terms: self.terms(raw.terms),
+            contacts: raw.contacts.into_iter().map(|contact| self.contact(contact, &channels)).collect(),
             notices: self.notices(raw.notices),
             silences,
-            channels: self.channels(raw.channels),
+            channels,
             syncs: raw.syncs.into_iter().map(|sync| self.sync(sync, default_rate)).collect(),
             warehouse,
             checks,
@@ -214,14 +242,14 @@ impl Validation {
         }
     }
 
-    /// There are syncs, and each is another one.
+    /// Checks that there are syncs, and that each has its own key and id.
     fn declared(&mut self, syncs: &[RawSync], census: &Census) {
         if syncs.is_empty() {
             self.problems.push(Problem {
                 line: 0,
                 key: "syncs".to_owned(),
                 found: "no sync is declared".to_owned(),
-                remedy: "add a [[syncs]] table for each Census sync to watch".to_owned(),
+                remedy: "add a [[syncs]] table for each Census sync to check".to_owned(),
             });
         }
         self.unique(syncs.iter().map(|sync| &sync.key), "syncs.key");
@@ -237,12 +265,11 @@ impl Validation {
     fn unique<'a, V: ToString + 'a>(&mut self, values: impl Iterator<Item = &'a Spanned<V>>, key: &str) {
         let mut first = HashMap::new();
         for at in values {
-            let said = at.get_ref().to_string();
-            match first.entry(said) {
+            match first.entry(at.get_ref().to_string()) {
                 Entry::Vacant(place) => _ = place.insert(at.span()),
                 Entry::Occupied(first) => {
-                    let (said, line) = (first.key(), line_of(&self.text, first.get()));
-                    let found = format!("`{said}` is used on line {line} already");
+                    let line = line_of(&self.text, first.get());
+                    let found = format!("`{}` is already used on line {line}", first.key());
                     self.refuse(at, key, found, "make it unique");
                 }
             }
@@ -255,11 +282,11 @@ impl Validation {
         let base_url = self.url(&raw.base_url, "census.base_url", &["https://"]);
         let base_url = base_url.trim_end_matches('/').to_owned();
         if base_url.matches('/').count() > 2 {
-            let remedy = "write scheme and host only; the path follows from api_version";
-            self.refuse(&raw.base_url, "census.base_url", format!("found a path in \"{base_url}\""), remedy);
+            let remedy = "use scheme and host only; the path follows from api_version";
+            self.refuse(&raw.base_url, "census.base_url", "has a path", remedy);
         }
         if api_version == ApiVersion::V2 && raw.group_id.is_none() {
-            let remedy = "add census.group_id: API V2 is scoped to a Fivetran group";
+            let remedy = "add census.group_id, the Fivetran group: API V2 requires it";
             self.refuse(&raw.api_version, "census.group_id", "missing", remedy);
         }
         let undeclared_syncs =
@@ -284,24 +311,58 @@ impl Validation {
         }
     }
 
-    fn contact(&mut self, raw: RawContact) -> Contact {
+    /// Checks the URL of a page.
+    fn web(&mut self, url: &Text, key: &str) -> String {
+        self.url(url, key, &["https://", "http://"])
+    }
+
+    fn terms(&mut self, raw: RawTerms) -> Terms {
+        let mut term = |text: Option<Text>, key: &str, default: &str| {
+            let Some(text) = text else { return default.to_owned() };
+            if text.get_ref().trim().is_empty() || text.get_ref().chars().count() > 40 {
+                self.refuse(&text, key, "empty, or longer than 40 characters", "use 1 to 40 characters");
+            }
+            text.into_inner()
+        };
+        Terms {
+            records: term(raw.records, "terms.records", "records"),
+            destination: term(raw.destination, "terms.destination", "the destination"),
+            audience: term(raw.audience, "terms.audience", "Its users"),
+        }
+    }
+
+    /// Checks the name of a contact: an owner, or the one to escalate to.
+    fn owner(&mut self, name: Option<Text>, key: &str) -> Option<String> {
+        let name = name?;
+        if !self.contacts.contains(name.get_ref()) {
+            let found = format!("unknown contact \"{}\"", name.get_ref());
+            let known = or_use(self.contacts.iter().map(String::as_str));
+            self.refuse(&name, key, found, format!("add [[contacts]] with this name{known}"));
+        }
+        Some(name.into_inner())
+    }
+
+    fn contact(&mut self, raw: RawContact, channels: &Channels) -> Contact {
         if let Some(email) = &raw.email {
             let valid = email.get_ref().split_once('@').is_some_and(|(user, host)| {
                 !user.is_empty() && host.contains('.') && !email.get_ref().contains(char::is_whitespace)
             });
             if !valid {
-                let found = format!("found \"{}\"", email.get_ref());
+                let found = format!("invalid address \"{}\"", email.get_ref());
                 self.refuse(email, "contacts.email", found, "use an address such as \"team@example.com\"");
             }
         }
         if raw.email.is_none() && raw.phone.is_none() {
-            self.refuse(&raw.name, "contacts", "neither email nor phone", "add at least one of them");
+            self.refuse(&raw.name, "contacts", "no email and no phone", "add at least one");
         }
         Contact {
             name: raw.name.into_inner(),
             role: raw.role.into_inner(),
             email: raw.email.map(Spanned::into_inner),
             phone: raw.phone.map(Spanned::into_inner),
+            slack: raw.slack.map(|id| self.slack(id)),
+            channels: self.channels_of(raw.channels, channels),
+            escalate_to: self.owner(raw.escalate_to, "contacts.escalate_to"),
         }
     }
 
@@ -310,7 +371,7 @@ impl Validation {
         let stuck_after = raw.stuck_after.map(|limit| {
             let stuck_after = self.duration(&limit, "syncs.stuck_after");
             if runtime_target.is_some_and(|target| stuck_after < target) {
-                let remedy = "a run cannot be stuck before its target; raise it or leave it out";
+                let remedy = "raise it to runtime_target or more, or remove it";
                 self.refuse(&limit, "syncs.stuck_after", "shorter than runtime_target", remedy);
             }
             stuck_after
@@ -320,11 +381,11 @@ impl Validation {
             .unwrap_or(DEFAULT_STUCK_AFTER);
         let rate = raw.error_rate_percent.map(|rate| self.percent(&rate, "syncs.error_rate_percent"));
         let least = raw.error_rate_min_records.map(Spanned::into_inner);
-        // Judged on the newest page of runs, so a limit beyond it could never be reached.
+        // Judged on the newest page of runs, so a higher limit could never be reached.
         let skipped = raw.skipped_runs_limit;
         let skipped = skipped.and_then(|limit| self.count(&limit, "syncs.skipped_runs_limit", 1..=20));
         if *raw.id.get_ref() == 0 {
-            self.refuse(&raw.id, "syncs.id", "found 0", "use the id that Census shows in the sync's URL");
+            self.refuse(&raw.id, "syncs.id", "found 0", "use the id in the sync's URL at Census");
         }
         Sync {
             key: self.name(&raw.key, "syncs.key"),
@@ -338,10 +399,12 @@ impl Validation {
             skipped_runs_limit: skipped.unwrap_or(DEFAULT_SKIPPED_RUNS_LIMIT),
             severity: self.severities(raw.severity, "syncs.severity"),
             critical_after: raw.critical_after.map(|text| self.critical_after(&text, "syncs.critical_after")),
+            owner: self.owner(raw.owner, "syncs.owner"),
+            object_url: raw.object_url.map(|url| self.web(&url, "syncs.object_url")),
         }
     }
 
-    /// A schedule with slots of its own.
+    /// Reads a schedule that must have slots.
     fn slots(&mut self, raw: &Spanned<RawSchedule>, key: &str) -> Schedule {
         let schedule = self.schedule(raw, key);
         if matches!(schedule.rule, Rule::Every(_) | Rule::OnDemand) {
@@ -362,7 +425,7 @@ impl Validation {
             let period = self.duration(every, &at_key("every"));
             if period < SignedDuration::from_mins(1) {
                 let found = format!("found \"{}\"", every.get_ref());
-                let remedy = "Census runs nothing more often than every minute";
+                let remedy = "use \"1m\" or more: Census runs a sync at most once a minute";
                 self.refuse(every, &at_key("every"), found, remedy);
             }
             rules.push(Rule::Every(period));
@@ -387,7 +450,7 @@ impl Validation {
             match Cron::parse(expression.get_ref()) {
                 Ok(cron) => rules.push(Rule::Cron(cron)),
                 Err(found) => {
-                    let remedy = "write five fields: minute hour day-of-month month day-of-week";
+                    let remedy = "use five fields: minute hour day-of-month month day-of-week";
                     self.refuse(expression, &at_key("cron"), found, remedy);
                     return Schedule { rule: Rule::OnDemand, time_zone, grace };
                 }
@@ -396,13 +459,13 @@ impl Validation {
         match &raw.on_demand {
             Some(flag) if *flag.get_ref() => rules.push(Rule::OnDemand),
             Some(flag) => {
-                self.refuse(flag, &at_key("on_demand"), "found false", "write true or leave it out");
+                self.refuse(flag, &at_key("on_demand"), "found false", "use true, or remove it");
             }
             None => {}
         }
         if rules.len() != 1 {
             let found = if rules.is_empty() { "no rule" } else { "more than one rule" };
-            let remedy = "give exactly one of every, daily_at, weekly_on with at, cron, on_demand";
+            let remedy = "set exactly one of every, daily_at, weekly_on with at, cron, on_demand";
             self.refuse(whole, key, found, remedy);
         }
         Schedule { rule: rules.pop().unwrap_or(Rule::OnDemand), time_zone, grace }

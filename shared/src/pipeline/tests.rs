@@ -18,9 +18,9 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_seed_declares_what_was_asked_for() {
+fn seed_declares_the_requested_syncs_and_objectives() {
     let pipeline = Pipeline::parse(SEED).unwrap();
-    let said: Vec<String> = pipeline
+    let syncs: Vec<String> = pipeline
         .syncs
         .iter()
         .map(|sync| {
@@ -35,7 +35,7 @@ fn the_seed_declares_what_was_asked_for() {
         })
         .collect();
     assert_eq!(
-        said,
+        syncs,
         ["properties-create 3394022 every 30m 15m 5", "properties-update 3394041 every 15m 5m 5"]
     );
     let minimum = pipeline.objectives.minimum_schedule.unwrap();
@@ -45,17 +45,17 @@ fn the_seed_declares_what_was_asked_for() {
 }
 
 #[test]
-fn a_pipeline_is_told_in_words() {
+fn words_describe_the_seed() {
     insta::assert_snapshot!(Pipeline::parse(SEED).unwrap().to_string());
 }
 
-/// The seed with tables appended.
 const NOTICES: &str = "[notices]\nseverity = { error-rate = \"critical\" }\n";
 
+/// The seed with tables appended.
 fn seed_and(tables: &str) -> String {
-    // A table is written once.
-    let own = if tables.contains("[notices]") { SEED.replacen(NOTICES, "", 1) } else { SEED.to_owned() };
-    format!("{own}\n{tables}")
+    // TOML allows a table only once.
+    let seed = if tables.contains("[notices]") { SEED.replacen(NOTICES, "", 1) } else { SEED.to_owned() };
+    format!("{seed}\n{tables}")
 }
 
 const SILENCE: &str = r#"[[silences]]
@@ -78,7 +78,7 @@ until = "2027-06-30T00:00:00Z"
 "#;
 
 #[test]
-fn notices_silences_and_channels_are_read_and_told_in_words() {
+fn words_describe_notices_and_silences() {
     let notices = r#"[notices]
 open_after = { run-failed = "2 of 2" }
 resolve_after = { api-reachable = "3 of 4" }
@@ -89,8 +89,12 @@ flapping = { openings = 4, within = "12h", quiet = "2h" }
 "#;
     let text = seed_and(&format!("{SILENCE}{WINDOW}{notices}"));
     let pipeline = Pipeline::parse(&text).unwrap();
-    let said = pipeline.to_string();
-    insta::assert_snapshot!(said.split_once("People are told").unwrap().1);
+    let words = pipeline.to_string();
+    let (_, notices) = words.split_once("Alerts are sent").unwrap();
+    insta::assert_snapshot!(notices.split_once("\n\nChannels").unwrap().0);
+    assert!(
+        words.contains("  after 2 of 2 evaluations: error to critical; mail, chat, PagerDuty if critical\n")
+    );
 
     let silence = pipeline.silences[0].active_at("2026-11-29T06:30:00Z".parse().unwrap()).unwrap();
     assert!(silence.scope.covers(Check::RunFailed, "properties-create"));
@@ -98,11 +102,10 @@ flapping = { openings = 4, within = "12h", quiet = "2h" }
     // 23:00 in Los Angeles, the pipeline's zone, is 07:00 UTC in winter.
     let window = |instant: &str| pipeline.silences[1].active_at(instant.parse().unwrap());
     assert!(window("2026-12-01T07:29:00Z").is_some() && window("2026-12-01T07:30:00Z").is_none());
-    assert_eq!(pipeline.channels.pagerduty, Some(Severity::Critical));
 }
 
 #[test]
-fn what_is_wrong_with_silences_notices_and_channels_is_told_with_the_remedy() {
+fn mistakes_in_notices_and_silences_name_line_key_and_remedy() {
     let silence = |line: &str, replacement: &str| {
         assert!(SILENCE.contains(line), "{line}");
         seed_and(&SILENCE.replacen(line, replacement, 1))
@@ -136,16 +139,24 @@ fn what_is_wrong_with_silences_notices_and_channels_is_told_with_the_remedy() {
             r#"role = "create""#,
             "role = \"create\"\ncritical_after = \"later\"\nseverity = { x = \"info\" }",
         ),
-        seed_with(r#"min_severity = "critical""#, r#"min_severity = "fatal""#),
-        seed_with("pagerduty = {", "pagerduty = { sound = true,"),
     ];
-    let said: Vec<String> = table.iter().map(|text| problems(text).join("\n")).collect();
-    assert!(said.iter().all(|problems| !problems.is_empty()), "{said:#?}");
-    insta::assert_snapshot!(said.join("\n"));
+    let found: Vec<String> = table.iter().map(|text| problems(text).join("\n")).collect();
+    assert!(found.iter().all(|problems| !problems.is_empty()), "{found:#?}");
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+/// The problems of the seed with each of these lines replaced.
+fn refused(table: &[(&str, &str)]) -> String {
+    let each = table.iter().map(|(line, replacement)| {
+        let problems = problems(&seed_with(line, replacement));
+        assert!(!problems.is_empty(), "`{replacement}` was accepted");
+        format!("{replacement:?}\n    {}\n", problems.join("\n    "))
+    });
+    each.collect()
 }
 
 #[test]
-fn each_mistake_is_told_with_line_key_and_remedy() {
+fn each_mistake_names_line_key_and_remedy() {
     let table = [
         (r#"name = "properties""#, r#"name = "Properties!""#),
         (r#"time_zone = "America/Los_Angeles""#, r#"time_zone = "Mars/X""#),
@@ -181,45 +192,275 @@ fn each_mistake_is_told_with_line_key_and_remedy() {
         (r#"runtime_target = "15m""#, "error_rate_percent = 120"),
         (r#"runtime_target = "15m""#, "skipped_runs_limit = 0"),
         (r#"minimum_schedule = { daily_at = "02:00""#, r#"minimum_schedule = { every = "24h""#),
-        (r#"email = "data-operations@example.com""#, r#"email = "nobody""#),
+        (r#"email = "data-operations@example.com""#, r#"email = "ada""#),
         (r#"email = "data-operations@example.com""#, ""),
         ("[census]", "[census"),
     ];
-    let said: Vec<String> = table
-        .iter()
-        .map(|(line, replacement)| {
-            let problems = problems(&seed_with(line, replacement));
-            assert!(!problems.is_empty(), "`{replacement}` was accepted");
-            format!("{replacement:?}\n    {}", problems.join("\n    "))
-        })
-        .collect();
-    insta::assert_snapshot!(said.join("\n"));
+    insta::assert_snapshot!(refused(&table));
+}
+
+/// The seed with every key of owners, channels and terms.
+fn routed() -> String {
+    let replaced = [
+        ("[terms]", "status_page_url = \"https://status.example.com/crm\"\n[terms]"),
+        ("records = \"properties\"", "records = \"homes\""),
+        ("# slack = \"S0123ABCDE\"", "slack = \"S0123ABCDE\""),
+        ("# channels = [\"data-ops-chat\"]", "channels = [\"data-ops-chat\"]"),
+        ("email = \"revenue-operations@example.com\"", CRM),
+        ("# data-ops-chat = { kind = \"teams\" }", CHANNELS),
+        ("id = 3394022", "id = 3394022\nowner = \"CRM\"\nobject_url = \"https://crm.example.com/o/Product\""),
+        ("kind = \"coverage\"", "kind = \"coverage\"\nobject_url = \"http://crm.example.com/o/Home\""),
+    ];
+    replaced.iter().fold(SEED.to_owned(), |text, (line, replacement)| {
+        assert!(text.contains(line), "the seed has no `{line}`");
+        text.replacen(line, replacement, 1)
+    })
+}
+
+const CRM: &str = r#"email = "revenue-operations@example.com"
+channels = ["crm-pager", "crm-hook"]
+
+[[contacts]]
+name = "CRM"
+role = "on-call"
+phone = "+1 555 0100"
+channels = ["crm-pager"]
+slack = "U0123ABCDE"
+escalate_to = "Data operations"
+
+[[contacts]]
+name = "Finance"
+role = "reader"
+email = "finance@example.com""#;
+
+const CHANNELS: &str = r#"data-ops-chat = { kind = "teams" }
+crm-pager = { kind = "pagerduty", min_severity = "error" }
+crm-hook = { kind = "webhook", min_severity = "info" }
+spare = { kind = "slack" }"#;
+
+#[test]
+fn owners_channels_terms_and_urls_are_read() {
+    let pipeline = Pipeline::parse(&routed()).unwrap();
+    let channels: Vec<_> =
+        pipeline.channels.0.iter().map(|channel| (channel.to_string(), channel.lowest)).collect();
+    assert_eq!(
+        channels,
+        [
+            ("chat".to_owned(), Severity::Warning),
+            ("crm-hook (webhook)".to_owned(), Severity::Info),
+            ("crm-pager (PagerDuty)".to_owned(), Severity::Error),
+            ("data-ops-chat (Teams)".to_owned(), Severity::Warning),
+            ("PagerDuty".to_owned(), Severity::Critical),
+            ("spare (Slack)".to_owned(), Severity::Warning),
+        ]
+    );
+    assert_eq!(pipeline.channels.lowest(true), Some(Severity::Error));
+    assert_eq!(pipeline.channels.lowest(false), Some(Severity::Info));
+    let crm = Contact {
+        name: "CRM".to_owned(),
+        role: "on-call".to_owned(),
+        email: None,
+        phone: Some("+1 555 0100".to_owned()),
+        slack: Some("U0123ABCDE".to_owned()),
+        channels: vec!["crm-pager".to_owned()],
+        escalate_to: Some("Data operations".to_owned()),
+    };
+    assert_eq!(pipeline.contact("CRM"), Some(&crm));
+    let terms = Terms {
+        records: "homes".to_owned(),
+        destination: "Salesforce".to_owned(),
+        audience: "Sales".to_owned(),
+    };
+    assert_eq!(pipeline.terms, terms);
+    assert_eq!(pipeline.owner.as_deref(), Some("Data operations"));
+    assert_eq!(pipeline.status_page_url.as_deref(), Some("https://status.example.com/crm"));
+    let sync = pipeline.sync("properties-create").unwrap();
+    assert_eq!(sync.owner.as_deref(), Some("CRM"));
+    assert_eq!(sync.object_url.as_deref(), Some("https://crm.example.com/o/Product"));
+    let check = pipeline.data_check("properties-coverage").unwrap();
+    assert_eq!(check.object_url.as_deref(), Some("http://crm.example.com/o/Home"));
 }
 
 #[test]
-fn all_mistakes_of_a_file_are_told_at_once() {
+fn missing_terms_and_channel_settings_have_defaults() {
+    let text = seed_with("pagerduty = { min_severity = \"critical\" }", "pagerduty = {}")
+        .replacen("chat = { kind = \"slack\", min_severity = \"warning\" }", "chat = {}", 1)
+        .replacen("records = \"properties\"\ndestination = \"Salesforce\"\naudience = \"Sales\"\n", "", 1);
+    let pipeline = Pipeline::parse(&text).unwrap();
+    let Terms { records, destination, audience } = &pipeline.terms;
+    assert_eq!([records, destination, audience], ["records", "the destination", "Its users"]);
+    let channel = |name: &str| pipeline.channels.get(name).map(|channel| (channel.kind, channel.lowest));
+    assert_eq!(channel(PAGERDUTY), Some((ChannelKind::PagerDuty, Severity::Critical)));
+    assert_eq!(channel(CHAT), Some((ChannelKind::Slack, Severity::Warning)));
+    let seed = Pipeline::parse(SEED).unwrap();
+    assert_eq!(pipeline.channels, seed.channels, "the seed spells the defaults out");
+}
+
+#[test]
+fn mistakes_in_owners_and_channels_name_line_key_and_remedy() {
+    let pagerduty = "pagerduty = { min_severity = \"critical\" }\n";
+    let chat = "chat = { kind = \"slack\", min_severity = \"warning\" }\n";
+    let contact = "role = \"first responder\"";
+    let twice = "name = \"Data operations\"\nrole = \"same\"\nphone = \"+1\"\n\n[[contacts]]\nname = \"Revenue operations\"";
+    let table = [
+        ("owner = \"Data operations\"", "owner = \"Data ops\""),
+        ("id = 3394022", "id = 3394022\nowner = \"Ada\""),
+        ("kind = \"freshness\"", "kind = \"fresh\"\nowner = \"Ada\""),
+        ("escalate_to = \"Revenue operations\"", "escalate_to = \"Ada\""),
+        ("name = \"Revenue operations\"", twice),
+        (contact, "role = \"first responder\"\nchannels = [\"chat\", \"data-ops-chat\"]"),
+        (contact, "role = \"first responder\"\nchannels = [\"chat\", \"chat\"]"),
+        (contact, "role = \"first responder\"\nslack = \"@ada\""),
+        (contact, "role = \"first responder\"\nslack = \"C0123ABCDE\""),
+        (contact, "role = \"first responder\"\nslack = \"U0123abcde\""),
+        ("chat = { kind = \"slack\"", "ops = {}\nchat = { kind = \"slack\""),
+        ("chat = { kind = \"slack\"", "chat = { kind = \"discord\""),
+        ("chat = { kind = \"slack\"", "chat = { kind = \"pagerduty\""),
+        (pagerduty, "pagerduty = { kind = \"teams\" }\n"),
+        ("chat = { kind = \"slack\"", "Ops_Chat = { kind = \"teams\" }\nchat = { kind = \"slack\""),
+        (pagerduty, "crm-pager = { kind = \"pagerduty\" }\n"),
+        (chat, "crm-chat = { kind = \"webhook\" }\ncrm-teams = { kind = \"teams\" }\n"),
+        ("min_severity = \"critical\"", "min_severity = \"fatal\""),
+        ("pagerduty = {", "pagerduty = { sound = true,"),
+        ("records = \"properties\"", "records = \" \""),
+        ("audience = \"Sales\"", "audience = \"Everyone who works with Salesforce records\""),
+        ("destination = \"Salesforce\"", "destinations = \"Salesforce\""),
+        ("[terms]", "status_page_url = \"status.example.com\"\n[terms]"),
+        ("id = 3394022", "id = 3394022\nobject_url = \"https://ada:secret@crm.example.com\""),
+        ("kind = \"coverage\"", "kind = \"coverage\"\nobject_url = \"ftp://crm.example.com\""),
+    ];
+    insta::assert_snapshot!(refused(&table));
+}
+
+#[test]
+fn invalid_kind_of_a_channel_is_the_only_problem_reported() {
+    let text = routed().replacen("kind = \"teams\"", "kind = \"discord\"", 1);
+    let found = problems(&text);
+    assert!(found.len() == 1 && found[0].contains("`channels.data-ops-chat.kind`"), "{found:?}");
+}
+
+#[test]
+fn owner_is_of_the_sync_or_check_else_of_the_pipeline() {
+    let (routed, seed) = (routed(), SEED.replacen("owner = \"Data operations\"\n", "", 1));
+    let of = |text: &str, subject: &str| {
+        let pipeline = Pipeline::parse(text).unwrap();
+        pipeline.owner_of(subject).map(|owner| owner.name.clone())
+    };
+    let table = [
+        (&routed, "properties-create", Some("CRM")),
+        (&routed, "properties-update", Some("Data operations")),
+        (&routed, "properties-coverage", Some("Revenue operations")),
+        (&routed, "changes-arrive", Some("Data operations")),
+        (&routed, "census", Some("Data operations")),
+        (&routed, "warehouse", Some("Data operations")),
+        (&routed, "no-such-subject", Some("Data operations")),
+        (&seed, "properties-create", None),
+        (&seed, "census", None),
+        (&seed, "properties-coverage", Some("Revenue operations")),
+    ];
+    for (text, subject, expected) in table {
+        assert_eq!(of(text, subject).as_deref(), expected, "{subject}");
+    }
+}
+
+#[test]
+fn owners_channels_replace_the_defaults_of_their_class() {
+    let declared = Pipeline::parse(&routed()).unwrap();
+    let no_pager = routed()
+        .replacen("pagerduty = { min_severity = \"critical\" }\n", "", 1)
+        .replacen("crm-pager = { kind = \"pagerduty\", min_severity = \"error\" }\n", "", 1)
+        .replacen("channels = [\"crm-pager\", \"crm-hook\"]\n", "", 1)
+        .replacen("channels = [\"crm-pager\"]\n", "", 1);
+    let no_pager = Pipeline::parse(&no_pager).unwrap();
+    let mail_only = Pipeline { channels: Channels::default(), ..declared.clone() };
+    let table: [(&Pipeline, Option<&str>, &[&str]); 9] = [
+        (&declared, None, &["pagerduty", "chat"]),
+        (&declared, Some("Finance"), &["pagerduty", "chat"]),
+        (&declared, Some("Data operations"), &["pagerduty", "data-ops-chat"]),
+        (&declared, Some("CRM"), &["crm-pager", "chat"]),
+        (&declared, Some("Revenue operations"), &["crm-pager", "crm-hook"]),
+        (&declared, Some("Ada, of an older file"), &["pagerduty", "chat"]),
+        (&no_pager, None, &["chat"]),
+        (&no_pager, Some("Data operations"), &["data-ops-chat"]),
+        (&mail_only, Some("Data operations"), &[]),
+    ];
+    for (pipeline, owner, expected) in table {
+        let routes: Vec<&str> = pipeline.routes(owner).iter().map(|channel| channel.name.as_str()).collect();
+        assert_eq!(routes, expected, "{owner:?}");
+    }
+}
+
+#[test]
+fn words_describe_owners_channels_and_contacts() {
+    let words = Pipeline::parse(&routed()).unwrap().to_string();
+    let (head, rest) = words.split_once("\nproperties-update").unwrap();
+    let (channels, _) = rest.split_once("\nChannels").unwrap().1.split_once("\nChecks that").unwrap();
+    let check = words.lines().find(|line| line.contains("properties-coverage [")).unwrap();
+    insta::assert_snapshot!(format!("{head}\n{check}\n\nChannels{channels}"));
+}
+
+#[test]
+fn words_list_checks_by_whether_they_page() {
+    let sections = |text: &str| {
+        let words = Pipeline::parse(text).unwrap().to_string();
+        let section = |title: &str| {
+            let (_, checks) = words.split_once(&format!("\n{title}\n"))?;
+            Some(checks.split("\n\n").next()?.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>())
+        };
+        (
+            section("Checks that page").unwrap_or_default(),
+            section("Checks that never page").unwrap_or_default(),
+        )
+    };
+    let find = |lines: &[String], check: &str| lines.iter().find(|line| line.starts_with(check)).cloned();
+    let (paging, others) = sections(SEED);
+    assert!(find(&paging, "runtime ").is_none() && find(&others, "runtime ").is_some());
+    let chat = "chat = { kind = \"slack\", min_severity = \"warning\" }\n";
+    let from_error = SEED.replacen("min_severity = \"critical\"", "min_severity = \"error\"", 1).replacen(
+        chat,
+        "chat = { min_severity = \"error\" }\n",
+        1,
+    );
+    let (paging, _) = sections(&from_error);
+    let drift = find(&paging, "schedule-drift").unwrap();
+    assert!(
+        drift.ends_with("at once: warning to error; mail, chat from error, PagerDuty from error"),
+        "{drift}"
+    );
+    let mail_only =
+        SEED.replacen("pagerduty = { min_severity = \"critical\" }\n", "", 1).replacen(chat, "", 1);
+    let (paging, others) = sections(&mail_only);
+    let failed = find(&others, "run-failed").unwrap();
+    assert!(paging.is_empty() && failed.ends_with("at once: error to critical; mail"), "{failed}");
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_reported_at_once() {
     let text =
         seed_with(r#"role = "create""#, r#"role = "upsert""#).replace("every = \"15m\"", "every = \"soon\"");
     assert_eq!(problems(&text).len(), 2);
 }
 
 #[test]
-fn a_password_in_an_address_is_not_repeated() {
-    let text = seed_with("https://app.getcensus.com", "https://user:hunter2@app.getcensus.com");
-    assert!(!problems(&text).concat().contains("hunter2"));
+fn password_in_a_url_is_not_repeated() {
+    for path in ["", "/api/v1"] {
+        let url = format!("https://user:hunter2@app.getcensus.com{path}");
+        let problems = problems(&seed_with("https://app.getcensus.com", &url)).concat();
+        assert!(!problems.is_empty() && !problems.contains("hunter2"), "{problems}");
+    }
 }
 
 #[test]
-fn a_file_without_syncs_is_refused() {
+fn file_without_syncs_is_refused() {
     let head = SEED.split("[[syncs]]").next().unwrap();
     assert_eq!(
         problems(head),
-        ["`syncs`: no sync is declared; add a [[syncs]] table for each Census sync to watch"]
+        ["`syncs`: no sync is declared; add a [[syncs]] table for each Census sync to check"]
     );
 }
 
 #[test]
-fn a_stuck_limit_that_is_left_out_follows_the_runtime_target_and_is_never_absent() {
+fn missing_stuck_after_follows_the_runtime_target() {
     let pipeline = Pipeline::parse(SEED).unwrap();
     assert_eq!(pipeline.syncs[0].stuck_after, SignedDuration::from_mins(45));
     let pipeline = Pipeline::parse(&seed_with("runtime_target = \"15m\"", "")).unwrap();
@@ -227,7 +468,7 @@ fn a_stuck_limit_that_is_left_out_follows_the_runtime_target_and_is_never_absent
 }
 
 #[test]
-fn a_schedule_has_its_own_zone_or_that_of_the_pipeline() {
+fn schedule_without_a_zone_has_that_of_the_pipeline() {
     let text = seed_with(r#"every = "30m""#, r#"daily_at = "02:00""#)
         .replace(r#"every = "15m""#, r#"cron = "0 2 * * 1-5", time_zone = "Europe/Berlin""#);
     let pipeline = Pipeline::parse(&text).unwrap();
@@ -238,7 +479,7 @@ fn a_schedule_has_its_own_zone_or_that_of_the_pipeline() {
 }
 
 #[test]
-fn zones_that_follow_the_law_or_have_no_summer_time_by_law_are_taken() {
+fn zones_of_places_and_utc_are_accepted() {
     for zone in
         ["US/Pacific", "EST5EDT", "UTC", "Etc/UTC", "GMT", "Etc/GMT", "Etc/GMT0", "America/Phoenix", "CET"]
     {
@@ -248,7 +489,7 @@ fn zones_that_follow_the_law_or_have_no_summer_time_by_law_are_taken() {
 }
 
 #[test]
-fn urgency_is_what_the_sync_says_then_the_notices_then_the_objectives() {
+fn urgency_is_from_sync_then_notices_then_objectives() {
     let hours = |hours| Some(SignedDuration::from_hours(hours));
     let of = |text: &str, check: Check, subject: &str| {
         let pipeline = Pipeline::parse(text).unwrap();
@@ -276,19 +517,19 @@ fn urgency_is_what_the_sync_says_then_the_notices_then_the_objectives() {
     assert_eq!(of(&sync, pause, "properties-update"), (None, None, false));
     assert_eq!(of(&sync, Check::Runtime, create), (Some(Severity::Info), hours(1), false));
     let none = seed_with("max_lag = \"2h\"", "").replace("minimum_schedule = {", "# minimum_schedule = {");
-    // What is fresh is then for the check to say.
+    // The freshness check then needs its own limit.
     let none = none.replacen("kind = \"freshness\"", "kind = \"freshness\"\nmax_lag = \"2h\"", 1);
     assert_eq!(of(&none, pause, create), (None, hours(24), false));
 }
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_the_reader_panic(text in "\\PC{0,200}") {
+    fn parser_never_panics_on_text(text in "\\PC{0,200}") {
         let _ = Pipeline::parse(&text);
     }
 
     #[test]
-    fn no_value_in_the_place_of_another_makes_the_reader_panic(
+    fn parser_never_panics_on_misplaced_values(
         value in "(\"\\PC{0,20}\"|[0-9]{1,20}|-?[0-9]{1,5}\\.[0-9]|true|\\[\\]|\\{\\})",
         place in 0_usize..20,
     ) {
@@ -310,7 +551,7 @@ fn with_checks(driver: &str, checks: &str) -> String {
 const ODBC: &str = "driver = \"odbc\"\ndialect = \"postgresql\"";
 
 #[test]
-fn every_kind_of_check_is_read_and_told_in_words() {
+fn words_describe_every_kind_of_check() {
     let checks = r#"
 [[checks]]
 name = "rate"
@@ -370,7 +611,7 @@ max = 500
     let pipeline = Pipeline::parse(&with_checks(ODBC, checks)).unwrap();
     let words = pipeline.to_string();
     let (_, data) = words.split_once("\nData:").unwrap();
-    insta::assert_snapshot!(data.split_once("\n\nPeople").unwrap().0);
+    insta::assert_snapshot!(data.split_once("\n\nAlerts").unwrap().0);
     for subject in ["rate", "own", "warehouse", "census"] {
         assert!(pipeline.has_subject(subject), "{subject}");
     }
@@ -378,7 +619,7 @@ max = 500
 }
 
 #[test]
-fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
+fn mistakes_in_checks_name_line_key_and_remedy() {
     let head = "[[checks]]\nname = \"a\"\ntable = \"rds.properties\"\n";
     let bad = [
         "kind = \"regex\"",
@@ -414,13 +655,13 @@ fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
         "kind = \"row-count\"\nmin = 1\nwhere = [{ column = \"a\", is_null = true }, { column = \"a\", is_null = false }]",
     ];
     let first = with_checks(ODBC, "").lines().count();
-    let told: Vec<String> = bad
+    let found: Vec<String> = bad
         .iter()
         .map(|check| {
-            let said = problems(&with_checks(ODBC, &format!("{head}{check}\n")));
-            assert!(!said.is_empty(), "{check} is taken");
+            let problems = problems(&with_checks(ODBC, &format!("{head}{check}\n")));
+            assert!(!problems.is_empty(), "{check} was accepted");
             // Lines count from the tables of this test.
-            let relative = said.iter().map(|problem| match problem.strip_prefix("line ") {
+            let relative = problems.iter().map(|problem| match problem.strip_prefix("line ") {
                 Some(rest) => {
                     let (line, rest) = rest.split_once(':').unwrap();
                     format!("+{}:{rest}", line.parse::<usize>().unwrap() - first)
@@ -430,12 +671,13 @@ fn what_is_wrong_with_a_check_is_told_with_line_key_and_remedy() {
             relative.collect::<Vec<_>>().join("\n")
         })
         .collect();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(found.join("\n"));
 }
 
+const ROWS: &str = "[[checks]]\nname = \"a\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n";
+
 #[test]
-fn what_is_wrong_with_the_warehouse_is_told_and_checks_need_one() {
-    let rows = "[[checks]]\nname = \"a\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n";
+fn mistakes_in_the_warehouse_name_line_key_and_remedy() {
     let drivers = [
         "driver = \"jdbc\"",
         "driver = \"databricks\"",
@@ -446,22 +688,38 @@ fn what_is_wrong_with_the_warehouse_is_told_and_checks_need_one() {
         "driver = \"odbc\"\ndialect = \"oracle\"",
         "driver = \"odbc\"\ndialect = \"sqlite\"\nhost = \"h\"",
     ];
-    let told: Vec<String> =
-        drivers.iter().map(|driver| problems(&with_checks(driver, rows)).join("\n")).collect();
-    assert!(!told.join("\n").contains("token@"), "an address may carry a password by mistake");
-    insta::assert_snapshot!(told.join("\n"));
+    let found: Vec<String> =
+        drivers.iter().map(|driver| problems(&with_checks(driver, ROWS)).join("\n")).collect();
+    assert!(!found.join("\n").contains("token@"), "a URL may have a password by mistake");
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn checks_and_snapshot_need_a_warehouse() {
     let (without, _) = SEED.split_once("[warehouse]").unwrap();
-    assert!(problems(&format!("{without}{rows}"))[0].contains("`warehouse`: missing; add [warehouse]"));
+    let found = problems(&format!("{without}{ROWS}[snapshot]\n"));
+    let texts: Vec<&str> = found.iter().map(|problem| problem.split_once(": ").unwrap().1).collect();
+    assert_eq!(
+        texts,
+        [
+            "`warehouse`: missing; add [warehouse] with its driver: [checks] needs it",
+            "`warehouse`: missing; add [warehouse] with its driver: [snapshot] needs it",
+        ]
+    );
+}
+
+#[test]
+fn http_path_names_the_sql_warehouse() {
     let path =
         "driver = \"databricks\"\nhost = \"dbc-1.example.com\"\nhttp_path = \"/sql/1.0/warehouses/abc\"";
-    let pipeline = Pipeline::parse(&with_checks(path, rows)).unwrap();
+    let pipeline = Pipeline::parse(&with_checks(path, ROWS)).unwrap();
     let warehouse =
         Warehouse::Databricks { host: "dbc-1.example.com".to_owned(), warehouse_id: "abc".to_owned() };
     assert_eq!(pipeline.warehouse, Some(warehouse));
 }
 
 #[test]
-fn the_name_of_a_check_is_its_own_and_may_be_silenced() {
+fn check_name_is_unique_and_can_be_silenced() {
     let check =
         |name: &str| format!("[[checks]]\nname = \"{name}\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n");
     for taken in ["properties-create", "census", "warehouse", "Bad Name"] {
@@ -473,43 +731,48 @@ fn the_name_of_a_check_is_its_own_and_may_be_silenced() {
 }
 
 #[test]
-fn a_freshness_check_that_says_nothing_holds_to_what_the_pipeline_promises() {
+fn freshness_without_max_lag_uses_the_objective() {
     let freshness = "[[checks]]\nname = \"a\"\nkind = \"freshness\"\ntable = \"t\"\ncolumn = \"c\"\n\
                      destination = { table = \"d\", column = \"c\" }\n";
     let lag = |text: &str| match &Pipeline::parse(text).unwrap().checks[0].rule {
         crate::data_checks::Rule::Freshness { max_lag, .. } => *max_lag,
         other => panic!("{other:?}"),
     };
-    let promised = with_checks(ODBC, freshness);
-    assert_eq!(lag(&promised), SignedDuration::from_hours(2));
+    let by_objective = with_checks(ODBC, freshness);
+    assert_eq!(lag(&by_objective), SignedDuration::from_hours(2));
     let own = freshness.replace("column = \"c\"\nd", "column = \"c\"\nmax_lag = \"15m\"\nd");
     assert_eq!(lag(&with_checks(ODBC, &own)), SignedDuration::from_mins(15));
-    let nothing = promised.replacen("max_lag = \"2h\"\n", "", 1);
-    let said = problems(&nothing);
-    assert!(said[0].contains("`checks.max_lag`") && said[0].contains("[objectives]"), "{said:?}");
+    let found = problems(&by_objective.replacen("max_lag = \"2h\"\n", "", 1));
+    assert!(found[0].contains("`checks.max_lag`") && found[0].contains("[objectives]"), "{found:?}");
 }
 
 #[test]
-fn a_snapshot_says_where_figures_are_kept_and_a_pipeline_may_have_no_view() {
+fn snapshot_has_a_default_table_and_an_optional_view() {
     let snapshot = |keys: &str| {
         let pipeline = Pipeline::parse(&with_checks(ODBC, &format!("[snapshot]\n{keys}"))).unwrap();
         (pipeline.snapshot.clone().unwrap(), pipeline.to_string())
     };
     let (named, words) = snapshot("audit_log = \"ops.log\"\nhealth_view = \"ops.health\"\n");
     assert_eq!((named.audit_log.as_str(), named.health_view.as_deref()), ("ops.log", Some("ops.health")));
-    assert!(words.contains("each night runs and the figures of ops.health are kept in ops.log"), "{words}");
+    assert!(
+        words.contains("nightly snapshot: the runs and the figures of ops.health, written to ops.log"),
+        "{words}"
+    );
     let (plain, words) = snapshot("");
     assert_eq!((plain.audit_log.as_str(), plain.health_view), (DEFAULT_AUDIT_LOG, None));
     assert!(words.contains("no health_view"), "{words}");
     let without = Pipeline::parse(&with_checks(ODBC, "")).unwrap();
     assert_eq!(without.snapshot, None);
     let words = without.to_string();
-    assert!(words.contains("not watched without [snapshot]: 95% of the runs"), "{words}");
-    assert!(words.contains("no snapshot is kept"), "{words}");
+    assert!(
+        words.contains("95% of the runs of seven days succeed, not checked: there is no [snapshot]"),
+        "{words}"
+    );
+    assert!(words.contains("no nightly snapshot"), "{words}");
 }
 
 #[test]
-fn what_is_wrong_with_a_snapshot_is_told_with_line_key_and_remedy() {
+fn mistakes_in_the_snapshot_name_line_key_and_remedy() {
     let bad = [
         "audit_log = \"a.b.c.d\"",
         "audit_log = \"\"",
@@ -519,23 +782,19 @@ fn what_is_wrong_with_a_snapshot_is_told_with_line_key_and_remedy() {
         "audit_log = 1",
     ];
     let first = with_checks(ODBC, "").lines().count();
-    let mut told = String::new();
+    let mut found = String::new();
     for keys in bad {
         for problem in problems(&with_checks(ODBC, &format!("[snapshot]\n{keys}\n"))) {
             let (line, rest) = problem.strip_prefix("line ").unwrap().split_once(':').unwrap();
-            told.push_str(&format!("+{}:{rest}\n", line.parse::<usize>().unwrap() - first));
+            found.push_str(&format!("+{}:{rest}\n", line.parse::<usize>().unwrap() - first));
         }
     }
-    insta::assert_snapshot!(told);
-    let (without, _) = SEED.split_once("[warehouse]").unwrap();
-    let said = problems(&format!("{without}[snapshot]\n"));
-    assert!(said[0].contains("`warehouse`: missing; add [warehouse]"), "{said:?}");
+    insta::assert_snapshot!(found);
 }
 
 #[test]
-fn near_miss_of_a_word_is_named_beside_all_that_are_allowed() {
-    let rows = "[[checks]]\nname = \"a\"\nkind = \"row-cuont\"\ntable = \"t\"\nmin = 1\n";
-    let kind = &problems(&with_checks(ODBC, rows))[0];
+fn near_miss_suggests_the_allowed_word() {
+    let kind = &problems(&with_checks(ODBC, &ROWS.replace("row-count", "row-cuont")))[0];
     assert!(kind.ends_with("referential or custom-sql; did you mean \"row-count\"?"), "{kind}");
     let dialect = &problems(&with_checks("driver = \"odbc\"\ndialect = \"postgres\"", ""))[0];
     let hint =

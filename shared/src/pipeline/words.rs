@@ -1,45 +1,49 @@
-//! A pipeline in words: what will be watched, and what counts as wrong.
+//! The words of `syncwatch check-config`: everything that a pipeline declares, and who is alerted when.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{ApiVersion, Channels, Pipeline, Snapshot, Sync, Undeclared, Warehouse};
+use super::{
+    ApiVersion, CHAT, Channel, Channels, Contact, PAGERDUTY, Pipeline, Snapshot, Sync, Terms, Undeclared,
+    Warehouse,
+};
 use crate::finding::{Check, Severity, SubjectKind, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, stops_data};
 use crate::schedule::Rule;
 use crate::text::words;
 
-/// When a check alerts.
+/// When and how a check alerts.
 struct Alert {
     name: String,
-    looks: Agreement,
-    /// The least and the greatest severity at first.
+    agreement: Agreement,
+    /// The lowest and the highest severity at the beginning.
     severity: (Severity, Severity),
-    /// By what it becomes critical in time.
+    /// When it becomes critical later.
     critical: Option<String>,
 }
 
 impl Alert {
     fn words(&self, channels: &Channels) -> String {
-        let looks = match self.looks {
+        let when = match self.agreement {
             Agreement { need: 1, of: 1 } => "at once".to_owned(),
-            looks => format!("after {looks} looks"),
+            agreement => format!("after {agreement} evaluations"),
         };
-        let (least, greatest) = self.severity;
-        let severity = if least == greatest { least.to_string() } else { format!("{least} to {greatest}") };
-        let critical = self.critical.as_ref().map_or(String::new(), |when| format!(", critical once {when}"));
-        let chat = match channels.chat {
-            Some(lowest) if least >= lowest => ", chat",
-            Some(lowest) if greatest >= lowest || self.critical.is_some() => ", chat when severe",
-            _ => "",
+        let (lowest, highest) = self.severity;
+        let severity = if lowest == highest { lowest.to_string() } else { format!("{lowest} to {highest}") };
+        let critical = self.critical.as_ref().filter(|_| lowest < Severity::Critical);
+        let critical = critical.map_or(String::new(), |when| format!(", critical once {when}"));
+        let by = |pages: bool, name: &str| match channels.lowest(pages) {
+            Some(limit) if lowest >= limit => format!(", {name}"),
+            Some(Severity::Critical) if self.reaches(Severity::Critical) => format!(", {name} if critical"),
+            Some(limit) if self.reaches(limit) => format!(", {name} from {limit}"),
+            _ => String::new(),
         };
-        let page = match channels.pagerduty {
-            Some(lowest) if least >= lowest => ", PagerDuty",
-            Some(lowest) if greatest >= lowest => ", PagerDuty when severe",
-            Some(_) if self.critical.is_some() => ", PagerDuty once critical",
-            _ => "",
-        };
-        format!("{looks}: {severity}{critical}; mail{chat}{page}")
+        format!("{when}: {severity}{critical}; mail{}{}", by(false, "chat"), by(true, "PagerDuty"))
+    }
+
+    /// Returns whether it may get this severe.
+    fn reaches(&self, limit: Severity) -> bool {
+        self.severity.1 >= limit || self.critical.is_some()
     }
 }
 
@@ -51,52 +55,71 @@ impl fmt::Display for Pipeline {
         };
         let syncs = if self.syncs.len() == 1 { "sync" } else { "syncs" };
         let zone = self.time_zone.iana_name().unwrap_or("UTC");
-        writeln!(f, "Pipeline {}: {} {syncs} watched, times of day in {zone}", self.name, self.syncs.len())?;
+        let Terms { records, destination, audience } = &self.terms;
+        writeln!(f, "Pipeline {}: {} {syncs}, times in {zone}", self.name, self.syncs.len())?;
         writeln!(f, "Census at {}, {version}", self.census.base_url)?;
+        writeln!(f, "Terms in notices: \"{records}\" in \"{destination}\", used by \"{audience}\"")?;
+        if let Some(owner) = &self.owner {
+            writeln!(f, "Owner: {owner}, unless a sync or check names another")?;
+        }
+        if let Some(url) = &self.status_page_url {
+            writeln!(f, "Status page: {url}")?;
+        }
         for sync in &self.syncs {
-            writeln!(f, "\n{} (Census sync {}, role {})", sync.key, sync.id, sync.role)?;
-            let Sync { schedule, error_rate_percent: rate, error_rate_min_records: least, .. } = sync;
-            let (grace, stuck) = (words(schedule.grace), words(sync.stuck_after));
-            match schedule.rule {
-                Rule::OnDemand => writeln!(f, "  runs on demand; no run is ever due")?,
-                _ => writeln!(f, "  runs {schedule}; a run is late once it is {grace} overdue")?,
-            }
-            match sync.runtime_target.map(words) {
-                Some(target) => {
-                    writeln!(f, "  a run should end within {target}, and is stuck after {stuck}")?;
-                }
-                None => writeln!(f, "  no runtime is promised; a run is stuck after {stuck}")?,
-            }
+            sync_in_words(sync, f)?;
+        }
+        writeln!(f, "\nAll syncs")?;
+        if let Some(minimum) = &self.objectives.minimum_schedule {
             writeln!(
                 f,
-                "  at most {rate}% of records may fail or be invalid, judged on {least} records or more"
+                "  at least one run since each slot: {minimum}, with {} of grace",
+                words(minimum.grace)
             )?;
-            writeln!(f, "  {} runs skipped in a row are too many", sync.skipped_runs_limit)?;
-        }
-        writeln!(f, "\nFor all of them")?;
-        if let Some(minimum) = &self.objectives.minimum_schedule {
-            let grace = words(minimum.grace);
-            writeln!(f, "  at least one run since each slot of {minimum}, told {grace} later")?;
         }
         let rate = format!("{}% of the runs of seven days succeed", self.objectives.success_rate_percent);
         match &self.snapshot {
-            Some(_) => writeln!(f, "  {rate}, judged at each snapshot")?,
-            None => writeln!(f, "  promised, and not watched without [snapshot]: {rate}")?,
+            Some(_) => writeln!(f, "  {rate}, checked at each snapshot")?,
+            None => writeln!(f, "  {rate}, not checked: there is no [snapshot]")?,
         }
         if let Some(lag) = self.objectives.max_lag.map(words) {
-            writeln!(f, "  a change arrives within {lag}, where a freshness check says nothing else")?;
+            writeln!(f, "  a change arrives within {lag}, unless a freshness check has its own max_lag")?;
         }
         match self.census.undeclared_syncs {
-            Undeclared::Warn => writeln!(f, "  a sync of the workspace that is not declared here is told")?,
-            Undeclared::Ignore => writeln!(f, "  other syncs of the workspace are ignored")?,
+            Undeclared::Warn => writeln!(f, "  alert on undeclared syncs of the workspace")?,
+            Undeclared::Ignore => writeln!(f, "  ignore undeclared syncs of the workspace")?,
         }
         self.checks_in_words(f)?;
         self.notices_in_words(f)?;
-        for contact in &self.contacts {
-            writeln!(f, "  contact: {} ({}), {}", contact.name, contact.role, contact.reach())?;
-        }
+        self.channels_in_words(f)?;
+        self.contacts_in_words(f)?;
         self.alerts_in_words(f)
     }
+}
+
+fn sync_in_words(sync: &Sync, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let Sync { schedule, error_rate_percent: rate, error_rate_min_records: least, .. } = sync;
+    writeln!(f, "\n{} (Census sync {}, role {})", sync.key, sync.id, sync.role)?;
+    let (grace, stuck) = (words(schedule.grace), words(sync.stuck_after));
+    match schedule.rule {
+        Rule::OnDemand => writeln!(f, "  runs on demand, so a run is never late")?,
+        _ => writeln!(f, "  runs {schedule}; a run is late once it is {grace} overdue")?,
+    }
+    match sync.runtime_target.map(words) {
+        Some(target) => writeln!(f, "  a run should end within {target}; it is stuck after {stuck}")?,
+        None => writeln!(f, "  a run has no runtime target; it is stuck after {stuck}")?,
+    }
+    writeln!(
+        f,
+        "  at most {rate}% of records may fail or be invalid, computed from {least} records or more"
+    )?;
+    writeln!(f, "  {} runs skipped in a row are too many", sync.skipped_runs_limit)?;
+    if let Some(owner) = &sync.owner {
+        writeln!(f, "  owned by {owner}")?;
+    }
+    if let Some(url) = &sync.object_url {
+        writeln!(f, "  records at {url}")?;
+    }
+    Ok(())
 }
 
 impl Pipeline {
@@ -105,7 +128,9 @@ impl Pipeline {
             Some(Warehouse::Databricks { host, warehouse_id }) => {
                 format!("Databricks at {host}, SQL warehouse {warehouse_id}")
             }
-            Some(Warehouse::Odbc { dialect }) => format!("a warehouse behind ODBC that speaks {dialect:?}"),
+            Some(Warehouse::Odbc { dialect }) => {
+                format!("an ODBC warehouse, dialect {}", format!("{dialect:?}").to_lowercase())
+            }
             None => return writeln!(f, "\nNo data is checked: there is no [warehouse]"),
         };
         let tables: BTreeSet<&str> = self.checks.iter().map(|check| check.table.as_str()).collect();
@@ -113,19 +138,27 @@ impl Pipeline {
         for table in tables {
             writeln!(f, "  {table}")?;
             for check in self.checks.iter().filter(|check| check.table == table) {
-                let owner =
-                    check.owner.as_ref().map_or(String::new(), |owner| format!(", looked after by {owner}"));
-                writeln!(f, "    {} [{}]: {check}{owner}", check.name, check.severity)?;
+                write!(f, "    {} [{}]: {check}", check.name, check.severity)?;
+                if let Some(owner) = &check.owner {
+                    write!(f, ", owned by {owner}")?;
+                }
+                if let Some(url) = &check.object_url {
+                    write!(f, ", records at {url}")?;
+                }
+                writeln!(f)?;
             }
         }
         match &self.snapshot {
             Some(Snapshot { audit_log, health_view: Some(view) }) => {
-                writeln!(f, "  each night runs and the figures of {view} are kept in {audit_log}")
+                writeln!(f, "  nightly snapshot: the runs and the figures of {view}, written to {audit_log}")
             }
             Some(Snapshot { audit_log: log, health_view: None }) => {
-                writeln!(f, "  each night runs are kept in {log}, and no figures of the data: no health_view")
+                writeln!(
+                    f,
+                    "  nightly snapshot: the runs, written to {log}; no figures of the data: no health_view"
+                )
             }
-            None => writeln!(f, "  no snapshot is kept: there is no [snapshot]"),
+            None => writeln!(f, "  no nightly snapshot: there is no [snapshot]"),
         }
     }
 
@@ -135,44 +168,84 @@ impl Pipeline {
             [policy.remind_after, policy.remind_at_most, policy.stopped_after].map(words);
         let Flapping { openings, within, quiet } = policy.flapping;
         let [within, quiet] = [within, quiet].map(words);
-        writeln!(f, "\nPeople are told")?;
+        writeln!(f, "\nAlerts are sent")?;
         writeln!(
             f,
-            "  once when it begins, when it becomes worse, again after {first} and at growing gaps up to {most}, and when it ends"
+            "  when a problem begins, gets worse and ends; reminders after {first}, then at growing gaps up to {most}"
         )?;
         writeln!(
             f,
-            "  that it flaps, once it begins {openings} times within {within}; it then ends after {quiet} of quiet"
+            "  as flapping, once a problem begins {openings} times within {within}; it then ends after {quiet} without it"
         )?;
-        writeln!(f, "  that nobody can say whether it still is, once it could not be judged for {stopped}")?;
-        for (declared, what) in [(&policy.open_after, "begins"), (&policy.resolve_after, "ends")] {
+        writeln!(f, "  as stopped reporting, once a check could not be evaluated for {stopped}")?;
+        for (declared, event) in [(&policy.open_after, "begins"), (&policy.resolve_after, "ends")] {
             for (check, agreement) in declared {
-                writeln!(f, "  {check} {what} once {agreement} looks agree")?;
-            }
-        }
-        for (channel, lowest) in [("PagerDuty", self.channels.pagerduty), ("the chat", self.channels.chat)] {
-            match lowest {
-                Some(severity) => writeln!(f, "  by {channel}: {severity} and worse")?,
-                None => writeln!(f, "  not by {channel}")?,
+                writeln!(f, "  {check} {event} once {agreement} evaluations agree")?;
             }
         }
         for silence in &self.silences {
-            writeln!(f, "  not while silenced: {silence}")?;
+            writeln!(f, "  not during silence {silence}")?;
         }
         Ok(())
     }
 
-    /// For each check when it alerts and whom, the ones that never page last.
+    fn channels_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\nChannels besides mail")?;
+        for channel in &self.channels.0 {
+            let Channel { name, kind, lowest } = channel;
+            let severities = match lowest {
+                Severity::Critical => "critical".to_owned(),
+                lowest => format!("{lowest} and worse"),
+            };
+            write!(f, "  {name} ({kind}): {severities}")?;
+            let default = if kind.pages() { PAGERDUTY } else { CHAT };
+            let owners: Vec<&str> = self.owners_of(name).collect();
+            match owners.join(" and ") {
+                _ if channel.is_default() => writeln!(f)?,
+                owners if owners.is_empty() => writeln!(f, ", unused: no contact names it")?,
+                owners => writeln!(f, ", for {owners}, instead of {default}")?,
+            }
+        }
+        for default in [PAGERDUTY, CHAT] {
+            if self.channels.get(default).is_none() {
+                writeln!(f, "  {default}: not declared")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The contacts whose notices go to this channel instead of the default one.
+    fn owners_of<'a>(&'a self, channel: &'a str) -> impl Iterator<Item = &'a str> {
+        let owners =
+            self.contacts.iter().filter(move |contact| contact.channels.iter().any(|name| name == channel));
+        owners.map(|contact| contact.name.as_str())
+    }
+
+    fn contacts_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.contacts.is_empty() {
+            writeln!(f, "\nContacts")?;
+        }
+        for contact in &self.contacts {
+            let Contact { name, role, slack, escalate_to, .. } = contact;
+            write!(f, "  {name} ({role}): {}", contact.reach())?;
+            if let Some(id) = slack {
+                write!(f, ", Slack {id}")?;
+            }
+            if let Some(next) = escalate_to {
+                write!(f, "; escalates to {next}")?;
+            }
+            writeln!(f)?;
+        }
+        Ok(())
+    }
+
+    /// Lists when each check alerts and by which channels; checks that never page are last.
     fn alerts_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alerts: Vec<Alert> = self.alerts().collect();
         let width = alerts.iter().map(|alert| alert.name.chars().count()).max().unwrap_or(0);
-        let pages = |alert: &&Alert| {
-            self.channels
-                .pagerduty
-                .is_some_and(|lowest| alert.critical.is_some() || alert.severity.1 >= lowest)
-        };
+        let pages = |alert: &&Alert| self.channels.lowest(true).is_some_and(|lowest| alert.reaches(lowest));
         let (paging, others): (Vec<&Alert>, Vec<&Alert>) = alerts.iter().partition(pages);
-        for (heading, alerts) in [("These page", paging), ("These never page", others)] {
+        for (heading, alerts) in [("Checks that page", paging), ("Checks that never page", others)] {
             if alerts.is_empty() {
                 continue;
             }
@@ -184,7 +257,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// How each check that is declared alerts; of a sync only those that alert otherwise than elsewhere.
+    /// Returns how each declared check alerts, and those of a sync that differ.
     fn alerts(&self) -> impl Iterator<Item = Alert> {
         let built_in = Check::ALL.iter().copied().filter(|check| match check {
             Check::WarehouseReachable => self.is_about_data(WAREHOUSE),
@@ -194,10 +267,10 @@ impl Pipeline {
         });
         let general = built_in.clone().map(|check| self.alert(check.id().to_owned(), check, ""));
         let of_data = self.checks.iter().map(|declared| {
-            let least =
+            let worst =
                 if declared.check() == Check::Coverage { Severity::Critical } else { declared.severity };
             let alert = self.alert(declared.name.clone(), declared.check(), &declared.name);
-            let judged = (declared.severity, declared.severity.max(least));
+            let judged = (declared.severity, declared.severity.max(worst));
             let declared = self.urgency(declared.check(), &declared.name).severity;
             Alert { severity: declared.map_or(judged, |severity| (severity, severity)), ..alert }
         });
@@ -213,12 +286,12 @@ impl Pipeline {
 
     fn alert(&self, name: String, check: Check, subject: &str) -> Alert {
         let urgency = self.urgency(check, subject);
-        let looks = self.notices.opens(check);
+        let agreement = self.notices.opens(check);
         let severity = urgency.severity.map_or_else(|| check.severities(), |severity| (severity, severity));
         let after = urgency.after.map(|limit| format!("it lasts {}", words(limit)));
         let slot = urgency.slots.map(|_| "the next slot of the minimum schedule passes".to_owned());
         let critical: Vec<String> = after.into_iter().chain(slot).collect();
         let critical = (!critical.is_empty()).then(|| critical.join(" or "));
-        Alert { name, looks, severity, critical }
+        Alert { name, agreement, severity, critical }
     }
 }

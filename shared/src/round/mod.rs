@@ -1,9 +1,8 @@
-//! Turns findings into effects: incidents that are written, notices that are sent.
+//! Turns findings into effects: incidents are written, notices are sent.
 //!
-//! The order is write, send, record. An incident is written with its notice pending, by a write that names the
-//! version it replaces, so that of two functions that judge at the same moment one sends. The notice is sent, then
-//! recorded as sent. A function that dies in between leaves the notice pending, and a later round sends it again: at
-//! least once, never not at all.
+//! The order is write, send, record. An incident is written with its notice pending, by a write that names the version it
+//! replaces, so that of two functions that judge at the same moment one sends. The notice is sent, then recorded as sent. A
+//! function that dies in between leaves the notice pending, and a later round sends it again: at least once.
 
 mod report;
 
@@ -12,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::aws::incidents::{Error as StoreError, Expected, IncidentStore, Speaker, WriteOutcome};
+use crate::aws::incidents::{CauseLeader, Error as StoreError, Expected, IncidentStore, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
 use crate::finding::{Finding, Judge};
 use crate::incident::{
@@ -27,7 +26,7 @@ use crate::silence::{Silence, Tally, covering};
 
 pub use report::{Counts, Report};
 
-/// How often a finding is decided over what another writer was quicker to write.
+/// How often a finding is decided if other writers change its incident first.
 const ATTEMPTS: usize = 3;
 
 /// Why a finding had no effect. The next round tries again.
@@ -39,8 +38,8 @@ pub enum Error {
     /// The notice could not be sent; it stays pending.
     #[error(transparent)]
     Notice(#[from] PublishError),
-    /// Others wrote the incident each time before we could.
-    #[error("other rounds wrote it first, {ATTEMPTS} times in a row")]
+    /// Other writers changed the incident before each attempt.
+    #[error("other rounds wrote it first {ATTEMPTS} times in a row")]
     Contended,
 }
 
@@ -50,17 +49,17 @@ pub struct SentNotice {
     /// The incident's key, or that of the silence.
     pub incident: String,
     pub kind: NoticeKind,
-    /// Why it was sent; none for what a silence held back, which its end explains.
+    /// Why it was sent; `None` for the notices that a silence suppressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<NotifyReason>,
 }
 
-/// What a round did not do: not everything that it found could be recorded or sent. The next round tries again.
+/// The findings that a round could not record or send. The next round tries again.
 #[derive(Debug, thiserror::Error)]
 #[error("{} findings could not be recorded or sent: {}", .0.len(), .0.join("; "))]
 pub struct Unfinished(Vec<String>);
 
-/// One round of a function: begun before it observes, then acting on what it finds, then finished.
+/// One round of a function: begun before it observes, then it acts on findings, then it is finished.
 #[derive(Debug)]
 pub struct Round<'a> {
     pipeline: &'a Pipeline,
@@ -68,29 +67,29 @@ pub struct Round<'a> {
     store: IncidentStore,
     topic: Topic,
     now: Timestamp,
-    /// All but resolved incidents, and those with a pending notice. All others are healthy as far as is known.
+    /// All unresolved incidents, and those with a pending notice. All others are healthy as far as known.
     live: HashMap<IncidentKey, Incident>,
-    /// Keys of which this round was told a finding.
+    /// Keys with a finding in this round.
     reported: HashSet<IncidentKey>,
     silences: Vec<Silence>,
-    /// What past and present silences held back, as of the beginning of the round.
+    /// The suppressed notices of past and present silences, as of the beginning of the round.
     tallies: Vec<Tally>,
     report: Report,
 }
 
 impl<'a> Round<'a> {
-    /// Reads what is open and what is silenced, and sends again what an earlier round left unrecorded.
+    /// Reads open incidents and silences, and sends notices again that an earlier round left unrecorded.
     ///
-    /// Begin before you observe: a write in between then wins over what you saw. Without the open incidents there is no
-    /// round: it would report again what was reported.
+    /// Begin before you observe: a write in between then wins over your observation. Without the open incidents the round fails,
+    /// as it would alert again.
     pub async fn begin(site: &'a Site, judge: Judge, now: Timestamp) -> Result<Self, Error> {
         let (pipeline, store) = (&site.pipeline, site.incidents());
         let ((live, unreadable), (tallies, unreadable_silences)) =
             futures::try_join!(store.live_incidents(&pipeline.name), store.silences(&pipeline.name))?;
         let declared = pipeline.silences.iter().filter_map(|declared| declared.active_at(now));
-        // What is stored of a declared one says only what it held back; whether it holds is for the file to say.
-        let asked_for = tallies.iter().map(|tally| &tally.silence);
-        let asked_for = asked_for.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
+        // Of a declared silence only its tally is stored; the file decides whether it is active.
+        let requested = tallies.iter().map(|tally| &tally.silence);
+        let requested = requested.filter(|silence| !silence.declared && silence.is_active(now)).cloned();
         let mut report = Report::new(&pipeline.name, now);
         for error in unreadable.iter().chain(&unreadable_silences) {
             if let StoreError::UnknownCheck { .. } = error {
@@ -108,11 +107,11 @@ impl<'a> Round<'a> {
             now,
             live: live.into_iter().map(|incident| (incident.key.clone(), incident)).collect(),
             reported: HashSet::new(),
-            silences: declared.chain(asked_for).collect(),
+            silences: declared.chain(requested).collect(),
             tallies,
             report,
         };
-        // The one that was tried last comes last: one that can never be sent does not always stand before the others.
+        // The last one tried comes last, so that one that can never be sent does not block the others.
         let mut pending: Vec<&Incident> =
             round.live.values().filter(|incident| incident.pending.is_some()).collect();
         pending.sort_by_key(|incident| (incident.pending.map(|pending| pending.since), &incident.key));
@@ -124,34 +123,34 @@ impl<'a> Round<'a> {
         for (key, decision) in unrecorded {
             round.carry_out_of(&key, decision).await;
             if round.report.failures.len() > failures {
-                // What waits for a topic that does not answer would eat the time that looking at the world needs.
+                // Further attempts at a topic that does not answer would use up the time for observations.
                 break;
             }
         }
         Ok(round)
     }
 
-    /// The store of incidents, and of the records that rounds leave.
+    /// Returns the store of incidents and of the records of rounds.
     pub fn store(&self) -> &IncidentStore {
         &self.store
     }
 
-    /// What should have had an effect and had none so far; the round goes on with the next finding.
+    /// Returns the effects that failed so far; the round continues after each.
     pub fn failures(&self) -> &[String] {
         &self.report.failures
     }
 
-    /// Keeps what else went wrong in this round.
+    /// Adds another failure of this round.
     pub fn add_failure(&mut self, failure: String) {
         self.report.failures.push(failure);
     }
 
-    /// The notices that it has sent so far.
+    /// Returns the notices sent so far.
     pub fn notices(&self) -> &[SentNotice] {
         &self.report.notices
     }
 
-    /// Reports findings and acts on them. What fails is kept in [`Round::failures`].
+    /// Reports findings and acts on them. Failures are added to [`Round::failures`].
     pub async fn act_on(&mut self, findings: &[Finding]) {
         self.report.add(findings);
         for finding in findings {
@@ -163,8 +162,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Decides about a finding and carries it out; again over what another writer was quicker to write, as the next round of
-    /// a nightly function is a day away.
+    /// Decides about a finding and carries it out, again if another writer changed the incident first, as the next round of a
+    /// nightly function is a day away.
     async fn decide_and_act(&mut self, key: &IncidentKey, finding: &Finding) -> Result<(), Error> {
         for _ in 0..ATTEMPTS {
             let decision = self.decide(key, finding).await?;
@@ -175,9 +174,8 @@ impl<'a> Round<'a> {
         Err(Error::Contended)
     }
 
-    /// Ends a round of a function that has judged all of its checks on all that the pipeline declares: an incident of such
-    /// a check of which the round said nothing has stopped reporting, or is not declared any more. Then reports what
-    /// silences suppressed that have ended.
+    /// Ends a round that has judged all checks of its function on all declared subjects: an incident of these checks without a
+    /// finding has stopped reporting, or is no longer declared. Then reports the suppressed notices of ended silences.
     pub async fn conclude(&mut self) {
         let own = |incident: &&Incident| {
             self.pipeline.concludes(self.judge, incident.key.check) && !self.reported.contains(&incident.key)
@@ -196,37 +194,37 @@ impl<'a> Round<'a> {
             self.carry_out_of(&key, decision).await;
         }
         for tally in std::mem::take(&mut self.tallies) {
-            let count = tally.to_be_told(&self.silences, self.now);
+            let count = tally.unreported(&self.silences, self.now);
             if count > 0
-                && let Err(error) = self.tell_held_back(&tally, count).await
+                && let Err(error) = self.report_suppressed(&tally, count).await
             {
-                tracing::error!(silence = %tally.silence.id, %error, "what a silence held back could not be told");
+                tracing::error!(silence = %tally.silence.id, %error, "suppressed notices not reported");
                 self.report.failures.push(format!("silence {}: {error}", tally.silence.id));
             }
         }
     }
 
-    /// Records under the function's name that the round came to its end with nothing left undone.
+    /// Records under the function's name that the round ended without a failure.
     pub async fn record_if_good(&mut self) {
         if self.report.failures.is_empty()
             && let Err(error) = self.store.record_plain_round(&self.pipeline.name, self.judge, self.now).await
         {
-            self.report.failures.push(format!("the round could not be recorded: {error}"));
+            self.report.failures.push(format!("round not recorded: {error}"));
         }
     }
 
-    /// One if nothing was left undone so far, as a figure of this metric.
+    /// Returns 1 if nothing failed so far, else 0, as a figure of this metric.
     pub fn good_as(&self, metric: Metric) -> (Metric, usize) {
         (metric, usize::from(self.report.failures.is_empty()))
     }
 
-    /// Ends the round: its report, logged and counted as metrics, with `figures` that the function adds.
+    /// Ends the round: logs its report and emits its metrics, with `figures` that the function adds.
     pub fn finish(mut self, figures: &[(Metric, usize)]) -> Result<Report, Unfinished> {
         let open = |incident: &&Incident| matches!(incident.state, State::Open | State::Held);
         self.report.open_incidents = self.live.values().filter(open).count();
         self.report.conclude();
         let report = self.report;
-        tracing::info!(summary = %report.summary, "round done");
+        tracing::info!(summary = %report.summary, "round finished");
         let figures: Vec<(Metric, usize)> =
             report.metrics().into_iter().chain(figures.iter().copied()).collect();
         metrics::emit(&report.pipeline, report.at, &figures);
@@ -249,8 +247,7 @@ impl<'a> Round<'a> {
         let read;
         let stored = match self.live.get(key) {
             Some(incident) => Some(incident),
-            // What is healthy and not live needs no look at the store, which is nearly every finding of nearly every
-            // round.
+            // A healthy finding without a live incident needs no read of the store. Nearly all findings are like that.
             None if !finding.is_unhealthy() => None,
             None => {
                 read = self.store.get(key).await?;
@@ -262,24 +259,24 @@ impl<'a> Round<'a> {
         else {
             return Ok(decision);
         };
-        // Another function may meet the same cause in another subject at this moment.
+        // Another function may find the same cause in another subject at this moment.
         match self.store.claim_cause(key, group, severity, self.now).await? {
-            Speaker::Ours => Ok(decision),
-            Speaker::Theirs(cause) => {
+            CauseLeader::Ours => Ok(decision),
+            CauseLeader::Theirs(cause) => {
                 circumstances.cause = Some(&cause);
                 Ok(decide(finding, stored, &circumstances))
             }
         }
     }
 
-    /// Carries out a decision that no finding of this round led to. Where another round was quicker, it has decided.
+    /// Carries out a decision that is not from a finding of this round. If another round wrote first, its decision stands.
     async fn carry_out_of(&mut self, key: &IncidentKey, decision: Decision) {
         if let Err(error) = self.carry_out(decision).await {
             self.fail(key, &error);
         }
     }
 
-    /// Carries out a decision; whether what it was decided on still stood.
+    /// Carries out a decision; returns `false` if the incident had changed since it was read.
     async fn carry_out(&mut self, decision: Decision) -> Result<bool, Error> {
         let over = |replaces: Option<u64>| replaces.map_or(Expected::Absent, Expected::Version);
         match decision {
@@ -337,13 +334,13 @@ impl<'a> Round<'a> {
             reason: Some(reason),
         });
         let recorded = incident.with_notice_sent();
-        // If it is lost, another round took our lease for ended and sent the notice again; its record stands.
+        // If the write is lost, our lease had ended and another round sent the notice again; its record stands.
         let outcome = self.store.write(&recorded, Expected::Version(incident.version)).await?;
         self.keep(recorded, outcome);
         Ok(true)
     }
 
-    /// Remembers what is stored now; whether that is what we wrote.
+    /// Keeps the stored incident; returns whether it is the one that we wrote.
     fn keep(&mut self, written: Incident, outcome: WriteOutcome) -> bool {
         match outcome {
             WriteOutcome::Written => {
@@ -351,7 +348,7 @@ impl<'a> Round<'a> {
                 true
             }
             WriteOutcome::Lost(current) => {
-                tracing::info!(incident = %written.key, "another round decided first");
+                tracing::info!(incident = %written.key, "incident changed by another round");
                 match current {
                     Some(current) => self.live.insert(current.key.clone(), current),
                     None => self.live.remove(&written.key),
@@ -361,23 +358,23 @@ impl<'a> Round<'a> {
         }
     }
 
-    async fn tell_held_back(&mut self, tally: &Tally, count: u64) -> Result<(), Error> {
+    async fn report_suppressed(&mut self, tally: &Tally, count: u64) -> Result<(), Error> {
         let (pipeline, id) = (&self.pipeline.name, &tally.silence.id);
-        if !self.store.begin_telling(pipeline, tally, self.now).await? {
+        if !self.store.begin_report(pipeline, tally, self.now).await? {
             return Ok(());
         }
-        self.topic.publish(&notice::render_held_back(tally, count, self.pipeline, self.now)).await?;
-        tracing::info!(silence = %id, held_back = count, "what a silence held back was told");
+        self.topic.publish(&notice::render_held_back(tally, count, self.pipeline)).await?;
+        tracing::info!(silence = %id, held_back = count, "suppressed notices reported");
         self.report.notices.push(SentNotice {
             incident: format!("{pipeline}/silence/{id}"),
             kind: NoticeKind::HeldBack,
             reason: None,
         });
-        Ok(self.store.record_told(pipeline, tally, self.now).await?)
+        Ok(self.store.record_reported(pipeline, tally, self.now).await?)
     }
 
     fn fail(&mut self, key: &IncidentKey, error: &Error) {
-        tracing::error!(incident = %key, %error, "a finding had no effect");
+        tracing::error!(incident = %key, %error, "finding not recorded or sent");
         self.report.failures.push(format!("{key}: {error}"));
     }
 }

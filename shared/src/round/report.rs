@@ -1,4 +1,4 @@
-//! What a round answers: its JSON answer, and the same as one log line.
+//! The report of a round: its JSON answer, and a summary for the log.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -7,8 +7,8 @@ use super::SentNotice;
 use crate::finding::{Finding, Outcome};
 use crate::metrics::Metric;
 
-/// Findings listed in full at most, of each outcome; beyond that they are counted only. An answer stays far below the
-/// 6 MB that Lambda allows, and memory does not grow with the number of syncs.
+/// The most findings listed of each outcome; further ones are only counted. This keeps an answer far below the 6 MB that Lambda
+/// allows, and memory independent of the number of syncs.
 const LISTED: usize = 100;
 
 /// The answer of one round.
@@ -26,15 +26,15 @@ pub struct Report {
     pub notices: Vec<SentNotice>,
     /// Notices that a silence suppressed in this round.
     pub held_back: usize,
-    /// Incidents open after this round, those that people are not told of included.
+    /// Incidents open after this round, suppressed ones included.
     pub open_incidents: usize,
-    /// Incidents of checks that this version does not know, and leaves as they are.
+    /// Incidents of unknown checks, which this version leaves unchanged.
     pub unknown_incidents: usize,
-    /// What should have had an effect and had none.
+    /// Effects that failed.
     pub failures: Vec<String>,
 }
 
-/// How many findings there were of each outcome.
+/// The number of findings by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     pub healthy: usize,
@@ -47,7 +47,7 @@ impl Report {
         Self { pipeline: pipeline.to_owned(), at, ..Self::default() }
     }
 
-    /// Counts findings, and keeps those that people will want to read.
+    /// Counts findings, and keeps the unhealthy and the unevaluated ones.
     pub(super) fn add(&mut self, findings: &[Finding]) {
         for finding in findings {
             let (count, kept) = match finding.outcome {
@@ -74,12 +74,12 @@ impl Report {
         ]
     }
 
-    /// Puts the worst first and says it all in one sentence.
+    /// Sorts the worst first and writes the summary.
     pub(super) fn conclude(&mut self) {
         self.unhealthy.sort_by_key(|finding| std::cmp::Reverse(finding.severity()));
         let Counts { healthy, unhealthy, not_evaluated } = self.counts;
         let held_back =
-            if self.held_back > 0 { format!(" ({} more held back)", self.held_back) } else { String::new() };
+            if self.held_back > 0 { format!(" ({} more suppressed)", self.held_back) } else { String::new() };
         let worst = self.unhealthy.first().map_or(String::new(), |finding| format!("; worst: {finding}"));
         self.summary = format!(
             "{unhealthy} unhealthy, {not_evaluated} not evaluated, {healthy} healthy; {} notices{held_back}, {} open, {} failures{worst}",
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_counts_everything_and_names_the_worst() {
+    fn report_counts_all_findings_and_names_the_worst() {
         let mut report = Report::new("p", at());
         report.add(&[
             Check::SyncExists.about("s").healthy(Evidence::new("there")),
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_lists_a_bounded_number_of_findings_and_counts_the_rest() {
+    fn report_lists_a_bounded_number_of_findings() {
         let mut report = Report::new("p", at());
         report.add(&vec![unhealthy(Severity::Error); LISTED + 50]);
         assert_eq!((report.unhealthy.len(), report.counts.unhealthy), (LISTED, LISTED + 50));

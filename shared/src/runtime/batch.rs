@@ -1,28 +1,28 @@
-//! The envelope of an SQS event source: a batch of messages in, the messages that are to be tried again out.
+//! The envelope of an SQS event source: reads a batch of messages, and answers with those to retry.
 
 use serde_json::{Value, json};
 
 /// One message of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The id by which SQS learns which messages failed.
+    /// Identifies the message in the answer if it failed.
     pub id: String,
     /// Empty if the record has none.
     pub body: String,
-    /// How often it was handed out, this time included.
+    /// How often it was received, including this time.
     pub receives: u32,
 }
 
-/// The event cannot be answered message by message, so all of it has to be tried again.
+/// The event cannot be answered per message, so all of it must be retried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the event is neither a batch of SQS with a `messageId` in each record nor {{\"task\": \"ping\"}}; invoke the function \
+    "the event is neither an SQS batch with a `messageId` in each record nor {{\"task\": \"ping\"}}; invoke the function \
      through its queue"
 )]
 pub struct NotABatch;
 
-/// Reads the event of an SQS event source. A record without an id is an error: SQS takes an answer with a wrong id for a
-/// failure of all messages, and an answer without the id for a success.
+/// Reads the event of an SQS event source. A record without an id is an error: SQS treats an answer with a wrong id as
+/// a failure of all messages, and an answer without the id as a success.
 pub fn read(event: &Value) -> Result<Vec<Message>, NotABatch> {
     event.get("Records").and_then(Value::as_array).ok_or(NotABatch)?.iter().map(message).collect()
 }
@@ -30,15 +30,15 @@ pub fn read(event: &Value) -> Result<Vec<Message>, NotABatch> {
 fn message(record: &Value) -> Result<Message, NotABatch> {
     let text = |name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let id = Some(text("messageId")).filter(|id| !id.is_empty()).ok_or(NotABatch)?;
-    // SQS sends the number as a text.
+    // SQS sends the number as a string.
     let count = |value: &Value| value.as_str().map_or_else(|| value.as_u64(), |text| text.parse().ok());
     let receives = record.pointer("/attributes/ApproximateReceiveCount").and_then(count);
     let receives = receives.and_then(|count| count.try_into().ok()).unwrap_or(1);
     Ok(Message { id, body: text("body"), receives })
 }
 
-/// The answer that names the messages to be tried again. It needs `ReportBatchItemFailures` on the event source: without
-/// it, SQS takes any answer for a success of all.
+/// Builds the answer that names the messages to retry. The event source needs `ReportBatchItemFailures`: without it,
+/// SQS treats any answer as a success of all messages.
 pub fn failures<'a>(ids: impl IntoIterator<Item = &'a str>) -> Value {
     let items: Vec<Value> = ids.into_iter().map(|id| json!({ "itemIdentifier": id })).collect();
     json!({ "batchItemFailures": items })
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batch_is_read_with_ids_and_counts_of_receives() {
+    fn batch_is_read_with_ids_and_receive_counts() {
         let event = json!({ "Records": [
             { "messageId": "a", "body": "x", "attributes": { "ApproximateReceiveCount": "3", "SenderId": "y" } },
             { "messageId": "b", "body": null, "attributes": { "ApproximateReceiveCount": 4 } },
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn batch_that_cannot_be_answered_by_message_fails_as_a_whole() {
+    fn batch_that_cannot_be_answered_per_message_fails_whole() {
         for event in [
             json!({}),
             json!([]),
@@ -76,11 +76,11 @@ mod tests {
         ] {
             assert_eq!(read(&event), Err(NotABatch), "{event}");
         }
-        insta::assert_snapshot!(NotABatch, @r#"the event is neither a batch of SQS with a `messageId` in each record nor {"task": "ping"}; invoke the function through its queue"#);
+        insta::assert_snapshot!(NotABatch, @r#"the event is neither an SQS batch with a `messageId` in each record nor {"task": "ping"}; invoke the function through its queue"#);
     }
 
     #[test]
-    fn answer_has_the_shape_that_lambda_reads() {
+    fn answer_has_the_shape_that_lambda_expects() {
         let two = json!({ "batchItemFailures": [{ "itemIdentifier": "a" }, { "itemIdentifier": "b" }] });
         assert_eq!(failures(["a", "b"]), two);
         assert_eq!(failures([]), json!({ "batchItemFailures": [] }));

@@ -1,9 +1,9 @@
-//! The one reader of the clock.
+//! The only reader of the clock.
 
 use jiff::Timestamp;
 
-/// This moment (UTC). Asked once for each event of a function and once for each command of an operator; from there on the
-/// time is an argument.
+/// Returns the current time (UTC). Called once per event of a function and once per command; everywhere else the time
+/// is an argument.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

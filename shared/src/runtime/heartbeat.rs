@@ -1,7 +1,7 @@
-//! The ping after a good round, by which a watch outside of AWS knows that Syncwatch runs.
+//! Pings an external heartbeat monitor after each good round.
 //!
-//! The address is a secret: its holder can keep the watch quiet. Only good rounds are reported; after a failed one nothing
-//! is sent, and the watch alerts on that.
+//! The address is a secret: its holder could suppress the monitor's alert. A failed round sends no ping, and the
+//! monitor alerts on its absence.
 
 use std::time::Duration;
 
@@ -11,25 +11,25 @@ use secrecy::ExposeSecret as _;
 use crate::aws::secrets::SecretStore;
 use crate::http::{attempt, private_url};
 
-/// A watch that is slow must not hold up the function.
+/// A slow monitor must not delay the function.
 const LIMIT: Duration = Duration::from_secs(5);
-/// Only the status counts.
+/// Only the status matters.
 const LARGEST_ANSWER: usize = 16 << 10;
 
-/// Why the watch was not told. Holds no part of the address.
+/// A failed ping. Holds no part of the address.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Secret(#[from] crate::aws::secrets::SecretError),
-    #[error("secret {name}: it holds no https URL. Put the ping URL of the watch")]
+    #[error("secret {name}: it is not an https URL. Store the ping URL of the heartbeat monitor")]
     Address { name: String },
-    #[error("the watch did not answer: {0}")]
+    #[error("the heartbeat monitor did not answer: {0}")]
     Silent(String),
-    #[error("the watch answered {status}: check the ping URL in secret {name}")]
+    #[error("the heartbeat monitor answered {status}: check the ping URL in secret {name}")]
     Refused { status: u16, name: String },
 }
 
-/// Reports a good round to the watch. The round was good even if this fails, so callers log it: the watch alerts by itself.
+/// Reports a good round to the monitor. Callers only log an error: the monitor itself alerts on missing pings.
 pub async fn beat(
     http: &reqwest::Client,
     secrets: &SecretStore,
@@ -68,31 +68,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_watch_is_told_by_one_get() {
-        let watch = Receiver::answering(200, "").await;
-        beat_with(&format!("{}/ping/0f-key\n", watch.uri())).await.unwrap();
-        assert_eq!(watch.lines().await, ["GET /ping/0f-key"]);
+    async fn ping_is_one_get() {
+        let monitor = Receiver::answering(200, "").await;
+        beat_with(&format!("{}/ping/0f-key\n", monitor.uri())).await.unwrap();
+        assert_eq!(monitor.lines().await, ["GET /ping/0f-key"]);
     }
 
     #[tokio::test]
-    async fn whatever_goes_wrong_names_the_secret_and_shows_no_part_of_the_address() {
-        let watch = Receiver::answering(404, "").await;
-        let mut told = Vec::new();
+    async fn errors_name_the_secret_and_show_no_part_of_the_address() {
+        let monitor = Receiver::answering(404, "").await;
+        let mut errors = Vec::new();
         for address in [
-            format!("{}/ping/0f-key", watch.uri()),
+            format!("{}/ping/0f-key", monitor.uri()),
             "http://watch.example/0f-key".to_owned(),
             "0f-key".to_owned(),
         ] {
             let error = beat_with(&address).await.unwrap_err();
             assert!(!format!("{error} {error:?}").contains("0f-key"), "{error:?}");
-            told.push(error.to_string());
+            errors.push(error.to_string());
         }
-        insta::assert_snapshot!(told.join("\n"), @r"
-        the watch answered 404: check the ping URL in secret syncwatch/heartbeat
-        secret syncwatch/heartbeat: it holds no https URL. Put the ping URL of the watch
-        secret syncwatch/heartbeat: it holds no https URL. Put the ping URL of the watch
+        insta::assert_snapshot!(errors.join("\n"), @r"
+        the heartbeat monitor answered 404: check the ping URL in secret syncwatch/heartbeat
+        secret syncwatch/heartbeat: it is not an https URL. Store the ping URL of the heartbeat monitor
+        secret syncwatch/heartbeat: it is not an https URL. Store the ping URL of the heartbeat monitor
         ");
-        // Nobody listens there.
+        // Nothing listens there.
         let error = beat_with("http://127.0.0.1:1/0f-key").await.unwrap_err();
         assert!(matches!(error, Error::Silent(_)), "{error}");
         assert!(!format!("{error} {error:?}").contains("0f-key"), "{error:?}");

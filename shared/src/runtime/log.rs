@@ -1,7 +1,7 @@
-//! The log: one JSON object per line on standard output, which is what `CloudWatch` searches best.
+//! The log: one JSON object per line on standard output, the format that `CloudWatch` searches best.
 //!
-//! Filters are plain targets and levels. The richer filters of `tracing-subscriber` bring a regular expression engine,
-//! which every cold start would pay for.
+//! Filters are plain targets and levels. The richer filters of `tracing-subscriber` need a regex engine, which would
+//! slow every cold start.
 
 use std::io::IsTerminal as _;
 use std::str::FromStr as _;
@@ -14,10 +14,10 @@ use tracing_subscriber::{Layer as _, fmt};
 
 use super::Env;
 
-/// Starts logging, and the metrics that go the same way. Calling it again changes nothing.
+/// Starts logging and the metrics on standard output. Calling it again changes nothing.
 ///
-/// `AWS_LAMBDA_LOG_LEVEL` (else `RUST_LOG`, else `info`) says how much; `AWS_LAMBDA_LOG_FORMAT=Text` turns JSON into
-/// text on a terminal. Lambda sets the first and the last from the function's logging configuration.
+/// `AWS_LAMBDA_LOG_LEVEL` (else `RUST_LOG`, else `info`) sets the level; `AWS_LAMBDA_LOG_FORMAT=Text` prints text
+/// instead of JSON on a terminal. Lambda sets both `AWS_` variables from the function's logging configuration.
 pub fn init(env: &Env) {
     super::metrics::begin();
     let filter = filter(env);
@@ -28,12 +28,12 @@ pub fn init(env: &Env) {
         let layer = fmt::layer().json().flatten_event(true).with_span_list(false).with_target(true);
         registry.with(layer.with_filter(filter)).try_init()
     };
-    // Another subscriber was there first, as in tests: it stays.
+    // Fails if a subscriber is already set, as in tests; that one stays.
     drop(result);
 }
 
-/// Only people read text. Lambda sets `Text` for every function whose log it leaves as it was written, as ours: a line of
-/// metrics has to stay bare.
+/// Text is for terminals only. Lambda sets `Text` for functions whose log lines it passes on unchanged, such as ours:
+/// lines of metrics must not be wrapped.
 fn wants_text(env: &Env, terminal: bool) -> bool {
     let format = env.optional("AWS_LAMBDA_LOG_FORMAT");
     terminal && format.is_some_and(|format| format.eq_ignore_ascii_case("text"))
@@ -42,9 +42,9 @@ fn wants_text(env: &Env, terminal: bool) -> bool {
 fn filter(env: &Env) -> Targets {
     let wanted = env.optional("AWS_LAMBDA_LOG_LEVEL").or_else(|| env.optional("RUST_LOG"));
     let Some(wanted) = wanted else { return Targets::new().with_default(LevelFilter::INFO) };
-    // Lambda has a level above errors that `tracing` lacks.
+    // Lambda has a level above `error` that `tracing` lacks.
     let wanted = if wanted.eq_ignore_ascii_case("fatal") { "error".to_owned() } else { wanted };
-    // An invalid level must not silence the log.
+    // An invalid level must not disable the log.
     Targets::from_str(&wanted).unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO))
 }
 
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn lambda_gets_json_whatever_it_says_of_its_own_format() {
+    fn text_is_written_to_terminals_only() {
         let text = Env::from_map([("AWS_LAMBDA_LOG_FORMAT", "Text")]);
         assert!(!wants_text(&text, false));
         assert!(wants_text(&text, true));
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn information_is_logged_unless_told_otherwise() {
+    fn default_level_is_info() {
         for variables in [&[][..], &[("RUST_LOG", "a=b=c")], &[("AWS_LAMBDA_LOG_LEVEL", "")]] {
             assert!(passes(variables, "syncwatch", Level::INFO), "{variables:?}");
             assert!(!passes(variables, "syncwatch", Level::DEBUG), "{variables:?}");
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_of_lambda_is_stronger_than_rust_log() {
+    fn lambda_log_level_overrides_rust_log() {
         let both = [("AWS_LAMBDA_LOG_LEVEL", "WARN"), ("RUST_LOG", "debug")];
         assert!(!passes(&both, "syncwatch", Level::INFO));
         assert!(passes(&both, "syncwatch", Level::WARN));
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_may_differ_by_target() {
+    fn levels_can_differ_by_target() {
         let variables = [("RUST_LOG", "info,syncwatch=debug")];
         assert!(passes(&variables, "syncwatch::aws", Level::DEBUG));
         assert!(!passes(&variables, "hyper", Level::DEBUG));

@@ -1,4 +1,4 @@
-//! Hands figures to CloudWatch: a bare line on standard output, beside the log.
+//! Reports figures to CloudWatch: a bare line on standard output, beside the log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -6,16 +6,16 @@ use jiff::Timestamp;
 
 use crate::metrics::{Metric, line};
 
-/// Whether standard output is CloudWatch's: it is where a function runs as such, and not where a lab runs it.
+/// Whether standard output goes to CloudWatch: true in a deployed function, false in a lab.
 static WRITTEN: AtomicBool = AtomicBool::new(false);
 
-/// From now on figures are written; [`super::log::init`] says so.
+/// Enables the output of figures; called by [`super::log::init`].
 pub(super) fn begin() {
     WRITTEN.store(true, Ordering::Relaxed);
 }
 
-/// Hands figures to CloudWatch, in a process that has a log there. `at` is the moment that they are of (UTC).
-#[expect(clippy::print_stdout, reason = "a line that the log wraps is no metric to CloudWatch")]
+/// Reports figures to CloudWatch, if enabled. `at` is their time (UTC).
+#[expect(clippy::print_stdout, reason = "CloudWatch ignores metrics in a line that the log wraps")]
 pub fn emit(pipeline: &str, at: Timestamp, figures: &[(Metric, usize)]) {
     if WRITTEN.load(Ordering::Relaxed) {
         println!("{}", line(pipeline, at, figures));

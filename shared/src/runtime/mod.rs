@@ -1,6 +1,6 @@
-//! What makes a function a Lambda function: its settings, its log and its loop.
+//! The runtime of a Lambda function: settings, log and event loop.
 //!
-//! A whole `main.rs`:
+//! A complete `main.rs`:
 //!
 //! ```no_run
 //! use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! The loop: wait for an event, read the clock once, answer.
+//! The event loop: waits for an event, reads the clock once, answers.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -16,7 +16,7 @@ use crate::http::chain;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// Variables that the Lambda service sets, and its runtime library would panic without.
+/// Variables that the Lambda service sets; its runtime library panics without them.
 const LAMBDA: [&str; 4] =
     ["AWS_LAMBDA_RUNTIME_API", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_VERSION", MEMORY];
 /// In MB.
@@ -24,10 +24,10 @@ const MEMORY: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Runs a function: reads its settings, builds it, and answers events until the Lambda service ends the process.
 ///
-/// `build` makes the function from its site. If that fails, or the site cannot be had, every event is answered with the
-/// reason, so that it is seen where the function is used; a process that exits instead would be started over and over, and
-/// say less. `handler` gets the function, the event and the instant at which the event arrived: the clock is read here
-/// only. `{"task": "ping"}` is answered here, without looking at anything.
+/// `build` creates the function from its site. If that fails, or the site cannot be connected, every event is answered
+/// with the reason, so that callers see it; a process that exits would be restarted repeatedly and report less.
+/// `handler` gets the function, the event and its arrival time: the clock is read only here. `{"task": "ping"}` is
+/// answered here without any check.
 pub async fn run<T, E, F, H>(
     needs: Needs,
     build: impl AsyncFnOnce(Site) -> Result<T, E>,
@@ -53,7 +53,7 @@ where
     };
     let app = app.map_err(|error: BoxError| Failure::new("Syncwatch.Startup", &*error));
     if let Err(failure) = &app {
-        tracing::error!("the function cannot start: {failure:?}");
+        tracing::error!(error = ?failure, "function not started");
     }
     let (app, handler) = (&app, &handler);
     let service =
@@ -61,8 +61,8 @@ where
     match lambda_runtime::run(service).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The Runtime API went away, or sent invalid answers: only a new process can help.
-            tracing::error!("the Lambda Runtime API failed: {}", chain(&*error));
+            // The Runtime API is gone or sends invalid answers: only a new process can help.
+            tracing::error!(error = %chain(&*error), "Lambda Runtime API failed");
             ExitCode::FAILURE
         }
     }
@@ -85,16 +85,16 @@ where
     handler(app, event, now).await.map_err(|error| Failure::new("Syncwatch.Run", &*error.into()))
 }
 
-/// An event that a function does not know.
+/// An event that the function does not support.
 #[derive(Debug, thiserror::Error)]
-#[error("the event is not one of {known} and {{\"task\": \"ping\"}}")]
+#[error("unknown event: expected {known} or {{\"task\": \"ping\"}}")]
 pub struct UnknownEvent {
     known: &'static str,
     #[source]
     source: serde_json::Error,
 }
 
-/// Reads an event. `known` shows those that the function knows, for the error.
+/// Parses an event. `known` lists the supported events, for the error.
 pub fn read_event<E: DeserializeOwned>(event: Value, known: &'static str) -> Result<E, UnknownEvent> {
     serde_json::from_value(event).map_err(|source| UnknownEvent { known, source })
 }
@@ -112,7 +112,7 @@ fn in_lambda(env: &Env) -> Result<(), String> {
     }
 }
 
-/// An error as Lambda reports it: a stable type, and the whole chain of causes in one line.
+/// An error as Lambda reports it: a stable type, and all causes in one line.
 #[derive(Clone)]
 struct Failure {
     kind: &'static str,
@@ -125,7 +125,7 @@ impl Failure {
     }
 }
 
-/// The runtime library logs errors by `Debug`; people read that line.
+/// The runtime library logs errors by `Debug`, so this is the text that operators read.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -1,4 +1,4 @@
-//! What a function is made of: settings, pipeline and clients, built once when it starts.
+//! The site of a function: its settings, pipeline and clients, built once at its start.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::observation::Unread;
 use crate::pipeline::{self, Pipeline};
 use crate::warehouse::{Limits, Warehouse};
 
-/// Why a function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
+/// A function cannot start. Names the setting, or the line of `pipeline.toml`, and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     #[error(transparent)]
@@ -35,10 +35,10 @@ pub enum StartError {
     Connect(#[from] ConnectError),
 }
 
-/// Everything of a function that outlives an event.
+/// The state of a function that outlives an event.
 ///
-/// A client is made when it is asked for, from the one HTTP stack: a function that never asks for DynamoDB or SNS links
-/// neither, and making one is cheap.
+/// Clients are created on demand on the shared HTTP stack: this is cheap, and a function that never uses DynamoDB or
+/// SNS links neither.
 #[derive(Debug)]
 pub struct Site {
     settings: BTreeMap<String, String>,
@@ -49,8 +49,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Reads the settings and the pipeline. Does no I/O beyond reading the pipeline's file. The error names every setting
-    /// that is missing at once.
+    /// Reads the settings and the pipeline's file, without other I/O. The error names all missing settings.
     pub async fn connect(env: &Env, needs: Needs) -> Result<Self, StartError> {
         let settings = env.read(needs)?;
         let path = settings.get(env::PIPELINE.name).map(String::as_str).unwrap_or_default();
@@ -58,55 +57,55 @@ impl Site {
         Ok(Self::with(settings, pipeline, Sdk::connect(needs.aws).await?))
     }
 
-    /// Puts a site together from its parts; `settings` are the environment's variables by name.
+    /// Builds a site from its parts; `settings` are environment variables by name.
     pub fn with(settings: BTreeMap<String, String>, pipeline: Pipeline, sdk: Sdk) -> Self {
         Self { secrets: SecretStore::new(sdk.secrets()), settings, sdk, pipeline }
     }
 
-    /// A setting that the function needs, so it was there when it started.
+    /// Returns a required setting, whose presence was checked at the start.
     pub fn setting(&self, setting: Setting) -> &str {
         self.optional(setting).unwrap_or_default()
     }
 
-    /// Fails if one of these optional settings is missing, which the pipeline makes necessary.
+    /// Checks optional settings that the pipeline makes necessary. The error names all missing ones.
     pub fn require(&self, settings: impl IntoIterator<Item = Setting>) -> Result<(), SettingsError> {
         let missing: Vec<Setting> =
             settings.into_iter().filter(|setting| self.optional(*setting).is_none()).collect();
         if missing.is_empty() { Ok(()) } else { Err(SettingsError { missing }) }
     }
 
-    /// A setting that the function can do without.
+    /// Returns an optional setting.
     pub fn optional(&self, setting: Setting) -> Option<&str> {
         self.settings.get(setting.name).map(String::as_str)
     }
 
-    /// What AWS clients are made from.
+    /// Returns the configuration of AWS clients.
     pub fn sdk(&self) -> &Sdk {
         &self.sdk
     }
 
-    /// The store of incidents.
+    /// Creates the incident store.
     pub fn incidents(&self) -> IncidentStore {
         IncidentStore::new(self.sdk.dynamodb(), self.setting(env::INCIDENTS_TABLE))
     }
 
-    /// The topic of notices.
+    /// Creates the client of the notice topic.
     pub fn topic(&self) -> Topic {
         self.topic_by(env::TOPIC_ARN)
     }
 
-    /// The topic whose ARN a setting holds.
+    /// Creates the client of the topic whose ARN a setting holds.
     pub fn topic_by(&self, setting: Setting) -> Topic {
         Topic::new(self.sdk.sns(), self.setting(setting))
     }
 
-    /// The queue whose URL a setting holds.
+    /// Creates the client of the queue whose URL a setting holds.
     pub fn queue(&self, setting: Setting) -> Queue {
         Queue::new(self.sdk.sqs(), self.setting(setting), setting.name)
     }
 
-    /// A client for Census with the token of the moment. That it cannot be had is the inner error, which is a finding; the
-    /// outer one is a failure of this round: AWS does not answer for the moment.
+    /// Creates a Census client with the current token. The inner error means that the token is unusable and becomes a
+    /// finding; the outer one means that AWS does not answer now and fails this round.
     pub async fn census(&self, now: Timestamp) -> Result<Result<census::Client, Unread>, AwsError> {
         let token = match self.secrets.get(self.setting(env::CENSUS_SECRET), now).await {
             Ok(token) => token,
@@ -121,14 +120,14 @@ impl Site {
         }))
     }
 
-    /// Reads the Census token anew next time, so that a replaced one is used within minutes.
+    /// Drops the cached Census token, so that a replaced one is used within minutes.
     pub fn forget_token(&self) {
         self.secrets.forget(self.setting(env::CENSUS_SECRET));
     }
 
-    /// The warehouse with the credentials of the moment. That it cannot be opened is the inner error, which is a finding;
-    /// the outer one is a failure of this round: AWS does not answer for the moment. `round_limit` is how long all
-    /// statements of the round may take.
+    /// Opens the warehouse with the current credentials. The inner error means that it cannot be opened and becomes a
+    /// finding; the outer one means that AWS does not answer now and fails this round. `round_limit` is the time for
+    /// all statements of the round.
     pub async fn warehouse(
         &self,
         declared: &pipeline::Warehouse,
@@ -136,7 +135,7 @@ impl Site {
         round_limit: Duration,
     ) -> Result<Result<Warehouse, String>, AwsError> {
         let (secret, base_url) = (self.setting(env::WAREHOUSE_SECRET), self.optional(env::DATABRICKS_URL));
-        // A little less than the round has, so that a warehouse which does not start is reported as that.
+        // Slightly less than the round has, so that a warehouse that does not start is reported as such.
         let start_limit = round_limit.mul_f64(0.9);
         let access = Access { warehouse: declared, secret, base_url, limits, start_limit };
         match warehouse::open(&access, &self.secrets, self.sdk.http.clone()).await {
@@ -148,7 +147,7 @@ impl Site {
         }
     }
 
-    /// Pings a watchdog outside of AWS after a good round, if there is one.
+    /// Pings the external heartbeat monitor after a good round, if one is configured.
     pub async fn ping_heartbeat(&self, now: Timestamp) {
         let Some(secret) = self.optional(env::HEARTBEAT_SECRET) else { return };
         if let Err(error) = heartbeat::beat(&self.sdk.http, &self.secrets, secret, now).await {
@@ -157,8 +156,7 @@ impl Site {
     }
 }
 
-/// Reads the pipeline file, which was packed into the zip. A relative path counts from the folder that Lambda unpacked the
-/// zip to.
+/// Reads the pipeline file in the zip. A relative path is relative to the folder that Lambda unpacked the zip to.
 fn load(env: &Env, path: &str) -> Result<Pipeline, StartError> {
     let path =
         env.optional("LAMBDA_TASK_ROOT").map_or(PathBuf::from(path), |root| Path::new(&root).join(path));
@@ -171,14 +169,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_path_counts_from_the_folder_of_the_zip() {
+    fn relative_path_starts_at_the_folder_of_the_zip() {
         let infra = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra");
         let pipeline = load(&Env::from_map([("LAMBDA_TASK_ROOT", infra)]), "pipeline.toml").unwrap();
         assert_eq!(pipeline.name, "properties");
     }
 
     #[test]
-    fn a_missing_file_is_named_with_the_remedy() {
+    fn missing_pipeline_file_is_named_with_the_remedy() {
         let error = load(&Env::from_map([("LAMBDA_TASK_ROOT", "/nowhere")]), "pipeline.toml").unwrap_err();
         assert_eq!(
             error.to_string(),

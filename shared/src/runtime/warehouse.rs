@@ -1,6 +1,6 @@
-//! Opens the warehouse that `pipeline.toml` names, with the credentials of its secret.
+//! Opens the warehouse of `pipeline.toml` with the credentials in its secret.
 //!
-//! The secret is one JSON object of texts:
+//! The secret is one JSON object of strings:
 //!
 //! * Databricks: `{"client_id", "client_secret"}` of a service principal, or `{"token"}`
 //! * ODBC, any driver: `{"connection_string": "Driver=...;..."}`
@@ -20,13 +20,13 @@ use crate::warehouse::{
     DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, Warehouse,
 };
 
-/// Why the warehouse cannot be opened. Holds no part of the secret.
+/// The warehouse cannot be opened. Holds no part of the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The secret holds something else than credentials of this driver.
-    #[error("secret {name}: {problem}. Put a JSON object of texts: {wanted}")]
+    /// The secret does not hold credentials of this driver.
+    #[error("secret {name}: {problem}. Store a JSON object of strings: {wanted}")]
     Credentials { name: String, problem: String, wanted: &'static str },
     #[error(transparent)]
     Settings(#[from] SettingsError),
@@ -39,21 +39,21 @@ const SQLITE: &str = r#"{"driver": "...", "file": "..."}, or {"connection_string
 
 type Texts = BTreeMap<String, SecretString>;
 
-/// Where the warehouse is, and how it is opened.
+/// The address, credentials and limits with which the warehouse is opened.
 #[derive(Debug, Clone)]
 pub struct Access<'a> {
-    /// What `pipeline.toml` says of it.
+    /// Its declaration in `pipeline.toml`.
     pub warehouse: &'a pipeline::Warehouse,
     /// The name of the secret that holds its credentials.
     pub secret: &'a str,
-    /// In the place of the workspace's own address, for a lab or a proxy.
+    /// Replaces the workspace's own address, for a lab or a proxy.
     pub base_url: Option<&'a str>,
     pub limits: Limits,
-    /// How long a statement may wait for Databricks to start the warehouse, or a driver to connect.
+    /// The time for Databricks to start the warehouse, or for a driver to connect.
     pub start_limit: Duration,
 }
 
-/// Opens the warehouse. Nothing is asked of it yet.
+/// Opens the warehouse without sending a statement.
 pub async fn open(
     access: &Access<'_>,
     secrets: &SecretStore,
@@ -63,10 +63,10 @@ pub async fn open(
     Ok(Warehouse::open(settings(access, &text)?, http)?)
 }
 
-/// What is waited for when the time of a round is up.
+/// The name, in a timeout, of a whole round.
 pub const ALL_STATEMENTS: &str = "all statements of the round";
 
-/// Asks the warehouse, and lets it write, by the deadline of a round.
+/// Runs statements on the warehouse until the deadline of a round.
 #[derive(Debug, Clone, Copy)]
 pub struct Asker<'w> {
     warehouse: &'w Warehouse,
@@ -75,20 +75,20 @@ pub struct Asker<'w> {
 }
 
 impl<'w> Asker<'w> {
-    /// Whatever is not done within `budget` from now on is a time-out.
+    /// Creates an asker with a deadline `budget` from now.
     pub fn new(warehouse: &'w Warehouse, budget: Duration) -> Self {
         Self { warehouse, deadline: Instant::now() + budget, budget }
     }
 
-    /// Asks one statement. Beyond the deadline it is dropped, which cancels it.
+    /// Runs one query. At the deadline it is dropped, which cancels it.
     pub async fn ask(self, statement: &Statement) -> Result<Answer, sql::Error> {
         timeout_at(self.deadline, self.warehouse.query(statement))
             .await
             .unwrap_or_else(|_| Err(self.too_late(statement.label())))
     }
 
-    /// Writes statements in order, all or none of them where the warehouse has transactions. After an error elsewhere some
-    /// of them may have been done; each by itself is done or not.
+    /// Runs statements that write, in order, in one transaction if the warehouse has transactions. Otherwise, after an
+    /// error, some may have been executed; each one is atomic.
     pub async fn write(self, statements: &[Statement]) -> Result<(), sql::Error> {
         let label = statements.first().map_or("nothing", Statement::label);
         match timeout_at(self.deadline, self.warehouse.execute_all(statements)).await {
@@ -102,7 +102,7 @@ impl<'w> Asker<'w> {
     }
 }
 
-/// Whether the time of the round was up, and not that of one statement.
+/// Returns whether the error is the timeout of the round rather than that of one statement.
 pub fn is_out_of_time(error: &sql::Error) -> bool {
     matches!(error.kind, ErrorKind::Timeout { what, .. } if what == ALL_STATEMENTS)
 }
@@ -115,12 +115,12 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
         pipeline::Warehouse::Odbc { dialect: Dialect::Databricks } => ODBC,
     };
     let refused = |problem: String| Error::Credentials { name: access.secret.to_owned(), problem, wanted };
-    // serde's error would quote what it found, so it is not kept.
+    // serde's error would quote the value, so it is dropped.
     let texts: Texts = serde_json::from_str(secret.expose_secret())
-        .map_err(|_| refused("it is not a JSON object of texts".to_owned()))?;
+        .map_err(|_| refused("not a JSON object of strings".to_owned()))?;
     let needed = |key: &str| {
         let text = texts.get(key).filter(|text| !text.expose_secret().trim().is_empty());
-        text.cloned().ok_or_else(|| refused(format!("it has no {key}")))
+        text.cloned().ok_or_else(|| refused(format!("{key} is missing")))
     };
     let plain = |key: &str| needed(key).map(|text| text.expose_secret().trim().to_owned());
     match access.warehouse {
@@ -137,13 +137,12 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
         }
         pipeline::Warehouse::Odbc { dialect } => {
             let mut settings = match (dialect, texts.get("connection_string")) {
-                (_, Some(text)) => from_connection_string(*dialect, text).ok_or_else(|| {
-                    refused("its connection_string has no Driver, or is malformed".to_owned())
-                })?,
+                (_, Some(text)) => from_connection_string(*dialect, text)
+                    .ok_or_else(|| refused("connection_string has no Driver, or is malformed".to_owned()))?,
                 (Dialect::Sqlite, None) => OdbcSettings::sqlite(plain("driver")?, plain("file")?),
                 (Dialect::PostgreSql, None) => {
                     let port = plain("port")?;
-                    let port = port.parse().map_err(|_| refused("its port is not a number".to_owned()))?;
+                    let port = port.parse().map_err(|_| refused("port is not a number".to_owned()))?;
                     OdbcSettings::postgresql(
                         plain("driver")?,
                         plain("host")?,
@@ -153,7 +152,9 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
                         needed("password")?,
                     )
                 }
-                (Dialect::Databricks, None) => return Err(refused("it has no connection_string".to_owned())),
+                (Dialect::Databricks, None) => {
+                    return Err(refused("connection_string is missing".to_owned()));
+                }
             };
             settings.limits = access.limits;
             settings.connect_limit = settings.connect_limit.min(access.start_limit);
@@ -162,7 +163,7 @@ fn settings(access: &Access<'_>, secret: &SecretString) -> Result<Settings, Erro
     }
 }
 
-/// Takes a connection string apart: `key=value` divided by `;`, a value in braces taken as it is, `}}` a brace in it.
+/// Parses a connection string: `key=value` separated by `;`; a value in braces is literal, with `}}` for a brace.
 fn from_connection_string(dialect: Dialect, text: &SecretString) -> Option<OdbcSettings> {
     let (mut driver, mut attributes) = (None, Vec::new());
     let mut rest = text.expose_secret().trim();
@@ -184,7 +185,7 @@ fn from_connection_string(dialect: Dialect, text: &SecretString) -> Option<OdbcS
     Some(attributes.into_iter().fold(settings, |settings, (key, value)| settings.with(key, value)))
 }
 
-/// The value that begins here, and what follows behind its `;`.
+/// Splits off the value that begins here, and its `;`.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(mut inner) = text.strip_prefix('{') else {
         let (value, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn each_driver_takes_its_credentials() {
+    fn each_driver_accepts_its_credentials() {
         let token = of(&databricks(), r#"{"token": "hunter2"}"#).unwrap();
         assert!(matches!(&token, Settings::Databricks(s) if matches!(s.auth, DatabricksAuth::Token(_))));
         let principal = of(&databricks(), r#"{"client_id": "a", "client_secret": "hunter2"}"#).unwrap();
@@ -255,8 +256,8 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_string_is_taken_apart_as_drivers_do() {
-        let taken = |text: &str| {
+    fn connection_string_is_parsed_as_drivers_do() {
+        let parsed = |text: &str| {
             let settings = from_connection_string(Dialect::PostgreSql, &SecretString::from(text))?;
             let attributes: Vec<String> = settings
                 .attributes
@@ -266,19 +267,19 @@ mod tests {
             Some(format!("{} {}", settings.driver, attributes.join(" ")))
         };
         assert_eq!(
-            taken("Driver=/a.so;Server=h;PWD={a;b}}c}; Port = 1").unwrap(),
+            parsed("Driver=/a.so;Server=h;PWD={a;b}}c}; Port = 1").unwrap(),
             "/a.so Server=h PWD=a;b}c Port=1"
         );
-        assert_eq!(taken("DRIVER={PostgreSQL Unicode};UID=me;").unwrap(), "PostgreSQL Unicode UID=me");
+        assert_eq!(parsed("DRIVER={PostgreSQL Unicode};UID=me;").unwrap(), "PostgreSQL Unicode UID=me");
         for malformed in
             ["", "Server=h", "Driver=;Server=h", "Driver", "Driver={a", "Driver={a}b;", "=x;Driver=d"]
         {
-            assert_eq!(taken(malformed), None, "{malformed}");
+            assert_eq!(parsed(malformed), None, "{malformed}");
         }
     }
 
     #[test]
-    fn what_cannot_be_used_names_the_secret_and_what_to_put_and_shows_nothing_of_it() {
+    fn unusable_secret_is_named_with_the_remedy_and_not_shown() {
         for (warehouse, secret) in [
             (databricks(), "hunter2"),
             (databricks(), r#"{"client_id": "hunter2"}"#),
@@ -291,7 +292,10 @@ mod tests {
             let error = of(&warehouse, secret).unwrap_err();
             let shown = format!("{error} {error:?}");
             assert!(!shown.contains("hunter2"), "{shown}");
-            assert!(shown.contains("syncwatch/warehouse") && shown.contains("Put a JSON object"), "{shown}");
+            assert!(
+                shown.contains("syncwatch/warehouse") && shown.contains("Store a JSON object"),
+                "{shown}"
+            );
         }
     }
 }

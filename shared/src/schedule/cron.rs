@@ -30,7 +30,7 @@ pub struct Cron {
 }
 
 impl Cron {
-    /// Reads an expression (minute, hour, day of month, month, day of week), or says what is wrong with it and what to write.
+    /// Parses an expression (minute, hour, day of month, month, day of week); the error names the fault and the correction.
     pub fn parse(expression: &str) -> Result<Self, String> {
         let written = spaced(expression);
         let [minute, hour, day, month, weekday] = five_fields(&written)?;
@@ -39,21 +39,21 @@ impl Cron {
                 format!("`{written}` is not a cron expression: {}", spaced(&error.to_string()))
             })?;
         if crontab.find_next(MakeTimestamp(Timestamp::UNIX_EPOCH)).is_err() {
-            return Err(format!("`{written}` has no slot: no month that it names has such a day"));
+            return Err(format!("`{written}` has no slot: none of its months has that day"));
         }
         let hourly = matches!(hour.as_str(), "*" | "*/1" | "0-23");
         Ok(Self { written, hourly, crontab: Box::new(crontab) })
     }
 
-    /// Whether it says nothing of hours, days and months, so that each hour is like the next.
+    /// Whether it restricts neither hours, days nor months, so that every hour is the same.
     pub(super) fn same_each_hour(&self) -> bool {
         self.written.ends_with(" * * * *")
     }
 
     /// The first slot after an instant, in a time zone.
     ///
-    /// In the hour that clocks go back to, a slot happens once, the first time, as at EventBridge Scheduler (AWS re:Post,
-    /// "eventbridge-scheduler-adjust-dst"). An expression of every hour keeps its rhythm, as in Vixie cron.
+    /// When clocks go back, a slot of the repeated hour occurs once, the first time, as in EventBridge Scheduler (AWS re:Post,
+    /// "eventbridge-scheduler-adjust-dst"). An hourly expression keeps its rhythm, as in Vixie cron.
     pub(super) fn next_after(&self, instant: Timestamp, time_zone: &TimeZone) -> Option<Timestamp> {
         let next = |after: &Timestamp| self.next_shown(*after, time_zone);
         std::iter::successors(next(&instant), next)
@@ -62,8 +62,8 @@ impl Cron {
 
     /// The first instant after another at which the wall clock shows a slot.
     ///
-    /// The library looks at a clock without changes, and between two changes every clock is one. When it knows the zone, it
-    /// never returns where clocks go back by half an hour.
+    /// The library runs on a clock without changes, as every clock is between two changes. Given the zone, it does not return
+    /// where clocks go back by half an hour.
     fn next_shown(&self, instant: Timestamp, time_zone: &TimeZone) -> Option<Timestamp> {
         let (mut begin, mut after) = (instant, instant);
         loop {
@@ -87,7 +87,7 @@ impl fmt::Display for Cron {
     }
 }
 
-/// Whether the wall clock has shown this time before, as clocks went back in between.
+/// Whether the wall clock showed this time before, as clocks went back.
 fn is_second_time(instant: Timestamp, time_zone: &TimeZone) -> bool {
     let shown = time_zone.to_datetime(instant);
     match time_zone.to_ambiguous_timestamp(shown).offset() {
@@ -96,12 +96,12 @@ fn is_second_time(instant: Timestamp, time_zone: &TimeZone) -> bool {
     }
 }
 
-/// The five fields that an expression stands for.
+/// The five fields of an expression.
 fn five_fields(written: &str) -> Result<[String; 5], String> {
     if written.starts_with('@') {
         let Some((_, fields)) = NAMES.iter().find(|(name, _)| name.eq_ignore_ascii_case(written)) else {
             let names = NAMES.map(|(name, _)| name).join(", ");
-            return Err(format!("`{written}` is no schedule: write one of {names}, or `every = \"30m\"`"));
+            return Err(format!("`{written}` is not a schedule: use one of {names}, or `every = \"30m\"`"));
         };
         return five_fields(fields);
     }
@@ -111,17 +111,17 @@ fn five_fields(written: &str) -> Result<[String; 5], String> {
     {
         let five = [minute, hour, day, month, weekday].map(|field| field.replace('?', "*")).join(" ");
         return Err(format!(
-            "`{written}` has {} fields, as Quartz and Spring write: leave out the seconds and the year, \
-             `{five}`, with Monday as 1 or MON",
+            "`{written}` has {} fields, as in Quartz and Spring: remove the seconds and the year, `{five}`, with Monday as 1 \
+             or MON",
             fields.len()
         ));
     }
     let [minute, hour, day, month, weekday] = fields.as_slice() else {
         return Err(format!("`{written}` does not have five fields"));
     };
-    // The library takes them, and misses 31 December for `L`.
+    // The library accepts them, and misses 31 December for `L`.
     if day.contains(['L', 'W', 'l', 'w']) {
-        return Err(format!("`{written}` goes beyond Vixie cron in `{day}`: list the days of the month"));
+        return Err(format!("`{written}` is not Vixie cron in `{day}`: list the days of the month"));
     }
     Ok([
         forwards(minute, 60)?,
@@ -132,7 +132,7 @@ fn five_fields(written: &str) -> Result<[String; 5], String> {
     ])
 }
 
-/// The field of which each value is below `size`, or what to write in place of a range that runs backwards.
+/// The field, whose values are below `size`, or the replacement for a range that runs backwards.
 fn forwards(field: &str, size: u8) -> Result<String, String> {
     for part in field.split(',') {
         let (range, step) = stepped(part);
@@ -147,7 +147,7 @@ fn forwards(field: &str, size: u8) -> Result<String, String> {
     Ok(field.to_owned())
 }
 
-/// A part of the last field, with the ends of a range as numbers: Sunday begins the week or ends it.
+/// A part of the last field, with the ends of a range as numbers: Sunday is the first or the last day of the week.
 fn weekdays(part: &str) -> Result<String, String> {
     let (range, step) = stepped(part);
     let day = |name: &str| {
@@ -173,7 +173,7 @@ fn stepped(part: &str) -> (&str, usize) {
 
 fn backwards(part: &str, from: u8, to: u8, step: usize, size: u8) -> String {
     let values = (from..size).chain(0..=to).step_by(step).map(|value| value.to_string());
-    format!("`{part}` runs backwards: write `{}`", values.collect::<Vec<_>>().join(","))
+    format!("`{part}` runs backwards: use `{}`", values.collect::<Vec<_>>().join(","))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a warehouse answers: typed rows, read strictly.
+//! Answers of a warehouse: typed rows, read strictly.
 
 use std::fmt;
 
@@ -14,21 +14,21 @@ use super::statement::{Decimal, Statement};
 #[derive(Debug, Clone, PartialEq)]
 pub enum Value {
     Null,
-    /// Text, and every type that has no other place here (arrays, structures, binary), as the warehouse writes it.
+    /// Text, and every type without its own variant (arrays, structures, binary), as the warehouse writes it.
     Text(String),
     Integer(i64),
     Double(f64),
     Decimal(Decimal),
     Boolean(bool),
-    /// A day, in no time zone.
+    /// A day without a time zone.
     Date(Date),
     Timestamp(Timestamp),
-    /// What the warehouse wrote is not of the type of its column, or has no place here: PostgreSQL's `infinity`, a day after
-    /// the year 9999, `NaN` where digits were promised. It spoils no other value of the answer.
+    /// A value that does not match its column's type or cannot be represented: PostgreSQL's `infinity`, a day after the
+    /// year 9999, `NaN` in a decimal column. Other values of the answer remain readable.
     Unreadable,
 }
 
-/// The type of a column, as [`Value`] has them.
+/// The type of a column; see [`Value`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Text,
@@ -45,11 +45,11 @@ pub enum Kind {
 pub struct Column {
     /// As the warehouse writes it.
     pub name: String,
-    /// SQLite types values, not columns: there it is what the first row has.
+    /// SQLite types values, not columns: there it is the type in the first row.
     pub kind: Kind,
 }
 
-/// The whole answer to a statement: never a part of it, for what is beyond the limits is an error.
+/// The whole answer to a statement: an answer beyond the limits is an error, never truncated.
 #[derive(Clone, PartialEq)]
 pub struct Answer {
     label: String,
@@ -75,27 +75,27 @@ impl Answer {
         Self { label: statement.label().to_owned(), dialect, columns, rows }
     }
 
-    /// The columns, in order.
+    /// Returns the columns, in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }
 
-    /// How many rows there are.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there is no row.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The rows, in order.
+    /// Returns the rows, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().map(|values| Row { answer: self, values })
     }
 
-    /// The row of a statement that has exactly one, such as one that counts.
+    /// Returns the row of a statement that must return exactly one, such as a count.
     pub fn only_row(&self) -> Result<Row<'_>, Error> {
         match self.rows.as_slice() {
             [values] => Ok(Row { answer: self, values }),
@@ -111,7 +111,7 @@ impl Answer {
     }
 }
 
-/// Shows the columns and the number of rows: the rows may be personal data.
+/// Shows the columns and the number of rows, but no values: they may be personal data.
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
@@ -129,25 +129,25 @@ impl fmt::Debug for Row<'_> {
 }
 
 impl<'a> Row<'a> {
-    /// The values, in order.
+    /// Returns the values, in order.
     pub fn values(&self) -> &'a [Value] {
         self.values
     }
 
-    /// Reads the value of a column as the type that the caller expects, without loss; `Option` for one that may be
-    /// `NULL`. Names of columns are compared without case, for engines fold it differently.
+    /// Reads a column's value as the expected type, without loss; `Option` if it may be `NULL`. Column names ignore
+    /// case, as engines fold it differently.
     ///
-    /// * `i64`       => a whole number, also one that is typed as decimal (a sum of PostgreSQL)
+    /// * `i64`       => a whole number, also if typed as decimal (such as a sum in PostgreSQL)
     /// * `f64`       => any number
     /// * [`Decimal`] => an exact number
-    /// * `bool`, [`Date`], [`Timestamp`], `String` => just these
+    /// * `bool`, [`Date`], [`Timestamp`], `String` => only these types
     ///
-    /// SQLite has no dates, no booleans and no exact numbers, and types each value by itself: there a text is read as
-    /// what it says, and a number as what it is.
+    /// SQLite has no dates, booleans or exact numbers, and types each value separately: there, values are converted to
+    /// the expected type.
     ///
     /// # Errors
-    /// [`ErrorKind::WrongType`], which names statement, column and both types, never the value; [`ErrorKind::Shape`] if there
-    /// is no such column, or if there are two.
+    /// [`ErrorKind::WrongType`] names the statement, the column and both types, never the value; [`ErrorKind::Shape`]
+    /// if the column is missing or duplicated.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T, Error> {
         let mut found =
             self.answer.columns.iter().zip(self.values).filter(|(c, _)| c.name.eq_ignore_ascii_case(column));
@@ -165,7 +165,7 @@ impl<'a> Row<'a> {
 }
 
 impl Value {
-    /// The name of its type.
+    /// Returns the name of its type.
     pub fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
@@ -180,7 +180,7 @@ impl Value {
         }
     }
 
-    /// Reads what an engine wrote, by the type of the column. `None` if it is not of that type.
+    /// Parses an engine's text by the type of its column; `None` if it does not match.
     pub(crate) fn parse(kind: Kind, text: &str, zone: &TimeZone) -> Option<Self> {
         Some(match kind {
             Kind::Text => Self::Text(text.to_owned()),
@@ -195,7 +195,7 @@ impl Value {
 }
 
 impl Kind {
-    /// The name of the type.
+    /// Returns the name of the type.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -219,8 +219,8 @@ fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// An instant with its offset from UTC, or civil time in this zone. Civil time that the zone never shows, or shows
-/// twice, is no instant: which one it was cannot be told any more.
+/// Parses an instant with its offset from UTC, or civil time in this zone. `None` for civil time that the zone skips or
+/// repeats, as it does not determine one instant.
 fn parse_timestamp(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     let text = text.trim();
     if let Ok(instant) = text.parse::<Timestamp>() {
@@ -230,12 +230,12 @@ fn parse_timestamp(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     zone.to_ambiguous_timestamp(civil).unambiguous().ok()
 }
 
-/// What a value can be read as.
+/// A type that a value can be read as.
 pub trait FromValue: Sized {
-    /// What errors call it.
+    /// Its name in errors.
     const EXPECTED: &'static str;
 
-    /// Reads it, if it is that without loss.
+    /// Converts a value, if possible without loss.
     fn from_value(value: &Value, dialect: Dialect) -> Option<Self>;
 }
 
@@ -247,14 +247,14 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
-/// The value as another type in SQLite, which has no types that would tell.
+/// Converts a value to another type in SQLite, which lacks these types.
 fn retyped(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
     if dialect != Dialect::Sqlite {
         return None;
     }
     match value {
         Value::Text(text) => Value::parse(kind, text, &TimeZone::UTC),
-        // A sum turns to double with the first one in it.
+        // A sum becomes a double with the first double in it.
         Value::Double(number) if kind == Kind::Decimal => {
             Decimal::parse(&number.to_string()).map(Value::Decimal)
         }
@@ -263,15 +263,15 @@ fn retyped(value: &Value, kind: Kind, dialect: Dialect) -> Option<Value> {
     }
 }
 
-/// The same number as a double, which not every whole number is beyond 2^53.
+/// Converts to a double; `None` beyond 2^53, where precision would be lost.
 fn exact_double(number: i64) -> Option<f64> {
-    #[expect(clippy::cast_precision_loss, reason = "given back within the bounds only where nothing is lost")]
+    #[expect(clippy::cast_precision_loss, reason = "returned only within the bounds of exact doubles")]
     let double = number as f64;
     (number.abs() <= 1 << 53).then_some(double)
 }
 
-/// Declares what each type is read from: its name in errors, the kind as which SQLite's values are read, and the values
-/// that it is without loss.
+/// Declares how a type is read: its name in errors, the kind to which SQLite's values are converted, and the values
+/// that convert without loss.
 macro_rules! read_from {
     ($($to:ty = $expected:literal, $kind:ident { $($value:pat => $read:expr,)+ })+) => {$(
         impl FromValue for $to {

@@ -1,6 +1,6 @@
-//! The differences between warehouses that SQL text must heed: how names are quoted, and what is no placeholder.
+//! Differences between warehouses in SQL text: quoting and limits of names, and transactions.
 
-/// Whose SQL it is.
+/// The SQL dialect of a warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     Databricks,
@@ -8,30 +8,30 @@ pub enum Dialect {
     Sqlite,
 }
 
-/// Why a name cannot be used as the name of a table or column. Never emitted for a name of ordinary characters.
+/// A name that cannot be used for a table or column. Never returned for a short name of ordinary characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadName {
     #[error("a part of the name is empty")]
     Empty,
-    /// Such characters only ever come from a mistake or an attack.
+    /// Such characters come only from a mistake or an attack.
     #[error("it has control characters")]
     ControlCharacters,
-    /// PostgreSQL would cut it silently, and find or make something of another name.
+    /// PostgreSQL would silently truncate it, and use or create an object of another name.
     #[error("a part of the name is longer than {0} bytes")]
     TooLong(usize),
-    /// SQLite's ODBC driver looks for placeholders itself, and does not know names in backticks.
+    /// SQLite's ODBC driver searches for placeholders itself, and does not recognize names in backticks.
     #[error("it has a {0}, which SQLite's driver would misread; choose another name")]
     Misread(char),
-    /// `catalog.schema.table` is the longest that there is.
-    #[error("it has {found} parts where there are {most} at the most")]
+    /// `catalog.schema.table` is the longest form.
+    #[error("it has {found} parts, at most {most} are allowed")]
     TooManyParts { found: usize, most: usize },
 }
 
 impl Dialect {
-    /// Quotes one name, whatever characters it is made of.
+    /// Quotes one name, which may contain any characters.
     ///
-    /// Backticks for SQLite too: it takes a text in double quotes that names nothing for a string, so that a misspelt
-    /// column would silently be a constant.
+    /// Uses backticks for SQLite too: it treats an unknown name in double quotes as a string, so a misspelt column
+    /// would silently be a constant.
     pub fn quote(self, name: &str) -> Result<String, BadName> {
         if name.is_empty() {
             return Err(BadName::Empty);
@@ -54,11 +54,11 @@ impl Dialect {
         Ok(format!("{mark}{}{mark}", name.replace(mark, &mark.repeat(2))))
     }
 
-    /// Quotes the parts of a name, and joins them by points.
+    /// Quotes the parts of a name, and joins them with dots.
     pub fn quote_parts(self, parts: &[&str]) -> Result<String, BadName> {
         let most = match self {
             Self::Databricks | Self::PostgreSql => 3,
-            // The database that is attached, and the table.
+            // The attached database, and the table.
             Self::Sqlite => 2,
         };
         if parts.is_empty() {
@@ -73,14 +73,14 @@ impl Dialect {
 
     fn longest_name(self) -> usize {
         match self {
-            // `NAMEDATALEN` is 64, the terminating zero included.
+            // `NAMEDATALEN` is 64, including the terminating NUL.
             Self::PostgreSql => 63,
-            // Neither has a limit that we could read; this one stops nonsense.
+            // Neither documents a limit that we found; this one stops nonsense.
             Self::Databricks | Self::Sqlite => 255,
         }
     }
 
-    /// Whether several statements can be made to happen all or none.
+    /// Returns whether several statements can run in one transaction.
     pub fn has_transactions(self) -> bool {
         self != Self::Databricks
     }
@@ -95,7 +95,7 @@ mod tests {
     const ALL: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
 
     #[test]
-    fn names_are_quoted_as_each_dialect_has_it() {
+    fn names_are_quoted_by_dialect() {
         let name = "properties \"to`create";
         assert_eq!(Dialect::Databricks.quote(name).unwrap(), "`properties \"to``create`");
         assert_eq!(Dialect::PostgreSql.quote(name).unwrap(), "\"properties \"\"to`create\"");
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn each_part_of_a_path_is_quoted_by_itself() {
+    fn parts_of_a_path_are_quoted_separately() {
         assert_eq!(
             Dialect::Databricks.quote_parts(&["crm", "sfdc_dbx", "sync_audit_log"]).unwrap(),
             "`crm`.`sfdc_dbx`.`sync_audit_log`"
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_table_can_be_called_is_refused() {
+    fn invalid_names_are_refused() {
         let refused = |dialect: Dialect, path: &str| {
             dialect.quote_parts(&path.split('.').collect::<Vec<_>>()).unwrap_err()
         };
@@ -137,7 +137,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_quoted_name_ends_where_its_quotes_end_and_holds_the_name(name in "[^\\p{Cc}]{1,15}") {
+        fn quoted_name_ends_with_its_quotes_and_holds_the_name(name in "[^\\p{Cc}]{1,15}") {
             for dialect in ALL {
                 let Ok(quoted) = dialect.quote(&name) else {
                     prop_assert_eq!(dialect, Dialect::Sqlite);
@@ -145,7 +145,7 @@ mod tests {
                 };
                 let mark = quoted.chars().next().unwrap();
                 let inner = quoted.strip_prefix(mark).unwrap().strip_suffix(mark).unwrap();
-                // Every mark inside is one of a pair, so none of them ends the name.
+                // Every mark inside is doubled, so none ends the name.
                 let pair = mark.to_string().repeat(2);
                 prop_assert!(!inner.replace(&pair, "").contains(mark), "{quoted}");
                 prop_assert_eq!(inner.replace(&pair, &mark.to_string()), name.clone());

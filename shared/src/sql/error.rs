@@ -1,4 +1,4 @@
-//! What went wrong at a warehouse, in terms of what a person can do about it.
+//! Warehouse errors, by remedy.
 
 use std::time::Duration;
 
@@ -6,8 +6,7 @@ use super::dialect::Dialect;
 use super::placeholders::{self, Problem, Rendered};
 use super::statement::Statement;
 
-/// A statement that failed, by its label. Never holds a value of a row or a parameter, a credential or a connection
-/// string.
+/// A failed statement, by its label. Never holds a value of a row or parameter, a credential or a connection string.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{statement}: {kind}")]
 pub struct Error {
@@ -15,73 +14,73 @@ pub struct Error {
     pub kind: ErrorKind,
 }
 
-/// How a statement failed.
+/// The kind of a failed statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ErrorKind {
-    /// No connection, one that broke, or a service that is down. A statement that writes may have been taken.
-    #[error("the warehouse cannot be reached ({detail}); check its address and the way to it")]
+    /// No connection, a broken one, or a service that is down. A statement that writes may have been executed.
+    #[error("the warehouse cannot be reached ({detail}); check its address and the network")]
     Unreachable { detail: String },
-    #[error("the warehouse does not accept the credentials; renew the secret of the warehouse")]
+    #[error("the warehouse does not accept the credentials; renew the warehouse secret")]
     Refused,
-    /// The warehouse answers no request from where Syncwatch is: an IP access list, a network policy, a private link.
+    /// The warehouse answers no request from Syncwatch's network: an IP access list, a network policy, a private link.
     #[error(
-        "the warehouse refuses the network of Syncwatch ({message}); allow the address that its functions call from"
+        "the warehouse refuses the network of Syncwatch ({message}); allow the IP address of its functions"
     )]
     Blocked { message: String },
-    /// The account is known, and may not use the warehouse at all.
-    #[error("the account of Syncwatch may not use the warehouse ({message}); grant it CAN USE on it")]
+    /// The account is valid, but may not use the warehouse.
+    #[error("the account of Syncwatch may not use the warehouse ({message}); grant the account CAN USE")]
     NoAccess { message: String },
-    /// The account may use the warehouse, but not what the statement asks for.
-    #[error("not permitted ({message}); grant it to the account of Syncwatch")]
+    /// The account may use the warehouse, but not the objects of the statement.
+    #[error("not permitted ({message}); grant the right to Syncwatch's account")]
     PermissionDenied { message: String },
     /// A table, view, column, schema, catalog or warehouse does not exist.
-    #[error("something is missing ({message}); make it, or correct its name")]
+    #[error("an object is missing ({message}); create it, or correct its name")]
     MissingObject { message: String },
-    /// No answer in time. The statement was told to stop; one that writes may have been done nevertheless.
-    #[error("no answer within {seconds} s, waiting for {what}; look at the load of the warehouse")]
+    /// No answer in time. The statement was cancelled; one that writes may still have been executed.
+    #[error("no answer within {seconds} s, waiting for {what}; check the load of the warehouse")]
     Timeout { seconds: u64, what: &'static str },
-    #[error("stopped from outside; ask who administers the warehouse if this goes on")]
+    #[error("cancelled from outside; if this persists, ask the warehouse administrator")]
     Cancelled,
-    /// The warehouse asks for fewer requests, also after waiting as long as the budget allows.
+    /// The warehouse still limits requests after all waits that the budget allows.
     #[error(
-        "rate limited{}; the next round tries again",
+        "rate limited{}; the next round retries",
         retry_after.map_or(String::new(), |wait| format!(", the warehouse asks to wait {} s", wait.as_secs()))
     )]
     RateLimited { retry_after: Option<Duration> },
-    #[error("returns more than {limit} rows; narrow it, or count in the warehouse")]
+    #[error("returned more than {limit} rows; narrow the query, or count in the warehouse")]
     TooManyRows { limit: usize },
     #[error("{what} has more than {limit} bytes; select less")]
     TooLarge { what: String, limit: usize },
-    #[error("column {column} holds {found} where {expected} is expected; correct the view or the check")]
+    #[error("column {column} holds {found}, expected {expected}; correct the view or the check")]
     WrongType { column: String, expected: &'static str, found: &'static str },
-    /// The warehouse compares or reads a value as a type that it is not of.
-    #[error("types do not fit ({message}); correct the view, or the column that the check names")]
+    /// The warehouse cannot compare or convert a value, because of its type.
+    #[error("types do not match ({message}); correct the view, or the column that the check names")]
     TypeMismatch { message: String },
-    /// A statement that is to answer one row answers none or several, or one of another form.
-    #[error("answers {found} where there must be {expected}; correct the statement or what it reads")]
+    /// A statement that must return one row returned none or several, or one of another form.
+    #[error("returned {found}, expected {expected}; correct the statement or the data that it reads")]
     NotTheForm { expected: &'static str, found: String },
-    #[error("the warehouse says {code}: {message}")]
+    #[error("the warehouse reports {code}: {message}")]
     Sql {
         /// The SQLSTATE, or the vendor's own code.
         code: String,
-        /// The vendor's sentence, without what it quotes of data.
+        /// The vendor's message, without the data that it quotes.
         message: String,
     },
     #[error("the ODBC driver is missing ({detail}); install it, or correct its path")]
     DriverMissing { detail: String },
-    /// The answer was not what we model, or not what the check expects. Carries the place, never the content.
+    /// The answer has an unknown shape, or not the one that the check expects. Holds the place, never the content.
     #[error("unexpected answer at {place}: {found}")]
     Shape {
-        /// Where, such as `result.data_array[3]`.
+        /// Such as `result.data_array[3]`.
         place: String,
         found: String,
     },
-    /// The text of the statement and its parameters do not fit. Emitted before anything is sent.
-    #[error("the statement cannot be used: {problem}; correct it")]
+    /// The statement's text and parameters do not match. Returned before anything is sent.
+    #[error("invalid statement: {problem}; correct it")]
     InvalidStatement { problem: Problem },
 }
 
-/// Codes of the vendors for "not now".
+/// The vendors' codes of transient errors.
 const PASSING: [&str; 13] = [
     // Databricks (its SDK's `ServiceErrorCode`).
     "ABORTED",
@@ -102,13 +101,13 @@ const PASSING: [&str; 13] = [
 ];
 
 impl ErrorKind {
-    /// The error of the statement with this label.
+    /// Builds the error of the statement with this label.
     pub fn of(self, statement: &str) -> Error {
         Error { statement: statement.to_owned(), kind: self }
     }
 
-    /// Whether the same statement may well succeed a little later, with nothing changed. That it may be sent again is
-    /// another question: one that writes may have been done.
+    /// Returns whether the same statement may succeed later, with nothing changed. This does not make a retry safe: a
+    /// statement that writes may have been executed.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Cancelled | Self::RateLimited { .. } => {
@@ -120,7 +119,7 @@ impl ErrorKind {
     }
 }
 
-/// Checks placeholders against parameters, and writes the SQL with positional placeholders.
+/// Checks placeholders against parameters, and renders the SQL with positional placeholders.
 ///
 /// # Errors
 /// [`ErrorKind::InvalidStatement`], with the problem.

@@ -1,27 +1,26 @@
-//! Divides SQL into tokens, as each dialect reads its quotes and comments. Nothing is left out: the tokens, one after the
-//! other, are the text.
+//! Splits SQL into tokens by each dialect's quotes and comments. Lossless: the concatenated tokens are the text.
 
 use super::dialect::Dialect;
 
-/// A piece of SQL, and what it is.
+/// A piece of SQL, and its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Token<'t> {
     pub kind: TokenKind,
     pub text: &'t str,
-    /// Where it begins, in bytes.
+    /// The byte offset of its beginning.
     pub at: usize,
 }
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
     Space,
     Comment,
     /// A keyword or a bare name.
     Word,
-    /// Digits only: `1.5e3` is two of them, a point and a word, as PostgreSQL before 15 divides `1INTO`.
+    /// Digits only: `1.5e3` is a number, a dot, a number and a word, as PostgreSQL before 15 splits `1INTO`.
     Number,
-    /// A string literal, in dollar quotes too, with its prefix if that changes how it is read.
+    /// A string literal, also in dollar quotes, with its prefix if the prefix changes how it is read.
     Text,
     /// A quoted name.
     Name,
@@ -36,28 +35,28 @@ pub enum TokenKind {
 #[error("unterminated {what}")]
 pub struct Unterminated {
     pub what: &'static str,
-    /// Where it begins, in bytes.
+    /// The byte offset of its beginning.
     pub at: usize,
 }
 
 impl Token<'_> {
-    /// Whether it is a word, in capitals or not.
+    /// Returns whether it is this word, in any case.
     pub fn is_word(&self, word: &str) -> bool {
         self.kind == TokenKind::Word && self.text.eq_ignore_ascii_case(word)
     }
 
-    /// Whether it is a mark.
+    /// Returns whether it is this mark.
     pub fn is_mark(&self, mark: &str) -> bool {
         self.kind == TokenKind::Mark && self.text == mark
     }
 
-    /// Whether it means nothing to an engine.
+    /// Returns whether it is white space or a comment.
     pub fn is_blank(&self) -> bool {
         matches!(self.kind, TokenKind::Space | TokenKind::Comment)
     }
 }
 
-/// Divides SQL into tokens, in time linear in its length.
+/// Splits SQL into tokens, in linear time.
 pub fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, Unterminated> {
     let mut tokens = Vec::new();
     let (mut rest, mut before) = (sql, None);
@@ -71,7 +70,7 @@ pub fn lex(sql: &str, dialect: Dialect) -> Result<Vec<Token<'_>>, Unterminated> 
     Ok(tokens)
 }
 
-/// The kind and the length of the token that begins with `first`, right behind the character `before`.
+/// Returns the kind and the length of the token that begins with `first`, after the character `before`.
 fn next(
     rest: &str,
     first: char,
@@ -110,7 +109,7 @@ fn next(
             None => (Mark, 1),
         },
         ':' if rest.starts_with("::") => (Mark, 2),
-        // Right behind a word or a bracket, a colon begins a path into JSON, or the end of a slice.
+        // Directly after a word or a bracket, a colon begins a JSON path or the end of a slice.
         ':' if !before.is_some_and(|c| is_word(c) || matches!(c, ']' | ')' | '`' | '"' | ':')) => {
             let name = rest.get(1..).unwrap_or_default();
             match name.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(name.len()) {
@@ -128,7 +127,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_' || c == '$'
 }
 
-/// The length of what is quoted; a doubled mark stays within it.
+/// Returns the length of the quoted text; a doubled mark does not end it.
 fn quoted(rest: &str, mark: char, escapes: bool) -> Option<usize> {
     let mut chars = rest.char_indices().skip(1).peekable();
     while let Some((at, c)) = chars.next() {
@@ -141,7 +140,7 @@ fn quoted(rest: &str, mark: char, escapes: bool) -> Option<usize> {
     None
 }
 
-/// The length of a comment to the end of its line, which Spark continues behind a backslash.
+/// Returns the length of a line comment, which Spark continues after a trailing backslash.
 fn line(rest: &str, dialect: Dialect) -> usize {
     let ends = |(at, c): &(usize, char)| match c {
         '\n' => dialect != Dialect::Databricks || !rest.get(..*at).is_some_and(|text| text.ends_with('\\')),
@@ -151,7 +150,7 @@ fn line(rest: &str, dialect: Dialect) -> usize {
     rest.char_indices().find(ends).map_or(rest.len(), |(at, _)| at + 1)
 }
 
-/// The length of a comment in brackets. In SQLite the first end ends it, elsewhere comments nest.
+/// Returns the length of a block comment. Block comments nest, except in SQLite.
 fn block(rest: &str, nests: bool) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     loop {
@@ -171,7 +170,7 @@ fn block(rest: &str, nests: bool) -> Option<usize> {
     }
 }
 
-/// The opening of a dollar-quoted string, such as `$$` or `$body$`.
+/// Returns the opening tag of a dollar-quoted string, such as `$$` or `$body$`.
 fn dollar_tag(rest: &str) -> Option<&str> {
     let name = rest.strip_prefix('$')?;
     let length = name.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(name.len());

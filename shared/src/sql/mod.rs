@@ -1,8 +1,8 @@
-//! SQL as values: statements with named placeholders, answers with typed values, names quoted for each dialect. Pure.
+//! SQL as values: statements with named placeholders, answers with typed values, names quoted per dialect. Pure.
 //!
-//! A [`Statement`] is written once: SQL with named placeholders, and typed values bound to them. [`Row::get`] reads a
-//! value as one type, strictly. Every [`Error`] names the statement by its label, says what a person can do, and holds no
-//! value of a row, a parameter, a credential or a connection string.
+//! A [`Statement`] is SQL with named placeholders, and typed values bound to them. [`Row::get`] reads a value strictly
+//! as one type. Every [`Error`] names the statement by its label and the remedy, and contains no value of a row or
+//! parameter, no credential and no connection string.
 //!
 //! ```
 //! use syncwatch::sql::{Dialect, Statement};

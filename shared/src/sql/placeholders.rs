@@ -1,4 +1,4 @@
-//! Finds the placeholders of a statement, and leaves alone everything that only looks like one.
+//! Finds the placeholders of a statement, and ignores text that only resembles them.
 
 use super::dialect::Dialect;
 use super::lexer::{TokenKind, lex};
@@ -9,38 +9,39 @@ use super::statement::{Parameter, Statement};
 pub struct Rendered<'s> {
     /// The SQL, with `?` for each placeholder.
     pub sql: String,
-    /// What stands for each `?`; a name that is used twice is here twice.
+    /// The value of each `?`; a name that is used twice occurs twice.
     pub values: Vec<&'s Parameter>,
 }
 
-/// What is wrong with the text of a statement.
+/// An error in the text of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("nothing is bound to :{0}")]
+    #[error("no value is bound to :{0}")]
     Unbound(String),
-    /// A value without a placeholder: most likely a misspelt one.
+    /// A value without a placeholder, which is probably misspelt.
     #[error("the SQL has no placeholder :{0}")]
     Unused(String),
     #[error(":{0} is bound twice")]
     BoundTwice(String),
-    /// A `?` would be taken for a placeholder by one driver and not by the other.
+    /// One driver would treat `?` as a placeholder, the other would not.
     #[error("it has a bare ?; name the placeholder")]
     QuestionMark,
-    /// What follows would be read as part of it.
+    /// The rest of the statement would be read as part of it.
     #[error("it has an unterminated {0}")]
     Unterminated(&'static str),
-    /// C libraries would read up to there only.
-    #[error("it has a zero character")]
+    /// C libraries would read only up to it.
+    #[error("it has a NUL character")]
     Zero,
     #[error("it is empty")]
     Empty,
 }
 
-/// Writes a statement with positional placeholders.
+/// Renders a statement with positional placeholders.
 ///
-/// * string literals, quoted names, comments and PostgreSQL's dollar quotes => left alone (but no comments for SQLite)
-/// * `::` (a cast), and a colon right behind a word or a bracket (a path into JSON, a slice) => left alone
-/// * `:name` => `?`, once for each time it is used
+/// * string literals, quoted names, comments and PostgreSQL's dollar quotes => unchanged (but comments are removed for
+///   SQLite)
+/// * `::` (a cast), and a colon directly after a word or a bracket (a JSON path, a slice) => unchanged
+/// * `:name` => `?`, once per use
 pub(super) fn render(statement: &Statement, dialect: Dialect) -> Result<Rendered<'_>, Problem> {
     let parameters = statement.parameters();
     for (index, parameter) in parameters.iter().enumerate() {
@@ -58,7 +59,7 @@ pub(super) fn render(statement: &Statement, dialect: Dialect) -> Result<Rendered
     let mut rendered = Rendered { sql: String::with_capacity(sql.len()), values: Vec::new() };
     for token in lex(sql, dialect).map_err(|unterminated| Problem::Unterminated(unterminated.what))? {
         match token.kind {
-            // Its driver does not know comments, and would look for placeholders and quotes in them.
+            // SQLite's driver does not recognize comments, and would find placeholders and quotes in them.
             TokenKind::Comment if dialect == Dialect::Sqlite => rendered.sql.push(' '),
             TokenKind::Placeholder => {
                 let name = token.text.trim_start_matches(':');

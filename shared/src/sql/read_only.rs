@@ -1,18 +1,18 @@
-//! Whether a statement that somebody wrote into `pipeline.toml` does nothing but read.
+//! Checks that a statement in `pipeline.toml` only reads.
 //!
-//! The first line of defence is the warehouse account, which should be allowed to read and no more: a function that
-//! somebody defined in the warehouse may do anything. This is the second line. It takes any single query and refuses the
-//! words and functions that are known to write, lock, run code or leave the database.
+//! The first line of defence is the warehouse account, which should have only the right to read: a user-defined
+//! function in the warehouse may do anything. This is the second line. It accepts any single query, and refuses words
+//! and functions that are known to write, lock, run code or leave the database.
 
 use super::dialect::Dialect;
 use super::lexer::{Token, TokenKind, Unterminated, lex};
 
-/// Why a statement is refused.
+/// The reason for which a statement is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotReadOnly {
     #[error("the statement does not begin with SELECT or WITH")]
     NoSelect,
-    /// Part of a query that writes, locks or runs a script.
+    /// A word that makes a query write, lock or run a script.
     #[error("found the word {0}, which writes, locks or runs a script")]
     Word(String),
     #[error("found a call of {0}, which may change something or leave the database")]
@@ -21,7 +21,7 @@ pub enum NotReadOnly {
     File(String),
     #[error("found {0:?} outside of quotes")]
     Character(char),
-    /// The quote ends there in one warehouse and not in another.
+    /// Warehouses differ in whether the quote ends there.
     #[error("found a backslash before a quotation mark")]
     Backslash,
     #[error("found the placeholder :{0}")]
@@ -31,7 +31,7 @@ pub enum NotReadOnly {
 }
 
 impl NotReadOnly {
-    /// How to correct the statement.
+    /// Returns how to correct the statement.
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::NoSelect => "write one SELECT, or WITH ... SELECT",
@@ -47,14 +47,14 @@ impl NotReadOnly {
     }
 }
 
-/// Words that make a query write, wherever they stand. All other statements that change something can only stand first.
+/// Words that make a query write, at any position. All other writing statements begin with their keyword.
 const WRITES: &[&str] = &["INSERT", "UPDATE", "DELETE", "MERGE", "INTO"];
 
-/// Formats of Spark whose name before a path queries the file there.
+/// Spark formats whose name before a path queries the file at that path.
 const FILES: &str = "avro binaryfile csv delta json orc parquet text xml";
 
-/// Functions with effects, functions that run a text as SQL or code, and functions that reach files or the network. A
-/// star stands for any ending.
+/// Functions with effects, functions that run text as SQL or code, and functions that access files or the network. A
+/// star matches any ending.
 const EFFECTS: &str = "nextval setval set_config lo_* loread lowrite dblink* query_to_xml* cursor_to_xml* \
     table_to_xml* schema_to_xml* database_to_xml* xpath_table crosstab* connectby ts_stat ts_rewrite \
     txid_current postgres_fdw_* plpgsql_* binary_upgrade_* gin_clean_pending_list brin_* create_* drop_* alter_* \
@@ -63,7 +63,7 @@ const EFFECTS: &str = "nextval setval set_config lo_* loread lowrite dblink* que
     reflect try_reflect \
     load_extension readfile writefile edit eval fsdir fts3_tokenizer zipfile sqlar_*";
 
-/// Of PostgreSQL's own functions, a good part administers the server: of those, only these are taken.
+/// The only accepted functions named `pg_*`: many of PostgreSQL's own functions administer the server.
 const HARMLESS: &str = "pg_get_* pg_stat_get_* pg_table_* pg_total_relation_size pg_relation_size pg_relation_filenode \
     pg_indexes_size pg_index_* pg_indexam_* pg_database_size pg_tablespace_* pg_size_* pg_column_* pg_typeof pg_is_* \
     pg_has_role pg_current_wal_* pg_last_* pg_wal_lsn_diff pg_postmaster_start_time pg_conf_load_time pg_backend_pid \
@@ -78,14 +78,14 @@ pub fn check_read_only<'s>(
     placeholders: &[&str],
 ) -> Result<Vec<&'s str>, NotReadOnly> {
     let tokens = lex(sql, dialect)?;
-    // Drivers are in C, and read up to a zero; other spaces than those of ASCII are part of a word in PostgreSQL.
+    // Drivers are in C and read up to a NUL; in PostgreSQL, non-ASCII spaces are part of a word.
     let spaces =
         tokens.iter().filter(|token| token.kind == TokenKind::Space).flat_map(|space| space.text.chars());
     let zero = sql.chars().filter(|c| *c == '\0');
     if let Some(c) = spaces.filter(|c| !c.is_ascii()).chain(zero).next() {
         return Err(NotReadOnly::Character(c));
     }
-    // Spark goes on with the comment on the next line, others do not.
+    // Only Spark continues the comment on the next line.
     if tokens.iter().any(|token| token.kind == TokenKind::Comment && token.text.contains("\\\n")) {
         return Err(NotReadOnly::Character('\\'));
     }
@@ -112,7 +112,7 @@ pub fn check_read_only<'s>(
             }
             _ => {}
         }
-        // Whatever stands before a bracket is a call, in quotes too.
+        // Any name before a bracket is a call, also in quotes.
         if around(1).is_some_and(|next| next.is_mark("(")) && has_effects(token.text) {
             return Err(NotReadOnly::Function(token.text.to_owned()));
         }
@@ -125,7 +125,7 @@ fn check_word(
     next: Option<&Token<'_>>,
     second: Option<&Token<'_>>,
 ) -> Result<(), NotReadOnly> {
-    // Engines that fold case by Unicode read more characters as letters of a keyword.
+    // Engines that fold case by Unicode accept more characters as letters of a keyword.
     if let Some(other) = word.text.chars().find(|c| !c.is_ascii() || *c == '$') {
         return Err(NotReadOnly::Character(other));
     }
@@ -162,7 +162,7 @@ fn check_mark(mark: &str, dialect: Dialect) -> Result<(), NotReadOnly> {
     mark.chars().find(|c| !allowed.contains(*c)).map_or(Ok(()), |c| Err(NotReadOnly::Character(c)))
 }
 
-/// Whether where the text ends depends on whether a backslash escapes, which a setting may decide.
+/// Returns whether the end of the text depends on backslash escapes, which a setting may enable.
 fn has_backslash_before_mark(text: &str) -> bool {
     let mut backslashes = 0;
     text.chars().any(|c| {

@@ -1,4 +1,4 @@
-//! What is asked of a warehouse: SQL with named placeholders, and the values bound to them.
+//! Statements for a warehouse: SQL with named placeholders, and the values bound to them.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -7,8 +7,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-/// One statement. Its SQL is written once for all warehouses, with placeholders such as `:since`; values are always
-/// bound, never pasted.
+/// A statement. Its SQL serves all warehouses, with placeholders such as `:since`; values are always bound, never
+/// interpolated.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     label: String,
@@ -24,7 +24,7 @@ pub struct Parameter {
     pub value: ParameterValue,
 }
 
-/// A typed value, or a typed `NULL`: engines want to know of what type a `NULL` is.
+/// A typed value, or a typed `NULL`: engines need the type of a `NULL`.
 #[derive(Clone, PartialEq)]
 pub enum ParameterValue {
     Text(Option<String>),
@@ -32,19 +32,18 @@ pub enum ParameterValue {
     Decimal(Option<Decimal>),
     Double(Option<f64>),
     Boolean(Option<bool>),
-    /// A day, in no time zone.
+    /// A day without a time zone.
     Date(Option<Date>),
-    /// An instant. Bound in UTC to the microsecond, which is as exact as Databricks and PostgreSQL are; what is finer
-    /// is cut off.
+    /// An instant. Bound in UTC and truncated to the microsecond, the precision of Databricks and PostgreSQL.
     Timestamp(Option<Timestamp>),
 }
 
-/// An exact number, kept as its digits.
+/// An exact number, stored as its digits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decimal(String);
 
 impl Statement {
-    /// A statement. The label is what it serves, such as `coverage of properties_to_create`: errors name it.
+    /// Creates a statement. The label is its purpose, such as `coverage of properties_to_create`, for errors.
     pub fn new(label: impl Into<String>, sql: impl Into<String>) -> Self {
         Self { label: label.into(), sql: sql.into(), parameters: Vec::new() }
     }
@@ -56,23 +55,23 @@ impl Statement {
         self
     }
 
-    /// What it serves.
+    /// Returns its purpose, for errors.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The SQL, with named placeholders.
+    /// Returns the SQL, with named placeholders.
     pub fn sql(&self) -> &str {
         &self.sql
     }
 
-    /// The values, in the order in which they were bound.
+    /// Returns the values, in the order in which they were bound.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
     }
 }
 
-/// Shows no value: what is bound may be personal data.
+/// Shows no value: it may be personal data.
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, ":{} {:?}", self.name, self.value)
@@ -87,7 +86,7 @@ impl fmt::Debug for ParameterValue {
 }
 
 impl ParameterValue {
-    /// Whether it is `NULL`.
+    /// Returns whether it is `NULL`.
     pub fn is_null(&self) -> bool {
         self.type_and_null().1
     }
@@ -106,8 +105,8 @@ impl ParameterValue {
 }
 
 impl Decimal {
-    /// Reads digits with at most one point, such as `-12.50`, and an exponent, as Spark writes a zero of 18 decimals: `0E-18`
-    /// (Java's `BigDecimal.toString`).
+    /// Parses digits with at most one decimal point, such as `-12.50`, and an exponent, as in Spark's zero with 18
+    /// decimals: `0E-18` (Java's `BigDecimal.toString`).
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (sign, digits) = match text.strip_prefix('-') {
@@ -129,29 +128,29 @@ impl Decimal {
         Some(Self(format!("{sign}{whole}{point}{fraction}")))
     }
 
-    /// Its digits.
+    /// Returns its digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// How many digits it has, and how many of them behind the point.
+    /// Returns the number of its digits, and of those after the decimal point.
     pub(crate) fn precision_and_scale(&self) -> (usize, usize) {
         let digits = self.0.bytes().filter(u8::is_ascii_digit).count();
         let scale = self.0.split_once('.').map_or(0, |(_, fraction)| fraction.len());
         (digits, scale)
     }
 
-    /// The whole number that it is, if it is one.
+    /// Converts it to an integer, if it is one.
     pub(crate) fn to_integer(&self) -> Option<i64> {
         let (whole, fraction) = self.0.split_once('.').unwrap_or((&self.0, ""));
         if fraction.bytes().all(|digit| digit == b'0') { whole.parse().ok() } else { None }
     }
 }
 
-/// No warehouse has decimals of more than 38 digits; a text with a larger exponent is not one of them.
+/// Warehouse decimals have at most 38 digits, so larger exponents are invalid.
 const EXPONENTS: RangeInclusive<i32> = -100..=100;
 
-/// Digits before and behind the point, with the point moved by so many places to the right.
+/// Moves the decimal point to the right by so many places; returns the digits before and after it.
 fn shifted(whole: &str, fraction: &str, places: i32) -> (String, String) {
     let zeros = |count: usize| "0".repeat(count);
     let count = usize::try_from(places.unsigned_abs()).unwrap_or_default();
@@ -166,10 +165,10 @@ fn shifted(whole: &str, fraction: &str, places: i32) -> (String, String) {
     }
 }
 
-/// An instant in UTC, to the microsecond, without zeros at the end of its fraction: so that text compares as time does.
+/// Formats an instant in UTC, to the microsecond, without trailing zeros, so that text sorts by time.
 pub fn civil_utc(instant: Timestamp) -> String {
     let micros = TimestampRound::new().smallest(Unit::Microsecond).mode(RoundMode::Floor);
-    // Refused for instants at the very end of time only.
+    // Fails only for instants at the end of the supported range.
     let instant = instant.round(micros).unwrap_or(instant);
     TimeZone::UTC.to_datetime(instant).to_string().replacen('T', " ", 1)
 }
@@ -207,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decimal_is_digits_with_at_most_one_point() {
+    fn decimal_is_digits_with_at_most_one_point() {
         for (text, read) in [
             ("12.50", "12.50"),
             ("-.5", "-0.5"),
@@ -228,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_whole_decimal_that_fits_is_an_integer() {
+    fn only_whole_decimal_that_fits_is_an_integer() {
         let integer = |text| Decimal::parse(text).unwrap().to_integer();
         assert_eq!(integer("42"), Some(42));
         assert_eq!(integer("-42.00"), Some(-42));
@@ -237,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn instants_are_text_that_compares_as_time_does() {
+    fn formatted_instants_sort_by_time() {
         let instants = [
             "1969-12-31T23:59:59.9999995Z",
             "1970-01-01T00:00:00Z",
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bound_value_is_shown() {
+    fn bound_values_are_not_shown() {
         let statement =
             Statement::new("coverage", "SELECT :a, :b").bind("a", "mary@example.com").bind("b", 4711_i64);
         let shown = format!("{statement:?}");

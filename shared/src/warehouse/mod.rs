@@ -1,27 +1,27 @@
-//! The clients for warehouses: two drivers behind one small interface.
+//! Warehouse clients: two drivers behind one small interface.
 //!
-//! * The **Databricks SQL Statement Execution API**, over HTTPS: nothing to package, and the default for Databricks.
-//! * **ODBC**, for every other warehouse, for SQLite, and for Databricks where REST is blocked. It is the feature `odbc`
-//!   of this crate, off by default, so that a function which does not ask for it links none of it.
+//! * The **Databricks SQL Statement Execution API**, over HTTPS: the default for Databricks, with nothing to package.
+//! * **ODBC**, for all other warehouses, for SQLite, and for Databricks where REST is blocked. It is the feature `odbc`
+//!   of this crate, off by default, so that functions without it do not link it.
 //!
-//! [`Warehouse::query`] answers with all rows or an error, never with some of them. Statements, answers and errors are
-//! those of [`crate::sql`].
+//! [`Warehouse::query`] returns all rows or an error, never some of the rows. Statements, answers and errors are those
+//! of [`crate::sql`].
 //!
 //! # Time
 //!
-//! Instants travel in UTC. The API gets them with their `Z`; sessions over ODBC are set to UTC when they are opened. Civil
-//! timestamps (PostgreSQL's `timestamp`, Databricks's `TIMESTAMP_NTZ`, text in SQLite) count as UTC. In SQLite an instant is text of
-//! the form `2026-11-24 08:00:00.25`: no zone, and no zeros at the end of the fraction, so that text compares as time does.
+//! Instants are sent in UTC: with their `Z` to the API, and in ODBC sessions that are set to UTC when they open. Civil
+//! timestamps (PostgreSQL's `timestamp`, Databricks's `TIMESTAMP_NTZ`, text in SQLite) count as UTC. In SQLite an
+//! instant is text of the form `2026-11-24 08:00:00.25`, without a zone or trailing zeros, so that text sorts by time.
 //!
-//! # The licence of what the feature `odbc` links in
+//! # Licences of the feature `odbc`
 //!
-//! `odbc-api` is MIT. Its feature `vendored-unix-odbc` compiles unixODBC's driver manager (LGPL-2.1-or-later) into the program,
-//! statically, so that a zip needs no `libodbc.so`. To run such a program in one's own account asks for nothing. Who hands the
-//! program on to others must let them exchange that part: give them this repository's source (Apache-2.0) and its lock file,
-//! by which they can build it with another unixODBC, with the LGPL's text and a note that it is in use. Or link it
-//! dynamically: without `vendored-unix-odbc` (in `shared/Cargo.toml`) the program wants `libodbc.so.2` of the system, as a container image
-//! with `unixodbc` has it. That is also the build for drivers that look for `libodbcinst.so` themselves, as those of Simba do. The drivers
-//! have licences of their own.
+//! `odbc-api` is MIT. Its feature `vendored-unix-odbc` links unixODBC's driver manager (LGPL-2.1-or-later) statically
+//! into the program, so that a zip needs no `libodbc.so`. Running the program in your own account has no requirements.
+//! If you distribute it, recipients must be able to replace that part: give them this repository's source (Apache-2.0)
+//! and its lock file, with which they can build it with another unixODBC, plus the LGPL's text and a notice of its use.
+//! Or link it dynamically: without `vendored-unix-odbc` (in `shared/Cargo.toml`) the program needs the system's
+//! `libodbc.so.2`, as in a container image with `unixodbc`. Drivers that load `libodbcinst.so` themselves, such as
+//! Simba's, need this build too. The drivers have their own licences.
 
 mod databricks;
 #[cfg(feature = "odbc")]
@@ -40,7 +40,7 @@ pub use settings::{
     DatabricksAuth, DatabricksSettings, Limits, OdbcSettings, Settings, SettingsError, TextEncoding,
 };
 
-/// A warehouse. Make one for each process and keep it: connections and tokens are reused.
+/// A warehouse. Create one per process and keep it, to reuse connections and tokens.
 #[derive(Debug)]
 pub enum Warehouse {
     Databricks(Databricks),
@@ -48,27 +48,27 @@ pub enum Warehouse {
     Odbc(Odbc),
 }
 
-/// What became of a warehouse that was to start.
+/// The result of starting a warehouse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum WarmUp {
     Running,
-    /// It was asleep, and starts now.
+    /// It was stopped, and starts now.
     Starting,
-    /// It starts within seconds whenever it is asked, so it is left asleep.
+    /// It starts within seconds on demand, so it stays stopped.
     Serverless,
 }
 
-/// The label of the statement that has a warehouse start.
+/// The label of the statement that starts a warehouse.
 const WARM_UP: &str = "warm-up of the warehouse";
-/// Reads nothing; a statement from an account that may use a warehouse starts it.
+/// Reads nothing; any statement of an account with CAN USE starts the warehouse.
 const WAKING: &str = "SELECT 1";
 
 impl Warehouse {
-    /// Opens a warehouse. Nothing is sent yet. `http` is the HTTP stack that is shared with others.
+    /// Opens a warehouse without sending anything. `http` is the shared HTTP stack.
     ///
     /// # Errors
-    /// A setting cannot be used, or the driver is not part of this program.
+    /// A setting is invalid, or the driver is not built into this program.
     pub fn open(settings: Settings, http: reqwest::Client) -> Result<Self, SettingsError> {
         match settings {
             Settings::Databricks(settings) => Ok(Self::Databricks(Databricks::new(http, settings)?)),
@@ -77,12 +77,12 @@ impl Warehouse {
             #[cfg(not(feature = "odbc"))]
             Settings::Odbc(_) => Err(SettingsError::of(
                 "driver",
-                "asks for ODBC, which this program was built without: build it with the feature `odbc`",
+                "needs ODBC, which this program lacks: build it with the feature `odbc`",
             )),
         }
     }
 
-    /// Whose SQL it speaks.
+    /// Returns its SQL dialect.
     pub fn dialect(&self) -> Dialect {
         match self {
             Self::Databricks(_) => Dialect::Databricks,
@@ -91,7 +91,7 @@ impl Warehouse {
         }
     }
 
-    /// Asks a statement that only reads. It may be sent a second time if its answer was lost.
+    /// Runs a statement that only reads. It may be sent again if its answer was lost.
     pub async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
         match self {
             Self::Databricks(databricks) => databricks.query(statement).await,
@@ -100,8 +100,7 @@ impl Warehouse {
         }
     }
 
-    /// Has a warehouse that may be asleep start, without waiting for it. A driver of ODBC waits as long as it does for any
-    /// statement.
+    /// Starts a stopped warehouse without waiting for it. An ODBC driver waits as for any statement.
     pub async fn warm_up(&self) -> Result<WarmUp, Error> {
         match self {
             Self::Databricks(databricks) => databricks.warm_up().await,
@@ -113,25 +112,25 @@ impl Warehouse {
         }
     }
 
-    /// Runs a statement that writes. It is sent again only if it was surely not taken. Answers with the number of rows
-    /// that it touched, if the engine says so.
+    /// Runs a statement that writes. It is sent again only if it certainly had no effect. Returns the number of
+    /// affected rows, if the engine reports it.
     ///
     /// # Errors
-    /// See [`Error`]. After `Unreachable` and `Timeout` it may have been done: write by key, so that
-    /// doing it again is harmless.
+    /// See [`Error`]. After `Unreachable` and `Timeout` it may have been executed: write by key, so that a repetition
+    /// is harmless.
     pub async fn execute(&self, statement: &Statement) -> Result<Option<u64>, Error> {
         let affected = self.execute_all(std::slice::from_ref(statement)).await?;
         Ok(affected.first().copied().flatten())
     }
 
-    /// Runs statements that write, in order: all or none of them where the engine has transactions
-    /// ([`Dialect::has_transactions`]). Databricks has none across statements: there those before the one that failed
-    /// are done, and the caller does all of them again, by key.
+    /// Runs statements that write, in order, in one transaction if the engine has transactions
+    /// ([`Dialect::has_transactions`]). Databricks has none across statements: after a failure, the statements before
+    /// it remain executed, and the caller must repeat all, by key.
     ///
     /// # Errors
     /// See [`Error`] and [`Warehouse::execute`].
     pub async fn execute_all(&self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
-        // Before any of them is done.
+        // Checks all before it runs any.
         for statement in statements {
             render(statement, self.dialect())?;
         }

@@ -1,22 +1,22 @@
-//! What the vendors' codes and sentences say of a statement that failed.
+//! Classifies failed statements by the vendors' codes and messages.
 
 use crate::classify::scrub;
 use crate::sql::{ErrorKind, ParameterValue, Statement};
 
-/// What a vendor's SQLSTATE or code and its sentence say.
+/// Classifies an error by the vendor's SQLSTATE or code, and its message.
 pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -> ErrorKind {
     let message = sentence(statement, message);
     match code {
-        // 42KD1: the token is for reading only (Databricks docs, "API scopes").
+        // 42KD1: the token is read-only (Databricks docs, "API scopes").
         "42501" | "42KD1" | "INSUFFICIENT_PERMISSIONS" | "PERMISSION_DENIED" => {
             ErrorKind::PermissionDenied { message }
         }
-        // PostgreSQL has no operator for two types that do not fit; and an undefined function, by the same code.
+        // PostgreSQL uses this code for mismatched types and for undefined functions.
         "42883" if message.contains("operator does not exist") => ErrorKind::TypeMismatch { message },
-        // PostgreSQL's "datatype mismatch", text that reads as no number or instant; Spark's DATATYPE_MISMATCH and
+        // PostgreSQL's "datatype mismatch" and text that is not a number or instant; Spark's DATATYPE_MISMATCH and
         // CAST_INVALID_INPUT.
         "42804" | "42K09" | "22P02" | "22007" | "22018" => ErrorKind::TypeMismatch { message },
-        // Table, column, function, type; catalog, schema; the same from drivers that speak ODBC's own.
+        // Table, column, function, type; catalog, schema; ODBC's own codes for tables and columns.
         "42P01" | "42703" | "42883" | "42704" | "3D000" | "3F000" | "42S02" | "42S22" => {
             ErrorKind::MissingObject { message }
         }
@@ -26,19 +26,19 @@ pub(super) fn from_sql_state(statement: &Statement, code: &str, message: &str) -
     }
 }
 
-/// Shorter texts are everywhere, and say nothing of anybody.
-const TELLING_CHARS: usize = 3;
+/// Shorter values are too common to identify a person.
+const HIDDEN_FROM_CHARS: usize = 3;
 
-/// A vendor's sentence, without its details and without what it quotes of data.
+/// Returns a vendor's message without its details and without the data that it quotes.
 pub(super) fn sentence(statement: &Statement, message: &str) -> String {
-    // Behind these, PostgreSQL and Spark show the row that failed, the SQL and the plan.
+    // After these, PostgreSQL and Spark show the failed row, the SQL and the plan.
     const DETAILS: [&str; 7] =
         ["DETAIL:", "CONTEXT:", "HINT:", "QUERY:", "== SQL", "== DataFrame", "Error while executing"];
     let end = DETAILS.iter().filter_map(|mark| message.find(mark)).min().unwrap_or(message.len());
     let mut text = message.get(..end).unwrap_or_default().to_owned();
     for parameter in statement.parameters() {
         if let ParameterValue::Text(Some(value)) = &parameter.value
-            && value.chars().count() >= TELLING_CHARS
+            && value.chars().count() >= HIDDEN_FROM_CHARS
         {
             text = text.replace(value.as_str(), "[hidden]");
         }
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendors_sentence_keeps_names_of_objects_and_loses_data() {
+    fn message_of_a_vendor_keeps_object_names_and_loses_data() {
         let sentence = |message| sentence(&statement(), message);
         assert_eq!(
             sentence("ERROR: relation \"ops.nosuch\" does not exist;\nError while executing the query"),
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn each_code_becomes_what_a_person_does_about_it() {
+    fn codes_map_to_remedies() {
         let error = |code| from_sql_state(&statement(), code, "message");
         assert!(matches!(error("42501"), ErrorKind::PermissionDenied { .. }));
         assert!(matches!(error("42KD1"), ErrorKind::PermissionDenied { .. }));
@@ -98,6 +98,6 @@ mod tests {
         assert!(matches!(error("HY008"), ErrorKind::Cancelled));
         assert!(!error("42601").is_transient());
         assert!(error("TEMPORARILY_UNAVAILABLE").is_transient());
-        assert_eq!(error("42601").to_string(), "the warehouse says 42601: message");
+        assert_eq!(error("42601").to_string(), "the warehouse reports 42601: message");
     }
 }

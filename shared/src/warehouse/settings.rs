@@ -1,4 +1,4 @@
-//! Where a warehouse is, how to speak to it, and how much of it to take.
+//! The address, credentials and limits of a warehouse.
 
 use std::time::Duration;
 
@@ -7,55 +7,56 @@ use secrecy::SecretString;
 
 use crate::sql::Dialect;
 
-/// A warehouse, by one of the two ways to it.
+/// The settings of a warehouse, by driver.
 #[derive(Debug, Clone)]
 pub enum Settings {
     Databricks(DatabricksSettings),
-    /// An ODBC driver. Needs the feature `odbc`.
+    /// Needs the feature `odbc`.
     Odbc(OdbcSettings),
 }
 
-/// How much a statement may take. What is beyond is an error, never a part of the answer.
+/// The limits of one statement. Exceeding one is an error; answers are never truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub time: Duration,
     pub rows: usize,
-    /// Bytes of all values of an answer.
+    /// Bytes of all values in an answer.
     pub bytes: usize,
-    /// Bytes of one value (over ODBC: the size of the buffers, where wide characters count twice).
+    /// Bytes of one value (over ODBC: the size of a buffer, in which wide characters count twice).
     pub value_bytes: usize,
 }
 
 impl Default for Limits {
-    /// A minute, 10,000 rows, 8 MiB, 16 KiB: checks count in the warehouse and answer with a few rows.
+    /// 60 s, 10,000 rows, 8 MiB, 16 KiB: checks count in the warehouse and return few rows.
     fn default() -> Self {
         Self { time: Duration::from_secs(60), rows: 10_000, bytes: 8 << 20, value_bytes: 16 << 10 }
     }
 }
 
-/// A SQL warehouse of Databricks.
+/// The settings of a Databricks SQL warehouse.
 #[derive(Debug, Clone)]
 pub struct DatabricksSettings {
-    /// Scheme and host of the workspace, such as `https://dbc-1.cloud.databricks.com`; no path, no credentials, no query.
+    /// Scheme and host of the workspace, such as `https://dbc-1.cloud.databricks.com`; no path, no credentials, no
+    /// query.
     pub base_url: String,
     pub warehouse_id: String,
-    /// The catalog of names that have none.
+    /// The default catalog of names.
     pub catalog: Option<String>,
-    /// The schema of names that have none.
+    /// The default schema of names.
     pub schema: Option<String>,
     pub auth: DatabricksAuth,
-    /// The zone of `TIMESTAMP` values that come without an offset: the `TIMEZONE` of the warehouse, which is UTC unless
-    /// somebody set another. `TIMESTAMP_NTZ` is always read as UTC.
+    /// The zone of `TIMESTAMP` values without an offset: the `TIMEZONE` of the warehouse, UTC by default.
+    /// `TIMESTAMP_NTZ` is always read as UTC.
     pub time_zone: TimeZone,
-    /// What a statement may take. Waiting for a warehouse to start is not part of `time`.
+    /// The limits of one statement. `time` excludes the start of the warehouse.
     pub limits: Limits,
-    /// How long a statement may wait for the warehouse to start. Serverless ones take seconds, others minutes.
+    /// How long a statement may wait for the warehouse to start. Serverless warehouses take seconds, others minutes.
     pub start_limit: Duration,
-    /// How long one statement may wait between attempts and for answers that never come, all its calls together.
+    /// The total time of waits between attempts and of unanswered attempts, over all calls of one statement.
     pub retry_budget: Duration,
 }
 
-/// How Syncwatch shows Databricks who it is.
+/// How Syncwatch authenticates to Databricks.
 #[derive(Debug, Clone)]
 pub enum DatabricksAuth {
     Token(SecretString),
@@ -67,7 +68,7 @@ pub enum DatabricksAuth {
 }
 
 impl DatabricksSettings {
-    /// The usual settings for a warehouse.
+    /// Creates the default settings for a warehouse.
     pub fn new(base_url: impl Into<String>, warehouse_id: impl Into<String>, auth: DatabricksAuth) -> Self {
         Self {
             base_url: base_url.into(),
@@ -84,37 +85,37 @@ impl DatabricksSettings {
 }
 
 impl DatabricksAuth {
-    /// A service principal.
+    /// Creates the credentials of a service principal.
     pub fn service_principal(client_id: impl Into<String>, client_secret: SecretString) -> Self {
         Self::ServicePrincipal { client_id: client_id.into(), client_secret }
     }
 }
 
-/// How text is handed to an ODBC driver and taken from it.
+/// The encoding of text between Syncwatch and an ODBC driver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TextEncoding {
-    /// UTF-8 in narrow characters: what the drivers of SQLite and PostgreSQL have on Linux.
+    /// UTF-8 in narrow characters: for the drivers of SQLite and PostgreSQL on Linux.
     Narrow,
-    /// UTF-16 in wide characters: for drivers whose narrow characters follow a locale. SQL itself stays narrow.
+    /// UTF-16 in wide characters: for drivers whose narrow characters depend on a locale. The SQL stays narrow.
     Wide,
 }
 
-/// A database behind an ODBC driver.
+/// The settings of a database behind an ODBC driver.
 #[derive(Debug, Clone)]
 pub struct OdbcSettings {
     /// The path of the driver's library, or its name in `odbcinst.ini`.
     pub driver: String,
     pub dialect: Dialect,
-    /// The keywords and values of the connection string, in order. Which of them are secret, only the driver knows.
+    /// The keywords and values of the connection string, in order. Any may be secret, depending on the driver.
     pub attributes: Vec<(String, SecretString)>,
     pub encoding: TextEncoding,
-    /// What a statement may take, connecting included.
+    /// The limits of one statement. `time` includes connecting.
     pub limits: Limits,
     pub connect_limit: Duration,
 }
 
 impl OdbcSettings {
-    /// A database behind any driver.
+    /// Creates the settings of a database behind any driver.
     pub fn new(driver: impl Into<String>, dialect: Dialect) -> Self {
         Self {
             driver: driver.into(),
@@ -126,16 +127,16 @@ impl OdbcSettings {
         }
     }
 
-    /// A file of SQLite, by its ODBC driver (Debian's `libsqliteodbc`).
+    /// Creates the settings of a SQLite file, for its ODBC driver (Debian's `libsqliteodbc`).
     pub fn sqlite(driver: impl Into<String>, file: impl Into<String>) -> Self {
         Self::new(driver, Dialect::Sqlite)
             .with("Database", file.into())
-            // Waits so many milliseconds for another connection's lock.
+            // In milliseconds, for another connection's lock.
             .with("Timeout", "5000")
     }
 
-    /// A database of PostgreSQL, by psqlODBC (Debian's `odbc-postgresql`). The server must show a certificate that is
-    /// good for its name, unless it is on this machine.
+    /// Creates the settings of a PostgreSQL database, for psqlODBC (Debian's `odbc-postgresql`). The server needs a
+    /// valid certificate for its name, unless it is local.
     pub fn postgresql(
         driver: impl Into<String>,
         host: impl Into<String>,
@@ -153,14 +154,14 @@ impl OdbcSettings {
             .with("UID", user.into())
             .with("PWD", password)
             .with("SSLmode", if local { "prefer" } else { "verify-full" })
-            // Booleans as such, not as text.
+            // Booleans as booleans, not as text.
             .with("BoolsAsChar", "0")
-            // Rows by a cursor, so that an answer that is far too long is not first read as a whole.
+            // Fetches rows by a cursor, so that the driver does not first read the whole of a too long answer.
             .with("UseDeclareFetch", "1")
             .with("Fetch", "1000")
     }
 
-    /// Sets an attribute, in the place of one of the same keyword.
+    /// Sets an attribute, replacing one of the same keyword.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<SecretString>) -> Self {
         let (key, value) = (key.into(), value.into());
@@ -172,12 +173,12 @@ impl OdbcSettings {
     }
 }
 
-/// Why a warehouse cannot be opened with these settings. Never holds the setting's value.
+/// An invalid setting. Never holds the setting's value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the setting {setting} of the warehouse {problem}")]
 pub struct SettingsError {
     pub setting: String,
-    /// What is wrong with it, and the remedy.
+    /// The problem and the remedy.
     pub problem: &'static str,
 }
 
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_setting_shows_a_secret() {
+    fn settings_do_not_show_secrets() {
         let databricks = DatabricksSettings::new(
             "https://x",
             "abc",
@@ -204,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_set_once() {
+    fn attribute_is_set_once() {
         let settings = OdbcSettings::new("d", Dialect::Sqlite).with("SSLmode", "a").with("sslMODE", "b");
         assert_eq!(settings.attributes.len(), 1);
     }

@@ -1,7 +1,7 @@
-"""The job of functions/schedule-verification, as one would plainly write it in Python.
+"""A plain Python version of functions/schedule-verification, for comparison in `make bench` only.
 
-Kept for `make bench` alone. It is meant to be a fair opponent: clients are made once, at import, as AWS advises;
-connections are reused; the runs of the syncs are asked for in parallel; nothing slow is done on purpose.
+The comparison is meant to be fair: clients are created once, at import, as AWS advises; connections are reused; the runs of
+the syncs are requested in parallel; nothing is slow on purpose.
 """
 
 import json
@@ -102,9 +102,9 @@ def judge(sync, vendor, runs, now):
     late = last_start is None or now - last_start > every
     yield finding("run-on-time", f"no run since {last_start}" if late else None)
 
-    over = [run for run in runs if run["status"] in ("completed", "failed")]
-    if over:
-        run = over[0]
+    ended = [run for run in runs if run["status"] in ("completed", "failed")]
+    if ended:
+        run = ended[0]
         failed = run["status"] == "failed"
         yield finding("last-run-succeeded", run.get("error_message") or "failed" if failed else None)
         processed = run["records_processed"]

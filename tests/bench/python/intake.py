@@ -1,7 +1,7 @@
-"""The job of webhook-intake, as one would plainly write it in Python.
+"""A plain Python version of webhook-intake, for comparison in `make bench` only.
 
-Kept for `make bench` alone. It is meant to be a fair opponent: clients are made once, at import, as AWS advises; the
-connection is reused; the secret is read once.
+The comparison is meant to be fair: clients are created once, at import, as AWS advises; the connection is reused; the secret
+is read once.
 """
 
 import base64

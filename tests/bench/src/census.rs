@@ -1,7 +1,6 @@
-//! A Census that only answers, as quickly as it is told to.
+//! A stub of Census with prepared answers and a configurable delay.
 //!
-//! The lab's Census keeps schedules and runs syncs, which costs time of its own; this one has its answers ready, so that
-//! what is measured is the asking.
+//! The lab's Census runs schedules and syncs, which takes time. This one only answers, so that the bench measures the client.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,14 +18,14 @@ use axum::serve::ListenerExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-/// A sync that has run on time and well for as long as anybody looks back.
+/// A sync whose whole history of runs is on time and without failures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SyncSpec {
     pub(crate) id: u64,
     pub(crate) every_minutes: i64,
 }
 
-/// A running Census.
+/// A running stub of Census.
 #[derive(Debug)]
 pub(crate) struct Census {
     pub(crate) url: String,
@@ -36,7 +35,7 @@ pub(crate) struct Census {
 #[derive(Debug)]
 struct World {
     syncs: Vec<SyncSpec>,
-    /// By id, the answer about its runs.
+    /// The prepared answer with the runs of each sync, by its id.
     runs: HashMap<u64, Arc<RunsAnswer>>,
     delay: Duration,
     first_is_paused: AtomicBool,
@@ -71,23 +70,23 @@ impl Census {
             .with_state(Arc::clone(&world));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        // Without this, some answers wait 40 ms for an acknowledgement, which no public server would do.
+        // Without this, some answers wait 40 ms for a TCP acknowledgement, unlike those of a public server.
         let listener = listener.tap_io(|stream| _ = stream.set_nodelay(true));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Ok(Self { url, world })
     }
 
-    /// Pauses the first sync, or lets it run again.
+    /// Pauses or resumes the first sync.
     pub(crate) fn pause_first(&self, paused: bool) {
         self.world.first_is_paused.store(paused, Ordering::Relaxed);
     }
 
-    /// Requests so far.
+    /// Counts the requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.world.requests.load(Ordering::Relaxed)
     }
 
-    /// The most requests that were being answered at the same time.
+    /// The highest number of concurrent requests so far.
     pub(crate) fn most_in_flight(&self) -> usize {
         self.world.most_in_flight.load(Ordering::Relaxed)
     }
@@ -139,7 +138,7 @@ async fn runs(State(world): State<Arc<World>>, Path(id): Path<u64>) -> impl Into
     let _busy = Busy::begin(&world);
     tokio::time::sleep(world.delay).await;
     match world.runs.get(&id) {
-        Some(prepared) => answer(prepared.about(id)).into_response(),
+        Some(prepared) => answer(prepared.for_sync(id)).into_response(),
         None => (StatusCode::NOT_FOUND, answer(r#"{"status":404}"#.to_owned())).into_response(),
     }
 }
@@ -170,17 +169,17 @@ fn sync_json(sync: &SyncSpec, paused: bool) -> Value {
     })
 }
 
-/// The page of the newest runs of a sync, all but the id of the sync.
+/// The page of a sync's newest runs, with a placeholder for the sync's id.
 #[derive(Debug)]
 struct RunsAnswer(String);
 
 impl RunsAnswer {
     const SYNC_ID: &str = "@sync_id@";
 
-    /// As of now; it stays true for the minutes that a measurement takes.
+    /// Prepares the runs up to now, which stay valid for the minutes that a measurement takes.
     fn of(every_minutes: i64) -> Self {
         let slot = every_minutes * 60;
-        // A run takes 40 s; the newest is the newest that is over by now.
+        // A run takes 40 s; the newest one must have ended by now.
         let newest = (Timestamp::now().as_second() - 45).div_euclid(slot) * slot;
         let due = (0..25).filter_map(|index| Timestamp::from_second(newest - index * slot).ok());
         let data: Vec<Value> = due
@@ -199,14 +198,14 @@ impl RunsAnswer {
                 })
             })
             .collect();
-        // There are more, as there would be of a sync of that age.
+        // Older runs exist, as for a sync of that age.
         let pagination = json!({
             "total_records": 1000, "per_page": 25, "page": 1, "last_page": 40, "prev_page": null, "next_page": 2,
         });
         Self(json!({ "status": "success", "data": data, "pagination": pagination }).to_string())
     }
 
-    fn about(&self, id: u64) -> String {
+    fn for_sync(&self, id: u64) -> String {
         self.0.replace(&format!("\"{}\"", Self::SYNC_ID), &id.to_string())
     }
 }

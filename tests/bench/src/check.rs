@@ -1,4 +1,4 @@
-//! The whole check, from `exec` to the answer: token, syncs, runs, judgement, incidents, notices.
+//! Measures the whole check, from `exec` to the answer: token, syncs, runs, judgement, incidents, notices.
 
 use std::time::Duration;
 
@@ -27,25 +27,25 @@ pub(crate) fn measure(report: &mut Report, runs: usize) -> Result<()> {
     let event = json!({ "task": "verify" });
 
     for (paused, title) in [
-        (false, "all is well: secret, syncs, runs, incidents read"),
-        (true, "one sync paused: also an incident written and a notice published"),
+        (false, "all healthy: secret, syncs, runs and incidents read"),
+        (true, "one sync paused: an incident is also written and a notice published"),
     ] {
         report.part(&format!("Whole check, exec to answer, {runs} starts each in turns; {title}"));
         world.census.pause_first(paused);
         let [function, python] = in_turns(report, [&function, &python], runs, &event, LIMIT, |_, _| {
             world.block_on(world.deployment.clear(&incidents))
         })?;
-        for (who, unhealthy) in [("function", function.unhealthy), ("Python twin", python.unhealthy)] {
+        for (program, unhealthy) in [("function", function.unhealthy), ("Python twin", python.unhealthy)] {
             let expected = Some(u64::from(paused));
             report.goal(
-                &format!("unhealthy findings, {who}"),
+                &format!("unhealthy findings, {program}"),
                 &format!("{unhealthy:?}"),
                 &format!("{expected:?}"),
                 unhealthy == expected,
             );
         }
-        let quicker = python.took_ms.median / function.took_ms.median;
-        report.goal("quicker than Python", &format!("{quicker:.1} x"), ">= 10 x", quicker >= 10.0);
+        let faster = python.took_ms.median / function.took_ms.median;
+        report.goal("faster than Python", &format!("{faster:.1} x"), ">= 10 x", faster >= 10.0);
         let smaller = python.peak_mb.median / function.peak_mb.median;
         report.goal("less memory than Python", &format!("{smaller:.1} x"), ">= 3 x", smaller >= 3.0);
     }

@@ -1,4 +1,4 @@
-//! Texts of vendors, from a line to a megabyte: what classifying and scrubbing them costs.
+//! Measures how long it takes to classify and scrub vendor errors, from a line to a megabyte.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -8,16 +8,16 @@ use syncwatch::classify::{classify_text, scrub};
 use crate::report::{Report, Spread};
 
 const ROUNDS: usize = 20;
-/// Of each text, in bytes.
+/// The size of each text, in bytes.
 const MEGABYTE: usize = 1 << 20;
 
 pub(crate) fn measure(report: &mut Report) {
-    report.part("Errors of vendors: class and scrubbed text");
-    // The first text reads the lists, once for a process.
+    report.part("Vendor errors: class and scrubbed text");
+    // The first call in a process reads the lists.
     let first = Instant::now();
     black_box(classify_text("UNABLE_TO_LOCK_ROW: unable to obtain exclusive access to this record"));
     report.line(&format!(
-        "first of a process, which reads the lists: {:.2} ms",
+        "first call of a process, which reads the lists: {:.2} ms",
         first.elapsed().as_secs_f64() * 1e3
     ));
     let line = "INVALID_FIELD:Foreign key external ID: 0712 not found for field Billing_Id__c in entity Account:Billing_Id__c --";

@@ -1,4 +1,4 @@
-//! From `exec` to the first answer, for an event that does nothing.
+//! Measures a cold start: from `exec` to the first answer, for an event that does nothing.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +13,12 @@ use crate::programs::{self, FUNCTION};
 use crate::report::{Report, Spread, mb, ms};
 use crate::runtime_api::{Program, Start, start};
 
-/// What one program came to over all its starts.
+/// The figures of one program over all its starts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Measured {
     pub(crate) took_ms: Spread,
     pub(crate) peak_mb: Spread,
-    /// Unhealthy findings in the last answer, if it counts them.
+    /// Unhealthy findings in the last answer, if it has that count.
     pub(crate) unhealthy: Option<u64>,
 }
 
@@ -36,22 +36,22 @@ pub(crate) fn measure(report: &mut Report, runs: usize) -> Result<()> {
     let [function, bare, python] =
         in_turns(report, [&function, &bare, &python], runs, &event, Duration::from_secs(20), |_, _| Ok(()))?;
     let start = function.took_ms.median;
-    let quicker = python.took_ms.median / start;
+    let faster = python.took_ms.median / start;
     let smaller = python.peak_mb.median / function.peak_mb.median;
     report.goal("first answer", &format!("{start:.1} ms"), "<= 12 ms", start <= 12.0);
-    report.goal("quicker than Python", &format!("{quicker:.1} x"), ">= 20 x", quicker >= 20.0);
+    report.goal("faster than Python", &format!("{faster:.1} x"), ">= 20 x", faster >= 20.0);
     report.goal("less memory than Python", &format!("{smaller:.1} x"), ">= 3 x", smaller >= 3.0);
     report.line(&format!(
-        "over the bare handler: {:.1} ms, {:.1} MB",
+        "above the bare handler: {:.1} ms, {:.1} MB",
         start - bare.took_ms.median,
         function.peak_mb.median - bare.peak_mb.median
     ));
     Ok(())
 }
 
-/// The same start of the zips that another build left in `zips`, and the sizes of all of its zips, beside ours.
+/// Compares cold starts and zip sizes with those of another build, whose zips are in `zips`.
 pub(crate) fn beside(report: &mut Report, runs: usize, zips: &Path) -> Result<()> {
-    report.part(&format!("Beside the zips of {}, {runs} starts each in turns", zips.display()));
+    report.part(&format!("Compared with the zips of {}, {runs} starts each in turns", zips.display()));
     let (ours, theirs) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let settings = programs::settings_without_world()?;
     let ours = programs::function(&ours, &settings, None)?;
@@ -75,10 +75,10 @@ pub(crate) fn beside(report: &mut Report, runs: usize, zips: &Path) -> Result<()
     Ok(())
 }
 
-/// Starts each program `runs` times, in turns, so that whatever else the machine does hits all of them alike.
+/// Starts each program `runs` times, in turns, so that other load on the machine affects all of them alike.
 ///
-/// One start of each comes first and is not counted: it brings files into the page cache, and Python's compiled modules
-/// onto the disk. `before` sees each program before each of its starts and may prepare the world for it.
+/// The first start of each is not counted: it fills the page cache and writes Python's compiled modules to disk. `before`
+/// runs before each start and may prepare the world for it.
 pub(crate) fn in_turns<const N: usize>(
     report: &mut Report,
     programs: [&Program; N],

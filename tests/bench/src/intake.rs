@@ -1,6 +1,6 @@
-//! Webhooks, one after the other, at a process that is warm: what a delivery costs where Census waits for it.
+//! Measures how long a warm process takes to answer a webhook, one after the other.
 //!
-//! Lambda gives a process one event at a time, so this is the rate of one sandbox. AWS answers at once, on the wire.
+//! Lambda gives a process one event at a time, so this is the rate of one sandbox. A local stub of AWS answers at once.
 
 use std::collections::BTreeMap;
 use std::io::{BufReader, Write as _};
@@ -17,11 +17,11 @@ use crate::programs;
 use crate::report::{Report, ms};
 use crate::runtime_api::{Program, Request, answer_all};
 
-/// How often each program is started, in turns.
+/// Starts of each program, in turns.
 const ROUNDS: usize = 6;
-/// Deliveries of each start that are not counted: the first opens connections.
+/// Uncounted deliveries of each start, because the first one opens connections.
 const WARM_UP: usize = 50;
-/// Deliveries of each start that are.
+/// Counted deliveries of each start.
 const COUNTED: usize = 500;
 const LIMIT: Duration = Duration::from_secs(30);
 const SECRET: &str = "whsec-bench";
@@ -41,19 +41,19 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
     let python = programs::python_named("intake", &directory, &settings, None)?;
 
     report.part(&format!(
-        "Webhooks: {COUNTED} signed deliveries to a warm process, {ROUNDS} starts each in turns, AWS stubbed on the wire"
+        "Webhooks: {COUNTED} signed deliveries to a warm process, {ROUNDS} starts each in turns, with a local stub of AWS"
     ));
     let [function, python] = in_turns(&[function, python], &aws, report)?;
     let rate = function.rate / python.rate;
     let (p50, p99) = (python.p50 / function.p50, python.p99 / function.p99);
     report.goal("deliveries/s over Python", &format!("{rate:.1} x"), ">= 2 x", rate >= 2.0);
     report.goal("p50 under Python", &format!("{p50:.1} x"), ">= 2 x", p50 >= 2.0);
-    // What else the machine does decides over the slowest in a hundred, so it is told and not judged.
+    // Other load on the machine decides the slowest percent, so p99 is reported without a goal.
     report.line(&format!("p99 under Python: {p99:.1} x"));
     Ok(())
 }
 
-/// What one program came to over all its deliveries; times in milliseconds.
+/// The figures of one program over all its deliveries; times in milliseconds.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     rate: f64,
@@ -70,7 +70,11 @@ fn in_turns(programs: &[Program; 2], aws: &Aws, report: &mut Report) -> Result<[
             for (_, answer) in &answers {
                 ensure!(answer["statusCode"] == 202, "{} answered {answer}", program.name);
             }
-            ensure!(aws.queued() - before == WARM_UP + COUNTED, "{} queued other than it said", program.name);
+            ensure!(
+                aws.queued() - before == WARM_UP + COUNTED,
+                "{} queued another number of deliveries than it accepted",
+                program.name
+            );
             times.extend(answers.iter().skip(WARM_UP).map(|(took, _)| ms(*took)));
         }
     }
@@ -90,7 +94,7 @@ fn in_turns(programs: &[Program; 2], aws: &Aws, report: &mut Report) -> Result<[
     Ok(measured)
 }
 
-/// Deliveries of different runs, each signed, as a Function URL hands them on.
+/// Builds signed deliveries of different runs, as events of a Function URL.
 fn deliveries(round: usize) -> impl Iterator<Item = String> {
     (0..WARM_UP + COUNTED).map(move |index| {
         let run = 324_000_000 + round * 10_000 + index;
@@ -128,9 +132,9 @@ fn deliveries(round: usize) -> impl Iterator<Item = String> {
     })
 }
 
-/// A Secrets Manager with one secret, and an SQS that takes everything and keeps nothing.
+/// A stub of Secrets Manager with one secret, and of SQS, which accepts and discards every message.
 ///
-/// Plain threads and blocking sockets, as the Runtime API has them: what is measured is the asking.
+/// It uses plain threads and blocking sockets, like the Runtime API here, so that the bench measures the client.
 struct Aws {
     url: String,
     queued: Arc<AtomicUsize>,
@@ -155,7 +159,7 @@ impl Aws {
     }
 }
 
-/// Answers what comes on one connection, until the other side goes away.
+/// Answers the requests of one connection, until the client closes it.
 fn answer(stream: &TcpStream, queued: &AtomicUsize) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let (mut reader, mut writer) = (BufReader::new(stream), stream);

@@ -1,9 +1,9 @@
-//! `make bench`: what a start, a whole check, 10,000 syncs and a webhook cost, beside the same job in Python, what checks of
-//! data cost beside one query for each, and a night of 100,000 runs, in one run.
+//! `make bench`: compares a cold start, a whole check and a webhook with Python versions, and data checks with one query for
+//! each; measures 10,000 syncs, a night of 100,000 runs, and vendor errors.
 //!
-//! Machines differ, so what counts is the ratio of two things measured in turns on the same machine in the same minute.
+//! Machines differ, so the ratio of two figures counts, both measured in turns on the same machine in the same minute.
 
-#![expect(clippy::print_stdout, reason = "printing figures is what this program is for")]
+#![expect(clippy::print_stdout, reason = "the purpose of this program is to print figures")]
 
 mod census;
 mod check;
@@ -26,15 +26,15 @@ use clap::{Parser, ValueEnum};
 
 use report::Report;
 
-/// Measures the functions; exits with 1 if a goal is missed or a figure could not be had.
+/// Measures the functions; exits with 1 if a goal is missed or a measurement fails.
 #[derive(Parser)]
 struct Arguments {
-    /// What to measure; everything if not given.
+    /// The part to measure (default: all).
     only: Option<Part>,
-    /// How often each program is started for each figure.
+    /// Starts of each program for each figure.
     #[arg(long, default_value_t = 20)]
     runs: usize,
-    /// A folder of zips of another build, `<folder>/<function>/bootstrap.zip`, to compare the cold start with.
+    /// Compare the cold start with another build: a folder with its `<function>/bootstrap.zip` files.
     #[arg(long)]
     beside: Option<PathBuf>,
 }
@@ -48,11 +48,11 @@ enum Part {
     /// 10,000 syncs.
     Scale,
     Intake,
-    /// Checks of data, in one statement for a table and in one for each.
+    /// Data checks: one statement per table against one per check.
     Warehouse,
     /// A night of 100,000 runs.
     Snapshot,
-    /// Errors of vendors.
+    /// Vendor errors.
     Classify,
 }
 

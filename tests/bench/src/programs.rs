@@ -1,4 +1,4 @@
-//! The programs that are compared, each set up as Lambda would find it.
+//! Sets up the programs to compare, as in Lambda.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use crate::runtime_api::Program;
 
-/// The function that is measured; its Python twin does the same job.
+/// The function to measure; its Python twin does the same job.
 pub(crate) const FUNCTION: &str = "schedule-verification";
 
-/// The settings that the table of functions gives to the function, where no resource behind them exists.
+/// Builds the settings of the function from the table of functions, for resources that do not exist.
 pub(crate) fn settings_without_world() -> Result<BTreeMap<String, String>> {
     let table = FunctionsTable::read(&FunctionsTable::default_path())?;
     let settings = &table.function(FUNCTION)?.settings;
@@ -32,7 +32,7 @@ pub(crate) fn settings_without_world() -> Result<BTreeMap<String, String>> {
         .collect()
 }
 
-/// The function, from the very zip that is deployed, with this pipeline file in the place of the packed one if given.
+/// Unpacks the function from the zip that is deployed; `pipeline` replaces its pipeline file.
 pub(crate) fn function(
     directory: &TempDir,
     settings: &BTreeMap<String, String>,
@@ -41,7 +41,7 @@ pub(crate) fn function(
     function_named(FUNCTION, directory, settings, pipeline)
 }
 
-/// The same for any function of the table.
+/// Unpacks any function of the table, like [`function`].
 pub(crate) fn function_named(
     name: &str,
     directory: &TempDir,
@@ -51,7 +51,7 @@ pub(crate) fn function_named(
     function_of(&host_zips(), name, directory, settings, pipeline)
 }
 
-/// The same from the zips in this folder.
+/// Unpacks any function from the zips in this folder, like [`function`].
 pub(crate) fn function_of(
     zips: &Path,
     name: &str,
@@ -70,7 +70,7 @@ pub(crate) fn function_of(
     Ok(program("Rust function", vec![root.join("bootstrap")], root, settings))
 }
 
-/// The handler that does nothing.
+/// Sets up the handler that does nothing.
 pub(crate) fn bare() -> Result<Program> {
     let target =
         std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace_root().join("target"), PathBuf::from);
@@ -81,7 +81,7 @@ pub(crate) fn bare() -> Result<Program> {
     Ok(program("bare Rust handler", vec![bootstrap], root, &BTreeMap::new()))
 }
 
-/// The Python twin, beside this pipeline file, or the repository's.
+/// Sets up the Python twin with this pipeline file, or else the repository's.
 pub(crate) fn python(
     directory: &TempDir,
     settings: &BTreeMap<String, String>,
@@ -90,7 +90,7 @@ pub(crate) fn python(
     python_named("handler", directory, settings, pipeline)
 }
 
-/// The same for any module of `tests/bench/python`.
+/// Sets up any module of `tests/bench/python`, like [`python`].
 pub(crate) fn python_named(
     module: &str,
     directory: &TempDir,

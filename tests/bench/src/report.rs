@@ -1,9 +1,9 @@
-//! Figures with their goals, as people read them.
+//! Prints figures with their goals.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// What was measured so far.
+/// Counts the goals so far, and the missed ones.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     goals: usize,
@@ -11,31 +11,31 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    /// Begins a part.
+    /// Prints the title of a part.
     pub(crate) fn part(&mut self, title: &str) {
         println!("\n{title}");
     }
 
-    /// A figure that stands for itself.
+    /// Prints a figure without a goal.
     pub(crate) fn line(&mut self, text: &str) {
         println!("  {text}");
     }
 
-    /// A figure that has a goal.
-    pub(crate) fn goal(&mut self, what: &str, figure: &str, goal: &str, met: bool) {
+    /// Prints a figure with its goal, and counts it.
+    pub(crate) fn goal(&mut self, name: &str, figure: &str, goal: &str, met: bool) {
         self.goals += 1;
         self.missed += usize::from(!met);
-        println!("  {} {what:<38} {figure:>10}   goal {goal}", if met { "pass" } else { "FAIL" });
+        println!("  {} {name:<38} {figure:>10}   goal {goal}", if met { "pass" } else { "FAIL" });
     }
 
-    /// Sums up.
+    /// Prints the number of goals met, and returns the exit code.
     pub(crate) fn finish(self) -> ExitCode {
         println!("\n{} of {} goals met", self.goals - self.missed, self.goals);
         if self.missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
-/// The middle of some figures, and the least and the most of them.
+/// The median, minimum and maximum of some figures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Spread {
     pub(crate) median: f64,
@@ -44,7 +44,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// Of no figures, it is all NaN, which meets no goal.
+    /// Computes the spread. Without figures it is NaN, which meets no goal.
     pub(crate) fn of(figures: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = figures.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -59,12 +59,12 @@ impl Spread {
     }
 }
 
-/// Milliseconds, with their fraction.
+/// Converts to milliseconds, with their fraction.
 pub(crate) fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// Megabytes of so many kilobytes as `/proc` counts them.
+/// Converts kilobytes of `/proc` to megabytes.
 #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 kB")]
 pub(crate) fn mb(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0

@@ -1,6 +1,6 @@
-//! The Lambda Runtime API, as much of it as is needed: it hands out one event, or one after the other, and takes the answers.
+//! A minimal Lambda Runtime API: hands out events one after the other and receives the answers.
 //!
-//! Plain threads and blocking sockets, so that next to nothing of what is measured is ours, even in a debug build.
+//! It uses plain threads and blocking sockets, so that it adds almost nothing to the figures, even in a debug build.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -15,45 +15,45 @@ use serde_json::Value;
 
 const REQUEST_ID: &str = "8476a536-e9f4-11e8-9739-2dfe598c3fcd";
 
-/// Something that can be started as a Lambda function.
+/// A program that can be started as a Lambda function.
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
-    /// What the tables call it.
+    /// The name in the report.
     pub(crate) name: &'static str,
-    /// The executable, and what it is given.
+    /// The executable and its arguments.
     pub(crate) command: Vec<PathBuf>,
-    /// Where it is unpacked, which is its working directory.
+    /// The folder where it is unpacked, which is its working directory.
     pub(crate) task_root: PathBuf,
-    /// Its settings, beyond what Lambda itself sets.
+    /// Environment variables, in addition to those that Lambda sets.
     pub(crate) environment: Vec<(String, String)>,
 }
 
-/// What one start came to.
+/// The figures of one start.
 #[derive(Debug)]
 pub(crate) struct Start {
-    /// From just before `exec` until the whole answer was here.
+    /// From just before `exec` until the whole answer arrived.
     pub(crate) took: Duration,
-    /// The most memory that the process had in use until then.
+    /// The peak memory of the process until then.
     pub(crate) peak_kb: u64,
     pub(crate) answer: Value,
 }
 
 struct Posted {
     at: Instant,
-    /// How long after its event was handed out.
+    /// Time since its event was handed out.
     took: Duration,
     path: String,
     body: Vec<u8>,
     peak_kb: u64,
 }
 
-/// Events that are yet to be handed out, and when the latest one was.
+/// The events still to hand out, and the time of the latest one.
 struct Events {
     waiting: Box<dyn Iterator<Item = String> + Send>,
     handed_out_at: Instant,
 }
 
-/// Starts the program anew, gives it `event`, and waits for its answer.
+/// Starts a new process, sends it `event`, and waits for the answer.
 pub(crate) fn start(program: &Program, event: &Value, limit: Duration) -> Result<Start> {
     let running = run(program, std::iter::once(event.to_string()))?;
     let posted = running.next_answer(program, limit)?;
@@ -64,8 +64,8 @@ pub(crate) fn start(program: &Program, event: &Value, limit: Duration) -> Result
     })
 }
 
-/// Starts the program anew, gives it the events one after the other, and answers how long it took over each, and what it
-/// answered. `limit` is for each of them.
+/// Starts a new process, sends it the events one after the other, and returns the time and the answer of each. `limit`
+/// applies to each event.
 pub(crate) fn answer_all(
     program: &Program,
     events: impl IntoIterator<Item = String>,
@@ -81,7 +81,7 @@ pub(crate) fn answer_all(
     answers.collect()
 }
 
-/// A program that was started, and is ended when this is dropped.
+/// A running program. Dropping this ends the process.
 struct Running {
     child: Mutex<Kill>,
     answers: Receiver<Posted>,
@@ -110,7 +110,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.child.lock().unwrap_or_else(PoisonError::into_inner).end();
-        // Wakes the accepting thread, which then finds nobody to serve.
+        // Wakes the accepting thread, so that it can end.
         drop(TcpStream::connect(self.address));
     }
 }
@@ -162,7 +162,7 @@ fn run(program: &Program, events: impl Iterator<Item = String> + Send + 'static)
     let (sender, answers) = mpsc::channel();
     let events = Arc::new(Mutex::new(Events { waiting: Box::new(events), handed_out_at: begun }));
     std::thread::spawn(move || {
-        // Ends with the process: a broken connection ends its thread, and the listener goes with this one.
+        // A closed connection ends its thread, and the listener is dropped with this one.
         for stream in listener.incoming().map_while(Result::ok) {
             let (sender, events) = (sender.clone(), Arc::clone(&events));
             std::thread::spawn(move || serve(&stream, pid, &events, &sender));
@@ -176,7 +176,7 @@ struct Kill(Child);
 
 impl Kill {
     fn end(&mut self) {
-        // Gone already is as good.
+        // An error means that the process has already ended.
         drop(self.0.kill());
         drop(self.0.wait());
     }
@@ -188,7 +188,7 @@ impl Drop for Kill {
     }
 }
 
-/// Answers what comes on one connection. An error means that the other side went away, which ends the conversation.
+/// Answers the requests of one connection. `None` means that the client closed it.
 fn serve(stream: &TcpStream, pid: u32, events: &Mutex<Events>, answers: &Sender<Posted>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::new(stream);
@@ -198,7 +198,7 @@ fn serve(stream: &TcpStream, pid: u32, events: &Mutex<Events>, answers: &Sender<
         if method == "GET" && path.ends_with("/runtime/invocation/next") {
             let next = events.lock().ok()?.waiting.next();
             let Some(event) = next else {
-                // Lambda, too, keeps the line open until there is a next event; here there is none.
+                // Lambda also keeps the connection open until the next event; here there is none.
                 std::thread::park();
                 return None;
             };
@@ -222,11 +222,11 @@ fn serve(stream: &TcpStream, pid: u32, events: &Mutex<Events>, answers: &Sender<
     }
 }
 
-/// One request, as much of it as anybody here asks for.
+/// The parts of a request that the stubs need.
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) path: String,
-    /// `X-Amz-Target`: the operation that AWS is asked for, in lower case.
+    /// The AWS operation (`X-Amz-Target`), in lower case.
     pub(crate) target: Option<String>,
     pub(crate) body: Vec<u8>,
 }
@@ -283,7 +283,7 @@ fn read_chunks(reader: &mut BufReader<&TcpStream>) -> Option<Vec<u8>> {
     }
 }
 
-/// `VmHWM`: the most memory that the process ever had resident.
+/// Reads `VmHWM`: the peak resident memory of the process.
 fn peak_kb(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

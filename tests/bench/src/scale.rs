@@ -1,4 +1,4 @@
-//! 10,000 syncs, each answer of Census taking 50 ms.
+//! Measures 10,000 syncs, where each answer of Census takes 50 ms.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,8 +27,8 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
             report.goal("10,000 syncs", &format!("{took:.1} s"), "< 60 s", took < 60.0);
         }
     }
-    // The declarations are in memory as a whole, and reading their file costs more than any round. So what a round
-    // holds is seen with few declarations: ten times the workspace must not be ten times the memory.
+    // All declarations are in memory, and reading their file takes more of it than a round. So the memory of a round is
+    // measured with few declarations: ten times the workspace must not need ten times the memory.
     let (_, few) = verify(report, FEW, DECLARED)?;
     let (_, many) = verify(report, MANY, DECLARED)?;
     report.goal(
@@ -40,7 +40,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// A start and a round over `listed` syncs, of which the first `declared` are declared; seconds and MB.
+/// Measures a start and a round over `listed` syncs, the first `declared` of which are declared; returns seconds and MB.
 fn verify(report: &mut Report, listed: u64, declared: u64) -> Result<(f64, f64)> {
     let syncs = (1..=listed).map(|id| SyncSpec { id, every_minutes: 30 }).collect();
     let world = World::start(async { Census::serve(syncs, DELAY).await })?;
@@ -62,7 +62,7 @@ fn verify(report: &mut Report, listed: u64, declared: u64) -> Result<(f64, f64)>
     Ok((verify.took.as_secs_f64(), mb(verify.peak_kb)))
 }
 
-/// The repository's pipeline file with these syncs in the place of its own.
+/// Builds the repository's pipeline file with this many other syncs.
 fn pipeline(count: u64) -> Result<String> {
     let text = fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
     let (head, _) = text.split_once("[[syncs]]").context("infra/pipeline.toml has no [[syncs]]")?;

@@ -1,4 +1,4 @@
-//! A night of 100,000 runs: written, looked at again, and written over.
+//! Measures a night of 100,000 runs: inserted, read back, and updated.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -63,13 +63,13 @@ async fn night(report: &mut Report, engine: &str, warehouse: &Warehouse, direct:
     let took = write(warehouse, &statements, &plan).await?;
     let peak = resident(false)?.saturating_sub(before);
     report.goal("inserted", &seconds(took), &format!("<= {} s", GOAL.as_secs()), took <= GOAL);
-    report.line(&format!("{:.0} MB more than the rows themselves", mb(peak)));
+    report.line(&format!("{:.0} MB in addition to the rows", mb(peak)));
 
     let begun = Instant::now();
     let stored = observe::stored_runs(Asker::new(warehouse, WAREHOUSE_LIMIT), &statements, &[day]).await?;
     let took = begun.elapsed();
     ensure!(stored.len() == plan.runs.len(), "{} runs are stored", stored.len());
-    report.goal("read by the second look", &seconds(took), &format!("<= {} s", GOAL.as_secs()), took <= GOAL);
+    report.goal("read back", &seconds(took), &format!("<= {} s", GOAL.as_secs()), took <= GOAL);
 
     plan.day_change = Change::Unchanged;
     for (run, change) in &mut plan.runs {
@@ -77,7 +77,7 @@ async fn night(report: &mut Report, engine: &str, warehouse: &Warehouse, direct:
         *change = Change::Update;
     }
     let took = write(warehouse, &statements, &plan).await?;
-    report.goal("all written over", &seconds(took), &format!("<= {} s", GOAL.as_secs()), took <= GOAL);
+    report.goal("all updated", &seconds(took), &format!("<= {} s", GOAL.as_secs()), took <= GOAL);
     Ok(())
 }
 
@@ -115,10 +115,10 @@ fn seconds(took: Duration) -> String {
     format!("{:.1} s", took.as_secs_f64())
 }
 
-/// The most memory that this process has had, in kilobytes; `anew` forgets what it had before.
-fn resident(anew: bool) -> Result<u64> {
-    if anew {
-        // proc(5): 5 sets the peak to the present size.
+/// Reads the peak memory of this process, in kilobytes; `reset` first sets the peak to the current size.
+fn resident(reset: bool) -> Result<u64> {
+    if reset {
+        // proc(5): 5 sets the peak to the current size.
         fs::write("/proc/self/clear_refs", "5")?;
     }
     let status = fs::read_to_string("/proc/self/status")?;

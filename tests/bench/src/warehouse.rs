@@ -1,4 +1,4 @@
-//! Checks of data: how many statements they are, and what one statement for a table saves over one for each check.
+//! Counts the statements of data checks, and compares one statement per table with one per check.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -24,10 +24,10 @@ use crate::report::{Report, Spread};
 
 const TABLES: usize = 10;
 const CHECKS: usize = 100;
-/// Rows of each of the ten tables, and of the large one. The large one takes some 700 MB on the disk.
+/// Rows of each of the ten tables, and of the large one, which needs about 700 MB on disk.
 const FEW: u64 = 100;
 const MANY: u64 = 5_000_000;
-/// For all statements of one way.
+/// Limit for all statements of one measurement.
 const LIMIT: Duration = Duration::from_secs(600);
 
 pub(crate) fn measure(report: &mut Report) -> Result<()> {
@@ -36,7 +36,7 @@ pub(crate) fn measure(report: &mut Report) -> Result<()> {
     runtime.block_on(time(report))
 }
 
-/// 1,000 checks on ten tables, counted where they arrive.
+/// Counts the statements for 1,000 checks on ten tables, where they arrive.
 async fn count(report: &mut Report) -> Result<()> {
     report.part(&format!(
         "Data checks: statements for {CHECKS} checks on each of {TABLES} tables, counted by the simulated Databricks"
@@ -61,7 +61,7 @@ async fn count(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The checks of one large table in PostgreSQL, in one statement and in one for each, over ODBC.
+/// Measures the checks of one large table in PostgreSQL over ODBC, in one statement and in one per check.
 async fn time(report: &mut Report) -> Result<()> {
     report.part(&format!(
         "Data checks: {CHECKS} checks on a table of {MANY} rows in PostgreSQL over ODBC, in one statement, in one for \
@@ -74,25 +74,25 @@ async fn time(report: &mut Report) -> Result<()> {
     fill_cities(&warehouse).await?;
     fill(&warehouse, &table_name(0), MANY, now).await?;
     let pipeline = pipeline(Dialect::PostgreSql, 1)?;
-    report.line(&format!("made in {:.0} s", begun.elapsed().as_secs_f64()));
+    report.line(&format!("table filled in {:.0} s", begun.elapsed().as_secs_f64()));
 
-    // Before and after, so that whatever else the machine does does not favour one of them.
+    // Measured before and after, so that other load on the machine favours neither.
     let (before, first) = by_table(&warehouse, &pipeline, now).await?;
     let (each, apart) = by_check(&warehouse, &pipeline, now).await?;
     let (after, last) = by_table(&warehouse, &pipeline, now).await?;
-    ensure!(before == each && each == after, "the two ways find different things");
+    ensure!(before == each && each == after, "the two ways differ in their findings");
     let (together, apart) = (Spread::of([first, last].map(|took| took.as_secs_f64())), apart.as_secs_f64());
     report.line(&format!(
         "in one statement  {:>7.1} s (from {:.1} to {:.1})",
         together.median, together.least, together.most
     ));
     report.line(&format!("in one for each   {apart:>7.1} s"));
-    let quicker = apart / together.median;
-    report.goal("quicker than one for each check", &format!("{quicker:.1} x"), ">= 5 x", quicker >= 5.0);
+    let faster = apart / together.median;
+    report.goal("faster than one for each check", &format!("{faster:.1} x"), ">= 5 x", faster >= 5.0);
     Ok(())
 }
 
-/// What the checks find as the function asks them, all of one table together; and how long that takes.
+/// Runs the checks as the function does, all of one table together; returns the findings and the time.
 async fn by_table(
     warehouse: &Warehouse,
     pipeline: &Pipeline,
@@ -105,7 +105,7 @@ async fn by_table(
     Ok((judged(&looked, now)?, took))
 }
 
-/// The same with a statement for each check.
+/// Runs the checks with a statement for each; returns the findings and the time.
 async fn by_check(
     warehouse: &Warehouse,
     pipeline: &Pipeline,
@@ -121,7 +121,7 @@ async fn by_check(
     Ok((judged(&looked, now)?, took))
 }
 
-/// The findings about data, which must be healthy: what fails early would be quick.
+/// Returns the findings about data. All must be healthy, because an early failure would be fast.
 fn judged(looked: &[Looked<'_>], now: Timestamp) -> Result<Vec<Finding>> {
     let findings = judge_round(looked, Extent::Whole, now);
     if let Some(finding) = findings.iter().find(|finding| !matches!(finding.outcome, Outcome::Healthy { .. }))
@@ -137,7 +137,7 @@ fn table_name(number: usize) -> String {
 
 const CITIES: &str = "crm.bench.cities";
 
-/// So many rows, each another property; made in the engine.
+/// Creates a table and fills it with this many different properties, generated in the engine.
 async fn fill(warehouse: &Warehouse, table: &str, rows: u64, now: Timestamp) -> Result<()> {
     let dialect = warehouse.dialect();
     let name = object_name(dialect, table)?;
@@ -166,13 +166,13 @@ async fn fill(warehouse: &Warehouse, table: &str, rows: u64, now: Timestamp) -> 
     warehouse.execute(&Statement::new("a table", create)).await?;
     warehouse.execute(&insert).await?;
     if dialect == Dialect::PostgreSql {
-        // As a server that is not new would have it: else the first to read pays for it.
+        // As on a server in use: otherwise the first reader pays for it.
         warehouse.execute(&Statement::new("a table", format!("VACUUM ANALYZE {name}"))).await?;
     }
     Ok(())
 }
 
-/// The table that cities are looked up in.
+/// Creates the table of cities that the `referential` checks refer to.
 async fn fill_cities(warehouse: &Warehouse) -> Result<()> {
     let name = object_name(warehouse.dialect(), CITIES)?;
     if warehouse.dialect() == Dialect::PostgreSql {
@@ -186,7 +186,7 @@ async fn fill_cities(warehouse: &Warehouse) -> Result<()> {
     Ok(())
 }
 
-/// The repository's pipeline with the checks of so many tables in the place of its own.
+/// Builds the repository's pipeline with the checks of this many tables instead of its own.
 fn pipeline(dialect: Dialect, tables: usize) -> Result<Pipeline> {
     let text = fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
     let (head, rest) = text.split_once("[warehouse]").context("infra/pipeline.toml has no [warehouse]")?;
@@ -211,7 +211,7 @@ fn pipeline(dialect: Dialect, tables: usize) -> Result<Pipeline> {
     Ok(Pipeline::parse(&text)?)
 }
 
-/// Each another check: of all rows, or of those of one region.
+/// Builds a different check for each number, on all rows or on those of one region.
 fn rule(number: usize) -> String {
     const COLUMNS: [&str; 8] =
         ["property_id", "company_name", "address", "city", "status", "email", "region", "created_at"];

@@ -1,4 +1,4 @@
-//! What a whole check needs around it: a Census, and the resources of the table of functions in a ministack.
+//! The environment of a whole check: Census, and the resources of the table of functions in a ministack.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,12 +18,12 @@ pub(crate) struct World {
     table: FunctionsTable,
     overrides: BTreeMap<String, String>,
     _ministack: Ministack,
-    // Last: the others' servers and clients live on it.
+    // Dropped last, because the servers and clients of the other fields run on it.
     runtime: Runtime,
 }
 
 impl World {
-    /// Starts everything. The functions are deployed too, but the bench starts them by itself, to see when.
+    /// Starts everything. The function is deployed too, but the bench starts it itself, to measure the start.
     pub(crate) fn start(census: impl Future<Output = Result<Census>>) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let (census, ministack) =
@@ -47,7 +47,7 @@ impl World {
         Ok(Self { census, deployment, table, overrides, _ministack: ministack, runtime })
     }
 
-    /// The environment that the function has in this world.
+    /// Returns the environment of the function in this world.
     pub(crate) fn settings(&self) -> Result<BTreeMap<String, String>> {
         self.deployment.environment(self.table.function(FUNCTION)?, &self.overrides)
     }

@@ -1,4 +1,4 @@
-//! Where webhooks arrive: the real intake behind an address on loopback, and the real worker behind its queue.
+//! Receives webhooks: the real intake behind a loopback address, and the real worker behind its queue.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,7 +34,7 @@ struct Door {
 }
 
 impl Doorbell {
-    /// Opens the address. Nothing is registered at Census yet.
+    /// Opens the address, without registering it at Census.
     ///
     /// # Errors
     /// No port is free.
@@ -46,7 +46,7 @@ impl Doorbell {
         let router = Router::new().fallback(ring).with_state(Arc::new(door));
         let server = tokio::spawn(async move {
             if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "the address of webhooks ended");
+                tracing::error!(%error, "webhook address closed");
             }
         });
         Ok(Self { url, server, handled: AtomicUsize::new(0) })
@@ -56,19 +56,19 @@ impl Doorbell {
         &self.url
     }
 
-    /// How many webhooks the worker has handled.
+    /// The number of webhooks that the worker has handled.
     pub(crate) fn handled(&self) -> usize {
         self.handled.load(Ordering::Relaxed)
     }
 
-    /// Waits for what Census has to post, and hands what the intake queued to the worker.
+    /// Waits until Census has posted its webhooks, and passes the queued ones to the worker.
     ///
     /// # Errors
     /// A webhook could not be handled.
     pub(crate) async fn let_in(&self, scene: &Scene) -> Result<()> {
         scene.census.have_delivered_all().await;
         let messages = scene.deployment.receive(&ResourceId::queue("webhook-deliveries")).await?;
-        // Time stands still, so to look again later shows nothing new.
+        // The clock is stopped, so reading a run again later shows nothing new.
         let patience = Patience { reread_after: Vec::new(), ..Patience::default() };
         let worker = Worker::new(scene.site()?).with_patience(patience);
         for batch in messages.chunks(10) {
@@ -87,7 +87,7 @@ impl Drop for Doorbell {
     }
 }
 
-/// Hands a request to the intake as a Function URL does.
+/// Passes a request to the intake, as a Function URL does.
 async fn ring(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let event = json!({
@@ -103,7 +103,7 @@ async fn ring(State(door): State<Arc<Door>>, headers: HeaderMap, body: Bytes) ->
     status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// A batch as an SQS event source hands it on, for the first time.
+/// A batch as an SQS event source delivers it the first time.
 fn batch_event(messages: &[String]) -> Value {
     let record = |(number, body): (usize, &String)| {
         json!({

@@ -1,10 +1,10 @@
-//! What a drill is made of: what goes wrong, what may be named as the cause, what may be done.
+//! The parts of a drill: its faults, and the causes and steps to choose from.
 
 use std::fmt;
 
 use syncwatch_lab::properties::Pace;
 
-/// Declares an enum of short ids that a trainee types, each with what it means.
+/// Declares an enum of short ids that a trainee types, each with a description.
 macro_rules! choices {
     ($(#[doc = $doc:literal])+ $name:ident { $($variant:ident = $id:literal, $words:literal;)+ }) => {
         $(#[doc = $doc])+
@@ -14,22 +14,22 @@ macro_rules! choices {
         }
 
         impl $name {
-            /// All of them, in the order in which they are listed.
+            /// All choices, in list order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// What the trainee types.
+            /// The id that the trainee types.
             #[must_use]
             pub fn id(self) -> &'static str {
                 match self { $(Self::$variant => $id),+ }
             }
 
-            /// What it means, for people.
+            /// The description, as lists show it.
             #[must_use]
             pub fn words(self) -> &'static str {
                 match self { $(Self::$variant => $words),+ }
             }
 
-            /// Reads an id.
+            /// Finds a choice by its id.
             #[must_use]
             pub fn from_id(id: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|choice| choice.id() == id)
@@ -45,79 +45,79 @@ macro_rules! choices {
 }
 
 choices! {
-    /// What may be named as a cause. Every drill offers all of them, so the list gives nothing away.
+    /// The causes to choose from. Every drill offers all of them, so the list gives no hint.
     Cause {
-        SyncPaused = "sync-paused", "somebody paused a sync in Census";
-        ScheduleChanged = "schedule-changed", "somebody changed the schedule of a sync in Census";
-        SchedulerStuck = "scheduler-stuck", "the scheduler of Census silently does not start a sync";
+        SyncPaused = "sync-paused", "a sync was paused in Census";
+        ScheduleChanged = "schedule-changed", "a sync's schedule was changed in Census";
+        SchedulerStuck = "scheduler-stuck", "Census's scheduler silently does not start a sync";
         ClocksChanged = "clocks-changed", "the clocks changed, and Census keeps its times in UTC";
-        SalesforceLogin = "salesforce-login", "Salesforce no longer accepts the login of Census";
+        SalesforceLogin = "salesforce-login", "Salesforce no longer accepts Census's login";
         SalesforceDown = "salesforce-down", "Salesforce does not answer";
-        ValidationRule = "validation-rule", "a rule in Salesforce refuses some of the records";
+        ValidationRule = "validation-rule", "a Salesforce rule rejects some of the records";
         KeyNotUnique = "key-not-unique", "the sync key is not unique in Salesforce, so records are created twice";
         CensusDown = "census-down", "Census itself is down";
-        CensusToken = "census-token", "Census no longer accepts the token of Syncwatch";
-        WebhooksGone = "webhooks-gone", "Census does not post its webhooks to us";
-        NamesView = "names-view", "the views of the syncs have lost the names of the companies";
-        CreateView = "create-view", "the view of what is to be created leaves properties out";
-        CopyStalled = "copy-stalled", "Fivetran has stopped copying Salesforce back";
+        CensusToken = "census-token", "Census no longer accepts Syncwatch's token";
+        WebhooksGone = "webhooks-gone", "Census no longer posts webhooks to Syncwatch";
+        NamesView = "names-view", "the sync views lost the company names";
+        CreateView = "create-view", "the create view leaves properties out";
+        CopyStalled = "copy-stalled", "Fivetran stopped copying Salesforce back";
         SourceIdle = "source-idle", "nothing changes at the source";
-        BulkChange = "bulk-change", "the source changed in bulk, and the queues will clear by themselves";
+        BulkChange = "bulk-change", "the source changed in bulk; the queues will clear on their own";
         WarehouseDown = "warehouse-down", "the warehouse does not answer";
     }
 }
 
 choices! {
-    /// What may be done. Each is really done to the lab's world, for good or ill.
+    /// The steps to choose from. Each is really applied to the lab's world, harmful ones too.
     Fix {
         ResumeCreate = "resume-create", "resume the create sync in Census";
         ResumeUpdate = "resume-update", "resume the update sync in Census";
         PauseCreate = "pause-create", "pause the create sync in Census";
-        RunCreate = "run-create", "start one ordinary run of the create sync by hand";
-        RunUpdate = "run-update", "start one ordinary run of the update sync by hand";
+        RunCreate = "run-create", "start one ordinary run of the create sync";
+        RunUpdate = "run-update", "start one ordinary run of the update sync";
         FullSyncCreate = "full-sync-create", "start a full sync of the create sync";
         FullSyncUpdate = "full-sync-update", "start a full sync of the update sync";
-        RestoreSchedule = "restore-schedule", "set the schedule in Census to the declared time of today";
-        EveryHalfHour = "every-half-hour", "promise every 30 minutes, in Census and in pipeline.toml, so that no clock matters";
-        CallCensus = "call-census", "report it to the support of Census, and wait until they have mended it";
-        WaitForVendor = "wait-for-vendor", "look at the vendor's status page, touch nothing, and wait for an hour";
+        RestoreSchedule = "restore-schedule", "set the schedule in Census to today's declared time";
+        EveryHalfHour = "every-half-hour", "schedule it every 30 minutes, in Census and in pipeline.toml";
+        CallCensus = "call-census", "report it to Census support, and wait for the fix";
+        WaitForVendor = "wait-for-vendor", "check the vendor's status page, change nothing, and wait 1h";
         ReconnectSalesforce = "reconnect-salesforce", "reconnect Salesforce in Census";
-        RenewCensusToken = "renew-census-token", "put a valid key of the workspace into the secret syncwatch/census-token";
+        RenewCensusToken = "renew-census-token", "put a valid workspace key into the secret syncwatch/census-token";
         RegisterWebhook = "register-webhook", "register the webhook again: syncwatch webhook-register";
-        SettleRule = "settle-rule", "settle with the owner of Salesforce that the rule lets these records in";
+        SettleRule = "settle-rule", "agree with the owner of Salesforce that the rule accepts these records";
         UniqueKey = "unique-key", "make the sync key a unique external id in Salesforce";
-        MergeDuplicates = "merge-duplicates", "delete the younger ones of the duplicates in Salesforce";
-        MendNamesView = "mend-names-view", "put the names of the companies back into the views of the syncs";
-        MendCreateView = "mend-create-view", "take out of the view of what is to be created what does not belong there";
-        RestoreNames = "restore-names", "restore the lost names in Salesforce by its data loader";
-        ResumeCopy = "resume-copy", "resume the connector of Fivetran that copies Salesforce";
+        MergeDuplicates = "merge-duplicates", "delete the newer duplicates in Salesforce";
+        RepairNamesView = "repair-names-view", "put the company names back into the sync views";
+        RepairCreateView = "repair-create-view", "remove the condition that does not belong in the create view";
+        RestoreNames = "restore-names", "restore the lost names in Salesforce with its data loader";
+        ResumeCopy = "resume-copy", "resume the Fivetran connector that copies Salesforce";
         LoosenLimits = "loosen-limits", "raise the limits in pipeline.toml until nothing is unhealthy";
         SilenceAll = "silence-all", "silence everything for a day: syncwatch silence add";
     }
 }
 
 impl Fix {
-    /// Whether no incident is ever mended by it: it hides the news, or rewrites the destination.
+    /// Whether it never fixes an incident: it hides alerts, or rewrites the destination.
     #[must_use]
     pub fn is_never_right(self) -> bool {
         matches!(self, Self::FullSyncCreate | Self::FullSyncUpdate | Self::LoosenLimits | Self::SilenceAll)
     }
 }
 
-/// How hard a drill is.
+/// The difficulty of a drill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     Easy,
-    /// The cause has to be looked for, and the harm that it did remains.
+    /// The cause has to be searched for, and its harm remains.
     Medium,
-    /// What is seen looks like something else.
+    /// The symptoms point to another cause.
     Hard,
-    /// Two things at once, or a remedy that does harm at the wrong moment.
+    /// Two faults at once, or a remedy that does harm at the wrong moment.
     Nasty,
 }
 
 impl Level {
-    /// How many minutes of the trainee's own time a diagnosis may take for all points.
+    /// The time for a diagnosis that earns full points, in minutes of the trainee's own time.
     #[must_use]
     pub fn par_minutes(self) -> u64 {
         match self {
@@ -148,7 +148,7 @@ pub enum Which {
 }
 
 impl Which {
-    /// Its id in Census.
+    /// The sync's id in Census.
     #[must_use]
     pub fn id(self) -> u64 {
         match self {
@@ -158,27 +158,27 @@ impl Which {
     }
 }
 
-/// Something that goes wrong in the lab, and goes on until it is mended.
+/// A fault in the lab that lasts until it is fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
     Paused(Which),
-    /// Somebody makes the update sync hourly.
+    /// The update sync was changed to hourly.
     Hourly,
-    /// The create sync runs daily at 13:00 UTC in Census, and was promised for 05:00 in Los Angeles.
+    /// The create sync runs daily at 13:00 UTC in Census; the declared time is 05:00 in Los Angeles.
     DailyInUtc,
-    /// The schedule of the sync silently does not fire.
+    /// The sync's schedule silently does not fire.
     SchedulerStuck(Which),
-    /// Salesforce refuses the login of Census: runs of both syncs fail.
+    /// Salesforce refuses Census's login: runs of both syncs fail.
     LoginExpired,
     /// Salesforce does not answer: runs of both syncs fail.
     SalesforceDown,
-    /// A rule of Salesforce refuses a share of the update sync's records, in percent.
+    /// A Salesforce rule rejects a share of the update sync's records, in percent.
     Rejected(u32),
-    /// Salesforce takes a share of new records twice, in percent.
+    /// Salesforce creates a share of new records twice, in percent.
     Duplicates(u32),
-    /// The views lose the names of the companies.
+    /// The sync views lose the company names.
     NamesView,
-    /// The view of what is to be created leaves out a city.
+    /// The create view leaves out a city.
     CreateView(&'static str),
     CopyStalled,
     CensusDown,
@@ -187,9 +187,9 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// What ends it.
+    /// The step that ends this fault.
     #[must_use]
-    pub fn mended_by(self) -> Fix {
+    pub fn fixed_by(self) -> Fix {
         match self {
             Self::Paused(Which::Create) => Fix::ResumeCreate,
             Self::Paused(Which::Update) => Fix::ResumeUpdate,
@@ -200,8 +200,8 @@ impl Trouble {
             Self::SalesforceDown | Self::CensusDown => Fix::WaitForVendor,
             Self::Rejected(_) => Fix::SettleRule,
             Self::Duplicates(_) => Fix::UniqueKey,
-            Self::NamesView => Fix::MendNamesView,
-            Self::CreateView(_) => Fix::MendCreateView,
+            Self::NamesView => Fix::RepairNamesView,
+            Self::CreateView(_) => Fix::RepairCreateView,
             Self::CopyStalled => Fix::ResumeCopy,
             Self::TokenRefused => Fix::RenewCensusToken,
             Self::WebhooksGone => Fix::RegisterWebhook,
@@ -209,45 +209,45 @@ impl Trouble {
     }
 }
 
-/// What happens before the trainee is called.
+/// An event before the trainee is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Beat {
     Inflict(Trouble),
-    /// So many minutes pass, while the functions look as they always do.
+    /// These minutes pass while the functions run as usual.
     Live(i64),
-    /// So many minutes pass in which nothing is told that is not told at their end: no round is worth its time.
+    /// These minutes pass without a round: every alert that a round would send is sent at their end too.
     Brew(i64),
 }
 
-/// Harm that is done to the lab's world and can be counted there.
+/// A kind of harm that can be counted in the lab's world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hurt {
-    /// Names of companies were lost in Salesforce.
+    /// Company names were lost in Salesforce.
     NamesLost,
     Duplicated,
     /// Records were written again by a full sync.
     Rewritten,
     Rejected,
-    /// Incidents are held back, so that nobody hears of them.
-    Unheard,
-    /// It mends nothing while time is lost.
+    /// Incidents are silenced, so their alerts reach no one.
+    Suppressed,
+    /// It fixes nothing and costs time.
     TimeLost,
 }
 
-/// Something that somebody might do, and what it does.
+/// A plausible but wrong step, with the harm that it does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WrongFix {
     pub fix: Fix,
     pub hurt: Hurt,
-    /// Why it is wrong, for the model answer.
+    /// The reason, for the model answer.
     pub why: &'static str,
 }
 
-/// The size of the pipeline, and how much happens in it.
+/// The size and pace of the pipeline.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Extent {
     pub total: usize,
-    /// Those of them that are in Salesforce.
+    /// The properties that are in Salesforce.
     pub synced: usize,
     pub pace: Pace,
 }
@@ -255,43 +255,43 @@ pub struct Extent {
 /// A scripted incident.
 #[derive(Debug, Clone, Copy)]
 pub struct Drill {
-    /// What it is started by. Gives nothing away.
+    /// The name that starts it. Gives no hint.
     pub name: &'static str,
     pub level: Level,
-    /// One line for the list. Gives nothing away.
+    /// One line for the list. Gives no hint.
     pub title: &'static str,
-    /// What the trainee is told at the beginning.
+    /// The briefing at the start.
     pub story: &'static str,
-    /// When it begins in the lab (UTC).
+    /// The start in lab time (UTC).
     pub starts: &'static str,
     pub extent: Extent,
-    /// Texts of `infra/pipeline.toml` that are other ones in this drill.
+    /// Texts of `infra/pipeline.toml` to replace in this drill.
     pub edits: &'static [(&'static str, &'static str)],
-    /// Whether webhooks come too. Else only the poll looks, which costs minutes and changes nothing of what is told.
+    /// Whether webhooks arrive too. With the poll alone, alerts are the same but some minutes later.
     pub webhooks: bool,
-    /// What happens before the trainee is called.
+    /// The events before the trainee is called.
     pub beats: &'static [Beat],
-    /// The causes: all of them have to be named, and no other.
+    /// All of these must be named, and no other.
     pub causes: &'static [Cause],
-    /// What has to be done; the model answer does it in this order.
+    /// The required steps, in the order of the model answer.
     pub fixes: &'static [Fix],
     pub wrong_fixes: &'static [WrongFix],
-    /// What a person says who is asked for help, one after the other.
+    /// Given one at a time, on request.
     pub hints: &'static [&'static str],
-    /// What happened, how it is found, and what to do.
+    /// The explanation: the fault, how to find it, and what to do.
     pub model_answer: &'static str,
-    /// The sections of the runbook that lead there.
+    /// The runbook sections that lead to the answer.
     pub anchors: &'static [&'static str],
 }
 
 impl Drill {
-    /// The answer of the runbook.
+    /// The right answer, as the runbook gives it.
     #[must_use]
     pub fn model(&self) -> (Vec<Cause>, Vec<Fix>) {
         (self.causes.to_vec(), self.fixes.to_vec())
     }
 
-    /// A wrong answer: a cause that is none of this drill's, and everything that does harm.
+    /// A wrong answer: a cause of another drill, and every wrong step.
     #[must_use]
     pub fn wrong(&self) -> (Vec<Cause>, Vec<Fix>) {
         let other = Cause::ALL.iter().copied().find(|cause| !self.causes.contains(cause));

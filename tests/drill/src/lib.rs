@@ -1,10 +1,10 @@
-//! Drills: scripted incidents to train on. The real functions run in this process on the lab, whose clock stands still
-//! between two commands of the trainee, so that everything is the same each time and `wait 2h` costs nothing.
+//! Drills: scripted incidents to train on. The real functions run in this process on the lab. Its clock is stopped between
+//! two commands of the trainee, so every run is the same and `wait 2h` takes no time.
 //!
-//! A drill is data, a row of [`DRILLS`]: what goes wrong, the right causes and steps, the wrong steps with the harm that they
-//! do, the model answer. There is one engine: a [`Scene`] is the lab of one drill, where each step is really done; a
-//! [`Session`] is the prompt; [`score`](score::score) is pure; [`play`](play::play) plays the answers that are in the table,
-//! as `make test` does for all of them.
+//! A drill is data, a row of [`DRILLS`]: the faults, the right causes and steps, the wrong steps with the harm that they
+//! do, the model answer. One engine runs them all: a [`Scene`] is the lab of one drill, where each step is really applied;
+//! a [`Session`] is the prompt; [`score`](score::score) is pure; [`play`](play::play) plays the answers in the table, as
+//! `make test` does for every drill.
 
 mod catalog;
 mod doorbell;
@@ -25,16 +25,16 @@ pub use drill::Drill;
 pub use scene::Scene;
 pub use session::{Request, Session, converse, model_answer};
 
-/// The drill of this name.
+/// Finds a drill by its name.
 ///
 /// # Errors
-/// There is none; says which there are.
+/// The name is unknown; the error lists the drills.
 pub fn find(name: &str) -> Result<&'static Drill> {
     let names = || DRILLS.iter().map(|drill| drill.name).collect::<Vec<_>>().join(", ");
     DRILLS
         .iter()
         .find(|drill| drill.name == name)
-        .with_context(|| format!("there is no drill {name:?}; there are {}", names()))
+        .with_context(|| format!("unknown drill {name:?}; the drills are {}", names()))
 }
 
 /// The drills as `make drill` lists them.

@@ -1,4 +1,4 @@
-//! What a trainee can look at: the tools that people on call have, at the lab's addresses and in its time.
+//! The `look` command: the tools of an on-call person, at the lab's addresses and in its time.
 
 use anyhow::{Context as _, Result, bail};
 use secrecy::SecretString;
@@ -11,26 +11,26 @@ use syncwatch_lab::databricks;
 
 use crate::scene::Scene;
 
-/// Lines of one answer that are shown; a person reads no more.
+/// Lines shown of one answer; a person reads no more.
 const SHOWN: usize = 80;
 
-/// What can be looked at, as the prompt lists it.
+/// The subjects of `look`, as the prompt lists them.
 pub(crate) const LOOKS: &str = "\
-  look notices             the mails so far, whole
-  look incidents           what is open            (syncwatch incidents)
-  look explain FINDING     its runbook section     (syncwatch explain FINDING)
-  look config              what is declared        (syncwatch check-config)
-  look validate [CHECK]    ask the data checks now (the function daily-validation, by hand)
-  look sql SELECT ...      the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
-  look census PATH         the API of Census, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
-  look webhook             whether Census posts to us (syncwatch webhook-register --check)
-  look addresses           the same by curl, from another shell";
+  look notices             all mails so far
+  look incidents           open incidents          (syncwatch incidents)
+  look explain FINDING     the runbook section     (syncwatch explain FINDING)
+  look config              the declared pipeline   (syncwatch check-config)
+  look validate [CHECK]    run the data checks now (the function daily-validation)
+  look sql SELECT ...      query the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
+  look census PATH         query the Census API, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
+  look webhook             check the webhook       (syncwatch webhook-register --check)
+  look addresses           commands for another shell (curl, syncwatch)";
 
 impl Scene {
-    /// Looks at one thing.
+    /// Answers one `look`.
     ///
     /// # Errors
-    /// There is no such thing, or whoever was asked refuses: that is an answer too.
+    /// The subject is unknown, or the tool refuses; the prompt shows the error as the answer.
     pub async fn look(&self, what: &str) -> Result<String> {
         let (tool, rest) = what.split_once(' ').unwrap_or((what, ""));
         let rest = rest.trim();
@@ -46,15 +46,17 @@ impl Scene {
             ("config", _) => Ok(self.pipeline.to_string()),
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,
-            ("sql", "") => bail!("give a statement: look sql SELECT * FROM crm.sfdc_dbx.daily_health_check"),
+            ("sql", "") => {
+                bail!("look sql needs a statement, such as SELECT * FROM crm.sfdc_dbx.daily_health_check")
+            }
             ("sql", sql) => self.sql(sql).await,
             ("census", path) => self.ask_census(path).await,
             ("webhook", _) => match self.webhook_url() {
-                None => Ok("In this drill no webhook is registered: the poll finds everything.".to_owned()),
+                None => Ok("In this drill no webhook is registered; the poll finds everything.".to_owned()),
                 Some(url) => Ok(self.operate(&["webhook-register", "--url", url, "--check"]).await?.0),
             },
             ("addresses", _) => Ok(self.addresses()),
-            _ => bail!("there is to look at:\n{LOOKS}"),
+            _ => bail!("unknown subject {tool:?}; the subjects are:\n{LOOKS}"),
         }
     }
 
@@ -75,13 +77,13 @@ impl Scene {
         let http = syncwatch::http::client()?;
         let answer = http.get(url).bearer_auth(TOKEN).send().await.context("Census does not answer")?;
         let status = answer.status();
-        let text = answer.text().await.context("Census breaks off")?;
+        let text = answer.text().await.context("Census closed the connection")?;
         let text = serde_json::from_str::<Value>(&text).map_or(text, |json| format!("{json:#}"));
         Ok(format!("{status}\n{}", shortened(text.lines().map(str::to_owned))))
     }
 
-    /// How to ask from another shell. Census and Databricks show the lab's time, which stands still between two commands of
-    /// the drill.
+    /// Commands for another shell. Census and Databricks show the lab's time, which is stopped between two commands of the
+    /// drill.
     fn addresses(&self) -> String {
         let (census, warehouse) = (self.census.url(), self.warehouse.url());
         format!(
@@ -91,9 +93,9 @@ impl Scene {
              curl -sS -H 'Authorization: Bearer {}' {warehouse}/api/2.0/sql/statements \\\n  \
              -d '{{\"warehouse_id\": \"{}\", \"statement\": \"SELECT * FROM crm.sfdc_dbx.daily_health_check\"}}'\n\
              export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=lab AWS_SECRET_ACCESS_KEY=lab\n\
-             syncwatch incidents  # computes how long each is open by the wall clock\n\
+             syncwatch incidents  # shows how long each is open by the wall clock\n\
              syncwatch check-config\n\
-             Steps are taken by `fix`: the drill does them, and counts them.",
+             Apply steps by `fix`: the drill does them, and counts them.",
             databricks::TOKEN,
             databricks::WAREHOUSE_ID,
             self.mail.url(),
@@ -105,7 +107,7 @@ fn shortened(lines: impl Iterator<Item = String>) -> String {
     let lines: Vec<String> = lines.collect();
     let mut shown = lines.iter().take(SHOWN).cloned().collect::<Vec<_>>().join("\n");
     if lines.len() > SHOWN {
-        shown.push_str(&format!("\n... and {} lines more", lines.len() - SHOWN));
+        shown.push_str(&format!("\n... {} more lines", lines.len() - SHOWN));
     }
     shown
 }

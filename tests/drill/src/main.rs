@@ -1,5 +1,5 @@
 //! `make drill`: lists the drills, or starts one.
-#![expect(clippy::print_stdout, reason = "a command line speaks on its standard streams")]
+#![expect(clippy::print_stdout, reason = "a command line writes to its standard streams")]
 
 use std::io::{stdin, stdout};
 use std::process::ExitCode;
@@ -14,18 +14,18 @@ use syncwatch_lab::aws::Ministack;
 /// Scripted incidents to train on.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// The drill; without it they are listed.
+    /// The drill to start. Without a name, lists the drills.
     name: Option<String>,
-    /// Play an answer without a trainee: of the named drill, or of all.
+    /// Play an answer without a trainee: for the named drill, or for all.
     #[arg(long)]
     play: Option<Answer>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Answer {
-    /// The drill's own: each must pass.
+    /// The drill's model answer: it must pass.
     Model,
-    /// One that does harm: none may pass.
+    /// A harmful answer: it must not pass.
     Wrong,
 }
 
@@ -36,7 +36,7 @@ async fn main() -> Result<ExitCode> {
     let drill = arguments.name.as_deref().map(find).transpose()?;
     match (drill, arguments.play) {
         (None, None) => {
-            println!("Drills, for `make drill NAME=...`:\n{}", list());
+            println!("Start a drill with `make drill NAME=...`:\n{}", list());
             Ok(ExitCode::SUCCESS)
         }
         (Some(drill), None) => train(drill).await,
@@ -50,11 +50,11 @@ async fn train(drill: &Drill) -> Result<ExitCode> {
     let mut session = Session::begin(&aws, "", drill).await?;
     let began = Instant::now();
     converse(&mut session, stdin().lock(), stdout().lock(), || began.elapsed()).await?;
-    // Who does not pass has used the command all right.
+    // A failed drill is not a failed command.
     Ok(ExitCode::SUCCESS)
 }
 
-/// Plays answers, and fails if one comes to something else than it must.
+/// Plays answers, and fails if a result is not the expected one.
 async fn rehearse(drills: &[Drill], answer: Answer) -> Result<ExitCode> {
     let (played, must_pass) = match answer {
         Answer::Model => (play::Answer::Model, true),
@@ -65,7 +65,7 @@ async fn rehearse(drills: &[Drill], answer: Answer) -> Result<ExitCode> {
     for drill in drills {
         let result = play(&aws, drill.name, drill, played).await?;
         println!("{} ({})", drill.name, drill.level);
-        for subject in &result.told {
+        for subject in &result.subjects {
             println!("  MAIL  {subject}");
         }
         println!("{}", result.score);

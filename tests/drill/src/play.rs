@@ -1,4 +1,4 @@
-//! Drills without a trainee: each model answer, or a wrong one, is played on the lab.
+//! Drills without a trainee: plays the model answer, or a wrong one, on the lab.
 
 use std::time::Duration;
 
@@ -9,29 +9,29 @@ use crate::drill::{Drill, Fix};
 use crate::scene::Scene;
 use crate::score::{Figures, Outcome, Performance, Score, score};
 
-/// Which answer is played.
+/// The answer to play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
     Model,
-    /// A cause that it was not, and everything that does harm.
+    /// A cause of another drill, and every wrong step.
     Wrong,
 }
 
-/// How a drill went.
+/// The result of a played drill.
 #[derive(Debug, Clone)]
 pub struct Played {
     /// The subjects of all mails, in order.
-    pub told: Vec<String>,
-    /// How many webhooks were handled after the last step.
+    pub subjects: Vec<String>,
+    /// The number of webhooks handled after the last step.
     pub webhooks: usize,
-    /// The harm that each step did within the minutes that it took.
+    /// The harm that each step did while it was applied.
     pub harm: Vec<(Fix, Figures)>,
-    /// How the world stands at the end.
+    /// The state of the world at the end.
     pub outcome: Outcome,
     pub score: Score,
 }
 
-/// Plays a drill. What is played needs no time of its own, so nothing is lost for time.
+/// Plays a drill. A played answer takes no time to diagnose, so it loses no points for time.
 ///
 /// # Errors
 /// The lab fails.
@@ -54,6 +54,6 @@ pub async fn play(aws: &Ministack, suffix: &str, drill: &Drill, answer: Answer) 
     let performance =
         Performance { causes, diagnosed_after: Some(Duration::ZERO), fixes, ..Performance::default() };
     let score = score(drill, &performance, &outcome);
-    let told = scene.mails().into_iter().map(|mail| mail.subject).collect();
-    Ok(Played { told, webhooks, harm, outcome, score })
+    let subjects = scene.mails().into_iter().map(|mail| mail.subject).collect();
+    Ok(Played { subjects, webhooks, harm, outcome, score })
 }

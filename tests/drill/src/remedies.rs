@@ -1,4 +1,4 @@
-//! What a step does to the lab's world, for good or ill.
+//! The effect of each step on the lab's world, good or bad.
 
 use anyhow::{Context as _, Result};
 use jiff::SignedDuration;
@@ -10,12 +10,13 @@ use syncwatch_lab::properties::{PropertyFault, PropertyWorld};
 use crate::drill::{Fix, Trouble, Which};
 use crate::scene::Scene;
 
-/// How long a step takes those who do it, in minutes: a run that is started by hand has ended by then.
+/// The duration of a step in minutes. A run that is started by hand has ended by then.
 const STEP: i64 = 6;
-/// How long vendors take to mend themselves, in minutes.
+/// The time until a vendor recovers, in minutes.
 const VENDOR: i64 = 60;
+
 impl Scene {
-    /// Lets something go wrong.
+    /// Injects a fault.
     pub(crate) async fn inflict(&mut self, trouble: Trouble) -> Result<()> {
         self.troubles.push(trouble);
         if let Some(faults) = trouble.of_world() {
@@ -37,10 +38,10 @@ impl Scene {
         Ok(())
     }
 
-    /// Does a step, lets the time pass that it takes, and ends what it mends.
+    /// Applies a step, ends the faults that it fixes, and lets its time pass.
     ///
     /// # Errors
-    /// The lab fails; that a step is of no use is no error.
+    /// The lab fails. A useless step is not an error.
     pub async fn apply(&mut self, fix: Fix) -> Result<()> {
         match fix {
             Fix::ResumeCreate => self.set_paused(Which::Create, false),
@@ -52,7 +53,7 @@ impl Scene {
             Fix::FullSyncUpdate => self.run_by_hand(Which::Update, true),
             Fix::RestoreSchedule if self.troubles.contains(&Trouble::DailyInUtc) => self.run_daily_at(12),
             Fix::EveryHalfHour => self.every_half_hour()?,
-            // Nothing is told that was not told before, and nothing is done.
+            // No rounds run: they would send no new alert.
             Fix::WaitForVendor => self.census.jump(SignedDuration::from_mins(VENDOR)),
             Fix::MergeDuplicates => self.with_data(PropertyWorld::delete_duplicates)?,
             Fix::RestoreNames => self.with_data(PropertyWorld::restore_companies)?,
@@ -68,34 +69,34 @@ impl Scene {
             | Fix::RenewCensusToken
             | Fix::SettleRule
             | Fix::UniqueKey
-            | Fix::MendNamesView
-            | Fix::MendCreateView
+            | Fix::RepairNamesView
+            | Fix::RepairCreateView
             | Fix::ResumeCopy => {}
         }
-        let mended: Vec<Trouble> =
-            self.troubles.iter().copied().filter(|trouble| trouble.mended_by() == fix).collect();
-        for trouble in mended {
-            self.mend(trouble)?;
+        let fixed: Vec<Trouble> =
+            self.troubles.iter().copied().filter(|trouble| trouble.fixed_by() == fix).collect();
+        for trouble in fixed {
+            self.heal(trouble)?;
         }
         self.live(STEP).await
     }
 
-    fn mend(&mut self, trouble: Trouble) -> Result<()> {
+    fn heal(&mut self, trouble: Trouble) -> Result<()> {
         self.troubles.retain(|known| *known != trouble);
         if let Some(faults) = trouble.of_world() {
             self.census.with_world(|world| faults.iter().for_each(|fault| fault.heal(world)));
         }
         if let Some(fault) = trouble.of_door() {
-            self.census.mend_door(&fault);
+            self.census.heal_door(&fault);
         }
         if let Some(fault) = trouble.of_data() {
-            self.with_data(|data| data.mend(&fault))?;
+            self.with_data(|data| data.heal_one(&fault))?;
         }
         Ok(())
     }
 
     fn with_data<T>(&self, act: impl FnOnce(&mut PropertyWorld) -> T) -> Result<T> {
-        self.census.with_world(|world| world.properties_mut().map(act)).context("the data are gone")
+        self.census.with_world(|world| world.properties_mut().map(act)).context("the world carries no data")
     }
 
     fn set_paused(&mut self, which: Which, paused: bool) {
@@ -118,7 +119,7 @@ impl Scene {
         self.census.with_world(|world| world.configure(Which::Create.id(), |sync| sync.schedule = schedule));
     }
 
-    /// As somebody edits pipeline.toml who wants to see no incident any more.
+    /// Edits the pipeline as an operator does who only wants the incidents gone.
     fn loosen_limits(&mut self) {
         for sync in &mut self.pipeline.syncs {
             sync.error_rate_percent = 100.0;
@@ -145,7 +146,7 @@ impl Scene {
 }
 
 impl Trouble {
-    /// As faults of Census's world, if it is some.
+    /// The faults of Census's world, if any.
     fn of_world(self) -> Option<Vec<Fault>> {
         let both = |code: &str, message: &str| {
             [Which::Create, Which::Update]
@@ -176,7 +177,7 @@ impl Trouble {
         })
     }
 
-    /// As a fault of Census's front door, if it is one.
+    /// The fault of Census's front door, if any.
     fn of_door(self) -> Option<HttpFault> {
         match self {
             Self::CensusDown => Some(HttpFault::Down),
@@ -185,7 +186,7 @@ impl Trouble {
         }
     }
 
-    /// As a fault of the data, if it is one.
+    /// The fault of the data, if any.
     fn of_data(self) -> Option<PropertyFault> {
         match self {
             Self::Duplicates(percent) => Some(PropertyFault::DuplicateCreation { percent }),

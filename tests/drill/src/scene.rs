@@ -1,5 +1,5 @@
-//! The lab of one drill: its world with a fault hidden in it, and the real functions in this process, so that the time is
-//! an argument and jumps cost nothing. AWS is a ministack that many scenes may share: each has names of its own.
+//! The lab of one drill: a world with a hidden fault, and the real functions in this process, so that time is an argument
+//! and jumps take no time. AWS is a ministack that many scenes may share, each with its own resource names.
 
 use std::collections::BTreeMap;
 
@@ -32,13 +32,13 @@ use crate::score::{Figures, Outcome};
 
 const PIPELINE: &str = include_str!("../../../infra/pipeline.toml");
 const SEED: u64 = 20_261_124;
-/// The poll looks this often in the lab's life: on AWS every two minutes, which would tell the same a little sooner.
-const LOOK_EVERY: i64 = 10;
-/// Once the trainee is done, the lab lives on for so long at the most: by then all that is mended has been told.
+/// Minutes of lab time between two rounds of the poll. On AWS these are two minutes, which would alert a little sooner.
+const POLL_EVERY: i64 = 10;
+/// Minutes that the lab runs on at most once the trainee is done: every fixed incident is resolved by then.
 const SETTLING: [i64; 4] = [35, 35, 30, 30];
 const NIGHTLY: &str = "daily-validation";
 
-/// A drill that is being played.
+/// The lab of a drill in progress.
 #[derive(Debug)]
 pub struct Scene {
     pub(crate) census: CensusServer,
@@ -56,11 +56,11 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// Sets the scene on a ministack: everything is well. `suffix` is part of all names, so that scenes do not meet; one that
-    /// is empty leaves them as `infra/functions.json` has them, which is where the operator's commands look.
+    /// Sets up a healthy scene on a ministack. `suffix` is part of all resource names, so that scenes do not share any; an
+    /// empty one keeps the names of `infra/functions.json`, which the operator's commands use.
     ///
     /// # Errors
-    /// Says what could not be started, or what is unhealthy before anything was broken.
+    /// A part cannot be started, or a check is unhealthy before a fault was injected; the error names it.
     pub async fn set(aws: &Ministack, suffix: &str, drill: &Drill) -> Result<Self> {
         let starts: Timestamp = drill.starts.parse().with_context(|| format!("starts of {}", drill.name))?;
         let pipeline = Pipeline::parse(&edited(drill)?).context("the pipeline of the drill")?;
@@ -70,7 +70,7 @@ impl Scene {
         let world = World::seed_pipeline(starts, SEED).carrying(properties.at_pace(extent.pace));
         let census = CensusServer::start(world, LabClock::set_to(starts)).await?;
         let warehouse =
-            LivingWarehouse::start(census.feed()).await?.context("the lab's Census moves no data")?;
+            LivingWarehouse::start(census.feed()).await?.context("the lab's Census carries no data")?;
         let mail = MailTap::start(aws.endpoint()).await?;
         let table = named(FunctionsTable::read(&FunctionsTable::default_path())?, suffix);
         let deployment = deploy(aws, &table).await?;
@@ -104,14 +104,14 @@ impl Scene {
         scene.poll().await?;
         let open = scene.live_incidents().await?;
         let declared_late = drill.beats.contains(&Beat::Inflict(Trouble::DailyInUtc));
-        ensure!(open.is_empty() || declared_late, "before anything broke: {open:?}");
+        ensure!(open.is_empty() || declared_late, "open before the first fault: {open:?}");
         Ok(scene)
     }
 
-    /// Plays what happens before the trainee is called; from here on harm is counted.
+    /// Plays the events before the trainee is called. From here on harm is counted.
     ///
     /// # Errors
-    /// Something of the lab fails, or the drill tells of nothing.
+    /// The lab fails.
     pub async fn play_beats(&mut self, beats: &[Beat]) -> Result<()> {
         for beat in beats {
             match beat {
@@ -137,14 +137,14 @@ impl Scene {
         self.mail.mails()
     }
 
-    /// Lets so many minutes pass, while the functions look as they always do.
+    /// Lets these minutes pass, with the functions running as usual.
     ///
     /// # Errors
     /// A function fails.
     pub async fn live(&mut self, minutes: i64) -> Result<()> {
         let mut left = minutes;
         while left > 0 {
-            let step = left.min(LOOK_EVERY);
+            let step = left.min(POLL_EVERY);
             let began = self.now();
             self.census.jump(SignedDuration::from_mins(step));
             left -= step;
@@ -159,7 +159,7 @@ impl Scene {
         self.note_harm().await
     }
 
-    /// Whether the nightly checks were due since an instant.
+    /// Whether the nightly checks fell due since an instant.
     fn is_nightly_due(&self, since: Timestamp) -> Result<bool> {
         let schedule = self.table.function(NIGHTLY)?.schedule.as_ref().context("no schedule")?;
         let zone = TimeZone::get(&schedule.time_zone)?;
@@ -167,14 +167,14 @@ impl Scene {
         let mut fields = schedule.expression.trim_start_matches("cron(").split(' ');
         let mut field = || fields.next().and_then(|field| field.parse::<i8>().ok());
         let (Some(minute), Some(hour)) = (field(), field()) else {
-            bail!("the schedule of {NIGHTLY} is not at a time of the day: {}", schedule.expression);
+            bail!("the schedule of {NIGHTLY} has no fixed time of day: {}", schedule.expression);
         };
         let today = self.now().to_zoned(zone.clone()).date();
         let due = today.to_datetime(Time::new(hour, minute, 0, 0)?).to_zoned(zone)?.timestamp();
         Ok(since < due && due <= self.now())
     }
 
-    /// One round of the poll.
+    /// Runs one round of the poll.
     ///
     /// # Errors
     /// The function fails.
@@ -183,10 +183,10 @@ impl Scene {
         function.run(json!({ "task": "verify" }), self.now()).await
     }
 
-    /// One round of the nightly checks, or of one of them; the table that people read.
+    /// Runs the nightly checks, or one of them; returns the table that people read.
     ///
     /// # Errors
-    /// The function fails, or there is no such check.
+    /// The function fails, or the check is unknown.
     pub async fn validate(&self, check: Option<&str>) -> Result<String> {
         let function = daily_validation::App::new(self.site()?);
         let event = match check {
@@ -195,21 +195,21 @@ impl Scene {
         };
         let answer = function.run(event, self.now()).await?;
         let table = answer.get("table").and_then(Value::as_str);
-        table.map(str::to_owned).context("the nightly checks answered without a table")
+        table.map(str::to_owned).context("the nightly checks returned no table")
     }
 
-    /// Runs one of the operator's commands; what it says, and whether there is something left to do.
+    /// Runs one of the operator's commands; returns its output and its outcome.
     ///
     /// # Errors
-    /// What the command says.
+    /// The command fails.
     pub async fn operate(&self, words: &[&str]) -> Result<(String, syncwatch_cli::Outcome)> {
         let command = Command::parse(words)?;
         let operator = Operator::with(self.env(), self.pipeline.clone(), self.sdk()?, self.now());
-        let (outcome, said) = operator.say(&command).await?;
+        let (outcome, said) = operator.output(&command).await?;
         Ok((said, outcome))
     }
 
-    /// The webhook of the pipeline at Census, made or put right.
+    /// Registers the pipeline's webhook at Census, or corrects it.
     pub(crate) async fn register_webhook(&self) -> Result<()> {
         let Some(doorbell) = &self.doorbell else { return Ok(()) };
         self.operate(&["webhook-register", "--url", doorbell.url()]).await.map(drop)
@@ -221,24 +221,24 @@ impl Scene {
         Ok(outcome == syncwatch_cli::Outcome::Done)
     }
 
-    /// Where webhooks arrive, if they do in this drill.
+    /// The address for webhooks, if this drill has them.
     #[must_use]
     pub fn webhook_url(&self) -> Option<&str> {
         self.doorbell.as_ref().map(Doorbell::url)
     }
 
-    /// How many webhooks were verified, queued and handled so far.
+    /// The number of webhooks verified, queued and handled so far.
     #[must_use]
     pub fn webhooks_handled(&self) -> usize {
         self.doorbell.as_ref().map_or(0, Doorbell::handled)
     }
 
-    /// Lets the lab live on after the last step until all is resolved, and says how it stands then.
+    /// Lets the lab run on after the last step until all is resolved; returns the state at the end.
     ///
     /// # Errors
     /// A function fails.
     pub async fn settle(&mut self) -> Result<Outcome> {
-        // What still goes wrong is not resolved by waiting.
+        // Waiting does not resolve a fault that is not fixed.
         let times = if self.troubles.is_empty() { &SETTLING[..] } else { &[] };
         for minutes in times.iter().copied() {
             self.live(minutes).await?;
@@ -265,13 +265,13 @@ impl Scene {
         })
     }
 
-    /// What is open, or held so that people do not hear of it.
+    /// The incidents that are open, or held under another one.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn live_incidents(&self) -> Result<Vec<Incident>> {
         let (mut live, unreadable) = self.store()?.live_incidents(&self.pipeline.name).await?;
-        ensure!(unreadable.is_empty(), "incidents that cannot be read: {unreadable:?}");
+        ensure!(unreadable.is_empty(), "unreadable incidents: {unreadable:?}");
         live.retain(|incident| matches!(incident.state, State::Open | State::Held));
         Ok(live)
     }
@@ -281,7 +281,7 @@ impl Scene {
         Ok(IncidentStore::new(self.sdk()?.dynamodb(), incidents_table))
     }
 
-    /// The figures of the world that harm is counted by.
+    /// The figures of the world by which harm is counted.
     pub(crate) async fn figures(&self) -> Result<Figures> {
         let (silences, _) = self.store()?.silences(&self.pipeline.name).await?;
         let silences: Vec<Silence> = silences.into_iter().map(|tally| tally.silence).collect();
@@ -289,13 +289,13 @@ impl Scene {
         let is_silenced = |incident: &&Incident| {
             covering(&silences, incident.key.check, &incident.key.subject, self.now()).is_some()
         };
-        let unheard = live.iter().filter(is_silenced).count() as u64;
+        let suppressed = live.iter().filter(is_silenced).count() as u64;
         let counted = self.census.with_world(|world| world.properties().map(count));
-        let counted = counted.context("the data are gone")?;
-        Ok(Figures { unheard, ..counted })
+        let counted = counted.context("the world carries no data")?;
+        Ok(Figures { suppressed, ..counted })
     }
 
-    /// Keeps the worst that was seen since the trainee was called.
+    /// Updates the worst harm since the trainee was called.
     pub(crate) async fn note_harm(&mut self) -> Result<()> {
         self.worst = self.worst.worst(self.figures().await?.since(self.before));
         Ok(())
@@ -305,17 +305,17 @@ impl Scene {
         Env::from_map(self.settings.clone())
     }
 
-    /// What the functions are made of, with the settings of all of them.
+    /// The site of the functions, with the settings of all of them.
     pub(crate) fn site(&self) -> Result<Site> {
         Ok(Site::with(self.settings.clone(), self.pipeline.clone(), self.sdk()?))
     }
 
-    /// AWS by way of the mail tap, which then has seen every notice that was said.
+    /// AWS through the mail tap, so that the tap gets every notice.
     pub(crate) fn sdk(&self) -> Result<Sdk> {
         Ok(Sdk::for_endpoint(self.mail.url())?)
     }
 
-    /// Replaces the pipeline, as an edited and deployed `pipeline.toml` does.
+    /// Replaces the pipeline, as deploying an edited `pipeline.toml` does.
     pub(crate) fn redeclare(&mut self, edits: &[(&str, &str)]) -> Result<()> {
         self.pipeline = Pipeline::parse(&edit(PIPELINE, edits)?).context("the edited pipeline")?;
         Ok(())
@@ -336,7 +336,7 @@ fn count(data: &PropertyWorld) -> Figures {
         duplicated: keys.values().map(|count| count - 1).sum(),
         rewritten: moved(true).map(|run| run.succeeded as u64).sum(),
         rejected: data.moves().iter().map(|run| run.failed as u64).sum(),
-        unheard: 0,
+        suppressed: 0,
     }
 }
 
@@ -347,13 +347,16 @@ fn edited(drill: &Drill) -> Result<String> {
 fn edit(text: &str, edits: &[(&str, &str)]) -> Result<String> {
     let mut text = text.to_owned();
     for (what, by) in edits {
-        ensure!(text.contains(what), "infra/pipeline.toml says {what:?} no more, which a drill changes");
+        ensure!(
+            text.contains(what),
+            "infra/pipeline.toml no longer contains {what:?}, which a drill replaces"
+        );
         text = text.replacen(what, by, 1);
     }
     Ok(text)
 }
 
-/// The table with names of a scene's own.
+/// The table with the suffix in all resource names.
 fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
     for spec in table.resources.values_mut() {
         let name = match spec {
@@ -370,7 +373,7 @@ fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
     table
 }
 
-/// The resources without the functions, which run in this process.
+/// Deploys the resources without the functions, which run in this process.
 async fn deploy(aws: &Ministack, table: &FunctionsTable) -> Result<Deployment> {
     let secrets = table.resources.keys().filter(|id| id.kind == ResourceKind::Secret).map(|id| {
         let value = match id.key.as_str() {

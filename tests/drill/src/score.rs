@@ -1,4 +1,4 @@
-//! The score. Pure: what was said and done and what became of the world, in points.
+//! The score. Pure: turns the diagnosis, the steps and the state of the world into points.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,31 +9,31 @@ const POINTS_FOR_CAUSE: u32 = 35;
 const POINTS_FOR_STEPS: u32 = 35;
 const POINTS_FOR_TIME: u32 = 15;
 const POINTS_FOR_NO_HARM: u32 = 15;
-/// What a hint, and a diagnosis that was taken back, cost.
+/// The cost of a hint, and of a diagnosis that was changed.
 const COST_OF_HINT: u32 = 5;
 const COST_OF_GUESS: u32 = 5;
-/// What a step costs that is of no use here.
+/// The cost of a step that does not help.
 const COST_OF_DETOUR: u32 = 5;
-/// After so many times the par time there are no points for time.
+/// From this multiple of the par time on, time earns no points.
 const LATE: u32 = 3;
-/// Up to so much harm there are so many points. Some is nobody's fault: it is done while people think.
+/// Points by the most harm that earns them. Some harm is unavoidable: it is done while people think.
 const HARM: [(u64, u32); 3] = [(60, POINTS_FOR_NO_HARM), (200, 10), (500, 5)];
 
-/// Figures of the lab's world. As harm: by how much they became worse since the trainee was called.
+/// Figures of the lab's world. As harm: how much worse they are than when the trainee was called.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Records in Salesforce without the name of a company.
+    /// Records in Salesforce without a company name.
     pub names_lost: u64,
     pub duplicated: u64,
     pub rewritten: u64,
     /// Records that Salesforce refused, run after run.
     pub rejected: u64,
-    /// Incidents that a silence keeps people from hearing of.
-    pub unheard: u64,
+    /// Open incidents that a silence covers.
+    pub suppressed: u64,
 }
 
 impl Figures {
-    /// What became worse since `before`.
+    /// The increase since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -41,11 +41,11 @@ impl Figures {
             duplicated: self.duplicated.saturating_sub(before.duplicated),
             rewritten: self.rewritten.saturating_sub(before.rewritten),
             rejected: self.rejected.saturating_sub(before.rejected),
-            unheard: self.unheard.saturating_sub(before.unheard),
+            suppressed: self.suppressed.saturating_sub(before.suppressed),
         }
     }
 
-    /// The worse of two, figure by figure: harm that was repaired was done all the same.
+    /// The worse of two, figure by figure: repaired harm still counts.
     #[must_use]
     pub fn worst(self, other: Self) -> Self {
         Self {
@@ -53,17 +53,17 @@ impl Figures {
             duplicated: self.duplicated.max(other.duplicated),
             rewritten: self.rewritten.max(other.rewritten),
             rejected: self.rejected.max(other.rejected),
-            unheard: self.unheard.max(other.unheard),
+            suppressed: self.suppressed.max(other.suppressed),
         }
     }
 
-    /// How many records came to harm, and how many incidents nobody heard of.
+    /// The number of harmed records and silenced incidents.
     #[must_use]
     pub fn sum(self) -> u64 {
-        self.names_lost + self.duplicated + self.rewritten + self.rejected + self.unheard
+        self.names_lost + self.duplicated + self.rewritten + self.rejected + self.suppressed
     }
 
-    /// Whether this harm was done. That time is lost shows in no figure.
+    /// Whether this harm was done. Lost time shows in no figure.
     #[must_use]
     pub fn shows(self, hurt: Hurt) -> bool {
         match hurt {
@@ -71,7 +71,7 @@ impl Figures {
             Hurt::Duplicated => self.duplicated > 0,
             Hurt::Rewritten => self.rewritten > 0,
             Hurt::Rejected => self.rejected > 0,
-            Hurt::Unheard => self.unheard > 0,
+            Hurt::Suppressed => self.suppressed > 0,
             Hurt::TimeLost => true,
         }
     }
@@ -83,41 +83,41 @@ impl fmt::Display for Figures {
             (self.names_lost, "names lost in Salesforce"),
             (self.duplicated, "records created twice"),
             (self.rewritten, "records rewritten by full syncs"),
-            (self.rejected, "records refused"),
-            (self.unheard, "incidents held back"),
+            (self.rejected, "records rejected"),
+            (self.suppressed, "incidents silenced"),
         ];
-        let told: Vec<String> = figures
+        let parts: Vec<String> = figures
             .iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, what)| format!("{count} {what}"))
             .collect();
-        if told.is_empty() { f.write_str("none") } else { f.write_str(&told.join(", ")) }
+        if parts.is_empty() { f.write_str("none") } else { f.write_str(&parts.join(", ")) }
     }
 }
 
-/// How the lab's world stands at the end.
+/// The state of the lab's world at the end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Incidents that are not resolved, as `check/subject`.
     pub open: Vec<String>,
-    /// Whether nothing goes wrong any more, whatever is told.
+    /// Whether every fault is fixed.
     pub healed: bool,
-    /// What of the data is still spoiled.
+    /// The damage to the data that is left.
     pub left: Figures,
-    /// What became worse since the trainee was called, at its worst.
+    /// The worst increase since the trainee was called.
     pub harm: Figures,
 }
 
-/// What a trainee did.
+/// The trainee's actions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Performance {
     /// The last diagnosis.
     pub causes: Vec<Cause>,
-    /// How long it took, of the trainee's own time.
+    /// The trainee's own time until then.
     pub diagnosed_after: Option<Duration>,
-    /// How often a diagnosis was taken back.
+    /// The number of changed diagnoses.
     pub guesses: u32,
-    /// What was done, in order.
+    /// The steps, in order.
     pub fixes: Vec<Fix>,
     pub hints: u32,
     pub gave_up: bool,
@@ -126,9 +126,9 @@ pub struct Performance {
 /// The score, with its reasons.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Score {
-    /// Whether the incident is over and understood, by no harmful step.
+    /// Whether the incident is understood and resolved, without a harmful step.
     pub passed: bool,
-    /// Of 100.
+    /// Out of 100.
     pub points: u32,
     pub reasons: Vec<String>,
 }
@@ -144,7 +144,7 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     reasons.push(format!(
         "cause: {for_cause} of {POINTS_FOR_CAUSE} ({named} of {} named{})",
         drill.causes.len(),
-        if invented > 0 { format!(", {invented} that it was not") } else { String::new() },
+        if invented > 0 { format!(", {invented} wrong") } else { String::new() },
     ));
 
     let done = drill.fixes.iter().filter(|fix| performance.fixes.contains(fix)).count();
@@ -159,7 +159,7 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
         reasons.push(format!("  {fix} does harm here"));
     }
     for fix in &detours {
-        reasons.push(format!("  {fix} is of no use here"));
+        reasons.push(format!("  {fix} does not help here"));
     }
 
     let for_time = performance.diagnosed_after.map_or(0, |after| time_points(drill, after));
@@ -176,12 +176,12 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
 
     let healed = outcome.healed && outcome.open.is_empty() && outcome.left == Figures::default();
     let for_harm = if healed { harm_points(outcome.harm) } else { 0 };
-    reasons.push(format!("harm done meanwhile: {for_harm} of {POINTS_FOR_NO_HARM} ({})", outcome.harm));
+    reasons.push(format!("no harm: {for_harm} of {POINTS_FOR_NO_HARM} (harm done: {})", outcome.harm));
     if !outcome.healed {
-        reasons.push("what went wrong still goes wrong".to_owned());
+        reasons.push("a fault is not fixed".to_owned());
     }
     if outcome.left != Figures::default() {
-        reasons.push(format!("data are still spoiled: {}", outcome.left));
+        reasons.push(format!("data not repaired: {}", outcome.left));
     }
     if !outcome.open.is_empty() {
         reasons.push(format!("not resolved: {}", outcome.open.join(", ")));
@@ -193,7 +193,7 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     let cost = costs.iter().fold(0_u32, |sum, (count, cost)| sum.saturating_add(count.saturating_mul(*cost)));
     if cost > 0 {
         reasons.push(format!(
-            "less {cost}: hints {}, diagnoses taken back {}, steps of no use {detours}",
+            "minus {cost}: hints {}, changed diagnoses {}, useless steps {detours}",
             performance.hints, performance.guesses
         ));
     }
@@ -202,11 +202,11 @@ pub fn score(drill: &Drill, performance: &Performance, outcome: &Outcome) -> Sco
     Score { passed, points: if performance.gave_up { 0 } else { points }, reasons }
 }
 
-/// What a step comes to in a drill, beside the right ones.
+/// The effect of a step that is not required.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Effect {
     None,
-    /// Time is lost by what somebody is bound to try.
+    /// It costs time: a step that people are likely to try.
     Detour,
     Harm,
 }
@@ -226,7 +226,7 @@ fn share(points: u32, part: usize, whole: usize) -> u32 {
     points * part.min(whole) / whole
 }
 
-/// All points up to par, none from three times par on, in between in proportion.
+/// Full points up to par, none from three times par on, in proportion in between.
 fn time_points(drill: &Drill, after: Duration) -> u32 {
     let par = Duration::from_secs(drill.level.par_minutes() * 60);
     let late = par * LATE;

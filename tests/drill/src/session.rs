@@ -1,4 +1,4 @@
-//! The trainee's prompt: a line in, an answer out. The time is an argument; lines come from any reader.
+//! The trainee's prompt: a line in, an answer out. Time is an argument, and lines come from any reader.
 
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -11,45 +11,45 @@ use crate::look::LOOKS;
 use crate::scene::Scene;
 use crate::score::{Performance, Score, score};
 
-/// The longest that the lab lives on at one command, in minutes.
+/// The most lab time that may pass at one command, in minutes.
 const LONGEST_WAIT: i64 = 12 * 60;
 
-/// A drill with a trainee at it.
+/// A drill in progress.
 #[derive(Debug)]
 pub struct Session<'d> {
     drill: &'d Drill,
     scene: Scene,
     performance: Performance,
     shown: usize,
-    /// Up to which of the trainee's minutes the lab has lived on.
+    /// The trainee's minutes that have passed in the lab too.
     lived: i64,
     score: Option<Score>,
 }
 
-/// What a line asks for.
+/// A parsed line of the trainee.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     Help,
     Causes,
     Fixes,
     Look(String),
-    /// To let so many minutes pass.
+    /// Lets these minutes pass.
     Wait(i64),
     Diagnose(Vec<Cause>),
-    /// Steps, in this order.
+    /// Applies steps, in this order.
     Apply(Vec<Fix>),
     Hint,
-    /// Done: the lab lives on until all is resolved, then the score is told.
+    /// Lets the lab run until all is resolved, then shows the score.
     Done,
-    /// The model answer, and no score.
+    /// Shows the model answer, without a score.
     GiveUp,
 }
 
 impl Request {
-    /// Reads a line.
+    /// Parses a line.
     ///
     /// # Errors
-    /// It is none of these; says what is wrong and what there is.
+    /// The line is invalid; the error names the problem and the commands.
     pub fn parse(line: &str) -> Result<Self, String> {
         let line = line.trim();
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
@@ -58,7 +58,7 @@ impl Request {
             ("help" | "?", _) => Ok(Self::Help),
             ("causes", _) | ("cause", "") => Ok(Self::Causes),
             ("fixes", _) | ("fix", "") => Ok(Self::Fixes),
-            ("look", "") => Err(format!("look at what?\n{LOOKS}")),
+            ("look", "") => Err(format!("look needs a subject:\n{LOOKS}")),
             ("look", what) => Ok(Self::Look(what.to_owned())),
             ("wait", time) => minutes(time).map(Self::Wait),
             ("cause", ids) => read_all(ids, Cause::from_id, "cause", "causes").map(Self::Diagnose),
@@ -67,21 +67,20 @@ impl Request {
             ("done", "") => Ok(Self::Done),
             ("give-up", "") => Ok(Self::GiveUp),
             _ => Err(format!(
-                "{line:?} is none of: look, wait, causes, cause, fixes, fix, hint, done, give-up, help"
+                "unknown command {line:?}; commands: look, wait, causes, cause, fixes, fix, hint, done, give-up, help"
             )),
         }
     }
 }
 
 fn read_all<T>(ids: &str, read: fn(&str) -> Option<T>, what: &str, list: &str) -> Result<Vec<T>, String> {
-    let read_one = |id| read(id).ok_or_else(|| format!("there is no {what} {id:?}; `{list}` lists them"));
+    let read_one = |id| read(id).ok_or_else(|| format!("unknown {what} {id:?}; `{list}` lists them"));
     ids.split([' ', ',']).filter(|id| !id.is_empty()).map(read_one).collect()
 }
 
-/// Reads `30m` or `2h`.
+/// Parses `30m` or `2h`.
 fn minutes(time: &str) -> Result<i64, String> {
-    let wrong =
-        || format!("wait for how long? Such as `wait 30m` or `wait 2h`, up to {} h", LONGEST_WAIT / 60);
+    let wrong = || format!("invalid time; such as `wait 30m` or `wait 2h`, at most {}h", LONGEST_WAIT / 60);
     let (number, factor) = match (time.strip_suffix('m'), time.strip_suffix('h')) {
         (Some(number), _) => (number, 1),
         (_, Some(number)) => (number, 60),
@@ -93,7 +92,7 @@ fn minutes(time: &str) -> Result<i64, String> {
 }
 
 impl<'d> Session<'d> {
-    /// Sets the scene, and lets the drill's fault happen. From here on the trainee is on call.
+    /// Sets the scene and injects the drill's faults. From here on the trainee is on call.
     ///
     /// # Errors
     /// The lab cannot be set up.
@@ -109,26 +108,26 @@ impl<'d> Session<'d> {
         &self.scene
     }
 
-    /// The score, once the drill is over.
+    /// The score, once the drill has ended.
     #[must_use]
     pub fn score(&self) -> Option<&Score> {
         self.score.as_ref()
     }
 
-    /// What the trainee is told first.
+    /// The opening text: title, briefing, and the mails so far.
     pub fn opening(&mut self) -> String {
         let news = self.news();
         format!(
-            "{} ({}): {}\n\n{}\n\n{news}\n`help` says what there is to type.",
+            "{} ({}): {}\n\n{}\n\n{news}\n`help` lists the commands.",
             self.drill.name, self.drill.level, self.drill.title, self.drill.story
         )
     }
 
-    /// Answers a line. `elapsed` is the trainee's time since the drill began; the lab lives on by as much, minute by minute.
+    /// Answers a line. `elapsed` is the trainee's time since the drill began; as many minutes pass in the lab.
     ///
     /// # Errors
-    /// The lab fails. What the trainee got wrong is an answer.
-    pub async fn hear(&mut self, line: &str, elapsed: Duration) -> Result<String> {
+    /// The lab fails. A mistake of the trainee is answered.
+    pub async fn handle(&mut self, line: &str, elapsed: Duration) -> Result<String> {
         if line.trim().is_empty() || self.score.is_some() {
             return Ok(String::new());
         }
@@ -140,7 +139,7 @@ impl<'d> Session<'d> {
         self.lived += thought.max(0);
         self.scene.live(thought.clamp(0, LONGEST_WAIT)).await?;
         let mut said = self.answer(request, elapsed).await?;
-        // After a score nobody reads mail.
+        // Mail after the score does not matter.
         let news = if self.score.is_some() { String::new() } else { self.news() };
         if !news.is_empty() {
             said = format!("{said}\n\n{news}");
@@ -151,9 +150,9 @@ impl<'d> Session<'d> {
     async fn answer(&mut self, request: Request, elapsed: Duration) -> Result<String> {
         Ok(match request {
             Request::Help => format!(
-                "{LOOKS}\n  wait 30m                 let time pass\n  causes, fixes            what can be named, what can be done\n  \
-                 cause ID [ID]            your diagnosis; the last one counts\n  fix ID [ID]              do it, in this order\n  \
-                 hint                     costs points\n  done                     the lab lives on, then the score\n  give-up                  the model answer"
+                "{LOOKS}\n  wait 30m                 let time pass\n  causes, fixes            list the causes, list the steps\n  \
+                 cause ID [ID]            your diagnosis; the last one counts\n  fix ID [ID]              apply steps, in this order\n  \
+                 hint                     costs points\n  done                     let the lab run on, then show the score\n  give-up                  show the model answer"
             ),
             Request::Causes => list(Cause::ALL.iter().map(|cause| (cause.id(), cause.words()))),
             Request::Fixes => list(Fix::ALL.iter().map(|fix| (fix.id(), fix.words()))),
@@ -200,7 +199,7 @@ impl<'d> Session<'d> {
         })
     }
 
-    /// Lets the lab live on, scores, and tells the model answer.
+    /// Lets the lab run on, then shows the score and the model answer.
     async fn end(&mut self) -> Result<String> {
         let outcome = self.scene.settle().await?;
         let score = score(self.drill, &self.performance, &outcome);
@@ -209,14 +208,14 @@ impl<'d> Session<'d> {
         Ok(said)
     }
 
-    /// The mails that were not shown yet: the last one whole, of more only the subjects.
+    /// The mails not shown yet: a single one in full, of several only the subjects.
     fn news(&mut self) -> String {
         let mails = self.scene.mails();
         let new = mails.get(self.shown..).unwrap_or_default();
         let mut lines: Vec<String> = new.iter().map(|mail| format!("MAIL  {}", mail.subject)).collect();
         match new {
             [only] => lines.extend(only.text.lines().map(|line| format!("    | {line}"))),
-            [_, ..] => lines.push("      (`look notices` shows them whole)".to_owned()),
+            [_, ..] => lines.push("      (`look notices` shows them in full)".to_owned()),
             [] => {}
         }
         self.shown = mails.len();
@@ -228,7 +227,7 @@ fn list<'w>(choices: impl Iterator<Item = (&'w str, &'w str)>) -> String {
     choices.map(|(id, words)| format!("  {id:<20} {words}")).collect::<Vec<_>>().join("\n")
 }
 
-/// The model answer, with where the runbook says it.
+/// The model answer, with links to the runbook.
 #[must_use]
 pub fn model_answer(drill: &Drill) -> String {
     let ids = |ids: Vec<&str>| ids.join(" ");
@@ -249,11 +248,10 @@ pub fn model_answer(drill: &Drill) -> String {
     lines.join("\n")
 }
 
-/// Plays a drill with whoever types, until it is over or there are no more lines, which is to give up. `elapsed` says how
-/// long it lasts so far.
+/// Runs a drill until it ends; the end of input counts as `give-up`. `elapsed` returns the time since the start.
 ///
 /// # Errors
-/// The lab fails, or nobody can be spoken to.
+/// The lab fails, or reading or writing fails.
 pub async fn converse(
     session: &mut Session<'_>,
     mut lines: impl BufRead,
@@ -268,7 +266,7 @@ pub async fn converse(
         if lines.read_line(&mut line)? == 0 {
             "give-up".clone_into(&mut line);
         }
-        let said = session.hear(&line, elapsed()).await?;
+        let said = session.handle(&line, elapsed()).await?;
         if !said.is_empty() {
             writeln!(out, "{said}")?;
         }

@@ -11,7 +11,7 @@ use crate::drill::{Beat, Cause, Fix, Hurt, Level, Trouble};
 use crate::play::{Answer, Played, play};
 use crate::score::{Figures, Outcome, Performance, score};
 
-/// How many drills are played at the same time: most of the time each waits for AWS, or for a Census that is down.
+/// The number of drills played at once: most of the time each waits for AWS, or for a Census that is down.
 const AT_ONCE: usize = 5;
 
 fn troubles(drill: &Drill) -> Vec<Trouble> {
@@ -23,7 +23,7 @@ fn troubles(drill: &Drill) -> Vec<Trouble> {
 }
 
 #[test]
-fn there_are_drills_of_every_level_from_easy_to_nasty_and_each_has_a_name_of_its_own() {
+fn drills_have_unique_names_and_cover_every_level_in_order() {
     let names: BTreeSet<&str> = DRILLS.iter().map(|drill| drill.name).collect();
     assert_eq!(names.len(), DRILLS.len());
     assert!(DRILLS.len() >= 10);
@@ -39,17 +39,17 @@ fn there_are_drills_of_every_level_from_easy_to_nasty_and_each_has_a_name_of_its
 }
 
 #[test]
-fn the_list_is_the_table_and_gives_no_cause_away() {
+fn list_shows_every_drill_and_reveals_no_cause() {
     let list = list();
     assert_eq!(list.lines().count(), DRILLS.len());
     for (line, drill) in list.lines().zip(DRILLS) {
         assert!(line.contains(drill.name) && line.contains(drill.title), "{line}");
         assert!(line.contains(&drill.level.to_string()), "{line}");
-        let told = format!("{line} {}", drill.story);
+        let shown = format!("{line} {}", drill.story);
         for cause in drill.causes {
             assert!(
-                !told.contains(cause.id()) && !told.contains(cause.words()),
-                "{} tells {cause}",
+                !shown.contains(cause.id()) && !shown.contains(cause.words()),
+                "{} reveals {cause}",
                 drill.name
             );
         }
@@ -57,15 +57,15 @@ fn the_list_is_the_table_and_gives_no_cause_away() {
 }
 
 #[test]
-fn the_steps_of_each_drill_mend_all_that_goes_wrong_in_it_and_no_wrong_step_does() {
+fn required_steps_fix_every_fault_and_wrong_steps_fix_none() {
     for drill in DRILLS {
         let name = drill.name;
         let troubles = troubles(drill);
         assert!(!troubles.is_empty() && !drill.causes.is_empty() && !drill.hints.is_empty(), "{name}");
         for trouble in troubles {
-            assert!(drill.fixes.contains(&trouble.mended_by()), "{name}: nothing mends {trouble:?}");
+            assert!(drill.fixes.contains(&trouble.fixed_by()), "{name}: no step fixes {trouble:?}");
         }
-        assert!(!drill.wrong_fixes.is_empty(), "{name}: nothing can be done wrong");
+        assert!(!drill.wrong_fixes.is_empty(), "{name}: no wrong step");
         for wrong in drill.wrong_fixes {
             assert!(!drill.fixes.contains(&wrong.fix), "{name}: {} is right and wrong", wrong.fix);
         }
@@ -76,21 +76,21 @@ fn the_steps_of_each_drill_mend_all_that_goes_wrong_in_it_and_no_wrong_step_does
 }
 
 #[test]
-fn every_anchor_is_a_section_of_the_runbook_that_says_what_to_do() {
-    let sections = runbook::sections(runbook::TEXT);
+fn every_anchor_is_a_runbook_section_with_steps() {
+    let sections = syncwatch::runbook::sections(syncwatch::runbook::TEXT);
     for drill in DRILLS {
         assert!(!drill.anchors.is_empty(), "{}", drill.name);
         for anchor in drill.anchors {
             let section = sections.iter().find(|section| section.anchor == *anchor);
             let section = section.unwrap_or_else(|| panic!("{}: no section {anchor}", drill.name));
-            assert!(!section.steps.is_empty(), "{anchor} says nothing to do");
+            assert!(!section.steps.is_empty(), "{anchor} has no steps");
             assert!(model_answer(drill).contains(&format!("OPERATIONS_RUNBOOK.md#{anchor}")));
         }
     }
 }
 
 #[test]
-fn the_training_notes_name_every_drill_and_none_that_is_not_there() {
+fn training_notes_name_every_drill_and_no_unknown_one() {
     let notes = include_str!("../../../infra/runbook/TRAINING.md");
     let named: BTreeSet<&str> = notes
         .split("make drill NAME=")
@@ -102,7 +102,7 @@ fn the_training_notes_name_every_drill_and_none_that_is_not_there() {
 }
 
 #[test]
-fn every_id_is_read_back_and_is_one_word() {
+fn every_id_is_one_word_and_parses_back() {
     for cause in Cause::ALL {
         assert_eq!(Cause::from_id(cause.id()), Some(*cause));
         assert!(cause.id().chars().all(|letter| letter.is_ascii_lowercase() || letter == '-'));
@@ -114,7 +114,7 @@ fn every_id_is_read_back_and_is_one_word() {
 }
 
 #[test]
-fn lines_are_read_as_they_are_typed_and_what_is_wrong_is_told_with_the_remedy() {
+fn typed_lines_are_parsed_and_errors_name_the_remedy() {
     for (line, request) in [
         ("help", Request::Help),
         (" ? ", Request::Help),
@@ -132,20 +132,20 @@ fn lines_are_read_as_they_are_typed_and_what_is_wrong_is_told_with_the_remedy() 
     ] {
         assert_eq!(Request::parse(line), Ok(request), "{line}");
     }
-    for (line, says) in [
-        ("nonsense", "none of: look"),
-        ("done now", "none of: look"),
+    for (line, hint) in [
+        ("nonsense", "commands: look"),
+        ("done now", "commands: look"),
         ("look", "look incidents"),
         ("cause view", "`causes` lists them"),
         ("fix names-view", "`fixes` lists them"),
         ("wait", "`wait 30m`"),
-        ("wait 13h", "up to 12 h"),
+        ("wait 13h", "at most 12h"),
         ("wait 0m", "`wait 30m`"),
         ("wait -5m", "`wait 30m`"),
         ("wait 99999999999999999h", "`wait 30m`"),
     ] {
         let problem = Request::parse(line).unwrap_err();
-        assert!(problem.contains(says), "{line}: {problem}");
+        assert!(problem.contains(hint), "{line}: {problem}");
     }
 }
 
@@ -159,7 +159,7 @@ fn model(drill: &Drill) -> Performance {
 }
 
 #[test]
-fn the_model_answer_in_par_time_has_all_points() {
+fn model_answer_within_par_time_earns_all_points() {
     for drill in DRILLS {
         let score = score(drill, &model(drill), &healed());
         assert!(score.passed && score.points == 100, "{}: {score}", drill.name);
@@ -167,7 +167,7 @@ fn the_model_answer_in_par_time_has_all_points() {
 }
 
 #[test]
-fn nobody_passes_who_did_not_understand_it_or_did_not_mend_it() {
+fn incomplete_diagnosis_or_repair_does_not_pass() {
     let drill = find("nameless").unwrap();
     let good = || model(drill);
     let lost = Figures { names_lost: 3, ..Figures::default() };
@@ -181,19 +181,22 @@ fn nobody_passes_who_did_not_understand_it_or_did_not_mend_it() {
             healed(),
         ),
         ("no step", Performance { fixes: vec![], ..good() }, healed()),
-        ("one step of two", Performance { fixes: vec![Fix::MendNamesView], ..good() }, healed()),
+        ("one step of two", Performance { fixes: vec![Fix::RepairNamesView], ..good() }, healed()),
         (
-            "a step that does harm",
-            Performance { fixes: vec![Fix::FullSyncUpdate, Fix::MendNamesView, Fix::RestoreNames], ..good() },
+            "a harmful step",
+            Performance {
+                fixes: vec![Fix::FullSyncUpdate, Fix::RepairNamesView, Fix::RestoreNames],
+                ..good()
+            },
             healed(),
         ),
         (
-            "a step that is right nowhere",
-            Performance { fixes: vec![Fix::MendNamesView, Fix::RestoreNames, Fix::SilenceAll], ..good() },
+            "a step that is never right",
+            Performance { fixes: vec![Fix::RepairNamesView, Fix::RestoreNames, Fix::SilenceAll], ..good() },
             healed(),
         ),
-        ("it goes on", good(), Outcome::default()),
-        ("data are left spoiled", good(), Outcome { left: lost, ..healed() }),
+        ("a fault remains", good(), Outcome::default()),
+        ("data are not repaired", good(), Outcome { left: lost, ..healed() }),
         ("an incident is open", good(), Outcome { open, ..healed() }),
         ("gave up", Performance { gave_up: true, ..good() }, healed()),
     ] {
@@ -203,43 +206,43 @@ fn nobody_passes_who_did_not_understand_it_or_did_not_mend_it() {
 }
 
 #[test]
-fn in_no_drill_a_wrong_cause_or_a_step_that_does_harm_passes_beside_the_right_ones() {
+fn wrong_cause_or_harmful_step_beside_the_right_ones_fails() {
     for drill in DRILLS {
         let (wrong_causes, _) = drill.wrong();
         let performance = Performance { causes: wrong_causes.clone(), ..model(drill) };
         assert!(!score(drill, &performance, &healed()).passed, "{}: another cause", drill.name);
         let performance = Performance { causes: [drill.causes, &wrong_causes].concat(), ..model(drill) };
-        assert!(!score(drill, &performance, &healed()).passed, "{}: one cause more", drill.name);
+        assert!(!score(drill, &performance, &healed()).passed, "{}: one cause too many", drill.name);
         for wrong in drill.wrong_fixes {
             let mut performance = model(drill);
             performance.fixes.insert(0, wrong.fix);
             let score = score(drill, &performance, &healed());
-            // A detour costs points; who comes back from it may pass.
+            // A detour costs points, but does not fail the drill.
             let is_detour = wrong.hurt == Hurt::TimeLost && !wrong.fix.is_never_right();
             assert_eq!(score.passed, is_detour, "{}: {}", drill.name, wrong.fix);
             assert!(score.points < 100, "{}: {}", drill.name, wrong.fix);
         }
-        for left_out in drill.fixes {
+        for omitted in drill.fixes {
             let mut performance = model(drill);
-            performance.fixes.retain(|fix| fix != left_out);
-            assert!(!score(drill, &performance, &healed()).passed, "{}: without {left_out}", drill.name);
+            performance.fixes.retain(|fix| fix != omitted);
+            assert!(!score(drill, &performance, &healed()).passed, "{}: without {omitted}", drill.name);
         }
     }
 }
 
 #[test]
-fn what_is_of_no_use_and_does_no_harm_costs_nothing_and_two_causes_are_half_each() {
+fn harmless_extra_step_is_free_and_each_of_two_causes_is_half() {
     let drill = find("two-at-once").unwrap();
     let mut performance = model(drill);
     performance.fixes.push(Fix::RunUpdate);
     assert_eq!(score(drill, &performance, &healed()).points, 100);
     performance.causes.pop();
-    // 17 of 35 for the cause, and no points for the time of a diagnosis that is incomplete.
+    // 17 of 35 for the cause, and no points for time, as the diagnosis is incomplete.
     assert_eq!(score(drill, &performance, &healed()).points, 17 + 35 + 15);
 }
 
 #[test]
-fn time_costs_points_beyond_par_and_all_of_them_at_three_times_par() {
+fn time_points_fall_from_par_to_zero_at_three_times_par() {
     let drill = find("quiet-create").unwrap();
     for (seconds, points) in [(0, 100), (300, 100), (600, 93), (900, 85), (90_000, 85)] {
         let performance = Performance { diagnosed_after: Some(Duration::from_secs(seconds)), ..model(drill) };
@@ -249,7 +252,7 @@ fn time_costs_points_beyond_par_and_all_of_them_at_three_times_par() {
 }
 
 #[test]
-fn harm_hints_and_guesses_cost_points_and_the_score_says_for_what() {
+fn harm_hints_and_guesses_cost_points_and_are_listed() {
     let drill = find("twice").unwrap();
     for (harm, points) in [(0, 100), (60, 100), (61, 95), (200, 95), (201, 90), (500, 90), (501, 85)] {
         let harm = Figures { duplicated: harm, ..Figures::default() };
@@ -258,44 +261,41 @@ fn harm_hints_and_guesses_cost_points_and_the_score_says_for_what() {
     let performance = Performance { hints: 2, guesses: 1, ..model(drill) };
     let score = score(drill, &performance, &healed());
     assert_eq!((score.passed, score.points), (true, 85));
-    assert!(
-        score.to_string().contains("less 15: hints 2, diagnoses taken back 1, steps of no use 0"),
-        "{score}"
-    );
+    assert!(score.to_string().contains("minus 15: hints 2, changed diagnoses 1, useless steps 0"), "{score}");
 }
 
 #[test]
-fn figures_are_told_in_words_and_the_worst_of_them_is_kept() {
+fn figures_are_shown_in_words_and_the_worst_are_kept() {
     let (a, b) = (
         Figures { names_lost: 5, rejected: 1, ..Figures::default() },
         Figures { names_lost: 2, duplicated: 4, ..Figures::default() },
     );
     assert_eq!(a.worst(b), Figures { names_lost: 5, duplicated: 4, rejected: 1, ..Figures::default() });
     assert_eq!(b.since(a), Figures { duplicated: 4, ..Figures::default() });
-    assert_eq!(a.to_string(), "5 names lost in Salesforce, 1 records refused");
+    assert_eq!(a.to_string(), "5 names lost in Salesforce, 1 records rejected");
     assert_eq!(Figures::default().to_string(), "none");
-    for hurt in [Hurt::NamesLost, Hurt::Duplicated, Hurt::Rewritten, Hurt::Rejected, Hurt::Unheard] {
+    for hurt in [Hurt::NamesLost, Hurt::Duplicated, Hurt::Rewritten, Hurt::Rejected, Hurt::Suppressed] {
         assert!(!Figures::default().shows(hurt), "{hurt:?}");
     }
 }
 
-/// What is not as it must be after an answer was played.
+/// The violated expectations after an answer was played.
 fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
-    let Played { told, webhooks, harm, outcome, score } = played;
+    let Played { subjects, webhooks, harm, outcome, score } = played;
     let mut problems = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
-            problems.push(format!("{} {answer:?}: {what}; told: {told:#?}; {score}", drill.name));
+            problems.push(format!("{} {answer:?}: {what}; mails: {subjects:#?}; {score}", drill.name));
         }
     };
-    let ends = told.iter().filter(|subject| subject.starts_with("[resolved]")).count();
-    must(told.len() > ends, "nobody is told of it".to_owned());
+    let ends = subjects.iter().filter(|subject| subject.starts_with("[RESOLVED]")).count();
+    must(subjects.len() > ends, "no alert was sent".to_owned());
     match answer {
         Answer::Model => {
             must(score.passed, "the model answer does not pass".to_owned());
             must(outcome.open.is_empty() && outcome.healed, format!("not healed: {outcome:?}"));
-            must(ends > 0, "nobody is told that it is over".to_owned());
-            must((*webhooks > 0) == drill.webhooks, format!("{webhooks} webhooks came"));
+            must(ends > 0, "no recovery was sent".to_owned());
+            must((*webhooks > 0) == drill.webhooks, format!("{webhooks} webhooks arrived"));
         }
         Answer::Wrong => {
             must(!score.passed, "a wrong answer passes".to_owned());
@@ -304,7 +304,7 @@ fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
                 let done = harm.iter().find(|(fix, _)| *fix == wrong.fix).map(|(_, harm)| *harm);
                 must(
                     done.is_some_and(|done| done.shows(wrong.hurt)),
-                    format!("{} ought to do {:?}, and did {done:?}", wrong.fix, wrong.hurt),
+                    format!("{} should do {:?}, but did {done:?}", wrong.fix, wrong.hurt),
                 );
             }
         }
@@ -312,7 +312,7 @@ fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
     problems
 }
 
-/// Plays what is left to be played, one after the other, on a runtime of this thread's own.
+/// Plays the remaining drills one after the other, on a runtime of this thread.
 fn play_on(aws: &Ministack, left: &Mutex<Vec<(&Drill, Answer)>>) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let next = || left.lock().unwrap().pop();
@@ -328,14 +328,14 @@ fn play_on(aws: &Ministack, left: &Mutex<Vec<(&Drill, Answer)>>) -> Vec<String> 
 }
 
 #[test]
-fn each_model_answer_heals_the_lab_and_resolves_its_incidents_and_no_wrong_answer_passes() {
+fn every_model_answer_passes_and_no_wrong_answer_does() {
     let start = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let aws = start.block_on(Ministack::start()).unwrap();
     let mut plays: Vec<(&Drill, Answer)> = DRILLS
         .iter()
         .flat_map(|drill| [Answer::Model, Answer::Wrong].map(|answer| (drill, answer)))
         .collect();
-    // The last ones are taken first. While Census is down each round asks again and again, so these are the longest.
+    // Taken from the end. While Census is down each round retries for long, so these drills start first.
     plays.sort_by_key(|(drill, _)| troubles(drill).contains(&Trouble::CensusDown));
     let plays = Mutex::new(plays);
     let problems: Vec<String> = std::thread::scope(|scope| {
@@ -345,7 +345,7 @@ fn each_model_answer_heals_the_lab_and_resolves_its_incidents_and_no_wrong_answe
     assert!(problems.is_empty(), "{}", problems.join("\n\n"));
 }
 
-/// Types lines into a drill, each after so many seconds of thought; what is said.
+/// Types lines into a drill, each after `seconds` of thought; returns the output, and whether it passed with which points.
 async fn typed(aws: &Ministack, suffix: &str, name: &str, lines: &str, seconds: u64) -> (String, bool, u32) {
     let mut session = Session::begin(aws, suffix, find(name).unwrap()).await.unwrap();
     let (mut said, lines_typed) = (Vec::new(), std::cell::Cell::new(0));
@@ -359,7 +359,7 @@ async fn typed(aws: &Ministack, suffix: &str, name: &str, lines: &str, seconds: 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trainee_gets_the_real_mail_looks_with_the_real_tools_and_is_scored_by_what_became_of_the_lab() {
+async fn trainee_uses_the_real_tools_and_is_scored_by_the_outcome() {
     let aws = Ministack::start().await.unwrap();
     let lines = "\
         nonsense\n\
@@ -383,11 +383,11 @@ async fn a_trainee_gets_the_real_mail_looks_with_the_real_tools_and_is_scored_by
         never read\n";
     let (said, passed, points) = typed(&aws, "typed", "quiet-create", lines, 20).await;
     for part in [
-        "MAIL  [error] properties-create: pause",
-        "is none of: look",
+        "MAIL  [ERROR] properties-create: paused",
+        "commands: look",
         "look sql SELECT",
         "properties/sync-paused/properties-create",
-        "a pause is often somebody's repair in progress",
+        "a pause is often part of a repair in progress",
         "the runbook has no section `nothing`",
         "\"paused\": true",
         "coverage_status | create_queue_count\nexcellent | ",
@@ -396,9 +396,9 @@ async fn a_trainee_gets_the_real_mail_looks_with_the_real_tools_and_is_scored_by
         "properties-update",
         "no webhook is registered",
         "curl -sS",
-        "The subject of the mail says it.",
+        "The subject of the mail names it.",
         "Done: resume the create sync in Census.",
-        "MAIL  [resolved] properties-create: pause",
+        "MAIL  [RESOLVED] properties-create: ",
         "PASSED: ",
         "The model answer:",
         "OPERATIONS_RUNBOOK.md#sync-paused",
@@ -411,9 +411,12 @@ async fn a_trainee_gets_the_real_mail_looks_with_the_real_tools_and_is_scored_by
 
     let lines = "cause key-not-unique sync-paused\nfix resume-create\nwait 1h\nfix merge-duplicates\ndone\n";
     let (said, passed, _) = typed(&aws, "hasty", "a-reason", lines, 0).await;
-    assert!(!passed && said.contains("still goes wrong") && said.contains("records created twice"), "{said}");
+    assert!(
+        !passed && said.contains("a fault is not fixed") && said.contains("records created twice"),
+        "{said}"
+    );
 
-    // No more lines: that is to give up.
+    // The end of input counts as `give-up`.
     let (said, passed, points) = typed(&aws, "gone", "quiet-create", "hint\n", 0).await;
     assert!(said.contains("The model answer:") && (passed, points) == (false, 0), "{said}");
 }

@@ -1,14 +1,16 @@
-//! Any text is classified, and scrubbed to one bounded line that shows no address, no card number and nothing in quotes that was a value.
+//! Fuzzes classification: any text has a class, and scrubs to one line of bounded length without addresses and quoted values.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use syncwatch::classify::{classify_text, identifier, scrub};
 
-/// `an@address` survives nowhere: a letter or digit on both sides of an `@`.
+/// Whether a text has an address such as `an@address`: a letter or digit on both sides of an `@`.
 fn has_address(text: &str) -> bool {
     let parts: Vec<&str> = text.split('@').collect();
     parts.windows(2).any(|pair| match pair {
-        [before, after] => before.ends_with(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric),
+        [before, after] => {
+            before.ends_with(char::is_alphanumeric) && after.starts_with(char::is_alphanumeric)
+        }
         _ => false,
     })
 }
@@ -21,11 +23,15 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(shown.chars().count() <= 301 && !shown.chars().any(char::is_control), "{shown:?}");
     assert!(!has_address(&shown), "{shown}");
     assert_eq!(scrub(&shown), shown);
-    // A value in the two places that vendors use most.
+    // A value in the two positions that vendors use most.
     let value = "Zyx Wvut";
-    let around: String = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | ':' | '.' | ',')).take(60).collect();
-    for said in [format!("{around} with value \"{value}\""), format!("{around}: data value too large: {value} (max length=4)")] {
-        assert!(!scrub(&said).contains(value), "{said}");
+    let around: String =
+        text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | ':' | '.' | ',')).take(60).collect();
+    for message in [
+        format!("{around} with value \"{value}\""),
+        format!("{around}: data value too large: {value} (max length=4)"),
+    ] {
+        assert!(!scrub(&message).contains(value), "{message}");
     }
     assert!(!has_address(&identifier(&text)));
 });

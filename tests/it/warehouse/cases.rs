@@ -1,4 +1,4 @@
-//! What must hold, on which engine.
+//! The cases, and the engines that must pass them.
 
 use std::time::Duration;
 
@@ -18,44 +18,44 @@ macro_rules! cases {
     };
 }
 
-/// What holds on every engine.
+/// Cases for every engine.
 pub(super) const BOTH: &[(&str, Case)] = cases![
-    values_of_every_type_come_back_as_they_went,
-    nulls_of_every_type_come_back_as_nulls,
-    text_of_all_kinds_comes_back_as_it_went_in_both_encodings,
-    instants_are_kept_and_compared_in_utc_on_the_days_when_clocks_change,
-    whole_numbers_divide_to_whole_numbers,
-    an_empty_answer_has_its_columns,
-    what_is_missing_is_told_by_name,
-    comments_are_no_statements,
-    a_syntax_error_is_told_and_is_the_statements_own,
-    a_slow_statement_ends_at_its_limit_and_the_next_one_does_not_wait_for_it,
-    a_statement_that_nobody_waits_for_does_not_hold_up_the_next,
-    more_rows_than_the_limit_are_an_error_and_just_as_many_are_not,
-    a_long_value_is_never_cut,
-    a_value_of_another_type_is_told_by_types,
-    several_writes_happen_all_or_none,
-    a_duplicate_key_is_told_without_the_key,
-    names_and_values_with_quotes_and_semicolons_are_names_and_values,
-    a_driver_that_is_not_there_is_told_by_its_path,
-    many_statements_at_once_take_turns,
+    values_of_every_type_round_trip,
+    nulls_of_every_type_round_trip,
+    text_of_all_kinds_round_trips_in_both_encodings,
+    instants_are_stored_in_utc_across_clock_changes,
+    integer_division_returns_an_integer,
+    empty_answer_has_its_columns,
+    missing_object_is_named,
+    comments_are_not_part_of_the_statement,
+    syntax_error_is_reported_without_the_statement,
+    slow_statement_times_out_and_does_not_block_the_next,
+    abandoned_statement_does_not_block_the_next,
+    only_more_rows_than_the_limit_are_an_error,
+    long_value_is_never_cut,
+    wrong_type_error_names_types_without_the_value,
+    several_writes_are_atomic,
+    duplicate_key_error_hides_the_key,
+    quotes_and_semicolons_in_names_and_values_are_literal,
+    missing_driver_error_names_its_path,
+    concurrent_statements_take_turns,
 ];
 
-/// What only SQLite needs.
+/// Cases for SQLite only.
 pub(super) const SQLITE: &[(&str, Case)] = cases![
-    a_misspelt_column_is_missing_and_not_a_string,
+    misspelt_column_is_missing_and_not_a_string,
     each_value_is_of_its_own_type,
-    a_file_that_cannot_be_opened_is_unreachable,
+    unopenable_file_is_unreachable,
 ];
 
-/// What only a server can do. The last ones stop it.
+/// Cases for a server only. The last one stops it.
 pub(super) const POSTGRESQL: &[(&str, Case)] = cases![
-    what_is_not_granted_is_not_permitted,
-    a_password_that_is_refused_is_told_without_it,
-    a_database_that_does_not_exist_is_missing,
-    a_statement_that_somebody_cancels_is_cancelled,
-    a_connection_that_died_idle_is_replaced_before_anybody_notices,
-    a_server_that_dies_under_a_statement_is_unreachable_and_found_again_afterwards,
+    missing_grant_is_permission_denied,
+    refused_password_error_hides_the_password,
+    nonexistent_database_is_missing,
+    cancelled_statement_is_reported_as_cancelled,
+    connection_lost_while_idle_is_replaced,
+    crashed_server_is_unreachable_and_used_again_after_restart,
 ];
 
 fn statement(sql: impl Into<String>) -> Statement {
@@ -66,12 +66,12 @@ async fn query(warehouse: &Warehouse, sql: &str) -> Result<Answer, Error> {
     warehouse.query(&statement(sql)).await
 }
 
-/// The number that a statement with one row and the column `n` answers.
+/// Runs a statement with one row and returns its column `n`.
 async fn number(warehouse: &Warehouse, statement: &Statement) -> i64 {
     warehouse.query(statement).await.unwrap().only_row().unwrap().get("n").unwrap()
 }
 
-/// Counts so far that no engine is done within seconds.
+/// Counts to 30 million, which takes every engine many seconds.
 const SLOW: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000000) SELECT COUNT(*) AS n FROM n";
 
 fn rows(count: u32) -> String {
@@ -89,7 +89,7 @@ async fn make_types(engine: &Engine, table: &str) {
         .await;
 }
 
-async fn values_of_every_type_come_back_as_they_went(engine: &Engine) {
+async fn values_of_every_type_round_trip(engine: &Engine) {
     make_types(engine, "typed").await;
     let warehouse = engine.warehouse();
     let decimal = Decimal::parse("1234567.890625").unwrap();
@@ -120,7 +120,7 @@ async fn values_of_every_type_come_back_as_they_went(engine: &Engine) {
     assert!(row.get::<bool>("b").unwrap());
     assert_eq!(row.get::<Date>("day").unwrap(), day);
     assert_eq!(row.get::<Timestamp>("at").unwrap(), at);
-    // An aggregate may have another type than its column, but means the same.
+    // An aggregate may have another type than its column, but the same value.
     let answer =
         query(&warehouse, "SELECT COUNT(*) AS c, SUM(i) AS s, MAX(at) AS at, MAX(day) AS day FROM typed")
             .await
@@ -130,7 +130,7 @@ async fn values_of_every_type_come_back_as_they_went(engine: &Engine) {
     assert_eq!((row.get::<Timestamp>("at").unwrap(), row.get::<Date>("day").unwrap()), (at, day));
 }
 
-async fn nulls_of_every_type_come_back_as_nulls(engine: &Engine) {
+async fn nulls_of_every_type_round_trip(engine: &Engine) {
     make_types(engine, "empty_ones").await;
     let warehouse = engine.warehouse();
     let insert =
@@ -153,7 +153,7 @@ async fn nulls_of_every_type_come_back_as_nulls(engine: &Engine) {
     assert_eq!(row.get::<Option<Date>>("day").unwrap(), None);
     assert_eq!(row.get::<Option<Timestamp>>("at").unwrap(), None);
     assert!(matches!(row.get::<i64>("i").unwrap_err().kind, ErrorKind::WrongType { found: "NULL", .. }));
-    // A NULL as the first row says nothing of the others.
+    // A NULL in the first row does not set the type of the other rows.
     warehouse.execute(&statement("INSERT INTO empty_ones (i, s) VALUES (7, 'seven')")).await.unwrap();
     let answer =
         query(&warehouse, "SELECT i, s FROM empty_ones ORDER BY CASE WHEN i IS NULL THEN 0 ELSE 1 END")
@@ -163,7 +163,7 @@ async fn nulls_of_every_type_come_back_as_nulls(engine: &Engine) {
     assert_eq!((last.get::<i64>("i").unwrap(), last.get::<String>("s").unwrap()), (7, "seven".to_owned()));
 }
 
-async fn text_of_all_kinds_comes_back_as_it_went_in_both_encodings(engine: &Engine) {
+async fn text_of_all_kinds_round_trips_in_both_encodings(engine: &Engine) {
     engine.prepare(&["CREATE TABLE texts (id BIGINT, s TEXT)"]).await;
     let long = "ä🙂'".repeat(1_000);
     let texts = [
@@ -191,12 +191,12 @@ async fn text_of_all_kinds_comes_back_as_it_went_in_both_encodings(engine: &Engi
             assert_eq!(answer.only_row().unwrap().get::<String>("s").unwrap(), text, "{encoding:?}");
         }
     }
-    // The SQL itself may have it too.
+    // The text may also be in the SQL itself.
     let answer = query(&engine.warehouse(), "SELECT 'grüße 😀' AS s").await.unwrap();
     assert_eq!(answer.only_row().unwrap().get::<String>("s").unwrap(), "grüße 😀");
 }
 
-async fn instants_are_kept_and_compared_in_utc_on_the_days_when_clocks_change(engine: &Engine) {
+async fn instants_are_stored_in_utc_across_clock_changes(engine: &Engine) {
     engine.prepare(&[&format!("CREATE TABLE instants (at {})", engine.instant)]).await;
     let warehouse = engine.warehouse();
     let bounds = |day: Date| -> [Timestamp; 2] {
@@ -209,14 +209,14 @@ async fn instants_are_kept_and_compared_in_utc_on_the_days_when_clocks_change(en
         let [from, until] = bounds(day);
         assert_eq!(until.duration_since(from).as_hours(), hours);
         warehouse.execute(&statement("DELETE FROM instants")).await.unwrap();
-        // One each quarter of an hour, from an hour before to an hour after: none is lost, none comes twice.
+        // One instant each quarter of an hour, from an hour before the day to an hour after it.
         let mut at = from - Duration::from_secs(3_600);
         let mut wanted = Vec::new();
         while at < until + Duration::from_secs(3_600) {
             wanted.push(at);
             at += Duration::from_secs(900);
         }
-        // The last moment that counts, and the first one of the next day, are a microsecond apart.
+        // The last instant of the day is a microsecond before the next day.
         wanted.push(until - Duration::from_micros(1));
         wanted.sort();
         let inserts: Vec<Statement> = wanted
@@ -234,14 +234,14 @@ async fn instants_are_kept_and_compared_in_utc_on_the_days_when_clocks_change(en
     }
 }
 
-async fn whole_numbers_divide_to_whole_numbers(engine: &Engine) {
+async fn integer_division_returns_an_integer(engine: &Engine) {
     let answer = query(&engine.warehouse(), "SELECT 1 / 2 AS whole, 1.0 * 1 / 2 AS half").await.unwrap();
     let row = answer.only_row().unwrap();
     assert_eq!(row.get::<i64>("whole").unwrap(), 0);
     assert!((row.get::<f64>("half").unwrap() - 0.5).abs() < f64::EPSILON);
 }
 
-async fn an_empty_answer_has_its_columns(engine: &Engine) {
+async fn empty_answer_has_its_columns(engine: &Engine) {
     engine.prepare(&["CREATE TABLE no_rows (id BIGINT, s TEXT)"]).await;
     let answer = query(&engine.warehouse(), "SELECT id, s AS \"text\" FROM no_rows").await.unwrap();
     assert!(answer.is_empty());
@@ -254,7 +254,7 @@ async fn an_empty_answer_has_its_columns(engine: &Engine) {
     assert_eq!(deleted, Ok(Some(0)));
 }
 
-async fn what_is_missing_is_told_by_name(engine: &Engine) {
+async fn missing_object_is_named(engine: &Engine) {
     engine.prepare(&["CREATE TABLE here (id BIGINT)"]).await;
     let warehouse = engine.warehouse();
     for (sql, name) in [
@@ -267,18 +267,18 @@ async fn what_is_missing_is_told_by_name(engine: &Engine) {
             "{error}"
         );
         let text = error.to_string();
-        assert!(text.contains(name) && text.starts_with("the test: something is missing ("), "{text}");
+        assert!(text.contains(name) && text.starts_with("the test: an object is missing ("), "{text}");
     }
-    // The connection is still good.
+    // The connection still works.
     assert_eq!(number(&warehouse, &statement("SELECT 1 AS n")).await, 1);
 }
 
-async fn comments_are_no_statements(engine: &Engine) {
+async fn comments_are_not_part_of_the_statement(engine: &Engine) {
     let sql = "SELECT -- isn't it? :a\n CAST(:n AS BIGINT) AS n /* it isn't; \" ? */";
     assert_eq!(number(&engine.warehouse(), &statement(sql).bind("n", 7_i64)).await, 7);
 }
 
-async fn a_syntax_error_is_told_and_is_the_statements_own(engine: &Engine) {
+async fn syntax_error_is_reported_without_the_statement(engine: &Engine) {
     let warehouse = engine.warehouse();
     let error = query(&warehouse, "SELCT 's3cret'").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Sql { .. }) && !error.kind.is_transient(), "{error}");
@@ -287,10 +287,10 @@ async fn a_syntax_error_is_told_and_is_the_statements_own(engine: &Engine) {
     assert!(matches!(error.kind, ErrorKind::InvalidStatement { .. }), "{error}");
 }
 
-async fn a_slow_statement_ends_at_its_limit_and_the_next_one_does_not_wait_for_it(engine: &Engine) {
+async fn slow_statement_times_out_and_does_not_block_the_next(engine: &Engine) {
     let warehouse = engine.warehouse_with(|settings| settings.limits.time = Duration::from_secs(1));
     assert_eq!(number(&warehouse, &statement("SELECT 1 AS n")).await, 1);
-    // The same work, begun before: as long as it lasts, the end of the other was not waited for.
+    // The same statement, begun earlier without a limit: while it runs, the other one cannot have finished by itself.
     let (patient, slow) = (engine.warehouse(), statement(SLOW));
     let mut same = Box::pin(patient.query(&slow));
     assert!(futures::poll!(&mut same).is_pending());
@@ -300,10 +300,10 @@ async fn a_slow_statement_ends_at_its_limit_and_the_next_one_does_not_wait_for_i
         "{error}"
     );
     assert_eq!(number(&warehouse, &statement("SELECT 2 AS n")).await, 2);
-    assert!(futures::poll!(&mut same).is_pending(), "it was waited for");
+    assert!(futures::poll!(&mut same).is_pending(), "waited for the slow statement");
 }
 
-async fn a_statement_that_nobody_waits_for_does_not_hold_up_the_next(engine: &Engine) {
+async fn abandoned_statement_does_not_block_the_next(engine: &Engine) {
     let warehouse = engine.warehouse_with(|settings| settings.limits.time = Duration::from_secs(1));
     let (patient, slow) = (engine.warehouse(), statement(SLOW));
     let mut same = Box::pin(patient.query(&slow));
@@ -311,10 +311,10 @@ async fn a_statement_that_nobody_waits_for_does_not_hold_up_the_next(engine: &En
     assert!(futures::poll!(&mut same).is_pending() && futures::poll!(&mut asked).is_pending());
     drop(asked);
     assert_eq!(number(&warehouse, &statement("SELECT 2 AS n")).await, 2);
-    assert!(futures::poll!(&mut same).is_pending(), "it was waited for");
+    assert!(futures::poll!(&mut same).is_pending(), "waited for the slow statement");
 }
 
-async fn more_rows_than_the_limit_are_an_error_and_just_as_many_are_not(engine: &Engine) {
+async fn only_more_rows_than_the_limit_are_an_error(engine: &Engine) {
     let warehouse =
         engine.warehouse_with(|settings| settings.limits = Limits { rows: 1_500, ..Limits::default() });
     let answer = query(&warehouse, &rows(1_500)).await.unwrap();
@@ -324,14 +324,14 @@ async fn more_rows_than_the_limit_are_an_error_and_just_as_many_are_not(engine: 
         let error = query(&warehouse, &rows(count)).await.unwrap_err();
         assert_eq!(
             error.to_string(),
-            "the test: returns more than 1500 rows; narrow it, or count in the warehouse",
+            "the test: returned more than 1500 rows; narrow the query, or count in the warehouse",
             "{count}"
         );
     }
     assert_eq!(number(&warehouse, &statement("SELECT 1 AS n")).await, 1);
 }
 
-async fn a_long_value_is_never_cut(engine: &Engine) {
+async fn long_value_is_never_cut(engine: &Engine) {
     engine.prepare(&["CREATE TABLE long_ones (s TEXT)"]).await;
     let text = "x".repeat(1_000);
     let insert = statement("INSERT INTO long_ones (s) VALUES (:s)").bind("s", text.as_str());
@@ -355,7 +355,7 @@ async fn a_long_value_is_never_cut(engine: &Engine) {
     }
 }
 
-async fn a_value_of_another_type_is_told_by_types(engine: &Engine) {
+async fn wrong_type_error_names_types_without_the_value(engine: &Engine) {
     let answer = query(&engine.warehouse(), "SELECT 's3cret' AS company").await.unwrap();
     let row = answer.only_row().unwrap();
     for error in [
@@ -372,7 +372,7 @@ async fn a_value_of_another_type_is_told_by_types(engine: &Engine) {
     }
 }
 
-async fn several_writes_happen_all_or_none(engine: &Engine) {
+async fn several_writes_are_atomic(engine: &Engine) {
     engine.prepare(&["CREATE TABLE audit (id BIGINT PRIMARY KEY, s TEXT)"]).await;
     let warehouse = engine.warehouse();
     let insert = |id: i64| statement("INSERT INTO audit (id, s) VALUES (:id, 'x')").bind("id", id);
@@ -386,12 +386,12 @@ async fn several_writes_happen_all_or_none(engine: &Engine) {
     assert_eq!(affected, Ok(vec![Some(1), Some(1), Some(2)]));
     assert_eq!(number(&engine.warehouse(), &count).await, 2);
     assert_eq!(warehouse.execute_all(&[]).await, Ok(vec![]));
-    // One that is alone is done by itself again.
+    // A single statement commits by itself again.
     warehouse.execute(&insert(3)).await.unwrap();
     assert_eq!(number(&engine.warehouse(), &count).await, 3);
 }
 
-async fn a_duplicate_key_is_told_without_the_key(engine: &Engine) {
+async fn duplicate_key_error_hides_the_key(engine: &Engine) {
     engine.prepare(&["CREATE TABLE keyed (id VARCHAR(50) PRIMARY KEY)"]).await;
     let warehouse = engine.warehouse();
     let insert = statement("INSERT INTO keyed (id) VALUES (:id)").bind("id", "mary.s3cret");
@@ -399,15 +399,15 @@ async fn a_duplicate_key_is_told_without_the_key(engine: &Engine) {
     let error = warehouse.execute(&insert).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Sql { .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
-    // Idempotent by key, in the one way that both know.
+    // ON CONFLICT DO NOTHING makes an insert idempotent on both engines.
     let again =
         statement("INSERT INTO keyed (id) VALUES (:id) ON CONFLICT DO NOTHING").bind("id", "mary.s3cret");
     assert_eq!(warehouse.execute(&again).await, Ok(Some(0)));
 }
 
-async fn names_and_values_with_quotes_and_semicolons_are_names_and_values(engine: &Engine) {
+async fn quotes_and_semicolons_in_names_and_values_are_literal(engine: &Engine) {
     let quote = |name: &str| engine.dialect().quote(name).unwrap();
-    // SQLite's driver misreads some characters, so that names with them are refused.
+    // SQLite's driver misreads some characters, so names with them are refused.
     let (table, column) = match engine.dialect() {
         Dialect::Sqlite => (quote("we`ird DROP TABLE guarded -- 😀"), quote("a`b:c:d [e]")),
         _ => (quote("we\"ird`; DROP TABLE guarded; -- 😀"), quote("a\"b`c:d? {e}")),
@@ -425,7 +425,7 @@ async fn names_and_values_with_quotes_and_semicolons_are_names_and_values(engine
     assert_eq!(number(&warehouse, &statement("SELECT COUNT(*) AS n FROM guarded")).await, 0);
 }
 
-async fn a_driver_that_is_not_there_is_told_by_its_path(engine: &Engine) {
+async fn missing_driver_error_names_its_path(engine: &Engine) {
     let warehouse = engine.warehouse_with(|settings| settings.driver = "/nowhere/libdriver.so".to_owned());
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
     assert_eq!(
@@ -434,7 +434,7 @@ async fn a_driver_that_is_not_there_is_told_by_its_path(engine: &Engine) {
     );
 }
 
-async fn many_statements_at_once_take_turns(engine: &Engine) {
+async fn concurrent_statements_take_turns(engine: &Engine) {
     let warehouse = engine.warehouse();
     let numbers: Vec<i64> = (0..20).collect();
     let statements: Vec<Statement> =
@@ -444,7 +444,7 @@ async fn many_statements_at_once_take_turns(engine: &Engine) {
     assert_eq!(answers, numbers);
 }
 
-async fn a_misspelt_column_is_missing_and_not_a_string(engine: &Engine) {
+async fn misspelt_column_is_missing_and_not_a_string(engine: &Engine) {
     engine.prepare(&["CREATE TABLE spelt (name TEXT)"]).await;
     let column = engine.dialect().quote("nmae").unwrap();
     let error = query(&engine.warehouse(), &format!("SELECT {column} FROM spelt")).await.unwrap_err();
@@ -466,14 +466,14 @@ async fn each_value_is_of_its_own_type(engine: &Engine) {
     assert!(matches!(rows[2].get::<f64>("v").unwrap_err().kind, ErrorKind::WrongType { .. }));
 }
 
-async fn a_file_that_cannot_be_opened_is_unreachable(engine: &Engine) {
+async fn unopenable_file_is_unreachable(engine: &Engine) {
     let warehouse =
         engine.warehouse_with(|settings| *settings = settings.clone().with("Database", "/nowhere/at/all.db"));
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable { .. }), "{error}");
 }
 
-async fn what_is_not_granted_is_not_permitted(engine: &Engine) {
+async fn missing_grant_is_permission_denied(engine: &Engine) {
     engine
         .prepare(&["CREATE TABLE payroll (id BIGINT)", "CREATE ROLE reader LOGIN PASSWORD 'reader-pw'"])
         .await;
@@ -487,15 +487,15 @@ async fn what_is_not_granted_is_not_permitted(engine: &Engine) {
     assert!(matches!(error.kind, ErrorKind::PermissionDenied { .. }), "{error}");
 }
 
-async fn a_password_that_is_refused_is_told_without_it(engine: &Engine) {
-    for user in ["postgres", "nobody_at_all"] {
+async fn refused_password_error_hides_the_password(engine: &Engine) {
+    for user in ["postgres", "no_such_user"] {
         let error = query(&engine.warehouse_as(user, "wrong-s3cret"), "SELECT 1").await.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Refused) && !error.kind.is_transient(), "{error:?}");
         assert!(!format!("{error:?} {error}").contains("s3cret"));
     }
 }
 
-async fn a_database_that_does_not_exist_is_missing(engine: &Engine) {
+async fn nonexistent_database_is_missing(engine: &Engine) {
     let warehouse =
         engine.warehouse_with(|settings| *settings = settings.clone().with("Database", "no_such_db"));
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
@@ -515,7 +515,7 @@ async fn running(admin: &Warehouse, mark: &str) {
     }
 }
 
-async fn a_statement_that_somebody_cancels_is_cancelled(engine: &Engine) {
+async fn cancelled_statement_is_reported_as_cancelled(engine: &Engine) {
     let (warehouse, admin) = (engine.warehouse(), engine.warehouse());
     let slow = statement("SELECT pg_sleep(60) /* to be cancelled */");
     let cancel = async {
@@ -528,7 +528,7 @@ async fn a_statement_that_somebody_cancels_is_cancelled(engine: &Engine) {
     assert!(matches!(error.kind, ErrorKind::Cancelled), "{error}");
 }
 
-async fn a_connection_that_died_idle_is_replaced_before_anybody_notices(engine: &Engine) {
+async fn connection_lost_while_idle_is_replaced(engine: &Engine) {
     engine.prepare(&["CREATE TABLE survivors (id BIGINT)"]).await;
     let (warehouse, admin) = (engine.warehouse(), engine.warehouse());
     let end_others = "SELECT COUNT(pg_terminate_backend(pid, 10000)) AS n FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
@@ -540,7 +540,7 @@ async fn a_connection_that_died_idle_is_replaced_before_anybody_notices(engine: 
     assert_eq!(number(&warehouse, &statement("SELECT COUNT(*) AS n FROM survivors")).await, 1);
 }
 
-async fn a_server_that_dies_under_a_statement_is_unreachable_and_found_again_afterwards(engine: &Engine) {
+async fn crashed_server_is_unreachable_and_used_again_after_restart(engine: &Engine) {
     engine.prepare(&["CREATE TABLE unwritten (id BIGINT)"]).await;
     let (warehouse, admin) = (engine.warehouse(), engine.warehouse());
     let writes = [
@@ -557,6 +557,6 @@ async fn a_server_that_dies_under_a_statement_is_unreachable_and_found_again_aft
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable { .. }), "{error:?}");
     engine.server().restart();
-    // Nothing was half written.
+    // The interrupted transaction left no row.
     assert_eq!(number(&warehouse, &statement("SELECT COUNT(*) AS n FROM unwritten")).await, 0);
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::postgres::{PASSWORD, Postgres};
 
-/// An engine, and how to reach it.
+/// An engine, with the settings of its connection.
 pub(super) struct Engine {
     pub(super) name: &'static str,
     pub(super) settings: OdbcSettings,
@@ -47,7 +47,7 @@ impl Engine {
         )
     }
 
-    /// The server of an engine that has one.
+    /// Returns the server of PostgreSQL; panics for SQLite.
     pub(super) fn server(&self) -> &Postgres {
         self.server.as_ref().unwrap()
     }
@@ -60,14 +60,14 @@ impl Engine {
         self.warehouse_with(|_| {})
     }
 
-    /// The warehouse, with other settings.
+    /// Opens the warehouse with changed settings.
     pub(super) fn warehouse_with(&self, alter: impl FnOnce(&mut OdbcSettings)) -> Warehouse {
         let mut settings = self.settings.clone();
         alter(&mut settings);
         Warehouse::open(Settings::Odbc(settings), http::client().unwrap()).unwrap()
     }
 
-    /// The warehouse as another user.
+    /// Opens the warehouse as another user.
     pub(super) fn warehouse_as(&self, user: &str, password: &str) -> Warehouse {
         let (user, password) = (user.to_owned(), SecretString::from(password));
         self.warehouse_with(|settings| *settings = settings.clone().with("UID", user).with("PWD", password))
@@ -82,7 +82,7 @@ impl Engine {
     }
 }
 
-/// Where Debian has the drivers, whatever the processor.
+/// Finds an ODBC driver where Debian installs it, for any processor.
 fn driver(library: &str) -> String {
     let folders = fs::read_dir("/usr/lib").unwrap();
     let candidates = folders.map(|folder| folder.unwrap().path().join("odbc").join(library));

@@ -1,4 +1,4 @@
-//! Warehouses over real ODBC: one table of cases, for SQLite and for PostgreSQL.
+//! Warehouses over real ODBC: tables of cases for SQLite and PostgreSQL.
 
 mod cases;
 mod engines;
@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 
 use engines::Engine;
 
-/// Runs every case, and tells all that failed.
+/// Runs every case and lists all that failed.
 async fn run(engine: &Engine, cases: &[(&'static str, cases::Case)]) {
     let mut failed = Vec::new();
     for (name, case) in cases {

@@ -1,4 +1,4 @@
-//! A PostgreSQL server of a test's own: on a free port of this machine, in a temporary directory.
+//! A PostgreSQL server for one test: on a free port of this machine, in a temporary directory.
 
 use std::fs;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 pub(super) const PASSWORD: &str = "p;w{}d+%41 =x";
 const LONGEST_START: Duration = Duration::from_secs(60);
 
-/// The server. Stopped when it is dropped, also by a panic; killed with the test's own process.
+/// A server that stops when it is dropped, also by a panic, and that is killed together with the test's process.
 pub(super) struct Postgres {
     directory: TempDir,
     binaries: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a database cluster and starts it.
+    /// Creates a database cluster and starts its server.
     pub(super) fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("syncwatch-postgresql-").tempdir().unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
@@ -38,12 +38,12 @@ impl Postgres {
         self.directory.path().join(name)
     }
 
-    /// A program of the server, as a user who is not root: PostgreSQL refuses to be that.
+    /// Builds a command for one of PostgreSQL's programs, never as root, which PostgreSQL refuses.
     fn program(&self, name: &str) -> Command {
         let program = self.binaries.join(name);
         let mut command = if is_root() {
             let mut command = Command::new("setpriv");
-            // The server dies with this thread, which waits for it; so nothing stays behind a test that is killed.
+            // The server dies with the thread that starts it, so a killed test leaves no server behind.
             command
                 .args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--pdeathsig=KILL"])
                 .arg(program);
@@ -83,7 +83,7 @@ impl Postgres {
         assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
         let mut configuration =
             fs::OpenOptions::new().append(true).open(self.path("data/postgresql.conf")).unwrap();
-        // A session must be in UTC by our own doing. What is committed must survive a crash, but no power failure.
+        // The server's zone is not UTC, so that sessions must set it. Commits must survive a crash, not a power failure.
         writeln!(
             configuration,
             "port = {}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\ntimezone = 'America/Los_Angeles'\n\
@@ -93,7 +93,7 @@ impl Postgres {
         .unwrap();
     }
 
-    /// Starts the server on the cluster that is there, and waits until it answers.
+    /// Starts the server on the existing cluster and waits until it answers.
     pub(super) fn restart(&self) {
         let log = fs::OpenOptions::new().append(true).create(true).open(self.path("log")).unwrap();
         let mut server = self
@@ -116,7 +116,7 @@ impl Postgres {
     }
 
     fn is_ready(&self) -> bool {
-        // Cheap until the port is open; then whether it accepts sessions.
+        // The cheap test of the port comes first; pg_isready then checks that the server accepts sessions.
         TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
             && self
                 .program("pg_isready")
@@ -125,10 +125,10 @@ impl Postgres {
                 .is_ok_and(|status| status.success())
     }
 
-    /// Stops the server at once, as a crash would.
+    /// Stops the server immediately, as a crash would.
     pub(super) fn crash(&self) {
         let Some(mut server) = self.server.lock().unwrap().take() else { return };
-        // SIGQUIT is its immediate shutdown: it ends its children too, which SIGKILL would leave behind.
+        // SIGQUIT is PostgreSQL's immediate shutdown and also ends its child processes, unlike SIGKILL.
         let _ = Command::new("kill").args(["-QUIT", &server.id().to_string()]).status();
         let _ = server.wait();
     }
@@ -144,7 +144,7 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// The newest version that is installed.
+/// Finds the programs of the newest installed version.
 fn binaries() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql").expect("PostgreSQL is missing: make setup");
     let mut versions: Vec<(u32, PathBuf)> = versions

@@ -1,4 +1,4 @@
-//! The alert test in the lab: one marked test notice through every channel, its end, and what arrives of both.
+//! The alert test in the lab: one marked test notice and its end through every channel, and the arrivals.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use serde_json::Value;
 use syncwatch::aws::Sdk;
 use syncwatch::aws::topic::Topic;
 use syncwatch::incident::NoticeKind;
+use syncwatch::pipeline::{CHAT, PAGERDUTY};
 use syncwatch_cli::alert_test::{Published, publish};
 use syncwatch_cli::read_pipeline;
 use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules, workspace_root};
@@ -14,13 +15,13 @@ use syncwatch_lab::census::World;
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::stage::Stage;
 
-/// The function that carries notices on to PagerDuty and chat.
+/// The function that relays notices to PagerDuty and chat.
 const RELAY: &str = "alert-relay";
 const LIMIT: Duration = Duration::from_secs(20);
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 const SEED: u64 = 20_261_124;
 
-/// Where a notice is awaited.
+/// A channel in which a notice must arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Channel {
     Mail,
@@ -40,12 +41,12 @@ impl Channel {
     }
 }
 
-/// Sends the test and its end, and shows what arrives.
+/// Sends the test and its end, and shows the arrivals.
 ///
 /// # Errors
-/// Something did not arrive where it ought to.
+/// A notice did not arrive in a channel.
 pub(crate) async fn run() -> Result<()> {
-    println!("Starting AWS (ministack) on this machine, and deploying the real zips.");
+    println!("Starting AWS (ministack) on this machine; deploying the real zips.");
     let clock = LabClock::wall();
     let world = World::seed_pipeline(clock.now(), SEED);
     let stage = Stage::set(world, clock.clone(), Schedules::None).await?;
@@ -53,44 +54,44 @@ pub(crate) async fn run() -> Result<()> {
     let has_relay = FunctionsTable::read(&FunctionsTable::default_path())?.functions.contains_key(RELAY);
     let mut channels = vec![Channel::Mail, Channel::Http];
     for (channel, declared) in
-        [(Channel::PagerDuty, pipeline.channels.pagerduty), (Channel::Chat, pipeline.channels.chat)]
+        [(Channel::PagerDuty, pipeline.channels.get(PAGERDUTY)), (Channel::Chat, pipeline.channels.get(CHAT))]
     {
         match (declared, has_relay) {
             (Some(_), true) => channels.push(channel),
-            (Some(_), false) => println!("{}: not tested, for {RELAY} is not deployed.", channel.name()),
-            (None, _) => println!("{}: not tested, for pipeline.toml does not declare it.", channel.name()),
+            (Some(_), false) => println!("{}: not tested; {RELAY} is not deployed", channel.name()),
+            (None, _) => println!("{}: not tested; pipeline.toml does not declare it", channel.name()),
         }
     }
-    // By way of the tap, which keeps what SNS is given for mail.
+    // Through the tap, which keeps the mail text that SNS gets.
     let sns = Sdk::for_endpoint(stage.mail.url())?.sns();
     let topic = Topic::new(sns, stage.deployment.topic_arn(&ResourceId::topic("notices"))?);
     let began = clock.now();
     let mut missing = Vec::new();
-    // The end is sent once the beginning has arrived: a standard queue keeps no order.
+    // The end is sent after the test has arrived: a standard queue keeps no order.
     for kind in [NoticeKind::Opened, NoticeKind::Resolved] {
-        let published = publish(&topic, &pipeline, kind, began, clock.now()).await?;
+        let published = publish(&topic, &pipeline, kind, None, began, clock.now()).await?;
         println!("\nPublished {published}");
         for channel in &channels {
             match arrives(&stage, *channel, &published).await {
                 Some(shown) => show(*channel, &shown, kind == NoticeKind::Opened),
                 None => {
-                    println!("  {}: NOTHING within {} s", channel.name(), LIMIT.as_secs());
+                    println!("  {}: NOT ARRIVED within {} s", channel.name(), LIMIT.as_secs());
                     missing.push(format!("{kind} by {}", channel.name()));
                 }
             }
         }
     }
     if !missing.is_empty() {
-        bail!("did not arrive: {}; AWS's log ends with:\n{}", missing.join(", "), stage.aws.log_tail(3_000));
+        bail!("not arrived: {}; end of the AWS log:\n{}", missing.join(", "), stage.aws.log_tail(3_000));
     }
     let names: Vec<&str> = channels.iter().map(|channel| channel.name()).collect();
-    println!("\nAll arrived, the test and its end: {}.", names.join(", "));
+    println!("\nThe test and its end arrived in every channel: {}.", names.join(", "));
     Ok(())
 }
 
-/// Waits for a notice in a channel; what arrived, as lines.
+/// Waits for a notice in a channel; returns its lines.
 async fn arrives(stage: &Stage, channel: Channel, published: &Published) -> Option<Vec<String>> {
-    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut looks = tokio::time::interval(CHECK_EVERY);
     let waited = tokio::time::timeout(LIMIT, async {
         loop {
             looks.tick().await;
@@ -128,7 +129,7 @@ fn look(stage: &Stage, channel: Channel, published: &Published) -> Option<Vec<St
             Some([format!("{action} {}", event.dedup_key)].into_iter().chain(json_lines(&body)).collect())
         }
         Channel::Chat => {
-            // Nothing else is said in this chat: first the test, then its end.
+            // The chat gets nothing else: first the test, then its end.
             let at = usize::from(published.kind == NoticeKind::Resolved);
             let message = stage.chat.messages().into_iter().nth(at)?;
             Some([message.text].into_iter().chain(message.blocks.iter().flat_map(json_lines)).collect())
@@ -140,7 +141,7 @@ fn json_lines(value: &Value) -> Vec<String> {
     format!("{value:#}").lines().map(str::to_owned).collect()
 }
 
-/// Shows what arrived: all of the test, and of its end the first line.
+/// Prints an arrival: the test in full, its end as the first line.
 fn show(channel: Channel, lines: &[String], whole: bool) {
     println!("  {}: arrived", channel.name());
     if whole {

@@ -1,29 +1,29 @@
-//! The lab's clock. It runs at wall speed or stands still, and it can jump.
+//! The lab's clock. It runs at wall speed or is stopped, and it can jump.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A clock that many parts of the lab share.
+/// A clock shared by the parts of the lab.
 #[derive(Debug, Clone)]
 pub struct LabClock(Arc<Mutex<Hands>>);
 
 #[derive(Debug)]
 enum Hands {
-    /// As the wall clock, ahead of it by this much.
+    /// Runs at wall speed, ahead of the wall clock by this much.
     Wall(SignedDuration),
-    /// Still, until somebody moves it.
+    /// Stopped at an instant.
     Set(Timestamp),
 }
 
 impl LabClock {
-    /// A clock at wall speed.
+    /// A clock that runs at wall speed.
     #[must_use]
     pub fn wall() -> Self {
         Self(Arc::new(Mutex::new(Hands::Wall(SignedDuration::ZERO))))
     }
 
-    /// A clock that stands still at an instant.
+    /// A clock that is stopped at an instant.
     #[must_use]
     pub fn set_to(instant: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(Hands::Set(instant))))
@@ -33,7 +33,7 @@ impl LabClock {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The time in the lab.
+    /// The lab time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.with(|hands| match hands {
@@ -42,10 +42,10 @@ impl LabClock {
         })
     }
 
-    /// How far a clock at wall speed is ahead of the wall; zero for one that stands still.
+    /// The lead of a running clock over the wall clock; zero for a stopped one.
     ///
-    /// What the lab shows to functions, which live at wall time, is moved back by this much: a jump of an hour then
-    /// looks to them as if the last hour had passed in an instant.
+    /// Functions run at wall time, so the lab moves every shown instant back by this much: to them a jump of an hour looks
+    /// as if the last hour had passed at once.
     #[must_use]
     pub fn ahead_of_wall(&self) -> SignedDuration {
         self.with(|hands| match hands {
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_that_was_set_moves_only_by_jumps() {
+    fn stopped_clock_moves_only_by_jumps() {
         let start: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
         let clock = LabClock::set_to(start);
         assert_eq!(clock.now(), start);

@@ -1,8 +1,8 @@
-//! A simulated Salesforce: what the syncs created, updated and were refused there.
+//! A simulated Salesforce: counts the records that the syncs created, updated and had rejected.
 
 use crate::census::SimCounts;
 
-/// The destination's books.
+/// The destination's record counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Destination {
     pub created: u64,

@@ -1,4 +1,4 @@
-//! Servers on this machine only.
+//! HTTP servers on loopback only.
 
 use std::net::Ipv4Addr;
 
@@ -10,7 +10,7 @@ use axum::response::Response;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-/// A free loopback port, bound, and its address: `http://127.0.0.1:41234`.
+/// Binds a free loopback port; returns its address too, such as `http://127.0.0.1:41234`.
 ///
 /// # Errors
 /// No port is free.
@@ -24,12 +24,12 @@ pub(crate) async fn bind() -> Result<(TcpListener, String)> {
 pub(crate) fn serve(listener: TcpListener, router: Router, what: &'static str) -> JoinHandle<()> {
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
-            tracing::error!(%error, "{what} ended");
+            tracing::error!(%error, "{what} stopped");
         }
     })
 }
 
-/// Passes a request on and its answer back. What is not answered is a `502`.
+/// Forwards a request and returns the answer, or a `502` without one.
 pub(crate) async fn pass_on(
     http: &reqwest::Client,
     method: Method,

@@ -1,5 +1,5 @@
 //! The lab's command line: `make demo` and `make alert-test` run it.
-#![expect(clippy::print_stdout, reason = "a command line speaks on its standard streams")]
+#![expect(clippy::print_stdout, reason = "a command line writes to its standard streams")]
 
 mod alert_test;
 mod demo;
@@ -14,7 +14,7 @@ use syncwatch_lab::engines;
 use syncwatch_lab::properties::{PropertyWorld, Tables};
 use syncwatch_lab::receivers::{PagerDuty, ROUTING_KEY};
 
-/// The outside world in one process.
+/// The lab: every system around Syncwatch, simulated in one process.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -25,28 +25,29 @@ struct Arguments {
 enum Command {
     /// Watch real functions find faults in a simulated Census.
     Demo {
-        /// Leave it up afterwards, to play with.
+        /// Keep it running afterwards.
         #[arg(long)]
         keep: bool,
+        /// Write the excerpt in README.
         #[arg(long)]
         excerpt: bool,
     },
-    /// Send one marked test notice through every channel, and show what arrives.
+    /// Send one marked test notice through every channel, and show the arrivals.
     AlertTest,
-    /// Run the simulated Census alone, for any client of Census to work against.
+    /// Run the simulated Census alone, for any Census client.
     Census {
         /// The same seed makes the same runs.
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Run the simulated Census, Databricks and PagerDuty, for the vendors' own clients: prints their addresses and tokens as
-    /// one line of JSON, and ends with its standard input.
+    /// Run the simulated Census, Databricks and PagerDuty for the vendors' own clients. Prints addresses and tokens as one
+    /// line of JSON, and ends with its standard input.
     Vendors {
         /// The same seed makes the same runs and data.
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
-    /// Run the simulated Databricks alone, over the pipeline's data as it was found.
+    /// Run the simulated Databricks alone, with the pipeline's data in the seed state.
     Databricks {
         /// The same seed makes the same data.
         #[arg(long, default_value_t = 1)]
@@ -95,8 +96,8 @@ async fn vendors(seed: u64) -> Result<()> {
 async fn census(seed: u64) -> Result<()> {
     let clock = LabClock::wall();
     let server = CensusServer::start(World::seed_pipeline(clock.now(), seed), clock).await?;
-    println!("Census answers at {}; the token is {}", server.url(), syncwatch_lab::census::TOKEN);
-    println!("Ctrl-C ends it.");
+    println!("Census: {}; token: {}", server.url(), syncwatch_lab::census::TOKEN);
+    println!("Stop it with Ctrl-C.");
     tokio::signal::ctrl_c().await?;
     Ok(())
 }
@@ -107,8 +108,8 @@ async fn databricks(seed: u64) -> Result<()> {
     let mut world = PropertyWorld::as_found(LabClock::wall().now(), seed);
     let _tables = Tables::create(engines::sqlite(&file)?, &mut world).await?;
     let server = DatabricksServer::start(engines::sqlite(&file)?).await?;
-    println!("Databricks answers at {}; the token is {}", server.url(), syncwatch_lab::databricks::TOKEN);
-    println!("The warehouse is {}. Ctrl-C ends it.", syncwatch_lab::databricks::WAREHOUSE_ID);
+    println!("Databricks: {}; token: {}", server.url(), syncwatch_lab::databricks::TOKEN);
+    println!("Warehouse: {}. Stop it with Ctrl-C.", syncwatch_lab::databricks::WAREHOUSE_ID);
     tokio::signal::ctrl_c().await?;
     Ok(())
 }

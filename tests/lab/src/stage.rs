@@ -1,5 +1,4 @@
-//! Everything together: a Census, the data that it moves, AWS with the functions in it, and subscribers who get the
-//! notices.
+//! The whole stage: a Census, the data that it moves, AWS with the functions, and the subscribers of the notices.
 
 mod living;
 
@@ -20,36 +19,35 @@ use crate::receivers::{Chat, MailTap, PagerDuty, ROUTING_KEY, SnsReceiver};
 
 pub use living::LivingWarehouse;
 
-/// The key of the secret that Census signs webhooks with.
+/// The key of the secret with which Census signs webhooks.
 const WEBHOOK_SECRET: &str = "census-webhook";
 const CONFIRMATION_LIMIT: Duration = Duration::from_secs(15);
 
-/// A whole world on this machine. Dropping it ends all of it.
+/// The whole world on this machine. Dropping it stops all of it.
 #[derive(Debug)]
 pub struct Stage {
     pub census: CensusServer,
-    /// The warehouse with the data that Census moves, if it moves any.
+    /// The warehouse with the data that Census moves, if any.
     pub warehouse: Option<LivingWarehouse>,
     pub deployment: Deployment,
-    /// Who subscribed the topic of notices by HTTP, as a machine would.
+    /// The HTTP subscriber of the notices topic, as a machine would be.
     pub subscriber: SnsReceiver,
-    /// The mail that SNS would have sent.
+    /// The mail that SNS would send.
     pub mail: MailTap,
-    /// The pager, called with [`ROUTING_KEY`] once a function calls it.
+    /// The pager, which functions call with [`ROUTING_KEY`].
     pub pagerduty: PagerDuty,
-    /// The chat, once a function posts to it.
+    /// The chat, to which functions post.
     pub chat: Chat,
-    /// AWS. Last but for what it serves.
+    /// AWS. Declared last, so dropped last.
     pub aws: Ministack,
 }
 
 impl Stage {
-    /// Sets it up around a world: starts AWS, and a simulated Databricks if the world carries data, deploys the zips that
-    /// `make lab-zips` built, subscribes and confirms, and registers Census's webhook with the function that has a URL, if
-    /// there is one.
+    /// Sets up the stage around a world: starts AWS, and a simulated Databricks if the world carries data; deploys the zips
+    /// that `make lab-zips` built; subscribes and confirms; and registers Census's webhook for each function with a URL.
     ///
     /// # Errors
-    /// Says what could not be started, and the remedy.
+    /// A part cannot be started; the error names it and the remedy.
     pub async fn set(world: World, clock: LabClock, schedules: Schedules) -> Result<Self> {
         let census = CensusServer::start(world, clock).await?;
         let subscriber = SnsReceiver::start().await?;
@@ -61,11 +59,11 @@ impl Stage {
         let table = FunctionsTable::read(&FunctionsTable::default_path())?;
         let secrets = [
             ("census-token", TOKEN.to_owned()),
-            // Census makes the secret when the webhook is registered, which needs the URL that is yet to be.
+            // Census creates the secret with the webhook, which needs the URL of a later step.
             (WEBHOOK_SECRET, json!({ "current": "to be replaced" }).to_string()),
             ("pagerduty", ROUTING_KEY.to_owned()),
             ("chat", chat.url().to_owned()),
-            // Without data it opens nothing: whoever brings a warehouse puts its own.
+            // Without data it opens nothing: a test with its own warehouse replaces it.
             ("warehouse", json!({ "token": databricks::TOKEN }).to_string()),
         ];
         let databricks = warehouse.as_ref().map(|warehouse| ("SYNCWATCH_DATABRICKS_URL", warehouse.url()));
@@ -97,7 +95,7 @@ impl Stage {
         Ok(stage)
     }
 
-    /// What a function is made of in this process; see [`Deployment::site`].
+    /// The site of a function in this process; see [`Deployment::site`].
     ///
     /// # Errors
     /// The function is not in the table.

@@ -1,16 +1,16 @@
-//! Waiting for what tells nobody that it happened, such as the depth of a queue.
+//! Polls for changes that send no event, such as the depth of a queue.
 
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-/// How often it is looked for.
+/// The polling interval.
 const PULSE: Duration = Duration::from_millis(20);
 
-/// Looks until there is something to be seen, and answers with it.
+/// Calls `look` until it returns a value.
 ///
 /// # Errors
-/// Looking failed, or there was nothing within `limit`; names `what` was waited for.
+/// `look` failed, or returned nothing within `limit`; the error names `what`.
 pub async fn until<T>(
     limit: Duration,
     what: &str,
@@ -28,6 +28,6 @@ pub async fn until<T>(
     };
     match tokio::time::timeout(limit, looking).await {
         Ok(seen) => seen,
-        Err(_) => bail!("{what} did not come about within {} s", limit.as_secs()),
+        Err(_) => bail!("timed out after {} s waiting for {what}", limit.as_secs()),
     }
 }

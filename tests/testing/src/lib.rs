@@ -154,7 +154,7 @@ impl Asked {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    /// The header by which AWS tells operations apart.
+    /// The header by which AWS distinguishes operations.
     pub fn target(&self) -> &str {
         self.header("x-amz-target")
     }

@@ -25,14 +25,14 @@ fn envelope(message: &str) -> String {
 }
 
 #[test]
-fn a_notice_is_read_within_its_envelope_and_bare() {
+fn notice_is_read_in_an_envelope_and_bare() {
     let notice = notice(NoticeKind::Opened, Severity::Error, 1);
     assert_eq!(read_notice(&envelope(&text(&notice))).unwrap(), (notice.clone(), None));
     assert_eq!(read_notice(&text(&notice)).unwrap(), (notice, None));
 }
 
 #[test]
-fn parked_message_reads_back_and_is_counted_anew() {
+fn parked_message_is_read_back_and_counts_from_one() {
     let notice = notice(NoticeKind::Opened, Severity::Error, 1);
     let at: Timestamp = "2026-11-24T12:00:00Z".parse().unwrap();
     for body in [envelope(&text(&notice)), text(&notice)] {
@@ -48,18 +48,18 @@ fn parked_message_reads_back_and_is_counted_anew() {
 }
 
 #[test]
-fn what_holds_no_notice_says_why() {
+fn message_that_is_not_a_notice_has_a_reason() {
     let mut keyless = notice(NoticeKind::Opened, Severity::Error, 1);
     keyless.dedup_key = " ".to_owned();
     let other = text(&notice(NoticeKind::Opened, Severity::Error, 1)).replace("notice/2", "notice/3");
     for body in [String::new(), "{}".to_owned(), envelope("hello"), envelope(&other), text(&keyless)] {
-        let told = read_notice(&body).unwrap_err().to_string();
-        assert!(told.contains("sender") || told.contains("deploy"), "{told}");
+        let error = read_notice(&body).unwrap_err().to_string();
+        assert!(error.contains("sender") || error.contains("deploy"), "{error}");
     }
 }
 
 #[test]
-fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
+fn notices_are_sorted_by_key_and_age() {
     let message = |key: &str, generation, sequence| {
         let mut notice = notice(NoticeKind::Opened, Severity::Error, sequence);
         (notice.dedup_key, notice.generation) = (key.to_owned(), generation);
@@ -76,7 +76,7 @@ fn notices_of_a_key_stand_side_by_side_the_oldest_first() {
 
 proptest! {
     #[test]
-    fn any_body_is_read_or_refused(body in any::<String>()) {
+    fn body_of_any_text_is_refused(body in any::<String>()) {
         prop_assert!(read_notice(&body).is_err());
         prop_assert!(read_notice(&envelope(&body)).is_err());
     }

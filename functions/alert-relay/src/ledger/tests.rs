@@ -3,6 +3,7 @@ use syncwatch::aws::Sdk;
 use syncwatch_testing::{Asked, Receiver, condition_failed};
 
 use super::*;
+use crate::tests::samples::{chat, pagerduty};
 
 const KEY: &str = "properties/run-failed/a";
 
@@ -10,7 +11,7 @@ fn now() -> Timestamp {
     "2026-11-24T10:00:00Z".parse().unwrap()
 }
 
-fn told() -> LastDelivery {
+fn delivery() -> LastDelivery {
     LastDelivery {
         place: Place { opened_at: "2026-11-24T09:00:00Z".parse().unwrap(), generation: 2, sequence: 3 },
         notice: "properties/run-failed/a#2.3".to_owned(),
@@ -43,13 +44,13 @@ fn lease() -> Lease {
     Lease { key: SPEC.key(&["pagerduty/properties/run-failed/a"]), holder: "ours".to_owned() }
 }
 
-/// What was asked, in turn, with its target.
+/// The target and body of each request, in order.
 async fn asked(server: &Receiver) -> Vec<(String, Value)> {
     let requests = server.requests().await;
     requests.iter().map(|request: &Asked| (request.target().to_owned(), request.json())).collect()
 }
 
-/// `DynamoDB` refuses placeholders that are declared and not used, and the other way round.
+/// `DynamoDB` refuses placeholders that are declared and not used, and those that are used and not declared.
 fn assert_placeholders(body: &Value) {
     let text = format!("{} {}", body["UpdateExpression"], body["ConditionExpression"]);
     let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "_#:".contains(c)));
@@ -63,9 +64,9 @@ fn assert_placeholders(body: &Value) {
 }
 
 #[tokio::test]
-async fn what_was_told_is_read_whole_and_consistently() {
+async fn last_delivery_is_read_whole_and_consistently() {
     let (server, ledger) = ledger(&[(200, json!({ "Item": stored() }))]).await;
-    assert_eq!(ledger.told(Channel::PagerDuty, KEY).await.unwrap(), Some(told()));
+    assert_eq!(ledger.last(&pagerduty(), KEY).await.unwrap(), Some(delivery()));
     let (target, body) = asked(&server).await.remove(0);
     assert_eq!(target, "DynamoDB_20120810.GetItem");
     assert_eq!(body["ConsistentRead"], true);
@@ -74,21 +75,21 @@ async fn what_was_told_is_read_whole_and_consistently() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_never_told_or_only_leased_says_nothing() {
+async fn key_without_a_delivery_or_with_only_a_lease_has_none() {
     let leased = json!({ "id": {"S": "chat/a"}, "leased_by": {"S": "x"}, "leased_until": {"N": "1"} });
     for answer in [json!({}), json!({ "Item": leased })] {
         let (_server, ledger) = ledger(&[(200, answer)]).await;
-        assert_eq!(ledger.told(Channel::Chat, KEY).await.unwrap(), None);
+        assert_eq!(ledger.last(&chat(), KEY).await.unwrap(), None);
     }
 }
 
 #[tokio::test]
-async fn a_claim_takes_what_nobody_holds_and_learns_what_was_told() {
+async fn claim_of_a_free_lease_returns_the_last_delivery() {
     let (server, ledger) = ledger(&[(200, json!({ "Attributes": stored() }))]).await;
-    let Claim::Granted(lease, found) = ledger.claim(Channel::PagerDuty, KEY, now()).await.unwrap() else {
-        panic!("it was free")
+    let Claim::Granted(lease, found) = ledger.claim(&pagerduty(), KEY, now()).await.unwrap() else {
+        panic!("the lease was held")
     };
-    assert_eq!(found, Some(told()));
+    assert_eq!(found, Some(delivery()));
     let (target, body) = asked(&server).await.remove(0);
     assert_eq!(target, "DynamoDB_20120810.UpdateItem");
     assert_placeholders(&body);
@@ -101,17 +102,17 @@ async fn a_claim_takes_what_nobody_holds_and_learns_what_was_told() {
 }
 
 #[tokio::test]
-async fn a_claim_that_somebody_holds_is_told_so() {
+async fn claim_of_a_held_lease_is_refused() {
     let mut theirs = stored();
     theirs["leased_by"] = json!({"S": "theirs"});
     let (_server, ledger) = ledger(&[(400, condition_failed(Some(theirs)))]).await;
-    assert!(matches!(ledger.claim(Channel::PagerDuty, KEY, now()).await.unwrap(), Claim::Held));
+    assert!(matches!(ledger.claim(&pagerduty(), KEY, now()).await.unwrap(), Claim::Held));
 }
 
 #[tokio::test]
-async fn a_post_is_counted_before_it_is_made_by_one_conditional_write() {
+async fn post_is_counted_by_one_conditional_write() {
     let (server, ledger) = ledger(&[(200, json!({ "Attributes": { "posts": {"N": "2"} } }))]).await;
-    let allowance = ledger.count_post(Channel::Chat, "properties/run-failed/a#1.2", now()).await.unwrap();
+    let allowance = ledger.count_post(&chat(), "properties/run-failed/a#1.2", now()).await.unwrap();
     assert_eq!(allowance, Allowance::Granted(2));
     let (target, body) = asked(&server).await.remove(0);
     assert_eq!(target, "DynamoDB_20120810.UpdateItem");
@@ -123,18 +124,18 @@ async fn a_post_is_counted_before_it_is_made_by_one_conditional_write() {
 }
 
 #[tokio::test]
-async fn a_post_that_is_not_allowed_waits_or_is_given_up_by_its_count() {
+async fn post_beyond_its_count_waits_or_is_given_up() {
     for (posts, expected) in [("2", Allowance::Later), ("3", Allowance::UsedUp)] {
         let stored = condition_failed(Some(json!({ "posts": {"N": posts} })));
         let (_server, ledger) = ledger(&[(400, stored)]).await;
-        assert_eq!(ledger.count_post(Channel::Chat, "a#1.2", now()).await.unwrap(), expected);
+        assert_eq!(ledger.count_post(&chat(), "a#1.2", now()).await.unwrap(), expected);
     }
 }
 
 #[tokio::test]
-async fn a_record_stores_what_was_told_and_gives_the_lease_back() {
+async fn record_stores_the_delivery_and_gives_the_lease_back() {
     let (server, ledger) = ledger(&[(200, json!({}))]).await;
-    ledger.record(lease(), &told(), now()).await.unwrap();
+    ledger.record(lease(), &delivery(), now()).await.unwrap();
     let (_, body) = asked(&server).await.remove(0);
     assert_placeholders(&body);
     assert_eq!(body["ConditionExpression"], "#leased_by = :holder");
@@ -148,11 +149,11 @@ async fn a_record_stores_what_was_told_and_gives_the_lease_back() {
 }
 
 #[tokio::test]
-async fn what_is_open_is_kept_longer_than_what_is_closed() {
+async fn open_alert_is_kept_longer_than_a_closed_one() {
     for (open, kept) in [(true, KEPT_OPEN), (false, KEPT_CLOSED)] {
         let (server, ledger) = ledger(&[(200, json!({}))]).await;
-        let chat = LastDelivery { open, through: None, ..told() };
-        ledger.record(lease(), &chat, now()).await.unwrap();
+        let last = LastDelivery { open, through: None, ..delivery() };
+        ledger.record(lease(), &last, now()).await.unwrap();
         let (_, body) = asked(&server).await.remove(0);
         assert_placeholders(&body);
         assert!(body["UpdateExpression"].as_str().unwrap().ends_with(", #key_fingerprint"));
@@ -163,10 +164,10 @@ async fn what_is_open_is_kept_longer_than_what_is_closed() {
 }
 
 #[tokio::test]
-async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already() {
+async fn record_without_the_lease_fails_unless_it_is_stored() {
     let (_server, there) = ledger(&[(400, condition_failed(Some(stored())))]).await;
-    there.record(lease(), &told(), now()).await.unwrap();
-    let other = LastDelivery { notice: "properties/run-failed/a#2.4".to_owned(), ..told() };
+    there.record(lease(), &delivery(), now()).await.unwrap();
+    let other = LastDelivery { notice: "properties/run-failed/a#2.4".to_owned(), ..delivery() };
     let (_server, lost) = ledger(&[(400, condition_failed(Some(stored())))]).await;
     insta::assert_snapshot!(lost.record(lease(), &other, now()).await.unwrap_err(), @"table syncwatch-relay: the lease on item pagerduty/properties/run-failed/a was lost before the work under it was recorded; it may be done again");
     let (_server, gone) = ledger(&[(400, condition_failed(None))]).await;
@@ -174,7 +175,7 @@ async fn a_record_by_one_who_lost_the_lease_says_so_unless_it_is_there_already()
 }
 
 #[tokio::test]
-async fn giving_back_what_is_somebody_elses_changes_nothing() {
+async fn release_of_a_lost_lease_changes_nothing() {
     for (code, answer) in [(200, json!({})), (400, condition_failed(Some(stored())))] {
         let (server, ledger) = ledger(&[(code, answer)]).await;
         ledger.release(lease()).await.unwrap();
@@ -185,16 +186,16 @@ async fn giving_back_what_is_somebody_elses_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_goes_wrong_names_the_table_and_the_remedy() {
+async fn error_names_the_table_and_the_remedy() {
     let mut texts = Vec::new();
     for code in ["ResourceNotFoundException", "AccessDeniedException"] {
         let body = json!({ "__type": format!("com.amazonaws.dynamodb.v20120810#{code}"), "message": "no" });
         let (_server, ledger) = ledger(&[(400, body)]).await;
-        texts.push(ledger.claim(Channel::Chat, KEY, now()).await.unwrap_err().to_string());
+        texts.push(ledger.claim(&chat(), KEY, now()).await.unwrap_err().to_string());
     }
     let mut item = stored();
     item["generation"] = json!({"N": "-1"});
     let (_server, ledger) = ledger(&[(200, json!({ "Item": item }))]).await;
-    texts.push(ledger.told(Channel::PagerDuty, KEY).await.unwrap_err().to_string());
+    texts.push(ledger.last(&pagerduty(), KEY).await.unwrap_err().to_string());
     insta::assert_snapshot!(texts.join("\n"));
 }

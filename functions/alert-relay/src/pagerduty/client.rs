@@ -1,18 +1,17 @@
-//! PagerDuty's Events API v2, as far as we use it: one event at a time.
+//! The client of PagerDuty's Events API v2: sends one event at a time.
 
 use reqwest::{StatusCode, Url};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use syncwatch::http::{Answer, base_url};
+use syncwatch::pipeline::Channel;
 
 use super::{EVENT_LIMIT, Event};
 use crate::key::RoutingKey;
 use crate::post::{ErrorKind, Patience, Post, PostError};
-use crate::route::Channel;
 use crate::text::cut;
 
-const CHANNEL: Channel = Channel::PagerDuty;
 const WORDS_LIMIT: usize = 300;
 
 /// Sends events to PagerDuty.
@@ -30,7 +29,7 @@ struct Enqueued<'a> {
     event: &'a Event,
 }
 
-/// What PagerDuty says of an event that it refuses.
+/// PagerDuty's answer to an event that it refuses.
 #[derive(Deserialize)]
 struct Refusal {
     message: Option<String>,
@@ -39,31 +38,37 @@ struct Refusal {
 }
 
 impl PagerDuty {
-    /// PagerDuty at this address, without a path: `https://events.pagerduty.com`. Fails if a routing key may not be sent
+    /// Creates a client for an address without a path: `https://events.pagerduty.com`. Fails if a routing key must not be sent
     /// there.
-    pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, PostError> {
+    pub fn new(http: reqwest::Client, base: &str, patience: Patience) -> Result<Self, ErrorKind> {
         let enqueue = base_url(&format!("{}/v2/enqueue", base.trim_end_matches('/'))).ok_or_else(|| {
             let correct = "SYNCWATCH_PAGERDUTY_URL (infra/functions.json)".to_owned();
-            ErrorKind::Address { place: "a base URL", correct }.of(CHANNEL)
+            ErrorKind::Address { place: "a base URL", correct }
         })?;
         Ok(Self { http, enqueue, patience })
     }
 
-    /// Sends an event through an integration. PagerDuty answers once the event is queued, before it pages. A 400 is never
-    /// sent again; 429, 5xx and silence are, within the patience.
-    pub async fn enqueue(&self, event: &Event, key: &RoutingKey, secret: &str) -> Result<(), PostError> {
+    /// Sends an event with a routing key, which is in `place`: a secret, or a channel of a secret. PagerDuty answers when the
+    /// event is queued, before it pages. A 400 is not retried; 429, 5xx and no answer are, within the patience.
+    pub async fn enqueue(
+        &self,
+        channel: &Channel,
+        event: &Event,
+        key: &RoutingKey,
+        place: &str,
+    ) -> Result<(), PostError> {
         let body = json!(Enqueued { routing_key: key.value.expose_secret(), event });
         let bytes = body.to_string().len();
         if bytes >= EVENT_LIMIT {
-            return Err(ErrorKind::TooLarge { bytes }.of(CHANNEL));
+            return Err(ErrorKind::TooLarge { bytes }.of(channel));
         }
-        let judge = |answer| judge(answer, secret);
+        let judge = |answer| judge(answer, place);
         let (url, key, patience) = (&self.enqueue, Some(&key.value), self.patience);
-        Post { channel: CHANNEL, url, key, patience, judge }.send(&self.http, body).await
+        Post { channel, url, key, patience, judge }.send(&self.http, body).await
     }
 }
 
-fn judge(answer: Answer, secret: &str) -> Result<(), ErrorKind> {
+fn judge(answer: Answer, place: &str) -> Result<(), ErrorKind> {
     let status = answer.status.as_u16();
     match answer.status {
         StatusCode::ACCEPTED => Ok(()),
@@ -71,22 +76,22 @@ fn judge(answer: Answer, secret: &str) -> Result<(), ErrorKind> {
             status,
             words: words(answer),
             remedy: format!(
-                "If it names the routing key, correct the secret {secret}; else please report it"
+                "If this names the routing key, correct the secret {place}; else please report it"
             ),
         }),
-        // Documented are 202, 400, 429 and 5xx: any other answer is hardly PagerDuty's.
+        // PagerDuty documents 202, 400, 429 and 5xx, so another answer is probably not PagerDuty's.
         _ => Err(ErrorKind::Closed {
             status,
             words: words(answer),
-            remedy: format!("correct SYNCWATCH_PAGERDUTY_URL, or the routing key in the secret {secret}"),
+            remedy: format!("correct SYNCWATCH_PAGERDUTY_URL, or the routing key in the secret {place}"),
         }),
     }
 }
 
-/// PagerDuty's reasons.
+/// PagerDuty's reasons for a refusal.
 fn words(answer: Answer) -> String {
     let refusal = answer.json.and_then(|json| serde_json::from_value(json).ok());
-    let Some(Refusal { message, errors }) = refusal else { return "no JSON that says why".to_owned() };
+    let Some(Refusal { message, errors }) = refusal else { return "no reason in JSON".to_owned() };
     let words: Vec<_> = message.into_iter().chain(errors).collect();
     if words.is_empty() {
         return "no reason given".to_owned();

@@ -2,20 +2,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use syncwatch::aws::secrets::SecretValues;
+use syncwatch::finding::Severity;
+use syncwatch::pipeline::ChannelKind;
 
 use super::*;
 use crate::key::choose;
-use crate::tests::samples::{KINDS, notice};
+use crate::tests::samples::{channel, chat, notice, pagerduty};
 
-const LOWEST: Severity = Severity::Error;
+/// A chat and a pager that both get errors.
+fn channels() -> [Channel; 2] {
+    [pagerduty(), chat()].map(|channel| Channel { lowest: Severity::Error, ..channel })
+}
 
-fn told(of: &Body, open: bool) -> LastDelivery {
-    LastDelivery { place: Place::of(of), notice: of.id.clone(), open, through: None }
+fn after(notice: &Body, open: bool) -> LastDelivery {
+    LastDelivery { place: Place::of(notice), notice: notice.id.clone(), open, through: None }
 }
 
 fn words(route: Route) -> String {
     match route {
         Route::Send(action, reason) => format!("{action:?}: {reason}"),
+        Route::Record(reason) => format!("-, recorded: {reason}"),
         Route::Skip(reason) => format!("-: {reason}"),
     }
 }
@@ -24,17 +30,18 @@ fn words(route: Route) -> String {
 fn every_kind_has_its_route_at_every_channel() {
     let mut rows = Vec::new();
     let before = notice(NoticeKind::Opened, Severity::Critical, 1);
-    for (name, told) in [
-        ("not told", None),
-        ("told, open", Some(told(&before, true))),
-        ("told, closed", Some(told(&before, false))),
-    ] {
-        for channel in Channel::ALL {
-            for kind in KINDS {
-                for severity in [Severity::Warning, Severity::Critical] {
-                    let route = decide(&notice(kind, severity, 2), channel, LOWEST, told.as_ref());
+    for (name, last) in
+        [("not sent", None), ("open", Some(after(&before, true))), ("closed", Some(after(&before, false)))]
+    {
+        for (channel, routed) in channels().iter().flat_map(|channel| [(channel, true), (channel, false)]) {
+            for kind in NoticeKind::ALL {
+                for severity in [Severity::Warning, Severity::Critical].into_iter().skip(usize::from(!routed))
+                {
+                    let route = decide(&notice(kind, severity, 2), channel, routed, last.as_ref());
+                    let whose = if routed { "own" } else { "other" };
                     rows.push(format!(
-                        "{name:12} | {channel:9} | {:16} | {severity:8} | {}",
+                        "{name:8} | {whose:5} | {:9} | {:16} | {severity:8} | {}",
+                        channel.to_string(),
                         format!("{kind:?}"),
                         words(route)
                     ));
@@ -46,167 +53,206 @@ fn every_kind_has_its_route_at_every_channel() {
 }
 
 #[test]
-fn acknowledgement_goes_where_its_incident_is_open() {
-    let opened = notice(NoticeKind::Opened, Severity::Critical, 1);
-    let mut acknowledged = notice(NoticeKind::Acknowledged, Severity::Info, 2);
-    for channel in Channel::ALL {
-        let route = |of: &Body, told: &LastDelivery| decide(of, channel, LOWEST, Some(told));
-        let sent = Route::Send(Action::Acknowledge, "a person took it on");
-        assert_eq!(route(&acknowledged, &told(&opened, true)), sent);
-        let after = LastDelivery::after(&acknowledged, Action::Acknowledge, None);
-        assert!(after.open);
-        assert_eq!(route(&acknowledged, &after), Route::Skip("already sent"));
-        let resolved = route(&notice(NoticeKind::Resolved, Severity::Critical, 3), &after);
-        assert_eq!(resolved, Route::Send(Action::Resolve, "the channel was told that it is open"));
-    }
-    let untold = Route::Skip("the channel was not told of the incident");
-    for told in [None, Some(&told(&opened, false))] {
-        assert_eq!(decide(&acknowledged, Channel::PagerDuty, LOWEST, told), untold);
-    }
-    // What is open is an earlier incident of the key.
-    acknowledged.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
-    let earlier = told(&opened, true);
-    assert_eq!(decide(&acknowledged, Channel::PagerDuty, LOWEST, Some(&earlier)), untold);
-}
-
-#[test]
-fn the_lowest_severity_of_a_channel_goes_there() {
-    for channel in Channel::ALL {
-        let route =
-            |severity| decide(&notice(NoticeKind::Opened, severity, 1), channel, Severity::Warning, None);
-        assert_eq!(route(Severity::Info), Route::Skip("below the lowest severity of the channel"));
-        assert_eq!(route(Severity::Warning), Route::Send(Action::Trigger, "severe enough"));
-    }
-}
-
-#[test]
-fn a_marked_test_goes_to_every_declared_channel_whatever_its_severity() {
-    for channel in Channel::ALL {
-        for (kind, action) in [(NoticeKind::Opened, Action::Trigger), (NoticeKind::Resolved, Action::Resolve)]
-        {
-            let mut notice = notice(kind, Severity::Info, 1);
-            notice.test = true;
-            let route = decide(&notice, channel, Severity::Critical, None);
-            assert_eq!(route, Route::Send(action, "a test"));
+fn all_kinds_of_chats_have_the_same_routes() {
+    let before = after(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
+    for kind in NoticeKind::ALL {
+        for (routed, last) in [(true, None), (false, None), (true, Some(&before)), (false, Some(&before))] {
+            let route = |of| {
+                decide(&notice(kind, Severity::Error, 2), &channel("x", of, Severity::Error), routed, last)
+            };
+            assert_eq!(route(ChannelKind::Teams), route(ChannelKind::Slack), "{kind:?}");
+            assert_eq!(route(ChannelKind::Webhook), route(ChannelKind::Slack), "{kind:?}");
         }
     }
 }
 
 #[test]
-fn what_was_told_is_resolved_also_after_the_limit_was_raised() {
-    let before = told(&notice(NoticeKind::Opened, Severity::Warning, 1), true);
-    let resolved = notice(NoticeKind::Resolved, Severity::Warning, 2);
-    for channel in Channel::ALL {
-        let route = decide(&resolved, channel, Severity::Critical, Some(&before));
-        assert_eq!(route, Route::Send(Action::Resolve, "the channel was told that it is open"));
+fn acknowledgement_goes_where_its_incident_is_open() {
+    let opened = notice(NoticeKind::Opened, Severity::Critical, 1);
+    let mut acknowledged = notice(NoticeKind::Acknowledged, Severity::Info, 2);
+    for (channel, routed) in channels().iter().flat_map(|channel| [(channel, true), (channel, false)]) {
+        let route = |of: &Body, last: &LastDelivery| decide(of, channel, routed, Some(last));
+        let sent = Route::Send(Action::Acknowledge, "acknowledged by a person");
+        assert_eq!(route(&acknowledged, &after(&opened, true)), sent);
+        let last = LastDelivery::after(&acknowledged, Action::Acknowledge, None);
+        assert!(last.open);
+        assert_eq!(route(&acknowledged, &last), Route::Skip("already sent"));
+        let resolved = route(&notice(NoticeKind::Resolved, Severity::Critical, 3), &last);
+        assert_eq!(resolved, Route::Send(Action::Resolve, "it is open at the channel"));
+    }
+    let skipped = Route::Skip("the incident was not sent to the channel");
+    for last in [None, Some(&after(&opened, false))] {
+        assert_eq!(decide(&acknowledged, &pagerduty(), true, last), skipped);
+    }
+    // The open alert is of an earlier incident of the key.
+    acknowledged.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
+    assert_eq!(decide(&acknowledged, &pagerduty(), true, Some(&after(&opened, true))), skipped);
+}
+
+#[test]
+fn notice_of_the_lowest_severity_of_a_channel_is_sent() {
+    for channel in channels() {
+        let route = |severity| decide(&notice(NoticeKind::Opened, severity, 1), &channel, true, None);
+        assert_eq!(route(Severity::Warning), Route::Skip("below the lowest severity of the channel"));
+        assert_eq!(route(Severity::Error), Route::Send(Action::Trigger, "severe enough"));
     }
 }
 
 #[test]
-fn a_late_trigger_opens_nothing_that_was_resolved() {
-    let resolved = told(&notice(NoticeKind::Resolved, Severity::Critical, 3), false);
+fn marked_test_is_sent_at_any_severity() {
+    for channel in channels() {
+        for (kind, action) in [(NoticeKind::Opened, Action::Trigger), (NoticeKind::Resolved, Action::Resolve)]
+        {
+            let mut notice = notice(kind, Severity::Info, 1);
+            notice.test = true;
+            assert_eq!(decide(&notice, &channel, true, None), Route::Send(action, "a test"));
+            assert!(!matches!(decide(&notice, &channel, false, None), Route::Send(..)));
+        }
+    }
+}
+
+#[test]
+fn open_alert_is_resolved_despite_later_changes() {
+    let opened = after(&notice(NoticeKind::Opened, Severity::Warning, 1), true);
+    let resolved = notice(NoticeKind::Resolved, Severity::Warning, 2);
+    // The lowest severity was raised, or the owner changed.
+    for (channel, routed) in channels().iter().flat_map(|channel| [(channel, true), (channel, false)]) {
+        let route = decide(&resolved, channel, routed, Some(&opened));
+        assert_eq!(route, Route::Send(Action::Resolve, "it is open at the channel"));
+    }
+}
+
+#[test]
+fn late_trigger_reopens_nothing() {
+    let resolved = after(&notice(NoticeKind::Resolved, Severity::Critical, 3), false);
     for kind in [NoticeKind::Opened, NoticeKind::Worsened, NoticeKind::Reminder, NoticeKind::StoppedReporting]
     {
-        for channel in Channel::ALL {
-            let route = decide(&notice(kind, Severity::Critical, 2), channel, LOWEST, Some(&resolved));
+        for channel in channels() {
+            let route = decide(&notice(kind, Severity::Critical, 2), &channel, true, Some(&resolved));
             assert_eq!(route, Route::Skip("overtaken by a later notice"));
         }
     }
 }
 
 #[test]
-fn the_late_end_of_one_incident_does_not_close_the_next() {
+fn late_end_of_an_incident_does_not_close_the_next() {
     let mut next = notice(NoticeKind::Opened, Severity::Critical, 1);
     next.generation = 2;
     next.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
     let late = notice(NoticeKind::Resolved, Severity::Critical, 2);
-    for channel in Channel::ALL {
-        let route = decide(&late, channel, LOWEST, Some(&told(&next, true)));
+    for channel in channels() {
+        let route = decide(&late, &channel, true, Some(&after(&next, true)));
         assert_eq!(route, Route::Skip("overtaken by a later notice"));
     }
 }
 
 #[test]
-fn an_incident_whose_key_was_forgotten_meanwhile_is_not_taken_for_an_old_one() {
-    // The record of an incident is deleted 90 days after its end; generations and ids then begin anew.
+fn incident_with_restarted_generations_is_not_overtaken() {
+    // The record of an incident is deleted 90 days after its end; generations and ids then begin again.
     let mut before = notice(NoticeKind::Resolved, Severity::Critical, 1);
     before.generation = 3;
-    let mut anew = notice(NoticeKind::Opened, Severity::Critical, 1);
-    anew.opened_at = "2027-02-27T09:00:00Z".parse().unwrap();
+    let mut restarted = notice(NoticeKind::Opened, Severity::Critical, 1);
+    restarted.opened_at = "2027-02-27T09:00:00Z".parse().unwrap();
     for before in [before, notice(NoticeKind::Opened, Severity::Critical, 1)] {
-        for channel in Channel::ALL {
-            let route = decide(&anew, channel, LOWEST, Some(&told(&before, false)));
+        for channel in channels() {
+            let route = decide(&restarted, &channel, true, Some(&after(&before, false)));
             assert_eq!(route, Route::Send(Action::Trigger, "severe enough"));
         }
     }
 }
 
-/// A person may have resolved the alert in PagerDuty, and the relay is not told.
+/// A person may have resolved the alert in PagerDuty, which the relay does not know.
 #[test]
 fn every_notice_of_a_lasting_incident_triggers_at_pagerduty() {
-    let earlier = told(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
+    let earlier = after(&notice(NoticeKind::Opened, Severity::Critical, 1), true);
     for kind in [NoticeKind::Reminder, NoticeKind::Worsened, NoticeKind::StoppedReporting] {
         let same = notice(kind, Severity::Critical, 3);
         let mut next = same.clone();
         next.generation = 2;
         next.opened_at = "2026-11-24T13:00:00Z".parse().unwrap();
-        for (notice, told) in [(&same, Some(&earlier)), (&next, Some(&earlier)), (&same, None)] {
-            let route = decide(notice, Channel::PagerDuty, LOWEST, told);
+        for (notice, last) in [(&same, Some(&earlier)), (&next, Some(&earlier)), (&same, None)] {
+            let route = decide(notice, &pagerduty(), true, last);
             assert_eq!(route, Route::Send(Action::Trigger, "severe enough"));
         }
     }
 }
 
-/// What PagerDuty has open, by routing key and dedup key.
+/// The open alerts of PagerDuty, by routing key and dedup key.
 #[derive(Default)]
 struct PagerDuty(BTreeSet<(String, String)>);
 
 impl PagerDuty {
-    fn take(&mut self, action: Action, routing_key: &str, dedup_key: &str) {
+    fn accept(&mut self, action: Action, routing_key: &str, dedup_key: &str) {
         let alert = (routing_key.to_owned(), dedup_key.to_owned());
         match action {
             Action::Trigger => self.0.insert(alert),
             Action::Resolve => self.0.remove(&alert),
-            // PagerDuty drops one of an alert that is not open.
+            // PagerDuty drops an acknowledgement without an open alert.
             Action::Acknowledge => self.0.contains(&alert),
-            Action::Inform => panic!("PagerDuty knows alerts only"),
+            Action::Inform => panic!("PagerDuty takes alerts only"),
         };
     }
 }
 
-/// The channels and what is remembered of each, with the decisions of this crate between them.
+/// Two owners, each with a chat and a pager, and the decisions of this crate between them and the notices.
 #[derive(Default)]
 struct World {
     pagerduty: PagerDuty,
-    chat: Vec<NoticeKind>,
-    /// When the incidents opened of which somebody was paged.
+    /// The kinds that each chat got, in order.
+    chats: BTreeMap<String, Vec<NoticeKind>>,
+    /// When the incidents opened that paged.
     paged: BTreeSet<Timestamp>,
-    ledger: BTreeMap<&'static str, LastDelivery>,
+    ledger: BTreeMap<String, LastDelivery>,
 }
 
+const OWNERS: [&str; 2] = ["ada", "bob"];
+
 impl World {
-    /// Delivers a notice; `dies` is whether the sender dies before it records what it sent.
+    /// Delivers a notice; `dies` is whether the sender dies before it records the delivery.
     fn deliver(&mut self, notice: &Body, dies: bool, values: &SecretValues) {
-        use secrecy::ExposeSecret as _;
-        for channel in Channel::ALL {
-            let told = self.ledger.get(channel.id()).cloned();
-            let Route::Send(action, _) = decide(notice, channel, LOWEST, told.as_ref()) else { continue };
-            let mut through = None;
-            match channel {
-                Channel::Chat => self.chat.push(notice.kind),
-                Channel::PagerDuty => {
-                    let open = told.filter(|told| told.open).and_then(|told| told.through);
-                    let key = choose("pagerduty", values, action, open.as_ref()).unwrap();
-                    if action == Action::Trigger {
-                        self.paged.insert(notice.opened_at);
-                    }
-                    self.pagerduty.take(action, key.value.expose_secret(), &notice.dedup_key);
-                    through = Some(key.fingerprint.clone());
+        for owner in OWNERS {
+            let routed = notice.owner.as_deref() == Some(owner);
+            for kind in [ChannelKind::PagerDuty, ChannelKind::Slack] {
+                let channel = channel(&format!("{owner} {kind}"), kind, Severity::Error);
+                if routed || is_for_all(notice.kind) {
+                    self.deliver_to(&channel, routed, notice, dies, values);
                 }
             }
-            if !dies {
-                self.ledger.insert(channel.id(), LastDelivery::after(notice, action, through));
+        }
+    }
+
+    fn deliver_to(
+        &mut self,
+        channel: &Channel,
+        routed: bool,
+        notice: &Body,
+        dies: bool,
+        values: &SecretValues,
+    ) {
+        use secrecy::ExposeSecret as _;
+        let last = self.ledger.get(&channel.name).cloned();
+        let mut through = None;
+        let action = match decide(notice, channel, routed, last.as_ref()) {
+            Route::Skip(_) => return,
+            Route::Record(_) => Action::Resolve,
+            Route::Send(action, _) if channel.kind.pages() => {
+                let open = last.filter(|last| last.open).and_then(|last| last.through);
+                let key = choose("pagerduty", values, action, open.as_ref()).unwrap();
+                if action == Action::Trigger {
+                    self.paged.insert(notice.opened_at);
+                }
+                let service = format!("{} {}", channel.name, key.value.expose_secret());
+                self.pagerduty.accept(action, &service, &notice.dedup_key);
+                through = Some(key.fingerprint);
+                action
             }
+            Route::Send(action, _) => {
+                self.chats.entry(channel.name.clone()).or_default().push(notice.kind);
+                action
+            }
+        };
+        if !dies {
+            self.ledger.insert(channel.name.clone(), LastDelivery::after(notice, action, through));
         }
     }
 }
@@ -216,8 +262,9 @@ fn severity() -> impl Strategy<Value = Severity> {
     prop::sample::select(vec![Info, Warning, Error, Critical])
 }
 
-/// The notices of one key: up to four incidents, each opened, told a few times and resolved, with a severity that only grows.
-fn history() -> impl Strategy<Value = Vec<Body>> {
+/// The notices of one key: up to four incidents, each opened, updated a few times and resolved, with a severity that only grows.
+/// The owner of each notice is one of these.
+fn history(owners: &'static [&'static str]) -> impl Strategy<Value = Vec<Body>> {
     let between = vec![
         NoticeKind::Worsened,
         NoticeKind::Reminder,
@@ -229,20 +276,22 @@ fn history() -> impl Strategy<Value = Vec<Body>> {
         severity(),
         prop::collection::vec((prop::sample::select(between), severity()), 0..4),
         any::<bool>(),
+        prop::collection::vec(prop::sample::select(owners), 6),
     );
     prop::collection::vec(incident, 1..5).prop_map(|incidents| {
         let mut notices = Vec::new();
         let (mut generation, mut opened_at) = (0, "2026-11-24T11:00:00Z".parse::<Timestamp>().unwrap());
-        for (first, mut worst, between, forgotten) in incidents {
-            // A key that was forgotten counts from 1 again.
-            generation = if forgotten { 1 } else { generation + 1 };
+        for (first, mut worst, between, deleted, owners) in incidents {
+            // Without the record of the last incident, generations count from 1 again.
+            generation = if deleted { 1 } else { generation + 1 };
             opened_at += jiff::SignedDuration::from_hours(1);
             let kinds = [(first, worst)].into_iter().chain(between).chain([(NoticeKind::Resolved, worst)]);
-            for (index, (kind, severity)) in kinds.enumerate() {
-                // Who acknowledges makes it no worse.
+            for ((index, (kind, severity)), owner) in kinds.enumerate().zip(owners) {
+                // An acknowledgement does not change the severity.
                 worst = if kind == NoticeKind::Acknowledged { worst } else { worst.max(severity) };
                 let mut notice = notice(kind, worst, u32::try_from(index).unwrap() + 1);
                 (notice.generation, notice.opened_at) = (generation, opened_at);
+                notice.owner = Some(owner.to_owned());
                 notices.push(notice);
             }
         }
@@ -251,8 +300,8 @@ fn history() -> impl Strategy<Value = Vec<Body>> {
 }
 
 /// Every notice at least once, some of them again, in any order.
-fn deliveries() -> impl Strategy<Value = Vec<Body>> {
-    (history(), prop::collection::vec(any::<prop::sample::Index>(), 0..12))
+fn deliveries(owners: &'static [&'static str]) -> impl Strategy<Value = Vec<Body>> {
+    (history(owners), prop::collection::vec(any::<prop::sample::Index>(), 0..12))
         .prop_map(|(notices, again)| {
             let again: Vec<_> = again.iter().map(|index| index.get(&notices).clone()).collect();
             [notices, again].concat()
@@ -264,17 +313,17 @@ const OLD: &str = "0123456789abcdef0123456789ABCDEF";
 const NEW: &str = "R123456789abcdef0123456789ABCDEF";
 
 fn before_rotation() -> SecretValues {
-    SecretValues { current: OLD.into(), previous: None, webhook_id: None }
+    SecretValues::only(OLD.into())
 }
 
 fn after_rotation() -> SecretValues {
-    SecretValues { current: NEW.into(), previous: Some(OLD.into()), webhook_id: None }
+    SecretValues { previous: Some(OLD.into()), ..SecretValues::only(NEW.into()) }
 }
 
 proptest! {
     #[test]
-    fn any_order_and_duplication_leaves_pagerduty_resolved(
-        deliveries in deliveries(),
+    fn any_order_of_deliveries_leaves_pagerduty_resolved(
+        deliveries in deliveries(&OWNERS),
         rotated_after in 0_usize..30,
     ) {
         let mut world = World::default();
@@ -283,15 +332,15 @@ proptest! {
             world.deliver(notice, false, &values);
         }
         prop_assert_eq!(world.pagerduty.0, BTreeSet::new());
-        // Whoever heard of something in the chat hears of its end last.
-        if let Some(last) = world.chat.last() {
-            prop_assert_eq!(*last, NoticeKind::Resolved);
+        // The last message of each chat is an end.
+        for chat in world.chats.values() {
+            prop_assert_eq!(chat.last(), Some(&NoticeKind::Resolved));
         }
     }
 
     #[test]
-    fn a_sender_that_dies_before_it_records_leaves_pagerduty_resolved_too(
-        deliveries in deliveries(),
+    fn death_before_recording_leaves_pagerduty_resolved(
+        deliveries in deliveries(&OWNERS[..1]),
         deaths in prop::collection::vec(any::<bool>(), 0..40),
     ) {
         let (mut world, values) = (World::default(), before_rotation());
@@ -303,7 +352,7 @@ proptest! {
                 again.push(notice);
             }
         }
-        // The queue delivers again what was not acknowledged.
+        // SQS delivers a message again until it is done.
         for notice in again {
             world.deliver(notice, false, &values);
         }
@@ -311,25 +360,25 @@ proptest! {
     }
 
     #[test]
-    fn in_order_every_incident_that_is_severe_enough_pages(history in history()) {
+    fn every_incident_that_is_severe_enough_pages(history in history(&OWNERS)) {
         let (mut world, values) = (World::default(), before_rotation());
         for notice in &history {
             world.deliver(notice, false, &values);
         }
-        let severe = history.iter().filter(|notice| notice.severity >= LOWEST);
+        let severe = history.iter().filter(|notice| notice.severity >= Severity::Error);
         prop_assert_eq!(world.paged, severe.map(|notice| notice.opened_at).collect());
     }
 
     #[test]
-    fn in_order_and_without_a_death_no_channel_is_told_anything_twice(history in history()) {
+    fn notice_that_is_delivered_twice_is_sent_once(history in history(&OWNERS)) {
         let (mut world, values) = (World::default(), before_rotation());
         for notice in &history {
             world.deliver(notice, false, &values);
         }
-        let told = world.chat.len();
+        let sent = world.chats.clone();
         for notice in &history {
             world.deliver(notice, false, &values);
         }
-        prop_assert_eq!(world.chat.len(), told);
+        prop_assert_eq!(world.chats, sent);
     }
 }

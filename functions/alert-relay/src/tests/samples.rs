@@ -1,17 +1,18 @@
-//! For tests: notices as the topic carries them.
+//! Sample notices, as the topic carries them.
 
 use std::time::Duration;
 
+use proptest::prelude::*;
 use syncwatch::figure::Figure;
 use syncwatch::finding::Severity;
 use syncwatch::http::retry::Backoff;
 use syncwatch::incident::NoticeKind;
-use syncwatch::notice::{Body, SCHEMA};
-use syncwatch::pipeline::Contact;
+use syncwatch::notice::{Body, Link, SCHEMA};
+use syncwatch::pipeline::{CHAT, Channel, ChannelKind, Contact, PAGERDUTY};
 
 use crate::post::Patience;
 
-/// For servers on this machine, which need no courtesy.
+/// For servers on this machine, which need no long waits.
 pub(crate) fn impatient() -> Patience {
     Patience {
         backoff: Backoff { attempts: 3, first: Duration::from_millis(1), longest: Duration::from_millis(2) },
@@ -21,31 +22,113 @@ pub(crate) fn impatient() -> Patience {
     }
 }
 
-/// Every kind.
-pub(crate) const KINDS: [NoticeKind; 8] = [
-    NoticeKind::Opened,
-    NoticeKind::Flapping,
-    NoticeKind::Worsened,
-    NoticeKind::Reminder,
-    NoticeKind::StoppedReporting,
-    NoticeKind::Resolved,
-    NoticeKind::HeldBack,
-    NoticeKind::Acknowledged,
-];
+pub(crate) fn channel(name: &str, kind: ChannelKind, lowest: Severity) -> Channel {
+    Channel { name: name.to_owned(), kind, lowest }
+}
 
-/// A notice of the first incident of a key. Tests change what they are about.
+/// The default pager.
+pub(crate) fn pagerduty() -> Channel {
+    channel(PAGERDUTY, ChannelKind::PagerDuty, Severity::Critical)
+}
+
+/// The default chat.
+pub(crate) fn chat() -> Channel {
+    channel(CHAT, ChannelKind::Slack, Severity::Warning)
+}
+
+const PROBLEM: &str = "12% of 50 records rejected (limit 5%)";
+
+fn title(kind: NoticeKind, severity: Severity) -> String {
+    let word = severity.to_string().to_uppercase();
+    match kind {
+        NoticeKind::Opened => format!("[{word}] properties-create: {PROBLEM}"),
+        NoticeKind::Flapping => {
+            format!("[{word}] properties-create: {PROBLEM}. Flapping, 3rd time in 6h")
+        }
+        NoticeKind::Worsened => format!("[{word}, worse] properties-create: {PROBLEM}"),
+        NoticeKind::Reminder => format!("[{word}, open 4h] properties-create: {PROBLEM}"),
+        NoticeKind::StoppedReporting => {
+            format!("[{word}, unknown] properties-create: cannot be checked; was: {PROBLEM}")
+        }
+        NoticeKind::Resolved => {
+            "[RESOLVED] properties-create: 0% of 48 records rejected (limit 5%), after 17m".to_owned()
+        }
+        NoticeKind::HeldBack => {
+            "[INFO] Silence \"release\" (Ada) ended: 14 alerts from 12 incidents were suppressed".to_owned()
+        }
+        NoticeKind::Acknowledged => {
+            format!("[ACKNOWLEDGED] properties-create: by Ada until 2026-11-24 15:12 UTC: {PROBLEM}")
+        }
+    }
+}
+
+/// A notice of the first incident of a key; tests change the members that matter to them.
 pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Body {
-    let resolved = kind == NoticeKind::Resolved;
-    let word = match kind {
-        NoticeKind::Opened => severity.to_string(),
-        NoticeKind::Flapping => format!("{severity}, flapping"),
-        NoticeKind::Worsened => format!("{severity}, worse"),
-        NoticeKind::Reminder => format!("{severity}, still"),
-        NoticeKind::StoppedReporting => format!("{severity}, unknown"),
-        NoticeKind::Resolved => "resolved".to_owned(),
-        NoticeKind::HeldBack => "held back".to_owned(),
-        NoticeKind::Acknowledged => "acknowledged".to_owned(),
-    };
+    let notice = problem(kind, severity, sequence);
+    match kind {
+        NoticeKind::Resolved => Body {
+            resolved_at: Some("2026-11-24T11:30:00Z".parse().unwrap()),
+            summary: "0% of 48 records rejected (limit 5%)".to_owned(),
+            figures: vec![
+                figure("newest run", "4712"),
+                Figure::new("failed or invalid", 0_u64),
+                Figure::new("processed", 48_u64),
+            ],
+            class: None,
+            note: None,
+            command: None,
+            ..without_action(notice)
+        },
+        NoticeKind::Acknowledged => {
+            let by = "Ada until 2026-11-24 15:12 UTC";
+            Body {
+                note: Some(format!(
+                    "Acknowledged by {by}. Reminders are paused; a worse severity still alerts."
+                )),
+                acknowledged: Some(by.to_owned()),
+                ..without_action(notice)
+            }
+        }
+        NoticeKind::Flapping => Body {
+            note: Some(
+                "This keeps failing and recovering. You get one alert; it resolves after 1h without a failure."
+                    .to_owned(),
+            ),
+            ..notice
+        },
+        NoticeKind::StoppedReporting => Body {
+            note: Some(
+                "Status unknown: this cannot be checked right now. The finding is from the last good check, and the \
+                 incident stays open."
+                    .to_owned(),
+            ),
+            ..notice
+        },
+        NoticeKind::HeldBack => Body {
+            summary: "Silence \"release\" (Ada) ended: 14 alerts from 12 incidents were suppressed".to_owned(),
+            figures: (1..=12).map(|n| figure("suppressed", &format!("run-failed/sync-{n}"))).collect(),
+            cause: "Incidents that are still open alert again on their own, unless another silence or a common cause covers \
+                    them"
+                .to_owned(),
+            resolved_at: Some("2026-11-24T13:12:30Z".parse().unwrap()),
+            runbook: Some("https://example.com/runbook.md#silences".to_owned()),
+            check: "silence".to_owned(),
+            class: None,
+            command: None,
+            link: None,
+            label: None,
+            note: None,
+            owner: None,
+            escalate_to: None,
+            links: vec![link("Status page", "https://status.example.com")],
+            ..without_action(notice)
+        },
+        NoticeKind::Opened | NoticeKind::Worsened | NoticeKind::Reminder => notice,
+    }
+}
+
+/// A notice with every member that an open problem has.
+fn problem(kind: NoticeKind, severity: Severity, sequence: u32) -> Body {
     Body {
         schema: SCHEMA.to_owned(),
         id: format!("properties/error-rate/properties-create#1.{sequence}"),
@@ -57,66 +140,178 @@ pub(crate) fn notice(kind: NoticeKind, severity: Severity, sequence: u32) -> Bod
         check: "error-rate".to_owned(),
         subject: "properties-create".to_owned(),
         severity,
-        title: format!("[{word}] properties-create: error rate: 12% of 50 records failed, limit 5%"),
-        summary: "12% of 50 records failed or were invalid, limit 5%".to_owned(),
-        figures: vec![figure("newest run", "4711"), figure("failed & invalid", "6"), figure("processed", "50")],
-        cause: "a required field <Phone__c> is missing".to_owned(),
+        title: title(kind, severity),
+        summary: PROBLEM.to_owned(),
+        figures: vec![
+            figure("newest run", "4711"),
+            Figure::new("run created", opened_at()),
+            Figure::new("failed or invalid", 6_u64),
+            Figure::new("processed", 50_u64),
+            figure("error class", "required-field"),
+        ],
+        cause: "The destination requires a field that the source leaves empty: Phone__c".to_owned(),
         class: Some("required-field".to_owned()),
-        opened_at: "2026-11-24T11:12:30Z".parse().unwrap(),
-        resolved_at: resolved.then(|| "2026-11-24T12:00:00Z".parse().unwrap()),
+        opened_at: opened_at(),
+        resolved_at: None,
         open_for_seconds: 1_050,
         runbook: Some("https://example.com/runbook.md#error-rate".to_owned()),
-        command: (!resolved).then(|| {
-            "curl -sS -H \"Authorization: Bearer $CENSUS_TOKEN\" 'https://app.getcensus.com/api/v1/syncs/3394022/sync_runs?per_page=5&order=desc'".to_owned()
-        }),
+        command: Some("syncwatch runs properties-create".to_owned()),
         link: Some("https://app.getcensus.com/syncs/3394022/history".to_owned()),
-        contacts: vec![Contact {
-            name: "Data operations".to_owned(),
-            role: "first responder".to_owned(),
-            email: Some("data-operations@example.com".to_owned()),
-            phone: None,
-        }],
+        contacts: contacts(),
+        label: Some("Properties: create".to_owned()),
+        note: Some("properties-create is \"Properties: create\" in Census.".to_owned()),
+        consequence: Some(
+            "6 properties did not reach Salesforce. Census tries them again with the next run.".to_owned(),
+        ),
+        next_attempt: Some("within 30m".to_owned()),
+        steps: vec![
+            "Fill the field in the source, or map a default value in Census.".to_owned(),
+            "Do not resend anything: the next run retries rejected records.".to_owned(),
+        ],
+        acknowledge: Some(
+            "syncwatch acknowledge properties/error-rate/properties-create --by YOUR-NAME --for 4h"
+                .to_owned(),
+        ),
+        acknowledged: None,
+        owner: Some("Data operations".to_owned()),
+        escalate_to: Some("Revenue operations".to_owned()),
+        links: vec![
+            link("Sync in Census", "https://app.getcensus.com/syncs/3394022/history"),
+            link("Records in Salesforce", "https://example.my.salesforce.com/lightning/o/Property__c/list"),
+            link("Status page", "https://status.example.com"),
+        ],
         test: false,
     }
+}
+
+/// Removes the members that only an open problem has.
+fn without_action(notice: Body) -> Body {
+    Body { consequence: None, next_attempt: None, steps: Vec::new(), acknowledge: None, ..notice }
+}
+
+/// A marked test.
+pub(crate) fn marked_test() -> Body {
+    let summary = "this is a test; nothing is wrong and no action is needed";
+    Body {
+        check: "alert-test".to_owned(),
+        title: format!("[TEST, INFO] properties: {summary}"),
+        summary: summary.to_owned(),
+        figures: vec![Figure::new("sent at", opened_at())],
+        cause: "An operator ran `syncwatch alert-test`".to_owned(),
+        class: None,
+        command: None,
+        link: None,
+        label: None,
+        note: None,
+        links: vec![link("Status page", "https://status.example.com")],
+        test: true,
+        ..without_action(notice(NoticeKind::Opened, Severity::Info, 1))
+    }
+}
+
+fn opened_at() -> jiff::Timestamp {
+    // Clocks have nanoseconds; no channel shows them.
+    "2026-11-24T11:12:30.123456789Z".parse().unwrap()
+}
+
+fn contacts() -> Vec<Contact> {
+    let contact = |name: &str, role: &str, email: &str, phone: Option<&str>| Contact {
+        name: name.to_owned(),
+        role: role.to_owned(),
+        email: Some(email.to_owned()),
+        phone: phone.map(str::to_owned),
+        ..Contact::default()
+    };
+    vec![
+        contact("Data operations", "first responder", "data-operations@example.com", Some("+1 555 0100")),
+        contact("Revenue operations", "owner of the Salesforce data", "revenue-operations@example.com", None),
+    ]
 }
 
 pub(crate) fn figure(name: &str, value: &str) -> Figure {
     Figure::new(name, value)
 }
 
-/// Makes every text of a notice out of the given ones, in turn.
-pub(crate) fn stuffed(mut notice: Body, texts: &[String]) -> Body {
-    let mut texts = texts.iter().cycle().cloned();
-    let mut next = || texts.next().unwrap_or_default();
-    for text in [
-        &mut notice.id,
-        &mut notice.dedup_key,
-        &mut notice.pipeline,
-        &mut notice.check,
-        &mut notice.subject,
-        &mut notice.title,
-        &mut notice.summary,
-        &mut notice.cause,
-    ] {
-        *text = next();
-    }
-    for text in [&mut notice.class, &mut notice.runbook, &mut notice.command, &mut notice.link] {
-        *text = Some(next());
-    }
-    notice.figures = (0..60).map(|_| Figure::new(&next(), next())).collect();
-    for contact in &mut notice.contacts {
-        *contact = Contact { name: next(), role: next(), email: Some(next()), phone: Some(next()) };
-    }
-    notice
+pub(crate) fn link(name: &str, url: &str) -> Link {
+    Link { name: name.to_owned(), url: url.to_owned() }
 }
 
-/// Any texts, among them long ones, of many bytes a character, and such as break JSON and Slack's marks.
-pub(crate) fn any_texts() -> impl proptest::strategy::Strategy<Value = Vec<String>> {
-    use proptest::prelude::*;
+/// Replaces every text of a notice by the given ones, in turn, and makes every list long.
+pub(crate) fn stuffed(notice: Body, texts: &[String]) -> Body {
+    let mut texts = texts.iter().cycle().cloned();
+    let mut next = || texts.next().unwrap_or_default();
+    let owner = next();
+    Body {
+        schema: notice.schema,
+        id: next(),
+        kind: notice.kind,
+        dedup_key: next(),
+        generation: notice.generation,
+        sequence: notice.sequence,
+        pipeline: next(),
+        check: next(),
+        subject: next(),
+        severity: notice.severity,
+        title: next(),
+        summary: next(),
+        figures: (0..60).map(|_| Figure::new(&next(), next())).collect(),
+        cause: next(),
+        class: Some(next()),
+        opened_at: notice.opened_at,
+        resolved_at: notice.resolved_at,
+        open_for_seconds: notice.open_for_seconds,
+        runbook: Some(next()),
+        command: Some(next()),
+        link: Some(next()),
+        contacts: (0..8)
+            .map(|_| Contact {
+                name: owner.clone(),
+                role: next(),
+                email: Some(next()),
+                phone: Some(next()),
+                ..Contact::default()
+            })
+            .collect(),
+        label: Some(next()),
+        note: Some(next()),
+        consequence: Some(next()),
+        next_attempt: Some(next()),
+        steps: (0..20).map(|_| next()).collect(),
+        acknowledge: Some(next()),
+        acknowledged: Some(next()),
+        owner: Some(owner.clone()),
+        escalate_to: Some(next()),
+        links: (0..20).map(|_| Link { name: next(), url: next() }).collect(),
+        test: notice.test,
+    }
+}
+
+/// Texts that try to mention people, to make links and marks, to hide, or to end the structure around them.
+pub(crate) const HOSTILE: [&str; 14] = [
+    "<!channel> <!here> <@U0123ABCD> <!subteam^S0123ABCD>",
+    "@channel @here @all @everyone",
+    "<https://evil.example|Runbook>",
+    "[Runbook](https://evil.example) ![x](https://evil.example/x.png)",
+    "https://evil.example/?a=1&b=<2>|3",
+    "javascript:alert(1)",
+    "*bold* _italic_ ~gone~ `code` ```block``` > quote",
+    "<at>Ada</at> <b>bold</b> <script>alert(1)</script> &lt;!channel&gt;",
+    "{{DATE(2020-01-01T00:00:00Z, SHORT)}} ${subject} @{triggerBody()}",
+    "\u{202e}txet desrever\u{202c} \u{2066}isolated\u{2069}",
+    "in\u{200b}vis\u{ad}ible\u{feff}",
+    "lines\r\nof\u{2028}text\u{2029}end",
+    "\u{0}\u{7}\u{1b}[31mred\u{9b}0m\u{7f}",
+    "\"},{\"type\":\"TextBlock\",\"text\":\"**x**",
+];
+
+/// Any texts: among them long ones, ones of many bytes a character, and hostile ones.
+pub(crate) fn any_texts() -> impl Strategy<Value = Vec<String>> {
     let one = prop_oneof![
         any::<String>(),
-        "[&<>|`*_ \\x00-\\x1f]{0,400}",
+        "[&<>|`*_@ \\x00-\\x1f]{0,400}",
         "https://[a-z&|]{0,1200}",
+        prop::sample::select(&HOSTILE[..]).prop_map(str::to_owned),
+        (prop::sample::select(&HOSTILE[..]), 1_usize..200).prop_map(|(text, times)| text.repeat(times)),
         ("\\PC", 0_usize..3_000).prop_map(|(piece, times)| piece.repeat(times)),
         (any::<char>(), 200_usize..1_200).prop_map(|(piece, times)| piece.to_string().repeat(times)),
     ];

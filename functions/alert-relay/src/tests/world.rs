@@ -1,6 +1,7 @@
-//! AWS, PagerDuty and a chat, as far as the function uses them.
+//! The parts of AWS, PagerDuty and chats that the function uses, on this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
 
@@ -9,29 +10,50 @@ use serde_json::{Map, Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::finding::Severity;
 use syncwatch::notice::Body;
-use syncwatch::pipeline::{Channels, Pipeline};
+use syncwatch::pipeline::{ChannelKind, Channels, Contact, Pipeline};
 use syncwatch::runtime::{Site, env};
 use syncwatch_testing::{Asked, Receiver, condition_failed, of_aws, text};
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt;
 use wiremock::matchers::any;
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::App;
-use crate::tests::samples::impatient;
+use crate::tests::samples::{channel, chat, impatient, pagerduty};
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";
+pub(super) const SALES_KEY: &str = "S123456789abcdef0123456789ABCDEF";
 const DEAD_LETTERS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-notices-relay-dead";
 pub(super) const CHAT_PATH: &str = "/services/T000/B000/hunter2";
+const SALES_PATH: &str = "/workflows/0/triggers/manual/paths/invoke?sig=hunter3";
+/// The Slack user group of every owner.
+pub(super) const SLACK: &str = "S0123ABCDE";
+/// The owners, each with the names of the own channels.
+const OWNERS: [(&str, &[&str]); 4] = [
+    ("Sales", &["sales-chat", "sales-pager"]),
+    ("Support", &["sales-chat"]),
+    ("Night shift", &["sales-pager"]),
+    ("Finance", &[]),
+];
 
 pub(super) fn now() -> Timestamp {
     "2026-11-24T11:13:00Z".parse().unwrap()
 }
 
+/// The default pager and the default chat.
 pub(super) fn both() -> Channels {
-    Channels { pagerduty: Some(Severity::Critical), chat: Some(Severity::Warning) }
+    Channels(vec![chat(), pagerduty()])
 }
 
-/// The messages that are to be tried again.
+/// The default channels, and a chat and a pager of owners.
+pub(super) fn all() -> Channels {
+    let sales_chat = channel("sales-chat", ChannelKind::Teams, Severity::Warning);
+    let sales_pager = channel("sales-pager", ChannelKind::PagerDuty, Severity::Critical);
+    Channels(vec![chat(), pagerduty(), sales_chat, sales_pager])
+}
+
+/// The messages that are to be retried.
 pub(super) fn failures(answer: &Value) -> Vec<&str> {
     let failures = answer["batchItemFailures"].as_array().unwrap();
     failures.iter().map(|failure| failure["itemIdentifier"].as_str().unwrap()).collect()
@@ -43,6 +65,7 @@ pub(super) struct World {
     items: Items,
     pub(super) pagerduty: Vendor,
     pub(super) chat: Vendor,
+    pub(super) sales_chat: Vendor,
 }
 
 impl World {
@@ -51,6 +74,7 @@ impl World {
         aws.answer(Mock::given(any()), items.clone()).await;
         let pagerduty = Vendor::answering(text(202, r#"{"status":"success"}"#)).await;
         let chat = Vendor::answering(text(200, "ok")).await;
+        let sales_chat = Vendor::answering(text(202, "")).await;
         let settings = [
             (env::RELAY_TABLE, "syncwatch-relay".to_owned()),
             (env::PAGERDUTY_SECRET, "pagerduty".to_owned()),
@@ -61,12 +85,55 @@ impl World {
         let settings = settings.map(|(setting, value)| (setting.name.to_owned(), value)).into();
         let mut pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
         pipeline.channels = channels;
+        pipeline.contacts.extend(OWNERS.map(|(name, channels)| Contact {
+            name: name.to_owned(),
+            channels: channels.iter().map(|channel| (*channel).to_owned()).collect(),
+            slack: Some(SLACK.to_owned()),
+            ..Contact::default()
+        }));
         let site = Site::with(settings, pipeline, Sdk::for_endpoint(&aws.uri()).unwrap());
         let app = App::new(site, impatient()).unwrap();
-        let world = Self { app, aws, items, pagerduty, chat };
+        let world = Self { app, aws, items, pagerduty, chat, sales_chat };
         world.put_secret("pagerduty", OLD_KEY).await;
         world.put_secret("chat", &format!("{}{CHAT_PATH}\n", world.chat.uri())).await;
         world
+    }
+
+    /// All channels, each with a value in its secret.
+    pub(super) async fn with_owners() -> Self {
+        let world = Self::start(all()).await;
+        let key = json!({ "current": OLD_KEY, "channels": { "sales-pager": SALES_KEY } });
+        world.put_secret("pagerduty", &key.to_string()).await;
+        world.put_chat_secret(&json!({ "sales-chat": world.sales_address() })).await;
+        world
+    }
+
+    pub(super) fn sales_address(&self) -> String {
+        format!("{}{SALES_PATH}", self.sales_chat.uri())
+    }
+
+    /// Stores the address of the default chat, with these values of other channels.
+    pub(super) async fn put_chat_secret(&self, channels: &Value) {
+        let current = format!("{}{CHAT_PATH}", self.chat.uri());
+        self.put_secret("chat", &json!({ "current": current, "channels": channels }).to_string()).await;
+    }
+
+    /// The notices that arrived so far, as `destination: action`, sorted. A routing key is the destination of an event.
+    pub(super) async fn arrived(&self) -> Vec<String> {
+        let mut arrived = Vec::new();
+        for (name, chat) in [("chat", &self.chat), ("sales chat", &self.sales_chat)] {
+            arrived.extend(chat.requests().await.iter().map(|_| name.to_owned()));
+        }
+        arrived.extend(self.pagerduty.bodies().await.iter().map(|event| {
+            let key = match event["routing_key"].as_str() {
+                Some(OLD_KEY) => "pager",
+                Some(SALES_KEY) => "sales pager",
+                other => panic!("unknown routing key {other:?}"),
+            };
+            format!("{key}: {}", event["event_action"].as_str().unwrap())
+        }));
+        arrived.sort();
+        arrived
     }
 
     pub(super) async fn run(&self, event: Value, now: Timestamp) -> anyhow::Result<Value> {
@@ -99,7 +166,7 @@ impl World {
         self.aws.answer_once(|| of_aws("AmazonSQS.SendMessage"), vec![refused]).await;
     }
 
-    /// The messages that were put among the dead letters.
+    /// The messages among the dead letters.
     pub(super) async fn dead_letters(&self) -> Vec<String> {
         let sent = self.aws.sent("SendMessage").await;
         sent.iter()
@@ -118,7 +185,7 @@ impl World {
         self.items.0.lock().unwrap().insert(id.to_owned(), item.as_object().unwrap().clone());
     }
 
-    /// What AWS was asked, with the name of the secret where it was one.
+    /// The calls of AWS, with the name of the secret that a call read.
     pub(super) async fn aws_calls(&self) -> Vec<String> {
         let call = |request: &Asked| {
             format!("{} {}", request.target(), request.json()["SecretId"].as_str().unwrap_or_default())
@@ -143,7 +210,7 @@ impl Respond for Items {
             }
             "DynamoDB_20120810.UpdateItem" => self.update(&body),
             "AmazonSQS.SendMessage" => (200, json!({ "MessageId": "m-1" })),
-            other => panic!("{other} is not allowed to the function"),
+            other => panic!("the function lacks the permission for {other}"),
         };
         text(code, answer)
     }
@@ -162,7 +229,7 @@ impl Items {
         let below = |name: &str, limit: &str| {
             item.get(name).is_some_and(|stored| number(stored) < number(&value(limit)))
         };
-        let holds = match body["ConditionExpression"].as_str() {
+        let met = match body["ConditionExpression"].as_str() {
             None => true,
             Some("#leased_by = :holder") => item.get("leased_by") == Some(&value(":holder")),
             Some("attribute_not_exists(#leased_until) OR #leased_until < :now") => {
@@ -175,9 +242,9 @@ impl Items {
                     || below("posts", ":last")
                     || (below("posts", ":most") && number(&item["posted_at"]) <= number(&value(":before")))
             }
-            Some(other) => panic!("the table knows no condition {other}"),
+            Some(other) => panic!("unknown condition {other}"),
         };
-        if !holds {
+        if !met {
             return (400, condition_failed(old.map(Value::Object)));
         }
         item.insert("id".to_owned(), json!({ "S": id }));
@@ -207,10 +274,10 @@ impl Items {
     }
 }
 
-/// A vendor that takes everything, once its script is at its end.
+/// A vendor that accepts everything, after the answers of its script.
 pub(super) struct Vendor {
     server: Receiver,
-    taken: Arc<Mutex<Vec<Value>>>,
+    accepted: Arc<Mutex<Vec<Value>>>,
 }
 
 impl Deref for Vendor {
@@ -223,31 +290,31 @@ impl Deref for Vendor {
 
 impl Vendor {
     async fn answering(usual: ResponseTemplate) -> Self {
-        let (server, taken) = (Receiver::start().await, Arc::<Mutex<Vec<Value>>>::default());
-        let record = Arc::clone(&taken);
-        let take = move |request: &Request| {
+        let (server, accepted) = (Receiver::start().await, Arc::<Mutex<Vec<Value>>>::default());
+        let record = Arc::clone(&accepted);
+        let accept = move |request: &Request| {
             record.lock().unwrap().push(request.body_json().unwrap());
             usual.clone()
         };
-        server.answer(Mock::given(any()), take).await;
-        Self { server, taken }
+        server.answer(Mock::given(any()), accept).await;
+        Self { server, accepted }
     }
 
-    /// Gives these answers first.
+    /// Answers with these first.
     pub(super) async fn script(&self, answers: Vec<ResponseTemplate>) {
         self.answer_once(|| Mock::given(any()), answers).await;
     }
 
-    /// What was taken does, in turn.
+    /// The actions of the accepted events, in order.
     pub(super) async fn actions(&self) -> Vec<String> {
-        let taken = self.taken.lock().unwrap();
-        taken.iter().map(|event| event["event_action"].as_str().unwrap().to_owned()).collect()
+        let accepted = self.accepted.lock().unwrap();
+        accepted.iter().map(|event| event["event_action"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What is open, by routing key and dedup key.
+    /// The open alerts, by routing key and dedup key.
     pub(super) async fn open_alerts(&self) -> Vec<(String, String)> {
         let mut open = BTreeSet::new();
-        for event in self.taken.lock().unwrap().iter() {
+        for event in self.accepted.lock().unwrap().iter() {
             let text = |name: &str| event[name].as_str().unwrap().to_owned();
             let alert = (text("routing_key"), text("dedup_key"));
             match event["event_action"].as_str().unwrap() {
@@ -258,5 +325,36 @@ impl Vendor {
             };
         }
         open.into_iter().collect()
+    }
+}
+
+/// The log of this thread, as long as this lives.
+pub(super) struct Log {
+    text: Arc<Mutex<Vec<u8>>>,
+    _guard: DefaultGuard,
+}
+
+impl Log {
+    pub(super) fn start() -> Self {
+        let text = Arc::<Mutex<Vec<u8>>>::default();
+        let written = Arc::clone(&text);
+        let log = fmt().json().with_writer(move || Writer(Arc::clone(&written))).finish();
+        Self { text, _guard: tracing::subscriber::set_default(log) }
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.text.lock().unwrap().clone()).unwrap()
+    }
+}
+
+struct Writer(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -64,7 +64,7 @@ fn taken() -> DataLook {
     DataLook::Taken { figures: figures(), unknown: Vec::new() }
 }
 
-/// Everything in its place: one sync with these runs, the other with none.
+/// An observation without faults: one sync with these runs, the other without runs.
 fn seen<'p>(pipeline: &'p Pipeline, runs: Vec<Run>, end: HistoryEnd) -> Observation<'p> {
     let mut runs = runs;
     runs.sort_by_key(|run| std::cmp::Reverse(run.created_at));
@@ -87,8 +87,8 @@ fn plan_at(seen: &Observation<'_>, days: &[&str], now: Timestamp) -> Vec<DayPlan
     plan(seen, &days, "properties", &pipeline().time_zone, now)
 }
 
-/// What the audit log has once these plans are carried out, with the missing figures as their column has them.
-fn carried_out(seen: &mut Observation<'_>, plans: &[DayPlan]) {
+/// Applies plans to the stored rows, with the missing figures read back from the text of their column.
+fn apply(seen: &mut Observation<'_>, plans: &[DayPlan]) {
     for plan in plans {
         for row in plan.runs_to(Change::Insert).chain(plan.runs_to(Change::Update)) {
             seen.runs.retain(|there| there.audit_id != row.audit_id);
@@ -119,7 +119,7 @@ fn updated(plan: &DayPlan) -> Vec<&RunRow> {
 
 const NOT_ENDED: &str = "runs: the day had not ended";
 
-/// What is missing besides: at 23:59 the day has not ended.
+/// The missing figures without [`NOT_ENDED`], which every day has at 23:59.
 fn missing(plan: &DayPlan) -> String {
     let all = plan.day.figures_missing.text().unwrap_or_default();
     all.strip_prefix(NOT_ENDED).map_or(all.as_str(), |rest| rest.trim_start_matches("; ")).to_owned()
@@ -130,7 +130,7 @@ fn of_day<'p>(plans: &'p [DayPlan], day: &str) -> &'p DayPlan {
 }
 
 #[test]
-fn a_run_becomes_a_row_and_a_day_sums_its_runs_and_the_second_time_nothing_is_written() {
+fn day_row_sums_its_runs_and_a_second_snapshot_writes_nothing() {
     let pipeline = pipeline();
     let runs = vec![
         run(1, "2026-11-24T08:00:00Z", RunStatus::Completed),
@@ -152,22 +152,22 @@ fn a_run_becomes_a_row_and_a_day_sums_its_runs_and_the_second_time_nothing_is_wr
         "{:?}",
         inserted(plan)[1]
     );
-    // Skipped runs deliver nothing, so they are in no sum.
+    // Skipped runs deliver nothing, so the sums leave them out.
     assert_eq!(plan.day.records.processed, Some(200));
     assert_eq!((plan.day.records.failed, plan.day.duration_seconds), (Some(6), Some(180)));
     assert_eq!(plan.day.notes.as_deref(), Some("3 runs: 1 completed, 1 failed, 1 skipped"));
     assert_eq!((plan.day.data, missing(plan).as_str()), (figures(), ""));
     assert_eq!(plan.day.audit_id, "day/properties/2026-11-24");
 
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     let again = plan_at(&seen, &[DAY], night());
     assert_eq!((writes(&again), again[0].count(Change::Unchanged)), (0, 4));
     let a_minute_later = plan_at(&seen, &[DAY], night() + SignedDuration::from_secs(59));
-    assert_eq!(writes(&a_minute_later), 0, "the same figures at another moment are no news");
+    assert_eq!(writes(&a_minute_later), 0, "the same figures at a later time change nothing");
 }
 
 #[test]
-fn delivery_failures_and_the_quality_of_data_stay_apart() {
+fn delivery_failures_do_not_count_as_faults_of_the_data() {
     let pipeline = pipeline();
     let mut all_refused = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
     all_refused.counts.failed = Some(100);
@@ -190,7 +190,7 @@ fn delivery_failures_and_the_quality_of_data_stay_apart() {
 }
 
 #[test]
-fn a_run_counts_for_the_day_on_which_it_began_on_both_days_when_the_clocks_change() {
+fn run_counts_for_the_local_day_on_which_it_began() {
     let pipeline = pipeline();
     // day, first instant, last second
     for (day, first, last) in [
@@ -214,18 +214,22 @@ fn a_run_counts_for_the_day_on_which_it_began_on_both_days_when_the_clocks_chang
 }
 
 #[test]
-fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended() {
+fn unfinished_run_is_listed_as_missing_until_it_has_ended() {
     let pipeline = pipeline();
     let mut seen =
         seen(&pipeline, vec![run(1, "2026-11-25T07:58:00Z", RunStatus::Working)], HistoryEnd::Whole);
     let plans = plan_at(&seen, &[DAY], night());
-    assert_eq!(inserted(&plans[0])[0].records, Records::default(), "counts on their way are no counts");
+    assert_eq!(
+        inserted(&plans[0])[0].records,
+        Records::default(),
+        "the counts of a running run are not final"
+    );
     assert_eq!(
         (plans[0].day.records.processed, missing(&plans[0]).as_str()),
-        (None, "runs: 1 of 1 still at work")
+        (None, "runs: 1 of 1 still running")
     );
-    carried_out(&mut seen, &plans);
-    // Two nights are missed. The third one looks at that day again.
+    apply(&mut seen, &plans);
+    // Two nights are missed. The third one reads that day again.
     let third = instant("2026-11-28T07:59:00Z");
     let zone = &pipeline.time_zone;
     let days = concerned(&seen.days, Scope::Night, closing_day(zone, third)).days;
@@ -238,26 +242,26 @@ fn a_run_that_is_still_at_work_is_named_and_looked_at_again_until_it_has_ended()
     assert_eq!(
         (of_day.day.data, of_day.day.execution_timestamp),
         (figures(), night()),
-        "what was taken stays"
+        "the figures taken earlier stay"
     );
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     let settled = concerned(&seen.days, Scope::Night, closing_day(zone, third)).days;
     assert_eq!(settled.len(), 2, "{settled:?}");
 }
 
 #[test]
-fn a_run_of_the_last_half_minute_is_not_lost_though_the_next_night_is_missed() {
+fn run_of_the_last_minute_is_written_after_a_missed_night() {
     let pipeline = pipeline();
     let zone = &pipeline.time_zone;
     let first = || run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
     let last = || run(2, "2026-11-25T07:59:30Z", RunStatus::Completed);
-    // By hand at noon, or at 23:59 itself.
+    // Written manually at noon, or at 23:59.
     for written in [night() - SignedDuration::from_hours(12), night()] {
         let mut seen = seen(&pipeline, vec![first()], HistoryEnd::Whole);
         let plans = plan_at(&seen, &[DAY, "2026-11-23"], written);
         assert_eq!(plans[0].day.figures_missing.text().as_deref(), Some(NOT_ENDED));
         assert!(!plans[1].day.figures_missing.text().unwrap().contains(NOT_ENDED), "{:?}", plans[1].day);
-        carried_out(&mut seen, &plans);
+        apply(&mut seen, &plans);
         seen.census[0].runs = vec![last(), first()];
         // The night of the 25th is missed.
         let later = instant("2026-11-27T07:59:00Z");
@@ -266,21 +270,21 @@ fn a_run_of_the_last_half_minute_is_not_lost_though_the_next_night_is_missed() {
         let whole = of_day(&plans, DAY);
         assert_eq!((inserted(whole).len(), whole.day.records.processed), (1, Some(200)));
         assert_eq!(whole.day.figures_missing, Missing::default());
-        carried_out(&mut seen, &plans);
+        apply(&mut seen, &plans);
         let settled = concerned(&seen.days, Scope::Night, closing_day(zone, later)).days;
         assert!(!settled.contains(&DAY.parse().unwrap()), "{settled:?}");
     }
 }
 
 #[test]
-fn a_run_is_one_row_though_its_sync_is_called_otherwise_now() {
+fn run_keeps_its_row_when_its_sync_is_renamed() {
     let pipeline = pipeline();
     let mut renamed = pipeline.clone();
     renamed.syncs[0].key = "creations".to_owned();
     let runs = || vec![run(1, "2026-11-24T09:00:00Z", RunStatus::Completed)];
     let mut before = seen(&pipeline, runs(), HistoryEnd::Whole);
     let plans = plan_at(&before, &[DAY], night());
-    carried_out(&mut before, &plans);
+    apply(&mut before, &plans);
     let mut seen = seen(&renamed, runs(), HistoryEnd::Whole);
     (seen.runs, seen.days) = (before.runs, before.days);
     let plans = plan_at(&seen, &[DAY], night());
@@ -288,9 +292,9 @@ fn a_run_is_one_row_though_its_sync_is_called_otherwise_now() {
     assert_eq!(updated(&plans[0])[0].audit_id, "run/properties-create/1");
     assert_eq!(updated(&plans[0])[0].sync_name.as_deref(), Some("creations"));
     assert_eq!(plans[0].day.records.processed, Some(100));
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     assert_eq!(writes(&plan_at(&seen, &[DAY], night())), 0);
-    // Two rows of it, from before this was looked at, are one run too.
+    // Two stored rows of one run, as earlier versions wrote them, count once.
     let twice = RunRow { audit_id: "run/creations/1".to_owned(), ..seen.runs[0].clone() };
     seen.runs.push(twice);
     let plans = plan_at(&seen, &[DAY], night());
@@ -298,14 +302,14 @@ fn a_run_is_one_row_though_its_sync_is_called_otherwise_now() {
 }
 
 #[test]
-fn a_run_stays_on_the_day_where_it_is_though_midnight_is_elsewhere_now() {
+fn run_keeps_its_day_when_the_time_zone_changes() {
     let pipeline = pipeline();
     let days: [Date; 2] = ["2026-11-25".parse().unwrap(), DAY.parse().unwrap()];
     // The 24th in Los Angeles, the 25th in UTC.
     let mut seen =
         seen(&pipeline, vec![run(1, "2026-11-25T03:00:00Z", RunStatus::Completed)], HistoryEnd::Whole);
     let plans = plan_at(&seen, &[DAY], night());
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     let later = instant("2026-11-25T23:59:00Z");
     let plans = plan(&seen, &days, "properties", &TimeZone::UTC, later);
     assert_eq!(plans.iter().map(|plan| inserted(plan).len()).sum::<usize>(), 0);
@@ -315,11 +319,11 @@ fn a_run_stays_on_the_day_where_it_is_though_midnight_is_elsewhere_now() {
 }
 
 #[test]
-fn a_rate_is_of_all_records_that_were_to_be_delivered_whichever_way_census_counts() {
+fn error_rate_covers_all_records_to_deliver() {
     let pipeline = pipeline();
     // processed, updated, failed, invalid => percent
     let table = [
-        // Newer answers do not count invalid records as processed, older ones did.
+        // Newer answers of Census do not count invalid records as processed; older ones did.
         ((100, Some(95), 5, 20), 20.8333),
         ((100, Some(80), 15, 5), 20.0),
         ((100, None, 15, 5), 20.0),
@@ -342,7 +346,7 @@ fn a_rate_is_of_all_records_that_were_to_be_delivered_whichever_way_census_count
 }
 
 #[test]
-fn the_sums_of_a_day_are_of_the_same_runs() {
+fn sums_of_a_day_cover_only_runs_with_all_counts() {
     let pipeline = pipeline();
     let mut half = run(1, "2026-11-24T09:00:00Z", RunStatus::Completed);
     half.counts = Counts { processed: Some(5_000), updated: Some(5_000), ..Counts::default() };
@@ -353,11 +357,11 @@ fn the_sums_of_a_day_are_of_the_same_runs() {
     let expected =
         Records { processed: Some(100), succeeded: Some(97), failed: Some(3), error_rate: Some(3.0) };
     assert_eq!(plans[0].day.records, expected);
-    assert_eq!(missing(&plans[0]), "records: 2 of 3 runs do not say theirs");
+    assert_eq!(missing(&plans[0]), "records: 2 of 3 runs have no record counts");
 }
 
 #[test]
-fn the_view_is_looked_at_until_a_day_that_has_ended_has_all_of_its_figures() {
+fn view_is_queried_until_an_ended_day_has_all_figures() {
     let pipeline = pipeline();
     let zone = &pipeline.time_zone;
     let day: Date = DAY.parse().unwrap();
@@ -367,52 +371,52 @@ fn the_view_is_looked_at_until_a_day_that_has_ended_has_all_of_its_figures() {
     assert!(wants(&seen, night()) && wants(&seen, night() + hours(2)) && !wants(&seen, night() + hours(4)));
     seen.data = failed("no answer");
     let plans = plan_at(&seen, &[DAY], night());
-    carried_out(&mut seen, &plans);
-    assert!(wants(&seen, night() + hours(2)), "the second look of the night has what the first one missed");
+    apply(&mut seen, &plans);
+    assert!(wants(&seen, night() + hours(2)), "the second snapshot of the night retries the view");
     seen.data = taken();
     let plans = plan_at(&seen, &[DAY], night() + hours(2));
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     assert_eq!(seen.days.rows[0].data, figures());
     assert!(wants(&seen, night()) && !wants(&seen, night() + hours(2)));
 }
 
 #[test]
-fn the_state_of_the_data_is_never_that_of_another_day() {
+fn data_figures_are_never_those_of_another_day() {
     let pipeline = pipeline();
     let hours = SignedDuration::from_hours;
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
-    // Late: it is taken for the day that has just ended, and the row says when.
+    // Late: the figures count for the day that has just ended, and the row has the time.
     let late = plan_at(&seen, &[DAY, "2026-11-23"], night() + hours(1));
     assert_eq!((late[0].day.data, late[0].day.execution_timestamp), (figures(), night() + hours(1)));
     assert!(late[0].day.notes.as_deref().unwrap().contains("59m after the day"), "{:?}", late[0].day.notes);
     assert_eq!(
         (late[1].day.data, missing(&late[1]).as_str()),
-        (DataFigures::default(), "data: cannot be had any more")
+        (DataFigures::default(), "data: no longer available")
     );
     // Too late.
     let too_late = plan_at(&seen, &[DAY], night() + hours(4));
     assert_eq!(
         (too_late[0].day.data.total, missing(&too_late[0]).as_str()),
-        (None, "data: cannot be had any more")
+        (None, "data: no longer available")
     );
-    // While the day lasts the newest look counts; once it has ended, what was taken stays.
+    // Until the day ends, the newest figures win; after that, the last ones stay.
     let noon = plan_at(&seen, &[DAY], night() - hours(12));
-    carried_out(&mut seen, &noon);
+    apply(&mut seen, &noon);
     let evening = DataFigures { duplicates: Some(9), ..figures() };
     seen.data = DataLook::Taken { figures: evening, unknown: Vec::new() };
     let plans = plan_at(&seen, &[DAY], night());
     assert_eq!((plans[0].day.data, plans[0].day_change), (evening, Change::Update));
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     seen.data =
         DataLook::Taken { figures: DataFigures { duplicates: Some(0), ..figures() }, unknown: Vec::new() };
     let after = plan_at(&seen, &[DAY], night() + hours(1));
     assert_eq!((after[0].day.data, missing(&after[0]).as_str()), (evening, ""));
-    carried_out(&mut seen, &after);
+    apply(&mut seen, &after);
     assert_eq!(writes(&plan_at(&seen, &[DAY], night() + hours(2))), 0);
 }
 
 #[test]
-fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_was() {
+fn failed_view_leaves_figures_missing_with_its_first_reason() {
     let pipeline = pipeline();
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
     let looks = [
@@ -431,38 +435,34 @@ fn a_view_that_is_missing_or_wrong_leaves_figures_missing_with_the_reason_that_w
         seen.data = look;
         let plans = plan_at(&seen, &[DAY], night());
         assert_eq!(missing(&plans[0]), expected);
-        assert_eq!(plans[0].day.records.processed, Some(0), "no run is nothing processed, and known");
-        carried_out(&mut seen, &plans);
+        assert_eq!(plans[0].day.records.processed, Some(0), "without runs, 0 is known");
+        apply(&mut seen, &plans);
         seen.data = DataLook::NotAsked;
         let later = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
-        assert_eq!(
-            missing(&later[0]),
-            expected,
-            "why it could not be had then says more than that it is too late"
-        );
-        carried_out(&mut seen, &later);
+        assert_eq!(missing(&later[0]), expected, "the first reason is more useful than that it is too late");
+        apply(&mut seen, &later);
         let again = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
         assert_eq!(writes(&again), 0);
     }
-    // Figures of the same day from an earlier look stay, and it is said that they are not new.
+    // Figures from an earlier snapshot of the same day stay, with a note that they are not new.
     seen.days = StoredDays::default();
     seen.data = taken();
     let noon = plan_at(&seen, &[DAY], night() - SignedDuration::from_hours(12));
-    carried_out(&mut seen, &noon);
+    apply(&mut seen, &noon);
     seen.data = failed("gone");
     let plans = plan_at(&seen, &[DAY], night());
     assert_eq!((plans[0].day.data, missing(&plans[0]).as_str()), (figures(), "data: not taken again, gone"));
 }
 
 #[test]
-fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
+fn incomplete_history_never_counts_as_no_runs() {
     let pipeline = pipeline();
     let unread = HistoryEnd::Unread(Unread::Unreachable("no answer".to_owned()));
     let newest = || vec![run(7, "2026-11-24T21:00:00Z", RunStatus::Completed)];
     for end in [HistoryEnd::TooLong, unread.clone()] {
         let seen = seen(&pipeline, newest(), end);
         let plans = plan_at(&seen, &[DAY], night());
-        assert_eq!(inserted(&plans[0]).len(), 1, "what is known is written");
+        assert_eq!(inserted(&plans[0]).len(), 1, "known runs are written");
         assert_eq!(plans[0].day.records, Records::default());
         assert!(missing(&plans[0]).starts_with("runs: "), "{}", missing(&plans[0]));
         assert!(
@@ -471,59 +471,59 @@ fn a_history_that_does_not_reach_back_is_never_taken_for_no_runs() {
             plans[0].day.notes
         );
     }
-    // A run from before the day shows that all of the day was read, whatever came after it.
+    // A run from before the day proves that the whole day was read, even if the next read failed.
     let mut older = newest();
     older.push(run(1, "2026-11-24T07:00:00Z", RunStatus::Completed));
     let plans = plan_at(&seen(&pipeline, older, unread.clone()), &[DAY], night());
     assert_eq!((plans[0].day.records.processed, missing(&plans[0]).as_str()), (Some(100), ""));
 
-    // What was reckoned before stands, the runs that Census has forgotten included.
+    // Sums computed earlier stay, including the runs that Census no longer returns.
     let mut seen = seen(&pipeline, newest(), HistoryEnd::Whole);
     let plans = plan_at(&seen, &[DAY], night());
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     seen.census[0].runs.clear();
     seen.census[0].end = unread;
     let later = plan_at(&seen, &[DAY], night() + SignedDuration::from_hours(24));
     assert_eq!(later[0].day.records, plans[0].day.records);
     assert_eq!(later[0].runs.len(), 1);
-    assert!(missing(&later[0]).contains("runs: Census does not tell those of properties-create: no answer"));
+    assert!(missing(&later[0]).contains("runs: properties-create could not be read: no answer"));
 }
 
 #[test]
-fn counts_that_runs_do_not_say_are_named_and_never_0() {
+fn unknown_counts_are_listed_as_missing_and_never_0() {
     let pipeline = pipeline();
-    let mut silent = run(1, "2026-11-24T09:00:00Z", RunStatus::Failed);
-    silent.counts = Counts::default();
-    silent.completed_at = None;
-    let one_silent = seen(&pipeline, vec![silent.clone()], HistoryEnd::Whole);
-    let plans = plan_at(&one_silent, &[DAY], night());
+    let mut without_counts = run(1, "2026-11-24T09:00:00Z", RunStatus::Failed);
+    without_counts.counts = Counts::default();
+    without_counts.completed_at = None;
+    let one_run = seen(&pipeline, vec![without_counts.clone()], HistoryEnd::Whole);
+    let plans = plan_at(&one_run, &[DAY], night());
     assert_eq!((plans[0].day.records, plans[0].day.duration_seconds), (Records::default(), None));
-    let expected = "records: 1 of 1 runs do not say theirs; duration: 1 of 1 runs do not say when they ended";
+    let expected = "records: 1 of 1 runs have no record counts; duration: 1 of 1 runs have no end time";
     assert_eq!(missing(&plans[0]), expected);
-    let runs = vec![silent, run(2, "2026-11-24T10:00:00Z", RunStatus::Completed)];
+    let runs = vec![without_counts, run(2, "2026-11-24T10:00:00Z", RunStatus::Completed)];
     let plans = plan_at(&seen(&pipeline, runs, HistoryEnd::Whole), &[DAY], night());
     assert_eq!(plans[0].day.records.processed, Some(100));
     assert!(missing(&plans[0]).contains("1 of 2 runs"), "{}", missing(&plans[0]));
 }
 
 #[test]
-fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
+fn incidents_count_on_their_day_with_mean_times() {
     let pipeline = pipeline();
-    let episode = |began: &str, told: &str, resolved: Option<&str>| Episode {
+    let episode = |began: &str, notified: &str, resolved: Option<&str>| Episode {
         began_at: instant(began),
-        told_at: instant(told),
+        told_at: instant(notified),
         resolved_at: resolved.map(instant),
     };
     let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };
     let mut seen = seen(&pipeline, Vec::new(), HistoryEnd::Whole);
     let read = |histories: Vec<History>| Ok((histories, 0));
     seen.incidents = read(vec![
-        // Twice on the same day, as one key.
+        // One incident that opened twice on the same day.
         history(vec![
             episode("2026-11-24T10:00:00Z", "2026-11-24T10:01:00Z", Some("2026-11-24T11:00:00Z")),
             episode("2026-11-24T12:00:00Z", "2026-11-24T12:05:00Z", Some("2026-11-24T12:30:00Z")),
         ]),
-        // Of the day before, resolved today; and one that is still open; and one of tomorrow.
+        // One of the day before, resolved today; one still open; and one of the next day.
         history(vec![episode("2026-11-24T07:00:00Z", "2026-11-24T07:10:00Z", Some("2026-11-24T08:30:00Z"))]),
         history(vec![episode("2026-11-25T07:50:00Z", "2026-11-25T07:59:00Z", None)]),
         history(vec![episode("2026-11-25T07:50:00Z", "2026-11-25T08:00:00Z", None)]),
@@ -539,14 +539,14 @@ fn incidents_are_counted_on_their_day_with_the_time_to_detect_and_to_recover() {
     assert_eq!(plans[0].day.incidents, counted(3, 3, Some(300), Some(3_600)));
     assert_eq!(plans[1].day.incidents, counted(1, 0, Some(600), None));
 
-    // What is not kept any more is missing, and what was counted once stays.
+    // Counts whose history has expired are missing, and counts that were stored stay.
     let forgetful =
         || vec![History { episodes: Vec::new(), forgotten_until: Some(instant("2026-11-24T12:00:00Z")) }];
     seen.incidents = read(forgetful());
     let unknown = plan_at(&seen, &[DAY], night());
     assert_eq!(unknown[0].day.incidents, IncidentFigures::default());
     assert!(missing(&unknown[0]).starts_with("incidents: "), "{}", missing(&unknown[0]));
-    carried_out(&mut seen, &plans);
+    apply(&mut seen, &plans);
     let kept = plan_at(&seen, &[DAY], night());
     assert_eq!(kept[0].day.incidents, plans[0].day.incidents);
     seen.incidents = read(Vec::new());
@@ -575,7 +575,7 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn carrying_out_a_plan_twice_is_as_good_as_once(
+    fn applying_a_plan_twice_equals_applying_it_once(
         runs in proptest::collection::vec(any_run(), 0..30),
         end in proptest::sample::select(vec![
             HistoryEnd::Whole,
@@ -601,7 +601,7 @@ proptest! {
         let days = |seen: &Observation<'_>| concerned(&seen.days, Scope::Night, closing_day(zone, now)).days;
         let plans = plan(&seen, &days(&seen), "properties", zone, now);
         prop_assert_eq!(plans.iter().filter(|plan| plan.day_change == Change::Insert).count(), 2);
-        carried_out(&mut seen, &plans);
+        apply(&mut seen, &plans);
         let again = plan(&seen, &days(&seen), "properties", zone, now);
         prop_assert_eq!(writes(&again), 0, "{:?}", again);
     }

@@ -18,11 +18,11 @@ fn known(body: &str) -> Delivery {
 }
 
 #[test]
-fn all_documented_deliveries_are_understood() {
+fn documented_deliveries_are_parsed() {
     let lifecycle = |rest: &str| {
         format!(r#"{{"workspace_id":3167,"sync_id":3167956,"sync_run_id":324399613,"event":{rest}}}"#)
     };
-    // The status of a `sync.completed` changes nothing: what became of the run is read from the API.
+    // The status of a `sync.completed` is ignored, because the result of the run is read from the API.
     let table = [
         (r#""sync.triggered""#, Event::Triggered, false),
         (r#""sync.started""#, Event::Started, false),
@@ -37,7 +37,7 @@ fn all_documented_deliveries_are_understood() {
     ];
     for (rest, event, ended) in table {
         let delivery = known(&lifecycle(rest));
-        assert_eq!((delivery.event, delivery.event.says_ended()), (event, ended), "{rest}");
+        assert_eq!((delivery.event, delivery.event.is_end_of_run()), (event, ended), "{rest}");
         assert_eq!((delivery.sync_id, delivery.run_id), (SyncId(3_167_956), RunId(324_399_613)));
         assert_eq!(delivery.received_at, now());
         assert!(rest.starts_with(&format!("\"{}\"", event.word())));
@@ -45,7 +45,7 @@ fn all_documented_deliveries_are_understood() {
 }
 
 #[test]
-fn an_alert_is_kept_by_its_id_and_kind_and_its_texts_are_not() {
+fn alert_keeps_its_id_and_kind_and_no_texts() {
     let body = r#"{"workspace_id":3167,"sync_id":3167956,"sync_run_id":324402082,"alert_instance_id":626248,
         "alert_type":"FailureAlertConfiguration","message":"Sync Failed",
         "details":"Sync has failed with error: hunter2","followup_url":"https://app.getcensus.com/x",
@@ -65,7 +65,7 @@ fn ids_may_be_texts_and_unknown_fields_are_ignored() {
 }
 
 #[test]
-fn an_event_that_nobody_announced_is_kept_with_what_it_names() {
+fn undocumented_event_is_kept_with_its_ids() {
     let Parsed::Unknown(event) = parsed(r#"{"sync_id":52,"sync_run_id":94,"event":"sync.skipped"}"#).unwrap()
     else {
         panic!("known")
@@ -84,15 +84,15 @@ fn an_event_that_nobody_announced_is_kept_with_what_it_names() {
 }
 
 #[test]
-fn what_can_never_be_handled_says_why_and_shows_nothing() {
+fn poison_error_gives_the_reason_without_content() {
     let table = [
         ("hunter2", "the body is not a JSON object"),
         ("[]", "the body is not a JSON object"),
-        (r#"{"sync_id":52,"sync_run_id":94}"#, "the body has no usable `event`"),
-        (r#"{"sync_id":52,"sync_run_id":94,"event":7}"#, "the body has no usable `event`"),
-        (r#"{"sync_run_id":94,"event":"sync.failed"}"#, "the body has no usable `sync_id`"),
-        (r#"{"sync_id":-1,"sync_run_id":94,"event":"sync.failed"}"#, "the body has no usable `sync_id`"),
-        (r#"{"sync_id":52,"event":"sync.failed"}"#, "the body has no usable `sync_run_id`"),
+        (r#"{"sync_id":52,"sync_run_id":94}"#, "the body has no valid `event`"),
+        (r#"{"sync_id":52,"sync_run_id":94,"event":7}"#, "the body has no valid `event`"),
+        (r#"{"sync_run_id":94,"event":"sync.failed"}"#, "the body has no valid `sync_id`"),
+        (r#"{"sync_id":-1,"sync_run_id":94,"event":"sync.failed"}"#, "the body has no valid `sync_id`"),
+        (r#"{"sync_id":52,"event":"sync.failed"}"#, "the body has no valid `sync_run_id`"),
     ];
     for (body, expected) in table {
         assert_eq!(parsed(body).unwrap_err().to_string(), expected, "{body}");
@@ -125,12 +125,12 @@ fn characters_that_sqs_refuses_travel_as_base64() {
 
 proptest! {
     #[test]
-    fn any_message_is_read_or_refused(message in ".{0,200}") {
+    fn arbitrary_text_is_refused(message in ".{0,200}") {
         prop_assert_eq!(parse(&message), Err(Poison::NotOurs));
     }
 
     #[test]
-    fn any_body_comes_through_the_queue_as_it_was(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_body_passes_the_queue_unchanged(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let message: Value = serde_json::from_str(&queue_message(&bytes, now())).unwrap();
         let back = match (message["body"].as_str(), message["body_base64"].as_str()) {
             (Some(text), None) => text.as_bytes().to_vec(),
@@ -141,7 +141,7 @@ proptest! {
     }
 
     #[test]
-    fn copies_have_one_key_and_different_deliveries_have_different_ones(
+    fn deliveries_have_equal_keys_only_if_they_are_copies(
         run in 0_u64..3, other_run in 0_u64..3, alert in prop::option::of(0_u64..2), failed in any::<bool>(),
     ) {
         let body = |run: u64, failed: bool| {

@@ -21,7 +21,7 @@ fn after(seconds: i64) -> Timestamp {
     now() + SignedDuration::from_secs(seconds)
 }
 
-/// AWS with a secret and a queue.
+/// A stub of AWS with a secret and a queue.
 struct Aws(Receiver);
 
 impl Aws {
@@ -31,7 +31,7 @@ impl Aws {
         aws
     }
 
-    /// A queue, and no secret yet.
+    /// Starts AWS with a queue and no secret.
     async fn start() -> Self {
         let aws = Receiver::start().await;
         aws.aws("AmazonSQS.SendMessage", 200, json!({ "MessageId": "m-1" })).await;
@@ -77,7 +77,7 @@ async fn status(intake: &Intake, event: Value, now: Timestamp) -> u64 {
 }
 
 #[tokio::test]
-async fn a_signed_delivery_is_queued_as_it_came_and_answered_at_once() {
+async fn signed_delivery_is_queued_unchanged_and_accepted() {
     let aws = Aws::with_secret("s").await;
     let answer = aws.intake().await.run(post(BODY, "s"), now()).await.unwrap();
     assert_eq!(
@@ -98,21 +98,21 @@ async fn a_signed_delivery_is_queued_as_it_came_and_answered_at_once() {
 }
 
 #[tokio::test]
-async fn a_delivery_about_a_sync_that_nobody_declared_is_answered_well_and_not_queued() {
+async fn delivery_about_undeclared_sync_is_accepted_and_not_queued() {
     let aws = Aws::with_secret("s").await;
     let body = BODY.replace("3394022", "1");
     assert_eq!(status(&aws.intake().await, post(&body, "s"), now()).await, 202);
     assert!(aws.sent("SendMessage").await.is_empty());
 }
 
-/// The messages that were put into the queue.
-async fn told(aws: &Aws) -> Vec<Value> {
+/// Lists the messages that were sent to the queue.
+async fn queued(aws: &Aws) -> Vec<Value> {
     let sent = aws.sent("SendMessage").await;
     sent.iter().map(|sent| serde_json::from_str(sent["MessageBody"].as_str().unwrap()).unwrap()).collect()
 }
 
 #[tokio::test]
-async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
+async fn forged_requests_cause_one_secret_read_a_minute() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     for second in 0..120 {
@@ -125,11 +125,11 @@ async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
         unsigned["headers"] = json!({});
         assert_eq!(status(&intake, unsigned, after(second)).await, 401);
     }
-    // One at the start, one for each minute.
+    // One read at the start, and one per minute.
     assert_eq!(aws.secret_reads().await, 3);
-    // The worker is told that something is refused, and nothing of what was sent.
+    // The report to the worker has the reason of the refusal and nothing of the request.
     let refusal = json!({ "schema": "syncwatch.refusal/1", "refused_at": now(), "why": "wrong-signature" });
-    assert_eq!(told(&aws).await, [refusal]);
+    assert_eq!(queued(&aws).await, [refusal]);
     let mut get = post(BODY, "s");
     get["requestContext"]["http"]["method"] = json!("GET");
     let answer = intake.run(get, now()).await.unwrap();
@@ -137,7 +137,7 @@ async fn strangers_cost_one_look_at_the_secret_a_minute_and_learn_nothing() {
 }
 
 #[tokio::test]
-async fn the_worker_is_told_of_refused_deliveries_now_and_then_and_of_nothing_that_is_no_delivery() {
+async fn refused_deliveries_are_reported_to_the_worker_every_10_min() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     let signed = |body: &str, signature: &str| {
@@ -146,7 +146,7 @@ async fn the_worker_is_told_of_refused_deliveries_now_and_then_and_of_nothing_th
         request
     };
     let undeclared = BODY.replace("3394022", "7");
-    for stranger in [signed("{}", "x"), signed("no JSON", "x"), signed(&undeclared, "x")] {
+    for stranger in [signed("{}", "x"), signed("not JSON", "x"), signed(&undeclared, "x")] {
         assert_eq!(status(&intake, stranger, now()).await, 401);
     }
     assert!(aws.sent("SendMessage").await.is_empty());
@@ -154,12 +154,12 @@ async fn the_worker_is_told_of_refused_deliveries_now_and_then_and_of_nothing_th
     for (second, signature) in [(0, "x"), (599, "x"), (600, hex.as_str()), (1_200, "sha256=abc=")] {
         assert_eq!(status(&intake, signed(BODY, signature), after(second)).await, 401);
     }
-    let why: Vec<Value> = told(&aws).await.iter().map(|message| message["why"].clone()).collect();
+    let why: Vec<Value> = queued(&aws).await.iter().map(|message| message["why"].clone()).collect();
     assert_eq!(why, ["garbled-signature", "hex-signature", "prefixed-signature"]);
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_taken_up_with_the_first_delivery_that_it_signed() {
+async fn rotated_secret_is_read_at_the_first_delivery_it_signed() {
     let aws = Aws::with_secret("old").await;
     let intake = aws.intake().await;
     assert_eq!(status(&intake, post(BODY, "old"), now()).await, 202);
@@ -171,39 +171,39 @@ async fn a_rotated_secret_is_taken_up_with_the_first_delivery_that_it_signed() {
 }
 
 #[tokio::test]
-async fn census_is_to_try_again_when_the_queue_does_not_take_a_delivery() {
+async fn refusal_by_the_queue_is_answered_with_503() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     aws.aws("AmazonSQS.SendMessage", 400, refused("AccessDeniedException")).await;
     let answer = intake.run(post(BODY, "s"), now()).await.unwrap();
     assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(503), &json!(r#"{"status":"try again"}"#)));
-    // A stranger does not reach the queue, whatever its state.
+    // A forged request is refused before it reaches the queue.
     assert_eq!(status(&intake, post(BODY, "forged"), now()).await, 401);
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_used_is_refused_at_the_start_and_its_successor_taken_up() {
-    let empty = "secret syncwatch/census-webhook: it is empty. Put a value: aws secretsmanager put-secret-value \
+async fn empty_secret_is_refused_until_it_is_replaced() {
+    let empty = "secret syncwatch/census-webhook: it is empty. Store a value: aws secretsmanager put-secret-value \
                  --secret-id syncwatch/census-webhook";
     for text in ["", " \n", r#"{"current": ""}"#] {
         let aws = Aws::with_secret(text).await;
         let intake = aws.intake().await;
         assert_eq!(intake.keyring.trouble(), Some(NoKeys::Unusable(empty.to_owned())), "{text:?}");
-        // What is signed with an empty key is signed by anybody.
+        // Any client can sign with an empty key.
         for key in ["", " \n"] {
             let error = intake.run(post(BODY, key), now()).await.unwrap_err();
             assert_eq!(error.to_string(), empty);
         }
-        assert_eq!(aws.secret_reads().await, 2, "asking again and again would help nobody");
+        assert_eq!(aws.secret_reads().await, 2, "the second event reads no secret");
         aws.secret(SECRET, "s").await;
         assert_eq!(status(&intake, post(BODY, "s"), after(5)).await, 202);
     }
 }
 
 #[tokio::test]
-async fn a_secret_of_another_shape_or_kind_is_told_with_its_name() {
+async fn unusable_secret_is_named_in_the_error() {
     for (status, body, expected) in [
-        (200, json!({ "Name": "s", "SecretString": r#"{"secret": "x"}"# }), "it looks like JSON"),
+        (200, json!({ "Name": "s", "SecretString": r#"{"secret": "x"}"# }), "it begins like JSON"),
         (200, json!({ "Name": "s", "SecretBinary": "eA==" }), "it is binary"),
         (400, refused("ResourceNotFoundException"), "it does not exist"),
     ] {
@@ -215,7 +215,7 @@ async fn a_secret_of_another_shape_or_kind_is_told_with_its_name() {
 }
 
 #[tokio::test]
-async fn that_aws_does_not_answer_at_the_start_is_made_up_for_by_the_first_request() {
+async fn secret_not_read_at_the_start_is_read_by_a_later_request() {
     let aws = Aws::start().await;
     aws.secret_answer(SECRET, 400, refused("ThrottlingException")).await;
     let intake = aws.intake().await;
@@ -225,7 +225,7 @@ async fn that_aws_does_not_answer_at_the_start_is_made_up_for_by_the_first_reque
 }
 
 #[tokio::test]
-async fn an_old_secret_is_read_again_and_used_on_while_aws_does_not_answer() {
+async fn old_secret_stays_in_use_while_aws_does_not_answer() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     assert_eq!(status(&intake, post(BODY, "s"), now()).await, 202);
@@ -233,13 +233,13 @@ async fn an_old_secret_is_read_again_and_used_on_while_aws_does_not_answer() {
     let reads = aws.secret_reads().await;
     assert_eq!(status(&intake, post(BODY, "s"), after(900)).await, 202);
     assert!(aws.secret_reads().await > reads);
-    // What was withdrawn is not used on.
+    // A withdrawn secret is not used again.
     aws.secret(SECRET, " ").await;
     assert!(intake.run(post(BODY, "s"), after(960)).await.is_err());
 }
 
 #[tokio::test]
-async fn an_event_of_another_kind_says_what_is_missing() {
+async fn error_of_a_foreign_event_names_the_function_url() {
     let aws = Aws::with_secret("s").await;
     let intake = aws.intake().await;
     let error = intake.run(json!({ "Records": [] }), now()).await.unwrap_err();
@@ -249,9 +249,9 @@ async fn an_event_of_another_kind_says_what_is_missing() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
-    /// Many requests for each case, for AWS is started anew with each.
+    /// Each case has many requests, because each starts its own AWS.
     #[test]
-    fn whatever_comes_is_answered_well_or_refused_while_aws_is_well(
+    fn any_request_is_accepted_or_refused_while_aws_answers(
         requests in prop::collection::vec(
             (
                 prop_oneof![3 => Just("POST".to_owned()), 1 => ".{0,8}"],

@@ -23,7 +23,7 @@ fn ids(settled: &[(Message, Fate)]) -> Vec<(&str, &Fate)> {
 }
 
 #[test]
-fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_once() {
+fn batch_is_sorted_into_settled_kept_and_hints() {
     let mut triage = Triage::of(
         vec![
             message("a", 3_394_022, 1, "sync.failed"),
@@ -59,15 +59,15 @@ fn a_batch_is_sorted_into_what_is_settled_what_is_kept_and_what_is_looked_at_onc
     let groups = Triage::by_sync(triage.hints, &seed);
     let runs: Vec<(&str, Vec<RunId>)> = groups
         .iter()
-        .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.says.run_id).collect()))
+        .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.payload.run_id).collect()))
         .collect();
     assert_eq!(runs, [("properties-create", vec![RunId(1)]), ("properties-update", vec![RunId(2)])]);
 }
 
 #[test]
-fn a_copy_is_tried_again_with_its_original_and_else_is_a_duplicate() {
+fn copy_is_retried_with_its_original_or_is_a_duplicate() {
     let (message, copies) = (broken("a"), vec![broken("b"), broken("c")]);
-    let hint = Hint { says: (), key: String::new(), message, copies };
+    let hint = Hint { payload: (), key: String::new(), message, copies };
     let poison = Fate::Poison(Poison::UnknownRun);
     let settled = hint.settle(&poison);
     assert_eq!(ids(&settled), [("a", &poison), ("b", &poison), ("c", &poison)]);
@@ -89,7 +89,7 @@ fn last_try_is_left_to_the_poll_unless_it_is_poison() {
 }
 
 #[test]
-fn sqs_hears_of_poison_and_failures_only() {
+fn only_poison_and_failures_are_returned_to_sqs() {
     let fates = [
         Fate::Handled,
         Fate::Late,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const SECRET: &str = "my123secret";
-/// The test vector: made by the documented rule with another implementation.
+/// The test vector, signed by the documented rule with another implementation.
 const BODY: &str =
     r#"{"workspace_id":3167,"sync_id":3167956,"sync_run_id":324399613,"event":"sync.triggered"}"#;
 const SIGNATURE: &str = "lsTi/NrVX6f+SU1YcxCf9OZ0PuJgqZczdhrXT6VGmHg=";
@@ -16,10 +16,10 @@ fn now() -> Timestamp {
 }
 
 fn keys(current: &str, previous: Option<&str>) -> SecretValues {
-    SecretValues { current: current.into(), previous: previous.map(Into::into), webhook_id: None }
+    SecretValues { previous: previous.map(Into::into), ..SecretValues::only(current.into()) }
 }
 
-/// The seed with the sync of the test vector in the place of its first one.
+/// The pipeline of the repository, with its first sync replaced by that of the test vector.
 fn pipeline() -> Pipeline {
     let seed = include_str!("../../../../infra/pipeline.toml");
     Pipeline::parse(&seed.replacen("3394022", "3167956", 1)).unwrap()
@@ -49,7 +49,7 @@ fn signed(body: &str) -> Request {
     post(body, &sign(SECRET, body.as_bytes()))
 }
 
-/// Both halves of the way that a request goes.
+/// Runs both steps that a request passes.
 fn receive(request: &Request, keys: &SecretValues, pipeline: &Pipeline, now: Timestamp) -> Verdict {
     match admit(request) {
         Ok(signed) => signed.verdict(keys, pipeline, now),
@@ -69,7 +69,7 @@ fn refused(request: &Request) -> Option<Refusal> {
 }
 
 #[test]
-fn the_documented_signature_is_accepted() {
+fn documented_signature_is_accepted() {
     let Verdict::Accepted { message, about } = received(&post(BODY, SIGNATURE)) else { panic!("refused") };
     assert_eq!(
         serde_json::from_str::<Value>(&message).unwrap(),
@@ -128,21 +128,16 @@ fn every_refusal_has_its_reason_and_its_status() {
         ("the alphabet of URLs", signature(&SIGNATURE.replace('/', "_")), Refusal::GarbledSignature, 401),
         ("a byte too few", signature(&STANDARD.encode([0; 31])), Refusal::GarbledSignature, 401),
         ("not ASCII", signature("ü"), Refusal::GarbledSignature, 401),
-        (
-            "a body that is not the Base64 that it claims to be",
-            with(&|r| r.is_base64 = true),
-            Refusal::GarbledBody,
-            400,
-        ),
+        ("a body marked as Base64, but invalid", with(&|r| r.is_base64 = true), Refusal::GarbledBody, 400),
         ("another secret", post(BODY, &sign("other", BODY.as_bytes())), Refusal::WrongSignature, 401),
         ("no secret", post(BODY, &sign("", BODY.as_bytes())), Refusal::WrongSignature, 401),
         ("a changed body", post(&format!("{BODY} "), SIGNATURE), Refusal::WrongSignature, 401),
         ("the same JSON, spaced", post(&BODY.replace(',', ", "), SIGNATURE), Refusal::WrongSignature, 401),
     ];
     let mut met = BTreeSet::new();
-    for (what, request, refusal, status) in table {
-        assert_eq!(refused(&request), Some(refusal), "{what}");
-        assert_eq!(refusal.status_and_name().0, status, "{what}");
+    for (case, request, refusal, status) in table {
+        assert_eq!(refused(&request), Some(refusal), "{case}");
+        assert_eq!(refusal.status_and_name().0, status, "{case}");
         met.insert(refusal);
     }
     let all = [
@@ -157,22 +152,22 @@ fn every_refusal_has_its_reason_and_its_status() {
         Refusal::GarbledBody,
         Refusal::WrongSignature,
     ];
-    assert_eq!(met, all.into(), "every refusal has its row");
+    assert_eq!(met, all.into(), "every refusal has a row");
 }
 
 #[test]
-fn what_does_not_matter_is_not_asked_for() {
+fn harmless_variations_of_a_request_are_accepted() {
     let mut request = post(BODY, &format!(" {SIGNATURE} "));
     request.path.push('/');
     request.headers.remove(0);
     request.headers[0].0 = "X-Signature".to_owned();
     assert_eq!(refused(&request), None);
     let (body, is_base64) = (STANDARD.encode(BODY), true);
-    assert_eq!(refused(&Request { body, is_base64, ..request }), None, "the raw bytes are what was signed");
+    assert_eq!(refused(&Request { body, is_base64, ..request }), None, "the signature is of the raw bytes");
 }
 
 #[test]
-fn a_body_of_the_longest_length_passes_as_text_and_as_base64() {
+fn body_of_the_limit_passes_as_text_and_as_base64() {
     let body = "x".repeat(BODY_LIMIT);
     let request = signed(&body);
     assert_eq!(refused(&request), None);
@@ -180,7 +175,7 @@ fn a_body_of_the_longest_length_passes_as_text_and_as_base64() {
 }
 
 #[test]
-fn both_live_secrets_are_accepted_during_a_rotation_and_no_other() {
+fn only_live_secrets_are_accepted_during_a_rotation() {
     let request = post(BODY, SIGNATURE);
     let accepted = |keys| !matches!(receive(&request, &keys, &pipeline(), now()), Verdict::Refused(_));
     assert!(accepted(keys("new", Some(SECRET))));
@@ -190,7 +185,7 @@ fn both_live_secrets_are_accepted_during_a_rotation_and_no_other() {
 }
 
 #[test]
-fn what_census_signed_is_never_lost_unless_it_is_about_a_sync_that_nobody_declared() {
+fn signed_body_is_queued_unless_its_sync_is_undeclared() {
     let accepted = |body: &str| matches!(received(&signed(body)), Verdict::Accepted { .. });
     for body in ["", "not JSON", "[]", "null", "{}", r#"{"sync_id":null}"#, r#"{"sync_id":-1}"#, BODY] {
         assert!(accepted(body), "{body}");
@@ -203,7 +198,7 @@ fn what_census_signed_is_never_lost_unless_it_is_about_a_sync_that_nobody_declar
 }
 
 #[test]
-fn bytes_that_are_no_text_are_queued_as_base64() {
+fn bytes_that_are_not_text_are_queued_as_base64() {
     let bytes = [0xff, 0xfe, b'{'];
     let request =
         Request { body: STANDARD.encode(bytes), is_base64: true, ..post("", &sign(SECRET, &bytes)) };
@@ -212,16 +207,15 @@ fn bytes_that_are_no_text_are_queued_as_base64() {
     assert_eq!((&message["body_base64"], &message["body"]), (&json!("//57"), &Value::Null));
 }
 
-/// What a compiler could not be asked: that signatures are compared by code that takes the same time whatever is wrong,
-/// and with every secret.
+/// Checks the source code, because no other test can: signatures must be compared in constant time and with every secret.
 #[test]
-fn signatures_are_compared_in_constant_time_and_with_every_secret() {
+fn signatures_are_compared_in_constant_time_with_every_key() {
     let code = include_str!("../verify.rs");
     assert_eq!(code.matches(".verify_slice(").count(), 1);
     for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
         let compares = line.contains("==") || line.contains("!=") || line.contains("starts_with");
         assert!(!(compares && line.contains("signature")), "compares a signature: {line}");
-        assert!(!line.contains("finalize"), "takes the right signature out: {line}");
+        assert!(!line.contains("finalize"), "extracts the right signature: {line}");
     }
     assert!(code.contains(".fold(false, |any, key| any | self.is_signed_with(key))"));
 }
@@ -245,7 +239,7 @@ fn any_request() -> impl Strategy<Value = Request> {
 
 proptest! {
     #[test]
-    fn only_what_is_signed_with_a_live_secret_is_accepted(request in any_request()) {
+    fn only_requests_signed_with_a_live_secret_are_accepted(request in any_request()) {
         let verdict = received(&request);
         if let Verdict::Refused(refusal) = verdict {
             prop_assert!((400..500).contains(&refusal.status_and_name().0));
@@ -257,13 +251,13 @@ proptest! {
     }
 
     #[test]
-    fn any_signed_body_of_fitting_length_is_answered_well(body in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn signed_body_of_any_content_is_accepted(body in prop::collection::vec(any::<u8>(), 0..300)) {
         let request = Request { body: STANDARD.encode(&body), is_base64: true, ..post("", &sign(SECRET, &body)) };
         prop_assert_eq!(refused(&request), None);
     }
 
     #[test]
-    fn a_flipped_bit_anywhere_spoils_a_signature(byte in 0_usize..32, bit in 0_u8..8) {
+    fn flipped_bit_makes_a_signature_wrong(byte in 0_usize..32, bit in 0_u8..8) {
         let mut bytes = STANDARD.decode(SIGNATURE).unwrap();
         bytes[byte] ^= 1 << bit;
         prop_assert_eq!(refused(&post(BODY, &STANDARD.encode(bytes))), Some(Refusal::WrongSignature));

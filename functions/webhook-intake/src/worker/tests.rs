@@ -19,7 +19,7 @@ fn now() -> Timestamp {
     "2026-11-24T10:00:00Z".parse().unwrap()
 }
 
-/// Census and AWS on the wire, told apart by path and header.
+/// A stub of Census and AWS in one server, which distinguishes them by path and header.
 struct World {
     server: Receiver,
     state: Arc<Mutex<State>>,
@@ -27,18 +27,18 @@ struct World {
 
 #[derive(Default)]
 struct State {
-    /// What each list of runs answers in turn, the last one for good.
+    /// The successive answers of each list of runs; the last one repeats.
     lists: BTreeMap<u64, Vec<Value>>,
-    /// Runs that are found by id only: run => (sync, creation).
+    /// Runs that can be read only by id: run => (sync, creation).
     old: BTreeMap<u64, (u64, &'static str)>,
-    /// The status with which Census answers everything, if not as it should.
+    /// The status of every answer of Census, if it is down.
     census_down: Option<u16>,
-    /// Whether Census takes longer over each answer than anybody waits.
+    /// Whether Census answers too late.
     census_silent: bool,
-    /// The operation of AWS that is denied.
+    /// The AWS operation that is denied.
     denied: Option<&'static str>,
     recorded: HashSet<String>,
-    /// What was asked, in order.
+    /// The requests so far, in order.
     asked: Vec<String>,
 }
 
@@ -67,9 +67,9 @@ impl World {
         self.set(|state| state.old.extend([(id, run)]));
     }
 
-    /// How often something was asked that begins so.
-    fn asked(&self, what: &str) -> usize {
-        self.state.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(what)).count()
+    /// Counts the requests with this prefix.
+    fn asked(&self, prefix: &str) -> usize {
+        self.state.lock().unwrap().asked.iter().filter(|asked| asked.starts_with(prefix)).count()
     }
 
     fn recorded(&self) -> Vec<String> {
@@ -93,7 +93,7 @@ impl World {
         Worker::new(site).with_patience(Patience { reread_after, ..Patience::default() })
     }
 
-    /// The ids of the messages that SQS is to hand out again.
+    /// Runs the worker and returns the ids of the messages that SQS must deliver again.
     async fn failures(&self, records: &[Value]) -> Vec<String> {
         let answer = self.worker().run(json!({ "Records": records }), now()).await.unwrap();
         assert_eq!(answer.as_object().unwrap().len(), 1, "{answer}");
@@ -110,7 +110,7 @@ impl State {
             return match self.census_down {
                 Some(code) => status(code),
                 None if self.census_silent => status(500).set_delay(Duration::from_secs(3600)),
-                // Runs are judged by the clock of Census, which is not that of this machine.
+                // Runs are judged by the clock of Census, which this header sets.
                 None => self.census(path).insert_header("date", "Tue, 24 Nov 2026 10:00:00 GMT"),
             };
         }
@@ -197,7 +197,7 @@ fn delivery(id: &str, sync: u64, run: u64, event: &str) -> Value {
 const NONE: [&str; 0] = [];
 
 #[tokio::test]
-async fn a_sync_is_read_once_however_many_deliveries_hint_at_it() {
+async fn sync_is_read_once_for_all_its_deliveries() {
     let world = World::new().await;
     let records: Vec<Value> = ["sync.triggered", "sync.started", "sync.completed", "sync.success"]
         .iter()
@@ -208,12 +208,12 @@ async fn a_sync_is_read_once_however_many_deliveries_hint_at_it() {
     for once in ["syncs/3394022/", "syncs/3394041/", "GetSecretValue", "BatchGetItem"] {
         assert_eq!(world.asked(once), 1, "{once}");
     }
-    assert_eq!(world.asked("sync_runs/"), 0, "the page shows both runs");
+    assert_eq!(world.asked("sync_runs/"), 0, "both runs are on the page");
     assert_eq!((world.recorded().len(), world.asked("Publish")), (8, 0));
 }
 
 #[tokio::test]
-async fn a_failed_run_is_told_in_the_batch_that_hints_at_it() {
+async fn failed_run_is_reported_in_the_same_batch() {
     let world = World::new().await;
     world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
     let failed = [delivery("a", CREATE, 94, "sync.completed"), delivery("b", CREATE, 94, "sync.failed")];
@@ -223,7 +223,7 @@ async fn a_failed_run_is_told_in_the_batch_that_hints_at_it() {
 }
 
 #[tokio::test]
-async fn a_delivery_that_was_handled_is_a_duplicate_in_any_later_batch_and_in_its_own() {
+async fn handled_delivery_is_a_duplicate_in_any_batch() {
     let world = World::new().await;
     let copies = [delivery("a", CREATE, 94, "sync.success"), delivery("b", CREATE, 94, "sync.success")];
     assert_eq!(world.failures(&copies).await, NONE);
@@ -233,7 +233,7 @@ async fn a_delivery_that_was_handled_is_a_duplicate_in_any_later_batch_and_in_it
 }
 
 #[tokio::test]
-async fn what_nobody_declared_or_announced_is_counted_and_never_read() {
+async fn undeclared_syncs_and_unknown_events_are_not_read() {
     let world = World::new().await;
     let records = [delivery("a", 1, 94, "sync.failed"), delivery("b", CREATE, 94, "sync.skipped")];
     assert_eq!(world.failures(&records).await, NONE);
@@ -242,7 +242,7 @@ async fn what_nobody_declared_or_announced_is_counted_and_never_read() {
 }
 
 #[tokio::test]
-async fn poison_is_handed_back_and_holds_nothing_else_up() {
+async fn poison_is_returned_and_does_not_block_others() {
     let world = World::new().await;
     world.old(50, (UPDATE, "2026-11-20T00:00:00Z"));
     let records = [
@@ -260,7 +260,7 @@ async fn poison_is_handed_back_and_holds_nothing_else_up() {
 }
 
 #[tokio::test]
-async fn a_late_delivery_is_handled_by_the_newest_state() {
+async fn late_delivery_is_handled_by_the_newest_state() {
     let world = World::new().await;
     world.old(50, (CREATE, "2026-11-20T00:00:00Z"));
     assert_eq!(world.failures(&[delivery("a", CREATE, 50, "sync.failed")]).await, NONE);
@@ -269,7 +269,7 @@ async fn a_late_delivery_is_handled_by_the_newest_state() {
 }
 
 #[tokio::test]
-async fn a_run_that_is_said_to_have_ended_is_looked_at_again_while_the_api_lags() {
+async fn run_is_read_again_while_the_api_lags() {
     let world = World::new().await;
     let list = |status| json!([run(94, CREATE, status, "2026-11-24T09:55:00Z")]);
     let records = [delivery("a", CREATE, 94, "sync.failed")];
@@ -280,17 +280,21 @@ async fn a_run_that_is_said_to_have_ended_is_looked_at_again_while_the_api_lags(
 }
 
 #[tokio::test]
-async fn a_run_that_stays_at_work_is_left_to_the_poll_and_not_remembered() {
+async fn unfinished_run_is_left_to_the_poll_and_not_recorded() {
     let world = World::new().await;
     world.runs(CREATE, &[json!([run(94, CREATE, "working", "2026-11-24T09:55:00Z")])]);
     let records = [delivery("a", CREATE, 94, "sync.failed"), delivery("b", CREATE, 94, "sync.started")];
     assert_eq!(world.failures(&records).await, NONE);
     assert_eq!(world.asked("syncs/3394022/"), 3);
-    assert_eq!(world.recorded(), ["census/94/sync.started/-"], "a copy may find it ended");
+    assert_eq!(
+        world.recorded(),
+        ["census/94/sync.started/-"],
+        "a later copy may find that the run has ended"
+    );
 }
 
 #[tokio::test]
-async fn a_run_that_the_list_does_not_show_yet_is_waited_for() {
+async fn run_missing_from_the_list_is_waited_for() {
     let world = World::new().await;
     world.old(96, (CREATE, "2026-11-24T09:59:00Z"));
     let newer = json!([run(96, CREATE, "failed", "2026-11-24T09:59:00Z")]);
@@ -300,7 +304,7 @@ async fn a_run_that_the_list_does_not_show_yet_is_waited_for() {
 }
 
 #[tokio::test]
-async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left_to_the_poll() {
+async fn deliveries_are_retried_and_then_left_while_census_refuses() {
     for status in [401, 403, 404] {
         let world = World::new().await;
         world.set(|state| state.census_down = Some(status));
@@ -311,13 +315,13 @@ async fn while_census_cannot_be_read_deliveries_are_tried_again_and_at_last_left
         assert_eq!(
             (world.asked("PutItem"), world.asked("UpdateItem"), world.recorded().len()),
             (0, 1, 0),
-            "nothing is judged of nothing; that webhooks arrive is recorded"
+            "no finding is recorded, but the arrival of webhooks is"
         );
     }
 }
 
 #[tokio::test]
-async fn a_census_that_takes_too_long_is_not_waited_for() {
+async fn slow_census_is_given_up_at_the_limit() {
     let world = World::new().await;
     world.set(|state| state.census_silent = true);
     let patience = Patience { reading_limit: Duration::ZERO, ..Patience::default() };
@@ -327,7 +331,7 @@ async fn a_census_that_takes_too_long_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn without_a_token_deliveries_are_tried_again() {
+async fn deliveries_are_retried_without_a_token() {
     let world = World::new().await;
     world.set(|state| state.denied = Some("GetSecretValue"));
     assert_eq!(world.failures(&[delivery("a", CREATE, 94, "sync.failed")]).await, ["a"]);
@@ -335,7 +339,7 @@ async fn without_a_token_deliveries_are_tried_again() {
 }
 
 #[tokio::test]
-async fn whatever_fails_at_aws_is_tried_again_as_a_whole() {
+async fn failure_at_aws_retries_the_delivery_with_its_copies() {
     for operation in ["BatchGetItem", "Query", "UpdateItem", "PutItem"] {
         let world = World::new().await;
         world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
@@ -350,7 +354,7 @@ async fn whatever_fails_at_aws_is_tried_again_as_a_whole() {
 }
 
 #[tokio::test]
-async fn what_fails_at_aws_at_the_last_try_is_left_to_the_poll() {
+async fn failure_at_aws_on_the_last_try_is_left_to_the_poll() {
     let unknown = json!({ "sync_id": CREATE, "sync_run_id": 94, "event": "sync.imagined" });
     let failed = json!({ "sync_id": CREATE, "sync_run_id": 94, "event": "sync.failed" });
     let records = |receives| {
@@ -358,10 +362,10 @@ async fn what_fails_at_aws_at_the_last_try_is_left_to_the_poll() {
             record("hint", &failed, receives),
             record("copy", &failed, receives),
             record("unknown", &unknown, receives),
-            record("poison", &json!("no delivery"), receives),
+            record("poison", &json!("not a delivery"), receives),
         ]
     };
-    for (operation, tried_again) in [
+    for (operation, retried) in [
         ("BatchGetItem", vec!["copy", "hint", "poison", "unknown"]),
         ("Query", vec!["copy", "hint", "poison"]),
         ("UpdateItem", vec!["copy", "hint", "poison"]),
@@ -377,13 +381,13 @@ async fn what_fails_at_aws_at_the_last_try_is_left_to_the_poll() {
             failures.sort();
             failures
         };
-        assert_eq!(failures(3).await, tried_again, "{operation}");
+        assert_eq!(failures(3).await, retried, "{operation}");
         assert_eq!(failures(4).await, ["poison"], "{operation}");
     }
 }
 
 #[tokio::test]
-async fn what_fails_for_one_sync_holds_no_other_up() {
+async fn failure_of_one_sync_does_not_block_others() {
     let world = World::new().await;
     world.runs(CREATE, &[json!([run(94, CREATE, "failed", "2026-11-24T09:55:00Z")])]);
     world.set(|state| state.denied = Some("UpdateItem"));
@@ -393,13 +397,13 @@ async fn what_fails_for_one_sync_holds_no_other_up() {
 }
 
 #[tokio::test]
-async fn a_ping_is_answered_and_any_other_event_fails_as_a_whole() {
+async fn record_without_a_message_id_fails_the_whole_event() {
     let worker = World::new().await.worker();
     let error = worker.run(json!({ "Records": [{ "body": "x" }] }), now()).await.unwrap_err();
     assert!(error.to_string().contains("messageId"), "{error}");
 }
 
-/// The figures of the log line that has counts.
+/// A subscriber that keeps the counts of log lines.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<BTreeMap<&'static str, u64>>>);
 

@@ -16,24 +16,25 @@ use syncwatch::observation::Subscribers;
 use syncwatch::pipeline::Channels;
 use syncwatch::text::{grouped, minute_utc, named, words};
 
-/// A nightly round may be as old as this: a day of 25 hours, and an hour for the round itself.
+/// Maximum age of a nightly round: a day of 25 hours, and an hour for the round.
 const NIGHTLY_AGE: SignedDuration = SignedDuration::from_hours(26);
-/// A round that a rate fires is late after so many of its periods.
+/// Number of periods after which a round on a rate is late.
 const PERIODS: i32 = 5;
 
 const DEPLOY: &str = "deploy again: make deploy";
-/// Alarms are named up to this number.
+/// Number of alarms that are named; the rest is counted.
 const NAMED_ALARMS: usize = 3;
-const REGISTER: &str = "syncwatch webhook-register --url <the address of webhook-intake>";
-const CONFIRM: &str = "confirm with the token of its mail, valid for two days (infra/README.md); once gone or expired: make deploy";
+const REGISTER: &str = "syncwatch webhook-register --url <URL of webhook-intake>";
+const CONFIRM: &str = "confirm with the token in its mail, valid for 2 days (infra/README.md); if it is gone or expired: make deploy";
 
-/// One row for each thing, in the order in which people would look. What could not be checked is unknown, never a pass.
+/// Makes one row per part, in the order in which a person would check. A part that could not be checked is unknown,
+/// not ok.
 pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     let mut rows: Vec<Row> = observed.functions.iter().flat_map(function).collect();
     for (name, secret) in &observed.secrets {
         rows.push(usable(secret, "has a value", "cannot be used").of(format!("secret {name}")));
     }
-    rows.push(usable(&observed.census, "answers, and accepts the token", "cannot be used").of("Census"));
+    rows.push(usable(&observed.census, "answers and accepts the token", "cannot be used").of("Census"));
     rows.push(clock(&observed.census).of("clock"));
     if let Some(warehouse) = &observed.warehouse {
         rows.push(usable(warehouse, "answers", "cannot be queried").of("warehouse"));
@@ -46,11 +47,11 @@ pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     }
     let topics = observed.alarms.iter().map(|(_, found)| found).chain([&observed.notices]);
     if topics.flatten().any(|found| found.needed.is_none()) {
-        let found = "a topic has no tag that says how many subscribers it needs";
+        let found = "a topic has no tag with its required subscribers";
         rows.push(Row::unknown(found, DEPLOY).of("subscribers"));
     }
     if let Some(cloudwatch) = &observed.cloudwatch {
-        rows.push(checked(cloudwatch, ringing).of("alarms"));
+        rows.push(checked(cloudwatch, deployed_alarms).of("alarms"));
     }
     rows.push(checked(&observed.webhook, webhook).of("webhook at Census"));
     rows.push(intake(&observed.intake).of("intake of webhooks"));
@@ -61,12 +62,12 @@ pub(crate) fn judge(observed: &Observed, channels: &Channels) -> Vec<Row> {
     rows
 }
 
-/// Judges what was seen; what was not is unknown.
+/// Judges an observation; a failed one is unknown.
 fn checked<T>(probe: &Probe<T>, judge: impl FnOnce(&T) -> Row) -> Row {
     probe.as_ref().map_or_else(|why| Row::unknown("cannot be checked", why), judge)
 }
 
-/// For things of which the attempt to use them is the check.
+/// Judges a part whose use is its check.
 fn usable<T>(probe: &Probe<T>, good: &str, wrong: &str) -> Row {
     probe.as_ref().map_or_else(|why| Row::wrong(wrong, why), |_| Row::good(good))
 }
@@ -74,12 +75,14 @@ fn usable<T>(probe: &Probe<T>, good: &str, wrong: &str) -> Row {
 fn function(seen: &FunctionSeen) -> Vec<Row> {
     let configured = checked(&seen.configuration, |set| match (set.state.as_str(), &seen.ping) {
         ("Pending", _) => Row::unknown("is being created", "run this again in a minute"),
-        // Lambda calls one inactive that was not called for weeks; the next event wakes it.
+        // Lambda marks a function inactive after weeks without a call; the next event wakes it.
         (state, _) if !matches!(state, "Active" | "Inactive") => {
-            Row::wrong(format!("is {state}"), "Lambda cannot run it as it is; deploy again: make deploy")
+            Row::wrong(format!("is {state}"), "Lambda cannot run it in this state; deploy again: make deploy")
         }
-        _ if !set.missing.is_empty() => Row::wrong(format!("lacks {}", set.missing.join(", ")), DEPLOY),
-        (_, Some(ping)) => usable(ping, "active, answers", "does not start, or fails"),
+        _ if !set.missing.is_empty() => {
+            Row::wrong(format!("lacks the settings {}", set.missing.join(", ")), DEPLOY)
+        }
+        (_, Some(ping)) => usable(ping, "active, answers", "does not start or fails"),
         (_, None) => Row::good("active"),
     });
     let mut rows = vec![configured.of(format!("function {}", seen.name))];
@@ -95,41 +98,41 @@ fn function(seen: &FunctionSeen) -> Vec<Row> {
 
 fn trigger(states: &[String]) -> Row {
     if states.is_empty() {
-        return Row::wrong("no queue fires it", DEPLOY);
+        return Row::wrong("no queue triggers it", DEPLOY);
     }
     if states.iter().any(|state| state == "Enabled") {
         return Row::good("enabled");
     }
     Row::wrong(
         format!("is {}", states.join(", ")),
-        "messages of its queue are not handled. If this is not on purpose, deploy again: make deploy",
+        "its queue is not processed; unless this is intended, deploy again: make deploy",
     )
 }
 
 fn schedule(wanted: &DeclaredSchedule, seen: &ScheduleSeen) -> Row {
-    let said = |fires: &DeclaredSchedule| format!("{} {}", fires.expression, fires.time_zone);
+    let shown = |fires: &DeclaredSchedule| format!("{} {}", fires.expression, fires.time_zone);
     if seen.state != "ENABLED" {
-        let remedy = "it starts no rounds. If this is not on purpose, deploy again: make deploy";
+        let remedy = "it starts no rounds; unless this is intended, deploy again: make deploy";
         return Row::wrong(format!("is {}", seen.state), remedy);
     }
     if seen.fires == *wanted {
-        return Row::good(format!("{}, enabled", said(wanted)));
+        return Row::good(format!("{}, enabled", shown(wanted)));
     }
     Row::wrong(
-        format!("{}, expected {}", said(&seen.fires), said(wanted)),
-        "it was changed by hand, or an older version is deployed: make deploy",
+        format!("{}, expected {}", shown(&seen.fires), shown(wanted)),
+        "it was changed by hand, or another version is deployed; deploy again: make deploy",
     )
 }
 
-/// How many rows of a table the `where` of a check keeps.
+/// Judges how many rows of a table the `where` of a check keeps.
 fn filter(seen: &FilterSeen) -> Row {
     checked(&seen.counts, |&[kept, all]| {
         let rows = |count: i64| grouped(count.unsigned_abs());
-        let found = format!("{} keeps {} of {} rows", seen.filter, rows(kept), rows(all));
+        let found = format!("`{}` keeps {} of {} rows", seen.filter, rows(kept), rows(all));
         match (kept, all) {
-            (_, 0) => Row::unknown("the table has no rows", "run this again when it has some"),
+            (_, 0) => Row::unknown("the table has no rows", "run this again once it has rows"),
             (0, _) if !seen.may_keep_none => {
-                Row::wrong(found, "its checks judge nothing: syncwatch explain filter-keeps-rows")
+                Row::wrong(found, "its checks cover no rows: syncwatch explain filter-keeps-rows")
             }
             _ => Row::good(found),
         }
@@ -148,39 +151,39 @@ fn clock(census: &Probe<Option<SignedDuration>>) -> Row {
     let direction = if ahead.is_negative() { "behind" } else { "ahead of" };
     Row::wrong(
         format!("Census is {} {direction} this machine", words(ahead.abs())),
-        "set this machine's clock; if it is right, report it to Census's support",
+        "set this machine's clock; if it is right, report this to Census's support",
     )
 }
 
-/// Whom the confirmed subscriptions reach, or the unconfirmed ones.
+/// Lists the recipients of the confirmed or the unconfirmed subscriptions.
 fn reach(subscriptions: &[Subscription], confirmed: bool) -> String {
     let those = subscriptions.iter().filter(|subscription| subscription.confirmed == confirmed);
     those.map(|subscription| subscription.reaches.as_str()).collect::<Vec<_>>().join(", ")
 }
 
-/// What the topic needs and has not; what waits for a confirmation.
+/// Reports missing and unconfirmed subscribers.
 fn incomplete(seen: &TopicSeen) -> Option<Row> {
     let confirmed = seen.subscriptions.iter().filter(|subscription| subscription.confirmed);
     let confirmed = Subscribers::counted(confirmed.map(|subscription| subscription.protocol.as_str()));
     let missing = seen.needed.as_ref().and_then(|needed| needed.missing(&confirmed));
-    let missing = missing.map(|missing| format!("has {missing} confirmed"));
+    let missing = missing.map(|missing| format!("{missing} confirmed"));
     let pending = reach(&seen.subscriptions, false);
-    let waits = (!pending.is_empty()).then(|| format!("waits for {pending}"));
-    let found: Vec<String> = missing.into_iter().chain(waits).collect();
+    let pending = (!pending.is_empty()).then(|| format!("unconfirmed: {pending}"));
+    let found: Vec<String> = missing.into_iter().chain(pending).collect();
     if found.is_empty() {
         return None;
     }
-    Some(Row::wrong(found.join(", "), CONFIRM))
+    Some(Row::wrong(found.join("; "), CONFIRM))
 }
 
-/// Notices must reach a person who confirmed, and the queue of the relay if the pipeline has a channel.
+/// Judges the topic of notices: it needs a confirmed person, and the relay's queue if the pipeline has a channel.
 fn topic(seen: &TopicSeen, channels: &Channels) -> Row {
     let confirmed = seen.subscriptions.iter().filter(|subscription| subscription.confirmed);
     let (relays, others): (Vec<_>, Vec<_>) =
         confirmed.partition(|subscription| subscription.protocol == "sqs");
-    let has_channel = channels.pagerduty.is_some() || channels.chat.is_some();
+    let has_channel = !channels.0.is_empty();
     if has_channel && relays.is_empty() {
-        return Row::wrong("does not reach the relay, so neither PagerDuty nor the chat", DEPLOY);
+        return Row::wrong("does not reach the relay, so no channel besides mail gets notices", DEPLOY);
     }
     if let Some(incomplete) = incomplete(seen) {
         return incomplete;
@@ -188,14 +191,15 @@ fn topic(seen: &TopicSeen, channels: &Channels) -> Row {
     if others.is_empty() && !has_channel {
         return Row::wrong(
             "has no subscriber",
-            "subscribe a person (the variable `notice_emails`), who then confirms as infra/README.md says",
+            "add a person to the variable `notice_emails`, deploy, and have them confirm (infra/README.md)",
         );
     }
     let reached = relays.iter().chain(&others).map(|other| format!("{} {}", other.protocol, other.reaches));
     Row::good(format!("reaches {}", reached.collect::<Vec<_>>().join(", ")))
 }
 
-/// Alarms must reach people when nothing of ours works. The topic of pages may be empty: PagerDuty is optional there.
+/// Judges a topic of alarms, which must reach people when Syncwatch is down. The topic of pages may be empty, because
+/// PagerDuty is optional there.
 fn alarms(name: &str, seen: &TopicSeen) -> Row {
     if let Some(incomplete) = incomplete(seen) {
         return incomplete;
@@ -203,15 +207,15 @@ fn alarms(name: &str, seen: &TopicSeen) -> Row {
     match reach(&seen.subscriptions, true).as_str() {
         "" if name == "alarms" && seen.needed.is_none() => Row::wrong(
             "has no subscriber",
-            "no alert is sent when Syncwatch itself fails: set the variable `alarm_emails`, and deploy again",
+            "no alert is sent when Syncwatch itself fails; set the variable `alarm_emails` and deploy again",
         ),
-        "" => Row::good("no subscriber, and none is needed"),
+        "" => Row::good("no subscriber, none needed"),
         reached => Row::good(format!("reaches {reached}")),
     }
 }
 
-/// Every alarm is there, sends, and reached its topics when it last rang.
-fn ringing(seen: &AlarmsSeen) -> Row {
+/// Judges whether every alarm exists, is enabled, and reached its topics at its last ALARM.
+fn deployed_alarms(seen: &AlarmsSeen) -> Row {
     let list = |names: Vec<&str>| named(&names, NAMED_ALARMS, names.len());
     let there: BTreeSet<&str> = seen.found.iter().map(|alarm| alarm.name.as_str()).collect();
     let missing: Vec<&str> =
@@ -220,22 +224,22 @@ fn ringing(seen: &AlarmsSeen) -> Row {
         return Row::wrong(format!("missing: {}", list(missing)), DEPLOY);
     }
     let declared = || seen.found.iter().filter(|alarm| seen.declared.contains(&alarm.name));
-    let mute: Vec<&str> =
+    let disabled: Vec<&str> =
         declared().filter(|alarm| !alarm.enabled).map(|alarm| alarm.name.as_str()).collect();
-    if !mute.is_empty() {
-        let remedy = format!("aws cloudwatch enable-alarm-actions --alarm-names {}", mute.join(" "));
-        return Row::wrong(format!("actions are disabled of {}", list(mute)), remedy);
+    if !disabled.is_empty() {
+        let remedy = format!("aws cloudwatch enable-alarm-actions --alarm-names {}", disabled.join(" "));
+        return Row::wrong(format!("actions disabled: {}", list(disabled)), remedy);
     }
-    let is_deaf = |alarm: &&Alarm| !alarm.topics.iter().any(|arn| name(arn).ends_with("-alarms"));
-    let deaf: Vec<&str> = declared().filter(is_deaf).map(|alarm| alarm.name.as_str()).collect();
-    if !deaf.is_empty() {
-        return Row::wrong(format!("sent to no topic: {}", list(deaf)), DEPLOY);
+    let has_no_topic = |alarm: &&Alarm| !alarm.topics.iter().any(|arn| name(arn).ends_with("-alarms"));
+    let unsent: Vec<&str> = declared().filter(has_no_topic).map(|alarm| alarm.name.as_str()).collect();
+    if !unsent.is_empty() {
+        return Row::wrong(format!("sent to no topic: {}", list(unsent)), DEPLOY);
     }
     if let [first, rest @ ..] = failing(&seen.actions).as_slice() {
         let Action { alarm, topic, failure } = first;
         let more = if rest.is_empty() { String::new() } else { format!(", and {} more", rest.len()) };
         let why = failure.as_deref().unwrap_or_default();
-        let remedy = "the topic or its key does not take alarms: make deploy; then syncwatch alarm-test";
+        let remedy = "the topic or its key rejects alarms; make deploy, then syncwatch alarm-test";
         return Row::wrong(format!("{alarm} could not be sent to {topic} ({why}){more}"), remedy);
     }
     Row::good(format!("{} alarms, each sent to its topics", seen.declared.len()))
@@ -243,16 +247,16 @@ fn ringing(seen: &AlarmsSeen) -> Row {
 
 fn webhook(found: &Found) -> Row {
     match plan(Wish::Register, found) {
-        Plan::Keep { id } => Row::good(format!("{id} posts every event here")),
+        Plan::Keep { id } => Row::good(format!("webhook {id} posts all events here")),
         Plan::Create { .. } => {
-            Row::wrong("none posts here, so failures are only found by the next poll", REGISTER)
+            Row::wrong("no webhook posts here, so failures are found only by the next poll", REGISTER)
         }
         plan @ (Plan::Subscribe { .. } | Plan::Replace { .. }) => Row::wrong(plan.to_string(), REGISTER),
         Plan::Refuse(why) => Row::wrong("needs a decision", why),
     }
 }
 
-/// The intake is there if it refuses an unsigned request.
+/// Judges the intake: it must refuse an unsigned request.
 fn intake(probe: &Probe<(u16, String)>) -> Row {
     let (status, url) = match probe {
         Err(why) => return Row::wrong("does not answer", why),
@@ -262,16 +266,16 @@ fn intake(probe: &Probe<(u16, String)>) -> Row {
         401 => Row::good(format!("{url} refuses unsigned requests")),
         200..=299 => Row::wrong(
             format!("{url} answers {status} to an unsigned request"),
-            "that is not the intake, or not this version of it; compare the address, and deploy again: make deploy",
+            "this is not the intake, or another version; check the address, then deploy again: make deploy",
         ),
         429 => Row::unknown(format!("{url} is throttled (429)"), "run this again in a minute"),
         403 => Row::wrong(
-            format!("{url} may not be called"),
-            "Lambda wants two permissions for a public Function URL; deploy again: make deploy",
+            format!("{url} denies access (403)"),
+            "Lambda needs two permissions for a public Function URL; deploy again: make deploy",
         ),
         _ => Row::wrong(
             format!("{url} answers {status}"),
-            "the log of webhook-intake says why, most often that its secret is empty: syncwatch webhook-register",
+            "check the log of webhook-intake; most often its secret is empty: syncwatch webhook-register",
         ),
     }
 }
@@ -279,12 +283,12 @@ fn intake(probe: &Probe<(u16, String)>) -> Row {
 fn dead_letters(depth: Option<u64>) -> Row {
     match depth {
         None => Row::unknown("SQS sent no count", "run this again"),
-        Some(0) => Row::good("none"),
+        Some(0) => Row::good("0 messages"),
         Some(count) => Row::wrong(format!("{count} messages"), "syncwatch explain dead-letters"),
     }
 }
 
-/// When a function last came to the end of a whole round, if it is recorded.
+/// Judges the age of a function's last complete round, if its rounds are recorded.
 fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
     let (_, wanted, _) = seen.schedules.first().filter(|_| seen.has_work)?;
     let limit = age_limit(&wanted.expression);
@@ -293,7 +297,7 @@ fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
             let due = words(limit);
             let remedy =
                 format!("after a first deployment, the first is due within {due}; otherwise check its log");
-            return Row::wrong("none", remedy);
+            return Row::wrong("no round yet", remedy);
         };
         let age = observed.now.duration_since(*at);
         let found = format!("{}, {} ago", minute_utc(*at), words(age));
@@ -305,12 +309,12 @@ fn round(seen: &FunctionSeen, observed: &Observed) -> Option<Row> {
     Some(row.of(format!("last round of {}", seen.name)))
 }
 
-/// How old the last round of a schedule may be.
+/// Returns the maximum age of a schedule's last round.
 fn age_limit(expression: &str) -> SignedDuration {
     rate(expression).and_then(|period| period.checked_mul(PERIODS)).unwrap_or(NIGHTLY_AGE)
 }
 
-/// The period of `rate(2 minutes)`.
+/// Parses the period of a rate such as `rate(2 minutes)`.
 fn rate(expression: &str) -> Option<SignedDuration> {
     let period: Span = expression.strip_prefix("rate(")?.strip_suffix(')')?.parse().ok()?;
     period.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
@@ -329,9 +333,14 @@ mod tests {
     use crate::plan::OurSecret;
     use syncwatch::census::Webhook;
     use syncwatch::finding::Severity;
+    use syncwatch::pipeline::{Channel, ChannelKind, PAGERDUTY};
 
-    const RELAYED: Channels = Channels { pagerduty: Some(Severity::Critical), chat: None };
-    const MAIL_ONLY: Channels = Channels { pagerduty: None, chat: None };
+    const MAIL_ONLY: Channels = Channels(Vec::new());
+
+    fn relayed() -> Channels {
+        let name = PAGERDUTY.to_owned();
+        Channels(vec![Channel { name, kind: ChannelKind::PagerDuty, lowest: Severity::Critical }])
+    }
 
     fn now() -> Timestamp {
         "2026-11-25T12:00:00Z".parse().unwrap()
@@ -366,7 +375,7 @@ mod tests {
         Subscription { protocol: protocol.to_owned(), reaches: format!("{protocol}-end"), confirmed }
     }
 
-    /// A topic with this tag, unless it is empty, and subscriptions, confirmed or not.
+    /// Builds a topic with this tag, unless empty, and subscriptions, confirmed or not.
     fn seen(tag: &str, subscriptions: &[(&str, bool)]) -> TopicSeen {
         let one = |(protocol, confirmed): &(&str, bool)| subscription(protocol, *confirmed);
         let needed = if tag.is_empty() { None } else { Subscribers::parse(tag) };
@@ -379,12 +388,12 @@ mod tests {
             name: name.to_owned(),
             topics: vec!["arn:aws:sns:us-west-2:123456789012:syncwatch-alarms".to_owned()],
             enabled: true,
-            rings: false,
+            in_alarm: false,
         });
         AlarmsSeen { declared: names.map(ToOwned::to_owned).into(), found: found.into(), actions: Vec::new() }
     }
 
-    /// Of the alarms, after one change.
+    /// Returns the alarms after one change.
     fn alarms_changed(change: impl FnOnce(&mut AlarmsSeen)) -> Option<Probe<AlarmsSeen>> {
         let mut seen = alarms_seen();
         change(&mut seen);
@@ -404,7 +413,7 @@ mod tests {
         }
     }
 
-    fn well() -> Observed {
+    fn healthy() -> Observed {
         let webhook = Webhook { id: 7, name: None, endpoint: None, events: Vec::new() };
         Observed {
             functions: vec![relay(), verification()],
@@ -427,16 +436,16 @@ mod tests {
 
     #[test]
     fn healthy_deployment_has_no_red_row() {
-        let diagnosis = Diagnosis { rows: judge(&well(), &RELAYED) };
+        let diagnosis = Diagnosis { rows: judge(&healthy(), &relayed()) };
         insta::assert_snapshot!(diagnosis);
         assert!(diagnosis.is_good());
     }
 
-    /// What is wrong after one change, with its remedy.
+    /// Returns the rows that are not ok after one change.
     fn wrong(change: impl FnOnce(&mut Observed)) -> Vec<Row> {
-        let mut observed = well();
+        let mut observed = healthy();
         change(&mut observed);
-        let rows = judge(&observed, &RELAYED).into_iter();
+        let rows = judge(&observed, &relayed()).into_iter();
         rows.filter(|row| row.state != State::Ok).collect()
     }
 
@@ -476,6 +485,10 @@ mod tests {
                 seen.functions[0].trigger = Some(Ok(vec!["Disabled".to_owned()]));
             }),
             ("secret syncwatch/census-token", |seen| seen.secrets[0].1 = Err(Error::plain("it is empty"))),
+            ("secret syncwatch/chat, channel ops-chat", |seen| {
+                let missing = Err(Error::new("the secret has no value for it", "add it"));
+                seen.secrets.push(("syncwatch/chat, channel ops-chat".to_owned(), missing));
+            }),
             ("clock", |seen| seen.census = Ok(Some(SignedDuration::from_mins(-10)))),
             ("clock", |seen| seen.census = Ok(None)),
             ("warehouse", |seen| seen.warehouse = Some(Err(Error::plain("no answer in 60 s")))),
@@ -489,7 +502,7 @@ mod tests {
             ("topic of notices", |found| {
                 found.notices = Ok(seen("email=1 sqs=1", &[("sqs", true), ("email", false)]));
             }),
-            // A link in a mail ended one of two.
+            // An unsubscribe link in a mail removed one of two.
             ("topic of notices", |found| {
                 found.notices = Ok(seen("email=2 sqs=1", &[("sqs", true), ("email", true)]));
             }),
@@ -497,7 +510,7 @@ mod tests {
             ("topic of pages", |found| found.alarms[1].1 = Ok(seen("https=1", &[]))),
             ("topic of pages", |found| found.alarms[1].1 = Ok(seen("https=1", &[("https", false)]))),
             ("subscribers", |found| {
-                // Told once, whatever the number of topics.
+                // Reported once for any number of topics.
                 found.notices = Ok(seen("", &[("sqs", true), ("email", true)]));
                 found.alarms[1].1 = Ok(seen("", &[]));
             }),
@@ -536,19 +549,19 @@ mod tests {
             }),
             ("last round of schedule-verification", |seen| seen.rounds = Err(Error::plain("denied"))),
         ];
-        let mut told = vec![];
+        let mut reports = vec![];
         for (index, (what, change)) in table.into_iter().enumerate() {
             let rows = wrong(change);
             assert_eq!(rows.len(), 1, "{index} {what}: {rows:?}");
             assert_eq!(rows[0].what, what, "{index}");
-            told.push(Diagnosis { rows }.to_string());
+            reports.push(Diagnosis { rows }.to_string());
         }
-        insta::assert_snapshot!(told.join("\n\n"));
+        insta::assert_snapshot!(reports.join("\n\n"));
     }
 
     #[test]
-    fn an_empty_queue_is_no_fault_and_a_census_that_cannot_be_used_hides_its_clock() {
-        // The rows of a queue are counted: none is as good as any.
+    fn empty_queue_is_ok_and_unusable_census_hides_its_clock() {
+        // The rows of a queue are only counted, so 0 rows are ok.
         let empty_queue = FilterSeen { may_keep_none: true, ..filter_seen([0, 9]) };
         assert_eq!(wrong(|seen| seen.warehouse = Some(Ok(vec![empty_queue]))), []);
         let rows = wrong(|seen| seen.census = Err(Error::plain("AWS denied access")));
@@ -556,7 +569,7 @@ mod tests {
     }
 
     #[test]
-    fn function_without_work_owes_no_round() {
+    fn function_without_work_needs_no_round() {
         let rows = wrong(|seen| {
             seen.functions[1].has_work = false;
             seen.rounds = Ok(BTreeMap::new());
@@ -570,14 +583,15 @@ mod tests {
             topic(&seen("", subscriptions), channels).state == State::Ok
         };
         let (relay, mail, waiting) = (("sqs", true), ("email", true), ("email", false));
+        let relayed = relayed();
         let table = [
-            (vec![relay, mail], &RELAYED, true),
-            (vec![relay], &RELAYED, true),
-            (vec![mail], &RELAYED, false),
+            (vec![relay, mail], &relayed, true),
+            (vec![relay], &relayed, true),
+            (vec![mail], &relayed, false),
             (vec![mail], &MAIL_ONLY, true),
             (vec![relay], &MAIL_ONLY, false),
             (vec![], &MAIL_ONLY, false),
-            (vec![relay, waiting], &RELAYED, false),
+            (vec![relay, waiting], &relayed, false),
             (vec![mail, waiting], &MAIL_ONLY, false),
             (vec![relay, waiting], &MAIL_ONLY, false),
         ];

@@ -1,8 +1,8 @@
-//! Checks a live deployment from the outside: does everything exist, is it on, accepted and answering?
+//! Checks a live deployment from outside: whether each part exists, is enabled, is accepted and answers.
 //!
-//! Observe (`observe`) asks AWS, Census and the warehouse, with the operator's own credentials and the settings that the
-//! deployed functions really have; judge (`judge`) is pure and makes one row of each. It changes nothing, but for one
-//! unsigned request to the intake, which refuses it.
+//! `observe` queries AWS, Census and the warehouse with the operator's own credentials and the settings of the
+//! deployed functions; `judge` is pure and makes one row per part. Nothing is changed; one unsigned request is sent
+//! to the intake, which refuses it.
 
 mod judge;
 mod observe;
@@ -17,24 +17,24 @@ use crate::stakeholders::counted;
 pub(crate) use judge::judge;
 pub(crate) use observe::{Source, configuration, observe, reaches};
 
-/// How a thing is.
+/// Result of one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     Ok,
     Wrong,
-    /// It could not be checked. Never a pass.
+    /// It could not be checked, which does not count as ok.
     Unknown,
 }
 
-/// One thing that was checked.
+/// A checked part of the deployment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Row {
     /// Such as `schedule daily-validation`.
     pub what: String,
     pub state: State,
     pub found: String,
-    /// What to do, unless it is ok.
+    /// The remedy, unless it is ok.
     pub remedy: Option<String>,
 }
 
@@ -56,14 +56,14 @@ impl Row {
     }
 }
 
-/// Everything that was checked.
+/// All checked parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Diagnosis {
     pub rows: Vec<Row>,
 }
 
 impl Diagnosis {
-    /// Whether nothing is left to do.
+    /// Returns whether every part is ok.
     pub fn is_good(&self) -> bool {
         self.rows.iter().all(|row| row.state == State::Ok)
     }
@@ -78,10 +78,10 @@ impl fmt::Display for Diagnosis {
         };
         let row = |row: &Row| [row.what.clone(), word(row.state).to_owned(), row.found.clone()];
         let rows: Vec<_> = self.rows.iter().map(row).collect();
-        writeln!(f, "{}", table(["what", "is", "found"], &rows))?;
+        writeln!(f, "{}", table(["part", "state", "found"], &rows))?;
         let remedies = self.rows.iter().filter_map(|row| Some((&row.what, row.remedy.as_ref()?)));
         match remedies.clone().count() {
-            0 => return write!(f, "\nAll {} are ok.", rows.len()),
+            0 => return write!(f, "\nAll {} parts are ok.", rows.len()),
             problems => write!(f, "\n{}:", counted(problems, "problem"))?,
         }
         remedies.into_iter().try_for_each(|(what, remedy)| write!(f, "\n- {what}: {remedy}"))

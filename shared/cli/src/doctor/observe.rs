@@ -1,4 +1,4 @@
-//! Asks AWS, Census and the warehouse. Decides nothing, and goes on after a failure.
+//! Queries AWS, Census and the warehouse. Decides nothing and continues after a failure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,23 +14,23 @@ use crate::plan::Found;
 use crate::{Error, Operator};
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::aws::queue::Queue;
-use syncwatch::aws::secrets::SecretStore;
+use syncwatch::aws::secrets::{SecretStore, SecretValues};
 use syncwatch::aws::topic::Topic;
 use syncwatch::aws::{Fault, Kind};
 use syncwatch::census;
 use syncwatch::data_checks::{Filter, filter_statement, filters};
 use syncwatch::observation::Subscribers;
-use syncwatch::pipeline::Pipeline;
+use syncwatch::pipeline::{Channel, Pipeline};
 use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{Limits, Warehouse};
 
-/// What was seen, or why it could not be, remedy included.
+/// An observation, or its error with a remedy.
 pub(super) type Probe<T> = Result<T, Error>;
 
-/// How long the warehouse may take to start; a person waits for the table.
+/// Limit for the start of the warehouse; a person waits for the result.
 const WAREHOUSE_LIMIT: Duration = Duration::from_secs(60);
-/// How far back the history of alarms is read.
+/// Length of the alarm history that is read.
 const ACTIONS_SINCE: SignedDuration = SignedDuration::from_hours(7 * 24);
 const INTAKE_LIMIT: Duration = Duration::from_secs(15);
 
@@ -40,67 +40,67 @@ const SCHEDULE: Kind = Kind { name: "schedule", ..FUNCTION };
 pub(crate) struct Source<'a> {
     pub(crate) operator: &'a Operator,
     pub(crate) declared: &'a Declared,
-    /// What stands before the names of functions and schedules in AWS.
+    /// Prefix of the names of functions and schedules in AWS.
     pub(crate) prefix: &'a str,
-    /// The address of the intake, if it is not the one that Lambda gave it.
+    /// Address of the intake, if it is not the Function URL.
     pub(crate) url: Option<&'a str>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Observed {
     pub(super) functions: Vec<FunctionSeen>,
-    /// The secrets that functions read: their names, and whether they have a value.
+    /// Secrets that functions read, by name, and whether each has a value. Values of channels are listed apart, as
+    /// `NAME, channel CHANNEL`.
     pub(super) secrets: Vec<(String, Probe<()>)>,
-    /// Whether Census takes the token, and how far its clock is ahead of this machine's.
+    /// Whether Census accepts the token, and how far its clock is ahead of this machine's.
     pub(super) census: Probe<Option<SignedDuration>>,
-    /// What the warehouse answers; `None` if the pipeline declares none.
+    /// Filters in the warehouse; `None` if the pipeline declares no warehouse.
     pub(super) warehouse: Option<Probe<Vec<FilterSeen>>>,
     pub(super) notices: Probe<TopicSeen>,
-    /// The topics of CloudWatch's own alarms: they must reach people when nothing of ours works.
+    /// Topics of CloudWatch's alarms, which must reach people when Syncwatch is down.
     pub(super) alarms: Vec<(String, Probe<TopicSeen>)>,
-    /// CloudWatch's alarms; `None` where there are none, in the lab.
+    /// CloudWatch's alarms; `None` in the lab, which has none.
     pub(super) cloudwatch: Option<Probe<AlarmsSeen>>,
     pub(super) webhook: Probe<Found>,
-    /// The status with which the intake answers an unsigned request, and its address.
+    /// Status of the intake's answer to an unsigned request, and its address.
     pub(super) intake: Probe<(u16, String)>,
-    /// The queues of dead letters: their names, and about how many messages lie there.
+    /// Dead-letter queues by name, with their approximate number of messages.
     pub(super) dead_letters: Vec<(String, Probe<Option<u64>>)>,
-    /// When the last whole rounds began (UTC), by what they are recorded as.
+    /// Start of the last complete rounds (UTC), by recorded name.
     pub(super) rounds: Probe<BTreeMap<String, Timestamp>>,
     pub(super) now: Timestamp,
 }
 
-/// A filter of the data checks, asked once however many checks declare it.
+/// A filter of the data checks, queried once even if several checks declare it.
 #[derive(Debug)]
 pub(super) struct FilterSeen {
     pub(super) table: String,
     pub(super) filter: String,
-    /// Whether it may keep no row: see [`Filter::may_keep_none`].
+    /// Whether it may keep no rows: see [`Filter::may_keep_none`].
     pub(super) may_keep_none: bool,
-    /// How many rows it keeps, and how many there are.
+    /// Kept rows and all rows.
     pub(super) counts: Probe<[i64; 2]>,
 }
 
-/// A function that should be there.
+/// A declared function.
 #[derive(Debug)]
 pub(super) struct FunctionSeen {
     pub(super) name: String,
     pub(super) configuration: Probe<Configuration>,
-    /// The schedules that it should have, each with what stands behind the function's name in its own and with the one
-    /// that it has; that of its rounds first.
+    /// Name suffix, declared and deployed form of each schedule; the schedule of its rounds comes first.
     pub(super) schedules: Vec<(String, DeclaredSchedule, Probe<ScheduleSeen>)>,
-    /// Whether the queue that is to fire it does, by the states of the mappings.
+    /// States of the mappings between its queue and the function.
     pub(super) trigger: Option<Probe<Vec<String>>>,
     pub(super) ping: Option<Probe<()>>,
-    /// Whether the pipeline declares what its rounds are for.
+    /// Whether the pipeline declares work for its rounds.
     pub(super) has_work: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Configuration {
-    /// Lambda's word, such as `Active`.
+    /// Lambda's state, such as `Active`.
     pub(super) state: String,
-    /// The settings of the table that it was not given.
+    /// Declared settings that it lacks.
     pub(super) missing: Vec<String>,
 }
 
@@ -111,10 +111,10 @@ pub(super) struct ScheduleSeen {
     pub(super) fires: DeclaredSchedule,
 }
 
-/// The alarms, and what they sent of late.
+/// The alarms and their recent actions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AlarmsSeen {
-    /// The names that should be there.
+    /// Names of the declared alarms.
     pub(super) declared: BTreeSet<String>,
     pub(super) found: Vec<Alarm>,
     /// Newest first.
@@ -124,7 +124,7 @@ pub(super) struct AlarmsSeen {
 /// A topic with its subscriptions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TopicSeen {
-    /// The confirmed ones that it needs, if its tag says so.
+    /// Required confirmed subscribers, if its tag names them.
     pub(super) needed: Option<Subscribers>,
     pub(super) subscriptions: Vec<Subscription>,
 }
@@ -132,7 +132,7 @@ pub(super) struct TopicSeen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Subscription {
     pub(super) protocol: String,
-    /// Whom it reaches; of an `https` one the host alone, as the rest may be a key.
+    /// The recipient; for `https` only the host, because the rest may be a key.
     pub(super) reaches: String,
     pub(super) confirmed: bool,
 }
@@ -227,7 +227,7 @@ impl Source<'_> {
         let wanted = wanted.filter(|(name, optional)| !optional || is_used(pipeline, name));
         let missing = wanted.filter(|(name, _)| is_missing(name)).map(|(name, _)| name.to_owned()).collect();
         environment.extend(variables);
-        // Lambda leaves it out of some answers about functions that are well.
+        // Lambda omits it in some answers about healthy functions.
         let state = answer.state.map_or_else(|| "Active".to_owned(), |state| state.as_str().to_owned());
         Ok(Configuration { state, missing })
     }
@@ -240,7 +240,7 @@ impl Source<'_> {
             state: answer.state.map_or_else(|| "ENABLED".to_owned(), |state| state.as_str().to_owned()),
             fires: DeclaredSchedule {
                 expression: answer.schedule_expression.unwrap_or_default(),
-                // AWS's own default.
+                // The default of AWS.
                 time_zone: answer.schedule_expression_timezone.unwrap_or_else(|| "UTC".to_owned()),
             },
         })
@@ -261,11 +261,11 @@ impl Source<'_> {
         if answer.function_error.is_none() {
             return Ok(());
         }
-        // The functions' own errors name the thing and the remedy, and hold no secret.
-        let said = answer.payload.map(Blob::into_inner).unwrap_or_default();
-        let said: serde_json::Value = serde_json::from_slice(&said).unwrap_or_default();
-        let message = said.get("errorMessage").and_then(serde_json::Value::as_str);
-        Err(Error::plain(message.unwrap_or("it failed and did not say why; its log has more")))
+        // The functions' own errors name the fault and the remedy, and contain no secret.
+        let payload = answer.payload.map(Blob::into_inner).unwrap_or_default();
+        let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap_or_default();
+        let message = payload.get("errorMessage").and_then(serde_json::Value::as_str);
+        Err(Error::plain(message.unwrap_or("it failed without a message; check its log")))
     }
 
     async fn cloudwatch(&self, prefix: &str) -> Probe<AlarmsSeen> {
@@ -279,7 +279,7 @@ impl Source<'_> {
         })
     }
 
-    /// The address of the intake: the given one, or the one that Lambda gave it.
+    /// Returns the address of the intake: the given one, or the Function URL.
     async fn intake_url(&self) -> Probe<String> {
         if let Some(url) = self.url {
             return Ok(url.to_owned());
@@ -290,17 +290,17 @@ impl Source<'_> {
         let answer = answer.map_err(|error| {
             let error = FUNCTION.failed(&full, "lambda:GetFunctionUrlConfig", &error);
             match error.fault() {
-                Fault::Missing => Error::plain(format!(
-                    "{full} has no URL of its own. With an HTTP API in front, say where it answers: syncwatch doctor \
-                     --url $(terraform -chdir=infra output -raw webhook_url)"
-                )),
+                Fault::Missing => Error::new(
+                    format!("{full} has no Function URL"),
+                    "behind an HTTP API: syncwatch doctor --url $(terraform -chdir=infra output -raw webhook_url)",
+                ),
                 _ => error.into(),
             }
         })?;
         Ok(format!("{}{path}", answer.function_url.trim_end_matches('/')))
     }
 
-    /// Posts an unsigned body; the intake is to refuse it.
+    /// Posts an unsigned body, which the intake must refuse.
     async fn intake(&self) -> Probe<(u16, String)> {
         let url = self.intake_url().await?;
         let request = self.operator.sdk.http.post(&url).timeout(INTAKE_LIMIT);
@@ -314,7 +314,7 @@ impl Source<'_> {
     }
 }
 
-/// What is deployed, with the settings that its functions really have.
+/// The deployment, with the settings of its functions.
 struct Deployed<'a> {
     source: &'a Source<'a>,
     environment: BTreeMap<String, String>,
@@ -323,7 +323,7 @@ struct Deployed<'a> {
 impl Deployed<'_> {
     fn setting(&self, Setting { name, .. }: Setting) -> Probe<String> {
         self.environment.get(name).cloned().ok_or_else(|| {
-            Error::plain(format!("no deployed function has the setting {name}. Deploy again: make deploy"))
+            Error::new(format!("no deployed function has the setting {name}"), "deploy again: make deploy")
         })
     }
 
@@ -334,9 +334,18 @@ impl Deployed<'_> {
             let is_heartbeat = setting == env::HEARTBEAT_SECRET.name;
             let used = is_heartbeat || is_used(&self.source.operator.pipeline, setting);
             let used = setting.ends_with("_SECRET") && used;
-            if used && !seen.contains_key(name) {
-                seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
+            if !used || seen.contains_key(name) {
+                continue;
             }
+            let Some(pages) = class(setting) else {
+                seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
+                continue;
+            };
+            let values = store.read(name).await;
+            if let Ok(values) = &values {
+                seen.extend(members(name, values, &self.source.operator.pipeline, pages));
+            }
+            seen.insert(name.clone(), values.map(drop).map_err(Into::into));
         }
         seen.into_iter().collect()
     }
@@ -388,7 +397,7 @@ impl Deployed<'_> {
         let path = self.source.declared.intake().map_or("/", |(_, path)| path);
         let endpoint = Endpoint::parse(&self.source.intake_url().await?, path)?;
         let secret_name = self.setting(env::WEBHOOK_SECRET)?;
-        self.source.operator.registration_by(census, secret_name, endpoint).look().await
+        self.source.operator.registration_by(census, secret_name, endpoint).inspect().await
     }
 
     async fn dead_letters(&self) -> Vec<(String, Probe<Option<u64>>)> {
@@ -409,7 +418,7 @@ impl Deployed<'_> {
     }
 }
 
-/// Each filter once. One that must keep rows in any check must keep rows.
+/// Lists each filter once. A filter must keep rows if any of its checks requires it.
 fn distinct<'c>(filters: impl Iterator<Item = Filter<'c>>) -> Vec<Filter<'c>> {
     let mut distinct: Vec<Filter<'c>> = Vec::new();
     for filter in filters {
@@ -423,7 +432,7 @@ fn distinct<'c>(filters: impl Iterator<Item = Filter<'c>>) -> Vec<Filter<'c>> {
     distinct
 }
 
-/// How many rows a filter keeps, and how many there are.
+/// Counts the rows that a filter keeps, and all rows.
 async fn counts(warehouse: &Warehouse, filter: &Filter<'_>) -> Probe<[i64; 2]> {
     let statement =
         filter_statement(filter, warehouse.dialect()).map_err(|why| Error::plain(why.to_string()))?;
@@ -432,19 +441,47 @@ async fn counts(warehouse: &Warehouse, filter: &Filter<'_>) -> Probe<[i64; 2]> {
     Ok([row.get("kept")?, row.get("all_rows")?])
 }
 
-/// Whether the pipeline has a use for the secret that a setting names.
-fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
+/// Returns the class of the channels whose values are in the secret of this setting: whether they page.
+fn class(setting: &str) -> Option<bool> {
     match setting {
-        _ if setting == env::PAGERDUTY_SECRET.name => pipeline.channels.pagerduty.is_some(),
-        _ if setting == env::CHAT_SECRET.name => pipeline.channels.chat.is_some(),
+        _ if setting == env::PAGERDUTY_SECRET.name => Some(true),
+        _ if setting == env::CHAT_SECRET.name => Some(false),
+        _ => None,
+    }
+}
+
+/// Returns whether each declared channel of a class, except the default one, has its value in the secret of the class.
+fn members(
+    secret: &str,
+    values: &SecretValues,
+    pipeline: &Pipeline,
+    pages: bool,
+) -> Vec<(String, Probe<()>)> {
+    let own = |channel: &&Channel| channel.kind.pages() == pages && !channel.is_default();
+    let channels = pipeline.channels.0.iter().filter(own).map(|Channel { name, .. }| {
+        let found = values.channels.get(name).map(drop).ok_or_else(|| {
+            let remedy = format!(r#"add it: {{"current": "...", "channels": {{"{name}": "..."}}}}"#);
+            Error::new("the secret has no value for it", remedy)
+        });
+        (format!("{secret}, channel {name}"), found)
+    });
+    channels.collect()
+}
+
+/// Returns whether the pipeline uses the secret that a setting names.
+fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
+    if let Some(pages) = class(setting) {
+        return pipeline.channels.lowest(pages).is_some();
+    }
+    match setting {
         _ if setting == env::WAREHOUSE_SECRET.name => pipeline.warehouse.is_some(),
-        // Terraform's choice.
+        // Terraform decides about it.
         _ if setting == env::HEARTBEAT_SECRET.name => false,
         _ => true,
     }
 }
 
-/// Whom a subscription reaches. The path of an address may be a key, as PagerDuty's is.
+/// Returns the recipient of a subscription. The path of a URL may be a key, as at PagerDuty, so only its host is shown.
 pub(crate) fn reaches(protocol: &str, endpoint: &str) -> String {
     match protocol {
         "http" | "https" => {
@@ -461,7 +498,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filter_of_several_checks_is_asked_once() {
+    fn filter_of_several_checks_is_queried_once() {
         let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
         let asked = distinct(pipeline.checks.iter().flat_map(filters));
         let of_copy = asked.iter().filter(|filter| filter.table == "crm.salesforce.product_property");
@@ -470,7 +507,42 @@ mod tests {
     }
 
     #[test]
-    fn of_an_address_only_the_host_is_shown_for_its_path_may_be_a_key() {
+    fn channel_needs_its_value_in_the_secret_of_its_class() {
+        let more = "[channels]\nops-chat = { kind = \"teams\" }\nops-hook = { kind = \"webhook\" }\n\
+                    ops-pager = { kind = \"pagerduty\" }\n";
+        let text = include_str!("../../../../infra/pipeline.toml").replace("[channels]\n", more);
+        let pipeline = Pipeline::parse(&text).unwrap();
+        let mut values = SecretValues::only("main".into());
+        values.channels.insert("ops-chat".to_owned(), SecretValues::only("https://a.example".into()));
+        let found = |pages: bool| {
+            let rows = members("syncwatch/chat", &values, &pipeline, pages).into_iter();
+            rows.map(|(name, found)| (name, found.is_ok())).collect::<Vec<_>>()
+        };
+        let row = |name: &str, good: bool| (format!("syncwatch/chat, channel {name}"), good);
+        assert_eq!(found(false), [row("ops-chat", true), row("ops-hook", false)]);
+        assert_eq!(found(true), [row("ops-pager", false)]);
+    }
+
+    #[test]
+    fn channel_secret_is_used_if_its_class_has_a_channel() {
+        let text = include_str!("../../../../infra/pipeline.toml");
+        let without = |line: &str| {
+            let kept: Vec<&str> = text.lines().filter(|other| !other.starts_with(line)).collect();
+            Pipeline::parse(&kept.join("\n")).unwrap()
+        };
+        let table = [
+            (Pipeline::parse(text).unwrap(), [true, true]),
+            (without("pagerduty = "), [false, true]),
+            (without("chat = "), [true, false]),
+        ];
+        for (pipeline, used) in table {
+            let settings = [env::PAGERDUTY_SECRET, env::CHAT_SECRET];
+            assert_eq!(settings.map(|setting| is_used(&pipeline, setting.name)), used);
+        }
+    }
+
+    #[test]
+    fn web_address_shows_only_its_host() {
         let table = [
             ("email", "ada@example.com", "ada@example.com"),
             ("https", "https://events.pagerduty.com/integration/0123456789/enqueue", "events.pagerduty.com"),

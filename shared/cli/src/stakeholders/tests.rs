@@ -76,7 +76,7 @@ fn known() -> Figures {
 }
 
 fn nothing_known() -> Figures {
-    let why = || Error::plain("the lab\nis dark");
+    let why = || Error::plain("no answer\nin 60 s");
     Figures { health: Err(why()), open: Err(why()), last_runs: vec![Err(why()), Err(why())], incident: None }
 }
 
@@ -90,42 +90,42 @@ fn text(kind: Kind, figures: &Figures) -> String {
 }
 
 #[test]
-fn the_launch_is_told_with_the_figures_of_the_moment() {
+fn launch_notice_has_current_figures() {
     insta::assert_snapshot!(text(Kind::Launch, &known()), @r#"
-    Subject: The pipeline properties is live, and watched
+    Subject: The pipeline properties is live and monitored
 
-    The pipeline properties is live. From now on it is watched day and night: 2 syncs and 8 checks of its data.
-    If something is wrong you hear of it, and you hear again when it is over.
+    The pipeline properties is live. Syncwatch checks it day and night: 2 syncs and 8 data checks.
+    You get a notice when something fails, and another when it is resolved.
 
-    How it is at 2026-11-24 10:00 PST (2026-11-24 18:00 UTC)
+    Status at 2026-11-24 10:00 PST (2026-11-24 18:00 UTC)
       Coverage     92.47% (good, not excellent): 18,722 of 20,247 properties
-      Waiting      25 to be created, 0 to be updated
-      Quality      0 without a company, 0 there more than once
-      Open         nothing
+      Waiting      25 to create, 0 to update
+      Quality      0 without a company name, 0 with duplicates
+      Open         0 incidents
       Last run     properties-create (creates records): completed 2026-11-24 17:34 UTC, 26m ago; 1,200 records accepted, 3 rejected
-      Last run     properties-update (updates records): failed, begun 2026-11-24 17:30 UTC, 30m ago; records: not available: Census did not count them
+      Last run     properties-update (updates records): failed, started 2026-11-24 17:30 UTC, 30m ago; records not counted by Census
 
-    "Good, not excellent" means just that: from 95% on coverage is excellent, below 90% it is poor.
+    Coverage from 95% is excellent, from 90% good, below 90% poor.
 
-    Whom to ask
+    Contacts
       Data operations (first responder): data-operations@example.com
       Revenue operations (owner of the Salesforce data): revenue-operations@example.com
     "#);
 }
 
 #[test]
-fn an_incident_is_told_with_what_since_when_and_who_has_it() {
+fn incident_notice_has_problem_start_and_handler() {
     let open = Figures { open: Ok(vec![incident(State::Open)]), ..known() };
-    let said = text(Kind::Incident, &about(Ok(Some(incident(State::Open))), open.clone()));
-    let before = said.split("\n\nHow it is").next().unwrap();
+    let notice = text(Kind::Incident, &about(Ok(Some(incident(State::Open))), open.clone()));
+    let before = notice.split("\n\nStatus at").next().unwrap();
     insta::assert_snapshot!(before, @"
     Subject: The data of properties may be late or wrong
 
-    What happened   failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
+    Problem         failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
     Severity        error
     Since           2026-11-24 08:30 PST (for 1h 30m)
     Likely cause    A field is gone
-    Who has it      Ada
+    Handled by      Ada
     Incident        properties/run-failed/properties-create
     ");
     let all = text(Kind::Incident, &open);
@@ -133,35 +133,35 @@ fn an_incident_is_told_with_what_since_when_and_who_has_it() {
 }
 
 #[test]
-fn an_all_clear_says_when_it_was_over() {
-    let said = text(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known()));
-    let before = said.split("\n\nHow it is").next().unwrap();
+fn all_clear_has_the_time_of_resolution() {
+    let notice = text(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known()));
+    let before = notice.split("\n\nStatus at").next().unwrap();
     insta::assert_snapshot!(before, @"
-    Subject: The pipeline properties is well again
+    Subject: Resolved: the properties pipeline is healthy again
 
-    What happened   failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
+    Problem         failed run of properties-create: 2 runs in a row failed: <b>Address__c</b> & others
     Since           2026-11-24 08:30 PST
-    Over            2026-11-24 09:45 PST (it took 1h 15m)
+    Resolved        2026-11-24 09:45 PST (after 1h 15m)
     Likely cause    A field is gone
     Incident        properties/run-failed/properties-create
     ");
-    assert!(text(Kind::AllClear, &known()).contains("\nNothing is open any more.\n"));
+    assert!(text(Kind::AllClear, &known()).contains("\nNo incidents are open.\n"));
 }
 
 #[test]
-fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
-    for figures in [nothing_known(), about(Err(Error::plain("the table is gone")), nothing_known())] {
+fn unavailable_figure_shows_its_reason_and_no_blank() {
+    for figures in [nothing_known(), about(Err(Error::plain("the table is missing")), nothing_known())] {
         let notice = render(Kind::Incident, &figures, &pipeline(), now()).unwrap();
         for form in [&notice.text, &notice.html] {
-            assert!(form.matches("not available: the lab is dark").count() >= 5, "{form}");
+            assert!(form.matches("not available: no answer in 60 s").count() >= 5, "{form}");
             assert!(!form.contains("0%") && !form.contains("None") && !form.contains("undefined"), "{form}");
         }
         let blank =
             notice.text.lines().find(|line| line.trim_end().ends_with(':') || *line == "  Coverage     ");
         assert_eq!(blank, None, "{}", notice.text);
     }
-    let about_one = text(Kind::Incident, &about(Err(Error::plain("the table is gone")), nothing_known()));
-    assert!(about_one.contains("Severity        not available: the table is gone"), "{about_one}");
+    let about_one = text(Kind::Incident, &about(Err(Error::plain("the table is missing")), nothing_known()));
+    assert!(about_one.contains("Severity        not available: the table is missing"), "{about_one}");
     let few = Figures { last_runs: Vec::new(), ..known() };
     assert!(
         text(Kind::Launch, &few)
@@ -170,10 +170,10 @@ fn a_figure_that_cannot_be_had_is_named_and_never_left_blank() {
 }
 
 #[test]
-fn the_word_for_the_coverage_is_that_of_the_view() {
+fn coverage_rating_comes_from_the_view() {
     for (share, status, expected) in [
         (Some(95.0), "excellent", "95% (excellent)"),
-        // The exact share is below 95, and the view knows.
+        // The view compares the exact share, which is below 95.
         (Some(95.0), "good", "95% (good, not excellent)"),
         (Some(12.5), "poor", "12.5% (poor)"),
         (None, "no data", "none (no data)"),
@@ -183,13 +183,13 @@ fn the_word_for_the_coverage_is_that_of_the_view() {
             coverage_status: status.to_owned(),
             ..health
         });
-        let said = text(Kind::Launch, &Figures { health, ..known() });
-        assert!(said.contains(&format!("Coverage     {expected}: ")), "{said}");
+        let notice = text(Kind::Launch, &Figures { health, ..known() });
+        assert!(notice.contains(&format!("Coverage     {expected}: ")), "{notice}");
     }
 }
 
 #[test]
-fn html_is_whole_and_everything_in_it_is_escaped() {
+fn html_is_complete_and_escaped() {
     let open = Figures { open: Ok(vec![incident(State::Open)]), ..known() };
     for figures in [open.clone(), about(Ok(Some(incident(State::Open))), open)] {
         let html = render(Kind::Incident, &figures, &pipeline(), now()).unwrap().html;
@@ -205,14 +205,14 @@ fn html_is_whole_and_everything_in_it_is_escaped() {
 }
 
 #[test]
-fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
+fn false_and_unknown_claims_are_refused() {
     let open = || Figures { open: Ok(vec![incident(State::Open)]), ..known() };
     let of = |state| about(Ok(Some(incident(state))), open());
     let refused = |kind, figures: &Figures| match render(kind, figures, &pipeline(), now()) {
-        Ok(_) => "written".to_owned(),
+        Ok(_) => "rendered".to_owned(),
         Err(refusal) => refusal.to_string(),
     };
-    let said = [
+    let answers = [
         refused(Kind::Incident, &known()),
         refused(Kind::Incident, &of(State::Resolved)),
         refused(Kind::Incident, &of(State::Watching)),
@@ -228,30 +228,30 @@ fn nothing_is_claimed_that_is_not_so_or_that_nobody_knows() {
         refused(Kind::AllClear, &about(Ok(Some(incident(State::Resolved))), known())),
         refused(Kind::Launch, &nothing_known()),
     ];
-    insta::assert_snapshot!(said.join("\n"), @"
-    nothing is open, so there is no incident to tell of
-    properties/run-failed/properties-create is not open, so there is nothing to tell; `syncwatch incidents` lists what is
-    properties/run-failed/properties-create is not open, so there is nothing to tell; `syncwatch incidents` lists what is
-    there is no incident properties/run-failed/properties-create; `syncwatch incidents` lists what is open
-    there is no incident properties/run-failed/properties-create; `syncwatch incidents` lists what is open
-    no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear, for it is unknown whether it is over: the lab is dark
-    no all-clear, for it is unknown whether it is over: no answer
-    no all-clear yet, for this is still open: properties/run-failed/properties-create
-    no all-clear, for it is unknown whether it is over: the lab is dark
-    written
-    no word of a launch, for it is unknown whether the pipeline is watched: the lab is dark
+    insta::assert_snapshot!(answers.join("\n"), @"
+    no incident is open, so there is nothing to announce
+    properties/run-failed/properties-create is not open; `syncwatch incidents` lists open incidents
+    properties/run-failed/properties-create is not open; `syncwatch incidents` lists open incidents
+    unknown incident properties/run-failed/properties-create; `syncwatch incidents` lists open incidents
+    unknown incident properties/run-failed/properties-create; `syncwatch incidents` lists open incidents
+    no all-clear yet: properties/run-failed/properties-create still open; resolve the incidents first
+    no all-clear yet: properties/run-failed/properties-create still open; resolve the incidents first
+    no all-clear yet: properties/run-failed/properties-create still open; resolve the incidents first
+    no all-clear: the incidents are unknown (no answer in 60 s)
+    no all-clear: the incidents are unknown (no answer)
+    no all-clear yet: properties/run-failed/properties-create still open; resolve the incidents first
+    no all-clear: the incidents are unknown (no answer in 60 s)
+    rendered
+    no launch notice: monitoring is unconfirmed (no answer in 60 s)
     ");
 }
 
 #[test]
-fn every_incident_can_be_told() {
+fn incident_notice_exists_for_every_check() {
     for check in Check::ALL {
-        let mut told = incident(State::Open);
-        told.key.check = *check;
-        let figures = Figures { open: Ok(vec![told]), ..known() };
+        let mut incident = incident(State::Open);
+        incident.key.check = *check;
+        let figures = Figures { open: Ok(vec![incident]), ..known() };
         assert!(text(Kind::Incident, &figures).contains(check.title()), "{check}");
     }
 }

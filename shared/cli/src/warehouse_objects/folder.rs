@@ -1,4 +1,4 @@
-//! The files: which there are, and which of them are for a dialect.
+//! Reads the SQL files and selects those of a dialect.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,21 +10,21 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Error;
 use syncwatch::sql::Dialect;
 
-/// A file, in the variant for one dialect.
+/// A file in its variant for one dialect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectFile {
-    /// Its place in the order.
+    /// Position in the order.
     pub number: i64,
-    /// What it is called without number, dialect and ending.
+    /// Name without number, dialect and ending.
     pub name: String,
-    /// What it is called as a whole, for errors.
+    /// Full name, for errors.
     pub file_name: String,
     pub text: String,
     /// The SHA-256 of the text, in hexadecimal digits.
     pub sha256: String,
 }
 
-/// The word for a dialect in names of files.
+/// Returns the name of a dialect in file names.
 fn word(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Databricks => "databricks",
@@ -33,13 +33,11 @@ fn word(dialect: Dialect) -> &'static str {
     }
 }
 
-/// Reads the files of a folder that end in `.sql`, in the variants for a dialect, in order.
+/// Reads the `.sql` files of a folder in their variants for a dialect, in order.
 pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
     let unread = |path: &Path, error: io::Error| {
         let path = path.display();
-        Error::plain(format!(
-            "{path} cannot be read ({error}); give the path of the folder with the SQL files"
-        ))
+        Error::new(format!("cannot read {path}: {error}"), "give the path of the folder with the SQL files")
     };
     let mut texts = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(|error| unread(folder, error))? {
@@ -50,31 +48,31 @@ pub fn read(folder: &Path, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
             texts.insert(name.to_owned(), text);
         }
     }
-    // Without files it would make nothing and say that all is well.
+    // Without files, nothing would be created and the command would succeed.
     if texts.is_empty() {
         let folder = folder.display();
-        return Err(Error::plain(format!(
-            "{folder} has no SQL files; give the path of the folder with them"
-        )));
+        return Err(Error::new(
+            format!("{folder} has no SQL files"),
+            "give the path of the folder with them",
+        ));
     }
     select(&texts, dialect)
 }
 
-/// Chooses the variants for a dialect: its own file before the common one. Takes texts by the names of their files.
+/// Selects the variants of a dialect: its own file before the common one. Takes texts by file name.
 fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<ObjectFile>, Error> {
-    // By number: the name, and the variants by dialect; `None` is the common one.
+    // By number: the name and its variants by dialect; `None` is the common variant.
     let mut files: BTreeMap<i64, (String, BTreeMap<Option<&str>, &str>)> = BTreeMap::new();
     for file_name in texts.keys() {
         let (number, name, variant) = parts(file_name).ok_or_else(|| {
-            Error::plain(format!(
-                "{file_name}: a file is called <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with the \
-                 dialects databricks, postgresql, sqlite; rename it"
-            ))
+            let hint = "rename it to <three digits>_<name>.sql or <three digits>_<name>.<dialect>.sql, with databricks, \
+                        postgresql or sqlite as dialect";
+            Error::new(format!("invalid file name {file_name}"), hint)
         })?;
         let stem = format!("{number:03}_{name}");
         let (known, variants) = files.entry(number).or_insert_with(|| (stem.clone(), BTreeMap::new()));
         if *known != stem {
-            return Err(Error::plain(format!("{known} and {stem} have the same number; give each its own")));
+            return Err(Error::new(format!("{known} and {stem} have the same number"), "give each its own"));
         }
         variants.insert(variant, file_name);
     }
@@ -82,9 +80,10 @@ fn select(texts: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<Obje
     let mut selected = Vec::with_capacity(files.len());
     for (number, (stem, variants)) in files {
         let file_name = variants.get(&Some(dialect)).or_else(|| variants.get(&None)).ok_or_else(|| {
-            Error::plain(format!(
-                "{stem} has variants, and none for {dialect}; add {stem}.{dialect}.sql or {stem}.sql"
-            ))
+            Error::new(
+                format!("{stem} has no variant for {dialect}"),
+                format!("add {stem}.{dialect}.sql or {stem}.sql"),
+            )
         })?;
         let text = texts.get(*file_name).cloned().unwrap_or_default();
         let name = stem.split_once('_').map(|(_, name)| name.to_owned()).unwrap_or_default();
@@ -118,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dialect_takes_its_own_file_before_the_common_one() {
+    fn own_file_of_a_dialect_precedes_the_common_one() {
         let texts = texts(&["010_b.sql", "002_a.sql", "002_a.databricks.sql"]);
         let names = |dialect| -> Vec<String> {
             select(&texts, dialect).unwrap().into_iter().map(|file| file.file_name).collect()
@@ -128,17 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_clear_place_is_refused() {
+    fn ambiguous_or_invalid_file_names_are_refused() {
         for name in ["a.sql", "01_a.sql", "001_.sql", "001_A.sql", "001_a.oracle.sql", "001_a b.sql"] {
             let refused = select(&texts(&[name]), Dialect::Sqlite).unwrap_err();
-            assert!(refused.what.starts_with(&format!("{name}: a file is called ")), "{refused}");
+            assert!(refused.what.starts_with(&format!("invalid file name {name}")), "{refused}");
         }
         let same = select(&texts(&["001_a.sql", "001_b.sql"]), Dialect::Sqlite).unwrap_err();
         assert_eq!(same.to_string(), "001_a and 001_b have the same number; give each its own");
         let none = select(&texts(&["001_a.databricks.sql"]), Dialect::Sqlite).unwrap_err();
-        assert_eq!(
-            none.to_string(),
-            "001_a has variants, and none for sqlite; add 001_a.sqlite.sql or 001_a.sql"
-        );
+        assert_eq!(none.to_string(), "001_a has no variant for sqlite; add 001_a.sqlite.sql or 001_a.sql");
     }
 }

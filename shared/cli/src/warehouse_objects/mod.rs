@@ -1,16 +1,17 @@
-//! Makes the tables and views of a pipeline: `infra/warehouse/`, applied in order, and once.
+//! Creates the tables and views of a pipeline: applies the files of `infra/warehouse/` in order, each once.
 //!
-//! A file is called `010_properties_to_create.sql`, or `010_properties_to_create.databricks.sql` where a dialect must
-//! differ. It names objects as `${crm.sfdc_dbx.sync_audit_log}`. File 000 is run each time; it makes the table in which the
-//! others are recorded, with the SHA-256 of their text:
+//! A file is named `010_properties_to_create.sql`, or `010_properties_to_create.databricks.sql` where a dialect
+//! differs. It refers to objects as `${crm.sfdc_dbx.sync_audit_log}`. File 000 runs each time and creates the table
+//! that records the others, with the SHA-256 of their text:
 //!
 //! * not recorded                    => run and recorded
-//! * recorded, and the same          => left alone
-//! * a file of views that changed    => run again: `CREATE OR REPLACE VIEW` loses nothing
-//! * any other file that changed     => an error before anything is run: what ran cannot be changed, add a file
+//! * recorded and unchanged          => skipped
+//! * a changed file of views         => run again: `CREATE OR REPLACE VIEW` loses nothing
+//! * any other changed file          => an error before anything runs: add a new file instead
 //!
-//! Statement and record are one transaction where the engine has such. Databricks has none: there a file that broke off
-//! is run again as a whole, which is why every statement must be harmless to repeat (`IF NOT EXISTS`, `OR REPLACE`).
+//! The statements and the record of a file are one transaction where the engine has transactions. Databricks has
+//! none: an interrupted file runs again as a whole, so every statement must be repeatable (`IF NOT EXISTS`,
+//! `OR REPLACE`).
 
 mod folder;
 mod plan;
@@ -30,25 +31,25 @@ use crate::error::Error;
 use syncwatch::sql::{Dialect, Row, Statement};
 use syncwatch::warehouse::Warehouse;
 
-/// Where it is recorded what ran.
+/// Table that records the files that ran.
 pub const HISTORY: &str = "crm.sfdc_dbx.schema_history";
 
-/// What was done.
+/// Result of applying files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// Files that were run, in order.
+    /// Files that ran, in order.
     pub applied: Vec<Applied>,
     pub unchanged: usize,
 }
 
-/// A file that was run, and why.
+/// A file that ran, with the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     pub file: String,
     pub reason: Reason,
 }
 
-/// One line for each file that was run, and one for the others.
+/// Writes one line per file that ran, and one for the others.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Applied { file, reason } in &self.applied {
@@ -58,17 +59,17 @@ impl fmt::Display for Report {
     }
 }
 
-/// Reads the files of a folder and applies them to a warehouse: what `syncwatch warehouse-apply` does.
+/// Reads the files of a folder and applies them to a warehouse, as `syncwatch warehouse-apply` does.
 pub async fn apply_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
     apply(warehouse, &read(folder, warehouse.dialect())?, now).await
 }
 
-/// Applies files, in order. After an error, those before the one that failed are applied and recorded.
+/// Applies files in order. After an error, the files before the failed one are applied and recorded.
 pub async fn apply(warehouse: &Warehouse, files: &[ObjectFile], now: Timestamp) -> Result<Report, Error> {
     run(warehouse, files, now, false).await
 }
 
-/// The same for a folder, and restores every view as its file defines it, whatever was changed in the warehouse.
+/// Applies a folder and restores every view to its file's definition, even if it was changed in the warehouse.
 pub async fn restore_folder(warehouse: &Warehouse, folder: &Path, now: Timestamp) -> Result<Report, Error> {
     run(warehouse, &read(folder, warehouse.dialect())?, now, true).await
 }
@@ -80,7 +81,7 @@ async fn run(
     restores: bool,
 ) -> Result<Report, Error> {
     let dialect = warehouse.dialect();
-    // All of them first: a file that cannot be read must not stop us half way.
+    // Parse all files first, so that an invalid one does not stop the run half way.
     let scripts = files.iter().map(|file| Ok((file, script(file, dialect)?)));
     let scripts: Vec<_> = scripts.collect::<Result<_, Error>>()?;
     for (_, statements) in scripts.iter().filter(|(file, _)| file.number == 0) {
@@ -99,7 +100,7 @@ async fn run(
     Ok(report)
 }
 
-/// The statements of a file, as the dialect wants them.
+/// Splits a file into statements of the dialect.
 pub fn script(file: &ObjectFile, dialect: Dialect) -> Result<Vec<Statement>, Error> {
     let name = &file.file_name;
     let expanded = script::expand(&file.text, dialect);
@@ -112,7 +113,7 @@ pub fn script(file: &ObjectFile, dialect: Dialect) -> Result<Vec<Statement>, Err
 async fn recorded(warehouse: &Warehouse) -> Result<Vec<Recorded>, Error> {
     let sql = format!("SELECT number, revision, name, sha256 FROM ${{{HISTORY}}} ORDER BY number, revision");
     let sql = script::expand(&sql, warehouse.dialect())?;
-    let answer = warehouse.query(&Statement::new("what was applied", sql)).await?;
+    let answer = warehouse.query(&Statement::new("the applied files", sql)).await?;
     let record = |row: Row<'_>| -> Result<Recorded, Error> {
         Ok(Recorded {
             number: row.get("number")?,

@@ -1,22 +1,21 @@
-//! The text of a file: names are put in, and it is divided into statements.
+//! Inserts object names into the text of a file and splits it into statements.
 //!
-//! What engines read in different ways, and no file needs, is refused rather than guessed: backslashes in strings,
-//! PostgreSQL's dollar quotes, comments within comments.
+//! Constructs that engines read differently and no file needs are refused: backslashes in strings, PostgreSQL's dollar
+//! quotes, comments within comments.
 
 use crate::error::Error;
 use syncwatch::data_checks::object_name;
 use syncwatch::sql::{Dialect, Token, TokenKind, lex};
 
-/// Replaces `${crm.sfdc_dbx.sync_audit_log}` by the name that the object has in a dialect, quoted.
+/// Replaces `${crm.sfdc_dbx.sync_audit_log}` by the object's quoted name in a dialect.
 pub(super) fn expand(text: &str, dialect: Dialect) -> Result<String, Error> {
     let mut expanded = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, behind)) = rest.split_once("${") {
-        let open = || Error::plain("it has a ${ without its }; close it");
+        let open = || Error::new("unterminated ${", "close it with }");
         let (name, behind) = behind.split_once('}').ok_or_else(open)?;
-        let quoted = object_name(dialect, name).map_err(|why| {
-            Error::plain(format!("${{{name}}} cannot be the name of an object: {why}; correct it"))
-        })?;
+        let quoted = object_name(dialect, name)
+            .map_err(|why| Error::plain(format!("invalid object name ${{{name}}}: {why}")))?;
         expanded.push_str(before);
         expanded.push_str(&quoted);
         rest = behind;
@@ -25,9 +24,9 @@ pub(super) fn expand(text: &str, dialect: Dialect) -> Result<String, Error> {
     Ok(expanded)
 }
 
-/// Divides a text into statements, at the semicolons that are in no string, quoted name or comment. Comments are for people
-/// and left out: SQLite's ODBC driver takes a semicolon in one for the end of the statement. SQLite has no `CREATE OR
-/// REPLACE VIEW`: there it becomes two statements.
+/// Splits a text into statements, at the semicolons outside strings, quoted names and comments. Comments are left
+/// out: SQLite's ODBC driver takes a semicolon in one for the end of the statement. SQLite has no
+/// `CREATE OR REPLACE VIEW`, so there it becomes two statements.
 pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
     let mut statements = Vec::new();
     for statement in divide(text, dialect)? {
@@ -40,14 +39,14 @@ pub(super) fn statements(text: &str, dialect: Dialect) -> Result<Vec<String>, Er
         }
     }
     if statements.is_empty() {
-        return Err(Error::plain("it has no statement; write one, or take the file out"));
+        return Err(Error::new("no statement in the file", "add one, or remove the file"));
     }
     Ok(statements)
 }
 
-/// Whether a text has views and nothing else, so that running it again changes nothing but definitions.
+/// Returns whether a text has only views, so that running it again changes only definitions.
 pub(super) fn has_only_views(text: &str) -> bool {
-    // In any dialect: only the names differ.
+    // Any dialect works, because only the names differ.
     let found = expand(text, Dialect::Databricks).and_then(|text| divide(&text, Dialect::Databricks));
     let is_view = |one: &String| View::of(one, Dialect::Databricks).is_some();
     found.is_ok_and(|found| !found.is_empty() && found.iter().all(is_view))
@@ -56,7 +55,7 @@ pub(super) fn has_only_views(text: &str) -> bool {
 /// A `CREATE OR REPLACE VIEW`, in parts.
 struct View<'s> {
     name: &'s str,
-    /// All that follows `VIEW`, the name included.
+    /// The text after `VIEW`, the name included.
     behind: &'s str,
 }
 
@@ -75,7 +74,7 @@ impl<'s> View<'s> {
     }
 }
 
-/// The statements of a text, without comments and semicolons.
+/// Splits a text into statements without comments and semicolons.
 fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
     let refused = |at: usize, why: String| {
         let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
@@ -86,13 +85,13 @@ fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
     let mut statements = vec![String::new()];
     for token in tokens {
         if let Some(what) = ambiguous(&token) {
-            let why = format!("{what}, which engines read in different ways; write it without");
+            let why = format!("{what}, which engines read differently; rewrite it without");
             return Err(refused(token.at, why));
         }
         if token.is_mark(";") {
             statements.push(String::new());
         } else if let Some(statement) = statements.last_mut() {
-            // What stood on both sides of a comment are two words.
+            // A comment separates words, so a line break replaces it.
             statement.push_str(if token.kind == TokenKind::Comment { "\n" } else { token.text });
         }
     }
@@ -101,7 +100,7 @@ fn divide(text: &str, dialect: Dialect) -> Result<Vec<String>, Error> {
     Ok(trimmed.map(str::to_owned).collect())
 }
 
-/// What engines read in different ways, if it is that.
+/// Names the construct that engines read differently, if the token is one.
 fn ambiguous(token: &Token<'_>) -> Option<&'static str> {
     let text = token.text;
     match token.kind {
@@ -132,15 +131,15 @@ mod tests {
             "SELECT 1 FROM \"rds\".\"properties\" p, \"rds\".\"b\""
         );
         let open = expand("${a", Dialect::Sqlite).unwrap_err().to_string();
-        assert_eq!(open, "it has a ${ without its }; close it");
+        assert_eq!(open, "unterminated ${; close it with }");
         assert_eq!(
             expand("${a..b}", Dialect::Sqlite).unwrap_err().to_string(),
-            "${a..b} cannot be the name of an object: a part of the name is empty; correct it"
+            "invalid object name ${a..b}: a part of the name is empty"
         );
     }
 
     #[test]
-    fn only_a_semicolon_that_stands_free_divides() {
+    fn only_unquoted_semicolons_split_statements() {
         let text = "-- it's; one\nSELECT ';', \"a;b\", `c;d`, 'it''s;'/* ; ' */AS e;\n\n;; SELECT 2 -- the end; really";
         assert_eq!(
             statements(text, Dialect::Sqlite).unwrap(),
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_end_or_is_read_in_two_ways_is_refused_with_its_line() {
+    fn unterminated_and_ambiguous_text_is_refused_with_its_line() {
         let refused = |text| statements(text, Dialect::Databricks).unwrap_err().to_string();
         assert_eq!(refused("SELECT 1;\nSELECT 'a;"), "line 2: unterminated string literal; close it");
         assert_eq!(refused("/* a"), "line 1: unterminated comment; close it");
@@ -165,13 +164,13 @@ mod tests {
         ] {
             let problem = statements(text, dialect).unwrap_err();
             assert!(problem.what.starts_with("line 1: "), "{text}: {problem}");
-            assert!(problem.what.contains("engines read in different ways"), "{text}: {problem}");
+            assert!(problem.what.contains("engines read differently"), "{text}: {problem}");
         }
-        assert_eq!(refused(" -- nothing\n;;"), "it has no statement; write one, or take the file out");
+        assert_eq!(refused(" -- nothing\n;;"), "no statement in the file; add one, or remove the file");
     }
 
     #[test]
-    fn sqlite_drops_a_view_before_it_makes_it() {
+    fn sqlite_drops_a_view_before_it_creates_it() {
         let text =
             "-- why\ncreate or replace\n view `a.``b` (c) AS SELECT 1; CREATE OR REPLACE VIEW v AS SELECT 2;";
         assert_eq!(
@@ -191,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic_and_what_is_no_comment_is_kept(text in "[a-z;'\"`/* \n\\\\$é]{0,40}") {
+        fn arbitrary_text_never_panics_and_keeps_all_but_comments(text in "[a-z;'\"`/* \n\\\\$é]{0,40}") {
             if let Ok(found) = statements(&text, Dialect::PostgreSql)
                 && !text.contains("/*")
             {
@@ -202,7 +201,7 @@ mod tests {
         }
 
         #[test]
-        fn a_quoted_semicolon_never_divides(inner in "[a-z;\" ]{0,10}", count in 1_usize..4) {
+        fn quoted_semicolon_never_splits(inner in "[a-z;\" ]{0,10}", count in 1_usize..4) {
             let text = vec![format!("SELECT '{inner}'"); count].join(";");
             prop_assert_eq!(statements(&text, Dialect::Sqlite).unwrap().len(), count);
         }

@@ -11,7 +11,7 @@ use crate::http::client;
 
 const SECRET: &str = r#"{"Name":"s","SecretString":"x"}"#;
 
-/// A server that counts its connections and gives its answers in turn; `None` hangs up.
+/// A server that counts its connections and sends its answers in turn; `None` closes the connection.
 struct Server {
     url: String,
     connections: Arc<AtomicUsize>,
@@ -46,7 +46,7 @@ async fn converse(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Option<Stri
     }
 }
 
-/// Reads one request to its end; false when the client has gone.
+/// Reads one whole request; false if the client disconnected.
 async fn read_request(stream: &mut TcpStream) -> bool {
     let mut read = Vec::new();
     loop {
@@ -68,7 +68,7 @@ fn answer(status: &str, headers: &str, body: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_sdk_and_everything_else_share_one_connection() {
+async fn sdk_and_other_clients_share_one_connection() {
     let server = Server::start(vec![answer("200 OK", "", SECRET), answer("200 OK", "", "{}")]).await;
     let clients = Sdk::for_endpoint(&server.url).unwrap();
     clients.secrets().get_secret_value().secret_id("s").send().await.unwrap();
@@ -77,7 +77,7 @@ async fn the_sdk_and_everything_else_share_one_connection() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_up_is_asked_again() {
+async fn closed_connection_is_retried() {
     let server = Server::start(vec![None, answer("200 OK", "", SECRET)]).await;
     let clients = Sdk::for_endpoint(&server.url).unwrap();
     let secret = clients.secrets().get_secret_value().secret_id("s").send().await.unwrap();
@@ -86,7 +86,7 @@ async fn a_server_that_hangs_up_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_asked_for_again() {
+async fn truncated_answer_is_retried() {
     let broken = "HTTP/1.1 200 OK\r\ncontent-length: 999\r\nconnection: close\r\n\r\n{".to_owned();
     let server = Server::start(vec![Some(broken), None, answer("200 OK", "", SECRET)]).await;
     let clients = Sdk::for_endpoint(&server.url).unwrap();
@@ -95,22 +95,22 @@ async fn an_answer_that_breaks_off_is_asked_for_again() {
     assert!(client.get_secret_value().secret_id("s").send().await.is_ok());
 }
 
-/// A server that leaves the connection open after half an answer is given up after this time.
+/// A read timeout for a server that keeps the connection open after half an answer.
 fn brief() -> aws_config::timeout::TimeoutConfig {
     aws_config::timeout::TimeoutConfig::builder().read_timeout(Duration::from_millis(50)).build()
 }
 
 #[tokio::test]
-async fn a_redirect_is_an_answer_and_is_not_followed() {
+async fn redirect_is_not_followed() {
     let server = Server::start(vec![answer("302 Found", "location: /elsewhere\r\n", ""), None]).await;
     let response = client().unwrap().get(&server.url).send().await.unwrap();
     assert_eq!(response.status(), 302);
 }
 
 #[tokio::test]
-async fn a_failure_is_of_the_kind_by_which_the_sdk_decides() {
+async fn failures_map_to_the_sdk_kinds() {
     let client = client().unwrap();
-    // Nothing listens on port 1 of this machine.
+    // Nothing listens on port 1.
     let refused = classify(client.get("http://127.0.0.1:1").send().await.unwrap_err());
     assert!(refused.is_io());
     let malformed = classify(client.get("no address").send().await.unwrap_err());

@@ -1,10 +1,10 @@
-//! Who speaks for a cause that several subjects share: the first incident that claims it.
+//! Claims of a cause that several subjects share: the first incident that claims it leads the others.
 //!
-//! Two functions may meet the same expired authorization in two syncs within the same second, and neither sees the other's
-//! incident yet. A claim is one conditional write, so one of them gets it; the other's incident is held under the first.
-//! Nothing releases a claim: it counts while its incident is open, or for as long as that one may be on its way.
+//! Two functions may find the same expired authorization in two syncs within the same second, before either sees the
+//! other's incident. A claim is one conditional write, so one function wins; the other's incident is suppressed under
+//! the winner's. Claims are never released: one is valid while its incident is open, or may be about to open.
 //!
-//! Claims lie in a partition of their own beside the pipeline's, `<pipeline>/causes`.
+//! Claims are stored in their own partition, `<pipeline>/causes`.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -13,15 +13,15 @@ use crate::aws::table::{Claim, Update};
 use crate::finding::Severity;
 use crate::incident::{Incident, IncidentKey, SENDING_LEASE, State};
 
-/// How long a claim is kept. An incident that is open longer is seen by every round, which needs no claim.
+/// How long a claim is kept. Every round sees an incident that is open longer, without a claim.
 const KEPT: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Claims rarely change hands; one that changes at each try is left to its holder.
+/// Claims rarely change holder; one that changes at each try is left to its holder.
 const TRIES: usize = 3;
 
-/// Whose a cause is.
+/// The incident that leads a cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Speaker {
-    /// The incident that asked.
+pub enum CauseLeader {
+    /// The incident that claims it.
     Ours,
     Theirs(IncidentKey),
 }
@@ -32,13 +32,13 @@ struct Held {
 }
 
 impl Held {
-    /// Whether the claim counts for an incident of this group and severity, given the incident of who has it.
+    /// Returns whether the claim is valid for an incident of this group and severity, given its holder's incident.
     fn counts(&self, leader: Option<&Incident>, group: &str, severity: Severity, now: Timestamp) -> bool {
         match leader {
-            Some(leader) if leader.state == State::Open => leader.speaks_for(group, severity),
-            // It came and went since.
+            Some(leader) if leader.state == State::Open => leader.represents(group, severity),
+            // It opened and resolved since the claim.
             Some(leader) if leader.resolved_at.is_some_and(|at| at >= self.claimed_at) => false,
-            // It may be on its way.
+            // It may be about to open.
             _ => now.duration_since(self.claimed_at) < SENDING_LEASE,
         }
     }
@@ -52,23 +52,23 @@ impl IncidentStore {
         group: &str,
         severity: Severity,
         now: Timestamp,
-    ) -> Result<Speaker, Error> {
+    ) -> Result<CauseLeader, Error> {
         let mut stale = None;
         for _ in 0..TRIES {
             let Some(held) = self.try_claim(key, group, stale.as_ref(), now).await? else {
-                return Ok(Speaker::Ours);
+                return Ok(CauseLeader::Ours);
             };
             let leader = self.get(&held.leader).await?;
             if held.counts(leader.as_ref(), group, severity, now) {
-                return Ok(Speaker::Theirs(held.leader));
+                return Ok(CauseLeader::Theirs(held.leader));
             }
             stale = Some(held);
         }
-        // Others are quicker each time, so one of them speaks.
-        Ok(stale.map_or(Speaker::Ours, |held| Speaker::Theirs(held.leader)))
+        // Another function won each try, so its incident leads.
+        Ok(stale.map_or(CauseLeader::Ours, |held| CauseLeader::Theirs(held.leader)))
     }
 
-    /// Writes a claim where there is none, or over a stale one; else who has it.
+    /// Writes a claim if there is none, or over a stale one; otherwise returns the current one.
     async fn try_claim(
         &self,
         key: &IncidentKey,
@@ -90,10 +90,10 @@ impl IncidentStore {
                 .value(":stale", leader.to_string())
                 .value(":since", claimed_at),
         };
-        // If it was deleted in between, the next one that asks claims it.
+        // If it was deleted in between, the next function claims it.
         let Claim::Held(Some(stored)) = self.table.claim(claim).await? else { return Ok(None) };
         let stored = self.table.reader(&stored);
-        // One that cannot be read counts as none: people must be told by one of the two.
+        // An unreadable claim counts as none: one of the two incidents must alert.
         let held = || {
             let leader = IncidentKey::parse(&stored.read::<String>("leader").ok()?)?;
             Some(Held { leader, claimed_at: stored.read("claimed_at").ok()? })
@@ -136,25 +136,25 @@ mod tests {
         .to_string()
     }
 
-    async fn claim(answers: &[(u16, &str)]) -> (Speaker, Vec<Value>) {
+    async fn claim(answers: &[(u16, &str)]) -> (CauseLeader, Vec<Value>) {
         let wire = Wire::answering_in_turn(answers).await;
         let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
-        let speaker = store.claim_cause(&key(SECOND), "auth", Severity::Error, now()).await.unwrap();
+        let winner = store.claim_cause(&key(SECOND), "auth", Severity::Error, now()).await.unwrap();
         let requests = wire.requests().await;
-        (speaker, requests.iter().map(Asked::json).collect())
+        (winner, requests.iter().map(Asked::json).collect())
     }
 
     #[tokio::test]
-    async fn the_first_to_claim_a_cause_speaks_for_it() {
-        let (speaker, requests) = claim(&[(200, "{}")]).await;
-        assert_eq!(speaker, Speaker::Ours);
+    async fn first_claim_leads_the_cause() {
+        let (winner, requests) = claim(&[(200, "{}")]).await;
+        assert_eq!(winner, CauseLeader::Ours);
         assert_eq!(requests[0]["ConditionExpression"], "attribute_not_exists(#leader) OR #leader = :leader");
         assert_eq!(requests[0]["Key"]["check_subject"], json!({"S": "run-failed/auth"}));
     }
 
     #[tokio::test]
-    async fn who_comes_while_the_first_is_on_its_way_or_open_is_held_under_it() {
-        let theirs = Speaker::Theirs(key("properties/run-failed/properties-create"));
+    async fn later_claim_is_held_while_the_first_opens_or_is_open() {
+        let theirs = CauseLeader::Theirs(key("properties/run-failed/properties-create"));
         let on_its_way = taken("2026-11-24T09:59:00Z");
         for leader in ["{}".to_owned(), incident("watching"), incident("resolved")] {
             assert_eq!(claim(&[(400, &on_its_way), (200, &leader)]).await.0, theirs, "{leader}");
@@ -164,34 +164,34 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claim_of_an_incident_that_does_not_speak_for_this_one_goes_to_this_one() {
+    async fn claim_of_a_lower_severity_or_other_group_is_replaced() {
         let long_ago = taken("2026-11-24T09:00:00Z");
         let spoiled = [("severity", "warning"), ("group", "rate-limit")];
         for (attribute, value) in spoiled {
             let mut leader: Value = serde_json::from_str(&incident("open")).unwrap();
             leader["Item"][attribute]["S"] = json!(value);
-            let (speaker, _) = claim(&[(400, &long_ago), (200, &leader.to_string()), (200, "{}")]).await;
-            assert_eq!(speaker, Speaker::Ours, "{attribute} {value}");
+            let (winner, _) = claim(&[(400, &long_ago), (200, &leader.to_string()), (200, "{}")]).await;
+            assert_eq!(winner, CauseLeader::Ours, "{attribute} {value}");
         }
         let unreadable = long_ago.replace("properties/run-failed/properties-create", "nonsense");
-        assert_eq!(claim(&[(400, &unreadable)]).await.0, Speaker::Ours);
+        assert_eq!(claim(&[(400, &unreadable)]).await.0, CauseLeader::Ours);
     }
 
     #[tokio::test]
-    async fn a_claim_whose_incident_came_and_went_goes_to_the_next_at_once() {
-        let mut over: Value = serde_json::from_str(&incident("resolved")).unwrap();
-        over["Item"]["resolved_at"] = json!({"S": "2026-11-24T09:59:30Z"});
+    async fn claim_of_an_incident_resolved_since_is_replaced_at_once() {
+        let mut ended: Value = serde_json::from_str(&incident("resolved")).unwrap();
+        ended["Item"]["resolved_at"] = json!({"S": "2026-11-24T09:59:30Z"});
         let just_now = taken("2026-11-24T09:59:00Z");
-        let (speaker, _) = claim(&[(400, &just_now), (200, &over.to_string()), (200, "{}")]).await;
-        assert_eq!(speaker, Speaker::Ours);
+        let (winner, _) = claim(&[(400, &just_now), (200, &ended.to_string()), (200, "{}")]).await;
+        assert_eq!(winner, CauseLeader::Ours);
     }
 
     #[tokio::test]
-    async fn a_claim_whose_incident_is_over_goes_to_the_next() {
+    async fn claim_of_an_ended_incident_is_replaced() {
         let long_ago = taken("2026-11-24T09:00:00Z");
         for leader in [incident("resolved"), incident("held"), "{}".to_owned()] {
-            let (speaker, requests) = claim(&[(400, &long_ago), (200, &leader), (200, "{}")]).await;
-            assert_eq!(speaker, Speaker::Ours, "{leader}");
+            let (winner, requests) = claim(&[(400, &long_ago), (200, &leader), (200, "{}")]).await;
+            assert_eq!(winner, CauseLeader::Ours, "{leader}");
             let condition = requests[2]["ConditionExpression"].as_str().unwrap();
             assert!(condition.ends_with("OR (#leader = :stale AND #claimed_at = :since)"), "{condition}");
             let values = &requests[2]["ExpressionAttributeValues"];
@@ -204,12 +204,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_claim_that_changes_hands_at_each_try_is_left_to_whoever_has_it() {
+    async fn claim_that_changes_at_each_try_is_left_to_its_holder() {
         let long_ago = taken("2026-11-24T09:00:00Z");
         let resolved = incident("resolved");
         let answers = [(400, &*long_ago), (200, &*resolved)].repeat(3);
-        let (speaker, requests) = claim(&answers).await;
-        assert!(matches!(speaker, Speaker::Theirs(_)));
+        let (winner, requests) = claim(&answers).await;
+        assert!(matches!(winner, CauseLeader::Theirs(_)));
         assert_eq!(requests.len(), 6);
     }
 }

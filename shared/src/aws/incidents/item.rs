@@ -1,4 +1,4 @@
-//! How an incident lies in DynamoDB: one attribute for each thing that a person may look for in the console.
+//! Maps an incident to a DynamoDB item: one attribute for each value that an operator may search for in the console.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -9,7 +9,7 @@ use crate::figure::{Figure, StoredFigure};
 use crate::finding::{Check, Evidence};
 use crate::incident::{Course, Incident, IncidentKey, NoticeKind, Pending, State};
 
-/// How long a resolved incident is kept for people to look back at; DynamoDB then deletes it, within about two days.
+/// How long a resolved incident is kept for review; DynamoDB then deletes it, within about two days.
 pub const KEPT_AFTER_RESOLVED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 pub(super) const PIPELINE: &str = "pipeline";
@@ -37,9 +37,9 @@ pub(super) fn key(key: &IncidentKey) -> Item {
     SPEC.key(&[&key.pipeline, &key.check_subject()])
 }
 
-/// Every attribute beside the key: its value, or `None` where it is to be absent.
+/// Returns every attribute but the key: its value, or `None` to remove it.
 fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 18] {
-    // Only what is resolved may ever be deleted.
+    // Only resolved incidents may expire.
     let ended = incident.resolved_at.filter(|_| incident.state == State::Resolved);
     let expires_at = ended.and_then(|at| at.checked_add(KEPT_AFTER_RESOLVED).ok());
     let figures: Vec<_> = incident.evidence.figures.iter().map(StoredFigure::from).collect();
@@ -61,14 +61,15 @@ fn attributes(incident: &Incident) -> [(&'static str, Option<AttributeValue>); 1
         (PENDING_KIND, attribute(incident.pending.map(|pending| pending.kind))),
         (PENDING_SINCE, attribute(incident.pending.map(|pending| pending.since))),
         (EXPIRES_AT, attribute(expires_at.map(Timestamp::as_second))),
-        // Part of the key, and again by itself for those who search by sync.
+        // Also part of the key; on its own so that operators can search by sync.
         ("subject", attribute(&incident.key.subject)),
     ]
 }
 
-/// An update that sets what the incident has and removes what it has not, if what is stored is still as expected.
+/// Builds an update that sets the incident's attributes and removes absent ones, if the stored item is still as
+/// expected.
 ///
-/// `write_id` marks the item as written by this update and no other.
+/// `write_id` marks the item as written by this update.
 pub(super) fn update(incident: &Incident, expected: Expected, write_id: &str) -> Update {
     let written_by = (WRITE_ID, attribute(write_id));
     let update = Update::storing(key(&incident.key), attributes(incident).into_iter().chain([written_by]))
@@ -79,19 +80,19 @@ pub(super) fn update(incident: &Incident, expected: Expected, write_id: &str) ->
     }
 }
 
-/// Whether a stored item is not resolved, or has a notice yet to be sent; so is one that cannot tell.
+/// Returns whether a stored item is not resolved, or has an unsent notice; an unreadable item counts as live.
 pub(super) fn is_live(item: &Reader<'_>) -> bool {
     let text = |name| item.read::<Option<String>>(name);
     let is = |name, live: fn(Option<&str>) -> bool| text(name).map_or(true, |text| live(text.as_deref()));
     is(STATE, |state| state != Some("resolved")) || is(PENDING_KIND, |kind| kind.is_some())
 }
 
-/// Reads a stored item.
+/// Reads an incident from a stored item.
 pub(super) fn read(item: &Reader<'_>) -> Result<Incident, Error> {
     let check_subject: String = item.read(CHECK_SUBJECT)?;
     let (check, subject) = check_subject
         .split_once('/')
-        .ok_or_else(|| item.unreadable(CHECK_SUBJECT, &format!("{check_subject:?}, which names no check")))?;
+        .ok_or_else(|| item.unreadable(CHECK_SUBJECT, &format!("{check_subject:?} names no check")))?;
     let check = Check::from_id(check).ok_or_else(|| item.unknown_check())?;
     let kind: Option<NoticeKind> = item.read(PENDING_KIND)?;
     let figures: Vec<StoredFigure> = item.json(FIGURES)?;
@@ -114,7 +115,7 @@ pub(super) fn read(item: &Reader<'_>) -> Result<Incident, Error> {
         },
         hold: item.json(HOLD)?,
         acknowledged: item.json(ACKNOWLEDGED)?,
-        // Incidents of the first version have none; their beginning stands for it.
+        // Incidents of the first version have no course; their opening stands in for its beginning.
         course: item.json::<Option<Course>>(COURSE)?.unwrap_or_default(),
     })
 }

@@ -1,7 +1,7 @@
-//! The records of the last whole rounds of functions, so that others can tell when they stop.
+//! Records of each function's last complete round, by which other functions notice that it stopped.
 //!
-//! One item for each function beside the pipeline's partition, in `<pipeline>/rounds`: one write and one read, however
-//! many checks there are.
+//! One item per function in the partition `<pipeline>/rounds`: one write and one read, regardless of the number of
+//! checks.
 
 use std::collections::BTreeMap;
 
@@ -36,13 +36,13 @@ fn key(pipeline: &str, judge: Judge) -> Item {
 }
 
 impl IncidentStore {
-    /// Records a whole round of data checks, over the one before.
+    /// Records a complete round of data checks, replacing the previous record.
     pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
         let attributes = [(BEGAN_AT, attribute(round.at)), (CHECKS, json(&round.checks))];
         self.record(pipeline, Judge::DailyValidation, attributes).await
     }
 
-    /// Records a whole round of a function that has nothing more to say of it, over the one before.
+    /// Records a complete round of a function that stores only its beginning, replacing the previous record.
     pub async fn record_plain_round(
         &self,
         pipeline: &str,
@@ -61,13 +61,13 @@ impl IncidentStore {
         Ok(self.table.update(Update::storing(key(pipeline, judge), attributes)).await?)
     }
 
-    /// When the last whole round of each function that records its rounds began (UTC), by the function's name.
+    /// Reads when the last complete round of each recorded function began (UTC), by the function's name.
     pub async fn rounds(&self, pipeline: &str) -> Result<BTreeMap<String, Timestamp>, Error> {
         let read = |item: &Reader<'_>| {
             let began_at: Option<Timestamp> = item.read(BEGAN_AT)?;
             let written_at = item.read(WRITTEN_AT)?;
             let function: String = item.read(item::CHECK_SUBJECT)?;
-            // A snapshot that was only ever tried and failed has neither.
+            // A snapshot that never succeeded has neither.
             Ok(began_at.or(written_at).map(|at| (function, at)))
         };
         let (rounds, unreadable) = self.table.query(&partition(pipeline), None, read).await?;
@@ -75,14 +75,14 @@ impl IncidentStore {
         Ok(rounds.into_iter().flatten().collect())
     }
 
-    /// The last whole round of data checks; `None` if there never was one.
+    /// Reads the last complete round of data checks; `None` if there was none.
     pub async fn last_round(&self, pipeline: &str) -> Result<Option<ValidatedRound>, Error> {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
         self.table.get(key(pipeline, Judge::DailyValidation), read).await
     }
 
-    /// Records of webhooks what is known now; what is not known stands as it was.
+    /// Updates the record of webhooks; unknown values keep their stored ones.
     pub async fn record_webhooks(&self, pipeline: &str, record: &WebhookRecord) -> Result<(), Error> {
         let WebhookRecord { accepted_at, refused } = record;
         let mut attributes = Vec::new();
@@ -94,7 +94,7 @@ impl IncidentStore {
         Ok(self.table.update(Update::storing(key, attributes)).await?)
     }
 
-    /// What is recorded of webhooks; `None` if none was ever taken in or refused.
+    /// Reads the record of webhooks; `None` if none was ever accepted or refused.
     pub async fn last_webhooks(&self, pipeline: &str) -> Result<Option<WebhookRecord>, Error> {
         let read = |item: &Reader<'_>| {
             let refused: Option<Timestamp> = item.read(REFUSED_AT)?;
@@ -107,8 +107,8 @@ impl IncidentStore {
         self.table.get(SPEC.key(&[&partition(pipeline), WEBHOOKS]), read).await
     }
 
-    /// Records a whole snapshot: that it was written at this instant, over what failed before; or that it failed, beside
-    /// when the last one was written.
+    /// Records the outcome of a snapshot. A success clears an earlier failure; a failure keeps when the last one was
+    /// written.
     pub async fn record_snapshot(&self, pipeline: &str, outcome: &SnapshotOutcome) -> Result<(), Error> {
         let attributes = match outcome {
             SnapshotOutcome::Written { at, data } => {
@@ -130,7 +130,7 @@ impl IncidentStore {
         self.record(pipeline, Judge::NightlySnapshot, attributes).await
     }
 
-    /// What is recorded of snapshots; `None` if none was ever tried.
+    /// Reads the record of snapshots; `None` if none was ever attempted.
     pub async fn last_snapshot(&self, pipeline: &str) -> Result<Option<SnapshotRecord>, Error> {
         let read = |item: &Reader<'_>| {
             let failure = match item.read(FAILED_AT)? {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_is_read_as_it_was_recorded() {
+    async fn recorded_round_is_read_back() {
         let wire = Wire::answering(200, json!({})).await;
         let round = ValidatedRound { at: now(), checks: vec!["a".to_owned(), "b".to_owned()] };
         store(&wire).record_round("properties", &round).await.unwrap();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_snapshot_that_failed_is_recorded_beside_the_last_one_that_was_written() {
+    async fn failed_snapshot_keeps_the_last_written_one() {
         let wire = Wire::answering(200, json!({})).await;
         let done = SnapshotOutcome::Written { at: now(), data: SnapshotData::There };
         store(&wire).record_snapshot("properties", &done).await.unwrap();
@@ -182,7 +182,7 @@ mod tests {
         assert!(written["UpdateExpression"].as_str().unwrap().contains("REMOVE #failed_at"), "{written}");
 
         let failure =
-            SnapshotFailure { at: now(), what: "something is missing".to_owned(), of_warehouse: false };
+            SnapshotFailure { at: now(), what: "an object is missing".to_owned(), of_warehouse: false };
         let wire = Wire::answering(200, json!({})).await;
         store(&wire).record_snapshot("properties", &SnapshotOutcome::Failed(failure.clone())).await.unwrap();
         let failed = wire.only_request().await.json();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_recorded_of_webhooks_keeps_what_it_does_not_say() {
+    async fn webhook_record_keeps_values_that_an_update_omits() {
         let written = async |record: WebhookRecord| {
             let wire = Wire::answering(200, json!({})).await;
             store(&wire).record_webhooks("properties", &record).await.unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn that_a_snapshot_lacks_the_state_of_the_data_stands_until_one_has_it() {
+    async fn missing_data_state_persists_until_a_snapshot_has_it() {
         let written = async |data: SnapshotData| {
             let wire = Wire::answering(200, json!({})).await;
             let done = SnapshotOutcome::Written { at: now(), data };
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_round_is_none_and_nonsense_is_an_error_that_names_the_item() {
+    async fn missing_round_is_none_and_invalid_one_names_its_item() {
         let wire = Wire::answering(200, json!({})).await;
         assert_eq!(store(&wire).last_round("properties").await.unwrap(), None);
         let item = json!({
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rounds_are_listed_by_function_and_one_that_cannot_be_read_is_named() {
+    async fn rounds_are_listed_by_function_or_name_the_invalid_one() {
         let wire = Wire::answering(200, json!({})).await;
         store(&wire).record_plain_round("properties", Judge::ScheduleVerification, now()).await.unwrap();
         let written = wire.only_request().await.json();
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn records_of_an_earlier_release_are_read_whole() {
+    async fn records_of_an_earlier_release_are_read() {
         let round = json!({
             "pipeline": {"S": "properties/rounds"}, "check_subject": {"S": "daily-validation"},
             "began_at": {"S": "2026-11-24T10:00:00Z"}, "checks": {"S": r#"["a","b"]"#},

@@ -1,8 +1,7 @@
-//! Silences in the table of incidents: those that people ask for at run time, and what each held back.
+//! Silences in the incidents table: those that operators create, and the notices that each silence suppressed.
 //!
-//! They lie in a partition of their own beside the pipeline's, `<pipeline>/silences`; the name of a pipeline has no slash.
-//! A notice that is held back is counted in the same transaction as the incident is written, so that none is counted twice
-//! or not at all.
+//! They are stored in their own partition, `<pipeline>/silences`; a pipeline's name has no slash. A suppressed notice
+//! is counted in the transaction that writes its incident, so that each is counted exactly once.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
@@ -13,10 +12,10 @@ use crate::aws::writer_id;
 use crate::incident::{Incident, SENDING_LEASE};
 use crate::silence::{Silence, Tally};
 
-/// How long a silence is kept after its end for people to look back at.
+/// How long a silence is kept after its end, for review.
 const KEPT_AFTER_END: SignedDuration = SignedDuration::from_hours(90 * 24);
-/// Incidents that a tally names; of others it only counts the notices. DynamoDB refuses items beyond 400 KB, and a write
-/// costs by the size of the whole item.
+/// Incidents that a tally names; of further ones it only counts the notices. DynamoDB limits items to 400 KB, and a
+/// write costs by the size of the whole item.
 const NAMED_INCIDENTS: usize = 100;
 
 const OWNER: &str = "owner";
@@ -27,10 +26,10 @@ const UNTIL: &str = "until";
 const HELD_BACK: &str = "held_back";
 const INCIDENTS: &str = "incidents";
 const OF_OTHERS: &str = "of_others";
-const TELLING_SINCE: &str = "telling_since";
+const REPORTING_SINCE: &str = "telling_since";
 const DECLARED: &str = "declared";
-const TOLD: &str = "told";
-const TELLINGS: &str = "tellings";
+const REPORTED: &str = "told";
+const REPORTS: &str = "tellings";
 
 fn partition(pipeline: &str) -> String {
     format!("{pipeline}/silences")
@@ -40,7 +39,7 @@ fn key(pipeline: &str, id: &str) -> Item {
     SPEC.key(&[&partition(pipeline), id])
 }
 
-/// What defines a silence, as attributes.
+/// Returns the attributes that define a silence.
 fn definition(silence: &Silence) -> [(&'static str, Option<AttributeValue>); 6] {
     let expires = silence.until.saturating_add(KEPT_AFTER_END).unwrap_or(silence.until);
     [
@@ -71,16 +70,16 @@ fn read(item: &Reader<'_>) -> Result<Tally, Error> {
         held_back: count(HELD_BACK)?,
         incidents,
         of_others: count(OF_OTHERS)?,
-        told: count(TOLD)?,
-        tellings: count(TELLINGS)?.try_into().unwrap_or(u32::MAX),
+        reported: count(REPORTED)?,
+        tellings: count(REPORTS)?.try_into().unwrap_or(u32::MAX),
     })
 }
 
-/// The update that counts a notice of this incident as held back, beside what defines the silence; `also` is what else is
-/// added.
+/// Builds the update that counts a suppressed notice of this incident and stores the silence's definition; `also`
+/// extends its ADD clause.
 fn count_one(incident: &Incident, silence: &Silence, also: &str) -> Update {
-    // The declared definition is stored as it is today. A silence that was asked for, and that was ended early, must not
-    // be prolonged by a function that read it before.
+    // A declared definition is stored as it is today. A function that read an operator's silence before it was ended
+    // early must not prolong it.
     let store = if silence.declared { Update::storing } else { Update::storing_absent };
     store(key(&incident.key.pipeline, &silence.id), definition(silence))
         .and(&format!(", #declared = :declared ADD #held_back :one, {also}"))
@@ -88,7 +87,7 @@ fn count_one(incident: &Incident, silence: &Silence, also: &str) -> Update {
         .value(":one", 1)
 }
 
-/// The same, with the incident's name, if the tally has room for it or names it already.
+/// The same as [`count_one`], with the incident's name, if the tally has room for it or already names it.
 fn count_by_name(incident: &Incident, silence: &Silence) -> Update {
     let room = "attribute_not_exists(#incidents) OR size(#incidents) < :most OR contains(#incidents, :name)";
     let name = incident.key.check_subject();
@@ -100,19 +99,19 @@ fn count_by_name(incident: &Incident, silence: &Silence) -> Update {
 }
 
 impl IncidentStore {
-    /// Every silence that was asked for at run time or has held something back, with what it held back.
+    /// Reads every silence that an operator created or that suppressed a notice, with its tally.
     ///
-    /// One item that cannot be read silences nothing and must not hide the others, so it is answered beside them.
+    /// An unreadable item silences nothing and must not hide the others, so its error is returned beside them.
     pub async fn silences(&self, pipeline: &str) -> Result<(Vec<Tally>, Vec<Error>), Error> {
         Ok(self.table.query(&partition(pipeline), None, read).await?)
     }
 
-    /// Stores a silence that somebody asks for, over one of the same id; what that one held back stays counted.
+    /// Stores an operator's silence, replacing one of the same id but keeping its counts.
     pub async fn put_silence(&self, pipeline: &str, silence: &Silence) -> Result<(), Error> {
         Ok(self.table.update(Update::storing(key(pipeline, &silence.id), definition(silence))).await?)
     }
 
-    /// Stores an incident as [`IncidentStore::write`] does, and counts the notice that the silence holds back, both or
+    /// Stores an incident as [`IncidentStore::write`] does, and counts the notice that the silence suppresses, both or
     /// neither.
     pub async fn write_held_back(
         &self,
@@ -120,7 +119,7 @@ impl IncidentStore {
         expected: Expected,
         silence: &Silence,
     ) -> Result<WriteOutcome, Error> {
-        // Of two notices that one silence holds back at the same moment, both count at the same tally.
+        // Two notices that one silence suppresses at the same moment both count in the same tally.
         let incident = || item::update(new, expected, &writer_id());
         let outcome = match self.table.transact(incident(), count_by_name(new, silence)).await? {
             Transacted::SecondRefused => {
@@ -132,21 +131,24 @@ impl IncidentStore {
         outcome.read(|stored| self.read(&stored))
     }
 
-    /// Takes on to tell what a silence held back beyond what was told; `false` if another function is at it or has told it.
-    pub async fn begin_telling(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<bool, Error> {
+    /// Claims the report of a silence's unreported notices; `false` if another function is sending it or has sent it.
+    pub async fn begin_report(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<bool, Error> {
         let lease_ended = now.saturating_sub(SENDING_LEASE).unwrap_or(now);
-        let untold =
-            if tally.told == 0 { "(attribute_not_exists(#told) OR #told = :told)" } else { "#told = :told" };
+        let unreported = if tally.reported == 0 {
+            "(attribute_not_exists(#told) OR #told = :told)"
+        } else {
+            "#told = :told"
+        };
         let claim = Update::new(key(pipeline, &tally.silence.id), "SET #telling_since = :now")
-            .when(format!("{untold} AND ({})", ended(TELLING_SINCE, ":lease_ended")))
-            .value(":told", tally.told)
+            .when(format!("{unreported} AND ({})", ended(REPORTING_SINCE, ":lease_ended")))
+            .value(":told", tally.reported)
             .value(":now", sortable(now))
             .value(":lease_ended", sortable(lease_ended));
         Ok(matches!(self.table.claim(claim).await?, Claim::Granted(_)))
     }
 
-    /// Records that people were told all that this tally counts.
-    pub async fn record_told(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<(), Error> {
+    /// Records that every notice in this tally was reported.
+    pub async fn record_reported(&self, pipeline: &str, tally: &Tally, now: Timestamp) -> Result<(), Error> {
         let record = "SET #told = :told, #told_at = :now REMOVE #telling_since ADD #tellings :one";
         let record = Update::new(key(pipeline, &tally.silence.id), record)
             .value(":told", tally.held_back)
@@ -156,7 +158,7 @@ impl IncidentStore {
     }
 }
 
-/// An instant whose texts are in the order of time: always with the same number of digits.
+/// Formats an instant with a fixed number of digits, so that its text sorts by time.
 fn sortable(instant: Timestamp) -> String {
     instant.strftime("%Y-%m-%dT%H:%M:%S.%9fZ").to_string()
 }

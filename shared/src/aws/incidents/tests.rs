@@ -23,7 +23,7 @@ fn incident() -> Incident {
         opened_at: now(),
         resolved_at: None,
         evidence: Evidence::new("the sync is paused").with("paused since", now().to_string()),
-        cause: "somebody paused it".to_owned(),
+        cause: "the sync was paused".to_owned(),
         class: None,
         group: None,
         pending: Some(Pending { kind: NoticeKind::Opened, since: now() }),
@@ -46,7 +46,7 @@ fn stored() -> Value {
         "version": {"N": "1"},
         "summary": {"S": "the sync is paused"},
         "figures": {"S": r#"[{"name":"paused since","value":"2026-11-24T10:00:00Z"}]"#},
-        "cause": {"S": "somebody paused it"},
+        "cause": {"S": "the sync was paused"},
         "course": {"S": concat!(
             r#"{"seen":{"bits":0,"count":0},"evaluated_at":null,"healthy_since":null,"sequence":1,"reminders":0,"#,
             r#""noticed_at":"2026-11-24T10:00:00Z","openings":[],"flapping":false,"stopped_at":null,"held_back":0,"#,
@@ -63,13 +63,13 @@ async fn store(status: u16, body: Value) -> (Wire, IncidentStore) {
     (wire, store)
 }
 
-/// What DynamoDB answers to a query of an index that is not there.
+/// DynamoDB's response to a query of a missing index.
 fn no_index() -> String {
     let code = "com.amazonaws.dynamodb.v20120810#ValidationException";
     json!({"__type": code, "message": "The table does not have the specified index: by-state"}).to_string()
 }
 
-/// A store of a table without indexes, whose partition has these items.
+/// A store on a table without indexes, whose partition has these items.
 async fn store_of_items(items: &[Value]) -> (Wire, IncidentStore) {
     let (no_index, page) = (no_index(), json!({ "Items": items }).to_string());
     let wire =
@@ -85,17 +85,17 @@ fn keys(items: &[Value]) -> String {
 }
 
 #[tokio::test]
-async fn live_incidents_are_found_by_the_indexes_alone_and_read_consistently() {
+async fn live_incidents_are_found_by_indexes_and_read_by_key() {
     let mut resolved = stored();
     resolved["check_subject"]["S"] = json!("run-failed/properties-update");
     resolved["state"]["S"] = json!("resolved");
     resolved["resolved_at"] = json!({"S": "2026-11-24T10:00:00Z"});
     resolved.as_object_mut().unwrap().retain(|name, _| !name.starts_with("pending"));
-    // The index has it still as it was a moment ago.
+    // The index still has its earlier state.
     let found = keys(&[stored(), resolved.clone()]);
     let none = json!({"Items": []}).to_string();
     let [gone, open] = [resolved, stored()].map(|item| json!({ "Item": item }).to_string());
-    // In the order of their keys: `run-failed` before `sync-paused`. They are asked for at the same time.
+    // Ordered by key: `run-failed` before `sync-paused`. The reads are concurrent.
     let answers = [(200, &*found), (200, &*found), (200, &*none), (200, &*gone), (200, &*open)];
     let wire = Wire::answering_in_turn(&answers).await;
     let store = IncidentStore::new(wire.sdk().dynamodb(), TABLE_NAME);
@@ -133,7 +133,7 @@ async fn live_incidents_are_found_by_the_indexes_alone_and_read_consistently() {
 }
 
 #[tokio::test]
-async fn of_many_live_incidents_the_partition_is_read() {
+async fn many_live_incidents_are_read_from_the_partition() {
     let items: Vec<Value> = (0..=READ_BY_KEY)
         .map(|number| {
             let mut item = stored();
@@ -149,7 +149,7 @@ async fn of_many_live_incidents_the_partition_is_read() {
 }
 
 #[tokio::test]
-async fn table_that_does_not_answer_is_not_asked_in_another_way() {
+async fn failing_table_gets_no_partition_query() {
     let body = json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "no"});
     let (wire, store) = store(400, body).await;
     assert!(store.live_incidents("properties").await.is_err());
@@ -157,7 +157,7 @@ async fn table_that_does_not_answer_is_not_asked_in_another_way() {
 }
 
 #[tokio::test]
-async fn without_indexes_one_query_reads_what_is_live_through_all_pages() {
+async fn table_without_indexes_is_queried_through_all_pages() {
     let mut second = stored();
     second["check_subject"]["S"] = json!("run-failed/properties-update");
     let next = json!({"pipeline": {"S": "properties"}, "check_subject": {"S": "run-failed/a"}});
@@ -193,7 +193,7 @@ async fn without_indexes_one_query_reads_what_is_live_through_all_pages() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_never_stored_has_no_incident() {
+async fn unknown_key_has_no_incident() {
     let (wire, store) = store(200, json!({})).await;
     assert_eq!(store.get(&incident().key).await.unwrap(), None);
     let request = wire.only_request().await;
@@ -206,7 +206,7 @@ async fn a_key_that_was_never_stored_has_no_incident() {
 }
 
 #[tokio::test]
-async fn a_write_names_what_it_expects_to_replace() {
+async fn write_is_conditional_on_the_expected_state() {
     let expectations = [
         (Expected::Absent, "attribute_not_exists(#pipeline)"),
         (Expected::Version(7), "#version = :expected"),
@@ -219,7 +219,7 @@ async fn a_write_names_what_it_expects_to_replace() {
         let body = request.json();
         assert_eq!(body["ConditionExpression"], condition);
         assert_eq!(body["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
-        // DynamoDB refuses placeholders that are declared and not used, and the other way round.
+        // DynamoDB refuses placeholders that are declared and unused, or used and undeclared.
         let text = format!("{} {condition}", body["UpdateExpression"].as_str().unwrap());
         let mut used: Vec<_> = text
             .split(|c: char| !(c.is_ascii_alphanumeric() || "_#:".contains(c)))
@@ -236,7 +236,7 @@ async fn a_write_names_what_it_expects_to_replace() {
 }
 
 #[tokio::test]
-async fn a_write_sets_what_the_incident_has_and_removes_what_it_has_not() {
+async fn write_sets_present_attributes_and_removes_absent_ones() {
     let (wire, store) = store(200, json!({})).await;
     let _ = store.write(&incident(), Expected::Absent).await.unwrap();
     let body = wire.only_request().await.json();
@@ -254,7 +254,7 @@ async fn a_write_sets_what_the_incident_has_and_removes_what_it_has_not() {
 }
 
 #[tokio::test]
-async fn the_loser_learns_what_is_stored() {
+async fn lost_write_returns_the_stored_incident() {
     let theirs = {
         let mut item = stored();
         item["version"]["N"] = json!("2");
@@ -266,14 +266,14 @@ async fn the_loser_learns_what_is_stored() {
 }
 
 #[tokio::test]
-async fn the_loser_to_a_deletion_learns_that_nothing_is_stored() {
+async fn write_lost_to_a_deletion_returns_nothing() {
     let (_wire, store) = store(400, condition_failed(None)).await;
     let outcome = store.write(&incident(), Expected::Version(1)).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
 }
 
 #[tokio::test]
-async fn a_retry_that_finds_its_own_write_has_written() {
+async fn retry_that_finds_its_own_write_succeeds() {
     let mut ours = stored();
     ours["write_id"] = json!({"S": "ours"});
     let lost = condition_failed(Some(ours)).to_string();
@@ -287,7 +287,7 @@ async fn a_retry_that_finds_its_own_write_has_written() {
 }
 
 #[tokio::test]
-async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
+async fn write_that_meets_a_transaction_is_retried() {
     let busy = json!({
         "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
         "message": "Transaction is ongoing for the item",
@@ -299,7 +299,7 @@ async fn a_write_that_meets_a_transaction_of_another_function_is_tried_again() {
 }
 
 #[tokio::test]
-async fn the_same_incident_from_another_writer_is_not_our_write() {
+async fn same_incident_by_another_writer_is_not_our_write() {
     let mut theirs = stored();
     theirs["write_id"] = json!({"S": "theirs"});
     let (wire, store) = store(400, condition_failed(Some(theirs))).await;
@@ -314,28 +314,28 @@ async fn the_same_incident_from_another_writer_is_not_our_write() {
 }
 
 #[tokio::test]
-async fn an_unreadable_item_names_table_key_and_attribute_and_hides_no_other() {
+async fn unreadable_item_names_its_place_and_hides_no_other() {
     let mut item = stored();
     item["severity"]["S"] = json!("catastrophic");
     let (_wire, store) = store_of_items(&[item, stored()]).await;
     let (found, unreadable) = store.live_incidents("properties").await.unwrap();
     assert_eq!((found, unreadable.len()), (vec![incident()], 1));
-    insta::assert_snapshot!(unreadable[0], @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: an incident that still exists opens anew"#);
+    insta::assert_snapshot!(unreadable[0], @r#"table syncwatch-incidents: item properties/sync-paused/properties-create, attribute `severity`: unknown variant `catastrophic`, expected one of `info`, `warning`, `error`, `critical`. Correct the item, or delete it: a fault that persists opens a new incident"#);
 }
 
 #[tokio::test]
-async fn incident_of_an_unknown_check_is_told_apart_and_hides_no_other() {
+async fn incident_of_an_unknown_check_is_reported_separately() {
     let mut item = stored();
     item["check_subject"]["S"] = json!("check-of-tomorrow/properties-create");
     let (_wire, store) = store_of_items(&[item, stored()]).await;
     let (found, unknown) = store.live_incidents("properties").await.unwrap();
     assert_eq!(found, [incident()]);
     assert!(matches!(unknown[..], [Error::UnknownCheck { .. }]), "{unknown:?}");
-    insta::assert_snapshot!(unknown[0], @"table syncwatch-incidents: item properties/check-of-tomorrow/properties-create is of a check that this version does not know; it is left as it is");
+    insta::assert_snapshot!(unknown[0], @"table syncwatch-incidents: item properties/check-of-tomorrow/properties-create has a check that this version does not know; it is left unchanged");
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_table_and_the_remedy() {
+async fn refusal_names_the_table_and_the_remedy() {
     let mut texts = Vec::new();
     for code in
         ["ResourceNotFoundException", "AccessDeniedException", "ThrottlingException", "ValidationException"]
@@ -347,8 +347,8 @@ async fn a_refusal_names_the_table_and_the_remedy() {
     insta::assert_snapshot!(texts.join("\n"), @r#"
         table syncwatch-incidents: it does not exist in this account and region. Run `terraform apply`, or correct SYNCWATCH_INCIDENTS_TABLE (infra/functions.json)
         table syncwatch-incidents: AWS denied access. Allow dynamodb:GetItem on it in infra/functions.json and run `terraform apply`
-        table syncwatch-incidents: AWS throttled the request, also after retries. The next round tries again; if it lasts, look for other users of it
-        table syncwatch-incidents: AWS answered ValidationException: no. If it stays, the AWS documentation of dynamodb:GetItem explains this error
+        table syncwatch-incidents: AWS throttled the request and its retries. The next round retries; if it persists, find what else uses it
+        table syncwatch-incidents: AWS answered ValidationException: no. If it persists, see this error in the AWS documentation of dynamodb:GetItem
         "#);
 }
 
@@ -365,18 +365,18 @@ impl ProvideCredentials for NoCredentials {
 }
 
 #[tokio::test]
-async fn without_credentials_it_says_so_and_sends_nothing() {
+async fn missing_credentials_are_reported_and_nothing_is_sent() {
     let wire = Wire::answering(200, json!({})).await;
     let clients = wire.sdk();
     let config = clients.dynamodb().config().to_builder().credentials_provider(NoCredentials).build();
     let store = IncidentStore::new(aws_sdk_dynamodb::Client::from_conf(config), TABLE_NAME);
-    insta::assert_snapshot!(store.get(&incident().key).await.unwrap_err(), @r#"table syncwatch-incidents: there are no AWS credentials. Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"#);
+    insta::assert_snapshot!(store.get(&incident().key).await.unwrap_err(), @r#"table syncwatch-incidents: no AWS credentials. Lambda sets the credentials of the function's role; elsewhere set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"#);
     assert!(wire.requests().await.is_empty());
 }
 
 #[tokio::test]
-async fn without_an_answer_it_says_where_to_look() {
-    // Nothing listens on port 1 of this machine.
+async fn unreachable_endpoint_names_the_setting_to_check() {
+    // Nothing listens on port 1.
     let clients = crate::aws::Sdk::for_endpoint("http://127.0.0.1:1").unwrap();
     let error = IncidentStore::new(clients.dynamodb(), TABLE_NAME).get(&incident().key).await.unwrap_err();
     let text = error.to_string();
@@ -385,7 +385,7 @@ async fn without_an_answer_it_says_where_to_look() {
 }
 
 #[tokio::test]
-async fn all_incidents_are_asked_for_without_a_filter_and_live_ones_with_one() {
+async fn only_live_incidents_are_queried_with_a_filter() {
     let (wire, everything) = store(200, json!({ "Items": [] })).await;
     everything.all_incidents("properties").await.unwrap();
     let asked = wire.only_request().await.json();
@@ -414,7 +414,7 @@ fn stored_with_everything() -> Value {
 }
 
 #[tokio::test]
-async fn incident_of_an_earlier_release_is_written_back_as_it_was() {
+async fn incident_of_an_earlier_release_is_written_back_unchanged() {
     for old in [stored(), stored_with_everything()] {
         let (_wire, before) = store(200, json!({ "Item": old })).await;
         let incident = before.get(&incident().key).await.unwrap().unwrap();
@@ -428,7 +428,7 @@ async fn incident_of_an_earlier_release_is_written_back_as_it_was() {
             let name = body["ExpressionAttributeNames"][name].as_str().unwrap();
             written[name] = body["ExpressionAttributeValues"][value].clone();
         }
-        // The one attribute that each write has of its own.
+        // The only attribute that differs with each write.
         written["write_id"] = old["write_id"].clone();
         let mut old = old.clone();
         old["write_id"] = written["write_id"].clone();

@@ -1,15 +1,13 @@
-//! Leases: who may act on an item alone, for a time.
+//! Leases: the exclusive right to act on an item for a limited time.
 //!
-//! A lease is a conditional update, so that of two who want it one has it:
+//! A lease is a conditional update, so that only one of several claimants gets it:
 //!
-//! 1. claim: the condition says that nobody has it, or that its time is over ([`ended`]). A retry whose first answer was
-//!    lost knows its own claim by its holder ([`Update::known_by`]).
-//! 2. steal: a claim that turns out to be stale is replaced by a condition that names it; of two that saw the same stale
-//!    claim, one replaces it.
-//! 3. record: an update that stores what was done and removes the claim, if it is still one's own.
+//! 1. claim: the condition is that there is no lease, or that it has ended ([`ended`]). A retry whose first response
+//!    was lost recognizes its own claim by its holder ([`Update::known_by`]).
+//! 2. steal: a condition that names a stale claim replaces it; of several functions that saw it, one succeeds.
+//! 3. record: an update stores the result and removes the claim, if it still has the same holder.
 //!
-//! A holder that dies does none of the rest; the time ends its lease. [`Lease`] is all of it for an item that has no layout
-//! of its own for a claim.
+//! If a holder dies, its lease ends by time. [`Lease`] implements this for items without their own layout for claims.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use jiff::Timestamp;
@@ -19,17 +17,17 @@ use super::{AwsError, Item, Outcome, Table, Update};
 const LEASED_BY: &str = "leased_by";
 const LEASED_UNTIL: &str = "leased_until";
 
-/// What became of a claim.
+/// The outcome of a claim.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
 pub enum Claim {
-    /// It is ours; this is the whole item, claim included.
+    /// Granted. Holds the whole item, including the claim.
     Granted(Item),
-    /// Another holder has it; this is what is stored (`None`: it was deleted meanwhile).
+    /// Another holder has it. Holds the stored item (`None`: it was deleted since).
     Held(Option<Item>),
 }
 
-/// The right to act on one item alone. It lies in the item as `leased_by` and `leased_until` (milliseconds since 1970).
+/// The exclusive right to act on one item, stored in it as `leased_by` and `leased_until` (milliseconds since 1970).
 #[derive(Debug, Clone)]
 pub struct Lease {
     pub key: Item,
@@ -37,19 +35,19 @@ pub struct Lease {
     pub holder: String,
 }
 
-/// The condition that no lease lies in `attribute`, or one whose time is before `placeholder`.
+/// Builds the condition that `attribute` has no lease, or one that ended before `placeholder`.
 pub fn ended(attribute: &str, placeholder: &str) -> String {
     format!("attribute_not_exists(#{attribute}) OR #{attribute} < {placeholder}")
 }
 
 impl Table {
-    /// Claims a lease: makes the update if its condition holds, and answers the item.
+    /// Claims a lease: applies the update if its condition is true, and returns the item.
     pub async fn claim(&self, claim: Update) -> Result<Claim, AwsError> {
         self.send(claim, Some(ReturnValue::AllNew)).await
     }
 
-    /// Takes a lease until an instant, if nobody has it, and answers the item. One that is never recorded under is deleted
-    /// when its `expires_at` comes, so that it does not stay for ever if this holder dies.
+    /// Claims a free lease until an instant, and returns the item. If this holder dies before it records, DynamoDB
+    /// deletes the item at `expires_at`.
     pub async fn lease(
         &self,
         lease: &Lease,
@@ -68,8 +66,8 @@ impl Table {
         self.claim(claim).await
     }
 
-    /// Stores what was done under a lease, as [`Update::storing`] does, and gives the lease back; with no attributes it is
-    /// only given back. It is lost if another holder has taken it over, or an earlier attempt has given it back.
+    /// Stores the result of work under a lease, as [`Update::storing`] does, and releases the lease; without attributes
+    /// it only releases it. Lost if another holder took it over, or an earlier attempt released it.
     pub async fn record(
         &self,
         lease: &Lease,

@@ -1,4 +1,4 @@
-//! Between attributes and values: whatever serde can say as a text, a number, a flag or a list of texts.
+//! Converts between attributes and values that serde represents as a string, number, boolean or list of strings.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::{Error, Item, Spec};
 
-/// How a value is stored; `None` for one that is absent. A list of texts is a string set; a structure needs [`json`].
+/// Converts a value to an attribute; `None` if it is absent. A list of strings becomes a string set; structures need
+/// [`json`].
 pub fn attribute(value: impl Serialize) -> Option<AttributeValue> {
     match serde_json::to_value(value).ok()? {
         Value::Null => None,
@@ -22,12 +23,13 @@ pub fn attribute(value: impl Serialize) -> Option<AttributeValue> {
     }
 }
 
-/// What people rarely look for, as JSON in one text. Structures of texts, numbers and instants have no way to fail.
+/// Converts a value that operators rarely search for to JSON in one string. Structures of strings, numbers and instants
+/// cannot fail.
 pub fn json(value: impl Serialize) -> Option<AttributeValue> {
     serde_json::to_string(&value).ok().filter(|text| text != "null").map(AttributeValue::S)
 }
 
-/// Reads the attributes of a stored item, and names item and attribute where it cannot.
+/// Reads the attributes of a stored item; errors name the item and the attribute.
 #[derive(Debug)]
 pub struct Reader<'a> {
     item: &'a Item,
@@ -40,7 +42,7 @@ impl<'a> Reader<'a> {
         Self { item, table, spec }
     }
 
-    /// An attribute. One that is absent can only be an [`Option`].
+    /// Reads an attribute. An absent one can only be an [`Option`].
     pub fn read<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         let value = match self.item.get(name) {
             None | Some(AttributeValue::Null(_)) => return self.absent(name),
@@ -48,30 +50,30 @@ impl<'a> Reader<'a> {
             Some(AttributeValue::N(digits)) => serde_json::from_str(digits).unwrap_or_default(),
             Some(AttributeValue::Bool(flag)) => (*flag).into(),
             Some(AttributeValue::Ss(texts)) => texts.clone().into(),
-            Some(_) => return Err(self.unreadable(name, &"of a kind that is not stored here")),
+            Some(_) => return Err(self.unreadable(name, &"unexpected DynamoDB type")),
         };
         serde_json::from_value(value).map_err(|error| self.unreadable(name, &error))
     }
 
-    /// An attribute that holds JSON in a text.
+    /// Reads an attribute that holds JSON in a string.
     pub fn json<T: DeserializeOwned>(&self, name: &'static str) -> Result<T, Error> {
         let Some(text) = self.read::<Option<String>>(name)? else { return self.absent(name) };
         serde_json::from_str(&text)
-            .map_err(|error| self.unreadable(name, &format!("not the JSON that belongs there ({error})")))
+            .map_err(|error| self.unreadable(name, &format!("unexpected JSON ({error})")))
     }
 
-    /// The error for an attribute in which this was found.
+    /// Builds the error of an attribute with an unexpected value.
     pub fn unreadable(&self, attribute: &'static str, found: &dyn std::fmt::Display) -> Error {
         let (table, advice) = (self.table.to_owned(), self.spec.unreadable);
         Error::Unreadable { table, item: self.key(), attribute, found: found.to_string(), advice }
     }
 
-    /// The error of an item that another version wrote.
+    /// Builds the error of an item whose check this version does not know.
     pub fn unknown_check(&self) -> Error {
         Error::UnknownCheck { table: self.table.to_owned(), item: self.key() }
     }
 
-    /// The item's name: the values of its key.
+    /// Returns the item's name: the values of its key.
     pub(super) fn key(&self) -> String {
         let part = |name: &&str| match self.item.get(*name) {
             Some(AttributeValue::S(text)) => text.as_str(),

@@ -28,7 +28,7 @@ fn refused(item: Option<Value>) -> String {
     condition_failed(item).to_string()
 }
 
-/// Takes the lease of an item against these answers.
+/// Claims the lease of an item against these responses.
 async fn take(answers: &[(u16, &str)]) -> (Claim, Vec<Value>) {
     let wire = Wire::answering_in_turn(answers).await;
     let claim = table(&wire).lease(&ours(), now(), later(2), later(60)).await.unwrap();
@@ -36,7 +36,7 @@ async fn take(answers: &[(u16, &str)]) -> (Claim, Vec<Value>) {
 }
 
 #[tokio::test]
-async fn lease_that_is_free_or_ended_is_granted_with_the_item() {
+async fn free_or_ended_lease_is_granted_with_the_item() {
     let (claim, requests) = take(&[(200, &json!({ "Attributes": leased("ours") }).to_string())]).await;
     let Claim::Granted(item) = claim else { panic!("{claim:?}") };
     assert_eq!(item["leased_by"], AttributeValue::S("ours".to_owned()));
@@ -56,7 +56,7 @@ async fn lease_that_is_free_or_ended_is_granted_with_the_item() {
 }
 
 #[tokio::test]
-async fn lease_of_another_holder_is_held_until_it_ends() {
+async fn unexpired_lease_of_another_holder_is_refused() {
     let (claim, _) = take(&[(400, &refused(Some(leased("theirs"))))]).await;
     let Claim::Held(Some(item)) = claim else { panic!("{claim:?}") };
     assert_eq!(item["leased_by"], AttributeValue::S("theirs".to_owned()));
@@ -64,14 +64,14 @@ async fn lease_of_another_holder_is_held_until_it_ends() {
 }
 
 #[tokio::test]
-async fn retried_claim_that_meets_its_own_lease_has_it() {
+async fn retried_claim_that_finds_its_own_lease_is_granted() {
     let (claim, requests) = take(&[(500, "{}"), (400, &refused(Some(leased("ours"))))]).await;
     assert!(matches!(claim, Claim::Granted(_)), "{claim:?}");
     assert_eq!(requests.len(), 2);
 }
 
 #[tokio::test]
-async fn record_under_a_lease_gives_it_back_unless_it_was_taken_over() {
+async fn record_releases_the_lease_unless_it_was_taken_over() {
     let done = [("done_at", attribute(now())), ("why", None)];
     let wire = Wire::answering(200, json!({})).await;
     assert_eq!(table(&wire).record(&ours(), done.clone()).await.unwrap(), Outcome::Written);
@@ -95,7 +95,7 @@ async fn record_under_a_lease_gives_it_back_unless_it_was_taken_over() {
 }
 
 #[tokio::test]
-async fn update_without_a_condition_asks_for_none_and_sends_no_empty_values() {
+async fn unconditional_update_sends_no_condition_or_empty_values() {
     let wire = Wire::answering(200, json!({})).await;
     table(&wire).update(Update::storing(SPEC.key(&["a"]), [("gone", None)])).await.unwrap();
     assert_eq!(
@@ -137,7 +137,7 @@ fn attribute_is_read_as_it_was_stored() {
 }
 
 #[test]
-fn attribute_of_another_kind_is_named_with_its_item() {
+fn invalid_attribute_is_named_with_its_item() {
     let mut stored = SPEC.key(&["a"]);
     stored.insert("list".to_owned(), AttributeValue::L(Vec::new()));
     stored.insert("digits".to_owned(), AttributeValue::N("-1".to_owned()));
@@ -150,10 +150,10 @@ fn attribute_of_another_kind_is_named_with_its_item() {
         item.json::<u64>("id").unwrap_err(),
     ];
     insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"), @r"
-    table t: item a, attribute `list`: of a kind that is not stored here. Delete the item
+    table t: item a, attribute `list`: unexpected DynamoDB type. Delete the item
     table t: item a, attribute `digits`: invalid value: integer `-1`, expected u64. Delete the item
     table t: item a, attribute `absent`: missing. Delete the item
     table t: item a, attribute `absent`: missing. Delete the item
-    table t: item a, attribute `id`: not the JSON that belongs there (expected value at line 1 column 1). Delete the item
+    table t: item a, attribute `id`: unexpected JSON (expected value at line 1 column 1). Delete the item
     ");
 }

@@ -1,4 +1,4 @@
-//! Updates: DynamoDB's expressions, with what stands for their placeholders.
+//! Updates: DynamoDB's expressions, with the values of their placeholders.
 
 use std::collections::HashMap;
 
@@ -19,13 +19,13 @@ pub struct Update {
 }
 
 impl Update {
-    /// An update by an expression, whose placeholders get their values from [`Update::value`].
+    /// Creates an update by an expression; [`Update::value`] sets its placeholders.
     pub fn new(key: Item, expression: impl Into<String>) -> Self {
         let expression = expression.into();
         Self { key, expression, condition: None, values: Item::new(), known_by: None }
     }
 
-    /// An update that sets the attributes that have a value and removes the others; those it does not name stay.
+    /// Creates an update that sets the attributes with a value and removes those without; others stay unchanged.
     pub fn storing(
         key: Item,
         attributes: impl IntoIterator<Item = (&'static str, Option<AttributeValue>)>,
@@ -33,7 +33,7 @@ impl Update {
         Self::setting(key, attributes, |name| format!("#{name} = :{name}"))
     }
 
-    /// An update that sets the attributes that the item does not have yet.
+    /// Creates an update that sets only attributes that the item lacks.
     pub fn storing_absent(
         key: Item,
         attributes: impl IntoIterator<Item = (&'static str, Option<AttributeValue>)>,
@@ -61,28 +61,28 @@ impl Update {
         Self { values, ..Self::new(key, clauses.join(" ")) }
     }
 
-    /// What the expression says beside: it is appended.
+    /// Appends to the expression.
     #[must_use]
     pub fn and(mut self, rest: &str) -> Self {
         self.expression.push_str(rest);
         self
     }
 
-    /// Only if this holds of the item that is stored.
+    /// Makes the update conditional on the stored item.
     #[must_use]
     pub fn when(mut self, condition: impl Into<String>) -> Self {
         self.condition = Some(condition.into());
         self
     }
 
-    /// What a placeholder stands for.
+    /// Sets the value of a placeholder.
     #[must_use]
     pub fn value(mut self, placeholder: &str, value: impl Serialize) -> Self {
         self.values.extend(attribute(value).map(|value| (placeholder.to_owned(), value)));
         self
     }
 
-    /// By which a retry knows that it meets its own write: this attribute, which the update sets, has this text.
+    /// Names the attribute, set to `mark` by this update, by which a retry recognizes its own earlier write.
     #[must_use]
     pub fn known_by(mut self, attribute: &'static str, mark: &str) -> Self {
         self.known_by = Some((attribute, mark.to_owned()));
@@ -108,7 +108,7 @@ impl Update {
     }
 }
 
-/// Every `#name` in these expressions, as the placeholder of the attribute `name`.
+/// Maps every `#name` in these expressions to the attribute `name`.
 pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
     let words = expressions
         .iter()
@@ -118,7 +118,7 @@ pub(super) fn names(expressions: &[&str]) -> HashMap<String, String> {
 
 #[cfg(test)]
 impl Update {
-    /// Applies it as DynamoDB would, its condition aside.
+    /// Applies it as DynamoDB would, ignoring its condition.
     pub(in crate::aws) fn apply(&self, item: &mut Item) {
         let names = self.names();
         let (set, remove) = self.expression.split_once("REMOVE ").unwrap_or((&self.expression, ""));

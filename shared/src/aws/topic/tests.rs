@@ -63,7 +63,7 @@ async fn subscribers_are_counted_over_pages_without_pending_ones() {
 }
 
 #[tokio::test]
-async fn a_message_carries_one_body_for_each_protocol_and_string_attributes() {
+async fn message_has_one_body_per_protocol_and_string_attributes() {
     let wire = Wire::in_turn(vec![published()]).await;
     let id = Topic::new(wire.sdk().sns(), ARN).publish(&message()).await.unwrap();
     assert_eq!(id, "m-1");
@@ -87,7 +87,7 @@ async fn a_message_carries_one_body_for_each_protocol_and_string_attributes() {
 }
 
 #[tokio::test]
-async fn a_refusal_names_the_topic_and_the_remedy() {
+async fn refusal_names_the_topic_and_the_remedy() {
     let mut texts = Vec::new();
     for (status, code) in [(404, "NotFound"), (403, "AuthorizationError"), (403, "InvalidClientTokenId")] {
         let body =
@@ -104,7 +104,7 @@ async fn a_refusal_names_the_topic_and_the_remedy() {
 }
 
 #[tokio::test]
-async fn a_message_beyond_the_limits_is_not_sent() {
+async fn message_beyond_the_limits_is_not_sent() {
     let wire = Wire::answering(200, "").await;
     let long = Message { subject: "x".repeat(100), ..message() };
     let error = Topic::new(wire.sdk().sns(), ARN).publish(&long).await.unwrap_err();
@@ -113,19 +113,19 @@ async fn a_message_beyond_the_limits_is_not_sent() {
 }
 
 #[test]
-fn bodies_need_a_default_and_known_protocols() {
+fn bodies_need_a_default_and_supported_protocols() {
     let without = Message { bodies: BTreeMap::from([("email", "x".to_owned())]), ..message() };
     assert_eq!(check_limits(&without), Err("the body `default` is missing".to_owned()));
     let mut unknown = message();
     unknown.bodies.insert("slack", "x".to_owned());
-    assert_eq!(check_limits(&unknown), Err("SNS knows no protocol \"slack\"".to_owned()));
+    assert_eq!(check_limits(&unknown), Err("SNS does not support the protocol \"slack\"".to_owned()));
 }
 
 #[test]
 fn attributes_need_values_and_names_that_sns_allows() {
     let refused = |name: &str| {
         Err(format!(
-            "the attribute {name:?} needs a value, and a name of letters, digits, `_`, `-` and single `.`"
+            "the attribute {name:?} needs a value and a name of letters, digits, `_`, `-` and single `.`"
         ))
     };
     for name in ["", ".a", "a.", "a..b", "a b", "AWS.x", "amazon.x", "ü"] {
@@ -138,12 +138,12 @@ fn attributes_need_values_and_names_that_sns_allows() {
     const NAMES: [&str; 11] = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"];
     let attributes = NAMES.into_iter().map(|name| (name, "x".to_owned())).collect();
     let result = check_limits(&Message { attributes, ..message() });
-    assert_eq!(result, Err("11 attributes are more than 10".to_owned()));
+    assert_eq!(result, Err("11 attributes exceed the limit of 10".to_owned()));
 }
 
 proptest! {
     #[test]
-    fn a_subject_passes_only_if_it_is_short_printable_ascii(subject in ".{0,120}") {
+    fn subject_passes_only_if_it_is_short_printable_ascii(subject in ".{0,120}") {
         let fits = subject.len() < 100
             && !subject.is_empty()
             && !subject.starts_with(' ')
@@ -153,14 +153,14 @@ proptest! {
     }
 
     #[test]
-    fn printable_ascii_of_up_to_99_characters_is_a_subject(subject in "[!-~][ -~]{0,98}") {
+    fn subject_of_up_to_99_printable_characters_passes(subject in "[!-~][ -~]{0,98}") {
         let message = Message { subject, ..message() };
         prop_assert!(check_limits(&message).is_ok());
     }
 
     #[test]
-    fn the_size_limit_counts_what_is_sent(length in 262_000_usize..262_300, quotes in 0_usize..200) {
-        // A quotation mark is one byte in the body, and two in the JSON that is sent.
+    fn size_limit_counts_the_sent_bytes(length in 262_000_usize..262_300, quotes in 0_usize..200) {
+        // A quotation mark is one byte in the body and two in the JSON.
         let body = format!("{}{}", "x".repeat(length - quotes), "\"".repeat(quotes));
         let bodies = BTreeMap::from([("default", body)]);
         let attributes = BTreeMap::from([("severity", "error".to_owned())]);

@@ -1,4 +1,4 @@
-//! No answer, however absurd, makes a parser panic.
+//! Arbitrary JSON never makes a parser panic.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// An object that has its id and such of these keys as chance gives it.
+/// An object with an id and a random subset of these keys.
 fn shaped(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
     let fields = prop::collection::hash_map(prop::sample::select(keys), any_json(), 0..keys.len());
     (any::<u64>(), fields).prop_map(|(id, fields)| {
@@ -116,7 +116,7 @@ fn any_run() -> impl Strategy<Value = Value> {
     })
 }
 
-/// A list with some entries that are what they should be and some that are anything.
+/// A list with some valid entries and some of arbitrary JSON.
 fn list_of(entry: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     let entries = prop::collection::vec(prop_oneof![4 => entry, 1 => any_json()], 0..5);
     let next = prop_oneof![Just(Value::Null), any::<u32>().prop_map(Value::from), any_json()];
@@ -128,7 +128,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn no_json_makes_a_parser_panic(value in any_json(), page in any::<u32>()) {
+    fn parsers_do_not_panic_on_any_json(value in any_json(), page in any::<u32>()) {
         let _ = parse_sync(&value);
         let _ = parse_run(&value);
         let _ = parse_rejected(&value);
@@ -137,17 +137,17 @@ proptest! {
     }
 
     #[test]
-    fn a_sync_with_an_id_is_read_whatever_else_it_has(sync in any_sync()) {
+    fn sync_with_an_id_is_always_read(sync in any_sync()) {
         prop_assert_eq!(json!(parse_sync(&sync).unwrap().id), sync["id"].clone());
     }
 
     #[test]
-    fn a_run_with_what_it_needs_is_read_whatever_else_it_has(run in any_run()) {
+    fn run_with_its_required_members_is_always_read(run in any_run()) {
         prop_assert_eq!(json!(parse_run(&run).unwrap().id), run["id"].clone());
     }
 
     #[test]
-    fn no_sync_of_a_page_is_lost_and_the_next_page_is_further_on(
+    fn page_loses_no_sync_and_its_next_page_advances(
         answer in list_of(any_sync()),
         page in any::<u32>(),
     ) {
@@ -158,7 +158,7 @@ proptest! {
     }
 
     #[test]
-    fn all_runs_of_a_page_are_read_newest_first_or_none(answer in list_of(any_run()), page in any::<u32>()) {
+    fn page_of_runs_is_read_whole_and_newest_first(answer in list_of(any_run()), page in any::<u32>()) {
         if let Ok(history) = parse_runs_page(&answer, page) {
             prop_assert_eq!(history.runs.len(), answer["data"].as_array().unwrap().len());
             prop_assert!(history.runs.is_sorted_by(|one, other| one.created_at >= other.created_at));

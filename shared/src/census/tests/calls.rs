@@ -13,14 +13,14 @@ fn body(request: &wiremock::Request) -> Value {
 fn webhook(events: &[&str]) -> NewWebhook {
     NewWebhook {
         name: "syncwatch".to_owned(),
-        description: "wakes the watcher".to_owned(),
+        description: "starts a round".to_owned(),
         endpoint: "https://example.org/hook".to_owned(),
         events: events.iter().map(|event| (*event).to_owned()).collect(),
     }
 }
 
 #[tokio::test]
-async fn the_token_goes_as_a_bearer_with_its_prefix() {
+async fn token_is_sent_as_a_bearer_with_its_prefix() {
     let world = World::new(vec![ok(fixture!("v1-new/sync.json"))]).await;
     world.client.get_sync(SyncId(15135)).await.unwrap();
     let requests = world.server.requests().await;
@@ -29,7 +29,7 @@ async fn the_token_goes_as_a_bearer_with_its_prefix() {
 }
 
 #[tokio::test]
-async fn a_trigger_never_asks_for_a_full_sync() {
+async fn trigger_never_requests_a_full_sync() {
     for version in [ApiVersion::V1, ApiVersion::V2] {
         let world = World::of(version, vec![ok(fixture!("v2/trigger.json"))]).await;
         assert_eq!(world.client.trigger(SyncId(61)).await, Ok(RunId(1_234_567_890)));
@@ -40,8 +40,8 @@ async fn a_trigger_never_asks_for_a_full_sync() {
 }
 
 #[tokio::test]
-async fn rejected_and_invalid_records_are_asked_for_and_each_is_given_once() {
-    // The documented answer here mixes all statuses, as of a server that does not heed the filter.
+async fn rejected_and_invalid_records_are_read_without_duplicates() {
+    // The documented answer mixes all statuses, like a server that ignores the filter.
     let world = World::new(vec![ok(fixture!("v1-new/records.json"))]).await;
     let records = world.client.rejected_records(RunId(94), 10).await.unwrap();
     assert_eq!(records.len(), 4);
@@ -53,7 +53,7 @@ async fn rejected_and_invalid_records_are_asked_for_and_each_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_sample_of_rejected_records_is_no_larger_than_asked_for() {
+async fn sample_of_rejected_records_keeps_its_limit() {
     let world = World::new(vec![ok(fixture!("v1-new/records.json"))]).await;
     assert_eq!(world.client.rejected_records(RunId(94), 2).await.unwrap().len(), 2);
     assert_eq!(world.client.rejected_records(RunId(94), 0).await, Ok(vec![]));
@@ -61,7 +61,7 @@ async fn a_sample_of_rejected_records_is_no_larger_than_asked_for() {
 }
 
 #[tokio::test]
-async fn the_group_is_sent_in_v2_and_unknown_to_v1() {
+async fn group_is_sent_in_v2_only() {
     let answers = || vec![ok(fixture!("v2/syncs-page.json")), ok(fixture!("v2/webhooks-page.json"))];
     let world = World::of(ApiVersion::V2, answers()).await;
     world.client.list_syncs_page(1, 100).await.unwrap();
@@ -78,7 +78,7 @@ async fn the_group_is_sent_in_v2_and_unknown_to_v1() {
 }
 
 #[tokio::test]
-async fn a_webhook_is_made_with_its_group_and_its_secret_is_given_once() {
+async fn created_webhook_has_its_group_and_returns_its_secret() {
     let answer = status(201).set_body_json(fixture!("v2/webhook-created.json"));
     let world = World::of(ApiVersion::V2, vec![answer]).await;
     let created = world.client.create_webhook(&webhook(&["sync.failed"])).await.unwrap();
@@ -89,7 +89,7 @@ async fn a_webhook_is_made_with_its_group_and_its_secret_is_given_once() {
 }
 
 #[tokio::test]
-async fn a_webhook_for_all_events_leaves_the_list_out_and_one_without_a_secret_is_an_error() {
+async fn webhook_for_all_events_sends_no_list_and_needs_a_secret() {
     let mut answer = fixture!("v1-new/webhook-created.json");
     answer["data"]["secret"] = Value::Null;
     let world = World::new(vec![status(201).set_body_json(answer)]).await;
@@ -100,7 +100,7 @@ async fn a_webhook_for_all_events_leaves_the_list_out_and_one_without_a_secret_i
 }
 
 #[tokio::test]
-async fn the_clock_of_census_is_compared_with_ours() {
+async fn clock_of_census_is_compared_with_ours() {
     let answer = ok(fixture!("v1-new/run.json")).insert_header("date", "Tue, 24 Nov 2026 12:01:30 GMT");
     let world = World::new(vec![answer]).await;
     assert_eq!(world.client.clock_ahead(), None);
@@ -109,7 +109,7 @@ async fn the_clock_of_census_is_compared_with_ours() {
 }
 
 #[tokio::test]
-async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_the_group() {
+async fn calls_use_their_version_and_only_some_name_the_group() {
     for (version, below) in [(ApiVersion::V1, "/api/v1"), (ApiVersion::V2, "/api/v2")] {
         let answers = vec![
             ok(fixture!("v1-new/sync.json")),
@@ -143,7 +143,7 @@ async fn every_call_goes_below_its_version_and_only_lists_and_new_webhooks_name_
 }
 
 #[tokio::test]
-async fn a_slash_after_the_base_url_changes_nothing() {
+async fn trailing_slash_of_the_base_url_is_ignored() {
     let world = World::new(vec![ok(fixture!("v1-new/run.json"))]).await;
     let (client, _) = client_with(&settings(format!("{}/", world.server.uri()), ApiVersion::V1));
     client.get_run(RunId(94)).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_slash_after_the_base_url_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_clock_of_census_that_is_behind_is_negative_and_an_answer_without_a_date_says_nothing() {
+async fn clock_that_is_behind_is_negative_and_needs_a_valid_date() {
     let date = |date: &str| ok(fixture!("v1-new/run.json")).insert_header("date", date);
     let world = World::new(vec![date("Tue, 24 Nov 2026 11:59:00 GMT"), date("today")]).await;
     for _ in 0..2 {

@@ -13,7 +13,7 @@ async fn answered(answer: ResponseTemplate) -> Error {
 }
 
 #[tokio::test]
-async fn errors_with_a_status_in_words_and_in_figures_are_both_understood() {
+async fn error_status_is_read_as_a_word_and_as_a_number() {
     let operation = "get sync";
     let error = answered(status(400).set_body_json(fixture!("errors/400-word.json"))).await;
     let message = Some("sync_alert_configurations is invalid".to_owned());
@@ -28,7 +28,7 @@ async fn errors_with_a_status_in_words_and_in_figures_are_both_understood() {
 }
 
 #[tokio::test]
-async fn an_error_that_comes_as_a_success_is_an_error() {
+async fn error_inside_a_success_is_an_error() {
     let error = answered(ok(fixture!("errors/400-word.json"))).await;
     assert!(matches!(error.kind, ErrorKind::Status { status: 200, message: Some(_), .. }), "{error:?}");
     let error = answered(ok(fixture!("errors/404-integer.json"))).await;
@@ -36,14 +36,14 @@ async fn an_error_that_comes_as_a_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn records_that_are_no_longer_kept_are_gone() {
+async fn deleted_records_are_gone() {
     let world = World::new(vec![status(410)]).await;
     let error = world.client.rejected_records(RunId(94), 5).await.unwrap_err();
     assert_eq!(error, ErrorKind::Gone { what: "sync_runs/94/records".to_owned() }.of("list records"));
 }
 
 #[tokio::test]
-async fn samples_are_not_asked_for_again() {
+async fn samples_are_not_retried() {
     for code in [429, 500, 503] {
         let world = World::new(vec![status(code)]).await;
         world.client.rejected_records(RunId(94), 5).await.unwrap_err();
@@ -52,7 +52,7 @@ async fn samples_are_not_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
+async fn proxy_page_is_reported_by_status_without_its_content() {
     let html = "<html><body>Bad gateway at 10.0.0.1</body></html>";
     let error = answered(status(502).set_body_raw(html, "text/html")).await;
     assert_eq!(error, ErrorKind::Status { status: 502, message: None }.of("get sync"));
@@ -63,7 +63,7 @@ async fn a_page_of_a_proxy_is_told_by_its_status_and_never_quoted() {
 }
 
 #[tokio::test]
-async fn an_empty_success_is_an_error() {
+async fn empty_success_is_an_error() {
     for code in [200, 204] {
         let error = answered(status(code)).await;
         assert_eq!(error, ErrorKind::EmptyBody { status: code }.of("get sync"));
@@ -73,13 +73,13 @@ async fn an_empty_success_is_an_error() {
 }
 
 #[tokio::test]
-async fn an_answer_without_data_names_the_place() {
+async fn answer_without_data_names_the_place() {
     let error = answered(ok(json!({ "status": "success", "data": [] }))).await;
     assert_eq!(error.to_string(), "get sync: unexpected answer at data: a list");
 }
 
 #[tokio::test]
-async fn a_message_of_the_vendor_is_one_short_line() {
+async fn message_of_the_vendor_becomes_one_short_line() {
     let message = format!("first\nsecond\u{1b}[31m {}", "é".repeat(1000));
     let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
     let ErrorKind::Status { message: Some(message), .. } = error.kind else { panic!("{error:?}") };
@@ -88,9 +88,9 @@ async fn a_message_of_the_vendor_is_one_short_line() {
     assert!(message.ends_with('…'));
 }
 
-/// It reaches `api-reachable`, and from there everybody.
+/// The message reaches all recipients through `api-reachable`.
 #[tokio::test]
-async fn message_of_a_failed_call_loses_what_it_quotes_of_records() {
+async fn message_of_a_failed_call_loses_quoted_record_values() {
     let message = "Record ann@example.com of \"Mary Miller\" is invalid";
     let error = answered(status(422).set_body_json(json!({ "status": "error", "message": message }))).await;
     assert_eq!(
@@ -100,7 +100,7 @@ async fn message_of_a_failed_call_loses_what_it_quotes_of_records() {
 }
 
 #[tokio::test]
-async fn an_answer_larger_than_the_limit_is_not_taken_in() {
+async fn answer_larger_than_the_limit_is_refused() {
     let huge = ok(json!({ "data": { "id": 7, "label": "x".repeat(9 * 1024 * 1024) } }));
     let error = answered(huge).await;
     assert!(
@@ -110,7 +110,7 @@ async fn an_answer_larger_than_the_limit_is_not_taken_in() {
 }
 
 #[tokio::test]
-async fn silence_is_a_timeout() {
+async fn missing_answer_is_a_timeout() {
     let world = World::new(vec![ok(json!({})).set_delay(Duration::from_secs(30))]).await;
     let mut settings = settings(world.server.uri(), ApiVersion::V1);
     settings.timeout = Duration::from_millis(40);
@@ -119,13 +119,13 @@ async fn silence_is_a_timeout() {
     let error = client.get_sync(SyncId(7)).await.unwrap_err();
     assert!(error.operation == "get sync" && matches!(error.kind, ErrorKind::Timeout { .. }), "{error:?}");
     assert!(error.kind.is_transient());
-    // In whole seconds, as in the settings that a function has.
+    // In whole seconds, as in a function's settings.
     let error = ErrorKind::Timeout { seconds: 15 }.of("get sync");
     assert!(error.to_string().contains("did not answer within 15 s"));
 }
 
 #[test]
-fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
+fn base_url_with_credentials_query_or_plain_http_is_refused() {
     let wrong = [
         "",
         "app.getcensus.com",
@@ -146,11 +146,11 @@ fn an_address_with_credentials_a_query_or_a_way_in_the_clear_is_refused() {
 }
 
 #[test]
-fn a_judge_is_told_whether_census_refused_was_not_asked_was_silent_or_spoke_nonsense() {
+fn errors_map_to_the_reasons_that_checks_distinguish() {
     let operation = "list syncs";
     let refused = [ErrorKind::Unauthorized.of(operation), ErrorKind::Forbidden.of(operation)];
     assert!(refused.iter().all(|error| matches!(error.to_unread(), Unread::Refused(_))));
-    // Nothing was sent, so Census refused nothing.
+    // Nothing was sent, so Census did not refuse.
     let unusable = ErrorKind::InvalidToken.of(operation);
     assert!(matches!(unusable.to_unread(), Unread::NoCredentials(_)) && !unusable.kind.is_transient());
     let unreachable = [

@@ -7,7 +7,7 @@ use crate::census::{Error, ErrorKind, SyncPage};
 use crate::observation::SyncId;
 
 #[tokio::test]
-async fn the_syncs_are_paged_to_the_end() {
+async fn syncs_are_paged_to_the_end() {
     let answers = vec![ok(fixture!("v1-new/syncs-page-1.json")), ok(fixture!("v1-new/syncs-page-2.json"))];
     let world = World::new(answers).await;
     let pages: Vec<SyncPage> = world.client.syncs().try_collect().await.unwrap();
@@ -18,11 +18,11 @@ async fn the_syncs_are_paged_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_next_page_that_does_not_advance_is_an_error_and_no_loop() {
+async fn next_page_that_does_not_advance_is_an_error() {
     let mut stuck = fixture!("v1-new/syncs-page-1.json");
     stuck["pagination"]["next_page"] = json!(1);
     let world = World::new(vec![ok(stuck)]).await;
-    // `take`, so that a client that loops fails here and does not hang.
+    // `take` makes a client that loops fail here instead of hanging.
     let walked: Result<Vec<SyncPage>, Error> = world.client.syncs().take(3).try_collect().await;
     let message = walked.unwrap_err().to_string();
     assert_eq!(
@@ -33,14 +33,14 @@ async fn a_next_page_that_does_not_advance_is_an_error_and_no_loop() {
 }
 
 #[tokio::test]
-async fn an_empty_page_ends_the_walk_whatever_it_says_of_the_next() {
+async fn empty_page_ends_paging_even_with_a_next_page() {
     let world = World::new(vec![ok(json!({ "data": [], "pagination": { "next_page": 2 } }))]).await;
     let pages: Vec<SyncPage> = world.client.syncs().try_collect().await.unwrap();
     assert_eq!(pages, [SyncPage::default()]);
 }
 
 #[test]
-fn the_older_address_of_the_next_page_counts_where_there_is_no_pagination() {
+fn older_next_address_is_used_without_pagination() {
     let mut answer = fixture!("v1-new/syncs-page-1.json");
     answer.as_object_mut().unwrap().remove("pagination");
     assert_eq!(parse_syncs_page(&answer, 3).unwrap().next, Some(4));
@@ -49,7 +49,7 @@ fn the_older_address_of_the_next_page_counts_where_there_is_no_pagination() {
 }
 
 #[test]
-fn a_history_is_complete_only_if_the_answer_says_that_nothing_follows() {
+fn history_is_complete_only_if_the_answer_states_it() {
     let last = fixture!("v1-new/runs-last-page.json");
     assert!(parse_runs_page(&last, 1).unwrap().complete);
     assert!(!parse_runs_page(&fixture!("v1-old/runs-page.json"), 1).unwrap().complete);
@@ -59,7 +59,7 @@ fn a_history_is_complete_only_if_the_answer_says_that_nothing_follows() {
 }
 
 #[test]
-fn runs_come_newest_first_whatever_order_they_came_in() {
+fn runs_are_sorted_newest_first() {
     let mut answer = fixture!("v1-old/runs-page.json");
     answer["data"].as_array_mut().unwrap().reverse();
     let history = parse_runs_page(&answer, 1).unwrap();
@@ -67,27 +67,27 @@ fn runs_come_newest_first_whatever_order_they_came_in() {
 }
 
 #[tokio::test]
-async fn older_runs_are_on_deeper_pages() {
+async fn older_runs_are_on_later_pages() {
     let world = World::new(vec![ok(fixture!("v1-old/runs-page.json"))]).await;
     world.client.runs_of_sync(SyncId(61), 25).await.unwrap();
     world.client.runs_of_sync_page(SyncId(61), 2, 1000).await.unwrap();
     let expected = [
         "GET /api/v1/syncs/61/sync_runs?page=1&per_page=25&order=desc",
-        // The vendor clamps to 100 without a word; asking for more would only mislead the reader of a log.
+        // The vendor silently clamps to 100; requesting more would mislead readers of its logs.
         "GET /api/v1/syncs/61/sync_runs?page=2&per_page=100&order=desc",
     ];
     assert_eq!(world.server.lines().await, expected);
 }
 
 #[test]
-fn a_list_in_the_older_generation_is_read() {
+fn list_in_the_older_generation_is_read() {
     let page = parse_syncs_page(&fixture!("v1-old/syncs-page.json"), 1).unwrap();
     assert_eq!(page.syncs.iter().map(|sync| sync.id.0).collect::<Vec<_>>(), [61, 62]);
     assert_eq!((page.unreadable.len(), page.next, page.total), (0, None, Some(2)));
 }
 
 #[tokio::test]
-async fn the_webhooks_are_paged_to_the_end() {
+async fn webhooks_are_paged_to_the_end() {
     let mut first = fixture!("v2/webhooks-page.json");
     first["pagination"]["next_page"] = json!(2);
     let world = World::new(vec![ok(first.clone()), ok(fixture!("v2/webhooks-page.json"))]).await;

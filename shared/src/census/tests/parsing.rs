@@ -33,7 +33,7 @@ fn is_unreadable(schedule: &ObservedSchedule) -> bool {
 }
 
 #[test]
-fn the_older_generation_of_a_sync_is_read() {
+fn older_generation_of_a_sync_is_read() {
     let sync = parse_sync(&fixture!("v1-old/sync.json")["data"]).unwrap();
     assert_eq!(sync.id, SyncId(61));
     assert_eq!(sync.label, None);
@@ -47,16 +47,16 @@ fn the_older_generation_of_a_sync_is_read() {
 }
 
 #[test]
-fn the_newer_generation_of_a_sync_is_read_and_its_frequency_beats_a_stray_cron_expression() {
+fn newer_sync_uses_its_frequency_over_a_cron_expression() {
     let sync = parse_sync(&fixture!("v1-new/sync.json")["data"]).unwrap();
     assert_eq!(sync.schedule, ObservedSchedule::Daily { hour: 10, minute: 30 });
     assert_eq!(sync.label.as_deref(), Some("New Signups to Leads"));
-    // `alert_attributes` says 10, the older flag 75: the former wins.
+    // `alert_attributes` has 10, the older flag 75: the former wins.
     assert_eq!(sync.alerts, VendorAlerts::Known { failed_run: true, rejected_percent: Some(10.0) });
 }
 
 #[test]
-fn every_documented_frequency_is_read_in_both_generations() {
+fn documented_frequencies_are_read_in_both_generations() {
     let cases = [
         (json!({ "frequency": "never" }), ObservedSchedule::Manual),
         (json!({ "frequency": "continuous" }), ObservedSchedule::Continuous),
@@ -89,7 +89,7 @@ fn every_documented_frequency_is_read_in_both_generations() {
 }
 
 #[test]
-fn an_expression_uses_the_cron_expression_wherever_it_is() {
+fn expression_frequency_reads_either_cron_expression() {
     let cron = ObservedSchedule::Cron("*/30 * * * *".to_owned());
     assert_eq!(triggered(json!({ "frequency": "expression", "cron_expression": "*/30 * * * *" })), cron);
     let flat = json!({ "schedule_frequency": "expression", "cron_expression": "*/30 * * * *" });
@@ -100,7 +100,7 @@ fn an_expression_uses_the_cron_expression_wherever_it_is() {
 }
 
 #[test]
-fn syncs_that_something_else_starts_are_triggered() {
+fn syncs_with_another_trigger_are_triggered() {
     let by = |triggers: Value| schedule_of(json!({ "mode": { "type": "triggered", "triggers": triggers } }));
     let named = |name: &str| ObservedSchedule::Triggered(name.to_owned());
     assert_eq!(schedule_of(json!({ "mode": { "type": "Live" } })), named("a live source"));
@@ -112,7 +112,7 @@ fn syncs_that_something_else_starts_are_triggered() {
 }
 
 #[test]
-fn a_schedule_that_is_not_understood_is_unreadable_and_never_manual() {
+fn unknown_schedule_is_unreadable_and_never_manual() {
     let unreadable = [
         json!({}),
         json!({ "schedule_frequency": "fortnightly" }),
@@ -146,7 +146,7 @@ fn vendor_alerts_are_known_only_when_the_answer_lists_them() {
     assert_eq!(alerts_of(json!({ "alert_attributes": [] })), known(false, None));
     assert_eq!(alerts_of(percent(json!({ "threshold": 5 }))), known(false, Some(5.0)));
     assert_eq!(alerts_of(percent(json!({ "threshold": "12.5" }))), known(false, Some(12.5)));
-    // An alert that is there without a threshold has the documented default, and is not "no alert".
+    // An alert without a threshold has the documented default; it does not mean "no alert".
     assert_eq!(alerts_of(percent(Value::Null)), known(false, Some(75.0)));
     let flags = json!({
         "failed_run_notifications_enabled": false,
@@ -157,7 +157,7 @@ fn vendor_alerts_are_known_only_when_the_answer_lists_them() {
 }
 
 #[test]
-fn the_newest_form_of_a_run_is_read() {
+fn newest_form_of_a_run_is_read() {
     let run = parse_run(&fixture!("v1-new/run.json")["data"]).unwrap();
     assert_eq!((run.id, run.sync_id), (RunId(94), Some(SyncId(52))));
     let counts = Counts {
@@ -175,7 +175,7 @@ fn the_newest_form_of_a_run_is_read() {
 }
 
 #[test]
-fn the_older_form_of_a_failed_run_has_unknown_counts_and_no_end() {
+fn older_failed_run_has_unknown_counts_and_no_end() {
     let run = parse_run(&fixture!("v1-old/run-failed-null-counts.json")["data"]).unwrap();
     assert_eq!(run.status, RunStatus::Failed);
     assert_eq!(run.counts, Counts { invalid: Some(0), ..Counts::default() });
@@ -185,7 +185,7 @@ fn the_older_form_of_a_failed_run_has_unknown_counts_and_no_end() {
 }
 
 #[test]
-fn a_count_is_a_whole_number_or_its_text_and_anything_else_is_unknown() {
+fn count_that_is_not_a_whole_number_is_unknown() {
     let cases = [
         (json!(7), Some(7)),
         (json!("7"), Some(7)),
@@ -203,7 +203,7 @@ fn a_count_is_a_whole_number_or_its_text_and_anything_else_is_unknown() {
 }
 
 #[test]
-fn statuses_are_read_without_case_and_unknown_ones_are_kept_and_not_terminal() {
+fn statuses_ignore_case_and_unknown_ones_are_not_terminal() {
     let cases = [
         ("queued", RunStatus::Queued),
         ("preparing", RunStatus::Queued),
@@ -225,15 +225,15 @@ fn statuses_are_read_without_case_and_unknown_ones_are_kept_and_not_terminal() {
 }
 
 #[test]
-fn a_cancelled_run_is_cancelled_whatever_its_status_says() {
-    for word in ["working", "completed", "failed", "never heard"] {
+fn cancelled_flag_overrides_the_status() {
+    for word in ["working", "completed", "failed", "unheard-of"] {
         let run = parse_run(&run_with(json!({ "status": word, "canceled": true }))).unwrap();
         assert_eq!(run.status, RunStatus::Cancelled);
     }
 }
 
 #[test]
-fn ids_may_be_texts_and_timestamps_may_have_offsets() {
+fn ids_may_be_strings_and_timestamps_may_have_offsets() {
     let fields = json!({ "id": "42", "sync_id": "7", "created_at": "2026-11-24T02:30:00+02:00" });
     let run = parse_run(&run_with(fields)).unwrap();
     assert_eq!((run.id, run.sync_id), (RunId(42), Some(SyncId(7))));
@@ -241,7 +241,7 @@ fn ids_may_be_texts_and_timestamps_may_have_offsets() {
 }
 
 #[test]
-fn an_error_names_the_place_and_never_the_content() {
+fn shape_error_names_the_place_and_never_the_content() {
     let error = parse_run(&run_with(json!({ "created_at": "confidential" }))).unwrap_err();
     let (path, found) = ("data.created_at".to_owned(), "a text of the wrong kind".to_owned());
     assert_eq!(error, ErrorKind::Shape { path, found }.of("get run"));
@@ -249,7 +249,7 @@ fn an_error_names_the_place_and_never_the_content() {
 }
 
 #[test]
-fn entries_that_cannot_be_read_stand_beside_the_good_ones() {
+fn unreadable_entries_are_listed_beside_the_good_ones() {
     let page = parse_syncs_page(&fixture!("v1-new/syncs-page-1.json"), 1).unwrap();
     assert_eq!(page.syncs.iter().map(|sync| sync.id.0).collect::<Vec<_>>(), [15135, 15136]);
     let found: Vec<_> = page.unreadable.iter().map(|entry| entry.found.as_str()).collect();
@@ -262,7 +262,7 @@ fn entries_that_cannot_be_read_stand_beside_the_good_ones() {
 }
 
 #[test]
-fn a_history_with_a_run_that_cannot_be_read_is_no_history() {
+fn history_with_an_unreadable_run_is_an_error() {
     let mut answer = fixture!("v1-old/runs-page.json");
     answer["data"][1]["status"] = Value::Null;
     let error = parse_runs_page(&answer, 1).unwrap_err();
@@ -270,7 +270,7 @@ fn a_history_with_a_run_that_cannot_be_read_is_no_history() {
 }
 
 #[test]
-fn records_that_arrived_and_all_payloads_are_left_out() {
+fn records_omit_arrived_ones_and_all_payloads() {
     let records = parse_rejected(&fixture!("v1-new/records.json")).unwrap();
     let statuses: Vec<_> = records.iter().map(|record| record.status.as_str()).collect();
     assert_eq!(statuses, ["Rejected", "invalid", "NULL", "DUPLICATE"]);

@@ -10,7 +10,7 @@ fn holds_no_token(shown: &str) {
 }
 
 #[test]
-fn the_token_is_in_no_debug_text() {
+fn token_is_in_no_debug_text() {
     let settings = settings("https://app.getcensus.com".to_owned(), ApiVersion::V2);
     holds_no_token(&format!("{settings:?} {settings:#?}"));
     let (client, _) = client_with(&settings);
@@ -18,13 +18,13 @@ fn the_token_is_in_no_debug_text() {
 }
 
 #[test]
-fn the_secret_of_a_webhook_is_in_no_debug_text() {
+fn webhook_secret_is_in_no_debug_text() {
     let created = CreatedWebhook { id: 1, secret: SecretString::from("my123secret") };
     assert!(!format!("{created:?}").contains("my123secret"));
 }
 
 #[test]
-fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
+fn token_invalid_in_a_header_is_refused_without_showing_it() {
     let mut settings = settings("https://app.getcensus.com".to_owned(), ApiVersion::V1);
     settings.token = SecretString::from(format!("{TOKEN}\nX-Evil: 1"));
     let error = Client::new(crate::http::client().unwrap(), settings, now()).unwrap_err();
@@ -33,7 +33,7 @@ fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
 }
 
 #[tokio::test]
-async fn the_token_is_in_no_error() {
+async fn token_is_in_no_error() {
     let answers = [
         status(400).set_body_json(fixture!("errors/400-word.json")),
         status(401).set_body_json(fixture!("errors/401-integer.json")),
@@ -51,7 +51,7 @@ async fn the_token_is_in_no_error() {
         let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
         holds_no_token(&format!("{error} {error:?} {:?}", error.to_unread()));
     }
-    // Nobody listens on the discard port of this machine.
+    // Nothing listens on the discard port.
     let (client, _) = client_with(&settings("http://127.0.0.1:9".to_owned(), ApiVersion::V1));
     let error = client.get_sync(SyncId(1)).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Transport { .. }), "{error:?}");
@@ -59,14 +59,14 @@ async fn the_token_is_in_no_error() {
 }
 
 #[tokio::test]
-async fn a_token_that_the_answer_quotes_is_in_no_error() {
+async fn token_quoted_by_an_answer_is_in_no_error() {
     let message = format!("{}bad header: Bearer {TOKEN}", "x".repeat(270));
     for code in [200, 400, 500] {
         let answer = serde_json::json!({ "status": "error", "message": message });
         let world = World::new(vec![status(code).set_body_json(answer)]).await;
         let error = world.client.get_sync(SyncId(1)).await.unwrap_err();
         assert!(matches!(error.kind, ErrorKind::Status { message: Some(_), .. }), "{error:?}");
-        // Not even the part of it that is left where the message is cut.
+        // Not even the part left where the message is cut.
         assert!(!format!("{error} {error:?}").contains("secret-t"), "{error}");
     }
 }

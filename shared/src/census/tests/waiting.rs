@@ -1,4 +1,4 @@
-//! The budget and the gate, without HTTP.
+//! Tests of the retry budget and the gate, without HTTP.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn budget(total: u64) -> (RetryBudget, Arc<Skipping>) {
 }
 
 #[tokio::test]
-async fn a_wait_is_granted_until_the_budget_is_used_up() {
+async fn wait_is_granted_until_the_budget_is_used_up() {
     let (budget, watch) = budget(10);
     assert!(budget.wait(seconds(6), Duration::ZERO, false).await);
     assert!(!budget.wait(seconds(6), Duration::ZERO, false).await);
@@ -25,17 +25,17 @@ async fn a_wait_is_granted_until_the_budget_is_used_up() {
 }
 
 #[tokio::test]
-async fn time_without_an_answer_is_paid_for_like_sleep() {
-    // Two silent attempts of 15 s and the wait between them are all that a round of 60 s can bear.
+async fn unanswered_time_costs_budget_like_a_wait() {
+    // Two unanswered attempts of 15 s and the wait between them are the most that fit into a round of 60 s.
     let (budget, watch) = budget(20);
     assert!(budget.wait(seconds(1), seconds(15), false).await);
     assert!(!budget.wait(seconds(2), seconds(15), false).await);
     assert_eq!(watch.naps(), [seconds(1)]);
 }
 
-/// As many as 16 calls of a round are under way at once; each of them is told to wait.
+/// Up to 16 calls of a round are concurrent; each is asked to wait.
 #[tokio::test(start_paused = true)]
-async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
+async fn concurrent_calls_pay_once_for_the_same_rate_limit() {
     let budget = RetryBudget::new(seconds(10));
     let calls = (0..16).map(|_| budget.wait(seconds(8), Duration::ZERO, true));
     let granted = futures::future::join_all(calls).await;
@@ -44,7 +44,7 @@ async fn calls_that_wait_at_the_same_time_for_the_same_limit_pay_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_later_call_waits_at_the_gate_and_pays_nothing() {
+async fn later_call_waits_at_the_gate_and_pays_nothing() {
     let budget = RetryBudget::new(seconds(8));
     let begun = budget.now();
     let later = async {
@@ -59,7 +59,7 @@ async fn a_later_call_waits_at_the_gate_and_pays_nothing() {
 }
 
 #[tokio::test]
-async fn an_open_gate_holds_nobody_up() {
+async fn open_gate_delays_no_call() {
     let (budget, watch) = budget(10);
     assert_eq!(budget.pass_gate().await, Ok(()));
     assert!(budget.wait(seconds(2), Duration::ZERO, true).await);
@@ -68,7 +68,7 @@ async fn an_open_gate_holds_nobody_up() {
 }
 
 #[test]
-fn there_are_three_waits_between_four_attempts() {
+fn four_attempts_have_three_waits() {
     assert_eq!(Backoff::default().waits().count(), 3);
 }
 
@@ -78,9 +78,9 @@ fn retry_after_is_read_in_both_forms() {
     let date = "Tue, 24 Nov 2026 12:00:30 GMT";
     assert_eq!(asked(" 90 ", "yesterday"), Some(seconds(90)));
     assert_eq!(asked(date, "Tue, 24 Nov 2026 12:00:20 GMT"), Some(seconds(10)));
-    // A date that has passed asks for no wait.
+    // A past date means no wait.
     assert_eq!(asked(date, "Tue, 24 Nov 2026 13:00:00 GMT"), Some(Duration::ZERO));
-    // Without the answer's own date, a date says nothing.
+    // Without the answer's own date, a date is useless.
     assert_eq!(asked(date, "yesterday"), None);
     assert_eq!(asked("soon", date), None);
     assert_eq!(retry_after(None, http_date(date)), None);

@@ -14,7 +14,7 @@ fn webhook(events: &[&str]) -> Webhook {
 }
 
 #[test]
-fn a_webhook_without_a_list_of_events_gets_all_of_them() {
+fn webhook_without_events_receives_all() {
     assert_eq!(webhook(&[]).missing_events(), [""; 0]);
     assert_eq!(webhook(&EVENTS).missing_events(), [""; 0]);
     assert_eq!(webhook(&["sync.unheard-of"]).missing_events(), EVENTS);
@@ -22,7 +22,7 @@ fn a_webhook_without_a_list_of_events_gets_all_of_them() {
 }
 
 #[tokio::test]
-async fn an_update_sends_what_the_webhook_is_to_be_and_its_group_in_v2() {
+async fn update_sends_the_whole_webhook_and_its_group_in_v2() {
     let updated = json!({ "status": "updated", "data": {
         "id": 123, "name": "syncwatch", "endpoint": "https://example.org/hook", "events": EVENTS,
     } });
@@ -41,7 +41,7 @@ async fn an_update_sends_what_the_webhook_is_to_be_and_its_group_in_v2() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_gone_is_deleted_whatever_says_so() {
+async fn missing_webhook_counts_as_deleted() {
     let answers = [
         ok(json!({ "status": "deleted" })),
         status(204),
@@ -60,7 +60,7 @@ async fn a_webhook_that_is_gone_is_deleted_whatever_says_so() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_may_not_be_deleted_is_an_error_and_a_broken_answer_is_asked_for_again() {
+async fn forbidden_deletion_fails_and_a_500_is_retried() {
     let world = World::new(vec![status(403)]).await;
     let error = world.client.delete_webhook(123).await.unwrap_err();
     assert_eq!(error, ErrorKind::Forbidden.of("delete webhook"));

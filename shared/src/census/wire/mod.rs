@@ -1,4 +1,4 @@
-//! The JSON of Census, read leniently into observations. Pure.
+//! Parses the JSON of Census leniently into observations. Pure.
 
 mod page;
 mod run;
@@ -18,10 +18,10 @@ use run::parse_run_at;
 pub use run::{parse_rejected, parse_run};
 pub(super) use value::text;
 
-/// The documented threshold, in percent, of an alert on rejected records that names none.
+/// The documented default threshold, in percent, of an alert on rejected records.
 const DEFAULT_REJECTED_PERCENT: f64 = 75.0;
 
-/// Where in an answer something was unexpected.
+/// A place in an answer, for errors.
 struct Place<'a> {
     operation: &'static str,
     path: &'a str,
@@ -42,7 +42,7 @@ impl Place<'_> {
     }
 }
 
-/// Reads one sync, in either generation of its JSON.
+/// Parses a sync, in either generation of its JSON.
 pub fn parse_sync(value: &Value) -> Result<ObservedSync, Error> {
     parse_sync_at(value, "get sync", "data")
 }
@@ -63,7 +63,7 @@ fn parse_sync_at(value: &Value, operation: &'static str, path: &str) -> Result<O
     })
 }
 
-/// The vendor's alerts: `alert_attributes` where it is there, for it wins over the older flags.
+/// Reads the vendor's alerts: from `alert_attributes` if present, as it overrides the older flags.
 fn alerts(sync: &Value) -> VendorAlerts {
     if let Some(alerts) = sync.get("alert_attributes").and_then(Value::as_array) {
         let of = |name: &'static str| {
@@ -88,13 +88,13 @@ fn alerts(sync: &Value) -> VendorAlerts {
     VendorAlerts::Known { failed_run, rejected_percent }
 }
 
-/// The object below `data`.
+/// Returns the object at `data`.
 pub(super) fn object<'a>(answer: &'a Value, operation: &'static str) -> Result<&'a Value, Error> {
     let data = answer.get("data");
     data.filter(|data| data.is_object()).ok_or_else(|| Place { operation, path: "data" }.unexpected("", data))
 }
 
-/// An id below an object of the answer.
+/// Reads an id of an object at `data`.
 pub(super) fn id_at(object: &Value, key: &str, operation: &'static str) -> Result<u64, Error> {
     Place { operation, path: "data" }.id(object, key)
 }

@@ -1,4 +1,4 @@
-//! Pages of lists.
+//! Parses pages of lists.
 
 use std::cmp::Reverse;
 
@@ -9,12 +9,12 @@ use super::{Place, parse_run_at, parse_sync_at};
 use crate::census::error::{Error, ErrorKind};
 use crate::observation::{ObservedSync, RunHistory};
 
-/// An entry of a list that could not be read; the others of the page were.
+/// An unreadable entry of a page whose other entries were read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableEntry {
-    /// Its id, if that much could be read.
+    /// Its id, if readable.
     pub id: Option<u64>,
-    /// Where in the answer, such as `data[3].id`, and what kind of thing was there.
+    /// The place in the answer, such as `data[3].id`, and the kind of value found there.
     pub found: String,
 }
 
@@ -23,17 +23,17 @@ pub struct UnreadableEntry {
 pub struct SyncPage {
     pub syncs: Vec<ObservedSync>,
     pub unreadable: Vec<UnreadableEntry>,
-    /// The number of the next page, if there is one.
+    /// The number of the next page, if any.
     pub next: Option<u32>,
-    /// How many syncs the workspace has, if the answer said.
+    /// The number of syncs in the workspace, if the answer has it.
     pub total: Option<u64>,
 }
 
-/// Reads a page of `GET /syncs`; `asked_for` is the number of the page, from 1.
+/// Parses a page of `GET /syncs`; `asked_for` is the number of the page, from 1.
 ///
 /// # Errors
-/// The answer has no list, or names a next page that is not further on: to end there would make the syncs on the pages
-/// after it look deleted.
+/// The answer has no list, or its next page does not advance: stopping there would make the syncs on later pages appear
+/// deleted.
 pub fn parse_syncs_page(answer: &Value, asked_for: u32) -> Result<SyncPage, Error> {
     let operation = "list syncs";
     let (entries, next) = page(answer, operation, asked_for)?;
@@ -51,11 +51,11 @@ pub fn parse_syncs_page(answer: &Value, asked_for: u32) -> Result<SyncPage, Erro
     Ok(page)
 }
 
-/// Reads a page of `GET /syncs/{id}/sync_runs`, newest first whatever order it came in. The history is `complete` only
-/// if the answer says that no page follows; where a list says nothing of it, older runs may exist.
+/// Parses a page of `GET /syncs/{id}/sync_runs` and sorts it newest first. The history is `complete` only if the answer
+/// states that no page follows; otherwise older runs may exist.
 ///
 /// # Errors
-/// The answer has no list, or one of its runs cannot be read: a gap in a history would be judged as if it were none.
+/// The answer has no list, or a run in it cannot be read: the checks cannot detect a gap in a history.
 pub fn parse_runs_page(answer: &Value, asked_for: u32) -> Result<RunHistory, Error> {
     let operation = "list runs";
     let mut runs = list(answer, operation)?
@@ -68,28 +68,28 @@ pub fn parse_runs_page(answer: &Value, asked_for: u32) -> Result<RunHistory, Err
     Ok(RunHistory { runs, complete, samples: None })
 }
 
-/// What an answer says of the page after it.
+/// The next page, according to an answer.
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     Page(u32),
     Last,
-    NotSaid,
+    Unknown,
 }
 
-/// The list below `data`, and the number of the next page.
+/// Returns the list at `data`, and the number of the next page.
 pub(in crate::census) fn page<'a>(
     answer: &'a Value,
     operation: &'static str,
     asked_for: u32,
 ) -> Result<(&'a Vec<Value>, Option<u32>), Error> {
     let entries = list(answer, operation)?;
-    // After an empty page there is nothing, whatever the answer says: else a walk might never end.
+    // An empty page is the last one, even if the answer names another: otherwise paging might never end.
     if entries.is_empty() {
         return Ok((entries, None));
     }
     let next = match next_page(answer, operation, asked_for)? {
         Next::Page(next) => Some(next),
-        Next::Last | Next::NotSaid => None,
+        Next::Last | Next::Unknown => None,
     };
     Ok((entries, next))
 }
@@ -100,12 +100,12 @@ fn next_page(answer: &Value, operation: &'static str, asked_for: u32) -> Result<
     let found = match answer.pointer("/pagination/next_page") {
         Some(Value::Null) => return Ok(Next::Last),
         Some(found) => found,
-        // V1's older way: the address of the next page, or null. It is not followed, only believed that it is there.
+        // V1's older form: the address of the next page, or null. We use only its presence.
         None => {
             return Ok(match answer.get("next") {
                 Some(Value::Null) => Next::Last,
                 next if text(next).is_some() => Next::Page(asked_for.saturating_add(1)),
-                _ => Next::NotSaid,
+                _ => Next::Unknown,
             });
         }
     };
@@ -118,7 +118,7 @@ fn next_page(answer: &Value, operation: &'static str, asked_for: u32) -> Result<
     }
 }
 
-/// The list below `data`.
+/// Returns the list at `data`.
 pub(super) fn list<'a>(answer: &'a Value, operation: &'static str) -> Result<&'a Vec<Value>, Error> {
     let data = answer.get("data");
     data.and_then(Value::as_array).ok_or_else(|| Place { operation, path: "data" }.unexpected("", data))

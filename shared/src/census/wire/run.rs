@@ -1,4 +1,4 @@
-//! Runs and their records.
+//! Parses runs and their records.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::value::{instant, integer, kept, text};
 use crate::census::error::Error;
 use crate::observation::{Counts, RejectedRecord, Run, RunError, RunId, RunStatus, SyncId};
 
-/// Reads one run.
+/// Parses a run.
 pub fn parse_run(value: &Value) -> Result<Run, Error> {
     parse_run_at(value, "get run", "data")
 }
@@ -28,7 +28,7 @@ pub(super) fn parse_run_at(value: &Value, operation: &'static str, path: &str) -
     Ok(Run {
         id: RunId(place.id(value, "id")?),
         sync_id: integer(value.get("sync_id")).map(SyncId),
-        // What status a cancelled run carries is documented nowhere; the flag decides.
+        // The status of a cancelled run is undocumented; the flag decides.
         status: if canceled { RunStatus::Cancelled } else { run_status(&word) },
         created_at: place.instant(value, "created_at")?,
         completed_at: instant(value.get("completed_at")),
@@ -52,7 +52,7 @@ fn counts(run: &Value) -> Counts {
 
 fn run_status(word: &str) -> RunStatus {
     match word.to_ascii_lowercase().as_str() {
-        // `preparing` and `new` are deprecated words for queued, `retrying` for working (Census docs, "Sync runs").
+        // `preparing` and `new` are deprecated names of queued, `retrying` of working (Census docs, "Sync runs").
         "queued" | "preparing" | "new" => RunStatus::Queued,
         "working" | "retrying" => RunStatus::Working,
         "completed" => RunStatus::Completed,
@@ -63,7 +63,7 @@ fn run_status(word: &str) -> RunStatus {
     }
 }
 
-/// Reads the records of `GET /sync_runs/{id}/records` that did not arrive. Payloads are not even looked at.
+/// Parses the records of `GET /sync_runs/{id}/records` that did not arrive. Never reads payloads.
 pub fn parse_rejected(answer: &Value) -> Result<Vec<RejectedRecord>, Error> {
     let records = list(answer, "list records")?.iter().filter_map(|record| {
         let status = text(record.get("status"))?;

@@ -1,7 +1,7 @@
-//! When a sync is meant to run, in both generations of the vendor's JSON.
+//! Parses a sync's schedule, in both generations of the vendor's JSON.
 //!
-//! What is not understood is `Unreadable` and never `Manual`: a sync that "only runs by hand" is never late, so reading
-//! it into nonsense would be a way to stay silent.
+//! An unknown schedule is `Unreadable`, never `Manual`: a manual sync is never late, so a misread schedule would
+//! suppress alerts.
 
 use jiff::civil::Weekday;
 use serde_json::Value;
@@ -31,7 +31,7 @@ pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
         None => clock(sync, "schedule_", sync),
     };
     match by_clock {
-        // No clock starts it: then perhaps something else does.
+        // Without a schedule, another trigger may start it.
         Some(Manual) | None => triggers.and_then(other_trigger).or(by_clock).unwrap_or_else(|| {
             if mode.is_some() { Manual } else { Unreadable("the answer names no schedule".to_owned()) }
         }),
@@ -39,7 +39,7 @@ pub(super) fn schedule(sync: &Value) -> ObservedSchedule {
     }
 }
 
-/// The schedule of a mode that is not `triggered`.
+/// Returns the schedule of a mode other than `triggered`.
 fn unusual_mode(mode: &Value) -> Option<ObservedSchedule> {
     if !mode.is_object() {
         return Some(Unreadable(format!("the mode is {}", kind(Some(mode)))));
@@ -53,7 +53,7 @@ fn unusual_mode(mode: &Value) -> Option<ObservedSchedule> {
     }
 }
 
-/// What starts the sync when no clock does; `None` when nothing is named.
+/// Returns the trigger of a sync without a schedule; `None` if there is none.
 fn other_trigger(triggers: &Value) -> Option<ObservedSchedule> {
     const NAMES: [(&str, &str); 3] =
         [("dbt_cloud", "dbt Cloud"), ("fivetran", "Fivetran"), ("sync_sequence", "another sync")];
@@ -64,18 +64,18 @@ fn other_trigger(triggers: &Value) -> Option<ObservedSchedule> {
     if let Some((_, name)) = NAMES.iter().find(|(key, _)| present(triggers, key).is_some()) {
         return Some(Triggered((*name).to_owned()));
     }
-    let says_something = |value: &Value| match value {
+    let is_set = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => !fields.is_empty(),
         Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
     };
-    let unknown = named.iter().find(|(key, value)| *key != "schedule" && says_something(value));
+    let unknown = named.iter().find(|(key, value)| *key != "schedule" && is_set(value));
     unknown.map(|(key, _)| Unreadable(format!("triggered by {}", kept(key))))
 }
 
-/// A schedule by the clock: `{frequency, day, hour, minute, cron_expression}` below `mode`, or the same keys with a
-/// prefix on the sync itself. `None` when there is no frequency at all.
+/// Reads a schedule: `{frequency, day, hour, minute, cron_expression}` below `mode`, or the same keys with a prefix on
+/// the sync itself. `None` without a frequency.
 fn clock(holder: &Value, prefix: &str, sync: &Value) -> Option<ObservedSchedule> {
     let field = |name: &str| present(holder, &format!("{prefix}{name}"));
     let found = field("frequency")?;
@@ -96,28 +96,28 @@ fn clock(holder: &Value, prefix: &str, sync: &Value) -> Option<ObservedSchedule>
                 None => unreadable("without a cron_expression"),
             }
         }
-        ("hourly" | "daily" | "weekly", _, Err(())) => unreadable("at a minute that is not in 0 to 59"),
-        ("daily" | "weekly", Err(()), _) => unreadable("at an hour that is not in 0 to 24"),
+        ("hourly" | "daily" | "weekly", _, Err(())) => unreadable("with a minute outside 0 to 59"),
+        ("daily" | "weekly", Err(()), _) => unreadable("with an hour outside 0 to 24"),
         ("hourly", _, Ok(minute)) => Hourly { minute },
-        // The documented answer to setting just the frequency fills hour and minute in with 0.
+        // By the docs, Census sets hour and minute to 0 if only the frequency is given.
         ("daily", Ok(hour), Ok(minute)) => Daily { hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) },
         ("weekly", Ok(hour), Ok(minute)) => match weekday(field("day")) {
             Some(day) => Weekly { day, hour: hour.unwrap_or(0), minute: minute.unwrap_or(0) },
             None => unreadable("without a weekday"),
         },
-        _ => unreadable("is no frequency that we know"),
+        _ => unreadable("is not a known frequency"),
     })
 }
 
-/// A number of at most `last`; `Ok(None)` when there is none, `Err` when what is there is no such number.
+/// Reads a number of at most `last`; `Ok(None)` if there is none, `Err` for any other value.
 fn up_to(value: Option<&Value>, last: u8) -> Result<Option<u8>, ()> {
     let Some(value) = value else { return Ok(None) };
     let number = integer(Some(value)).and_then(|number| u8::try_from(number).ok());
     number.filter(|number| *number <= last).map(Some).ok_or(())
 }
 
-/// A weekday by its English name, as documented; or by number, as the vendor's Terraform client types it. No source says
-/// which day is 0: we read Sunday, with which the documented list of names begins.
+/// Reads a weekday by its documented English name, or by number, its type in the vendor's Terraform client. No source
+/// states which day is 0: we assume Sunday, the first in the documented list of names.
 fn weekday(value: Option<&Value>) -> Option<Weekday> {
     match integer(value) {
         Some(number) => i8::try_from(number).ok().and_then(|n| Weekday::from_sunday_zero_offset(n).ok()),

@@ -13,7 +13,7 @@ fn record(identifier: &str) -> RejectedRecord {
 }
 
 #[test]
-fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
+fn scrub_hides_values_and_keeps_names_ids_and_codes() {
     let table = [
         (
             "DUPLICATE_VALUE: duplicate value found: Email__c duplicates value on record with id: 001Vr00000m4eGCIAY",
@@ -94,22 +94,25 @@ fn the_vendors_words_lose_values_and_keep_names_ids_and_codes() {
             "missing session key: [hidden] This is",
         ),
     ];
-    for (said, expected) in table {
-        assert_eq!(scrub(said), expected, "{said}");
+    for (text, expected) in table {
+        assert_eq!(scrub(text), expected, "{text}");
     }
     let long = scrub(&"ä".repeat(400));
     assert_eq!((long.chars().count(), long.chars().last()), (301, Some('…')));
 }
 
-/// Over all public messages, also those that no rule was written from.
+/// Covers all public messages, also those that no rule was written from.
 #[test]
-fn no_address_and_no_card_of_a_public_message_gets_through() {
+fn no_address_or_card_of_a_public_message_is_shown() {
     for text in fixtures::texts() {
-        let told = scrub(&text);
-        assert!(!told.contains("\"jim\"") && !told.contains("Giugliano") && !has_address(&told), "{told}");
-        let mut words = told.split(|c: char| !c.is_alphanumeric() && c != '_');
-        assert!(!words.any(|word| word.len() >= 12 && word.chars().all(|c| c.is_ascii_digit())), "{told}");
-        assert_eq!(scrub(&told), told);
+        let shown = scrub(&text);
+        assert!(
+            !shown.contains("\"jim\"") && !shown.contains("Giugliano") && !has_address(&shown),
+            "{shown}"
+        );
+        let mut words = shown.split(|c: char| !c.is_alphanumeric() && c != '_');
+        assert!(!words.any(|word| word.len() >= 12 && word.chars().all(|c| c.is_ascii_digit())), "{shown}");
+        assert_eq!(scrub(&shown), shown);
     }
 }
 
@@ -124,14 +127,14 @@ fn identifiers_are_few_short_and_on_one_line() {
 }
 
 #[test]
-fn scrub_hides_all_of_no_real_message() {
-    // Where all of it is assigned to something, nothing can be told from a value.
+fn scrub_never_hides_a_whole_real_message() {
+    // If all of the text is behind `=`, nothing distinguishes it from a value.
     for text in fixtures::texts().filter(|text| !text.starts_with("error=")) {
         assert_ne!(scrub(&text), "[hidden]", "{text}");
     }
 }
 
-/// Texts with all that the rules look for, in any order.
+/// Texts with the parts that the rules search for, in any order.
 fn vendors_text() -> impl Strategy<Value = String> {
     let parts = vec![
         " ",
@@ -218,20 +221,20 @@ fn has_address(text: &str) -> bool {
 
 proptest! {
     #[test]
-    fn any_text_is_classified_and_scrubbed_to_one_bounded_line(text in "\\PC{0,200}", raw in any::<String>()) {
+    fn any_text_is_scrubbed_to_one_bounded_line(text in "\\PC{0,200}", raw in any::<String>()) {
         for text in [text, raw] {
-            let told = scrub(&text);
-            prop_assert!(told.chars().count() <= 301);
-            prop_assert!(!told.chars().any(char::is_control), "{told:?}");
-            prop_assert!(!has_address(&told), "{told}");
+            let shown = scrub(&text);
+            prop_assert!(shown.chars().count() <= 301);
+            prop_assert!(!shown.chars().any(char::is_control), "{shown:?}");
+            prop_assert!(!has_address(&shown), "{shown}");
         }
     }
 
     #[test]
-    fn scrubbed_text_stays_as_it_is(text in vendors_text(), raw in any::<String>(), long in "\\PC{0,900}") {
+    fn second_scrub_changes_nothing(text in vendors_text(), raw in any::<String>(), long in "\\PC{0,900}") {
         for text in [text, raw, long] {
-            let told = scrub(&text);
-            prop_assert_eq!(scrub(&told), told);
+            let shown = scrub(&text);
+            prop_assert_eq!(scrub(&shown), shown);
         }
     }
 
@@ -244,9 +247,9 @@ proptest! {
         glue in prop::sample::select(vec![" ", "", "\"", "'", "<", ":", "="]),
     ) {
         let address = format!("{local}@{domain}");
-        let told = scrub(&format!("{before}{glue}{address}{glue}{after}"));
-        prop_assert!(!told.contains(&address), "{told}");
-        prop_assert!(!has_address(&told), "{told}");
+        let shown = scrub(&format!("{before}{glue}{address}{glue}{after}"));
+        prop_assert!(!shown.contains(&address), "{shown}");
+        prop_assert!(!has_address(&shown), "{shown}");
     }
 
     #[test]
@@ -257,12 +260,12 @@ proptest! {
         after in "[ ).,;][a-zA-Z ,.;]{0,30}",
     ) {
         let card = groups.join(separator);
-        let told = scrub(&format!("{before}{card}{after}"));
-        prop_assert!(!told.contains(&card) && !told.contains(&groups[1]), "{told}");
+        let shown = scrub(&format!("{before}{card}{after}"));
+        prop_assert!(!shown.contains(&card) && !shown.contains(&groups[1]), "{shown}");
     }
 
     #[test]
-    fn a_quoted_value_does_not_survive(
+    fn no_quoted_value_survives(
         value in "[A-Za-z]{6,12} [A-Za-z]{6,12}",
         mark in prop::sample::select(vec!['"', '\'']),
         label in "[A-Z][a-z]{2,8}",
@@ -275,8 +278,8 @@ proptest! {
             format!("cannot insert [{label}={value}, Other__c=1]"),
         ];
         for text in texts {
-            let told = scrub(&text);
-            prop_assert!(!told.contains(&value), "{told}");
+            let shown = scrub(&text);
+            prop_assert!(!shown.contains(&value), "{shown}");
         }
     }
 }

@@ -18,7 +18,7 @@ fn unhealthy(severity: Severity) -> Finding {
 }
 
 fn of(check: Check, severity: Severity) -> Finding {
-    check.about(SUBJECT).unhealthy(severity, Evidence::new("paused"), "somebody paused it")
+    check.about(SUBJECT).unhealthy(severity, Evidence::new("paused"), "a user paused it")
 }
 
 fn healthy() -> Finding {
@@ -26,7 +26,7 @@ fn healthy() -> Finding {
 }
 
 fn not_evaluated() -> Finding {
-    let what = "whether it is paused".to_owned();
+    let what = "pause state".to_owned();
     Check::SyncPaused.about(SUBJECT).not_evaluated(WhyNot::UnknownFigures { what })
 }
 
@@ -48,7 +48,7 @@ fn silence(id: &str, from: i64, until: i64) -> Silence {
 }
 
 /// (kind of decision, reason) as text, for tables.
-fn said(decision: &Decision) -> String {
+fn text(decision: &Decision) -> String {
     match decision {
         Decision::Rest(reason) => format!("rest {reason:?}"),
         Decision::Note { reason, .. } => format!("note {reason:?}"),
@@ -56,7 +56,7 @@ fn said(decision: &Decision) -> String {
     }
 }
 
-/// One key, its store and its circumstances; every notice is delivered at once.
+/// One key, its store and its circumstances; every notice is delivered immediately.
 struct Life {
     stored: Option<Incident>,
     policy: NoticePolicy,
@@ -91,13 +91,13 @@ impl Life {
     }
 
     fn carry_out(&mut self, decision: &Decision) -> String {
-        let said = said(decision);
+        let text = text(decision);
         match decision {
             Decision::Rest(_) => {}
             Decision::Note { incident, .. } => self.stored = Some(incident.as_ref().clone()),
             Decision::Notify { incident, .. } => self.stored = Some(incident.with_notice_sent()),
         }
-        said
+        text
     }
 
     fn see(&mut self, finding: &Finding, minute: i64) -> String {
@@ -143,7 +143,7 @@ fn each_finding_and_each_stored_state_has_its_decision() {
 }
 
 #[test]
-fn an_incident_keeps_one_key_and_counts_its_generations_and_notices() {
+fn incident_keeps_its_key_and_counts_generations_and_notices() {
     let mut life = resolved();
     assert_eq!(life.incident().notice_id(), "p/sync-paused/properties-create#1.2");
     life.see(&unhealthy(Severity::Error), 120);
@@ -154,7 +154,7 @@ fn an_incident_keeps_one_key_and_counts_its_generations_and_notices() {
 }
 
 #[test]
-fn every_decision_replaces_the_version_that_it_looked_at() {
+fn every_decision_replaces_the_version_that_it_read() {
     let life = opened();
     for finding in [healthy(), unhealthy(Severity::Critical), unhealthy(Severity::Error)] {
         match life.decide(&finding, 300) {
@@ -168,7 +168,7 @@ fn every_decision_replaces_the_version_that_it_looked_at() {
 }
 
 #[test]
-fn a_notice_on_its_way_is_waited_for_and_then_sent_again_under_its_name() {
+fn unrecorded_notice_is_sent_again_after_its_lease() {
     let mut life = Life::new();
     let Decision::Notify { incident, .. } = life.decide(&unhealthy(Severity::Error), 0) else {
         panic!("not opened");
@@ -176,12 +176,12 @@ fn a_notice_on_its_way_is_waited_for_and_then_sent_again_under_its_name() {
     let name = incident.notice_id();
     life.stored = Some(*incident);
     for finding in [unhealthy(Severity::Critical), healthy(), not_evaluated()] {
-        assert_eq!(said(&life.decide(&finding, 1)), "rest BeingSent");
+        assert_eq!(text(&life.decide(&finding, 1)), "rest BeingSent");
         let Decision::Notify { kind, reason, incident, .. } = life.decide(&finding, 2) else {
             panic!("not sent again");
         };
         assert_eq!((kind, reason), (NoticeKind::Opened, NotifyReason::NeverRecorded));
-        // Its sender has a lease of its own from now on.
+        // The new sender has its own lease.
         assert_eq!(incident.pending, Some(Pending { kind: NoticeKind::Opened, since: at(2) }));
         assert_eq!(incident.notice_id(), name);
     }
@@ -190,7 +190,7 @@ fn a_notice_on_its_way_is_waited_for_and_then_sent_again_under_its_name() {
 }
 
 #[test]
-fn an_incident_is_resolved_only_after_its_opening_was_delivered() {
+fn incident_resolves_only_after_its_opening_was_delivered() {
     let mut life = Life::new();
     let Decision::Notify { incident, .. } = life.decide(&unhealthy(Severity::Error), 0) else {
         panic!("not opened");
@@ -201,22 +201,22 @@ fn an_incident_is_resolved_only_after_its_opening_was_delivered() {
 }
 
 #[test]
-fn an_agreement_is_needed_on_both_edges() {
+fn agreement_is_needed_to_open_and_to_resolve() {
     let down = || of(Check::ApiReachable, Severity::Critical);
     let up = || Check::ApiReachable.about(SUBJECT).healthy(Evidence::new("answers"));
     let mut life = Life::new();
-    // One bad look is watched, and forgotten after three good ones.
+    // One unhealthy evaluation is watched, and dropped after three healthy ones.
     let course = [
         (down(), "note FirstSight"),
         (up(), "note SeemsOver"),
         (up(), "note SeemsOver"),
         (up(), "note PassedUntold"),
         (up(), "rest NothingOpen"),
-        // Two of three open it, with a good look between.
+        // Two of three open it, with a healthy one between.
         (down(), "note FirstSight"),
         (up(), "note SeemsOver"),
         (down(), "opened FirstFound"),
-        // One good look does not end it, two of three do.
+        // One healthy evaluation does not resolve it, two of three do.
         (up(), "note SeemsOver"),
         (down(), "note NotOver"),
         (up(), "resolved HealthyAgain"),
@@ -225,11 +225,11 @@ fn an_agreement_is_needed_on_both_edges() {
         let minute = i64::try_from(round).unwrap() * 2;
         assert_eq!(life.see(&finding, minute), expected, "round {round}");
     }
-    assert_eq!(life.incident().generation, 1, "what was only watched was no incident");
+    assert_eq!(life.incident().generation, 1, "watching opens no incident");
 }
 
 #[test]
-fn an_incident_counts_from_the_first_sight_of_it() {
+fn incident_counts_from_its_first_finding() {
     let mut life = Life::new();
     life.see(&of(Check::ApiReachable, Severity::Critical), 0);
     life.see(&of(Check::ApiReachable, Severity::Critical), 2);
@@ -249,41 +249,37 @@ fn reminders_come_after_growing_gaps() {
 }
 
 #[test]
-fn nobody_is_reminded_of_what_somebody_has_taken_on_until_it_worsens_or_the_time_is_up() {
-    let taken_on = |until| Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(until) };
+fn acknowledgement_pauses_reminders_until_worse_or_expired() {
+    let acknowledged = |until| Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(until) };
     let mut life = opened();
-    let decision = acknowledge(life.incident(), taken_on(600));
+    let decision = acknowledge(life.incident(), acknowledged(600));
     let before = life.incident().course.sequence;
     assert_eq!(life.carry_out(&decision), "note Acknowledged");
-    assert_eq!(
-        life.incident().course.sequence,
-        before + 1,
-        "a notice of its own, for PagerDuty and the chat"
-    );
+    assert_eq!(life.incident().course.sequence, before + 1, "a separate notice for PagerDuty and the chat");
     assert_eq!(life.see(&unhealthy(Severity::Error), 2), "rest Acknowledged");
     assert_eq!(life.see(&unhealthy(Severity::Error), 599), "note StillReporting");
     assert_eq!(life.see(&unhealthy(Severity::Error), 600), "reminder StillThere");
 
-    let decision = acknowledge(life.incident(), taken_on(2_000));
+    let decision = acknowledge(life.incident(), acknowledged(2_000));
     life.carry_out(&decision);
     assert_eq!(life.see(&unhealthy(Severity::Critical), 601), "worsened MoreSevere");
     assert_eq!(life.incident().acknowledged, None);
 
-    assert_eq!(said(&acknowledge(resolved().incident(), taken_on(9))), "rest NothingOpen");
+    assert_eq!(text(&acknowledge(resolved().incident(), acknowledged(9))), "rest NothingOpen");
 }
 
 #[test]
-fn nobody_takes_an_incident_on_while_a_notice_of_it_is_on_its_way_as_it_would_be_sent_twice() {
+fn incident_is_not_acknowledged_while_its_notice_is_sent() {
     let by = Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(600) };
     let mut incident = opened().incident().clone();
     incident.pending = Some(Pending { kind: NoticeKind::Worsened, since: at(1) });
-    assert_eq!(said(&acknowledge(&incident, by.clone())), "rest BeingSent");
+    assert_eq!(text(&acknowledge(&incident, by.clone())), "rest BeingSent");
     let later = Acknowledged { at: at(1) + SENDING_LEASE, ..by };
-    assert_eq!(said(&acknowledge(&incident, later)), "note Acknowledged");
+    assert_eq!(text(&acknowledge(&incident, later)), "note Acknowledged");
 }
 
 #[test]
-fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() {
+fn flapping_incident_stays_open_until_it_is_healthy_for_a_while() {
     let mut life = Life::new();
     let course = [
         (0, unhealthy(Severity::Error), "opened FirstFound"),
@@ -296,7 +292,7 @@ fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() 
         (105, healthy(), "note SeemsOver"),
         (164, healthy(), "note StillReporting"),
         (165, healthy(), "resolved HealthyAgain"),
-        // Six hours after all of it, it is a first time again.
+        // Six hours later, it is not flapping any more.
         (600, unhealthy(Severity::Error), "opened FoundAgain"),
     ];
     for (minute, finding, expected) in course {
@@ -305,7 +301,7 @@ fn what_comes_and_goes_is_told_as_flapping_and_kept_open_until_it_keeps_quiet() 
 }
 
 #[test]
-fn a_silence_holds_back_and_counts_and_what_outlasts_it_is_told() {
+fn silence_counts_suppressed_notices_and_alerts_at_its_end() {
     let mut life = Life::new();
     life.silences = vec![silence("release", 0, 60)];
     let course = [
@@ -319,15 +315,11 @@ fn a_silence_holds_back_and_counts_and_what_outlasts_it_is_told() {
         assert_eq!(life.see(&finding, minute), expected, "minute {minute}");
     }
     assert_eq!(life.incident().course.held_back, 2);
-    assert_eq!(
-        life.incident().opened_at,
-        at(1),
-        "it counts from when it was found, not from when it was told"
-    );
+    assert_eq!(life.incident().opened_at, at(1), "it counts from its first finding, not from its alert");
 }
 
 #[test]
-fn what_begins_and_ends_within_a_silence_is_never_told() {
+fn incident_within_a_silence_never_alerts() {
     let mut life = Life::new();
     life.silences = vec![silence("release", 0, 60)];
     assert_eq!(life.see(&unhealthy(Severity::Error), 1), "note Silenced");
@@ -336,7 +328,7 @@ fn what_begins_and_ends_within_a_silence_is_never_told() {
 }
 
 #[test]
-fn people_who_were_told_of_it_are_told_of_its_end_within_a_silence_and_not_reminded() {
+fn silence_suppresses_reminders_but_not_the_resolution() {
     let mut life = opened();
     life.silences = vec![silence("release", 1, 1_000)];
     assert_eq!(life.see(&unhealthy(Severity::Error), 500), "note StillReporting");
@@ -347,7 +339,7 @@ fn people_who_were_told_of_it_are_told_of_its_end_within_a_silence_and_not_remin
 }
 
 #[test]
-fn a_worsening_that_a_silence_held_back_is_told_when_it_ends() {
+fn suppressed_worsening_alerts_when_the_silence_ends() {
     let mut life = opened();
     life.silences = vec![silence("release", 1, 60)];
     assert_eq!(life.see(&unhealthy(Severity::Critical), 2), "note Silenced");
@@ -355,7 +347,7 @@ fn a_worsening_that_a_silence_held_back_is_told_when_it_ends() {
 }
 
 #[test]
-fn what_has_a_cause_that_people_know_of_is_told_only_if_it_outlasts_it() {
+fn incident_with_a_shared_cause_alerts_only_if_it_outlasts_it() {
     let cause =
         IncidentKey { pipeline: "p".to_owned(), check: Check::SyncPaused, subject: "other".to_owned() };
     let mut life = Life::new();
@@ -374,7 +366,7 @@ fn what_has_a_cause_that_people_know_of_is_told_only_if_it_outlasts_it() {
 }
 
 #[test]
-fn the_common_cause_is_an_open_incident_of_the_same_check_and_group_of_another_subject() {
+fn common_cause_has_the_same_check_and_group() {
     let finding = |subject: &str, group: &str| Finding {
         group: Some(group.to_owned()),
         ..Check::RunFailed.about(subject).unhealthy(Severity::Error, Evidence::new("failed"), "auth")
@@ -385,20 +377,25 @@ fn the_common_cause_is_an_open_incident_of_the_same_check_and_group_of_another_s
     let cause = |finding: &Finding| common_cause(finding, &live).map(|key| key.subject.as_str());
     assert_eq!(cause(&finding("b", "auth")), Some("a"));
     assert_eq!(cause(&finding("b", "duplicate")), None);
-    assert_eq!(cause(&finding("a", "auth")), None, "nothing is its own cause");
+    assert_eq!(cause(&finding("a", "auth")), None, "an incident is not its own cause");
     assert_eq!(cause(&unhealthy(Severity::Error)), None);
     first.see(&Check::RunFailed.about("a").healthy(Evidence::new("completed")), 1);
     let live = HashMap::from([(first.incident().key.clone(), first.incident().clone())]);
-    assert_eq!(common_cause(&finding("b", "auth"), &live), None, "it is over");
+    assert_eq!(common_cause(&finding("b", "auth"), &live), None, "it is resolved");
 }
 
 #[test]
-fn a_check_that_stops_reporting_says_so_once_and_is_not_resolved() {
+fn stopped_check_is_reported_once_and_not_resolved() {
     let mut life = opened();
     assert_eq!(life.see(&not_evaluated(), 119), "rest NotEvaluated");
     assert_eq!(life.see(&not_evaluated(), 120), "stopped-reporting NotJudged");
     assert_eq!(life.incident().state, State::Open);
-    assert!(life.incident().evidence.summary.contains("whether it is paused unknown"));
+    assert!(
+        life.incident()
+            .evidence
+            .summary
+            .contains("status unknown, last checked 2h ago (pause state unknown)")
+    );
     assert_eq!(life.see(&not_evaluated(), 121), "rest NotEvaluated");
     assert_eq!(life.see(&unhealthy(Severity::Error), 122), "note ReportingAgain");
     assert_eq!(life.see(&not_evaluated(), 123), "rest NotEvaluated");
@@ -406,24 +403,24 @@ fn a_check_that_stops_reporting_says_so_once_and_is_not_resolved() {
 }
 
 #[test]
-fn what_is_held_under_another_finding_has_not_stopped_reporting() {
+fn blocked_check_has_not_stopped_reporting() {
     let mut life = opened();
     for minute in 1..1_000 {
-        let said = life.see(&under(), minute);
-        assert!(said == "rest UnderCause" || said == "note StillReporting", "{said}");
+        let decision = life.see(&under(), minute);
+        assert!(decision == "rest UnderCause" || decision == "note StillReporting", "{decision}");
     }
 }
 
 #[test]
-fn lasting_incident_becomes_critical_and_pages_once_unless_acknowledged() {
+fn lasting_incident_becomes_critical_once_unless_acknowledged() {
     let hours = |hours| Some(SignedDuration::from_hours(hours));
     let mut life = Life::new();
     life.urgency = Urgency { after: hours(2), ..Urgency::AS_JUDGED };
     assert_eq!(life.see(&unhealthy(Severity::Error), 0), "opened FirstFound");
     assert_eq!(life.see(&unhealthy(Severity::Error), 120), "note StillReporting");
     let by = Acknowledged { by: "Ada".to_owned(), at: at(121), until: at(180) };
-    let taken_on = acknowledge(life.incident(), by);
-    life.carry_out(&taken_on);
+    let acknowledged = acknowledge(life.incident(), by);
+    life.carry_out(&acknowledged);
     assert_eq!(life.see(&unhealthy(Severity::Error), 122), "rest Acknowledged");
     assert_eq!(life.see(&unhealthy(Severity::Error), 180), "worsened MoreSevere");
     assert_eq!(life.incident().severity, Severity::Critical);
@@ -436,7 +433,7 @@ fn lasting_incident_becomes_critical_and_pages_once_unless_acknowledged() {
 }
 
 #[test]
-fn what_began_long_before_it_was_seen_is_critical_at_once() {
+fn incident_that_began_long_ago_opens_as_critical() {
     let mut life = Life::new();
     life.urgency = Urgency { after: Some(SignedDuration::from_mins(30)), ..Urgency::AS_JUDGED };
     let evidence = Evidence::new("late").since(at(0));
@@ -446,7 +443,7 @@ fn what_began_long_before_it_was_seen_is_critical_at_once() {
 }
 
 #[test]
-fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn() {
+fn incident_without_findings_stops_reporting_or_is_withdrawn() {
     let life = opened();
     let policy = NoticePolicy::default();
     let decision = |declared, minute| {
@@ -458,7 +455,7 @@ fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn()
             urgency: Urgency::AS_JUDGED,
             now: at(minute),
         };
-        said(&unreported(life.incident(), declared, &circumstances))
+        text(&unreported(life.incident(), declared, &circumstances))
     };
     assert_eq!(decision(true, 119), "rest NotEvaluated");
     assert_eq!(decision(true, 120), "stopped-reporting NotJudged");
@@ -470,19 +467,23 @@ fn an_incident_of_which_no_round_says_anything_stops_reporting_or_is_withdrawn()
 }
 
 #[test]
-fn every_look_that_an_agreement_hangs_on_is_remembered_however_fast_they_come() {
+fn evaluations_for_an_agreement_are_stored_at_any_rate() {
     let down = || of(Check::ApiReachable, Severity::Critical);
     let up = || Check::ApiReachable.about(SUBJECT).healthy(Evidence::new("answers"));
     let mut life = Life::new();
     for (minute, finding) in [(0, down()), (2, down()), (4, up()), (6, down()), (8, down()), (10, down())] {
         life.see(&finding, minute);
     }
-    assert_eq!(life.see(&up(), 12), "note SeemsOver", "one good look after three bad ones ends nothing");
+    assert_eq!(
+        life.see(&up(), 12),
+        "note SeemsOver",
+        "one healthy evaluation after three unhealthy ones resolves nothing"
+    );
     assert_eq!(life.see(&up(), 14), "resolved HealthyAgain");
 }
 
 #[test]
-fn what_people_were_not_told_does_not_make_it_worse_than_it_is() {
+fn suppressed_severity_does_not_count_at_the_opening() {
     let mut life = Life::new();
     life.silences = vec![silence("release", 0, 60)];
     life.see(&unhealthy(Severity::Critical), 1);
@@ -492,14 +493,14 @@ fn what_people_were_not_told_does_not_make_it_worse_than_it_is() {
 }
 
 #[test]
-fn what_outlasts_a_silence_is_told_also_if_nobody_can_judge_it_any_more() {
+fn unevaluated_incident_alerts_when_its_silence_ends() {
     let mut life = Life::new();
     life.silences = vec![silence("release", 0, 60)];
     life.see(&unhealthy(Severity::Error), 1);
     assert_eq!(life.see(&not_evaluated(), 2), "rest NotEvaluated");
     assert_eq!(life.see(&not_evaluated(), 60), "opened HoldEnded");
 
-    // A common cause may still be there, so it is given the time of a check that stops reporting.
+    // A shared cause may still exist, so it waits as long as for a check that stops reporting.
     let mut life = Life::new();
     life.cause = Some(IncidentKey::parse("p/sync-paused/other").unwrap());
     life.see(&unhealthy(Severity::Error), 0);
@@ -508,7 +509,7 @@ fn what_outlasts_a_silence_is_told_also_if_nobody_can_judge_it_any_more() {
 }
 
 #[test]
-fn each_silence_counts_what_it_holds_back_itself() {
+fn each_silence_counts_its_own_suppressed_notices() {
     let mut life = opened();
     life.silences = vec![silence("first", 1, 10), silence("second", 20, 30)];
     assert_eq!(life.see(&unhealthy(Severity::Critical), 2), "note Silenced");
@@ -518,7 +519,7 @@ fn each_silence_counts_what_it_holds_back_itself() {
 }
 
 #[test]
-fn who_is_still_judged_while_it_keeps_quiet_has_not_stopped_reporting() {
+fn healthy_flapping_incident_has_not_stopped_reporting() {
     let mut life = Life::new();
     life.policy.flapping.quiet = SignedDuration::from_hours(5);
     for (minute, finding) in
@@ -535,17 +536,17 @@ fn who_is_still_judged_while_it_keeps_quiet_has_not_stopped_reporting() {
 }
 
 #[test]
-fn what_stopped_reporting_is_told_again_at_growing_gaps() {
+fn stopped_check_is_reported_again_at_growing_gaps() {
     let mut life = opened();
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     for minute in 1..60 * 24 * 3 {
         if life.see(&not_evaluated(), minute) == "stopped-reporting NotJudged" {
-            told.push(minute / 60);
+            reported.push(minute / 60);
         }
     }
-    assert_eq!(told, [2, 10, 26, 58]);
+    assert_eq!(reported, [2, 10, 26, 58]);
     assert!(life.incident().evidence.figures.iter().any(|figure| figure.text() == "paused"));
-    // A good look that settles nothing yet, and then silence again: that is a second time.
+    // A healthy evaluation that does not resolve it yet, and then none again: it is reported a second time.
     life.policy.resolve_after.insert(Check::SyncPaused, Agreement { need: 2, of: 2 });
     assert_eq!(life.see(&healthy(), 5_000), "note SeemsOver");
     assert_eq!(life.see(&not_evaluated(), 5_119), "rest NotEvaluated");
@@ -553,7 +554,7 @@ fn what_stopped_reporting_is_told_again_at_growing_gaps() {
 }
 
 #[test]
-fn an_incident_speaks_for_a_cause_only_while_it_has_it_as_severe_and_was_seen_at_the_last_look() {
+fn incident_represents_a_cause_only_at_its_severity_and_class() {
     let failing = |subject: &str, group: &str, severity| Finding {
         group: Some(group.to_owned()),
         ..Check::RunFailed.about(subject).unhealthy(severity, Evidence::new("failed"), "cause")
@@ -565,23 +566,20 @@ fn an_incident_speaks_for_a_cause_only_while_it_has_it_as_severe_and_was_seen_at
     let mut first = Life::new();
     first.see(&failing("a", "auth", Severity::Error), 0);
     assert!(cause_of(&first, &failing("b", "auth", Severity::Error)));
-    assert!(!cause_of(&first, &failing("b", "auth", Severity::Critical)), "worse than people know of");
+    assert!(!cause_of(&first, &failing("b", "auth", Severity::Critical)), "worse than its alert");
 
     assert_eq!(first.see(&failing("a", "rate-limit", Severity::Error), 2), "note OtherClass");
-    assert!(!cause_of(&first, &failing("b", "auth", Severity::Error)), "it fails of something else now");
+    assert!(!cause_of(&first, &failing("b", "auth", Severity::Error)), "it fails with another class now");
     assert!(cause_of(&first, &failing("b", "rate-limit", Severity::Error)));
 
     let unknown = WhyNot::Unreadable { found: "nonsense".to_owned() };
     let not_judged = Check::RunFailed.about("a").not_evaluated(unknown);
     assert_eq!(first.see(&not_judged, 200), "stopped-reporting NotJudged");
-    assert!(
-        !cause_of(&first, &failing("b", "rate-limit", Severity::Error)),
-        "nobody knows whether it still is"
-    );
+    assert!(!cause_of(&first, &failing("b", "rate-limit", Severity::Error)), "its status is unknown");
 }
 
 #[test]
-fn that_an_incident_still_reports_is_written_every_ten_minutes_at_the_most() {
+fn unchanged_incident_is_written_every_ten_minutes() {
     let mut life = opened();
     let written = (1..=60)
         .filter(|minute| life.see(&unhealthy(Severity::Error), *minute) == "note StillReporting")
@@ -601,9 +599,9 @@ fn any_finding() -> impl Strategy<Value = Finding> {
 }
 
 proptest! {
-    /// Any sequence of findings, policies and silences: what people hear makes sense to them.
+    /// The notices make sense for any sequence of findings, policies and silences.
     #[test]
-    fn people_hear_of_beginnings_and_ends_by_turns_and_of_every_end(
+    fn openings_and_resolutions_alternate(
         findings in proptest::collection::vec((any_finding(), 1_i64..90), 1..120),
         (need, of) in (1_u8..4, 0_u8..3),
         silences in proptest::collection::vec((0_i64..5_000, 1_i64..500), 0..4),
@@ -630,7 +628,7 @@ proptest! {
                         (open, worsened, sequence) = (true, 0, 0);
                     }
                     NoticeKind::Resolved => {
-                        prop_assert!(open, "resolved what nobody was told of");
+                        prop_assert!(open, "resolved without an alert");
                         open = false;
                     }
                     NoticeKind::Worsened => {
@@ -639,7 +637,7 @@ proptest! {
                     }
                     NoticeKind::Reminder | NoticeKind::StoppedReporting => prop_assert!(open),
                     NoticeKind::HeldBack | NoticeKind::Acknowledged => {
-                        prop_assert!(false, "no finding makes a notice of this kind");
+                        prop_assert!(false, "no finding creates a notice of this kind");
                     }
                 }
                 prop_assert!(!silenced || *kind == NoticeKind::Resolved, "{kind} within a silence");
@@ -648,36 +646,36 @@ proptest! {
             }
             life.carry_out(&decision);
         }
-        // All well for a day, looked at every two minutes: nothing stays open, and nothing begins.
+        // After a healthy day, evaluated every two minutes, nothing is open and nothing opens.
         for round in 0..720 {
-            let said = life.see(&healthy(), minute + 2 * round);
-            prop_assert!(!said.starts_with("opened") && !said.starts_with("flapping"));
-            open &= !said.starts_with("resolved");
+            let decision = life.see(&healthy(), minute + 2 * round);
+            prop_assert!(!decision.starts_with("opened") && !decision.starts_with("flapping"));
+            open &= !decision.starts_with("resolved");
         }
-        prop_assert!(!open, "people were never told of its end");
+        prop_assert!(!open, "its end was never reported");
         if let Some(stored) = &life.stored {
             prop_assert_eq!(stored.state, State::Resolved);
         }
     }
 
-    /// However it comes and goes, people hear of few openings.
+    /// A flapping key sends few openings, at any rhythm.
     #[test]
-    fn a_key_that_flaps_for_a_day_is_heard_of_a_few_times(gaps in proptest::collection::vec(2_i64..40, 60)) {
+    fn flapping_key_opens_a_few_times_in_a_day(gaps in proptest::collection::vec(2_i64..40, 60)) {
         let mut life = Life::new();
         let (mut minute, mut openings) = (0, 0);
         for (n, gap) in gaps.iter().enumerate() {
             minute += gap;
             let finding = if n % 2 == 0 { unhealthy(Severity::Error) } else { healthy() };
-            let said = life.see(&finding, minute);
-            openings += u32::from(said.starts_with("opened") || said.starts_with("flapping"));
+            let decision = life.see(&finding, minute);
+            openings += u32::from(decision.starts_with("opened") || decision.starts_with("flapping"));
         }
-        // Two and then the one that is kept open; gaps are shorter than its quiet hour.
+        // Two, and then the one that stays open; gaps are shorter than its healthy hour.
         prop_assert!(openings <= 3, "{openings} openings");
     }
 }
 
 #[test]
-fn an_opening_keeps_when_the_incident_was_open_before() {
+fn opening_keeps_the_earlier_episodes() {
     let mut life = Life::new();
     let failing = |since: i64| {
         let evidence = Evidence::new("failed").since(at(since));
@@ -687,22 +685,22 @@ fn an_opening_keeps_when_the_incident_was_open_before() {
     life.see(&healthy(), 10);
     // Resolved and opened again on the same day: neither is lost.
     life.see(&failing(100), 120);
-    let episode = |began: i64, told: i64, resolved: Option<i64>| Episode {
+    let episode = |began: i64, alerted: i64, resolved: Option<i64>| Episode {
         began_at: at(began),
-        told_at: at(told),
+        told_at: at(alerted),
         resolved_at: resolved.map(at),
     };
     let history = life.incident().history();
     assert_eq!(history.episodes, [episode(-30, 0, Some(10)), episode(100, 120, None)]);
     assert_eq!(history.forgotten_until, None);
-    // Evidence of the future, or none: it began when it was found.
+    // With a beginning in the future, or none, it began when it was found.
     let mut life = Life::new();
     life.see(&failing(5), 0);
     assert_eq!(life.incident().history().episodes, [episode(0, 0, None)]);
 }
 
 #[test]
-fn what_was_held_is_an_episode_once_it_is_told_and_begins_when_it_began() {
+fn suppressed_incident_is_an_episode_once_it_alerts() {
     let mut life = Life::new();
     life.silences = vec![silence("s", 0, 60)];
     life.see(&unhealthy(Severity::Error), 1);
@@ -713,7 +711,7 @@ fn what_was_held_is_an_episode_once_it_is_told_and_begins_when_it_began() {
 }
 
 #[test]
-fn what_was_held_twice_and_never_told_has_no_episode_and_nothing_is_forgotten_of_it() {
+fn incident_that_never_alerted_has_no_episode() {
     let mut life = Life::new();
     life.silences = vec![silence("s", 0, 600)];
     let nothing = crate::incident::History { episodes: Vec::new(), forgotten_until: None };
@@ -723,14 +721,14 @@ fn what_was_held_twice_and_never_told_has_no_episode_and_nothing_is_forgotten_of
     life.see(&unhealthy(Severity::Error), 20);
     assert_eq!((life.incident().state, life.incident().generation), (State::Held, 2));
     assert_eq!(life.incident().history(), nothing);
-    // Told at last, it has one episode, and still nothing is forgotten.
+    // After its alert it has one episode, and still no dropped ones.
     life.see(&unhealthy(Severity::Error), 601);
     let history = life.incident().history();
     assert_eq!((history.episodes.len(), history.forgotten_until), (1, None));
 }
 
 #[test]
-fn no_more_than_some_episodes_are_kept_and_it_is_kept_which_are_not() {
+fn oldest_episodes_are_dropped_and_their_end_is_kept() {
     let mut life = Life::new();
     let days = i64::try_from(REMEMBERED_EPISODES).unwrap() + 3;
     for day in 0..days {
@@ -744,7 +742,7 @@ fn no_more_than_some_episodes_are_kept_and_it_is_kept_which_are_not() {
 }
 
 #[test]
-fn of_an_incident_from_before_episodes_were_kept_the_last_one_is_known() {
+fn incident_from_before_episodes_has_its_last_one() {
     let mut life = resolved();
     life.see(&unhealthy(Severity::Error), 2_880);
     let mut incident = life.incident().clone();
@@ -760,14 +758,14 @@ fn of_an_incident_from_before_episodes_were_kept_the_last_one_is_known() {
 }
 
 #[test]
-fn only_a_first_opening_opens_and_an_end_says_when() {
+fn only_a_first_opening_opens_and_a_resolution_has_its_time() {
     let mut life = Life::new();
     let opening = life.decide(&unhealthy(Severity::Error), 0);
     assert!(opening.opens());
     let Decision::Notify { incident, .. } = &opening else { panic!("{opening:?}") };
     life.stored = Some((**incident).clone());
     let again = life.decide(&unhealthy(Severity::Error), 2);
-    assert_eq!(said(&again), "opened NeverRecorded");
+    assert_eq!(text(&again), "opened NeverRecorded");
     assert!(!again.opens());
     let life = opened();
     assert!(!life.decide(&unhealthy(Severity::Critical), 2).opens());

@@ -15,7 +15,7 @@ fn now() -> Timestamp {
     "2026-11-24T11:00:00Z".parse().unwrap()
 }
 
-/// How many findings there are of checks: one of each, and one of the filters of each that has some.
+/// The number of findings: one for each check, and one for the filters of each that has some.
 fn judged_of(checks: &[DataCheck]) -> usize {
     let with_filters = checks.iter().filter(|check| filters(check).next().is_some());
     checks.len() + with_filters.count()
@@ -35,19 +35,19 @@ fn failing(checks: &[DataCheck], error: &Error) -> Vec<String> {
 const STATEMENT: &str = "checks of crm.rds.properties";
 
 #[test]
-fn a_warehouse_that_is_down_is_one_finding_and_every_check_is_held_under_it() {
+fn down_warehouse_is_one_finding_that_blocks_every_check() {
     let checks = seed();
     let error = ErrorKind::Unreachable { detail: "connection refused".to_owned() }.of(STATEMENT);
-    let said = failing(&checks, &error);
-    assert_eq!(said.len(), 1 + judged_of(&checks));
-    assert!(said[0].starts_with("warehouse-reachable warehouse: error, "), "{}", said[0]);
-    for line in said.iter().skip(1) {
-        assert!(line.ends_with("not evaluated, held under warehouse-reachable of warehouse"), "{line}");
+    let found = failing(&checks, &error);
+    assert_eq!(found.len(), 1 + judged_of(&checks));
+    assert!(found[0].starts_with("warehouse-reachable warehouse: error, unavailable ("), "{}", found[0]);
+    for line in found.iter().skip(1) {
+        assert!(line.ends_with("not evaluated, blocked by warehouse-reachable of warehouse"), "{line}");
     }
 }
 
 #[test]
-fn a_secret_that_cannot_be_used_is_one_finding_too() {
+fn invalid_secret_is_one_finding() {
     let checks = seed();
     let findings = judge_closed(&scans(&checks), "secret syncwatch/warehouse: it is empty");
     assert_eq!(findings.iter().filter(|finding| finding.is_unhealthy()).count(), 1);
@@ -56,17 +56,17 @@ fn a_secret_that_cannot_be_used_is_one_finding_too() {
 }
 
 #[test]
-fn a_view_that_is_missing_is_one_finding_that_names_it() {
+fn missing_view_is_one_finding_that_names_it() {
     let checks = seed();
     let error = ErrorKind::MissingObject { message: "no crm.rds.properties".to_owned() }.of(STATEMENT);
-    let said = failing(&checks, &error);
-    assert!(said[0].contains("1 of 4 statements failed") && said[0].contains("no crm.rds.properties"));
-    assert!(said[1].contains("coverage properties-coverage: not evaluated, unreadable"), "{}", said[1]);
-    assert!(said[2].ends_with("held under coverage of properties-coverage"), "{}", said[2]);
+    let found = failing(&checks, &error);
+    assert!(found[0].contains("1 of 4 statements failed") && found[0].contains("no crm.rds.properties"));
+    assert!(found[1].contains("coverage properties-coverage: not evaluated, unreadable"), "{}", found[1]);
+    assert!(found[2].ends_with("blocked by coverage of properties-coverage"), "{}", found[2]);
 }
 
 #[test]
-fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
+fn round_of_one_check_never_passes_the_warehouse() {
     let checks = seed();
     let one = &checks[..1];
     let answer = Err(ErrorKind::PermissionDenied { message: "no SELECT".to_owned() }.of(STATEMENT));
@@ -79,12 +79,12 @@ fn one_check_by_hand_says_nothing_good_of_the_warehouse_as_a_whole() {
 }
 
 #[test]
-fn of_a_warehouse_that_was_not_asked_nothing_is_said() {
+fn warehouse_that_was_not_queried_is_not_judged() {
     assert_eq!(judge_round(&[], Extent::Whole, now()), []);
 }
 
 #[test]
-fn what_the_round_judges_is_what_it_concludes() {
+fn every_data_check_is_judged_by_daily_validation() {
     for check in seed() {
         let of_data = Check::of(Judge::DailyValidation, SubjectKind::Data);
         assert!(of_data.into_iter().any(|known| known == check.check()), "{}", check.name);
@@ -92,7 +92,7 @@ fn what_the_round_judges_is_what_it_concludes() {
 }
 
 #[test]
-fn cause_of_an_outage_and_of_failures_is_that_of_their_kind() {
+fn cause_of_outages_and_failures_depends_on_their_kind() {
     let cause = |kinds: Vec<ErrorKind>| {
         let troubles: Vec<Trouble> = kinds.into_iter().map(|kind| Trouble::Failed(kind.of("s"))).collect();
         match judge_warehouse(4, &troubles).outcome {
@@ -104,26 +104,26 @@ fn cause_of_an_outage_and_of_failures_is_that_of_their_kind() {
     let table = [
         (ErrorKind::Refused, "The credentials expired"),
         (ErrorKind::Blocked { message: message() }, "An IP access list"),
-        (ErrorKind::NoAccess { message: message() }, "The account lost its right"),
+        (ErrorKind::NoAccess { message: message() }, "The account lost access"),
         (ErrorKind::DriverMissing { detail: message() }, "The function was built"),
         (ErrorKind::Cancelled, "The warehouse is stopped"),
-        (ErrorKind::PermissionDenied { message: message() }, "A right is missing"),
+        (ErrorKind::PermissionDenied { message: message() }, "A permission is missing"),
         (ErrorKind::MissingObject { message: message() }, "A table, view or column was renamed"),
         (ErrorKind::TypeMismatch { message: message() }, "The type of a column"),
-        (ErrorKind::NotTheForm { expected: "one row", found: message() }, "A check's own statement"),
+        (ErrorKind::NotTheForm { expected: "one row", found: message() }, "A custom query does not return"),
         (ErrorKind::TooManyRows { limit: 1 }, "A table, view or column changed"),
     ];
     for (kind, expected) in table {
-        let said = cause(vec![kind.clone()]);
-        assert!(said.starts_with(expected), "{kind:?}: {said}");
-        assert_eq!(cause(vec![kind.clone(), kind]), said, "each cause once");
+        let found = cause(vec![kind.clone()]);
+        assert!(found.starts_with(expected), "{kind:?}: {found}");
+        assert_eq!(cause(vec![kind.clone(), kind]), found, "each cause once");
     }
     let both = cause(vec![
         ErrorKind::PermissionDenied { message: message() },
         ErrorKind::MissingObject { message: message() },
     ]);
     assert!(
-        both.contains("A right is missing") && both.contains(". A table, view or column was renamed"),
+        both.contains("A permission is missing") && both.contains(". A table, view or column was renamed"),
         "{both}"
     );
     // An outage is reported before the failure of a single statement.
@@ -139,7 +139,7 @@ fn answer_of(columns: &[&str], rows: Vec<Vec<sql::Value>>) -> Answer {
 }
 
 #[test]
-fn samples_of_duplicates_show_each_key_and_its_copies() {
+fn samples_of_duplicates_show_each_key_and_its_count() {
     let check = seed().into_iter().find(|check| check.check() == Check::Duplicates).unwrap();
     let finding = |answer: &Result<Answer, Error>| {
         let unhealthy =

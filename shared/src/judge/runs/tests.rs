@@ -24,7 +24,7 @@ fn counts(processed: u64, failed: u64, invalid: u64) -> Counts {
     }
 }
 
-/// A run that was created so many minutes ago; a completed one took 5 minutes and moved 40 records.
+/// A run created so many minutes ago; a completed one took 5 minutes and sent 40 records.
 fn run(minutes_ago: i64, status: RunStatus) -> Run {
     let created_at = now() - SignedDuration::from_mins(minutes_ago);
     let completed = status == RunStatus::Completed;
@@ -50,7 +50,7 @@ fn judged(runs: Vec<Run>, check: Check) -> String {
     let findings = judge_runs(&history, &sync(), now());
     let answered: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
     let expected = [Check::RunStuck, Check::RunFailed, Check::RunsSkipped, Check::ErrorRate, Check::Runtime];
-    assert_eq!(answered, expected, "each exactly once");
+    assert_eq!(answered, expected, "one finding of each check");
     let finding = findings.into_iter().find(|finding| finding.check == check).unwrap();
     finding.to_string().replacen(&format!("{check} properties-create: "), "", 1)
 }
@@ -60,20 +60,20 @@ fn many(count: i64, status: &RunStatus) -> Vec<Run> {
 }
 
 #[test]
-fn a_run_is_stuck_once_it_works_past_its_limit() {
+fn run_is_stuck_once_it_is_past_its_limit() {
     use RunStatus::{Completed, Queued, Unknown, Working};
     let table = [
-        (vec![], "healthy, no run is at work"),
-        (vec![run(10, Completed)], "healthy, no run is at work"),
-        (vec![run(45, Working)], "healthy, run 99955 is working for 45m, limit 45m"),
-        (vec![run(46, Working)], "error, run 99954 is working for 46m, limit 45m"),
-        (vec![run(90, Working)], "error, run 99910 is working for 1h 30m, limit 45m"),
-        (vec![run(91, Working)], "critical, run 99909 is working for 1h 31m, limit 45m"),
-        (vec![run(46, Queued)], "error, run 99954 is queued for 46m, limit 45m"),
-        (vec![run(46, Unknown("preparing".into()))], "error, run 99954 is preparing for 46m, limit 45m"),
-        (vec![run(5, RunStatus::Skipped), run(60, Working)], "error, run 99940 is working for 1h, limit 45m"),
-        // Left over in the answer behind a completed run.
-        (vec![run(30, Completed), run(60, Working)], "healthy, no run is at work"),
+        (vec![], "healthy, no run in progress"),
+        (vec![run(10, Completed)], "healthy, no run in progress"),
+        (vec![run(45, Working)], "healthy, run 99955 working for 45m (limit 45m)"),
+        (vec![run(46, Working)], "error, run 99954 working for 46m (limit 45m)"),
+        (vec![run(90, Working)], "error, run 99910 working for 1h 30m (limit 45m)"),
+        (vec![run(91, Working)], "critical, run 99909 working for 1h 31m (limit 45m)"),
+        (vec![run(46, Queued)], "error, run 99954 queued for 46m (limit 45m)"),
+        (vec![run(46, Unknown("preparing".into()))], "error, run 99954 preparing for 46m (limit 45m)"),
+        (vec![run(5, RunStatus::Skipped), run(60, Working)], "error, run 99940 working for 1h (limit 45m)"),
+        // Stale in the answer behind a completed run.
+        (vec![run(30, Completed), run(60, Working)], "healthy, no run in progress"),
     ];
     for (runs, expected) in table {
         assert_eq!(judged(runs.clone(), Check::RunStuck), expected, "{runs:#?}");
@@ -81,24 +81,24 @@ fn a_run_is_stuck_once_it_works_past_its_limit() {
 }
 
 #[test]
-fn cause_of_a_stuck_run_is_that_of_its_state() {
+fn cause_of_a_stuck_run_depends_on_its_state() {
     for (status, cause) in [
-        (RunStatus::Queued, "Census has not begun the run"),
-        (RunStatus::Unknown("preparing".into()), "Census reports a state that we do not know"),
+        (RunStatus::Queued, "Census has not started the run"),
+        (RunStatus::Unknown("preparing".into()), "Census reports an unknown run state"),
         (RunStatus::Working, "The source query or the destination does not answer"),
     ] {
         let history = RunHistory { runs: vec![run(46, status)], complete: true, samples: None };
-        let Outcome::Unhealthy { cause: said, .. } =
+        let Outcome::Unhealthy { cause: found, .. } =
             judge_runs(&history, &sync(), now()).swap_remove(0).outcome
         else {
             panic!("not unhealthy");
         };
-        assert!(said.starts_with(cause), "{said}");
+        assert!(found.starts_with(cause), "{found}");
     }
 }
 
 #[test]
-fn skipped_runs_began_with_the_first_of_them() {
+fn skipped_runs_began_with_the_oldest_of_them() {
     let mut runs = many(3, &RunStatus::Skipped);
     runs.push(run(200, RunStatus::Completed));
     let history = RunHistory { runs, complete: true, samples: None };
@@ -109,22 +109,22 @@ fn skipped_runs_began_with_the_first_of_them() {
 }
 
 #[test]
-fn a_failure_is_told_with_how_many_came_in_a_row() {
+fn failed_run_has_the_number_of_failures_in_a_row() {
     use RunStatus::{Cancelled, Completed, Failed, Skipped, Working};
     let table = [
-        (vec![], "not evaluated, nothing to judge yet: a run that completed or failed"),
-        (vec![run(5, Working)], "not evaluated, nothing to judge yet: a run that completed or failed"),
+        (vec![], "not evaluated, waiting for a completed or failed run"),
+        (vec![run(5, Working)], "not evaluated, waiting for a completed or failed run"),
         (vec![run(10, Completed), run(40, Failed)], "healthy, run 99990 of 2026-11-24 11:50 UTC completed"),
         (vec![run(10, Failed), run(40, Completed)], "error, run 99990 failed"),
         (vec![run(1, Working), run(10, Failed), run(40, Completed)], "error, run 99990 failed"),
         (vec![run(5, Skipped), run(7, Cancelled), run(10, Failed)], "error, run 99990 failed"),
         (
             vec![run(10, Failed), run(40, Failed)],
-            "error, run 99990 failed, 2 in a row since 2026-11-24 11:20 UTC",
+            "error, run 99990 failed; 2 failures in a row since 2026-11-24 11:20 UTC",
         ),
         (
             vec![run(10, Failed), run(20, Skipped), run(40, Failed), run(70, Failed), run(100, Completed)],
-            "critical, run 99990 failed, 3 in a row since 2026-11-24 10:50 UTC",
+            "critical, run 99990 failed; 3 failures in a row since 2026-11-24 10:50 UTC",
         ),
     ];
     for (runs, expected) in table {
@@ -133,20 +133,20 @@ fn a_failure_is_told_with_how_many_came_in_a_row() {
 }
 
 #[test]
-fn a_row_of_failures_that_fills_the_page_is_at_least_that_long() {
+fn failures_that_fill_the_page_are_a_lower_bound() {
     let history = RunHistory { runs: many(25, &RunStatus::Failed), complete: false, samples: None };
     let findings = judge_runs(&history, &sync(), now());
     let failed = findings.iter().find(|finding| finding.check == Check::RunFailed).unwrap();
-    assert!(failed.to_string().contains("at least 25 in a row"), "{failed}");
+    assert!(failed.to_string().contains("at least 25 failures in a row"), "{failed}");
 }
 
 #[test]
-fn a_page_of_skipped_runs_does_not_hide_the_stuck_run_behind_it() {
+fn page_of_skipped_runs_does_not_hide_the_stuck_run() {
     let history = RunHistory { runs: many(25, &RunStatus::Skipped), complete: false, samples: None };
     let findings = judge_runs(&history, &sync(), now());
     assert_eq!(
         findings[0].to_string(),
-        "run-stuck properties-create: not evaluated, the run that the newest 25 skipped ones wait for unknown"
+        "run-stuck properties-create: not evaluated, run that blocks the newest 25 skipped runs unknown"
     );
     assert_eq!(findings[2].severity(), Some(Severity::Error), "{}", findings[2]);
 }
@@ -159,7 +159,7 @@ fn failed_with(code: Option<&str>, message: Option<&str>) -> Finding {
 }
 
 /// The cause, then the figures from the class on.
-fn told(finding: Finding) -> Vec<String> {
+fn explained(finding: Finding) -> Vec<String> {
     let Outcome::Unhealthy { cause, evidence, .. } = finding.outcome else { panic!("not unhealthy") };
     let of_reason = evidence.figures.into_iter().skip_while(|figure| figure.name != "error class");
     let figures = of_reason.map(|figure| format!("{}: {}", figure.name, figure.text()));
@@ -167,44 +167,42 @@ fn told(finding: Finding) -> Vec<String> {
 }
 
 #[test]
-fn a_failure_is_told_with_its_class_the_vendors_words_and_what_helps() {
+fn failure_shows_its_class_the_vendors_message_and_a_remedy() {
     let column = failed_with(Some("X"), Some("A mapped source column has been deleted: email"));
     assert_eq!(
-        told(column),
+        explained(column),
         [
-            "A column that the sync reads is not in the source: the view or the table was changed. Census says: A \
-             mapped source column has been deleted: email. What helps: Restore the column, or remove it from the \
+            "A column that the sync reads is missing from the source: the view or the table was changed. Census's \
+             message: A mapped source column has been deleted: email. Remedy: Restore the column, or remove it from the \
              mapping in Census. Every run fails until then.",
             "error class: deleted-source-column",
             "error code: X",
         ]
     );
     assert_eq!(
-        told(failed_with(None, None)),
-        ["Census gave no reason; its sync history may", "error class: unknown"]
+        explained(failed_with(None, None)),
+        ["Census gave no reason; check its sync history", "error class: unknown"]
     );
-    let code_alone = told(failed_with(Some("UNABLE_TO_LOCK_ROW"), None));
-    assert!(
-        code_alone[0].starts_with("Something else was writing the same records at that moment. What helps")
-    );
+    let code_alone = explained(failed_with(Some("UNABLE_TO_LOCK_ROW"), None));
+    assert!(code_alone[0].starts_with("Another process was writing the same records. Remedy: "));
 }
 
 #[test]
-fn guess_names_the_likely_classes_and_orders_nothing() {
-    let [cause, figures @ ..] = told(failed_with(None, Some("access denied, invalid token")))
+fn guess_names_the_likely_classes_and_no_specific_remedy() {
+    let [cause, figures @ ..] = explained(failed_with(None, Some("access denied, invalid token")))
         .try_into()
         .unwrap_or([const { String::new() }; 3]);
     assert_eq!(
         cause,
-        "Unrecognised error. Census says: access denied, invalid token. It may be missing-permission or \
-         login-refused. What helps: Read the vendor's words and the sync history in Census, and wait for one more run \
+        "Unrecognised error. Census's message: access denied, invalid token. It may be missing-permission or \
+         login-refused. Remedy: Read the vendor's message and the sync history in Census, and wait for one more run \
          before you change anything."
     );
     assert_eq!(figures, ["error class: missing-permission", "certainty: guess"]);
 }
 
 #[test]
-fn failures_that_syncs_have_in_common_are_one_group() {
+fn failures_with_a_shared_cause_are_one_group() {
     let table = [
         ("INVALID_LOGIN: Invalid username", Some("auth")),
         ("REQUEST_LIMIT_EXCEEDED: TotalRequests Limit exceeded.", Some("rate-limit")),
@@ -223,11 +221,11 @@ fn failures_that_syncs_have_in_common_are_one_group() {
 }
 
 #[test]
-fn the_vendors_words_are_one_bounded_line_without_what_they_quote_of_records() {
+fn vendors_message_is_one_bounded_line_without_record_values() {
     let message = format!("first ann@example.com\n\"Ann Smith\" {}", "ä".repeat(400));
-    let cause = told(failed_with(None, Some(&message))).swap_remove(0);
+    let cause = explained(failed_with(None, Some(&message))).swap_remove(0);
     assert!(
-        cause.contains("Census says: first [e-mail] \"[hidden]\" ä") && cause.contains("ä… What helps: "),
+        cause.contains("Census's message: first [e-mail] \"[hidden]\" ä") && cause.contains("ä… Remedy: "),
         "{cause}"
     );
     assert!(!cause.contains('\n') && cause.chars().count() < 700, "{cause}");
@@ -253,7 +251,7 @@ fn error_rate_of(history: &RunHistory) -> Finding {
 }
 
 #[test]
-fn an_error_rate_is_told_with_the_class_of_its_samples_and_their_identifiers() {
+fn error_rate_shows_the_class_and_identifiers_of_its_samples() {
     let duplicate =
         "DUPLICATE_VALUE:duplicate value found: Key__c duplicates value on record with id: 001Vr00000m4eGC";
     let mut messages = vec![Some(duplicate); 9];
@@ -262,15 +260,15 @@ fn an_error_rate_is_told_with_the_class_of_its_samples_and_their_identifiers() {
     assert_eq!(finding.group, None);
     assert_eq!(
         finding.to_string(),
-        "error-rate properties-create: error, 12% of 50 records failed or were invalid, limit 5%"
+        "error-rate properties-create: error, 12% of 50 records rejected (limit 5%)"
     );
     assert_eq!(
-        told(finding),
+        explained(finding),
         [
-            "A record with the same value in a field that must be unique is there already. A record says: \
-             DUPLICATE_VALUE:duplicate value found: Key__c duplicates value on record with id: 001Vr00000m4eGC. What \
-             helps: Do not retry a create sync before its sync key is unique in the destination: it could make \
-             duplicates. Merge the records first.",
+            "A record with the same value in a unique field already exists. Record message: \
+             DUPLICATE_VALUE:duplicate value found: Key__c duplicates value on record with id: 001Vr00000m4eGC. Remedy: \
+             Do not retry a create sync before its sync key is unique in the destination: it could create duplicates. \
+             Merge the records first.",
             "error class: unique-value",
             "samples: 9 of 10 samples: duplicate value, 1: lock contention",
             "sampled run: 99990",
@@ -280,18 +278,18 @@ fn an_error_rate_is_told_with_the_class_of_its_samples_and_their_identifiers() {
 }
 
 #[test]
-fn without_samples_an_error_rate_is_told_all_the_same() {
+fn error_rate_without_samples_is_still_reported() {
     let mut history = rejecting(&[]);
-    let empty = told(error_rate_of(&history));
+    let empty = explained(error_rate_of(&history));
     history.samples = None;
-    assert_eq!(told(error_rate_of(&history)), empty);
-    assert!(empty.len() == 1 && empty[0].starts_with("The destination refuses records"), "{empty:?}");
-    let wordless = told(error_rate_of(&rejecting(&[None, None])));
-    assert!(wordless[0].starts_with("Unrecognised error. What helps: "), "{wordless:?}");
+    assert_eq!(explained(error_rate_of(&history)), empty);
+    assert!(empty.len() == 1 && empty[0].starts_with("The destination rejects records"), "{empty:?}");
+    let wordless = explained(error_rate_of(&rejecting(&[None, None])));
+    assert!(wordless[0].starts_with("Unrecognised error. Remedy: "), "{wordless:?}");
 }
 
 #[test]
-fn samples_are_wanted_of_the_newest_run_that_brings_the_share_over_its_limit_and_else_of_none() {
+fn samples_come_from_the_newest_run_that_exceeds_the_limit() {
     use RunStatus::{Completed, Failed, Working};
     let wanted = |runs: Vec<Run>| {
         let history = RunHistory { runs, complete: true, samples: None };
@@ -310,7 +308,7 @@ fn samples_are_wanted_of_the_newest_run_that_brings_the_share_over_its_limit_and
         wanted(vec![with_counts(10, counts(100, 6, 0)), with_counts(40, counts(100, 9, 0))]),
         Some(99_990)
     );
-    // An idle run has no records to look at; the bad one before it has.
+    // An idle run has no records to sample; the run with rejections before it has.
     assert_eq!(
         wanted(vec![with_counts(10, counts(0, 0, 0)), with_counts(40, counts(50, 6, 0))]),
         Some(99_960)
@@ -321,7 +319,7 @@ fn samples_are_wanted_of_the_newest_run_that_brings_the_share_over_its_limit_and
 
 proptest::proptest! {
     #[test]
-    fn no_value_of_a_record_gets_into_a_finding(
+    fn no_value_of_a_record_is_in_a_finding(
         value in "[A-Za-z]{5,12} [A-Za-z]{5,12}",
         local in "[a-z]{3,12}",
         template in 0_usize..5,
@@ -330,7 +328,7 @@ proptest::proptest! {
         let message = [
             format!("STRING_TOO_LONG:Company: data value too large: {value} (max length=4):Company__c --"),
             format!("INVALID_EMAIL_ADDRESS:Email: invalid email address: {address}:Email --"),
-            format!("FIELD_CUSTOM_VALIDATION_EXCEPTION:\"{value}\" of {address} is no company"),
+            format!("FIELD_CUSTOM_VALIDATION_EXCEPTION:\"{value}\" of {address} is not a company"),
             format!("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST:Type: bad value for restricted picklist field: {value}"),
             format!("Invalid value: {value}, {address}"),
         ]
@@ -351,72 +349,57 @@ proptest::proptest! {
 }
 
 #[test]
-fn skipped_runs_are_told_from_the_limit_on_unless_a_stuck_run_explains_them() {
+fn skipped_runs_are_unhealthy_from_their_limit_on() {
     use RunStatus::{Completed, Skipped, Working};
     let skipped = |count| {
         let mut runs = many(count, &Skipped);
         runs.push(run(40 + 30 * count, Completed));
         runs
     };
-    assert_eq!(judged(skipped(2), Check::RunsSkipped), "healthy, 2 runs skipped in a row, limit 3");
-    assert_eq!(judged(skipped(3), Check::RunsSkipped), "warning, 3 runs skipped in a row, limit 3");
-    assert_eq!(judged(skipped(6), Check::RunsSkipped), "error, 6 runs skipped in a row, limit 3");
-    // The run in the way took until after the last of them: the way is free again.
+    assert_eq!(judged(skipped(2), Check::RunsSkipped), "healthy, 2 runs skipped in a row (limit 3)");
+    assert_eq!(judged(skipped(3), Check::RunsSkipped), "warning, 3 runs skipped in a row (limit 3)");
+    assert_eq!(judged(skipped(6), Check::RunsSkipped), "error, 6 runs skipped in a row (limit 3)");
+    // The blocking run ended after the last of them was skipped.
     let long = Run { completed_at: Some(now() - SignedDuration::from_mins(5)), ..run(200, Completed) };
-    let mut over = many(5, &Skipped);
-    over.push(long);
-    assert_eq!(judged(over, Check::RunsSkipped), "healthy, 0 runs skipped in a row, limit 3");
+    let mut past = many(5, &Skipped);
+    past.push(long);
+    assert_eq!(judged(past, Check::RunsSkipped), "healthy, 0 runs skipped in a row (limit 3)");
     let behind_a_stuck_run = vec![run(5, Skipped), run(20, Skipped), run(35, Skipped), run(50, Working)];
     assert_eq!(
         judged(behind_a_stuck_run, Check::RunsSkipped),
-        "not evaluated, held under run-stuck of properties-create"
+        "not evaluated, blocked by run-stuck of properties-create"
     );
 }
 
 #[test]
-fn an_error_rate_is_failed_and_invalid_over_all_that_were_to_be_delivered() {
+fn error_rate_is_failed_and_invalid_over_all_to_deliver() {
     let none = Counts::default();
     let table = [
-        (vec![], "not evaluated, nothing to judge yet: a completed run"),
-        (
-            vec![with_counts(10, counts(50, 0, 0))],
-            "healthy, 0% of 50 records failed or were invalid, limit 5%",
-        ),
-        (
-            vec![with_counts(10, counts(100, 5, 0))],
-            "healthy, 5% of 100 records failed or were invalid, limit 5%",
-        ),
-        (
-            vec![with_counts(10, counts(100, 4, 2))],
-            "error, 5.9% of 102 records failed or were invalid, limit 5%",
-        ),
+        (vec![], "not evaluated, waiting for a completed run"),
+        (vec![with_counts(10, counts(50, 0, 0))], "healthy, 0% of 50 records rejected (limit 5%)"),
+        (vec![with_counts(10, counts(100, 5, 0))], "healthy, 5% of 100 records rejected (limit 5%)"),
+        (vec![with_counts(10, counts(100, 4, 2))], "error, 5.9% of 102 records rejected (limit 5%)"),
         // Older answers count invalid records as processed.
         (
             vec![with_counts(10, Counts { updated: Some(80), ..counts(100, 15, 5) })],
-            "error, 20% of 100 records failed or were invalid, limit 5%",
+            "error, 20% of 100 records rejected (limit 5%)",
         ),
         (
             vec![with_counts(10, Counts { updated: None, ..counts(100, 4, 2) })],
-            "error, 6% of 100 records failed or were invalid, limit 5%",
+            "error, 6% of 100 records rejected (limit 5%)",
         ),
-        (
-            vec![with_counts(10, counts(100, 50, 0))],
-            "critical, 50% of 100 records failed or were invalid, limit 5%",
-        ),
+        (vec![with_counts(10, counts(100, 50, 0))], "critical, 50% of 100 records rejected (limit 5%)"),
         // Newer answers do not count invalid records as processed.
-        (
-            vec![with_counts(10, counts(0, 0, 30))],
-            "critical, 100% of 30 records failed or were invalid, limit 5%",
-        ),
-        (vec![with_counts(10, counts(0, 0, 0))], "healthy, 0% of 0 records failed or were invalid, limit 5%"),
-        (vec![with_counts(10, none)], "not evaluated, the record counts of run 99990 unknown"),
+        (vec![with_counts(10, counts(0, 0, 30))], "critical, 100% of 30 records rejected (limit 5%)"),
+        (vec![with_counts(10, counts(0, 0, 0))], "healthy, 0% of 0 records rejected (limit 5%)"),
+        (vec![with_counts(10, none)], "not evaluated, record counts of run 99990 unknown"),
         (
             vec![with_counts(10, Counts { processed: Some(50), failed: Some(0), ..none })],
-            "not evaluated, the record counts of run 99990 unknown",
+            "not evaluated, record counts of run 99990 unknown",
         ),
         (
             vec![with_counts(10, Counts { processed: Some(50), failed: Some(6), ..none })],
-            "error, at least 12% of 50 records failed or were invalid, limit 5%",
+            "error, at least 12% of 50 records rejected (limit 5%)",
         ),
     ];
     for (runs, expected) in table {
@@ -425,34 +408,31 @@ fn an_error_rate_is_failed_and_invalid_over_all_that_were_to_be_delivered() {
 }
 
 #[test]
-fn small_runs_are_judged_together_until_there_are_enough_records() {
+fn small_runs_are_judged_together() {
     let table = [
         // 1 of 5 alone would be 20%.
         (
             vec![with_counts(10, counts(5, 1, 0)), with_counts(40, counts(40, 0, 0))],
-            "healthy, 2.2% of 45 records failed or were invalid, limit 5%",
+            "healthy, 2.2% of 45 records rejected (limit 5%)",
         ),
         (
             vec![with_counts(10, counts(5, 1, 0)), with_counts(40, counts(15, 2, 0))],
-            "error, 15% of 20 records failed or were invalid, limit 5%",
+            "error, 15% of 20 records rejected (limit 5%)",
         ),
         // An idle run does not hide the bad one before it.
         (
             vec![with_counts(10, counts(0, 0, 0)), with_counts(40, counts(50, 6, 0))],
-            "error, 12% of 50 records failed or were invalid, limit 5%",
+            "error, 12% of 50 records rejected (limit 5%)",
         ),
         (
             vec![with_counts(10, counts(5, 1, 0))],
-            "not evaluated, a share worth the name (1 of only 5 records failed) unknown",
+            "not evaluated, error rate of only 5 records (1 rejected) unknown",
         ),
-        (
-            vec![with_counts(10, counts(3, 3, 0))],
-            "critical, 100% of 3 records failed or were invalid, limit 5%",
-        ),
-        // All of a few, but too few to speak of all.
+        (vec![with_counts(10, counts(3, 3, 0))], "critical, 100% of 3 records rejected (limit 5%)"),
+        // All of them, but too few for a share.
         (
             vec![with_counts(10, counts(2, 2, 0))],
-            "not evaluated, a share worth the name (2 of only 2 records failed) unknown",
+            "not evaluated, error rate of only 2 records (2 rejected) unknown",
         ),
     ];
     for (runs, expected) in table {
@@ -461,21 +441,21 @@ fn small_runs_are_judged_together_until_there_are_enough_records() {
 }
 
 #[test]
-fn a_runtime_over_its_target_is_told_while_the_run_works_and_after() {
+fn runtime_over_its_target_is_a_warning_during_and_after_a_run() {
     use RunStatus::{Completed, Working};
     let long = Run { completed_at: Some(now() - SignedDuration::from_mins(10)), ..run(30, Completed) };
     let endless = Run { completed_at: None, ..run(30, Completed) };
     let table = [
-        (vec![run(10, Completed)], "healthy, run 99990 took 5m, target 15m"),
-        (vec![long], "warning, run 99970 took 20m, target 15m"),
+        (vec![run(10, Completed)], "healthy, run 99990 took 5m (target 15m)"),
+        (vec![long], "warning, run 99970 took 20m (target 15m)"),
         (
             vec![run(16, Working), run(40, Completed)],
-            "warning, run 99984 is still at work after 16m, target 15m",
+            "warning, run 99984 still in progress after 16m (target 15m)",
         ),
-        (vec![run(15, Working), run(40, Completed)], "healthy, run 99960 took 5m, target 15m"),
-        (vec![run(60, Working)], "not evaluated, held under run-stuck of properties-create"),
-        (vec![endless], "not evaluated, the end of run 99970 unknown"),
-        (vec![], "not evaluated, nothing to judge yet: a completed run"),
+        (vec![run(15, Working), run(40, Completed)], "healthy, run 99960 took 5m (target 15m)"),
+        (vec![run(60, Working)], "not evaluated, blocked by run-stuck of properties-create"),
+        (vec![endless], "not evaluated, end of run 99970 unknown"),
+        (vec![], "not evaluated, waiting for a completed run"),
     ];
     for (runs, expected) in table {
         assert_eq!(judged(runs.clone(), Check::Runtime), expected, "{runs:#?}");
@@ -483,7 +463,7 @@ fn a_runtime_over_its_target_is_told_while_the_run_works_and_after() {
 }
 
 #[test]
-fn a_run_from_the_future_is_judged_without_harm() {
+fn run_from_the_future_is_healthy() {
     let ahead = run(-10, RunStatus::Working);
-    assert_eq!(judged(vec![ahead], Check::RunStuck), "healthy, run 100010 is working for 0s, limit 45m");
+    assert_eq!(judged(vec![ahead], Check::RunStuck), "healthy, run 100010 working for 0s (limit 45m)");
 }

@@ -75,7 +75,7 @@ fn findings(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp) 
         kinds.into_iter().flat_map(|kind| Check::of(Judge::ScheduleVerification, kind)).collect();
     answered.sort();
     expected.sort();
-    assert_eq!(answered, expected, "each check answers exactly once");
+    assert_eq!(answered, expected, "one finding of each check");
     findings
 }
 
@@ -86,7 +86,7 @@ fn judged(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp, ch
 }
 
 #[test]
-fn a_sync_that_runs_as_declared_has_no_unhealthy_finding() {
+fn sync_that_runs_as_declared_has_no_unhealthy_finding() {
     let observation = observed(every_30(), vec![run(minutes_ago(10), RunStatus::Completed)]);
     let unhealthy: Vec<String> = findings(&observation, &seed(), now())
         .iter()
@@ -97,13 +97,13 @@ fn a_sync_that_runs_as_declared_has_no_unhealthy_finding() {
 }
 
 #[test]
-fn a_period_is_late_after_its_grace_then_missed() {
+fn run_is_late_after_its_grace_then_missed() {
     let table = [
-        (35, "healthy, last run or change 35m ago, due every 30m"),
-        (36, "warning, the run is 6m overdue, the last was created 2026-11-24 11:24 UTC"),
-        (59, "warning, the run is 29m overdue, the last was created 2026-11-24 11:01 UTC"),
-        (60, "error, 2 runs missed, the last was created 2026-11-24 11:00 UTC"),
-        (125, "critical, 4 runs missed, the last was created 2026-11-24 09:55 UTC"),
+        (35, "healthy, last run or change 35m ago (due every 30m)"),
+        (36, "warning, run is 6m overdue (grace 5m); last run 2026-11-24 11:24 UTC"),
+        (59, "warning, run is 29m overdue (grace 5m); last run 2026-11-24 11:01 UTC"),
+        (60, "error, 2 scheduled runs missed; last run 2026-11-24 11:00 UTC"),
+        (125, "critical, 4 scheduled runs missed; last run 2026-11-24 09:55 UTC"),
     ];
     for (minutes, expected) in table {
         let observation = observed(every_30(), vec![run(minutes_ago(minutes), RunStatus::Completed)]);
@@ -112,7 +112,7 @@ fn a_period_is_late_after_its_grace_then_missed() {
 }
 
 #[test]
-fn look_that_found_nothing_is_judged_as_absence_and_one_that_was_not_read_as_unknown() {
+fn missing_sync_is_unhealthy_and_found_one_is_judged() {
     let pipeline = seed();
     let (sync, objectives) = (&pipeline.syncs[0], &pipeline.objectives);
     let gone = judge_look(&Look::Gone, sync, objectives, now());
@@ -126,11 +126,11 @@ fn look_that_found_nothing_is_judged_as_absence_and_one_that_was_not_read_as_unk
 }
 
 #[test]
-fn a_due_run_waits_behind_one_at_work_and_a_skipped_one_shows_that_the_schedule_fires() {
-    let at_work = observed(every_30(), vec![run(minutes_ago(42), RunStatus::Working)]);
+fn due_run_is_covered_by_one_in_progress_or_skipped() {
+    let in_progress = observed(every_30(), vec![run(minutes_ago(42), RunStatus::Working)]);
     assert_eq!(
-        judged(&at_work, &seed(), now(), Check::RunDue),
-        "healthy, run 1 is at work since 2026-11-24 11:18 UTC"
+        judged(&in_progress, &seed(), now(), Check::RunDue),
+        "healthy, run 1 in progress since 2026-11-24 11:18 UTC"
     );
     let skipped = observed(every_30(), vec![run(minutes_ago(5), RunStatus::Skipped)]);
     assert!(judged(&skipped, &seed(), now(), Check::RunDue).starts_with("healthy"));
@@ -142,7 +142,7 @@ fn a_due_run_waits_behind_one_at_work_and_a_skipped_one_shows_that_the_schedule_
 }
 
 #[test]
-fn what_was_due_before_a_sync_was_resumed_is_not_owed() {
+fn slots_before_a_sync_was_resumed_do_not_count() {
     let mut observation = observed(every_30(), vec![run(minutes_ago(300), RunStatus::Completed)]);
     observation.sync.updated_at = Some(minutes_ago(3));
     assert!(judged(&observation, &seed(), now(), Check::RunDue).starts_with("healthy"));
@@ -151,7 +151,7 @@ fn what_was_due_before_a_sync_was_resumed_is_not_owed() {
 }
 
 #[test]
-fn a_new_sync_is_given_time_for_its_first_run() {
+fn new_sync_has_time_for_its_first_run() {
     let mut observation = observed(every_30(), Vec::new());
     observation.sync.created_at = Some(minutes_ago(10));
     observation.sync.updated_at = None;
@@ -159,12 +159,12 @@ fn a_new_sync_is_given_time_for_its_first_run() {
     observation.sync.created_at = None;
     assert_eq!(
         judged(&observation, &seed(), now(), Check::RunDue),
-        "not evaluated, nothing to judge yet: the first run"
+        "not evaluated, waiting for the first run"
     );
 }
 
 #[test]
-fn a_paused_sync_is_one_finding_and_its_due_runs_are_held_under_it() {
+fn paused_sync_is_one_finding_that_blocks_due_runs() {
     let mut observation = observed(every_30(), vec![run(minutes_ago(300), RunStatus::Completed)]);
     observation.sync.paused = Some(true);
     let unhealthy: Vec<Check> = findings(&observation, &seed(), now())
@@ -173,27 +173,27 @@ fn a_paused_sync_is_one_finding_and_its_due_runs_are_held_under_it() {
         .map(|f| f.check)
         .collect();
     assert_eq!(unhealthy, [Check::SyncPaused]);
-    let held = "not evaluated, held under sync-paused of properties-create";
-    assert_eq!(judged(&observation, &seed(), now(), Check::RunDue), held);
-    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), held);
+    let blocked = "not evaluated, blocked by sync-paused of properties-create";
+    assert_eq!(judged(&observation, &seed(), now(), Check::RunDue), blocked);
+    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), blocked);
     observation.sync.paused = None;
-    let unknown = "not evaluated, whether it is paused unknown";
+    let unknown = "not evaluated, pause state unknown";
     assert_eq!(judged(&observation, &seed(), now(), Check::SyncPaused), unknown);
 }
 
 #[test]
-fn a_daily_slot_is_covered_by_any_run_since_it_even_on_the_days_on_which_clocks_change() {
+fn daily_slot_is_covered_by_any_later_run_when_clocks_change() {
     let daily = pipeline(r#"schedule = { daily_at = "02:00", grace = "30m" }"#);
     let at_census = |hour| ObservedSchedule::Daily { hour, minute: 0 };
     // (now, newest run, expected)
     let table = [
         ("2026-11-24T10:29:00Z", "2026-11-23T10:00:30Z", "healthy"),
-        ("2026-11-24T10:30:00Z", "2026-11-23T10:00:30Z", "warning, the run is 30m overdue"),
+        ("2026-11-24T10:30:00Z", "2026-11-23T10:00:30Z", "warning, run is 30m overdue"),
         ("2026-11-24T10:30:00Z", "2026-11-24T09:59:10Z", "healthy"),
         ("2026-11-24T10:30:00Z", "2026-11-24T09:58:00Z", "warning"),
-        ("2026-11-24T11:30:00Z", "2026-11-23T10:00:30Z", "error, the run is 1h 30m overdue"),
-        ("2026-11-25T10:30:00Z", "2026-11-23T10:00:30Z", "error, 2 runs missed"),
-        ("2026-11-27T10:30:00Z", "2026-11-23T10:00:30Z", "critical, 4 runs missed"),
+        ("2026-11-24T11:30:00Z", "2026-11-23T10:00:30Z", "error, run is 1h 30m overdue"),
+        ("2026-11-25T10:30:00Z", "2026-11-23T10:00:30Z", "error, 2 scheduled runs missed"),
+        ("2026-11-27T10:30:00Z", "2026-11-23T10:00:30Z", "critical, 4 scheduled runs missed"),
         // Clocks go forward on 2027-03-14: 02:00 does not exist, 03:00 PDT is 10:00 UTC.
         ("2027-03-14T10:29:00Z", "2027-03-13T10:00:30Z", "healthy"),
         ("2027-03-14T10:31:00Z", "2027-03-13T10:00:30Z", "warning"),
@@ -205,33 +205,31 @@ fn a_daily_slot_is_covered_by_any_run_since_it_even_on_the_days_on_which_clocks_
     ];
     for (now, newest, expected) in table {
         let observation = observed(at_census(10), vec![run(at(newest), RunStatus::Completed)]);
-        let said = judged(&observation, &daily, at(now), Check::RunDue);
-        assert!(said.starts_with(expected), "at {now}, newest {newest}: {said}");
+        let found = judged(&observation, &daily, at(now), Check::RunDue);
+        assert!(found.starts_with(expected), "at {now}, newest {newest}: {found}");
     }
 }
 
 #[test]
-fn the_minimum_schedule_is_kept_by_any_run_since_its_slot() {
+fn minimum_schedule_is_kept_by_any_run_since_its_slot() {
     // 02:00 Los Angeles is 10:00 UTC; its grace of an hour ends at 11:00.
     let weekly = pipeline(r#"schedule = { weekly_on = "Monday", at = "02:00" }"#);
     let newest = |text| observed(every_30(), vec![run(at(text), RunStatus::Completed)]);
     let judged = |text, now| judged(&newest(text), &weekly, at(now), Check::MinimumSchedule);
     assert!(judged("2026-11-24T10:00:20Z", "2026-11-24T11:00:00Z").starts_with("healthy"));
     assert!(judged("2026-11-23T10:00:20Z", "2026-11-24T10:59:00Z").starts_with("healthy"));
-    assert!(
-        judged("2026-11-23T10:00:20Z", "2026-11-24T11:00:00Z").starts_with("error, the run is 1h overdue")
-    );
+    assert!(judged("2026-11-23T10:00:20Z", "2026-11-24T11:00:00Z").starts_with("error, run is 1h overdue"));
 }
 
 #[test]
-fn a_missed_run_is_one_finding_and_the_minimum_schedule_is_held_under_it() {
+fn missed_run_is_one_finding_that_blocks_the_minimum_schedule() {
     let observation = observed(every_30(), vec![run(minutes_ago(24 * 60), RunStatus::Completed)]);
-    let held = "not evaluated, held under run-due of properties-create";
-    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), held);
+    let blocked = "not evaluated, blocked by run-due of properties-create";
+    assert_eq!(judged(&observation, &seed(), now(), Check::MinimumSchedule), blocked);
 }
 
 #[test]
-fn a_sync_on_demand_is_never_due() {
+fn on_demand_sync_is_never_due() {
     let on_demand = pipeline("schedule = { on_demand = true }");
     let observation =
         observed(ObservedSchedule::Manual, vec![run(minutes_ago(100_000), RunStatus::Completed)]);
@@ -244,21 +242,25 @@ fn a_sync_on_demand_is_never_due() {
 }
 
 #[test]
-fn a_schedule_that_differs_or_will_differ_is_told_with_both_sides() {
+fn schedule_that_differs_or_will_differ_is_unhealthy() {
     let daily = pipeline(r#"schedule = { daily_at = "02:00" }"#);
     let table = [
-        (seed(), every_30(), "healthy, cron */30 * * * * UTC at Census, as declared"),
-        (seed(), ObservedSchedule::Manual, "error, declared every 30m, at Census never (only by hand)"),
-        (seed(), ObservedSchedule::Hourly { minute: None }, "error, declared every 30m, at Census hourly"),
+        (seed(), every_30(), "healthy, schedule in Census is cron */30 * * * * UTC, as declared"),
+        (seed(), ObservedSchedule::Manual, "error, schedule in Census is manual (declared every 30m)"),
+        (
+            seed(),
+            ObservedSchedule::Hourly { minute: None },
+            "error, schedule in Census is hourly (declared every 30m)",
+        ),
         (
             daily.clone(),
             ObservedSchedule::Daily { hour: 10, minute: 0 },
-            "warning, as declared today, but not from 2027-03-15 09:00 UTC on",
+            "warning, schedule in Census matches today but will differ from 2027-03-15 09:00 UTC on",
         ),
         (
             daily,
             ObservedSchedule::Daily { hour: 2, minute: 0 },
-            "error, declared daily at 02:00 America/Los_Angeles, at Census daily at 02:00 UTC",
+            "error, schedule in Census is daily at 02:00 UTC (declared daily at 02:00 America/Los_Angeles)",
         ),
         (
             seed(),
@@ -273,16 +275,16 @@ fn a_schedule_that_differs_or_will_differ_is_told_with_both_sides() {
 }
 
 #[test]
-fn the_alerts_of_census_must_be_on_and_no_looser_than_ours() {
+fn census_alerts_must_be_on_and_no_looser_than_ours() {
     let known = |failed_run, rejected_percent| VendorAlerts::Known { failed_run, rejected_percent };
     let table = [
-        (known(true, Some(5.0)), "healthy, alerts of Census are on, and no looser than ours"),
-        (known(true, Some(1.0)), "healthy, alerts of Census are on, and no looser than ours"),
-        (known(true, Some(75.0)), "warning, failed records alert only above 75%, ours at 5%"),
-        (known(true, None), "warning, no alert on failed records"),
-        (known(false, Some(5.0)), "warning, no alert on failed runs"),
-        (known(false, None), "warning, no alert on failed runs; no alert on failed records"),
-        (VendorAlerts::Unknown, "not evaluated, the alerts of Census unknown"),
+        (known(true, Some(5.0)), "healthy, Census alerts are on and no looser than ours"),
+        (known(true, Some(1.0)), "healthy, Census alerts are on and no looser than ours"),
+        (known(true, Some(75.0)), "warning, Census alerts on rejected records only above 75% (our limit 5%)"),
+        (known(true, None), "warning, no Census alert on rejected records"),
+        (known(false, Some(5.0)), "warning, no Census alert on failed runs"),
+        (known(false, None), "warning, no Census alert on failed runs; no Census alert on rejected records"),
+        (VendorAlerts::Unknown, "not evaluated, Census alert settings unknown"),
     ];
     for (alerts, expected) in table {
         let mut observation = observed(every_30(), vec![run(minutes_ago(10), RunStatus::Completed)]);
@@ -292,11 +294,11 @@ fn the_alerts_of_census_must_be_on_and_no_looser_than_ours() {
 }
 
 #[test]
-fn runs_that_could_not_be_read_are_held_under_what_kept_them() {
+fn unread_runs_are_blocked_by_the_finding_that_explains_it() {
     let mut observation = observed(every_30(), Vec::new());
     let table = [
-        (Unread::Unreachable("timeout".to_owned()), "not evaluated, held under api-reachable of census"),
-        (Unread::Refused("401".to_owned()), "not evaluated, held under token-accepted of census"),
+        (Unread::Unreachable("timeout".to_owned()), "not evaluated, blocked by api-reachable of census"),
+        (Unread::Refused("401".to_owned()), "not evaluated, blocked by token-accepted of census"),
         (Unread::Unreadable("no list".to_owned()), "not evaluated, unreadable: no list"),
     ];
     for (why, expected) in table {
@@ -309,7 +311,7 @@ fn runs_that_could_not_be_read_are_held_under_what_kept_them() {
 }
 
 #[test]
-fn runs_are_judged_by_the_clock_that_stamps_them_once_it_is_clearly_another() {
+fn runs_are_judged_by_census_clock_if_it_clearly_differs() {
     for (ahead, judged_at) in [
         (None, "2026-11-24T12:00:00Z"),
         (Some(60), "2026-11-24T12:00:00Z"),

@@ -13,11 +13,11 @@ fn seed() -> Pipeline {
 }
 
 #[test]
-fn a_sync_that_the_whole_list_does_not_show_is_gone_and_one_that_a_broken_list_does_not_show_is_not() {
+fn missing_sync_is_critical_and_unread_one_is_not() {
     let sync = &seed().syncs[0];
     let gone = judge_absent(sync, None);
     let unhealthy: Vec<String> = gone.iter().filter(|f| f.is_unhealthy()).map(ToString::to_string).collect();
-    assert_eq!(unhealthy, ["sync-exists properties-create: critical, Census has no sync 3394022"]);
+    assert_eq!(unhealthy, ["sync-exists properties-create: critical, not found in Census (sync 3394022)"]);
     let broken = judge_absent(sync, Some(&Unread::Unreachable("timeout".to_owned())));
     assert!(broken.iter().all(|finding| !finding.is_unhealthy()));
     for findings in [gone, broken] {
@@ -31,21 +31,21 @@ fn a_sync_that_the_whole_list_does_not_show_is_gone_and_one_that_a_broken_list_d
     }
 }
 
-fn workspace_said(workspace: &Workspace) -> Vec<String> {
+fn findings_of(workspace: &Workspace) -> Vec<String> {
     judge_workspace(workspace, Undeclared::Warn).iter().map(ToString::to_string).collect()
 }
 
 #[test]
-fn a_workspace_in_order_is_healthy() {
+fn workspace_without_faults_is_healthy() {
     let workspace =
         Workspace { listed: 2, vendor_clock_ahead: Some(SignedDuration::ZERO), ..Workspace::default() };
     assert_eq!(
-        workspace_said(&workspace),
+        findings_of(&workspace),
         [
-            "api-reachable census: healthy, Census lists 2 syncs",
-            "token-accepted census: healthy, Census accepts our token",
-            "clock-skew census: healthy, the clock of Census is 0s ahead of ours",
-            "undeclared-syncs census: healthy, 0 syncs of the workspace are not declared",
+            "api-reachable census: healthy, API lists 2 syncs",
+            "token-accepted census: healthy, token accepted",
+            "clock-skew census: healthy, clock is 0s ahead of ours (limit 2m)",
+            "undeclared-syncs census: healthy, 0 undeclared syncs in the workspace",
         ]
     );
 }
@@ -55,45 +55,42 @@ fn census_being_down_is_one_finding() {
     let trouble = Some(Unread::Unreachable("list syncs: timeout".to_owned()));
     let workspace = Workspace { trouble, ..Workspace::default() };
     assert_eq!(
-        workspace_said(&workspace),
+        findings_of(&workspace),
         [
-            "api-reachable census: critical, Census does not answer: list syncs: timeout",
-            "token-accepted census: not evaluated, held under api-reachable of census",
-            "clock-skew census: not evaluated, held under api-reachable of census",
-            "undeclared-syncs census: not evaluated, held under api-reachable of census",
+            "api-reachable census: critical, API does not answer (list syncs: timeout)",
+            "token-accepted census: not evaluated, blocked by api-reachable of census",
+            "clock-skew census: not evaluated, blocked by api-reachable of census",
+            "undeclared-syncs census: not evaluated, blocked by api-reachable of census",
         ]
     );
 }
 
 #[test]
-fn a_sync_about_which_census_does_not_answer_is_not_census_being_down() {
+fn unread_runs_of_some_syncs_are_an_error_not_an_outage() {
     let trouble = Some(Unread::Unreachable("list runs: Census answered 500".to_owned()));
     let workspace =
         Workspace { listed: 2, read_to_end: true, unread_runs: 1, trouble, ..Workspace::default() };
-    let said = workspace_said(&workspace);
+    let found = findings_of(&workspace);
     assert_eq!(
-        said[0],
-        "api-reachable census: error, Census lists the syncs and does not give the runs of some: list runs: Census answered 500"
+        found[0],
+        "api-reachable census: error, API lists all syncs but not the runs of some (list runs: Census answered 500)"
     );
 }
 
 #[test]
-fn a_refused_token_is_one_finding_and_census_itself_is_up() {
+fn refused_token_is_one_finding_and_the_api_is_healthy() {
     let workspace = Workspace { trouble: Some(Unread::Refused("401".to_owned())), ..Workspace::default() };
-    let said = workspace_said(&workspace);
-    assert_eq!(said[0], "api-reachable census: healthy, Census answers");
-    assert_eq!(said[1], "token-accepted census: critical, Census refuses our token: 401");
+    let found = findings_of(&workspace);
+    assert_eq!(found[0], "api-reachable census: healthy, API answers");
+    assert_eq!(found[1], "token-accepted census: critical, API token refused (401)");
 }
 
 #[test]
-fn a_token_that_cannot_be_had_is_one_finding_and_says_nothing_of_census() {
+fn unavailable_token_is_one_finding_that_blocks_the_api_check() {
     let trouble = Some(Unread::NoCredentials("secret x: it is empty".to_owned()));
-    let said = workspace_said(&Workspace { trouble, ..Workspace::default() });
-    assert_eq!(said[0], "api-reachable census: not evaluated, held under token-accepted of census");
-    assert_eq!(
-        said[1],
-        "token-accepted census: critical, there is no token to ask Census with: secret x: it is empty"
-    );
+    let found = findings_of(&Workspace { trouble, ..Workspace::default() });
+    assert_eq!(found[0], "api-reachable census: not evaluated, blocked by token-accepted of census");
+    assert_eq!(found[1], "token-accepted census: critical, API token unavailable (secret x: it is empty)");
 }
 
 #[test]
@@ -101,10 +98,7 @@ fn undeclared_syncs_are_named_up_to_a_limit() {
     let undeclared = (1..=10).map(SyncId).collect();
     let workspace = Workspace { listed: 14, undeclared, undeclared_count: 12, ..Workspace::default() };
     let finding = judge_workspace(&workspace, Undeclared::Warn).pop().unwrap();
-    assert_eq!(
-        finding.to_string(),
-        "undeclared-syncs census: info, 12 syncs of the workspace are not declared"
-    );
+    assert_eq!(finding.to_string(), "undeclared-syncs census: info, 12 undeclared syncs in the workspace");
     let crate::finding::Outcome::Unhealthy { evidence, .. } = finding.outcome else {
         panic!("not unhealthy")
     };
@@ -114,7 +108,7 @@ fn undeclared_syncs_are_named_up_to_a_limit() {
 }
 
 #[test]
-fn clocks_that_differ_by_more_than_two_minutes_are_told() {
+fn clock_skew_beyond_two_minutes_is_unhealthy() {
     for (seconds, unhealthy) in [(0, false), (120, false), (121, true), (-120, false), (-121, true)] {
         let vendor_clock_ahead = Some(SignedDuration::from_secs(seconds));
         let workspace = Workspace { vendor_clock_ahead, ..Workspace::default() };
@@ -125,7 +119,7 @@ fn clocks_that_differ_by_more_than_two_minutes_are_told() {
 }
 
 #[test]
-fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
+fn dead_notices_are_errors_and_uncounted_queues_are_not_zero() {
     let queue = |kind, count: Result<Option<u64>, &str>| DeadLetters {
         kind,
         count: count.map_err(ToOwned::to_owned),
@@ -140,12 +134,12 @@ fn dead_letters_are_told_notices_first_and_what_cannot_be_counted_is_no_zero() {
         (Ok(None), Ok(Some(0)), "unknown"),
     ];
     for (deliveries, notices, expected) in table {
-        let said = judge_dead_letters(&[
+        let found = judge_dead_letters(&[
             queue(DeadLetterKind::Deliveries, deliveries),
             queue(DeadLetterKind::Notices, notices),
         ])
         .to_string();
-        assert!(said.contains(expected), "{deliveries:?} {notices:?}: {said}");
+        assert!(found.contains(expected), "{deliveries:?} {notices:?}: {found}");
     }
 }
 
@@ -161,20 +155,20 @@ fn missing_subscribers_are_an_error_and_none_left_is_critical() {
     let denied = TopicSubscribers { topic: "page".to_owned(), found: Err("denied".to_owned()) };
     let whole = || topic("notices", Some("email=2 sqs=1"), &["email", "email", "sqs"]);
     let short = || topic("notices", Some("email=2 sqs=1"), &["email", "sqs"]);
-    let deaf = || topic("alarms", Some("email=2"), &[]);
+    let none_left = || topic("alarms", Some("email=2"), &[]);
     let untagged = || topic("page", None, &[]);
     let table = [
         (vec![whole(), topic("page", Some("https=0"), &[])], "healthy"),
-        (vec![whole(), short()], "error, notices has 1 of 2 email confirmed subscribers"),
-        (vec![deaf(), whole()], "critical, alarms has 0 of 2 email"),
-        (vec![short(), deaf()], "critical, notices has 1 of 2 email; alarms has 0 of 2 email"),
-        (vec![whole(), untagged()], "nothing to judge yet: the tag of topic page"),
-        (vec![untagged(), deaf()], "critical"),
+        (vec![whole(), short()], "error, topic notices has 1 of 2 email subscribers confirmed"),
+        (vec![none_left(), whole()], "critical, topic alarms has 0 of 2 email subscribers confirmed"),
+        (vec![short(), none_left()], "email subscribers confirmed; topic alarms has 0 of 2 email"),
+        (vec![whole(), untagged()], "waiting for the tag of topic page"),
+        (vec![untagged(), none_left()], "critical"),
         (vec![whole(), denied.clone()], "unreadable: denied"),
         (vec![denied, short()], "error"),
     ];
     for (topics, expected) in table {
-        let said = judge_subscribers(&topics).to_string();
-        assert!(said.contains(expected), "{said}");
+        let found = judge_subscribers(&topics).to_string();
+        assert!(found.contains(expected), "{found}");
     }
 }

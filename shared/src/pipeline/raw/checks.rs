@@ -1,4 +1,4 @@
-//! `[warehouse]`, `[[checks]]` and `[snapshot]`: where the data is, what is to hold of it, and where its figures are kept.
+//! `[warehouse]`, `[[checks]]` and `[snapshot]`: the warehouse, the data checks, and the tables of the snapshot.
 
 use std::collections::HashSet;
 
@@ -17,7 +17,7 @@ use crate::sql::{Dialect, check_read_only};
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
 const COLUMN: &str = "use the name of a column, without quotes";
 const CUSTOM_SQL: &str = "custom-sql";
-/// Beyond these, a check is a mistake; they also bound what a statement may hold.
+/// More than these is a mistake. They also bound the length of a statement.
 const MOST_COLUMNS: usize = 100;
 const MOST_VALUES: usize = 200;
 const MOST_CHECKS: usize = 2_000;
@@ -48,6 +48,7 @@ pub(super) struct RawCheck {
     severity: Option<Text>,
     critical_after: Option<Text>,
     owner: Option<Text>,
+    object_url: Option<Text>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
     window: Option<RawWindow>,
@@ -96,7 +97,7 @@ struct RawWindow {
     column: Option<Text>,
 }
 
-/// Another table: its `key`, or its `column` of instants.
+/// Another table, with its `key` or its `column` of times.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawOther {
@@ -108,17 +109,17 @@ struct RawOther {
     filter: Vec<RawCondition>,
 }
 
-/// Refuses keys that the kind of check has no use for: they would promise what nobody checks.
+/// Refuses keys that this kind of check does not use: they would suggest limits that are not checked.
 macro_rules! unused {
     ($validation:ident, $raw:ident: $($key:ident),+) => {
         $(if let Some(value) = &$raw.$key {
-            let found = format!("has no meaning for kind \"{}\"", $raw.kind.get_ref());
+            let found = format!("not used by kind \"{}\"", $raw.kind.get_ref());
             $validation.refuse(value, concat!("checks.", stringify!($key)), found, "remove it");
         })+
     };
 }
 
-/// A driver: how its keys become a warehouse.
+/// The reader of a driver's keys.
 #[derive(Clone, Copy)]
 struct Driver(fn(&mut Validation, &RawWarehouse) -> Option<Warehouse>);
 
@@ -127,7 +128,7 @@ impl Words for Driver {
         &[("databricks", Self(Validation::databricks)), ("odbc", Self(Validation::odbc))];
 }
 
-/// A kind of check: how its keys become a rule. A reader takes the keys that it knows; the others are refused.
+/// The reader of a kind's keys. It takes the keys that it uses; the others are refused.
 #[derive(Clone, Copy)]
 struct Kind(fn(&mut Validation, &mut RawCheck) -> Option<Rule>);
 
@@ -162,14 +163,14 @@ impl Validation {
 
     fn databricks(&mut self, raw: &RawWarehouse) -> Option<Warehouse> {
         if let Some(dialect) = &raw.dialect {
-            self.refuse(dialect, "warehouse.dialect", "has no meaning for databricks", "remove it");
+            self.refuse(dialect, "warehouse.dialect", "not used by driver \"databricks\"", "remove it");
         }
-        let remedy = "add the host of the workspace, such as \"dbc-1.cloud.databricks.com\"";
+        let remedy = "add the workspace's host, such as \"dbc-1.cloud.databricks.com\"";
         let host = self.given(raw.host.as_ref(), &raw.driver, "warehouse.host", remedy)?;
         let name = host.get_ref();
         if !name.contains('.') || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '.' || c == '-') {
-            let remedy = "write the host only, such as \"dbc-1.cloud.databricks.com\"";
-            self.refuse(host, "warehouse.host", "not the name of a host", remedy);
+            let remedy = "use the host only, such as \"dbc-1.cloud.databricks.com\"";
+            self.refuse(host, "warehouse.host", "invalid host name", remedy);
         }
         let (id, at, key) = match (&raw.warehouse_id, &raw.http_path) {
             (Some(id), None) => (id.get_ref().as_str(), id, "warehouse.warehouse_id"),
@@ -178,8 +179,13 @@ impl Validation {
                 (id.unwrap_or_default(), path, "warehouse.http_path")
             }
             _ => {
-                let remedy = "give one of warehouse_id and http_path";
-                self.refuse(&raw.driver, "warehouse.warehouse_id", "neither or both", remedy);
+                let remedy = "set exactly one";
+                self.refuse(
+                    &raw.driver,
+                    "warehouse.warehouse_id",
+                    "neither or both of warehouse_id and http_path",
+                    remedy,
+                );
                 return None;
             }
         };
@@ -194,8 +200,8 @@ impl Validation {
         let RawWarehouse { host, warehouse_id, http_path, .. } = raw;
         for (given, key) in [(host, "host"), (warehouse_id, "warehouse_id"), (http_path, "http_path")] {
             if let Some(given) = given {
-                let remedy = "put it into the secret of the warehouse, as part of the connection";
-                self.refuse(given, &format!("warehouse.{key}"), "has no meaning for odbc", remedy);
+                let remedy = "put it into the warehouse's secret, as part of the connection";
+                self.refuse(given, &format!("warehouse.{key}"), "not used by driver \"odbc\"", remedy);
             }
         }
         let (dialect, remedy) = (raw.dialect.as_ref(), allowed::<Dialect>(""));
@@ -203,20 +209,20 @@ impl Validation {
         Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
     }
 
-    /// Where snapshots are kept. The view has no default: whoever does not name one has none.
+    /// Reads the tables of the snapshot. The view has no default.
     pub(super) fn snapshot(&mut self, raw: &RawSnapshot) -> Snapshot {
         let audit_log = raw.audit_log.as_ref().map(|table| self.object(table, "snapshot.audit_log"));
         let health_view = raw.health_view.as_ref().map(|view| self.object(view, "snapshot.health_view"));
         if let (Some(at), true) = (&raw.health_view, audit_log.is_some() && health_view == audit_log) {
-            let remedy = "name the view that has the state of the data in one row, or leave it out";
-            self.refuse(at, "snapshot.health_view", "the audit log itself", remedy);
+            let remedy = "use the view with the state of the data in one row, or remove it";
+            self.refuse(at, "snapshot.health_view", "same as audit_log", remedy);
         }
         Snapshot { audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()), health_view }
     }
 
     pub(super) fn checks(&mut self, raw: Vec<RawCheck>) -> Vec<DataCheck> {
         if let Some(beyond) = raw.get(MOST_CHECKS) {
-            let remedy = format!("declare {MOST_CHECKS} at the most, or divide the pipeline");
+            let remedy = format!("declare at most {MOST_CHECKS}, or split the pipeline");
             self.refuse(&beyond.name, "checks", "too many checks", remedy);
         }
         raw.into_iter().filter_map(|check| self.data_check(check)).collect()
@@ -225,28 +231,29 @@ impl Validation {
     fn data_check(&mut self, mut raw: RawCheck) -> Option<DataCheck> {
         let name = self.name(&raw.name, "checks.name");
         if [CENSUS, SYNCWATCH, WAREHOUSE].contains(&name.as_str()) {
-            self.refuse(&raw.name, "checks.name", format!("\"{name}\" has a meaning of its own"), NAME);
+            self.refuse(&raw.name, "checks.name", format!("\"{name}\" is reserved"), NAME);
         }
         let table = self.object(&raw.table, "checks.table");
         let severity = raw.severity.as_ref().and_then(|word| self.word(word, "checks.severity"));
+        let critical_after =
+            raw.critical_after.as_ref().map(|text| self.critical_after(text, "checks.critical_after"));
+        let owner = self.owner(raw.owner.take(), "checks.owner");
+        let object_url = raw.object_url.as_ref().map(|url| self.web(url, "checks.object_url"));
         let filter = self.conditions(&raw.filter, "checks.where");
         let window = raw.window.as_ref().and_then(|window| self.window(window, &raw.kind));
         let Kind(read) = self.word(&raw.kind, "checks.kind")?;
         let rule = read(self, &mut raw)?;
         if matches!(rule, Rule::CustomSql { .. }) && !filter.is_empty() {
-            let remedy = "write it into the statement";
-            self.refuse(&raw.kind, "checks.where", "has no meaning for kind \"custom-sql\"", remedy);
+            let remedy = "move it into the statement";
+            self.refuse(&raw.kind, "checks.where", "not used by kind \"custom-sql\"", remedy);
         }
         unused!(self, raw: column, columns, key, destination, references, warn_below, critical_below, limit,
             limit_percent, max_lag, oldest_by, max_age, min, max, values, like, min_length, max_length, sql, show_keys);
-        let owner = raw.owner.map(Spanned::into_inner);
         let severity = severity.unwrap_or(Severity::Warning);
-        let critical_after =
-            raw.critical_after.as_ref().map(|text| self.critical_after(text, "checks.critical_after"));
-        Some(DataCheck { name, table, filter, window, severity, owner, critical_after, rule })
+        Some(DataCheck { name, table, filter, window, severity, owner, object_url, critical_after, rule })
     }
 
-    /// A key that the kind of check needs.
+    /// Passes on the value of a key that the kind requires, or refuses its absence.
     fn needed<T>(&mut self, value: Option<T>, raw: &RawCheck, key: &str, remedy: &str) -> Option<T> {
         if value.is_none() {
             let found = format!("missing for kind \"{}\"", raw.kind.get_ref());
@@ -261,10 +268,10 @@ impl Validation {
     }
 
     fn coverage(&mut self, raw: &mut RawCheck) -> Option<Rule> {
-        let key = self.needed(raw.key.take(), raw, "key", "key = \"...\", the column of the table's keys")?;
+        let key = self.needed(raw.key.take(), raw, "key", "key = \"...\", the key column of the table")?;
         let columns = self.key_columns(&key);
         if matches!(key.get_ref(), RawKey::Several(_)) {
-            self.refuse(&key, "checks.key", "found several columns", "coverage is of one column of keys");
+            self.refuse(&key, "checks.key", "found several columns", "use one: coverage has one key column");
         }
         let remedy = "destination = { table = \"...\", key = \"...\" }";
         let destination = self.needed(raw.destination.take(), raw, "destination", remedy)?;
@@ -274,8 +281,8 @@ impl Validation {
         let critical_below =
             critical.map_or(90.0, |critical| self.percent(&critical, "checks.critical_below"));
         if critical_below > warn_below {
-            let found = format!("{critical_below} is above warn_below, {warn_below}");
-            let remedy = "what is critical is worse than what is worth a warning; lower it";
+            let found = format!("{critical_below} is above warn_below ({warn_below})");
+            let remedy = "lower it to warn_below or less";
             self.refuse(&raw.kind, "checks.critical_below", found, remedy);
         }
         let key = columns.into_iter().next().unwrap_or_default();
@@ -298,25 +305,25 @@ impl Validation {
         let columns = self.key_columns(&key);
         if !(1..=8).contains(&columns.len()) {
             let found = format!("found {} columns", columns.len());
-            self.refuse(&key, "checks.key", found, "name 1 to 8 columns");
+            self.refuse(&key, "checks.key", found, "use 1 to 8 columns");
         }
         let show_keys = raw.show_keys.take().is_some_and(Spanned::into_inner);
         Some(Rule::Duplicates { key: columns, limit: raw.limit(), show_keys })
     }
 
     fn freshness(&mut self, raw: &mut RawCheck) -> Option<Rule> {
-        let column = self.needed_column(raw, ", which says when a row last changed")?;
+        let column = self.needed_column(raw, ", the time of a row's last change")?;
         let remedy = "destination = { table = \"...\", column = \"...\" }";
         let destination = self.needed(raw.destination.take(), raw, "destination", remedy)?;
         let destination = self.arrivals(&destination)?;
         let own = raw.max_lag.take().map(|lag| self.duration(&lag, "checks.max_lag"));
-        let remedy = "max_lag, how long a change may wait, such as \"2h\", here or to [objectives]";
+        let remedy = "max_lag, the longest wait of a change, such as \"2h\", here or in [objectives]";
         let max_lag = self.needed(own.or(self.max_lag), raw, "max_lag", remedy)?;
         Some(Rule::Freshness { column, destination, max_lag })
     }
 
     fn queue_size(&mut self, raw: &mut RawCheck) -> Option<Rule> {
-        let limit = self.needed(raw.limit.take(), raw, "limit", "limit, the most rows that may wait")?;
+        let limit = self.needed(raw.limit.take(), raw, "limit", "limit, the most waiting rows")?;
         let oldest = match (raw.oldest_by.take(), raw.max_age.take()) {
             (Some(column), Some(age)) => {
                 let column = self.column(&column, "checks.oldest_by");
@@ -324,8 +331,8 @@ impl Validation {
             }
             (None, None) => None,
             (Some(at), None) | (None, Some(at)) => {
-                let remedy = "give both, or neither: oldest_by is the column, max_age the longest wait";
-                self.refuse(&at, "checks.max_age", "one of oldest_by and max_age", remedy);
+                let remedy = "set both or neither: oldest_by is the column, max_age the longest wait";
+                self.refuse(&at, "checks.max_age", "only one of oldest_by and max_age", remedy);
                 None
             }
         };
@@ -339,7 +346,7 @@ impl Validation {
             if limit < 0.0 || limit.fract() != 0.0 || limit > 1e15 {
                 self.refuse(&raw.kind, key, format!("found {limit}"), "use a whole number of rows");
             }
-            // Checked above; what is refused is never used.
+            // Checked above; a refused value is never used.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked")]
             let rows = limit as u64;
             Some(rows)
@@ -349,13 +356,13 @@ impl Validation {
 
     fn accepted_values(&mut self, raw: &mut RawCheck) -> Option<Rule> {
         let column = self.needed_column(raw, "")?;
-        let remedy = "values = [...], all that may be there";
+        let remedy = "values = [...], all allowed values";
         let values = self.needed(raw.values.take(), raw, "values", remedy)?;
-        self.few(&values, "checks.values", "list", MOST_VALUES, "values");
+        self.few(&values, "checks.values", MOST_VALUES, "values");
         let kinds: HashSet<_> = values.get_ref().iter().map(std::mem::discriminant).collect();
         if kinds.len() > 1 {
-            let remedy = "list values of one type, that of the column";
-            self.refuse(&values, "checks.values", "values of several types", remedy);
+            let remedy = "use only the type of the column";
+            self.refuse(&values, "checks.values", "mixed types", remedy);
         }
         Some(Rule::AcceptedValues { column, values: values.into_inner(), limit: raw.limit() })
     }
@@ -370,15 +377,15 @@ impl Validation {
                 valid &= c != '!' || matches!(chars.next(), Some('%' | '_' | '!'));
             }
             if !valid {
-                let remedy = "use % for any text and _ for any character; !%, !_ and !! are these themselves; no \\ \
-                              (warehouses have no regular expressions in common)";
-                self.refuse(like, "checks.like", format!("found \"{}\"", like.get_ref()), remedy);
+                let remedy = "use % for any text, _ for one character, and ! before a literal %, _ or !; regular \
+                              expressions differ between warehouses and are not supported";
+                self.refuse(like, "checks.like", format!("invalid pattern \"{}\"", like.get_ref()), remedy);
             }
         }
         let (min_length, max_length) = (raw.min_length.take(), raw.max_length.take());
         if like.is_none() && min_length.is_none() && max_length.is_none() {
-            let remedy = "add like, min_length or max_length";
-            self.refuse(&raw.kind, "checks.like", "nothing to hold a text against", remedy);
+            let remedy = "add at least one";
+            self.refuse(&raw.kind, "checks.like", "no like, min_length or max_length", remedy);
             return None;
         }
         if let (Some(min), Some(max)) = (&min_length, &max_length)
@@ -396,7 +403,7 @@ impl Validation {
     }
 
     fn referential(&mut self, raw: &mut RawCheck) -> Option<Rule> {
-        let column = self.needed_column(raw, ", which points at something")?;
+        let column = self.needed_column(raw, ", the referring column")?;
         let remedy = "references = { table = \"...\", key = \"...\" }";
         let references = self.needed(raw.references.take(), raw, "references", remedy)?;
         let references = self.keys(&references, "checks.references")?;
@@ -404,14 +411,14 @@ impl Validation {
     }
 
     fn custom_sql(&mut self, raw: &mut RawCheck) -> Option<Rule> {
-        let remedy = "sql = \"SELECT ...\", which answers one number";
+        let remedy = "sql = \"SELECT ...\", a query that returns one number";
         let sql = self.needed(raw.sql.take(), raw, "sql", remedy)?;
         let windowed = [raw.window.is_some(); 2];
         match check_read_only(sql.get_ref(), self.dialect, &[FROM, TO]) {
             Err(why) => self.refuse(&sql, "checks.sql", why.to_string(), why.remedy()),
             Ok(used) if [FROM, TO].map(|name| used.contains(&name)) != windowed => {
                 let remedy = "use both :from and :to with a window, and neither without";
-                self.refuse(&sql, "checks.sql", "window and placeholders do not fit", remedy);
+                self.refuse(&sql, "checks.sql", "window and placeholders do not match", remedy);
             }
             Ok(_) => {}
         }
@@ -422,7 +429,7 @@ impl Validation {
     fn limits(&mut self, raw: &mut RawCheck) -> Option<(Option<f64>, Option<f64>)> {
         let (min, max) = (raw.min.take(), raw.max.take());
         if min.is_none() && max.is_none() {
-            self.refuse(&raw.kind, "checks.min", "neither min nor max", "add one of them, or both");
+            self.refuse(&raw.kind, "checks.min", "no min and no max", "add at least one");
             return None;
         }
         if let (Some(min), Some(max)) = (&min, &max)
@@ -438,11 +445,11 @@ impl Validation {
         Some((min.map(Spanned::into_inner), max.map(Spanned::into_inner)))
     }
 
-    /// A list holds something, and not too much.
-    fn few<T>(&mut self, list: &Spanned<Vec<T>>, key: &str, verb: &str, most: usize, what: &str) {
+    /// Checks the length of a list.
+    fn few<T>(&mut self, list: &Spanned<Vec<T>>, key: &str, most: usize, items: &str) {
         let count = list.get_ref().len();
         if !(1..=most).contains(&count) {
-            self.refuse(list, key, format!("found {count}"), format!("{verb} 1 to {most} {what}"));
+            self.refuse(list, key, format!("found {count}"), format!("use 1 to {most} {items}"));
         }
     }
 
@@ -450,7 +457,7 @@ impl Validation {
         match (raw.column.take(), raw.columns.take()) {
             (Some(column), None) => Some(vec![self.column(&column, "checks.column")]),
             (None, Some(columns)) => {
-                self.few(&columns, "checks.columns", "name", MOST_COLUMNS, "columns");
+                self.few(&columns, "checks.columns", MOST_COLUMNS, "columns");
                 Some(columns.get_ref().iter().map(|column| self.column(column, "checks.columns")).collect())
             }
             (None, None) => {
@@ -458,7 +465,7 @@ impl Validation {
                 self.given(None, &raw.kind, "checks.columns", remedy)
             }
             (Some(column), Some(_)) => {
-                self.refuse(&column, "checks.column", "found beside columns", "use one of the two");
+                self.refuse(&column, "checks.column", "found with columns", "use one of the two");
                 None
             }
         }
@@ -477,12 +484,14 @@ impl Validation {
 
     fn keys(&mut self, other: &Spanned<RawOther>, at: &str) -> Option<Keys> {
         let RawOther { table, key, column, synced, filter } = other.get_ref();
-        for unused in [column, synced].into_iter().flatten() {
-            self.refuse(unused, at, "has a column of instants", "name its key instead");
+        for (unused, name) in [(column, "column"), (synced, "synced")] {
+            if let Some(unused) = unused {
+                self.refuse(unused, &format!("{at}.{name}"), "not used by this kind", "use key instead");
+            }
         }
         let table = self.object(table, &format!("{at}.table"));
         let filter = self.conditions(filter, &format!("{at}.where"));
-        let (at, remedy) = (format!("{at}.key"), "add key = \"...\", the column of its keys");
+        let (at, remedy) = (format!("{at}.key"), "add key = \"...\", the key column of the table");
         let key = self.given(key.as_ref(), other, &at, remedy)?;
         Some(Keys { table, key: self.column(key, &at), filter })
     }
@@ -490,20 +499,25 @@ impl Validation {
     fn arrivals(&mut self, other: &Spanned<RawOther>) -> Option<Arrivals> {
         let RawOther { table, key, column, synced, filter } = other.get_ref();
         if let Some(unused) = key {
-            self.refuse(unused, "checks.destination.key", "has no meaning for freshness", "name its column");
+            self.refuse(
+                unused,
+                "checks.destination.key",
+                "not used by kind \"freshness\"",
+                "use column instead",
+            );
         }
         let table = self.object(table, "checks.destination.table");
         let synced = synced.as_ref().map(|column| self.column(column, "checks.destination.synced"));
         let filter = self.conditions(filter, "checks.destination.where");
         let at = "checks.destination.column";
-        let remedy = "add column = \"...\", which says when a record last changed there";
+        let remedy = "add column = \"...\", the time of a record's last change there";
         let column = self.given(column.as_ref(), other, at, remedy)?;
         Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
 
     fn conditions(&mut self, raw: &[RawCondition], key: &str) -> Vec<Condition> {
         if let Some(beyond) = raw.get(20) {
-            self.refuse(&beyond.column, key, "too many conditions", "use 20 at the most");
+            self.refuse(&beyond.column, key, "too many conditions", "use at most 20");
         }
         let mut conditions: Vec<Condition> = Vec::new();
         for raw in raw {
@@ -524,8 +538,11 @@ impl Validation {
             (None, Some(value), None) => Predicate::Not(value.clone()),
             (None, None, Some(missing)) => Predicate::IsNull(*missing),
             _ => {
-                let found = format!("{} has none or several of equals, not and is_null", column.get_ref());
-                let remedy = "give one: equals = <value>; not = <value>, which keeps missing values too; or is_null = \
+                let found = format!(
+                    "the condition on {} has none or several of equals, not, is_null",
+                    column.get_ref()
+                );
+                let remedy = "set exactly one: equals = <value>; not = <value>, which also keeps missing values; is_null = \
                               true or false";
                 self.refuse(column, key, found, remedy);
                 return None;
@@ -538,13 +555,13 @@ impl Validation {
         let day = self.word(&raw.day, "checks.window.day")?;
         let at = "checks.window.column";
         if kind.get_ref() != CUSTOM_SQL {
-            let remedy = "add column = \"...\", which says when";
+            let remedy = "add column = \"...\", the column of times";
             let column = self.given(raw.column.as_ref(), &raw.day, at, remedy)?;
             return Some(Window { day, column: self.column(column, at) });
         }
         if let Some(column) = &raw.column {
             let remedy = "remove it, and use :from and :to in the statement";
-            self.refuse(column, at, "has no meaning for custom-sql", remedy);
+            self.refuse(column, at, "not used by kind \"custom-sql\"", remedy);
         }
         Some(Window { day, column: String::new() })
     }
@@ -552,8 +569,8 @@ impl Validation {
     fn object(&mut self, name: &Text, key: &str) -> String {
         let text = name.get_ref();
         if let Err(why) = object_name(self.dialect, text) {
-            // Control characters would be shown as they are.
-            self.refuse(name, key, format!("{text:?} cannot be used: {why}"), OBJECT);
+            // Debug format escapes control characters.
+            self.refuse(name, key, format!("invalid name {text:?}: {why}"), OBJECT);
         }
         text.clone()
     }
@@ -565,7 +582,7 @@ impl Validation {
 
     fn column_name<T>(&mut self, name: &str, at: &Spanned<T>, key: &str) {
         if let Err(why) = self.dialect.quote(name) {
-            self.refuse(at, key, format!("{name:?} cannot be used: {why}"), COLUMN);
+            self.refuse(at, key, format!("invalid name {name:?}: {why}"), COLUMN);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[notices]`, `[[silences]]` and `[channels]`: when people are told, when not, and where.
+//! `[notices]`, `[[silences]]` and `[channels]`: when notices are sent, when suppressed, and where to.
 
 use std::collections::BTreeMap;
 
@@ -6,19 +6,20 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::values::Form;
+use super::values::{Form, allowed, or_use};
 use super::{RawSchedule, Text, Validation};
 use crate::finding::{CENSUS, Check, CriticalAfter, SYNCWATCH, Severity, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
-use crate::pipeline::Channels;
+use crate::pipeline::{CHAT, Channel, ChannelKind, Channels, PAGERDUTY};
 use crate::silence::{Declared, LONGEST, Scope};
 
-const AGREEMENT: &str = "write how many of the newest looks must agree, such as \"2 of 3\", at most 8";
-const INSTANT: Form = ("instant", "write an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"");
-const SHORTER: &str = "quiet so long hides outages; end it sooner";
-const CHECK: Form = ("check", "use the id of a check, as in the README of its function");
+const AGREEMENT: &str = "use how many of the newest evaluations must agree, such as \"2 of 3\"; at most 8";
+const INSTANT: Form =
+    ("invalid instant", "use an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"");
+const SHORTER: &str = "shorten it: a long silence hides outages";
+const CHECK: Form = ("unknown check", "use the id of a check; `syncwatch explain` lists them");
 const SUBJECT: Form = (
-    "subject",
+    "unknown subject",
     "use the key of a declared sync, the name of a check, \"census\", \"warehouse\" or \"syncwatch\"",
 );
 
@@ -59,16 +60,10 @@ pub(super) struct RawSilence {
     lasts: Option<Text>,
 }
 
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawChannels {
-    pagerduty: Option<RawChannel>,
-    chat: Option<RawChannel>,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawChannel {
+pub(super) struct RawChannel {
+    kind: Option<Text>,
     min_severity: Option<Text>,
 }
 
@@ -86,8 +81,8 @@ impl Validation {
         if let Some(text) = &raw.remind_at_most
             && policy.remind_at_most < policy.remind_after
         {
-            let remedy = "gaps between reminders only grow; raise it, or lower notices.remind_after";
-            self.refuse(text, "notices.remind_at_most", "shorter than the first gap", remedy);
+            let remedy = "raise it, or lower notices.remind_after";
+            self.refuse(text, "notices.remind_at_most", "shorter than remind_after", remedy);
         }
         self.replace(&mut policy.stopped_after, raw.stopped_after.as_ref(), "notices.stopped_after");
         let Flapping { openings, within, quiet } = &mut policy.flapping;
@@ -99,7 +94,7 @@ impl Validation {
         policy
     }
 
-    /// Replaces a default by what the file says, if it says something.
+    /// Replaces a default with the duration in the file, if there is one.
     fn replace(&mut self, default: &mut SignedDuration, text: Option<&Text>, key: &str) {
         if let Some(text) = text {
             *default = self.duration(text, key);
@@ -120,7 +115,7 @@ impl Validation {
         agreements
     }
 
-    /// The severities that the file says for checks.
+    /// Reads severities by check.
     pub(super) fn severities(&mut self, raw: BTreeMap<Text, Text>, key: &str) -> BTreeMap<Check, Severity> {
         let mut severities = BTreeMap::new();
         for (id, word) in raw {
@@ -140,7 +135,7 @@ impl Validation {
         limits
     }
 
-    /// How long something may last before it is critical: a length of time, or "never".
+    /// Reads when a stop becomes critical: a duration, or "never".
     pub(super) fn critical_after(&mut self, text: &Text, key: &str) -> CriticalAfter {
         match text.get_ref().as_str() {
             "never" => CriticalAfter::Never,
@@ -152,7 +147,7 @@ impl Validation {
         let name = self.name(&raw.name, "silences.name");
         for (text, key) in [(&raw.owner, "silences.owner"), (&raw.reason, "silences.reason")] {
             if text.get_ref().trim().is_empty() {
-                self.refuse(text, key, "empty", "quiet needs somebody who answers for it, and a reason");
+                self.refuse(text, key, "empty", "a silence needs an owner and a reason");
             }
         }
         let checks = raw.checks.iter().filter_map(|id| self.check(id, "silences.checks")).collect();
@@ -165,11 +160,11 @@ impl Validation {
         let from = raw.from.as_ref().map(|from| self.instant(from, "silences.from"));
         let until = self.instant(&raw.until, "silences.until");
         if from.is_some_and(|from| from >= until) {
-            self.refuse(&raw.until, "silences.until", "not after `from`", "let it end after it begins");
+            self.refuse(&raw.until, "silences.until", "not after `from`", "use a later end");
         }
         let recurring = match (&raw.schedule, &raw.lasts) {
             (Some(schedule), lasts) => {
-                let remedy = "say how long each window lasts";
+                let remedy = "add lasts, the duration of each window";
                 let lasts = self.given(lasts.as_ref(), schedule, "silences.lasts", remedy);
                 lasts.map(|lasts| {
                     let duration = self.duration(lasts, "silences.lasts");
@@ -180,12 +175,12 @@ impl Validation {
                 })
             }
             (None, Some(lasts)) => {
-                let remedy = "add a schedule, or use from and until for quiet that does not return";
+                let remedy = "add a schedule, or use from and until for a single silence";
                 self.refuse(lasts, "silences.lasts", "without schedule", remedy);
                 None
             }
             (None, None) => {
-                let remedy = "add `from`: quiet that does not return has a beginning and an end";
+                let remedy = "add `from`, or a schedule for recurring windows";
                 let from = self.given(from, &raw.until, "silences.from", remedy);
                 if from.is_some_and(|from| until.duration_since(from) > LONGEST) {
                     self.refuse(&raw.until, "silences.until", "more than 31 days after `from`", SHORTER);
@@ -197,15 +192,78 @@ impl Validation {
         Declared { name, owner, reason, scope, from, until, recurring }
     }
 
-    pub(super) fn channels(&mut self, raw: RawChannels) -> Channels {
-        let mut of = |channel: Option<RawChannel>, key: &str, default: Severity| {
-            let word = channel?.min_severity;
-            Some(word.and_then(|word| self.word(&word, key)).unwrap_or(default))
-        };
-        Channels {
-            pagerduty: of(raw.pagerduty, "channels.pagerduty.min_severity", Severity::Critical),
-            chat: of(raw.chat, "channels.chat.min_severity", Severity::Warning),
+    /// Reads the channels. The default ones have a default kind, and the class of a channel needs its default one.
+    pub(super) fn channels(&mut self, raw: BTreeMap<Text, RawChannel>) -> Channels {
+        let mut channels = Vec::new();
+        let mut valid = Vec::new();
+        for (name, raw) in raw {
+            let key = |member: &str| format!("channels.{}.{member}", name.get_ref());
+            let default = match name.get_ref().as_str() {
+                PAGERDUTY => Some(ChannelKind::PagerDuty),
+                CHAT => Some(ChannelKind::Slack),
+                _ => None,
+            };
+            let kind = match &raw.kind {
+                Some(word) => self.word(word, &key("kind")),
+                None => self.given(default, &name, &key("kind"), &allowed::<ChannelKind>("")),
+            };
+            let fits = |kind: &ChannelKind| default.is_none_or(|default| default.pages() == kind.pages());
+            if let (Some(word), Some(kind)) = (&raw.kind, &kind)
+                && !fits(kind)
+            {
+                let (name, class) = (name.get_ref(), class(!kind.pages()));
+                let found = format!("\"{}\" does not fit {name}, the default {class}", word.get_ref());
+                self.refuse(word, &key("kind"), found, "correct the kind, or rename the channel");
+            }
+            if let Some(kind) = kind.filter(fits) {
+                valid.push((kind.pages(), name.span()));
+            }
+            // An invalid kind is replaced, so that contacts may still name the channel.
+            let kind = kind.or(default).unwrap_or(ChannelKind::Slack);
+            let lowest = if kind.pages() { Severity::Critical } else { Severity::Warning };
+            let word = raw.min_severity.and_then(|word| self.word(&word, &key("min_severity")));
+            let lowest = word.unwrap_or(lowest);
+            channels.push(Channel { name: self.name(&name, "channels"), kind, lowest });
         }
+        let channels = Channels(channels);
+        for (pages, default) in [(true, PAGERDUTY), (false, CHAT)] {
+            let first = valid.iter().find(|(pager, _)| *pager == pages);
+            if let Some((_, place)) = first.filter(|_| channels.get(default).is_none()) {
+                let remedy = format!("add this default {}, for owners without one", class(pages));
+                self.refuse(
+                    &Spanned::new(place.clone(), ()),
+                    &format!("channels.{default}"),
+                    "missing",
+                    remedy,
+                );
+            }
+        }
+        channels
+    }
+
+    /// Checks the channels of a contact.
+    pub(super) fn channels_of(&mut self, names: Vec<Text>, channels: &Channels) -> Vec<String> {
+        self.unique(names.iter(), "contacts.channels");
+        for name in names.iter().filter(|name| channels.get(name.get_ref()).is_none()) {
+            let found = format!("unknown channel \"{}\"", name.get_ref());
+            let known = or_use(channels.0.iter().map(|channel| channel.name.as_str()));
+            self.refuse(name, "contacts.channels", found, format!("add it to [channels]{known}"));
+        }
+        names.into_iter().map(Spanned::into_inner).collect()
+    }
+
+    /// Checks the id of a Slack user or user group. A name such as `@ada` would not mention anyone.
+    pub(super) fn slack(&mut self, id: Text) -> String {
+        let text = id.get_ref();
+        let is_id = (9..=20).contains(&text.len())
+            && text.starts_with(['U', 'W', 'S'])
+            && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+        if !is_id {
+            let found = format!("invalid id \"{text}\"");
+            let remedy = "copy the member id of a user (U...) or the id of a user group (S...) from its profile in Slack";
+            self.refuse(&id, "contacts.slack", found, remedy);
+        }
+        id.into_inner()
     }
 
     fn check(&mut self, id: &Text, key: &str) -> Option<Check> {
@@ -215,4 +273,9 @@ impl Validation {
     fn instant(&mut self, text: &Text, key: &str) -> Timestamp {
         self.read(text.get_ref().parse().ok(), text, key, INSTANT).unwrap_or_default()
     }
+}
+
+/// Names the class of a channel.
+fn class(pages: bool) -> &'static str {
+    if pages { "pager" } else { "chat" }
 }

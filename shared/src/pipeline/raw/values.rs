@@ -1,4 +1,4 @@
-//! Single values: each is read, or refused with what was found and what is allowed.
+//! Single values: each is read, or refused with the value found and the allowed ones.
 
 use std::ops::RangeInclusive;
 
@@ -10,17 +10,17 @@ use toml::Spanned;
 use super::{Text, Validation};
 use crate::data_checks::Day;
 use crate::finding::Severity;
-use crate::pipeline::{ApiVersion, Role, Undeclared};
+use crate::pipeline::{ApiVersion, ChannelKind, Role, Undeclared};
 use crate::schedule::weekday_named;
 use crate::sql::Dialect;
 
-/// What a text is to be, and how such is written.
+/// The fault of a string that cannot be read, and the remedy.
 pub(super) type Form = (&'static str, &'static str);
 
-pub(super) const NAME: &str = "use 1 to 64 of a-z, 0-9 and `-`, beginning with a letter";
-const DURATION: Form = ("length of time", "write a length of time such as \"90s\", \"15m\" or \"2h\"");
-const ZONE: Form = ("time zone", "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"");
-/// What people write for a zone and what they mean: abbreviations, of which some are zones that never have summer time.
+pub(super) const NAME: &str = "use 1 to 64 characters of a-z, 0-9 and `-`, starting with a letter";
+const DURATION: Form = ("invalid duration", "use a duration such as \"90s\", \"15m\" or \"2h\"");
+const ZONE: Form = ("unknown time zone", "use an IANA time zone such as \"America/Los_Angeles\" or \"UTC\"");
+/// Abbreviations of zones, each with the zone that is usually meant. Some are also names of zones without summer time.
 const MEANT: [(&str, &str); 9] = [
     ("EST", "America/New_York"),
     ("EDT", "America/New_York"),
@@ -32,11 +32,11 @@ const MEANT: [(&str, &str); 9] = [
     ("PDT", "America/Los_Angeles"),
     ("HST", "Pacific/Honolulu"),
 ];
-const TIME: Form = ("time of day", "use a 24-hour time of day such as \"02:00\"");
-const WEEKDAY: Form = ("weekday", "use \"Monday\" to \"Sunday\"");
+const TIME: Form = ("invalid time of day", "use a 24-hour time of day such as \"02:00\"");
+const WEEKDAY: Form = ("unknown weekday", "use \"Monday\" to \"Sunday\"");
 const LONGEST_DURATION: SignedDuration = SignedDuration::from_hours(24 * 366);
 
-/// A value that the file names by one of a few words. All that is said of the words derives from the list.
+/// A value that the file names by one of a few words. Error texts list the words from here.
 pub(super) trait Words: Copy + 'static {
     const ALL: &'static [(&'static str, Self)];
 }
@@ -51,6 +51,7 @@ macro_rules! words {
 
 words! {
     ApiVersion: "v1" => V1, "v2" => V2;
+    ChannelKind: "pagerduty" => PagerDuty, "slack" => Slack, "teams" => Teams, "webhook" => Webhook;
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
@@ -58,7 +59,7 @@ words! {
     Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
 }
 
-/// Names all words that are allowed, and the one that was probably meant: the one that begins most alike.
+/// Lists all allowed words, and suggests the one with the longest common beginning.
 pub(super) fn allowed<T: Words>(found: &str) -> String {
     // A long list reads better without quotes.
     let quote = if T::ALL.len() > 4 { "" } else { "\"" };
@@ -71,6 +72,14 @@ pub(super) fn allowed<T: Words>(found: &str) -> String {
     format!("use {} or {last}{}", others.join(", "), hint.unwrap_or_default())
 }
 
+/// Lists the declared names that may be used instead of an unknown one.
+pub(super) fn or_use<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    match names.collect::<Vec<_>>().join("\" or \"") {
+        names if names.is_empty() => String::new(),
+        names => format!(", or use \"{names}\""),
+    }
+}
+
 impl Validation {
     pub(super) fn word<T: Words>(&mut self, text: &Text, key: &str) -> Option<T> {
         let word = text.get_ref();
@@ -81,15 +90,15 @@ impl Validation {
         value
     }
 
-    /// A value that was read from a text, or the refusal of the text.
+    /// Passes on a value that was read from a string, or refuses the string.
     pub(super) fn read<T>(&mut self, value: Option<T>, text: &Text, key: &str, form: Form) -> Option<T> {
         if value.is_none() {
-            self.refuse(text, key, format!("\"{}\" is no {}", text.get_ref(), form.0), form.1);
+            self.refuse(text, key, format!("{} \"{}\"", form.0, text.get_ref()), form.1);
         }
         value
     }
 
-    /// A value that has to be there; its place is that of what asks for it.
+    /// Passes on a required value, or refuses its absence at the place that requires it.
     pub(super) fn given<T, A>(
         &mut self,
         value: Option<T>,
@@ -109,7 +118,7 @@ impl Validation {
             && text.starts_with(|c: char| c.is_ascii_lowercase())
             && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !valid {
-            self.refuse(name, key, format!("found \"{text}\""), NAME);
+            self.refuse(name, key, format!("invalid name \"{text}\""), NAME);
         }
         text.clone()
     }
@@ -117,15 +126,13 @@ impl Validation {
     pub(super) fn zone(&mut self, zone: &Text, key: &str) -> TimeZone {
         let name = zone.get_ref().trim();
         if let Some((_, meant)) = MEANT.iter().find(|(short, _)| short.eq_ignore_ascii_case(name)) {
-            let found =
-                format!("\"{name}\" is an abbreviation, which has no summer time or several meanings");
+            let found = format!("\"{name}\" is an abbreviation without summer time or with several meanings");
             self.refuse(zone, key, found, format!("use \"{meant}\""));
             return TimeZone::UTC;
         }
         let offset = name.get(..7).filter(|start| start.eq_ignore_ascii_case("Etc/GMT")).and(name.get(7..));
         if offset.is_some_and(|offset| offset.contains(|digit: char| matches!(digit, '1'..='9'))) {
-            let found =
-                format!("\"{name}\" has no summer time, and its sign is the reverse of the usual one");
+            let found = format!("\"{name}\" has no summer time, and its sign is reversed");
             self.refuse(zone, key, found, ZONE.1);
             return TimeZone::UTC;
         }
@@ -187,9 +194,9 @@ impl Validation {
         });
         if !well_formed {
             let schemes = schemes.join(" or ");
-            let remedy = format!("begin with {schemes} and name a host, without user or password");
-            // An address may carry a password by mistake, so it is not repeated.
-            self.refuse(url, key, "not an address of the allowed form", remedy);
+            let remedy = format!("use {schemes} and a host, without user or password");
+            // A URL may have a password by mistake, so it is not repeated.
+            self.refuse(url, key, "invalid URL", remedy);
         }
         text.clone()
     }

@@ -32,7 +32,7 @@ fn app() -> Result<(App, String), Failure> {
 }
 
 #[tokio::test]
-async fn the_handler_gets_the_app_the_event_and_the_instant() {
+async fn handler_gets_the_app_the_event_and_the_time() {
     let before = Timestamp::now();
     let answer = answer(&app(), &App::run, json!({ "task": "verify" })).await.unwrap();
     assert_eq!((&answer["name"], &answer["task"]), (&json!("probe"), &json!("verify")));
@@ -41,7 +41,7 @@ async fn the_handler_gets_the_app_the_event_and_the_instant() {
 }
 
 #[tokio::test]
-async fn an_error_is_told_with_each_of_its_causes_once() {
+async fn error_lists_each_cause_once() {
     let failure = answer(&app(), &App::run, json!({ "task": "fail" })).await.unwrap_err();
     let diagnostic = Diagnostic::from(failure);
     assert_eq!(diagnostic.error_type, "Syncwatch.Run");
@@ -49,7 +49,7 @@ async fn an_error_is_told_with_each_of_its_causes_once() {
 }
 
 #[tokio::test]
-async fn a_function_that_could_not_start_answers_each_event_with_the_reason() {
+async fn unstarted_function_answers_each_event_with_the_reason() {
     let startup: Result<(App, String), Failure> =
         Err(Failure::new("Syncwatch.Startup", &Outer(Inner(Innermost))));
     for task in ["ping", "verify"] {
@@ -61,13 +61,13 @@ async fn a_function_that_could_not_start_answers_each_event_with_the_reason() {
 }
 
 #[tokio::test]
-async fn ping_is_answered_with_the_pipeline_and_reaches_no_handler() {
+async fn ping_returns_the_pipeline_and_reaches_no_handler() {
     let answer = answer(&app(), &App::run, json!({ "task": "ping" })).await.unwrap();
     assert_eq!(answer, json!({ "pong": "properties" }));
 }
 
 #[test]
-fn unknown_event_is_refused_with_the_known_ones() {
+fn unknown_event_is_refused_with_the_supported_ones() {
     #[derive(Debug, serde::Deserialize)]
     #[serde(tag = "task", rename_all = "kebab-case", deny_unknown_fields)]
     enum Event {
@@ -76,11 +76,11 @@ fn unknown_event_is_refused_with_the_known_ones() {
     let known = r#"{"task": "verify"}"#;
     assert!(matches!(read_event(json!({ "task": "verify" }), known), Ok(Event::Verify)));
     let error = read_event::<Event>(json!({ "task": "dance" }), known).unwrap_err();
-    assert_eq!(error.to_string(), r#"the event is not one of {"task": "verify"} and {"task": "ping"}"#);
+    assert_eq!(error.to_string(), r#"unknown event: expected {"task": "verify"} or {"task": "ping"}"#);
 }
 
 #[tokio::test]
-async fn outside_of_lambda_the_program_says_what_it_is_and_ends() {
+async fn program_outside_lambda_exits_with_a_hint() {
     let nothing = Env::from_map::<&str, &str>([]);
     insta::assert_snapshot!(in_lambda(&nothing).unwrap_err(), @r#"this program is an AWS Lambda function; `make demo` runs it on this machine (not set: AWS_LAMBDA_RUNTIME_API, AWS_LAMBDA_FUNCTION_NAME, AWS_LAMBDA_FUNCTION_VERSION, AWS_LAMBDA_FUNCTION_MEMORY_SIZE)"#);
 

@@ -24,7 +24,7 @@ fn slots(expression: &str, zone: &str, start: Timestamp, count: usize) -> Vec<St
 }
 
 #[test]
-fn real_expressions_have_the_slots_that_another_program_finds() {
+fn slots_of_real_expressions_match_another_program() {
     let real: Real = serde_json::from_str(include_str!("../../../../tests/fixtures/cron.json")).unwrap();
     for Expression { cron, zone, slots: expected } in &real.expressions {
         for (start, expected) in real.starts.iter().zip(expected) {
@@ -35,16 +35,16 @@ fn real_expressions_have_the_slots_that_another_program_finds() {
 }
 
 #[test]
-fn a_slot_happens_once_on_the_night_when_clocks_go_back() {
+fn slot_occurs_once_when_clocks_go_back() {
     let los_angeles = ("America/Los_Angeles", "2026-11-01T07:00:00Z".parse().unwrap());
     let lord_howe = ("Australia/Lord_Howe", "2027-04-03T14:00:00Z".parse().unwrap());
     let table: [(&str, (&str, Timestamp), &[&str]); 6] = [
         ("30 1 * * *", los_angeles, &["2026-11-01T08:30Z", "2026-11-02T09:30Z"]),
         ("30 0-2 * * *", los_angeles, &["2026-11-01T07:30Z", "2026-11-01T08:30Z", "2026-11-01T10:30Z"]),
         ("0 1,2 * * 0", los_angeles, &["2026-11-01T08:00Z", "2026-11-01T10:00Z", "2026-11-08T09:00Z"]),
-        // One of every hour keeps its rhythm: the hour that comes twice has its slot twice.
+        // An hourly expression keeps its rhythm: the repeated hour has its slot twice.
         ("30 * * * *", los_angeles, &["2026-11-01T07:30Z", "2026-11-01T08:30Z", "2026-11-01T09:30Z"]),
-        // Back by half an hour: 01:30 to 02:00 comes twice.
+        // Back by half an hour: 01:30 to 02:00 is repeated.
         ("45 1 * * *", lord_howe, &["2027-04-03T14:45Z", "2027-04-04T15:15Z"]),
         ("*/15 * * * *", lord_howe, &["2027-04-03T14:15Z", "2027-04-03T14:30Z", "2027-04-03T14:45Z"]),
     ];
@@ -54,7 +54,7 @@ fn a_slot_happens_once_on_the_night_when_clocks_go_back() {
 }
 
 #[test]
-fn a_slot_that_the_clock_leaves_out_does_not_happen_and_its_end_may_be_one() {
+fn slot_in_a_clock_gap_is_skipped_and_one_at_its_end_occurs() {
     let before = "2027-03-14T09:00:00Z".parse().unwrap();
     let table: [(&str, &[&str]); 2] = [
         ("30 2 * * *", &["2027-03-15T09:30Z"]),
@@ -68,15 +68,15 @@ fn a_slot_that_the_clock_leaves_out_does_not_happen_and_its_end_may_be_one() {
 }
 
 #[test]
-fn what_is_refused_says_what_to_write() {
+fn refused_expression_names_its_correction() {
     let table = [
         ("0 0 6 ? * FRI *", "`0 6 * * FRI`, with Monday as 1"),
         ("0 0 8 * * MON-FRI", "`0 8 * * MON-FRI`, with Monday as 1"),
         ("@reboot", "@daily"),
         ("@every 5m", "`every = "),
-        ("0 23-7/2 * * *", "write `23,1,3,5,7`"),
-        ("0 9 * * fri-mon", "write `5,6,0,1`"),
-        ("45-15/10 * * * *", "write `45,55,5,15`"),
+        ("0 23-7/2 * * *", "use `23,1,3,5,7`"),
+        ("0 9 * * fri-mon", "use `5,6,0,1`"),
+        ("45-15/10 * * * *", "use `45,55,5,15`"),
         ("0 0 31 2 *", "no slot"),
         ("15 10 L * *", "list the days"),
         ("0 0 15W * *", "list the days"),
@@ -85,14 +85,14 @@ fn what_is_refused_says_what_to_write() {
         ("* * * *", "five fields"),
         ("", "five fields"),
     ];
-    for (expression, said) in table {
+    for (expression, expected) in table {
         let refused = Cron::parse(expression).unwrap_err();
-        assert!(refused.contains(said), "{expression}: {refused}");
+        assert!(refused.contains(expected), "{expression}: {refused}");
     }
 }
 
 #[test]
-fn sunday_ends_a_range_of_weekdays_as_well_as_it_begins_one() {
+fn sunday_begins_or_ends_a_range_of_weekdays() {
     let saturday = "2026-11-28T00:00:00Z".parse().unwrap();
     for expression in ["0 9 * * sat-sun", "0 9 * * 6-7", "0 9 * * 6-0", "0 9 * * SAT,SUN", "0 9 * * 0,6"] {
         let found = slots(expression, "UTC", saturday, 3);
@@ -101,14 +101,14 @@ fn sunday_ends_a_range_of_weekdays_as_well_as_it_begins_one() {
 }
 
 #[test]
-fn backwards_range_is_written_out_with_its_step_and_a_forward_one_is_taken() {
+fn backwards_range_is_refused_with_its_values() {
     let refused = |expression: &str| Cron::parse(expression).unwrap_err();
     for (expression, written) in [
-        ("0 22-2 * * *", "write `22,23,0,1,2`"),
-        ("0 22-2/2 * * *", "write `22,0,2`"),
-        ("50-10/10 * * * *", "write `50,0,10`"),
-        ("0 9 * * fri-mon", "write `5,6,0,1`"),
-        ("0 9 * * 5-1/2", "write `5,0`"),
+        ("0 22-2 * * *", "use `22,23,0,1,2`"),
+        ("0 22-2/2 * * *", "use `22,0,2`"),
+        ("50-10/10 * * * *", "use `50,0,10`"),
+        ("0 9 * * fri-mon", "use `5,6,0,1`"),
+        ("0 9 * * 5-1/2", "use `5,0`"),
     ] {
         assert!(refused(expression).contains(written), "{expression}: {}", refused(expression));
     }
@@ -121,7 +121,7 @@ fn backwards_range_is_written_out_with_its_step_and_a_forward_one_is_taken() {
 }
 
 #[test]
-fn expression_of_minutes_alone_is_the_same_each_hour() {
+fn expression_of_minutes_is_the_same_each_hour() {
     for (expression, same) in [("*/15 * * * *", true), ("0 8 * * *", false), ("0 * * * 1", false)] {
         assert_eq!(Cron::parse(expression).unwrap().same_each_hour(), same, "{expression}");
     }
@@ -129,7 +129,7 @@ fn expression_of_minutes_alone_is_the_same_each_hour() {
 
 proptest::proptest! {
     #[test]
-    fn every_text_is_taken_or_refused_and_each_slot_is_after_the_last(
+    fn any_text_is_accepted_or_refused_and_slots_ascend(
         text in "[0-9*/,@a-zA-Z#? -]{0,24}",
         start in 1_700_000_000_i64..1_900_000_000,
         zone in proptest::sample::select(vec!["Australia/Lord_Howe", "America/Los_Angeles", "Africa/Casablanca"]),

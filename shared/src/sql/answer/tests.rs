@@ -20,7 +20,7 @@ fn read<T: FromValue>(dialect: Dialect, value: Value) -> Option<T> {
 }
 
 #[test]
-fn numbers_are_read_without_loss_or_not_at_all() {
+fn numbers_are_never_read_with_loss() {
     use Dialect::PostgreSql;
     assert_eq!(read::<i64>(PostgreSql, Value::Integer(-7)), Some(-7));
     assert_eq!(read::<i64>(PostgreSql, decimal("18722.00")), Some(18722));
@@ -34,7 +34,7 @@ fn numbers_are_read_without_loss_or_not_at_all() {
 }
 
 #[test]
-fn a_text_is_a_text_where_columns_have_types() {
+fn text_is_not_converted_where_columns_have_types() {
     for dialect in [Dialect::PostgreSql, Dialect::Databricks] {
         let text = |text: &str| Value::Text(text.to_owned());
         assert_eq!(read::<i64>(dialect, text("7")), None);
@@ -49,7 +49,7 @@ fn a_text_is_a_text_where_columns_have_types() {
 }
 
 #[test]
-fn sqlite_which_has_no_such_types_is_read_by_what_it_says() {
+fn sqlite_values_are_converted_to_the_expected_type() {
     let text = |text: &str| Value::Text(text.to_owned());
     let sqlite = Dialect::Sqlite;
     assert_eq!(read::<Date>(sqlite, text("2026-03-08")).unwrap().to_string(), "2026-03-08");
@@ -66,7 +66,7 @@ fn sqlite_which_has_no_such_types_is_read_by_what_it_says() {
 }
 
 #[test]
-fn only_an_option_takes_a_null() {
+fn only_an_option_reads_null() {
     for dialect in [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite] {
         assert_eq!(read::<Option<i64>>(dialect, Value::Null), Some(None));
         assert_eq!(read::<i64>(dialect, Value::Null), None);
@@ -75,7 +75,7 @@ fn only_an_option_takes_a_null() {
 }
 
 #[test]
-fn what_cannot_be_read_is_told_by_statement_column_and_types_and_never_by_value() {
+fn read_error_names_statement_column_and_types_but_no_value() {
     let answer = answer(
         Dialect::PostgreSql,
         &[
@@ -94,18 +94,18 @@ fn what_cannot_be_read_is_told_by_statement_column_and_types_and_never_by_value(
         Answer { rows: vec![], ..answer.clone() }.only_row().unwrap_err(),
     ];
     insta::assert_snapshot!(errors.map(|error| error.to_string()).join("\n"), @r"
-    coverage: column Company holds text where integer is expected; correct the view or the check
-    coverage: column gone holds NULL where timestamp is expected; correct the view or the check
+    coverage: column Company holds text, expected integer; correct the view or the check
+    coverage: column gone holds NULL, expected timestamp; correct the view or the check
     coverage: unexpected answer at nowhere: no such column
     coverage: unexpected answer at a: two columns of that name
-    coverage: answers 0 rows where there must be one row; correct the statement or what it reads
+    coverage: returned 0 rows, expected one row; correct the statement or the data that it reads
     ");
     assert_eq!(row.get::<String>("COMPANY").unwrap(), "ACME");
     assert!(!format!("{answer:?} {row:?}").contains("ACME"));
 }
 
 #[test]
-fn an_instant_is_read_by_its_offset_or_in_the_zone_of_the_session() {
+fn instant_is_read_by_its_offset_or_the_session_zone() {
     let los_angeles = TimeZone::get("America/Los_Angeles").unwrap();
     let parse = |text: &str, zone: &TimeZone| match Value::parse(Kind::Timestamp, text, zone) {
         Some(Value::Timestamp(instant)) => Some(instant.to_string()),
@@ -120,7 +120,7 @@ fn an_instant_is_read_by_its_offset_or_in_the_zone_of_the_session() {
             Some("2026-11-25T00:00:00.123456Z"),
             Some("2026-11-25T08:00:00.123456Z"),
         ),
-        // 2:30 does not exist on the day when clocks go forward, and 1:30 comes twice when they go back.
+        // Clocks skip 2:30 when they go forward, and repeat 1:30 when they go back.
         ("2026-03-08 02:30:00", Some("2026-03-08T02:30:00Z"), None),
         ("2026-11-01 01:30:00", Some("2026-11-01T01:30:00Z"), None),
         ("2026-11-01 02:30:00", Some("2026-11-01T02:30:00Z"), Some("2026-11-01T10:30:00Z")),
@@ -133,14 +133,14 @@ fn an_instant_is_read_by_its_offset_or_in_the_zone_of_the_session() {
 }
 
 #[test]
-fn a_value_that_is_not_of_its_columns_type_is_none() {
+fn value_of_another_type_than_its_column_is_none() {
     for (kind, text) in [
         (Kind::Integer, "1.5"),
         (Kind::Integer, "9223372036854775808"),
         (Kind::Double, "many"),
         (Kind::Decimal, "NaN"),
         (Kind::Timestamp, "infinity"),
-        // Later than the last instant that there is here.
+        // Later than the last supported instant.
         (Kind::Timestamp, "9999-12-31 23:59:59"),
         (Kind::Boolean, "yes"),
         (Kind::Date, "2026-02-30"),

@@ -10,7 +10,7 @@ fn kinds(sql: &str, dialect: Dialect) -> Vec<(TokenKind, &str)> {
 }
 
 #[test]
-fn each_kind_of_token_is_told_from_the_others() {
+fn token_kinds_are_distinguished() {
     use TokenKind::{Comment, Mark, Name, Number, Placeholder, Text, Word};
     let sql = "a_1 12 :since 'it''s' \"b\"\"c\" x::int -- :d\n/* e */,";
     let of = |quoted| {
@@ -30,7 +30,7 @@ fn each_kind_of_token_is_told_from_the_others() {
     };
     assert_eq!(kinds(sql, Dialect::PostgreSql), of(Name));
     assert_eq!(kinds(sql, Dialect::Sqlite), of(Name));
-    // In Spark what is in double quotes is a text, and a doubled mark in it ends one text and begins the next.
+    // In Spark, double quotes enclose text, and a doubled mark ends one text and begins the next.
     assert_eq!(kinds(sql, Dialect::Databricks), of(Text));
 }
 
@@ -57,7 +57,7 @@ fn line_comment_ends_where_its_dialect_ends_it() {
     assert_eq!(comment("-- a\rb\nc", Dialect::Sqlite), "-- a\rb\n");
 }
 
-/// Long texts of what could make a lexer go over the rest again and again.
+/// Long texts of tokens that could make a lexer rescan the rest repeatedly.
 #[test]
 fn time_is_linear_in_the_length() {
     for part in
@@ -72,7 +72,7 @@ fn time_is_linear_in_the_length() {
     }
 }
 
-/// A public query, whole or cut anywhere.
+/// A public query, whole or truncated.
 fn query() -> impl Strategy<Value = String> {
     let fixture = include_str!("../../../../tests/fixtures/sql/queries.json");
     let known: Vec<serde_json::Value> = serde_json::from_str(fixture).unwrap();
@@ -83,7 +83,7 @@ fn query() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn tokens_one_after_the_other_are_the_text(
+    fn concatenated_tokens_are_the_text(
         sql in prop_oneof![any::<String>(), query(), "[a-e1$:'\"`\\[\\]\\\\\\-/*;? \n\ré]{0,30}"]
     ) {
         for dialect in ALL {

@@ -4,7 +4,7 @@ use super::*;
 
 const ALL: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
 
-/// The SQL with `?`, and the names bound to each.
+/// Returns the SQL with `?`, and the name bound to each.
 fn rendered(dialect: Dialect, sql: &str, names: &[&str]) -> Result<(String, Vec<String>), Problem> {
     let statement =
         names.iter().fold(Statement::new("test", sql), |statement, name| statement.bind(*name, "x"));
@@ -13,7 +13,7 @@ fn rendered(dialect: Dialect, sql: &str, names: &[&str]) -> Result<(String, Vec<
 }
 
 #[test]
-fn a_name_that_is_used_twice_is_bound_twice() {
+fn name_that_is_used_twice_is_bound_twice() {
     let (sql, names) =
         rendered(Dialect::PostgreSql, "SELECT :a, :b WHERE x>=:a AND y<(:b)", &["a", "b"]).unwrap();
     assert_eq!(sql, "SELECT ?, ? WHERE x>=? AND y<(?)");
@@ -21,7 +21,7 @@ fn a_name_that_is_used_twice_is_bound_twice() {
 }
 
 #[test]
-fn what_only_looks_like_a_placeholder_stays_in_every_dialect() {
+fn text_that_resembles_a_placeholder_is_unchanged() {
     for sql in [
         "SELECT ':a', 'it''s :a', ''",
         "SELECT \":a\", \"x\"\":a\"",
@@ -37,7 +37,7 @@ fn what_only_looks_like_a_placeholder_stays_in_every_dialect() {
 }
 
 #[test]
-fn comments_stay_but_for_the_driver_that_would_read_them() {
+fn comments_are_removed_for_sqlite_only() {
     for (sql, stripped) in [
         ("SELECT 1 -- :a ? '\n, 2", "SELECT 1  , 2"),
         ("SELECT 1 -- :a ?", "SELECT 1  "),
@@ -50,7 +50,7 @@ fn comments_stay_but_for_the_driver_that_would_read_them() {
 }
 
 #[test]
-fn literals_names_and_comments_end_where_their_dialect_ends_them() {
+fn literals_names_and_comments_end_by_dialect() {
     use Dialect::{Databricks, PostgreSql, Sqlite};
     for (dialect, sql, expected) in [
         // A backslash escapes in Spark, and in PostgreSQL's E'' strings only.
@@ -99,7 +99,7 @@ fn placeholders_and_values_must_match() {
     }
 }
 
-/// What a fragment is.
+/// The kind of a fragment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Is {
     Placeholder,
@@ -107,9 +107,9 @@ enum Is {
     Other,
 }
 
-/// Fragments that are whole in every dialect.
+/// Fragments that are complete in every dialect.
 fn fragment() -> impl Strategy<Value = (String, Is)> {
-    // No backslash and no dollar, for those mean something else in each dialect.
+    // No backslash and no dollar, as their meaning depends on the dialect.
     let inner = "[a-z:?;\\-/* äא🙂]{0,8}";
     prop_oneof![
         Just((":a".to_owned(), Is::Placeholder)),
@@ -125,7 +125,7 @@ fn fragment() -> impl Strategy<Value = (String, Is)> {
 
 proptest! {
     #[test]
-    fn exactly_the_placeholders_between_literals_and_comments_are_replaced(
+    fn only_placeholders_outside_literals_are_replaced(
         fragments in prop::collection::vec(fragment(), 1..12)
     ) {
         let written = |placeholder: &str, without_comments: bool| {
@@ -146,16 +146,16 @@ proptest! {
     }
 
     #[test]
-    fn no_text_at_all_makes_it_stumble(sql in any::<String>()) {
+    fn render_does_not_panic_on_any_text(sql in any::<String>()) {
         for dialect in ALL {
             let _ = rendered(dialect, &sql, &["a"]);
         }
     }
 
     #[test]
-    fn a_quoted_name_is_never_taken_for_placeholders(name in "[^\\p{Cc}]{1,15}") {
+    fn quoted_name_never_contains_placeholders(name in "[^\\p{Cc}]{1,15}") {
         for dialect in ALL {
-            // What SQLite's driver would misread is refused there.
+            // Names that SQLite's driver would misread are refused.
             let Ok(quoted) = dialect.quote(&name) else { continue };
             let sql = format!("SELECT {quoted} FROM t WHERE x = :a");
             let expected = format!("SELECT {quoted} FROM t WHERE x = ?");

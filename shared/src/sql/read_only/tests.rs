@@ -17,7 +17,7 @@ struct Known {
     reads: bool,
     source: String,
     sql: String,
-    /// Whether nobody looked at it while the rules were written.
+    /// Whether it was unknown when the rules were written.
     unseen: bool,
 }
 
@@ -41,7 +41,7 @@ fn check(sql: &str, dialect: Dialect) -> Result<Vec<&str>, NotReadOnly> {
 }
 
 #[test]
-fn public_queries_are_accepted_and_writes_refused() {
+fn public_queries_are_accepted_and_public_writes_refused() {
     let known = Known::all();
     let wrong: Vec<String> = known
         .iter()
@@ -61,7 +61,7 @@ fn public_queries_are_accepted_and_writes_refused() {
 }
 
 #[test]
-fn functions_that_people_write_are_accepted() {
+fn usual_functions_and_syntax_are_accepted() {
     for sql in [
         "SELECT DATE_TRUNC('day', x), x::int, JSON_VALUE(j, '$.a') FROM a",
         "SELECT COUNT(*) FROM crm.rds.properties -- those of today; really\nWHERE /* both */ b >= :from AND b < :to",
@@ -81,7 +81,7 @@ fn functions_that_people_write_are_accepted() {
 }
 
 #[test]
-fn what_may_do_more_than_read_is_refused_in_every_dialect() {
+fn statements_that_may_write_are_refused_in_every_dialect() {
     use NotReadOnly as Why;
     let word = |word: &str| Why::Word(word.to_owned());
     let function = |name: &str| Why::Function(name.to_owned());
@@ -133,7 +133,7 @@ fn what_may_do_more_than_read_is_refused_in_every_dialect() {
     ] {
         for dialect in ALL {
             let found = check(sql, dialect);
-            // In PostgreSQL the space without a break is no space: what follows is quoted here, and not there.
+            // PostgreSQL does not treat the no-break space as a space, so it reads the following `$$` differently.
             let is_as_bad = sql.contains('\u{a0}') && matches!(found, Err(Why::Character(_)));
             assert!(found == Err(why.clone()) || is_as_bad, "{dialect:?} {sql}: {found:?}");
             assert!(!why.remedy().is_empty());
@@ -142,7 +142,7 @@ fn what_may_do_more_than_read_is_refused_in_every_dialect() {
 }
 
 #[test]
-fn what_each_dialect_reads_in_its_own_way_is_refused_there() {
+fn syntax_of_one_dialect_is_refused_there() {
     use Dialect::{Databricks, PostgreSql, Sqlite};
     use NotReadOnly as Why;
     for (dialect, sql, why) in [
@@ -170,7 +170,7 @@ fn what_each_dialect_reads_in_its_own_way_is_refused_there() {
     }
 }
 
-/// The parts of a statement that write, as another parser reads it.
+/// The writing parts of a statement, according to another parser.
 #[derive(Default)]
 struct Writes(Vec<String>);
 
@@ -202,7 +202,7 @@ impl Writes {
     }
 }
 
-/// Whether `sqlparser` could read a statement that passed, and if so what of it does not only read.
+/// Returns `None` if `sqlparser` cannot parse the statement, otherwise its writing parts, if any.
 fn judged(sql: &str, dialect: Dialect) -> Option<Result<(), String>> {
     let parsed = match dialect {
         Dialect::Databricks => Parser::parse_sql(&DatabricksDialect {}, sql),
@@ -219,11 +219,11 @@ fn judged(sql: &str, dialect: Dialect) -> Option<Result<(), String>> {
 }
 
 #[test]
-fn another_parser_reads_most_public_queries_as_queries() {
+fn another_parser_agrees_on_most_public_queries() {
     let known: Vec<_> = Known::all().into_iter().filter(|known| known.reads).collect();
     let judged: Vec<_> = known.iter().filter_map(|known| judged(&known.sql, known.dialect())).collect();
     assert_eq!(judged.iter().find(|verdict| verdict.is_err()), None);
-    // Else the property below would hold for want of statements.
+    // Otherwise the properties below would pass without enough statements.
     assert!(judged.len() * 10 >= known.len() * 9, "{} of {}", judged.len(), known.len());
     assert!(self::judged("WITH d AS (DELETE FROM a) SELECT 1", Dialect::PostgreSql).unwrap().is_err());
     assert!(self::judged("SELECT 1 INTO a", Dialect::PostgreSql).unwrap().is_err());
@@ -235,7 +235,7 @@ fn dialects() -> impl Strategy<Value = Dialect> {
     prop::sample::select(ALL.to_vec())
 }
 
-/// What an attacker, or a mistake, puts into a statement.
+/// Fragments that an attack or a mistake may insert into a statement.
 fn fragment() -> impl Strategy<Value = String> {
     let known: Vec<String> = Known::all().into_iter().map(|known| known.sql).collect();
     let parts = [
@@ -297,7 +297,7 @@ fn fragment() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A public query with fragments put in at any places.
+/// A public query with fragments inserted anywhere.
 fn mutated() -> impl Strategy<Value = (Dialect, String)> {
     let known: Vec<_> = Known::all().into_iter().map(|known| (known.dialect(), known.sql)).collect();
     let inserted = prop::collection::vec((any::<prop::sample::Index>(), fragment(), any::<bool>()), 0..4);
@@ -317,8 +317,8 @@ fn soup() -> impl Strategy<Value = (Dialect, String)> {
         .prop_map(|(dialect, parts, between)| (dialect, format!("SELECT {}", parts.join(&between))))
 }
 
-/// What of a statement stands outside of quotes and comments, by a reader of its own that shares nothing with the lexer;
-/// `None` if a quote or a comment does not end.
+/// Returns the text outside of quotes and comments, without using the lexer; `None` if a quote or comment is
+/// unterminated.
 fn bare(sql: &str, dialect: Dialect) -> Option<String> {
     let (mut bare, mut rest) = (String::new(), sql);
     while let Some(first) = rest.chars().next() {
@@ -369,7 +369,7 @@ fn bare(sql: &str, dialect: Dialect) -> Option<String> {
 }
 
 #[test]
-fn bare_text_is_what_stands_outside_of_quotes_and_comments() {
+fn bare_text_excludes_quotes_and_comments() {
     use Dialect::{Databricks, PostgreSql, Sqlite};
     for (dialect, sql, expected) in [
         (Sqlite, "SELECT 'a;''b' -- ;\n, [x;] FROM `a;b` /* ; /* */", Some("SELECT , FROM")),
@@ -384,12 +384,12 @@ fn bare_text_is_what_stands_outside_of_quotes_and_comments() {
 }
 
 proptest! {
-    /// Of statements that the other parser cannot read, too.
+    /// Also covers statements that the other parser cannot read.
     #[test]
-    fn whatever_passes_has_no_second_statement_and_no_word_that_writes((dialect, sql) in prop_oneof![mutated(), soup()]) {
+    fn accepted_text_has_no_second_statement_or_writing_word((dialect, sql) in prop_oneof![mutated(), soup()]) {
         if check(&sql, dialect).is_ok() {
             let bare = bare(&sql, dialect);
-            prop_assert!(bare.is_some(), "it does not end: {}", sql);
+            prop_assert!(bare.is_some(), "unterminated: {}", sql);
             let bare = bare.unwrap_or_default().to_ascii_uppercase();
             prop_assert!(!bare.contains(';'), "{}", sql);
             let mut words = bare.split(|c: char| !(c.is_alphanumeric() || c == '_'));
@@ -398,7 +398,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_passes_is_one_query_that_only_reads((dialect, sql) in prop_oneof![mutated(), soup()]) {
+    fn accepted_text_is_one_query_that_only_reads((dialect, sql) in prop_oneof![mutated(), soup()]) {
         if check(&sql, dialect).is_ok()
             && let Some(verdict) = judged(&sql, dialect)
         {
@@ -407,13 +407,13 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(sql in any::<String>(), dialect in dialects()) {
+    fn check_does_not_panic_on_any_text(sql in any::<String>(), dialect in dialects()) {
         let _ = check(&sql, dialect);
         let _ = check(&format!("SELECT {sql}"), dialect);
     }
 
     #[test]
-    fn what_is_within_quotes_is_not_judged(inner in "[^\\\\'\\x00]{0,40}", dialect in dialects()) {
+    fn quoted_text_is_not_checked(inner in "[^\\\\'\\x00]{0,40}", dialect in dialects()) {
         let sql = format!("SELECT COUNT(*) FROM a WHERE b = '{inner}'");
         prop_assert_eq!(check(&sql, dialect), Ok(vec![]));
     }

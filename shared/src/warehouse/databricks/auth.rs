@@ -1,4 +1,5 @@
-//! The token: one that was given, or one that is fetched by OAuth (machine to machine) and kept until shortly before it expires.
+//! The token: a configured one, or one fetched by OAuth (machine to machine) and cached until shortly before it
+//! expires.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +17,18 @@ use crate::http::{self, ATTEMPT, Failed};
 use crate::sql::{ErrorKind, Statement};
 use crate::warehouse::settings::{DatabricksAuth, SettingsError};
 
-/// Where tokens are fetched (the vendor's SDK, `oauth.py`).
+/// The token endpoint (the vendor's SDK, `oauth.py`).
 const TOKEN_PATH: &str = "/oidc/v1/token";
 const TOKEN_FORM: &str = "grant_type=client_credentials&scope=all-apis";
-/// A token is renewed so long before it expires; it lives an hour.
+/// How long before its expiry a token is renewed; tokens last an hour.
 const MARGIN: Duration = Duration::from_secs(120);
-/// Stands for the lifetime of a token that does not tell it.
-const UNTOLD_LIFETIME: Duration = Duration::from_secs(5 * 60);
+/// The assumed lifetime of a token without `expires_in`.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// No token lives longer; adding what a broken server made up to an instant must not overflow.
+/// No token lasts longer; adding an absurd lifetime of a broken server to an instant must not overflow.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Shows Databricks who we are.
+/// Authenticates to Databricks.
 #[derive(Debug)]
 pub(super) enum Auth {
     Token(SecretString),
@@ -58,7 +59,7 @@ impl Auth {
     ) -> Result<Self, SettingsError> {
         match auth {
             DatabricksAuth::Token(token) => bearer(token.expose_secret()).map(Self::Token).ok_or_else(|| {
-                let problem = "is empty, or has characters that no HTTP header may have: correct it";
+                let problem = "is empty, or has characters that are invalid in an HTTP header: correct it";
                 SettingsError::of("token", problem)
             }),
             DatabricksAuth::ServicePrincipal { client_id, client_secret } => {
@@ -66,14 +67,14 @@ impl Auth {
                 if client_id.is_empty() || client_secret.is_empty() {
                     return Err(SettingsError::of("client_id or client_secret", "is empty: set both"));
                 }
-                // Basic authentication divides them by the first colon.
+                // Basic authentication separates the two at the first colon.
                 if client_id.contains(':') {
-                    let problem = "has a colon: it is the application's id, nothing else";
+                    let problem = "has a colon: set only the application's id";
                     return Err(SettingsError::of("client_id", problem));
                 }
                 let token_url = base
                     .join(TOKEN_PATH)
-                    .map_err(|_| SettingsError::of("base_url", "leads nowhere: correct it"))?;
+                    .map_err(|_| SettingsError::of("base_url", "is not a valid base URL: correct it"))?;
                 Ok(Self::ServicePrincipal(Box::new(ServicePrincipal {
                     client_id: client_id.clone(),
                     client_secret: SecretString::from(client_secret),
@@ -85,7 +86,7 @@ impl Auth {
         }
     }
 
-    /// The token that a call needs.
+    /// Returns the token for a call.
     pub(super) async fn token(
         &self,
         http: &reqwest::Client,
@@ -97,7 +98,7 @@ impl Auth {
         }
     }
 
-    /// The secret that tokens are fetched with.
+    /// Returns the secret with which tokens are fetched.
     pub(super) fn secret(&self) -> Option<&SecretString> {
         match self {
             Self::Token(_) => None,
@@ -105,24 +106,24 @@ impl Auth {
         }
     }
 
-    /// Drops the cached token, so that the next call fetches another. `false` if there is no other to be had.
+    /// Drops the cached token, so that the next call fetches another. `false` if no other is available.
     pub(super) async fn forget(&self) -> bool {
         match self {
             Self::Token(_) => false,
-            // Without a cached one, it was the secret that was refused.
+            // Without a cached token, the secret was refused.
             Self::ServicePrincipal(principal) => principal.cached.lock().await.take().is_some(),
         }
     }
 }
 
 impl ServicePrincipal {
-    /// The cached token, or a new one.
+    /// Returns the cached token, or a new one.
     async fn token(
         &self,
         http: &reqwest::Client,
         statement: &Statement,
     ) -> Result<SecretString, Failed<ErrorKind>> {
-        // Held while the token is fetched: the others want the same one.
+        // Held during the fetch, as other calls need the same token.
         let mut cached = self.cached.lock().await;
         if let Some(cached) = cached.as_ref().filter(|cached| cached.until > self.watch.now()) {
             return Ok(cached.token.clone());
@@ -137,10 +138,10 @@ impl ServicePrincipal {
         let secrets = [self.client_secret.clone()];
         let outcome = http::attempt(request, LARGEST_ANSWER, &secrets, "[hidden]").await;
         let asked_for = outcome.as_ref().ok().and_then(|answer| answer.asked_for);
-        // Nothing of the statement was sent yet, so it was surely not taken.
+        // The statement was not sent yet, so it had no effect.
         let failed = |error| Failed { error, status: None, not_taken: true, asked_for };
         let body = read(statement, outcome).map_err(|error| match error {
-            // OAuth answers 400 to a client that it does not know, and Databricks 403 or 401.
+            // OAuth answers 400 to an unknown client, Databricks 403 or 401.
             ErrorKind::Sql { .. } | ErrorKind::NoAccess { .. } | ErrorKind::PermissionDenied { .. } => {
                 failed(ErrorKind::Refused)
             }
@@ -152,7 +153,7 @@ impl ServicePrincipal {
             failed(ErrorKind::Shape { place, found: "no token".to_owned() })
         })?;
         let lifetime = body.get("expires_in").and_then(Json::as_u64).map(Duration::from_secs);
-        let lifetime = lifetime.unwrap_or(UNTOLD_LIFETIME).min(LONGEST_LIFETIME);
+        let lifetime = lifetime.unwrap_or(DEFAULT_LIFETIME).min(LONGEST_LIFETIME);
         let until = begun + lifetime.saturating_sub(MARGIN);
         *cached = Some(Cached { token: token.clone(), until });
         Ok(token)

@@ -1,13 +1,13 @@
 //! The Databricks SQL Statement Execution API 2.0.
 //!
-//! A statement is posted and waited for on the server, then polled. Its failure comes as a success of HTTP with the state
-//! `FAILED`, so the state is what counts. A warehouse that is asleep is woken by the statement, which is `PENDING` meanwhile;
-//! that wait has a limit of its own. Giving up is telling the server so: stopping to poll would let the statement run on.
+//! A statement is posted, with a wait on the server, and then polled. A failed statement is an HTTP success with the
+//! state `FAILED`, so only the state counts. The statement starts a stopped warehouse and is `PENDING` until then, with
+//! its own time limit. At its limit a statement is cancelled explicitly: without that, it would run on.
 //!
-//! The API has no key of idempotency: a statement that writes is posted again only if it was surely not taken.
+//! The API has no idempotency key: a statement that writes is posted again only if it certainly had no effect.
 //!
-//! Facts by the vendor's SDK for Python (`databricks/sdk/service/sql.py`, 0.162.0); nothing here was run against a real
-//! workspace.
+//! Source: the vendor's SDK for Python (`databricks/sdk/service/sql.py`, 0.162.0). This client was not tested against a
+//! real workspace.
 
 mod auth;
 mod refusal;
@@ -32,14 +32,14 @@ use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement, Value};
 use transport::Transport;
 use wire::{Outcome, State, shape};
 
-/// How long the server may hold the first answer back. It allows 5 to 50 s; our HTTP stack gives up on a server that
-/// is silent for 30 s.
+/// The longest wait on the server for the first answer. The API allows 5 to 50 s; our HTTP stack times out after 30 s
+/// without data.
 const LONGEST_HOLD: Duration = Duration::from_secs(20);
 const SHORTEST_HOLD: Duration = Duration::from_secs(5);
-/// The waits between polls: the server takes up to 5 s to tell a new state anyway.
+/// The first and the longest wait between polls: the server takes up to 5 s to show a new state anyway.
 const FIRST_POLL: Duration = Duration::from_millis(500);
 const LONGEST_POLL: Duration = Duration::from_secs(5);
-/// How long to wait for the answer to a cancellation, and for the state after it.
+/// The time limit of a cancellation, and of the poll after it.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const STATEMENTS: &str = "/api/2.0/sql/statements";
 const WAREHOUSES: &str = "/api/2.0/sql/warehouses";
@@ -53,12 +53,12 @@ pub struct Databricks {
 }
 
 impl Databricks {
-    /// A client on an HTTP stack that is shared with others.
+    /// Creates a client on a shared HTTP stack.
     pub fn new(http: reqwest::Client, settings: DatabricksSettings) -> Result<Self, SettingsError> {
         Self::with_watch(http, settings, Arc::new(RuntimeWatch))
     }
 
-    /// The same, with a watch of the caller's for all waiting.
+    /// Creates a client that waits by this clock.
     fn with_watch(
         http: reqwest::Client,
         settings: DatabricksSettings,
@@ -68,7 +68,7 @@ impl Databricks {
         Ok(Self { transport, settings: Arc::new(settings), watch })
     }
 
-    /// Asks a statement that only reads.
+    /// Runs a statement that only reads.
     pub(super) async fn query(&self, statement: &Statement) -> Result<Answer, Error> {
         let budget = self.budget(self.settings.retry_budget);
         let answer = async {
@@ -85,8 +85,8 @@ impl Databricks {
         outcome.map(|outcome| wire::affected_rows(&outcome)).map_err(|kind| kind.of(statement.label()))
     }
 
-    /// Has the warehouse start if it is none that starts within seconds. By a statement and not by `.../start`: the right to
-    /// query is enough for it, and a warehouse that runs is kept from stopping.
+    /// Starts the warehouse unless it is serverless. Uses a statement instead of `.../start`: it needs only the right
+    /// to query, and keeps a running warehouse from stopping.
     pub(super) async fn warm_up(&self) -> Result<WarmUp, Error> {
         let statement = Statement::new(WARM_UP, WAKING);
         let budget = self.budget(self.settings.retry_budget);
@@ -100,14 +100,15 @@ impl Databricks {
                 ..Call::get(STATEMENTS)
             };
             let outcome = Outcome::parse(self.transport.send(&statement, &call, &budget).await?)?;
-            // It runs to its end, and no caller waits for it.
+            // It runs to its end without a waiting caller.
             let waits = outcome.state == State::Pending;
             outcome.succeeded(&statement).map(|_| if waits { WarmUp::Starting } else { WarmUp::Running })
         };
         started.await.map_err(|kind| kind.of(WARM_UP))
     }
 
-    /// `false` for one that the account may use but not look at, as a token of the scope `sql:restricted-query`.
+    /// Returns `false` also if the account may use the warehouse but not read its settings, as with the token scope
+    /// `sql:restricted-query`.
     async fn is_serverless(&self, statement: &Statement, budget: &RetryBudget) -> Result<bool, ErrorKind> {
         let id = &self.settings.warehouse_id;
         if !wire::is_plain(id) {
@@ -131,7 +132,7 @@ impl Databricks {
         repeat: Repeat,
         budget: &RetryBudget,
     ) -> Result<Outcome, ErrorKind> {
-        // For the check only: the server finds the placeholders itself.
+        // Only checks: the server itself replaces the placeholders.
         sql::render(statement, Dialect::Databricks).map_err(|error| error.kind)?;
         let limits = self.settings.limits;
         let begun = self.watch.now();
@@ -164,7 +165,7 @@ impl Databricks {
         outcome.succeeded(statement)
     }
 
-    /// Cancels the statement, and looks whether it was done nevertheless: a write that was must not be reported as lost.
+    /// Cancels the statement, and polls once more: a write that succeeded after all must not be reported as failed.
     async fn give_up(
         &self,
         statement: &Statement,
@@ -178,7 +179,7 @@ impl Databricks {
                 _ => "the answer",
             },
         };
-        // None of the two may fail louder than the timeout itself.
+        // Errors of the two calls must not replace the timeout.
         self.cancel(statement, &outcome.id).await;
         let last = Call { timeout: LAST_WORDS, ..Call::get(format!("{STATEMENTS}/{}", outcome.id)) };
         let last = self.transport.send(statement, &last, &self.budget(Duration::ZERO)).await;
@@ -192,7 +193,7 @@ impl Databricks {
         let path = format!("{STATEMENTS}/{id}/cancel");
         let call = Call { method: Method::POST, timeout: LAST_WORDS, ..Call::get(path) };
         if let Err(error) = self.transport.send(statement, &call, &self.budget(Duration::ZERO)).await {
-            tracing::warn!(statement = statement.label(), "could not be cancelled: {error}");
+            tracing::warn!(statement = statement.label(), %error, "statement not cancelled");
         }
     }
 
@@ -215,20 +216,20 @@ impl Databricks {
             let answer = self.transport.send(statement, &call, budget).await?;
             next = rows.take_chunk(&answer)?;
             chunks += 1;
-            // A server that leads back would keep us for ever.
+            // A server whose chunks go back would loop forever.
             if next.is_some_and(|next| next <= chunk) {
-                return Err(shape("next_chunk_index", "a chunk that was read before"));
+                return Err(shape("next_chunk_index", "an earlier chunk"));
             }
         }
         if manifest.truncated {
             return Err(rows.too_large());
         }
-        if manifest.chunks.is_some_and(|said| said > chunks) {
-            return Err(shape("next_chunk_index", "nothing, though there are more chunks"));
+        if manifest.chunks.is_some_and(|declared| declared > chunks) {
+            return Err(shape("next_chunk_index", "nothing, although there are more chunks"));
         }
         let Rows { rows, .. } = rows;
-        if manifest.rows.is_some_and(|said| said != rows.len()) {
-            return Err(shape("manifest.total_row_count", "another number of rows than there are"));
+        if manifest.rows.is_some_and(|declared| declared != rows.len()) {
+            return Err(shape("manifest.total_row_count", "not the number of rows that were sent"));
         }
         Ok(Answer::new(
             statement,
@@ -239,23 +240,23 @@ impl Databricks {
     }
 }
 
-/// How long to let the server hold its first answer back.
+/// Returns the wait on the server for its first answer.
 fn hold(limits: Limits) -> Duration {
-    // Shorter than it can: asynchronously then.
+    // Below the API's minimum, the call is asynchronous.
     if limits.time < SHORTEST_HOLD { Duration::ZERO } else { limits.time.min(LONGEST_HOLD) }
 }
 
-/// The two limits of a statement: waiting for the warehouse, and running.
+/// The two time limits of a statement: starting the warehouse, and running.
 struct Clock {
     time: Duration,
     start: Duration,
     begun: Instant,
-    /// When it was last seen waiting: its own time begins no earlier.
+    /// When it was last seen `PENDING`, where its running time begins.
     running_since: Instant,
 }
 
 impl Clock {
-    /// How long it may still be in this state; `None` when that is used up.
+    /// Returns the time left in this state; `None` if it is used up.
     fn left(&mut self, state: State, now: Instant) -> Option<Duration> {
         let since = if state == State::Pending {
             self.running_since = now;
@@ -271,7 +272,7 @@ impl Clock {
     }
 }
 
-/// The rows of an answer, taken chunk by chunk within the limits.
+/// The rows of an answer, collected chunk by chunk within the limits.
 struct Rows<'r> {
     manifest: &'r wire::Manifest,
     settings: &'r DatabricksSettings,
@@ -280,7 +281,7 @@ struct Rows<'r> {
 }
 
 impl Rows<'_> {
-    /// Takes the rows of a chunk, and says which one is next.
+    /// Adds the rows of a chunk, and returns the number of the next one.
     fn take_chunk(&mut self, chunk: &Json) -> Result<Option<u64>, ErrorKind> {
         let limits = self.settings.limits;
         for row in wire::rows_of(chunk)? {
@@ -302,7 +303,7 @@ impl Rows<'_> {
     }
 }
 
-/// Cancels the statement when the caller no longer waits for it.
+/// Cancels the statement when its caller stops waiting.
 struct CancelOnDrop {
     id: Option<String>,
     databricks: Databricks,
@@ -318,10 +319,10 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
         let databricks = self.databricks.clone();
-        // Without a runtime it cannot be sent.
+        // Without a runtime, the cancellation cannot be sent.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let statement = Statement::new("a statement that nobody waits for", "-");
+                let statement = Statement::new("abandoned statement", "-");
                 databricks.cancel(&statement, &id).await;
             });
         }

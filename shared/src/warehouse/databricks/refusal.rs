@@ -1,8 +1,8 @@
-//! A request that was rejected: a status that is no success, and what it says of whose matter it is.
+//! Classifies rejected requests by status and message.
 //!
-//! Databricks answers 403 to three faults with three remedies: a token that is invalid or has expired, an address that an
-//! IP access list keeps out, and an account without a right. Only the sentence tells them apart: `error_code` is the
-//! number 403, the text "403" or `PERMISSION_DENIED`, in JSON, in plain text or in a page of HTML
+//! Databricks answers 403 to three faults with three remedies: an invalid or expired token, an address that an IP
+//! access list blocks, and an account without a right. Only the message distinguishes them: `error_code` is the number
+//! 403, the text "403" or `PERMISSION_DENIED`, in JSON, in plain text or in a page of HTML
 //! (`tests/fixtures/databricks/refusals.json` has real ones with their sources).
 
 use reqwest::StatusCode;
@@ -11,12 +11,12 @@ use crate::http::Answer;
 use crate::sql::{ErrorKind, Statement};
 use crate::warehouse::sentence::{from_sql_state, sentence};
 
-/// Only this much of a body is searched, in bytes: a page of HTML may be long.
+/// Bytes of a body that are searched: a page of HTML may be long.
 const READ: usize = 4_096;
-/// Where the login page is told why it is shown (the vendor's SDK, `errors/private_link.py`).
+/// The mark, in the login page's address, of a private link error (the vendor's SDK, `errors/private_link.py`).
 const PRIVATE_LINK: &str = "private-link-validation-error";
 
-/// Whose matter a refusal is.
+/// The kind of remedy of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Matter {
     Credentials,
@@ -24,17 +24,17 @@ enum Matter {
     Grant,
 }
 
-/// What a rejected request means.
+/// Classifies a rejected request.
 pub(super) fn of(statement: &Statement, answer: &Answer) -> ErrorKind {
     let status = answer.status;
-    let said = answer.json.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or_default();
-    let message = || match said {
+    let sent = answer.json.as_ref().and_then(|body| body.get("message")?.as_str()).unwrap_or_default();
+    let message = || match sent {
         "" => format!("it answered {}", status.as_u16()),
-        said => sentence(statement, said),
+        sent => sentence(statement, sent),
     };
     match (status.as_u16(), matter(answer)) {
         (300..=403, Matter::Network) => ErrorKind::Blocked { message: message() },
-        // A token of another issuer is a bad request.
+        // A token of another issuer gets a 400.
         (400..=403, Matter::Credentials) => ErrorKind::Refused,
         (403, Matter::Grant) => ErrorKind::NoAccess { message: message() },
         (404, _) => ErrorKind::MissingObject { message: message() },
@@ -48,7 +48,7 @@ pub(super) fn of(statement: &Statement, answer: &Answer) -> ErrorKind {
     }
 }
 
-/// By the sentences of the body; a right is missing unless they say otherwise.
+/// Classifies by the body's text; defaults to a missing right.
 fn matter(answer: &Answer) -> Matter {
     let leads_to = answer.location.as_deref().unwrap_or_default();
     if answer.status.is_redirection() && leads_to.contains(PRIVATE_LINK) {
@@ -59,16 +59,16 @@ fn matter(answer: &Answer) -> Matter {
 }
 
 fn of_words(status: StatusCode, body: &str) -> Matter {
-    let says = |words: &str| words.split('|').any(|words| body.contains(words));
-    // Before the others: such a refusal may call the access unauthorized.
-    if says("ip acl|ip access list|network access|network policy|private link|privatelink|private-link") {
+    let mentions = |words: &str| words.split('|').any(|words| body.contains(words));
+    // Checked first, as such a refusal may also contain "unauthorized".
+    if mentions("ip acl|ip access list|network access|network policy|private link|privatelink|private-link") {
         return Matter::Network;
     }
-    // A valid token of too small a scope: another one of the same kind does not help.
-    let scope = says("required scope");
+    // A valid token with too small a scope: a new token of the same kind does not help.
+    let scope = mentions("required scope");
     let of_a_token =
-        says("token|credential|jwt") && says("invalid|expir|revoked|malformed|not valid|not sent");
-    let is_refused = of_a_token || says("unauthenticated|jsonwebtoken");
+        mentions("token|credential|jwt") && mentions("invalid|expir|revoked|malformed|not valid|not sent");
+    let is_refused = of_a_token || mentions("unauthenticated|jsonwebtoken");
     if is_refused && !scope || status == StatusCode::UNAUTHORIZED {
         return Matter::Credentials;
     }
@@ -129,26 +129,26 @@ mod tests {
     }
 
     #[test]
-    fn refusal_keeps_the_sentence_and_loses_ids() {
-        let said = of_body(
+    fn refusal_keeps_the_message_and_loses_ids() {
+        let blocked = of_body(
             403,
             r#"{"error_code":403,"message":"Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for workspace: 1234567890123456"}"#,
             None,
         );
         assert_eq!(
-            said.to_string(),
+            blocked.to_string(),
             "the warehouse refuses the network of Syncwatch (Source IP address: 203.0.113.7 is blocked by Databricks IP ACL for \
-             workspace: [hidden]); allow the address that its functions call from"
+             workspace: [hidden]); allow the IP address of its functions"
         );
         let page = of_body(403, "<html><body>Problem accessing. User not authorized.</body></html>", None);
         assert_eq!(
             page.to_string(),
-            "the account of Syncwatch may not use the warehouse (it answered 403); grant it CAN USE on it"
+            "the account of Syncwatch may not use the warehouse (it answered 403); grant the account CAN USE"
         );
     }
 
     #[test]
-    fn other_statuses_stay_what_they_are() {
+    fn other_statuses_keep_their_kind() {
         assert!(matches!(of_body(404, "{}", None), ErrorKind::MissingObject { .. }));
         assert!(matches!(of_body(429, "no network access", None), ErrorKind::RateLimited { .. }));
         assert!(matches!(of_body(503, "invalid token", None), ErrorKind::Unreachable { .. }));
@@ -160,7 +160,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn no_body_makes_it_panic(status in 300_u16..600, body in "\\PC{0,80}", location in "\\PC{0,20}") {
+        fn classification_does_not_panic_on_any_body(status in 300_u16..600, body in "\\PC{0,80}", location in "\\PC{0,20}") {
             of_body(status, &body, Some(&location));
         }
     }

@@ -1,6 +1,6 @@
-//! The contract with the vendor: what is sent, what is made of the answers, and when a call is made again.
+//! The contract with the vendor: requests, parsed answers and retries.
 
-// Cases read better when the JSON that they are about is written where it is handed over.
+// Cases are easier to read with their JSON inline.
 #![allow(clippy::needless_pass_by_value)]
 
 mod answers;
@@ -25,7 +25,7 @@ use crate::warehouse::{DatabricksAuth, DatabricksSettings, Limits, SettingsError
 const TOKEN: &str = "dapi-0123456789";
 const SECRET: &str = "dose-client-secret";
 
-/// A workspace that gives these answers, and a client for it.
+/// A simulated workspace with scripted answers, and its client.
 struct World {
     server: Receiver,
     client: Databricks,
@@ -47,7 +47,7 @@ impl World {
         Self { server, client, watch }
     }
 
-    /// The same, with a service principal, and what the token endpoint answers.
+    /// Uses a service principal, with scripted answers of the token endpoint.
     async fn with_oauth(answers: Vec<ResponseTemplate>, tokens: Vec<ResponseTemplate>) -> Self {
         let principal = DatabricksAuth::service_principal("client-1", SecretString::from(SECRET));
         let world = Self::with(answers, |settings| settings.auth = principal).await;
@@ -75,7 +75,7 @@ fn in_state(state: &str) -> ResponseTemplate {
     ok(json!({ "statement_id": "01ef-1", "status": { "state": state } }))
 }
 
-/// A done statement with columns (name, type) and rows.
+/// A finished statement with columns (name, type) and rows.
 fn done(columns: &[(&str, &str)], rows: Json) -> Json {
     let columns: Vec<Json> = columns
         .iter()
@@ -104,7 +104,7 @@ fn one() -> ResponseTemplate {
 }
 
 #[test]
-fn the_token_goes_to_databricks_by_https_only() {
+fn token_is_sent_over_https_only() {
     let http = crate::http::client().unwrap();
     let open = |url: &str| Databricks::new(http.clone(), settings(url)).map(|_| ());
     for url in
@@ -127,7 +127,7 @@ fn the_token_goes_to_databricks_by_https_only() {
 }
 
 #[test]
-fn credentials_that_cannot_be_used_are_refused_by_the_settings_name_alone() {
+fn invalid_credentials_are_refused_without_showing_them() {
     let http = crate::http::client().unwrap();
     let principal =
         |id: &str, secret: &str| DatabricksAuth::service_principal(id, SecretString::from(secret));

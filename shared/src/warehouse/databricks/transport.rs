@@ -1,4 +1,4 @@
-//! The way to a workspace: how a call is authorized, and what an answer means.
+//! The transport to a workspace: authorizes calls and interprets answers.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::http::{self, Answer, Authorized, Call, Failed, NoAnswer, Vendor};
 use crate::sql::{ErrorKind, Statement};
 use crate::warehouse::settings::{DatabricksSettings, SettingsError};
 
-/// The way to one workspace. Clones share the token.
+/// The transport to one workspace. Clones share the token.
 #[derive(Debug, Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
@@ -40,7 +40,7 @@ impl Transport {
         Ok(Self { http, base, auth: Arc::new(auth) })
     }
 
-    /// Makes a call, again where that is safe, likely to help and within the budget.
+    /// Sends a call and retries it if that is safe, likely to help and within the budget.
     pub(super) async fn send(
         &self,
         statement: &Statement,
@@ -51,7 +51,7 @@ impl Transport {
     }
 }
 
-/// A statement on its way.
+/// The transport of one statement.
 struct Asking<'a> {
     transport: &'a Transport,
     statement: &'a Statement,
@@ -81,7 +81,7 @@ impl Vendor for Asking<'_> {
         error.is_transient()
     }
 
-    /// By the error and not by the status: Databricks answers 403 to a token that is invalid or has expired.
+    /// By the error, not the status: Databricks answers 403 to an invalid or expired token.
     fn is_refused(&self, failed: &Failed<ErrorKind>) -> bool {
         failed.status.is_some() && failed.error == ErrorKind::Refused
     }

@@ -1,4 +1,4 @@
-//! The JSON of the API: what is sent, and what is made of the answers.
+//! The JSON of the API: builds requests and parses answers.
 
 use std::time::Duration;
 
@@ -11,19 +11,19 @@ use crate::sql::{Column, Decimal, ErrorKind, Kind, ParameterValue, Statement, Va
 use crate::warehouse::sentence::from_sql_state;
 use crate::warehouse::settings::DatabricksSettings;
 
-/// The server stops at 25 MiB of values in one answer; JSON writes some of them longer.
+/// The server limits an answer to 25 MiB of values; their JSON may be longer.
 pub(super) const LARGEST_ANSWER: usize = 40 << 20;
 
-/// The states of a statement.
+/// The state of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
     Pending,
-    /// It runs, or is in a state that nobody announced.
+    /// Running, or in an unknown state.
     Running,
     Succeeded,
     Failed,
     Canceled,
-    /// It is done, and its result is gone.
+    /// Finished, and its result is deleted.
     Closed,
 }
 
@@ -39,7 +39,7 @@ pub(super) fn shape(place: impl Into<String>, found: impl Into<String>) -> Error
     ErrorKind::Shape { place: place.into(), found: found.into() }
 }
 
-/// What kind of JSON this is, for errors.
+/// Names the kind of a JSON value, for errors.
 fn kind_of(value: Option<&Json>) -> &'static str {
     match value {
         None => "nothing",
@@ -52,18 +52,19 @@ fn kind_of(value: Option<&Json>) -> &'static str {
     }
 }
 
-/// What is at a path of members, such as `status.state`.
+/// Returns the value at a path of members, such as `status.state`.
 fn at<'j>(json: &'j Json, path: &str) -> Option<&'j Json> {
     path.split('.').try_fold(json, |json, key| json.get(key))
 }
 
-/// The text at a path of members.
+/// Returns the string at a path of members.
 fn text<'j>(json: &'j Json, path: &str) -> Result<&'j str, ErrorKind> {
     let found = at(json, path);
     found.and_then(Json::as_str).ok_or_else(|| shape(path, kind_of(found)))
 }
 
-/// The body that runs a statement. The limits go along, so that no more is computed and sent than we would take.
+/// Builds the body that runs a statement, with the limits, so that the server computes and sends no more than we
+/// accept.
 pub(super) fn request(statement: &Statement, settings: &DatabricksSettings, hold: Duration) -> Json {
     let parameters: Vec<Json> = statement
         .parameters()
@@ -77,11 +78,11 @@ pub(super) fn request(statement: &Statement, settings: &DatabricksSettings, hold
         "statement": statement.sql(),
         "warehouse_id": settings.warehouse_id,
         "wait_timeout": format!("{}s", hold.as_secs()),
-        // Ignored when it is not to wait, by the documentation; so not sent then.
+        // By the docs, ignored without a wait, so not sent then.
         "on_wait_timeout": (!hold.is_zero()).then_some("CONTINUE"),
         "disposition": "INLINE",
         "format": "JSON_ARRAY",
-        // One more than we take, so that too many are told from just enough.
+        // One more than the limit, to detect too many rows.
         "row_limit": settings.limits.rows.saturating_add(1),
         "byte_limit": settings.limits.bytes,
         "parameters": (!parameters.is_empty()).then_some(parameters),
@@ -97,7 +98,7 @@ fn without_nulls(mut object: Json) -> Json {
     object
 }
 
-/// The type and the text of a parameter. The server reads the text by `cast`.
+/// Returns the type and the text of a parameter. The server converts the text by `cast`.
 fn typed(value: &ParameterValue) -> (String, Option<String>) {
     let plain = |name: &str, value: Option<String>| (name.to_owned(), value);
     match value {
@@ -106,7 +107,7 @@ fn typed(value: &ParameterValue) -> (String, Option<String>) {
         ParameterValue::Double(value) => plain("DOUBLE", value.map(|number| number.to_string())),
         ParameterValue::Boolean(value) => plain("BOOLEAN", value.map(|value| value.to_string())),
         ParameterValue::Date(value) => plain("DATE", value.map(|date| date.to_string())),
-        // With its `Z`, so that the zone of the session does not matter.
+        // With `Z`, so that the zone of the session does not matter.
         ParameterValue::Timestamp(value) => plain("TIMESTAMP", value.map(|instant| format!("{instant:.6}"))),
         ParameterValue::Decimal(value) => {
             let (precision, scale) = value.as_ref().map_or((1, 0), Decimal::precision_and_scale);
@@ -117,7 +118,7 @@ fn typed(value: &ParameterValue) -> (String, Option<String>) {
 }
 
 impl Outcome {
-    /// Reads an answer about a statement.
+    /// Parses an answer about a statement.
     pub(super) fn parse(answer: Json) -> Result<Self, ErrorKind> {
         let state = match text(&answer, "status.state")?.to_ascii_uppercase().as_str() {
             "PENDING" => State::Pending,
@@ -134,12 +135,12 @@ impl Outcome {
         Ok(Self { id, state, answer })
     }
 
-    /// The first chunk of the result.
+    /// Returns the first chunk of the result.
     pub(super) fn result(&self) -> &Json {
         self.answer.get("result").unwrap_or(&Json::Null)
     }
 
-    /// Itself, if the statement was done.
+    /// Returns itself, unless the statement failed or was cancelled.
     pub(super) fn succeeded(self, statement: &Statement) -> Result<Self, ErrorKind> {
         match self.state {
             State::Canceled => Err(ErrorKind::Cancelled),
@@ -155,19 +156,19 @@ impl Outcome {
     }
 }
 
-/// An id is put into a path, so it must not lead elsewhere.
+/// Returns whether an id is safe in a path.
 pub(super) fn is_plain(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
 }
 
-/// What a failure says by its SQLSTATE, by the error class in its message, and by the code of the API.
+/// Classifies a failure by its SQLSTATE, the error class in its message and the API's code.
 fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -> ErrorKind {
     let class = message
         .trim_start()
         .strip_prefix('[')
         .and_then(|rest| rest.split([']', '.']).next())
         .unwrap_or_default();
-    // Only the error code of the API says whether a failure is transient.
+    // Only the API's error code shows whether a failure is transient.
     let passing = || ErrorKind::Sql { code: code.to_owned(), message: String::new() }.is_transient();
     let code = match class {
         "TABLE_OR_VIEW_NOT_FOUND"
@@ -184,7 +185,7 @@ fn from_failure(statement: &Statement, code: &str, state: &str, message: &str) -
     from_sql_state(statement, code, message)
 }
 
-/// The JSON of an answer. An empty body is an empty object: cancelling answers with nothing.
+/// Returns the JSON of an answer. An empty body is an empty object: a cancellation has no body.
 pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> Result<Json, ErrorKind> {
     let answer = outcome.map_err(|why| match why {
         NoAnswer::Gate(closed) => ErrorKind::RateLimited { retry_after: Some(closed) },
@@ -197,11 +198,11 @@ pub(super) fn read(statement: &Statement, outcome: Result<Answer, NoAnswer>) -> 
         return Err(refusal::of(statement, &answer));
     }
     let json = if answer.body.is_empty() { Some(json!({})) } else { answer.json };
-    let found = "something that is not JSON; does base_url lead to Databricks?";
-    json.ok_or_else(|| shape("the answer as a whole", found))
+    let found = "not JSON; check that base_url leads to Databricks";
+    json.ok_or_else(|| shape("the top level", found))
 }
 
-/// How to read the rows of an answer.
+/// The types and counts with which to read the rows of an answer.
 #[derive(Debug)]
 pub(super) struct Manifest {
     pub(super) columns: Vec<TypedColumn>,
@@ -210,7 +211,7 @@ pub(super) struct Manifest {
     pub(super) truncated: bool,
 }
 
-/// A column, and whether its timestamps are in no zone.
+/// A column, and whether its timestamps have no zone.
 #[derive(Debug)]
 pub(super) struct TypedColumn {
     pub(super) column: Column,
@@ -227,7 +228,7 @@ impl Manifest {
                 text(entry, key)
                     .map_err(|_| shape(format!("{COLUMNS}[{index}].{key}"), kind_of(entry.get(key))))
             };
-            // `type_text` has the types for which the enumeration of `type_name` has no word.
+            // `type_text` also has the types that `type_name` lacks.
             let full = text("type_text").or_else(|_| text("type_name"))?.to_ascii_uppercase();
             let kind = kind(text("type_name").unwrap_or(&full), &full);
             let column = Column { name: text("name")?.to_owned(), kind };
@@ -242,7 +243,7 @@ impl Manifest {
         })
     }
 
-    /// Reads a row, and says how many bytes its values have.
+    /// Parses a row, and returns its values and their bytes.
     pub(super) fn read_row(
         &self,
         row: &Json,
@@ -274,8 +275,7 @@ impl Manifest {
     }
 }
 
-/// The type of a column by the SDK's `ColumnInfoTypeName`, or by its name in SQL. Types without a place here are
-/// read as the text that they are.
+/// Returns the type of a column by the SDK's `ColumnInfoTypeName`, or by its SQL name. Other types are read as text.
 fn kind(type_name: &str, full: &str) -> Kind {
     match type_name.to_ascii_uppercase().as_str() {
         "BOOLEAN" => Kind::Boolean,
@@ -290,7 +290,7 @@ fn kind(type_name: &str, full: &str) -> Kind {
     }
 }
 
-/// The rows of a chunk. One without rows has no array of them.
+/// Returns the rows of a chunk. A chunk without rows has no array.
 pub(super) fn rows_of(chunk: &Json) -> Result<&[Json], ErrorKind> {
     match chunk.get("data_array") {
         None | Some(Json::Null) => Ok(&[]),
@@ -299,8 +299,8 @@ pub(super) fn rows_of(chunk: &Json) -> Result<&[Json], ErrorKind> {
     }
 }
 
-/// The number of the chunk after this one: by itself, or as the end of a link. The link is not followed as it is, for
-/// the token would go wherever it leads.
+/// Returns the number of the next chunk, from its member or the end of its link. The link is not followed, as the token
+/// would be sent to its target.
 pub(super) fn next_chunk(chunk: &Json) -> Option<u64> {
     let linked = || {
         let link = text(chunk, "next_chunk_internal_link").ok()?;
@@ -309,8 +309,8 @@ pub(super) fn next_chunk(chunk: &Json) -> Option<u64> {
     chunk.get("next_chunk_index").and_then(Json::as_u64).or_else(linked)
 }
 
-/// How many rows a statement touched: the column `num_affected_rows` of its answer. That statements which write answer
-/// so could not be read in a first-party source; without it the number is unknown.
+/// Returns the number of affected rows, from the answer's column `num_affected_rows`. We found no first-party source
+/// for this column; without it the number is unknown.
 pub(super) fn affected_rows(outcome: &Outcome) -> Option<u64> {
     let columns = at(&outcome.answer, "manifest.schema.columns")?.as_array()?;
     let named =

@@ -1,4 +1,4 @@
-//! Parameters, as ODBC takes them.
+//! Converts parameters for ODBC.
 
 use odbc_api::parameter::{InputParameter, VarCharBox, VarWCharBox, WithDataType};
 use odbc_api::{Bit, DataType, IntoParameter, Nullable};
@@ -7,10 +7,10 @@ use widestring::Utf16String;
 use crate::sql::{Decimal, Dialect, Parameter, ParameterValue, civil_utc};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
 
-/// What stands for each `?`, with the type that the engine shall take it for.
+/// Returns the value of each `?`, with its type for the engine.
 ///
-/// SQLite has no dates and no exact numbers: there dates and instants are text that compares as time does, and a
-/// decimal is a number, for a text is greater than every number.
+/// SQLite has no dates and no exact numbers: there, dates and instants are text that sorts by time, and a decimal is a
+/// number, as text is greater than every number.
 pub(super) fn parameters(values: &[&Parameter], settings: &OdbcSettings) -> Vec<Box<dyn InputParameter>> {
     values.iter().map(|parameter| parameter_of(&parameter.value, settings)).collect()
 }
@@ -62,7 +62,7 @@ fn text(value: Option<&str>, encoding: TextEncoding) -> Box<dyn InputParameter> 
     }
 }
 
-/// Digits and signs only, so the encoding does not matter.
+/// Binds text of digits and signs only, for which the encoding does not matter.
 fn typed(value: Option<String>, data_type: DataType) -> Box<dyn InputParameter> {
     let value = value.map_or_else(VarCharBox::null, VarCharBox::from_string);
     Box::new(WithDataType::new(value, data_type))

@@ -1,21 +1,20 @@
-//! The connection string: the one place where all secrets of a connection are together, so it is written when it is
-//! needed, and never shown.
+//! The connection string. It contains all secrets of a connection, so it is built only when needed and never shown.
 
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::sql::Dialect;
 use crate::warehouse::settings::{OdbcSettings, SettingsError};
 
-/// Writes the connection string.
+/// Builds the connection string.
 ///
-/// * a value of letters, digits and the like       => as it is
+/// * a value of letters, digits and the like       => unchanged
 /// * any other (`;` `{` `}` `=` `%` `+`, spaces ...) => in braces, a closing brace within them doubled
-/// * for SQLite                                    => as it is: its driver takes braces for a part of the value, so
-///   a value with `;` cannot be told to it, and is an error
+/// * for SQLite                                    => unchanged: its driver treats braces as part of the value, so a
+///   value with `;` is an error
 pub(super) fn write(settings: &OdbcSettings) -> Result<SecretString, SettingsError> {
     let error = SettingsError::of;
     if settings.driver.is_empty() {
-        return Err(error("driver", "is empty: give the path of the ODBC driver's library"));
+        return Err(error("driver", "is empty: set the path of the ODBC driver's library"));
     }
     if settings.driver.contains(char::is_control) {
         return Err(error("driver", "has control characters: correct it"));
@@ -24,12 +23,12 @@ pub(super) fn write(settings: &OdbcSettings) -> Result<SecretString, SettingsErr
     for (key, value) in &settings.attributes {
         let value = value.expose_secret();
         if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(error("attributes", "has a keyword that is no word: correct it"));
+            return Err(error("attributes", "has an invalid keyword: use letters, digits and `_`"));
         }
         if key.eq_ignore_ascii_case("driver") || key.eq_ignore_ascii_case("dsn") {
-            return Err(error(key, "is told by `driver` alone: remove it"));
+            return Err(error(key, "is set by `driver` alone: remove it"));
         }
-        // Drivers are in C, and read up to a zero; a line break is never meant.
+        // Drivers are in C and read up to a NUL; a line break is never intended.
         if value.contains(char::is_control) {
             return Err(error(key, "has control characters: correct it"));
         }
@@ -37,7 +36,7 @@ pub(super) fn write(settings: &OdbcSettings) -> Result<SecretString, SettingsErr
             if value.contains(';') {
                 return Err(error(
                     key,
-                    "has a semicolon, which SQLite's driver cannot be told: choose another path",
+                    "has a semicolon, which SQLite's driver does not support: choose another path",
                 ));
             }
             value.to_owned()
@@ -67,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_end_a_value_is_put_in_braces() {
+    fn special_characters_are_put_in_braces() {
         for (value, expected) in [
             ("plain-1.example", "plain-1.example"),
             ("p;w", "{p;w}"),
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_is_refused_by_the_settings_name_alone() {
+    fn invalid_value_is_refused_without_showing_it() {
         for (dialect, key, value) in [
             (Dialect::PostgreSql, "PWD", "s3cret\0"),
             (Dialect::PostgreSql, "PWD", "s3cret\n"),
@@ -98,9 +97,9 @@ mod tests {
     }
 
     proptest! {
-        /// Reads values as the ODBC specification has it.
+        /// Parses values by the ODBC specification.
         #[test]
-        fn a_value_ends_where_it_was_meant_to_end(value in "[^\\p{Cc}]{0,20}") {
+        fn written_value_is_read_back(value in "[^\\p{Cc}]{0,20}") {
             let text = written(Dialect::PostgreSql, "PWD", &value).unwrap();
             let rest = text.strip_prefix("Driver=/usr/lib/d.so;PWD=").unwrap();
             let (read, rest) = match rest.strip_prefix('{') {

@@ -1,4 +1,4 @@
-//! What a driver's words mean.
+//! Classifies the errors of ODBC drivers.
 
 use odbc_api::Error as OdbcError;
 use secrecy::ExposeSecret;
@@ -7,7 +7,7 @@ use crate::sql::{Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::sentence::{from_sql_state, sentence};
 use crate::warehouse::settings::OdbcSettings;
 
-/// A statement that failed, and whether its connection is still good.
+/// A failed statement, and whether its connection was lost.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: Error,
@@ -21,16 +21,16 @@ impl From<Error> for Failure {
 }
 
 impl Failure {
-    /// A failure that is not the connection's.
+    /// Creates a failure that keeps the connection.
     pub(super) fn of(statement: &Statement, kind: ErrorKind) -> Self {
         kind.of(statement.label()).into()
     }
 }
 
-/// Attributes of a connection string that are no secrets, and that people need to see in a message.
+/// Attributes of a connection string that are not secret and useful in a message.
 const PLAIN: [&str; 8] = ["Server", "Host", "Port", "Database", "Schema", "HTTPPath", "SSLmode", "Fetch"];
 
-/// A driver's own words.
+/// A driver's error report.
 struct Words {
     state: String,
     native: i32,
@@ -49,11 +49,11 @@ impl Words {
                 (record.state.as_str().to_owned(), record.native_error, message)
             }
             OdbcError::NoDiagnostics { function } => {
-                ("HY000".to_owned(), 0, format!("{function} failed and said nothing"))
+                ("HY000".to_owned(), 0, format!("{function} failed without a message"))
             }
             _ => ("HY000".to_owned(), 0, "the driver manager failed".to_owned()),
         };
-        // Some drivers show the connection string that they could not use. Shorter secrets are none.
+        // Some drivers quote the connection string. Values of up to 3 characters are not treated as secrets.
         let message = settings
             .attributes
             .iter()
@@ -64,30 +64,32 @@ impl Words {
         Self { state, native, message }
     }
 
-    fn says(&self, words: &str) -> bool {
+    fn mentions(&self, words: &str) -> bool {
         self.message.contains(words)
     }
 }
 
-/// A connection that did not come about.
+/// Classifies a failure to connect.
 pub(super) fn connecting(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
     let words = Words::of(error, settings);
     let detail = || sentence(statement, &words.message);
     let kind = match words.state.as_str() {
-        // The driver manager's: no such driver; cannot be loaded; cannot be set up.
+        // The driver manager's codes: unknown driver; not loadable; not initialized.
         "IM002" | "IM003" | "IM004" | "IM005" => ErrorKind::DriverMissing { detail: detail() },
-        "01000" if words.says("Can't open lib") => {
+        "01000" if words.mentions("Can't open lib") => {
             ErrorKind::DriverMissing { detail: format!("{} cannot be loaded", settings.driver) }
         }
         "HYT00" | "HYT01" => {
             ErrorKind::Timeout { seconds: settings.connect_limit.as_secs(), what: "the connection" }
         }
         "28000" | "28P01" => ErrorKind::Refused,
-        // psqlODBC says 08001 of everything, and libpq the rest in words.
-        _ if words.says("authentication failed") || words.says("no password supplied") => ErrorKind::Refused,
-        // Where nobody asks for a password, a role that is gone is told as such.
-        _ if words.says("FATAL:") && words.says("role \"") => ErrorKind::Refused,
-        _ if words.says("FATAL:") && words.says("does not exist") => {
+        // psqlODBC reports 08001 for everything; libpq's message has the cause.
+        _ if words.mentions("authentication failed") || words.mentions("no password supplied") => {
+            ErrorKind::Refused
+        }
+        // Without password authentication, a missing role is reported as such.
+        _ if words.mentions("FATAL:") && words.mentions("role \"") => ErrorKind::Refused,
+        _ if words.mentions("FATAL:") && words.mentions("does not exist") => {
             ErrorKind::MissingObject { message: detail() }
         }
         _ => ErrorKind::Unreachable { detail: detail() },
@@ -95,16 +97,16 @@ pub(super) fn connecting(statement: &Statement, settings: &OdbcSettings, error: 
     Failure { error: kind.of(statement.label()), connection_lost: true }
 }
 
-/// A statement that failed on a connection.
+/// Classifies a failed statement on a connection.
 pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &OdbcError) -> Failure {
     let words = Words::of(error, settings);
     let timeout = || ErrorKind::Timeout { seconds: settings.limits.time.as_secs(), what: "the answer" };
     let lost = words.state.starts_with("08")
         || matches!(words.state.as_str(), "57P01" | "57P02" | "57P03")
-        // libpq's words for a server that went away.
+        // libpq's messages for a lost server.
         || ["server closed the connection", "terminating connection", "no connection to the server", "could not receive data"]
             .iter()
-            .any(|said| words.says(said));
+            .any(|text| words.mentions(text));
     if lost {
         let detail = sentence(statement, &words.message);
         let error = ErrorKind::Unreachable { detail }.of(statement.label());
@@ -112,7 +114,7 @@ pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &Od
     }
     let kind = match words.state.as_str() {
         "HYT00" | "HYT01" => timeout(),
-        "57014" if words.says("statement timeout") => timeout(),
+        "57014" if words.mentions("statement timeout") => timeout(),
         "57014" => ErrorKind::Cancelled,
         _ if settings.dialect == Dialect::Sqlite => from_sqlite(statement, &words),
         state => from_sql_state(statement, state, &words.message),
@@ -120,13 +122,13 @@ pub(super) fn running(statement: &Statement, settings: &OdbcSettings, error: &Od
     Failure::of(statement, kind)
 }
 
-/// SQLite's driver has one SQLSTATE for everything; its native code is SQLite's own (sqlite.org/rescode.html), and
-/// what is missing is told in words.
+/// Classifies an error of SQLite, whose driver has one SQLSTATE: by SQLite's own code (sqlite.org/rescode.html), and
+/// for missing objects by the message.
 fn from_sqlite(statement: &Statement, words: &Words) -> ErrorKind {
     let code = match words.native {
-        _ if words.says("no such table") => "42S02",
-        _ if words.says("no such column") => "42S22",
-        _ if words.says("no such function") => "42883",
+        _ if words.mentions("no such table") => "42S02",
+        _ if words.mentions("no such column") => "42S22",
+        _ if words.mentions("no such function") => "42883",
         3 | 8 | 23 => "42501",
         5 => "SQLITE_BUSY",
         6 => "SQLITE_LOCKED",

@@ -9,13 +9,13 @@ use super::diagnose::{self, Failure};
 use crate::sql::{Answer, Column, Dialect, ErrorKind, Kind, Statement, Value};
 use crate::warehouse::settings::{OdbcSettings, TextEncoding};
 
-/// Bytes of all buffers of an answer together, about.
+/// The approximate size of all buffers of an answer, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 const MOST_ROWS_AT_ONCE: usize = 1_000;
-/// Numbers, days and instants are no longer than this; text may be as long as the limit.
+/// The longest number, day or instant, in bytes; text may be as long as the limit.
 const SHORT_BYTES: usize = 128;
 
-/// Reads all rows.
+/// Reads all rows of an answer.
 pub(super) fn all(
     statement: &Statement,
     settings: &OdbcSettings,
@@ -29,7 +29,7 @@ pub(super) fn all(
         columns.push(Column { name, kind: kind(cursor.col_data_type(number).map_err(failed)?) });
     }
     let limits = settings.limits;
-    // SQLite types values, not columns: a text may come where the first row has a number.
+    // SQLite types values, not columns: text may follow a number of the first row.
     let long = |column: &Column| column.kind == Kind::Text || settings.dialect == Dialect::Sqlite;
     let bytes_of = |column: &Column| if long(column) { limits.value_bytes } else { SHORT_BYTES };
     let description = |column: &Column| match settings.encoding {
@@ -37,7 +37,7 @@ pub(super) fn all(
         TextEncoding::Wide => BufferDesc::WText { max_str_len: bytes_of(column) / 2 },
     };
     let row_bytes: usize = columns.iter().map(bytes_of).sum();
-    // One more than we take is enough to see that there are more.
+    // One row more than the limit is enough to detect more.
     let at_once =
         (BUFFER_BYTES / row_bytes.max(1)).clamp(1, MOST_ROWS_AT_ONCE).min(limits.rows.saturating_add(1));
     let buffer =
@@ -72,8 +72,8 @@ pub(super) fn all(
     Ok(Answer::new(statement, settings.dialect, columns, rows))
 }
 
-/// The values of a column; `None` if the buffer was too small for one of them. What is no valid Unicode is shown with
-/// the replacement character: it is no text that a check could compare with anything.
+/// Reads the values of a column; `None` if the buffer was too small for a value. Invalid Unicode becomes the
+/// replacement character, as no check could compare it with anything.
 fn texts(column: &AnyColumnBufferSlice<'_>) -> Option<Vec<Option<String>>> {
     if let Some(narrow) = column.as_text() {
         let texts = narrow.iter().map(|text| text.map(|text| String::from_utf8_lossy(text).into_owned()));
@@ -96,18 +96,18 @@ fn read(dialect: Dialect, column: &Column, text: String) -> Value {
     }
 }
 
-/// A value of SQLite that is not of the type of its column's first one.
+/// Parses a value of SQLite whose type differs from its column's first value.
 fn of_itself(text: String) -> Value {
     let number =
         [Kind::Integer, Kind::Double].into_iter().find_map(|kind| Value::parse(kind, &text, &TimeZone::UTC));
     number.unwrap_or(Value::Text(text))
 }
 
-/// The type of a column, by what the driver says.
+/// Returns the type of a column, as the driver reports it.
 fn kind(data_type: DataType) -> Kind {
     match data_type {
         DataType::TinyInt | DataType::SmallInt | DataType::Integer | DataType::BigInt => Kind::Integer,
-        // SQLite's driver gives 64-bit integers the number of their C type.
+        // SQLite's driver reports 64-bit integers by their C type.
         DataType::Other { data_type: SqlDataType(-25 | -27), .. } => Kind::Integer,
         DataType::Float { .. } | DataType::Real | DataType::Double => Kind::Double,
         DataType::Numeric { .. } | DataType::Decimal { .. } => Kind::Decimal,

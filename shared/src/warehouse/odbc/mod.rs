@@ -1,11 +1,11 @@
-//! Any database, by its ODBC driver and unixODBC's driver manager.
+//! Any database, through its ODBC driver and unixODBC's driver manager.
 //!
-//! ODBC calls block, and a driver may hang in one for ever. Each connection lives on a thread of its own; whoever waits for it
-//! waits no longer than the limit, and then leaves thread and connection to themselves. The statement's own timeout is set
-//! as well, so that a driver which heeds it (PostgreSQL's does, SQLite's does not) stops the server's work too.
+//! ODBC calls block, and a driver may hang in one forever. Each connection has its own thread; a caller waits at most
+//! until the limit, and then abandons thread and connection. The statement's own timeout is set too, so that a driver
+//! that supports it (PostgreSQL's does, SQLite's does not) also stops the server's work.
 //!
-//! All columns are read as text and parsed by the type that the driver tells: drivers convert to text alike, and to
-//! everything else each in its own way (SQLite's makes 0 of a text that is no number).
+//! All columns are read as text and parsed by the type that the driver reports: drivers agree on conversions to text,
+//! but not on others (SQLite's converts non-numeric text to 0).
 
 mod bind;
 mod connection_string;
@@ -23,23 +23,23 @@ use super::settings::{OdbcSettings, SettingsError};
 use crate::sql::{Answer, Dialect, Error, ErrorKind, Statement};
 use worker::{Session, Worker};
 
-/// How much longer than a statement's limit we wait, for a driver that heeds the limit itself and has more to tell.
+/// The extra wait after a statement's limit, for the more precise error of a driver that enforces the limit itself.
 const GRACE: Duration = Duration::from_secs(1);
-/// Threads that were left hanging in a driver. With so many the driver is beyond hope, and memory is not.
+/// The most threads that may hang in a driver. Beyond, a further one would only cost memory.
 const MOST_LEFT_HANGING: usize = 4;
 
 /// One database, on one connection at a time.
 #[derive(Debug)]
 pub struct Odbc {
     settings: Arc<OdbcSettings>,
-    /// Locked while a statement runs; empty before the first one, and after one that was given up.
+    /// Locked while a statement runs; empty before the first one, and after an abandoned one.
     worker: Mutex<Option<Worker>>,
-    /// Each thread holds one more of it.
+    /// Counts threads: each holds a clone.
     threads: Arc<()>,
 }
 
 impl Odbc {
-    /// A database. Nothing is connected yet.
+    /// Creates a client without connecting.
     pub fn new(settings: OdbcSettings) -> Result<Self, SettingsError> {
         connection_string::write(&settings)?;
         Ok(Self { settings: Arc::new(settings), worker: Mutex::new(None), threads: Arc::new(()) })
@@ -60,7 +60,7 @@ impl Odbc {
         self.run(first.label(), move |session| session.execute_all(&written)).await
     }
 
-    /// Hands a job to the thread, and waits for it no longer than the limit. Dropped or too late, the thread is left alone.
+    /// Sends a job to the thread, and waits for it until the limit. If dropped or too late, it abandons the thread.
     async fn run<T: Send + 'static>(
         &self,
         label: &str,
@@ -76,7 +76,7 @@ impl Odbc {
             let detail = "the thread of the ODBC driver ended unexpectedly".to_owned();
             ErrorKind::Unreachable { detail }.of(label)
         };
-        // When it was given up meanwhile, the answer is dropped.
+        // The answer is dropped if the job was abandoned.
         let job = move |session: &mut Session<'_>| drop(reply.send(act(session)));
         worker.send(Box::new(job)).map_err(|_| ended())?;
         let limit = self.settings.limits.time;
@@ -87,7 +87,7 @@ impl Odbc {
             }
             Ok(Err(oneshot::Canceled)) => Err(ended()),
             Err(_) => {
-                let what = "the driver, which was left alone";
+                let what = "the ODBC driver, whose thread was abandoned";
                 Err(ErrorKind::Timeout { seconds: limit.as_secs(), what }.of(label))
             }
         }
@@ -95,7 +95,7 @@ impl Odbc {
 
     fn start(&self, label: &str) -> Result<Worker, Error> {
         let unreachable = |detail: String| ErrorKind::Unreachable { detail }.of(label);
-        // One of them is our own.
+        // One clone is our own.
         let hanging = Arc::strong_count(&self.threads) - 1;
         if hanging >= MOST_LEFT_HANGING {
             return Err(unreachable(format!("{hanging} earlier statements still hang in the driver")));

@@ -1,4 +1,4 @@
-//! The thread on which a connection lives.
+//! The thread of a connection.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -12,13 +12,13 @@ use super::{bind, connection_string, fetch};
 use crate::sql::{self, Answer, Dialect, Error, ErrorKind, Statement};
 use crate::warehouse::settings::OdbcSettings;
 
-/// What a thread is asked to do.
+/// A job for the thread.
 pub(super) type Job = Box<dyn FnOnce(&mut Session<'_>) + Send>;
 
-/// The way to the thread. Dropped, the thread ends as soon as it is done.
+/// Sends jobs to the thread, which ends after its last job when this is dropped.
 pub(super) type Worker = mpsc::Sender<Job>;
 
-/// Starts the thread. It connects with its first job.
+/// Starts the thread, which connects at its first job.
 pub(super) fn start(settings: Arc<OdbcSettings>, alive: Arc<()>) -> std::io::Result<Worker> {
     let (jobs, inbox) = mpsc::channel::<Job>();
     thread::Builder::new().name("odbc".to_owned()).spawn(move || {
@@ -32,14 +32,14 @@ pub(super) fn start(settings: Arc<OdbcSettings>, alive: Arc<()>) -> std::io::Res
     Ok(jobs)
 }
 
-/// A connection, opened when it is needed.
+/// A connection, opened on demand.
 pub(super) struct Session<'s> {
     settings: &'s OdbcSettings,
     connection: Option<Connection<'static>>,
 }
 
 impl Session<'_> {
-    /// Asks. A connection that lay idle may have died meanwhile, which shows only when it is used: then once more on a new one.
+    /// Runs a query. An idle connection may be dead, which shows only on use: then it retries once on a new one.
     pub(super) fn query(&mut self, statement: &Statement) -> Result<Answer, Error> {
         let was_open = self.connection.is_some();
         let mut ask =
@@ -51,7 +51,7 @@ impl Session<'_> {
         answer.map_err(|failure| failure.error)
     }
 
-    /// Writes, in one transaction where there are such. Never repeated; so a connection that lay idle is tried out before.
+    /// Runs writes, in one transaction if the engine has them. Never retries, so it first tests an idle connection.
     pub(super) fn execute_all(&mut self, statements: &[Statement]) -> Result<Vec<Option<u64>>, Error> {
         let Some(first) = statements.first() else { return Ok(Vec::new()) };
         if let Some(connection) = &self.connection
@@ -64,7 +64,7 @@ impl Session<'_> {
         written.map_err(|failure| failure.error)
     }
 
-    /// Lends the connection. One that broke is not kept.
+    /// Calls `act` with the connection, and drops it if it was lost.
     fn with_connection<T>(
         &mut self,
         statement: &Statement,
@@ -91,18 +91,18 @@ impl Session<'_> {
         let limit = settings.connect_limit.min(settings.limits.time).as_secs().max(1);
         let login_timeout_sec = Some(u32::try_from(limit).unwrap_or(u32::MAX));
         let options = ConnectionOptions { login_timeout_sec, packet_size: None };
-        // Once for the process; the drivers it loads stay loaded.
+        // One per process; loaded drivers stay loaded.
         let environment = environment().map_err(failed)?;
         let connection =
             environment.connect_with_connection_string(text.expose_secret(), options).map_err(failed)?;
-        // Whatever zone the server, the database or the role is set to.
+        // Overrides the zone of the server, the database and the role.
         if matches!(settings.dialect, Dialect::PostgreSql | Dialect::Databricks) {
             connection.execute("SET TIME ZONE 'UTC'", (), self.timeout()).map_err(failed)?;
         }
         Ok(connection)
     }
 
-    /// In whole seconds, which is all that ODBC has.
+    /// Returns the limit in whole seconds, the only unit of ODBC.
     fn timeout(&self) -> Option<usize> {
         let limit = self.settings.limits.time;
         let seconds = limit.as_secs() + u64::from(limit.subsec_nanos() > 0);
@@ -127,7 +127,7 @@ impl Session<'_> {
         statements: &[Statement],
     ) -> Result<Vec<Option<u64>>, Failure> {
         let settings = self.settings;
-        // One statement is a transaction by itself.
+        // A single statement is its own transaction.
         let transaction = statements.len() > 1 && settings.dialect.has_transactions();
         let failed = |error| diagnose::running(first, settings, &error);
         if !transaction {
@@ -141,7 +141,7 @@ impl Session<'_> {
         match (written, restored) {
             (Ok(written), Ok(())) => Ok(written),
             (Ok(_), Err(error)) => Err(Failure { connection_lost: true, ..failed(error) }),
-            // What went wrong first is what people need; a connection in an unknown state is not kept.
+            // Reports the first failure, and drops a connection in an unknown state.
             (Err(failure), restored) => {
                 Err(Failure { connection_lost: failure.connection_lost || restored.is_err(), ..failure })
             }
@@ -159,7 +159,7 @@ impl Session<'_> {
         let failed = |error| diagnose::running(statement, settings, &error);
         let mut prepared = connection.preallocate().map_err(failed)?;
         if let Some(seconds) = self.timeout() {
-            // A driver that has no such limit says so; ours holds anyway.
+            // A driver without this limit returns an error; our own limit applies anyway.
             drop(prepared.set_query_timeout_sec(seconds));
         }
         drop(prepared.execute(&rendered.sql, &parameters[..]).map_err(failed)?);

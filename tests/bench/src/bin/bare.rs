@@ -1,4 +1,4 @@
-//! A Rust function that does nothing: the floor under any cold start here.
+//! A Rust function that does nothing: the lower limit of a cold start.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

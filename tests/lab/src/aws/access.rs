@@ -1,8 +1,7 @@
-//! What the roles of the functions allow.
+//! The permissions of the functions' roles.
 //!
-//! ministack asks nobody for permission. So a gate stands between the functions and it: what the permissions of the table of
-//! functions allow passes, the rest is answered as AWS answers it, and what was used is remembered. Terraform grants by
-//! the same lines of the table.
+//! ministack checks no permissions. So a gate between it and the functions forwards the calls that `infra/functions.json`
+//! permits, refuses the rest as AWS does, and records both. Terraform grants permissions from the same lines of the table.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,16 +18,16 @@ use tokio::task::JoinHandle;
 use super::functions_table::FunctionsTable;
 use crate::loopback;
 
-/// Something that was asked of AWS, as a policy has it.
+/// A call to AWS, in the terms of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
     /// The IAM action, such as `sns:Publish`.
     pub action: String,
-    /// The name in AWS of what it was asked of.
+    /// The name in AWS of the resource.
     pub resource: String,
 }
 
-/// The gate. Dropping it closes it.
+/// The gate. Dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Gate {
     url: String,
@@ -46,11 +45,11 @@ struct Rules {
     refused: Mutex<Calls>,
 }
 
-/// By function.
+/// Calls by function.
 pub(super) type Calls = BTreeMap<String, BTreeSet<Call>>;
 
 impl Gate {
-    /// Starts it before the AWS at `upstream`, with an SNS that may be elsewhere.
+    /// Starts it for the AWS at `upstream`, with an SNS that may be elsewhere.
     pub(super) async fn start(table: &FunctionsTable, upstream: &str, sns: &str) -> Result<Self> {
         let mut allowed = BTreeMap::new();
         for (name, function) in &table.functions {
@@ -75,17 +74,17 @@ impl Gate {
         Ok(Self { url, state, server })
     }
 
-    /// Where this function finds AWS.
+    /// The AWS endpoint for this function.
     pub(super) fn url_for(&self, function: &str) -> String {
         format!("{}/{function}", self.url)
     }
 
-    /// What each function used so far of what it may do.
+    /// The permitted calls of each function so far.
     pub(super) fn used(&self) -> Calls {
         self.state.used.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What each function asked for so far and may not do.
+    /// The refused calls of each function so far.
     pub(super) fn refused(&self) -> Calls {
         self.state.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -104,7 +103,7 @@ async fn judge(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    // The first part of the path says who asks; the SDK puts its own path behind it.
+    // The first part of the path names the function; the SDK appends its own path.
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = path.strip_prefix('/').unwrap_or(path);
     let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
@@ -116,7 +115,7 @@ async fn judge(
         return denied(function, call);
     }
     let Some(first) = calls.first() else {
-        return answer(StatusCode::BAD_REQUEST, "text/plain", "the gate does not know this call".to_owned());
+        return answer(StatusCode::BAD_REQUEST, "text/plain", "unknown call".to_owned());
     };
     let upstream = if first.action.starts_with("sns:") { &rules.sns } else { &rules.upstream };
     let slash = if rest.starts_with('/') { "" } else { "/" };
@@ -131,7 +130,7 @@ fn remember(book: &Mutex<Calls>, function: &str, calls: impl IntoIterator<Item =
     book.entry(function.to_owned()).or_default().extend(calls);
 }
 
-/// What a request asks for; nothing if that cannot be told.
+/// The calls of a request; empty if they cannot be recognised.
 fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
@@ -159,8 +158,8 @@ fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     resources.into_iter().map(|resource| Call { action: action.clone(), resource }).collect()
 }
 
-/// A transaction needs the permission of each of its parts, and none of its own (DynamoDB Developer Guide, "Using IAM with
-/// DynamoDB transactions").
+/// The calls of a transaction, which needs the permission of each part and none for itself (DynamoDB Developer Guide,
+/// "Using IAM with DynamoDB transactions").
 fn transaction(request: &Value) -> Vec<Call> {
     let parts = request.get("TransactItems").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let parts = parts.iter().filter_map(Value::as_object).flatten();
@@ -178,13 +177,13 @@ fn transaction(request: &Value) -> Vec<Call> {
     calls.collect()
 }
 
-/// SNS alone is asked by a form.
+/// The call of an SNS request; only SNS requests are forms.
 fn of_topic(form: &[u8]) -> Option<Call> {
     let mut url = reqwest::Url::parse("http://form/").ok()?;
     url.set_query(Some(std::str::from_utf8(form).ok()?));
     let field =
         |name: &str| url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned());
-    // Of tags it speaks of a resource.
+    // Tag operations name it `ResourceArn`.
     let arn = field("TopicArn").or_else(|| field("ResourceArn"))?;
     Some(Call { action: format!("sns:{}", field("Action")?), resource: arn.rsplit(':').next()?.to_owned() })
 }
@@ -193,7 +192,7 @@ fn last_part(url: &str) -> Option<String> {
     url.rsplit('/').next().map(str::to_owned)
 }
 
-/// As AWS says it, in the form of the protocol that was spoken.
+/// Refuses a call as AWS does, in the format of the request's protocol.
 fn denied(function: &str, call: &Call) -> Response {
     let Call { action, resource } = call;
     let words = format!(
@@ -232,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_told_by_its_protocol() {
+    fn calls_are_recognised_by_their_protocol() {
         let table = [
             (Some("DynamoDB_20120810.GetItem"), r#"{"TableName":"t"}"#, vec!["dynamodb:GetItem t"]),
             (
@@ -265,7 +264,7 @@ mod tests {
                 "Action=ListTagsForResource&ResourceArn=arn%3Aaws%3Asns%3Aus-east-1%3A000000000000%3At",
                 vec!["sns:ListTagsForResource t"],
             ),
-            (Some("DynamoDB_20120810.GetItem"), "no JSON", vec![]),
+            (Some("DynamoDB_20120810.GetItem"), "not JSON", vec![]),
             (Some("Logs_20140328.PutLogEvents"), "{}", vec![]),
             (None, "Action=Publish", vec![]),
         ];
@@ -275,10 +274,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_table_grants_passes_and_the_rest_is_refused_as_aws_refuses_it() {
+    async fn granted_calls_pass_and_others_are_refused_as_by_aws() {
         let (listener, upstream) = loopback::bind().await.unwrap();
         let passed = Router::new().fallback(|uri: Uri| async move { format!("passed {uri}") });
-        let _upstream = loopback::serve(listener, passed, "what lies behind the gate");
+        let _upstream = loopback::serve(listener, passed, "the upstream of the gate");
         let table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
         let gate = Gate::start(&table, &upstream, &upstream).await.unwrap();
         let ask = async |function: &str, target: &str, body: &str| {
@@ -291,12 +290,12 @@ mod tests {
         let publish = "Action=Publish&TopicArn=arn:aws:sns:us-east-1:000000000000:syncwatch-notices";
 
         assert_eq!(ask("webhook-worker", get.0, get.1).await, (200, "passed /".to_owned()));
-        for (function, status, said) in
-            [("webhook-intake", 400, "AccessDeniedException"), ("nobody", 400, "AccessDeniedException")]
+        for (function, status, error) in
+            [("webhook-intake", 400, "AccessDeniedException"), ("unknown", 400, "AccessDeniedException")]
         {
             let (found, text) = ask(function, get.0, get.1).await;
             assert_eq!(found, status, "{function}");
-            assert!(text.contains(said) && text.contains("dynamodb:GetItem"), "{function}: {text}");
+            assert!(text.contains(error) && text.contains("dynamodb:GetItem"), "{function}: {text}");
         }
         let (status, text) = ask("webhook-intake", "", publish).await;
         assert_eq!(status, 403);
@@ -305,7 +304,7 @@ mod tests {
 
         let call = Call { action: "dynamodb:GetItem".to_owned(), resource: "syncwatch-incidents".to_owned() };
         assert_eq!(gate.used(), BTreeMap::from([("webhook-worker".to_owned(), BTreeSet::from([call]))]));
-        assert_eq!(gate.refused().keys().collect::<Vec<_>>(), ["nobody", "webhook-intake"]);
+        assert_eq!(gate.refused().keys().collect::<Vec<_>>(), ["unknown", "webhook-intake"]);
         assert_eq!(gate.refused()["webhook-intake"].len(), 2);
     }
 }

@@ -32,46 +32,46 @@ use super::functions_table::{
 };
 use super::ministack::{ACCOUNT, Ministack, REGION};
 
-/// How often ministack looks for schedules that are due.
+/// The interval at which ministack fires due schedules.
 const SWEEP: Duration = super::ministack::SWEEP;
 
-/// What a deployment needs beyond the table of functions.
+/// The inputs of a deployment beside the table of functions.
 #[derive(Debug, Clone, Default)]
 pub struct DeploymentOptions {
-    /// Where the zips are: `<zips>/<function>/bootstrap.zip`. See [`host_zips`].
+    /// The folder of the zips: `<zips>/<function>/bootstrap.zip`. See [`host_zips`].
     pub zips: PathBuf,
-    /// Values of `optional_settings`, given to each function that lists the setting.
+    /// Values of `optional_settings`, for each function that lists the setting.
     pub overrides: BTreeMap<String, String>,
-    /// The value of each secret of the table. An optional one that has none here is not deployed.
+    /// The value of each secret of the table. An optional secret without a value is not deployed.
     pub secrets: BTreeMap<ResourceId, String>,
-    /// Whether the schedules of the table are created at once.
+    /// Whether the deployment creates the schedules of the table.
     pub schedules: Schedules,
-    /// Where functions find SNS, in the place of this ministack.
+    /// The SNS endpoint for functions, instead of this ministack.
     pub sns: Option<String>,
 }
 
 /// Whether a deployment creates the schedules of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Schedules {
-    /// As the table says: expression, zone and input.
+    /// As declared in the table: expression, zone and input.
     #[default]
     AsDeclared,
     /// None: functions run when they are invoked, or by [`Deployment::poll_every_sweep`].
     None,
 }
 
-/// What one invocation came to.
+/// The result of one invocation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Invocation {
-    /// The answer of the function; of a failed one, the error payload.
+    /// The answer of the function, or the error payload if it failed.
     pub value: Value,
     /// The kind of failure (`Unhandled`, ...) if the function failed.
     pub error: Option<String>,
-    /// The last 4 KB of the function's log, when there is any.
+    /// The last 4 KB of the function's log, if any.
     pub log: Option<String>,
 }
 
-/// Everything of the table of functions, living in a ministack.
+/// The functions and resources of the table, deployed in a ministack.
 #[derive(Debug)]
 pub struct Deployment {
     table: FunctionsTable,
@@ -93,7 +93,7 @@ pub struct Deployment {
     sqs: aws_sdk_sqs::Client,
 }
 
-/// Where `make lab-zips` puts the zips for this machine's processor.
+/// The folder in which `make lab-zips` puts the zips for this machine's processor.
 #[must_use]
 pub fn host_zips() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
@@ -116,7 +116,7 @@ fn keys_only() -> Projection {
     Projection::builder().projection_type(ProjectionType::KeysOnly).build()
 }
 
-/// The attributes of these names, each once; keys are texts.
+/// The definitions of the key attributes, each once; keys are strings.
 fn attributes<'n>(names: impl Iterator<Item = &'n String>) -> Result<Vec<AttributeDefinition>> {
     let define = |name: &String| {
         let definition = AttributeDefinition::builder().attribute_name(name);
@@ -126,11 +126,11 @@ fn attributes<'n>(names: impl Iterator<Item = &'n String>) -> Result<Vec<Attribu
 }
 
 impl Deployment {
-    /// Creates the resources, then the functions, then what fires them.
+    /// Creates the resources, then the functions, then their triggers.
     ///
     /// # Errors
-    /// If a zip is missing or lacks a file that a setting names, a secret has no value, an override belongs to no
-    /// function, or ministack refuses something.
+    /// If a zip is missing or lacks a file that a setting names, a secret has no value, no function takes an override, or
+    /// ministack refuses a request.
     pub async fn apply(
         ministack: &Ministack,
         table: &FunctionsTable,
@@ -138,7 +138,7 @@ impl Deployment {
     ) -> Result<Self> {
         for name in options.overrides.keys() {
             if !table.takes(name) {
-                bail!("override {name}: no function lists it in its optional_settings");
+                bail!("override {name}: no function lists it in optional_settings");
             }
         }
         let table = &table.with_optional(|id| options.secrets.contains_key(id));
@@ -172,13 +172,16 @@ impl Deployment {
         }
         for (name, function) in &table.functions {
             if let Some(url) = &function.url {
-                deployment.create_url(name, url).await.with_context(|| format!("giving {name} its URL"))?;
+                deployment
+                    .create_url(name, url)
+                    .await
+                    .with_context(|| format!("creating the URL of {name}"))?;
             }
             if let Some(trigger) = &function.queue {
                 deployment
                     .create_queue_trigger(name, trigger)
                     .await
-                    .with_context(|| format!("letting {} fire {name}", trigger.source))?;
+                    .with_context(|| format!("connecting {} to {name}", trigger.source))?;
             }
         }
         if options.schedules == Schedules::AsDeclared {
@@ -190,7 +193,7 @@ impl Deployment {
     /// Creates the schedules of the table: expression, zone and input.
     ///
     /// # Errors
-    /// If ministack refuses one, as it does one that exists.
+    /// If ministack refuses one, for example because it exists.
     pub async fn schedule_as_declared(&self) -> Result<()> {
         for (name, function) in &self.table.functions {
             if let Some(schedule) = &function.schedule {
@@ -218,7 +221,7 @@ impl Deployment {
     ) -> Result<()> {
         match spec {
             ResourceSpec::Topic(topic) => {
-                // As Terraform tags it. Of mail the lab has none; who subscribes by hand is one more than needed.
+                // As Terraform tags it. The lab has no mail subscribers; those subscribed by hand are extra.
                 let queues = self.table.queues().filter(|(_, queue)| queue.subscribes.as_ref() == Some(id));
                 let needed = format!("sqs={}", queues.count());
                 let tag = Tag::builder().key("expected-subscribers").value(needed).build()?;
@@ -230,7 +233,7 @@ impl Deployment {
                 let value = options.secrets.get(id).with_context(|| format!("no value given for {id}"))?;
                 self.secrets.create_secret().name(&secret.name).secret_string(value).send().await?;
             }
-            // After all topics are there; see `create_queues`.
+            // Created after the topics; see `create_queues`.
             ResourceSpec::Queue(_) => {}
         }
         Ok(())
@@ -268,7 +271,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Takes the indexes of a table away, as a version of Syncwatch does that has none, or makes them again.
+    /// Deletes the indexes of a table, as with a Syncwatch version that has none, or creates them again.
     ///
     /// # Errors
     /// If the table is not deployed or cannot be changed.
@@ -304,12 +307,12 @@ impl Deployment {
     ) -> Result<()> {
         let path = options.zips.join(name).join("bootstrap.zip");
         let zip = std::fs::read(&path)
-            .with_context(|| format!("cannot read {}; `make lab-zips` builds it", path.display()))?;
+            .with_context(|| format!("cannot read {}; run `make lab-zips`", path.display()))?;
         require_files(&path, &zip, spec)?;
         let mut variables = self.environment(spec, &options.overrides)?;
-        // What Lambda sets of the logging configuration in infra/modules/function.
+        // Lambda sets this from the logging configuration in infra/modules/function.
         variables.insert("AWS_LAMBDA_LOG_FORMAT".to_owned(), "Text".to_owned());
-        // All that a function asks of AWS goes by what its role allows.
+        // Every AWS call of a function goes through the gate, which enforces its role.
         variables.insert("AWS_ENDPOINT_URL".to_owned(), self.gate.url_for(name));
         self.lambda
             .create_function()
@@ -328,8 +331,8 @@ impl Deployment {
         Ok(())
     }
 
-    /// What a function is made of in this process, so that time can be an argument: the settings that it gets here as a
-    /// deployed one, but for those that `changed` names, and AWS at `endpoint`.
+    /// The site of a function that runs in this process, so that time can be an argument: its settings as deployed, except
+    /// those in `changed`, and AWS at `endpoint`.
     ///
     /// # Errors
     /// The function is not in the table, or a setting points at a resource that was not created.
@@ -340,7 +343,7 @@ impl Deployment {
         endpoint: &str,
         changed: &[(&str, &str)],
     ) -> Result<Site> {
-        // A deployment may hold back the functions themselves.
+        // The deployed table may lack the functions themselves.
         let table = FunctionsTable::read(&FunctionsTable::default_path())?
             .with_optional(|id| self.table.resource_name(id).is_ok());
         let mut settings = self.environment(table.function(function)?, &self.overrides)?;
@@ -348,7 +351,7 @@ impl Deployment {
         Ok(Site::with(settings, pipeline, Sdk::for_endpoint(endpoint)?))
     }
 
-    /// The environment that `function` gets here: its settings, resolved, and the endpoint of this ministack.
+    /// The environment of a function: its resolved settings, and the endpoint of this ministack.
     ///
     /// # Errors
     /// If a setting points at a resource that was not created.
@@ -377,7 +380,7 @@ impl Deployment {
                 variables.insert(setting.clone(), value.clone());
             }
         }
-        // The SDK's ordinary variable, and all that a function can see of the lab.
+        // The SDK's standard variable, and the only one that points at the lab.
         variables.insert("AWS_ENDPOINT_URL".to_owned(), self.endpoint.clone());
         Ok(variables)
     }
@@ -389,7 +392,7 @@ impl Deployment {
         expression: &str,
         spec: &ScheduleSpec,
     ) -> Result<()> {
-        // One-time schedules are written in UTC here, whatever the zone of the declared one.
+        // One-time schedules are in UTC, regardless of the declared zone.
         let one_time = expression.starts_with("at(");
         let zone = if one_time { "UTC" } else { &spec.time_zone };
         let target = Target::builder()
@@ -412,19 +415,18 @@ impl Deployment {
         Ok(())
     }
 
-    /// Lets the Scheduler fire `function` at each of its next `count` sweeps (two seconds apart), with the input of the
-    /// table: a time-lapse of the declared schedule for demos, as one-time `at()` schedules.
+    /// Schedules `function` for the next `count` sweeps, two seconds apart, with the input of the table: a time-lapse of the
+    /// declared schedule for demos, as one-time `at()` schedules.
     ///
     /// # Errors
     /// If the function has no schedule, or ministack refuses.
     pub async fn poll_every_sweep(&self, function: &str, count: u32) -> Result<()> {
         let spec = self.table.function(function)?;
-        let schedule =
-            spec.schedule.as_ref().with_context(|| format!("{function} has no schedule to lapse"))?;
+        let schedule = spec.schedule.as_ref().with_context(|| format!("{function} has no schedule"))?;
         let first = Timestamp::now();
         for index in 0..count {
             let at = first.checked_add(SWEEP * index)?;
-            // Named by its instant, so that a second time-lapse can follow while the first still runs.
+            // Named by its instant, so that a second time-lapse can start while the first still runs.
             let name = format!("{function}-lapse-{}", at.as_millisecond());
             let expression = format!("at({})", at.strftime("%Y-%m-%dT%H:%M:%S"));
             self.create_schedule(&name, function, &expression, schedule).await?;
@@ -432,7 +434,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Takes back what is left of [`Deployment::poll_every_sweep`] for `function`; returns how many firings that were.
+    /// Cancels the remaining firings of [`Deployment::poll_every_sweep`] for `function`; returns their number.
     ///
     /// # Errors
     /// If ministack refuses.
@@ -461,8 +463,8 @@ impl Deployment {
 
     /// Subscribes an HTTP address to a topic, with an optional filter policy on message attributes.
     ///
-    /// SNS then posts a `SubscriptionConfirmation` there, and nothing else until [`Deployment::confirm`] is called with
-    /// the `Token` of that message.
+    /// SNS posts a `SubscriptionConfirmation` there, and nothing else until [`Deployment::confirm`] is called with its
+    /// `Token`.
     ///
     /// # Errors
     /// If ministack refuses.
@@ -476,10 +478,10 @@ impl Deployment {
         Ok(())
     }
 
-    /// Ends the subscriptions of a protocol, as the link in a mail does; returns the endpoint of the last.
+    /// Ends the subscriptions of a protocol, as the link in a mail does; returns the endpoint of the last one.
     ///
     /// # Errors
-    /// If there is none, or ministack refuses.
+    /// If the topic has none, or ministack refuses.
     pub async fn unsubscribe(&self, topic: &ResourceId, protocol: &str) -> Result<String> {
         let answer = self.sns.list_subscriptions_by_topic().topic_arn(self.topic_arn(topic)?).send().await?;
         let mut ended = None;
@@ -505,7 +507,7 @@ impl Deployment {
     /// Confirms a subscription with the token that was posted to its address; returns the ARN of the subscription.
     ///
     /// # Errors
-    /// If the token is not known.
+    /// If the token is unknown.
     pub async fn confirm(&self, topic: &ResourceId, token: &str) -> Result<String> {
         let answer =
             self.sns.confirm_subscription().topic_arn(self.topic_arn(topic)?).token(token).send().await?;
@@ -515,7 +517,7 @@ impl Deployment {
     /// Runs a function once and waits for its answer.
     ///
     /// # Errors
-    /// If it could not be run; that it ran and failed is in [`Invocation::error`].
+    /// If it could not be run; a failure of the function is in [`Invocation::error`].
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Invocation> {
         let answer = self
             .lambda
@@ -530,7 +532,7 @@ impl Deployment {
             None => Value::Null,
             Some(payload) if payload.as_ref().is_empty() => Value::Null,
             Some(payload) => serde_json::from_slice(payload.as_ref())
-                .with_context(|| format!("{function} answered with something that is not JSON"))?,
+                .with_context(|| format!("the answer of {function} is not JSON"))?,
         };
         let log = answer
             .log_result
@@ -539,7 +541,7 @@ impl Deployment {
         Ok(Invocation { value, error: answer.function_error, log })
     }
 
-    /// Every item of a DynamoDB table, as plain JSON, in the order of its keys.
+    /// Every item of a DynamoDB table as plain JSON, in key order.
     ///
     /// # Errors
     /// If the table is not deployed or cannot be read.
@@ -565,7 +567,7 @@ impl Deployment {
         Ok(items)
     }
 
-    /// Removes every item of a DynamoDB table, for a fresh start of what reads it.
+    /// Deletes every item of a DynamoDB table.
     ///
     /// # Errors
     /// As [`Deployment::items`].
@@ -584,7 +586,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Puts an item of texts into a table, as another version of the functions may have left it.
+    /// Writes an item of strings into a table, such as one of another version of the functions.
     ///
     /// # Errors
     /// If the table was not deployed, or ministack refuses.
@@ -596,7 +598,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// The incidents, as the functions keep them.
+    /// The items of the incidents table.
     ///
     /// # Errors
     /// As [`Deployment::items`].
@@ -614,12 +616,12 @@ impl Deployment {
         Ok(())
     }
 
-    /// What a function wrote to its log (`CloudWatch` Logs), oldest first, runs by the Scheduler included.
+    /// The log of a function (`CloudWatch` Logs), oldest line first, runs by the Scheduler included.
     ///
     /// # Errors
     /// If ministack does not answer as `CloudWatch` Logs does.
     pub async fn function_log(&self, function: &str) -> Result<Vec<String>> {
-        // The only call to this API, so not worth the weight of its SDK; ministack checks no signature.
+        // The only call to this API, so not worth its SDK; ministack checks no signature.
         let answer: Value = http::client()?
             .post(&self.endpoint)
             .header("X-Amz-Target", "Logs_20140328.FilterLogEvents")
@@ -639,48 +641,48 @@ impl Deployment {
                 .filter_map(|event| event.get("message").and_then(Value::as_str))
                 .map(|line| line.trim_end().to_owned())
                 .collect()),
-            // The group is made by the first run.
+            // The first run creates the log group.
             None if answer.to_string().contains("ResourceNotFoundException") => Ok(Vec::new()),
             None => Err(anyhow!("CloudWatch Logs answered {answer}")),
         }
     }
 
-    /// What each function used so far of what its role allows.
+    /// The calls that each function made so far with the permission of its role.
     #[must_use]
     pub fn used(&self) -> BTreeMap<String, BTreeSet<Call>> {
         self.gate.used()
     }
 
-    /// What each function asked for so far and was refused, as its role does not allow it.
+    /// The calls of each function so far that its role does not permit.
     #[must_use]
     pub fn refused(&self) -> BTreeMap<String, BTreeSet<Call>> {
         self.gate.refused()
     }
 
-    /// The table that was deployed.
+    /// The deployed table of functions.
     #[must_use]
     pub fn table(&self) -> &FunctionsTable {
         &self.table
     }
 
-    /// The address of this AWS, for people who want to look around with `aws --endpoint-url`.
+    /// The endpoint of this AWS, such as for `aws --endpoint-url`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 }
 
-/// A zip without the file that a setting names would only fail at the function's first run.
+/// Checks that the zip has the files that settings name; a missing one would fail only at the function's first run.
 fn require_files(path: &Path, zip: &[u8], spec: &FunctionSpec) -> Result<()> {
     let archive = zip::ZipArchive::new(std::io::Cursor::new(zip))
-        .with_context(|| format!("{} is no zip archive", path.display()))?;
+        .with_context(|| format!("{} is not a zip archive", path.display()))?;
     let files = spec.settings.values().filter_map(|source| match source {
         SettingSource::File(file) => Some(file.as_str()),
         SettingSource::Resource(_) => None,
     });
     for file in files.chain(std::iter::once("bootstrap")) {
         if archive.index_for_name(file).is_none() {
-            bail!("{} has no `{file}` at its root; `make lab-zips` packs it", path.display());
+            bail!("{} has no `{file}` at its root; run `make lab-zips`", path.display());
         }
     }
     Ok(())
@@ -690,7 +692,7 @@ fn function_arn(function: &str) -> String {
     format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}")
 }
 
-/// ministack wants the ARN of a role and checks nothing about it; Terraform makes the real ones.
+/// The ARN of a role, which ministack requires but does not check; Terraform creates the real ones.
 fn role(name: &str) -> String {
     format!("arn:aws:iam::{ACCOUNT}:role/syncwatch-{name}")
 }
@@ -698,7 +700,7 @@ fn role(name: &str) -> String {
 fn plain(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::S(text) => json!(text),
-        // As a JSON number where it is one, so that tests compare it as they would expect.
+        // As a JSON number where possible, so that tests can compare it.
         AttributeValue::N(number) => serde_json::from_str(number).unwrap_or_else(|_| json!(number)),
         AttributeValue::Bool(flag) => json!(flag),
         AttributeValue::Ss(texts) => json!(texts),

@@ -1,7 +1,7 @@
 //! `infra/functions.json`, the one table of functions, typed.
 //!
-//! Terraform reads the same file. Whatever this module refuses (an unknown key, a setting that points at no
-//! declared resource) would otherwise surface only in a deployment.
+//! Terraform reads the same file. The errors that this module finds (an unknown key, a setting that points at an
+//! undeclared resource) would otherwise appear only in a deployment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,10 +13,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny};
 use serde_json::{Map, Value};
 
-/// The whole table: what is deployed, and the resources that it needs.
+/// The whole table: the functions, and the resources that they need.
 #[derive(Debug, Clone)]
 pub struct FunctionsTable {
-    /// The functions by name; the name is also that of the binary.
+    /// The functions by name, which is also the name of the binary.
     pub functions: BTreeMap<String, FunctionSpec>,
     /// The resources that settings and permissions point at.
     pub resources: BTreeMap<ResourceId, ResourceSpec>,
@@ -26,32 +26,32 @@ pub struct FunctionsTable {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionSpec {
-    /// What the function is for, in one sentence.
+    /// The purpose of the function, in one sentence.
     pub description: String,
-    /// The package, and the directory under `functions/`, that the binary is built from; `None` if it has the
-    /// function's name. See [`FunctionsTable::packages`].
+    /// The package of the binary, which is also the directory under `functions/`; `None` if it has the function's name. See
+    /// [`FunctionsTable::packages`].
     #[serde(default)]
     pub package: Option<String>,
-    /// When EventBridge Scheduler fires it; `None` for a function that something else triggers.
+    /// The EventBridge Scheduler schedule; `None` for a function with another trigger.
     #[serde(default)]
     pub schedule: Option<ScheduleSpec>,
-    /// The Function URL that fires it, if there is one.
+    /// The Function URL that fires it, if any.
     #[serde(default)]
     pub url: Option<UrlSpec>,
-    /// The queue whose messages fire it, if there is one.
+    /// The queue whose messages fire it, if any.
     #[serde(default)]
     pub queue: Option<QueueTrigger>,
     pub memory_mb: i32,
     /// Time limit of one invocation, in seconds.
     pub timeout_s: i32,
-    /// Environment variables that are always set, each with where its value comes from.
+    /// Environment variables that are always set, each with the source of its value.
     pub settings: BTreeMap<String, SettingSource>,
     /// Environment variables that a deployment may set.
     #[serde(default)]
     pub optional_settings: Vec<String>,
     #[serde(default)]
     pub permissions: Vec<Permission>,
-    /// Room for remarks, as JSON has no comments.
+    /// For remarks, as JSON has no comments.
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
@@ -62,17 +62,17 @@ pub struct FunctionSpec {
 pub struct ScheduleSpec {
     /// `rate(...)` or `cron(...)`.
     pub expression: String,
-    /// The IANA zone in which a `cron` expression is meant.
+    /// The IANA zone of a `cron` expression.
     pub time_zone: String,
     pub input: Value,
-    /// Other events for the function, by what stands behind its name in the names of their schedules.
+    /// Other events for the function, by the suffix of their schedules' names.
     #[serde(default)]
     pub also: BTreeMap<String, Firing>,
-    /// How old an event may become, in seconds, before it is given up.
+    /// The age at which an event is given up, in seconds.
     pub max_age_s: i32,
-    /// How often Lambda tries an event again that the function failed at.
+    /// The number of Lambda's retries of a failed event.
     pub retries: i32,
-    /// How long the function may not have run, in seconds, before people hear of it.
+    /// The time without a run after which an alarm fires, in seconds.
     pub silent_after_s: i32,
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
@@ -82,33 +82,33 @@ pub struct ScheduleSpec {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Firing {
-    /// `cron(...)`, in the zone of the schedule that it stands with.
+    /// `cron(...)`, in the zone of its schedule.
     pub expression: String,
     pub input: Value,
 }
 
-/// A Function URL that anybody may call: who calls is for the function to verify.
+/// A public Function URL: the function itself verifies its callers.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UrlSpec {
-    /// The path that callers are told, from its `/` on. A Function URL passes on every path.
+    /// The path for callers, with its leading `/`. A Function URL forwards every path.
     pub path: String,
-    /// How many invocations may run at once. More are answered 429; it is what bounds the cost of a public address.
+    /// The number of invocations that may run at once. More get a 429, which limits the cost of a public address.
     pub reserved_concurrency: i32,
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
 
-/// An SQS event source mapping; the function answers with the messages that failed (`ReportBatchItemFailures`).
+/// An SQS event source mapping; the function returns the failed messages (`ReportBatchItemFailures`).
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct QueueTrigger {
     pub source: ResourceId,
-    /// The most messages of one invocation.
+    /// The most messages per invocation.
     pub batch_size: i32,
-    /// How long Lambda may wait for a batch to fill, in seconds.
+    /// The longest wait for a batch to fill, in seconds.
     pub batching_window_s: i32,
-    /// How many batches may be at work at once.
+    /// The number of batches that may run at once.
     pub max_concurrency: i32,
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
@@ -123,7 +123,7 @@ pub struct Permission {
     pub resource: ResourceId,
 }
 
-/// Where the value of a setting comes from.
+/// The source of a setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SettingSource {
     /// A resource of the deployment: a topic's ARN, a table's or a secret's name, a queue's URL.
@@ -132,7 +132,7 @@ pub enum SettingSource {
     File(String),
 }
 
-/// The kinds of resource that the table knows.
+/// The kinds of resource in the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ResourceKind {
     Topic,
@@ -141,14 +141,14 @@ pub enum ResourceKind {
     Queue,
 }
 
-/// The table's own name of a resource, such as `topic:notices`.
+/// The table's name for a resource, such as `topic:notices`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ResourceId {
     pub kind: ResourceKind,
     pub key: String,
 }
 
-/// What the table says about one resource.
+/// The specification of one resource.
 #[derive(Debug, Clone)]
 pub enum ResourceSpec {
     Topic(NamedSpec),
@@ -158,7 +158,7 @@ pub enum ResourceSpec {
     Queue(QueueSpec),
 }
 
-/// A resource that has nothing but a name.
+/// A resource with only a name.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NamedSpec {
@@ -172,7 +172,7 @@ pub struct NamedSpec {
 #[serde(deny_unknown_fields)]
 pub struct SecretSpec {
     pub name: String,
-    /// Whether a deployment may do without it: see [`FunctionsTable::with_optional`].
+    /// Whether a deployment may omit it: see [`FunctionsTable::with_optional`].
     #[serde(default)]
     pub optional: bool,
     #[serde(rename = "$comment", default)]
@@ -186,14 +186,13 @@ pub struct TableSpec {
     pub name: String,
     /// The attribute that is the partition key.
     pub hash_key: String,
-    /// The attribute that is the sort key, if there is one.
+    /// The attribute that is the sort key, if any.
     #[serde(default)]
     pub range_key: Option<String>,
-    /// The sort key of each index, by the index's name. The partition key is that of the table, and an index has the keys of
-    /// items alone.
+    /// The sort key of each index, by the index's name. An index has the table's partition key, and projects only keys.
     #[serde(default)]
     pub indexes: BTreeMap<String, String>,
-    /// The attribute whose instant (seconds since 1970) ends an item's life.
+    /// The attribute with an item's expiry (seconds since 1970).
     #[serde(default)]
     pub ttl_attribute: Option<String>,
     #[serde(rename = "$comment", default)]
@@ -205,42 +204,42 @@ pub struct TableSpec {
 #[serde(deny_unknown_fields)]
 pub struct QueueSpec {
     pub name: String,
-    /// How long a message that was received is hidden from others, in seconds.
+    /// The time for which a received message is hidden from other readers, in seconds.
     pub visibility_timeout_s: i32,
-    /// How long a message is kept, in seconds.
+    /// The retention of a message, in seconds.
     pub retention_s: i32,
-    /// The queue for messages that were received too often.
+    /// The queue for messages that exceed `max_receives`.
     #[serde(default)]
     pub dead_letter: Option<ResourceId>,
-    /// How often a message may be received before it goes to `dead_letter`.
+    /// The number of receives before a message moves to `dead_letter`.
     #[serde(default)]
     pub max_receives: Option<i32>,
-    /// People hear of it once it has not been empty for so long, in seconds.
+    /// The age of the oldest message at which an alarm fires, in seconds.
     #[serde(default)]
     pub stale_after_s: Option<i32>,
-    /// The topic whose messages it gets, in SNS's envelope.
+    /// The topic to which it subscribes; messages come in SNS's envelope.
     #[serde(default)]
     pub subscribes: Option<ResourceId>,
-    /// Which of them, by their message attributes; all of them without it.
+    /// The subscription's filter on message attributes; without it, all messages pass.
     #[serde(default)]
     pub filter_policy: Option<Map<String, Value>>,
     #[serde(rename = "$comment", default)]
     _comment: Option<IgnoredAny>,
 }
 
-/// A queue hides a message for at least so many times the function's time limit, so that a batch that is retried or
-/// throttled does not come back to another worker meanwhile (AWS's advice for SQS event sources).
+/// The least ratio of a queue's visibility timeout to the function's time limit, so that a retried or throttled batch does
+/// not reach another worker at the same time (AWS's advice for SQS event sources).
 const VISIBILITY_PER_TIMEOUT: i32 = 6;
-/// What SQS takes (its API reference, `SetQueueAttributes`), in seconds.
+/// SQS's limits (its API reference, `SetQueueAttributes`), in seconds.
 const VISIBILITY_LIMITS: RangeInclusive<i32> = 0..=43_200;
 const RETENTION_LIMITS: RangeInclusive<i32> = 60..=1_209_600;
-/// What Lambda takes (its API reference, `CreateEventSourceMapping` and `ScalingConfig`).
+/// Lambda's limits (its API reference, `CreateEventSourceMapping` and `ScalingConfig`).
 const CONCURRENCY_LIMITS: RangeInclusive<i32> = 2..=1_000;
-/// The shortest age that EventBridge Scheduler takes (`RetryPolicy`), and the longest that Lambda takes
-/// (`PutFunctionEventInvokeConfig`), in seconds; and how often Lambda tries again.
+/// The shortest event age of EventBridge Scheduler (`RetryPolicy`) and the longest of Lambda
+/// (`PutFunctionEventInvokeConfig`), in seconds; then the number of Lambda's retries.
 const AGE_LIMITS: RangeInclusive<i32> = 60..=21_600;
 const RETRY_LIMITS: RangeInclusive<i32> = 0..=2;
-/// What `CloudWatch` takes (`PutMetricAlarm`): a week. A silence of three hours and more is looked at by the hour.
+/// `CloudWatch`'s limit (`PutMetricAlarm`) is a week. From three hours on, the alarm's period is an hour.
 const SILENCE_LIMITS: RangeInclusive<i32> = 300..=604_800;
 const COARSE_SILENCE: i32 = 10_800;
 const BATCH_LIMITS: RangeInclusive<i32> = 1..=10_000;
@@ -258,7 +257,7 @@ struct Raw {
 }
 
 impl FunctionsTable {
-    /// Where the table lies in this repository.
+    /// The path of the table in this repository.
     #[must_use]
     pub fn default_path() -> PathBuf {
         super::workspace_root().join("infra/functions.json")
@@ -267,7 +266,7 @@ impl FunctionsTable {
     /// Reads and checks the table.
     ///
     /// # Errors
-    /// If the file cannot be read, or says something that this module does not know, or contradicts itself.
+    /// If the file cannot be read, has an unknown key or value, or contradicts itself.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -298,10 +297,10 @@ impl FunctionsTable {
         Ok(table)
     }
 
-    /// The function of this name.
+    /// Finds a function by its name.
     ///
     /// # Errors
-    /// If the table has none.
+    /// If the name is unknown.
     pub fn function(&self, name: &str) -> Result<&FunctionSpec> {
         self.functions.get(name).with_context(|| {
             let known: Vec<_> = self.functions.keys().map(String::as_str).collect();
@@ -326,32 +325,32 @@ impl FunctionsTable {
         }
     }
 
-    /// What a deployment gets that has chosen these optional resources: without the others, settings that point at them, and
-    /// permissions on them.
+    /// The table for a deployment with these optional resources: without the others, and without settings and permissions
+    /// that refer to them.
     #[must_use]
     pub fn with_optional(&self, chosen: impl Fn(&ResourceId) -> bool) -> Self {
-        let left_out = |id: &ResourceId| {
+        let omitted = |id: &ResourceId| {
             let spec = self.resources.get(id);
             matches!(spec, Some(ResourceSpec::Secret(secret)) if secret.optional) && !chosen(id)
         };
         let mut table = self.clone();
-        table.resources.retain(|id, _| !left_out(id));
+        table.resources.retain(|id, _| !omitted(id));
         for function in table.functions.values_mut() {
-            function.permissions.retain(|permission| !left_out(&permission.resource));
+            function.permissions.retain(|permission| !omitted(&permission.resource));
             function
                 .settings
-                .retain(|_, source| !matches!(source, SettingSource::Resource(id) if left_out(id)));
+                .retain(|_, source| !matches!(source, SettingSource::Resource(id) if omitted(id)));
         }
         table
     }
 
-    /// Whether some function lists this among its optional settings.
+    /// Whether a function lists this optional setting.
     #[must_use]
     pub fn takes(&self, setting: &str) -> bool {
         self.functions.values().any(|function| function.optional_settings.iter().any(|name| name == setting))
     }
 
-    /// The packages that the functions are built from, which are also the directories under `functions/`.
+    /// The packages of the functions, which are also the directories under `functions/`.
     #[must_use]
     pub fn packages(&self) -> BTreeSet<&str> {
         self.functions
@@ -360,7 +359,7 @@ impl FunctionsTable {
             .collect()
     }
 
-    /// The queues, by the table's own name.
+    /// The queues, by their name in the table.
     pub fn queues(&self) -> impl Iterator<Item = (&ResourceId, &QueueSpec)> {
         self.resources.iter().filter_map(|(id, spec)| match spec {
             ResourceSpec::Queue(queue) => Some((id, queue)),
@@ -410,21 +409,21 @@ impl FunctionsTable {
             (None, None) => {}
             (Some(dead), Some(receives)) => {
                 if dead == id || self.queue(dead).is_none() {
-                    bail!("dead_letter points at {dead}, which is no other queue of `resources`");
+                    bail!("dead_letter points at {dead}, which is not another queue of `resources`");
                 }
                 within("max_receives", receives, &(1..=1_000))?;
             }
-            (Some(_), None) => bail!("dead_letter needs max_receives: after how many receives"),
-            (None, Some(_)) => bail!("max_receives needs dead_letter: where to"),
+            (Some(_), None) => bail!("dead_letter needs max_receives"),
+            (None, Some(_)) => bail!("max_receives needs dead_letter"),
         }
         match &queue.subscribes {
             Some(topic) if !matches!(self.resources.get(topic), Some(ResourceSpec::Topic(_))) => {
-                bail!("subscribes points at {topic}, which is no topic of `resources`");
+                bail!("subscribes points at {topic}, which is not a topic of `resources`");
             }
             Some(_) if queue.dead_letter.is_none() => {
-                bail!("subscribes needs dead_letter: where to with what the queue does not take");
+                bail!("subscribes needs dead_letter, for messages that the queue does not accept");
             }
-            None if queue.filter_policy.is_some() => bail!("filter_policy needs subscribes: what it filters"),
+            None if queue.filter_policy.is_some() => bail!("filter_policy needs subscribes"),
             _ => Ok(()),
         }
     }
@@ -448,21 +447,21 @@ impl FunctionsTable {
             let step = if silent < COARSE_SILENCE { 300 } else { 3_600 };
             if silent % step != 0 {
                 bail!(
-                    "schedule.silent_after_s is {silent}; the alarm looks in steps of {step} s, so make it a multiple"
+                    "schedule.silent_after_s is {silent}; the alarm's period is {step} s, so make it a multiple"
                 );
             }
             within("schedule.silent_after_s", silent, &SILENCE_LIMITS)?;
         }
         if let Some(url) = &function.url {
             if !url.path.starts_with('/') {
-                bail!("url.path is `{}`; write it from its `/` on", url.path);
+                bail!("url.path is `{}`; start it with `/`", url.path);
             }
             within("url.reserved_concurrency", url.reserved_concurrency, &(1..=1_000))?;
         }
         let Some(trigger) = &function.queue else { return Ok(()) };
         let source = &trigger.source;
         let Some(queue) = self.queue(source) else {
-            bail!("queue.source points at {source}, which is no queue of `resources`");
+            bail!("queue.source points at {source}, which is not a queue of `resources`");
         };
         let least = function.timeout_s.saturating_mul(VISIBILITY_PER_TIMEOUT);
         if queue.visibility_timeout_s < least {
@@ -474,10 +473,12 @@ impl FunctionsTable {
         }
         match queue.stale_after_s {
             Some(age) => within("stale_after_s", age, &RETENTION_LIMITS)?,
-            None => bail!("{source} needs stale_after_s: from which age of a message on people hear of it"),
+            None => bail!("{source} needs stale_after_s, the age of a message at which an alarm fires"),
         }
         if queue.dead_letter.is_none() {
-            bail!("{source} needs dead_letter: a message that cannot be handled would block or be lost");
+            bail!(
+                "{source} needs dead_letter, or a message that cannot be handled blocks the queue or is lost"
+            );
         }
         within("queue.max_concurrency", trigger.max_concurrency, &CONCURRENCY_LIMITS)?;
         within("queue.batching_window_s", trigger.batching_window_s, &WINDOW_LIMITS)?;
@@ -528,7 +529,7 @@ impl ResourceId {
             Some(("secret", key)) => Ok(Self::secret(key)),
             Some(("queue", key)) => Ok(Self::queue(key)),
             _ => Err(format!(
-                "`{text}` is no resource: write topic:<key>, table:<key>, secret:<key> or queue:<key>"
+                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key> or queue:<key>"
             )),
         }
     }
@@ -573,11 +574,11 @@ mod tests {
 
     use super::*;
 
-    /// The table with a queue, a URL and a package of two functions.
+    /// The table of this repository, with queues, a URL and a package of two functions.
     const WHOLE: &str = include_str!("../../../../infra/functions.json");
 
     #[test]
-    fn the_table_of_this_repository_is_valid() {
+    fn table_of_this_repository_is_valid() {
         let table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
         let function = table.function("schedule-verification").unwrap();
         assert_eq!(
@@ -591,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_or_dangling_is_refused() {
+    fn unknown_or_dangling_names_are_refused() {
         let with_setting = |source: &str| {
             format!(
                 r#"{{"functions": {{"f": {{"description": "", "memory_mb": 128, "timeout_s": 3,
@@ -609,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_with_queues_and_urls_is_valid() {
+    fn table_with_queues_and_urls_is_valid() {
         let table = FunctionsTable::parse(WHOLE).unwrap();
         assert_eq!(
             table.packages().into_iter().collect::<Vec<_>>(),
@@ -667,7 +668,7 @@ mod tests {
     }
 
     #[test]
-    fn no_queue_that_a_function_or_a_topic_uses_is_without_dead_letters() {
+    fn every_used_queue_needs_dead_letters() {
         let table = FunctionsTable::parse(WHOLE).unwrap();
         let used = |id: &ResourceId, queue: &QueueSpec| {
             let sources = table.functions.values().filter_map(|function| function.queue.as_ref());
@@ -687,14 +688,14 @@ mod tests {
     }
 
     #[test]
-    fn queues_and_triggers_that_could_not_work_are_refused_with_the_remedy() {
+    fn unworkable_queues_and_triggers_are_refused_with_the_remedy() {
         let queue = "/resources/queue:notices";
         let worker = "/functions/webhook-worker";
         let nightly = "/functions/daily-validation/schedule";
         let table = [
-            (format!("{queue}/dead_letter"), json!("queue:other"), "no other queue"),
-            (format!("{queue}/dead_letter"), json!("topic:notices"), "no other queue"),
-            (format!("{queue}/dead_letter"), json!("queue:notices"), "no other queue"),
+            (format!("{queue}/dead_letter"), json!("queue:other"), "not another queue"),
+            (format!("{queue}/dead_letter"), json!("topic:notices"), "not another queue"),
+            (format!("{queue}/dead_letter"), json!("queue:notices"), "not another queue"),
             (format!("{queue}/dead_letter"), Value::Null, "max_receives needs dead_letter"),
             (format!("{queue}/stale_after_s"), Value::Null, "needs stale_after_s"),
             (format!("{queue}/stale_after_s"), json!(0), "from 60"),
@@ -710,11 +711,11 @@ mod tests {
             (format!("{nightly}/retries"), json!(3), "to 2"),
             (format!("{queue}/max_receives"), Value::Null, "dead_letter needs max_receives"),
             (format!("{queue}/max_receives"), json!(0), "from 1"),
-            (format!("{queue}/subscribes"), json!("topic:other"), "no topic"),
-            (format!("{queue}/subscribes"), json!("queue:notices"), "no topic"),
+            (format!("{queue}/subscribes"), json!("topic:other"), "not a topic"),
+            (format!("{queue}/subscribes"), json!("queue:notices"), "not a topic"),
             (format!("{queue}/retention_s"), json!(1_209_601), "retention_s"),
             ("/resources/queue:notices-dead/filter_policy".to_owned(), json!({}), "filter_policy needs"),
-            (format!("{worker}/queue/source"), json!("queue:other"), "no queue"),
+            (format!("{worker}/queue/source"), json!("queue:other"), "not a queue"),
             (format!("{worker}/queue/batch_size"), json!(11), "batching_window_s"),
             (format!("{worker}/queue/max_concurrency"), json!(1), "from 2"),
             // A second more than a sixth of the time for which the queue hides a message.
@@ -723,10 +724,10 @@ mod tests {
             ("/functions/webhook-intake/url/path".to_owned(), json!("hook"), "`hook`"),
             ("/functions/webhook-intake/url/reserved_concurrency".to_owned(), json!(0), "from 1"),
         ];
-        for (pointer, value, said) in table {
+        for (pointer, value, hint) in table {
             let error =
                 format!("{:#}", FunctionsTable::parse(&changed(&pointer, value.clone())).unwrap_err());
-            assert!(error.contains(said), "{pointer} = {value}: {error}");
+            assert!(error.contains(hint), "{pointer} = {value}: {error}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Starts, watches and ends `ministack`, the emulator that is our AWS on one machine.
+//! Starts, monitors and stops `ministack`, the emulator of AWS on one machine.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -16,21 +16,21 @@ use syncwatch::aws::SdkHttp;
 use syncwatch::http;
 use tempfile::TempDir;
 
-/// The account that ministack plays when nobody says otherwise.
+/// The default account of ministack.
 pub const ACCOUNT: &str = "000000000000";
 /// The region of everything in the lab.
 pub const REGION: &str = "us-east-1";
 
-/// How often our ministack looks for schedules that are due; see the launcher.
+/// The interval at which our ministack fires due schedules; see the launcher.
 pub(super) const SWEEP: Duration = Duration::from_secs(2);
-/// How long a start may take. It takes 0.7 s warm; a first start on a slow disk compiles some Python.
+/// The limit for a start. It takes 0.7 s warm; the first one on a slow disk compiles some Python.
 const START_LIMIT: Duration = Duration::from_secs(30);
-/// How often a start is tried when another process took the port between our looking and ministack's binding.
+/// The number of attempts when another process takes the port before ministack binds it.
 const PORT_ATTEMPTS: u32 = 3;
 
-/// Runs ministack, and kills its process group when stdin ends. The lab holds the other end of that pipe: however the
-/// lab ends (return, panic, Ctrl-C, even SIGKILL), the pipe closes, and no ministack, `bootstrap` or file stays behind.
-/// A line of stdin names a function whose processes are to be killed; see [`Ministack::kill_at_work`].
+/// Runs ministack, and kills its process group when stdin ends. The lab keeps the other end of that pipe: however the lab
+/// ends (return, panic, Ctrl-C, even SIGKILL), the pipe closes, and no ministack, `bootstrap` or file stays behind.
+/// A line of stdin names a function whose processes to kill; see [`Ministack::kill_at_work`].
 const LAUNCHER: &str = "
 import os, shutil, signal, sys, threading
 
@@ -54,26 +54,26 @@ def end_with_the_lab():
 
 threading.Thread(target=end_with_the_lab, daemon=True).start()
 sys.argv = ['ministack']
-# Sweeps for due schedules every 10 s as it comes; a demo waits for each of them.
+# By default it fires due schedules every 10 s, and a demo waits for each of them.
 from ministack.services import scheduler
 scheduler._SCHEDULE_TICK_INTERVAL = 2
-# Its Runtime API writes head and body of an event apart, which Nagle's algorithm holds back for 40 ms each time.
+# Its Runtime API writes head and body of an event separately, which Nagle's algorithm delays by 40 ms each time.
 import socketserver
 socketserver.StreamRequestHandler.disable_nagle_algorithm = True
 from ministack.app import main
 main()
 ";
 
-/// A running ministack. Dropping it ends it, with every function process that it started.
+/// A running ministack. Dropping it stops it, with every function process that it started.
 #[derive(Debug)]
 pub struct Ministack {
     child: Child,
     endpoint: String,
-    // Last, so that the directory goes only after the processes that write into it.
+    // Last, so that the directory is removed after the processes that write into it.
     directory: TempDir,
 }
 
-/// The virtual environment that has ministack: `SYNCWATCH_VENV`, or `.venv` at the top of the repository.
+/// The virtual environment with ministack: `SYNCWATCH_VENV`, or `.venv` at the root of the repository.
 #[must_use]
 pub fn venv() -> PathBuf {
     std::env::var_os("SYNCWATCH_VENV").map_or_else(|| super::workspace_root().join(".venv"), PathBuf::from)
@@ -83,8 +83,8 @@ impl Ministack {
     /// Starts ministack from [`venv`] on a free loopback port and waits until it answers.
     ///
     /// # Errors
-    /// If the virtual environment is not there, or ministack ends or does not answer in time; the end of its log is
-    /// in the error.
+    /// If the virtual environment is missing, or ministack ends or does not answer in time; the error has the end of its
+    /// log.
     pub async fn start() -> Result<Self> {
         Self::start_from(&venv()).await
     }
@@ -97,7 +97,7 @@ impl Ministack {
         let python = venv.join("bin/python");
         if !python.exists() {
             bail!(
-                "no Python at {}: run `make setup`, or set SYNCWATCH_VENV to a virtual environment with tests/requirements.txt",
+                "no Python at {}; run `make setup`, or set SYNCWATCH_VENV to a virtual environment with tests/requirements.txt",
                 python.display()
             );
         }
@@ -122,7 +122,7 @@ impl Ministack {
             .args(["-c", LAUNCHER])
             .arg(directory.path())
             .current_dir(directory.path())
-            // Functions inherit ministack's environment, so nothing of the developer's may be in it: no AWS_*, no proxy.
+            // Functions inherit ministack's environment, so it must have nothing of the developer's: no AWS_*, no proxy.
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", directory.path())
@@ -137,7 +137,7 @@ impl Ministack {
             // Other listeners: MQTT would take 8883 on every interface, SFTP 2222.
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
-            // At its start ministack removes containers that look like its own; the developer's Docker is not ours to tidy.
+            // At its start ministack removes containers that look like its own, so keep it from the developer's Docker.
             .env("DOCKER_HOST", "unix:///nonexistent")
             .env("CLOUDTRAIL_RECORDING", "0")
             .stdin(Stdio::piped())
@@ -157,9 +157,9 @@ impl Ministack {
         let started = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
-                bail!("ministack ended at its start ({status}); its log says:\n{}", self.log_tail(2_000));
+                bail!("ministack ended at its start ({status}); end of its log:\n{}", self.log_tail(2_000));
             }
-            // Anybody's answer on this port would do otherwise; health is asked only while our child lives.
+            // Checked only while our child runs, as another process could answer on this port.
             if let Ok(answer) = client.get(&url).timeout(Duration::from_secs(5)).send().await
                 && answer.status().is_success()
             {
@@ -167,7 +167,7 @@ impl Ministack {
             }
             if started.elapsed() > START_LIMIT {
                 bail!(
-                    "ministack did not answer at {url} within {} s; its log says:\n{}",
+                    "ministack did not answer at {url} within {} s; end of its log:\n{}",
                     START_LIMIT.as_secs(),
                     self.log_tail(2_000)
                 );
@@ -176,19 +176,19 @@ impl Ministack {
         }
     }
 
-    /// Where it answers, such as `http://127.0.0.1:41234`.
+    /// The base URL, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         &self.endpoint
     }
 
-    /// Its log, which also has what the functions write.
+    /// The path of its log, which includes the functions' output.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {
         self.directory.path().join("ministack.log")
     }
 
-    /// The last bytes of its log; empty when there is nothing to read.
+    /// The last bytes of its log; empty if it cannot be read.
     #[must_use]
     pub fn log_tail(&self, bytes: u64) -> String {
         let read = || -> std::io::Result<String> {
@@ -202,18 +202,17 @@ impl Ministack {
         read().unwrap_or_default()
     }
 
-    /// Kills (SIGKILL) every process of a function that is at work on an event, as a crash does. What becomes of the event
-    /// is then for whoever sent it: a queue hands it out again.
+    /// Kills (SIGKILL) every process of a function that is handling an event, as a crash does. The sender of the event decides
+    /// about a retry: a queue delivers it again.
     ///
     /// # Errors
     /// If ministack has ended.
     pub fn kill_at_work(&self, function: &str) -> Result<()> {
-        let mut orders = self.child.stdin.as_ref().context("ministack takes no orders")?;
+        let mut orders = self.child.stdin.as_ref().context("ministack has no stdin")?;
         writeln!(orders, "{function}").context("ministack has ended")
     }
 
-    /// What SDK clients need to talk to it, on the HTTP stack of the functions: endpoint, region, and credentials that
-    /// mean nothing.
+    /// The configuration for SDK clients, on the HTTP stack of the functions: endpoint, region, and dummy credentials.
     ///
     /// # Errors
     /// If the HTTP client cannot be built.
@@ -226,7 +225,7 @@ impl Ministack {
             .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
                 "lab", "lab", None, None, "the lab",
             )))
-            // A second attempt at an invocation would be a second run, which is for the caller to want.
+            // A retried invocation would be a second run, so the caller decides.
             .retry_config(RetryConfig::disabled())
             .build())
     }
@@ -243,9 +242,9 @@ impl Drop for Ministack {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-        // Only if Python never got as far as to start the watching thread.
+        // Only if Python did not start the thread that reads the pipe.
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait()) {
-            tracing::warn!(%error, "ministack could not be ended");
+            tracing::warn!(%error, "ministack could not be stopped");
         }
     }
 }

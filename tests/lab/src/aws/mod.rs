@@ -1,7 +1,7 @@
 //! AWS on one machine: `ministack`, and the deployment of the real zips into it.
 //!
-//! What this proves is that the functions, as packed, run under the Lambda Runtime API, are fired by a Scheduler, a queue
-//! or a Function URL, and speak to DynamoDB, SNS, SQS and Secrets Manager. What it cannot prove is in the lab's README.
+//! It proves that the packed functions run under the Lambda Runtime API, are fired by a Scheduler, a queue or a Function
+//! URL, and work with DynamoDB, SNS, SQS and Secrets Manager. The lab's README lists what it cannot prove.
 
 mod access;
 mod deploy;
@@ -20,7 +20,7 @@ pub use functions_table::{
 };
 pub use ministack::{ACCOUNT, Ministack, REGION, venv};
 
-/// The top of the repository that this lab was built from.
+/// The root of the repository from which this lab was built.
 #[must_use]
 pub fn workspace_root() -> PathBuf {
     let lab = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! That the lab's AWS does what the functions will count on, with a small script in the place of a function.
+//! Tests of the lab's AWS, with a small script as the function.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Cursor, Write as _};
@@ -31,7 +31,7 @@ while True:
     urllib.request.urlopen(urllib.request.Request(api + request + "/" + outcome, json.dumps(answer).encode()))
 "#;
 
-/// Answers a call of its URL with the event it got, and passes the body on to its queue; fails each message `bad`.
+/// Answers a call of its URL with the event, and sends the body to its queue; fails each message `bad`.
 const ENTRY_SCRIPT: &str = r#"#!/usr/bin/env python3
 import json, os, urllib.request
 api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
@@ -73,7 +73,7 @@ fn options(zips: &Path) -> DeploymentOptions {
     }
 }
 
-/// Only what the test knows how to deploy, whatever functions the table gains.
+/// The table with the one function that the test deploys.
 fn one_function() -> FunctionsTable {
     let mut table = FunctionsTable::read(&FunctionsTable::default_path()).unwrap();
     table.functions.retain(|name, _| name == "schedule-verification");
@@ -99,7 +99,7 @@ async fn next(deliveries: &mut mpsc::UnboundedReceiver<Value>) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_lab() {
+async fn function_runs_with_its_settings_and_ends_with_the_lab() {
     let zips = tempfile::tempdir().unwrap();
     let zip = zips.path().join("schedule-verification/bootstrap.zip");
     write_zip(&zip, &[("bootstrap", SCRIPT), ("pipeline.toml", "name = \"lab\"")]);
@@ -107,7 +107,7 @@ async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_
     let with_schedules = DeploymentOptions { schedules: Schedules::AsDeclared, ..options(zips.path()) };
     let deployment = Deployment::apply(&ministack, &one_function(), &with_schedules).await.unwrap();
 
-    // Three sweeps, of which the last two are then called off. The declared schedule is minutes away.
+    // Three firings, of which the last two are then cancelled. The declared schedule is minutes away.
     deployment.poll_every_sweep("schedule-verification", 3).await.unwrap();
 
     let ran = deployment.invoke("schedule-verification", &json!({ "task": "ping" })).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_
     assert_eq!(env["SYNCWATCH_INCIDENTS_TABLE"], json!("syncwatch-incidents"));
     assert_eq!(env["SYNCWATCH_CENSUS_SECRET"], json!("syncwatch/census-token"));
     assert_eq!(env["SYNCWATCH_CENSUS_BASE_URL"], json!("http://census.lab"));
-    // Not ministack itself: what the role does not allow must not get there.
+    // Through the gate, so that calls outside the role are refused.
     assert!(env["AWS_ENDPOINT_URL"].as_str().unwrap().ends_with("/schedule-verification"), "{env}");
     assert_eq!(env["AWS_REGION"], json!("us-east-1"));
     assert_eq!(env["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], json!("256"));
@@ -165,7 +165,7 @@ async fn a_function_runs_with_its_settings_is_fired_publishes_and_ends_with_the_
     }
 }
 
-/// The functions that a URL or a queue fires, with fewer receives before a message is given up.
+/// The functions that a URL or a queue fires, with two receives before a message is a dead letter.
 fn functions_with_queues() -> FunctionsTable {
     let mut table = FunctionsTable::parse(include_str!("../../../../infra/functions.json")).unwrap();
     table.functions.retain(|name, _| name != "schedule-verification");
@@ -181,7 +181,7 @@ fn functions_with_queues() -> FunctionsTable {
     table
 }
 
-/// Waits until the log of a function says something.
+/// Waits for a line in a function's log that contains a text.
 async fn until_logged(deployment: &Deployment, function: &str, wanted: &str) -> String {
     let started = Instant::now();
     loop {
@@ -195,7 +195,7 @@ async fn until_logged(deployment: &Deployment, function: &str, wanted: &str) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead_letter() {
+async fn url_and_queues_fire_functions_and_failures_become_dead() {
     let zips = tempfile::tempdir().unwrap();
     let table = functions_with_queues();
     for name in table.functions.keys() {
@@ -207,7 +207,7 @@ async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead
     let deployment = Deployment::apply(&ministack, &table, &options).await.unwrap();
     let deliveries = ResourceId::queue("webhook-deliveries");
 
-    // The queue waits while its function may not be fired.
+    // The queue waits while its trigger is off.
     deployment.let_queue_fire("webhook-worker", false).await.unwrap();
     let url = deployment.url_of("webhook-intake").unwrap();
     let http = syncwatch::http::client().unwrap();
@@ -235,7 +235,7 @@ async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead
     assert_eq!(deployment.receive(&dead).await.unwrap(), ["bad"]);
     assert_eq!(deployment.queue_depth(&dead).await.unwrap(), (0, 0));
 
-    // From the topic, in SNS's envelope, and only what the filter lets through.
+    // From the topic, in SNS's envelope, and only messages that pass the filter.
     let sns = aws_sdk_sns::Client::new(&ministack.sdk_config().unwrap());
     let topic = deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
     for severity in ["info", "critical"] {
@@ -262,7 +262,7 @@ async fn a_url_and_queues_fire_functions_and_what_fails_too_often_becomes_a_dead
 }
 
 #[tokio::test]
-async fn what_cannot_be_deployed_says_what_to_do() {
+async fn deployment_errors_name_the_remedy() {
     let error = Ministack::start_from(Path::new("/nonexistent")).await.unwrap_err();
     assert!(error.to_string().contains("make setup"), "{error}");
 
@@ -282,7 +282,7 @@ async fn what_cannot_be_deployed_says_what_to_do() {
     let error = Deployment::apply(&ministack, &table, &without_token).await.unwrap_err();
     assert!(format!("{error:#}").contains("secret:census-token"), "{error:#}");
 
-    // Each attempt needs a ministack of its own: what an attempt made before it failed is there.
+    // Each attempt needs a new ministack, as a failed one leaves resources behind.
     drop(ministack);
     let ministack = Ministack::start().await.unwrap();
     let error = Deployment::apply(&ministack, &table, &options(zips.path())).await.unwrap_err();

@@ -1,4 +1,4 @@
-//! The management API: requests in, envelopes out. No HTTP beyond status codes.
+//! The management API: requests in, envelopes out, without HTTP beyond status codes.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::render::{Paging, paged, rejected_records, run_json, sync_json};
 use super::schedule::SimSchedule;
 use super::world::{Alerts, Generation, SimRun, SimSync, Traffic, World};
 
-/// One request, taken apart.
+/// One parsed request.
 #[derive(Debug)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a str,
@@ -128,11 +128,11 @@ pub(super) fn answer(world: &mut World, request: &Request<'_>, shift: SignedDura
 fn list<T>(request: &Request<'_>, path: &str, items: Vec<T>, render: impl Fn(T) -> Value) -> Answer {
     let paging = Paging::of(|name| request.field(name));
     let url = format!("{}/{path}", request.base);
-    // V2's client knows no `next`.
+    // V2's client does not use `next`.
     (200, paged(items.into_iter(), paging, (!request.v2).then_some(url.as_str()), render))
 }
 
-/// V2 scopes objects to a Fivetran group.
+/// Adds the Fivetran group to which V2 scopes objects.
 fn in_group(request: &Request<'_>, mut object: Value) -> Value {
     if let (true, Some(object)) = (request.v2, object.as_object_mut()) {
         object.insert("group_id".to_owned(), json!("wandering_aimlessly"));
@@ -161,11 +161,11 @@ fn create_sync(world: &mut World, request: &Request<'_>) -> Answer {
     (200, json!({ "status": "created", "data": { "sync_id": id } }))
 }
 
-/// The schedule in a body of either generation, if it has one.
+/// The schedule in a body of either generation, if any.
 fn schedule_in(body: &Value) -> Option<Result<SimSchedule, String>> {
     if let Some(mode) = body.get("mode") {
         let schedule = mode.pointer("/triggers/schedule");
-        // Nested objects are replaced whole: a mode without a schedule has none.
+        // Nested objects are replaced as a whole, so a mode without a schedule removes it.
         return Some(schedule.map_or(Ok(SimSchedule::Never), SimSchedule::from_json));
     }
     let frequency = body.get("schedule_frequency")?;
@@ -219,7 +219,7 @@ fn patch_sync(world: &mut World, id: u64, request: &Request<'_>, shift: SignedDu
 }
 
 fn alerts_in(attributes: &Value) -> Result<Alerts, &'static str> {
-    // The one validation message of this endpoint that was seen in the wild.
+    // The only validation message of this endpoint seen in practice.
     let attributes = attributes.as_array().ok_or("sync_alert_configurations is invalid")?;
     let of =
         |kind: &str| attributes.iter().find(|alert| alert.get("type").and_then(Value::as_str) == Some(kind));
@@ -272,7 +272,7 @@ fn create_webhook(world: &mut World, request: &Request<'_>) -> Answer {
     let (Some(name), Some(endpoint)) = (text("name"), text("endpoint")) else {
         return refused("name and endpoint are required");
     };
-    // Census takes HTTPS only. A lab on one machine has no certificates, so loopback is let through.
+    // Census accepts only HTTPS. A lab on one machine has no certificates, so loopback is accepted too.
     if !endpoint.starts_with("https://") && !endpoint.starts_with("http://127.0.0.1:") {
         return refused("endpoint must be HTTPS");
     }

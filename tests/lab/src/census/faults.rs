@@ -1,4 +1,4 @@
-//! What can be made to go wrong, by name.
+//! The faults of Census, by name.
 
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::schedule::SimSchedule;
 use super::world::{SimSync, World};
 
-/// A fault of the world: Census itself answers, and what it says is bad news.
+/// A fault of the world: Census answers, and its answer reports a problem.
 ///
 /// As JSON: `{"fault": "reject", "sync": 3394022, "percent": 12}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -15,17 +15,17 @@ pub enum Fault {
     Pause {
         sync: u64,
     },
-    /// Somebody deletes the sync. Cannot be healed.
+    /// The sync is deleted. Cannot be healed.
     Delete {
         sync: u64,
     },
-    /// Somebody changes the schedule, given in Census's words.
+    /// The schedule is changed, given in Census's format.
     ChangeSchedule {
         sync: u64,
         /// Such as `{"frequency": "hourly"}`.
         schedule: serde_json::Value,
     },
-    /// The run at work, or the next one, never ends.
+    /// The run in progress, or the next one, never ends.
     Hang {
         sync: u64,
     },
@@ -39,7 +39,7 @@ pub enum Fault {
         sync: u64,
         /// The share, in percent.
         percent: u32,
-        /// What the destination says of each; the lab's own validation rule if not given.
+        /// The destination's message for each record; by default that of a validation rule.
         #[serde(default)]
         message: Option<String>,
     },
@@ -66,31 +66,31 @@ pub enum Fault {
         sync: u64,
         factor: i32,
     },
-    /// Somebody loosens the vendor's own alert on failed records.
+    /// The vendor's own alert on failed records is loosened.
     LooseAlerts {
         sync: u64,
         /// The new threshold, in percent.
         percent: u32,
     },
-    /// Somebody turns the vendor's own alerts off.
+    /// The vendor's own alerts are turned off.
     AlertsOff {
         sync: u64,
     },
     UndeclaredSync {
         sync: u64,
     },
-    /// Runs at work show a status that nobody announced.
+    /// Runs in progress show an undocumented status.
     UnknownStatus {
         sync: u64,
         word: String,
     },
     ClockSkew {
-        /// By how many seconds it is ahead; negative when behind.
+        /// Seconds ahead; negative when behind.
         seconds: i64,
     },
 }
 
-/// A fault of the way to Census, or of its front door.
+/// A fault of the network or of Census's front door.
 ///
 /// As JSON: `{"fault": "rate-limited", "retry_after": "2", "times": 3}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,41 +98,41 @@ pub enum Fault {
 pub enum HttpFault {
     /// Every request gets a 500 with a page of HTML.
     Down,
-    /// So many requests get a 429.
+    /// The next `times` requests get a 429.
     RateLimited {
-        /// The `Retry-After` header: seconds or an HTTP date; none if empty.
+        /// The `Retry-After` header: seconds or an HTTP date; no header if empty.
         #[serde(default)]
         retry_after: String,
         times: u32,
     },
     Unauthorized,
-    /// Answers take this long, in milliseconds.
+    /// Answers are delayed.
     Slow {
         /// Milliseconds.
         ms: u64,
     },
-    /// Answers are JSON that breaks off.
+    /// Answers are truncated JSON.
     MalformedJson,
     EmptyBody,
     /// The connection is closed without an answer.
     Dropped,
-    /// A gateway answers 502, after so many milliseconds.
+    /// A gateway answers 502 after `ms` milliseconds.
     SlowFailure {
         ms: u64,
     },
-    /// This sync is deleted once the first page of the list of syncs was answered: what is behind it moves up a place.
+    /// This sync is deleted after the first page of the list of syncs: later entries move up a place.
     DeletedAfterFirstPage {
         sync: u64,
     },
-    /// This sync is added once the first page of the list of syncs was answered: what is behind it moves down a place.
+    /// This sync is added after the first page of the list of syncs: later entries move down a place.
     AddedAfterFirstPage {
         sync: u64,
     },
-    /// The list of syncs is oldest first from its second page on.
+    /// From its second page on, the list of syncs is oldest first.
     ReorderedAfterFirstPage,
-    /// Lists have no word of other pages.
+    /// Lists carry no pagination fields.
     NoPagination,
-    /// The list of syncs has an object in the place of this sync's id.
+    /// The list of syncs has an object as this sync's id.
     UnreadableId {
         sync: u64,
     },
@@ -142,14 +142,14 @@ pub enum HttpFault {
     },
     /// V2 has no runs: their paths there are not documented.
     NoRunsInV2,
-    /// Webhooks are not delivered, unless somebody asks for them afterwards.
+    /// Webhooks are kept instead of delivered; see `deliver-lost`.
     WebhooksLost,
     WebhooksDuplicated,
     /// Webhooks are delivered out of order.
     WebhooksShuffled,
 }
 
-/// A fault that the lab does not know, or that it cannot do to this sync.
+/// A fault that is unknown, or impossible for this sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownFault(pub String);
 
@@ -162,10 +162,10 @@ impl std::fmt::Display for UnknownFault {
 impl std::error::Error for UnknownFault {}
 
 impl Fault {
-    /// Makes it happen.
+    /// Injects the fault.
     ///
     /// # Errors
-    /// The fault names a sync that is not there, or a schedule that Census would refuse.
+    /// The fault names an unknown sync, or a schedule that Census would refuse.
     pub fn inject(&self, world: &mut World) -> Result<(), UnknownFault> {
         if let Some(sync) = self.sync().filter(|id| world.sync(*id).is_none())
             && !matches!(self, Self::UndeclaredSync { .. })
@@ -216,9 +216,9 @@ impl Fault {
             Self::UndeclaredSync { sync } => {
                 let like = world.syncs().next().map(|sync| (sync.schedule.clone(), sync.traffic));
                 let Some((schedule, traffic)) = like else {
-                    return Err(UnknownFault("the lab has no sync to make another like it".to_owned()));
+                    return Err(UnknownFault("the lab has no sync to copy".to_owned()));
                 };
-                world.add_sync(sync, "Somebody's experiment", schedule, traffic);
+                world.add_sync(sync, "Experiment", schedule, traffic);
             }
             Self::UnknownStatus { sync, word } => {
                 world.ail(sync, |sync| sync.ailments.status_word = Some(word));
@@ -228,7 +228,7 @@ impl Fault {
         Ok(())
     }
 
-    /// Mends it, as far as it can be mended: a deleted sync stays deleted.
+    /// Ends the fault where possible: a deleted sync stays deleted.
     pub fn heal(&self, world: &mut World) {
         let Some(id) = self.sync() else {
             world.skew = SignedDuration::ZERO;
@@ -253,11 +253,11 @@ impl Fault {
             Self::UndeclaredSync { .. } => {
                 world.delete(id);
             }
-            _ => world.ail(id, |sync| self.cure(sync)),
+            _ => world.ail(id, |sync| self.clear(sync)),
         }
     }
 
-    fn cure(&self, sync: &mut SimSync) {
+    fn clear(&self, sync: &mut SimSync) {
         let ailments = &mut sync.ailments;
         match self {
             Self::Fail { .. } => ailments.fail = None,

@@ -1,7 +1,7 @@
-//! A Census: syncs with schedules that really run, an API in two generations, webhooks, and faults on request.
+//! A simulated Census: syncs whose schedules really run, an API in two generations, webhooks, and faults on request.
 //!
-//! What it does follows the vendor's documentation and published clients. Where those are silent it is the lab's
-//! choice, and a comment at that place says so.
+//! It follows the vendor's documentation and published clients. Where those are silent, the behaviour is the lab's choice,
+//! and a comment there says so.
 
 mod api;
 mod deliver;

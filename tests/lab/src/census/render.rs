@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::world::{Generation, LeftBehind, Outcome, SimRun, SimSync, World};
 
-/// Pages hold at the most this many entries; more is clamped (Census docs, "Pagination").
+/// The most entries per page; more is clamped (Census docs, "Pagination").
 const LARGEST_PAGE: u64 = 100;
 const USUAL_PAGE: u64 = 25;
 
-/// Which page a request asks for.
+/// The requested page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Paging {
     pub(super) page: u64,
@@ -27,7 +27,7 @@ impl Paging {
     pub(super) fn of(field: impl Fn(&str) -> Option<String>) -> Self {
         let number = |name: &str| field(name).and_then(|text| text.parse::<u64>().ok());
         Self {
-            // 0 is treated as 1, and what is above the maximum is clamped.
+            // 0 is treated as 1, and values above the maximum are clamped.
             page: number("page").unwrap_or(1).max(1),
             per_page: number("per_page").unwrap_or(USUAL_PAGE).clamp(1, LARGEST_PAGE),
             ascending: field("order").is_some_and(|order| order == "asc"),
@@ -35,7 +35,7 @@ impl Paging {
     }
 }
 
-/// The envelope of a list. `path` is the full address of the list, for V1's deprecated `next`.
+/// The envelope of a list. `next_url` is the full address of the list, for V1's deprecated `next`.
 pub(super) fn paged<T>(
     items: impl DoubleEndedIterator<Item = T> + ExactSizeIterator,
     paging: Paging,
@@ -77,12 +77,12 @@ fn shown(instant: Timestamp, shift: SignedDuration) -> Value {
     json!(shown.strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string())
 }
 
-/// How far this world's timestamps are moved back when they are shown.
+/// How far shown timestamps are moved back, the world's clock skew included.
 fn total_shift(world: &World, shift: SignedDuration) -> SignedDuration {
     shift.saturating_sub(world.skew)
 }
 
-/// A page of `GET /syncs`, newest first, as the API has it.
+/// A page of `GET /syncs`, newest first.
 #[must_use]
 pub fn syncs_json(world: &World, page: u64, per_page: u64, shift: SignedDuration) -> Value {
     syncs_page(world, Paging { page, per_page, ascending: false }, shift)
@@ -98,7 +98,7 @@ fn syncs_page(world: &World, paging: Paging, shift: SignedDuration) -> Value {
     paged(syncs.into_iter(), paging, None, |sync| sync_json(world, sync, shift))
 }
 
-/// A page of `GET /syncs/{id}/sync_runs`, newest first, as the API has it.
+/// A page of `GET /syncs/{id}/sync_runs`, newest first.
 #[must_use]
 pub fn runs_json(world: &World, sync_id: u64, per_page: u64, shift: SignedDuration) -> Value {
     let runs: Vec<&SimRun> = world.runs(sync_id).collect();
@@ -195,7 +195,7 @@ pub fn run_json(world: &World, run: &SimRun, shift: SignedDuration) -> Value {
         "records_failed": count(|counts| counts.failed),
         "created_at": shown(run.created_at, shift),
         "updated_at": shown(run.ends_at.filter(|_| ended).unwrap_or(run.starts_at), shift),
-        // The one documented sample of a failed run has null here, and null counts.
+        // The only documented sample of a failed run has null here, and null counts.
         "completed_at": run.ends_at.filter(|_| ended && !failed).map(|end| shown(end, shift)),
         "scheduled_execution_time": run.scheduled_for.map(|slot| shown(slot, shift)),
         "error_code": code,
@@ -211,7 +211,7 @@ pub fn run_json(world: &World, run: &SimRun, shift: SignedDuration) -> Value {
     json
 }
 
-/// The records of a run that did not arrive, with a payload as Census has one.
+/// The records of a run that did not arrive, with a payload in Census's format.
 pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
     let counts = run.counts.unwrap_or(super::world::SimCounts {
         source: 0,
@@ -228,7 +228,7 @@ pub(super) fn rejected_records(run: &SimRun) -> Vec<Value> {
     });
     let record = |identifier: &String, status: &str, message: &str| {
         json!({
-            "record_payload": { "PROPERTY_ID": identifier, "COMPANY_NAME": null, "OWNER_EMAIL": "somebody@example.com" },
+            "record_payload": { "PROPERTY_ID": identifier, "COMPANY_NAME": null, "OWNER_EMAIL": "owner@example.com" },
             "identifier": identifier,
             "batch_started_at": run.starts_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             "batch_completed_at": run.starts_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),

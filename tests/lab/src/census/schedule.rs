@@ -1,4 +1,4 @@
-//! Schedules in Census's own terms, and when they fall due. All in UTC.
+//! Schedules in Census's format, and when they fall due. All in UTC.
 
 use cronexpr::{Crontab, MakeTimestamp};
 use jiff::civil::{Time, Weekday};
@@ -12,14 +12,14 @@ pub enum SimSchedule {
     Never,
     /// About every minute, as documented.
     Continuous,
-    /// At the quarters of the hour: that they fall on the quarters is the lab's choice.
+    /// At the quarters of the hour, which is the lab's choice.
     QuarterHourly,
-    /// Each hour at a minute.
+    /// At a minute of each hour.
     Hourly {
         /// 0 to 59.
         minute: i8,
     },
-    /// Each day. That the hour is in UTC is the lab's choice; only cron is documented to be.
+    /// Each day. The hour is in UTC, which is the lab's choice; only cron is documented to be.
     Daily {
         /// 0 to 23.
         hour: i8,
@@ -37,17 +37,17 @@ pub enum SimSchedule {
 }
 
 impl SimSchedule {
-    /// A cron schedule.
+    /// Parses a cron schedule.
     ///
     /// # Errors
-    /// What is wrong with the expression.
+    /// The expression is invalid.
     pub fn cron(expression: &str) -> Result<Self, String> {
         let crontab =
             cronexpr::parse_crontab(&format!("{expression} UTC")).map_err(|error| error.to_string())?;
         Ok(Self::Cron(expression.to_owned(), Box::new(crontab)))
     }
 
-    /// The first time after an instant at which a run is due.
+    /// The first due time after an instant.
     #[must_use]
     pub fn next_after(&self, instant: Timestamp) -> Option<Timestamp> {
         match self {
@@ -73,10 +73,10 @@ impl SimSchedule {
         }
     }
 
-    /// Reads a schedule from the API's words: `{frequency, day, hour, minute, cron_expression}`.
+    /// Parses a schedule from the API's format: `{frequency, day, hour, minute, cron_expression}`.
     ///
     /// # Errors
-    /// What Census would refuse.
+    /// Census would refuse the schedule.
     pub fn from_json(schedule: &Value) -> Result<Self, String> {
         let small = |key: &str| {
             schedule
@@ -85,7 +85,7 @@ impl SimSchedule {
                 .and_then(|number| i8::try_from(number).ok())
                 .unwrap_or(0)
         };
-        // 24 is within the documented range; that it means midnight is the lab's choice.
+        // 24 is within the documented range; reading it as midnight is the lab's choice.
         let (hour, minute) = (small("hour") % 24, small("minute"));
         let word = |key: &str| schedule.get(key).and_then(Value::as_str).unwrap_or_default();
         match word("frequency") {
@@ -109,11 +109,11 @@ impl SimSchedule {
                 Ok(Self::Weekly { day, hour, minute })
             }
             "expression" => Self::cron(word("cron_expression")),
-            other => Err(format!("frequency `{other}` is not known")),
+            other => Err(format!("unknown frequency `{other}`")),
         }
     }
 
-    /// The same in the API's words.
+    /// The schedule in the API's format.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
@@ -130,7 +130,7 @@ impl SimSchedule {
     }
 }
 
-/// The first instant after another that is a multiple of a period, moved by an offset; both in seconds.
+/// The first multiple of a period after an instant, shifted by an offset; both in seconds.
 fn next_multiple(after: Timestamp, period: i64, offset: i64) -> Option<Timestamp> {
     let since = after.as_second() - offset;
     let next = since.div_euclid(period) * period + period + offset;

@@ -1,4 +1,4 @@
-//! The API over HTTP on loopback, with a front door that can be broken, and an admin's door under `/lab/`.
+//! The API over HTTP on loopback, with a front door that can be broken, and an admin API under `/lab/`.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,15 +27,15 @@ use crate::clock::LabClock;
 use crate::loopback;
 use crate::properties::{PropertyFault, PropertyWorld};
 
-/// The token that the lab's Census takes, as a workspace key looks.
+/// The token that the lab's Census accepts, in the format of a workspace key.
 pub const TOKEN: &str = "secret-token:the-lab";
-/// A personal access token, the only kind that V2 takes (Census docs, "Migrate V1 to V2").
+/// A personal access token, the only kind that V2 accepts (Census docs, "Migrate V1 to V2").
 pub const PERSONAL_TOKEN: &str = "personal-token-of-the-lab";
 
-/// How often the world moves on when nobody asks anything, so that webhooks leave in time.
+/// The interval at which the world advances without requests, so that webhooks are posted in time.
 const PULSE: Duration = Duration::from_millis(100);
 
-/// A running Census. Dropping it closes it.
+/// A running Census. Dropping it stops it.
 #[derive(Debug)]
 pub struct CensusServer {
     url: String,
@@ -43,13 +43,12 @@ pub struct CensusServer {
     tasks: [JoinHandle<()>; 2],
 }
 
-/// The data that a Census moves, for whoever keeps them in an engine. Outlives the server.
+/// The data that a Census moves, for code that keeps them in an engine. Outlives the server.
 #[derive(Debug, Clone)]
 pub struct DataFeed(Arc<Shared>);
 
 impl DataFeed {
-    /// Looks at the data as they are now, and at how far the clock is ahead of the wall at this moment; `None` if there are
-    /// no data.
+    /// Calls `act` with the current data and the clock's lead over the wall clock; `None` without data.
     pub fn with_data<T>(&self, act: impl FnOnce(&mut PropertyWorld, SignedDuration) -> T) -> Option<T> {
         let mut door = self.0.door();
         // The clock does not jump while the door is held.
@@ -58,13 +57,13 @@ impl DataFeed {
     }
 }
 
-/// What was asked of the server so far.
+/// The requests to the server so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Requests {
     pub total: u64,
     /// By method and path, with ids replaced by `*`.
     pub by_path: BTreeMap<String, u64>,
-    /// The most that were being answered at one moment.
+    /// The most requests in progress at the same time.
     pub most_at_once: u64,
 }
 
@@ -90,14 +89,14 @@ struct Door {
 }
 
 impl Shared {
-    /// The state, with the world moved on to the present.
+    /// The state, with the world advanced to the present.
     fn door(&self) -> MutexGuard<'_, Door> {
         let mut door = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         door.world.advance_to(self.clock.now());
         door
     }
 
-    /// Lets so much time pass in an instant, between two answers and within none.
+    /// Lets time pass at once, between two answers and never within one.
     fn jump(&self, by: SignedDuration) {
         let mut door = self.door();
         self.clock.jump(by);
@@ -117,10 +116,10 @@ impl Shared {
             queued = queued.into_iter().flat_map(|delivery| [delivery.clone(), delivery]).collect();
         }
         if has(&HttpFault::WebhooksShuffled) {
-            // As wrong as an order can be, and the same each time.
+            // The worst order, and the same each time.
             queued.reverse();
         }
-        self.senders.take_on(queued.len());
+        self.senders.add(queued.len());
         queued
     }
 }
@@ -162,7 +161,7 @@ impl CensusServer {
         Ok(Self { url, shared, tasks: [server, deliverer] })
     }
 
-    /// Where it answers, such as `http://127.0.0.1:41234`.
+    /// The base URL, such as `http://127.0.0.1:41234`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
@@ -174,12 +173,12 @@ impl CensusServer {
         &self.shared.clock
     }
 
-    /// Looks at, or changes, the world at the present time.
+    /// Reads or changes the world at the present time.
     pub fn with_world<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
         act(&mut self.shared.door().world)
     }
 
-    /// Makes a fault of the world happen.
+    /// Injects a fault of the world.
     ///
     /// # Errors
     /// See [`Fault::inject`].
@@ -190,7 +189,7 @@ impl CensusServer {
         Ok(())
     }
 
-    /// Makes a fault of the data happen.
+    /// Injects a fault of the data.
     ///
     /// # Errors
     /// The world carries no data.
@@ -198,7 +197,7 @@ impl CensusServer {
         spoil(&mut self.shared.door(), fault)
     }
 
-    /// Restores the data, harm done included; see [`PropertyWorld::repair`].
+    /// Repairs the data, past harm included; see [`PropertyWorld::repair`].
     ///
     /// # Errors
     /// The world carries no data.
@@ -206,43 +205,42 @@ impl CensusServer {
         data(&mut self.shared.door()).map(PropertyWorld::repair)
     }
 
-    /// The data that it moves, for whoever keeps them in an engine.
+    /// The data that it moves, for code that keeps them in an engine.
     #[must_use]
     pub fn feed(&self) -> DataFeed {
         DataFeed(Arc::clone(&self.shared))
     }
 
-    /// Breaks the front door.
+    /// Injects a fault of the front door.
     pub fn break_door(&self, fault: HttpFault) {
         self.shared.door().http_faults.push(fault);
     }
 
-    /// Mends what [`CensusServer::break_door`] broke in this one way. What webhooks lost before stays lost.
-    pub fn mend_door(&self, fault: &HttpFault) {
+    /// Ends one fault of [`CensusServer::break_door`]. Webhooks that were lost stay lost.
+    pub fn heal_door(&self, fault: &HttpFault) {
         let mut door = self.shared.door();
         lose_webhooks(&mut door);
         door.http_faults.retain(|known| known != fault);
     }
 
-    /// Mends everything that was broken by [`CensusServer::inject`], [`CensusServer::break_door`] and
-    /// [`CensusServer::spoil`]. The harm that was done to data stays.
+    /// Ends every fault of [`CensusServer::inject`], [`CensusServer::break_door`] and [`CensusServer::spoil`]. The harm to
+    /// the data stays.
     pub fn heal_all(&self) {
         heal_all(&mut self.shared.door());
     }
 
-    /// Lets Census live through so much time in an instant.
+    /// Lets this much Census time pass at once.
     pub fn jump(&self, by: SignedDuration) {
         self.shared.jump(by);
     }
 
-    /// Delivers late what `webhooks-lost` kept back, in the order in which it was lost; answers with how many that were.
-    /// To be called within a Tokio runtime, as each is posted by a task of its own.
+    /// Delivers the webhooks that `webhooks-lost` kept, in their order; returns their number. Call it within a Tokio runtime,
+    /// as each is posted by its own task.
     pub fn deliver_lost(&self) -> usize {
         deliver_lost(&self.shared)
     }
 
-    /// Takes the bodies of what `webhooks-lost` kept back, for whoever delivers them in a way of his own: see
-    /// [`Storm`](super::Storm).
+    /// Takes the bodies of the webhooks that `webhooks-lost` kept, to deliver them in another way: see [`Storm`](super::Storm).
     #[must_use]
     pub fn take_lost(&self) -> Vec<Vec<u8>> {
         let mut door = self.shared.door();
@@ -250,23 +248,23 @@ impl CensusServer {
         std::mem::take(&mut door.lost).into_iter().map(|delivery| delivery.body).collect()
     }
 
-    /// Waits until the webhook of everything that has happened was taken, or given up. What is lost is not waited for.
+    /// Waits until the webhook of every event was accepted or given up. Does not wait for lost ones.
     pub async fn have_delivered_all(&self) {
         deliver_queued(&self.shared);
         self.shared.senders.have_delivered_all().await;
     }
 
-    /// Makes each answer take this long.
+    /// Delays each answer by this much.
     pub fn set_delay(&self, delay: Duration) {
         self.shared.door().delay = delay;
     }
 
-    /// When webhooks that fail are tried again.
+    /// Sets when failed webhooks are retried.
     pub fn set_retry_schedule(&self, schedule: RetrySchedule) {
         self.shared.door().retry = schedule;
     }
 
-    /// What was asked so far.
+    /// The requests so far.
     #[must_use]
     pub fn requests(&self) -> Requests {
         self.shared.door().requests.clone()
@@ -281,7 +279,7 @@ impl Drop for CensusServer {
     }
 }
 
-/// Whatever is queued while webhooks are lost goes to the lost ones.
+/// Moves the queued webhooks to the lost ones while webhooks are lost.
 fn lose_webhooks(door: &mut Door) {
     if door.http_faults.contains(&HttpFault::WebhooksLost) {
         door.lost.extend(door.world.deliveries.drain(..));
@@ -292,7 +290,7 @@ fn deliver_lost(shared: &Arc<Shared>) -> usize {
     let lost = {
         let mut door = shared.door();
         lose_webhooks(&mut door);
-        shared.senders.take_on(door.lost.len());
+        shared.senders.add(door.lost.len());
         std::mem::take(&mut door.lost)
     };
     let count = lost.len();
@@ -301,7 +299,7 @@ fn deliver_lost(shared: &Arc<Shared>) -> usize {
 }
 
 fn heal_all(door: &mut Door) {
-    // What happened before the mending was lost, even if nobody came to post it yet.
+    // Webhooks of events before the healing are lost, even if they were not posted yet.
     lose_webhooks(door);
     for fault in std::mem::take(&mut door.faults).iter().rev() {
         fault.heal(&mut door.world);
@@ -315,14 +313,14 @@ fn heal_all(door: &mut Door) {
 fn data(door: &mut Door) -> Result<&mut PropertyWorld> {
     door.world
         .properties_mut()
-        .context("this Census moves no data: the lab's stage has some, `census` alone has none")
+        .context("this Census carries no data; use the stage of `make demo`, as `census` alone has none")
 }
 
 fn spoil(door: &mut Door, fault: PropertyFault) -> Result<()> {
     data(door).map(|data| data.inflict(fault))
 }
 
-/// A fault of any kind, as the admin's door takes it.
+/// A fault of any kind, as the admin API takes it.
 enum AnyFault {
     World(Fault),
     Door(HttpFault),
@@ -330,7 +328,7 @@ enum AnyFault {
 }
 
 impl AnyFault {
-    /// Reads one. The error is of the kind that has a fault of this name.
+    /// Parses one. The error is from the kind that has a fault of this name.
     fn read(asked: &Value) -> Result<Self, String> {
         let read = [
             Fault::deserialize(asked).map(Self::World),
@@ -363,7 +361,7 @@ impl AnyFault {
     }
 }
 
-/// Counts a request for as long as it is being answered, even if the caller goes away.
+/// Counts a request while it is being answered, even if the caller disconnects.
 struct BeingAnswered(Arc<Shared>);
 
 impl Drop for BeingAnswered {
@@ -383,7 +381,7 @@ async fn handle(
         return admin(&shared, &method, path, &body);
     }
     let mut response = outside(&shared, &method, &uri, &headers, &body).await;
-    // An answer of the front door has its date too, though it may be no answer of Census.
+    // An answer of the broken front door has a date too.
     if !response.headers().contains_key(header::DATE) {
         let door = shared.door();
         let (now, shift, ahead) = (shared.clock.now(), shared.clock.ahead_of_wall(), door.world.skew);
@@ -393,7 +391,7 @@ async fn handle(
     response
 }
 
-/// Answers whoever knows nothing of the lab.
+/// Answers a request to the simulated API.
 async fn outside(
     shared: &Arc<Shared>,
     method: &Method,
@@ -422,7 +420,7 @@ async fn outside(
         Some(fault) => return broken(&fault),
     }
     if !authorized(headers, uri.path()) {
-        // Documented: an integer status and no more.
+        // Documented: an integer status and nothing else.
         return json_response(401, &json!({ "status": 401 }));
     }
     let (v2, path) = match (uri.path().strip_prefix("/api/v1/"), uri.path().strip_prefix("/api/v2/")) {
@@ -439,7 +437,7 @@ async fn outside(
         base: &format!("{}/api/v1", shared.base),
     };
     let mut door = shared.door();
-    // All of one answer is of one moment: the clock does not jump while the door is held.
+    // One answer shows one moment: the clock does not jump while the door is held.
     let (now, shift) = (shared.clock.now(), shared.clock.ahead_of_wall());
     let (mut status, mut answer) = answer(&mut door.world, &request, shift);
     spoil_answer(&mut door, &request, shift, &mut status, &mut answer);
@@ -450,7 +448,7 @@ async fn outside(
     response
 }
 
-/// What faults of single answers make of one.
+/// Applies the faults of single answers to one.
 fn spoil_answer(
     door: &mut Door,
     request: &Request<'_>,
@@ -471,7 +469,7 @@ fn spoil_answer(
                 door.world.delete(sync);
             }
             HttpFault::AddedAfterFirstPage { sync } if lists_syncs && first_page => {
-                // A workspace without any sync has no first page to add one behind.
+                // A workspace without syncs has no first page, so adding one behind it is skipped.
                 drop(Fault::UndeclaredSync { sync }.inject(&mut door.world));
             }
             HttpFault::ReorderedAfterFirstPage if lists_syncs && !first_page => {
@@ -501,7 +499,7 @@ fn spoil_answer(
     }
 }
 
-/// The `Date` of the answer, by Census's clock as the functions see it.
+/// Sets the `Date` of the answer, by Census's clock as the functions see it.
 fn set_date(response: &mut Response, now: Timestamp, shift: SignedDuration, ahead: SignedDuration) {
     let shown = now.saturating_sub(shift).and_then(|now| now.saturating_add(ahead)).unwrap_or(now);
     let text = shown.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -566,7 +564,7 @@ fn broken(fault: &HttpFault) -> Response {
         }
         HttpFault::EmptyBody => raw(StatusCode::OK, "application/json", ""),
         HttpFault::Dropped => {
-            // A body that fails makes the server close the connection in the middle of the answer.
+            // A failing body makes the server close the connection in the middle of the answer.
             let torn =
                 futures::stream::once(async { Err::<Bytes, _>(std::io::Error::other("dropped by the lab")) });
             Response::new(Body::from_stream(torn))
@@ -590,7 +588,7 @@ fn authorized(headers: &HeaderMap, path: &str) -> bool {
     if let Some(token) = value.strip_prefix("Bearer ") {
         return token == expected;
     }
-    // Basic with the user `bearer`: the token holds colons, so it is split at the first.
+    // Basic with the user `bearer`: the token contains colons, so split at the first.
     let basic = value.strip_prefix("Basic ").and_then(|text| STANDARD.decode(text).ok());
     let basic = basic.and_then(|bytes| String::from_utf8(bytes).ok());
     basic.as_deref().and_then(|text| text.split_once(':')).is_some_and(|pair| pair == ("bearer", expected))
@@ -617,7 +615,7 @@ fn without_ids(path: &str) -> String {
     path.split('/').map(star).collect::<Vec<_>>().join("/")
 }
 
-/// The admin's door, for people with `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/repair`, `/lab/jump`,
+/// The admin API, for `curl`: `POST /lab/fault`, `/lab/heal`, `/lab/repair`, `/lab/jump`,
 /// `/lab/deliver-lost`, `GET /lab/state`.
 fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Response {
     let asked: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
@@ -686,7 +684,7 @@ fn admin(shared: &Arc<Shared>, method: &Method, path: &str, body: &Bytes) -> Res
         }
         _ => json_response(
             404,
-            &json!({ "error": "the lab has POST fault, heal, repair, jump, deliver-lost and GET state" }),
+            &json!({ "error": "unknown path; the lab has POST fault, heal, repair, jump, deliver-lost and GET state" }),
         ),
     }
 }

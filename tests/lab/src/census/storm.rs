@@ -1,4 +1,4 @@
-//! A storm of webhook deliveries: duplicates, disorder, forgeries and poison, each with what must become of it.
+//! A storm of webhook deliveries: duplicates, disorder, forgeries and poison, each with its expected result.
 
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
@@ -12,17 +12,17 @@ const DUPLICATED: usize = 30;
 const FORGED: usize = 5;
 const POISONED: usize = 1;
 
-/// A run that no Census of the lab has; its own count from 324,000,000.
+/// A run that does not exist in the lab, whose run ids count from 324,000,000.
 const UNKNOWN_RUN: u64 = 1;
 
-/// What must become of a delivery.
+/// The expected result of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
-    /// Rightly signed and readable: taken, and its run looked at, however often it comes.
+    /// Correctly signed and readable: accepted, and its run checked, however often it comes.
     Accepted,
-    /// Not signed by Census: refused at the door.
+    /// Not signed by Census: refused at once.
     Refused,
-    /// Rightly signed, but unreadable, or of a run that does not exist: taken, and in nobody's way.
+    /// Correctly signed, but unreadable or of an unknown run: accepted, without blocking others.
     Poison,
 }
 
@@ -35,22 +35,22 @@ pub struct StormDelivery {
     pub fate: Fate,
 }
 
-/// Deliveries in the order in which they are to be sent.
+/// Deliveries in the order to send them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Storm {
     pub deliveries: Vec<StormDelivery>,
 }
 
 impl Storm {
-    /// Makes a storm of `count` deliveries around true bodies, which `secret` signs; the same seed makes the same storm.
+    /// Makes a storm of `count` deliveries from genuine bodies, signed with `secret`; the same seed makes the same storm.
     ///
-    /// * each true body comes at least once, so there are more than `count` deliveries if there are so many bodies
-    /// * at least 30% are duplicates of true ones
-    /// * 5% are forged: signed by another secret, with the signature of another body, unsigned, or with half a signature
-    /// * 1% are poison, rightly signed: cut off, not JSON, no event, or of a run that does not exist
+    /// * each genuine body comes at least once, so with many bodies there are more than `count` deliveries
+    /// * at least 30% are duplicates of genuine ones
+    /// * 5% are forged: signed with another secret, with the signature of another body, unsigned, or with half a signature
+    /// * 1% are poison, correctly signed: truncated, not JSON, not an event, or of an unknown run
     /// * all are shuffled
     ///
-    /// Bodies are UTF-8, as Census's are, and as ministack's Function URL takes for granted of JSON.
+    /// Bodies are UTF-8, as Census's are, and as ministack's Function URL expects of JSON.
     #[must_use]
     pub fn new(secret: &str, seed: u64, truths: &[Vec<u8>], count: usize) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -70,7 +70,7 @@ impl Storm {
         Self { deliveries }
     }
 
-    /// How many deliveries have this fate.
+    /// The number of deliveries with this fate.
     #[must_use]
     pub fn count(&self, fate: Fate) -> usize {
         self.deliveries.iter().filter(|delivery| delivery.fate == fate).count()
@@ -93,7 +93,7 @@ fn forge(secret: &str, truths: &[Vec<u8>], number: usize, rng: &mut ChaCha8Rng) 
     let signature = match number % 4 {
         0 => Some(sign(&format!("not {secret}"), &body)),
         1 => {
-            // What an eavesdropper can do: keep the signature, and send another body with it.
+            // As an eavesdropper can: the signature of another body.
             body.push(b' ');
             Some(right)
         }
@@ -106,11 +106,11 @@ fn forge(secret: &str, truths: &[Vec<u8>], number: usize, rng: &mut ChaCha8Rng) 
     StormDelivery { body, signature, fate: Fate::Refused }
 }
 
-/// A delivery that Census might have signed, and that nobody can use.
+/// A delivery that Census might have signed, but that cannot be handled.
 fn spoil(secret: &str, truths: &[Vec<u8>], number: usize, rng: &mut ChaCha8Rng) -> StormDelivery {
     let truth = any(truths, rng);
     let body = match number % 4 {
-        // Cut off inside the first character that is not ASCII would be no UTF-8, so cut in the first ten: `{"` and a name.
+        // A cut inside a non-ASCII character would not be UTF-8, so cut within the first ten bytes: `{"` and a name.
         0 => truth.iter().copied().take(rng.random_range(1..10)).take_while(u8::is_ascii).collect(),
         1 => b"<html>502 Bad Gateway</html>".to_vec(),
         2 => b"[]".to_vec(),
@@ -142,20 +142,20 @@ mod tests {
         (0..count).map(|run| body(run).to_string().into_bytes()).collect()
     }
 
-    fn is_rightly_signed(delivery: &StormDelivery) -> bool {
+    fn is_correctly_signed(delivery: &StormDelivery) -> bool {
         delivery.signature.as_ref() == Some(&sign(SECRET, &delivery.body))
     }
 
     #[test]
-    fn the_same_seed_makes_the_same_storm() {
+    fn same_seed_makes_the_same_storm() {
         let storm = |seed| Storm::new(SECRET, seed, &truths(50), 200);
         assert_eq!(storm(1), storm(1));
         assert_ne!(storm(1), storm(2));
     }
 
     #[test]
-    fn every_truth_comes_and_the_shares_are_kept() {
-        // Few bodies, some, and so many that the storm has to grow: 700 + 300 + 50 + 10.
+    fn every_genuine_body_comes_and_the_shares_are_kept() {
+        // Few bodies, some, and so many that the storm must grow: 700 + 300 + 50 + 10.
         for (bodies, size) in [(1, 1_000), (640, 1_000), (700, 1_060)] {
             let truths = truths(bodies);
             let storm = Storm::new(SECRET, 3, &truths, 1_000);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_is_not_the_order_of_the_truths() {
+    fn deliveries_are_shuffled() {
         let storm = Storm::new(SECRET, 3, &truths(640), 1_000);
         let fates: Vec<Fate> = storm.deliveries.iter().map(|delivery| delivery.fate).collect();
         assert!(!fates.is_sorted());
@@ -182,10 +182,10 @@ mod tests {
     }
 
     #[test]
-    fn only_what_must_be_refused_is_wrongly_signed_and_in_every_way() {
+    fn exactly_the_refused_are_wrongly_signed_in_every_way() {
         let storm = Storm::new(SECRET, 4, &truths(20), 400);
         for delivery in &storm.deliveries {
-            assert_eq!(is_rightly_signed(delivery), delivery.fate != Fate::Refused, "{delivery:?}");
+            assert_eq!(is_correctly_signed(delivery), delivery.fate != Fate::Refused, "{delivery:?}");
         }
         let refused = storm.deliveries.iter().filter(|delivery| delivery.fate == Fate::Refused);
         let lengths: BTreeSet<Option<bool>> =
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_truth_there_are_only_forgeries_and_poison() {
+    fn storm_without_bodies_is_only_forgeries_and_poison() {
         let storm = Storm::new(SECRET, 6, &[], 100);
         assert_eq!((storm.count(Fate::Accepted), storm.deliveries.len()), (0, 6));
     }

@@ -1,4 +1,4 @@
-//! What runs move when the workspace carries data.
+//! Tests of runs that move data.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::world::{CREATE_SYNC, UPDATE_SYNC};
 use super::*;
 use crate::properties::{Pace, PropertyFault, PropertyWorld, Sync};
 
-/// Some minutes after a slot, when no run is at work.
+/// Some minutes after a slot, when no run is in progress.
 fn start() -> Timestamp {
     "2026-11-24T12:10:00Z".parse().unwrap()
 }
@@ -51,7 +51,7 @@ fn counted(world: &World, sync: u64) -> Vec<(usize, usize, usize)> {
 }
 
 #[test]
-fn the_counts_of_the_runs_are_what_the_data_world_moved() {
+fn run_counts_match_the_moved_data() {
     let mut world = carrying(1);
     Fault::Reject { sync: UPDATE_SYNC, percent: 12, message: None }.inject(&mut world).unwrap();
     Fault::Invalid { sync: CREATE_SYNC, percent: 5 }.inject(&mut world).unwrap();
@@ -89,7 +89,7 @@ fn one_leap_and_many_steps_make_the_same_world() {
 }
 
 #[test]
-fn a_sync_whose_runs_do_not_complete_moves_nothing_and_its_queue_grows_until_it_is_mended() {
+fn incomplete_runs_move_nothing_until_the_fault_is_healed() {
     let sync = UPDATE_SYNC;
     let fail = Fault::Fail { sync, code: "X".to_owned(), message: "gone".to_owned() };
     let late = Fault::LateStart { sync, minutes: 120 };
@@ -109,7 +109,7 @@ fn a_sync_whose_runs_do_not_complete_moves_nothing_and_its_queue_grows_until_it_
 }
 
 #[test]
-fn a_run_that_is_cancelled_or_whose_sync_is_deleted_moves_nothing() {
+fn cancelled_run_or_run_of_a_deleted_sync_moves_nothing() {
     let at_work = || {
         let mut world = carrying(4);
         let run = world.trigger(CREATE_SYNC, false).unwrap();
@@ -129,7 +129,7 @@ fn a_run_that_is_cancelled_or_whose_sync_is_deleted_moves_nothing() {
 }
 
 #[test]
-fn rejected_records_are_those_that_wait_on_and_counts_that_are_hidden_are_moved_all_the_same() {
+fn rejected_records_keep_waiting_and_null_counts_still_move() {
     let mut world = carrying(5);
     Fault::Reject { sync: CREATE_SYNC, percent: 50, message: None }.inject(&mut world).unwrap();
     world.advance_to(start() + minutes(26));
@@ -151,7 +151,7 @@ fn rejected_records_are_those_that_wait_on_and_counts_that_are_hidden_are_moved_
 }
 
 #[test]
-fn a_sync_that_nobody_declared_moves_none_of_the_data() {
+fn undeclared_sync_moves_no_data() {
     let mut world = carrying(6);
     Fault::UndeclaredSync { sync: 77 }.inject(&mut world).unwrap();
     world.advance_to(start() + minutes(60));
@@ -163,7 +163,7 @@ fn a_sync_that_nobody_declared_moves_none_of_the_data() {
 }
 
 #[test]
-fn a_full_run_moves_everything_and_counts_it() {
+fn full_run_moves_and_counts_everything() {
     let mut world = carrying(7);
     world.advance_to(start() + minutes(1));
     world.trigger(UPDATE_SYNC, true).unwrap();
@@ -174,13 +174,13 @@ fn a_full_run_moves_everything_and_counts_it() {
 }
 
 #[test]
-fn a_webhook_that_is_deleted_is_told_what_happened_before_and_nothing_after() {
+fn deleted_webhook_gets_only_earlier_events() {
     let mut world = carrying(8);
     world.add_webhook("test", "http://127.0.0.1:1/hook", Vec::new());
     world.advance_to(start() + minutes(10));
     world.delete_webhooks();
-    let told = world.deliveries.len();
-    assert!(told > 0 && world.webhooks().is_empty());
+    let queued = world.deliveries.len();
+    assert!(queued > 0 && world.webhooks().is_empty());
     world.advance_to(start() + minutes(60));
-    assert_eq!(world.deliveries.len(), told);
+    assert_eq!(world.deliveries.len(), queued);
 }

@@ -12,12 +12,12 @@ pub struct Webhook {
     pub id: u64,
     pub name: String,
     pub endpoint: String,
-    /// The events it wants; none means all.
+    /// The subscribed events; empty means all.
     pub events: Vec<String>,
     pub secret: String,
 }
 
-/// A body on its way, with its signature.
+/// A queued delivery: a body with its signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Delivery {
     pub(crate) endpoint: String,
@@ -26,7 +26,7 @@ pub(crate) struct Delivery {
 }
 
 impl Webhook {
-    /// What this webhook is sent of an event; `None` if it did not ask for it.
+    /// The delivery of an event to this webhook; `None` if it is not subscribed.
     pub(crate) fn delivery(&self, event: &Value) -> Option<Delivery> {
         let name = event.get("event").and_then(Value::as_str)?;
         let wanted = self.events.is_empty() || self.events.iter().any(|wanted| wanted == name);
@@ -42,7 +42,7 @@ impl Webhook {
 /// (Census docs, "Sync lifecycle webhooks").
 #[must_use]
 pub fn sign(secret: &str, body: &[u8]) -> String {
-    // HMAC takes a key of any length, so this cannot fail; an empty signature would be refused by everybody.
+    // HMAC takes a key of any length, so this cannot fail; every receiver would refuse an empty signature.
     Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_or_else(
         |_| String::new(),
         |mut mac| {

@@ -1,4 +1,4 @@
-//! The engine: no HTTP, no tasks, deterministic from its seed. Time moves by [`World::advance_to`] only.
+//! The engine: no HTTP, no tasks, deterministic from its seed. Only [`World::advance_to`] moves time.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -12,13 +12,13 @@ use super::webhooks::{Delivery, Webhook};
 use crate::destination::Destination;
 use crate::properties::{PropertyWorld, Refusals, Sync};
 
-/// Runs of a sync that are kept; Census's own retention is not documented.
+/// Runs kept per sync; Census does not document its retention.
 const RUNS_KEPT: usize = 1_000;
 /// The ids of the seed pipeline's syncs.
 pub(crate) const CREATE_SYNC: u64 = 3_394_022;
 pub(crate) const UPDATE_SYNC: u64 = 3_394_041;
 
-/// Which shape of JSON a sync is shown in. Both are in use; see the vendor's documentation of 2021 and of 2024.
+/// The JSON shape of a sync. Both are in use: see the vendor's documentation of 2021 and of 2024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generation {
     /// `schedule_frequency` and notification flags.
@@ -31,21 +31,21 @@ pub enum Generation {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Alerts {
     pub failed_run: bool,
-    /// The share of failed records that raises one, in percent.
+    /// The share of failed records that raises an alert, in percent.
     pub rejected_percent: Option<u32>,
 }
 
-/// What a sync carries on an ordinary day.
+/// The load of a sync on an ordinary day.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Traffic {
     pub runtime: SignedDuration,
     /// Mean number of records of a run.
     pub records: u64,
-    /// Whether its records are new to the destination.
+    /// Whether its records are new in the destination.
     pub creates: bool,
 }
 
-/// What is wrong with a sync at the moment.
+/// The active faults of a sync.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ailments {
     pub(crate) hang: bool,
@@ -65,14 +65,13 @@ pub(crate) struct Ailments {
 pub struct SimSync {
     pub id: u64,
     pub label: Option<String>,
-    /// `upsert`, `insert` and so on.
+    /// Such as `upsert` or `insert`.
     pub operation: String,
     pub paused: bool,
     pub schedule: SimSchedule,
     pub alerts: Alerts,
-    /// The shape of its JSON.
     pub generation: Generation,
-    /// When it was made (lab time).
+    /// Lab time.
     pub created_at: Timestamp,
     /// When its configuration was last changed (lab time).
     pub updated_at: Timestamp,
@@ -80,7 +79,7 @@ pub struct SimSync {
     pub(crate) mappings: Value,
     pub(crate) ailments: Ailments,
     pub(crate) open_alert: Option<u64>,
-    /// What the schedule was before somebody changed it.
+    /// The schedule before a fault changed it.
     pub(crate) schedule_before: Option<SimSchedule>,
     next_due: Option<Timestamp>,
     /// Oldest first.
@@ -95,16 +94,16 @@ pub(crate) enum Outcome {
     Skipped,
 }
 
-/// A simulated run. What state it is in follows from the time that is looked at.
+/// A simulated run. Its status depends on the time at which it is read.
 #[derive(Debug, Clone)]
 pub struct SimRun {
     pub id: u64,
     pub sync_id: u64,
-    /// When it came to be (lab time).
+    /// Lab time.
     pub created_at: Timestamp,
     pub(crate) scheduled_for: Option<Timestamp>,
     pub(crate) starts_at: Timestamp,
-    /// `None`: it never ends by itself.
+    /// `None`: it never ends on its own.
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) outcome: Outcome,
     pub(crate) canceled: bool,
@@ -113,9 +112,9 @@ pub struct SimRun {
     pub(crate) error: Option<(String, String)>,
     pub(crate) reject_message: String,
     pub(crate) status_word: Option<String>,
-    /// The keys of what did not arrive, when it carries real data.
+    /// The keys of the records that did not arrive, if the run moves real data.
     pub(crate) left_behind: Option<LeftBehind>,
-    told: Told,
+    announced: Announced,
 }
 
 /// The keys of the records of a run that did not arrive.
@@ -125,7 +124,7 @@ pub(crate) struct LeftBehind {
     pub(crate) invalid: Vec<String>,
 }
 
-/// What becomes of the data when a run ends.
+/// The data that a run moves when it ends.
 #[derive(Debug, Clone, Copy)]
 struct Load {
     sync: Sync,
@@ -143,9 +142,9 @@ pub(crate) struct SimCounts {
     pub(crate) invalid: u64,
 }
 
-/// How far the webhooks of a run have got.
+/// The last event of a run for which webhooks were queued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Told {
+enum Announced {
     Nothing,
     Triggered,
     Started,
@@ -172,7 +171,7 @@ impl SimRun {
         }
     }
 
-    /// When it ends (lab time), which may be yet to come; `None`: it never does by itself.
+    /// The end (lab time), possibly in the future; `None`: it never ends on its own.
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
         self.ends_at
@@ -194,13 +193,13 @@ pub struct World {
     next_webhook_id: u64,
     pub(crate) webhooks: Vec<Webhook>,
     pub(crate) deliveries: VecDeque<Delivery>,
-    /// What the syncs have moved to Salesforce.
+    /// The records that the syncs moved to Salesforce.
     pub destination: Destination,
-    /// The data that the seed's syncs move; without them, runs make up their counts.
+    /// The data that the seed's syncs move; without data, runs make up their counts.
     properties: Option<PropertyWorld>,
-    /// What the runs at work will move, by their ids.
+    /// The loads of the runs in progress, by run id.
     loads: BTreeMap<u64, Load>,
-    /// Timestamps are shown this much later than they are: a vendor's clock that is wrong.
+    /// Timestamps are shown this much later than they are: the vendor's clock is wrong.
     pub(crate) skew: SignedDuration,
     rng: ChaCha8Rng,
 }
@@ -226,7 +225,7 @@ impl World {
         }
     }
 
-    /// The pipeline of `infra/pipeline.toml`, in order and with a day of history.
+    /// The pipeline of `infra/pipeline.toml`, healthy and with a day of history.
     #[must_use]
     pub fn seed_pipeline(now: Timestamp, seed: u64) -> Self {
         let day_ago = now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(now);
@@ -241,7 +240,7 @@ impl World {
         world
     }
 
-    /// A workspace of many syncs with two good runs each, as a benchmark wants it. Ids count from `first_id`.
+    /// A workspace of many syncs with two good runs each, for benchmarks. Ids count from `first_id`.
     #[must_use]
     pub fn many(now: Timestamp, seed: u64, first_id: u64, count: u64) -> Self {
         let start = now.saturating_sub(SignedDuration::from_mins(31)).unwrap_or(now);
@@ -254,27 +253,27 @@ impl World {
         world
     }
 
-    /// The same workspace, but from now on the runs of the seed's two syncs move these data: a run that completes moves,
-    /// when it ends, what the views then say, and its counts are what came of it. A run that fails, hangs or is cancelled
-    /// moves nothing. That all of it moves at that one instant is the lab's choice.
+    /// The same workspace, but from now on the runs of the seed's two syncs move these data: a completed run moves the rows
+    /// of the view at its end, and its counts are the result. A run that fails, hangs or is cancelled moves nothing. The
+    /// vendor does not document when rows move; one instant is the lab's choice.
     #[must_use]
     pub fn carrying(mut self, properties: PropertyWorld) -> Self {
         self.properties = Some(properties.driven());
         self
     }
 
-    /// The data that the syncs move, if they move any.
+    /// The data that the syncs move, if any.
     #[must_use]
     pub fn properties(&self) -> Option<&PropertyWorld> {
         self.properties.as_ref()
     }
 
-    /// The same, to break, to mend and to write.
+    /// The data, mutable: to break, to heal and to write them.
     pub fn properties_mut(&mut self) -> Option<&mut PropertyWorld> {
         self.properties.as_mut()
     }
 
-    /// Adds a sync in good order.
+    /// Adds a healthy sync.
     pub fn add_sync(&mut self, id: u64, label: &str, schedule: SimSchedule, traffic: Traffic) {
         let next_due = schedule.next_after(self.now);
         let sync = SimSync {
@@ -299,7 +298,7 @@ impl World {
         self.syncs.insert(id, sync);
     }
 
-    /// The time that the world has reached.
+    /// The current time of the world.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
@@ -316,14 +315,14 @@ impl World {
         self.syncs.get(&id)
     }
 
-    /// Changes a sync as an ailment does: nobody's configuration changes by it.
+    /// Changes a sync without touching its configuration, as a fault does.
     pub(crate) fn ail(&mut self, id: u64, change: impl FnOnce(&mut SimSync)) {
         if let Some(sync) = self.syncs.get_mut(&id) {
             change(sync);
         }
     }
 
-    /// Changes a sync's configuration, as a person or a PATCH does. What was due before is not made up for.
+    /// Changes a sync's configuration, as a person or a PATCH does. Missed runs are not made up for.
     pub fn configure(&mut self, id: u64, change: impl FnOnce(&mut SimSync)) {
         let now = self.now;
         if let Some(sync) = self.syncs.get_mut(&id) {
@@ -338,7 +337,7 @@ impl World {
         self.syncs.remove(&id).is_some()
     }
 
-    /// The runs of a sync that have come to be, newest first.
+    /// The runs of a sync so far, newest first.
     pub fn runs(&self, sync_id: u64) -> impl Iterator<Item = &SimRun> {
         let now = self.now;
         let runs = self.syncs.get(&sync_id).into_iter().flat_map(|sync| sync.runs.iter().rev());
@@ -357,14 +356,14 @@ impl World {
         if now <= self.now {
             return;
         }
-        // What a run moves depends on what the runs before it moved, so with data one event comes after the other.
+        // A run's load depends on the loads of earlier runs, so with data the events are processed one by one.
         while let Some(event) = self.next_event().filter(|event| *event < now) {
             self.step_to(event);
         }
         self.step_to(now);
     }
 
-    /// When data are next concerned, if there are any: a sync is due, or a run ends that moves some.
+    /// The next event that concerns the data, if there are any: a due sync, or the end of a run that moves data.
     fn next_event(&self) -> Option<Timestamp> {
         self.properties.as_ref()?;
         let dues = self.syncs.values().filter_map(|sync| sync.next_due);
@@ -385,16 +384,16 @@ impl World {
             }
         }
         self.move_loads(now);
-        self.tell(now);
+        self.queue_webhooks(now);
     }
 
-    /// Moves what the runs move that have ended.
+    /// Moves the loads of the runs that have ended.
     fn move_loads(&mut self, now: Timestamp) {
         let mut ended: Vec<(Timestamp, u64)> = Vec::new();
         self.loads.retain(|id, _| {
             let sync = self.sync_of_run.get(id).and_then(|sync| self.syncs.get(sync));
             let run = sync.and_then(|sync| sync.runs.iter().rev().find(|run| run.id == *id));
-            // One that was cancelled, or whose sync is gone, moves nothing any more.
+            // A run that was cancelled, or whose sync is deleted, moves nothing.
             run.is_some_and(|run| {
                 ended.extend(run.ends_at.filter(|end| *end <= now && !run.canceled).map(|end| (end, *id)));
                 !run.canceled
@@ -427,7 +426,7 @@ impl World {
         }
     }
 
-    /// Which of the data's syncs a sync is, if it moves data.
+    /// The data sync behind a sync id, if that sync moves data.
     fn carried_by(&self, id: u64) -> Option<Sync> {
         self.properties.as_ref()?;
         match id {
@@ -449,11 +448,11 @@ impl World {
         self.start_run(id, created_at, Some(due), false);
     }
 
-    /// Starts a run by hand or by API at the present time; `None` for an unknown sync. That a paused sync can be
-    /// started is the lab's choice.
+    /// Starts a run now, by hand or by API; `None` for an unknown sync. Starting a paused sync works too, which is the lab's
+    /// choice.
     pub fn trigger(&mut self, id: u64, full: bool) -> Option<u64> {
         let run = self.start_run(id, self.now, None, full);
-        self.tell(self.now);
+        self.queue_webhooks(self.now);
         run
     }
 
@@ -468,7 +467,7 @@ impl World {
         let carried = self.carried_by(id);
         let sync = self.syncs.get_mut(&id)?;
         let ailments = sync.ailments.clone();
-        // A run that was planned for some seconds from now is in nobody's way yet.
+        // A run that is planned for a few seconds later does not block this one.
         let in_the_way = |run: &SimRun| run.created_at <= created_at && !run.has_ended(created_at);
         let busy = sync.runs.iter().rev().take(20).any(in_the_way);
         let rng = &mut self.rng;
@@ -482,7 +481,7 @@ impl World {
         let records = sync.traffic.records * rng.random_range(70..130) / 100;
         let share =
             |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
-        // On a good day about one record in five hundred is refused, and never more than 3% of a run.
+        // On a good day about 1 record in 500 is rejected, and at most 3% of a run.
         let stray = u64::from(
             ailments.reject_percent.is_none() && records >= 34 && rng.random_bool(records as f64 / 500.0),
         );
@@ -508,7 +507,7 @@ impl World {
             }),
             status_word: ailments.status_word.clone(),
             left_behind: None,
-            told: Told::Nothing,
+            announced: Announced::Nothing,
         };
         if busy {
             // Documented: `skipped` means that an earlier instance is still running.
@@ -528,7 +527,7 @@ impl World {
                 Some(_) => run.counts = None,
             }
         }
-        // One that hangs may be cancelled and never moves anything; all others move what there is when they end.
+        // A hanging run may be cancelled and then moves nothing; all others move their view when they end.
         let completes = run.outcome == Outcome::Completed;
         if let Some(sync) = carried.filter(|_| completes) {
             let refusals = Refusals {
@@ -549,7 +548,7 @@ impl World {
         Some(run_id)
     }
 
-    /// Makes the run that is at work, if there is one, never end.
+    /// Makes the run in progress, if any, never end.
     pub(crate) fn hang_current(&mut self, id: u64) {
         let now = self.now;
         if let Some(run) = self
@@ -561,8 +560,8 @@ impl World {
         }
     }
 
-    /// Cancels a run that is at work; `false` if it is unknown or has ended. The status of a cancelled run is documented
-    /// nowhere but for its flag; that it reads `completed` is the lab's choice, made to catch who trusts the status.
+    /// Cancels a run in progress; `false` if it is unknown or has ended. Only the flag of a cancelled run is documented, not
+    /// its status; `completed` is the lab's choice, to catch code that trusts the status.
     pub fn cancel(&mut self, run_id: u64) -> bool {
         let now = self.now;
         let sync = self.sync_of_run.get(&run_id).and_then(|id| self.syncs.get_mut(id));
@@ -578,7 +577,7 @@ impl World {
         }
     }
 
-    /// Cancels whatever hangs.
+    /// Cancels the hanging runs of a sync.
     pub(crate) fn cancel_hanging(&mut self, id: u64) {
         let hanging: Vec<u64> = self
             .syncs
@@ -593,9 +592,9 @@ impl World {
         }
     }
 
-    /// Registers a webhook and answers with it. What happened before is told to nobody.
+    /// Registers a webhook and returns it. It gets no events from before.
     pub fn add_webhook(&mut self, name: &str, endpoint: &str, events: Vec<String>) -> &Webhook {
-        self.tell_registered(self.now);
+        self.queue_for_registered(self.now);
         let id = self.next_webhook_id;
         self.next_webhook_id += 1;
         let secret: String = (0..32).map(|_| char::from(self.rng.random_range(b'a'..=b'z'))).collect();
@@ -611,9 +610,9 @@ impl World {
         &self.webhooks[last]
     }
 
-    /// Deletes the webhooks, as somebody does who tidies up in Census. What was queued for them is still posted.
+    /// Deletes the webhooks, as a person who cleans up in Census does. Queued deliveries are still posted.
     pub fn delete_webhooks(&mut self) {
-        self.tell(self.now);
+        self.queue_webhooks(self.now);
         self.webhooks.clear();
     }
 
@@ -623,16 +622,16 @@ impl World {
         &self.webhooks
     }
 
-    /// Queues the webhooks of everything that has happened.
-    fn tell(&mut self, now: Timestamp) {
-        // Without anybody to tell, what there is to tell can wait; a simulated season has no end of it.
+    /// Queues webhooks for every event so far.
+    fn queue_webhooks(&mut self, now: Timestamp) {
+        // Without a webhook, events are not collected: a simulated season has too many.
         if !self.webhooks.is_empty() {
-            self.tell_registered(now);
+            self.queue_for_registered(now);
         }
     }
 
-    fn tell_registered(&mut self, now: Timestamp) {
-        for event in self.news(now) {
+    fn queue_for_registered(&mut self, now: Timestamp) {
+        for event in self.new_events(now) {
             for webhook in &self.webhooks {
                 if let Some(delivery) = webhook.delivery(&event) {
                     self.deliveries.push_back(delivery);
@@ -641,32 +640,34 @@ impl World {
         }
     }
 
-    /// The events of everything that has happened and was not yet told, oldest first.
-    fn news(&mut self, now: Timestamp) -> Vec<Value> {
+    /// The events that were not announced yet, oldest first.
+    fn new_events(&mut self, now: Timestamp) -> Vec<Value> {
         let mut events: Vec<(Timestamp, Value)> = Vec::new();
         let alert_ids = &mut self.next_alert_id;
         for sync in self.syncs.values_mut() {
             let sync_id = sync.id;
-            for run in sync.runs.iter_mut().filter(|run| run.told < Told::Ended && run.created_at <= now) {
+            for run in
+                sync.runs.iter_mut().filter(|run| run.announced < Announced::Ended && run.created_at <= now)
+            {
                 let body = |event: &str| json!({ "workspace_id": 3167, "sync_id": sync_id, "sync_run_id": run.id, "event": event });
-                if run.told < Told::Triggered {
+                if run.announced < Announced::Triggered {
                     events.push((run.created_at, body("sync.triggered")));
-                    run.told = Told::Triggered;
+                    run.announced = Announced::Triggered;
                 }
-                // There is no event for a skipped run.
+                // A skipped run has no further event.
                 if run.outcome == Outcome::Skipped {
-                    run.told = Told::Ended;
+                    run.announced = Announced::Ended;
                     continue;
                 }
-                if run.told < Told::Started && run.starts_at <= now {
+                if run.announced < Announced::Started && run.starts_at <= now {
                     events.push((run.starts_at, body("sync.started")));
-                    run.told = Told::Started;
+                    run.announced = Announced::Started;
                 }
                 let Some(ended) = run.ends_at.filter(|end| *end <= now) else { continue };
-                run.told = Told::Ended;
+                run.announced = Announced::Ended;
                 let failed = run.outcome == Outcome::Failed;
                 let mut completed = body("sync.completed");
-                // Documented: a failed run completes too, with a status in Datadog's words.
+                // Documented: a failed run completes too, with a status as in Datadog.
                 if let Some(completed) = completed.as_object_mut() {
                     completed.insert("status".to_owned(), json!(if failed { "emergency" } else { "ok" }));
                 }

@@ -1,10 +1,10 @@
 //! A simulated SQL warehouse of Databricks: the Statement Execution API 2.0 over a database of SQLite.
 //!
-//! Paths, fields, states and errors follow the vendor's SDK (`databricks/sdk/service/sql.py`, 0.162.0). It takes the SQL
-//! that `infra/warehouse` and the checks write, and refuses what Spark would refuse and SQLite would not. The lab's own
-//! choices: answers to statements that write have the one column `num_affected_rows`; a text of SQLite that reads as a day or an
-//! instant in every row is a `DATE` or `TIMESTAMP`; a scripted start of the warehouse is over after so many looks, not
-//! after so much time; only `INLINE` and `JSON_ARRAY` are spoken.
+//! Paths, fields, states and errors follow the vendor's SDK (`databricks/sdk/service/sql.py`, 0.162.0). It accepts the SQL
+//! of `infra/warehouse` and of the checks, and refuses SQL that SQLite accepts and Spark does not. The lab's own choices:
+//! answers to writing statements have the single column `num_affected_rows`; a SQLite text that parses as a date or an
+//! instant in every row is a `DATE` or `TIMESTAMP`; a scripted start of the warehouse ends after a number of requests, not
+//! after a time; only `INLINE` and `JSON_ARRAY` are supported.
 
 mod server;
 mod statement;

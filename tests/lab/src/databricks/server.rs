@@ -23,34 +23,34 @@ use tokio::task::JoinHandle;
 use super::statement::{Asked, Ended, chunk, failed, manifest};
 use crate::loopback;
 
-/// A personal access token that it takes.
+/// An accepted personal access token.
 pub const TOKEN: &str = "dapi-the-lab";
-/// The service principal that it knows.
+/// The client id of the service principal.
 pub const CLIENT_ID: &str = "00000000-0000-4000-8000-00000000c11e";
-/// Its secret.
+/// The client secret of the service principal.
 pub const CLIENT_SECRET: &str = "dose-the-lab";
-/// The one SQL warehouse that there is: the one that `infra/pipeline.toml` names.
+/// The only SQL warehouse: the one in `infra/pipeline.toml`.
 pub const WAREHOUSE_ID: &str = "0123456789abcdef";
 
-/// Rows of a chunk, unless a test asks for other ones.
+/// The default number of rows per chunk.
 const ROWS_A_CHUNK: usize = 1_000;
-/// The vendor's limit on a statement's text.
+/// The vendor's limit on the text of a statement, in bytes.
 const LONGEST_STATEMENT: usize = 16 << 20;
 
-/// What can be made to go wrong, by name. Those with `times` come in the order in which they were asked for.
+/// The faults, by name. Those with `times` apply in the order of their injection.
 ///
 /// As JSON: `{"fault": "starting", "looks": 3}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DatabricksFault {
-    /// The warehouse is asleep: the next statement is `PENDING`, for so many looks at it.
+    /// The warehouse starts: the next statement is `PENDING` for this many answers.
     Starting {
-        /// How many, the answer to the first request included.
+        /// The number of answers, the one to the first request included.
         looks: u32,
     },
-    /// The warehouse is stopped, and takes so long to start once it is started or gets a statement.
+    /// The warehouse is stopped, and takes `start_s` to start once it is started or gets a statement.
     Stopped {
-        /// Seconds by the clock of the warehouse, see [`DatabricksServer::pass`].
+        /// Seconds by the clock of the warehouse; see [`DatabricksServer::pass`].
         start_s: u64,
     },
     /// The next statement fails, inside a 200.
@@ -60,51 +60,51 @@ pub enum DatabricksFault {
         message: String,
         sql_state: String,
     },
-    /// So many requests get a 429.
+    /// The next `times` requests get a 429.
     RateLimited {
         times: u32,
-        /// Seconds to wait, as the header says.
+        /// The `Retry-After` header, in seconds.
         retry_after: u32,
     },
-    /// So many requests get a 503.
+    /// The next `times` requests get a 503.
     Unavailable {
         times: u32,
-        /// Seconds to wait, as the header says.
+        /// The `Retry-After` header, in seconds.
         retry_after: u32,
     },
-    /// Statements take so long, until this is healed.
+    /// Statements are delayed, until this is healed.
     Slow {
         /// Milliseconds.
         ms: u64,
     },
-    /// Statements run for ever, until they are cancelled or this is healed.
+    /// Statements run until they are cancelled or this is healed.
     Hangs,
-    /// No token is taken, and none is given, until this is healed.
+    /// No token is accepted or issued, until this is healed.
     Unauthorized,
-    /// Every token that it takes has expired, as Databricks says it: by a 403. Until this is healed.
+    /// Every token has expired, which Databricks answers with a 403, until this is healed.
     Expired,
-    /// An IP access list leaves the caller out, at the token endpoint too, until this is healed.
+    /// An IP access list blocks the caller, at the token endpoint too, until this is healed.
     IpBlocked,
     /// The caller may not use the warehouse, until this is healed.
     NoGrant,
 }
 
-/// Keeps the database behind the API at the present.
+/// Keeps the database behind the API up to date.
 pub trait Upkeep: std::fmt::Debug + Send + Sync {
-    /// Writes whatever happened since it was last called. The database stays as it is until the answer is dropped.
+    /// Writes the changes since the last call. The database does not change again until the answer is dropped.
     fn keep_up(&self) -> BoxFuture<'_, Result<Present<'_>>>;
 }
 
-/// A database at the present, for one statement.
+/// An up-to-date database, for one statement.
 #[derive(Debug)]
 pub struct Present<'u> {
-    /// How far the time of the data is ahead of that of whoever asks: see [`crate::clock::LabClock::ahead_of_wall`].
+    /// How far the data's time is ahead of the caller's: see [`crate::clock::LabClock::ahead_of_wall`].
     pub ahead: SignedDuration,
     /// Held until the statement has ended.
     pub turn: MutexGuard<'u, ()>,
 }
 
-/// A running API. Dropping it closes it.
+/// A running API. Dropping it stops it.
 #[derive(Debug)]
 pub struct DatabricksServer {
     url: String,
@@ -122,27 +122,27 @@ struct Shared {
 #[derive(Debug)]
 struct Books {
     statements: BTreeMap<String, Running>,
-    /// What was asked, oldest first.
+    /// The texts of the statements, oldest first.
     asked: Vec<String>,
     cancelled: Vec<String>,
     tokens: BTreeSet<String>,
     issued: u64,
     rows_a_chunk: usize,
-    /// Statuses to refuse requests with, with the seconds to wait.
+    /// Scripted refusals: the status, and the seconds to wait.
     refusals: VecDeque<(u16, u32)>,
     failures: VecDeque<Ended>,
     starting: Option<u32>,
     power: Power,
     serverless: bool,
-    /// How far the clock of the warehouse is ahead of this machine's.
+    /// The lead of the warehouse's clock over this machine's.
     passed: Duration,
     slow: Duration,
     hangs: bool,
-    /// A fault at the door that lasts until it is healed.
+    /// A fault of authentication that lasts until it is healed.
     door: Option<DatabricksFault>,
 }
 
-/// Whether the warehouse runs.
+/// The power state of the warehouse.
 #[derive(Debug, Clone, Copy)]
 enum Power {
     Running,
@@ -151,7 +151,7 @@ enum Power {
 }
 
 impl Books {
-    /// The state of the warehouse, by the names of the vendor's SDK (`State`).
+    /// The state of the warehouse, in the names of the vendor's SDK (`State`).
     fn state(&mut self) -> &'static str {
         if let Power::Starting { since, start } = self.power
             && since.elapsed() + self.passed >= start
@@ -172,7 +172,7 @@ impl Books {
         }
     }
 
-    /// What the API tells of the warehouse (`EndpointInfo` of the SDK).
+    /// The warehouse in the API's JSON (`EndpointInfo` of the SDK).
     fn warehouse(&mut self) -> Json {
         let state = self.state();
         json!({
@@ -192,15 +192,15 @@ impl Books {
 
 #[derive(Debug)]
 struct Running {
-    pending_looks: u32,
-    /// The warehouse ran at an earlier look.
+    pending_answers: u32,
+    /// Whether the warehouse ran at an earlier request.
     begun: bool,
     row_limit: usize,
     ended: watch::Sender<Option<Ended>>,
 }
 
 impl DatabricksServer {
-    /// Listens on a free loopback port, over a database of SQLite (see [`crate::engines::sqlite`]) as it is.
+    /// Listens on a free loopback port, over a SQLite database (see [`crate::engines::sqlite`]).
     ///
     /// # Errors
     /// No port is free.
@@ -208,7 +208,7 @@ impl DatabricksServer {
         Self::serve(warehouse, None).await
     }
 
-    /// The same, but before each statement somebody brings the database up to date.
+    /// The same, but `upkeep` updates the database before each statement.
     ///
     /// # Errors
     /// No port is free.
@@ -253,51 +253,51 @@ impl DatabricksServer {
         Ok(Self { url, shared, server })
     }
 
-    /// Where it answers, as `base_url` of the settings.
+    /// The base URL, as in the settings.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The texts of the statements that it took, oldest first.
+    /// The texts of the accepted statements, oldest first.
     #[must_use]
     pub fn statements(&self) -> Vec<String> {
         self.shared.books().asked.clone()
     }
 
-    /// The ids of the statements that were told to stop, oldest first.
+    /// The ids of the cancelled statements, oldest first.
     #[must_use]
     pub fn cancelled(&self) -> Vec<String> {
         self.shared.books().cancelled.clone()
     }
 
-    /// How many tokens it has given.
+    /// The number of issued tokens.
     #[must_use]
     pub fn tokens_given(&self) -> u64 {
         self.shared.books().issued
     }
 
-    /// Lets every token that it has given expire.
+    /// Expires every issued token.
     pub fn expire_tokens(&self) {
         self.shared.books().tokens.retain(|token| token == TOKEN);
     }
 
-    /// Puts so many rows into each chunk of an answer, at least one.
+    /// Sets the number of rows per chunk, at least one.
     pub fn set_rows_a_chunk(&self, rows: usize) {
         self.shared.books().rows_a_chunk = rows.max(1);
     }
 
-    /// Lets time pass for a warehouse that starts.
+    /// Moves the clock of a starting warehouse forward.
     pub fn pass(&self, time: Duration) {
         self.shared.books().passed += time;
     }
 
-    /// Makes the warehouse a serverless one, or not.
+    /// Sets whether the warehouse is serverless.
     pub fn set_serverless(&self, serverless: bool) {
         self.shared.books().serverless = serverless;
     }
 
-    /// Lets something go wrong.
+    /// Injects a fault.
     pub fn inflict(&self, fault: DatabricksFault) {
         let mut books = self.shared.books();
         match fault {
@@ -323,7 +323,7 @@ impl DatabricksServer {
         }
     }
 
-    /// Mends all. A statement that hangs goes on hanging.
+    /// Ends every fault. A hanging statement keeps hanging.
     pub fn heal(&self) {
         let mut books = self.shared.books();
         books.refusals.clear();
@@ -359,7 +359,7 @@ impl Shared {
         }
     }
 
-    /// The refusal that a request meets at the door, if it does.
+    /// The refusal of a request before it is handled, if any.
     fn refusal(&self, headers: &HeaderMap) -> Option<Response> {
         let mut books = self.books();
         if let Some((status, seconds)) = books.refusals.pop_front() {
@@ -384,7 +384,7 @@ impl Shared {
         }
     }
 
-    /// A statement as a look at it shows it.
+    /// Answers with the state of a statement, and its result once it has ended.
     fn show(&self, id: &str) -> Response {
         let mut books = self.books();
         let size = books.rows_a_chunk;
@@ -396,8 +396,8 @@ impl Shared {
         }
         let Some(running) = books.statements.get_mut(id) else { return no_such_statement(id) };
         running.begun = true;
-        if ended != Some(Ended::Canceled) && running.pending_looks > 0 {
-            running.pending_looks -= 1;
+        if ended != Some(Ended::Canceled) && running.pending_answers > 0 {
+            running.pending_answers -= 1;
             return answer(200, &json!({ "statement_id": id, "status": { "state": "PENDING" } }));
         }
         let Some(ended) = ended else {
@@ -442,7 +442,7 @@ fn refuse(status: u16, error_code: &str, message: &str) -> Response {
     answer(status, &json!({ "error_code": error_code, "message": message }))
 }
 
-/// To a token that is invalid or has expired; the code is a number here alone (`tests/fixtures/databricks`).
+/// Refuses an invalid or expired token. Only here the code is a number (`tests/fixtures/databricks`).
 fn invalid_token() -> Response {
     answer(403, &json!({ "error_code": 403, "message": "Invalid access token." }))
 }
@@ -453,8 +453,8 @@ fn ip_blocked() -> Response {
     answer(403, &json!({ "error_code": 403, "message": message }))
 }
 
-/// The refusal of another warehouse. One that is not there is refused like one that the caller may not use (recorded by the
-/// authors of a public driver).
+/// Refuses another warehouse. An unknown one is refused like one that the caller may not use (recorded by the authors of a
+/// public driver).
 fn other_warehouse(id: &str) -> Option<Response> {
     let is_id = id.len() == WAREHOUSE_ID.len() && id.chars().all(|c| c.is_ascii_hexdigit());
     match id {
@@ -470,23 +470,23 @@ fn no_such_statement(id: &str) -> Response {
     refuse(404, "NOT_FOUND", &format!("The statement {id} was not found."))
 }
 
-/// Where tokens are fetched, for clients that ask (the vendor's SDK, `oauth.py`).
-/// The host as a client called it.
+/// The host, as the client called it.
 fn host(headers: &HeaderMap) -> &str {
     headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
-/// The document by which databricks-sdk finds the OAuth server of a workspace (`HostMetadata` of databricks-sdk-py).
+/// Answers with the document that names the OAuth server of a workspace (`HostMetadata` of databricks-sdk-py).
 async fn host_metadata(headers: HeaderMap) -> Response {
     answer(200, &json!({ "oidc_endpoint": format!("http://{}/oidc", host(&headers)) }))
 }
 
+/// Answers with the OAuth endpoints, for clients that discover them (the vendor's SDK, `oauth.py`).
 async fn oauth_server(headers: HeaderMap) -> Response {
     let at = |path: &str| format!("http://{}/oidc/v1/{path}", host(&headers));
     answer(200, &json!({ "authorization_endpoint": at("authorize"), "token_endpoint": at("token") }))
 }
 
-/// OAuth, machine to machine: the credentials in Basic authentication, the grant in a form.
+/// Issues a token, OAuth machine to machine: credentials in Basic authentication, the grant in a form.
 async fn token(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let expected = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -535,11 +535,11 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         return refusal;
     }
     if text("disposition", "INLINE") != "INLINE" || text("format", "JSON_ARRAY") != "JSON_ARRAY" {
-        return bad("the lab speaks INLINE and JSON_ARRAY only");
+        return bad("the lab supports only INLINE and JSON_ARRAY");
     }
     let hold = text("wait_timeout", "10s").strip_suffix('s').and_then(|seconds| seconds.parse::<u64>().ok());
     let Some(hold) = hold.filter(|seconds| *seconds == 0 || (5..=50).contains(seconds)) else {
-        return bad("wait_timeout is 0s, or from 5s to 50s");
+        return bad("wait_timeout must be 0s, or from 5s to 50s");
     };
     let cancels = text("on_wait_timeout", "CONTINUE") == "CANCEL";
     let row_limit =
@@ -549,21 +549,21 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
         let mut books = shared.books();
         books.asked.push(asked.sql().to_owned());
         let id = format!("01ef0000-0000-1000-8000-{:012x}", books.asked.len());
-        let pending_looks = books.starting.take().unwrap_or(0);
+        let pending_answers = books.starting.take().unwrap_or(0);
         let running = Running {
-            pending_looks,
+            pending_answers,
             begun: false,
             row_limit: row_limit.unwrap_or(usize::MAX),
             ended: ended.clone(),
         };
         books.statements.insert(id.clone(), running);
-        // A statement wakes it, as one from any account that may use it does.
+        // A statement starts a stopped warehouse.
         books.start();
-        (id, pending_looks > 0 || books.state() != "RUNNING")
+        (id, pending_answers > 0 || books.state() != "RUNNING")
     };
     let task = run(Arc::clone(&shared), asked, ended);
     tokio::spawn(task);
-    // A warehouse that wakes up is told at once, as nobody wants to wait for it in a test.
+    // While the warehouse starts, the answer is immediate, so that tests do not wait.
     if hold > 0 && !pending {
         let ended = seen.wait_for(Option::is_some);
         if tokio::time::timeout(Duration::from_secs(hold), ended).await.is_err() && cancels {
@@ -573,7 +573,7 @@ async fn execute(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
     shared.show(&id)
 }
 
-/// Runs a statement to its end, unless somebody ends it before.
+/// Runs a statement to its end, unless it is cancelled before.
 async fn run(shared: Arc<Shared>, asked: Asked, ended: watch::Sender<Option<Ended>>) {
     let (slow, hangs, scripted) = {
         let mut books = shared.books();
@@ -585,7 +585,7 @@ async fn run(shared: Arc<Shared>, asked: Asked, ended: watch::Sender<Option<Ende
     if !slow.is_zero() {
         tokio::time::sleep(slow).await;
     }
-    // Cancelled before it began.
+    // Cancelled before it started.
     if ended.borrow().is_some() {
         return;
     }
@@ -639,7 +639,7 @@ async fn result_chunk(
     found.map_or_else(|| refuse(404, "NOT_FOUND", "There is no such chunk."), |chunk| answer(200, &chunk))
 }
 
-/// An empty answer means that it was heard; the state tells what became of it.
+/// Cancels a statement. The empty answer only confirms the request; the state shows the result.
 async fn cancel(State(shared): State<Arc<Shared>>, headers: HeaderMap, Path(id): Path<String>) -> Response {
     if let Some(refusal) = shared.refusal(&headers) {
         return refusal;
@@ -665,7 +665,7 @@ async fn show_warehouse(
     refusal.unwrap_or_else(|| answer(200, &shared.books().warehouse()))
 }
 
-/// An empty answer means that it was heard; the state tells what becomes of it.
+/// Starts the warehouse. The empty answer only confirms the request; the state shows the result.
 async fn start_warehouse(
     State(shared): State<Arc<Shared>>,
     headers: HeaderMap,

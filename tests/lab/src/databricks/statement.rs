@@ -1,4 +1,4 @@
-//! One statement: read from a request, run on SQLite, and told as the API tells it.
+//! One statement: parsed from a request, run on SQLite, and rendered in the API's format.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -9,7 +9,7 @@ use syncwatch::warehouse::Warehouse;
 
 use super::translate::{Refusal, Translated, to_sqlite};
 
-/// How a statement ended.
+/// The end of a statement.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ended {
     Succeeded { columns: Vec<Column>, rows: Vec<Vec<Option<String>>> },
@@ -23,7 +23,7 @@ pub(super) struct Column {
     type_name: &'static str,
 }
 
-/// A statement with its parameters, as they were sent.
+/// A statement with its parameters, as sent.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
     sql: String,
@@ -31,7 +31,7 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads the parts of a request that are the statement's.
+    /// Parses the statement and its parameters from a request.
     pub(super) fn read(body: &Json) -> Result<Self, String> {
         let sql = body.get("statement").and_then(Json::as_str).unwrap_or_default();
         if sql.trim().is_empty() {
@@ -53,8 +53,7 @@ impl Asked {
         &self.sql
     }
 
-    /// Runs it, on data whose time is ahead of the asker's by so much: instants that it binds are moved forward, and those
-    /// of the answer back.
+    /// Runs it on data whose time is ahead of the caller's: moves bound instants forward, and those of the answer back.
     pub(super) async fn run(&self, warehouse: &Warehouse, ahead: SignedDuration) -> Ended {
         match to_sqlite(&self.sql) {
             Err(Refusal(message)) => failed("BAD_REQUEST", "42601", message),
@@ -70,10 +69,10 @@ impl Asked {
                             type_name: type_name(column.kind, rows.iter().filter_map(|row| row.get(index))),
                         })
                         .collect();
-                    let tell = |row: &[Value]| {
-                        row.iter().zip(&columns).map(|(v, c)| told(v, c.type_name, ahead)).collect()
+                    let render = |row: &[Value]| {
+                        row.iter().zip(&columns).map(|(v, c)| rendered(v, c.type_name, ahead)).collect()
                     };
-                    let rows = rows.into_iter().map(tell).collect();
+                    let rows = rows.into_iter().map(render).collect();
                     Ended::Succeeded { columns, rows }
                 }
                 Err(error) => of_error(&error),
@@ -116,7 +115,7 @@ impl Ended {
     }
 }
 
-/// A failure, as `status` tells it.
+/// A failure, with the fields of `status`.
 pub(super) fn failed(error_code: &str, sql_state: &str, message: impl Into<String>) -> Ended {
     Ended::Failed {
         error_code: error_code.to_owned(),
@@ -143,7 +142,7 @@ fn of_error(error: &Error) -> Ended {
     }
 }
 
-/// The `manifest` of an answer. `chunk` rows go into each chunk.
+/// The `manifest` of an answer, with `chunk` rows per chunk.
 pub(super) fn manifest(columns: &[Column], rows: usize, chunk: usize, truncated: bool) -> Json {
     let columns: Vec<Json> = columns
         .iter()
@@ -166,7 +165,7 @@ pub(super) fn manifest(columns: &[Column], rows: usize, chunk: usize, truncated:
     })
 }
 
-/// The word of `ColumnInfoTypeName` for a type of SQL (the vendor's SDK), which differs for some integers.
+/// The `ColumnInfoTypeName` of an SQL type (the vendor's SDK), which differs for some integers.
 fn base_type(type_text: &str) -> &str {
     match type_text {
         "TINYINT" => "BYTE",
@@ -176,7 +175,7 @@ fn base_type(type_text: &str) -> &str {
     }
 }
 
-/// One chunk of the rows, as `result` has it; `None` if there is none of this number.
+/// One chunk of the rows, in the format of `result`; `None` beyond the last one.
 pub(super) fn chunk(id: &str, rows: &[Vec<Option<String>>], size: usize, index: usize) -> Option<Json> {
     if rows.is_empty() && index == 0 {
         return Some(json!({}));
@@ -196,9 +195,9 @@ pub(super) fn chunk(id: &str, rows: &[Vec<Option<String>>], size: usize, index: 
     Some(chunk)
 }
 
-/// A parameter by its type; `None` if its text is not of the type.
+/// Parses a parameter by its type; `None` if its text does not fit the type.
 fn cast(kind: &str, text: Option<&str>) -> Option<ParameterValue> {
-    /// Of the type, or `NULL`; `None` if it is neither.
+    /// `Some(None)` for `NULL`, and `None` if the text does not fit.
     fn maybe<T>(text: Option<&str>, parse: impl Fn(&str) -> Option<T>) -> Option<Option<T>> {
         text.map_or(Some(None), |text| parse(text.trim()).map(Some))
     }
@@ -216,12 +215,12 @@ fn cast(kind: &str, text: Option<&str>) -> Option<ParameterValue> {
     })
 }
 
-/// With its offset, or in the warehouse's zone, which is UTC.
+/// Parses an instant with an offset, or in the warehouse's zone, which is UTC.
 fn instant(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(|| TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok())
 }
 
-/// The type that a column has in Databricks. SQLite has no days and no instants: there the texts tell.
+/// The type of a column in Databricks. SQLite has no dates or instants, so their texts decide.
 fn type_name<'v>(kind: Kind, values: impl Iterator<Item = &'v Value>) -> &'static str {
     let values: Vec<&Value> = values.filter(|value| **value != Value::Null).collect();
     let all = |is: fn(&Value) -> bool| !values.is_empty() && values.iter().all(|value| is(value));
@@ -253,8 +252,8 @@ fn is_instant(text: &str) -> bool {
     text.len() >= 19 && text.parse::<DateTime>().is_ok()
 }
 
-/// A value as the API writes it: all of them are texts.
-fn told(value: &Value, type_name: &str, ahead: SignedDuration) -> Option<String> {
+/// A value in the API's format, which is always a text.
+fn rendered(value: &Value, type_name: &str, ahead: SignedDuration) -> Option<String> {
     let shown = |at: Timestamp| format!("{:.3}", at.saturating_sub(ahead).unwrap_or(at));
     Some(match value {
         Value::Null | Value::Unreadable => return None,
@@ -277,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_column_of_texts_that_are_all_days_or_instants_has_that_type() {
+    fn column_of_date_or_instant_texts_has_that_type() {
         let text = |text: &str| Value::Text(text.to_owned());
         let of = |values: &[Value]| type_name(Kind::Text, values.iter());
         assert_eq!(of(&[text("2026-11-24"), Value::Null]), "DATE");
@@ -288,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_divided_into_chunks_that_name_the_next_one() {
+    fn rows_are_split_into_chunks_that_name_the_next() {
         let rows: Vec<Vec<Option<String>>> = (0..5).map(|n| vec![Some(n.to_string())]).collect();
         let first = chunk("s", &rows, 2, 0).unwrap();
         assert_eq!(first["next_chunk_index"], 1);

@@ -1,42 +1,42 @@
-//! From the SQL of Databricks to that of SQLite, as far as the two must differ, and refusals of the rest.
+//! Translates the SQL of Databricks to that of SQLite where the two differ, and refuses the rest.
 
 use std::ops::Range;
 
 use syncwatch::sql::{Dialect, Token, TokenKind, lex};
 
-/// Why a statement is refused, as Spark would word it.
+/// The reason of a refusal, in Spark's wording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refusal(pub(super) String);
 
-/// What kind of statement it is, and what SQLite is to run for it.
+/// A translated statement, by its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Translated {
     Query(String),
-    /// It writes, or makes objects; nothing to run if SQLite has no such objects.
+    /// Writes, or creates objects; empty if SQLite has no such objects.
     Write(Vec<String>),
 }
 
-/// What SQLite takes and Spark does not, or what the lab does not know.
+/// Words that SQLite accepts and Spark does not, or that the lab does not support.
 const REFUSED: &str = "CONFLICT PRAGMA AUTOINCREMENT STRFTIME JULIANDAY DATETIME GLOB ROWID ATTACH VACUUM RETURNING IFNULL PRINTF \
     GROUP_CONCAT TOTAL OPTIMIZE QUALIFY ILIKE TRY_CAST PRIMARY INDEX JSON_EACH JSON_EXTRACT";
 
-/// A token as SQLite gets it; a name of several parts is one.
+/// A token for SQLite; a name of several parts is a single one.
 struct Piece {
     kind: TokenKind,
     sql: String,
-    /// A word that stands alone, in capitals.
+    /// A word that is not part of a name, in capitals.
     word: Option<String>,
 }
 
 /// Translates a statement.
 ///
-/// * names of three parts become one name of the last two
-/// * `CREATE SCHEMA`          => nothing, SQLite has none
-/// * `CREATE TABLE`           => without its `CLUSTER BY`, and with an index on its first column: Spark joins by hashes
-/// * `CREATE OR REPLACE VIEW` => dropped and made
+/// * names of three parts become a single name of the last two
+/// * `CREATE SCHEMA`          => nothing, as SQLite has none
+/// * `CREATE TABLE`           => without `CLUSTER BY`, and with an index on its first column, as Spark joins by hashes
+/// * `CREATE OR REPLACE VIEW` => dropped and created
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
 /// * `explode(from_json(:p, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS v` => `value AS v FROM json_each(:p)`
-/// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`; cast to `DATE` or `TIMESTAMP`, the text that SQLite has for it
+/// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`; cast to `DATE` or `TIMESTAMP`, SQLite's text for it
 /// * `MERGE INTO t AS a USING (q) AS b ON c WHEN MATCHED THEN UPDATE SET s` => `UPDATE t AS a SET s FROM (q) AS b WHERE c`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let pieces = pieces(sql)?;
@@ -60,7 +60,7 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
         }
         ["CREATE", "OR", "REPLACE", "VIEW"] => {
             let pieces = intervals(pieces);
-            // The name is the fifth of what is not blank.
+            // The name is the fifth token that is not blank.
             let at = solid(&pieces, 0..pieces.len()).nth(4).ok_or_else(|| syntax("end of input"))?;
             let (_, behind) = pieces.split_at_checked(at + 1).unwrap_or_default();
             let (name, behind) = (pieces.get(at).map_or("", |name| &name.sql), render(behind));
@@ -76,7 +76,7 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
 
 fn syntax(near: &str) -> Refusal {
     Refusal(format!(
-        "[PARSE_SYNTAX_ERROR] Syntax error at or near '{near}' (the lab takes portable SQL only)."
+        "[PARSE_SYNTAX_ERROR] Syntax error at or near '{near}' (the lab accepts only portable SQL)."
     ))
 }
 
@@ -103,11 +103,11 @@ fn pieces(sql: &str) -> Result<Vec<Piece>, Refusal> {
     Ok(pieces)
 }
 
-/// What Spark reads in another way than SQLite.
+/// The refusal of a token that Spark reads differently from SQLite.
 fn refused(token: &Token<'_>) -> Option<&'static str> {
     match token.kind {
         TokenKind::Text if token.text.contains('\\') => {
-            Some("a backslash in a string escapes in Spark; the lab takes none")
+            Some("a backslash in a string is an escape in Spark; the lab accepts none")
         }
         TokenKind::Text if !token.text.starts_with('\'') => {
             Some("a text in double quotes is a string in Spark; quote names in backticks")
@@ -119,7 +119,7 @@ fn refused(token: &Token<'_>) -> Option<&'static str> {
     }
 }
 
-/// The places of the pieces that are not blank.
+/// The indices of the pieces that are not blank.
 fn solid(pieces: &[Piece], within: Range<usize>) -> impl DoubleEndedIterator<Item = usize> {
     let is_blank = |at: &usize| {
         pieces.get(*at).is_none_or(|piece| matches!(piece.kind, TokenKind::Space | TokenKind::Comment))
@@ -148,7 +148,7 @@ fn intervals(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces
 }
 
-/// The elements of JSON that was bound, and elements of arrays.
+/// Translates `explode(from_json(...))` of bound JSON, and array elements.
 fn arrays(mut pieces: Vec<Piece>) -> Vec<Piece> {
     const EXPLODE: &str =
         "explode ( from_json ( ? , 'ARRAY<ARRAY<STRING>>' , map ( 'mode' , 'FAILFAST' ) ) ) AS ?";
@@ -176,7 +176,7 @@ fn arrays(mut pieces: Vec<Piece>) -> Vec<Piece> {
     casts(pieces)
 }
 
-/// Casts of elements of arrays to days and instants, which in SQLite are texts that compare as time does.
+/// Translates casts of array elements to dates and instants, which in SQLite are texts that sort by time.
 fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
     let solid: Vec<usize> = solid(&pieces, 0..pieces.len()).collect();
     for places in solid.windows(6).rev() {
@@ -204,7 +204,7 @@ fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
     pieces
 }
 
-/// An index on the first column of a table that is made.
+/// An index on the first column of a new table.
 fn index(pieces: &[Piece]) -> Option<String> {
     let solid: Vec<usize> = solid(pieces, 0..pieces.len()).collect();
     let opens = |at: usize| pieces.get(at).is_some_and(|piece| piece.sql == "(");
@@ -214,7 +214,7 @@ fn index(pieces: &[Piece]) -> Option<String> {
     Some(format!("CREATE INDEX IF NOT EXISTS `index of {}` ON {table} ({column})", table.trim_matches('`')))
 }
 
-/// A `MERGE` that only updates, as SQLite's `UPDATE ... FROM`.
+/// Translates a `MERGE` that only updates to SQLite's `UPDATE ... FROM`.
 fn update(pieces: &[Piece]) -> Result<String, Refusal> {
     let mut parts = vec![Vec::new()];
     let mut depth = 0_usize;
@@ -253,7 +253,7 @@ fn render(pieces: &[Piece]) -> String {
     pieces.iter().map(|piece| piece.sql.as_str()).collect()
 }
 
-/// A name of three parts is that of an object; what is behind them is a column of it.
+/// A name of three parts is an object; further parts are its column.
 fn name(parts: &[&str]) -> String {
     let bare =
         |part: &str| part.strip_prefix('`').and_then(|p| p.strip_suffix('`')).unwrap_or(part).to_owned();
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_get_their_name_of_one_part_and_nothing_else_changes() {
+    fn object_names_become_one_part_and_nothing_else_changes() {
         assert_eq!(
             query(
                 "SELECT p.`a`, 1.5, 'crm.a.b', :since -- crm.a.b\nFROM `crm`.`rds`.`x` p JOIN crm.rds.y ON `crm`.`rds`.`x`.id = 1"
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_differ_is_written_in_sqlites_words() {
+    fn intervals_schemas_tables_and_views_are_translated() {
         assert_eq!(
             query("SELECT 1 WHERE a > n.day - INTERVAL '7' DAY"),
             "SELECT 1 WHERE a > DATE(n.day, '-7 days')"
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_json_are_unpacked_and_merged_in_sqlites_words() {
+    fn json_rows_are_unpacked_and_merges_become_updates() {
         let fresh = "SELECT r.value[0] AS id, CAST(r.value[12] AS BIGINT) AS n FROM (SELECT \
                      explode(from_json(:rows, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS value) AS r";
         let unpacked = "SELECT json_extract(r.value, '$[0]') AS id, CAST(json_extract(r.value, '$[12]') AS BIGINT) AS n \
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spark_reads_otherwise_or_not_at_all_is_refused() {
+    fn sql_that_spark_reads_differently_is_refused() {
         for sql in [
             "SELECT \"a\"",
             "SELECT ?",
@@ -363,7 +363,7 @@ mod tests {
         ] {
             assert!(to_sqlite(sql).is_err(), "{sql}");
         }
-        // As the name of a parameter or in a text it is no word of SQL.
+        // As a parameter name or in a text it is not an SQL keyword.
         assert!(to_sqlite("SELECT 'pragma', :merge").is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! What is broken one after the other, but for the storm and the silence.
+//! The acts of the demo, except the storm, the data, the snapshot and the silence.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -13,12 +13,12 @@ use super::{CREATE, Demo, LIMIT, UPDATE, WORKER, seconds};
 
 const UPDATE_FAILED: &str = "properties/run-failed/properties-update";
 
-/// A fault that is broken and mended while both poll and webhooks watch.
+/// A fault that is injected and removed while both the poll and the webhooks run.
 pub(super) struct Act {
     title: &'static str,
     key: &'static str,
     breaks: Break,
-    /// How many minutes of Census's life pass after the break, and after the mending.
+    /// Minutes of Census time after the break, and after the fix.
     passes: [i64; 2],
 }
 
@@ -30,25 +30,25 @@ enum Break {
 pub(super) fn simple() -> Vec<Act> {
     vec![
         Act {
-            title: "somebody pauses the create sync",
+            title: "the create sync is paused in Census",
             key: "properties/sync-paused/properties-create",
             breaks: Break::World(Fault::Pause { sync: CREATE }),
             passes: [0, 0],
         },
         Act {
-            title: "12% of the updates are rejected; runs say `completed`",
+            title: "12% of the updates are rejected; the runs complete",
             key: "properties/error-rate/properties-update",
             breaks: Break::World(Fault::Reject { sync: UPDATE, percent: 12, message: None }),
             passes: [30, 30],
         },
         Act {
-            title: "the create sync misses its runs, silently",
+            title: "the create sync silently misses its runs",
             key: "properties/run-due/properties-create",
             breaks: Break::World(Fault::HoldSchedule { sync: CREATE }),
             passes: [90, 30],
         },
         Act {
-            title: "somebody makes the update sync hourly",
+            title: "the update sync is changed to hourly",
             key: "properties/schedule-drift/properties-update",
             breaks: Break::World(Fault::ChangeSchedule {
                 sync: UPDATE,
@@ -61,14 +61,14 @@ pub(super) fn simple() -> Vec<Act> {
 
 pub(super) fn census_is_down() -> Act {
     Act {
-        title: "Census is down, and every check is blind",
+        title: "Census is down: no sync can be checked",
         key: "properties/api-reachable/census",
         breaks: Break::Door(HttpFault::Down),
         passes: [0, 0],
     }
 }
 
-/// Runs of a sync fail, as the vendor tells it.
+/// Makes runs of a sync fail, with an error in the vendor's format.
 pub(super) fn failure(sync: u64) -> Fault {
     Fault::Fail {
         sync,
@@ -85,25 +85,25 @@ impl Demo {
             Break::World(fault) => self.stage.census.inject(fault.clone())?,
             Break::Door(fault) => self.stage.census.break_door(fault.clone()),
         }
-        let [after_break, after_mending] = act.passes;
+        let [after_break, after_fix] = act.passes;
         self.pass(after_break);
         let found = self.find(act.title, act.key, since).await?;
         self.more(&format!("likely cause: {}", found.notice.text("cause")));
-        self.mend(vec![found], after_mending).await?;
+        self.fix(vec![found], after_fix).await?;
         self.poll(false).await
     }
 }
 
-/// One run fails, in real time: how long until people hear of it by webhook alone, and how it looks to them. Then it fails
-/// so often that it is critical, and PagerDuty is called.
-pub(super) async fn a_run_fails(demo: &mut Demo) -> Result<()> {
+/// One run fails in real time: shows how fast its webhook alone alerts, and the notice in each channel. Then so many runs
+/// fail that it is critical and PagerDuty is triggered.
+pub(super) async fn run_fails(demo: &mut Demo) -> Result<()> {
     const TITLE: &str = "a run of the update sync fails";
-    demo.begin("a run of the update sync fails, in real time; the poll is off").await?;
+    demo.begin("a run of the update sync fails, in real time (poll off)").await?;
     demo.stage.census.inject(failure(UPDATE))?;
     // Runs without work end a second after they started.
     demo.stage.census.inject(Fault::SlowRuns { sync: UPDATE, factor: 0 })?;
     let ended = demo.stage.census.with_world(|world| {
-        // Census skips a run that comes while another is at work.
+        // Census skips a run that starts while another one runs.
         let newest = world.runs(UPDATE).next().map(|run| run.id);
         if let Some(newest) = newest {
             world.cancel(newest);
@@ -123,20 +123,20 @@ pub(super) async fn a_run_fails(demo: &mut Demo) -> Result<()> {
     let message = until(LIMIT, "the message in the chat", message).await?;
     demo.quote("in the chat:", &chat_text(&message.body));
 
-    demo.line("It goes on failing");
+    demo.line("More runs fail");
     demo.pass(60);
-    demo.hear_one(UPDATE_FAILED, "worsened").await?;
+    demo.expect_notice(UPDATE_FAILED, "worsened").await?;
     let event = pagerduty(&demo.stage, "trigger", UPDATE_FAILED).await?;
     let member = |pointer: &str| event.payload.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let summary = format!("severity {}: {}", member("/severity"), member("/summary"));
     demo.quote(&format!("PagerDuty, {} of {}:", event.action, event.dedup_key), &summary);
-    demo.mend(vec![found], 30).await?;
+    demo.fix(vec![found], 30).await?;
     let event = pagerduty(&demo.stage, "resolve", UPDATE_FAILED).await?;
     demo.more(&format!("PagerDuty, {} of {}", event.action, event.dedup_key));
     by_webhook(demo)
 }
 
-/// Waits for what PagerDuty is sent about an alert.
+/// Waits for an event about an alert at PagerDuty.
 async fn pagerduty(stage: &Stage, action: &str, key: &str) -> Result<PagerDutyEvent> {
     let is = |event: &PagerDutyEvent| event.action == action && event.dedup_key == key;
     let event = async || Ok(stage.pagerduty.events().into_iter().find(|event| is(event)));
@@ -161,33 +161,31 @@ fn chat_text(message: &Value) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
-/// The fault that was mended last was found by webhook: nothing else was there to find it.
+/// Checks that a webhook found the last fixed fault: with the poll off, nothing else could.
 fn by_webhook(demo: &Demo) -> Result<()> {
     let by = demo.rows.last().map(|row| row.by);
-    ensure!(by == Some(Finder::Webhook), "with the poll off, {by:?} found it");
+    ensure!(by == Some(Finder::Webhook), "with the poll off, found by {by:?}");
     Ok(())
 }
 
-pub(super) async fn webhooks_come_twice_and_out_of_order(demo: &mut Demo) -> Result<()> {
-    const TITLE: &str = "it fails again; webhooks come twice and out of order";
-    let since = demo.begin("it fails again; webhooks come twice and out of order; the poll is off").await?;
+pub(super) async fn webhooks_are_duplicated_and_shuffled(demo: &mut Demo) -> Result<()> {
+    const TITLE: &str = "it fails again; webhooks duplicated and out of order";
+    let since = demo.begin("it fails again; webhooks duplicated and out of order (poll off)").await?;
     demo.stage.census.inject(failure(UPDATE))?;
     demo.stage.census.break_door(HttpFault::WebhooksDuplicated);
     demo.stage.census.break_door(HttpFault::WebhooksShuffled);
     demo.pass(30);
     let found = demo.find(TITLE, UPDATE_FAILED, since).await?;
     demo.settle().await?;
-    demo.nothing_new("webhooks that came twice")?;
+    demo.nothing_new("the duplicated webhooks")?;
     let batches = demo.log_since(WORKER, since).await?;
     let count = |name: &str| {
         batches.iter().filter_map(|(_, line)| line.get(name).and_then(Value::as_u64)).sum::<u64>()
     };
     let (handled, duplicates) = (count("handled"), count("duplicates"));
-    ensure!(handled > 0 && duplicates > 0, "{handled} webhooks were handled, {duplicates} duplicates");
-    demo.more(&format!(
-        "{handled} webhooks were handled, {duplicates} copies put aside, one notice was sent"
-    ));
-    demo.mend(vec![found], 30).await?;
+    ensure!(handled > 0 && duplicates > 0, "{handled} webhooks handled, {duplicates} duplicates");
+    demo.more(&format!("{handled} webhooks handled, {duplicates} duplicates dropped, 1 notice sent"));
+    demo.fix(vec![found], 30).await?;
     by_webhook(demo)
 }
 
@@ -198,19 +196,17 @@ pub(super) async fn webhooks_are_lost(demo: &mut Demo) -> Result<()> {
     demo.stage.census.break_door(HttpFault::WebhooksLost);
     demo.pass(60);
     demo.settle().await?;
-    demo.nothing_new("webhooks that were lost")?;
-    demo.more("no webhook comes, and nobody hears of it; the poll is switched on");
+    demo.nothing_new("the lost webhooks")?;
+    demo.more("no webhook arrives and no notice is sent; the poll is switched on");
     demo.poll(true).await?;
     let found = demo.find(TITLE, "properties/run-failed/properties-create", since).await?;
-    demo.mend(vec![found], 60).await?;
+    demo.fix(vec![found], 60).await?;
     let by = demo.rows.last().map(|row| row.by);
-    ensure!(by == Some(Finder::Poll), "without webhooks, {by:?} found it");
+    ensure!(by == Some(Finder::Poll), "without webhooks, found by {by:?}");
     let late = demo.stage.census.deliver_lost();
     ensure!(late > 0, "no webhook was lost");
     demo.settle().await?;
-    demo.nothing_new("webhooks that came late")?;
-    demo.more(&format!(
-        "the {late} lost webhooks come late, tell of failures that are over, and nobody hears a word"
-    ));
+    demo.nothing_new("the late webhooks")?;
+    demo.more(&format!("the {late} lost webhooks arrive late, about resolved failures: no notice"));
     demo.poll(false).await
 }

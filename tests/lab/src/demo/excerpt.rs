@@ -1,6 +1,6 @@
-//! The excerpt of the demo that README shows: written by a demo, and held to every later one.
+//! The excerpt of the demo in README: written by one demo, and checked by every later one.
 //!
-//! Figures and times differ from demo to demo, so what is compared is the text with every number taken out.
+//! Figures and times differ between demos, so the comparison ignores numbers.
 
 use std::fs;
 
@@ -9,15 +9,15 @@ use syncwatch_lab::aws::workspace_root;
 
 const BEGIN: &str = "<!-- demo: written by `make demo EXCERPT=1` -->\n```text\n";
 const END: &str = "```\n<!-- demo: end -->";
-/// The acts that are shown, by what breaks in them.
+/// The acts in the excerpt, by a part of their titles.
 const SHOWN: [&str; 4] =
-    ["a run of the update sync fails", "somebody breaks a view", "pauses the create sync", "Census is down"];
+    ["a run of the update sync fails", "a broken view", "the create sync is paused", "Census is down"];
 
-/// The lines of the acts that are shown, of all that were told.
-pub(super) fn of(told: &[String]) -> String {
+/// The lines of the acts in the excerpt.
+pub(super) fn of(lines: &[String]) -> String {
     let mut excerpt = String::new();
     let mut shown = false;
-    for line in told {
+    for line in lines {
         if let Some(title) = line.strip_prefix("BREAK") {
             shown = SHOWN.iter().any(|act| title.contains(act));
             if shown && !excerpt.is_empty() {
@@ -34,32 +34,32 @@ pub(super) fn of(told: &[String]) -> String {
     excerpt
 }
 
-/// Writes the excerpt into README, or demands that README has one of the same shape.
+/// Writes the excerpt into README, or checks that README has one of the same shape.
 ///
 /// # Errors
-/// README cannot be read or written, has no place for it, or shows what the demo no longer tells.
-pub(super) fn settle(told: &[String], write: bool) -> Result<()> {
+/// README cannot be read or written, lacks the marks, or differs from this demo.
+pub(super) fn settle(lines: &[String], write: bool) -> Result<()> {
     let path = workspace_root().join("README.md");
     let readme = fs::read_to_string(&path).context("reading README.md")?;
     let (before, rest) =
-        readme.split_once(BEGIN).context("README.md does not mark where the excerpt begins")?;
-    let (found, after) = rest.split_once(END).context("README.md does not mark where the excerpt ends")?;
-    let excerpt = of(told);
+        readme.split_once(BEGIN).context("README.md lacks the mark where the excerpt begins")?;
+    let (found, after) = rest.split_once(END).context("README.md lacks the mark where the excerpt ends")?;
+    let excerpt = of(lines);
     if write {
         return fs::write(&path, [before, BEGIN, &excerpt, END, after].concat()).context("writing README.md");
     }
     ensure!(
         shape(found) == shape(&excerpt),
-        "README.md shows a demo that is no more: `make demo EXCERPT=1` writes it anew. This one told:\n{excerpt}"
+        "README.md shows an outdated demo; run `make demo EXCERPT=1` to rewrite it. This demo printed:\n{excerpt}"
     );
     Ok(())
 }
 
-/// The text with every number as `0`, without how long something took, and without news that something became worse: a
-/// slow machine tells other ones.
+/// The text with every number as `0`, without durations, and without notices that an incident became worse: on a slow
+/// machine these differ.
 fn shape(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains(", worse]"));
-    let lines = lines.map(|line| line.split(" over after ").next().unwrap_or(line));
+    let lines = lines.map(|line| line.rsplit_once(", after ").map_or(line, |(before, _)| before));
     lines.map(without_numbers).collect::<Vec<_>>().join("\n")
 }
 
@@ -69,7 +69,7 @@ fn without_numbers(text: &str) -> String {
     while let Some(character) = characters.next() {
         let is_point = character == '.' && shape.ends_with('0');
         if is_point && characters.peek().is_some_and(char::is_ascii_digit) {
-            // A figure has as many decimals as it needs.
+            // Figures differ in their number of decimals.
             continue;
         }
         if !character.is_ascii_digit() {
@@ -86,33 +86,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_acts_that_are_shown_are_in_it_with_a_line_between_them() {
-        let told = [
-            "First round by hand",
+    fn excerpt_has_only_the_chosen_acts_with_blank_lines_between() {
+        let lines = [
+            "First round, run by hand",
             "BREAK   a run of the update sync fails, in real time",
-            "NOTICE  [error] failed",
+            "NOTICE  [ERROR] failed",
             "BREAK   a storm",
-            "NOTICE  [error] other",
-            "BREAK   somebody pauses the create sync",
-            "MEND",
+            "NOTICE  [ERROR] other",
+            "BREAK   the create sync is paused in Census",
+            "FIX     the fault is removed",
             "NIGHT   it is 23:59",
-            "NOTICE  [warning] more",
+            "NOTICE  [WARNING] more",
         ];
-        let told = told.map(str::to_owned);
+        let lines = lines.map(str::to_owned);
         assert_eq!(
-            of(&told),
-            "BREAK   a run of the update sync fails, in real time\nNOTICE  [error] failed\n\n\
-             BREAK   somebody pauses the create sync\nMEND\n"
+            of(&lines),
+            "BREAK   a run of the update sync fails, in real time\nNOTICE  [ERROR] failed\n\n\
+             BREAK   the create sync is paused in Census\nFIX     the fault is removed\n"
         );
     }
 
     #[test]
-    fn numbers_make_no_difference_and_words_do() {
+    fn shape_ignores_numbers_and_keeps_words() {
         assert_eq!(shape("19,348 of 20,764, 93.18%"), shape("9,1 of 100,000, 5%"));
         assert_ne!(shape("3 rows"), shape("3 lines"));
         assert_eq!(
-            shape("it failed: over after 3s\n[critical, worse] x"),
-            shape("it failed: over after 1m 2s")
+            shape("[RESOLVED] it runs, after 3s\n[CRITICAL, worse] x"),
+            shape("[RESOLVED] it runs, after 1m 2s")
         );
     }
 }

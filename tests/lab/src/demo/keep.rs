@@ -1,4 +1,4 @@
-//! The stage after the demo, left up to play with.
+//! Keeps the stage running after the demo.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use syncwatch_lab::stage::Stage;
 
 use super::{CREATE, INTAKE, NIGHTLY, POLL, ROUNDS, UPDATE};
 
-/// How often news is looked for.
-const LOOK: Duration = Duration::from_millis(200);
-/// How long [`ROUNDS`] last, two seconds apart.
+/// The interval between two checks for new messages.
+const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// The duration of [`ROUNDS`], two seconds apart.
 const ROUNDS_LAST: Duration = Duration::from_secs(2 * ROUNDS as u64);
 
-/// Says how to play with the stage, and tells what is heard, until Ctrl-C.
+/// Prints how to use the stage, then each message that arrives, until Ctrl-C.
 pub(super) async fn leave_up(stage: &Stage) -> Result<()> {
     how_to_play(stage)?;
-    let mut told = Told {
+    let mut shown = Shown {
         notices: stage.subscriber.notifications().len(),
         messages: stage.chat.messages().len(),
         events: stage.pagerduty.events().len(),
     };
-    let mut looks = tokio::time::interval(LOOK);
+    let mut checks = tokio::time::interval(CHECK_EVERY);
     let mut rounds = tokio::time::interval(ROUNDS_LAST);
     loop {
         tokio::select! {
             stop = tokio::signal::ctrl_c() => return stop.context("waiting for Ctrl-C"),
             _ = rounds.tick() => stage.deployment.poll_every_sweep(POLL, ROUNDS).await?,
-            _ = looks.tick() => told.tell_news(stage),
+            _ = checks.tick() => shown.print_new(stage),
         }
     }
 }
@@ -42,7 +42,7 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     });
     let fault = |json: &str| println!("  curl -s -X POST {census}/lab/fault -d '{json}'");
     println!(
-        "\nEverything stays up until Ctrl-C, with a round of the poll every 2 seconds. To break and mend:"
+        "\nEverything runs until Ctrl-C, with a round of the poll every 2 seconds. Break it and fix it:"
     );
     fault(&format!("{{\"fault\": \"pause\", \"sync\": {CREATE}}}"));
     fault(&format!("{{\"fault\": \"reject\", \"sync\": {UPDATE}, \"percent\": 20}}"));
@@ -52,16 +52,14 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     println!("  curl -s -X POST {census}/lab/jump -d '{{\"minutes\": 30}}'");
     println!("  curl -s -X POST {census}/lab/deliver-lost");
     println!("  curl -s -X POST {census}/lab/heal");
-    println!("  curl -s -X POST {census}/lab/repair   # the data, when what spoiled them is healed");
-    println!("To check the data, as happens every night:");
+    println!("  curl -s -X POST {census}/lab/repair   # the data, once their fault is healed");
+    println!("Run the nightly data checks:");
     println!(
         "  curl -s {}/2015-03-31/functions/{NIGHTLY}/invocations -d '{{\"task\": \"validate\"}}' \\",
         stage.deployment.endpoint()
     );
     println!("    | python3 -c 'import json, sys; print(json.load(sys.stdin)[\"table\"])'");
-    println!(
-        "To operate it as the person on call does (`make cli` builds the command and prints where it is):"
-    );
+    println!("Operate it as the on-call person does (`make cli` builds the command and prints its path):");
     println!(
         "  export AWS_ENDPOINT_URL={} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \\",
         stage.deployment.endpoint()
@@ -69,10 +67,10 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     println!("    SYNCWATCH_CENSUS_BASE_URL={census}");
     println!("  syncwatch status; syncwatch incidents; syncwatch runs properties-update; syncwatch --help");
     println!("  syncwatch doctor --bare-names --url {url}");
-    println!("To look:");
+    println!("Inspect it:");
     println!("  curl -s {census}/lab/state");
     println!("  curl -s -u 'bearer:{TOKEN}' {census}/api/v1/syncs");
-    println!("To be Census, and send a webhook to the Function URL:");
+    println!("Send a webhook to the Function URL, as Census does:");
     println!(
         "  body='{{\"workspace_id\": 3167, \"sync_id\": {UPDATE}, \"sync_run_id\": {run}, \"event\": \"sync.completed\"}}'"
     );
@@ -80,22 +78,22 @@ fn how_to_play(stage: &Stage) -> Result<()> {
     println!("  curl -si {url} \\");
     println!("    -H 'Content-Type: application/json' -H \"X-Signature: $signature\" -d \"$body\"");
     println!(
-        "AWS answers at {}; its log is {}.\n",
+        "The emulated AWS listens at {}; its log is {}.\n",
         stage.deployment.endpoint(),
         stage.aws.log_path().display()
     );
     Ok(())
 }
 
-/// How much of what arrived where was told.
-struct Told {
+/// The number of messages printed so far, by channel.
+struct Shown {
     notices: usize,
     messages: usize,
     events: usize,
 }
 
-impl Told {
-    fn tell_news(&mut self, stage: &Stage) {
+impl Shown {
+    fn print_new(&mut self, stage: &Stage) {
         for notice in stage.subscriber.notifications().iter().skip(self.notices) {
             println!("NOTICE     {}", notice.subject);
             self.notices += 1;

@@ -1,4 +1,4 @@
-//! The night's snapshot: what the day was like, in the warehouse.
+//! The nightly snapshot: the figures of the day, in the warehouse.
 
 use anyhow::{Context as _, Result, ensure};
 use secrecy::SecretString;
@@ -18,9 +18,9 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     demo.settle().await?;
     demo.nothing_new("the last act")?;
     println!();
-    demo.line("NIGHT   a quiet day and a half later it is 23:59, and the Scheduler fires the snapshot, once");
-    // The first snapshot reads the runs since yesterday: without the pause the failures of the acts before would be too
-    // many among them for the promised success rate.
+    demo.line("NIGHT   36 quiet hours later, at 23:59, the Scheduler fires the snapshot, once");
+    // The first snapshot reads the runs since yesterday. Without the quiet hours, the failures of the earlier acts would
+    // push the success rate below its limit.
     demo.pass(36 * 60);
     demo.settle().await?;
     demo.stage.deployment.poll_every_sweep(SNAPSHOT, 1).await?;
@@ -29,15 +29,15 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
         Ok((!rows.is_empty()).then_some(rows))
     };
     let day = until(LIMIT, "the row of the day in sync_audit_log", written).await?;
-    demo.quote("sync_audit_log has of the day:", &day);
+    demo.quote("sync_audit_log, row of the day:", &day);
     let runs = runs(demo).await?;
     ensure!(!runs.is_empty(), "the day has no rows of runs");
-    demo.quote("and of its newest runs:", &runs);
+    demo.quote("sync_audit_log, newest runs:", &runs);
     demo.settle().await?;
-    demo.nothing_new("a snapshot that was written")
+    demo.nothing_new("the snapshot")
 }
 
-/// The figures of the newest day, a line each; empty as long as there is none.
+/// The figures of the newest day, one per line; empty before the first snapshot.
 async fn day(demo: &Demo) -> Result<String> {
     const FIGURES: [&str; 11] = [
         "records_processed",
@@ -69,7 +69,7 @@ async fn day(demo: &Demo) -> Result<String> {
     Ok(rows.await?.into_iter().next().unwrap_or_default())
 }
 
-/// The newest runs, a line each.
+/// The newest runs, one per line.
 async fn runs(demo: &Demo) -> Result<String> {
     let columns = "execution_timestamp, sync_name, status, records_processed, records_failed";
     let rows = ask(demo, columns, "row_kind = 'run' ORDER BY execution_timestamp DESC, audit_id", |row| {
@@ -88,17 +88,17 @@ async fn runs(demo: &Demo) -> Result<String> {
 }
 
 fn known<T: std::fmt::Display>(value: Option<T>) -> String {
-    value.map_or_else(|| "not known".to_owned(), |value| value.to_string())
+    value.map_or_else(|| "unknown".to_owned(), |value| value.to_string())
 }
 
-/// Up to five rows of the audit log, each as text.
+/// Up to five rows of the audit log, as text.
 async fn ask(
     demo: &Demo,
     columns: &str,
     which: &str,
     text: impl Fn(&Row<'_>) -> Result<String, syncwatch::sql::Error>,
 ) -> Result<Vec<String>> {
-    // As the functions ask, so that times are what they were to them.
+    // Through the API, as the functions do, so that times read as they saw them.
     let url = demo.stage.warehouse.as_ref().context("the stage has no warehouse")?.url();
     let auth = DatabricksAuth::Token(SecretString::from(TOKEN));
     let settings = DatabricksSettings::new(url, WAREHOUSE_ID, auth);

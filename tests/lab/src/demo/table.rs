@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Who found a fault.
+/// The function that found a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finder {
     Poll,
@@ -20,26 +20,27 @@ impl fmt::Display for Finder {
     }
 }
 
-/// A fault that was found, told and mended. Times are in seconds.
+/// A fault that was found, reported and resolved. Times are in seconds.
 pub(super) struct Row {
     pub(super) fault: &'static str,
     pub(super) key: &'static str,
     pub(super) by: Finder,
     pub(super) found: f64,
-    pub(super) noticed: f64,
+    pub(super) notified: f64,
     pub(super) resolved: f64,
 }
 
 pub(super) fn print(rows: &[Row]) {
-    println!("\n{:<56} {:>8} {:>11} {:>9} {:>10}", "fault", "found by", "found after", "noticed", "resolved");
-    for Row { fault, by, found, noticed, resolved, .. } in rows {
-        println!("{fault:<56} {by:>8} {found:>9.1} s {noticed:>7.1} s {resolved:>8.1} s");
+    println!(
+        "\n{:<56} {:>8} {:>11} {:>9} {:>10}",
+        "fault", "found by", "found after", "notified", "resolved"
+    );
+    for Row { fault, by, found, notified, resolved, .. } in rows {
+        println!("{fault:<56} {by:>8} {found:>9.1} s {notified:>7.1} s {resolved:>8.1} s");
     }
     println!(
-        "(found by: the function that logged it first; found: its round began; noticed: its notice arrived;"
+        "found by: the function that logged it first. found after: from the break to the start of that round."
     );
-    println!(
-        " resolved: from the mending on. Times count from the break; of the first row from the end of the run, of the\n \
-         poison from when it lay in the dead-letter queue.)"
-    );
+    println!("notified: from the break to the notice. resolved: from the fix to the notice.");
+    println!("Row 1 counts from the end of the run, the dead letters from their arrival in the queue.");
 }

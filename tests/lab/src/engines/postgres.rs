@@ -1,4 +1,4 @@
-//! A PostgreSQL of the lab's own: in a temporary folder, on a free loopback port, gone when it is dropped.
+//! A PostgreSQL for the lab: in a temporary folder, on a free loopback port, removed on drop.
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use super::{driver, open};
 
-/// Whoever comes is let in; but who looks for it in what is written will find it.
+/// The server accepts any password; tests search logs and output for this one.
 const PASSWORD: &str = "s3cret-of-the-lab";
 const START_ATTEMPTS: usize = 600;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
@@ -30,11 +30,11 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Makes a cluster and starts it, which takes a second or two and blocks. As root it runs as the user `postgres`, for it
-    /// refuses to run as root. It ends with the thread that started it, at the latest.
+    /// Creates a cluster and starts it, which takes a second or two and blocks. As PostgreSQL refuses to run as root, it then
+    /// runs as the user `postgres`. It ends at the latest with the thread that started it.
     ///
     /// # Errors
-    /// PostgreSQL is not installed or does not start; says what it said.
+    /// PostgreSQL is not installed or does not start.
     pub fn start() -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("syncwatch-postgres-").tempdir()?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -53,11 +53,11 @@ impl Postgres {
         Ok(server)
     }
 
-    /// Starts it, and waits until it takes connections.
+    /// Starts the server, and waits until it accepts connections.
     fn serve(&mut self) -> Result<()> {
         let mut command = self.command("postgres");
         command.arg("-D").arg(self.data()).arg("-p").arg(self.port.to_string());
-        // Durability is nothing to a lab; another zone than UTC shows who relies on the server's.
+        // The lab needs no durability. A zone other than UTC exposes code that relies on the server's.
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -69,10 +69,10 @@ impl Postgres {
             command.arg("-c").arg(setting);
         }
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let child = self.child.insert(child.context("PostgreSQL cannot be run")?);
+        let child = self.child.insert(child.context("cannot run PostgreSQL")?);
         for _ in 0..START_ATTEMPTS {
             if let Some(status) = child.try_wait()? {
-                bail!("PostgreSQL ended with {status} as soon as it was started; run it by hand to see why");
+                bail!("PostgreSQL ended with {status} at its start; run it by hand to see why");
             }
             let port = self.port.to_string();
             let mut ready = Command::new(self.programs.join("pg_isready"));
@@ -81,18 +81,18 @@ impl Postgres {
             }
             std::thread::sleep(BETWEEN_ATTEMPTS);
         }
-        bail!("PostgreSQL takes no connections after it was started; run it by hand to see why")
+        bail!("PostgreSQL started but accepts no connections; run it by hand to see why")
     }
 
-    /// Its database, by ODBC.
+    /// Opens its database through ODBC.
     ///
     /// # Errors
-    /// The driver is missing; says how to install it.
+    /// The driver is missing; the error names its package.
     pub fn warehouse(&self) -> Result<Warehouse> {
         self.warehouse_with(Limits::default().time)
     }
 
-    /// The same with so long for each statement.
+    /// The same, with a time limit for each statement.
     ///
     /// # Errors
     /// As [`Postgres::warehouse`].
@@ -105,10 +105,10 @@ impl Postgres {
         )
     }
 
-    /// The secret by which a function finds it, as one of its roles.
+    /// The secret for a function that connects as `role`.
     ///
     /// # Errors
-    /// The driver is missing; says how to install it.
+    /// The driver is missing; the error names its package.
     pub fn secret(&self, role: &str) -> Result<String> {
         let secret = json!({
             "driver": driver("psqlodbcw.so", "odbc-postgresql")?.display().to_string(),
@@ -121,19 +121,19 @@ impl Postgres {
         Ok(secret.to_string())
     }
 
-    /// Ends it at once, under whatever runs, as a crash would. [`Postgres::restart`] brings it back.
+    /// Ends it at once, in the middle of any statement, as a crash would. [`Postgres::restart`] starts it again.
     ///
     /// # Errors
-    /// It does not run, or cannot be told.
+    /// It is not running, or the signal cannot be sent.
     pub fn crash(&mut self) -> Result<()> {
-        let mut child = self.child.take().context("PostgreSQL does not run")?;
-        // SIGQUIT is its immediate shutdown: it ends its workers too, who would be in the way of the next start.
+        let mut child = self.child.take().context("PostgreSQL is not running")?;
+        // SIGQUIT is its immediate shutdown. It ends the workers too, which would block the next start.
         run(Command::new("kill").args(["-QUIT", &child.id().to_string()]))?;
         child.wait()?;
         Ok(())
     }
 
-    /// Starts it again, on what it had.
+    /// Starts it again, on the same data.
     ///
     /// # Errors
     /// It does not start.
@@ -145,7 +145,7 @@ impl Postgres {
         self.folder.path().join("data")
     }
 
-    /// A program of PostgreSQL that ends when whoever started it does, however that ends.
+    /// A PostgreSQL program that is killed when its parent ends.
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.arg("--pdeathsig=KILL").current_dir("/");
@@ -160,7 +160,7 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Its workers end when it is gone, and its data are thrown away.
+            // Its workers end with it, and its data are temporary.
             if let Err(error) = child.kill().and_then(|()| child.wait()) {
                 tracing::warn!("PostgreSQL could not be stopped: {error:#}");
             }
@@ -170,7 +170,7 @@ impl Drop for Postgres {
 
 fn run(command: &mut Command) -> Result<()> {
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    let status = status.with_context(|| format!("{command:?} cannot be run"))?;
+    let status = status.with_context(|| format!("cannot run {command:?}"))?;
     if !status.success() {
         bail!("{command:?} ended with {status}; run it by hand to see why");
     }
@@ -178,10 +178,10 @@ fn run(command: &mut Command) -> Result<()> {
 }
 
 fn is_root() -> Result<bool> {
-    Ok(fs::metadata("/proc/self").context("/proc is not there")?.uid() == 0)
+    Ok(fs::metadata("/proc/self").context("/proc is missing")?.uid() == 0)
 }
 
-/// The folder with `initdb` of the newest version.
+/// The folder with the newest version's `initdb`.
 fn programs() -> Result<PathBuf> {
     let mut found: Vec<(u32, PathBuf)> = Vec::new();
     if let Ok(versions) = fs::read_dir(Path::new("/usr/lib/postgresql")) {
@@ -194,5 +194,5 @@ fn programs() -> Result<PathBuf> {
         }
     }
     found.sort();
-    found.pop().map(|(_, folder)| folder).context("PostgreSQL is not installed: apt-get install postgresql")
+    found.pop().map(|(_, folder)| folder).context("PostgreSQL is not installed; apt-get install postgresql")
 }

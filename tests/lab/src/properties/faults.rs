@@ -1,32 +1,32 @@
-//! What can be made to go wrong with the data, by name.
+//! The faults of the data, by name.
 
 use serde::{Deserialize, Serialize};
 
-/// A fault of the data's way.
+/// A fault on the data's path.
 ///
 /// As JSON: `{"fault": "duplicate-creation", "percent": 10}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum PropertyFault {
-    /// Somebody breaks the views: company names are null in all that the syncs move.
+    /// The views are broken: company names are null in every record that the syncs move.
     ViewBug,
-    /// Nothing new arrives from the source, and nothing changes there.
+    /// Nothing arrives or changes at the source.
     SourceStalls,
     CopyStalls,
-    /// Salesforce gets a share of new records twice.
+    /// Salesforce creates a share of new records twice.
     DuplicateCreation {
         /// The share, in percent.
         percent: u32,
     },
-    /// Somebody breaks the view of what is to be created: properties of a city are in no queue and never arrive.
+    /// The create view is broken: properties of a city are in no queue and never arrive.
     CoverageLeak {
         city: String,
     },
-    /// Syncs move so few records a run that queues grow.
+    /// Syncs move too few records per run, so queues grow.
     Backlog {
         per_run: usize,
     },
-    /// Salesforce refuses a share of the records.
+    /// Salesforce rejects a share of the records.
     ValidationErrors {
         /// The share, in percent.
         percent: u32,

@@ -1,4 +1,4 @@
-//! Properties out of thin air, the same ones for the same seed.
+//! Generates properties, the same ones for the same seed.
 
 use jiff::Timestamp;
 use rand::RngExt as _;
@@ -9,7 +9,7 @@ const FIRST: [&str; 12] = [
     "Harbor", "Summit", "Cedar", "Granite", "Willow", "Pioneer", "Sierra", "Lakeside", "Union", "Crescent",
     "Redwood", "Bayview",
 ];
-// Names are what people write: with apostrophes, ampersands, letters from elsewhere.
+// As people write names: with apostrophes, ampersands, and letters of other languages.
 const SECOND: [&str; 10] = [
     "Holdings",
     "Properties",
@@ -24,7 +24,7 @@ const SECOND: [&str; 10] = [
 ];
 const STREETS: [&str; 8] =
     ["Main St", "Oak Ave", "Market St", "2nd St", "Mission Blvd", "El Camino Real", "Broadway", "Park Rd"];
-/// The cities that properties are in.
+/// The cities of the properties.
 pub(crate) const CITIES: [&str; 8] =
     ["San Francisco", "Oakland", "Fresno", "Sacramento", "San José", "Reno", "Portland", "Seattle"];
 pub(crate) const STATUSES: [&str; 4] = ["available", "leased", "maintenance", "sold"];
@@ -33,18 +33,17 @@ pub(crate) const STATUSES: [&str; 4] = ["available", "leased", "maintenance", "s
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Property {
     pub id: String,
-    /// Whose it is; `None` until somebody enters it.
+    /// The owner; `None` until it is entered.
     pub company_name: Option<String>,
     pub address: String,
     pub city: String,
     pub status: String,
     pub created_at: Timestamp,
-    /// When it last changed.
     pub updated_at: Timestamp,
     pub deleted: bool,
 }
 
-/// The next property, by its number.
+/// Generates the property of this number.
 pub(super) fn property(rng: &mut ChaCha8Rng, number: usize, at: Timestamp) -> Property {
     Property {
         id: format!("PROP-{number:06}"),

@@ -1,5 +1,5 @@
-//! The data of the seed pipeline: properties at the source, records in a simulated Salesforce, and the copy that Fivetran
-//! brings back. [`PropertyWorld`] is pure and lives in memory; [`Tables`] writes it into a real SQL engine.
+//! The data of the seed pipeline: properties at the source, records in a simulated Salesforce, and Fivetran's copy of them.
+//! [`PropertyWorld`] is pure and in memory; [`Tables`] writes it into a real SQL engine.
 
 mod faults;
 mod generate;

@@ -1,4 +1,4 @@
-//! The world, written into a real SQL engine: what changed since it was last written, in one transaction.
+//! Writes the world into a real SQL engine: the changes since the last write, in one transaction.
 
 use std::path::{Path, PathBuf};
 
@@ -46,7 +46,7 @@ const COPY: Table = Table {
                  created_date TIMESTAMP, last_modified_date TIMESTAMP, source_version_c VARCHAR(40), \
                  _fivetran_deleted BOOLEAN, _fivetran_synced TIMESTAMP NOT NULL",
 };
-/// More rows a statement are slower: placeholders are looked up one by one.
+/// More rows per statement are slower: placeholders are resolved one by one.
 const ROWS_A_STATEMENT: usize = 8;
 
 struct Table {
@@ -56,16 +56,16 @@ struct Table {
     definition: &'static str,
 }
 
-/// The folder with the SQL of the repository.
+/// The folder with the repository's SQL.
 #[must_use]
 pub fn sql_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/warehouse")
 }
 
-/// Makes the tables that RDS and Fivetran would have made, empty.
+/// Creates the tables of RDS and Fivetran, empty.
 ///
 /// # Errors
-/// The engine refuses; names the statement.
+/// The engine refuses a statement; the error names it.
 pub async fn make_sources(warehouse: &Warehouse) -> Result<()> {
     let dialect = warehouse.dialect();
     let mut statements = Vec::new();
@@ -86,7 +86,7 @@ pub async fn make_sources(warehouse: &Warehouse) -> Result<()> {
     Ok(())
 }
 
-/// What changed in a world, and the statements that write it.
+/// Changes of a world, and the statements that write them.
 #[derive(Debug)]
 pub struct Changes {
     statements: Vec<Statement>,
@@ -94,7 +94,7 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Gives them back to the world that they were taken from, to be written another time.
+    /// Returns them to their world, to be written later.
     pub fn put_back(self, world: &mut PropertyWorld) {
         world.put_back(self.unwritten);
     }
@@ -108,27 +108,27 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Makes what RDS and Fivetran would have made, applies `infra/warehouse/`, and writes the world as a whole.
+    /// Creates the tables of RDS and Fivetran, applies `infra/warehouse/`, and writes the whole world.
     ///
     /// # Errors
-    /// The engine refuses; names the statement.
+    /// The engine refuses a statement; the error names it.
     pub async fn create(warehouse: Warehouse, world: &mut PropertyWorld) -> Result<Self> {
         let tables = Self::empty(warehouse, world.now()).await?;
         tables.write(world).await?;
         Ok(tables)
     }
 
-    /// Makes what RDS and Fivetran would have made and applies `infra/warehouse/` at an instant. No world is written yet.
+    /// Creates the tables of RDS and Fivetran and applies `infra/warehouse/` at an instant, without writing a world.
     ///
     /// # Errors
-    /// The engine refuses; names the statement.
+    /// The engine refuses a statement; the error names it.
     pub async fn empty(warehouse: Warehouse, now: Timestamp) -> Result<Self> {
         make_sources(&warehouse).await?;
         warehouse_objects::apply_folder(&warehouse, &sql_folder(), now).await?;
         Self::over(warehouse)
     }
 
-    /// An engine in which all of it was made before.
+    /// Uses an engine in which the tables and views exist.
     ///
     /// # Errors
     /// The files of the views cannot be read.
@@ -137,7 +137,7 @@ impl Tables {
         let is_model =
             |file: &ObjectFile| file.name == "properties_to_create" || file.name == "properties_to_update";
         let views: Vec<ObjectFile> = files.into_iter().filter(is_model).collect();
-        ensure!(views.len() == 2, "infra/warehouse has not both views of the syncs");
+        ensure!(views.len() == 2, "infra/warehouse lacks a view of the syncs");
         Ok(Self { warehouse, views })
     }
 
@@ -147,10 +147,10 @@ impl Tables {
         &self.warehouse
     }
 
-    /// Writes what changed since it was last written, broken views included. Nothing or all of it.
+    /// Writes the changes since the last write, broken views included: all or none.
     ///
     /// # Errors
-    /// The engine refuses; names the statement.
+    /// The engine refuses a statement; the error names it.
     pub async fn write(&self, world: &mut PropertyWorld) -> Result<()> {
         let changes = self.changes(world)?;
         let applied = self.apply(&changes).await;
@@ -160,10 +160,10 @@ impl Tables {
         applied
     }
 
-    /// Takes out of the world what changed since it was last written, for whoever cannot hold the world while it is written.
+    /// Takes the changes since the last write out of the world, so that the world is not locked while they are written.
     ///
     /// # Errors
-    /// The files of the views say no more what the lab's faults break.
+    /// A view's file no longer contains the text that a fault replaces.
     pub fn changes(&self, world: &mut PropertyWorld) -> Result<Changes> {
         let unwritten = world.take_unwritten();
         match self.statements(world, &unwritten) {
@@ -175,10 +175,10 @@ impl Tables {
         }
     }
 
-    /// Writes changes. Nothing or all of them; what was not written belongs back into the world.
+    /// Writes changes, all or none. After an error, return them with [`Changes::put_back`].
     ///
     /// # Errors
-    /// The engine refuses; names the statement.
+    /// The engine refuses a statement; the error names it.
     pub async fn apply(&self, changes: &Changes) -> Result<()> {
         self.warehouse.execute_all(&changes.statements).await?;
         Ok(())
@@ -226,7 +226,7 @@ impl Tables {
 }
 
 impl Table {
-    /// Statements that write rows by their key.
+    /// Adds the statements that write rows by their key.
     fn write(&self, dialect: Dialect, rows: &[Vec<ParameterValue>], into: &mut Vec<Statement>) -> Result<()> {
         let name = object_name(dialect, self.name)?;
         let changes: Vec<String> = self
@@ -261,17 +261,17 @@ impl Table {
     }
 }
 
-/// A version as the views write it. The world's are whole minutes, of which no engine writes a fraction.
+/// A version in the format of the views. Versions are whole minutes, so no engine writes a fraction.
 fn version(changed_at: Timestamp) -> String {
     TimeZone::UTC.to_datetime(changed_at).to_string().replacen('T', " ", 1)
 }
 
-/// The file of a view as somebody broke it, or as it is if nobody did.
+/// The file of a view, with the active faults applied.
 fn broken(file: &ObjectFile, world: &PropertyWorld) -> Result<ObjectFile> {
     let mut broken = file.clone();
     let mut replace = |what: &str, by: &str| -> Result<()> {
         if !broken.text.contains(what) {
-            bail!("{} says {what:?} no more, which the lab's faults need", file.file_name);
+            bail!("{} no longer contains {what:?}, which a fault of the lab replaces", file.file_name);
         }
         broken.text = broken.text.replacen(what, by, 1);
         Ok(())
@@ -280,7 +280,7 @@ fn broken(file: &ObjectFile, world: &PropertyWorld) -> Result<ObjectFile> {
         replace("p.company_name AS company_name", "CAST(NULL AS VARCHAR(200)) AS company_name")?;
     }
     if let Some(city) = world.ailments.leak.as_deref().filter(|_| file.name == "properties_to_create") {
-        ensure!(!city.contains(['\'', '\\', '$', ':']), "the city of a leak is a plain name");
+        ensure!(!city.contains(['\'', '\\', '$', ':']), "the city of a coverage leak must be a plain name");
         replace(
             "WHERE NOT COALESCE(p.deleted, FALSE)",
             &format!("WHERE p.city <> '{city}' AND NOT COALESCE(p.deleted, FALSE)"),

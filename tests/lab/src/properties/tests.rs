@@ -10,13 +10,13 @@ fn hours(world: &mut PropertyWorld, hours: i64) {
     world.advance_to(world.now() + SignedDuration::from_hours(hours));
 }
 
-/// A small one, for what does not depend on numbers.
+/// A small world, for tests that do not depend on its size.
 fn small(seed: u64) -> PropertyWorld {
     PropertyWorld::with(start(), seed, 500, 500, 0)
 }
 
 #[test]
-fn the_seed_state_is_the_one_that_was_found() {
+fn seed_state_has_the_found_figures() {
     let health = PropertyWorld::as_found(start(), 1).health();
     assert_eq!((health.total, health.synced), (TOTAL_OF_SEED, SYNCED_OF_SEED));
     assert_eq!((health.create_queue, health.update_queue), (25, 0));
@@ -24,7 +24,7 @@ fn the_seed_state_is_the_one_that_was_found() {
 }
 
 #[test]
-fn the_same_seed_and_faults_make_the_same_world() {
+fn same_seed_and_faults_make_the_same_world() {
     let play = |seed| {
         let mut world = small(seed);
         hours(&mut world, 10);
@@ -37,7 +37,7 @@ fn the_same_seed_and_faults_make_the_same_world() {
 }
 
 #[test]
-fn a_healthy_pipeline_stays_healthy_for_ninety_days() {
+fn healthy_pipeline_stays_healthy_for_ninety_days() {
     let mut world = PropertyWorld::healthy(start(), 2);
     for day in 0..90 {
         hours(&mut world, 24);
@@ -51,7 +51,7 @@ fn a_healthy_pipeline_stays_healthy_for_ninety_days() {
 }
 
 #[test]
-fn what_a_sync_wrote_comes_back_with_a_lag() {
+fn copy_shows_writes_with_a_lag() {
     let mut world = small(3);
     hours(&mut world, 12);
     let lags: Vec<i64> =
@@ -60,7 +60,7 @@ fn what_a_sync_wrote_comes_back_with_a_lag() {
 }
 
 #[test]
-fn a_view_bug_spreads_with_what_is_moved_and_stays_after_the_view_is_mended() {
+fn view_bug_spreads_with_moves_and_its_harm_outlasts_the_fix() {
     let mut world = small(5);
     world.inflict(PropertyFault::ViewBug);
     hours(&mut world, 6);
@@ -73,7 +73,7 @@ fn a_view_bug_spreads_with_what_is_moved_and_stays_after_the_view_is_mended() {
 }
 
 #[test]
-fn a_stalled_source_brings_nothing_and_leaves_no_queue() {
+fn stalled_source_adds_nothing_and_leaves_no_queue() {
     let mut world = small(6);
     hours(&mut world, 2);
     world.inflict(PropertyFault::SourceStalls);
@@ -84,13 +84,13 @@ fn a_stalled_source_brings_nothing_and_leaves_no_queue() {
 }
 
 #[test]
-fn a_stalled_copy_lets_queues_grow_though_salesforce_has_the_records() {
+fn stalled_copy_grows_queues_though_salesforce_has_the_records() {
     let mut world = small(7);
     world.inflict(PropertyFault::CopyStalls);
     hours(&mut world, 10);
     let health = world.health();
     assert!(health.create_queue > 20 && health.update_queue > 20, "{health:?}");
-    // Written again and again by the external id, and still once.
+    // Written repeatedly by the external id, but still without duplicates.
     assert_eq!(health.duplicates, 0);
     assert!(world.records().len() > health.synced);
     world.heal();
@@ -112,7 +112,7 @@ fn duplicates_are_never_updated_by_their_external_id() {
 }
 
 #[test]
-fn a_coverage_leak_is_in_no_queue() {
+fn coverage_leak_is_in_no_queue() {
     let mut world = small(9);
     world.inflict(PropertyFault::CoverageLeak { city: "Fresno".to_owned() });
     hours(&mut world, 100);
@@ -122,7 +122,7 @@ fn a_coverage_leak_is_in_no_queue() {
 }
 
 #[test]
-fn a_backlog_grows_both_queues() {
+fn backlog_grows_both_queues() {
     let mut world = small(10);
     world.inflict(PropertyFault::Backlog { per_run: 1 });
     hours(&mut world, 100);
@@ -131,7 +131,7 @@ fn a_backlog_grows_both_queues() {
 }
 
 #[test]
-fn what_salesforce_refuses_is_counted_and_tried_again() {
+fn rejected_records_are_counted_and_retried() {
     let mut world = small(11);
     world.inflict(PropertyFault::ValidationErrors { percent: 50 });
     hours(&mut world, 24);
@@ -143,7 +143,7 @@ fn what_salesforce_refuses_is_counted_and_tried_again() {
 }
 
 #[test]
-fn a_driven_world_moves_only_when_somebody_runs_a_sync() {
+fn driven_world_moves_only_when_a_sync_is_run() {
     let mut world = small(12).driven();
     hours(&mut world, 10);
     let (create, update) = (world.to_create().len(), world.to_update().len());
@@ -157,7 +157,7 @@ fn a_driven_world_moves_only_when_somebody_runs_a_sync() {
 }
 
 #[test]
-fn a_refused_share_is_rounded_up_and_the_same_records_are_refused_again() {
+fn rejected_share_is_rounded_up_and_hits_the_same_records() {
     let mut world = small(13).driven();
     hours(&mut world, 10);
     let waiting = world.to_create().len();
@@ -174,7 +174,7 @@ fn a_refused_share_is_rounded_up_and_the_same_records_are_refused_again() {
 }
 
 #[test]
-fn a_repair_undoes_the_harm_once_the_copy_shows_it() {
+fn repair_undoes_the_harm_once_the_copy_shows_it() {
     let mut world = PropertyWorld::with(start(), 14, 500, 450, 10);
     world.inflict(PropertyFault::ViewBug);
     world.inflict(PropertyFault::DuplicateCreation { percent: 50 });
@@ -194,7 +194,7 @@ fn a_repair_undoes_the_harm_once_the_copy_shows_it() {
 }
 
 #[test]
-fn edits_in_salesforce_hide_no_change_of_the_source() {
+fn edits_in_salesforce_hide_no_source_change() {
     let mut world = small(17);
     for hour in 0..24 {
         hours(&mut world, 1);
@@ -212,13 +212,13 @@ fn edits_in_salesforce_hide_no_change_of_the_source() {
 }
 
 #[test]
-fn one_fault_is_mended_and_the_others_stay() {
+fn healing_one_fault_keeps_the_others() {
     let mut world = small(15);
     let leak = PropertyFault::CoverageLeak { city: "Fresno".to_owned() };
     world.inflict(PropertyFault::ViewBug);
     world.inflict(leak.clone());
-    assert!(!world.mend(&PropertyFault::CopyStalls));
-    assert!(world.mend(&PropertyFault::ViewBug));
+    assert!(!world.heal_one(&PropertyFault::CopyStalls));
+    assert!(world.heal_one(&PropertyFault::ViewBug));
     assert_eq!(world.faults(), std::slice::from_ref(&leak));
     hours(&mut world, 100);
     let health = world.health();
@@ -226,14 +226,14 @@ fn one_fault_is_mended_and_the_others_stay() {
 }
 
 #[test]
-fn a_full_run_sends_everything_with_whatever_is_wrong_at_that_moment() {
+fn full_run_sends_every_record_with_the_active_faults() {
     let mut world = PropertyWorld::with(start(), 16, 500, 450, 10).driven();
     let at = world.now();
     let moved = world.run_full(Sync::Update, at, Refusals::default());
     assert_eq!((moved.succeeded, world.records().len()), (450, 450));
-    // The 40 of nobody are not ready.
+    // The 40 without a company are not ready.
     assert_eq!(world.run_full(Sync::Create, at, Refusals::default()).succeeded, 460);
-    assert_eq!(world.records().len(), 460, "by a unique key nothing is there twice");
+    assert_eq!(world.records().len(), 460, "a unique key makes no duplicates");
     world.inflict(PropertyFault::DuplicateCreation { percent: 100 });
     world.run_full(Sync::Create, at, Refusals::default());
     assert_eq!(world.records().len(), 920);
@@ -247,7 +247,7 @@ fn a_full_run_sends_everything_with_whatever_is_wrong_at_that_moment() {
 }
 
 #[test]
-fn faults_are_given_as_json() {
+fn faults_parse_from_json() {
     let fault: PropertyFault =
         serde_json::from_str(r#"{"fault": "duplicate-creation", "percent": 10}"#).unwrap();
     assert_eq!(fault, PropertyFault::DuplicateCreation { percent: 10 });

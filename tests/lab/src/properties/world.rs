@@ -1,4 +1,5 @@
-//! Minutes pass: properties arrive and change, two syncs move what the views say, Fivetran copies it back.
+//! The simulation, minute by minute: properties arrive and change, two syncs move the rows of the views, Fivetran copies them
+//! back.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,12 +11,12 @@ use serde::Serialize;
 use super::faults::PropertyFault;
 use super::generate::{self, Property, STATUSES};
 
-/// The properties of the seed state.
+/// The number of properties in the seed state.
 pub const TOTAL_OF_SEED: usize = 20_247;
-/// Those of them that are in Salesforce: 92.47%.
+/// The number of properties in Salesforce in the seed state: 92.47%.
 pub const SYNCED_OF_SEED: usize = 18_722;
 
-/// What a minute brings on average.
+/// The average number of events per minute.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     pub arrivals_a_minute: f64,
@@ -23,20 +24,20 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A quiet company's.
+    /// The pace of a quiet company.
     pub const ORDINARY: Self = Self { arrivals_a_minute: 0.1, changes_a_minute: 0.7 };
-    /// What the seed's syncs carry: some 40 new records in half an hour, and 60 changes in a quarter.
+    /// The load of the seed's syncs: some 40 new records per 30 minutes, and 60 changes per 15 minutes.
     pub const OF_SEED: Self = Self { arrivals_a_minute: 40.0 / 30.0, changes_a_minute: 4.0 };
 }
 
-/// The share of new properties that nobody has entered the company of yet, and of changes that are deletions.
+/// The share of new properties without a company yet, and the share of changes that are deletions.
 const NAMELESS: f64 = 0.01;
 const DELETIONS: f64 = 0.01;
-/// The minutes of the hour at which things happen, as divisors.
+/// The intervals of the syncs and the copy, in minutes.
 const CREATE_EVERY: i64 = 30;
 const UPDATE_EVERY: i64 = 15;
 const COPY_EVERY: i64 = 5;
-/// Fivetran copies what Salesforce had so long ago.
+/// Fivetran copies the state of Salesforce from this long ago.
 const COPY_LAG: SignedDuration = SignedDuration::from_mins(2);
 
 /// One of the two syncs.
@@ -46,30 +47,30 @@ pub enum Sync {
     Update,
 }
 
-/// What one run of a sync did.
+/// The result of one run of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Move {
     pub sync: Sync,
     pub at: Timestamp,
     pub succeeded: usize,
     pub failed: usize,
-    /// Records that were left out before Salesforce saw them.
+    /// Records that were left out before they reached Salesforce.
     pub invalid: usize,
-    /// Whether it was a full run, which sends everything.
+    /// Whether it was a full run, which sends every record.
     pub full: bool,
 }
 
-/// What share of a run's records does not arrive, beyond what the data's own faults do. It is true of the oldest
-/// properties first, so that one which is not created is not created the next time either, as with a rule that it breaks.
+/// The shares of a run's records that do not arrive, beyond the data's own faults. The oldest properties are hit first, so
+/// the same record fails again in the next run, as with a rule that it violates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Refusals {
-    /// Salesforce refuses so many of them, in percent, rounded up to whole records.
+    /// Records that Salesforce rejects, in percent, rounded up to whole records.
     pub rejected_percent: u32,
-    /// So many of them are left out as invalid, in percent, rounded up to whole records.
+    /// Records that are left out as invalid, in percent, rounded up to whole records.
     pub invalid_percent: u32,
 }
 
-/// What one run did, with the keys of what did not arrive.
+/// The result of one run, with the keys of the records that did not arrive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Moved {
     pub succeeded: usize,
@@ -83,30 +84,30 @@ pub struct Record {
     pub id: String,
     /// The external id: the property's key.
     pub property_id: String,
-    /// The company's name, as it was moved.
+    /// The company's name, as a sync moved it.
     pub company_name: Option<String>,
     pub created_at: Timestamp,
     /// When it was last written, by a sync or by a person.
     pub modified_at: Timestamp,
-    /// The version of the property that a sync wrote last: when that last changed.
+    /// The last written version of the property: the instant of that version's change.
     pub source_version: Option<Timestamp>,
     pub deleted: bool,
     property: usize,
 }
 
-/// A record in the copy that Fivetran keeps.
+/// A record in Fivetran's copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Copy {
     pub record: Record,
     pub synced_at: Timestamp,
 }
 
-/// The figures of `daily_health_check`, reckoned without SQL.
+/// The figures of `daily_health_check`, computed without SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Health {
-    /// Properties that are not gone.
+    /// Properties that are not deleted.
     pub total: usize,
-    /// Those of them that are in the copy.
+    /// Properties that are in the copy.
     pub synced: usize,
     pub create_queue: usize,
     pub update_queue: usize,
@@ -116,7 +117,7 @@ pub struct Health {
     pub duplicates: usize,
 }
 
-/// What is wrong at the moment.
+/// The active faults.
 #[derive(Debug, Default)]
 pub(super) struct Ailments {
     pub(super) view_bug: bool,
@@ -128,7 +129,7 @@ pub(super) struct Ailments {
     per_run: Option<usize>,
 }
 
-/// What was not written into an engine yet.
+/// The changes that were not written into an engine yet.
 #[derive(Debug, Default)]
 pub(super) struct Unwritten {
     pub(super) properties: BTreeSet<usize>,
@@ -136,7 +137,7 @@ pub(super) struct Unwritten {
     pub(super) views: bool,
 }
 
-/// All of it, in memory. The same seed, faults and minutes make the same world.
+/// The data, in memory. The same seed, faults and minutes make the same world.
 #[derive(Debug)]
 pub struct PropertyWorld {
     rng: ChaCha8Rng,
@@ -145,12 +146,12 @@ pub struct PropertyWorld {
     is_driven: bool,
     pub(super) properties: Vec<Property>,
     records: Vec<Record>,
-    /// Beside `records`: what Fivetran has of each.
+    /// Parallel to `records`: Fivetran's copy of each.
     pub(super) copies: Vec<Option<Copy>>,
     records_of: HashMap<usize, Vec<usize>>,
     /// Records that changed since they were copied.
     uncopied: BTreeSet<usize>,
-    /// Properties without a copy, and properties of another version than theirs: the queues, but for what the views leave out.
+    /// Properties without a copy, and properties whose copy has another version: the queues, before the views filter them.
     missing: BTreeSet<usize>,
     behind: BTreeSet<usize>,
     moves: Vec<Move>,
@@ -160,20 +161,20 @@ pub struct PropertyWorld {
 }
 
 impl PropertyWorld {
-    /// Everything as it should be: all properties are in Salesforce, and in the copy.
+    /// A healthy state: all properties are in Salesforce and in the copy.
     #[must_use]
     pub fn healthy(now: Timestamp, seed: u64) -> Self {
         Self::with(now, seed, TOTAL_OF_SEED, TOTAL_OF_SEED, 0)
     }
 
-    /// The state in which Syncwatch found the pipeline: 18,722 of 20,247 are in Salesforce, 25 wait, and of the others
-    /// nobody has entered the company.
+    /// The state in which Syncwatch found the pipeline: 18,722 of 20,247 are in Salesforce, 25 wait, and the others have no
+    /// company yet.
     #[must_use]
     pub fn as_found(now: Timestamp, seed: u64) -> Self {
         Self::with(now, seed, TOTAL_OF_SEED, SYNCED_OF_SEED, 25)
     }
 
-    /// So many properties, so many of them in Salesforce, so many that wait; of the rest nobody has entered the company.
+    /// A state with these numbers of properties, in total, in Salesforce, and waiting; the rest have no company yet.
     #[must_use]
     pub fn with(now: Timestamp, seed: u64, total: usize, synced: usize, waiting: usize) -> Self {
         let now = floor(now);
@@ -195,7 +196,7 @@ impl PropertyWorld {
             unwritten: Unwritten { views: true, ..Unwritten::default() },
         };
         for number in 0..total {
-            // Over the year before; those that wait arrived just now.
+            // Spread over the past year; the waiting ones arrived just now.
             let is_synced = number < synced;
             let minutes =
                 if is_synced { world.rng.random_range(120..525_600) } else { world.rng.random_range(1..20) };
@@ -215,50 +216,50 @@ impl PropertyWorld {
         world
     }
 
-    /// The same, and from now on as much happens as a pace says.
+    /// The same world, with another pace from now on.
     #[must_use]
     pub fn at_pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// The same, but its syncs have no timer any more: they run when [`PropertyWorld::run`] is called.
+    /// The same world, but without a timer for its syncs: they run when [`PropertyWorld::run`] is called.
     #[must_use]
     pub fn driven(mut self) -> Self {
         self.is_driven = true;
         self
     }
 
-    /// What time it is there.
+    /// The current time of the world.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The properties, those that are gone included.
+    /// The properties, deleted ones included.
     #[must_use]
     pub fn properties(&self) -> &[Property] {
         &self.properties
     }
 
-    /// What Salesforce has.
+    /// The records in Salesforce.
     #[must_use]
     pub fn records(&self) -> &[Record] {
         &self.records
     }
 
-    /// What Fivetran has copied.
+    /// The records that Fivetran has copied.
     pub fn copies(&self) -> impl Iterator<Item = &Copy> {
         self.copies.iter().flatten()
     }
 
-    /// What the runs did, oldest first.
+    /// The results of the runs, oldest first.
     #[must_use]
     pub fn moves(&self) -> &[Move] {
         &self.moves
     }
 
-    /// The keys that wait to be created, as the view says, in order.
+    /// The keys in the create view, in order.
     #[must_use]
     pub fn to_create(&self) -> Vec<&str> {
         self.missing
@@ -268,13 +269,13 @@ impl PropertyWorld {
             .collect()
     }
 
-    /// The keys that wait to be updated, as the view says, in order.
+    /// The keys in the update view, in order.
     #[must_use]
     pub fn to_update(&self) -> Vec<&str> {
         self.behind.iter().filter_map(|index| self.key(*index)).collect()
     }
 
-    /// The figures, as `daily_health_check` has them.
+    /// The figures of `daily_health_check`.
     #[must_use]
     pub fn health(&self) -> Health {
         let total = self.properties.iter().filter(|property| !property.deleted).count();
@@ -296,7 +297,7 @@ impl PropertyWorld {
         }
     }
 
-    /// Lets something go wrong from now on.
+    /// Injects a fault.
     pub fn inflict(&mut self, fault: PropertyFault) {
         self.faults.push(fault.clone());
         match fault {
@@ -311,34 +312,33 @@ impl PropertyWorld {
         self.unwritten.views = true;
     }
 
-    /// What was made to go wrong and is not mended.
+    /// The faults that are not healed.
     #[must_use]
     pub fn faults(&self) -> &[PropertyFault] {
         &self.faults
     }
 
-    /// Mends what causes harm. The harm that was done stays until [`PropertyWorld::repair`].
+    /// Ends every fault. Past harm stays until [`PropertyWorld::repair`].
     pub fn heal(&mut self) {
         self.faults.clear();
         self.ailments = Ailments::default();
         self.unwritten.views = true;
     }
 
-    /// Mends one cause of harm; `false` if nobody inflicted it. The others stay.
-    pub fn mend(&mut self, fault: &PropertyFault) -> bool {
+    /// Ends one fault and keeps the others; `false` if it is not active.
+    pub fn heal_one(&mut self, fault: &PropertyFault) -> bool {
         let before = self.faults.len();
         let left: Vec<PropertyFault> = self.faults.iter().filter(|known| *known != fault).cloned().collect();
-        let is_mended = left.len() < before;
+        let is_healed = left.len() < before;
         self.heal();
         for fault in left {
             self.inflict(fault);
         }
-        is_mended
+        is_healed
     }
 
-    /// Undoes the harm, as people do with a data loader: companies that are missing at the source are entered there,
-    /// those that are missing in Salesforce are restored, and of records that are there twice the younger ones are deleted.
-    /// The copy shows it when Fivetran next brings it back.
+    /// Repairs past harm, as people do with a data loader: enters companies that are missing at the source, restores those
+    /// missing in Salesforce, and deletes the newer duplicates. The copy shows it after Fivetran's next run.
     pub fn repair(&mut self) {
         self.enter_companies();
         self.delete_duplicates();
@@ -359,7 +359,7 @@ impl PropertyWorld {
         }
     }
 
-    /// Deletes the younger ones of records that Salesforce has twice.
+    /// Deletes the newer duplicates in Salesforce.
     pub fn delete_duplicates(&mut self) {
         let twice: Vec<usize> =
             self.records_of.keys().flat_map(|property| self.live_records(*property).skip(1)).collect();
@@ -372,7 +372,7 @@ impl PropertyWorld {
         }
     }
 
-    /// Restores the companies that are missing in Salesforce and are known at the source.
+    /// Restores the companies that are missing in Salesforce and known at the source.
     pub fn restore_companies(&mut self) {
         for (number, record) in self.records.iter_mut().enumerate() {
             let name =
@@ -385,7 +385,7 @@ impl PropertyWorld {
         }
     }
 
-    /// People edit every n-th record in Salesforce, in a field that no sync writes.
+    /// Edits every n-th record in Salesforce, in a field that no sync writes, as people do.
     pub fn edit_in_salesforce(&mut self, every: usize) {
         for (number, record) in self.records.iter_mut().enumerate().step_by(every) {
             record.modified_at = self.now;
@@ -411,7 +411,7 @@ impl PropertyWorld {
             }
         }
         let minute = self.now.as_second() / 60;
-        // Copied first: a sync that just wrote is not copied in the same minute, but with a lag.
+        // The copy runs first, so it does not see a sync's writes of the same minute.
         if minute % COPY_EVERY == 0 && !self.ailments.copy_stalls {
             let due = self.now - COPY_LAG;
             let old =
@@ -428,7 +428,7 @@ impl PropertyWorld {
         }
     }
 
-    /// How often something happens in a minute, on average so often.
+    /// A random number of events in a minute, with this mean.
     fn draw(&mut self, mean: f64) -> usize {
         let rest = usize::from(self.rng.random_bool(mean.fract().clamp(0.0, 1.0)));
         rest + mean as usize
@@ -462,7 +462,7 @@ impl PropertyWorld {
         self.touched(number);
     }
 
-    /// Runs a sync: all that its view says moves at one instant, which [`PropertyWorld::advance_to`] has reached.
+    /// Runs a sync: moves every row of its view at one instant, which [`PropertyWorld::advance_to`] has reached.
     pub fn run(&mut self, sync: Sync, at: Timestamp, refusals: Refusals) -> Moved {
         let limit = self.ailments.per_run.unwrap_or(usize::MAX);
         let queue: Vec<usize> = match sync {
@@ -472,17 +472,16 @@ impl PropertyWorld {
         self.send(sync, &queue, at, refusals, false)
     }
 
-    /// Runs a sync in full: it sends every property as if it had never sent one, whatever Salesforce has. What is there
-    /// already is written over; while records are created twice, it is created again.
+    /// Runs a full sync: sends every property, regardless of the records in Salesforce. Existing records are overwritten;
+    /// while records are created twice, they are created again.
     pub fn run_full(&mut self, sync: Sync, at: Timestamp, refusals: Refusals) -> Moved {
         let all = 0..self.properties.len();
-        let is_there =
-            |number: &usize| self.properties.get(*number).is_some_and(|property| !property.deleted);
+        let exists = |number: &usize| self.properties.get(*number).is_some_and(|property| !property.deleted);
         let queue: Vec<usize> = match sync {
-            Sync::Create => all.filter(is_there).filter(|n| self.is_ready(*n)).collect(),
+            Sync::Create => all.filter(exists).filter(|n| self.is_ready(*n)).collect(),
             Sync::Update => {
                 let has_records = |number: &usize| self.live_records(*number).next().is_some();
-                all.filter(is_there).filter(has_records).collect()
+                all.filter(exists).filter(has_records).collect()
             }
         };
         self.send(sync, &queue, at, refusals, true)
@@ -520,12 +519,12 @@ impl PropertyWorld {
         moved
     }
 
-    /// Whether Salesforce took it.
+    /// Whether Salesforce accepted it.
     fn create_one(&mut self, number: usize, at: Timestamp, full: bool) -> bool {
         if self.percent(self.ailments.invalid_percent) {
             return false;
         }
-        // Fivetran has not brought it back yet: by the external id it is found, and written again.
+        // Created before, but not in the copy yet: found by its external id, and written again.
         let records: Vec<usize> = self.live_records(number).collect();
         if !records.is_empty() {
             if full && self.percent(self.ailments.duplicate_percent) {
@@ -541,10 +540,10 @@ impl PropertyWorld {
         true
     }
 
-    /// Whether Salesforce took it.
+    /// Whether Salesforce accepted it.
     fn update_one(&mut self, number: usize, at: Timestamp) -> bool {
         let records: Vec<usize> = self.live_records(number).collect();
-        // Salesforce writes nothing by an external id that it has twice.
+        // Salesforce rejects writes by an external id that is not unique.
         if records.len() != 1 || self.percent(self.ailments.invalid_percent) {
             return false;
         }
@@ -552,26 +551,26 @@ impl PropertyWorld {
         true
     }
 
-    /// The records of a property that Salesforce has, oldest first.
+    /// The records of a property in Salesforce, oldest first.
     fn live_records(&self, property: usize) -> impl Iterator<Item = usize> {
         let records = self.records_of.get(&property).map(Vec::as_slice).unwrap_or_default();
         let live = |record: &usize| self.records.get(*record).is_some_and(|record| !record.deleted);
         records.iter().copied().filter(live)
     }
 
-    /// What the copy has of a property, but for what it knows to be deleted.
+    /// The copied records of a property that are not marked as deleted.
     fn copies_of(&self, property: usize) -> impl Iterator<Item = &Copy> {
         let records = self.records_of.get(&property).map(Vec::as_slice).unwrap_or_default();
         let copies = records.iter().filter_map(|record| self.copies.get(*record)?.as_ref());
         copies.filter(|copy| !copy.record.deleted)
     }
 
-    /// Takes out what was not written yet; see [`PropertyWorld::put_back`].
+    /// Takes the unwritten changes; see [`PropertyWorld::put_back`].
     pub(super) fn take_unwritten(&mut self) -> Unwritten {
         std::mem::take(&mut self.unwritten)
     }
 
-    /// Puts back what could not be written.
+    /// Puts back changes that could not be written.
     pub(super) fn put_back(&mut self, unwritten: Unwritten) {
         self.unwritten.properties.extend(unwritten.properties);
         self.unwritten.copies.extend(unwritten.copies);
@@ -582,11 +581,11 @@ impl PropertyWorld {
         percent > 0 && self.rng.random_range(0..100) < percent
     }
 
-    /// A new record, with what the view says of the property.
+    /// Creates a record from the property's row in the view.
     fn create(&mut self, property: usize, at: Timestamp) -> usize {
         let number = self.records.len();
         self.records.push(Record {
-            // As Salesforce's ids look: fifteen characters, the first three for the kind of object.
+            // In the format of Salesforce's ids: 15 characters, the first three for the object type.
             id: format!("a0P{number:012}"),
             property_id: self.key(property).unwrap_or_default().to_owned(),
             company_name: self.name_by_view(property),
@@ -629,7 +628,7 @@ impl PropertyWorld {
         self.queue(property);
     }
 
-    /// Puts a property where the views' joins would find it.
+    /// Puts a property into the queues in which the views' joins would find it.
     fn queue(&mut self, number: usize) {
         let Some(property) = self.properties.get(number) else { return };
         let is_missing = !property.deleted && self.copies_of(number).next().is_none();
@@ -666,7 +665,7 @@ impl PropertyWorld {
     }
 }
 
-/// The whole minute.
+/// Rounds down to the whole minute.
 fn floor(at: Timestamp) -> Timestamp {
     at - SignedDuration::from_secs(at.as_second().rem_euclid(60))
         - SignedDuration::from_nanos(at.subsec_nanosecond().into())

@@ -1,6 +1,6 @@
-//! A chat's incoming webhook, as Slack's works: JSON with a `text` and perhaps `blocks`, within the published limits.
+//! A chat's incoming webhook that works like Slack's: JSON with a `text` and optional `blocks`, within the published limits.
 //!
-//! That a channel takes about one message per second is not played: a script says when it refuses.
+//! Slack's limit of about one message per second is not simulated: refusals are scripted.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use crate::loopback;
 
-/// The path of the webhook, which is all the secret that there is.
+/// The path of the webhook, its only secret.
 const PATH: &str = "/services/T0000LAB/B0000LAB/lab-secret";
 
 // Slack's block kit reference; lengths are in characters.
@@ -28,22 +28,22 @@ const LONGEST_FIELD: usize = 2_000;
 const MOST_CONTEXT_ELEMENTS: usize = 10;
 const MOST_ACTIONS: usize = 25;
 
-/// A message that was taken.
+/// An accepted message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChatMessage {
-    /// The text of the message: what a notification shows, and what is read where blocks are not shown.
+    /// Shown in notifications, and where blocks are not supported.
     pub text: String,
-    /// The blocks; none if it has only text.
+    /// Empty if the message has only text.
     pub blocks: Vec<Value>,
     pub body: Value,
 }
 
-/// An answer with which the service refuses a message.
+/// A refusal of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChatRefusal {
-    /// 400 `invalid_payload`: the message is never taken.
+    /// 400 `invalid_payload`: the message will never be accepted.
     InvalidPayload,
-    /// 404 `no_service`: somebody revoked the webhook.
+    /// 404 `no_service`: the webhook was revoked.
     NoService,
     /// 429 with `Retry-After`, in seconds.
     RateLimited { retry_after: u32 },
@@ -51,7 +51,7 @@ pub enum ChatRefusal {
     Broken,
 }
 
-/// The service. Dropping it closes it.
+/// The service. Dropping it stops it.
 #[derive(Debug)]
 pub struct Chat {
     url: String,
@@ -63,7 +63,7 @@ pub struct Chat {
 struct Books {
     messages: Vec<ChatMessage>,
     refused: usize,
-    /// What to answer with before anything is taken.
+    /// The next answers, before a message is accepted.
     refusals: VecDeque<ChatRefusal>,
 }
 
@@ -83,25 +83,25 @@ impl Chat {
         Ok(Self { url: format!("{url}{PATH}"), books, server })
     }
 
-    /// The webhook: a secret, as whoever knows it can post.
+    /// The URL of the webhook. A secret: it is enough to post.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything it has taken, oldest first.
+    /// The accepted messages, oldest first.
     #[must_use]
     pub fn messages(&self) -> Vec<ChatMessage> {
         lock(&self.books).messages.clone()
     }
 
-    /// How many requests it has refused, by script or for what was in them.
+    /// The number of refused requests, by script or for their content.
     #[must_use]
     pub fn refused(&self) -> usize {
         lock(&self.books).refused
     }
 
-    /// Refuses the next messages with these answers in turn.
+    /// Refuses the next messages with these answers, in order.
     pub fn refuse_next(&self, refusals: &[ChatRefusal]) {
         lock(&self.books).refusals.extend(refusals.iter().cloned());
     }
@@ -134,8 +134,8 @@ async fn take(State(books): State<Arc<Mutex<Books>>>, headers: HeaderMap, body: 
                 return answer(200, "ok");
             }
             Err(why) => {
-                // The service does not say which rule was broken; the lab's log does.
-                tracing::warn!(%why, "the simulated chat refused a message");
+                // The service does not name the violated rule; the lab's log does.
+                tracing::warn!(%why, "simulated chat refused a message");
                 answer(400, "invalid_payload")
             }
         },
@@ -155,14 +155,14 @@ fn read(headers: &HeaderMap, body: &[u8]) -> Result<ChatMessage, String> {
     if !kind.starts_with("application/json") {
         return Err(format!("the content type is `{kind}`, not application/json"));
     }
-    let body: Value = serde_json::from_slice(body).map_err(|error| format!("no JSON: {error}"))?;
-    // With blocks the service would do without; whoever reads only the notification would not.
+    let body: Value = serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
+    // With blocks the service needs no text, but notifications do.
     let text = text_at(&body, "/text").filter(|text| !text.trim().is_empty());
     let text = text.ok_or("the message has no `text`")?.to_owned();
     let blocks = match body.get("blocks") {
         None => Vec::new(),
         Some(Value::Array(blocks)) => blocks.clone(),
-        Some(_) => return Err("`blocks` is no array".to_owned()),
+        Some(_) => return Err("`blocks` is not an array".to_owned()),
     };
     if blocks.len() > MOST_BLOCKS {
         return Err(format!("{} blocks; {MOST_BLOCKS} are allowed", blocks.len()));
@@ -177,7 +177,7 @@ fn check_block(block: &Value) -> Result<(), String> {
     match text_at(block, "/type") {
         Some("header") => {
             if text_at(block, "/text/type") != Some("plain_text") {
-                return Err("the text of a header is `plain_text`".to_owned());
+                return Err("the text of a header must be `plain_text`".to_owned());
             }
             check_text("header", block.get("text"), LONGEST_HEADER)
         }
@@ -197,7 +197,7 @@ fn check_block(block: &Value) -> Result<(), String> {
         Some("context") => check_count("context", block, MOST_CONTEXT_ELEMENTS),
         Some("actions") => check_count("actions", block, MOST_ACTIONS),
         Some("divider" | "image" | "rich_text") => Ok(()),
-        other => Err(format!("the type {other:?} is not known")),
+        other => Err(format!("unknown type {other:?}")),
     }
 }
 
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_within_the_limits_is_taken_and_kept() {
+    async fn message_within_the_limits_is_accepted_and_kept() {
         let chat = Chat::start().await.unwrap();
         let mut blocks = vec![json!({ "type": "divider" }); 46];
         let context =
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_beyond_the_published_limits_is_refused() {
+    async fn message_beyond_the_published_limits_is_refused() {
         let chat = Chat::start().await.unwrap();
         let with = |block: Value| json!({ "text": "late", "blocks": [block] });
         let mrkdwn = json!({ "type": "header", "text": { "type": "mrkdwn", "text": "*bold*" } });
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn scripted_refusals_come_in_turn_and_another_path_is_no_service() {
+    async fn scripted_refusals_come_in_order_and_wrong_path_is_404() {
         let chat = Chat::start().await.unwrap();
         let message = json!({ "text": "late" });
         chat.refuse_next(&[

@@ -1,8 +1,8 @@
-//! The mail that SNS would have sent.
+//! The mail that SNS would send.
 //!
-//! ministack takes a mail subscription and delivers nothing to it, and whoever subscribes by HTTP gets another body.
-//! So a proxy stands between the functions and ministack's SNS, passes everything on unchanged, and keeps the
-//! `email` body of each message on its way through: what is shown as mail is what was published.
+//! ministack accepts a mail subscription but delivers nothing to it, and an HTTP subscriber gets another body. So a proxy
+//! between the functions and ministack's SNS forwards everything unchanged and keeps the `email` body of each message: the
+//! mail that the lab shows is the text that was published.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,25 +19,25 @@ use tokio::task::JoinHandle;
 
 use crate::loopback;
 
-/// One mail: what SNS was given for subscribers by `email`.
+/// One mail: the text that SNS got for `email` subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     pub subject: String,
     pub text: String,
 }
 
-/// What becomes of what is published.
+/// The behaviour of the proxy on a publish request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Publishing {
-    /// It goes out, and is answered.
+    /// The message is sent, and the publisher gets its answer.
     Answers,
-    /// It goes out, and its publisher waits for ever.
+    /// The message is sent, and the publisher waits forever.
     LosesAnswers,
-    /// It is taken and goes nowhere, and its publisher waits for ever.
+    /// The message is dropped, and the publisher waits forever.
     Hangs,
 }
 
-/// The proxy. Dropping it closes it.
+/// The proxy. Dropping it stops it.
 #[derive(Debug)]
 pub struct MailTap {
     url: String,
@@ -51,12 +51,12 @@ struct Tap {
     http: reqwest::Client,
     mails: Mutex<Vec<Mail>>,
     publishing: Mutex<Publishing>,
-    /// How many publishers wait, or waited until they died.
+    /// The number of publishers that wait, or waited until they were killed.
     waiting: watch::Sender<usize>,
 }
 
 impl MailTap {
-    /// Starts a proxy before the SNS at `upstream`, on a free loopback port.
+    /// Starts a proxy for the SNS at `upstream`, on a free loopback port.
     ///
     /// # Errors
     /// No port is free.
@@ -75,36 +75,38 @@ impl MailTap {
         Ok(Self { url, state, server })
     }
 
-    /// Where it answers: the value for `AWS_ENDPOINT_URL_SNS`.
+    /// The base URL, for `AWS_ENDPOINT_URL_SNS`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The mails so far, oldest first. What hangs is none.
+    /// The mails so far, oldest first, without the dropped ones.
     #[must_use]
     pub fn mails(&self) -> Vec<Mail> {
         locked(&self.state.mails).clone()
     }
 
-    /// Decides what becomes of what is published from now on.
+    /// Sets the behaviour for later publish requests.
     pub fn set(&self, publishing: Publishing) {
         *locked(&self.state.publishing) = publishing;
     }
 
-    /// Loses the answers of SNS, or no longer.
+    /// Starts or stops losing the answers of SNS.
     pub fn lose_answers(&self, lost: bool) {
         self.set(if lost { Publishing::LosesAnswers } else { Publishing::Answers });
     }
 
-    /// Waits until so many publishers waited for answers that never come.
+    /// Waits until this many publishers have waited for an answer that never comes.
     ///
     /// # Errors
-    /// They do not come in time.
+    /// There are fewer within `limit`.
     pub async fn publishers_waiting(&self, count: usize, limit: Duration) -> Result<()> {
         let mut waiting = self.state.waiting.subscribe();
         let waited = tokio::time::timeout(limit, waiting.wait_for(|waiting| *waiting >= count)).await;
-        waited.with_context(|| format!("{count} publishers do not come within {} s", limit.as_secs()))??;
+        waited.with_context(|| {
+            format!("fewer than {count} publishers waited within {} s", limit.as_secs())
+        })??;
         Ok(())
     }
 }
@@ -168,14 +170,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_mail_of_a_publish_request_is_its_email_body() {
+    fn mail_of_a_publish_request_is_its_email_body() {
         let form = b"Action=Publish&Subject=%5Berror%5D+late&MessageStructure=json&Message=%7B%22default%22%3A%22d%22%2C%22email%22%3A%22caf%C3%A9+%26+tea%22%7D";
         let mail = Mail { subject: "[error] late".to_owned(), text: "café & tea".to_owned() };
         assert_eq!(mail_in(form), Some(mail));
     }
 
     #[test]
-    fn other_requests_hold_no_mail() {
+    fn other_requests_have_no_mail() {
         for form in [&b"Action=Subscribe"[..], b"", b"{}", b"Action=Publish&Message=plain", b"\xff"] {
             assert_eq!(mail_in(form), None);
         }

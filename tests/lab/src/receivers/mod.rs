@@ -1,4 +1,4 @@
-//! Those who get notices: subscribers of SNS, PagerDuty, and a chat.
+//! The receivers of notices: SNS subscribers, PagerDuty, and a chat.
 
 mod chat;
 mod mail;

@@ -1,4 +1,4 @@
-//! PagerDuty's Events API v2, as far as its documentation goes: fields, limits, and the life of an alert.
+//! PagerDuty's Events API v2, as documented: fields, limits, and the life of an alert.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,10 +17,10 @@ use crate::loopback;
 /// The largest event (PagerDuty developer docs, Events API v2 overview).
 const LARGEST_EVENT: usize = 512 * 1024;
 
-/// A routing key as integrations have them, for whoever needs one; the service takes any of this length.
+/// A routing key in the format of an integration key; the service accepts any of this length.
 pub const ROUTING_KEY: &str = "1ab01ab01ab01ab01ab01ab01ab01ab0";
 
-/// An event that was taken.
+/// An accepted event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PagerDutyEvent {
     /// `trigger`, `acknowledge` or `resolve`.
@@ -29,11 +29,11 @@ pub struct PagerDutyEvent {
     pub dedup_key: String,
     /// The `payload` of a trigger.
     pub payload: Value,
-    /// The whole event: its `links`, its `client`, and whatever else was sent.
+    /// The whole event, with `links`, `client` and every other field.
     pub body: Value,
 }
 
-/// The service. Dropping it closes it.
+/// The service. Dropping it stops it.
 #[derive(Debug)]
 pub struct PagerDuty {
     url: String,
@@ -46,9 +46,9 @@ struct Books {
     events: Vec<PagerDutyEvent>,
     /// Open alerts by (routing key, dedup key).
     open: BTreeMap<(String, String), Alert>,
-    /// How often an alert opened, by dedup key: that is when people are paged.
+    /// The number of opened alerts by dedup key; each one pages people.
     pages: BTreeMap<String, usize>,
-    /// Statuses to answer with before anything is taken.
+    /// Statuses of the next answers, before an event is accepted.
     refusals: Vec<u16>,
     unnamed: u64,
 }
@@ -73,19 +73,19 @@ impl PagerDuty {
         Ok(Self { url, books, server })
     }
 
-    /// Where it answers; the path is `/v2/enqueue`.
+    /// The base URL; the path is `/v2/enqueue`.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything it has taken, oldest first.
+    /// The accepted events, oldest first.
     #[must_use]
     pub fn events(&self) -> Vec<PagerDutyEvent> {
         lock(&self.books).events.clone()
     }
 
-    /// The dedup keys of open alerts of an integration.
+    /// The dedup keys of an integration's open alerts.
     #[must_use]
     pub fn open_alerts(&self, routing_key: &str) -> Vec<String> {
         let books = lock(&self.books);
@@ -97,7 +97,7 @@ impl PagerDuty {
             .collect()
     }
 
-    /// The dedup keys of open alerts of an integration that were acknowledged.
+    /// The dedup keys of an integration's acknowledged alerts.
     #[must_use]
     pub fn acknowledged(&self, routing_key: &str) -> Vec<String> {
         let books = lock(&self.books);
@@ -106,13 +106,13 @@ impl PagerDuty {
         acknowledged.map(|((_, dedup), _)| dedup.clone()).collect()
     }
 
-    /// How often people were paged for a dedup key: once for each alert that opened under it.
+    /// The number of pages for a dedup key: one for each alert that opened under it.
     #[must_use]
     pub fn pages(&self, dedup_key: &str) -> usize {
         lock(&self.books).pages.get(dedup_key).copied().unwrap_or_default()
     }
 
-    /// A person resolves an alert on PagerDuty's own pages, which no event tells of; whether it was open.
+    /// Resolves an alert as a person does in PagerDuty's web app, without an event; returns whether it was open.
     pub fn resolve_by_hand(&self, routing_key: &str, dedup_key: &str) -> bool {
         lock(&self.books).open.remove(&(routing_key.to_owned(), dedup_key.to_owned())).is_some()
     }
@@ -146,7 +146,7 @@ async fn enqueue(State(books): State<Arc<Mutex<Books>>>, body: Bytes) -> Respons
             ),
             Ok(mut event) => {
                 if event.dedup_key.is_empty() {
-                    // Documented: PagerDuty makes a key of its own, which nobody can resolve by.
+                    // Documented: PagerDuty makes its own key, which the sender cannot resolve by.
                     books.unnamed += 1;
                     event.dedup_key = format!("unnamed-{}", books.unnamed);
                 }
@@ -165,13 +165,13 @@ impl Books {
     fn take(&mut self, event: PagerDutyEvent) {
         let key = (event.routing_key.clone(), event.dedup_key.clone());
         match event.action.as_str() {
-            // It is added to an open alert, without a notification.
+            // Added to the open alert, without a notification.
             "trigger" if self.open.contains_key(&key) => {}
             "trigger" => {
                 *self.pages.entry(key.1.clone()).or_default() += 1;
                 self.open.insert(key, Alert::default());
             }
-            // With no open alert of this very routing key, these are dropped in silence.
+            // Without an open alert of the same routing key, these are dropped silently.
             "resolve" => {
                 self.open.remove(&key);
             }
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_alert_folds_triggers_and_ends_only_by_the_key_that_opened_it() {
+    async fn alert_folds_triggers_and_resolves_only_by_its_routing_key() {
         let service = PagerDuty::start().await.unwrap();
         assert_eq!(post(&service, &event("trigger", KEY, "a")).await, 202);
         assert_eq!(post(&service, &event("trigger", KEY, "a")).await, 202);
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_trigger_pages_once_until_a_person_or_an_event_resolves() {
+    async fn trigger_pages_once_until_a_person_or_event_resolves() {
         let service = PagerDuty::start().await.unwrap();
         for action in ["acknowledge", "trigger", "trigger", "acknowledge", "trigger"] {
             assert_eq!(post(&service, &event(action, KEY, "a")).await, 202);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_is_kept_whole() {
+    async fn event_is_kept_whole() {
         let service = PagerDuty::start().await.unwrap();
         let mut sent = event("trigger", KEY, "a");
         sent["links"] = json!([{ "href": "https://example.com", "text": "the sync" }]);
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_beyond_the_documented_fields_and_limits_is_refused() {
+    async fn event_beyond_documented_fields_or_limits_is_refused() {
         let service = PagerDuty::start().await.unwrap();
         let mut long = event("trigger", KEY, "a");
         long["payload"]["summary"] = json!("x".repeat(1_025));
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn scripted_refusals_come_in_turn() {
+    async fn scripted_refusals_come_in_order() {
         let service = PagerDuty::start().await.unwrap();
         service.refuse_next(&[429, 500]);
         let trigger = event("trigger", KEY, "a");

@@ -1,4 +1,4 @@
-//! A subscriber of SNS over HTTP: keeps what it is sent, and how it was told to confirm.
+//! An HTTP subscriber of SNS: keeps notifications and confirmation tokens.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -20,20 +20,20 @@ pub struct Notification {
     /// When it arrived (wall time).
     pub received_at: Timestamp,
     pub subject: String,
-    /// The body for this protocol, read as JSON.
+    /// The body for this protocol, parsed as JSON.
     pub message: Value,
     pub attributes: Vec<(String, String)>,
 }
 
 impl Notification {
-    /// A text of the message's JSON; empty when it has none of that name.
+    /// A text field of the message's JSON; empty if it is missing.
     #[must_use]
     pub fn text(&self, name: &str) -> &str {
         self.message.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 }
 
-/// The subscriber. Dropping it closes it.
+/// The subscriber. Dropping it stops it.
 #[derive(Debug)]
 pub struct SnsReceiver {
     url: String,
@@ -67,30 +67,30 @@ impl SnsReceiver {
         Ok(Self { url, inbox, server })
     }
 
-    /// Where it listens: the endpoint of the subscription.
+    /// The URL for the subscription.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Everything so far, oldest first.
+    /// The notifications so far, oldest first.
     #[must_use]
     pub fn notifications(&self) -> Vec<Notification> {
         self.inbox.got().notifications.clone()
     }
 
-    /// Waits for the token with which a subscription is confirmed.
+    /// Waits for the token that confirms a subscription.
     ///
     /// # Errors
-    /// None came in time.
+    /// No token arrived within `limit`.
     pub async fn token(&self, limit: Duration) -> Result<String> {
         self.wait(limit, "a SubscriptionConfirmation", |got| got.tokens.last().cloned()).await
     }
 
-    /// Waits for the first notification from position `from` on that is wanted; answers with it and its position.
+    /// Waits for the first wanted notification from position `from` on; returns its position and the notification.
     ///
     /// # Errors
-    /// None came in time.
+    /// No such notification arrived within `limit`.
     pub async fn wait_for(
         &self,
         from: usize,
@@ -110,7 +110,7 @@ impl SnsReceiver {
             loop {
                 let news = self.inbox.news.notified();
                 tokio::pin!(news);
-                // Registered before looking, so that nothing arrives unseen in between.
+                // Registered before the check, so that no arrival in between is missed.
                 news.as_mut().enable();
                 if let Some(found) = look(&self.inbox.got()) {
                     return found;
@@ -139,7 +139,7 @@ impl Drop for SnsReceiver {
 
 async fn take(State(inbox): State<Arc<Inbox>>, body: Bytes) {
     let Ok(envelope) = serde_json::from_slice::<Value>(&body) else {
-        tracing::warn!("the SNS receiver got something that is not JSON");
+        tracing::warn!("SNS receiver got a body that is not JSON");
         return;
     };
     let text = |name: &str| envelope.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();

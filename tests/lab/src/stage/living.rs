@@ -1,4 +1,4 @@
-//! The simulated Databricks over the data that a Census moves.
+//! The simulated Databricks, with the data that a Census moves.
 
 use anyhow::{Context as _, Result};
 use futures::FutureExt as _;
@@ -12,9 +12,9 @@ use crate::databricks::{DatabricksServer, Present, Upkeep};
 use crate::engines;
 use crate::properties::Tables;
 
-/// A warehouse whose data live with Census. Its tables are written when somebody asks: every statement sees what Census
-/// shows at that moment, and nothing is written while nobody asks. As the API of Census does, it shows instants moved
-/// back by what was jumped, and takes those that are bound as its own.
+/// A warehouse that follows Census's data. Its tables are updated before each statement, so that a statement sees the same
+/// data as Census shows, and never in between. Like Census's API it moves shown instants back by the jumped time, and
+/// bound ones forward.
 #[derive(Debug)]
 pub struct LivingWarehouse {
     pub databricks: DatabricksServer,
@@ -23,14 +23,13 @@ pub struct LivingWarehouse {
 }
 
 impl LivingWarehouse {
-    /// Writes the data that Census moves, the objects of `infra/warehouse` with them, and serves them; `None` if it moves
-    /// none.
+    /// Writes the data that Census moves and the objects of `infra/warehouse`, and serves them; `None` without data.
     ///
     /// # Errors
-    /// The driver of SQLite is missing; says how to install it.
+    /// The SQLite driver is missing; the error names its package.
     pub async fn start(feed: DataFeed) -> Result<Option<Self>> {
         let Some(now) = feed.with_data(|data, _| data.now()) else { return Ok(None) };
-        let folder = tempfile::tempdir().context("making a folder for the warehouse")?;
+        let folder = tempfile::tempdir().context("creating a folder for the warehouse")?;
         let file = folder.path().join("warehouse.sqlite");
         let tables = Tables::empty(engines::sqlite(&file)?, now).await?;
         let living = LivingTables { tables, feed, turn: Mutex::new(()) };
@@ -39,13 +38,13 @@ impl LivingWarehouse {
         Ok(Some(Self { databricks, direct: engines::sqlite(&file)?, _folder: folder }))
     }
 
-    /// Where the API answers.
+    /// The base URL of the API.
     #[must_use]
     pub fn url(&self) -> &str {
         self.databricks.url()
     }
 
-    /// The database itself, in Census's time, as it was when the API was last asked.
+    /// The database itself, in Census time, as of the last statement through the API.
     #[must_use]
     pub fn direct(&self) -> &Warehouse {
         &self.direct
@@ -63,7 +62,7 @@ impl LivingTables {
     async fn present(&self) -> Result<Present<'_>> {
         let turn = self.turn.lock().await;
         let changed = self.feed.with_data(|data, ahead| Ok((self.tables.changes(data)?, ahead)));
-        let (changes, ahead) = changed.context("the data are gone").flatten()?;
+        let (changes, ahead) = changed.context("the world carries no data").flatten()?;
         if let Err(error) = self.tables.apply(&changes).await {
             self.feed.with_data(|data, _| changes.put_back(data));
             return Err(error);

@@ -5,7 +5,7 @@ use crate::figure::Figure;
 use crate::finding::Severity;
 use crate::incident::{Acknowledged, Episode, Hold};
 
-/// Applies an update as DynamoDB would, onto an item with leftovers of an earlier state.
+/// Applies an update as DynamoDB would, to an item with leftovers of an earlier state.
 fn stored(incident: &Incident) -> Item {
     let mut item = key(&incident.key);
     for leftover in [PENDING_KIND, PENDING_SINCE, RESOLVED_AT] {
@@ -60,7 +60,7 @@ prop_compose! {
             proptest::sample::select(NoticeKind::ALL.to_vec()),
             instant(),
         )),
-        (class, group, silence, taken_on) in (
+        (class, group, silence, acknowledged) in (
             proptest::option::of(".{1,20}"),
             proptest::option::of(".{1,20}"),
             proptest::option::of(".{1,20}"),
@@ -78,7 +78,7 @@ prop_compose! {
             group,
             pending: pending.map(|(kind, since)| Pending { kind, since }),
             hold: silence.map(|id| Hold::Silence { id }),
-            acknowledged: taken_on.map(|(by, at, until)| Acknowledged { by, at, until }),
+            acknowledged: acknowledged.map(|(by, at, until)| Acknowledged { by, at, until }),
             course,
         }
     }
@@ -86,12 +86,12 @@ prop_compose! {
 
 proptest! {
     #[test]
-    fn what_is_stored_is_read_back(incident in incident()) {
+    fn stored_incident_is_read_back(incident in incident()) {
         prop_assert_eq!(read(&stored(&incident)).unwrap(), incident);
     }
 
     #[test]
-    fn only_a_resolved_incident_expires_and_ninety_days_later(incident in incident()) {
+    fn only_resolved_incident_expires_after_90_days(incident in incident()) {
         let expires_at = stored(&incident).get(EXPIRES_AT).cloned();
         let due = incident.resolved_at.filter(|_| incident.state == State::Resolved);
         let due = due.map(|at| AttributeValue::N((at.as_second() + 90 * 86_400).to_string()));
@@ -99,16 +99,16 @@ proptest! {
     }
 
     #[test]
-    fn a_spoiled_item_names_its_key_and_attribute(
+    fn invalid_item_names_its_key_and_attribute(
         incident in incident(),
         name in proptest::sample::select(
             vec![CHECK_SUBJECT, STATE, SEVERITY, OPENED_AT, GENERATION, VERSION, SUMMARY, FIGURES, CAUSE]),
-        spoiled in proptest::sample::select(
+        invalid in proptest::sample::select(
             vec![None, Some(AttributeValue::Bool(true)), Some(AttributeValue::L(Vec::new()))]),
     ) {
         let mut item = stored(&incident);
         item.remove(name);
-        if let Some(value) = spoiled {
+        if let Some(value) = invalid {
             item.insert(name.to_owned(), value);
         }
         let text = read(&item).unwrap_err().to_string();

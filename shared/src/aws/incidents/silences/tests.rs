@@ -73,14 +73,14 @@ fn cancelled(codes: [&str; 2], item: Option<Value>) -> Value {
 }
 
 #[tokio::test]
-async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_back() {
+async fn silences_are_read_from_their_partition_with_their_counts() {
     let (wire, store) = store(200, json!({"Items": [stored()]})).await;
     let tally = Tally {
         silence: silence(),
         held_back: 3,
         incidents: vec!["run-failed/a".to_owned(), "run-failed/b".to_owned()],
         of_others: 0,
-        told: 0,
+        reported: 0,
         tellings: 0,
     };
     let (found, unreadable) = store.silences("properties").await.unwrap();
@@ -91,7 +91,7 @@ async fn silences_are_read_from_a_partition_of_their_own_with_what_they_held_bac
 }
 
 #[tokio::test]
-async fn a_silence_that_cannot_be_read_silences_nothing_and_hides_no_other() {
+async fn unreadable_silence_hides_no_other() {
     let mut unknown = stored();
     unknown["scope"]["S"] = json!(r#"{"checks":["of-a-later-version"],"subjects":[]}"#);
     let (_wire, store) = store(200, json!({"Items": [unknown, stored()]})).await;
@@ -102,7 +102,7 @@ async fn a_silence_that_cannot_be_read_silences_nothing_and_hides_no_other() {
 }
 
 #[tokio::test]
-async fn what_the_file_declares_is_stored_as_it_declares_it_today() {
+async fn declared_silence_replaces_its_stored_definition() {
     let (wire, store) = store(200, json!({})).await;
     let _ = store
         .write_held_back(&incident(), Expected::Absent, &Silence { declared: true, ..silence() })
@@ -118,7 +118,7 @@ async fn what_the_file_declares_is_stored_as_it_declares_it_today() {
 }
 
 #[tokio::test]
-async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_its_incident() {
+async fn suppressed_notice_is_counted_in_its_incidents_transaction() {
     let (wire, store) = store(200, json!({})).await;
     let outcome = store.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Written);
@@ -143,7 +143,7 @@ async fn a_notice_that_is_held_back_is_counted_in_the_transaction_that_writes_it
 }
 
 #[tokio::test]
-async fn tally_that_names_enough_incidents_only_counts_the_next() {
+async fn full_tally_counts_further_incidents_without_names() {
     let full = cancelled(["None", "ConditionalCheckFailed"], None).to_string();
     let wire = Wire::answering_in_turn(&[(400, full.as_str()), (200, "{}")]).await;
     let store = IncidentStore::new(wire.sdk().dynamodb(), "syncwatch-incidents");
@@ -156,7 +156,7 @@ async fn tally_that_names_enough_incidents_only_counts_the_next() {
     assert_eq!(tally["ConditionExpression"], Value::Null);
     let expression = tally["UpdateExpression"].as_str().unwrap();
     assert!(expression.ends_with(" ADD #held_back :one, #of_others :one"), "{expression}");
-    // Both were lost to others: the incident decides.
+    // If both conditions fail, the incident's decides.
     let both = cancelled(["ConditionalCheckFailed", "ConditionalCheckFailed"], None);
     let (wire, losing) = self::store(400, both).await;
     let outcome = losing.write_held_back(&incident(), Expected::Absent, &silence()).await.unwrap();
@@ -164,7 +164,7 @@ async fn tally_that_names_enough_incidents_only_counts_the_next() {
 }
 
 #[tokio::test]
-async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
+async fn lost_write_counts_nothing_and_other_cancellations_fail() {
     let (_wire, losing) = store(400, cancelled(["ConditionalCheckFailed", "None"], None)).await;
     let outcome = losing.write_held_back(&incident(), Expected::Version(1), &silence()).await.unwrap();
     assert_eq!(outcome, WriteOutcome::Lost(None));
@@ -177,8 +177,8 @@ async fn the_loser_counts_nothing_and_another_reason_to_cancel_is_an_error() {
 }
 
 #[tokio::test]
-async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for_ever() {
-    // Of its incident, or of the tally of the silence.
+async fn transaction_conflict_is_retried_up_to_a_limit() {
+    // A conflict on the incident, or on the silence's tally.
     for codes in [["TransactionConflict", "None"], ["None", "TransactionConflict"]] {
         let busy = cancelled(codes, None).to_string();
         let wire = Wire::answering_in_turn(&[(400, busy.as_str()), (400, &busy), (200, "{}")]).await;
@@ -194,30 +194,30 @@ async fn what_meets_a_transaction_of_another_function_is_tried_again_and_not_for
 }
 
 #[tokio::test]
-async fn one_function_takes_on_to_tell_what_was_held_back() {
+async fn one_function_claims_the_report_of_a_silence() {
     let incidents = Vec::new;
-    let tally = |told| Tally {
+    let tally = |reported| Tally {
         silence: silence(),
         held_back: 3,
         incidents: incidents(),
         of_others: 0,
-        told,
+        reported,
         tellings: 0,
     };
     let (wire, winning) = store(200, json!({})).await;
-    assert!(winning.begin_telling("properties", &tally(0), now()).await.unwrap());
+    assert!(winning.begin_report("properties", &tally(0), now()).await.unwrap());
     let body = wire.only_request().await.json();
-    // Instants are compared as texts, so that they need the same number of digits.
+    // Instants are compared as text, so they need the same number of digits.
     let values = &body["ExpressionAttributeValues"];
     assert_eq!(values[":told"], json!({"N": "0"}));
     assert_eq!(values[":now"], json!({"S": "2026-11-24T10:00:00.000000000Z"}));
     assert_eq!(values[":lease_ended"], json!({"S": "2026-11-24T09:58:00.000000000Z"}));
     let (_wire, losing) = store(400, condition_failed(None)).await;
-    assert!(!losing.begin_telling("properties", &tally(2), now()).await.unwrap());
+    assert!(!losing.begin_report("properties", &tally(2), now()).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_silence_that_somebody_asks_for_is_stored_whole_and_ends_ninety_days_after_its_end() {
+async fn operators_silence_is_stored_whole_and_kept_for_90_days() {
     let (wire, store) = store(200, json!({})).await;
     store.put_silence("properties", &silence()).await.unwrap();
     let body = wire.only_request().await.json();
@@ -230,8 +230,8 @@ async fn a_silence_that_somebody_asks_for_is_stored_whole_and_ends_ninety_days_a
 }
 
 #[tokio::test]
-async fn silence_that_was_told_of_is_read_with_all_its_counts() {
-    let mut told = stored();
+async fn reported_silence_is_read_with_all_its_counts() {
+    let mut reported = stored();
     for (name, value) in [
         ("declared", json!({"BOOL": true})),
         ("told", json!({"N": "2"})),
@@ -240,12 +240,12 @@ async fn silence_that_was_told_of_is_read_with_all_its_counts() {
         ("told_at", json!({"S": "2026-11-24T11:00:00Z"})),
         ("telling_since", json!({"S": "2026-11-24T10:00:00.000000000Z"})),
     ] {
-        told[name] = value;
+        reported[name] = value;
     }
-    let (_wire, store) = store(200, json!({"Items": [told]})).await;
+    let (_wire, store) = store(200, json!({"Items": [reported]})).await;
     let (found, _) = store.silences("properties").await.unwrap();
     let tally = &found[0];
-    assert_eq!((tally.held_back, tally.told, tally.tellings), (3, 2, 1));
+    assert_eq!((tally.held_back, tally.reported, tally.tellings), (3, 2, 1));
     assert_eq!(tally.incident_count(), "more than 2 incidents");
     assert_eq!(tally.silence, Silence { declared: true, ..silence() });
 }

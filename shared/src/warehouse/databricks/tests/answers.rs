@@ -7,7 +7,7 @@ use super::{World, done, in_state, ok, statement};
 use crate::sql::Decimal;
 
 #[tokio::test]
-async fn each_value_is_read_by_the_type_of_its_column() {
+async fn values_are_read_by_the_type_of_their_column() {
     let columns = [
         ("i", "INT"),
         ("l", "BIGINT"),
@@ -33,7 +33,7 @@ async fn each_value_is_read_by_the_type_of_its_column() {
         "[1,2]"
     ]);
     let nulls = json!([null, null, null, null, null, null, null, null, null, null]);
-    // The SDK's words for two of the types are other than SQL's.
+    // The SDK's names of two types differ from SQL's.
     let mut body = done(&columns, json!([row, nulls]));
     body["manifest"]["schema"]["columns"][1]["type_name"] = json!("LONG");
     body["manifest"]["schema"]["columns"][7]["type_name"] = Json::Null;
@@ -55,7 +55,7 @@ async fn each_value_is_read_by_the_type_of_its_column() {
 }
 
 #[tokio::test]
-async fn an_instant_without_an_offset_is_in_the_zone_of_the_warehouse_and_an_ntz_is_not() {
+async fn timestamp_uses_the_zone_of_the_warehouse_and_ntz_does_not() {
     let body = done(
         &[("at", "TIMESTAMP"), ("ntz", "TIMESTAMP_NTZ")],
         json!([["2026-11-25 00:00:00", "2026-11-25 00:00:00"]]),
@@ -71,7 +71,7 @@ async fn an_instant_without_an_offset_is_in_the_zone_of_the_warehouse_and_an_ntz
 }
 
 #[tokio::test]
-async fn an_empty_answer_has_its_columns() {
+async fn empty_answer_has_its_columns() {
     let mut body = done(&[("n", "BIGINT")], json!([]));
     body["result"] = json!({});
     let world = World::new(vec![ok(body)]).await;
@@ -79,7 +79,7 @@ async fn an_empty_answer_has_its_columns() {
     assert!(answer.is_empty() && answer.columns()[0].name == "n");
 }
 
-/// A first chunk of one row that says where the next is.
+/// A first chunk of one row that names the next chunk.
 fn first_of(chunks: u64, next: u64) -> Json {
     let mut body = done(&[("n", "BIGINT")], json!([["1"]]));
     body["manifest"]["total_chunk_count"] = json!(chunks);
@@ -93,8 +93,8 @@ fn chunk(value: &str, next: Option<u64>) -> Json {
 }
 
 #[tokio::test]
-async fn an_answer_in_chunks_is_read_to_its_end() {
-    // Some answers tell the next chunk by its link alone.
+async fn answer_in_chunks_is_read_to_its_end() {
+    // Some answers name the next chunk only by its link.
     let link = "/api/2.0/sql/statements/01ef-1/result/chunks/2?row_offset=2";
     let second = json!({ "data_array": [["2"]], "next_chunk_internal_link": link });
     let world = World::new(vec![ok(first_of(3, 1)), ok(second), ok(chunk("3", None))]).await;
@@ -111,13 +111,13 @@ async fn an_answer_in_chunks_is_read_to_its_end() {
 }
 
 #[tokio::test]
-async fn a_part_of_an_answer_is_no_answer() {
+async fn incomplete_answer_is_an_error() {
     let mut truncated = done(&[("n", "BIGINT")], json!([["1"]]));
     truncated["manifest"]["truncated"] = json!(true);
     let long = "x".repeat(600);
     let mut fewer = done(&[("n", "BIGINT")], json!([["1"]]));
     fewer["manifest"]["total_row_count"] = json!(2);
-    let mut told = Vec::new();
+    let mut errors = Vec::new();
     for answers in [
         vec![ok(done(&[("n", "BIGINT")], json!([["1"], ["2"], ["3"], ["4"]])))],
         vec![ok(truncated)],
@@ -128,60 +128,60 @@ async fn a_part_of_an_answer_is_no_answer() {
         vec![in_state("CLOSED")],
         vec![in_state("SUCCEEDED")],
     ] {
-        told.push(World::new(answers).await.client.query(&statement()).await.unwrap_err().to_string());
+        errors.push(World::new(answers).await.client.query(&statement()).await.unwrap_err().to_string());
     }
-    insta::assert_snapshot!(told.join("\n"), @r"
-    coverage of properties: returns more than 3 rows; narrow it, or count in the warehouse
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    coverage of properties: returned more than 3 rows; narrow the query, or count in the warehouse
     coverage of properties: the answer has more than 1000 bytes; select less
     coverage of properties: the answer has more than 1000 bytes; select less
-    coverage of properties: unexpected answer at manifest.total_row_count: another number of rows than there are
-    coverage of properties: unexpected answer at next_chunk_index: a chunk that was read before
-    coverage of properties: unexpected answer at next_chunk_index: nothing, though there are more chunks
+    coverage of properties: unexpected answer at manifest.total_row_count: not the number of rows that were sent
+    coverage of properties: unexpected answer at next_chunk_index: an earlier chunk
+    coverage of properties: unexpected answer at next_chunk_index: nothing, although there are more chunks
     coverage of properties: unexpected answer at status.state: CLOSED, its result is no longer kept
     coverage of properties: unexpected answer at manifest.schema.columns: nothing
     ");
 }
 
 #[tokio::test]
-async fn unreadable_value_spoils_its_own_figure_and_is_never_shown() {
-    let mut told = Vec::new();
+async fn unreadable_value_affects_only_itself_and_is_not_shown() {
+    let mut errors = Vec::new();
     let asked = async |columns: &[(&str, &str)], row: Json| {
         let world = World::new(vec![ok(done(columns, json!([row])))]).await;
         world.client.query(&statement()).await
     };
-    told.push(asked(&[("company", "STRING")], json!([{ "a": "s3cret" }])).await.unwrap_err().to_string());
-    told.push(asked(&[("a", "INT"), ("b", "INT")], json!(["1"])).await.unwrap_err().to_string());
-    // One value that is not of its type leaves the others as they are.
+    errors.push(asked(&[("company", "STRING")], json!([{ "a": "s3cret" }])).await.unwrap_err().to_string());
+    errors.push(asked(&[("a", "INT"), ("b", "INT")], json!(["1"])).await.unwrap_err().to_string());
+    // A value of the wrong type does not affect the others.
     let columns =
         [("n", "BIGINT"), ("at", "TIMESTAMP"), ("rate", "DECIMAL"), ("day", "DATE"), ("found", "BIGINT")];
     let row = json!(["s3cret", "9999-12-31T23:59:59.000Z", "NaN", "s3cret", "7"]);
     let answer = asked(&columns, row).await.unwrap();
     let row = answer.only_row().unwrap();
     assert_eq!(row.get::<i64>("found").unwrap(), 7);
-    told.push(row.get::<i64>("n").unwrap_err().to_string());
-    told.push(row.get::<Option<Timestamp>>("at").unwrap_err().to_string());
-    told.push(row.get::<Decimal>("rate").unwrap_err().to_string());
-    told.push(row.get::<Date>("day").unwrap_err().to_string());
-    assert!(!told.concat().contains("s3cret"));
-    insta::assert_snapshot!(told.join("\n"), @r"
+    errors.push(row.get::<i64>("n").unwrap_err().to_string());
+    errors.push(row.get::<Option<Timestamp>>("at").unwrap_err().to_string());
+    errors.push(row.get::<Decimal>("rate").unwrap_err().to_string());
+    errors.push(row.get::<Date>("day").unwrap_err().to_string());
+    assert!(!errors.concat().contains("s3cret"));
+    insta::assert_snapshot!(errors.join("\n"), @r"
     coverage of properties: unexpected answer at result.data_array[0].company: an object
     coverage of properties: unexpected answer at result.data_array[0]: 1 values for 2 columns
-    coverage of properties: column n holds an unreadable value where integer is expected; correct the view or the check
-    coverage of properties: column at holds an unreadable value where timestamp is expected; correct the view or the check
-    coverage of properties: column rate holds an unreadable value where decimal is expected; correct the view or the check
-    coverage of properties: column day holds an unreadable value where date is expected; correct the view or the check
+    coverage of properties: column n holds an unreadable value, expected integer; correct the view or the check
+    coverage of properties: column at holds an unreadable value, expected timestamp; correct the view or the check
+    coverage of properties: column rate holds an unreadable value, expected decimal; correct the view or the check
+    coverage of properties: column day holds an unreadable value, expected date; correct the view or the check
     ");
 }
 
 #[tokio::test]
-async fn a_failure_inside_a_success_is_told_by_what_a_person_does_about_it() {
+async fn failure_inside_a_success_names_its_remedy() {
     let failed = |code: &str, state: Option<&str>, message: &str| {
         let error = json!({ "error_code": code, "message": message });
         ok(
             json!({ "statement_id": "1", "status": { "state": "FAILED", "error": error, "sql_state": state } }),
         )
     };
-    let mut told = Vec::new();
+    let mut errors = Vec::new();
     for (answer, passing) in [
         (
             failed(
@@ -230,24 +230,24 @@ async fn a_failure_inside_a_success_is_told_by_what_a_person_does_about_it() {
     ] {
         let error = World::new(vec![answer]).await.client.query(&statement()).await.unwrap_err();
         assert_eq!(error.kind.is_transient(), passing, "{error}");
-        told.push(error.to_string());
+        errors.push(error.to_string());
     }
-    assert!(!told.concat().contains("s3cret"));
-    insta::assert_snapshot!(told.join("\n"), @r#"
-    coverage of properties: something is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`gone` cannot be found); make it, or correct its name
-    coverage of properties: something is missing ([UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `nme` cannot be resolved); make it, or correct its name
-    coverage of properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on table `crm`.`x`); grant it to the account of Syncwatch
-    coverage of properties: the warehouse says 42601: [PARSE_SYNTAX_ERROR] Syntax error at or near '[hidden]'
-    coverage of properties: types do not fit ([CAST_INVALID_INPUT] The value '[hidden]' of the type "STRING" cannot be cast); correct the view, or the column that the check names
-    coverage of properties: the warehouse says TEMPORARILY_UNAVAILABLE: try later
-    coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
-    coverage of properties: the warehouse says FAILED: no reason given
-    coverage of properties: stopped from outside; ask who administers the warehouse if this goes on
+    assert!(!errors.concat().contains("s3cret"));
+    insta::assert_snapshot!(errors.join("\n"), @r#"
+    coverage of properties: an object is missing ([TABLE_OR_VIEW_NOT_FOUND] The table or view `crm`.`gone` cannot be found); create it, or correct its name
+    coverage of properties: an object is missing ([UNRESOLVED_COLUMN.WITH_SUGGESTION] A column with name `nme` cannot be resolved); create it, or correct its name
+    coverage of properties: not permitted ([INSUFFICIENT_PERMISSIONS] Insufficient privileges: User does not have SELECT on table `crm`.`x`); grant the right to Syncwatch's account
+    coverage of properties: the warehouse reports 42601: [PARSE_SYNTAX_ERROR] Syntax error at or near '[hidden]'
+    coverage of properties: types do not match ([CAST_INVALID_INPUT] The value '[hidden]' of the type "STRING" cannot be cast); correct the view, or the column that the check names
+    coverage of properties: the warehouse reports TEMPORARILY_UNAVAILABLE: try later
+    coverage of properties: the warehouse does not accept the credentials; renew the warehouse secret
+    coverage of properties: the warehouse reports FAILED: no reason given
+    coverage of properties: cancelled from outside; if this persists, ask the warehouse administrator
     "#);
 }
 
 #[tokio::test]
-async fn a_state_that_nobody_announced_counts_as_still_running() {
+async fn unknown_state_counts_as_still_running() {
     let world = World::new(vec![in_state("REBALANCING"), super::one()]).await;
     assert!(world.client.query(&statement()).await.is_ok());
 }

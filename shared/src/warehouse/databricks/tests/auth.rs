@@ -9,7 +9,7 @@ fn token(name: &str) -> ResponseTemplate {
 }
 
 impl World {
-    /// Who each statement was sent as.
+    /// Returns the authorization of each statement.
     async fn bearers(&self) -> Vec<String> {
         let api = self
             .server
@@ -26,7 +26,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_service_principal_fetches_one_token_for_many_statements() {
+async fn service_principal_fetches_one_token_for_many_statements() {
     let world = World::with_oauth(vec![one()], vec![token("t1"), token("t2")]).await;
     for _ in 0..3 {
         world.client.clone().query(&statement()).await.unwrap();
@@ -42,7 +42,7 @@ async fn a_service_principal_fetches_one_token_for_many_statements() {
 }
 
 #[tokio::test]
-async fn a_token_is_renewed_before_it_expires() {
+async fn token_is_renewed_before_it_expires() {
     let world = World::with_oauth(vec![one()], vec![token("t1"), token("t2")]).await;
     world.client.query(&statement()).await.unwrap();
     world.watch.pass(seconds(3_600 - 121));
@@ -53,7 +53,7 @@ async fn a_token_is_renewed_before_it_expires() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_refused_is_renewed_once_also_for_a_write() {
+async fn refused_token_is_renewed_once_also_for_a_write() {
     let world = World::with_oauth(vec![status(401), one()], vec![token("t1"), token("t2")]).await;
     world.client.execute(&statement()).await.unwrap();
     assert_eq!(world.bearers().await, ["Bearer t1", "Bearer t2"]);
@@ -64,7 +64,7 @@ async fn a_token_that_is_refused_is_renewed_once_also_for_a_write() {
     assert_eq!(world.bearers().await.len(), 2);
 }
 
-/// What Databricks says of a token that is invalid or has expired; the code is a number.
+/// Databricks's answer to an invalid or expired token; the code is a number.
 fn invalid_token() -> ResponseTemplate {
     status(403).set_body_json(json!({ "error_code": 403, "message": "Invalid access token." }))
 }
@@ -96,7 +96,7 @@ async fn missing_right_and_blocked_address_renew_no_token() {
 }
 
 #[tokio::test]
-async fn token_endpoint_that_is_blocked_does_not_blame_the_secret() {
+async fn blocked_token_endpoint_does_not_blame_the_secret() {
     let blocked = status(403).set_body_string("Unauthorized network access to workspace: 1234567890123456");
     let world = World::with_oauth(vec![one()], vec![blocked]).await;
     let error = world.client.query(&statement()).await.unwrap_err();
@@ -104,18 +104,18 @@ async fn token_endpoint_that_is_blocked_does_not_blame_the_secret() {
 }
 
 #[tokio::test]
-async fn a_personal_token_that_is_refused_is_not_tried_again() {
+async fn refused_personal_token_is_not_retried() {
     let world = World::new(vec![status(401)]).await;
     let error = world.client.query(&statement()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse"
+        "coverage of properties: the warehouse does not accept the credentials; renew the warehouse secret"
     );
     assert_eq!(world.server.lines().await.len(), 1);
 }
 
 #[tokio::test]
-async fn a_client_that_is_refused_sends_no_statement() {
+async fn refused_client_sends_no_statement() {
     for code in [400, 401, 403] {
         let answer =
             status(code).set_body_json(json!({ "error": "invalid_client", "error_description": SECRET }));
@@ -127,7 +127,7 @@ async fn a_client_that_is_refused_sends_no_statement() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_is_busy_is_asked_again_also_for_a_write() {
+async fn busy_token_endpoint_is_retried_also_for_a_write() {
     let busy = status(429).insert_header("retry-after", "2");
     let world = World::with_oauth(vec![one()], vec![busy, status(503), token("t1")]).await;
     world.client.execute(&statement()).await.unwrap();
@@ -136,7 +136,7 @@ async fn a_token_endpoint_that_is_busy_is_asked_again_also_for_a_write() {
 }
 
 #[tokio::test]
-async fn a_token_endpoint_that_gives_no_token_is_told_without_what_it_gave() {
+async fn answer_without_a_token_is_reported_without_its_content() {
     for body in [json!({ "access_token": 7 }), json!({ "access_token": "" }), json!([SECRET])] {
         let world = World::with_oauth(vec![one()], vec![ok(body)]).await;
         let error = world.client.query(&statement()).await.unwrap_err().to_string();
@@ -148,7 +148,7 @@ async fn a_token_endpoint_that_gives_no_token_is_told_without_what_it_gave() {
 }
 
 #[tokio::test]
-async fn no_error_and_no_debug_output_shows_a_credential() {
+async fn credentials_are_in_no_error_or_debug_text() {
     let quoting = || {
         let text = format!("bad token {TOKEN} of '{SECRET}'");
         status(400).set_body_json(json!({ "error_code": "BAD_REQUEST", "message": text }))

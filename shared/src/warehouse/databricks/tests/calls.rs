@@ -6,7 +6,7 @@ use super::{TOKEN, World, done, in_state, ok, one, seconds, statement, status};
 use crate::sql::{Decimal, ErrorKind, Statement};
 
 #[tokio::test]
-async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {
+async fn statement_is_sent_with_its_limits_and_typed_parameters() {
     let world = World::with(vec![one()], |settings| {
         settings.catalog = Some("crm".to_owned());
         settings.limits.time = seconds(7);
@@ -55,18 +55,15 @@ async fn a_statement_goes_with_its_limits_and_its_typed_parameters() {
 }
 
 #[tokio::test]
-async fn a_statement_that_does_not_fit_its_parameters_is_not_sent() {
+async fn statement_that_does_not_match_its_parameters_is_not_sent() {
     let world = World::new(vec![one()]).await;
     let error = world.client.query(&Statement::new("coverage", "SELECT :a")).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "coverage: the statement cannot be used: nothing is bound to :a; correct it"
-    );
+    assert_eq!(error.to_string(), "coverage: invalid statement: no value is bound to :a; correct it");
     assert!(world.server.requests().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_read_is_sent_again_and_a_write_only_if_it_was_surely_not_taken() {
+async fn write_is_retried_only_if_it_certainly_had_no_effect() {
     for (code, reads, writes) in
         [(500, 2, 1), (502, 2, 1), (503, 2, 1), (429, 2, 2), (400, 1, 1), (403, 1, 1)]
     {
@@ -81,7 +78,7 @@ async fn a_read_is_sent_again_and_a_write_only_if_it_was_surely_not_taken() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_to_a_poll_is_asked_for_again_also_for_a_write() {
+async fn failed_poll_is_retried_also_for_a_write() {
     let world = World::new(vec![in_state("RUNNING"), status(503), one()]).await;
     world.client.execute(&statement()).await.unwrap();
     let lines = world.server.lines().await;
@@ -90,7 +87,7 @@ async fn a_lost_answer_to_a_poll_is_asked_for_again_also_for_a_write() {
 }
 
 #[tokio::test]
-async fn retry_after_is_heeded_within_the_budget() {
+async fn retry_after_sets_the_wait_within_the_budget() {
     let limited = || status(429).insert_header("retry-after", "7");
     let world = World::new(vec![limited(), one()]).await;
     world.client.query(&statement()).await.unwrap();
@@ -100,7 +97,7 @@ async fn retry_after_is_heeded_within_the_budget() {
     world.client.query(&statement()).await.unwrap();
     assert_eq!(world.watch.naps(), [seconds(3)]);
 
-    // 30 s are granted in all.
+    // The budget is 30 s.
     let world = World::new(vec![status(429).insert_header("retry-after", "31")]).await;
     let error = world.client.query(&statement()).await.unwrap_err();
     assert_eq!(error, ErrorKind::RateLimited { retry_after: Some(seconds(31)) }.of("coverage of properties"));
@@ -108,30 +105,30 @@ async fn retry_after_is_heeded_within_the_budget() {
 }
 
 #[tokio::test]
-async fn a_workspace_that_is_gone_is_unreachable() {
-    // A port that was free a moment ago.
+async fn refused_connection_is_unreachable() {
+    // A recently free port.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let World { client, watch, .. } =
         World::with(vec![one()], |settings| settings.base_url = format!("http://127.0.0.1:{port}")).await;
     let error = client.query(&statement()).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable { .. }) && error.kind.is_transient(), "{error}");
     assert_eq!(watch.naps().len(), 3);
-    // Never connected is never taken.
+    // Without a connection, a write had no effect.
     client.execute(&statement()).await.unwrap_err();
     assert_eq!(watch.naps().len(), 6);
 }
 
 #[tokio::test]
-async fn rejected_requests_are_told_by_what_a_person_does_about_them() {
-    let said = |code: u16, error_code: &str, message: &str| {
+async fn rejected_requests_name_their_remedy() {
+    let refused = |code: u16, error_code: &str, message: &str| {
         status(code).set_body_json(json!({ "error_code": error_code, "message": message }))
     };
-    let mut told = Vec::new();
+    let mut errors = Vec::new();
     for answer in [
-        said(400, "BAD_REQUEST", "value 'mary@example.com' is bad"),
+        refused(400, "BAD_REQUEST", "value 'mary@example.com' is bad"),
         status(401),
-        said(403, "PERMISSION_DENIED", "no CAN USE on warehouse abc123"),
-        said(404, "NOT_FOUND", "SQL warehouse abc123 does not exist"),
+        refused(403, "PERMISSION_DENIED", "no CAN USE on warehouse abc123"),
+        refused(404, "NOT_FOUND", "SQL warehouse abc123 does not exist"),
         status(500),
         ok(json!("a page")),
         status(200).set_body_raw("<html>log in", "text/html"),
@@ -139,30 +136,30 @@ async fn rejected_requests_are_told_by_what_a_person_does_about_them() {
         ok(json!({ "statement_id": "1", "status": { "state": 7 } })),
     ] {
         let world = World::with(vec![answer], |settings| settings.retry_budget = seconds(0)).await;
-        told.push(world.client.query(&statement()).await.unwrap_err().to_string());
+        errors.push(world.client.query(&statement()).await.unwrap_err().to_string());
     }
-    insta::assert_snapshot!(told.join("\n"), @r"
-    coverage of properties: the warehouse says BAD_REQUEST: value '[hidden]' is bad
-    coverage of properties: the warehouse does not accept the credentials; renew the secret of the warehouse
-    coverage of properties: the account of Syncwatch may not use the warehouse (no CAN USE on warehouse abc123); grant it CAN USE on it
-    coverage of properties: something is missing (SQL warehouse abc123 does not exist); make it, or correct its name
-    coverage of properties: the warehouse cannot be reached (it answered 500); check its address and the way to it
+    insta::assert_snapshot!(errors.join("\n"), @r"
+    coverage of properties: the warehouse reports BAD_REQUEST: value '[hidden]' is bad
+    coverage of properties: the warehouse does not accept the credentials; renew the warehouse secret
+    coverage of properties: the account of Syncwatch may not use the warehouse (no CAN USE on warehouse abc123); grant the account CAN USE
+    coverage of properties: an object is missing (SQL warehouse abc123 does not exist); create it, or correct its name
+    coverage of properties: the warehouse cannot be reached (it answered 500); check its address and the network
     coverage of properties: unexpected answer at status.state: nothing
-    coverage of properties: unexpected answer at the answer as a whole: something that is not JSON; does base_url lead to Databricks?
+    coverage of properties: unexpected answer at the top level: not JSON; check that base_url leads to Databricks
     coverage of properties: unexpected answer at statement_id: a text
     coverage of properties: unexpected answer at status.state: a number
     ");
 }
 
 #[tokio::test]
-async fn the_number_of_rows_that_a_write_touched_is_told_if_the_warehouse_tells_it() {
+async fn write_returns_its_affected_rows_if_reported() {
     let counted =
         done(&[("num_affected_rows", "BIGINT"), ("num_inserted_rows", "BIGINT")], json!([["7", "7"]]));
     let world = World::new(vec![ok(counted)]).await;
     assert_eq!(world.client.execute(&statement()).await, Ok(Some(7)));
     let world = World::new(vec![in_state("SUCCEEDED")]).await;
     assert_eq!(world.client.execute(&statement()).await, Ok(None));
-    // Its result is gone, but it was done.
+    // Its result is gone, but it succeeded.
     let world = World::new(vec![in_state("CLOSED")]).await;
     assert_eq!(world.client.execute(&statement()).await, Ok(None));
 }

@@ -13,7 +13,7 @@ use crate::warehouse::WarmUp;
 use crate::warehouse::databricks::Databricks;
 
 #[tokio::test]
-async fn a_statement_that_runs_is_polled_with_growing_waits() {
+async fn running_statement_is_polled_with_growing_waits() {
     let running = || in_state("RUNNING");
     let world =
         World::new(vec![running(), running(), running(), running(), running(), running(), one()]).await;
@@ -23,14 +23,14 @@ async fn a_statement_that_runs_is_polled_with_growing_waits() {
 }
 
 #[tokio::test]
-async fn at_its_limit_a_statement_is_cancelled() {
+async fn statement_is_cancelled_at_its_limit() {
     let world = World::with(vec![in_state("RUNNING")], |settings| settings.limits.time = seconds(8)).await;
     let error = world.client.query(&statement()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "coverage of properties: no answer within 8 s, waiting for the answer; look at the load of the warehouse"
+        "coverage of properties: no answer within 8 s, waiting for the answer; check the load of the warehouse"
     );
-    // The last wait is cut to what is left.
+    // The last wait is cut to the time left.
     assert_eq!(world.watch.naps().iter().sum::<std::time::Duration>(), seconds(8));
     let lines = world.server.lines().await;
     assert_eq!(
@@ -40,7 +40,7 @@ async fn at_its_limit_a_statement_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_limit_too_short_for_the_server_to_hold_its_answer_makes_it_answer_at_once() {
+async fn limit_below_the_servers_minimum_wait_sends_no_wait() {
     let world = World::with(vec![one()], |settings| settings.limits.time = seconds(4)).await;
     world.client.query(&statement()).await.unwrap();
     let body: serde_json::Value = world.server.requests().await[0].body_json().unwrap();
@@ -49,7 +49,7 @@ async fn a_limit_too_short_for_the_server_to_hold_its_answer_makes_it_answer_at_
 }
 
 #[tokio::test]
-async fn a_write_that_was_done_at_the_last_moment_is_not_reported_as_lost() {
+async fn write_that_succeeds_at_the_last_moment_is_a_success() {
     let answers = vec![
         in_state("RUNNING"),
         in_state("RUNNING"),
@@ -62,7 +62,7 @@ async fn a_write_that_was_done_at_the_last_moment_is_not_reported_as_lost() {
 }
 
 #[tokio::test]
-async fn a_cancellation_that_fails_leaves_the_timeout_as_the_error() {
+async fn failed_cancellation_keeps_the_timeout_as_the_error() {
     let answers = vec![in_state("RUNNING"), in_state("RUNNING"), in_state("RUNNING"), status(500)];
     let world = World::with(answers, |settings| settings.limits.time = seconds(1)).await;
     let error = world.client.query(&statement()).await.unwrap_err();
@@ -70,7 +70,7 @@ async fn a_cancellation_that_fails_leaves_the_timeout_as_the_error() {
 }
 
 #[tokio::test]
-async fn a_warehouse_that_starts_is_waited_for_longer_than_a_statement_may_run() {
+async fn start_of_the_warehouse_has_its_own_longer_limit() {
     let mut answers = vec![in_state("PENDING"); 30];
     answers.extend([in_state("RUNNING"), one()]);
     let world = World::with(answers, |settings| settings.limits.time = seconds(10)).await;
@@ -79,17 +79,17 @@ async fn a_warehouse_that_starts_is_waited_for_longer_than_a_statement_may_run()
 }
 
 #[tokio::test]
-async fn a_warehouse_that_never_starts_is_told_as_such() {
+async fn warehouse_that_never_starts_is_reported_as_such() {
     let world = World::with(vec![in_state("PENDING")], |settings| settings.start_limit = seconds(120)).await;
     let error = world.client.query(&statement()).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "coverage of properties: no answer within 120 s, waiting for the warehouse to start; look at the load of the warehouse"
+        "coverage of properties: no answer within 120 s, waiting for the warehouse to start; check the load of the warehouse"
     );
     assert!(world.server.lines().await.iter().any(|line| line.ends_with("/cancel")));
 }
 
-/// A watch on which nobody ever wakes, and that tells when somebody went to sleep.
+/// A clock on which sleeps never end, and that notifies when one begins.
 #[derive(Debug, Default)]
 struct Asleep(Notify);
 
@@ -105,14 +105,14 @@ impl Watch for Asleep {
 }
 
 #[tokio::test]
-async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
+async fn abandoned_statement_is_cancelled() {
     let server = Receiver::in_turn(vec![in_state("RUNNING")]).await;
     let watch = Arc::new(Asleep::default());
     let http = crate::http::client().unwrap();
     let client = Databricks::with_watch(http, settings(&server.uri()), watch.clone()).unwrap();
     let statement = statement();
     tokio::select! {
-        _ = client.query(&statement) => unreachable!("nobody ever wakes"),
+        _ = client.query(&statement) => unreachable!("sleeps never end"),
         () = watch.0.notified() => {}
     }
     let cancelled = async {
@@ -127,7 +127,7 @@ async fn a_statement_that_nobody_waits_for_any_more_is_cancelled() {
 }
 
 #[tokio::test]
-async fn warm_up_wakes_a_warehouse_but_no_serverless_one() {
+async fn warm_up_starts_a_warehouse_unless_it_is_serverless() {
     let seen = |serverless: bool| ok(json!({ "id": "abc123", "enable_serverless_compute": serverless }));
     let refused =
         || status(403).set_body_json(json!({ "error_code": "PERMISSION_DENIED", "message": "You may not." }));
@@ -135,7 +135,7 @@ async fn warm_up_wakes_a_warehouse_but_no_serverless_one() {
         (vec![seen(true)], WarmUp::Serverless, 0),
         (vec![seen(false), in_state("PENDING")], WarmUp::Starting, 1),
         (vec![seen(false), in_state("SUCCEEDED")], WarmUp::Running, 1),
-        // One that may be queried and not looked at.
+        // The account may query the warehouse but not read its settings.
         (vec![refused(), in_state("PENDING")], WarmUp::Starting, 1),
     ] {
         let world = World::new(answers).await;

@@ -1,4 +1,4 @@
-//! Queues: their making, what feeds them, what they fire, and a look inside.
+//! Queues: creation, subscriptions, triggers, and access to messages.
 
 use std::collections::HashMap;
 
@@ -12,16 +12,16 @@ use super::super::ministack::{ACCOUNT, REGION};
 use super::Deployment;
 
 impl Deployment {
-    /// Makes the queues, then what leads from one to another and from topics to them.
+    /// Creates the queues, then connects them to each other and to topics.
     pub(super) async fn create_queues(&mut self) -> Result<()> {
         let table = self.table.clone();
         for (id, spec) in table.queues() {
             let url = self.create_queue(spec).await.with_context(|| format!("creating {id}"))?;
             self.queues.insert(id.clone(), url);
         }
-        // Only now, as a dead-letter queue has to be there before one leads to it.
+        // Only now, as a dead-letter queue must exist before another queue points at it.
         for (id, spec) in table.queues() {
-            self.lead_to_queue(id, spec).await.with_context(|| format!("connecting {id}"))?;
+            self.connect_queue(id, spec).await.with_context(|| format!("connecting {id}"))?;
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Deployment {
         answer.queue_url.context("SQS answered without the queue's URL")
     }
 
-    async fn lead_to_queue(&self, id: &ResourceId, spec: &QueueSpec) -> Result<()> {
+    async fn connect_queue(&self, id: &ResourceId, spec: &QueueSpec) -> Result<()> {
         let mut attributes = HashMap::new();
         if let (Some(dead), Some(receives)) = (&spec.dead_letter, spec.max_receives) {
             let dead = queue_arn(self.table.resource_name(dead)?);
@@ -46,7 +46,7 @@ impl Deployment {
             attributes.insert(QueueAttributeName::RedrivePolicy, redrive.to_string());
         }
         if let Some(topic) = &spec.subscribes {
-            // SNS is just another sender to SQS: without this it may not send. ministack does not ask; AWS does.
+            // Without this policy SNS may not send to the queue. AWS checks it, ministack does not.
             let policy = json!({
                 "Version": "2012-10-17",
                 "Statement": [{
@@ -78,7 +78,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Lets a queue fire a function.
+    /// Creates the mapping by which a queue fires a function.
     pub(super) async fn create_queue_trigger(
         &mut self,
         function: &str,
@@ -100,7 +100,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Stops a queue from firing `function`, or lets it again: what arrives in between stays in the queue.
+    /// Turns the queue's trigger of `function` on or off. While it is off, messages stay in the queue.
     ///
     /// # Errors
     /// If the function has no queue, or ministack refuses.
@@ -110,7 +110,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Changes for how long a queue hides a message that was received, so that a test need not wait minutes for a retry.
+    /// Sets the visibility timeout of a queue, so that a test does not wait minutes for a retry.
     ///
     /// # Errors
     /// As [`Deployment::queue_depth`].
@@ -132,8 +132,7 @@ impl Deployment {
         self.queues.get(id).map(String::as_str).with_context(|| format!("no queue `{id}` was deployed"))
     }
 
-    /// How many messages of a queue can be received, and how many are in flight: received, and neither deleted nor
-    /// visible again.
+    /// The number of visible messages in a queue, and of those in flight: received, and neither deleted nor visible again.
     ///
     /// # Errors
     /// If the queue is not deployed, or ministack refuses.
@@ -152,13 +151,13 @@ impl Deployment {
             .await?;
         let attributes = answer.attributes.unwrap_or_default();
         let count = |name: &QueueAttributeName| {
-            let text = attributes.get(name).ok_or_else(|| anyhow!("SQS did not tell {name} of {id}"))?;
+            let text = attributes.get(name).ok_or_else(|| anyhow!("SQS returned no {name} of {id}"))?;
             text.parse().with_context(|| format!("{name} of {id} is `{text}`"))
         };
         Ok((count(&visible)?, count(&in_flight)?))
     }
 
-    /// Puts a message into a queue.
+    /// Sends a message to a queue.
     ///
     /// # Errors
     /// As [`Deployment::queue_depth`].
@@ -167,7 +166,7 @@ impl Deployment {
         Ok(())
     }
 
-    /// Takes every visible message out of a queue that nothing else reads, such as a dead-letter queue; answers with the
+    /// Receives and deletes every visible message of a queue without another reader, such as a dead-letter queue; returns the
     /// bodies.
     ///
     /// # Errors
@@ -189,7 +188,7 @@ impl Deployment {
         }
     }
 
-    /// Removes every message of a queue.
+    /// Deletes every message of a queue.
     ///
     /// # Errors
     /// As [`Deployment::queue_depth`].

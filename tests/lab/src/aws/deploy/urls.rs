@@ -7,7 +7,7 @@ use super::super::functions_table::UrlSpec;
 use super::Deployment;
 
 impl Deployment {
-    /// Gives a function its URL, and the limit that bounds it.
+    /// Creates the URL of a function, and its concurrency limit.
     pub(super) async fn create_url(&mut self, function: &str, spec: &UrlSpec) -> Result<()> {
         self.lambda
             .put_function_concurrency()
@@ -15,7 +15,7 @@ impl Deployment {
             .reserved_concurrent_executions(spec.reserved_concurrency)
             .send()
             .await?;
-        // AWS wants two permissions besides; ministack asks for none (see Terraform for the real ones).
+        // AWS also needs two permissions, which Terraform grants; ministack needs none.
         let answer = self
             .lambda
             .create_function_url_config()
@@ -24,14 +24,14 @@ impl Deployment {
             .send()
             .await?;
         let id = url_id(&answer.function_url)
-            .with_context(|| format!("the function's URL is `{}`: where is its id?", answer.function_url))?;
-        // ministack answers under the real name by the Host header, and under this path for who cannot set that.
+            .with_context(|| format!("the function's URL `{}` has no id", answer.function_url))?;
+        // ministack answers under the real name in the Host header, and under this path for other clients.
         let url = format!("{}/_aws/lambda-url/{id}{}", self.endpoint, spec.path);
         self.urls.insert(function.to_owned(), url);
         Ok(())
     }
 
-    /// Where a function with a URL answers on this machine, with the path that the table declares.
+    /// The address of a function with a URL on this machine, with the declared path.
     ///
     /// # Errors
     /// If the function has no URL.
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_url_is_its_first_label() {
+    fn id_of_a_url_is_its_first_label() {
         assert_eq!(url_id("https://abc1.lambda-url.us-east-1.on.aws/"), Some("abc1"));
         for other in ["https://abc1.execute-api.us-east-1.amazonaws.com/", "http://127.0.0.1/", "https://"] {
             assert_eq!(url_id(other), None, "{other}");
