@@ -17,7 +17,8 @@ const HANGING: usize = 5;
 const LINES: usize = 40;
 /// Characters that are left of a long sentence, where figures alone do not make a mail short enough: the first length that
 /// fits is taken.
-const SENTENCES: [usize; 3] = [1_000, 280, 70];
+const SENTENCES: [usize; 3] = [1_000, 280, SHORTEST];
+const SHORTEST: usize = 70;
 /// Figures that are left where not all have room, likewise.
 const FIGURES: [usize; 3] = [12, 6, 3];
 /// Contacts that are named, beside the owner and the one to escalate to.
@@ -31,9 +32,9 @@ pub(super) fn text(body: &Body, pipeline: &Pipeline) -> String {
     let kept = SENTENCES
         .into_iter()
         .flat_map(|chars| [all].into_iter().chain(sizes.clone()).map(move |figures| (chars, figures)));
-    let kept = kept.chain([(SENTENCES[SENTENCES.len() - 1], 0)]);
+    let kept = kept.chain([(SHORTEST, 0)]);
     // Blank lines between sections are the first to go.
-    let spaced = [(SENTENCES[0], all, true)].into_iter();
+    let spaced = [(1_000, all, true)].into_iter();
     let layouts = spaced.chain(kept.map(|(chars, figures)| (chars, figures, false)));
     let mut texts =
         layouts.map(|(chars, figures, spaced)| whole(body, pipeline, chars, figures).text(spaced));
@@ -82,9 +83,9 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
 struct Mail(Vec<Vec<String>>);
 
 impl Mail {
-    fn section(&mut self, name: &str, lines: Vec<String>) {
+    fn section(&mut self, name: &str, lines: impl IntoIterator<Item = String>) {
+        let lines: Vec<String> = lines.into_iter().map(|line| format!("{INDENT}{line}")).collect();
         if !lines.is_empty() {
-            let lines = lines.iter().map(|line| format!("{INDENT}{line}"));
             self.0.push([name.to_owned()].into_iter().chain(lines).collect());
         }
     }

@@ -107,9 +107,6 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
 /// The state of the incident beyond its finding.
 fn note(body: &Body, pipeline: &Pipeline) -> String {
     let mut notes = Vec::new();
-    if let Some(label) = &body.label {
-        notes.push(format!("{} is \"{label}\" in Census.", body.subject));
-    }
     match body.kind {
         NoticeKind::StoppedReporting => {
             notes.push(
@@ -128,6 +125,9 @@ fn note(body: &Body, pipeline: &Pipeline) -> String {
     }
     if let Some(by) = &body.acknowledged {
         notes.push(format!("Acknowledged by {by}. Reminders are paused; a worse severity still alerts."));
+    }
+    if let Some(label) = &body.label {
+        notes.push(format!("{} is \"{label}\" in Census.", body.subject));
     }
     cut(&notes.join(" "), SENTENCE_CHARS)
 }
@@ -313,7 +313,7 @@ fn title(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
         NoticeKind::HeldBack => format!("[INFO] {summary}"),
         NoticeKind::Acknowledged => {
             let by = body.acknowledged.as_deref().unwrap_or("an operator");
-            format!("[ACKNOWLEDGED] {subject}: by {by}: {summary}")
+            format!("[ACKNOWLEDGED] {subject} by {by}: {summary}")
         }
     };
     cut(&title, SENTENCE_CHARS)
