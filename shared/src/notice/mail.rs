@@ -57,7 +57,7 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
     }
     let next = body.next_attempt.as_ref().map(|next| format!("Next run: {next}"));
     let consequence = body.consequence.as_deref().map(short).unwrap_or_default();
-    mail.section("IMPACT", consequence.into_iter().chain(next).collect());
+    mail.section("IMPACT", consequence.into_iter().chain(next).collect::<Vec<_>>());
     mail.section("EVIDENCE", evidence(&body.figures, figures));
     let steps = |mail: &mut Mail| mail.section("WHAT TO DO", steps(body, chars));
     match body.kind {
