@@ -93,7 +93,7 @@ spark-check: $(if $(HAS_JAVA),$(SPARK_STAMP)) ## Run every statement of the chec
 explore: ## Try the property tests on new random cases; CASES=20000 of each
 	PROPTEST_CASES=$(or $(CASES),20000) cargo test $(LOCKED) --workspace --lib --quiet
 
-# The flags of cargo-fuzz, without a nightly compiler: coverage for libFuzzer; no sanitizer, as there is no unsafe code.
+# The flags of cargo-fuzz, without a nightly compiler: coverage for libFuzzer, and no sanitizer, because `unsafe` is forbidden here.
 FUZZ_FLAGS := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
 	-Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing
 FUZZ_HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')

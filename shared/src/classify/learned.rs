@@ -1,7 +1,8 @@
 //! Words that were learned to speak for a class: naive Bayes over the words, and pairs of words, that a text has.
 //!
-//! For texts whose reason neither codes nor rules tell. It is never more than a guess. Learned from the public messages of
-//! `tests/fixtures/errors` that rules may be written from, and from the rules; by words of other sources alone it finds the class of six in ten.
+//! For texts whose reason neither codes nor rules name. It is never more than a guess. Learned from the rules and from the
+//! public messages of `tests/fixtures/errors` that rules may be written from; by words of other sources alone it finds the
+//! class of six in ten.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;

@@ -107,8 +107,7 @@ fn run_failed(history: &RunHistory, sync: &Sync) -> Finding {
     let severity = if in_a_row >= FAILURES_CRITICAL { Severity::Critical } else { Severity::Error };
     let evidence = reason.figures.into_iter().fold(evidence, Evidence::with_figure);
     let finding = about.unhealthy(severity, evidence, reason.cause).classed(reason.class.id());
-    // What syncs fail of together is one thing to mend, and one notice.
-    // A guess is no common cause: that would hold back notices of other syncs.
+    // Syncs that share a cause get one notice. A guess groups none: it could suppress the notices of other syncs.
     if reason.is_sure && reason.class.is_shared() {
         finding.grouped(reason.class.family().id())
     } else {
