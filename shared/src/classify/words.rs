@@ -59,12 +59,12 @@ pub(super) fn scores(words: &[String]) -> Vec<Score> {
     found.sort_by_key(|(at, rule)| (*at, std::cmp::Reverse(rule.weight)));
     let mut scores: Vec<Score> = Vec::new();
     for (_, Rule { class, .. }) in &found {
-        let rules = || found.iter().map(|(_, rule)| *rule).filter(|rule| rule.class == *class);
-        let is_new = !scores.iter().any(|score| score.class == *class);
-        // The first of the rules with the most words.
-        let Some(most) = rules().filter(|_| is_new).min_by_key(|rule| std::cmp::Reverse(rule.weight)) else {
+        if scores.iter().any(|score| score.class == *class) {
             continue;
-        };
+        }
+        let rules = || found.iter().map(|(_, rule)| *rule).filter(|rule| rule.class == *class);
+        // The first of those with most words.
+        let Some(most) = rules().min_by_key(|rule| std::cmp::Reverse(rule.weight)) else { continue };
         let points = rules().map(|rule| rule.weight).sum();
         scores.push(Score {
             class: *class,

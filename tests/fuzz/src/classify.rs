@@ -23,15 +23,19 @@ fuzz_target!(|bytes: &[u8]| {
     assert!(shown.chars().count() <= 301 && !shown.chars().any(char::is_control), "{shown:?}");
     assert!(!has_address(&shown), "{shown}");
     assert_eq!(scrub(&shown), shown);
-    // A value in the two positions that vendors use most.
+    assert!(!has_address(&identifier(&text)));
+    // A value in the two places that vendors use most.
     let value = "Zyx Wvut";
     let around: String =
         text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | ':' | '.' | ',')).take(60).collect();
-    for message in [
+    // The fuzzer learns the value from the comparison below, and may write it where no vendor puts one.
+    if around.contains(value) {
+        return;
+    }
+    for said in [
         format!("{around} with value \"{value}\""),
         format!("{around}: data value too large: {value} (max length=4)"),
     ] {
-        assert!(!scrub(&message).contains(value), "{message}");
+        assert!(!scrub(&said).contains(value), "{said}");
     }
-    assert!(!has_address(&identifier(&text)));
 });
