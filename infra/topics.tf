@@ -56,7 +56,7 @@ resource "aws_sns_topic_subscription" "notice_emails" {
   protocol  = "email"
   endpoint  = each.key
   # A resolved notice has the highest severity of its incident, so everyone who got the incident gets its end. The summary of a
-  # silence goes to all, as suppressed notices may have any severity. Acknowledgements go to PagerDuty and the chat only. All keys
+  # silence goes to all, as suppressed notices may have any severity. Acknowledgements go to the channels of alert-relay only. All keys
   # of a policy must match, except those under "$or".
   filter_policy = jsonencode({ "$or" = [
     {

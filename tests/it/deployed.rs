@@ -224,8 +224,9 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
     let relay = alert_relay::post::Patience::default();
     [
-        // The calls of a notice that begins as late as possible: read the ledger, take the lease, read the secret, record it.
-        ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 4),
+        // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
+        // the lease back, park the message.
+        ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 6),
         ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
         ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),

@@ -35,7 +35,7 @@ const PAGERDUTY: &str = "https://events.pagerduty.com";
 pub const NEEDS: Needs = Needs {
     required: &[env::PIPELINE, env::RELAY_TABLE, env::NOTICES_DEAD_LETTERS],
     optional: &[env::PAGERDUTY_SECRET, env::CHAT_SECRET, env::PAGERDUTY_URL],
-    // The last delivery of a batch calls AWS four times; all of it fits into 30 s.
+    // The last delivery of a batch calls AWS six times (tests/it/deployed.rs); all of it fits into 30 s.
     aws: CallLimits { attempt: Duration::from_secs(1), operation: Duration::from_secs(2) },
 };
 

@@ -18,7 +18,7 @@ pub struct Patience {
     pub backoff: Backoff,
     /// For one notice, all attempts together.
     pub notice: Duration,
-    /// For all notices of an invocation; no delivery begins after it.
+    /// For all notices of an invocation; no post begins after it.
     pub batch: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Default for Patience {
                 longest: Duration::from_secs(3),
             },
             notice: Duration::from_secs(9),
-            batch: Duration::from_secs(12),
+            batch: Duration::from_secs(8),
         }
     }
 }

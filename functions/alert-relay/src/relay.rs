@@ -24,7 +24,7 @@ use crate::{App, pagerduty, slack, teams, webhook};
 struct Relay<'a> {
     app: &'a App,
     channel: &'a Channel,
-    /// No delivery begins after this, so that the function ends before its timeout.
+    /// No post begins after this, so that the function ends before its timeout.
     until: Instant,
     now: Timestamp,
 }
@@ -84,6 +84,8 @@ enum Left {
 /// One may fail for a reason of its own, and must not block the others.
 const FAILURES: usize = 2;
 
+const NO_TIME: &str = "no time left in this invocation";
+
 /// A notice that is not to be posted again.
 #[derive(Debug, thiserror::Error)]
 #[error("not posted again{}", last.as_ref().map_or(String::new(), |last| format!(": {last:#}")))]
@@ -116,7 +118,7 @@ impl Relay<'_> {
             let outcome = if failures >= FAILURES {
                 Err(anyhow::anyhow!("the channel failed for the notices before this one"))
             } else if Instant::now() >= self.until {
-                Err(anyhow::anyhow!("no time left in this invocation"))
+                Err(anyhow::anyhow!(NO_TIME))
             } else {
                 self.deliver(queued).await
             };
@@ -167,6 +169,11 @@ impl Relay<'_> {
                 return Ok(route);
             }
         };
+        // The lease may have been waited for.
+        if Instant::now() >= self.until {
+            self.give_back(lease).await;
+            anyhow::bail!(NO_TIME);
+        }
         let open_through = last.filter(|last| last.open).and_then(|last| last.through);
         match Box::pin(self.post(queued, action, open_through.as_ref())).await {
             Ok(through) => {

@@ -538,7 +538,7 @@ async fn acknowledgement_is_published_with_the_next_sequence() {
     let body = world.published().await.remove(0);
     assert_eq!((&body["kind"], &body["dedup_key"]), (&json!("acknowledged"), &json!(key)));
     assert_eq!((&body["generation"], &body["sequence"]), (&json!(1), &json!(3)));
-    let title = "[ACKNOWLEDGED] properties-create: by Ada until 2026-11-24 18:00 UTC: run 7 failed";
+    let title = "[ACKNOWLEDGED] properties-create by Ada until 2026-11-24 18:00 UTC: run 7 failed";
     assert_eq!(body["title"], title);
     let course = world.sent("UpdateItem").await[0]["ExpressionAttributeValues"][":course"].to_string();
     assert!(course.contains(r#"\"sequence\":3"#), "{course}");

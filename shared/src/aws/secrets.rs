@@ -111,19 +111,12 @@ impl SecretStore {
     /// Replaces the secret's values, as the JSON that [`SecretStore::values`] reads. The secret must exist. Only
     /// operators may do this, with their own credentials; functions lack the permission.
     pub async fn put(&self, name: &str, values: &SecretValues) -> Result<(), SecretError> {
-        let SecretValues { current, previous, webhook_id, channels: _ } = values;
-        let mut members = BTreeMap::from([("current", current.expose_secret())]);
-        members.extend(previous.iter().map(|previous| ("previous", previous.expose_secret())));
-        let mut text = serde_json::json!(members);
-        if let (Some(id), Some(text)) = (webhook_id, text.as_object_mut()) {
-            text.insert("webhook_id".to_owned(), (*id).into());
-        }
-        let text = text.to_string();
+        let text = values.to_json().to_string();
         let request = self.client.put_secret_value().secret_id(name).secret_string(text);
         self.forget(name);
         request.send().await.map_err(|error| {
             let error = SECRET.failed(name, "secretsmanager:PutSecretValue", &error).by_person();
-            members.values().fold(error, |error, secret| error.without(secret))
+            values.all().fold(error, |error, secret| error.without(secret.expose_secret()))
         })?;
         Ok(())
     }
@@ -211,6 +204,32 @@ fn of_channels(channels: BTreeMap<String, OfChannel>) -> BTreeMap<String, Secret
 }
 
 impl SecretValues {
+    /// The JSON that [`parse`] reads.
+    fn to_json(&self) -> serde_json::Value {
+        let Self { current, previous, webhook_id, channels } = self;
+        let mut members = serde_json::Map::new();
+        members.insert("current".to_owned(), current.expose_secret().into());
+        let previous =
+            previous.iter().map(|previous| ("previous".to_owned(), previous.expose_secret().into()));
+        members.extend(previous);
+        members.extend(webhook_id.map(|id| ("webhook_id".to_owned(), id.into())));
+        if !channels.is_empty() {
+            let channels = channels.iter().map(|(name, of)| (name.clone(), of.to_json()));
+            members.insert("channels".to_owned(), serde_json::Value::Object(channels.collect()));
+        }
+        members.into()
+    }
+
+    /// Every secret value of it.
+    fn all(&self) -> impl Iterator<Item = &SecretString> {
+        let channels = self.channels.values().flat_map(Self::own);
+        self.own().chain(channels)
+    }
+
+    fn own(&self) -> impl Iterator<Item = &SecretString> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+
     /// The values without white space around them; `None` if one that is used is then empty.
     fn trimmed(self) -> Option<Self> {
         // An empty channel spoils only itself.
@@ -347,7 +366,7 @@ mod tests {
             current: "new-secret".into(),
             previous: Some("old-secret".into()),
             webhook_id: Some(8),
-            channels: BTreeMap::new(),
+            channels: BTreeMap::from([("ops".to_owned(), SecretValues::only("ops-secret".into()))]),
         }
     }
 
@@ -365,7 +384,7 @@ mod tests {
         assert_eq!(requests[1].json()["SecretId"], NAME);
         assert_eq!(
             requests[1].json()["SecretString"],
-            r#"{"current":"new-secret","previous":"old-secret","webhook_id":8}"#
+            r#"{"channels":{"ops":{"current":"ops-secret"}},"current":"new-secret","previous":"old-secret","webhook_id":8}"#
         );
         assert_eq!(requests[2].json()["SecretString"], r#"{"current":"only"}"#);
     }
@@ -377,7 +396,12 @@ mod tests {
             let store = SecretStore::new(wire.sdk().secrets());
             let error = store.put(NAME, &rotated()).await.unwrap_err();
             let debug = format!("{error:?}");
-            assert!(!debug.contains("new-secret") && !debug.contains("old-secret"), "{debug}");
+            assert!(
+                !debug.contains("new-secret")
+                    && !debug.contains("old-secret")
+                    && !debug.contains("ops-secret"),
+                "{debug}"
+            );
             error.to_string()
         };
         let texts = [

@@ -251,7 +251,7 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
         return Decision::Rest(RestReason::BeingSent);
     }
     let mut incident = Incident { acknowledged: Some(by), ..stored.clone() };
-    // The notice for PagerDuty and the chat needs its own number, or they would drop it as a duplicate.
+    // The notice for the channels of alert-relay needs its own number, or they would drop it as a duplicate.
     incident.course.sequence += 1;
     note(NoteReason::Acknowledged, incident)
 }

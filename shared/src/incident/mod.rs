@@ -88,7 +88,7 @@ pub enum NoticeKind {
     Resolved,
     /// The notices that a silence suppressed, sent after its end. It is not about an incident, so no decision creates it.
     HeldBack,
-    /// A person acknowledged it: for PagerDuty and the chat, not for mail. Only the operator's command sends it.
+    /// A person acknowledged it: for the channels of alert-relay, not for mail. Only the operator's command sends it.
     Acknowledged,
 }
 

@@ -25,6 +25,9 @@ use crate::observation::SyncId;
 use crate::schedule::{Cron, Rule, Schedule};
 use crate::sql::Dialect;
 
+/// The longest name of a contact, in characters. Notices carry it whole.
+const MAX_CONTACT_NAME: usize = 100;
+
 /// A string with its place in the file.
 type Text = Spanned<String>;
 
@@ -354,6 +357,15 @@ impl Validation {
         }
         if raw.email.is_none() && raw.phone.is_none() {
             self.refuse(&raw.name, "contacts", "no email and no phone", "add at least one");
+        }
+        let length = raw.name.get_ref().chars().count();
+        if !(1..=MAX_CONTACT_NAME).contains(&length) {
+            let allowed = format!("use 1 to {MAX_CONTACT_NAME}");
+            self.refuse(&raw.name, "contacts.name", format!("{length} characters"), allowed);
+        }
+        if let Some(own) = raw.escalate_to.as_ref().filter(|to| to.get_ref() == raw.name.get_ref()) {
+            let remedy = "name another contact, or remove escalate_to";
+            self.refuse(own, "contacts.escalate_to", "the contact itself", remedy);
         }
         Contact {
             name: raw.name.into_inner(),

@@ -3,7 +3,6 @@ use std::io::Cursor;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use syncwatch_cli::runbook;
 use syncwatch_lab::aws::Ministack;
 
 use super::*;

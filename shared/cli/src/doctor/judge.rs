@@ -449,10 +449,11 @@ mod tests {
         rows.filter(|row| row.state != State::Ok).collect()
     }
 
-    #[test]
-    fn each_fault_is_one_red_row_with_a_remedy() {
-        type Change = fn(&mut Observed);
-        let table: Vec<(&str, Change)> = vec![
+    type Change = fn(&mut Observed);
+
+    /// Faults, each with the row that it makes red.
+    fn faults() -> Vec<(&'static str, Change)> {
+        vec![
             ("function alert-relay", |seen| seen.functions[0].configuration = Err(Error::plain("denied"))),
             ("function alert-relay", |seen| {
                 seen.functions[0].configuration =
@@ -548,9 +549,13 @@ mod tests {
                 seen.rounds = Ok([("schedule-verification".to_owned(), late)].into());
             }),
             ("last round of schedule-verification", |seen| seen.rounds = Err(Error::plain("denied"))),
-        ];
+        ]
+    }
+
+    #[test]
+    fn each_fault_is_one_red_row_with_a_remedy() {
         let mut reports = vec![];
-        for (index, (what, change)) in table.into_iter().enumerate() {
+        for (index, (what, change)) in faults().into_iter().enumerate() {
             let rows = wrong(change);
             assert_eq!(rows.len(), 1, "{index} {what}: {rows:?}");
             assert_eq!(rows[0].what, what, "{index}");
