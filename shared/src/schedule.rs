@@ -77,7 +77,8 @@ impl Schedule {
     /// expression without a slot in the 400 days before.
     pub fn last_slot(&self, at_or_before: Timestamp) -> Option<Timestamp> {
         // A cron expression only finds later slots. Growing stretches keep this cheap for frequent schedules.
-        const STRETCHES: [i64; 5] = [2, 2 * 24, 9 * 24, 40 * 24, 400 * 24];
+        // In hours: two hours, then 2, 9, 40 and 400 days.
+        const STRETCHES: [i64; 5] = [2, 48, 216, 960, 9_600];
         STRETCHES.iter().find_map(|hours| {
             let from = at_or_before.checked_sub(SignedDuration::from_hours(*hours)).ok()?;
             self.slots(from, at_or_before, usize::MAX).last().copied()
@@ -164,10 +165,8 @@ impl Schedule {
         let until = from.checked_add(COMPARED).ok()?;
         let declared = self.slots(from, until, COMPARED_SLOTS);
         let actual = actual.slots(from, until, COMPARED_SLOTS);
-        // Lists that reach their limit are compared as far as both reach.
-        let whole = declared.len() < COMPARED_SLOTS && actual.len() < COMPARED_SLOTS;
-        let length = if whole { declared.len().max(actual.len()) } else { declared.len().min(actual.len()) };
-        (0..length)
+        // A list below the limit is complete: it has no later slot in the stretch.
+        (0..declared.len().max(actual.len()))
             .map(|n| SlotDifference { declared: declared.get(n).copied(), actual: actual.get(n).copied() })
             .find(|pair| pair.declared != pair.actual)
     }
@@ -389,6 +388,8 @@ mod tests {
         // One has a slot, and the other has none until the end of the stretch.
         assert_eq!(first("0 12 24 11 *", "0 20 24 11,12 *"), (None, Some(at("2026-12-24T20:00:00Z"))));
         assert_eq!(first("0 6 25 11 *", "0 6 1 3 *"), (Some(at("2026-11-25T14:00:00Z")), None));
+        // The same, after many equal slots.
+        assert_eq!(first("*/5 * * * *", "*/5 * 24-26 11 *"), (Some(at("2026-11-27T00:00:00Z")), None));
     }
 
     #[test]

@@ -130,9 +130,8 @@ impl Triage {
             match parse(&message.body) {
                 Err(poison) => triage.settled.push((message, Fate::Poison(poison))),
                 Ok(Parsed::Refused(refused)) => {
-                    if triage.refused.as_ref().is_none_or(|newest| newest.at < refused.at) {
-                        triage.refused = Some(refused);
-                    }
+                    let known = triage.refused.take();
+                    triage.refused = known.into_iter().chain([refused]).max_by_key(|refused| refused.at);
                     triage.settled.push((message, Fate::Refusal));
                 }
                 Ok(Parsed::Known(delivery)) if pipeline.sync_by_id(delivery.sync_id).is_none() => {

@@ -220,8 +220,19 @@ fn coverage_is_never_rounded_across_a_limit() {
 fn check_without_rows_does_not_pass() {
     let null_count = check_of(Rule::NullCount { columns: vec!["a".to_owned()], limit: 0 });
     let duplicates = check_of(Rule::Duplicates { key: vec!["a".to_owned()], limit: 0, show_keys: false });
-    for found in [counts(&coverage(), [0, 0]), counts(&null_count, [0, 0]), counts(&duplicates, [0, 0])] {
-        assert!(found.contains("not evaluated, waiting for a row"), "{found}");
+    let accepted = check_of(Rule::AcceptedValues { column: "a".to_owned(), values: Vec::new(), limit: 0 });
+    let table = [
+        (coverage(), "a row with a key"),
+        (null_count, "a row"),
+        (duplicates, "a row with a key"),
+        (accepted, "a row with a value"),
+    ];
+    for (check, awaited) in table {
+        let found = counts(&check, [0, 0]);
+        assert!(
+            found.ends_with(&format!("not evaluated, waiting for {awaited} in crm.rds.properties")),
+            "{found}"
+        );
     }
 }
 
@@ -275,6 +286,7 @@ fn limits_are_inclusive_for_every_rule() {
         counts(&check_of(Rule::QueueSize { limit: 100, oldest: None }), [100]),
         counts(&check_of(Rule::QueueSize { limit: 100, oldest: None }), [101]),
         counts(&check_of(Rule::RowCount { min: Some(10), max: Some(20) }), [9]),
+        counts(&check_of(Rule::RowCount { min: Some(10), max: Some(20) }), [10]),
         counts(&check_of(Rule::RowCount { min: Some(10), max: Some(20) }), [20]),
         counts(&check_of(Rule::RowCount { min: Some(10), max: Some(20) }), [21]),
         counts(&check_of(Rule::AcceptedValues { column: column(), values: Vec::new(), limit: 2 }), [9, 2]),
@@ -309,6 +321,13 @@ fn arrivals([newest, waiting, arrived, copied]: [&str; 4], ahead: [i64; 3]) -> [
     [instant(newest), instant(waiting), instant(arrived), changes, arrivals, instant(copied), syncs]
 }
 
+/// The names of the figures that count timestamps in the future.
+fn dated_in_the_future(finding: &Finding) -> Vec<&str> {
+    let Outcome::Unhealthy { evidence, .. } = &finding.outcome else { panic!("{finding}") };
+    let names = evidence.figures.iter().map(|figure| figure.name.as_str());
+    names.filter(|name| name.ends_with("dated in the future")).collect()
+}
+
 #[test]
 fn timestamp_in_the_future_is_a_warning_and_hides_nothing() {
     let check = seed().into_iter().find(|check| check.name == "changes-arrive").unwrap();
@@ -324,6 +343,7 @@ fn timestamp_in_the_future_is_a_warning_and_hides_nothing() {
         assert_eq!(finding.severity(), Some(Severity::Warning), "{finding}");
         assert!(finding.to_string().ends_with("; timestamps in the future ignored"), "{finding}");
         assert_eq!(figure(&finding, name), "1");
+        assert_eq!(dated_in_the_future(&finding), [name], "no figure of zero");
         assert_eq!(figure(&finding, "latest timestamp that counts"), "2026-11-24 18:05 UTC");
     }
     // The arrival in the future does not hide the change of six hours ago.
@@ -475,6 +495,46 @@ fn queue_is_judged_by_its_oldest_row_too() {
     // Its age cannot be read: too many rows are unhealthy at any age.
     assert!(found(101, Reading::Number(1.0)).contains("warning, 101 rows waiting"));
     assert!(found(100, Reading::Number(1.0)).contains("not evaluated"));
+    assert!(found(0, Reading::Number(1.0)).contains("not evaluated"), "an unread age does not pass");
+}
+
+#[test]
+fn short_queue_with_an_unreadable_age_names_the_error() {
+    let oldest = Some(("waits_since".to_owned(), SignedDuration::from_hours(24)));
+    let check = check_of(Rule::QueueSize { limit: 100, oldest });
+    let scans = compile([&check], Dialect::Databricks, &zone(), now()).unwrap();
+    let columns = &scans[0].asked[0].columns;
+    let age = || {
+        let (column, expected, found) = ("f1".to_owned(), "timestamp", "text");
+        Err(ErrorKind::WrongType { column, expected, found }.of("s"))
+    };
+    for (rows, expected) in [(100, "not evaluated, unreadable: "), (101, "warning, 101 rows waiting")] {
+        let figures =
+            Figures([(columns[0].clone(), Ok(Reading::Count(rows))), (columns[1].clone(), age())].into());
+        let found = judge_figures(&scans[0], &figures, now()).remove(0).to_string();
+        assert!(found.contains(expected), "{found}");
+    }
+}
+
+#[test]
+fn late_change_is_blamed_on_a_copy_only_if_there_is_one() {
+    let cause = |synced: Option<&str>| {
+        let destination = Arrivals {
+            table: "crm.salesforce.product_property".to_owned(),
+            column: "changed_at".to_owned(),
+            synced: synced.map(ToOwned::to_owned),
+            filter: Vec::new(),
+        };
+        let column = "updated_at".to_owned();
+        let rule = Rule::Freshness { column, destination, max_lag: SignedDuration::from_hours(2) };
+        let late = ["2026-11-24T12:00:00Z", "2026-11-24T12:00:00Z", "2026-11-24T11:00:00Z", ""];
+        match finding_of(&check_of(rule), &arrivals(late, [0, 0, 0])).outcome {
+            Outcome::Unhealthy { cause, .. } => cause,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(cause(Some("synced_at")).starts_with("The copy of the destination has not synced since"));
+    assert!(cause(None).starts_with("The sync that sends it did not run"));
 }
 
 #[test]

@@ -289,7 +289,7 @@ impl ScanJudgement<'_> {
 
     fn coverage(&self, destination: &str, warn: f64, critical: f64) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let rows = self.rows(0, "a key")?;
+        let rows = self.rows(0, "a row with a key")?;
         let found = self.count(1, "number of keys found")?.min(rows);
         let percent = percent_of(found, rows);
         let missing = rows - found;
@@ -327,7 +327,7 @@ impl ScanJudgement<'_> {
         too_many: impl Fn(u64, u64) -> bool,
     ) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let rows = self.rows(0, "rows")?;
+        let rows = self.rows(0, "a row")?;
         let (mut evidence, mut missing, mut wrong) = (Evidence::new(""), Vec::new(), false);
         for (index, column) in columns.iter().enumerate() {
             let nulls = self.count(index + 1, &format!("missing values of {column}"))?;
@@ -357,7 +357,7 @@ impl ScanJudgement<'_> {
 
     fn duplicates(&self, key: &[String], limit: u64) -> Result<Verdict, WhyNot> {
         let table = &self.asked.check.table;
-        let rows = self.rows(0, "a key")?;
+        let rows = self.rows(0, "a row with a key")?;
         let keys = self.count(1, "number of keys")?;
         let more = rows.saturating_sub(keys);
         let key = key.join(", ");
@@ -507,7 +507,7 @@ impl ScanJudgement<'_> {
         summary: impl Fn(String) -> String,
         cause: &str,
     ) -> Result<Verdict, WhyNot> {
-        let rows = self.rows(0, "a value")?;
+        let rows = self.rows(0, "a row with a value")?;
         let wrong = self.count(1, "number of invalid rows")?;
         let summary = summary(counted(wrong, "row"));
         let evidence = Evidence::new(summary).with("invalid rows", wrong).with("total rows", rows);
@@ -539,13 +539,12 @@ impl ScanJudgement<'_> {
     }
 
     /// The number of rows to judge; without any, the check does not pass but waits.
-    fn rows(&self, index: usize, with: &str) -> Result<u64, WhyNot> {
+    fn rows(&self, index: usize, awaited: &str) -> Result<u64, WhyNot> {
         let check = self.asked.check;
         match self.count(index, "row count")? {
             0 => {
                 let when = check.window.as_ref().map_or(String::new(), |window| format!(", {window}"));
-                let with = if with == "rows" { String::new() } else { format!(" with {with}") };
-                Err(WhyNot::NothingYet { awaited: format!("a row{with} in {}{when}", check.table) })
+                Err(WhyNot::NothingYet { awaited: format!("{awaited} in {}{when}", check.table) })
             }
             rows => Ok(rows),
         }

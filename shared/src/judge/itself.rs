@@ -180,6 +180,36 @@ mod tests {
     use crate::finding::Outcome;
 
     #[test]
+    fn unreadable_record_leaves_only_its_own_check_unreadable() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let readable = Itself {
+            dead_letters: Vec::new(),
+            subscribers: Vec::new(),
+            validated: Ok(None),
+            snapshot: Ok(None),
+            webhooks: Ok(None),
+            ended: Vec::new(),
+        };
+        let failed = || "table denied".to_owned();
+        let table = [
+            (Check::ChecksRan, Itself { validated: Err(failed()), ..readable.clone() }),
+            (Check::SnapshotWritten, Itself { snapshot: Err(failed()), ..readable.clone() }),
+            (Check::WebhooksArrive, Itself { webhooks: Err(failed()), ..readable.clone() }),
+        ];
+        for (check, itself) in table {
+            let findings = judge_itself(&itself, &pipeline, now);
+            let unreadable: Vec<Check> = findings
+                .iter()
+                .filter(|finding| finding.to_string().contains("unreadable: table denied"))
+                .map(|finding| finding.check)
+                .collect();
+            assert_eq!(unreadable, [check]);
+            assert_eq!(findings.len(), 5, "{findings:?}");
+        }
+    }
+
+    #[test]
     fn webhooks_are_unhealthy_once_several_runs_ended_without_one() {
         let at = |minute: i64| Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap();
         let record = |accepted: Option<i64>, refused: Option<i64>| {
@@ -187,13 +217,14 @@ mod tests {
             Some(WebhookRecord { accepted_at: accepted.map(at), refused })
         };
         let ended = [at(10), at(25), at(30), at(40)];
-        let table: [(Option<WebhookRecord>, &[Timestamp], &str); 9] = [
+        let table: [(Option<WebhookRecord>, &[Timestamp], &str); 10] = [
             (None, &ended, "waiting for the first webhook"),
             (record(Some(0), None), &[], "waiting for an ended run"),
             (record(Some(41), None), &ended, "webhooks arrive"),
             (record(Some(25), None), &ended, "webhooks arrive"),
             (record(Some(24), None), &ended, "webhooks do not arrive"),
             (record(Some(24), Some(20)), &ended, "webhooks do not arrive"),
+            (record(Some(24), Some(24)), &ended, "webhooks do not arrive"),
             (record(Some(24), Some(39)), &ended, "webhooks are refused (wrong-signature)"),
             (record(None, Some(1)), &ended, "webhooks are refused (wrong-signature); none accepted so far"),
             (record(None, Some(1)), &ended[..2], "webhooks arrive; none accepted so far"),

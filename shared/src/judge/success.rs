@@ -113,6 +113,26 @@ mod tests {
     }
 
     #[test]
+    fn each_sync_is_judged_by_its_own_runs() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let tallies = [
+            ("properties-update", Tally { completed: 1, failed: 9 }),
+            ("properties-create", Tally { completed: 10, failed: 0 }),
+            ("no-longer-declared", Tally { completed: 0, failed: 10 }),
+        ];
+        let tallies = tallies.map(|(sync, tally)| (sync.to_owned(), tally)).into();
+        let findings = judge_success(pipeline.syncs.iter().map(|sync| (sync, None)), &tallies, 95.0);
+        let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            [
+                "success-rate properties-create: healthy, 100% of 10 runs in 7 days completed (target 95%)",
+                "success-rate properties-update: warning, 10% of 10 runs in 7 days completed (target 95%)",
+            ]
+        );
+    }
+
+    #[test]
     fn unjudged_sync_is_blocked_by_the_finding_that_explains_it() {
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let findings = unjudged(&pipeline.syncs, (Check::SnapshotWritten, "syncwatch"));

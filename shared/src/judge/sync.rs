@@ -288,7 +288,8 @@ fn due_by_slot(
 /// Counts the slots up to this one that had no run, up to a number that no longer changes the judgement.
 fn missed_slots(schedule: &Schedule, slot: Timestamp, counted_from: Option<Timestamp>) -> i64 {
     const ENOUGH: usize = 50;
-    let uncovered = |slot: &Timestamp| counted_from.is_none_or(|from| *slot > from);
+    let uncovered =
+        |slot: &Timestamp| counted_from.is_none_or(|from| slot.saturating_sub(EARLY).unwrap_or(*slot) > from);
     let earlier =
         |slot: &Timestamp| schedule.last_slot(slot.saturating_sub(SignedDuration::from_secs(1)).ok()?);
     let count = std::iter::successors(Some(slot), earlier).take_while(uncovered).take(ENOUGH).count();

@@ -2,7 +2,7 @@ use serde_json::json;
 use syncwatch::observation::RunId;
 
 use super::*;
-use crate::delivery::queue_message;
+use crate::delivery::{queue_message, refusal_message};
 
 fn pipeline() -> Pipeline {
     Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap()
@@ -62,6 +62,40 @@ fn batch_is_sorted_into_settled_kept_and_hints() {
         .map(|(sync, hints)| (sync.key.as_str(), hints.iter().map(|hint| hint.payload.run_id).collect()))
         .collect();
     assert_eq!(runs, [("properties-create", vec![RunId(1)]), ("properties-update", vec![RunId(2)])]);
+}
+
+#[test]
+fn newest_refusal_of_a_batch_is_kept_in_any_order() {
+    let refused = |why: &str, at: &str| Message {
+        id: why.to_owned(),
+        body: refusal_message(why, at.parse().unwrap()),
+        receives: 1,
+    };
+    let early = refused("no-signature", "2026-11-24T10:00:00Z");
+    let late = refused("wrong-signature", "2026-11-24T10:00:01Z");
+    for batch in [vec![early.clone(), late.clone()], vec![late, early]] {
+        let triage = Triage::of(batch, &pipeline());
+        assert_eq!(triage.refused.map(|refused| refused.why), Some("wrong-signature".to_owned()));
+        assert!(triage.settled.iter().all(|(_, fate)| *fate == Fate::Refusal), "{:?}", triage.settled);
+    }
+}
+
+#[test]
+fn refusal_and_poison_do_not_prove_that_webhooks_arrive() {
+    let table = [
+        (Fate::Handled, true),
+        (Fate::Late, true),
+        (Fate::Duplicate, true),
+        (Fate::UnknownSync, true),
+        (Fate::UnknownEvent, true),
+        (Fate::LeftToPoll(Left::StillAtWork), true),
+        (Fate::Failed("timeout".to_owned()), true),
+        (Fate::Refusal, false),
+        (Fate::Poison(Poison::NotOurs), false),
+    ];
+    for (fate, expected) in table {
+        assert_eq!(fate.is_of_delivery(), expected, "{fate:?}");
+    }
 }
 
 #[test]

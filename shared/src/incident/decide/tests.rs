@@ -1,10 +1,12 @@
 use std::collections::HashMap;
 
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::*;
 use crate::finding::Check;
 use crate::incident::{Agreement, SENDING_LEASE};
+use crate::schedule::{Cron, Rule, Schedule};
 use crate::silence::Scope;
 
 const SUBJECT: &str = "properties-create";
@@ -155,6 +157,11 @@ fn incident_keeps_its_key_and_counts_generations_and_notices() {
 
 #[test]
 fn every_decision_replaces_the_version_that_it_read() {
+    let Decision::Notify { incident, replaces, .. } = Life::new().decide(&unhealthy(Severity::Error), 0)
+    else {
+        panic!("not opened");
+    };
+    assert_eq!((incident.version, replaces), (1, None), "nothing was stored");
     let life = opened();
     for finding in [healthy(), unhealthy(Severity::Critical), unhealthy(Severity::Error)] {
         match life.decide(&finding, 300) {
@@ -164,6 +171,15 @@ fn every_decision_replaces_the_version_that_it_read() {
             }
             Decision::Rest(reason) => panic!("{finding}: {reason:?}"),
         }
+    }
+}
+
+#[test]
+fn finding_older_than_the_stored_one_is_overtaken() {
+    let mut life = opened();
+    assert_eq!(life.see(&unhealthy(Severity::Error), 30), "note StillReporting");
+    for (minute, expected) in [(29, "rest Overtaken"), (30, "resolved HealthyAgain")] {
+        assert_eq!(text(&life.decide(&healthy(), minute)), expected, "minute {minute}");
     }
 }
 
@@ -433,6 +449,22 @@ fn lasting_incident_becomes_critical_once_unless_acknowledged() {
 }
 
 #[test]
+fn acknowledged_incident_is_not_critical_after_the_next_slot() {
+    let hourly = Schedule {
+        rule: Rule::Cron(Cron::parse("0 * * * *").unwrap()),
+        time_zone: TimeZone::UTC,
+        grace: SignedDuration::ZERO,
+    };
+    let mut life = opened();
+    life.urgency = Urgency { slots: Some(Box::leak(Box::new(hourly))), ..Urgency::AS_JUDGED };
+    let by = Acknowledged { by: "Ada".to_owned(), at: at(1), until: at(90) };
+    let acknowledged = acknowledge(life.incident(), by);
+    life.carry_out(&acknowledged);
+    assert_eq!(life.see(&unhealthy(Severity::Error), 89), "note StillReporting");
+    assert_eq!(life.see(&unhealthy(Severity::Error), 90), "worsened MoreSevere");
+}
+
+#[test]
 fn incident_that_began_long_ago_opens_as_critical() {
     let mut life = Life::new();
     life.urgency = Urgency { after: Some(SignedDuration::from_mins(30)), ..Urgency::AS_JUDGED };
@@ -464,6 +496,21 @@ fn incident_without_findings_stops_reporting_or_is_withdrawn() {
     let written = life.incident().written_at().duration_since(at(0)).as_secs() / 60;
     assert_eq!(decision(false, written - 1), "rest Overtaken");
     assert_eq!(decision(false, written), "resolved Withdrawn");
+}
+
+#[test]
+fn withdrawn_incident_is_reported_only_if_it_alerted() {
+    let mut watched = Life::new();
+    watched.policy.open_after.insert(Check::SyncPaused, Agreement { need: 2, of: 2 });
+    assert_eq!(watched.see(&unhealthy(Severity::Error), 1), "note FirstSight");
+    let mut held = Life::new();
+    held.silences = vec![silence("release", 0, 60)];
+    assert_eq!(held.see(&unhealthy(Severity::Error), 1), "note Silenced");
+    for (mut life, expected) in
+        [(watched, "note PassedUntold"), (held, "note PassedUntold"), (opened(), "resolved Withdrawn")]
+    {
+        assert_eq!(life.see(&Check::SyncPaused.about(SUBJECT).not_declared(), 2), expected);
+    }
 }
 
 #[test]
@@ -499,6 +546,9 @@ fn unevaluated_incident_alerts_when_its_silence_ends() {
     life.see(&unhealthy(Severity::Error), 1);
     assert_eq!(life.see(&not_evaluated(), 2), "rest NotEvaluated");
     assert_eq!(life.see(&not_evaluated(), 60), "opened HoldEnded");
+    // Its next notice, that it stopped reporting, comes as late as after any other.
+    assert_eq!(life.see(&not_evaluated(), 179), "rest NotEvaluated");
+    assert_eq!(life.see(&not_evaluated(), 180), "stopped-reporting NotJudged");
 
     // A shared cause may still exist, so it waits as long as for a check that stops reporting.
     let mut life = Life::new();
@@ -754,7 +804,11 @@ fn incident_from_before_episodes_has_its_last_one() {
     life.stored = Some(incident);
     life.see(&healthy(), 2_890);
     let ended = Episode { resolved_at: Some(at(2_890)), ..last };
-    assert_eq!(life.incident().history(), crate::incident::History { episodes: vec![ended], ..known });
+    let known = crate::incident::History { episodes: vec![ended], ..known };
+    assert_eq!(life.incident().history(), known);
+    // Another opening does not make the earlier periods known.
+    life.see(&unhealthy(Severity::Error), 5_760);
+    assert_eq!(life.incident().history().forgotten_until, known.forgotten_until);
 }
 
 #[test]

@@ -132,6 +132,58 @@ fn cause_of_outages_and_failures_depends_on_their_kind() {
     assert!(Trouble::Closed(message()).is_of_the_warehouse());
 }
 
+#[test]
+fn warehouse_finding_names_every_failure_once() {
+    let missing = |table: &str| ErrorKind::MissingObject { message: format!("no {table}") };
+    let kinds = [missing("a"), ErrorKind::Refused, missing("b")];
+    let troubles = kinds.map(|kind| Trouble::Failed(kind.of("s")));
+    let Outcome::Unhealthy { evidence, .. } = judge_warehouse(4, &troubles).outcome else {
+        panic!("not unhealthy");
+    };
+    assert!(evidence.summary.contains(&troubles[1].to_string()), "{}", evidence.summary);
+    let others: Vec<String> =
+        evidence.figures.iter().filter(|figure| figure.name == "also failed").map(Figure::text).collect();
+    assert_eq!(others, [&troubles[0], &troubles[2]].map(ToString::to_string));
+}
+
+#[test]
+fn custom_query_is_judged_only_by_one_finite_number() {
+    let rule = Rule::CustomSql { sql: "SELECT 1".to_owned(), min: Some(-1.0), max: Some(10.0) };
+    let check = DataCheck { rule, filter: Vec::new(), ..seed().remove(0) };
+    let decimal = |text| sql::Value::Decimal(sql::Decimal::parse(text).unwrap());
+    let table = [
+        (sql::Value::Double(7.5), "healthy, query result is 7.5 (expected -1 to 10)"),
+        (sql::Value::Double(10.5), "query result is 10.5 (expected"),
+        (sql::Value::Integer(7), "healthy, query result is 7 (expected"),
+        (decimal("7.50"), "healthy, query result is 7.5 (expected"),
+        // The -0 of a sum or a quotient is shown as 0.
+        (sql::Value::Double(-0.0), "healthy, query result is 0 (expected"),
+        (decimal("-0.00"), "healthy, query result is 0 (expected"),
+        // NaN is neither below nor above a limit.
+        (sql::Value::Double(f64::NAN), "not evaluated, unreadable"),
+        (sql::Value::Double(f64::INFINITY), "not evaluated, unreadable"),
+        (sql::Value::Text("7".to_owned()), "not evaluated, unreadable"),
+        (sql::Value::Null, "not evaluated, query result unknown"),
+    ];
+    let checks = [check];
+    let scan = scans(&checks).remove(0);
+    let found = |columns: &[&str], rows| judge(&scan, &Ok(answer_of(columns, rows)), now())[0].to_string();
+    for (value, expected) in table {
+        let shown = format!("{value:?}");
+        let found = found(&["n"], vec![vec![value]]);
+        assert!(found.contains(expected), "{shown}: {found}");
+    }
+    let one = || sql::Value::Integer(1);
+    for (columns, rows) in [
+        (&["a", "b"][..], vec![vec![one(), one()]]),
+        (&["a"], vec![vec![one()], vec![one()]]),
+        (&["a"], vec![]),
+    ] {
+        let found = found(columns, rows);
+        assert!(found.contains("not evaluated, unreadable"), "{columns:?}: {found}");
+    }
+}
+
 fn answer_of(columns: &[&str], rows: Vec<Vec<sql::Value>>) -> Answer {
     let column = |name: &&str| sql::Column { name: (*name).to_owned(), kind: sql::Kind::Text };
     let statement = sql::Statement::new("keys", "SELECT 1");

@@ -191,6 +191,9 @@ fn daily_slot_is_covered_by_any_later_run_when_clocks_change() {
         ("2026-11-24T10:30:00Z", "2026-11-23T10:00:30Z", "warning, run is 30m overdue"),
         ("2026-11-24T10:30:00Z", "2026-11-24T09:59:10Z", "healthy"),
         ("2026-11-24T10:30:00Z", "2026-11-24T09:58:00Z", "warning"),
+        // The run of the day before was a minute early, and more than that.
+        ("2026-11-24T10:30:00Z", "2026-11-23T09:59:00Z", "warning, run is 30m overdue"),
+        ("2026-11-24T10:30:00Z", "2026-11-23T09:58:59Z", "error, 2 scheduled runs missed"),
         ("2026-11-24T11:30:00Z", "2026-11-23T10:00:30Z", "error, run is 1h 30m overdue"),
         ("2026-11-25T10:30:00Z", "2026-11-23T10:00:30Z", "error, 2 scheduled runs missed"),
         ("2026-11-27T10:30:00Z", "2026-11-23T10:00:30Z", "critical, 4 scheduled runs missed"),
@@ -207,6 +210,23 @@ fn daily_slot_is_covered_by_any_later_run_when_clocks_change() {
         let observation = observed(at_census(10), vec![run(at(newest), RunStatus::Completed)]);
         let found = judged(&observation, &daily, at(now), Check::RunDue);
         assert!(found.starts_with(expected), "at {now}, newest {newest}: {found}");
+    }
+}
+
+#[test]
+fn one_missed_run_is_an_error_after_an_hour_and_critical_after_a_day() {
+    // Monday 02:00 in Los Angeles is 10:00 UTC.
+    let weekly = pipeline(r#"schedule = { weekly_on = "Monday", at = "02:00", grace = "30m" }"#);
+    let observation = observed(every_30(), vec![run(at("2026-11-16T10:00:30Z"), RunStatus::Completed)]);
+    let table = [
+        ("2026-11-23T11:00:00Z", "warning, run is 1h overdue"),
+        ("2026-11-23T11:00:01Z", "error, run is 1h"),
+        ("2026-11-24T10:00:00Z", "error, run is 1d overdue"),
+        ("2026-11-24T10:00:01Z", "critical, run is 1d"),
+    ];
+    for (now, expected) in table {
+        let found = judged(&observation, &weekly, at(now), Check::RunDue);
+        assert!(found.starts_with(expected), "at {now}: {found}");
     }
 }
 
@@ -314,7 +334,9 @@ fn unread_runs_are_blocked_by_the_finding_that_explains_it() {
 fn runs_are_judged_by_census_clock_if_it_clearly_differs() {
     for (ahead, judged_at) in [
         (None, "2026-11-24T12:00:00Z"),
-        (Some(60), "2026-11-24T12:00:00Z"),
+        (Some(120), "2026-11-24T12:00:00Z"),
+        (Some(-120), "2026-11-24T12:00:00Z"),
+        (Some(121), "2026-11-24T12:02:01Z"),
         (Some(-600), "2026-11-24T11:50:00Z"),
         (Some(600), "2026-11-24T12:10:00Z"),
     ] {

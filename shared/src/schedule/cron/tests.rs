@@ -81,6 +81,8 @@ fn refused_expression_names_its_correction() {
         ("15 10 L * *", "list the days"),
         ("0 0 15W * *", "list the days"),
         ("61 * * * *", "not a cron expression"),
+        ("60-5 * * * *", "not a cron expression"),
+        ("0 24-5 * * *", "not a cron expression"),
         ("0 24 * * *", "not a cron expression"),
         ("* * * *", "five fields"),
         ("", "five fields"),
@@ -97,6 +99,15 @@ fn sunday_begins_or_ends_a_range_of_weekdays() {
     for expression in ["0 9 * * sat-sun", "0 9 * * 6-7", "0 9 * * 6-0", "0 9 * * SAT,SUN", "0 9 * * 0,6"] {
         let found = slots(expression, "UTC", saturday, 3);
         assert_eq!(found, ["2026-11-28T09:00Z", "2026-11-29T09:00Z", "2026-12-05T09:00Z"], "{expression}");
+    }
+}
+
+#[test]
+fn range_from_sunday_to_sunday_is_one_day() {
+    let saturday = "2026-11-28T00:00:00Z".parse().unwrap();
+    for expression in ["0 9 * * 0-0", "0 9 * * sun-sun", "0 9 * * 7-7"] {
+        let found = slots(expression, "UTC", saturday, 2);
+        assert_eq!(found, ["2026-11-29T09:00Z", "2026-12-06T09:00Z"], "{expression}");
     }
 }
 
