@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use syncwatch::pipeline::Pipeline;
+use syncwatch::pipeline::{Class, Pipeline};
 use syncwatch::runtime::Site;
 
 use crate::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips,
+    workspace_root,
 };
 use crate::census::{CensusServer, TOKEN, World};
 use crate::clock::LabClock;
@@ -32,7 +33,7 @@ pub struct Stage {
     pub deployment: Deployment,
     /// The HTTP subscriber of the notices topic, as a machine would be.
     pub subscriber: SnsReceiver,
-    /// The mail that SNS would send.
+    /// The mail that SNS and SES would send.
     pub mail: MailTap,
     /// The pager, which functions call with [`ROUTING_KEY`].
     pub pagerduty: PagerDuty,
@@ -40,6 +41,12 @@ pub struct Stage {
     pub chat: Chat,
     /// AWS. Declared last, so dropped last.
     pub aws: Ministack,
+}
+
+/// Whether the pipeline in the zips has a channel of kind `email`.
+fn has_mail_channel() -> Result<bool> {
+    let text = std::fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
+    Ok(Pipeline::parse(&text)?.channels.lowest(Class::Mail).is_some())
 }
 
 impl Stage {
@@ -80,6 +87,7 @@ impl Stage {
             secrets: secrets.map(|(key, value)| (ResourceId::secret(key), value)).into(),
             schedules,
             sns: Some(mail.url().to_owned()),
+            mail: has_mail_channel()?,
         };
         let deployment = Deployment::apply(&aws, &table, &options).await?;
         let notices = ResourceId::topic("notices");

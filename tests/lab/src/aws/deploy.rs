@@ -44,6 +44,8 @@ pub struct DeploymentOptions {
     pub overrides: BTreeMap<String, String>,
     /// The value of each secret of the table. An optional secret without a value is not deployed.
     pub secrets: BTreeMap<ResourceId, String>,
+    /// Whether functions may send mail by SES.
+    pub mail: bool,
     /// Whether the deployment creates the schedules of the table.
     pub schedules: Schedules,
     /// The SNS endpoint for functions, instead of this ministack.
@@ -141,7 +143,11 @@ impl Deployment {
                 bail!("override {name}: no function lists it in optional_settings");
             }
         }
-        let table = &table.with_optional(|id| options.secrets.contains_key(id));
+        let chosen = |id: &ResourceId| match id.kind {
+            ResourceKind::Identity => options.mail,
+            _ => options.secrets.contains_key(id),
+        };
+        let table = &table.with_optional(chosen);
         let config = &ministack.sdk_config()?;
         let sns = options.sns.as_deref().unwrap_or(ministack.endpoint());
         let mut deployment = Self {
@@ -235,6 +241,8 @@ impl Deployment {
             }
             // Created after the topics; see `create_queues`.
             ResourceSpec::Queue(_) => {}
+            // ministack takes mail from any sender.
+            ResourceSpec::Identity(_) => {}
         }
         Ok(())
     }

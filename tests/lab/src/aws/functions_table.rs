@@ -139,6 +139,7 @@ pub enum ResourceKind {
     Table,
     Secret,
     Queue,
+    Identity,
 }
 
 /// The table's name for a resource, such as `topic:notices`.
@@ -156,6 +157,18 @@ pub enum ResourceSpec {
     /// A secret; its value is never in the table.
     Secret(SecretSpec),
     Queue(QueueSpec),
+    Identity(IdentitySpec),
+}
+
+/// The sender of mails in SES. Terraform has its name; the lab calls it by its key.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySpec {
+    /// As for a secret.
+    #[serde(default)]
+    pub optional: bool,
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
 }
 
 /// A resource with only a name.
@@ -288,6 +301,7 @@ impl FunctionsTable {
                     ResourceKind::Table => serde_json::from_value(value).map(ResourceSpec::Table),
                     ResourceKind::Secret => serde_json::from_value(value).map(ResourceSpec::Secret),
                     ResourceKind::Queue => serde_json::from_value(value).map(ResourceSpec::Queue),
+                    ResourceKind::Identity => serde_json::from_value(value).map(ResourceSpec::Identity),
                 };
                 Ok((id.clone(), spec.with_context(|| format!("resource {id}"))?))
             })
@@ -313,15 +327,16 @@ impl FunctionsTable {
     /// # Errors
     /// If the table does not declare it.
     pub fn resource_name(&self, id: &ResourceId) -> Result<&str> {
-        match self
+        let (id, spec) = self
             .resources
-            .get(id)
-            .with_context(|| format!("no resource `{id}` in the table of functions"))?
-        {
+            .get_key_value(id)
+            .with_context(|| format!("no resource `{id}` in the table of functions"))?;
+        match spec {
             ResourceSpec::Topic(spec) => Ok(&spec.name),
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
+            ResourceSpec::Identity(_) => Ok(&id.key),
         }
     }
 
@@ -330,8 +345,12 @@ impl FunctionsTable {
     #[must_use]
     pub fn with_optional(&self, chosen: impl Fn(&ResourceId) -> bool) -> Self {
         let omitted = |id: &ResourceId| {
-            let spec = self.resources.get(id);
-            matches!(spec, Some(ResourceSpec::Secret(secret)) if secret.optional) && !chosen(id)
+            let optional = match self.resources.get(id) {
+                Some(ResourceSpec::Secret(secret)) => secret.optional,
+                Some(ResourceSpec::Identity(identity)) => identity.optional,
+                _ => false,
+            };
+            optional && !chosen(id)
         };
         let mut table = self.clone();
         table.resources.retain(|id, _| !omitted(id));
@@ -528,8 +547,9 @@ impl ResourceId {
             Some(("table", key)) => Ok(Self::table(key)),
             Some(("secret", key)) => Ok(Self::secret(key)),
             Some(("queue", key)) => Ok(Self::queue(key)),
+            Some(("identity", key)) => Ok(Self { kind: ResourceKind::Identity, key: key.to_owned() }),
             _ => Err(format!(
-                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key> or queue:<key>"
+                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key> or identity:<key>"
             )),
         }
     }
@@ -542,6 +562,7 @@ impl fmt::Display for ResourceId {
             ResourceKind::Table => "table",
             ResourceKind::Secret => "secret",
             ResourceKind::Queue => "queue",
+            ResourceKind::Identity => "identity",
         };
         write!(f, "{kind}:{}", self.key)
     }
@@ -664,7 +685,7 @@ mod tests {
             assert_eq!(uses(&table.with_optional(|id| *id == secret)), (1, 1), "{key}");
             assert_eq!(uses(&table.with_optional(|_| false)), (0, 0), "{key}");
         }
-        assert_eq!(table.with_optional(|_| false).resources.len() + 3, table.resources.len());
+        assert_eq!(table.with_optional(|_| false).resources.len() + 4, table.resources.len());
     }
 
     #[test]
