@@ -4,9 +4,7 @@ locals {
   declared = jsondecode(file("${path.module}/functions.json"))
   # The names of the table begin with the default prefix.
   table = merge(local.declared, {
-    resources = {
-      for id, resource in local.declared.resources : id => merge(resource, can(resource.name) ? { name = "${local.prefix}${trimprefix(resource.name, "syncwatch")}" } : {})
-    }
+    resources = { for id, resource in local.declared.resources : id => merge(resource, { name = "${local.prefix}${trimprefix(resource.name, "syncwatch")}" }) }
   })
 
   # Optional resources. Settings and permissions that refer to one that is not chosen are left out too. A channel's secret exists if

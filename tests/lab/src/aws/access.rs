@@ -139,7 +139,7 @@ fn remember(book: &Mutex<Calls>, function: &str, calls: impl IntoIterator<Item =
 fn calls(path: &str, headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
     if path == SES_PATH {
         // The lab has one identity.
-        return vec![Call { action: "ses:SendEmail".to_owned(), resource: "mail".to_owned() }];
+        return vec![Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() }];
     }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
@@ -280,7 +280,7 @@ mod tests {
         for (target, body, expected) in table {
             assert_eq!(asked(target, body), expected, "{target:?} {body}");
         }
-        let mail = Call { action: "ses:SendEmail".to_owned(), resource: "mail".to_owned() };
+        let mail = Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() };
         assert_eq!(calls(SES_PATH, &HeaderMap::new(), b"{}"), [mail]);
     }
 

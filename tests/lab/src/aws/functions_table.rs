@@ -160,10 +160,11 @@ pub enum ResourceSpec {
     Identity(IdentitySpec),
 }
 
-/// The sender of mails in SES. Terraform has its name; the lab calls it by its key.
+/// The sender of mails in SES. Its name is the lab's; Terraform has that in SES.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IdentitySpec {
+    pub name: String,
     /// As for a secret.
     #[serde(default)]
     pub optional: bool,
@@ -327,16 +328,16 @@ impl FunctionsTable {
     /// # Errors
     /// If the table does not declare it.
     pub fn resource_name(&self, id: &ResourceId) -> Result<&str> {
-        let (id, spec) = self
+        match self
             .resources
-            .get_key_value(id)
-            .with_context(|| format!("no resource `{id}` in the table of functions"))?;
-        match spec {
+            .get(id)
+            .with_context(|| format!("no resource `{id}` in the table of functions"))?
+        {
             ResourceSpec::Topic(spec) => Ok(&spec.name),
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
-            ResourceSpec::Identity(_) => Ok(&id.key),
+            ResourceSpec::Identity(spec) => Ok(&spec.name),
         }
     }
 
