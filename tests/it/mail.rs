@@ -48,6 +48,6 @@ async fn alert_test_is_mailed_once_as_text_and_html() {
     for mail in mails {
         let html = mail.html.unwrap();
         assert!(mail.text.contains("PROBLEM") && html.starts_with("<!doctype html>"), "{html}");
-        assert!(html.contains("properties") && html.ends_with("</html>"), "{html}");
+        assert!(html.contains("properties") && html.ends_with("</html>\n"), "{html}");
     }
 }

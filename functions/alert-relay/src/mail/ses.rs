@@ -47,17 +47,17 @@ impl Ses {
         let attempts = async {
             let mut waits = self.patience.backoff.waits();
             loop {
-                let Err(error) = self.attempt(addresses, mail).await else { return Ok(()) };
-                let error = error.of(channel);
-                let may_help = error.kind.is_transient() && error.is_surely_not_taken();
-                match waits.next().filter(|_| may_help) {
+                let Err(kind) = self.attempt(addresses, mail).await else { return Ok(()) };
+                let not_taken = kind.clone().of(channel).is_surely_not_taken();
+                match waits.next().filter(|_| kind.is_transient() && not_taken) {
                     Some(wait) => tokio::time::sleep(wait).await,
-                    None => return Err(error),
+                    None => return Err(kind),
                 }
             }
         };
-        let late = || ErrorKind::NoAnswer { detail: "no time left".to_owned(), unsent: false }.of(channel);
-        tokio::time::timeout(self.patience.notice, attempts).await.unwrap_or_else(|_| Err(late()))
+        let late = || ErrorKind::NoAnswer { detail: "no time left".to_owned(), unsent: false };
+        let sent = tokio::time::timeout(self.patience.notice, attempts).await;
+        sent.unwrap_or_else(|_| Err(late())).map_err(|kind| kind.of(channel))
     }
 
     async fn attempt(&self, addresses: &Addresses, mail: &Mail) -> Result<(), ErrorKind> {
@@ -79,10 +79,7 @@ fn message(mail: &Mail, from: &str) -> Message {
     let content = |text: &str| Content::builder().data(text).charset("UTF-8").build().ok();
     let header =
         |(name, value): (&str, String)| MessageHeader::builder().name(name).value(value).build().ok();
-    let body = Body::builder()
-        .set_text(content(&mail.text))
-        .set_html(mail.html.as_deref().and_then(content))
-        .build();
+    let body = Body::builder().set_text(content(&mail.text)).set_html(content(&mail.html)).build();
     let host = from.rsplit('@').next().unwrap_or_default();
     let thread = format!("<{}.syncwatch@{host}>", mail.thread);
     let headers = [

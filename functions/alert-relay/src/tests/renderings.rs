@@ -17,7 +17,7 @@ fn renderings(notice: &Body) -> [(&'static str, Value); 5] {
     let mail = mail::render(notice, &pipeline);
     [
         ("mail as text", json!([mail.subject, mail.text])),
-        ("mail as HTML", json!(unescaped(&mail.html.unwrap()))),
+        ("mail as HTML", json!(unescaped(&mail.html))),
         ("Slack", json!(slack::render(notice, Some("U0123ABCD")))),
         ("Teams", teams::render(notice)),
         ("PagerDuty", json!(pagerduty::render(notice, Action::Trigger))),
@@ -26,8 +26,7 @@ fn renderings(notice: &Body) -> [(&'static str, Value); 5] {
 
 /// The text of HTML whose marks remain.
 pub(crate) fn unescaped(html: &str) -> String {
-    let entities =
-        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#x2f;", "/"), ("&amp;", "&")];
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&amp;", "&")];
     entities.into_iter().fold(html.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
 }
 
