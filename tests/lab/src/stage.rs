@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
-use syncwatch::pipeline::{Class, Pipeline};
+use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Site;
 
 use crate::aws::{
@@ -43,10 +43,11 @@ pub struct Stage {
     pub aws: Ministack,
 }
 
-/// Whether the pipeline in the zips has a channel of kind `email`.
-fn has_mail_channel() -> Result<bool> {
+/// The senders of the channels of kind `email` in the zips' pipeline.
+fn senders() -> Result<Vec<String>> {
     let text = std::fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
-    Ok(Pipeline::parse(&text)?.channels.lowest(Class::Mail).is_some())
+    let channels = Pipeline::parse(&text)?.channels.0;
+    Ok(channels.into_iter().filter_map(|channel| Some(channel.mail?.from)).collect())
 }
 
 impl Stage {
@@ -87,7 +88,7 @@ impl Stage {
             secrets: secrets.map(|(key, value)| (ResourceId::secret(key), value)).into(),
             schedules,
             sns: Some(mail.url().to_owned()),
-            mail: has_mail_channel()?,
+            senders: senders()?,
         };
         let deployment = Deployment::apply(&aws, &table, &options).await?;
         let notices = ResourceId::topic("notices");

@@ -2,7 +2,7 @@
 //!
 //! Markup is part of this program, and each other text is escaped: [`Html`] takes markup as `&'static str` only. Nothing is loaded
 //! from elsewhere. Styles are inline, as mail clients drop others, and no text has a color without a background, for light and
-//! dark modes.
+//! dark modes. A template engine would make the function's zip a tenth larger (minijinja: 326 kB).
 
 use syncwatch::classify::CLASS_FIGURE;
 use syncwatch::finding::Severity;

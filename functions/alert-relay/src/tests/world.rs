@@ -117,7 +117,7 @@ impl World {
         self.aws.answer_once(|| Mock::given(path(SES_PATH)), answers).await;
     }
 
-    /// The mails that SES was sent, whatever it answered.
+    /// The mails that SES was sent, also those that it refused.
     pub(super) async fn mails(&self) -> Vec<Value> {
         let requests = self.aws.requests().await;
         requests.iter().filter(|request| request.url.path() == SES_PATH).map(Asked::json).collect()
