@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -13,6 +13,7 @@ use syncwatch::notice::Body;
 use syncwatch::pipeline::{ChannelKind, Channels, Contact, Pipeline};
 use syncwatch::runtime::{Site, env};
 use syncwatch_testing::{Asked, Receiver, condition_failed, of_aws, text};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt;
 use wiremock::matchers::{any, path};
@@ -82,6 +83,7 @@ impl World {
     }
 
     pub(super) async fn with_patience(channels: Channels, patience: Patience) -> Self {
+        LazyLock::force(&LISTENING);
         let (aws, items) = (Receiver::start().await, Items::default());
         aws.answer(Mock::given(any()), items.clone()).await;
         aws.answer(Mock::given(path(SES_PATH)), text(200, json!({ "MessageId": "m-1" }))).await;
@@ -357,6 +359,10 @@ impl Vendor {
         open.into_iter().collect()
     }
 }
+
+/// Without any subscriber, `tracing` turns a line of code off when a thread first logs there, which may be during [`Log::start`]
+/// of another thread. This one keeps all lines on, and drops what they write.
+static LISTENING: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(fmt().with_writer(io::sink).finish()));
 
 /// The log of this thread, as long as this lives.
 pub(super) struct Log {
