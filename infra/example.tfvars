@@ -7,6 +7,10 @@ notice_emails = {
   "revenue-operations@example.com" = "error"
 }
 
+# The same for the notices of some owners only; mail by SES for channels of kind email (README.md).
+# owner_emails  = { "sales@example.com" = { owners = ["Revenue operations"], severity = "error" } }
+# mail_identity = "example.com"
+
 # Alarms about Syncwatch itself.
 alarm_emails = ["data-operations@example.com"]
 

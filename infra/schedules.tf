@@ -35,7 +35,7 @@ resource "aws_scheduler_schedule" "this" {
   # subscriber, and the incident would count as sent.
   depends_on = [
     module.function, aws_iam_role_policy.publish_encrypted, aws_iam_role_policy.scheduler,
-    aws_sns_topic_policy.notices, aws_sns_topic_subscription.queues, aws_sns_topic_subscription.notice_emails,
+    aws_sns_topic_policy.notices, aws_sns_topic_subscription.queues, aws_sns_topic_subscription.notice_emails, aws_sns_topic_subscription.owner_emails,
     aws_sqs_queue_policy.from_topic, aws_lambda_event_source_mapping.this,
   ]
 }

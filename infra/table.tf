@@ -12,6 +12,7 @@ locals {
   pipeline_text = file("${path.module}/pipeline.toml")
   chosen = concat(
     var.heartbeat ? ["secret:heartbeat"] : [],
+    var.mail_identity == null ? [] : ["identity:mail"],
     [for channel in ["pagerduty", "chat"] : "secret:${channel}" if can(regex("(?m)^[^#\\n]*\\b${channel}\\b", local.pipeline_text))],
   )
   resources = { for id, resource in local.table.resources : id => resource if !try(resource.optional, false) || contains(local.chosen, id) }
@@ -27,6 +28,8 @@ locals {
   queues  = { for id, resource in local.resources : id => resource if startswith(id, "queue:") }
   tables  = { for id, resource in local.resources : id => resource if startswith(id, "table:") }
   secrets = { for id, resource in local.resources : id => resource if startswith(id, "secret:") }
+  # Verified in SES by hand, as that needs records in DNS.
+  identities = [for id in keys(local.resources) : id if startswith(id, "identity:")]
 
   scheduled = { for name, function in local.functions : name => function if can(function.schedule) }
   # The schedules of each function: its own, and those under `also`.
@@ -51,6 +54,7 @@ locals {
     { for id, table in local.tables : id => "${local.arn_root}:dynamodb:${local.here}:table/${table.name}" },
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
     { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
+    { for id in local.identities : id => "${local.arn_root}:ses:${local.here}:identity/${var.mail_identity}" },
   )
 
   # The indexes of tables, as `table:incidents/by-state`.

@@ -11,7 +11,7 @@ locals {
   # The number of confirmed subscriptions per protocol that a topic needs. Every mail has an unsubscribe link whose use no metric
   # counts, so the check `subscribers-confirmed` compares with this.
   subscribers = {
-    notices = { email = length(var.notice_emails), sqs = length(local.subscribed_queues) }
+    notices = { email = length(var.notice_emails) + length(var.owner_emails), sqs = length(local.subscribed_queues) }
     alarms  = { email = length(var.alarm_emails) }
     page    = { https = local.has_pagerduty ? 1 : 0 }
   }
@@ -61,6 +61,23 @@ resource "aws_sns_topic_subscription" "notice_emails" {
   filter_policy = jsonencode({ "$or" = [
     {
       severity = slice(local.severities, index(local.severities, each.value), length(local.severities))
+      kind     = [{ "anything-but" = ["acknowledged"] }]
+    },
+    { kind = ["held-back"] },
+  ] })
+}
+
+# The same for the notices of some owners. The summary of a silence has no owner.
+resource "aws_sns_topic_subscription" "owner_emails" {
+  for_each = var.owner_emails
+
+  topic_arn = aws_sns_topic.notices["topic:notices"].arn
+  protocol  = "email"
+  endpoint  = each.key
+  filter_policy = jsonencode({ "$or" = [
+    {
+      owner    = sort(each.value.owners)
+      severity = slice(local.severities, index(local.severities, each.value.severity), length(local.severities))
       kind     = [{ "anything-but" = ["acknowledged"] }]
     },
     { kind = ["held-back"] },

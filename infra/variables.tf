@@ -36,6 +36,45 @@ variable "notice_emails" {
   }
 }
 
+variable "owner_emails" {
+  description = "Recipients of the notices of some owners only, by mail: address -> the owners (names of contacts in pipeline.toml) and the lowest severity. Each address must confirm within two days."
+  type        = map(object({ owners = set(string), severity = optional(string, "warning") }))
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for address in keys(var.owner_emails) : can(regex("^[^@ ]+@[^@ ]+\\.[^@ ]+$", address)) && !contains(keys(var.notice_emails), address)])
+    error_message = "owner_emails maps mail addresses to owners, such as { \"sales@example.com\" = { owners = [\"Sales\"] } }. SNS takes an address once, so none may also be in notice_emails, which has the notices of all owners."
+  }
+
+  validation {
+    condition     = alltrue([for wanted in values(var.owner_emails) : contains(["info", "warning", "error", "critical"], wanted.severity)])
+    error_message = "The severities of owner_emails are info, warning, error and critical."
+  }
+
+  validation {
+    condition     = alltrue([for wanted in values(var.owner_emails) : length(wanted.owners) > 0 && alltrue([for owner in wanted.owners : can(regex("\\S", owner)) && strcontains(local.pipeline_text, "\"${owner}\"")])])
+    error_message = "The owners of owner_emails must be names of contacts in pipeline.toml."
+  }
+}
+
+variable "mail_identity" {
+  description = "The identity in SES that sends the mails of channels of kind email: a domain, or an address if that itself is verified. Verify it first, in the same region. null: none; then alert-relay may not use SES."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.mail_identity == null || can(regex("^([^@/* ]+@)?[A-Za-z0-9-]+(\\.[A-Za-z0-9-]+)+$", var.mail_identity))
+    error_message = "mail_identity must be a domain or a mail address, such as \"example.com\" or \"syncwatch@example.com\"."
+  }
+
+  validation {
+    # Only a mail channel has a sender in pipeline.toml.
+    condition     = var.mail_identity != null || !can(regex("(?m)^[^#\\n]*\\bfrom\\s*=\\s*\"[^\"\\n]*@", local.pipeline_text))
+    error_message = "pipeline.toml declares a channel of kind email, so mail_identity must be the SES identity of its sender."
+  }
+}
+
 variable "alarm_emails" {
   description = "Mail addresses that get an alarm when Syncwatch itself fails. This path does not depend on Syncwatch's code."
   type        = set(string)

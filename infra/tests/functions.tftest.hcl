@@ -259,6 +259,26 @@ run "heartbeat_adds_its_secret_setting_and_permission" {
   }
 }
 
+run "mail_identity_lets_only_the_relay_send_mail" {
+  variables {
+    mail_identity = "syncwatch@example.com"
+  }
+
+  assert {
+    condition = toset(flatten([for name in keys(local.table.functions) : [
+      for statement in module.function[name].made.policy.Statement : "${name} ${join(" ", flatten([statement.Action]))} ${statement.Resource}" if strcontains(join(" ", flatten([statement.Action])), "ses:")
+    ]])) == toset(["alert-relay ses:SendEmail arn:aws:ses:us-west-2:123456789012:identity/syncwatch@example.com"])
+    error_message = "Exactly the relay must be allowed to send mail, as the chosen identity."
+  }
+}
+
+run "without_mail_identity_no_function_sends_mail" {
+  assert {
+    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : [for action in flatten([statement.Action]) : startswith(action, "ses:")]]]))
+    error_message = "A function may send mail though no identity is chosen."
+  }
+}
+
 run "optional_settings_reach_the_functions_that_list_them" {
   variables {
     optional_settings = { SYNCWATCH_PAGERDUTY_URL = "https://events.eu.pagerduty.com" }

@@ -30,6 +30,33 @@ run "mail_by_severity" {
   }
 }
 
+run "mail_by_owner_and_severity" {
+  variables {
+    owner_emails = {
+      "data@example.com"  = { owners = ["Data operations"] }
+      "sales@example.com" = { owners = ["Revenue operations", "Data operations"], severity = "critical" }
+    }
+  }
+
+  assert {
+    condition = { for address, subscription in aws_sns_topic_subscription.owner_emails : address => jsondecode(subscription.filter_policy) } == {
+      "data@example.com"  = { "$or" = [{ owner = ["Data operations"], severity = ["warning", "error", "critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+      "sales@example.com" = { "$or" = [{ owner = ["Data operations", "Revenue operations"], severity = ["critical"], kind = [{ "anything-but" = ["acknowledged"] }] }, { kind = ["held-back"] }] }
+    }
+    error_message = "A subscriber gets the notices of other owners or severities, or lacks the summary of a silence."
+  }
+
+  assert {
+    condition     = alltrue([for address, subscription in aws_sns_topic_subscription.owner_emails : subscription.filter_policy_scope != "MessageBody" && subscription.protocol == "email" && subscription.endpoint == address && subscription.topic_arn == aws_sns_topic.notices["topic:notices"].arn])
+    error_message = "A mail address of an owner has no subscription, or its filter does not apply to attributes."
+  }
+
+  assert {
+    condition     = length(aws_sns_topic_subscription.notice_emails) == 3 && aws_sns_topic.notices["topic:notices"].tags["expected-subscribers"] == "email=5 sqs=1"
+    error_message = "Subscribers of all notices are lost, or the tag does not count those of owners."
+  }
+}
+
 run "relay_gets_every_notice_and_loses_none" {
   assert {
     condition     = toset(keys(aws_sns_topic_subscription.queues)) == toset([for id, resource in local.table.resources : id if can(resource.subscribes)])

@@ -26,6 +26,7 @@ variables {
   pagerduty_cloudwatch_url = "https://events.pagerduty.com/integration/0123456789abcdef0123456789abcdef/enqueue"
   slack                    = { team_id = "T07EA123LEP", channel_id = "C07EZ1ABC23" }
   heartbeat                = true
+  mail_identity            = "example.com"
 }
 
 run "only_its_service_may_assume_a_role" {
@@ -94,7 +95,8 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
       local.arns["topic:notices"] == "arn:aws:sns:us-west-2:123456789012:syncwatch-notices" &&
       local.arns["queue:notices"] == "arn:aws:sqs:us-west-2:123456789012:syncwatch-notices-relay" &&
       local.arns["table:incidents"] == "arn:aws:dynamodb:us-west-2:123456789012:table/syncwatch-incidents" &&
-      local.arns["secret:census-token"] == "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/census-token-??????"
+      local.arns["secret:census-token"] == "arn:aws:secretsmanager:us-west-2:123456789012:secret:syncwatch/census-token-??????" &&
+      local.arns["identity:mail"] == "arn:aws:ses:us-west-2:123456789012:identity/example.com"
     )
     error_message = "An ARN does not match its resource."
   }

@@ -65,7 +65,7 @@ def removals(path, text):
     for kind, name, start, end in blocks(text):
         if kind in GUARDS:
             less = one_instance_less(text[start:end])
-            tests = "notices" if name in ("notice_emails", "queues") else GUARDS[kind]
+            tests = "notices" if name in ("notice_emails", "owner_emails", "queues") else GUARDS[kind]
             yield f"{'an instance of ' if less else ''}{kind}.{name}", tests, without(text, start, end, less or "")
         block = text[start:end]
         for inner in DEAD_LETTER_BLOCKS:

@@ -49,6 +49,56 @@ run "severity_unknown" {
   expect_failures = [var.notice_emails]
 }
 
+run "owner_address_also_gets_all_notices" {
+  command = plan
+
+  variables {
+    owner_emails = { "data-operations@example.com" = { owners = ["Data operations"] } }
+  }
+
+  expect_failures = [var.owner_emails]
+}
+
+run "owner_severity_unknown" {
+  command = plan
+
+  variables {
+    owner_emails = { "ada@example.com" = { owners = ["Data operations"], severity = "fatal" } }
+  }
+
+  expect_failures = [var.owner_emails]
+}
+
+run "owner_is_not_a_contact" {
+  command = plan
+
+  variables {
+    owner_emails = { "ada@example.com" = { owners = ["Data ops"] } }
+  }
+
+  expect_failures = [var.owner_emails]
+}
+
+run "mail_identity_is_an_arn" {
+  command = plan
+
+  variables {
+    mail_identity = "arn:aws:ses:us-west-2:123456789012:identity/example.com"
+  }
+
+  expect_failures = [var.mail_identity]
+}
+
+run "mail_identity_covers_every_sender" {
+  command = plan
+
+  variables {
+    mail_identity = "*"
+  }
+
+  expect_failures = [var.mail_identity]
+}
+
 run "region_invalid" {
   command = plan
 

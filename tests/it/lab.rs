@@ -452,7 +452,7 @@ async fn admin_api_takes_data_faults_only_with_data() {
     for fault in faults {
         assert_eq!(post(&with_data, "fault", fault).await.0, 200, "{fault}");
         let (status, text) = post(&without, "fault", fault).await;
-        assert!(status == 400 && text.contains("moves no data"), "{text}");
+        assert!(status == 400 && text.contains("carries no data"), "{text}");
     }
     let faulty = state(&with_data).await;
     assert_eq!(faulty["faults"]["data"].as_array().unwrap().len(), faults.len());

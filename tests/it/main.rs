@@ -15,6 +15,8 @@ mod incidents;
 #[cfg(test)]
 mod lab;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod nightly;
 #[cfg(test)]
 mod objects;

@@ -30,8 +30,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let url = env.optional("PAGERDUTY_URL").unwrap_or_else(|| "https://events.pagerduty.com".to_owned());
     let pagerduty = PagerDuty::new(http::client()?, &url, Patience::default())?;
     let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml"))?;
-    let channel =
-        Channel { name: PAGERDUTY.to_owned(), kind: ChannelKind::PagerDuty, lowest: Severity::Info };
+    let channel = Channel {
+        name: PAGERDUTY.to_owned(),
+        kind: ChannelKind::PagerDuty,
+        lowest: Severity::Info,
+        mail: None,
+    };
     let began = clock::now();
     let mut out = stdout().lock();
     for (kind, action) in [(NoticeKind::Opened, Action::Trigger), (NoticeKind::Resolved, Action::Resolve)] {

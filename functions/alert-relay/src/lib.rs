@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod key;
 pub mod ledger;
+pub mod mail;
 pub mod pagerduty;
 mod parts;
 pub mod post;
@@ -19,12 +20,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
+use syncwatch::pipeline::Class;
 use syncwatch::runtime::Site;
 use syncwatch::runtime::batch::{failures, read};
 use syncwatch::runtime::env::{self, Needs};
 
 use batch::Batch;
 use ledger::Ledger;
+use mail::ses::Ses;
 use pagerduty::client::PagerDuty;
 use post::Patience;
 
@@ -45,6 +48,8 @@ pub struct App {
     site: Site,
     ledger: Ledger,
     pagerduty: PagerDuty,
+    /// Only if a mail channel is declared: a cold start without one builds no client.
+    ses: Option<Ses>,
     patience: Patience,
 }
 
@@ -52,16 +57,18 @@ impl App {
     /// Creates the function. Fails if a routing key must not be sent to PagerDuty's base URL, or a declared channel has no
     /// secret.
     pub fn new(site: Site, patience: Patience) -> anyhow::Result<Self> {
-        let secrets = [(true, env::PAGERDUTY_SECRET), (false, env::CHAT_SECRET)];
+        // Mail channels have no secret.
+        let secrets = [(Class::Pager, env::PAGERDUTY_SECRET), (Class::Chat, env::CHAT_SECRET)];
         let channels = &site.pipeline.channels;
         let used = secrets
             .into_iter()
-            .filter(|(pages, _)| channels.lowest(*pages).is_some())
+            .filter(|(class, _)| channels.lowest(*class).is_some())
             .map(|(_, secret)| secret);
         site.require(used)?;
         let url = site.optional(env::PAGERDUTY_URL).unwrap_or(PAGERDUTY);
         Ok(Self {
             ledger: Ledger::new(site.sdk().dynamodb(), site.setting(env::RELAY_TABLE)),
+            ses: channels.lowest(Class::Mail).map(|_| Ses::new(site.sdk(), patience)),
             pagerduty: PagerDuty::new(site.sdk().http.clone(), url, patience)?,
             site,
             patience,

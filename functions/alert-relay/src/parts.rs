@@ -37,9 +37,14 @@ pub(crate) fn left_out(figures: usize) -> Option<String> {
     (figures > 0).then(|| format!("{figures} more figure{}", if figures == 1 { "" } else { "s" }))
 }
 
+/// The first steps.
+pub(crate) fn first_steps(notice: &Body) -> impl Iterator<Item = &str> {
+    notice.steps.iter().take(STEPS).map(String::as_str)
+}
+
 /// The first steps, numbered.
 pub(crate) fn steps(notice: &Body) -> impl Iterator<Item = String> {
-    notice.steps.iter().take(STEPS).enumerate().map(|(index, step)| format!("{}. {step}", index + 1))
+    first_steps(notice).enumerate().map(|(index, step)| format!("{}. {step}", index + 1))
 }
 
 /// The commands with their labels.

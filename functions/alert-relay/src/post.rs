@@ -85,7 +85,7 @@ impl PostError {
     }
 
     /// Whether the channel surely did not accept any of it, so that it does not count as a post. PagerDuty documents 429 and
-    /// 5xx as not accepted; a gateway before a chat may answer 5xx after the chat accepted a message.
+    /// 5xx as not accepted; a gateway before a chat may answer 5xx after the chat accepted a message, and so may SES.
     pub fn is_surely_not_taken(&self) -> bool {
         match self.kind {
             ErrorKind::Address { .. } | ErrorKind::TooLarge { .. } | ErrorKind::Limited { .. } => true,

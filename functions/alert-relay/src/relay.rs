@@ -18,7 +18,7 @@ use crate::key::{self, Fingerprint, KeyError, RoutingKey};
 use crate::ledger::{Allowance, Claim, Lease, LedgerError, MOST_POSTS};
 use crate::post::PostError;
 use crate::route::{Action, LastDelivery, Route, decide, is_for_all};
-use crate::{App, pagerduty, slack, teams, webhook};
+use crate::{App, mail, pagerduty, slack, teams, webhook};
 
 /// The delivery of a batch to one channel.
 struct Relay<'a> {
@@ -240,6 +240,7 @@ impl Relay<'_> {
             }
             ChannelKind::Teams => Some(teams::render(notice)),
             ChannelKind::Webhook => Some(json!(notice)),
+            ChannelKind::Email => return self.mail(notice).await.map(|()| None),
         };
         let (secret, sent, through) = match body {
             None => {
@@ -263,6 +264,14 @@ impl Relay<'_> {
         }
         sent?;
         Ok(through)
+    }
+
+    /// Sends a notice by SES.
+    async fn mail(&self, notice: &Body) -> anyhow::Result<()> {
+        let (ses, addresses) = (self.app.ses.as_ref(), self.channel.mail.as_ref());
+        let (ses, addresses) = ses.zip(addresses).context("the channel has no addresses")?;
+        let mail = mail::render(notice, &self.app.site.pipeline);
+        Ok(ses.send(self.channel, addresses, &mail).await?)
     }
 
     /// Whether the channel is one of the notice's owner.

@@ -1,7 +1,8 @@
 //! The function as a whole, with servers on this machine in place of AWS, PagerDuty and chats.
 
+mod mail;
 mod owners;
-mod renderings;
+pub(crate) mod renderings;
 pub(crate) mod samples;
 mod world;
 

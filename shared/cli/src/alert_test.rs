@@ -15,7 +15,7 @@ use syncwatch::aws::topic::{PublishError, Topic};
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{Body, render_test};
-use syncwatch::pipeline::{Channel, ChannelKind, Pipeline};
+use syncwatch::pipeline::{Addresses, Channel, ChannelKind, Class, Pipeline};
 
 /// A test notice that was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +139,8 @@ struct ChannelShape {
     kind: ChannelKind,
     #[serde(rename = "min_severity")]
     lowest: Severity,
+    #[serde(skip)]
+    mail: Option<Addresses>,
 }
 
 /// The words of `kind` in pipeline.toml.
@@ -149,6 +151,7 @@ enum KindShape {
     Slack,
     Teams,
     Webhook,
+    Email,
 }
 
 impl AlertTest {
@@ -195,16 +198,20 @@ impl fmt::Display for AlertTest {
                 ChannelKind::Slack => "in the channel of the incoming webhook: 2 messages, with the titles",
                 ChannelKind::Teams => "in the channel or chat of the workflow: 2 cards, with the titles",
                 ChannelKind::Webhook => "at its URL: 2 notices as JSON, with the titles",
+                ChannelKind::Email => "by SES: 2 HTML mails to each recipient, with the subjects",
             };
             writeln!(f, "  {channel}, {expected}")?;
-            if channel.kind.pages() {
-                writeln!(f, "    {}", opened.dedup_key)?;
-            } else {
-                writeln!(f, "    {}\n    {}", opened.title, resolved.title)?;
+            match channel.kind.class() {
+                Class::Pager => writeln!(f, "    {}", opened.dedup_key)?,
+                Class::Chat => writeln!(f, "    {}\n    {}", opened.title, resolved.title)?,
+                Class::Mail => writeln!(f, "    {}\n    {}", opened.subject, resolved.subject)?,
+            }
+            if let Some(mail) = &channel.mail {
+                writeln!(f, "    to {}", mail.to.join(", "))?;
             }
         }
-        for (name, pages) in [("PagerDuty", true), ("chat", false)] {
-            if !channels.iter().any(|Reached(channel)| channel.kind.pages() == pages) {
+        for (name, class) in [("PagerDuty", Class::Pager), ("chat", Class::Chat)] {
+            if !channels.iter().any(|Reached(channel)| channel.kind.class() == class) {
                 writeln!(f, "  {name}: nothing, not declared in [channels] of pipeline.toml")?;
             }
         }
@@ -343,6 +350,27 @@ mod tests {
           spare (Slack): unused, no contact names it
         If something is missing: syncwatch explain alert-test
         ");
+    }
+
+    #[test]
+    fn mail_channel_is_listed_with_its_recipients() {
+        let mail =
+            "[channels]\nmail = { from = \"a@example.com\", to = [\"b@example.com\", \"c@example.com\"] }\n";
+        let pipeline = Pipeline::parse(&SEED.replace("[channels]\n", mail)).unwrap();
+        let test = sent(&pipeline, None);
+        let words = test.to_string();
+        let lines: Vec<&str> =
+            words.lines().filter(|line| line.contains("SES") || line.contains("    to ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "  mail (email), by SES: 2 HTML mails to each recipient, with the subjects",
+                "    to b@example.com, c@example.com"
+            ]
+        );
+        let json = serde_json::to_value(&test).unwrap();
+        let expected = serde_json::json!({ "name": "mail", "kind": "email", "min_severity": "warning" });
+        assert_eq!(json["channels"][2], expected);
     }
 
     #[test]

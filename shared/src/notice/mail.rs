@@ -72,7 +72,7 @@ fn whole(body: &Body, pipeline: &Pipeline, chars: usize, figures: usize) -> Mail
         }
     }
     mail.section("LINKS", links(body));
-    if body.kind != NoticeKind::Resolved && body.kind != NoticeKind::HeldBack {
+    if !matches!(body.kind, NoticeKind::Resolved | NoticeKind::HeldBack | NoticeKind::Acknowledged) {
         mail.section("CONTACTS", contacts(body));
     }
     mail.sign(body)

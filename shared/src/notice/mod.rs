@@ -174,6 +174,11 @@ pub fn render_held_back(tally: &Tally, count: u64, pipeline: &Pipeline) -> Messa
     message(&body, pipeline)
 }
 
+/// The Subject and the text of a mail with this body, as SNS carries them.
+pub fn as_mail(body: &Body, pipeline: &Pipeline) -> (String, String) {
+    (subject(&body.title), mail::text(body, pipeline))
+}
+
 /// A body of severity `info` about the pipeline as a whole, for those that no incident stands behind.
 fn blank(pipeline: &Pipeline) -> Body {
     Body {
@@ -417,7 +422,7 @@ fn next_attempt(check: Check, subject: &str, pipeline: &Pipeline, now: Timestamp
 }
 
 /// An instant in the pipeline's zone and in UTC.
-fn local(instant: Timestamp, pipeline: &Pipeline) -> String {
+pub fn local(instant: Timestamp, pipeline: &Pipeline) -> String {
     let zoned = instant.to_zoned(pipeline.time_zone.clone());
     format!("{} ({})", zoned.strftime("%a %Y-%m-%d %H:%M %Z"), minute_utc(instant))
 }

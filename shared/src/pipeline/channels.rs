@@ -1,4 +1,4 @@
-//! The channels other than mail: paging services and chats.
+//! The channels other than the topic's own mail: paging services, chats, and mail by SES.
 
 use std::fmt;
 
@@ -8,22 +8,44 @@ use crate::finding::Severity;
 pub const PAGERDUTY: &str = "pagerduty";
 /// The name of the default chat.
 pub const CHAT: &str = "chat";
+/// The name of the default channel of mail by SES.
+pub const MAIL: &str = "mail";
 
-/// A channel other than mail.
+/// A channel other than the topic's own mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Its name in `[channels]`. Deliveries are recorded under it, and its value in the secret is found by it.
+    /// Its name in `[channels]`. Deliveries are recorded under it, and its value in the secret, if it has one, is found by it.
     pub name: String,
     pub kind: ChannelKind,
     /// The lowest severity that it gets.
     pub lowest: Severity,
+    /// The addresses of a channel of kind `email`; none for others.
+    pub mail: Option<Addresses>,
+}
+
+/// The addresses of a mail channel: each as `user@host`, in ASCII, without a display name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// The sender, an identity that SES has verified.
+    pub from: String,
+    /// 1 to 50 recipients.
+    pub to: Vec<String>,
+}
+
+/// The classes of channels. For each class, an owner's own channels replace the default one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// It pages people. Other classes inform a group.
+    Pager,
+    Chat,
+    Mail,
 }
 
 impl Channel {
     /// Returns whether it is a default channel. Its value is the main one of its secret; that of another channel is a member of
     /// `channels` with the channel's name.
     pub fn is_default(&self) -> bool {
-        [PAGERDUTY, CHAT].contains(&self.name.as_str())
+        Class::ALL.iter().any(|class| class.default_channel() == self.name)
     }
 }
 
@@ -38,6 +60,8 @@ pub enum ChannelKind {
     Teams,
     /// Any URL that accepts the JSON of a notice.
     Webhook,
+    /// Mail by Amazon SES, as text and HTML.
+    Email,
 }
 
 impl fmt::Display for Channel {
@@ -57,14 +81,54 @@ impl fmt::Display for ChannelKind {
             Self::Slack => "Slack",
             Self::Teams => "Teams",
             Self::Webhook => "webhook",
+            Self::Email => "email",
         })
     }
 }
 
 impl ChannelKind {
-    /// Returns whether it pages people. Other kinds inform a group.
+    /// Returns its class.
+    pub fn class(self) -> Class {
+        match self {
+            Self::PagerDuty => Class::Pager,
+            Self::Slack | Self::Teams | Self::Webhook => Class::Chat,
+            Self::Email => Class::Mail,
+        }
+    }
+
+    /// Returns whether it pages people.
     pub fn pages(self) -> bool {
-        self == Self::PagerDuty
+        self.class() == Class::Pager
+    }
+}
+
+impl Class {
+    /// All classes.
+    pub const ALL: [Self; 3] = [Self::Pager, Self::Chat, Self::Mail];
+
+    /// Returns the name of its default channel.
+    pub fn default_channel(self) -> &'static str {
+        match self {
+            Self::Pager => PAGERDUTY,
+            Self::Chat => CHAT,
+            Self::Mail => MAIL,
+        }
+    }
+
+    /// Returns whether a channel of this class needs the default one. Without a default mail channel, others still get the
+    /// topic's own mail.
+    pub fn needs_default(self) -> bool {
+        self != Self::Mail
+    }
+}
+
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pager => "pager",
+            Self::Chat => "chat",
+            Self::Mail => "mail channel",
+        })
     }
 }
 
@@ -79,7 +143,7 @@ impl Channels {
     }
 
     /// Returns the lowest severity that a channel of this class gets. `None`: the class has no channel.
-    pub fn lowest(&self, pages: bool) -> Option<Severity> {
-        self.0.iter().filter(|channel| channel.kind.pages() == pages).map(|channel| channel.lowest).min()
+    pub fn lowest(&self, class: Class) -> Option<Severity> {
+        self.0.iter().filter(|channel| channel.kind.class() == class).map(|channel| channel.lowest).min()
     }
 }

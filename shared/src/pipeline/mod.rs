@@ -24,7 +24,7 @@ use crate::schedule::Schedule;
 use crate::silence::Declared;
 use crate::sql::Dialect;
 
-pub use channels::{CHAT, Channel, ChannelKind, Channels, PAGERDUTY};
+pub use channels::{Addresses, CHAT, Channel, ChannelKind, Channels, Class, MAIL, PAGERDUTY};
 
 /// The default limit of the share of failed and invalid records, in percent.
 pub const DEFAULT_ERROR_RATE_PERCENT: f64 = 5.0;
@@ -309,17 +309,21 @@ impl Pipeline {
         self.checks.iter().find(|check| check.name == name)
     }
 
-    /// Returns the channels for notices of this owner: for each class ([`ChannelKind::pages`]) the owner's channels, else the
-    /// default one. So an owner who only has a chat still gets pages.
+    /// Returns the channels for notices of this owner: for each [`Class`] the owner's channels, else the default
+    /// one. So an owner who only has a chat still gets pages.
     pub fn routes(&self, owner: Option<&str>) -> Vec<&Channel> {
         let own = owner.and_then(|owner| self.contact(owner)).map_or(&[][..], |owner| &owner.channels);
         let own: Vec<&Channel> = own.iter().filter_map(|name| self.channels.get(name)).collect();
-        let of_class = |pages: bool, default: &str| {
+        let of_class = |class: Class| {
             let own: Vec<&Channel> =
-                own.iter().copied().filter(|channel| channel.kind.pages() == pages).collect();
-            if own.is_empty() { self.channels.get(default).into_iter().collect() } else { own }
+                own.iter().copied().filter(|channel| channel.kind.class() == class).collect();
+            if own.is_empty() {
+                self.channels.get(class.default_channel()).into_iter().collect()
+            } else {
+                own
+            }
         };
-        [of_class(true, PAGERDUTY), of_class(false, CHAT)].concat()
+        Class::ALL.into_iter().flat_map(of_class).collect()
     }
 
     /// Returns the sync of this key.

@@ -347,13 +347,7 @@ impl Validation {
 
     fn contact(&mut self, raw: RawContact, channels: &Channels) -> Contact {
         if let Some(email) = &raw.email {
-            let valid = email.get_ref().split_once('@').is_some_and(|(user, host)| {
-                !user.is_empty() && host.contains('.') && !email.get_ref().contains(char::is_whitespace)
-            });
-            if !valid {
-                let found = format!("invalid address \"{}\"", email.get_ref());
-                self.refuse(email, "contacts.email", found, "use an address such as \"team@example.com\"");
-            }
+            self.address(email, "contacts.email");
         }
         if raw.email.is_none() && raw.phone.is_none() {
             self.refuse(&raw.name, "contacts", "no email and no phone", "add at least one");

@@ -254,8 +254,9 @@ fn owners_channels_terms_and_urls_are_read() {
             ("spare (Slack)".to_owned(), Severity::Warning),
         ]
     );
-    assert_eq!(pipeline.channels.lowest(true), Some(Severity::Error));
-    assert_eq!(pipeline.channels.lowest(false), Some(Severity::Info));
+    assert_eq!(pipeline.channels.lowest(Class::Pager), Some(Severity::Error));
+    assert_eq!(pipeline.channels.lowest(Class::Chat), Some(Severity::Info));
+    assert_eq!(pipeline.channels.lowest(Class::Mail), None);
     let crm = Contact {
         name: "CRM".to_owned(),
         role: "on-call".to_owned(),
@@ -294,6 +295,86 @@ fn missing_terms_and_channel_settings_have_defaults() {
     assert_eq!(channel(CHAT), Some((ChannelKind::Slack, Severity::Warning)));
     let seed = Pipeline::parse(SEED).unwrap();
     assert_eq!(pipeline.channels, seed.channels, "the seed spells the defaults out");
+}
+
+/// Declares the default mail channel, and one that belongs to a contact.
+fn mailed() -> String {
+    let mail = "mail = { from = \"syncwatch@example.com\", to = [\"data@example.com\", \"night+ops@mail.example.com\"] }\n\
+                crm-mail = { kind = \"email\", min_severity = \"info\", from = \"syncwatch@example.com\", to = [\"crm@example.com\"] }";
+    routed().replacen("[channels]", &format!("[channels]\n{mail}"), 1).replacen(
+        "channels = [\"crm-pager\"]",
+        "channels = [\"crm-pager\", \"crm-mail\"]",
+        1,
+    )
+}
+
+#[test]
+fn mail_channels_have_addresses_and_go_beside_pager_and_chat() {
+    let pipeline = Pipeline::parse(&mailed()).unwrap();
+    let channel = |name: &str| pipeline.channels.get(name).unwrap();
+    let addresses = |to: &[&str]| {
+        let to = to.iter().map(|address| (*address).to_owned()).collect();
+        Some(Addresses { from: "syncwatch@example.com".to_owned(), to })
+    };
+    assert_eq!((channel(MAIL).kind, channel(MAIL).lowest), (ChannelKind::Email, Severity::Warning));
+    assert_eq!(channel(MAIL).mail, addresses(&["data@example.com", "night+ops@mail.example.com"]));
+    assert_eq!(channel("crm-mail").mail, addresses(&["crm@example.com"]));
+    assert_eq!(channel(CHAT).mail, None);
+    let routes = |pipeline: &Pipeline, owner| {
+        let routes = pipeline.routes(owner).into_iter().map(|channel| channel.name.clone());
+        routes.collect::<Vec<_>>()
+    };
+    assert_eq!(routes(&pipeline, None), ["pagerduty", "chat", "mail"]);
+    assert_eq!(routes(&pipeline, Some("CRM")), ["crm-pager", "chat", "crm-mail"]);
+    // Other owners need no default mail channel.
+    let own_only =
+        mailed().lines().filter(|line| !line.starts_with("mail = ")).collect::<Vec<_>>().join("\n");
+    let own_only = Pipeline::parse(&own_only).unwrap();
+    assert_eq!(routes(&own_only, None), ["pagerduty", "chat"]);
+    assert_eq!(routes(&own_only, Some("CRM")), ["crm-pager", "chat", "crm-mail"]);
+    let words = [pipeline, own_only].map(|pipeline| {
+        let words = pipeline.to_string();
+        let lines = words.lines().filter(|line| line.contains("(email)") || line.contains("api-reachable"));
+        lines.collect::<Vec<_>>().join("\n")
+    });
+    insta::assert_snapshot!(words.join("\n\n"));
+}
+
+#[test]
+fn mistakes_in_mail_channels_name_line_key_and_remedy() {
+    let line = "chat = { kind = \"slack\", min_severity = \"warning\" }\n";
+    let mail = |members: &str| format!("{line}mail = {{ {members} }}\n");
+    let to = |address: &str| mail(&format!("from = \"a@example.com\", to = [\"{address}\"]"));
+    let from = |address: &str| mail(&format!("from = \"{address}\", to = [\"a@example.com\"]"));
+    let long = format!("{}@example.com", "a".repeat(65));
+    let crowd: Vec<String> = (0..51).map(|n| format!("\"a{n}@example.com\"")).collect();
+    let table = [
+        mail(""),
+        mail("from = \"a@example.com\", to = []"),
+        mail("from = \"a@example.com\", to = \"b@example.com\""),
+        mail("from = \"a@example.com\", to = [\"b@example.com\", \"b@example.com\"]"),
+        mail("kind = \"slack\", from = \"a@example.com\", to = [\"b@example.com\"]"),
+        mail("kind = \"e-mail\", from = \"a@example.com\", to = [\"b@example.com\"]"),
+        format!("{line}ops = {{ kind = \"teams\", to = [\"b@example.com\"] }}\n"),
+        to("ops"),
+        to("ops@example"),
+        to("ops@-example.com"),
+        to("ops@example..com"),
+        to("a@b@example.com"),
+        to("a@example.com, b@example.com"),
+        to("Ops <ops@example.com>"),
+        to("zoë@example.com"),
+        to(&long),
+        from("a@example.com\\r\\nBcc: eve@example.org"),
+        from("a@example.com\\nSubject: x"),
+        from("\\\"a\\r\\n\\\"@example.com"),
+        from(""),
+    ];
+    let table: Vec<(&str, &str)> = table.iter().map(|replacement| (line, replacement.as_str())).collect();
+    insta::assert_snapshot!(refused(&table));
+    let crowd =
+        problems(&seed_with(line, &mail(&format!("from = \"a@example.com\", to = [{}]", crowd.join(", ")))));
+    assert!(crowd.len() == 1 && crowd[0].contains("51 recipients"), "{crowd:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{
-    ApiVersion, CHAT, Channel, Channels, Contact, PAGERDUTY, Pipeline, Snapshot, Sync, Terms, Undeclared,
+    Addresses, ApiVersion, Channel, Channels, Class, Contact, Pipeline, Snapshot, Sync, Terms, Undeclared,
     Warehouse,
 };
 use crate::finding::{Check, Severity, SubjectKind, WAREHOUSE};
@@ -32,13 +32,15 @@ impl Alert {
         let severity = if lowest == highest { lowest.to_string() } else { format!("{lowest} to {highest}") };
         let critical = self.critical.as_ref().filter(|_| lowest < Severity::Critical);
         let critical = critical.map_or(String::new(), |when| format!(", critical once {when}"));
-        let by = |pages: bool, name: &str| match channels.lowest(pages) {
+        let by = |class: Class, name: &str| match channels.lowest(class) {
             Some(limit) if lowest >= limit => format!(", {name}"),
             Some(Severity::Critical) if self.reaches(Severity::Critical) => format!(", {name} if critical"),
             Some(limit) if self.reaches(limit) => format!(", {name} from {limit}"),
             _ => String::new(),
         };
-        format!("{when}: {severity}{critical}; mail{}{}", by(false, "chat"), by(true, "PagerDuty"))
+        let channels = [(Class::Mail, "HTML mail"), (Class::Chat, "chat"), (Class::Pager, "PagerDuty")];
+        let channels = channels.map(|(class, name)| by(class, name)).concat();
+        format!("{when}: {severity}{critical}; mail{channels}")
     }
 
     /// Returns whether it may get this severe.
@@ -190,23 +192,29 @@ impl Pipeline {
     }
 
     fn channels_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nChannels besides mail")?;
+        writeln!(f, "\nChannels besides the topic's mail")?;
         for channel in &self.channels.0 {
-            let Channel { name, kind, lowest } = channel;
+            let Channel { name, kind, lowest, mail } = channel;
             let severities = match lowest {
                 Severity::Critical => "critical".to_owned(),
                 lowest => format!("{lowest} and worse"),
             };
             write!(f, "  {name} ({kind}): {severities}")?;
-            let default = if kind.pages() { PAGERDUTY } else { CHAT };
+            if let Some(Addresses { from, to }) = mail {
+                write!(f, ", from {from} to {}", to.join(", "))?;
+            }
+            let default = self.channels.get(kind.class().default_channel());
+            let instead = default.map_or(String::new(), |default| format!(", instead of {}", default.name));
             let owners: Vec<&str> = self.owners_of(name).collect();
             match owners.join(" and ") {
                 _ if channel.is_default() => writeln!(f)?,
                 owners if owners.is_empty() => writeln!(f, ", unused: no contact names it")?,
-                owners => writeln!(f, ", for {owners}, instead of {default}")?,
+                owners => writeln!(f, ", for {owners}{instead}")?,
             }
         }
-        for default in [PAGERDUTY, CHAT] {
+        for default in
+            Class::ALL.into_iter().filter(|class| class.needs_default()).map(Class::default_channel)
+        {
             if self.channels.get(default).is_none() {
                 writeln!(f, "  {default}: not declared")?;
             }
@@ -243,7 +251,8 @@ impl Pipeline {
     fn alerts_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alerts: Vec<Alert> = self.alerts().collect();
         let width = alerts.iter().map(|alert| alert.name.chars().count()).max().unwrap_or(0);
-        let pages = |alert: &&Alert| self.channels.lowest(true).is_some_and(|lowest| alert.reaches(lowest));
+        let pages =
+            |alert: &&Alert| self.channels.lowest(Class::Pager).is_some_and(|lowest| alert.reaches(lowest));
         let (paging, others): (Vec<&Alert>, Vec<&Alert>) = alerts.iter().partition(pages);
         for (heading, alerts) in [("Checks that page", paging), ("Checks that never page", others)] {
             if alerts.is_empty() {

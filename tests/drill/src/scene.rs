@@ -364,6 +364,7 @@ fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
             ResourceSpec::Secret(spec) => &mut spec.name,
             ResourceSpec::Table(spec) => &mut spec.name,
             ResourceSpec::Queue(spec) => &mut spec.name,
+            ResourceSpec::Identity(spec) => &mut spec.name,
         };
         if !suffix.is_empty() {
             name.push('-');

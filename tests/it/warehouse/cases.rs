@@ -366,7 +366,7 @@ async fn wrong_type_error_names_types_without_the_value(engine: &Engine) {
     ] {
         let text = error.to_string();
         assert!(
-            text.starts_with("the test: column company holds text where ") && !text.contains("s3cret"),
+            text.starts_with("the test: column company holds text, expected ") && !text.contains("s3cret"),
             "{text}"
         );
     }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use syncwatch::aws::Sdk;
 use syncwatch::aws::topic::Topic;
 use syncwatch::incident::NoticeKind;
-use syncwatch::pipeline::{CHAT, PAGERDUTY};
+use syncwatch::pipeline::{CHAT, MAIL, PAGERDUTY};
 use syncwatch_cli::alert_test::{Published, publish};
 use syncwatch_cli::read_pipeline;
 use syncwatch_lab::aws::{FunctionsTable, ResourceId, Schedules, workspace_root};
@@ -28,6 +28,7 @@ enum Channel {
     Http,
     PagerDuty,
     Chat,
+    HtmlMail,
 }
 
 impl Channel {
@@ -37,6 +38,7 @@ impl Channel {
             Self::Http => "a subscriber by HTTP",
             Self::PagerDuty => "PagerDuty",
             Self::Chat => "chat",
+            Self::HtmlMail => "mail by SES",
         }
     }
 }
@@ -53,9 +55,9 @@ pub(crate) async fn run() -> Result<()> {
     let pipeline = read_pipeline(&workspace_root().join("infra/pipeline.toml"))?;
     let has_relay = FunctionsTable::read(&FunctionsTable::default_path())?.functions.contains_key(RELAY);
     let mut channels = vec![Channel::Mail, Channel::Http];
-    for (channel, declared) in
-        [(Channel::PagerDuty, pipeline.channels.get(PAGERDUTY)), (Channel::Chat, pipeline.channels.get(CHAT))]
+    for (channel, name) in [(Channel::PagerDuty, PAGERDUTY), (Channel::Chat, CHAT), (Channel::HtmlMail, MAIL)]
     {
+        let declared = pipeline.channels.get(name);
         match (declared, has_relay) {
             (Some(_), true) => channels.push(channel),
             (Some(_), false) => println!("{}: not tested; {RELAY} is not deployed", channel.name()),
@@ -105,9 +107,13 @@ async fn arrives(stage: &Stage, channel: Channel, published: &Published) -> Opti
 
 fn look(stage: &Stage, channel: Channel, published: &Published) -> Option<Vec<String>> {
     match channel {
-        Channel::Mail => {
-            let mail = stage.mail.mails().into_iter().find(|mail| mail.subject == published.subject)?;
-            let lines = mail.text.lines().map(str::to_owned);
+        Channel::Mail | Channel::HtmlMail => {
+            let by_ses = channel == Channel::HtmlMail;
+            let mut mails = stage.mail.mails().into_iter();
+            let mail =
+                mails.find(|mail| mail.subject == published.subject && mail.html.is_some() == by_ses)?;
+            let text = mail.html.unwrap_or(mail.text);
+            let lines = text.lines().map(str::to_owned);
             Some([format!("Subject: {}", mail.subject), String::new()].into_iter().chain(lines).collect())
         }
         Channel::Http => {

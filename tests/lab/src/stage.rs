@@ -11,6 +11,7 @@ use syncwatch::runtime::Site;
 
 use crate::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, Schedules, host_zips,
+    workspace_root,
 };
 use crate::census::{CensusServer, TOKEN, World};
 use crate::clock::LabClock;
@@ -32,7 +33,7 @@ pub struct Stage {
     pub deployment: Deployment,
     /// The HTTP subscriber of the notices topic, as a machine would be.
     pub subscriber: SnsReceiver,
-    /// The mail that SNS would send.
+    /// The mail that SNS and SES would send.
     pub mail: MailTap,
     /// The pager, which functions call with [`ROUTING_KEY`].
     pub pagerduty: PagerDuty,
@@ -40,6 +41,13 @@ pub struct Stage {
     pub chat: Chat,
     /// AWS. Declared last, so dropped last.
     pub aws: Ministack,
+}
+
+/// The senders of the channels of kind `email` in the zips' pipeline.
+fn senders() -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
+    let channels = Pipeline::parse(&text)?.channels.0;
+    Ok(channels.into_iter().filter_map(|channel| Some(channel.mail?.from)).collect())
 }
 
 impl Stage {
@@ -80,6 +88,7 @@ impl Stage {
             secrets: secrets.map(|(key, value)| (ResourceId::secret(key), value)).into(),
             schedules,
             sns: Some(mail.url().to_owned()),
+            senders: senders()?,
         };
         let deployment = Deployment::apply(&aws, &table, &options).await?;
         let notices = ResourceId::topic("notices");

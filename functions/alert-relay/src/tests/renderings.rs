@@ -4,18 +4,30 @@ use serde_json::{Value, json};
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::Body;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::text::spaced;
 
 use super::samples::{HOSTILE, notice, stuffed};
 use crate::route::Action;
-use crate::{pagerduty, slack, teams};
+use crate::{mail, pagerduty, slack, teams};
 
-/// The JSON for each kind of channel that renders notices.
-fn renderings(notice: &Body) -> [(&'static str, Value); 3] {
+/// The JSON for each kind of channel that renders notices. HTML is shown with its entities resolved.
+fn renderings(notice: &Body) -> [(&'static str, Value); 5] {
+    let pipeline = Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap();
+    let mail = mail::render(notice, &pipeline);
     [
+        ("mail as text", json!([mail.subject, mail.text])),
+        ("mail as HTML", json!(unescaped(&mail.html))),
         ("Slack", json!(slack::render(notice, Some("U0123ABCD")))),
         ("Teams", teams::render(notice)),
         ("PagerDuty", json!(pagerduty::render(notice, Action::Trigger))),
     ]
+}
+
+/// The text of HTML whose marks remain.
+pub(crate) fn unescaped(html: &str) -> String {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&amp;", "&")];
+    entities.into_iter().fold(html.to_owned(), |text, (entity, plain)| text.replace(entity, plain))
 }
 
 /// All strings in JSON, member names included.
@@ -40,16 +52,26 @@ fn notice_that_asks_for_action_has_all_parts_in_every_channel() {
     {
         let notice = notice(kind, severity, 1);
         for (channel, json) in renderings(&notice) {
-            let text = strings(&json).join("\n");
+            // The text of a mail is wrapped.
+            let text = spaced(&strings(&json).join("\n"));
             let lower = text.to_lowercase();
+            let first_step = "Fill the field in the source, or map a default value";
             let parts = [
                 ("problem", text.contains("12% of 50 records rejected (limit 5%)")),
                 ("severity", lower.contains(&severity.to_string())),
                 // 1795518750 is the same second.
-                ("since", text.contains("2026-11-24T11:12:30Z") || text.contains("<!date^1795518750^")),
+                (
+                    "since",
+                    ["2026-11-24T11:12:30Z", "<!date^1795518750^", "2026-11-24 11:12 UTC"]
+                        .iter()
+                        .any(|since| text.contains(since)),
+                ),
                 ("impact", text.contains("6 properties did not reach Salesforce.")),
                 ("note", text.contains(notice.note.as_deref().unwrap())),
-                ("first step", text.contains("1. Fill the field in the source, or map a default value")),
+                (
+                    "first step",
+                    ["1. ", "<li>"].iter().any(|mark| text.contains(&format!("{mark}{first_step}"))),
+                ),
                 ("owner", text.contains("Data operations")),
                 ("contact", text.contains("data-operations@example.com, +1 555 0100")),
                 ("escalation", text.contains("Escalate to: Revenue operations")),
@@ -121,12 +143,15 @@ fn links_lead_to_web_addresses_in_every_channel() {
         "file:///etc/passwd",
         "runbook.md",
         "https://a b",
+        "HTTPS://a",
         "https://\u{202e}",
         "",
     ] {
         notice.runbook = Some(bad.to_owned());
         notice.links.iter_mut().for_each(|link| bad.clone_into(&mut link.url));
-        let [(_, slack), (_, teams), (_, pagerduty)] = renderings(&notice);
+        let [(_, text), (_, html), (_, slack), (_, teams), (_, pagerduty)] = renderings(&notice);
+        assert!(!text.to_string().contains("LINKS"), "{bad}: {text}");
+        assert!(!html.to_string().contains("<a"), "{bad}: {html}");
         assert!(!slack.to_string().contains("|Runbook>"), "{bad}: {slack}");
         let actions = teams["attachments"][0]["content"]["actions"].as_array().unwrap();
         assert!(actions.iter().all(|action| action["type"] != "Action.OpenUrl"), "{bad}: {teams}");

@@ -8,7 +8,7 @@ use syncwatch::finding::Severity;
 use syncwatch::http::retry::Backoff;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::{Body, Link, SCHEMA};
-use syncwatch::pipeline::{CHAT, Channel, ChannelKind, Contact, PAGERDUTY};
+use syncwatch::pipeline::{Addresses, CHAT, Channel, ChannelKind, Contact, MAIL, PAGERDUTY};
 
 use crate::post::Patience;
 
@@ -23,7 +23,20 @@ pub(crate) fn impatient() -> Patience {
 }
 
 pub(crate) fn channel(name: &str, kind: ChannelKind, lowest: Severity) -> Channel {
-    Channel { name: name.to_owned(), kind, lowest }
+    Channel { name: name.to_owned(), kind, lowest, mail: None }
+}
+
+pub(crate) const SENDER: &str = "syncwatch@example.com";
+
+/// A mail channel with one recipient.
+pub(crate) fn mail_to(name: &str, recipient: &str) -> Channel {
+    let addresses = Addresses { from: SENDER.to_owned(), to: vec![recipient.to_owned()] };
+    Channel { mail: Some(addresses), ..channel(name, ChannelKind::Email, Severity::Warning) }
+}
+
+/// The default mail channel.
+pub(crate) fn mail() -> Channel {
+    mail_to(MAIL, "data-operations@example.com")
 }
 
 /// The default pager.

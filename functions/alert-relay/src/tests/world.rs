@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -13,13 +13,15 @@ use syncwatch::notice::Body;
 use syncwatch::pipeline::{ChannelKind, Channels, Contact, Pipeline};
 use syncwatch::runtime::{Site, env};
 use syncwatch_testing::{Asked, Receiver, condition_failed, of_aws, text};
+use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::fmt;
-use wiremock::matchers::any;
+use wiremock::matchers::{any, path};
 use wiremock::{Mock, Request, Respond, ResponseTemplate};
 
 use crate::App;
-use crate::tests::samples::{channel, chat, impatient, pagerduty};
+use crate::post::Patience;
+use crate::tests::samples::{channel, chat, impatient, mail, mail_to, pagerduty};
 
 pub(super) const OLD_KEY: &str = "0123456789abcdef0123456789ABCDEF";
 pub(super) const NEW_KEY: &str = "R123456789abcdef0123456789ABCDEF";
@@ -27,14 +29,16 @@ pub(super) const SALES_KEY: &str = "S123456789abcdef0123456789ABCDEF";
 const DEAD_LETTERS: &str = "https://sqs.us-east-1.amazonaws.com/123456789012/syncwatch-notices-relay-dead";
 pub(super) const CHAT_PATH: &str = "/services/T000/B000/hunter2";
 const SALES_PATH: &str = "/workflows/0/triggers/manual/paths/invoke?sig=hunter3";
+const SES_PATH: &str = "/v2/email/outbound-emails";
 /// The Slack user group of every owner.
 pub(super) const SLACK: &str = "S0123ABCDE";
 /// The owners, each with the names of the own channels.
-const OWNERS: [(&str, &[&str]); 4] = [
+const OWNERS: [(&str, &[&str]); 5] = [
     ("Sales", &["sales-chat", "sales-pager"]),
     ("Support", &["sales-chat"]),
     ("Night shift", &["sales-pager"]),
     ("Finance", &[]),
+    ("Legal", &["legal-mail"]),
 ];
 
 pub(super) fn now() -> Timestamp {
@@ -44,6 +48,11 @@ pub(super) fn now() -> Timestamp {
 /// The default pager and the default chat.
 pub(super) fn both() -> Channels {
     Channels(vec![chat(), pagerduty()])
+}
+
+/// The default chat and the default mail channel, and that of an owner.
+pub(super) fn mailed() -> Channels {
+    Channels(vec![chat(), mail_to("legal-mail", "legal@example.com"), mail()])
 }
 
 /// The default channels, and a chat and a pager of owners.
@@ -70,8 +79,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn start(channels: Channels) -> Self {
+        Self::with_patience(channels, impatient()).await
+    }
+
+    pub(super) async fn with_patience(channels: Channels, patience: Patience) -> Self {
+        LazyLock::force(&LISTENING);
         let (aws, items) = (Receiver::start().await, Items::default());
         aws.answer(Mock::given(any()), items.clone()).await;
+        aws.answer(Mock::given(path(SES_PATH)), text(200, json!({ "MessageId": "m-1" }))).await;
         let pagerduty = Vendor::answering(text(202, r#"{"status":"success"}"#)).await;
         let chat = Vendor::answering(text(200, "ok")).await;
         let sales_chat = Vendor::answering(text(202, "")).await;
@@ -92,11 +107,22 @@ impl World {
             ..Contact::default()
         }));
         let site = Site::with(settings, pipeline, Sdk::for_endpoint(&aws.uri()).unwrap());
-        let app = App::new(site, impatient()).unwrap();
+        let app = App::new(site, patience).unwrap();
         let world = Self { app, aws, items, pagerduty, chat, sales_chat };
         world.put_secret("pagerduty", OLD_KEY).await;
         world.put_secret("chat", &format!("{}{CHAT_PATH}\n", world.chat.uri())).await;
         world
+    }
+
+    /// Answers the next mails with these.
+    pub(super) async fn script_mails(&self, answers: Vec<ResponseTemplate>) {
+        self.aws.answer_once(|| Mock::given(path(SES_PATH)), answers).await;
+    }
+
+    /// The mails that SES was sent, also those that it refused.
+    pub(super) async fn mails(&self) -> Vec<Value> {
+        let requests = self.aws.requests().await;
+        requests.iter().filter(|request| request.url.path() == SES_PATH).map(Asked::json).collect()
     }
 
     /// All channels, each with a value in its secret.
@@ -132,6 +158,12 @@ impl World {
             };
             format!("{key}: {}", event["event_action"].as_str().unwrap())
         }));
+        arrived.extend(
+            self.mails()
+                .await
+                .iter()
+                .map(|mail| format!("mail to {}", mail["Destination"]["ToAddresses"][0].as_str().unwrap())),
+        );
         arrived.sort();
         arrived
     }
@@ -327,6 +359,10 @@ impl Vendor {
         open.into_iter().collect()
     }
 }
+
+/// Without any subscriber, `tracing` turns a line of code off when a thread first logs there, which may be during [`Log::start`]
+/// of another thread. This one keeps all lines on, and drops what they write.
+static LISTENING: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(fmt().with_writer(io::sink).finish()));
 
 /// The log of this thread, as long as this lives.
 pub(super) struct Log {

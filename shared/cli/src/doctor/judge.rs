@@ -339,7 +339,7 @@ mod tests {
 
     fn relayed() -> Channels {
         let name = PAGERDUTY.to_owned();
-        Channels(vec![Channel { name, kind: ChannelKind::PagerDuty, lowest: Severity::Critical }])
+        Channels(vec![Channel { name, kind: ChannelKind::PagerDuty, lowest: Severity::Critical, mail: None }])
     }
 
     fn now() -> Timestamp {

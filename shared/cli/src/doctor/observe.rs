@@ -20,7 +20,7 @@ use syncwatch::aws::{Fault, Kind};
 use syncwatch::census;
 use syncwatch::data_checks::{Filter, filter_statement, filters};
 use syncwatch::observation::Subscribers;
-use syncwatch::pipeline::{Channel, Pipeline};
+use syncwatch::pipeline::{Channel, Class, Pipeline};
 use syncwatch::runtime::env::{self, Setting};
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{Limits, Warehouse};
@@ -337,13 +337,13 @@ impl Deployed<'_> {
             if !used || seen.contains_key(name) {
                 continue;
             }
-            let Some(pages) = class(setting) else {
+            let Some(class) = class(setting) else {
                 seen.insert(name.clone(), store.text(name).await.map(drop).map_err(Into::into));
                 continue;
             };
             let values = store.read(name).await;
             if let Ok(values) = &values {
-                seen.extend(members(name, values, &self.source.operator.pipeline, pages));
+                seen.extend(members(name, values, &self.source.operator.pipeline, class));
             }
             seen.insert(name.clone(), values.map(drop).map_err(Into::into));
         }
@@ -441,11 +441,11 @@ async fn counts(warehouse: &Warehouse, filter: &Filter<'_>) -> Probe<[i64; 2]> {
     Ok([row.get("kept")?, row.get("all_rows")?])
 }
 
-/// Returns the class of the channels whose values are in the secret of this setting: whether they page.
-fn class(setting: &str) -> Option<bool> {
+/// Returns the class of the channels whose values are in the secret of this setting. Mail channels have no secret.
+fn class(setting: &str) -> Option<Class> {
     match setting {
-        _ if setting == env::PAGERDUTY_SECRET.name => Some(true),
-        _ if setting == env::CHAT_SECRET.name => Some(false),
+        _ if setting == env::PAGERDUTY_SECRET.name => Some(Class::Pager),
+        _ if setting == env::CHAT_SECRET.name => Some(Class::Chat),
         _ => None,
     }
 }
@@ -455,9 +455,9 @@ fn members(
     secret: &str,
     values: &SecretValues,
     pipeline: &Pipeline,
-    pages: bool,
+    class: Class,
 ) -> Vec<(String, Probe<()>)> {
-    let own = |channel: &&Channel| channel.kind.pages() == pages && !channel.is_default();
+    let own = |channel: &&Channel| channel.kind.class() == class && !channel.is_default();
     let channels = pipeline.channels.0.iter().filter(own).map(|Channel { name, .. }| {
         let found = values.channels.get(name).map(drop).ok_or_else(|| {
             let remedy = format!(r#"add it: {{"current": "...", "channels": {{"{name}": "..."}}}}"#);
@@ -470,8 +470,8 @@ fn members(
 
 /// Returns whether the pipeline uses the secret that a setting names.
 fn is_used(pipeline: &Pipeline, setting: &str) -> bool {
-    if let Some(pages) = class(setting) {
-        return pipeline.channels.lowest(pages).is_some();
+    if let Some(class) = class(setting) {
+        return pipeline.channels.lowest(class).is_some();
     }
     match setting {
         _ if setting == env::WAREHOUSE_SECRET.name => pipeline.warehouse.is_some(),
@@ -514,13 +514,13 @@ mod tests {
         let pipeline = Pipeline::parse(&text).unwrap();
         let mut values = SecretValues::only("main".into());
         values.channels.insert("ops-chat".to_owned(), SecretValues::only("https://a.example".into()));
-        let found = |pages: bool| {
-            let rows = members("syncwatch/chat", &values, &pipeline, pages).into_iter();
+        let found = |class: Class| {
+            let rows = members("syncwatch/chat", &values, &pipeline, class).into_iter();
             rows.map(|(name, found)| (name, found.is_ok())).collect::<Vec<_>>()
         };
         let row = |name: &str, good: bool| (format!("syncwatch/chat, channel {name}"), good);
-        assert_eq!(found(false), [row("ops-chat", true), row("ops-hook", false)]);
-        assert_eq!(found(true), [row("ops-pager", false)]);
+        assert_eq!(found(Class::Chat), [row("ops-chat", true), row("ops-hook", false)]);
+        assert_eq!(found(Class::Pager), [row("ops-pager", false)]);
     }
 
     #[test]
@@ -530,10 +530,16 @@ mod tests {
             let kept: Vec<&str> = text.lines().filter(|other| !other.starts_with(line)).collect();
             Pipeline::parse(&kept.join("\n")).unwrap()
         };
+        let mail = "[channels]\nmail = { from = \"a@example.com\", to = [\"b@example.com\"] }\n";
+        let others = |line: &&str| !line.starts_with("pagerduty = ") && !line.starts_with("chat = ");
+        let mail_only =
+            text.replace("[channels]\n", mail).lines().filter(others).collect::<Vec<_>>().join("\n");
+        let mail_only = Pipeline::parse(&mail_only).unwrap();
         let table = [
             (Pipeline::parse(text).unwrap(), [true, true]),
             (without("pagerduty = "), [false, true]),
             (without("chat = "), [true, false]),
+            (mail_only, [false, false]),
         ];
         for (pipeline, used) in table {
             let settings = [env::PAGERDUTY_SECRET, env::CHAT_SECRET];

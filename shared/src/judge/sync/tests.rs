@@ -214,7 +214,7 @@ fn daily_slot_is_covered_by_any_later_run_when_clocks_change() {
 }
 
 #[test]
-fn one_missed_run_is_an_error_after_an_hour_and_critical_after_a_day() {
+fn one_missed_run_is_an_error_after_an_hour_critical_in_a_day() {
     // Monday 02:00 in Los Angeles is 10:00 UTC.
     let weekly = pipeline(r#"schedule = { weekly_on = "Monday", at = "02:00", grace = "30m" }"#);
     let observation = observed(every_30(), vec![run(at("2026-11-16T10:00:30Z"), RunStatus::Completed)]);

@@ -1,6 +1,7 @@
 //! `[notices]`, `[[silences]]` and `[channels]`: when notices are sent, when suppressed, and where to.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -10,12 +11,14 @@ use super::values::{Form, allowed, or_use};
 use super::{RawSchedule, Text, Validation};
 use crate::finding::{CENSUS, Check, CriticalAfter, SYNCWATCH, Severity, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, NoticePolicy};
-use crate::pipeline::{CHAT, Channel, ChannelKind, Channels, PAGERDUTY};
+use crate::pipeline::{Addresses, CHAT, Channel, ChannelKind, Channels, Class, MAIL, PAGERDUTY};
 use crate::silence::{Declared, LONGEST, Scope};
 
 const AGREEMENT: &str = "use how many of the newest evaluations must agree, such as \"2 of 3\"; at most 8";
 const INSTANT: Form =
     ("invalid instant", "use an instant with its offset, such as \"2026-11-28T22:00:00-08:00\"");
+/// SES sends one mail to at most 50 recipients (AWS SES API reference, `SendEmail`).
+const RECIPIENTS: RangeInclusive<usize> = 1..=50;
 const SHORTER: &str = "shorten it: a long silence hides outages";
 const CHECK: Form = ("unknown check", "use the id of a check; `syncwatch explain` lists them");
 const SUBJECT: Form = (
@@ -65,6 +68,9 @@ pub(super) struct RawSilence {
 pub(super) struct RawChannel {
     kind: Option<Text>,
     min_severity: Option<Text>,
+    /// Of kind `email` only, like `to`.
+    from: Option<Text>,
+    to: Option<Spanned<Vec<Text>>>,
 }
 
 impl Validation {
@@ -201,35 +207,40 @@ impl Validation {
             let default = match name.get_ref().as_str() {
                 PAGERDUTY => Some(ChannelKind::PagerDuty),
                 CHAT => Some(ChannelKind::Slack),
+                MAIL => Some(ChannelKind::Email),
                 _ => None,
             };
             let kind = match &raw.kind {
                 Some(word) => self.word(word, &key("kind")),
                 None => self.given(default, &name, &key("kind"), &allowed::<ChannelKind>("")),
             };
-            let fits = |kind: &ChannelKind| default.is_none_or(|default| default.pages() == kind.pages());
+            let fits = |kind: &ChannelKind| default.is_none_or(|default| default.class() == kind.class());
             if let (Some(word), Some(kind)) = (&raw.kind, &kind)
                 && !fits(kind)
             {
-                let (name, class) = (name.get_ref(), class(!kind.pages()));
-                let found = format!("\"{}\" does not fit {name}, the default {class}", word.get_ref());
+                let class = default.unwrap_or(*kind).class();
+                let (name, word_found) = (name.get_ref(), word.get_ref());
+                let found = format!("\"{word_found}\" does not fit {name}, the default {class}");
                 self.refuse(word, &key("kind"), found, "correct the kind, or rename the channel");
             }
+            let mut mail = None;
             if let Some(kind) = kind.filter(fits) {
-                valid.push((kind.pages(), name.span()));
+                valid.push((kind.class(), name.span()));
+                mail = self.addresses(&name, kind, raw.from, raw.to);
             }
             // An invalid kind is replaced, so that contacts may still name the channel.
             let kind = kind.or(default).unwrap_or(ChannelKind::Slack);
             let lowest = if kind.pages() { Severity::Critical } else { Severity::Warning };
             let word = raw.min_severity.and_then(|word| self.word(&word, &key("min_severity")));
             let lowest = word.unwrap_or(lowest);
-            channels.push(Channel { name: self.name(&name, "channels"), kind, lowest });
+            channels.push(Channel { name: self.name(&name, "channels"), kind, lowest, mail });
         }
         let channels = Channels(channels);
-        for (pages, default) in [(true, PAGERDUTY), (false, CHAT)] {
-            let first = valid.iter().find(|(pager, _)| *pager == pages);
+        for class in Class::ALL.into_iter().filter(|class| class.needs_default()) {
+            let default = class.default_channel();
+            let first = valid.iter().find(|(valid, _)| *valid == class);
             if let Some((_, place)) = first.filter(|_| channels.get(default).is_none()) {
-                let remedy = format!("add this default {}, for owners without one", class(pages));
+                let remedy = format!("add this default {class}, for owners without one");
                 self.refuse(
                     &Spanned::new(place.clone(), ()),
                     &format!("channels.{default}"),
@@ -239,6 +250,48 @@ impl Validation {
             }
         }
         channels
+    }
+
+    /// Reads the addresses of a mail channel. Other kinds have none.
+    fn addresses(
+        &mut self,
+        name: &Text,
+        kind: ChannelKind,
+        from: Option<Text>,
+        to: Option<Spanned<Vec<Text>>>,
+    ) -> Option<Addresses> {
+        let key = |member: &str| format!("channels.{}.{member}", name.get_ref());
+        if kind != ChannelKind::Email {
+            let places = [("from", from.map(|from| from.span())), ("to", to.map(|to| to.span()))];
+            for (member, place) in places {
+                if let Some(place) = place {
+                    let remedy = "remove it: only kind \"email\" has addresses";
+                    self.refuse(
+                        &Spanned::new(place, ()),
+                        &key(member),
+                        format!("does not fit kind {kind}"),
+                        remedy,
+                    );
+                }
+            }
+            return None;
+        }
+        let verified = "add the sender, an address that SES has verified";
+        let from = self.given(from.as_ref(), name, &key("from"), verified);
+        let from = from.map(|from| self.address(from, &key("from")));
+        let to = self.given(to, name, &key("to"), "add the list of recipients")?;
+        if !RECIPIENTS.contains(&to.get_ref().len()) {
+            let found = format!("{} recipients", to.get_ref().len());
+            self.refuse(
+                &to,
+                &key("to"),
+                found,
+                "use 1 to 50 recipients; a distribution list has room for more",
+            );
+        }
+        self.unique(to.get_ref().iter(), &key("to"));
+        let to = to.into_inner().iter().map(|address| self.address(address, &key("to"))).collect();
+        Some(Addresses { from: from?, to })
     }
 
     /// Checks the channels of a contact.
@@ -273,9 +326,4 @@ impl Validation {
     fn instant(&mut self, text: &Text, key: &str) -> Timestamp {
         self.read(text.get_ref().parse().ok(), text, key, INSTANT).unwrap_or_default()
     }
-}
-
-/// Names the class of a channel.
-fn class(pages: bool) -> &'static str {
-    if pages { "pager" } else { "chat" }
 }

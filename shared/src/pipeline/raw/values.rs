@@ -51,7 +51,8 @@ macro_rules! words {
 
 words! {
     ApiVersion: "v1" => V1, "v2" => V2;
-    ChannelKind: "pagerduty" => PagerDuty, "slack" => Slack, "teams" => Teams, "webhook" => Webhook;
+    ChannelKind: "pagerduty" => PagerDuty, "slack" => Slack, "teams" => Teams, "webhook" => Webhook,
+        "email" => Email;
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
@@ -182,6 +183,33 @@ impl Validation {
             self.refuse(at, key, format!("found {}", at.get_ref()), remedy);
         }
         value
+    }
+
+    /// Checks a mail address: `user@host` of ASCII letters, digits and marks (RFC 5322's `dot-atom`), so that nothing in it can end
+    /// a header. 64 and 254 are the limits of RFC 5321.
+    pub(super) fn address(&mut self, text: &Text, key: &str) -> String {
+        let atom = |atom: &str| {
+            let mark = |byte: u8| b"!#$%&'*+-/=?^_`{|}~".contains(&byte);
+            !atom.is_empty() && atom.bytes().all(|byte| byte.is_ascii_alphanumeric() || mark(byte))
+        };
+        let label = |label: &str| {
+            let inner = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            (1..=63).contains(&label.len()) && inner && !label.starts_with('-') && !label.ends_with('-')
+        };
+        let address = text.get_ref();
+        let valid = address.len() <= 254
+            && address.split_once('@').is_some_and(|(user, host)| {
+                user.len() <= 64
+                    && user.split('.').all(atom)
+                    && host.contains('.')
+                    && host.split('.').all(label)
+            });
+        if !valid {
+            // Quoted in one line, as it may have line breaks.
+            let found = format!("invalid address {address:?}");
+            self.refuse(text, key, found, "use an address such as \"team@example.com\"");
+        }
+        address.clone()
     }
 
     pub(super) fn url(&mut self, url: &Text, key: &str, schemes: &[&str]) -> String {

@@ -38,19 +38,23 @@ pub(super) struct Gate {
 #[derive(Debug)]
 struct Rules {
     upstream: String,
-    sns: String,
+    /// Where SNS and SES are.
+    mailers: String,
     http: reqwest::Client,
     allowed: Calls,
     used: Mutex<Calls>,
     refused: Mutex<Calls>,
 }
 
+/// The path of `SendEmail` in SES's API v2.
+pub(crate) const SES_PATH: &str = "/v2/email/outbound-emails";
+
 /// Calls by function.
 pub(super) type Calls = BTreeMap<String, BTreeSet<Call>>;
 
 impl Gate {
-    /// Starts it for the AWS at `upstream`, with an SNS that may be elsewhere.
-    pub(super) async fn start(table: &FunctionsTable, upstream: &str, sns: &str) -> Result<Self> {
+    /// Starts it for the AWS at `upstream`, with an SNS and an SES that may be elsewhere.
+    pub(super) async fn start(table: &FunctionsTable, upstream: &str, mailers: &str) -> Result<Self> {
         let mut allowed = BTreeMap::new();
         for (name, function) in &table.functions {
             let mut calls = BTreeSet::new();
@@ -62,7 +66,7 @@ impl Gate {
         }
         let state = Arc::new(Rules {
             upstream: upstream.to_owned(),
-            sns: sns.to_owned(),
+            mailers: mailers.to_owned(),
             http: syncwatch::http::client()?,
             allowed,
             used: Mutex::default(),
@@ -107,7 +111,7 @@ async fn judge(
     let path = uri.path_and_query().map_or("/", |path| path.as_str());
     let path = path.strip_prefix('/').unwrap_or(path);
     let (function, rest) = path.find(['/', '?']).map_or((path, ""), |at| path.split_at(at));
-    let calls = calls(&headers, &body);
+    let calls = calls(rest, &headers, &body);
     let allowed = rules.allowed.get(function);
     let refused = calls.iter().find(|call| !allowed.is_some_and(|allowed| allowed.contains(call)));
     if let Some(call) = refused {
@@ -117,7 +121,8 @@ async fn judge(
     let Some(first) = calls.first() else {
         return answer(StatusCode::BAD_REQUEST, "text/plain", "unknown call".to_owned());
     };
-    let upstream = if first.action.starts_with("sns:") { &rules.sns } else { &rules.upstream };
+    let by_mailer = ["sns:", "ses:"].iter().any(|service| first.action.starts_with(service));
+    let upstream = if by_mailer { &rules.mailers } else { &rules.upstream };
     let slash = if rest.starts_with('/') { "" } else { "/" };
     let url = format!("{upstream}{slash}{rest}");
     let passed = loopback::pass_on(&rules.http, method, &url, &headers, body).await;
@@ -131,7 +136,11 @@ fn remember(book: &Mutex<Calls>, function: &str, calls: impl IntoIterator<Item =
 }
 
 /// The calls of a request; empty if they cannot be recognised.
-fn calls(headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
+fn calls(path: &str, headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
+    if path == SES_PATH {
+        // The lab has one identity.
+        return vec![Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() }];
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
         return of_topic(body).into_iter().collect();
@@ -226,7 +235,7 @@ mod tests {
         if let Some(target) = target {
             headers.insert("x-amz-target", target.parse().unwrap());
         }
-        let calls = calls(&headers, body.as_bytes());
+        let calls = calls("", &headers, body.as_bytes());
         calls.into_iter().map(|call| format!("{} {}", call.action, call.resource)).collect()
     }
 
@@ -271,6 +280,8 @@ mod tests {
         for (target, body, expected) in table {
             assert_eq!(asked(target, body), expected, "{target:?} {body}");
         }
+        let mail = Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() };
+        assert_eq!(calls(SES_PATH, &HeaderMap::new(), b"{}"), [mail]);
     }
 
     #[tokio::test]

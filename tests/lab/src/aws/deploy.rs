@@ -44,6 +44,8 @@ pub struct DeploymentOptions {
     pub overrides: BTreeMap<String, String>,
     /// The value of each secret of the table. An optional secret without a value is not deployed.
     pub secrets: BTreeMap<ResourceId, String>,
+    /// The senders that SES has verified. Without any, no function may send mail.
+    pub senders: Vec<String>,
     /// Whether the deployment creates the schedules of the table.
     pub schedules: Schedules,
     /// The SNS endpoint for functions, instead of this ministack.
@@ -141,7 +143,11 @@ impl Deployment {
                 bail!("override {name}: no function lists it in optional_settings");
             }
         }
-        let table = &table.with_optional(|id| options.secrets.contains_key(id));
+        let chosen = |id: &ResourceId| match id.kind {
+            ResourceKind::Identity => !options.senders.is_empty(),
+            _ => options.secrets.contains_key(id),
+        };
+        let table = &table.with_optional(chosen);
         let config = &ministack.sdk_config()?;
         let sns = options.sns.as_deref().unwrap_or(ministack.endpoint());
         let mut deployment = Self {
@@ -235,6 +241,11 @@ impl Deployment {
             }
             // Created after the topics; see `create_queues`.
             ResourceSpec::Queue(_) => {}
+            ResourceSpec::Identity(_) => {
+                for sender in &options.senders {
+                    self.verify_sender(sender).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -604,6 +615,17 @@ impl Deployment {
     /// As [`Deployment::items`].
     pub async fn incidents(&self) -> Result<Vec<Value>> {
         self.items(&ResourceId::table("incidents")).await
+    }
+
+    /// Verifies an address or a domain in SES, which sends mail for no other.
+    ///
+    /// # Errors
+    /// If ministack refuses.
+    pub async fn verify_sender(&self, identity: &str) -> Result<()> {
+        let url = format!("{}/v2/email/identities", self.endpoint);
+        let request = syncwatch::http::client()?.post(url).json(&json!({ "EmailIdentity": identity }));
+        request.send().await?.error_for_status()?;
+        Ok(())
     }
 
     /// Replaces the value of a secret, as a rotation does.

@@ -139,6 +139,7 @@ pub enum ResourceKind {
     Table,
     Secret,
     Queue,
+    Identity,
 }
 
 /// The table's name for a resource, such as `topic:notices`.
@@ -156,6 +157,19 @@ pub enum ResourceSpec {
     /// A secret; its value is never in the table.
     Secret(SecretSpec),
     Queue(QueueSpec),
+    Identity(IdentitySpec),
+}
+
+/// The sender of mails in SES. Its name is the lab's; Terraform has that in SES.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentitySpec {
+    pub name: String,
+    /// As for a secret.
+    #[serde(default)]
+    pub optional: bool,
+    #[serde(rename = "$comment", default)]
+    _comment: Option<IgnoredAny>,
 }
 
 /// A resource with only a name.
@@ -288,6 +302,7 @@ impl FunctionsTable {
                     ResourceKind::Table => serde_json::from_value(value).map(ResourceSpec::Table),
                     ResourceKind::Secret => serde_json::from_value(value).map(ResourceSpec::Secret),
                     ResourceKind::Queue => serde_json::from_value(value).map(ResourceSpec::Queue),
+                    ResourceKind::Identity => serde_json::from_value(value).map(ResourceSpec::Identity),
                 };
                 Ok((id.clone(), spec.with_context(|| format!("resource {id}"))?))
             })
@@ -322,6 +337,7 @@ impl FunctionsTable {
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
+            ResourceSpec::Identity(spec) => Ok(&spec.name),
         }
     }
 
@@ -330,8 +346,12 @@ impl FunctionsTable {
     #[must_use]
     pub fn with_optional(&self, chosen: impl Fn(&ResourceId) -> bool) -> Self {
         let omitted = |id: &ResourceId| {
-            let spec = self.resources.get(id);
-            matches!(spec, Some(ResourceSpec::Secret(secret)) if secret.optional) && !chosen(id)
+            let optional = match self.resources.get(id) {
+                Some(ResourceSpec::Secret(secret)) => secret.optional,
+                Some(ResourceSpec::Identity(identity)) => identity.optional,
+                _ => false,
+            };
+            optional && !chosen(id)
         };
         let mut table = self.clone();
         table.resources.retain(|id, _| !omitted(id));
@@ -528,8 +548,9 @@ impl ResourceId {
             Some(("table", key)) => Ok(Self::table(key)),
             Some(("secret", key)) => Ok(Self::secret(key)),
             Some(("queue", key)) => Ok(Self::queue(key)),
+            Some(("identity", key)) => Ok(Self { kind: ResourceKind::Identity, key: key.to_owned() }),
             _ => Err(format!(
-                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key> or queue:<key>"
+                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key> or identity:<key>"
             )),
         }
     }
@@ -542,6 +563,7 @@ impl fmt::Display for ResourceId {
             ResourceKind::Table => "table",
             ResourceKind::Secret => "secret",
             ResourceKind::Queue => "queue",
+            ResourceKind::Identity => "identity",
         };
         write!(f, "{kind}:{}", self.key)
     }
@@ -664,7 +686,7 @@ mod tests {
             assert_eq!(uses(&table.with_optional(|id| *id == secret)), (1, 1), "{key}");
             assert_eq!(uses(&table.with_optional(|_| false)), (0, 0), "{key}");
         }
-        assert_eq!(table.with_optional(|_| false).resources.len() + 3, table.resources.len());
+        assert_eq!(table.with_optional(|_| false).resources.len() + 4, table.resources.len());
     }
 
     #[test]

@@ -13,10 +13,11 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub use access::Call;
+pub(crate) use access::SES_PATH;
 pub use deploy::{Deployment, DeploymentOptions, Invocation, Schedules, host_zips};
 pub use functions_table::{
-    FunctionSpec, FunctionsTable, NamedSpec, Permission, QueueSpec, QueueTrigger, ResourceId, ResourceKind,
-    ResourceSpec, ScheduleSpec, SecretSpec, SettingSource, TableSpec, UrlSpec,
+    FunctionSpec, FunctionsTable, IdentitySpec, NamedSpec, Permission, QueueSpec, QueueTrigger, ResourceId,
+    ResourceKind, ResourceSpec, ScheduleSpec, SecretSpec, SettingSource, TableSpec, UrlSpec,
 };
 pub use ministack::{ACCOUNT, Ministack, REGION, venv};
 

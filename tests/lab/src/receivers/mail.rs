@@ -1,8 +1,8 @@
-//! The mail that SNS would send.
+//! The mail that SNS and SES would send.
 //!
 //! ministack accepts a mail subscription but delivers nothing to it, and an HTTP subscriber gets another body. So a proxy
 //! between the functions and ministack's SNS forwards everything unchanged and keeps the `email` body of each message: the
-//! mail that the lab shows is the text that was published.
+//! mail that the lab shows is the text that was published. It does the same for SES, whose mails ministack keeps to itself.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,13 +17,16 @@ use serde_json::Value;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::aws::SES_PATH;
 use crate::loopback;
 
-/// One mail: the text that SNS got for `email` subscribers.
+/// One mail: the text that SNS got for `email` subscribers, or both parts that SES got.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mail {
     pub subject: String,
     pub text: String,
+    /// Of a mail by SES.
+    pub html: Option<String>,
 }
 
 /// The behaviour of the proxy on a publish request.
@@ -128,7 +131,7 @@ async fn pass_on(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let mail = mail_in(&body);
+    let mail = if uri.path() == SES_PATH { mail_by_ses(&body) } else { mail_in(&body) };
     let publishing = if mail.is_some() { *locked(&tap.publishing) } else { Publishing::Answers };
     if publishing == Publishing::Hangs {
         return never(&tap).await;
@@ -162,7 +165,16 @@ fn mail_in(form: &[u8]) -> Option<Mail> {
     }
     let bodies: Value = serde_json::from_str(&field("Message")?).ok()?;
     let text = bodies.get("email").or_else(|| bodies.get("default"))?.as_str()?.to_owned();
-    Some(Mail { subject: field("Subject").unwrap_or_default(), text })
+    Some(Mail { subject: field("Subject").unwrap_or_default(), text, html: None })
+}
+
+/// The mail in a `SendEmail` request of SES's API v2.
+fn mail_by_ses(body: &[u8]) -> Option<Mail> {
+    let request: Value = serde_json::from_slice(body).ok()?;
+    let simple = request.pointer("/Content/Simple")?;
+    let part = |at: &str| Some(simple.pointer(at)?.as_str()?.to_owned());
+    let html = part("/Body/Html/Data");
+    Some(Mail { subject: part("/Subject/Data")?, text: part("/Body/Text/Data")?, html })
 }
 
 #[cfg(test)]
@@ -172,7 +184,8 @@ mod tests {
     #[test]
     fn mail_of_a_publish_request_is_its_email_body() {
         let form = b"Action=Publish&Subject=%5Berror%5D+late&MessageStructure=json&Message=%7B%22default%22%3A%22d%22%2C%22email%22%3A%22caf%C3%A9+%26+tea%22%7D";
-        let mail = Mail { subject: "[error] late".to_owned(), text: "café & tea".to_owned() };
+        let (subject, text) = ("[error] late".to_owned(), "café & tea".to_owned());
+        let mail = Mail { subject, text, html: None };
         assert_eq!(mail_in(form), Some(mail));
     }
 
