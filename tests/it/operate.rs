@@ -223,7 +223,10 @@ async fn pagerduty_gets_acknowledgements_and_pages_again_if_resolved() {
     // The chat receives all three notices, the acknowledgement as one line.
     let in_chat = async || Ok((stage.chat.messages().len() >= 3).then_some(stage.chat.messages()));
     let messages = until(LIMIT, "the chat", in_chat).await.unwrap();
-    assert!(messages.iter().any(|message| message.text.starts_with("[ACKNOWLEDGED] census by Ada")), "{messages:?}");
+    assert!(
+        messages.iter().any(|message| message.text.starts_with("[ACKNOWLEDGED] census by Ada")),
+        "{messages:?}"
+    );
 }
 
 /// Lists the rows that fail in the doctor's report.

@@ -104,6 +104,7 @@ mod tests {
             (Some(record(Some(0), None)), "healthy"),
             // The day of 25 hours.
             (Some(record(Some(25), None)), "healthy"),
+            (Some(record(Some(26), None)), "healthy"),
             (Some(record(Some(27), None)), "warning"),
             (Some(record(Some(51), None)), "error"),
             (Some(record(Some(24), Some((0, false)))), "warning"),

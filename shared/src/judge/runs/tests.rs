@@ -443,10 +443,12 @@ fn small_runs_are_judged_together() {
 #[test]
 fn runtime_over_its_target_is_a_warning_during_and_after_a_run() {
     use RunStatus::{Completed, Working};
-    let long = Run { completed_at: Some(now() - SignedDuration::from_mins(10)), ..run(30, Completed) };
+    let ended = |ago| Run { completed_at: Some(now() - SignedDuration::from_mins(ago)), ..run(30, Completed) };
+    let (on_target, long) = (ended(15), ended(10));
     let endless = Run { completed_at: None, ..run(30, Completed) };
     let table = [
         (vec![run(10, Completed)], "healthy, run 99990 took 5m (target 15m)"),
+        (vec![on_target], "healthy, run 99970 took 15m (target 15m)"),
         (vec![long], "warning, run 99970 took 20m (target 15m)"),
         (
             vec![run(16, Working), run(40, Completed)],

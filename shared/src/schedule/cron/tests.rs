@@ -77,6 +77,8 @@ fn refused_expression_names_its_correction() {
         ("0 23-7/2 * * *", "use `23,1,3,5,7`"),
         ("0 9 * * fri-mon", "use `5,6,0,1`"),
         ("45-15/10 * * * *", "use `45,55,5,15`"),
+        // A step of 0 is read as 1 in the advice.
+        ("22-1/0 * * * *", "use `22,23,"),
         ("0 0 31 2 *", "no slot"),
         ("15 10 L * *", "list the days"),
         ("0 0 15W * *", "list the days"),
