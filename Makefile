@@ -130,6 +130,7 @@ mutants: $(MUTANTS)/bin/cargo-mutants ## Mutate the judging and deciding code, o
 
 .PHONY: ci
 ci: fmt-check lint deny docs test infra-check clients-check $(if $(HAS_JAVA),spark-check) demo ## Run everything that CI checks, including the demo, and Spark if Java is installed
+	@$(MAKE) --no-print-directory expectations SMALL=1
 
 .PHONY: check
 check: ## Check the changes since main: format, clippy and unit tests of the changed packages; no lab, no zips
@@ -158,6 +159,15 @@ bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against
 		-p syncwatch-bench --bin bare --no-default-features --lambda-dir '$(CARGO_TARGET_DIR)/lambda/bench'
 	@$(BUILD) syncwatch-bench --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY) $(if $(BESIDE),--beside '$(BESIDE)')
+
+.PHONY: expectations
+expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|change|forecasts|windows|speed, SEED=1
+	cargo run $(LOCKED) --workspace --quiet --bin expectations -- --check $(if $(SMALL),--small) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+
+.PHONY: nab
+nab: ## Score the novelty rule on the Numenta Anomaly Benchmark; DIR=<clone of the GitHub repository numenta/NAB>
+	@[ -n '$(DIR)' ] || { echo 'Missing: DIR, such as: git clone --depth 1 https://github.com/numenta/NAB && make nab DIR=NAB' >&2; exit 1; }
+	cargo run $(LOCKED) --workspace --quiet --bin expectations -- nab '$(DIR)' --check
 
 .PHONY: package
 package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64

@@ -4,6 +4,7 @@
 pub mod figure;
 pub mod finding;
 pub mod observation;
+pub mod runbook;
 pub mod text;
 
 // Tools: shared by several clients.
@@ -13,6 +14,7 @@ pub mod sql;
 // Core: pure, no I/O, no clock.
 pub mod classify;
 pub mod data_checks;
+pub mod expect;
 pub mod incident;
 pub mod judge;
 pub mod metrics;
@@ -30,5 +32,4 @@ pub mod warehouse;
 // Shell: turns the core into Lambda functions.
 pub mod observe;
 pub mod round;
-pub mod runbook;
 pub mod runtime;

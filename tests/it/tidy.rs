@@ -193,6 +193,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "classify",
             "incident",
             "data_checks",
+            "expect",
             "pipeline",
             "rounds",
             "judge",

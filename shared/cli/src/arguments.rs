@@ -150,6 +150,12 @@ pub enum Command {
         #[arg(long, value_name = "TEXT", conflicts_with = "finding")]
         message: Option<String>,
     },
+    /// Judge histories from standard input by the rules for expected figures
+    JudgeHistory {
+        /// One JSON request a line, one JSON answer a line (the only format)
+        #[arg(long, required = true)]
+        jsonl: bool,
+    },
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
 }

@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod figures;
 pub mod incidents;
+mod judge_history;
 pub mod message;
 mod plan;
 pub mod probe;
@@ -135,6 +136,10 @@ pub async fn run(
     let file = || config::place(&env, arguments.pipeline.as_deref(), Path::exists);
     if let Command::CheckConfig { file: None } = &arguments.command {
         return config::ConfigCheck::of(&file()?);
+    }
+    if let Command::JudgeHistory { .. } = &arguments.command {
+        judge_history::answer_lines(std::io::stdin().lock(), print)?;
+        return Ok(Answer::new(Outcome::Done, "", &Value::Null));
     }
     if let Some(answer) = without_aws(&arguments.command) {
         return answer;

@@ -48,7 +48,10 @@ async fn carry_out(arguments: &Arguments) -> ExitCode {
     match answer {
         Ok(answer) => {
             let is_json = arguments.json;
-            print_line(&if is_json { format!("{:#}", answer.json) } else { answer.text });
+            let text = if is_json { format!("{:#}", answer.json) } else { answer.text };
+            if !text.is_empty() {
+                print_line(&text);
+            }
             ExitCode::from(u8::from(answer.outcome == Outcome::ToDo))
         }
         Err(error) => {

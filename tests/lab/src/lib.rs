@@ -6,6 +6,7 @@ pub mod clock;
 pub mod databricks;
 pub mod destination;
 pub mod engines;
+pub mod history;
 mod loopback;
 pub mod properties;
 pub mod receivers;
