@@ -8,8 +8,8 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 use syncwatch::expect::{
-    Breach, Day, Excluded, Forecast, Limit, Measure, Moved, NoForecast, Run, RunDay, Sensitivity, Series, Side,
-    Verdict, WhyNot, forecast, judge_days, novelty, once, replay,
+    Breach, Day, Excluded, Forecast, Limit, Measure, Moved, NoForecast, Run, RunDay, Sensitivity, Series,
+    Side, Verdict, WhyNot, forecast, judge_days, novelty, once, replay,
 };
 
 use crate::error::Error;
@@ -29,7 +29,7 @@ pub(crate) fn answer_lines(input: impl BufRead, print: &mut dyn FnMut(&str)) -> 
 
 /// Answers a request of one of the kinds `days`, `runs`, `forecast` and `stream`. The answer to a bad request has an `error` that
 /// names the key and a remedy.
-pub fn judge_history(line: &str) -> String {
+fn judge_history(line: &str) -> String {
     let request: Result<Map<String, Value>, _> = serde_json::from_str(line);
     let answer = match &request {
         Ok(request) => answer(request),

@@ -3,11 +3,11 @@
 use jiff::civil::Date;
 
 use super::drift::{Drift, Drifts, Flat};
-use super::series::{Day, Series};
 use super::measure::{Measure, Side};
 use super::point::{Expectation, Point, Points};
 use super::reason::WhyNot;
 use super::sensitivity::Sensitivity;
+use super::series::{Day, Series};
 
 /// The verdict on one day.
 #[derive(Debug, Clone, PartialEq)]

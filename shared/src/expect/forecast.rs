@@ -6,9 +6,9 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 
 use super::drift::days_between;
-use super::series::{Day, Excluded, Series, NoFigure};
 use super::line::{Line, MIN_TREND};
 use super::measure::{Kind, Measure, Side};
+use super::series::{Day, Excluded, NoFigure, Series};
 use super::stats::median;
 use super::weekdays::Weekdays;
 

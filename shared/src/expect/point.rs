@@ -1,9 +1,9 @@
 //! The point rule: one day against the figure to be expected of it.
 
-use super::series::{Day, NoFigure};
 use super::measure::{Measure, Rules, Side};
 use super::reason::WhyNot;
 use super::sensitivity::Sensitivity;
+use super::series::{Day, NoFigure};
 use super::stats::{MAD, median, spread};
 use super::weekdays::{MEMORY, Weekdays};
 

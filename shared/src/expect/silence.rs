@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::series::Excluded;
 use super::reason::{WhyNot, is_weekend};
 use super::sensitivity::Sensitivity;
+use super::series::Excluded;
 
 /// The most evidence of one run.
 const CAP: f64 = 2.0;

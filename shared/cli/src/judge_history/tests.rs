@@ -94,8 +94,8 @@ fn days_without_figure_are_answered_with_their_reason() {
 
 #[test]
 fn failed_records_are_derived_from_the_share_if_absent() {
-    let day = |date: usize, value: f64| {
-        let date = super::after(date).to_string();
+    let day = |number: u64, value: f64| {
+        let date = after(jiff::civil::date(2026, 1, 5), number).to_string();
         json!({"date": date, "value": value, "total": 100})
     };
     let asked = |rate: f64| {

@@ -2,7 +2,7 @@
 
 use super::{after, day, days_of, judge, judge_after};
 use crate::expect::{
-    BadSeries, Basis, Day, Excluded, Series, Measure, Moved, NoFigure, Point, Sensitivity, Side, Verdict,
+    BadSeries, Basis, Day, Excluded, Measure, Moved, NoFigure, Point, Sensitivity, Series, Side, Verdict,
     WhyNot,
 };
 

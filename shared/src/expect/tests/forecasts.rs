@@ -4,7 +4,7 @@ use jiff::civil::date;
 
 use super::{after, day, days_of};
 use crate::expect::{
-    Breach, Excluded, Forecast, Series, Limit, Measure, NoFigure, NoForecast, Side, forecast, novelty, once,
+    Breach, Excluded, Forecast, Limit, Measure, NoFigure, NoForecast, Series, Side, forecast, novelty, once,
 };
 
 const COVERAGE: Limit = Limit { side: Side::Low, value: 90.0 };

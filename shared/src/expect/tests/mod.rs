@@ -7,7 +7,7 @@ mod silence;
 use jiff::SignedDuration;
 use jiff::civil::{Date, date};
 
-use super::{Day, Series, Measure, Sensitivity, Verdict, judge_days};
+use super::{Day, Measure, Sensitivity, Series, Verdict, judge_days};
 
 /// A Monday.
 const FIRST: Date = date(2026, 1, 5);

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 
 use super::{after, days_of, judge};
 use crate::expect::{
-    Day, Excluded, Forecast, Series, Limit, Measure, Moved, Sensitivity, Side, Verdict, forecast,
-    judge_days, novelty, once,
+    Day, Excluded, Forecast, Limit, Measure, Moved, Sensitivity, Series, Side, Verdict, forecast, judge_days,
+    novelty, once,
 };
 
 fn measures() -> impl Strategy<Value = Measure> {

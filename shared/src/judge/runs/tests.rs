@@ -443,7 +443,8 @@ fn small_runs_are_judged_together() {
 #[test]
 fn runtime_over_its_target_is_a_warning_during_and_after_a_run() {
     use RunStatus::{Completed, Working};
-    let ended = |ago| Run { completed_at: Some(now() - SignedDuration::from_mins(ago)), ..run(30, Completed) };
+    let ended =
+        |ago| Run { completed_at: Some(now() - SignedDuration::from_mins(ago)), ..run(30, Completed) };
     let (on_target, long) = (ended(15), ended(10));
     let endless = Run { completed_at: None, ..run(30, Completed) };
     let table = [

@@ -1,9 +1,9 @@
 //! A lasting change of business: findings until it is the new level.
 
 use anyhow::Result;
+use rand::RngExt as _;
 use syncwatch::expect::Measure;
 use syncwatch_lab::history::{Fault, play};
-use rand::RngExt as _;
 
 use crate::rules::{Holidays, findings};
 use crate::seeds::{Size, draws, plan, quantile};

@@ -1,10 +1,10 @@
 //! Faults: found or not, and how late, by the days of history before.
 
 use anyhow::Result;
-use syncwatch::expect::{Measure, Side};
-use syncwatch_lab::history::{Fault, History, RUN_EVERY_MINUTES, play};
 use jiff::ToSpan as _;
 use jiff::civil::Weekday;
+use syncwatch::expect::{Measure, Side};
+use syncwatch_lab::history::{Fault, History, RUN_EVERY_MINUTES, play};
 
 use crate::goals::Goals;
 use crate::rules::{Holidays, findings, silences};

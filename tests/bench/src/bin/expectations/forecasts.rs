@@ -1,9 +1,9 @@
 //! Forecasts of straight trends, and forecasts on quiet series.
 
 use anyhow::Result;
+use rand::RngExt as _;
 use syncwatch::expect::{self, Forecast, Limit, Measure, NoForecast, Side, forecast};
 use syncwatch_lab::history::{Business, Fault, play};
-use rand::RngExt as _;
 
 use crate::goals::Goals;
 use crate::rules::{Holidays, days};

@@ -1,12 +1,12 @@
 //! Seeds, first days and sizes of the played histories.
 
 use anyhow::Result;
-use syncwatch_lab::history::Plan;
 use jiff::ToSpan as _;
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use syncwatch_lab::history::Plan;
 
 const ZONE: &str = "America/Los_Angeles";
 const FIRST_DAY: Date = date(2026, 1, 5);

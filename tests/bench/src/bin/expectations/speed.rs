@@ -18,7 +18,8 @@ const DAYS: i64 = 70;
 pub(crate) fn run(seed: u64) -> Result<()> {
     let mut rng = draws(seed);
     let mut series = |index: usize| -> Result<Series> {
-        let measure = Measure::ALL.into_iter().cycle().nth(index % Measure::ALL.len()).unwrap_or(Measure::Volume);
+        let measure =
+            Measure::ALL.into_iter().cycle().nth(index % Measure::ALL.len()).unwrap_or(Measure::Volume);
         let day = |number: i64| -> Result<Day> {
             let noise = rng.random_range(-1.0..1.0);
             let value = match measure {

@@ -9,8 +9,8 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use syncwatch::expect::{novelty, once};
 use serde_json::Value;
+use syncwatch::expect::{novelty, once};
 
 use crate::goals::Goals;
 use corpus::Series;
