@@ -160,6 +160,11 @@ bench: lab-zips ## Measure cold start, checks, 10,000 syncs and webhooks against
 	@$(BUILD) syncwatch-bench --quiet
 	@'$(CARGO_TARGET_DIR)/debug/syncwatch-bench' $(ONLY) $(if $(BESIDE),--beside '$(BESIDE)')
 
+.PHONY: picture
+picture: ## Draw the picture of a notice in README.md from the snapshot of its mail; needs Chromium
+	sed -n '/^<!doctype/,$$p' functions/alert-relay/src/mail/snapshots/alert_relay__mail__tests__page_is_text_and_html.snap >'$(CARGO_TARGET_DIR)/notice.html'
+	chromium --headless --no-sandbox --hide-scrollbars --window-size=700,600 --screenshot=functions/alert-relay/notice.png 'file://$(CARGO_TARGET_DIR)/notice.html'
+
 .PHONY: expectations
 expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|change|forecasts|windows|speed, SEED=1
 	cargo run $(LOCKED) --workspace --quiet --bin expectations -- --check $(if $(SMALL),--small) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))

@@ -54,12 +54,18 @@ pub(super) fn settle(lines: &[String], write: bool) -> Result<()> {
     Ok(())
 }
 
+/// How many characters are compared of a line that was cut short: where it is cut depends on the length of its numbers.
+const COMPARED: usize = 50;
+
 /// The text with every number as `0`, without durations, and without notices that an incident became worse: on a slow
 /// machine these differ.
 fn shape(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains(", worse]"));
     let lines = lines.map(|line| line.rsplit_once(", after ").map_or(line, |(before, _)| before));
-    lines.map(without_numbers).collect::<Vec<_>>().join("\n")
+    let without_end = |line: String| {
+        if line.ends_with("...") { line.chars().take(COMPARED).collect() } else { line }
+    };
+    lines.map(without_numbers).map(without_end).collect::<Vec<_>>().join("\n")
 }
 
 fn without_numbers(text: &str) -> String {
@@ -109,6 +115,12 @@ mod tests {
     fn shape_ignores_numbers_and_keeps_words() {
         assert_eq!(shape("19,348 of 20,764, 93.18%"), shape("9,1 of 100,000, 5%"));
         assert_ne!(shape("3 rows"), shape("3 lines"));
+        let notice = |rows| format!("NOTICE  [WARNING] company-names: company_name_c missing in {rows}...");
+        assert_eq!(
+            shape(&notice("625 of 1,961 rows (31.87%, limit 50) in")),
+            shape(&notice("1,625 of 11,961 rows"))
+        );
+        assert_ne!(shape(&notice("3 rows")), shape(&notice("3 rows").replace("missing", "empty")));
         assert_eq!(
             shape("[RESOLVED] it runs, after 3s\n[CRITICAL, worse] x"),
             shape("[RESOLVED] it runs, after 1m 2s")
