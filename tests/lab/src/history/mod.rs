@@ -10,7 +10,7 @@
 //! | weekly and daily season | weekdays 0.9 to 1.1, weekends 0.15 to 0.7 of a weekday; busy for 10 to 15 hours from 6 to 9 |
 //! | day-to-day noise | log-normal, 5 to 22%, first-order memory 0 to 0.6 |
 //! | growth | -10 to 50% a year |
-//! | holidays | the ten of [`calendar`], 0.1 to 0.7 of a weekday |
+//! | holidays | the ten of `calendar`, 0.1 to 0.7 of a weekday |
 //! | month-ends | the last two business days of a month, times 1 to 1.8 |
 //! | launches | 1 in 60 days, times 2 to 6, for one day |
 //! | backfills | 1 in 90 days, 4 to 25 days' records in one run |
