@@ -552,9 +552,11 @@ async fn runbook_census_requests_are_answered_by_the_lab() {
 }
 
 /// Service, operation and allowed options of the AWS CLI, from its reference.
-const AWS: [(&str, &str, &[&str]); 4] = [
+const AWS: [(&str, &str, &[&str]); 6] = [
     ("lambda", "invoke", &["--function-name", "--cli-binary-format", "--cli-read-timeout", "--payload"]),
     ("logs", "tail", &["--since"]),
+    ("sesv2", "get-account", &[]),
+    ("sesv2", "get-email-identity", &["--email-identity"]),
     ("sns", "list-subscriptions-by-topic", &["--topic-arn"]),
     ("configure", "export-credentials", &["--format"]),
 ];

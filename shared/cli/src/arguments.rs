@@ -27,7 +27,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
         "Set up",
         &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test", "census"],
     ),
-    ("Learn", &["explain", "completions"]),
+    ("Learn", &["explain", "judge-history", "completions"]),
 ];
 
 /// A parsed command line.

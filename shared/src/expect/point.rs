@@ -5,7 +5,7 @@ use super::reason::WhyNot;
 use super::sensitivity::Sensitivity;
 use super::series::{Day, NoFigure};
 use super::stats::{MAD, median, spread};
-use super::weekdays::{MEMORY, Weekdays};
+use super::weekdays::{Basis, MEMORY, Weekdays};
 
 /// The fewest days with a figure, the judged one included.
 const MIN_DAYS: usize = 5;
@@ -34,15 +34,6 @@ pub struct Expectation {
     /// The number of earlier days that it rests on.
     pub days: usize,
     pub basis: Basis,
-}
-
-/// The days that the weekday's share of the expectation comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Basis {
-    /// The same weekday, seen at least three times.
-    Weekday,
-    /// Monday to Friday, or the weekend.
-    Group,
 }
 
 /// A finding about one day.
@@ -204,15 +195,5 @@ impl<'s> Points<'s> {
             self.measure == Measure::Volume && side == Side::Low && figure < DEAD * expectation.expected;
         let need = if is_dead { 1 } else { self.rules.days_in_a_row(side)? };
         (days >= need).then_some(Point { side, is_dead })
-    }
-}
-
-impl Basis {
-    /// Returns it as part of a sentence.
-    pub(super) fn words(self) -> &'static str {
-        match self {
-            Self::Weekday => "weekday known",
-            Self::Group => "weekday not known yet",
-        }
     }
 }

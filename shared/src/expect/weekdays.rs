@@ -2,7 +2,6 @@
 
 use jiff::civil::Weekday;
 
-use super::point::Basis;
 use super::reason::is_weekend;
 use super::stats::{median, median_of};
 
@@ -29,11 +28,30 @@ pub(super) struct Shape {
     pub(super) level: f64,
 }
 
+/// The days that the weekday's share of the expectation comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The same weekday, seen at least three times.
+    Weekday,
+    /// Monday to Friday, or the weekend.
+    Group,
+}
+
 /// The newest values of a weekday or a group.
 #[derive(Clone, Copy, Default)]
 struct Newest {
     values: [f64; OFFSET_DAYS],
     count: usize,
+}
+
+impl Basis {
+    /// Returns it as part of a sentence.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Weekday => "weekday known",
+            Self::Group => "weekday not known yet",
+        }
+    }
 }
 
 impl Weekdays {

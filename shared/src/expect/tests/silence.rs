@@ -97,7 +97,7 @@ fn slot_outside_the_day_costs_nothing() {
 
 /// The rule as its description states it, computed anew from all runs for each run.
 fn evidence_by_the_rule(days: &[RunDay]) -> Vec<(f64, bool)> {
-    let (mut evidence, mut told) = (0.0, false);
+    let (mut evidence, mut found) = (0.0, false);
     let mut used: Vec<(Class, Vec<Run>, f64)> = Vec::new();
     let mut all = Vec::new();
     for day in days {
@@ -113,7 +113,7 @@ fn evidence_by_the_rule(days: &[RunDay]) -> Vec<(f64, bool)> {
             let runs: Vec<&Run> = same.iter().flat_map(|runs| runs.iter()).filter(near).collect();
             let zeros = runs.iter().filter(|run| !run.moved).count();
             if run.moved {
-                (evidence, told) = (0.0, false);
+                (evidence, found) = (0.0, false);
             } else if is_judged {
                 let p = (zeros as f64 + 1.0) / (runs.len() as f64 + 1.0);
                 evidence += (-p.ln()).min(2.0);
@@ -123,10 +123,10 @@ fn evidence_by_the_rule(days: &[RunDay]) -> Vec<(f64, bool)> {
                 all.push((0.0, false));
                 continue;
             }
-            let is_found = is_judged && !told && evidence > (1.5 * longest).max(14.0);
-            told |= is_found;
+            let is_found = is_judged && !found && evidence > (1.5 * longest).max(14.0);
+            found |= is_found;
             all.push((evidence, is_found));
-            if !told {
+            if !found {
                 learnt.push(*run);
                 most = most.max(evidence);
             }
