@@ -167,12 +167,14 @@ picture: ## Draw the picture of a notice in README.md from the snapshot of its m
 
 .PHONY: expectations
 expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|change|forecasts|windows|speed, SEED=1
-	cargo run $(LOCKED) --workspace --quiet --bin expectations -- --check $(if $(SMALL),--small) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
+	@$(BUILD) expectations --quiet
+	@'$(CARGO_TARGET_DIR)/debug/expectations' --check $(if $(SMALL),--small) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 
 .PHONY: nab
 nab: ## Score the novelty rule on the Numenta Anomaly Benchmark; DIR=<clone of the GitHub repository numenta/NAB>
 	@[ -n '$(DIR)' ] || { echo 'Missing: DIR, such as: git clone --depth 1 https://github.com/numenta/NAB && make nab DIR=NAB' >&2; exit 1; }
-	cargo run $(LOCKED) --workspace --quiet --bin expectations -- nab '$(DIR)' --check
+	@$(BUILD) expectations --quiet
+	@'$(CARGO_TARGET_DIR)/debug/expectations' nab '$(DIR)' --check
 
 .PHONY: package
 package: $(VENV_STAMP) ## Build the zips for AWS (arm64) into <target>/lambda/arm64

@@ -36,6 +36,24 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// Formats a count with its unit: `1 row`, `1,240 rows`.
+pub fn counted(count: impl TryInto<u64>, unit: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{} {unit}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// Formats a place in a row: `1st`, `2nd`, `13th`.
+pub fn ordinal(n: usize) -> String {
+    let suffix = match (n % 10, n % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{n}{suffix}")
+}
+
 /// Rounds a share to so many decimals, or to more where rounding would move it across a limit.
 pub fn rounded(share: f64, decimals: usize, limits: &[f64]) -> f64 {
     let to = |decimals: usize| format!("{share:.decimals$}").parse::<f64>().unwrap_or(share);
@@ -118,6 +136,15 @@ fn is_unseen(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_and_places_agree_with_their_number() {
+        let counts = [0, 1, 2, 1_240].map(|count: u64| counted(count, "row"));
+        assert_eq!(counts, ["0 rows", "1 row", "2 rows", "1,240 rows"]);
+        assert_eq!(counted(u128::MAX, "row"), "18,446,744,073,709,551,615 rows");
+        let places = [1, 2, 3, 4, 11, 12, 13, 21, 102, 113].map(ordinal);
+        assert_eq!(places, ["1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "113th"]);
+    }
 
     #[test]
     fn table_columns_are_as_wide_as_their_widest_cell_in_characters() {

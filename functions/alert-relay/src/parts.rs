@@ -5,7 +5,7 @@ use syncwatch::figure::Figure;
 use syncwatch::incident::NoticeKind;
 use syncwatch::notice::Body;
 use syncwatch::pipeline::Contact;
-use syncwatch::text::plain_line;
+use syncwatch::text::{counted, plain_line};
 
 /// Contacts and steps beyond these are left out.
 const CONTACTS: usize = 3;
@@ -34,7 +34,7 @@ pub(crate) fn figures(notice: &Body) -> impl Iterator<Item = &Figure> {
 
 /// The count of figures that were left out, in words.
 pub(crate) fn left_out(figures: usize) -> Option<String> {
-    (figures > 0).then(|| format!("{figures} more figure{}", if figures == 1 { "" } else { "s" }))
+    (figures > 0).then(|| counted(figures, "more figure"))
 }
 
 /// The first steps.

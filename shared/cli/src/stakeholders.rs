@@ -18,7 +18,7 @@ use crate::error::Error;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::{Run, RunStatus};
 use syncwatch::pipeline::{Contact, Pipeline};
-use syncwatch::text::{self, grouped, marked, minute_utc, words};
+use syncwatch::text::{self, counted, grouped, marked, minute_utc, words};
 
 /// Kind of a stakeholder notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
@@ -288,10 +288,6 @@ fn not_available(why: impl fmt::Display) -> String {
 fn in_one_line(why: impl fmt::Display) -> String {
     const LONGEST: usize = 200;
     marked(why.to_string().trim(), LONGEST, "...")
-}
-
-pub(crate) fn counted(n: usize, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 #[cfg(test)]

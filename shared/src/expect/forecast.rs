@@ -16,7 +16,7 @@ use super::weekdays::Weekdays;
 pub(super) const WINDOW: i64 = 42;
 /// The farthest day that is forecast.
 const HORIZON: u32 = 60;
-/// A slope of fewer standard errors is no trend.
+/// A slope below this many standard errors is noise.
 const TREND_T: f64 = 4.0;
 /// The interval's half width, in standard errors.
 const Z: f64 = 1.6;
@@ -67,7 +67,7 @@ pub struct Breach {
     pub last: Date,
 }
 
-/// The reason why there is no forecast.
+/// The reason why no forecast is made.
 #[derive(Debug, Clone, PartialEq)]
 pub enum NoForecast {
     /// The last day has no figure.

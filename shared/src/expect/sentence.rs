@@ -8,7 +8,7 @@ use super::drift::{Drift, days_between};
 use super::forecast::{Breach, Forecast, Limit};
 use super::measure::{Kind, Measure, Side};
 use super::silence::{Class, Silence};
-use crate::text::{grouped, percent, rounded, words};
+use crate::text::{grouped, ordinal, percent, rounded, words};
 
 impl Verdict {
     /// Describes the day beside its expected range; none of a day without a figure or an expectation.
@@ -55,7 +55,7 @@ impl Drift {
 }
 
 impl Forecast {
-    /// Describes when the figure passes its limit, or why there is no forecast.
+    /// Describes when the figure passes its limit, or why none is made.
     pub fn sentence(&self, subject: &str, measure: Measure, limit: Limit) -> String {
         let breach = match self {
             Self::Breach(breach) => breach,
@@ -167,19 +167,9 @@ fn between(breach: &Breach) -> String {
         return format!("on {}", day_and_month(latest));
     }
     let [first, likely] = if same_month(earliest, latest) {
-        [earliest.day().to_string(), format!("the {}", ordinal(middle.day()))]
+        [earliest.day().to_string(), format!("the {}", ordinal(middle.day().unsigned_abs().into()))]
     } else {
         [earliest, middle].map(day_and_month)
     };
     format!("between {first} and {}, most likely on {likely}", day_and_month(latest))
-}
-
-fn ordinal(day: i8) -> String {
-    let ending = match day {
-        1 | 21 | 31 => "st",
-        2 | 22 => "nd",
-        3 | 23 => "rd",
-        _ => "th",
-    };
-    format!("{day}{ending}")
 }

@@ -9,7 +9,7 @@ use crate::data_checks::{Asked, AskedFilter, DataCheck, Measure, Rule, Scan, lat
 use crate::figure::{Figure, Value};
 use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
 use crate::sql::{self, Answer, Error, ErrorKind, Row};
-use crate::text::{self, bounded, grouped, plain_line, rounded, spaced, words};
+use crate::text::{self, bounded, counted, grouped, plain_line, rounded, spaced, words};
 
 /// The figure that shows some duplicate keys.
 pub const SAMPLED: &str = "sample keys";
@@ -754,11 +754,6 @@ fn cause_of_failure(kind: &ErrorKind) -> &'static str {
 #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
 fn percent_of(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
-}
-
-/// A count with its unit, such as `1 row` or `1,240 rows`.
-fn counted(count: u64, unit: &str) -> String {
-    format!("{} {unit}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::pipeline::{Contact, Pipeline, Warehouse};
 use crate::runbook::first_steps;
 use crate::schedule::Rule;
 use crate::silence::Tally;
-use crate::text::{marked, minute_utc, words};
+use crate::text::{counted, marked, minute_utc, ordinal, words};
 
 pub use body::{Body, BodyError, Link, SCHEMA};
 
@@ -322,21 +322,6 @@ fn title(body: &Body, incident: &Incident, pipeline: &Pipeline) -> String {
         }
     };
     cut(&title, SENTENCE_CHARS)
-}
-
-fn ordinal(n: usize) -> String {
-    let suffix = match (n % 10, n % 100) {
-        (_, 11..=13) => "th",
-        (1, _) => "st",
-        (2, _) => "nd",
-        (3, _) => "rd",
-        _ => "th",
-    };
-    format!("{n}{suffix}")
-}
-
-fn counted(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 
 /// The title as a Subject: ASCII, one line, cut at a word where it is too long.

@@ -10,9 +10,7 @@ mod observe;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use syncwatch::text::table;
-
-use crate::stakeholders::counted;
+use syncwatch::text::{counted, table};
 
 pub(crate) use judge::judge;
 pub(crate) use observe::{Source, configuration, observe, reaches};
