@@ -340,6 +340,7 @@ fn incident_within_a_silence_never_alerts() {
     life.silences = vec![silence("release", 0, 60)];
     assert_eq!(life.see(&unhealthy(Severity::Error), 1), "note Silenced");
     assert_eq!(life.see(&healthy(), 2), "note PassedUntold");
+    assert_eq!(life.incident().hold, None);
     assert_eq!(life.see(&healthy(), 61), "rest NothingOpen");
 }
 
@@ -583,6 +584,26 @@ fn healthy_flapping_incident_has_not_stopped_reporting() {
     }
     assert_eq!(life.see(&not_evaluated(), 181), "rest NotEvaluated");
     assert_eq!(life.see(&healthy(), 306), "resolved HealthyAgain");
+}
+
+#[test]
+fn flapping_check_that_stopped_reporting_reports_again() {
+    let mut life = Life::new();
+    life.policy.flapping.quiet = SignedDuration::from_hours(5);
+    let course = [
+        (0, unhealthy(Severity::Error), "opened FirstFound"),
+        (1, healthy(), "resolved HealthyAgain"),
+        (2, unhealthy(Severity::Error), "opened FoundAgain"),
+        (3, healthy(), "resolved HealthyAgain"),
+        (4, unhealthy(Severity::Error), "flapping FoundTooOften"),
+        (5, healthy(), "note SeemsOver"),
+        (125, not_evaluated(), "stopped-reporting NotJudged"),
+        (126, healthy(), "note SeemsOver"),
+    ];
+    for (minute, finding, expected) in course {
+        assert_eq!(life.see(&finding, minute), expected, "minute {minute}");
+    }
+    assert_eq!(life.incident().course.stopped_at, None);
 }
 
 #[test]

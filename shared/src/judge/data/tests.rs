@@ -191,6 +191,54 @@ fn answer_of(columns: &[&str], rows: Vec<Vec<sql::Value>>) -> Answer {
 }
 
 #[test]
+fn error_of_a_column_names_its_own_check() {
+    let checks = seed();
+    let scan = scans(&checks).into_iter().find(|scan| scan.asked.len() > 1).unwrap();
+    let names: Vec<&str> = scan.columns.iter().map(|column| column.name.as_str()).collect();
+    for asked in scan.asked.iter().filter(|asked| !asked.columns.is_empty()) {
+        // Only the columns of this check have a type that cannot be read.
+        let value = |name: &&str| {
+            let wrong = asked.columns.iter().any(|column| column == name);
+            if wrong { sql::Value::Boolean(true) } else { sql::Value::Null }
+        };
+        let answer = Ok(answer_of(&names, vec![names.iter().map(value).collect()]));
+        let named = format!("check {} of {}", asked.check.name, asked.check.table);
+        let unreadable: Vec<String> = judge(&scan, &answer, now())
+            .iter()
+            .map(ToString::to_string)
+            .filter(|finding| finding.contains("unreadable"))
+            .collect();
+        assert!(!unreadable.is_empty(), "{named}");
+        assert!(unreadable.iter().all(|finding| finding.contains(&named)), "{named}: {unreadable:#?}");
+    }
+}
+
+#[test]
+fn late_change_is_the_copys_fault_until_it_syncs_after_it() {
+    let checks = seed();
+    let check = checks.iter().find(|check| check.check() == Check::Freshness).unwrap();
+    let one = [check.clone()];
+    let scan = scans(&one).remove(0);
+    let names: Vec<&str> = scan.columns.iter().map(|column| column.name.as_str()).collect();
+    let ago = |hours| sql::Value::Timestamp(now() - SignedDuration::from_hours(hours));
+    let cause = |copied| {
+        let mut row = vec![ago(1), ago(50), ago(60), sql::Value::Integer(0), sql::Value::Integer(0)];
+        row.extend([copied, sql::Value::Integer(0)]);
+        row.resize(names.len(), sql::Value::Integer(1));
+        let findings = judge(&scan, &Ok(answer_of(&names, vec![row])), now());
+        match findings.into_iter().next().map(|finding| finding.outcome) {
+            Some(Outcome::Unhealthy { cause, .. }) => cause,
+            other => panic!("{other:?}"),
+        }
+    };
+    let since = "The copy of the destination has synced since";
+    let not_since = "The copy of the destination has not synced since";
+    for (copied, expected) in [(ago(49), since), (ago(50), not_since), (ago(51), not_since)] {
+        assert!(cause(copied.clone()).starts_with(expected), "{copied:?}");
+    }
+}
+
+#[test]
 fn samples_of_duplicates_show_each_key_and_its_count() {
     let check = seed().into_iter().find(|check| check.check() == Check::Duplicates).unwrap();
     let finding = |answer: &Result<Answer, Error>| {

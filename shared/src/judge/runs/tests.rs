@@ -364,6 +364,11 @@ fn skipped_runs_are_unhealthy_from_their_limit_on() {
     let mut past = many(5, &Skipped);
     past.push(long);
     assert_eq!(judged(past, Check::RunsSkipped), "healthy, 0 runs skipped in a row (limit 3)");
+    // Nor does a run that was skipped as the blocking one ended.
+    let at_its_end = Run { completed_at: Some(now() - SignedDuration::from_mins(70)), ..run(200, Completed) };
+    let mut past = many(5, &Skipped);
+    past.push(at_its_end);
+    assert_eq!(judged(past, Check::RunsSkipped), "healthy, 2 runs skipped in a row (limit 3)");
     let behind_a_stuck_run = vec![run(5, Skipped), run(20, Skipped), run(35, Skipped), run(50, Working)];
     assert_eq!(
         judged(behind_a_stuck_run, Check::RunsSkipped),
@@ -438,6 +443,19 @@ fn small_runs_are_judged_together() {
     for (runs, expected) in table {
         assert_eq!(judged(runs.clone(), Check::ErrorRate), expected, "{runs:#?}");
     }
+}
+
+#[test]
+fn error_rate_shows_how_many_runs_it_is_of() {
+    let of = |runs| {
+        let history = RunHistory { runs, complete: true, samples: None };
+        let finding = error_rate_of(&history);
+        let Outcome::Unhealthy { evidence, .. } = finding.outcome else { panic!("{finding}") };
+        evidence.figures.iter().find(|figure| figure.name == "runs judged together").map(Figure::text)
+    };
+    let small = || with_counts(10, counts(5, 1, 0));
+    assert_eq!(of(vec![small(), with_counts(40, counts(15, 2, 0))]).as_deref(), Some("2"));
+    assert_eq!(of(vec![with_counts(10, counts(50, 6, 0)), small()]).as_deref(), Some("1"));
 }
 
 #[test]
