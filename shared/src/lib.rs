@@ -15,6 +15,7 @@ pub mod sql;
 pub mod classify;
 pub mod data_checks;
 pub mod expect;
+pub mod history;
 pub mod incident;
 pub mod judge;
 pub mod metrics;

@@ -65,6 +65,12 @@ pub enum Command {
         #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=100))]
         last: u32,
     },
+    /// Show what each figure was expected to be on the last whole day
+    Expectations {
+        /// Key of a sync in pipeline.toml [default: all figures]
+        #[arg(value_parser = text())]
+        sync: Option<String>,
+    },
     /// Check the live deployment and show how to fix each problem
     Doctor {
         /// URL of the webhook intake [default: its Function URL]

@@ -13,6 +13,7 @@ pub mod declared;
 pub mod doctor;
 mod endpoint;
 mod error;
+pub mod expectations;
 mod figures;
 pub mod incidents;
 mod judge_history;
@@ -215,6 +216,7 @@ impl Operator {
                 Ok(Answer::new(Outcome::done_if(status.is_good()), &status, &status))
             }
             Command::Incidents => self.list_incidents(print).await,
+            Command::Expectations { sync } => Ok(Answer::done(&self.expectations(sync.as_deref()).await?)),
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,

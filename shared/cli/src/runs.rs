@@ -108,7 +108,7 @@ impl Operator {
     }
 }
 
-fn declared<'p>(pipeline: &'p Pipeline, key: &str) -> Result<&'p Sync, Error> {
+pub(crate) fn declared<'p>(pipeline: &'p Pipeline, key: &str) -> Result<&'p Sync, Error> {
     let sync = pipeline.syncs.iter().find(|sync| sync.key == key || sync.id.to_string() == key);
     sync.ok_or_else(|| {
         let keys = pipeline.syncs.iter().map(|sync| sync.key.as_str());

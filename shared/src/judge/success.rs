@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::unread;
 use crate::figure::Value;
 use crate::finding::{Check, Evidence, Finding, Severity, WhyNot};
+use crate::history::Tally;
 use crate::observation::Unread;
 use crate::pipeline::Sync;
 use crate::text::{percent, rounded};
@@ -13,26 +14,6 @@ use crate::text::{percent, rounded};
 pub const JUDGED_DAYS: i64 = 7;
 /// Fewer runs than this make no reliable rate.
 pub const FEWEST_RUNS: u64 = 5;
-
-/// The number of runs of a sync by how they ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Ended without an error of their own.
-    pub completed: u64,
-    /// Ended with an error. Skipped and cancelled runs do not show whether the sync can succeed.
-    pub failed: u64,
-}
-
-impl Tally {
-    /// Counts runs of a status, as the audit log names it.
-    pub fn count(&mut self, status: &str, runs: u64) {
-        match status {
-            "completed" => self.completed += runs,
-            "failed" => self.failed += runs,
-            _ => {}
-        }
-    }
-}
 
 /// Judges each sync by its runs of the last [`JUDGED_DAYS`] days, from the audit log and from Census. A sync comes with the
 /// reason why its newest runs could not be read from Census, if they could not.
@@ -144,16 +125,5 @@ mod tests {
                 "success-rate properties-update: not evaluated, blocked by snapshot-written of syncwatch",
             ]
         );
-    }
-
-    #[test]
-    fn skipped_and_cancelled_runs_do_not_count() {
-        let mut tally = Tally::default();
-        for (status, runs) in
-            [("completed", 3), ("skipped", 50), ("cancelled", 2), ("failed", 1), ("working", 1)]
-        {
-            tally.count(status, runs);
-        }
-        assert_eq!(tally, Tally { completed: 3, failed: 1 });
     }
 }

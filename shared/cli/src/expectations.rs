@@ -1,0 +1,121 @@
+//! Lists what each figure was expected to be on the last whole day, and what the rules say of it.
+
+use std::fmt;
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+use syncwatch::expect::{Sensitivity, Verdict, judge_days};
+use syncwatch::history::{DAYS, Figure, History, Reads};
+use syncwatch::text::table;
+
+use super::Operator;
+use super::error::Error;
+
+/// The figures of a pipeline, or of one sync.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExpectationList {
+    pub pipeline: String,
+    /// The last whole day in the pipeline's time zone.
+    pub day: Date,
+    pub figures: Vec<ExpectationLine>,
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExpectationLine {
+    /// The sync's key, or the pipeline's name.
+    pub subject: String,
+    /// The figure's name: `volume`, `queue`, `duration` (seconds), `coverage`, `null_rate` or `error_rate` (percent).
+    pub figure: String,
+    pub value: Option<f64>,
+    pub expected: Option<f64>,
+    pub low: Option<f64>,
+    pub high: Option<f64>,
+    /// Days of history that the expectation rests on.
+    pub days: usize,
+    /// Whether the rules have a finding about the day.
+    pub unusual: bool,
+    /// The finding, or the reason why there is none.
+    pub says: String,
+}
+
+impl ExpectationLine {
+    fn of(figure: &Figure, verdict: &Verdict) -> Self {
+        let range = verdict.expectation;
+        let measure = verdict.measure;
+        let drift = verdict.drift.map(|drift| drift.sentence(&figure.subject, measure));
+        let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
+        let why = verdict.reason.as_ref().map(ToString::to_string);
+        let unusual = drift.is_some() || point.is_some();
+        Self {
+            subject: figure.subject.clone(),
+            figure: measure.name().to_owned(),
+            value: verdict.value,
+            expected: range.map(|range| range.expected),
+            low: range.map(|range| range.low),
+            high: range.map(|range| range.high),
+            days: range.map_or(0, |range| range.days),
+            unusual,
+            says: point.or(drift).or(why).unwrap_or_else(|| "as expected".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for ExpectationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.figures.is_empty() {
+            return write!(f, "The audit log of {} has no figures yet.", self.pipeline);
+        }
+        let shown = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
+        let row = |line: &ExpectationLine| {
+            [
+                line.subject.clone(),
+                line.figure.clone(),
+                shown(line.value),
+                shown(line.expected),
+                shown(line.low),
+                shown(line.high),
+                line.days.to_string(),
+                line.says.clone(),
+            ]
+        };
+        let rows: Vec<_> = self.figures.iter().map(row).collect();
+        writeln!(f, "{}, {}", self.pipeline, self.day)?;
+        f.write_str(&table(
+            ["subject", "figure", "value", "expected", "low", "high", "days", "verdict"],
+            &rows,
+        ))
+    }
+}
+
+impl Operator {
+    /// Judges the last whole day by the rows of the audit log. Reads only.
+    pub(super) async fn expectations(&self, sync: Option<&str>) -> Result<ExpectationList, Error> {
+        let pipeline = &self.pipeline;
+        let sync = sync.map(|sync| super::runs::declared(pipeline, sync)).transpose()?;
+        let snapshot = pipeline.snapshot.as_ref().ok_or_else(|| {
+            Error::new("pipeline.toml has no [snapshot], so there is no history", "add the section")
+        })?;
+        let warehouse = self.warehouse().await?;
+        let reads = Reads::new(&pipeline.name, &snapshot.audit_log, warehouse.dialect())
+            .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
+        let today = self.now.to_zoned(pipeline.time_zone.clone()).date();
+        let before = |days: i64| today.checked_sub(jiff::Span::new().days(days)).unwrap_or(today);
+        let (from, last) = (before(DAYS), before(1));
+        let days = warehouse.query(&reads.days(from, last)).await?;
+        let syncs = warehouse.query(&reads.syncs(from, last)).await?;
+        let figures = History::read(&days, &syncs).series(&pipeline.name, last, &|_, _| None);
+        let sensitivity = Sensitivity::of(figures.len());
+        let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync.key);
+        let line = |figure: &Figure| {
+            judge_days(&figure.series, &sensitivity)
+                .last()
+                .map(|verdict| ExpectationLine::of(figure, verdict))
+        };
+        Ok(ExpectationList {
+            pipeline: pipeline.name.clone(),
+            day: last,
+            figures: figures.iter().filter(is_wanted).filter_map(line).collect(),
+        })
+    }
+}

@@ -1,0 +1,223 @@
+//! The history of a pipeline: figures of each day, and of each sync on each day, from the rows of the audit log. Pure.
+//!
+//! Days are calendar days in the pipeline's time zone. A figure that was not written is `None`, never 0, and an unreadable
+//! value spoils only itself.
+
+mod series;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use crate::data_checks::object_name;
+use crate::sql::{Answer, BadName, Dialect, FromValue, Row, Statement};
+
+pub use series::Figure;
+
+/// The days of figures that expectations rest on. Rules need 70, and drift is found when it begins: judging the last day of 70
+/// alone misses some that a longer replay finds (`make expectations ONLY=windows`).
+pub const DAYS: i64 = 130;
+
+/// The number of runs of a sync by how they ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Ended without an error of their own.
+    pub completed: u64,
+    /// Ended with an error. Skipped and cancelled runs do not show whether the sync can succeed.
+    pub failed: u64,
+}
+
+impl Tally {
+    /// Counts runs of a status, as the audit log names it.
+    pub fn count(&mut self, status: &str, runs: u64) {
+        match status {
+            "completed" => self.completed += runs,
+            "failed" => self.failed += runs,
+            _ => {}
+        }
+    }
+}
+
+/// The state of the data on a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct DataDay {
+    pub day: Date,
+    /// Records that should be in the destination.
+    pub total: Option<f64>,
+    /// Records that are.
+    pub synced: Option<f64>,
+    pub null_companies: Option<f64>,
+    pub create_queue: Option<f64>,
+    pub update_queue: Option<f64>,
+    pub incidents_opened: Option<f64>,
+    pub incidents_resolved: Option<f64>,
+    /// From the beginning of an incident until its first notice: the mean over those opened on the day, in seconds.
+    pub time_to_detect: Option<f64>,
+    /// From the beginning of an incident until its recovery: the mean over those resolved on the day, in seconds.
+    pub time_to_recover: Option<f64>,
+}
+
+impl DataDay {
+    /// The share of the records that are in the destination, in percent; `None` without records.
+    pub fn coverage(&self) -> Option<f64> {
+        share(self.synced?, self.total?)
+    }
+
+    /// The share of the records in the destination without a company name, in percent.
+    pub fn null_rate(&self) -> Option<f64> {
+        share(self.null_companies?, self.total?)
+    }
+
+    /// The records that wait for both syncs.
+    pub fn queue(&self) -> Option<f64> {
+        Some(self.create_queue? + self.update_queue?)
+    }
+}
+
+/// The runs of one sync that began on a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct SyncDay {
+    pub day: Date,
+    pub outcomes: Tally,
+    /// Records to deliver, of all runs; `None` if no run has a count.
+    pub processed: Option<f64>,
+    /// Records that did not arrive, of all runs; `None` if no run has a count.
+    pub failed: Option<f64>,
+    /// The median duration of the completed runs, in seconds.
+    pub median_seconds: Option<f64>,
+}
+
+impl SyncDay {
+    /// The share of the records that did not arrive, in percent; `None` without records.
+    pub fn error_rate(&self) -> Option<f64> {
+        share(self.failed?, self.processed?).map(|rate| rate.min(100.0))
+    }
+}
+
+fn share(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| 100.0 * part / whole)
+}
+
+/// The figures of a span of days, oldest first. A day without a row is absent.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    pub days: Vec<DataDay>,
+    /// By the key of the sync.
+    pub syncs: BTreeMap<String, Vec<SyncDay>>,
+}
+
+/// Builds the statements that read a history.
+#[derive(Debug, Clone)]
+pub struct Reads<'p> {
+    pipeline: &'p str,
+    log: String,
+}
+
+impl<'p> Reads<'p> {
+    /// Quotes the name of the audit log. This never fails for that of a validated `pipeline.toml`.
+    pub fn new(pipeline: &'p str, audit_log: &str, dialect: Dialect) -> Result<Self, BadName> {
+        Ok(Self { pipeline, log: object_name(dialect, audit_log)? })
+    }
+
+    /// Selects the state of the data on each day of a span, both ends included.
+    pub fn days(&self, from: Date, to: Date) -> Statement {
+        let sql = format!(
+            "SELECT snapshot_date, total_properties, synced_properties, null_company_count, create_queue_count, \
+             update_queue_count, incidents_opened, incidents_resolved, time_to_detect_seconds, time_to_recover_seconds \
+             FROM {} WHERE pipeline = :pipeline AND row_kind = 'day' AND snapshot_date >= :from AND snapshot_date <= :to \
+             ORDER BY snapshot_date",
+            self.log
+        );
+        self.bound("days of the audit log", sql, from, to)
+    }
+
+    /// Selects the runs of each sync on each day of a span, summed by status, both ends included.
+    ///
+    /// The median is taken by window functions, because `MEDIAN` and `PERCENTILE_CONT` are not in every engine. Engines
+    /// differ in where they sort NULL, so the statement says it. A duplicate row counts once: Databricks enforces no keys.
+    pub fn syncs(&self, from: Date, to: Date) -> Statement {
+        let sql = format!(
+            "SELECT snapshot_date, sync_name, status, COUNT(*) AS runs, SUM(records_processed) AS processed, \
+             SUM(records_failed) AS failed, \
+             AVG(CASE WHEN 2 * place >= places AND 2 * place <= places + 2 THEN duration_seconds END) AS median_seconds \
+             FROM (SELECT snapshot_date, sync_name, status, records_processed, records_failed, duration_seconds, \
+             ROW_NUMBER() OVER (PARTITION BY snapshot_date, sync_name, status \
+             ORDER BY CASE WHEN duration_seconds IS NULL THEN 1 ELSE 0 END, duration_seconds) AS place, \
+             COUNT(duration_seconds) OVER (PARTITION BY snapshot_date, sync_name, status) AS places \
+             FROM (SELECT DISTINCT audit_id, snapshot_date, sync_name, status, records_processed, records_failed, \
+             duration_seconds FROM {} WHERE pipeline = :pipeline AND row_kind = 'run' AND snapshot_date >= :from \
+             AND snapshot_date <= :to) AS kept) AS placed \
+             GROUP BY snapshot_date, sync_name, status ORDER BY snapshot_date",
+            self.log
+        );
+        self.bound("runs of the audit log by day", sql, from, to)
+    }
+
+    fn bound(&self, label: &str, sql: String, from: Date, to: Date) -> Statement {
+        Statement::new(label, sql).bind("pipeline", self.pipeline).bind("from", from).bind("to", to)
+    }
+}
+
+impl History {
+    /// Reads the answers of [`Reads::days`] and [`Reads::syncs`]. Rows without a readable day, and rows of runs without a sync,
+    /// are left out.
+    pub fn read(days: &Answer, syncs: &Answer) -> Self {
+        let mut history = Self::default();
+        for row in days.rows() {
+            let Some(day) = value(&row, "snapshot_date") else { continue };
+            history.days.push(DataDay {
+                day,
+                total: value(&row, "total_properties"),
+                synced: value(&row, "synced_properties"),
+                null_companies: value(&row, "null_company_count"),
+                create_queue: value(&row, "create_queue_count"),
+                update_queue: value(&row, "update_queue_count"),
+                incidents_opened: value(&row, "incidents_opened"),
+                incidents_resolved: value(&row, "incidents_resolved"),
+                time_to_detect: value(&row, "time_to_detect_seconds"),
+                time_to_recover: value(&row, "time_to_recover_seconds"),
+            });
+        }
+        // Engines that enforce no keys may have a row twice.
+        history.days.dedup_by_key(|row| row.day);
+        for row in syncs.rows() {
+            let sync = value::<String>(&row, "sync_name");
+            let (Some(sync), Some(day)) = (sync, value(&row, "snapshot_date")) else { continue };
+            let of_sync = history.syncs.entry(sync).or_default();
+            if of_sync.last().is_none_or(|last| last.day != day) {
+                of_sync.push(SyncDay { day, ..SyncDay::default() });
+            }
+            if let Some(of_day) = of_sync.last_mut() {
+                of_day.add(&row);
+            }
+        }
+        history
+    }
+}
+
+impl SyncDay {
+    /// Adds the runs of one status.
+    fn add(&mut self, row: &Row<'_>) {
+        let status = value::<String>(row, "status").unwrap_or_default();
+        let runs = value::<i64>(row, "runs").and_then(|runs| u64::try_from(runs).ok()).unwrap_or(0);
+        self.outcomes.count(&status, runs);
+        self.processed = sum(self.processed, value(row, "processed"));
+        self.failed = sum(self.failed, value(row, "failed"));
+        if status == "completed" {
+            self.median_seconds = value(row, "median_seconds");
+        }
+    }
+}
+
+fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}
+
+fn value<T: FromValue>(row: &Row<'_>, column: &str) -> Option<T> {
+    row.get::<Option<T>>(column).ok().flatten()
+}
