@@ -39,6 +39,20 @@ pub struct ExpectationLine {
     pub says: String,
 }
 
+impl ExpectationList {
+    /// Judges the last day of each figure, or of those of one sync.
+    pub fn of(pipeline: &str, history: &History, last: Date, sync: Option<&str>) -> Self {
+        let figures = history.series(pipeline, last, &|_, _| None);
+        let sensitivity = Sensitivity::of(figures.len());
+        let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
+        let line = |figure: &Figure| {
+            judge_days(&figure.series, &sensitivity).last().map(|verdict| ExpectationLine::of(figure, verdict))
+        };
+        let figures = figures.iter().filter(is_wanted).filter_map(line).collect();
+        Self { pipeline: pipeline.to_owned(), day: last, figures }
+    }
+}
+
 impl ExpectationLine {
     fn of(figure: &Figure, verdict: &Verdict) -> Self {
         let range = verdict.expectation;
@@ -104,18 +118,39 @@ impl Operator {
         let (from, last) = (before(DAYS), before(1));
         let days = warehouse.query(&reads.days(from, last)).await?;
         let syncs = warehouse.query(&reads.syncs(from, last)).await?;
-        let figures = History::read(&days, &syncs).series(&pipeline.name, last, &|_, _| None);
-        let sensitivity = Sensitivity::of(figures.len());
-        let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync.key);
-        let line = |figure: &Figure| {
-            judge_days(&figure.series, &sensitivity)
-                .last()
-                .map(|verdict| ExpectationLine::of(figure, verdict))
+        let sync = sync.map(|sync| sync.key.as_str());
+        Ok(ExpectationList::of(&pipeline.name, &History::read(&days, &syncs), last, sync))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::ToSpan as _;
+    use jiff::civil::date;
+    use syncwatch::history::SyncDay;
+
+    use super::*;
+
+    #[test]
+    fn last_day_of_each_figure_is_judged_by_the_days_before() {
+        let day = |number: i64, processed: f64| SyncDay {
+            day: date(2026, 9, 1) + number.days(),
+            processed: Some(processed),
+            failed: Some(0.0),
+            ..SyncDay::default()
         };
-        Ok(ExpectationList {
-            pipeline: pipeline.name.clone(),
-            day: last,
-            figures: figures.iter().filter(is_wanted).filter_map(line).collect(),
-        })
+        let of = |last: f64| (0..30).map(|number| day(number, 800.0)).chain([day(30, last)]).collect();
+        let syncs = [("dies".to_owned(), of(0.0)), ("lives".to_owned(), of(810.0))].into();
+        let history = History { syncs, ..History::default() };
+        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), None);
+        let volumes: Vec<_> = list.figures.iter().filter(|line| line.figure == "volume").collect();
+        let unusual: Vec<_> = volumes.iter().map(|line| (line.subject.as_str(), line.unusual)).collect();
+        assert_eq!(unusual, [("dies", true), ("lives", false)]);
+        assert!(volumes[0].says.starts_with("dies moved 0 records on Thursday 1 October; 800 were expected"));
+        // A figure that was never recorded is not judged, and says why.
+        assert!(list.figures.iter().any(|line| line.figure == "duration" && line.says.contains("no figure")));
+        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), Some("lives"));
+        assert!(one.figures.iter().all(|line| line.subject == "lives") && one.figures.len() == 3);
+        assert!(one.to_string().contains("as expected"), "{one}");
     }
 }

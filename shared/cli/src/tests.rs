@@ -949,6 +949,7 @@ fn readme_json_shapes_match_the_answers() {
             "status" => is::<status::Status>(example),
             "incidents" => is::<incidents::IncidentList>(example),
             "runs" => is::<runs::RunList>(example),
+            "expectations" => is::<expectations::ExpectationList>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -962,7 +963,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 12);
+    assert_eq!(examples.len(), 13);
 }
 
 #[tokio::test]
