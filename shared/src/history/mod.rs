@@ -67,7 +67,7 @@ impl DataDay {
 
     /// The share of the records in the destination without a company name, in percent.
     pub fn null_rate(&self) -> Option<f64> {
-        share(self.null_companies?, self.total?)
+        share(self.null_companies?, self.synced?)
     }
 
     /// The records that wait for both syncs.

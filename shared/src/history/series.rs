@@ -49,7 +49,8 @@ fn of_data(day: &DataDay, measure: Measure) -> Day {
         Measure::NullRate => day.null_rate(),
         _ => day.queue(),
     };
-    let total = if measure.is_share() { day.total.map_or(0, count) } else { 0 };
+    let whole = if measure == Measure::NullRate { day.synced } else { day.total };
+    let total = if measure.is_share() { whole.map_or(0, count) } else { 0 };
     Day { total, ..Day::new(day.day, value) }
 }
 

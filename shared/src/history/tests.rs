@@ -69,8 +69,8 @@ fn statuses_of_a_day_are_summed_and_unreadable_values_left_out() {
 #[test]
 fn shares_need_both_counts_and_a_total() {
     let day =
-        DataDay { total: Some(200.0), synced: Some(190.0), null_companies: Some(1.0), ..DataDay::default() };
-    assert_eq!((day.coverage(), day.null_rate(), day.queue()), (Some(95.0), Some(0.5), None));
+        DataDay { total: Some(200.0), synced: Some(190.0), null_companies: Some(19.0), ..DataDay::default() };
+    assert_eq!((day.coverage(), day.null_rate(), day.queue()), (Some(95.0), Some(10.0), None));
     assert_eq!(DataDay { total: Some(0.0), ..day }.coverage(), None);
     let queues = DataDay { create_queue: Some(2.0), update_queue: Some(0.0), ..day };
     assert_eq!(queues.queue(), Some(2.0));
