@@ -21,7 +21,7 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Commands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Inspect", &["status", "incidents", "runs", "doctor"]),
+    ("Inspect", &["status", "incidents", "runs", "expectations", "doctor"]),
     ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
     (
         "Set up",

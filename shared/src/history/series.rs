@@ -83,7 +83,7 @@ fn of_sync(days: &[SyncDay], measure: Measure) -> Vec<Day> {
 /// Adds the days without a row until `last`, and leaves out later ones.
 fn whole(days: Vec<Day>, last: Date) -> Vec<Day> {
     let mut whole: Vec<Day> = Vec::with_capacity(days.len());
-    let mut fill = |whole: &mut Vec<Day>, before: Date| {
+    let fill = |whole: &mut Vec<Day>, before: Date| {
         while let Some(next) =
             whole.last().and_then(|day| day.date.tomorrow().ok()).filter(|next| *next < before)
         {
