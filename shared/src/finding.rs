@@ -54,6 +54,8 @@ pub enum SubjectKind {
     Warehouse,
     /// The data, by a declared check: that check's name.
     Data,
+    /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
+    Figures,
 }
 
 /// How many evaluations must agree before an alert, unless `[notices]` of `pipeline.toml` overrides it.
@@ -158,6 +160,20 @@ checks! {
     SnapshotWritten = "snapshot-written", "snapshot", ScheduleVerification, Itself, One;
     /// Enough runs of the last week succeeded.
     SuccessRate = "success-rate", "success rate", NightlySnapshot, Runs, One;
+    /// A sync moved about as many records as it usually does on such a day.
+    UnusualVolume = "unusual-volume", "unusual volume", NightlySnapshot, Figures, One;
+    /// Not many more records wait than usual.
+    UnusualQueue = "unusual-queue", "unusual queue", NightlySnapshot, Figures, One;
+    /// A sync's runs did not take longer than usual.
+    UnusualDuration = "unusual-duration", "unusual duration", NightlySnapshot, Figures, One;
+    /// Coverage is not lower than usual.
+    UnusualCoverage = "unusual-coverage", "unusual coverage", NightlySnapshot, Figures, One;
+    /// Not more values are missing than usual.
+    UnusualNulls = "unusual-nulls", "unusual missing values", NightlySnapshot, Figures, One;
+    /// Not more of a sync's records are rejected than usual.
+    UnusualErrors = "unusual-errors", "unusual error rate", NightlySnapshot, Figures, One;
+    /// No figure will pass its limit within 14 days if it goes on as it does.
+    BreachForecast = "breach-forecast", "forecast breach", NightlySnapshot, Figures, One;
     /// No check's filter excludes every row of its table.
     FilterKeepsRows = "filter-keeps-rows", "row filter", DailyValidation, Data, One;
     /// Enough of the source's keys are in the destination.
@@ -209,12 +225,19 @@ impl Check {
             | Self::Runtime
             | Self::VendorAlerts
             | Self::SuccessRate
-            | Self::WebhooksArrive => (Warning, Warning),
+            | Self::WebhooksArrive
+            | Self::UnusualQueue
+            | Self::UnusualDuration
+            | Self::UnusualCoverage
+            | Self::UnusualNulls
+            | Self::UnusualErrors
+            | Self::BreachForecast => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters
             | Self::ChecksRan
-            | Self::SnapshotWritten => (Warning, Error),
+            | Self::SnapshotWritten
+            | Self::UnusualVolume => (Warning, Error),
             Self::SyncPaused | Self::WarehouseReachable => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable

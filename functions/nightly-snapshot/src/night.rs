@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE};
-use syncwatch::history::Tally;
+use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
+use syncwatch::history::{DAYS, Tally};
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
+use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
@@ -112,6 +113,7 @@ impl Outcome {
                 None => (Check::SnapshotWritten, SYNCWATCH),
             };
             findings.extend(unjudged(&pipeline.syncs, cause));
+            findings.extend(unusual::unjudged(pipeline, &WhyNot::under(cause.0, cause.1)));
         }
         findings.extend(record.map(|record| judge_snapshot_written(Some(record), pipeline, now)));
         findings
@@ -194,7 +196,35 @@ async fn write_to(
     // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
+    let mut findings = findings;
+    if scope == Scope::Night {
+        findings.extend(figures(asker, site, store, statements, now).await?);
+    }
     Ok(outcome(written, &plans, beyond, data, findings))
+}
+
+/// Judges the figures of the last whole day by the audit log, with the rows of this night.
+async fn figures(
+    asker: Asker<'_>,
+    site: &Site,
+    store: &IncidentStore,
+    statements: &Statements<'_>,
+    now: Timestamp,
+) -> anyhow::Result<Vec<Finding>> {
+    let pipeline = &site.pipeline;
+    let last = days::days_before(days::day_of(now, &pipeline.time_zone), 1);
+    let from = days::days_before(last, DAYS - 1);
+    let history = match observe::history(asker, statements, from, last).await {
+        Ok(history) => history,
+        // The rows of this night are written, so this is no failure of the snapshot.
+        Err(error) => {
+            return Ok(unusual::unjudged(pipeline, &WhyNot::Unreadable { found: error.to_string() }));
+        }
+    };
+    // One that cannot be read explains nothing: at worst, there is one more notice.
+    let (incidents, _) = store.all_incidents(&pipeline.name).await?;
+    let open = open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state)));
+    Ok(judge_figures(pipeline, &history, last, &|_, _| None, &open))
 }
 
 /// Records the outcome of a snapshot and reads the whole record back; `None` if that failed, which is added to the round's

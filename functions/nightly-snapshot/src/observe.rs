@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
-use syncwatch::history::Tally;
+use syncwatch::history::{History as Figures, Tally};
 use syncwatch::incident::{History, Incident};
 use syncwatch::judge::data::Trouble;
 use syncwatch::observation::{Run, Unread};
@@ -134,6 +134,19 @@ fn figures(row: &Answered<'_>) -> DataLook {
 pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<History>, usize), String> {
     let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
     Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
+}
+
+/// Reads the figures of each day of a span, both ends included.
+pub async fn history(
+    asker: Asker<'_>,
+    statements: &Statements<'_>,
+    from: Date,
+    to: Date,
+) -> Result<Figures, Error> {
+    let reads = statements.history();
+    let days = asker.ask(&reads.days(from, to)).await?;
+    let syncs = asker.ask(&reads.syncs(from, to)).await?;
+    Ok(Figures::read(&days, &syncs))
 }
 
 /// Reads the runs of each declared sync since an instant. Without a client, `census` has the reason.

@@ -5,6 +5,7 @@
 
 use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
+use syncwatch::history::Reads;
 use syncwatch::pipeline::Snapshot;
 use syncwatch::sql::{BadName, Dialect, Statement};
 
@@ -21,6 +22,7 @@ pub struct Statements<'p> {
     dialect: Dialect,
     log: String,
     view: Option<String>,
+    history: Reads<'p>,
 }
 
 impl<'p> Statements<'p> {
@@ -32,7 +34,13 @@ impl<'p> Statements<'p> {
             dialect,
             log: object_name(dialect, &snapshot.audit_log)?,
             view: view.map(|view| object_name(dialect, view)).transpose()?,
+            history: Reads::new(pipeline, &snapshot.audit_log, dialect)?,
         })
+    }
+
+    /// Returns the statements that read the figures of many days.
+    pub fn history(&self) -> &Reads<'p> {
+        &self.history
     }
 
     /// Whether the statements of a day are applied all or not at all.

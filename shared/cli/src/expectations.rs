@@ -46,7 +46,9 @@ impl ExpectationList {
         let sensitivity = Sensitivity::of(figures.len());
         let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
         let line = |figure: &Figure| {
-            judge_days(&figure.series, &sensitivity).last().map(|verdict| ExpectationLine::of(figure, verdict))
+            judge_days(&figure.series, &sensitivity)
+                .last()
+                .map(|verdict| ExpectationLine::of(figure, verdict))
         };
         let figures = figures.iter().filter(is_wanted).filter_map(line).collect();
         Self { pipeline: pipeline.to_owned(), day: last, figures }

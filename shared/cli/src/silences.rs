@@ -100,7 +100,8 @@ impl Operator {
         let (pipeline, store, now) = (&self.pipeline, self.incidents()?, self.now);
         if let Some(subject) = wanted.subjects.iter().find(|subject| !pipeline.has_subject(subject)) {
             let syncs = pipeline.syncs.iter().map(|sync| sync.key.as_str());
-            let known: Vec<&str> = syncs.chain([CENSUS, SYNCWATCH]).collect();
+            let whole = [pipeline.name.as_str(), CENSUS, SYNCWATCH].into_iter();
+            let known: Vec<&str> = syncs.chain(whole.filter(|name| pipeline.has_subject(name))).collect();
             let what = format!("pipeline.toml has no subject `{subject}`");
             return Err(Error::new(what, format!("use one of {}", known.join(", "))));
         }

@@ -592,10 +592,10 @@ async fn silence_gets_a_free_id_and_shows_its_end() {
     assert_eq!(stored["Key"]["check_subject"]["S"], "ada-20261124T1000Z-2");
     assert_eq!(stored["ExpressionAttributeValues"][":until"]["S"], "2026-11-24T12:00:30Z");
 
-    let (outcome, _) = world.run(&[&line[..], &["--subject", "properties"]].concat()).await;
+    let (outcome, _) = world.run(&[&line[..], &["--subject", "propertys"]].concat()).await;
     insta::assert_snapshot!(outcome.unwrap_err(), @r"
-    error: pipeline.toml has no subject `properties`
-    hint: use one of properties-create, properties-update, census, syncwatch
+    error: pipeline.toml has no subject `propertys`
+    hint: use one of properties-create, properties-update, properties, census, syncwatch
     ");
     assert_eq!(world.sent("UpdateItem").await.len(), 1);
 }

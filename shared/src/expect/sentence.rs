@@ -10,7 +10,42 @@ use super::measure::{Kind, Measure, Side};
 use super::silence::{Class, Silence};
 use crate::text::{grouped, ordinal, percent, rounded, words};
 
+impl Measure {
+    /// Formats a figure as people write it: records, a duration or percent.
+    pub fn shown(self, x: f64) -> String {
+        figure(self, x)
+    }
+
+    /// Formats a figure with its unit, where that does not show it.
+    fn with_unit(self, x: f64) -> String {
+        let shown = figure(self, x);
+        match self {
+            Self::Volume => format!("{shown} {}", records(&shown)),
+            Self::Queue => format!("{shown} {} waiting", records(&shown)),
+            _ => shown,
+        }
+    }
+}
+
+impl Breach {
+    /// Says in a few words when the figure passes its limit.
+    pub fn brief(&self, measure: Measure, limit: Limit) -> String {
+        let passes = if limit.side == Side::Low { "falls under" } else { "rises over" };
+        let name = name(measure);
+        let name = name.strip_prefix("The ").unwrap_or("coverage");
+        format!("{name} {passes} {} {}", figure(measure, limit.value), between(self))
+    }
+}
+
 impl Verdict {
+    /// Says in a few words what the figure was and what was expected; none of a day without a figure or an expectation.
+    pub fn brief(&self) -> Option<String> {
+        let (value, range) = (self.value?, self.expectation?);
+        let [low, high] = [range.low, range.high].map(|x| figure(self.measure, x));
+        let date = self.date.strftime("%A %-d %B");
+        Some(format!("{} on {date} ({low} to {high} expected)", self.measure.with_unit(value)))
+    }
+
     /// Describes the day beside its expected range; none of a day without a figure or an expectation.
     pub fn sentence(&self, subject: &str) -> Option<String> {
         let (value, range) = (self.value?, self.expectation?);
@@ -34,6 +69,13 @@ impl Verdict {
 }
 
 impl Drift {
+    /// Says in a few words what the figure has become.
+    pub fn brief(&self, measure: Measure) -> String {
+        let a_day = if measure == Measure::Volume { " a day" } else { "" };
+        let [now, before] = [measure.with_unit(self.now), figure(measure, self.before)];
+        format!("{now}{a_day} since {} ({before} before)", self.since.strftime("%-d %B"))
+    }
+
     /// Describes the lasting change of a figure.
     pub fn sentence(&self, subject: &str, measure: Measure) -> String {
         let ratio = ratio(self.now, self.before, self.side);

@@ -15,7 +15,7 @@ pub struct Figure {
 
 impl History {
     /// Returns the series of all figures: those of the pipeline, then those of each sync. Each ends on `last`, with a day without
-    /// a figure if it has none. `excluded` tells why a day of a subject is not learnt from, if so.
+    /// a figure if it has none. `excluded` has the reason why a day of a subject is not learnt from, if so.
     pub fn series(
         &self,
         pipeline: &str,

@@ -7,6 +7,7 @@ mod runs;
 mod snapshot;
 pub mod success;
 mod sync;
+pub mod unusual;
 mod workspace;
 
 pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};

@@ -43,6 +43,18 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         Check::RunsSkipped | Check::Runtime | Check::ScheduleDrift => {
             format!("Changes reach {destination} later than promised.")
         }
+        Check::UnusualVolume => {
+            format!("Either less changed at the source, or some {records} no longer reach {destination}.")
+        }
+        Check::UnusualQueue | Check::UnusualDuration => {
+            format!("Changes may reach {destination} later than promised.")
+        }
+        Check::UnusualCoverage => format!("{audience} may miss {records} in {destination}."),
+        Check::UnusualNulls => format!("{audience} works with {records} that lack values."),
+        Check::UnusualErrors => format!("Some {records} do not reach {destination}."),
+        Check::BreachForecast => {
+            "Nothing is late or wrong yet: there is time to act before it is.".to_owned()
+        }
         Check::SuccessRate => format!("Data in {destination} was late more often than promised this week."),
         Check::Freshness => match waits(incident, now) {
             Some(age) => format!("{audience} sees values up to {age} old in {destination}."),

@@ -372,6 +372,10 @@ fn command(pipeline: &Pipeline, check: Check, subject: &str) -> String {
         }
         SubjectKind::Workspace => "syncwatch census probe".to_owned(),
         SubjectKind::Itself | SubjectKind::Warehouse => "syncwatch doctor".to_owned(),
+        SubjectKind::Figures if pipeline.sync(subject).is_some() => {
+            format!("syncwatch expectations {subject}")
+        }
+        SubjectKind::Figures => "syncwatch expectations".to_owned(),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Data => "syncwatch status".to_owned(),
     }
 }

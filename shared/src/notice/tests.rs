@@ -219,7 +219,8 @@ fn incident_of(check: Check) -> Incident {
         SubjectKind::Workspace => "census".to_owned(),
         SubjectKind::Itself => "syncwatch".to_owned(),
         SubjectKind::Warehouse => "warehouse".to_owned(),
-        SubjectKind::Sync | SubjectKind::Runs => "properties-update".to_owned(),
+        SubjectKind::Figures if pipeline.declares(check, &pipeline.name) => pipeline.name.clone(),
+        SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Figures => "properties-update".to_owned(),
         SubjectKind::Data => declared.unwrap_or(&pipeline.checks[0]).name.clone(),
     };
     let mut incident = incident();

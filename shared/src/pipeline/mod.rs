@@ -40,6 +40,8 @@ pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
 /// A stop of data becomes critical after this duration, where neither `max_lag` nor a minimum schedule is declared.
 pub const DEFAULT_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// Figures are watched for so many days before their checks alert, unless `[expectations]` says otherwise.
+pub const DEFAULT_WATCH_DAYS: u32 = 14;
 /// The default grace of a schedule.
 pub const DEFAULT_GRACE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -72,6 +74,46 @@ pub struct Pipeline {
     pub checks: Vec<DataCheck>,
     /// The nightly snapshot; without it, none is written.
     pub snapshot: Option<Snapshot>,
+    pub expectations: Expectations,
+}
+
+/// The reaction to findings of a check that learns from history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// They alert.
+    #[default]
+    Alert,
+    /// They are only listed.
+    Watch,
+    /// The check is not run.
+    Off,
+}
+
+/// The checks that learn from history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectations {
+    /// Figures only alert when their history is this many days long.
+    pub watch_days: u32,
+    /// Checks that differ from [`Mode::Alert`].
+    pub modes: BTreeMap<Check, Mode>,
+}
+
+impl Default for Expectations {
+    fn default() -> Self {
+        Self { watch_days: DEFAULT_WATCH_DAYS, modes: BTreeMap::new() }
+    }
+}
+
+impl Expectations {
+    /// Returns the reaction to findings of a check.
+    pub fn mode(&self, check: Check) -> Mode {
+        self.modes.get(&check).copied().unwrap_or_default()
+    }
+}
+
+/// Whether a check's figure is of the whole pipeline, not of a sync.
+fn is_of_data(check: Check) -> bool {
+    matches!(check, Check::UnusualQueue | Check::UnusualCoverage | Check::UnusualNulls)
 }
 
 /// The tables of the nightly snapshot, each as `[catalog.][schema.]table`.
@@ -239,6 +281,12 @@ impl Pipeline {
             SubjectKind::Itself => subject == SYNCWATCH,
             SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
+            SubjectKind::Figures => {
+                self.snapshot.is_some()
+                    && self.expectations.mode(check) != Mode::Off
+                    && (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() }
+                        || (check == Check::BreachForecast && subject == self.name))
+            }
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
             }

@@ -18,9 +18,10 @@ use self::notices::{RawChannel, RawNotices, RawSilence};
 use self::values::or_use;
 use super::{
     ApiVersion, Census, Channels, Contact, DEFAULT_ERROR_RATE_MIN_RECORDS, DEFAULT_ERROR_RATE_PERCENT,
-    DEFAULT_GRACE, DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, Objectives,
-    Pipeline, Problem, Role, Sync, Terms, Undeclared,
+    DEFAULT_GRACE, DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, DEFAULT_WATCH_DAYS,
+    Expectations, Objectives, Pipeline, Problem, Role, Sync, Terms, Undeclared,
 };
+use crate::finding::{Check, SubjectKind};
 use crate::observation::SyncId;
 use crate::schedule::{Cron, Rule, Schedule};
 use crate::sql::Dialect;
@@ -58,6 +59,16 @@ struct RawPipeline {
     #[serde(default)]
     checks: Vec<RawCheck>,
     snapshot: Option<Spanned<RawSnapshot>>,
+    #[serde(default)]
+    expectations: RawExpectations,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawExpectations {
+    watch_days: Option<Spanned<u32>>,
+    #[serde(default)]
+    checks: BTreeMap<Text, Text>,
 }
 
 #[derive(Deserialize)]
@@ -209,7 +220,8 @@ impl Validation {
         let named: Vec<&Text> = named.collect();
         // Syncs and checks share one set of names: a notice about a check must not link to a sync.
         self.unique(named.iter().copied(), "checks.name");
-        let subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
+        let mut subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
+        subjects.push(raw.name.get_ref());
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
         let check = raw.checks.first().map(|check| (check.name.span(), "checks"));
         let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshot"));
@@ -242,7 +254,34 @@ impl Validation {
             warehouse,
             checks,
             snapshot,
+            expectations: self.expectations(raw.expectations),
         }
+    }
+
+    /// Checks the reactions to findings of the checks that learn from history.
+    fn expectations(&mut self, raw: RawExpectations) -> Expectations {
+        let key = "expectations.checks";
+        let modes = raw.checks.iter().filter_map(|(id, mode)| {
+            let check = self.check(id, key)?;
+            if check.subject_kind() != SubjectKind::Figures {
+                let found = format!("{check} does not learn from history");
+                let learning = Check::ALL.iter().filter(|check| check.subject_kind() == SubjectKind::Figures);
+                self.refuse(
+                    id,
+                    key,
+                    found,
+                    or_use(learning.map(|check| check.id())).trim_start_matches(", or "),
+                );
+                return None;
+            }
+            Some((check, self.word(mode, key)?))
+        });
+        let modes = modes.collect();
+        if let Some(days) = raw.watch_days.as_ref().filter(|days| *days.get_ref() > 90) {
+            self.refuse(days, "expectations.watch_days", "more than 90", "use 0 to 90 days");
+        }
+        let watch_days = raw.watch_days.map_or(DEFAULT_WATCH_DAYS, Spanned::into_inner);
+        Expectations { watch_days, modes }
     }
 
     /// Checks that there are syncs, and that each has its own key and id.

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::{
-    Addresses, ApiVersion, Channel, Channels, Class, Contact, Pipeline, Snapshot, Sync, Terms, Undeclared,
-    Warehouse,
+    Addresses, ApiVersion, Channel, Channels, Class, Contact, Mode, Pipeline, Snapshot, Sync, Terms,
+    Undeclared, Warehouse,
 };
 use crate::finding::{Check, Severity, SubjectKind, WAREHOUSE};
 use crate::incident::{Agreement, Flapping, stops_data};
@@ -160,8 +160,18 @@ impl Pipeline {
                     "  nightly snapshot: the runs, written to {log}; no figures of the data: no health_view"
                 )
             }
-            None => writeln!(f, "  no nightly snapshot: there is no [snapshot]"),
+            None => return writeln!(f, "  no nightly snapshot: there is no [snapshot]"),
+        }?;
+        let days = self.expectations.watch_days;
+        writeln!(f, "  figures are judged by their own history once it has {days} days")?;
+        for (check, mode) in &self.expectations.modes {
+            match mode {
+                Mode::Alert => writeln!(f, "    {check}: alerts")?,
+                Mode::Watch => writeln!(f, "    {check}: listed only")?,
+                Mode::Off => writeln!(f, "    {check}: off")?,
+            }
         }
+        Ok(())
     }
 
     fn notices_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -272,6 +282,9 @@ impl Pipeline {
             Check::WarehouseReachable => self.is_about_data(WAREHOUSE),
             Check::ChecksRan => !self.checks.is_empty(),
             Check::SnapshotWritten | Check::SuccessRate => self.snapshot.is_some(),
+            check if check.subject_kind() == SubjectKind::Figures => {
+                self.snapshot.is_some() && self.expectations.mode(*check) == Mode::Alert
+            }
             check => check.subject_kind() != SubjectKind::Data,
         });
         let general = built_in.clone().map(|check| self.alert(check.id().to_owned(), check, ""));

@@ -319,7 +319,7 @@ impl Validation {
         id.into_inner()
     }
 
-    fn check(&mut self, id: &Text, key: &str) -> Option<Check> {
+    pub(super) fn check(&mut self, id: &Text, key: &str) -> Option<Check> {
         self.read(Check::from_id(id.get_ref()), id, key, CHECK)
     }
 

@@ -10,7 +10,7 @@ use toml::Spanned;
 use super::{Text, Validation};
 use crate::data_checks::Day;
 use crate::finding::Severity;
-use crate::pipeline::{ApiVersion, ChannelKind, Role, Undeclared};
+use crate::pipeline::{ApiVersion, ChannelKind, Mode, Role, Undeclared};
 use crate::schedule::weekday_named;
 use crate::sql::Dialect;
 
@@ -53,6 +53,7 @@ words! {
     ApiVersion: "v1" => V1, "v2" => V2;
     ChannelKind: "pagerduty" => PagerDuty, "slack" => Slack, "teams" => Teams, "webhook" => Webhook,
         "email" => Email;
+    Mode: "alert" => Alert, "watch" => Watch, "off" => Off;
     Undeclared: "warn" => Warn, "ignore" => Ignore;
     Role: "create" => Create, "update" => Update, "other" => Other;
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
