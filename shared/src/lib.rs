@@ -5,6 +5,7 @@ pub mod figure;
 pub mod finding;
 pub mod observation;
 pub mod runbook;
+pub mod stats;
 pub mod text;
 
 // Tools: shared by several clients.
@@ -12,6 +13,7 @@ pub mod http;
 pub mod sql;
 
 // Core: pure, no I/O, no clock.
+pub mod advise;
 pub mod classify;
 pub mod data_checks;
 pub mod expect;

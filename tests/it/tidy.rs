@@ -183,7 +183,7 @@ fn findings_are_made_by_judges_only() {
 
 /// The layers of the shared crate: a module imports only from its own layer and those above.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("ground", &["text", "figure", "finding", "observation", "runbook"]),
+    ("ground", &["text", "figure", "finding", "observation", "runbook", "stats"]),
     ("tools", &["http", "sql"]),
     (
         "core",
@@ -195,6 +195,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "data_checks",
             "expect",
             "history",
+            "advise",
             "pipeline",
             "rounds",
             "judge",

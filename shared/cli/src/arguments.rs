@@ -21,7 +21,7 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Commands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Inspect", &["status", "incidents", "runs", "expectations", "doctor"]),
+    ("Inspect", &["status", "incidents", "runs", "expectations", "advise", "doctor"]),
     ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
     (
         "Set up",
@@ -68,6 +68,12 @@ pub enum Command {
     /// Show what each figure was expected to be on the last whole day
     Expectations {
         /// Key of a sync in pipeline.toml [default: all figures]
+        #[arg(value_parser = text())]
+        sync: Option<String>,
+    },
+    /// Show how fast each sync is, and what would make a slow one faster
+    Advise {
+        /// Key of a sync in pipeline.toml [default: all syncs]
         #[arg(value_parser = text())]
         sync: Option<String>,
     },

@@ -3,6 +3,7 @@
 //! [`arguments`] parses the command line. Each command returns an [`Answer`]: text, and the same as JSON. All
 //! commands use the operator's own credentials; the time is an argument.
 
+pub mod advise;
 pub mod alarm_test;
 mod alarms;
 pub mod alert_test;
@@ -216,6 +217,7 @@ impl Operator {
                 Ok(Answer::new(Outcome::done_if(status.is_good()), &status, &status))
             }
             Command::Incidents => self.list_incidents(print).await,
+            Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Expectations { sync } => Ok(Answer::done(&self.expectations(sync.as_deref()).await?)),
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,

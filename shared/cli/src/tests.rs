@@ -950,6 +950,7 @@ fn readme_json_shapes_match_the_answers() {
             "incidents" => is::<incidents::IncidentList>(example),
             "runs" => is::<runs::RunList>(example),
             "expectations" => is::<expectations::ExpectationList>(example),
+            "advise" => is::<advise::AdviceList>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -963,7 +964,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 13);
+    assert_eq!(examples.len(), 14);
 }
 
 #[tokio::test]

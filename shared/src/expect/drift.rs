@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use super::measure::{Measure, Rules, Side};
 use super::point::MIN_FAILED;
 use super::sensitivity::Sensitivity;
-use super::stats::{MAD, median, median_of, spread};
 use super::weekdays::MEMORY;
+use crate::stats::{MAD, median, median_of, spread};
 
 /// A day adds its distance from the reference less this, in spreads.
 const KAPPA: f64 = 1.0;

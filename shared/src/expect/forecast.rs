@@ -9,8 +9,8 @@ use super::drift::days_between;
 use super::line::{Line, MIN_TREND};
 use super::measure::{Kind, Measure, Side};
 use super::series::{Day, Excluded, NoFigure, Series};
-use super::stats::median;
 use super::weekdays::Weekdays;
+use crate::stats::median;
 
 /// The calendar days that a trend is searched in.
 pub(super) const WINDOW: i64 = 42;

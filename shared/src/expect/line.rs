@@ -1,6 +1,6 @@
 //! The line through the newest days of a figure: where its trend begins, and how sure it is.
 
-use super::stats::{MAD, median};
+use crate::stats::{MAD, median};
 
 /// The shortest trend, in days with a figure.
 pub(super) const MIN_TREND: usize = 10;

@@ -16,7 +16,6 @@ mod sensitivity;
 mod sentence;
 mod series;
 mod silence;
-mod stats;
 mod weekdays;
 
 #[cfg(test)]

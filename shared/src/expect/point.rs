@@ -4,8 +4,8 @@ use super::measure::{Measure, Rules, Side};
 use super::reason::WhyNot;
 use super::sensitivity::Sensitivity;
 use super::series::{Day, NoFigure};
-use super::stats::{MAD, median, spread};
 use super::weekdays::{Basis, MEMORY, Weekdays};
+use crate::stats::{MAD, median, spread};
 
 /// The fewest days with a figure, the judged one included.
 const MIN_DAYS: usize = 5;

@@ -3,7 +3,7 @@
 use jiff::civil::Weekday;
 
 use super::reason::is_weekend;
-use super::stats::{median, median_of};
+use crate::stats::{median, median_of};
 
 /// So many days with a figure are remembered.
 pub(super) const MEMORY: usize = 56;
