@@ -25,6 +25,7 @@ pub mod notice;
 pub mod pipeline;
 pub mod rounds;
 pub mod schedule;
+pub mod scoreboard;
 pub mod silence;
 
 // Clients: thin; all I/O is here.

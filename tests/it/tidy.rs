@@ -196,6 +196,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "expect",
             "history",
             "advise",
+            "scoreboard",
             "pipeline",
             "rounds",
             "judge",

@@ -21,7 +21,7 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Commands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Inspect", &["status", "incidents", "runs", "expectations", "advise", "doctor"]),
+    ("Inspect", &["status", "incidents", "runs", "expectations", "advise", "scoreboard", "doctor"]),
     ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
     (
         "Set up",
@@ -77,6 +77,8 @@ pub enum Command {
         #[arg(value_parser = text())]
         sync: Option<String>,
     },
+    /// Show the success metrics of the pipeline against their goals
+    Scoreboard,
     /// Check the live deployment and show how to fix each problem
     Doctor {
         /// URL of the webhook intake [default: its Function URL]

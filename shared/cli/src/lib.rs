@@ -25,6 +25,7 @@ pub mod progress;
 mod registration;
 pub mod runbook;
 pub mod runs;
+pub mod scoreboard;
 pub mod silences;
 pub mod stakeholders;
 pub mod status;
@@ -218,6 +219,7 @@ impl Operator {
             }
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
+            Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
             Command::Expectations { sync } => Ok(Answer::done(&self.expectations(sync.as_deref()).await?)),
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,

@@ -951,6 +951,7 @@ fn readme_json_shapes_match_the_answers() {
             "runs" => is::<runs::RunList>(example),
             "expectations" => is::<expectations::ExpectationList>(example),
             "advise" => is::<advise::AdviceList>(example),
+            "scoreboard" => is::<scoreboard::Scores>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -964,7 +965,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 14);
+    assert_eq!(examples.len(), 15);
 }
 
 #[tokio::test]

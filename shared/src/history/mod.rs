@@ -49,6 +49,8 @@ pub struct DataDay {
     /// Records that are.
     pub synced: Option<f64>,
     pub null_companies: Option<f64>,
+    /// Records of the destination beyond the first of each key.
+    pub duplicates: Option<f64>,
     pub create_queue: Option<f64>,
     pub update_queue: Option<f64>,
     pub incidents_opened: Option<f64>,
@@ -106,6 +108,8 @@ pub struct History {
     pub days: Vec<DataDay>,
     /// By the key of the sync.
     pub syncs: BTreeMap<String, Vec<SyncDay>>,
+    /// The figures that the rows of days lack, with the reasons: `runs: 1 of 48 still running; data: no longer available`.
+    pub missing: BTreeMap<Date, String>,
 }
 
 /// Builds the statements that read a history.
@@ -124,8 +128,8 @@ impl<'p> Reads<'p> {
     /// Selects the state of the data on each day of a span, both ends included.
     pub fn days(&self, from: Date, to: Date) -> Statement {
         let sql = format!(
-            "SELECT snapshot_date, total_properties, synced_properties, null_company_count, create_queue_count, \
-             update_queue_count, incidents_opened, incidents_resolved, time_to_detect_seconds, time_to_recover_seconds \
+            "SELECT snapshot_date, total_properties, synced_properties, null_company_count, duplicate_count, \
+             create_queue_count, update_queue_count, figures_missing, incidents_opened, incidents_resolved, time_to_detect_seconds, time_to_recover_seconds \
              FROM {} WHERE pipeline = :pipeline AND row_kind = 'day' AND snapshot_date >= :from AND snapshot_date <= :to \
              ORDER BY snapshot_date",
             self.log
@@ -167,11 +171,15 @@ impl History {
         let mut history = Self::default();
         for row in days.rows() {
             let Some(day) = value(&row, "snapshot_date") else { continue };
+            if let Some(missing) = value(&row, "figures_missing") {
+                history.missing.entry(day).or_insert(missing);
+            }
             history.days.push(DataDay {
                 day,
                 total: value(&row, "total_properties"),
                 synced: value(&row, "synced_properties"),
                 null_companies: value(&row, "null_company_count"),
+                duplicates: value(&row, "duplicate_count"),
                 create_queue: value(&row, "create_queue_count"),
                 update_queue: value(&row, "update_queue_count"),
                 incidents_opened: value(&row, "incidents_opened"),

@@ -84,8 +84,11 @@ fn each_figure_has_a_series_that_ends_on_the_last_day() {
     let day = |number: i8| DataDay { day: date(2026, 11, number), ..DataDay::default() };
     let of_sync =
         |number: i8| SyncDay { day: date(2026, 11, number), processed: Some(5.0), ..SyncDay::default() };
-    let history =
-        History { days: vec![day(1), day(3), day(9)], syncs: [("a".to_owned(), vec![of_sync(2)])].into() };
+    let history = History {
+        days: vec![day(1), day(3), day(9)],
+        syncs: [("a".to_owned(), vec![of_sync(2)])].into(),
+        ..History::default()
+    };
     let holiday = |subject: &str, day: Date| {
         (subject == "a" && day.day() == 3).then(|| Excluded::QuietDay { name: "holiday".to_owned() })
     };

@@ -1,0 +1,134 @@
+//! Typed values and goals.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use jiff::SignedDuration;
+use serde::{Serialize, Serializer};
+
+use crate::text::{grouped, percent, rounded, words};
+
+/// The value of a metric.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    Percent(f64),
+    Duration(SignedDuration),
+    Count(u64),
+    Days(u64),
+}
+
+impl Value {
+    pub(super) fn seconds(number: f64) -> Self {
+        Self::Duration(SignedDuration::from_secs(number as i64))
+    }
+
+    pub(super) fn count(number: f64) -> Self {
+        Self::Count(number as u64)
+    }
+
+    pub(super) fn days(number: f64) -> Self {
+        Self::Days(number as u64)
+    }
+
+    /// The number as it is stored: percent, seconds, or a count.
+    pub fn number(self) -> f64 {
+        match self {
+            Self::Percent(share) => share,
+            Self::Duration(duration) => duration.as_secs() as f64,
+            Self::Count(count) | Self::Days(count) => count as f64,
+        }
+    }
+
+    /// The name of the unit.
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Percent(_) => "percent",
+            Self::Duration(_) => "seconds",
+            Self::Count(_) => "count",
+            Self::Days(_) => "days",
+        }
+    }
+
+    /// The value as text. Rounding never moves a share across its goal.
+    pub fn text(self, goal: Option<f64>) -> String {
+        match (self, goal) {
+            (Self::Percent(share), Some(goal)) => percent(rounded(share, 1, &[goal])),
+            (value, _) => value.to_string(),
+        }
+    }
+}
+
+/// Shares have at most one decimal.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Percent(share) => f.write_str(&percent(rounded(*share, 1, &[]))),
+            Self::Duration(duration) => f.write_str(&words(*duration)),
+            Self::Count(count) => f.write_str(&grouped(*count)),
+            Self::Days(days) => write!(f, "{}d", grouped(*days)),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Wire {
+    value: f64,
+    unit: &'static str,
+    text: String,
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let text = match self {
+            // As exact as the error rates of the audit log: the goal is not at hand here.
+            Self::Percent(share) => percent(rounded(*share, 4, &[])),
+            value => value.to_string(),
+        };
+        Wire { value: self.number(), unit: self.unit(), text }.serialize(serializer)
+    }
+}
+
+/// Whether a goal is a lower or an upper limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bound {
+    AtLeast,
+    AtMost,
+}
+
+/// The goal of a metric. The limit itself meets it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Goal {
+    pub bound: Bound,
+    #[serde(flatten)]
+    pub value: Value,
+}
+
+impl Goal {
+    /// Whether a value of the same unit meets it. NaN never does.
+    pub fn is_met_by(self, value: Value) -> bool {
+        let order = match (value, self.value) {
+            // Seconds alone would hide the rest of a second.
+            (Value::Duration(value), Value::Duration(goal)) => Some(value.cmp(&goal)),
+            (value, goal) => value.number().partial_cmp(&goal.number()),
+        };
+        match self.bound {
+            Bound::AtLeast => order.is_some_and(Ordering::is_ge),
+            Bound::AtMost => order.is_some_and(Ordering::is_le),
+        }
+    }
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = match self.bound {
+            Bound::AtLeast => "≥",
+            Bound::AtMost => "≤",
+        };
+        // A goal is shown exactly.
+        match self.value {
+            Value::Percent(share) => write!(f, "{bound} {}", percent(share)),
+            value => write!(f, "{bound} {value}"),
+        }
+    }
+}
