@@ -14,8 +14,6 @@ use super::error::Error;
 
 /// The runs that are read of each sync: the most that Census returns on a page.
 const RUNS: u32 = 100;
-/// So many equal intervals between slots make a schedule regular.
-const REGULAR: usize = 4;
 
 /// The speed of each sync, with advice where a target is missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -126,25 +124,24 @@ fn input(sync: &Sync, destination: &str, runs: &[Run], now: Timestamp) -> advise
         interval: interval(&sync.schedule, now),
         target: sync.runtime_target,
         facts: Facts {
-            salesforce: destination.eq_ignore_ascii_case("salesforce"),
+            salesforce: destination.to_lowercase().contains("salesforce"),
             creates: sync.role == Role::Create,
             ..Facts::default()
         },
     }
 }
 
-/// The time between two runs of a schedule, if the next few are equally far apart.
+/// The time between two runs of a schedule, if the slots of a week are equally far apart.
 fn interval(schedule: &Schedule, now: Timestamp) -> Option<SignedDuration> {
     if let Rule::Every(interval) = schedule.rule {
         return Some(interval);
     }
-    let slots: Vec<Timestamp> =
-        std::iter::successors(schedule.next_slot(now), |slot| schedule.next_slot(*slot))
-            .take(REGULAR + 1)
-            .collect();
+    let week = now + SignedDuration::from_hours(24 * 8);
+    let slots = std::iter::successors(schedule.next_slot(now), |slot| schedule.next_slot(*slot));
+    let slots: Vec<Timestamp> = slots.take_while(|slot| *slot < week).collect();
     let mut gaps = slots.iter().zip(slots.iter().skip(1)).map(|(slot, next)| next.duration_since(*slot));
     let first = gaps.next()?;
-    (slots.len() > REGULAR && gaps.all(|gap| gap == first)).then_some(first)
+    gaps.all(|gap| gap == first).then_some(first)
 }
 
 impl fmt::Display for AdviceList {
@@ -243,6 +240,8 @@ mod tests {
             interval(&Schedule { rule, time_zone, grace: SignedDuration::ZERO }, now)
         };
         assert_eq!(of("*/15 * * * *"), Some(SignedDuration::from_mins(15)));
-        assert_eq!(of("0 9,17 * * *"), None);
+        for irregular in ["0 9,17 * * *", "*/15 9-17 * * *", "0 * * * 1-5"] {
+            assert_eq!(of(irregular), None, "{irregular}");
+        }
     }
 }

@@ -14,6 +14,8 @@ use syncwatch::scoreboard::{
     TREND_WEEKS, Value, table,
 };
 
+use syncwatch::text::counted;
+
 use super::Operator;
 use super::error::Error;
 
@@ -159,7 +161,7 @@ impl Operator {
         let snapshot = pipeline.snapshot.as_ref().ok_or_else(|| {
             Error::new("pipeline.toml has no [snapshot], so there are no records", "add the section")
         })?;
-        let (incidents, _) = self.incidents()?.all_incidents(&pipeline.name).await?;
+        let (incidents, unreadable) = self.incidents()?.all_incidents(&pipeline.name).await?;
         let warehouse = self.warehouse().await?;
         let reads = Reads::new(&pipeline.name, &snapshot.audit_log, warehouse.dialect())
             .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
@@ -167,7 +169,13 @@ impl Operator {
         let from = today.saturating_sub((2 * DAYS).days());
         let days = warehouse.query(&reads.days(from, today)).await?;
         let syncs = warehouse.query(&reads.syncs(from, today)).await?;
-        let records = records(pipeline, History::read(&days, &syncs), &incidents, self.now);
+        let mut records = records(pipeline, History::read(&days, &syncs), &incidents, self.now);
+        if !unreadable.is_empty() {
+            // They may have had the only alerts, and no alert would meet the goals.
+            let why = format!("{} cannot be read", counted(unreadable.len(), "incident"));
+            records.alerts = Err(why.clone());
+            records.manual.insert(Manual::Pause, Err(why));
+        }
         Ok(Scores::of(pipeline, records, self.now))
     }
 }
