@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 // Ground: the types that everything else uses.
+pub mod days;
 pub mod figure;
 pub mod finding;
 pub mod observation;

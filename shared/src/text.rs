@@ -54,6 +54,15 @@ pub fn ordinal(n: usize) -> String {
     format!("{n}{suffix}")
 }
 
+/// Formats a positive number with two digits that count: `0.05`, `1.2`, `1,530`.
+pub fn two_digits(x: f64) -> String {
+    if x >= 10.0 {
+        return grouped(x.round() as u64);
+    }
+    let decimals = (1.0 - x.max(1e-6).log10().floor()) as usize;
+    rounded(x, decimals, &[]).to_string()
+}
+
 /// Rounds a share to so many decimals, or to more where rounding would move it across a limit.
 pub fn rounded(share: f64, decimals: usize, limits: &[f64]) -> f64 {
     let to = |decimals: usize| format!("{share:.decimals$}").parse::<f64>().unwrap_or(share);

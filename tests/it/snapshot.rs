@@ -646,7 +646,7 @@ async fn sync_that_died_and_a_leak_are_found_by_their_history() {
     assert_eq!(found, opened.map(|key| format!("opened properties/{key}")), "{answer}");
     // The night reads the same day twice, and opens nothing twice.
     assert_eq!(notices(&night.run().await), [""; 0]);
-    // Two hours later, the day that has just ended is judged, and is no better.
+    // Two hours later, the day that has just ended is judged, and is as bad.
     night.stage.census.jump(hours(2));
     let next = night.run().await;
     assert_eq!((notices(&next), &next["open_incidents"]), (Vec::new(), &json!(3)), "{next}");

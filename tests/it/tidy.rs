@@ -183,7 +183,7 @@ fn findings_are_made_by_judges_only() {
 
 /// The layers of the shared crate: a module imports only from its own layer and those above.
 const LAYERS: [(&str, &[&str]); 5] = [
-    ("ground", &["text", "figure", "finding", "observation", "runbook", "stats"]),
+    ("ground", &["text", "figure", "finding", "observation", "runbook", "stats", "days"]),
     ("tools", &["http", "sql"]),
     (
         "core",

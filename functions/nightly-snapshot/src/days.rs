@@ -5,6 +5,7 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, ToSpan};
+use syncwatch::days::{bounds, day_of, days_before};
 
 use crate::missing::Figures;
 use crate::rows::DayRow;
@@ -60,30 +61,11 @@ pub struct Concerned {
     pub beyond: Option<(Date, Date)>,
 }
 
-/// The day of an instant in a zone.
-pub fn day_of(instant: Timestamp, zone: &TimeZone) -> Date {
-    instant.to_zoned(zone.clone()).date()
-}
-
-/// The first instant of a day, and the first one after it.
-pub fn bounds(day: Date, zone: &TimeZone) -> (Timestamp, Timestamp) {
-    // Where midnight does not exist, this is the first instant of the day. It fails only at the ends of time.
-    let start =
-        |day: Date, otherwise| day.to_zoned(zone.clone()).map_or(otherwise, |midnight| midnight.timestamp());
-    let from = start(day, Timestamp::MIN);
-    (from, day.tomorrow().map_or(Timestamp::MAX, |next| start(next, Timestamp::MAX)))
-}
-
 /// The day that a snapshot closes: the current day, or within [`LATE`] after midnight the day before.
 pub fn closing_day(zone: &TimeZone, now: Timestamp) -> Date {
     let today = day_of(now, zone);
-    let (from, _) = bounds(today, zone);
+    let (from, _) = bounds(today, today, zone);
     if now.duration_since(from) <= LATE { days_before(today, 1) } else { today }
-}
-
-/// Counts this many days back from a day.
-pub fn days_before(day: Date, count: i64) -> Date {
-    day.saturating_sub(count.days())
 }
 
 /// The first day that is checked for gaps.
@@ -137,7 +119,7 @@ mod tests {
         ];
         for (zone, day, begins, hours) in table {
             let zone = TimeZone::get(zone).unwrap();
-            let (from, to) = bounds(date(day), &zone);
+            let (from, to) = bounds(date(day), date(day), &zone);
             assert_eq!(from, begins.parse::<Timestamp>().unwrap(), "{day}");
             assert_eq!(to.duration_since(from), SignedDuration::from_hours(hours), "{day}");
             let just_before = |instant: Timestamp| instant - SignedDuration::from_nanos(1);

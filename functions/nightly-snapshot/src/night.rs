@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
 use syncwatch::history::{DAYS, Tally};
+use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
@@ -167,7 +169,7 @@ async fn write_to(
     let stored = observe::stored_days(asker, statements, scope, closing).await?;
     let Concerned { days, beyond } = days::concerned(&stored, scope, closing);
     let runs = observe::stored_runs(asker, statements, &days).await?;
-    let from = days.iter().map(|day| days::bounds(*day, zone).0).min().unwrap_or(now);
+    let from = days.iter().map(|day| bounds(*day, *day, zone).0).min().unwrap_or(now);
     let census = site.census(now).await?;
     let data = async {
         // Queried only if a day can use it: a view over all tables is expensive.
@@ -182,11 +184,17 @@ async fn write_to(
         data,
         observe::incidents(store, &site.pipeline.name)
     );
+    let open = incidents.as_ref().map(|(incidents, _)| {
+        open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state)))
+    });
+    let open = open.map_err(Clone::clone);
+    let incidents = incidents
+        .map(|(incidents, unreadable)| (incidents.iter().map(Incident::history).collect(), unreadable));
     let seen = Observation { days: stored, runs, census, data, incidents };
-    let data = data_outcome(&seen.data, days::bounds(closing, zone).1 <= now);
+    let data = data_outcome(&seen.data, bounds(closing, closing, zone).1 <= now);
     let plans = plan::plan(&seen, &days, &site.pipeline.name, zone, now);
-    let week = (days::days_before(closing, JUDGED_DAYS - 1), closing);
-    let findings = match scope {
+    let week = (days_before(closing, JUDGED_DAYS - 1), closing);
+    let mut findings = match scope {
         Scope::Night => {
             success(site.pipeline.objectives.success_rate_percent, asker, statements, week, &seen, &plans)
                 .await?
@@ -196,35 +204,31 @@ async fn write_to(
     // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
-    let mut findings = findings;
     if scope == Scope::Night {
-        findings.extend(figures(asker, site, store, statements, now).await?);
+        findings.extend(figures(asker, &site.pipeline, open, statements, now).await);
     }
     Ok(outcome(written, &plans, beyond, data, findings))
 }
 
-/// Judges the figures of the last whole day by the audit log, with the rows of this night.
+/// Judges the figures of the last whole day by the audit log, with the rows of this night. `open` has the open incidents.
 async fn figures(
     asker: Asker<'_>,
-    site: &Site,
-    store: &IncidentStore,
+    pipeline: &Pipeline,
+    open: Result<Vec<(Check, String)>, String>,
     statements: &Statements<'_>,
     now: Timestamp,
-) -> anyhow::Result<Vec<Finding>> {
-    let pipeline = &site.pipeline;
-    let last = days::days_before(days::day_of(now, &pipeline.time_zone), 1);
-    let from = days::days_before(last, DAYS - 1);
-    let history = match observe::history(asker, statements, from, last).await {
-        Ok(history) => history,
-        // The rows of this night are written, so this is no failure of the snapshot.
-        Err(error) => {
-            return Ok(unusual::unjudged(pipeline, &WhyNot::Unreadable { found: error.to_string() }));
-        }
+) -> Vec<Finding> {
+    let last = days_before(day_of(now, &pipeline.time_zone), 1);
+    let read = async {
+        let open = open?;
+        let history = observe::history(asker, statements, days_before(last, DAYS - 1), last).await;
+        history.map(|history| (history, open)).map_err(|error| error.to_string())
     };
-    // One that cannot be read explains nothing: at worst, there is one more notice.
-    let (incidents, _) = store.all_incidents(&pipeline.name).await?;
-    let open = open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state)));
-    Ok(judge_figures(pipeline, &history, last, &|_, _| None, &open))
+    match read.await {
+        Ok((history, open)) => judge_figures(pipeline, &history, last, &|_, _| None, &open),
+        // The rows of this night are written, so the snapshot has not failed.
+        Err(found) => unusual::unjudged(pipeline, &WhyNot::Unreadable { found }),
+    }
 }
 
 /// Records the outcome of a snapshot and reads the whole record back; `None` if that failed, which is added to the round's

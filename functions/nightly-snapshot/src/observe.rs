@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::census::Client;
+use syncwatch::days::days_before;
 use syncwatch::history::{History as Figures, Tally};
-use syncwatch::incident::{History, Incident};
+use syncwatch::incident::Incident;
 use syncwatch::judge::data::Trouble;
 use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
@@ -17,7 +18,7 @@ use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::{Answer, Error, ErrorKind, ParameterValue, Row as Answered};
 use tokio::time::{Instant, timeout_at};
 
-use crate::days::{Scope, StoredDays, days_before, first_checked};
+use crate::days::{Scope, StoredDays, first_checked};
 use crate::plan::{DataLook, HistoryEnd, SyncRuns};
 use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
 use crate::statements::{RUNS_A_PAGE, Statements};
@@ -130,10 +131,10 @@ fn figures(row: &Answered<'_>) -> DataLook {
     DataLook::Taken { figures, unknown }
 }
 
-/// Reads when each incident was open; also returns the number of unreadable items.
-pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<History>, usize), String> {
+/// Reads all incidents; also returns the number of unreadable items.
+pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<Incident>, usize), String> {
     let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
-    Ok((incidents.iter().map(Incident::history).collect(), unreadable.len()))
+    Ok((incidents, unreadable.len()))
 }
 
 /// Reads the figures of each day of a span, both ends included.

@@ -11,12 +11,13 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::KEPT_AFTER_RESOLVED;
 use syncwatch::classify::classify;
+use syncwatch::days::{bounds, day_of};
 use syncwatch::incident::{Episode, History};
 use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
 use syncwatch::text::{minute_utc, words};
 
-use crate::days::{LATE, StoredDays, bounds, day_of};
+use crate::days::{LATE, StoredDays};
 use crate::missing::{Figures, Missing, cut};
 use crate::rows::{DataFigures, DayRow, IncidentFigures, LogRow, Records, RunRow};
 
@@ -130,13 +131,13 @@ impl DayPlan {
 
 /// Whether the current state of the data counts for a day: during the day, and for [`LATE`] after it.
 pub fn may_take_data(day: Date, zone: &TimeZone, now: Timestamp) -> bool {
-    let (from, to) = bounds(day, zone);
+    let (from, to) = bounds(day, day, zone);
     now >= from && now.duration_since(to) <= LATE
 }
 
 /// Whether to query the state of the data for a day. Complete figures of a day that has ended stay.
 pub fn wants_data(day: Date, stored: &StoredDays, zone: &TimeZone, now: Timestamp) -> bool {
-    let (_, to) = bounds(day, zone);
+    let (_, to) = bounds(day, day, zone);
     let is_whole = |row: &DayRow| row.data.any() && !row.figures_missing.has(Figures::Data);
     may_take_data(day, zone, now) && !(to <= now && stored.row(day).is_some_and(is_whole))
 }
@@ -152,7 +153,7 @@ pub fn plan(
     let data_day = days.iter().copied().filter(|day| may_take_data(*day, zone, now)).max();
     let Read { ids, mut by_day } = Read::of(runs_of_census(seen, pipeline, zone));
     let of_day = |day: &Date| {
-        let (from, to) = bounds(*day, zone);
+        let (from, to) = bounds(*day, *day, zone);
         let before = seen.days.row(*day);
         let look = DayContext { seen, day: *day, from, to, now, before, takes_data: data_day == Some(*day) };
         look.plan(&ids, by_day.remove(day).unwrap_or_default(), pipeline)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use syncwatch::advise::{self, End, Facts, Target, advise, measure};
@@ -11,6 +12,7 @@ use syncwatch::schedule::{Rule, Schedule};
 
 use super::Operator;
 use super::error::Error;
+use super::status::AT_ONCE;
 
 /// The runs that are read of each sync: the most that Census returns on a page.
 const RUNS: u32 = 100;
@@ -162,10 +164,11 @@ impl Operator {
         let pipeline = &self.pipeline;
         let wanted = sync.map(|sync| super::runs::declared(pipeline, sync)).transpose()?;
         let census = self.census().await?;
-        let mut syncs = Vec::new();
-        for sync in &pipeline.syncs {
-            syncs.push((sync, census.runs_of_sync(sync.id, RUNS).await?.runs));
-        }
+        let census = &census;
+        let read = pipeline.syncs.iter().map(|sync| async move {
+            Ok::<_, Error>((sync, census.runs_of_sync(sync.id, RUNS).await?.runs))
+        });
+        let syncs: Vec<_> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
         let mut list = AdviceList::of(&pipeline.name, &pipeline.terms.destination, &syncs, self.now);
         list.syncs.retain(|advice| wanted.is_none_or(|wanted| wanted.key == advice.sync));
         Ok(list)

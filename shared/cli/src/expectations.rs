@@ -4,8 +4,10 @@ use std::fmt;
 
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
+use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
 use syncwatch::history::{DAYS, Figure, History, Reads};
+use syncwatch::judge::unusual::lasting;
 use syncwatch::text::table;
 
 use super::Operator;
@@ -45,25 +47,22 @@ impl ExpectationList {
         let figures = history.series(pipeline, last, &|_, _| None);
         let sensitivity = Sensitivity::of(figures.len());
         let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
-        let line = |figure: &Figure| {
-            judge_days(&figure.series, &sensitivity)
-                .last()
-                .map(|verdict| ExpectationLine::of(figure, verdict))
-        };
+        let line = |figure: &Figure| ExpectationLine::of(figure, &judge_days(&figure.series, &sensitivity));
         let figures = figures.iter().filter(is_wanted).filter_map(line).collect();
         Self { pipeline: pipeline.to_owned(), day: last, figures }
     }
 }
 
 impl ExpectationLine {
-    fn of(figure: &Figure, verdict: &Verdict) -> Self {
+    fn of(figure: &Figure, verdicts: &[Verdict]) -> Option<Self> {
+        let verdict = verdicts.last()?;
         let range = verdict.expectation;
         let measure = verdict.measure;
-        let drift = verdict.drift.map(|drift| drift.sentence(&figure.subject, measure));
+        let drift = lasting(verdicts).map(|drift| drift.sentence(&figure.subject, measure));
         let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
         let why = verdict.reason.as_ref().map(ToString::to_string);
         let unusual = drift.is_some() || point.is_some();
-        Self {
+        Some(Self {
             subject: figure.subject.clone(),
             figure: measure.name().to_owned(),
             value: verdict.value,
@@ -73,7 +72,7 @@ impl ExpectationLine {
             days: range.map_or(0, |range| range.days),
             unusual,
             says: point.or(drift).or(why).unwrap_or_else(|| "as expected".to_owned()),
-        }
+        })
     }
 }
 
@@ -109,19 +108,23 @@ impl Operator {
     pub(super) async fn expectations(&self, sync: Option<&str>) -> Result<ExpectationList, Error> {
         let pipeline = &self.pipeline;
         let sync = sync.map(|sync| super::runs::declared(pipeline, sync)).transpose()?;
-        let snapshot = pipeline.snapshot.as_ref().ok_or_else(|| {
-            Error::new("pipeline.toml has no [snapshot], so there is no history", "add the section")
+        let last = days_before(day_of(self.now, &pipeline.time_zone), 1);
+        let history = self.history(days_before(last, DAYS - 1), last).await?;
+        let sync = sync.map(|sync| sync.key.as_str());
+        Ok(ExpectationList::of(&pipeline.name, &history, last, sync))
+    }
+
+    /// Reads the figures of a span of days, both ends included.
+    pub(super) async fn history(&self, from: Date, to: Date) -> Result<History, Error> {
+        let snapshot = self.pipeline.snapshot.as_ref().ok_or_else(|| {
+            Error::new("missing [snapshot] in pipeline.toml: nothing records the figures", "add the section")
         })?;
         let warehouse = self.warehouse().await?;
-        let reads = Reads::new(&pipeline.name, &snapshot.audit_log, warehouse.dialect())
+        let reads = Reads::new(&self.pipeline.name, &snapshot.audit_log, warehouse.dialect())
             .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
-        let today = self.now.to_zoned(pipeline.time_zone.clone()).date();
-        let before = |days: i64| today.checked_sub(jiff::Span::new().days(days)).unwrap_or(today);
-        let (from, last) = (before(DAYS), before(1));
-        let days = warehouse.query(&reads.days(from, last)).await?;
-        let syncs = warehouse.query(&reads.syncs(from, last)).await?;
-        let sync = sync.map(|sync| sync.key.as_str());
-        Ok(ExpectationList::of(&pipeline.name, &History::read(&days, &syncs), last, sync))
+        let days = warehouse.query(&reads.days(from, to)).await?;
+        let syncs = warehouse.query(&reads.syncs(from, to)).await?;
+        Ok(History::read(&days, &syncs))
     }
 }
 
@@ -154,5 +157,23 @@ mod tests {
         let one = ExpectationList::of("properties", &history, date(2026, 10, 1), Some("lives"));
         assert!(one.figures.iter().all(|line| line.subject == "lives") && one.figures.len() == 3);
         assert!(one.to_string().contains("as expected"), "{one}");
+    }
+
+    #[test]
+    fn lasting_change_is_listed_as_long_as_its_incident_is_open() {
+        let day = |number: i64| SyncDay {
+            day: date(2026, 9, 1) + number.days(),
+            processed: Some(if number < 40 { 800.0 } else { 400.0 }),
+            ..SyncDay::default()
+        };
+        let unusual = |days: i64| {
+            let syncs = [("halves".to_owned(), (0..days).map(day).collect())].into();
+            let last = date(2026, 9, 1) + (days - 1).days();
+            let list =
+                ExpectationList::of("p", &History { syncs, ..History::default() }, last, Some("halves"));
+            list.figures.iter().find(|line| line.figure == "volume").unwrap().unusual
+        };
+        assert!(!unusual(40));
+        assert!((46..60).all(unusual), "and not only on the day on which it is found");
     }
 }

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use syncwatch::days::{day_of, days_before};
 use syncwatch::finding::Check;
-use syncwatch::history::{History, Reads};
+use syncwatch::history::History;
 use syncwatch::incident::Incident;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::scoreboard::{
@@ -52,7 +53,7 @@ pub struct ScoreLine {
     pub days: i64,
     /// The runs, alerts or days that it is computed from.
     pub samples: u64,
-    /// Why there is no value.
+    /// The reason for a missing value.
     pub reason: Option<String>,
     /// Each of the last four weeks, oldest first.
     pub trend: Vec<Option<f64>>,
@@ -62,13 +63,13 @@ impl Scores {
     /// Computes the metrics. The days before are computed from the same records: whether it is ready needs each of them.
     pub fn of(pipeline: &Pipeline, mut records: Records, now: Timestamp) -> Self {
         let zone = &pipeline.time_zone;
-        let today = now.to_zoned(zone.clone()).date();
+        let today = day_of(now, zone);
         let day = records.last_day(today);
         let goals = Goals::default()
             .with(Metric::SuccessRate, Some(pipeline.objectives.success_rate_percent))
             .with(Metric::Lag, pipeline.objectives.max_lag.map(|lag| lag.as_secs_f64()));
         let board = |records: &Records, day| Scoreboard::compute(&pipeline.name, records, &goals, zone, day);
-        let before = (1..=DAYS).map(|back| day.saturating_sub(back.days()));
+        let before = (1..=DAYS).map(|back| days_before(day, back));
         let rows = before.flat_map(|day| board(&records, day).rows(now)).collect();
         records.scores = Ok(rows);
         let board = board(&records, day);
@@ -158,18 +159,10 @@ impl Operator {
     /// Computes the scoreboard of the last whole day.
     pub(super) async fn scoreboard(&self) -> Result<Scores, Error> {
         let pipeline = &self.pipeline;
-        let snapshot = pipeline.snapshot.as_ref().ok_or_else(|| {
-            Error::new("pipeline.toml has no [snapshot], so there are no records", "add the section")
-        })?;
         let (incidents, unreadable) = self.incidents()?.all_incidents(&pipeline.name).await?;
-        let warehouse = self.warehouse().await?;
-        let reads = Reads::new(&pipeline.name, &snapshot.audit_log, warehouse.dialect())
-            .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
-        let today = self.now.to_zoned(pipeline.time_zone.clone()).date();
-        let from = today.saturating_sub((2 * DAYS).days());
-        let days = warehouse.query(&reads.days(from, today)).await?;
-        let syncs = warehouse.query(&reads.syncs(from, today)).await?;
-        let mut records = records(pipeline, History::read(&days, &syncs), &incidents, self.now);
+        let today = day_of(self.now, &pipeline.time_zone);
+        let history = self.history(days_before(today, 2 * DAYS), today).await?;
+        let mut records = records(pipeline, history, &incidents, self.now);
         if !unreadable.is_empty() {
             // They may have had the only alerts, and no alert would meet the goals.
             let why = format!("{} cannot be read", counted(unreadable.len(), "incident"));
@@ -190,7 +183,7 @@ mod tests {
     fn scores(failed: u64) -> Scores {
         let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
         let now: Timestamp = "2026-11-27T18:00:00Z".parse().unwrap();
-        let day = |back: i64| jiff::civil::date(2026, 11, 26).saturating_sub(back.days());
+        let day = |back: i64| days_before(jiff::civil::date(2026, 11, 26), back);
         let mut history = History::default();
         for back in (0..60).rev() {
             history.days.push(DataDay {

@@ -22,7 +22,7 @@ const WIDTH: usize = 80;
 /// Maximum lines of a section; the rest is counted.
 const LINES: usize = 10;
 /// Number of syncs that are read concurrently.
-const AT_ONCE: usize = 8;
+pub(super) const AT_ONCE: usize = 8;
 
 /// State of the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use super::change::{Advice, Figure, Gain, Kind};
 use super::estimate::Estimate;
 use super::report::{Report, Target};
 use super::speed::{Inseparable, NotEnough, Speed};
-use crate::text::{grouped, percent, rounded, words};
+use crate::text::{grouped, percent, rounded, two_digits, words};
 
 impl Report {
     /// Describes the speed, the target and the advice, a sentence a line.
@@ -166,8 +166,7 @@ fn seconds(x: f64) -> String {
     if x >= 10.0 || x <= 0.0 {
         return words(SignedDuration::from_secs(x.round() as i64));
     }
-    let decimals = (1.0 - x.max(1e-6).log10().floor()) as usize;
-    format!("{}s", rounded(x, decimals, &[]))
+    format!("{}s", two_digits(x))
 }
 
 fn share(x: f64) -> String {

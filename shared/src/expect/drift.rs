@@ -6,6 +6,7 @@ use super::measure::{Measure, Rules, Side};
 use super::point::MIN_FAILED;
 use super::sensitivity::Sensitivity;
 use super::weekdays::MEMORY;
+use crate::days::days_between;
 use crate::stats::{MAD, median, median_of, spread};
 
 /// A day adds its distance from the reference less this, in spreads.
@@ -140,9 +141,4 @@ impl Drifts {
             Side::High => self.high,
         }
     }
-}
-
-/// Returns the days from one date to a later one.
-pub(super) fn days_between(from: Date, to: Date) -> i64 {
-    from.duration_until(to).as_hours() / 24
 }

@@ -5,11 +5,11 @@ use std::fmt;
 use jiff::SignedDuration;
 use jiff::civil::Date;
 
-use super::drift::days_between;
 use super::line::{Line, MIN_TREND};
 use super::measure::{Kind, Measure, Side};
 use super::series::{Day, Excluded, NoFigure, Series};
 use super::weekdays::Weekdays;
+use crate::days::days_between;
 use crate::stats::median;
 
 /// The calendar days that a trend is searched in.

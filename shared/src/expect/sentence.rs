@@ -4,11 +4,12 @@ use jiff::SignedDuration;
 use jiff::civil::Date;
 
 use super::days::Verdict;
-use super::drift::{Drift, days_between};
+use super::drift::Drift;
 use super::forecast::{Breach, Forecast, Limit};
 use super::measure::{Kind, Measure, Side};
 use super::silence::{Class, Silence};
-use crate::text::{grouped, ordinal, percent, rounded, words};
+use crate::days::days_between;
+use crate::text::{grouped, ordinal, percent, rounded, two_digits, words};
 
 impl Measure {
     /// Formats a figure as people write it: records, a duration or percent.
@@ -188,15 +189,6 @@ fn ratio(now: f64, before: f64, side: Side) -> String {
         Side::High if (1.95..=2.05).contains(&ratio) => "twice".to_owned(),
         Side::High => format!("{ratio:.1} times"),
     }
-}
-
-/// Formats a positive number with two digits that count: `0.05`, `1.2`, `1,530`.
-fn two_digits(x: f64) -> String {
-    if x >= 10.0 {
-        return grouped(x.round() as u64);
-    }
-    let decimals = (1.0 - x.max(1e-6).log10().floor()) as usize;
-    rounded(x, decimals, &[]).to_string()
 }
 
 /// Describes the days of a breach: `between 12 and 19 December, most likely on the 15th`.

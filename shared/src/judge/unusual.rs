@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use crate::data_checks::Rule;
+use crate::days::days_between;
 use crate::expect::{
     Drift, Excluded, Forecast, Limit, Measure, Sensitivity, Series, Side, Verdict, WhyNot as NoVerdict,
     forecast, judge_days,
@@ -17,6 +18,7 @@ use crate::finding::{Check, Evidence, Finding, Severity, SubjectKind, WhyNot};
 use crate::history::{Figure, History};
 use crate::incident::{IncidentKey, State};
 use crate::pipeline::{Mode, Pipeline};
+use crate::stats::median;
 
 /// A lasting change is an incident for at most so many days; then it is what is expected.
 const LASTS_DAYS: i64 = 28;
@@ -274,7 +276,7 @@ fn limits(pipeline: &Pipeline, measure: Measure, subject: &str) -> Vec<f64> {
 fn days_of(series: &Series) -> i64 {
     let first = series.days().iter().find(|day| day.value.is_some());
     let last = series.days().last();
-    first.zip(last).map_or(0, |(first, last)| 1 + first.date.duration_until(last.date).as_hours() / 24)
+    first.zip(last).map_or(0, |(first, last)| 1 + days_between(first.date, last.date))
 }
 
 /// The deviation of the last day, or a change that still lasts.
@@ -303,20 +305,17 @@ fn deviation(subject: &str, verdicts: &[Verdict]) -> Option<Deviation> {
 }
 
 /// The newest lasting change, if the newest figures are still closer to it than to what was before.
-fn lasting(verdicts: &[Verdict]) -> Option<Drift> {
+pub fn lasting(verdicts: &[Verdict]) -> Option<Drift> {
     let last = verdicts.last()?.date;
     let (found, drift) = verdicts.iter().rev().find_map(|verdict| Some((verdict.date, verdict.drift?)))?;
-    if found.duration_until(last).as_hours() > 24 * LASTS_DAYS {
+    if days_between(found, last) > LASTS_DAYS {
         return None;
     }
-    let mut newest: Vec<f64> =
-        verdicts.iter().rev().filter_map(|verdict| verdict.value).take(NEWEST).collect();
-    newest.sort_by(f64::total_cmp);
-    let median = *newest.get(newest.len() / 2)?;
+    let newest = median(verdicts.iter().rev().filter_map(|verdict| verdict.value).take(NEWEST))?;
     let middle = f64::midpoint(drift.before, drift.now);
     let lasts = match drift.side {
-        Side::Low => median < middle,
-        Side::High => median > middle,
+        Side::Low => newest < middle,
+        Side::High => newest > middle,
     };
     lasts.then_some(drift)
 }

@@ -1,12 +1,13 @@
-//! Calendar days and windows of them in a zone.
+//! Windows of calendar days.
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
-use serde::Serialize;
+
+use crate::days::{bounds, days_before};
 
 /// A span of days, both ends included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub from: Date,
     pub to: Date,
@@ -26,24 +27,6 @@ impl Window {
 
     /// The first instant, and the first one after it.
     pub(super) fn bounds(self, zone: &TimeZone) -> (Timestamp, Timestamp) {
-        // Where midnight does not exist, this is the first instant of the day. It fails only at the ends of time.
-        let start = |day: Date, otherwise| day.to_zoned(zone.clone()).map_or(otherwise, |at| at.timestamp());
-        let from = start(self.from, Timestamp::MIN);
-        (from, self.to.tomorrow().map_or(Timestamp::MAX, |next| start(next, Timestamp::MAX)))
+        bounds(self.from, self.to, zone)
     }
-}
-
-/// Counts this many days back from a day.
-pub(super) fn days_before(day: Date, count: i64) -> Date {
-    day.saturating_sub(count.days())
-}
-
-/// The day of an instant in a zone.
-pub(super) fn day_of(instant: Timestamp, zone: &TimeZone) -> Date {
-    instant.to_zoned(zone.clone()).date()
-}
-
-/// The days from one day to another; 0 if the other is earlier.
-pub(super) fn days_between(from: Date, to: Date) -> u64 {
-    u64::try_from((to - from).get_days()).unwrap_or(0)
 }

@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-use super::days::{day_of, days_before, days_between};
 use super::records::{Alert, Kept, Manual, MarkVerdict, Records, Source};
 use super::{FEWEST_RUNS, Goals, Metric, Reading, Reason, Value, Window};
+use crate::days::{day_of, days_before, days_between};
 use crate::history::{DataDay, Tally};
 
 /// A value and its number of samples.
@@ -202,9 +202,9 @@ impl<'r> Measurer<'r> {
         let begins = day_of(since, self.zone);
         let begins_whole = Window::ending(begins, 1).bounds(self.zone).0 == since;
         let last_partly = if begins_whole { days_before(begins, 1) } else { begins };
-        let known = days_between(last_partly, to);
+        let known = whole_days(last_partly, to);
         if let Some(act) = newest.filter(|act| *act >= since) {
-            return Ok((Value::Days(days_between(day_of(act, self.zone), to)), known));
+            return Ok((Value::Days(whole_days(day_of(act, self.zone), to)), known));
         }
         // Too few days do not show that the goal is missed.
         let shown =
@@ -309,4 +309,9 @@ fn share(part: u64, whole: u64) -> Value {
 
 fn count(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+/// The days from one day to another; 0 if the other is earlier.
+fn whole_days(from: Date, to: Date) -> u64 {
+    u64::try_from(days_between(from, to)).unwrap_or(0)
 }

@@ -25,8 +25,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use days::days_before;
-
+use crate::days::days_before;
+pub use crate::judge::success::FEWEST_RUNS;
 pub use days::Window;
 pub use ready::{Lack, Missing, READY_DAYS, ReadyState, ScoreRow};
 pub use records::{Alert, Gap, Kept, LagSample, Manual, Mark, MarkVerdict, Notice, Records, Source};
@@ -35,15 +35,13 @@ pub use value::{Bound, Goal, Value};
 
 /// The weeks of a trend.
 pub const TREND_WEEKS: i64 = 4;
-/// Fewer runs than this make no reliable rate.
-pub const FEWEST_RUNS: u64 = 5;
 
 /// Declares the metrics: name, id, title, unit, days of the window, goal.
 macro_rules! metrics {
     ($($(#[$doc:meta])* $name:ident = $id:literal, $title:literal, $unit:expr, $days:literal, $goal:expr;)*) => {
         /// A success metric.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-        pub enum Metric { $($(#[$doc])* #[serde(rename = $id)] $name,)* }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric { $($(#[$doc])* $name,)* }
 
         impl Metric {
             /// All metrics, in the order of the table.
@@ -116,13 +114,6 @@ fn at_most(limit: f64) -> Limit {
     (Bound::AtMost, Some(limit))
 }
 
-impl Metric {
-    /// Reads a stored name.
-    pub fn from_id(id: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|metric| metric.id() == id)
-    }
-}
-
 /// The goals. A limit itself meets its goal, as in the checks. A metric without a goal is for information only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Goals(BTreeMap<Metric, f64>);
@@ -187,12 +178,6 @@ impl fmt::Display for Reason {
     }
 }
 
-impl Serialize for Reason {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// Whether a metric meets its goal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -205,22 +190,21 @@ pub enum Outcome {
 }
 
 /// A metric over some days.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     pub window: Window,
     pub value: Option<Value>,
-    /// Why there is no value.
+    /// The reason for a missing value.
     pub reason: Option<Reason>,
     /// The runs, alerts, days, measurements, marks or notices that it is computed from.
     pub samples: u64,
 }
 
 /// A metric, its goal and its trend.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Score {
     pub metric: Metric,
     pub title: &'static str,
-    #[serde(flatten)]
     pub reading: Reading,
     pub goal: Option<Goal>,
     pub outcome: Outcome,
@@ -229,9 +213,8 @@ pub struct Score {
 }
 
 /// All metrics as of the end of a day.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Scoreboard {
-    pub schema: &'static str,
     pub pipeline: String,
     /// The last day of every window, in the pipeline's zone.
     pub day: Date,
@@ -267,14 +250,7 @@ impl Scoreboard {
         let metrics: Vec<Score> = Metric::ALL.iter().copied().map(score).collect();
         let ready = ReadyState::of(&metrics, records.scores.as_deref(), day);
         let time_zone = zone.iana_name().map(str::to_owned);
-        Self {
-            schema: "syncwatch.scoreboard/1",
-            pipeline: pipeline.to_owned(),
-            day,
-            time_zone,
-            metrics,
-            ready,
-        }
+        Self { pipeline: pipeline.to_owned(), day, time_zone, metrics, ready }
     }
 
     /// Returns the rows to record for its day: one for each metric.
@@ -284,7 +260,7 @@ impl Scoreboard {
 }
 
 impl Reading {
-    /// Whether there is no value because records are missing.
+    /// Whether the value is missing because records are.
     fn reason_is_unknown(&self) -> bool {
         self.reason.as_ref().is_some_and(|reason| *reason != Reason::NoAlert)
     }

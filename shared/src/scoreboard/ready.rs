@@ -5,7 +5,6 @@ use std::fmt;
 
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
-use serde::{Serialize, Serializer};
 
 use super::days::Window;
 use super::{Metric, Outcome, Score, Value};
@@ -20,11 +19,11 @@ pub struct ScoreRow {
     pub metric: Metric,
     /// Stored as [`Value::number`], read back by [`Metric::value`].
     pub value: Option<Value>,
-    /// The goal on that day: a later one does not change what was met.
+    /// The goal that it was computed with.
     pub goal: Option<f64>,
     pub outcome: Outcome,
     pub samples: u64,
-    /// Why there is no value.
+    /// The reason for a missing value.
     pub reason: Option<String>,
     /// When it was written (UTC). Of two rows of a metric and day, the newest counts.
     pub written_at: Timestamp,
@@ -43,16 +42,10 @@ impl ScoreRow {
             written_at,
         }
     }
-
-    /// The key of its row: written again, it is the same row.
-    pub fn audit_id(&self, pipeline: &str) -> String {
-        format!("score/{pipeline}/{}/{}", self.day, self.metric.id())
-    }
 }
 
 /// Whether the pipeline is production-ready.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "state", rename_all = "kebab-case")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum ReadyState {
     Ready {
         /// The first day of the unbroken days on which every goal was met, as far as rows go back.
@@ -70,7 +63,7 @@ pub enum ReadyState {
 }
 
 /// A metric whose goal was not met on some of the last seven days.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Missing {
     pub metric: Metric,
     /// The newest of these days.
@@ -102,12 +95,6 @@ impl fmt::Display for Lack {
             Self::NoRow => f.write_str("not recorded"),
             Self::NoGoal => f.write_str("recorded without a goal"),
         }
-    }
-}
-
-impl Serialize for Lack {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 

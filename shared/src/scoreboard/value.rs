@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use jiff::SignedDuration;
-use serde::{Serialize, Serializer};
 
 use crate::text::{grouped, percent, rounded, words};
 
@@ -39,16 +38,6 @@ impl Value {
         }
     }
 
-    /// The name of the unit.
-    pub fn unit(self) -> &'static str {
-        match self {
-            Self::Percent(_) => "percent",
-            Self::Duration(_) => "seconds",
-            Self::Count(_) => "count",
-            Self::Days(_) => "days",
-        }
-    }
-
     /// The value as text. Rounding never moves a share across its goal.
     pub fn text(self, goal: Option<f64>) -> String {
         match (self, goal) {
@@ -70,37 +59,17 @@ impl fmt::Display for Value {
     }
 }
 
-#[derive(Serialize)]
-struct Wire {
-    value: f64,
-    unit: &'static str,
-    text: String,
-}
-
-impl Serialize for Value {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = match self {
-            // As exact as the error rates of the audit log: the goal is not at hand here.
-            Self::Percent(share) => percent(rounded(*share, 4, &[])),
-            value => value.to_string(),
-        };
-        Wire { value: self.number(), unit: self.unit(), text }.serialize(serializer)
-    }
-}
-
 /// Whether a goal is a lower or an upper limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
     AtLeast,
     AtMost,
 }
 
 /// The goal of a metric. The limit itself meets it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Goal {
     pub bound: Bound,
-    #[serde(flatten)]
     pub value: Value,
 }
 
