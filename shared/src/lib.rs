@@ -21,6 +21,7 @@ pub mod expect;
 pub mod history;
 pub mod incident;
 pub mod judge;
+pub mod marks;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;

@@ -194,6 +194,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "incident",
             "data_checks",
             "expect",
+            "marks",
             "history",
             "advise",
             "scoreboard",

@@ -15,6 +15,7 @@ use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
+use syncwatch::marks::{Exceptions, Mark};
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
@@ -184,10 +185,13 @@ async fn write_to(
         data,
         observe::incidents(store, &site.pipeline.name)
     );
-    let open = incidents.as_ref().map(|(incidents, _)| {
-        open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state)))
-    });
-    let open = open.map_err(Clone::clone);
+    let circumstances = match &incidents {
+        Ok((incidents, _)) => Ok((
+            open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state))),
+            observe::marks(store, &site.pipeline, incidents).await,
+        )),
+        Err(why) => Err(why.clone()),
+    };
     let incidents = incidents
         .map(|(incidents, unreadable)| (incidents.iter().map(Incident::history).collect(), unreadable));
     let seen = Observation { days: stored, runs, census, data, incidents };
@@ -205,27 +209,31 @@ async fn write_to(
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
     if scope == Scope::Night {
-        findings.extend(figures(asker, &site.pipeline, open, statements, now).await);
+        findings.extend(figures(asker, &site.pipeline, circumstances, statements, now).await);
     }
     Ok(outcome(written, &plans, beyond, data, findings))
 }
 
-/// Judges the figures of the last whole day by the audit log, with the rows of this night. `open` has the open incidents.
+/// Judges the figures of the last whole day by the audit log, with the rows of this night, the open incidents and the marks.
 async fn figures(
     asker: Asker<'_>,
     pipeline: &Pipeline,
-    open: Result<Vec<(Check, String)>, String>,
+    circumstances: Result<(Vec<(Check, String)>, Result<Vec<Mark>, String>), String>,
     statements: &Statements<'_>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let last = days_before(day_of(now, &pipeline.time_zone), 1);
     let read = async {
-        let open = open?;
+        let (open, marks) = circumstances?;
+        let marks = marks?;
         let history = observe::history(asker, statements, days_before(last, DAYS - 1), last).await;
-        history.map(|history| (history, open)).map_err(|error| error.to_string())
+        history.map(|history| (history, open, marks)).map_err(|error| error.to_string())
     };
     match read.await {
-        Ok((history, open)) => judge_figures(pipeline, &history, last, &|_, _| None, &open),
+        Ok((history, open, marks)) => {
+            let exceptions = Exceptions::new(&marks, &pipeline.quiet_days);
+            judge_figures(pipeline, &history, last, &exceptions, &open)
+        }
         // The rows of this night are written, so the snapshot has not failed.
         Err(found) => unusual::unjudged(pipeline, &WhyNot::Unreadable { found }),
     }

@@ -12,6 +12,7 @@ use syncwatch::days::days_before;
 use syncwatch::history::{History as Figures, Tally};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::Trouble;
+use syncwatch::marks::Mark;
 use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::Asker;
@@ -135,6 +136,29 @@ fn figures(row: &Answered<'_>) -> DataLook {
 pub async fn incidents(store: &IncidentStore, pipeline: &str) -> Result<(Vec<Incident>, usize), String> {
     let (incidents, unreadable) = store.all_incidents(pipeline).await.map_err(|error| error.to_string())?;
     Ok((incidents, unreadable.len()))
+}
+
+/// Reads the marks of people. Records the end of each real fault that has recovered: its incident is kept for a shorter time.
+///
+/// Without one of them a figure could alert that a person has marked as fine, so an unreadable mark is an error.
+pub async fn marks(
+    store: &IncidentStore,
+    pipeline: &Pipeline,
+    incidents: &[Incident],
+) -> Result<Vec<Mark>, String> {
+    let (mut marks, unreadable) = store.marks(&pipeline.name).await.map_err(|error| error.to_string())?;
+    if let Some(error) = unreadable.first() {
+        return Err(error.to_string());
+    }
+    for mark in marks.iter_mut().filter(|mark| mark.lasts()) {
+        let incident = incidents.iter().find(|incident| incident.key == mark.incident);
+        let Some(until) = mark.recovered(incident, &pipeline.time_zone) else { continue };
+        if let Err(error) = store.end_mark(mark, until).await {
+            tracing::warn!(incident = %mark.incident, %error, "end of the marked fault not recorded");
+        }
+        mark.until = Some(until);
+    }
+    Ok(marks)
 }
 
 /// Reads the figures of each day of a span, both ends included.

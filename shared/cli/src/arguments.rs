@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use jiff::civil::Date;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::error::Error;
 use crate::stakeholders::Kind;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
+use syncwatch::marks::MarkVerdict;
 use syncwatch::silence::LONGEST;
 
 const ABOUT: &str = "Check and operate a pipeline that Syncwatch guards";
@@ -22,7 +24,7 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 /// Commands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
     ("Inspect", &["status", "incidents", "runs", "expectations", "advise", "scoreboard", "doctor"]),
-    ("Act", &["acknowledge", "silence", "stakeholder-notice"]),
+    ("Act", &["acknowledge", "mark", "silence", "stakeholder-notice"]),
     (
         "Set up",
         &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test", "census"],
@@ -90,6 +92,8 @@ pub enum Command {
     },
     /// Acknowledge an incident and pause its reminders; a worse severity still alerts
     Acknowledge(Acknowledgement),
+    /// Say whether an incident was a fault, fine, or a new normal level
+    Mark(Marking),
     /// List, add or end silences
     #[command(subcommand)]
     Silence(Silencing),
@@ -241,6 +245,26 @@ pub struct Acknowledgement {
     pub lasts: SignedDuration,
 }
 
+/// A verdict on an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Marking {
+    /// Incident key: pipeline/check/subject
+    #[arg(value_name = "INCIDENT", value_parser = incident_key)]
+    pub key: IncidentKey,
+    /// `real` (a fault), `fine` (unusual, but no fault) or `new-normal` (a new level that lasts)
+    #[arg(value_parser = verdict())]
+    pub verdict: MarkVerdict,
+    /// First day that it is about, such as 2026-11-20 [default: as the incident says]
+    #[arg(long, value_name = "DAY", value_parser = day)]
+    pub since: Option<Date>,
+    /// Person who says so
+    #[arg(long, value_name = "WHO", value_parser = text())]
+    pub by: String,
+    /// Reason
+    #[arg(long, value_name = "WHY", value_parser = text())]
+    pub why: String,
+}
+
 /// Outcome of a command line without a command to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoCommand {
@@ -355,6 +379,18 @@ fn check() -> impl TypedValueParser<Value = Check> {
     PossibleValuesParser::new(ids).try_map(|id| Check::from_id(&id).ok_or("unknown check"))
 }
 
+fn verdict() -> impl TypedValueParser<Value = MarkVerdict> {
+    PossibleValuesParser::new(["real", "fine", "new-normal"]).map(|word| match word.as_str() {
+        "real" => MarkVerdict::Real,
+        "fine" => MarkVerdict::Fine,
+        _ => MarkVerdict::NewNormal,
+    })
+}
+
+fn day(text: &str) -> Result<Date, String> {
+    text.trim().parse().map_err(|_| "expected a day, such as 2026-11-20".to_owned())
+}
+
 fn incident_key(text: &str) -> Result<IncidentKey, String> {
     IncidentKey::parse(text.trim()).ok_or_else(|| format!("expected {KEY}"))
 }
@@ -432,6 +468,13 @@ mod tests {
             by: "Ada".to_owned(),
             lasts: SignedDuration::from_hours(8),
         };
+        let marking = Command::Mark(Marking {
+            key: IncidentKey::parse(key).unwrap(),
+            verdict: MarkVerdict::Fine,
+            since: Some(jiff::civil::date(2026, 11, 20)),
+            by: "Ada".to_owned(),
+            why: "launch".to_owned(),
+        });
         let silence = NewSilence {
             owner: "Ada".to_owned(),
             reason: "release weekend".to_owned(),
@@ -476,6 +519,7 @@ mod tests {
                 Command::Silence(Silencing::Add(silence)),
             ),
             ("acknowledge properties/run-failed/a --by Ada --for 8h", Command::Acknowledge(acknowledgement)),
+            ("mark properties/run-failed/a fine --by Ada --why launch --since 2026-11-20", marking),
             ("stakeholder-notice launch", notice(Kind::Launch, None, None)),
             (
                 "stakeholder-notice --html a.html all-clear --key=properties/run-failed/a",

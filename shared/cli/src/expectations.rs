@@ -8,10 +8,11 @@ use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
 use syncwatch::history::{DAYS, Figure, History, Reads};
 use syncwatch::judge::unusual::lasting;
+use syncwatch::marks::Exceptions;
 use syncwatch::text::table;
 
-use super::Operator;
 use super::error::Error;
+use super::{Operator, all_readable};
 
 /// The figures of a pipeline, or of one sync.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,8 +44,14 @@ pub struct ExpectationLine {
 
 impl ExpectationList {
     /// Judges the last day of each figure, or of those of one sync.
-    pub fn of(pipeline: &str, history: &History, last: Date, sync: Option<&str>) -> Self {
-        let figures = history.series(pipeline, last, &|_, _| None);
+    pub fn of(
+        pipeline: &str,
+        history: &History,
+        last: Date,
+        exceptions: &Exceptions<'_>,
+        sync: Option<&str>,
+    ) -> Self {
+        let figures = history.series(pipeline, last, exceptions);
         let sensitivity = Sensitivity::of(figures.len());
         let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
         let line = |figure: &Figure| ExpectationLine::of(figure, &judge_days(&figure.series, &sensitivity));
@@ -111,7 +118,9 @@ impl Operator {
         let last = days_before(day_of(self.now, &pipeline.time_zone), 1);
         let history = self.history(days_before(last, DAYS - 1), last).await?;
         let sync = sync.map(|sync| sync.key.as_str());
-        Ok(ExpectationList::of(&pipeline.name, &history, last, sync))
+        let marks = all_readable(self.incidents()?.marks(&pipeline.name).await?)?;
+        let exceptions = Exceptions::new(&marks, &pipeline.quiet_days);
+        Ok(ExpectationList::of(&pipeline.name, &history, last, &exceptions, sync))
     }
 
     /// Reads the figures of a span of days, both ends included.
@@ -147,14 +156,15 @@ mod tests {
         let of = |last: f64| (0..30).map(|number| day(number, 800.0)).chain([day(30, last)]).collect();
         let syncs = [("dies".to_owned(), of(0.0)), ("lives".to_owned(), of(810.0))].into();
         let history = History { syncs, ..History::default() };
-        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), None);
+        let none = Exceptions::default();
+        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, None);
         let volumes: Vec<_> = list.figures.iter().filter(|line| line.figure == "volume").collect();
         let unusual: Vec<_> = volumes.iter().map(|line| (line.subject.as_str(), line.unusual)).collect();
         assert_eq!(unusual, [("dies", true), ("lives", false)]);
         assert!(volumes[0].says.starts_with("dies moved 0 records on Thursday 1 October; 800 were expected"));
         // A figure that was never recorded is not judged, and says why.
         assert!(list.figures.iter().any(|line| line.figure == "duration" && line.says.contains("no figure")));
-        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), Some("lives"));
+        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, Some("lives"));
         assert!(one.figures.iter().all(|line| line.subject == "lives") && one.figures.len() == 3);
         assert!(one.to_string().contains("as expected"), "{one}");
     }
@@ -169,8 +179,8 @@ mod tests {
         let unusual = |days: i64| {
             let syncs = [("halves".to_owned(), (0..days).map(day).collect())].into();
             let last = date(2026, 9, 1) + (days - 1).days();
-            let list =
-                ExpectationList::of("p", &History { syncs, ..History::default() }, last, Some("halves"));
+            let history = History { syncs, ..History::default() };
+            let list = ExpectationList::of("p", &history, last, &Exceptions::default(), Some("halves"));
             list.figures.iter().find(|line| line.figure == "volume").unwrap().unusual
         };
         assert!(!unusual(40));

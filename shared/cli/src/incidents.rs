@@ -144,37 +144,40 @@ impl Operator {
     }
 
     async fn acknowledged(&self, wanted: &Acknowledgement) -> Result<Incident, Error> {
-        let (key, now, store) = (&wanted.key, self.now, self.incidents()?);
+        let (key, now) = (&wanted.key, self.now);
         of_pipeline(key, &self.pipeline)?;
-        let not_open = || Error::new(format!("{key} is not open, so it has no reminders to pause"), LIST);
         let until = now.saturating_add(wanted.lasts).unwrap_or(now);
         let by = Acknowledged { by: wanted.by.clone(), at: now, until };
+        let written = self.rewrite(key, |stored| decide(stored, by.clone())).await?;
+        written.ok_or_else(|| Error::new(format!("{key} is not open, so it has no reminders to pause"), LIST))
+    }
+
+    /// Decides about a stored incident and writes it, again if a function writes it first. `None` if there is nothing to write.
+    pub(super) async fn rewrite(
+        &self,
+        key: &IncidentKey,
+        decide: impl Fn(&Incident) -> Decision,
+    ) -> Result<Option<Incident>, Error> {
+        let store = self.incidents()?;
         let mut stored = store.get(key).await?;
         for _ in 0..ATTEMPTS {
-            let Some(known) = stored else { break };
-            let (incident, replaces) = match decide(&known, by.clone()) {
+            let Some(known) = stored else { return Ok(None) };
+            let (incident, replaces) = match decide(&known) {
                 Decision::Rest(RestReason::BeingSent) => {
                     let what = format!("a notice about {key} is being sent");
                     return Err(Error::new(what, "run this again in 2 minutes"));
                 }
-                Decision::Rest(_) => return Err(not_open()),
+                Decision::Rest(_) => return Ok(None),
                 Decision::Note { incident, .. } | Decision::Notify { incident, .. } => {
                     (*incident, known.version)
                 }
             };
             match store.write(&incident, Expected::Version(replaces)).await? {
-                WriteOutcome::Written => return Ok(incident),
-                WriteOutcome::Lost(None) => return Err(not_open()),
-                WriteOutcome::Lost(Some(current)) => stored = Some(current),
+                WriteOutcome::Written => return Ok(Some(incident)),
+                WriteOutcome::Lost(current) => stored = current,
             }
         }
-        // Either it does not exist, or other writers were faster each time.
-        match store.get(key).await? {
-            Some(open) if open.state == State::Open => {
-                Err(Error::new(format!("functions kept changing {key}"), "run this again"))
-            }
-            _ => Err(not_open()),
-        }
+        Err(Error::new(format!("functions kept changing {key}"), "run this again"))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod expectations;
 mod figures;
 pub mod incidents;
 mod judge_history;
+pub mod mark;
 pub mod message;
 mod plan;
 pub mod probe;
@@ -224,6 +225,7 @@ impl Operator {
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,
+            Command::Mark(wanted) => self.mark(wanted).await,
             Command::Silence(asked) => self.silence(asked, print).await,
             Command::StakeholderNotice { kind, key, html } => {
                 self.stakeholder_notice(*kind, key.as_ref(), html.as_deref()).await

@@ -9,10 +9,11 @@ use syncwatch::days::{day_of, days_before};
 use syncwatch::finding::Check;
 use syncwatch::history::History;
 use syncwatch::incident::Incident;
+use syncwatch::marks::Mark;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::scoreboard::{
-    Alert, Gap, Goals, Kept, Manual, Metric, READY_DAYS, ReadyState, Records, Scoreboard, Source,
-    TREND_WEEKS, Value, table,
+    Alert, Gap, Goals, Kept, Manual, Mark as Verdict, Metric, READY_DAYS, ReadyState, Records, Scoreboard,
+    Source, TREND_WEEKS, Value, table,
 };
 
 use syncwatch::text::counted;
@@ -106,7 +107,13 @@ impl fmt::Display for Scores {
 }
 
 /// Collects the records that exist. A kind that is not recorded makes its metric unknown, with that reason.
-fn records(pipeline: &Pipeline, history: History, incidents: &[Incident], now: Timestamp) -> Records {
+fn records(
+    pipeline: &Pipeline,
+    history: History,
+    incidents: &[Incident],
+    marks: &[Mark],
+    now: Timestamp,
+) -> Records {
     let first = history.days.first().and_then(|day| day.day.to_zoned(pipeline.time_zone.clone()).ok());
     let kept = now - SignedDuration::from_hours(24 * KEPT_DAYS);
     let begins = first.map_or(now, |first| first.timestamp()).max(kept);
@@ -124,7 +131,7 @@ fn records(pipeline: &Pipeline, history: History, incidents: &[Incident], now: T
         syncs: pipeline.syncs.iter().map(|sync| sync.key.clone()).collect(),
         alerts: Ok(Kept { since, records: alerts }),
         notices: not_recorded("notices"),
-        marks: not_recorded("marks"),
+        marks: Ok(Kept { since: kept, records: marks.iter().map(verdict).collect() }),
         lag: not_recorded("lag"),
         manual,
         scores: Err(String::new()),
@@ -133,6 +140,11 @@ fn records(pipeline: &Pipeline, history: History, incidents: &[Incident], now: T
 
 fn not_recorded<T>(what: &str) -> Source<T> {
     Err(format!("not recorded yet: {what}"))
+}
+
+fn verdict(mark: &Mark) -> Verdict {
+    let incident = mark.incident.to_string();
+    Verdict { incident, told_at: mark.told_at, at: mark.at, verdict: mark.verdict }
 }
 
 fn alerts(incident: &Incident) -> Vec<Alert> {
@@ -162,12 +174,16 @@ impl Operator {
         let (incidents, unreadable) = self.incidents()?.all_incidents(&pipeline.name).await?;
         let today = day_of(self.now, &pipeline.time_zone);
         let history = self.history(days_before(today, 2 * DAYS), today).await?;
-        let mut records = records(pipeline, history, &incidents, self.now);
+        let (marks, unreadable_marks) = self.incidents()?.marks(&pipeline.name).await?;
+        let mut records = records(pipeline, history, &incidents, &marks, self.now);
         if !unreadable.is_empty() {
             // They may have had the only alerts, and no alert would meet the goals.
             let why = format!("{} cannot be read", counted(unreadable.len(), "incident"));
             records.alerts = Err(why.clone());
             records.manual.insert(Manual::Pause, Err(why));
+        }
+        if !unreadable_marks.is_empty() {
+            records.marks = Err(format!("{} cannot be read", counted(unreadable_marks.len(), "mark")));
         }
         Ok(Scores::of(pipeline, records, self.now))
     }
@@ -201,7 +217,7 @@ mod tests {
             }
         }
         history.missing.insert(day(3), "runs: 1 of 48 still running; data: no longer available".to_owned());
-        let records = records(&pipeline, history, &[], now);
+        let records = records(&pipeline, history, &[], &[], now);
         assert_eq!(records.gaps[&day(3)].data.as_deref(), Some("no longer available"));
         Scores::of(&pipeline, records, now)
     }

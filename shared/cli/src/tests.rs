@@ -548,6 +548,53 @@ async fn acknowledgement_is_published_with_the_next_sequence() {
     assert!(error.contains("is acknowledged by Ada") && error.contains("PagerDuty"), "{error}");
 }
 
+fn unusual_incident(version: u64) -> Value {
+    let mut stored = stored_incident(version);
+    stored["check_subject"] = json!({"S": "unusual-volume/properties-create"});
+    stored
+}
+
+#[tokio::test]
+async fn figure_marked_as_fine_is_left_out_and_its_incident_resolved() {
+    let world = World::with(json!([])).await;
+    world.publishes().await;
+    world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": unusual_incident(4) })).await;
+    let key = "properties/unusual-volume/properties-create";
+    let line = ["mark", key, "fine", "--by", "Ada", "--why", "launch"];
+    let (outcome, output) = world.run(&line).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(output, @"properties/unusual-volume/properties-create marked as fine by Ada. For expectations, the figure of 2026-11-23 is left out. The incident is resolved.");
+    let sent = world.sent("UpdateItem").await;
+    let written = |at: usize, name: &str| sent[at]["ExpressionAttributeValues"][name].clone();
+    assert_eq!(sent[0]["Key"]["pipeline"], json!({"S": "properties/marks"}));
+    assert_eq!(
+        (written(0, ":verdict"), written(0, ":marked_by")),
+        (json!({"S": "fine"}), json!({"S": "Ada"}))
+    );
+    assert_eq!(written(1, ":state"), json!({"S": "resolved"}));
+    assert!(sent[2]["UpdateExpression"].as_str().unwrap().contains("REMOVE"), "recorded as sent");
+    let body = world.published().await.remove(0);
+    assert_eq!((&body["kind"], &body["dedup_key"]), (&json!("resolved"), &json!(key)));
+    assert!(body["title"].as_str().unwrap().contains("marked as fine by Ada: launch"), "{body}");
+}
+
+#[tokio::test]
+async fn mark_of_a_real_fault_leaves_the_incident_open() {
+    let world = World::with(json!([])).await;
+    world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": unusual_incident(4) })).await;
+    let line = |verdict, key| ["mark", key, verdict, "--by", "Ada", "--why", "x", "--since", "2026-11-20"];
+    let key = "properties/unusual-volume/properties-create";
+    let (outcome, output) = world.run(&line("real", key)).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    insta::assert_snapshot!(output, @"properties/unusual-volume/properties-create marked as real by Ada. For expectations, the figures from 2026-11-20 until the recovery are left out.");
+    assert_eq!(world.sent("UpdateItem").await.len(), 1, "only the mark");
+    // An incident of a check that judges no figure has no level.
+    world.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": stored_incident(4) })).await;
+    let error =
+        world.run(&line("new-normal", "properties/run-failed/properties-create")).await.0.unwrap_err();
+    assert!(error.contains("run-failed judges no level"), "{error}");
+}
+
 #[tokio::test]
 async fn readable_silences_are_listed_before_the_error() {
     let world = World::with(json!([])).await;
@@ -953,6 +1000,7 @@ fn readme_json_shapes_match_the_answers() {
             "advise" => is::<advise::AdviceList>(example),
             "scoreboard" => is::<scoreboard::Scores>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
+            "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
             "webhook-register" => is::<WebhookAnswer>(example),
@@ -965,7 +1013,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 15);
+    assert_eq!(examples.len(), 16);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use crate::incident::{Incident, IncidentKey};
 
 mod causes;
 mod item;
+mod marks;
 mod rounds;
 mod silences;
 

@@ -37,6 +37,7 @@ pub enum Excluded {
         name: String,
     },
     MarkedFine,
+    MarkedReal,
     /// An incident of the same sync was open.
     OpenIncident,
 }
@@ -110,6 +111,7 @@ impl fmt::Display for Excluded {
         match self {
             Self::QuietDay { name } => write!(f, "quiet day \"{name}\""),
             Self::MarkedFine => f.write_str("marked as fine"),
+            Self::MarkedReal => f.write_str("marked as a real fault"),
             Self::OpenIncident => f.write_str("an incident of the same sync was open"),
         }
     }

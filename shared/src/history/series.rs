@@ -1,9 +1,12 @@
 //! The series of figures on which expectations rest: one for each figure of the pipeline, and of each sync.
 
+use std::collections::BTreeMap;
+
 use jiff::civil::Date;
 
 use super::{DataDay, History, SyncDay};
-use crate::expect::{Day, Excluded, Measure, Moved, Sensitivity, Series, judge_days};
+use crate::expect::{Day, Measure, Moved, Sensitivity, Series, judge_days};
+use crate::marks::Exceptions;
 
 /// A figure of the pipeline, or of one of its syncs.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,33 +14,38 @@ pub struct Figure {
     /// The key of the sync, or the name of the pipeline.
     pub subject: String,
     pub series: Series,
+    /// Its first day with a figure, which may be before the series begins anew.
+    pub first: Option<Date>,
 }
 
 impl History {
     /// Returns the series of all figures: those of the pipeline, then those of each sync. Each ends on `last`, with a day without
-    /// a figure if it has none. `excluded` has the reason why a day of a subject is not learnt from, if so.
-    pub fn series(
-        &self,
-        pipeline: &str,
-        last: Date,
-        excluded: &dyn Fn(&str, Date) -> Option<Excluded>,
-    ) -> Vec<Figure> {
-        let mut figures = Vec::new();
-        let mut add = |subject: &str, measure, days: Vec<Day>| {
-            let excluded = |day: Day| Day { excluded: excluded(subject, day.date), ..day };
-            let days = whole(days, last).into_iter().map(excluded).collect();
+    /// a figure if it has none, and begins where the exceptions say that it begins anew.
+    pub fn series(&self, pipeline: &str, last: Date, exceptions: &Exceptions<'_>) -> Vec<Figure> {
+        let of = |subject: &str, measure, days: Vec<Day>| {
+            let first = days.iter().find(|day| day.value.is_some()).map(|day| day.date);
+            let start = exceptions.start(subject, measure).unwrap_or(Date::MIN);
+            let excluded =
+                |day: Day| Day { excluded: exceptions.excluded(subject, measure, day.date, last), ..day };
+            let days = whole(days, last).into_iter().filter(|day| day.date >= start).map(excluded);
             // Days of the audit log are in order, and each is there once.
-            if let Ok(series) = Series::new(measure, days) {
-                figures.push(Figure { subject: subject.to_owned(), series });
-            }
+            let series = Series::new(measure, days.collect()).ok()?;
+            Some(Figure { subject: subject.to_owned(), series, first })
         };
+        let mut figures = Vec::new();
         for measure in [Measure::Coverage, Measure::NullRate, Measure::Queue] {
-            add(pipeline, measure, self.days.iter().map(|day| of_data(day, measure)).collect());
+            figures.extend(of(
+                pipeline,
+                measure,
+                self.days.iter().map(|day| of_data(day, measure)).collect(),
+            ));
         }
         for (sync, days) in &self.syncs {
-            for measure in [Measure::Volume, Measure::ErrorRate, Measure::Duration] {
-                add(sync, measure, of_sync(days, measure));
-            }
+            let volume = of(sync, Measure::Volume, days.iter().map(volume).collect());
+            let duration = durations(days, volume.as_ref().map(|figure| &figure.series));
+            figures.extend(volume);
+            figures.extend(of(sync, Measure::ErrorRate, days.iter().map(error_rate).collect()));
+            figures.extend(of(sync, Measure::Duration, duration));
         }
         figures
     }
@@ -54,30 +62,29 @@ fn of_data(day: &DataDay, measure: Measure) -> Day {
     Day { total, ..Day::new(day.day, value) }
 }
 
+fn volume(day: &SyncDay) -> Day {
+    Day::new(day.day, day.processed)
+}
+
+fn error_rate(day: &SyncDay) -> Day {
+    Day {
+        total: day.processed.map_or(0, count),
+        failed: day.failed.map_or(0, count),
+        ..Day::new(day.day, day.error_rate())
+    }
+}
+
 /// A run with more to do takes longer, so each duration comes with its volume and the volume that was expected.
-fn of_sync(days: &[SyncDay], measure: Measure) -> Vec<Day> {
-    let volume = |day: &SyncDay| Day::new(day.day, day.processed);
-    let expected = match measure {
-        Measure::Duration => Series::new(Measure::Volume, days.iter().map(volume).collect())
-            .map(|series| judge_days(&series, &Sensitivity::default()))
-            .unwrap_or_default(),
-        _ => Vec::new(),
+fn durations(days: &[SyncDay], volume: Option<&Series>) -> Vec<Day> {
+    let verdicts = volume.map(|series| judge_days(series, &Sensitivity::default())).unwrap_or_default();
+    let expected: BTreeMap<Date, f64> =
+        verdicts.iter().filter_map(|verdict| Some((verdict.date, verdict.expectation?.expected))).collect();
+    let day = |day: &SyncDay| {
+        let moved = day.processed.zip(expected.get(&day.day));
+        let volume = moved.map(|(records, expected)| Moved { records, expected: *expected });
+        Day { volume, ..Day::new(day.day, day.median_seconds) }
     };
-    let day = |(index, day): (usize, &SyncDay)| match measure {
-        Measure::Volume => volume(day),
-        Measure::ErrorRate => Day {
-            total: day.processed.map_or(0, count),
-            failed: day.failed.map_or(0, count),
-            ..Day::new(day.day, day.error_rate())
-        },
-        _ => {
-            let expected = expected.get(index).and_then(|verdict| verdict.expectation);
-            let volume = day.processed.zip(expected);
-            let volume = volume.map(|(records, range)| Moved { records, expected: range.expected });
-            Day { volume, ..Day::new(day.day, day.median_seconds) }
-        }
-    };
-    days.iter().enumerate().map(day).collect()
+    days.iter().map(day).collect()
 }
 
 /// Adds the days without a row until `last`, and leaves out later ones.

@@ -1,7 +1,8 @@
 use jiff::civil::{Date, date};
 
 use super::*;
-use crate::expect::{Excluded, Measure, judge_days};
+use crate::expect::{Measure, judge_days};
+use crate::marks::{Exceptions, QuietDays};
 use crate::sql::{Column, Kind, Value};
 
 fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
@@ -89,10 +90,14 @@ fn each_figure_has_a_series_that_ends_on_the_last_day() {
         syncs: [("a".to_owned(), vec![of_sync(2)])].into(),
         ..History::default()
     };
-    let holiday = |subject: &str, day: Date| {
-        (subject == "a" && day.day() == 3).then(|| Excluded::QuietDay { name: "holiday".to_owned() })
+    let holiday = QuietDays {
+        name: "holiday".to_owned(),
+        dates: vec![(date(2026, 11, 3), date(2026, 11, 3))],
+        syncs: vec!["a".to_owned()],
+        ..QuietDays::default()
     };
-    let figures = history.series("pipeline", date(2026, 11, 4), &holiday);
+    let quiet = [holiday];
+    let figures = history.series("pipeline", date(2026, 11, 4), &Exceptions::new(&[], &quiet));
     let found: Vec<_> =
         figures.iter().map(|figure| (figure.subject.as_str(), figure.series.measure())).collect();
     let expected = [
@@ -125,7 +130,7 @@ fn long_runs_of_a_busy_day_are_explained_by_its_volume() {
         let days = (0..30).map(|number| day(number, 1_000.0, 60.0)).chain([day(30, processed, 180.0)]);
         let history = History { syncs: [("a".to_owned(), days.collect())].into(), ..History::default() };
         let last = date(2026, 10, 1);
-        let figures = history.series("pipeline", last, &|_, _| None);
+        let figures = history.series("pipeline", last, &Exceptions::default());
         let duration =
             figures.into_iter().find(|figure| figure.series.measure() == Measure::Duration).unwrap();
         judge_days(&duration.series, &crate::expect::Sensitivity::default()).pop().unwrap()

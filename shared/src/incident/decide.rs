@@ -134,6 +134,8 @@ pub enum NotifyReason {
     HealthyAgain,
     /// No longer declared in `pipeline.toml`.
     Withdrawn,
+    /// A person judged that it is not a fault.
+    Marked,
     /// A notice was never recorded as sent: its sender died, so it is sent again.
     NeverRecorded,
 }
@@ -254,6 +256,20 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     // The notice for the channels of alert-relay needs its own number, or they would drop it as a duplicate.
     incident.course.sequence += 1;
     note(NoteReason::Acknowledged, incident)
+}
+
+/// Closes an incident that a person judged not to be a fault, with their words. Not while a notice is being sent, as for
+/// [`acknowledge`].
+pub fn close(stored: &Incident, summary: &str, now: Timestamp) -> Decision {
+    if stored.is_being_sent(now) {
+        return Decision::Rest(RestReason::BeingSent);
+    }
+    let incident = Incident { evidence: Evidence::new(summary), ..stored.clone() };
+    match stored.state {
+        State::Resolved => Decision::Rest(RestReason::NothingOpen),
+        State::Open => resolve(NotifyReason::Marked, incident, now),
+        State::Watching | State::Held => passed(incident, now),
+    }
 }
 
 /// The content of an unhealthy finding.

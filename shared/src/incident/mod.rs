@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::finding::{Check, Evidence, Finding, Severity, show_as_stored};
 
 pub use decide::{
-    Circumstances, Decision, NoteReason, NotifyReason, RestReason, acknowledge, common_cause, decide, resend,
-    unreported,
+    Circumstances, Decision, NoteReason, NotifyReason, RestReason, acknowledge, close, common_cause, decide,
+    resend, unreported,
 };
 pub use policy::{Agreement, Flapping, NoticePolicy};
 pub use urgency::{Urgency, stops_data};
@@ -182,7 +182,7 @@ pub struct Episode {
 }
 
 /// The recent periods in which an incident was open, and how far back they are known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct History {
     /// Oldest first.
     pub episodes: Vec<Episode>,

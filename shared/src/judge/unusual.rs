@@ -10,13 +10,13 @@ use jiff::civil::Date;
 use crate::data_checks::Rule;
 use crate::days::days_between;
 use crate::expect::{
-    Drift, Excluded, Forecast, Limit, Measure, Sensitivity, Series, Side, Verdict, WhyNot as NoVerdict,
-    forecast, judge_days,
+    Drift, Forecast, Limit, Measure, Sensitivity, Side, Verdict, WhyNot as NoVerdict, forecast, judge_days,
 };
 use crate::figure::Value;
 use crate::finding::{Check, Evidence, Finding, Severity, SubjectKind, WhyNot};
 use crate::history::{Figure, History};
 use crate::incident::{IncidentKey, State};
+use crate::marks::{Exceptions, SINCE, check_of};
 use crate::pipeline::{Mode, Pipeline};
 use crate::stats::median;
 
@@ -35,18 +35,6 @@ const STOPS: [Check; 7] = [
     Check::RunFailed,
     Check::RunsSkipped,
 ];
-
-/// The check that judges the days of a figure.
-pub fn check_of(measure: Measure) -> Check {
-    match measure {
-        Measure::Volume => Check::UnusualVolume,
-        Measure::Queue => Check::UnusualQueue,
-        Measure::Duration => Check::UnusualDuration,
-        Measure::Coverage => Check::UnusualCoverage,
-        Measure::NullRate => Check::UnusualNulls,
-        Measure::ErrorRate => Check::UnusualErrors,
-    }
-}
 
 /// The incidents that were open as a night was judged, and may explain its figures.
 pub fn open_incidents<'i>(
@@ -67,16 +55,17 @@ pub fn unjudged(pipeline: &Pipeline, why: &WhyNot) -> Vec<Finding> {
 ///
 /// * unlike the days before it, or a change that lasts       => warning; a sync that moves nothing any more: error
 /// * will pass its limit within 14 days                      => warning
-/// * too little history, no figure, a quiet day              => not evaluated
+/// * too little history, no figure, a day that is excluded   => not evaluated
+/// * marked as a real fault that lasts                       => also compared with the figures as if it were not marked
 /// * explained by an open incident                           => blocked by it
 pub fn judge_figures(
     pipeline: &Pipeline,
     history: &History,
     last: Date,
-    excluded: &dyn Fn(&str, Date) -> Option<Excluded>,
+    exceptions: &Exceptions<'_>,
     open: &[(Check, String)],
 ) -> Vec<Finding> {
-    let figures = history.series(&pipeline.name, last, excluded);
+    let figures = history.series(&pipeline.name, last, exceptions);
     let sensitivity = Sensitivity::of(figures.len());
     let judged: BTreeMap<(Check, &str), (&Figure, Vec<Verdict>)> = figures
         .iter()
@@ -86,10 +75,21 @@ pub fn judge_figures(
         })
         .collect();
     let night = Night { pipeline, last, open, all_fell: all_fell(pipeline, &judged) };
+    // The days of a fault that lasts are not learnt from, so they cannot show that a lasting change still lasts.
+    let lasts = |figure: &&Figure| exceptions.lasts(&figure.subject, figure.series.measure());
+    let unmarked = figures.iter().any(|figure| lasts(&figure));
+    let unmarked = unmarked.then(|| history.series(&pipeline.name, last, &exceptions.only_ended()));
+    let still = |figure: &Figure| -> Option<Drift> {
+        lasts(&figure).then_some(())?;
+        let is_same = |other: &&Figure| {
+            other.subject == figure.subject && other.series.measure() == figure.series.measure()
+        };
+        lasting(&judge_days(&unmarked.as_ref()?.iter().find(is_same)?.series, &sensitivity))
+    };
     declared(pipeline)
         .map(|(check, subject)| match judged.get(&(check, subject)) {
             _ if check == Check::BreachForecast => night.forecast(subject, &figures),
-            Some((figure, verdicts)) => night.judge(check, figure, verdicts),
+            Some((figure, verdicts)) => night.judge(check, figure, verdicts, still(figure)),
             None => check.about(subject).nothing_yet("the first figures in the audit log"),
         })
         .collect()
@@ -134,7 +134,8 @@ struct Deviation {
 }
 
 impl Night<'_> {
-    fn judge(&self, check: Check, figure: &Figure, verdicts: &[Verdict]) -> Finding {
+    /// Judges a figure. `still` is the lasting change of a fault that is marked as real.
+    fn judge(&self, check: Check, figure: &Figure, verdicts: &[Verdict], still: Option<Drift>) -> Finding {
         let (subject, about) = (figure.subject.as_str(), check.about(&figure.subject));
         let Some(verdict) = verdicts.last() else {
             return about.nothing_yet("the first figures in the audit log");
@@ -142,7 +143,7 @@ impl Night<'_> {
         if let Some((cause, of)) = self.explains(check, subject) {
             return about.not_evaluated(WhyNot::under(*cause, of));
         }
-        let Some(found) = deviation(subject, verdicts) else {
+        let Some(found) = deviation(subject, verdicts, still) else {
             return match &verdict.reason {
                 None | Some(NoVerdict::FewRecords { .. } | NoVerdict::Explained { .. }) => {
                     about.healthy(verdict.brief().unwrap_or_default())
@@ -150,10 +151,13 @@ impl Night<'_> {
                 Some(why @ (NoVerdict::FewDays { .. } | NoVerdict::FewWeekdays { .. })) => {
                     about.nothing_yet(format!("enough days ({why})"))
                 }
+                Some(NoVerdict::Excluded(why)) => {
+                    about.nothing_yet(format!("a day that counts ({}: {why})", self.last))
+                }
                 Some(why) => about.unknown(format!("{} of {} ({why})", check.title(), self.last)),
             };
         };
-        let (have, need) = (days_of(&figure.series), self.pipeline.expectations.watch_days);
+        let (have, need) = (self.watched(figure), self.pipeline.expectations.watch_days);
         if have < i64::from(need) {
             let summary = found.evidence.summary;
             return about
@@ -165,12 +169,20 @@ impl Night<'_> {
         let fell = check == Check::UnusualVolume && found.side == Side::Low && found.is_of_the_day;
         let mut evidence = found.evidence;
         if fell && self.all_fell {
-            evidence =
-                evidence.with("all syncs fell", "was the day a holiday, or did their common source fail?");
+            let line = format!(
+                "was {0} a holiday? Then add [[quiet_days]] with dates = [\"{0}\"] to pipeline.toml; if not, see their common source",
+                self.last
+            );
+            evidence = evidence.with("all syncs fell", line);
         }
         let finding = about.unhealthy(found.severity, evidence, cause(check, found.side));
         // Several syncs that fall on one day are one notice.
         if fell { finding.grouped(format!("volume-fell-{}", self.last)) } else { finding }
+    }
+
+    /// The days from the first figure to the last day.
+    fn watched(&self, figure: &Figure) -> i64 {
+        figure.first.map_or(0, |first| 1 + days_between(first, self.last))
     }
 
     /// Finds an open incident that explains a figure.
@@ -198,7 +210,7 @@ impl Night<'_> {
         for figure in figures.iter().filter(|figure| figure.subject == subject) {
             let measure = figure.series.measure();
             let need = self.pipeline.expectations.watch_days;
-            if days_of(&figure.series) < i64::from(need) {
+            if self.watched(figure) < i64::from(need) {
                 continue;
             }
             for value in limits(self.pipeline, measure, subject) {
@@ -272,15 +284,8 @@ fn limits(pipeline: &Pipeline, measure: Measure, subject: &str) -> Vec<f64> {
     }
 }
 
-/// The days from the first figure of a series to its last day.
-fn days_of(series: &Series) -> i64 {
-    let first = series.days().iter().find(|day| day.value.is_some());
-    let last = series.days().last();
-    first.zip(last).map_or(0, |(first, last)| 1 + days_between(first.date, last.date))
-}
-
 /// The deviation of the last day, or a change that still lasts.
-fn deviation(subject: &str, verdicts: &[Verdict]) -> Option<Deviation> {
+fn deviation(subject: &str, verdicts: &[Verdict], still: Option<Drift>) -> Option<Deviation> {
     let verdict = verdicts.last()?;
     let measure = verdict.measure;
     if let Some((point, range)) = verdict.point.zip(verdict.expectation) {
@@ -295,11 +300,11 @@ fn deviation(subject: &str, verdicts: &[Verdict]) -> Option<Deviation> {
             .with("explanation", verdict.sentence(subject)?);
         return Some(Deviation { severity, evidence, side: point.side, is_of_the_day: true });
     }
-    let drift = lasting(verdicts)?;
+    let drift = lasting(verdicts).or(still)?;
     let evidence = Evidence::new(drift.brief(measure))
         .with("before", shown(measure, drift.before))
         .with("now", shown(measure, drift.now))
-        .with("since", drift.since.to_string())
+        .with(SINCE, drift.since.to_string())
         .with("explanation", drift.sentence(subject, measure));
     Some(Deviation { severity: Severity::Warning, evidence, side: drift.side, is_of_the_day: false })
 }
@@ -354,6 +359,7 @@ mod tests {
     use super::*;
     use crate::finding::Outcome;
     use crate::history::{DataDay, SyncDay, Tally};
+    use crate::marks::{Mark, MarkVerdict, QuietDays};
 
     const FIRST: Date = date(2026, 9, 1);
 
@@ -397,7 +403,7 @@ mod tests {
     }
 
     fn judged(pipeline: &Pipeline, history: &History, days: i64, open: &[(Check, String)]) -> Vec<Finding> {
-        judge_figures(pipeline, history, last(days), &|_, _| None, open)
+        judge_figures(pipeline, history, last(days), &Exceptions::default(), open)
     }
 
     fn unhealthy(findings: &[Finding]) -> Vec<String> {
@@ -510,9 +516,10 @@ mod tests {
         assert_eq!(groups, [&Some("volume-fell-2026-10-10".to_owned()); 2]);
         let asks = |findings: &[Finding]| {
             findings.iter().any(|finding| match &finding.outcome {
-                Outcome::Unhealthy { evidence, .. } => {
-                    evidence.figures.iter().any(|figure| figure.text().starts_with("was the day a holiday"))
-                }
+                Outcome::Unhealthy { evidence, .. } => evidence
+                    .figures
+                    .iter()
+                    .any(|figure| figure.text().starts_with("was 2026-10-10 a holiday?")),
                 _ => false,
             })
         };
@@ -583,15 +590,109 @@ mod tests {
             coverage.contains("unusual coverage of 2026-10-10 (no figure for this day) unknown"),
             "{coverage}"
         );
-        let quiet =
-            |_: &str, day: Date| (day == last(40)).then(|| Excluded::QuietDay { name: "Feast".to_owned() });
+        let feast =
+            QuietDays { name: "Feast".to_owned(), dates: vec![(last(40), last(40))], ..QuietDays::default() };
+        let quiet = [feast];
         let dead = history(40, |day, _, create, _| {
             if day == 39 {
                 create.processed = Some(0.0);
             }
         });
-        let findings = judge_figures(&seed(), &dead, last(40), &quiet, &[]);
+        let findings = judge_figures(&seed(), &dead, last(40), &Exceptions::new(&[], &quiet), &[]);
         assert_eq!(unhealthy(&findings), [""; 0]);
+        let volume = find(&findings, Check::UnusualVolume, "properties-create");
+        assert!(
+            volume.ends_with("waiting for a day that counts (2026-10-10: quiet day \"Feast\")"),
+            "{volume}"
+        );
+    }
+
+    fn mark(key: &str, verdict: MarkVerdict, since: Date, until: Option<Date>) -> Mark {
+        let at = jiff::Timestamp::UNIX_EPOCH;
+        Mark {
+            incident: IncidentKey::parse(key).unwrap(),
+            told_at: at,
+            verdict,
+            since,
+            until,
+            at,
+            by: "Ada".to_owned(),
+            why: "launch".to_owned(),
+        }
+    }
+
+    const COVERAGE: &str = "properties/unusual-coverage/properties";
+
+    #[test]
+    fn new_normal_level_ends_the_incident_and_is_judged_anew() {
+        let of = |days: i64, low: f64, marks: &[Mark]| {
+            let history = history(days, |day, data, _, _| match day {
+                39.. => data.synced = Some(if day == days - 1 { low } else { 9_400.0 }),
+                _ => {}
+            });
+            let findings = judge_figures(&seed(), &history, last(days), &Exceptions::new(marks, &[]), &[]);
+            find(&findings, Check::UnusualCoverage, "properties")
+        };
+        assert!(of(40, 9_400.0, &[]).contains("warning"));
+        let normal = [mark(COVERAGE, MarkVerdict::NewNormal, last(40), None)];
+        let waiting = of(40, 9_400.0, &normal);
+        assert!(waiting.contains("waiting for enough days (not enough history"), "{waiting}");
+        assert!(of(50, 9_400.0, &normal).contains("healthy"));
+        assert!(
+            of(50, 9_200.0, &normal).contains("warning"),
+            "judged by the new level, and not watched anew"
+        );
+        // It is of this figure only.
+        let other = [mark("properties/unusual-nulls/properties", MarkVerdict::NewNormal, last(40), None)];
+        assert!(of(40, 9_400.0, &other).contains("warning"));
+    }
+
+    #[test]
+    fn day_marked_as_fine_is_not_learnt_from() {
+        let days = 40;
+        let of = |marks: &[Mark]| {
+            let dead = history(days, |day, _, create, _| {
+                if (36..39).contains(&day) {
+                    create.processed = Some(5_000.0);
+                }
+            });
+            let figures = dead.series("properties", last(days), &Exceptions::new(marks, &[]));
+            let volume = figures.iter().find(|of| of.subject == "properties-create").unwrap();
+            judge_days(&volume.series, &Sensitivity::default()).pop().unwrap().expectation.unwrap().days
+        };
+        let fine =
+            mark("properties/unusual-volume/properties-create", MarkVerdict::Fine, last(37), Some(last(39)));
+        assert_eq!(of(&[]) - of(&[fine]), 3);
+    }
+
+    #[test]
+    fn real_fault_is_open_until_the_figure_is_back_and_is_not_learnt_from() {
+        let of = |days: i64, back: i64, marks: &[Mark]| {
+            let history = history(days, |day, data, _, _| {
+                if (40..back).contains(&day) {
+                    data.synced = Some(9_560.0);
+                }
+            });
+            let findings = judge_figures(&seed(), &history, last(days), &Exceptions::new(marks, &[]), &[]);
+            find(&findings, Check::UnusualCoverage, "properties")
+        };
+        let lasts = |text: String| text.contains(": warning, ");
+        let first = (41..60).find(|days| lasts(of(*days, 1_000, &[]))).unwrap();
+        let real = [mark(COVERAGE, MarkVerdict::Real, last(41), None)];
+        assert!((first..first + 28).all(|days| lasts(of(days, 1_000, &real))), "a small drift stays open");
+        assert!(of(first + 3, first, &real).contains("healthy"));
+        // A large fall is open as long as it lasts, while an unmarked one becomes the level in about a week.
+        let fall = |days: i64, marks: &[Mark]| {
+            let history = history(days, |day, data, _, _| {
+                if day >= 40 {
+                    data.synced = Some(9_000.0);
+                }
+            });
+            let findings = judge_figures(&seed(), &history, last(days), &Exceptions::new(marks, &[]), &[]);
+            find(&findings, Check::UnusualCoverage, "properties")
+        };
+        assert!((41..90).all(|days| lasts(fall(days, &real))));
+        assert!(!lasts(fall(89, &[])));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::finding::{
     CENSUS, Check, CriticalAfter, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored,
 };
 use crate::incident::{NoticePolicy, Urgency, stops_data};
+use crate::marks::QuietDays;
 use crate::observation::SyncId;
 use crate::schedule::Schedule;
 use crate::silence::Declared;
@@ -75,6 +76,8 @@ pub struct Pipeline {
     /// The nightly snapshot; without it, none is written.
     pub snapshot: Option<Snapshot>,
     pub expectations: Expectations,
+    /// Days on which figures are neither judged nor learnt from.
+    pub quiet_days: Vec<QuietDays>,
 }
 
 /// The reaction to findings of a check that learns from history.

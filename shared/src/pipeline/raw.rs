@@ -2,6 +2,7 @@
 
 mod checks;
 mod notices;
+mod quiet;
 mod values;
 
 use std::collections::hash_map::Entry;
@@ -61,6 +62,8 @@ struct RawPipeline {
     snapshot: Option<Spanned<RawSnapshot>>,
     #[serde(default)]
     expectations: RawExpectations,
+    #[serde(default)]
+    quiet_days: Vec<quiet::RawQuietDays>,
 }
 
 #[derive(Deserialize, Default)]
@@ -222,6 +225,8 @@ impl Validation {
         self.unique(named.iter().copied(), "checks.name");
         let mut subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         subjects.push(raw.name.get_ref());
+        let keys: Vec<&str> = raw.syncs.iter().map(|sync| sync.key.get_ref().as_str()).collect();
+        let quiet_days = raw.quiet_days.into_iter().map(|quiet| self.quiet_days(quiet, &keys)).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
         let check = raw.checks.first().map(|check| (check.name.span(), "checks"));
         let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshot"));
@@ -255,6 +260,7 @@ impl Validation {
             checks,
             snapshot,
             expectations: self.expectations(raw.expectations),
+            quiet_days,
         }
     }
 

@@ -875,6 +875,56 @@ fn mistakes_in_the_snapshot_name_line_key_and_remedy() {
     insta::assert_snapshot!(found);
 }
 
+const QUIET: &str = r#"[[quiet_days]]
+name = "company holidays"
+country = "US"
+dates = ["2026-11-27", "2026-12-24/2027-01-01"]
+yearly = ["07-05"]
+syncs = ["properties-create"]
+"#;
+
+#[test]
+fn quiet_days_are_read_and_described() {
+    let pipeline = Pipeline::parse(&seed_and(QUIET)).unwrap();
+    let line = "except on company holidays (public holidays of US, 2 dates, 1 day of each year) for properties-create";
+    assert!(pipeline.to_string().contains(line), "{pipeline}");
+    let [quiet] = &pipeline.quiet_days[..] else { panic!("{:?}", pipeline.quiet_days) };
+    let of = |day| quiet.name_of("properties-create", day);
+    use jiff::civil::date;
+    for (day, name) in [
+        (date(2026, 11, 26), Some("Thanksgiving Day")),
+        (date(2026, 11, 27), Some("company holidays")),
+        (date(2026, 12, 31), Some("company holidays")),
+        (date(2027, 7, 5), Some("company holidays")),
+        (date(2027, 1, 2), None),
+    ] {
+        assert_eq!(of(day), name, "{day}");
+    }
+}
+
+#[test]
+fn mistakes_in_quiet_days_name_line_key_and_remedy() {
+    let bad = [
+        ("name = \"a\"", "`quiet_days`: no day; add dates, yearly or country"),
+        ("name = \"a\"\ndates = [\"tomorrow\"]", "`quiet_days.dates`: found \"tomorrow\"; use days such as"),
+        (
+            "name = \"a\"\ndates = [\"2027-01-01/2026-12-24\"]",
+            "`quiet_days.dates`: found \"2027-01-01/2026-12-24\"",
+        ),
+        ("name = \"a\"\nyearly = [\"02-30\"]", "`quiet_days.yearly`: found \"02-30\"; use month and day"),
+        (
+            "name = \"a\"\ncountry = \"us\"",
+            "`quiet_days.country`: no list of holidays of \"us\"; use dates or yearly, or use",
+        ),
+        ("name = \"a\"\nyearly = [\"05-01\"]\nsyncs = [\"x\"]", "`quiet_days.syncs`: no sync \"x\""),
+    ];
+    for (keys, expected) in bad {
+        let found = problems(&seed_and(&format!("[[quiet_days]]\n{keys}\n")));
+        assert!(found.len() == 1 && found[0].contains(expected), "{found:?}");
+        assert!(found[0].starts_with("line "), "{found:?}");
+    }
+}
+
 #[test]
 fn near_miss_suggests_the_allowed_word() {
     let kind = &problems(&with_checks(ODBC, &ROWS.replace("row-count", "row-cuont")))[0];

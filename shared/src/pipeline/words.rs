@@ -164,6 +164,9 @@ impl Pipeline {
         }?;
         let days = self.expectations.watch_days;
         writeln!(f, "  figures are judged by their own history once it has {days} days")?;
+        for quiet in &self.quiet_days {
+            writeln!(f, "    except on {quiet}")?;
+        }
         for (check, mode) in &self.expectations.modes {
             match mode {
                 Mode::Alert => writeln!(f, "    {check}: alerts")?,

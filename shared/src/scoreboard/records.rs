@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::ScoreRow;
 use crate::history::History;
+pub use crate::marks::MarkVerdict;
 
 /// Records of one kind, or why they could not be read or are not recorded.
 pub type Source<T> = Result<Kept<T>, String>;
@@ -78,17 +79,6 @@ pub struct Mark {
     /// When it was marked (UTC); the newest mark of an alert counts.
     pub at: Timestamp,
     pub verdict: MarkVerdict,
-}
-
-/// The verdict of a mark.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MarkVerdict {
-    /// The alert was right.
-    Real,
-    /// Unusual, but not a fault.
-    FineOnce,
-    /// The figure has a new usual level. It counts neither for nor against precision.
-    NewNormal,
 }
 
 /// How long the oldest change had been waiting for its arrival in the destination.

@@ -279,7 +279,7 @@ fn days_unattended_count_from_the_newest_act_of_any_kind() {
 
 #[test]
 fn precision_counts_real_and_fine_marks() {
-    use MarkVerdict::{FineOnce, NewNormal, Real};
+    use MarkVerdict::{Fine, NewNormal, Real};
     let marked = |all: &mut Records, verdicts: &[MarkVerdict]| {
         let alerts: Vec<Alert> = (0..).take(5).map(|n| alert("a", "2026-11-10", n, None)).collect();
         all.marks = kept(alerts.iter().zip(verdicts).map(|(alert, verdict)| mark(alert, *verdict)).collect());
@@ -290,8 +290,8 @@ fn precision_counts_real_and_fine_marks() {
     for (verdicts, expected) in [
         (&[][..], "NoGoal: 0 of 5 alerts marked"),
         (&[NewNormal], "NoGoal: 0 of 5 alerts marked"),
-        (&[Real, Real, NewNormal, FineOnce], "66.7% NoGoal of 3"),
-        (&[FineOnce], "0% NoGoal of 1"),
+        (&[Real, Real, NewNormal, Fine], "66.7% NoGoal of 3"),
+        (&[Fine], "0% NoGoal of 1"),
     ] {
         marked(&mut records, verdicts);
         assert_eq!(shown(&records, Metric::AlertPrecision), expected);

@@ -132,7 +132,7 @@ fn build(
             raw.alerts.push(Alert { resolved_at: None, ..alert.clone() });
         }
         raw.alerts.push(alert);
-        let verdicts = [MarkVerdict::Real, MarkVerdict::FineOnce, MarkVerdict::NewNormal];
+        let verdicts = [MarkVerdict::Real, MarkVerdict::Fine, MarkVerdict::NewNormal];
         if let Some(verdict) = verdicts.get(verdict) {
             let mark = Mark { incident, told_at, at: before(marked), verdict: *verdict };
             raw.marks.push(Mark {
@@ -391,7 +391,7 @@ impl Raw {
         };
         let verdicts: Vec<MarkVerdict> = alerts.iter().filter_map(verdict).collect();
         let count = |of| verdicts.iter().filter(|verdict| **verdict == of).count();
-        let (real, fine) = (count(MarkVerdict::Real), count(MarkVerdict::FineOnce));
+        let (real, fine) = (count(MarkVerdict::Real), count(MarkVerdict::Fine));
         match (alerts.len(), real + fine) {
             (0, _) => Naive::NoAlert,
             (_, 0) => Naive::Unknown,

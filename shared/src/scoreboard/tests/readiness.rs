@@ -118,7 +118,7 @@ fn mixed() -> Records {
         .into_iter()
         .map(|(day, delay, end)| alert("run-failed/create", &format!("2026-11-{day}"), delay, Some(end)))
         .collect();
-    records.marks = kept(vec![mark(&alerts[0], MarkVerdict::Real), mark(&alerts[1], MarkVerdict::FineOnce)]);
+    records.marks = kept(vec![mark(&alerts[0], MarkVerdict::Real), mark(&alerts[1], MarkVerdict::Fine)]);
     let notice = |(n, alert): (usize, &Alert)| Notice { id: format!("a#{n}.0"), sent_at: alert.told_at };
     records.notices = kept(alerts.iter().enumerate().map(notice).collect());
     records.alerts = kept(alerts);
