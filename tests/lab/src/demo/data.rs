@@ -57,7 +57,7 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
 }
 
 /// Runs the nightly checks by hand; returns their table.
-async fn checked(demo: &Demo) -> Result<String> {
+pub(super) async fn checked(demo: &Demo) -> Result<String> {
     let answer = demo.stage.deployment.invoke(NIGHTLY, &json!({ "task": "validate" })).await?;
     if let Some(error) = answer.error {
         bail!("{NIGHTLY} failed ({error}): {}", answer.value);

@@ -10,7 +10,7 @@ use syncwatch_lab::aws::workspace_root;
 const BEGIN: &str = "<!-- demo: written by `make demo EXCERPT=1` -->\n```text\n";
 const END: &str = "```\n<!-- demo: end -->";
 /// The acts in the excerpt, by a part of their titles.
-const SHOWN: [&str; 2] = ["a broken view", "the create sync is paused"];
+const SHOWN: [&str; 3] = ["a broken view", "coverage leaks", "the create sync is paused"];
 
 /// The lines of the acts in the excerpt.
 pub(super) fn of(lines: &[String]) -> String {
@@ -57,11 +57,17 @@ pub(super) fn settle(lines: &[String], write: bool) -> Result<()> {
 /// How many characters are compared of a line that was cut short: where it is cut depends on the length of its numbers.
 const COMPARED: usize = 50;
 
-/// The text with every number as `0`, without durations, and without notices that an incident became worse: on a slow
+/// What follows these in a line differs between days, or on a slow machine: durations, dates, reasons.
+const DIFFERS: [&str; 5] = [", after ", " since ", " between ", " on ", "No forecast: "];
+
+/// The text with every number as `0`, without durations and dates, and without notices that an incident became worse: on a slow
 /// machine these differ.
 fn shape(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.contains(", worse]"));
-    let lines = lines.map(|line| line.rsplit_once(", after ").map_or(line, |(before, _)| before));
+    let lines = lines.map(|line| {
+        let end = DIFFERS.iter().filter_map(|mark| line.find(mark)).min();
+        end.and_then(|end| line.get(..end)).unwrap_or(line)
+    });
     let without_end = |line: String| {
         if line.ends_with("...") { line.chars().take(COMPARED).collect() } else { line }
     };
@@ -124,6 +130,10 @@ mod tests {
         assert_eq!(
             shape("[RESOLVED] it runs, after 3s\n[CRITICAL, worse] x"),
             shape("[RESOLVED] it runs, after 1m 2s")
+        );
+        assert_eq!(
+            shape("coverage falls under 95% between 1 and 3 May, most likely on the 2nd"),
+            shape("coverage falls under 95% between 30 November and 4 December, most likely on the 1st")
         );
     }
 }

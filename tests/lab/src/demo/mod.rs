@@ -4,6 +4,7 @@ mod acts;
 mod data;
 mod doctor;
 mod excerpt;
+mod history;
 mod keep;
 mod silence;
 mod snapshot;
@@ -53,6 +54,7 @@ pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
     acts::webhooks_are_lost(&mut demo).await?;
     data::play(&mut demo).await?;
     snapshot::play(&mut demo).await?;
+    history::play(&mut demo).await?;
     for act in acts::simple() {
         demo.play(&act).await?;
     }
@@ -231,9 +233,12 @@ impl Demo {
     async fn finder(&self, key: &str, opened_at: Timestamp) -> Result<Finder> {
         let first_to_log = async || {
             let mut first: Option<(Timestamp, Finder)> = None;
-            for (function, finder) in
-                [(POLL, Finder::Poll), (WORKER, Finder::Webhook), (NIGHTLY, Finder::Nightly)]
-            {
+            for (function, finder) in [
+                (POLL, Finder::Poll),
+                (WORKER, Finder::Webhook),
+                (NIGHTLY, Finder::Nightly),
+                (SNAPSHOT, Finder::Nightly),
+            ] {
                 for (at, line) in self.log_since(function, opened_at).await? {
                     let text = |name: &str| line.get(name).and_then(Value::as_str).unwrap_or_default();
                     let wrote = matches!(text("message"), "noted" | "notice sent") && text("incident") == key;

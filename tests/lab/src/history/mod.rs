@@ -1,6 +1,6 @@
 //! Histories of syncs, played: the business behind a sync, its runs every 15 minutes, and the figures of its days.
 //!
-//! A [`Plan`] (seed, days, temper, faults) in, a [`History`] out; no clock, no I/O. The same plan plays the same history, a
+//! A [`Plan`] (seed, days, temper, faults) in, a [`History`] out; no clock, no I/O. [`Past`] makes audit log rows of histories. The same plan plays the same history, a
 //! shorter play is the beginning of a longer one, and a fault changes nothing before its first day. Each day draws from a
 //! random stream of its own for that.
 //!
@@ -24,7 +24,9 @@ mod business;
 mod calendar;
 mod chance;
 mod fault;
+mod past;
 mod play;
+mod present;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -32,7 +34,9 @@ use jiff::tz::TimeZone;
 
 pub use business::Business;
 pub use fault::Fault;
+pub use past::{PAST_DAYS, Past};
 pub use play::play;
+pub use present::Present;
 
 /// The minutes between two runs.
 pub const RUN_EVERY_MINUTES: usize = 15;
@@ -59,6 +63,8 @@ pub struct Plan {
     /// The time zone of the calendar days and the slots.
     pub zone: TimeZone,
     pub temper: Temper,
+    /// The business; without one it is drawn from the seed.
+    pub business: Option<Business>,
     pub faults: Vec<Fault>,
 }
 
@@ -66,7 +72,7 @@ impl Plan {
     /// A plan for an ordinary business without a fault.
     #[must_use]
     pub fn quiet(seed: u64, start: Date, days: usize, zone: TimeZone) -> Self {
-        Self { seed, start, days, zone, temper: Temper::Ordinary, faults: Vec::new() }
+        Self { seed, start, days, zone, temper: Temper::Ordinary, business: None, faults: Vec::new() }
     }
 
     /// The same plan with another temper.

@@ -27,8 +27,7 @@ const LONGEST_RUN_SECONDS: f64 = 14.0 * 60.0;
 /// # Errors
 /// If a day lies outside the years that `jiff` knows.
 pub fn play(plan: &Plan) -> Result<History, jiff::Error> {
-    let mut business_rng = ChaCha8Rng::seed_from_u64(plan.seed);
-    let business = Business::draw(&mut business_rng, plan.temper);
+    let business = plan.business();
     let last = plan.start.checked_add(i64::try_from(plan.days).unwrap_or(i64::MAX).days())?;
     let mut world = World {
         calendar: Calendar::of_years(plan.start.year(), last.year())?,

@@ -117,6 +117,14 @@ pub struct Health {
     pub duplicates: usize,
 }
 
+impl Health {
+    /// Properties that are in the copy, in percent.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
+        100.0 * self.synced as f64 / self.total.max(1) as f64
+    }
+}
+
 /// The active faults.
 #[derive(Debug, Default)]
 pub(super) struct Ailments {
@@ -355,6 +363,16 @@ impl PropertyWorld {
                 property.company_name = Some(generate::company_name(&mut self.rng));
                 property.updated_at = self.now;
             }
+            self.touched(number);
+        }
+    }
+
+    /// Adds properties whose company is not entered: no view has them.
+    pub fn arrive_nameless(&mut self, count: usize) {
+        for number in (self.properties.len()..).take(count) {
+            let mut property = generate::property(&mut self.rng, number, self.now);
+            property.company_name = None;
+            self.properties.push(property);
             self.touched(number);
         }
     }
