@@ -166,7 +166,7 @@ picture: ## Draw the picture of a notice in README.md from the snapshot of its m
 	chromium --headless --no-sandbox --hide-scrollbars --window-size=700,600 --screenshot=functions/alert-relay/notice.png 'file://$(CARGO_TARGET_DIR)/notice.html'
 
 .PHONY: expectations
-expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|change|forecasts|windows|speed, SEED=1
+expectations: ## Measure the rules for expected figures on simulated histories, against their goals; SMALL=1, ONLY=quiet|pipelines|faults|nights|change|forecasts|windows|speed, SEED=1
 	@$(BUILD) expectations --quiet
 	@'$(CARGO_TARGET_DIR)/debug/expectations' --check $(if $(SMALL),--small) $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
 

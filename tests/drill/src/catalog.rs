@@ -1,15 +1,26 @@
 //! The drills, from easy to nasty. Names, titles and stories give no hint; the faults are in `beats`.
 
+use syncwatch_lab::history::{Fault, PAST_DAYS};
 use syncwatch_lab::properties::Pace;
 
-use crate::drill::Beat::{Brew, Inflict, Live};
+use crate::drill::Beat::{Brew, Inflict, Live, Past};
 use crate::drill::{Cause, Drill, Extent, Fix, Hurt, Level, Trouble, Which, WrongFix};
 
 /// A pipeline at the seed's pace, small enough for a few hours to change its figures.
-const SMALL: Extent = Extent { total: 800, synced: 790, pace: Pace::OF_SEED };
+const SMALL: Extent = Extent { total: 800, synced: 790, nameless: 0, pace: Pace::OF_SEED };
 /// Few records arrive: with one run a day the queues stay below the limits.
-const QUIET: Extent =
-    Extent { total: 800, synced: 800, pace: Pace { arrivals_a_minute: 0.02, changes_a_minute: 0.2 } };
+const QUIET: Extent = Extent {
+    total: 800,
+    synced: 800,
+    nameless: 0,
+    pace: Pace { arrivals_a_minute: 0.02, changes_a_minute: 0.2 },
+};
+
+/// Large enough for coverage to leak in steps of 0.02 points, and above its limit.
+const LEAKING: Extent = Extent { total: 6_000, synced: 5_736, nameless: 260, pace: Pace::ORDINARY };
+
+/// The days since the business doubled: found, and not yet what is expected.
+const DOUBLED_DAYS: usize = 30;
 
 /// Every drill, in list order.
 pub const DRILLS: &[Drill] = &[
@@ -197,7 +208,7 @@ pub const DRILLS: &[Drill] = &[
         title: "The coverage has fallen, and no sync has a problem",
         story: "It is a Tuesday, a quarter past three in the morning. Yesterday at six a colleague changed a view for a report.",
         starts: "2026-11-23T14:07:00Z",
-        extent: Extent { total: 300, synced: 295, pace: Pace::OF_SEED },
+        extent: Extent { total: 300, synced: 295, nameless: 0, pace: Pace::OF_SEED },
         edits: &[],
         webhooks: false,
         beats: &[Inflict(Trouble::CreateView("Oakland")), Brew(20 * 60), Live(70)],
@@ -239,6 +250,46 @@ pub const DRILLS: &[Drill] = &[
                        Pause the create sync first: each run adds more. Make the key unique, then delete the newer \
                        duplicates, then resume. Salesforce rejected updates for duplicated keys; they arrive on their own.",
         anchors: &["duplicates", "error-rate"],
+    },
+    Drill {
+        name: "not-yet",
+        level: Level::Medium,
+        title: "A warning about a day that has not come",
+        story: "It is a Monday, a few minutes after midnight. Every run of the weekend completed, and no limit was passed.",
+        starts: "2026-11-16T07:37:00Z",
+        extent: LEAKING,
+        edits: &[],
+        webhooks: false,
+        beats: &[
+            Inflict(Trouble::CompaniesMissing),
+            Past(&[Fault::CoverageLeaks { from: PAST_DAYS - 80, points_a_day: 0.05 }]),
+            Live(30),
+        ],
+        causes: &[Cause::CompaniesMissing],
+        fixes: &[Fix::EnterCompanies],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::FullSyncCreate,
+                hurt: Hurt::Rewritten,
+                why: "it sends what the view has, and the missing properties are not in the view",
+            },
+            WrongFix {
+                fix: Fix::RepairCreateView,
+                hurt: Hurt::TimeLost,
+                why: "the view is right: a property without a company must not be created",
+            },
+            WrongFix {
+                fix: Fix::LoosenLimits,
+                hurt: Hurt::TimeLost,
+                why: "no limit is passed yet, and the leak goes on",
+            },
+        ],
+        hints: &[
+            "`look expectations`: which figure, since when, and how far from its limit? `look explain breach-forecast`",
+            "What do the properties have in common that are in neither the create queue nor Salesforce?",
+        ],
+        model_answer: "Coverage falls 0.05 points a day and is still above 95%, so no limit sees it: its own history does, and                        the forecast names the day on which 95% breaks. `look expectations` shows coverage beside its range and since                        when it falls. Both queues are short and the copy is fresh, so the missing properties are not in the view:                        `look sql SELECT COUNT(*) FROM crm.rds.properties WHERE company_name IS NULL` counts them. Companies                        are no longer entered. Have them entered before the earliest date of the forecast; the syncs create the                        records. The incidents end after some nights, when coverage has stayed up.",
+        anchors: &["breach-forecast", "unusual-coverage"],
     },
     Drill {
         name: "shrinking",
@@ -369,7 +420,7 @@ pub const DRILLS: &[Drill] = &[
         title: "Two findings about data, the day after a change",
         story: "It is a Tuesday, a quarter past three in the morning. Yesterday a colleague began to rewrite the views, and was called away.",
         starts: "2026-11-23T14:07:00Z",
-        extent: Extent { total: 300, synced: 295, pace: Pace::OF_SEED },
+        extent: Extent { total: 300, synced: 295, nameless: 0, pace: Pace::OF_SEED },
         edits: &[],
         webhooks: false,
         beats: &[
@@ -401,6 +452,51 @@ pub const DRILLS: &[Drill] = &[
                        infra/warehouse, then restore the names in Salesforce; the syncs create the missing properties on \
                        their own.",
         anchors: &["null-count", "coverage"],
+    },
+    Drill {
+        name: "twice-as-many",
+        level: Level::Nasty,
+        title: "A sync creates twice as many records as it used to",
+        story: "It is a Monday, a few minutes after midnight. Last month a colleague changed the create view, and revenue operations \
+                signed a second brand.",
+        starts: "2026-11-16T07:37:00Z",
+        extent: SMALL,
+        edits: &[],
+        webhooks: false,
+        beats: &[
+            Inflict(Trouble::NewBusiness),
+            Past(&[Fault::BusinessChanges { from: PAST_DAYS - DOUBLED_DAYS, factor: 2.0 }]),
+            Live(30),
+        ],
+        causes: &[Cause::NewBusiness],
+        fixes: &[Fix::NewNormal],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::FullSyncCreate,
+                hurt: Hurt::Rewritten,
+                why: "nothing is missing in Salesforce, and it writes every record again",
+            },
+            WrongFix {
+                fix: Fix::RepairCreateView,
+                hurt: Hurt::TimeLost,
+                why: "a view that selects too much would create duplicates or move coverage; neither happened",
+            },
+            WrongFix {
+                fix: Fix::SilenceAll,
+                hurt: Hurt::Suppressed,
+                why: "the next incident would not alert either",
+            },
+        ],
+        hints: &[
+            "`look expectations`: which other figure moved on the same day? Are there duplicates, or a queue?",
+            "Could a view alone create twice as many records that are all new? Who knows whether the business did?",
+        ],
+        model_answer: "The create sync moves twice as many records a day since the day that the notice names, day after day. It \
+                       is not a backfill, which is one run, and not a view that selects too much: there are no duplicates, no \
+                       rejections, short queues and the same coverage, so each record is a new property. Only the business can \
+                       do that: the second brand. There is nothing to repair. The owner of the source confirms it, and the \
+                       new level is recorded with a reason, so that the next change is judged against it.",
+        anchors: &["unusual-volume"],
     },
     Drill {
         name: "a-reason",

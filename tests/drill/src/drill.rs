@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use syncwatch_lab::history::Fault;
 use syncwatch_lab::properties::Pace;
 
 /// Declares an enum of short ids that a trainee types, each with a description.
@@ -62,6 +63,8 @@ choices! {
         CreateView = "create-view", "the create view leaves properties out";
         CopyStalled = "copy-stalled", "Fivetran stopped copying Salesforce back";
         SourceIdle = "source-idle", "nothing changes at the source";
+        CompaniesMissing = "companies-missing", "companies are no longer entered at the source, and the views leave such properties out";
+        NewBusiness = "new-business", "the business itself has changed for good, and the sync follows it";
         BulkChange = "bulk-change", "the source changed in bulk; the queues will clear on their own";
         WarehouseDown = "warehouse-down", "the warehouse does not answer";
     }
@@ -90,7 +93,9 @@ choices! {
         RepairNamesView = "repair-names-view", "put the company names back into the sync views";
         RepairCreateView = "repair-create-view", "remove the condition that does not belong in the create view";
         RestoreNames = "restore-names", "restore the lost names in Salesforce with its data loader";
+        EnterCompanies = "enter-companies", "have the missing companies entered at the source, and the form require them";
         ResumeCopy = "resume-copy", "resume the Fivetran connector that copies Salesforce";
+        NewNormal = "new-normal", "confirm the new level with the owner of the source, and record it with a reason";
         LoosenLimits = "loosen-limits", "raise the limits in pipeline.toml until nothing is unhealthy";
         SilenceAll = "silence-all", "silence everything for a day: syncwatch silence add";
     }
@@ -184,6 +189,10 @@ pub enum Trouble {
     CensusDown,
     TokenRefused,
     WebhooksGone,
+    /// Properties arrive without a company: those of the drill's extent.
+    CompaniesMissing,
+    /// Nothing is broken: the business moves more than before.
+    NewBusiness,
 }
 
 impl Trouble {
@@ -205,14 +214,19 @@ impl Trouble {
             Self::CopyStalled => Fix::ResumeCopy,
             Self::TokenRefused => Fix::RenewCensusToken,
             Self::WebhooksGone => Fix::RegisterWebhook,
+            Self::CompaniesMissing => Fix::EnterCompanies,
+            Self::NewBusiness => Fix::NewNormal,
         }
     }
 }
 
 /// An event before the trainee is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Beat {
     Inflict(Trouble),
+    /// The audit log gets the past of this world, with these faults of its create sync and its data. From here on the nightly
+    /// snapshot runs at its times.
+    Past(&'static [Fault]),
     /// These minutes pass while the functions run as usual.
     Live(i64),
     /// These minutes pass without a round: every alert that a round would send is sent at their end too.
@@ -249,6 +263,8 @@ pub struct Extent {
     pub total: usize,
     /// The properties that are in Salesforce.
     pub synced: usize,
+    /// The properties without a company, which no view has. The rest wait to be created.
+    pub nameless: usize,
     pub pace: Pace,
 }
 

@@ -1,10 +1,8 @@
 //! The `look` command: the tools of an on-call person, at the lab's addresses and in its time.
 
 use anyhow::{Context as _, Result, bail};
-use secrecy::SecretString;
 use serde_json::Value;
 use syncwatch::sql::{Dialect, Statement, Value as Cell, check_read_only};
-use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::runbook;
 use syncwatch_lab::census::TOKEN;
 use syncwatch_lab::databricks;
@@ -19,6 +17,7 @@ pub(crate) const LOOKS: &str = "\
   look notices             all mails so far
   look incidents           open incidents          (syncwatch incidents)
   look explain FINDING     the runbook section     (syncwatch explain FINDING)
+  look expectations        each figure and the range that was expected (syncwatch expectations)
   look config              the declared pipeline   (syncwatch check-config)
   look validate [CHECK]    run the data checks now (the function daily-validation)
   look sql SELECT ...      query the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
@@ -43,6 +42,7 @@ impl Scene {
             ("incidents", _) => Ok(self.operate(&["incidents"]).await?.0),
             ("explain", "") => Ok(runbook::contents().to_string()),
             ("explain", finding) => Ok(runbook::explain(finding)?.to_string()),
+            ("expectations", _) => Ok(self.operate(&["expectations"]).await?.0),
             ("config", _) => Ok(self.pipeline.to_string()),
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,
@@ -63,10 +63,7 @@ impl Scene {
     async fn sql(&self, sql: &str) -> Result<String> {
         let sql = sql.trim_end_matches(';');
         check_read_only(sql, Dialect::Databricks, &[]).context("the account of Syncwatch may only read")?;
-        let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
-        let settings = DatabricksSettings::new(self.warehouse.url(), databricks::WAREHOUSE_ID, auth);
-        let warehouse = Warehouse::open(Settings::Databricks(settings), syncwatch::http::client()?)?;
-        let answer = warehouse.query(&Statement::new("your statement", sql)).await?;
+        let answer = self.databricks()?.query(&Statement::new("your statement", sql)).await?;
         let heads = answer.columns().iter().map(|column| column.name.clone()).collect::<Vec<_>>();
         let rows = answer.rows().map(|row| row.values().iter().map(cell).collect::<Vec<_>>().join(" | "));
         Ok(shortened(std::iter::once(heads.join(" | ")).chain(rows)))

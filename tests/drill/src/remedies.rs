@@ -58,6 +58,8 @@ impl Scene {
             Fix::MergeDuplicates => self.with_data(PropertyWorld::delete_duplicates)?,
             Fix::RestoreNames => self.with_data(PropertyWorld::restore_companies)?,
             Fix::RegisterWebhook => self.register_webhook().await?,
+            Fix::EnterCompanies => self.with_data(PropertyWorld::enter_companies)?,
+            Fix::NewNormal => self.record_new_normal().await?,
             Fix::LoosenLimits => self.loosen_limits(),
             Fix::SilenceAll => {
                 let who = ["silence", "add", "--owner", "trainee", "--reason", "drill", "--for", "24h"];
@@ -136,6 +138,25 @@ impl Scene {
                 _ => {}
             }
         }
+    }
+
+    /// Records a lasting change of the volume as the owner's own.
+    async fn record_new_normal(&self) -> Result<()> {
+        let words = [
+            "silence",
+            "add",
+            "--owner",
+            "Revenue operations",
+            "--reason",
+            "a second brand",
+            "--for",
+            "31d",
+            "--check",
+            "unusual-volume",
+            "--subject",
+            "properties-create",
+        ];
+        self.operate(&words).await.map(drop)
     }
 
     fn every_half_hour(&mut self) -> Result<()> {

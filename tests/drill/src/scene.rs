@@ -3,17 +3,20 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
+use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::days::day_of;
 use syncwatch::incident::{Incident, State};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, Site};
 use syncwatch::silence::{Silence, covering};
+use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::{self, Command, Operator};
 use syncwatch_lab::aws::{
     Deployment, DeploymentOptions, FunctionsTable, Ministack, ResourceId, ResourceKind, ResourceSpec,
@@ -22,7 +25,8 @@ use syncwatch_lab::aws::{
 use syncwatch_lab::census::{CensusServer, TOKEN, World};
 use syncwatch_lab::clock::LabClock;
 use syncwatch_lab::databricks;
-use syncwatch_lab::properties::PropertyWorld;
+use syncwatch_lab::history::{Fault, Past};
+use syncwatch_lab::properties::{Pace, PropertyWorld};
 use syncwatch_lab::receivers::{Mail, MailTap};
 use syncwatch_lab::stage::LivingWarehouse;
 
@@ -36,7 +40,13 @@ const SEED: u64 = 20_261_124;
 const POLL_EVERY: i64 = 10;
 /// Minutes that the lab runs on at most once the trainee is done: every fixed incident is resolved by then.
 const SETTLING: [i64; 4] = [35, 35, 30, 30];
+/// Nights that the lab runs on at most in a drill with a past: a lasting change is over once some days are as before it.
+const NIGHTS: usize = 8;
 const NIGHTLY: &str = "daily-validation";
+const SNAPSHOT: &str = "nightly-snapshot";
+/// The ten minutes of each night with a nightly function, from these minutes after midnight.
+const AT_NIGHT: [i64; 3] = [23 * 60 + 55, 60 + 55, 2 * 60 + 55];
+const MINUTES_A_DAY: i64 = 24 * 60;
 
 /// The lab of a drill in progress.
 #[derive(Debug)]
@@ -50,6 +60,9 @@ pub struct Scene {
     pub(crate) troubles: Vec<Trouble>,
     doorbell: Option<Doorbell>,
     settings: BTreeMap<String, String>,
+    pace: Pace,
+    /// Whether the audit log has a past, so that the nightly snapshot runs.
+    has_past: bool,
     /// The figures when the trainee was called, and the worst harm since.
     before: Figures,
     worst: Figures,
@@ -65,7 +78,7 @@ impl Scene {
         let starts: Timestamp = drill.starts.parse().with_context(|| format!("starts of {}", drill.name))?;
         let pipeline = Pipeline::parse(&edited(drill)?).context("the pipeline of the drill")?;
         let extent = drill.extent;
-        let waiting = extent.total.saturating_sub(extent.synced);
+        let waiting = extent.total.saturating_sub(extent.synced + extent.nameless);
         let properties = PropertyWorld::with(starts, SEED, extent.total, extent.synced, waiting);
         let world = World::seed_pipeline(starts, SEED).carrying(properties.at_pace(extent.pace));
         let census = CensusServer::start(world, LabClock::set_to(starts)).await?;
@@ -93,6 +106,8 @@ impl Scene {
             troubles: Vec::new(),
             doorbell: None,
             settings,
+            pace: extent.pace,
+            has_past: false,
             before: Figures::default(),
             worst: Figures::default(),
         };
@@ -116,6 +131,7 @@ impl Scene {
         for beat in beats {
             match beat {
                 Beat::Inflict(trouble) => self.inflict(*trouble).await?,
+                Beat::Past(faults) => self.play_past(faults).await?,
                 Beat::Live(minutes) => self.live(*minutes).await?,
                 Beat::Brew(minutes) => self.census.jump(SignedDuration::from_mins(*minutes)),
             }
@@ -123,6 +139,25 @@ impl Scene {
         self.before = self.figures().await?;
         self.worst = Figures::default();
         Ok(())
+    }
+
+    /// Writes the past of this world into the audit log: its days until today, and the runs of today so far.
+    async fn play_past(&mut self, faults: &[Fault]) -> Result<()> {
+        let health = self.census.with_world(|world| world.properties().map(PropertyWorld::health));
+        let health = health.context("the world carries no data")?;
+        let (zone, now) = (&self.pipeline.time_zone, self.now());
+        let past = Past::of_world(&self.pipeline, &health, self.pace, day_of(now, zone), faults)?;
+        let past = past.with_runs_until(now).with_days_until(now, zone);
+        past.write(&self.databricks()?, &self.pipeline).await?;
+        self.has_past = true;
+        Ok(())
+    }
+
+    /// The warehouse, as the functions reach it.
+    pub(crate) fn databricks(&self) -> Result<Warehouse> {
+        let auth = DatabricksAuth::Token(SecretString::from(databricks::TOKEN));
+        let settings = DatabricksSettings::new(self.warehouse.url(), databricks::WAREHOUSE_ID, auth);
+        Ok(Warehouse::open(Settings::Databricks(settings), syncwatch::http::client()?)?)
     }
 
     /// The time in the lab.
@@ -151,7 +186,10 @@ impl Scene {
             if let Some(doorbell) = &self.doorbell {
                 doorbell.let_in(self).await?;
             }
-            if self.is_nightly_due(began)? {
+            if self.has_past && self.is_due(SNAPSHOT, began)? {
+                self.snapshot().await?;
+            }
+            if self.is_due(NIGHTLY, began)? {
                 self.validate(None).await?;
             }
             self.poll().await?;
@@ -159,19 +197,39 @@ impl Scene {
         self.note_harm().await
     }
 
-    /// Whether the nightly checks fell due since an instant.
-    fn is_nightly_due(&self, since: Timestamp) -> Result<bool> {
-        let schedule = self.table.function(NIGHTLY)?.schedule.as_ref().context("no schedule")?;
+    /// Whether a nightly function fell due since an instant.
+    fn is_due(&self, function: &str, since: Timestamp) -> Result<bool> {
+        let schedule = self.table.function(function)?.schedule.as_ref().context("no schedule")?;
         let zone = TimeZone::get(&schedule.time_zone)?;
-        // `cron(minute hour ...)`, daily.
-        let mut fields = schedule.expression.trim_start_matches("cron(").split(' ');
-        let mut field = || fields.next().and_then(|field| field.parse::<i8>().ok());
-        let (Some(minute), Some(hour)) = (field(), field()) else {
-            bail!("the schedule of {NIGHTLY} has no fixed time of day: {}", schedule.expression);
-        };
         let today = self.now().to_zoned(zone.clone()).date();
-        let due = today.to_datetime(Time::new(hour, minute, 0, 0)?).to_zoned(zone)?.timestamp();
-        Ok(since < due && due <= self.now())
+        for time in times(&schedule.expression).with_context(|| format!("the schedule of {function}"))? {
+            let due = today.to_datetime(time).to_zoned(zone.clone())?.timestamp();
+            if since < due && due <= self.now() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lets time pass until all nightly functions of the next night have run; by day no round runs.
+    async fn night(&mut self) -> Result<()> {
+        for at in AT_NIGHT {
+            let local = self.now().to_zoned(self.pipeline.time_zone.clone());
+            let minutes = i64::from(local.hour()) * 60 + i64::from(local.minute());
+            let wait = (at - minutes).rem_euclid(MINUTES_A_DAY);
+            self.census.jump(SignedDuration::from_mins(wait));
+            self.live(POLL_EVERY).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs the nightly snapshot.
+    ///
+    /// # Errors
+    /// The function fails.
+    pub async fn snapshot(&self) -> Result<Value> {
+        let function = nightly_snapshot::App(self.site()?);
+        function.run(json!({ "task": "snapshot" }), self.now()).await
     }
 
     /// Runs one round of the poll.
@@ -254,6 +312,13 @@ impl Scene {
                 break;
             }
         }
+        let nights = if self.has_past && self.troubles.is_empty() { NIGHTS } else { 0 };
+        for _ in 0..nights {
+            if self.live_incidents().await?.is_empty() {
+                break;
+            }
+            self.night().await?;
+        }
         self.note_harm().await?;
         let now = self.figures().await?;
         let open = self.live_incidents().await?;
@@ -320,6 +385,14 @@ impl Scene {
         self.pipeline = Pipeline::parse(&edit(PIPELINE, edits)?).context("the edited pipeline")?;
         Ok(())
     }
+}
+
+/// The times of day of `cron(minute hour[,hour] ...)`, daily.
+fn times(expression: &str) -> Result<Vec<Time>> {
+    let mut fields = expression.trim_start_matches("cron(").split(' ');
+    let (minute, hours) = fields.next().zip(fields.next()).context("it has no fixed time of day")?;
+    let minute: i8 = minute.parse()?;
+    hours.split(',').map(|hour| Ok(Time::new(hour.parse()?, minute, 0, 0)?)).collect()
 }
 
 fn count(data: &PropertyWorld) -> Figures {

@@ -16,7 +16,7 @@ const AT_ONCE: usize = 5;
 fn troubles(drill: &Drill) -> Vec<Trouble> {
     let trouble = |beat: &Beat| match beat {
         Beat::Inflict(trouble) => Some(*trouble),
-        Beat::Live(_) | Beat::Brew(_) => None,
+        Beat::Past(_) | Beat::Live(_) | Beat::Brew(_) => None,
     };
     drill.beats.iter().filter_map(trouble).collect()
 }

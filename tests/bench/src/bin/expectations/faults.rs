@@ -18,19 +18,19 @@ const BEFORE: [usize; 6] = [5, 7, 11, 14, 28, 60];
 /// Runs become empty at 10:00, a busy hour.
 const EMPTY_FROM: usize = 10 * 60 / RUN_EVERY_MINUTES;
 /// Other seeds may find this much less, in points.
-const TOLERANCE: f64 = 5.0;
+pub(crate) const TOLERANCE: f64 = 5.0;
 
 /// A row of the table of faults.
-struct Row {
-    name: &'static str,
-    fault: fn(usize) -> Fault,
+pub(crate) struct Row {
+    pub(crate) name: &'static str,
+    pub(crate) fault: fn(usize) -> Fault,
     /// The figure and the side; `None` is the silence rule.
-    found_by: Option<(Measure, Side)>,
+    pub(crate) found_by: Option<(Measure, Side)>,
     /// The shares found by the prototype of these rules, in percent, by days of history.
-    prototype: [f64; 6],
+    pub(crate) prototype: [f64; 6],
 }
 
-const ROWS: [Row; 9] = [
+pub(crate) const ROWS: [Row; 9] = [
     Row {
         name: "volume to 0",
         fault: |from| Fault::VolumeStops { from },

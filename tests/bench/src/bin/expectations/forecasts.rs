@@ -23,8 +23,8 @@ const QUEUES: (f64, f64) = (3.0, 10.0);
 /// Quiet series: the number of syncs, their days, and the distance of the limit.
 const QUIET_SYNCS: usize = 60;
 const QUIET_DAYS: usize = 400;
-const QUIET_POINTS: f64 = 1.0;
-const QUIET_QUEUES: f64 = 4.0;
+pub(crate) const QUIET_POINTS: f64 = 1.0;
+pub(crate) const QUIET_QUEUES: f64 = 4.0;
 /// The days that a forecast reads.
 const WINDOW: usize = 42;
 
@@ -115,7 +115,7 @@ fn plan_of_no_days(plan: &syncwatch_lab::history::Plan) -> syncwatch_lab::histor
     syncwatch_lab::history::Plan { days: 0, ..plan.clone() }
 }
 
-fn usual_queue(business: &Business) -> f64 {
+pub(crate) fn usual_queue(business: &Business) -> f64 {
     business.queue.0 * business.records_a_day
 }
 

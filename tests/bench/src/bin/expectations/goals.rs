@@ -27,6 +27,10 @@ impl Goals {
         self.0.push(Goal { name: name.into(), measured, bound: Bound::AtLeast(least) });
     }
 
+    pub(crate) fn at_most(&mut self, name: impl Into<String>, measured: f64, most: f64) {
+        self.0.push(Goal { name: name.into(), measured, bound: Bound::AtMost(most) });
+    }
+
     /// At least this share of `of` cases, both in percent.
     pub(crate) fn share(
         &mut self,

@@ -10,6 +10,7 @@ mod faults;
 mod forecasts;
 mod goals;
 mod nab;
+mod nights;
 mod quiet;
 mod rules;
 mod seeds;
@@ -53,6 +54,8 @@ enum Part {
     Quiet,
     Pipelines,
     Faults,
+    /// Whole nights: rows, judgement, incidents.
+    Nights,
     Change,
     Forecasts,
     /// The newest 70 days against a whole replay. Only on request.
@@ -107,6 +110,9 @@ fn histories(arguments: &Arguments) -> Result<Goals> {
     }
     if is_wanted(Part::Faults) {
         faults::run(size, &mut goals)?;
+    }
+    if is_wanted(Part::Nights) {
+        nights::run(size, &mut goals)?;
     }
     if is_wanted(Part::Change) {
         change::run(size)?;
