@@ -388,7 +388,7 @@ impl Scene {
 }
 
 /// The times of day of `cron(minute hour[,hour] ...)`, daily.
-fn times(expression: &str) -> Result<Vec<Time>> {
+pub(crate) fn times(expression: &str) -> Result<Vec<Time>> {
     let mut fields = expression.trim_start_matches("cron(").split(' ');
     let (minute, hours) = fields.next().zip(fields.next()).context("it has no fixed time of day")?;
     let minute: i8 = minute.parse()?;

@@ -419,3 +419,37 @@ async fn trainee_uses_the_real_tools_and_is_scored_by_the_outcome() {
     let (said, passed, points) = typed(&aws, "gone", "quiet-create", "hint\n", 0).await;
     assert!(said.contains("The model answer:") && (passed, points) == (false, 0), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forecast_drill_shows_date_figure_and_what_is_missing() {
+    let aws = Ministack::start().await.unwrap();
+    let lines = "\
+        look notices\n\
+        look expectations\n\
+        look explain breach-forecast\n\
+        look validate properties-coverage\n\
+        look sql SELECT COUNT(*) AS nameless FROM crm.rds.properties WHERE company_name IS NULL\n";
+    let (said, passed, _) = typed(&aws, "dated", "not-yet", lines, 0).await;
+    for part in [
+        "MAIL  [WARNING] properties: coverage falls under 95% between ",
+        "MAIL  [WARNING] properties: 9",
+        "most likely",
+        "Coverage of properties is lower than it was",
+        "Find what changed when the trend began",
+        "healthy",
+        "nameless\n26",
+    ] {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
+    assert!(!passed && !said.contains("MAIL  [ERROR]"), "{said}");
+}
+
+#[test]
+fn nightly_times_are_read_from_a_daily_schedule_only() {
+    let at = |hour, minute| jiff::civil::time(hour, minute, 0, 0);
+    assert_eq!(crate::scene::times("cron(59 23,1 * * ? *)").unwrap(), [at(23, 59), at(1, 59)]);
+    assert_eq!(crate::scene::times("cron(0 3 * * ? *)").unwrap(), [at(3, 0)]);
+    for other in ["rate(2 minutes)", "cron(0)", "cron(0 * * * ? *)"] {
+        assert!(crate::scene::times(other).is_err(), "{other}");
+    }
+}
