@@ -225,7 +225,10 @@ impl Night<'_> {
         let Some((measure, limit, answer, breach)) = breaches.min_by_key(|(.., breach)| breach.earliest)
         else {
             return match answers.first() {
-                Some((measure, limit, answer)) => about.healthy(answer.sentence(subject, *measure, *limit)),
+                Some((measure, limit, answer)) => {
+                    let sentence = answer.sentence(subject, *measure, *limit);
+                    about.healthy(sentence.trim_end_matches('.').to_owned())
+                }
                 None => about.nothing_yet(format!(
                     "a figure with a declared limit and {} days in the audit log",
                     self.pipeline.expectations.watch_days

@@ -19,6 +19,8 @@ const QUIET: Extent = Extent {
 /// Large enough for coverage to leak in steps of 0.02 points, and above its limit.
 const LEAKING: Extent = Extent { total: 6_000, synced: 5_736, nameless: 260, pace: Pace::ORDINARY };
 
+/// Large enough for the properties that wait to leave its coverage as it is.
+const STEADY: Extent = Extent { total: 6_000, synced: 5_990, nameless: 0, pace: Pace::ORDINARY };
 /// The days since the business doubled: found, and not yet what is expected.
 const DOUBLED_DAYS: usize = 30;
 
@@ -288,7 +290,13 @@ pub const DRILLS: &[Drill] = &[
             "`look expectations`: which figure, since when, and how far from its limit? `look explain breach-forecast`",
             "What do the properties have in common that are in neither the create queue nor Salesforce?",
         ],
-        model_answer: "Coverage falls 0.05 points a day and is still above 95%, so no limit sees it: its own history does, and                        the forecast names the day on which 95% breaks. `look expectations` shows coverage beside its range and since                        when it falls. Both queues are short and the copy is fresh, so the missing properties are not in the view:                        `look sql SELECT COUNT(*) FROM crm.rds.properties WHERE company_name IS NULL` counts them. Companies                        are no longer entered. Have them entered before the earliest date of the forecast; the syncs create the                        records. The incidents end after some nights, when coverage has stayed up.",
+        model_answer: "Coverage falls 0.05 points a day and is still above 95%, so no limit sees it: its own history does, \
+                       and the forecast names the day on which 95% breaks. `look expectations` shows coverage beside its \
+                       range and since when it falls. Both queues are short and the copy is fresh, so the missing \
+                       properties are not in the view: `look sql SELECT COUNT(*) FROM crm.rds.properties WHERE company_name \
+                       IS NULL` counts them. Companies are no longer entered. Have them entered before the earliest date of \
+                       the forecast; the syncs create the records. The incidents end after some nights, when coverage has \
+                       stayed up.",
         anchors: &["breach-forecast", "unusual-coverage"],
     },
     Drill {
@@ -460,7 +468,7 @@ pub const DRILLS: &[Drill] = &[
         story: "It is a Monday, a few minutes after midnight. Last month a colleague changed the create view, and revenue operations \
                 signed a second brand.",
         starts: "2026-11-16T07:37:00Z",
-        extent: SMALL,
+        extent: STEADY,
         edits: &[],
         webhooks: false,
         beats: &[

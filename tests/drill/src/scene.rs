@@ -146,7 +146,9 @@ impl Scene {
         let health = self.census.with_world(|world| world.properties().map(PropertyWorld::health));
         let health = health.context("the world carries no data")?;
         let (zone, now) = (&self.pipeline.time_zone, self.now());
-        let past = Past::of_world(&self.pipeline, &health, self.pace, day_of(now, zone), faults)?;
+        // The world lives on at the level of tomorrow's weekday.
+        let tomorrow = day_of(now, zone).tomorrow()?;
+        let past = Past::of_world(&self.pipeline, &health, self.pace, tomorrow, faults)?;
         let past = past.with_runs_until(now).with_days_until(now, zone);
         past.write(&self.databricks()?, &self.pipeline).await?;
         self.has_past = true;
@@ -201,23 +203,25 @@ impl Scene {
     fn is_due(&self, function: &str, since: Timestamp) -> Result<bool> {
         let schedule = self.table.function(function)?.schedule.as_ref().context("no schedule")?;
         let zone = TimeZone::get(&schedule.time_zone)?;
-        let today = self.now().to_zoned(zone.clone()).date();
-        for time in times(&schedule.expression).with_context(|| format!("the schedule of {function}"))? {
-            let due = today.to_datetime(time).to_zoned(zone.clone())?.timestamp();
-            if since < due && due <= self.now() {
-                return Ok(true);
+        let times = times(&schedule.expression).with_context(|| format!("the schedule of {function}"))?;
+        for day in [day_of(since, &zone), day_of(self.now(), &zone)] {
+            for time in &times {
+                let due = day.to_datetime(*time).to_zoned(zone.clone())?.timestamp();
+                if since < due && due <= self.now() {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
     }
 
-    /// Lets time pass until all nightly functions of the next night have run; by day no round runs.
+    /// Lets a day and a night pass, with rounds only while nightly functions run.
     async fn night(&mut self) -> Result<()> {
-        for at in AT_NIGHT {
+        for _ in AT_NIGHT {
             let local = self.now().to_zoned(self.pipeline.time_zone.clone());
             let minutes = i64::from(local.hour()) * 60 + i64::from(local.minute());
-            let wait = (at - minutes).rem_euclid(MINUTES_A_DAY);
-            self.census.jump(SignedDuration::from_mins(wait));
+            let wait = AT_NIGHT.iter().map(|at| (at - minutes).rem_euclid(MINUTES_A_DAY)).min();
+            self.census.jump(SignedDuration::from_mins(wait.unwrap_or(0)));
             self.live(POLL_EVERY).await?;
         }
         Ok(())

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::civil::{Date, time};
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use syncwatch::data_checks::{Rule, object_name};
 use syncwatch::days::days_before;
-use syncwatch::expect::{Excluded, Measure};
+use syncwatch::expect::Excluded;
 use syncwatch::finding::{Check, Finding};
 use syncwatch::history::{DAYS, History, Reads};
 use syncwatch::incident::{Circumstances, Decision, Incident, IncidentKey, common_cause, decide};
@@ -103,12 +103,12 @@ fn on_threads(
 ) -> Result<Vec<Vec<Heard>>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let chunks = seeds.chunks(seeds.len().div_ceil(threads).max(1));
+    let of_chunk = |chunk: &[u64]| -> Result<Vec<Vec<Heard>>> {
+        let log = Log::empty()?;
+        chunk.iter().map(|seed| of_seed(&log, *seed)).collect()
+    };
+    let of_chunk = &of_chunk;
     std::thread::scope(|scope| {
-        let of_chunk = |chunk: &[u64]| -> Result<Vec<Vec<Heard>>> {
-            let log = Log::empty()?;
-            chunk.iter().map(|seed| of_seed(&log, *seed)).collect()
-        };
-        let of_chunk = &of_chunk;
         let running: Vec<_> = chunks.map(|chunk| scope.spawn(move || of_chunk(chunk))).collect();
         let mut all = Vec::new();
         for thread in running {
