@@ -72,6 +72,9 @@ pub enum Command {
         /// Key of a sync in pipeline.toml [default: all figures]
         #[arg(value_parser = text())]
         sync: Option<String>,
+        /// List what the rules say of the last 28 days, also where they only watch
+        #[arg(long)]
+        would_have: bool,
     },
     /// Show how fast each sync is, and what would make a slow one faster
     Advise {

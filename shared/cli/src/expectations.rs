@@ -14,6 +14,9 @@ use syncwatch::text::table;
 use super::error::Error;
 use super::{Operator, all_readable};
 
+/// The days of `--would-have`.
+const PAST_DAYS: i64 = 28;
+
 /// The figures of a pipeline, or of one sync.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExpectationList {
@@ -21,6 +24,18 @@ pub struct ExpectationList {
     /// The last whole day in the pipeline's time zone.
     pub day: Date,
     pub figures: Vec<ExpectationLine>,
+    /// With `--would-have`: what the rules say of each of the last [`PAST_DAYS`] days, alert or not; newest first.
+    pub would_have: Option<Vec<PastLine>>,
+}
+
+/// What the rules say of one figure of an earlier day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PastLine {
+    /// In the pipeline's time zone.
+    pub day: Date,
+    pub subject: String,
+    pub figure: String,
+    pub says: String,
 }
 
 /// One figure.
@@ -50,13 +65,40 @@ impl ExpectationList {
         last: Date,
         exceptions: &Exceptions<'_>,
         sync: Option<&str>,
+        would_have: bool,
     ) -> Self {
         let figures = history.series(pipeline, last, exceptions);
         let sensitivity = Sensitivity::of(figures.len());
         let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
-        let line = |figure: &Figure| ExpectationLine::of(figure, &judge_days(&figure.series, &sensitivity));
-        let figures = figures.iter().filter(is_wanted).filter_map(line).collect();
-        Self { pipeline: pipeline.to_owned(), day: last, figures }
+        let judged: Vec<(&Figure, Vec<Verdict>)> = figures
+            .iter()
+            .filter(is_wanted)
+            .map(|figure| (figure, judge_days(&figure.series, &sensitivity)))
+            .collect();
+        let mut past: Vec<PastLine> =
+            judged.iter().flat_map(|(figure, verdicts)| PastLine::of(figure, verdicts, last)).collect();
+        past.sort_by(|a, b| b.day.cmp(&a.day));
+        let figures =
+            judged.iter().filter_map(|(figure, verdicts)| ExpectationLine::of(figure, verdicts)).collect();
+        Self { pipeline: pipeline.to_owned(), day: last, figures, would_have: would_have.then_some(past) }
+    }
+}
+
+impl PastLine {
+    /// Lists the days on which the rules find the figure unusual, or find that it has changed for longer.
+    fn of(figure: &Figure, verdicts: &[Verdict], last: Date) -> Vec<Self> {
+        let line = |verdict: &Verdict| {
+            let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
+            let drift = || Some(verdict.drift?.sentence(&figure.subject, verdict.measure));
+            Some(Self {
+                day: verdict.date,
+                subject: figure.subject.clone(),
+                figure: verdict.measure.name().to_owned(),
+                says: point.or_else(drift)?,
+            })
+        };
+        let first = days_before(last, PAST_DAYS - 1);
+        verdicts.iter().filter(|verdict| verdict.date >= first).filter_map(line).collect()
     }
 }
 
@@ -88,6 +130,16 @@ impl fmt::Display for ExpectationList {
         if self.figures.is_empty() {
             return write!(f, "The audit log of {} has no figures yet.", self.pipeline);
         }
+        if let Some(past) = &self.would_have {
+            if past.is_empty() {
+                return write!(f, "In the {PAST_DAYS} days until {} no figure was unusual.", self.day);
+            }
+            let row = |line: &PastLine| {
+                [line.day.to_string(), line.subject.clone(), line.figure.clone(), line.says.clone()]
+            };
+            let rows: Vec<_> = past.iter().map(row).collect();
+            return f.write_str(&table(["day", "subject", "figure", "verdict"], &rows));
+        }
         let shown = |value: Option<f64>| value.map_or_else(|| "?".to_owned(), |value| format!("{value:.2}"));
         let row = |line: &ExpectationLine| {
             [
@@ -112,7 +164,11 @@ impl fmt::Display for ExpectationList {
 
 impl Operator {
     /// Judges the last whole day by the rows of the audit log. Reads only.
-    pub(super) async fn expectations(&self, sync: Option<&str>) -> Result<ExpectationList, Error> {
+    pub(super) async fn expectations(
+        &self,
+        sync: Option<&str>,
+        would_have: bool,
+    ) -> Result<ExpectationList, Error> {
         let pipeline = &self.pipeline;
         let sync = sync.map(|sync| super::runs::declared(pipeline, sync)).transpose()?;
         let last = days_before(day_of(self.now, &pipeline.time_zone), 1);
@@ -120,7 +176,7 @@ impl Operator {
         let sync = sync.map(|sync| sync.key.as_str());
         let marks = all_readable(self.incidents()?.marks(&pipeline.name).await?)?;
         let exceptions = Exceptions::new(&marks, &pipeline.quiet_days);
-        Ok(ExpectationList::of(&pipeline.name, &history, last, &exceptions, sync))
+        Ok(ExpectationList::of(&pipeline.name, &history, last, &exceptions, sync, would_have))
     }
 
     /// Reads the figures of a span of days, both ends included.
@@ -157,14 +213,14 @@ mod tests {
         let syncs = [("dies".to_owned(), of(0.0)), ("lives".to_owned(), of(810.0))].into();
         let history = History { syncs, ..History::default() };
         let none = Exceptions::default();
-        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, None);
+        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, None, false);
         let volumes: Vec<_> = list.figures.iter().filter(|line| line.figure == "volume").collect();
         let unusual: Vec<_> = volumes.iter().map(|line| (line.subject.as_str(), line.unusual)).collect();
         assert_eq!(unusual, [("dies", true), ("lives", false)]);
         assert!(volumes[0].says.starts_with("dies moved 0 records on Thursday 1 October; 800 were expected"));
         // A figure that was never recorded is not judged, and says why.
         assert!(list.figures.iter().any(|line| line.figure == "duration" && line.says.contains("no figure")));
-        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, Some("lives"));
+        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, Some("lives"), false);
         assert!(one.figures.iter().all(|line| line.subject == "lives") && one.figures.len() == 3);
         assert!(one.to_string().contains("as expected"), "{one}");
     }
@@ -180,9 +236,23 @@ mod tests {
             let syncs = [("halves".to_owned(), (0..days).map(day).collect())].into();
             let last = date(2026, 9, 1) + (days - 1).days();
             let history = History { syncs, ..History::default() };
-            let list = ExpectationList::of("p", &history, last, &Exceptions::default(), Some("halves"));
+            let list =
+                ExpectationList::of("p", &history, last, &Exceptions::default(), Some("halves"), false);
             list.figures.iter().find(|line| line.figure == "volume").unwrap().unusual
         };
+        let syncs = [("halves".to_owned(), (0..80).map(day).collect())].into();
+        let history = History { syncs, ..History::default() };
+        let of = |days: i64| {
+            let last = date(2026, 9, 1) + (days - 1).days();
+            ExpectationList::of("p", &history, last, &Exceptions::default(), None, true)
+        };
+        let found = of(50).would_have.unwrap();
+        assert!(found.iter().all(|line| line.figure == "volume") && !found.is_empty(), "{found:?}");
+        assert!(found.iter().all(|line| line.day >= date(2026, 10, 11)), "the change begins on this day");
+        assert!(of(50).to_string().starts_with("day"), "{}", of(50));
+        let quiet = "In the 28 days until 2026-10-09 no figure was unusual.";
+        assert_eq!(of(39).to_string(), quiet);
+        assert!(of(79).would_have.unwrap().is_empty(), "it was found more than 28 days ago");
         assert!(!unusual(40));
         assert!((46..60).all(unusual), "and not only on the day on which it is found");
     }

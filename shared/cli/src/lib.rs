@@ -221,7 +221,9 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
-            Command::Expectations { sync } => Ok(Answer::done(&self.expectations(sync.as_deref()).await?)),
+            Command::Expectations { sync, would_have } => {
+                Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))
+            }
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
             Command::Acknowledge(wanted) => self.acknowledge(wanted).await,

@@ -503,7 +503,7 @@ pub const DRILLS: &[Drill] = &[
                        is not a backfill, which is one run, and not a view that selects too much: there are no duplicates, no \
                        rejections, short queues and the same coverage, so each record is a new property. Only the business can \
                        do that: the second brand. There is nothing to repair. The owner of the source confirms it, and the \
-                       new level is recorded with a reason, so that the next change is judged against it.",
+                       incident is marked as new-normal: it resolves, and the next change is judged against the new level.",
         anchors: &["unusual-volume"],
     },
     Drill {

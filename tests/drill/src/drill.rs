@@ -95,7 +95,7 @@ choices! {
         RestoreNames = "restore-names", "restore the lost names in Salesforce with its data loader";
         EnterCompanies = "enter-companies", "have the missing companies entered at the source, and the form require them";
         ResumeCopy = "resume-copy", "resume the Fivetran connector that copies Salesforce";
-        NewNormal = "new-normal", "confirm the new level with the owner of the source, and record it with a reason";
+        NewNormal = "new-normal", "confirm the new level with the owner of the source, and mark it: syncwatch mark INCIDENT new-normal";
         LoosenLimits = "loosen-limits", "raise the limits in pipeline.toml until nothing is unhealthy";
         SilenceAll = "silence-all", "silence everything for a day: syncwatch silence add";
     }

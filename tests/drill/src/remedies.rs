@@ -59,7 +59,7 @@ impl Scene {
             Fix::RestoreNames => self.with_data(PropertyWorld::restore_companies)?,
             Fix::RegisterWebhook => self.register_webhook().await?,
             Fix::EnterCompanies => self.with_data(PropertyWorld::enter_companies)?,
-            Fix::NewNormal => self.record_new_normal().await?,
+            Fix::NewNormal => self.mark_new_normal().await?,
             Fix::LoosenLimits => self.loosen_limits(),
             Fix::SilenceAll => {
                 let who = ["silence", "add", "--owner", "trainee", "--reason", "drill", "--for", "24h"];
@@ -140,23 +140,11 @@ impl Scene {
         }
     }
 
-    /// Records a lasting change of the volume as the owner's own.
-    async fn record_new_normal(&self) -> Result<()> {
-        let words = [
-            "silence",
-            "add",
-            "--owner",
-            "Revenue operations",
-            "--reason",
-            "a second brand",
-            "--for",
-            "31d",
-            "--check",
-            "unusual-volume",
-            "--subject",
-            "properties-create",
-        ];
-        self.operate(&words).await.map(drop)
+    /// Marks the lasting change of the volume as the owner does.
+    async fn mark_new_normal(&self) -> Result<()> {
+        let incident = format!("{}/unusual-volume/properties-create", self.pipeline.name);
+        let by = ["--by", "Revenue operations", "--why", "a second brand"];
+        self.operate(&[&["mark", &incident, "new-normal"], &by[..]].concat()).await.map(drop)
     }
 
     fn every_half_hour(&mut self) -> Result<()> {

@@ -2,6 +2,7 @@ use jiff::civil::date;
 use syncwatch::finding::Finding;
 use syncwatch::history::{History, Reads};
 use syncwatch::judge::unusual::judge_figures;
+use syncwatch::marks::Exceptions;
 use syncwatch_cli::warehouse_objects::apply_folder;
 
 use super::super::Temper;
@@ -49,7 +50,7 @@ impl Log {
     async fn judged(&self, past: &Past, last: Date) -> Vec<Finding> {
         past.write(&self.warehouse, &pipeline()).await.unwrap();
         let history = self.history(days_before(last, 129), last).await;
-        judge_figures(&pipeline(), &history, last, &|_, _| None, &[])
+        judge_figures(&pipeline(), &history, last, &Exceptions::default(), &[])
     }
 }
 

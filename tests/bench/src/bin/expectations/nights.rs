@@ -5,15 +5,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use jiff::civil::{Date, time};
 use jiff::Timestamp;
+use jiff::civil::{Date, time};
 use syncwatch::data_checks::{Rule, object_name};
 use syncwatch::days::days_before;
-use syncwatch::expect::Excluded;
 use syncwatch::finding::{Check, Finding};
 use syncwatch::history::{DAYS, History, Reads};
 use syncwatch::incident::{Circumstances, Decision, Incident, IncidentKey, common_cause, decide};
-use syncwatch::judge::unusual::{check_of, judge_figures, open_incidents};
+use syncwatch::judge::unusual::{judge_figures, open_incidents};
+use syncwatch::marks::{Exceptions, QuietDays, check_of};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::sql::Statement;
@@ -107,9 +107,8 @@ fn on_threads(
         let log = Log::empty()?;
         chunk.iter().map(|seed| of_seed(&log, *seed)).collect()
     };
-    let of_chunk = &of_chunk;
     std::thread::scope(|scope| {
-        let running: Vec<_> = chunks.map(|chunk| scope.spawn(move || of_chunk(chunk))).collect();
+        let running: Vec<_> = chunks.map(|chunk| scope.spawn(|| of_chunk(chunk))).collect();
         let mut all = Vec::new();
         for thread in running {
             all.extend(thread.join().map_err(|_| anyhow::anyhow!("a thread panicked"))??);
@@ -153,9 +152,13 @@ impl Log {
         let create = Plan { faults: fault.into_iter().collect(), ..create };
         let past = Past::play(&pipeline, &[create, update])?;
         let history = self.runtime.block_on(self.read_back(&past, &pipeline))?;
-        let excluded = |_: &str, day: Date| {
-            past.quiet.get(&day).map(|name| Excluded::QuietDay { name: (*name).to_owned() })
+        let named = |(day, name): (&Date, &&str)| QuietDays {
+            name: (*name).to_owned(),
+            dates: vec![(*day, *day)],
+            ..QuietDays::default()
         };
+        let quiet: Vec<QuietDays> = past.quiet.iter().map(named).collect();
+        let exceptions = Exceptions::new(&[], &quiet);
         let (mut live, mut heard) = (HashMap::new(), Vec::new());
         for (night, row) in past.days.iter().skip(BEFORE).enumerate() {
             let last = row.snapshot_date;
@@ -163,7 +166,7 @@ impl Log {
             let now = now.to_zoned(pipeline.time_zone.clone())?.timestamp();
             let open =
                 open_incidents(live.iter().map(|(key, incident): (_, &Incident)| (key, incident.state)));
-            let findings = judge_figures(&pipeline, &until(&history, last), last, &excluded, &open);
+            let findings = judge_figures(&pipeline, &until(&history, last), last, &exceptions, &open);
             let opened = decided(&pipeline, &findings, &mut live, now);
             heard.extend(opened.into_iter().map(|key| Heard {
                 night,
