@@ -81,7 +81,7 @@ impl App {
             Some((warehouse, snapshot)) => {
                 let outcome = night::write(&self.0, round.store(), warehouse, snapshot, scope, now).await?;
                 let record = match scope {
-                    Scope::Night => night::record(&mut round, &pipeline.name, &outcome.recorded(now)).await,
+                    Scope::Night => night::record(&mut round, &pipeline.name, &outcome, now).await,
                     Scope::Day(_) => None,
                 };
                 round.act_on(&outcome.judged(pipeline, scope, record.as_ref(), now)).await;

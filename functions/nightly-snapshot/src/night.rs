@@ -20,6 +20,7 @@ use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
+use syncwatch::scoreboard::RunsByHand;
 use syncwatch::sql::Error;
 use syncwatch::warehouse::Limits;
 
@@ -66,6 +67,8 @@ pub(crate) struct Outcome {
     data: SnapshotData,
     /// Findings about the runs of the week; empty if the round did not get to judge them.
     findings: Vec<Finding>,
+    /// The runs that people started, if all runs of the written days were read.
+    by_hand: Option<RunsByHand>,
 }
 
 impl Outcome {
@@ -83,7 +86,8 @@ impl Outcome {
     /// The outcome of a round that wrote nothing; `why` is a line for people.
     pub(crate) fn nothing(why: &str) -> Self {
         let (summary, data) = (Summary::default(), SnapshotData::AsBefore);
-        Self { summary, table: format!("{why}\n"), trouble: None, data, findings: Vec::new() }
+        let (findings, by_hand) = (Vec::new(), None);
+        Self { summary, table: format!("{why}\n"), trouble: None, data, findings, by_hand }
     }
 
     fn failed(trouble: Trouble) -> Self {
@@ -121,7 +125,7 @@ impl Outcome {
         findings
     }
 
-    pub(crate) fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
+    fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
         match &self.trouble {
             None => SnapshotOutcome::Written { at: now, data: self.data.clone() },
             Some(trouble) => SnapshotOutcome::Failed(SnapshotFailure {
@@ -201,13 +205,14 @@ async fn write_to(
         }
         Scope::Day(_) => Vec::new(),
     };
+    let by_hand = plan::by_hand(&seen.census, from, now);
     // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
     if scope == Scope::Night {
         findings.extend(figures(asker, &site.pipeline, open, statements, now).await);
     }
-    Ok(outcome(written, &plans, beyond, data, findings))
+    Ok(Outcome { by_hand, ..outcome(written, &plans, beyond, data, findings) })
 }
 
 /// Judges the figures of the last whole day by the audit log, with the rows of this night. `open` has the open incidents.
@@ -231,16 +236,21 @@ async fn figures(
     }
 }
 
-/// Records the outcome of a snapshot and reads the whole record back; `None` if that failed, which is added to the round's
-/// failures.
+/// Records the outcome of a snapshot, and the runs that people started, and reads the whole record back; `None` if that failed,
+/// which is added to the round's failures.
 pub(crate) async fn record(
     round: &mut Round<'_>,
     pipeline: &str,
-    done: &SnapshotOutcome,
+    outcome: &Outcome,
+    now: Timestamp,
 ) -> Option<SnapshotRecord> {
     let store = round.store();
     let recorded = async {
-        store.record_snapshot(pipeline, done).await?;
+        if let Some(by_hand) = outcome.by_hand.clone() {
+            let before = store.runs_by_hand(pipeline).await?;
+            store.record_runs_by_hand(pipeline, &by_hand.continuing(before)).await?;
+        }
+        store.record_snapshot(pipeline, &outcome.recorded(now)).await?;
         store.last_snapshot(pipeline).await
     };
     match recorded.await {
@@ -332,6 +342,7 @@ fn outcome(
         trouble,
         data,
         findings,
+        by_hand: None,
     }
 }
 

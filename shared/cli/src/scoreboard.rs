@@ -1,5 +1,6 @@
 //! Computes the success metrics of the pipeline from the audit log and the stored incidents. Reads only.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::civil::Date;
@@ -8,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::finding::Check;
 use syncwatch::history::History;
-use syncwatch::incident::Incident;
+use syncwatch::incident::{Episode, Incident, Instants};
+use syncwatch::judge::data::measures_lag;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::scoreboard::{
-    Alert, Gap, Goals, Kept, Manual, Metric, READY_DAYS, ReadyState, Records, Scoreboard, Source,
-    TREND_WEEKS, Value, table,
+    Alert, Gap, Goals, Kept, LagSample, Manual, Metric, Notice, READY_DAYS, ReadyState, Records, RunsByHand,
+    Scoreboard, Source, TREND_WEEKS, Value, table,
 };
-
+use syncwatch::silence::Tally;
 use syncwatch::text::counted;
 
 use super::Operator;
@@ -55,6 +57,8 @@ pub struct ScoreLine {
     pub samples: u64,
     /// The reason for a missing value.
     pub reason: Option<String>,
+    /// A limit of the metric itself.
+    pub note: Option<String>,
     /// Each of the last four weeks, oldest first.
     pub trend: Vec<Option<f64>>,
 }
@@ -86,6 +90,7 @@ impl Scores {
             days: score.metric.days(),
             samples: score.reading.samples,
             reason: score.reading.reason.as_ref().map(ToString::to_string),
+            note: score.metric.note().map(str::to_owned),
             trend: score.trend.iter().map(|week| week.value.map(Value::number)).collect(),
         });
         Self {
@@ -105,48 +110,129 @@ impl fmt::Display for Scores {
     }
 }
 
+/// What the store keeps besides the audit log.
+#[derive(Debug, Default)]
+struct Stored {
+    incidents: Vec<Incident>,
+    /// Since when everything about an incident is in its item (UTC).
+    recorded_since: Option<Timestamp>,
+    silences: Vec<Tally>,
+    lags: Vec<LagSample>,
+    by_hand: Option<RunsByHand>,
+    /// Why incidents, or silences, are incomplete.
+    unread_incidents: Option<String>,
+    unread_silences: Option<String>,
+}
+
+impl Stored {
+    /// Collects instants that incidents keep: all of them are known since `begins` unless one lost some.
+    fn kept<'s>(
+        &'s self,
+        begins: Timestamp,
+        incidents: impl Iterator<Item = &'s Incident>,
+        of: fn(&Incident) -> Instants,
+    ) -> Source<(&'s Incident, Timestamp)> {
+        if let Some(why) = &self.unread_incidents {
+            return Err(why.clone());
+        }
+        let recorded = self.recorded_since.ok_or("not recorded yet: no round of schedule-verification is")?;
+        let (mut since, mut records) = (begins.max(recorded), Vec::new());
+        for incident in incidents {
+            let Instants { at, forgotten_until } = of(incident);
+            since = forgotten_until.map_or(since, |lost| lost.max(since));
+            records.extend(at.into_iter().map(|at| (incident, at)));
+        }
+        Ok(Kept { since, records })
+    }
+
+    /// The notices that rounds sent: those about incidents, and those about ended silences.
+    fn notices(&self, begins: Timestamp) -> Source<Notice> {
+        let Kept { since, records } = self.kept(begins, self.incidents.iter(), Incident::notices_sent)?;
+        if let Some(why) = &self.unread_silences {
+            return Err(why.clone());
+        }
+        let of_incidents = records
+            .into_iter()
+            .map(|(incident, sent_at)| Notice { id: format!("{}@{sent_at}", incident.key), sent_at });
+        let of_silences = self.silences.iter().flat_map(|tally| {
+            let reports = tally.reported_at.map(|sent_at| {
+                // Of several reports of one silence, only the time of the last is stored.
+                let report =
+                    move |report: u32| Notice { id: format!("{}#{report}", tally.silence.id), sent_at };
+                (0..tally.tellings).map(report)
+            });
+            reports.into_iter().flatten()
+        });
+        Ok(Kept { since, records: of_incidents.chain(of_silences).collect() })
+    }
+
+    /// The manual acts of every kind that exists.
+    fn manual(&self, begins: Timestamp, now: Timestamp) -> BTreeMap<Manual, Source<Timestamp>> {
+        let times = |kept: Source<(&Incident, Timestamp)>| {
+            kept.map(|kept| Kept {
+                since: kept.since,
+                records: kept.records.into_iter().map(|(_, at)| at).collect(),
+            })
+        };
+        let paused = self.incidents.iter().filter(|incident| incident.key.check == Check::SyncPaused);
+        // Those of pipeline.toml are deployed, not added.
+        let added =
+            self.silences.iter().filter(|tally| !tally.silence.declared).map(|tally| tally.silence.from);
+        let silences = Kept { since: begins, records: added.collect() };
+        let by_hand =
+            self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot has".to_owned());
+        [
+            (
+                Manual::Acknowledgement,
+                times(self.kept(begins, self.incidents.iter(), Incident::acknowledgements)),
+            ),
+            (Manual::Pause, times(self.kept(begins, paused, Incident::faults))),
+            (Manual::SilenceAdded, self.unread_silences.clone().map_or(Ok(silences), Err)),
+            (Manual::RunStarted, by_hand.and_then(|runs| runs.source(now))),
+        ]
+        .into()
+    }
+}
+
 /// Collects the records that exist. A kind that is not recorded makes its metric unknown, with that reason.
-fn records(pipeline: &Pipeline, history: History, incidents: &[Incident], now: Timestamp) -> Records {
+fn records(pipeline: &Pipeline, history: History, stored: &Stored, now: Timestamp) -> Records {
     let first = history.days.first().and_then(|day| day.day.to_zoned(pipeline.time_zone.clone()).ok());
     let kept = now - SignedDuration::from_hours(24 * KEPT_DAYS);
     let begins = first.map_or(now, |first| first.timestamp()).max(kept);
+    let incidents = &stored.incidents;
     // An incident that opens too often loses its oldest periods.
     let lost = incidents.iter().filter_map(|incident| incident.history().forgotten_until).max();
     let since = lost.map_or(begins, |lost| lost.max(begins));
-    let alerts: Vec<Alert> = incidents.iter().flat_map(alerts).collect();
-    let pauses =
-        incidents.iter().filter(|incident| incident.key.check == Check::SyncPaused).flat_map(alerts_began);
-    let manual = [(Manual::Pause, Ok(Kept { since, records: pauses.collect() }))].into();
+    let alerts = Kept { since, records: incidents.iter().flat_map(alerts).collect() };
+    let lag = match measures_lag(pipeline) {
+        // Every day of a window must have a measurement, so the beginning does not matter.
+        true => Ok(Kept { since: Timestamp::MIN, records: stored.lags.clone() }),
+        false => Err("pipeline.toml has no check with kind = \"freshness\" and without max_lag".to_owned()),
+    };
     let gaps = history.missing.iter().map(|(day, missing)| (*day, gap(missing))).collect();
     Records {
         history: Ok(history),
         gaps,
         syncs: pipeline.syncs.iter().map(|sync| sync.key.clone()).collect(),
-        alerts: Ok(Kept { since, records: alerts }),
-        notices: not_recorded("notices"),
-        marks: not_recorded("marks"),
-        lag: not_recorded("lag"),
-        manual,
+        // Without the unreadable ones, no alert would meet the goals.
+        alerts: stored.unread_incidents.clone().map_or(Ok(alerts), Err),
+        notices: stored.notices(begins),
+        marks: Err("not recorded yet: marks".to_owned()),
+        lag,
+        manual: stored.manual(begins, now),
         scores: Err(String::new()),
     }
 }
 
-fn not_recorded<T>(what: &str) -> Source<T> {
-    Err(format!("not recorded yet: {what}"))
-}
-
 fn alerts(incident: &Incident) -> Vec<Alert> {
-    let of = |episode: syncwatch::incident::Episode| Alert {
+    let of = |episode: Episode| Alert {
         incident: incident.key.to_string(),
         told_at: episode.told_at,
+        sent_at: episode.sent_at,
         began_at: episode.began_at,
         resolved_at: episode.resolved_at,
     };
     incident.history().episodes.into_iter().map(of).collect()
-}
-
-fn alerts_began(incident: &Incident) -> Vec<Timestamp> {
-    incident.history().episodes.iter().map(|episode| episode.began_at).collect()
 }
 
 /// Reads the entries of `figures_missing` that concern runs and data.
@@ -159,16 +245,28 @@ impl Operator {
     /// Computes the scoreboard of the last whole day.
     pub(super) async fn scoreboard(&self) -> Result<Scores, Error> {
         let pipeline = &self.pipeline;
-        let (incidents, unreadable) = self.incidents()?.all_incidents(&pipeline.name).await?;
+        let (store, name) = (self.incidents()?, &pipeline.name);
+        let (incidents, silences, recorded_since, lags, by_hand) = futures::try_join!(
+            store.all_incidents(name),
+            store.silences(name),
+            store.recorded_since(name),
+            store.lags(name),
+            store.runs_by_hand(name),
+        )?;
+        let unread =
+            |count: usize, what| (count > 0).then(|| format!("{} cannot be read", counted(count, what)));
+        let stored = Stored {
+            unread_incidents: unread(incidents.1.len(), "incident"),
+            unread_silences: unread(silences.1.len(), "silence"),
+            incidents: incidents.0,
+            silences: silences.0,
+            recorded_since,
+            lags,
+            by_hand,
+        };
         let today = day_of(self.now, &pipeline.time_zone);
         let history = self.history(days_before(today, 2 * DAYS), today).await?;
-        let mut records = records(pipeline, history, &incidents, self.now);
-        if !unreadable.is_empty() {
-            // They may have had the only alerts, and no alert would meet the goals.
-            let why = format!("{} cannot be read", counted(unreadable.len(), "incident"));
-            records.alerts = Err(why.clone());
-            records.manual.insert(Manual::Pause, Err(why));
-        }
+        let records = records(pipeline, history, &stored, self.now);
         Ok(Scores::of(pipeline, records, self.now))
     }
 }

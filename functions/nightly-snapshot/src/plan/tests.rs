@@ -29,6 +29,7 @@ fn run(id: u64, created: &str, status: RunStatus) -> Run {
         sync_id: None,
         completed_at: ended.then(|| created_at + SignedDuration::from_secs(90)),
         scheduled_for: None,
+        by_hand: None,
         counts: Counts {
             source: None,
             processed: Some(100),
@@ -512,6 +513,7 @@ fn incidents_count_on_their_day_with_mean_times() {
     let episode = |began: &str, notified: &str, resolved: Option<&str>| Episode {
         began_at: instant(began),
         told_at: instant(notified),
+        sent_at: None,
         resolved_at: resolved.map(instant),
     };
     let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };

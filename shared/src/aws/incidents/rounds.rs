@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, IncidentStore, SPEC, item};
 use crate::aws::table::{Item, Reader, Update, attribute, json};
@@ -14,6 +14,7 @@ use crate::finding::Judge;
 use crate::rounds::{
     SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound, WebhookRecord,
 };
+use crate::scoreboard::{LagSample, RunsByHand};
 
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
@@ -26,9 +27,21 @@ const ACCEPTED_AT: &str = "accepted_at";
 const REFUSED_AT: &str = "refused_at";
 const REFUSED: &str = "refused";
 const WITHOUT_DATA: &str = "without_data";
+const RECORDED_SINCE: &str = "recorded_since";
+const BY_HAND: &str = "runs-by-hand";
+const RUNS: &str = "runs";
+const MEASURED_AT: &str = "measured_at";
+const LAG: &str = "lag_seconds";
+
+/// How long a measurement of lag is kept.
+const LAG_KEPT: SignedDuration = SignedDuration::from_hours(200 * 24);
 
 fn partition(pipeline: &str) -> String {
     format!("{pipeline}/rounds")
+}
+
+fn lags(pipeline: &str) -> String {
+    format!("{pipeline}/lags")
 }
 
 fn key(pipeline: &str, judge: Judge) -> Item {
@@ -49,7 +62,50 @@ impl IncidentStore {
         judge: Judge,
         began_at: Timestamp,
     ) -> Result<(), Error> {
-        self.record(pipeline, judge, [(BEGAN_AT, attribute(began_at))]).await
+        let since = format!(", #{RECORDED_SINCE} = if_not_exists(#{RECORDED_SINCE}, :{BEGAN_AT})");
+        let record = Update::storing(key(pipeline, judge), [(BEGAN_AT, attribute(began_at))]).and(&since);
+        Ok(self.table.update(record).await?)
+    }
+
+    /// Reads since when all notices, acknowledgements and faults are in the items of their incidents (UTC): since the first
+    /// recorded round of `schedule-verification` that wrote them there.
+    pub async fn recorded_since(&self, pipeline: &str) -> Result<Option<Timestamp>, Error> {
+        let read = |item: &Reader<'_>| item.read(RECORDED_SINCE);
+        Ok(self.table.get(key(pipeline, Judge::ScheduleVerification), read).await?.flatten())
+    }
+
+    /// Records the runs that people started, replacing the previous record.
+    pub async fn record_runs_by_hand(&self, pipeline: &str, runs: &RunsByHand) -> Result<(), Error> {
+        let key = SPEC.key(&[&partition(pipeline), BY_HAND]);
+        Ok(self.table.update(Update::storing(key, [(RUNS, json(runs))])).await?)
+    }
+
+    /// Reads the runs that people started; `None` if they were never recorded.
+    pub async fn runs_by_hand(&self, pipeline: &str) -> Result<Option<RunsByHand>, Error> {
+        let read = |item: &Reader<'_>| item.json(RUNS);
+        self.table.get(SPEC.key(&[&partition(pipeline), BY_HAND]), read).await
+    }
+
+    /// Records a measurement of lag for 200 days.
+    pub async fn record_lag(&self, pipeline: &str, sample: LagSample) -> Result<(), Error> {
+        let key = SPEC.key(&[&lags(pipeline), &sample.at.to_string()]);
+        let expires_at = sample.at.saturating_add(LAG_KEPT).unwrap_or(sample.at).as_second();
+        let attributes = [
+            (MEASURED_AT, attribute(sample.at)),
+            (LAG, attribute(sample.lag.as_secs())),
+            (item::EXPIRES_AT, attribute(expires_at)),
+        ];
+        Ok(self.table.update(Update::storing(key, attributes)).await?)
+    }
+
+    /// Reads the measurements of lag that have not expired, oldest first.
+    pub async fn lags(&self, pipeline: &str) -> Result<Vec<LagSample>, Error> {
+        let read = |item: &Reader<'_>| {
+            let lag = SignedDuration::from_secs(item.read(LAG)?);
+            Ok(LagSample { at: item.read(MEASURED_AT)?, lag })
+        };
+        let (lags, unreadable) = self.table.query(&lags(pipeline), None, read).await?;
+        unreadable.into_iter().next().map_or(Ok(lags), Err)
     }
 
     async fn record(
