@@ -135,7 +135,7 @@ impl Stored {
         if let Some(why) = &self.unread_incidents {
             return Err(why.clone());
         }
-        let recorded = self.recorded_since.ok_or("not recorded yet: no round of schedule-verification is")?;
+        let recorded = self.recorded_since.ok_or("not recorded yet: no round of schedule-verification")?;
         let (mut since, mut records) = (begins.max(recorded), Vec::new());
         for incident in incidents {
             let Instants { at, forgotten_until } = of(incident);
@@ -180,7 +180,7 @@ impl Stored {
             self.silences.iter().filter(|tally| !tally.silence.declared).map(|tally| tally.silence.from);
         let silences = Kept { since: begins, records: added.collect() };
         let by_hand =
-            self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot has".to_owned());
+            self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot".to_owned());
         [
             (
                 Manual::Acknowledgement,
@@ -273,14 +273,25 @@ impl Operator {
 
 #[cfg(test)]
 mod tests {
+    use syncwatch::finding::{Evidence, Severity};
     use syncwatch::history::{DataDay, SyncDay, Tally};
+    use syncwatch::incident::{Course, IncidentKey, State};
     use syncwatch::scoreboard::Outcome;
+    use syncwatch::silence::{Scope, Silence, Tally as SilenceTally};
 
     use super::*;
 
-    fn scores(failed: u64) -> Scores {
-        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
-        let now: Timestamp = "2026-11-27T18:00:00Z".parse().unwrap();
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn pipeline() -> Pipeline {
+        Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap()
+    }
+
+    /// The scoreboard of 2026-11-26, after 60 days of which one lacks runs.
+    fn scores(stored: &Stored) -> Scores {
+        let (pipeline, now) = (pipeline(), at("2026-11-27T18:00:00Z"));
         let day = |back: i64| days_before(jiff::civil::date(2026, 11, 26), back);
         let mut history = History::default();
         for back in (0..60).rev() {
@@ -293,30 +304,159 @@ mod tests {
                 ..DataDay::default()
             });
             for sync in &pipeline.syncs {
-                let outcomes = Tally { completed: 48, failed };
+                let outcomes = Tally { completed: 48, failed: 0 };
                 let of_day = SyncDay { day: day(back), outcomes, ..SyncDay::default() };
                 history.syncs.entry(sync.key.clone()).or_default().push(of_day);
             }
         }
         history.missing.insert(day(3), "runs: 1 of 48 still running; data: no longer available".to_owned());
-        let records = records(&pipeline, history, &[], now);
+        let records = records(&pipeline, history, stored, now);
         assert_eq!(records.gaps[&day(3)].data.as_deref(), Some("no longer available"));
         Scores::of(&pipeline, records, now)
     }
 
+    fn line(scores: &Scores, metric: Metric) -> &ScoreLine {
+        scores.metrics.iter().find(|line| line.metric == metric.id()).unwrap()
+    }
+
+    /// The value of a metric, or the reason for none.
+    fn shown(scores: &Scores, metric: Metric) -> String {
+        let ScoreLine { value, reason, .. } = line(scores, metric);
+        value.map_or_else(|| reason.clone().unwrap(), |value| value.to_string())
+    }
+
     #[test]
     fn metrics_are_computed_and_unrecorded_ones_have_a_reason() {
-        let scores = scores(0);
-        let of = |metric: Metric| scores.metrics.iter().find(|line| line.metric == metric.id()).unwrap();
-        let coverage = of(Metric::Coverage);
+        let scores = scores(&Stored::default());
+        let coverage = line(&scores, Metric::Coverage);
         assert_eq!((coverage.value, coverage.outcome), (Some(97.0), Outcome::Met));
-        assert_eq!(of(Metric::SuccessRate).outcome, Outcome::Unknown, "a day of the week lacks runs");
-        assert_eq!(of(Metric::DailyRuns).value, Some(48.0));
-        assert_eq!(of(Metric::AlertDelay).reason.as_deref(), Some("no alert"));
-        let lag = of(Metric::Lag);
-        assert_eq!((lag.outcome, lag.reason.as_deref()), (Outcome::Unknown, Some("not recorded yet: lag")));
+        let success = line(&scores, Metric::SuccessRate);
+        assert_eq!(success.outcome, Outcome::Unknown, "a day of the week lacks runs");
+        assert_eq!(line(&scores, Metric::DailyRuns).value, Some(48.0));
+        let no_round = "not recorded yet: no round of schedule-verification";
+        assert_eq!(shown(&scores, Metric::AlertDelay), no_round);
+        assert_eq!(shown(&scores, Metric::Notices), no_round);
+        assert_eq!(shown(&scores, Metric::Lag), "no lag measured on 2026-11-26");
+        assert_eq!(
+            shown(&scores, Metric::DaysUnattended),
+            format!("acknowledgements: {no_round}, runs started by hand: not recorded yet: no nightly snapshot, pauses: {no_round}")
+        );
         assert_eq!((scores.ready.as_str(), scores.metrics.len()), ("not-ready", Metric::ALL.len()));
         assert!(scores.says.contains("Lag, longest: 2026-11-26: unknown"), "{}", scores.says);
         assert!(scores.to_string().contains("97%"), "{scores}");
+    }
+
+    /// A paused sync that alerted on the 24th and was acknowledged on the 25th.
+    fn pause() -> Incident {
+        let (began_at, sent_at) = (at("2026-11-24T20:00:00Z"), at("2026-11-24T20:10:00Z"));
+        let told_at = at("2026-11-24T20:01:00Z");
+        let episode = Episode { began_at, told_at, sent_at: Some(sent_at), resolved_at: None };
+        Incident {
+            key: IncidentKey::parse("properties/sync-paused/properties-create").unwrap(),
+            generation: 1,
+            version: 3,
+            state: State::Open,
+            severity: Severity::Error,
+            opened_at: told_at,
+            resolved_at: None,
+            evidence: Evidence::new("paused"),
+            cause: String::new(),
+            class: None,
+            group: None,
+            pending: None,
+            hold: None,
+            acknowledged: None,
+            course: Course {
+                began_at: Some(began_at),
+                episodes: vec![episode],
+                acknowledgements: vec![at("2026-11-25T20:00:00Z")],
+                sent: vec![sent_at, at("2026-11-26T20:00:00Z")],
+                ..Course::default()
+            },
+        }
+    }
+
+    fn stored() -> Stored {
+        let lag = |day: i64| LagSample {
+            at: at("2026-11-26T11:00:00Z") - SignedDuration::from_hours(24 * day),
+            lag: SignedDuration::from_mins(30 + day),
+        };
+        let (since, until) = (at("2026-10-01T00:00:00Z"), at("2026-11-27T09:59:00Z"));
+        Stored {
+            incidents: vec![pause()],
+            recorded_since: Some(since),
+            lags: (0..60).map(lag).collect(),
+            by_hand: Some(RunsByHand { since, until, at: Vec::new(), unknown_at: None }),
+            ..Stored::default()
+        }
+    }
+
+    #[test]
+    fn recorded_acts_notices_and_lag_reach_their_metrics() {
+        let shown_of = |stored: &Stored| {
+            let metrics =
+                [Metric::AlertDelay, Metric::Notices, Metric::Lag, Metric::DaysUnattended];
+            metrics.map(|metric| shown(&scores(stored), metric))
+        };
+        let mut stored = stored();
+        assert_eq!(shown_of(&stored), ["600", "2", "1800", "1"]);
+        // Only the pause is left.
+        stored.incidents[0].course.acknowledgements.clear();
+        assert_eq!(shown_of(&stored)[3], "2");
+        stored.by_hand.as_mut().unwrap().at.push(at("2026-11-26T12:00:00Z"));
+        assert_eq!(shown_of(&stored)[3], "0");
+        // Without the record of the first notice, its delay is unknown.
+        stored.incidents[0].course.episodes[0].sent_at = None;
+        let delay = "no sent notice recorded of properties/sync-paused/properties-create";
+        assert_eq!(shown_of(&stored)[0], delay);
+    }
+
+    #[test]
+    fn silence_of_an_operator_is_an_act_and_its_report_a_notice() {
+        let silence = |declared: bool| Silence {
+            id: "release".to_owned(),
+            owner: "Ada".to_owned(),
+            reason: "release".to_owned(),
+            scope: Scope::default(),
+            from: at("2026-11-26T12:00:00Z"),
+            until: at("2026-11-26T14:00:00Z"),
+            declared,
+        };
+        let tally = |declared: bool| SilenceTally {
+            silence: silence(declared),
+            held_back: 1,
+            incidents: Vec::new(),
+            of_others: 0,
+            reported: 1,
+            tellings: 1,
+            reported_at: Some(at("2026-11-26T14:01:00Z")),
+        };
+        for (declared, days) in [(true, "1"), (false, "0")] {
+            let scores = scores(&Stored { silences: vec![tally(declared)], ..stored() });
+            assert_eq!(shown(&scores, Metric::DaysUnattended), days, "{declared}");
+            assert_eq!(shown(&scores, Metric::Notices), "3", "{declared}");
+        }
+    }
+
+    #[test]
+    fn full_list_begins_the_record_at_its_oldest_instant() {
+        let mut stored = stored();
+        let begin = at("2026-11-22T20:00:00Z");
+        stored.incidents[0].course.sent =
+            (0..32).map(|hour| begin + SignedDuration::from_hours(hour)).collect();
+        assert_eq!(shown(&scores(&stored), Metric::Notices), "records begin on 2026-11-22");
+    }
+
+    #[test]
+    fn unreadable_records_leave_their_metrics_unknown() {
+        let why = || Some("1 incident cannot be read".to_owned());
+        let scores = scores(&Stored { unread_incidents: why(), unread_silences: why(), ..stored() });
+        for metric in [Metric::AlertDelay, Metric::RecoveryMean, Metric::Notices] {
+            assert_eq!(shown(&scores, metric), "1 incident cannot be read");
+        }
+        let acts = shown(&scores, Metric::DaysUnattended);
+        for kind in ["acknowledgements", "pauses", "silences added"] {
+            assert!(acts.contains(&format!("{kind}: 1 incident cannot be read")), "{acts}");
+        }
     }
 }

@@ -608,3 +608,17 @@ proptest! {
         prop_assert_eq!(writes(&again), 0, "{:?}", again);
     }
 }
+
+#[test]
+fn runs_by_hand_are_known_once_all_runs_were_read() {
+    let pipeline = pipeline();
+    let since = instant("2026-11-24T08:00:00Z");
+    let runs = || {
+        let started = run(2, "2026-11-24T12:00:00Z", RunStatus::Completed);
+        vec![Run { by_hand: Some(true), ..started }]
+    };
+    let of = |end| by_hand(&seen(&pipeline, runs(), end).census, since, night());
+    let found = of(HistoryEnd::Whole).unwrap();
+    assert_eq!((found.since, found.until, found.at), (since, night(), vec![instant("2026-11-24T12:00:00Z")]));
+    assert_eq!(of(HistoryEnd::TooLong), None);
+}

@@ -319,6 +319,59 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn beginning_of_the_records_is_written_once_with_the_round() {
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_plain_round("properties", Judge::ScheduleVerification, now()).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(
+            written["UpdateExpression"],
+            "SET #began_at = :began_at, #recorded_since = if_not_exists(#recorded_since, :began_at)"
+        );
+        let item = json!({ "recorded_since": written["ExpressionAttributeValues"][":began_at"] });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        assert_eq!(store(&wire).recorded_since("properties").await.unwrap(), Some(now()));
+        assert_eq!(
+            wire.only_request().await.json()["Key"]["check_subject"],
+            json!({"S": "schedule-verification"})
+        );
+        // An item of an earlier release has no such beginning.
+        let wire = Wire::answering(200, json!({ "Item": { "began_at": {"S": "2026-11-24T10:00:00Z"} } })).await;
+        assert_eq!(store(&wire).recorded_since("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn measured_lag_is_read_back_and_expires_after_200_days() {
+        let wire = Wire::answering(200, json!({})).await;
+        let sample = LagSample { at: now(), lag: SignedDuration::from_mins(7) };
+        store(&wire).record_lag("properties", sample).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(written["Key"]["pipeline"], json!({"S": "properties/lags"}));
+        let values = &written["ExpressionAttributeValues"];
+        let expires_at = (now().as_second() + 200 * 86_400).to_string();
+        assert_eq!(values[":expires_at"], json!({"N": expires_at}));
+        let item = json!({ "measured_at": values[":measured_at"], "lag_seconds": values[":lag_seconds"] });
+        let wire = Wire::answering(200, json!({ "Items": [item] })).await;
+        assert_eq!(store(&wire).lags("properties").await.unwrap(), [sample]);
+    }
+
+    #[tokio::test]
+    async fn runs_by_hand_are_read_back_and_are_no_round() {
+        let wire = Wire::answering(200, json!({})).await;
+        let runs = RunsByHand { since: now(), until: now(), at: vec![now()], unknown_at: None };
+        store(&wire).record_runs_by_hand("properties", &runs).await.unwrap();
+        let written = wire.only_request().await.json();
+        let mut item = json!({ "runs": written["ExpressionAttributeValues"][":runs"] });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        assert_eq!(store(&wire).runs_by_hand("properties").await.unwrap(), Some(runs));
+        item["pipeline"] = json!({"S": "properties/rounds"});
+        item["check_subject"] = json!({"S": "runs-by-hand"});
+        let wire = Wire::answering(200, json!({ "Items": [item] })).await;
+        assert!(store(&wire).rounds("properties").await.unwrap().is_empty());
+        let wire = Wire::answering(200, json!({})).await;
+        assert_eq!(store(&wire).runs_by_hand("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
     async fn rounds_are_listed_by_function_or_name_the_invalid_one() {
         let wire = Wire::answering(200, json!({})).await;
         store(&wire).record_plain_round("properties", Judge::ScheduleVerification, now()).await.unwrap();
