@@ -618,7 +618,8 @@ async fn fill_week(Engine { warehouse, direct, .. }: &Engine, of_day: impl Fn(i8
     direct.execute(&Statement::new("a cleared log", delete)).await.unwrap();
     let name = object_name(warehouse.dialect(), LOG).unwrap();
     let insert = async |id: String, day: i8, columns: &str, values: &str| {
-        let columns = format!("audit_id, snapshot_date, execution_timestamp, pipeline, executed_by, {columns}");
+        let columns =
+            format!("audit_id, snapshot_date, execution_timestamp, pipeline, executed_by, {columns}");
         let values = format!(":id, :day, :at, 'properties', 'a test', {values}");
         let date = jiff::civil::date(2026, 11, day);
         let statement = Statement::new("a row", format!("INSERT INTO {name} ({columns}) VALUES ({values})"))
@@ -639,7 +640,8 @@ async fn fill_week(Engine { warehouse, direct, .. }: &Engine, of_day: impl Fn(i8
             &format!("'day', 1000, 950, 40, 0, {values}"),
         )
         .await;
-        for (run, status) in ["completed", if day == 24 { "failed" } else { "completed" }].iter().enumerate() {
+        for (run, status) in ["completed", if day == 24 { "failed" } else { "completed" }].iter().enumerate()
+        {
             let values = format!("'run', 'a', '{status}'");
             insert(format!("run/{day}/{run}"), day, "row_kind, sync_name, status", &values).await;
         }
@@ -649,9 +651,8 @@ async fn fill_week(Engine { warehouse, direct, .. }: &Engine, of_day: impl Fn(i8
 /// The scoreboard of the warehouse: metric, value, outcome.
 async fn board(warehouse: &Warehouse) -> Vec<(String, Option<f64>, String)> {
     let answer = ask(warehouse, "crm.sfdc_dbx.scoreboard", "ORDER BY metric").await;
-    let row = |row: Row<'_>| {
-        (row.get("metric").unwrap(), row.get("value").unwrap(), row.get("outcome").unwrap())
-    };
+    let row =
+        |row: Row<'_>| (row.get("metric").unwrap(), row.get("value").unwrap(), row.get("outcome").unwrap());
     answer.rows().map(row).collect()
 }
 

@@ -179,8 +179,7 @@ impl Stored {
         let added =
             self.silences.iter().filter(|tally| !tally.silence.declared).map(|tally| tally.silence.from);
         let silences = Kept { since: begins, records: added.collect() };
-        let by_hand =
-            self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot".to_owned());
+        let by_hand = self.by_hand.as_ref().ok_or_else(|| "not recorded yet: no nightly snapshot".to_owned());
         [
             (
                 Manual::Acknowledgement,
@@ -339,7 +338,9 @@ mod tests {
         assert_eq!(shown(&scores, Metric::Lag), "no lag measured on 2026-11-26");
         assert_eq!(
             shown(&scores, Metric::DaysUnattended),
-            format!("acknowledgements: {no_round}, runs started by hand: not recorded yet: no nightly snapshot, pauses: {no_round}")
+            format!(
+                "acknowledgements: {no_round}, runs started by hand: not recorded yet: no nightly snapshot, pauses: {no_round}"
+            )
         );
         assert_eq!((scores.ready.as_str(), scores.metrics.len()), ("not-ready", Metric::ALL.len()));
         assert!(scores.says.contains("Lag, longest: 2026-11-26: unknown"), "{}", scores.says);
@@ -394,8 +395,7 @@ mod tests {
     #[test]
     fn recorded_acts_notices_and_lag_reach_their_metrics() {
         let shown_of = |stored: &Stored| {
-            let metrics =
-                [Metric::AlertDelay, Metric::Notices, Metric::Lag, Metric::DaysUnattended];
+            let metrics = [Metric::AlertDelay, Metric::Notices, Metric::Lag, Metric::DaysUnattended];
             metrics.map(|metric| shown(&scores(stored), metric))
         };
         let mut stored = stored();

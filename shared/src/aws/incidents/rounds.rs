@@ -335,7 +335,8 @@ mod tests {
             json!({"S": "schedule-verification"})
         );
         // An item of an earlier release has no such beginning.
-        let wire = Wire::answering(200, json!({ "Item": { "began_at": {"S": "2026-11-24T10:00:00Z"} } })).await;
+        let wire =
+            Wire::answering(200, json!({ "Item": { "began_at": {"S": "2026-11-24T10:00:00Z"} } })).await;
         assert_eq!(store(&wire).recorded_since("properties").await.unwrap(), None);
     }
 
