@@ -9,18 +9,19 @@ use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
-use syncwatch::history::{DAYS, Tally};
+use syncwatch::history::{DAYS, History, Tally};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
+use syncwatch::metrics::Metric;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
-use syncwatch::scoreboard::RunsByHand;
+use syncwatch::scoreboard::{RunsByHand, Scoreboard};
 use syncwatch::sql::Error;
 use syncwatch::warehouse::Limits;
 
@@ -69,6 +70,8 @@ pub(crate) struct Outcome {
     findings: Vec<Finding>,
     /// The runs that people started, if all runs of the written days were read.
     by_hand: Option<RunsByHand>,
+    /// The history that the figures were judged by, if it was read.
+    pub(crate) history: Option<History>,
 }
 
 impl Outcome {
@@ -86,8 +89,8 @@ impl Outcome {
     /// The outcome of a round that wrote nothing; `why` is a line for people.
     pub(crate) fn nothing(why: &str) -> Self {
         let (summary, data) = (Summary::default(), SnapshotData::AsBefore);
-        let (findings, by_hand) = (Vec::new(), None);
-        Self { summary, table: format!("{why}\n"), trouble: None, data, findings, by_hand }
+        let (table, findings) = (format!("{why}\n"), Vec::new());
+        Self { summary, table, trouble: None, data, findings, by_hand: None, history: None }
     }
 
     fn failed(trouble: Trouble) -> Self {
@@ -209,20 +212,24 @@ async fn write_to(
     // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
+    let mut history = None;
     if scope == Scope::Night {
-        findings.extend(figures(asker, &site.pipeline, open, statements, now).await);
+        let (of_figures, read) = figures(asker, &site.pipeline, open, statements, now).await;
+        findings.extend(of_figures);
+        history = read;
     }
-    Ok(Outcome { by_hand, ..outcome(written, &plans, beyond, data, findings) })
+    Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
 
-/// Judges the figures of the last whole day by the audit log, with the rows of this night. `open` has the open incidents.
+/// Judges the figures of the last whole day by the audit log, with the rows of this night; also returns the history that was
+/// read. `open` has the open incidents.
 async fn figures(
     asker: Asker<'_>,
     pipeline: &Pipeline,
     open: Result<Vec<(Check, String)>, String>,
     statements: &Statements<'_>,
     now: Timestamp,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<History>) {
     let last = days_before(day_of(now, &pipeline.time_zone), 1);
     let read = async {
         let open = open?;
@@ -230,9 +237,9 @@ async fn figures(
         history.map(|history| (history, open)).map_err(|error| error.to_string())
     };
     match read.await {
-        Ok((history, open)) => judge_figures(pipeline, &history, last, &|_, _| None, &open),
+        Ok((history, open)) => (judge_figures(pipeline, &history, last, &|_, _| None, &open), Some(history)),
         // The rows of this night are written, so the snapshot has not failed.
-        Err(found) => unusual::unjudged(pipeline, &WhyNot::Unreadable { found }),
+        Err(found) => (unusual::unjudged(pipeline, &WhyNot::Unreadable { found }), None),
     }
 }
 
@@ -260,6 +267,30 @@ pub(crate) async fn record(
             None
         }
     }
+}
+
+/// The metrics of a night: whether it is good, and the goals of the scoreboard that are not met on the last whole day, by the
+/// records of this night. Without a history, or if the records could not be read, which is a failure, there are no goals.
+pub(crate) async fn metrics(
+    round: &mut Round<'_>,
+    pipeline: &Pipeline,
+    scope: Scope,
+    history: Option<History>,
+    now: Timestamp,
+) -> Vec<(Metric, usize)> {
+    let mut figures = Vec::new();
+    if let Some(history) = history {
+        match round.store().of_scoreboard(&pipeline.name).await {
+            Ok(stored) => {
+                let records = stored.records(pipeline, history, now);
+                let board = Scoreboard::of_last_day(pipeline, records, now);
+                figures.push((Metric::GoalsMissed, board.goals_missed()));
+            }
+            Err(error) => round.add_failure(format!("the scoreboard could not be read: {error}")),
+        }
+    }
+    figures.extend((scope == Scope::Night).then(|| round.good_as(Metric::Snapshots)));
+    figures
 }
 
 /// Judges the runs of a week: planned rows for the days that are being written, stored rows for the others.
@@ -343,6 +374,7 @@ fn outcome(
         data,
         findings,
         by_hand: None,
+        history: None,
     }
 }
 

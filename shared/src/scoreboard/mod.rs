@@ -13,6 +13,7 @@ mod measure;
 mod ready;
 mod records;
 mod show;
+mod stored;
 mod value;
 
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use days::Window;
 pub use ready::{Lack, Missing, READY_DAYS, ReadyState, ScoreRow};
 pub use records::{Alert, Gap, Kept, LagSample, Manual, Mark, MarkVerdict, Notice, Records, Source};
 pub use show::table;
+pub use stored::{DAYS, Stored};
 pub use value::{Bound, Goal, Value};
 
 /// The weeks of a trend.

@@ -14,7 +14,8 @@ use crate::finding::Judge;
 use crate::rounds::{
     SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound, WebhookRecord,
 };
-use crate::scoreboard::{LagSample, RunsByHand};
+use crate::scoreboard::{LagSample, RunsByHand, Stored};
+use crate::text::counted;
 
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
@@ -136,6 +137,29 @@ impl IncidentStore {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
         self.table.get(key(pipeline, Judge::DailyValidation), read).await
+    }
+
+    /// Reads everything that a scoreboard rests on besides the audit log.
+    pub async fn of_scoreboard(&self, pipeline: &str) -> Result<Stored, Error> {
+        let (incidents, silences, recorded_since, lags, by_hand) = futures::try_join!(
+            self.all_incidents(pipeline),
+            self.silences(pipeline),
+            self.recorded_since(pipeline),
+            self.lags(pipeline),
+            self.runs_by_hand(pipeline),
+        )?;
+        let unread = |unread: &[Error], what| {
+            (!unread.is_empty()).then(|| format!("{} cannot be read", counted(unread.len(), what)))
+        };
+        Ok(Stored {
+            unread_incidents: unread(&incidents.1, "incident"),
+            unread_silences: unread(&silences.1, "silence"),
+            incidents: incidents.0,
+            silences: silences.0,
+            recorded_since,
+            lags,
+            by_hand,
+        })
     }
 
     /// Updates the record of webhooks; unknown values keep their stored ones.
@@ -370,6 +394,14 @@ mod tests {
         assert!(store(&wire).rounds("properties").await.unwrap().is_empty());
         let wire = Wire::answering(200, json!({})).await;
         assert_eq!(store(&wire).runs_by_hand("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn records_of_the_scoreboard_are_five_reads() {
+        let wire = Wire::answering(200, json!({ "Items": [] })).await;
+        let stored = store(&wire).of_scoreboard("properties").await.unwrap();
+        assert_eq!((stored.unread_incidents, stored.recorded_since), (None, None));
+        assert_eq!(wire.requests().await.len(), 5);
     }
 
     #[tokio::test]

@@ -1,6 +1,7 @@
 mod figures;
 mod naive;
 mod readiness;
+mod stored;
 
 use std::collections::BTreeMap;
 
