@@ -1,5 +1,6 @@
 locals {
-  tiles = jsondecode(file("${path.module}/tiles.json")).tiles
+  tiles  = jsondecode(file("${path.module}/tiles.json")).tiles
+  charts = length([for tile in local.tiles : tile if tile.kind != "table"])
 
   # The fields that a widget selects from its dataset. Unaggregated: the views already have one row per point.
   fields = {
@@ -60,10 +61,10 @@ resource "databricks_dashboard" "this" {
         pageType    = "PAGE_TYPE_CANVAS"
         layout = [
           for index, tile in local.tiles : {
-            # Two charts side by side on a grid of six columns, and the table below in full width.
+            # Two charts side by side on a grid of six columns, and below them each table in full width. Charts come first.
             position = {
               x      = tile.kind == "table" ? 0 : 3 * (index % 2)
-              y      = 6 * floor(index / 2)
+              y      = 6 * (tile.kind == "table" ? ceil(local.charts / 2) + index - local.charts : floor(index / 2))
               width  = tile.kind == "table" ? 6 : 3
               height = 6
             }

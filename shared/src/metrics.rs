@@ -2,7 +2,8 @@
 //!
 //! One line of JSON on standard output holds the figures and their declarations; CloudWatch extracts metrics from it
 //! without an API call (CloudWatch's "Embedded metric format specification"). The pipeline is the only dimension:
-//! CloudWatch bills per name and dimension, and the first ten metrics of an account are free.
+//! CloudWatch bills per name and dimension, and the first ten metrics of an account are free: the eleventh costs
+//! 0.30 USD a month.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ pub const DIMENSION: &str = "Pipeline";
 /// Declares [`Metric`]; the name of a variant is its name in CloudWatch.
 macro_rules! metrics {
     ($($(#[doc = $doc:literal])* $name:ident,)+) => {
-        /// A metric. All are counts; a dashboard shows their sum or, for the first three, their maximum.
+        /// A metric. All are counts; a dashboard shows their sum or, for the first three and the goals, their maximum.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric {
             $($(#[doc = $doc])* $name,)+
@@ -44,6 +45,8 @@ metrics! {
     Validations,
     /// Complete rounds of nightly-snapshot.
     Snapshots,
+    /// Goals of the scoreboard that were not met on the last whole day, unknown ones included.
+    GoalsMissed,
     Webhooks,
     /// Refused webhooks: unsigned, malformed or too large.
     RefusedWebhooks,
@@ -104,9 +107,9 @@ mod tests {
     }
 
     #[test]
-    fn metric_names_are_unique_and_within_the_free_ten() {
+    fn metric_names_are_unique_and_one_beyond_the_free_ten() {
         let names: BTreeSet<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
         assert_eq!(names.len(), Metric::ALL.len());
-        assert!(names.len() <= 10);
+        assert!(names.len() <= 11);
     }
 }

@@ -205,6 +205,8 @@ pub struct Run {
     pub completed_at: Option<Timestamp>,
     /// Its slot of the schedule (UTC); null for runs started by hand.
     pub scheduled_for: Option<Timestamp>,
+    /// Whether a person started it; `None` if the answer does not state it.
+    pub by_hand: Option<bool>,
     pub counts: Counts,
     pub error: Option<RunError>,
     pub full_sync: Option<bool>,

@@ -51,7 +51,7 @@ pub struct Silence {
     pub owner: String,
     pub reason: String,
     pub scope: Scope,
-    /// When it begins (UTC).
+    /// When it begins (UTC). One of an operator begins when it is added.
     pub from: Timestamp,
     /// When it ends (UTC): notices are sent again from this instant on.
     pub until: Timestamp,
@@ -155,6 +155,8 @@ pub struct Tally {
     pub reported: u64,
     /// How often they were reported.
     pub tellings: u32,
+    /// When they were last reported (UTC).
+    pub reported_at: Option<Timestamp>,
 }
 
 impl Tally {
@@ -317,6 +319,7 @@ mod tests {
             of_others: 0,
             reported,
             tellings: 0,
+            reported_at: None,
         };
         let end = at("2026-11-24T12:00:00Z");
         assert_eq!(tally(3, 0).unreported(&[], end), 3);
@@ -338,6 +341,7 @@ mod tests {
             of_others: 0,
             reported: 0,
             tellings: 0,
+            reported_at: None,
         };
         let (within, after) = (at("2026-11-24T11:00:00Z"), at("2026-11-24T13:00:00Z"));
         let prolonged = Silence { until: at("2026-11-24T18:00:00Z"), ..stored };

@@ -52,7 +52,7 @@ impl<'p> Ledger<'p> {
                     self.store.insert(key, *incident);
                 }
                 Decision::Notify { incident, kind, .. } => {
-                    self.store.insert(key, incident.with_notice_sent());
+                    self.store.insert(key, incident.with_notice_sent(now));
                     self.notices.push(Notice { at: now, kind, incident: *incident });
                 }
             }

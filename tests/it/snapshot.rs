@@ -15,14 +15,16 @@ use nightly_snapshot::statements::{RUNS_A_PAGE, Statements};
 use nightly_snapshot::{App, act};
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use syncwatch::aws::Sdk;
 use syncwatch::data_checks::object_name;
 use syncwatch::history::{History, Reads};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::runtime::env;
 use syncwatch::runtime::warehouse::Asker;
+use syncwatch::runtime::{Env, env};
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Limits, Settings, Warehouse};
 use syncwatch_cli::warehouse_objects::apply_folder;
+use syncwatch_cli::{Command, Operator};
 use syncwatch_lab::aws::{ResourceId, Schedules};
 use syncwatch_lab::census::{Fault, World};
 use syncwatch_lab::clock::LabClock;
@@ -665,4 +667,114 @@ async fn sync_that_died_and_a_leak_are_found_by_their_history() {
     assert_eq!(act::write(Asker::new(&other.direct, LIMIT), &statements, &rows).await.failure, None);
     let watched = App(site.unwrap()).run(json!({ "task": "snapshot" }), other.now()).await.unwrap();
     assert_eq!(notices(&watched), [""; 0], "{watched}");
+}
+
+/// Runs a command of the operator against the night's stage and returns its JSON.
+async fn command(night: &Night, line: &[&str]) -> Value {
+    let topic = night.stage.deployment.topic_arn(&ResourceId::topic("notices")).unwrap();
+    let settings = [
+        (env::CENSUS_SECRET.name, "syncwatch/census-token"),
+        (env::WAREHOUSE_SECRET.name, "syncwatch/warehouse"),
+        (env::INCIDENTS_TABLE.name, "syncwatch-incidents"),
+        (env::TOPIC_ARN.name, topic),
+        (env::CENSUS_BASE_URL.name, night.stage.census.url()),
+        (env::DATABRICKS_URL.name, night.databricks.url()),
+    ];
+    let sdk = Sdk::for_endpoint(night.stage.aws.endpoint()).unwrap();
+    let operator = Operator::with(Env::from_map(settings), pipeline(), sdk, night.now());
+    let command = Command::parse(line).unwrap();
+    operator.carry_out(&command, &mut |_| {}).await.unwrap().json
+}
+
+/// A metric of the scoreboard: its value or the reason for none, and its outcome.
+fn metric(scores: &Value, id: &str) -> (String, String) {
+    let metrics = scores["metrics"].as_array().unwrap();
+    let found = metrics.iter().find(|metric| metric["metric"] == id).unwrap();
+    let value = if found["value"].is_null() { &found["reason"] } else { &found["value"] };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    (text(value), text(&found["outcome"]))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scoreboard_rests_on_what_the_functions_recorded() {
+    let night = Night::set().await;
+    let pipeline = pipeline();
+    let snapshot = pipeline.snapshot.clone().unwrap();
+    let statements = Statements::new("properties", &snapshot, night.direct.dialect()).unwrap();
+    let last: Date = "2026-11-23".parse().unwrap();
+    let past: Vec<DayPlan> =
+        (0..40).map(|days: i64| past_day(last - jiff::Span::new().days(days), 400, 40, 9_700)).collect();
+    let asker = Asker::new(&night.direct, LIMIT);
+    assert_eq!(act::write(asker, &statements, &past).await.failure, None);
+
+    // Before any round: figures of the audit log only, and the rest unknown with its reason.
+    let scores = command(&night, &["scoreboard"]).await;
+    assert_eq!((&scores["day"], &scores["ready"]), (&json!("2026-11-23"), &json!("not-ready")), "{scores}");
+    assert_eq!(metric(&scores, "coverage"), ("97.0".to_owned(), "met".to_owned()));
+    assert_eq!(metric(&scores, "success-rate"), ("100.0".to_owned(), "met".to_owned()));
+    let (acts, unknown) = metric(&scores, "days-unattended");
+    assert!(acts.contains("runs started by hand: not recorded yet") && unknown == "unknown", "{acts}");
+    assert!(metric(&scores, "lag").0.starts_with("no lag measured on"), "{scores}");
+
+    // Both rounds of a night, the checks, and a week of rounds with one pause that is acknowledged.
+    let site = |function: &str| {
+        let changed = [(env::DATABRICKS_URL.name, night.databricks.url())];
+        night.stage.deployment.site(function, pipeline.clone(), night.stage.aws.endpoint(), &changed).unwrap()
+    };
+    let verify = schedule_verification::App(site("schedule-verification"));
+    let validate = daily_validation::App::new(site("daily-validation"));
+    let round = async || verify.run(json!({ "task": "verify" }), night.now()).await.unwrap();
+    round().await;
+    for _ in 0..8 {
+        night.run().await;
+        night.stage.census.jump(hours(2));
+        night.run().await;
+        night.stage.census.jump(hours(1));
+        validate.run(json!({ "task": "validate" }), night.now()).await.unwrap();
+        round().await;
+        night.stage.census.jump(hours(21));
+    }
+    let pause = Fault::Pause { sync: CREATE };
+    night.stage.census.with_world(|world| pause.inject(world)).unwrap();
+    let answer = round().await;
+    let key = "properties/sync-paused/properties-create";
+    assert!(answer["notices"].to_string().contains(key), "{answer}");
+    command(&night, &["acknowledge", key, "--by", "Ada", "--for", "8h"]).await;
+    night.stage.census.with_world(|world| pause.heal(world));
+    night.stage.census.jump(SignedDuration::from_mins(40));
+    night.run().await;
+    night.stage.census.jump(hours(2));
+    night.run().await;
+    night.stage.census.jump(hours(1));
+    validate.run(json!({ "task": "validate" }), night.now()).await.unwrap();
+
+    let scores = command(&night, &["scoreboard"]).await;
+    for id in ["alert-delay", "lag", "recovery-mean"] {
+        assert_ne!(metric(&scores, id).1, "unknown", "{id}: {scores}");
+    }
+    let (notices, outcome) = metric(&scores, "notices");
+    assert!(notices.parse::<u64>().unwrap() >= 1 && outcome == "no-goal", "{scores}");
+    assert_eq!(metric(&scores, "days-unattended"), ("0".to_owned(), "not-met".to_owned()), "{scores}");
+    // A run without a slot may be one by hand: Census's newer answers do not state it.
+    night.stage.census.with_world(|world| world.trigger(UPDATE, false)).unwrap();
+    night.run().await;
+    let scores = command(&night, &["scoreboard"]).await;
+    let (acts, unknown) = metric(&scores, "days-unattended");
+    assert!(acts.contains("Census does not state how the run of") && unknown == "unknown", "{acts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn advice_rests_on_the_runs_that_census_returns() {
+    let night = Night::set().await;
+    let advice = command(&night, &["advise"]).await;
+    let syncs = advice["syncs"].as_array().unwrap();
+    let keys: Vec<&str> = syncs.iter().map(|sync| sync["sync"].as_str().unwrap()).collect();
+    assert_eq!(keys, ["properties-create", "properties-update"], "{advice}");
+    for sync in syncs {
+        let runs = sync["runs"].as_u64().unwrap();
+        assert!((10..=100).contains(&runs) && sync["typical_seconds"].as_f64().unwrap() > 0.0, "{advice}");
+        assert!(["met", "missed", "unclear"].contains(&sync["target"].as_str().unwrap()), "{advice}");
+    }
+    let one = command(&night, &["advise", "properties-update"]).await;
+    assert_eq!(one["syncs"].as_array().unwrap().len(), 1, "{one}");
 }

@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
-use syncwatch::metrics::Metric;
 use syncwatch::round::{Report, Round};
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
@@ -77,11 +76,11 @@ impl App {
     async fn snapshot(&self, scope: Scope, now: Timestamp) -> anyhow::Result<Answer> {
         let pipeline = &self.0.pipeline;
         let mut round = Round::begin(&self.0, Judge::NightlySnapshot, now).await?;
-        let outcome = match pipeline.warehouse.as_ref().zip(pipeline.snapshot.as_ref()) {
+        let mut outcome = match pipeline.warehouse.as_ref().zip(pipeline.snapshot.as_ref()) {
             Some((warehouse, snapshot)) => {
                 let outcome = night::write(&self.0, round.store(), warehouse, snapshot, scope, now).await?;
                 let record = match scope {
-                    Scope::Night => night::record(&mut round, &pipeline.name, &outcome.recorded(now)).await,
+                    Scope::Night => night::record(&mut round, &pipeline.name, &outcome, now).await,
                     Scope::Day(_) => None,
                 };
                 round.act_on(&outcome.judged(pipeline, scope, record.as_ref(), now)).await;
@@ -92,8 +91,8 @@ impl App {
         if scope == Scope::Night {
             round.conclude().await;
         }
-        let good = (scope == Scope::Night).then(|| round.good_as(Metric::Snapshots));
+        let figures = night::metrics(&mut round, pipeline, scope, outcome.history.take(), now).await;
         tracing::info!(snapshot = ?outcome.summary, "snapshot done");
-        Ok(Answer { report: round.finish(good.as_slice())?, snapshot: outcome.summary, table: outcome.table })
+        Ok(Answer { report: round.finish(&figures)?, snapshot: outcome.summary, table: outcome.table })
     }
 }

@@ -9,18 +9,20 @@ use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
-use syncwatch::history::{DAYS, Tally};
+use syncwatch::history::{DAYS, History, Tally};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
 use syncwatch::marks::{Exceptions, Mark};
+use syncwatch::metrics::Metric;
 use syncwatch::pipeline::{self, Pipeline};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::Site;
 use syncwatch::runtime::warehouse::{Asker, is_out_of_time};
+use syncwatch::scoreboard::{RunsByHand, Scoreboard};
 use syncwatch::sql::Error;
 use syncwatch::warehouse::Limits;
 
@@ -67,6 +69,10 @@ pub(crate) struct Outcome {
     data: SnapshotData,
     /// Findings about the runs of the week; empty if the round did not get to judge them.
     findings: Vec<Finding>,
+    /// The runs that people started, if all runs of the written days were read.
+    by_hand: Option<RunsByHand>,
+    /// The history that the figures were judged by, if it was read.
+    pub(crate) history: Option<History>,
 }
 
 impl Outcome {
@@ -84,7 +90,8 @@ impl Outcome {
     /// The outcome of a round that wrote nothing; `why` is a line for people.
     pub(crate) fn nothing(why: &str) -> Self {
         let (summary, data) = (Summary::default(), SnapshotData::AsBefore);
-        Self { summary, table: format!("{why}\n"), trouble: None, data, findings: Vec::new() }
+        let (table, findings) = (format!("{why}\n"), Vec::new());
+        Self { summary, table, trouble: None, data, findings, by_hand: None, history: None }
     }
 
     fn failed(trouble: Trouble) -> Self {
@@ -122,7 +129,7 @@ impl Outcome {
         findings
     }
 
-    pub(crate) fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
+    fn recorded(&self, now: Timestamp) -> SnapshotOutcome {
         match &self.trouble {
             None => SnapshotOutcome::Written { at: now, data: self.data.clone() },
             Some(trouble) => SnapshotOutcome::Failed(SnapshotFailure {
@@ -205,23 +212,28 @@ async fn write_to(
         }
         Scope::Day(_) => Vec::new(),
     };
+    let by_hand = plan::by_hand(&seen.census, from, now);
     // The plans own every row that is written, so free the observation.
     drop(seen);
     let written = act::write(asker, statements, &plans).await;
+    let mut history = None;
     if scope == Scope::Night {
-        findings.extend(figures(asker, &site.pipeline, circumstances, statements, now).await);
+        let (of_figures, read) = figures(asker, &site.pipeline, circumstances, statements, now).await;
+        findings.extend(of_figures);
+        history = read;
     }
-    Ok(outcome(written, &plans, beyond, data, findings))
+    Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
 
-/// Judges the figures of the last whole day by the audit log, with the rows of this night, the open incidents and the marks.
+/// Judges the figures of the last whole day by the audit log, with the rows of this night, the open incidents and the marks; also
+/// returns the history that was read.
 async fn figures(
     asker: Asker<'_>,
     pipeline: &Pipeline,
     circumstances: Result<(Vec<(Check, String)>, Result<Vec<Mark>, String>), String>,
     statements: &Statements<'_>,
     now: Timestamp,
-) -> Vec<Finding> {
+) -> (Vec<Finding>, Option<History>) {
     let last = days_before(day_of(now, &pipeline.time_zone), 1);
     let read = async {
         let (open, marks) = circumstances?;
@@ -232,23 +244,28 @@ async fn figures(
     match read.await {
         Ok((history, open, marks)) => {
             let exceptions = Exceptions::new(&marks, &pipeline.quiet_days);
-            judge_figures(pipeline, &history, last, &exceptions, &open)
+            (judge_figures(pipeline, &history, last, &exceptions, &open), Some(history))
         }
         // The rows of this night are written, so the snapshot has not failed.
-        Err(found) => unusual::unjudged(pipeline, &WhyNot::Unreadable { found }),
+        Err(found) => (unusual::unjudged(pipeline, &WhyNot::Unreadable { found }), None),
     }
 }
 
-/// Records the outcome of a snapshot and reads the whole record back; `None` if that failed, which is added to the round's
-/// failures.
+/// Records the outcome of a snapshot, and the runs that people started, and reads the whole record back; `None` if that failed,
+/// which is added to the round's failures.
 pub(crate) async fn record(
     round: &mut Round<'_>,
     pipeline: &str,
-    done: &SnapshotOutcome,
+    outcome: &Outcome,
+    now: Timestamp,
 ) -> Option<SnapshotRecord> {
     let store = round.store();
     let recorded = async {
-        store.record_snapshot(pipeline, done).await?;
+        if let Some(by_hand) = outcome.by_hand.clone() {
+            let before = store.runs_by_hand(pipeline).await?;
+            store.record_runs_by_hand(pipeline, &by_hand.continuing(before)).await?;
+        }
+        store.record_snapshot(pipeline, &outcome.recorded(now)).await?;
         store.last_snapshot(pipeline).await
     };
     match recorded.await {
@@ -258,6 +275,30 @@ pub(crate) async fn record(
             None
         }
     }
+}
+
+/// The metrics of a night: whether it is good, and the goals of the scoreboard that are not met on the last whole day, by the
+/// records of this night. Without a history, or if the records could not be read, which is a failure, there are no goals.
+pub(crate) async fn metrics(
+    round: &mut Round<'_>,
+    pipeline: &Pipeline,
+    scope: Scope,
+    history: Option<History>,
+    now: Timestamp,
+) -> Vec<(Metric, usize)> {
+    let mut figures = Vec::new();
+    if let Some(history) = history {
+        match round.store().of_scoreboard(&pipeline.name).await {
+            Ok(stored) => {
+                let records = stored.records(pipeline, history, now);
+                let board = Scoreboard::of_last_day(pipeline, records, now);
+                figures.push((Metric::GoalsMissed, board.goals_missed()));
+            }
+            Err(error) => round.add_failure(format!("the scoreboard could not be read: {error}")),
+        }
+    }
+    figures.extend((scope == Scope::Night).then(|| round.good_as(Metric::Snapshots)));
+    figures
 }
 
 /// Judges the runs of a week: planned rows for the days that are being written, stored rows for the others.
@@ -340,6 +381,8 @@ fn outcome(
         trouble,
         data,
         findings,
+        by_hand: None,
+        history: None,
     }
 }
 

@@ -15,6 +15,7 @@ use syncwatch::days::{bounds, day_of};
 use syncwatch::incident::{Episode, History};
 use syncwatch::observation::{Run, RunStatus, Unread, error_percent, records_to_deliver};
 use syncwatch::pipeline::Sync;
+use syncwatch::scoreboard::RunsByHand;
 use syncwatch::text::{minute_utc, words};
 
 use crate::days::{LATE, StoredDays};
@@ -72,6 +73,12 @@ impl SyncRuns<'_> {
             }
         }
     }
+}
+
+/// Selects the runs since an instant that people started; `None` unless all runs since then were read.
+pub fn by_hand(census: &[SyncRuns<'_>], since: Timestamp, now: Timestamp) -> Option<RunsByHand> {
+    let all = census.iter().all(|of| of.reaches_back_to(since));
+    all.then(|| RunsByHand::among(census.iter().flat_map(|of| &of.runs), since, now))
 }
 
 /// The answer of the health view.

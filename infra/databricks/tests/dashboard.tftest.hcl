@@ -4,10 +4,10 @@ variables {
   warehouse_id = "0123456789abcdef"
 }
 
-run "five_tiles_over_the_views" {
+run "six_tiles_over_the_views" {
   assert {
-    condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "sync_health"])
-    error_message = "The dashboard does not have the five tiles."
+    condition     = toset([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.widget.name]) == toset(["coverage", "error_rate", "queue_sizes", "data_quality", "sync_health", "scoreboard"])
+    error_message = "The dashboard does not have the six tiles."
   }
 
   assert {
@@ -32,6 +32,12 @@ run "five_tiles_over_the_views" {
   assert {
     condition     = alltrue([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.x + item.position.width <= 6])
     error_message = "A tile is wider than the grid."
+  }
+
+  assert {
+    condition = length(distinct([for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout :
+    "${item.position.x} ${item.position.y}"])) == 6 && [for item in jsondecode(databricks_dashboard.this.serialized_dashboard).pages[0].layout : item.position.y] == [0, 0, 6, 6, 12, 18]
+    error_message = "A tile covers another one."
   }
 
   assert {

@@ -199,6 +199,7 @@ mod tests {
                     ..Counts::default()
                 },
                 scheduled_for: None,
+                by_hand: None,
                 error: None,
                 full_sync: (id == 7).then_some(true),
             }

@@ -86,7 +86,7 @@ impl Operator {
             self.topic().await?.publish(&message).await?;
             // If this is lost, another function has sent the notice, too.
             let sent = Expected::Version(incident.version);
-            let _ = self.incidents()?.write(&incident.with_notice_sent(), sent).await?;
+            let _ = self.incidents()?.write(&incident.with_notice_sent(self.now), sent).await?;
         }
         Ok(true)
     }

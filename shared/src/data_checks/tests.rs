@@ -355,6 +355,27 @@ fn timestamp_in_the_future_is_a_warning_and_hides_nothing() {
 }
 
 #[test]
+fn lag_is_the_age_of_the_oldest_undelivered_change() {
+    let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+    assert!(measures_lag(&pipeline));
+    let check = pipeline.checks.iter().find(|check| check.name == "changes-arrive").unwrap();
+    // The time of the checks is 18:00.
+    let (morning, waiting) = ("2026-11-24T17:00:00Z", "2026-11-24T17:30:00Z");
+    let found = |waiting, ahead| finding_of(check, &arrivals([morning, waiting, morning, ""], [ahead, 0, 0]));
+    // creates-arrive has its own limit, so it does not measure the promised lag.
+    let of = |finding: Finding| lag(&pipeline, &[finding], now());
+    assert_eq!(of(found(waiting, 0)), Some(SignedDuration::from_mins(30)));
+    assert_eq!(of(found("", 0)), Some(SignedDuration::ZERO));
+    assert_eq!(of(found("2026-11-24T18:01:00Z", 0)), Some(SignedDuration::ZERO));
+    assert_eq!(of(found(waiting, 1)), None, "a change with a date in the future is not seen");
+    assert_eq!(lag(&pipeline, &[], now()), None, "not evaluated");
+    let unread = Check::Freshness.about("changes-arrive").unreadable("no answer".to_owned());
+    assert_eq!(of(unread), None);
+    let without = Pipeline { checks: Vec::new(), ..pipeline.clone() };
+    assert!(!measures_lag(&without) && lag(&without, &[], now()).is_none());
+}
+
+#[test]
 fn latest_timestamp_that_counts_is_bound_five_minutes_ahead() {
     let checks: Vec<DataCheck> = seed().into_iter().filter(|check| check.name == "changes-arrive").collect();
     for dialect in DIALECTS {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Acknowledged, Agreement, Course, Episode, Hold, Incident, IncidentKey, NoticeKind, NoticePolicy, Pending,
-    RecentLooks, State, Urgency,
+    RecentLooks, State, Urgency, remember,
 };
 use crate::figure::Figure;
 use crate::finding::{Evidence, Finding, Outcome, Severity, WhyNot};
@@ -252,7 +252,10 @@ pub fn acknowledge(stored: &Incident, by: Acknowledged) -> Decision {
     if stored.is_being_sent(by.at) {
         return Decision::Rest(RestReason::BeingSent);
     }
-    let mut incident = Incident { acknowledged: Some(by), ..stored.clone() };
+    let mut incident = stored.clone();
+    incident.course.acknowledgements = stored.acknowledgements().at;
+    remember(&mut incident.course.acknowledgements, by.at);
+    incident.acknowledged = Some(by);
     // The notice for the channels of alert-relay needs its own number, or they would drop it as a duplicate.
     incident.course.sequence += 1;
     note(NoteReason::Acknowledged, incident)
@@ -311,15 +314,7 @@ fn newly_unhealthy(symptoms: &Symptoms<'_>, stored: Option<&Incident>, at: &Circ
             pending: None,
             hold: None,
             acknowledged: None,
-            course: stored.map_or_else(Course::default, |before| {
-                let history = before.history();
-                Course {
-                    openings: before.course.openings.clone(),
-                    episodes: history.episodes,
-                    forgotten_until: history.forgotten_until,
-                    ..Course::default()
-                }
-            }),
+            course: stored.map(remembered).unwrap_or_default(),
         },
     };
     symptoms.onto(&mut incident);
@@ -346,6 +341,22 @@ fn newly_unhealthy(symptoms: &Symptoms<'_>, stored: Option<&Incident>, at: &Circ
     open(reason, incident, at)
 }
 
+/// The records that a new fault keeps of the earlier ones of its key.
+fn remembered(before: &Incident) -> Course {
+    let history = before.history();
+    let mut earlier = before.course.earlier.clone();
+    remember(&mut earlier, before.course.began_at.unwrap_or(before.opened_at));
+    Course {
+        openings: before.course.openings.clone(),
+        episodes: history.episodes,
+        forgotten_until: history.forgotten_until,
+        earlier,
+        acknowledgements: before.acknowledgements().at,
+        sent: before.course.sent.clone(),
+        ..Course::default()
+    }
+}
+
 fn open(reason: NotifyReason, mut incident: Incident, at: &Circumstances<'_>) -> Decision {
     let flapping = at.policy.flapping;
     let course = &mut incident.course;
@@ -355,7 +366,7 @@ fn open(reason: NotifyReason, mut incident: Incident, at: &Circumstances<'_>) ->
     course.openings.drain(..forgotten);
     course.flapping = course.openings.len() >= flapping.openings;
     let began_at = course.began_at.unwrap_or(incident.opened_at).min(at.now);
-    course.episodes.push(Episode { began_at, told_at: at.now, resolved_at: None });
+    course.episodes.push(Episode { began_at, told_at: at.now, sent_at: None, resolved_at: None });
     let beyond = course.episodes.len().saturating_sub(REMEMBERED_EPISODES);
     for forgotten in course.episodes.drain(..beyond) {
         // Without a known end, it ended before the next one began.

@@ -26,6 +26,9 @@ pub use urgency::{Urgency, stops_data};
 /// Longer than the timeout of every function (see `infra/functions.json`), so that only a dead sender is replaced.
 pub const SENDING_LEASE: SignedDuration = SignedDuration::from_mins(2);
 
+/// The most instants of one kind that an incident keeps, at most about 1 kB.
+const REMEMBERED: usize = 32;
+
 /// The key of an incident, which never changes: `pipeline/check/subject`. It is also the dedup key in PagerDuty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct IncidentKey {
@@ -176,6 +179,9 @@ pub struct Episode {
     pub began_at: Timestamp,
     /// When it alerted (UTC).
     pub told_at: Timestamp,
+    /// When SNS accepted that alert (UTC); `None` before that, and in periods from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
     /// When it was found healthy again (UTC).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolved_at: Option<Timestamp>,
@@ -188,6 +194,29 @@ pub struct History {
     pub episodes: Vec<Episode>,
     /// Periods that ended before this instant are no longer known (UTC); `None` if all of them are known.
     pub forgotten_until: Option<Timestamp>,
+}
+
+/// Instants of one kind that an incident keeps, and how far back they are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Instants {
+    /// Oldest first (UTC).
+    pub at: Vec<Timestamp>,
+    /// Instants before this one are no longer known (UTC); `None` if all of them are known.
+    pub forgotten_until: Option<Timestamp>,
+}
+
+impl Instants {
+    /// A full list may have lost older ones.
+    fn of(kept: &[Timestamp]) -> Self {
+        let forgotten_until = kept.first().copied().filter(|_| kept.len() >= REMEMBERED);
+        Self { at: kept.to_vec(), forgotten_until }
+    }
+}
+
+/// Appends to a list of which the newest [`REMEMBERED`] are kept.
+fn remember(kept: &mut Vec<Timestamp>, at: Timestamp) {
+    kept.push(at);
+    kept.drain(..kept.len().saturating_sub(REMEMBERED));
 }
 
 /// The history of an incident, as far as decisions and daily figures need it.
@@ -223,6 +252,15 @@ pub struct Course {
     /// The end of the newest period that was dropped (UTC).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forgotten_until: Option<Timestamp>,
+    /// When earlier faults of this key began, including those that did not alert (UTC).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Timestamp>,
+    /// When this key was acknowledged (UTC).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub acknowledgements: Vec<Timestamp>,
+    /// When SNS accepted notices about this key (UTC).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sent: Vec<Timestamp>,
 }
 
 /// An incident as stored.
@@ -273,6 +311,7 @@ impl Incident {
         let episode = Episode {
             began_at: self.opened_at.min(alerted),
             told_at: alerted,
+            sent_at: None,
             resolved_at: self.resolved_at,
         };
         // One that never alerted has no earlier periods.
@@ -288,10 +327,39 @@ impl Incident {
         format!("{}#{}.{}", self.key, self.generation, self.course.sequence)
     }
 
-    /// Returns the incident with the notice recorded as sent.
+    /// Returns when its faults began, the last one included, whether they alerted or not.
+    pub fn faults(&self) -> Instants {
+        let mut faults = Instants::of(&self.course.earlier);
+        faults.at.push(self.course.began_at.unwrap_or(self.opened_at));
+        faults
+    }
+
+    /// Returns when it was acknowledged.
+    pub fn acknowledgements(&self) -> Instants {
+        let mut known = Instants::of(&self.course.acknowledgements);
+        // The current one may be from before all were kept.
+        let current = self.acknowledged.as_ref().map(|by| by.at).filter(|at| !known.at.contains(at));
+        known.at.extend(current);
+        known
+    }
+
+    /// Returns when notices about it were sent.
+    pub fn notices_sent(&self) -> Instants {
+        Instants::of(&self.course.sent)
+    }
+
+    /// Returns the incident with the notice recorded as sent at this instant.
     #[must_use]
-    pub fn with_notice_sent(&self) -> Self {
-        Self { pending: None, version: self.version + 1, ..self.clone() }
+    pub fn with_notice_sent(&self, at: Timestamp) -> Self {
+        let mut sent = Self { pending: None, version: self.version + 1, ..self.clone() };
+        remember(&mut sent.course.sent, at);
+        let opened = |pending: Pending| matches!(pending.kind, NoticeKind::Opened | NoticeKind::Flapping);
+        if self.pending.is_some_and(opened)
+            && let Some(last) = sent.course.episodes.last_mut()
+        {
+            last.sent_at.get_or_insert(at);
+        }
+        sent
     }
 
     /// Returns whether it represents a shared cause at this severity: it has alerted at that severity or a higher one, and was

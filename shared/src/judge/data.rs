@@ -8,6 +8,7 @@ use crate::classify::identifier;
 use crate::data_checks::{Asked, AskedFilter, DataCheck, Measure, Rule, Scan, latest_credible};
 use crate::figure::{Figure, Value};
 use crate::finding::{About, Check, Evidence, Finding, Outcome, Severity, WAREHOUSE, WhyNot};
+use crate::pipeline::Pipeline;
 use crate::sql::{self, Answer, Error, ErrorKind, Row};
 use crate::text::{self, bounded, counted, grouped, plain_line, rounded, spaced, words};
 
@@ -17,6 +18,10 @@ pub const SAMPLED: &str = "sample keys";
 const KEY_CHARS: usize = 41;
 /// The most failed statements, or columns, that are named.
 const NAMED: usize = 5;
+/// The figure with the time of the oldest change that has not arrived.
+const UNDELIVERED: &str = "oldest undelivered change";
+/// The figure that shows that timestamps in the future were ignored.
+const COUNTED_UNTIL: &str = "latest timestamp that counts";
 /// The figure that counts syncs of a copy that are dated in the future.
 const COPY_AHEAD: &str = "copy syncs dated in the future";
 
@@ -42,6 +47,42 @@ pub enum Trouble {
     /// A statement failed, or its answer cannot be read.
     #[error(transparent)]
     Failed(Error),
+}
+
+/// The freshness checks that judge the lag promised by `objectives.max_lag`, and none of their own.
+fn of_promised_lag(pipeline: &Pipeline) -> impl Iterator<Item = &DataCheck> {
+    let promised = pipeline.objectives.max_lag;
+    let is_promised =
+        move |rule: &Rule| matches!(rule, Rule::Freshness { max_lag, .. } if Some(*max_lag) == promised);
+    pipeline.checks.iter().filter(move |check| is_promised(&check.rule))
+}
+
+/// Returns whether a data check measures the lag from the source to the destination.
+pub fn measures_lag(pipeline: &Pipeline) -> bool {
+    of_promised_lag(pipeline).next().is_some()
+}
+
+/// Returns how long the oldest undelivered change has been waiting; zero if none is, `None` unless every check that measures
+/// lag was evaluated and saw all changes.
+pub fn lag(pipeline: &Pipeline, findings: &[Finding], now: Timestamp) -> Option<SignedDuration> {
+    let waits = |check: &DataCheck| {
+        let of_check = |found: &&Finding| found.check == Check::Freshness && found.subject == check.name;
+        let (Outcome::Healthy { evidence } | Outcome::Unhealthy { evidence, .. }) =
+            &findings.iter().find(of_check)?.outcome
+        else {
+            return None;
+        };
+        let value = |name: &str| {
+            evidence.figures.iter().find(|figure| figure.name == name).map(|figure| &figure.value)
+        };
+        match (value(COUNTED_UNTIL), value(UNDELIVERED)) {
+            (None, Some(Value::Instant(since))) => Some(now.duration_since(*since).max(SignedDuration::ZERO)),
+            (None, None) => Some(SignedDuration::ZERO),
+            _ => None,
+        }
+    };
+    let all: Option<Vec<SignedDuration>> = of_promised_lag(pipeline).map(waits).collect();
+    all?.into_iter().max()
 }
 
 /// Judges every check of a statement by its answer.
@@ -389,7 +430,7 @@ impl ScanJudgement<'_> {
         if newest.is_none() && changes_ahead == 0 {
             return Err(WhyNot::NothingYet { awaited: format!("the first change in {table}") });
         }
-        let waiting = self.instant(1, "oldest undelivered change")?;
+        let waiting = self.instant(1, UNDELIVERED)?;
         let arrived = self.instant(2, "newest arrival")?;
         let mut ahead = vec![
             ("changes dated in the future", changes_ahead),
@@ -413,7 +454,7 @@ impl ScanJudgement<'_> {
             }
         }
         let waits = waiting.map(|waiting| self.now.duration_since(waiting));
-        evidence = evidence.with_some("oldest undelivered change", waiting);
+        evidence = evidence.with_some(UNDELIVERED, waiting);
         evidence.summary = self.arrives(destination, newest, waits, max_lag);
         let late = waits.is_some_and(|waits| waits > max_lag).then(|| {
             let cause = match copied {
@@ -434,7 +475,7 @@ impl ScanJudgement<'_> {
         });
         if future.is_some() {
             evidence.summary += "; timestamps in the future ignored";
-            evidence = evidence.with("latest timestamp that counts", latest_credible(self.now));
+            evidence = evidence.with(COUNTED_UNTIL, latest_credible(self.now));
             for (name, count) in ahead.into_iter().filter(|(_, count)| *count > 0) {
                 evidence = evidence.with(name, count);
             }

@@ -19,7 +19,7 @@ fn at(text: &str) -> Timestamp {
 fn incident(key: &str, resolved: Option<&str>) -> Incident {
     let opened = at("2026-11-21T08:30:00Z");
     let resolved_at = resolved.map(at);
-    let episode = Episode { began_at: opened, told_at: opened, resolved_at };
+    let episode = Episode { began_at: opened, told_at: opened, sent_at: None, resolved_at };
     Incident {
         key: IncidentKey::parse(key).unwrap(),
         generation: 1,
@@ -86,7 +86,7 @@ fn real_fault_ends_the_day_before_the_one_that_was_healthy() {
     // It opened again since: the end of the marked period counts.
     let mut again = over.clone();
     let later = at("2026-12-01T08:30:00Z");
-    again.course.episodes.push(Episode { began_at: later, told_at: later, resolved_at: None });
+    again.course.episodes.push(Episode { began_at: later, told_at: later, sent_at: None, resolved_at: None });
     (again.state, again.opened_at, again.resolved_at) = (State::Open, later, None);
     assert_eq!(real.recovered(Some(&again), &zone()), Some(date(2026, 11, 21)));
     // Its period was forgotten, or the incident has expired: it has recovered by the mark's own day at the latest.

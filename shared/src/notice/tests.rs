@@ -70,6 +70,7 @@ fn tally() -> Tally {
         of_others: 0,
         reported: 0,
         tellings: 0,
+        reported_at: None,
     }
 }
 

@@ -7,6 +7,7 @@
 mod report;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -67,6 +68,8 @@ pub struct Round<'a> {
     store: IncidentStore,
     topic: Topic,
     now: Timestamp,
+    /// The moment of `now`, by which the time of a notice is known without another look at the clock.
+    began: Instant,
     /// All unresolved incidents, and those with a pending notice. All others are healthy as far as known.
     live: HashMap<IncidentKey, Incident>,
     /// Keys with a finding in this round.
@@ -105,6 +108,7 @@ impl<'a> Round<'a> {
             store,
             topic: site.topic(),
             now,
+            began: Instant::now(),
             live: live.into_iter().map(|incident| (incident.key.clone(), incident)).collect(),
             reported: HashSet::new(),
             silences: declared.chain(requested).collect(),
@@ -231,6 +235,11 @@ impl<'a> Round<'a> {
         if report.failures.is_empty() { Ok(report) } else { Err(Unfinished(report.failures)) }
     }
 
+    /// The time by now (UTC).
+    fn time(&self) -> Timestamp {
+        self.now.saturating_add(self.began.elapsed()).unwrap_or(self.now)
+    }
+
     fn circumstances<'b>(&'b self, key: &IncidentKey, finding: Option<&Finding>) -> Circumstances<'b> {
         Circumstances {
             pipeline: &self.pipeline.name,
@@ -333,7 +342,7 @@ impl<'a> Round<'a> {
             kind,
             reason: Some(reason),
         });
-        let recorded = incident.with_notice_sent();
+        let recorded = incident.with_notice_sent(self.time());
         // If the write is lost, our lease had ended and another round sent the notice again; its record stands.
         let outcome = self.store.write(&recorded, Expected::Version(incident.version)).await?;
         self.keep(recorded, outcome);
@@ -370,7 +379,7 @@ impl<'a> Round<'a> {
             kind: NoticeKind::HeldBack,
             reason: None,
         });
-        Ok(self.store.record_reported(pipeline, tally, self.now).await?)
+        Ok(self.store.record_reported(pipeline, tally, self.time()).await?)
     }
 
     fn fail(&mut self, key: &IncidentKey, error: &Error) {

@@ -145,8 +145,12 @@ impl<'r> Measurer<'r> {
 
     fn alert_delay(&self, window: Window) -> Measured {
         let alerts = self.alerts_of(window, |alert, (from, to)| (from..to).contains(&alert.told_at))?;
-        let delays = alerts.iter().map(|alert| between(alert.began_at, alert.told_at)).collect();
-        duration(delays, p90)
+        self.kept(&self.records.notices, window)?;
+        let delay = |alert: &&Alert| {
+            let sent_at = alert.sent_at.ok_or_else(|| Reason::NotSent(alert.incident.clone()))?;
+            Ok(between(alert.began_at, sent_at))
+        };
+        duration(alerts.iter().map(delay).collect::<Result<_, Reason>>()?, p90)
     }
 
     fn recovery(&self, window: Window, figure: fn(&[SignedDuration]) -> Option<SignedDuration>) -> Measured {
@@ -192,6 +196,7 @@ impl<'r> Measurer<'r> {
                     newest = newest.max(kept.records.iter().filter(|at| **at < end).max().copied());
                 }
                 Some(Err(why)) => unread.push(format!("{kind}: {why}")),
+                None if !Manual::REQUIRED.contains(&kind) => {}
                 None => unread.push(format!("{kind}: not recorded")),
             }
         }

@@ -7,11 +7,13 @@
 //! * Ready means that every goal was met on each of [`READY_DAYS`] days by the rows of those days ([`ScoreRow`]), not only
 //!   by the window that ends now.
 
+mod by_hand;
 mod days;
 mod measure;
 mod ready;
 mod records;
 mod show;
+mod stored;
 mod value;
 
 #[cfg(test)]
@@ -27,10 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::days::days_before;
 pub use crate::judge::success::FEWEST_RUNS;
+pub use by_hand::RunsByHand;
 pub use days::Window;
 pub use ready::{Lack, Missing, READY_DAYS, ReadyState, ScoreRow};
 pub use records::{Alert, Gap, Kept, LagSample, Manual, Mark, MarkVerdict, Notice, Records, Source};
 pub use show::table;
+pub use stored::{DAYS, Stored};
 pub use value::{Bound, Goal, Value};
 
 /// The weeks of a trend.
@@ -62,6 +66,15 @@ macro_rules! metrics {
                 match self { $(Self::$name => $days,)* }
             }
 
+            /// A limit of the metric that people must know.
+            pub fn note(self) -> Option<&'static str> {
+                match self {
+                    Self::DaysUnattended => Some("approved remedies do not count, as there are no remedies yet"),
+                    Self::Lag => Some("measured once a night, by the freshness checks"),
+                    _ => None,
+                }
+            }
+
             /// Types a stored number: percent, seconds, or a count.
             pub fn value(self, number: f64) -> Value {
                 match self { $(Self::$name => $unit(number),)* }
@@ -78,7 +91,7 @@ macro_rules! metrics {
 metrics! {
     /// The share of the completed and failed runs that completed.
     SuccessRate = "success-rate", "Successful runs", Value::Percent, 7, at_least(95.0);
-    /// From the beginning of a fault by its evidence to its first notice: the 90th percentile of the alerts sent.
+    /// From the beginning of a fault by its evidence until SNS accepted its first notice: the 90th percentile of the alerts.
     AlertDelay = "alert-delay", "Alert delay, p90", Value::seconds, 7, at_most(15.0 * 60.0);
     /// From the beginning of a fault to its recovery, over those that recovered. One that is still open counts with its age
     /// once that exceeds the goal: otherwise the longest fault would not count before it ends.
@@ -92,7 +105,7 @@ metrics! {
     Coverage = "coverage", "Coverage", Value::Percent, 1, at_least(90.0);
     /// The completed runs of the sync that has the fewest, on the day that has the fewest.
     DailyRuns = "daily-runs", "Daily runs, fewest", Value::count, 1, at_least(1.0);
-    /// The longest time that a change waited for its arrival in the destination.
+    /// The longest time that a change waited for its arrival in the destination, by the measurements of each night.
     Lag = "lag", "Lag, longest", Value::seconds, 1, at_most(TWO_HOURS);
     /// The whole days in a row without a manual act.
     DaysUnattended = "days-unattended", "Without manual act", Value::days, 1, at_least(7.0);
@@ -153,6 +166,8 @@ pub enum Reason {
     NoRow(Date),
     /// The row of the day lacks the figure.
     Gap(Date, String),
+    /// No notice of an alert of this incident is recorded as sent.
+    NotSent(String),
     /// Lag was not measured on the day.
     NoSample(Date),
     /// `pipeline.toml` declares no sync.
@@ -170,6 +185,7 @@ impl fmt::Display for Reason {
             Self::Begins(day) => write!(f, "records begin on {day}"),
             Self::NoRow(day) => write!(f, "no row of {day}"),
             Self::Gap(day, why) => write!(f, "{day}: {why}"),
+            Self::NotSent(incident) => write!(f, "no sent notice recorded of {incident}"),
             Self::NoSample(day) => write!(f, "no lag measured on {day}"),
             Self::NoSync => f.write_str("no sync declared"),
             Self::FewRuns(runs) => write!(f, "{runs} of at least {FEWEST_RUNS} runs"),

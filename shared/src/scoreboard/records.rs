@@ -34,7 +34,7 @@ pub struct Records {
     pub notices: Source<Notice>,
     pub marks: Source<Mark>,
     pub lag: Source<LagSample>,
-    /// Manual acts (UTC). A kind that is absent is not recorded.
+    /// Manual acts (UTC). A kind that is absent is not recorded; one of [`Manual::REQUIRED`] must not be.
     pub manual: BTreeMap<Manual, Source<Timestamp>>,
     /// The scoreboard's own rows.
     pub scores: Result<Vec<ScoreRow>, String>,
@@ -52,8 +52,10 @@ pub struct Gap {
 pub struct Alert {
     /// The key of the incident.
     pub incident: String,
-    /// When its first notice was sent (UTC).
+    /// When its first notice was decided (UTC).
     pub told_at: Timestamp,
+    /// When SNS accepted that notice (UTC); `None` if that is not recorded.
+    pub sent_at: Option<Timestamp>,
     /// When the fault began by its evidence, or else when it was first found (UTC).
     pub began_at: Timestamp,
     /// When it was found healthy again (UTC).
@@ -104,6 +106,9 @@ impl Manual {
     /// All kinds.
     pub const ALL: [Self; 5] =
         [Self::Acknowledgement, Self::ApprovedRemedy, Self::RunStarted, Self::Pause, Self::SilenceAdded];
+    /// The kinds that days without a manual act rest on. Remedies do not exist yet, so none can be approved.
+    pub const REQUIRED: [Self; 4] =
+        [Self::Acknowledgement, Self::RunStarted, Self::Pause, Self::SilenceAdded];
 }
 
 impl fmt::Display for Manual {

@@ -27,6 +27,12 @@ pub fn table(board: &Scoreboard) -> String {
         lines.extend([String::new(), "Without a value:".to_owned()]);
         lines.extend(reasons);
     }
+    let notes = board.metrics.iter().filter_map(|score| {
+        let note = score.metric.note()?;
+        Some(format!("{}: {note}", score.title))
+    });
+    lines.push(String::new());
+    lines.extend(notes);
     lines.extend([String::new(), board.ready.to_string()]);
     let cut = |line: &str| bounded(line, WIDTH);
     lines.join("\n").lines().map(cut).collect::<Vec<_>>().join("\n")

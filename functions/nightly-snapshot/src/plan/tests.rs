@@ -29,6 +29,7 @@ fn run(id: u64, created: &str, status: RunStatus) -> Run {
         sync_id: None,
         completed_at: ended.then(|| created_at + SignedDuration::from_secs(90)),
         scheduled_for: None,
+        by_hand: None,
         counts: Counts {
             source: None,
             processed: Some(100),
@@ -512,6 +513,7 @@ fn incidents_count_on_their_day_with_mean_times() {
     let episode = |began: &str, notified: &str, resolved: Option<&str>| Episode {
         began_at: instant(began),
         told_at: instant(notified),
+        sent_at: None,
         resolved_at: resolved.map(instant),
     };
     let history = |episodes: Vec<Episode>| History { episodes, forgotten_until: None };
@@ -605,4 +607,18 @@ proptest! {
         let again = plan(&seen, &days(&seen), "properties", zone, now);
         prop_assert_eq!(writes(&again), 0, "{:?}", again);
     }
+}
+
+#[test]
+fn runs_by_hand_are_known_once_all_runs_were_read() {
+    let pipeline = pipeline();
+    let since = instant("2026-11-24T08:00:00Z");
+    let runs = || {
+        let started = run(2, "2026-11-24T12:00:00Z", RunStatus::Completed);
+        vec![Run { by_hand: Some(true), ..started }]
+    };
+    let of = |end| by_hand(&seen(&pipeline, runs(), end).census, since, night());
+    let found = of(HistoryEnd::Whole).unwrap();
+    assert_eq!((found.since, found.until, found.at), (since, night(), vec![instant("2026-11-24T12:00:00Z")]));
+    assert_eq!(of(HistoryEnd::TooLong), None);
 }

@@ -23,6 +23,7 @@ fn run(status: RunStatus, completed_at: Option<&str>, counts: Counts) -> Run {
         created_at: at("2026-11-24T17:30:00Z"),
         completed_at: completed_at.map(at),
         scheduled_for: None,
+        by_hand: None,
         counts,
         error: None,
         full_sync: None,

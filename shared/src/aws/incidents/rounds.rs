@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Error, IncidentStore, SPEC, item};
 use crate::aws::table::{Item, Reader, Update, attribute, json};
@@ -14,6 +14,8 @@ use crate::finding::Judge;
 use crate::rounds::{
     SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound, WebhookRecord,
 };
+use crate::scoreboard::{LagSample, RunsByHand, Stored};
+use crate::text::counted;
 
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
@@ -26,9 +28,21 @@ const ACCEPTED_AT: &str = "accepted_at";
 const REFUSED_AT: &str = "refused_at";
 const REFUSED: &str = "refused";
 const WITHOUT_DATA: &str = "without_data";
+const RECORDED_SINCE: &str = "recorded_since";
+const BY_HAND: &str = "runs-by-hand";
+const RUNS: &str = "runs";
+const MEASURED_AT: &str = "measured_at";
+const LAG: &str = "lag_seconds";
+
+/// How long a measurement of lag is kept.
+const LAG_KEPT: SignedDuration = SignedDuration::from_hours(200 * 24);
 
 fn partition(pipeline: &str) -> String {
     format!("{pipeline}/rounds")
+}
+
+fn lags(pipeline: &str) -> String {
+    format!("{pipeline}/lags")
 }
 
 fn key(pipeline: &str, judge: Judge) -> Item {
@@ -49,7 +63,50 @@ impl IncidentStore {
         judge: Judge,
         began_at: Timestamp,
     ) -> Result<(), Error> {
-        self.record(pipeline, judge, [(BEGAN_AT, attribute(began_at))]).await
+        let since = format!(", #{RECORDED_SINCE} = if_not_exists(#{RECORDED_SINCE}, :{BEGAN_AT})");
+        let record = Update::storing(key(pipeline, judge), [(BEGAN_AT, attribute(began_at))]).and(&since);
+        Ok(self.table.update(record).await?)
+    }
+
+    /// Reads since when all notices, acknowledgements and faults are in the items of their incidents (UTC): since the first
+    /// recorded round of `schedule-verification` that wrote them there.
+    pub async fn recorded_since(&self, pipeline: &str) -> Result<Option<Timestamp>, Error> {
+        let read = |item: &Reader<'_>| item.read(RECORDED_SINCE);
+        Ok(self.table.get(key(pipeline, Judge::ScheduleVerification), read).await?.flatten())
+    }
+
+    /// Records the runs that people started, replacing the previous record.
+    pub async fn record_runs_by_hand(&self, pipeline: &str, runs: &RunsByHand) -> Result<(), Error> {
+        let key = SPEC.key(&[&partition(pipeline), BY_HAND]);
+        Ok(self.table.update(Update::storing(key, [(RUNS, json(runs))])).await?)
+    }
+
+    /// Reads the runs that people started; `None` if they were never recorded.
+    pub async fn runs_by_hand(&self, pipeline: &str) -> Result<Option<RunsByHand>, Error> {
+        let read = |item: &Reader<'_>| item.json(RUNS);
+        self.table.get(SPEC.key(&[&partition(pipeline), BY_HAND]), read).await
+    }
+
+    /// Records a measurement of lag for 200 days.
+    pub async fn record_lag(&self, pipeline: &str, sample: LagSample) -> Result<(), Error> {
+        let key = SPEC.key(&[&lags(pipeline), &sample.at.to_string()]);
+        let expires_at = sample.at.saturating_add(LAG_KEPT).unwrap_or(sample.at).as_second();
+        let attributes = [
+            (MEASURED_AT, attribute(sample.at)),
+            (LAG, attribute(sample.lag.as_secs())),
+            (item::EXPIRES_AT, attribute(expires_at)),
+        ];
+        Ok(self.table.update(Update::storing(key, attributes)).await?)
+    }
+
+    /// Reads the measurements of lag that have not expired, oldest first.
+    pub async fn lags(&self, pipeline: &str) -> Result<Vec<LagSample>, Error> {
+        let read = |item: &Reader<'_>| {
+            let lag = SignedDuration::from_secs(item.read(LAG)?);
+            Ok(LagSample { at: item.read(MEASURED_AT)?, lag })
+        };
+        let (lags, unreadable) = self.table.query(&lags(pipeline), None, read).await?;
+        unreadable.into_iter().next().map_or(Ok(lags), Err)
     }
 
     async fn record(
@@ -80,6 +137,32 @@ impl IncidentStore {
         let read =
             |item: &Reader<'_>| Ok(ValidatedRound { at: item.read(BEGAN_AT)?, checks: item.json(CHECKS)? });
         self.table.get(key(pipeline, Judge::DailyValidation), read).await
+    }
+
+    /// Reads everything that a scoreboard rests on besides the audit log.
+    pub async fn of_scoreboard(&self, pipeline: &str) -> Result<Stored, Error> {
+        let (incidents, silences, marks, recorded_since, lags, by_hand) = futures::try_join!(
+            self.all_incidents(pipeline),
+            self.silences(pipeline),
+            self.marks(pipeline),
+            self.recorded_since(pipeline),
+            self.lags(pipeline),
+            self.runs_by_hand(pipeline),
+        )?;
+        let unread = |unread: &[Error], what| {
+            (!unread.is_empty()).then(|| format!("{} cannot be read", counted(unread.len(), what)))
+        };
+        Ok(Stored {
+            unread_incidents: unread(&incidents.1, "incident"),
+            unread_silences: unread(&silences.1, "silence"),
+            unread_marks: unread(&marks.1, "mark"),
+            incidents: incidents.0,
+            silences: silences.0,
+            marks: marks.0,
+            recorded_since,
+            lags,
+            by_hand,
+        })
     }
 
     /// Updates the record of webhooks; unknown values keep their stored ones.
@@ -260,6 +343,68 @@ mod tests {
         let wire = Wire::answering(200, json!({ "Item": item })).await;
         let error = store(&wire).last_round("properties").await.unwrap_err().to_string();
         assert!(error.contains("began_at") && error.contains("syncwatch-incidents"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn beginning_of_the_records_is_written_once_with_the_round() {
+        let wire = Wire::answering(200, json!({})).await;
+        store(&wire).record_plain_round("properties", Judge::ScheduleVerification, now()).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(
+            written["UpdateExpression"],
+            "SET #began_at = :began_at, #recorded_since = if_not_exists(#recorded_since, :began_at)"
+        );
+        let item = json!({ "recorded_since": written["ExpressionAttributeValues"][":began_at"] });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        assert_eq!(store(&wire).recorded_since("properties").await.unwrap(), Some(now()));
+        assert_eq!(
+            wire.only_request().await.json()["Key"]["check_subject"],
+            json!({"S": "schedule-verification"})
+        );
+        // An item of an earlier release has no such beginning.
+        let wire =
+            Wire::answering(200, json!({ "Item": { "began_at": {"S": "2026-11-24T10:00:00Z"} } })).await;
+        assert_eq!(store(&wire).recorded_since("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn measured_lag_is_read_back_and_expires_after_200_days() {
+        let wire = Wire::answering(200, json!({})).await;
+        let sample = LagSample { at: now(), lag: SignedDuration::from_mins(7) };
+        store(&wire).record_lag("properties", sample).await.unwrap();
+        let written = wire.only_request().await.json();
+        assert_eq!(written["Key"]["pipeline"], json!({"S": "properties/lags"}));
+        let values = &written["ExpressionAttributeValues"];
+        let expires_at = (now().as_second() + 200 * 86_400).to_string();
+        assert_eq!(values[":expires_at"], json!({"N": expires_at}));
+        let item = json!({ "measured_at": values[":measured_at"], "lag_seconds": values[":lag_seconds"] });
+        let wire = Wire::answering(200, json!({ "Items": [item] })).await;
+        assert_eq!(store(&wire).lags("properties").await.unwrap(), [sample]);
+    }
+
+    #[tokio::test]
+    async fn runs_by_hand_are_read_back_and_are_no_round() {
+        let wire = Wire::answering(200, json!({})).await;
+        let runs = RunsByHand { since: now(), until: now(), at: vec![now()], unknown_at: None };
+        store(&wire).record_runs_by_hand("properties", &runs).await.unwrap();
+        let written = wire.only_request().await.json();
+        let mut item = json!({ "runs": written["ExpressionAttributeValues"][":runs"] });
+        let wire = Wire::answering(200, json!({ "Item": item })).await;
+        assert_eq!(store(&wire).runs_by_hand("properties").await.unwrap(), Some(runs));
+        item["pipeline"] = json!({"S": "properties/rounds"});
+        item["check_subject"] = json!({"S": "runs-by-hand"});
+        let wire = Wire::answering(200, json!({ "Items": [item] })).await;
+        assert!(store(&wire).rounds("properties").await.unwrap().is_empty());
+        let wire = Wire::answering(200, json!({})).await;
+        assert_eq!(store(&wire).runs_by_hand("properties").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn records_of_the_scoreboard_are_six_reads() {
+        let wire = Wire::answering(200, json!({ "Items": [] })).await;
+        let stored = store(&wire).of_scoreboard("properties").await.unwrap();
+        assert_eq!((stored.unread_incidents, stored.recorded_since), (None, None));
+        assert_eq!(wire.requests().await.len(), 6);
     }
 
     #[tokio::test]

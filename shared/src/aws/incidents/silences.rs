@@ -29,6 +29,7 @@ const OF_OTHERS: &str = "of_others";
 const REPORTING_SINCE: &str = "telling_since";
 const DECLARED: &str = "declared";
 const REPORTED: &str = "told";
+const REPORTED_AT: &str = "told_at";
 const REPORTS: &str = "tellings";
 
 fn partition(pipeline: &str) -> String {
@@ -72,6 +73,7 @@ fn read(item: &Reader<'_>) -> Result<Tally, Error> {
         of_others: count(OF_OTHERS)?,
         reported: count(REPORTED)?,
         tellings: count(REPORTS)?.try_into().unwrap_or(u32::MAX),
+        reported_at: item.read(REPORTED_AT)?,
     })
 }
 

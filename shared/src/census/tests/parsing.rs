@@ -172,6 +172,24 @@ fn newest_form_of_a_run_is_read() {
     assert_eq!(run.error.unwrap().code.as_deref(), Some("JSON_ARRAY_ERROR"));
     assert_eq!(run.full_sync, Some(true));
     assert_eq!(run.scheduled_for, Some("2021-10-20T02:52:29.234Z".parse().unwrap()));
+    assert_eq!(run.by_hand, Some(false));
+}
+
+#[test]
+fn run_by_hand_is_known_from_its_reason_or_its_slot() {
+    let slot = json!("2021-10-20T02:52:29.234Z");
+    for (reason, scheduled, expected) in [
+        (json!({ "ui_tag": "Manual" }), Value::Null, Some(true)),
+        (json!({ "ui_tag": "manual" }), slot.clone(), Some(true)),
+        (json!({ "ui_tag": "Schedule" }), Value::Null, Some(false)),
+        (json!({ "ui_detail": "?" }), slot.clone(), Some(false)),
+        (Value::Null, slot, Some(false)),
+        (Value::Null, Value::Null, None),
+        (json!("Manual"), Value::Null, None),
+    ] {
+        let fields = json!({ "sync_trigger_reason": reason, "scheduled_execution_time": scheduled });
+        assert_eq!(parse_run(&run_with(fields)).unwrap().by_hand, expected, "{reason}");
+    }
 }
 
 #[test]
@@ -179,7 +197,7 @@ fn older_failed_run_has_unknown_counts_and_no_end() {
     let run = parse_run(&fixture!("v1-old/run-failed-null-counts.json")["data"]).unwrap();
     assert_eq!(run.status, RunStatus::Failed);
     assert_eq!(run.counts, Counts { invalid: Some(0), ..Counts::default() });
-    assert_eq!((run.completed_at, run.scheduled_for), (None, None));
+    assert_eq!((run.completed_at, run.scheduled_for, run.by_hand), (None, None, Some(true)));
     let error = run.error.unwrap();
     assert_eq!((error.code, error.message.as_deref()), (None, Some("The connection was refused")));
 }

@@ -33,10 +33,18 @@ pub(super) fn parse_run_at(value: &Value, operation: &'static str, path: &str) -
         created_at: place.instant(value, "created_at")?,
         completed_at: instant(value.get("completed_at")),
         scheduled_for: instant(value.get("scheduled_execution_time")),
+        by_hand: by_hand(value),
         counts: counts(value),
         error: (error != RunError::default()).then_some(error),
         full_sync: value.get("full_sync").and_then(Value::as_bool),
     })
+}
+
+/// Newer answers have no reason of the trigger; a run with a slot was started by its schedule.
+fn by_hand(run: &Value) -> Option<bool> {
+    let tag = run.get("sync_trigger_reason").and_then(|reason| text(reason.get("ui_tag")));
+    let scheduled = instant(run.get("scheduled_execution_time")).map(|_| false);
+    tag.map(|tag| tag.eq_ignore_ascii_case("manual")).or(scheduled)
 }
 
 fn counts(run: &Value) -> Counts {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::finding::Check;
-use crate::incident::{Agreement, SENDING_LEASE};
+use crate::incident::{Agreement, Instants, REMEMBERED, SENDING_LEASE};
 use crate::schedule::{Cron, Rule, Schedule};
 use crate::silence::Scope;
 
@@ -58,6 +58,11 @@ fn text(decision: &Decision) -> String {
     }
 }
 
+/// The incident after its notice was sent at once.
+fn sent(incident: &Incident) -> Incident {
+    incident.with_notice_sent(incident.pending.unwrap().since)
+}
+
 /// One key, its store and its circumstances; every notice is delivered immediately.
 struct Life {
     stored: Option<Incident>,
@@ -97,7 +102,7 @@ impl Life {
         match decision {
             Decision::Rest(_) => {}
             Decision::Note { incident, .. } => self.stored = Some(incident.as_ref().clone()),
-            Decision::Notify { incident, .. } => self.stored = Some(incident.with_notice_sent()),
+            Decision::Notify { incident, .. } => self.stored = Some(sent(incident)),
         }
         text
     }
@@ -759,6 +764,7 @@ fn opening_keeps_the_earlier_episodes() {
     let episode = |began: i64, alerted: i64, resolved: Option<i64>| Episode {
         began_at: at(began),
         told_at: at(alerted),
+        sent_at: Some(at(alerted)),
         resolved_at: resolved.map(at),
     };
     let history = life.incident().history();
@@ -778,7 +784,8 @@ fn suppressed_incident_is_an_episode_once_it_alerts() {
     assert_eq!(life.incident().history().episodes, []);
     life.see(&unhealthy(Severity::Error), 61);
     let history = life.incident().history();
-    assert_eq!(history.episodes, [Episode { began_at: at(1), told_at: at(61), resolved_at: None }]);
+    let episode = Episode { began_at: at(1), told_at: at(61), sent_at: Some(at(61)), resolved_at: None };
+    assert_eq!(history.episodes, [episode]);
 }
 
 #[test]
@@ -819,7 +826,7 @@ fn incident_from_before_episodes_has_its_last_one() {
     let mut incident = life.incident().clone();
     incident.course.episodes.clear();
     incident.course.began_at = None;
-    let last = Episode { began_at: at(2_880), told_at: at(2_880), resolved_at: None };
+    let last = Episode { began_at: at(2_880), told_at: at(2_880), sent_at: None, resolved_at: None };
     let known = crate::incident::History { episodes: vec![last], forgotten_until: Some(at(2_880)) };
     assert_eq!(incident.history(), known);
     life.stored = Some(incident);
@@ -846,4 +853,70 @@ fn only_a_first_opening_opens_and_a_resolution_has_its_time() {
     assert!(!life.decide(&unhealthy(Severity::Critical), 2).opens());
     let ended = resolved();
     assert!(ended.incident().resolved_at.is_some() && ended.incident().hold.is_none());
+}
+
+#[test]
+fn sent_notices_are_kept_and_the_first_dates_the_alert() {
+    let mut life = Life::new();
+    let opening = life.decide(&unhealthy(Severity::Error), 0);
+    let Decision::Notify { incident, .. } = &opening else { panic!("{opening:?}") };
+    assert_eq!(incident.history().episodes[0].sent_at, None, "decided, not sent");
+    life.stored = Some((**incident).clone());
+    // The sender died: a later round sends the same notice.
+    let again = life.decide(&unhealthy(Severity::Error), 5);
+    let Decision::Notify { incident, .. } = &again else { panic!("{again:?}") };
+    life.stored = Some(incident.with_notice_sent(at(6)));
+    life.see(&unhealthy(Severity::Critical), 10);
+    life.see(&healthy(), 20);
+    life.see(&unhealthy(Severity::Error), 2_880);
+    let sent: Vec<Option<Timestamp>> =
+        life.incident().history().episodes.iter().map(|episode| episode.sent_at).collect();
+    assert_eq!(sent, [Some(at(6)), Some(at(2_880))]);
+    let notices = Instants { at: [6, 10, 20, 2_880].map(at).to_vec(), forgotten_until: None };
+    assert_eq!(life.incident().notices_sent(), notices);
+}
+
+#[test]
+fn every_acknowledgement_is_kept_beyond_its_end() {
+    let mut life = opened();
+    let acknowledge = |life: &mut Life, minute: i64| {
+        let by = Acknowledged { by: "Ada".to_owned(), at: at(minute), until: at(minute + 1) };
+        let decision = acknowledge(life.stored.as_ref().unwrap(), by);
+        life.carry_out(&decision);
+    };
+    acknowledge(&mut life, 5);
+    acknowledge(&mut life, 6);
+    life.see(&healthy(), 20);
+    life.see(&unhealthy(Severity::Error), 2_880);
+    acknowledge(&mut life, 2_890);
+    let known = life.incident().acknowledgements();
+    assert_eq!(known, Instants { at: [5, 6, 2_890].map(at).to_vec(), forgotten_until: None });
+    for minute in 2_900..2_900 + i64::try_from(REMEMBERED).unwrap() {
+        acknowledge(&mut life, minute);
+    }
+    let known = life.incident().acknowledgements();
+    assert_eq!((known.at.len(), known.forgotten_until), (REMEMBERED, Some(at(2_900))));
+    // An item from before the list has only its current acknowledgement.
+    let mut old = life.incident().clone();
+    old.course.acknowledgements.clear();
+    let last = old.acknowledged.as_ref().unwrap().at;
+    assert_eq!(old.acknowledgements().at, [last]);
+}
+
+#[test]
+fn fault_that_did_not_alert_is_kept() {
+    let mut life = Life::new();
+    life.silences = vec![silence("s", 0, 600)];
+    for minute in [1, 20] {
+        life.see(&unhealthy(Severity::Error), minute);
+        life.see(&healthy(), minute + 5);
+    }
+    assert_eq!(life.incident().history().episodes, []);
+    assert_eq!(life.incident().faults(), Instants { at: [1, 20].map(at).to_vec(), forgotten_until: None });
+    for day in 1..=i64::try_from(REMEMBERED).unwrap() {
+        life.see(&unhealthy(Severity::Error), day * 2_880);
+        life.see(&healthy(), day * 2_880 + 5);
+    }
+    let known = life.incident().faults();
+    assert_eq!((known.at.len(), known.forgotten_until), (REMEMBERED + 1, Some(at(20))));
 }

@@ -36,6 +36,7 @@ fn run(minutes_ago: i64, status: RunStatus) -> Run {
         status,
         created_at,
         scheduled_for: None,
+        by_hand: None,
         error: None,
         full_sync: None,
     }

@@ -38,6 +38,7 @@ fn run(created_at: Timestamp, status: RunStatus) -> Run {
         created_at,
         completed_at: ended,
         scheduled_for: None,
+        by_hand: None,
         counts,
         error: None,
         full_sync: None,

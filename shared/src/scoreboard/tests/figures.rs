@@ -268,11 +268,12 @@ fn days_unattended_count_from_the_newest_act_of_any_kind() {
             (|all| since(all, Manual::Pause, "2026-11-20T08:00:01Z"), "Unknown: records begin on 2026-11-20"),
             (
                 |all| {
-                    all.manual.remove(&Manual::ApprovedRemedy);
+                    all.manual.remove(&Manual::Acknowledgement);
                     all.manual.insert(Manual::Pause, Err("no access".to_owned()));
                 },
-                "Unknown: approved remedies: not recorded, pauses: no access",
+                "Unknown: acknowledgements: not recorded, pauses: no access",
             ),
+            (|all| drop(all.manual.remove(&Manual::ApprovedRemedy)), "330d Met of 330"),
         ],
     );
 }
@@ -412,8 +413,13 @@ fn metric_ids_are_unique() {
 fn extreme_records_have_figures_and_do_not_fail() {
     let (min, max) = (Timestamp::MIN, Timestamp::MAX);
     let mut records = good();
-    let of =
-        |told_at, began_at, resolved_at| Alert { incident: "a".to_owned(), told_at, began_at, resolved_at };
+    let of = |told_at, began_at, resolved_at| Alert {
+        incident: "a".to_owned(),
+        told_at,
+        sent_at: Some(told_at),
+        began_at,
+        resolved_at,
+    };
     records.alerts = Ok(Kept {
         since: min,
         records: vec![of(max, min, None), of(min, max, Some(max)), of(min, min, Some(min))],

@@ -1,6 +1,7 @@
 mod figures;
 mod naive;
 mod readiness;
+mod stored;
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,7 @@ pub(super) fn alert(incident: &str, day: &str, delay: i64, recovery: Option<i64>
     let began_at = at(&format!("{day}T12:00:00Z"));
     let after = |minutes: i64| began_at + SignedDuration::from_mins(minutes);
     let (incident, told_at, resolved_at) = (incident.to_owned(), after(delay), recovery.map(after));
-    Alert { incident, told_at, began_at, resolved_at }
+    Alert { incident, told_at, sent_at: Some(told_at), began_at, resolved_at }
 }
 
 pub(super) fn mark(alert: &Alert, verdict: MarkVerdict) -> Mark {

@@ -127,7 +127,8 @@ fn build(
         let (told_at, incident) = (before(notified), format!("check/{index}"));
         let began_at = told_at - SignedDuration::from_mins(delay);
         let resolved_at = recovery.map(|minutes| told_at + SignedDuration::from_mins(minutes));
-        let alert = Alert { incident: incident.clone(), told_at, began_at, resolved_at };
+        let alert =
+            Alert { incident: incident.clone(), told_at, sent_at: Some(told_at), began_at, resolved_at };
         if index % 3 == 0 {
             raw.alerts.push(Alert { resolved_at: None, ..alert.clone() });
         }

@@ -34,10 +34,13 @@ prop_compose! {
         (began_at, forgotten_until) in (proptest::option::of(instant()), proptest::option::of(instant())),
         episodes in proptest::collection::vec((instant(), instant(), proptest::option::of(instant())), 0..3),
     ) -> Course {
-        let episode = |(began_at, told_at, resolved_at)| Episode { began_at, told_at, resolved_at };
+        let episode = |(began_at, told_at, resolved_at)| Episode {
+            began_at, told_at, sent_at: resolved_at, resolved_at,
+        };
         Course {
-            evaluated_at, healthy_since, stopped_at, sequence, reminders, held_back, openings, flapping, began_at,
+            evaluated_at, healthy_since, stopped_at, sequence, reminders, held_back, flapping, began_at,
             forgotten_until, episodes: episodes.into_iter().map(episode).collect(),
+            earlier: openings.clone(), acknowledgements: openings.clone(), sent: openings.clone(), openings,
             ..Course::default()
         }
     }

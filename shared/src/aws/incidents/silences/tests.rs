@@ -82,6 +82,7 @@ async fn silences_are_read_from_their_partition_with_their_counts() {
         of_others: 0,
         reported: 0,
         tellings: 0,
+        reported_at: None,
     };
     let (found, unreadable) = store.silences("properties").await.unwrap();
     assert_eq!((found, unreadable.len()), (vec![tally], 0));
@@ -203,6 +204,7 @@ async fn one_function_claims_the_report_of_a_silence() {
         of_others: 0,
         reported,
         tellings: 0,
+        reported_at: None,
     };
     let (wire, winning) = store(200, json!({})).await;
     assert!(winning.begin_report("properties", &tally(0), now()).await.unwrap());
@@ -246,6 +248,7 @@ async fn reported_silence_is_read_with_all_its_counts() {
     let (found, _) = store.silences("properties").await.unwrap();
     let tally = &found[0];
     assert_eq!((tally.held_back, tally.reported, tally.tellings), (3, 2, 1));
+    assert_eq!(tally.reported_at, Some(now() + SignedDuration::from_hours(1)));
     assert_eq!(tally.incident_count(), "more than 2 incidents");
     assert_eq!(tally.silence, Silence { declared: true, ..silence() });
 }

@@ -246,7 +246,7 @@ fn decided(
         match decision {
             Decision::Rest(_) => None,
             Decision::Note { incident, .. } => live.insert(key, *incident),
-            Decision::Notify { incident, .. } => live.insert(key, incident.with_notice_sent()),
+            Decision::Notify { incident, .. } => live.insert(key, incident.with_notice_sent(now)),
         };
     }
     opened
