@@ -437,7 +437,7 @@ async fn forecast_drill_shows_date_figure_and_what_is_missing() {
         "Coverage of properties is lower than it was",
         "Find what changed when the trend began",
         "healthy",
-        "nameless\n26",
+        "nameless\n25",
     ] {
         assert!(said.contains(part), "no {part:?} in:\n{said}");
     }

@@ -9,7 +9,7 @@ use syncwatch_cli::read_pipeline;
 
 use syncwatch_lab::aws::workspace_root;
 use syncwatch_lab::history::{Fault, PAST_DAYS, Past};
-use syncwatch_lab::properties::{Health, Pace};
+use syncwatch_lab::properties::{Health, Pace, PropertyWorld};
 
 use super::data::checked;
 use super::snapshot::warehouse;
@@ -75,6 +75,6 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
 }
 
 fn health(demo: &Demo) -> Result<Health> {
-    let health = demo.stage.census.with_world(|world| world.properties().map(|data| data.health()));
+    let health = demo.stage.census.with_world(|world| world.properties().map(PropertyWorld::health));
     health.context("the stage carries no data")
 }
