@@ -19,6 +19,7 @@ mod causes;
 mod item;
 mod rounds;
 mod silences;
+mod usual;
 
 pub use super::table::Error;
 pub use causes::CauseLeader;
