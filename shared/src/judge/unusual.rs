@@ -26,7 +26,7 @@ const LASTS_DAYS: i64 = 28;
 const NEWEST: usize = 5;
 
 /// Incidents that stop a sync, and so explain its figures.
-const STOPS: [Check; 7] = [
+pub(super) const STOPS: [Check; 8] = [
     Check::SyncExists,
     Check::SyncPaused,
     Check::MinimumSchedule,
@@ -34,6 +34,7 @@ const STOPS: [Check; 7] = [
     Check::RunStuck,
     Check::RunFailed,
     Check::RunsSkipped,
+    Check::SilentRuns,
 ];
 
 /// The check that judges the days of a figure.
