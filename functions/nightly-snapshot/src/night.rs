@@ -9,13 +9,13 @@ use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
-use syncwatch::history::{DAYS, Tally};
+use syncwatch::history::{DAYS, RUN_DAYS, Tally, silence_limits};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
 use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
-use syncwatch::pipeline::{self, Pipeline};
+use syncwatch::pipeline::{self, Pipeline, Sync};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::Site;
@@ -206,6 +206,7 @@ async fn write_to(
     let written = act::write(asker, statements, &plans).await;
     if scope == Scope::Night {
         findings.extend(figures(asker, &site.pipeline, open, statements, now).await);
+        usual_runs(asker, &site.pipeline, store, statements, now).await;
     }
     Ok(outcome(written, &plans, beyond, data, findings))
 }
@@ -228,6 +229,43 @@ async fn figures(
         Ok((history, open)) => judge_figures(pipeline, &history, last, &|_, _| None, &open),
         // The rows of this night are written, so the snapshot has not failed.
         Err(found) => unusual::unjudged(pipeline, &WhyNot::Unreadable { found }),
+    }
+}
+
+/// Learns the usual runs of each sync until the end of the last whole day, and stores them for the rounds of the next days. If
+/// that fails, the stored ones stay, with the reason: rounds use them for some days, and then do not evaluate their check.
+async fn usual_runs(
+    asker: Asker<'_>,
+    pipeline: &Pipeline,
+    store: &IncidentStore,
+    statements: &Statements<'_>,
+    now: Timestamp,
+) {
+    let is_declared = |sync: &&Sync| pipeline.declares(Check::SilentRuns, &sync.key);
+    let syncs: Vec<&Sync> = pipeline.syncs.iter().filter(is_declared).collect();
+    if syncs.is_empty() {
+        return;
+    }
+    let zone = &pipeline.time_zone;
+    let last = days_before(day_of(now, zone), 1);
+    let days = RUN_DAYS.max(pipeline.expectations.watch_days.into());
+    let runs = observe::completed(asker, statements, days_before(last, days - 1), last).await;
+    let limits = silence_limits(pipeline.syncs.len());
+    let usual = runs.map(|runs| runs.usual(last, zone, &limits, &|_, _| None));
+    for sync in syncs {
+        let stored = match &usual {
+            Ok(usual) => match usual.get(&sync.key) {
+                Some(usual) => store.put_usual(&pipeline.name, &sync.key, usual).await,
+                None => Ok(()),
+            },
+            Err(why) => store.record_unlearnt(&pipeline.name, &sync.key, why).await,
+        };
+        if let Err(error) = stored {
+            tracing::warn!(sync = sync.key, %error, "usual runs not stored");
+        }
+    }
+    if let Err(why) = usual {
+        tracing::warn!(why, "usual runs not learnt");
     }
 }
 
