@@ -144,6 +144,8 @@ checks! {
     ErrorRate = "error-rate", "error rate", ScheduleVerification, Runs, One;
     /// Runs finish within their target time.
     Runtime = "runtime", "runtime", ScheduleVerification, Runs, One;
+    /// Runs that usually move records still do.
+    SilentRuns = "silent-runs", "silent runs", ScheduleVerification, Runs, One;
     /// Census's own alerts are on and no looser than ours.
     VendorAlerts = "vendor-alerts", "Census alerts", ScheduleVerification, Sync, One;
     /// The dead-letter queues are empty.
@@ -216,6 +218,11 @@ impl Check {
         Self::ALL.iter().copied().filter(move |check| check.judged_by() == judge)
     }
 
+    /// Returns whether it learns from history; `[expectations]` declares whether it alerts.
+    pub fn learns(self) -> bool {
+        self.subject_kind() == SubjectKind::Figures || self == Self::SilentRuns
+    }
+
     /// Returns the lowest and the highest severity of its unhealthy findings; a data check declares one of these in the file.
     pub fn severities(self) -> (Severity, Severity) {
         use Severity::{Critical, Error, Info, Warning};
@@ -238,7 +245,7 @@ impl Check {
             | Self::ChecksRan
             | Self::SnapshotWritten
             | Self::UnusualVolume => (Warning, Error),
-            Self::SyncPaused | Self::WarehouseReachable => (Error, Error),
+            Self::SyncPaused | Self::SilentRuns | Self::WarehouseReachable => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable
             | Self::SubscribersConfirmed

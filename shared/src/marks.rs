@@ -183,18 +183,18 @@ impl<'e> Exceptions<'e> {
         Self { only_ended: true, ..self }
     }
 
-    /// Whether a figure is marked as a fault that still lasts.
-    pub fn lasts(&self, subject: &str, measure: Measure) -> bool {
-        self.of(subject, measure).any(Mark::lasts)
+    /// Whether the figure of a check is marked as a fault that still lasts.
+    pub fn lasts(&self, subject: &str, check: Check) -> bool {
+        self.of(subject, check).any(Mark::lasts)
     }
 
     /// Returns why a day is neither judged nor learnt from. The last day of a fault that still lasts is judged: that is how
     /// its end is found.
-    pub fn excluded(&self, subject: &str, measure: Measure, day: Date, last: Date) -> Option<Excluded> {
+    pub fn excluded(&self, subject: &str, check: Check, day: Date, last: Date) -> Option<Excluded> {
         if let Some(name) = self.quiet(subject, day) {
             return Some(Excluded::QuietDay { name: name.to_owned() });
         }
-        self.of(subject, measure).find_map(|mark| {
+        self.of(subject, check).find_map(|mark| {
             let until = match mark.verdict {
                 MarkVerdict::NewNormal => return None,
                 MarkVerdict::Real if mark.until.is_none() => days_before(last, 1),
@@ -214,13 +214,13 @@ impl<'e> Exceptions<'e> {
     }
 
     /// Returns the first day of a figure's new usual level.
-    pub fn start(&self, subject: &str, measure: Measure) -> Option<Date> {
-        let levels = self.of(subject, measure).filter(|mark| mark.verdict == MarkVerdict::NewNormal);
+    pub fn start(&self, subject: &str, check: Check) -> Option<Date> {
+        let levels = self.of(subject, check).filter(|mark| mark.verdict == MarkVerdict::NewNormal);
         levels.map(|mark| mark.since).max()
     }
 
-    fn of<'s>(&self, subject: &'s str, measure: Measure) -> impl Iterator<Item = &'e Mark> + use<'e, 's> {
-        let (check, only_ended) = (check_of(measure), self.only_ended);
+    fn of<'s>(&self, subject: &'s str, check: Check) -> impl Iterator<Item = &'e Mark> + use<'e, 's> {
+        let only_ended = self.only_ended;
         self.marks.iter().filter(move |mark| mark.is_about(subject, check) && !(only_ended && mark.lasts()))
     }
 }

@@ -5,7 +5,7 @@ use schedule_verification::observe::{Looked, READING_LIMIT, Walk};
 use serde_json::json;
 use syncwatch::census::{Client, Settings};
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::judge_look;
+use syncwatch::judge::{Habits, judge_look};
 use syncwatch::observation::Workspace;
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{CensusServer, Fault, TOKEN, World, runs_json, syncs_json};
@@ -43,7 +43,9 @@ async fn round(pipeline: &Pipeline, url: &str, now: Timestamp) -> (Vec<Finding>,
     }
     let (workspace, rest) = walk.finish().await;
     looked.extend(rest);
-    let judge = |looked: &Looked<'_>| judge_look(&looked.look, looked.declared, &pipeline.objectives, now);
+    let judge = |looked: &Looked<'_>| {
+        judge_look(&looked.look, looked.declared, &pipeline.objectives, &Habits::default(), now)
+    };
     (looked.iter().flat_map(judge).collect(), workspace)
 }
 

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use syncwatch::census::wire::{parse_runs_page, parse_syncs_page};
 use syncwatch::finding::{Check, Finding};
-use syncwatch::judge::{judge_absent, judge_sync, judge_workspace, judging_time};
+use syncwatch::judge::{Habits, judge_absent, judge_sync, judge_workspace, judging_time};
 use syncwatch::observation::{SyncId, SyncObservation, Workspace};
 use syncwatch::pipeline::Pipeline;
 use syncwatch_lab::census::{Fault, World, runs_json, syncs_json};
@@ -47,7 +47,13 @@ pub(crate) fn round(world: &World, pipeline: &Pipeline, ahead: SignedDuration) -
                 let runs = runs_json(world, sync.id.0, 25, SignedDuration::ZERO);
                 let runs = Ok(parse_runs_page(&runs, 1).unwrap());
                 let observation = SyncObservation { sync: observed.clone(), runs };
-                findings.extend(judge_sync(&observation, sync, &pipeline.objectives, now));
+                findings.extend(judge_sync(
+                    &observation,
+                    sync,
+                    &pipeline.objectives,
+                    &Habits::default(),
+                    now,
+                ));
             }
         }
     }

@@ -1,9 +1,11 @@
 //! The nightly snapshot: its writes on real engines, and the whole function on the lab's AWS and Census.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use nightly_snapshot::bulk::ROWS;
 use nightly_snapshot::days::{LONGEST_GAP, Scope};
@@ -17,7 +19,8 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::data_checks::object_name;
-use syncwatch::history::{History, Reads};
+use syncwatch::days::{bounds, day_of};
+use syncwatch::history::{CompletedRuns, History, Reads, silence_limits};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::warehouse::Asker;
 use syncwatch::runtime::{Env, env};
@@ -287,6 +290,18 @@ async fn history_has_the_sums_and_medians_of_its_rows_on_every_engine() {
                 "{name}"
             );
         }
+        let mut completed = CompletedRuns::default();
+        let page = asker.ask(&reads.completed(from, to, "run/properties-create/101")).await.unwrap();
+        assert_eq!(
+            (page.len(), completed.add(&page)),
+            (13, Ok(None)),
+            "{name}: the failed ones are left out"
+        );
+        let zone = &pipeline.time_zone;
+        let usual = completed.usual(to, zone, &silence_limits(2), &|_, _| None);
+        let usual = &usual["properties-create"];
+        let began = run_row(0, "").execution_timestamp;
+        assert_eq!((usual.first, usual.until.as_second()), (day(), began.as_second()), "{name}");
         let none = Reads::new("other", &snapshot.audit_log, warehouse.dialect()).unwrap();
         assert!(asker.ask(&none.syncs(from, to)).await.unwrap().is_empty(), "{name}");
     }
@@ -777,4 +792,87 @@ async fn advice_rests_on_the_runs_that_census_returns() {
     }
     let one = command(&night, &["advise", "properties-update"]).await;
     assert_eq!(one["syncs"].as_array().unwrap().len(), 1, "{one}");
+}
+
+/// Four weeks of runs of the update sync, every 15 minutes until the night before, each of which moved records.
+fn usual_weeks(zone: &TimeZone) -> Vec<DayPlan> {
+    let (_, end) = bounds(day(), day(), zone);
+    let quarters = (4 * 24 + 1..28 * 4 * 24).map(|quarter| end - SignedDuration::from_mins(15) * quarter);
+    let runs: Vec<RunRow> = quarters
+        .map(|began| {
+            let id = format!("run/properties-update/{}", began.as_second());
+            let (snapshot_date, sync_name) = (day_of(began, zone), Some("properties-update".to_owned()));
+            let status = Some("completed".to_owned());
+            RunRow {
+                audit_id: id,
+                snapshot_date,
+                sync_name,
+                status,
+                execution_timestamp: began,
+                ..run_row(2, "")
+            }
+        })
+        .collect();
+    let dates: BTreeSet<Date> = runs.iter().map(|run| run.snapshot_date).collect();
+    let of_day = |date: Date| DayPlan {
+        day: DayRow { audit_id: format!("day/properties/{date}"), snapshot_date: date, ..day_row() },
+        day_change: Change::Insert,
+        runs: runs
+            .iter()
+            .filter(|run| run.snapshot_date == date)
+            .map(|run| (run.clone(), Change::Insert))
+            .collect(),
+    };
+    dates.into_iter().map(of_day).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sync_that_succeeds_without_records_is_found_within_the_day() {
+    let night = Night::set().await;
+    let (pipeline, deployment) = (pipeline(), &night.stage.deployment);
+    let snapshot = pipeline.snapshot.clone().unwrap();
+    let statements = Statements::new("properties", &snapshot, night.direct.dialect()).unwrap();
+    let weeks = usual_weeks(&pipeline.time_zone);
+    assert_eq!(act::write(Asker::new(&night.direct, LIMIT), &statements, &weeks).await.failure, None);
+    // 01:59: the snapshot learns the usual runs until the day that has ended.
+    night.stage.census.jump(hours(2));
+    night.run().await;
+
+    let poll = async || {
+        let site =
+            deployment.site("schedule-verification", pipeline.clone(), night.stage.aws.endpoint(), &[]);
+        let app = schedule_verification::App(site.unwrap());
+        let round = app.run(json!({ "task": "verify" }), night.now()).await.unwrap();
+        let of_check = |notice: &String| notice.contains("/silent-runs/") && !notice.starts_with("reminder");
+        (notices(&round).into_iter().filter(of_check).collect::<Vec<_>>(), round)
+    };
+    let (found, round) = poll().await;
+    assert_eq!(found, [""; 0], "{round}");
+    let unjudged = round.to_string();
+    assert!(!unjudged.contains("silent-runs properties-update: not evaluated"), "{unjudged}");
+
+    let empty = Fault::SelectNothing { sync: UPDATE };
+    night.stage.census.inject(empty.clone()).unwrap();
+    let mut quarters = 0;
+    let opened = loop {
+        night.stage.census.jump(SignedDuration::from_mins(15));
+        quarters += 1;
+        let (found, _) = poll().await;
+        if !found.is_empty() || quarters == 12 {
+            break found;
+        }
+    };
+    assert_eq!(opened, ["opened properties/silent-runs/properties-update"]);
+    // The eighth run without records; each has ended some minutes after its quarter.
+    assert!((8..=9).contains(&quarters), "{quarters}");
+    // It stays open through the next night, whose item knows of it, and ends with the first run that moves records.
+    night.stage.census.jump(hours(22));
+    assert_eq!(poll().await.0, [""; 0]);
+    night.run().await;
+    night.stage.census.jump(SignedDuration::from_mins(15));
+    let (found, round) = poll().await;
+    assert_eq!((found, round["open_incidents"].as_u64() > Some(0)), (Vec::new(), true), "{round}");
+    night.stage.census.with_world(|world| empty.heal(world));
+    night.stage.census.jump(SignedDuration::from_mins(30));
+    assert_eq!(poll().await.0, ["resolved properties/silent-runs/properties-update"]);
 }

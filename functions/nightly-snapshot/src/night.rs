@@ -9,7 +9,7 @@ use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
-use syncwatch::history::{DAYS, History, Tally};
+use syncwatch::history::{DAYS, History, RUN_DAYS, Tally, silence_limits};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
@@ -17,7 +17,7 @@ use syncwatch::judge::success::{JUDGED_DAYS, judge_success, unjudged};
 use syncwatch::judge::unusual::{self, judge_figures, open_incidents};
 use syncwatch::marks::{Exceptions, Mark};
 use syncwatch::metrics::Metric;
-use syncwatch::pipeline::{self, Pipeline};
+use syncwatch::pipeline::{self, Pipeline, Sync};
 use syncwatch::round::Round;
 use syncwatch::rounds::{SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord};
 use syncwatch::runtime::Site;
@@ -218,9 +218,15 @@ async fn write_to(
     let written = act::write(asker, statements, &plans).await;
     let mut history = None;
     if scope == Scope::Night {
+        let marks = match &circumstances {
+            Ok((_, Ok(marks))) => marks.clone(),
+            // The figures say why.
+            _ => Vec::new(),
+        };
         let (of_figures, read) = figures(asker, &site.pipeline, circumstances, statements, now).await;
         findings.extend(of_figures);
         history = read;
+        usual_runs(asker, &site.pipeline, store, statements, &marks, now).await;
     }
     Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
@@ -248,6 +254,48 @@ async fn figures(
         }
         // The rows of this night are written, so the snapshot has not failed.
         Err(found) => (unusual::unjudged(pipeline, &WhyNot::Unreadable { found }), None),
+    }
+}
+
+/// Learns the usual runs of each sync until the end of the last whole day, and stores them for the rounds of the next days. If
+/// that fails, the stored ones stay, with the reason: rounds use them for some days, and then do not evaluate their check.
+async fn usual_runs(
+    asker: Asker<'_>,
+    pipeline: &Pipeline,
+    store: &IncidentStore,
+    statements: &Statements<'_>,
+    marks: &[Mark],
+    now: Timestamp,
+) {
+    let is_declared = |sync: &&Sync| pipeline.declares(Check::SilentRuns, &sync.key);
+    let syncs: Vec<&Sync> = pipeline.syncs.iter().filter(is_declared).collect();
+    if syncs.is_empty() {
+        return;
+    }
+    let zone = &pipeline.time_zone;
+    let last = days_before(day_of(now, zone), 1);
+    let days = RUN_DAYS.max(pipeline.expectations.watch_days.into());
+    let runs = observe::completed(asker, statements, days_before(last, days - 1), last).await;
+    let limits = silence_limits(pipeline.syncs.len());
+    let usual = runs.map(|runs| {
+        let exceptions = Exceptions::new(marks, &pipeline.quiet_days);
+        let excluded = |sync: &str, day| exceptions.excluded(sync, Check::SilentRuns, day, last);
+        runs.usual(last, zone, &limits, &excluded)
+    });
+    for sync in syncs {
+        let stored = match &usual {
+            Ok(usual) => match usual.get(&sync.key) {
+                Some(usual) => store.put_usual(&pipeline.name, &sync.key, usual).await,
+                None => Ok(()),
+            },
+            Err(why) => store.record_unlearnt(&pipeline.name, &sync.key, why).await,
+        };
+        if let Err(error) = stored {
+            tracing::warn!(sync = sync.key, %error, "usual runs not stored");
+        }
+    }
+    if let Err(why) = usual {
+        tracing::warn!(why, "usual runs not learnt");
     }
 }
 

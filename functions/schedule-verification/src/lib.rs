@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::finding::Judge;
-use syncwatch::judge::{judge_absent, judge_itself, judge_look, judge_workspace, judging_time};
+use syncwatch::judge::{Habits, judge_absent, judge_itself, judge_look, judge_workspace, judging_time};
 use syncwatch::metrics::Metric;
 use syncwatch::observation::{Unread, Workspace};
 use syncwatch::round::{Report, Round};
@@ -73,27 +73,27 @@ impl App {
         let census = match self.0.census(now).await? {
             Ok(census) => census,
             Err(why) => {
-                for sync in &pipeline.syncs {
-                    round.act_on(&judge_absent(sync, Some(&why))).await;
-                }
+                let unread = pipeline.syncs.iter().flat_map(|sync| judge_absent(sync, Some(&why)));
+                round.act_on(&unread.collect::<Vec<_>>()).await;
                 return Ok(Workspace { trouble: Some(why), ..Workspace::default() });
             }
         };
+        let habits = round.habits().await;
         let mut walk = Walk::new(&census, pipeline, now, by);
         while let Some(page) = walk.next_page().await {
-            self.act_on(round, page, judging_time(now, census.clock_ahead())).await;
+            self.act_on(round, page, &habits, judging_time(now, census.clock_ahead())).await;
         }
         let (workspace, rest) = walk.finish().await;
-        self.act_on(round, rest, judging_time(now, census.clock_ahead())).await;
+        self.act_on(round, rest, &habits, judging_time(now, census.clock_ahead())).await;
         if matches!(workspace.trouble, Some(Unread::Refused(_) | Unread::NoCredentials(_))) {
             self.0.forget_token();
         }
         Ok(workspace)
     }
 
-    async fn act_on(&self, round: &mut Round<'_>, looked: Vec<Looked<'_>>, now: Timestamp) {
-        for Looked { declared, look } in looked {
-            round.act_on(&judge_look(&look, declared, &self.0.pipeline.objectives, now)).await;
+    async fn act_on(&self, round: &mut Round<'_>, all: Vec<Looked<'_>>, habits: &Habits<'_>, now: Timestamp) {
+        for Looked { declared, look } in all {
+            round.act_on(&judge_look(&look, declared, &self.0.pipeline.objectives, habits, now)).await;
         }
     }
 }

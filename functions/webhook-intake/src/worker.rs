@@ -9,7 +9,7 @@ use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::aws::deliveries::DeliveryStore;
 use syncwatch::finding::{Finding, Judge};
-use syncwatch::judge::{judge_sync, judging_time};
+use syncwatch::judge::{Habits, judge_sync, judging_time};
 use syncwatch::metrics::Metric;
 use syncwatch::observation::Unread;
 use syncwatch::observe::Sampler;
@@ -148,7 +148,8 @@ impl Worker {
             }
         };
         let groups = Triage::by_sync(hints, &self.site.pipeline);
-        let mut judged = self.judge(groups, now, settled).await;
+        let habits = round.habits().await;
+        let mut judged = self.judge(groups, &habits, now, settled).await;
         for judged in &mut judged {
             // Earlier failures concern other syncs, and the poll reports them.
             let before = round.failures().len();
@@ -162,6 +163,7 @@ impl Worker {
     async fn judge(
         &self,
         groups: Vec<(&Sync, Vec<Hint<Delivery>>)>,
+        habits: &Habits<'_>,
         now: Timestamp,
         settled: &mut Vec<(Message, Fate)>,
     ) -> Vec<Judged> {
@@ -190,8 +192,8 @@ impl Worker {
         for (sync, hints, reading) in readings {
             let why = match reading {
                 Ok(Ok(reading)) => {
-                    let findings =
-                        judge_sync(&reading.observation, sync, &self.site.pipeline.objectives, now);
+                    let objectives = &self.site.pipeline.objectives;
+                    let findings = judge_sync(&reading.observation, sync, objectives, habits, now);
                     let fate = |hint: Hint<Delivery>| {
                         let fate = fate(&hint.payload, &reading);
                         (hint, fate)

@@ -20,6 +20,7 @@ mod item;
 mod marks;
 mod rounds;
 mod silences;
+mod usual;
 
 pub use super::table::Error;
 pub use causes::CauseLeader;

@@ -31,5 +31,5 @@ pub use reason::WhyNot;
 pub use sensitivity::Sensitivity;
 pub use sentence::remark;
 pub use series::{BadSeries, Day, Excluded, Moved, NoFigure, Series};
-pub use silence::{Class, Quiet, Run, RunDay, RunVerdict, Silence, Usual, replay};
+pub use silence::{Class, Quiet, Run, RunDay, RunVerdict, Silence, Standing, Usual, replay};
 pub use weekdays::Basis;

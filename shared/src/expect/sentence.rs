@@ -9,7 +9,7 @@ use super::forecast::{Breach, Forecast, Limit};
 use super::measure::{Kind, Measure, Side};
 use super::silence::{Class, Silence};
 use crate::days::days_between;
-use crate::text::{grouped, ordinal, percent, rounded, two_digits, words};
+use crate::text::{counted, grouped, ordinal, percent, rounded, two_digits, words};
 
 impl Measure {
     /// Formats a figure as people write it: records, a duration or percent.
@@ -123,31 +123,53 @@ impl Forecast {
 }
 
 impl Silence {
+    /// Says in a few words for how long runs moved no records, and how many of them usually do.
+    pub fn brief(&self) -> String {
+        let usually = if self.quiet.earlier == 0 {
+            String::new()
+        } else {
+            format!("; usually {} of such runs move some", self.share_that_moved())
+        };
+        format!("no records for {}{usually}", self.length())
+    }
+
     /// Describes the runs without records.
     pub fn sentence(&self) -> String {
         let (since, first) = self.quiet.since.unwrap_or(self.until);
-        let (until, last) = self.until;
-        let minutes_of = |slot: usize| (slot * 24 * 60 / self.slots.max(1)) as i64;
-        let length = days_between(since, until) * 24 * 60 + minutes_of(last + 1) - minutes_of(first);
-        let length = words(SignedDuration::from_mins(length));
-        let time = format!("{:02}:{:02}", minutes_of(first) / 60, minutes_of(first) % 60);
-        let begin = if since == until {
+        let minutes = self.minutes(first);
+        let time = format!("{:02}:{:02}", minutes / 60, minutes % 60);
+        let begin = if since == self.until.0 {
             format!("on a {} from {time}", since.strftime("%A"))
         } else {
             format!("since {} {time}", since.strftime("%A %-d %B"))
         };
-        let runs =
-            if self.quiet.runs == 1 { "1 run".to_owned() } else { format!("{} runs", self.quiet.runs) };
-        let share = 100.0 * self.quiet.earlier_moved as f64 / self.quiet.earlier.max(1) as f64;
-        let share = percent(rounded(share, 0, &[100.0]));
         let days = match self.class {
             Class::Weekday => "weekdays",
             Class::Weekend => "weekend days",
         };
+        let (length, share) = (self.length(), self.share_that_moved());
         format!(
-            "No records for {length} ({runs}) {begin}; these runs moved some in {share} of the last {} {days}.",
+            "No records for {length} {begin}; these runs moved some in {share} of the last {} {days}.",
             self.days
         )
+    }
+
+    /// The time from the first of the runs to the end of the last one's slot, and their number: `2h (8 runs)`.
+    fn length(&self) -> String {
+        let (since, first) = self.quiet.since.unwrap_or(self.until);
+        let (until, last) = self.until;
+        let length = days_between(since, until) * 24 * 60 + self.minutes(last + 1) - self.minutes(first);
+        format!("{} ({})", words(SignedDuration::from_mins(length)), counted(self.quiet.runs, "run"))
+    }
+
+    fn share_that_moved(&self) -> String {
+        let share = 100.0 * self.quiet.earlier_moved as f64 / self.quiet.earlier.max(1) as f64;
+        percent(rounded(share, 0, &[100.0]))
+    }
+
+    /// The minutes from midnight to the beginning of a slot.
+    pub fn minutes(&self, slot: usize) -> i64 {
+        (slot * 24 * 60 / self.slots.max(1)) as i64
     }
 }
 

@@ -82,6 +82,15 @@ pub struct Quiet {
     pub earlier_moved: u64,
 }
 
+/// The runs without records, as they stand after the newest run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// A finding if [`Quiet::is_found`] says so.
+    pub silence: Silence,
+    /// The reason why the last day was not judged.
+    pub reason: Option<WhyNot>,
+}
+
 /// The verdict on one run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunVerdict {
@@ -175,6 +184,38 @@ impl Usual {
         self.look(day, sensitivity).verdicts
     }
 
+    /// Judges the runs of the days after the counted ones, from the state before them; of the last day, those so far. All days are
+    /// judged by the counted ones. `None` without a day.
+    pub fn follow(&self, before: Quiet, days: &[RunDay], sensitivity: &Sensitivity) -> Option<Standing> {
+        let mut usual = Self { standing: before, ..self.clone() };
+        let mut until = days.first().map(|day| (day.date, 0))?;
+        for day in days {
+            usual.standing = usual.look(day, sensitivity).quiet;
+            until = day.runs.last().map_or(until, |run| (day.date, run.slot));
+        }
+        let last = days.last()?;
+        let class = Class::of(last.date);
+        let reason = self.why_not(last, class);
+        let limit = self.limit(reason.as_ref(), sensitivity);
+        let (quiet, days) = (usual.standing, self.counts(class).days);
+        let silence = Silence { quiet, limit, until, slots: self.slots, class, days };
+        Some(Standing { silence, reason })
+    }
+
+    /// Returns the runs since the last one with records, as they stand after the counted days.
+    pub fn standing(&self) -> Quiet {
+        self.standing
+    }
+
+    /// Returns the number of slots in a day.
+    pub fn slots(&self) -> usize {
+        self.slots
+    }
+
+    fn limit(&self, reason: Option<&WhyNot>, sensitivity: &Sensitivity) -> f64 {
+        if reason.is_none() { sensitivity.silence.max(FACTOR * self.longest) } else { f64::INFINITY }
+    }
+
     fn counts(&self, class: Class) -> &Counts {
         match class {
             Class::Weekday => &self.weekdays,
@@ -185,8 +226,7 @@ impl Usual {
     fn look(&self, day: &RunDay, sensitivity: &Sensitivity) -> Look {
         let class = Class::of(day.date);
         let reason = self.why_not(day, class);
-        let limit =
-            if reason.is_none() { sensitivity.silence.max(FACTOR * self.longest) } else { f64::INFINITY };
+        let limit = self.limit(reason.as_ref(), sensitivity);
         let learnt = Learnt { class, counts: Counts::new(self.slots), longest: 0.0 };
         let mut look = Look { verdicts: Vec::new(), quiet: self.standing, learnt };
         if day.excluded.is_some() {

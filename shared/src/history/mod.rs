@@ -3,6 +3,7 @@
 //! Days are calendar days in the pipeline's time zone. A figure that was not written is `None`, never 0, and an unreadable
 //! value spoils only itself.
 
+mod runs;
 mod series;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ use jiff::civil::Date;
 use crate::data_checks::object_name;
 use crate::sql::{Answer, BadName, Dialect, FromValue, Row, Statement};
 
+pub use runs::{CompletedRuns, RUN_DAYS, StoredUsual, UsualRuns, run_days, silence_limits};
 pub use series::Figure;
 
 /// The days of figures that expectations rest on. Rules need 70, and drift is found when it begins: judging the last day of 70
@@ -157,6 +159,19 @@ impl<'p> Reads<'p> {
             self.log
         );
         self.bound("runs of the audit log by day", sql, from, to)
+    }
+
+    /// Selects a page of the completed runs of a span of days, both ends included, in the order of their keys, after the key
+    /// `behind`: [`CompletedRuns::add`] reads it.
+    pub fn completed(&self, from: Date, to: Date, behind: &str) -> Statement {
+        let sql = format!(
+            "SELECT audit_id, sync_name, execution_timestamp, records_processed FROM {} WHERE pipeline = :pipeline \
+             AND row_kind = 'run' AND status = 'completed' AND snapshot_date >= :from AND snapshot_date <= :to \
+             AND audit_id > :behind ORDER BY audit_id LIMIT {}",
+            self.log,
+            runs::PAGE
+        );
+        self.bound("completed runs of the audit log", sql, from, to).bind("behind", behind)
     }
 
     fn bound(&self, label: &str, sql: String, from: Date, to: Date) -> Statement {

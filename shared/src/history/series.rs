@@ -6,7 +6,7 @@ use jiff::civil::Date;
 
 use super::{DataDay, History, SyncDay};
 use crate::expect::{Day, Measure, Moved, Sensitivity, Series, judge_days};
-use crate::marks::Exceptions;
+use crate::marks::{Exceptions, check_of};
 
 /// A figure of the pipeline, or of one of its syncs.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,9 +24,11 @@ impl History {
     pub fn series(&self, pipeline: &str, last: Date, exceptions: &Exceptions<'_>) -> Vec<Figure> {
         let of = |subject: &str, measure, days: Vec<Day>| {
             let first = days.iter().find(|day| day.value.is_some()).map(|day| day.date);
-            let start = exceptions.start(subject, measure).unwrap_or(Date::MIN);
-            let excluded =
-                |day: Day| Day { excluded: exceptions.excluded(subject, measure, day.date, last), ..day };
+            let start = exceptions.start(subject, check_of(measure)).unwrap_or(Date::MIN);
+            let excluded = |day: Day| Day {
+                excluded: exceptions.excluded(subject, check_of(measure), day.date, last),
+                ..day
+            };
             let days = whole(days, last).into_iter().filter(|day| day.date >= start).map(excluded);
             // Days of the audit log are in order, and each is there once.
             let series = Series::new(measure, days.collect()).ok()?;

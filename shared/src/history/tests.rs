@@ -5,7 +5,7 @@ use crate::expect::{Measure, judge_days};
 use crate::marks::{Exceptions, QuietDays};
 use crate::sql::{Column, Kind, Value};
 
-fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
+pub(super) fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
     let columns =
         columns.iter().map(|(name, kind)| Column { name: (*name).to_owned(), kind: *kind }).collect();
     Answer::new(&Statement::new("the test", ""), Dialect::Databricks, columns, rows)

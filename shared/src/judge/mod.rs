@@ -4,6 +4,7 @@ pub mod data;
 mod itself;
 mod reason;
 mod runs;
+mod silent;
 mod snapshot;
 pub mod success;
 mod sync;
@@ -12,6 +13,7 @@ mod workspace;
 
 pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
 pub use runs::{judge_runs, run_to_sample};
+pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;
 pub use sync::{CLOCK_SKEW_LIMIT, judge_absent, judge_look, judge_sync, judging_time};
 pub use workspace::judge_workspace;

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::silent::{Habits, judge_silence};
 use super::{judge_runs, unread};
 use crate::figure::{Figure, Value};
 use crate::finding::{About, Check, Evidence, Finding, Judge, LABEL, Outcome, Severity, SubjectKind};
@@ -24,9 +25,15 @@ const MISSED_IS_CRITICAL: i64 = 4;
 pub const CLOCK_SKEW_LIMIT: SignedDuration = SignedDuration::from_mins(2);
 
 /// Judges one declared sync by the result of looking it up.
-pub fn judge_look(look: &Look, sync: &Sync, objectives: &Objectives, now: Timestamp) -> Vec<Finding> {
+pub fn judge_look(
+    look: &Look,
+    sync: &Sync,
+    objectives: &Objectives,
+    habits: &Habits<'_>,
+    now: Timestamp,
+) -> Vec<Finding> {
     match look {
-        Look::Found(observed) => judge_sync(observed, sync, objectives, now),
+        Look::Found(observed) => judge_sync(observed, sync, objectives, habits, now),
         Look::Unread(why) => judge_absent(sync, Some(why)),
         Look::Gone => judge_absent(sync, None),
     }
@@ -40,10 +47,12 @@ pub fn judge_look(look: &Look, sync: &Sync, objectives: &Objectives, now: Timest
 /// * no run since the last slot of the minimum schedule         => `minimum-schedule`, or blocked by `run-due`
 /// * Census's own alerts are off or looser than ours            => `vendor-alerts`
 /// * its runs                                                   => see [`judge_runs`]
+/// * no records at hours at which its runs usually move some    => `silent-runs`
 pub fn judge_sync(
     observed: &SyncObservation,
     sync: &Sync,
     objectives: &Objectives,
+    habits: &Habits<'_>,
     now: Timestamp,
 ) -> Vec<Finding> {
     let mut findings = vec![
@@ -56,6 +65,7 @@ pub fn judge_sync(
         Ok(history) => {
             findings.extend(due_and_minimum(&observed.sync, history, sync, objectives, now));
             findings.extend(judge_runs(history, sync, now));
+            findings.push(judge_silence(history, sync, habits, &findings, now));
         }
         Err(why) => {
             let of_runs = Check::of(Judge::ScheduleVerification, SubjectKind::Runs);

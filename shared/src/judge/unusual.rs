@@ -26,7 +26,7 @@ const LASTS_DAYS: i64 = 28;
 const NEWEST: usize = 5;
 
 /// Incidents that stop a sync, and so explain its figures.
-const STOPS: [Check; 7] = [
+pub(super) const STOPS: [Check; 8] = [
     Check::SyncExists,
     Check::SyncPaused,
     Check::MinimumSchedule,
@@ -34,6 +34,7 @@ const STOPS: [Check; 7] = [
     Check::RunStuck,
     Check::RunFailed,
     Check::RunsSkipped,
+    Check::SilentRuns,
 ];
 
 /// The incidents that were open as a night was judged, and may explain its figures.
@@ -76,7 +77,7 @@ pub fn judge_figures(
         .collect();
     let night = Night { pipeline, last, open, all_fell: all_fell(pipeline, &judged) };
     // The days of a fault that lasts are not learnt from, so they cannot show that a lasting change still lasts.
-    let lasts = |figure: &&Figure| exceptions.lasts(&figure.subject, figure.series.measure());
+    let lasts = |figure: &&Figure| exceptions.lasts(&figure.subject, check_of(figure.series.measure()));
     let unmarked = figures.iter().any(|figure| lasts(&figure));
     let unmarked = unmarked.then(|| history.series(&pipeline.name, last, &exceptions.only_ended()));
     let still = |figure: &Figure| -> Option<Drift> {

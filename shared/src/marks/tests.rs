@@ -110,7 +110,7 @@ fn exceptions_follow_verdict_figure_and_day() {
         let all = Exceptions::new(marks, &[]);
         let exceptions = if only_ended { all.only_ended() } else { all };
         let is_out =
-            |day: &i8| exceptions.excluded(SYNC, Measure::Volume, date(2026, 11, *day), last).is_some();
+            |day: &i8| exceptions.excluded(SYNC, Check::UnusualVolume, date(2026, 11, *day), last).is_some();
         (1..=23).filter(is_out).collect()
     };
     let fine = [of(MarkVerdict::Fine, 20, Some(22))];
@@ -124,11 +124,11 @@ fn exceptions_follow_verdict_figure_and_day() {
     let levels = [of(MarkVerdict::NewNormal, 5, None), of(MarkVerdict::NewNormal, 9, None)];
     assert_eq!(days(&levels, false), [0; 0]);
     let exceptions = Exceptions::new(&levels, &[]);
-    assert_eq!(exceptions.start(SYNC, Measure::Volume), Some(date(2026, 11, 9)));
-    for (subject, measure) in [(SYNC, Measure::Duration), ("properties-update", Measure::Volume)] {
-        assert_eq!(exceptions.start(subject, measure), None);
+    assert_eq!(exceptions.start(SYNC, Check::UnusualVolume), Some(date(2026, 11, 9)));
+    for (subject, check) in [(SYNC, Check::UnusualDuration), ("properties-update", Check::UnusualVolume)] {
+        assert_eq!(exceptions.start(subject, check), None);
         let other = Exceptions::new(&fine, &[]);
-        assert_eq!(other.excluded(subject, measure, date(2026, 11, 21), last), None);
+        assert_eq!(other.excluded(subject, check, date(2026, 11, 21), last), None);
     }
 }
 

@@ -46,6 +46,9 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         Check::UnusualVolume => {
             format!("Either less changed at the source, or some {records} no longer reach {destination}.")
         }
+        Check::SilentRuns => {
+            format!("Runs complete and move nothing: changes may no longer reach {destination}.")
+        }
         Check::UnusualQueue | Check::UnusualDuration => {
             format!("Changes may reach {destination} later than promised.")
         }

@@ -282,13 +282,16 @@ impl Pipeline {
         match check.subject_kind() {
             SubjectKind::Workspace => subject == CENSUS,
             SubjectKind::Itself => subject == SYNCWATCH,
+            _ if check.learns()
+                && (self.snapshot.is_none() || self.expectations.mode(check) == Mode::Off) =>
+            {
+                false
+            }
             SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
             SubjectKind::Figures => {
-                self.snapshot.is_some()
-                    && self.expectations.mode(check) != Mode::Off
-                    && (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() }
-                        || (check == Check::BreachForecast && subject == self.name))
+                (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
+                    || (check == Check::BreachForecast && subject == self.name)
             }
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)

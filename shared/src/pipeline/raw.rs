@@ -22,7 +22,7 @@ use super::{
     DEFAULT_GRACE, DEFAULT_SKIPPED_RUNS_LIMIT, DEFAULT_STUCK_AFTER, DEFAULT_STUCK_FACTOR, DEFAULT_WATCH_DAYS,
     Expectations, Objectives, Pipeline, Problem, Role, Sync, Terms, Undeclared,
 };
-use crate::finding::{Check, SubjectKind};
+use crate::finding::Check;
 use crate::observation::SyncId;
 use crate::schedule::{Cron, Rule, Schedule};
 use crate::sql::Dialect;
@@ -269,9 +269,9 @@ impl Validation {
         let key = "expectations.checks";
         let modes = raw.checks.iter().filter_map(|(id, mode)| {
             let check = self.check(id, key)?;
-            if check.subject_kind() != SubjectKind::Figures {
+            if !check.learns() {
                 let found = format!("{check} does not learn from history");
-                let learning = Check::ALL.iter().filter(|check| check.subject_kind() == SubjectKind::Figures);
+                let learning = Check::ALL.iter().filter(|check| check.learns());
                 self.refuse(
                     id,
                     key,

@@ -285,7 +285,7 @@ impl Pipeline {
             Check::WarehouseReachable => self.is_about_data(WAREHOUSE),
             Check::ChecksRan => !self.checks.is_empty(),
             Check::SnapshotWritten | Check::SuccessRate => self.snapshot.is_some(),
-            check if check.subject_kind() == SubjectKind::Figures => {
+            check if check.learns() => {
                 self.snapshot.is_some() && self.expectations.mode(*check) == Mode::Alert
             }
             check => check.subject_kind() != SubjectKind::Data,

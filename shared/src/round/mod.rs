@@ -14,14 +14,15 @@ use serde::Serialize;
 
 use crate::aws::incidents::{CauseLeader, Error as StoreError, Expected, IncidentStore, WriteOutcome};
 use crate::aws::topic::{PublishError, Topic};
-use crate::finding::{Finding, Judge};
+use crate::finding::{Check, Finding, Judge};
 use crate::incident::{
     Circumstances, Decision, Hold, Incident, IncidentKey, NoteReason, NoticeKind, NotifyReason, State,
     common_cause, decide, resend, unreported,
 };
+use crate::judge::Habits;
 use crate::metrics::Metric;
 use crate::notice;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Sync};
 use crate::runtime::{Site, metrics};
 use crate::silence::{Silence, Tally, covering};
 
@@ -137,6 +138,16 @@ impl<'a> Round<'a> {
     /// Returns the store of incidents and of the records of rounds.
     pub fn store(&self) -> &IncidentStore {
         &self.store
+    }
+
+    /// Reads the usual runs of all syncs, unless no check needs them. If they cannot be read, that check is not evaluated.
+    pub async fn habits(&self) -> Habits<'a> {
+        let is_declared = |sync: &Sync| self.pipeline.declares(Check::SilentRuns, &sync.key);
+        if !self.pipeline.syncs.iter().any(is_declared) {
+            return Habits::default();
+        }
+        let usual = self.store.usual_runs(&self.pipeline.name).await;
+        Habits::new(self.pipeline, usual.map_err(|error| error.to_string()), self.live.values())
     }
 
     /// Returns the effects that failed so far; the round continues after each.

@@ -334,6 +334,40 @@ pub const DRILLS: &[Drill] = &[
         anchors: &["freshness", "coverage", "queue-size"],
     },
     Drill {
+        name: "all-green",
+        level: Level::Hard,
+        title: "Every run completes, and there is a mail all the same",
+        story: "It is a Tuesday, half past eleven in Los Angeles. Revenue operations tidied up in Census this morning.",
+        starts: "2026-11-24T17:07:00Z",
+        extent: SMALL,
+        edits: &[],
+        webhooks: false,
+        beats: &[Inflict(Trouble::SelectsNothing(Which::Update)), Live(145)],
+        causes: &[Cause::SyncFilter],
+        fixes: &[Fix::RemoveFilter],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::RunUpdate,
+                hurt: Hurt::TimeLost,
+                why: "it completes without records, as all runs since nine o'clock did",
+            },
+            WrongFix {
+                fix: Fix::LoosenLimits,
+                hurt: Hurt::TimeLost,
+                why: "no limit is passed: the runs are unlike those of other days",
+            },
+        ],
+        hints: &[
+            "Does the sync move nothing because nothing changes? `look sql SELECT COUNT(*) FROM crm.sfdc_dbx.properties_to_update`",
+            "Records wait in the view, and each run selects none: what is between the two?",
+        ],
+        model_answer: "The update sync runs every quarter of an hour, completes, and moves nothing, at hours at which \
+                       nearly every run moves some. A quiet source looks the same, so look at the view: changed records \
+                       wait there. The view is right, nothing is rejected, and Census selects none of them: a filter in the \
+                       sync's settings. Remove it; the next run takes all that waits. No full sync is needed.",
+        anchors: &["silent-runs"],
+    },
+    Drill {
         name: "sunday-morning",
         level: Level::Hard,
         title: "On a Sunday in March the morning's run is missing",

@@ -50,6 +50,7 @@ choices! {
     Cause {
         SyncPaused = "sync-paused", "a sync was paused in Census";
         ScheduleChanged = "schedule-changed", "a sync's schedule was changed in Census";
+        SyncFilter = "sync-filter", "a filter in a sync's settings in Census lets no record through";
         SchedulerStuck = "scheduler-stuck", "Census's scheduler silently does not start a sync";
         ClocksChanged = "clocks-changed", "the clocks changed, and Census keeps its times in UTC";
         SalesforceLogin = "salesforce-login", "Salesforce no longer accepts Census's login";
@@ -82,6 +83,7 @@ choices! {
         FullSyncUpdate = "full-sync-update", "start a full sync of the update sync";
         RestoreSchedule = "restore-schedule", "set the schedule in Census to today's declared time";
         EveryHalfHour = "every-half-hour", "schedule it every 30 minutes, in Census and in pipeline.toml";
+        RemoveFilter = "remove-filter", "remove the filter from the sync's settings in Census";
         CallCensus = "call-census", "report it to Census support, and wait for the fix";
         WaitForVendor = "wait-for-vendor", "check the vendor's status page, change nothing, and wait 1h";
         ReconnectSalesforce = "reconnect-salesforce", "reconnect Salesforce in Census";
@@ -173,6 +175,8 @@ pub enum Trouble {
     DailyInUtc,
     /// The sync's schedule silently does not fire.
     SchedulerStuck(Which),
+    /// A filter of the sync lets no record through, at hours at which its runs usually move some.
+    SelectsNothing(Which),
     /// Salesforce refuses Census's login: runs of both syncs fail.
     LoginExpired,
     /// Salesforce does not answer: runs of both syncs fail.
@@ -205,6 +209,7 @@ impl Trouble {
             Self::Hourly => Fix::RestoreSchedule,
             Self::DailyInUtc => Fix::EveryHalfHour,
             Self::SchedulerStuck(_) => Fix::CallCensus,
+            Self::SelectsNothing(_) => Fix::RemoveFilter,
             Self::LoginExpired => Fix::ReconnectSalesforce,
             Self::SalesforceDown | Self::CensusDown => Fix::WaitForVendor,
             Self::Rejected(_) => Fix::SettleRule,

@@ -19,6 +19,9 @@ impl Scene {
     /// Injects a fault.
     pub(crate) async fn inflict(&mut self, trouble: Trouble) -> Result<()> {
         self.troubles.push(trouble);
+        if let Trouble::SelectsNothing(which) = trouble {
+            self.learn_usual_runs(which).await?;
+        }
         if let Some(faults) = trouble.of_world() {
             return self.census.with_world(|world| {
                 faults.iter().try_for_each(|fault| fault.inject(world).map_err(anyhow::Error::from))
@@ -66,6 +69,7 @@ impl Scene {
                 self.operate(&who).await.map(drop)?;
             }
             Fix::RestoreSchedule
+            | Fix::RemoveFilter
             | Fix::CallCensus
             | Fix::ReconnectSalesforce
             | Fix::RenewCensusToken
@@ -173,6 +177,7 @@ impl Trouble {
                 vec![Fault::ChangeSchedule { sync: Which::Update.id(), schedule }]
             }
             Self::SchedulerStuck(which) => vec![Fault::HoldSchedule { sync: which.id() }],
+            Self::SelectsNothing(which) => vec![Fault::SelectNothing { sync: which.id() }],
             Self::LoginExpired => {
                 both("INVALID_SESSION_ID", "INVALID_SESSION_ID: Session expired or invalid")
             }

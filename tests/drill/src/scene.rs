@@ -11,8 +11,11 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::days::day_of;
+use syncwatch::days::{bounds, day_of, days_before};
+use syncwatch::expect::replay;
+use syncwatch::history::{UsualRuns, run_days, silence_limits};
 use syncwatch::incident::{Incident, State};
+use syncwatch::observation::SyncId;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::{Env, Site};
 use syncwatch::silence::{Silence, covering};
@@ -31,7 +34,7 @@ use syncwatch_lab::receivers::{Mail, MailTap};
 use syncwatch_lab::stage::LivingWarehouse;
 
 use crate::doorbell::Doorbell;
-use crate::drill::{Beat, Drill, Trouble};
+use crate::drill::{Beat, Drill, Trouble, Which};
 use crate::score::{Figures, Outcome};
 
 const PIPELINE: &str = include_str!("../../../infra/pipeline.toml");
@@ -348,6 +351,23 @@ impl Scene {
     fn store(&self) -> Result<IncidentStore> {
         let incidents_table = self.table.resource_name(&ResourceId::table("incidents"))?;
         Ok(IncidentStore::new(self.sdk()?.dynamodb(), incidents_table))
+    }
+
+    /// Stores the usual runs of a sync that moved records in each run of the last four weeks, as the nightly snapshot does.
+    pub(crate) async fn learn_usual_runs(&self, which: Which) -> Result<()> {
+        let zone = &self.pipeline.time_zone;
+        let sync = self.pipeline.sync_by_id(SyncId(which.id())).context("the sync is not declared")?;
+        let day = days_before(day_of(self.now(), zone), 1);
+        let first = days_before(day, 27);
+        let (from, end) = bounds(first, day, zone);
+        let quarters = std::iter::successors(Some(from), |at| Some(*at + SignedDuration::from_mins(15)));
+        let runs: Vec<_> = quarters.take_while(|at| *at < end).map(|at| (at, true)).collect();
+        let until = runs.last().context("no runs")?.0;
+        let days = run_days(&runs, 96, zone, &|_| None);
+        let (_, usual) = replay(&days, 96, &silence_limits(self.pipeline.syncs.len()));
+        let usual = UsualRuns { usual, first, day, until };
+        self.store()?.put_usual(&self.pipeline.name, &sync.key, &usual).await?;
+        Ok(())
     }
 
     /// The figures of the world by which harm is counted.

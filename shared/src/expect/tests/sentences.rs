@@ -185,6 +185,9 @@ fn silence_is_described_by_its_busy_runs() {
         silence.sentence(),
         "No records for 2h (8 runs) on a Thursday from 09:00; these runs moved some in 97% of the last 20 weekdays."
     );
+    assert_eq!(silence.brief(), "no records for 2h (8 runs); usually 97% of such runs move some");
+    let new = Silence { quiet: Quiet { runs: 1, earlier: 0, ..quiet }, until: (thursday, 36), ..silence };
+    assert_eq!(new.brief(), "no records for 15m (1 run)");
     let saturday = (date(2026, 2, 7), 1);
     let long = Silence { until: saturday, class: Class::Weekend, days: 8, ..silence };
     assert_eq!(

@@ -50,6 +50,23 @@ fn silence_is_found_once_until_records_move_again() {
 }
 
 #[test]
+fn found_silence_lasts_over_midnight_until_records_move() {
+    let (_, usual) = replayed(&usual_days(28));
+    let silent = [28, 29].map(|number| run_day(number, (0..SLOTS).map(|slot| (slot, false))));
+    let follow = |days: &[RunDay]| {
+        let standing = usual.follow(usual.standing(), days, &Sensitivity::default()).unwrap();
+        (standing.silence.quiet.is_found, standing.silence.until)
+    };
+    assert_eq!(follow(&silent[..1]), (false, (after(28), 11)), "seven busy runs are not enough");
+    assert_eq!(follow(&silent), (true, (after(29), 11)));
+    let nothing_yet = run_day(30, []);
+    assert_eq!(follow(&[&silent[..], &[nothing_yet]].concat()), (true, (after(29), 11)));
+    let moved = run_day(30, [(0, false), (3, true), (4, false)]);
+    assert_eq!(follow(&[&silent[..], &[moved]].concat()), (false, (after(30), 4)));
+    assert_eq!(usual.follow(usual.standing(), &[], &Sensitivity::default()), None);
+}
+
+#[test]
 fn runs_are_judged_after_five_weekdays_and_two_weekend_days() {
     let (verdicts, _) = replayed(&usual_days(14));
     let reason = |day: usize| verdicts[day][0].reason.clone();
@@ -198,6 +215,11 @@ proptest! {
         let (all, _) = replayed(&[&days[..today], std::slice::from_ref(&open)].concat());
         let sensitivity = Sensitivity::default();
         prop_assert_eq!(&usual.judge(&open, &sensitivity), &all[today]);
+        let standing = usual.follow(usual.standing(), std::slice::from_ref(&open), &sensitivity).unwrap();
+        if let Some(last) = all[today].last() {
+            prop_assert_eq!(standing.silence.quiet.evidence, last.evidence);
+            prop_assert!(last.finding.is_none_or(|found| found == standing.silence));
+        }
         let stored: Usual = serde_json::from_str(&serde_json::to_string(&usual).unwrap()).unwrap();
         for (read, run) in stored.judge(&open, &sensitivity).iter().zip(&all[today]) {
             prop_assert!((read.evidence - run.evidence).abs() < 1e-9, "JSON may round the last digit");

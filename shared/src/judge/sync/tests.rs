@@ -69,7 +69,7 @@ fn minutes_ago(minutes: i64) -> Timestamp {
 }
 
 fn findings(observation: &SyncObservation, pipeline: &Pipeline, now: Timestamp) -> Vec<Finding> {
-    let findings = judge_sync(observation, &pipeline.syncs[0], &pipeline.objectives, now);
+    let findings = judge_sync(observation, &pipeline.syncs[0], &pipeline.objectives, &Habits::default(), now);
     let mut answered: Vec<Check> = findings.iter().map(|finding| finding.check).collect();
     let kinds = [SubjectKind::Sync, SubjectKind::Runs];
     let mut expected: Vec<Check> =
@@ -116,13 +116,13 @@ fn run_is_late_after_its_grace_then_missed() {
 fn missing_sync_is_unhealthy_and_found_one_is_judged() {
     let pipeline = seed();
     let (sync, objectives) = (&pipeline.syncs[0], &pipeline.objectives);
-    let gone = judge_look(&Look::Gone, sync, objectives, now());
+    let gone = judge_look(&Look::Gone, sync, objectives, &Habits::default(), now());
     assert!(
         gone.iter().any(|finding| finding.check == Check::SyncExists && finding.is_unhealthy()),
         "{gone:?}"
     );
     let found = observed(every_30(), vec![run(minutes_ago(5), RunStatus::Completed)]);
-    let found = judge_look(&Look::Found(found), sync, objectives, now());
+    let found = judge_look(&Look::Found(found), sync, objectives, &Habits::default(), now());
     assert!(found.iter().all(|finding| !finding.is_unhealthy()) && found.len() > 5, "{found:?}");
 }
 
@@ -312,6 +312,31 @@ fn census_alerts_must_be_on_and_no_looser_than_ours() {
         observation.sync.alerts = alerts;
         assert_eq!(judged(&observation, &seed(), now(), Check::VendorAlerts), expected);
     }
+}
+
+#[test]
+fn silent_sync_is_one_finding_and_a_paused_one_blocks_it() {
+    let pipeline = seed();
+    let habits = crate::judge::silent::tests::habits(&pipeline);
+    let update = pipeline.sync("properties-update").unwrap();
+    // 12:00 in Los Angeles; records usually move from nine o'clock on.
+    let now = at("2026-11-24T20:00:00Z");
+    let silent = (0..25).map(|quarter| {
+        let mut run = run(now - SignedDuration::from_mins(15 * quarter), RunStatus::Completed);
+        (run.counts.processed, run.counts.updated) = (Some(0), Some(0));
+        run
+    });
+    let mut observation = observed(ObservedSchedule::QuarterHourly, silent.collect());
+    let judged = |observation: &SyncObservation| -> Vec<String> {
+        let findings = judge_sync(observation, update, &pipeline.objectives, &habits, now);
+        findings.iter().filter(|finding| finding.is_unhealthy()).map(ToString::to_string).collect()
+    };
+    let found = judged(&observation);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("silent-runs properties-update: error, no records for 3h 15m (13 runs)"));
+    observation.sync.paused = Some(true);
+    let paused = judged(&observation);
+    assert!(paused.len() == 1 && paused[0].starts_with("sync-paused properties-update"), "{paused:?}");
 }
 
 #[test]

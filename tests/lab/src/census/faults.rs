@@ -53,6 +53,10 @@ pub enum Fault {
     NullCounts {
         sync: u64,
     },
+    /// Runs select no records, and complete: a filter lets none through.
+    SelectNothing {
+        sync: u64,
+    },
     /// The schedule silently does not fire.
     HoldSchedule {
         sync: u64,
@@ -199,6 +203,7 @@ impl Fault {
                 world.ail(sync, |sync| sync.ailments.invalid_percent = Some(percent));
             }
             Self::NullCounts { sync } => world.ail(sync, |sync| sync.ailments.null_counts = true),
+            Self::SelectNothing { sync } => world.ail(sync, |sync| sync.ailments.selects_nothing = true),
             Self::HoldSchedule { sync } => world.ail(sync, |sync| sync.ailments.hold = true),
             Self::LateStart { sync, minutes } => {
                 world.ail(sync, |sync| sync.ailments.late_by = Some(SignedDuration::from_mins(minutes)));
@@ -267,6 +272,7 @@ impl Fault {
             }
             Self::Invalid { .. } => ailments.invalid_percent = None,
             Self::NullCounts { .. } => ailments.null_counts = false,
+            Self::SelectNothing { .. } => ailments.selects_nothing = false,
             Self::HoldSchedule { .. } => ailments.hold = false,
             Self::LateStart { .. } => ailments.late_by = None,
             Self::SlowRuns { .. } => ailments.slow_factor = None,
@@ -285,6 +291,7 @@ impl Fault {
             | Self::Reject { sync, .. }
             | Self::Invalid { sync, .. }
             | Self::NullCounts { sync }
+            | Self::SelectNothing { sync }
             | Self::HoldSchedule { sync }
             | Self::LateStart { sync, .. }
             | Self::SlowRuns { sync, .. }

@@ -151,6 +151,21 @@ fn rejected_records_keep_waiting_and_null_counts_still_move() {
 }
 
 #[test]
+fn sync_that_selects_nothing_completes_and_catches_up_later() {
+    let fault = Fault::SelectNothing { sync: UPDATE_SYNC };
+    let mut world = carrying(5);
+    fault.inject(&mut world).unwrap();
+    world.advance_to(start() + minutes(50));
+    let run = world.runs(UPDATE_SYNC).next().unwrap();
+    let run = run_json(&world, run, SignedDuration::ZERO);
+    assert_eq!((&run["status"], &run["records_processed"]), (&"completed".into(), &0.into()), "{run}");
+    assert_eq!(moved(&world, Sync::Update), []);
+    fault.heal(&mut world);
+    world.advance_to(start() + minutes(70));
+    assert!(!moved(&world, Sync::Update).is_empty());
+}
+
+#[test]
 fn undeclared_sync_moves_no_data() {
     let mut world = carrying(6);
     Fault::UndeclaredSync { sync: 77 }.inject(&mut world).unwrap();

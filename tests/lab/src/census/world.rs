@@ -55,6 +55,7 @@ pub(crate) struct Ailments {
     pub(crate) reject_message: Option<String>,
     pub(crate) invalid_percent: Option<u32>,
     pub(crate) null_counts: bool,
+    pub(crate) selects_nothing: bool,
     pub(crate) late_by: Option<SignedDuration>,
     pub(crate) slow_factor: Option<i32>,
     pub(crate) status_word: Option<String>,
@@ -467,6 +468,7 @@ impl World {
         let carried = self.carried_by(id);
         let sync = self.syncs.get_mut(&id)?;
         let ailments = sync.ailments.clone();
+        let carried = carried.filter(|_| !ailments.selects_nothing);
         // A run that is planned for a few seconds later does not block this one.
         let in_the_way = |run: &SimRun| run.created_at <= created_at && !run.has_ended(created_at);
         let busy = sync.runs.iter().rev().take(20).any(in_the_way);
@@ -479,6 +481,7 @@ impl World {
             sync.traffic.runtime.as_secs() * spread / 100 * i64::from(ailments.slow_factor.unwrap_or(1));
         let ends = starts_at.saturating_add(SignedDuration::from_secs(took.max(1))).unwrap_or(starts_at);
         let records = sync.traffic.records * rng.random_range(70..130) / 100;
+        let records = if ailments.selects_nothing { 0 } else { records };
         let share =
             |percent: Option<u32>| percent.map_or(0, |percent| (records * u64::from(percent)).div_ceil(100));
         // On a good day about 1 record in 500 is rejected, and at most 3% of a run.
