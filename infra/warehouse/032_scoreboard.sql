@@ -30,7 +30,7 @@ FROM (
     CASE m.metric
       WHEN 'success-rate' THEN CASE WHEN d.whole_days = 7 AND r.completed + r.failed >= 5 THEN 1 ELSE 0 END
       WHEN 'daily-runs' THEN CASE WHEN r.fewest_runs IS NOT NULL THEN 1 ELSE 0 END
-      WHEN 'coverage' THEN CASE WHEN d.synced IS NOT NULL AND d.total > 0 THEN 1 ELSE 0 END
+      WHEN 'coverage' THEN CASE WHEN d.synced IS NOT NULL AND d.properties > 0 THEN 1 ELSE 0 END
       WHEN 'data-quality' THEN CASE WHEN d.flawed IS NOT NULL AND d.synced > 0 THEN 1 ELSE 0 END
       WHEN 'detection-mean' THEN CASE WHEN d.opened_days = 7 THEN 1 ELSE 0 END
       ELSE CASE WHEN d.resolved_days = 7 THEN 1 ELSE 0 END
@@ -38,7 +38,7 @@ FROM (
     CASE m.metric
       WHEN 'success-rate' THEN 100.0 * r.completed / NULLIF(r.completed + r.failed, 0)
       WHEN 'daily-runs' THEN 1.0 * r.fewest_runs
-      WHEN 'coverage' THEN 100.0 * d.synced / NULLIF(d.total, 0)
+      WHEN 'coverage' THEN 100.0 * d.synced / NULLIF(d.properties, 0)
       WHEN 'data-quality' THEN CASE
         WHEN d.flawed < d.synced THEN 100.0 * (d.synced - d.flawed) / NULLIF(d.synced, 0)
         ELSE 0.0
@@ -62,7 +62,7 @@ FROM (
         WHEN COALESCE(a.figures_missing, '') NOT LIKE 'runs: %'
           AND COALESCE(a.figures_missing, '') NOT LIKE '%; runs: %' THEN 1
       END) AS whole_days,
-      MAX(CASE WHEN a.snapshot_date = w.newest_date THEN a.total_properties END) AS total,
+      MAX(CASE WHEN a.snapshot_date = w.newest_date THEN a.total_properties END) AS properties,
       MAX(CASE WHEN a.snapshot_date = w.newest_date THEN a.synced_properties END) AS synced,
       MAX(CASE WHEN a.snapshot_date = w.newest_date THEN a.null_company_count + a.duplicate_count END) AS flawed,
       COUNT(CASE WHEN a.incidents_opened = 0 OR a.time_to_detect_seconds IS NOT NULL THEN a.incidents_opened END)

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod act;
 mod event;
 mod night;
 pub mod observe;
@@ -8,16 +9,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
-use syncwatch::aws::incidents::{Error, IncidentStore};
 use syncwatch::data_checks::table;
 use syncwatch::finding::{Finding, Judge};
-use syncwatch::judge::data::{Extent, lag};
+use syncwatch::judge::data::Extent;
 use syncwatch::metrics::Metric;
-use syncwatch::pipeline::Pipeline;
 use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ValidatedRound;
 use syncwatch::runtime::{Needs, Site, env, read_event};
-use syncwatch::scoreboard::LagSample;
 
 use event::{EVENTS, Event};
 pub use observe::Patience;
@@ -86,7 +84,7 @@ impl App {
             // Recorded last, so that an interrupted round does not count as one that ran.
             let names = checks.iter().map(|check| check.name.clone()).collect();
             let record = ValidatedRound { at: now, checks: names };
-            if let Err(error) = record_round(&self.site.pipeline, round.store(), &record, &findings).await {
+            if let Err(error) = act::record(&self.site.pipeline, round.store(), &record, &findings).await {
                 round.add_failure(format!("the round could not be recorded: {error}"));
             }
             figures.push(round.good_as(Metric::Validations));
@@ -95,17 +93,4 @@ impl App {
         let table = table(findings.iter().map(|finding| (declared(finding), finding)));
         Ok(Answer { report: round.finish(&figures)?, statements, table })
     }
-}
-
-/// Records a whole round, and the lag if it was measured.
-async fn record_round(
-    pipeline: &Pipeline,
-    store: &IncidentStore,
-    round: &ValidatedRound,
-    findings: &[Finding],
-) -> Result<(), Error> {
-    if let Some(lag) = lag(pipeline, findings, round.at) {
-        store.record_lag(&pipeline.name, LagSample { at: round.at, lag }).await?;
-    }
-    store.record_round(&pipeline.name, round).await
 }

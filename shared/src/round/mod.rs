@@ -69,7 +69,7 @@ pub struct Round<'a> {
     store: IncidentStore,
     topic: Topic,
     now: Timestamp,
-    /// The moment of `now`, by which the time of a notice is known without another look at the clock.
+    /// The moment of `now`: the time since then dates a notice without reading the clock again.
     began: Instant,
     /// All unresolved incidents, and those with a pending notice. All others are healthy as far as known.
     live: HashMap<IncidentKey, Incident>,

@@ -53,7 +53,7 @@ impl Scoreboard {
     }
 }
 
-/// What DynamoDB has besides the audit log.
+/// The items of DynamoDB that a scoreboard rests on, beside the audit log.
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     pub incidents: Vec<Incident>,

@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn runs_by_hand_are_read_back_and_are_no_round() {
+    async fn runs_by_hand_are_read_back_and_not_listed_as_rounds() {
         let wire = Wire::answering(200, json!({})).await;
         let runs = RunsByHand { since: now(), until: now(), at: vec![now()], unknown_at: None };
         store(&wire).record_runs_by_hand("properties", &runs).await.unwrap();
