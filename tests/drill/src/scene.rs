@@ -43,7 +43,7 @@ const SEED: u64 = 20_261_124;
 const POLL_EVERY: i64 = 10;
 /// Minutes that the lab runs on at most once the trainee is done: every fixed incident is resolved by then.
 const SETTLING: [i64; 4] = [35, 35, 30, 30];
-/// Nights that the lab runs on at most in a drill with a past: a lasting change is over once some days are as before it.
+/// Nights that the lab runs on at most in a drill with a past: a lasting change ends once some days are as before it.
 const NIGHTS: usize = 8;
 const NIGHTLY: &str = "daily-validation";
 const SNAPSHOT: &str = "nightly-snapshot";

@@ -1,5 +1,5 @@
-//! Nights on the path of the nightly snapshot: rows of the audit log in SQL, read, judged, and decided about as incidents. Only a
-//! first notice counts as heard.
+//! Nights on the path of the nightly snapshot: rows of the audit log in SQL, read, judged, and decided about as incidents. Only the
+//! first notice of an incident counts.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -44,53 +44,53 @@ const LIMIT: Duration = Duration::from_secs(120);
 const PIPELINE: &str = include_str!("../../../../../infra/pipeline.toml");
 
 /// A first notice: the night, counted from the first watched day, and the incident.
-struct Heard {
+struct Opened {
     night: usize,
     check: Check,
     subject: String,
 }
 
-/// Prints the share of quiet pipelines that hear nothing, and how many faults are heard of, and how late.
+/// Prints the share of quiet pipelines that get no notice, and how many faults get one, and how late.
 pub(crate) fn run(size: Size, goals: &mut Goals) -> Result<()> {
     let count = if size.is_small { SMALL } else { size.of(PIPELINES) };
     println!(
         "\n## Nights: rows of the audit log, judged and decided about each night ({count} pipelines of two syncs)\n"
     );
-    let heard = on_threads(&size.seeds(60, PIPELINES).take(count).collect::<Vec<_>>(), |log, seed| {
+    let notices = on_threads(&size.seeds(60, PIPELINES).take(count).collect::<Vec<_>>(), |log, seed| {
         log.watch(seed, None, WATCHED, |_| false)
     })?;
-    let silent = heard.iter().filter(|heard| heard.is_empty()).count();
+    let silent = notices.iter().filter(|notices| notices.is_empty()).count();
     let share = 100.0 * silent as f64 / count as f64;
     println!(
-        "{silent} of {count} quiet pipelines ({share:.1}%) hear nothing in {WATCHED} days, after {BEFORE} of history."
+        "{silent} of {count} quiet pipelines ({share:.1}%) get no notice in {WATCHED} nights, after {BEFORE} of history."
     );
-    for one in heard.iter().flatten() {
-        println!("heard: {} of {} on day {}", one.check, one.subject, one.night);
+    for one in notices.iter().flatten() {
+        println!("notice: {} of {} on day {}", one.check, one.subject, one.night);
     }
-    goals.share("quiet pipelines that hear nothing in 90 nights, %", share, 95.0, count, size.is_small);
+    goals.share("quiet pipelines without a notice in 90 nights, %", share, 95.0, count, size.is_small);
     println!(
-        "\n| fault, after {BEFORE} days of history | heard of within {FOUND_WITHIN} days | median delay, days |\n| --- | --- | --- |"
+        "\n| fault, after {BEFORE} days of history | notice within {FOUND_WITHIN} days | median delay, days |\n| --- | --- | --- |"
     );
     for ((part, row), later) in (61_u64..).zip(&ROWS).zip(DELAYS) {
         // The silence rule judges runs, not days.
         let Some((measure, _)) = row.found_by else { continue };
         let seeds: Vec<u64> = size.seeds(part, PIPELINES).take(count).collect();
-        let heard = on_threads(&seeds, |log, seed| {
+        let notices = on_threads(&seeds, |log, seed| {
             let fault = (row.fault)(BEFORE);
             log.watch(seed, Some(fault), FOUND_WITHIN, |one| one.check == check_of(measure))
         })?;
-        let delays: Vec<f64> = heard
+        let delays: Vec<f64> = notices
             .iter()
-            .filter_map(|heard| heard.iter().find(|one| one.check == check_of(measure)))
+            .filter_map(|notices| notices.iter().find(|one| one.check == check_of(measure)))
             .map(|one| one.night as f64)
             .collect();
         let share = 100.0 * delays.len() as f64 / count as f64;
         let delay = median(&delays).unwrap_or(f64::INFINITY);
         println!("| {} | {share:.0}% | {delay:.1} |", row.name);
         let least = row.prototype.last().copied().unwrap_or_default() - TOLERANCE;
-        goals.share(format!("{} heard of, %", row.name), share, least, count, size.is_small);
+        goals.share(format!("{} with a notice, %", row.name), share, least, count, size.is_small);
         if !size.is_small {
-            goals.at_most(format!("{} heard of after days", row.name), delay, later + LATER);
+            goals.at_most(format!("{} until its notice, days", row.name), delay, later + LATER);
         }
     }
     Ok(())
@@ -99,11 +99,11 @@ pub(crate) fn run(size: Size, goals: &mut Goals) -> Result<()> {
 /// Does the same for each seed, on as many threads as there are cores, each with its own audit log.
 fn on_threads(
     seeds: &[u64],
-    of_seed: impl Fn(&Log, u64) -> Result<Vec<Heard>> + Sync,
-) -> Result<Vec<Vec<Heard>>> {
+    of_seed: impl Fn(&Log, u64) -> Result<Vec<Opened>> + Sync,
+) -> Result<Vec<Vec<Opened>>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let chunks = seeds.chunks(seeds.len().div_ceil(threads).max(1));
-    let of_chunk = |chunk: &[u64]| -> Result<Vec<Vec<Heard>>> {
+    let of_chunk = |chunk: &[u64]| -> Result<Vec<Vec<Opened>>> {
         let log = Log::empty()?;
         chunk.iter().map(|seed| of_seed(&log, *seed)).collect()
     };
@@ -143,8 +143,8 @@ impl Log {
         seed: u64,
         fault: Option<Fault>,
         nights: usize,
-        is_enough: impl Fn(&Heard) -> bool,
-    ) -> Result<Vec<Heard>> {
+        is_enough: impl Fn(&Opened) -> bool,
+    ) -> Result<Vec<Opened>> {
         let create = plan(seed, BEFORE + nights)?;
         let update = Plan { seed: seed + 500_000, ..create.clone() };
         let business = play(&Plan { days: 0, ..create.clone() })?.business;
@@ -159,7 +159,7 @@ impl Log {
         };
         let quiet: Vec<QuietDays> = past.quiet.iter().map(named).collect();
         let exceptions = Exceptions::new(&[], &quiet);
-        let (mut live, mut heard) = (HashMap::new(), Vec::new());
+        let (mut live, mut notices) = (HashMap::new(), Vec::new());
         for (night, row) in past.days.iter().skip(BEFORE).enumerate() {
             let last = row.snapshot_date;
             let now = last.tomorrow()?.to_datetime(time(1, 59, 0, 0));
@@ -168,16 +168,16 @@ impl Log {
                 open_incidents(live.iter().map(|(key, incident): (_, &Incident)| (key, incident.state)));
             let findings = judge_figures(&pipeline, &until(&history, last), last, &exceptions, &open);
             let opened = decided(&pipeline, &findings, &mut live, now);
-            heard.extend(opened.into_iter().map(|key| Heard {
+            notices.extend(opened.into_iter().map(|key| Opened {
                 night,
                 check: key.check,
                 subject: key.subject,
             }));
-            if heard.iter().any(&is_enough) {
+            if notices.iter().any(&is_enough) {
                 break;
             }
         }
-        Ok(heard)
+        Ok(notices)
     }
 
     /// Writes a past in place of what is stored, and reads it as the nightly snapshot does.
