@@ -57,8 +57,8 @@ pub(super) fn settle(lines: &[String], write: bool) -> Result<()> {
 /// How many characters are compared of a line that was cut short: where it is cut depends on the length of its numbers.
 const COMPARED: usize = 50;
 
-/// The rest of a line after these differs between days, or on a slow machine: durations, dates, reasons.
-const DIFFERS: [&str; 5] = [", after ", " since ", " between ", " on ", "No forecast: "];
+/// The rest of a line after these differs between days, or on a slow machine.
+const DIFFERS: [&str; 3] = [", after ", " since ", " between "];
 
 /// The text with every number as `0`, without durations and dates, and without notices that an incident became worse: on a slow
 /// machine these differ.

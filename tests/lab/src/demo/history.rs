@@ -65,8 +65,8 @@ pub(super) async fn play(demo: &mut Demo) -> Result<()> {
     past.runs.clear();
     past.pass(HEALED_DAYS, &health(demo)?);
     past.write(&warehouse(demo)?, &pipeline).await?;
-    demo.more(&format!(
-        "({HEALED_DAYS} days pass in the audit log at once; the Scheduler fires the snapshot)"
+    demo.line(&format!(
+        "NIGHT   {HEALED_DAYS} days pass in the audit log at once; the Scheduler fires the snapshot"
     ));
     demo.stage.deployment.poll_every_sweep(SNAPSHOT, 1).await?;
     demo.expect_resolved(found, fixed_at).await?;
