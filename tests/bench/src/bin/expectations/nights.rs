@@ -64,8 +64,10 @@ pub(crate) fn run(size: Size, goals: &mut Goals) -> Result<()> {
     println!(
         "{silent} of {count} quiet pipelines ({share:.1}%) get no notice in {WATCHED} nights, after {BEFORE} of history."
     );
-    for one in notices.iter().flatten() {
-        println!("notice: {} of {} on day {}", one.check, one.subject, one.night);
+    for (pipeline, one) in
+        notices.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |one| (at, one)))
+    {
+        println!("pipeline {pipeline}: {} of {} on night {}", one.check, one.subject, one.night);
     }
     goals.share("quiet pipelines without a notice in 90 nights, %", share, 95.0, count, size.is_small);
     println!(
