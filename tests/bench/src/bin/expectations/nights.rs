@@ -29,7 +29,8 @@ use crate::forecasts::{QUIET_POINTS, QUIET_QUEUES, usual_queue};
 use crate::goals::Goals;
 use crate::seeds::{Size, median, plan};
 
-const PIPELINES: usize = 40;
+const QUIET: usize = 200;
+const FAULTY: usize = 40;
 /// Pipelines of a small measurement: each night is judged anew, as the function does.
 const SMALL: usize = 6;
 const BEFORE: usize = 60;
@@ -52,45 +53,66 @@ struct Opened {
 
 /// Prints the share of quiet pipelines that get no notice, and how many faults get one, and how late.
 pub(crate) fn run(size: Size, goals: &mut Goals) -> Result<()> {
-    let count = if size.is_small { SMALL } else { size.of(PIPELINES) };
     println!(
-        "\n## Nights: rows of the audit log, judged and decided about each night ({count} pipelines of two syncs)\n"
+        "\n## Nights: rows of the audit log, judged and decided about each night; pipelines of two syncs\n"
     );
-    let notices = on_threads(&size.seeds(60, PIPELINES).take(count).collect::<Vec<_>>(), |log, seed| {
-        log.watch(seed, None, WATCHED, |_| false)
-    })?;
-    let silent = notices.iter().filter(|notices| notices.is_empty()).count();
-    let share = 100.0 * silent as f64 / count as f64;
+    quiet(size, goals)?;
+    faults(size, goals)
+}
+
+fn seeds(size: Size, part: u64, whole: usize) -> Vec<u64> {
+    let count = if size.is_small { SMALL } else { size.of(whole) };
+    size.seeds(part, whole).take(count).collect()
+}
+
+fn quiet(size: Size, goals: &mut Goals) -> Result<()> {
+    let seeds = seeds(size, 60, QUIET);
+    let notices = on_threads(&seeds, |log, seed| log.watch(seed, None, WATCHED, |_| false))?;
+    let share = |of: &dyn Fn(&Opened) -> bool| {
+        let without = notices.iter().filter(|all| !all.iter().any(of)).count();
+        (without, 100.0 * without as f64 / seeds.len() as f64)
+    };
+    let is_forecast = |one: &Opened| one.check == Check::BreachForecast;
+    let (figures, of_figures) = share(&|one| !is_forecast(one));
+    let (forecasts, of_forecasts) = share(&is_forecast);
+    println!("Of {} quiet pipelines, in {WATCHED} nights after {BEFORE} days of history:", seeds.len());
+    println!("{figures} ({of_figures:.1}%) get no notice of an unusual figure;");
     println!(
-        "{silent} of {count} quiet pipelines ({share:.1}%) get no notice in {WATCHED} nights, after {BEFORE} of history."
+        "{forecasts} ({of_forecasts:.1}%) get no forecast, with the limit of coverage {QUIET_POINTS} point away."
     );
-    for (pipeline, one) in
-        notices.iter().enumerate().flat_map(|(at, all)| all.iter().map(move |one| (at, one)))
-    {
-        println!("pipeline {pipeline}: {} of {} on night {}", one.check, one.subject, one.night);
+    for (pipeline, all) in notices.iter().enumerate() {
+        for one in all {
+            println!("pipeline {pipeline}: {} of {} on night {}", one.check, one.subject, one.night);
+        }
     }
-    goals.share("quiet pipelines without a notice in 90 nights, %", share, 95.0, count, size.is_small);
+    let mut goal = |what: &str, share, least| {
+        let name = format!("quiet pipelines without {what} in {WATCHED} nights, %");
+        goals.share(name, share, least, seeds.len(), size.is_small);
+    };
+    goal("an unusual figure", of_figures, 95.0);
+    goal("a forecast", of_forecasts, 85.0);
+    Ok(())
+}
+
+fn faults(size: Size, goals: &mut Goals) -> Result<()> {
     println!(
         "\n| fault, after {BEFORE} days of history | notice within {FOUND_WITHIN} days | median delay, days |\n| --- | --- | --- |"
     );
     for ((part, row), later) in (61_u64..).zip(&ROWS).zip(DELAYS) {
         // The silence rule judges runs, not days.
         let Some((measure, _)) = row.found_by else { continue };
-        let seeds: Vec<u64> = size.seeds(part, PIPELINES).take(count).collect();
+        let seeds = seeds(size, part, FAULTY);
+        let is_of_fault = |one: &Opened| one.check == check_of(measure);
         let notices = on_threads(&seeds, |log, seed| {
-            let fault = (row.fault)(BEFORE);
-            log.watch(seed, Some(fault), FOUND_WITHIN, |one| one.check == check_of(measure))
+            log.watch(seed, Some((row.fault)(BEFORE)), FOUND_WITHIN, is_of_fault)
         })?;
-        let delays: Vec<f64> = notices
-            .iter()
-            .filter_map(|notices| notices.iter().find(|one| one.check == check_of(measure)))
-            .map(|one| one.night as f64)
-            .collect();
-        let share = 100.0 * delays.len() as f64 / count as f64;
+        let first = notices.iter().filter_map(|all| all.iter().find(|one| is_of_fault(one)));
+        let delays: Vec<f64> = first.map(|one| one.night as f64).collect();
+        let share = 100.0 * delays.len() as f64 / seeds.len() as f64;
         let delay = median(&delays).unwrap_or(f64::INFINITY);
         println!("| {} | {share:.0}% | {delay:.1} |", row.name);
         let least = row.prototype.last().copied().unwrap_or_default() - TOLERANCE;
-        goals.share(format!("{} with a notice, %", row.name), share, least, count, size.is_small);
+        goals.share(format!("{} with a notice, %", row.name), share, least, seeds.len(), size.is_small);
         if !size.is_small {
             goals.at_most(format!("{} until its notice, days", row.name), delay, later + LATER);
         }
