@@ -289,7 +289,7 @@ impl Operator {
     }
 
     async fn apply_warehouse(&self, folder: &Path, views: bool) -> Result<Answer, Error> {
-        let warehouse = self.warehouse().await?;
+        let warehouse = self.warehouse(Limits::default()).await?;
         let report = if views {
             warehouse_objects::restore_folder(&warehouse, folder, self.now).await
         } else {
@@ -298,10 +298,10 @@ impl Operator {
         Ok(Answer::done(&report?))
     }
 
-    async fn warehouse(&self) -> Result<Warehouse, Error> {
+    async fn warehouse(&self, limits: Limits) -> Result<Warehouse, Error> {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        self.warehouse_by(secret, base_url, Limits::default(), WAREHOUSE_START_LIMIT).await
+        self.warehouse_by(secret, base_url, limits, WAREHOUSE_START_LIMIT).await
     }
 
     async fn warehouse_by(

@@ -10,27 +10,19 @@ fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
     Answer::new(&Statement::new("the test", ""), Dialect::Databricks, columns, rows)
 }
 
-fn runs(rows: Vec<(Date, Value, &str, Value)>) -> Answer {
+fn runs(rows: Vec<(Date, Value, Value)>) -> Answer {
     let columns = [
         ("snapshot_date", Kind::Date),
         ("sync_name", Kind::Text),
-        ("status", Kind::Text),
-        ("runs", Kind::Integer),
+        ("completed_runs", Kind::Integer),
+        ("failed_runs", Kind::Integer),
         ("processed", Kind::Integer),
         ("failed", Kind::Integer),
         ("median_seconds", Kind::Double),
     ];
-    let row = |(day, sync, status, processed): (Date, Value, &str, Value)| {
-        let status = Value::Text(status.to_owned());
-        vec![
-            Value::Date(day),
-            sync,
-            status,
-            Value::Integer(4),
-            processed,
-            Value::Integer(1),
-            Value::Double(9.0),
-        ]
+    let row = |(day, sync, processed): (Date, Value, Value)| {
+        let (completed, failed, records) = (Value::Integer(4), Value::Integer(2), Value::Integer(1));
+        vec![Value::Date(day), sync, completed, failed, processed, records, Value::Double(9.0)]
     };
     answer(&columns, rows.into_iter().map(row).collect())
 }
@@ -46,23 +38,22 @@ fn sync(name: &str) -> Value {
 }
 
 #[test]
-fn statuses_of_a_day_are_summed_and_unreadable_values_left_out() {
+fn rows_of_syncs_are_read_and_unreadable_values_left_out() {
     let history = History::read(
         &none(),
         &runs(vec![
-            (DAY, sync("a"), "completed", Value::Integer(40)),
-            (DAY, sync("b"), "failed", Value::Null),
-            (DAY, sync("a"), "failed", Value::Integer(2)),
-            (DAY, Value::Null, "completed", Value::Integer(7)),
-            (date(2026, 11, 2), sync("a"), "completed", Value::Unreadable),
+            (DAY, sync("a"), Value::Integer(40)),
+            (DAY, sync("b"), Value::Null),
+            (DAY, Value::Null, Value::Integer(7)),
+            (date(2026, 11, 2), sync("a"), Value::Unreadable),
         ]),
     );
     let a = &history.syncs["a"];
-    assert_eq!(a[0].outcomes, Tally { completed: 4, failed: 4 });
-    assert_eq!((a[0].processed, a[0].failed, a[0].median_seconds), (Some(42.0), Some(2.0), Some(9.0)));
-    assert_eq!((a[1].processed, a[1].failed), (None, Some(1.0)));
+    assert_eq!(a[0].outcomes, Tally { completed: 4, failed: 2 });
+    assert_eq!((a[0].processed, a[0].failed, a[0].median_seconds), (Some(40.0), Some(1.0), Some(9.0)));
+    assert_eq!((a[1].day.day(), a[1].processed, a[1].failed), (2, None, Some(1.0)));
     let b = &history.syncs["b"];
-    assert_eq!((b[0].processed, b[0].median_seconds, b[0].error_rate()), (None, None, None));
+    assert_eq!((b[0].processed, b[0].median_seconds, b[0].error_rate()), (None, Some(9.0), None));
     assert_eq!(history.syncs.len(), 2);
 }
 
