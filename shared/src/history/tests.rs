@@ -1,7 +1,11 @@
 use jiff::civil::{Date, date};
+use proptest::prelude::*;
 
 use super::*;
 use crate::expect::{Excluded, Measure, judge_days};
+use crate::finding::{Check, SubjectKind};
+use crate::judge::unusual::judge_figures;
+use crate::pipeline::Pipeline;
 use crate::sql::{Column, Kind, Value};
 
 fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
@@ -134,4 +138,69 @@ fn skipped_and_cancelled_runs_do_not_count() {
         tally.count(status, runs);
     }
     assert_eq!(tally, Tally { completed: 3, failed: 1 });
+}
+
+fn any_cell() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        12 => (0_i64..2_000).prop_map(Value::Integer),
+        2 => Just(Value::Null),
+        1 => Just(Value::Unreadable),
+        1 => any::<i64>().prop_map(Value::Integer),
+        1 => proptest::num::f64::ANY.prop_map(Value::Double),
+        1 => ".{0,8}".prop_map(Value::Text),
+        1 => (0_i64..80).prop_map(|days| Value::Date(DAY + jiff::Span::new().days(days))),
+    ]
+}
+
+/// Builds rows of consecutive days, with a second column and cells; `backwards`, newest first.
+fn days_of(second: &Value, rows: Vec<Vec<Value>>, backwards: bool) -> Vec<Vec<Value>> {
+    let row = |(days, cells): (i64, Vec<Value>)| {
+        let day = Value::Date(DAY + jiff::Span::new().days(days));
+        [vec![day, second.clone()], cells].concat()
+    };
+    let mut rows: Vec<Vec<Value>> = (0..).zip(rows).map(row).collect();
+    if backwards {
+        rows.reverse();
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_rows_are_judged_once_for_each_declared_figure(
+        days in proptest::collection::vec(proptest::collection::vec(any_cell(), 9), 0..60),
+        runs in proptest::collection::vec(proptest::collection::vec(any_cell(), 5), 0..60),
+        backwards in any::<bool>(),
+        last in 0_i64..90,
+    ) {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let of_days = [
+            "snapshot_date", "figures_missing", "total_properties", "synced_properties", "null_company_count",
+            "duplicate_count", "create_queue_count", "update_queue_count", "incidents_opened", "time_to_detect_seconds",
+            "time_to_recover_seconds",
+        ];
+        let of_runs =
+            ["snapshot_date", "sync_name", "completed_runs", "failed_runs", "processed", "failed", "median_seconds"];
+        let untyped = |names: &[&'static str]| names.iter().map(|name| (*name, Kind::Text)).collect::<Vec<_>>();
+        let missing = Value::Text("runs: gone".to_owned());
+        let history = History::read(
+            &answer(&untyped(&of_days), days_of(&missing, days, backwards)),
+            &answer(&untyped(&of_runs), days_of(&sync("properties-create"), runs, backwards)),
+        );
+        let last = DAY + jiff::Span::new().days(last);
+        let findings = judge_figures(&pipeline, &history, last, &|_, _| None, &[]);
+        let subjects = pipeline.syncs.iter().map(|sync| sync.key.as_str()).chain([pipeline.name.as_str()]);
+        let mut declared: Vec<(Check, &str)> = Check::ALL
+            .iter()
+            .filter(|check| check.subject_kind() == SubjectKind::Figures)
+            .flat_map(|check| subjects.clone().map(|subject| (*check, subject)))
+            .filter(|(check, subject)| pipeline.declares(*check, subject))
+            .collect();
+        let mut found: Vec<(Check, &str)> =
+            findings.iter().map(|finding| (finding.check, finding.subject.as_str())).collect();
+        declared.sort_unstable();
+        found.sort_unstable();
+        prop_assert_eq!(found, declared);
+    }
 }
