@@ -27,6 +27,7 @@ pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
 pub mod silences;
+pub mod source;
 pub mod stakeholders;
 pub mod status;
 pub mod warehouse_objects;
