@@ -275,7 +275,7 @@ async fn history_has_the_sums_and_medians_of_its_rows_on_every_engine() {
             asker.ask(&reads.days(from, to)).await.unwrap(),
             asker.ask(&reads.syncs(from, to)).await.unwrap(),
         );
-        // One row for a sync and day, whatever the statuses of its runs.
+        // One row for a sync and day, also with runs of several statuses.
         assert_eq!((days.len(), syncs.len()), (table.len(), table.len()), "{name}");
         let history = History::read(&days, &syncs);
         assert_eq!(history.days.len(), table.len(), "{name}");
