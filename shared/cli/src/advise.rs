@@ -20,7 +20,7 @@ use super::status::AT_ONCE;
 /// The runs that are read of each sync: the most that Census returns on a page.
 const RUNS: u32 = 100;
 
-/// Census does not send it, and its queries in the history of the warehouse (`system.query.history`) cannot be told from others.
+/// Census does not send it, and its queries in the history of the warehouse (`system.query.history`) have no documented mark.
 const QUERY_TIME: &str = "the time of the source query: no documented mark of Census's queries is known";
 
 /// A sync with its last runs.
@@ -31,7 +31,7 @@ pub struct Read<'p> {
     pub source: Source,
 }
 
-/// What is known of the source of a sync, if it misses its target.
+/// The known facts of the source of a sync that misses its target.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Source {
     /// Whether the sync removes records that are missing in its source.
@@ -56,7 +56,7 @@ pub struct AdviceLine {
     pub gain_seconds: Estimate,
     /// The figures behind it.
     pub evidence: Vec<String>,
-    /// What must hold as well and no figure shows.
+    /// A condition that no figure shows.
     pub only_if: String,
 }
 

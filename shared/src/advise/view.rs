@@ -2,7 +2,7 @@
 
 use crate::sql::{Dialect, Token, TokenKind, lex};
 
-/// What the definition of a view shows.
+/// The facts that the definition of a view shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Definition {
     /// Joins, those of its subqueries included.
