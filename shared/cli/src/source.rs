@@ -2,7 +2,7 @@
 
 use syncwatch::advise::{Definition, Selects, View};
 use syncwatch::data_checks::{DataCheck, Rule, object_name};
-use syncwatch::sql::{Dialect, Error, Statement};
+use syncwatch::sql::{Dialect, Statement};
 use syncwatch::warehouse::Warehouse;
 
 /// The most bytes of a definition.
@@ -14,15 +14,11 @@ pub async fn view(warehouse: &Warehouse, path: &str, checks: &[DataCheck]) -> Re
     let dialect = warehouse.dialect();
     let name = object_name(dialect, path).map_err(|error| error.to_string())?;
     let statement = statement(path, dialect).ok_or_else(|| format!("Census shows no schema of {path}"))?;
-    let found = async {
-        let answer = warehouse.query(&statement).await?;
-        let row = answer.rows().next();
-        row.map(|row| Ok((row.get::<Option<String>>("kind")?, row.get("definition")?))).transpose()
-    };
-    let found: Result<Option<(Option<String>, Option<String>)>, Error> = found.await;
-    let (kind, definition) = found
-        .map_err(|error| error.to_string())?
-        .ok_or_else(|| format!("the catalog of the warehouse does not list {path}"))?;
+    let answer = warehouse.query(&statement).await.map_err(|error| error.to_string())?;
+    let row = answer.rows().next();
+    let row = row.ok_or_else(|| format!("the catalog of the warehouse does not list {path}"))?;
+    let text = |column| row.get::<Option<String>>(column).map_err(|error| error.to_string());
+    let (kind, definition) = (text("kind")?, text("definition")?);
     Ok(described(dialect, name, kind.as_deref(), definition.as_deref(), checks))
 }
 
