@@ -10,9 +10,12 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use secrecy::SecretString;
 use serde_json::Value;
+use syncwatch::advise::Selects;
 use syncwatch::data_checks::object_name;
+use syncwatch::pipeline::Pipeline;
 use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
+use syncwatch_cli::source;
 use syncwatch_cli::warehouse_objects::{
     self, Applied, ObjectFile, Reason, apply, apply_folder, restore_folder,
 };
@@ -356,6 +359,31 @@ fn no_interleaving_of_edits_and_syncs_loses_a_change() {
         Ok(())
     });
     tried.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn catalog_shows_the_facts_of_views_and_tables() {
+    let checks = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap().checks;
+    for Engine { name, warehouse, direct, _kept } in engines().await {
+        make_sources(&direct).await.unwrap();
+        apply_folder(&warehouse, &sql_folder(), start()).await.unwrap();
+        let read = |path| source::view(&warehouse, path, &checks);
+        let view = read("crm.sfdc_dbx.properties_to_create").await;
+        if warehouse.dialect() == Dialect::Databricks {
+            // The simulated one has no information schema.
+            assert!(view.is_err(), "{name}: {view:?}");
+            continue;
+        }
+        let view = view.unwrap();
+        assert_eq!((view.stored, view.selects), (Some(false), Some(Selects::All)), "{name}");
+        assert_eq!(view.changed_at.as_deref(), Some("updated_at"), "{name}");
+        let definition = view.definition.unwrap();
+        assert_eq!((definition.joins, definition.groups), (1, true), "{name}");
+        let table = read("crm.rds.properties").await.unwrap();
+        assert_eq!((table.stored, table.definition), (Some(true), None), "{name}");
+        let absent = read("crm.rds.absent").await.unwrap_err();
+        assert_eq!(absent, "the catalog of the warehouse does not list crm.rds.absent", "{name}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,7 +41,7 @@ const LOG: &str = "crm.sfdc_dbx.sync_audit_log";
 const CREATE: u64 = 3_394_022;
 const UPDATE: u64 = 3_394_041;
 
-fn day() -> Date {
+pub(crate) fn day() -> Date {
     "2026-11-24".parse().unwrap()
 }
 
@@ -229,46 +229,50 @@ async fn rows_are_written_once_and_read_back_equal_on_every_engine() {
     }
 }
 
+/// Durations of the completed runs of a day => their median. An unfinished run has none.
+const DURATIONS: [(&[Option<i64>], Option<f64>); 5] = [
+    (&[Some(90)], Some(90.0)),
+    (&[Some(10), Some(1_000), Some(30)], Some(30.0)),
+    (&[Some(40), Some(10), Some(30), Some(20)], Some(25.0)),
+    (&[None, Some(7), None, Some(8), None], Some(7.5)),
+    (&[None], None),
+];
+
+/// Plans the rows of a day for each line of [`DURATIONS`].
+pub(crate) fn days_with_durations() -> Vec<DayPlan> {
+    let mut id = 100;
+    let plan = |(days_later, (durations, _)): (i64, (&[Option<i64>], Option<f64>))| {
+        let date = day() + jiff::Span::new().days(days_later);
+        let mut run = |status: &str, duration_seconds, processed, failed| {
+            id += 1;
+            let records = Records { processed, failed, ..Records::default() };
+            let status = Some(status.to_owned());
+            let row = RunRow { snapshot_date: date, status, duration_seconds, records, ..run_row(id, "") };
+            (row, Change::Insert)
+        };
+        let mut runs: Vec<_> =
+            durations.iter().map(|seconds| run("completed", *seconds, Some(100), Some(3))).collect();
+        // A failed run has a duration that does not count, and here no counts.
+        runs.push(run("failed", Some(1), None, None));
+        // A cancelled one delivered some records, and is in no count of runs.
+        runs.push(run("cancelled", Some(5_000), Some(7), Some(2)));
+        let data =
+            DataFigures { total: Some(1_000), synced: Some(950), null_companies: None, ..day_row().data };
+        let audit_id = format!("day/properties/{date}");
+        let day = DayRow { audit_id, snapshot_date: date, data, ..day_row() };
+        DayPlan { day, day_change: Change::Insert, runs }
+    };
+    (0..).zip(DURATIONS).map(plan).collect()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn history_has_the_sums_and_medians_of_its_rows_on_every_engine() {
     let pipeline = pipeline();
     let snapshot = pipeline.snapshot.clone().unwrap();
-    // Durations of the completed runs of a day => their median. An unfinished run has none.
-    let table: [(&[Option<i64>], Option<f64>); 5] = [
-        (&[Some(90)], Some(90.0)),
-        (&[Some(10), Some(1_000), Some(30)], Some(30.0)),
-        (&[Some(40), Some(10), Some(30), Some(20)], Some(25.0)),
-        (&[None, Some(7), None, Some(8), None], Some(7.5)),
-        (&[None], None),
-    ];
+    let (planned, table) = (days_with_durations(), DURATIONS);
     for Engine { name, warehouse, direct: _, _kept } in engines().await {
         let statements = Statements::new("properties", &snapshot, warehouse.dialect()).unwrap();
         let asker = Asker::new(&warehouse, LIMIT);
-        let mut id = 100;
-        let mut planned = Vec::new();
-        for (days_later, (durations, _)) in table.iter().enumerate() {
-            let date = day() + jiff::Span::new().days(i64::try_from(days_later).unwrap());
-            let mut run = |status: &str, duration_seconds, processed, failed| {
-                id += 1;
-                let records = Records { processed, failed, ..Records::default() };
-                let status = Some(status.to_owned());
-                let row =
-                    RunRow { snapshot_date: date, status, duration_seconds, records, ..run_row(id, "") };
-                (row, Change::Insert)
-            };
-            let mut runs: Vec<_> =
-                durations.iter().map(|seconds| run("completed", *seconds, Some(100), Some(3))).collect();
-            // A failed run has a duration that does not count, and here no counts.
-            runs.push(run("failed", Some(1), None, None));
-            let data =
-                DataFigures { total: Some(1_000), synced: Some(950), null_companies: None, ..day_row().data };
-            let audit_id = format!("day/properties/{date}");
-            planned.push(DayPlan {
-                day: DayRow { audit_id, snapshot_date: date, data, ..day_row() },
-                day_change: Change::Insert,
-                runs,
-            });
-        }
         assert_eq!(act::write(asker, &statements, &planned).await.failure, None, "{name}");
         let reads = Reads::new("properties", &snapshot.audit_log, warehouse.dialect()).unwrap();
         let (from, to) = (day(), day() + jiff::Span::new().days(30));
@@ -276,6 +280,8 @@ async fn history_has_the_sums_and_medians_of_its_rows_on_every_engine() {
             asker.ask(&reads.days(from, to)).await.unwrap(),
             asker.ask(&reads.syncs(from, to)).await.unwrap(),
         );
+        // One row for a sync and day, also with runs of several statuses.
+        assert_eq!((days.len(), syncs.len()), (table.len(), table.len()), "{name}");
         let history = History::read(&days, &syncs);
         assert_eq!(history.days.len(), table.len(), "{name}");
         assert_eq!((history.days[4].coverage(), history.days[4].null_rate()), (Some(95.0), None), "{name}");
@@ -283,7 +289,8 @@ async fn history_has_the_sums_and_medians_of_its_rows_on_every_engine() {
         for (found, (durations, median)) in of_sync.iter().zip(table) {
             let runs = durations.len() as f64;
             assert_eq!(found.median_seconds, median, "{name} {durations:?}");
-            assert_eq!((found.processed, found.failed), (Some(100.0 * runs), Some(3.0 * runs)), "{name}");
+            let records = (Some(100.0 * runs + 7.0), Some(3.0 * runs + 2.0));
+            assert_eq!((found.processed, found.failed), records, "{name}");
             assert_eq!(
                 (found.outcomes.completed, found.outcomes.failed),
                 (durations.len() as u64, 1),

@@ -1,8 +1,11 @@
-//! Runs every compiled statement on Apache Spark 3.5, the base of older Databricks runtimes: `make spark-check`.
+//! Runs every statement of checks and of the audit log on Apache Spark 3.5, the base of older Databricks runtimes: `make spark-check`.
 
 use std::process::Command;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use nightly_snapshot::rows::{DayRow, RunRow};
+use nightly_snapshot::statements::Statements;
 use serde_json::{Value as Json, json};
 use syncwatch::data_checks::{
     DataCheck, Measure, Scan, compile, filter_statement, filters, object_name, samples_statement,
@@ -15,6 +18,7 @@ use syncwatch_lab::engines;
 use syncwatch_lab::properties::{PropertyFault, PropertyWorld, Tables, sql_folder};
 
 use crate::data_checks::MORE;
+use crate::snapshot;
 
 /// The variable with the path of a Python that has pyspark.
 const PYTHON: &str = "SPARK_PYTHON";
@@ -57,6 +61,10 @@ fn instant(at: Option<Timestamp>) -> Json {
     at.map_or(Json::Null, |at| json!({ "at": at.to_string() }))
 }
 
+fn day(date: Option<Date>) -> Json {
+    date.map_or(Json::Null, |date| json!({ "day": date.to_string() }))
+}
+
 async fn table(warehouse: &Warehouse, path: &str) -> Json {
     let sql = format!("SELECT * FROM {}", object_name(Dialect::Sqlite, path).unwrap());
     let answer = warehouse.query(&Statement::new(path, sql)).await.unwrap();
@@ -83,6 +91,7 @@ fn asked(statement: &Statement, expected: &Json) -> Json {
         ParameterValue::Integer(number) => json!(number),
         ParameterValue::Boolean(value) => json!(value),
         ParameterValue::Timestamp(at) => instant(*at),
+        ParameterValue::Date(date) => day(*date),
         other => panic!("{other:?}"),
     };
     let parameters = statement.parameters().iter().map(|bound| (bound.name.clone(), parameter(&bound.value)));
@@ -110,6 +119,60 @@ fn rows(answer: &Answer) -> Json {
         other => panic!("{other:?}"),
     };
     json!(answer.rows().map(|row| row.values().iter().map(value).collect()).collect::<Vec<Vec<Json>>>())
+}
+
+/// Reads the answer of a statement about the audit log.
+fn log_rows(answer: &Answer) -> Json {
+    let cell = |row: &Row<'_>, name: &str| match name {
+        "snapshot_date" | "first_day" | "newest_day" => day(row.get(name).unwrap()),
+        "execution_timestamp" => instant(row.get(name).unwrap()),
+        "coverage_percentage" | "error_rate" | "median_seconds" => {
+            json!(row.get::<Option<f64>>(name).unwrap())
+        }
+        "audit_id" | "pipeline" | "row_kind" | "sync_name" | "sync_type" | "run_id" | "status"
+        | "figures_missing" | "executed_by" | "notes" => json!(row.get::<Option<String>>(name).unwrap()),
+        _ => json!(row.get::<Option<i64>>(name).unwrap()),
+    };
+    let row = |row: Row<'_>| answer.columns().iter().map(|column| cell(&row, &column.name)).collect();
+    json!(answer.rows().map(row).collect::<Vec<Vec<Json>>>())
+}
+
+/// Writes days of runs to SQLite. Returns the statements that write them to Spark, those that read them from both, and the text of
+/// those that only Delta tables can run.
+async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Vec<String>) {
+    let snapshot = pipeline.snapshot.as_ref().unwrap();
+    let [of_spark, of_sqlite] = [Dialect::Databricks, Dialect::Sqlite]
+        .map(|dialect| Statements::new(&pipeline.name, snapshot, dialect).unwrap());
+    let planned = snapshot::days_with_durations();
+    let days: Vec<&DayRow> = planned.iter().map(|plan| &plan.day).collect();
+    let runs: Vec<&RunRow> = planned.iter().flat_map(|plan| plan.runs.iter().map(|(run, _)| run)).collect();
+    let insert = |statements: &Statements<'_>| -> Vec<Statement> {
+        statements.insert(days.iter().copied()).chain(statements.insert(runs.iter().copied())).collect()
+    };
+    warehouse.execute_all(&insert(&of_sqlite)).await.unwrap();
+    let mut asked_all: Vec<Json> =
+        insert(&of_spark).iter().map(|insert| asked(insert, &Json::Null)).collect();
+    let (from, to) = (snapshot::day(), snapshot::day() + 30.days());
+    let reads = |statements: &Statements<'_>| {
+        let history = statements.history();
+        let runs = statements.runs(&[from, from + 1.day()], "");
+        let days = statements.days(from + 1.day(), Some(from));
+        [
+            statements.span(),
+            days,
+            runs,
+            statements.outcomes(from, to),
+            history.days(from, to),
+            history.syncs(from, to),
+        ]
+    };
+    for (of_spark, of_sqlite) in reads(&of_spark).iter().zip(reads(&of_sqlite)) {
+        let expected = log_rows(&warehouse.query(&of_sqlite).await.unwrap());
+        assert!(!expected.as_array().unwrap().is_empty(), "{}", of_sqlite.label());
+        asked_all.push(asked(of_spark, &expected));
+    }
+    let updates = of_spark.update(days).chain(of_spark.update(runs));
+    (asked_all, updates.map(|update| update.sql().to_owned()).collect())
 }
 
 /// Returns the scripts of the repository's warehouse objects, without clustering, which Spark's own tables lack, and a query of
@@ -157,11 +220,14 @@ async fn every_statement_answers_on_spark_as_on_sqlite() {
             statements.push(asked(&of_spark, &rows(&warehouse.query(&of_sqlite).await.unwrap())));
         }
     }
+    let (of_log, parsed) = audit_log(&pipeline, &warehouse).await;
+    statements.extend(of_log);
     let given = json!({
         "databases": ["rds", "salesforce", "sfdc_dbx"],
         "tables": [table(&warehouse, PROPERTIES).await, table(&warehouse, COPIES).await],
         "scripts": scripts,
         "statements": statements,
+        "parsed": parsed,
     });
     let file = folder.path().join("statements.json");
     std::fs::write(&file, given.to_string()).unwrap();

@@ -1,7 +1,7 @@
 """Runs statements on a local Spark and compares their answers: `python check.py <file.json>`.
 
 tests/it/spark.rs writes the file: tables with their rows, scripts that create views on them, and statements with typed parameters and
-SQLite's answer to the same check. Names have two parts, because a local Spark has one catalog.
+SQLite's answer to the same statement; and statements that only Delta tables can run, which are parsed. Names have two parts, because a local Spark has one catalog.
 """
 
 import json
@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 # Spark returns instants in the time zone of this process.
 os.environ["TZ"] = "UTC"
@@ -21,7 +21,9 @@ TYPES = {"string": types.StringType(), "boolean": types.BooleanType(), "timestam
 
 
 def read(value):
-    """Parses a value of the file, where an instant is {"at": "2026-11-24T08:00:00Z"}."""
+    """Parses a value of the file, where an instant is {"at": "2026-11-24T08:00:00Z"} and a day {"day": "2026-11-24"}."""
+    if isinstance(value, dict) and "day" in value:
+        return date.fromisoformat(value["day"])
     if isinstance(value, dict):
         return datetime.fromisoformat(value["at"].replace("Z", "+00:00")).astimezone(timezone.utc).replace(tzinfo=None)
     return value
@@ -68,7 +70,18 @@ def compare(spark, statement):
     if statement["expected"] is None:
         return None
     expected = [[read(value) for value in row] for row in statement["expected"]]
+    if "ORDER BY" not in statement["sql"]:
+        rows, expected = sorted(rows, key=repr), sorted(expected, key=repr)
     return None if rows == expected else f"answers {rows}, and SQLite {expected}"
+
+
+def parse(spark, sql):
+    """Returns None if Spark's parser accepts the statement, else its error."""
+    try:
+        spark._jsparkSession.sessionState().sqlParser().parsePlan(sql)
+    except Exception as error:
+        return f"cannot be parsed: {str(error).splitlines()[0]}"
+    return None
 
 
 def main(path):
@@ -86,7 +99,13 @@ def main(path):
                 if problem:
                     failed += 1
                     print(f"{statement['label']} (ANSI {ansi}): {problem}\n    {statement['sql']}")
-        print(f"Spark {spark.version}: {len(given['statements'])} statements, {failed} differ or fail")
+        for sql in given["parsed"]:
+            problem = parse(spark, sql)
+            if problem:
+                failed += 1
+                print(f"{problem}\n    {sql}")
+        count = len(given["statements"]) + len(given["parsed"])
+        print(f"Spark {spark.version}: {count} statements, {failed} differ or fail")
         spark.stop()
     return 1 if failed else 0
 

@@ -1,6 +1,7 @@
 //! Lists the missing figures of a day, and reads and writes the column `figures_missing`. Pure.
 //!
-//! The text is for people and is read back: `runs: 1 of 48 still running; data: no longer available`.
+//! The text is for people and is read back: `runs: 1 of 48 still running; data: no longer available`. If it is too long for the
+//! column, each kind of figures has an equal part of it, so that no kind hides another.
 
 use syncwatch::sql::{Dialect, FromValue, ParameterValue, Value};
 use syncwatch::text::plain_line;
@@ -65,9 +66,24 @@ impl Missing {
 
     /// The text of the column; `None` if nothing is missing.
     pub fn text(&self) -> Option<String> {
-        let entries = self.0.iter().map(|(of, why)| format!("{}{why}", of.map_or("", Figures::lead)));
-        let entries: Vec<String> = entries.collect();
-        (!entries.is_empty()).then(|| cut(&entries.join(BETWEEN), MOST_CHARS))
+        let lead = |of: Option<Figures>| of.map_or("", Figures::lead);
+        let entries: Vec<String> = self.0.iter().map(|(of, why)| format!("{}{why}", lead(*of))).collect();
+        let whole = entries.join(BETWEEN);
+        if whole.chars().count() <= MOST_CHARS {
+            return (!entries.is_empty()).then_some(whole);
+        }
+        let mut kinds: Vec<Option<Figures>> = Vec::new();
+        for (of, _) in &self.0 {
+            if !kinds.contains(of) {
+                kinds.push(*of);
+            }
+        }
+        let most = (MOST_CHARS / kinds.len().max(1)).saturating_sub(BETWEEN.len());
+        let part = |kind: &Option<Figures>| {
+            let of_kind = self.0.iter().zip(&entries).filter(|((of, _), _)| of == kind);
+            shortened(lead(*kind), &of_kind.map(|(_, entry)| entry.as_str()).collect::<Vec<_>>(), most)
+        };
+        Some(kinds.iter().map(part).collect::<Vec<_>>().join(BETWEEN))
     }
 
     /// Reads the text of the column.
@@ -93,6 +109,28 @@ impl From<Missing> for ParameterValue {
     fn from(missing: Missing) -> Self {
         missing.text().into()
     }
+}
+
+/// Joins as many entries as fit, the first in any case, and counts the others: `runs: a; runs: and 7 more`.
+fn shortened(lead: &str, entries: &[&str], most: usize) -> String {
+    let more = |others: usize| {
+        if others > 0 { format!("{BETWEEN}{lead}and {others} more") } else { String::new() }
+    };
+    let mut text = String::new();
+    for (index, entry) in entries.iter().enumerate() {
+        let others = entries.len() - index - 1;
+        let more_after = more(others);
+        let with = if index == 0 {
+            cut(entry, most.saturating_sub(more_after.len()).max(1))
+        } else {
+            format!("{text}{BETWEEN}{entry}")
+        };
+        if with.chars().count() + more_after.len() > most {
+            return text + &more(others + 1);
+        }
+        text = with;
+    }
+    text
 }
 
 /// Shortens a text to `most` characters, the last of which is `…` if anything was cut off.
@@ -121,11 +159,18 @@ mod tests {
     proptest! {
         #[test]
         fn entries_are_read_back_from_the_column(missing in any_missing()) {
-            let text = missing.text().unwrap_or_default();
+            let Some(text) = missing.text() else { return Ok(()) };
             prop_assert!(text.chars().count() <= MOST_CHARS);
-            if text.chars().count() < MOST_CHARS && !text.is_empty() {
-                prop_assert_eq!(Missing::parse(&text), missing);
+            let read = Missing::parse(&text);
+            for of in Figures::ALL {
+                prop_assert_eq!(read.has(of), missing.has(of), "{}", text);
             }
+            let all: usize = missing.0.iter().map(|(of, why)| of.unwrap().lead().len() + why.chars().count() + 2).sum();
+            if all <= MOST_CHARS {
+                prop_assert_eq!(&read, &missing);
+            }
+            // Written again, it stays the same: a row that changes each night would be updated each night.
+            prop_assert_eq!(read.text(), Some(text));
         }
 
         #[test]
@@ -190,10 +235,28 @@ mod tests {
             missing.add(Figures::Incidents, &format!("{n}{}", "ä".repeat(400)));
         }
         let text = missing.text().unwrap();
-        assert_eq!((text.chars().count(), text.chars().last()), (MOST_CHARS, Some('…')));
         let longest = text.split(BETWEEN).map(|entry| entry.chars().count()).max();
         assert_eq!(longest, Some(ENTRY_CHARS));
-        assert!(Missing::parse(&text).has(Figures::Runs));
+        assert!(text.ends_with("ä…; incidents: and 8 more"), "{text}");
+    }
+
+    #[test]
+    fn long_reasons_of_one_kind_hide_no_other_kind() {
+        let long = |n: usize| format!("sync-{n} could not be read: {}", "no answer ".repeat(20));
+        for first in Figures::ALL {
+            let mut missing = Missing::default();
+            (0..200).for_each(|n| missing.add(first, &long(n)));
+            for of in Figures::ALL {
+                missing.add(of, &long(200));
+            }
+            let text = missing.text().unwrap();
+            assert!(text.chars().count() <= MOST_CHARS, "{text}");
+            for of in Figures::ALL {
+                let reason = format!("{}sync-{}", of.lead(), if of == first { 0 } else { 200 });
+                assert!(text.split(BETWEEN).any(|entry| entry.starts_with(&reason)), "{reason}: {text}");
+            }
+            assert!(text.contains(&format!("{}and 200 more", first.lead())), "{text}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::days::{bounds, day_of, days_before};
 use syncwatch::finding::{Check, Finding, SYNCWATCH, WAREHOUSE, WhyNot};
-use syncwatch::history::{DAYS, History, RUN_DAYS, Tally, silence_limits};
+use syncwatch::history::{DAYS, History, MOST_ROWS, RUN_DAYS, Tally, silence_limits};
 use syncwatch::incident::Incident;
 use syncwatch::judge::data::{Trouble, judge_warehouse};
 use syncwatch::judge::judge_snapshot_written;
@@ -40,8 +40,6 @@ pub const WAREHOUSE_LIMIT: Duration = Duration::from_secs(80);
 const STATEMENT_LIMIT: Duration = Duration::from_secs(45);
 /// The most characters of the reasons for missing figures of the data in a finding.
 const WHY_CHARS: usize = 300;
-/// The most rows of one answer: the runs of a week by day, sync and status, or a page of runs.
-const MOST_ROWS: usize = 50_000;
 
 /// The rows that a snapshot wrote, the missing figures, and the days that are left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -1,21 +1,45 @@
-//! Advises on the speed of the syncs, from their last runs in Census. Reads only.
+//! Advises on the speed of the syncs, from their last runs in Census and the catalog of the warehouse. Reads only.
 
 use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use syncwatch::advise::{self, End, Facts, Target, advise, measure};
+use syncwatch::advise::{self, End, Estimate, Facts, Kind, Report, Target, View, Waits, advise, measure};
+use syncwatch::census::Client;
 use syncwatch::observation::{Run, RunStatus, records_to_deliver};
 use syncwatch::pipeline::{Role, Sync};
 use syncwatch::schedule::{Rule, Schedule};
+use syncwatch::warehouse::{Limits, Warehouse};
 
 use super::Operator;
 use super::error::Error;
+use super::source;
 use super::status::AT_ONCE;
 
 /// The runs that are read of each sync: the most that Census returns on a page.
 const RUNS: u32 = 100;
+
+/// Census does not send it, and its queries in the history of the warehouse (`system.query.history`) have no documented mark.
+const QUERY_TIME: &str = "the time of the source query: no documented mark of Census's queries is known";
+
+/// A sync with its last runs.
+#[derive(Debug)]
+pub struct Read<'p> {
+    pub sync: &'p Sync,
+    pub runs: Vec<Run>,
+    pub source: Source,
+}
+
+/// The known facts of the source of a sync that misses its target.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Source {
+    /// Whether the sync removes records that are missing in its source.
+    pub mirror: Option<bool>,
+    pub view: Option<View>,
+    /// The facts that are unknown, each with the reason.
+    pub unknown: Vec<String>,
+}
 
 /// The speed of each sync, with advice where a target is missed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -24,7 +48,26 @@ pub struct AdviceList {
     pub syncs: Vec<SyncAdvice>,
 }
 
-/// The speed of one sync. Figures are of a typical run, in seconds.
+/// A change that makes a slow run shorter.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AdviceLine {
+    pub change: Kind,
+    /// The expected gain for a slow run, with its interval.
+    pub gain_seconds: Estimate,
+    /// The figures behind it.
+    pub evidence: Vec<String>,
+    /// A condition that no figure shows.
+    pub only_if: String,
+}
+
+/// A change that is not advised.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub change: Kind,
+    pub reason: String,
+}
+
+/// The speed of one sync. Figures are of a typical run, in seconds, each with its 90% interval.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncAdvice {
     pub sync: String,
@@ -36,31 +79,40 @@ pub struct SyncAdvice {
     pub runs: usize,
     /// Runs that took longer than the target.
     pub over: Option<usize>,
-    pub typical_seconds: Option<f64>,
+    pub typical_seconds: Option<Estimate>,
     /// Parts of it; unknown where runs are too much alike to separate them.
-    pub fixed_seconds: Option<f64>,
-    pub seconds_per_record: Option<f64>,
+    pub fixed_seconds: Option<Estimate>,
+    pub seconds_per_record: Option<Estimate>,
+    /// Waiting for the previous run.
+    pub waits: Option<Waits>,
+    /// At most three changes, in the order of their gain; none unless the target is missed.
+    pub advice: Vec<AdviceLine>,
+    /// The other changes, if the target is missed.
+    pub left_out: Vec<LeftOut>,
+    /// Facts that are unknown, each with the reason, if the target is missed.
+    pub unknown: Vec<String>,
     /// All of it in sentences, with the advice.
     pub says: Vec<String>,
 }
 
 impl AdviceList {
-    /// Measures each sync and advises on it. Each comes with its last runs.
-    pub fn of(pipeline: &str, destination: &str, syncs: &[(&Sync, Vec<Run>)], now: Timestamp) -> Self {
-        let mut read: Vec<(&Sync, advise::Sync)> =
-            syncs.iter().map(|(sync, runs)| (*sync, input(sync, destination, runs, now))).collect();
+    /// Measures each sync and advises on it.
+    pub fn of(pipeline: &str, destination: &str, syncs: &[Read<'_>], now: Timestamp) -> Self {
+        let mut read: Vec<(&Read<'_>, advise::Sync)> =
+            syncs.iter().map(|read| (read, input(read, destination, now))).collect();
         let each: Vec<Option<f64>> = read.iter().map(|(_, sync)| seconds_per_record(sync)).collect();
         for (index, (_, sync)) in read.iter_mut().enumerate() {
             let others = each.iter().enumerate().filter(|(other, _)| *other != index);
             sync.facts.fastest_other = others.filter_map(|(_, each)| *each).min_by(f64::total_cmp);
         }
-        let syncs = read.iter().map(|(declared, sync)| SyncAdvice::of(&declared.key, sync)).collect();
+        let syncs = read.iter().map(|(read, sync)| SyncAdvice::of(read, sync)).collect();
         Self { pipeline: pipeline.to_owned(), syncs }
     }
 }
 
 impl SyncAdvice {
-    fn of(key: &str, sync: &advise::Sync) -> Self {
+    fn of(read: &Read<'_>, sync: &advise::Sync) -> Self {
+        let key = &read.sync.key;
         let target_seconds = sync.target.map(|target| target.as_secs_f64());
         let unknown = Self {
             sync: key.to_owned(),
@@ -71,6 +123,10 @@ impl SyncAdvice {
             typical_seconds: None,
             fixed_seconds: None,
             seconds_per_record: None,
+            waits: None,
+            advice: Vec::new(),
+            left_out: Vec::new(),
+            unknown: read.source.unknown.clone(),
             says: Vec::new(),
         };
         let report = match advise(sync) {
@@ -86,17 +142,34 @@ impl SyncAdvice {
             Target::Missed { over, .. } => ("missed", Some(over)),
         };
         let cost = report.speed.cost.ok();
+        let (advice, left_out) = changes(&report);
         Self {
             target: target.to_owned(),
             runs: report.speed.runs,
             over,
-            typical_seconds: Some(report.speed.work.value),
-            fixed_seconds: cost.map(|cost| cost.fixed_seconds.value),
-            seconds_per_record: cost.map(|cost| cost.seconds_per_record.value),
-            says: report.lines(key),
+            typical_seconds: Some(report.speed.work),
+            fixed_seconds: cost.map(|cost| cost.fixed_seconds),
+            seconds_per_record: cost.map(|cost| cost.seconds_per_record),
+            waits: Some(report.speed.waits),
+            advice,
+            left_out,
+            says: [report.lines(key), unknown.unknown.iter().map(|why| format!("Unknown: {why}.")).collect()]
+                .concat(),
             ..unknown
         }
     }
+}
+
+fn changes(report: &Report) -> (Vec<AdviceLine>, Vec<LeftOut>) {
+    let advice = report.advice.iter().map(|advice| AdviceLine {
+        change: advice.kind,
+        gain_seconds: advice.gain.range(),
+        evidence: advice.evidence(),
+        only_if: advice.kind.precondition().to_owned(),
+    });
+    let left_out = report.left_out.iter();
+    let left_out = left_out.map(|(change, why)| LeftOut { change: *change, reason: why.to_string() });
+    (advice.collect(), left_out.collect())
 }
 
 fn seconds_per_record(sync: &advise::Sync) -> Option<f64> {
@@ -104,7 +177,8 @@ fn seconds_per_record(sync: &advise::Sync) -> Option<f64> {
 }
 
 /// Converts the runs of a sync. A full sync reads and sends other amounts, so it is left out.
-fn input(sync: &Sync, destination: &str, runs: &[Run], now: Timestamp) -> advise::Sync {
+fn input(read: &Read<'_>, destination: &str, now: Timestamp) -> advise::Sync {
+    let Read { sync, runs, source } = read;
     let run = |run: &Run| advise::Run {
         created: run.created_at,
         started: None,
@@ -128,6 +202,8 @@ fn input(sync: &Sync, destination: &str, runs: &[Run], now: Timestamp) -> advise
         facts: Facts {
             salesforce: destination.to_lowercase().contains("salesforce"),
             creates: sync.role == Role::Create,
+            mirror: source.mirror,
+            view: source.view.clone(),
             ..Facts::default()
         },
     }
@@ -166,12 +242,59 @@ impl Operator {
         let census = self.census().await?;
         let census = &census;
         let read = pipeline.syncs.iter().map(|sync| async move {
-            Ok::<_, Error>((sync, census.runs_of_sync(sync.id, RUNS).await?.runs))
+            let runs = census.runs_of_sync(sync.id, RUNS).await?.runs;
+            Ok::<_, Error>(Read { sync, runs, source: Source::default() })
         });
-        let syncs: Vec<_> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-        let mut list = AdviceList::of(&pipeline.name, &pipeline.terms.destination, &syncs, self.now);
+        let mut syncs: Vec<Read<'_>> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+        let destination = &pipeline.terms.destination;
+        let mut warehouse = None;
+        for read in syncs.iter_mut().filter(|read| wanted.is_none_or(|wanted| wanted.key == read.sync.key)) {
+            // A query starts the warehouse, so it is asked only about syncs that get advice.
+            let report = advise(&input(read, destination, self.now));
+            if report.is_ok_and(|report| matches!(report.target, Target::Missed { .. })) {
+                read.source = self.source(census, read.sync, &mut warehouse).await;
+            }
+        }
+        let mut list = AdviceList::of(&pipeline.name, destination, &syncs, self.now);
         list.syncs.retain(|advice| wanted.is_none_or(|wanted| wanted.key == advice.sync));
         Ok(list)
+    }
+
+    /// Reads the source of a sync from Census, and its view from the warehouse, which is opened once. A failure makes facts unknown.
+    async fn source(
+        &self,
+        census: &Client,
+        sync: &Sync,
+        warehouse: &mut Option<Result<Warehouse, Error>>,
+    ) -> Source {
+        let mut unknown = vec![QUERY_TIME.to_owned()];
+        let source = match census.source_of_sync(sync.id).await {
+            Ok(source) => source,
+            Err(error) => {
+                unknown.push(format!("the source: {error}"));
+                return Source { unknown, ..Source::default() };
+            }
+        };
+        let read = async {
+            let path = source.table.as_ref().ok_or("Census shows no table of the sync")?;
+            if warehouse.is_none() {
+                let limits = Limits { value_bytes: source::MOST_BYTES, ..Limits::default() };
+                *warehouse = Some(self.warehouse(limits).await);
+            }
+            match warehouse {
+                Some(Ok(warehouse)) => source::view(warehouse, path, &self.pipeline.checks).await,
+                Some(Err(error)) => Err(error.to_string()),
+                None => Err("the warehouse is not open".to_owned()),
+            }
+        };
+        let view = match read.await {
+            Ok(view) => Some(View { key: source.key, ..view }),
+            Err(why) => {
+                unknown.push(format!("the view: {why}"));
+                None
+            }
+        };
+        Source { mirror: source.mirror, view, unknown }
     }
 }
 
@@ -215,7 +338,9 @@ mod tests {
         let count = |id: u64| 550 + (id * 37) % 400;
         let slow = runs(|id| 60 + i64::try_from(count(id) * 235 / 100).unwrap(), count);
         let fast = runs(|id| 20 + i64::try_from((id * 13) % 6).unwrap() + 70, |id| 7_800 + (id * 91) % 90);
-        let syncs = [(&pipeline.syncs[0], slow), (&pipeline.syncs[1], fast)];
+        let read =
+            |index: usize, runs| Read { sync: &pipeline.syncs[index], runs, source: Source::default() };
+        let syncs = [read(0, slow), read(1, fast)];
         let list = AdviceList::of("properties", "Salesforce", &syncs, now);
         let [create, update] = &list.syncs[..] else { panic!("{list}") };
         assert_eq!(
@@ -223,16 +348,55 @@ mod tests {
             ("missed", Some(39), 39),
             "a full sync is left out"
         );
-        assert!((1_700.0..1_950.0).contains(&create.typical_seconds.unwrap()), "{create:?}");
+        let typical = create.typical_seconds.unwrap();
+        assert!((1_700.0..1_950.0).contains(&typical.value), "{create:?}");
+        assert!(typical.low < typical.value && typical.value < typical.high, "{create:?}");
         assert!(create.says.iter().any(|line| line.starts_with("1. ")), "{list}");
-        assert_eq!(update.target, "met");
+        let first = &create.advice[0];
+        assert!(create.says.iter().any(|line| line.ends_with(&format!("Only if: {}.", first.only_if))));
+        let gain = first.gain_seconds;
+        assert!(gain.low <= gain.value && gain.value < gain.high && gain.high < typical.value, "{first:?}");
+        assert_eq!(create.advice.len() + create.left_out.len(), 10);
+        let materialize = create.left_out.iter().find(|left| left.change == Kind::Materialize).unwrap();
+        assert_eq!(materialize.reason, "unknown: the time of the source query");
+        assert_eq!((create.waits.unwrap().waited, create.waits.unwrap().skipped), (0, 0));
+        assert_eq!((update.target.as_str(), update.advice.len(), update.left_out.len()), ("met", 0, 0));
         assert_eq!(update.says.last().unwrap(), "Target met, no advice: 0 of 39 runs exceed 5m.");
-        let few = AdviceList::of("properties", "Salesforce", &[(&pipeline.syncs[0], Vec::new())], now);
+        let few = AdviceList::of("properties", "Salesforce", &[read(0, Vec::new())], now);
         assert_eq!(
             few.syncs[0].says,
             ["The speed of properties-create is unknown: not enough completed runs: 0 of 10."]
         );
         assert_eq!(few.syncs[0].target, "unknown");
+    }
+
+    #[test]
+    fn known_source_allows_advice_and_unknown_facts_are_listed() {
+        let mut pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let now = "2026-11-24T12:00:00Z".parse().unwrap();
+        let sync = &mut pipeline.syncs[1];
+        sync.runtime_target = Some(SignedDuration::from_mins(15));
+        let advised = |source: Source| {
+            let count = |id: u64| 550 + (id * 37) % 400;
+            let slow = runs(|id| 60 + i64::try_from(count(id) * 235 / 100).unwrap(), count);
+            let list = AdviceList::of("p", "HubSpot", &[Read { sync, runs: slow, source }], now);
+            list.syncs[0].clone()
+        };
+        let reason = |of: &SyncAdvice| {
+            of.left_out.iter().find(|left| left.change == Kind::Split).map(|left| left.reason.clone())
+        };
+        let nothing = advised(Source { unknown: vec!["the view: gone".to_owned()], ..Source::default() });
+        assert_eq!(reason(&nothing).as_deref(), Some("unknown: whether the sync mirrors its source"));
+        assert_eq!(nothing.unknown, ["the view: gone"]);
+        assert_eq!(nothing.says.last().unwrap(), "Unknown: the view: gone.");
+        let of = |dialect| {
+            let view = View { dialect: Some(dialect), key: Some("id".to_owned()), ..View::default() };
+            advised(Source { mirror: Some(false), view: Some(view), ..Source::default() })
+        };
+        let known = of(syncwatch::sql::Dialect::Databricks);
+        assert!(known.advice.iter().any(|advice| advice.change == Kind::Split), "{known:?}");
+        let other = of(syncwatch::sql::Dialect::Sqlite);
+        assert_eq!(reason(&other).as_deref(), Some("the steps are known for Databricks only"));
     }
 
     #[test]

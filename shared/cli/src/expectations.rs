@@ -6,10 +6,11 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
-use syncwatch::history::{DAYS, Figure, History, Reads};
+use syncwatch::history::{DAYS, Figure, History, MOST_ROWS, Reads};
 use syncwatch::judge::unusual::lasting;
 use syncwatch::marks::Exceptions;
 use syncwatch::text::table;
+use syncwatch::warehouse::Limits;
 
 use super::error::Error;
 use super::{Operator, all_readable};
@@ -184,7 +185,8 @@ impl Operator {
         let snapshot = self.pipeline.snapshot.as_ref().ok_or_else(|| {
             Error::new("missing [snapshot] in pipeline.toml: nothing records the figures", "add the section")
         })?;
-        let warehouse = self.warehouse().await?;
+        let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
+        let warehouse = self.warehouse(limits).await?;
         let reads = Reads::new(&self.pipeline.name, &snapshot.audit_log, warehouse.dialect())
             .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
         let days = warehouse.query(&reads.days(from, to)).await?;

@@ -7,7 +7,7 @@ use syncwatch::data_checks::object_name;
 use syncwatch::incident::{Incident, IncidentKey, State};
 use syncwatch::observation::Run;
 use syncwatch::sql::{self, Row, Statement};
-use syncwatch::warehouse::Warehouse;
+use syncwatch::warehouse::{Limits, Warehouse};
 
 /// A notice shows only the newest run; Census may return more.
 const RUNS: u32 = 1;
@@ -36,7 +36,7 @@ impl Operator {
         let declared = self.pipeline.snapshot.as_ref().and_then(|snapshot| snapshot.health_view.as_deref());
         let none = || Error::new("pipeline.toml has no health_view in [snapshot]", "add the key");
         let view = declared.ok_or_else(none)?;
-        let warehouse = self.warehouse().await?;
+        let warehouse = self.warehouse(Limits::default()).await?;
         Ok(health(&warehouse, view).await?)
     }
 

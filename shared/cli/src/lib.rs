@@ -28,6 +28,7 @@ pub mod runbook;
 pub mod runs;
 pub mod scoreboard;
 pub mod silences;
+pub mod source;
 pub mod stakeholders;
 pub mod status;
 pub mod warehouse_objects;
@@ -293,7 +294,7 @@ impl Operator {
     }
 
     async fn apply_warehouse(&self, folder: &Path, views: bool) -> Result<Answer, Error> {
-        let warehouse = self.warehouse().await?;
+        let warehouse = self.warehouse(Limits::default()).await?;
         let report = if views {
             warehouse_objects::restore_folder(&warehouse, folder, self.now).await
         } else {
@@ -302,10 +303,10 @@ impl Operator {
         Ok(Answer::done(&report?))
     }
 
-    async fn warehouse(&self) -> Result<Warehouse, Error> {
+    async fn warehouse(&self, limits: Limits) -> Result<Warehouse, Error> {
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        self.warehouse_by(secret, base_url, Limits::default(), WAREHOUSE_START_LIMIT).await
+        self.warehouse_by(secret, base_url, limits, WAREHOUSE_START_LIMIT).await
     }
 
     async fn warehouse_by(

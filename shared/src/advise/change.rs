@@ -4,11 +4,13 @@
 //! SQL reference of Databricks.
 
 use jiff::{SignedDuration, tz::TimeZone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::estimate::Estimate;
 use super::input::{Sync, View};
 use super::speed::{Cost, Inseparable, Speed, Used};
+use super::view::Selects;
+use crate::sql::Dialect;
 
 /// The records must take this share of a run, in percent, before their cost is a concern; the source query this.
 const MOSTLY: f64 = 50.0;
@@ -33,7 +35,8 @@ const WEEK: SignedDuration = SignedDuration::from_hours(7 * 24);
 const INTERVALS: [i64; 9] = [15, 30, 60, 120, 180, 240, 360, 720, 1_440];
 
 /// A kind of change, in the order of the effort that it takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Kind {
     BatchSize,
     Automation,
@@ -57,12 +60,17 @@ pub enum Gain {
 }
 
 impl Gain {
-    /// Returns the expected gain: half of an upper bound, as it can be anything from 0 to it.
-    pub fn expected(&self) -> f64 {
-        match self {
-            Self::Saves(gain) => gain.value,
-            Self::AtMost(most) => most / 2.0,
+    /// Returns the expected gain with its interval: half of an upper bound, as it can be anything from 0 to it.
+    pub fn range(&self) -> Estimate {
+        match *self {
+            Self::Saves(gain) => gain,
+            Self::AtMost(most) => Estimate { value: most / 2.0, low: 0.0, high: most },
         }
+    }
+
+    /// Returns the expected gain.
+    pub fn expected(&self) -> f64 {
+        self.range().value
     }
 }
 
@@ -242,8 +250,9 @@ fn more_often(case: &Case<'_>) -> Result<Change, Unmet> {
 /// Stored results lower the latency of a query (Databricks, "Use materialized views in Databricks SQL"); Census advises the same
 /// (`datasets/overview/basic-datasets.md`).
 fn materialize(case: &Case<'_>) -> Result<Change, Unmet> {
-    let (query, evidence) = much_query(case)?;
+    let (query, mut evidence) = much_query(case)?;
     let view = view(case)?;
+    evidence.extend(view.definition.as_ref().map(|of| ("joins in the view", Figure::Count(of.joins))));
     if view.stored.ok_or(Unmet::Unknown("whether the view is stored"))? {
         return Err(Unmet::Unsuitable("the rows of the view are stored already"));
     }
@@ -281,6 +290,13 @@ fn only_recent(case: &Case<'_>) -> Result<Change, Unmet> {
     }
     let view = view(case)?;
     let column = view.changed_at.as_ref().ok_or(Unmet::Unknown("the column with the time of the change"))?;
+    match view.selects {
+        Some(Selects::All) => {}
+        Some(Selects::Recent) => {
+            return Err(Unmet::Unsuitable("the view selects by the time of the change already"));
+        }
+        _ => return Err(Unmet::Unknown("whether the view selects by the time of the change")),
+    }
     let read = view.rows_read.ok_or(Unmet::Unknown("rows that the query reads"))?;
     let needed = view.rows_changed.ok_or(Unmet::Unknown("rows that changed in 7 days"))?;
     need(100.0 * (1.0 - needed as f64 / read.max(1) as f64), MOSTLY)?;
@@ -377,8 +393,14 @@ fn schedule(every: SignedDuration) -> String {
     )
 }
 
+/// The SQL of the steps is that of Databricks.
 fn view<'a>(case: &Case<'a>) -> Result<&'a View, Unmet> {
-    case.sync.facts.view.as_ref().ok_or(Unmet::Unknown("the view"))
+    let view = case.sync.facts.view.as_ref().ok_or(Unmet::Unknown("the view"))?;
+    match view.dialect {
+        Some(Dialect::Databricks) => Ok(view),
+        Some(_) => Err(Unmet::Unsuitable("the steps are known for Databricks only")),
+        None => Err(Unmet::Unknown("the warehouse of the view")),
+    }
 }
 
 fn much_query(case: &Case<'_>) -> Result<(Estimate, Evidence), Unmet> {

@@ -3,7 +3,7 @@
 //! The slope and its interval are those of Theil and Sen (P. K. Sen, 1968). The
 //! interval of a median is that of the sign test, the one of a shift that of Mann and Whitney (Hodges and Lehmann, 1963).
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::stats::{median, median_of};
 
@@ -15,7 +15,7 @@ const MOST_ALIKE: f64 = 0.9;
 const TOO_SMALL: f64 = 1.5;
 
 /// A figure with its 90% interval.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     pub value: f64,
     pub low: f64,

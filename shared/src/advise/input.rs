@@ -2,6 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::view::{Definition, Selects};
+use crate::sql::Dialect;
+
 /// The end of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum End {
@@ -65,6 +68,8 @@ pub struct Facts {
 /// The view or table that a sync reads.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct View {
+    /// The dialect of its warehouse. The steps of advice are known for Databricks only.
+    pub dialect: Option<Dialect>,
     /// Its full name, as SQL writes it.
     pub name: String,
     /// The column that identifies a record.
@@ -73,6 +78,9 @@ pub struct View {
     pub changed_at: Option<String>,
     /// The table below it and the column by which it is filtered or joined.
     pub filtered: Option<(String, String)>,
+    pub definition: Option<Definition>,
+    /// Whether it selects by the column with the time of the last change.
+    pub selects: Option<Selects>,
     /// Whether its rows are stored, as in a table or a materialized view.
     pub stored: Option<bool>,
     /// Rows that it returns.

@@ -11,6 +11,7 @@ mod input;
 mod report;
 mod sentence;
 mod speed;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -20,3 +21,4 @@ pub use estimate::Estimate;
 pub use input::{End, Facts, Run, Sync, View};
 pub use report::{Report, Target, advise};
 pub use speed::{Cost, Inseparable, NotEnough, Query, Speed, Waits, measure};
+pub use view::{Definition, Selects};

@@ -1,7 +1,7 @@
 //! The speed of a sync: the cost of its runs, and the time that they wait.
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::estimate::{Estimate, Line};
 use super::input::{End, Run, Sync};
@@ -53,7 +53,7 @@ pub enum Inseparable {
 }
 
 /// Time that runs waited for the run before.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Waits {
     /// Runs that waited, of all that were used.
     pub waited: usize,

@@ -15,7 +15,7 @@ use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
 use super::wire::{self, SyncPage};
 use crate::http::retry::{RuntimeWatch, Watch};
 use crate::http::{Call, Repeat};
-use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
+use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId, SyncSource};
 use crate::pipeline::ApiVersion;
 
 /// The largest page (Census docs, "Pagination"; more is clamped).
@@ -84,6 +84,13 @@ impl Client {
         let operation = "get sync";
         let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
         wire::parse_sync(wire::object(&answer, operation)?)
+    }
+
+    /// Reads the source of a sync.
+    pub async fn source_of_sync(&self, id: SyncId) -> Result<SyncSource, Error> {
+        let operation = "get sync";
+        let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
+        Ok(wire::parse_source(wire::object(&answer, operation)?))
     }
 
     /// Lists the newest runs of a sync, newest first: as many as the checks need.

@@ -22,6 +22,9 @@ pub use series::Figure;
 /// alone misses some that a longer replay finds (`make expectations ONLY=windows`).
 pub const DAYS: i64 = 130;
 
+/// The most rows of an answer of [`Reads`]: [`DAYS`] days of 384 syncs.
+pub const MOST_ROWS: usize = 50_000;
+
 /// The number of runs of a sync by how they ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -139,15 +142,16 @@ impl<'p> Reads<'p> {
         self.bound("days of the audit log", sql, from, to)
     }
 
-    /// Selects the runs of each sync on each day of a span, summed by status, both ends included.
+    /// Selects the runs of each sync on each day of a span, both ends included, in one row.
     ///
     /// The median is taken by window functions, because `MEDIAN` and `PERCENTILE_CONT` are not in every engine. Engines
     /// differ in where they sort NULL, so the statement says it. A duplicate row counts once: Databricks enforces no keys.
     pub fn syncs(&self, from: Date, to: Date) -> Statement {
         let sql = format!(
-            "SELECT snapshot_date, sync_name, status, COUNT(*) AS runs, SUM(records_processed) AS processed, \
-             SUM(records_failed) AS failed, \
-             AVG(CASE WHEN 2 * place >= places AND 2 * place <= places + 2 THEN duration_seconds END) AS median_seconds \
+            "SELECT snapshot_date, sync_name, COUNT(CASE WHEN status = 'completed' THEN 1 END) AS completed_runs, \
+             COUNT(CASE WHEN status = 'failed' THEN 1 END) AS failed_runs, SUM(records_processed) AS processed, \
+             SUM(records_failed) AS failed, AVG(CASE WHEN status = 'completed' AND 2 * place >= places \
+             AND 2 * place <= places + 2 THEN duration_seconds END) AS median_seconds \
              FROM (SELECT snapshot_date, sync_name, status, records_processed, records_failed, duration_seconds, \
              ROW_NUMBER() OVER (PARTITION BY snapshot_date, sync_name, status \
              ORDER BY CASE WHEN duration_seconds IS NULL THEN 1 ELSE 0 END, duration_seconds) AS place, \
@@ -155,7 +159,7 @@ impl<'p> Reads<'p> {
              FROM (SELECT DISTINCT audit_id, snapshot_date, sync_name, status, records_processed, records_failed, \
              duration_seconds FROM {} WHERE pipeline = :pipeline AND row_kind = 'run' AND snapshot_date >= :from \
              AND snapshot_date <= :to) AS kept) AS placed \
-             GROUP BY snapshot_date, sync_name, status ORDER BY snapshot_date",
+             GROUP BY snapshot_date, sync_name ORDER BY snapshot_date, sync_name",
             self.log
         );
         self.bound("runs of the audit log by day", sql, from, to)
@@ -208,37 +212,23 @@ impl History {
         for row in syncs.rows() {
             let sync = value::<String>(&row, "sync_name");
             let (Some(sync), Some(day)) = (sync, value(&row, "snapshot_date")) else { continue };
-            let of_sync = history.syncs.entry(sync).or_default();
-            if of_sync.last().is_none_or(|last| last.day != day) {
-                of_sync.push(SyncDay { day, ..SyncDay::default() });
-            }
-            if let Some(of_day) = of_sync.last_mut() {
-                of_day.add(&row);
-            }
+            history.syncs.entry(sync).or_default().push(SyncDay {
+                day,
+                outcomes: Tally {
+                    completed: runs(&row, "completed_runs"),
+                    failed: runs(&row, "failed_runs"),
+                },
+                processed: value(&row, "processed"),
+                failed: value(&row, "failed"),
+                median_seconds: value(&row, "median_seconds"),
+            });
         }
         history
     }
 }
 
-impl SyncDay {
-    /// Adds the runs of one status.
-    fn add(&mut self, row: &Row<'_>) {
-        let status = value::<String>(row, "status").unwrap_or_default();
-        let runs = value::<i64>(row, "runs").and_then(|runs| u64::try_from(runs).ok()).unwrap_or(0);
-        self.outcomes.count(&status, runs);
-        self.processed = sum(self.processed, value(row, "processed"));
-        self.failed = sum(self.failed, value(row, "failed"));
-        if status == "completed" {
-            self.median_seconds = value(row, "median_seconds");
-        }
-    }
-}
-
-fn sum(a: Option<f64>, b: Option<f64>) -> Option<f64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a + b),
-        (one, other) => one.or(other),
-    }
+fn runs(row: &Row<'_>, column: &str) -> u64 {
+    value::<i64>(row, column).and_then(|runs| u64::try_from(runs).ok()).unwrap_or(0)
 }
 
 fn value<T: FromValue>(row: &Row<'_>, column: &str) -> Option<T> {

@@ -1,8 +1,12 @@
 use jiff::civil::{Date, date};
+use proptest::prelude::*;
 
 use super::*;
 use crate::expect::{Measure, judge_days};
+use crate::finding::{Check, SubjectKind};
+use crate::judge::unusual::judge_figures;
 use crate::marks::{Exceptions, QuietDays};
+use crate::pipeline::Pipeline;
 use crate::sql::{Column, Kind, Value};
 
 pub(super) fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer {
@@ -11,27 +15,19 @@ pub(super) fn answer(columns: &[(&str, Kind)], rows: Vec<Vec<Value>>) -> Answer 
     Answer::new(&Statement::new("the test", ""), Dialect::Databricks, columns, rows)
 }
 
-fn runs(rows: Vec<(Date, Value, &str, Value)>) -> Answer {
+fn runs(rows: Vec<(Date, Value, Value)>) -> Answer {
     let columns = [
         ("snapshot_date", Kind::Date),
         ("sync_name", Kind::Text),
-        ("status", Kind::Text),
-        ("runs", Kind::Integer),
+        ("completed_runs", Kind::Integer),
+        ("failed_runs", Kind::Integer),
         ("processed", Kind::Integer),
         ("failed", Kind::Integer),
         ("median_seconds", Kind::Double),
     ];
-    let row = |(day, sync, status, processed): (Date, Value, &str, Value)| {
-        let status = Value::Text(status.to_owned());
-        vec![
-            Value::Date(day),
-            sync,
-            status,
-            Value::Integer(4),
-            processed,
-            Value::Integer(1),
-            Value::Double(9.0),
-        ]
+    let row = |(day, sync, processed): (Date, Value, Value)| {
+        let (completed, failed, records) = (Value::Integer(4), Value::Integer(2), Value::Integer(1));
+        vec![Value::Date(day), sync, completed, failed, processed, records, Value::Double(9.0)]
     };
     answer(&columns, rows.into_iter().map(row).collect())
 }
@@ -47,23 +43,22 @@ fn sync(name: &str) -> Value {
 }
 
 #[test]
-fn statuses_of_a_day_are_summed_and_unreadable_values_left_out() {
+fn rows_of_syncs_are_read_and_unreadable_values_left_out() {
     let history = History::read(
         &none(),
         &runs(vec![
-            (DAY, sync("a"), "completed", Value::Integer(40)),
-            (DAY, sync("b"), "failed", Value::Null),
-            (DAY, sync("a"), "failed", Value::Integer(2)),
-            (DAY, Value::Null, "completed", Value::Integer(7)),
-            (date(2026, 11, 2), sync("a"), "completed", Value::Unreadable),
+            (DAY, sync("a"), Value::Integer(40)),
+            (DAY, sync("b"), Value::Null),
+            (DAY, Value::Null, Value::Integer(7)),
+            (date(2026, 11, 2), sync("a"), Value::Unreadable),
         ]),
     );
     let a = &history.syncs["a"];
-    assert_eq!(a[0].outcomes, Tally { completed: 4, failed: 4 });
-    assert_eq!((a[0].processed, a[0].failed, a[0].median_seconds), (Some(42.0), Some(2.0), Some(9.0)));
-    assert_eq!((a[1].processed, a[1].failed), (None, Some(1.0)));
+    assert_eq!(a[0].outcomes, Tally { completed: 4, failed: 2 });
+    assert_eq!((a[0].processed, a[0].failed, a[0].median_seconds), (Some(40.0), Some(1.0), Some(9.0)));
+    assert_eq!((a[1].day.day(), a[1].processed, a[1].failed), (2, None, Some(1.0)));
     let b = &history.syncs["b"];
-    assert_eq!((b[0].processed, b[0].median_seconds, b[0].error_rate()), (None, None, None));
+    assert_eq!((b[0].processed, b[0].median_seconds, b[0].error_rate()), (None, Some(9.0), None));
     assert_eq!(history.syncs.len(), 2);
 }
 
@@ -148,4 +143,69 @@ fn skipped_and_cancelled_runs_do_not_count() {
         tally.count(status, runs);
     }
     assert_eq!(tally, Tally { completed: 3, failed: 1 });
+}
+
+fn any_cell() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        12 => (0_i64..2_000).prop_map(Value::Integer),
+        2 => Just(Value::Null),
+        1 => Just(Value::Unreadable),
+        1 => any::<i64>().prop_map(Value::Integer),
+        1 => proptest::num::f64::ANY.prop_map(Value::Double),
+        1 => ".{0,8}".prop_map(Value::Text),
+        1 => (0_i64..80).prop_map(|days| Value::Date(DAY + jiff::Span::new().days(days))),
+    ]
+}
+
+/// Builds rows of consecutive days, with a second column and cells; `backwards`, newest first.
+fn days_of(second: &Value, rows: Vec<Vec<Value>>, backwards: bool) -> Vec<Vec<Value>> {
+    let row = |(days, cells): (i64, Vec<Value>)| {
+        let day = Value::Date(DAY + jiff::Span::new().days(days));
+        [vec![day, second.clone()], cells].concat()
+    };
+    let mut rows: Vec<Vec<Value>> = (0..).zip(rows).map(row).collect();
+    if backwards {
+        rows.reverse();
+    }
+    rows
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn any_rows_are_judged_once_for_each_declared_figure(
+        days in proptest::collection::vec(proptest::collection::vec(any_cell(), 9), 0..60),
+        runs in proptest::collection::vec(proptest::collection::vec(any_cell(), 5), 0..60),
+        backwards in any::<bool>(),
+        last in 0_i64..90,
+    ) {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let of_days = [
+            "snapshot_date", "figures_missing", "total_properties", "synced_properties", "null_company_count",
+            "duplicate_count", "create_queue_count", "update_queue_count", "incidents_opened", "time_to_detect_seconds",
+            "time_to_recover_seconds",
+        ];
+        let of_runs =
+            ["snapshot_date", "sync_name", "completed_runs", "failed_runs", "processed", "failed", "median_seconds"];
+        let untyped = |names: &[&'static str]| names.iter().map(|name| (*name, Kind::Text)).collect::<Vec<_>>();
+        let missing = Value::Text("runs: gone".to_owned());
+        let history = History::read(
+            &answer(&untyped(&of_days), days_of(&missing, days, backwards)),
+            &answer(&untyped(&of_runs), days_of(&sync("properties-create"), runs, backwards)),
+        );
+        let last = DAY + jiff::Span::new().days(last);
+        let findings = judge_figures(&pipeline, &history, last, &Exceptions::default(), &[]);
+        let subjects = pipeline.syncs.iter().map(|sync| sync.key.as_str()).chain([pipeline.name.as_str()]);
+        let mut declared: Vec<(Check, &str)> = Check::ALL
+            .iter()
+            .filter(|check| check.subject_kind() == SubjectKind::Figures)
+            .flat_map(|check| subjects.clone().map(|subject| (*check, subject)))
+            .filter(|(check, subject)| pipeline.declares(*check, subject))
+            .collect();
+        let mut found: Vec<(Check, &str)> =
+            findings.iter().map(|finding| (finding.check, finding.subject.as_str())).collect();
+        declared.sort_unstable();
+        found.sort_unstable();
+        prop_assert_eq!(found, declared);
+    }
 }

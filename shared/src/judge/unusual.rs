@@ -72,7 +72,7 @@ pub fn judge_figures(
         .iter()
         .map(|figure| {
             let check = check_of(figure.series.measure());
-            ((check, figure.subject.as_str()), (figure, judge_days(&figure.series, &sensitivity)))
+            ((check, figure.subject.as_str()), (figure, newest(judge_days(&figure.series, &sensitivity))))
         })
         .collect();
     let night = Night { pipeline, last, open, all_fell: all_fell(pipeline, &judged) };
@@ -313,6 +313,20 @@ fn deviation(subject: &str, verdicts: &[Verdict], still: Option<Drift>) -> Optio
     Some(Deviation { severity: Severity::Warning, evidence, side: drift.side, is_of_the_day: false })
 }
 
+/// Keeps the verdicts that a judgement of the last day needs: lasting changes, and those since the newest figures. Those of all days of
+/// 10,000 figures take 100 MB.
+fn newest(mut verdicts: Vec<Verdict>) -> Vec<Verdict> {
+    let valued = verdicts.iter().enumerate().rev().filter(|(_, verdict)| verdict.value.is_some());
+    let from = valued.map(|(index, _)| index).nth(NEWEST - 1).unwrap_or(0);
+    let mut index = 0;
+    verdicts.retain(|verdict| {
+        index += 1;
+        index > from || verdict.drift.is_some()
+    });
+    verdicts.shrink_to_fit();
+    verdicts
+}
+
 /// The newest lasting change, if the newest figures are still closer to it than to what was before.
 pub fn lasting(verdicts: &[Verdict]) -> Option<Drift> {
     let last = verdicts.last()?.date;
@@ -361,6 +375,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::expect::{Day, Series};
     use crate::finding::Outcome;
     use crate::history::{DataDay, SyncDay, Tally};
     use crate::marks::{Mark, MarkVerdict, QuietDays};
@@ -475,6 +490,23 @@ mod tests {
         // Three days after the old level is back, the median of five days is there, too.
         assert!(lasts(of(first + 2, first)));
         assert!(of(first + 3, first).contains("healthy"));
+    }
+
+    #[test]
+    fn newest_verdicts_have_the_same_last_day_and_lasting_change() {
+        let mut lasts = 0;
+        for (days, gap) in [(1, 0), (40, 0), (47, 0), (47, 3), (60, 12), (75, 0), (75, 20), (110, 40)] {
+            let value = |number: i64| if number < 40 { 800.0 } else { 400.0 };
+            let known = |number: i64| number % 6 != 5 && number < days - gap;
+            let day = |number: i64| Day::new(FIRST + number.days(), known(number).then(|| value(number)));
+            let series = Series::new(Measure::Volume, (0..days).map(day).collect()).unwrap();
+            let all = judge_days(&series, &Sensitivity::default());
+            let kept = newest(all.clone());
+            assert_eq!((kept.last(), lasting(&kept)), (all.last(), lasting(&all)), "{days} {gap}");
+            assert!(kept.len() <= 2 * NEWEST + usize::try_from(gap).unwrap(), "{days} {gap}: {}", kept.len());
+            lasts += usize::from(lasting(&all).is_some());
+        }
+        assert!(lasts > 1, "{lasts}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! `make bench`: compares a cold start, a whole check and a webhook with Python versions, and data checks with one query for
-//! each; measures 10,000 syncs, a night of 100,000 runs, and vendor errors.
+//! each; measures 10,000 syncs, a night of 100,000 runs, 10,000 series of figures, and vendor errors.
 //!
 //! Machines differ, so the ratio of two figures counts, both measured in turns on the same machine in the same minute.
 
@@ -9,6 +9,7 @@ mod census;
 mod check;
 mod classify;
 mod cold;
+mod figures;
 mod intake;
 mod programs;
 mod report;
@@ -52,6 +53,8 @@ enum Part {
     Warehouse,
     /// A night of 100,000 runs.
     Snapshot,
+    /// A round over 10,000 series of figures.
+    Figures,
     /// Vendor errors.
     Classify,
 }
@@ -80,6 +83,9 @@ fn main() -> Result<ExitCode> {
     }
     if wanted(Part::Snapshot) {
         snapshot::measure(&mut report)?;
+    }
+    if wanted(Part::Figures) {
+        figures::measure(&mut report)?;
     }
     if wanted(Part::Classify) {
         classify::measure(&mut report);

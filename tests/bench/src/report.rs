@@ -1,7 +1,10 @@
 //! Prints figures with their goals.
 
+use std::fs;
 use std::process::ExitCode;
 use std::time::Duration;
+
+use anyhow::{Context as _, Result};
 
 /// Counts the goals so far, and the missed ones.
 #[derive(Debug, Default)]
@@ -68,4 +71,17 @@ pub(crate) fn ms(duration: Duration) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 kB")]
 pub(crate) fn mb(kilobytes: u64) -> f64 {
     kilobytes as f64 / 1024.0
+}
+
+/// Reads the peak memory of this process, in kilobytes; `reset` first sets the peak to the current size.
+pub(crate) fn resident(reset: bool) -> Result<u64> {
+    if reset {
+        // proc(5): 5 sets the peak to the current size.
+        fs::write("/proc/self/clear_refs", "5")?;
+    }
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let peak =
+        peak.and_then(|peak| peak.split_whitespace().next()).context("no VmHWM in /proc/self/status")?;
+    Ok(peak.parse()?)
 }

@@ -63,7 +63,7 @@ fn verify(report: &mut Report, listed: u64, declared: u64) -> Result<(f64, f64)>
 }
 
 /// Builds the repository's pipeline file with this many other syncs.
-fn pipeline(count: u64) -> Result<String> {
+pub(crate) fn pipeline(count: u64) -> Result<String> {
     let text = fs::read_to_string(workspace_root().join("infra/pipeline.toml"))?;
     let (head, _) = text.split_once("[[syncs]]").context("infra/pipeline.toml has no [[syncs]]")?;
     let mut text = head.replacen("[census]", "[census]\nundeclared_syncs = \"ignore\"", 1);

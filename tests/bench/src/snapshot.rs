@@ -1,9 +1,8 @@
 //! Measures a night of 100,000 runs: inserted, read back, and updated.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use nightly_snapshot::plan::{Change, DayPlan};
@@ -19,7 +18,7 @@ use syncwatch_lab::databricks::{DatabricksServer, TOKEN, WAREHOUSE_ID};
 use syncwatch_lab::engines::{self, Postgres};
 use syncwatch_lab::properties::{make_sources, sql_folder};
 
-use crate::report::{Report, mb};
+use crate::report::{Report, mb, resident};
 
 const RUNS: u64 = 100_000;
 const GOAL: Duration = Duration::from_secs(60);
@@ -113,17 +112,4 @@ fn run(day: Date, id: u64, status: &str) -> Result<RunRow> {
 
 fn seconds(took: Duration) -> String {
     format!("{:.1} s", took.as_secs_f64())
-}
-
-/// Reads the peak memory of this process, in kilobytes; `reset` first sets the peak to the current size.
-fn resident(reset: bool) -> Result<u64> {
-    if reset {
-        // proc(5): 5 sets the peak to the current size.
-        fs::write("/proc/self/clear_refs", "5")?;
-    }
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let peak =
-        peak.and_then(|peak| peak.split_whitespace().next()).context("no VmHWM in /proc/self/status")?;
-    Ok(peak.parse()?)
 }

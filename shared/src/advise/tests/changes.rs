@@ -1,6 +1,7 @@
 //! The precondition of each change, on both sides.
 
 use super::*;
+use crate::sql::Dialect;
 
 fn slow() -> Sync {
     World::quiet().sync()
@@ -21,6 +22,9 @@ fn slow_query() -> Sync {
     sync.facts =
         Facts { mirror: Some(false), oldest_waiting: Some(SignedDuration::from_hours(20)), ..sync.facts };
     sync.facts.view = Some(View {
+        dialect: Some(Dialect::Databricks),
+        definition: Some(Definition { joins: 1, ..Definition::default() }),
+        selects: Some(Selects::All),
         name: "crm.sfdc_dbx.properties_to_create".to_owned(),
         key: Some("property_id".to_owned()),
         changed_at: Some("updated_at".to_owned()),
@@ -221,6 +225,11 @@ fn materialize_needs_a_slow_query_on_a_view() {
             ("stored", stored(Some(true)), "Unsuitable"),
             ("unknown", stored(None), "Unknown"),
             ("no view", with(slow_query(), |sync| sync.facts.view = None), "Unknown"),
+            (
+                "other engine",
+                with_view(slow_query(), |view| view.dialect = Some(Dialect::Sqlite)),
+                "Unsuitable",
+            ),
         ],
     );
 }
@@ -246,6 +255,7 @@ fn only_recent_needs_every_change_to_arrive_within_a_week() {
         with(slow_query(), |sync| sync.facts.oldest_waiting = hours.map(SignedDuration::from_hours))
     };
     let mirror = |mirror| with(slow_query(), |sync| sync.facts.mirror = mirror);
+    let selects = |selects| with_view(slow_query(), |view| view.selects = selects);
     check(
         Kind::OnlyRecent,
         vec![
@@ -256,6 +266,9 @@ fn only_recent_needs_every_change_to_arrive_within_a_week() {
             ("perhaps a mirror", mirror(None), "Unknown"),
             ("all changed", with_view(slow_query(), |view| view.rows_changed = Some(11_000)), "TooLittle"),
             ("no column", with_view(slow_query(), |view| view.changed_at = None), "Unknown"),
+            ("recent already", selects(Some(Selects::Recent)), "Unsuitable"),
+            ("unclear condition", selects(Some(Selects::Unclear)), "Unknown"),
+            ("unknown text", selects(None), "Unknown"),
         ],
     );
 }

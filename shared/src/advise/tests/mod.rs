@@ -5,6 +5,7 @@ mod coverage;
 mod pipeline;
 mod properties;
 mod speed;
+mod view;
 
 use jiff::{SignedDuration, Timestamp};
 use rand::RngExt;

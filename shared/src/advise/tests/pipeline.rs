@@ -1,9 +1,11 @@
 //! The pipeline's own syncs: A takes about 30 minutes for 740 records, B about 1.5 minutes for 7,837.
 
 use super::*;
+use crate::sql::Dialect;
 
 fn view() -> View {
     View {
+        dialect: Some(Dialect::Databricks),
         name: "crm.sfdc_dbx.properties_to_create".to_owned(),
         key: Some("property_id".to_owned()),
         ..View::default()
@@ -73,6 +75,8 @@ fn slow_query_advice_names_view_table_and_column() {
     sync.facts.oldest_waiting = Some(SignedDuration::from_hours(20));
     sync.facts.view = Some(View {
         changed_at: Some("updated_at".to_owned()),
+        definition: Some(Definition { joins: 1, ..Definition::default() }),
+        selects: Some(Selects::All),
         filtered: Some(("crm.rds.properties".to_owned(), "updated_at".to_owned())),
         stored: Some(false),
         rows: Some(740),
@@ -104,7 +108,7 @@ fn slow_runs_decide_between_met_unclear_and_missed() {
 #[test]
 fn report_serializes_with_kinds_and_reasons() {
     let json = serde_json::to_value(advise(&create(0.25)).unwrap()).unwrap();
-    assert_eq!(json.pointer("/advice/0/kind").and_then(|kind| kind.as_str()), Some("BatchSize"));
+    assert_eq!(json.pointer("/advice/0/kind").and_then(|kind| kind.as_str()), Some("batch-size"));
     assert!(json.pointer("/advice/0/gain/AtMost").is_some_and(serde_json::Value::is_number), "{json}");
 }
 

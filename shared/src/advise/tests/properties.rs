@@ -57,6 +57,9 @@ fn any_facts() -> impl Strategy<Value = Facts> {
             unchanged_percent: unchanged,
             oldest_waiting: age.map(SignedDuration::from_secs),
             view: Some(View {
+                dialect: Some(crate::sql::Dialect::Databricks),
+                definition: Some(Definition::default()),
+                selects: Some(Selects::All),
                 name: "v".to_owned(),
                 key: Some("id".to_owned()),
                 changed_at: Some("at".to_owned()),

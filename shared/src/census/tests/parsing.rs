@@ -3,7 +3,9 @@ use serde_json::{Value, json};
 
 use super::fixture;
 use crate::census::ErrorKind;
-use crate::census::wire::{parse_rejected, parse_run, parse_runs_page, parse_sync, parse_syncs_page};
+use crate::census::wire::{
+    parse_rejected, parse_run, parse_runs_page, parse_source, parse_sync, parse_syncs_page,
+};
 use crate::observation::{Counts, ObservedSchedule, RunId, RunStatus, SyncId, VendorAlerts};
 
 fn schedule_of(fields: Value) -> ObservedSchedule {
@@ -44,6 +46,48 @@ fn older_generation_of_a_sync_is_read() {
     let sync = parse_sync(&fixture!("v1-old/sync-updated.json")["data"]).unwrap();
     assert_eq!(sync.schedule, ObservedSchedule::Daily { hour: 0, minute: 0 });
     assert_eq!(sync.paused, Some(true));
+}
+
+#[test]
+fn source_is_read_where_census_shows_a_table() {
+    let object = |fields: Value| json!({ "source_attributes": { "connection_id": 4, "object": fields } });
+    let named = |name: &str| {
+        object(json!({ "type": "table", "table_catalog": "crm", "table_schema": "ops", "table_name": name }))
+    };
+    let table = [
+        (named("v"), Some("crm.ops.v")),
+        (named("a.b"), None),
+        (named(""), None),
+        (object(json!({ "type": "table", "table_catalog": null, "table_name": "v" })), Some("v")),
+        (object(json!({ "type": "table", "id": 7 })), None),
+        (object(json!({ "type": "model", "id": 15, "name": "v", "query": "select 1" })), None),
+        (object(json!(7)), None),
+        (json!({}), None),
+    ];
+    for (sync, expected) in table {
+        assert_eq!(parse_source(&sync).table.as_deref(), expected, "{sync}");
+    }
+    let mapping =
+        |from: Value, is_key: bool| json!({ "from": from, "to": "a", "is_primary_identifier": is_key });
+    let column = |name: &str| json!({ "type": "column", "data": name });
+    let liquid = json!({ "type": "liquid_template", "data": "{{ a }}" });
+    let table = [
+        (vec![mapping(column("a"), false), mapping(column("b"), true)], Some("b")),
+        (vec![mapping(liquid, true)], None),
+        (vec![mapping(json!(null), true), json!(7)], None),
+        (Vec::new(), None),
+    ];
+    for (mappings, expected) in table {
+        let sync = json!({ "mappings": mappings });
+        assert_eq!(parse_source(&sync).key.as_deref(), expected, "{sync}");
+    }
+    for (operation, expected) in
+        [(json!("mirror"), Some(true)), (json!("upsert"), Some(false)), (json!(7), None)]
+    {
+        assert_eq!(parse_source(&json!({ "operation": operation })).mirror, expected);
+    }
+    let older = parse_source(&fixture!("v1-old/sync.json")["data"]);
+    assert_eq!((older.table, older.mirror), (None, Some(false)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod page;
 mod run;
 mod schedule;
+mod source;
 mod value;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ pub(super) use page::page;
 pub use page::{SyncPage, UnreadableEntry, parse_runs_page, parse_syncs_page};
 use run::parse_run_at;
 pub use run::{parse_rejected, parse_run};
+pub use source::parse_source;
 pub(super) use value::text;
 
 /// The documented default threshold, in percent, of an alert on rejected records.
