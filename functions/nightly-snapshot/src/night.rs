@@ -191,10 +191,11 @@ async fn write_to(
         observe::incidents(store, &site.pipeline.name)
     );
     let circumstances = match &incidents {
-        Ok((incidents, _)) => Ok((
-            open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state))),
-            observe::marks(store, &site.pipeline, incidents).await,
-        )),
+        Ok((incidents, _)) => {
+            let open = open_incidents(incidents.iter().map(|incident| (&incident.key, incident.state)));
+            let marks = observe::marks(store, &site.pipeline, incidents).await;
+            marks.map(|marks| Circumstances { open, marks })
+        }
         Err(why) => Err(why.clone()),
     };
     let incidents = incidents
@@ -216,11 +217,8 @@ async fn write_to(
     let written = act::write(asker, statements, &plans).await;
     let mut history = None;
     if scope == Scope::Night {
-        let marks = match &circumstances {
-            Ok((_, Ok(marks))) => marks.clone(),
-            // The figures say why.
-            _ => Vec::new(),
-        };
+        // Without them, the figures say why.
+        let marks = circumstances.as_ref().map_or_else(|_| Vec::new(), |known| known.marks.clone());
         let (of_figures, read) = figures(asker, &site.pipeline, circumstances, statements, now).await;
         findings.extend(of_figures);
         history = read;
@@ -229,19 +227,25 @@ async fn write_to(
     Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
 
+/// What the store knows of the figures of a night.
+struct Circumstances {
+    /// The open incidents of other checks, by subject.
+    open: Vec<(Check, String)>,
+    marks: Vec<Mark>,
+}
+
 /// Judges the figures of the last whole day by the audit log, with the rows of this night, the open incidents and the marks; also
 /// returns the history that was read.
 async fn figures(
     asker: Asker<'_>,
     pipeline: &Pipeline,
-    circumstances: Result<(Vec<(Check, String)>, Result<Vec<Mark>, String>), String>,
+    circumstances: Result<Circumstances, String>,
     statements: &Statements<'_>,
     now: Timestamp,
 ) -> (Vec<Finding>, Option<History>) {
     let last = days_before(day_of(now, &pipeline.time_zone), 1);
     let read = async {
-        let (open, marks) = circumstances?;
-        let marks = marks?;
+        let Circumstances { open, marks } = circumstances?;
         let history = observe::history(asker, statements, days_before(last, DAYS - 1), last).await;
         history.map(|history| (history, open, marks)).map_err(|error| error.to_string())
     };

@@ -438,6 +438,16 @@ mod tests {
         }
     }
 
+    fn marking(key: &str) -> Command {
+        Command::Mark(Marking {
+            key: IncidentKey::parse(key).unwrap(),
+            verdict: MarkVerdict::Fine,
+            since: Some(jiff::civil::date(2026, 11, 20)),
+            by: "Ada".to_owned(),
+            why: "launch".to_owned(),
+        })
+    }
+
     #[test]
     fn commands_take_options_in_any_order_and_either_spelling() {
         let url = URL.to_owned();
@@ -471,13 +481,6 @@ mod tests {
             by: "Ada".to_owned(),
             lasts: SignedDuration::from_hours(8),
         };
-        let marking = Command::Mark(Marking {
-            key: IncidentKey::parse(key).unwrap(),
-            verdict: MarkVerdict::Fine,
-            since: Some(jiff::civil::date(2026, 11, 20)),
-            by: "Ada".to_owned(),
-            why: "launch".to_owned(),
-        });
         let silence = NewSilence {
             owner: "Ada".to_owned(),
             reason: "release weekend".to_owned(),
@@ -522,7 +525,7 @@ mod tests {
                 Command::Silence(Silencing::Add(silence)),
             ),
             ("acknowledge properties/run-failed/a --by Ada --for 8h", Command::Acknowledge(acknowledgement)),
-            ("mark properties/run-failed/a fine --by Ada --why launch --since 2026-11-20", marking),
+            ("mark properties/run-failed/a fine --by Ada --why launch --since 2026-11-20", marking(key)),
             ("stakeholder-notice launch", notice(Kind::Launch, None, None)),
             (
                 "stakeholder-notice --html a.html all-clear --key=properties/run-failed/a",

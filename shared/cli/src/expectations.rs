@@ -78,7 +78,7 @@ impl ExpectationList {
             .collect();
         let mut past: Vec<PastLine> =
             judged.iter().flat_map(|(figure, verdicts)| PastLine::of(figure, verdicts, last)).collect();
-        past.sort_by(|a, b| b.day.cmp(&a.day));
+        past.sort_by_key(|line| std::cmp::Reverse(line.day));
         let figures =
             judged.iter().filter_map(|(figure, verdicts)| ExpectationLine::of(figure, verdicts)).collect();
         Self { pipeline: pipeline.to_owned(), day: last, figures, would_have: would_have.then_some(past) }

@@ -662,9 +662,10 @@ mod tests {
     #[test]
     fn new_normal_level_ends_the_incident_and_is_judged_anew() {
         let of = |days: i64, low: f64, marks: &[Mark]| {
-            let history = history(days, |day, data, _, _| match day {
-                39.. => data.synced = Some(if day == days - 1 { low } else { 9_400.0 }),
-                _ => {}
+            let history = history(days, |day, data, _, _| {
+                if day >= 39 {
+                    data.synced = Some(if day == days - 1 { low } else { 9_400.0 });
+                }
             });
             let findings = judge_figures(&seed(), &history, last(days), &Exceptions::new(marks, &[]), &[]);
             find(&findings, Check::UnusualCoverage, "properties")
