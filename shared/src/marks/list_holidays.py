@@ -1,6 +1,6 @@
 """Prints holidays.txt: national public holidays by the package `holidays` (MIT licence).
 
-    pip install holidays==0.109 && python3 holidays.py > holidays.txt
+    pip install holidays==0.109 && python3 list_holidays.py > holidays.txt
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ COUNTRIES = (
 )
 FIRST, LAST = 2025, 2035
 
-print(f"# National public holidays {FIRST}-{LAST}: package holidays {holidays.__version__} (MIT), holidays.py. Do not edit.")
+print(f"# National public holidays {FIRST}-{LAST}: package holidays {holidays.__version__} (MIT), list_holidays.py. Do not edit.")
 for country in COUNTRIES:
     dates = defaultdict(set)
     supported = holidays.country_holidays(country).supported_languages
