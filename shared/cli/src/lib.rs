@@ -23,6 +23,7 @@ pub mod message;
 mod plan;
 pub mod probe;
 pub mod progress;
+pub mod reconcile;
 mod registration;
 pub mod runbook;
 pub mod runs;
@@ -221,6 +222,7 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Reconcile(asked) => self.compare_objects(asked).await,
             Command::Expectations { sync } => Ok(Answer::done(&self.expectations(sync.as_deref()).await?)),
             Command::Runs { sync, last } => Ok(Answer::done(&self.runs(sync, *last).await?)),
             Command::Doctor { url, bare_names } => self.diagnose(url.as_deref(), *bare_names).await,
