@@ -1,7 +1,7 @@
 //! Reconciliation: compares every record of an object on both sides, and why they differ. Pure.
 //!
 //! * [`compare()`] is the verdict on two values by the kind of their field: equal, equal by a rule, different for a reason.
-//! * [`Statements`] compile an [`Object`] into three statements, whatever the number of its fields.
+//! * [`Statements`] compile an [`Object`] into three statements, however many fields it has.
 //! * [`Reconciliation`] reads their answers, judges the values that differ in SQL, and checks that the counts add up.
 
 mod compare;

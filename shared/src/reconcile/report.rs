@@ -225,7 +225,7 @@ impl Reconciliation {
     /// Judges the fields of a row that differ in SQL, and returns those that are not equal.
     fn judge_row(&mut self, object: &Object, row: &Row<'_>, judged: &mut Judged) -> Result<Fields, Error> {
         let mut wrong = Fields::new();
-        let (mut normalised, mut different) = (false, false);
+        let (mut normalised, mut different) = (count(row, "normalised")? > 0, false);
         for ((place, field), counted) in object.fields.iter().enumerate().zip(&mut self.fields) {
             if count(row, &format!("x{place}"))? == 0 {
                 continue;

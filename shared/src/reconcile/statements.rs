@@ -1,4 +1,4 @@
-//! The statements of one object in one warehouse: repeated keys, counts, and samples, whatever the number of its fields.
+//! The statements of one object in one warehouse: repeated keys, counts, and samples, however many fields it has.
 //!
 //! Both sides are compared in a *safe* form: only what every engine does alike, and never so that unequal values look equal.
 //! Values that differ in that form are fetched, up to a cap, and judged by [`compare`](super::compare()).
@@ -70,15 +70,7 @@ impl<'o> Statements<'o> {
         let differs: Vec<String> = self.fields().map(|(place, field)| differs(place, field)).collect();
         let any = format!("({})", differs.join(" OR "));
         let normalised = self.normalised();
-        let any_normalised = format!(
-            "({})",
-            normalised
-                .iter()
-                .map(|(_, _, condition)| condition.as_str())
-                .chain(["1 = 0"])
-                .collect::<Vec<_>>()
-                .join(" OR ")
-        );
+        let any_normalised = any_of(&normalised);
         let both = "s.j IS NOT NULL AND d.j IS NOT NULL";
         let only = "s.j IS NOT NULL AND d.j IS NULL";
         let mut columns = vec![
@@ -115,7 +107,8 @@ impl<'o> Statements<'o> {
     pub fn samples(&self, repeated: bool, most: usize) -> Result<Statement, BadName> {
         let mut values = Vec::new();
         let joined = self.joined(Purpose::Values, repeated, &mut values)?;
-        let mut columns = Vec::new();
+        let any_normalised = any_of(&self.normalised());
+        let mut columns = vec![format!("CASE WHEN {any_normalised} THEN 1 ELSE 0 END AS normalised")];
         let mut any = Vec::new();
         for (place, field) in self.fields() {
             let differs = differs(place, field);
@@ -259,8 +252,8 @@ impl<'o> Statements<'o> {
             let (form, raw) = self.field_form(field, &column, is_source, values);
             columns.push(format!("{form} AS f{place}"));
             match raw {
-                Some(raw) if purpose == Purpose::Counts => columns.push(format!("{raw} AS r{place}")),
-                _ => {}
+                Some(raw) => columns.push(format!("{raw} AS r{place}")),
+                None => {}
             }
             if purpose == Purpose::Values {
                 columns.push(format!("{column} AS v{place}"));
@@ -392,10 +385,11 @@ impl<'o> Statements<'o> {
             (Kind::Instant, PostgreSql) => {
                 format!("FLOOR(EXTRACT(EPOCH FROM CAST({column} AS TIMESTAMPTZ)))")
             }
-            // A text that is not an instant stays itself.
-            (Kind::Instant, Sqlite) => {
-                format!("COALESCE(CAST(STRFTIME('%s', {column}) AS INTEGER), {column})")
-            }
+            // Without the fraction, which it would round. Any other text stays itself, to be judged here.
+            (Kind::Instant, Sqlite) => format!(
+                "CASE WHEN RTRIM(SUBSTR({column}, 20), '.0123456789') = '' THEN \
+                 COALESCE(CAST(STRFTIME('%s', SUBSTR({column}, 1, 19)) AS INTEGER), {column}) ELSE {column} END"
+            ),
             (Kind::Date { source_zone: Some(zone) }, dialect) if is_source => {
                 let zone = placeholder(values, zone.iana_name().unwrap_or("UTC").into());
                 match dialect {
@@ -428,6 +422,12 @@ impl<'o> Statements<'o> {
         };
         (form, raw)
     }
+}
+
+/// Whether any value is equal in the safe form and written differently.
+fn any_of(normalised: &[(String, Rule, String)]) -> String {
+    let conditions: Vec<&str> = normalised.iter().map(|(_, _, condition)| condition.as_str()).collect();
+    if conditions.is_empty() { "(1 = 0)".to_owned() } else { format!("({})", conditions.join(" OR ")) }
 }
 
 /// Whether a field differs in the safe form.

@@ -3,9 +3,10 @@ use proptest::prelude::*;
 
 use super::normal::steps;
 use super::*;
-use crate::sql::{Decimal, Value};
+use crate::pipeline::Pipeline;
+use crate::sql::{Answer, Column, Decimal, Dialect, Kind as Type, Statement, Value, check_read_only, render};
 
-pub(super) fn text(text: &str) -> Value {
+fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
 }
 
@@ -201,4 +202,186 @@ proptest! {
     fn value_equals_itself_unless_it_is_unreadable(kind in kinds(), a in values()) {
         prop_assert!(matches!(compare(&kind, &a, &a), Verdict::Equal | Verdict::NotEvaluated(_)));
     }
+}
+
+const DIALECTS: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
+
+fn settled() -> jiff::Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+fn seed() -> Object {
+    Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap().objects.remove(0)
+}
+
+/// The seed's object with a field of every kind.
+fn every_kind() -> Object {
+    let mut object = seed();
+    for (place, kind) in ALL.iter().enumerate() {
+        let is_money = matches!(kind, Kind::Money { .. });
+        object.fields.push(Field {
+            source: format!("a{place}"),
+            destination: format!("a{place}_c"),
+            kind: kind.clone(),
+            map: [("A".to_owned(), "Active; --".to_owned())].into(),
+            authority: Authority::Source,
+            currency: is_money.then(|| ("unit".to_owned(), "unit_c".to_owned())),
+        });
+    }
+    object
+}
+
+const ALL: [Kind; 9] = [
+    TEXT,
+    Kind::RichText,
+    Kind::Choices,
+    Kind::Flag,
+    CENTS,
+    Kind::Money { scale: 2 },
+    Kind::Instant,
+    Kind::SalesforceId,
+    Kind::Phone,
+];
+
+#[test]
+fn statements_only_read_and_bind_every_value() {
+    let object = every_kind();
+    for dialect in DIALECTS {
+        let statements = Statements::new(&object, dialect, settled());
+        let mut all = vec![statements.repeated_keys().unwrap(), statements.one_key("P'1").unwrap().unwrap()];
+        for repeated in [false, true] {
+            all.extend([statements.counts(repeated).unwrap(), statements.samples(repeated, 10).unwrap()]);
+        }
+        for statement in all {
+            let names: Vec<&str> = statement.parameters().iter().map(|bound| bound.name.as_str()).collect();
+            check_read_only(statement.sql(), dialect, &names).unwrap();
+            render(&statement, dialect).unwrap();
+            assert!(!statement.sql().contains("Active") && !statement.sql().contains("P'1"));
+        }
+    }
+}
+
+#[test]
+fn statements_of_the_seed_differ_by_dialect_only_in_forms() {
+    let object = seed();
+    let of = |dialect| {
+        let statements = Statements::new(&object, dialect, settled());
+        let all = [
+            statements.repeated_keys().unwrap(),
+            statements.counts(true).unwrap(),
+            statements.samples(false, MOST_JUDGED).unwrap(),
+        ];
+        all.map(|statement| format!("-- {}\n{}", statement.label(), statement.sql())).join("\n")
+    };
+    insta::assert_snapshot!(DIALECTS.map(|dialect| format!("{dialect:?}\n{}", of(dialect))).join("\n\n"));
+}
+
+#[test]
+fn key_of_another_kind_has_no_statement() {
+    let object = Object { key: KeyKind::Integer, ..seed() };
+    let statements = Statements::new(&object, Dialect::Databricks, settled());
+    assert!(statements.one_key("P-1").unwrap().is_none() && statements.one_key("12").unwrap().is_some());
+}
+
+/// An answer with these columns and rows of whole numbers or text.
+fn answer(columns: &[&str], rows: Vec<Vec<Value>>) -> Answer {
+    let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), kind: Type::Text }).collect();
+    Answer::new(&Statement::new("a test", "SELECT 1"), Dialect::PostgreSql, columns, rows)
+}
+
+const COUNTS: [&str; 17] = [
+    "source_rows",
+    "destination_rows",
+    "source_null_keys",
+    "destination_null_keys",
+    "source_ambiguous",
+    "destination_ambiguous",
+    "joined",
+    "not_selected",
+    "missing",
+    "missing_pending",
+    "extra",
+    "different",
+    "different_pending",
+    "normalised",
+    "different_0",
+    "same_0",
+    "empty_0",
+];
+
+/// Reads counts of one text field and one different row with these values.
+fn read(counts: [i64; 17], source: &str, destination: &str) -> Result<Reconciliation, Incomplete> {
+    let mut object = seed();
+    object.fields.truncate(1);
+    object.destination.synced = None;
+    let statements = Statements::new(&object, Dialect::PostgreSql, settled());
+    let repeated = answer(&["side", "k", "repeated_keys", "repeated_rows"], Vec::new());
+    let counts = answer(&COUNTS, vec![counts.map(Value::Integer).to_vec()]);
+    let row = vec![
+        text("different"),
+        text("P-1"),
+        Value::Integer(0),
+        Value::Integer(1),
+        text(source),
+        text(destination),
+    ];
+    let samples = answer(&["class", "k", "normalised", "x0", "sv0", "dv0"], vec![row]);
+    Reconciliation::read(&object, &statements, [&repeated, &counts, &samples], 10)
+}
+
+const GOOD: [i64; 17] = [6, 5, 0, 0, 0, 0, 4, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0];
+
+#[test]
+fn row_that_differs_only_in_sql_is_moved_to_its_rule() {
+    let different = read(GOOD, "Oak", "Elm").unwrap();
+    assert_eq!((different.equal, different.equal_normalised, different.different), (2, 1, 1));
+    assert_eq!(different.reasons(), [(Reason::Other, 1)].into());
+    let same = read(GOOD, "Oak\t", "Oak").unwrap();
+    assert_eq!((same.equal, same.equal_normalised, same.different), (2, 2, 0));
+    assert_eq!((same.rules, same.fields[0].different), ([(Rule::OuterWhitespace, 2)].into(), 0));
+}
+
+#[test]
+fn violated_invariant_is_an_error_that_names_it() {
+    for (place, named) in [
+        (0, "the rows of the source"),
+        (1, "the rows of the destination"),
+        (6, "the rows of the source"),
+        (8, "the rows of the source"),
+        (10, "the rows of the destination"),
+        (11, "different rows and their samples"),
+        (14, "the reasons of different values"),
+    ] {
+        let mut counts = GOOD;
+        counts[place] += 1;
+        let error = read(counts, "Oak", "Elm").unwrap_err().to_string();
+        assert!(error.contains(named), "{place}: {error}");
+        assert!(!error.contains("Oak") && !error.contains("P-1"), "{error}");
+    }
+}
+
+#[test]
+fn limits_decide_whether_a_comparison_is_good() {
+    let found = read(GOOD, "Oak", "Elm").unwrap();
+    let within = |missing, extra, different_percent| {
+        found.is_within(&Object { limits: Limits { missing, extra, different_percent }, ..seed() })
+    };
+    assert!(within(1, 1, 25.0));
+    assert!(!within(0, 1, 25.0) && !within(1, 0, 25.0) && !within(1, 1, 24.9));
+}
+
+#[test]
+fn side_with_authority_decides_the_reason_and_maps_are_applied() {
+    let mut field = every_kind().fields.remove(2);
+    let value = |value: &'static str| if value.is_empty() { Value::Null } else { text(value) };
+    let verdict = |field: &Field, source: &'static str, destination: &'static str| {
+        let (source, destination) = (value(source), value(destination));
+        let cell = |value| Cell { value, currency: None };
+        field.compare(cell(&source), cell(&destination))
+    };
+    // Pair 29.
+    assert_eq!(verdict(&field, "A", "Active; --"), Verdict::Equal);
+    assert_eq!(verdict(&field, "Oak", ""), Verdict::Different(Reason::Lost));
+    field.authority = Authority::Destination;
+    assert_eq!(verdict(&field, "Oak", ""), Verdict::Different(Reason::NotCleared));
 }
