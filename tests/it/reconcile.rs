@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    Incomplete, Object, Reason, Reconciliation, Rule, Sample, Statements, Verdict, compare, read_records,
+    Class, Incomplete, Object, Reason, Reconciliation, Rule, Statements, Verdict, compare, read_records,
 };
 use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
 use syncwatch::warehouse::Warehouse;
@@ -333,8 +333,8 @@ async fn one_key_has_the_verdict_of_each_field() {
     let wrong: Vec<&str> = two[0]
         .fields
         .iter()
-        .filter(|(_, verdict, ..)| matches!(verdict, Verdict::Different(_)))
-        .map(|(name, ..)| name.as_str())
+        .filter(|field| matches!(field.verdict, Verdict::Different(_)))
+        .map(|field| field.field.as_str())
         .collect();
     assert_eq!((wrong, two[0].fields.len()), (vec!["note_c", "live_c"], 9));
     let missing = ask("missing-1").await;
@@ -344,6 +344,63 @@ async fn one_key_has_the_verdict_of_each_field() {
         (ask("twice-there").await.len(), ask("nowhere").await.len(), ask("gone").await.len()),
         (3, 0, 0)
     );
+}
+
+/// Pair 41: two keys that differ by case, and one record.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_differ_by_case_are_ambiguous_if_case_is_ignored() {
+    let folder = TempDir::new().unwrap();
+    let server = Postgres::start().unwrap();
+    for warehouse in [sqlite(&folder), server.warehouse().unwrap()] {
+        make(&warehouse).await;
+        insert(&warehouse, "crm.rds.homes", SOURCE, &[home("Ab1"), home("AB1")]).await;
+        insert(&warehouse, "crm.salesforce.home", DESTINATION, &[record("AB1")]).await;
+        let exact = object(warehouse.dialect(), OBJECT);
+        let folded = OBJECT.replacen("\"home_id_c\" }", "\"home_id_c\", kind = \"text-ignoring-case\" }", 1);
+        let folded = object(warehouse.dialect(), &folded);
+        let found = reconcile(&warehouse, &exact, 10).await.unwrap();
+        assert_eq!((found.joined, found.missing, found.source.ambiguous), (1, 1, 0));
+        let found = reconcile(&warehouse, &folded, 10).await.unwrap();
+        assert_eq!((found.joined, found.missing, found.source.ambiguous), (0, 0, 2));
+        assert_eq!((found.destination.ambiguous, found.extra), (1, 0));
+    }
+}
+
+/// Ids of 15 and 18 characters, and whole numbers of both types, are the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_other_kinds_are_joined_by_their_meaning() {
+    let folder = TempDir::new().unwrap();
+    let server = Postgres::start().unwrap();
+    for warehouse in [sqlite(&folder), server.warehouse().unwrap()] {
+        make(&warehouse).await;
+        let price = |digits: &str| syncwatch::sql::Decimal::parse(digits).unwrap().into();
+        let here = [
+            with(home("00300000003T2PG"), &[(6, price("7"))]),
+            with(home("00300000003t2PG"), &[(6, price("8"))]),
+        ];
+        let there = [with(record("00300000003T2PGAA0"), &[(6, 7.0.into())])];
+        insert(&warehouse, "crm.rds.homes", SOURCE, &here).await;
+        insert(&warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        let key = "key = { source = \"home_id\", destination = \"home_id_c\" }";
+        assert!(OBJECT.contains(key));
+        for (replacement, wanted) in [
+            (
+                "key = { source = \"home_id\", destination = \"home_id_c\", kind = \"salesforce-id\" }",
+                "00300000003T2PGAA0",
+            ),
+            ("key = { source = \"price\", destination = \"price_c\", kind = \"integer\" }", "7"),
+        ] {
+            let object = object(warehouse.dialect(), &OBJECT.replacen(key, replacement, 1));
+            let found = reconcile(&warehouse, &object, 10).await.unwrap();
+            assert_eq!((found.joined, found.missing, found.extra), (1, 1, 0), "{replacement}");
+            let statement = statements(&object, warehouse.dialect()).one_key(wanted).unwrap().unwrap();
+            let records = read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap();
+            assert!(
+                matches!(records.as_slice(), [both] if both.in_source && both.in_destination),
+                "{replacement}"
+            );
+        }
+    }
 }
 
 /// Fewer fields, for random tables.

@@ -1,6 +1,5 @@
 //! Compares the records of both sides, object by object. Reads only; values are hidden unless the operator asks for them.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -10,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use syncwatch::classify::identifier;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    Fields, MOST_JUDGED, MOST_SHOWN, Object, Reason, Reconciliation, Record, Rule, Sample, SideCount,
-    Statements, Verdict, read_records, value_text,
+    self, Class, MOST_JUDGED, MOST_SHOWN, Object, Reconciliation, Record, Sample, Statements, Verdict,
+    read_records, value_text,
 };
 use syncwatch::runtime::env;
 use syncwatch::sql::{BadName, Value};
@@ -70,34 +69,8 @@ pub struct ComparedObject {
     /// Whether it is within its limits; `None` if it could not be compared.
     pub within_limits: Option<bool>,
     pub error: Option<String>,
-    pub counts: Option<Counts>,
+    pub counts: Option<Reconciliation>,
     pub samples: Vec<SampleLine>,
-}
-
-/// Rows, unless a figure says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Counts {
-    pub source: SideCount,
-    pub destination: SideCount,
-    pub joined: u64,
-    pub equal: u64,
-    pub equal_normalised: u64,
-    pub different: u64,
-    /// Whether `different` is an upper bound.
-    pub at_most: bool,
-    pub not_evaluated: u64,
-    pub missing: u64,
-    pub extra: u64,
-    pub missing_pending: u64,
-    pub different_pending: u64,
-    pub not_selected: u64,
-    /// Different values of each field.
-    pub fields: BTreeMap<String, u64>,
-    /// Different values by reason.
-    pub reasons: BTreeMap<Reason, u64>,
-    /// Values that are equal by a rule.
-    pub rules: BTreeMap<Rule, u64>,
-    pub copied: Option<Timestamp>,
 }
 
 /// A wrong record, or one of its fields.
@@ -153,7 +126,7 @@ pub async fn answer(
     }
     let mut compared = Compared { pipeline: pipeline.name.clone(), at: now, objects: Vec::new() };
     for object in objects {
-        let found = reconcile(warehouse, object, now).await;
+        let found = compare(warehouse, object, now).await;
         compared.objects.push(ComparedObject::of(object, found, asked.show));
     }
     let is_good = compared.objects.iter().all(|object| object.within_limits == Some(true));
@@ -165,7 +138,7 @@ pub async fn answer(
 }
 
 /// Compares one object by three statements.
-pub async fn reconcile(
+pub async fn compare(
     warehouse: &Warehouse,
     object: &Object,
     now: Timestamp,
@@ -233,7 +206,7 @@ fn is_right(record: &Record) -> bool {
     let is_equal = |verdict: &Verdict| matches!(verdict, Verdict::Equal | Verdict::EqualNormalised(_));
     *pending
         || (*in_source && *not_selected && !in_destination)
-        || (*in_source && *in_destination && fields.iter().all(|(_, verdict, ..)| is_equal(verdict)))
+        || (*in_source && *in_destination && fields.iter().all(|field| is_equal(&field.verdict)))
 }
 
 impl ComparedObject {
@@ -248,7 +221,7 @@ impl ComparedObject {
                     .iter()
                     .flat_map(|sample| SampleLine::of(&name, sample, show))
                     .collect(),
-                counts: Some(Counts::of(found)),
+                counts: Some(found),
                 object: name,
             },
             Err(error) => Self {
@@ -262,39 +235,13 @@ impl ComparedObject {
     }
 }
 
-impl Counts {
-    fn of(found: Reconciliation) -> Self {
-        let reasons = found.reasons();
-        let fields = found.fields.into_iter().filter(|field| field.different > 0);
-        Self {
-            reasons,
-            fields: fields.map(|field| (field.field, field.different)).collect(),
-            source: found.source,
-            destination: found.destination,
-            joined: found.joined,
-            equal: found.equal,
-            equal_normalised: found.equal_normalised,
-            different: found.different,
-            at_most: found.at_most,
-            not_evaluated: found.not_evaluated,
-            missing: found.missing,
-            extra: found.extra,
-            missing_pending: found.missing_pending,
-            different_pending: found.different_pending,
-            not_selected: found.not_selected,
-            rules: found.rules,
-            copied: found.copied,
-        }
-    }
-}
-
 impl SampleLine {
     fn of(object: &str, sample: &Sample, show: bool) -> Vec<Self> {
-        let none = Fields::new();
-        let (class, key, fields) = match sample {
-            Sample::Missing { key } => ("missing", key, &none),
-            Sample::Extra { key } => ("extra", key, &none),
-            Sample::Different { key, fields } => ("different", key, fields),
+        let Sample { class, key, fields } = sample;
+        let class = match class {
+            Class::Missing => "missing",
+            Class::Extra => "extra",
+            Class::Different => "different",
         };
         let key = if show { bounded(key, VALUE_CHARS) } else { identifier(key) };
         let line = Self {
@@ -309,11 +256,11 @@ impl SampleLine {
         if fields.is_empty() {
             return vec![line];
         }
-        let of_field = |(name, verdict, source, destination): &(String, Verdict, Value, Value)| Self {
-            field: Some(name.clone()),
-            source: Some(shown(source, show)),
-            destination: Some(shown(destination, show)),
-            verdict: Some(verdict.to_string()),
+        let of_field = |compared: &reconcile::Compared| Self {
+            field: Some(compared.field.clone()),
+            source: Some(shown(&compared.source, show)),
+            destination: Some(shown(&compared.destination, show)),
+            verdict: Some(compared.verdict.to_string()),
             ..line.clone()
         };
         fields.iter().map(of_field).collect()
@@ -330,11 +277,11 @@ impl SampleLine {
 
 impl ComparedRecord {
     fn of(object: &str, record: Record, show: bool) -> Self {
-        let field = |(field, verdict, source, destination): (String, Verdict, Value, Value)| ComparedField {
-            field,
-            source: shown(&source, show),
-            destination: shown(&destination, show),
-            verdict: verdict.to_string(),
+        let field = |compared: reconcile::Compared| ComparedField {
+            field: compared.field,
+            source: shown(&compared.source, show),
+            destination: shown(&compared.destination, show),
+            verdict: compared.verdict.to_string(),
         };
         Self {
             object: object.to_owned(),
@@ -384,7 +331,7 @@ fn csv(cells: &[String]) -> String {
 
 impl fmt::Display for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let figure = |object: &ComparedObject, read: fn(&Counts) -> u64| {
+        let figure = |object: &ComparedObject, read: fn(&Reconciliation) -> u64| {
             object.counts.as_ref().map_or_else(String::new, |counts| grouped(read(counts)))
         };
         let row = |object: &ComparedObject| {
@@ -456,11 +403,11 @@ impl ComparedObject {
         for (words, rows) in apart.into_iter().filter(|(_, rows)| *rows > 0) {
             write!(f, "\n{name}: {} {words}", counted(rows, "row"))?;
         }
-        for (field, values) in &counts.fields {
-            write!(f, "\n{name}: {field} differs in {}", counted(*values, "row"))?;
-        }
-        for (reason, values) in &counts.reasons {
-            write!(f, "\n{name}: {}: {reason}", counted(*values, "value"))?;
+        for field in counts.fields.iter().filter(|field| field.different > 0) {
+            write!(f, "\n{name}: {} differs in {}", field.field, counted(field.different, "row"))?;
+            for (reason, values) in &field.reasons {
+                write!(f, "\n  {}: {reason}", counted(*values, "value"))?;
+            }
         }
         for (rule, values) in &counts.rules {
             write!(f, "\n{name}: {} equal by rule: {rule}", counted(*values, "value"))?;

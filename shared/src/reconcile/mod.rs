@@ -18,7 +18,7 @@ pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
 pub use object::{Authority, Cell, DEFAULT_SETTLE, Field, Limits, Object, Side};
 pub use report::{
-    Broken, FieldCount, Fields, Incomplete, Reconciliation, Record, Sample, SideCount, read_records,
+    Broken, Class, Compared, FieldCount, Incomplete, Reconciliation, Record, Sample, SideCount, read_records,
     value_text,
 };
 pub use statements::{MOST_JUDGED, MOST_SHOWN, Statements};

@@ -1,6 +1,7 @@
 //! The result of a comparison: reads the answers, judges the values that differ in SQL, and checks that the counts add up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ pub struct SideCount {
 }
 
 /// The counts of a field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldCount {
     /// The column of the destination.
     pub field: String,
@@ -36,29 +37,50 @@ pub struct FieldCount {
     pub reasons: BTreeMap<Reason, u64>,
 }
 
-/// The verdict on each field of a record, with the values of both sides.
-pub type Fields = Vec<(String, Verdict, Value, Value)>;
-
-/// A settled row that is wrong.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Sample {
-    Missing {
-        key: String,
-    },
-    Extra {
-        key: String,
-    },
-    /// The fields that differ, or were not evaluated.
-    Different {
-        key: String,
-        fields: Fields,
-    },
+/// The verdict on a field of a record, with the values of both sides.
+#[derive(Clone, PartialEq)]
+pub struct Compared {
+    /// The column of the destination.
+    pub field: String,
+    pub verdict: Verdict,
+    pub source: Value,
+    pub destination: Value,
 }
 
-/// The comparison of one object.
-#[derive(Debug, Clone, PartialEq)]
+/// Shows no value: it may be personal data.
+impl fmt::Debug for Compared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {:?}", self.field, self.verdict)
+    }
+}
+
+/// The class of a settled row that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    Missing,
+    Extra,
+    Different,
+}
+
+/// A settled row that is wrong.
+#[derive(Clone, PartialEq)]
+pub struct Sample {
+    pub class: Class,
+    pub key: String,
+    /// The fields that differ, or were not evaluated; empty unless both sides have the row.
+    pub fields: Vec<Compared>,
+}
+
+/// Shows no key: it may be personal data.
+impl fmt::Debug for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {:?}", self.class, self.fields)
+    }
+}
+
+/// The comparison of one object: counts of rows, unless a figure says otherwise.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reconciliation {
-    pub object: String,
     pub source: SideCount,
     pub destination: SideCount,
     /// Rows with a partner.
@@ -82,7 +104,8 @@ pub struct Reconciliation {
     pub at_most: bool,
     /// When the copy of the destination last synced; `None` if that is not declared, or one side is empty.
     pub copied: Option<Timestamp>,
-    /// At most 20 of each class, in the order of their keys.
+    /// At most 20 of each class, in the order of their keys. Not serialized: they have values of records.
+    #[serde(skip)]
     pub samples: Vec<Sample>,
 }
 
@@ -108,7 +131,7 @@ pub struct Record {
     pub pending: bool,
     pub not_selected: bool,
     /// Empty unless both sides have the record.
-    pub fields: Fields,
+    pub fields: Vec<Compared>,
 }
 
 /// The judged rows among those that differ in SQL.
@@ -164,7 +187,6 @@ impl Reconciliation {
         let (joined, different, normalised) = (count("joined")?, count("different")?, count("normalised")?);
         let different_pending = count("different_pending")?;
         let mut read = Self {
-            object: object.name.clone(),
             source: side("source")?,
             destination: side("destination")?,
             joined,
@@ -199,13 +221,15 @@ impl Reconciliation {
             let class: String = row.get("class")?;
             let key = shown_key(&row);
             match class.as_str() {
-                "missing" => self.samples.push(Sample::Missing { key }),
-                "extra" => self.samples.push(Sample::Extra { key }),
+                "missing" => {
+                    self.samples.push(Sample { class: Class::Missing, key, fields: Vec::new() });
+                }
+                "extra" => self.samples.push(Sample { class: Class::Extra, key, fields: Vec::new() }),
                 _ if judged.rows >= u64::try_from(most).unwrap_or(u64::MAX) => self.at_most = true,
                 _ => {
                     let wrong = self.judge_row(object, &row, &mut judged)?;
                     if !wrong.is_empty() && shown.len() < MOST_SHOWN {
-                        shown.push(Sample::Different { key, fields: wrong });
+                        shown.push(Sample { class: Class::Different, key, fields: wrong });
                     }
                 }
             }
@@ -223,14 +247,20 @@ impl Reconciliation {
     }
 
     /// Judges the fields of a row that differ in SQL, and returns those that are not equal.
-    fn judge_row(&mut self, object: &Object, row: &Row<'_>, judged: &mut Judged) -> Result<Fields, Error> {
-        let mut wrong = Fields::new();
+    fn judge_row(
+        &mut self,
+        object: &Object,
+        row: &Row<'_>,
+        judged: &mut Judged,
+    ) -> Result<Vec<Compared>, Error> {
+        let mut wrong = Vec::new();
         let (mut normalised, mut different) = (count(row, "normalised")? > 0, false);
         for ((place, field), counted) in object.fields.iter().enumerate().zip(&mut self.fields) {
             if count(row, &format!("x{place}"))? == 0 {
                 continue;
             }
-            let (verdict, source, destination) = judge_field(field, place, row)?;
+            let compared = judge_field(field, place, row)?;
+            let verdict = compared.verdict;
             match verdict {
                 Verdict::Different(reason) => {
                     different = true;
@@ -244,7 +274,7 @@ impl Reconciliation {
                 Verdict::Equal => {}
             }
             if matches!(verdict, Verdict::Different(_) | Verdict::NotEvaluated(_)) {
-                wrong.push((field.destination.clone(), verdict, source, destination));
+                wrong.push(compared);
             }
             if !matches!(verdict, Verdict::Different(_)) {
                 counted.different = counted.different.saturating_sub(1);
@@ -268,8 +298,9 @@ impl Reconciliation {
         let of_source = apart(source) + joined + self.missing + self.missing_pending + self.not_selected;
         let of_joined =
             self.equal + self.equal_normalised + self.different + self.not_evaluated + self.different_pending;
-        let shown = |is: fn(&Sample) -> bool| {
-            u64::try_from(self.samples.iter().filter(|sample| is(sample)).count()).unwrap_or(u64::MAX)
+        let shown = |class: Class| {
+            let samples = self.samples.iter().filter(|sample| sample.class == class);
+            u64::try_from(samples.count()).unwrap_or(u64::MAX)
         };
         let reasons_fit = self.fields.iter().all(|field| {
             let reasons: u64 = field.reasons.values().sum();
@@ -280,16 +311,9 @@ impl Reconciliation {
             ("the rows of the destination", apart(destination) + joined + self.extra == destination.rows),
             ("the joined rows", of_joined == *joined),
             ("the reasons of different values", reasons_fit),
-            (
-                "samples and missing rows",
-                shown(|sample| matches!(sample, Sample::Missing { .. })) <= self.missing,
-            ),
-            ("samples and extra rows", shown(|sample| matches!(sample, Sample::Extra { .. })) <= self.extra),
-            (
-                "samples and different rows",
-                shown(|sample| matches!(sample, Sample::Different { .. }))
-                    <= self.different + self.not_evaluated,
-            ),
+            ("samples and missing rows", shown(Class::Missing) <= self.missing),
+            ("samples and extra rows", shown(Class::Extra) <= self.extra),
+            ("samples and different rows", shown(Class::Different) <= self.different + self.not_evaluated),
         ];
         checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(Broken(name)))
     }
@@ -325,10 +349,9 @@ pub fn read_records(object: &Object, answer: &Answer) -> Result<Vec<Record>, Err
     let is = |row: &Row<'_>, name: &str| Ok::<_, Error>(row.get::<Option<i64>>(name)? == Some(1));
     let record = |row: Row<'_>| {
         let (in_source, in_destination) = (is(&row, "in_source")?, is(&row, "in_destination")?);
-        let mut fields = Fields::new();
+        let mut fields = Vec::new();
         for (place, field) in object.fields.iter().enumerate().filter(|_| in_source && in_destination) {
-            let (verdict, source, destination) = judge_field(field, place, &row)?;
-            fields.push((field.destination.clone(), verdict, source, destination));
+            fields.push(judge_field(field, place, &row)?);
         }
         let (pending, not_selected) = (is(&row, "pending")?, is(&row, "not_selected")?);
         Ok(Record { in_source, in_destination, pending, not_selected, fields })
@@ -336,7 +359,7 @@ pub fn read_records(object: &Object, answer: &Answer) -> Result<Vec<Record>, Err
     answer.rows().map(record).collect()
 }
 
-fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<(Verdict, Value, Value), Error> {
+fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<Compared, Error> {
     let value = |name: &str| row.value(&format!("{name}{place}"));
     let (source, destination) = (value("sv")?, value("dv")?);
     let currency = |name: &str| field.currency.as_ref().map(|_| value(name)).transpose();
@@ -344,7 +367,8 @@ fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<(Verdict, V
         Cell { value: source, currency: currency("sc")? },
         Cell { value: destination, currency: currency("dc")? },
     );
-    Ok((verdict, source.clone(), destination.clone()))
+    let (source, destination) = (source.clone(), destination.clone());
+    Ok(Compared { field: field.destination.clone(), verdict, source, destination })
 }
 
 /// The number of repeated keys of a side, and of their rows beyond the first.
