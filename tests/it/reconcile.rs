@@ -279,10 +279,12 @@ async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation 
         (Reason::Other, 2),
     ];
     assert_eq!(found.reasons(), reasons.into());
-    let keys =
-        |is: fn(&Sample) -> Option<&String>| found.samples.iter().filter_map(is).cloned().collect::<Vec<_>>();
-    let missing = keys(|sample| if let Sample::Missing { key } = sample { Some(key) } else { None });
-    let different = keys(|sample| if let Sample::Different { key, .. } = sample { Some(key) } else { None });
+    let keys = |class: Class| {
+        let of_class = found.samples.iter().filter(|sample| sample.class == class);
+        of_class.map(|sample| sample.key.as_str()).collect::<Vec<_>>()
+    };
+    let (missing, different) = (keys(Class::Missing), keys(Class::Different));
+    assert!(!format!("{found:?}").contains("Elm"), "a debug output shows no values");
     assert_eq!(missing, ["missing-1", "missing-2"]);
     let planted =
         ["case", "currency", "day", "hour", "kept", "other-id", "rounded", "too-long", "two", "zero"];
