@@ -9,7 +9,7 @@ use super::kind::{KeyKind, Kind};
 use super::{Verdict, compare, compare_currencies};
 use crate::data_checks::Condition;
 use crate::sql::Value;
-use crate::text::words;
+use crate::text::{counted, words};
 
 /// By default, a change is pending for this duration.
 pub const DEFAULT_SETTLE: SignedDuration = SignedDuration::from_hours(1);
@@ -113,7 +113,7 @@ impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {} ({}", self.source, self.destination, self.kind.name())?;
         if !self.map.is_empty() {
-            write!(f, ", {} values mapped", self.map.len())?;
+            write!(f, ", {} mapped", counted(self.map.len(), "value"))?;
         }
         if self.authority == Authority::Destination {
             write!(f, ", the destination is right")?;

@@ -32,7 +32,7 @@ pub struct Statements<'o> {
 /// Counts of values that are equal in the safe form and written differently: the column, and the rule.
 pub(super) type Normalised = (String, Rule);
 
-/// What a side selects beside its key.
+/// The columns of a side beside its key.
 #[derive(Clone, Copy, PartialEq)]
 enum Purpose {
     Keys,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Declares an enum of named words: serialized in kebab case, shown as a phrase.
 macro_rules! phrases {
-    ($(#[$doc:meta])* $name:ident { $($variant:ident = $phrase:literal,)+ }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $($variant:ident = $phrase:literal,)+ }) => {
+        $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name {
