@@ -25,6 +25,7 @@ pub mod marks;
 pub mod metrics;
 pub mod notice;
 pub mod pipeline;
+pub mod reconcile;
 pub mod rounds;
 pub mod schedule;
 pub mod scoreboard;

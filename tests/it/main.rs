@@ -35,6 +35,8 @@ mod quiet_days;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod reconcile;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod samples;

@@ -198,6 +198,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "history",
             "advise",
             "scoreboard",
+            "reconcile",
             "pipeline",
             "rounds",
             "judge",

@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Span, SpanRelativeTo};
 
 use crate::error::Error;
+use crate::reconcile::Comparison;
 use crate::stakeholders::Kind;
 use syncwatch::finding::Check;
 use syncwatch::incident::IncidentKey;
@@ -23,7 +24,10 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 
 /// Commands by purpose, as the help lists them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Inspect", &["status", "incidents", "runs", "expectations", "advise", "scoreboard", "doctor"]),
+    (
+        "Inspect",
+        &["status", "incidents", "runs", "expectations", "advise", "scoreboard", "reconcile", "doctor"],
+    ),
     ("Act", &["acknowledge", "mark", "silence", "stakeholder-notice"]),
     (
         "Set up",
@@ -84,6 +88,8 @@ pub enum Command {
     },
     /// Show the success metrics of the pipeline against their goals
     Scoreboard,
+    /// Compare every record of both sides, and show why they differ
+    Reconcile(Comparison),
     /// Check the live deployment and show how to fix each problem
     Doctor {
         /// URL of the webhook intake [default: its Function URL]
@@ -366,7 +372,7 @@ fn in_one_line(shown: &str) -> String {
     line.strip_prefix("error: ").unwrap_or(&line).to_owned()
 }
 
-fn text() -> impl TypedValueParser<Value = String> {
+pub(crate) fn text() -> impl TypedValueParser<Value = String> {
     NonEmptyStringValueParser::new().try_map(|text| {
         let text = text.trim();
         if text.is_empty() { Err("must not be empty") } else { Ok(text.to_owned()) }
@@ -419,6 +425,7 @@ fn length(text: &str) -> Result<SignedDuration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::Format;
 
     const URL: &str = "https://abc.on.aws/webhooks/census";
 
@@ -489,7 +496,14 @@ mod tests {
             subjects: vec!["properties-create".to_owned()],
         };
         let end = Silencing::End { id: "ada-1".to_owned() };
+        let compare = |object: Option<&str>, key: Option<&str>, out, show| {
+            let [object, key] = [object, key].map(|text| text.map(str::to_owned));
+            Command::Reconcile(Comparison { object, key, out, show })
+        };
         let table = [
+            ("reconcile", compare(None, None, None, false)),
+            ("reconcile --key P-1 properties", compare(Some("properties"), Some("P-1"), None, false)),
+            ("reconcile --show --out csv", compare(None, None, Some(Format::Csv), true)),
             ("status", Command::Status),
             ("incidents", Command::Incidents),
             ("runs properties-create", runs(10)),
@@ -581,6 +595,8 @@ mod tests {
             "stakeholder-notice party",
             "stakeholder-notice incident --key a",
             "completions clam",
+            "reconcile --out xml",
+            "reconcile --key P-1 --out csv",
         ];
         let refusals: Vec<String> = lines.iter().map(|line| format!("$ {line}\n{}", refusal(line))).collect();
         insta::assert_snapshot!(refusals.join("\n"));

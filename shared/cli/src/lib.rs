@@ -23,6 +23,7 @@ pub mod message;
 mod plan;
 pub mod probe;
 pub mod progress;
+pub mod reconcile;
 mod registration;
 pub mod runbook;
 pub mod runs;
@@ -222,6 +223,7 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Reconcile(asked) => self.compare_objects(asked).await,
             Command::Expectations { sync, would_have } => {
                 Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))
             }

@@ -999,6 +999,8 @@ fn readme_json_shapes_match_the_answers() {
             "expectations" => is::<expectations::ExpectationList>(example),
             "advise" => is::<advise::AdviceList>(example),
             "scoreboard" => is::<scoreboard::Scores>(example),
+            "reconcile" => is::<reconcile::Compared>(example),
+            "reconcile --key" => is::<reconcile::ComparedKey>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
             "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
@@ -1013,7 +1015,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 16);
+    assert_eq!(examples.len(), 18);
 }
 
 #[tokio::test]

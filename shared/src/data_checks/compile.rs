@@ -225,10 +225,7 @@ impl<'z> Builder<'z> {
     }
 
     fn bound_to(&self, statement: Statement) -> Statement {
-        let bind = |statement: Statement, (index, value): (usize, &ParameterValue)| {
-            statement.bind(format!("p{index}"), value.clone())
-        };
-        self.values.iter().enumerate().fold(statement, bind)
+        bound_to(statement, &self.values)
     }
 
     /// Adds the columns, joins and values of a check, and returns the names of its columns.
@@ -420,16 +417,8 @@ impl<'z> Builder<'z> {
         filter.iter().map(|condition| self.condition(alias, condition)).collect()
     }
 
-    /// True or false for each row, never unknown, in SQL that all engines support: PostgreSQL refuses `IS NOT TRUE` for a flag
-    /// that is a number.
-    fn condition(&mut self, alias: &str, Condition { column, holds }: &Condition) -> Result<String, BadName> {
-        let column = self.column(alias, column)?;
-        Ok(match holds {
-            Predicate::Equals(value) => format!("{column} = {}", self.bind(value.into())),
-            Predicate::Not(value) => format!("({column} IS NULL OR {column} <> {})", self.bind(value.into())),
-            Predicate::IsNull(true) => format!("{column} IS NULL"),
-            Predicate::IsNull(false) => known(&column),
-        })
+    fn condition(&mut self, alias: &str, condition: &Condition) -> Result<String, BadName> {
+        condition_sql(self.dialect, alias, condition, &mut self.values)
     }
 
     fn column(&self, alias: &str, name: &str) -> Result<String, BadName> {
@@ -442,7 +431,7 @@ impl<'z> Builder<'z> {
 
     /// The placeholder of a value.
     fn bind(&mut self, value: ParameterValue) -> String {
-        format!(":p{}", place_of(&mut self.values, value))
+        placeholder(&mut self.values, value)
     }
 
     fn count(&mut self, conditions: &[String], more: &[String]) -> String {
@@ -481,6 +470,38 @@ impl<'z> Builder<'z> {
         });
         format!("j{index}.{kind}{place}")
     }
+}
+
+/// True or false for each row, never unknown, in SQL that all engines support: PostgreSQL refuses `IS NOT TRUE` for a flag
+/// that is a number. Its values are added to those that [`bound_to`] binds.
+pub(crate) fn condition_sql(
+    dialect: Dialect,
+    alias: &str,
+    Condition { column, holds }: &Condition,
+    values: &mut Vec<ParameterValue>,
+) -> Result<String, BadName> {
+    let column = format!("{alias}.{}", dialect.quote(column)?);
+    Ok(match holds {
+        Predicate::Equals(value) => format!("{column} = {}", placeholder(values, value.into())),
+        Predicate::Not(value) => {
+            format!("({column} IS NULL OR {column} <> {})", placeholder(values, value.into()))
+        }
+        Predicate::IsNull(true) => format!("{column} IS NULL"),
+        Predicate::IsNull(false) => known(&column),
+    })
+}
+
+/// The placeholder of a value, which is added if it is missing.
+pub(crate) fn placeholder(values: &mut Vec<ParameterValue>, value: ParameterValue) -> String {
+    format!(":p{}", place_of(values, value))
+}
+
+/// Binds values to their placeholders.
+pub(crate) fn bound_to(statement: Statement, values: &[ParameterValue]) -> Statement {
+    let bind = |statement: Statement, (index, value): (usize, &ParameterValue)| {
+        statement.bind(format!("p{index}"), value.clone())
+    };
+    values.iter().enumerate().fold(statement, bind)
 }
 
 /// The index of an item, which is added if it is missing.

@@ -23,7 +23,7 @@ use crate::sql::ParameterValue;
 use crate::text::words;
 
 pub use compile::{Asked, AskedFilter, Column, Measure, Scan, compile, filter_statement, samples_statement};
-pub(crate) use compile::{FROM, TO};
+pub(crate) use compile::{FROM, TO, bound_to, condition_sql, placeholder};
 pub use filter::{Filter, filters};
 pub use objects::object_name;
 pub use table::table;

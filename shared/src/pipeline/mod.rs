@@ -21,6 +21,7 @@ use crate::finding::{
 use crate::incident::{NoticePolicy, Urgency, stops_data};
 use crate::marks::QuietDays;
 use crate::observation::SyncId;
+use crate::reconcile::Object;
 use crate::schedule::Schedule;
 use crate::silence::Declared;
 use crate::sql::Dialect;
@@ -75,6 +76,8 @@ pub struct Pipeline {
     pub checks: Vec<DataCheck>,
     /// The nightly snapshot; without it, none is written.
     pub snapshot: Option<Snapshot>,
+    /// The objects that are reconciled, in the file's order; names are unique.
+    pub objects: Vec<Object>,
     pub expectations: Expectations,
     /// Days on which figures are neither judged nor learnt from.
     pub quiet_days: Vec<QuietDays>,

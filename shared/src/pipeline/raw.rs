@@ -2,6 +2,7 @@
 
 mod checks;
 mod notices;
+mod objects;
 mod quiet;
 mod values;
 
@@ -60,6 +61,8 @@ struct RawPipeline {
     #[serde(default)]
     checks: Vec<RawCheck>,
     snapshot: Option<Spanned<RawSnapshot>>,
+    #[serde(default)]
+    objects: Vec<objects::RawObject>,
     #[serde(default)]
     expectations: RawExpectations,
     #[serde(default)]
@@ -230,17 +233,22 @@ impl Validation {
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
         let check = raw.checks.first().map(|check| (check.name.span(), "checks"));
         let snapshot = raw.snapshot.as_ref().map(|snapshot| (snapshot.span(), "snapshot"));
-        for (place, table) in check.into_iter().chain(snapshot).filter(|_| raw.warehouse.is_none()) {
+        let object = raw.objects.first().map(|object| (object.name.span(), "objects"));
+        for (place, table) in
+            check.into_iter().chain(snapshot).chain(object).filter(|_| raw.warehouse.is_none())
+        {
             let remedy = format!("add [warehouse] with its driver: [{table}] needs it");
             self.refuse(&Spanned::new(place, ()), "warehouse", "missing", remedy);
         }
         let warehouse = raw.warehouse.as_ref().and_then(|warehouse| self.warehouse(warehouse));
-        let (checks, snapshot) = match &warehouse {
+        let (checks, snapshot, objects) = match &warehouse {
             Some(warehouse) => {
                 self.dialect = warehouse.dialect();
-                (self.checks(raw.checks), raw.snapshot.map(|snapshot| self.snapshot(snapshot.get_ref())))
+                let checks = self.checks(raw.checks);
+                let snapshot = raw.snapshot.map(|snapshot| self.snapshot(snapshot.get_ref()));
+                (checks, snapshot, self.objects(raw.objects))
             }
-            None => (Vec::new(), None),
+            None => (Vec::new(), None, Vec::new()),
         };
         Pipeline {
             name: self.name(&raw.name, "name"),
@@ -259,6 +267,7 @@ impl Validation {
             warehouse,
             checks,
             snapshot,
+            objects,
             expectations: self.expectations(raw.expectations),
             quiet_days,
         }

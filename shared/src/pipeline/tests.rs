@@ -757,6 +757,68 @@ fn mistakes_in_checks_name_line_key_and_remedy() {
     insta::assert_snapshot!(found.join("\n"));
 }
 
+const OBJECT: &str = r#"
+[[objects]]
+name = "homes"
+key = { source = "id", destination = "id_c", kind = "integer" }
+changed = { source = "changed" }
+settle = "30m"
+limits = { missing = 1, extra = 2, different_percent = 0.5 }
+fields = [
+  { source = "a", destination = "a_c", kind = "choice", map = { A = "Active" }, authority = "destination" },
+  { source = "b", destination = "b_c", kind = "money", scale = 2, currency = { source = "c", destination = "c_c" } },
+  { source = "d", destination = "d_c", kind = "date", source_zone = "America/Denver" },
+]
+source = { table = "rds.homes" }
+destination = { table = "salesforce.home" }
+"#;
+
+#[test]
+fn mistakes_in_objects_name_line_key_and_remedy() {
+    let table = [
+        (r#"kind = "choice""#, r#"kind = "chioce""#),
+        (r#"kind = "integer""#, r#"kind = "int""#),
+        (r#"authority = "destination""#, r#"authority = "salesforce""#),
+        (r#"kind = "choice""#, r#"kind = "text""#),
+        ("scale = 2, ", ""),
+        ("scale = 2", "scale = 40"),
+        (r#", currency = { source = "c", destination = "c_c" }"#, ""),
+        ("America/Denver", "MST"),
+        (r#""b_c""#, r#""a_c""#),
+        (r#""rds.homes""#, r#""rds..homes""#),
+        (r#"settle = "30m""#, r#"settle = "soon""#),
+        ("changed = { source = \"changed\" }\n", ""),
+        ("0.5", "101.0"),
+        (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", synced = "s" }"#),
+        (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", wher = [] }"#),
+        (r#"name = "homes""#, r#"name = "homes""#),
+    ];
+    let first = with_checks(ODBC, "").lines().count();
+    let found = table.map(|(line, replacement)| {
+        assert!(OBJECT.contains(line), "{line}");
+        let object = OBJECT.replacen(line, replacement, 1);
+        let twice = if line == replacement { OBJECT } else { "" };
+        let problems = problems(&with_checks(ODBC, &format!("{object}{twice}")));
+        let relative = problems.iter().map(|problem| match problem.strip_prefix("line ") {
+            Some(rest) => {
+                let (line, rest) = rest.split_once(':').unwrap();
+                format!("+{}:{rest}", line.parse::<usize>().unwrap() - first)
+            }
+            None => problem.clone(),
+        });
+        let problems: Vec<String> = relative.collect();
+        format!("{replacement} => {}", problems.join("\n"))
+    });
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn words_describe_objects_and_their_fields() {
+    let words = Pipeline::parse(&with_checks(ODBC, OBJECT)).unwrap().to_string();
+    let (_, objects) = words.split_once("Objects that").unwrap();
+    insta::assert_snapshot!(objects.split_once("\n\n").unwrap().0);
+}
+
 const ROWS: &str = "[[checks]]\nname = \"a\"\nkind = \"row-count\"\ntable = \"t\"\nmin = 1\n";
 
 #[test]

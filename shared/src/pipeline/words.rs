@@ -91,6 +91,7 @@ impl fmt::Display for Pipeline {
             Undeclared::Ignore => writeln!(f, "  ignore undeclared syncs of the workspace")?,
         }
         self.checks_in_words(f)?;
+        self.objects_in_words(f)?;
         self.notices_in_words(f)?;
         self.channels_in_words(f)?;
         self.contacts_in_words(f)?;
@@ -172,6 +173,23 @@ impl Pipeline {
                 Mode::Alert => writeln!(f, "    {check}: alerts")?,
                 Mode::Watch => writeln!(f, "    {check}: listed only")?,
                 Mode::Off => writeln!(f, "    {check}: off")?,
+            }
+        }
+        Ok(())
+    }
+
+    fn objects_in_words(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.objects.is_empty() {
+            writeln!(f, "\nObjects that `syncwatch reconcile` compares")?;
+        }
+        for object in &self.objects {
+            write!(f, "  {}: {object}", object.name)?;
+            if let Some(owner) = &object.owner {
+                write!(f, ", owned by {owner}")?;
+            }
+            writeln!(f)?;
+            for field in &object.fields {
+                writeln!(f, "    {field}")?;
             }
         }
         Ok(())

@@ -149,18 +149,28 @@ impl<'a> Row<'a> {
     /// [`ErrorKind::WrongType`] names the statement, the column and both types, never the value; [`ErrorKind::Shape`]
     /// if the column is missing or duplicated.
     pub fn get<T: FromValue>(&self, column: &str) -> Result<T, Error> {
+        let (named, value) = self.find(column)?;
+        T::from_value(value, self.answer.dialect).ok_or_else(|| {
+            let (column, expected, found) = (named.name.clone(), T::EXPECTED, value.type_name());
+            ErrorKind::WrongType { column, expected, found }.of(&self.answer.label)
+        })
+    }
+
+    /// Returns a column's value as it is; the column is found as by [`get`](Self::get).
+    pub fn value(&self, column: &str) -> Result<&'a Value, Error> {
+        self.find(column).map(|(_, value)| value)
+    }
+
+    fn find(&self, column: &str) -> Result<(&'a Column, &'a Value), Error> {
         let mut found =
             self.answer.columns.iter().zip(self.values).filter(|(c, _)| c.name.eq_ignore_ascii_case(column));
-        let Some((named, value)) = found.next() else {
+        let Some(first) = found.next() else {
             return Err(self.answer.shape(column, "no such column"));
         };
         if found.next().is_some() {
             return Err(self.answer.shape(column, "two columns of that name"));
         }
-        T::from_value(value, self.answer.dialect).ok_or_else(|| {
-            let (column, expected, found) = (named.name.clone(), T::EXPECTED, value.type_name());
-            ErrorKind::WrongType { column, expected, found }.of(&self.answer.label)
-        })
+        Ok(first)
     }
 }
 

@@ -83,7 +83,7 @@ enum RawKey {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawCondition {
+pub(super) struct RawCondition {
     column: Text,
     equals: Option<Literal>,
     not: Option<Literal>,
@@ -446,7 +446,7 @@ impl Validation {
     }
 
     /// Checks the length of a list.
-    fn few<T>(&mut self, list: &Spanned<Vec<T>>, key: &str, most: usize, items: &str) {
+    pub(super) fn few<T>(&mut self, list: &Spanned<Vec<T>>, key: &str, most: usize, items: &str) {
         let count = list.get_ref().len();
         if !(1..=most).contains(&count) {
             self.refuse(list, key, format!("found {count}"), format!("use 1 to {most} {items}"));
@@ -515,13 +515,9 @@ impl Validation {
         Some(Arrivals { table, column: self.column(column, at), synced, filter })
     }
 
-    fn conditions(&mut self, raw: &[RawCondition], key: &str) -> Vec<Condition> {
-        if let Some(beyond) = raw.get(20) {
-            self.refuse(&beyond.column, key, "too many conditions", "use at most 20");
-        }
+    pub(super) fn conditions(&mut self, raw: &[RawCondition], key: &str) -> Vec<Condition> {
         let mut conditions: Vec<Condition> = Vec::new();
-        for raw in raw {
-            let Some(condition) = self.condition(raw, key) else { continue };
+        for (raw, condition) in self.each_condition(raw, key) {
             if let Some(other) = conditions.iter().find(|other| condition.contradicts(other)) {
                 let found = format!("no row has both {other} and {condition}");
                 self.refuse(&raw.column, key, found, "remove one of the two");
@@ -529,6 +525,18 @@ impl Validation {
             conditions.push(condition);
         }
         conditions
+    }
+
+    /// Reads conditions that stand alone, each with its place.
+    pub(super) fn each_condition<'r>(
+        &mut self,
+        raw: &'r [RawCondition],
+        key: &str,
+    ) -> Vec<(&'r RawCondition, Condition)> {
+        if let Some(beyond) = raw.get(20) {
+            self.refuse(&beyond.column, key, "too many conditions", "use at most 20");
+        }
+        raw.iter().filter_map(|raw| Some((raw, self.condition(raw, key)?))).collect()
     }
 
     fn condition(&mut self, raw: &RawCondition, key: &str) -> Option<Condition> {
@@ -566,7 +574,7 @@ impl Validation {
         Some(Window { day, column: String::new() })
     }
 
-    fn object(&mut self, name: &Text, key: &str) -> String {
+    pub(super) fn object(&mut self, name: &Text, key: &str) -> String {
         let text = name.get_ref();
         if let Err(why) = object_name(self.dialect, text) {
             // Debug format escapes control characters.
@@ -575,7 +583,7 @@ impl Validation {
         text.clone()
     }
 
-    fn column(&mut self, name: &Text, key: &str) -> String {
+    pub(super) fn column(&mut self, name: &Text, key: &str) -> String {
         self.column_name(name.get_ref(), name, key);
         name.get_ref().clone()
     }

@@ -11,6 +11,7 @@ use super::{Text, Validation};
 use crate::data_checks::Day;
 use crate::finding::Severity;
 use crate::pipeline::{ApiVersion, ChannelKind, Mode, Role, Undeclared};
+use crate::reconcile::{Authority, KeyKind};
 use crate::schedule::weekday_named;
 use crate::sql::Dialect;
 
@@ -58,6 +59,9 @@ words! {
     Role: "create" => Create, "update" => Update, "other" => Other;
     Severity: "info" => Info, "warning" => Warning, "error" => Error, "critical" => Critical;
     Day: "today" => Today, "yesterday" => Yesterday, "last-24h" => Last24Hours;
+    KeyKind: "text" => Text, "text-ignoring-case" => TextIgnoringCase, "integer" => Integer,
+        "salesforce-id" => SalesforceId;
+    Authority: "source" => Source, "destination" => Destination;
     Dialect: "postgresql" => PostgreSql, "sqlite" => Sqlite, "databricks" => Databricks;
 }
 

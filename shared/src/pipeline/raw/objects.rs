@@ -1,0 +1,239 @@
+//! `[[objects]]`: the tables, keys and fields that are reconciled.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::checks::RawCondition;
+use super::values::Words;
+use super::{Text, Validation};
+use crate::reconcile::{DEFAULT_SETTLE, Field, Kind, Limits, Object, Side};
+
+/// More than these is a mistake. They also bound the length of a statement.
+const MOST_FIELDS: usize = 100;
+/// The most decimals of a number in Salesforce.
+const MOST_DECIMALS: u32 = 18;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawObject {
+    pub(super) name: Text,
+    owner: Option<Text>,
+    source: RawSide,
+    destination: RawSide,
+    key: RawKey,
+    changed: Option<RawChanged>,
+    settle: Option<Text>,
+    #[serde(default)]
+    limits: RawLimits,
+    fields: Spanned<Vec<RawField>>,
+    #[serde(default)]
+    not_selected: Vec<RawCondition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSide {
+    table: Text,
+    synced: Option<Text>,
+    #[serde(rename = "where", default)]
+    filter: Vec<RawCondition>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKey {
+    source: Text,
+    destination: Text,
+    kind: Option<Text>,
+}
+
+/// The columns with the time of a row's last change.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawChanged {
+    source: Text,
+    destination: Option<Text>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+struct RawLimits {
+    missing: Option<u64>,
+    extra: Option<u64>,
+    different_percent: Option<Spanned<f64>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPair {
+    source: Text,
+    destination: Text,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawField {
+    source: Text,
+    destination: Text,
+    kind: Text,
+    authority: Option<Text>,
+    max_length: Option<Spanned<u32>>,
+    scale: Option<Spanned<u32>>,
+    round_to_scale: Option<Spanned<bool>>,
+    values: Option<Spanned<Vec<String>>>,
+    map: Option<Spanned<BTreeMap<String, String>>>,
+    source_zone: Option<Text>,
+    currency: Option<Spanned<RawPair>>,
+}
+
+/// The reader of a kind's keys. It takes the keys that it uses; the others are refused.
+#[derive(Clone, Copy)]
+struct FieldKind(fn(&mut Validation, &mut RawField) -> Option<Kind>);
+
+impl Words for FieldKind {
+    const ALL: &'static [(&'static str, Self)] = &[
+        (
+            "text",
+            Self(|_, raw| Some(Kind::Text { max_length: raw.max_length.take().map(Spanned::into_inner) })),
+        ),
+        ("rich-text", Self(|_, _| Some(Kind::RichText))),
+        ("choice", Self(|_, raw| Some(Kind::Choice { values: raw.values() }))),
+        ("choices", Self(|_, _| Some(Kind::Choices))),
+        ("flag", Self(|_, _| Some(Kind::Flag))),
+        ("number", Self(Validation::number)),
+        ("money", Self(|check, raw| Some(Kind::Money { scale: check.scale(raw)? }))),
+        ("instant", Self(|_, _| Some(Kind::Instant))),
+        ("date", Self(Validation::date)),
+        ("salesforce-id", Self(|_, _| Some(Kind::SalesforceId))),
+        ("phone", Self(|_, _| Some(Kind::Phone))),
+    ];
+}
+
+impl RawField {
+    fn values(&mut self) -> Vec<String> {
+        self.values.take().map(Spanned::into_inner).unwrap_or_default()
+    }
+}
+
+impl Validation {
+    pub(super) fn objects(&mut self, raw: Vec<RawObject>) -> Vec<Object> {
+        self.unique(raw.iter().map(|object| &object.name), "objects.name");
+        raw.into_iter().map(|object| self.reconciled(object)).collect()
+    }
+
+    fn reconciled(&mut self, raw: RawObject) -> Object {
+        if let Some(synced) = &raw.source.synced {
+            self.refuse(synced, "objects.source.synced", "not used by the source", "remove it");
+        }
+        if let (Some(settle), None) = (&raw.settle, &raw.changed) {
+            let remedy = "add changed = { source = \"...\" }, the time of a row's last change, or remove it";
+            self.refuse(settle, "objects.settle", "without changed", remedy);
+        }
+        let key = raw.key.kind.as_ref().and_then(|kind| self.word(kind, "objects.key.kind"));
+        let (of_source, of_destination) = match &raw.changed {
+            Some(changed) => (Some(&changed.source), changed.destination.as_ref()),
+            None => (None, None),
+        };
+        self.few(&raw.fields, "objects.fields", MOST_FIELDS, "fields");
+        let fields = raw.fields.into_inner();
+        self.unique(fields.iter().map(|field| &field.destination), "objects.fields.destination");
+        let percent = raw.limits.different_percent.as_ref();
+        Object {
+            name: self.name(&raw.name, "objects.name"),
+            source: self.side(&raw.source, &raw.key.source, of_source, "source"),
+            destination: self.side(&raw.destination, &raw.key.destination, of_destination, "destination"),
+            key: key.unwrap_or_default(),
+            settle: raw.settle.map_or(DEFAULT_SETTLE, |settle| self.duration(&settle, "objects.settle")),
+            limits: Limits {
+                missing: raw.limits.missing.unwrap_or(0),
+                extra: raw.limits.extra.unwrap_or(0),
+                different_percent: percent
+                    .map_or(0.0, |percent| self.percent(percent, "objects.limits.different_percent")),
+            },
+            fields: fields.into_iter().filter_map(|field| self.field(field)).collect(),
+            not_selected: self
+                .each_condition(&raw.not_selected, "objects.not_selected")
+                .into_iter()
+                .map(|(_, condition)| condition)
+                .collect(),
+            owner: self.owner(raw.owner, "objects.owner"),
+        }
+    }
+
+    fn side(&mut self, raw: &RawSide, key: &Text, changed: Option<&Text>, which: &str) -> Side {
+        let at = |name: &str| format!("objects.{which}.{name}");
+        Side {
+            table: self.object(&raw.table, &at("table")),
+            key: self.column(key, &format!("objects.key.{which}")),
+            filter: self.conditions(&raw.filter, &at("where")),
+            changed: changed.map(|column| self.column(column, &format!("objects.changed.{which}"))),
+            synced: raw.synced.as_ref().map(|column| self.column(column, &at("synced"))),
+        }
+    }
+
+    fn field(&mut self, mut raw: RawField) -> Option<Field> {
+        let source = self.column(&raw.source, "objects.fields.source");
+        let destination = self.column(&raw.destination, "objects.fields.destination");
+        let authority = raw.authority.as_ref().and_then(|word| self.word(word, "objects.fields.authority"));
+        let FieldKind(read) = self.word(&raw.kind, "objects.fields.kind")?;
+        let kind = read(self, &mut raw)?;
+        let map = match kind {
+            Kind::Choice { .. } => raw.map.take().map(Spanned::into_inner).unwrap_or_default(),
+            _ => BTreeMap::new(),
+        };
+        let currency = match kind {
+            Kind::Money { .. } => {
+                let remedy =
+                    "add currency = { source = \"...\", destination = \"...\" }, the columns of the ISO code";
+                let pair = self.given(raw.currency.take(), &raw.kind, "objects.fields.currency", remedy)?;
+                let pair = pair.get_ref();
+                let column = |check: &mut Self, name| check.column(name, "objects.fields.currency");
+                Some((column(self, &pair.source), column(self, &pair.destination)))
+            }
+            _ => None,
+        };
+        self.none_left(&raw);
+        Some(Field { source, destination, kind, map, authority: authority.unwrap_or_default(), currency })
+    }
+
+    /// Refuses keys that the kind of a field does not use: they would suggest a comparison that is not made.
+    fn none_left(&mut self, raw: &RawField) {
+        let left = [
+            ("max_length", raw.max_length.as_ref().map(Spanned::span)),
+            ("scale", raw.scale.as_ref().map(Spanned::span)),
+            ("round_to_scale", raw.round_to_scale.as_ref().map(Spanned::span)),
+            ("values", raw.values.as_ref().map(Spanned::span)),
+            ("map", raw.map.as_ref().map(Spanned::span)),
+            ("source_zone", raw.source_zone.as_ref().map(Spanned::span)),
+            ("currency", raw.currency.as_ref().map(Spanned::span)),
+        ];
+        for (key, place) in left {
+            let Some(place) = place else { continue };
+            let found = format!("not used by kind \"{}\"", raw.kind.get_ref());
+            self.refuse(&Spanned::new(place, ()), &format!("objects.fields.{key}"), found, "remove it");
+        }
+    }
+
+    fn number(&mut self, raw: &mut RawField) -> Option<Kind> {
+        let round_to_scale = raw.round_to_scale.take().is_some_and(Spanned::into_inner);
+        Some(Kind::Number { scale: self.scale(raw)?, round_to_scale })
+    }
+
+    fn date(&mut self, raw: &mut RawField) -> Option<Kind> {
+        let zone = raw.source_zone.take();
+        let source_zone = zone.map(|zone| self.zone(&zone, "objects.fields.source_zone"));
+        Some(Kind::Date { source_zone })
+    }
+
+    fn scale(&mut self, raw: &mut RawField) -> Option<u32> {
+        let remedy = "add scale, the decimals of the destination's field";
+        let scale = self.given(raw.scale.take(), &raw.kind, "objects.fields.scale", remedy)?;
+        if *scale.get_ref() > MOST_DECIMALS {
+            let found = format!("found {}", scale.get_ref());
+            self.refuse(&scale, "objects.fields.scale", found, format!("use 0 to {MOST_DECIMALS}"));
+        }
+        Some(scale.into_inner())
+    }
+}

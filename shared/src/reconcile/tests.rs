@@ -1,0 +1,386 @@
+use jiff::tz::TimeZone;
+use proptest::prelude::*;
+
+use super::normal::steps;
+use super::*;
+use crate::pipeline::Pipeline;
+use crate::sql::{Answer, Column, Decimal, Dialect, Kind as Type, Statement, Value, check_read_only, render};
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+fn exact(digits: &str) -> Value {
+    Value::Decimal(Decimal::parse(digits).unwrap())
+}
+
+fn at(instant: &str) -> Value {
+    Value::Timestamp(instant.parse().unwrap())
+}
+
+fn day(date: &str) -> Value {
+    Value::Date(date.parse().unwrap())
+}
+
+const TEXT: Kind = Kind::Text { max_length: None };
+const SHORT: Kind = Kind::Text { max_length: Some(10) };
+const WHOLE: Kind = Kind::Number { scale: 0, round_to_scale: false };
+const CENTS: Kind = Kind::Number { scale: 2, round_to_scale: false };
+
+fn choice(values: &[&str]) -> Kind {
+    Kind::Choice { values: values.iter().map(|value| (*value).to_owned()).collect() }
+}
+
+fn date_in(zone: &str) -> Kind {
+    Kind::Date { source_zone: Some(TimeZone::get(zone).unwrap()) }
+}
+
+/// The pairs of values whose verdict is settled, by their number. Those of keys, maps and pending rows are properties of statements.
+#[test]
+fn each_pair_has_its_verdict() {
+    use Verdict::{Different as X, Equal, EqualNormalised as Same, NotEvaluated};
+    let null = || Value::Null;
+    let table = [
+        (1, TEXT, text("Oak Court"), text("Oak Court"), Equal),
+        (2, TEXT, text(" Oak Court "), text("Oak Court"), Same(Rule::OuterWhitespace)),
+        (3, TEXT, text("Oak Court\t\n"), text("Oak Court"), Same(Rule::OuterWhitespace)),
+        (4, TEXT, text("Oak\u{a0}Court"), text("Oak Court"), X(Reason::InnerWhitespace)),
+        (5, TEXT, text("Oak  Court"), text("Oak Court"), X(Reason::InnerWhitespace)),
+        (6, TEXT, text(""), null(), Same(Rule::EmptyIsNull)),
+        (7, TEXT, text("   "), null(), Same(Rule::EmptyIsNull)),
+        (8, TEXT, text(""), text("Old Name"), X(Reason::EmptyDoesNotClear)),
+        (9, TEXT, null(), text("Old Name"), X(Reason::NotCleared)),
+        (10, TEXT, text("Old Name"), null(), X(Reason::Lost)),
+        (11, TEXT, text("oak court"), text("Oak Court"), X(Reason::Case)),
+        (12, TEXT, text("Cafe\u{301}"), text("Caf\u{e9}"), Same(Rule::UnicodeForm)),
+        (13, SHORT, text("Oak Court Apartments"), text("Oak Court "), X(Reason::Cut)),
+        (14, SHORT, text("Oak Court Apartments"), text("Elm Court"), X(Reason::TooLong)),
+        (15, TEXT, text("a\r\nb"), text("a\nb"), Same(Rule::LineEnds)),
+        (16, TEXT, text("123"), text("0123"), X(Reason::LeadingZero)),
+        (17, Kind::RichText, text("<p>Hi&nbsp;there</p>"), text("<p>Hi there</p>"), Same(Rule::Markup)),
+        (17, TEXT, text("<p>Hi&nbsp;there</p>"), text("<p>Hi there</p>"), X(Reason::Other)),
+        (18, CENTS, exact("10.5"), exact("10.50"), Equal),
+        (19, CENTS, exact("237.631"), Value::Double(237.631), Equal),
+        (20, CENTS, exact("237.631"), exact("237.63"), X(Reason::Rounded)),
+        (
+            20,
+            Kind::Number { scale: 2, round_to_scale: true },
+            exact("237.631"),
+            exact("237.63"),
+            Same(Rule::RoundToScale),
+        ),
+        (21, CENTS, Value::Double(0.300_000_000_000_000_04), exact("0.3"), Same(Rule::BinaryFloat)),
+        (22, WHOLE, exact("9999999999999999"), exact("10000000000000000"), X(Reason::Beyond15Digits)),
+        (23, CENTS, null(), exact("0"), X(Reason::NullIsNotZero)),
+        (24, CENTS, Value::Double(-0.0), exact("0"), Equal),
+        (25, Kind::Flag, null(), Value::Boolean(false), Same(Rule::FlagHasNoNull)),
+        (26, Kind::Flag, null(), Value::Boolean(true), X(Reason::Other)),
+        (27, Kind::Flag, Value::Integer(1), Value::Boolean(true), Equal),
+        (28, choice(&[]), text("warm"), text("Warm"), Same(Rule::CaseOfChoice)),
+        (30, choice(&["Warm", "Cold"]), text("Hot"), text("Warm"), X(Reason::RejectedChoice)),
+        (31, Kind::Choices, text("a;b"), text("b;a"), Same(Rule::OrderOfChoices)),
+        (32, Kind::Choices, text("a;b;b"), text("a;b"), Same(Rule::RepeatedChoice)),
+        (33, Kind::Choices, text("a;b"), text("a"), X(Reason::MissingChoice)),
+        (
+            34,
+            Kind::Instant,
+            at("2026-11-01T08:00:00.987Z"),
+            at("2026-11-01T08:00:00Z"),
+            Same(Rule::WholeSeconds),
+        ),
+        (
+            35,
+            Kind::Instant,
+            text("2026-11-01T01:30:00-07:00"),
+            at("2026-11-01T09:30:00Z"),
+            X(Reason::OneHour),
+        ),
+        (
+            36,
+            Kind::Instant,
+            text("2026-03-08T02:30:00 America/Los_Angeles"),
+            at("2026-03-08T10:30:00Z"),
+            NotEvaluated(WhyNot::NoSuchTime),
+        ),
+        (37, date_in("America/Los_Angeles"), at("2026-03-10T03:30:00Z"), day("2026-03-09"), Equal),
+        (38, date_in("UTC"), at("2026-03-10T03:30:00Z"), day("2026-03-09"), X(Reason::OneDay)),
+        (39, Kind::SalesforceId, text("00300000003T2PG"), text("00300000003T2PGAA0"), Same(Rule::IdLength)),
+        (40, Kind::SalesforceId, text("00300000003t2pG"), text("00300000003T2PGAA0"), X(Reason::OtherRecord)),
+        (0, Kind::Phone, text("(415) 555-0100"), text("415.555.0100"), Same(Rule::PhoneFormat)),
+        (0, Kind::Phone, text("+1 415 555 0100"), text("415 555 0100"), X(Reason::Other)),
+        (0, Kind::Choices, text("a"), text("a;b"), X(Reason::ExtraChoice)),
+        (0, Kind::Instant, text("soon"), null(), NotEvaluated(WhyNot::Unreadable)),
+        (
+            0,
+            Kind::Instant,
+            text("2026-11-01 01:30 America/Los_Angeles"),
+            null(),
+            NotEvaluated(WhyNot::RepeatedTime),
+        ),
+        (0, CENTS, text("1,5"), exact("1.5"), NotEvaluated(WhyNot::Unreadable)),
+    ];
+    for (pair, kind, source, destination, verdict) in table {
+        assert_eq!(compare(&kind, &source, &destination), verdict, "pair {pair}, {}", kind.name());
+    }
+    // Pair 43.
+    assert_eq!(compare_currencies(&text("EUR"), &text("USD")), X(Reason::Currency));
+}
+
+#[test]
+fn markup_is_left_out_but_no_text() {
+    let same =
+        |a, b| matches!(compare(&Kind::RichText, &text(a), &text(b)), Verdict::EqualNormalised(Rule::Markup));
+    assert!(same("<b>H</b>i<br/>you", "<p>Hi</p>\n<p>you</p>"));
+    assert!(same("a &lt; b &#38; c&#x21;", "a < b &amp; c!"));
+    assert!(!same("&lt;b&gt;x", "<b>x"), "an escaped tag is text");
+    assert!(!same("a&amp;nbsp;b", "a&nbsp;b"), "an escaped entity is text");
+    assert!(!same("Hi", "Hi<p>there"));
+}
+
+fn kinds() -> impl Strategy<Value = Kind> {
+    prop::sample::select(vec![
+        TEXT,
+        SHORT,
+        Kind::RichText,
+        choice(&[]),
+        choice(&["a", "B"]),
+        Kind::Choices,
+        Kind::Flag,
+        WHOLE,
+        CENTS,
+        Kind::Number { scale: 2, round_to_scale: true },
+        Kind::Money { scale: 2 },
+        Kind::Instant,
+        date_in("America/Los_Angeles"),
+        Kind::SalesforceId,
+        Kind::Phone,
+    ])
+}
+
+fn values() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        "[ abAB;\t\u{a0}0]{0,4}".prop_map(Value::Text),
+        "(<p>|<b>|&amp;|&nbsp;|&#769;|<|>|&|;|e|\u{301}|\u{130}|\r|\n|[aA1+-]){0,6}".prop_map(Value::Text),
+        "[0-9A-Za-z]{15}([0-9A-Z]{3})?".prop_map(Value::Text),
+        any::<i64>().prop_map(Value::Integer),
+        (-3_i64..4).prop_map(Value::Integer),
+        any::<f64>().prop_map(Value::Double),
+        "-?[0-3]{1,2}[.][0-9]{0,4}".prop_map(|digits| exact(&digits)),
+        any::<bool>().prop_map(Value::Boolean),
+        (0_i64..20_000_000).prop_map(|ms| Value::Timestamp(jiff::Timestamp::from_millisecond(ms).unwrap())),
+        Just(Value::Unreadable),
+    ]
+}
+
+fn normal(kind: &Kind, text: &str) -> Option<String> {
+    steps(kind).fold(Some(text.to_owned()), |text, (_, step)| text.and_then(|text| step(&text)))
+}
+
+proptest! {
+    #[test]
+    fn normal_form_of_a_normal_form_is_itself(
+        kind in kinds(),
+        any in "(<p>|</b>|&amp;|&lt;|&nbsp;|&#769;|&|;|e|\u{301}|\u{130}|[ \r\n\t]|\\PC){0,12}",
+    ) {
+        let once = normal(&kind, &any);
+        let twice = once.as_deref().and_then(|text| normal(&kind, text));
+        prop_assert_eq!(&once, &twice);
+    }
+
+    #[test]
+    fn exchanged_sides_are_as_equal_and_by_the_same_rule(kind in kinds(), a in values(), b in values()) {
+        let (one, other) = (compare(&kind, &a, &b), compare(&kind, &b, &a));
+        match one {
+            Verdict::Different(_) => prop_assert!(matches!(other, Verdict::Different(_))),
+            Verdict::NotEvaluated(_) => prop_assert!(matches!(other, Verdict::NotEvaluated(_))),
+            same => prop_assert_eq!(same, other),
+        }
+    }
+
+    #[test]
+    fn value_equals_itself_unless_it_is_unreadable(kind in kinds(), a in values()) {
+        prop_assert!(matches!(compare(&kind, &a, &a), Verdict::Equal | Verdict::NotEvaluated(_)));
+    }
+}
+
+const DIALECTS: [Dialect; 3] = [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite];
+
+fn settled() -> jiff::Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+fn seed() -> Object {
+    Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap().objects.remove(0)
+}
+
+/// The seed's object with a field of every kind.
+fn every_kind() -> Object {
+    let mut object = seed();
+    for (place, kind) in ALL.iter().enumerate() {
+        let is_money = matches!(kind, Kind::Money { .. });
+        object.fields.push(Field {
+            source: format!("a{place}"),
+            destination: format!("a{place}_c"),
+            kind: kind.clone(),
+            map: [("A".to_owned(), "Active; --".to_owned())].into(),
+            authority: Authority::Source,
+            currency: is_money.then(|| ("unit".to_owned(), "unit_c".to_owned())),
+        });
+    }
+    object
+}
+
+const ALL: [Kind; 9] = [
+    TEXT,
+    Kind::RichText,
+    Kind::Choices,
+    Kind::Flag,
+    CENTS,
+    Kind::Money { scale: 2 },
+    Kind::Instant,
+    Kind::SalesforceId,
+    Kind::Phone,
+];
+
+#[test]
+fn statements_only_read_and_bind_every_value() {
+    let object = every_kind();
+    for dialect in DIALECTS {
+        let statements = Statements::new(&object, dialect, settled());
+        let mut all = vec![statements.repeated_keys().unwrap(), statements.one_key("P'1").unwrap().unwrap()];
+        for repeated in [false, true] {
+            all.extend([statements.counts(repeated).unwrap(), statements.samples(repeated, 10).unwrap()]);
+        }
+        for statement in all {
+            let names: Vec<&str> = statement.parameters().iter().map(|bound| bound.name.as_str()).collect();
+            check_read_only(statement.sql(), dialect, &names).unwrap();
+            render(&statement, dialect).unwrap();
+            assert!(!statement.sql().contains("Active") && !statement.sql().contains("P'1"));
+        }
+    }
+}
+
+/// The other two dialects run on real engines in `tests/it/reconcile.rs`.
+#[test]
+fn statements_of_the_seed_for_databricks() {
+    let object = seed();
+    let statements = Statements::new(&object, Dialect::Databricks, settled());
+    let all = [
+        statements.repeated_keys().unwrap(),
+        statements.counts(false).unwrap(),
+        statements.samples(true, MOST_JUDGED).unwrap(),
+    ];
+    let lines = all.map(|statement| format!("-- {}\n{}", statement.label(), statement.sql())).join("\n");
+    insta::assert_snapshot!(lines);
+}
+
+#[test]
+fn key_of_another_kind_has_no_statement() {
+    let object = Object { key: KeyKind::Integer, ..seed() };
+    let statements = Statements::new(&object, Dialect::Databricks, settled());
+    assert!(statements.one_key("P-1").unwrap().is_none() && statements.one_key("12").unwrap().is_some());
+}
+
+/// An answer with these columns and rows of whole numbers or text.
+fn answer(columns: &[&str], rows: Vec<Vec<Value>>) -> Answer {
+    let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), kind: Type::Text }).collect();
+    Answer::new(&Statement::new("a test", "SELECT 1"), Dialect::PostgreSql, columns, rows)
+}
+
+const COUNTS: [&str; 17] = [
+    "source_rows",
+    "destination_rows",
+    "source_null_keys",
+    "destination_null_keys",
+    "source_ambiguous",
+    "destination_ambiguous",
+    "joined",
+    "not_selected",
+    "missing",
+    "missing_pending",
+    "extra",
+    "different",
+    "different_pending",
+    "normalised",
+    "different_0",
+    "same_0",
+    "empty_0",
+];
+
+/// Reads counts of one text field and one different row with these values.
+fn read(counts: [i64; 17], source: &str, destination: &str) -> Result<Reconciliation, Incomplete> {
+    let mut object = seed();
+    object.fields.truncate(1);
+    object.destination.synced = None;
+    let statements = Statements::new(&object, Dialect::PostgreSql, settled());
+    let repeated = answer(&["side", "k", "repeated_keys", "repeated_rows"], Vec::new());
+    let counts = answer(&COUNTS, vec![counts.map(Value::Integer).to_vec()]);
+    let row = vec![
+        text("different"),
+        text("P-1"),
+        Value::Integer(0),
+        Value::Integer(1),
+        text(source),
+        text(destination),
+    ];
+    let samples = answer(&["class", "k", "normalised", "x0", "sv0", "dv0"], vec![row]);
+    Reconciliation::read(&object, &statements, [&repeated, &counts, &samples], 10)
+}
+
+const GOOD: [i64; 17] = [6, 5, 0, 0, 0, 0, 4, 0, 1, 1, 1, 1, 0, 1, 1, 1, 0];
+
+#[test]
+fn row_that_differs_only_in_sql_is_moved_to_its_rule() {
+    let different = read(GOOD, "Oak", "Elm").unwrap();
+    assert_eq!((different.equal, different.equal_normalised, different.different), (2, 1, 1));
+    assert_eq!(different.reasons(), [(Reason::Other, 1)].into());
+    let same = read(GOOD, "Oak\t", "Oak").unwrap();
+    assert_eq!((same.equal, same.equal_normalised, same.different), (2, 2, 0));
+    assert_eq!((same.rules, same.fields[0].different), ([(Rule::OuterWhitespace, 2)].into(), 0));
+}
+
+#[test]
+fn violated_invariant_is_an_error_that_names_it() {
+    for (place, named) in [
+        (0, "the rows of the source"),
+        (1, "the rows of the destination"),
+        (6, "the rows of the source"),
+        (8, "the rows of the source"),
+        (10, "the rows of the destination"),
+        (11, "different rows and their samples"),
+        (14, "the reasons of different values"),
+    ] {
+        let mut counts = GOOD;
+        counts[place] += 1;
+        let error = read(counts, "Oak", "Elm").unwrap_err().to_string();
+        assert!(error.contains(named), "{place}: {error}");
+        assert!(!error.contains("Oak") && !error.contains("P-1"), "{error}");
+    }
+}
+
+#[test]
+fn limits_decide_whether_a_comparison_is_good() {
+    let found = read(GOOD, "Oak", "Elm").unwrap();
+    let within = |missing, extra, different_percent| {
+        found.is_within(&Object { limits: Limits { missing, extra, different_percent }, ..seed() })
+    };
+    assert!(within(1, 1, 25.0));
+    assert!(!within(0, 1, 25.0) && !within(1, 0, 25.0) && !within(1, 1, 24.9));
+}
+
+#[test]
+fn side_with_authority_decides_the_reason_and_maps_are_applied() {
+    let mut field = every_kind().fields.remove(2);
+    let value = |value: &'static str| if value.is_empty() { Value::Null } else { text(value) };
+    let verdict = |field: &Field, source: &'static str, destination: &'static str| {
+        let (source, destination) = (value(source), value(destination));
+        let cell = |value| Cell { value, currency: None };
+        field.compare(cell(&source), cell(&destination))
+    };
+    // Pair 29.
+    assert_eq!(verdict(&field, "A", "Active; --"), Verdict::Equal);
+    assert_eq!(verdict(&field, "Oak", ""), Verdict::Different(Reason::Lost));
+    field.authority = Authority::Destination;
+    assert_eq!(verdict(&field, "Oak", ""), Verdict::Different(Reason::NotCleared));
+}

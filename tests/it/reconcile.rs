@@ -1,0 +1,629 @@
+//! Reconciles objects on real engines: every planted difference is found, on SQLite and on PostgreSQL alike.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use syncwatch::data_checks::object_name;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::reconcile::{
+    Class, Incomplete, Object, Reason, Reconciliation, Rule, Statements, Verdict, compare, read_records,
+};
+use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
+use syncwatch::warehouse::Warehouse;
+use syncwatch_lab::engines::{self, Postgres};
+use tempfile::TempDir;
+
+/// Noon on an ordinary day, UTC. Changes of the last hour are pending.
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn sqlite(folder: &TempDir) -> Warehouse {
+    engines::sqlite(&folder.path().join("warehouse.db")).unwrap()
+}
+
+/// Every kind of field, and a key that is text.
+const OBJECT: &str = r#"
+[[objects]]
+name = "homes"
+key = { source = "home_id", destination = "home_id_c" }
+changed = { source = "changed" }
+not_selected = [{ column = "note", equals = "hold" }]
+fields = [
+  { source = "note", destination = "note_c", kind = "text", max_length = 10 },
+  { source = "state", destination = "state_c", kind = "choice", map = { A = "Active" } },
+  { source = "tags", destination = "tags_c", kind = "choices" },
+  { source = "live", destination = "live_c", kind = "flag" },
+  { source = "rent", destination = "rent_c", kind = "number", scale = 2 },
+  { source = "price", destination = "price_c", kind = "money", scale = 2, currency = { source = "unit", destination = "unit_c" } },
+  { source = "seen", destination = "seen_c", kind = "instant" },
+  { source = "seen", destination = "day_c", kind = "date", source_zone = "America/Los_Angeles" },
+  { source = "agent", destination = "agent_c", kind = "salesforce-id" },
+]
+[objects.source]
+table = "crm.rds.homes"
+where = [{ column = "gone", not = true }]
+[objects.destination]
+table = "crm.salesforce.home"
+synced = "synced"
+"#;
+
+fn object(dialect: Dialect, declaration: &str) -> Object {
+    let seed = include_str!("../../infra/pipeline.toml");
+    let databricks = "driver = \"databricks\"\nhost = \"dbc-00000000-0000.cloud.databricks.com\"\nwarehouse_id = \
+                      \"0123456789abcdef\"";
+    assert!(seed.contains(databricks));
+    let odbc = format!("driver = \"odbc\"\ndialect = \"{}\"", format!("{dialect:?}").to_lowercase());
+    let text = format!("{}{declaration}", seed.replacen(databricks, &odbc, 1));
+    Pipeline::parse(&text).unwrap().objects.pop().unwrap()
+}
+
+fn statements(object: &Object, dialect: Dialect) -> Statements<'_> {
+    Statements::new(object, dialect, now() - SignedDuration::from_hours(1))
+}
+
+/// Compares an object with at most so many judged rows.
+async fn reconcile(
+    warehouse: &Warehouse,
+    object: &Object,
+    most: usize,
+) -> Result<Reconciliation, Incomplete> {
+    let statements = statements(object, warehouse.dialect());
+    let repeated = warehouse.query(&statements.repeated_keys().unwrap()).await?;
+    let counts = warehouse.query(&statements.counts(!repeated.is_empty()).unwrap()).await?;
+    let samples = warehouse.query(&statements.samples(!repeated.is_empty(), most).unwrap()).await?;
+    Reconciliation::read(object, &statements, [&repeated, &counts, &samples], most)
+}
+
+const SOURCE: [&str; 12] =
+    ["home_id", "note", "state", "tags", "live", "rent", "price", "unit", "seen", "agent", "changed", "gone"];
+const DESTINATION: [&str; 12] = [
+    "home_id_c",
+    "note_c",
+    "state_c",
+    "tags_c",
+    "live_c",
+    "rent_c",
+    "price_c",
+    "unit_c",
+    "seen_c",
+    "day_c",
+    "agent_c",
+    "synced",
+];
+
+async fn make(warehouse: &Warehouse) {
+    let dialect = warehouse.dialect();
+    let name = |path: &str| object_name(dialect, path).unwrap();
+    let mut statements = Vec::new();
+    let mut plain = |sql: String| statements.push(Statement::new("tables", sql));
+    for path in ["crm.rds.homes", "crm.salesforce.home"] {
+        plain(format!("DROP TABLE IF EXISTS {}", name(path)));
+    }
+    if dialect == Dialect::PostgreSql {
+        plain("CREATE SCHEMA IF NOT EXISTS rds".to_owned());
+        plain("CREATE SCHEMA IF NOT EXISTS salesforce".to_owned());
+    }
+    plain(format!(
+        "CREATE TABLE {} (home_id VARCHAR(40), note VARCHAR(80), state VARCHAR(20), tags VARCHAR(40), live BOOLEAN, \
+         rent DECIMAL(20, 5), price DECIMAL(20, 2), unit VARCHAR(3), seen TIMESTAMP, agent VARCHAR(18), changed TIMESTAMP, \
+         gone BOOLEAN)",
+        name("crm.rds.homes")
+    ));
+    // Doubles, as Salesforce's numbers arrive.
+    plain(format!(
+        "CREATE TABLE {} (home_id_c VARCHAR(40), note_c VARCHAR(80), state_c VARCHAR(20), tags_c VARCHAR(40), \
+         live_c BOOLEAN, rent_c DOUBLE PRECISION, price_c DOUBLE PRECISION, unit_c VARCHAR(3), seen_c TIMESTAMP, day_c DATE, \
+         agent_c VARCHAR(18), synced TIMESTAMP)",
+        name("crm.salesforce.home")
+    ));
+    warehouse.execute_all(&statements).await.unwrap();
+}
+
+type Line = Vec<ParameterValue>;
+
+async fn insert(warehouse: &Warehouse, table: &str, columns: [&str; 12], rows: &[Line]) {
+    let table = object_name(warehouse.dialect(), table).unwrap();
+    let statements: Vec<Statement> = rows
+        .iter()
+        .map(|row| {
+            let markers: Vec<String> = (0..columns.len()).map(|place| format!(":v{place}")).collect();
+            let sql = format!("INSERT INTO {table} ({}) VALUES ({})", columns.join(", "), markers.join(", "));
+            row.iter().enumerate().fold(Statement::new("rows", sql), |statement, (place, value)| {
+                statement.bind(format!("v{place}"), value.clone())
+            })
+        })
+        .collect();
+    for batch in statements.chunks(200) {
+        warehouse.execute_all(batch).await.unwrap();
+    }
+}
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+/// A row of the source, equal to that of the destination with the same key.
+fn home(key: &str) -> Line {
+    vec![
+        key.into(),
+        "Oak Court".into(),
+        "A".into(),
+        "a;b".into(),
+        true.into(),
+        syncwatch::sql::Decimal::parse("237.63").unwrap().into(),
+        syncwatch::sql::Decimal::parse("10.00").unwrap().into(),
+        "EUR".into(),
+        at("2026-11-24T03:30:00Z").into(),
+        "00300000003T2PG".into(),
+        at("2026-11-23T09:00:00Z").into(),
+        ParameterValue::Boolean(None),
+    ]
+}
+
+fn record(key: &str) -> Line {
+    vec![
+        key.into(),
+        "Oak Court".into(),
+        "Active".into(),
+        "a;b".into(),
+        true.into(),
+        237.63.into(),
+        10.0.into(),
+        "EUR".into(),
+        at("2026-11-24T03:30:00Z").into(),
+        jiff::civil::date(2026, 11, 23).into(),
+        "00300000003T2PG".into(),
+        at("2026-11-24T10:30:00Z").into(),
+    ]
+}
+
+/// A row with other values in these places.
+fn with(mut row: Line, changes: &[(usize, ParameterValue)]) -> Line {
+    for (place, value) in changes {
+        row[*place] = value.clone();
+    }
+    row
+}
+
+/// Plants every class of difference among 40 equal records.
+async fn plant(warehouse: &Warehouse) {
+    make(warehouse).await;
+    let mut source: Vec<Line> = (0..40).map(|n| home(&format!("P-{n}"))).collect();
+    let mut destination: Vec<Line> = (0..40).map(|n| record(&format!("P-{n}"))).collect();
+    let just_now = || at("2026-11-24T11:45:00Z").into();
+    source.push(home("missing-1"));
+    source.push(home("missing-2"));
+    source.push(with(home("missing-pending"), &[(10, just_now())]));
+    source.push(with(home("held"), &[(1, "hold".into())]));
+    source.push(with(home("gone"), &[(11, true.into())]));
+    destination.push(record("extra-1"));
+    source.push(with(home("x"), &[(0, ParameterValue::Text(None))]));
+    destination.push(with(record("x"), &[(0, "  ".into())]));
+    // Repeated on one side or the other: never compared.
+    source.extend([home("twice-here"), home("twice-here")]);
+    destination.push(record("twice-here"));
+    source.push(home("twice-there"));
+    destination.extend([record("twice-there"), record("twice-there"), record("twice-there")]);
+    let decimal = |digits: &str| ParameterValue::from(syncwatch::sql::Decimal::parse(digits).unwrap());
+    let null = || ParameterValue::Text(None);
+    // Key, changes of the source, changes of the destination.
+    let planted: [(&str, &[(usize, ParameterValue)], &[(usize, ParameterValue)]); 21] = [
+        ("same-outer", &[(1, " Oak Court ".into())], &[]),
+        ("same-tab", &[(1, "Oak Court\t".into())], &[]),
+        ("same-empty", &[(1, "".into())], &[(1, null())]),
+        ("same-form", &[(1, "Cafe\u{301}".into())], &[(1, "Caf\u{e9}".into())]),
+        ("same-case", &[(2, "warm".into())], &[(2, "Warm".into())]),
+        ("same-order", &[(3, "b;a;b".into())], &[]),
+        ("same-flag", &[(4, ParameterValue::Boolean(None))], &[(4, false.into())]),
+        ("same-second", &[(8, at("2026-11-24T03:30:00.25Z").into())], &[]),
+        ("same-id", &[], &[(10, "00300000003T2PGAA0".into())]),
+        ("kept", &[(1, "".into())], &[(1, "Old".into())]),
+        ("case", &[(1, "oak court".into())], &[]),
+        ("too-long", &[(1, "Oak Court Apartments".into())], &[(1, "Elm Court".into())]),
+        ("rounded", &[(5, decimal("237.631"))], &[]),
+        ("zero", &[(5, ParameterValue::Decimal(None))], &[(5, 0.0.into())]),
+        ("currency", &[], &[(7, "USD".into())]),
+        ("hour", &[(8, at("2026-11-24T02:30:00Z").into())], &[]),
+        ("day", &[], &[(9, jiff::civil::date(2026, 11, 24).into())]),
+        ("other-id", &[(9, "00300000003t2PG".into())], &[]),
+        ("two", &[(1, "Elm".into()), (4, false.into())], &[]),
+        ("pending", &[(1, "Elm".into()), (10, just_now())], &[]),
+        // Changed after the copy's last sync.
+        ("not-copied", &[(1, "Elm".into()), (10, at("2026-11-24T10:30:01Z").into())], &[]),
+    ];
+    for (key, here, there) in planted {
+        source.push(with(home(key), here));
+        destination.push(with(record(key), there));
+    }
+    insert(warehouse, "crm.rds.homes", SOURCE, &source).await;
+    insert(warehouse, "crm.salesforce.home", DESTINATION, &destination).await;
+}
+
+async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation {
+    plant(warehouse).await;
+    let object = object(warehouse.dialect(), OBJECT);
+    let found = reconcile(warehouse, &object, 1_000).await.unwrap();
+    let source =
+        (found.source.rows, found.source.null_keys, found.source.ambiguous, found.source.repeated_keys);
+    assert_eq!((source, found.source.surplus), ((40 + 5 + 3 + 21, 1, 3, 1), 1), "{found:?}");
+    let there = &found.destination;
+    assert_eq!((there.rows, there.null_keys, there.ambiguous, there.surplus), (40 + 2 + 4 + 21, 1, 4, 2));
+    assert_eq!((found.joined, found.missing, found.extra), (61, 2, 1));
+    assert_eq!((found.missing_pending, found.different_pending, found.not_selected), (1, 2, 1));
+    assert_eq!((found.equal, found.equal_normalised, found.different), (40, 9, 10));
+    let rules = [
+        (Rule::UnicodeForm, 1),
+        (Rule::OuterWhitespace, 2),
+        (Rule::EmptyIsNull, 1),
+        (Rule::CaseOfChoice, 1),
+        (Rule::RepeatedChoice, 1),
+        (Rule::FlagHasNoNull, 1),
+        (Rule::WholeSeconds, 1),
+        (Rule::IdLength, 1),
+    ];
+    assert_eq!(found.rules, rules.into());
+    let reasons = [
+        (Reason::EmptyDoesNotClear, 1),
+        (Reason::Case, 1),
+        (Reason::TooLong, 1),
+        (Reason::NullIsNotZero, 1),
+        (Reason::Rounded, 1),
+        (Reason::Currency, 1),
+        (Reason::OneHour, 1),
+        (Reason::OneDay, 1),
+        (Reason::OtherRecord, 1),
+        (Reason::Other, 2),
+    ];
+    assert_eq!(found.reasons(), reasons.into());
+    let keys = |class: Class| {
+        let of_class = found.samples.iter().filter(|sample| sample.class == class);
+        of_class.map(|sample| sample.key.as_str()).collect::<Vec<_>>()
+    };
+    let (missing, different) = (keys(Class::Missing), keys(Class::Different));
+    assert!(!format!("{found:?}").contains("Elm"), "a debug output shows no values");
+    assert_eq!(missing, ["missing-1", "missing-2"]);
+    let planted =
+        ["case", "currency", "day", "hour", "kept", "other-id", "rounded", "too-long", "two", "zero"];
+    assert_eq!(different, planted);
+    assert!(!found.at_most && !found.is_within(&object));
+    assert_eq!(found.copied, Some(at("2026-11-24T10:30:00Z")));
+    found
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_differences_are_found_exactly_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    planted_differences_are_found(&sqlite(&folder)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn planted_differences_are_found_exactly_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    planted_differences_are_found(&server.warehouse().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beyond_the_cap_different_rows_are_at_most() {
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    plant(&warehouse).await;
+    let object = object(Dialect::Sqlite, OBJECT);
+    let (whole, capped) = (
+        reconcile(&warehouse, &object, 1_000).await.unwrap(),
+        reconcile(&warehouse, &object, 5).await.unwrap(),
+    );
+    assert!(capped.at_most && capped.different > whole.different, "{capped:?}");
+    assert_eq!((capped.missing, capped.extra, capped.joined), (whole.missing, whole.extra, whole.joined));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_has_the_verdict_of_each_field() {
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    plant(&warehouse).await;
+    let object = object(Dialect::Sqlite, OBJECT);
+    let ask = async |key: &str| {
+        let statement = statements(&object, Dialect::Sqlite).one_key(key).unwrap().unwrap();
+        read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap()
+    };
+    let two = ask(" two ").await;
+    assert_eq!(two.len(), 1);
+    let wrong: Vec<&str> = two[0]
+        .fields
+        .iter()
+        .filter(|field| matches!(field.verdict, Verdict::Different(_)))
+        .map(|field| field.field.as_str())
+        .collect();
+    assert_eq!((wrong, two[0].fields.len()), (vec!["note_c", "live_c"], 9));
+    let missing = ask("missing-1").await;
+    assert!(missing[0].in_source && !missing[0].in_destination && missing[0].fields.is_empty());
+    assert!(ask("missing-pending").await[0].pending && ask("held").await[0].not_selected);
+    assert_eq!(
+        (ask("twice-there").await.len(), ask("nowhere").await.len(), ask("gone").await.len()),
+        (3, 0, 0)
+    );
+}
+
+/// Pair 41: two keys that differ by case, and one record.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_differ_by_case_are_ambiguous_if_case_is_ignored() {
+    let folder = TempDir::new().unwrap();
+    let server = Postgres::start().unwrap();
+    for warehouse in [sqlite(&folder), server.warehouse().unwrap()] {
+        make(&warehouse).await;
+        insert(&warehouse, "crm.rds.homes", SOURCE, &[home("Ab1"), home("AB1")]).await;
+        insert(&warehouse, "crm.salesforce.home", DESTINATION, &[record("AB1")]).await;
+        let exact = object(warehouse.dialect(), OBJECT);
+        let folded = OBJECT.replacen("\"home_id_c\" }", "\"home_id_c\", kind = \"text-ignoring-case\" }", 1);
+        let folded = object(warehouse.dialect(), &folded);
+        let found = reconcile(&warehouse, &exact, 10).await.unwrap();
+        assert_eq!((found.joined, found.missing, found.source.ambiguous), (1, 1, 0));
+        let found = reconcile(&warehouse, &folded, 10).await.unwrap();
+        assert_eq!((found.joined, found.missing, found.source.ambiguous), (0, 0, 2));
+        assert_eq!((found.destination.ambiguous, found.extra), (1, 0));
+    }
+}
+
+/// Ids of 15 and 18 characters, and whole numbers of both types, are the same key.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_other_kinds_are_joined_by_their_meaning() {
+    let folder = TempDir::new().unwrap();
+    let server = Postgres::start().unwrap();
+    for warehouse in [sqlite(&folder), server.warehouse().unwrap()] {
+        make(&warehouse).await;
+        let price = |digits: &str| syncwatch::sql::Decimal::parse(digits).unwrap().into();
+        let here = [
+            with(home("00300000003T2PG"), &[(6, price("7"))]),
+            with(home("00300000003t2PG"), &[(6, price("8"))]),
+        ];
+        let there = [with(record("00300000003T2PGAA0"), &[(6, 7.0.into())])];
+        insert(&warehouse, "crm.rds.homes", SOURCE, &here).await;
+        insert(&warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        let key = "key = { source = \"home_id\", destination = \"home_id_c\" }";
+        assert!(OBJECT.contains(key));
+        for (replacement, wanted) in [
+            (
+                "key = { source = \"home_id\", destination = \"home_id_c\", kind = \"salesforce-id\" }",
+                "00300000003T2PGAA0",
+            ),
+            ("key = { source = \"price\", destination = \"price_c\", kind = \"integer\" }", "7"),
+        ] {
+            let object = object(warehouse.dialect(), &OBJECT.replacen(key, replacement, 1));
+            let found = reconcile(&warehouse, &object, 10).await.unwrap();
+            assert_eq!((found.joined, found.missing, found.extra), (1, 1, 0), "{replacement}");
+            let statement = statements(&object, warehouse.dialect()).one_key(wanted).unwrap().unwrap();
+            let records = read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap();
+            assert!(
+                matches!(records.as_slice(), [both] if both.in_source && both.in_destination),
+                "{replacement}"
+            );
+        }
+    }
+}
+
+/// Fewer fields, for random tables.
+const SIMPLE: &str = r#"
+[[objects]]
+name = "flats"
+key = { source = "home_id", destination = "home_id_c" }
+changed = { source = "changed" }
+not_selected = [{ column = "state", equals = "hold" }]
+fields = [
+  { source = "note", destination = "note_c", kind = "text" },
+  { source = "tags", destination = "tags_c", kind = "choices" },
+  { source = "live", destination = "live_c", kind = "flag" },
+  { source = "rent", destination = "rent_c", kind = "number", scale = 1 },
+]
+source = { table = "crm.rds.homes" }
+destination = { table = "crm.salesforce.home" }
+"#;
+
+/// A row of either side: key, note, choices, flag, digits of a number, and whether it is pending and held back.
+type Random = (Option<String>, Option<String>, Option<String>, Option<bool>, Option<String>, bool, bool);
+
+fn random_rows() -> impl Strategy<Value = Vec<Random>> {
+    let text = |all: &'static [&'static str]| {
+        prop::option::weighted(0.9, prop::sample::select(all.to_vec()).prop_map(str::to_owned))
+    };
+    let row = (
+        text(&["a", "b", "c", "d", "e", "f", " a", "  ", "A"]),
+        text(&["", " ", "x", "x ", "\tx", "X", "e\u{301}", "\u{e9}", "x\r\ny", "x\ny"]),
+        text(&["a;b", "b;a", "a; b", "a", "b;b", ";"]),
+        prop::option::of(any::<bool>()),
+        text(&["0", "0.5", "0.50", "1.25", "1.3", "-2"]),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.2),
+    );
+    prop::collection::vec(row, 0..9)
+}
+
+fn words(text: Option<&String>) -> Value {
+    text.map_or(Value::Null, |text| Value::Text(text.clone()))
+}
+
+/// The fields of a row as values; the destination has numbers as doubles.
+fn values(row: &Random) -> [Value; 4] {
+    let live = row.3.map_or(Value::Null, Value::Boolean);
+    let rent = row.4.as_ref().map_or(Value::Null, |digits| Value::Double(digits.parse().unwrap()));
+    [words(row.1.as_ref()), words(row.2.as_ref()), live, rent]
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Naive {
+    joined: u64,
+    missing: u64,
+    missing_pending: u64,
+    not_selected: u64,
+    extra: u64,
+    different: u64,
+    reasons: BTreeMap<Reason, u64>,
+    /// Rows that are equal or equal by a rule, if none is pending.
+    equal: Option<(u64, u64)>,
+}
+
+/// Compares in memory, row by row.
+fn naive(object: &Object, source: &[Random], destination: &[Random]) -> Naive {
+    let key = |row: &Random| row.0.as_ref().map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
+    let copies =
+        |rows: &[Random], wanted: &str| rows.iter().filter(|row| key(row).as_deref() == Some(wanted)).count();
+    let keys: BTreeSet<String> = source.iter().chain(destination).filter_map(key).collect();
+    let (mut found, mut equal, mut same, mut any_pending) = (Naive::default(), 0, 0, false);
+    for wanted in keys {
+        if copies(source, &wanted) > 1 || copies(destination, &wanted) > 1 {
+            continue;
+        }
+        let of = |rows: &[Random]| rows.iter().find(|row| key(row).as_deref() == Some(&wanted)).cloned();
+        let (here, there) = (of(source), of(destination));
+        match (here, there) {
+            (Some(here), None) if here.6 => found.not_selected += 1,
+            (Some(here), None) if here.5 => found.missing_pending += 1,
+            (Some(_), None) => found.missing += 1,
+            (None, _) => found.extra += 1,
+            (Some(here), Some(there)) => {
+                found.joined += 1;
+                any_pending |= here.5;
+                let pairs = values(&here).into_iter().zip(values(&there));
+                let verdicts: Vec<Verdict> = object
+                    .fields
+                    .iter()
+                    .zip(pairs)
+                    .map(|(field, (a, b))| compare(&field.kind, &a, &b))
+                    .collect();
+                let reasons = verdicts.iter().filter_map(|verdict| match verdict {
+                    Verdict::Different(reason) => Some(*reason),
+                    _ => None,
+                });
+                let reasons: Vec<Reason> = reasons.collect();
+                if here.5 {
+                    continue;
+                }
+                found.different += u64::from(!reasons.is_empty());
+                let is_same = verdicts.iter().any(|verdict| matches!(verdict, Verdict::EqualNormalised(_)));
+                same += u64::from(reasons.is_empty() && is_same);
+                equal += u64::from(reasons.is_empty() && !is_same);
+                for reason in reasons {
+                    *found.reasons.entry(reason).or_default() += 1;
+                }
+            }
+        }
+    }
+    found.equal = (!any_pending).then_some((equal, same));
+    found
+}
+
+/// Random tables give the counts of a comparison in memory, so SQL calls nothing equal that differs.
+async fn random_tables_are_compared_as_in_memory(warehouse: &Warehouse, cases: u32) {
+    let object = object(warehouse.dialect(), SIMPLE);
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..cases {
+        let tree = (random_rows(), random_rows()).new_tree(&mut runner).unwrap();
+        let (source, destination) = tree.current();
+        make(warehouse).await;
+        let line = |row: &Random, mut line: Line, is_source: bool| {
+            let text = |text: &Option<String>| ParameterValue::Text(text.clone());
+            line[0] = text(&row.0);
+            line[1] = text(&row.1);
+            line[3] = text(&row.2);
+            line[4] = ParameterValue::Boolean(row.3);
+            let rent = row.4.as_ref().map(|digits| digits.parse::<f64>().unwrap());
+            line[5] = ParameterValue::Double(rent);
+            if is_source {
+                let digits = row.4.as_ref().map(|digits| syncwatch::sql::Decimal::parse(digits).unwrap());
+                line[5] = ParameterValue::Decimal(digits);
+                line[2] = if row.6 { "hold".into() } else { "A".into() };
+                line[10] = at(if row.5 { "2026-11-24T11:45:00Z" } else { "2026-11-23T09:00:00Z" }).into();
+            }
+            line
+        };
+        let here: Vec<Line> = source.iter().map(|row| line(row, home(""), true)).collect();
+        let there: Vec<Line> = destination.iter().map(|row| line(row, record(""), false)).collect();
+        insert(warehouse, "crm.rds.homes", SOURCE, &here).await;
+        insert(warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        let found = reconcile(warehouse, &object, 1_000).await.unwrap();
+        let expected = naive(&object, &source, &destination);
+        let counted = Naive {
+            joined: found.joined,
+            missing: found.missing,
+            missing_pending: found.missing_pending,
+            not_selected: found.not_selected,
+            extra: found.extra,
+            different: found.different,
+            reasons: found.reasons(),
+            equal: expected.equal.map(|_| (found.equal, found.equal_normalised)),
+        };
+        assert_eq!(counted, expected, "{source:?}\n{destination:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_tables_are_compared_as_in_memory_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    random_tables_are_compared_as_in_memory(&sqlite(&folder), 60).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_tables_are_compared_as_in_memory_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    random_tables_are_compared_as_in_memory(&server.warehouse().unwrap(), 30).await;
+}
+
+/// The command on a real engine: values are hidden, and the exit code shows what is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn command_hides_values_and_lists_wrong_records() {
+    use syncwatch_cli::{Command, Outcome};
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    plant(&warehouse).await;
+    let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+    pipeline.objects = vec![object(Dialect::Sqlite, OBJECT)];
+    let run = async |line: &[&str]| {
+        let Command::Reconcile(asked) = Command::parse(line).unwrap() else { panic!("{line:?}") };
+        syncwatch_cli::reconcile::answer(&warehouse, &pipeline, &asked, now()).await
+    };
+    let table = run(&["reconcile"]).await.unwrap();
+    assert_eq!(table.outcome, Outcome::ToDo);
+    assert!(table.text.contains("beyond limits") && !table.text.contains("Elm"), "{}", table.text);
+    assert_eq!(table.json["objects"][0]["counts"]["different"], 10);
+    assert!(run(&["reconcile", "--show"]).await.unwrap().text.contains("Elm"));
+    let csv = run(&["reconcile", "homes", "--out", "csv"]).await.unwrap().text;
+    assert!(csv.starts_with("\"object\",\"class\"") && csv.contains("\"missing-1\""), "{csv}");
+    let jsonl = run(&["reconcile", "--out", "jsonl"]).await.unwrap().text;
+    assert_eq!(jsonl.lines().count(), csv.lines().count() - 1);
+    let equal = run(&["reconcile", "--key", "same-tab"]).await.unwrap();
+    assert!(
+        equal.outcome == Outcome::Done && equal.text.contains("equal (outer whitespace)"),
+        "{}",
+        equal.text
+    );
+    for key in ["two", "missing-1", "twice-there", "nowhere"] {
+        assert_eq!(run(&["reconcile", "--key", key]).await.unwrap().outcome, Outcome::ToDo, "{key}");
+    }
+    assert!(run(&["reconcile", "other"]).await.unwrap_err().lines().contains("declared: homes"));
+}
+
+/// The seed's object on the tables of the lab: equal, with a lost update and a deleted record planted.
+#[tokio::test(flavor = "multi_thread")]
+async fn seeds_object_finds_a_lost_update_in_the_labs_tables() {
+    use syncwatch_lab::properties::{PropertyWorld, Tables};
+    let folder = TempDir::new().unwrap();
+    let mut world = PropertyWorld::with(now(), 7, 800, 790, 10);
+    let tables = Tables::create(sqlite(&folder), &mut world).await.unwrap();
+    let warehouse = tables.warehouse();
+    let object = object(Dialect::Sqlite, "");
+    let healthy = reconcile(warehouse, &object, 50_000).await.unwrap();
+    assert!(healthy.joined > 700, "{healthy:?}");
+    let copies = object_name(Dialect::Sqlite, "crm.salesforce.product_property").unwrap();
+    let run = async |sql: String| warehouse.execute(&Statement::new("a change", sql)).await.unwrap();
+    let some =
+        format!("SELECT MIN(id) FROM {copies} WHERE NOT _fivetran_deleted AND company_name_c IS NOT NULL");
+    run(format!("UPDATE {copies} SET company_name_c = 'edited by hand' WHERE id = ({some})")).await;
+    let broken = reconcile(warehouse, &object, 50_000).await.unwrap();
+    assert_eq!(
+        (broken.different + broken.different_pending, broken.joined),
+        (healthy.different + healthy.different_pending + 1, healthy.joined)
+    );
+}
