@@ -199,6 +199,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "advise",
             "scoreboard",
             "pipeline",
+            "baseline",
             "rounds",
             "judge",
             "notice",
