@@ -156,7 +156,8 @@ fn same_statement_has_one_form_and_another_a_different_one() {
     left join u
     on t.id = u.id
     where a > 1
-    and b in(select x,
+    and b in(
+    select x,
     y
     from z)
     ");
@@ -254,7 +255,7 @@ fn declared_schedule_wins_over_the_accepted_one() {
         assert_eq!(declared.syncs.keys().collect::<Vec<_>>(), [key]);
         declared.syncs[key].known().unwrap().schedule.known().unwrap().clone()
     };
-    assert_eq!(expected("*/15 * * * *"), "cron */15 * * * * UTC");
+    assert_eq!(expected("*/30 * * * *"), "cron */30 * * * * UTC");
     assert_eq!(expected("0 3 * * *"), pipeline.syncs[0].schedule.to_string());
 }
 
