@@ -12,6 +12,7 @@ use syncwatch::baseline::{
 };
 use syncwatch::census::ErrorKind::{Gone, NotFound};
 use syncwatch::observation::ObservedSync;
+use syncwatch::pipeline::Warehouse as Declared;
 use syncwatch::runtime::env;
 use syncwatch::sql::Dialect;
 use syncwatch::text::{counted, minute_utc};
@@ -184,7 +185,7 @@ impl Operator {
 
     /// The dialect of SQL texts; models of Census are SQL of the warehouse, too.
     fn dialect(&self) -> Dialect {
-        self.pipeline.warehouse.as_ref().map_or(Dialect::Databricks, |warehouse| warehouse.dialect())
+        self.pipeline.warehouse.as_ref().map_or(Dialect::Databricks, Declared::dialect)
     }
 
     async fn show_baseline(&self) -> Result<Shown, Error> {

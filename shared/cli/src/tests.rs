@@ -1068,7 +1068,7 @@ async fn accepted_definition_is_shown_without_literals() {
         (outcome, output.as_str()),
         (Ok(Outcome::Done), "No definition of properties is accepted yet.")
     );
-    world.run(&ACCEPT).await.0.unwrap();
+    assert_eq!(world.run(&ACCEPT).await.0, Ok(Outcome::Done));
     world.accept_sent().await;
     let answer =
         world.operator().carry_out(&Command::parse(&["baseline", "show"]).unwrap(), &mut |_| ()).await;
@@ -1082,7 +1082,7 @@ async fn accepted_definition_is_shown_without_literals() {
 #[tokio::test]
 async fn unread_part_is_no_change_but_needs_attention_if_accepted() {
     let world = World::defined(&KEY_AND_NAME).await;
-    world.run(&ACCEPT).await.0.unwrap();
+    assert_eq!(world.run(&ACCEPT).await.0, Ok(Outcome::Done));
     world.accept_sent().await;
     let [create, _] = SYNCS;
     world.api("GET", &format!("/api/v1/syncs/{create}"), 403, json!({ "status": 403 })).await;

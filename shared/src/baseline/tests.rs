@@ -48,6 +48,8 @@ fn definition(sync: SyncDefinition, relation: Relation) -> Definition {
     definition
 }
 
+type Alter = fn(&mut SyncDefinition, &mut Relation);
+
 /// Returns the changes of one alteration as `severity what subject part`, and their lines.
 fn changes(alter: impl FnOnce(&mut SyncDefinition, &mut Relation)) -> (Vec<String>, Vec<String>) {
     let (mut sync_, mut relation_) = (sync(), relation());
@@ -59,7 +61,7 @@ fn changes(alter: impl FnOnce(&mut SyncDefinition, &mut Relation)) -> (Vec<Strin
 
 #[test]
 fn lost_column_mapping_or_grant_is_an_error_and_named() {
-    let table: [(fn(&mut SyncDefinition, &mut Relation), &str, &[&str]); 6] = [
+    let table: [(Alter, &str, &[&str]); 6] = [
         (
             |_, relation| relation.columns = Part::Known(vec![("id".to_owned(), "bigint".to_owned())]),
             "error: relation crm.sfdc_dbx.v: column lost: company_name",
@@ -181,7 +183,7 @@ fn literals_are_masked_unless_only_they_differ() {
         key: false,
     };
     let (found, lines) = changes(|sync, _| {
-        sync.mappings = Part::Known(vec![mapping("id", "Id__c", true), constant("s3cret")])
+        sync.mappings = Part::Known(vec![mapping("id", "Id__c", true), constant("s3cret")]);
     });
     assert_eq!(found, ["error: sync properties-update: mapping reads something else: Company__c"]);
     assert_eq!(lines, ["- column company_name", "+ constant_value"]);
