@@ -200,6 +200,7 @@ const LAYERS: [(&str, &[&str]); 5] = [
             "scoreboard",
             "reconcile",
             "pipeline",
+            "baseline",
             "rounds",
             "judge",
             "notice",

@@ -26,7 +26,17 @@ const LONGEST_TEST: SignedDuration = SignedDuration::from_mins(10);
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Inspect",
-        &["status", "incidents", "runs", "expectations", "advise", "scoreboard", "reconcile", "doctor"],
+        &[
+            "status",
+            "incidents",
+            "runs",
+            "expectations",
+            "advise",
+            "scoreboard",
+            "reconcile",
+            "baseline",
+            "doctor",
+        ],
     ),
     ("Act", &["acknowledge", "mark", "silence", "stakeholder-notice"]),
     (
@@ -90,6 +100,9 @@ pub enum Command {
     Scoreboard,
     /// Compare every record of both sides, and show why they differ
     Reconcile(Comparison),
+    /// Show, compare or accept the definition of syncs, tables and views
+    #[command(subcommand)]
+    Baseline(Baselining),
     /// Check the live deployment and show how to fix each problem
     Doctor {
         /// URL of the webhook intake [default: its Function URL]
@@ -198,6 +211,24 @@ pub enum CensusCommand {
         /// Fivetran group for V2 [default: from the pipeline file]
         #[arg(long, value_name = "ID", value_parser = text())]
         group_id: Option<String>,
+    },
+}
+
+/// A command about the accepted definition of the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Baselining {
+    /// Show the accepted definition, and who accepted it
+    Show,
+    /// Compare the accepted definition with the live one; exit with code 1 if something differs
+    Diff,
+    /// Accept the live definition
+    Accept {
+        /// Person who accepts it
+        #[arg(long, value_name = "WHO", value_parser = text())]
+        by: String,
+        /// Reason
+        #[arg(long, value_name = "WHY", value_parser = text())]
+        why: String,
     },
 }
 

@@ -8,6 +8,7 @@ pub mod alarm_test;
 mod alarms;
 pub mod alert_test;
 pub mod arguments;
+pub mod baseline;
 pub mod config;
 mod connect;
 pub mod declared;
@@ -223,6 +224,7 @@ impl Operator {
             Command::Incidents => self.list_incidents(print).await,
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
+            Command::Baseline(asked) => self.baseline(asked).await,
             Command::Reconcile(asked) => self.compare_objects(asked).await,
             Command::Expectations { sync, would_have } => {
                 Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))

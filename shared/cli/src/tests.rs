@@ -972,6 +972,164 @@ async fn status_names_unknown_parts_and_shows_the_rest() {
     assert!(output.lines().all(|line| line.chars().count() <= 80), "{output}");
 }
 
+/// Answers a sync of the pipeline as Census documents it, with these mappings.
+fn defined_sync(id: u64, operation: &str, mappings: &[(&str, &str, bool)]) -> Value {
+    let mapping = |(from, to, key): &(&str, &str, bool)| json!({ "from": { "type": "column", "data": from }, "to": to, "is_primary_identifier": key });
+    let mappings: Vec<Value> = mappings.iter().map(mapping).collect();
+    json!({ "status": "success", "data": {
+        "id": id, "label": "Properties of the CRM", "paused": false, "operation": operation,
+        "schedule_frequency": "quarter_hourly", "alert_attributes": [],
+        "source_attributes": { "connection_id": 4, "object": { "type": "model", "name": "properties",
+            "query": "SELECT id FROM t WHERE token = 'hush'" } },
+        "destination_attributes": { "connection_id": 15, "object": "Property__c" },
+        "mappings": mappings,
+    } })
+}
+
+const KEY_AND_NAME: [(&str, &str, bool); 2] = [("id", "Id__c", true), ("name", "Name", false)];
+
+impl World {
+    /// Starts a Census whose syncs have these mappings, without an accepted definition.
+    async fn defined(mappings: &[(&str, &str, bool)]) -> Self {
+        let world = Self::with(json!([])).await;
+        for id in SYNCS {
+            world.api("GET", &format!("/api/v1/syncs/{id}"), 200, defined_sync(id, "upsert", mappings)).await;
+        }
+        world.aws("DynamoDB_20120810.GetItem", 200, json!({})).await;
+        world.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [] })).await;
+        world.aws("DynamoDB_20120810.TransactWriteItems", 200, json!({})).await;
+        world
+    }
+
+    /// Stores as accepted what was last sent to be stored.
+    async fn accept_sent(&self) {
+        let sent = self.sent("TransactWriteItems").await.pop().unwrap();
+        let values = &sent["TransactItems"][0]["Update"]["ExpressionAttributeValues"];
+        let mut item = sent["TransactItems"][0]["Update"]["Key"].clone();
+        for name in ["number", "accepted_at", "accepted_by", "why", "changes", "definition"] {
+            item[name] = values[format!(":{name}")].clone();
+        }
+        self.aws("DynamoDB_20120810.GetItem", 200, json!({ "Item": item })).await;
+        self.aws("DynamoDB_20120810.Query", 200, json!({ "Items": [item] })).await;
+    }
+}
+
+const ACCEPT: [&str; 6] = ["baseline", "accept", "--by", "Ada", "--why", "first"];
+
+#[tokio::test]
+async fn lost_mapping_differs_until_it_is_accepted() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    let (outcome, output) = world.run(&["baseline", "diff"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    assert!(output.starts_with("No definition of properties is accepted yet"), "{output}");
+    let (outcome, output) = world.run(&ACCEPT).await;
+    assert_eq!(outcome, Ok(Outcome::Done), "{output}");
+    assert!(output.starts_with("Stored no. 1, accepted by Ada at 2026-11-24 10:00 UTC: first"), "{output}");
+    world.accept_sent().await;
+
+    // The schedule differs from the declared one from the beginning: the file wins.
+    let [create, update] = SYNCS;
+    world
+        .api(
+            "GET",
+            &format!("/api/v1/syncs/{create}"),
+            200,
+            defined_sync(create, "upsert", &KEY_AND_NAME[..1]),
+        )
+        .await;
+    world.api("GET", &format!("/api/v1/syncs/{update}"), 404, json!({ "status": 404 })).await;
+    let (outcome, output) = world.run(&["baseline", "diff"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    let changes: Vec<&str> = output.lines().filter(|line| !line.starts_with("Unknown")).collect();
+    insta::assert_snapshot!(changes.join("\n"));
+
+    let (_, output) = world.run(&["baseline", "accept", "--by", "Bob", "--why", "name is gone"]).await;
+    assert!(output.starts_with("Stored no. 2, accepted by Bob"), "{output}");
+    let sent = world.sent("TransactWriteItems").await.pop().unwrap();
+    assert_eq!(
+        sent["TransactItems"][0]["Update"]["ExpressionAttributeValues"][":expected"],
+        json!({ "N": "1" })
+    );
+    world.accept_sent().await;
+    let (_, output) = world.run(&["baseline", "diff"]).await;
+    assert!(!output.contains("mapping lost") && !output.contains("does not exist"), "{output}");
+    let before = world.sent("TransactWriteItems").await.len();
+    let (outcome, output) = world.run(&ACCEPT).await;
+    assert_eq!(outcome, Ok(Outcome::Done));
+    assert!(output.starts_with("Nothing to accept, the definition is still no. 2"), "{output}");
+    assert_eq!(world.sent("TransactWriteItems").await.len(), before);
+}
+
+#[tokio::test]
+async fn accepted_definition_is_shown_without_literals() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    let (outcome, output) = world.run(&["baseline", "show"]).await;
+    assert_eq!(
+        (outcome, output.as_str()),
+        (Ok(Outcome::Done), "No definition of properties is accepted yet.")
+    );
+    assert_eq!(world.run(&ACCEPT).await.0, Ok(Outcome::Done));
+    world.accept_sent().await;
+    let answer =
+        world.operator().carry_out(&Command::parse(&["baseline", "show"]).unwrap(), &mut |_| ()).await;
+    let Answer { text, json, .. } = answer.unwrap();
+    assert!(text.contains("model properties -> Property__c, upsert, 2 mappings"), "{text}");
+    let query = &json["definition"]["syncs"]["properties-create"]["known"]["query"]["known"];
+    assert_eq!(query, "select id\nfrom t\nwhere token = '…'");
+    assert!(!json.to_string().contains("hush"));
+}
+
+#[tokio::test]
+async fn unread_part_is_no_change_but_needs_attention_if_accepted() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    assert_eq!(world.run(&ACCEPT).await.0, Ok(Outcome::Done));
+    world.accept_sent().await;
+    let [create, _] = SYNCS;
+    world.api("GET", &format!("/api/v1/syncs/{create}"), 403, json!({ "status": 403 })).await;
+    let command = Command::parse(&["baseline", "diff"]).unwrap();
+    let answer = world.operator().carry_out(&command, &mut |_| ()).await.unwrap();
+    let compared: baseline::Compared = serde_json::from_value(answer.json).unwrap();
+    assert!(
+        compared.changes.iter().all(|change| change.subject == "sync properties-update"),
+        "{}",
+        answer.text
+    );
+    let of_sync = compared.unknown.iter().find(|part| part.what == "sync properties-create").unwrap();
+    assert!(of_sync.accepted && !compared.is_good(), "{of_sync:?}");
+    // The warehouse was never read, so nothing of it was accepted.
+    let of_warehouse: Vec<_> =
+        compared.unknown.iter().filter(|part| part.what.starts_with("relation")).collect();
+    assert!(of_warehouse.len() > 3 && of_warehouse.iter().all(|part| !part.accepted), "{of_warehouse:?}");
+}
+
+#[tokio::test]
+async fn acceptance_that_came_second_stores_nothing() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    let reasons = json!([{ "Code": "ConditionalCheckFailed" }, { "Code": "None" }]);
+    let cancelled = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "cancelled",
+        "CancellationReasons": reasons,
+    });
+    world.aws("DynamoDB_20120810.TransactWriteItems", 400, cancelled).await;
+    let error = world.run(&ACCEPT).await.0.unwrap_err();
+    assert!(
+        error.contains("accepted meanwhile") && error.contains("hint: syncwatch baseline diff"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn acceptance_with_nothing_read_is_refused() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    for id in SYNCS {
+        world.api("GET", &format!("/api/v1/syncs/{id}"), 403, json!({ "status": 403 })).await;
+    }
+    let error = world.run(&ACCEPT).await.0.unwrap_err();
+    assert!(error.starts_with("error: nothing could be read: "), "{error}");
+    assert_eq!(world.sent("TransactWriteItems").await.len(), 0);
+}
+
 /// Returns the JSON examples of the README by the command in their heading.
 fn examples() -> std::collections::BTreeMap<&'static str, Value> {
     let (_, shapes) = include_str!("../README.md").split_once("\n## JSON\n").unwrap();
@@ -1002,6 +1160,9 @@ fn readme_json_shapes_match_the_answers() {
             "reconcile" => is::<reconcile::Compared>(example),
             "reconcile --key" => is::<reconcile::ComparedKey>(example),
             "doctor" => is::<doctor::Diagnosis>(example),
+            "baseline show" => is::<baseline::Shown>(example),
+            "baseline diff" => is::<baseline::Compared>(example),
+            "baseline accept" => is::<baseline::AcceptedNow>(example),
             "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -1015,7 +1176,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 18);
+    assert_eq!(examples.len(), 21);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use super::settings::Settings;
 use super::transport::Transport;
 use super::webhook::{self, CreatedWebhook, NewWebhook, Webhook};
 use super::wire::{self, SyncPage};
+use crate::baseline::SyncDefinition;
 use crate::http::retry::{RuntimeWatch, Watch};
 use crate::http::{Call, Repeat};
 use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId, SyncSource};
@@ -91,6 +92,13 @@ impl Client {
         let operation = "get sync";
         let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
         Ok(wire::parse_source(wire::object(&answer, operation)?))
+    }
+
+    /// Reads one sync with its definition; its SQL is as Census sends it.
+    pub async fn get_definition(&self, id: SyncId) -> Result<(ObservedSync, SyncDefinition), Error> {
+        let operation = "get sync";
+        let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
+        wire::parse_definition(wire::object(&answer, operation)?)
     }
 
     /// Lists the newest runs of a sync, newest first: as many as the checks need.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use jiff::civil::{Date, date};
 use jiff::{Timestamp, Zoned};
+use syncwatch::baseline::{Definition, Part, Relations, What, diff};
+use syncwatch::data_checks::object_name;
 use syncwatch::sql::{Answer, Decimal, Dialect, Error, ErrorKind, Statement};
 use syncwatch::warehouse::{Limits, TextEncoding, Warehouse};
 
@@ -39,6 +41,7 @@ pub(super) const BOTH: &[(&str, Case)] = cases![
     quotes_and_semicolons_in_names_and_values_are_literal,
     missing_driver_error_names_its_path,
     concurrent_statements_take_turns,
+    definition_of_a_view_is_read_and_its_changes_are_found,
 ];
 
 /// Cases for SQLite only.
@@ -51,6 +54,7 @@ pub(super) const SQLITE: &[(&str, Case)] = cases![
 /// Cases for a server only. The last one stops it.
 pub(super) const POSTGRESQL: &[(&str, Case)] = cases![
     missing_grant_is_permission_denied,
+    revoked_grant_and_new_owner_are_found,
     refused_password_error_hides_the_password,
     nonexistent_database_is_missing,
     cancelled_statement_is_reported_as_cancelled,
@@ -471,6 +475,96 @@ async fn unopenable_file_is_unreachable(engine: &Engine) {
         engine.warehouse_with(|settings| *settings = settings.clone().with("Database", "/nowhere/at/all.db"));
     let error = query(&warehouse, "SELECT 1").await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Unreachable { .. }), "{error}");
+}
+
+/// Reads the definition of relations, named as in `pipeline.toml`.
+async fn definition(engine: &Engine, names: &[&str]) -> Definition {
+    let (warehouse, relations) =
+        (engine.warehouse(), Relations::new(names.iter().copied().collect(), engine.dialect()));
+    let mut answers = Vec::new();
+    for read in relations.reads().unwrap() {
+        let answer = warehouse.query(&read.statement).await.map_err(|error| error.to_string());
+        answers.push((read, answer));
+    }
+    Definition { relations: relations.found(&answers), ..Definition::default() }
+}
+
+fn changes(engine: &Engine, before: &Definition, after: &Definition) -> Vec<String> {
+    diff(before, after, engine.dialect()).iter().map(ToString::to_string).collect()
+}
+
+async fn definition_of_a_view_is_read_and_its_changes_are_found(engine: &Engine) {
+    let (table, view) = ("crm.public.owned", "crm.public.Owned View");
+    let names = [table, view, "crm.public.missing"];
+    let [table_sql, view_sql] = [table, view].map(|name| object_name(engine.dialect(), name).unwrap());
+    let create =
+        |select: &str| format!("CREATE VIEW {view_sql} AS {select} FROM {table_sql} WHERE name <> 'secret'");
+    engine
+        .prepare(&[
+            &format!("CREATE TABLE {table_sql} (id BIGINT, name VARCHAR(20), late INTEGER)"),
+            &create("SELECT id, name"),
+        ])
+        .await;
+    let first = definition(engine, &names).await;
+    assert_eq!(first.unknown(), []);
+    assert_eq!(first.relations.keys().map(String::as_str).collect::<Vec<_>>(), [view, table]);
+    let Part::Known(of_table) = &first.relations[table] else { panic!("{first:?}") };
+    let columns = of_table.columns.known().unwrap();
+    assert_eq!(columns.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["id", "name", "late"]);
+    assert!(columns[0].1.eq_ignore_ascii_case("bigint"), "{columns:?}");
+    assert_eq!(changes(engine, &first, &definition(engine, &names).await), [""; 0]);
+
+    // Other white space, comments and case.
+    let drop = format!("DROP VIEW {view_sql}");
+    engine.prepare(&[&drop, &create("select /* all */ id,\n  name")]).await;
+    assert_eq!(changes(engine, &first, &definition(engine, &names).await), [""; 0]);
+
+    engine.prepare(&[&drop, &create("SELECT id")]).await;
+    let (lost, changed) = (
+        format!("error: relation {view}: column lost: name"),
+        format!("warning: relation {view}: text of the view changed"),
+    );
+    let second = definition(engine, &names).await;
+    assert_eq!(changes(engine, &first, &second), [lost, changed]);
+    let shown = format!("{:?}", diff(&first, &second, engine.dialect()));
+    assert!(!shown.contains("secret"), "{shown}");
+
+    engine.prepare(&[&drop]).await;
+    let gone = definition(engine, &names).await;
+    assert_eq!(
+        changes(engine, &first, &gone),
+        [format!("error: relation {view}: {}", What::RelationMissing.words())]
+    );
+}
+
+async fn revoked_grant_and_new_owner_are_found(engine: &Engine) {
+    let names = ["public.granted"];
+    engine
+        .prepare(&[
+            "CREATE TABLE granted (id BIGINT)",
+            "CREATE ROLE census_reader",
+            "CREATE ROLE another_owner",
+            "GRANT SELECT ON granted TO census_reader",
+        ])
+        .await;
+    let first = definition(engine, &names).await;
+    engine
+        .prepare(&["REVOKE SELECT ON granted FROM census_reader", "GRANT SELECT ON granted TO PUBLIC"])
+        .await;
+    let revoked = [
+        "error: relation public.granted: grant revoked: SELECT to census_reader",
+        "info: relation public.granted: grant added: SELECT to PUBLIC",
+    ];
+    assert_eq!(changes(engine, &first, &definition(engine, &names).await), revoked);
+    engine
+        .prepare(&[
+            "GRANT SELECT ON granted TO census_reader",
+            "REVOKE SELECT ON granted FROM PUBLIC",
+            "ALTER TABLE granted OWNER TO another_owner",
+        ])
+        .await;
+    let owner = ["info: relation public.granted: owner changed"];
+    assert_eq!(changes(engine, &first, &definition(engine, &names).await), owner);
 }
 
 async fn missing_grant_is_permission_denied(engine: &Engine) {

@@ -1,5 +1,6 @@
 //! Parses the JSON of Census leniently into observations. Pure.
 
+mod definition;
 mod page;
 mod run;
 mod schedule;
@@ -13,6 +14,7 @@ use super::error::{Error, ErrorKind};
 use crate::observation::{ObservedSync, SyncId, VendorAlerts};
 use value::{instant, integer, kind, number};
 
+pub use definition::parse_definition;
 pub(super) use page::page;
 pub use page::{SyncPage, UnreadableEntry, parse_runs_page, parse_syncs_page};
 use run::parse_run_at;
