@@ -9,7 +9,8 @@ use proptest::test_runner::TestRunner;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    Class, Incomplete, Object, Reason, Reconciliation, Rule, Statements, Verdict, compare, read_records,
+    Cause, Class, Incomplete, Object, Reason, Reconciliation, Rule, Statements, Verdict, compare,
+    read_records,
 };
 use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
 use syncwatch::warehouse::Warehouse;
@@ -30,7 +31,7 @@ const OBJECT: &str = r#"
 [[objects]]
 name = "homes"
 key = { source = "home_id", destination = "home_id_c" }
-changed = { source = "changed" }
+changed = { source = "changed", destination = "synced" }
 not_selected = [{ column = "note", equals = "hold" }]
 fields = [
   { source = "note", destination = "note_c", kind = "text", max_length = 10 },
@@ -222,7 +223,7 @@ async fn plant(warehouse: &Warehouse) {
         ("same-second", &[(8, at("2026-11-24T03:30:00.25Z").into())], &[]),
         ("same-id", &[], &[(10, "00300000003T2PGAA0".into())]),
         ("kept", &[(1, "".into())], &[(1, "Old".into())]),
-        ("case", &[(1, "oak court".into())], &[]),
+        ("case", &[(1, "oak court".into())], &[(11, at("2026-11-22T09:00:00Z").into())]),
         ("too-long", &[(1, "Oak Court Apartments".into())], &[(1, "Elm Court".into())]),
         ("rounded", &[(5, decimal("237.631"))], &[]),
         ("zero", &[(5, ParameterValue::Decimal(None))], &[(5, 0.0.into())]),
@@ -279,6 +280,7 @@ async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation 
         (Reason::Other, 2),
     ];
     assert_eq!(found.reasons(), reasons.into());
+    assert_eq!(found.causes, [(Cause::DestinationLater, 9), (Cause::NotArrived, 1)].into());
     let keys = |class: Class| {
         let of_class = found.samples.iter().filter(|sample| sample.class == class);
         of_class.map(|sample| sample.key.as_str()).collect::<Vec<_>>()

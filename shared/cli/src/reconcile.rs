@@ -409,6 +409,9 @@ impl ComparedObject {
                 write!(f, "\n  {}: {reason}", counted(*values, "value"))?;
             }
         }
+        for (cause, rows) in &counts.causes {
+            write!(f, "\n{name}: {} different: {cause}", counted(*rows, "row"))?;
+        }
         for (rule, values) in &counts.rules {
             write!(f, "\n{name}: {} equal by rule: {rule}", counted(*values, "value"))?;
         }

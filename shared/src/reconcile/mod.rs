@@ -22,7 +22,7 @@ pub use report::{
     value_text,
 };
 pub use statements::{MOST_JUDGED, MOST_SHOWN, Statements};
-pub use verdict::{Reason, Rule, Verdict, WhyNot};
+pub use verdict::{Cause, Reason, Rule, Verdict, WhyNot};
 
 #[cfg(test)]
 mod tests;

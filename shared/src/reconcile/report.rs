@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::object::{Cell, Field, Object};
 use super::statements::{MOST_SHOWN, Statements};
 use super::value;
-use super::verdict::{Reason, Rule, Verdict};
+use super::verdict::{Cause, Reason, Rule, Verdict};
 use crate::sql::{Answer, Error, Row, Value};
 
 /// The rows of one side, after its filter.
@@ -98,6 +98,8 @@ pub struct Reconciliation {
     pub not_selected: u64,
     pub extra: u64,
     pub fields: Vec<FieldCount>,
+    /// The judged different rows, by cause.
+    pub causes: BTreeMap<Cause, u64>,
     /// Values that are equal by a rule.
     pub rules: BTreeMap<Rule, u64>,
     /// Whether more rows differ in SQL than were judged: then the different ones are at most so many.
@@ -203,6 +205,7 @@ impl Reconciliation {
             not_selected: count("not_selected")?,
             extra: count("extra")?,
             fields,
+            causes: BTreeMap::new(),
             rules,
             at_most: false,
             copied,
@@ -281,6 +284,9 @@ impl Reconciliation {
             }
         }
         judged.rows += 1;
+        if different {
+            *self.causes.entry(cause_of(row)?).or_default() += 1;
+        }
         let class = match (different, wrong.is_empty(), normalised) {
             (true, ..) => &mut judged.different,
             (false, false, _) => &mut judged.not_evaluated,
@@ -306,7 +312,12 @@ impl Reconciliation {
             let reasons: u64 = field.reasons.values().sum();
             reasons == field.different || (self.at_most && reasons < field.different)
         });
+        let causes: u64 = self.causes.values().sum();
         let checks = [
+            (
+                "the causes of different rows",
+                causes == self.different || (self.at_most && causes < self.different),
+            ),
             ("the rows of the source", of_source == source.rows),
             ("the rows of the destination", apart(destination) + joined + self.extra == destination.rows),
             ("the joined rows", of_joined == *joined),
@@ -369,6 +380,14 @@ fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<Compared, E
     );
     let (source, destination) = (source.clone(), destination.clone());
     Ok(Compared { field: field.destination.clone(), verdict, source, destination })
+}
+
+fn cause_of(row: &Row<'_>) -> Result<Cause, Error> {
+    Ok(match row.get::<Option<i64>>("later")? {
+        Some(1) => Cause::DestinationLater,
+        Some(_) => Cause::NotArrived,
+        None => Cause::Unknown,
+    })
 }
 
 /// The number of repeated keys of a side, and of their rows beyond the first.

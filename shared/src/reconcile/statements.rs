@@ -109,6 +109,14 @@ impl<'o> Statements<'o> {
         let joined = self.joined(Purpose::Values, repeated, &mut values)?;
         let any_normalised = any_of(&self.normalised());
         let mut columns = vec![format!("CASE WHEN {any_normalised} THEN 1 ELSE 0 END AS normalised")];
+        if self.object.source.changed.is_some() && self.object.destination.changed.is_some() {
+            let (here, there) = ("s.changed_at", "d.changed_at");
+            columns.push(format!(
+                "CASE WHEN {there} > {here} THEN 1 WHEN {there} <= {here} THEN 0 END AS later"
+            ));
+        } else {
+            columns.push("CAST(NULL AS INT) AS later".to_owned());
+        }
         let mut any = Vec::new();
         for (place, field) in self.fields() {
             let differs = differs(place, field);
@@ -245,6 +253,9 @@ impl<'o> Statements<'o> {
             copy = self.copy(&mut columns)?;
             columns.push(self.pending(side)?);
             columns.push(self.unselected(values)?);
+        }
+        if let Some(changed) = side.changed.as_ref().filter(|_| purpose == Purpose::Values) {
+            columns.push(format!("{} AS changed_at", self.column(changed)?));
         }
         for (place, field) in self.fields().filter(|_| purpose != Purpose::Keys) {
             let name = if is_source { &field.source } else { &field.destination };

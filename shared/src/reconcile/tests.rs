@@ -320,11 +320,12 @@ fn read(counts: [i64; 17], source: &str, destination: &str) -> Result<Reconcilia
         text("different"),
         text("P-1"),
         Value::Integer(0),
+        Value::Null,
         Value::Integer(1),
         text(source),
         text(destination),
     ];
-    let samples = answer(&["class", "k", "normalised", "x0", "sv0", "dv0"], vec![row]);
+    let samples = answer(&["class", "k", "normalised", "later", "x0", "sv0", "dv0"], vec![row]);
     Reconciliation::read(&object, &statements, [&repeated, &counts, &samples], 10)
 }
 

@@ -76,6 +76,15 @@ phrases! {
     }
 }
 
+phrases! {
+    /// The cause of a different row, as far as the times of the last changes show it.
+    Cause {
+        DestinationLater = "the destination changed after the source: edited there, or skipped by a view that compares times",
+        NotArrived = "the source changed last, and its change did not arrive",
+        Unknown = "unknown: a time of change is missing or not declared",
+    }
+}
+
 /// The verdict on two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
