@@ -262,10 +262,7 @@ impl<'o> Statements<'o> {
             let column = self.column(name)?;
             let (form, raw) = self.field_form(field, &column, is_source, values);
             columns.push(format!("{form} AS f{place}"));
-            match raw {
-                Some(raw) => columns.push(format!("{raw} AS r{place}")),
-                None => {}
-            }
+            columns.extend(raw.map(|raw| format!("{raw} AS r{place}")));
             if purpose == Purpose::Values {
                 columns.push(format!("{column} AS v{place}"));
             }
