@@ -397,6 +397,8 @@ async fn keys_of_other_kinds_are_joined_by_their_meaning() {
             let object = object(warehouse.dialect(), &OBJECT.replacen(key, replacement, 1));
             let found = reconcile(&warehouse, &object, 10).await.unwrap();
             assert_eq!((found.joined, found.missing, found.extra), (1, 1, 0), "{replacement}");
+            let missing = found.samples.iter().find(|sample| sample.class == Class::Missing).unwrap();
+            assert_eq!(missing.key, if wanted == "7" { "8" } else { "00300000003t2PG" });
             let statement = statements(&object, warehouse.dialect()).one_key(wanted).unwrap().unwrap();
             let records = read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap();
             assert!(

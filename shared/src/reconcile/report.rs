@@ -329,9 +329,10 @@ impl Reconciliation {
         checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(Broken(name)))
     }
 
-    /// Returns the different rows in percent of the joined ones.
+    /// Returns the rows that are not known to be equal, in percent of the joined ones.
     pub fn different_percent(&self) -> f64 {
-        if self.joined == 0 { 0.0 } else { 100.0 * self.different as f64 / self.joined as f64 }
+        let unequal = self.different + self.not_evaluated;
+        if self.joined == 0 { 0.0 } else { 100.0 * unequal as f64 / self.joined as f64 }
     }
 
     /// Returns the reasons of the different values of all fields.
@@ -405,8 +406,15 @@ fn count(row: &Row<'_>, name: &str) -> Result<u64, Error> {
     Ok(u64::try_from(row.get::<i64>(name)?).unwrap_or(0))
 }
 
+/// Without the trailing zeros of a whole number that was compared as a decimal.
 fn shown_key(row: &Row<'_>) -> String {
-    row.value("k").ok().and_then(value_text).unwrap_or_default()
+    match row.value("k") {
+        Ok(Value::Decimal(number)) if number.as_str().contains('.') => {
+            number.as_str().trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
+        Ok(key) => value_text(key).unwrap_or_default(),
+        Err(_) => String::new(),
+    }
 }
 
 /// Returns a value as text; `None` is NULL.
