@@ -125,6 +125,8 @@ async fn make(warehouse: &Warehouse) {
 }
 
 type Line = Vec<ParameterValue>;
+/// Values by their place in a line.
+type Changes<'v> = &'v [(usize, ParameterValue)];
 
 async fn insert(warehouse: &Warehouse, table: &str, columns: [&str; 12], rows: &[Line]) {
     let table = object_name(warehouse.dialect(), table).unwrap();
@@ -212,7 +214,7 @@ async fn plant(warehouse: &Warehouse) {
     let decimal = |digits: &str| ParameterValue::from(syncwatch::sql::Decimal::parse(digits).unwrap());
     let null = || ParameterValue::Text(None);
     // Key, changes of the source, changes of the destination.
-    let planted: [(&str, &[(usize, ParameterValue)], &[(usize, ParameterValue)]); 21] = [
+    let planted: [(&str, Changes<'_>, Changes<'_>); 21] = [
         ("same-outer", &[(1, " Oak Court ".into())], &[]),
         ("same-tab", &[(1, "Oak Court\t".into())], &[]),
         ("same-empty", &[(1, "".into())], &[(1, null())]),

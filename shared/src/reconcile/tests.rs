@@ -174,7 +174,7 @@ fn values() -> impl Strategy<Value = Value> {
 }
 
 fn normal(kind: &Kind, text: &str) -> Option<String> {
-    steps(kind).fold(Some(text.to_owned()), |text, (_, step)| text.and_then(|text| step(&text)))
+    steps(kind).try_fold(text.to_owned(), |text, (_, step)| step(&text))
 }
 
 proptest! {
