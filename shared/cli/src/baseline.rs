@@ -12,10 +12,10 @@ use syncwatch::baseline::{
 };
 use syncwatch::census::ErrorKind::{Gone, NotFound};
 use syncwatch::observation::ObservedSync;
-use syncwatch::pipeline::Warehouse as Declared;
+use syncwatch::pipeline;
 use syncwatch::runtime::env;
 use syncwatch::sql::Dialect;
-use syncwatch::text::{counted, minute_utc};
+use syncwatch::text::{counted, minute_utc, plain_line};
 use syncwatch::warehouse::Limits;
 
 use super::arguments::Baselining;
@@ -86,7 +86,8 @@ fn lines(f: &mut fmt::Formatter<'_>, unknown: &[UnknownPart]) -> fmt::Result {
 
 fn by(f: &mut fmt::Formatter<'_>, acceptance: &Acceptance) -> fmt::Result {
     let Acceptance { number, at, by, why, .. } = acceptance;
-    write!(f, "no. {number}, accepted by {by} at {}: {why}", minute_utc(*at))
+    let line = format!("no. {number}, accepted by {by} at {}: {why}", minute_utc(*at));
+    f.write_str(&plain_line(&line))
 }
 
 impl fmt::Display for Shown {
@@ -106,7 +107,8 @@ impl fmt::Display for Shown {
             let (source, operation) =
                 (part(sync.map(|sync| &sync.source)), part(sync.map(|sync| &sync.operation)));
             let destination = part(sync.map(|sync| &sync.destination));
-            write!(f, "\n  sync {key}: {source} -> {destination}, {operation}, {mappings}")?;
+            let line = format!("sync {key}: {source} -> {destination}, {operation}, {mappings}");
+            write!(f, "\n  {}", plain_line(&line))?;
         }
         for (name, relation) in &definition.relations {
             let columns = relation.known().and_then(|relation| relation.columns.known());
@@ -185,7 +187,7 @@ impl Operator {
 
     /// The dialect of SQL texts; models of Census are SQL of the warehouse, too.
     fn dialect(&self) -> Dialect {
-        self.pipeline.warehouse.as_ref().map_or(Dialect::Databricks, Declared::dialect)
+        self.pipeline.warehouse.as_ref().map_or(Dialect::Databricks, pipeline::Warehouse::dialect)
     }
 
     async fn show_baseline(&self) -> Result<Shown, Error> {

@@ -230,7 +230,7 @@ fn stored_form_ignores_unknown_fields_and_lacks_none() {
 }
 
 #[test]
-fn definition_that_does_not_fit_is_refused_with_its_largest_part() {
+fn definition_too_long_is_refused_with_its_largest_part() {
     let long = Relation { text: known(&"x".repeat(LONGEST)), ..relation() };
     let error = definition(sync(), long).stored().unwrap_err();
     let error = error.to_string();
