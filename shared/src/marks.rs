@@ -1,4 +1,4 @@
-//! What people say about unusual figures: verdicts on incidents ([`Mark`]), and days that are quiet by declaration
+//! Verdicts of people on unusual figures ([`Mark`]), and days that are quiet by declaration
 //! ([`QuietDays`]). Both decide which days of a history are neither judged nor learnt from. Pure.
 
 mod quiet;

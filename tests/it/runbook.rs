@@ -23,12 +23,13 @@ use serde_json::{Value, json};
 use syncwatch::aws::Sdk;
 use syncwatch::classify::{ErrorClass, Family};
 use syncwatch::finding::Check;
+use syncwatch::incident::IncidentKey;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runbook::{TEXT, anchor, sections};
 use syncwatch::runtime::Env;
 use syncwatch::sql::Statement;
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
-use syncwatch_cli::arguments::Silencing;
+use syncwatch_cli::arguments::{Marking, Silencing};
 use syncwatch_cli::runbook;
 use syncwatch_cli::stakeholders::Kind;
 use syncwatch_cli::{Command, Operator, read_pipeline};
@@ -44,7 +45,8 @@ const CREATE: u64 = 3_394_022;
 const CLASSES: &str = "When a sync fails, by class";
 const SCENARIOS: &str = "Scenarios";
 /// Sections for notices that are not about a check, and for operators to look up.
-const OPERATOR_SECTIONS: [&str; 5] = ["incidents", "silences", "alert-test", "alarm-test", "webhooks"];
+const OPERATOR_SECTIONS: [&str; 6] =
+    ["incidents", "silences", "alert-test", "alarm-test", "webhooks", "baseline"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
@@ -461,6 +463,13 @@ async fn runbook_operator_commands_work_in_the_lab() {
                 assert_eq!(id, "ID", "the runbook must have a placeholder");
                 let end = Silencing::End { id: "grace-20261124T1310Z".to_owned() };
                 desk.carry_out(&Command::Silence(end)).await.unwrap_or_else(|e| panic!("{line}: {e}"));
+            }
+            // No figure is unusual here; the drill `twice-as-many` marks one.
+            Command::Mark(marking) => {
+                let key = IncidentKey::parse("properties/run-failed/properties-create").unwrap();
+                let command = Command::Mark(Marking { key, ..marking });
+                let output = desk.carry_out(&command).await.unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(output.contains("marked as fine"), "{line}: {output}");
             }
             // The all-clear is sent below, after the recovery.
             command @ Command::StakeholderNotice { kind: Kind::AllClear, .. } => later.push(command),

@@ -227,7 +227,7 @@ async fn write_to(
     Ok(Outcome { by_hand, history, ..outcome(written, &plans, beyond, data, findings) })
 }
 
-/// What the store knows of the figures of a night.
+/// The open incidents and the marks by which the figures of a night are judged.
 struct Circumstances {
     /// The open incidents of other checks, by subject.
     open: Vec<(Check, String)>,

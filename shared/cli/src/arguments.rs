@@ -476,6 +476,14 @@ mod tests {
         }
     }
 
+    fn acknowledgement(key: &str) -> Command {
+        Command::Acknowledge(Acknowledgement {
+            key: IncidentKey::parse(key).unwrap(),
+            by: "Ada".to_owned(),
+            lasts: SignedDuration::from_hours(8),
+        })
+    }
+
     fn marking(key: &str) -> Command {
         Command::Mark(Marking {
             key: IncidentKey::parse(key).unwrap(),
@@ -514,11 +522,6 @@ mod tests {
             resolve: Some("a/b/c".to_owned()),
         };
         let key = "properties/run-failed/a";
-        let acknowledgement = Acknowledgement {
-            key: IncidentKey::parse(key).unwrap(),
-            by: "Ada".to_owned(),
-            lasts: SignedDuration::from_hours(8),
-        };
         let silence = NewSilence {
             owner: "Ada".to_owned(),
             reason: "release weekend".to_owned(),
@@ -569,7 +572,7 @@ mod tests {
                  --subject properties-create",
                 Command::Silence(Silencing::Add(silence)),
             ),
-            ("acknowledge properties/run-failed/a --by Ada --for 8h", Command::Acknowledge(acknowledgement)),
+            ("acknowledge properties/run-failed/a --by Ada --for 8h", acknowledgement(key)),
             ("mark properties/run-failed/a fine --by Ada --why launch --since 2026-11-20", marking(key)),
             ("stakeholder-notice launch", notice(Kind::Launch, None, None)),
             (

@@ -29,7 +29,7 @@ pub struct ExpectationList {
     pub would_have: Option<Vec<PastLine>>,
 }
 
-/// What the rules say of one figure of an earlier day.
+/// A finding of the rules about one figure of an earlier day.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastLine {
     /// In the pipeline's time zone.

@@ -18,7 +18,7 @@ use crate::text::{counted, rounded};
 /// Usual runs whose last day is longer ago are not judged by.
 const MOST_DAYS_OLD: i64 = 3;
 
-/// What a round knows beforehand of the runs of all syncs. By default nothing, and the check is not declared.
+/// The knowledge of a round about the runs of all syncs. By default there is none, and the check is not declared.
 #[derive(Debug, Clone)]
 pub struct Habits<'p> {
     pipeline: Option<&'p Pipeline>,

@@ -703,7 +703,7 @@ mod tests {
     }
 
     #[test]
-    fn real_fault_is_open_until_the_figure_is_back_and_is_not_learnt_from() {
+    fn real_fault_is_open_until_the_figure_is_back() {
         let of = |days: i64, back: i64, marks: &[Mark]| {
             let history = history(days, |day, data, _, _| {
                 if (40..back).contains(&day) {

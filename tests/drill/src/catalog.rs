@@ -362,7 +362,7 @@ pub const DRILLS: &[Drill] = &[
             "Records wait in the view, and each run selects none: what is between the two?",
         ],
         model_answer: "The update sync runs every quarter of an hour, completes, and moves nothing, at hours at which \
-                       nearly every run moves some. A quiet source looks the same, so look at the view: changed records \
+                       nearly every run moves some. A quiet source looks the same, so check the view: changed records \
                        wait there. The view is right, nothing is rejected, and Census selects none of them: a filter in the \
                        sync's settings. Remove it; the next run takes all that waits. No full sync is needed.",
         anchors: &["silent-runs"],

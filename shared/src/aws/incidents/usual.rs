@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn unknown_field_is_ignored_and_unknown_form_is_that_syncs_fault() {
+    async fn unknown_field_is_ignored_and_unknown_form_is_an_error() {
         let mut newer = item(&written(200, json!({})).await);
         let text = newer["usual"]["S"].as_str().unwrap().replacen('{', r#"{"from_a_later_version":1,"#, 1);
         newer["usual"]["S"] = json!(text);

@@ -57,7 +57,7 @@ fn stored(usual: Result<UsualRuns, String>) -> BTreeMap<String, StoredUsual> {
     [(SYNC.to_owned(), StoredUsual { usual, failure: None })].into()
 }
 
-/// What a round knows after 28 usual days until Monday.
+/// The knowledge of a round after 28 usual days until Monday.
 pub(in crate::judge) fn habits(pipeline: &Pipeline) -> Habits<'_> {
     Habits::new(pipeline, Ok(stored(Ok(usual(28, MONDAY, NEVER)))), [])
 }
@@ -172,7 +172,7 @@ fn found_silence_stays_open_overnight_until_records_move() {
 }
 
 #[test]
-fn incident_of_a_silence_that_ended_unseen_is_closed_by_the_item() {
+fn incident_of_a_silence_that_ended_unseen_is_closed() {
     let pipeline = seed();
     // Records moved on Tuesday evening, while no round ran.
     let mut ended = usual(29, date(2026, 11, 24), (local(24, 9, 0), local(24, 16, 30)));
