@@ -122,7 +122,7 @@ run "rounds" {
   }
 
   assert {
-    condition     = length(regexall("(?m)^name = \"${one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions])).Pipeline}\"$", file("pipeline.toml"))) == 1 && keys(one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions]))) == tolist(jsondecode(file("metrics.json")).dimensions)
+    condition     = length(regexall("^[^\\[]*\nname = \"${one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions])).Pipeline}\"\n", file("pipeline.toml"))) == 1 && keys(one(flatten([for query in aws_cloudwatch_metric_alarm.rounds.metric_query : query.metric[*].dimensions]))) == tolist(jsondecode(file("metrics.json")).dimensions)
     error_message = "The alarm on good rounds has another pipeline than pipeline.toml."
   }
 

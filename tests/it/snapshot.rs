@@ -776,7 +776,7 @@ async fn scoreboard_rests_on_what_the_functions_recorded() {
     }
     let (notices, outcome) = metric(&scores, "notices");
     assert!(notices.parse::<f64>().unwrap() >= 1.0 && outcome == "no-goal", "{scores}");
-    assert_eq!(metric(&scores, "days-unattended"), ("0".to_owned(), "not-met".to_owned()), "{scores}");
+    assert_eq!(metric(&scores, "days-unattended"), ("0.0".to_owned(), "not-met".to_owned()), "{scores}");
     // A run without a slot may be one by hand: Census's newer answers do not state it.
     night.stage.census.with_world(|world| world.trigger(UPDATE, false)).unwrap();
     night.run().await;
