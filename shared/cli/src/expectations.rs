@@ -25,7 +25,7 @@ pub struct ExpectationList {
     /// The last whole day in the pipeline's time zone.
     pub day: Date,
     pub figures: Vec<ExpectationLine>,
-    /// With `--would-have`: what the rules say of each of the last [`PAST_DAYS`] days, alert or not; newest first.
+    /// With `--would-have`: what the rules say of each of the last 28 days, alert or not; newest first.
     pub would_have: Option<Vec<PastLine>>,
 }
 
