@@ -328,7 +328,7 @@ pub(crate) async fn record(
 }
 
 /// The metrics of a night: whether it is good, and the goals of the scoreboard that are not met on the last whole day, by the
-/// records of this night. Without a history, or if the records could not be read, which is a failure, there are no goals.
+/// records of this night. Without a history, or if the records could not be read, which is a failure, the goals are left out.
 pub(crate) async fn metrics(
     round: &mut Round<'_>,
     pipeline: &Pipeline,

@@ -51,7 +51,7 @@ impl fmt::Display for Marked {
 }
 
 impl Operator {
-    /// Stores a verdict on the newest period of an incident. An incident of a figure that is no fault is closed.
+    /// Stores a verdict on the newest period of an incident. The incident of a figure is closed, unless it was a fault.
     pub(super) async fn mark(&self, wanted: &Marking) -> Result<Answer, Error> {
         let (key, store) = (&wanted.key, self.incidents()?);
         of_pipeline(key, &self.pipeline)?;

@@ -116,7 +116,7 @@ pub struct Reconciliation {
 #[error("{0} do not add up; the data may have changed between the statements: compare again")]
 pub struct Broken(pub &'static str);
 
-/// The reason for which there is no result.
+/// The reason for a missing result.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Incomplete {
     #[error(transparent)]

@@ -534,7 +534,7 @@ pub const DRILLS: &[Drill] = &[
             "Could a view alone create twice as many records that are all new? Who knows whether the business did?",
         ],
         model_answer: "The create sync moves twice as many records a day since the day that the notice names, day after day. It \
-                       is not a backfill, which is one run, and not a view that selects too much: there are no duplicates, no \
+                       is not a backfill, which is one run, and not a view that selects too much: neither duplicates nor \
                        rejections, short queues and the same coverage, so each record is a new property. Only the business can \
                        do that: the second brand. There is nothing to repair. The owner of the source confirms it, and the \
                        incident is marked as new-normal: it resolves, and the next change is judged against the new level.",
