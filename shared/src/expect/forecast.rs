@@ -32,6 +32,8 @@ const COUNT_PEAK: f64 = 1.3;
 const LEAST_NOISE: f64 = 0.1;
 /// An earliest day within so many days deserves a warning; a later one a line in a report.
 const SOON: u32 = 14;
+/// A soon breach is steady if so many days in a row forecast one.
+const STEADY: usize = 3;
 
 /// A declared limit.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,6 +101,17 @@ pub fn forecast(history: &Series, limit: Limit) -> Forecast {
         Ok(breach) => Forecast::Breach(breach),
         Err(why) => Forecast::None(why),
     }
+}
+
+/// Returns whether each of the last three days with a figure, taken as the last one, forecasts a soon breach: of trends that are
+/// only noise, few last so long.
+pub fn is_steady(history: &Series, limit: Limit) -> bool {
+    let ends = (1..=history.days().len()).rev().map(|end| history.first(end));
+    let usable = ends.filter(|past| {
+        past.days().last().is_some_and(|day| day.excluded.is_none() && past.figure(day).is_ok())
+    });
+    let is_soon = |past: &Series| matches!(breach(past, limit), Ok(breach) if breach.is_soon());
+    usable.take(STEADY).filter(is_soon).count() == STEADY
 }
 
 fn breach(history: &Series, limit: Limit) -> Result<Breach, NoForecast> {

@@ -23,7 +23,7 @@ mod tests;
 
 pub use days::{Verdict, judge_days};
 pub use drift::Drift;
-pub use forecast::{Breach, Forecast, Limit, NoForecast, forecast};
+pub use forecast::{Breach, Forecast, Limit, NoForecast, forecast, is_steady};
 pub use measure::{Measure, Side};
 pub use novelty::{novelty, once};
 pub use point::{Expectation, Point};

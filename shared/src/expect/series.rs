@@ -99,6 +99,11 @@ impl Series {
         &self.days
     }
 
+    /// Returns the history as it was after its first so many days.
+    pub(super) fn first(&self, days: usize) -> Self {
+        Self { measure: self.measure, days: self.days.iter().take(days).cloned().collect() }
+    }
+
     /// Returns the figure of one of its days.
     pub(super) fn figure(&self, day: &Day) -> Result<f64, NoFigure> {
         let value = day.value.ok_or(NoFigure::Absent)?;

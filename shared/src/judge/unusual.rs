@@ -10,7 +10,8 @@ use jiff::civil::Date;
 use crate::data_checks::Rule;
 use crate::days::days_between;
 use crate::expect::{
-    Drift, Forecast, Limit, Measure, Sensitivity, Side, Verdict, WhyNot as NoVerdict, forecast, judge_days,
+    Drift, Forecast, Limit, Measure, Sensitivity, Side, Verdict, WhyNot as NoVerdict, forecast, is_steady,
+    judge_days,
 };
 use crate::figure::Value;
 use crate::finding::{Check, Evidence, Finding, Severity, SubjectKind, WhyNot};
@@ -216,17 +217,21 @@ impl Night<'_> {
             }
             for value in limits(self.pipeline, measure, subject) {
                 let Some(limit) = Limit::declared(measure, value) else { continue };
-                answers.push((measure, limit, forecast(&figure.series, limit)));
+                answers.push((measure, limit, forecast(&figure.series, limit), &figure.series));
             }
         }
-        let breaches = answers.iter().filter_map(|(measure, limit, answer)| match answer {
-            Forecast::Breach(breach) => Some((measure, limit, answer, breach)),
+        let breaches = answers.iter().filter_map(|(measure, limit, answer, series)| match answer {
+            Forecast::Breach(breach) => {
+                let alerts = breach.is_soon() && is_steady(series, *limit);
+                Some((measure, limit, answer, breach, alerts))
+            }
             Forecast::None(_) => None,
         });
-        let Some((measure, limit, answer, breach)) = breaches.min_by_key(|(.., breach)| breach.earliest)
+        let Some((measure, limit, answer, breach, alerts)) =
+            breaches.min_by_key(|(.., breach, alerts)| (!alerts, breach.earliest))
         else {
             return match answers.first() {
-                Some((measure, limit, answer)) => {
+                Some((measure, limit, answer, _)) => {
                     let sentence = answer.sentence(subject, *measure, *limit);
                     about.healthy(sentence.trim_end_matches('.').to_owned())
                 }
@@ -246,7 +251,7 @@ impl Night<'_> {
         if self.pipeline.expectations.mode(Check::BreachForecast) == Mode::Watch {
             return about.healthy(format!("only watched: {summary}"));
         }
-        if !breach.is_soon() {
+        if !alerts {
             return about.healthy(evidence);
         }
         let cause = "If it goes on like this, the limit is passed: find what has changed slowly since the trend began";

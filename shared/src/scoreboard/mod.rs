@@ -69,7 +69,7 @@ macro_rules! metrics {
             /// A limit of the metric that people must know.
             pub fn note(self) -> Option<&'static str> {
                 match self {
-                    Self::DaysUnattended => Some("approved remedies do not count, as there are no remedies yet"),
+                    Self::DaysUnattended => Some("an approved remedy would not count: none is recorded"),
                     Self::Lag => Some("measured once a night, by the freshness checks"),
                     _ => None,
                 }

@@ -4,7 +4,8 @@ use jiff::civil::date;
 
 use super::{after, day, days_of};
 use crate::expect::{
-    Breach, Excluded, Forecast, Limit, Measure, NoFigure, NoForecast, Series, Side, forecast, novelty, once,
+    Breach, Day, Excluded, Forecast, Limit, Measure, NoFigure, NoForecast, Series, Side, forecast, is_steady,
+    novelty, once,
 };
 
 const COVERAGE: Limit = Limit { side: Side::Low, value: 90.0 };
@@ -122,6 +123,27 @@ fn breach_has_dates_and_is_soon_within_14_days() {
     assert_eq!(breach(14).date(14), date(2027, 1, 3));
     assert_eq!(breach(14).date(u32::MAX), jiff::civil::Date::MAX);
     assert_eq!(after(1), date(2026, 1, 6));
+}
+
+#[test]
+fn breach_is_steady_when_three_days_in_a_row_forecast_it() {
+    let leak = |days: u32| days_of((0..days).map(|x| 92.0 - 0.05 * f64::from(x)));
+    let series = |days| Series::new(Measure::Coverage, days).unwrap();
+    let is_soon = |days| matches!(forecast(&series(leak(days)), COVERAGE), Forecast::Breach(breach) if breach.is_soon());
+    let first = (10..60).find(|days| is_soon(*days)).unwrap();
+    let steady = |days| is_steady(&series(days), COVERAGE);
+    assert_eq!([0, 1, 2].map(|more| steady(leak(first + more))), [false, false, true]);
+    // A day without a figure or an excluded one says nothing: the day before it counts.
+    for change in
+        [|day: &mut Day| day.value = None, |day: &mut Day| day.excluded = Some(Excluded::MarkedFine)]
+    {
+        let mut days = leak(first + 3);
+        change(days.iter_mut().rev().nth(1).unwrap());
+        assert!(steady(days.clone()));
+        change(days.iter_mut().rev().nth(2).unwrap());
+        assert!(!steady(days));
+    }
+    assert!(!steady(vec![]));
 }
 
 #[test]

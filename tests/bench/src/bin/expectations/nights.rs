@@ -75,22 +75,20 @@ fn quiet(size: Size, goals: &mut Goals) -> Result<()> {
     let is_forecast = |one: &Opened| one.check == Check::BreachForecast;
     let (figures, of_figures) = share(&|one| !is_forecast(one));
     let (forecasts, of_forecasts) = share(&is_forecast);
+    let (nothing, of_anything) = share(&|_| true);
     println!("Of {} quiet pipelines, in {WATCHED} nights after {BEFORE} days of history:", seeds.len());
     println!("{figures} ({of_figures:.1}%) get no notice of an unusual figure;");
     println!(
-        "{forecasts} ({of_forecasts:.1}%) get no forecast, with the limit of coverage {QUIET_POINTS} point away."
+        "{forecasts} ({of_forecasts:.1}%) get no forecast, with the limit of coverage {QUIET_POINTS} point away;"
     );
+    println!("{nothing} ({of_anything:.1}%) hear nothing at all.");
     for (pipeline, all) in notices.iter().enumerate() {
         for one in all {
             println!("pipeline {pipeline}: {} of {} on night {}", one.check, one.subject, one.night);
         }
     }
-    let mut goal = |what: &str, share, least| {
-        let name = format!("quiet pipelines without {what} in {WATCHED} nights, %");
-        goals.share(name, share, least, seeds.len(), size.is_small);
-    };
-    goal("an unusual figure", of_figures, 95.0);
-    goal("a forecast", of_forecasts, 85.0);
+    let name = format!("quiet pipelines that hear nothing in {WATCHED} nights, %");
+    goals.share(name, of_anything, 95.0, seeds.len(), size.is_small);
     Ok(())
 }
 
