@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use syncwatch::days::{day_of, days_before};
 use syncwatch::expect::{Sensitivity, Verdict, judge_days};
 use syncwatch::history::{DAYS, Figure, History, MOST_ROWS, Reads};
-use syncwatch::judge::unusual::lasting;
+use syncwatch::judge::unusual::{forecasts, lasting};
 use syncwatch::marks::Exceptions;
+use syncwatch::pipeline::Pipeline;
 use syncwatch::text::table;
 use syncwatch::warehouse::Limits;
 
@@ -56,19 +57,21 @@ pub struct ExpectationLine {
     pub unusual: bool,
     /// The finding, or the reason why there is none.
     pub says: String,
+    /// When the figure passes its declared limit, or why no day is forecast; `None` without a limit.
+    pub forecast: Option<String>,
 }
 
 impl ExpectationList {
     /// Judges the last day of each figure, or of those of one sync.
     pub fn of(
-        pipeline: &str,
+        pipeline: &Pipeline,
         history: &History,
         last: Date,
         exceptions: &Exceptions<'_>,
         sync: Option<&str>,
         would_have: bool,
     ) -> Self {
-        let figures = history.series(pipeline, last, exceptions);
+        let figures = history.series(&pipeline.name, last, exceptions);
         let sensitivity = Sensitivity::of(figures.len());
         let is_wanted = |figure: &&Figure| sync.is_none_or(|sync| figure.subject == sync);
         let judged: Vec<(&Figure, Vec<Verdict>)> = figures
@@ -79,9 +82,10 @@ impl ExpectationList {
         let mut past: Vec<PastLine> =
             judged.iter().flat_map(|(figure, verdicts)| PastLine::of(figure, verdicts, last)).collect();
         past.sort_by_key(|line| std::cmp::Reverse(line.day));
-        let figures =
-            judged.iter().filter_map(|(figure, verdicts)| ExpectationLine::of(figure, verdicts)).collect();
-        Self { pipeline: pipeline.to_owned(), day: last, figures, would_have: would_have.then_some(past) }
+        let line =
+            |(figure, verdicts): &(&Figure, Vec<Verdict>)| ExpectationLine::of(pipeline, figure, verdicts);
+        let figures = judged.iter().filter_map(line).collect();
+        Self { pipeline: pipeline.name.clone(), day: last, figures, would_have: would_have.then_some(past) }
     }
 }
 
@@ -104,7 +108,7 @@ impl PastLine {
 }
 
 impl ExpectationLine {
-    fn of(figure: &Figure, verdicts: &[Verdict]) -> Option<Self> {
+    fn of(pipeline: &Pipeline, figure: &Figure, verdicts: &[Verdict]) -> Option<Self> {
         let verdict = verdicts.last()?;
         let range = verdict.expectation;
         let measure = verdict.measure;
@@ -112,6 +116,8 @@ impl ExpectationLine {
         let point = verdict.point.and_then(|_| verdict.sentence(&figure.subject));
         let why = verdict.reason.as_ref().map(ToString::to_string);
         let unusual = drift.is_some() || point.is_some();
+        let forecast = forecasts(pipeline, figure).into_iter().next();
+        let forecast = forecast.map(|(limit, answer)| answer.sentence(&figure.subject, measure, limit));
         Some(Self {
             subject: figure.subject.clone(),
             figure: measure.name().to_owned(),
@@ -122,6 +128,7 @@ impl ExpectationLine {
             days: range.map_or(0, |range| range.days),
             unusual,
             says: point.or(drift).or(why).unwrap_or_else(|| "as expected".to_owned()),
+            forecast,
         })
     }
 }
@@ -159,7 +166,13 @@ impl fmt::Display for ExpectationList {
         f.write_str(&table(
             ["subject", "figure", "value", "expected", "low", "high", "days", "verdict"],
             &rows,
-        ))
+        ))?;
+        for line in &self.figures {
+            if let Some(forecast) = &line.forecast {
+                write!(f, "\n{} of {}: {forecast}", line.figure, line.subject)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -177,7 +190,7 @@ impl Operator {
         let sync = sync.map(|sync| sync.key.as_str());
         let marks = all_readable(self.incidents()?.marks(&pipeline.name).await?)?;
         let exceptions = Exceptions::new(&marks, &pipeline.quiet_days);
-        Ok(ExpectationList::of(&pipeline.name, &history, last, &exceptions, sync, would_have))
+        Ok(ExpectationList::of(pipeline, &history, last, &exceptions, sync, would_have))
     }
 
     /// Reads the figures of a span of days, both ends included.
@@ -203,6 +216,10 @@ mod tests {
 
     use super::*;
 
+    fn seed() -> Pipeline {
+        Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap()
+    }
+
     #[test]
     fn last_day_of_each_figure_is_judged_by_the_days_before() {
         let day = |number: i64, processed: f64| SyncDay {
@@ -212,18 +229,33 @@ mod tests {
             ..SyncDay::default()
         };
         let of = |last: f64| (0..30).map(|number| day(number, 800.0)).chain([day(30, last)]).collect();
-        let syncs = [("dies".to_owned(), of(0.0)), ("lives".to_owned(), of(810.0))].into();
+        let syncs =
+            [("properties-create".to_owned(), of(0.0)), ("properties-update".to_owned(), of(810.0))].into();
         let history = History { syncs, ..History::default() };
         let none = Exceptions::default();
-        let list = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, None, false);
+        let list = ExpectationList::of(&seed(), &history, date(2026, 10, 1), &none, None, false);
         let volumes: Vec<_> = list.figures.iter().filter(|line| line.figure == "volume").collect();
         let unusual: Vec<_> = volumes.iter().map(|line| (line.subject.as_str(), line.unusual)).collect();
-        assert_eq!(unusual, [("dies", true), ("lives", false)]);
-        assert!(volumes[0].says.starts_with("dies moved 0 records on Thursday 1 October; 800 were expected"));
+        assert_eq!(unusual, [("properties-create", true), ("properties-update", false)]);
+        assert!(
+            volumes[0]
+                .says
+                .starts_with("properties-create moved 0 records on Thursday 1 October; 800 were expected")
+        );
+        // The error rate has a limit, and each figure without one has no forecast.
+        let forecast = |line: &ExpectationLine| (line.figure == "error_rate") == line.forecast.is_some();
+        assert!(list.figures.iter().all(forecast), "{list}");
         // A figure that was never recorded is not judged, and says why.
         assert!(list.figures.iter().any(|line| line.figure == "duration" && line.says.contains("no figure")));
-        let one = ExpectationList::of("properties", &history, date(2026, 10, 1), &none, Some("lives"), false);
-        assert!(one.figures.iter().all(|line| line.subject == "lives") && one.figures.len() == 3);
+        let one = ExpectationList::of(
+            &seed(),
+            &history,
+            date(2026, 10, 1),
+            &none,
+            Some("properties-update"),
+            false,
+        );
+        assert!(one.figures.iter().all(|line| line.subject == "properties-update") && one.figures.len() == 3);
         assert!(one.to_string().contains("as expected"), "{one}");
     }
 
@@ -239,14 +271,14 @@ mod tests {
             let last = date(2026, 9, 1) + (days - 1).days();
             let history = History { syncs, ..History::default() };
             let list =
-                ExpectationList::of("p", &history, last, &Exceptions::default(), Some("halves"), false);
+                ExpectationList::of(&seed(), &history, last, &Exceptions::default(), Some("halves"), false);
             list.figures.iter().find(|line| line.figure == "volume").unwrap().unusual
         };
         let syncs = [("halves".to_owned(), (0..80).map(day).collect())].into();
         let history = History { syncs, ..History::default() };
         let of = |days: i64| {
             let last = date(2026, 9, 1) + (days - 1).days();
-            ExpectationList::of("p", &history, last, &Exceptions::default(), None, true)
+            ExpectationList::of(&seed(), &history, last, &Exceptions::default(), None, true)
         };
         let found = of(50).would_have.unwrap();
         assert!(found.iter().all(|line| line.figure == "volume") && !found.is_empty(), "{found:?}");

@@ -215,10 +215,8 @@ impl Night<'_> {
             if self.watched(figure) < i64::from(need) {
                 continue;
             }
-            for value in limits(self.pipeline, measure, subject) {
-                let Some(limit) = Limit::declared(measure, value) else { continue };
-                answers.push((measure, limit, forecast(&figure.series, limit), &figure.series));
-            }
+            let of_figure = forecasts(self.pipeline, figure).into_iter();
+            answers.extend(of_figure.map(|(limit, answer)| (measure, limit, answer, &figure.series)));
         }
         let breaches = answers.iter().filter_map(|(measure, limit, answer, series)| match answer {
             Forecast::Breach(breach) => {
@@ -257,6 +255,14 @@ impl Night<'_> {
         let cause = "If it goes on like this, the limit is passed: find what has changed slowly since the trend began";
         about.unhealthy(Severity::Warning, evidence, cause)
     }
+}
+
+/// Forecasts a figure for each limit that the pipeline declares for it, the first one that is passed first.
+pub fn forecasts(pipeline: &Pipeline, figure: &Figure) -> Vec<(Limit, Forecast)> {
+    let measure = figure.series.measure();
+    let limits = limits(pipeline, measure, &figure.subject).into_iter();
+    let limits = limits.filter_map(|value| Limit::declared(measure, value));
+    limits.map(|limit| (limit, forecast(&figure.series, limit))).collect()
 }
 
 /// The limits that the pipeline declares for a figure of a subject, the first one that is passed first.
