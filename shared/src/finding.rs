@@ -23,11 +23,13 @@ pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+    ConfigurationAudit,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+    pub const ALL: [Self; 4] =
+        [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot, Self::ConfigurationAudit];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Judge {
             Self::ScheduleVerification => "schedule-verification",
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
+            Self::ConfigurationAudit => "configuration-audit",
         }
     }
 }
@@ -56,6 +59,8 @@ pub enum SubjectKind {
     Data,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
+    /// What the pipeline is: the key of a sync, the name of a table or view, or [`SYNCWATCH`] for our own deployment.
+    Definition,
 }
 
 /// How many evaluations must agree before an alert, unless `[notices]` of `pipeline.toml` overrides it.
@@ -176,6 +181,8 @@ checks! {
     UnusualErrors = "unusual-errors", "unusual error rate", NightlySnapshot, Figures, One;
     /// No figure will pass its limit within 14 days if it goes on as it does.
     BreachForecast = "breach-forecast", "forecast breach", NightlySnapshot, Figures, One;
+    /// Syncs, tables, views and our own deployment are as they were accepted.
+    DefinitionChanged = "definition-changed", "definition", ConfigurationAudit, Definition, One;
     /// No check's filter excludes every row of its table.
     FilterKeepsRows = "filter-keeps-rows", "row filter", DailyValidation, Data, One;
     /// Enough of the source's keys are in the destination.
@@ -244,7 +251,8 @@ impl Check {
             | Self::DeadLetters
             | Self::ChecksRan
             | Self::SnapshotWritten
-            | Self::UnusualVolume => (Warning, Error),
+            | Self::UnusualVolume
+            | Self::DefinitionChanged => (Warning, Error),
             Self::SyncPaused | Self::SilentRuns | Self::WarehouseReachable => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable

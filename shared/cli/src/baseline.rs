@@ -4,6 +4,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use syncwatch::aws::deployment::deployment;
 use syncwatch::aws::incidents::Expected;
 use syncwatch::aws::table::Outcome as Written;
 use syncwatch::baseline::{Acceptance, Accepted, Change, Definition, Live, Part, UnknownPart};
@@ -232,6 +233,9 @@ impl Operator {
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
         let warehouse = self.warehouse_by(secret, base_url, limits(), WAREHOUSE_START_LIMIT).await;
         let asker = warehouse.as_ref().map(|warehouse| Asker::new(warehouse, WAREHOUSE_START_LIMIT));
-        definition::live(&self.pipeline, self.census().await.as_ref(), asker).await
+        let mut live = definition::live(&self.pipeline, self.census().await.as_ref(), asker).await;
+        let prefix = format!("{}-", self.prefix());
+        live.definition.deployment = deployment(&self.sdk, &prefix, &prefix).await;
+        live
     }
 }

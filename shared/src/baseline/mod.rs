@@ -7,6 +7,7 @@
 //! their string literals masked, unless these are all that differs. Rows of tables are never read.
 
 mod compare;
+mod deployment;
 mod diff;
 mod reads;
 mod text;
@@ -25,8 +26,9 @@ use crate::sql::Dialect;
 use crate::text::{counted, grouped};
 
 pub use compare::{Live, UnknownPart};
+pub use deployment::{Deployment, Settings, declared_functions, function_limits};
 pub use diff::diff;
-pub use reads::{Aspect, Read, Relations, relations_of};
+pub use reads::{Aspect, Read, Relations};
 pub use text::{masked, normalised};
 
 /// The version of the stored form. Added fields do not raise it: unknown ones are ignored, and missing ones are unknown.
@@ -74,6 +76,7 @@ pub struct Definition {
     /// The tables and views by their name in `pipeline.toml`. One that is missing does not exist, or our account may not
     /// read it.
     pub relations: BTreeMap<String, Part<Relation>>,
+    pub deployment: Deployment,
 }
 
 /// The definition of a sync. Whether it is paused is not part of it.
@@ -164,6 +167,7 @@ macro_rules! parts {
 
 parts!(SyncDefinition: operation "operation", mappings "mappings", schedule "schedule", alerts "alerts",
     source "source", query "SQL of the model", destination "destination");
+parts!(Deployment: functions "functions", alarms "alarms", topics "topics");
 parts!(Relation: kind "kind", columns "columns", text "text", owner "owner", grants "grants");
 
 /// A change of a definition.
@@ -171,12 +175,15 @@ parts!(Relation: kind "kind", columns "columns", text "text", owner "owner", gra
 pub struct Change {
     pub severity: Severity,
     pub what: What,
-    /// `sync KEY` or `relation NAME`.
+    /// `sync KEY`, `relation NAME` or [`OUR_DEPLOYMENT`].
     pub subject: String,
     /// The field, column or grant that changed; `None` if `what` names it.
     pub part: Option<String>,
     /// The accepted value, `- `, and the live one, `+ `; only lines that differ, and a bounded number of them.
     pub lines: Vec<String>,
+    /// Whether only literals or constants differ, so that `lines` shows their values.
+    #[serde(default)]
+    pub shows_values: bool,
 }
 
 /// Declares the kinds of changes with their severity and their words.
@@ -213,7 +220,7 @@ kinds! {
     MappingChanged Error "mapping reads something else",
     ScheduleChanged Warning "schedule changed",
     AlertsChanged Warning "alerts of Census changed",
-    SourceChanged Warning "source changed",
+    SourceChanged Error "source changed",
     QueryChanged Warning "SQL of the model changed",
     DestinationChanged Error "destination changed",
     RelationMissing Error "does not exist, or our account may not read it",
@@ -224,9 +231,14 @@ kinds! {
     ColumnRetyped Warning "column has another type",
     ColumnsReordered Info "columns have another order",
     TextChanged Warning "text of the view changed",
-    OwnerChanged Info "owner changed",
-    GrantRevoked Error "grant revoked",
-    GrantAdded Info "grant added",
+    OwnerChanged Warning "owner changed",
+    GrantRevoked Warning "grant revoked",
+    GrantAdded Warning "grant added",
+    PartMissing Error "does not exist",
+    PartAdded Info "is not in the accepted definition",
+    ActionsChanged Error "actions of the alarm changed",
+    SettingChanged Warning "setting changed",
+    CodeChanged Info "another version is deployed",
 }
 
 show_as_stored!(What);
@@ -287,13 +299,16 @@ impl Definition {
                 Part::Known(relation) => relation.note_unknown(&of_relation(name), &mut found),
             }
         }
+        self.deployment.note_unknown(OUR_DEPLOYMENT, &mut found);
         found
     }
 
     /// Lists the subjects, as [`Change::subject`] names them.
     pub fn subjects(&self) -> BTreeSet<String> {
         let relations = self.relations.keys().map(|name| of_relation(name));
-        self.syncs.keys().map(|key| of_sync(key)).chain(relations).collect()
+        let is_known = self.deployment.kinds().iter().any(|(_, part)| part.known().is_some());
+        let deployment = is_known.then(|| OUR_DEPLOYMENT.to_owned());
+        self.syncs.keys().map(|key| of_sync(key)).chain(relations).chain(deployment).collect()
     }
 
     /// Takes unknown parts from the accepted definition, so that an outage during an acceptance loses nothing.
@@ -305,6 +320,7 @@ impl Definition {
                 (_, None) => {}
             }
         }
+        self.deployment.keep_unknown(&accepted.deployment);
         for (name, relation) in &mut self.relations {
             match (relation, accepted.relations.get(name)) {
                 (Part::Known(relation), Some(Part::Known(old))) => relation.keep_unknown(old),
@@ -334,7 +350,7 @@ impl Definition {
     }
 
     /// Returns it with the declarations of the file in their place, which win over what was once accepted: subjects that the
-    /// file no longer declares are left out, and a schedule is right if it is the declared one at `now`.
+    /// file no longer declares are left out, a schedule is right if it is the declared one at `now`, and so are limits of functions.
     #[must_use]
     pub fn with_declared(
         mut self,
@@ -343,8 +359,9 @@ impl Definition {
         now: Timestamp,
     ) -> Self {
         self.syncs.retain(|key, _| pipeline.sync(key).is_some());
-        let declared = relations_of(pipeline);
+        let declared = pipeline.relations();
         self.relations.retain(|name, _| declared.contains(name.as_str()));
+        self.deployment.with_declared();
         for sync in &pipeline.syncs {
             let Some(Part::Known(accepted)) = self.syncs.get_mut(&sync.key) else { continue };
             let Some(actual) = observed.get(&sync.key).map(|observed| &observed.schedule) else { continue };
@@ -404,11 +421,16 @@ fn normalise(sql: &mut Part<String>, dialect: Dialect) {
     }
 }
 
-fn of_sync(key: &str) -> String {
+/// The subject of changes of our own deployment.
+pub const OUR_DEPLOYMENT: &str = "deployment";
+
+/// Returns the subject of changes of a sync.
+pub fn of_sync(key: &str) -> String {
     format!("sync {key}")
 }
 
-fn of_relation(name: &str) -> String {
+/// Returns the subject of changes of a table or view.
+pub fn of_relation(name: &str) -> String {
     format!("relation {name}")
 }
 

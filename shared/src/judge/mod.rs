@@ -1,6 +1,7 @@
 //! All judges. They are pure and never fail: observations in, findings out, `now` an argument.
 
 pub mod data;
+mod definition;
 mod itself;
 mod reason;
 mod runs;
@@ -11,6 +12,7 @@ mod sync;
 pub mod unusual;
 mod workspace;
 
+pub use definition::judge_definition;
 pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::figure::Value;
-use crate::finding::Check;
+use crate::finding::{Check, SYNCWATCH};
 use crate::incident::Incident;
 use crate::pipeline::{Pipeline, Role};
 use crate::text::{grouped, words};
@@ -80,6 +80,12 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         }
         Check::WarehouseReachable | Check::ChecksRan => {
             "The data is not checked: wrong or missing records go unnoticed until this is fixed.".to_owned()
+        }
+        Check::DefinitionChanged if incident.key.subject == SYNCWATCH => {
+            "A problem of the pipeline may go unnoticed, or alert nobody.".to_owned()
+        }
+        Check::DefinitionChanged => {
+            format!("Some {records} in {destination} may be missing or wrong, though every run completes.")
         }
         Check::FilterKeepsRows => "This check sees no rows, so it cannot find a problem in them.".to_owned(),
         Check::SnapshotWritten => "Reports and trends lack the figures of this night.".to_owned(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
-use crate::baseline::{Definition, Live, Part, Relation, Relations, VERSION, relations_of};
+use crate::baseline::{Definition, Live, Part, Relation, Relations, VERSION};
 use crate::census::Client;
 use crate::census::ErrorKind::{Gone, NotFound};
 use crate::pipeline::{Pipeline, Sync};
@@ -23,7 +23,7 @@ pub fn limits() -> Limits {
 /// Syncs that are read at the same time.
 const CONCURRENT_READS: usize = 10;
 /// Limit for all reads of Census.
-const CENSUS_LIMIT: Duration = Duration::from_secs(20);
+pub const CENSUS_LIMIT: Duration = Duration::from_secs(20);
 
 /// Reads the syncs and relations that the pipeline names. Unreadable ones are unknown, with the reason.
 pub async fn live<E: Display>(
@@ -60,7 +60,7 @@ pub async fn live<E: Display>(
         };
         live.definition.add_sync(&sync.key, part, pipeline.dialect());
     }
-    let names = relations_of(pipeline);
+    let names = pipeline.relations();
     live.definition.relations = match warehouse {
         Ok(asker) => relations(names, pipeline.dialect(), asker).await,
         Err(why) => unknown(&names, &why.to_string()),

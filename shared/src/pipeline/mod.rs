@@ -7,14 +7,14 @@ mod channels;
 mod raw;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::data_checks::DataCheck;
+use crate::data_checks::{DataCheck, Rule};
 use crate::finding::{
     CENSUS, Check, CriticalAfter, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored,
 };
@@ -296,6 +296,9 @@ impl Pipeline {
                 (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
                     || (check == Check::BreachForecast && subject == self.name)
             }
+            SubjectKind::Definition => {
+                subject == SYNCWATCH || self.sync(subject).is_some() || self.relations().contains(subject)
+            }
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
             }
@@ -336,6 +339,29 @@ impl Pipeline {
                 Urgency { severity, after, slots: minimum.as_ref() }
             }
         }
+    }
+
+    /// Returns the tables and views that the file names, except in the text of custom queries.
+    pub fn relations(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for check in &self.checks {
+            names.insert(check.table.as_str());
+            names.extend(match &check.rule {
+                Rule::Coverage { destination: keys, .. } | Rule::Referential { references: keys, .. } => {
+                    Some(keys.table.as_str())
+                }
+                Rule::Freshness { destination, .. } => Some(destination.table.as_str()),
+                _ => None,
+            });
+        }
+        for object in &self.objects {
+            names.extend([object.source.table.as_str(), &object.destination.table]);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            names.insert(&snapshot.audit_log);
+            names.extend(snapshot.health_view.as_deref());
+        }
+        names
     }
 
     /// Returns the dialect of SQL texts; models of Census are SQL of the warehouse, too.
