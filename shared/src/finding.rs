@@ -23,11 +23,13 @@ pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+    ConfigurationAudit,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+    pub const ALL: [Self; 4] =
+        [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot, Self::ConfigurationAudit];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Judge {
             Self::ScheduleVerification => "schedule-verification",
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
+            Self::ConfigurationAudit => "configuration-audit",
         }
     }
 }
@@ -54,6 +57,8 @@ pub enum SubjectKind {
     Warehouse,
     /// The data, by a declared check: that check's name.
     Data,
+    /// A declared object: its name.
+    Object,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
 }
@@ -200,6 +205,8 @@ checks! {
     Referential = "referential", "references", DailyValidation, Data, One;
     /// The result of a custom query is within its limits.
     CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
+    /// An object compares every field that its syncs write, and no other.
+    UnmappedField = "unmapped-field", "unmapped fields", ConfigurationAudit, Object, One;
 }
 
 impl Check {
@@ -238,7 +245,8 @@ impl Check {
             | Self::UnusualCoverage
             | Self::UnusualNulls
             | Self::UnusualErrors
-            | Self::BreachForecast => (Warning, Warning),
+            | Self::BreachForecast
+            | Self::UnmappedField => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters

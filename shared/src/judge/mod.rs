@@ -2,6 +2,7 @@
 
 pub mod data;
 mod itself;
+pub mod mapping;
 mod reason;
 mod runs;
 mod silent;

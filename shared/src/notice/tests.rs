@@ -221,6 +221,7 @@ fn incident_of(check: Check) -> Incident {
         SubjectKind::Itself => "syncwatch".to_owned(),
         SubjectKind::Warehouse => "warehouse".to_owned(),
         SubjectKind::Figures if pipeline.declares(check, &pipeline.name) => pipeline.name.clone(),
+        SubjectKind::Object => pipeline.objects[0].name.clone(),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Figures => "properties-update".to_owned(),
         SubjectKind::Data => declared.unwrap_or(&pipeline.checks[0]).name.clone(),
     };

@@ -6,6 +6,7 @@
 
 mod compare;
 mod kind;
+mod names;
 mod normal;
 mod number;
 mod object;
@@ -16,6 +17,7 @@ mod verdict;
 
 pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
+pub use names::bare_name;
 pub use object::{Authority, Cell, DEFAULT_SETTLE, Field, Limits, Object, Side};
 pub use report::{
     Broken, Class, Compared, FieldCount, Incomplete, Reconciliation, Record, Sample, SideCount, read_records,
