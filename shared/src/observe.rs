@@ -1,4 +1,6 @@
-//! Reads that more than one function makes, into the types of `observation`: samples of rejected records.
+//! Reads that more than one program makes: samples of rejected records, and the live definition of a pipeline.
+
+pub mod definition;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

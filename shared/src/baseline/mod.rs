@@ -6,6 +6,7 @@
 //! Texts of views and of models are stored whole, as a change of a constant in them is a change. Shown are they with
 //! their string literals masked, unless these are all that differs. Rows of tables are never read.
 
+mod compare;
 mod diff;
 mod reads;
 mod text;
@@ -23,6 +24,7 @@ use crate::schedule::Comparison;
 use crate::sql::Dialect;
 use crate::text::{counted, grouped};
 
+pub use compare::{Live, UnknownPart};
 pub use diff::diff;
 pub use reads::{Aspect, Read, Relations, relations_of};
 pub use text::{masked, normalised};
@@ -91,6 +93,24 @@ pub struct SyncDefinition {
     pub query: Part<String>,
     /// The object in the destination.
     pub destination: Part<String>,
+}
+
+impl SyncDefinition {
+    /// Returns the table or view that it reads, as `[catalog.][schema.]table`; `None` for a model, dataset or segment.
+    pub fn table(&self) -> Option<&str> {
+        self.source.known()?.strip_prefix("table ").filter(|name| !name.contains(['"', '#']))
+    }
+
+    /// Returns the column of the primary identifier.
+    pub fn key_column(&self) -> Option<&str> {
+        let key = self.mappings.known()?.iter().find(|mapping| mapping.key)?;
+        (key.kind == "column").then_some(key.from.as_str())
+    }
+
+    /// Returns whether it removes records from the destination that are missing in its source.
+    pub fn mirrors(&self) -> Option<bool> {
+        self.operation.known().map(|operation| operation.eq_ignore_ascii_case("mirror"))
+    }
 }
 
 /// One field of a sync.

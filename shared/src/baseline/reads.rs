@@ -28,6 +28,9 @@ pub fn relations_of(pipeline: &Pipeline) -> BTreeSet<&str> {
             _ => None,
         });
     }
+    for object in &pipeline.objects {
+        names.extend([object.source.table.as_str(), &object.destination.table]);
+    }
     if let Some(snapshot) = &pipeline.snapshot {
         names.insert(&snapshot.audit_log);
         names.extend(snapshot.health_view.as_deref());
@@ -158,6 +161,11 @@ impl<'p> Relations<'p> {
                 let Some(found) = all.get_mut(name.as_str()) else { continue };
                 let rows = rows.as_ref().map(|rows| rows.get(name).map_or(&[][..], Vec::as_slice));
                 found.fill(read.aspect, rows.map_err(Clone::clone));
+            }
+        }
+        for (name, found) in &mut all {
+            if split(name, self.dialect).is_none() {
+                found.exists = Part::Unknown("its name has no schema".to_owned());
             }
         }
         let known = all.into_iter().filter_map(|(name, found)| {

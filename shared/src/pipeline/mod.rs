@@ -339,6 +339,11 @@ impl Pipeline {
         }
     }
 
+    /// Returns the dialect of SQL texts; models of Census are SQL of the warehouse, too.
+    pub fn dialect(&self) -> Dialect {
+        self.warehouse.as_ref().map_or(Dialect::Databricks, Warehouse::dialect)
+    }
+
     /// Returns whether findings of any check may be about this subject.
     pub fn has_subject(&self, subject: &str) -> bool {
         Check::ALL.iter().any(|check| self.declares(*check, subject))

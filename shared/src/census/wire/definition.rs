@@ -68,10 +68,11 @@ fn source(sync: &Value) -> (Part<String>, Part<String>) {
         return (Part::Unknown(ABSENT.to_owned()), Part::Unknown(ABSENT.to_owned()));
     };
     let kind = text(object.get("type")).unwrap_or_else(|| "object".to_owned());
-    let of_table = ["table_catalog", "table_schema", "table_name"].map(|key| text(object.get(key)));
-    let table: Vec<String> = of_table.into_iter().flatten().collect();
-    let name = if table.is_empty() { text(object.get("name")) } else { Some(table.join(".")) };
-    let name = name.or_else(|| integer(object.get("id")).map(|id| id.to_string()));
+    let of_table = ["table_catalog", "table_schema"].map(|key| text(object.get(key)));
+    let table = text(object.get("table_name"))
+        .map(|table| of_table.into_iter().flatten().chain([table]).map(quoted).collect::<Vec<_>>().join("."));
+    let name = table.or_else(|| text(object.get("name")));
+    let name = name.or_else(|| integer(object.get("id")).map(|id| format!("#{id}")));
     let source = Part::of(name.map(|name| format!("{kind} {name}")), ABSENT);
     // Only the older generation sends the SQL of a model.
     let query = match text(object.get("query")) {
@@ -80,6 +81,11 @@ fn source(sync: &Value) -> (Part<String>, Part<String>) {
         None => Part::Known(String::new()),
     };
     (source, query)
+}
+
+/// Quotes a part of a name that has a dot.
+fn quoted(part: String) -> String {
+    if part.contains('.') { format!("\"{part}\"") } else { part }
 }
 
 fn destination(sync: &Value) -> Option<String> {
