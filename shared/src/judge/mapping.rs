@@ -63,9 +63,13 @@ fn of_object(object: &Object, syncs: &BTreeMap<String, Part<SyncDefinition>>) ->
         .map(|field| field.destination.as_str())
         .filter(|column| !written.contains_key(&bare_name(column)))
         .collect();
-    let counts = [(not_compared.len(), "written but not compared"), (not_written.len(), "compared but not written")];
-    let wrong: Vec<String> =
-        counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", counted(*n, "field"))).collect();
+    let counts =
+        [(not_compared.len(), "written but not compared"), (not_written.len(), "compared but not written")];
+    let wrong: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{} {what}", counted(*n, "field")))
+        .collect();
     if wrong.is_empty() {
         let summary = format!("all {} that syncs write are compared", counted(written.len(), "field"));
         return about.healthy(summary);
@@ -123,7 +127,11 @@ mod tests {
             (&ALL, &ALL[..1], "healthy, all 3 fields that syncs write are compared"),
             (&ALL, &["Rent__c"], "warning, 1 field written but not compared"),
             (&ALL[..2], &ALL[..2], "warning, 1 field compared but not written"),
-            (&["Rent__c"], &[], "warning, 1 field written but not compared, 2 fields compared but not written"),
+            (
+                &["Rent__c"],
+                &[],
+                "warning, 1 field written but not compared, 2 fields compared but not written",
+            ),
         ];
         for (create, update, expected) in table {
             assert_eq!(found(&pipeline, &syncs(create, update)), expected, "{create:?} {update:?}");
