@@ -57,6 +57,8 @@ pub enum SubjectKind {
     Warehouse,
     /// The data, by a declared check: that check's name.
     Data,
+    /// A declared object: its name.
+    Object,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
     /// What the pipeline is: the key of a sync, the name of a table or view, or [`SYNCWATCH`] for our own deployment.
@@ -207,6 +209,8 @@ checks! {
     Referential = "referential", "references", DailyValidation, Data, One;
     /// The result of a custom query is within its limits.
     CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
+    /// An object compares every field that its syncs write, and no other.
+    UnmappedField = "unmapped-field", "unmapped fields", ConfigurationAudit, Object, One;
 }
 
 impl Check {
@@ -245,7 +249,8 @@ impl Check {
             | Self::UnusualCoverage
             | Self::UnusualNulls
             | Self::UnusualErrors
-            | Self::BreachForecast => (Warning, Warning),
+            | Self::BreachForecast
+            | Self::UnmappedField => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters

@@ -1,6 +1,8 @@
-//! Reads that more than one program makes: samples of rejected records, and the live definition of a pipeline.
+//! Reads that more than one program makes: samples of rejected records, comparisons of objects, and the live definition of a
+//! pipeline.
 
 pub mod definition;
+pub mod objects;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -9,7 +9,7 @@ use syncwatch::aws::deployment::{DEPLOYMENT_LIMIT, deployment};
 use syncwatch::aws::{AwsError, CallLimits};
 use syncwatch::baseline::Live;
 use syncwatch::finding::Judge;
-use syncwatch::judge::judge_definition;
+use syncwatch::judge::{judge_definition, mapping};
 use syncwatch::metrics::Metric;
 use syncwatch::observe::definition::{CENSUS_LIMIT, limits, live};
 use syncwatch::round::{Report, Round};
@@ -65,6 +65,7 @@ impl App {
         let accepted = round.store().baseline(&pipeline.name).await?;
         let live = Box::pin(self.observe(now)).await?;
         round.act_on(&judge_definition(pipeline, accepted.as_ref(), &live, now)).await;
+        round.act_on(&mapping::judge(pipeline, &live.definition.syncs)).await;
         round.conclude().await;
         round.record_if_good().await;
         let good = round.good_as(Metric::Audits);

@@ -122,12 +122,19 @@ impl SyncDefinition {
 pub struct Mapping {
     /// The column of the source, or the value of a constant.
     pub from: String,
-    /// `column`, `constant_value` or another word of Census.
+    /// `column`, `constant_value` or another word of Census; with the object and field in which a value is looked up, if any.
     pub kind: String,
     /// The field in the destination.
     pub to: String,
     /// Whether it is the primary identifier, by which records are matched.
     pub key: bool,
+}
+
+impl Mapping {
+    /// Returns whether the value of a column is written as it is: not a constant or template, and not looked up.
+    pub fn is_column(&self) -> bool {
+        self.kind == "column"
+    }
 }
 
 /// The kind of a mapping whose value is a constant.

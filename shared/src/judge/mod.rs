@@ -3,6 +3,7 @@
 pub mod data;
 mod definition;
 mod itself;
+pub mod mapping;
 mod reason;
 mod runs;
 mod silent;

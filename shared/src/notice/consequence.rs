@@ -75,6 +75,7 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         Check::AcceptedValues | Check::Pattern | Check::Referential | Check::CustomSql => {
             format!("{audience} may work with wrong values.")
         }
+        Check::UnmappedField => "Wrong values of a field that is not compared go unnoticed.".to_owned(),
         Check::ApiReachable | Check::TokenAccepted => {
             "Syncs cannot be checked: no other alert about them is sent until this is fixed.".to_owned()
         }

@@ -373,6 +373,7 @@ fn command(pipeline: &Pipeline, check: Check, subject: &str) -> String {
         SubjectKind::Workspace => "syncwatch census probe".to_owned(),
         SubjectKind::Itself | SubjectKind::Warehouse => "syncwatch doctor".to_owned(),
         SubjectKind::Definition => "syncwatch baseline diff".to_owned(),
+        SubjectKind::Object => format!("syncwatch reconcile {subject}"),
         SubjectKind::Figures if pipeline.sync(subject).is_some() => {
             format!("syncwatch expectations {subject}")
         }

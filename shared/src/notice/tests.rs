@@ -222,6 +222,7 @@ fn incident_of(check: Check) -> Incident {
         SubjectKind::Warehouse => "warehouse".to_owned(),
         SubjectKind::Figures if pipeline.declares(check, &pipeline.name) => pipeline.name.clone(),
         SubjectKind::Definition => "crm.sfdc_dbx.properties_to_create".to_owned(),
+        SubjectKind::Object => pipeline.objects[0].name.clone(),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Figures => "properties-update".to_owned(),
         SubjectKind::Data => declared.unwrap_or(&pipeline.checks[0]).name.clone(),
     };

@@ -292,6 +292,7 @@ impl Pipeline {
             }
             SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
+            SubjectKind::Object => self.objects.iter().any(|object| object.name == subject),
             SubjectKind::Figures => {
                 (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
                     || (check == Check::BreachForecast && subject == self.name)
