@@ -323,7 +323,8 @@ fn change_of_the_deployment_is_named_with_its_severity() {
         let mut live = accepted.clone();
         alter(&mut live.deployment);
         let [change] = &diff(&accepted, &live, Dialect::Databricks)[..] else { panic!("{sentence}") };
-        assert_eq!((change.to_string().as_str(), &change.lines[..]), (sentence, lines));
+        assert_eq!(change.to_string(), sentence);
+        assert_eq!(change.lines, lines);
     }
 }
 

@@ -29,7 +29,6 @@ pub fn judge_definition(
     live: &Live,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let about = |subject| Check::DefinitionChanged.about(subject);
     let syncs = pipeline.syncs.iter().map(|sync| (sync.key.as_str(), of_sync(&sync.key)));
     let relations = pipeline.relations().into_iter().map(|name| (name, of_relation(name)));
     let subjects = syncs.chain(relations).chain([(SYNCWATCH, OUR_DEPLOYMENT.to_owned())]);
@@ -55,6 +54,10 @@ pub fn judge_definition(
         }
     };
     subjects.map(judge).collect()
+}
+
+fn about(subject: &str) -> About<'_> {
+    Check::DefinitionChanged.about(subject)
 }
 
 fn changed_finding(
