@@ -24,12 +24,18 @@ pub enum Judge {
     DailyValidation,
     NightlySnapshot,
     ConfigurationAudit,
+    Reconciliation,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot, Self::ConfigurationAudit];
+    pub const ALL: [Self; 5] = [
+        Self::ScheduleVerification,
+        Self::DailyValidation,
+        Self::NightlySnapshot,
+        Self::Reconciliation,
+        Self::ConfigurationAudit,
+    ];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -38,6 +44,7 @@ impl Judge {
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
             Self::ConfigurationAudit => "configuration-audit",
+            Self::Reconciliation => "reconciliation",
         }
     }
 }
@@ -211,6 +218,12 @@ checks! {
     CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
     /// An object compares every field that its syncs write, and no other.
     UnmappedField = "unmapped-field", "unmapped fields", ConfigurationAudit, Object, One;
+    /// Every record of the source is in the destination.
+    RecordsMissing = "records-missing", "missing records", Reconciliation, Object, One;
+    /// Every record of the destination is in the source.
+    RecordsExtra = "records-extra", "extra records", Reconciliation, Object, One;
+    /// The declared fields of each record have the same values on both sides.
+    RecordsDiffer = "records-differ", "different records", Reconciliation, Object, One;
 }
 
 impl Check {
@@ -250,7 +263,8 @@ impl Check {
             | Self::UnusualNulls
             | Self::UnusualErrors
             | Self::BreachForecast
-            | Self::UnmappedField => (Warning, Warning),
+            | Self::UnmappedField
+            | Self::RecordsExtra => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters
@@ -258,7 +272,11 @@ impl Check {
             | Self::SnapshotWritten
             | Self::UnusualVolume
             | Self::DefinitionChanged => (Warning, Error),
-            Self::SyncPaused | Self::SilentRuns | Self::WarehouseReachable => (Error, Error),
+            Self::SyncPaused
+            | Self::SilentRuns
+            | Self::WarehouseReachable
+            | Self::RecordsMissing
+            | Self::RecordsDiffer => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable
             | Self::SubscribersConfirmed
@@ -441,7 +459,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub check: Check,
-    /// A sync's key, a data check's name, or `census`, `syncwatch` or `warehouse`.
+    /// A sync's key, a data check's or object's name, or `census`, `syncwatch` or `warehouse`.
     pub subject: String,
     /// Shared by findings of other subjects with the same cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

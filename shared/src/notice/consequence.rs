@@ -76,6 +76,11 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
             format!("{audience} may work with wrong values.")
         }
         Check::UnmappedField => "Wrong values of a field that is not compared go unnoticed.".to_owned(),
+        Check::RecordsMissing => format!("{} are missing from {destination}.", some(count("missing"))),
+        Check::RecordsExtra => {
+            format!("{audience} works with {records} in {destination} that the source does not have.")
+        }
+        Check::RecordsDiffer => format!("{} have wrong values in {destination}.", some(count("different"))),
         Check::ApiReachable | Check::TokenAccepted => {
             "Syncs cannot be checked: no other alert about them is sent until this is fixed.".to_owned()
         }

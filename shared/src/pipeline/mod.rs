@@ -292,7 +292,6 @@ impl Pipeline {
             }
             SubjectKind::Sync | SubjectKind::Runs => self.sync(subject).is_some(),
             SubjectKind::Warehouse => subject == WAREHOUSE && self.is_about_data(subject),
-            SubjectKind::Object => self.objects.iter().any(|object| object.name == subject),
             SubjectKind::Figures => {
                 (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
                     || (check == Check::BreachForecast && subject == self.name)
@@ -300,6 +299,7 @@ impl Pipeline {
             SubjectKind::Definition => {
                 subject == SYNCWATCH || self.sync(subject).is_some() || self.relations().contains(subject)
             }
+            SubjectKind::Object => self.object(subject).is_some(),
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
             }
@@ -386,16 +386,27 @@ impl Pipeline {
         self.contacts.iter().find(|contact| contact.name == name)
     }
 
-    /// Returns the owner of a subject: of the sync or data check, else of the pipeline.
-    pub fn owner_of(&self, subject: &str) -> Option<&Contact> {
-        let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
-        let owner = of_sync.or_else(|| self.data_check(subject)?.owner.as_ref()).or(self.owner.as_ref());
-        self.contact(owner?)
+    /// Returns the owner of a check's subject: of the sync, data check or object, else of the pipeline.
+    pub fn owner_of(&self, check: Check, subject: &str) -> Option<&Contact> {
+        let owner = match check.subject_kind() {
+            // An object may have the name of the pipeline.
+            SubjectKind::Object => self.object(subject).and_then(|object| object.owner.as_ref()),
+            _ => {
+                let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
+                of_sync.or_else(|| self.data_check(subject)?.owner.as_ref())
+            }
+        };
+        self.contact(owner.or(self.owner.as_ref())?)
     }
 
     /// Returns the data check of this name.
     pub fn data_check(&self, name: &str) -> Option<&DataCheck> {
         self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// Returns the object of this name.
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name == name)
     }
 
     /// Returns the channels for notices of this owner: for each [`Class`] the owner's channels, else the default
