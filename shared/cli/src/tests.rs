@@ -1207,6 +1207,7 @@ fn readme_json_shapes_match_the_answers() {
             "baseline show" => is::<baseline::Shown>(example),
             "baseline diff" => is::<baseline::Compared>(example),
             "baseline accept" => is::<baseline::AcceptedNow>(example),
+            "objects propose" => is::<objects::Proposal>(example),
             "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -1220,7 +1221,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 21);
+    assert_eq!(examples.len(), 22);
 }
 
 #[tokio::test]
