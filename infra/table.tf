@@ -31,6 +31,9 @@ locals {
   # Verified in SES by hand, as that needs records in DNS.
   identities = [for id in keys(local.resources) : id if startswith(id, "identity:")]
 
+  # Patterns of the names of all functions and alarms of this deployment, to read their configuration.
+  owns = [for id in keys(local.resources) : id if endswith(id, ":own")]
+
   scheduled = { for name, function in local.functions : name => function if can(function.schedule) }
   # The schedules of each function: its own, and those under `also`.
   firings = merge(
@@ -54,6 +57,7 @@ locals {
     { for id, table in local.tables : id => "${local.arn_root}:dynamodb:${local.here}:table/${table.name}" },
     # Secrets Manager adds a hyphen and six random characters to the name; six question marks match this secret and no other.
     { for id, secret in local.secrets : id => "${local.arn_root}:secretsmanager:${local.here}:secret:${secret.name}-??????" },
+    { for id in local.owns : id => "${local.arn_root}:${id == "function:own" ? "lambda" : "cloudwatch"}:${local.here}:${trimsuffix(id, ":own")}:${local.prefix}-*" },
     { for id in local.identities : id => "${local.arn_root}:ses:${local.here}:identity/${var.mail_identity}" },
   )
 
@@ -70,5 +74,6 @@ locals {
     { for id in keys(local.work_queues) : id => aws_sqs_queue.work[id].url },
     { for id in keys(local.tables) : id => aws_dynamodb_table.state[id].name },
     { for id in keys(local.secrets) : id => aws_secretsmanager_secret.this[id].name },
+    { for id in local.owns : id => "${local.prefix}-*" },
   )
 }

@@ -107,8 +107,16 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 
   assert {
-    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && statement.Sid != "Log")]]))
+    condition     = !anytrue(flatten([for function in values(module.function) : [for statement in function.made.policy.Statement : strcontains(join(" ", flatten([statement.Action])), "*") || (strcontains(statement.Resource, "*") && !contains(["Log", "FunctionOwn", "AlarmOwn"], statement.Sid))]]))
     error_message = "A permission of a function covers more than one resource."
+  }
+
+  assert {
+    condition = [for name, function in module.function : sort([for statement in function.made.policy.Statement : "${name} ${join(" ", statement.Action)} ${statement.Resource}" if contains(["FunctionOwn", "AlarmOwn"], statement.Sid)]) if length(setintersection(function.made.policy.Statement[*].Sid, ["FunctionOwn", "AlarmOwn"])) > 0] == [[
+      "configuration-audit cloudwatch:DescribeAlarms arn:aws:cloudwatch:us-west-2:123456789012:alarm:syncwatch-*",
+      "configuration-audit lambda:GetFunctionConfiguration arn:aws:lambda:us-west-2:123456789012:function:syncwatch-*",
+    ]]
+    error_message = "Only configuration-audit may read the other functions and the alarms, and nothing more."
   }
 }
 

@@ -23,11 +23,19 @@ pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+    ConfigurationAudit,
+    Reconciliation,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+    pub const ALL: [Self; 5] = [
+        Self::ScheduleVerification,
+        Self::DailyValidation,
+        Self::NightlySnapshot,
+        Self::Reconciliation,
+        Self::ConfigurationAudit,
+    ];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -35,6 +43,8 @@ impl Judge {
             Self::ScheduleVerification => "schedule-verification",
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
+            Self::ConfigurationAudit => "configuration-audit",
+            Self::Reconciliation => "reconciliation",
         }
     }
 }
@@ -54,8 +64,12 @@ pub enum SubjectKind {
     Warehouse,
     /// The data, by a declared check: that check's name.
     Data,
+    /// A declared object: its name.
+    Object,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
+    /// What the pipeline is: the key of a sync, the name of a table or view, or [`SYNCWATCH`] for our own deployment.
+    Definition,
 }
 
 /// How many evaluations must agree before an alert, unless `[notices]` of `pipeline.toml` overrides it.
@@ -176,6 +190,8 @@ checks! {
     UnusualErrors = "unusual-errors", "unusual error rate", NightlySnapshot, Figures, One;
     /// No figure will pass its limit within 14 days if it goes on as it does.
     BreachForecast = "breach-forecast", "forecast breach", NightlySnapshot, Figures, One;
+    /// Syncs, tables, views and our own deployment are as they were accepted.
+    DefinitionChanged = "definition-changed", "definition", ConfigurationAudit, Definition, One;
     /// No check's filter excludes every row of its table.
     FilterKeepsRows = "filter-keeps-rows", "row filter", DailyValidation, Data, One;
     /// Enough of the source's keys are in the destination.
@@ -200,6 +216,14 @@ checks! {
     Referential = "referential", "references", DailyValidation, Data, One;
     /// The result of a custom query is within its limits.
     CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
+    /// An object compares every field that its syncs write, and no other.
+    UnmappedField = "unmapped-field", "unmapped fields", ConfigurationAudit, Object, One;
+    /// Every record of the source is in the destination.
+    RecordsMissing = "records-missing", "missing records", Reconciliation, Object, One;
+    /// Every record of the destination is in the source.
+    RecordsExtra = "records-extra", "extra records", Reconciliation, Object, One;
+    /// The declared fields of each record have the same values on both sides.
+    RecordsDiffer = "records-differ", "different records", Reconciliation, Object, One;
 }
 
 impl Check {
@@ -238,14 +262,21 @@ impl Check {
             | Self::UnusualCoverage
             | Self::UnusualNulls
             | Self::UnusualErrors
-            | Self::BreachForecast => (Warning, Warning),
+            | Self::BreachForecast
+            | Self::UnmappedField
+            | Self::RecordsExtra => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters
             | Self::ChecksRan
             | Self::SnapshotWritten
-            | Self::UnusualVolume => (Warning, Error),
-            Self::SyncPaused | Self::SilentRuns | Self::WarehouseReachable => (Error, Error),
+            | Self::UnusualVolume
+            | Self::DefinitionChanged => (Warning, Error),
+            Self::SyncPaused
+            | Self::SilentRuns
+            | Self::WarehouseReachable
+            | Self::RecordsMissing
+            | Self::RecordsDiffer => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable
             | Self::SubscribersConfirmed
@@ -428,7 +459,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub check: Check,
-    /// A sync's key, a data check's name, or `census`, `syncwatch` or `warehouse`.
+    /// A sync's key, a data check's or object's name, or `census`, `syncwatch` or `warehouse`.
     pub subject: String,
     /// Shared by findings of other subjects with the same cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

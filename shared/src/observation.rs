@@ -47,17 +47,6 @@ pub struct ObservedSync {
     pub updated_at: Option<Timestamp>,
 }
 
-/// The source of a sync, and how it writes. What Census does not show is `None`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SyncSource {
-    /// The table or view that it reads, as `[catalog.][schema.]table`; `None` for a model, dataset or segment.
-    pub table: Option<String>,
-    /// The column of the primary identifier.
-    pub key: Option<String>,
-    /// Whether it removes records from the destination that are missing in its source.
-    pub mirror: Option<bool>,
-}
-
 /// A schedule as the Census API returns it.
 ///
 /// Census cron expressions are in UTC (Census docs, "Triggering syncs"). No source states the zone of the `hour` of

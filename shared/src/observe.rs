@@ -1,4 +1,8 @@
-//! Reads that more than one function makes, into the types of `observation`: samples of rejected records.
+//! Reads that more than one program makes: samples of rejected records, comparisons of objects, and the live definition of a
+//! pipeline.
+
+pub mod definition;
+pub mod objects;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

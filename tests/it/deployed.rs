@@ -76,6 +76,7 @@ async fn functions_use_every_permission_that_they_have() {
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
+    stage.deployment.invoke("configuration-audit", &json!({ "task": "audit" })).await.unwrap();
     // The second snapshot finds its table missing and notifies.
     let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());
     let warehouse = stage.warehouse.as_ref().unwrap().direct();
@@ -229,12 +230,13 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.
-fn patience() -> [(&'static str, Needs, Duration, u32); 6] {
+fn patience() -> [(&'static str, Needs, Duration, u32); 7] {
     let relay = alert_relay::post::Patience::default();
     [
         // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
         // the lease back, park the message.
         ("alert-relay", alert_relay::NEEDS, relay.batch + relay.notice, 6),
+        ("configuration-audit", configuration_audit::NEEDS, configuration_audit::READING_LIMIT, 1),
         ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
         ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),

@@ -1,6 +1,8 @@
 //! Integration tests: the functions against the lab, and the rules of the repository.
 
 #[cfg(test)]
+mod configuration_audit;
+#[cfg(test)]
 mod crashes;
 #[cfg(test)]
 mod data_checks;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use syncwatch::advise::{self, End, Estimate, Facts, Kind, Report, Target, View, Waits, advise, measure};
 use syncwatch::census::Client;
 use syncwatch::observation::{Run, RunStatus, records_to_deliver};
+use syncwatch::observe::definition::limits;
 use syncwatch::pipeline::{Role, Sync};
 use syncwatch::schedule::{Rule, Schedule};
-use syncwatch::warehouse::{Limits, Warehouse};
+use syncwatch::warehouse::Warehouse;
 
 use super::Operator;
 use super::error::Error;
@@ -268,18 +269,17 @@ impl Operator {
         warehouse: &mut Option<Result<Warehouse, Error>>,
     ) -> Source {
         let mut unknown = vec![QUERY_TIME.to_owned()];
-        let source = match census.source_of_sync(sync.id).await {
-            Ok(source) => source,
+        let source = match census.get_definition(sync.id).await {
+            Ok((_, definition)) => definition,
             Err(error) => {
                 unknown.push(format!("the source: {error}"));
                 return Source { unknown, ..Source::default() };
             }
         };
         let read = async {
-            let path = source.table.as_ref().ok_or("Census shows no table of the sync")?;
+            let path = source.table().ok_or("Census shows no table of the sync")?;
             if warehouse.is_none() {
-                let limits = Limits { value_bytes: source::MOST_BYTES, ..Limits::default() };
-                *warehouse = Some(self.warehouse(limits).await);
+                *warehouse = Some(self.warehouse(limits()).await);
             }
             match warehouse {
                 Some(Ok(warehouse)) => source::view(warehouse, path, &self.pipeline.checks).await,
@@ -288,13 +288,13 @@ impl Operator {
             }
         };
         let view = match read.await {
-            Ok(view) => Some(View { key: source.key, ..view }),
+            Ok(view) => Some(View { key: source.key_column().map(str::to_owned), ..view }),
             Err(why) => {
                 unknown.push(format!("the view: {why}"));
                 None
             }
         };
-        Source { mirror: source.mirror, view, unknown }
+        Source { mirror: source.mirrors(), view, unknown }
     }
 }
 

@@ -41,7 +41,15 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("Act", &["acknowledge", "mark", "silence", "stakeholder-notice"]),
     (
         "Set up",
-        &["check-config", "webhook-register", "warehouse-apply", "alert-test", "alarm-test", "census"],
+        &[
+            "check-config",
+            "objects",
+            "webhook-register",
+            "warehouse-apply",
+            "alert-test",
+            "alarm-test",
+            "census",
+        ],
     ),
     ("Learn", &["explain", "judge-history", "completions"]),
 ];
@@ -130,6 +138,9 @@ pub enum Command {
         #[arg(long, value_name = "FILE", value_parser = path())]
         html: Option<PathBuf>,
     },
+    /// Propose the declaration of an object from the mappings of a sync
+    #[command(subcommand)]
+    Objects(Proposing),
     /// Check a pipeline file and list its syncs and checks
     CheckConfig {
         /// File to check [default: the pipeline file]
@@ -229,6 +240,23 @@ pub enum Baselining {
         /// Reason
         #[arg(long, value_name = "WHY", value_parser = text())]
         why: String,
+    },
+}
+
+/// A command about objects.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Proposing {
+    /// Write an [[objects]] block for pipeline.toml; changes nothing
+    Propose {
+        /// Key of the sync in pipeline.toml
+        #[arg(value_parser = text())]
+        sync: String,
+        /// Table of the source [default: guessed from the sync and the pipeline file]
+        #[arg(long, value_name = "TABLE", value_parser = text())]
+        source: Option<String>,
+        /// Table of the destination's copy [default: guessed from the sync and the pipeline file]
+        #[arg(long, value_name = "TABLE", value_parser = text())]
+        destination: Option<String>,
     },
 }
 
@@ -532,12 +560,20 @@ mod tests {
         let end = Silencing::End { id: "ada-1".to_owned() };
         let compare = |object: Option<&str>, key: Option<&str>, out, show| {
             let [object, key] = [object, key].map(|text| text.map(str::to_owned));
-            Command::Reconcile(Comparison { object, key, out, show })
+            Command::Reconcile(Comparison { object, key, out, show, explain: false })
         };
         let table = [
             ("reconcile", compare(None, None, None, false)),
             ("reconcile --key P-1 properties", compare(Some("properties"), Some("P-1"), None, false)),
             ("reconcile --show --out csv", compare(None, None, Some(Format::Csv), true)),
+            (
+                "objects propose a --source s.t",
+                Command::Objects(Proposing::Propose {
+                    sync: "a".to_owned(),
+                    source: Some("s.t".to_owned()),
+                    destination: None,
+                }),
+            ),
             ("status", Command::Status),
             ("incidents", Command::Incidents),
             ("runs properties-create", runs(10)),

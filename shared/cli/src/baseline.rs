@@ -1,29 +1,22 @@
 //! Shows, compares and accepts the definition of the pipeline in Census and in the warehouse.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use syncwatch::aws::deployment::deployment;
 use syncwatch::aws::incidents::Expected;
 use syncwatch::aws::table::Outcome as Written;
-use syncwatch::baseline::{
-    Acceptance, Accepted, Change, Definition, Part, Relation, Relations, VERSION, diff, relations_of,
-};
-use syncwatch::census::ErrorKind::{Gone, NotFound};
-use syncwatch::observation::ObservedSync;
-use syncwatch::pipeline;
+use syncwatch::baseline::{Acceptance, Accepted, Change, Definition, Live, Part, UnknownPart};
+use syncwatch::observe::definition::{self, limits};
 use syncwatch::runtime::env;
-use syncwatch::sql::Dialect;
+use syncwatch::runtime::warehouse::Asker;
 use syncwatch::text::{counted, minute_utc, plain_line};
-use syncwatch::warehouse::Limits;
 
 use super::arguments::Baselining;
 use super::error::Error;
 use super::{Answer, Operator, Outcome, WAREHOUSE_START_LIMIT, all_readable};
 
-/// The most bytes of the text of a view.
-const LONGEST_TEXT: usize = 256 << 10;
 /// The most changes that an acceptance names.
 const NAMED_CHANGES: usize = 50;
 
@@ -51,15 +44,6 @@ pub struct Compared {
     pub unknown: Vec<UnknownPart>,
 }
 
-/// A part of the live definition that could not be read, so it was not compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UnknownPart {
-    pub what: String,
-    pub why: String,
-    /// Whether the accepted definition has this part.
-    pub accepted: bool,
-}
-
 /// A new acceptance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptedNow {
@@ -69,12 +53,6 @@ pub struct AcceptedNow {
     pub acceptance: Acceptance,
     /// Parts that could not be read. Those that were accepted before stay accepted.
     pub unknown: Vec<UnknownPart>,
-}
-
-/// The definition as it is now.
-struct Live {
-    definition: Definition,
-    syncs: BTreeMap<String, ObservedSync>,
 }
 
 fn lines(f: &mut fmt::Formatter<'_>, unknown: &[UnknownPart]) -> fmt::Result {
@@ -185,32 +163,24 @@ impl Operator {
         Ok(self.incidents()?.baseline(&self.pipeline.name).await?)
     }
 
-    /// The dialect of SQL texts; models of Census are SQL of the warehouse, too.
-    fn dialect(&self) -> Dialect {
-        self.pipeline.warehouse.as_ref().map_or(Dialect::Databricks, pipeline::Warehouse::dialect)
-    }
-
     async fn show_baseline(&self) -> Result<Shown, Error> {
         let accepted = self.accepted().await?;
         let history = all_readable(self.incidents()?.acceptances(&self.pipeline.name).await?)?;
-        let (accepted, definition) =
-            accepted.map(|accepted| (accepted.acceptance, accepted.definition.shown(self.dialect()))).unzip();
+        let (accepted, definition) = accepted
+            .map(|accepted| (accepted.acceptance, accepted.definition.shown(self.pipeline.dialect())))
+            .unzip();
         Ok(Shown { pipeline: self.pipeline.name.clone(), accepted, history, definition })
     }
 
     fn compare(&self, accepted: Option<&Accepted>, live: &Live) -> Compared {
-        let known = accepted.map(|accepted| accepted.definition.clone()).unwrap_or_default();
-        let known = known.with_declared(&self.pipeline, &live.syncs, self.now);
-        let changes = match accepted {
-            Some(_) => diff(&known, &live.definition, self.dialect()),
-            None => Vec::new(),
-        };
+        let definition = accepted.map(|accepted| &accepted.definition);
+        let (changes, unknown) = live.compare(definition, &self.pipeline, self.now);
         Compared {
             pipeline: self.pipeline.name.clone(),
             at: self.now,
             accepted: accepted.map(|accepted| accepted.acceptance.clone()),
             changes,
-            unknown: unknown(&known, &live.definition),
+            unknown,
         }
     }
 
@@ -259,66 +229,13 @@ impl Operator {
 
     /// Reads the live definition. What cannot be read is unknown, with its reason.
     async fn live(&self) -> Live {
-        let mut live = Live {
-            definition: Definition { version: VERSION, ..Definition::default() },
-            syncs: BTreeMap::new(),
-        };
-        let census = self.census().await;
-        for sync in &self.pipeline.syncs {
-            let read = match &census {
-                Ok(census) => census.get_definition(sync.id).await,
-                Err(error) => {
-                    let unknown = Part::Unknown(error.to_string());
-                    live.definition.add_sync(&sync.key, unknown, self.dialect());
-                    continue;
-                }
-            };
-            let found = match read {
-                Ok((observed, definition)) => {
-                    live.syncs.insert(sync.key.clone(), observed);
-                    Part::Known(definition)
-                }
-                Err(error) if matches!(error.kind, NotFound { .. } | Gone { .. }) => continue,
-                Err(error) => Part::Unknown(error.to_string()),
-            };
-            live.definition.add_sync(&sync.key, found, self.dialect());
-        }
-        live.definition.relations = self.relations().await;
-        live
-    }
-
-    async fn relations(&self) -> BTreeMap<String, Part<Relation>> {
-        let names = relations_of(&self.pipeline);
-        let all_unknown =
-            |why: String| names.iter().map(|name| ((*name).to_owned(), Part::Unknown(why.clone()))).collect();
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        let limits = Limits { value_bytes: LONGEST_TEXT, ..Limits::default() };
-        let warehouse = match self.warehouse_by(secret, base_url, limits, WAREHOUSE_START_LIMIT).await {
-            Ok(warehouse) => warehouse,
-            Err(error) => return all_unknown(error.to_string()),
-        };
-        let relations = Relations::new(names.clone(), self.dialect());
-        let reads = match relations.reads() {
-            Ok(reads) => reads,
-            Err(error) => return all_unknown(error.to_string()),
-        };
-        let mut answers = Vec::new();
-        for read in reads {
-            let answer = warehouse.query(&read.statement).await.map_err(|error| error.to_string());
-            answers.push((read, answer));
-        }
-        relations.found(&answers)
+        let warehouse = self.warehouse_by(secret, base_url, limits(), WAREHOUSE_START_LIMIT).await;
+        let asker = warehouse.as_ref().map(|warehouse| Asker::new(warehouse, WAREHOUSE_START_LIMIT));
+        let mut live = definition::live(&self.pipeline, self.census().await.as_ref(), asker).await;
+        let prefix = format!("{}-", self.prefix());
+        live.definition.deployment = deployment(&self.sdk, &prefix, &prefix).await;
+        live
     }
-}
-
-fn unknown(accepted: &Definition, live: &Definition) -> Vec<UnknownPart> {
-    let subjects = accepted.subjects();
-    let lacking: BTreeSet<String> = accepted.unknown().into_iter().map(|(what, _)| what).collect();
-    let is_accepted = |what: &str| {
-        let subject = what.split_once(": ").map_or(what, |(subject, _)| subject);
-        subjects.contains(subject) && !lacking.contains(what) && !lacking.contains(subject)
-    };
-    let parts = live.unknown().into_iter();
-    parts.map(|(what, why)| UnknownPart { accepted: is_accepted(&what), what, why }).collect()
 }

@@ -21,6 +21,7 @@ pub mod incidents;
 mod judge_history;
 pub mod mark;
 pub mod message;
+pub mod objects;
 mod plan;
 pub mod probe;
 pub mod progress;
@@ -225,6 +226,7 @@ impl Operator {
             Command::Advise { sync } => Ok(Answer::done(&self.advise(sync.as_deref()).await?)),
             Command::Scoreboard => Ok(Answer::done(&self.scoreboard().await?)),
             Command::Baseline(asked) => self.baseline(asked).await,
+            Command::Objects(asked) => self.propose_object(asked).await,
             Command::Reconcile(asked) => self.compare_objects(asked).await,
             Command::Expectations { sync, would_have } => {
                 Ok(Answer::done(&self.expectations(sync.as_deref(), *would_have).await?))

@@ -1,60 +1,31 @@
 //! Reads facts of the view behind a sync from the catalog of the warehouse. The text of a view is neither kept nor printed.
 
 use syncwatch::advise::{Definition, Selects, View};
+use syncwatch::baseline::Part;
 use syncwatch::data_checks::{DataCheck, Rule, object_name};
-use syncwatch::sql::{Dialect, Statement};
+use syncwatch::observe::definition::relations;
+use syncwatch::runtime::warehouse::Asker;
+use syncwatch::sql::Dialect;
 use syncwatch::warehouse::Warehouse;
 
-/// The most bytes of a definition.
-pub(crate) const MOST_BYTES: usize = 256 << 10;
+use crate::WAREHOUSE_START_LIMIT;
 
 /// Returns what the catalog shows of a table or view, or the reason why it shows nothing. The columns with the time of a change are
 /// those of the declared freshness checks.
 pub async fn view(warehouse: &Warehouse, path: &str, checks: &[DataCheck]) -> Result<View, String> {
     let dialect = warehouse.dialect();
     let name = object_name(dialect, path).map_err(|error| error.to_string())?;
-    let statement = statement(path, dialect).ok_or_else(|| format!("Census shows no schema of {path}"))?;
-    let answer = warehouse.query(&statement).await.map_err(|error| error.to_string())?;
-    let row = answer.rows().next();
-    let row = row.ok_or_else(|| format!("the catalog of the warehouse does not list {path}"))?;
-    let text = |column| row.get::<Option<String>>(column).map_err(|error| error.to_string());
-    let (kind, definition) = (text("kind")?, text("definition")?);
-    Ok(described(dialect, name, kind.as_deref(), definition.as_deref(), checks))
-}
-
-/// Builds the statement that reads the kind and the definition of a table or view; `None` if the path has too few parts.
-fn statement(path: &str, dialect: Dialect) -> Option<Statement> {
-    let parts: Vec<&str> = path.split('.').collect();
-    let (catalog, schema, name) = match parts.as_slice() {
-        [catalog, schema, name] => (Some(*catalog), *schema, *name),
-        [schema, name] => (None, *schema, *name),
-        _ => return None,
-    };
-    let sql = match dialect {
-        Dialect::Sqlite => {
-            let sql = "SELECT type AS kind, CASE WHEN type = 'view' THEN sql END AS definition FROM sqlite_master \
-                       WHERE type IN ('table', 'view') AND name = :name";
-            return Some(Statement::new(LABEL, sql).bind("name", format!("{schema}.{name}")));
+    let asker = Asker::new(warehouse, WAREHOUSE_START_LIMIT);
+    match relations([path].into(), dialect, asker).await.remove(path) {
+        Some(Part::Known(found)) => {
+            let (kind, text) = (found.kind.known().map(String::as_str), found.text.known());
+            let text = text.filter(|text| !text.is_empty()).map(String::as_str);
+            Ok(described(dialect, name, kind, text, checks))
         }
-        Dialect::PostgreSql => "SELECT CAST(c.relkind AS TEXT) AS kind, \
-             CASE WHEN c.relkind IN ('v', 'm') THEN pg_get_viewdef(c.oid) END AS definition FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = :schema AND c.relname = :name"
-            .to_owned(),
-        // Documented pages of the information schema: TABLES (TABLE_TYPE) and VIEWS (VIEW_DEFINITION, only for the owner).
-        Dialect::Databricks => {
-            let catalog = catalog.and_then(|catalog| dialect.quote(catalog).ok());
-            let schemas = catalog.map_or("information_schema".to_owned(), |catalog| format!("{catalog}.information_schema"));
-            format!(
-                "SELECT t.table_type AS kind, v.view_definition AS definition FROM {schemas}.tables t \
-                 LEFT JOIN {schemas}.views v ON v.table_schema = t.table_schema AND v.table_name = t.table_name \
-                 WHERE LOWER(t.table_schema) = LOWER(:schema) AND LOWER(t.table_name) = LOWER(:name)"
-            )
-        }
-    };
-    Some(Statement::new(LABEL, sql).bind("schema", schema).bind("name", name))
+        Some(Part::Unknown(why)) => Err(why),
+        None => Err(format!("the catalog of the warehouse does not list {path}")),
+    }
 }
-
-const LABEL: &str = "the definition of a view";
 
 fn described(
     dialect: Dialect,
@@ -64,9 +35,10 @@ fn described(
     checks: &[DataCheck],
 ) -> View {
     let stored = match kind {
-        Some("view" | "v" | "VIEW") => Some(false),
+        Some("view" | "VIEW") => Some(false),
         Some(
-            "table" | "r" | "p" | "m" | "MANAGED" | "EXTERNAL" | "STREAMING_TABLE" | "MATERIALIZED_VIEW",
+            "table" | "TABLE" | "MATERIALIZED VIEW" | "MANAGED" | "EXTERNAL" | "STREAMING_TABLE"
+            | "MATERIALIZED_VIEW",
         ) => Some(true),
         // A foreign table is in another system.
         _ => None,
@@ -108,16 +80,5 @@ mod tests {
             assert_eq!(of(Some(kind), None).stored, stored, "{kind}");
         }
         assert_eq!(of(None, None).stored, None);
-    }
-
-    #[test]
-    fn statement_binds_the_names_and_needs_a_schema() {
-        for dialect in [Dialect::Databricks, Dialect::PostgreSql, Dialect::Sqlite] {
-            assert_eq!(statement("v", dialect), None);
-            let statement = statement("c`c.s's.v", dialect).unwrap();
-            assert!(!statement.sql().contains("s's"), "{}", statement.sql());
-            let quoted = statement.sql().contains("FROM `c``c`.information_schema.tables t");
-            assert_eq!(quoted, dialect == Dialect::Databricks, "{}", statement.sql());
-        }
     }
 }

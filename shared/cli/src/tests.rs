@@ -54,6 +54,14 @@ impl World {
         self.secret("syncwatch/census-webhook", text).await;
     }
 
+    async fn cloudwatch(&self, operation: &str, answer: Value) {
+        let path = format!("/service/GraniteServiceVersion20100801/operation/{operation}");
+        let answer = ResponseTemplate::new(200)
+            .insert_header("smithy-protocol", "rpc-v2-cbor")
+            .set_body_raw(cbor(&answer), "application/cbor");
+        self.answer(Mock::given(wiremock::matchers::path(path)), answer).await;
+    }
+
     async fn has_no_secret(&self) {
         let message = "Secrets Manager can't find the specified secret value for staging label: AWSCURRENT";
         let body = json!({ "__type": "ResourceNotFoundException", "message": message });
@@ -390,13 +398,7 @@ fn cbor(value: &Value) -> Vec<u8> {
 async fn alarm_test_triggers_only_with_yes_and_shows_each_topic() {
     let world = World::with(json!([])).await;
     let arn = |topic: &str| format!("arn:aws:sns:us-east-1:1:syncwatch-{topic}");
-    let cloudwatch = async |operation: &str, answer: Value| {
-        let path = format!("/service/GraniteServiceVersion20100801/operation/{operation}");
-        let answer = ResponseTemplate::new(200)
-            .insert_header("smithy-protocol", "rpc-v2-cbor")
-            .set_body_raw(cbor(&answer), "application/cbor");
-        world.answer(Mock::given(wiremock::matchers::path(path)), answer).await;
-    };
+    let cloudwatch = async |operation: &str, answer: Value| world.cloudwatch(operation, answer).await;
     let alarm = |name: &str, topics: &[&str]| {
         let actions: Vec<String> = topics.iter().map(|topic| arn(topic)).collect();
         json!({ "AlarmName": name, "ActionsEnabled": true, "AlarmActions": actions, "StateValue": "OK" })
@@ -1103,6 +1105,48 @@ async fn unread_part_is_no_change_but_needs_attention_if_accepted() {
 }
 
 #[tokio::test]
+async fn removed_alarm_and_changed_function_differ_from_the_accepted_ones() {
+    let world = World::defined(&KEY_AND_NAME).await;
+    let function = json!({
+        "FunctionName": "syncwatch-alert-relay", "MemorySize": 256, "Timeout": 30, "CodeSha256": "aaa",
+        "Environment": { "Variables": { "SYNCWATCH_CHAT_SECRET": "hush" } },
+    });
+    let functions = async |function: &Value| {
+        let asked = Mock::given(method("GET"))
+            .and(wiremock::matchers::path_regex("^/2015-03-31/functions/syncwatch-.*/configuration$"));
+        world.answer(asked, ResponseTemplate::new(200).set_body_json(function)).await;
+    };
+    let alarm = |name: &str, enabled: bool| json!({ "AlarmName": name, "ActionsEnabled": enabled, "AlarmActions": ["arn:aws:sns:us-east-1:1:syncwatch-alarms"] });
+    functions(&function).await;
+    let (errors, throttles) = ("syncwatch-alert-relay-errors", "syncwatch-alert-relay-throttles");
+    let both = json!({ "MetricAlarms": [alarm(errors, true), alarm(throttles, true)] });
+    world.cloudwatch("DescribeAlarms", both).await;
+    assert_eq!(world.run(&ACCEPT).await.0, Ok(Outcome::Done));
+    world.accept_sent().await;
+    let (_, output) = world.run(&["baseline", "diff"]).await;
+    assert!(output.starts_with("properties: 0 changes since no. 1"), "{output}");
+
+    world.cloudwatch("DescribeAlarms", json!({ "MetricAlarms": [alarm(throttles, false)] })).await;
+    let mut changed = function.clone();
+    (changed["Environment"]["Variables"], changed["CodeSha256"]) = (json!({ "NEW": "hush" }), json!("bbb"));
+    functions(&changed).await;
+    let (outcome, output) = world.run(&["baseline", "diff"]).await;
+    assert_eq!(outcome, Ok(Outcome::ToDo));
+    for line in [
+        "error: deployment: does not exist: alarm alert-relay-errors",
+        "error: deployment: actions of the alarm changed: actions of alarm alert-relay-throttles",
+        "    + disabled",
+        "warning: deployment: setting changed: environment of function alert-relay",
+        "    - SYNCWATCH_CHAT_SECRET",
+        "    + NEW",
+        "info: deployment: another version is deployed: code of function alert-relay",
+    ] {
+        assert!(output.lines().any(|found| found == line), "{line}: {output}");
+    }
+    assert!(!output.contains("hush"), "{output}");
+}
+
+#[tokio::test]
 async fn acceptance_that_came_second_stores_nothing() {
     let world = World::defined(&KEY_AND_NAME).await;
     let reasons = json!([{ "Code": "ConditionalCheckFailed" }, { "Code": "None" }]);
@@ -1163,6 +1207,7 @@ fn readme_json_shapes_match_the_answers() {
             "baseline show" => is::<baseline::Shown>(example),
             "baseline diff" => is::<baseline::Compared>(example),
             "baseline accept" => is::<baseline::AcceptedNow>(example),
+            "objects propose" => is::<objects::Proposal>(example),
             "mark" => is::<mark::Marked>(example),
             "silence list" => is::<silences::SilenceList>(example),
             "check-config" => is::<config::ConfigCheck>(example),
@@ -1176,7 +1221,7 @@ fn readme_json_shapes_match_the_answers() {
         };
         result.unwrap_or_else(|error| panic!("{command}: {error}"));
     }
-    assert_eq!(examples.len(), 21);
+    assert_eq!(examples.len(), 22);
 }
 
 #[tokio::test]

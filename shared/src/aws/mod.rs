@@ -16,6 +16,8 @@ use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider, SharedHtt
 
 mod connector;
 pub mod deliveries;
+#[cfg(feature = "deployment")]
+pub mod deployment;
 mod error;
 pub mod incidents;
 pub mod queue;

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::{changed_lines, sql_lines};
+use super::text::{changed_lines, masked};
 use super::{
-    CONSTANT, Change, Definition, Mapping, Part, Relation, SyncDefinition, What, of_relation, of_sync,
+    CONSTANT, Change, Definition, Deployment, Mapping, OUR_DEPLOYMENT, Part, Relation, SyncDefinition, What,
+    of_relation, of_sync,
 };
 use crate::sql::Dialect;
 use crate::text::{bounded, plain_line};
@@ -34,6 +35,8 @@ pub fn diff(accepted: &Definition, live: &Definition, dialect: Dialect) -> Vec<C
             _ => {}
         }
     }
+    let mut on = Subject { name: OUR_DEPLOYMENT.to_owned(), dialect, changes: &mut changes };
+    on.deployment(&accepted.deployment, &live.deployment);
     changes.sort_by_key(|change: &Change| std::cmp::Reverse(change.severity));
     changes
 }
@@ -61,7 +64,42 @@ impl Subject<'_> {
     fn add(&mut self, what: What, part: Option<&str>, lines: Vec<String>) {
         let shown = |name: &str| bounded(&plain_line(name), LONGEST_NAME);
         let (subject, part) = (shown(&self.name), part.map(shown));
-        self.changes.push(Change { severity: what.severity(), what, subject, part, lines });
+        let severity = what.severity();
+        self.changes.push(Change { severity, what, subject, part, lines, shows_values: false });
+    }
+
+    /// Marks the last change as one whose lines show values.
+    fn with_values(&mut self, shows_values: bool) {
+        if let Some(last) = self.changes.last_mut() {
+            last.shows_values = shows_values;
+        }
+    }
+
+    fn deployment(&mut self, before: &Deployment, after: &Deployment) {
+        for ((kind, before), (_, after)) in before.kinds().into_iter().zip(after.kinds()) {
+            let (Part::Known(before), Part::Known(after)) = (before, after) else { continue };
+            for (name, before, after) in pairs(before, after) {
+                let name = format!("{kind} {name}");
+                match (before, after) {
+                    (Some(before), Some(after)) => self.settings(&name, before, after),
+                    (Some(_), None) => self.add(What::PartMissing, Some(&name), Vec::new()),
+                    _ => self.add(What::PartAdded, Some(&name), Vec::new()),
+                }
+            }
+        }
+    }
+
+    fn settings(&mut self, of: &str, before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) {
+        for (setting, before, after) in pairs(before, after).filter(|(_, before, after)| before != after) {
+            let what = match setting.as_str() {
+                "code" => What::CodeChanged,
+                "actions" => What::ActionsChanged,
+                _ => What::SettingChanged,
+            };
+            let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+            let lines = changed_lines(&text(before), &text(after));
+            self.add(what, Some(&format!("{setting} of {of}")), lines);
+        }
     }
 
     fn sync(&mut self, before: &SyncDefinition, after: &SyncDefinition) {
@@ -102,6 +140,7 @@ impl Subject<'_> {
                     let values = sources(old, false) == sources(new, false);
                     let lines = changed_lines(&sources(old, values), &sources(new, values));
                     self.add(What::MappingChanged, Some(to), lines);
+                    self.with_values(values);
                 }
                 _ => {}
             }
@@ -158,7 +197,12 @@ impl Subject<'_> {
         if let (Part::Known(before), Part::Known(after)) = (before, after)
             && before != after
         {
-            self.add(what, None, sql_lines(before, after, self.dialect));
+            let (shown_before, shown_after) = (masked(before, self.dialect), masked(after, self.dialect));
+            // String literals are masked, unless only they differ.
+            let values = shown_before == shown_after;
+            let (before, after) = if values { (before, after) } else { (&shown_before, &shown_after) };
+            self.add(what, None, changed_lines(before, after));
+            self.with_values(values);
         }
     }
 }

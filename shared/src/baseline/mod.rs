@@ -6,6 +6,8 @@
 //! Texts of views and of models are stored whole, as a change of a constant in them is a change. Shown are they with
 //! their string literals masked, unless these are all that differs. Rows of tables are never read.
 
+mod compare;
+mod deployment;
 mod diff;
 mod reads;
 mod text;
@@ -23,8 +25,10 @@ use crate::schedule::Comparison;
 use crate::sql::Dialect;
 use crate::text::{counted, grouped};
 
+pub use compare::{Live, UnknownPart};
+pub use deployment::{Deployment, Settings, declared_functions, function_limits};
 pub use diff::diff;
-pub use reads::{Aspect, Read, Relations, relations_of};
+pub use reads::{Aspect, Read, Relations};
 pub use text::{masked, normalised};
 
 /// The version of the stored form. Added fields do not raise it: unknown ones are ignored, and missing ones are unknown.
@@ -72,6 +76,7 @@ pub struct Definition {
     /// The tables and views by their name in `pipeline.toml`. One that is missing does not exist, or our account may not
     /// read it.
     pub relations: BTreeMap<String, Part<Relation>>,
+    pub deployment: Deployment,
 }
 
 /// The definition of a sync. Whether it is paused is not part of it.
@@ -93,18 +98,43 @@ pub struct SyncDefinition {
     pub destination: Part<String>,
 }
 
+impl SyncDefinition {
+    /// Returns the table or view that it reads, as `[catalog.][schema.]table`; `None` for a model, dataset or segment.
+    pub fn table(&self) -> Option<&str> {
+        self.source.known()?.strip_prefix("table ").filter(|name| !name.contains(['"', '#']))
+    }
+
+    /// Returns the column of the primary identifier.
+    pub fn key_column(&self) -> Option<&str> {
+        let key = self.mappings.known()?.iter().find(|mapping| mapping.key)?;
+        (key.kind == "column").then_some(key.from.as_str())
+    }
+
+    /// Returns whether it removes records from the destination that are missing in its source.
+    pub fn mirrors(&self) -> Option<bool> {
+        self.operation.known().map(|operation| operation.eq_ignore_ascii_case("mirror"))
+    }
+}
+
 /// One field of a sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Mapping {
     /// The column of the source, or the value of a constant.
     pub from: String,
-    /// `column`, `constant_value` or another word of Census.
+    /// `column`, `constant_value` or another word of Census; with the object and field in which a value is looked up, if any.
     pub kind: String,
     /// The field in the destination.
     pub to: String,
     /// Whether it is the primary identifier, by which records are matched.
     pub key: bool,
+}
+
+impl Mapping {
+    /// Returns whether the value of a column is written as it is: not a constant or template, and not looked up.
+    pub fn is_column(&self) -> bool {
+        self.kind == "column"
+    }
 }
 
 /// The kind of a mapping whose value is a constant.
@@ -144,6 +174,7 @@ macro_rules! parts {
 
 parts!(SyncDefinition: operation "operation", mappings "mappings", schedule "schedule", alerts "alerts",
     source "source", query "SQL of the model", destination "destination");
+parts!(Deployment: functions "functions", alarms "alarms", topics "topics");
 parts!(Relation: kind "kind", columns "columns", text "text", owner "owner", grants "grants");
 
 /// A change of a definition.
@@ -151,12 +182,15 @@ parts!(Relation: kind "kind", columns "columns", text "text", owner "owner", gra
 pub struct Change {
     pub severity: Severity,
     pub what: What,
-    /// `sync KEY` or `relation NAME`.
+    /// `sync KEY`, `relation NAME` or [`OUR_DEPLOYMENT`].
     pub subject: String,
     /// The field, column or grant that changed; `None` if `what` names it.
     pub part: Option<String>,
     /// The accepted value, `- `, and the live one, `+ `; only lines that differ, and a bounded number of them.
     pub lines: Vec<String>,
+    /// Whether only literals or constants differ, so that `lines` shows their values.
+    #[serde(default)]
+    pub shows_values: bool,
 }
 
 /// Declares the kinds of changes with their severity and their words.
@@ -193,7 +227,7 @@ kinds! {
     MappingChanged Error "mapping reads something else",
     ScheduleChanged Warning "schedule changed",
     AlertsChanged Warning "alerts of Census changed",
-    SourceChanged Warning "source changed",
+    SourceChanged Error "source changed",
     QueryChanged Warning "SQL of the model changed",
     DestinationChanged Error "destination changed",
     RelationMissing Error "does not exist, or our account may not read it",
@@ -204,9 +238,14 @@ kinds! {
     ColumnRetyped Warning "column has another type",
     ColumnsReordered Info "columns have another order",
     TextChanged Warning "text of the view changed",
-    OwnerChanged Info "owner changed",
-    GrantRevoked Error "grant revoked",
-    GrantAdded Info "grant added",
+    OwnerChanged Warning "owner changed",
+    GrantRevoked Warning "grant revoked",
+    GrantAdded Warning "grant added",
+    PartMissing Error "does not exist",
+    PartAdded Info "is not in the accepted definition",
+    ActionsChanged Error "actions of the alarm changed",
+    SettingChanged Warning "setting changed",
+    CodeChanged Info "another version is deployed",
 }
 
 show_as_stored!(What);
@@ -267,13 +306,16 @@ impl Definition {
                 Part::Known(relation) => relation.note_unknown(&of_relation(name), &mut found),
             }
         }
+        self.deployment.note_unknown(OUR_DEPLOYMENT, &mut found);
         found
     }
 
     /// Lists the subjects, as [`Change::subject`] names them.
     pub fn subjects(&self) -> BTreeSet<String> {
         let relations = self.relations.keys().map(|name| of_relation(name));
-        self.syncs.keys().map(|key| of_sync(key)).chain(relations).collect()
+        let is_known = self.deployment.kinds().iter().any(|(_, part)| part.known().is_some());
+        let deployment = is_known.then(|| OUR_DEPLOYMENT.to_owned());
+        self.syncs.keys().map(|key| of_sync(key)).chain(relations).chain(deployment).collect()
     }
 
     /// Takes unknown parts from the accepted definition, so that an outage during an acceptance loses nothing.
@@ -285,6 +327,7 @@ impl Definition {
                 (_, None) => {}
             }
         }
+        self.deployment.keep_unknown(&accepted.deployment);
         for (name, relation) in &mut self.relations {
             match (relation, accepted.relations.get(name)) {
                 (Part::Known(relation), Some(Part::Known(old))) => relation.keep_unknown(old),
@@ -314,7 +357,7 @@ impl Definition {
     }
 
     /// Returns it with the declarations of the file in their place, which win over what was once accepted: subjects that the
-    /// file no longer declares are left out, and a schedule is right if it is the declared one at `now`.
+    /// file no longer declares are left out, a schedule is right if it is the declared one at `now`, and so are limits of functions.
     #[must_use]
     pub fn with_declared(
         mut self,
@@ -323,8 +366,9 @@ impl Definition {
         now: Timestamp,
     ) -> Self {
         self.syncs.retain(|key, _| pipeline.sync(key).is_some());
-        let declared = relations_of(pipeline);
+        let declared = pipeline.relations();
         self.relations.retain(|name, _| declared.contains(name.as_str()));
+        self.deployment.with_declared();
         for sync in &pipeline.syncs {
             let Some(Part::Known(accepted)) = self.syncs.get_mut(&sync.key) else { continue };
             let Some(actual) = observed.get(&sync.key).map(|observed| &observed.schedule) else { continue };
@@ -384,11 +428,16 @@ fn normalise(sql: &mut Part<String>, dialect: Dialect) {
     }
 }
 
-fn of_sync(key: &str) -> String {
+/// The subject of changes of our own deployment.
+pub const OUR_DEPLOYMENT: &str = "deployment";
+
+/// Returns the subject of changes of a sync.
+pub fn of_sync(key: &str) -> String {
     format!("sync {key}")
 }
 
-fn of_relation(name: &str) -> String {
+/// Returns the subject of changes of a table or view.
+pub fn of_relation(name: &str) -> String {
     format!("relation {name}")
 }
 

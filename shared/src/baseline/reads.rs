@@ -8,32 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Part, Relation};
-use crate::data_checks::Rule;
-use crate::pipeline::Pipeline;
 use crate::sql::{Answer, BadName, Dialect, Error, Row, Statement};
 
 /// Relations that one statement is about: each needs two bound values.
 const AT_ONCE: usize = 50;
-
-/// The relations that `pipeline.toml` names, except in the text of custom queries.
-pub fn relations_of(pipeline: &Pipeline) -> BTreeSet<&str> {
-    let mut names = BTreeSet::new();
-    for check in &pipeline.checks {
-        names.insert(check.table.as_str());
-        names.extend(match &check.rule {
-            Rule::Coverage { destination: keys, .. } | Rule::Referential { references: keys, .. } => {
-                Some(keys.table.as_str())
-            }
-            Rule::Freshness { destination, .. } => Some(destination.table.as_str()),
-            _ => None,
-        });
-    }
-    if let Some(snapshot) = &pipeline.snapshot {
-        names.insert(&snapshot.audit_log);
-        names.extend(snapshot.health_view.as_deref());
-    }
-    names
-}
 
 /// A part of the definition that one statement reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +60,7 @@ struct Found {
 }
 
 impl<'p> Relations<'p> {
-    /// Takes the names of relations, see [`relations_of`].
+    /// Takes the names of relations, such as those of a pipeline.
     pub fn new(names: BTreeSet<&'p str>, dialect: Dialect) -> Self {
         Self { dialect, names }
     }
@@ -158,6 +136,11 @@ impl<'p> Relations<'p> {
                 let Some(found) = all.get_mut(name.as_str()) else { continue };
                 let rows = rows.as_ref().map(|rows| rows.get(name).map_or(&[][..], Vec::as_slice));
                 found.fill(read.aspect, rows.map_err(Clone::clone));
+            }
+        }
+        for (name, found) in &mut all {
+            if split(name, self.dialect).is_none() {
+                found.exists = Part::Unknown("its name has no schema".to_owned());
             }
         }
         let known = all.into_iter().filter_map(|(name, found)| {

@@ -41,8 +41,26 @@ fn relation() -> Relation {
     }
 }
 
+fn settings(of: &[(&str, &str)]) -> BTreeMap<String, String> {
+    of.iter().map(|(setting, value)| ((*setting).to_owned(), (*value).to_owned())).collect()
+}
+
+fn deployment() -> Deployment {
+    let part = |name: &str, of: &[(&str, &str)]| {
+        Part::Known([(name.to_owned(), settings(of))].into_iter().collect())
+    };
+    Deployment {
+        functions: part(
+            "alert-relay",
+            &[("memory", "256 MB"), ("timeout", "30 s"), ("code", "aaa"), ("environment", "A\nB")],
+        ),
+        alarms: part("alert-relay-errors", &[("actions", "syncwatch-alarms"), ("limit", "above 0")]),
+        topics: part("notices", &[("sqs", "1 confirmed, 0 not")]),
+    }
+}
+
 fn definition(sync: SyncDefinition, relation: Relation) -> Definition {
-    let mut definition = Definition { version: VERSION, ..Definition::default() };
+    let mut definition = Definition { version: VERSION, deployment: deployment(), ..Definition::default() };
     definition.add_sync("properties-update", Part::Known(sync), Dialect::Databricks);
     definition.relations.insert("crm.sfdc_dbx.v".to_owned(), Part::Known(relation));
     definition
@@ -60,7 +78,7 @@ fn changes(alter: impl FnOnce(&mut SyncDefinition, &mut Relation)) -> (Vec<Strin
 }
 
 #[test]
-fn lost_column_mapping_or_grant_is_an_error_and_named() {
+fn each_change_is_named_with_its_severity() {
     let table: [(Alter, &str, &[&str]); 6] = [
         (
             |_, relation| relation.columns = Part::Known(vec![("id".to_owned(), "bigint".to_owned())]),
@@ -74,7 +92,7 @@ fn lost_column_mapping_or_grant_is_an_error_and_named() {
         ),
         (
             |_, relation| relation.grants = Part::Known(BTreeSet::new()),
-            "error: relation crm.sfdc_dbx.v: grant revoked: SELECT to census",
+            "warning: relation crm.sfdc_dbx.v: grant revoked: SELECT to census",
             &[],
         ),
         (
@@ -84,7 +102,7 @@ fn lost_column_mapping_or_grant_is_an_error_and_named() {
         ),
         (
             |_, relation| relation.owner = known("bob"),
-            "info: relation crm.sfdc_dbx.v: owner changed",
+            "warning: relation crm.sfdc_dbx.v: owner changed",
             &["- ada", "+ bob"],
         ),
         (
@@ -110,7 +128,8 @@ fn key_that_moves_to_another_field_is_an_error() {
 
 #[test]
 fn subject_that_vanished_is_an_error_and_a_new_one_is_not() {
-    let (full, empty) = (definition(sync(), relation()), Definition::default());
+    let full = definition(sync(), relation());
+    let empty = Definition { deployment: deployment(), ..Definition::default() };
     let of = |before: &Definition, after: &Definition| -> Vec<(Severity, String)> {
         let found = diff(before, after, Dialect::Databricks);
         found.into_iter().map(|change| (change.severity, change.subject)).collect()
@@ -201,7 +220,8 @@ fn unknown_part_is_no_change_and_keeps_what_was_accepted() {
         definition(SyncDefinition::default(), Relation { owner: known("bob"), ..Relation::default() });
     let found = diff(&accepted, &live, Dialect::Databricks);
     assert_eq!(found.iter().map(|change| change.what).collect::<Vec<_>>(), [What::OwnerChanged]);
-    assert_eq!(live.unknown().len(), 7 + 4);
+    live.deployment = Deployment::default();
+    assert_eq!(live.unknown().len(), 7 + 4 + 3);
     assert_eq!(accepted.unknown(), []);
 
     live.keep_unknown(&accepted);
@@ -261,6 +281,66 @@ fn declared_schedule_wins_over_the_accepted_one() {
     assert_eq!(expected("0 3 * * *"), pipeline.syncs[0].schedule.to_string());
 }
 
+#[test]
+fn change_of_the_deployment_is_named_with_its_severity() {
+    let without = |of: &mut Part<Settings>| *of = Part::Known(Settings::new());
+    let set = |of: &mut Part<Settings>, setting: &str, value: &str| {
+        let Part::Known(found) = of else { panic!() };
+        found.values_mut().for_each(|settings| drop(settings.insert(setting.to_owned(), value.to_owned())));
+    };
+    type Alter<'a> = &'a dyn Fn(&mut Deployment);
+    let table: [(Alter<'_>, &str, &[&str]); 7] = [
+        (&|of| without(&mut of.alarms), "error: deployment: does not exist: alarm alert-relay-errors", &[]),
+        (&|of| without(&mut of.functions), "error: deployment: does not exist: function alert-relay", &[]),
+        (
+            &|of| set(&mut of.alarms, "actions", "disabled"),
+            "error: deployment: actions of the alarm changed: actions of alarm alert-relay-errors",
+            &["- syncwatch-alarms", "+ disabled"],
+        ),
+        (
+            &|of| set(&mut of.functions, "memory", "128 MB"),
+            "warning: deployment: setting changed: memory of function alert-relay",
+            &["- 256 MB", "+ 128 MB"],
+        ),
+        (
+            &|of| set(&mut of.functions, "environment", "A\nC"),
+            "warning: deployment: setting changed: environment of function alert-relay",
+            &["- B", "+ C"],
+        ),
+        (
+            &|of| set(&mut of.topics, "sqs", "0 confirmed, 1 not"),
+            "warning: deployment: setting changed: sqs of topic notices",
+            &["- 1 confirmed, 0 not", "+ 0 confirmed, 1 not"],
+        ),
+        (
+            &|of| set(&mut of.functions, "code", "bbb"),
+            "info: deployment: another version is deployed: code of function alert-relay",
+            &["- aaa", "+ bbb"],
+        ),
+    ];
+    let accepted = definition(sync(), relation());
+    for (alter, sentence, lines) in table {
+        let mut live = accepted.clone();
+        alter(&mut live.deployment);
+        let [change] = &diff(&accepted, &live, Dialect::Databricks)[..] else { panic!("{sentence}") };
+        assert_eq!(change.to_string(), sentence);
+        assert_eq!(change.lines, lines);
+    }
+}
+
+#[test]
+fn declared_limits_of_functions_win_over_accepted_ones() {
+    let pipeline = Pipeline::parse(PIPELINE).unwrap();
+    let declared = declared_functions();
+    let relay = &declared["alert-relay"];
+    assert_eq!(relay, &settings(&[("memory", "256 MB"), ("timeout", "30 s")]));
+    let mut accepted = Definition { deployment: deployment(), ..Definition::default() };
+    let Part::Known(functions) = &mut accepted.deployment.functions else { panic!() };
+    functions.get_mut("alert-relay").unwrap().insert("timeout".to_owned(), "3 s".to_owned());
+    let found = accepted.with_declared(&pipeline, &BTreeMap::new(), "2026-11-24T10:00:00Z".parse().unwrap());
+    assert_eq!(found.deployment, deployment());
+}
+
 fn answer(columns: &[&str], rows: &[&[&str]]) -> Answer {
     let columns = columns.iter().map(|name| Column { name: (*name).to_owned(), kind: Kind::Text }).collect();
     let value = |text: &&str| if text.is_empty() { Value::Null } else { Value::Text((*text).to_owned()) };
@@ -271,7 +351,7 @@ fn answer(columns: &[&str], rows: &[&[&str]]) -> Answer {
 #[test]
 fn failed_statement_makes_only_its_part_unknown() {
     let pipeline = Pipeline::parse(PIPELINE).unwrap();
-    let relations = Relations::new(relations_of(&pipeline), Dialect::Databricks);
+    let relations = Relations::new(pipeline.relations(), Dialect::Databricks);
     let reads = relations.reads().unwrap();
     assert_eq!(reads.len(), 4, "one for each aspect of the only catalog");
     let sql = reads[0].statement.sql();
@@ -345,7 +425,12 @@ fn any_relation() -> impl Strategy<Value = Relation> {
 fn any_definition() -> impl Strategy<Value = Definition> {
     let syncs = prop::collection::btree_map("[st]", any_part(any_sync()), 0..3);
     let relations = prop::collection::btree_map("[uv]", any_part(any_relation()), 0..3);
-    (syncs, relations).prop_map(|(syncs, relations)| Definition { version: VERSION, syncs, relations })
+    (syncs, relations).prop_map(|(syncs, relations)| Definition {
+        version: VERSION,
+        syncs,
+        relations,
+        deployment: deployment(),
+    })
 }
 
 proptest! {

@@ -125,15 +125,6 @@ pub fn masked(sql: &str, dialect: Dialect) -> String {
     tokens.into_iter().map(shown).collect()
 }
 
-/// Lists the lines that differ between two texts of SQL; string literals are masked, unless only they differ.
-pub(super) fn sql_lines(before: &str, after: &str, dialect: Dialect) -> Vec<String> {
-    let (masked_before, masked_after) = (masked(before, dialect), masked(after, dialect));
-    if masked_before == masked_after {
-        return changed_lines(before, after);
-    }
-    changed_lines(&masked_before, &masked_after)
-}
-
 /// Lists the lines of `before` that `after` lacks, then those that it added, a bounded number of both.
 pub(super) fn changed_lines(before: &str, after: &str) -> Vec<String> {
     let lost = without(before, after).map(|line| format!("- {line}"));

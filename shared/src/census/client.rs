@@ -16,7 +16,7 @@ use super::wire::{self, SyncPage};
 use crate::baseline::SyncDefinition;
 use crate::http::retry::{RuntimeWatch, Watch};
 use crate::http::{Call, Repeat};
-use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId, SyncSource};
+use crate::observation::{ObservedSync, RejectedRecord, Run, RunHistory, RunId, SyncId};
 use crate::pipeline::ApiVersion;
 
 /// The largest page (Census docs, "Pagination"; more is clamped).
@@ -85,13 +85,6 @@ impl Client {
         let operation = "get sync";
         let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
         wire::parse_sync(wire::object(&answer, operation)?)
-    }
-
-    /// Reads the source of a sync.
-    pub async fn source_of_sync(&self, id: SyncId) -> Result<SyncSource, Error> {
-        let operation = "get sync";
-        let answer = self.transport.send(operation, Call::get(format!("syncs/{id}"))).await?;
-        Ok(wire::parse_source(wire::object(&answer, operation)?))
     }
 
     /// Reads one sync with its definition; its SQL is as Census sends it.

@@ -1,7 +1,10 @@
 //! All judges. They are pure and never fail: observations in, findings out, `now` an argument.
 
 pub mod data;
+mod definition;
 mod itself;
+pub mod mapping;
+mod objects;
 mod reason;
 mod runs;
 mod silent;
@@ -11,7 +14,9 @@ mod sync;
 pub mod unusual;
 mod workspace;
 
+pub use definition::judge_definition;
 pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
+pub use objects::judge_object;
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::figure::Value;
-use crate::finding::Check;
+use crate::finding::{Check, SYNCWATCH};
 use crate::incident::Incident;
 use crate::pipeline::{Pipeline, Role};
 use crate::text::{grouped, words};
@@ -75,11 +75,23 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         Check::AcceptedValues | Check::Pattern | Check::Referential | Check::CustomSql => {
             format!("{audience} may work with wrong values.")
         }
+        Check::UnmappedField => "Wrong values of a field that is not compared go unnoticed.".to_owned(),
+        Check::RecordsMissing => format!("{} are missing from {destination}.", some(count("missing"))),
+        Check::RecordsExtra => {
+            format!("{audience} works with {records} in {destination} that the source does not have.")
+        }
+        Check::RecordsDiffer => format!("{} have wrong values in {destination}.", some(count("different"))),
         Check::ApiReachable | Check::TokenAccepted => {
             "Syncs cannot be checked: no other alert about them is sent until this is fixed.".to_owned()
         }
         Check::WarehouseReachable | Check::ChecksRan => {
             "The data is not checked: wrong or missing records go unnoticed until this is fixed.".to_owned()
+        }
+        Check::DefinitionChanged if incident.key.subject == SYNCWATCH => {
+            "A problem of the pipeline may go unnoticed, or alert nobody.".to_owned()
+        }
+        Check::DefinitionChanged => {
+            format!("Some {records} in {destination} may be missing or wrong, though every run completes.")
         }
         Check::FilterKeepsRows => "This check sees no rows, so it cannot find a problem in them.".to_owned(),
         Check::SnapshotWritten => "Reports and trends lack the figures of this night.".to_owned(),

@@ -59,7 +59,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
     let label = figures.iter().position(|figure| figure.name == LABEL).map(|at| figures.remove(at).text());
     let open = kind != NoticeKind::Resolved;
     let acts = open && kind != NoticeKind::Acknowledged;
-    let owner = pipeline.owner_of(subject);
+    let owner = pipeline.owner_of(*check, subject);
     let mut body = Body {
         schema: SCHEMA.to_owned(),
         id: incident.notice_id(),
@@ -372,10 +372,12 @@ fn command(pipeline: &Pipeline, check: Check, subject: &str) -> String {
         }
         SubjectKind::Workspace => "syncwatch census probe".to_owned(),
         SubjectKind::Itself | SubjectKind::Warehouse => "syncwatch doctor".to_owned(),
+        SubjectKind::Definition => "syncwatch baseline diff".to_owned(),
         SubjectKind::Figures if pipeline.sync(subject).is_some() => {
             format!("syncwatch expectations {subject}")
         }
         SubjectKind::Figures => "syncwatch expectations".to_owned(),
+        SubjectKind::Object => format!("syncwatch reconcile {subject} --explain"),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Data => "syncwatch status".to_owned(),
     }
 }

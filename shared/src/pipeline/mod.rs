@@ -7,14 +7,14 @@ mod channels;
 mod raw;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::data_checks::DataCheck;
+use crate::data_checks::{DataCheck, Rule};
 use crate::finding::{
     CENSUS, Check, CriticalAfter, Judge, SYNCWATCH, Severity, SubjectKind, WAREHOUSE, show_as_stored,
 };
@@ -296,6 +296,10 @@ impl Pipeline {
                 (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
                     || (check == Check::BreachForecast && subject == self.name)
             }
+            SubjectKind::Definition => {
+                subject == SYNCWATCH || self.sync(subject).is_some() || self.relations().contains(subject)
+            }
+            SubjectKind::Object => self.object(subject).is_some(),
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
             }
@@ -338,6 +342,34 @@ impl Pipeline {
         }
     }
 
+    /// Returns the tables and views that the file names, except in the text of custom queries.
+    pub fn relations(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for check in &self.checks {
+            names.insert(check.table.as_str());
+            names.extend(match &check.rule {
+                Rule::Coverage { destination: keys, .. } | Rule::Referential { references: keys, .. } => {
+                    Some(keys.table.as_str())
+                }
+                Rule::Freshness { destination, .. } => Some(destination.table.as_str()),
+                _ => None,
+            });
+        }
+        for object in &self.objects {
+            names.extend([object.source.table.as_str(), &object.destination.table]);
+        }
+        if let Some(snapshot) = &self.snapshot {
+            names.insert(&snapshot.audit_log);
+            names.extend(snapshot.health_view.as_deref());
+        }
+        names
+    }
+
+    /// Returns the dialect of SQL texts; models of Census are SQL of the warehouse, too.
+    pub fn dialect(&self) -> Dialect {
+        self.warehouse.as_ref().map_or(Dialect::Databricks, Warehouse::dialect)
+    }
+
     /// Returns whether findings of any check may be about this subject.
     pub fn has_subject(&self, subject: &str) -> bool {
         Check::ALL.iter().any(|check| self.declares(*check, subject))
@@ -354,16 +386,27 @@ impl Pipeline {
         self.contacts.iter().find(|contact| contact.name == name)
     }
 
-    /// Returns the owner of a subject: of the sync or data check, else of the pipeline.
-    pub fn owner_of(&self, subject: &str) -> Option<&Contact> {
-        let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
-        let owner = of_sync.or_else(|| self.data_check(subject)?.owner.as_ref()).or(self.owner.as_ref());
-        self.contact(owner?)
+    /// Returns the owner of a check's subject: of the sync, data check or object, else of the pipeline.
+    pub fn owner_of(&self, check: Check, subject: &str) -> Option<&Contact> {
+        let owner = match check.subject_kind() {
+            // An object may have the name of the pipeline.
+            SubjectKind::Object => self.object(subject).and_then(|object| object.owner.as_ref()),
+            _ => {
+                let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
+                of_sync.or_else(|| self.data_check(subject)?.owner.as_ref())
+            }
+        };
+        self.contact(owner.or(self.owner.as_ref())?)
     }
 
     /// Returns the data check of this name.
     pub fn data_check(&self, name: &str) -> Option<&DataCheck> {
         self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// Returns the object of this name.
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name == name)
     }
 
     /// Returns the channels for notices of this owner: for each [`Class`] the owner's channels, else the default

@@ -427,7 +427,7 @@ fn owner_is_of_the_sync_or_check_else_of_the_pipeline() {
     let (routed, seed) = (routed(), SEED.replacen("owner = \"Data operations\"\n", "", 1));
     let of = |text: &str, subject: &str| {
         let pipeline = Pipeline::parse(text).unwrap();
-        pipeline.owner_of(subject).map(|owner| owner.name.clone())
+        pipeline.owner_of(Check::RunFailed, subject).map(|owner| owner.name.clone())
     };
     let table = [
         (&routed, "properties-create", Some("CRM")),
@@ -787,6 +787,16 @@ fn mistakes_in_objects_name_line_key_and_remedy() {
         (r#""b_c""#, r#""a_c""#),
         (r#""rds.homes""#, r#""rds..homes""#),
         (r#"settle = "30m""#, r#"settle = "soon""#),
+        (
+            r#"settle = "30m""#,
+            r#"settle = "30m"
+pending_for = "10m""#,
+        ),
+        (r#"settle = "30m""#, r#"copy_limit = "3h""#),
+        (r#"settle = "30m""#, r#"syncs = ["properties-creat"]"#),
+        (r#"{ table = "rds.homes" }"#, r#"{ table = "rds.homes", deleted = "gone" }"#),
+        (r#"{ table = "salesforce.home" }"#, r#"{ table = "salesforce.home", modified_by = "by" }"#),
+        (r#"{ table = "salesforce.home" }"#, r#"{ table = "salesforce.home", integration_users = ["005"] }"#),
         ("changed = { source = \"changed\" }\n", ""),
         ("0.5", "101.0"),
         (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", synced = "s" }"#),

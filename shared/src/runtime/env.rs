@@ -60,6 +60,8 @@ settings! {
     HEARTBEAT_SECRET: "the name of the secret that holds the ping URL of an external heartbeat monitor",
     WAREHOUSE_SECRET: "the name of the secret that holds the credentials of the warehouse",
     DATABRICKS_URL: "the base URL of the Databricks workspace",
+    FUNCTIONS: "the pattern of the names of Syncwatch's own functions, such as syncwatch-*",
+    ALARMS: "the pattern of the names of Syncwatch's own alarms, such as syncwatch-*",
 }
 
 /// All missing settings at once.

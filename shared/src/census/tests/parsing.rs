@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::fixture;
 use crate::census::ErrorKind;
 use crate::census::wire::{
-    parse_rejected, parse_run, parse_runs_page, parse_source, parse_sync, parse_syncs_page,
+    parse_definition, parse_rejected, parse_run, parse_runs_page, parse_sync, parse_syncs_page,
 };
 use crate::observation::{Counts, ObservedSchedule, RunId, RunStatus, SyncId, VendorAlerts};
 
@@ -64,8 +64,12 @@ fn source_is_read_where_census_shows_a_table() {
         (object(json!(7)), None),
         (json!({}), None),
     ];
+    let read = |mut sync: Value| {
+        sync["id"] = json!(1);
+        parse_definition(&sync).unwrap().1
+    };
     for (sync, expected) in table {
-        assert_eq!(parse_source(&sync).table.as_deref(), expected, "{sync}");
+        assert_eq!(read(sync.clone()).table(), expected, "{sync}");
     }
     let mapping =
         |from: Value, is_key: bool| json!({ "from": from, "to": "a", "is_primary_identifier": is_key });
@@ -75,19 +79,20 @@ fn source_is_read_where_census_shows_a_table() {
         (vec![mapping(column("a"), false), mapping(column("b"), true)], Some("b")),
         (vec![mapping(liquid, true)], None),
         (vec![mapping(json!(null), true), json!(7)], None),
+        (vec![mapping(column("a"), true), mapping(column("b"), true)], Some("a")),
         (Vec::new(), None),
     ];
     for (mappings, expected) in table {
         let sync = json!({ "mappings": mappings });
-        assert_eq!(parse_source(&sync).key.as_deref(), expected, "{sync}");
+        assert_eq!(read(sync.clone()).key_column(), expected, "{sync}");
     }
     for (operation, expected) in
         [(json!("mirror"), Some(true)), (json!("upsert"), Some(false)), (json!(7), None)]
     {
-        assert_eq!(parse_source(&json!({ "operation": operation })).mirror, expected);
+        assert_eq!(read(json!({ "operation": operation })).mirrors(), expected);
     }
-    let older = parse_source(&fixture!("v1-old/sync.json")["data"]);
-    assert_eq!((older.table, older.mirror), (None, Some(false)));
+    let older = read(fixture!("v1-old/sync.json")["data"].clone());
+    assert_eq!((older.table(), older.mirrors()), (None, Some(false)));
 }
 
 #[test]

@@ -46,12 +46,20 @@ fn mappings(sync: &Value) -> Part<Vec<Mapping>> {
                 Some(data) => plain(data),
                 None => String::new(),
             },
-            kind: text(entry.pointer("/from/type"))?,
+            kind: kind(entry)?,
             to: text(entry.get("to"))?,
             key: entry.get("is_primary_identifier").and_then(Value::as_bool).unwrap_or(false),
         })
     };
     Part::of(entries.iter().map(mapping).collect(), "a mapping in Census's answer has an unknown form")
+}
+
+/// Reads the kind in words, such as `column`, or `column looked up by Account.Domain__c`.
+fn kind(entry: &Value) -> Option<String> {
+    let kind = text(entry.pointer("/from/type"))?;
+    let [object, field] = ["lookup_object", "lookup_field"].map(|key| text(entry.get(key)));
+    let Some(object) = object else { return Some(kind) };
+    Some(format!("{kind} looked up by {object}.{}", field.unwrap_or_default()))
 }
 
 /// Reads the source in words, and the SQL of a model.
@@ -60,10 +68,11 @@ fn source(sync: &Value) -> (Part<String>, Part<String>) {
         return (Part::Unknown(ABSENT.to_owned()), Part::Unknown(ABSENT.to_owned()));
     };
     let kind = text(object.get("type")).unwrap_or_else(|| "object".to_owned());
-    let of_table = ["table_catalog", "table_schema", "table_name"].map(|key| text(object.get(key)));
-    let table: Vec<String> = of_table.into_iter().flatten().collect();
-    let name = if table.is_empty() { text(object.get("name")) } else { Some(table.join(".")) };
-    let name = name.or_else(|| integer(object.get("id")).map(|id| id.to_string()));
+    let of_table = ["table_catalog", "table_schema"].map(|key| text(object.get(key)));
+    let table = text(object.get("table_name"))
+        .map(|table| of_table.into_iter().flatten().chain([table]).map(quoted).collect::<Vec<_>>().join("."));
+    let name = table.or_else(|| text(object.get("name")));
+    let name = name.or_else(|| integer(object.get("id")).map(|id| format!("#{id}")));
     let source = Part::of(name.map(|name| format!("{kind} {name}")), ABSENT);
     // Only the older generation sends the SQL of a model.
     let query = match text(object.get("query")) {
@@ -72,6 +81,11 @@ fn source(sync: &Value) -> (Part<String>, Part<String>) {
         None => Part::Known(String::new()),
     };
     (source, query)
+}
+
+/// Quotes a part of a name that has a dot.
+fn quoted(part: String) -> String {
+    if part.contains('.') { format!("\"{part}\"") } else { part }
 }
 
 fn destination(sync: &Value) -> Option<String> {
@@ -147,7 +161,8 @@ mod tests {
                   "should_send_recovery": false, "options": { "threshold": 10 } }
             ],
             "mappings": [
-                { "from": { "type": "column", "data": "list_id" }, "to": "list_id", "lookup_object": "user_list" },
+                { "from": { "type": "column", "data": "list_id" }, "to": "list_id", "lookup_object": "user_list",
+                  "lookup_field": "name" },
                 { "from": { "type": "constant_value", "data": { "value": "cohort_1", "basic_type": "text" } }, "to": "cohort" }
             ]
         })
@@ -181,7 +196,7 @@ mod tests {
         let expected = SyncDefinition {
             operation: known("mirror"),
             mappings: Part::Known(vec![
-                mapping("list_id", "column", "list_id", false),
+                mapping("list_id", "column looked up by user_list.name", "list_id", false),
                 mapping("cohort_1", "constant_value", "cohort", false),
             ]),
             schedule: known("daily at 10:30 UTC"),

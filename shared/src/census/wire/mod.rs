@@ -4,7 +4,6 @@ mod definition;
 mod page;
 mod run;
 mod schedule;
-mod source;
 mod value;
 
 use jiff::Timestamp;
@@ -19,7 +18,6 @@ pub(super) use page::page;
 pub use page::{SyncPage, UnreadableEntry, parse_runs_page, parse_syncs_page};
 use run::parse_run_at;
 pub use run::{parse_rejected, parse_run};
-pub use source::parse_source;
 pub(super) use value::text;
 
 /// The documented default threshold, in percent, of an alert on rejected records.

@@ -141,6 +141,14 @@ fn calls(path: &str, headers: &HeaderMap, body: &[u8]) -> Vec<Call> {
         // The lab has one identity.
         return vec![Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() }];
     }
+    // The pattern of the table is all that a role names.
+    let own = |action: &str| vec![Call { action: action.to_owned(), resource: "syncwatch-*".to_owned() }];
+    if path.starts_with("/2015-03-31/functions/") && path.ends_with("/configuration") {
+        return own("lambda:GetFunctionConfiguration");
+    }
+    if path.ends_with("/operation/DescribeAlarms") {
+        return own("cloudwatch:DescribeAlarms");
+    }
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let Some((service, operation)) = target.and_then(|target| target.split_once('.')) else {
         return of_topic(body).into_iter().collect();
@@ -282,6 +290,13 @@ mod tests {
         }
         let mail = Call { action: "ses:SendEmail".to_owned(), resource: "syncwatch-mail".to_owned() };
         assert_eq!(calls(SES_PATH, &HeaderMap::new(), b"{}"), [mail]);
+        for (path, action) in [
+            ("/2015-03-31/functions/alert-relay/configuration", "lambda:GetFunctionConfiguration"),
+            ("/service/GraniteServiceVersion20100801/operation/DescribeAlarms", "cloudwatch:DescribeAlarms"),
+        ] {
+            let own = Call { action: action.to_owned(), resource: "syncwatch-*".to_owned() };
+            assert_eq!(calls(path, &HeaderMap::new(), b""), [own]);
+        }
     }
 
     #[tokio::test]

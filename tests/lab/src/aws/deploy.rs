@@ -240,7 +240,7 @@ impl Deployment {
                 self.secrets.create_secret().name(&secret.name).secret_string(value).send().await?;
             }
             // Created after the topics; see `create_queues`.
-            ResourceSpec::Queue(_) => {}
+            ResourceSpec::Queue(_) | ResourceSpec::Own(_) => {}
             ResourceSpec::Identity(_) => {
                 for sender in &options.senders {
                     self.verify_sender(sender).await?;
@@ -381,6 +381,12 @@ impl Deployment {
                 }
                 SettingSource::Resource(id) if id.kind == ResourceKind::Queue => {
                     self.queue_url(id)?.to_owned()
+                }
+                // The lab's functions have no prefix.
+                SettingSource::Resource(id)
+                    if matches!(id.kind, ResourceKind::Function | ResourceKind::Alarm) =>
+                {
+                    "*".to_owned()
                 }
                 SettingSource::Resource(id) => self.table.resource_name(id)?.to_owned(),
             };

@@ -140,6 +140,10 @@ pub enum ResourceKind {
     Secret,
     Queue,
     Identity,
+    /// All functions of the deployment.
+    Function,
+    /// All alarms of the deployment.
+    Alarm,
 }
 
 /// The table's name for a resource, such as `topic:notices`.
@@ -158,6 +162,8 @@ pub enum ResourceSpec {
     Secret(SecretSpec),
     Queue(QueueSpec),
     Identity(IdentitySpec),
+    /// The pattern of names of functions or alarms.
+    Own(NamedSpec),
 }
 
 /// The sender of mails in SES. Its name is the lab's; Terraform has that in SES.
@@ -303,6 +309,9 @@ impl FunctionsTable {
                     ResourceKind::Secret => serde_json::from_value(value).map(ResourceSpec::Secret),
                     ResourceKind::Queue => serde_json::from_value(value).map(ResourceSpec::Queue),
                     ResourceKind::Identity => serde_json::from_value(value).map(ResourceSpec::Identity),
+                    ResourceKind::Function | ResourceKind::Alarm => {
+                        serde_json::from_value(value).map(ResourceSpec::Own)
+                    }
                 };
                 Ok((id.clone(), spec.with_context(|| format!("resource {id}"))?))
             })
@@ -333,7 +342,7 @@ impl FunctionsTable {
             .get(id)
             .with_context(|| format!("no resource `{id}` in the table of functions"))?
         {
-            ResourceSpec::Topic(spec) => Ok(&spec.name),
+            ResourceSpec::Topic(spec) | ResourceSpec::Own(spec) => Ok(&spec.name),
             ResourceSpec::Secret(spec) => Ok(&spec.name),
             ResourceSpec::Table(spec) => Ok(&spec.name),
             ResourceSpec::Queue(spec) => Ok(&spec.name),
@@ -549,8 +558,10 @@ impl ResourceId {
             Some(("secret", key)) => Ok(Self::secret(key)),
             Some(("queue", key)) => Ok(Self::queue(key)),
             Some(("identity", key)) => Ok(Self { kind: ResourceKind::Identity, key: key.to_owned() }),
+            Some(("function", "own")) => Ok(Self { kind: ResourceKind::Function, key: "own".to_owned() }),
+            Some(("alarm", "own")) => Ok(Self { kind: ResourceKind::Alarm, key: "own".to_owned() }),
             _ => Err(format!(
-                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key> or identity:<key>"
+                "`{text}` is not a resource; write topic:<key>, table:<key>, secret:<key>, queue:<key>, identity:<key>, function:own or alarm:own"
             )),
         }
     }
@@ -564,6 +575,8 @@ impl fmt::Display for ResourceId {
             ResourceKind::Secret => "secret",
             ResourceKind::Queue => "queue",
             ResourceKind::Identity => "identity",
+            ResourceKind::Function => "function",
+            ResourceKind::Alarm => "alarm",
         };
         write!(f, "{kind}:{}", self.key)
     }
@@ -638,6 +651,7 @@ mod tests {
             table.packages().into_iter().collect::<Vec<_>>(),
             [
                 "alert-relay",
+                "configuration-audit",
                 "daily-validation",
                 "nightly-snapshot",
                 "schedule-verification",
