@@ -11,7 +11,10 @@ mod sync;
 pub mod unusual;
 mod workspace;
 
-pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
+pub use itself::{
+    judge_checks_ran, judge_dead_letters, judge_itself, judge_objects_compared, judge_subscribers,
+    judge_webhooks,
+};
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;

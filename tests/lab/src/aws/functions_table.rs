@@ -640,6 +640,7 @@ mod tests {
                 "alert-relay",
                 "daily-validation",
                 "nightly-snapshot",
+                "reconciliation",
                 "schedule-verification",
                 "webhook-intake"
             ]
