@@ -23,13 +23,11 @@ pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
-    Reconciliation,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot, Self::Reconciliation];
+    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -37,7 +35,6 @@ impl Judge {
             Self::ScheduleVerification => "schedule-verification",
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
-            Self::Reconciliation => "reconciliation",
         }
     }
 }
