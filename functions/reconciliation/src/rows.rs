@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use jiff::civil::Date;
 use syncwatch::columns;
+use syncwatch::reconcile::{NotCompared, Object, Reconciliation};
+use syncwatch::text::bounded;
 
 /// The value of the column `executed_by`.
 pub const EXECUTED_BY: &str = "reconciliation";
@@ -37,5 +39,54 @@ columns! {
         @executed_by = EXECUTED_BY,
         /// Why the object was not compared.
         not_compared: Option<String>,
+    }
+}
+
+/// The most characters of the column `not_compared`.
+const WHY_CHARS: usize = 1_000;
+
+impl ObjectRow {
+    /// Builds the row of a comparison on a day.
+    pub fn of(
+        pipeline: &str,
+        object: &Object,
+        day: Date,
+        now: Timestamp,
+        found: &Result<Reconciliation, NotCompared>,
+    ) -> Self {
+        let row = Self {
+            audit_id: format!("object/{pipeline}/{}/{day}", object.name),
+            pipeline: pipeline.to_owned(),
+            object_name: object.name.clone(),
+            snapshot_date: day,
+            compared_at: now,
+            ..Self::default()
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => return Self { not_compared: Some(bounded(&why.to_string(), WHY_CHARS)), ..row },
+        };
+        let figure = |count: u64| Some(i64::try_from(count).unwrap_or(i64::MAX));
+        let settled = found.joined.saturating_sub(found.different_pending);
+        let values = settled.saturating_mul(u64::try_from(object.fields.len()).unwrap_or(u64::MAX));
+        // At least one value of such a row was not compared.
+        let compared = values.saturating_sub(found.not_evaluated);
+        let different: u64 = found.fields.iter().map(|field| field.different).sum();
+        Self {
+            copied_at: found.copied,
+            source_rows: figure(found.source.rows),
+            destination_rows: figure(found.destination.rows),
+            joined_rows: figure(found.joined),
+            equal_rows: figure(found.equal + found.equal_normalised),
+            missing_rows: figure(found.missing),
+            extra_rows: figure(found.extra),
+            different_rows: figure(found.different),
+            pending_rows: figure(found.missing_pending + found.different_pending),
+            not_selected_rows: figure(found.not_selected),
+            fields_compared: figure(compared),
+            fields_agreeing: figure(compared.saturating_sub(different)),
+            by_fault: serde_json::to_string(&found.faults).ok(),
+            ..row
+        }
     }
 }

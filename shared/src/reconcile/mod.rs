@@ -10,6 +10,7 @@ mod compare;
 mod fault;
 mod kind;
 mod look;
+mod looks;
 mod normal;
 mod number;
 mod object;
@@ -22,6 +23,7 @@ mod verdict;
 pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
 pub use look::{Confirmed, Look, Wrong};
+pub use looks::Looks;
 pub use object::{
     Authority, Cell, DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Limits, ModifiedBy, Object, Side,
 };
