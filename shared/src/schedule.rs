@@ -97,14 +97,6 @@ impl Schedule {
         }
     }
 
-    /// Returns the time between two runs, as it is now; `None` without a regular one.
-    pub fn interval(&self, now: Timestamp) -> Option<SignedDuration> {
-        match &self.rule {
-            Rule::Every(interval) => Some(*interval),
-            _ => Some(self.next_slot(now)?.duration_since(self.last_slot(now)?)),
-        }
-    }
-
     /// The slots after `from` up to and including `until`, in order, at most `limit` of them.
     fn slots(&self, from: Timestamp, until: Timestamp, limit: usize) -> Vec<Timestamp> {
         match &self.rule {

@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::judge::objects::is_apart;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Object;
 use syncwatch::rounds::ReconciledRound;
@@ -11,9 +12,6 @@ use crate::event::Event;
 
 /// A comparison counts as tonight's if it is not older.
 const NIGHT: SignedDuration = SignedDuration::from_hours(6);
-
-/// See [`apart`].
-const MOST_APART: SignedDuration = SignedDuration::from_hours(20);
 
 /// Returns the objects to compare, the one that was tried longest ago first. Fails if there is no object of the name.
 pub(crate) async fn objects<'p>(
@@ -56,15 +54,6 @@ async fn is_open(
     now: Timestamp,
 ) -> anyhow::Result<bool> {
     let (looks, _) = store.looks(&pipeline.name, &object.name, now).await?;
-    let apart = apart(pipeline, object, now);
-    let is_due = looks.newest.is_some_and(|(at, _)| now.duration_since(at) >= apart);
+    let is_due = looks.newest.is_some_and(|(at, _)| is_apart(pipeline, object, at, now));
     Ok(looks.unconfirmed > 0 && is_due)
-}
-
-/// The least time between two looks: the longest interval of the syncs that write the object, so that each had a run in between.
-/// At most 20 hours, so that a look each night suffices when the clocks change.
-pub(crate) fn apart(pipeline: &Pipeline, object: &Object, now: Timestamp) -> SignedDuration {
-    let syncs = object.syncs.iter().filter_map(|key| pipeline.sync(key));
-    let longest = syncs.filter_map(|sync| sync.schedule.interval(now)).max();
-    longest.unwrap_or(object.settle).min(MOST_APART)
 }

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use syncwatch::data_checks::object_name;
 use syncwatch::days::day_of;
-use syncwatch::finding::Judge;
+use syncwatch::finding::{Check, Judge, WAREHOUSE, WhyNot};
 use syncwatch::judge::data::{Trouble, judge_warehouse};
-use syncwatch::judge::objects::{judge_object, unjudged};
+use syncwatch::judge::objects::{is_apart, judge_not_compared, judge_object};
 use syncwatch::metrics::Metric;
 use syncwatch::observe::objects::compare;
 use syncwatch::pipeline::Pipeline;
-use syncwatch::reconcile::{Confirmed, NotCompared, Object, Reconciliation};
+use syncwatch::reconcile::{Looks, NotCompared, Object, Reconciliation};
 use syncwatch::round::{Report, Round};
 use syncwatch::rounds::ReconciledRound;
 use syncwatch::runtime::Site;
@@ -74,7 +74,9 @@ pub(crate) async fn round(
     let left =
         if objects.is_empty() { Vec::new() } else { night.compare_all(site, patience, &objects).await? };
     for object in &left {
-        night.line(object, "left for the next round: the time is over");
+        let why = WhyNot::NothingYet { awaited: "the next round, as the time was over".to_owned() };
+        night.round.act_on(&judge_not_compared(object, &why)).await;
+        night.line(object, &why.to_string());
     }
     let Night { mut round, mut record, compared, lines, .. } = night;
     let statements = (objects.len() - left.len()) * STATEMENTS;
@@ -142,22 +144,24 @@ impl<'n> Night<'n> {
         object: &Object,
         found: Result<Reconciliation, NotCompared>,
     ) {
-        let findings = match &found {
-            Ok(found) => match self.confirm(object, found).await {
-                Ok(confirmed) => {
-                    self.line(object, &said(found, &confirmed));
-                    self.compared.push(object.name.clone());
-                    judge_object(object, found, &confirmed)
-                }
+        let looks = match &found {
+            Ok(found) => match self.look(object, found).await {
+                Ok(looks) => looks,
                 Err(error) => {
                     return self.round.add_failure(format!("the look at {}: {error}", object.name));
                 }
             },
-            Err(why) => {
-                self.line(object, &why.to_string());
-                unjudged(object, why)
-            }
+            Err(_) => Looks::default(),
         };
+        match &found {
+            Ok(found) => {
+                self.line(object, &said(found, &looks));
+                self.compared.push(object.name.clone());
+            }
+            Err(why) => self.line(object, &why.to_string()),
+        }
+        let earlier = looks.base.as_ref().map(|(at, look)| (look, *at));
+        let findings = judge_object(self.pipeline, object, found.as_ref(), earlier, self.now);
         self.round.act_on(&findings).await;
         if let Err(error) = self.write_row(warehouse, object, &found).await {
             self.round.add_failure(format!("the row of {} could not be written: {error}", object.name));
@@ -165,18 +169,17 @@ impl<'n> Night<'n> {
         self.tried(object, found.is_ok()).await;
     }
 
-    /// Stores the look of a comparison, and returns what an earlier look confirms.
-    async fn confirm(&self, object: &Object, found: &Reconciliation) -> anyhow::Result<Confirmed> {
-        let (store, pipeline) = (self.round.store(), &self.pipeline.name);
-        let apart = chosen::apart(self.pipeline, object, self.now);
+    /// Stores the look of a comparison, and returns the looks with the one that confirms it.
+    async fn look(&self, object: &Object, found: &Reconciliation) -> anyhow::Result<Looks> {
+        let (store, pipeline) = (self.round.store(), self.pipeline);
         for _ in 0..ATTEMPTS {
-            let (looks, expected) = store.looks(pipeline, &object.name, self.now).await?;
-            let (confirmed, looks) = looks.add(found, apart, self.now);
-            if store.put_looks(pipeline, &object.name, &looks, expected, self.now).await? {
-                return Ok(confirmed);
+            let (looks, expected) = store.looks(&pipeline.name, &object.name, self.now).await?;
+            let looks = looks.with(found, |at| is_apart(pipeline, object, at, self.now), self.now);
+            if store.put_looks(&pipeline.name, &object.name, &looks, expected, self.now).await? {
+                return Ok(looks);
             }
         }
-        anyhow::bail!("other rounds stored their looks at {} first {ATTEMPTS} times in a row", object.name)
+        anyhow::bail!("other rounds stored theirs first {ATTEMPTS} times in a row")
     }
 
     async fn write_row(
@@ -202,9 +205,10 @@ impl<'n> Night<'n> {
     /// Reports a warehouse that cannot be queried once, with every object under it.
     async fn warehouse_fails(&mut self, objects: &[&Object], trouble: &Trouble) {
         let mut findings = vec![judge_warehouse(objects.len() * STATEMENTS, std::slice::from_ref(trouble))];
+        let why = WhyNot::under(Check::WarehouseReachable, WAREHOUSE);
         for object in objects {
             self.line(object, &trouble.to_string());
-            findings.extend(syncwatch::judge::objects::blocked(object));
+            findings.extend(judge_not_compared(object, &why));
         }
         self.round.act_on(&findings).await;
     }
@@ -224,14 +228,15 @@ impl<'n> Night<'n> {
 }
 
 /// Says how an object compared.
-fn said(found: &Reconciliation, confirmed: &Confirmed) -> String {
+fn said(found: &Reconciliation, looks: &Looks) -> String {
+    let wrong = found.missing + found.extra + found.different + found.not_evaluated;
     format!(
-        "{} records joined; confirmed: {} missing, {} extra, {} different; {} seen once, {} pending",
+        "{} joined, {} missing, {} extra, {} different, {} pending; {} of {wrong} wrong records not confirmed yet",
         text::grouped(found.joined),
-        confirmed.missing,
-        confirmed.extra,
-        confirmed.different,
-        confirmed.once,
+        found.missing,
+        found.extra,
+        found.different,
         found.missing_pending + found.different_pending,
+        looks.unconfirmed,
     )
 }

@@ -1,8 +1,8 @@
 //! The looks at an object that are remembered from one comparison to the next.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::look::{Confirmed, Look};
+use super::look::Look;
 use super::report::Reconciliation;
 
 /// The last look at an object, and the one before it that confirms its wrong rows.
@@ -15,18 +15,18 @@ pub struct Looks {
 }
 
 impl Looks {
-    /// Adds a comparison at `now`, and returns the rows that it confirms: those that a look saw at least `apart` before.
+    /// Adds a comparison at `now`. `base` is then the look that confirms its wrong rows, if there is one.
     ///
-    /// A comparison sooner than that confirms what the newest look confirmed, and does not replace it: otherwise an event that is
-    /// delivered twice would confirm everything, or resolve what is confirmed.
-    pub fn add(self, found: &Reconciliation, apart: SignedDuration, now: Timestamp) -> (Confirmed, Self) {
+    /// A comparison too soon after the newest look does not replace it: otherwise an event that is delivered twice would confirm
+    /// everything, or take back what is confirmed.
+    #[must_use]
+    pub fn with(self, found: &Reconciliation, is_apart: impl Fn(Timestamp) -> bool, now: Timestamp) -> Self {
         let (base, newest) = match self.newest {
-            Some(newest) if now.duration_since(newest.0) < apart => (self.base, newest),
+            Some(newest) if !is_apart(newest.0) => (self.base, newest),
             newest => (newest, (now, found.look())),
         };
         let none = Look::default();
-        let confirmed = found.confirmed(base.as_ref().map_or(&none, |(_, look)| look));
-        let unconfirmed = confirmed.once;
-        (confirmed, Self { base, newest: Some(newest), unconfirmed })
+        let unconfirmed = found.confirmed(base.as_ref().map_or(&none, |(_, look)| look)).once;
+        Self { base, newest: Some(newest), unconfirmed }
     }
 }
