@@ -165,7 +165,8 @@ async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Ve
     for insert in bulk::insert(&log(Dialect::Sqlite), Dialect::Sqlite, &compared) {
         warehouse.execute(&insert).await.unwrap();
     }
-    let inserts = bulk::insert(&log(Dialect::Databricks), Dialect::Databricks, &compared);
+    let log = log(Dialect::Databricks);
+    let inserts = bulk::insert(&log, Dialect::Databricks, &compared);
     asked_all.extend(inserts.map(|insert| asked(&insert, &Json::Null)));
     let reads = |statements: &Statements<'_>| {
         let history = statements.history();
@@ -186,7 +187,7 @@ async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Ve
         asked_all.push(asked(of_spark, &expected));
     }
     let updates = of_spark.update(days).chain(of_spark.update(runs));
-    let updates = updates.chain(bulk::update(&log(Dialect::Databricks), Dialect::Databricks, &compared));
+    let updates = updates.chain(bulk::update(&log, Dialect::Databricks, &compared));
     (asked_all, updates.map(|update| update.sql().to_owned()).collect())
 }
 

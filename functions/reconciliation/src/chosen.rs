@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use jiff::{SignedDuration, Timestamp};
 use syncwatch::aws::incidents::IncidentStore;
-use syncwatch::judge::objects::is_apart;
+use syncwatch::judge::is_apart;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::Object;
 use syncwatch::rounds::ReconciledRound;

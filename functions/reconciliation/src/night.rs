@@ -9,7 +9,7 @@ use syncwatch::data_checks::object_name;
 use syncwatch::days::day_of;
 use syncwatch::finding::{Check, Judge, WAREHOUSE, WhyNot};
 use syncwatch::judge::data::{Trouble, judge_warehouse};
-use syncwatch::judge::objects::{is_apart, judge_not_compared, judge_object};
+use syncwatch::judge::{is_apart, judge_not_compared, judge_object};
 use syncwatch::metrics::Metric;
 use syncwatch::observe::objects::compare;
 use syncwatch::pipeline::Pipeline;
