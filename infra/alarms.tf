@@ -31,7 +31,12 @@ locals {
 
   # `syncwatch doctor` also invokes the functions, so invocations do not prove a nightly round: the silence of nightly functions is
   # a lack of good rounds. schedule-verification, which runs every few minutes, has a separate alarm for that.
-  good_rounds = { "daily-validation" = "Validations", "nightly-snapshot" = "Snapshots", "configuration-audit" = "Audits" }
+  good_rounds = {
+    "daily-validation"    = "Validations"
+    "nightly-snapshot"    = "Snapshots"
+    "reconciliation"      = "Reconciliations"
+    "configuration-audit" = "Audits"
+  }
 
   # The function that writes the metric Rounds, and the value of its dimension: the pipeline's name, which is above the first
   # table of pipeline.toml.

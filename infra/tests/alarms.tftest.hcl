@@ -71,7 +71,7 @@ run "silence" {
       { for query in alarm.metric_query : query.id => [for metric in query.metric : [metric.namespace, metric.metric_name, metric.stat, metric.dimensions]] if query.return_data != true } == {
         rounds = [startswith(local.table.functions[name].schedule.expression, "rate(") ?
           ["AWS/Lambda", "Invocations", "Sum", tomap({ FunctionName = "syncwatch-${name}" })] :
-          ["Syncwatch", { daily-validation = "Validations", nightly-snapshot = "Snapshots", configuration-audit = "Audits" }[name], "Sum", tomap({ Pipeline = local.pipeline })]
+          ["Syncwatch", { daily-validation = "Validations", nightly-snapshot = "Snapshots", reconciliation = "Reconciliations", configuration-audit = "Audits" }[name], "Sum", tomap({ Pipeline = local.pipeline })]
         ]
       } &&
       alarm.comparison_operator == "LessThanThreshold" && alarm.threshold == 1 &&

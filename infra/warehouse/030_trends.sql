@@ -45,3 +45,23 @@ SELECT
   time_to_recover_seconds
 FROM ${crm.sfdc_dbx.sync_audit_log}
 WHERE row_kind = 'day';
+
+-- The objects compared on a day, all together. A duplicate row counts once.
+CREATE OR REPLACE VIEW ${crm.sfdc_dbx.reconciliation_by_day} AS
+SELECT
+  pipeline,
+  snapshot_date,
+  COUNT(fields_compared) AS objects_compared,
+  COUNT(not_compared) AS objects_not_compared,
+  CAST(SUM(missing_rows) AS BIGINT) AS missing_rows,
+  CAST(SUM(extra_rows) AS BIGINT) AS extra_rows,
+  CAST(SUM(different_rows) AS BIGINT) AS different_rows,
+  CAST(SUM(pending_rows) AS BIGINT) AS pending_rows,
+  CAST(SUM(fields_compared) AS BIGINT) AS fields_compared,
+  CAST(SUM(fields_agreeing) AS BIGINT) AS fields_agreeing
+FROM (
+  SELECT l.*, ROW_NUMBER() OVER (PARTITION BY audit_id ORDER BY compared_at DESC) AS nth
+  FROM ${crm.sfdc_dbx.reconciliation_log} l
+) k
+WHERE nth = 1
+GROUP BY pipeline, snapshot_date;

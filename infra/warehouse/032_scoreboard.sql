@@ -1,7 +1,8 @@
 -- The metrics of `syncwatch scoreboard` that follow from the audit log alone, with their default goals, as of the newest complete day.
 -- As there, a value is NULL where a record is missing, and unknown is never met. Without an incident in the week there is nothing to
 -- measure, which meets the goal. Unlike there, only syncs that ran during the week count, and detection-mean is the mean of the time
--- to detect, as the audit log has no percentile. Durations are seconds. A duplicate row counts once.
+-- to detect, as the audit log has no percentile. Durations are seconds. A duplicate row counts once. data-quality is the share of the
+-- compared fields that agree, once an object was ever compared; before, of the records without a flaw.
 CREATE OR REPLACE VIEW ${crm.sfdc_dbx.scoreboard} AS
 SELECT
   v.pipeline,
@@ -31,7 +32,11 @@ FROM (
       WHEN 'success-rate' THEN CASE WHEN d.whole_days = 7 AND r.completed + r.failed >= 5 THEN 1 ELSE 0 END
       WHEN 'daily-runs' THEN CASE WHEN r.fewest_runs IS NOT NULL THEN 1 ELSE 0 END
       WHEN 'coverage' THEN CASE WHEN d.synced IS NOT NULL AND d.properties > 0 THEN 1 ELSE 0 END
-      WHEN 'data-quality' THEN CASE WHEN d.flawed IS NOT NULL AND d.synced > 0 THEN 1 ELSE 0 END
+      WHEN 'data-quality' THEN CASE
+        WHEN o.pipeline IS NOT NULL THEN CASE WHEN o.fields_compared > 0 THEN 1 ELSE 0 END
+        WHEN d.flawed IS NOT NULL AND d.synced > 0 THEN 1
+        ELSE 0
+      END
       WHEN 'detection-mean' THEN CASE WHEN d.opened_days = 7 THEN 1 ELSE 0 END
       ELSE CASE WHEN d.resolved_days = 7 THEN 1 ELSE 0 END
     END AS known,
@@ -40,6 +45,7 @@ FROM (
       WHEN 'daily-runs' THEN 1.0 * r.fewest_runs
       WHEN 'coverage' THEN 100.0 * d.synced / NULLIF(d.properties, 0)
       WHEN 'data-quality' THEN CASE
+        WHEN o.pipeline IS NOT NULL THEN 100.0 * o.fields_agreeing / NULLIF(o.fields_compared, 0)
         WHEN d.flawed < d.synced THEN 100.0 * (d.synced - d.flawed) / NULLIF(d.synced, 0)
         ELSE 0.0
       END
@@ -105,6 +111,15 @@ FROM (
     ) s
     GROUP BY s.pipeline
   ) r ON r.pipeline = d.pipeline
+  LEFT JOIN (
+    SELECT
+      w.pipeline,
+      SUM(CASE WHEN b.snapshot_date = w.newest_date THEN b.fields_compared END) AS fields_compared,
+      SUM(CASE WHEN b.snapshot_date = w.newest_date THEN b.fields_agreeing END) AS fields_agreeing
+    FROM ${crm.sfdc_dbx.scoreboard_week} w
+    JOIN ${crm.sfdc_dbx.reconciliation_by_day} b ON b.pipeline = w.pipeline AND b.snapshot_date <= w.newest_date
+    GROUP BY w.pipeline
+  ) o ON o.pipeline = d.pipeline
   CROSS JOIN (
     SELECT 'success-rate' AS metric, 7 AS window_days, 'at-least' AS bound, 95 AS goal
     UNION ALL SELECT 'daily-runs', 1, 'at-least', 1

@@ -47,6 +47,8 @@ metrics! {
     Snapshots,
     /// Complete rounds of configuration-audit.
     Audits,
+    /// Complete rounds of reconciliation.
+    Reconciliations,
     /// Goals of the scoreboard that were not met on the last whole day, unknown ones included.
     GoalsMissed,
     Webhooks,

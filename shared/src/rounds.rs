@@ -1,6 +1,9 @@
 //! Records of whole rounds, by which other functions judge whether these rounds happen. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::observation::{DeadLetters, TopicSubscribers};
 
@@ -10,6 +13,36 @@ pub struct ValidatedRound {
     /// When it began (UTC).
     pub at: Timestamp,
     pub checks: Vec<String>,
+}
+
+/// The record of the comparisons of objects.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReconciledRound {
+    /// When the last whole round began (UTC); a round that ran out of time is one. `None` if there was none.
+    pub at: Option<Timestamp>,
+    /// By the name of the object.
+    pub objects: BTreeMap<String, Tried>,
+}
+
+/// When an object was last tried, and last compared (UTC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tried {
+    pub at: Timestamp,
+    pub compared: Option<Timestamp>,
+}
+
+impl ReconciledRound {
+    /// Records a comparison that began at `now`; the time of the last good one stays.
+    pub fn add(&mut self, object: &str, was_compared: bool, now: Timestamp) {
+        let before = self.objects.get(object).and_then(|tried| tried.compared);
+        let compared = if was_compared { Some(now) } else { before };
+        self.objects.insert(object.to_owned(), Tried { at: now, compared });
+    }
+
+    /// Returns when an object was last tried; the longest untried one comes first in a round.
+    pub fn tried_at(&self, object: &str) -> Option<Timestamp> {
+        self.objects.get(object).map(|tried| tried.at)
+    }
 }
 
 /// The record of the snapshots of a pipeline.
@@ -71,6 +104,8 @@ pub struct Itself {
     pub subscribers: Vec<TopicSubscribers>,
     /// The last whole round of data checks, if there was one.
     pub validated: Result<Option<ValidatedRound>, String>,
+    /// The record of compared objects, if there is one.
+    pub reconciled: Result<Option<ReconciledRound>, String>,
     /// The record of snapshots, if there is one.
     pub snapshot: Result<Option<SnapshotRecord>, String>,
     /// The record of webhooks, if any was ever accepted or refused.

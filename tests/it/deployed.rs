@@ -239,6 +239,7 @@ fn patience() -> [(&'static str, Needs, Duration, u32); 7] {
         ("configuration-audit", configuration_audit::NEEDS, configuration_audit::READING_LIMIT, 1),
         ("daily-validation", daily_validation::NEEDS, daily_validation::Patience::default().round, 1),
         ("nightly-snapshot", nightly_snapshot::NEEDS, nightly_snapshot::WAREHOUSE_LIMIT, 1),
+        ("reconciliation", reconciliation::NEEDS, reconciliation::Patience::default().round, 1),
         ("schedule-verification", schedule_verification::NEEDS, READING_LIMIT, 1),
         // The secret, then the queue.
         ("webhook-intake", webhook_intake::intake::NEEDS, Duration::ZERO, 2),

@@ -39,6 +39,8 @@ mod readme;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod reconciliation_rounds;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod samples;

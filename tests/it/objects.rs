@@ -8,12 +8,14 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use reconciliation::rows::ObjectRow;
 use secrecy::SecretString;
 use serde_json::Value;
 use syncwatch::advise::Selects;
 use syncwatch::data_checks::object_name;
+use syncwatch::history::{DataDay, History, Reads};
 use syncwatch::pipeline::Pipeline;
-use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement};
+use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, bulk};
 use syncwatch::warehouse::{DatabricksAuth, DatabricksSettings, Settings, Warehouse};
 use syncwatch_cli::source;
 use syncwatch_cli::warehouse_objects::{
@@ -718,6 +720,61 @@ async fn scoreboard_view_has_unknown_metrics_where_records_lack() {
         assert_eq!(found[5], line("success-rate", None, "unknown"), "{name}");
         fill_week(&engine, |_| quiet).await;
         assert_eq!(board(warehouse).await[4], line("recovery-mean", None, "met"), "{name}");
+    }
+}
+
+/// Writes the row of a compared object as the function does.
+async fn log_object(warehouse: &Warehouse, object: &str, day: i8, fields: Option<(i64, i64)>) {
+    let log = object_name(warehouse.dialect(), "crm.sfdc_dbx.reconciliation_log").unwrap();
+    let snapshot_date = jiff::civil::date(2026, 11, day);
+    let row = ObjectRow {
+        audit_id: format!("object/properties/{object}/{snapshot_date}"),
+        pipeline: "properties".to_owned(),
+        object_name: object.to_owned(),
+        snapshot_date,
+        compared_at: start(),
+        missing_rows: fields.map(|_| 1),
+        fields_compared: fields.map(|(compared, _)| compared),
+        fields_agreeing: fields.map(|(_, agreeing)| agreeing),
+        not_compared: fields.is_none().then(|| "the copy is stale".to_owned()),
+        ..ObjectRow::default()
+    };
+    let (dialect, rows) = (warehouse.dialect(), [&row]);
+    let both = bulk::update(&log, dialect, rows).chain(bulk::insert(&log, dialect, rows));
+    warehouse.execute_all(&both.collect::<Vec<_>>()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scoreboard_view_has_the_share_of_agreeing_fields() {
+    for engine in engines().await {
+        let (name, warehouse) = (engine.name, &engine.warehouse);
+        make_sources(&engine.direct).await.unwrap();
+        apply_folder(warehouse, &sql_folder(), start()).await.unwrap();
+        fill_week(&engine, |_| "incidents_opened = 0, incidents_resolved = 0").await;
+        let line = |value, outcome: &str| ("data-quality".to_owned(), value, outcome.to_owned());
+        assert_eq!(board(warehouse).await[2], line(Some(95.79), "met"), "{name}");
+        // Written again, it is the same row.
+        for _ in 0..2 {
+            log_object(warehouse, "properties", 23, Some((10, 0))).await;
+        }
+        assert_eq!(board(warehouse).await[2], line(None, "unknown"), "{name}: not compared on the day");
+        log_object(warehouse, "properties", 24, None).await;
+        assert_eq!(board(warehouse).await[2], line(None, "unknown"), "{name}: not compared at all");
+        log_object(warehouse, "properties", 24, Some((8_000, 7_998))).await;
+        log_object(warehouse, "companies", 24, Some((2_000, 1_999))).await;
+        assert_eq!(board(warehouse).await[2], line(Some(99.97), "met"), "{name}");
+
+        let days = ask(warehouse, "crm.sfdc_dbx.reconciliation_by_day", "ORDER BY snapshot_date").await;
+        let objects: Vec<i64> = days.rows().map(|row| row.get("objects_compared").unwrap()).collect();
+        assert_eq!(objects, [1, 2], "{name}");
+        let reads = Reads::new("properties", "crm.sfdc_dbx.sync_audit_log", warehouse.dialect()).unwrap();
+        let log = Some("crm.sfdc_dbx.reconciliation_log");
+        let reads = reads.with_objects(log, warehouse.dialect()).unwrap();
+        let (from, to) = (jiff::civil::date(2026, 11, 22), jiff::civil::date(2026, 11, 24));
+        let days = warehouse.query(&reads.days(from, to)).await.unwrap();
+        let syncs = warehouse.query(&reads.syncs(from, to)).await.unwrap();
+        let found: Vec<_> = History::read(&days, &syncs).days.iter().map(DataDay::agreement).collect();
+        assert_eq!(found, [None, Some(0.0), Some(99.97)], "{name}");
     }
 }
 

@@ -246,11 +246,11 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
     let world = World::seed_pipeline(now, 5).carrying(PropertyWorld::with(now, 1, 300, 300, 0));
     let stage = Stage::set(world, clock, Schedules::AsDeclared).await.unwrap();
     // No function has run a round yet.
-    let rounds = ["configuration-audit", "daily-validation", "nightly-snapshot", "schedule-verification"];
+    let rounds = ["configuration-audit", "daily-validation", "nightly-snapshot", "reconciliation", "schedule-verification"];
     let never = rounds.map(|function| format!("last round of {function}"));
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
     until(LIMIT, "all functions to be created", settled).await.unwrap();
-    for (function, task) in rounds.into_iter().zip(["audit", "validate", "snapshot", "verify"]) {
+    for (function, task) in rounds.into_iter().zip(["audit", "validate", "snapshot", "reconcile", "verify"]) {
         let answer = stage.deployment.invoke(function, &json!({ "task": task })).await.unwrap();
         assert_eq!(answer.error, None, "{}", answer.value);
     }

@@ -6,12 +6,13 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use nightly_snapshot::rows::{DayRow, RunRow};
 use nightly_snapshot::statements::Statements;
+use reconciliation::rows::ObjectRow;
 use serde_json::{Value as Json, json};
 use syncwatch::data_checks::{
     DataCheck, Measure, Scan, compile, filter_statement, filters, object_name, samples_statement,
 };
 use syncwatch::pipeline::Pipeline;
-use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, Value};
+use syncwatch::sql::{Answer, Dialect, ParameterValue, Row, Statement, Value, bulk};
 use syncwatch::warehouse::Warehouse;
 use syncwatch_cli::warehouse_objects;
 use syncwatch_lab::engines;
@@ -153,6 +154,20 @@ async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Ve
     let mut asked_all: Vec<Json> =
         insert(&of_spark).iter().map(|insert| asked(insert, &Json::Null)).collect();
     let (from, to) = (snapshot::day(), snapshot::day() + 30.days());
+    let compared = [ObjectRow {
+        pipeline: pipeline.name.clone(),
+        snapshot_date: from,
+        fields_compared: Some(1_000),
+        fields_agreeing: Some(999),
+        ..ObjectRow::default()
+    }];
+    let log = |dialect| object_name(dialect, snapshot.reconciliation_log.as_ref().unwrap()).unwrap();
+    for insert in bulk::insert(&log(Dialect::Sqlite), Dialect::Sqlite, &compared) {
+        warehouse.execute(&insert).await.unwrap();
+    }
+    let log = log(Dialect::Databricks);
+    let inserts = bulk::insert(&log, Dialect::Databricks, &compared);
+    asked_all.extend(inserts.map(|insert| asked(&insert, &Json::Null)));
     let reads = |statements: &Statements<'_>| {
         let history = statements.history();
         let runs = statements.runs(&[from, from + 1.day()], "");
@@ -172,6 +187,7 @@ async fn audit_log(pipeline: &Pipeline, warehouse: &Warehouse) -> (Vec<Json>, Ve
         asked_all.push(asked(of_spark, &expected));
     }
     let updates = of_spark.update(days).chain(of_spark.update(runs));
+    let updates = updates.chain(bulk::update(&log, Dialect::Databricks, &compared));
     (asked_all, updates.map(|update| update.sql().to_owned()).collect())
 }
 

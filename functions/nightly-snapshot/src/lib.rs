@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod act;
-pub mod bulk;
 pub mod days;
 pub mod missing;
 mod night;

@@ -16,12 +16,12 @@ use syncwatch::marks::Mark;
 use syncwatch::observation::{Run, Unread};
 use syncwatch::pipeline::{Pipeline, Sync};
 use syncwatch::runtime::warehouse::Asker;
-use syncwatch::sql::{Answer, Error, ErrorKind, ParameterValue, Row as Answered};
+use syncwatch::sql::{Answer, Columns, Error, ErrorKind, ParameterValue, Row as Answered, Unreadable};
 use tokio::time::{Instant, timeout_at};
 
 use crate::days::{Scope, StoredDays, first_checked};
 use crate::plan::{DataLook, HistoryEnd, SyncRuns};
-use crate::rows::{Columns, DataFigures, DayRow, LogRow, RunRow, Unreadable};
+use crate::rows::{DataFigures, DayRow, LogRow, RunRow};
 use crate::statements::{RUNS_A_PAGE, Statements};
 
 /// Syncs whose runs are read at the same time.

@@ -2,74 +2,13 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use syncwatch::sql::{self, FromValue, ParameterValue, Row as Answered};
+use syncwatch::columns;
+use syncwatch::sql::{self, Columns, ParameterValue, Row as Answered, Unreadable};
 
 use crate::missing::Missing;
 
 /// The value of the column `executed_by`.
 pub const EXECUTED_BY: &str = "nightly-snapshot";
-
-/// Unreadable columns, with the error of each.
-pub type Unreadable = Vec<(&'static str, sql::Error)>;
-
-/// One column, or a group of columns.
-pub trait Columns: Sized {
-    /// Lists the names in the order of the table. A single column has the given `name`.
-    fn names(name: &'static str) -> Vec<&'static str>;
-    /// Lists the values in the same order.
-    fn values(&self) -> Vec<ParameterValue>;
-    /// Reads the columns. An unreadable one gets its default, and its error is added to `unreadable`.
-    fn read(name: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self;
-}
-
-impl<T: FromValue + Into<ParameterValue> + Clone + Default> Columns for T {
-    fn names(name: &'static str) -> Vec<&'static str> {
-        vec![name]
-    }
-
-    fn values(&self) -> Vec<ParameterValue> {
-        vec![self.clone().into()]
-    }
-
-    fn read(name: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self {
-        row.get(name).unwrap_or_else(|error| {
-            unreadable.push((name, error));
-            Self::default()
-        })
-    }
-}
-
-/// Declares a struct of columns. A line is `field: Type` or `field "column": Type`, in the order of the table. A line
-/// `@column = value` is a constant column, which is written and not read back.
-macro_rules! columns {
-    (@name $field:ident) => { stringify!($field) };
-    (@name $field:ident $column:literal) => { $column };
-    ($(#[$meta:meta])* $vis:vis struct $name:ident { $(
-        $(@ $constant:ident = $value:expr,)*
-        $(#[$doc:meta])* $field:ident $($column:literal)?: $type:ty,
-    )* }) => {
-        $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq)]
-        $vis struct $name { $($(#[$doc])* pub $field: $type,)* }
-
-        impl Columns for $name {
-            fn names(_: &'static str) -> Vec<&'static str> {
-                [$(
-                    $(vec![stringify!($constant)],)*
-                    <$type>::names(columns!(@name $field $($column)?)),
-                )*].concat()
-            }
-
-            fn values(&self) -> Vec<ParameterValue> {
-                [$($(vec![$value.into()],)* self.$field.values(),)*].concat()
-            }
-
-            fn read(_: &'static str, row: &Answered<'_>, unreadable: &mut Unreadable) -> Self {
-                Self { $($field: Columns::read(columns!(@name $field $($column)?), row, unreadable),)* }
-            }
-        }
-    };
-}
 
 columns! {
     /// Records to deliver, of one run or of all runs of a day. An unknown count is `None`, never 0.

@@ -7,10 +7,9 @@ use jiff::civil::Date;
 use syncwatch::data_checks::object_name;
 use syncwatch::history::Reads;
 use syncwatch::pipeline::Snapshot;
-use syncwatch::sql::{BadName, Dialect, Statement};
+use syncwatch::sql::{BadName, Columns, Dialect, Statement, bulk};
 
-use crate::bulk::{self, Chunk, ROWS};
-use crate::rows::{Columns, DayRow, LogRow, RunRow};
+use crate::rows::{DayRow, LogRow, RunRow};
 
 /// Runs in one answer: about 5 MB. Databricks fails a statement whose inline answer is larger than 25 MiB.
 pub const RUNS_A_PAGE: usize = 20_000;
@@ -34,7 +33,8 @@ impl<'p> Statements<'p> {
             dialect,
             log: object_name(dialect, &snapshot.audit_log)?,
             view: view.map(|view| object_name(dialect, view)).transpose()?,
-            history: Reads::new(pipeline, &snapshot.audit_log, dialect)?,
+            history: Reads::new(pipeline, &snapshot.audit_log, dialect)?
+                .with_objects(snapshot.reconciliation_log.as_deref(), dialect)?,
         })
     }
 
@@ -105,21 +105,7 @@ impl<'p> Statements<'p> {
         &self,
         rows: impl IntoIterator<Item = &'r R>,
     ) -> impl Iterator<Item = Statement> {
-        let (log, fresh) = (&self.log, bulk::select::<R>(self.dialect));
-        let names = R::names("");
-        let changes: Vec<String> =
-            names.iter().skip(1).map(|name| format!("{name} = fresh.{name}")).collect();
-        let (changes, same) = (changes.join(", "), "present.audit_id = fresh.audit_id");
-        let sql = match self.dialect {
-            // Spark's UPDATE cannot read from a second table.
-            Dialect::Databricks => format!(
-                "MERGE INTO {log} AS present USING ({fresh}) AS fresh ON {same} WHEN MATCHED THEN UPDATE SET {changes}"
-            ),
-            Dialect::PostgreSql | Dialect::Sqlite => {
-                format!("UPDATE {log} AS present SET {changes} FROM ({fresh}) AS fresh WHERE {same}")
-            }
-        };
-        bulk::chunks(rows, self.dialect).map(move |chunk| write(sql.clone(), chunk))
+        bulk::update(&self.log, self.dialect, rows)
     }
 
     /// Inserts rows whose keys are not stored, in as many statements as the rows need.
@@ -127,18 +113,8 @@ impl<'p> Statements<'p> {
         &self,
         rows: impl IntoIterator<Item = &'r R>,
     ) -> impl Iterator<Item = Statement> {
-        let (log, list, fresh) = (&self.log, R::names("").join(", "), bulk::select::<R>(self.dialect));
-        let sql = format!(
-            "INSERT INTO {log} ({list}) SELECT {list} FROM ({fresh}) AS fresh \
-             WHERE NOT EXISTS (SELECT 1 FROM {log} AS present WHERE present.audit_id = fresh.audit_id)"
-        );
-        bulk::chunks(rows, self.dialect).map(move |chunk| write(sql.clone(), chunk))
+        bulk::insert(&self.log, self.dialect, rows)
     }
-}
-
-fn write(sql: String, chunk: Chunk) -> Statement {
-    let rows = if chunk.rows == 1 { "row" } else { "rows" };
-    Statement::new(format!("{} {rows} of the audit log", chunk.rows), sql).bind(ROWS, chunk.text)
 }
 
 #[cfg(test)]
@@ -147,8 +123,11 @@ mod tests {
 
     #[test]
     fn statement_binds_one_value_for_all_rows_in_every_dialect() {
-        let snapshot =
-            Snapshot { audit_log: "crm.ops.a`log".to_owned(), health_view: Some("crm.ops.h".to_owned()) };
+        let snapshot = Snapshot {
+            audit_log: "crm.ops.a`log".to_owned(),
+            health_view: Some("crm.ops.h".to_owned()),
+            reconciliation_log: None,
+        };
         for (dialect, log) in [
             (Dialect::Databricks, "`crm`.`ops`.`a``log`"),
             (Dialect::PostgreSql, "\"ops\".\"a`log\""),
@@ -172,7 +151,8 @@ mod tests {
 
     #[test]
     fn pipeline_without_a_view_has_no_statement_for_it() {
-        let snapshot = Snapshot { audit_log: "ops.log".to_owned(), health_view: None };
+        let snapshot =
+            Snapshot { audit_log: "ops.log".to_owned(), health_view: None, reconciliation_log: None };
         assert_eq!(Statements::new("p", &snapshot, Dialect::Sqlite).unwrap().health(), None);
     }
 }

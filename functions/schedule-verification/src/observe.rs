@@ -47,18 +47,19 @@ pub async fn itself(site: &Site, store: &IncidentStore, workspace: &Workspace) -
         count: site.queue(setting).depth().await.map_err(|error| error.to_string()),
     });
     let name = &site.pipeline.name;
-    let (dead_letters, subscribers, validated, snapshot, webhooks) = future::join5(
+    let (dead_letters, subscribers, validated, reconciled, snapshot, webhooks) = futures::join!(
         future::join_all(dead_letters),
         subscribers(site),
         store.last_round(name),
+        store.last_reconciled(name),
         store.last_snapshot(name),
         store.last_webhooks(name),
-    )
-    .await;
+    );
     Itself {
         dead_letters,
         subscribers,
         validated: validated.map_err(|error| error.to_string()),
+        reconciled: reconciled.map_err(|error| error.to_string()),
         snapshot: snapshot.map_err(|error| error.to_string()),
         webhooks: webhooks.map_err(|error| error.to_string()),
         ended: workspace.ended.clone(),

@@ -201,7 +201,8 @@ impl Operator {
         let limits = Limits { rows: MOST_ROWS, bytes: 48 << 20, ..Limits::default() };
         let warehouse = self.warehouse(limits).await?;
         let reads = Reads::new(&self.pipeline.name, &snapshot.audit_log, warehouse.dialect())
-            .map_err(|error| Error::plain(format!("snapshot.audit_log: {error}")))?;
+            .and_then(|reads| reads.with_objects(snapshot.reconciliation_log.as_deref(), warehouse.dialect()))
+            .map_err(|error| Error::plain(format!("[snapshot]: {error}")))?;
         let days = warehouse.query(&reads.days(from, to)).await?;
         let syncs = warehouse.query(&reads.syncs(from, to)).await?;
         Ok(History::read(&days, &syncs))

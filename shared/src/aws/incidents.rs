@@ -18,6 +18,7 @@ use crate::incident::{Incident, IncidentKey};
 mod baseline;
 mod causes;
 mod item;
+mod looks;
 mod marks;
 mod rounds;
 mod silences;

@@ -24,7 +24,7 @@ mod update;
 
 pub use aws_sdk_dynamodb::Client;
 pub use lease::{Claim, Lease, ended};
-pub use reader::{Reader, attribute, json};
+pub use reader::{Reader, attribute, binary, json};
 pub use update::Update;
 
 /// An item, or its key, as DynamoDB represents it.

@@ -64,6 +64,9 @@ pub struct DataDay {
     pub time_to_detect: Option<f64>,
     /// From the beginning of an incident until its recovery: the mean over those resolved on the day, in seconds.
     pub time_to_recover: Option<f64>,
+    /// Values of all objects that were compared; `None` if no object was.
+    pub fields_compared: Option<f64>,
+    pub fields_agreeing: Option<f64>,
 }
 
 impl DataDay {
@@ -75,6 +78,11 @@ impl DataDay {
     /// The share of the records in the destination without a company name, in percent.
     pub fn null_rate(&self) -> Option<f64> {
         share(self.null_companies?, self.synced?)
+    }
+
+    /// The share of the compared values that agree, in percent.
+    pub fn agreement(&self) -> Option<f64> {
+        share(self.fields_agreeing?, self.fields_compared?)
     }
 
     /// The records that wait for both syncs.
@@ -122,21 +130,40 @@ pub struct History {
 pub struct Reads<'p> {
     pipeline: &'p str,
     log: String,
+    /// The quoted name of the log of compared objects.
+    objects: Option<String>,
 }
 
 impl<'p> Reads<'p> {
     /// Quotes the name of the audit log. This never fails for that of a validated `pipeline.toml`.
     pub fn new(pipeline: &'p str, audit_log: &str, dialect: Dialect) -> Result<Self, BadName> {
-        Ok(Self { pipeline, log: object_name(dialect, audit_log)? })
+        Ok(Self { pipeline, log: object_name(dialect, audit_log)?, objects: None })
+    }
+
+    /// Reads the compared objects too, from this log.
+    pub fn with_objects(self, log: Option<&str>, dialect: Dialect) -> Result<Self, BadName> {
+        Ok(Self { objects: log.map(|log| object_name(dialect, log)).transpose()?, ..self })
     }
 
     /// Selects the state of the data on each day of a span, both ends included.
     pub fn days(&self, from: Date, to: Date) -> Statement {
+        let (columns, objects) = match &self.objects {
+            None => ("", String::new()),
+            Some(objects) => (
+                ", o.fields_compared, o.fields_agreeing",
+                format!(
+                    " LEFT JOIN (SELECT pipeline, snapshot_date, SUM(fields_compared) AS fields_compared, \
+                     SUM(fields_agreeing) AS fields_agreeing FROM (SELECT DISTINCT audit_id, pipeline, snapshot_date, \
+                     fields_compared, fields_agreeing FROM {objects}) AS kept GROUP BY pipeline, snapshot_date) AS o \
+                     ON o.pipeline = l.pipeline AND o.snapshot_date = l.snapshot_date"
+                ),
+            ),
+        };
         let sql = format!(
-            "SELECT snapshot_date, total_properties, synced_properties, null_company_count, duplicate_count, \
-             create_queue_count, update_queue_count, figures_missing, incidents_opened, incidents_resolved, time_to_detect_seconds, time_to_recover_seconds \
-             FROM {} WHERE pipeline = :pipeline AND row_kind = 'day' AND snapshot_date >= :from AND snapshot_date <= :to \
-             ORDER BY snapshot_date",
+            "SELECT l.snapshot_date, total_properties, synced_properties, null_company_count, duplicate_count, \
+             create_queue_count, update_queue_count, figures_missing, incidents_opened, incidents_resolved, \
+             time_to_detect_seconds, time_to_recover_seconds{columns} FROM {} AS l{objects} WHERE l.pipeline = :pipeline \
+             AND row_kind = 'day' AND l.snapshot_date >= :from AND l.snapshot_date <= :to ORDER BY l.snapshot_date",
             self.log
         );
         self.bound("days of the audit log", sql, from, to)
@@ -205,6 +232,8 @@ impl History {
                 incidents_resolved: value(&row, "incidents_resolved"),
                 time_to_detect: value(&row, "time_to_detect_seconds"),
                 time_to_recover: value(&row, "time_to_recover_seconds"),
+                fields_compared: value(&row, "fields_compared"),
+                fields_agreeing: value(&row, "fields_agreeing"),
             });
         }
         // Engines that enforce no keys may have a row twice.

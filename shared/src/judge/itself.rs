@@ -2,12 +2,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::snapshot::{SILENT, judge_snapshot_written, silence_severity};
+use super::snapshot::{LONG_SILENT, SILENT, judge_snapshot_written, silence_severity};
 use crate::data_checks::DataCheck;
-use crate::finding::{Check, Evidence, Finding, SYNCWATCH, Severity};
+use crate::finding::{Check, Evidence, Finding, Outcome, SYNCWATCH, Severity, WhyNot};
 use crate::observation::{DeadLetterKind, DeadLetters, TopicSubscribers};
 use crate::pipeline::Pipeline;
-use crate::rounds::{Itself, ValidatedRound, WebhookRecord};
+use crate::reconcile::Object;
+use crate::rounds::{Itself, ReconciledRound, ValidatedRound, WebhookRecord};
 use crate::text::{minute_utc, named, words};
 
 /// This many ended runs without a webhook are unhealthy; Census may lose a single one.
@@ -20,10 +21,16 @@ pub fn judge_itself(itself: &Itself, pipeline: &Pipeline, now: Timestamp) -> Vec
     vec![
         judge_dead_letters(&itself.dead_letters),
         judge_subscribers(&itself.subscribers),
-        match &itself.validated {
-            Ok(last) => judge_checks_ran(last.as_ref(), &pipeline.checks, now),
-            Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
-        },
+        worse(
+            match &itself.validated {
+                Ok(last) => judge_checks_ran(last.as_ref(), &pipeline.checks, now),
+                Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
+            },
+            match &itself.reconciled {
+                Ok(last) => judge_objects_compared(last.as_ref(), &pipeline.objects, now),
+                Err(found) => Check::ChecksRan.about(SYNCWATCH).unreadable(found),
+            },
+        ),
         match &itself.snapshot {
             Ok(record) => judge_snapshot_written(record.as_ref(), pipeline, now),
             Err(found) => Check::SnapshotWritten.about(SYNCWATCH).unreadable(found),
@@ -174,10 +181,62 @@ pub fn judge_checks_ran(last: Option<&ValidatedRound>, checks: &[DataCheck], now
     about.unhealthy(silence_severity(Some(silent)), evidence, cause)
 }
 
+/// Judges whether the objects are compared at all, by the record of the comparisons.
+///
+/// * no round within 26 hours             => warning, after 50 hours an error
+/// * an object was not compared for longer => warning: its tables are unreadable, or its copy is stale every night
+pub fn judge_objects_compared(last: Option<&ReconciledRound>, objects: &[Object], now: Timestamp) -> Finding {
+    let about = Check::ChecksRan.about(SYNCWATCH);
+    if objects.is_empty() {
+        return about.not_declared();
+    }
+    let Some((last, at)) = last.and_then(|last| Some((last, last.at?))) else {
+        return about.nothing_yet("the first whole round of reconciliation");
+    };
+    let since = |at: Timestamp| now.duration_since(at).max(SignedDuration::ZERO);
+    let silent = since(at);
+    let evidence = Evidence::new(format!("objects were compared {} ago", words(silent)))
+        .with("last round of reconciliation", at)
+        .with("objects declared", objects.len());
+    if silent > SILENT {
+        let cause = "reconciliation is not triggered, fails before it judges, or exceeds its time limit: check its log and its \
+                     schedule. Wrong records are not found until it runs";
+        let summary =
+            format!("objects have not been compared for {} (limit {})", words(silent), words(SILENT));
+        return about.unhealthy(silence_severity(Some(silent)), Evidence { summary, ..evidence }, cause);
+    }
+    let compared = objects.iter().filter_map(|object| {
+        let at = last.objects.get(&object.name)?.compared?;
+        Some((at, object.name.as_str()))
+    });
+    match compared.min().filter(|(at, _)| since(*at) > LONG_SILENT) {
+        None => about.healthy(evidence),
+        Some((at, name)) => {
+            let (silent, limit) = (words(since(at)), words(LONG_SILENT));
+            let summary = format!("object {name} has not been compared for {silent} (limit {limit})");
+            let cause = "Each night its tables cannot be read, its copy is stale, or the time is over before its turn: see the \
+                         result of reconciliation";
+            about.unhealthy(Severity::Warning, Evidence { summary, ..evidence }, cause)
+        }
+    }
+}
+
+/// Of two findings of a check, returns the one that must not be hidden by the other.
+fn worse(one: Finding, other: Finding) -> Finding {
+    let rank = |finding: &Finding| match &finding.outcome {
+        Outcome::Unhealthy { severity, .. } => (4, Some(*severity)),
+        Outcome::NotEvaluated { why: WhyNot::NotDeclared } => (0, None),
+        Outcome::NotEvaluated { why: WhyNot::NothingYet { .. } } => (1, None),
+        Outcome::Healthy { .. } => (2, None),
+        Outcome::NotEvaluated { .. } => (3, None),
+    };
+    if rank(&other) > rank(&one) { other } else { one }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::finding::Outcome;
+    use crate::rounds::Tried;
 
     #[test]
     fn unreadable_record_leaves_only_its_own_check_unreadable() {
@@ -187,6 +246,7 @@ mod tests {
             dead_letters: Vec::new(),
             subscribers: Vec::new(),
             validated: Ok(None),
+            reconciled: Ok(None),
             snapshot: Ok(None),
             webhooks: Ok(None),
             ended: Vec::new(),
@@ -194,6 +254,7 @@ mod tests {
         let failed = || "table denied".to_owned();
         let table = [
             (Check::ChecksRan, Itself { validated: Err(failed()), ..readable.clone() }),
+            (Check::ChecksRan, Itself { reconciled: Err(failed()), ..readable.clone() }),
             (Check::SnapshotWritten, Itself { snapshot: Err(failed()), ..readable.clone() }),
             (Check::WebhooksArrive, Itself { webhooks: Err(failed()), ..readable.clone() }),
         ];
@@ -206,6 +267,48 @@ mod tests {
                 .collect();
             assert_eq!(unreadable, [check]);
             assert_eq!(findings.len(), 5, "{findings:?}");
+        }
+    }
+
+    #[test]
+    fn objects_must_be_compared_every_night_and_none_left_out() {
+        let pipeline = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap();
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let ago = |hours: i64| now - SignedDuration::from_hours(hours);
+        let name = pipeline.objects[0].name.clone();
+        let round = |at, compared: Option<i64>| {
+            let tried = Tried { at, compared: compared.map(ago) };
+            Some(ReconciledRound { at: Some(at), objects: [(name.clone(), tried)].into() })
+        };
+        let table = [
+            (None, "waiting for the first whole round"),
+            (round(ago(26), None), "healthy"),
+            (round(ago(27), Some(27)), "warning, objects have not been compared for 1d 3h"),
+            (round(ago(51), Some(51)), "error, objects have not been compared for"),
+            (round(ago(1), Some(49)), "healthy"),
+            (round(ago(1), Some(51)), "warning, object properties has not been compared for 2d 3h"),
+        ];
+        for (record, expected) in table {
+            let finding = judge_objects_compared(record.as_ref(), &pipeline.objects, now);
+            assert!(finding.to_string().contains(expected), "{record:?}: {finding}");
+        }
+        assert!(judge_objects_compared(None, &[], now).to_string().contains("not declared"));
+    }
+
+    #[test]
+    fn silent_reconciliation_is_not_hidden_by_running_checks() {
+        let about = || Check::ChecksRan.about(SYNCWATCH);
+        let silent = || about().unhealthy(Severity::Warning, "silent", "a cause");
+        for (one, other) in [
+            (about().healthy("ran"), silent()),
+            (about().unreadable("table denied"), silent()),
+            (silent(), about().unhealthy(Severity::Error, "silent for longer", "a cause")),
+            (about().healthy("ran"), about().unreadable("table denied")),
+            (about().nothing_yet("a round"), about().healthy("ran")),
+            (about().not_declared(), about().nothing_yet("a round")),
+        ] {
+            assert_eq!(worse(one.clone(), other.clone()), other);
+            assert_eq!(worse(other.clone(), one), other);
         }
     }
 

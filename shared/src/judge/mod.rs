@@ -15,8 +15,11 @@ pub mod unusual;
 mod workspace;
 
 pub use definition::judge_definition;
-pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
-pub use objects::judge_object;
+pub use itself::{
+    judge_checks_ran, judge_dead_letters, judge_itself, judge_objects_compared, judge_subscribers,
+    judge_webhooks,
+};
+pub use objects::{is_apart, judge_not_compared, judge_object};
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;

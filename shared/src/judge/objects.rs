@@ -36,8 +36,7 @@ pub fn judge_object(
     let found = match compared {
         Ok(found) => found,
         Err(error) => {
-            let why = why_not(error);
-            return CHECKS.map(|(check, _)| check.about(&object.name).not_evaluated(why.clone())).into();
+            return judge_not_compared(object, &why_not(error));
         }
     };
     let earlier = earlier.filter(|(_, at)| is_apart(pipeline, object, *at, now)).map(|(look, _)| look);
@@ -45,6 +44,11 @@ pub fn judge_object(
     let seen = Seen { pipeline, object, found, all: found.all_wrong(), confirmed, now };
     let lead = seen.lead();
     CHECKS.map(|(check, class)| seen.judge(check, class, lead)).into()
+}
+
+/// Judges an object that was not compared.
+pub fn judge_not_compared(object: &Object, why: &WhyNot) -> Vec<Finding> {
+    CHECKS.map(|(check, _)| check.about(&object.name).not_evaluated(why.clone())).into()
 }
 
 /// Why nothing is known of an object.
@@ -58,7 +62,7 @@ fn why_not(error: &NotCompared) -> WhyNot {
 }
 
 /// Returns whether each sync of the object was due between two looks, so that a record in flight has arrived.
-fn is_apart(pipeline: &Pipeline, object: &Object, earlier: Timestamp, now: Timestamp) -> bool {
+pub fn is_apart(pipeline: &Pipeline, object: &Object, earlier: Timestamp, now: Timestamp) -> bool {
     let was_due = |key: &String| {
         let Some(sync) = pipeline.sync(key) else { return true };
         match &sync.schedule.rule {

@@ -10,7 +10,7 @@ use crate::text::{minute_utc, words};
 /// A daily round or snapshot counts as missed after this time: a day, the hour of a clock change, and one more.
 pub(super) const SILENT: SignedDuration = SignedDuration::from_hours(26);
 /// The same after two days.
-const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
+pub(super) const LONG_SILENT: SignedDuration = SignedDuration::from_hours(50);
 
 /// Judges whether snapshots are written.
 ///

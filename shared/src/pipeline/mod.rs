@@ -40,6 +40,8 @@ pub const DEFAULT_STUCK_FACTOR: i32 = 3;
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// The default table of runs and days, which `syncwatch warehouse-apply` creates.
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
+/// The table of compared objects that `infra/warehouse` creates.
+pub const DEFAULT_RECONCILIATION_LOG: &str = "crm.sfdc_dbx.reconciliation_log";
 /// A stop of data becomes critical after this duration, where neither `max_lag` nor a minimum schedule is declared.
 pub const DEFAULT_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// Figures are watched for so many days before their checks alert, unless `[expectations]` says otherwise.
@@ -130,6 +132,8 @@ pub struct Snapshot {
     /// The view with the state of the data in one row, in the form of `daily_health_check`. Without it, the figures of the
     /// data are missing; all others are written.
     pub health_view: Option<String>,
+    /// The table of compared objects, in the form of `reconciliation_log`; `None` without `[[objects]]`.
+    pub reconciliation_log: Option<String>,
 }
 
 /// The warehouse of the data. Its credentials are in the secret that the environment names.

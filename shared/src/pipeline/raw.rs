@@ -246,7 +246,8 @@ impl Validation {
             Some(warehouse) => {
                 self.dialect = warehouse.dialect();
                 let checks = self.checks(raw.checks);
-                let snapshot = raw.snapshot.map(|snapshot| self.snapshot(snapshot.get_ref()));
+                let snapshot =
+                    raw.snapshot.map(|snapshot| self.snapshot(snapshot.get_ref(), !raw.objects.is_empty()));
                 (checks, snapshot, self.objects(raw.objects, &keys))
             }
             None => (Vec::new(), None, Vec::new()),

@@ -152,10 +152,10 @@ impl Pipeline {
             }
         }
         match &self.snapshot {
-            Some(Snapshot { audit_log, health_view: Some(view) }) => {
+            Some(Snapshot { audit_log, health_view: Some(view), .. }) => {
                 writeln!(f, "  nightly snapshot: the runs and the figures of {view}, written to {audit_log}")
             }
-            Some(Snapshot { audit_log: log, health_view: None }) => {
+            Some(Snapshot { audit_log: log, health_view: None, .. }) => {
                 writeln!(
                     f,
                     "  nightly snapshot: the runs, written to {log}; no figures of the data: no health_view"

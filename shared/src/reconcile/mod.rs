@@ -10,6 +10,7 @@ mod compare;
 mod fault;
 mod kind;
 mod look;
+mod looks;
 mod names;
 mod normal;
 mod number;
@@ -24,6 +25,7 @@ pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
 pub use look::{Confirmed, Look, Wrong};
 pub use names::bare_name;
+pub use looks::Looks;
 pub use object::{
     Authority, Cell, DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Limits, ModifiedBy, Object, Side,
 };

@@ -47,8 +47,11 @@ impl<'r> Measurer<'r> {
             Metric::AlertDelay => self.alert_delay(window),
             Metric::RecoveryMean => self.recovery(window, mean),
             Metric::RecoveryP90 => self.recovery(window, p90),
-            Metric::DataQuality => self.lowest_share(window, flawless),
-            Metric::Coverage => self.lowest_share(window, coverage),
+            Metric::DataQuality if self.records.compares_objects => {
+                self.lowest_share(window, DataDay::agreement, |_| "no record compared".to_owned())
+            }
+            Metric::DataQuality => self.lowest_share(window, flawless, |day| self.data_gap(day)),
+            Metric::Coverage => self.lowest_share(window, coverage, |day| self.data_gap(day)),
             Metric::DailyRuns => self.daily_runs(window),
             Metric::Lag => self.lag(window),
             Metric::DaysUnattended => self.days_unattended(window.to),
@@ -92,17 +95,24 @@ impl<'r> Measurer<'r> {
         fewest.map(|fewest| (Value::Count(fewest), samples)).ok_or(Reason::NoSync)
     }
 
-    fn lowest_share(&self, window: Window, of: fn(&DataDay) -> Option<f64>) -> Measured {
+    fn lowest_share(
+        &self,
+        window: Window,
+        of: fn(&DataDay) -> Option<f64>,
+        gap: impl Fn(Date) -> String,
+    ) -> Measured {
         let mut lowest = f64::INFINITY;
         let mut samples = 0;
         for day in window.days() {
-            let share = of(self.row(day)?);
-            let why = || self.records.gaps.get(&day).and_then(|gap| gap.data.clone());
-            let gap = || Reason::Gap(day, why().unwrap_or_else(|| "no records counted".to_owned()));
-            lowest = lowest.min(share.ok_or_else(gap)?);
+            lowest = lowest.min(of(self.row(day)?).ok_or_else(|| Reason::Gap(day, gap(day)))?);
             samples += 1;
         }
         Ok((Value::Percent(lowest), samples))
+    }
+
+    fn data_gap(&self, day: Date) -> String {
+        let gap = self.records.gaps.get(&day).and_then(|gap| gap.data.clone());
+        gap.unwrap_or_else(|| "no records counted".to_owned())
     }
 
     fn row(&self, day: Date) -> Result<&'r DataDay, Reason> {

@@ -71,6 +71,7 @@ macro_rules! metrics {
                 match self {
                     Self::DaysUnattended => Some("an approved remedy would not count: none is recorded"),
                     Self::Lag => Some("measured once a night, by the freshness checks"),
+                    Self::DataQuality => Some("the share of fields that agree, where [[objects]] are declared"),
                     _ => None,
                 }
             }
@@ -98,8 +99,9 @@ metrics! {
     RecoveryMean = "recovery-mean", "Recovery, mean", Value::seconds, 7, at_most(TWO_HOURS);
     /// The 90th percentile of the same durations.
     RecoveryP90 = "recovery-p90", "Recovery, p90", Value::seconds, 7, at_most(TWO_HOURS);
-    /// The share of the records in the destination without a flaw: a missing company name or a duplicate key. A record with
-    /// both counts twice, so this is a lower bound. The lowest day counts.
+    /// The share of the compared values that agree on both sides, if objects are declared. Otherwise the share of the records in
+    /// the destination without a flaw: a missing company name or a duplicate key. A record with both counts twice, so this is a
+    /// lower bound. The lowest day counts.
     DataQuality = "data-quality", "Data quality", Value::Percent, 1, at_least(95.0);
     /// The share of the records that are in the destination. The lowest day counts.
     Coverage = "coverage", "Coverage", Value::Percent, 1, at_least(90.0);

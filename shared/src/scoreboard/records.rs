@@ -30,6 +30,8 @@ pub struct Records {
     pub gaps: BTreeMap<Date, Gap>,
     /// The keys of the syncs that must run every day. Runs of other syncs do not count.
     pub syncs: Vec<String>,
+    /// Whether objects are declared: then the quality of the data is the agreement of their fields.
+    pub compares_objects: bool,
     pub alerts: Source<Alert>,
     pub notices: Source<Notice>,
     pub marks: Source<Mark>,

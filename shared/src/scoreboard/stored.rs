@@ -96,6 +96,7 @@ impl Stored {
             history: Ok(history),
             gaps,
             syncs: pipeline.syncs.iter().map(|sync| sync.key.clone()).collect(),
+            compares_objects: !pipeline.objects.is_empty(),
             // Without the unreadable ones, no alert would meet the goals.
             alerts: self.unread_incidents.clone().map_or(Ok(alerts), Err),
             notices: self.notices(begins),

@@ -38,20 +38,20 @@ impl Value {
         }
     }
 
-    /// The value as text. Rounding never moves a share across its goal.
+    /// The value as text. Rounding never moves a share across its goal, or to 100%.
     pub fn text(self, goal: Option<f64>) -> String {
         match (self, goal) {
-            (Self::Percent(share), Some(goal)) => percent(rounded(share, 1, &[goal])),
+            (Self::Percent(share), Some(goal)) => percent(rounded(share, 1, &[goal, 100.0])),
             (value, _) => value.to_string(),
         }
     }
 }
 
-/// Shares have at most one decimal.
+/// Shares have one decimal, or as many as a share below 100% needs.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Percent(share) => f.write_str(&percent(rounded(*share, 1, &[]))),
+            Self::Percent(share) => f.write_str(&percent(rounded(*share, 1, &[100.0]))),
             Self::Duration(duration) => f.write_str(&words(*duration)),
             Self::Count(count) => f.write_str(&grouped(*count)),
             Self::Days(days) => write!(f, "{}d", grouped(*days)),

@@ -19,6 +19,8 @@
 //! ```
 
 mod answer;
+pub mod bulk;
+mod columns;
 mod dialect;
 mod error;
 mod lexer;
@@ -27,6 +29,7 @@ mod read_only;
 mod statement;
 
 pub use answer::{Answer, Column, FromValue, Kind, Row, Value};
+pub use columns::{Columns, Unreadable};
 pub use dialect::{BadName, Dialect};
 pub use error::{Error, ErrorKind, render};
 pub use lexer::{Token, TokenKind, Unterminated, lex};

@@ -48,7 +48,11 @@ async fn night(report: &mut Report, engine: &str, warehouse: &Warehouse, direct:
     let day: Date = "2026-11-24".parse()?;
     make_sources(direct).await?;
     apply_folder(warehouse, &sql_folder(), Timestamp::now()).await?;
-    let snapshot = Snapshot { audit_log: "crm.sfdc_dbx.sync_audit_log".to_owned(), health_view: None };
+    let snapshot = Snapshot {
+        audit_log: "crm.sfdc_dbx.sync_audit_log".to_owned(),
+        health_view: None,
+        reconciliation_log: None,
+    };
     let statements = Statements::new("properties", &snapshot, warehouse.dialect())?;
 
     let runs: Vec<RunRow> = (0..RUNS).map(|id| run(day, id, "completed")).collect::<Result<_>>()?;

@@ -203,6 +203,7 @@ impl Source<'_> {
             ping: if there { Some(self.ping(&full).await) } else { None },
             has_work: match name {
                 "daily-validation" => !self.operator.pipeline.checks.is_empty(),
+                "reconciliation" => !self.operator.pipeline.objects.is_empty(),
                 "nightly-snapshot" => self.operator.pipeline.snapshot.is_some(),
                 _ => true,
             },

@@ -12,13 +12,15 @@ use super::{Error, IncidentStore, SPEC, item};
 use crate::aws::table::{Item, Reader, Update, attribute, json};
 use crate::finding::Judge;
 use crate::rounds::{
-    SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound, WebhookRecord,
+    ReconciledRound, SnapshotData, SnapshotFailure, SnapshotOutcome, SnapshotRecord, ValidatedRound,
+    WebhookRecord,
 };
 use crate::scoreboard::{LagSample, RunsByHand, Stored};
 use crate::text::counted;
 
 const BEGAN_AT: &str = "began_at";
 const CHECKS: &str = "checks";
+const OBJECTS: &str = "objects";
 const WRITTEN_AT: &str = "written_at";
 const FAILED_AT: &str = "failed_at";
 const FAILURE: &str = "failure";
@@ -54,6 +56,26 @@ impl IncidentStore {
     pub async fn record_round(&self, pipeline: &str, round: &ValidatedRound) -> Result<(), Error> {
         let attributes = [(BEGAN_AT, attribute(round.at)), (CHECKS, json(&round.checks))];
         self.record(pipeline, Judge::DailyValidation, attributes).await
+    }
+
+    /// Records the comparisons of objects so far, and the beginning of the round if it is complete.
+    pub async fn record_reconciled(
+        &self,
+        pipeline: &str,
+        round: &ReconciledRound,
+        is_whole: bool,
+    ) -> Result<(), Error> {
+        let began = (BEGAN_AT, attribute(round.at));
+        let attributes = [(OBJECTS, json(&round.objects))].into_iter().chain(is_whole.then_some(began));
+        self.record(pipeline, Judge::Reconciliation, attributes).await
+    }
+
+    /// Reads the record of the comparisons of objects; `None` if there was none.
+    pub async fn last_reconciled(&self, pipeline: &str) -> Result<Option<ReconciledRound>, Error> {
+        let read = |item: &Reader<'_>| {
+            Ok(ReconciledRound { at: item.read(BEGAN_AT)?, objects: item.json(OBJECTS)? })
+        };
+        self.table.get(key(pipeline, Judge::Reconciliation), read).await
     }
 
     /// Records a complete round of a function that stores only its beginning, replacing the previous record.

@@ -1,5 +1,6 @@
 //! Converts between attributes and values that serde represents as a string, number, boolean or list of strings.
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,6 +22,11 @@ pub fn attribute(value: impl Serialize) -> Option<AttributeValue> {
         }
         structure @ Value::Object(_) => Some(AttributeValue::S(structure.to_string())),
     }
+}
+
+/// Converts bytes to an attribute.
+pub fn binary(bytes: &[u8]) -> Option<AttributeValue> {
+    Some(AttributeValue::B(Blob::new(bytes)))
 }
 
 /// Converts a value that operators rarely search for to JSON in one string. Structures of strings, numbers and instants
@@ -60,6 +66,15 @@ impl<'a> Reader<'a> {
         let Some(text) = self.read::<Option<String>>(name)? else { return self.absent(name) };
         serde_json::from_str(&text)
             .map_err(|error| self.unreadable(name, &format!("unexpected JSON ({error})")))
+    }
+
+    /// Reads an attribute of bytes; an absent one has none.
+    pub fn bytes(&self, name: &'static str) -> Result<Vec<u8>, Error> {
+        match self.item.get(name) {
+            None => Ok(Vec::new()),
+            Some(AttributeValue::B(bytes)) => Ok(bytes.as_ref().to_vec()),
+            Some(_) => Err(self.unreadable(name, &"unexpected DynamoDB type")),
+        }
     }
 
     /// Builds the error of an attribute with an unexpected value.

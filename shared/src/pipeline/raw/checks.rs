@@ -11,7 +11,7 @@ use crate::data_checks::{
     Arrivals, Condition, DataCheck, FROM, Keys, Literal, Predicate, Rule, TO, Window, object_name,
 };
 use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
-use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
+use crate::pipeline::{DEFAULT_AUDIT_LOG, DEFAULT_RECONCILIATION_LOG, Snapshot, Warehouse};
 use crate::sql::{Dialect, check_read_only};
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
@@ -37,6 +37,7 @@ pub(super) struct RawWarehouse {
 pub(super) struct RawSnapshot {
     audit_log: Option<Text>,
     health_view: Option<Text>,
+    reconciliation_log: Option<Text>,
 }
 
 #[derive(Deserialize)]
@@ -210,14 +211,20 @@ impl Validation {
     }
 
     /// Reads the tables of the snapshot. The view has no default.
-    pub(super) fn snapshot(&mut self, raw: &RawSnapshot) -> Snapshot {
+    pub(super) fn snapshot(&mut self, raw: &RawSnapshot, has_objects: bool) -> Snapshot {
         let audit_log = raw.audit_log.as_ref().map(|table| self.object(table, "snapshot.audit_log"));
         let health_view = raw.health_view.as_ref().map(|view| self.object(view, "snapshot.health_view"));
         if let (Some(at), true) = (&raw.health_view, audit_log.is_some() && health_view == audit_log) {
             let remedy = "use the view with the state of the data in one row, or remove it";
             self.refuse(at, "snapshot.health_view", "same as audit_log", remedy);
         }
-        Snapshot { audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()), health_view }
+        let log = raw.reconciliation_log.as_ref().map(|log| self.object(log, "snapshot.reconciliation_log"));
+        let log = log.unwrap_or_else(|| DEFAULT_RECONCILIATION_LOG.to_owned());
+        Snapshot {
+            audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()),
+            health_view,
+            reconciliation_log: has_objects.then_some(log),
+        }
     }
 
     pub(super) fn checks(&mut self, raw: Vec<RawCheck>) -> Vec<DataCheck> {

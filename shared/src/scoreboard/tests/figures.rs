@@ -444,3 +444,28 @@ fn extreme_records_have_figures_and_do_not_fail() {
     }
     assert_eq!(records.last_day(Date::MIN), Date::MIN);
 }
+
+#[test]
+fn data_quality_is_the_share_of_agreeing_fields_once_objects_are_declared() {
+    fn compared(all: &mut Records, agreeing: f64) {
+        all.compares_objects = true;
+        let day = row(all, DAY);
+        (day.fields_compared, day.fields_agreeing) = (Some(10_000.0), Some(agreeing));
+    }
+    check(
+        Metric::DataQuality,
+        &[
+            (|_| {}, "100% Met of 1"),
+            (|all| compared(all, 9_997.0), "99.97% Met of 1"),
+            (|all| compared(all, 9_499.0), "94.99% NotMet of 1"),
+            (|all| all.compares_objects = true, "Unknown: 2026-11-26: no record compared"),
+            (
+                |all| {
+                    compared(all, 0.0);
+                    row(all, DAY).fields_compared = Some(0.0);
+                },
+                "Unknown: 2026-11-26: no record compared",
+            ),
+        ],
+    );
+}

@@ -82,6 +82,7 @@ pub(super) fn good() -> Records {
         history: Ok(history),
         gaps: BTreeMap::new(),
         syncs: vec!["create".to_owned(), "update".to_owned()],
+        compares_objects: false,
         alerts: kept(Vec::new()),
         notices: kept(Vec::new()),
         marks: kept(Vec::new()),

@@ -25,11 +25,14 @@ struct RawDay {
     synced: Option<u32>,
     null_companies: Option<u32>,
     duplicates: Option<u32>,
+    /// Values of the objects compared on the day, and how many of them agree.
+    fields: Option<(u32, u32)>,
 }
 
 #[derive(Debug, Clone)]
 struct Raw {
     zone: &'static str,
+    compares_objects: bool,
     last: Date,
     days: Vec<RawDay>,
     runs: Vec<RawRun>,
@@ -64,8 +67,17 @@ fn minutes() -> impl Strategy<Value = i64> {
 fn raw() -> impl Strategy<Value = Raw> {
     let figures = prop_oneof![9 => (0..2_000_u32).prop_map(Some), 1 => Just(None)];
     let low = prop_oneof![9 => (0..60_u32).prop_map(Some), 1 => Just(None)];
-    let day =
-        (prop::bool::weighted(0.97), prop::bool::weighted(0.03), figures.clone(), figures, low.clone(), low);
+    let fields = prop_oneof![9 => (0..5_000_u32, 0..100_u32).prop_map(Some), 1 => Just(None)];
+    let fields = fields.prop_map(|fields| fields.map(|(all, wrong)| (all, all.saturating_sub(wrong))));
+    let day = (
+        prop::bool::weighted(0.97),
+        prop::bool::weighted(0.03),
+        figures.clone(),
+        figures,
+        low.clone(),
+        low,
+        fields,
+    );
     let status =
         prop::sample::select(vec!["completed", "completed", "completed", "failed", "skipped", "working"]);
     let sync = prop::sample::select(vec!["create", "update", "removed"]);
@@ -79,11 +91,11 @@ fn raw() -> impl Strategy<Value = Raw> {
         vec((minutes(), 0..5_usize), 0..3),
         prop_oneof![2 => Just(100_000_i64), 1 => minutes(), 1 => (0..30_i64).prop_map(|days| days * 1_440)],
     );
-    (prop::sample::select(PLACES.to_vec()), records).prop_map(build)
+    (prop::sample::select(PLACES.to_vec()), any::<bool>(), records).prop_map(build)
 }
 
 type Numbers = (
-    Vec<(bool, bool, Option<u32>, Option<u32>, Option<u32>, Option<u32>)>,
+    Vec<(bool, bool, Option<u32>, Option<u32>, Option<u32>, Option<u32>, Option<(u32, u32)>)>,
     Vec<(i64, &'static str, &'static str)>,
     Vec<(i64, i64, Option<i64>, usize, i64)>,
     Vec<(i64, usize)>,
@@ -94,13 +106,18 @@ type Numbers = (
 
 /// Builds raw rows; each third is there twice, as after a night that ran again.
 fn build(
-    ((zone_name, last), (days, runs, alerts, notices, lag, acts, since)): ((&'static str, &str), Numbers),
+    ((zone_name, last), compares_objects, (days, runs, alerts, notices, lag, acts, since)): (
+        (&'static str, &str),
+        bool,
+        Numbers,
+    ),
 ) -> Raw {
     let last = date(last);
     let end = last.tomorrow().unwrap().to_zoned(zone(zone_name)).unwrap().timestamp();
     let before = |minutes: i64| end - SignedDuration::from_mins(minutes);
     let mut raw = Raw {
         zone: zone_name,
+        compares_objects,
         last,
         days: Vec::new(),
         runs: Vec::new(),
@@ -114,9 +131,9 @@ fn build(
         acts: acts.iter().map(|(at, kind)| (Manual::ALL[*kind], before(*at))).collect(),
         since: before(since),
     };
-    for (back, (there, runs_missing, total, synced, null_companies, duplicates)) in (0..).zip(days) {
+    for (back, (there, runs_missing, total, synced, null_companies, duplicates, fields)) in (0..).zip(days) {
         let day = last - (back as i64).days();
-        let row = RawDay { day, runs_missing, total, synced, null_companies, duplicates };
+        let row = RawDay { day, runs_missing, total, synced, null_companies, duplicates, fields };
         raw.days.extend(std::iter::repeat_n(row, if there { 1 + back % 3 / 2 } else { 0 }));
     }
     for (id, (at, sync, status)) in runs.into_iter().enumerate() {
@@ -167,6 +184,8 @@ impl Raw {
                 synced: figure(row.synced),
                 null_companies: figure(row.null_companies),
                 duplicates: figure(row.duplicates),
+                fields_compared: figure(row.fields.map(|fields| fields.0)),
+                fields_agreeing: figure(row.fields.map(|fields| fields.1)),
                 ..DataDay::default()
             });
         }
@@ -199,6 +218,7 @@ impl Raw {
             history: Ok(history),
             gaps,
             syncs: vec!["create".to_owned(), "update".to_owned()],
+            compares_objects: self.compares_objects,
             alerts: kept(self.since, &self.alerts),
             notices: kept(self.since, &self.notices),
             marks: kept(self.since, &self.marks),
@@ -296,6 +316,8 @@ impl Raw {
             let row = self.days.iter().find(|row| row.day.to_string() == *day)?;
             let (part, whole) = if metric == Metric::Coverage {
                 (row.synced?, row.total?)
+            } else if self.compares_objects {
+                (row.fields?.1, row.fields?.0)
             } else {
                 let synced = row.synced?;
                 (synced.saturating_sub(row.null_companies? + row.duplicates?), synced)

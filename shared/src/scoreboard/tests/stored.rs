@@ -35,10 +35,12 @@ fn unrecorded_metrics_have_a_reason_and_miss_their_goals() {
         shown(&scores, Metric::DaysUnattended),
         format!("acknowledgements: {no_round}, {by_hand}, pauses: {no_round}")
     );
-    // These three, and the rate of a week that lacks runs of a day. The rows have runs of other syncs only.
+    // The pipeline declares an object, and no row says how its records compared.
+    assert_eq!(shown(&scores, Metric::DataQuality), "2026-11-26: no record compared");
+    // These four, and the rate of a week that lacks runs of a day. The rows have runs of other syncs only.
     assert_eq!(score(&scores, Metric::SuccessRate).outcome, Outcome::Unknown);
     assert_eq!(score(&scores, Metric::DailyRuns).outcome, Outcome::NotMet);
-    assert_eq!(scores.goals_missed(), 5);
+    assert_eq!(scores.goals_missed(), 6);
 }
 
 /// A paused sync that alerted on the 24th and was acknowledged on the 25th.

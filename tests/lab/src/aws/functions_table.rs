@@ -654,6 +654,7 @@ mod tests {
                 "configuration-audit",
                 "daily-validation",
                 "nightly-snapshot",
+                "reconciliation",
                 "schedule-verification",
                 "webhook-intake"
             ]

@@ -1,0 +1,59 @@
+//! Selects the objects that an event is about. Pure but for the looks that are read.
+
+use anyhow::Context as _;
+use jiff::{SignedDuration, Timestamp};
+use syncwatch::aws::incidents::IncidentStore;
+use syncwatch::judge::is_apart;
+use syncwatch::pipeline::Pipeline;
+use syncwatch::reconcile::Object;
+use syncwatch::rounds::ReconciledRound;
+
+use crate::event::Event;
+
+/// A comparison counts as tonight's if it is not older.
+const NIGHT: SignedDuration = SignedDuration::from_hours(6);
+
+/// Returns the objects to compare, the one that was tried longest ago first. Fails if there is no object of the name.
+pub(crate) async fn objects<'p>(
+    pipeline: &'p Pipeline,
+    event: &Event,
+    store: &IncidentStore,
+    record: &ReconciledRound,
+    now: Timestamp,
+) -> anyhow::Result<Vec<&'p Object>> {
+    let mut all: Vec<&Object> = pipeline.objects.iter().collect();
+    all.sort_by_key(|object| record.tried_at(&object.name));
+    match event {
+        Event::Reconcile { object: None } => Ok(all),
+        Event::Reconcile { object: Some(name) } => {
+            let found = all.iter().find(|object| object.name == *name).with_context(|| {
+                let names: Vec<&str> = all.iter().take(20).map(|object| object.name.as_str()).collect();
+                format!("pipeline.toml has no object {name:?}; its objects: {}", names.join(", "))
+            })?;
+            Ok(vec![found])
+        }
+        Event::LookAgain => {
+            let mut again = Vec::new();
+            for object in all {
+                let compared = record.objects.get(&object.name).and_then(|tried| tried.compared);
+                let was_left = compared.is_none_or(|at| now.duration_since(at) > NIGHT);
+                if was_left || is_open(pipeline, store, object, now).await? {
+                    again.push(object);
+                }
+            }
+            Ok(again)
+        }
+    }
+}
+
+/// Whether wrong records of an object are not confirmed, and a look now could confirm them.
+async fn is_open(
+    pipeline: &Pipeline,
+    store: &IncidentStore,
+    object: &Object,
+    now: Timestamp,
+) -> anyhow::Result<bool> {
+    let (looks, _) = store.looks(&pipeline.name, &object.name, now).await?;
+    let is_due = looks.newest.is_some_and(|(at, _)| is_apart(pipeline, object, at, now));
+    Ok(looks.unconfirmed > 0 && is_due)
+}
