@@ -1,4 +1,6 @@
-//! Reads that more than one function makes, into the types of `observation`: samples of rejected records.
+//! Reads that more than one function makes: samples of rejected records, and comparisons of objects.
+
+pub mod objects;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -228,6 +228,7 @@ impl Validation {
         self.unique(named.iter().copied(), "checks.name");
         let mut subjects: Vec<&str> = named.iter().map(|name| name.get_ref().as_str()).collect();
         subjects.push(raw.name.get_ref());
+        subjects.extend(raw.objects.iter().map(|object| object.name.get_ref().as_str()));
         let keys: Vec<&str> = raw.syncs.iter().map(|sync| sync.key.get_ref().as_str()).collect();
         let quiet_days = raw.quiet_days.into_iter().map(|quiet| self.quiet_days(quiet, &keys)).collect();
         let silences = raw.silences.into_iter().map(|silence| self.silence(silence, &subjects)).collect();
@@ -246,7 +247,7 @@ impl Validation {
                 self.dialect = warehouse.dialect();
                 let checks = self.checks(raw.checks);
                 let snapshot = raw.snapshot.map(|snapshot| self.snapshot(snapshot.get_ref()));
-                (checks, snapshot, self.objects(raw.objects))
+                (checks, snapshot, self.objects(raw.objects, &keys))
             }
             None => (Vec::new(), None, Vec::new()),
         };

@@ -787,6 +787,16 @@ fn mistakes_in_objects_name_line_key_and_remedy() {
         (r#""b_c""#, r#""a_c""#),
         (r#""rds.homes""#, r#""rds..homes""#),
         (r#"settle = "30m""#, r#"settle = "soon""#),
+        (
+            r#"settle = "30m""#,
+            r#"settle = "30m"
+pending_for = "10m""#,
+        ),
+        (r#"settle = "30m""#, r#"copy_limit = "3h""#),
+        (r#"settle = "30m""#, r#"syncs = ["properties-creat"]"#),
+        (r#"{ table = "rds.homes" }"#, r#"{ table = "rds.homes", deleted = "gone" }"#),
+        (r#"{ table = "salesforce.home" }"#, r#"{ table = "salesforce.home", modified_by = "by" }"#),
+        (r#"{ table = "salesforce.home" }"#, r#"{ table = "salesforce.home", integration_users = ["005"] }"#),
         ("changed = { source = \"changed\" }\n", ""),
         ("0.5", "101.0"),
         (r#"source = { table = "rds.homes" }"#, r#"source = { table = "rds.homes", synced = "s" }"#),

@@ -2,27 +2,36 @@
 //!
 //! * [`compare()`] is the verdict on two values by the kind of their field: equal, equal by a rule, different for a reason.
 //! * [`Statements`] compile an [`Object`] into three statements, however many fields it has.
-//! * [`Reconciliation`] reads their answers, judges the values that differ in SQL, and checks that the counts add up.
+//! * [`Sent`] is what the syncs did, from which [`Horizon`] follows: a change after it is pending.
+//! * [`Reconciliation`] reads their answers, judges the values that differ in SQL, finds the [`Fault`] of each wrong row, and checks
+//!   that the counts add up. A row is confirmed if an earlier [`Look`] saw it too.
 
 mod compare;
+mod fault;
 mod kind;
+mod look;
 mod normal;
 mod number;
 mod object;
 mod report;
+mod sent;
 mod statements;
 mod value;
 mod verdict;
 
 pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
-pub use object::{Authority, Cell, DEFAULT_SETTLE, Field, Limits, Object, Side};
-pub use report::{
-    Broken, Class, Compared, FieldCount, Incomplete, Reconciliation, Record, Sample, SideCount, read_records,
-    value_text,
+pub use look::{Confirmed, Look, Wrong};
+pub use object::{
+    Authority, Cell, DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Limits, ModifiedBy, Object, Side,
 };
+pub use report::{
+    Broken, Class, Compared, FieldCount, NotCompared, Reconciliation, Record, Sample, SideCount, copied,
+    read_records, value_text,
+};
+pub use sent::{Horizon, Sent, check_copy};
 pub use statements::{MOST_JUDGED, MOST_SHOWN, Statements};
-pub use verdict::{Cause, Reason, Rule, Verdict, WhyNot};
+pub use verdict::{Fault, Reason, Rule, Verdict, WhyNot};
 
 #[cfg(test)]
 mod tests;

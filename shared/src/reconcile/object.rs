@@ -14,6 +14,9 @@ use crate::text::{counted, words};
 /// By default, a change is pending for this duration.
 pub const DEFAULT_SETTLE: SignedDuration = SignedDuration::from_hours(1);
 
+/// By default, the copy may be older than the newest successful run by this duration.
+pub const DEFAULT_COPY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
+
 /// One object: records of the source and of the destination with a common key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Object {
@@ -24,6 +27,12 @@ pub struct Object {
     pub key: KeyKind,
     /// A difference of a row that changed within this duration is pending, not wrong.
     pub settle: SignedDuration,
+    /// The keys of the declared syncs that write it. A change after the last successful run of one of them is pending.
+    pub syncs: Vec<String>,
+    /// A change that is pending for longer is late; without it, none is.
+    pub pending_for: Option<SignedDuration>,
+    /// A copy that is older than the newest successful run by more than this is not compared.
+    pub copy_limit: SignedDuration,
     pub limits: Limits,
     /// At least one; the columns of the destination are unique.
     pub fields: Vec<Field>,
@@ -44,6 +53,18 @@ pub struct Side {
     pub changed: Option<String>,
     /// The column with the time when a copy last synced a row, if the table is a copy.
     pub synced: Option<String>,
+    /// The column that marks deleted rows of a copy.
+    pub deleted: Option<String>,
+    /// The column with the user who last changed a row of the destination.
+    pub modified_by: Option<ModifiedBy>,
+}
+
+/// The last writer of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModifiedBy {
+    pub column: String,
+    /// The users of the syncs, as the column has them; ids of 15 and 18 characters are the same.
+    pub integration_users: Vec<String>,
 }
 
 /// A pair of columns with the same meaning.
@@ -137,6 +158,12 @@ impl fmt::Display for Object {
         )?;
         if source.changed.is_some() {
             write!(f, "; a change is pending for {}", words(self.settle))?;
+        }
+        if let Some(limit) = self.pending_for {
+            write!(f, ", and late after {}", words(limit))?;
+        }
+        if !self.syncs.is_empty() {
+            write!(f, "; written by {}", self.syncs.join(" and "))?;
         }
         let words: Vec<String> = self.not_selected.iter().map(ToString::to_string).collect();
         if !words.is_empty() {

@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Clues, SYSTEMATIC_PERCENT, SYSTEMATIC_ROWS, fault_of};
+use super::kind::Kind;
+use super::look::{Wrong, digest};
 use super::object::{Cell, Field, Object};
-use super::statements::{MOST_SHOWN, Statements};
+use super::sent::Sent;
+use super::statements::{MOST_SHOWN, Statements, joined_key};
 use super::value;
-use super::verdict::{Cause, Reason, Rule, Verdict};
-use crate::sql::{Answer, Error, Row, Value};
+use super::verdict::{Fault, Reason, Rule, Verdict};
+use crate::classify::ErrorClass;
+use crate::sql::{Answer, BadName, Error, Row, Value};
+use crate::text::{minute_utc, words};
 
 /// The rows of one side, after its filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,11 +61,25 @@ impl fmt::Debug for Compared {
 }
 
 /// The class of a settled row that is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
     Missing,
     Extra,
     Different,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Missing, Self::Extra, Self::Different];
+
+    /// Returns its word in lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Different => "different",
+        }
+    }
 }
 
 /// A settled row that is wrong.
@@ -67,6 +87,9 @@ pub enum Class {
 pub struct Sample {
     pub class: Class,
     pub key: String,
+    pub fault: Fault,
+    /// The class of the error, if the record was rejected.
+    pub rejected: Option<ErrorClass>,
     /// The fields that differ, or were not evaluated; empty unless both sides have the row.
     pub fields: Vec<Compared>,
 }
@@ -74,12 +97,12 @@ pub struct Sample {
 /// Shows no key: it may be personal data.
 impl fmt::Debug for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {:?}", self.class, self.fields)
+        write!(f, "{:?} {:?} {:?}", self.class, self.fault, self.fields)
     }
 }
 
 /// The comparison of one object: counts of rows, unless a figure says otherwise.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reconciliation {
     pub source: SideCount,
     pub destination: SideCount,
@@ -98,8 +121,18 @@ pub struct Reconciliation {
     pub not_selected: u64,
     pub extra: u64,
     pub fields: Vec<FieldCount>,
-    /// The judged different rows, by cause.
-    pub causes: BTreeMap<Cause, u64>,
+    /// Of the pending rows, those that are pending for longer than the object allows.
+    pub missing_late: u64,
+    pub different_late: u64,
+    /// Rows that are not the same on both sides, by fault: missing, extra and different ones, those that could not be compared, and
+    /// those that are pending, not selected or ambiguous. With `unexamined` they are all of them.
+    pub faults: BTreeMap<Fault, u64>,
+    /// Wrong rows beyond the most that are judged.
+    pub unexamined: u64,
+    /// The rejected rows, by the class of the error.
+    pub rejections: BTreeMap<ErrorClass, u64>,
+    /// The fields that differ in many rows while others do not.
+    pub systematic: Vec<String>,
     /// Values that are equal by a rule.
     pub rules: BTreeMap<Rule, u64>,
     /// Whether more rows differ in SQL than were judged: then the different ones are at most so many.
@@ -109,6 +142,9 @@ pub struct Reconciliation {
     /// At most 20 of each class, in the order of their keys. Not serialized: they have values of records.
     #[serde(skip)]
     pub samples: Vec<Sample>,
+    /// The judged rows that are wrong, in no order.
+    #[serde(skip)]
+    pub wrong: Vec<Wrong>,
 }
 
 /// The names of the counts that do not add up.
@@ -118,7 +154,15 @@ pub struct Broken(pub &'static str);
 
 /// The reason for a missing result.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Incomplete {
+pub enum NotCompared {
+    /// The copy would show old values as differences.
+    #[error(
+        "the copy is stale: it last synced at {}, more than {} before the newest successful run of {}",
+        minute_utc(*copied), words(*limit), minute_utc(*newest)
+    )]
+    Stale { copied: Timestamp, newest: Timestamp, limit: SignedDuration },
+    #[error("pipeline.toml: {0}")]
+    BadName(#[from] BadName),
     #[error(transparent)]
     Unreadable(#[from] Error),
     #[error(transparent)]
@@ -128,6 +172,14 @@ pub enum Incomplete {
 /// A record of one key, as both sides have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
+    /// `None` if nothing is wrong with it.
+    pub fault: Option<Fault>,
+    /// The class of the error, if the key is among the rejected records of the newest runs.
+    pub rejected: Option<ErrorClass>,
+    /// When each side last changed (UTC), and who changed the destination.
+    pub changed: Option<Timestamp>,
+    pub modified: Option<Timestamp>,
+    pub modified_by: Option<String>,
     pub in_source: bool,
     pub in_destination: bool,
     pub pending: bool,
@@ -146,18 +198,30 @@ struct Judged {
     equal: u64,
 }
 
+/// A wrong row whose fault is not yet found: that depends on how many rows differ in its fields.
+struct Suspect {
+    clues: Clues,
+    rejected: Option<ErrorClass>,
+    digest: u64,
+    /// A bit for each wrong field, by its place.
+    places: u128,
+    /// The key and the wrong fields, if they are shown.
+    shown: Option<(String, Vec<Compared>)>,
+}
+
 impl Reconciliation {
     /// Reads the answers of [`Statements::repeated_keys`], [`Statements::counts`] and [`Statements::samples`], the last with at
-    /// most so many judged rows.
+    /// most so many judged rows of each class.
     ///
     /// # Errors
     /// A count is missing, or an invariant is violated: the error names it.
     pub fn read(
         object: &Object,
         statements: &Statements<'_>,
+        sent: &Sent,
         [repeated, counts, samples]: [&Answer; 3],
         most: usize,
-    ) -> Result<Self, Incomplete> {
+    ) -> Result<Self, NotCompared> {
         let row = counts.only_row()?;
         let count = |name: &str| count(&row, name);
         let side = |side: &str| -> Result<SideCount, Error> {
@@ -182,10 +246,7 @@ impl Reconciliation {
                 *rules.entry(rule).or_default() += values;
             }
         }
-        let copied = match object.destination.synced {
-            Some(_) => row.get("copied")?,
-            None => None,
-        };
+        let copied = copied(object, counts)?;
         let (joined, different, normalised) = (count("joined")?, count("different")?, count("normalised")?);
         let different_pending = count("different_pending")?;
         let mut read = Self {
@@ -198,55 +259,135 @@ impl Reconciliation {
                 .saturating_sub(normalised),
             equal_normalised: normalised,
             different,
-            not_evaluated: 0,
             different_pending,
             missing: count("missing")?,
             missing_pending: count("missing_pending")?,
             not_selected: count("not_selected")?,
             extra: count("extra")?,
+            missing_late: count("missing_late")?,
+            different_late: count("different_late")?,
             fields,
-            causes: BTreeMap::new(),
             rules,
-            at_most: false,
             copied,
-            samples: Vec::new(),
+            ..Self::default()
         };
-        read.judge(object, samples, most)?;
+        read.add_fault(Fault::NotRun, count("not_run")?);
+        read.judge(object, sent, samples, most)?;
         read.check()?;
         Ok(read)
     }
 
-    /// Judges the rows that differ in SQL, and moves those that are equal.
-    fn judge(&mut self, object: &Object, samples: &Answer, most: usize) -> Result<(), Incomplete> {
+    /// Judges the rows that differ in SQL, moves those that are equal, and finds the faults of the others.
+    fn judge(
+        &mut self,
+        object: &Object,
+        sent: &Sent,
+        samples: &Answer,
+        most: usize,
+    ) -> Result<(), NotCompared> {
         let mut judged = Judged::default();
-        let mut shown = Vec::new();
+        let mut suspects: Vec<Suspect> = Vec::new();
+        // Of each class: fetched rows, and shown ones.
+        let mut counts: BTreeMap<Class, (usize, usize)> = BTreeMap::new();
         for row in samples.rows() {
-            let class: String = row.get("class")?;
-            let key = shown_key(&row);
-            match class.as_str() {
-                "missing" => {
-                    self.samples.push(Sample { class: Class::Missing, key, fields: Vec::new() });
-                }
-                "extra" => self.samples.push(Sample { class: Class::Extra, key, fields: Vec::new() }),
-                _ if judged.rows >= u64::try_from(most).unwrap_or(u64::MAX) => self.at_most = true,
-                _ => {
-                    let wrong = self.judge_row(object, &row, &mut judged)?;
-                    if !wrong.is_empty() && shown.len() < MOST_SHOWN {
-                        shown.push(Sample { class: Class::Different, key, fields: wrong });
-                    }
-                }
+            let word: String = row.get("class")?;
+            let Some(class) = Class::ALL.into_iter().find(|class| class.name() == word) else { continue };
+            let (fetched, shown) = counts.entry(class).or_default();
+            if *fetched >= most {
+                self.at_most |= class == Class::Different;
+                continue;
             }
+            *fetched += 1;
+            let fields = match class {
+                Class::Different => self.judge_row(object, &row, &mut judged)?,
+                Class::Missing | Class::Extra => Vec::new(),
+            };
+            if class == Class::Different && fields.is_empty() {
+                continue;
+            }
+            let key = shown_key(&row);
+            let place =
+                |field: &Compared| object.fields.iter().position(|one| one.destination == field.field);
+            let rejected = sent.rejected.get(&key).copied();
+            let is_shown = *shown < MOST_SHOWN;
+            *shown += usize::from(is_shown);
+            suspects.push(Suspect {
+                clues: Clues { rejected: rejected.is_some(), ..clues(object, &row, class, &fields)? },
+                rejected,
+                digest: digest(class, &key, &fields),
+                places: fields.iter().filter_map(place).fold(0, |places, place| places | 1 << place),
+                shown: is_shown.then_some((key, fields)),
+            });
         }
-        self.samples.extend(shown);
-        if !self.at_most && judged.rows != self.different {
-            return Err(Broken("different rows and their samples").into());
+        let fetched = |class: Class| {
+            counts.get(&class).map_or(0, |(fetched, _)| u64::try_from(*fetched).unwrap_or(u64::MAX))
+        };
+        let most = u64::try_from(most).unwrap_or(u64::MAX);
+        for (class, all, named) in [
+            (Class::Missing, self.missing, "missing rows and their samples"),
+            (Class::Extra, self.extra, "extra rows and their samples"),
+            (Class::Different, self.different, "different rows and their samples"),
+        ] {
+            if fetched(class) != all.min(most) {
+                return Err(Broken(named).into());
+            }
+            self.unexamined += all.saturating_sub(most);
         }
-        let not_different = judged.rows - judged.different;
-        self.different = self.different.saturating_sub(not_different);
+        self.different = self.different.saturating_sub(judged.rows - judged.different);
         self.not_evaluated = judged.not_evaluated;
         self.equal_normalised += judged.equal_normalised;
         self.equal += judged.equal;
+        self.find_faults(suspects);
         Ok(())
+    }
+
+    /// Finds the fault of each wrong row, and counts them with the rows that are apart.
+    fn find_faults(&mut self, suspects: Vec<Suspect>) {
+        let is_systematic = |field: &&FieldCount| {
+            field.different >= SYSTEMATIC_ROWS && field.different * 100 >= self.joined * SYSTEMATIC_PERCENT
+        };
+        let systematic: Vec<String> =
+            self.fields.iter().filter(is_systematic).map(|field| field.field.clone()).collect();
+        // If every field differs, it is the rows that are wrong; a single field cannot tell.
+        if systematic.len() < self.fields.len().max(2) {
+            self.systematic = systematic;
+        }
+        let places =
+            self.fields.iter().enumerate().filter(|(_, field)| self.systematic.contains(&field.field));
+        let systematic = places.fold(0_u128, |places, (place, _)| places | 1 << place);
+        for suspect in suspects {
+            let Suspect { clues, rejected, digest, places: fields, shown } = suspect;
+            let fault = fault_of(&Clues { systematic: fields & systematic != 0, ..clues });
+            let rejected = rejected.filter(|_| fault == Fault::Rejected);
+            let class = clues.class;
+            if let Some((key, fields)) = shown {
+                self.samples.push(Sample { class, key, fault, rejected, fields });
+            }
+            self.wrong.push(Wrong { digest, class, fields, fault });
+            self.add_fault(fault, 1);
+            if let Some(class) = rejected {
+                *self.rejections.entry(class).or_default() += 1;
+            }
+        }
+        let not_run = self.faults.remove(&Fault::NotRun).unwrap_or(0);
+        let pending = self.missing_pending + self.different_pending;
+        self.add_fault(Fault::NotRun, not_run);
+        self.add_fault(Fault::Pending, pending.saturating_sub(not_run));
+        self.add_fault(Fault::NotSelected, self.not_selected);
+        self.add_fault(Fault::AmbiguousKey, self.source.ambiguous + self.destination.ambiguous);
+    }
+
+    fn add_fault(&mut self, fault: Fault, rows: u64) {
+        if rows > 0 {
+            *self.faults.entry(fault).or_default() += rows;
+        }
+    }
+
+    /// Returns the rows that are not the same on both sides, for whatever reason.
+    pub fn unequal(&self) -> u64 {
+        let wrong = self.missing + self.extra + self.different + self.not_evaluated;
+        let apart = self.missing_pending + self.different_pending + self.not_selected;
+        wrong + apart + self.source.ambiguous + self.destination.ambiguous
     }
 
     /// Judges the fields of a row that differ in SQL, and returns those that are not equal.
@@ -284,9 +425,6 @@ impl Reconciliation {
             }
         }
         judged.rows += 1;
-        if different {
-            *self.causes.entry(cause_of(row)?).or_default() += 1;
-        }
         let class = match (different, wrong.is_empty(), normalised) {
             (true, ..) => &mut judged.different,
             (false, false, _) => &mut judged.not_evaluated,
@@ -304,27 +442,19 @@ impl Reconciliation {
         let of_source = apart(source) + joined + self.missing + self.missing_pending + self.not_selected;
         let of_joined =
             self.equal + self.equal_normalised + self.different + self.not_evaluated + self.different_pending;
-        let shown = |class: Class| {
-            let samples = self.samples.iter().filter(|sample| sample.class == class);
-            u64::try_from(samples.count()).unwrap_or(u64::MAX)
-        };
         let reasons_fit = self.fields.iter().all(|field| {
             let reasons: u64 = field.reasons.values().sum();
             reasons == field.different || (self.at_most && reasons < field.different)
         });
-        let causes: u64 = self.causes.values().sum();
+        let faults: u64 = self.faults.values().sum();
         let checks = [
-            (
-                "the causes of different rows",
-                causes == self.different || (self.at_most && causes < self.different),
-            ),
+            ("the faults of rows", faults + self.unexamined == self.unequal()),
+            ("pending and late rows", self.missing_late <= self.missing_pending),
+            ("pending and late rows", self.different_late <= self.different_pending),
             ("the rows of the source", of_source == source.rows),
             ("the rows of the destination", apart(destination) + joined + self.extra == destination.rows),
             ("the joined rows", of_joined == *joined),
             ("the reasons of different values", reasons_fit),
-            ("samples and missing rows", shown(Class::Missing) <= self.missing),
-            ("samples and extra rows", shown(Class::Extra) <= self.extra),
-            ("samples and different rows", shown(Class::Different) <= self.different + self.not_evaluated),
         ];
         checks.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(Broken(name)))
     }
@@ -353,12 +483,25 @@ impl Reconciliation {
     }
 }
 
+/// Reads when the copy of the destination last synced from the answer of [`Statements::counts`].
+///
+/// # Errors
+/// The count is missing.
+pub fn copied(object: &Object, counts: &Answer) -> Result<Option<Timestamp>, Error> {
+    match object.destination.synced {
+        Some(_) => counts.only_row()?.get("copied"),
+        None => Ok(None),
+    }
+}
+
 /// Reads the answer of [`Statements::one_key`].
 ///
 /// # Errors
 /// A column is missing.
-pub fn read_records(object: &Object, answer: &Answer) -> Result<Vec<Record>, Error> {
+pub fn read_records(object: &Object, key: &str, sent: &Sent, answer: &Answer) -> Result<Vec<Record>, Error> {
     let is = |row: &Row<'_>, name: &str| Ok::<_, Error>(row.get::<Option<i64>>(name)? == Some(1));
+    let is_ambiguous = answer.rows().count() > 1;
+    let rejected = sent.rejected.get(&joined_key(object.key, key)).copied();
     let record = |row: Row<'_>| {
         let (in_source, in_destination) = (is(&row, "in_source")?, is(&row, "in_destination")?);
         let mut fields = Vec::new();
@@ -366,9 +509,64 @@ pub fn read_records(object: &Object, answer: &Answer) -> Result<Vec<Record>, Err
             fields.push(judge_field(field, place, &row)?);
         }
         let (pending, not_selected) = (is(&row, "pending")?, is(&row, "not_selected")?);
-        Ok(Record { in_source, in_destination, pending, not_selected, fields })
+        let class = match (in_source, in_destination) {
+            (true, true) => Class::Different,
+            (true, false) => Class::Missing,
+            _ => Class::Extra,
+        };
+        let found = Clues { rejected: rejected.is_some(), ..clues(object, &row, class, &fields)? };
+        let is_equal =
+            |field: &Compared| matches!(field.verdict, Verdict::Equal | Verdict::EqualNormalised(_));
+        let fault = match class {
+            _ if is_ambiguous => Some(Fault::AmbiguousKey),
+            Class::Different if fields.iter().all(is_equal) => None,
+            _ if pending => Some(Fault::Pending),
+            _ => Some(fault_of(&found)),
+        };
+        let time = |name: &str, column: &Option<String>| match column {
+            Some(_) => row.get::<Option<Timestamp>>(name),
+            None => Ok(None),
+        };
+        Ok(Record {
+            fault,
+            rejected,
+            changed: time("changed", &object.source.changed)?,
+            modified: time("modified", &object.destination.changed)?,
+            modified_by: match object.destination.modified_by {
+                Some(_) => value_text(row.value("by_user")?),
+                None => None,
+            },
+            in_source,
+            in_destination,
+            pending,
+            not_selected,
+            fields,
+        })
     };
     answer.rows().map(record).collect()
+}
+
+/// Reads what is known of a row. `fields` are its judged fields; one that is not among them is equal.
+fn clues(object: &Object, row: &Row<'_>, class: Class, fields: &[Compared]) -> Result<Clues, Error> {
+    let flag = |name: &str| Ok::<_, Error>(row.get::<Option<i64>>(name)?.map(|flag| flag == 1));
+    // The field by which the syncs write the source's time of change.
+    let version = object.fields.iter().find(|field| {
+        matches!(field.kind, Kind::Instant) && object.source.changed.as_ref() == Some(&field.source)
+    });
+    let arrived = version.map(|version| {
+        let differs = |field: &&Compared| matches!(field.verdict, Verdict::Different(_));
+        !fields.iter().filter(differs).any(|field| field.field == version.destination)
+    });
+    Ok(Clues {
+        class,
+        left_out: flag("left_out")? == Some(true),
+        rejected: false,
+        later: flag("later")?,
+        by_integration: flag("by_integration")?,
+        arrived,
+        deleted: flag("deleted")? == Some(true),
+        systematic: false,
+    })
 }
 
 fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<Compared, Error> {
@@ -381,14 +579,6 @@ fn judge_field(field: &Field, place: usize, row: &Row<'_>) -> Result<Compared, E
     );
     let (source, destination) = (source.clone(), destination.clone());
     Ok(Compared { field: field.destination.clone(), verdict, source, destination })
-}
-
-fn cause_of(row: &Row<'_>) -> Result<Cause, Error> {
-    Ok(match row.get::<Option<i64>>("later")? {
-        Some(1) => Cause::DestinationLater,
-        Some(_) => Cause::NotArrived,
-        None => Cause::Unknown,
-    })
 }
 
 /// The number of repeated keys of a side, and of their rows beyond the first.

@@ -3,15 +3,14 @@
 //! Both sides are compared in a *safe* form: only what every engine does alike, and never so that unequal values look equal.
 //! Values that differ in that form are fetched, up to a cap, and judged by [`compare`](super::compare()).
 
-use jiff::Timestamp;
-
 use super::kind::{KeyKind, Kind};
 use super::object::{Field, Object, Side};
+use super::sent::Horizon;
 use super::verdict::Rule;
-use crate::data_checks::{bound_to, condition_sql, object_name, placeholder};
+use crate::data_checks::{Condition, Literal, Predicate, bound_to, condition_sql, object_name, placeholder};
 use crate::sql::{BadName, Decimal, Dialect, ParameterValue, Statement};
 
-/// The most different rows that are fetched to be judged.
+/// The most wrong rows of each class that are fetched to be judged.
 pub const MOST_JUDGED: usize = 50_000;
 /// The most keys that are shown of each class.
 pub const MOST_SHOWN: usize = 20;
@@ -25,8 +24,7 @@ const SETTLED: &str = "settled";
 pub struct Statements<'o> {
     object: &'o Object,
     dialect: Dialect,
-    /// A change of the source after it is pending.
-    settled: Timestamp,
+    horizon: Horizon,
 }
 
 /// Counts of values that are equal in the safe form and written differently: the column, and the rule.
@@ -41,9 +39,9 @@ enum Purpose {
 }
 
 impl<'o> Statements<'o> {
-    /// Compares the object as of an instant: a change of the source after `settled` is pending.
-    pub fn new(object: &'o Object, dialect: Dialect, settled: Timestamp) -> Self {
-        Self { object, dialect, settled }
+    /// Compares the object as of the instants of a horizon.
+    pub fn new(object: &'o Object, dialect: Dialect, horizon: impl Into<Horizon>) -> Self {
+        Self { object, dialect, horizon: horizon.into() }
     }
 
     /// Selects the repeated keys of both sides (`side` is `source` or `destination`), with the number of such keys and of their
@@ -88,6 +86,9 @@ impl<'o> Statements<'o> {
             count("different", &format!("{both} AND s.p = 0 AND {any}")),
             count("different_pending", &format!("{both} AND s.p = 1 AND {any}")),
             count("normalised", &format!("{both} AND NOT {any} AND {any_normalised}")),
+            count("missing_late", &format!("{only} AND s.u = 0 AND s.l = 1")),
+            count("different_late", &format!("{both} AND s.l = 1 AND {any}")),
+            count("not_run", &format!("s.n = 1 AND ({only} AND s.u = 0 OR {both} AND {any})")),
         ];
         if self.object.destination.synced.is_some() {
             columns.push("MAX(s.copied) AS copied".to_owned());
@@ -102,21 +103,13 @@ impl<'o> Statements<'o> {
         Ok(self.settled_at(bound_to(self.statement("counts", sql), &values)))
     }
 
-    /// Selects settled rows that are missing, extra or different, in the order of their keys: a few of the first two, and of the
-    /// others `most` and one more, with the values of each field.
+    /// Selects settled rows that are missing, extra or different, in the order of their keys: of each class `most` and one more,
+    /// with the values of each field and the clues to whose fault it is.
     pub fn samples(&self, repeated: bool, most: usize) -> Result<Statement, BadName> {
         let mut values = Vec::new();
         let joined = self.joined(Purpose::Values, repeated, &mut values)?;
         let any_normalised = any_of(&self.normalised());
         let mut columns = vec![format!("CASE WHEN {any_normalised} THEN 1 ELSE 0 END AS normalised")];
-        if self.object.source.changed.is_some() && self.object.destination.changed.is_some() {
-            let (here, there) = ("s.changed_at", "d.changed_at");
-            columns.push(format!(
-                "CASE WHEN {there} > {here} THEN 1 WHEN {there} <= {here} THEN 0 END AS later"
-            ));
-        } else {
-            columns.push("CAST(NULL AS INT) AS later".to_owned());
-        }
         let mut any = Vec::new();
         for (place, field) in self.fields() {
             let differs = differs(place, field);
@@ -124,21 +117,70 @@ impl<'o> Statements<'o> {
             columns.extend(value_columns(place, field));
             any.push(differs);
         }
+        let elsewhere = self.clues("j", &mut columns, &mut values)?;
         let sql = format!(
             "SELECT * FROM (SELECT w.*, ROW_NUMBER() OVER (PARTITION BY class ORDER BY k) AS place FROM (SELECT CASE \
              WHEN s.j IS NOT NULL AND d.j IS NULL AND s.u = 0 AND s.p = 0 THEN 'missing' \
              WHEN d.j IS NOT NULL AND s.j IS NULL THEN 'extra' \
              WHEN s.j IS NOT NULL AND d.j IS NOT NULL AND s.p = 0 AND ({}) THEN 'different' END AS class, \
-             COALESCE(s.j, d.j) AS k, {} FROM {joined}) AS w WHERE class IS NOT NULL) AS v \
-             WHERE place <= {MOST_SHOWN} OR class = 'different' AND place <= {most} + 1 ORDER BY class, place",
+             COALESCE(s.j, d.j) AS k, {} FROM {joined}{elsewhere}) AS w WHERE class IS NOT NULL) AS v \
+             WHERE place <= {most} + 1 ORDER BY class, place",
             any.join(" OR "),
             columns.join(", ")
         );
         Ok(self.settled_at(bound_to(self.statement("samples", sql), &values)))
     }
 
-    /// Selects the rows of one key on both sides, with the values of each field: more than one if the key is ambiguous. `None`
-    /// if the key is not of the object's kind of key.
+    /// Adds the columns of the clues, and returns the joins that they need behind the sides, whose keys are in the column `key`.
+    fn clues(
+        &self,
+        key: &str,
+        columns: &mut Vec<String>,
+        values: &mut Vec<ParameterValue>,
+    ) -> Result<String, BadName> {
+        let Object { source, destination, key: kind, .. } = self.object;
+        columns.push(match (&source.changed, &destination.changed) {
+            (Some(_), Some(_)) => {
+                "CASE WHEN d.changed_at > s.changed_at THEN 1 WHEN d.changed_at <= s.changed_at THEN 0 \
+                                   END AS later"
+                    .to_owned()
+            }
+            _ => "CAST(NULL AS INT) AS later".to_owned(),
+        });
+        columns.push(match &destination.modified_by {
+            Some(_) => "d.b AS by_integration".to_owned(),
+            None => "CAST(NULL AS INT) AS by_integration".to_owned(),
+        });
+        let mut joins = String::new();
+        let mut elsewhere = |side: &Side, only: &str, alias: &str, of: &str| -> Result<String, BadName> {
+            let k = self.key_form(*kind, &self.column(&side.key)?);
+            let table = object_name(self.dialect, &side.table)?;
+            joins.push_str(&format!(
+                " LEFT JOIN (SELECT DISTINCT {k} AS k FROM {table} AS t{only}) AS {alias} ON {alias}.k = {of}.{key}"
+            ));
+            Ok(format!("{alias}.k IS NOT NULL"))
+        };
+        // The row of the source of an extra key is left out by the filter.
+        let filtered = match source.filter.is_empty() {
+            true => String::new(),
+            false => format!(" OR s.one IS NULL AND {}", elsewhere(source, "", "g", "d")?),
+        };
+        columns.push(format!("CASE WHEN s.u = 1{filtered} THEN 1 ELSE 0 END AS left_out"));
+        let deleted = match &destination.deleted {
+            Some(column) => {
+                let is_set =
+                    Condition { column: column.clone(), holds: Predicate::Equals(Literal::Boolean(true)) };
+                let only = format!(" WHERE {}", condition_sql(self.dialect, "t", &is_set, values)?);
+                format!("CASE WHEN {} THEN 1 ELSE 0 END", elsewhere(destination, &only, "h", "s")?)
+            }
+            None => "0".to_owned(),
+        };
+        columns.push(format!("{deleted} AS deleted"));
+        Ok(joins)
+    }
+
+    /// Selects the rows of one key on both sides, with the values of each field and the clues: more than one if the key is
+    /// ambiguous. `None` if the key is not of the object's kind of key.
     pub fn one_key(&self, key: &str) -> Result<Option<Statement>, BadName> {
         let mut values = Vec::new();
         let Some(wanted) = key_value(self.object.key, key) else { return Ok(None) };
@@ -146,11 +188,20 @@ impl<'o> Statements<'o> {
         let source = self.side(true, Purpose::Values, &mut values)?;
         let destination = self.side(false, Purpose::Values, &mut values)?;
         let of_key = |side: &str| format!("(SELECT * FROM {side} AS x WHERE x.k = {wanted})");
-        let columns: Vec<String> =
+        let mut columns: Vec<String> =
             self.fields().flat_map(|(place, field)| value_columns(place, field)).collect();
+        let sides = [
+            ("s", "changed", &self.object.source.changed),
+            ("d", "modified", &self.object.destination.changed),
+        ];
+        for (side, name, column) in sides {
+            columns.extend(column.as_ref().map(|_| format!("{side}.changed_at AS {name}")));
+        }
+        columns.extend(self.object.destination.modified_by.as_ref().map(|_| "d.by_user".to_owned()));
+        let elsewhere = self.clues("k", &mut columns, &mut values)?;
         let sql = format!(
             "SELECT s.one AS in_source, d.one AS in_destination, s.p AS pending, s.u AS not_selected, {} FROM {} AS s FULL OUTER \
-             JOIN {} AS d ON s.k = d.k LIMIT {MOST_SHOWN}",
+             JOIN {} AS d ON s.k = d.k{elsewhere} LIMIT {MOST_SHOWN}",
             columns.join(", "),
             of_key(&source),
             of_key(&destination),
@@ -195,7 +246,7 @@ impl<'o> Statements<'o> {
     /// Binds the instant, unless no row can be pending.
     fn settled_at(&self, statement: Statement) -> Statement {
         match self.object.source.changed {
-            Some(_) => statement.bind(SETTLED, self.settled),
+            Some(_) => statement.bind(SETTLED, self.horizon.settled),
             None => statement,
         }
     }
@@ -236,8 +287,8 @@ impl<'o> Statements<'o> {
         Ok(format!("{source} AS s FULL OUTER JOIN {destination} AS d ON s.j = d.j"))
     }
 
-    /// The rows of a side: `one`, the key `k`, for the source whether it is pending (`p`) and not selected (`u`), and of each
-    /// field the safe form `f`, the form before normalisation `r` or the value `v`.
+    /// The rows of a side: `one`, the key `k`, for the source whether it is pending (`p`), not selected (`u`), late (`l`) and late
+    /// without a run (`n`), for the destination whether an integration user changed it last (`b`), and of each field the safe form `f`, the form before normalisation `r` or the value `v`.
     fn side(
         &self,
         is_source: bool,
@@ -254,8 +305,26 @@ impl<'o> Statements<'o> {
             columns.push(self.pending(side)?);
             columns.push(self.unselected(values)?);
         }
-        if let Some(changed) = side.changed.as_ref().filter(|_| purpose == Purpose::Values) {
-            columns.push(format!("{} AS changed_at", self.column(changed)?));
+        if purpose == Purpose::Values {
+            if let Some(changed) = &side.changed {
+                columns.push(format!("{} AS changed_at", self.column(changed)?));
+            }
+            if let Some(by) = &side.modified_by {
+                let column = self.column(&by.column)?;
+                let short = self.short_id(&self.text_form(&column));
+                let users: Vec<String> = by
+                    .integration_users
+                    .iter()
+                    .map(|user| placeholder(values, joined_key(KeyKind::SalesforceId, user).into()))
+                    .collect();
+                columns.push(format!(
+                    "CASE WHEN {short} IN ({}) THEN 1 WHEN {short} IS NOT NULL THEN 0 END AS b, {column} AS by_user",
+                    users.join(", ")
+                ));
+            }
+        }
+        if is_source && purpose == Purpose::Counts {
+            columns.extend(self.late(values)?);
         }
         for (place, field) in self.fields().filter(|_| purpose != Purpose::Keys) {
             let name = if is_source { &field.source } else { &field.destination };
@@ -293,12 +362,32 @@ impl<'o> Statements<'o> {
     /// Whether the row changed after the settled instant, or after the copy's last sync.
     fn pending(&self, side: &Side) -> Result<String, BadName> {
         let Some(changed) = &side.changed else { return Ok("0 AS p".to_owned()) };
-        let changed = self.column(changed)?;
-        let copied = match self.object.destination.synced {
-            Some(_) => format!(" OR {changed} > c.last"),
-            None => String::new(),
+        Ok(format!("CASE WHEN {} THEN 1 ELSE 0 END AS p", self.is_pending(&self.column(changed)?)))
+    }
+
+    fn is_pending(&self, changed: &str) -> String {
+        match self.object.destination.synced {
+            Some(_) => format!("({changed} > :{SETTLED} OR {changed} > c.last)"),
+            None => format!("{changed} > :{SETTLED}"),
+        }
+    }
+
+    /// Whether a pending row is late, and whether no run of a sync succeeded since it changed.
+    fn late(&self, values: &mut Vec<ParameterValue>) -> Result<[String; 2], BadName> {
+        let (Some(changed), Some(late)) = (&self.object.source.changed, self.horizon.late) else {
+            return Ok(["0 AS l".to_owned(), "0 AS n".to_owned()]);
         };
-        Ok(format!("CASE WHEN {changed} > :{SETTLED}{copied} THEN 1 ELSE 0 END AS p"))
+        let changed = self.column(changed)?;
+        let late =
+            format!("{} AND {changed} <= {}", self.is_pending(&changed), placeholder(values, late.into()));
+        let not_run = match self.horizon.ran {
+            Some(ran) => format!(
+                "CASE WHEN {late} AND {changed} > {} THEN 1 ELSE 0 END",
+                placeholder(values, ran.into())
+            ),
+            None => "0".to_owned(),
+        };
+        Ok([format!("CASE WHEN {late} THEN 1 ELSE 0 END AS l"), format!("{not_run} AS n")])
     }
 
     fn unselected(&self, values: &mut Vec<ParameterValue>) -> Result<String, BadName> {
@@ -456,11 +545,18 @@ fn value_columns(place: usize, field: &Field) -> Vec<String> {
 
 /// The value of a key, in the form in which keys are joined.
 fn key_value(kind: KeyKind, key: &str) -> Option<ParameterValue> {
-    let key = key.trim();
     Some(match kind {
-        KeyKind::Integer => Decimal::parse(key)?.into(),
-        KeyKind::SalesforceId if key.chars().count() == 18 => key.chars().take(15).collect::<String>().into(),
-        KeyKind::TextIgnoringCase => key.to_lowercase().into(),
-        _ => key.into(),
+        KeyKind::Integer => Decimal::parse(key.trim())?.into(),
+        _ => joined_key(kind, key).into(),
     })
+}
+
+/// The text of a key, in the form in which keys are joined.
+pub(super) fn joined_key(kind: KeyKind, key: &str) -> String {
+    let key = key.trim();
+    match kind {
+        KeyKind::SalesforceId if key.chars().count() == 18 => key.chars().take(15).collect(),
+        KeyKind::TextIgnoringCase => key.to_lowercase(),
+        _ => key.to_owned(),
+    }
 }

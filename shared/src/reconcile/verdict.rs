@@ -77,11 +77,44 @@ phrases! {
 }
 
 phrases! {
-    /// The cause of a different row, as far as the times of the last changes show it.
-    Cause {
-        DestinationLater = "the destination changed after the source: edited there, or skipped by a view that compares times",
-        NotArrived = "the source changed last, and its change did not arrive",
-        Unknown = "unknown: a time of change is missing or not declared",
+    /// Whose fault it is that a row is not the same on both sides, in the order of the rules.
+    Fault {
+        AmbiguousKey = "the key is repeated, so the row is not compared",
+        Pending = "changed too recently to have arrived",
+        NotSelected = "left out by a declared filter",
+        Rejected = "rejected by the destination in the newest runs",
+        EditedThere = "changed in the destination by another user, after the source",
+        Skipped = "skipped: the destination changed after the source, so a view that compares times never selects it",
+        Mapping = "the mapping or the view is wrong: this field differs in many rows, others do not",
+        NotRun = "no run of a sync succeeded since the source changed",
+        Deleted = "deleted in the destination",
+        Unknown = "unknown",
+    }
+}
+
+impl Fault {
+    /// Returns the next step, as a command or an act.
+    pub fn next_step(self) -> &'static str {
+        match self {
+            Self::AmbiguousKey => "remove the duplicate; see the check `duplicates`",
+            Self::Pending => "none: wait for the next run and the next sync of the copy",
+            Self::NotSelected => {
+                "none if that is meant; else change `where` or `not_selected` in pipeline.toml"
+            }
+            Self::Rejected => {
+                "fix the record at the source by the class of its error; the next run sends it again"
+            }
+            Self::EditedThere => {
+                "ask the editor whose value is right, then change the source or touch its row"
+            }
+            Self::Skipped => {
+                "touch the source row so that it is sent again, and compare a version in the view, not times"
+            }
+            Self::Mapping => "compare the sync's mapping and its view with the declared field",
+            Self::NotRun => "see the alerts of the sync: `syncwatch status`",
+            Self::Deleted => "restore the record, or delete its source row",
+            Self::Unknown => "show the record: `syncwatch reconcile OBJECT --key ID`",
+        }
     }
 }
 

@@ -6,12 +6,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::checks::RawCondition;
-use super::values::Words;
+use super::values::{Words, or_use};
 use super::{Text, Validation};
-use crate::reconcile::{DEFAULT_SETTLE, Field, Kind, Limits, Object, Side};
+use crate::reconcile::{DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Kind, Limits, ModifiedBy, Object, Side};
 
 /// More than these is a mistake. They also bound the length of a statement.
 const MOST_FIELDS: usize = 100;
+const MOST_USERS: usize = 20;
 /// The most decimals of a number in Salesforce.
 const MOST_DECIMALS: u32 = 18;
 
@@ -26,6 +27,10 @@ pub(super) struct RawObject {
     changed: Option<RawChanged>,
     settle: Option<Text>,
     #[serde(default)]
+    syncs: Vec<Text>,
+    pending_for: Option<Text>,
+    copy_limit: Option<Text>,
+    #[serde(default)]
     limits: RawLimits,
     fields: Spanned<Vec<RawField>>,
     #[serde(default)]
@@ -37,6 +42,9 @@ pub(super) struct RawObject {
 struct RawSide {
     table: Text,
     synced: Option<Text>,
+    deleted: Option<Text>,
+    modified_by: Option<Text>,
+    integration_users: Option<Spanned<Vec<String>>>,
     #[serde(rename = "where", default)]
     filter: Vec<RawCondition>,
 }
@@ -118,18 +126,18 @@ impl RawField {
 }
 
 impl Validation {
-    pub(super) fn objects(&mut self, raw: Vec<RawObject>) -> Vec<Object> {
+    /// Checks the declarations. `syncs` are the keys of the declared syncs.
+    pub(super) fn objects(&mut self, raw: Vec<RawObject>, syncs: &[&str]) -> Vec<Object> {
         self.unique(raw.iter().map(|object| &object.name), "objects.name");
-        raw.into_iter().map(|object| self.reconciled(object)).collect()
+        raw.into_iter().map(|object| self.reconciled(object, syncs)).collect()
     }
 
-    fn reconciled(&mut self, raw: RawObject) -> Object {
-        if let Some(synced) = &raw.source.synced {
-            self.refuse(synced, "objects.source.synced", "not used by the source", "remove it");
-        }
-        if let (Some(settle), None) = (&raw.settle, &raw.changed) {
-            let remedy = "add changed = { source = \"...\" }, the time of a row's last change, or remove it";
-            self.refuse(settle, "objects.settle", "without changed", remedy);
+    fn reconciled(&mut self, raw: RawObject, declared: &[&str]) -> Object {
+        self.unused(&raw);
+        for sync in raw.syncs.iter().filter(|sync| !declared.contains(&sync.get_ref().as_str())) {
+            let found = format!("unknown sync \"{}\"", sync.get_ref());
+            let remedy = format!("use the key of a declared sync{}", or_use(declared.iter().copied()));
+            self.refuse(sync, "objects.syncs", found, remedy);
         }
         let key = raw.key.kind.as_ref().and_then(|kind| self.word(kind, "objects.key.kind"));
         let (of_source, of_destination) = match &raw.changed {
@@ -140,12 +148,26 @@ impl Validation {
         let fields = raw.fields.into_inner();
         self.unique(fields.iter().map(|field| &field.destination), "objects.fields.destination");
         let percent = raw.limits.different_percent.as_ref();
+        let settle = raw.settle.map_or(DEFAULT_SETTLE, |settle| self.duration(&settle, "objects.settle"));
+        let pending_for = raw.pending_for.map(|limit| {
+            let duration = self.duration(&limit, "objects.pending_for");
+            if duration < settle {
+                let found = format!("found \"{}\", less than settle", limit.get_ref());
+                self.refuse(&limit, "objects.pending_for", found, "use a longer duration than settle");
+            }
+            duration
+        });
         Object {
             name: self.name(&raw.name, "objects.name"),
             source: self.side(&raw.source, &raw.key.source, of_source, "source"),
             destination: self.side(&raw.destination, &raw.key.destination, of_destination, "destination"),
             key: key.unwrap_or_default(),
-            settle: raw.settle.map_or(DEFAULT_SETTLE, |settle| self.duration(&settle, "objects.settle")),
+            settle,
+            pending_for,
+            copy_limit: raw
+                .copy_limit
+                .map_or(DEFAULT_COPY_LIMIT, |limit| self.duration(&limit, "objects.copy_limit")),
+            syncs: raw.syncs.into_iter().map(Spanned::into_inner).collect(),
             limits: Limits {
                 missing: raw.limits.missing.unwrap_or(0),
                 extra: raw.limits.extra.unwrap_or(0),
@@ -170,6 +192,57 @@ impl Validation {
             filter: self.conditions(&raw.filter, &at("where")),
             changed: changed.map(|column| self.column(column, &format!("objects.changed.{which}"))),
             synced: raw.synced.as_ref().map(|column| self.column(column, &at("synced"))),
+            deleted: raw.deleted.as_ref().map(|column| self.column(column, &at("deleted"))),
+            modified_by: self.modified_by(raw),
+        }
+    }
+
+    fn modified_by(&mut self, raw: &RawSide) -> Option<ModifiedBy> {
+        let column = raw.modified_by.as_ref()?;
+        let remedy = "add integration_users = [\"005...\"], the ids of the users with which the syncs write";
+        let users = self.given(
+            raw.integration_users.as_ref(),
+            column,
+            "objects.destination.integration_users",
+            remedy,
+        )?;
+        self.few(users, "objects.destination.integration_users", MOST_USERS, "users");
+        let column = self.column(column, "objects.destination.modified_by");
+        Some(ModifiedBy { column, integration_users: users.get_ref().clone() })
+    }
+
+    /// Refuses keys without effect: they would suggest something that is not done.
+    fn unused(&mut self, raw: &RawObject) {
+        let source = &raw.source;
+        for (key, found) in
+            [("synced", &source.synced), ("deleted", &source.deleted), ("modified_by", &source.modified_by)]
+        {
+            if let Some(found) = found {
+                self.refuse(found, &format!("objects.source.{key}"), "not used by the source", "remove it");
+            }
+        }
+        let (there, key) = (&raw.destination, "objects.destination.integration_users");
+        if let (Some(users), None) = (&there.integration_users, &there.modified_by) {
+            self.refuse(
+                users,
+                key,
+                "without modified_by",
+                "add modified_by, the column of a row's last writer",
+            );
+        }
+        if let Some(users) = &source.integration_users {
+            self.refuse(users, "objects.source.integration_users", "not used by the source", "remove it");
+        }
+        for (key, found) in [("settle", &raw.settle), ("pending_for", &raw.pending_for)] {
+            if let (Some(found), None) = (found, &raw.changed) {
+                let remedy =
+                    "add changed = { source = \"...\" }, the time of a row's last change, or remove it";
+                self.refuse(found, &format!("objects.{key}"), "without changed", remedy);
+            }
+        }
+        if let (Some(limit), None) = (&raw.copy_limit, &there.synced) {
+            let remedy = "add synced to the destination, the time of a row's last sync, or remove it";
+            self.refuse(limit, "objects.copy_limit", "without synced", remedy);
         }
     }
 
