@@ -37,6 +37,8 @@ mod readme;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod reconcile_days;
+#[cfg(test)]
 mod runbook;
 #[cfg(test)]
 mod samples;

@@ -52,11 +52,12 @@ const COPY: Table = Table {
 /// More rows per statement are slower: placeholders are resolved one by one.
 const ROWS_A_STATEMENT: usize = 8;
 
-struct Table {
-    name: &'static str,
-    key: &'static str,
-    columns: &'static [&'static str],
-    definition: &'static str,
+/// A table of the lab.
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    pub(crate) key: &'static str,
+    pub(crate) columns: &'static [&'static str],
+    pub(crate) definition: &'static str,
 }
 
 /// The folder with the repository's SQL.
@@ -70,9 +71,14 @@ pub fn sql_folder() -> PathBuf {
 /// # Errors
 /// The engine refuses a statement; the error names it.
 pub async fn make_sources(warehouse: &Warehouse) -> Result<()> {
+    make(warehouse, &[&PROPERTIES, &COPY]).await
+}
+
+/// Creates tables, empty.
+pub(crate) async fn make(warehouse: &Warehouse, tables: &[&Table]) -> Result<()> {
     let dialect = warehouse.dialect();
     let mut statements = Vec::new();
-    for table in [&PROPERTIES, &COPY] {
+    for table in tables {
         if dialect == Dialect::PostgreSql {
             let schema = table.name.split('.').nth(1).unwrap_or_default();
             let sql = format!("CREATE SCHEMA IF NOT EXISTS {}", dialect.quote(schema)?);
@@ -232,7 +238,12 @@ impl Tables {
 
 impl Table {
     /// Adds the statements that write rows by their key.
-    fn write(&self, dialect: Dialect, rows: &[Vec<ParameterValue>], into: &mut Vec<Statement>) -> Result<()> {
+    pub(crate) fn write(
+        &self,
+        dialect: Dialect,
+        rows: &[Vec<ParameterValue>],
+        into: &mut Vec<Statement>,
+    ) -> Result<()> {
         let name = object_name(dialect, self.name)?;
         let changes: Vec<String> = self
             .columns
