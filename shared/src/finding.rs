@@ -23,11 +23,13 @@ pub enum Judge {
     ScheduleVerification,
     DailyValidation,
     NightlySnapshot,
+    Reconciliation,
 }
 
 impl Judge {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot];
+    pub const ALL: [Self; 4] =
+        [Self::ScheduleVerification, Self::DailyValidation, Self::NightlySnapshot, Self::Reconciliation];
 
     /// Returns its name in `infra/functions.json`, under which its rounds are also recorded.
     pub fn function(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Judge {
             Self::ScheduleVerification => "schedule-verification",
             Self::DailyValidation => "daily-validation",
             Self::NightlySnapshot => "nightly-snapshot",
+            Self::Reconciliation => "reconciliation",
         }
     }
 }
@@ -56,6 +59,8 @@ pub enum SubjectKind {
     Data,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
+    /// The records of a declared object: its name.
+    Object,
 }
 
 /// How many evaluations must agree before an alert, unless `[notices]` of `pipeline.toml` overrides it.
@@ -200,6 +205,12 @@ checks! {
     Referential = "referential", "references", DailyValidation, Data, One;
     /// The result of a custom query is within its limits.
     CustomSql = "custom-sql", "custom query", DailyValidation, Data, One;
+    /// Every record of the source is in the destination.
+    RecordsMissing = "records-missing", "missing records", Reconciliation, Object, One;
+    /// Every record of the destination is in the source.
+    RecordsExtra = "records-extra", "extra records", Reconciliation, Object, One;
+    /// The declared fields of each record have the same values on both sides.
+    RecordsDiffer = "records-differ", "different records", Reconciliation, Object, One;
 }
 
 impl Check {
@@ -238,14 +249,19 @@ impl Check {
             | Self::UnusualCoverage
             | Self::UnusualNulls
             | Self::UnusualErrors
-            | Self::BreachForecast => (Warning, Warning),
+            | Self::BreachForecast
+            | Self::RecordsExtra => (Warning, Warning),
             Self::ScheduleDrift
             | Self::RunsSkipped
             | Self::DeadLetters
             | Self::ChecksRan
             | Self::SnapshotWritten
             | Self::UnusualVolume => (Warning, Error),
-            Self::SyncPaused | Self::SilentRuns | Self::WarehouseReachable => (Error, Error),
+            Self::SyncPaused
+            | Self::SilentRuns
+            | Self::WarehouseReachable
+            | Self::RecordsMissing
+            | Self::RecordsDiffer => (Error, Error),
             Self::RunDue => (Warning, Critical),
             Self::ApiReachable
             | Self::SubscribersConfirmed
@@ -428,7 +444,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     pub check: Check,
-    /// A sync's key, a data check's name, or `census`, `syncwatch` or `warehouse`.
+    /// A sync's key, a data check's or object's name, or `census`, `syncwatch` or `warehouse`.
     pub subject: String,
     /// Shared by findings of other subjects with the same cause, such as `auth`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use proptest::test_runner::TestRunner;
 use syncwatch::data_checks::object_name;
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    Cause, Class, Incomplete, Object, Reason, Reconciliation, Rule, Statements, Verdict, compare,
+    Class, Fault, NotCompared, Object, Reason, Reconciliation, Rule, Sent, Statements, Verdict, compare,
     read_records,
 };
 use syncwatch::sql::{Dialect, ParameterValue, Statement, Value};
@@ -71,12 +71,12 @@ async fn reconcile(
     warehouse: &Warehouse,
     object: &Object,
     most: usize,
-) -> Result<Reconciliation, Incomplete> {
+) -> Result<Reconciliation, NotCompared> {
     let statements = statements(object, warehouse.dialect());
     let repeated = warehouse.query(&statements.repeated_keys().unwrap()).await?;
     let counts = warehouse.query(&statements.counts(!repeated.is_empty()).unwrap()).await?;
     let samples = warehouse.query(&statements.samples(!repeated.is_empty(), most).unwrap()).await?;
-    Reconciliation::read(object, &statements, [&repeated, &counts, &samples], most)
+    Reconciliation::read(object, &statements, &Sent::default(), [&repeated, &counts, &samples], most)
 }
 
 const SOURCE: [&str; 12] =
@@ -282,7 +282,15 @@ async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation 
         (Reason::Other, 2),
     ];
     assert_eq!(found.reasons(), reasons.into());
-    assert_eq!(found.causes, [(Cause::DestinationLater, 9), (Cause::NotArrived, 1)].into());
+    // Without a version or a writer, a destination that changed later was skipped; "case" changed before its source.
+    let faults = [
+        (Fault::AmbiguousKey, 7),
+        (Fault::Pending, 3),
+        (Fault::NotSelected, 1),
+        (Fault::Skipped, 9),
+        (Fault::Unknown, 4),
+    ];
+    assert_eq!(found.faults, faults.into());
     let keys = |class: Class| {
         let of_class = found.samples.iter().filter(|sample| sample.class == class);
         of_class.map(|sample| sample.key.as_str()).collect::<Vec<_>>()
@@ -332,7 +340,7 @@ async fn one_key_has_the_verdict_of_each_field() {
     let object = object(Dialect::Sqlite, OBJECT);
     let ask = async |key: &str| {
         let statement = statements(&object, Dialect::Sqlite).one_key(key).unwrap().unwrap();
-        read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap()
+        read_records(&object, key, &Sent::default(), &warehouse.query(&statement).await.unwrap()).unwrap()
     };
     let two = ask(" two ").await;
     assert_eq!(two.len(), 1);
@@ -402,7 +410,9 @@ async fn keys_of_other_kinds_are_joined_by_their_meaning() {
             let missing = found.samples.iter().find(|sample| sample.class == Class::Missing).unwrap();
             assert_eq!(missing.key, if wanted == "7" { "8" } else { "00300000003t2PG" });
             let statement = statements(&object, warehouse.dialect()).one_key(wanted).unwrap().unwrap();
-            let records = read_records(&object, &warehouse.query(&statement).await.unwrap()).unwrap();
+            let records =
+                read_records(&object, wanted, &Sent::default(), &warehouse.query(&statement).await.unwrap())
+                    .unwrap();
             assert!(
                 matches!(records.as_slice(), [both] if both.in_source && both.in_destination),
                 "{replacement}"
@@ -588,7 +598,7 @@ async fn command_hides_values_and_lists_wrong_records() {
     pipeline.objects = vec![object(Dialect::Sqlite, OBJECT)];
     let run = async |line: &[&str]| {
         let Command::Reconcile(asked) = Command::parse(line).unwrap() else { panic!("{line:?}") };
-        syncwatch_cli::reconcile::answer(&warehouse, &pipeline, &asked, now()).await
+        syncwatch_cli::reconcile::answer(&warehouse, None, &pipeline, &asked, now()).await
     };
     let table = run(&["reconcile"]).await.unwrap();
     assert_eq!(table.outcome, Outcome::ToDo);

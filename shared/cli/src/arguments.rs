@@ -532,7 +532,7 @@ mod tests {
         let end = Silencing::End { id: "ada-1".to_owned() };
         let compare = |object: Option<&str>, key: Option<&str>, out, show| {
             let [object, key] = [object, key].map(|text| text.map(str::to_owned));
-            Command::Reconcile(Comparison { object, key, out, show })
+            Command::Reconcile(Comparison { object, key, out, show, explain: false })
         };
         let table = [
             ("reconcile", compare(None, None, None, false)),

@@ -29,6 +29,7 @@ pub fn line(command: &Command, waited: Duration) -> String {
         Command::WarehouseApply { .. } | Command::StakeholderNotice { .. } => {
             "waiting for the warehouse; a stopped one takes minutes to start"
         }
+        Command::Reconcile(_) => "comparing in the warehouse; a stopped one takes minutes to start",
         Command::Doctor { .. } => "checking the deployment",
         Command::AlertTest { .. } => "the test is open",
         Command::AlarmTest { .. } => "waiting for the alarm history",

@@ -1,34 +1,29 @@
 //! Compares the records of both sides, object by object. Reads only; values are hidden unless the operator asks for them.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use syncwatch::census::Client;
 use syncwatch::classify::identifier;
+use syncwatch::observe::objects::{COMPARE_LIMITS, compare, sent};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::reconcile::{
-    self, Class, MOST_JUDGED, MOST_SHOWN, Object, Reconciliation, Record, Sample, Statements, Verdict,
+    self, Fault, Horizon, NotCompared, Object, Reconciliation, Record, Sample, Sent, Statements, Verdict,
     read_records, value_text,
 };
 use syncwatch::runtime::env;
-use syncwatch::sql::{BadName, Value};
+use syncwatch::sql::Value;
 use syncwatch::text::{bounded, counted, grouped, minute_utc, table};
-use syncwatch::warehouse::{Limits, Warehouse};
+use syncwatch::warehouse::Warehouse;
 
 use super::error::Error;
 use super::{Answer, Operator, Outcome, WAREHOUSE_START_LIMIT};
 
 /// The most characters of a value that is shown.
 const VALUE_CHARS: usize = 200;
-/// The limits of one statement: it may compare tables of millions of rows.
-const LIMITS: Limits = Limits {
-    time: Duration::from_secs(300),
-    rows: MOST_JUDGED + 2 * MOST_SHOWN + 1,
-    bytes: 64 << 20,
-    value_bytes: 16 << 10,
-};
 
 /// A requested comparison.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -42,6 +37,9 @@ pub struct Comparison {
     /// Print only the wrong records, one field a line
     #[arg(long, value_name = "FORMAT", conflicts_with = "key")]
     pub out: Option<Format>,
+    /// List why records are not the same, each with the next step
+    #[arg(long, conflicts_with_all = ["key", "out"])]
+    pub explain: bool,
     /// Show values, which may be personal data
     #[arg(long)]
     pub show: bool,
@@ -70,7 +68,18 @@ pub struct ComparedObject {
     pub within_limits: Option<bool>,
     pub error: Option<String>,
     pub counts: Option<Reconciliation>,
+    /// Why records are not the same, with `--explain`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultLine>,
     pub samples: Vec<SampleLine>,
+}
+
+/// The rows of one fault.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaultLine {
+    pub fault: Fault,
+    pub rows: u64,
+    pub next_step: String,
 }
 
 /// A wrong record, or one of its fields.
@@ -84,6 +93,9 @@ pub struct SampleLine {
     pub source: Option<String>,
     pub destination: Option<String>,
     pub verdict: Option<String>,
+    pub fault: Fault,
+    /// The class of the error, if the record was rejected.
+    pub rejected: Option<String>,
 }
 
 /// The record of one key in each object.
@@ -102,6 +114,17 @@ pub struct ComparedRecord {
     pub pending: bool,
     pub not_selected: bool,
     pub fields: Vec<ComparedField>,
+    /// Why it is not the same; `None` if nothing is wrong.
+    pub fault: Option<Fault>,
+    pub next_step: Option<String>,
+    /// The class of the error, if the record was rejected.
+    pub rejected: Option<String>,
+    /// When each side last changed (UTC), and who changed the destination.
+    pub changed: Option<Timestamp>,
+    pub modified: Option<Timestamp>,
+    pub modified_by: Option<String>,
+    /// The start of the last successful run of each sync that can have sent it (UTC); `None` if none is known.
+    pub runs: BTreeMap<String, Option<Timestamp>>,
 }
 
 /// The values of a field.
@@ -113,21 +136,29 @@ pub struct ComparedField {
     pub verdict: String,
 }
 
-/// Answers a request with a warehouse.
+/// Answers a request with a warehouse. Without a client of Census, runs and rejected records are unknown.
 pub async fn answer(
     warehouse: &Warehouse,
+    census: Option<&Client>,
     pipeline: &Pipeline,
     asked: &Comparison,
     now: Timestamp,
 ) -> Result<Answer, Error> {
-    let objects = chosen(pipeline, asked.object.as_deref())?;
+    let mut objects = Vec::new();
+    for object in chosen(pipeline, asked.object.as_deref())? {
+        let sent = match census {
+            Some(census) => sent(census, pipeline, object).await,
+            None => Sent::default(),
+        };
+        objects.push((object, sent));
+    }
     if let Some(key) = &asked.key {
         return one_key(warehouse, &objects, key, asked.show, now).await;
     }
     let mut compared = Compared { pipeline: pipeline.name.clone(), at: now, objects: Vec::new() };
-    for object in objects {
-        let found = compare(warehouse, object, now).await;
-        compared.objects.push(ComparedObject::of(object, found, asked.show));
+    for (object, sent) in &objects {
+        let found = compare(warehouse, object, sent, now).await;
+        compared.objects.push(ComparedObject::of(object, found, asked));
     }
     let is_good = compared.objects.iter().all(|object| object.within_limits == Some(true));
     let outcome = Outcome::done_if(is_good);
@@ -135,30 +166,6 @@ pub async fn answer(
         None => Answer::new(outcome, &compared, &compared),
         Some(format) => Answer::new(outcome, compared.lines(format), &compared),
     })
-}
-
-/// Compares one object by three statements.
-pub async fn compare(
-    warehouse: &Warehouse,
-    object: &Object,
-    now: Timestamp,
-) -> Result<Reconciliation, Error> {
-    let statements = statements(warehouse, object, now);
-    let repeated = warehouse.query(&statements.repeated_keys().map_err(bad_name)?).await?;
-    let any = !repeated.is_empty();
-    let counts = warehouse.query(&statements.counts(any).map_err(bad_name)?).await?;
-    let samples = warehouse.query(&statements.samples(any, MOST_JUDGED).map_err(bad_name)?).await?;
-    Reconciliation::read(object, &statements, [&repeated, &counts, &samples], MOST_JUDGED)
-        .map_err(Error::plain)
-}
-
-fn statements<'o>(warehouse: &Warehouse, object: &'o Object, now: Timestamp) -> Statements<'o> {
-    let settled = now.saturating_sub(object.settle).unwrap_or(Timestamp::UNIX_EPOCH);
-    Statements::new(object, warehouse.dialect(), settled)
-}
-
-fn bad_name(error: BadName) -> Error {
-    Error::plain(format!("pipeline.toml: {error}"))
 }
 
 fn chosen<'p>(pipeline: &'p Pipeline, wanted: Option<&str>) -> Result<Vec<&'p Object>, Error> {
@@ -178,22 +185,24 @@ fn chosen<'p>(pipeline: &'p Pipeline, wanted: Option<&str>) -> Result<Vec<&'p Ob
 
 async fn one_key(
     warehouse: &Warehouse,
-    objects: &[&Object],
+    objects: &[(&Object, Sent)],
     key: &str,
     show: bool,
     now: Timestamp,
 ) -> Result<Answer, Error> {
     let mut compared = ComparedKey { key: key.to_owned(), records: Vec::new() };
     let mut is_good = true;
-    for object in objects {
-        let Some(statement) = statements(warehouse, object, now).one_key(key).map_err(bad_name)? else {
+    for (object, sent) in objects {
+        let statements = Statements::new(object, warehouse.dialect(), Horizon::of(object, sent, now));
+        let Some(statement) = statements.one_key(key).map_err(|error| Error::plain(error.to_string()))?
+        else {
             continue;
         };
-        let records = read_records(object, &warehouse.query(&statement).await?)?;
+        let records = read_records(object, key, sent, &warehouse.query(&statement).await?)?;
         is_good &= records.len() <= 1;
         for record in records {
             is_good &= is_right(&record);
-            compared.records.push(ComparedRecord::of(&object.name, record, show));
+            compared.records.push(ComparedRecord::of(object, record, sent, show));
         }
     }
     is_good &= !compared.records.is_empty();
@@ -202,7 +211,7 @@ async fn one_key(
 
 /// Returns whether nothing is wrong with a record, or not yet.
 fn is_right(record: &Record) -> bool {
-    let Record { in_source, in_destination, pending, not_selected, fields } = record;
+    let Record { in_source, in_destination, pending, not_selected, fields, .. } = record;
     let is_equal = |verdict: &Verdict| matches!(verdict, Verdict::Equal | Verdict::EqualNormalised(_));
     *pending
         || (*in_source && *not_selected && !in_destination)
@@ -210,7 +219,7 @@ fn is_right(record: &Record) -> bool {
 }
 
 impl ComparedObject {
-    fn of(object: &Object, found: Result<Reconciliation, Error>, show: bool) -> Self {
+    fn of(object: &Object, found: Result<Reconciliation, NotCompared>, asked: &Comparison) -> Self {
         let name = object.name.clone();
         match found {
             Ok(found) => Self {
@@ -219,8 +228,9 @@ impl ComparedObject {
                 samples: found
                     .samples
                     .iter()
-                    .flat_map(|sample| SampleLine::of(&name, sample, show))
+                    .flat_map(|sample| SampleLine::of(&name, sample, asked.show))
                     .collect(),
+                faults: if asked.explain { FaultLine::of(&found) } else { Vec::new() },
                 counts: Some(found),
                 object: name,
             },
@@ -229,29 +239,38 @@ impl ComparedObject {
                 within_limits: None,
                 error: Some(error.to_string()),
                 counts: None,
+                faults: Vec::new(),
                 samples: Vec::new(),
             },
         }
     }
 }
 
+impl FaultLine {
+    fn of(found: &Reconciliation) -> Vec<Self> {
+        let line = |(fault, rows): (&Fault, &u64)| Self {
+            fault: *fault,
+            rows: *rows,
+            next_step: fault.next_step().to_owned(),
+        };
+        found.faults.iter().map(line).collect()
+    }
+}
+
 impl SampleLine {
     fn of(object: &str, sample: &Sample, show: bool) -> Vec<Self> {
-        let Sample { class, key, fields } = sample;
-        let class = match class {
-            Class::Missing => "missing",
-            Class::Extra => "extra",
-            Class::Different => "different",
-        };
+        let Sample { class, key, fault, rejected, fields } = sample;
         let key = if show { bounded(key, VALUE_CHARS) } else { identifier(key) };
         let line = Self {
             object: object.to_owned(),
-            class: class.to_owned(),
+            class: class.name().to_owned(),
             key,
             field: None,
             source: None,
             destination: None,
             verdict: None,
+            fault: *fault,
+            rejected: rejected.map(|class| class.id().to_owned()),
         };
         if fields.is_empty() {
             return vec![line];
@@ -266,17 +285,26 @@ impl SampleLine {
         fields.iter().map(of_field).collect()
     }
 
-    fn cells(&self) -> [String; 7] {
+    fn cells(&self) -> [String; 8] {
         let known = |cell: &Option<String>| cell.clone().unwrap_or_default();
-        let Self { object, class, key, .. } = self;
+        let Self { object, class, key, fault, .. } = self;
         let [field, source, destination, verdict] =
             [&self.field, &self.source, &self.destination, &self.verdict].map(known);
-        [object.clone(), class.clone(), key.clone(), field, source, destination, verdict]
+        let fault = match &self.rejected {
+            Some(class) => format!("{} ({class})", word(*fault)),
+            None => word(*fault),
+        };
+        [object.clone(), class.clone(), key.clone(), field, source, destination, verdict, fault]
     }
 }
 
+/// Returns the word of a fault in lists and JSON.
+fn word(fault: Fault) -> String {
+    serde_json::to_value(fault).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 impl ComparedRecord {
-    fn of(object: &str, record: Record, show: bool) -> Self {
+    fn of(object: &Object, record: Record, sent: &Sent, show: bool) -> Self {
         let field = |compared: reconcile::Compared| ComparedField {
             field: compared.field,
             source: shown(&compared.source, show),
@@ -284,7 +312,20 @@ impl ComparedRecord {
             verdict: compared.verdict.to_string(),
         };
         Self {
-            object: object.to_owned(),
+            object: object.name.clone(),
+            fault: record.fault,
+            next_step: record.fault.map(|fault| fault.next_step().to_owned()),
+            rejected: record.rejected.map(|class| class.id().to_owned()),
+            changed: record.changed,
+            modified: record.modified,
+            modified_by: record
+                .modified_by
+                .map(|user| if show { bounded(&user, VALUE_CHARS) } else { identifier(&user) }),
+            runs: object
+                .syncs
+                .iter()
+                .map(|sync| (sync.clone(), sent.runs.get(sync).copied().flatten()))
+                .collect(),
             in_source: record.in_source,
             in_destination: record.in_destination,
             pending: record.pending,
@@ -303,7 +344,7 @@ fn shown(value: &Value, show: bool) -> String {
     }
 }
 
-const HEAD: [&str; 7] = ["object", "class", "key", "field", "source", "destination", "verdict"];
+const HEAD: [&str; 8] = ["object", "class", "key", "field", "source", "destination", "verdict", "fault"];
 
 impl Compared {
     /// Lists the wrong records, one field a line.
@@ -335,10 +376,10 @@ impl fmt::Display for Compared {
             object.counts.as_ref().map_or_else(String::new, |counts| grouped(read(counts)))
         };
         let row = |object: &ComparedObject| {
-            let verdict = match (object.within_limits, &object.error) {
-                (Some(true), _) => "within limits".to_owned(),
-                (Some(false), _) => "beyond limits".to_owned(),
-                (None, _) => "not compared".to_owned(),
+            let verdict = match object.within_limits {
+                Some(true) => "within limits".to_owned(),
+                Some(false) => "beyond limits".to_owned(),
+                None => "not compared".to_owned(),
             };
             let at_most = object.counts.as_ref().is_some_and(|counts| counts.at_most);
             let different = figure(object, |counts| counts.different);
@@ -372,7 +413,7 @@ impl fmt::Display for Compared {
         for object in &self.objects {
             object.details(f)?;
         }
-        let samples: Vec<[String; 7]> =
+        let samples: Vec<[String; 8]> =
             self.objects.iter().flat_map(|object| &object.samples).map(SampleLine::cells).collect();
         if !samples.is_empty() {
             write!(f, "\n\n{}", table(HEAD, &samples))?;
@@ -394,6 +435,8 @@ impl ComparedObject {
         }
         let apart = [
             ("not selected on purpose", counts.not_selected),
+            ("pending for too long", counts.missing_late + counts.different_late),
+            ("beyond the most that are examined", counts.unexamined),
             ("with a value that could not be compared", counts.not_evaluated),
             ("without a key in the source", counts.source.null_keys),
             ("without a key in the destination", counts.destination.null_keys),
@@ -409,8 +452,15 @@ impl ComparedObject {
                 write!(f, "\n  {}: {reason}", counted(*values, "value"))?;
             }
         }
-        for (cause, rows) in &counts.causes {
-            write!(f, "\n{name}: {} different: {cause}", counted(*rows, "row"))?;
+        for (fault, rows) in &counts.faults {
+            write!(f, "\n{name}: {}: {fault}", counted(*rows, "row"))?;
+            for line in self.faults.iter().filter(|line| line.fault == *fault) {
+                write!(f, "\n  next step: {}", line.next_step)?;
+            }
+            let rejections = counts.rejections.iter().filter(|_| *fault == Fault::Rejected);
+            for (class, rows) in rejections {
+                write!(f, "\n  {}: {}", counted(*rows, "row"), class.id())?;
+            }
         }
         for (rule, values) in &counts.rules {
             write!(f, "\n{name}: {} equal by rule: {rule}", counted(*values, "value"))?;
@@ -451,6 +501,31 @@ impl fmt::Display for ComparedKey {
                     .collect();
                 write!(f, "\n{}", table(["field", "source", "destination", "verdict"], &rows))?;
             }
+            record.history(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl ComparedRecord {
+    /// Lists when each side changed, what the syncs did, and the fault.
+    fn history(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(changed) = self.changed {
+            write!(f, "\nsource last changed: {}", minute_utc(changed))?;
+        }
+        if let Some(modified) = self.modified {
+            let by = self.modified_by.as_ref().map_or_else(String::new, |user| format!(" by {user}"));
+            write!(f, "\ndestination last changed: {}{by}", minute_utc(modified))?;
+        }
+        for (sync, run) in &self.runs {
+            let run = run.map_or_else(|| "unknown".to_owned(), minute_utc);
+            write!(f, "\nlast successful run of {sync}: {run}")?;
+        }
+        if let Some(class) = &self.rejected {
+            write!(f, "\nrejected in the newest run with rejected records: {class}")?;
+        }
+        if let (Some(fault), Some(next)) = (self.fault, &self.next_step) {
+            write!(f, "\nwhy: {fault}\nnext step: {next}")?;
         }
         Ok(())
     }
@@ -463,7 +538,12 @@ impl Operator {
         chosen(&self.pipeline, asked.object.as_deref())?;
         let secret = || self.setting(env::WAREHOUSE_SECRET);
         let base_url = self.env.optional(env::DATABRICKS_URL.name);
-        let warehouse = self.warehouse_by(secret, base_url, LIMITS, WAREHOUSE_START_LIMIT).await?;
-        answer(&warehouse, &self.pipeline, asked, self.now).await
+        let warehouse = self.warehouse_by(secret, base_url, COMPARE_LIMITS, WAREHOUSE_START_LIMIT).await?;
+        let census = self.census().await;
+        let mut answer = answer(&warehouse, census.as_ref().ok(), &self.pipeline, asked, self.now).await?;
+        if let (Err(error), None) = (census, asked.out) {
+            answer.text.push_str(&format!("\nruns and rejected records are unknown: {error}"));
+        }
+        Ok(answer)
     }
 }

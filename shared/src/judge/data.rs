@@ -793,7 +793,7 @@ fn cause_of_failure(kind: &ErrorKind) -> &'static str {
 
 /// A share in percent. Callers handle a whole of 0 before.
 #[expect(clippy::cast_precision_loss, reason = "rows are far fewer than 2^53")]
-fn percent_of(part: u64, whole: u64) -> f64 {
+pub(super) fn percent_of(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { 100.0 * part as f64 / whole as f64 }
 }
 

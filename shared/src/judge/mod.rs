@@ -2,6 +2,7 @@
 
 pub mod data;
 mod itself;
+mod objects;
 mod reason;
 mod runs;
 mod silent;
@@ -12,6 +13,7 @@ pub mod unusual;
 mod workspace;
 
 pub use itself::{judge_checks_ran, judge_dead_letters, judge_itself, judge_subscribers, judge_webhooks};
+pub use objects::judge_object;
 pub use runs::{judge_runs, run_to_sample};
 pub use silent::Habits;
 pub use snapshot::judge_snapshot_written;

@@ -376,6 +376,7 @@ fn command(pipeline: &Pipeline, check: Check, subject: &str) -> String {
             format!("syncwatch expectations {subject}")
         }
         SubjectKind::Figures => "syncwatch expectations".to_owned(),
+        SubjectKind::Object => format!("syncwatch reconcile {subject} --explain"),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Data => "syncwatch status".to_owned(),
     }
 }

@@ -222,6 +222,7 @@ fn incident_of(check: Check) -> Incident {
         SubjectKind::Warehouse => "warehouse".to_owned(),
         SubjectKind::Figures if pipeline.declares(check, &pipeline.name) => pipeline.name.clone(),
         SubjectKind::Sync | SubjectKind::Runs | SubjectKind::Figures => "properties-update".to_owned(),
+        SubjectKind::Object => pipeline.objects[0].name.clone(),
         SubjectKind::Data => declared.unwrap_or(&pipeline.checks[0]).name.clone(),
     };
     let mut incident = incident();
@@ -258,7 +259,8 @@ fn every_open_notice_of_every_check_has_every_part() {
             ];
             for part in parts {
                 // Checks that name their owner have no one else to escalate to.
-                let absent = part == "Escalate to: " && check.subject_kind() == SubjectKind::Data;
+                let absent = part == "Escalate to: "
+                    && matches!(check.subject_kind(), SubjectKind::Data | SubjectKind::Object);
                 assert!(absent || text.contains(part), "{check} {kind} lacks {part}:\n{text}");
             }
             let body: Body = Body::parse(&message.bodies["default"]).unwrap();

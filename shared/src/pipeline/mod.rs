@@ -296,6 +296,7 @@ impl Pipeline {
                 (if is_of_data(check) { subject == self.name } else { self.sync(subject).is_some() })
                     || (check == Check::BreachForecast && subject == self.name)
             }
+            SubjectKind::Object => self.object(subject).is_some(),
             SubjectKind::Data => {
                 self.checks.iter().any(|declared| declared.name == subject && declared.check() == check)
             }
@@ -354,16 +355,25 @@ impl Pipeline {
         self.contacts.iter().find(|contact| contact.name == name)
     }
 
-    /// Returns the owner of a subject: of the sync or data check, else of the pipeline.
+    /// Returns the owner of a subject: of the sync, data check or object, else of the pipeline.
     pub fn owner_of(&self, subject: &str) -> Option<&Contact> {
         let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
-        let owner = of_sync.or_else(|| self.data_check(subject)?.owner.as_ref()).or(self.owner.as_ref());
+        let of_object = || self.object(subject)?.owner.as_ref();
+        let owner = of_sync
+            .or_else(|| self.data_check(subject)?.owner.as_ref())
+            .or_else(of_object)
+            .or(self.owner.as_ref());
         self.contact(owner?)
     }
 
     /// Returns the data check of this name.
     pub fn data_check(&self, name: &str) -> Option<&DataCheck> {
         self.checks.iter().find(|check| check.name == name)
+    }
+
+    /// Returns the object of this name.
+    pub fn object(&self, name: &str) -> Option<&Object> {
+        self.objects.iter().find(|object| object.name == name)
     }
 
     /// Returns the channels for notices of this owner: for each [`Class`] the owner's channels, else the default

@@ -306,6 +306,7 @@ impl Pipeline {
             check if check.learns() => {
                 self.snapshot.is_some() && self.expectations.mode(*check) == Mode::Alert
             }
+            check if check.subject_kind() == SubjectKind::Object => !self.objects.is_empty(),
             check => check.subject_kind() != SubjectKind::Data,
         });
         let general = built_in.clone().map(|check| self.alert(check.id().to_owned(), check, ""));

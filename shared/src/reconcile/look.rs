@@ -59,13 +59,22 @@ pub struct Confirmed {
     pub different: u64,
     /// Wrong rows that only the newer look saw so.
     pub once: u64,
-    /// The confirmed rows by fault.
-    pub faults: BTreeMap<Fault, u64>,
+    /// The confirmed rows of each class by fault.
+    pub faults: BTreeMap<(Class, Fault), u64>,
     /// The confirmed rows that differ in a field, by its name; a row may differ in several.
     pub fields: BTreeMap<String, u64>,
 }
 
 impl Confirmed {
+    /// Returns the number of confirmed rows of a class.
+    pub fn of(&self, class: Class) -> u64 {
+        match class {
+            Class::Missing => self.missing,
+            Class::Extra => self.extra,
+            Class::Different => self.different,
+        }
+    }
+
     /// Returns the number of confirmed rows.
     pub fn rows(&self) -> u64 {
         self.missing + self.extra + self.different
@@ -100,7 +109,7 @@ impl Reconciliation {
                 Class::Extra => &mut found.extra,
                 Class::Different => &mut found.different,
             } += 1;
-            *found.faults.entry(row.fault).or_default() += 1;
+            *found.faults.entry((row.class, row.fault)).or_default() += 1;
             for (place, field) in self.fields.iter().enumerate() {
                 if row.fields >> place & 1 == 1 {
                     *found.fields.entry(field.field.clone()).or_default() += 1;

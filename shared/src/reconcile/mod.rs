@@ -34,4 +34,6 @@ pub use statements::{MOST_JUDGED, MOST_SHOWN, Statements};
 pub use verdict::{Fault, Reason, Rule, Verdict, WhyNot};
 
 #[cfg(test)]
+pub(crate) mod planted;
+#[cfg(test)]
 mod tests;
