@@ -31,7 +31,7 @@ impl Scene {
             Trouble::DailyInUtc => self.run_daily_at(13),
             Trouble::TimesView(count) => {
                 let accept = ["baseline", "accept", "--by", "Data operations", "--why", "as deployed"];
-                self.operate(&accept).await?;
+                self.operate(&accept).await.map(drop)?;
                 self.with_data(|data| data.inflict(PropertyFault::ViewComparesTimes))?;
                 self.with_data(|data| data.inflict(PropertyFault::LostUpdates { count }))?;
             }
