@@ -24,6 +24,12 @@ const STEADY: Extent = Extent { total: 6_000, synced: 5_990, nameless: 0, pace: 
 /// The days since the business doubled: found, and not yet what is expected.
 const DOUBLED_DAYS: usize = 20;
 
+/// With the last writer, a comparison of records tells an edit by a person from a change that was skipped.
+const LAST_WRITER: (&str, &str) = (
+    "# modified_by = \"last_modified_by_id\"\n# integration_users = [\"005...\"]",
+    "modified_by = \"last_modified_by_id\"\nintegration_users = [\"005A0000000SyncIAC\"]",
+);
+
 /// Every drill, in list order.
 pub const DRILLS: &[Drill] = &[
     Drill {
@@ -307,7 +313,7 @@ pub const DRILLS: &[Drill] = &[
                 run of the week completed.",
         starts: "2026-11-24T20:07:00Z",
         extent: QUIET,
-        edits: &[],
+        edits: &[LAST_WRITER],
         webhooks: false,
         beats: &[Inflict(Trouble::HandEdits(30)), Live(60)],
         causes: &[Cause::HandEdit],
@@ -382,7 +388,7 @@ pub const DRILLS: &[Drill] = &[
                 every run completed, and no alert is open.",
         starts: "2026-11-21T02:07:00Z",
         extent: QUIET,
-        edits: &[],
+        edits: &[LAST_WRITER],
         webhooks: false,
         beats: &[Inflict(Trouble::TimesView(60)), Brew(62 * 60), Live(60)],
         causes: &[Cause::TimesView],

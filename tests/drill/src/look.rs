@@ -19,7 +19,7 @@ pub(crate) const LOOKS: &str = "\
   look explain FINDING     the runbook section     (syncwatch explain FINDING)
   look expectations        each figure and the range that was expected (syncwatch expectations)
   look config              the declared pipeline   (syncwatch check-config)
-  look reconcile [--key KEY] compare every record  (syncwatch reconcile)
+  look reconcile [--explain | --key KEY] compare every record (syncwatch reconcile)
   look baseline            changes since the definition was accepted (syncwatch baseline diff)
   look validate [CHECK]    run the data checks now (the function daily-validation)
   look sql SELECT ...      query the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check

@@ -462,8 +462,8 @@ impl PropertyWorld {
         }
     }
 
-    /// Companies change at the source, and a minute later a person saves each record of theirs: a view that compares times
-    /// never selects them.
+    /// Companies change at the source, a minute later a person saves each record of theirs, and Fivetran copies it: a view that
+    /// compares times never selects them.
     fn lose_updates(&mut self, count: usize) {
         for (property, number) in self.equal(count) {
             if let Some(changed) = self.properties.get_mut(property) {
@@ -472,6 +472,7 @@ impl PropertyWorld {
                 changed.updated_at = self.now - SignedDuration::from_mins(1);
             }
             self.edit(number, |_| {});
+            self.copy(number, self.now);
             self.touched(property);
         }
     }
