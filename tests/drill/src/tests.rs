@@ -454,3 +454,25 @@ fn nightly_times_are_read_from_a_daily_schedule_only() {
         assert!(crate::scene::times(other).is_err(), "{other}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_drills_are_solved_by_comparing_records() {
+    let aws = Ministack::start().await.unwrap();
+    let lines = "\
+        look incidents\n\
+        look reconcile --explain\n\
+        look baseline\n\
+        cause times-view\n\
+        fix repair-update-view\n\
+        done\n";
+    let (said, passed, points) = typed(&aws, "silent-view", "since-friday", lines, 0).await;
+    for part in ["a view that compares times never selects it", "properties_to_update", "last_modified"] {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
+    assert!(!said.contains("MAIL") && (passed, points) == (true, 100), "{said}");
+
+    let lines = "look reconcile --explain\ncause hand-edit\nfix touch-source\ndone\n";
+    let (said, passed, points) = typed(&aws, "silent-edit", "unknown-owner", lines, 0).await;
+    assert!(said.contains("changed in the destination by another user"), "{said}");
+    assert!(!said.contains("MAIL") && (passed, points) == (true, 100), "{said}");
+}
