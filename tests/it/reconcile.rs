@@ -128,7 +128,7 @@ type Line = Vec<ParameterValue>;
 /// Values by their place in a line.
 type Changes<'v> = &'v [(usize, ParameterValue)];
 
-async fn insert(warehouse: &Warehouse, table: &str, columns: [&str; 12], rows: &[Line]) {
+async fn insert(warehouse: &Warehouse, table: &str, columns: &[&str], rows: &[Line]) {
     let table = object_name(warehouse.dialect(), table).unwrap();
     let statements: Vec<Statement> = rows
         .iter()
@@ -242,8 +242,8 @@ async fn plant(warehouse: &Warehouse) {
         source.push(with(home(key), here));
         destination.push(with(record(key), there));
     }
-    insert(warehouse, "crm.rds.homes", SOURCE, &source).await;
-    insert(warehouse, "crm.salesforce.home", DESTINATION, &destination).await;
+    insert(warehouse, "crm.rds.homes", &SOURCE, &source).await;
+    insert(warehouse, "crm.salesforce.home", &DESTINATION, &destination).await;
 }
 
 async fn planted_differences_are_found(warehouse: &Warehouse) -> Reconciliation {
@@ -367,8 +367,8 @@ async fn keys_that_differ_by_case_are_ambiguous_if_case_is_ignored() {
     let server = Postgres::start().unwrap();
     for warehouse in [sqlite(&folder), server.warehouse().unwrap()] {
         make(&warehouse).await;
-        insert(&warehouse, "crm.rds.homes", SOURCE, &[home("Ab1"), home("AB1")]).await;
-        insert(&warehouse, "crm.salesforce.home", DESTINATION, &[record("AB1")]).await;
+        insert(&warehouse, "crm.rds.homes", &SOURCE, &[home("Ab1"), home("AB1")]).await;
+        insert(&warehouse, "crm.salesforce.home", &DESTINATION, &[record("AB1")]).await;
         let exact = object(warehouse.dialect(), OBJECT);
         let folded = OBJECT.replacen("\"home_id_c\" }", "\"home_id_c\", kind = \"text-ignoring-case\" }", 1);
         let folded = object(warehouse.dialect(), &folded);
@@ -393,8 +393,8 @@ async fn keys_of_other_kinds_are_joined_by_their_meaning() {
             with(home("00300000003t2PG"), &[(6, price("8"))]),
         ];
         let there = [with(record("00300000003T2PGAA0"), &[(6, 7.0.into())])];
-        insert(&warehouse, "crm.rds.homes", SOURCE, &here).await;
-        insert(&warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        insert(&warehouse, "crm.rds.homes", &SOURCE, &here).await;
+        insert(&warehouse, "crm.salesforce.home", &DESTINATION, &there).await;
         let key = "key = { source = \"home_id\", destination = \"home_id_c\" }";
         assert!(OBJECT.contains(key));
         for (replacement, wanted) in [
@@ -557,8 +557,8 @@ async fn random_tables_are_compared_as_in_memory(warehouse: &Warehouse, cases: u
         };
         let here: Vec<Line> = source.iter().map(|row| line(row, home(""), true)).collect();
         let there: Vec<Line> = destination.iter().map(|row| line(row, record(""), false)).collect();
-        insert(warehouse, "crm.rds.homes", SOURCE, &here).await;
-        insert(warehouse, "crm.salesforce.home", DESTINATION, &there).await;
+        insert(warehouse, "crm.rds.homes", &SOURCE, &here).await;
+        insert(warehouse, "crm.salesforce.home", &DESTINATION, &there).await;
         let found = reconcile(warehouse, &object, 1_000).await.unwrap();
         let expected = naive(&object, &source, &destination);
         let counted = Naive {
@@ -587,6 +587,189 @@ async fn random_tables_are_compared_as_in_memory_on_postgresql() {
     random_tables_are_compared_as_in_memory(&server.warehouse().unwrap(), 30).await;
 }
 
+/// An object with all that shows whose fault a row is.
+const EXPLAINED: &str = r#"
+[[objects]]
+name = "lofts"
+key = { source = "k", destination = "k_c" }
+changed = { source = "changed", destination = "modified" }
+syncs = ["properties-update"]
+pending_for = "6h"
+fields = [
+  { source = "note", destination = "note_c", kind = "text" },
+  { source = "changed", destination = "version_c", kind = "instant" },
+]
+[objects.source]
+table = "crm.rds.lofts"
+where = [{ column = "gone", not = true }]
+[objects.destination]
+table = "crm.salesforce.loft"
+where = [{ column = "gone_c", not = true }]
+deleted = "gone_c"
+modified_by = "writer"
+integration_users = ["0050000000AbCdEFGH"]
+"#;
+
+const LOFTS: [&str; 4] = ["k", "note", "changed", "gone"];
+const LOFTS_THERE: [&str; 6] = ["k_c", "note_c", "version_c", "modified", "writer", "gone_c"];
+
+/// A source row: key, note, when it changed (0: settled, 1: late, 2: just now), and whether it is gone.
+type Here = (char, &'static str, usize, bool);
+/// A row of the destination: key, note, whether it has the source's version, whether it was modified after all settled changes,
+/// the writer (0: the sync, 1: another user, 2: unknown), and whether it is deleted.
+type There = (char, &'static str, bool, bool, usize, bool);
+
+const CHANGED: [&str; 3] = ["2026-11-22T09:00:00Z", "2026-11-24T05:00:00Z", "2026-11-24T11:45:00Z"];
+
+/// Finds the fault of every row in memory. Key `a` was rejected, and the last successful run started at 04:00.
+fn naive_faults(source: &[Here], destination: &[There]) -> BTreeMap<Fault, u64> {
+    let mut faults = BTreeMap::new();
+    for key in 'a'..='h' {
+        let here: Vec<&Here> = source.iter().filter(|row| row.0 == key && !row.3).collect();
+        let there: Vec<&There> = destination.iter().filter(|row| row.0 == key && !row.5).collect();
+        let pending = |row: &Here| [None, Some(Fault::NotRun), Some(Fault::Pending)][row.2];
+        let rejected = (key == 'a').then_some(Fault::Rejected);
+        let fault = match (here.as_slice(), there.as_slice()) {
+            ([], []) => continue,
+            ([here], []) => {
+                let is_deleted = destination.iter().any(|row| row.0 == key);
+                let lost = if is_deleted { Fault::Deleted } else { Fault::Unknown };
+                pending(here).or(rejected).unwrap_or(lost)
+            }
+            ([], [_]) if source.iter().any(|row| row.0 == key) => Fault::NotSelected,
+            ([], [_]) => Fault::Unknown,
+            ([here], [there]) if here.1 == there.1 && there.2 => continue,
+            ([here], [there]) => pending(here).or(rejected).unwrap_or(match (there.3, there.2, there.4) {
+                (true, true, 1) => Fault::EditedThere,
+                (true, false, _) => Fault::Skipped,
+                _ => Fault::Unknown,
+            }),
+            (here, there) => {
+                let rows = u64::try_from(here.len() + there.len()).unwrap();
+                *faults.entry(Fault::AmbiguousKey).or_default() += rows;
+                continue;
+            }
+        };
+        *faults.entry(fault).or_default() += 1;
+    }
+    faults
+}
+
+/// The lines of both tables. A version is that of the first source row of the key, else an old one.
+fn lofts(source: &[Here], destination: &[There]) -> (Vec<Line>, Vec<Line>) {
+    let here = |(key, note, changed, gone): &Here| -> Line {
+        vec![key.to_string().into(), (*note).into(), at(CHANGED[*changed]).into(), (*gone).into()]
+    };
+    let there = |(key, note, newest, later, writer, gone): &There| -> Line {
+        let of_key = source.iter().filter(|row| row.0 == *key);
+        let version = of_key.min_by_key(|row| row.3).map_or(CHANGED[0], |row| CHANGED[row.2]);
+        let version = if *newest { version } else { "2026-11-01T00:00:00Z" };
+        let modified = if *later { "2026-11-23T00:00:00Z" } else { "2026-11-21T00:00:00Z" };
+        // The sync's user has 15 characters here and 18 in the file.
+        let writer = [Some("0050000000AbCdE"), Some("0050000000ZzZzZ"), None][*writer];
+        vec![
+            key.to_string().into(),
+            (*note).into(),
+            at(version).into(),
+            at(modified).into(),
+            ParameterValue::Text(writer.map(str::to_owned)),
+            (*gone).into(),
+        ]
+    };
+    (source.iter().map(here).collect(), destination.iter().map(there).collect())
+}
+
+async fn faults_are_those_found_in_memory(warehouse: &Warehouse, cases: u32) {
+    use syncwatch::classify::ErrorClass;
+    use syncwatch::observe::objects;
+    let object = object(warehouse.dialect(), EXPLAINED);
+    let sent = Sent {
+        runs: [("properties-update".to_owned(), Some(at("2026-11-24T04:00:00Z")))].into(),
+        rejected: [("a".to_owned(), ErrorClass::InvalidValue)].into(),
+    };
+    let name = |path: &str| object_name(warehouse.dialect(), path).unwrap();
+    let mut made = Vec::new();
+    if warehouse.dialect() == Dialect::PostgreSql {
+        made.extend(["rds", "salesforce"].map(|schema| format!("CREATE SCHEMA IF NOT EXISTS {schema}")));
+    }
+    made.push(format!(
+        "CREATE TABLE {} (k VARCHAR(9), note VARCHAR(9), changed TIMESTAMP, gone BOOLEAN)",
+        name("crm.rds.lofts")
+    ));
+    made.push(format!(
+        "CREATE TABLE {} (k_c VARCHAR(9), note_c VARCHAR(9), version_c TIMESTAMP, modified TIMESTAMP, writer VARCHAR(18), \
+         gone_c BOOLEAN)",
+        name("crm.salesforce.loft")
+    ));
+    for sql in made {
+        warehouse.execute(&Statement::new("tables", sql)).await.unwrap();
+    }
+    let note = || prop::sample::select(vec!["x", "y"]);
+    let key = || prop::sample::select(('a'..='h').collect::<Vec<_>>());
+    let flag = || prop::bool::weighted(0.3);
+    let rows = (
+        prop::collection::vec((key(), note(), 0_usize..3, flag()), 0..8),
+        prop::collection::vec((key(), note(), any::<bool>(), any::<bool>(), 0_usize..3, flag()), 0..8),
+    );
+    let mut runner = TestRunner::deterministic();
+    let mut all: BTreeSet<Fault> = BTreeSet::new();
+    for _ in 0..cases {
+        let (source, destination) = rows.new_tree(&mut runner).unwrap().current();
+        for table in ["crm.rds.lofts", "crm.salesforce.loft"] {
+            let sql = format!("DELETE FROM {}", name(table));
+            warehouse.execute(&Statement::new("no rows", sql)).await.unwrap();
+        }
+        let (here, there) = lofts(&source, &destination);
+        insert(warehouse, "crm.rds.lofts", &LOFTS, &here).await;
+        insert(warehouse, "crm.salesforce.loft", &LOFTS_THERE, &there).await;
+        let found = objects::compare(warehouse, &object, &sent, now()).await.unwrap();
+        assert_eq!(found.faults, naive_faults(&source, &destination), "{source:?}\n{destination:?}");
+        let late = found.faults.get(&Fault::NotRun).copied().unwrap_or(0);
+        assert_eq!(found.missing_late + found.different_late, late, "{source:?}\n{destination:?}");
+        assert_eq!(found.all_wrong().rows(), found.missing + found.extra + found.different);
+        all.extend(found.faults.keys());
+    }
+    assert_eq!(all.len(), 9, "a fault was never found: {all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_those_found_in_memory_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    faults_are_those_found_in_memory(&sqlite(&folder), 150).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn faults_are_those_found_in_memory_on_postgresql() {
+    let server = Postgres::start().unwrap();
+    faults_are_those_found_in_memory(&server.warehouse().unwrap(), 100).await;
+}
+
+/// One record is explained by its history.
+#[tokio::test(flavor = "multi_thread")]
+async fn key_of_a_lost_update_shows_its_history_and_next_step() {
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    faults_are_those_found_in_memory(&warehouse, 150).await;
+    let (here, there) = lofts(&[('q', "x", 0, false)], &[('q', "y", false, true, 1, false)]);
+    insert(&warehouse, "crm.rds.lofts", &LOFTS, &here).await;
+    insert(&warehouse, "crm.salesforce.loft", &LOFTS_THERE, &there).await;
+    let mut pipeline = Pipeline::parse(include_str!("../../infra/pipeline.toml")).unwrap();
+    pipeline.objects = vec![object(Dialect::Sqlite, EXPLAINED)];
+    let asked = syncwatch_cli::Command::parse(&["reconcile", "--key", "q"]).unwrap();
+    let syncwatch_cli::Command::Reconcile(asked) = asked else { panic!("{asked:?}") };
+    let answer = syncwatch_cli::reconcile::answer(&warehouse, None, &pipeline, &asked, now()).await.unwrap();
+    for part in [
+        "source last changed: 2026-11-22 09:00 UTC",
+        "destination last changed: 2026-11-23 00:00 UTC by 0050000000ZzZzZ",
+        "last successful run of properties-update: unknown",
+        "why: skipped",
+        "next step: touch the source row",
+    ] {
+        assert!(answer.text.contains(part), "{part}: {}", answer.text);
+    }
+    assert_eq!(answer.json["records"][0]["fault"], "skipped");
+}
+
 /// The command on a real engine: values are hidden, and the exit code shows what is wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn command_hides_values_and_lists_wrong_records() {
@@ -605,6 +788,9 @@ async fn command_hides_values_and_lists_wrong_records() {
     assert!(table.text.contains("beyond limits") && !table.text.contains("Elm"), "{}", table.text);
     assert_eq!(table.json["objects"][0]["counts"]["different"], 10);
     assert!(run(&["reconcile", "--show"]).await.unwrap().text.contains("Elm"));
+    let explained = run(&["reconcile", "--explain"]).await.unwrap();
+    assert!(explained.text.contains("9 rows: skipped") && explained.text.contains("next step: touch"), "{}", explained.text);
+    assert_eq!(explained.json["objects"][0]["faults"][3]["fault"], "skipped");
     let csv = run(&["reconcile", "homes", "--out", "csv"]).await.unwrap().text;
     assert!(csv.starts_with("\"object\",\"class\"") && csv.contains("\"missing-1\""), "{csv}");
     let jsonl = run(&["reconcile", "--out", "jsonl"]).await.unwrap().text;

@@ -115,7 +115,7 @@ impl Operator {
         let incident = self.acknowledged(wanted).await?;
         let until = incident.acknowledged.as_ref().map(|by| minute_utc(by.until)).unwrap_or_default();
         let (key, by) = (&incident.key, &wanted.by);
-        let owner = self.pipeline.owner_of(&key.subject).map(|owner| owner.name.as_str());
+        let owner = self.pipeline.owner_of(key.check, &key.subject).map(|owner| owner.name.as_str());
         let channels = self.pipeline.routes(owner);
         let pages = channels.iter().any(|channel| channel.kind.pages());
         let pagerduty = if pages { " Its PagerDuty alert, if any, is acknowledged too." } else { "" };

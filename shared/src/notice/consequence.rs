@@ -75,13 +75,11 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
         Check::AcceptedValues | Check::Pattern | Check::Referential | Check::CustomSql => {
             format!("{audience} may work with wrong values.")
         }
-        Check::RecordsMissing => {
-            format!("{audience} does not find {} in {destination}.", some(count("missing")))
-        }
+        Check::RecordsMissing => format!("{} are missing from {destination}.", some(count("missing"))),
         Check::RecordsExtra => {
             format!("{audience} works with {records} in {destination} that the source does not have.")
         }
-        Check::RecordsDiffer => format!("{audience} sees wrong values in {}.", some(count("different"))),
+        Check::RecordsDiffer => format!("{} have wrong values in {destination}.", some(count("different"))),
         Check::ApiReachable | Check::TokenAccepted => {
             "Syncs cannot be checked: no other alert about them is sent until this is fixed.".to_owned()
         }

@@ -59,7 +59,7 @@ pub fn body(incident: &Incident, kind: NoticeKind, pipeline: &Pipeline, now: Tim
     let label = figures.iter().position(|figure| figure.name == LABEL).map(|at| figures.remove(at).text());
     let open = kind != NoticeKind::Resolved;
     let acts = open && kind != NoticeKind::Acknowledged;
-    let owner = pipeline.owner_of(subject);
+    let owner = pipeline.owner_of(*check, subject);
     let mut body = Body {
         schema: SCHEMA.to_owned(),
         id: incident.notice_id(),

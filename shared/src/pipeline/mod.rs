@@ -355,15 +355,17 @@ impl Pipeline {
         self.contacts.iter().find(|contact| contact.name == name)
     }
 
-    /// Returns the owner of a subject: of the sync, data check or object, else of the pipeline.
-    pub fn owner_of(&self, subject: &str) -> Option<&Contact> {
-        let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
-        let of_object = || self.object(subject)?.owner.as_ref();
-        let owner = of_sync
-            .or_else(|| self.data_check(subject)?.owner.as_ref())
-            .or_else(of_object)
-            .or(self.owner.as_ref());
-        self.contact(owner?)
+    /// Returns the owner of a check's subject: of the sync, data check or object, else of the pipeline.
+    pub fn owner_of(&self, check: Check, subject: &str) -> Option<&Contact> {
+        let owner = match check.subject_kind() {
+            // An object may have the name of the pipeline.
+            SubjectKind::Object => self.object(subject).and_then(|object| object.owner.as_ref()),
+            _ => {
+                let of_sync = self.sync(subject).and_then(|sync| sync.owner.as_ref());
+                of_sync.or_else(|| self.data_check(subject)?.owner.as_ref())
+            }
+        };
+        self.contact(owner.or(self.owner.as_ref())?)
     }
 
     /// Returns the data check of this name.

@@ -427,7 +427,7 @@ fn owner_is_of_the_sync_or_check_else_of_the_pipeline() {
     let (routed, seed) = (routed(), SEED.replacen("owner = \"Data operations\"\n", "", 1));
     let of = |text: &str, subject: &str| {
         let pipeline = Pipeline::parse(text).unwrap();
-        pipeline.owner_of(subject).map(|owner| owner.name.clone())
+        pipeline.owner_of(Check::RunFailed, subject).map(|owner| owner.name.clone())
     };
     let table = [
         (&routed, "properties-create", Some("CRM")),
