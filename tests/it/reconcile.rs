@@ -789,7 +789,11 @@ async fn command_hides_values_and_lists_wrong_records() {
     assert_eq!(table.json["objects"][0]["counts"]["different"], 10);
     assert!(run(&["reconcile", "--show"]).await.unwrap().text.contains("Elm"));
     let explained = run(&["reconcile", "--explain"]).await.unwrap();
-    assert!(explained.text.contains("9 rows: skipped") && explained.text.contains("next step: touch"), "{}", explained.text);
+    assert!(
+        explained.text.contains("9 rows: skipped") && explained.text.contains("next step: touch"),
+        "{}",
+        explained.text
+    );
     assert_eq!(explained.json["objects"][0]["faults"][3]["fault"], "skipped");
     let csv = run(&["reconcile", "homes", "--out", "csv"]).await.unwrap().text;
     assert!(csv.starts_with("\"object\",\"class\"") && csv.contains("\"missing-1\""), "{csv}");
