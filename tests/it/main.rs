@@ -39,6 +39,8 @@ mod readme;
 #[cfg(test)]
 mod reconcile;
 #[cfg(test)]
+mod reconcile_days;
+#[cfg(test)]
 mod reconciliation_rounds;
 #[cfg(test)]
 mod runbook;

@@ -154,6 +154,7 @@ async fn views_match_the_simulated_world_through_faults() {
             Some(PropertyFault::ViewBug),
             Some(PropertyFault::DuplicateCreation { percent: 50 }),
             Some(PropertyFault::Backlog { per_run: 1 }),
+            Some(PropertyFault::ViewComparesTimes),
         ] {
             world.heal();
             if let Some(fault) = fault.clone() {

@@ -24,6 +24,12 @@ const STEADY: Extent = Extent { total: 6_000, synced: 5_990, nameless: 0, pace: 
 /// The days since the business doubled: found, and not yet what is expected.
 const DOUBLED_DAYS: usize = 20;
 
+/// With the last writer, a comparison of records tells an edit by a person from a change that was skipped.
+const LAST_WRITER: (&str, &str) = (
+    "# modified_by = \"last_modified_by_id\"\n# integration_users = [\"005...\"]",
+    "modified_by = \"last_modified_by_id\"\nintegration_users = [\"005A0000000SyncIAC\"]",
+);
+
 /// Every drill, in list order.
 pub const DRILLS: &[Drill] = &[
     Drill {
@@ -300,6 +306,47 @@ pub const DRILLS: &[Drill] = &[
         anchors: &["breach-forecast", "unusual-coverage"],
     },
     Drill {
+        name: "unknown-owner",
+        level: Level::Medium,
+        title: "Sales finds companies that nobody knows",
+        story: "It is a Tuesday noon. Sales sees a company named \"Renamed by hand\" on some properties. No alert is open, and every \
+                run of the week completed.",
+        starts: "2026-11-24T20:07:00Z",
+        extent: QUIET,
+        edits: &[LAST_WRITER],
+        webhooks: false,
+        beats: &[Inflict(Trouble::HandEdits(30)), Live(60)],
+        causes: &[Cause::HandEdit],
+        fixes: &[Fix::TouchSource],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::FullSyncUpdate,
+                hurt: Hurt::Rewritten,
+                why: "it writes every record again to correct thirty",
+            },
+            WrongFix {
+                fix: Fix::RunUpdate,
+                hurt: Hurt::TimeLost,
+                why: "no source row changed, so the run has nothing to send",
+            },
+            WrongFix {
+                fix: Fix::RestoreNames,
+                hurt: Hurt::TimeLost,
+                why: "no name is missing; these are wrong",
+            },
+        ],
+        hints: &[
+            "Which records differ, and since when? `look reconcile` compares all of them.",
+            "`look reconcile --key KEY`, and `look sql SELECT * FROM crm.salesforce.product_property WHERE sf_property_id_c = 'KEY'`",
+        ],
+        model_answer: "Every check is healthy: the records exist, have a company, and are of the newest version. Only comparing \
+                       values finds them: `look reconcile` counts thirty that differ, changed in Salesforce after the source, \
+                       and last_modified_by_id shows a person. A sync sends only what changed at the source, so they stay \
+                       wrong. Ask the person whose value is right. Here it is the source's: touch its rows, and the next run \
+                       sends them.",
+        anchors: &["records-differ"],
+    },
+    Drill {
         name: "shrinking",
         level: Level::Hard,
         title: "Half of the properties seem to be missing from Salesforce",
@@ -332,6 +379,47 @@ pub const DRILLS: &[Drill] = &[
                        nothing. When several data checks fail at once, check the copy first. Resume the connector; all \
                        incidents resolve within an hour.",
         anchors: &["freshness", "coverage", "queue-size"],
+    },
+    Drill {
+        name: "since-friday",
+        level: Level::Hard,
+        title: "Some changes of last week never reached Salesforce",
+        story: "It is a Monday, eight in the morning in Los Angeles. Sales misses changes of Friday evening. The queues are short, \
+                every run completed, and no alert is open.",
+        starts: "2026-11-21T02:07:00Z",
+        extent: QUIET,
+        edits: &[LAST_WRITER],
+        webhooks: false,
+        beats: &[Inflict(Trouble::TimesView(60)), Brew(62 * 60), Live(60)],
+        causes: &[Cause::TimesView],
+        fixes: &[Fix::RepairUpdateView],
+        wrong_fixes: &[
+            WrongFix {
+                fix: Fix::TouchSource,
+                hurt: Hurt::TimeLost,
+                why: "it sends what is lost by now; the view goes on losing changes",
+            },
+            WrongFix {
+                fix: Fix::FullSyncUpdate,
+                hurt: Hurt::Rewritten,
+                why: "it writes every record again, and the view goes on losing changes",
+            },
+            WrongFix {
+                fix: Fix::RunUpdate,
+                hurt: Hurt::TimeLost,
+                why: "the run sends what the view selects, and it does not select them",
+            },
+        ],
+        hints: &[
+            "`look reconcile`: do the records that differ have the newest version?",
+            "Did somebody change what the pipeline is? `look baseline`",
+        ],
+        model_answer: "`look reconcile` finds records whose version in Salesforce is older than the source's, while the update \
+                       queue is empty: no view selects them. `look baseline` shows that the update view was changed: it \
+                       compares updated_at with last_modified_date. A record that a person saved after its source changed is \
+                       then never selected. Apply the view of infra/warehouse again: it compares versions, so the next run \
+                       sends everything that was lost.",
+        anchors: &["records-differ"],
     },
     Drill {
         name: "all-green",

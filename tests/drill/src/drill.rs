@@ -66,6 +66,8 @@ choices! {
         SourceIdle = "source-idle", "nothing changes at the source";
         CompaniesMissing = "companies-missing", "companies are no longer entered at the source, and the views leave such properties out";
         NewBusiness = "new-business", "the business itself has changed for good, and the sync follows it";
+        HandEdit = "hand-edit", "a person changes values in Salesforce that the syncs write";
+        TimesView = "times-view", "the update view compares times, so it never selects some changes";
         BulkChange = "bulk-change", "the source changed in bulk; the queues will clear on their own";
         WarehouseDown = "warehouse-down", "the warehouse does not answer";
     }
@@ -95,6 +97,8 @@ choices! {
         RepairNamesView = "repair-names-view", "put the company names back into the sync views";
         RepairCreateView = "repair-create-view", "remove the condition that does not belong in the create view";
         RestoreNames = "restore-names", "restore the lost names in Salesforce with its data loader";
+        RepairUpdateView = "repair-update-view", "apply the update view of infra/warehouse again: syncwatch warehouse-apply";
+        TouchSource = "touch-source", "touch the source rows of the records that differ, so that the next run sends them";
         EnterCompanies = "enter-companies", "have the missing companies entered at the source, and the form require them";
         ResumeCopy = "resume-copy", "resume the Fivetran connector that copies Salesforce";
         NewNormal = "new-normal", "confirm the new level with the owner of the source, and mark it: syncwatch mark INCIDENT new-normal";
@@ -197,6 +201,10 @@ pub enum Trouble {
     CompaniesMissing,
     /// Nothing is broken: the business moves more than before.
     NewBusiness,
+    /// A person entered other companies in so many records of Salesforce.
+    HandEdits(usize),
+    /// The update view compares times, and this loses so many changes.
+    TimesView(usize),
 }
 
 impl Trouble {
@@ -221,7 +229,15 @@ impl Trouble {
             Self::WebhooksGone => Fix::RegisterWebhook,
             Self::CompaniesMissing => Fix::EnterCompanies,
             Self::NewBusiness => Fix::NewNormal,
+            Self::HandEdits(_) => Fix::TouchSource,
+            Self::TimesView(_) => Fix::RepairUpdateView,
         }
+    }
+
+    /// Whether every check is healthy, so that a person calls the trainee instead of an alert.
+    #[must_use]
+    pub fn is_silent(self) -> bool {
+        matches!(self, Self::HandEdits(_) | Self::TimesView(_))
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) const LOOKS: &str = "\
   look explain FINDING     the runbook section     (syncwatch explain FINDING)
   look expectations        each figure and the range that was expected (syncwatch expectations)
   look config              the declared pipeline   (syncwatch check-config)
+  look reconcile [--explain | --key KEY] compare every record (syncwatch reconcile)
+  look baseline            changes since the definition was accepted (syncwatch baseline diff)
   look validate [CHECK]    run the data checks now (the function daily-validation)
   look sql SELECT ...      query the warehouse, such as SELECT * FROM crm.sfdc_dbx.daily_health_check
   look census PATH         query the Census API, such as syncs/3394022 or syncs/3394022/sync_runs?per_page=5
@@ -44,6 +46,13 @@ impl Scene {
             ("explain", finding) => Ok(runbook::explain(finding)?.to_string()),
             ("expectations", _) => Ok(self.operate(&["expectations"]).await?.0),
             ("config", _) => Ok(self.pipeline.to_string()),
+            ("reconcile", words) => {
+                let words: Vec<&str> = std::iter::once("reconcile").chain(words.split_whitespace()).collect();
+                Ok(shortened(self.operate(&words).await?.0.lines().map(str::to_owned)))
+            }
+            ("baseline", _) => {
+                Ok(shortened(self.operate(&["baseline", "diff"]).await?.0.lines().map(str::to_owned)))
+            }
             ("validate", "") => self.validate(None).await,
             ("validate", check) => self.validate(Some(check)).await,
             ("sql", "") => {

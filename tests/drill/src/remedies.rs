@@ -29,6 +29,15 @@ impl Scene {
         }
         match trouble {
             Trouble::DailyInUtc => self.run_daily_at(13),
+            Trouble::TimesView(count) => {
+                let accept = ["baseline", "accept", "--by", "Data operations", "--why", "as deployed"];
+                self.operate(&accept).await.map(drop)?;
+                self.with_data(|data| data.inflict(PropertyFault::ViewComparesTimes))?;
+                self.with_data(|data| data.inflict(PropertyFault::LostUpdates { count }))?;
+            }
+            Trouble::HandEdits(count) => {
+                self.with_data(|data| data.inflict(PropertyFault::HandEdits { count }))?
+            }
             Trouble::WebhooksGone => self.census.with_world(syncwatch_lab::census::World::delete_webhooks),
             _ => {}
         }
@@ -62,6 +71,7 @@ impl Scene {
             Fix::RestoreNames => self.with_data(PropertyWorld::restore_companies)?,
             Fix::RegisterWebhook => self.register_webhook().await?,
             Fix::EnterCompanies => self.with_data(PropertyWorld::enter_companies)?,
+            Fix::TouchSource => self.with_data(PropertyWorld::touch_wrong)?,
             Fix::NewNormal => self.mark_new_normal().await?,
             Fix::LoosenLimits => self.loosen_limits(),
             Fix::SilenceAll => {
@@ -77,6 +87,7 @@ impl Scene {
             | Fix::UniqueKey
             | Fix::RepairNamesView
             | Fix::RepairCreateView
+            | Fix::RepairUpdateView
             | Fix::ResumeCopy => {}
         }
         let fixed: Vec<Trouble> =
@@ -95,7 +106,10 @@ impl Scene {
         if let Some(fault) = trouble.of_door() {
             self.census.heal_door(&fault);
         }
-        if let Some(fault) = trouble.of_data() {
+        let fault = trouble.of_data();
+        let fault =
+            if let Trouble::TimesView(_) = trouble { Some(PropertyFault::ViewComparesTimes) } else { fault };
+        if let Some(fault) = fault {
             self.with_data(|data| data.heal_one(&fault))?;
         }
         Ok(())

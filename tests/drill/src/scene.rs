@@ -434,6 +434,7 @@ fn count(data: &PropertyWorld) -> Figures {
         rewritten: moved(true).map(|run| run.succeeded as u64).sum(),
         rejected: data.moves().iter().map(|run| run.failed as u64).sum(),
         suppressed: 0,
+        differing: (data.wrong_keys().len() as u64).saturating_sub(names_lost),
     }
 }
 

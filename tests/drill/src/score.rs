@@ -30,6 +30,8 @@ pub struct Figures {
     pub rejected: u64,
     /// Open incidents that a silence covers.
     pub suppressed: u64,
+    /// Records with another value than the source, which no view selects; without those of `names_lost`.
+    pub differing: u64,
 }
 
 impl Figures {
@@ -42,6 +44,7 @@ impl Figures {
             rewritten: self.rewritten.saturating_sub(before.rewritten),
             rejected: self.rejected.saturating_sub(before.rejected),
             suppressed: self.suppressed.saturating_sub(before.suppressed),
+            differing: self.differing.saturating_sub(before.differing),
         }
     }
 
@@ -54,13 +57,14 @@ impl Figures {
             rewritten: self.rewritten.max(other.rewritten),
             rejected: self.rejected.max(other.rejected),
             suppressed: self.suppressed.max(other.suppressed),
+            differing: self.differing.max(other.differing),
         }
     }
 
     /// The number of harmed records and silenced incidents.
     #[must_use]
     pub fn sum(self) -> u64 {
-        self.names_lost + self.duplicated + self.rewritten + self.rejected + self.suppressed
+        self.names_lost + self.duplicated + self.rewritten + self.rejected + self.suppressed + self.differing
     }
 
     /// Whether this harm was done. Lost time shows in no figure.
@@ -85,6 +89,7 @@ impl fmt::Display for Figures {
             (self.rewritten, "records rewritten by full syncs"),
             (self.rejected, "records rejected"),
             (self.suppressed, "incidents silenced"),
+            (self.differing, "records that differ and are not sent"),
         ];
         let parts: Vec<String> = figures
             .iter()

@@ -288,12 +288,13 @@ fn problems(drill: &Drill, answer: Answer, played: &Played) -> Vec<String> {
         }
     };
     let ends = subjects.iter().filter(|subject| subject.starts_with("[RESOLVED]")).count();
-    must(subjects.len() > ends, "no alert was sent".to_owned());
+    let silent = troubles(drill).into_iter().any(Trouble::is_silent);
+    must((subjects.len() > ends) != silent, "an alert is missing, or was sent in a silent drill".to_owned());
     match answer {
         Answer::Model => {
             must(score.passed, "the model answer does not pass".to_owned());
             must(outcome.open.is_empty() && outcome.healed, format!("not healed: {outcome:?}"));
-            must(ends > 0, "no recovery was sent".to_owned());
+            must((ends > 0) != silent, "no recovery was sent".to_owned());
             must((*webhooks > 0) == drill.webhooks, format!("{webhooks} webhooks arrived"));
         }
         Answer::Wrong => {
@@ -452,4 +453,26 @@ fn nightly_times_are_read_from_a_daily_schedule_only() {
     for other in ["rate(2 minutes)", "cron(0)", "cron(0 * * * ? *)"] {
         assert!(crate::scene::times(other).is_err(), "{other}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn silent_drills_are_solved_by_comparing_records() {
+    let aws = Ministack::start().await.unwrap();
+    let lines = "\
+        look incidents\n\
+        look reconcile --explain\n\
+        look baseline\n\
+        cause times-view\n\
+        fix repair-update-view\n\
+        done\n";
+    let (said, passed, points) = typed(&aws, "silent-view", "since-friday", lines, 0).await;
+    for part in ["a view that compares times never selects it", "properties_to_update", "last_modified"] {
+        assert!(said.contains(part), "no {part:?} in:\n{said}");
+    }
+    assert!(!said.contains("MAIL") && (passed, points) == (true, 100), "{said}");
+
+    let lines = "look reconcile --explain\ncause hand-edit\nfix touch-source\ndone\n";
+    let (said, passed, points) = typed(&aws, "silent-edit", "unknown-owner", lines, 0).await;
+    assert!(said.contains("changed in the destination by another user"), "{said}");
+    assert!(!said.contains("MAIL") && (passed, points) == (true, 100), "{said}");
 }

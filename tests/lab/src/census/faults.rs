@@ -25,6 +25,12 @@ pub enum Fault {
         /// Such as `{"frequency": "hourly"}`.
         schedule: serde_json::Value,
     },
+    /// The mappings are changed, given in Census's format.
+    ChangeMapping {
+        sync: u64,
+        /// Such as `[{"from": {"type": "column", "data": "city"}, "to": "Name"}]`.
+        mappings: serde_json::Value,
+    },
     /// The run in progress, or the next one, never ends.
     Hang {
         sync: u64,
@@ -188,6 +194,10 @@ impl Fault {
                     sync.schedule_before.get_or_insert(before);
                 });
             }
+            Self::ChangeMapping { sync, mappings } => world.configure(sync, |sync| {
+                let before = std::mem::replace(&mut sync.mappings, mappings);
+                sync.mappings_before.get_or_insert(before);
+            }),
             Self::Hang { sync } => {
                 world.ail(sync, |sync| sync.ailments.hang = true);
                 world.hang_current(sync);
@@ -247,6 +257,11 @@ impl Fault {
                     sync.schedule = before;
                 }
             }),
+            Self::ChangeMapping { .. } => world.configure(id, |sync| {
+                if let Some(before) = sync.mappings_before.take() {
+                    sync.mappings = before;
+                }
+            }),
             Self::Hang { .. } => {
                 world.ail(id, |sync| sync.ailments.hang = false);
                 world.cancel_hanging(id);
@@ -286,6 +301,7 @@ impl Fault {
             Self::Pause { sync }
             | Self::Delete { sync }
             | Self::ChangeSchedule { sync, .. }
+            | Self::ChangeMapping { sync, .. }
             | Self::Hang { sync }
             | Self::Fail { sync, .. }
             | Self::Reject { sync, .. }

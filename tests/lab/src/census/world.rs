@@ -82,6 +82,8 @@ pub struct SimSync {
     pub(crate) open_alert: Option<u64>,
     /// The schedule before a fault changed it.
     pub(crate) schedule_before: Option<SimSchedule>,
+    /// The mappings before a fault changed them.
+    pub(crate) mappings_before: Option<Value>,
     next_due: Option<Timestamp>,
     /// Oldest first.
     runs: VecDeque<SimRun>,
@@ -293,6 +295,7 @@ impl World {
             ailments: Ailments::default(),
             open_alert: None,
             schedule_before: None,
+            mappings_before: None,
             next_due,
             runs: VecDeque::new(),
         };

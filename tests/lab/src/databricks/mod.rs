@@ -6,6 +6,7 @@
 //! instant in every row is a `DATE` or `TIMESTAMP`; a scripted start of the warehouse ends after a number of requests, not
 //! after a time; only `INLINE` and `JSON_ARRAY` are supported.
 
+pub(crate) mod catalog;
 mod server;
 mod statement;
 mod translate;

@@ -31,4 +31,16 @@ pub enum PropertyFault {
         /// The share, in percent.
         percent: u32,
     },
+    /// The update view compares times instead of versions: it never selects a change that is older than the last edit of its
+    /// record.
+    ViewComparesTimes,
+    /// A person enters other companies in records of Salesforce, once.
+    HandEdits {
+        count: usize,
+    },
+    /// Companies change at the source, and a person saves the same records a minute later, once. Harmless unless the update view
+    /// compares times.
+    LostUpdates {
+        count: usize,
+    },
 }

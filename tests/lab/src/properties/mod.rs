@@ -11,6 +11,8 @@ mod world;
 pub use faults::PropertyFault;
 pub use generate::Property;
 pub use tables::{Changes, Tables, make_sources, sql_folder};
+pub(crate) use tables::{Table, make};
 pub use world::{
-    Copy, Health, Move, Moved, Pace, PropertyWorld, Record, Refusals, SYNCED_OF_SEED, Sync, TOTAL_OF_SEED,
+    Copy, Health, INTEGRATION_USER, Move, Moved, PERSON, Pace, PropertyWorld, Record, Refusals,
+    SYNCED_OF_SEED, Sync, TOTAL_OF_SEED,
 };

@@ -252,3 +252,40 @@ fn faults_parse_from_json() {
         serde_json::from_str(r#"{"fault": "duplicate-creation", "percent": 10}"#).unwrap();
     assert_eq!(fault, PropertyFault::DuplicateCreation { percent: 10 });
 }
+
+#[test]
+fn hand_edits_stay_wrong_until_their_source_changes() {
+    let mut world = small(18);
+    hours(&mut world, 1);
+    world.inflict(PropertyFault::SourceStalls);
+    world.inflict(PropertyFault::HandEdits { count: 12 });
+    hours(&mut world, 24);
+    let health = world.health();
+    assert_eq!((world.wrong_keys().len(), health.update_queue, health.null_companies), (12, 0, 0));
+    let by_hand = |copy: &&Copy| copy.record.modified_by == PERSON;
+    assert_eq!(world.copies().filter(by_hand).count(), 12);
+    world.touch_wrong();
+    assert_eq!(world.to_update().len(), 12);
+    hours(&mut world, 1);
+    assert!(world.wrong_keys().is_empty() && world.health().update_queue == 0);
+    assert!(world.copies().all(|copy| copy.record.modified_by == INTEGRATION_USER));
+}
+
+#[test]
+fn view_that_compares_times_loses_updates_until_it_is_restored() {
+    for (broken, lost) in [(false, 0), (true, 12)] {
+        let mut world = small(19);
+        hours(&mut world, 1);
+        world.inflict(PropertyFault::SourceStalls);
+        if broken {
+            world.inflict(PropertyFault::ViewComparesTimes);
+        }
+        world.advance_to(world.now() + SignedDuration::from_mins(2));
+        world.inflict(PropertyFault::LostUpdates { count: 12 });
+        hours(&mut world, 24);
+        assert_eq!((world.wrong_keys().len(), world.health().update_queue), (lost, 0));
+        world.heal();
+        hours(&mut world, 1);
+        assert!(world.wrong_keys().is_empty());
+    }
+}

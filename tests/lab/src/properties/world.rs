@@ -40,6 +40,11 @@ const COPY_EVERY: i64 = 5;
 /// Fivetran copies the state of Salesforce from this long ago.
 const COPY_LAG: SignedDuration = SignedDuration::from_mins(2);
 
+/// The Salesforce user of Census, who writes what syncs move.
+pub const INTEGRATION_USER: &str = "005A0000000SyncIAC";
+/// A person who works in Salesforce.
+pub const PERSON: &str = "005A0000000AnnaIAC";
+
 /// One of the two syncs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sync {
@@ -87,8 +92,11 @@ pub struct Record {
     /// The company's name, as a sync moved it.
     pub company_name: Option<String>,
     pub created_at: Timestamp,
+    pub status: String,
     /// When it was last written, by a sync or by a person.
     pub modified_at: Timestamp,
+    /// [`INTEGRATION_USER`] or [`PERSON`].
+    pub modified_by: &'static str,
     /// The last written version of the property: the instant of that version's change.
     pub source_version: Option<Timestamp>,
     pub deleted: bool,
@@ -130,6 +138,7 @@ impl Health {
 pub(super) struct Ailments {
     pub(super) view_bug: bool,
     pub(super) leak: Option<String>,
+    pub(super) compares_times: bool,
     source_stalls: bool,
     copy_stalls: bool,
     duplicate_percent: u32,
@@ -305,9 +314,13 @@ impl PropertyWorld {
         }
     }
 
-    /// Injects a fault.
+    /// Injects a fault. One that happens once is harm from the start, and never in [`PropertyWorld::faults`].
     pub fn inflict(&mut self, fault: PropertyFault) {
-        self.faults.push(fault.clone());
+        match fault {
+            PropertyFault::HandEdits { count } => return self.edit_companies(count),
+            PropertyFault::LostUpdates { count } => return self.lose_updates(count),
+            _ => self.faults.push(fault.clone()),
+        }
         match fault {
             PropertyFault::ViewBug => self.ailments.view_bug = true,
             PropertyFault::SourceStalls => self.ailments.source_stalls = true,
@@ -316,8 +329,18 @@ impl PropertyWorld {
             PropertyFault::CoverageLeak { city } => self.ailments.leak = Some(city),
             PropertyFault::Backlog { per_run } => self.ailments.per_run = Some(per_run),
             PropertyFault::ValidationErrors { percent } => self.ailments.invalid_percent = percent,
+            PropertyFault::ViewComparesTimes => self.ailments.compares_times = true,
+            PropertyFault::HandEdits { .. } | PropertyFault::LostUpdates { .. } => {}
         }
+        self.view_changed();
+    }
+
+    /// Selects by the views as they are now.
+    fn view_changed(&mut self) {
         self.unwritten.views = true;
+        for number in 0..self.properties.len() {
+            self.queue(number);
+        }
     }
 
     /// The faults that are not healed.
@@ -330,7 +353,7 @@ impl PropertyWorld {
     pub fn heal(&mut self) {
         self.faults.clear();
         self.ailments = Ailments::default();
-        self.unwritten.views = true;
+        self.view_changed();
     }
 
     /// Ends one fault and keeps the others; `false` if it is not active.
@@ -385,6 +408,7 @@ impl PropertyWorld {
             if let Some(record) = self.records.get_mut(number) {
                 record.deleted = true;
                 record.modified_at = self.now;
+                record.modified_by = PERSON;
                 self.uncopied.insert(number);
             }
         }
@@ -398,6 +422,7 @@ impl PropertyWorld {
             if !record.deleted && record.company_name.is_none() && name.is_some() {
                 record.company_name = name;
                 record.modified_at = self.now;
+                record.modified_by = PERSON;
                 self.uncopied.insert(number);
             }
         }
@@ -405,10 +430,78 @@ impl PropertyWorld {
 
     /// Edits every n-th record in Salesforce, in a field that no sync writes, as people do.
     pub fn edit_in_salesforce(&mut self, every: usize) {
-        for (number, record) in self.records.iter_mut().enumerate().step_by(every) {
-            record.modified_at = self.now;
-            self.uncopied.insert(number);
+        for number in (0..self.records.len()).step_by(every) {
+            self.edit(number, |_| {});
         }
+    }
+
+    /// A person saves a record.
+    fn edit(&mut self, number: usize, change: impl FnOnce(&mut Record)) {
+        let Some(record) = self.records.get_mut(number) else { return };
+        change(record);
+        record.modified_at = self.now;
+        record.modified_by = PERSON;
+        self.uncopied.insert(number);
+    }
+
+    /// The first properties that Salesforce has as the source does, each with its record.
+    fn equal(&self, count: usize) -> Vec<(usize, usize)> {
+        let equal = (0..self.records.len()).filter_map(|number| {
+            let record = self.records.get(number)?;
+            let property = self.properties.get(record.property)?;
+            let is_equal = !record.deleted && !property.deleted && !self.uncopied.contains(&number);
+            (is_equal && !is_wrong(property, record)).then_some((record.property, number))
+        });
+        equal.take(count).collect()
+    }
+
+    /// A person enters other companies in Salesforce: no view selects these records, as their version is the newest.
+    fn edit_companies(&mut self, count: usize) {
+        for (_, number) in self.equal(count) {
+            self.edit(number, |record| record.company_name = Some("Renamed by hand".to_owned()));
+        }
+    }
+
+    /// Companies change at the source, a minute later a person saves each record of theirs, and Fivetran copies it: a view that
+    /// compares times never selects them.
+    fn lose_updates(&mut self, count: usize) {
+        for (property, number) in self.equal(count) {
+            if let Some(changed) = self.properties.get_mut(property) {
+                changed.company_name =
+                    Some(format!("{} (new)", changed.company_name.as_deref().unwrap_or("")));
+                changed.updated_at = self.now - SignedDuration::from_mins(1);
+            }
+            self.edit(number, |_| {});
+            self.copy(number, self.now);
+            self.touched(property);
+        }
+    }
+
+    /// Changes the properties at the source whose records are wrong and wait in no queue, so that the next run sends them.
+    pub fn touch_wrong(&mut self) {
+        for number in self.wrong() {
+            if let Some(property) = self.properties.get_mut(number) {
+                property.updated_at = self.now;
+            }
+            self.touched(number);
+        }
+    }
+
+    /// The keys of the properties whose record in Salesforce has other values, while no view selects them.
+    #[must_use]
+    pub fn wrong_keys(&self) -> Vec<&str> {
+        self.wrong().into_iter().filter_map(|number| self.key(number)).collect()
+    }
+
+    fn wrong(&self) -> Vec<usize> {
+        let is_wrong = |number: &usize| {
+            let Some(property) = self.properties.get(*number) else { return false };
+            let mut records = self.live_records(*number).filter_map(|record| self.records.get(record));
+            !property.deleted
+                && !self.behind.contains(number)
+                && records.any(|record| is_wrong(property, record))
+        };
+        (0..self.properties.len()).filter(is_wrong).collect()
     }
 
     /// Lets minutes pass.
@@ -607,8 +700,10 @@ impl PropertyWorld {
             id: format!("a0P{number:012}"),
             property_id: self.key(property).unwrap_or_default().to_owned(),
             company_name: self.name_by_view(property),
+            status: self.status(property),
             created_at: at,
             modified_at: at,
+            modified_by: INTEGRATION_USER,
             source_version: self.version(property),
             deleted: false,
             property,
@@ -621,10 +716,13 @@ impl PropertyWorld {
 
     fn write(&mut self, record: usize, at: Timestamp) {
         let Some(property) = self.records.get(record).map(|record| record.property) else { return };
-        let (name, version) = (self.name_by_view(property), self.version(property));
+        let (name, status, version) =
+            (self.name_by_view(property), self.status(property), self.version(property));
         if let Some(record) = self.records.get_mut(record) {
             record.company_name = name;
+            record.status = status;
             record.modified_at = at;
+            record.modified_by = INTEGRATION_USER;
             record.source_version = version;
         }
         self.uncopied.insert(record);
@@ -650,7 +748,13 @@ impl PropertyWorld {
     fn queue(&mut self, number: usize) {
         let Some(property) = self.properties.get(number) else { return };
         let is_missing = !property.deleted && self.copies_of(number).next().is_none();
-        let is_old = |copy: &Copy| copy.record.source_version != Some(property.updated_at);
+        let is_old = |copy: &Copy| {
+            if self.ailments.compares_times {
+                copy.record.modified_at < property.updated_at
+            } else {
+                copy.record.source_version != Some(property.updated_at)
+            }
+        };
         let is_behind = !property.deleted && self.copies_of(number).any(is_old);
         for (set, belongs) in [(&mut self.missing, is_missing), (&mut self.behind, is_behind)] {
             if belongs {
@@ -671,6 +775,10 @@ impl PropertyWorld {
         self.properties.get(property).map(|property| property.updated_at)
     }
 
+    fn status(&self, property: usize) -> String {
+        self.properties.get(property).map(|property| property.status.clone()).unwrap_or_default()
+    }
+
     fn key(&self, number: usize) -> Option<&str> {
         self.properties.get(number).map(|property| property.id.as_str())
     }
@@ -681,6 +789,10 @@ impl PropertyWorld {
         }
         self.properties.get(property)?.company_name.clone()
     }
+}
+
+fn is_wrong(property: &Property, record: &Record) -> bool {
+    record.company_name != property.company_name || record.status != property.status
 }
 
 /// Rounds down to the whole minute.

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 
 use crate::census::DataFeed;
+use crate::databricks::catalog;
 use crate::databricks::{DatabricksServer, Present, Upkeep};
 use crate::engines;
 use crate::properties::Tables;
@@ -32,6 +33,7 @@ impl LivingWarehouse {
         let folder = tempfile::tempdir().context("creating a folder for the warehouse")?;
         let file = folder.path().join("warehouse.sqlite");
         let tables = Tables::empty(engines::sqlite(&file)?, now).await?;
+        catalog::make(tables.warehouse()).await?;
         let living = LivingTables { tables, feed, turn: Mutex::new(()) };
         drop(living.keep_up().await?);
         let databricks = DatabricksServer::start_living(engines::sqlite(&file)?, living).await?;
@@ -42,6 +44,14 @@ impl LivingWarehouse {
     #[must_use]
     pub fn url(&self) -> &str {
         self.databricks.url()
+    }
+
+    /// Revokes our rights on a relation, such as `rds.properties`, in the catalog.
+    ///
+    /// # Errors
+    /// The engine refuses the statement.
+    pub async fn revoke(&self, relation: &str) -> Result<()> {
+        catalog::revoke(&self.direct, relation).await
     }
 
     /// The database itself, in Census time, as of the last statement through the API.
