@@ -246,7 +246,13 @@ async fn doctor_reports_a_healthy_deployment_and_each_fault() {
     let world = World::seed_pipeline(now, 5).carrying(PropertyWorld::with(now, 1, 300, 300, 0));
     let stage = Stage::set(world, clock, Schedules::AsDeclared).await.unwrap();
     // No function has run a round yet.
-    let rounds = ["configuration-audit", "daily-validation", "nightly-snapshot", "reconciliation", "schedule-verification"];
+    let rounds = [
+        "configuration-audit",
+        "daily-validation",
+        "nightly-snapshot",
+        "reconciliation",
+        "schedule-verification",
+    ];
     let never = rounds.map(|function| format!("last round of {function}"));
     let settled = async || Ok((red(&stage, now).await == never).then_some(()));
     until(LIMIT, "all functions to be created", settled).await.unwrap();

@@ -24,8 +24,8 @@ mod verdict;
 pub use compare::{compare, compare_currencies};
 pub use kind::{KeyKind, Kind};
 pub use look::{Confirmed, Look, Wrong};
-pub use names::bare_name;
 pub use looks::Looks;
+pub use names::bare_name;
 pub use object::{
     Authority, Cell, DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Limits, ModifiedBy, Object, Side,
 };
