@@ -1,7 +1,6 @@
 //! Whose fault a wrong row is: the first rule that applies.
 
-use super::report::Class;
-use super::verdict::Fault;
+use super::verdict::{Class, Fault};
 
 /// A field is systematically wrong from this share of the joined rows, in percent, and from [`SYSTEMATIC_ROWS`].
 pub(super) const SYSTEMATIC_PERCENT: u64 = 5;

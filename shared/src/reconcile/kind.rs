@@ -68,3 +68,15 @@ pub enum KeyKind {
     Integer,
     SalesforceId,
 }
+
+impl KeyKind {
+    /// Returns the text of a key in the form in which keys are joined.
+    pub fn joined(self, key: &str) -> String {
+        let key = key.trim();
+        match self {
+            Self::SalesforceId if key.chars().count() == 18 => key.chars().take(15).collect(),
+            Self::TextIgnoringCase => key.to_lowercase(),
+            _ => key.to_owned(),
+        }
+    }
+}

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
-use super::report::{Class, Compared, Reconciliation, value_text};
-use super::statements::MOST_JUDGED;
-use super::verdict::Fault;
+use super::value::value_text;
+use super::verdict::{Class, Fault};
+use crate::sql::Value;
 
 /// The bytes of a digest.
 const DIGEST: usize = 8;
@@ -17,9 +17,13 @@ const DIGEST: usize = 8;
 pub struct Look(BTreeSet<u64>);
 
 impl Look {
-    fn of(digests: impl Iterator<Item = u64>) -> Self {
-        let all: BTreeSet<u64> = digests.collect();
-        Self(all.into_iter().take(MOST_JUDGED).collect())
+    pub(super) fn of(rows: &[Wrong], most: usize) -> Self {
+        let all: BTreeSet<u64> = rows.iter().map(|row| row.digest).collect();
+        Self(all.into_iter().take(most).collect())
+    }
+
+    pub(super) fn saw(&self, row: &Wrong) -> bool {
+        self.0.contains(&row.digest)
     }
 
     /// Returns the number of rows.
@@ -32,11 +36,10 @@ impl Look {
         self.0.iter().flat_map(|digest| digest.to_be_bytes()).collect()
     }
 
-    /// Reads the stored form; `None` if its length is not of whole digests, or too large.
+    /// Reads the stored form; `None` if its length is not of whole digests.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (digests, rest) = bytes.as_chunks::<DIGEST>();
-        (rest.is_empty() && digests.len() <= MOST_JUDGED)
-            .then(|| Self(digests.iter().map(|digest| u64::from_be_bytes(*digest)).collect()))
+        rest.is_empty().then(|| Self(digests.iter().map(|digest| u64::from_be_bytes(*digest)).collect()))
     }
 }
 
@@ -79,27 +82,11 @@ impl Confirmed {
     pub fn rows(&self) -> u64 {
         self.missing + self.extra + self.different
     }
-}
 
-impl Reconciliation {
-    /// Returns the wrong rows, to be remembered until the next look.
-    pub fn look(&self) -> Look {
-        Look::of(self.wrong.iter().map(|row| row.digest))
-    }
-
-    /// Counts the wrong rows that an earlier look saw with the same values, and those that it did not.
-    pub fn confirmed(&self, earlier: &Look) -> Confirmed {
-        self.count(|row| earlier.0.contains(&row.digest))
-    }
-
-    /// Counts all wrong rows as if they were confirmed.
-    pub fn all_wrong(&self) -> Confirmed {
-        self.count(|_| true)
-    }
-
-    fn count(&self, is_confirmed: impl Fn(&Wrong) -> bool) -> Confirmed {
-        let mut found = Confirmed::default();
-        for row in &self.wrong {
+    /// Counts rows; `fields` are the names of their fields, by place.
+    pub(super) fn of_rows(rows: &[Wrong], fields: &[&str], is_confirmed: impl Fn(&Wrong) -> bool) -> Self {
+        let mut found = Self::default();
+        for row in rows {
             if !is_confirmed(row) {
                 found.once += 1;
                 continue;
@@ -110,9 +97,9 @@ impl Reconciliation {
                 Class::Different => &mut found.different,
             } += 1;
             *found.faults.entry((row.class, row.fault)).or_default() += 1;
-            for (place, field) in self.fields.iter().enumerate() {
+            for (place, field) in fields.iter().enumerate() {
                 if row.fields >> place & 1 == 1 {
-                    *found.fields.entry(field.field.clone()).or_default() += 1;
+                    *found.fields.entry((*field).to_owned()).or_default() += 1;
                 }
             }
         }
@@ -121,7 +108,11 @@ impl Reconciliation {
 }
 
 /// The digest of a wrong row. Each part has its length before it, so that no two rows have the same text.
-pub(super) fn digest(class: Class, key: &str, fields: &[Compared]) -> u64 {
+pub(super) fn digest<'v>(
+    class: Class,
+    key: &str,
+    fields: impl Iterator<Item = (&'v str, &'v Value, &'v Value)>,
+) -> u64 {
     let mut hash = Sha256::new();
     let mut add = |part: Option<&str>| match part {
         Some(text) => {
@@ -133,7 +124,7 @@ pub(super) fn digest(class: Class, key: &str, fields: &[Compared]) -> u64 {
     };
     add(Some(class.name()));
     add(Some(key));
-    for Compared { field, source, destination, .. } in fields {
+    for (field, source, destination) in fields {
         add(Some(field));
         add(value_text(source).as_deref());
         add(value_text(destination).as_deref());

@@ -29,15 +29,11 @@ pub use names::bare_name;
 pub use object::{
     Authority, Cell, DEFAULT_COPY_LIMIT, DEFAULT_SETTLE, Field, Limits, ModifiedBy, Object, Side,
 };
-pub use report::{
-    Broken, Class, Compared, FieldCount, NotCompared, Reconciliation, Record, Sample, SideCount, copied,
-    read_records, value_text,
-};
+pub use report::{Compared, FieldCount, Reconciliation, Record, Sample, SideCount, copied, read_records};
 pub use sent::{Horizon, Sent, check_copy};
 pub use statements::{MOST_JUDGED, MOST_SHOWN, Statements};
-pub use verdict::{Fault, Reason, Rule, Verdict, WhyNot};
+pub use value::value_text;
+pub use verdict::{Broken, Class, Fault, NotCompared, Reason, Rule, Verdict, WhyNot};
 
 #[cfg(test)]
-pub(crate) mod planted;
-#[cfg(test)]
-mod tests;
+pub(crate) mod tests;

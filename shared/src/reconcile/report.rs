@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::fault::{Clues, SYSTEMATIC_PERCENT, SYSTEMATIC_ROWS, fault_of};
 use super::kind::Kind;
-use super::look::{Wrong, digest};
+use super::look::{Confirmed, Look, Wrong, digest};
 use super::object::{Cell, Field, Object};
 use super::sent::Sent;
-use super::statements::{MOST_SHOWN, Statements, joined_key};
-use super::value;
-use super::verdict::{Fault, Reason, Rule, Verdict};
+use super::statements::{MOST_JUDGED, MOST_SHOWN, Statements};
+use super::value::value_text;
+use super::verdict::{Broken, Class, Fault, NotCompared, Reason, Rule, Verdict};
 use crate::classify::ErrorClass;
-use crate::sql::{Answer, BadName, Error, Row, Value};
-use crate::text::{minute_utc, words};
+use crate::sql::{Answer, Error, Row, Value};
 
 /// The rows of one side, after its filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,28 +56,6 @@ pub struct Compared {
 impl fmt::Debug for Compared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {:?}", self.field, self.verdict)
-    }
-}
-
-/// The class of a settled row that is wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    Missing,
-    Extra,
-    Different,
-}
-
-impl Class {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Missing, Self::Extra, Self::Different];
-
-    /// Returns its word in lists.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Extra => "extra",
-            Self::Different => "different",
-        }
     }
 }
 
@@ -145,28 +122,6 @@ pub struct Reconciliation {
     /// The judged rows that are wrong, in no order.
     #[serde(skip)]
     pub wrong: Vec<Wrong>,
-}
-
-/// The names of the counts that do not add up.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0} do not add up; the data may have changed between the statements: compare again")]
-pub struct Broken(pub &'static str);
-
-/// The reason for a missing result.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum NotCompared {
-    /// The copy would show old values as differences.
-    #[error(
-        "the copy is stale: it last synced at {}, more than {} before the newest successful run of {}",
-        minute_utc(*copied), words(*limit), minute_utc(*newest)
-    )]
-    Stale { copied: Timestamp, newest: Timestamp, limit: SignedDuration },
-    #[error("pipeline.toml: {0}")]
-    BadName(#[from] BadName),
-    #[error(transparent)]
-    Unreadable(#[from] Error),
-    #[error(transparent)]
-    Broken(#[from] Broken),
 }
 
 /// A record of one key, as both sides have it.
@@ -314,7 +269,11 @@ impl Reconciliation {
             suspects.push(Suspect {
                 clues: Clues { rejected: rejected.is_some(), ..clues(object, &row, class, &fields)? },
                 rejected,
-                digest: digest(class, &key, &fields),
+                digest: digest(
+                    class,
+                    &key,
+                    fields.iter().map(|one| (one.field.as_str(), &one.source, &one.destination)),
+                ),
                 places: fields.iter().filter_map(place).fold(0, |places, place| places | 1 << place),
                 shown: is_shown.then_some((key, fields)),
             });
@@ -381,6 +340,26 @@ impl Reconciliation {
         if rows > 0 {
             *self.faults.entry(fault).or_default() += rows;
         }
+    }
+
+    /// Returns the wrong rows, to be remembered until the next look.
+    pub fn look(&self) -> Look {
+        Look::of(&self.wrong, MOST_JUDGED)
+    }
+
+    /// Counts the wrong rows that an earlier look saw with the same values, and those that it did not.
+    pub fn confirmed(&self, earlier: &Look) -> Confirmed {
+        self.count(|row| earlier.saw(row))
+    }
+
+    /// Counts all wrong rows as if they were confirmed.
+    pub fn all_wrong(&self) -> Confirmed {
+        self.count(|_| true)
+    }
+
+    fn count(&self, is_confirmed: impl Fn(&Wrong) -> bool) -> Confirmed {
+        let fields: Vec<&str> = self.fields.iter().map(|field| field.field.as_str()).collect();
+        Confirmed::of_rows(&self.wrong, &fields, is_confirmed)
     }
 
     /// Returns the rows that are not the same on both sides, for whatever reason.
@@ -501,7 +480,7 @@ pub fn copied(object: &Object, counts: &Answer) -> Result<Option<Timestamp>, Err
 pub fn read_records(object: &Object, key: &str, sent: &Sent, answer: &Answer) -> Result<Vec<Record>, Error> {
     let is = |row: &Row<'_>, name: &str| Ok::<_, Error>(row.get::<Option<i64>>(name)? == Some(1));
     let is_ambiguous = answer.rows().count() > 1;
-    let rejected = sent.rejected.get(&joined_key(object.key, key)).copied();
+    let rejected = sent.rejected.get(&object.key.joined(key)).copied();
     let record = |row: Row<'_>| {
         let (in_source, in_destination) = (is(&row, "in_source")?, is(&row, "in_destination")?);
         let mut fields = Vec::new();
@@ -605,9 +584,4 @@ fn shown_key(row: &Row<'_>) -> String {
         Ok(key) => value_text(key).unwrap_or_default(),
         Err(_) => String::new(),
     }
-}
-
-/// Returns a value as text; `None` is NULL.
-pub fn value_text(value: &Value) -> Option<String> {
-    value::text(value).unwrap_or_else(|why| Some(why.to_string()))
 }

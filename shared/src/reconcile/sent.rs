@@ -6,8 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::kind::KeyKind;
 use super::object::Object;
-use super::report::NotCompared;
-use super::statements::joined_key;
+use super::verdict::NotCompared;
 use crate::classify::{ErrorClass, classify_record};
 use crate::observation::{RejectedRecord, RunHistory, RunStatus};
 
@@ -34,7 +33,7 @@ impl Sent {
     pub fn add_rejected(&mut self, kind: KeyKind, records: &[RejectedRecord]) {
         for record in records {
             if let Some(key) = &record.identifier {
-                self.rejected.insert(joined_key(kind, key), classify_record(record).class);
+                self.rejected.insert(kind.joined(key), classify_record(record).class);
             }
         }
     }

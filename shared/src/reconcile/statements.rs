@@ -315,7 +315,7 @@ impl<'o> Statements<'o> {
                 let users: Vec<String> = by
                     .integration_users
                     .iter()
-                    .map(|user| placeholder(values, joined_key(KeyKind::SalesforceId, user).into()))
+                    .map(|user| placeholder(values, KeyKind::SalesforceId.joined(user).into()))
                     .collect();
                 columns.push(format!(
                     "CASE WHEN {short} IN ({}) THEN 1 WHEN {short} IS NOT NULL THEN 0 END AS b, {column} AS by_user",
@@ -547,16 +547,6 @@ fn value_columns(place: usize, field: &Field) -> Vec<String> {
 fn key_value(kind: KeyKind, key: &str) -> Option<ParameterValue> {
     Some(match kind {
         KeyKind::Integer => Decimal::parse(key.trim())?.into(),
-        _ => joined_key(kind, key).into(),
+        _ => kind.joined(key).into(),
     })
-}
-
-/// The text of a key, in the form in which keys are joined.
-pub(super) fn joined_key(kind: KeyKind, key: &str) -> String {
-    let key = key.trim();
-    match kind {
-        KeyKind::SalesforceId if key.chars().count() == 18 => key.chars().take(15).collect(),
-        KeyKind::TextIgnoringCase => key.to_lowercase(),
-        _ => key.to_owned(),
-    }
 }

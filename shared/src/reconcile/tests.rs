@@ -1,11 +1,13 @@
+pub(crate) mod planted;
+
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 
 use super::normal::steps;
-use super::planted::{Row, answer, object, planted, planted_beside, rows};
 use super::*;
 use crate::pipeline::Pipeline;
 use crate::sql::{Decimal, Dialect, Value, check_read_only, render};
+use planted::{Row, answer, object, planted, planted_beside, rows};
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())

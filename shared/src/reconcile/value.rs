@@ -87,3 +87,8 @@ pub(super) fn date(value: &Value, zone: &TimeZone) -> Read<Date> {
         other => Ok(instant(other)?.map(|instant| day_of(instant, zone))),
     }
 }
+
+/// Returns a value as text; `None` is NULL.
+pub fn value_text(value: &Value) -> Option<String> {
+    text(value).unwrap_or_else(|why| Some(why.to_string()))
+}

@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+
+use crate::sql::{BadName, Error};
+use crate::text::{minute_utc, words};
 
 /// Declares an enum of named words: serialized in kebab case, shown as a phrase.
 macro_rules! phrases {
@@ -137,4 +141,48 @@ impl fmt::Display for Verdict {
             Self::NotEvaluated(why) => write!(f, "not evaluated: {why}"),
         }
     }
+}
+
+/// The class of a settled row that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    Missing,
+    Extra,
+    Different,
+}
+
+impl Class {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Missing, Self::Extra, Self::Different];
+
+    /// Returns its word in lists.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Extra => "extra",
+            Self::Different => "different",
+        }
+    }
+}
+
+/// The names of the counts that do not add up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0} do not add up; the data may have changed between the statements: compare again")]
+pub struct Broken(pub &'static str);
+
+/// The reason for a missing result.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum NotCompared {
+    /// The copy would show old values as differences.
+    #[error(
+        "the copy is stale: it last synced at {}, more than {} before the newest successful run of {}",
+        minute_utc(*copied), words(*limit), minute_utc(*newest)
+    )]
+    Stale { copied: Timestamp, newest: Timestamp, limit: SignedDuration },
+    #[error("pipeline.toml: {0}")]
+    BadName(#[from] BadName),
+    #[error(transparent)]
+    Unreadable(#[from] Error),
+    #[error(transparent)]
+    Broken(#[from] Broken),
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::finding::Outcome;
-use crate::reconcile::planted::{Row, planted, rows};
+use crate::reconcile::tests::planted::{Row, planted, rows};
 
 fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()

@@ -1,7 +1,7 @@
 //! Comparisons with planted rows, for tests: as the warehouse would answer.
 
-use super::*;
 use crate::pipeline::Pipeline;
+use crate::reconcile::*;
 use crate::sql::{Answer, Column, Dialect, Kind as Type, Statement, Value};
 
 /// A planted row that is wrong.
@@ -34,7 +34,8 @@ pub(crate) fn rows(class: Class, count: usize) -> Vec<Row> {
 
 /// The seed's object with its text field only, so that no field shows whether a change arrived.
 pub(crate) fn object() -> Object {
-    let mut object = Pipeline::parse(include_str!("../../../infra/pipeline.toml")).unwrap().objects.remove(0);
+    let mut object =
+        Pipeline::parse(include_str!("../../../../infra/pipeline.toml")).unwrap().objects.remove(0);
     object.fields.truncate(1);
     object.destination.synced = None;
     object
