@@ -230,7 +230,7 @@ fn dashboard_shows_exactly_the_metrics_that_functions_write() {
 }
 
 /// The longest sequential waits of each function: its own patience, and a number of AWS calls.
-fn patience() -> [(&'static str, Needs, Duration, u32); 7] {
+fn patience() -> [(&'static str, Needs, Duration, u32); 8] {
     let relay = alert_relay::post::Patience::default();
     [
         // The calls of a post that begins as late as possible and fails: count it, read the secret twice, count it again, give
