@@ -308,7 +308,7 @@ pub const DRILLS: &[Drill] = &[
     Drill {
         name: "unknown-owner",
         level: Level::Medium,
-        title: "Sales finds companies that nobody knows",
+        title: "Sales finds an unknown company on some properties",
         story: "It is a Tuesday noon. Sales sees a company named \"Renamed by hand\" on some properties. No alert is open, and every \
                 run of the week completed.",
         starts: "2026-11-24T20:07:00Z",
