@@ -412,7 +412,7 @@ pub const DRILLS: &[Drill] = &[
         ],
         hints: &[
             "`look reconcile`: do the records that differ have the newest version?",
-            "Did somebody change what the pipeline is? `look baseline`",
+            "Was the definition of the pipeline changed? `look baseline`",
         ],
         model_answer: "`look reconcile` finds records whose version in Salesforce is older than the source's, while the update \
                        queue is empty: no view selects them. `look baseline` shows that the update view was changed: it \
