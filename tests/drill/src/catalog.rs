@@ -390,7 +390,18 @@ pub const DRILLS: &[Drill] = &[
         extent: QUIET,
         edits: &[LAST_WRITER],
         webhooks: false,
-        beats: &[Inflict(Trouble::TimesView(60)), Brew(62 * 60), Live(60)],
+        beats: &[
+            Inflict(Trouble::TimesView(60)),
+            // The nightly checks run at 03:00.
+            Brew(530),
+            Live(20),
+            Brew(1_420),
+            Live(20),
+            Brew(1_420),
+            Live(20),
+            Brew(280),
+            Live(10),
+        ],
         causes: &[Cause::TimesView],
         fixes: &[Fix::RepairUpdateView],
         wrong_fixes: &[
