@@ -308,7 +308,7 @@ pub const DRILLS: &[Drill] = &[
     Drill {
         name: "unknown-owner",
         level: Level::Medium,
-        title: "Sales finds companies that nobody knows",
+        title: "Sales finds an unknown company on some properties",
         story: "It is a Tuesday noon. Sales sees a company named \"Renamed by hand\" on some properties. No alert is open, and every \
                 run of the week completed.",
         starts: "2026-11-24T20:07:00Z",
@@ -390,7 +390,18 @@ pub const DRILLS: &[Drill] = &[
         extent: QUIET,
         edits: &[LAST_WRITER],
         webhooks: false,
-        beats: &[Inflict(Trouble::TimesView(60)), Brew(62 * 60), Live(60)],
+        beats: &[
+            Inflict(Trouble::TimesView(60)),
+            // The nightly checks run at 03:00.
+            Brew(530),
+            Live(20),
+            Brew(1_420),
+            Live(20),
+            Brew(1_420),
+            Live(20),
+            Brew(280),
+            Live(10),
+        ],
         causes: &[Cause::TimesView],
         fixes: &[Fix::RepairUpdateView],
         wrong_fixes: &[
@@ -412,7 +423,7 @@ pub const DRILLS: &[Drill] = &[
         ],
         hints: &[
             "`look reconcile`: do the records that differ have the newest version?",
-            "Did somebody change what the pipeline is? `look baseline`",
+            "Was the definition of the pipeline changed? `look baseline`",
         ],
         model_answer: "`look reconcile` finds records whose version in Salesforce is older than the source's, while the update \
                        queue is empty: no view selects them. `look baseline` shows that the update view was changed: it \

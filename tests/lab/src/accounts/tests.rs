@@ -30,7 +30,7 @@ fn accounts_without_a_fault_agree_on_every_day() {
 #[test]
 fn each_fault_leaves_its_account_wrong_until_it_is_cured() {
     let harmless = [AccountFault::OtherEdit, AccountFault::RecordUndeleted, AccountFault::TrailingBlanks];
-    // Compared by nobody.
+    // Not compared.
     let ambiguous = [AccountFault::DuplicateByCase, AccountFault::KeyReused];
     for fault in AccountFault::ALL {
         let mut world = world();

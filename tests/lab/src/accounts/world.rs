@@ -442,7 +442,11 @@ impl AccountWorld {
                 if is_gone || found.external_id != key {
                     self.edit(account, |account| account.deleted = true);
                 } else if found.hidden {
-                    self.edit(account, |account| account.hidden = false);
+                    // Shown again, without a write that a view that compares times would take for a newer one.
+                    if let Some(found) = self.accounts.get_mut(account) {
+                        found.hidden = false;
+                    }
+                    self.uncopied.insert(account);
                 }
             }
         }

@@ -36,6 +36,7 @@ struct Piece {
 /// * `CREATE OR REPLACE VIEW` => dropped and created
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
 /// * `explode(from_json(:p, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS v` => `value AS v FROM json_each(:p)`
+/// * `UNIX_SECONDS(CAST(i AS TIMESTAMP))`, `UNIX_MICROS(...)` => `STRFTIME('%s', i)`, in whole seconds
 /// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`; cast to `DATE` or `TIMESTAMP`, SQLite's text for it
 /// * `MERGE INTO t AS a USING (q) AS b ON c WHEN MATCHED THEN UPDATE SET s` => `UPDATE t AS a SET s FROM (q) AS b WHERE c`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
@@ -47,7 +48,7 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let words: Vec<String> = words().take(4).map(str::to_owned).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["SELECT" | "WITH", ..] => Ok(Translated::Query(render(&intervals(pieces)))),
+        ["SELECT" | "WITH", ..] => Ok(Translated::Query(seconds(&render(&intervals(pieces))))),
         ["INSERT", "INTO", ..] | ["DELETE", "FROM", ..] | ["UPDATE", ..] => {
             Ok(Translated::Write(vec![render(&arrays(intervals(pieces)))]))
         }
@@ -202,6 +203,20 @@ fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
         pieces.splice(first..=last, [Piece { kind: TokenKind::Mark, sql, word: None }]);
     }
     pieces
+}
+
+/// Translates the seconds and microseconds since 1970 of instants.
+fn seconds(sql: &str) -> String {
+    const END: &str = " AS TIMESTAMP))";
+    let mut translated = sql.to_owned();
+    for (name, factor) in [("UNIX_SECONDS(CAST(", ""), ("UNIX_MICROS(CAST(", " * 1000000")] {
+        while let Some((before, rest)) = translated.split_once(name)
+            && let Some((instant, behind)) = rest.split_once(END)
+        {
+            translated = format!("{before}(CAST(STRFTIME('%s', {instant}) AS INTEGER){factor}){behind}");
+        }
+    }
+    translated
 }
 
 /// An index on the first column of a new table.
