@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use syncwatch::advise;
-use syncwatch::baseline::{Part, Relation, SyncDefinition, relations_of};
+use syncwatch::baseline::{Part, Relation, SyncDefinition};
 use syncwatch::data_checks::{Rule, object_name};
 use syncwatch::observe::definition::{limits, relations};
 use syncwatch::pipeline::Pipeline;
@@ -305,7 +305,7 @@ fn destination_table(pipeline: &Pipeline, sync: &SyncDefinition, source: &str) -
     let names = [bare_name(object), bare_name(object.trim_end_matches("__c"))];
     let last = |table: &str| bare_name(table.rsplit('.').next().unwrap_or_default());
     let by_name =
-        relations_of(pipeline).into_iter().find(|table| *table != source && names.contains(&last(table)));
+        pipeline.relations().into_iter().find(|table| *table != source && names.contains(&last(table)));
     let paired = || pairs(pipeline).into_iter().find(|(from, _)| *from == source).map(|(_, to)| to);
     by_name.or_else(paired).map(str::to_owned)
 }
