@@ -112,10 +112,10 @@ run "functions_have_the_permissions_of_the_table_and_their_log" {
   }
 
   assert {
-    condition = [for name, function in module.function : sort([for statement in function.made.policy.Statement : "${name} ${join(" ", statement.Action)} ${statement.Resource}" if contains(["FunctionOwn", "AlarmOwn"], statement.Sid)]) if length(setintersection(function.made.policy.Statement[*].Sid, ["FunctionOwn", "AlarmOwn"])) > 0] == [[
+    condition = jsonencode(sort(flatten([for name, function in module.function : [for statement in function.made.policy.Statement : "${name} ${join(" ", statement.Action)} ${statement.Resource}" if contains(["FunctionOwn", "AlarmOwn"], statement.Sid)]]))) == jsonencode([
       "configuration-audit cloudwatch:DescribeAlarms arn:aws:cloudwatch:us-west-2:123456789012:alarm:syncwatch-*",
       "configuration-audit lambda:GetFunctionConfiguration arn:aws:lambda:us-west-2:123456789012:function:syncwatch-*",
-    ]]
+    ])
     error_message = "Only configuration-audit may read the other functions and the alarms, and nothing more."
   }
 }

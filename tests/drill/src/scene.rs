@@ -463,6 +463,7 @@ fn named(mut table: FunctionsTable, suffix: &str) -> FunctionsTable {
             ResourceSpec::Table(spec) => &mut spec.name,
             ResourceSpec::Queue(spec) => &mut spec.name,
             ResourceSpec::Identity(spec) => &mut spec.name,
+            // A pattern of names that the lab resolves.
             ResourceSpec::Own(_) => continue,
         };
         if !suffix.is_empty() {
