@@ -36,7 +36,7 @@ impl Scene {
                 self.with_data(|data| data.inflict(PropertyFault::LostUpdates { count }))?;
             }
             Trouble::HandEdits(count) => {
-                self.with_data(|data| data.inflict(PropertyFault::HandEdits { count }))?
+                self.with_data(|data| data.inflict(PropertyFault::HandEdits { count }))?;
             }
             Trouble::WebhooksGone => self.census.with_world(syncwatch_lab::census::World::delete_webhooks),
             _ => {}

@@ -171,7 +171,7 @@ mod tests {
 
     fn looks(rows: u64) -> Looks {
         let look = |from: u64| {
-            let digests = (from..from + rows).flat_map(|digest| digest.to_be_bytes());
+            let digests = (from..from + rows).flat_map(u64::to_be_bytes);
             Look::from_bytes(&digests.collect::<Vec<u8>>()).unwrap()
         };
         let base = Some((now() - SignedDuration::from_hours(1), look(1)));
@@ -189,7 +189,7 @@ mod tests {
     async fn written(looks: &Looks) -> Vec<Value> {
         let wire = Wire::answering(200, json!({})).await;
         assert!(store(&wire).put_looks("p", "homes", looks, Expected::Absent, now()).await.unwrap());
-        wire.requests().await.iter().map(|request| request.json()).collect()
+        wire.requests().await.iter().map(syncwatch_testing::Asked::json).collect()
     }
 
     #[tokio::test]

@@ -203,7 +203,7 @@ impl AccountWorld {
             name: format!("Company {number}"),
             industry: industry.to_owned(),
             revenue: format!("{}.{:02}1", self.rng.random_range(1_000..9_000_000), number % 100),
-            is_partner: if number % 3 == 0 { None } else { Some(number % 3 == 1) },
+            is_partner: if number.is_multiple_of(3) { None } else { Some(number % 3 == 1) },
             onboarded_at: at,
             phone: format!("+1 415 555 {:04}", number % 10_000),
             fax: format!("+1 510 555 {:04}", number % 10_000),
@@ -368,17 +368,17 @@ impl AccountWorld {
         let account = self.live(&found.key);
         match (fault, account) {
             (AccountFault::HandEdit, Some(account)) => {
-                self.edit(account, |account| account.name = Some(name))
+                self.edit(account, |account| account.name = Some(name));
             }
             (AccountFault::OtherEdit, Some(account)) => self.edit(account, |_| {}),
             (AccountFault::LostUpdate, Some(account)) => {
                 self.touch(company, now - SignedDuration::from_mins(1), |company| {
-                    company.name.push_str(" (new)")
+                    company.name.push_str(" (new)");
                 });
                 self.edit(account, |_| {});
             }
             (AccountFault::RecordDeleted, Some(account)) => {
-                self.edit(account, |account| account.deleted = true)
+                self.edit(account, |account| account.deleted = true);
             }
             (AccountFault::RecordUndeleted, Some(account)) => {
                 self.edit(account, |account| account.deleted = true);
@@ -409,7 +409,7 @@ impl AccountWorld {
             }
             (AccountFault::SourceDeleted, _) => self.touch(company, now, |company| company.deleted = true),
             (AccountFault::TrailingBlanks, _) => {
-                self.touch(company, now, |company| company.name.push_str("  "))
+                self.touch(company, now, |company| company.name.push_str("  "));
             }
             _ => {}
         }
