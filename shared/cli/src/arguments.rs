@@ -522,6 +522,39 @@ mod tests {
         })
     }
 
+    fn is_read(line: &str, command: &Command) {
+        for (json, words) in
+            [(false, line.to_owned()), (true, format!("--json {line}")), (true, format!("{line} --json"))]
+        {
+            let expected = Arguments { pipeline: None, json, command: command.clone() };
+            assert_eq!(read(&words), Ok(expected), "{words}");
+        }
+    }
+
+    #[test]
+    fn comparisons_and_proposals_take_their_options() {
+        let compare = |object: Option<&str>, key: Option<&str>, out, show| {
+            let [object, key] = [object, key].map(|text| text.map(str::to_owned));
+            Command::Reconcile(Comparison { object, key, out, show, explain: false })
+        };
+        let table = [
+            ("reconcile", compare(None, None, None, false)),
+            ("reconcile --key P-1 properties", compare(Some("properties"), Some("P-1"), None, false)),
+            ("reconcile --show --out csv", compare(None, None, Some(Format::Csv), true)),
+            (
+                "objects propose a --source s.t",
+                Command::Objects(Proposing::Propose {
+                    sync: "a".to_owned(),
+                    source: Some("s.t".to_owned()),
+                    destination: None,
+                }),
+            ),
+        ];
+        for (line, command) in table {
+            is_read(line, &command);
+        }
+    }
+
     #[test]
     fn commands_take_options_in_any_order_and_either_spelling() {
         let url = URL.to_owned();
@@ -558,22 +591,7 @@ mod tests {
             subjects: vec!["properties-create".to_owned()],
         };
         let end = Silencing::End { id: "ada-1".to_owned() };
-        let compare = |object: Option<&str>, key: Option<&str>, out, show| {
-            let [object, key] = [object, key].map(|text| text.map(str::to_owned));
-            Command::Reconcile(Comparison { object, key, out, show, explain: false })
-        };
         let table = [
-            ("reconcile", compare(None, None, None, false)),
-            ("reconcile --key P-1 properties", compare(Some("properties"), Some("P-1"), None, false)),
-            ("reconcile --show --out csv", compare(None, None, Some(Format::Csv), true)),
-            (
-                "objects propose a --source s.t",
-                Command::Objects(Proposing::Propose {
-                    sync: "a".to_owned(),
-                    source: Some("s.t".to_owned()),
-                    destination: None,
-                }),
-            ),
             ("status", Command::Status),
             ("incidents", Command::Incidents),
             ("runs properties-create", runs(10)),
@@ -618,15 +636,7 @@ mod tests {
             ("completions bash", Command::Completions { shell: clap_complete::Shell::Bash }),
         ];
         for (line, command) in table {
-            for (json, words) in
-                [(false, line.to_owned()), (true, format!("--json {line}")), (true, format!("{line} --json"))]
-            {
-                assert_eq!(
-                    read(&words),
-                    Ok(Arguments { pipeline: None, json, command: command.clone() }),
-                    "{words}"
-                );
-            }
+            is_read(line, &command);
         }
         assert_eq!(read("status --pipeline a.toml").unwrap().pipeline, Some(PathBuf::from("a.toml")));
         assert_eq!(Command::parse(&["incidents"]), Ok(Command::Incidents));

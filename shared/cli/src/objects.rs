@@ -451,7 +451,7 @@ mod tests {
     fn names_are_guessed_where_the_catalog_shows_nothing() {
         let (sync, source, _) = seed();
         let unknown = Side { table: "crm.salesforce.property".to_owned(), columns: None };
-        let object = parsed(&propose(&pipeline(), "a", &sync, (&source, &unknown)).unwrap());
+        let object = parsed(&propose(&pipeline(), "properties-update", &sync, (&source, &unknown)).unwrap());
         let names: Vec<&str> = object.fields.iter().take(2).map(|field| field.destination.as_str()).collect();
         assert_eq!(names, ["company_name_c", "units_c"]);
     }

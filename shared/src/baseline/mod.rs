@@ -190,6 +190,7 @@ pub struct Change {
     pub lines: Vec<String>,
     /// Whether only literals or constants differ, so that `lines` shows their values.
     #[serde(default)]
+    #[serde(skip)]
     pub shows_values: bool,
 }
 

@@ -1,7 +1,9 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::baseline::{Definition, Deployment, Mapping, Part, Relation, Settings, SyncDefinition};
+use crate::baseline::{
+    Definition, Deployment, Mapping, Part, Relation, Settings, SyncDefinition, declared_functions,
+};
 use crate::finding::{Outcome, WhyNot};
 use crate::sql::Dialect;
 
@@ -22,6 +24,14 @@ fn known(text: &str) -> Part<String> {
 
 fn settings(name: &str, setting: &str, value: &str) -> Part<Settings> {
     Part::Known([(name.to_owned(), [(setting.to_owned(), value.to_owned())].into())].into())
+}
+
+/// The deployed function, with the limits that the table declares.
+fn function(code: &str) -> Part<Settings> {
+    let name = "alert-relay".to_owned();
+    let mut limits = declared_functions().remove(&name).unwrap();
+    limits.insert("code".to_owned(), code.to_owned());
+    Part::Known([(name, limits)].into())
 }
 
 fn definition() -> Definition {
@@ -49,7 +59,7 @@ fn definition() -> Definition {
     };
     let mut definition = Definition {
         deployment: Deployment {
-            functions: settings("alert-relay", "code", "aaa"),
+            functions: function("aaa"),
             alarms: settings("alert-relay-errors", "actions", "syncwatch-alarms"),
             topics: settings("notices", "sqs", "1 confirmed, 0 not"),
         },
@@ -141,7 +151,7 @@ fn change_is_as_severe_as_its_kind() {
             "syncwatch: error, does not exist: alarm alert-relay-errors",
         ),
         // A deployment of another version is no news.
-        (|of| of.deployment.functions = settings("alert-relay", "code", "bbb"), "as accepted"),
+        (|of| of.deployment.functions = function("bbb"), "as accepted"),
     ];
     for (alter, expected) in table {
         let found = of_accepted(&judged(alter));

@@ -208,7 +208,8 @@ fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
 /// Translates the seconds and microseconds since 1970 of instants.
 fn seconds(sql: &str) -> String {
     const END: &str = " AS TIMESTAMP))";
-    let mut translated = sql.to_owned();
+    // SQLite reads an unknown type as a number.
+    let mut translated = sql.replace(" AS STRING)", " AS TEXT)");
     for (name, factor) in [("UNIX_SECONDS(CAST(", ""), ("UNIX_MICROS(CAST(", " * 1000000")] {
         while let Some((before, rest)) = translated.split_once(name)
             && let Some((instant, behind)) = rest.split_once(END)

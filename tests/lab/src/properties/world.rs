@@ -499,6 +499,7 @@ impl PropertyWorld {
             let mut records = self.live_records(*number).filter_map(|record| self.records.get(record));
             !property.deleted
                 && !self.behind.contains(number)
+                && !self.missing.contains(number)
                 && records.any(|record| is_wrong(property, record))
         };
         (0..self.properties.len()).filter(is_wrong).collect()
