@@ -68,7 +68,7 @@ pub enum SubjectKind {
     Object,
     /// The figures of a day, against what history lets expect: the key of a sync, or the pipeline's name.
     Figures,
-    /// What the pipeline is: the key of a sync, the name of a table or view, or [`SYNCWATCH`] for our own deployment.
+    /// A part of the pipeline: the key of a sync, the name of a table or view, or [`SYNCWATCH`] for our own deployment.
     Definition,
 }
 

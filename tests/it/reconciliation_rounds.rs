@@ -73,8 +73,6 @@ impl Setup {
     async fn on_postgresql() -> Self {
         let server = Postgres::start().unwrap();
         let warehouse = server.warehouse().unwrap();
-        let role = Statement::new("a role", "CREATE ROLE syncwatch LOGIN SUPERUSER");
-        warehouse.execute(&role).await.unwrap();
         let secret = server.secret("syncwatch").unwrap();
         Self::on(warehouse, "postgresql", &secret, Box::new(server)).await
     }

@@ -38,9 +38,9 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// 220 s and 110 s: the rest of the function's time is for reading Census, writing rows and acting on the findings.
+    /// 80 s and 60 s: the rest of the function's time is for reading Census, writing rows and acting on the findings.
     fn default() -> Self {
-        Self { round: Duration::from_secs(220), statement: Duration::from_secs(110) }
+        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
     }
 }
 

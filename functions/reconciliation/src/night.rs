@@ -74,7 +74,7 @@ pub(crate) async fn round(
     let left =
         if objects.is_empty() { Vec::new() } else { night.compare_all(site, patience, &objects).await? };
     for object in &left {
-        let why = WhyNot::NothingYet { awaited: "the next round, as the time was over".to_owned() };
+        let why = WhyNot::NothingYet { awaited: "the next round, as the time ran out".to_owned() };
         night.round.act_on(&judge_not_compared(object, &why)).await;
         night.line(object, &why.to_string());
     }
@@ -95,7 +95,7 @@ pub(crate) async fn round(
 }
 
 impl<'n> Night<'n> {
-    /// Compares objects until the time is over, and returns those that are left.
+    /// Compares objects until the time runs out, and returns those that are left.
     async fn compare_all(
         &mut self,
         site: &Site,
@@ -148,7 +148,7 @@ impl<'n> Night<'n> {
             Ok(found) => match self.look(object, found).await {
                 Ok(looks) => looks,
                 Err(error) => {
-                    return self.round.add_failure(format!("the look at {}: {error}", object.name));
+                    return self.round.add_failure(format!("the look of {}: {error}", object.name));
                 }
             },
             Err(_) => Looks::default(),
@@ -160,7 +160,7 @@ impl<'n> Night<'n> {
             }
             Err(why) => self.line(object, &why.to_string()),
         }
-        let earlier = looks.base.as_ref().map(|(at, look)| (look, *at));
+        let earlier = looks.base.as_ref().map(|(at, seen)| (seen, *at));
         let findings = judge_object(self.pipeline, object, found.as_ref(), earlier, self.now);
         self.round.act_on(&findings).await;
         if let Err(error) = self.write_row(warehouse, object, &found).await {

@@ -1105,7 +1105,7 @@ async fn unread_part_is_no_change_but_needs_attention_if_accepted() {
 }
 
 #[tokio::test]
-async fn removed_alarm_and_changed_function_differ_from_the_accepted_ones() {
+async fn removed_alarm_and_changed_function_differ() {
     let world = World::defined(&KEY_AND_NAME).await;
     let function = json!({
         "FunctionName": "syncwatch-alert-relay", "MemorySize": 256, "Timeout": 30, "CodeSha256": "aaa",

@@ -15,7 +15,7 @@ const SHOWN_CHANGES: usize = 8;
 const LONGEST_LINES: usize = 240;
 
 const ACCEPT: &str = "an accepted definition: syncwatch baseline accept";
-const CAUSE: &str = "Somebody changed it since it was accepted. If this was intended, accept it: `syncwatch baseline accept`. If \
+const CAUSE: &str = "It changed since it was accepted. If this was intended, accept it: `syncwatch baseline accept`. If \
                      not, restore it: `syncwatch baseline diff` shows all changes";
 
 /// Judges each sync and relation of the pipeline, and our own deployment.

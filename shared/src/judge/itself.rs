@@ -214,7 +214,7 @@ pub fn judge_objects_compared(last: Option<&ReconciledRound>, objects: &[Object]
         Some((at, name)) => {
             let (silent, limit) = (words(since(at)), words(LONG_SILENT));
             let summary = format!("object {name} has not been compared for {silent} (limit {limit})");
-            let cause = "Each night its tables cannot be read, its copy is stale, or the time is over before its turn: see the \
+            let cause = "Each night its tables cannot be read, its copy is stale, or the time runs out before its turn: see the \
                          result of reconciliation";
             about.unhealthy(Severity::Warning, Evidence { summary, ..evidence }, cause)
         }

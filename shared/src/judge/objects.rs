@@ -21,7 +21,7 @@ const CHECKS: [(Check, Class); 3] = [
 
 /// Judges the comparison of an object, with the look before it and its time.
 ///
-/// * wrong in two looks, at least one run of each sync apart, beyond the limit  => unhealthy
+/// * wrong twice, at least one run of each sync apart, beyond the limit  => unhealthy
 /// * pending for longer than the object allows                                  => counts as wrong
 /// * beyond the limit, but seen once                                            => not evaluated before the second look
 /// * not compared, such as a stale copy                                         => not evaluated

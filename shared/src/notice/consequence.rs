@@ -88,7 +88,7 @@ pub(super) fn consequence(incident: &Incident, pipeline: &Pipeline, now: Timesta
             "The data is not checked: wrong or missing records go unnoticed until this is fixed.".to_owned()
         }
         Check::DefinitionChanged if incident.key.subject == SYNCWATCH => {
-            "A problem of the pipeline may go unnoticed, or alert nobody.".to_owned()
+            "A problem of the pipeline may go unnoticed, or alert no one.".to_owned()
         }
         Check::DefinitionChanged => {
             format!("Some {records} in {destination} may be missing or wrong, though every run completes.")

@@ -6,7 +6,7 @@ use super::verdict::{Class, Fault};
 pub(super) const SYSTEMATIC_PERCENT: u64 = 5;
 pub(super) const SYSTEMATIC_ROWS: u64 = 20;
 
-/// What is known of a settled row that is wrong. `None` is unknown.
+/// The evidence about a settled row that is wrong. `None` is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Clues {
     pub(super) class: Class,
@@ -28,9 +28,9 @@ pub(super) struct Clues {
 
 /// Returns whose fault a settled row is. Ambiguous and pending rows are counted before, so they have no clues.
 ///
-/// A lost update and an edit by hand look alike: the destination changed last, and not to the source's value. They are told apart
+/// A lost update and an edit by hand look alike: the destination changed last, and not to the source's value. They are distinguished
 /// by the integration user's last write. If it was before the source's change, the change never arrived: a view that compares times
-/// skips it ([`Fault::Skipped`]), whoever changed the destination. If the source's change arrived, another user changed the value
+/// skips it ([`Fault::Skipped`]), no matter who changed the destination. If the source's change arrived, another user changed the value
 /// afterwards ([`Fault::EditedThere`]). A field that carries the source's time of change proves which. Without it, the last writer
 /// decides: another user edited; the integration user wrote after the source's change, so nothing was skipped. With neither, the
 /// row counts as skipped unless its field is systematically wrong, as it is not sent again in either case.

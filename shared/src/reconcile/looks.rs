@@ -1,11 +1,11 @@
-//! The looks at an object that are remembered from one comparison to the next.
+//! The looks of an object that are remembered from one comparison to the next.
 
 use jiff::Timestamp;
 
 use super::look::Look;
 use super::report::Reconciliation;
 
-/// The last look at an object, and the one before it that confirms its wrong rows.
+/// The last look of an object, and the one before it that confirms its wrong rows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Looks {
     pub base: Option<(Timestamp, Look)>,

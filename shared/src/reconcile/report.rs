@@ -307,7 +307,7 @@ impl Reconciliation {
         };
         let systematic: Vec<String> =
             self.fields.iter().filter(is_systematic).map(|field| field.field.clone()).collect();
-        // If every field differs, it is the rows that are wrong; a single field cannot tell.
+        // If every field differs, it is the rows that are wrong; a single field cannot show it.
         if systematic.len() < self.fields.len().max(2) {
             self.systematic = systematic;
         }
@@ -362,7 +362,7 @@ impl Reconciliation {
         Confirmed::of_rows(&self.wrong, &fields, is_confirmed)
     }
 
-    /// Returns the rows that are not the same on both sides, for whatever reason.
+    /// Returns the rows that are not the same on both sides, for any reason.
     pub fn unequal(&self) -> u64 {
         let wrong = self.missing + self.extra + self.different + self.not_evaluated;
         let apart = self.missing_pending + self.different_pending + self.not_selected;

@@ -1,4 +1,4 @@
-//! What the syncs of an object did: until when a change must have arrived, and which records were rejected.
+//! The work of the syncs of an object: until when a change must have arrived, and which records were rejected.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::observation::{RejectedRecord, RunHistory, RunStatus};
 /// A change shortly before the start of a run may not be visible to it.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
 
-/// What the syncs of an object did, as far as it was read.
+/// The work of the syncs of an object, as far as it was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sent {
     /// The start of the last successful run of each sync that was read (UTC); `None` if no run that was read succeeded.

@@ -24,7 +24,7 @@ const STEADY: Extent = Extent { total: 6_000, synced: 5_990, nameless: 0, pace: 
 /// The days since the business doubled: found, and not yet what is expected.
 const DOUBLED_DAYS: usize = 20;
 
-/// With the last writer, a comparison of records tells an edit by a person from a change that was skipped.
+/// With the last writer, a comparison of records distinguishes an edit by a person from a change that was skipped.
 const LAST_WRITER: (&str, &str) = (
     "# modified_by = \"last_modified_by_id\"\n# integration_users = [\"005...\"]",
     "modified_by = \"last_modified_by_id\"\nintegration_users = [\"005A0000000SyncIAC\"]",

@@ -1,4 +1,4 @@
-//! Looks at objects: which rows a comparison found wrong, as digests, so that the next one can tell what persists.
+//! The looks of objects: the rows that a comparison found wrong, as digests, so that the next one can find what persists.
 //!
 //! Partition `<pipeline>/looks`, one item per object. Looks that are too large for an item are in parts beside it, under the
 //! writer's id: they are written first, so that the item never refers to parts that are missing, and a lost race leaves only
@@ -80,7 +80,7 @@ impl Head {
 }
 
 impl IncidentStore {
-    /// Reads the looks at an object, and what [`IncidentStore::put_looks`] must expect. Without looks, or if they expired, the next
+    /// Reads the looks of an object, and what [`IncidentStore::put_looks`] must expect. Without looks, or if they expired, the next
     /// comparison is the first one.
     pub async fn looks(
         &self,
@@ -107,7 +107,7 @@ impl IncidentStore {
         Ok((looks.unwrap_or_default(), expected))
     }
 
-    /// Stores the looks at an object if the stored ones are still as expected; `false` if another round stored some meanwhile.
+    /// Stores the looks of an object if the stored ones are still as expected; `false` if another round stored some meanwhile.
     pub async fn put_looks(
         &self,
         pipeline: &str,

@@ -17,8 +17,8 @@ fn yesterday() -> Timestamp {
 /// The words of the findings, with the look before at an instant.
 fn judged(found: &Reconciliation, before: Option<(&Reconciliation, Timestamp)>) -> [String; 3] {
     let pipeline = seed();
-    let look = before.map(|(before, at)| (before.look(), at));
-    let earlier = look.as_ref().map(|(look, at)| (look, *at));
+    let seen = before.map(|(found, when)| (found.look(), when));
+    let earlier = seen.as_ref().map(|(seen, at)| (seen, *at));
     let findings = judge_object(&pipeline, &pipeline.objects[0], Ok(found), earlier, now());
     let words = findings.iter().map(|finding| {
         let (check, figures) = (

@@ -446,7 +446,7 @@ fn extreme_records_have_figures_and_do_not_fail() {
 }
 
 #[test]
-fn data_quality_is_the_share_of_agreeing_fields_once_objects_are_declared() {
+fn data_quality_is_the_share_of_agreeing_fields_of_objects() {
     fn compared(all: &mut Records, agreeing: f64) {
         all.compares_objects = true;
         let day = row(all, DAY);

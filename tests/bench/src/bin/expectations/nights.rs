@@ -81,13 +81,13 @@ fn quiet(size: Size, goals: &mut Goals) -> Result<()> {
     println!(
         "{forecasts} ({of_forecasts:.1}%) get no forecast, with the limit of coverage {QUIET_POINTS} point away;"
     );
-    println!("{nothing} ({of_anything:.1}%) hear nothing at all.");
+    println!("{nothing} ({of_anything:.1}%) get no notice at all.");
     for (pipeline, all) in notices.iter().enumerate() {
         for one in all {
             println!("pipeline {pipeline}: {} of {} on night {}", one.check, one.subject, one.night);
         }
     }
-    let name = format!("quiet pipelines that hear nothing in {WATCHED} nights, %");
+    let name = format!("quiet pipelines without a notice in {WATCHED} nights, %");
     goals.share(name, of_anything, 95.0, seeds.len(), size.is_small);
     Ok(())
 }
