@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schedule_verification::observe::READING_LIMIT;
 use serde_json::json;
+use syncwatch::aws::Sdk;
+use syncwatch::aws::incidents::IncidentStore;
 use syncwatch::data_checks::object_name;
 use syncwatch::finding::Severity;
 use syncwatch::incident::NoticeKind;
@@ -77,9 +79,26 @@ async fn functions_use_every_permission_that_they_have() {
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
     stage.deployment.invoke("configuration-audit", &json!({ "task": "audit" })).await.unwrap();
+    // The second look, hours later, confirms that a record is extra and notifies.
+    let extra = format!(
+        "INSERT INTO {} (id, sf_property_id_c, _fivetran_deleted, _fivetran_synced) VALUES ('x', 'x', FALSE, '{}')",
+        object_name(Dialect::Sqlite, "crm.salesforce.product_property").unwrap(),
+        now.strftime("%Y-%m-%d %H:%M:%S"),
+    );
+    let warehouse = stage.warehouse.as_ref().unwrap().direct();
+    warehouse.execute(&Statement::new("an extra record", extra)).await.unwrap();
+    let first = stage.deployment.invoke("reconciliation", &json!({ "task": "reconcile" })).await.unwrap();
+    let store = IncidentStore::new(
+        Sdk::for_endpoint(stage.aws.endpoint()).unwrap().dynamodb(),
+        "syncwatch-incidents",
+    );
+    let (mut looks, expected) = store.looks("properties", "properties", now).await.unwrap();
+    let (seen, _) = looks.newest.as_mut().unwrap_or_else(|| panic!("{}", first.value));
+    *seen = *seen - SignedDuration::from_hours(8);
+    assert!(store.put_looks("properties", "properties", &looks, expected, now).await.unwrap());
+    stage.deployment.invoke("reconciliation", &json!({ "task": "reconcile" })).await.unwrap();
     // The second snapshot finds its table missing and notifies.
     let drop = format!("DROP TABLE {}", object_name(Dialect::Sqlite, "crm.sfdc_dbx.sync_audit_log").unwrap());
-    let warehouse = stage.warehouse.as_ref().unwrap().direct();
     warehouse.execute(&Statement::new("the audit log", drop)).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
     // The relay gives up a notice that the chat refuses permanently.

@@ -686,6 +686,7 @@ async fn faults_are_those_found_in_memory(warehouse: &Warehouse, cases: u32) {
     let sent = Sent {
         runs: [("properties-update".to_owned(), Some(at("2026-11-24T04:00:00Z")))].into(),
         rejected: [("a".to_owned(), ErrorClass::InvalidValue)].into(),
+        ..Sent::default()
     };
     let name = |path: &str| object_name(warehouse.dialect(), path).unwrap();
     let mut made = Vec::new();

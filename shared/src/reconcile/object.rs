@@ -14,7 +14,7 @@ use crate::text::{counted, words};
 /// By default, a change is pending for this duration.
 pub const DEFAULT_SETTLE: SignedDuration = SignedDuration::from_hours(1);
 
-/// By default, the copy may be older than the newest successful run by this duration.
+/// By default, the copy may be older than the newest run that moved records by this duration.
 pub const DEFAULT_COPY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 /// One object: records of the source and of the destination with a common key.
@@ -31,7 +31,7 @@ pub struct Object {
     pub syncs: Vec<String>,
     /// A change that is pending for longer is late; without it, none is.
     pub pending_for: Option<SignedDuration>,
-    /// A copy that is older than the newest successful run by more than this is not compared.
+    /// A copy that is older than the newest run that moved records by more than this is not compared.
     pub copy_limit: SignedDuration,
     pub limits: Limits,
     /// At least one; the columns of the destination are unique.

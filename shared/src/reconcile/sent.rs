@@ -8,7 +8,7 @@ use super::kind::KeyKind;
 use super::object::Object;
 use super::verdict::NotCompared;
 use crate::classify::{ErrorClass, classify_record};
-use crate::observation::{RejectedRecord, RunHistory, RunStatus};
+use crate::observation::{RejectedRecord, Run, RunHistory, RunStatus};
 
 /// A change shortly before the start of a run may not be visible to it.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
@@ -18,6 +18,8 @@ const MARGIN: SignedDuration = SignedDuration::from_mins(2);
 pub struct Sent {
     /// The start of the last successful run of each sync that was read (UTC); `None` if no run that was read succeeded.
     pub runs: BTreeMap<String, Option<Timestamp>>,
+    /// The start of the newest successful run of each sync that moved records, or may have (UTC).
+    pub moved: BTreeMap<String, Timestamp>,
     /// The records that the newest runs rejected, by key as the sides are joined.
     pub rejected: BTreeMap<String, ErrorClass>,
 }
@@ -25,8 +27,13 @@ pub struct Sent {
 impl Sent {
     /// Adds the newest runs of a sync.
     pub fn add_runs(&mut self, sync: &str, history: &RunHistory) {
-        let successful = history.runs.iter().filter(|run| run.status == RunStatus::Completed);
-        self.runs.insert(sync.to_owned(), successful.map(|run| run.created_at).max());
+        let successful = || history.runs.iter().filter(|run| run.status == RunStatus::Completed);
+        self.runs.insert(sync.to_owned(), successful().map(|run| run.created_at).max());
+        let may_have_moved =
+            |run: &&Run| run.counts.updated.or(run.counts.processed).is_none_or(|records| records > 0);
+        if let Some(moved) = successful().filter(may_have_moved).map(|run| run.created_at).max() {
+            self.moved.insert(sync.to_owned(), moved);
+        }
     }
 
     /// Adds rejected records whose identifiers are keys of this kind.
@@ -80,8 +87,8 @@ impl Horizon {
     }
 }
 
-/// Checks that the copy is not older than the newest successful run by more than its limit. Without a run that was read, its age
-/// now counts.
+/// Checks that the copy is not older than the newest run that moved records by more than its limit: a copy syncs only rows that
+/// changed, so it may be old on a quiet day. If no run was read, its age now counts.
 ///
 /// # Errors
 /// It is older: a comparison would show differences that are not in the destination.
@@ -91,9 +98,10 @@ pub fn check_copy(
     copied: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<(), NotCompared> {
-    let newest = sent.of(object).flatten().max().unwrap_or(now);
-    match copied {
-        Some(copied) if newest.duration_since(copied) > object.copy_limit => {
+    let moved = object.syncs.iter().filter_map(|sync| sent.moved.get(sync).copied()).max();
+    let newest = if sent.of(object).next().is_none() { Some(now) } else { moved };
+    match (copied, newest) {
+        (Some(copied), Some(newest)) if newest.duration_since(copied) > object.copy_limit => {
             Err(NotCompared::Stale { copied, newest, limit: object.copy_limit })
         }
         _ => Ok(()),

@@ -453,6 +453,7 @@ fn change_is_settled_by_the_earliest_of_runs_and_settle_time() {
     let object = seed();
     let sent = |runs: [Option<&str>; 2]| Sent {
         runs: object.syncs.iter().cloned().zip(runs.map(|run| run.map(time))).collect(),
+        moved: object.syncs.iter().cloned().zip(runs.into_iter().flatten().map(time)).collect(),
         ..Sent::default()
     };
     // The seed settles in two hours.
@@ -472,6 +473,9 @@ fn change_is_settled_by_the_earliest_of_runs_and_settle_time() {
     let stale = check_copy(&object, &runs, Some(time("2026-11-24T07:29:59Z")), now);
     assert!(matches!(stale, Err(NotCompared::Stale { .. })));
     assert_eq!(check_copy(&object, &runs, None, now), Ok(()));
+    // Runs that moved nothing leave nothing to copy.
+    let quiet = Sent { moved: [].into(), ..runs };
+    assert_eq!(check_copy(&object, &quiet, Some(time("2026-11-20T00:00:00Z")), now), Ok(()));
     assert_eq!(check_copy(&object, &Sent::default(), Some(time("2026-11-24T08:00:00Z")), now), Ok(()));
 }
 

@@ -175,7 +175,7 @@ pub struct Broken(pub &'static str);
 pub enum NotCompared {
     /// The copy would show old values as differences.
     #[error(
-        "the copy is stale: it last synced at {}, more than {} before the newest successful run of {}",
+        "the copy is stale: it last synced at {}, more than {} before the last run that moved records, of {}",
         minute_utc(*copied), words(*limit), minute_utc(*newest)
     )]
     Stale { copied: Timestamp, newest: Timestamp, limit: SignedDuration },
