@@ -28,7 +28,7 @@ use syncwatch_lab::receivers::ChatRefusal;
 use syncwatch_lab::stage::Stage;
 use syncwatch_lab::wait::until;
 
-use crate::engines::{LIMIT, PIPELINE, UPDATE, minutes};
+use crate::engines::{CREATE, LIMIT, PIPELINE, UPDATE, minutes};
 use crate::tidy::{code, is_test_file, read, root, rust_files, table};
 
 /// The calls that Lambda itself makes on a queue that triggers a function, with that function's role (Lambda Developer Guide,
@@ -78,6 +78,11 @@ async fn functions_use_every_permission_that_they_have() {
 
     stage.deployment.invoke("daily-validation", &json!({ "task": "validate" })).await.unwrap();
     stage.deployment.invoke("nightly-snapshot", &json!({ "task": "snapshot" })).await.unwrap();
+    // The audit notifies of a field that no sync writes any more.
+    let mappings = json!([{ "from": { "type": "column", "data": "property_id" }, "to": "SF_Property_ID__c", "is_primary_identifier": true }]);
+    for sync in [CREATE, UPDATE] {
+        stage.census.inject(Fault::ChangeMapping { sync, mappings: mappings.clone() }).unwrap();
+    }
     stage.deployment.invoke("configuration-audit", &json!({ "task": "audit" })).await.unwrap();
     // The second look, hours later, confirms that a record is extra and notifies.
     let extra = format!(
