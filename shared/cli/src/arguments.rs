@@ -246,7 +246,7 @@ pub enum Baselining {
 /// A command about objects.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Proposing {
-    /// Write an [[objects]] block for pipeline.toml; changes nothing
+    /// Write the block of an object for pipeline.toml; changes nothing
     Propose {
         /// Key of the sync in pipeline.toml
         #[arg(value_parser = text())]
