@@ -18,7 +18,7 @@ use syncwatch::rounds::ValidatedRound;
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
 use event::{EVENTS, Event};
-pub use observe::Patience;
+pub use syncwatch::runtime::warehouse::Patience;
 
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {

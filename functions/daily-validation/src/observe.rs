@@ -1,7 +1,5 @@
 //! Queries the warehouse with one statement for each table, within the function's time limit.
 
-use std::time::Duration;
-
 use anyhow::Context;
 use futures::{StreamExt, stream};
 use jiff::Timestamp;
@@ -11,28 +9,12 @@ use syncwatch::finding::{Check, Finding};
 use syncwatch::judge::data::{Extent, Looked, Trouble, judge_closed, judge_round, with_samples};
 use syncwatch::pipeline::Pipeline;
 use syncwatch::runtime::Site;
-use syncwatch::runtime::warehouse::Asker;
+use syncwatch::runtime::warehouse::{Asker, Patience};
 use syncwatch::sql::{BadName, Dialect};
 use syncwatch::warehouse::Limits;
 
 /// Statements that run at the same time. A small warehouse runs about ten at once, and has other users.
 const CONCURRENT_STATEMENTS: usize = 4;
-
-/// Limits on waiting for the warehouse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Limit for all statements of a round together, including the start of the warehouse.
-    pub round: Duration,
-    /// Limit for one statement.
-    pub statement: Duration,
-}
-
-impl Default for Patience {
-    /// 80 s and 60 s: the rest of the function's time is for acting on the findings.
-    fn default() -> Self {
-        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
-    }
-}
 
 /// Selects the checks that an event names: all, or one. Fails if there is no check of this name.
 pub fn asked_for<'p>(

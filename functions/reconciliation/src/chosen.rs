@@ -13,7 +13,7 @@ use crate::event::Event;
 /// A comparison counts as tonight's if it is not older.
 const NIGHT: SignedDuration = SignedDuration::from_hours(6);
 
-/// Returns the objects to compare, the one that was tried longest ago first. Fails if there is no object of the name.
+/// Returns the objects to compare, the one that was tried longest ago first. Fails if no object has the name.
 pub(crate) async fn objects<'p>(
     pipeline: &'p Pipeline,
     event: &Event,

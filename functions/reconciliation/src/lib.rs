@@ -6,14 +6,13 @@ mod night;
 mod observe;
 pub mod rows;
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use serde_json::Value;
 use syncwatch::aws::CallLimits;
 use syncwatch::runtime::{Needs, Site, env, read_event};
 
 use event::EVENTS;
+pub use syncwatch::runtime::warehouse::Patience;
 
 /// The settings of the function.
 pub const NEEDS: Needs = Needs {
@@ -27,22 +26,6 @@ pub const NEEDS: Needs = Needs {
     optional: &[env::CENSUS_BASE_URL, env::DATABRICKS_URL],
     aws: CallLimits::USUAL,
 };
-
-/// Limits on waiting for the warehouse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Patience {
-    /// Limit for all comparisons of a round together, including the start of the warehouse.
-    pub round: Duration,
-    /// Limit for one statement.
-    pub statement: Duration,
-}
-
-impl Default for Patience {
-    /// 80 s and 60 s: the rest of the function's time is for reading Census, writing rows and acting on the findings.
-    fn default() -> Self {
-        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
-    }
-}
 
 /// The function, with its settings and time limits.
 #[derive(Debug)]

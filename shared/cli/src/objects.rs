@@ -161,7 +161,7 @@ fn sorted(pipeline: &Pipeline, sync: &SyncDefinition, source: &Side, destination
         let field = plain_line(&mapping.to);
         let mut leave = |why: String| sorted.left_out.push(LeftOut { field: field.clone(), why });
         if !mapping.is_column() {
-            leave(format!("its value is no column: {}", plain_line(&mapping.kind)));
+            leave(format!("its value is not a column: {}", plain_line(&mapping.kind)));
             continue;
         }
         let here = source.column(&mapping.from, |column| column.eq_ignore_ascii_case(&mapping.from));
@@ -225,7 +225,10 @@ fn propose(
     let Sorted { key: of_key, fields, left_out, not_compared } = sorted(pipeline, sync, source, destination);
     let Some((here, there, of_kind)) = of_key else {
         let hint = "name the tables with --source and --destination";
-        return Err(Error::new(format!("the primary identifier of {key} is no column of both tables"), hint));
+        return Err(Error::new(
+            format!("the primary identifier of {key} is not a column of both tables"),
+            hint,
+        ));
     };
     if fields.is_empty() {
         let hint = "name the tables with --source and --destination";

@@ -72,7 +72,7 @@ impl From<Timestamp> for Horizon {
 impl Horizon {
     /// Finds the instants: `settled` is the earliest of the start of the last successful run of each sync, less two minutes, and
     /// now less `settle`. The copy's last sync is the third bound; the statements read it. A sync without a successful run leaves
-    /// every change pending; one that was not read is no bound.
+    /// every change pending; one that was not read sets no bound.
     pub fn of(object: &Object, sent: &Sent, now: Timestamp) -> Self {
         let before =
             |instant: Timestamp, by: SignedDuration| instant.saturating_sub(by).unwrap_or(Timestamp::MIN);

@@ -32,6 +32,22 @@ pub enum Error {
     Settings(#[from] SettingsError),
 }
 
+/// Limits on the waiting of a nightly round for the warehouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Limit for all statements of a round together, including the start of the warehouse.
+    pub round: Duration,
+    /// Limit for one statement.
+    pub statement: Duration,
+}
+
+impl Default for Patience {
+    /// 80 s and 60 s: the rest of a function's time is for other reads and for acting on the findings.
+    fn default() -> Self {
+        Self { round: Duration::from_secs(80), statement: Duration::from_secs(60) }
+    }
+}
+
 const DATABRICKS: &str = r#"{"client_id": "...", "client_secret": "..."}, or {"token": "..."}"#;
 const ODBC: &str = r#"{"connection_string": "Driver=...;..."}"#;
 const POSTGRESQL: &str = r#"{"driver": "...", "host": "...", "port": "5432", "database": "...", "user": "...", "password": "..."}, or {"connection_string": "Driver=...;..."}"#;

@@ -150,7 +150,7 @@ fn change_is_as_severe_as_its_kind() {
             |of| of.deployment.alarms = Part::Known(Settings::new()),
             "syncwatch: error, does not exist: alarm alert-relay-errors",
         ),
-        // A deployment of another version is no news.
+        // Another deployed version alone alerts no one.
         (|of| of.deployment.functions = function("bbb"), "as accepted"),
     ];
     for (alter, expected) in table {
