@@ -421,6 +421,24 @@ async fn keys_of_other_kinds_are_joined_by_their_meaning() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn digits_in_a_text_are_an_integer_key_on_sqlite() {
+    let folder = TempDir::new().unwrap();
+    let warehouse = sqlite(&folder);
+    make(&warehouse).await;
+    let price = |digits: &str| syncwatch::sql::Decimal::parse(digits).unwrap().into();
+    let here =
+        ["7", "8", "-9", "10"].map(|digits| with(home(&format!("home {digits}")), &[(6, price(digits))]));
+    let there = ["007", " 8", "-9", "10-1", "ten", "", "-"].map(record);
+    insert(&warehouse, "crm.rds.homes", &SOURCE, &here).await;
+    insert(&warehouse, "crm.salesforce.home", &DESTINATION, &there).await;
+    let key = "key = { source = \"home_id\", destination = \"home_id_c\" }";
+    let integer = "key = { source = \"price\", destination = \"home_id_c\", kind = \"integer\" }";
+    let object = object(Dialect::Sqlite, &OBJECT.replacen(key, integer, 1));
+    let found = reconcile(&warehouse, &object, 10).await.unwrap();
+    assert_eq!((found.joined, found.missing, found.extra), (3, 1, 4), "{found:?}");
+}
+
 /// Fewer fields, for random tables.
 const SIMPLE: &str = r#"
 [[objects]]

@@ -62,7 +62,7 @@ impl<'o> Statements<'o> {
     /// Counts everything in one row. `repeated` is whether any key is repeated: such keys are ambiguous and never joined.
     pub fn counts(&self, repeated: bool) -> Result<Statement, BadName> {
         let mut values = Vec::new();
-        let joined = self.joined(Purpose::Counts, repeated, &mut values)?;
+        let (with, joined) = self.joined(Purpose::Counts, repeated, &mut values)?;
         let count =
             |name: &str, condition: &str| format!("COUNT(CASE WHEN {condition} THEN 1 END) AS {name}");
         let differs: Vec<String> = self.fields().map(|(place, field)| differs(place, field)).collect();
@@ -99,7 +99,7 @@ impl<'o> Statements<'o> {
         for (name, _, condition) in &normalised {
             columns.push(count(name, &format!("{both} AND {condition}")));
         }
-        let sql = format!("SELECT {} FROM {joined}", columns.join(", "));
+        let sql = format!("{with}SELECT {} FROM {joined}", columns.join(", "));
         Ok(self.settled_at(bound_to(self.statement("counts", sql), &values)))
     }
 
@@ -107,7 +107,7 @@ impl<'o> Statements<'o> {
     /// with the values of each field and the clues to whose fault it is.
     pub fn samples(&self, repeated: bool, most: usize) -> Result<Statement, BadName> {
         let mut values = Vec::new();
-        let joined = self.joined(Purpose::Values, repeated, &mut values)?;
+        let (with, joined) = self.joined(Purpose::Values, repeated, &mut values)?;
         let any_normalised = any_of(&self.normalised());
         let mut columns = vec![format!("CASE WHEN {any_normalised} THEN 1 ELSE 0 END AS normalised")];
         let mut any = Vec::new();
@@ -119,7 +119,7 @@ impl<'o> Statements<'o> {
         }
         let elsewhere = self.clues("j", &mut columns, &mut values)?;
         let sql = format!(
-            "SELECT * FROM (SELECT w.*, ROW_NUMBER() OVER (PARTITION BY class ORDER BY k) AS place FROM (SELECT CASE \
+            "{with}SELECT * FROM (SELECT w.*, ROW_NUMBER() OVER (PARTITION BY class ORDER BY k) AS place FROM (SELECT CASE \
              WHEN s.j IS NOT NULL AND d.j IS NULL AND s.u = 0 AND s.p = 0 THEN 'missing' \
              WHEN d.j IS NOT NULL AND s.j IS NULL THEN 'extra' \
              WHEN s.j IS NOT NULL AND d.j IS NOT NULL AND s.p = 0 AND ({}) THEN 'different' END AS class, \
@@ -259,13 +259,13 @@ impl<'o> Statements<'o> {
         ))
     }
 
-    /// Both sides, joined by the keys that are not ambiguous: `s.j = d.j`.
+    /// Both sides, joined by the keys that are not ambiguous (`s.j = d.j`): what precedes the statement's SELECT, and its FROM.
     fn joined(
         &self,
         purpose: Purpose,
         repeated: bool,
         values: &mut Vec<ParameterValue>,
-    ) -> Result<String, BadName> {
+    ) -> Result<(String, String), BadName> {
         let mut sides = [self.side(true, purpose, values)?, self.side(false, purpose, values)?];
         // Grouping costs more than the join, so only if a key is repeated.
         let ambiguous = if repeated {
@@ -283,8 +283,32 @@ impl<'o> Statements<'o> {
                 None => format!("(SELECT x.*, x.k AS j FROM {side} AS x)"),
             };
         }
+        if self.dialect == Dialect::Sqlite {
+            return Ok(self.joined_in_sqlite(&sides));
+        }
         let [source, destination] = sides;
-        Ok(format!("{source} AS s FULL OUTER JOIN {destination} AS d ON s.j = d.j"))
+        Ok((String::new(), format!("{source} AS s FULL OUTER JOIN {destination} AS d ON s.j = d.j")))
+    }
+
+    /// SQLite makes an index of its own for a LEFT JOIN, but reads all of one side for each row of the other in a FULL JOIN. So
+    /// both sides are joined to the list of their keys, in which a row without a key has a mark of its own.
+    fn joined_in_sqlite(&self, [source, destination]: &[String; 2]) -> (String, String) {
+        let key = match self.object.key {
+            // A comparison of columns takes digits in a text as a number, but one of expressions does not.
+            KeyKind::Integer => {
+                "CASE WHEN TRIM(x.j) GLOB '[-0-9]*' AND TRIM(x.j) GLOB '*[0-9]' AND TRIM(x.j) NOT GLOB '?*[^0-9]*' \
+                 THEN CAST(x.j AS NUMERIC) ELSE x.j END"
+            }
+            _ => "x.j",
+        };
+        let [source, destination] = [("s", source), ("d", destination)].map(|(name, side)| {
+            format!(
+                "{name}0 AS MATERIALIZED (SELECT x.*, COALESCE({key}, CAST('{name}' || ROW_NUMBER() OVER () AS BLOB)) AS q \
+                 FROM {side} AS x)"
+            )
+        });
+        let from = "(SELECT q FROM s0 UNION SELECT q FROM d0) AS m LEFT JOIN s0 AS s ON s.q = m.q LEFT JOIN d0 AS d ON d.q = m.q";
+        (format!("WITH {source}, {destination} "), from.to_owned())
     }
 
     /// The rows of a side: `one`, the key `k`, for the source whether it is pending (`p`), not selected (`u`), late (`l`) and late

@@ -37,6 +37,7 @@ struct Piece {
 /// * `day - INTERVAL '7' DAY` => SQLite's `DATE(day, '-7 days')`
 /// * `explode(from_json(:p, 'ARRAY<ARRAY<STRING>>', map('mode', 'FAILFAST'))) AS v` => `value AS v FROM json_each(:p)`
 /// * `UNIX_SECONDS(CAST(i AS TIMESTAMP))`, `UNIX_MICROS(...)` => `STRFTIME('%s', i)`, in whole seconds
+/// * `... AS s FULL OUTER JOIN ... AS d ON s.j = d.j` => joins to the list of both keys, as Spark joins by hashes
 /// * `r.v[2]`                 => `json_extract(r.v, '$[2]')`; cast to `DATE` or `TIMESTAMP`, SQLite's text for it
 /// * `MERGE INTO t AS a USING (q) AS b ON c WHEN MATCHED THEN UPDATE SET s` => `UPDATE t AS a SET s FROM (q) AS b WHERE c`
 pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
@@ -48,7 +49,10 @@ pub(super) fn to_sqlite(sql: &str) -> Result<Translated, Refusal> {
     let words: Vec<String> = words().take(4).map(str::to_owned).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["SELECT" | "WITH", ..] => Ok(Translated::Query(seconds(&render(&intervals(pieces))))),
+        ["SELECT" | "WITH", ..] => {
+            let query = seconds(&render(&intervals(pieces)));
+            Ok(Translated::Query(indexed(&query).unwrap_or(query)))
+        }
         ["INSERT", "INTO", ..] | ["DELETE", "FROM", ..] | ["UPDATE", ..] => {
             Ok(Translated::Write(vec![render(&arrays(intervals(pieces)))]))
         }
@@ -203,6 +207,33 @@ fn casts(mut pieces: Vec<Piece>) -> Vec<Piece> {
         pieces.splice(first..=last, [Piece { kind: TokenKind::Mark, sql, word: None }]);
     }
     pieces
+}
+
+/// Translates the full join of a comparison of records: SQLite makes no index for it, but for a left join. A row without a key has a
+/// mark of its own.
+fn indexed(sql: &str) -> Option<String> {
+    let (before, rest) = sql.split_once(" AS s FULL OUTER JOIN ")?;
+    let (destination, behind) = rest.split_once(" AS d ON s.j = d.j")?;
+    let mut open = 0_usize;
+    let at = before.rfind(|c: char| {
+        match c {
+            ')' => open += 1,
+            '(' => open = open.saturating_sub(1),
+            _ => return false,
+        }
+        open == 0
+    })?;
+    let (before, source) = before.split_at(at);
+    let side = |name: &str, rows: &str| {
+        format!(
+            "{name}0 AS MATERIALIZED (SELECT x.*, COALESCE(x.j, CAST('{name}' || ROW_NUMBER() OVER () AS BLOB)) AS q FROM {rows} AS x)"
+        )
+    };
+    let (source, destination) = (side("s", source), side("d", destination));
+    Some(format!(
+        "WITH {source}, {destination} {before}(SELECT q FROM s0 UNION SELECT q FROM d0) AS m LEFT JOIN s0 AS s ON s.q = m.q \
+         LEFT JOIN d0 AS d ON d.q = m.q{behind}"
+    ))
 }
 
 /// Translates the seconds and microseconds since 1970 of instants.

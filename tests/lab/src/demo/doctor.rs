@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use jiff::Timestamp;
+use serde_json::json;
 use syncwatch::aws::Sdk;
 use syncwatch::runtime::Env;
 use syncwatch_cli::{Command, Operator, Outcome, read_pipeline};
@@ -13,6 +14,11 @@ use super::{Demo, INTAKE};
 pub(super) async fn play(demo: &Demo) -> Result<()> {
     println!();
     demo.line("DOCTOR  the declared schedules are switched on; `syncwatch doctor` checks the deployment");
+    // Their schedules are nightly, and the doctor wants a round of each function.
+    for (function, task) in [("reconciliation", "reconcile"), ("configuration-audit", "audit")] {
+        let answer = demo.stage.deployment.invoke(function, &json!({ "task": task })).await?;
+        ensure!(answer.error.is_none(), "{function}: {}", answer.value);
+    }
     demo.stage.deployment.schedule_as_declared().await?;
     let pipeline = read_pipeline(&workspace_root().join("infra/pipeline.toml"))?;
     let sdk = Sdk::for_endpoint(demo.stage.deployment.endpoint())?;

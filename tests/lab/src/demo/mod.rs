@@ -6,6 +6,7 @@ mod doctor;
 mod excerpt;
 mod history;
 mod keep;
+mod lost;
 mod silence;
 mod snapshot;
 mod storm;
@@ -55,6 +56,7 @@ pub(crate) async fn play(keep: bool, excerpt: bool) -> Result<()> {
     data::play(&mut demo).await?;
     snapshot::play(&mut demo).await?;
     history::play(&mut demo).await?;
+    lost::play(&mut demo).await?;
     for act in acts::simple() {
         demo.play(&act).await?;
     }
