@@ -99,7 +99,7 @@ async fn functions_use_every_permission_that_they_have() {
     );
     let (mut looks, expected) = store.looks("properties", "properties", now).await.unwrap();
     let (seen, _) = looks.newest.as_mut().unwrap_or_else(|| panic!("{}", first.value));
-    *seen = *seen - SignedDuration::from_hours(8);
+    *seen -= SignedDuration::from_hours(8);
     assert!(store.put_looks("properties", "properties", &looks, expected, now).await.unwrap());
     stage.deployment.invoke("reconciliation", &json!({ "task": "reconcile" })).await.unwrap();
     // The second snapshot finds its table missing and notifies.
