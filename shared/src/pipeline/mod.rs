@@ -40,8 +40,6 @@ pub const DEFAULT_STUCK_FACTOR: i32 = 3;
 pub const DEFAULT_STUCK_AFTER: SignedDuration = SignedDuration::from_hours(6);
 /// The default table of runs and days, which `syncwatch warehouse-apply` creates.
 pub const DEFAULT_AUDIT_LOG: &str = "crm.sfdc_dbx.sync_audit_log";
-/// The table of compared objects that `infra/warehouse` creates.
-pub const DEFAULT_RECONCILIATION_LOG: &str = "crm.sfdc_dbx.reconciliation_log";
 /// A stop of data becomes critical after this duration, where neither `max_lag` nor a minimum schedule is declared.
 pub const DEFAULT_CRITICAL_AFTER: SignedDuration = SignedDuration::from_hours(24);
 /// Figures are watched for so many days before their checks alert, unless `[expectations]` says otherwise.

@@ -916,6 +916,12 @@ fn snapshot_has_a_default_table_and_an_optional_view() {
     let (plain, words) = snapshot("");
     assert_eq!((plain.audit_log.as_str(), plain.health_view), (DEFAULT_AUDIT_LOG, None));
     assert!(words.contains("no health_view"), "{words}");
+    // The log of compared objects is beside the audit log, if there are objects.
+    assert_eq!(named.reconciliation_log, None);
+    let seed = include_str!("../../../infra/pipeline.toml")
+        .replace("\"crm.sfdc_dbx.sync_audit_log\"", "\"ops.own.log\"");
+    let snapshot = Pipeline::parse(&seed).unwrap().snapshot.unwrap();
+    assert_eq!(snapshot.reconciliation_log.as_deref(), Some("ops.own.reconciliation_log"));
     let without = Pipeline::parse(&with_checks(ODBC, "")).unwrap();
     assert_eq!(without.snapshot, None);
     let words = without.to_string();

@@ -11,7 +11,7 @@ use crate::data_checks::{
     Arrivals, Condition, DataCheck, FROM, Keys, Literal, Predicate, Rule, TO, Window, object_name,
 };
 use crate::finding::{CENSUS, SYNCWATCH, Severity, WAREHOUSE};
-use crate::pipeline::{DEFAULT_AUDIT_LOG, DEFAULT_RECONCILIATION_LOG, Snapshot, Warehouse};
+use crate::pipeline::{DEFAULT_AUDIT_LOG, Snapshot, Warehouse};
 use crate::sql::{Dialect, check_read_only};
 
 const OBJECT: &str = "use schema.table or catalog.schema.table, without control characters";
@@ -210,7 +210,7 @@ impl Validation {
         Some(Warehouse::Odbc { dialect: self.word(dialect, "warehouse.dialect")? })
     }
 
-    /// Reads the tables of the snapshot. The view has no default.
+    /// Reads the tables of the snapshot. The view has no default, and the log of compared objects is in the audit log's schema.
     pub(super) fn snapshot(&mut self, raw: &RawSnapshot, has_objects: bool) -> Snapshot {
         let audit_log = raw.audit_log.as_ref().map(|table| self.object(table, "snapshot.audit_log"));
         let health_view = raw.health_view.as_ref().map(|view| self.object(view, "snapshot.health_view"));
@@ -219,12 +219,13 @@ impl Validation {
             self.refuse(at, "snapshot.health_view", "same as audit_log", remedy);
         }
         let log = raw.reconciliation_log.as_ref().map(|log| self.object(log, "snapshot.reconciliation_log"));
-        let log = log.unwrap_or_else(|| DEFAULT_RECONCILIATION_LOG.to_owned());
-        Snapshot {
-            audit_log: audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned()),
-            health_view,
-            reconciliation_log: has_objects.then_some(log),
-        }
+        let audit_log = audit_log.unwrap_or_else(|| DEFAULT_AUDIT_LOG.to_owned());
+        let beside = || {
+            let schema = audit_log.rsplit_once('.').map_or("", |(schema, _)| schema);
+            format!("{schema}.reconciliation_log")
+        };
+        let reconciliation_log = has_objects.then(|| log.unwrap_or_else(beside));
+        Snapshot { audit_log, health_view, reconciliation_log }
     }
 
     pub(super) fn checks(&mut self, raw: Vec<RawCheck>) -> Vec<DataCheck> {
